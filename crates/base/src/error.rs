@@ -1,0 +1,153 @@
+//! What kinds of failure there are, and the one table of stable codes.
+//!
+//! Every error of every crate answers `kind()` and `code()`. Edges map kinds to their own
+//! status in one file each; codes go to callers as they are and never change meaning.
+
+/// What sort of failure it is; an edge maps this to its own status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request is wrong and will stay wrong.
+    Incorrect,
+    /// The request is larger than a named limit.
+    TooLarge,
+    /// The content is well-formed but breaks a rule.
+    Unprocessable,
+    /// No or bad credentials.
+    Unauthenticated,
+    /// Known caller, no right.
+    Forbidden,
+    /// Nothing there, or nothing that the caller may see.
+    NotFound,
+    /// It was there and is deleted for good or for now.
+    Gone,
+    /// The state of the data contradicts the request.
+    Conflict,
+    /// A condition that the caller set does not hold.
+    Precondition,
+    /// Host and path name different tenants.
+    Misdirected,
+    /// Insula does not do this.
+    Unsupported,
+    /// Try again later.
+    Busy,
+    /// Our failure.
+    Fault,
+}
+
+macro_rules! codes {
+    ($($name:ident = $text:literal, $kind:ident, $issue:literal, $doc:literal;)+) => {
+        /// Stable codes of failures and refusals. Append only.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $(#[doc = $doc] $name,)+ }
+
+        impl Code {
+            /// Every code, in table order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The code as callers see it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The kind of failure.
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$name => Kind::$kind,)+ }
+            }
+
+            /// The code of FHIR's `issue-type` value set that fits.
+            pub const fn issue_type(self) -> &'static str {
+                match self { $(Self::$name => $issue,)+ }
+            }
+
+            /// One sentence for the documentation.
+            pub const fn describe(self) -> &'static str {
+                match self { $(Self::$name => $doc,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    JsonSyntax = "json-syntax", Incorrect, "structure", "The body is not JSON.";
+    JsonDuplicateKey = "json-duplicate-key", Incorrect, "structure", "An object has the same member twice.";
+    BodyEmpty = "body-empty", Incorrect, "required", "The request needs a body.";
+    BodyIncomplete = "body-incomplete", Incorrect, "incomplete", "The body ended early.";
+    LimitExceeded = "limit-exceeded", TooLarge, "too-costly", "A named limit was passed (size).";
+    LimitQuery = "limit-query", Incorrect, "too-costly", "A named limit was passed (shape of the request).";
+    LimitBusy = "limit-busy", Busy, "throttled", "A queue is full; try again.";
+    LimitTime = "limit-time", Busy, "timeout", "The request took longer than allowed.";
+    ResourceTypeUnknown = "resource-type-unknown", NotFound, "not-supported", "This version of FHIR has no such resource type.";
+    ResourceTypeMismatch = "resource-type-mismatch", Incorrect, "invalid", "The resource is not of the type in the URL.";
+    ResourceIdInvalid = "resource-id-invalid", Incorrect, "value", "Not a FHIR id.";
+    ResourceIdMismatch = "resource-id-mismatch", Incorrect, "invalid", "The id in the body is not the id in the URL.";
+    ElementUnknown = "element-unknown", Unprocessable, "structure", "The element does not exist in this version of FHIR.";
+    ElementType = "element-type", Unprocessable, "structure", "The element has another JSON type.";
+    ElementCardinality = "element-cardinality", Unprocessable, "required", "Too few or too many of the element.";
+    ElementValue = "element-value", Unprocessable, "value", "The value is not of the element's format.";
+    ElementCode = "element-code", Unprocessable, "code-invalid", "The code is not in the required value set.";
+    ElementEmpty = "element-empty", Unprocessable, "structure", "An object or array is empty.";
+    ReferenceTarget = "reference-target", Unprocessable, "value", "The reference points to a type that is not allowed there.";
+    ReferenceMissing = "reference-missing", Unprocessable, "not-found", "The referenced resource does not exist here.";
+    ReferenceAmbiguous = "reference-ambiguous", Precondition, "multiple-matches", "A conditional reference matched not exactly one resource.";
+    ReferenceInUse = "reference-in-use", Conflict, "conflict", "Other resources still refer to this one.";
+    NotFound = "not-found", NotFound, "not-found", "No such resource.";
+    Deleted = "deleted", Gone, "deleted", "The resource was deleted.";
+    VersionConflict = "version-conflict", Precondition, "conflict", "If-Match names another version than the current one.";
+    PreconditionFailed = "precondition-failed", Precondition, "conflict", "A condition of the request does not hold.";
+    IfMatchRequired = "if-match-required", Precondition, "conflict", "The request needs If-Match.";
+    MultipleMatches = "multiple-matches", Precondition, "multiple-matches", "A conditional request matched more than one resource.";
+    DuplicateId = "duplicate-id", Conflict, "duplicate", "A resource with this id exists.";
+    WriteRace = "write-race", Conflict, "conflict", "Other writers kept changing what the request depends on.";
+    BundleType = "bundle-type", Incorrect, "value", "The Bundle is not of a type that can be posted here.";
+    BundleEntry = "bundle-entry", Incorrect, "invalid", "An entry of the Bundle is malformed.";
+    BundleDuplicate = "bundle-duplicate", Incorrect, "duplicate", "Two entries of a transaction touch the same resource.";
+    SearchParameterUnknown = "search-parameter-unknown", Incorrect, "not-supported", "The type has no such search parameter.";
+    SearchModifier = "search-modifier", Incorrect, "not-supported", "The modifier does not fit the parameter.";
+    SearchValue = "search-value", Incorrect, "value", "The value does not fit the parameter's type.";
+    SearchParameterIgnored = "search-parameter-ignored", Incorrect, "informational", "The parameter was ignored.";
+    CursorInvalid = "cursor-invalid", Incorrect, "value", "The paging link is not one of this search and caller.";
+    CursorExpired = "cursor-expired", Gone, "expired", "The paging link is too old; search again.";
+    MethodNotAllowed = "method-not-allowed", Unsupported, "not-supported", "The URL does not take this method.";
+    MediaType = "media-type", Unsupported, "not-supported", "The content type is not supported.";
+    NotAcceptable = "not-acceptable", Unsupported, "not-supported", "None of the accepted formats can be produced.";
+    NotSupported = "not-supported", Unsupported, "not-supported", "Insula does not do this.";
+    RouteUnknown = "route-unknown", NotFound, "not-found", "No such URL.";
+    TenantUnknown = "tenant-unknown", NotFound, "not-found", "No such tenant.";
+    TenantSuspended = "tenant-suspended", Busy, "suppressed", "The tenant is suspended.";
+    TenantLeaving = "tenant-leaving", Gone, "deleted", "The tenant is being deleted.";
+    TenantDamaged = "tenant-damaged", Fault, "exception", "The tenant's storage cannot be opened.";
+    TenantExists = "tenant-exists", Conflict, "duplicate", "A tenant of this name exists.";
+    TenantName = "tenant-name", Incorrect, "value", "Not a tenant name.";
+    TenantState = "tenant-state", Conflict, "conflict", "The tenant is not in a state that allows this.";
+    Misdirected = "misdirected", Misdirected, "invalid", "Host and path name different tenants.";
+    CredentialsMissing = "credentials-missing", Unauthenticated, "login", "The request has no credentials.";
+    CredentialsInvalid = "credentials-invalid", Unauthenticated, "login", "The credentials are not good here.";
+    TokenExpired = "token-expired", Unauthenticated, "expired", "The token has expired.";
+    RateLimited = "rate-limited", Busy, "throttled", "Too many attempts; try again later.";
+    ScopeMissing = "scope-missing", Forbidden, "forbidden", "The client's scopes do not cover this.";
+    ScopeInvalid = "scope-invalid", Incorrect, "value", "Not a SMART v2 scope that Insula grants.";
+    ClientUnknown = "client-unknown", NotFound, "not-found", "No such client.";
+    ConfirmationMissing = "confirmation-missing", Incorrect, "required", "Deleting a tenant needs confirm= with its name.";
+    RequestInvalid = "request-invalid", Incorrect, "invalid", "The request is malformed.";
+    StorageFull = "storage-full", Busy, "no-store", "The disk is full; nothing was written.";
+    StorageFault = "storage-fault", Fault, "exception", "The storage failed; nothing was written.";
+    AuditUnavailable = "audit-unavailable", Busy, "no-store", "The access cannot be recorded, so it is not given.";
+    Stopping = "stopping", Busy, "transient", "The server is stopping.";
+    BackupInvalid = "backup-invalid", Incorrect, "value", "Not a backup, or not intact, or not of this key.";
+    Internal = "internal", Fault, "exception", "An internal failure.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_kebab_case() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            let text = code.as_str();
+            assert!(seen.insert(text), "{text} twice");
+            assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{text}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Every limit of the house, by name. A refusal names the limit it met.
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident = $default:expr;)+) => {
+        /// All limits; each is a key of `[limits]` in the configuration.
+        #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Limits {
+            $($(#[doc = $doc])+ pub $name: u64,)+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// Name, default and description of every limit, for the generated documentation.
+            pub const TABLE: &'static [(&'static str, u64, &'static str)] =
+                &[$((stringify!($name), $default, concat!($($doc),+)),)+];
+        }
+    };
+}
+
+limits! {
+    /// Bytes of a request body that is one resource.
+    body_bytes_max = 16 << 20;
+    /// Bytes of a request body that is a Bundle.
+    bundle_bytes_max = 64 << 20;
+    /// Bytes of a Binary uploaded with its own content type.
+    binary_bytes_max = 256 << 20;
+    /// Nesting of JSON objects and arrays.
+    json_depth_max = 64;
+    /// Entries of a batch or transaction Bundle.
+    bundle_entries_max = 20_000;
+    /// Resources on one page of a search or history.
+    page_entries_max = 1_000;
+    /// Resources on one page when the client does not say.
+    page_entries_default = 50;
+    /// Resources that `_include` and `_revinclude` may add to one page.
+    included_entries_max = 5_000;
+    /// Rounds of `:iterate`.
+    include_rounds_max = 5;
+    /// Hops of a chained search (`a.b.c=`), and of nested `_has`.
+    chain_depth_max = 5;
+    /// Bytes of a query string or a form body of `_search`.
+    query_bytes_max = 64 << 10;
+    /// Parameters of one search.
+    query_parameters_max = 200;
+    /// Comma-separated values of one parameter.
+    query_values_max = 1_000;
+    /// Bytes of one indexed value; longer text is indexed by its beginning.
+    index_value_bytes_max = 4_096;
+    /// Milliseconds that one search may take.
+    search_ms_max = 30_000;
+    /// Virtual-machine steps of the storage engine that one search may take, in thousands.
+    search_kilosteps_max = 2_000_000;
+    /// Milliseconds from the first byte of a request to its last.
+    request_ms_max = 60_000;
+    /// Bytes of all request headers together.
+    header_bytes_max = 32 << 10;
+    /// Open connections from clients.
+    connections_max = 10_000;
+    /// Tenants that are open at once; 0 derives it from the file limit of the process.
+    open_tenants_max = 0;
+    /// Seconds after which an unused tenant is closed.
+    tenant_idle_seconds = 300;
+    /// Reads and searches of one tenant that may wait for a reader.
+    reader_queue_max = 1_024;
+    /// Writes of one tenant that may wait for the writer.
+    writer_queue_max = 4_096;
+    /// Bytes of resources that one group commit may hold.
+    group_bytes_max = 32 << 20;
+    /// Writes that one group commit may hold.
+    group_members_max = 512;
+    /// Bytes of decompressed resource bodies kept in memory, over all tenants.
+    body_cache_bytes_max = 256 << 20;
+    /// Seconds that a paging cursor stays good.
+    cursor_ttl_seconds = 600;
+    /// Verified tokens kept in memory.
+    token_cache_entries_max = 100_000;
+    /// Failed sign-ins a minute from one address before it is answered 429.
+    failed_logins_per_minute_max = 60;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lists_every_limit_once() {
+        let json = serde_json::to_value(Limits::default()).unwrap();
+        assert_eq!(json.as_object().unwrap().len(), Limits::TABLE.len());
+    }
+}

@@ -1,0 +1,58 @@
+//! Nodes to text: the same tokens without the white space between them.
+
+use super::{Kind, Value};
+
+/// Appends a value to `out` as compact JSON. Numbers and strings are copied as they were written.
+pub fn write_compact(value: Value<'_>, out: &mut String) {
+    match value.kind() {
+        Kind::Object => {
+            out.push('{');
+            for (i, member) in value.members().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                out.push_str(member.key.raw());
+                out.push(':');
+                write_compact(member.value, out);
+            }
+            out.push('}');
+        }
+        Kind::Array => {
+            out.push('[');
+            for (i, item) in value.items().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_compact(item, out);
+            }
+            out.push(']');
+        }
+        _ => out.push_str(value.raw()),
+    }
+}
+
+/// Appends a JSON string, quotes included, escaping what must be escaped.
+pub fn push_json_string(text: &str, out: &mut String) {
+    use std::fmt::Write;
+    out.push('"');
+    let mut from = 0;
+    for (i, b) in text.bytes().enumerate() {
+        if b >= 0x20 && b != b'"' && b != b'\\' {
+            continue;
+        }
+        out.push_str(text.get(from..i).unwrap_or(""));
+        from = i + 1;
+        match b {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            _ => {
+                let _ = write!(out, "\\u{b:04x}");
+            }
+        }
+    }
+    out.push_str(text.get(from..).unwrap_or(""));
+    out.push('"');
+}

@@ -1,0 +1,6 @@
+//! The FHIR language, without I/O, tenants or SQL.
+
+pub mod definitions;
+pub mod json;
+pub mod resource;
+pub mod search;

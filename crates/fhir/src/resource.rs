@@ -1,0 +1,75 @@
+//! A resource on its way in: `Draft` (bytes that parse) becomes [`Valid`] (checked, compact, with
+//! its index rows). Only `Valid` is ever stored, and only this module makes one.
+
+use base::ResourceId;
+
+use crate::definitions::TypeId;
+use crate::search::rows::Row;
+
+/// A checked resource, ready to be stored.
+///
+/// `body` is the resource as compact JSON *without* `resourceType`, `id`, `meta.versionId` and
+/// `meta.lastUpdated`, in a form that a head can be put before: see [`write_head`].
+#[derive(Clone, Debug)]
+pub struct Valid {
+    type_id: TypeId,
+    type_name: &'static str,
+    id: ResourceId,
+    body: String,
+    rows: Vec<Row>,
+    references: Vec<(TypeId, ResourceId)>,
+}
+
+impl Valid {
+    /// Its type.
+    pub const fn type_id(&self) -> TypeId {
+        self.type_id
+    }
+
+    /// Its type's name.
+    pub const fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    /// Its id.
+    pub const fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    /// What follows the head.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// Its index rows, sorted and unique.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Every literal reference to a resource of this server, for `references = enforced`.
+    pub fn references(&self) -> &[(TypeId, ResourceId)] {
+        &self.references
+    }
+}
+
+/// Appends what stands before a stored body, so that head and body together are the resource:
+///
+/// ```text
+/// {"resourceType":"Patient","id":"7","meta":{"versionId":"3","lastUpdated":"2026-…Z"
+///                      body: ,"profile":["…"]},"active":true}        (or: },"active":true} )
+/// ```
+pub fn write_head(
+    out: &mut Vec<u8>,
+    type_name: &str,
+    id: &ResourceId,
+    version: base::Version,
+    updated: base::Micros,
+) {
+    use std::io::Write;
+    let _ = write!(
+        out,
+        "{{\"resourceType\":\"{type_name}\",\"id\":\"{id}\",\"meta\":{{\"versionId\":\"{version}\",\
+         \"lastUpdated\":\"{}\"",
+        updated.instant()
+    );
+}

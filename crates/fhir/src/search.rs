@@ -1,0 +1,9 @@
+//! Search: a query string becomes a typed [`Query`]; a resource becomes index [`rows`].
+//!
+//! Both sides meet in the storage engine, which knows neither strings nor FHIRPath. Clause numbers
+//! refer to FHIR R4 `search.html`.
+
+pub mod query;
+pub mod rows;
+
+pub use query::Query;

@@ -1,0 +1,257 @@
+//! The typed form of a search. Nothing in it is text that still needs parsing.
+
+use crate::definitions::{ParamId, ParamKind, TypeId};
+
+/// One search, as a client meant it. Paging position and snapshot are not part of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// Types searched: one for `/Patient?…`, several for `/?_type=…`, all for `/?…`.
+    pub types: Vec<TypeId>,
+    /// Conditions, all of which must hold.
+    pub filter: Vec<Clause>,
+    /// Sort keys, most important first; empty means newest first.
+    pub sort: Vec<SortKey>,
+    /// Resources on a page (`_count`), already bounded by `page_entries_max`; 0 asks for the
+    /// total only.
+    pub count: u32,
+    /// Whether `Bundle.total` is wanted.
+    pub total: Total,
+    /// `_include` and `_revinclude`, in the order given.
+    pub include: Vec<Include>,
+    /// What part of each resource is answered.
+    pub shape: Shape,
+}
+
+/// One condition of a [`Query`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Clause {
+    /// A search parameter of the searched type(s) compared with values.
+    Param(ParamClause),
+    /// `_id`: any of these ids.
+    Id(Vec<base::ResourceId>),
+    /// `_id:not`
+    NotId(Vec<base::ResourceId>),
+    /// A chain `subject:Patient.name=…`: the reference points to a resource for which the inner
+    /// clause holds. One entry per target type that the chain may go through.
+    Chain {
+        /// The reference parameter, for each searched type.
+        param: Vec<ParamId>,
+        /// Target types, each with the clause that must hold there.
+        targets: Vec<(TypeId, Box<Clause>)>,
+    },
+    /// `_has:Observation:patient:code=…`: some resource of `source` refers to this one by
+    /// `param`, and the inner clause holds for it.
+    Has {
+        /// The referring type.
+        source: TypeId,
+        /// Its reference parameter.
+        param: ParamId,
+        /// The condition on the referring resource.
+        inner: Box<Clause>,
+    },
+    /// Nothing can match (for example a reference to a type that the parameter never targets).
+    Never,
+}
+
+/// A parameter compared with values, of which any may match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamClause {
+    /// The parameter for each searched type, in the order of [`Query::types`]; a single one
+    /// inside chains and `_has`.
+    pub param: Vec<ParamId>,
+    /// Its type: decides which index table is asked.
+    pub kind: ParamKind,
+    /// The comparison.
+    pub test: Test,
+}
+
+/// What a [`ParamClause`] asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// `:missing=true` (no value) or `:missing=false` (some value).
+    Missing(bool),
+    /// Any of these values matches.
+    Any(Vec<Match>),
+    /// `:not`: none of these values matches (resources without the parameter are found too).
+    None(Vec<Match>),
+}
+
+/// One value to match. Each variant belongs to one index table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Match {
+    /// token `system|code`, `code`, `|code`, `system|`.
+    Token(TokenMatch),
+    /// token `:text`: the display or text, folded, starts with or contains this.
+    TokenText(String),
+    /// string, folded as in [`super::rows::fold`]; begins with.
+    StringPrefix(String),
+    /// string `:contains`, folded.
+    StringContains(String),
+    /// string `:exact`, as written.
+    StringExact(String),
+    /// date, microseconds; the range of the value that was written.
+    Date(Prefix, Range<i64>),
+    /// number; the range of the value's implied precision.
+    Number(Prefix, Range<f64>),
+    /// quantity.
+    Quantity(Prefix, Range<f64>, Unit),
+    /// reference.
+    Reference(ReferenceMatch),
+    /// reference `:identifier`.
+    ReferenceIdentifier(TokenMatch),
+    /// uri, exactly.
+    Uri(String),
+    /// uri `:below`: this or anything under it.
+    UriBelow(String),
+    /// uri `:above`: this or any prefix of it at a path boundary.
+    UriAbove(String),
+    /// composite: one match per component, all in the same instance. Components are `Token`,
+    /// `StringPrefix`, `Date`, `Number`, `Quantity`, `Reference` or `Uri`.
+    Composite(Vec<Match>),
+}
+
+/// How a token's system is constrained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenMatch {
+    /// `None`: any system; `Some("")`: no system; else this one.
+    pub system: Option<String>,
+    /// `None`: any code of that system.
+    pub code: Option<String>,
+}
+
+/// The unit part of a quantity search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// `5.4`: any unit.
+    Any,
+    /// `5.4||mg`: this code or unit, any system.
+    Code(String),
+    /// `5.4|http://unitsofmeasure.org|mg`
+    Coded {
+        /// The system.
+        system: String,
+        /// The code.
+        code: String,
+    },
+}
+
+/// A reference to match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReferenceMatch {
+    /// `Patient/7` or, with one possible target type, `7`; a version if `Patient/7/_history/2`.
+    Local {
+        /// The target's type.
+        type_id: TypeId,
+        /// The target's id.
+        id: base::ResourceId,
+        /// A version, if one was named.
+        version: Option<String>,
+    },
+    /// `7` where several target types are possible.
+    AnyType {
+        /// The target's id.
+        id: base::ResourceId,
+        /// Types the parameter may target.
+        types: Vec<TypeId>,
+    },
+    /// An absolute URL that is not of this server, or a canonical (`url|version`).
+    Url {
+        /// The URL without version.
+        url: String,
+        /// The canonical's version, if one was named.
+        version: Option<String>,
+    },
+}
+
+/// A comparison prefix (`search.html#prefix`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Prefix {
+    /// equal: the search range contains the value's range
+    Eq,
+    /// not equal
+    Ne,
+    /// greater than
+    Gt,
+    /// less than
+    Lt,
+    /// greater or equal
+    Ge,
+    /// less or equal
+    Le,
+    /// starts after
+    Sa,
+    /// ends before
+    Eb,
+    /// approximately; the range has already been widened and overlap decides
+    Ap,
+}
+
+/// A half-open range: `low` belongs to it, `high` does not. For numbers an exact point has
+/// `low == high` and then both belong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range<T> {
+    /// First value inside.
+    pub low: T,
+    /// First value after it.
+    pub high: T,
+}
+
+/// A key of `_sort`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SortKey {
+    /// What is compared.
+    pub by: SortBy,
+    /// `-`: greatest first.
+    pub descending: bool,
+}
+
+/// What a sort key compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SortBy {
+    /// `_id`
+    Id,
+    /// `_lastUpdated`, for each searched type the parameter's id.
+    LastUpdated(Vec<ParamId>),
+    /// A parameter, for each searched type.
+    Param(Vec<ParamId>, ParamKind),
+}
+
+/// `_total`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Total {
+    /// Do not count.
+    None,
+    /// A cheap figure if there is one.
+    Estimate,
+    /// Count.
+    Accurate,
+}
+
+/// `_include` or `_revinclude`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// `_revinclude`: resources that refer to the found ones.
+    pub reverse: bool,
+    /// `:iterate`: also over what was included.
+    pub iterate: bool,
+    /// Parameters followed: the type they stand on and their id.
+    pub params: Vec<(TypeId, ParamId)>,
+    /// Only targets of this type.
+    pub target: Option<TypeId>,
+}
+
+/// `_summary` and `_elements`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Shape {
+    /// The whole resource.
+    #[default]
+    Whole,
+    /// `_summary=true`
+    Summary,
+    /// `_summary=text`
+    Text,
+    /// `_summary=data`
+    Data,
+    /// `_elements=…`: base element names.
+    Elements(Vec<String>),
+}
