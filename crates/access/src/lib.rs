@@ -1,1 +1,26 @@
-//! placeholder
+//! Who asks, in which tenant, and what they may do.
+//!
+//! Every token that stands for a right is made here and only here: [`TenantId`], [`Principal`],
+//! [`Permit`], [`Released`]. Their constructors are private to this crate, so no other crate can
+//! forge one. Pure: no I/O, no clock, no SQL.
+
+mod action;
+mod client;
+mod decide;
+mod directory;
+mod permit;
+mod principal;
+mod scope;
+mod token;
+
+pub use action::{
+    Action, ActionName, Administer, Create, Delete, Erase, Export, History, Read, Receive, Search,
+    Update,
+};
+pub use client::{ClientId, ClientRecord, NewClient, SecretKey};
+pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_system};
+pub use directory::{Directory, HouseKey, Record, Tampered, TenantId};
+pub use permit::{Actor, Permit, Released, RequestMeta, Spent, TypeSet};
+pub use principal::{OperatorToken, Principal, Reason};
+pub use scope::{ScopeError, Scopes};
+pub use token::{TokenError, TokenKey, Verified};

@@ -1,0 +1,81 @@
+//! The closed list of things that can be permitted.
+
+/// An action, as audit lines name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ActionName {
+    /// read and vread
+    Read,
+    /// search
+    Search,
+    /// history of an instance, a type or all
+    History,
+    /// create
+    Create,
+    /// update
+    Update,
+    /// delete (a tombstone; history stays)
+    Delete,
+    /// erasure of history
+    Erase,
+    /// bulk reading: backup, export
+    Export,
+    /// taking in a message
+    Receive,
+    /// changing the tenant itself
+    Administer,
+}
+
+impl ActionName {
+    /// The word in audit lines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Search => "search",
+            Self::History => "history",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Erase => "erase",
+            Self::Export => "export",
+            Self::Receive => "receive",
+            Self::Administer => "administer",
+        }
+    }
+
+    /// The letter of a SMART v2 scope that allows it on a type, if any does.
+    pub(crate) const fn letter(self) -> Option<u8> {
+        match self {
+            Self::Read => Some(b'r'),
+            Self::Search | Self::History => Some(b's'),
+            Self::Create => Some(b'c'),
+            Self::Update => Some(b'u'),
+            Self::Delete => Some(b'd'),
+            Self::Erase | Self::Export | Self::Receive | Self::Administer => None,
+        }
+    }
+}
+
+mod sealed {
+    /// Keeps the list closed.
+    pub trait Sealed {}
+}
+
+/// A type that stands for an [`ActionName`]; the list is closed.
+pub trait Action: sealed::Sealed + 'static {
+    /// Its name.
+    const NAME: ActionName;
+}
+
+macro_rules! actions {
+    ($($name:ident)+) => {$(
+        #[doc = concat!("The action `", stringify!($name), "`.")]
+        #[derive(Debug)]
+        pub enum $name {}
+        impl sealed::Sealed for $name {}
+        impl Action for $name {
+            const NAME: ActionName = ActionName::$name;
+        }
+    )+};
+}
+
+actions! { Read Search History Create Update Delete Erase Export Receive Administer }

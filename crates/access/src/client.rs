@@ -1,0 +1,104 @@
+//! API clients of one tenant and the check of their secrets.
+
+use std::sync::Arc;
+
+use base::Secret;
+use ring::hmac;
+
+use crate::directory::TenantId;
+use crate::permit::Actor;
+use crate::principal::{Principal, Who};
+use crate::scope::Scopes;
+
+/// A client's id, as it is sent in Basic and in `client_id`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(Arc<str>);
+
+impl ClientId {
+    /// Takes an id; 1 to 64 of `A-Z a-z 0-9 - _ .`.
+    pub fn new(text: &str) -> Option<Self> {
+        let ok = (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        ok.then(|| Self(text.into()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The tenant's key under which client secrets are hashed. Secrets are 256 random bits, so a keyed
+/// hash is enough; slow hashes are for people's passwords.
+#[derive(Debug)]
+pub struct SecretKey(hmac::Key);
+
+impl SecretKey {
+    /// Takes the key.
+    pub fn new(key: &Secret<[u8; 32]>) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key.expose()))
+    }
+
+    /// The keyed hash of a secret.
+    pub fn hash(&self, secret: &str) -> [u8; 32] {
+        let mut out = [0; 32];
+        let tag = hmac::sign(&self.0, secret.as_bytes());
+        out.iter_mut().zip(tag.as_ref()).for_each(|(o, t)| *o = *t);
+        out
+    }
+}
+
+/// A client as the tenant's database keeps it.
+#[derive(Clone, Debug)]
+pub struct ClientRecord {
+    /// Its id.
+    pub id: ClientId,
+    /// A name for people.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Arc<Scopes>,
+    /// Keyed hash of its secret.
+    pub secret_hash: [u8; 32],
+    /// Public keys as a JWK Set, for `private_key_jwt`.
+    pub jwks: Option<String>,
+    /// Grows with every change of the client; tokens carry it.
+    pub epoch: u64,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// What is needed to make a client.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    /// Its id.
+    pub id: ClientId,
+    /// A name for people.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Public keys as a JWK Set.
+    pub jwks: Option<String>,
+}
+
+impl ClientRecord {
+    /// The principal, if the secret is the client's and the client is not revoked.
+    pub fn authenticate(
+        &self,
+        tenant: &TenantId,
+        key: &SecretKey,
+        secret: &str,
+    ) -> Option<Principal> {
+        let good = hmac::verify(&key.0, secret.as_bytes(), &self.secret_hash).is_ok();
+        (good && !self.revoked).then(|| self.principal(tenant, self.scopes.clone()))
+    }
+
+    pub(crate) fn principal(&self, tenant: &TenantId, scopes: Arc<Scopes>) -> Principal {
+        Principal(Who::Client {
+            tenant: tenant.clone(),
+            id: self.id.clone(),
+            scopes,
+            epoch: self.epoch,
+            actor: Actor::new(&format!("client:{}", self.id.as_str())),
+        })
+    }
+}

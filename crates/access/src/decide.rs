@@ -1,0 +1,155 @@
+//! The one place where a right is given or refused.
+
+use base::{Code, Kind, ResourceId};
+use fhir::definitions::TypeId;
+
+use crate::action::{Action, ActionName};
+use crate::directory::TenantId;
+use crate::permit::{Actor, Grant, Permit, RequestMeta, TypeSet};
+use crate::principal::{Principal, Reason, Who};
+
+/// What an action is aimed at.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// One resource.
+    Instance(TypeId, ResourceId),
+    /// Resources of these types: those a search names in any place, or the type of a create.
+    Types(Vec<TypeId>),
+    /// Resources of all types that the caller may touch (`/_history`, `/?…` without `_type`).
+    Readable,
+    /// The tenant itself.
+    Tenant,
+}
+
+/// A refusal, to be audited and answered.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{actor:?} may not {} here", action.as_str())]
+pub struct Denied {
+    /// Who asked.
+    pub actor: Actor,
+    /// What for.
+    pub action: ActionName,
+    /// The first type that was refused.
+    pub type_id: Option<TypeId>,
+    /// For which request.
+    pub request: RequestMeta,
+}
+
+impl Denied {
+    /// What kind of failure it is.
+    pub const fn kind(&self) -> Kind {
+        Kind::Forbidden
+    }
+
+    /// Its stable code.
+    pub const fn code(&self) -> Code {
+        Code::ScopeMissing
+    }
+}
+
+/// Decides whether a principal may do `A` on a target of a tenant. Pure. A principal of another
+/// tenant, and the operator, may do nothing with a tenant's data.
+pub fn decide<A: Action>(
+    principal: &Principal,
+    tenant: &TenantId,
+    request: RequestMeta,
+    target: Target,
+) -> Result<Permit<A>, Denied> {
+    let deny = |type_id| Denied { actor: principal.actor(), action: A::NAME, type_id, request };
+    let scopes = match &principal.0 {
+        Who::Client { tenant: own, scopes, .. } if own == tenant => scopes,
+        Who::Import { tenant: own, scopes, until, .. } if own == tenant && request.at < *until => {
+            scopes
+        }
+        _ => return Err(deny(None)),
+    };
+    let allowed = scopes.types(A::NAME);
+    let visible = match A::NAME {
+        ActionName::Search => {
+            let mut both = scopes.types(ActionName::Search).clone();
+            both.add_all(scopes.types(ActionName::Read));
+            both
+        }
+        _ => allowed.clone(),
+    };
+    let mut instance = None;
+    let on = match target {
+        Target::Instance(type_id, id) => {
+            if !allowed.contains(type_id) {
+                return Err(deny(Some(type_id)));
+            }
+            instance = Some((type_id, id));
+            std::iter::once(type_id).collect()
+        }
+        Target::Types(types) => {
+            if let Some(refused) = types.iter().find(|t| !allowed.contains(**t)) {
+                return Err(deny(Some(*refused)));
+            }
+            types.into_iter().collect()
+        }
+        Target::Readable if *allowed != TypeSet::EMPTY => allowed.clone(),
+        Target::Readable | Target::Tenant => return Err(deny(None)),
+    };
+    Ok(Permit::mint(Grant {
+        tenant: tenant.clone(),
+        actor: principal.actor(),
+        request,
+        on,
+        visible,
+        instance,
+    }))
+}
+
+/// A permit for work of the platform itself on a tenant: backup, migration, verification, and
+/// operators' commands on the tenant (not on its patients' data: those actions are refused).
+pub fn decide_system<A: Action>(
+    reason: Reason,
+    tenant: &TenantId,
+    request: RequestMeta,
+) -> Result<Permit<A>, Denied> {
+    let actor = Actor::new(&format!("system:{}", reason.as_str()));
+    let fits = matches!(
+        (reason, A::NAME),
+        (Reason::Backup | Reason::Verify, ActionName::Export)
+            | (
+                Reason::Restore | Reason::Migration | Reason::Sweep | Reason::Operation,
+                ActionName::Administer
+            )
+            | (Reason::Operation, ActionName::Erase)
+            | (Reason::Authentication, ActionName::Administer)
+    );
+    if !fits {
+        return Err(Denied { actor, action: A::NAME, type_id: None, request });
+    }
+    Ok(Permit::mint(Grant {
+        tenant: tenant.clone(),
+        actor,
+        request,
+        on: TypeSet::EMPTY,
+        visible: TypeSet::EMPTY,
+        instance: None,
+    }))
+}
+
+/// The operator's right to change the directory of tenants; spent once.
+#[must_use = "a permit that is not spent did nothing"]
+pub struct HousePermit {
+    actor: Actor,
+    request: RequestMeta,
+}
+
+impl HousePermit {
+    /// Who acts and for which request, for the house's audit line.
+    pub fn spend(self) -> (Actor, RequestMeta) {
+        (self.actor, self.request)
+    }
+}
+
+/// Decides whether a principal may administer the house: only the operator may.
+pub fn decide_house(principal: &Principal, request: RequestMeta) -> Result<HousePermit, Denied> {
+    let actor = principal.actor();
+    if principal.is_operator() {
+        return Ok(HousePermit { actor, request });
+    }
+    Err(Denied { actor, action: ActionName::Administer, type_id: None, request })
+}

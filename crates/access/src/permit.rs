@@ -1,0 +1,221 @@
+//! What a decision hands out: a [`Permit`], spent once, and what may leave because of it:
+//! [`Released`].
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use base::{Micros, RequestId, ResourceId};
+use fhir::definitions::TypeId;
+
+use crate::action::{Action, ActionName};
+use crate::directory::TenantId;
+
+/// A set of resource types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeSet([u64; Self::WORDS]);
+
+impl TypeSet {
+    const WORDS: usize = 8;
+    /// No type.
+    pub const EMPTY: Self = Self([0; Self::WORDS]);
+
+    fn place(type_id: TypeId) -> (usize, u64) {
+        (usize::from(type_id.0) / 64, 1 << (type_id.0 % 64))
+    }
+
+    /// Adds a type.
+    pub fn add(&mut self, type_id: TypeId) {
+        let (word, bit) = Self::place(type_id);
+        if let Some(w) = self.0.get_mut(word) {
+            *w |= bit;
+        }
+    }
+
+    /// Adds all types of another set.
+    pub fn add_all(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a |= b);
+    }
+
+    /// Removes what is not in another set.
+    pub fn keep_only(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a &= b);
+    }
+
+    /// Whether the type is in the set.
+    pub fn contains(&self, type_id: TypeId) -> bool {
+        let (word, bit) = Self::place(type_id);
+        self.0.get(word).is_some_and(|w| w & bit != 0)
+    }
+
+    /// Whether every type of another set is in this one.
+    pub fn contains_all(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(a, b)| b & !a == 0)
+    }
+}
+
+impl FromIterator<TypeId> for TypeSet {
+    fn from_iter<I: IntoIterator<Item = TypeId>>(types: I) -> Self {
+        let mut set = Self::EMPTY;
+        types.into_iter().for_each(|t| set.add(t));
+        set
+    }
+}
+
+/// Which request something is done for.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestMeta {
+    /// The request's id.
+    pub id: RequestId,
+    /// When it came in.
+    pub at: Micros,
+}
+
+/// Who acts, as stored rows and audit lines name them: `client:…`, `import:…`, `operator`,
+/// `system:…`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Actor(Arc<str>);
+
+impl Actor {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text in rows and audit lines.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What permits and their evidence have in common.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) tenant: TenantId,
+    pub(crate) actor: Actor,
+    pub(crate) request: RequestMeta,
+    /// Types the action may touch.
+    pub(crate) on: TypeSet,
+    /// Types whose rows may be shown by this action (for `_include` and chains).
+    pub(crate) visible: TypeSet,
+    /// The one resource meant, for instance actions.
+    pub(crate) instance: Option<(TypeId, ResourceId)>,
+}
+
+/// The right to do `A` once, in one tenant. Made by [`crate::decide()`]; not `Clone`; the store takes
+/// it by value.
+#[must_use = "a permit that is not spent did nothing"]
+pub struct Permit<A: Action> {
+    grant: Grant,
+    action: PhantomData<fn() -> A>,
+}
+
+impl<A: Action> Permit<A> {
+    pub(crate) const fn mint(grant: Grant) -> Self {
+        Self { grant, action: PhantomData }
+    }
+
+    /// Spends the permit on a tenant.
+    ///
+    /// # Panics
+    /// If the permit is for another tenant. This stays on in release builds: carrying on would
+    /// show one tenant's rows to another.
+    pub fn spend(self, tenant: &TenantId) -> Spent<A> {
+        assert!(self.grant.tenant == *tenant, "a permit was brought to another tenant");
+        Spent { grant: self.grant, action: PhantomData }
+    }
+
+    /// The tenant it is for.
+    pub const fn tenant(&self) -> &TenantId {
+        &self.grant.tenant
+    }
+}
+
+impl<A: Action> fmt::Debug for Permit<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permit<{}>({:?})", A::NAME.as_str(), self.grant.tenant)
+    }
+}
+
+/// Evidence that a permit was spent on this tenant. The store works under it, audits by it and
+/// releases rows by it.
+pub struct Spent<A: Action> {
+    grant: Grant,
+    action: PhantomData<fn() -> A>,
+}
+
+impl<A: Action> Spent<A> {
+    /// The action's name.
+    pub const fn action(&self) -> ActionName {
+        A::NAME
+    }
+
+    /// Who acts.
+    pub const fn actor(&self) -> &Actor {
+        &self.grant.actor
+    }
+
+    /// For which request.
+    pub const fn request(&self) -> RequestMeta {
+        self.grant.request
+    }
+
+    /// The tenant.
+    pub const fn tenant(&self) -> &TenantId {
+        &self.grant.tenant
+    }
+
+    /// Whether the action may touch resources of this type. For an instance action, only that
+    /// instance: see [`Spent::covers`].
+    pub fn allows(&self, type_id: TypeId) -> bool {
+        self.grant.on.contains(type_id)
+    }
+
+    /// Whether the action may touch this resource.
+    pub fn covers(&self, type_id: TypeId, id: &ResourceId) -> bool {
+        self.allows(type_id)
+            && self.grant.instance.as_ref().is_none_or(|(t, i)| *t == type_id && i == id)
+    }
+
+    /// Whether rows of this type may be shown (included resources, chain targets).
+    pub fn shows(&self, type_id: TypeId) -> bool {
+        self.grant.visible.contains(type_id)
+    }
+
+    /// Lets content leave.
+    ///
+    /// # Panics
+    /// If rows of this type may not be shown under the permit; the store has to leave them out
+    /// before.
+    pub fn release<T>(&self, type_id: TypeId, content: T) -> Released<T> {
+        assert!(self.shows(type_id), "a row of a type outside the permit was about to leave");
+        Released(content)
+    }
+}
+
+impl<A: Action> fmt::Debug for Spent<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Spent<{}>({:?})", A::NAME.as_str(), self.grant.tenant)
+    }
+}
+
+/// Content that a permit lets out. Edges serialise nothing else.
+#[derive(Clone, Debug)]
+pub struct Released<T>(T);
+
+impl<T> Released<T> {
+    /// The content.
+    pub const fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The content, by value.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}

@@ -1,0 +1,128 @@
+//! Who asks. A [`Principal`] comes only from checked credentials.
+
+use base::{Micros, Secret};
+use ring::{constant_time, digest};
+
+use crate::client::ClientId;
+use crate::directory::TenantId;
+use crate::permit::Actor;
+use crate::scope::Scopes;
+
+/// Why the platform itself works on a tenant. Closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Making a backup.
+    Backup,
+    /// Reading a backup back.
+    Restore,
+    /// Checking rows, seals and the audit chain.
+    Verify,
+    /// Moving to another schema version.
+    Migration,
+    /// Dropping index rows that no cursor can need.
+    Sweep,
+    /// Carrying out an operator's command on the tenant itself.
+    Operation,
+    /// Looking up credentials.
+    Authentication,
+}
+
+impl Reason {
+    /// The word in audit lines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+            Self::Verify => "verify",
+            Self::Migration => "migration",
+            Self::Sweep => "sweep",
+            Self::Operation => "operation",
+            Self::Authentication => "authentication",
+        }
+    }
+}
+
+/// Someone whose credentials were checked.
+#[derive(Clone, Debug)]
+pub struct Principal(pub(crate) Who);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    /// An API client of one tenant.
+    Client {
+        tenant: TenantId,
+        id: ClientId,
+        scopes: std::sync::Arc<Scopes>,
+        epoch: u64,
+        actor: Actor,
+    },
+    /// A timed way in for bulk loading, opened by the operator with a reason.
+    Import { tenant: TenantId, scopes: std::sync::Arc<Scopes>, until: Micros, actor: Actor },
+    /// The operator of the house; has no right to any tenant's data.
+    Operator,
+}
+
+impl Principal {
+    /// Who this is in rows and audit lines.
+    pub fn actor(&self) -> Actor {
+        match &self.0 {
+            Who::Client { actor, .. } | Who::Import { actor, .. } => actor.clone(),
+            Who::Operator => Actor::new("operator"),
+        }
+    }
+
+    /// The tenant whose client this is; none for the operator.
+    pub const fn tenant(&self) -> Option<&TenantId> {
+        match &self.0 {
+            Who::Client { tenant, .. } | Who::Import { tenant, .. } => Some(tenant),
+            Who::Operator => None,
+        }
+    }
+
+    /// The client and the epoch of its record when the credentials were checked. A client whose
+    /// record has another epoch by now is not this principal any more.
+    pub const fn client(&self) -> Option<(&ClientId, u64)> {
+        match &self.0 {
+            Who::Client { id, epoch, .. } => Some((id, *epoch)),
+            Who::Import { .. } | Who::Operator => None,
+        }
+    }
+
+    /// The scopes held in the tenant.
+    pub fn scopes(&self) -> Option<&Scopes> {
+        match &self.0 {
+            Who::Client { scopes, .. } | Who::Import { scopes, .. } => Some(scopes),
+            Who::Operator => None,
+        }
+    }
+
+    /// Whether this is the operator.
+    pub const fn is_operator(&self) -> bool {
+        matches!(self.0, Who::Operator)
+    }
+}
+
+/// The digest of the operator token, to compare presented ones with.
+#[derive(Debug)]
+pub struct OperatorToken(Secret<[u8; 32]>);
+
+impl OperatorToken {
+    /// Remembers a token by its digest.
+    pub fn new(token: &str) -> Self {
+        Self(Secret::new(sha256(token)))
+    }
+
+    /// The operator, if the presented token is the right one.
+    pub fn authenticate(&self, presented: &str) -> Option<Principal> {
+        constant_time::verify_slices_are_equal(self.0.expose(), &sha256(presented))
+            .is_ok()
+            .then_some(Principal(Who::Operator))
+    }
+}
+
+fn sha256(text: &str) -> [u8; 32] {
+    let mut out = [0; 32];
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    out.iter_mut().zip(digest.as_ref()).for_each(|(o, d)| *o = *d);
+    out
+}

@@ -1,0 +1,232 @@
+//! Bearer tokens: JWTs signed (Ed25519) with a key of one tenant, worthless in any other.
+
+use std::sync::Arc;
+
+use base::{Code, Kind, Micros, Secret};
+use fhir::definitions::Model;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde::{Deserialize, Serialize};
+
+use crate::client::{ClientId, ClientRecord};
+use crate::directory::TenantId;
+use crate::permit::Actor;
+use crate::principal::{Principal, Who};
+use crate::scope::Scopes;
+
+/// Why a token was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not a token, not of this tenant, or altered.
+    #[error("the token is not good here")]
+    Invalid,
+    /// It was good once.
+    #[error("the token has expired")]
+    Expired,
+}
+
+impl TokenError {
+    /// What kind of failure it is.
+    pub const fn kind(self) -> Kind {
+        Kind::Unauthenticated
+    }
+
+    /// Its stable code.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Invalid => Code::CredentialsInvalid,
+            Self::Expired => Code::TokenExpired,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    /// The tenant's id; the issuer URL may change, this does not.
+    tid: String,
+    scope: String,
+    iat: i64,
+    exp: i64,
+    jti: String,
+    /// The client's epoch when the token was issued; absent in import tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+}
+
+/// A token's content after its signature, tenant and times were checked. Becomes a [`Principal`]
+/// when the client's record is at hand.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    client: Option<ClientId>,
+    subject: String,
+    epoch: u64,
+    scope: String,
+    expires: Micros,
+}
+
+impl Verified {
+    /// The client whose record must be looked up; none for an import token.
+    pub const fn client(&self) -> Option<&ClientId> {
+        self.client.as_ref()
+    }
+
+    /// When the token ends.
+    pub const fn expires(&self) -> Micros {
+        self.expires
+    }
+}
+
+/// The pair of keys with which one tenant signs its tokens.
+pub struct TokenKey {
+    tenant: TenantId,
+    sign: EncodingKey,
+    verify: DecodingKey,
+    public: [u8; 32],
+}
+
+impl std::fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TokenKey({:?})", self.tenant)
+    }
+}
+
+impl TokenKey {
+    /// Derives the pair from 32 secret bytes of the tenant.
+    pub fn new(tenant: TenantId, seed: &Secret<[u8; 32]>) -> Option<Self> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).ok()?;
+        let mut public = [0; 32];
+        public.iter_mut().zip(pair.public_key().as_ref()).for_each(|(o, b)| *o = *b);
+        let sign = EncodingKey::from_ed_der(&pkcs8(seed.expose(), &public));
+        let verify = DecodingKey::from_ed_der(&public);
+        Some(Self { tenant, sign, verify, public })
+    }
+
+    /// The public key, for a JWK Set.
+    pub const fn public(&self) -> &[u8; 32] {
+        &self.public
+    }
+
+    /// A token for a client. `scopes` must already be narrowed to the client's.
+    pub fn issue(
+        &self,
+        issuer: &str,
+        client: &ClientRecord,
+        scopes: &Scopes,
+        now: Micros,
+        lifetime_secs: i64,
+        random: [u8; 16],
+    ) -> Option<String> {
+        let claims = Claims {
+            iss: issuer.to_owned(),
+            sub: client.id.as_str().to_owned(),
+            tid: self.tenant.hex(),
+            scope: scopes.as_str().to_owned(),
+            iat: now.as_secs(),
+            exp: now.as_secs() + lifetime_secs,
+            jti: base::ids::uuid_text(random),
+            epoch: Some(client.epoch),
+        };
+        self.encode(&claims)
+    }
+
+    /// A token for one bulk load, not bound to a client. `subject` names the load in audit lines.
+    pub fn issue_import(
+        &self,
+        issuer: &str,
+        subject: &str,
+        now: Micros,
+        lifetime_secs: i64,
+        random: [u8; 16],
+    ) -> Option<String> {
+        let claims = Claims {
+            iss: issuer.to_owned(),
+            sub: subject.to_owned(),
+            tid: self.tenant.hex(),
+            scope: "system/*.cruds".to_owned(),
+            iat: now.as_secs(),
+            exp: now.as_secs() + lifetime_secs,
+            jti: base::ids::uuid_text(random),
+            epoch: None,
+        };
+        self.encode(&claims)
+    }
+
+    fn encode(&self, claims: &Claims) -> Option<String> {
+        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &self.sign).ok()
+    }
+
+    /// Checks signature, algorithm, tenant and times of a token.
+    pub fn verify(&self, token: &str, now: Micros) -> Result<Verified, TokenError> {
+        let mut rules = Validation::new(Algorithm::EdDSA);
+        rules.validate_exp = false; // checked below against the clock we were given
+        rules.validate_aud = false;
+        rules.required_spec_claims.clear();
+        let data = jsonwebtoken::decode::<Claims>(token, &self.verify, &rules)
+            .map_err(|_| TokenError::Invalid)?;
+        let claims = data.claims;
+        if claims.tid != self.tenant.hex() || claims.iat > now.as_secs() + 60 {
+            return Err(TokenError::Invalid);
+        }
+        if claims.exp <= now.as_secs() {
+            return Err(TokenError::Expired);
+        }
+        let client = match claims.epoch {
+            Some(_) => Some(ClientId::new(&claims.sub).ok_or(TokenError::Invalid)?),
+            None => None,
+        };
+        Ok(Verified {
+            client,
+            subject: claims.sub,
+            epoch: claims.epoch.unwrap_or(0),
+            scope: claims.scope,
+            expires: Micros(claims.exp.saturating_mul(1_000_000)),
+        })
+    }
+
+    /// The principal of a verified client token, if the client's record still has the epoch that
+    /// the token was issued under and is not revoked.
+    pub fn principal(
+        &self,
+        verified: &Verified,
+        record: &ClientRecord,
+        model: &Model,
+    ) -> Result<Principal, TokenError> {
+        let same = verified.client.as_ref() == Some(&record.id) && verified.epoch == record.epoch;
+        if !same || record.revoked {
+            return Err(TokenError::Invalid);
+        }
+        let asked = Scopes::parse(&verified.scope, model).map_err(|_| TokenError::Invalid)?;
+        let scopes = record.scopes.narrowed_to(&asked);
+        Ok(record.principal(&self.tenant, Arc::new(scopes)))
+    }
+
+    /// The principal of a verified import token.
+    pub fn import_principal(
+        &self,
+        verified: &Verified,
+        model: &Model,
+    ) -> Result<Principal, TokenError> {
+        if verified.client.is_some() {
+            return Err(TokenError::Invalid);
+        }
+        let scopes = Scopes::parse(&verified.scope, model).map_err(|_| TokenError::Invalid)?;
+        Ok(Principal(Who::Import {
+            tenant: self.tenant.clone(),
+            scopes: Arc::new(scopes),
+            until: verified.expires,
+            actor: Actor::new(&format!("import:{}", verified.subject)),
+        }))
+    }
+}
+
+/// An Ed25519 private key in the DER of RFC 8410 (version 2, with the public key).
+fn pkcs8(seed: &[u8; 32], public: &[u8; 32]) -> Vec<u8> {
+    let mut der = vec![0x30, 0x51, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
+    der.extend_from_slice(&[0x04, 0x22, 0x04, 0x20]);
+    der.extend_from_slice(seed);
+    der.extend_from_slice(&[0x81, 0x21, 0x00]);
+    der.extend_from_slice(public);
+    der
+}

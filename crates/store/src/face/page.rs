@@ -1,0 +1,84 @@
+//! Pages of searches and histories.
+
+use access::Released;
+use base::{Micros, ResourceId, Seq};
+use fhir::definitions::TypeId;
+
+use super::write::Stored;
+
+/// Where a page ended, for the next one. Opaque bytes that hold sort keys: patient data, so the
+/// caller encrypts them before they leave.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Position(pub Vec<u8>);
+
+impl std::fmt::Debug for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Position(…)")
+    }
+}
+
+/// Which page of a search is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct PageRequest {
+    /// Continue after this position.
+    pub after: Option<Position>,
+    /// Answer as of this point of the change sequence; `None` on the first page: as of now.
+    pub as_of: Option<Seq>,
+    /// Clock::monotonic time after which the search is given up.
+    pub deadline: Option<Micros>,
+}
+
+/// Which history is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryOf {
+    /// Of one resource.
+    Instance(TypeId, ResourceId),
+    /// Of a type.
+    Type(TypeId),
+    /// Of all types that the permit shows.
+    System,
+}
+
+/// A page of a history.
+#[derive(Clone, Debug)]
+pub struct HistoryRequest {
+    /// Of what.
+    pub of: HistoryOf,
+    /// Only versions made at or after this time.
+    pub since: Option<Micros>,
+    /// Versions on the page; 0 asks for the total only.
+    pub count: u32,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+/// Why an entry is on a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It matches.
+    Match,
+    /// `_include` or `_revinclude` brought it.
+    Include,
+}
+
+/// One resource on a page.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The resource.
+    pub resource: Released<Stored>,
+    /// Why it is here.
+    pub mode: Mode,
+}
+
+/// A page.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Matches in order, then included resources.
+    pub entries: Vec<Entry>,
+    /// Matches on all pages, where it was asked for or came for free.
+    pub total: Option<u64>,
+    /// Where the next page starts; `None` on the last one.
+    pub next: Option<Position>,
+    /// The point of the change sequence that all pages of this search show.
+    pub as_of: Seq,
+}

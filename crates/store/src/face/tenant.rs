@@ -1,0 +1,114 @@
+//! What there is to say about a tenant as a whole, and how a store is set up.
+
+use std::path::PathBuf;
+
+use base::{Limits, Micros, TenantName};
+use fhir::definitions::FhirVersion;
+use serde::{Deserialize, Serialize};
+
+/// How a store is set up.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The data folder.
+    pub dir: PathBuf,
+    /// All limits.
+    pub limits: Limits,
+    /// When a write is answered.
+    pub synchronous: Synchronous,
+    /// When the record of a read reaches the disk.
+    pub audit: AuditMode,
+    /// Threads that read; 0 chooses from the processors.
+    pub reader_threads: usize,
+    /// Threads that write; 0 chooses 4.
+    pub writer_threads: usize,
+    /// Seconds between deletion of a tenant and the destruction of its key.
+    pub grace_seconds: u64,
+}
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    /// After its log record is on the disk. Survives a power cut.
+    #[default]
+    Full,
+    /// After it is with the operating system. Survives a crash of the process; a power cut may
+    /// lose the last moments, never consistency.
+    Normal,
+}
+
+/// When the record of a read reaches the disk. It is always handed to the operating system before
+/// the answer leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditMode {
+    /// Flushed at least this often, in milliseconds.
+    Window(u64),
+    /// Flushed before the answer.
+    Strict,
+}
+
+/// Whether references must resolve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum ReferencePolicy {
+    /// References are stored as they are.
+    #[default]
+    Literal,
+    /// A literal reference to this server must resolve when it is written, and what is referred
+    /// to cannot be deleted.
+    Enforced,
+}
+
+/// Settings of one tenant; the `config` of the admin API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct TenantSettings {
+    /// Whether references must resolve.
+    pub references: ReferencePolicy,
+}
+
+/// What is needed to make a tenant.
+#[derive(Clone, Debug)]
+pub struct NewTenant {
+    /// Its name in URLs.
+    pub name: TenantName,
+    /// A name for people.
+    pub display: String,
+    /// Its version of FHIR.
+    pub fhir: FhirVersion,
+    /// Its settings.
+    pub settings: TenantSettings,
+}
+
+/// Whether a tenant serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It serves.
+    Active,
+    /// It answers 503 until it is resumed.
+    Suspended,
+    /// It is deleted; until the grace period ends it can be resumed, then its key is destroyed.
+    Leaving,
+    /// Its key is destroyed; only the receipt is left.
+    Gone,
+}
+
+/// A tenant as the admin API shows it.
+#[derive(Clone, Debug)]
+pub struct TenantInfo {
+    /// Its name in URLs.
+    pub name: TenantName,
+    /// A name for people.
+    pub display: String,
+    /// Its version of FHIR.
+    pub fhir: FhirVersion,
+    /// Its settings.
+    pub settings: TenantSettings,
+    /// Whether it serves.
+    pub state: State,
+    /// When it was made.
+    pub created: Micros,
+    /// When its key is destroyed, for a leaving tenant.
+    pub shred_at: Option<Micros>,
+}

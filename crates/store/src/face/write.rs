@@ -1,0 +1,181 @@
+//! Resources as they are stored, and changes.
+
+use std::sync::Arc;
+
+use access::{Create, Delete, Permit, Released, Search, Update};
+use base::{Micros, ResourceId, Version};
+use bytes::Bytes;
+use fhir::definitions::TypeId;
+use fhir::resource::Valid;
+use fhir::search::Query;
+
+/// One version of a resource, ready for the wire.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its type.
+    pub type_id: TypeId,
+    /// Its id.
+    pub id: ResourceId,
+    /// The version.
+    pub version: Version,
+    /// When the version was made.
+    pub updated: Micros,
+    /// How the version was made.
+    pub method: Method,
+    /// The whole resource as JSON; empty for a deletion.
+    pub body: Bytes,
+}
+
+/// How a version came to be; also `Bundle.entry.request.method` of histories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// create
+    Post,
+    /// update
+    Put,
+    /// patch
+    Patch,
+    /// delete
+    Delete,
+}
+
+impl Method {
+    /// The HTTP verb.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// The answer to a read.
+#[derive(Clone, Debug)]
+pub enum Read {
+    /// Here it is.
+    Found(Released<Stored>),
+    /// It was deleted; the version that says so.
+    Deleted(Released<Stored>),
+    /// There never was one.
+    Absent,
+}
+
+/// A valid resource made ready off the writer: compressed, digested, its rows sorted. Made by
+/// [`crate::TenantStore::prepare`].
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) valid: Arc<Valid>,
+    pub(crate) packed: Vec<u8>,
+    pub(crate) dict: u32,
+    pub(crate) digest: [u8; 32],
+}
+
+impl Prepared {
+    /// The resource.
+    pub fn valid(&self) -> &Valid {
+        &self.valid
+    }
+}
+
+/// A condition on the current version, checked when the write is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// `If-Match: W/"n"`
+    Version(Version),
+    /// `If-None-Match: *`: there must be no current version.
+    Absent,
+    /// There must be a current version (a conditional update that found one).
+    Present,
+}
+
+/// One resource's part in a change.
+#[derive(Debug)]
+pub enum Write {
+    /// A new resource; its id must not exist.
+    Create {
+        /// The right.
+        permit: Permit<Create>,
+        /// The resource.
+        resource: Prepared,
+    },
+    /// A new version; makes the resource if it does not exist and a right to create is given.
+    Put {
+        /// The right.
+        permit: Permit<Update>,
+        /// The right to make it.
+        or_create: Option<Permit<Create>>,
+        /// The resource.
+        resource: Prepared,
+        /// A condition on the current version.
+        condition: Option<Condition>,
+        /// `Put` or `Patch`.
+        method: Method,
+    },
+    /// A deletion; deleting what is not there is not an error.
+    Delete {
+        /// The right.
+        permit: Permit<Delete>,
+        /// The type.
+        type_id: TypeId,
+        /// The id.
+        id: ResourceId,
+        /// A condition on the current version.
+        condition: Option<Condition>,
+    },
+}
+
+/// What a conditional request found when it was prepared; checked again when it is made.
+#[derive(Debug)]
+pub struct Expectation {
+    /// The right to search.
+    pub permit: Permit<Search>,
+    /// The criteria.
+    pub query: Arc<Query>,
+    /// What they matched.
+    pub expected: Expected,
+}
+
+/// What criteria matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing.
+    Nothing,
+    /// Exactly this resource.
+    One(TypeId, ResourceId),
+}
+
+/// Writes that are made together or not at all.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// The writes; each resource at most once.
+    pub writes: Vec<Write>,
+    /// What must hold when they are made.
+    pub expectations: Vec<Expectation>,
+    /// Whether literal references must resolve (to what is stored or made by this change), and
+    /// what is referred to may not be deleted.
+    pub enforce_references: bool,
+}
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It made the resource.
+    Created,
+    /// It made another version.
+    Updated,
+    /// It deleted the resource.
+    Deleted,
+    /// There was nothing to delete.
+    Nothing,
+}
+
+/// The answer to one write of a change.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// What it did.
+    pub outcome: Outcome,
+    /// The version made (for [`Outcome::Nothing`] the last one, if there ever was one).
+    pub stored: Option<Released<Stored>>,
+}
