@@ -1,0 +1,5 @@
+//! Nobody becomes a principal without credentials.
+fn main() {
+    let _ = access::Principal::operator();
+    let _ = access::Principal(());
+}
