@@ -86,7 +86,10 @@ impl fmt::Display for HttpDate {
         let (y, m, d) = self.0.civil();
         let weekday = self.0.0.div_euclid(DAY_US).rem_euclid(7);
         let s = self.0.0.rem_euclid(DAY_US) / 1_000_000;
-        let weekday = usize::try_from(weekday).ok().and_then(|i| DAYS.get(i)).unwrap_or(&"");
+        let weekday = usize::try_from(weekday)
+            .ok()
+            .and_then(|i| DAYS.get(i))
+            .unwrap_or(&"");
         let month = MONTHS.get(usize::from(m).wrapping_sub(1)).unwrap_or(&"");
         write!(
             f,

@@ -24,8 +24,14 @@ impl ResourceId {
     /// Checks and takes an id.
     pub fn new(text: &str) -> Result<Self, IdError> {
         let ok = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
-        if ok { Ok(Self(text.into())) } else { Err(IdError::ResourceId) }
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+        if ok {
+            Ok(Self(text.into()))
+        } else {
+            Err(IdError::ResourceId)
+        }
     }
 
     /// A fresh, time-ordered id in the form of a UUID version 7 (RFC 9562 section 5.7).
@@ -129,7 +135,9 @@ impl TenantName {
     pub fn new(text: &str) -> Result<Self, IdError> {
         let shape = (3..=63).contains(&text.len())
             && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !shape {
             return Err(IdError::TenantName);
         }
@@ -196,7 +204,18 @@ mod tests {
         for good in ["abc", "lakeside", "a-1", &"a".repeat(63)] {
             assert!(TenantName::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "ab", "Abc", "1abc", "a_b", "a.b", "é12", &"a".repeat(64), "admin", "-ab"] {
+        for bad in [
+            "",
+            "ab",
+            "Abc",
+            "1abc",
+            "a_b",
+            "a.b",
+            "é12",
+            &"a".repeat(64),
+            "admin",
+            "-ab",
+        ] {
             assert!(TenantName::new(bad).is_err(), "{bad}");
         }
     }

@@ -5,6 +5,18 @@
 //! a version is adding a table. Knows nothing of content, storage or tenants.
 
 use std::fmt;
+use std::sync::OnceLock;
+
+mod element;
+mod load;
+mod model;
+mod param;
+
+pub use element::{
+    Content, Element, ElementType, Found, Primitive, Structure, StructureId, ValueSet, ValueSetId,
+};
+pub use model::Model;
+pub use param::{Compartment, Component, Param};
 
 /// A version of FHIR that a tenant can speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +36,16 @@ impl FhirVersion {
     /// The version that this text names.
     pub fn parse(text: &str) -> Option<Self> {
         (text == "4.0.1").then_some(Self::R4)
+    }
+}
+
+impl Model {
+    /// The model of a version; built on first use.
+    pub fn of(version: FhirVersion) -> &'static Self {
+        static R4: OnceLock<Model> = OnceLock::new();
+        match version {
+            FhirVersion::R4 => R4.get_or_init(|| load::model(version).0),
+        }
     }
 }
 
@@ -64,3 +86,39 @@ pub enum ParamKind {
     /// special
     Special,
 }
+
+impl ParamKind {
+    /// The kind by its name in `SearchParameter.type`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "number" => Self::Number,
+            "date" => Self::Date,
+            "string" => Self::String,
+            "token" => Self::Token,
+            "reference" => Self::Reference,
+            "composite" => Self::Composite,
+            "quantity" => Self::Quantity,
+            "uri" => Self::Uri,
+            "special" => Self::Special,
+            _ => return None,
+        })
+    }
+
+    /// Its name in `SearchParameter.type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Date => "date",
+            Self::String => "string",
+            Self::Token => "token",
+            Self::Reference => "reference",
+            Self::Composite => "composite",
+            Self::Quantity => "quantity",
+            Self::Uri => "uri",
+            Self::Special => "special",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

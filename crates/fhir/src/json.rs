@@ -62,11 +62,20 @@ impl<'s> Doc<'s> {
 
     /// The value whose node has this index (see [`Value::index`]).
     pub const fn at(&self, index: u32) -> Value<'_> {
-        Value { doc: self, at: index }
+        Value {
+            doc: self,
+            at: index,
+        }
     }
 
     fn node(&self, at: u32) -> Node {
-        const NOTHING: Node = Node { kind: Kind::Null, flag: false, start: 0, end: 0, next: u32::MAX };
+        const NOTHING: Node = Node {
+            kind: Kind::Null,
+            flag: false,
+            start: 0,
+            end: 0,
+            next: u32::MAX,
+        };
         self.nodes.get(at as usize).copied().unwrap_or(NOTHING)
     }
 }
@@ -139,14 +148,22 @@ impl<'d> Value<'d> {
     pub fn members(self) -> Members<'d> {
         let n = self.doc.node(self.at);
         let end = if n.kind == Kind::Object { n.next } else { 0 };
-        Members { doc: self.doc, at: self.at + 1, end }
+        Members {
+            doc: self.doc,
+            at: self.at + 1,
+            end,
+        }
     }
 
     /// The items of an array in order; nothing for other kinds.
     pub fn items(self) -> Items<'d> {
         let n = self.doc.node(self.at);
         let end = if n.kind == Kind::Array { n.next } else { 0 };
-        Items { doc: self.doc, at: self.at + 1, end }
+        Items {
+            doc: self.doc,
+            at: self.at + 1,
+            end,
+        }
     }
 
     /// Whether it is an object or array without content.
@@ -158,7 +175,11 @@ impl<'d> Value<'d> {
 
 fn text_of(source: &str, n: Node) -> Cow<'_, str> {
     let raw = source.get(n.start as usize..n.end as usize).unwrap_or("");
-    if n.flag { Cow::Owned(parse::unescape(raw)) } else { Cow::Borrowed(raw) }
+    if n.flag {
+        Cow::Owned(parse::unescape(raw))
+    } else {
+        Cow::Borrowed(raw)
+    }
 }
 
 /// One member of an object.
@@ -205,8 +226,14 @@ impl<'d> Iterator for Members<'d> {
         if self.at >= self.end {
             return None;
         }
-        let key = Value { doc: self.doc, at: self.at };
-        let value = Value { doc: self.doc, at: self.at + 1 };
+        let key = Value {
+            doc: self.doc,
+            at: self.at,
+        };
+        let value = Value {
+            doc: self.doc,
+            at: self.at + 1,
+        };
         self.at = self.doc.node(self.at + 1).next;
         Some(Member { key, value })
     }
@@ -227,7 +254,10 @@ impl<'d> Iterator for Items<'d> {
         if self.at >= self.end {
             return None;
         }
-        let value = Value { doc: self.doc, at: self.at };
+        let value = Value {
+            doc: self.doc,
+            at: self.at,
+        };
         self.at = self.doc.node(self.at).next;
         Some(value)
     }

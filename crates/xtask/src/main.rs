@@ -1,1 +1,24 @@
-fn main() {}
+//! The project's own commands: `cargo xtask <command>`.
+
+use clap::{Parser, Subcommand};
+
+mod definitions;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Distil the tables of crates/fhir/definitions from one of HL7's packages
+    Definitions(definitions::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Definitions(arguments) => definitions::run(&arguments),
+    }
+}

@@ -63,9 +63,18 @@ pub fn parse(bytes: &[u8], depth_max: usize) -> Result<Doc<'_>, ParseError> {
     let bytes = source.strip_prefix('\u{feff}').map_or(bytes, str::as_bytes);
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let nodes = Vec::with_capacity(bytes.len() / 12 + 8);
-    let mut p = Parser { bytes, at: 0, nodes, open: Vec::new(), depth_max };
+    let mut p = Parser {
+        bytes,
+        at: 0,
+        nodes,
+        open: Vec::new(),
+        depth_max,
+    };
     p.document()?;
-    Ok(Doc { source, nodes: p.nodes })
+    Ok(Doc {
+        source,
+        nodes: p.nodes,
+    })
 }
 
 impl Parser<'_> {
@@ -146,17 +155,25 @@ impl Parser<'_> {
 
     fn open_container(&mut self, kind: Kind) -> Result<(), ParseError> {
         if self.open.len() >= self.depth_max {
-            return Err(ParseError::TooDeep { at: self.at, max: self.depth_max });
+            return Err(ParseError::TooDeep {
+                at: self.at,
+                max: self.depth_max,
+            });
         }
         let node = self.push(kind, false, self.at, self.at);
-        self.open.push(Open { node, object: kind == Kind::Object });
+        self.open.push(Open {
+            node,
+            object: kind == Kind::Object,
+        });
         self.at += 1;
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), ParseError> {
         self.at += 1;
-        let Some(open) = self.open.pop() else { return Ok(()) };
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
         if open.object {
             self.check_keys(open.node)?;
         }
@@ -218,8 +235,15 @@ impl Parser<'_> {
                 _ => end += 1,
             }
         }
-        let raw = rest.get(..end).and_then(|r| std::str::from_utf8(r).ok()).unwrap_or("");
-        if raw.contains('\\') { unescape(raw).into() } else { raw.into() }
+        let raw = rest
+            .get(..end)
+            .and_then(|r| std::str::from_utf8(r).ok())
+            .unwrap_or("");
+        if raw.contains('\\') {
+            unescape(raw).into()
+        } else {
+            raw.into()
+        }
     }
 
     fn string(&mut self) -> Result<(), ParseError> {
@@ -228,7 +252,9 @@ impl Parser<'_> {
         let mut escaped = false;
         loop {
             let rest = self.bytes.get(at..).ok_or(ParseError::Truncated)?;
-            let step = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
+            let step = rest
+                .iter()
+                .position(|&b| b == b'"' || b == b'\\' || b < 0x20);
             at += step.ok_or(ParseError::Truncated)?;
             match self.bytes.get(at) {
                 Some(b'"') => break,
@@ -236,7 +262,12 @@ impl Parser<'_> {
                     escaped = true;
                     at = self.escape(at)?;
                 }
-                _ => return Err(ParseError::Syntax { at, what: "control character in a string" }),
+                _ => {
+                    return Err(ParseError::Syntax {
+                        at,
+                        what: "control character in a string",
+                    });
+                }
             }
         }
         self.push(Kind::String, escaped, start, at);
@@ -303,7 +334,11 @@ impl Parser<'_> {
     fn need_digits(&mut self) -> Result<(), ParseError> {
         let before = self.at;
         self.digits();
-        if self.at == before { Err(self.syntax("bad number")) } else { Ok(()) }
+        if self.at == before {
+            Err(self.syntax("bad number"))
+        } else {
+            Ok(())
+        }
     }
 
     fn digits(&mut self) {
@@ -324,12 +359,21 @@ impl Parser<'_> {
 
     fn push(&mut self, kind: Kind, flag: bool, start: usize, end: usize) -> u32 {
         let at = self.nodes.len() as u32;
-        self.nodes.push(Node { kind, flag, start: start as u32, end: end as u32, next: at + 1 });
+        self.nodes.push(Node {
+            kind,
+            flag,
+            start: start as u32,
+            end: end as u32,
+            next: at + 1,
+        });
         at
     }
 
     fn peek(&self) -> Result<u8, ParseError> {
-        self.bytes.get(self.at).copied().ok_or(ParseError::Truncated)
+        self.bytes
+            .get(self.at)
+            .copied()
+            .ok_or(ParseError::Truncated)
     }
 
     fn space(&mut self) {
@@ -346,7 +390,11 @@ impl Parser<'_> {
 fn hex(digits: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(digits).ok()?;
     let plain = text.bytes().all(|b| b.is_ascii_hexdigit());
-    if plain { u32::from_str_radix(text, 16).ok() } else { None }
+    if plain {
+        u32::from_str_radix(text, 16).ok()
+    } else {
+        None
+    }
 }
 
 /// The content of a string that the parser accepted.

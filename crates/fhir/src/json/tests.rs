@@ -9,18 +9,34 @@ fn ok(text: &str) -> String {
 
 #[test]
 fn tokens_survive_and_space_goes() {
-    assert_eq!(ok(" { \"a\" : [ 1.50 , -0.0e+10 , \"x\\u00e9\\n\" , null ] , \"b\":{ } } "),
-        r#"{"a":[1.50,-0.0e+10,"x\u00e9\n",null],"b":{}}"#);
+    assert_eq!(
+        ok(" { \"a\" : [ 1.50 , -0.0e+10 , \"x\\u00e9\\n\" , null ] , \"b\":{ } } "),
+        r#"{"a":[1.50,-0.0e+10,"x\u00e9\n",null],"b":{}}"#
+    );
     assert_eq!(ok("\u{feff}[]"), "[]");
-    assert_eq!(ok("[[[]],{\"a\":{\"b\":[true,false]}}]"), "[[[]],{\"a\":{\"b\":[true,false]}}]");
+    assert_eq!(
+        ok("[[[]],{\"a\":{\"b\":[true,false]}}]"),
+        "[[[]],{\"a\":{\"b\":[true,false]}}]"
+    );
 }
 
 #[test]
 fn values_are_reached() {
-    let doc = parse(br#"{"a":[1,{"b":"q\"\ud83d\ude00"}],"c":true,"d\u0041":2}"#, 8).unwrap();
+    let doc = parse(
+        br#"{"a":[1,{"b":"q\"\ud83d\ude00"}],"c":true,"d\u0041":2}"#,
+        8,
+    )
+    .unwrap();
     let root = doc.root();
     assert_eq!(root.get("a").unwrap().items().count(), 2);
-    let b = root.get("a").unwrap().items().nth(1).unwrap().get("b").unwrap();
+    let b = root
+        .get("a")
+        .unwrap()
+        .items()
+        .nth(1)
+        .unwrap()
+        .get("b")
+        .unwrap();
     assert_eq!(b.as_str().unwrap(), "q\"\u{1f600}");
     assert_eq!(root.get("c").unwrap().as_bool(), Some(true));
     assert_eq!(root.get("dA").unwrap().as_number(), Some("2"));
@@ -31,15 +47,44 @@ fn values_are_reached() {
 #[test]
 fn bad_text_is_refused() {
     for bad in [
-        "", " ", "{", "[1,", "{\"a\"", "{\"a\":}", "{a:1}", "[1 2]", "01", "1.", "-", "1e", "tru",
-        "\"\n\"", "\"\\x\"", "\"\\ud800\"", "[1],", "{\"a\":1,}", "[,1]", "\"abc", "nulll", "+1",
-        "{\"a\":1]", "[1}", "\"\\u12\"", "NaN",
+        "",
+        " ",
+        "{",
+        "[1,",
+        "{\"a\"",
+        "{\"a\":}",
+        "{a:1}",
+        "[1 2]",
+        "01",
+        "1.",
+        "-",
+        "1e",
+        "tru",
+        "\"\n\"",
+        "\"\\x\"",
+        "\"\\ud800\"",
+        "[1],",
+        "{\"a\":1,}",
+        "[,1]",
+        "\"abc",
+        "nulll",
+        "+1",
+        "{\"a\":1]",
+        "[1}",
+        "\"\\u12\"",
+        "NaN",
     ] {
         assert!(parse(bad.as_bytes(), 64).is_err(), "{bad:?}");
     }
-    assert_eq!(parse(b"[[[", 2).unwrap_err(), ParseError::TooDeep { at: 2, max: 2 });
+    assert_eq!(
+        parse(b"[[[", 2).unwrap_err(),
+        ParseError::TooDeep { at: 2, max: 2 }
+    );
     assert!(matches!(parse(b"\"\xff\"", 2), Err(ParseError::Utf8(1))));
-    assert!(matches!(parse(br#"{"a":1,"\u0061":2}"#, 2), Err(ParseError::DuplicateKey { .. })));
+    assert!(matches!(
+        parse(br#"{"a":1,"\u0061":2}"#, 2),
+        Err(ParseError::DuplicateKey { .. })
+    ));
     let many: String = (0..40).map(|i| format!("\"k{}\":1,", i % 39)).collect();
     assert!(matches!(
         parse(format!("{{{}\"z\":1}}", many).as_bytes(), 2),

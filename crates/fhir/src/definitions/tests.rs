@@ -1,0 +1,184 @@
+use super::*;
+
+fn r4() -> &'static Model {
+    Model::of(FhirVersion::R4)
+}
+
+fn structure(path: &str) -> &'static Structure {
+    r4().structure(r4().structure_named(path).unwrap())
+}
+
+#[test]
+fn every_line_of_the_tables_is_understood() {
+    let (model, defects) = load::model(FhirVersion::R4);
+    assert_eq!(defects, 0);
+    assert_eq!(model.types().len(), 146);
+    assert!(load::structures_of(&model).len() == 662);
+    // The validator counts what it saw of a structure in 128 bits.
+    assert!(
+        load::structures_of(&model)
+            .iter()
+            .all(|s| s.elements.len() <= 128)
+    );
+}
+
+#[test]
+fn numbers_are_stable() {
+    for (name, number) in [("Account", 1), ("Observation", 96), ("Patient", 103)] {
+        assert_eq!(r4().type_id(name), Some(TypeId(number)), "{name}");
+        assert_eq!(r4().type_name(TypeId(number)), name);
+    }
+    let patient = r4().type_id("Patient").unwrap();
+    let name = r4().param(patient, "name").unwrap();
+    assert_eq!(name.id, ParamId(1837));
+    assert_eq!(r4().param_by_id(name.id).unwrap().code, "name");
+    assert_eq!(r4().type_id("Resource"), None);
+    assert_eq!(r4().type_name(TypeId(9999)), "");
+    assert!(r4().param_by_id(ParamId(0)).is_none());
+}
+
+#[test]
+fn numbers_are_unique() {
+    let mut seen = std::collections::HashSet::new();
+    for type_id in r4().types() {
+        for p in r4().params(type_id) {
+            assert_eq!(p.type_id, type_id);
+            assert!(seen.insert(p.id), "{} {}", r4().type_name(type_id), p.code);
+            assert!(!p.expression.is_empty());
+            assert_eq!(
+                p.kind == ParamKind::Composite,
+                !p.components.is_empty(),
+                "{}",
+                p.url
+            );
+            assert_eq!(
+                p.kind == ParamKind::Reference,
+                !p.targets.is_empty(),
+                "{}",
+                p.url
+            );
+        }
+        for base in [
+            "_id",
+            "_lastUpdated",
+            "_profile",
+            "_security",
+            "_source",
+            "_tag",
+        ] {
+            assert!(r4().param(type_id, base).is_some(), "{base}");
+        }
+    }
+}
+
+#[test]
+fn parameters_speak_of_their_type_only() {
+    let check = |of: &str, code: &str, expression: &str, targets: &[&str]| {
+        let p = r4().param(r4().type_id(of).unwrap(), code).unwrap();
+        assert_eq!(p.expression, expression);
+        let mut names: Vec<&str> = p.targets.iter().map(|&t| r4().type_name(t)).collect();
+        names.sort_unstable();
+        assert_eq!(names, targets);
+    };
+    check("Observation", "code", "Observation.code", &[]);
+    check(
+        "Observation",
+        "patient",
+        "Observation.subject.where(resolve() is Patient)",
+        &["Patient"],
+    );
+    let doctors = ["Organization", "Practitioner", "PractitionerRole"];
+    check(
+        "Patient",
+        "general-practitioner",
+        "Patient.generalPractitioner",
+        &doctors,
+    );
+    check("Patient", "_tag", "Resource.meta.tag", &[]);
+    let observation = r4().type_id("Observation").unwrap();
+    let pair = r4().param(observation, "code-value-quantity").unwrap();
+    let parts: Vec<_> = pair
+        .components
+        .iter()
+        .map(|c| (c.code, c.kind, c.expression))
+        .collect();
+    let code = ("code", ParamKind::Token, "code");
+    assert_eq!(
+        parts,
+        [
+            code,
+            ("value-quantity", ParamKind::Quantity, "value.as(Quantity)")
+        ]
+    );
+}
+
+#[test]
+fn elements_are_found_by_their_names() {
+    let observation = structure("Observation");
+    let found = observation.member("valueQuantity").unwrap();
+    assert_eq!((found.element.name, found.of.name), ("value", "Quantity"));
+    assert!(found.element.choice && found.element.summary && !found.element.repeats());
+    assert!(observation.member("value").is_none());
+    assert!(observation.member("valueMoney").is_none());
+    assert!(observation.element("valueQuantity").is_none());
+    assert_eq!(observation.element("value").unwrap().types.len(), 11);
+    let status = observation.member("status").unwrap();
+    let codes = r4()
+        .value_set(status.element.required_codes.unwrap())
+        .unwrap();
+    assert!(codes.has_code("final") && !codes.has_code("finished"));
+    assert_eq!(
+        observation.member("contained").unwrap().of.content,
+        Content::Resource
+    );
+    let id = observation.member("id").unwrap();
+    assert_eq!(id.of.content, Content::Primitive(Primitive::Id));
+    assert!(structure("Timing.repeat").member("boundsPeriod").is_some());
+    assert!(structure("Age").member("value").is_some());
+}
+
+#[test]
+fn backbone_elements_and_content_references_lead_to_structures() {
+    let inside = |s: &'static Structure, name| match s.member(name).unwrap().of.content {
+        Content::Structure(id) => r4().structure(id),
+        other => panic!("{other:?}"),
+    };
+    let component = inside(structure("Observation"), "component");
+    assert_eq!(component.path, "Observation.component");
+    assert_eq!(
+        inside(component, "referenceRange").path,
+        "Observation.referenceRange"
+    );
+    assert_eq!(inside(component, "valueQuantity").path, "Quantity");
+}
+
+#[test]
+fn every_name_of_every_structure_is_found() {
+    for s in load::structures_of(r4()) {
+        for element in &s.elements {
+            assert_eq!(s.element(element.name).unwrap().name, element.name);
+            for of in &element.types {
+                assert_eq!(s.member(of.json).unwrap().of.name, of.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn compartments_name_their_parameters() {
+    let type_id = |n| r4().type_id(n).unwrap();
+    let patient = r4().compartment(type_id("Patient")).unwrap();
+    let codes = |of| {
+        let ids = patient.params(type_id(of)).iter();
+        ids.map(|&p| r4().param_by_id(p).unwrap().code)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(codes("Observation"), ["subject", "performer"]);
+    assert_eq!(codes("Organization"), Vec::<&str>::new());
+    assert_eq!(r4().compartments().len(), 5);
+    for compartment in r4().compartments() {
+        for (member, params) in compartment.members() {
+            assert!(!params.is_empty(), "{}", r4().type_name(member));
+        }
+    }
+}
