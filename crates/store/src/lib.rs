@@ -6,6 +6,16 @@
 
 mod error;
 mod face;
+mod metrics;
+mod report;
+mod store;
+mod tenant;
 
 pub use error::StoreError;
 pub use face::*;
+pub use metrics::{Count, Histogram, StoreMetrics};
+pub use report::{Finding, FindingKind, VerifyReport};
+pub use store::Store;
+pub use tenant::TenantStore;
+
+type Result<T> = std::result::Result<T, StoreError>;

@@ -1,0 +1,89 @@
+//! What a check of a whole tenant found.
+
+use std::borrow::Cow;
+
+use base::{ResourceId, Seq, Version};
+use serde::Serialize;
+
+/// The result of [`crate::TenantStore::verify`].
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct VerifyReport {
+    /// Whether nothing was found.
+    pub ok: bool,
+    /// Version rows checked.
+    pub rows: u64,
+    /// Audit records checked: changes, and records of the journal.
+    pub events: u64,
+    /// What was found, at most [`VerifyReport::FINDINGS_MAX`].
+    pub findings: Vec<Finding>,
+    /// Findings that were left out of the list.
+    pub findings_more: u64,
+}
+
+impl VerifyReport {
+    /// Findings kept in one report.
+    pub const FINDINGS_MAX: usize = 1_000;
+}
+
+/// One thing that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// The resource's type, where one is concerned.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<Cow<'static, str>>,
+    /// The resource's id, where one is concerned.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "id_text")]
+    pub id: Option<ResourceId>,
+    /// The version, where one is concerned.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "version_number"
+    )]
+    pub version: Option<Version>,
+    /// The position in the change sequence, where one is concerned.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seq_number")]
+    pub seq: Option<Seq>,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// A version row does not carry the seal it was written with.
+    Seal,
+    /// A stored body cannot be unpacked.
+    Body,
+    /// A version is missing from a resource's history.
+    VersionMissing,
+    /// The current state is not the last version.
+    Current,
+    /// Index rows are not those of the resource.
+    Index,
+    /// A change does not continue the chain, or not all its members are there.
+    Change,
+    /// The tenant's file ends before changes that the journal knows.
+    Truncated,
+    /// A record of the journal does not continue the tenant's chain.
+    Journal,
+    /// A dictionary is not the one that bodies were packed with.
+    Dictionary,
+    /// The database engine itself reports damage.
+    Database,
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over like this")]
+fn id_text<S: serde::Serializer>(id: &Option<ResourceId>, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&id.as_ref().map_or("", ResourceId::as_str))
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over like this")]
+fn version_number<S: serde::Serializer>(v: &Option<Version>, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_u64(v.map_or(0, |v| v.0))
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over like this")]
+fn seq_number<S: serde::Serializer>(v: &Option<Seq>, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_u64(v.map_or(0, |v| v.0))
+}
