@@ -32,6 +32,8 @@ limits! {
     binary_bytes_max = 256 << 20;
     /// Nesting of JSON objects and arrays.
     json_depth_max = 64;
+    /// Issues that one OperationOutcome lists; further ones are counted, not listed.
+    outcome_issues_max = 100;
     /// Entries of a batch or transaction Bundle.
     bundle_entries_max = 20_000;
     /// Resources on one page of a search or history.

@@ -2,5 +2,6 @@
 
 pub mod definitions;
 pub mod json;
+pub mod outcome;
 pub mod resource;
 pub mod search;

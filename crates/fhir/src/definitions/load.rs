@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::element::{Structure, StructureId, ValueSet};
+use super::element::{StructureId, ValueSet};
 use super::model::{Model, ResourceType};
 use super::param::{Compartment, Component, Param};
 use super::{FhirVersion, ParamId, ParamKind, TypeId};
@@ -277,9 +277,4 @@ impl Loader {
         }
         all
     }
-}
-
-#[cfg(test)]
-pub(super) fn structures_of(model: &Model) -> &[Structure] {
-    &model.structures
 }

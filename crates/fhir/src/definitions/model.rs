@@ -105,6 +105,11 @@ impl Model {
             .unwrap_or(Structure::nothing())
     }
 
+    /// All structures.
+    pub fn structures(&self) -> &[Structure] {
+        &self.structures
+    }
+
     /// A required value set of this model.
     pub fn value_set(&self, id: ValueSetId) -> Option<&ValueSet> {
         self.value_sets.get(usize::from(id.0))

@@ -13,13 +13,9 @@ fn every_line_of_the_tables_is_understood() {
     let (model, defects) = load::model(FhirVersion::R4);
     assert_eq!(defects, 0);
     assert_eq!(model.types().len(), 146);
-    assert!(load::structures_of(&model).len() == 662);
+    assert!(model.structures().len() == 662);
     // The validator counts what it saw of a structure in 128 bits.
-    assert!(
-        load::structures_of(&model)
-            .iter()
-            .all(|s| s.elements.len() <= 128)
-    );
+    assert!(model.structures().iter().all(|s| s.elements.len() <= 128));
 }
 
 #[test]
@@ -154,7 +150,7 @@ fn backbone_elements_and_content_references_lead_to_structures() {
 
 #[test]
 fn every_name_of_every_structure_is_found() {
-    for s in load::structures_of(r4()) {
+    for s in r4().structures() {
         for element in &s.elements {
             assert_eq!(s.element(element.name).unwrap().name, element.name);
             for of in &element.types {

@@ -87,7 +87,7 @@ fn bad_text_is_refused() {
     ));
     let many: String = (0..40).map(|i| format!("\"k{}\":1,", i % 39)).collect();
     assert!(matches!(
-        parse(format!("{{{}\"z\":1}}", many).as_bytes(), 2),
+        parse(format!("{{{many}\"z\":1}}").as_bytes(), 2),
         Err(ParseError::DuplicateKey { .. })
     ));
 }
