@@ -1,0 +1,232 @@
+//! `cargo xtask test`: brings what the tests need, saying so, and runs them all.
+//!
+//! Three things come from outside the workspace: tools of the operating system (installed by apt
+//! when they are missing), FHIR clients that nobody here wrote (pinned, from PyPI and npm, in
+//! folders below the target folder), and suites of outside data (unpacked below the target folder
+//! when `INSULA_SUITES` names a folder of archives). It does not know what the tests do with them:
+//! a test that misses one says so and is skipped, so plain `cargo test` works without this command.
+#![expect(clippy::print_stderr, reason = "a command tells its user what it does")]
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// A tool of the operating system that a test starts.
+struct Tool {
+    /// The Debian package that brings it.
+    package: &'static str,
+    /// A command that succeeds when it is there.
+    probe: &'static [&'static str],
+    /// What needs it.
+    wanted_for: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        package: "python3",
+        probe: &["python3", "--version"],
+        wanted_for: "the clients fhirclient and fhirpy",
+    },
+    Tool {
+        package: "python3-venv",
+        probe: &["python3", "-c", "import venv, ensurepip"],
+        wanted_for: "a folder of their own for these clients",
+    },
+    Tool {
+        package: "nodejs",
+        probe: &["node", "--version"],
+        wanted_for: "the client fhir-kit-client",
+    },
+    Tool { package: "npm", probe: &["npm", "--version"], wanted_for: "fetching that client" },
+    Tool {
+        package: "strace",
+        probe: &["strace", "--version"],
+        wanted_for: "the simulated power cut",
+    },
+    Tool { package: "xz-utils", probe: &["xz", "--version"], wanted_for: "unpacking suites" },
+];
+
+/// Clients from PyPI, each at the version that the tests were written against.
+const PYTHON_CLIENTS: &[&str] = &["fhirclient==4.4.0", "fhirpy==2.3.1"];
+
+/// Clients from npm, likewise; this one still runs on the Node.js 18 of Debian 12.
+const NODE_CLIENTS: &[(&str, &str)] = &[("fhir-kit-client", "1.9.2")];
+
+/// Archives of the suites' folder that some test reads.
+const SUITES: &[&str] = &["r4-examples", "synthea-smart-615"];
+
+/// What may follow `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Installs nothing: what is missing is named, and the tests that need it are skipped
+    #[arg(long)]
+    no_install: bool,
+    /// Passed on to `cargo test --workspace`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    cargo: Vec<String>,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let target = target_folder()?;
+    let tools = tools(arguments.no_install)?;
+    if tools && !arguments.no_install {
+        python_clients(&target)?;
+        node_clients(&target)?;
+    }
+    let mut tests = Command::new(cargo());
+    tests.args(["test", "--workspace"]).args(&arguments.cargo).current_dir(root()?);
+    if let Some(suites) = suites(&target)? {
+        tests.env("INSULA_SUITES", suites);
+    }
+    call(&mut tests)
+}
+
+/// Installs the tools that are missing; `false` when some stay missing.
+fn tools(no_install: bool) -> Result<bool> {
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !answers(tool.probe)).collect();
+    if missing.is_empty() {
+        return Ok(true);
+    }
+    for tool in &missing {
+        say(&format!("missing: {} (for {})", tool.package, tool.wanted_for));
+    }
+    if no_install {
+        return Ok(false);
+    }
+    let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    ensure!(
+        answers(&["apt-get", "--version"]),
+        "no apt-get here: install {} by hand, or use --no-install",
+        packages.join(" ")
+    );
+    say(&format!("installing by apt-get: {}", packages.join(" ")));
+    call(as_root(&["apt-get", "update", "-q"])?.stdout(Stdio::null()))?;
+    let install = ["apt-get", "install", "-q", "-y", "--no-install-recommends"];
+    call(as_root(&install)?.args(&packages).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    for tool in missing {
+        ensure!(answers(tool.probe), "{} was installed and still does not answer", tool.package);
+    }
+    Ok(true)
+}
+
+/// The command itself for root, by `sudo` for anyone else.
+fn as_root(words: &[&str]) -> Result<Command> {
+    let uid = Command::new("id").arg("-u").output().context("id -u")?;
+    let mut words = words.iter();
+    let mut command = if uid.stdout.trim_ascii() == b"0" {
+        Command::new(words.next().context("an empty command")?)
+    } else {
+        Command::new("sudo")
+    };
+    command.args(words);
+    Ok(command)
+}
+
+/// A virtual environment with the pinned clients at `clients/python` below the target folder.
+fn python_clients(target: &Path) -> Result<()> {
+    let folder = target.join("clients/python");
+    let pins = PYTHON_CLIENTS.join("\n");
+    if stamped(&folder, &pins) {
+        return Ok(());
+    }
+    say(&format!("fetching from PyPI: {}", PYTHON_CLIENTS.join(" ")));
+    call(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON_CLIENTS);
+    call(&mut pip)?;
+    stamp(&folder, &pins)
+}
+
+/// A folder with the pinned npm clients at `clients/node` below the target folder.
+fn node_clients(target: &Path) -> Result<()> {
+    let folder = target.join("clients/node");
+    let pins: Vec<String> = NODE_CLIENTS.iter().map(|(name, v)| format!("{name}@{v}")).collect();
+    let pins = pins.join("\n");
+    if stamped(&folder, &pins) {
+        return Ok(());
+    }
+    say(&format!("fetching from npm: {pins}"));
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--save-exact"])
+        .args(pins.lines())
+        .current_dir(&folder);
+    call(&mut npm)?;
+    stamp(&folder, &pins)
+}
+
+/// Whether this folder was made from these very pins.
+fn stamped(folder: &Path, pins: &str) -> bool {
+    fs::read_to_string(folder.join("pins")).is_ok_and(|text| text == pins)
+}
+
+fn stamp(folder: &Path, pins: &str) -> Result<()> {
+    fs::write(folder.join("pins"), pins).with_context(|| folder.display().to_string())
+}
+
+/// The folder of unpacked suites. `INSULA_SUITES` names either that folder or one with archives
+/// and their `unpack` script, which is then run into `suites` below the target folder.
+fn suites(target: &Path) -> Result<Option<PathBuf>> {
+    let Some(given) = env::var_os("INSULA_SUITES").filter(|v| !v.is_empty()) else {
+        say("INSULA_SUITES is not set: tests on outside data are skipped");
+        return Ok(None);
+    };
+    let given = fs::canonicalize(&given)
+        .with_context(|| format!("INSULA_SUITES={}", given.to_string_lossy()))?;
+    let unpack = given.join("unpack");
+    if !unpack.exists() {
+        return Ok(Some(given));
+    }
+    let folder = target.join("suites");
+    say(&format!("unpacking {} into {}", SUITES.join(" "), folder.display()));
+    call(Command::new("bash").arg(unpack).arg(&folder).args(SUITES))?;
+    Ok(Some(folder))
+}
+
+/// The target folder, absolute.
+fn target_folder() -> Result<PathBuf> {
+    let folder = match env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) if !folder.is_empty() => std::path::absolute(folder)?,
+        _ => root()?.join("target"),
+    };
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}
+
+/// The workspace's root, found from this crate's own folder.
+fn root() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).map(Path::to_path_buf).context("crates/xtask lies below the root")
+}
+
+fn cargo() -> PathBuf {
+    env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+/// Whether a command starts and succeeds.
+fn answers(words: &[&str]) -> bool {
+    let Some((program, arguments)) = words.split_first() else { return false };
+    let quiet =
+        Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
+
+/// Runs a command whose output goes to the user; its failure is ours.
+fn call(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_os_string();
+    let status =
+        command.status().with_context(|| format!("cannot start {}", OsStr::to_string_lossy(&name)))?;
+    if !status.success() {
+        bail!("{} failed: {status}", OsStr::to_string_lossy(&name));
+    }
+    Ok(())
+}
+
+fn say(text: &str) {
+    eprintln!("xtask test: {text}");
+}
