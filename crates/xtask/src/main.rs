@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod definitions;
+mod test;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's own commands")]
@@ -15,10 +16,13 @@ struct Arguments {
 enum Command {
     /// Distil the tables of crates/fhir/definitions from one of HL7's packages
     Definitions(definitions::Arguments),
+    /// Install what the tests need when it is missing, then run them all
+    Test(test::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Definitions(arguments) => definitions::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
     }
 }

@@ -40,13 +40,21 @@ const TOOLS: &[Tool] = &[
         probe: &["node", "--version"],
         wanted_for: "the client fhir-kit-client",
     },
-    Tool { package: "npm", probe: &["npm", "--version"], wanted_for: "fetching that client" },
+    Tool {
+        package: "npm",
+        probe: &["npm", "--version"],
+        wanted_for: "fetching that client",
+    },
     Tool {
         package: "strace",
         probe: &["strace", "--version"],
         wanted_for: "the simulated power cut",
     },
-    Tool { package: "xz-utils", probe: &["xz", "--version"], wanted_for: "unpacking suites" },
+    Tool {
+        package: "xz-utils",
+        probe: &["xz", "--version"],
+        wanted_for: "unpacking suites",
+    },
 ];
 
 /// Clients from PyPI, each at the version that the tests were written against.
@@ -78,7 +86,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         node_clients(&target)?;
     }
     let mut tests = Command::new(cargo());
-    tests.args(["test", "--workspace"]).args(&arguments.cargo).current_dir(root()?);
+    tests
+        .args(["test", "--workspace"])
+        .args(&arguments.cargo)
+        .current_dir(root()?);
     if let Some(suites) = suites(&target)? {
         tests.env("INSULA_SUITES", suites);
     }
@@ -92,7 +103,10 @@ fn tools(no_install: bool) -> Result<bool> {
         return Ok(true);
     }
     for tool in &missing {
-        say(&format!("missing: {} (for {})", tool.package, tool.wanted_for));
+        say(&format!(
+            "missing: {} (for {})",
+            tool.package, tool.wanted_for
+        ));
     }
     if no_install {
         return Ok(false);
@@ -106,9 +120,17 @@ fn tools(no_install: bool) -> Result<bool> {
     say(&format!("installing by apt-get: {}", packages.join(" ")));
     call(as_root(&["apt-get", "update", "-q"])?.stdout(Stdio::null()))?;
     let install = ["apt-get", "install", "-q", "-y", "--no-install-recommends"];
-    call(as_root(&install)?.args(&packages).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    call(
+        as_root(&install)?
+            .args(&packages)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )?;
     for tool in missing {
-        ensure!(answers(tool.probe), "{} was installed and still does not answer", tool.package);
+        ensure!(
+            answers(tool.probe),
+            "{} was installed and still does not answer",
+            tool.package
+        );
     }
     Ok(true)
 }
@@ -134,9 +156,14 @@ fn python_clients(target: &Path) -> Result<()> {
         return Ok(());
     }
     say(&format!("fetching from PyPI: {}", PYTHON_CLIENTS.join(" ")));
-    call(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    call(
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&folder),
+    )?;
     let mut pip = Command::new(folder.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(PYTHON_CLIENTS);
+    pip.args(["install", "--quiet", "--disable-pip-version-check"])
+        .args(PYTHON_CLIENTS);
     call(&mut pip)?;
     stamp(&folder, &pins)
 }
@@ -144,7 +171,10 @@ fn python_clients(target: &Path) -> Result<()> {
 /// A folder with the pinned npm clients at `clients/node` below the target folder.
 fn node_clients(target: &Path) -> Result<()> {
     let folder = target.join("clients/node");
-    let pins: Vec<String> = NODE_CLIENTS.iter().map(|(name, v)| format!("{name}@{v}")).collect();
+    let pins: Vec<String> = NODE_CLIENTS
+        .iter()
+        .map(|(name, v)| format!("{name}@{v}"))
+        .collect();
     let pins = pins.join("\n");
     if stamped(&folder, &pins) {
         return Ok(());
@@ -153,9 +183,15 @@ fn node_clients(target: &Path) -> Result<()> {
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
     let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--save-exact"])
-        .args(pins.lines())
-        .current_dir(&folder);
+    npm.args([
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+        "--save-exact",
+    ])
+    .args(pins.lines())
+    .current_dir(&folder);
     call(&mut npm)?;
     stamp(&folder, &pins)
 }
@@ -183,7 +219,11 @@ fn suites(target: &Path) -> Result<Option<PathBuf>> {
         return Ok(Some(given));
     }
     let folder = target.join("suites");
-    say(&format!("unpacking {} into {}", SUITES.join(" "), folder.display()));
+    say(&format!(
+        "unpacking {} into {}",
+        SUITES.join(" "),
+        folder.display()
+    ));
     call(Command::new("bash").arg(unpack).arg(&folder).args(SUITES))?;
     Ok(Some(folder))
 }
@@ -201,7 +241,10 @@ fn target_folder() -> Result<PathBuf> {
 /// The workspace's root, found from this crate's own folder.
 fn root() -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).map(Path::to_path_buf).context("crates/xtask lies below the root")
+    here.ancestors()
+        .nth(2)
+        .map(Path::to_path_buf)
+        .context("crates/xtask lies below the root")
 }
 
 fn cargo() -> PathBuf {
@@ -210,17 +253,23 @@ fn cargo() -> PathBuf {
 
 /// Whether a command starts and succeeds.
 fn answers(words: &[&str]) -> bool {
-    let Some((program, arguments)) = words.split_first() else { return false };
-    let quiet =
-        Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let Some((program, arguments)) = words.split_first() else {
+        return false;
+    };
+    let quiet = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     quiet.is_ok_and(|status| status.success())
 }
 
 /// Runs a command whose output goes to the user; its failure is ours.
 fn call(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_os_string();
-    let status =
-        command.status().with_context(|| format!("cannot start {}", OsStr::to_string_lossy(&name)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", OsStr::to_string_lossy(&name)))?;
     if !status.success() {
         bail!("{} failed: {status}", OsStr::to_string_lossy(&name));
     }
