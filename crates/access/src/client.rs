@@ -18,7 +18,9 @@ impl ClientId {
     /// Takes an id; 1 to 64 of `A-Z a-z 0-9 - _ .`.
     pub fn new(text: &str) -> Option<Self> {
         let ok = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
         ok.then(|| Self(text.into()))
     }
 

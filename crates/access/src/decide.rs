@@ -55,12 +55,24 @@ pub fn decide<A: Action>(
     request: RequestMeta,
     target: Target,
 ) -> Result<Permit<A>, Denied> {
-    let deny = |type_id| Denied { actor: principal.actor(), action: A::NAME, type_id, request };
+    let deny = |type_id| Denied {
+        actor: principal.actor(),
+        action: A::NAME,
+        type_id,
+        request,
+    };
     let scopes = match &principal.0 {
-        Who::Client { tenant: own, scopes, .. } if own == tenant => scopes,
-        Who::Import { tenant: own, scopes, until, .. } if own == tenant && request.at < *until => {
-            scopes
-        }
+        Who::Client {
+            tenant: own,
+            scopes,
+            ..
+        } if own == tenant => scopes,
+        Who::Import {
+            tenant: own,
+            scopes,
+            until,
+            ..
+        } if own == tenant && request.at < *until => scopes,
         _ => return Err(deny(None)),
     };
     let allowed = scopes.types(A::NAME);
@@ -119,7 +131,12 @@ pub fn decide_system<A: Action>(
             | (Reason::Authentication, ActionName::Administer)
     );
     if !fits {
-        return Err(Denied { actor, action: A::NAME, type_id: None, request });
+        return Err(Denied {
+            actor,
+            action: A::NAME,
+            type_id: None,
+            request,
+        });
     }
     Ok(Permit::mint(Grant {
         tenant: tenant.clone(),
@@ -151,5 +168,10 @@ pub fn decide_house(principal: &Principal, request: RequestMeta) -> Result<House
     if principal.is_operator() {
         return Ok(HousePermit { actor, request });
     }
-    Err(Denied { actor, action: ActionName::Administer, type_id: None, request })
+    Err(Denied {
+        actor,
+        action: ActionName::Administer,
+        type_id: None,
+        request,
+    })
 }

@@ -105,7 +105,13 @@ impl Record {
         fhir: FhirVersion,
         wrapped_key_digest: [u8; 32],
     ) -> Self {
-        let mut record = Self { name, id, fhir, wrapped_key_digest, mac: [0; 32] };
+        let mut record = Self {
+            name,
+            id,
+            fhir,
+            wrapped_key_digest,
+            mac: [0; 32],
+        };
         let key = hmac::Key::new(hmac::HMAC_SHA256, house.0.expose());
         if let Ok(mac) = hmac::sign(&key, &record.message()).as_ref().try_into() {
             record.mac = mac;
@@ -115,7 +121,11 @@ impl Record {
 
     fn message(&self) -> Vec<u8> {
         let mut m = b"insula directory record v1\0".to_vec();
-        for part in [self.name.as_str().as_bytes(), &self.id, self.fhir.as_str().as_bytes()] {
+        for part in [
+            self.name.as_str().as_bytes(),
+            &self.id,
+            self.fhir.as_str().as_bytes(),
+        ] {
             m.extend_from_slice(&(part.len() as u64).to_be_bytes());
             m.extend_from_slice(part);
         }
@@ -143,13 +153,17 @@ impl Directory {
     /// An empty directory that trusts this key.
     pub fn new(house: &HouseKey) -> Self {
         let house = hmac::Key::new(hmac::HMAC_SHA256, house.0.expose());
-        Self { house, by_name: RwLock::default() }
+        Self {
+            house,
+            by_name: RwLock::default(),
+        }
     }
 
     /// Adds a tenant, or refuses a record with a wrong MAC.
     pub fn admit(&self, record: &Record) -> Result<(), Tampered> {
-        hmac::verify(&self.house, &record.message(), &record.mac)
-            .map_err(|_| Tampered { name: record.name.clone() })?;
+        hmac::verify(&self.house, &record.message(), &record.mac).map_err(|_| Tampered {
+            name: record.name.clone(),
+        })?;
         let id = TenantId(Arc::new(Inner {
             id: record.id,
             name: record.name.clone(),
@@ -180,11 +194,15 @@ impl Directory {
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<TenantName, TenantId>> {
-        self.by_name.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.by_name
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<TenantName, TenantId>> {
-        self.by_name.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.by_name
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -202,7 +220,10 @@ mod tests {
         let directory = Directory::new(&house);
         let good = Record::seal(&house, name("lakeside"), [7; 16], FhirVersion::R4, [9; 32]);
         directory.admit(&good).unwrap();
-        assert_eq!(directory.resolve(&name("lakeside")).unwrap().bytes(), &[7; 16]);
+        assert_eq!(
+            directory.resolve(&name("lakeside")).unwrap().bytes(),
+            &[7; 16]
+        );
         assert!(directory.resolve(&name("hillside")).is_none());
 
         let mut renamed = good.clone();
@@ -212,7 +233,13 @@ mod tests {
         let mut other_id = good.clone();
         other_id.id = [6; 16];
         let foreign = HouseKey::new(Secret::new([2; 32]));
-        let foreign = Record::seal(&foreign, name("hillside"), [7; 16], FhirVersion::R4, [9; 32]);
+        let foreign = Record::seal(
+            &foreign,
+            name("hillside"),
+            [7; 16],
+            FhirVersion::R4,
+            [9; 32],
+        );
         for bad in [renamed, swapped, other_id, foreign] {
             assert!(directory.admit(&bad).is_err(), "{bad:?}");
         }

@@ -24,3 +24,6 @@ pub use permit::{Actor, Permit, Released, RequestMeta, Spent, TypeSet};
 pub use principal::{OperatorToken, Principal, Reason};
 pub use scope::{ScopeError, Scopes};
 pub use token::{TokenError, TokenKey, Verified};
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,10 @@ pub struct Permit<A: Action> {
 
 impl<A: Action> Permit<A> {
     pub(crate) const fn mint(grant: Grant) -> Self {
-        Self { grant, action: PhantomData }
+        Self {
+            grant,
+            action: PhantomData,
+        }
     }
 
     /// Spends the permit on a tenant.
@@ -126,8 +129,14 @@ impl<A: Action> Permit<A> {
     /// If the permit is for another tenant. This stays on in release builds: carrying on would
     /// show one tenant's rows to another.
     pub fn spend(self, tenant: &TenantId) -> Spent<A> {
-        assert!(self.grant.tenant == *tenant, "a permit was brought to another tenant");
-        Spent { grant: self.grant, action: PhantomData }
+        assert!(
+            self.grant.tenant == *tenant,
+            "a permit was brought to another tenant"
+        );
+        Spent {
+            grant: self.grant,
+            action: PhantomData,
+        }
     }
 
     /// The tenant it is for.
@@ -179,7 +188,11 @@ impl<A: Action> Spent<A> {
     /// Whether the action may touch this resource.
     pub fn covers(&self, type_id: TypeId, id: &ResourceId) -> bool {
         self.allows(type_id)
-            && self.grant.instance.as_ref().is_none_or(|(t, i)| *t == type_id && i == id)
+            && self
+                .grant
+                .instance
+                .as_ref()
+                .is_none_or(|(t, i)| *t == type_id && i == id)
     }
 
     /// Whether rows of this type may be shown (included resources, chain targets).
@@ -193,7 +206,10 @@ impl<A: Action> Spent<A> {
     /// If rows of this type may not be shown under the permit; the store has to leave them out
     /// before.
     pub fn release<T>(&self, type_id: TypeId, content: T) -> Released<T> {
-        assert!(self.shows(type_id), "a row of a type outside the permit was about to leave");
+        assert!(
+            self.shows(type_id),
+            "a row of a type outside the permit was about to leave"
+        );
         Released(content)
     }
 }

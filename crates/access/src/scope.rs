@@ -49,7 +49,10 @@ impl Scopes {
         if words.is_empty() {
             return Err(ScopeError::Empty);
         }
-        Ok(Self { text: words.join(" ").into(), by_letter })
+        Ok(Self {
+            text: words.join(" ").into(),
+            by_letter,
+        })
     }
 
     /// The scopes as they were given.
@@ -72,12 +75,18 @@ impl Scopes {
         for (mine, theirs) in by_letter.iter_mut().zip(&other.by_letter) {
             mine.keep_only(theirs);
         }
-        Self { text: other.text.clone(), by_letter }
+        Self {
+            text: other.text.clone(),
+            by_letter,
+        }
     }
 
     /// Whether every right of `other` is one of `self`'s.
     pub fn covers(&self, other: &Self) -> bool {
-        self.by_letter.iter().zip(&other.by_letter).all(|(mine, theirs)| mine.contains_all(theirs))
+        self.by_letter
+            .iter()
+            .zip(&other.by_letter)
+            .all(|(mine, theirs)| mine.contains_all(theirs))
     }
 }
 

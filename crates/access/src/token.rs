@@ -97,10 +97,18 @@ impl TokenKey {
     pub fn new(tenant: TenantId, seed: &Secret<[u8; 32]>) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).ok()?;
         let mut public = [0; 32];
-        public.iter_mut().zip(pair.public_key().as_ref()).for_each(|(o, b)| *o = *b);
+        public
+            .iter_mut()
+            .zip(pair.public_key().as_ref())
+            .for_each(|(o, b)| *o = *b);
         let sign = EncodingKey::from_ed_der(&pkcs8(seed.expose(), &public));
         let verify = DecodingKey::from_ed_der(&public);
-        Some(Self { tenant, sign, verify, public })
+        Some(Self {
+            tenant,
+            sign,
+            verify,
+            public,
+        })
     }
 
     /// The public key, for a JWK Set.
@@ -223,7 +231,9 @@ impl TokenKey {
 
 /// An Ed25519 private key in the DER of RFC 8410 (version 2, with the public key).
 fn pkcs8(seed: &[u8; 32], public: &[u8; 32]) -> Vec<u8> {
-    let mut der = vec![0x30, 0x51, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
+    let mut der = vec![
+        0x30, 0x51, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70,
+    ];
     der.extend_from_slice(&[0x04, 0x22, 0x04, 0x20]);
     der.extend_from_slice(seed);
     der.extend_from_slice(&[0x81, 0x21, 0x00]);
