@@ -3,5 +3,7 @@
 pub mod definitions;
 pub mod json;
 pub mod outcome;
+pub mod reference;
 pub mod resource;
 pub mod search;
+pub mod validate;

@@ -1,0 +1,48 @@
+//! Literal references: what they may point to, and which of them are local.
+
+use base::Code;
+
+use crate::definitions::{ElementType, TypeId};
+use crate::json::Value;
+use crate::reference::Literal;
+
+use super::Checker;
+use super::path::Path;
+
+impl Checker<'_> {
+    /// Checks the target type of a Reference and notes local targets.
+    pub(super) fn reference(&mut self, value: Value<'_>, of: &ElementType, path: Path<'_>) {
+        let Some(text) = value.get("reference").and_then(Value::as_str) else {
+            return;
+        };
+        match Literal::parse(&text, self.model, self.context.own_bases) {
+            Literal::Local { type_id, id, .. } => {
+                self.target(type_id, of, path);
+                let target = (type_id, id);
+                if self.entries == 0 && !self.report.references.contains(&target) {
+                    self.report.references.push(target);
+                }
+            }
+            Literal::Conditional { type_id, .. } => self.target(type_id, of, path),
+            Literal::Contained(_) | Literal::Absolute(_) => {}
+            Literal::Malformed => self.issue(Code::ReferenceTarget, path.name("reference"), || {
+                "a relative reference is a resource type of this version, '/' and an id".into()
+            }),
+        }
+    }
+
+    fn target(&mut self, type_id: TypeId, of: &ElementType, path: Path<'_>) {
+        if of.targets.is_empty() || of.targets.contains(&type_id) {
+            return;
+        }
+        let model = self.model;
+        self.issue(Code::ReferenceTarget, path.name("reference"), || {
+            let allowed: Vec<&str> = of.targets.iter().map(|&t| model.type_name(t)).collect();
+            let allowed = allowed.join(", ");
+            format!(
+                "a reference to {} where {allowed} is allowed",
+                model.type_name(type_id)
+            )
+        });
+    }
+}

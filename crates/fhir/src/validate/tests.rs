@@ -1,0 +1,330 @@
+use super::*;
+use crate::definitions::FhirVersion;
+use crate::json;
+
+fn report(text: &str) -> Report {
+    let doc = json::parse(text.as_bytes(), 64).unwrap();
+    let context = Context {
+        own_bases: &["https://h/t/x/fhir"],
+        issues_max: 10,
+    };
+    validate(Model::of(FhirVersion::R4), doc.root(), &context)
+}
+
+fn check(text: &str, expected: &[(&str, &str)]) {
+    let issues = report(text).issues;
+    let found: Vec<(&str, &str)> = issues
+        .iter()
+        .map(|i| (i.code.as_str(), i.expression.as_deref().unwrap_or("")))
+        .collect();
+    assert_eq!(found, expected, "{text}\n{issues:#?}");
+}
+
+/// Checks a Patient with these members.
+fn patient(members: &str, expected: &[(&str, &str)]) {
+    check(
+        &format!("{{\"resourceType\":\"Patient\",{members}}}"),
+        expected,
+    );
+}
+
+#[test]
+fn good_resources_pass() {
+    check(r#"{"resourceType":"Patient"}"#, &[]);
+    patient(
+        r#""id":"1","active":true,"name":[{"given":["A","B"],"family":"C"}]"#,
+        &[],
+    );
+    check(
+        r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},
+            "valueQuantity":{"value":1.50e-3,"unit":"mg"}}"#,
+        &[],
+    );
+}
+
+#[test]
+fn what_is_no_resource() {
+    check("[]", &[("element-type", "Resource")]);
+    check("{}", &[("element-cardinality", "Resource")]);
+    check(
+        r#"{"resourceType":1}"#,
+        &[("element-type", "Resource.resourceType")],
+    );
+    check(
+        r#"{"resourceType":"Resource"}"#,
+        &[("element-value", "Resource.resourceType")],
+    );
+}
+
+#[test]
+fn unknown_elements_are_named() {
+    patient(
+        r#""x":1,"name":[{"y":{}}]"#,
+        &[
+            ("element-unknown", "Patient.x"),
+            ("element-unknown", "Patient.name[0].y"),
+            ("element-empty", "Patient.name[0]"),
+        ],
+    );
+    patient(
+        r#""resourcetype":"x""#,
+        &[("element-unknown", "Patient.resourcetype")],
+    );
+    patient(r#""_name":[{}]"#, &[("element-unknown", "Patient._name")]);
+    patient(
+        r#""deceased":true"#,
+        &[("element-unknown", "Patient.deceased")],
+    );
+    patient(
+        r#""name":[{"resourceType":"HumanName","text":"x"}]"#,
+        &[("element-unknown", "Patient.name[0].resourceType")],
+    );
+}
+
+#[test]
+fn json_types_are_checked() {
+    patient(
+        r#""active":"true","birthDate":1970,"name":{"text":"x"},"gender":["male"]"#,
+        &[
+            ("element-type", "Patient.active"),
+            ("element-type", "Patient.birthDate"),
+            ("element-type", "Patient.name"),
+            ("element-type", "Patient.gender"),
+        ],
+    );
+    patient(
+        r#""multipleBirthInteger":"2","name":["x"],"maritalStatus":"M","active":null"#,
+        &[
+            ("element-type", "Patient.multipleBirth"),
+            ("element-type", "Patient.name[0]"),
+            ("element-type", "Patient.maritalStatus"),
+            ("element-type", "Patient.active"),
+        ],
+    );
+}
+
+#[test]
+fn cardinalities_are_checked() {
+    check(
+        r#"{"resourceType":"Observation"}"#,
+        &[
+            ("element-cardinality", "Observation.status"),
+            ("element-cardinality", "Observation.code"),
+        ],
+    );
+    check(
+        r#"{"resourceType":"Observation","_status":{"extension":[{"url":"x","valueCode":"y"}]},"code":{"text":"x"}}"#,
+        &[],
+    );
+    patient(
+        r#""link":[{"type":"seealso"}],"communication":[]"#,
+        &[
+            ("element-cardinality", "Patient.link[0].other"),
+            ("element-empty", "Patient.communication"),
+        ],
+    );
+}
+
+#[test]
+fn a_choice_has_one_type() {
+    patient(
+        r#""deceasedBoolean":true,"deceasedDateTime":"2020""#,
+        &[("element-cardinality", "Patient.deceased")],
+    );
+    patient(
+        r#""deceasedBoolean":true,"_deceasedDateTime":{"id":"x","extension":[{"url":"x","valueCode":"y"}]}"#,
+        &[("element-cardinality", "Patient.deceased")],
+    );
+    patient(
+        r#""deceasedDateTime":"2020","_deceasedDateTime":{"id":"x"}"#,
+        &[],
+    );
+}
+
+#[test]
+fn primitives_have_formats_and_codes() {
+    patient(
+        r#""id":"a/b","birthDate":"2021-02-29","gender":"mail","language":"de ""#,
+        &[
+            ("element-value", "Patient.id"),
+            ("element-value", "Patient.birthDate"),
+            ("element-code", "Patient.gender"),
+            ("element-value", "Patient.language"),
+        ],
+    );
+    patient(
+        r#""name":[{"family":""}],"text":{"status":"generated","div":"hello"}"#,
+        &[
+            ("element-empty", "Patient.name[0].family"),
+            ("element-value", "Patient.text.div"),
+        ],
+    );
+    let text = report(r#"{"resourceType":"Patient","birthDate":"secret"}"#).issues;
+    assert!(!format!("{text:?}").contains("secret"));
+}
+
+#[test]
+fn what_stands_beside_primitives() {
+    let extension = r#"{"extension":[{"url":"x","valueCode":"y"}]}"#;
+    patient(
+        &format!(r#""name":[{{"given":["A",null],"_given":[null,{extension}]}}]"#),
+        &[],
+    );
+    patient(
+        &format!(r#""name":[{{"_given":[{extension}]}}],"_birthDate":{extension}"#),
+        &[],
+    );
+    patient(r#""birthDate":"1970","_birthDate":{"id":"x"}"#, &[]);
+    patient(
+        r#""_birthDate":{"id":"x"}"#,
+        &[("element-empty", "Patient.birthDate")],
+    );
+    patient(
+        r#""_birthDate":{}"#,
+        &[("element-empty", "Patient.birthDate")],
+    );
+    patient(
+        r#""_birthDate":"x""#,
+        &[("element-type", "Patient.birthDate")],
+    );
+    patient(
+        r#""birthDate":"1970","_birthDate":{"value":"x"}"#,
+        &[("element-unknown", "Patient.birthDate.value")],
+    );
+    patient(
+        r#""name":[{"given":[null]}]"#,
+        &[("element-empty", "Patient.name[0].given[0]")],
+    );
+    patient(
+        r#""name":[{"given":["A","B"],"_given":[null]}]"#,
+        &[("element-cardinality", "Patient.name[0].given")],
+    );
+    patient(
+        r#""name":[{"_given":[null]}]"#,
+        &[("element-empty", "Patient.name[0].given[0]")],
+    );
+}
+
+#[test]
+fn empty_things_are_refused() {
+    patient(
+        r#""name":[{}],"maritalStatus":{},"contact":[{"id":"x"}],"extension":[]"#,
+        &[
+            ("element-empty", "Patient.name[0]"),
+            ("element-empty", "Patient.maritalStatus"),
+            ("element-empty", "Patient.contact[0]"),
+            ("element-empty", "Patient.extension"),
+        ],
+    );
+}
+
+#[test]
+fn references_point_where_they_may() {
+    let observe = |subject: &str, expected: &[(&str, &str)]| {
+        let head = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"}"#;
+        check(
+            &format!(r#"{head},"subject":{{"reference":"{subject}"}}}}"#),
+            expected,
+        );
+    };
+    let refused: &[_] = &[("reference-target", "Observation.subject.reference")];
+    for good in [
+        "Patient/1",
+        "Patient/1/_history/1",
+        "#p",
+        "urn:uuid:x",
+        "http://x/Practitioner/1",
+        "Patient?identifier=1",
+    ] {
+        observe(good, &[]);
+    }
+    for bad in [
+        "Practitioner/1",
+        "https://h/t/x/fhir/Practitioner/1",
+        "Nobody/1",
+        "x",
+        "Practitioner?x=1",
+    ] {
+        observe(bad, refused);
+    }
+}
+
+#[test]
+fn local_references_are_collected() {
+    let found = report(
+        r#"{"resourceType":"Patient","generalPractitioner":[{"reference":"Practitioner/1"},
+            {"reference":"Practitioner/1"},{"reference":"https://h/t/x/fhir/Organization/2"},
+            {"reference":"https://h/t/y/fhir/Organization/3"}],
+            "contained":[{"resourceType":"Patient","managingOrganization":{"reference":"Organization/4"}}]}"#,
+    );
+    assert_eq!(found.issues, []);
+    let model = Model::of(FhirVersion::R4);
+    let names: Vec<String> = found
+        .references
+        .iter()
+        .map(|(t, id)| format!("{}/{id}", model.type_name(*t)))
+        .collect();
+    assert_eq!(
+        names,
+        ["Practitioner/1", "Organization/2", "Organization/4"]
+    );
+    let bundle = report(
+        r#"{"resourceType":"Bundle","type":"collection","entry":[{"resource":
+            {"resourceType":"Patient","managingOrganization":{"reference":"Organization/4"}}}]}"#,
+    );
+    assert!(bundle.issues.is_empty() && bundle.references.is_empty());
+}
+
+#[test]
+fn inner_resources_are_checked() {
+    patient(
+        r#""contained":[{"resourceType":"Patient","x":1},{"resourceType":"X"},{},1]"#,
+        &[
+            ("element-unknown", "Patient.contained[0].x"),
+            ("element-value", "Patient.contained[1].resourceType"),
+            ("element-cardinality", "Patient.contained[2]"),
+            ("element-type", "Patient.contained[3]"),
+        ],
+    );
+    patient(
+        r#""contained":[{"resourceType":"Patient","contained":[{"resourceType":"Patient"}]}]"#,
+        &[("element-unknown", "Patient.contained[0].contained")],
+    );
+    check(
+        r#"{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","active":1}}]}"#,
+        &[("element-type", "Bundle.entry[0].resource.active")],
+    );
+}
+
+#[test]
+fn required_concepts() {
+    let condition = |status: &str, expected: &[(&str, &str)]| {
+        let head = r#"{"resourceType":"Condition","subject":{"reference":"Patient/1"}"#;
+        check(&format!(r#"{head},"clinicalStatus":{status}}}"#), expected);
+    };
+    let system = r#""system":"http://terminology.hl7.org/CodeSystem/condition-clinical""#;
+    condition(
+        &format!(r#"{{"coding":[{{"code":"x"}},{{{system},"code":"active"}}]}}"#),
+        &[],
+    );
+    let refused: &[_] = &[("element-code", "Condition.clinicalStatus")];
+    condition(
+        &format!(r#"{{"coding":[{{{system},"code":"actif"}}]}}"#),
+        refused,
+    );
+    condition(r#"{"coding":[{"code":"active"}]}"#, refused);
+    condition(r#"{"text":"active"}"#, refused);
+}
+
+#[test]
+fn issues_are_bounded() {
+    let many: Vec<String> = (0..30).map(|i| format!("\"x{i}\":1")).collect();
+    let issues = report(&format!(
+        "{{\"resourceType\":\"Patient\",{}}}",
+        many.join(",")
+    ))
+    .issues;
+    assert_eq!(issues.len(), 11);
+    assert_eq!(issues[10].limit, Some("outcome_issues_max"));
+    assert_eq!(issues[10].diagnostics, "20 further issues are not listed");
+}

@@ -1,0 +1,205 @@
+//! Structural validation against outside data: HL7's own examples and synthetic patients.
+//!
+//! Finds the data by the environment variable `INSULA_SUITES`; without it the tests say so and
+//! check nothing.
+
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fhir::definitions::{FhirVersion, Model};
+use fhir::json;
+use fhir::validate::{Context, validate};
+
+fn suite(name: &str) -> Option<PathBuf> {
+    let Some(root) = std::env::var_os("INSULA_SUITES") else {
+        println!("SKIPPED: INSULA_SUITES is not set, {name} was not checked");
+        return None;
+    };
+    let folder = Path::new(&root).join(name);
+    assert!(folder.is_dir(), "INSULA_SUITES has no {name}");
+    Some(folder)
+}
+
+fn json_files(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap().map(|f| f.unwrap().path());
+    let mut files: Vec<PathBuf> = files
+        .filter(|p| p.extension().is_some_and(|e| e == "json"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// `code expression` of every issue.
+fn issues(bytes: &[u8]) -> Vec<String> {
+    let doc = json::parse(bytes, 64).unwrap();
+    let context = Context {
+        own_bases: &[],
+        issues_max: 50,
+    };
+    let report = validate(Model::of(FhirVersion::R4), doc.root(), &context);
+    report
+        .issues
+        .iter()
+        .map(|i| {
+            format!(
+                "{} {}",
+                i.code.as_str(),
+                i.expression.as_deref().unwrap_or("")
+            )
+        })
+        .collect()
+}
+
+/// Examples that break the specification they illustrate: the name, one issue, how many there
+/// are, and why the refusal is right.
+const REFUSED: &[(&str, &str, usize, &str)] = &[
+    (
+        "DeviceMetric-example",
+        "reference-target DeviceMetric.parent.reference",
+        1,
+        "a DeviceDefinition where only a Device is allowed",
+    ),
+    (
+        "DeviceUseStatement-example",
+        "reference-target DeviceUseStatement.reasonReference[0].reference",
+        1,
+        "a Procedure, which is not among the targets",
+    ),
+    (
+        "ImplementationGuide-fhir",
+        "element-cardinality ImplementationGuide.status",
+        3,
+        "name and status are missing, and a reference has an id of more than 64 characters",
+    ),
+    (
+        "MedicationRequest-medrx0301",
+        "reference-target MedicationRequest.dispenseRequest.performer.reference",
+        1,
+        "a Practitioner where only an Organization is allowed",
+    ),
+    (
+        "Observation-clinical-gender",
+        "reference-target Observation.performer[0].reference",
+        1,
+        "an Encounter as performer",
+    ),
+    (
+        "Questionnaire-qs1",
+        "element-cardinality Questionnaire.item[0].item[0].linkId",
+        32,
+        "items without linkId",
+    ),
+    (
+        "SearchParameter-codesystem-extensions-CodeSystem-author",
+        "element-cardinality SearchParameter.base",
+        1,
+        "no base",
+    ),
+    (
+        "SearchParameter-codesystem-extensions-CodeSystem-effective",
+        "element-cardinality SearchParameter.base",
+        1,
+        "no base",
+    ),
+    (
+        "SearchParameter-codesystem-extensions-CodeSystem-end",
+        "element-cardinality SearchParameter.base",
+        1,
+        "no base",
+    ),
+    (
+        "SearchParameter-codesystem-extensions-CodeSystem-keyword",
+        "element-cardinality SearchParameter.base",
+        1,
+        "no base",
+    ),
+    (
+        "SearchParameter-codesystem-extensions-CodeSystem-workflow",
+        "element-cardinality SearchParameter.base",
+        1,
+        "no base",
+    ),
+    (
+        "SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject",
+        "element-value SearchParameter.id",
+        1,
+        "an id of more than 64 characters",
+    ),
+    (
+        "SearchParameter-valueset-extensions-ValueSet-author",
+        "element-cardinality SearchParameter.base",
+        1,
+        "no base",
+    ),
+    (
+        "SearchParameter-valueset-extensions-ValueSet-effective",
+        "element-cardinality SearchParameter.base",
+        1,
+        "no base",
+    ),
+    (
+        "SearchParameter-valueset-extensions-ValueSet-end",
+        "element-cardinality SearchParameter.base",
+        1,
+        "no base",
+    ),
+    (
+        "SearchParameter-valueset-extensions-ValueSet-keyword",
+        "element-cardinality SearchParameter.base",
+        1,
+        "no base",
+    ),
+    (
+        "SearchParameter-valueset-extensions-ValueSet-workflow",
+        "element-cardinality SearchParameter.base",
+        1,
+        "no base",
+    ),
+];
+
+#[test]
+fn examples_of_the_specification() {
+    let Some(folder) = suite("r4-examples/package") else {
+        return;
+    };
+    let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut count = 0;
+    for file in json_files(&folder) {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        if name == "package" || name.starts_with("ig-") {
+            continue;
+        }
+        count += 1;
+        let found = issues(&fs::read(&file).unwrap());
+        if !found.is_empty() {
+            refused.insert(name, found);
+        }
+    }
+    assert!(count > 5_000, "{count} examples");
+    let mut wrong: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
+    for &(name, issue, count, _) in REFUSED {
+        wrong.insert(name, (issue, count));
+    }
+    for (name, found) in &refused {
+        let (issue, count) = wrong.remove(name.as_str()).unwrap_or_default();
+        assert!(found.iter().any(|f| f == issue), "{name}: {found:#?}");
+        assert_eq!(found.len(), count, "{name}: {found:#?}");
+    }
+    assert!(wrong.is_empty(), "accepted: {wrong:?}");
+}
+
+#[test]
+fn synthetic_patients() {
+    let Some(folder) = suite("synthea-smart-615") else {
+        return;
+    };
+    let files = json_files(&folder);
+    assert!(files.len() > 600);
+    for file in files.iter().step_by(20) {
+        let found = issues(&fs::read(file).unwrap());
+        assert_eq!(found, Vec::<String>::new(), "{}", file.display());
+    }
+}
