@@ -6,7 +6,7 @@ use std::fmt;
 
 use base::{Code, Kind};
 
-use crate::json::push_json_string;
+use crate::json::{ParseError, push_json_string};
 
 /// The system of Insula's stable codes in `issue.details.coding`.
 pub const CODE_SYSTEM: &str = "https://insula.dev/code";
@@ -99,6 +99,22 @@ impl Issue {
             limit: Some(name),
             ..self
         }
+    }
+}
+
+impl From<&ParseError> for Issue {
+    fn from(error: &ParseError) -> Self {
+        let code = match error {
+            ParseError::DuplicateKey { .. } => Code::JsonDuplicateKey,
+            ParseError::TooDeep { .. } => {
+                return Self::error(Code::LimitQuery, error.to_string()).limit("json_depth_max");
+            }
+            ParseError::TooLarge => {
+                return Self::error(Code::LimitExceeded, error.to_string()).limit("body_bytes_max");
+            }
+            _ => Code::JsonSyntax,
+        };
+        Self::error(code, error.to_string())
     }
 }
 

@@ -1,10 +1,18 @@
-//! A resource on its way in: `Draft` (bytes that parse) becomes [`Valid`] (checked, compact, with
+//! A resource on its way in: [`Draft`] (bytes that parse) becomes [`Valid`] (checked, compact, with
 //! its index rows). Only `Valid` is ever stored, and only this module makes one.
+//!
+//! On its way out nothing is parsed: head and body are the resource, see [`write_whole`]; only a
+//! reduced [`shape`] reads it again.
 
 use base::ResourceId;
 
 use crate::definitions::TypeId;
 use crate::search::rows::Row;
+
+mod admit;
+pub mod shape;
+
+pub use admit::{Admission, BodyId, Draft, resource_type};
 
 /// A checked resource, ready to be stored.
 ///
@@ -73,3 +81,20 @@ pub fn write_head(
         updated.instant()
     );
 }
+
+/// Appends the whole resource: its head, then its stored body.
+pub fn write_whole(
+    out: &mut Vec<u8>,
+    type_name: &str,
+    id: &ResourceId,
+    version: base::Version,
+    updated: base::Micros,
+    body: &[u8],
+) {
+    out.reserve(160 + body.len());
+    write_head(out, type_name, id, version, updated);
+    out.extend_from_slice(body);
+}
+
+#[cfg(test)]
+mod tests;
