@@ -2,8 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod definitions;
 mod test;
+mod workspace;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's own commands")]
@@ -14,6 +16,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure how fast a house is, against floors measured in the same run
+    Bench(bench::Arguments),
     /// Distil the tables of crates/fhir/definitions from one of HL7's packages
     Definitions(definitions::Arguments),
     /// Install what the tests need when it is missing, then run them all
@@ -22,6 +26,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Definitions(arguments) => definitions::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     }

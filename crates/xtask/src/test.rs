@@ -7,12 +7,13 @@
 //! a test that misses one says so and is skipped, so plain `cargo test` works without this command.
 #![expect(clippy::print_stderr, reason = "a command tells its user what it does")]
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+
+use crate::workspace::{call, cargo, root, target_folder};
 
 /// A tool of the operating system that a test starts.
 struct Tool {
@@ -228,29 +229,6 @@ fn suites(target: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(folder))
 }
 
-/// The target folder, absolute.
-fn target_folder() -> Result<PathBuf> {
-    let folder = match env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) if !folder.is_empty() => std::path::absolute(folder)?,
-        _ => root()?.join("target"),
-    };
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    Ok(folder)
-}
-
-/// The workspace's root, found from this crate's own folder.
-fn root() -> Result<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
-        .nth(2)
-        .map(Path::to_path_buf)
-        .context("crates/xtask lies below the root")
-}
-
-fn cargo() -> PathBuf {
-    env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
-}
-
 /// Whether a command starts and succeeds.
 fn answers(words: &[&str]) -> bool {
     let Some((program, arguments)) = words.split_first() else {
@@ -262,18 +240,6 @@ fn answers(words: &[&str]) -> bool {
         .stderr(Stdio::null())
         .status();
     quiet.is_ok_and(|status| status.success())
-}
-
-/// Runs a command whose output goes to the user; its failure is ours.
-fn call(command: &mut Command) -> Result<()> {
-    let name = command.get_program().to_os_string();
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {}", OsStr::to_string_lossy(&name)))?;
-    if !status.success() {
-        bail!("{} failed: {status}", OsStr::to_string_lossy(&name));
-    }
-    Ok(())
 }
 
 fn say(text: &str) {
