@@ -1,5 +1,6 @@
 //! The FHIR language, without I/O, tenants or SQL.
 
+pub mod bundle;
 pub mod definitions;
 pub mod json;
 pub mod outcome;

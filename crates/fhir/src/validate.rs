@@ -49,6 +49,15 @@ pub fn validate(model: &'static Model, resource: Value<'_>, context: &Context<'_
     checker.finish()
 }
 
+/// Checks a resource but not the resources inside it: the shell of a Bundle whose entries are
+/// admitted one by one.
+pub fn validate_shell(model: &'static Model, resource: Value<'_>, context: &Context<'_>) -> Report {
+    let mut checker = Checker::new(model, *context);
+    checker.shell_only = true;
+    checker.resource(resource, None, Level::Root);
+    checker.finish()
+}
+
 /// Where a resource stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
@@ -78,6 +87,8 @@ struct Checker<'c> {
     unlisted: usize,
     /// Depth of resources inside entries.
     entries: usize,
+    /// Leave resources inside the resource alone.
+    shell_only: bool,
 }
 
 impl<'c> Checker<'c> {
@@ -89,6 +100,7 @@ impl<'c> Checker<'c> {
             report: Report::default(),
             unlisted: 0,
             entries: 0,
+            shell_only: false,
         }
     }
 
@@ -277,6 +289,7 @@ impl<'c> Checker<'c> {
     ) {
         match of.content {
             Content::Primitive(_) => {}
+            Content::Resource if self.shell_only => {}
             Content::Resource => {
                 let contained = element.name == "contained";
                 let level = if contained {

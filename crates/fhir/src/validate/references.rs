@@ -23,7 +23,14 @@ impl Checker<'_> {
                     self.report.references.push(target);
                 }
             }
-            Literal::Conditional { type_id, .. } => self.target(type_id, of, path),
+            Literal::Conditional { type_id, .. } if self.entries > 0 => {
+                self.target(type_id, of, path);
+            }
+            Literal::Conditional { .. } => {
+                self.issue(Code::ReferenceTarget, path.name("reference"), || {
+                    "a conditional reference stands only in the entries of a transaction".into()
+                });
+            }
             Literal::Contained(_) | Literal::Absolute(_) => {}
             Literal::Malformed => self.issue(Code::ReferenceTarget, path.name("reference"), || {
                 "a relative reference is a resource type of this version, '/' and an id".into()

@@ -234,7 +234,6 @@ fn references_point_where_they_may() {
         "#p",
         "urn:uuid:x",
         "http://x/Practitioner/1",
-        "Patient?identifier=1",
     ] {
         observe(good, &[]);
     }
@@ -244,6 +243,7 @@ fn references_point_where_they_may() {
         "Nobody/1",
         "x",
         "Practitioner?x=1",
+        "Patient?identifier=1",
     ] {
         observe(bad, refused);
     }
