@@ -78,6 +78,9 @@ limits! {
     group_members_max = 512;
     /// Bytes of decompressed resource bodies kept in memory, over all tenants.
     body_cache_bytes_max = 256 << 20;
+    /// Bytes of one segment of the journal. One more is always kept ready: the reserve on which
+    /// reads go on when the disk is full.
+    journal_segment_bytes = 8 << 20;
     /// Seconds that a paging cursor stays good.
     cursor_ttl_seconds = 600;
     /// Verified tokens kept in memory.

@@ -6,6 +6,7 @@
 
 mod error;
 mod face;
+mod journal;
 mod metrics;
 mod report;
 mod store;

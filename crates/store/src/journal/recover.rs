@@ -1,0 +1,148 @@
+//! Reading the journal: after a start, and to verify.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+
+use base::Code;
+use ring::aead::LessSafeKey;
+
+use super::frame::{self, Head};
+use super::segment::{self, Segment};
+use crate::StoreError;
+
+/// What a reading of a tenant's records found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scan {
+    /// Records that are whole and in order.
+    pub(crate) records: u64,
+    /// Number of the first record whose chain, key or place is wrong.
+    pub(crate) broken_at: Option<u64>,
+    /// The last good place in the chain.
+    pub(crate) head: Head,
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+fn fault(what: &str, e: &std::io::Error) -> StoreError {
+    StoreError::Refused(Code::StorageFault, format!("journal: {what}: {e}"))
+}
+
+/// Numbers of the segments on disk, oldest first.
+fn numbers(dir: &Path) -> Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|e| fault("list", &e))? {
+        let entry = entry.map_err(|e| fault("list", &e))?;
+        let name = entry.file_name();
+        let number = name
+            .to_str()
+            .and_then(|n| n.strip_suffix(".seg"))
+            .map(str::parse);
+        if let Some(Ok(number)) = number {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Spares of an earlier process are not known to be whole.
+fn remove_spares(dir: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry
+            .file_name()
+            .to_str()
+            .is_some_and(|n| n.starts_with(segment::SPARE))
+        {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The segment to go on in, and every tenant's last place. A torn tail ends its segment.
+pub(super) fn newest(dir: &Path, bytes: u64) -> Result<(Segment, HashMap<[u8; 16], Head>)> {
+    std::fs::create_dir_all(dir).map_err(|e| fault("folder", &e))?;
+    remove_spares(dir).map_err(|e| fault("spares", &e))?;
+    let mut last = 0;
+    let mut heads = HashMap::new();
+    for &number in numbers(dir)?.iter().rev() {
+        last = last.max(number);
+        let path = segment::path(dir, number);
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let mut file = file.map_err(|e| fault("open", &e))?;
+        let contents = segment::read(&mut file, number).map_err(|e| fault("read", &e))?;
+        let Some(contents) = contents else { continue };
+        heads = contents.heads;
+        let mut at = contents.start;
+        let rest = |at: usize| contents.bytes.get(at..).unwrap_or(&[]);
+        while let Some((frame, len)) = frame::read(rest(at)) {
+            let before = heads.get(&frame.tenant).copied().unwrap_or_default();
+            if !frame.follows(before) {
+                break;
+            }
+            heads.insert(frame.tenant, frame.after);
+            at += len;
+        }
+        if number == last && rest(at).iter().all(|b| *b == 0) {
+            let segment = Segment::resume(file, path, number, at as u64);
+            return Ok((segment.map_err(|e| fault("resume", &e))?, heads));
+        }
+        break;
+    }
+    let mut fresh = Segment::spare(dir, bytes.max(2 * segment::header_len(heads.len()) as u64))
+        .map_err(|e| fault("make", &e))?;
+    fresh
+        .begin(dir, last + 1, &heads)
+        .map_err(|e| fault("make", &e))?;
+    Ok((fresh, heads))
+}
+
+/// Reads all records of one tenant. `end` is the segment and offset up to which to read.
+pub(super) fn scan(
+    dir: &Path,
+    tenant: [u8; 16],
+    key: &LessSafeKey,
+    end: (u64, u64),
+    each: &mut dyn FnMut(u64, &[u8]),
+) -> Result<Scan> {
+    let mut scan = Scan::default();
+    let mut buffer = Vec::new();
+    let mut first = true;
+    for number in numbers(dir)?.into_iter().filter(|n| *n <= end.0) {
+        let mut file = File::open(segment::path(dir, number)).map_err(|e| fault("open", &e))?;
+        let contents = segment::read(&mut file, number).map_err(|e| fault("read", &e))?;
+        let Some(contents) = contents else { continue };
+        let start = contents.heads.get(&tenant).copied().unwrap_or_default();
+        if first {
+            // Older segments may have been taken away; the oldest kept one says where it goes on.
+            scan.head = start;
+            first = false;
+        } else if start != scan.head && scan.broken_at.is_none() {
+            scan.broken_at = Some(scan.head.number + 1);
+        }
+        let stop = if number == end.0 {
+            end.1 as usize
+        } else {
+            contents.bytes.len()
+        };
+        let mut at = contents.start;
+        while let Some((frame, len)) = contents.bytes.get(at..stop).and_then(frame::read) {
+            at += len;
+            if frame.tenant != tenant || scan.broken_at.is_some() {
+                continue;
+            }
+            match frame.open(key, &mut buffer) {
+                Some(record) if frame.follows(scan.head) => each(frame.after.number, record),
+                _ => {
+                    scan.broken_at = Some(scan.head.number + 1);
+                    continue;
+                }
+            }
+            scan.records += 1;
+            scan.head = frame.after;
+        }
+    }
+    Ok(scan)
+}
