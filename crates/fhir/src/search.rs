@@ -5,5 +5,6 @@
 
 pub mod query;
 pub mod rows;
+mod value;
 
 pub use query::Query;

@@ -4,6 +4,8 @@ use crate::definitions::{ParamId, TypeId};
 
 use super::query::Range;
 
+pub use super::value::fold::fold;
+
 /// One index row of a resource. Rows of one resource are unique.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {

@@ -1,0 +1,23 @@
+//! Text of dates, numbers and strings to what indexes and searches compare.
+//!
+//! The same functions read the values of resources and of queries, so that both sides mean the
+//! same. Knows no parameters.
+
+pub(crate) mod date;
+pub(crate) mod fold;
+pub(crate) mod number;
+
+/// The beginning of `text` that has at most `bytes_max` bytes, cut between characters.
+pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    let mut end = bytes_max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! Decimal text to numbers and to the ranges that their precision implies (`search.html#number`).
+
+use crate::search::query::Range;
+
+/// A decimal as written: sign, digits without leading zeros, and the power of ten of the last
+/// digit.
+struct Decimal {
+    negative: bool,
+    digits: String,
+    exponent: i64,
+}
+
+/// Digits that a number may have; more is not a number that anyone measured.
+const DIGITS_MAX: usize = 64;
+
+/// The number itself; `None` if the text is not a decimal, or has more than 64 digits.
+pub(crate) fn point(text: &str) -> Option<f64> {
+    parse(text)?;
+    text.parse().ok().filter(|v: &f64| v.is_finite())
+}
+
+/// The range of all numbers that round to the text at its precision: `5.4` is [5.35, 5.45), `100`
+/// is [99.5, 100.5). The bounds are computed on the decimal digits and rounded to binary once.
+///
+/// A single digit with a positive exponent counts as if a zero followed it, as the specification's
+/// example wants: `1e2` is [95, 105). Other exponents keep the precision of their digits: `1.00e2`
+/// is [99.5, 100.5).
+pub(crate) fn implied(text: &str) -> Option<Range<f64>> {
+    let mut decimal = parse(text)?;
+    let written_exponent = text.contains(['e', 'E']);
+    if written_exponent && decimal.exponent > 0 && decimal.digits.len() <= 1 {
+        decimal.digits.push('0');
+        decimal.exponent -= 1;
+    }
+    // Half a unit of the last digit is a 5 one place further.
+    let exponent = decimal.exponent - 1;
+    let above = signed(decimal.negative, &format!("{}5", decimal.digits), exponent)?;
+    let below = match decrement(&decimal.digits) {
+        Some(less) => signed(decimal.negative, &format!("{less}5"), exponent)?,
+        None => signed(!decimal.negative, "5", exponent)?,
+    };
+    let (low, high) = if decimal.negative { (above, below) } else { (below, above) };
+    Some(Range { low, high })
+}
+
+fn signed(negative: bool, digits: &str, exponent: i64) -> Option<f64> {
+    let sign = if negative { "-" } else { "" };
+    format!("{sign}{digits}e{exponent}").parse().ok().filter(|v: &f64| v.is_finite())
+}
+
+fn parse(text: &str) -> Option<Decimal> {
+    let (negative, rest) = match text.as_bytes().first()? {
+        b'-' => (true, text.get(1..)?),
+        b'+' => (false, text.get(1..)?),
+        _ => (false, text),
+    };
+    let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i16>().ok()?),
+        None => (rest, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let dotted = mantissa.contains('.');
+    let all_digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+    let shaped = !whole.is_empty() && (!dotted || !fraction.is_empty());
+    if !shaped || !all_digits(whole) || !all_digits(fraction) || mantissa.len() > DIGITS_MAX {
+        return None;
+    }
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0').to_owned();
+    let exponent = i64::from(exponent) - i64::try_from(fraction.len()).ok()?;
+    Some(Decimal { negative, digits, exponent })
+}
+
+/// The digits of the number one less; `None` below zero.
+fn decrement(digits: &str) -> Option<String> {
+    let mut out = digits.as_bytes().to_vec();
+    for digit in out.iter_mut().rev() {
+        if *digit > b'0' {
+            *digit -= 1;
+            return String::from_utf8(out).ok();
+        }
+        *digit = b'9';
+    }
+    None
+}
