@@ -3,8 +3,10 @@
 //! Both sides meet in the storage engine, which knows neither strings nor FHIRPath. Clause numbers
 //! refer to FHIR R4 `search.html`.
 
+pub mod extract;
 pub mod query;
 pub mod rows;
-mod value;
+pub(crate) mod value;
 
+pub use extract::extract;
 pub use query::Query;

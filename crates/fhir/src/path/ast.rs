@@ -160,11 +160,15 @@ impl Expr {
     /// The type that an argument such as `Patient` or `FHIR.Patient` names.
     pub(super) fn type_name(&self) -> Option<TypeName> {
         match self {
-            Self::Name(name) => Some(TypeName { namespace: None, name: name.clone() }),
+            Self::Name(name) => Some(TypeName {
+                namespace: None,
+                name: name.clone(),
+            }),
             Self::Member(of, name) => match &**of {
-                Self::Name(namespace) => {
-                    Some(TypeName { namespace: Some(namespace.clone()), name: name.clone() })
-                }
+                Self::Name(namespace) => Some(TypeName {
+                    namespace: Some(namespace.clone()),
+                    name: name.clone(),
+                }),
                 _ => None,
             },
             _ => None,

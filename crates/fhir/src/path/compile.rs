@@ -91,7 +91,10 @@ struct Typed {
 
 impl Typed {
     fn boolean(op: Op) -> Self {
-        Self { op, types: vec![Type::BOOLEAN] }
+        Self {
+            op,
+            types: vec![Type::BOOLEAN],
+        }
     }
 }
 
@@ -113,7 +116,10 @@ impl Plan {
         let expr = parse(text)?;
         let compiler = Compiler { types, resource };
         let typed = compiler.expr(&expr, &[focus])?;
-        Ok(Self { op: typed.op, types: typed.types })
+        Ok(Self {
+            op: typed.op,
+            types: typed.types,
+        })
     }
 
     /// The types of the items it can yield.
@@ -137,7 +143,10 @@ struct Compiler<'m> {
 impl Compiler<'_> {
     fn expr(&self, expr: &Expr, focus: &[Type]) -> Result<Typed, PathError> {
         match expr {
-            Expr::This => Ok(Typed { op: Op::Focus, types: focus.to_vec() }),
+            Expr::This => Ok(Typed {
+                op: Op::Focus,
+                types: focus.to_vec(),
+            }),
             Expr::Index | Expr::Total => Err(unsupported("$index and $total")),
             Expr::Variable(name) => match &**name {
                 "resource" | "context" | "rootResource" => Ok(self.whole()),
@@ -151,7 +160,9 @@ impl Compiler<'_> {
                 let Expr::Literal(Literal::Number(n)) = &**index else {
                     return Err(unsupported("an index that is no number"));
                 };
-                let index = n.parse().map_err(|_| unsupported("an index that is no integer"))?;
+                let index = n
+                    .parse()
+                    .map_err(|_| unsupported("an index that is no integer"))?;
                 Ok(slice(self.expr(of, focus)?, index, 1))
             }
             Expr::Negate(_) => Err(unsupported("a sign")),
@@ -165,7 +176,10 @@ impl Compiler<'_> {
     }
 
     fn whole(&self) -> Typed {
-        Typed { op: Op::Resource, types: vec![self.resource] }
+        Typed {
+            op: Op::Resource,
+            types: vec![self.resource],
+        }
     }
 
     /// A name at the head: the context's type, another type, or a member of the focus.
@@ -176,10 +190,19 @@ impl Compiler<'_> {
             return Ok(if self.types.is_a(self.resource, ty) {
                 self.whole()
             } else {
-                Typed { op: Op::Nothing, types: Vec::new() }
+                Typed {
+                    op: Op::Nothing,
+                    types: Vec::new(),
+                }
             });
         }
-        self.member(Typed { op: Op::Focus, types: focus.to_vec() }, name)
+        self.member(
+            Typed {
+                op: Op::Focus,
+                types: focus.to_vec(),
+            },
+            name,
+        )
     }
 
     fn member(&self, of: Typed, name: &str) -> Result<Typed, PathError> {
@@ -201,10 +224,21 @@ impl Compiler<'_> {
             children.push(Child { on, fields });
         }
         if children.is_empty() {
-            let on = of.types.iter().map(|t| self.types.name(*t)).collect::<Vec<_>>().join(", ");
-            return Err(PathError::NoElement { on, name: name.to_owned() });
+            let on = of
+                .types
+                .iter()
+                .map(|t| self.types.name(*t))
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(PathError::NoElement {
+                on,
+                name: name.to_owned(),
+            });
         }
-        Ok(Typed { op: step(of.op, Step::Child(children)), types })
+        Ok(Typed {
+            op: step(of.op, Step::Child(children)),
+            types,
+        })
     }
 
     /// Items of a type. A choice of types that was just taken is narrowed to the keys that fit.
@@ -213,16 +247,24 @@ impl Compiler<'_> {
             && let Some(Step::Child(children)) = path.last_mut()
         {
             for child in children.iter_mut() {
-                child.fields.retain(|f| {
-                    self.types.is_a(f.ty, ty) || self.types.is_any_resource(f.ty)
-                });
+                child
+                    .fields
+                    .retain(|f| self.types.is_a(f.ty, ty) || self.types.is_any_resource(f.ty));
             }
             children.retain(|c| !c.fields.is_empty());
         }
-        let types: Vec<Type> = of.types.iter().copied().filter(|t| self.types.is_a(*t, ty)).collect();
+        let types: Vec<Type> = of
+            .types
+            .iter()
+            .copied()
+            .filter(|t| self.types.is_a(*t, ty))
+            .collect();
         let dynamic = of.types.iter().any(|t| self.types.is_any_resource(*t));
         if types.is_empty() && !dynamic && !of.types.is_empty() {
-            return Typed { op: Op::Nothing, types };
+            return Typed {
+                op: Op::Nothing,
+                types,
+            };
         }
         let certain = matches!(of.op, Op::Path(_, _)) && !dynamic && ends_in_child(&of.op);
         let types = if dynamic { vec![ty] } else { types };
@@ -243,7 +285,10 @@ impl Compiler<'_> {
         {
             let on = match on {
                 Some(on) => self.expr(on, focus)?,
-                None => Typed { op: Op::Focus, types: focus.to_vec() },
+                None => Typed {
+                    op: Op::Focus,
+                    types: focus.to_vec(),
+                },
             };
             return Ok(Typed::boolean(Op::ResolvesTo(Box::new(on.op), ty)));
         }
@@ -320,7 +365,10 @@ fn slice(of: Typed, skip: usize, take: usize) -> Typed {
     if matches!(of.op, Op::Nothing) {
         return of;
     }
-    Typed { op: Op::Slice(Box::new(of.op), skip, take), types: of.types }
+    Typed {
+        op: Op::Slice(Box::new(of.op), skip, take),
+        types: of.types,
+    }
 }
 
 /// A union, flat; branches that yield nothing are left out.
@@ -333,7 +381,12 @@ fn union(left: Typed, right: Typed) -> Typed {
     }
     let mut branches = match left.op {
         Op::Union(branches) => branches,
-        Op::Nothing => return Typed { op: right.op, types },
+        Op::Nothing => {
+            return Typed {
+                op: right.op,
+                types,
+            };
+        }
         op => vec![op],
     };
     match right.op {
@@ -341,13 +394,21 @@ fn union(left: Typed, right: Typed) -> Typed {
         Op::Union(more) => branches.extend(more),
         op => branches.push(op),
     }
-    Typed { op: Op::Union(branches), types }
+    Typed {
+        op: Op::Union(branches),
+        types,
+    }
 }
 
 fn literal_item(literal: &Literal) -> Result<Typed, PathError> {
     let owned = |text: &str| Cow::Owned(text.to_owned());
     let (item, ty) = match literal {
-        Literal::Empty => return Ok(Typed { op: Op::Nothing, types: Vec::new() }),
+        Literal::Empty => {
+            return Ok(Typed {
+                op: Op::Nothing,
+                types: Vec::new(),
+            });
+        }
         Literal::Bool(b) => (Item::Bool(*b), Type::BOOLEAN),
         Literal::String(s) => (Item::String(owned(s)), Type::STRING),
         Literal::Number(n) if n.contains('.') => (Item::Number(owned(n)), Type::DECIMAL),
@@ -357,5 +418,8 @@ fn literal_item(literal: &Literal) -> Result<Typed, PathError> {
         Literal::Time(t) => (Item::Time(owned(t)), Type::TIME),
         Literal::Quantity(..) => return Err(unsupported("a quantity literal")),
     };
-    Ok(Typed { op: Op::Literal(item), types: vec![ty] })
+    Ok(Typed {
+        op: Op::Literal(item),
+        types: vec![ty],
+    })
 }

@@ -38,7 +38,11 @@ impl Plan {
         steps: &'a Cell<u64>,
         out: &mut Vec<Item<'a>>,
     ) -> Result<(), EvalError> {
-        let run = Run { types, resource, steps };
+        let run = Run {
+            types,
+            resource,
+            steps,
+        };
         let mut items = Items::new();
         run.eval(&self.op, &Item::Node(focus), &mut items)?;
         out.extend(items);
@@ -55,13 +59,25 @@ impl Plan {
         steps: &'a Cell<u64>,
         sink: &mut dyn FnMut(Item<'a>),
     ) -> Result<(), EvalError> {
-        let run = Run { types, resource, steps };
+        let run = Run {
+            types,
+            resource,
+            steps,
+        };
         let single = std::slice::from_ref(&self.op);
-        let branches = if let Op::Union(branches) = &self.op { branches } else { single };
+        let branches = if let Op::Union(branches) = &self.op {
+            branches
+        } else {
+            single
+        };
         for op in branches {
             match op {
                 Op::Path(of, path) if matches!(**of, Op::Resource | Op::Focus) => {
-                    let start = if matches!(**of, Op::Focus) { focus } else { resource };
+                    let start = if matches!(**of, Op::Focus) {
+                        focus
+                    } else {
+                        resource
+                    };
                     run.walk(start, path, &mut |node| {
                         sink(Item::Node(node));
                         Ok(())
@@ -152,21 +168,20 @@ impl<'a> Run<'a> {
                 }
                 Some(true)
             }
-            Op::And(left, right) => {
-                match (self.truth(left, focus)?, self.truth(right, focus)?) {
-                    (Some(false), _) | (_, Some(false)) => Some(false),
-                    (Some(true), Some(true)) => Some(true),
-                    _ => None,
-                }
-            }
+            Op::And(left, right) => match (self.truth(left, focus)?, self.truth(right, focus)?) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            },
             Op::Or(left, right) => match (self.truth(left, focus)?, self.truth(right, focus)?) {
                 (Some(true), _) | (_, Some(true)) => Some(true),
                 (Some(false), Some(false)) => Some(false),
                 _ => None,
             },
-            Op::Xor(left, right) => {
-                self.truth(left, focus)?.zip(self.truth(right, focus)?).map(|(l, r)| l != r)
-            }
+            Op::Xor(left, right) => self
+                .truth(left, focus)?
+                .zip(self.truth(right, focus)?)
+                .map(|(l, r)| l != r),
             Op::Implies(left, right) => {
                 match (self.truth(left, focus)?, self.truth(right, focus)?) {
                     (Some(false), _) | (_, Some(true)) => Some(true),
@@ -195,7 +210,11 @@ impl<'a> Run<'a> {
 
     fn single(&self, op: &'a Op, focus: &Item<'a>) -> Result<Option<Item<'a>>, EvalError> {
         let mut items = self.items(op, focus)?;
-        if items.len() > 1 { Err(EvalError::NotSingle) } else { Ok(items.pop()) }
+        if items.len() > 1 {
+            Err(EvalError::NotSingle)
+        } else {
+            Ok(items.pop())
+        }
     }
 
     /// A collection as a condition: empty stays empty, a single item that is no boolean is true.
@@ -223,8 +242,20 @@ impl<'a> Run<'a> {
             Item::Node(node) => self.types.is_a(node.ty, ty),
             Item::Bool(_) => ty == Type::BOOLEAN,
             Item::String(_) => ty == Type::STRING,
-            Item::Number(n) => ty == if n.contains('.') { Type::DECIMAL } else { Type::INTEGER },
-            Item::Date(d) => ty == if d.contains('T') { Type::DATE_TIME } else { Type::DATE },
+            Item::Number(n) => {
+                ty == if n.contains('.') {
+                    Type::DECIMAL
+                } else {
+                    Type::INTEGER
+                }
+            }
+            Item::Date(d) => {
+                ty == if d.contains('T') {
+                    Type::DATE_TIME
+                } else {
+                    Type::DATE
+                }
+            }
             Item::Time(_) => ty == Type::TIME,
         }
     }
@@ -234,14 +265,18 @@ impl<'a> Run<'a> {
         let node = item.node()?;
         let model = self.types.model();
         if node.value?.kind() != Kind::Object {
-            return self.types.resource(Reference::read(model, &node.as_str()?, &[]).type_id(model)?);
+            return self
+                .types
+                .resource(Reference::read(model, &node.as_str()?, &[]).type_id(model)?);
         }
         if let Some(text) = node.get("reference").and_then(json::Value::as_str) {
             let reference = Reference::read(model, &text, &[]);
             if let Reference::Contained(id) = reference {
                 let contained = self.resource.get("contained")?;
                 let found = contained.items().find(|r| {
-                    r.get("id").and_then(json::Value::as_str).is_some_and(|i| i == id)
+                    r.get("id")
+                        .and_then(json::Value::as_str)
+                        .is_some_and(|i| i == id)
                 })?;
                 return self.types.of_resource(found);
             }
@@ -256,10 +291,14 @@ impl<'a> Run<'a> {
     /// Follows a path from a node and hands each end to the sink.
     fn walk(&self, node: Node<'a>, path: &'a [Step], sink: Sink<'_, 'a>) -> Result<(), EvalError> {
         self.step()?;
-        let Some((step, rest)) = path.split_first() else { return sink(node) };
+        let Some((step, rest)) = path.split_first() else {
+            return sink(node);
+        };
         match step {
             Step::Child(children) => {
-                let Some(child) = children.iter().find(|c| c.on == node.ty) else { return Ok(()) };
+                let Some(child) = children.iter().find(|c| c.on == node.ty) else {
+                    return Ok(());
+                };
                 self.children(node, child, &mut |found| self.walk(found, rest, sink))
             }
             Step::Extension(url) => self.extensions(node, url, &mut |x| self.walk(x, rest, sink)),
@@ -267,7 +306,11 @@ impl<'a> Run<'a> {
             Step::OfType(_) => Ok(()),
             Step::Where(criteria) => {
                 let holds = self.truth(criteria, &Item::Node(node))? == Some(true);
-                if holds { self.walk(node, rest, sink) } else { Ok(()) }
+                if holds {
+                    self.walk(node, rest, sink)
+                } else {
+                    Ok(())
+                }
             }
         }
     }
@@ -278,7 +321,9 @@ impl<'a> Run<'a> {
         child: &'a Child,
         sink: Sink<'_, 'a>,
     ) -> Result<(), EvalError> {
-        let Some(object) = node.value else { return Ok(()) };
+        let Some(object) = node.value else {
+            return Ok(());
+        };
         for field in &child.fields {
             let (mut value, mut extra) = (None, None);
             for member in object.members() {
@@ -340,10 +385,20 @@ impl<'a> Run<'a> {
     }
 
     fn extensions(&self, node: Node<'a>, url: &str, sink: Sink<'_, 'a>) -> Result<(), EvalError> {
-        let holder = if node.ty.is_primitive() { node.extra } else { node.value };
-        let Some(list) = holder.and_then(|h| h.get("extension")) else { return Ok(()) };
+        let holder = if node.ty.is_primitive() {
+            node.extra
+        } else {
+            node.value
+        };
+        let Some(list) = holder.and_then(|h| h.get("extension")) else {
+            return Ok(());
+        };
         for extension in list.items() {
-            if extension.get("url").and_then(json::Value::as_str).is_some_and(|u| u == url) {
+            if extension
+                .get("url")
+                .and_then(json::Value::as_str)
+                .is_some_and(|u| u == url)
+            {
                 sink(Node::new(extension, self.types.extension()))?;
             }
         }

@@ -19,7 +19,11 @@ pub struct Node<'a> {
 impl<'a> Node<'a> {
     /// A node without `_name` sibling.
     pub const fn new(value: json::Value<'a>, ty: Type) -> Self {
-        Self { value: Some(value), extra: None, ty }
+        Self {
+            value: Some(value),
+            extra: None,
+            ty,
+        }
     }
 
     /// A member of the JSON object, `None` where there is none.
@@ -69,7 +73,9 @@ impl<'a> Item<'a> {
     pub(super) fn primitive(&self) -> Primitive<'_> {
         match self {
             Self::Node(node) => {
-                let Some(value) = node.value else { return Primitive::None };
+                let Some(value) = node.value else {
+                    return Primitive::None;
+                };
                 match value.kind() {
                     json::Kind::Bool => Primitive::Bool(value.as_bool().unwrap_or(false)),
                     json::Kind::Number => Primitive::Number(Cow::Borrowed(value.raw())),

@@ -68,7 +68,9 @@ impl<'t> Lexer<'t> {
             if trimmed.starts_with("//") {
                 self.at += trimmed.find('\n').unwrap_or(trimmed.len());
             } else if trimmed.starts_with("/*") {
-                let end = trimmed.find("*/").ok_or_else(|| self.error("comment without end"))?;
+                let end = trimmed
+                    .find("*/")
+                    .ok_or_else(|| self.error("comment without end"))?;
                 self.at += end + 2;
             } else {
                 return Ok(());
@@ -78,7 +80,9 @@ impl<'t> Lexer<'t> {
 
     fn token(&mut self) -> Result<Option<Token>, PathError> {
         let rest = self.rest();
-        let Some(first) = rest.chars().next() else { return Ok(None) };
+        let Some(first) = rest.chars().next() else {
+            return Ok(None);
+        };
         let token = match first {
             '\'' => Token::String(self.delimited('\'')?),
             '`' => Token::Quoted(self.delimited('`')?),
@@ -117,7 +121,11 @@ impl<'t> Lexer<'t> {
 
     fn word(&mut self, what: &'static str) -> Result<&'t str, PathError> {
         let word = self.run(|c| c.is_ascii_alphanumeric() || c == '_');
-        if word.is_empty() { Err(self.error(what)) } else { Ok(word) }
+        if word.is_empty() {
+            Err(self.error(what))
+        } else {
+            Ok(word)
+        }
     }
 
     /// Digits with an optional fraction; a `.` that no digit follows is an invocation.
@@ -141,14 +149,22 @@ impl<'t> Lexer<'t> {
         let start = self.at;
         self.run(|c| c.is_ascii_digit() || matches!(c, '-' | ':' | 'T' | 'Z' | '+' | '.'));
         // A dot that ends the run is an invocation: `@2015.is(…)`.
-        while self.text.get(start..self.at).is_some_and(|t| t.ends_with('.')) {
+        while self
+            .text
+            .get(start..self.at)
+            .is_some_and(|t| t.ends_with('.'))
+        {
             self.at -= 1;
         }
         let text = self.text.get(start..self.at).unwrap_or("");
         if text.is_empty() {
             return Err(self.error("a date or time after '@'"));
         }
-        Ok(if time_only { Token::Time(text.into()) } else { Token::Date(text.into()) })
+        Ok(if time_only {
+            Token::Time(text.into())
+        } else {
+            Token::Date(text.into())
+        })
     }
 
     /// The content between two quotes, escapes resolved.

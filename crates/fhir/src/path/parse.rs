@@ -10,7 +10,13 @@ const DEPTH_MAX: usize = 64;
 /// Reads an expression.
 pub fn parse(text: &str) -> Result<Expr, PathError> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, at: 0, end: text.len(), nodes: 0, depth: 0 };
+    let mut parser = Parser {
+        tokens: &tokens,
+        at: 0,
+        end: text.len(),
+        nodes: 0,
+        depth: 0,
+    };
     let expr = parser.expression(0)?;
     if parser.peek().is_some() {
         return Err(parser.error("expected an operator or the end"));
@@ -59,13 +65,21 @@ impl<'t> Parser<'t> {
     }
 
     fn need_mark(&mut self, mark: &str, what: &'static str) -> Result<(), PathError> {
-        if self.take_mark(mark) { Ok(()) } else { Err(self.error(what)) }
+        if self.take_mark(mark) {
+            Ok(())
+        } else {
+            Err(self.error(what))
+        }
     }
 
     /// Every node is counted: long chains nest as deeply as they are long.
     fn node(&mut self, expr: Expr) -> Result<Expr, PathError> {
         self.nodes += 1;
-        if self.nodes > NODES_MAX { Err(PathError::TooLarge) } else { Ok(expr) }
+        if self.nodes > NODES_MAX {
+            Err(PathError::TooLarge)
+        } else {
+            Ok(expr)
+        }
     }
 
     fn expression(&mut self, level_min: u8) -> Result<Expr, PathError> {
@@ -143,7 +157,11 @@ impl<'t> Parser<'t> {
             signed = true;
         }
         let expr = self.postfix()?;
-        if signed && negative { self.node(Expr::Negate(Box::new(expr))) } else { Ok(expr) }
+        if signed && negative {
+            self.node(Expr::Negate(Box::new(expr)))
+        } else {
+            Ok(expr)
+        }
     }
 
     fn postfix(&mut self) -> Result<Expr, PathError> {

@@ -29,7 +29,8 @@ fn eval(resource: &str, expression: &str) -> Result<Vec<String>, String> {
     let plan = Plan::compile(&types, ty, expression).map_err(|e| e.to_string())?;
     let node = Node::new(doc.root(), ty);
     let (steps, mut out) = (Cell::new(10_000), Vec::new());
-    plan.evaluate(&types, node, node, &steps, &mut out).map_err(|e| e.to_string())?;
+    plan.evaluate(&types, node, node, &steps, &mut out)
+        .map_err(|e| e.to_string())?;
     let print = |item: &Item<'_>| match item {
         Item::Node(n) => n.value.map_or("-".to_owned(), |v| v.raw().to_owned()),
         Item::Bool(b) => b.to_string(),
@@ -47,10 +48,16 @@ fn expressions_yield() {
         ("Resource.id | Patient.active", "\"p\" true"),
         ("name.given", "\"Peter\" - \"James\" \"Jim\""),
         ("name[0].given[2]", "\"James\""),
-        ("name.given.first() | name.given.last()", "\"Peter\" \"Jim\""),
+        (
+            "name.given.first() | name.given.last()",
+            "\"Peter\" \"Jim\"",
+        ),
         ("name.given.extension('http://x/n').value", "\"J.\""),
         ("birthDate.exists()", "true"),
-        ("birthDate.extension('http://x/t').value.ofType(dateTime)", "\"1974-12-25T14:35:45-05:00\""),
+        (
+            "birthDate.extension('http://x/t').value.ofType(dateTime)",
+            "\"1974-12-25T14:35:45-05:00\"",
+        ),
         ("extension('http://x/e').value", "\"c\""),
         ("extension('http://x/e').value as string", "\"c\""),
         ("extension('http://x/e').value as boolean", ""),
@@ -70,25 +77,47 @@ fn expressions_yield() {
         ("name.count() = 2", "true"),
         ("name.all(given.exists())", "true"),
         ("name.select(family)", "\"Chalmers\""),
-        ("name.skip(1).given | name.tail().given | name.take(1).family", "\"Jim\" \"Chalmers\""),
+        (
+            "name.skip(1).given | name.tail().given | name.take(1).family",
+            "\"Jim\" \"Chalmers\"",
+        ),
         ("name.given | name.given", "\"Peter\" - \"James\" \"Jim\""),
         ("{}", ""),
         ("'a\\'b\\u0041'", "a'bA"),
         ("1.50 = 1.5", "true"),
         ("@2015-02 = @2015-02-04", ""),
         ("@2015-02-04 = @2015-02-05", "false"),
-        ("generalPractitioner.where(resolve() is Practitioner).reference", "\"Practitioner/1\""),
-        ("generalPractitioner.where(resolve() is Organization).count()", "1"),
-        ("generalPractitioner.where(resolve() is PractitionerRole).type", "\"PractitionerRole\""),
-        ("managingOrganization.where(resolve() is Organization).exists()", "true"),
+        (
+            "generalPractitioner.where(resolve() is Practitioner).reference",
+            "\"Practitioner/1\"",
+        ),
+        (
+            "generalPractitioner.where(resolve() is Organization).count()",
+            "1",
+        ),
+        (
+            "generalPractitioner.where(resolve() is PractitionerRole).type",
+            "\"PractitionerRole\"",
+        ),
+        (
+            "managingOrganization.where(resolve() is Organization).exists()",
+            "true",
+        ),
         ("contained.ofType(Organization).id", "\"o\""),
         ("contained.id", "\"o\""),
         ("name.hasExtension('u')", "false"),
-        ("%resource.name.where($this.family.exists()).use", "\"official\""),
+        (
+            "%resource.name.where($this.family.exists()).use",
+            "\"official\"",
+        ),
         ("true or false and false", "true"),
         ("/* c */ active // end", "true"),
     ] {
-        assert_eq!(eval(PATIENT, expression).unwrap().join(" "), want, "{expression}");
+        assert_eq!(
+            eval(PATIENT, expression).unwrap().join(" "),
+            want,
+            "{expression}"
+        );
     }
 }
 
@@ -100,11 +129,18 @@ fn a_choice_behind_a_cast_reads_one_member() {
         ("(Observation.value as Quantity).value", "1"),
         ("(Observation.component.value as Quantity).value", "2"),
         ("Observation.value.as(SampledData)", ""),
-        ("(Observation | Observation.component).value.ofType(string)", "\"s\""),
+        (
+            "(Observation | Observation.component).value.ofType(string)",
+            "\"s\"",
+        ),
         ("Observation.value is Quantity", "true"),
         ("component.referenceRange", ""),
     ] {
-        assert_eq!(eval(observation, expression).unwrap().join(" "), want, "{expression}");
+        assert_eq!(
+            eval(observation, expression).unwrap().join(" "),
+            want,
+            "{expression}"
+        );
     }
 }
 
@@ -115,13 +151,25 @@ fn what_cannot_be_computed_is_refused_when_compiling() {
         ("valueQuantity", "Patient has no element \"valueQuantity\""),
         ("name as Nonsense", "no type is called \"Nonsense\""),
         ("1 + 1", "not supported here: the operator +"),
-        ("name.repeat(given)", "not supported here: repeat() with 1 arguments"),
-        ("name.where()", "not supported here: where() with 0 arguments"),
+        (
+            "name.repeat(given)",
+            "not supported here: repeat() with 1 arguments",
+        ),
+        (
+            "name.where()",
+            "not supported here: where() with 0 arguments",
+        ),
         ("name.", "expected a name at byte 5 of the expression"),
-        ("name)", "expected an operator or the end at byte 4 of the expression"),
+        (
+            "name)",
+            "expected an operator or the end at byte 4 of the expression",
+        ),
         ("'abc", "string without end at byte 0 of the expression"),
         ("%nothing", "not supported here: %nothing"),
-        ("generalPractitioner.resolve()", "not supported here: resolve() other than in `resolve() is Type`"),
+        (
+            "generalPractitioner.resolve()",
+            "not supported here: resolve() other than in `resolve() is Type`",
+        ),
     ] {
         assert_eq!(eval(PATIENT, expression).unwrap_err(), want, "{expression}");
     }
@@ -146,7 +194,11 @@ fn operators_bind_as_the_grammar_says() {
         ("a.contains(b)", "(a).contains(b)"),
         ("4 days = 4 'd' or x", "((4 days) = (4 'd')) or x"),
     ] {
-        assert_eq!(parse(expression).unwrap(), parse(same).unwrap(), "{expression}");
+        assert_eq!(
+            parse(expression).unwrap(),
+            parse(same).unwrap(),
+            "{expression}"
+        );
     }
 }
 
@@ -185,7 +237,11 @@ fn every_search_parameter_compiles() {
                 }
             }
             if plan.types().is_empty() {
-                failed.push(format!("{} {} yields nothing", model.type_name(type_id), param.code));
+                failed.push(format!(
+                    "{} {} yields nothing",
+                    model.type_name(type_id),
+                    param.code
+                ));
             }
         }
     }

@@ -52,7 +52,10 @@ impl Types {
     /// The types of a model.
     pub fn of(model: &'static Model) -> Self {
         let extension = model.structure_named("Extension");
-        Self { model, extension: Type(extension.map_or(Content::Resource, Content::Structure)) }
+        Self {
+            model,
+            extension: Type(extension.map_or(Content::Resource, Content::Structure)),
+        }
     }
 
     /// The model.
@@ -70,7 +73,10 @@ impl Types {
             return Some(Type(Content::Primitive(primitive)));
         }
         // Paths of backbone elements are structures too, but no names of types.
-        let structure = self.model.structure_named(name).filter(|_| !name.contains('.'));
+        let structure = self
+            .model
+            .structure_named(name)
+            .filter(|_| !name.contains('.'));
         if let Some(structure) = structure {
             return Some(Type(Content::Structure(structure)));
         }
@@ -90,7 +96,9 @@ impl Types {
 
     /// A resource type.
     pub fn resource(&self, id: TypeId) -> Option<Type> {
-        self.model.structure_of(id).map(|s| Type(Content::Structure(s)))
+        self.model
+            .structure_of(id)
+            .map(|s| Type(Content::Structure(s)))
     }
 
     /// The type that a resource says it has.
@@ -130,7 +138,10 @@ impl Types {
                     if name == wanted {
                         return true;
                     }
-                    at = self.model.structure_named(name).map(|s| Type(Content::Structure(s)));
+                    at = self
+                        .model
+                        .structure_named(name)
+                        .map(|s| Type(Content::Structure(s)));
                 }
                 false
             }
@@ -141,7 +152,10 @@ impl Types {
     /// The concrete types that elements of this type may turn out to be.
     pub(super) fn concrete(&self, ty: Type) -> Vec<Type> {
         if self.is_any_resource(ty) {
-            self.model.types().filter_map(|t| self.resource(t)).collect()
+            self.model
+                .types()
+                .filter_map(|t| self.resource(t))
+                .collect()
         } else {
             vec![ty]
         }
@@ -149,7 +163,9 @@ impl Types {
 
     /// The JSON members behind an element's name; none if the type has no such element.
     pub(super) fn fields(&self, on: Type, name: &str) -> Vec<Field> {
-        let Content::Structure(structure) = on.0 else { return Vec::new() };
+        let Content::Structure(structure) = on.0 else {
+            return Vec::new();
+        };
         let Some(element) = self.model.structure(structure).element(name) else {
             return Vec::new();
         };

@@ -1,5 +1,7 @@
 //! What is kept in the index tables for one resource.
 
+use std::cmp::Ordering;
+
 use crate::definitions::{ParamId, TypeId};
 
 use super::query::Range;
@@ -35,11 +37,13 @@ pub enum RowValue {
     },
     /// Microseconds; half-open. Open periods end at `i64::MIN` / `i64::MAX`.
     Date(Range<i64>),
-    /// The value with its implied precision.
+    /// The value as a point (`low == high`); several values (a Range) as what they cover, with
+    /// infinite open ends. The precision of a number widens what a query asks for and not what is
+    /// kept: so `gt5.4` does not find 5.4, and `5.40` does.
     Number(Range<f64>),
     /// A quantity.
     Quantity {
-        /// The value with its implied precision.
+        /// A point, or what a Range, SampledData or comparator covers; see [`Self::Number`].
         value: Range<f64>,
         /// The unit's system, or empty.
         system: Box<str>,
@@ -75,4 +79,96 @@ pub enum RowValue {
     Uri(Box<str>),
     /// The components of one instance of a composite, in the parameter's order.
     Composite(Vec<RowValue>),
+}
+
+impl Row {
+    /// A total order, in which rows are kept: by parameter, then by value.
+    pub fn total_cmp(&self, other: &Self) -> Ordering {
+        self.param
+            .cmp(&other.param)
+            .then_with(|| self.value.total_cmp(&other.value))
+    }
+}
+
+impl RowValue {
+    /// A total order: by variant, then by content; numbers as [`f64::total_cmp`] orders them.
+    pub fn total_cmp(&self, other: &Self) -> Ordering {
+        let numbers = |a: &Range<f64>, b: &Range<f64>| {
+            a.low
+                .total_cmp(&b.low)
+                .then_with(|| a.high.total_cmp(&b.high))
+        };
+        match (self, other) {
+            (Self::Token { system: a, code: b }, Self::Token { system: c, code: d })
+            | (
+                Self::ReferenceIdentifier { system: a, code: b },
+                Self::ReferenceIdentifier { system: c, code: d },
+            )
+            | (
+                Self::String {
+                    folded: a,
+                    exact: b,
+                },
+                Self::String {
+                    folded: c,
+                    exact: d,
+                },
+            )
+            | (
+                Self::ReferenceUrl { url: a, version: b },
+                Self::ReferenceUrl { url: c, version: d },
+            ) => (a, b).cmp(&(c, d)),
+            (Self::Date(a), Self::Date(b)) => (a.low, a.high).cmp(&(b.low, b.high)),
+            (Self::Number(a), Self::Number(b)) => numbers(a, b),
+            (
+                Self::Quantity {
+                    value: a,
+                    system: b,
+                    code: c,
+                    unit: d,
+                },
+                Self::Quantity {
+                    value: e,
+                    system: f,
+                    code: g,
+                    unit: h,
+                },
+            ) => numbers(a, e).then_with(|| (b, c, d).cmp(&(f, g, h))),
+            (
+                Self::Reference {
+                    type_id: a,
+                    id: b,
+                    version: c,
+                },
+                Self::Reference {
+                    type_id: d,
+                    id: e,
+                    version: f,
+                },
+            ) => (a, b, c).cmp(&(d, e, f)),
+            (Self::Uri(a), Self::Uri(b)) => a.cmp(b),
+            (Self::Composite(a), Self::Composite(b)) => {
+                let pairs = a.iter().zip(b).map(|(a, b)| a.total_cmp(b));
+                pairs
+                    .fold(Ordering::Equal, Ordering::then)
+                    .then(a.len().cmp(&b.len()))
+            }
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Token { .. } => 0,
+            Self::String { .. } => 1,
+            Self::Date(_) => 2,
+            Self::Number(_) => 3,
+            Self::Quantity { .. } => 4,
+            Self::Reference { .. } => 5,
+            Self::ReferenceUrl { .. } => 6,
+            Self::ReferenceIdentifier { .. } => 7,
+            Self::Uri(_) => 8,
+            Self::Composite(_) => 9,
+        }
+    }
 }

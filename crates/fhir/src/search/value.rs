@@ -7,6 +7,10 @@ pub(crate) mod date;
 pub(crate) mod fold;
 pub(crate) mod number;
 
+/// Bytes of one indexed value (`index_value_bytes_max`). Longer text is indexed by its beginning,
+/// and queries are cut alike, so that they still find it.
+pub(crate) const VALUE_BYTES_MAX: usize = 4_096;
+
 /// The beginning of `text` that has at most `bytes_max` bytes, cut between characters.
 pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {

@@ -17,7 +17,10 @@ impl Compiler<'_> {
         }
         let of = match on {
             Some(on) => self.expr(on, focus)?,
-            None => Typed { op: Op::Focus, types: focus.to_vec() },
+            None => Typed {
+                op: Op::Focus,
+                types: focus.to_vec(),
+            },
         };
         let criteria = |arg: &Expr| self.expr(arg, &of.types).map(|t| Box::new(t.op));
         match (name, args) {
@@ -28,12 +31,18 @@ impl Compiler<'_> {
                     Op::Focus | Op::Resource | Op::Path(..) => step(of.op, Step::Where(criteria)),
                     op => Op::Where(Box::new(op), criteria),
                 };
-                Ok(Typed { op, types: of.types })
+                Ok(Typed {
+                    op,
+                    types: of.types,
+                })
             }
             ("select", [arg]) => {
                 let projection = self.expr(arg, &of.types)?;
                 let op = Op::Select(Box::new(of.op), Box::new(projection.op));
-                Ok(Typed { op, types: projection.types })
+                Ok(Typed {
+                    op,
+                    types: projection.types,
+                })
             }
             ("exists", []) => Ok(Typed::boolean(Op::Exists(Box::new(of.op)))),
             ("exists", [arg]) => {
@@ -45,16 +54,20 @@ impl Compiler<'_> {
                 let criteria = criteria(arg)?;
                 Ok(Typed::boolean(Op::All(Box::new(of.op), criteria)))
             }
-            ("empty", []) => {
-                Ok(Typed::boolean(Op::Not(Box::new(Op::Exists(Box::new(of.op))))))
-            }
+            ("empty", []) => Ok(Typed::boolean(Op::Not(Box::new(Op::Exists(Box::new(
+                of.op,
+            )))))),
             ("not", []) => Ok(Typed::boolean(Op::Not(Box::new(of.op)))),
-            ("count", []) => {
-                Ok(Typed { op: Op::Count(Box::new(of.op)), types: vec![Type::INTEGER] })
-            }
+            ("count", []) => Ok(Typed {
+                op: Op::Count(Box::new(of.op)),
+                types: vec![Type::INTEGER],
+            }),
             ("first", []) => Ok(slice(of, 0, 1)),
             ("tail", []) => Ok(slice(of, 1, usize::MAX)),
-            ("last", []) => Ok(Typed { op: Op::Last(Box::new(of.op)), types: of.types }),
+            ("last", []) => Ok(Typed {
+                op: Op::Last(Box::new(of.op)),
+                types: of.types,
+            }),
             ("skip", [arg]) => Ok(slice(of, count(arg)?, usize::MAX)),
             ("take", [arg]) => Ok(slice(of, 0, count(arg)?)),
             ("extension", [arg]) => Ok(self.extension(of, arg)?),
@@ -63,7 +76,10 @@ impl Compiler<'_> {
                 Ok(Typed::boolean(Op::Exists(Box::new(found.op))))
             }
             ("resolve", _) => Err(unsupported("resolve() other than in `resolve() is Type`")),
-            (_, args) => Err(unsupported(&format!("{name}() with {} arguments", args.len()))),
+            (_, args) => Err(unsupported(&format!(
+                "{name}() with {} arguments",
+                args.len()
+            ))),
         }
     }
 
@@ -74,8 +90,12 @@ impl Compiler<'_> {
         args: &[Expr],
         focus: &[Type],
     ) -> Result<Typed, PathError> {
-        let [arg] = args else { return Err(unsupported(&format!("{name}() without one type"))) };
-        let named = arg.type_name().ok_or_else(|| unsupported(&format!("{name}() of no type")))?;
+        let [arg] = args else {
+            return Err(unsupported(&format!("{name}() without one type")));
+        };
+        let named = arg
+            .type_name()
+            .ok_or_else(|| unsupported(&format!("{name}() of no type")))?;
         let ty = self.type_named(&named)?;
         let on = on.unwrap_or(&Expr::This);
         if name == "is" {
@@ -92,15 +112,18 @@ impl Compiler<'_> {
             return Ok(of);
         }
         let op = step(of.op, Step::Extension(url.clone()));
-        Ok(Typed { op, types: vec![self.types.extension()] })
+        Ok(Typed {
+            op,
+            types: vec![self.types.extension()],
+        })
     }
 }
 
 fn count(arg: &Expr) -> Result<usize, PathError> {
     match arg {
-        Expr::Literal(Literal::Number(n)) => {
-            n.parse().map_err(|_| unsupported("a count that is no integer"))
-        }
+        Expr::Literal(Literal::Number(n)) => n
+            .parse()
+            .map_err(|_| unsupported("a count that is no integer")),
         _ => Err(unsupported("a count that is no literal")),
     }
 }

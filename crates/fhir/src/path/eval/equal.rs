@@ -66,7 +66,9 @@ fn dates(left: &str, right: &str) -> Option<bool> {
 
 /// Sign, digits and power of ten such that equal numbers have equal ones: `1.50` is (false, "15", -1).
 fn normal_number(text: &str) -> (bool, String, i64) {
-    let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (negative, rest) = text
+        .strip_prefix('-')
+        .map_or((false, text), |rest| (true, rest));
     let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let joined = format!("{whole}{fraction}");
@@ -78,7 +80,9 @@ fn normal_number(text: &str) -> (bool, String, i64) {
     let dropped = digits.len() - kept.len();
     let place = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let exponent = exponent.parse::<i64>().unwrap_or(i64::MAX);
-    let exponent = exponent.saturating_sub(place(fraction.len())).saturating_add(place(dropped));
+    let exponent = exponent
+        .saturating_sub(place(fraction.len()))
+        .saturating_add(place(dropped));
     (negative, kept.to_owned(), exponent)
 }
 
@@ -110,7 +114,9 @@ fn values(left: Value<'_>, right: Value<'_>, steps: &Cell<u64>) -> Result<bool, 
                 return Ok(false);
             }
             for member in left.members() {
-                let Some(other) = right.get(&member.name()) else { return Ok(false) };
+                let Some(other) = right.get(&member.name()) else {
+                    return Ok(false);
+                };
                 if !values(member.value, other, steps)? {
                     return Ok(false);
                 }

@@ -20,8 +20,14 @@ pub(crate) fn range(text: &str) -> Option<Range<i64>> {
     };
     let mut parts = day.split('-');
     let year = digits(parts.next()?, 4)?;
-    let month = parts.next().map(|m| digits(m, 2)).map_or(Some(None), |m| m.map(Some))?;
-    let day = parts.next().map(|d| digits(d, 2)).map_or(Some(None), |d| d.map(Some))?;
+    let month = parts
+        .next()
+        .map(|m| digits(m, 2))
+        .map_or(Some(None), |m| m.map(Some))?;
+    let day = parts
+        .next()
+        .map(|d| digits(d, 2))
+        .map_or(Some(None), |d| d.map(Some))?;
     if parts.next().is_some() || year == 0 {
         return None;
     }
@@ -29,7 +35,11 @@ pub(crate) fn range(text: &str) -> Option<Range<i64>> {
         (None, _) => (civil(year, 1, 1)?, civil(year + 1, 1, 1)?),
         (Some(month), None) => {
             let low = civil(year, month, 1)?;
-            let high = if month == 12 { civil(year + 1, 1, 1)? } else { civil(year, month + 1, 1)? };
+            let high = if month == 12 {
+                civil(year + 1, 1, 1)?
+            } else {
+                civil(year, month + 1, 1)?
+            };
             (low, high)
         }
         (Some(month), Some(day)) => {
@@ -42,7 +52,10 @@ pub(crate) fn range(text: &str) -> Option<Range<i64>> {
         Some(time) => {
             day?;
             let (of_day, width) = time_of_day(time)?;
-            Some(Range { low: low + of_day, high: low + of_day + width })
+            Some(Range {
+                low: low + of_day,
+                high: low + of_day + width,
+            })
         }
     }
 }
@@ -68,9 +81,19 @@ fn time_of_day(text: &str) -> Option<(i64, i64)> {
     };
     let mut parts = clock.split(':');
     let hour = digits(parts.next()?, 2)?;
-    let minute = parts.next().map(|m| digits(m, 2)).map_or(Some(None), |m| m.map(Some))?;
+    let minute = parts
+        .next()
+        .map(|m| digits(m, 2))
+        .map_or(Some(None), |m| m.map(Some))?;
     let (seconds, width) = match parts.next() {
-        None => (0, if minute.is_some() { MINUTE_US } else { 60 * MINUTE_US }),
+        None => (
+            0,
+            if minute.is_some() {
+                MINUTE_US
+            } else {
+                60 * MINUTE_US
+            },
+        ),
         Some(text) => seconds(text)?,
     };
     if parts.next().is_some() || hour > 23 || minute.is_some_and(|m| m > 59) {
@@ -82,9 +105,13 @@ fn time_of_day(text: &str) -> Option<(i64, i64)> {
 
 /// `SS` or `SS.f…` in microseconds, with the width of the last digit. Second 60 is a leap second.
 fn seconds(text: &str) -> Option<(i64, i64)> {
-    let (whole, fraction) = text.split_once('.').map_or((text, None), |(w, f)| (w, Some(f)));
+    let (whole, fraction) = text
+        .split_once('.')
+        .map_or((text, None), |(w, f)| (w, Some(f)));
     let whole = digits(whole, 2).filter(|s| *s <= 60)? * 1_000_000;
-    let Some(fraction) = fraction else { return Some((whole, 1_000_000)) };
+    let Some(fraction) = fraction else {
+        return Some((whole, 1_000_000));
+    };
     if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -100,7 +127,11 @@ fn seconds(text: &str) -> Option<(i64, i64)> {
 /// A number of exactly `count` digits.
 fn digits(text: &str, count: usize) -> Option<i64> {
     let ok = text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
-    if ok { Some(text.bytes().fold(0, |n, b| n * 10 + i64::from(b - b'0'))) } else { None }
+    if ok {
+        Some(text.bytes().fold(0, |n, b| n * 10 + i64::from(b - b'0')))
+    } else {
+        None
+    }
 }
 
 /// Midnight UTC at the start of a day that exists. Year 10000 is only an end.
@@ -129,5 +160,8 @@ pub(crate) const fn approximate(range: Range<i64>, now: Micros) -> Range<i64> {
         0
     };
     let margin = distance / 10;
-    Range { low: range.low.saturating_sub(margin), high: range.high.saturating_add(margin) }
+    Range {
+        low: range.low.saturating_sub(margin),
+        high: range.high.saturating_add(margin),
+    }
 }

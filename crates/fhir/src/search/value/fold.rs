@@ -38,7 +38,11 @@ pub fn fold(text: &str) -> Cow<'_, str> {
             }
             'ς' => push('σ'),
             // Lower case may itself carry a mark (`İ`), which goes as well.
-            _ => c.to_lowercase().nfkd().filter(|c| !is_combining_mark(*c)).for_each(&mut push),
+            _ => c
+                .to_lowercase()
+                .nfkd()
+                .filter(|c| !is_combining_mark(*c))
+                .for_each(&mut push),
         }
     }
     Cow::Owned(out)

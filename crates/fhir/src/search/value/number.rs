@@ -2,11 +2,11 @@
 
 use crate::search::query::Range;
 
-/// A decimal as written: sign, digits without leading zeros, and the power of ten of the last
-/// digit.
-struct Decimal {
+/// The parts of a decimal as written.
+struct Decimal<'t> {
     negative: bool,
-    digits: String,
+    whole: &'t str,
+    fraction: &'t str,
     exponent: i64,
 }
 
@@ -26,49 +26,62 @@ pub(crate) fn point(text: &str) -> Option<f64> {
 /// example wants: `1e2` is [95, 105). Other exponents keep the precision of their digits: `1.00e2`
 /// is [99.5, 100.5).
 pub(crate) fn implied(text: &str) -> Option<Range<f64>> {
-    let mut decimal = parse(text)?;
-    let written_exponent = text.contains(['e', 'E']);
-    if written_exponent && decimal.exponent > 0 && decimal.digits.len() <= 1 {
-        decimal.digits.push('0');
-        decimal.exponent -= 1;
+    let decimal = parse(text)?;
+    let negative = decimal.negative;
+    let joined = format!("{}{}", decimal.whole, decimal.fraction);
+    let mut digits = joined.trim_start_matches('0').to_owned();
+    let mut exponent = decimal.exponent - i64::try_from(decimal.fraction.len()).ok()?;
+    if exponent > 0 && digits.len() <= 1 {
+        digits.push('0');
+        exponent -= 1;
     }
     // Half a unit of the last digit is a 5 one place further.
-    let exponent = decimal.exponent - 1;
-    let above = signed(decimal.negative, &format!("{}5", decimal.digits), exponent)?;
-    let below = match decrement(&decimal.digits) {
-        Some(less) => signed(decimal.negative, &format!("{less}5"), exponent)?,
-        None => signed(!decimal.negative, "5", exponent)?,
+    let exponent = exponent - 1;
+    let above = signed(negative, &format!("{digits}5"), exponent)?;
+    let below = match decrement(&digits) {
+        Some(less) => signed(negative, &format!("{less}5"), exponent)?,
+        None => signed(!negative, "5", exponent)?,
     };
-    let (low, high) = if decimal.negative { (above, below) } else { (below, above) };
+    let (low, high) = if negative {
+        (above, below)
+    } else {
+        (below, above)
+    };
     Some(Range { low, high })
 }
 
 fn signed(negative: bool, digits: &str, exponent: i64) -> Option<f64> {
     let sign = if negative { "-" } else { "" };
-    format!("{sign}{digits}e{exponent}").parse().ok().filter(|v: &f64| v.is_finite())
+    format!("{sign}{digits}e{exponent}")
+        .parse()
+        .ok()
+        .filter(|v: &f64| v.is_finite())
 }
 
-fn parse(text: &str) -> Option<Decimal> {
+fn parse(text: &str) -> Option<Decimal<'_>> {
     let (negative, rest) = match text.as_bytes().first()? {
         b'-' => (true, text.get(1..)?),
         b'+' => (false, text.get(1..)?),
         _ => (false, text),
     };
-    let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i16>().ok()?),
+    let (mantissa, exponent) = match rest.find(['e', 'E']) {
+        Some(at) => (rest.get(..at)?, rest.get(at + 1..)?.parse::<i16>().ok()?),
         None => (rest, 0),
     };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let dotted = mantissa.contains('.');
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (mantissa, ""),
+    };
     let all_digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
-    let shaped = !whole.is_empty() && (!dotted || !fraction.is_empty());
-    if !shaped || !all_digits(whole) || !all_digits(fraction) || mantissa.len() > DIGITS_MAX {
-        return None;
-    }
-    let digits = format!("{whole}{fraction}");
-    let digits = digits.trim_start_matches('0').to_owned();
-    let exponent = i64::from(exponent) - i64::try_from(fraction.len()).ok()?;
-    Some(Decimal { negative, digits, exponent })
+    let shaped = !whole.is_empty() && mantissa.len() <= DIGITS_MAX;
+    let decimal = Decimal {
+        negative,
+        whole,
+        fraction,
+        exponent: i64::from(exponent),
+    };
+    (shaped && all_digits(whole) && all_digits(fraction)).then_some(decimal)
 }
 
 /// The digits of the number one less; `None` below zero.

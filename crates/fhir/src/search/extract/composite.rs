@@ -1,0 +1,116 @@
+//! `search.html#composite`
+
+use crate::definitions::{Param, ParamKind};
+use crate::path::{Node, PathError, Plan, Type, Types};
+
+use super::super::rows::RowValue;
+use super::{Emit, ParamPlan, Reader};
+
+/// Combinations kept for one instance of a composite: a concept with twenty codings and as many
+/// values fits; what goes past it is not searchable as a combination.
+pub(super) const COMBINATIONS_MAX: usize = 1_024;
+
+/// A part of a composite, compiled for each type that its instances may have.
+pub(super) struct Component {
+    pub(in crate::search) kind: ParamKind,
+    plans: Vec<(Type, Plan)>,
+}
+
+pub(super) fn compile(
+    types: &Types,
+    resource: Type,
+    instances: &Plan,
+    param: &Param,
+) -> Result<Vec<Component>, PathError> {
+    let component = |c: &crate::definitions::Component| {
+        let plan = |ty: &Type| {
+            Plan::compile_in(types, resource, *ty, c.expression).map(|plan| (*ty, plan))
+        };
+        let plans: Vec<(Type, Plan)> = instances
+            .types()
+            .iter()
+            .map(plan)
+            .collect::<Result<_, _>>()?;
+        let names = plans
+            .iter()
+            .flat_map(|(_, plan)| plan.types())
+            .map(|t| types.name(*t));
+        let kind = kind_of(c.kind, names);
+        Ok(Component { kind, plans })
+    };
+    param.components.iter().map(component).collect()
+}
+
+/// How a part is compared: as its definition says, unless its expression yields what no parameter
+/// of that type can hold. (R4 has the two definitions of `DocumentReference.relationship` swapped.)
+fn kind_of<'n>(declared: ParamKind, mut names: impl Iterator<Item = &'n str>) -> ParamKind {
+    match declared {
+        ParamKind::Reference if names.all(|n| n == "code") => ParamKind::Token,
+        ParamKind::Token if names.all(|n| n == "Reference") => ParamKind::Reference,
+        _ => declared,
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// One row for each combination of the components' values within one instance.
+    pub(super) fn composite(&self, param: &'static ParamPlan, emit: Emit<'_>) {
+        self.visit(&param.plan, self.resource, &mut |item| {
+            if let Some(instance) = item.node() {
+                self.instance(&param.components, instance, emit);
+            }
+        });
+    }
+
+    fn instance(&self, components: &'static [Component], instance: Node<'a>, emit: Emit<'_>) {
+        // The last part is the rarest (`code` comes first, its value last), and one that is absent
+        // ends it.
+        let mut parts = Vec::with_capacity(components.len());
+        for component in components.iter().rev() {
+            let values = self.component(component, instance);
+            if values.is_empty() {
+                return;
+            }
+            parts.push(values);
+        }
+        let mut combinations = vec![Vec::with_capacity(parts.len())];
+        while let Some(values) = parts.pop() {
+            let longer = combinations.iter().flat_map(|combination| {
+                values.iter().map(move |value| {
+                    let mut longer = combination.clone();
+                    longer.push(value.clone());
+                    longer
+                })
+            });
+            combinations = longer.take(COMBINATIONS_MAX).collect();
+        }
+        combinations
+            .into_iter()
+            .map(RowValue::Composite)
+            .for_each(emit);
+    }
+
+    /// The values of a part that a composite can compare: no texts of tokens, no identifiers of
+    /// references.
+    fn component(&self, component: &'static Component, instance: Node<'a>) -> Vec<RowValue> {
+        let mut values = Vec::new();
+        let plan = component.plans.iter().find(|(ty, _)| *ty == instance.ty);
+        if let Some((_, plan)) = plan {
+            self.visit(plan, instance, &mut |item| {
+                self.values(component.kind, &item, &mut |value| {
+                    if is_comparable(component.kind, &value) {
+                        values.push(value);
+                    }
+                });
+            });
+        }
+        values
+    }
+}
+
+const fn is_comparable(kind: ParamKind, value: &RowValue) -> bool {
+    match kind {
+        ParamKind::Token => matches!(value, RowValue::Token { .. }),
+        ParamKind::Reference => !matches!(value, RowValue::ReferenceIdentifier { .. }),
+        _ => true,
+    }
+}

@@ -1,0 +1,74 @@
+//! `search.html#reference`
+
+use base::ResourceId;
+
+use crate::json::Value;
+use crate::reference::Reference;
+
+use super::super::rows::RowValue;
+use super::{Emit, Reader, Shape, keep, member_text};
+
+impl Reader<'_> {
+    /// Where a reference, a canonical or an enclosed resource points to.
+    pub(super) fn reference(&self, shape: Shape, value: Value<'_>, emit: Emit<'_>) {
+        match shape {
+            Shape::Reference => {
+                for member in value.members() {
+                    if member.is("reference") {
+                        self.target(member.value, emit);
+                    } else if member.is("identifier") {
+                        identifier(member.value, emit);
+                    }
+                }
+            }
+            Shape::Primitive(_) => self.target(value, emit),
+            // `Bundle.entry[0].resource`: by the id it has.
+            Shape::Resource(type_id) => {
+                let id = value.get("id").and_then(Value::as_str);
+                if let Some(id) = id.and_then(|id| ResourceId::new(&id).ok()) {
+                    emit(RowValue::Reference {
+                        type_id,
+                        id,
+                        version: Box::default(),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Contained resources are no resources of their own and are not pointed to.
+    fn target(&self, value: Value<'_>, emit: Emit<'_>) {
+        let Some(text) = value.as_str().filter(|t| !t.is_empty()) else {
+            return;
+        };
+        match Reference::read(self.plans.types.model(), &text, self.own_bases) {
+            Reference::Contained(_) => {}
+            Reference::Local {
+                type_id,
+                id,
+                version,
+            } => {
+                emit(RowValue::Reference {
+                    type_id,
+                    id,
+                    version: keep(version),
+                });
+            }
+            Reference::Url { url, version } => {
+                emit(RowValue::ReferenceUrl {
+                    url: keep(url),
+                    version: keep(version),
+                });
+            }
+        }
+    }
+}
+
+fn identifier(value: Value<'_>, emit: Emit<'_>) {
+    let text = |name| value.get(name).map(member_text).unwrap_or_default();
+    let (system, code): (Box<str>, Box<str>) = (text("system"), text("value"));
+    if !system.is_empty() || !code.is_empty() {
+        emit(RowValue::ReferenceIdentifier { system, code });
+    }
+}

@@ -1,0 +1,78 @@
+//! What an element's type means for indexing.
+
+use crate::definitions::{Content, Model, Primitive, StructureId, TypeId};
+use crate::path::Type;
+
+/// The forms that indexing distinguishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Primitive(Primitive),
+    Address,
+    CodeableConcept,
+    Coding,
+    ContactPoint,
+    HumanName,
+    Identifier,
+    Money,
+    Period,
+    /// `Quantity` and what specialises it.
+    Quantity,
+    Range,
+    Reference,
+    SampledData,
+    Timing,
+    /// A whole resource.
+    Resource(TypeId),
+    Other,
+}
+
+/// The forms by structure.
+pub(super) struct Shapes {
+    known: Vec<(StructureId, Shape)>,
+}
+
+impl Shapes {
+    pub(super) fn of(model: &Model) -> Self {
+        let datatypes = [
+            ("Address", Shape::Address),
+            ("Age", Shape::Quantity),
+            ("CodeableConcept", Shape::CodeableConcept),
+            ("Coding", Shape::Coding),
+            ("ContactPoint", Shape::ContactPoint),
+            ("Count", Shape::Quantity),
+            ("Distance", Shape::Quantity),
+            ("Duration", Shape::Quantity),
+            ("HumanName", Shape::HumanName),
+            ("Identifier", Shape::Identifier),
+            ("Money", Shape::Money),
+            ("Period", Shape::Period),
+            ("Quantity", Shape::Quantity),
+            ("Range", Shape::Range),
+            ("Reference", Shape::Reference),
+            ("SampledData", Shape::SampledData),
+            ("Timing", Shape::Timing),
+        ];
+        let named = datatypes
+            .into_iter()
+            .filter_map(|(n, s)| Some((model.structure_named(n)?, s)));
+        let resources = model
+            .types()
+            .filter_map(|t| Some((model.structure_of(t)?, Shape::Resource(t))));
+        let mut known: Vec<_> = named.chain(resources).collect();
+        known.sort_unstable_by_key(|(s, _)| *s);
+        Self { known }
+    }
+
+    pub(super) fn of_type(&self, ty: Type) -> Shape {
+        match ty.content() {
+            Content::Primitive(p) => Shape::Primitive(p),
+            Content::Structure(s) => {
+                let found = self.known.binary_search_by_key(&s, |(s, _)| *s).ok();
+                found
+                    .and_then(|i| self.known.get(i))
+                    .map_or(Shape::Other, |(_, shape)| *shape)
+            }
+            Content::Resource => Shape::Other,
+        }
+    }
+}

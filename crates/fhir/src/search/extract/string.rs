@@ -1,0 +1,52 @@
+//! `search.html#string`
+
+use crate::json::{Kind, Value};
+
+use super::super::rows::{RowValue, fold};
+use super::{Emit, Shape, keep};
+
+/// Texts; each part of a name or an address is one.
+pub(super) fn of(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
+    let parts: &[&str] = match shape {
+        Shape::Primitive(_) => return text(value, emit),
+        Shape::HumanName => &["family", "given", "prefix", "suffix", "text"],
+        Shape::Address => &[
+            "city",
+            "country",
+            "district",
+            "line",
+            "postalCode",
+            "state",
+            "text",
+        ],
+        Shape::CodeableConcept => &["text", "coding"],
+        Shape::Coding => &["display"],
+        Shape::Identifier | Shape::ContactPoint => &["value"],
+        _ => return,
+    };
+    for member in value.members().filter(|m| parts.iter().any(|p| m.is(p))) {
+        if member.is("coding") {
+            member
+                .value
+                .items()
+                .for_each(|c| of(Shape::Coding, c, emit));
+        } else if member.value.kind() == Kind::Array {
+            member.value.items().for_each(|item| text(item, emit));
+        } else {
+            text(member.value, emit);
+        }
+    }
+}
+
+/// One text, folded and as written.
+pub(super) fn text(value: Value<'_>, emit: Emit<'_>) {
+    let Some(text) = value.as_str() else { return };
+    let exact = super::super::value::cut(&text, super::super::value::VALUE_BYTES_MAX);
+    let folded = fold(exact);
+    if !folded.is_empty() {
+        emit(RowValue::String {
+            folded: keep(&folded),
+            exact: exact.into(),
+        });
+    }
+}
