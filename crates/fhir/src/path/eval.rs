@@ -10,7 +10,7 @@ use super::compile::{Child, Op, Plan, Step};
 use super::item::{Item, Node};
 use super::types::{Type, Types};
 use crate::json::{self, Kind};
-use crate::reference::Reference;
+use crate::search::value::reference::Target;
 
 mod equal;
 
@@ -267,11 +267,11 @@ impl<'a> Run<'a> {
         if node.value?.kind() != Kind::Object {
             return self
                 .types
-                .resource(Reference::read(model, &node.as_str()?, &[]).type_id(model)?);
+                .resource(Target::read(&node.as_str()?, model, &[]).type_id(model)?);
         }
         if let Some(text) = node.get("reference").and_then(json::Value::as_str) {
-            let reference = Reference::read(model, &text, &[]);
-            if let Reference::Contained(id) = reference {
+            let reference = Target::read(&text, model, &[]);
+            if let Target::Contained(id) = reference {
                 let contained = self.resource.get("contained")?;
                 let found = contained.items().find(|r| {
                     r.get("id")

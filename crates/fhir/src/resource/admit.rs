@@ -5,6 +5,7 @@ use base::{Code, ResourceId};
 use crate::definitions::{Model, TypeId};
 use crate::json::{self, Doc, Kind, Member, Value, write_compact};
 use crate::outcome::{Issue, Outcome};
+use crate::search;
 use crate::validate::{self, validate};
 
 use super::Valid;
@@ -104,7 +105,7 @@ impl Valid {
             type_name,
             id: admission.id.clone(),
             body: body(resource),
-            rows: Vec::new(),
+            rows: search::extract(model, type_id, resource, admission.check.own_bases),
             references: report.references,
         })
     }

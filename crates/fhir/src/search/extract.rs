@@ -25,7 +25,8 @@ mod token;
 use shape::{Shape, Shapes};
 
 /// All index rows of a resource: sorted by [`Row::total_cmp`], unique. `own_bases` are the absolute
-/// URLs under which this server serves this tenant; references under them are local.
+/// URLs under which this server serves this tenant, without a final slash; references under them
+/// are local.
 ///
 /// Whatever the content, there is an answer: values that do not have the form of their type give
 /// no rows.

@@ -3,9 +3,9 @@
 use base::ResourceId;
 
 use crate::json::Value;
-use crate::reference::Reference;
 
 use super::super::rows::RowValue;
+use super::super::value::reference::Target;
 use super::{Emit, Reader, Shape, keep, member_text};
 
 impl Reader<'_> {
@@ -42,9 +42,9 @@ impl Reader<'_> {
         let Some(text) = value.as_str().filter(|t| !t.is_empty()) else {
             return;
         };
-        match Reference::read(self.plans.types.model(), &text, self.own_bases) {
-            Reference::Contained(_) => {}
-            Reference::Local {
+        match Target::read(&text, self.plans.types.model(), self.own_bases) {
+            Target::Contained(_) => {}
+            Target::Local {
                 type_id,
                 id,
                 version,
@@ -55,7 +55,7 @@ impl Reader<'_> {
                     version: keep(version),
                 });
             }
-            Reference::Url { url, version } => {
+            Target::Url { url, version } => {
                 emit(RowValue::ReferenceUrl {
                     url: keep(url),
                     version: keep(version),

@@ -15,7 +15,7 @@ fn rows_of(resource: &str) -> Vec<Row> {
     let name = doc.root().get("resourceType").unwrap().as_str().unwrap();
     let bases = [
         "https://here.example/t/a/fhir",
-        "http://localhost:8080/t/a/fhir/",
+        "http://localhost:8080/t/a/fhir",
     ];
     let rows = extract(model(), model().type_id(&name).unwrap(), doc.root(), &bases);
     assert!(
