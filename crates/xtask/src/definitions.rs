@@ -68,7 +68,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = root.join(&arguments.folder);
     fs::create_dir_all(&folder)?;
     let types = elements::types(&package);
-    let params = search::params(&package, &types)?;
+    let mut left_out = Vec::new();
+    let params = search::params(&package, &types, &mut left_out);
     let tables = [
         ("types.tsv", elements::type_table(&package, &types)),
         ("elements.tsv", elements::element_table(&package, &types)?),
@@ -77,6 +78,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         ("compartments.tsv", compartments::table(&package)),
     ];
     let mut out = std::io::stdout().lock();
+    for what in left_out {
+        writeln!(out, "left out: {what}")?;
+    }
     for (name, table) in tables {
         let path = folder.join(name);
         fs::write(&path, &table.text).with_context(|| path.display().to_string())?;

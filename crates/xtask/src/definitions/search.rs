@@ -24,8 +24,13 @@ pub(crate) struct Param<'p> {
 pub(crate) type Params<'p> = BTreeMap<(&'p str, &'p str), Param<'p>>;
 
 /// The parameters that can be computed: those with an expression. `_text`, `_content`, `_query`
-/// and `_filter` have none.
-pub(crate) fn params<'p>(package: &'p Package, types: &Types<'_>) -> Result<Params<'p>> {
+/// and `_filter` have none. Composites whose parts the package does not define are left out and
+/// named in `left_out`.
+pub(crate) fn params<'p>(
+    package: &'p Package,
+    types: &Types<'_>,
+    left_out: &mut Vec<String>,
+) -> Params<'p> {
     let mut found = Params::new();
     for (url, definition) in &package.params {
         let (Some(code), Some(kind), Some(expression)) = (
@@ -35,14 +40,18 @@ pub(crate) fn params<'p>(package: &'p Package, types: &Types<'_>) -> Result<Para
         ) else {
             continue;
         };
+        let components = items(definition, "component").map(|c| component(package, c));
+        let components: Vec<String> = match components.collect::<Result<_>>() {
+            Ok(components) => components,
+            Err(error) => {
+                left_out.push(format!("{url}: {error:#}"));
+                continue;
+            }
+        };
         for base in items(definition, "base").filter_map(Value::as_str) {
             if types.get(base).is_none_or(|t| t.kind != "resource") {
                 continue;
             }
-            let components = items(definition, "component")
-                .map(|c| component(package, c))
-                .collect::<Result<_>>()
-                .with_context(|| url.clone())?;
             let expression = branches(expression, base);
             let targets = targets(types, definition, kind, &expression);
             found.insert(
@@ -52,12 +61,12 @@ pub(crate) fn params<'p>(package: &'p Package, types: &Types<'_>) -> Result<Para
                     url,
                     expression,
                     targets,
-                    components,
+                    components: components.clone(),
                 },
             );
         }
     }
-    Ok(found)
+    found
 }
 
 fn component(package: &Package, component: &Value) -> Result<String> {
