@@ -203,3 +203,56 @@ fn synthetic_patients() {
         assert_eq!(found, Vec::<String>::new(), "{}", file.display());
     }
 }
+
+/// Whether an OperationOutcome has errors.
+fn has_errors(outcome: &[u8]) -> bool {
+    let doc = json::parse(outcome, 64).unwrap();
+    let issues = doc
+        .root()
+        .get("issue")
+        .into_iter()
+        .flat_map(json::Value::items);
+    let severities = issues.filter_map(|i| i.get("severity").and_then(json::Value::as_str));
+    severities.into_iter().any(|s| s == "error" || s == "fatal")
+}
+
+#[test]
+fn what_the_reference_validator_accepts() {
+    let Some(folder) = suite("fhir-test-cases/validator") else {
+        return;
+    };
+    let manifest = fs::read(folder.join("manifest.json")).unwrap();
+    let manifest = json::parse(&manifest, 64).unwrap();
+    let mut refused = Vec::new();
+    let mut count = 0;
+    for case in manifest.root().get("test-cases").unwrap().items() {
+        let text = |name| case.get(name).and_then(json::Value::as_str);
+        let (Some(file), Some(outcome)) = (text("file"), text("java")) else {
+            continue;
+        };
+        let r4 = text("version").is_some_and(|v| v.starts_with("4.0"));
+        if !r4 || !file.ends_with(".json") {
+            continue;
+        }
+        let Ok(outcome) = fs::read(folder.join("outcomes").join(&*outcome)) else {
+            continue;
+        };
+        let bytes = fs::read(folder.join(&*file)).unwrap();
+        let found =
+            json::parse(&bytes, 64).map_or_else(|e| vec![e.to_string()], |_| issues(&bytes));
+        if has_errors(&outcome) {
+            continue;
+        }
+        count += 1;
+        if !found.is_empty() {
+            refused.push(format!("{file}: {found:?}"));
+        }
+    }
+    assert!(count > 100, "{count}");
+    // An id of 65 characters, which that validator only warns about, and comments in JSON.
+    let right = [
+        "contained-resource.json: [\"element-value Condition.contained[0].id\"]",
+        "json-comments-1.json: [\"expected a JSON value at byte 0\"]",
+    ];
+    assert_eq!(refused, right);
+}
