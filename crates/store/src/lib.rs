@@ -9,6 +9,7 @@ mod face;
 mod journal;
 mod metrics;
 mod report;
+mod sqlite;
 mod store;
 mod tenant;
 

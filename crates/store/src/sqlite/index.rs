@@ -1,0 +1,129 @@
+//! The index tables of the embedded engine: what a resource's rows look like in them, and how they
+//! are kept.
+//!
+//! Nine tables, each `WITHOUT ROWID` and ordered so that an equality is answered in order of `rid`
+//! (newest first is the table read backwards), and a covering index by `(rid, param)` for probes,
+//! diffs and deletes:
+//!
+//! | table | key |
+//! |---|---|
+//! | `ix_type` | type, rid |
+//! | `ix_token` | param, code, system, rid (identifiers of references too, under their parameter) |
+//! | `ix_string` | param, folded, rid, exact (a digest of the text as written) |
+//! | `ix_date` | param, low, high, rid |
+//! | `ix_number` | param, low, high, rid |
+//! | `ix_quantity` | param, unit, system, low, high, rid |
+//! | `ix_reference` | param, type, id, rid, version |
+//! | `ix_uri` | param, uri, rid |
+//! | `ix_composite` | param, first part, second part, third part, rid |
+//! | `ix_compartment` | patient, type, low, high, rid |
+//!
+//! Every row says from which change (`from_seq`) to which (`until_seq`, 0 = still) it is true. An
+//! update closes the rows that differ; [`sweep`] drops what was closed long enough ago. Ranges
+//! longer than a day (a unit, for numbers) stand in a partial index of their own as well, so that
+//! "ends after" needs no scan.
+//!
+//! Knows nothing of queries, bodies or transactions: the caller has one open.
+
+mod batch;
+mod keep;
+mod key;
+mod vocabulary;
+
+pub(crate) use batch::{Mark, Pending};
+pub(crate) use keep::{differs, horizon, sweep};
+pub(crate) use key::{IdKey, NO_TYPE, PRINTED, Real, exact_digest};
+pub(crate) use vocabulary::Vocabulary;
+
+#[cfg(test)]
+mod tests;
+
+/// Version of the index: of these tables and of what is put into them. A tenant whose index has
+/// another version is indexed again when it is opened.
+pub(crate) const INDEX_VERSION: u32 = 1;
+
+/// The tables. `system` gives each token system a number; 0 stands for "no system".
+/// `ix_horizon` holds the one sequence number up to which closed rows are swept.
+pub(crate) const DDL: &str = "
+CREATE TABLE system (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE ix_horizon (seq INTEGER NOT NULL) STRICT;
+INSERT INTO ix_horizon (seq) VALUES (0);
+
+CREATE TABLE ix_type (
+  type INTEGER NOT NULL, rid INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (type, rid, from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_type_closed ON ix_type (until_seq) WHERE until_seq > 0;
+
+CREATE TABLE ix_token (
+  param INTEGER NOT NULL, code TEXT NOT NULL, system INTEGER NOT NULL, rid INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (param, code, system, rid, from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_token_rid ON ix_token (rid, param, until_seq);
+CREATE INDEX ix_token_closed ON ix_token (until_seq) WHERE until_seq > 0;
+
+CREATE TABLE ix_string (
+  param INTEGER NOT NULL, folded TEXT NOT NULL, rid INTEGER NOT NULL, exact INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (param, folded, rid, exact, from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_string_rid ON ix_string (rid, param, until_seq);
+CREATE INDEX ix_string_closed ON ix_string (until_seq) WHERE until_seq > 0;
+
+CREATE TABLE ix_date (
+  param INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL, rid INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (param, low, high, rid, from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_date_rid ON ix_date (rid, param, until_seq);
+CREATE INDEX ix_date_long ON ix_date (param, high, until_seq) WHERE high - low > 86400000000;
+CREATE INDEX ix_date_closed ON ix_date (until_seq) WHERE until_seq > 0;
+
+CREATE TABLE ix_number (
+  param INTEGER NOT NULL, low REAL NOT NULL, high REAL NOT NULL, rid INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (param, low, high, rid, from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_number_rid ON ix_number (rid, param, until_seq);
+CREATE INDEX ix_number_long ON ix_number (param, high, until_seq) WHERE high - low > 1.0;
+CREATE INDEX ix_number_closed ON ix_number (until_seq) WHERE until_seq > 0;
+
+CREATE TABLE ix_quantity (
+  param INTEGER NOT NULL, unit TEXT NOT NULL, system INTEGER NOT NULL,
+  low REAL NOT NULL, high REAL NOT NULL, rid INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (param, unit, system, low, high, rid, from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_quantity_rid ON ix_quantity (rid, param, until_seq);
+CREATE INDEX ix_quantity_long ON ix_quantity (param, unit, system, high, until_seq)
+  WHERE high - low > 1.0;
+CREATE INDEX ix_quantity_closed ON ix_quantity (until_seq) WHERE until_seq > 0;
+
+CREATE TABLE ix_reference (
+  param INTEGER NOT NULL, type INTEGER NOT NULL, id ANY NOT NULL, rid INTEGER NOT NULL,
+  version TEXT NOT NULL, from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (param, type, id, rid, version, from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_reference_rid ON ix_reference (rid, param, until_seq);
+CREATE INDEX ix_reference_closed ON ix_reference (until_seq) WHERE until_seq > 0;
+
+CREATE TABLE ix_uri (
+  param INTEGER NOT NULL, uri TEXT NOT NULL, rid INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (param, uri, rid, from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_uri_rid ON ix_uri (rid, param, until_seq);
+CREATE INDEX ix_uri_closed ON ix_uri (until_seq) WHERE until_seq > 0;
+
+CREATE TABLE ix_composite (
+  param INTEGER NOT NULL,
+  code1 ANY NOT NULL, system1 INTEGER NOT NULL,
+  low2 ANY NOT NULL, high2 ANY NOT NULL, code2 ANY NOT NULL, system2 INTEGER NOT NULL,
+  unit2 TEXT NOT NULL,
+  low3 ANY NOT NULL, high3 ANY NOT NULL, rid INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (param, code1, system1, low2, high2, code2, system2, unit2, low3, high3, rid,
+    from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_composite_rid ON ix_composite (rid, param, until_seq);
+CREATE INDEX ix_composite_closed ON ix_composite (until_seq) WHERE until_seq > 0;
+
+CREATE TABLE ix_compartment (
+  patient ANY NOT NULL, type INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,
+  rid INTEGER NOT NULL, from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (patient, type, low, high, rid, from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_compartment_closed ON ix_compartment (until_seq) WHERE until_seq > 0;
+";
