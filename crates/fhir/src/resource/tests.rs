@@ -127,7 +127,7 @@ fn what_does_not_parse_is_refused_with_its_limit() {
 }
 
 #[test]
-fn references_come_along() {
+fn references_and_rows_come_along() {
     let text = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},
         "subject":{"reference":"https://h/fhir/Patient/1"},"performer":[{"reference":"Patient/1"}]}"#;
     let valid = admit(text, "Observation", BodyId::Ignored).unwrap();
@@ -136,6 +136,8 @@ fn references_come_along() {
         ResourceId::new("1").unwrap(),
     );
     assert_eq!(valid.references(), [patient]);
+    let subject = r4().param(valid.type_id(), "subject").unwrap();
+    assert!(valid.rows().iter().any(|row| row.param == subject.id));
 }
 
 const OBSERVATION: &str = concat!(
