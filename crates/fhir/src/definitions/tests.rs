@@ -34,6 +34,20 @@ fn numbers_are_stable() {
 }
 
 #[test]
+fn the_registry_only_grows_at_its_end() {
+    let registry = include_str!("../../definitions/registry.tsv");
+    for kind in ["type", "param"] {
+        let rows = registry.lines().map(|l| l.split('\t').collect::<Vec<_>>());
+        let rows: Vec<_> = rows.filter(|cells| cells[0] == kind).collect();
+        for (i, cells) in rows.iter().enumerate() {
+            assert_eq!(cells[1].parse(), Ok(i + 1), "{cells:?}");
+        }
+        let names: std::collections::HashSet<_> = rows.iter().map(|cells| &cells[2..]).collect();
+        assert_eq!(names.len(), rows.len());
+    }
+}
+
+#[test]
 fn numbers_are_unique() {
     let mut seen = std::collections::HashSet::new();
     for type_id in r4().types() {

@@ -194,3 +194,45 @@ pub(crate) fn table(package: &Package, params: &Params<'_>) -> Table {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_gets_its_own_branches() {
+        let all = "(A.value as Quantity) | AB.code | A.x.where(y = '|') | name";
+        assert_eq!(
+            branches(all, "A"),
+            "(A.value as Quantity) | A.x.where(y = '|')"
+        );
+        assert_eq!(branches(all, "AB"), "AB.code");
+        assert_eq!(branches("name | alias", "A"), "name | alias");
+    }
+
+    #[test]
+    fn expressions_are_plain_fhirpath() {
+        assert_eq!(normal("a\n  .b"), "a .b");
+        assert_eq!(normal("A.extension('u')"), "A.extension('u').value");
+        assert_eq!(normal("A.extension('u').value"), "A.extension('u').value");
+        assert_eq!(
+            normal("i.where(hasExtension('u')).c"),
+            "i.where(extension('u').exists()).c"
+        );
+        assert_eq!(normal("value.as(DateTime)"), "value.as(dateTime)");
+    }
+
+    #[test]
+    fn resolve_narrows_targets() {
+        assert_eq!(
+            resolved("A.b.where(resolve() is Patient)").as_deref(),
+            Some("Patient")
+        );
+        assert_eq!(
+            resolved("(A.b.where(resolve() is Patient))").as_deref(),
+            Some("Patient")
+        );
+        assert_eq!(resolved("A.b.where(resolve() is Patient).c"), None);
+        assert_eq!(resolved("A.b"), None);
+    }
+}
