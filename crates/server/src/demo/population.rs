@@ -55,7 +55,11 @@ impl Clinic {
     /// The clinic's population.
     pub fn population(&'static self, recipe: Recipe) -> Population {
         Population {
-            house: House { clinic: self, practitioners: self.practitioners(recipe.seed), today: recipe.today },
+            house: House {
+                clinic: self,
+                practitioners: self.practitioners(recipe.seed),
+                today: recipe.today,
+            },
             recipe,
             wanted: ((self.patients as f64 * recipe.size) as usize).max(1),
             made: 0,

@@ -87,7 +87,13 @@ impl Moment {
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minute = self.0.rem_euclid(1440);
-        write!(f, "{}T{:02}:{:02}:00-05:00", self.date(), minute / 60, minute % 60)
+        write!(
+            f,
+            "{}T{:02}:{:02}:00-05:00",
+            self.date(),
+            minute / 60,
+            minute % 60
+        )
     }
 }
 
@@ -103,6 +109,9 @@ mod tests {
         assert_eq!(friday.plus(2).working_day(), Date::new(2026, 11, 23));
         assert_eq!(friday.plus_working_days(0), Date::new(2026, 11, 23));
         assert_eq!(friday.plus_working_days(7), Date::new(2026, 12, 2));
-        assert_eq!(friday.at(9 * 60 + 5).to_string(), "2026-11-20T09:05:00-05:00");
+        assert_eq!(
+            friday.at(9 * 60 + 5).to_string(),
+            "2026-11-20T09:05:00-05:00"
+        );
     }
 }

@@ -10,8 +10,8 @@ use super::medications::Medication;
 use super::person::{Household, Person, Role, Smoking};
 use super::vaccines::Vaccine;
 use super::write::{
-    BUNDLE_END, BUNDLE_START, CVX, ICD10, RXNORM, SNOMED, concept, hl7, named_reference, push_entry, quantity,
-    reference, term,
+    BUNDLE_END, BUNDLE_START, CVX, ICD10, RXNORM, SNOMED, concept, hl7, named_reference,
+    push_entry, quantity, reference, term,
 };
 
 /// What every chart of a clinic has in common.
@@ -93,7 +93,9 @@ impl<'a> Chart<'a> {
 
     /// The last day on which something can have been charted.
     pub(super) fn last_day(&self) -> Date {
-        self.person.death.unwrap_or_else(|| self.house.today.plus(-1))
+        self.person
+            .death
+            .unwrap_or_else(|| self.house.today.plus(-1))
     }
 
     /// The patient as others refer to it.
@@ -148,10 +150,14 @@ impl<'a> Chart<'a> {
         }
         match person.role {
             Role::Adult { partnered } => {
-                patient["maritalStatus"] = term("v3-MaritalStatus", if partnered { "M" } else { "S" });
+                patient["maritalStatus"] =
+                    term("v3-MaritalStatus", if partnered { "M" } else { "S" });
             }
             Role::Child => {
-                let parents = household.people.iter().filter(|p| p.role != Role::Child && p.death.is_none());
+                let parents = household
+                    .people
+                    .iter()
+                    .filter(|p| p.role != Role::Child && p.death.is_none());
                 let contacts: Vec<Value> = parents
                     .map(|p| json!({
                         "relationship": [term("v3-RoleCode", if p.sex.code() == "female" { "MTH" } else { "FTH" })],
@@ -189,7 +195,13 @@ impl<'a> Chart<'a> {
     }
 
     /// An Encounter from `start` for some minutes.
-    pub(super) fn visit(&mut self, start: Moment, minutes: i64, by: usize, kind: VisitKind) -> Visit {
+    pub(super) fn visit(
+        &mut self,
+        start: Moment,
+        minutes: i64,
+        by: usize,
+        kind: &VisitKind,
+    ) -> Visit {
         let end = start.plus(minutes);
         let (place, place_name) = self.house.clinic.place(kind.place);
         let mut period = json!({"start": start.to_string()});
@@ -214,8 +226,7 @@ impl<'a> Chart<'a> {
         }
         if kind.class == "IMP" && !kind.open {
             let died = self.person.death == Some(end.date());
-            encounter["hospitalization"] =
-                json!({"dischargeDisposition": term("discharge-disposition", if died { "exp" } else { "home" })});
+            encounter["hospitalization"] = json!({"dischargeDisposition": term("discharge-disposition", if died { "exp" } else { "home" })});
         }
         let id = self.add("Encounter", b'e', encounter);
         Visit { id, start, end, by }
@@ -257,7 +268,13 @@ impl<'a> Chart<'a> {
     }
 
     /// A MedicationRequest written at a visit. `until` ends a medicine that is taken on and on.
-    pub(super) fn order(&mut self, visit: &Visit, medication: &Medication, reason: &str, status: &str) {
+    pub(super) fn order(
+        &mut self,
+        visit: &Visit,
+        medication: &Medication,
+        reason: &str,
+        status: &str,
+    ) {
         let (amount, unit) = medication.dose;
         let mut order = json!({
             "status": status,
@@ -279,7 +296,11 @@ impl<'a> Chart<'a> {
                 "doseAndRate": [{"doseQuantity": quantity(amount, 1, unit)}]
             }]
         });
-        let days = if medication.course_days == 0 { 90 } else { medication.course_days };
+        let days = if medication.course_days == 0 {
+            90
+        } else {
+            medication.course_days
+        };
         order["dispenseRequest"] = json!({
             "numberOfRepeatsAllowed": if medication.course_days == 0 { 3 } else { 0 },
             "expectedSupplyDuration": quantity(days as f64, 0, "d")
@@ -291,7 +312,7 @@ impl<'a> Chart<'a> {
     pub(super) fn procedure(
         &mut self,
         visit: &Visit,
-        code: Value,
+        code: &Value,
         (start, end): (Moment, Moment),
         reason: Option<&str>,
         site: Option<Value>,
@@ -343,11 +364,22 @@ impl<'a> Chart<'a> {
         let turn = (self.number * 7 / self.house.practitioners.len()) as i64;
         let spread = 12 * SLOTS_A_DAY;
         let own = self.number % self.house.practitioners.len();
-        let day = self.house.today.plus_working_days(turn % spread / SLOTS_A_DAY + turn / spread * 12);
+        let day = self
+            .house
+            .today
+            .plus_working_days(turn % spread / SLOTS_A_DAY + turn / spread * 12);
         let slot = turn % SLOTS_A_DAY;
         let start = day.at(9 * 60 + slot * 30);
-        let status = if self.chance.happens(0.9) { "booked" } else { "pending" };
-        let accepted = if status == "booked" { "accepted" } else { "needs-action" };
+        let status = if self.chance.happens(0.9) {
+            "booked"
+        } else {
+            "pending"
+        };
+        let accepted = if status == "booked" {
+            "accepted"
+        } else {
+            "needs-action"
+        };
         let place = self.house.clinic.place(own);
         let appointment = json!({
             "status": status,

@@ -6,8 +6,10 @@ use super::calendar::Date;
 use super::chance::Chance;
 use super::names;
 use super::person::Sex;
-use super::write::{BUNDLE_END, BUNDLE_START, concept, named_reference, push_entry, reference, term};
 use super::write::hl7;
+use super::write::{
+    BUNDLE_END, BUNDLE_START, concept, named_reference, push_entry, reference, term,
+};
 
 /// What a clinic does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +50,15 @@ pub const CLINICS: [Clinic; 3] = [
         patients: 120,
         town: "Lakeside",
         postcode: "12909",
-        staff: &[("122300000X", "Dentist", 3), ("124Q00000X", "Dental hygienist", 2)],
-        places: &[("room-1", "Treatment room 1", "OF"), ("room-2", "Treatment room 2", "OF"), ("room-3", "Hygiene room", "OF")],
+        staff: &[
+            ("122300000X", "Dentist", 3),
+            ("124Q00000X", "Dental hygienist", 2),
+        ],
+        places: &[
+            ("room-1", "Treatment room 1", "OF"),
+            ("room-2", "Treatment room 2", "OF"),
+            ("room-3", "Hygiene room", "OF"),
+        ],
     },
     Clinic {
         name: "hillcrest",
@@ -58,8 +67,16 @@ pub const CLINICS: [Clinic; 3] = [
         patients: 150,
         town: "Hillcrest",
         postcode: "12977",
-        staff: &[("207Q00000X", "Family physician", 5), ("208000000X", "Paediatrician", 2), ("363LF0000X", "Nurse practitioner", 3)],
-        places: &[("room-a", "Consulting room A", "OF"), ("room-b", "Consulting room B", "OF"), ("room-c", "Children's room", "PEDC")],
+        staff: &[
+            ("207Q00000X", "Family physician", 5),
+            ("208000000X", "Paediatrician", 2),
+            ("363LF0000X", "Nurse practitioner", 3),
+        ],
+        places: &[
+            ("room-a", "Consulting room A", "OF"),
+            ("room-b", "Consulting room B", "OF"),
+            ("room-c", "Children's room", "PEDC"),
+        ],
     },
     Clinic {
         name: "st-brigid",
@@ -119,11 +136,19 @@ impl Clinic {
         let mut all = Vec::new();
         for &(code, words, count) in self.staff {
             for _ in 0..count {
-                let sex = if chance.happens(0.55) { Sex::Female } else { Sex::Male };
+                let sex = if chance.happens(0.55) {
+                    Sex::Female
+                } else {
+                    Sex::Male
+                };
                 let tongue = names::tongue(&mut chance);
                 let family = tongue.family(&mut chance);
                 let name = tongue.name(&mut chance, sex, family);
-                let title = if code == "124Q00000X" || code == "363LF0000X" { "" } else { "Dr. " };
+                let title = if code == "124Q00000X" || code == "363LF0000X" {
+                    ""
+                } else {
+                    "Dr. "
+                };
                 all.push(Practitioner {
                     id: format!("staff-{}", all.len() + 1),
                     display: format!("{title}{} {}", name.given.0, name.family.0),
@@ -140,14 +165,24 @@ impl Clinic {
     pub(super) fn house(&self, seed: u64, today: Date) -> String {
         let base = self.base();
         let mut out = String::from(BUNDLE_START);
-        let mut put = |kind: &str, id: &str, resource: Value| push_entry(&mut out, &base, kind, id, &resource);
-        put("Organization", self.organization(), self.organization_resource());
+        let mut put = |kind: &str, id: &str, resource: Value| {
+            push_entry(&mut out, &base, kind, id, &resource);
+        };
+        put(
+            "Organization",
+            self.organization(),
+            self.organization_resource(),
+        );
         for (i, &(id, name, kind)) in self.places.iter().enumerate() {
             put("Location", id, self.location(i, id, name, kind));
         }
         for (i, person) in self.practitioners(seed).iter().enumerate() {
             put("Practitioner", &person.id, practitioner(person, i));
-            put("PractitionerRole", &format!("{}-role", person.id), self.role(person, today, i));
+            put(
+                "PractitionerRole",
+                &format!("{}-role", person.id),
+                self.role(person, today, i),
+            );
         }
         out.push_str(BUNDLE_END);
         out

@@ -10,7 +10,12 @@ use super::medications;
 use super::observe::Measured;
 use super::write::{SNOMED, concept, hl7};
 
-const CARIES: Disorder = Disorder { snomed: "80967001", icd10: "K02.9", text: "Tooth decay", treatment: &[] };
+const CARIES: Disorder = Disorder {
+    snomed: "80967001",
+    icd10: "K02.9",
+    text: "Tooth decay",
+    treatment: &[],
+};
 const GINGIVITIS: Disorder = Disorder {
     snomed: "66383009",
     icd10: "K05.10",
@@ -38,7 +43,11 @@ const WISDOM: (&str, &str) = ("65546002", "Removal of a wisdom tooth");
 /// Fills the chart of a dental patient: check-ups of the last four years and what they led to.
 pub(super) fn fill(chart: &mut Chart<'_>) {
     let last = chart.last_day();
-    let first = chart.person.birth.plus(730).max(chart.house.today.plus(-1_450));
+    let first = chart
+        .person
+        .birth
+        .plus(730)
+        .max(chart.house.today.plus(-1_450));
     let mut day = first.plus(chart.chance.between(0, 260)).working_day();
     while day <= last {
         check_up(chart, day, last);
@@ -53,24 +62,40 @@ fn seat(chart: &mut Chart<'_>, day: Date, minutes: i64, by: usize, reason: Optio
     let start = day.at(9 * 60 + chart.chance.between(0, 11) * 30);
     let kind = VisitKind {
         class: "AMB",
-        kind: if reason.is_some() { ("371883000", "Outpatient procedure") } else { ("185349003", "Check-up") },
+        kind: if reason.is_some() {
+            ("371883000", "Outpatient procedure")
+        } else {
+            ("185349003", "Check-up")
+        },
         place: by,
         reason: reason.map(str::to_owned),
         open: false,
     };
-    chart.visit(start, minutes, by, kind)
+    chart.visit(start, minutes, by, &kind)
 }
 
-fn done(chart: &mut Chart<'_>, visit: &Visit, what: (&str, &str), from: i64, reason: Option<&str>, site: Option<Value>) {
+fn done(
+    chart: &mut Chart<'_>,
+    visit: &Visit,
+    what: (&str, &str),
+    from: i64,
+    reason: Option<&str>,
+    site: Option<Value>,
+) {
     let times = (visit.start.plus(from), visit.start.plus(from + 8));
-    chart.procedure(visit, concept(SNOMED, what.0, what.1), times, reason, site);
+    chart.procedure(visit, &concept(SNOMED, what.0, what.1), times, reason, site);
 }
 
 fn check_up(chart: &mut Chart<'_>, day: Date, last: Date) {
     let age = day.age(chart.person.birth);
     let visit = seat(chart, day, 45, chart.own, None);
     if age > 35.0 {
-        chart.measure(&visit, visit.start.plus(3), Measured::Pressure, Illness::default());
+        chart.measure(
+            &visit,
+            visit.start.plus(3),
+            Measured::Pressure,
+            Illness::default(),
+        );
     }
     done(chart, &visit, EXAMINATION, 5, None, None);
     if age > 6.0 && chart.chance.happens(0.45) {
@@ -106,7 +131,13 @@ fn repair(chart: &mut Chart<'_>, found: Date, last: Date, age: f64) {
     let day = found.plus(chart.chance.between(5, 30)).working_day();
     let (tooth, back) = tooth(chart, age);
     let treated = day <= last;
-    let condition = chart.condition(&CARIES, found, Some(day), found, Some(json!([tooth.clone()])));
+    let condition = chart.condition(
+        &CARIES,
+        found,
+        Some(day),
+        found,
+        Some(json!([tooth.clone()])),
+    );
     if !treated {
         return;
     }
@@ -114,11 +145,32 @@ fn repair(chart: &mut Chart<'_>, found: Date, last: Date, age: f64) {
     let turn = chart.chance.unit();
     if turn < 0.78 || age < 12.0 {
         let surface = surface(chart, back);
-        done(chart, &visit, FILLING, 10, Some(&condition), Some(json!([tooth, surface])));
+        done(
+            chart,
+            &visit,
+            FILLING,
+            10,
+            Some(&condition),
+            Some(json!([tooth, surface])),
+        );
     } else if turn < 0.9 {
-        done(chart, &visit, COVERING, 10, Some(&condition), Some(json!([tooth])));
+        done(
+            chart,
+            &visit,
+            COVERING,
+            10,
+            Some(&condition),
+            Some(json!([tooth])),
+        );
     } else {
-        done(chart, &visit, EXTRACTION, 10, Some(&condition), Some(json!([tooth])));
+        done(
+            chart,
+            &visit,
+            EXTRACTION,
+            10,
+            Some(&condition),
+            Some(json!([tooth])),
+        );
         chart.order(&visit, &medications::IBUPROFEN, &condition, "completed");
     }
 }
@@ -126,13 +178,31 @@ fn repair(chart: &mut Chart<'_>, found: Date, last: Date, age: f64) {
 fn wisdom(chart: &mut Chart<'_>, found: Date, last: Date) {
     let day = found.plus(chart.chance.between(10, 40)).working_day();
     let site = tooth_code(*chart.chance.pick(&[18, 28, 38, 48]));
-    let condition = chart.condition(&IMPACTED, found, Some(day), found, Some(json!([site.clone()])));
+    let condition = chart.condition(
+        &IMPACTED,
+        found,
+        Some(day),
+        found,
+        Some(json!([site.clone()])),
+    );
     if day > last {
         return;
     }
     let visit = seat(chart, day, 60, chart.own, Some(&condition));
-    chart.measure(&visit, visit.start.plus(3), Measured::Pressure, Illness::default());
-    done(chart, &visit, WISDOM, 15, Some(&condition), Some(json!([site])));
+    chart.measure(
+        &visit,
+        visit.start.plus(3),
+        Measured::Pressure,
+        Illness::default(),
+    );
+    done(
+        chart,
+        &visit,
+        WISDOM,
+        15,
+        Some(&condition),
+        Some(json!([site])),
+    );
     for medication in IMPACTED.treatment {
         chart.order(&visit, medication, &condition, "completed");
     }
@@ -142,7 +212,14 @@ fn wisdom(chart: &mut Chart<'_>, found: Date, last: Date) {
 fn tooth(chart: &mut Chart<'_>, age: f64) -> (Value, bool) {
     let milk = age < 8.0;
     let quarter = chart.chance.between(1, 4) + if milk { 4 } else { 0 };
-    let place = chart.chance.between(if chart.chance.clone().happens(0.7) { 4 } else { 1 }, if milk { 5 } else { 7 });
+    let place = chart.chance.between(
+        if chart.chance.clone().happens(0.7) {
+            4
+        } else {
+            1
+        },
+        if milk { 5 } else { 7 },
+    );
     (tooth_code(quarter * 10 + place), place >= 4)
 }
 

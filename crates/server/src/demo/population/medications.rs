@@ -28,7 +28,14 @@ const fn oral(
     daily: i64,
     course_days: i64,
 ) -> Medication {
-    Medication { rxnorm, text, dose: (milligrams, "mg"), daily, route: ORAL, course_days }
+    Medication {
+        rxnorm,
+        text,
+        dose: (milligrams, "mg"),
+        daily,
+        route: ORAL,
+        course_days,
+    }
 }
 
 pub(super) const LISINOPRIL: Medication = oral("314076", "Lisinopril 10 mg tablet", 10.0, 1, 0);
@@ -47,7 +54,8 @@ pub(super) const AMOXICILLIN: Medication = oral("723", "Amoxicillin", 500.0, 3, 
 pub(super) const NITROFURANTOIN: Medication = oral("7454", "Nitrofurantoin 100 mg", 100.0, 2, 5);
 pub(super) const IBUPROFEN: Medication = oral("310965", "Ibuprofen 200 mg tablet", 400.0, 3, 7);
 pub(super) const NAPROXEN: Medication = oral("849574", "Naproxen 220 mg tablet", 220.0, 2, 10);
-pub(super) const PARACETAMOL: Medication = oral("313782", "Acetaminophen 325 mg tablet", 650.0, 3, 5);
+pub(super) const PARACETAMOL: Medication =
+    oral("313782", "Acetaminophen 325 mg tablet", 650.0, 3, 5);
 pub(super) const PREDNISONE: Medication = oral("8640", "Prednisone", 40.0, 1, 5);
 pub(super) const LEVOTHYROXINE: Medication = Medication {
     rxnorm: "10582",

@@ -60,11 +60,19 @@ impl Tongue {
 
     /// A full name within a family.
     pub(super) fn name(&self, chance: &mut Chance, sex: Sex, family: Pair) -> Name {
-        let list = if sex == Sex::Female { self.women } else { self.men };
+        let list = if sex == Sex::Female {
+            self.women
+        } else {
+            self.men
+        };
         let given = *chance.pick(list);
         let second = chance.pick(list).0;
         let second = (second != given.0 && chance.happens(0.35)).then_some(second);
-        Name { family, given, second }
+        Name {
+            family,
+            given,
+            second,
+        }
     }
 }
 
@@ -121,42 +129,136 @@ const VIETNAMESE: Tongue = Tongue {
 
 const CHINESE: Tongue = Tongue {
     language: "zh",
-    families: &[("Wang", "王"), ("Li", "李"), ("Zhang", "张"), ("Liu", "刘"), ("Chen", "陈"), ("Ouyang", "欧阳")],
-    women: &[("Xiuying", "秀英"), ("Mei", "梅"), ("Lihua", "丽华"), ("Fang", "芳"), ("Yating", "雅婷")],
-    men: &[("Wei", "伟"), ("Jianguo", "建国"), ("Hao", "浩"), ("Zhiming", "志明"), ("Jun", "军")],
+    families: &[
+        ("Wang", "王"),
+        ("Li", "李"),
+        ("Zhang", "张"),
+        ("Liu", "刘"),
+        ("Chen", "陈"),
+        ("Ouyang", "欧阳"),
+    ],
+    women: &[
+        ("Xiuying", "秀英"),
+        ("Mei", "梅"),
+        ("Lihua", "丽华"),
+        ("Fang", "芳"),
+        ("Yating", "雅婷"),
+    ],
+    men: &[
+        ("Wei", "伟"),
+        ("Jianguo", "建国"),
+        ("Hao", "浩"),
+        ("Zhiming", "志明"),
+        ("Jun", "军"),
+    ],
 };
 
 const JAPANESE: Tongue = Tongue {
     language: "ja",
-    families: &[("Tanaka", "田中"), ("Watanabe", "渡辺"), ("Kobayashi", "小林"), ("Saitō", "斎藤")],
-    women: &[("Yūko", "優子"), ("Haruka", "遥"), ("Sakura", "さくら"), ("Akemi", "明美")],
-    men: &[("Hiroshi", "浩"), ("Kenji", "健二"), ("Takumi", "匠"), ("Ryō", "亮")],
+    families: &[
+        ("Tanaka", "田中"),
+        ("Watanabe", "渡辺"),
+        ("Kobayashi", "小林"),
+        ("Saitō", "斎藤"),
+    ],
+    women: &[
+        ("Yūko", "優子"),
+        ("Haruka", "遥"),
+        ("Sakura", "さくら"),
+        ("Akemi", "明美"),
+    ],
+    men: &[
+        ("Hiroshi", "浩"),
+        ("Kenji", "健二"),
+        ("Takumi", "匠"),
+        ("Ryō", "亮"),
+    ],
 };
 
 const ARABIC: Tongue = Tongue {
     language: "ar",
-    families: &[("Haddad", "حداد"), ("Mansour", "منصور"), ("al-Najjar", "النجار"), ("Khoury", "خوري"), ("Saleh", "صالح")],
-    women: &[("Amira", "أميرة"), ("Fatima", "فاطمة"), ("Layla", "ليلى"), ("Noor", "نور"), ("Yasmin", "ياسمين")],
-    men: &[("Ahmed", "أحمد"), ("Karim", "كريم"), ("Omar", "عمر"), ("Tariq", "طارق"), ("Youssef", "يوسف")],
+    families: &[
+        ("Haddad", "حداد"),
+        ("Mansour", "منصور"),
+        ("al-Najjar", "النجار"),
+        ("Khoury", "خوري"),
+        ("Saleh", "صالح"),
+    ],
+    women: &[
+        ("Amira", "أميرة"),
+        ("Fatima", "فاطمة"),
+        ("Layla", "ليلى"),
+        ("Noor", "نور"),
+        ("Yasmin", "ياسمين"),
+    ],
+    men: &[
+        ("Ahmed", "أحمد"),
+        ("Karim", "كريم"),
+        ("Omar", "عمر"),
+        ("Tariq", "طارق"),
+        ("Youssef", "يوسف"),
+    ],
 };
 
 const RUSSIAN: Tongue = Tongue {
     language: "ru",
-    families: &[("Kuznetsov", "Кузнецов"), ("Sokolov", "Соколов"), ("Shevchenko", "Шевченко"), ("Petrenko", "Петренко")],
-    women: &[("Olga", "Ольга"), ("Tatiana", "Татьяна"), ("Yulia", "Юлия"), ("Svitlana", "Світлана")],
-    men: &[("Dmitri", "Дмитрий"), ("Fyodor", "Фёдор"), ("Igor", "Игорь"), ("Mykola", "Микола")],
+    families: &[
+        ("Kuznetsov", "Кузнецов"),
+        ("Sokolov", "Соколов"),
+        ("Shevchenko", "Шевченко"),
+        ("Petrenko", "Петренко"),
+    ],
+    women: &[
+        ("Olga", "Ольга"),
+        ("Tatiana", "Татьяна"),
+        ("Yulia", "Юлия"),
+        ("Svitlana", "Світлана"),
+    ],
+    men: &[
+        ("Dmitri", "Дмитрий"),
+        ("Fyodor", "Фёдор"),
+        ("Igor", "Игорь"),
+        ("Mykola", "Микола"),
+    ],
 };
 
 const HINDI: Tongue = Tongue {
     language: "hi",
-    families: &[("Sharma", "शर्मा"), ("Patel", "पटेल"), ("Gupta", "गुप्ता"), ("Verma", "वर्मा")],
-    women: &[("Anjali", "अंजलि"), ("Priya", "प्रिया"), ("Sunita", "सुनीता"), ("Kavita", "कविता")],
-    men: &[("Arjun", "अर्जुन"), ("Rajesh", "राजेश"), ("Vikram", "विक्रम"), ("Sanjay", "संजय")],
+    families: &[
+        ("Sharma", "शर्मा"),
+        ("Patel", "पटेल"),
+        ("Gupta", "गुप्ता"),
+        ("Verma", "वर्मा"),
+    ],
+    women: &[
+        ("Anjali", "अंजलि"),
+        ("Priya", "प्रिया"),
+        ("Sunita", "सुनीता"),
+        ("Kavita", "कविता"),
+    ],
+    men: &[
+        ("Arjun", "अर्जुन"),
+        ("Rajesh", "राजेश"),
+        ("Vikram", "विक्रम"),
+        ("Sanjay", "संजय"),
+    ],
 };
 
 const GREEK: Tongue = Tongue {
     language: "el",
-    families: &[("Papadopoulos", "Παπαδόπουλος"), ("Nikolaidis", "Νικολαΐδης"), ("Georgiou", "Γεωργίου")],
-    women: &[("Eleni", "Ελένη"), ("Katerina", "Κατερίνα"), ("Sofia", "Σοφία")],
-    men: &[("Dimitris", "Δημήτρης"), ("Giorgos", "Γιώργος"), ("Yannis", "Γιάννης")],
+    families: &[
+        ("Papadopoulos", "Παπαδόπουλος"),
+        ("Nikolaidis", "Νικολαΐδης"),
+        ("Georgiou", "Γεωργίου"),
+    ],
+    women: &[
+        ("Eleni", "Ελένη"),
+        ("Katerina", "Κατερίνα"),
+        ("Sofia", "Σοφία"),
+    ],
+    men: &[
+        ("Dimitris", "Δημήτρης"),
+        ("Giorgos", "Γιώργος"),
+        ("Yannis", "Γιάννης"),
+    ],
 };

@@ -24,7 +24,11 @@ impl Sex {
     }
 
     fn any(chance: &mut Chance) -> Self {
-        if chance.happens(0.51) { Self::Female } else { Self::Male }
+        if chance.happens(0.51) {
+            Self::Female
+        } else {
+            Self::Male
+        }
     }
 }
 
@@ -72,9 +76,26 @@ pub(super) struct Household {
 }
 
 const STREETS: &[&str] = &[
-    "Alder Lane", "Bridge Street", "Chestnut Avenue", "Dock Road", "Elm Court", "Ferry Street", "Granary Row",
-    "Harbor View", "Juniper Way", "Kiln Hill", "Lantern Street", "Mill Pond Road", "Orchard Close", "Quarry Road",
-    "Saddler's Walk", "Tannery Lane", "Vineyard Terrace", "Willow Bend", "Rue de l'Église", "Calle del Río",
+    "Alder Lane",
+    "Bridge Street",
+    "Chestnut Avenue",
+    "Dock Road",
+    "Elm Court",
+    "Ferry Street",
+    "Granary Row",
+    "Harbor View",
+    "Juniper Way",
+    "Kiln Hill",
+    "Lantern Street",
+    "Mill Pond Road",
+    "Orchard Close",
+    "Quarry Road",
+    "Saddler's Walk",
+    "Tannery Lane",
+    "Vineyard Terrace",
+    "Willow Bend",
+    "Rue de l'Église",
+    "Calle del Río",
 ];
 
 impl Household {
@@ -82,7 +103,11 @@ impl Household {
     pub(super) fn new(chance: &mut Chance, today: Date) -> Self {
         let tongue = names::tongue(chance);
         let family = tongue.family(chance);
-        let age = if chance.happens(0.22) { chance.within(66.0, 96.0) } else { chance.within(20.0, 68.0) };
+        let age = if chance.happens(0.22) {
+            chance.within(66.0, 96.0)
+        } else {
+            chance.within(20.0, 68.0)
+        };
         let sex = Sex::any(chance);
         let partnered = chance.happens(if age > 75.0 { 0.35 } else { 0.6 });
         let make = |chance: &mut Chance, sex, role, age| {
@@ -133,16 +158,23 @@ impl Household {
     /// One person's ContactPoints. Numbers are from the range kept for fiction.
     pub(super) fn telecom(&self, person: &Person) -> Value {
         let phone = |n: i64| format!("+1-518-555-01{n:02}");
-        let mut telecom = vec![json!({"system": "phone", "value": phone(self.phone), "use": "home"})];
+        let mut telecom =
+            vec![json!({"system": "phone", "value": phone(self.phone), "use": "home"})];
         if let Some(mobile) = person.mobile {
-            telecom.push(json!({"system": "phone", "value": phone(mobile), "use": "mobile", "rank": 1}));
+            telecom.push(
+                json!({"system": "phone", "value": phone(mobile), "use": "mobile", "rank": 1}),
+            );
         }
         if person.email {
             let plain: String = format!("{}.{}", person.name.given.0, person.name.family.0)
                 .chars()
                 .filter(|c| c.is_ascii_alphanumeric() || *c == '.')
                 .collect();
-            let value = format!("{}{}@example.org", plain.to_ascii_lowercase(), person.birth.year() % 100);
+            let value = format!(
+                "{}{}@example.org",
+                plain.to_ascii_lowercase(),
+                person.birth.year() % 100
+            );
             telecom.push(json!({"system": "email", "value": value}));
         }
         Value::from(telecom)
@@ -173,8 +205,14 @@ impl Person {
                 allergies.push(allergen);
             }
         }
-        let mortality = if age < 55.0 { 0.002 } else { ((age - 55.0) * 0.004).min(0.16) };
-        let death = chance.happens(mortality).then(|| today.plus(-chance.between(20, 700)));
+        let mortality = if age < 55.0 {
+            0.002
+        } else {
+            ((age - 55.0) * 0.004).min(0.16)
+        };
+        let death = chance
+            .happens(mortality)
+            .then(|| today.plus(-chance.between(20, 700)));
         Self {
             sex,
             role,
@@ -192,7 +230,11 @@ impl Person {
 
     /// The HumanNames: Latin letters, and the person's own script where there is one.
     pub(super) fn names(&self) -> Value {
-        let Name { family, given, second } = self.name.clone();
+        let Name {
+            family,
+            given,
+            second,
+        } = self.name.clone();
         let mut latin = vec![given.0];
         latin.extend(second);
         let mut names = vec![json!({"use": "official", "family": family.0, "given": latin})];
@@ -209,6 +251,8 @@ impl Person {
 
     /// When the person began to live with a disorder that does this to measurements.
     pub(super) fn lives_with(&self, effect: super::conditions::Effect, on: Date) -> bool {
-        self.chronic.iter().any(|(kind, since)| kind.effect == effect && *since <= on)
+        self.chronic
+            .iter()
+            .any(|(kind, since)| kind.effect == effect && *since <= on)
     }
 }

@@ -19,25 +19,35 @@ enum Reason {
 
 /// Ages, in months, at which children are seen while well.
 const WELL_CHILD_MONTHS: &[f64] = &[
-    0.5, 2.0, 4.0, 6.0, 9.0, 12.0, 15.0, 18.0, 24.0, 30.0, 36.0, 48.0, 60.0, 72.0, 84.0, 96.0, 108.0, 120.0, 132.0,
-    144.0, 156.0, 168.0, 180.0, 192.0, 204.0,
+    0.5, 2.0, 4.0, 6.0, 9.0, 12.0, 15.0, 18.0, 24.0, 30.0, 36.0, 48.0, 60.0, 72.0, 84.0, 96.0,
+    108.0, 120.0, 132.0, 144.0, 156.0, 168.0, 180.0, 192.0, 204.0,
 ];
 
 /// Fills the chart of a practice's patient: the last three years, or a small child's whole life.
 pub(super) fn fill(chart: &mut Chart<'_>) {
     let person = chart.person;
     let last = chart.last_day();
-    let first = person.birth.plus(4).max(chart.house.today.plus(-(3.0 * YEAR) as i64));
+    let first = person
+        .birth
+        .plus(4)
+        .max(chart.house.today.plus(-(3.0 * YEAR) as i64));
     let visits = plan(chart, first, last);
     let mut conditions: Vec<Option<String>> = vec![None; person.chronic.len()];
     let mut before = first;
     for (i, &(day, reason)) in visits.iter().enumerate() {
-        let again = visits.iter().skip(i + 1).any(|(_, r)| matches!(r, Reason::FollowUp | Reason::CheckUp));
+        let again = visits
+            .iter()
+            .skip(i + 1)
+            .any(|(_, r)| matches!(r, Reason::FollowUp | Reason::CheckUp));
         attend(chart, (before, day), reason, &mut conditions, !again);
         before = day;
     }
     if chart.chance.happens(0.45) {
-        let (minutes, words) = if person.chronic.is_empty() { (20, "Check-up") } else { (20, "Follow-up") };
+        let (minutes, words) = if person.chronic.is_empty() {
+            (20, "Check-up")
+        } else {
+            (20, "Follow-up")
+        };
         chart.appointment(minutes, words);
     }
 }
@@ -47,7 +57,9 @@ fn plan(chart: &mut Chart<'_>, first: Date, last: Date) -> Vec<(Date, Reason)> {
     let chance = &mut chart.chance;
     let mut visits: Vec<(Date, Reason)> = Vec::new();
     for months in WELL_CHILD_MONTHS {
-        let day = person.birth.plus((months / 12.0 * YEAR) as i64 + chance.between(0, 12));
+        let day = person
+            .birth
+            .plus((months / 12.0 * YEAR) as i64 + chance.between(0, 12));
         visits.push((day, Reason::WellChild));
     }
     let mut day = first.plus(chance.between(0, 300));
@@ -97,8 +109,16 @@ fn attend(
     let mut illness = None;
     if let Reason::Ill(acute) = reason {
         let began = day.plus(-chart.chance.between(1, 3)).max(person.birth);
-        let ends = began.plus(chart.chance.between(acute.days.0, acute.days.1).max(day.since(began)));
-        illness = Some((acute, chart.condition(&acute.disorder, began, Some(ends), day, None)));
+        let ends = began.plus(
+            chart
+                .chance
+                .between(acute.days.0, acute.days.1)
+                .max(day.since(began)),
+        );
+        illness = Some((
+            acute,
+            chart.condition(&acute.disorder, began, Some(ends), day, None),
+        ));
     }
     let kind = match reason {
         Reason::WellChild => ("410620009", "Well-child visit"),
@@ -106,7 +126,11 @@ fn attend(
         Reason::FollowUp => ("390906007", "Follow-up visit"),
         Reason::Ill(_) => ("185345009", "Visit for a symptom"),
     };
-    let by = if chart.chance.happens(0.75) { chart.own } else { chart.own + 1 };
+    let by = if chart.chance.happens(0.75) {
+        chart.own
+    } else {
+        chart.own + 1
+    };
     let visit = VisitKind {
         class: "AMB",
         kind,
@@ -114,7 +138,7 @@ fn attend(
         reason: illness.as_ref().map(|(_, id)| id.clone()),
         open: false,
     };
-    let visit = chart.visit(start, 25, by, visit);
+    let visit = chart.visit(start, 25, by, &visit);
     for ((kind, since), id) in person.chronic.iter().zip(conditions.iter_mut()) {
         if id.is_none() && *since <= day {
             *id = Some(chart.condition(&kind.disorder, *since, None, day, None));
@@ -131,8 +155,17 @@ fn attend(
 }
 
 fn ill(chart: &mut Chart<'_>, visit: &Visit, acute: &Acute, condition: &str) {
-    let fever = if acute.fever { chart.chance.within(0.1, 1.0) } else { 0.0 };
-    chart.measure(visit, visit.start.plus(5), Measured::Ill, Illness { fever, lungs: 0.0 });
+    let fever = if acute.fever {
+        chart.chance.within(0.1, 1.0)
+    } else {
+        0.0
+    };
+    chart.measure(
+        visit,
+        visit.start.plus(5),
+        Measured::Ill,
+        Illness { fever, lungs: 0.0 },
+    );
     for medication in acute.disorder.treatment {
         chart.order(visit, medication, condition, "completed");
     }
@@ -144,7 +177,12 @@ fn ill(chart: &mut Chart<'_>, visit: &Visit, acute: &Acute, condition: &str) {
 
 fn check_up(chart: &mut Chart<'_>, visit: &Visit, conditions: &[Option<String>], newest: bool) {
     let person = chart.person;
-    chart.measure(visit, visit.start.plus(5), Measured::All, Illness::default());
+    chart.measure(
+        visit,
+        visit.start.plus(5),
+        Measured::All,
+        Illness::default(),
+    );
     let day = visit.start.date();
     let age = day.age(person.birth);
     if age < 18.0 {
@@ -166,7 +204,12 @@ fn check_up(chart: &mut Chart<'_>, visit: &Visit, conditions: &[Option<String>],
 fn follow_up(chart: &mut Chart<'_>, visit: &Visit, conditions: &[Option<String>], newest: bool) {
     let person = chart.person;
     let day = visit.start.date();
-    chart.measure(visit, visit.start.plus(5), Measured::All, Illness::default());
+    chart.measure(
+        visit,
+        visit.start.plus(5),
+        Measured::All,
+        Illness::default(),
+    );
     let at = visit.start.plus(15);
     if person.lives_with(Effect::Glucose, day) {
         let lab = labs::long_term_glucose(&mut chart.chance, person, day);
@@ -207,7 +250,11 @@ fn vaccinate(chart: &mut Chart<'_>, visit: &Visit, before: Date) {
     let birth = chart.person.birth;
     let day = visit.start.date();
     let months = |day: Date| day.age(birth) * 12.0;
-    let from = if months(before) < 1.0 { -1.0 } else { months(before) };
+    let from = if months(before) < 1.0 {
+        -1.0
+    } else {
+        months(before)
+    };
     for vaccine in SCHEDULE {
         for (dose, due) in vaccine.due_months.iter().enumerate() {
             if *due > from && *due <= months(day) && chart.chance.happens(0.95) {

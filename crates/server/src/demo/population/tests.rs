@@ -8,7 +8,11 @@ use super::*;
 const TODAY: Date = Date::new(2026, 11, 22);
 
 fn recipe() -> Recipe {
-    Recipe { size: 1.0, seed: 7, today: TODAY }
+    Recipe {
+        size: 1.0,
+        seed: 7,
+        today: TODAY,
+    }
 }
 
 /// Every resource of a clinic by `Type/id`.
@@ -25,7 +29,11 @@ fn make(clinic: &'static Clinic) -> BTreeMap<String, Value> {
         assert_eq!(bundle["type"], "transaction");
         for entry in bundle["entry"].as_array().unwrap() {
             let resource = entry["resource"].clone();
-            let key = format!("{}/{}", text(&resource["resourceType"]), text(&resource["id"]));
+            let key = format!(
+                "{}/{}",
+                text(&resource["resourceType"]),
+                text(&resource["id"])
+            );
             assert_eq!(entry["request"]["url"], key.as_str());
             assert_eq!(entry["request"]["method"], "PUT");
             assert!(text(&entry["fullUrl"]).ends_with(&key));
@@ -54,7 +62,9 @@ fn each_clinic(mut check: impl FnMut(&'static Clinic, &BTreeMap<String, Value>))
 
 fn of_type<'a>(all: &'a BTreeMap<String, Value>, kind: &str) -> impl Iterator<Item = &'a Value> {
     let kind = format!("{kind}/");
-    all.iter().filter(move |(key, _)| key.starts_with(&kind)).map(|(_, resource)| resource)
+    all.iter()
+        .filter(move |(key, _)| key.starts_with(&kind))
+        .map(|(_, resource)| resource)
 }
 
 fn walk(value: &Value, see: &mut dyn FnMut(&str, &Value)) {
@@ -71,7 +81,10 @@ fn walk(value: &Value, see: &mut dyn FnMut(&str, &Value)) {
 #[test]
 fn the_same_recipe_gives_the_same_people() {
     for clinic in &CLINICS {
-        let small = Recipe { size: 0.1, ..recipe() };
+        let small = Recipe {
+            size: 0.1,
+            ..recipe()
+        };
         let once: Vec<String> = clinic.population(small).collect();
         assert_eq!(once, clinic.population(small).collect::<Vec<_>>());
         let other = Recipe { seed: 8, ..small };
@@ -91,7 +104,9 @@ fn the_house_has_the_size_and_the_kinds_that_it_promises() {
         total += all.len();
         let mut counts = BTreeMap::new();
         for key in all.keys() {
-            *counts.entry(key.split('/').next().unwrap().to_owned()).or_insert(0) += 1;
+            *counts
+                .entry(key.split('/').next().unwrap().to_owned())
+                .or_insert(0) += 1;
         }
         eprintln!("{counts:?}");
         kinds.extend(counts.into_keys());
@@ -101,7 +116,14 @@ fn the_house_has_the_size_and_the_kinds_that_it_promises() {
     assert!((20_000..=40_000).contains(&total), "{total}");
     let expected = "AllergyIntolerance Appointment Condition DiagnosticReport Encounter Immunization Location \
                     MedicationRequest Observation Organization Patient Practitioner PractitionerRole Procedure";
-    assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>().join(" "), expected);
+    assert_eq!(
+        kinds
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" "),
+        expected
+    );
 }
 
 #[test]
@@ -139,28 +161,40 @@ fn nothing_is_empty() {
 fn dates_are_in_order() {
     each_clinic(|_, all| {
         for (key, resource) in all {
-            let patient = ["subject", "patient"].iter().find_map(|m| resource[*m]["reference"].as_str());
-            let Some(patient) = patient.and_then(|p| all.get(p)) else { continue };
+            let patient = ["subject", "patient"]
+                .iter()
+                .find_map(|m| resource[*m]["reference"].as_str());
+            let Some(patient) = patient.and_then(|p| all.get(p)) else {
+                continue;
+            };
             let birth = day(&patient["birthDate"]);
             let end = patient.get("deceasedDateTime").map_or(TODAY.0, day);
             walk(resource, &mut |name, value| {
-                let is_date = value.as_str().is_some_and(|t| t.len() >= 10 && t[..5].starts_with(['1', '2']) && t.as_bytes()[4] == b'-');
+                let is_date = value.as_str().is_some_and(|t| {
+                    t.len() >= 10 && t.starts_with(['1', '2']) && t.as_bytes()[4] == b'-'
+                });
                 if !is_date || name == "expirationDate" {
                     return;
                 }
                 let day = day(value);
                 assert!(day >= birth, "{key}.{name} {value} before birth");
-                assert!(day <= end, "{key}.{name} {value} after the last day ({end})");
+                assert!(
+                    day <= end,
+                    "{key}.{name} {value} after the last day ({end})"
+                );
             });
-            if let (Some(start), Some(end)) =
-                (resource["period"]["start"].as_str(), resource["period"]["end"].as_str())
-            {
+            if let (Some(start), Some(end)) = (
+                resource["period"]["start"].as_str(),
+                resource["period"]["end"].as_str(),
+            ) {
                 assert!(start < end, "{key}");
             }
             if let Some(over) = resource.get("abatementDateTime") {
                 assert!(day(&resource["onsetDateTime"]) <= day(over), "{key}");
             }
-            if let (Some(onset), Some(recorded)) = (resource.get("onsetDateTime"), resource.get("recordedDate")) {
+            if let (Some(onset), Some(recorded)) =
+                (resource.get("onsetDateTime"), resource.get("recordedDate"))
+            {
                 assert!(day(onset) <= day(recorded), "{key}");
             }
         }
@@ -171,13 +205,29 @@ fn dates_are_in_order() {
 fn what_is_done_at_a_visit_is_done_while_it_lasts() {
     each_clinic(|_, all| {
         for (key, resource) in all {
-            let Some(visit) = resource["encounter"]["reference"].as_str().and_then(|v| all.get(v)) else { continue };
+            let Some(visit) = resource["encounter"]["reference"]
+                .as_str()
+                .and_then(|v| all.get(v))
+            else {
+                continue;
+            };
             let start = text(&visit["period"]["start"]);
             let end = visit["period"]["end"].as_str().unwrap_or("9999");
             let times = ["effectiveDateTime", "occurrenceDateTime", "authoredOn"];
-            let performed = [&resource["performedPeriod"]["start"], &resource["performedPeriod"]["end"]];
-            for at in times.iter().map(|t| &resource[*t]).chain(performed).filter_map(Value::as_str) {
-                assert!(start <= at && at <= end, "{key}: {at} outside {start} – {end}");
+            let performed = [
+                &resource["performedPeriod"]["start"],
+                &resource["performedPeriod"]["end"],
+            ];
+            for at in times
+                .iter()
+                .map(|t| &resource[*t])
+                .chain(performed)
+                .filter_map(Value::as_str)
+            {
+                assert!(
+                    start <= at && at <= end,
+                    "{key}: {at} outside {start} – {end}"
+                );
             }
         }
     });
@@ -202,13 +252,21 @@ fn vital_signs_are_those_of_living_people() {
     each_clinic(|_, all| {
         for observation in of_type(all, "Observation") {
             let mut pair = Vec::new();
-            let parts = observation["component"].as_array().map_or(&[][..], Vec::as_slice);
+            let parts = observation["component"]
+                .as_array()
+                .map_or(&[][..], Vec::as_slice);
             for part in std::iter::once(observation).chain(parts) {
                 let code = text(&part["code"]["coding"][0]["code"]);
-                let Some((low, high)) = ranges.get(code) else { continue };
+                let Some((low, high)) = ranges.get(code) else {
+                    continue;
+                };
                 seen.insert(code.to_owned());
                 let value = part["valueQuantity"]["value"].as_f64().unwrap();
-                assert!((*low..=*high).contains(&value), "{}: {code} = {value}", observation["id"]);
+                assert!(
+                    (*low..=*high).contains(&value),
+                    "{}: {code} = {value}",
+                    observation["id"]
+                );
                 pair.push(value);
             }
             if let [systolic, diastolic] = pair[..] {
@@ -226,10 +284,15 @@ fn series(all: &BTreeMap<String, Value>, loinc: &str) -> BTreeMap<String, Vec<(S
         if observation["code"]["coding"][0]["code"] == loinc {
             let patient = text(&observation["subject"]["reference"]).to_owned();
             let at = text(&observation["effectiveDateTime"]).to_owned();
-            series.entry(patient).or_default().push((at, observation["valueQuantity"]["value"].as_f64().unwrap()));
+            series
+                .entry(patient)
+                .or_default()
+                .push((at, observation["valueQuantity"]["value"].as_f64().unwrap()));
         }
     }
-    series.values_mut().for_each(|values| values.sort_by(|a, b| a.0.cmp(&b.0)));
+    series
+        .values_mut()
+        .for_each(|values| values.sort_by(|a, b| a.0.cmp(&b.0)));
     series
 }
 
@@ -265,7 +328,10 @@ fn the_mass_index_is_that_of_height_and_weight() {
         for (at, value) in values {
             let metres = find(&heights, &patient, &at) / 100.0;
             let index = find(&weights, &patient, &at) / metres / metres;
-            assert!((index - value).abs() < 0.051, "{patient} {at}: {index} {value}");
+            assert!(
+                (index - value).abs() < 0.051,
+                "{patient} {at}: {index} {value}"
+            );
         }
     }
 }
@@ -289,10 +355,12 @@ fn disorders_show_in_the_results() {
         values.iter().sum::<f64>() / values.len() as f64
     };
     let diabetic = with("44054006");
-    let higher = mean("2345-7", &|p| diabetic.contains(p)) - mean("2345-7", &|p| !diabetic.contains(p));
+    let higher =
+        mean("2345-7", &|p| diabetic.contains(p)) - mean("2345-7", &|p| !diabetic.contains(p));
     assert!(higher > 25.0, "{higher}");
     let kidney = with("433144002");
-    let lower = mean("33914-3", &|p| !kidney.contains(p)) - mean("33914-3", &|p| kidney.contains(p));
+    let lower =
+        mean("33914-3", &|p| !kidney.contains(p)) - mean("33914-3", &|p| kidney.contains(p));
     assert!(lower > 15.0, "{lower}");
 }
 
@@ -303,16 +371,25 @@ fn marked_results_lie_outside_their_range() {
         for result in of_type(all, "Observation").filter(|o| o.get("referenceRange").is_some()) {
             let value = result["valueQuantity"]["value"].as_f64().unwrap();
             let range = &result["referenceRange"][0];
-            let expected = match (range["low"]["value"].as_f64(), range["high"]["value"].as_f64()) {
+            let expected = match (
+                range["low"]["value"].as_f64(),
+                range["high"]["value"].as_f64(),
+            ) {
                 (Some(low), _) if value < low => "L",
                 (_, Some(high)) if value > high => "H",
                 _ => "N",
             };
-            assert_eq!(result["interpretation"][0]["coding"][0]["code"], expected, "{result}");
+            assert_eq!(
+                result["interpretation"][0]["coding"][0]["code"], expected,
+                "{result}"
+            );
             *marks.entry(expected.into()).or_default() += 1;
         }
     });
-    assert!(marks["N"] > marks["H"] && marks["H"] > 0 && marks["L"] > 0, "{marks:?}");
+    assert!(
+        marks["N"] > marks["H"] && marks["H"] > 0 && marks["L"] > 0,
+        "{marks:?}"
+    );
 }
 
 #[test]
@@ -341,12 +418,22 @@ fn appointments_lie_ahead_in_opening_hours_and_do_not_overlap() {
         let mut slots = BTreeSet::new();
         for appointment in of_type(all, "Appointment") {
             let ahead = day(&appointment["start"]) - TODAY.0;
-            assert!((1..=120).contains(&ahead), "{}: in {ahead} days", clinic.name);
-            assert_eq!(Date(day(&appointment["start"])).working_day().0, day(&appointment["start"]));
+            assert!(
+                (1..=120).contains(&ahead),
+                "{}: in {ahead} days",
+                clinic.name
+            );
+            assert_eq!(
+                Date(day(&appointment["start"])).working_day().0,
+                day(&appointment["start"])
+            );
             let hour: i64 = text(&appointment["start"])[11..13].parse().unwrap();
             assert!((9..16).contains(&hour), "{appointment}");
             let who = text(&appointment["participant"][1]["actor"]["reference"]).to_owned();
-            assert!(slots.insert((who, text(&appointment["start"]).to_owned())), "{appointment}");
+            assert!(
+                slots.insert((who, text(&appointment["start"]).to_owned())),
+                "{appointment}"
+            );
             let patient = &all[text(&appointment["participant"][0]["actor"]["reference"])];
             assert!(patient.get("deceasedDateTime").is_none());
         }
@@ -369,7 +456,9 @@ fn people_differ() {
     for sign in ["é", "ñ", "Ł", "王", "Ш", "ف", "र", "Π", "Nguyễn", "O'Brien"] {
         assert!(all_names.contains(sign), "{sign}");
     }
-    let share = |low: i64, high: i64| ages.iter().filter(|a| (low..high).contains(*a)).count() * 100 / ages.len();
+    let share = |low: i64, high: i64| {
+        ages.iter().filter(|a| (low..high).contains(*a)).count() * 100 / ages.len()
+    };
     assert!(share(0, 18) > 10 && share(18, 65) > 35 && share(65, 110) > 12);
     assert!((0..105).contains(ages.iter().max().unwrap()) && *ages.iter().min().unwrap() >= 0);
     assert!((5..80).contains(&dead), "{dead}");
@@ -378,12 +467,34 @@ fn people_differ() {
 #[test]
 fn the_dental_clinic_works_on_teeth() {
     let all = resources(&CLINICS[0]);
-    let filled: Vec<&Value> =
-        of_type(all, "Procedure").filter(|p| p["code"]["coding"][0]["code"] == "1259293006").collect();
+    let filled: Vec<&Value> = of_type(all, "Procedure")
+        .filter(|p| p["code"]["coding"][0]["code"] == "1259293006")
+        .collect();
     assert!(filled.len() > 20, "{}", filled.len());
     for filling in filled {
         assert!(text(&filling["bodySite"][0]["text"]).starts_with("Tooth "));
         assert!(text(&filling["bodySite"][1]["coding"][0]["code"]).len() <= 3);
         assert!(filling.get("reasonReference").is_some());
     }
+}
+
+#[test]
+fn every_resource_is_valid_fhir() {
+    let model = fhir::definitions::Model::of(fhir::definitions::FhirVersion::R4);
+    let context = fhir::validate::Context {
+        own_bases: &[],
+        issues_max: 10,
+    };
+    each_clinic(|_, all| {
+        for (key, resource) in all {
+            let source = resource.to_string();
+            let doc = fhir::json::parse(source.as_bytes(), 64).unwrap();
+            let report = fhir::validate::validate(model, doc.root(), &context);
+            assert!(
+                report.issues.is_empty(),
+                "{key}: {:?}\n{source}",
+                report.issues
+            );
+        }
+    });
 }
