@@ -52,6 +52,9 @@ limits! {
     query_parameters_max = 200;
     /// Comma-separated values of one parameter.
     query_values_max = 1_000;
+    /// Conditions that the parameters of one search may come to; chains through references to many
+    /// types multiply.
+    query_clauses_max = 2_000;
     /// Bytes of one indexed value; longer text is indexed by its beginning.
     index_value_bytes_max = 4_096;
     /// Milliseconds that one search may take.

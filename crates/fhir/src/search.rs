@@ -4,9 +4,13 @@
 //! refer to FHIR R4 `search.html`.
 
 pub mod extract;
+pub mod parse;
 pub mod query;
 pub mod rows;
+mod served;
 pub(crate) mod value;
 
 pub use extract::extract;
+pub use parse::{Options, Parsed, Target, parse};
 pub use query::Query;
+pub use served::{RESULT_PARAMETERS, Served, served};

@@ -260,4 +260,9 @@ impl ValueSet {
             .iter()
             .any(|(s, codes)| *s == system && codes.binary_search(&code).is_ok())
     }
+
+    /// Whether some code of the set is of this system.
+    pub fn has_system(&self, system: &str) -> bool {
+        self.systems.iter().any(|(s, _)| *s == system)
+    }
 }

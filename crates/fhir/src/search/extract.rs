@@ -163,6 +163,11 @@ impl TypePlans {
 }
 
 impl ParamPlan {
+    /// The types of a composite's components, in order.
+    pub(super) fn component_kinds(&self) -> Vec<ParamKind> {
+        self.components.iter().map(|c| c.kind).collect()
+    }
+
     fn compile(types: &Types, ty: Type, param: &Param) -> Result<Self, PathError> {
         let plan = Plan::compile(types, ty, param.expression)?;
         let components = composite::compile(types, ty, &plan, param)?;

@@ -1,5 +1,7 @@
 //! The typed form of a search. Nothing in it is text that still needs parsing.
 
+mod mentions;
+
 use crate::definitions::{ParamId, ParamKind, TypeId};
 
 /// One search, as a client meant it. Paging position and snapshot are not part of it.
@@ -91,9 +93,10 @@ pub enum Match {
     StringExact(String),
     /// date, microseconds; the range of the value that was written.
     Date(Prefix, Range<i64>),
-    /// number; the range of the value's implied precision.
+    /// number; for `eq` and `ne` the range of the value's implied precision, for `ap` the widened
+    /// one, for the other prefixes the number itself as a point.
     Number(Prefix, Range<f64>),
-    /// quantity.
+    /// quantity; the range as for [`Self::Number`].
     Quantity(Prefix, Range<f64>, Unit),
     /// reference.
     Reference(ReferenceMatch),
@@ -184,6 +187,36 @@ pub enum Prefix {
     Eb,
     /// approximately; the range has already been widened and overlap decides
     Ap,
+}
+
+impl Prefix {
+    /// Every prefix.
+    pub const ALL: &'static [Self] = &[
+        Self::Eq,
+        Self::Ne,
+        Self::Gt,
+        Self::Lt,
+        Self::Ge,
+        Self::Le,
+        Self::Sa,
+        Self::Eb,
+        Self::Ap,
+    ];
+
+    /// The prefix as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+            Self::Gt => "gt",
+            Self::Lt => "lt",
+            Self::Ge => "ge",
+            Self::Le => "le",
+            Self::Sa => "sa",
+            Self::Eb => "eb",
+            Self::Ap => "ap",
+        }
+    }
 }
 
 /// A half-open range: `low` belongs to it, `high` does not. For numbers an exact point has

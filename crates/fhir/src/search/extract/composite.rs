@@ -12,7 +12,7 @@ pub(super) const COMBINATIONS_MAX: usize = 1_024;
 
 /// A part of a composite, compiled for each type that its instances may have.
 pub(super) struct Component {
-    pub(in crate::search) kind: ParamKind,
+    pub(super) kind: ParamKind,
     plans: Vec<(Type, Plan)>,
 }
 

@@ -1,0 +1,233 @@
+//! Names of parameters: plain, chained (`subject:Patient.name`) and reverse
+//! (`_has:Observation:patient:code`), `search.html#chaining`, `search.html#has`.
+
+use base::{Code, ResourceId};
+
+use crate::definitions::{ParamKind, TypeId};
+use crate::outcome::Issue;
+
+use super::super::query::{Clause, Match, ParamClause, Test};
+use super::named::Named;
+use super::text::{split, unescape};
+use super::{Context, date, shown, too_much};
+
+impl Context<'_> {
+    /// The condition that `name=value` is on resources of the types.
+    pub(super) fn clause(
+        &self,
+        types: &[TypeId],
+        name: &str,
+        value: &str,
+        depth: u64,
+    ) -> Result<Clause, Issue> {
+        if depth > self.options.limits.chain_depth_max {
+            return Err(too_much("the chain has too many links", "chain_depth_max"));
+        }
+        self.count_clause()?;
+        if let Some(rest) = name.strip_prefix("_has:") {
+            return self.has(types, rest, value, depth);
+        }
+        let (head, chained) = match name.split_once('.') {
+            Some((head, chained)) => (head, Some(chained)),
+            None => (name, None),
+        };
+        let (code, modifier) = match head.split_once(':') {
+            Some((code, modifier)) => (code, Some(modifier)),
+            None => (head, None),
+        };
+        let named = self.named(types, code, modifier)?;
+        match chained {
+            Some(chained) => self.chain(&named, chained, value, depth),
+            None if code == "_id" => self.id(&named, value),
+            None => self.compare(&named, value),
+        }
+    }
+
+    /// `Type:reference:name` after `_has:`.
+    fn has(&self, types: &[TypeId], rest: &str, value: &str, depth: u64) -> Result<Clause, Issue> {
+        let mut parts = rest.splitn(3, ':');
+        let (Some(source), Some(code), Some(inner)) = (parts.next(), parts.next(), parts.next())
+        else {
+            let text = "_has needs a type, a reference parameter and a parameter: _has:Type:reference:name";
+            return Err(Issue::error(Code::SearchModifier, text));
+        };
+        let source = self.type_named(source)?;
+        let named = self.named(&[source], code, None)?;
+        self.need_reference(&named)?;
+        let targets = named.targets();
+        if !types.iter().any(|t| targets.contains(t)) {
+            let text = format!(
+                "_has: {} of {} never refers to what is searched",
+                shown(code),
+                self.model.type_name(source)
+            );
+            return Err(Issue::error(Code::SearchValue, text));
+        }
+        let inner = Box::new(self.clause(&[source], inner, value, depth + 1)?);
+        let param = named.params.first().map(|p| p.id);
+        match param {
+            Some(param) => Ok(Clause::Has {
+                source,
+                param,
+                inner,
+            }),
+            None => Ok(Clause::Never),
+        }
+    }
+
+    fn need_reference(&self, named: &Named<'_>) -> Result<(), Issue> {
+        if named.kind == ParamKind::Reference {
+            return Ok(());
+        }
+        let text = format!(
+            "{} is of type {} and cannot be followed; only references can",
+            shown(named.code),
+            named.kind.as_str()
+        );
+        Err(Issue::error(Code::SearchModifier, text))
+    }
+
+    /// A chain goes through every type that the reference may point to and that knows the rest.
+    fn chain(
+        &self,
+        named: &Named<'_>,
+        chained: &str,
+        value: &str,
+        depth: u64,
+    ) -> Result<Clause, Issue> {
+        self.need_reference(named)?;
+        let mut through = named.targets();
+        if let Some(modifier) = named.modifier {
+            let only = self.target_type(named, modifier)?;
+            through = vec![only];
+        }
+        let (mut targets, mut refused) = (Vec::new(), None);
+        for type_id in through.iter().copied() {
+            if through.len() > 1 && !self.exists(type_id, chained) {
+                continue;
+            }
+            match self.clause(&[type_id], chained, value, depth + 1) {
+                Ok(inner) => targets.push((type_id, Box::new(inner))),
+                Err(issue) if issue.code == Code::LimitQuery => return Err(issue),
+                Err(issue) => refused = refused.or(Some(issue)),
+            }
+        }
+        if targets.is_empty() {
+            return Err(refused.unwrap_or_else(|| {
+                let text = format!(
+                    "no type that {} refers to has the search parameter {}",
+                    shown(named.code),
+                    shown(chained)
+                );
+                Issue::error(Code::SearchParameterUnknown, text)
+            }));
+        }
+        Ok(Clause::Chain {
+            param: named.ids(),
+            targets,
+        })
+    }
+
+    /// The type that a modifier of a reference names.
+    pub(super) fn target_type(&self, named: &Named<'_>, modifier: &str) -> Result<TypeId, Issue> {
+        let type_id = self
+            .model
+            .type_id(modifier)
+            .ok_or_else(|| named.bad_modifier(modifier))?;
+        if named.targets().contains(&type_id) {
+            return Ok(type_id);
+        }
+        let text = format!("{} never refers to {}", shown(named.code), shown(modifier));
+        Err(Issue::error(Code::SearchModifier, text))
+    }
+
+    /// `_id`, which is no index row.
+    fn id(&self, named: &Named<'_>, value: &str) -> Result<Clause, Issue> {
+        let id = |text: &&str| {
+            ResourceId::new(text).map_err(|e| named.bad_value(&format!("no id: {e}")))
+        };
+        let ids = self
+            .values(value)?
+            .iter()
+            .map(id)
+            .collect::<Result<_, _>>()?;
+        match named.modifier {
+            None => Ok(Clause::Id(ids)),
+            Some("not") => Ok(Clause::NotId(ids)),
+            Some(other) => Err(named.bad_modifier(other)),
+        }
+    }
+
+    /// The comma-separated values.
+    fn values<'v>(&self, value: &'v str) -> Result<Vec<&'v str>, Issue> {
+        let values = split(value, ',');
+        if values.len() as u64 > self.options.limits.query_values_max {
+            return Err(too_much(
+                "a parameter has too many values",
+                "query_values_max",
+            ));
+        }
+        Ok(values)
+    }
+
+    fn compare(&self, named: &Named<'_>, value: &str) -> Result<Clause, Issue> {
+        let test = if named.modifier == Some("missing") {
+            match value {
+                "true" => Test::Missing(true),
+                "false" => Test::Missing(false),
+                _ => return Err(named.bad_value(":missing is true or false")),
+            }
+        } else {
+            let mut matches = Vec::new();
+            for text in self.values(value)? {
+                if unescape(text).trim().is_empty() {
+                    return Err(named.bad_value("a value is empty"));
+                }
+                matches.extend(self.one(named, text)?);
+            }
+            match named.modifier {
+                Some("not") => Test::None(matches),
+                // Every value was one that nothing can match.
+                _ if matches.is_empty() => return Ok(Clause::Never),
+                _ => Test::Any(matches),
+            }
+        };
+        Ok(Clause::Param(ParamClause {
+            param: named.ids(),
+            kind: named.kind,
+            test,
+        }))
+    }
+
+    /// One value, escapes still in it; `None` if nothing can match it.
+    fn one(&self, named: &Named<'_>, text: &str) -> Result<Option<Match>, Issue> {
+        let only_plain = || {
+            named
+                .modifier
+                .map_or(Ok(()), |m| Err(named.bad_modifier(m)))
+        };
+        Ok(Some(match named.kind {
+            ParamKind::Token => self.token_value(named, text)?,
+            ParamKind::String => super::string::read(named, text)?,
+            ParamKind::Uri => super::uri::read(named, text)?,
+            ParamKind::Reference => return self.reference_value(named, text),
+            ParamKind::Date => {
+                only_plain()?;
+                date::read(named, text, self.options.now)?
+            }
+            ParamKind::Number => {
+                only_plain()?;
+                super::number::number(named, text)?
+            }
+            ParamKind::Quantity => {
+                only_plain()?;
+                super::number::quantity(named, text)?
+            }
+            ParamKind::Composite => {
+                only_plain()?;
+                return self.composite_value(named, text);
+            }
+            ParamKind::Special => return Err(named.bad_value("not supported")),
+        }))
+    }
+}

@@ -1,0 +1,93 @@
+//! `search.html#composite`
+
+use crate::definitions::{ParamKind, TypeId};
+use crate::outcome::Issue;
+
+use super::super::extract::ParamPlan;
+use super::super::query::Match;
+use super::Context;
+use super::named::Named;
+use super::text::{split, unescape};
+use super::{date, number, string, token, uri};
+
+impl Context<'_> {
+    /// `a$b`: one value for each component, by the rules of the component's type; `None` if
+    /// nothing can match one of them.
+    pub(super) fn composite_value(
+        &self,
+        named: &Named<'_>,
+        text: &str,
+    ) -> Result<Option<Match>, Issue> {
+        let Some(param) = named.params.first() else {
+            return Ok(None);
+        };
+        let plan = self
+            .plans
+            .of_type(param.type_id)
+            .and_then(|t| t.param(param.id));
+        let kinds = plan.map(ParamPlan::component_kinds).unwrap_or_default();
+        let parts = split(text, '$');
+        if parts.len() != kinds.len() || parts.iter().any(|p| unescape(p).trim().is_empty()) {
+            let form = param
+                .components
+                .iter()
+                .map(|c| c.code)
+                .collect::<Vec<_>>()
+                .join("$");
+            return Err(named.bad_value(&format!("the value has the form {form}")));
+        }
+        let mut matches = Vec::with_capacity(parts.len());
+        for ((part, kind), component) in parts.iter().zip(kinds).zip(&param.components) {
+            let of = self.model.param(param.type_id, component.code);
+            let inner = Named {
+                code: named.code,
+                modifier: None,
+                kind,
+                params: of.into_iter().collect(),
+            };
+            let found = match kind {
+                ParamKind::Token => {
+                    let read = token::read(&inner, part)?;
+                    Some(Match::Token(self.implied_system(&inner, read)))
+                }
+                ParamKind::String => Some(string::read(&inner, part)?),
+                ParamKind::Date => Some(date::read(&inner, part, self.options.now)?),
+                ParamKind::Number => Some(number::number(&inner, part)?),
+                ParamKind::Quantity => Some(number::quantity(&inner, part)?),
+                ParamKind::Uri => Some(uri::read(&inner, part)?),
+                ParamKind::Reference => self.component_reference(param.type_id, &inner, part)?,
+                ParamKind::Composite | ParamKind::Special => None,
+            };
+            match found {
+                Some(found) => matches.push(found),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Match::Composite(matches)))
+    }
+
+    /// A reference inside a composite. A component whose definition is no reference parameter
+    /// (R4's `DocumentReference.relationship`) may point wherever one of the type's references may.
+    fn component_reference(
+        &self,
+        type_id: TypeId,
+        inner: &Named<'_>,
+        part: &str,
+    ) -> Result<Option<Match>, Issue> {
+        if !inner.targets().is_empty() {
+            return self.reference(inner, part);
+        }
+        let references = self
+            .model
+            .params(type_id)
+            .iter()
+            .filter(|p| p.kind == ParamKind::Reference);
+        let any = Named {
+            code: inner.code,
+            modifier: None,
+            kind: ParamKind::Reference,
+            params: references.collect(),
+        };
+        self.reference(&any, part)
+    }
+}

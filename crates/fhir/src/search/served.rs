@@ -1,0 +1,72 @@
+//! What search serves, for the CapabilityStatement and the documentation.
+
+use crate::definitions::{Model, Param, ParamKind, TypeId};
+
+use super::extract::Plans;
+use super::query::Prefix;
+
+/// A search parameter that is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    /// Its definition.
+    pub param: &'static Param,
+    /// Modifiers it takes, without colon; `type` stands for the name of a resource type.
+    pub modifiers: &'static [&'static str],
+    /// Prefixes its values take.
+    pub prefixes: &'static [Prefix],
+}
+
+/// Parameters of the result that every search takes.
+pub const RESULT_PARAMETERS: &[&str] = &[
+    "_count",
+    "_elements",
+    "_include",
+    "_revinclude",
+    "_sort",
+    "_summary",
+    "_total",
+];
+
+/// The search parameters served for a type, sorted by code. `_has` is served for every type and
+/// not listed: it has no definition of its own.
+pub fn served(model: &'static Model, type_id: TypeId) -> Vec<Served> {
+    let plans = Plans::of(model).of_type(type_id);
+    let is_served = |p: &&'static Param| {
+        matches!(p.code, "_id" | "_lastUpdated") || plans.is_some_and(|t| t.param(p.id).is_some())
+    };
+    let of = |param: &'static Param| Served {
+        param,
+        modifiers: if param.code == "_id" {
+            &["not"]
+        } else {
+            modifiers(param.kind)
+        },
+        prefixes: prefixes(param.kind),
+    };
+    model
+        .params(type_id)
+        .iter()
+        .filter(is_served)
+        .map(of)
+        .collect()
+}
+
+const fn modifiers(kind: ParamKind) -> &'static [&'static str] {
+    match kind {
+        ParamKind::String => &["contains", "exact", "missing"],
+        ParamKind::Token => &["missing", "not", "text"],
+        ParamKind::Reference => &["identifier", "missing", "type"],
+        ParamKind::Uri => &["above", "below", "missing"],
+        ParamKind::Number | ParamKind::Date | ParamKind::Quantity | ParamKind::Composite => {
+            &["missing"]
+        }
+        ParamKind::Special => &[],
+    }
+}
+
+const fn prefixes(kind: ParamKind) -> &'static [Prefix] {
+    match kind {
+        ParamKind::Number | ParamKind::Date | ParamKind::Quantity => Prefix::ALL,
+        _ => &[],
+    }
+}
