@@ -44,20 +44,6 @@ impl Compiler<'_> {
                     types: projection.types,
                 })
             }
-            ("exists", []) => Ok(Typed::boolean(Op::Exists(Box::new(of.op)))),
-            ("exists", [arg]) => {
-                let criteria = criteria(arg)?;
-                let filtered = Op::Where(Box::new(of.op), criteria);
-                Ok(Typed::boolean(Op::Exists(Box::new(filtered))))
-            }
-            ("all", [arg]) => {
-                let criteria = criteria(arg)?;
-                Ok(Typed::boolean(Op::All(Box::new(of.op), criteria)))
-            }
-            ("empty", []) => Ok(Typed::boolean(Op::Not(Box::new(Op::Exists(Box::new(
-                of.op,
-            )))))),
-            ("not", []) => Ok(Typed::boolean(Op::Not(Box::new(of.op)))),
             ("count", []) => Ok(Typed {
                 op: Op::Count(Box::new(of.op)),
                 types: vec![Type::INTEGER],
@@ -71,16 +57,37 @@ impl Compiler<'_> {
             ("skip", [arg]) => Ok(slice(of, count(arg)?, usize::MAX)),
             ("take", [arg]) => Ok(slice(of, 0, count(arg)?)),
             ("extension", [arg]) => Ok(self.extension(of, arg)?),
-            ("hasExtension", [arg]) => {
-                let found = self.extension(of, arg)?;
-                Ok(Typed::boolean(Op::Exists(Box::new(found.op))))
-            }
-            ("resolve", _) => Err(unsupported("resolve() other than in `resolve() is Type`")),
-            (_, args) => Err(unsupported(&format!(
-                "{name}() with {} arguments",
-                args.len()
-            ))),
+            _ => self.boolean_call(of, name, args),
         }
+    }
+
+    /// Functions that answer a boolean.
+    fn boolean_call(&self, of: Typed, name: &str, args: &[Expr]) -> Result<Typed, PathError> {
+        let criteria = |arg: &Expr| self.expr(arg, &of.types).map(|t| Box::new(t.op));
+        let op = match (name, args) {
+            ("exists", []) => Op::Exists(Box::new(of.op)),
+            ("exists", [arg]) => {
+                let criteria = criteria(arg)?;
+                Op::Exists(Box::new(Op::Where(Box::new(of.op), criteria)))
+            }
+            ("all", [arg]) => {
+                let criteria = criteria(arg)?;
+                Op::All(Box::new(of.op), criteria)
+            }
+            ("empty", []) => Op::Not(Box::new(Op::Exists(Box::new(of.op)))),
+            ("not", []) => Op::Not(Box::new(of.op)),
+            ("hasExtension", [arg]) => Op::Exists(Box::new(self.extension(of, arg)?.op)),
+            ("resolve", _) => {
+                return Err(unsupported("resolve() other than in `resolve() is Type`"));
+            }
+            (_, args) => {
+                return Err(unsupported(&format!(
+                    "{name}() with {} arguments",
+                    args.len()
+                )));
+            }
+        };
+        Ok(Typed::boolean(op))
     }
 
     fn type_call(

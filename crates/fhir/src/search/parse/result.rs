@@ -3,7 +3,7 @@
 
 use base::Code;
 
-use crate::definitions::{Model, ParamKind, TypeId};
+use crate::definitions::{Model, Param, ParamKind, TypeId};
 use crate::outcome::Issue;
 
 use super::super::query::{Include, Shape, SortBy, SortKey, Total};
@@ -150,7 +150,13 @@ impl Context<'_> {
         for source in sources {
             if param == "*" {
                 let references = self.model.params(source).iter();
-                let references = references.filter(|p| p.kind == ParamKind::Reference);
+                // Turned round, only those that can point to what is searched are worth following.
+                let is_useful = |p: &&Param| {
+                    !reverse || iterate || self.types.iter().any(|t| p.targets.contains(t))
+                };
+                let references = references
+                    .filter(|p| p.kind == ParamKind::Reference)
+                    .filter(is_useful);
                 params.extend(references.map(|p| (source, p.id)));
                 continue;
             }

@@ -1,0 +1,210 @@
+use super::check;
+
+#[test]
+fn tokens() {
+    for (query, want) in [
+        ("code=718-7", "Observation.code: 718-7"),
+        (
+            "code=http://loinc.org|718-7",
+            "Observation.code: http://loinc.org|718-7",
+        ),
+        (
+            "code=http%3A%2F%2Floinc.org%7C718-7,|x,s|",
+            "Observation.code: http://loinc.org|718-7, |x, s|*",
+        ),
+        (
+            "code=a%5C,b,c%5C%7Cd,e%5C%5C,f%5Cg",
+            "Observation.code: a,b, c|d, e\\, f\\g",
+        ),
+        ("code=s|a|b", "Observation.code: s|a|b"),
+        ("code:not=x,y", "Observation.code: not x, y"),
+        (
+            "code:text=H%C3%A9mo  Globin",
+            "Observation.code: text hemo globin",
+        ),
+        ("code:missing=true", "Observation.code: missing true"),
+        (
+            "status=http://hl7.org/fhir/observation-status|final",
+            "Observation.status: |final",
+        ),
+        (
+            "status=http://hl7.org/fhir/observation-status|",
+            "Observation.status: |*",
+        ),
+        (
+            "status=http://else|final",
+            "Observation.status: http://else|final",
+        ),
+        (
+            "_tag=http://t|x&_security:not=R",
+            "Observation._tag: http://t|x & Observation._security: not R",
+        ),
+    ] {
+        check("Observation", query, want);
+    }
+    check(
+        "Patient",
+        "active=true&deceased:not=false",
+        "Patient.active: true & Patient.deceased: not false",
+    );
+    let special = "active=http://terminology.hl7.org/CodeSystem/special-values|true";
+    check("Patient", special, "Patient.active: |true");
+}
+
+#[test]
+fn strings_and_uris() {
+    check(
+        "Patient",
+        "name=M%C3%BCller,de+la",
+        "Patient.name: 'muller*', 'de la*'",
+    );
+    check(
+        "Patient",
+        "family:exact=M%C3%BCller&given:contains=An",
+        "Patient.family: 'Müller' & Patient.given: '*an*'",
+    );
+    check(
+        "ValueSet",
+        "url=http://a,http://b|1",
+        "ValueSet.url: <http://a>, <http://b|1>",
+    );
+    check(
+        "ValueSet",
+        "url:below=http://a/&url:above=http://a/b",
+        "ValueSet.url: below <http://a/> & ValueSet.url: above <http://a/b>",
+    );
+    check(
+        "Patient",
+        "_profile=http://p&_source:missing=false",
+        "Patient._profile: <http://p> & Patient._source: missing false",
+    );
+}
+
+#[test]
+fn dates_numbers_and_quantities() {
+    check(
+        "Patient",
+        "birthdate=ge2013-03,lt2014",
+        "Patient.birthdate: ge 2013-03-01..2013-04-01, lt 2014-01-01..2015-01-01",
+    );
+    check(
+        "Patient",
+        "birthdate=ap2020-01-01",
+        "Patient.birthdate: ap 2019-12-31T02:24..2020-01-02T21:36",
+    );
+    check(
+        "Patient",
+        "_lastUpdated=gt2020-01-01T10:00:00+02:00",
+        "Patient._lastUpdated: gt 2020-01-01T08:00..2020-01-01T08:00:01",
+    );
+    check(
+        "Patient",
+        "_lastUpdated=gt2020-01-01T10:00:00%2B02:00",
+        "Patient._lastUpdated: gt 2020-01-01T08:00..2020-01-01T08:00:01",
+    );
+    check(
+        "RiskAssessment",
+        "probability=0.5&probability=gt0.5",
+        "RiskAssessment.probability: eq 0.45..0.55 & RiskAssessment.probability: gt 0.5",
+    );
+    check(
+        "RiskAssessment",
+        "probability=ne1e2,ap100,le-3",
+        "RiskAssessment.probability: ne 95..105, ap 90..110, le -3",
+    );
+    check(
+        "Observation",
+        "value-quantity=5.4|http://u|mg,5.40||kg,sa7",
+        "Observation.value-quantity: eq 5.35..5.45 [http://u|mg], eq 5.395..5.405 [kg], sa 7",
+    );
+}
+
+#[test]
+fn references() {
+    for (query, want) in [
+        (
+            "subject=Patient/7,Group/8/_history/2",
+            "Observation.subject: Patient/7, Group/8@2",
+        ),
+        (
+            "subject=7",
+            "Observation.subject: (Group Device Patient Location)/7",
+        ),
+        ("patient=7", "Observation.patient: Patient/7"),
+        (
+            "subject:Patient=7,Patient/8",
+            "Observation.subject: Patient/7, Patient/8",
+        ),
+        (
+            "subject=https://here.example/t/a/fhir/Patient/7",
+            "Observation.subject: Patient/7",
+        ),
+        (
+            "subject=https://here.example/t/b/fhir/Patient/7",
+            "Observation.subject: <https://here.example/t/b/fhir/Patient/7>",
+        ),
+        (
+            "subject=http://e.org/Patient/7/_history/1,urn:uuid:1-2",
+            "Observation.subject: <http://e.org/Patient/7>@1, <urn:uuid:1-2>",
+        ),
+        ("patient=Group/7", "never"),
+        (
+            "subject=Encounter/1,Patient/2",
+            "Observation.subject: Patient/2",
+        ),
+        (
+            "subject:identifier=urn:mrn|7",
+            "Observation.subject: identifier urn:mrn|7",
+        ),
+        (
+            "subject:missing=false",
+            "Observation.subject: missing false",
+        ),
+    ] {
+        check("Observation", query, want);
+    }
+    check(
+        "QuestionnaireResponse",
+        "questionnaire=http://q|2",
+        "QuestionnaireResponse.questionnaire: <http://q>@2",
+    );
+    check(
+        "QuestionnaireResponse",
+        "questionnaire=3",
+        "QuestionnaireResponse.questionnaire: Questionnaire/3",
+    );
+    check(
+        "PlanDefinition",
+        "definition=some/path",
+        "PlanDefinition.definition: <some/path>",
+    );
+}
+
+#[test]
+fn composites() {
+    check(
+        "Observation",
+        "code-value-quantity=http://l|1$gt5||mg,2$3",
+        "Observation.code-value-quantity: http://l|1 $ gt 5 [mg], 2 $ eq 2.5..3.5",
+    );
+    check(
+        "Observation",
+        "code-value-string=a%5C$b$C",
+        "Observation.code-value-string: a$b $ 'c*'",
+    );
+    check(
+        "Group",
+        "characteristic-value=g$x",
+        "Group.characteristic-value: g $ x",
+    );
+    check(
+        "DocumentReference",
+        "relationship=replaces$DocumentReference/1",
+        "DocumentReference.relationship: replaces $ DocumentReference/1",
+    );
+    check(
+        "MolecularSequence",
+        "chromosome-variant-coordinate=8$lt5$gt6",
+        "MolecularSequence.chromosome-variant-coordinate: 8 $ lt 5 $ gt 6",
+    );
+}
