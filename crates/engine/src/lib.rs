@@ -1,1 +1,30 @@
-//! placeholder
+//! What the platform does, one file per verb, in the specification's words.
+//!
+//! Every interaction goes the same way: decide, spend the permit on the tenant's store, answer.
+//! Knows nothing of HTTP, SQL or sockets; statuses and headers are an edge's.
+
+mod answer;
+mod auth;
+mod clients;
+mod cursor;
+mod failure;
+pub mod form;
+mod house;
+mod interaction;
+mod links;
+mod metrics;
+mod session;
+mod tenants;
+
+pub use access::{Released, RequestMeta};
+pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
+pub use auth::{Credentials, Granted, TokenFailure, TokenRequest};
+pub use clients::{ClientDraft, ClientMade, ClientView, ImportOpened};
+pub use failure::Failure;
+pub use house::{Gate, House, HouseConfig};
+pub use interaction::*;
+pub use links::Links;
+pub use metrics::{InteractionMetrics, Metrics};
+pub use session::Session;
+pub use store::{Method, Mode, Stored};
+pub use tenants::{LIST_MAX, Operator, TenantDraft, TenantPage, TenantPatch, TenantView};

@@ -1,1 +1,23 @@
-//! placeholder
+//! FHIR's REST API, OAuth and the admin API over HTTP: bytes to intent, and answers to bytes.
+//!
+//! The only room with status codes. Knows nothing of storage; reaches data only through the
+//! engine's [`engine::Session`].
+
+mod admin;
+mod answer;
+mod app;
+mod bundle;
+mod call;
+mod caller;
+mod fhir;
+mod headers;
+mod negotiate;
+mod oauth;
+mod probes;
+mod problem;
+mod routes;
+
+pub use admin::openapi_document;
+pub use app::App;
+pub use problem::{Style, status};
+pub use routes::{Base, Class, ROUTES, Route};

@@ -1,3 +1,8 @@
 //! The one binary `insula`: configuration, boot, listeners, commands, telemetry. No domain logic.
 
+pub mod commands;
+pub mod config;
 pub mod demo;
+pub mod listen;
+pub mod telemetry;
+pub mod world;

@@ -1,0 +1,72 @@
+//! What an interaction did, before an edge gives it a status, headers and bytes.
+
+use access::Released;
+use base::Version;
+use bytes::Bytes;
+use fhir::outcome::Outcome;
+use fhir::search::query::Shape;
+use store::{Page, Stored};
+
+use crate::failure::Failure;
+
+/// What an interaction did.
+#[derive(Debug)]
+pub enum Answer {
+    /// read, vread: here it is.
+    Found(Released<Stored>),
+    /// read: the caller's copy is good.
+    NotModified(Released<Stored>),
+    /// create, update: this version was made.
+    Written {
+        /// Whether the resource is new.
+        created: bool,
+        /// The version.
+        stored: Released<Stored>,
+    },
+    /// Conditional create: this resource matches, nothing was made.
+    Existing(Released<Stored>),
+    /// delete: it is not there (any more); the version that says so, if there ever was one.
+    Deleted(Option<Version>),
+    /// A page of a search.
+    Search(SearchPage),
+    /// A page of a history.
+    History(HistoryPage),
+    /// batch, transaction: the answers in the order of the entries.
+    Responses {
+        /// Whether all were made together.
+        transaction: bool,
+        /// One for each entry.
+        entries: Vec<EntryAnswer>,
+    },
+    /// A document made by the platform itself.
+    Document(Bytes),
+}
+
+/// The answer to one entry of a batch or transaction.
+pub type EntryAnswer = Result<Answer, Failure>;
+
+/// A page of a search with what is needed to write it down.
+#[derive(Debug)]
+pub struct SearchPage {
+    /// The resources.
+    pub page: Page,
+    /// What part of each matching resource is shown.
+    pub shape: Shape,
+    /// What there is to say about the search, for example what was ignored.
+    pub issues: Outcome,
+    /// `Patient?name=x`: path under the base and query as they were understood.
+    pub this: String,
+    /// The same of the next page.
+    pub next: Option<String>,
+}
+
+/// A page of a history with what is needed to write it down.
+#[derive(Debug)]
+pub struct HistoryPage {
+    /// The versions.
+    pub page: Page,
+    /// `Patient/7/_history`: path under the base and query.
+    pub this: String,
+    /// The same of the next page.
+    pub next: Option<String>,
+}

@@ -1,0 +1,195 @@
+//! Credentials become a [`Session`], an operator, or an access token. Nothing else makes a
+//! session.
+//!
+//! Bearer tokens and Basic credentials are checked once and remembered by digest; what is
+//! remembered holds only as long as the client's record keeps its epoch, so revoking a client
+//! acts on the next request.
+
+mod assertion;
+mod attempts;
+mod token;
+mod verdict;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use access::{ClientId, Principal, RequestMeta};
+use base::Code;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+pub(crate) use assertion::{Replays, is_usable_jwks};
+pub(crate) use attempts::Attempts;
+pub use token::{Granted, TokenFailure, TokenRequest};
+pub(crate) use verdict::Verdicts;
+
+use crate::failure::Failure;
+use crate::house::{Gate, House};
+use crate::session::Session;
+use crate::tenants::Operator;
+use verdict::Verdict;
+
+/// What a request brought to be recognised by.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    /// The `Authorization` header.
+    pub authorization: Option<&'a [u8]>,
+    /// Where the request comes from.
+    pub from: IpAddr,
+}
+
+impl std::fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+impl Gate {
+    /// Lets a caller in whose credentials are good for this tenant.
+    ///
+    /// # Errors
+    /// `credentials-missing`, `credentials-invalid`, `token-expired`, `rate-limited`.
+    pub async fn enter(
+        self,
+        credentials: Credentials<'_>,
+        request: RequestMeta,
+    ) -> Result<Session, Failure> {
+        let header = credentials
+            .authorization
+            .ok_or(Failure::of(Code::CredentialsMissing))?;
+        let digest = verdict::digest(&self.tenant, header);
+        let store = self.house.0.store.tenant(&self.tenant);
+        if let Some(known) = self.house.0.verdicts.get(&digest, request.at)
+            && known
+                .principal
+                .client()
+                .is_none_or(|(id, e)| store.client_epoch(id) == Some(e))
+        {
+            return Ok(Session::new(self, store, known.principal, request));
+        }
+        self.house.0.attempts.check(credentials.from, request.at)?;
+        match self.recognise(header, request).await {
+            Ok(verdict) => {
+                self.house
+                    .0
+                    .verdicts
+                    .put(digest, verdict.clone(), request.at);
+                Ok(Session::new(self, store, verdict.principal, request))
+            }
+            Err(failure) => {
+                if failure.code() == Code::CredentialsInvalid {
+                    self.house.0.attempts.failed(credentials.from, request.at);
+                    self.house.0.metrics.failed_logins.inc();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn recognise(&self, header: &[u8], request: RequestMeta) -> Result<Verdict, Failure> {
+        let invalid = || Failure::of(Code::CredentialsInvalid);
+        let text = std::str::from_utf8(header).map_err(|_| invalid())?;
+        let (scheme, value) = text.split_once(' ').ok_or_else(invalid)?;
+        if scheme.eq_ignore_ascii_case("bearer") {
+            self.bearer(value.trim(), request).await
+        } else if scheme.eq_ignore_ascii_case("basic") {
+            let principal = self.basic(value.trim()).await?;
+            Ok(Verdict {
+                principal: Arc::new(principal),
+                until: None,
+            })
+        } else {
+            Err(invalid())
+        }
+    }
+
+    async fn bearer(&self, token: &str, request: RequestMeta) -> Result<Verdict, Failure> {
+        let invalid = || Failure::of(Code::CredentialsInvalid);
+        let store = self.house.0.store.tenant(&self.tenant);
+        let key = store.token_key().await?;
+        let verified = key
+            .verify(token, request.at)
+            .map_err(|e| Failure::of(e.code()))?;
+        let principal = match verified.client() {
+            None => key.import_principal(&verified, self.model()),
+            Some(id) => {
+                let record = store.client(id).await?.ok_or_else(invalid)?;
+                key.principal(&verified, &record, self.model())
+            }
+        };
+        let principal = principal.map_err(|e| Failure::of(e.code()))?;
+        Ok(Verdict {
+            principal: Arc::new(principal),
+            until: Some(verified.expires()),
+        })
+    }
+
+    /// HTTP Basic (RFC 7617) with client id and secret.
+    async fn basic(&self, encoded: &str) -> Result<Principal, Failure> {
+        let invalid = || Failure::of(Code::CredentialsInvalid);
+        let (id, secret) = decode_basic(encoded).ok_or_else(invalid)?;
+        let store = self.house.0.store.tenant(&self.tenant);
+        let record = store.client(&id).await?.ok_or_else(invalid)?;
+        let key = store.secret_key().await?;
+        record
+            .authenticate(&self.tenant, &key, &secret)
+            .ok_or_else(invalid)
+    }
+}
+
+fn decode_basic(encoded: &str) -> Option<(ClientId, Zeroizing<String>)> {
+    let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
+    let text = std::str::from_utf8(&bytes).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    Some((ClientId::new(id)?, Zeroizing::new(secret.to_owned())))
+}
+
+impl House {
+    /// The operator, by the operator token.
+    ///
+    /// # Errors
+    /// `credentials-missing`, `credentials-invalid`, `rate-limited`.
+    pub fn operator(
+        &self,
+        credentials: Credentials<'_>,
+        request: RequestMeta,
+    ) -> Result<Operator, Failure> {
+        let header = credentials
+            .authorization
+            .ok_or(Failure::of(Code::CredentialsMissing))?;
+        let presented = std::str::from_utf8(header)
+            .ok()
+            .and_then(|h| h.split_once(' '));
+        let presented = presented.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let token = self.0.store.operator_token();
+        match presented.and_then(|(_, value)| token.authenticate(value.trim())) {
+            Some(principal) => Ok(Operator::new(self.clone(), principal, request)),
+            None => {
+                self.0.attempts.check(credentials.from, request.at)?;
+                self.0.attempts.failed(credentials.from, request.at);
+                self.0.metrics.failed_logins.inc();
+                Err(Failure::of(Code::CredentialsInvalid))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_credentials_decode_or_not() {
+        let (id, secret) = decode_basic(&STANDARD.encode("c-1:a:b")).unwrap();
+        assert_eq!((id.as_str(), secret.as_str()), ("c-1", "a:b"));
+        for bad in [
+            "",
+            "%%%",
+            &STANDARD.encode("nocolon"),
+            &STANDARD.encode("ü:x"),
+        ] {
+            assert!(decode_basic(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Credentials that were found good, by digest: what makes the second request of a client cheap.
+//!
+//! Bounded by two generations: when the young one is full it becomes the old one, and what is
+//! still used moves back. A verdict is no right by itself; its user compares the client's epoch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use access::{Principal, TenantId};
+use base::Micros;
+use parking_lot::RwLock;
+use ring::digest::{Context, SHA256};
+
+/// Whom credentials stand for, and until when.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) until: Option<Micros>,
+}
+
+/// SHA-256 over the tenant and the `Authorization` header.
+pub(crate) type Digest = [u8; 32];
+
+pub(crate) fn digest(tenant: &TenantId, header: &[u8]) -> Digest {
+    let mut context = Context::new(&SHA256);
+    context.update(tenant.bytes());
+    context.update(header);
+    let mut out = [0; 32];
+    out.iter_mut()
+        .zip(context.finish().as_ref())
+        .for_each(|(o, d)| *o = *d);
+    out
+}
+
+/// Verdicts that are remembered.
+#[derive(Debug)]
+pub(crate) struct Verdicts {
+    generation_max: usize,
+    map: RwLock<Generations>,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<Digest, Verdict>,
+    old: HashMap<Digest, Verdict>,
+}
+
+impl Verdicts {
+    /// Remembers at most this many.
+    pub(crate) fn new(max: u64) -> Self {
+        let generation_max = usize::try_from(max / 2).unwrap_or(usize::MAX).max(1);
+        Self {
+            generation_max,
+            map: RwLock::default(),
+        }
+    }
+
+    /// What was found about these credentials, if it is still true at this time.
+    pub(crate) fn get(&self, digest: &Digest, now: Micros) -> Option<Verdict> {
+        let map = self.map.read();
+        let young = map.young.get(digest);
+        let found = young.or_else(|| map.old.get(digest))?;
+        if found.until.is_some_and(|until| until <= now) {
+            return None;
+        }
+        let (verdict, aged) = (found.clone(), young.is_none());
+        drop(map);
+        if aged {
+            self.put(*digest, verdict.clone(), now);
+        }
+        Some(verdict)
+    }
+
+    /// Remembers a verdict.
+    pub(crate) fn put(&self, digest: Digest, verdict: Verdict, now: Micros) {
+        let mut map = self.map.write();
+        if map.young.len() >= self.generation_max {
+            map.young
+                .retain(|_, v| v.until.is_none_or(|until| until > now));
+            if map.young.len() * 2 >= self.generation_max {
+                map.old = std::mem::take(&mut map.young);
+            }
+        }
+        map.young.insert(digest, verdict);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::OperatorToken;
+
+    use super::*;
+
+    fn verdict(until: Option<i64>) -> Verdict {
+        let principal = OperatorToken::new("t").authenticate("t").unwrap();
+        Verdict {
+            principal: Arc::new(principal),
+            until: until.map(Micros),
+        }
+    }
+
+    #[test]
+    fn verdicts_end_and_are_bounded() {
+        let verdicts = Verdicts::new(8);
+        verdicts.put([0; 32], verdict(Some(10)), Micros(0));
+        assert!(verdicts.get(&[0; 32], Micros(9)).is_some());
+        assert!(verdicts.get(&[0; 32], Micros(10)).is_none());
+        for i in 1..100 {
+            verdicts.put([i; 32], verdict(None), Micros(20));
+            assert!(
+                verdicts.get(&[1; 32], Micros(20)).is_some(),
+                "used ones stay"
+            );
+            let map = verdicts.map.read();
+            assert!(map.young.len() + map.old.len() <= 8);
+        }
+        assert!(
+            verdicts.get(&[2; 32], Micros(20)).is_none(),
+            "unused ones go"
+        );
+    }
+}

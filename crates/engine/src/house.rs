@@ -1,0 +1,217 @@
+//! The whole house as its edges see it: the store, time, randomness, limits and the caches that
+//! span tenants. A way to a tenant's data is only ever a [`crate::Session`], and that comes from
+//! [`crate::Gate::enter`].
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use access::{RequestMeta, TenantId};
+use base::{Clock, Code, Limits, Micros, RequestId, ResourceId, Rng, TenantName};
+use fhir::definitions::Model;
+use store::{State, Store};
+use tokio::sync::Semaphore;
+
+use crate::auth::{Attempts, Replays, Verdicts};
+use crate::failure::Failure;
+use crate::links::Links;
+use crate::metrics::Metrics;
+
+/// How the house is set up, apart from its store.
+#[derive(Clone, Debug, Default)]
+pub struct HouseConfig {
+    /// All limits.
+    pub limits: Limits,
+    /// Life of an access token.
+    pub access_token_seconds: i64,
+    /// Life of an import token.
+    pub import_token_seconds: i64,
+    /// Address that clients use, without a slash at its end.
+    pub public_url: Option<String>,
+    /// Address that is listened on, as a URL.
+    pub listen_url: String,
+    /// Domain under which tenants are hosts, in lower case.
+    pub domain: Option<String>,
+    /// Hosts that links may name.
+    pub allowed_hosts: Vec<String>,
+    /// Whether something before us speaks TLS, and says who calls in `X-Forwarded-For`.
+    pub behind_tls_proxy: bool,
+    /// The only folder where backups are read and written.
+    pub backup_dir: PathBuf,
+    /// Seconds between the deletion of a tenant and the destruction of its key.
+    pub grace_seconds: u64,
+}
+
+impl HouseConfig {
+    pub(crate) fn scheme(&self) -> &'static str {
+        let tls = self.behind_tls_proxy || self.listen_url.starts_with("https:");
+        if tls { "https" } else { "http" }
+    }
+}
+
+/// The house. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct House(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) config: HouseConfig,
+    pub(crate) verdicts: Verdicts,
+    pub(crate) attempts: Attempts,
+    pub(crate) replays: Replays,
+    pub(crate) metrics: Metrics,
+    /// Places for processor work on large bodies.
+    pub(crate) benches: Semaphore,
+    /// When the house was opened.
+    pub(crate) started: Micros,
+    /// `rest.resource` of CapabilityStatements, with literal and with enforced references.
+    pub(crate) capabilities: [OnceLock<String>; 2],
+    request_prefix: u64,
+    request_count: AtomicU64,
+    closing: AtomicBool,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("House")
+    }
+}
+
+impl House {
+    /// Puts a house together.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+        config: HouseConfig,
+    ) -> Self {
+        let metrics = Metrics::new(&store);
+        let verdicts = Verdicts::new(config.limits.token_cache_entries_max);
+        let attempts = Attempts::new(config.limits.failed_logins_per_minute_max);
+        let started = clock.now();
+        let request_prefix = u64::from_be_bytes(rng.bytes());
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            rng,
+            config,
+            verdicts,
+            attempts,
+            replays: Replays::default(),
+            metrics,
+            benches: Semaphore::new(processors()),
+            started,
+            capabilities: Default::default(),
+            request_prefix,
+            request_count: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+        }))
+    }
+
+    /// How the house is set up.
+    pub fn config(&self) -> &HouseConfig {
+        &self.0.config
+    }
+
+    /// All limits.
+    pub fn limits(&self) -> &Limits {
+        &self.0.config.limits
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Time.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    /// An id and a time for a request that just came in.
+    pub fn request(&self) -> RequestMeta {
+        let count = self.0.request_count.fetch_add(1, Ordering::Relaxed);
+        let id = (u128::from(self.0.request_prefix) << 64) | u128::from(count);
+        RequestMeta {
+            id: RequestId(id),
+            at: self.0.clock.now(),
+        }
+    }
+
+    /// Whether the house can take work.
+    pub fn is_ready(&self) -> bool {
+        !self.0.closing.load(Ordering::Relaxed)
+    }
+
+    /// Finishes what was taken, flushes, closes. Blocks.
+    pub fn close(&self) {
+        self.0.closing.store(true, Ordering::Relaxed);
+        self.0.store.close();
+    }
+
+    /// The gate of a tenant: it exists and serves. `host` is the request's `Host`, `of_domain`
+    /// whether that host named the tenant.
+    ///
+    /// # Errors
+    /// `tenant-unknown`; `tenant-suspended`; `tenant-leaving`.
+    pub fn gate(&self, name: &str, host: Option<&str>, of_domain: bool) -> Result<Gate, Failure> {
+        let unknown = || Failure::of(Code::TenantUnknown);
+        let name = TenantName::new(name).map_err(|_| unknown())?;
+        let tenant = self
+            .0
+            .store
+            .directory()
+            .resolve(&name)
+            .ok_or_else(unknown)?;
+        match self.0.store.state(&tenant) {
+            State::Active => {}
+            State::Suspended => {
+                return Err(Failure::of(Code::TenantSuspended).retry_after(60));
+            }
+            State::Leaving | State::Gone => return Err(Failure::of(Code::TenantLeaving)),
+        }
+        let links = Links::new(&self.0.config, &tenant, host, of_domain);
+        Ok(Gate {
+            house: self.clone(),
+            tenant,
+            links,
+        })
+    }
+
+    pub(crate) fn fresh_id(&self, at: Micros) -> ResourceId {
+        let millis = u64::try_from(at.0.div_euclid(1000)).unwrap_or(0);
+        ResourceId::fresh(millis, self.0.rng.bytes())
+    }
+}
+
+/// A tenant that exists and serves, before anyone was recognised: what may be asked without
+/// credentials, and the way in.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    pub(crate) house: House,
+    pub(crate) tenant: TenantId,
+    pub(crate) links: Links,
+}
+
+impl Gate {
+    /// The tenant's name.
+    pub fn name(&self) -> &TenantName {
+        self.tenant.name()
+    }
+
+    /// The tenant's addresses.
+    pub const fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// What this tenant's version of FHIR defines.
+    pub fn model(&self) -> &'static Model {
+        Model::of(self.tenant.fhir())
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get)
+}

@@ -1,0 +1,24 @@
+//! The interactions of FHIR's REST API (`http.html`), one file each.
+
+mod admit;
+mod batch;
+mod binary;
+mod capabilities;
+mod condition;
+mod create;
+mod criteria;
+mod delete;
+mod entry;
+mod history;
+mod instant;
+mod read;
+mod search;
+mod transaction;
+mod update;
+mod vread;
+
+pub use binary::Upload;
+pub use condition::{Unless, VersionMatch, WriteConditions};
+pub use history::HistoryScope;
+pub use read::Raw;
+pub use search::Asked;

@@ -1,0 +1,101 @@
+//! From the bytes of a request to a resource that can be stored: parsed, checked, its index rows
+//! extracted. Processor time only; large bodies are done beside the workers that serve requests.
+
+use base::{Code, ResourceId};
+use bytes::Bytes;
+use fhir::definitions::{Model, TypeId};
+use fhir::outcome::Outcome;
+use fhir::resource::{Admission, BodyId, Draft, Valid};
+use fhir::validate::Context;
+
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// Bodies up to this many bytes are checked on the worker that serves the request.
+const INLINE_BYTES_MAX: usize = 64 << 10;
+
+/// Which id a resource gets and what the id in its body means.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) type_id: TypeId,
+    pub(super) id: ResourceId,
+    pub(super) body_id: BodyId,
+}
+
+/// What checking needs to know of the tenant; can go to another thread.
+#[derive(Clone, Debug)]
+pub(super) struct Checking {
+    pub(super) model: &'static Model,
+    pub(super) depth_max: usize,
+    pub(super) issues_max: usize,
+    pub(super) base: String,
+}
+
+impl Checking {
+    pub(super) fn draft<'b>(&self, body: &'b [u8]) -> Result<Draft<'b>, Failure> {
+        Ok(Draft::read(self.model, body, self.depth_max)?)
+    }
+
+    pub(super) fn admit(&self, body: &[u8], identity: &Identity) -> Result<Valid, Failure> {
+        let draft = self.draft(body)?;
+        Ok(self.admit_draft(&draft, identity)?)
+    }
+
+    pub(super) fn admit_draft(
+        &self,
+        draft: &Draft<'_>,
+        identity: &Identity,
+    ) -> Result<Valid, Outcome> {
+        let own = [self.base.as_str()];
+        let admission = Admission {
+            type_id: identity.type_id,
+            id: &identity.id,
+            body_id: identity.body_id,
+            check: Context {
+                own_bases: &own,
+                issues_max: self.issues_max,
+            },
+        };
+        Valid::admit(self.model, draft.value(), &admission)
+    }
+}
+
+impl Session {
+    pub(super) fn checking(&self) -> Checking {
+        let limits = self.limits();
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        Checking {
+            model: self.model(),
+            depth_max: size(limits.json_depth_max),
+            issues_max: size(limits.outcome_issues_max),
+            base: self.links().fhir(),
+        }
+    }
+
+    /// The resource in a request's body, checked.
+    pub(super) async fn admit(&self, body: &Bytes, identity: Identity) -> Result<Valid, Failure> {
+        if body.is_empty() {
+            return Err(Failure::of(Code::BodyEmpty));
+        }
+        let (checking, bytes) = (self.checking(), body.clone());
+        self.compute(body.len(), move || checking.admit(&bytes, &identity))
+            .await
+    }
+
+    /// Does processor work for a body of this many bytes: small work here, larger work beside the
+    /// workers that serve requests, not more of it at once than there are processors.
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        if bytes <= INLINE_BYTES_MAX {
+            return work();
+        }
+        let _place = self.house().0.benches.acquire().await;
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(_) => Err(Failure::of(Code::Internal)),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! capabilities (`http.html#capabilities`): the CapabilityStatement, generated from what is there.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use fhir::definitions::{Model, Param, ParamKind, TypeId};
+use fhir::json::push_json_string;
+use store::ReferencePolicy;
+
+use crate::failure::Failure;
+use crate::house::Gate;
+
+/// Interactions on a type, by FHIR's `type-restful-interaction`.
+const ON_TYPES: [&str; 8] = [
+    "read",
+    "vread",
+    "update",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+];
+
+/// Interactions on the whole, by FHIR's `system-restful-interaction`.
+const ON_SYSTEM: [&str; 4] = ["transaction", "batch", "search-system", "history-system"];
+
+impl Gate {
+    /// The CapabilityStatement of this tenant. `implemented` names the interactions that the edge
+    /// has routes for.
+    pub fn capabilities(&self, implemented: &[&str]) -> Bytes {
+        let policy = self.house.0.store.settings(&self.tenant).references;
+        let types = self
+            .house
+            .0
+            .capabilities
+            .get(usize::from(policy != ReferencePolicy::Literal));
+        let make = || resources(self.model(), implemented, policy);
+        let resources = match types {
+            Some(cell) => cell.get_or_init(make).clone(),
+            None => make(),
+        };
+        let mut out = String::with_capacity(resources.len() + 2_000);
+        out.push_str("{\"resourceType\":\"CapabilityStatement\",\"status\":\"active\"");
+        let _ = write!(out, ",\"date\":\"{}\"", self.house.0.started.instant());
+        out.push_str(",\"publisher\":\"Insula\",\"kind\":\"instance\"");
+        out.push_str(",\"software\":{\"name\":\"Insula\",\"version\":");
+        push_json_string(env!("CARGO_PKG_VERSION"), &mut out);
+        out.push_str("},\"implementation\":{\"description\":");
+        push_json_string(&format!("Insula, tenant {}", self.tenant.name()), &mut out);
+        out.push_str(",\"url\":");
+        push_json_string(&self.links.fhir(), &mut out);
+        let _ = write!(out, "}},\"fhirVersion\":\"{}\"", self.tenant.fhir());
+        out.push_str(
+            ",\"format\":[\"application/fhir+json\",\"json\"],\"rest\":[{\"mode\":\"server\"",
+        );
+        self.security(&mut out);
+        out.push_str(",\"resource\":[");
+        out.push_str(&resources);
+        out.push_str("],\"interaction\":");
+        // One URL takes both kinds of Bundle.
+        let has = |code: &&str| {
+            implemented.contains(code) || (*code == "batch" && implemented.contains(&"transaction"))
+        };
+        codes(ON_SYSTEM.into_iter().filter(has), &mut out);
+        out.push_str("}]}");
+        out.into()
+    }
+
+    fn security(&self, out: &mut String) {
+        out.push_str(",\"security\":{\"cors\":false,\"service\":[{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/restful-security-service\",\"code\":\"SMART-on-FHIR\"}]},{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/restful-security-service\",\"code\":\"Basic\"}]}],\"extension\":[{\"url\":\"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris\",\"extension\":[{\"url\":\"token\",\"valueUri\":");
+        push_json_string(&self.links.token(), out);
+        out.push_str("}]}]}");
+    }
+
+    /// The public key that checks this tenant's tokens: 32 bytes, base64url.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn public_key(&self) -> Result<String, Failure> {
+        let key = self.house.0.store.tenant(&self.tenant).token_key().await?;
+        Ok(URL_SAFE_NO_PAD.encode(key.public()))
+    }
+}
+
+/// The entries of `rest.resource`.
+fn resources(model: &'static Model, implemented: &[&str], policy: ReferencePolicy) -> String {
+    let mut out = String::new();
+    for type_id in model.types() {
+        if !out.is_empty() {
+            out.push(',');
+        }
+        resource(model, type_id, implemented, policy, &mut out);
+    }
+    out
+}
+
+fn resource(
+    model: &'static Model,
+    type_id: TypeId,
+    implemented: &[&str],
+    policy: ReferencePolicy,
+    out: &mut String,
+) {
+    let name = model.type_name(type_id);
+    let has = |code: &str| implemented.contains(&code);
+    let _ = write!(
+        out,
+        "{{\"type\":\"{name}\",\"profile\":\"http://hl7.org/fhir/StructureDefinition/{name}\",\"interaction\":"
+    );
+    codes(ON_TYPES.into_iter().filter(|c| has(c)), out);
+    let policy = match policy {
+        ReferencePolicy::Literal => "\"literal\"",
+        ReferencePolicy::Enforced => "\"literal\",\"enforced\"",
+    };
+    let conditional_delete = if has("delete-conditional") {
+        "single"
+    } else {
+        "not-supported"
+    };
+    let _ = write!(
+        out,
+        ",\"versioning\":\"versioned-update\",\"readHistory\":{},\"updateCreate\":true,\
+         \"conditionalCreate\":{},\"conditionalRead\":\"full-support\",\"conditionalUpdate\":{},\
+         \"conditionalDelete\":\"{conditional_delete}\",\"referencePolicy\":[{policy}]",
+        has("vread"),
+        has("create"),
+        has("update-conditional"),
+    );
+    let params = served(model, type_id);
+    let references = params.iter().filter(|p| p.kind == ParamKind::Reference);
+    list(
+        "searchInclude",
+        references.map(|p| format!("{name}:{}", p.code)),
+        out,
+    );
+    let pointing = model.types().flat_map(|other| {
+        let other_name = model.type_name(other);
+        served(model, other)
+            .into_iter()
+            .filter(move |p| p.kind == ParamKind::Reference && p.targets.contains(&type_id))
+            .map(move |p| format!("{other_name}:{}", p.code))
+    });
+    list("searchRevInclude", pointing, out);
+    out.push_str(",\"searchParam\":[");
+    for (i, param) in params.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        out.push_str("{\"name\":");
+        push_json_string(param.code, out);
+        if !param.url.is_empty() {
+            out.push_str(",\"definition\":");
+            push_json_string(param.url, out);
+        }
+        let _ = write!(out, ",\"type\":\"{}\"}}", param.kind.as_str());
+    }
+    out.push_str("]}");
+}
+
+/// The search parameters of a type that searches understand.
+fn served(model: &'static Model, type_id: TypeId) -> Vec<&'static Param> {
+    model.params(type_id).iter().collect()
+}
+
+fn codes<'c>(codes: impl Iterator<Item = &'c str>, out: &mut String) {
+    out.push('[');
+    for (i, code) in codes.enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        let _ = write!(out, "{{\"code\":\"{code}\"}}");
+    }
+    out.push(']');
+}
+
+fn list(name: &str, items: impl Iterator<Item = String>, out: &mut String) {
+    let mut items = items.peekable();
+    if items.peek().is_none() {
+        return;
+    }
+    let _ = write!(out, ",\"{name}\":[");
+    for (i, item) in items.enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        push_json_string(&item, out);
+    }
+    out.push(']');
+}

@@ -1,0 +1,157 @@
+//! Conditions that a caller sets on the version of a resource (`http.html#cread`,
+//! `http.html#concurrency`).
+
+use base::{Code, Micros, Version};
+use store::{Condition, Stored};
+
+use crate::failure::Failure;
+
+/// Versions that a condition names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VersionMatch {
+    /// `*`
+    Any,
+    /// Any of these.
+    OneOf(Vec<Version>),
+}
+
+/// A read that need not be answered with content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unless {
+    /// `If-None-Match`
+    pub version: Option<VersionMatch>,
+    /// `If-Modified-Since`; looked at only without `If-None-Match` (RFC 9110 section 13.1.3).
+    pub modified_since: Option<Micros>,
+}
+
+impl Unless {
+    /// Whether the caller's copy of this version is good.
+    pub(crate) fn holds_for(&self, stored: &Stored) -> bool {
+        match (&self.version, self.modified_since) {
+            (Some(VersionMatch::Any), _) => true,
+            (Some(VersionMatch::OneOf(versions)), _) => versions.contains(&stored.version),
+            (None, Some(since)) => stored.updated.as_secs() <= since.as_secs(),
+            (None, None) => false,
+        }
+    }
+}
+
+/// Conditions on a write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteConditions {
+    /// `If-Match`
+    pub if_match: Option<Version>,
+    /// `If-None-Match`
+    pub if_none_match: Option<VersionMatch>,
+}
+
+impl WriteConditions {
+    /// The condition in the store's words.
+    ///
+    /// # Errors
+    /// `request-invalid` for combinations that mean nothing.
+    pub(crate) fn to_store(&self) -> Result<Option<Condition>, Failure> {
+        match (self.if_match, &self.if_none_match) {
+            (None, None) => Ok(None),
+            (Some(version), None) => Ok(Some(Condition::Version(version))),
+            (None, Some(VersionMatch::Any)) => Ok(Some(Condition::Absent)),
+            _ => Err(Failure::new(
+                Code::RequestInvalid,
+                "a write takes If-Match with a version, or If-None-Match: *",
+            )),
+        }
+    }
+}
+
+/// The version in decimal digits; `None` for any other text.
+pub(super) fn version(digits: &str) -> Option<Version> {
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| digits.parse().ok().map(Version)).flatten()
+}
+
+/// The version that an entity tag names: `W/"3"` (`"3"` and `3` are taken too).
+fn etag(text: &str) -> Option<Version> {
+    let text = text.trim();
+    let text = text.strip_prefix("W/").unwrap_or(text);
+    let digits = match text.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"')?,
+        None => text,
+    };
+    version(digits)
+}
+
+impl VersionMatch {
+    /// What an `If-None-Match` names.
+    pub fn parse(text: &str) -> Self {
+        if text.trim() == "*" {
+            return Self::Any;
+        }
+        Self::OneOf(text.split(',').filter_map(etag).collect())
+    }
+}
+
+impl WriteConditions {
+    /// The conditions of a request, from its `If-Match` and `If-None-Match`.
+    ///
+    /// # Errors
+    /// `version-conflict` for an `If-Match` that is no version of ours: it cannot match.
+    pub fn parse(if_match: Option<&str>, if_none_match: Option<&str>) -> Result<Self, Failure> {
+        let no_version = || {
+            Failure::new(
+                Code::VersionConflict,
+                "If-Match names no version: versions are W/\"1\", W/\"2\" …",
+            )
+        };
+        let if_match = if_match
+            .map(|t| etag(t).ok_or_else(no_version))
+            .transpose()?;
+        Ok(Self {
+            if_match,
+            if_none_match: if_none_match.map(VersionMatch::parse),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn etags_name_versions() {
+        for (text, wanted) in [
+            ("W/\"3\"", Some(3)),
+            ("\"3\"", Some(3)),
+            ("3", Some(3)),
+            ("W/\"3", None),
+            ("W/\"x\"", None),
+            ("", None),
+            ("W/\"-1\"", None),
+            ("W/\"99999999999999999999\"", None),
+        ] {
+            assert_eq!(etag(text), wanted.map(Version), "{text}");
+        }
+    }
+
+    #[test]
+    fn conditions_that_mean_nothing_are_refused() {
+        let store = |a, b| WriteConditions::parse(a, b).and_then(|c| c.to_store());
+        assert_eq!(store(None, None).unwrap(), None);
+        assert_eq!(
+            store(Some("W/\"2\""), None).unwrap(),
+            Some(Condition::Version(Version(2)))
+        );
+        assert_eq!(store(None, Some("*")).unwrap(), Some(Condition::Absent));
+        assert_eq!(
+            store(Some("abc"), None).unwrap_err().code(),
+            Code::VersionConflict
+        );
+        assert_eq!(
+            store(Some("1"), Some("*")).unwrap_err().code(),
+            Code::RequestInvalid
+        );
+        assert_eq!(
+            store(None, Some("W/\"1\"")).unwrap_err().code(),
+            Code::RequestInvalid
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! create and conditional create (`http.html#create`, `http.html#ccreate`).
+
+use access::{Create, Target};
+use base::Code;
+use bytes::Bytes;
+use fhir::definitions::TypeId;
+use fhir::resource::{BodyId, Valid};
+use store::{Change, Expectation, Expected, ReferencePolicy, StoreError, Write, Written};
+
+use super::admit::Identity;
+use super::criteria::{Criteria, Found};
+use crate::answer::Answer;
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// How often a conditional interaction is prepared before it gives up.
+pub(super) const ATTEMPTS_MAX: usize = 8;
+
+impl Session {
+    /// Makes a resource with an id of the server's choice. With `if_none_exist` only if nothing
+    /// matches these criteria.
+    ///
+    /// # Errors
+    /// Those of validation; `multiple-matches`, `write-race`, `scope-missing`.
+    pub async fn create(
+        &self,
+        type_name: &str,
+        body: &Bytes,
+        if_none_exist: Option<&str>,
+    ) -> Result<Answer, Failure> {
+        let type_id = self.type_id(type_name)?;
+        let criteria = if_none_exist
+            .map(|text| self.criteria(type_id, text))
+            .transpose()?;
+        let permit = self.permit::<Create>(Target::Types(vec![type_id])).await?;
+        let id = self.house().fresh_id(self.request.at);
+        let identity = Identity {
+            type_id,
+            id,
+            body_id: BodyId::Ignored,
+        };
+        let valid = self.admit(body, identity).await?;
+        match criteria {
+            Some(criteria) => self.create_unless(&criteria, &valid).await,
+            None => {
+                let resource = self.store.prepare(valid);
+                self.commit_one(Write::Create { permit, resource }, None)
+                    .await?
+                    .try_into()
+            }
+        }
+    }
+
+    async fn create_unless(&self, criteria: &Criteria, valid: &Valid) -> Result<Answer, Failure> {
+        for _ in 0..ATTEMPTS_MAX {
+            match self.matches(criteria).await? {
+                Found::Several => return Err(Failure::of(Code::MultipleMatches)),
+                Found::One(stored) => return Ok(Answer::Existing(stored)),
+                Found::Nothing => {}
+            }
+            let expectation = self.expectation(criteria, Expected::Nothing).await?;
+            let permit = self
+                .permit::<Create>(Target::Types(vec![valid.type_id()]))
+                .await?;
+            let resource = self.store.prepare(valid.clone());
+            let write = Write::Create { permit, resource };
+            match self.commit_one(write, Some(expectation)).await {
+                Err(failure) if failure.code() == Code::WriteRace => {}
+                done => return done?.try_into(),
+            }
+        }
+        Err(Failure::of(Code::WriteRace))
+    }
+
+    /// Commits one write; what is wrong with it is wrong with the request.
+    pub(super) async fn commit_one(
+        &self,
+        write: Write,
+        expectation: Option<Expectation>,
+    ) -> Result<Written, Failure> {
+        let change = Change {
+            writes: vec![write],
+            expectations: expectation.into_iter().collect(),
+            enforce_references: self.enforces_references(),
+        };
+        let written = self
+            .store
+            .commit(self.request, change)
+            .await
+            .map_err(whole)?;
+        written
+            .into_iter()
+            .next()
+            .ok_or(Failure::of(Code::Internal))
+    }
+
+    pub(super) fn enforces_references(&self) -> bool {
+        let settings = self.house().0.store.settings(self.tenant());
+        settings.references == ReferencePolicy::Enforced
+    }
+
+    pub(super) fn create_target(type_id: TypeId) -> Target {
+        Target::Types(vec![type_id])
+    }
+}
+
+/// The failure of a change with one write: there is no entry to name.
+fn whole(error: StoreError) -> Failure {
+    match error {
+        StoreError::Entry { code, text, .. } => Failure::new(code, text),
+        StoreError::ReferenceMissing { type_name, id, .. } => Failure::new(
+            Code::ReferenceMissing,
+            format!("{type_name}/{id} is referred to and does not exist here"),
+        ),
+        other => other.into(),
+    }
+}
+
+impl TryFrom<Written> for Answer {
+    type Error = Failure;
+
+    fn try_from(written: Written) -> Result<Self, Failure> {
+        let missing = || Failure::of(Code::Internal);
+        Ok(match written.outcome {
+            store::Outcome::Created | store::Outcome::Updated => Self::Written {
+                created: written.outcome == store::Outcome::Created,
+                stored: written.stored.ok_or_else(missing)?,
+            },
+            store::Outcome::Deleted | store::Outcome::Nothing => {
+                Self::Deleted(written.stored.map(|stored| stored.get().version))
+            }
+        })
+    }
+}

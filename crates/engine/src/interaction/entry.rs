@@ -1,0 +1,233 @@
+//! One entry of a batch or transaction, apart from the document it stood in: which interaction it
+//! asks for, and what that needs.
+
+use std::ops::Range;
+
+use base::Code;
+use bytes::Bytes;
+use fhir::bundle::{Entry, Method};
+
+use super::condition::{Unless, VersionMatch, WriteConditions};
+use super::history::HistoryScope;
+use super::instant;
+use super::search::Asked;
+use crate::answer::Answer;
+use crate::failure::Failure;
+use crate::form;
+use crate::session::Session;
+
+/// What an entry asks for. Types, ids and queries are as they were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Intent {
+    Read(String, String),
+    Vread(String, String, String),
+    HistoryOfInstance(String, String, String),
+    HistoryOfType(String, String),
+    HistoryOfSystem(String),
+    /// `None`: of all types.
+    Search(Option<String>, String),
+    Create(String),
+    Update(String, String),
+    UpdateWhere(String, String),
+    Delete(String, String),
+    DeleteWhere(String, String),
+}
+
+/// One entry.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// Position in the Bundle.
+    pub(super) index: usize,
+    pub(super) intent: Intent,
+    pub(super) full_url: Option<String>,
+    pub(super) conditions: WriteConditions,
+    pub(super) unless: Unless,
+    pub(super) if_none_exist: Option<String>,
+    /// Where the resource stands in the Bundle's bytes.
+    pub(super) resource: Range<usize>,
+}
+
+impl Part {
+    pub(super) fn read(entry: &Entry<'_>, base: &str) -> Result<Self, Failure> {
+        let intent = intent(entry.method, &entry.url, base)?;
+        let is_read = matches!(entry.method, Method::Get | Method::Head);
+        let none_match = entry.if_none_match.as_deref();
+        let unless = Unless {
+            version: none_match.map(VersionMatch::parse),
+            modified_since: entry.if_modified_since.as_deref().and_then(instant::parse),
+        };
+        let conditions = match is_read {
+            true => WriteConditions::default(),
+            false => WriteConditions::parse(entry.if_match.as_deref(), none_match)?,
+        };
+        let span = entry.resource.map_or((0, 0), fhir::json::Value::span);
+        Ok(Self {
+            index: entry.index,
+            intent,
+            full_url: entry.full_url.as_deref().map(str::to_owned),
+            conditions,
+            unless,
+            if_none_exist: entry.if_none_exist.as_deref().map(str::to_owned),
+            resource: span.0..span.1,
+        })
+    }
+
+    /// The bytes of its resource.
+    pub(super) fn body(&self, bundle: &Bytes) -> Bytes {
+        match bundle.get(self.resource.clone()) {
+            Some(_) => bundle.slice(self.resource.clone()),
+            None => Bytes::new(),
+        }
+    }
+}
+
+/// The interaction that method and URL ask for.
+fn intent(method: Method, url: &str, base: &str) -> Result<Intent, Failure> {
+    let refuse = |what: String| Err(Failure::new(Code::BundleEntry, what));
+    let relative = url.strip_prefix(base).unwrap_or(url);
+    if relative.contains("://") {
+        return refuse("request.url is not under this base".into());
+    }
+    let relative = relative.trim_start_matches('/');
+    let (path, query) = match relative.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (relative, None),
+    };
+    let steps: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+    let own = str::to_owned;
+    let q = query.unwrap_or("").to_owned();
+    Ok(match (method, steps.as_slice(), query) {
+        (Method::Get | Method::Head, ["_history"], _) => Intent::HistoryOfSystem(q),
+        (Method::Get | Method::Head, [], _) => Intent::Search(None, q),
+        (Method::Get | Method::Head, [t], _) => Intent::Search(Some(own(t)), q),
+        (Method::Get | Method::Head, [t, "_history"], _) => Intent::HistoryOfType(own(t), q),
+        (Method::Get | Method::Head, [t, id], _) => Intent::Read(own(t), own(id)),
+        (Method::Get | Method::Head, [t, id, "_history"], _) => {
+            Intent::HistoryOfInstance(own(t), own(id), q)
+        }
+        (Method::Get | Method::Head, [t, id, "_history", v], _) => {
+            Intent::Vread(own(t), own(id), own(v))
+        }
+        (Method::Post, [t], None) => Intent::Create(own(t)),
+        (Method::Put, [t, id], None) => Intent::Update(own(t), own(id)),
+        (Method::Put, [t], Some(criteria)) => Intent::UpdateWhere(own(t), own(criteria)),
+        (Method::Delete, [t, id], None) => Intent::Delete(own(t), own(id)),
+        (Method::Delete, [t], Some(criteria)) => Intent::DeleteWhere(own(t), own(criteria)),
+        (Method::Patch, ..) => {
+            return Err(Failure::new(Code::NotSupported, "PATCH is not supported"));
+        }
+        _ => return refuse(format!("{} is not possible on this URL", method.as_str())),
+    })
+}
+
+impl Session {
+    /// Does what an entry asks for, by itself.
+    pub(super) async fn perform(
+        &self,
+        part: &Part,
+        body: &Bytes,
+        strict: bool,
+    ) -> Result<Answer, Failure> {
+        let asked = |query| Asked {
+            query,
+            cursor: None,
+            strict,
+        };
+        let conditions = &part.conditions;
+        match &part.intent {
+            Intent::Read(t, id) => self.read(t, id, &part.unless).await,
+            Intent::Vread(t, id, version) => self.vread(t, id, version).await,
+            Intent::HistoryOfInstance(t, id, q) => {
+                self.history(HistoryScope::Instance(t, id), asked(q)).await
+            }
+            Intent::HistoryOfType(t, q) => self.history(HistoryScope::Type(t), asked(q)).await,
+            Intent::HistoryOfSystem(q) => self.history(HistoryScope::System, asked(q)).await,
+            Intent::Search(t, q) => {
+                let cursor = form::first(q, "_cursor");
+                let query = form::without(q, &["_cursor", "_format", "_pretty"]);
+                let asked = Asked {
+                    query: &query,
+                    cursor: cursor.as_deref(),
+                    strict,
+                };
+                self.search(t.as_deref(), asked).await
+            }
+            Intent::Create(t) => self.create(t, body, part.if_none_exist.as_deref()).await,
+            Intent::Update(t, id) => self.update(t, id, body, conditions).await,
+            Intent::UpdateWhere(t, criteria) => {
+                self.update_where(t, criteria, body, conditions).await
+            }
+            Intent::Delete(t, id) => self.delete(t, id, conditions).await,
+            Intent::DeleteWhere(t, criteria) => self.delete_where(t, criteria).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_interactions() {
+        let check = |method, url: &str, wanted: Option<Intent>| {
+            let found = intent(method, url, "http://h/t/a/fhir").ok();
+            assert_eq!(found, wanted, "{method:?} {url}");
+        };
+        let own = str::to_owned;
+        let read = Some(Intent::Read(own("Patient"), own("7")));
+        for url in [
+            "Patient/7",
+            "/Patient/7",
+            "http://h/t/a/fhir/Patient/7",
+            "Patient/7?_format=json",
+        ] {
+            check(Method::Get, url, read.clone());
+        }
+        check(Method::Get, "http://other/fhir/Patient/7", None);
+        check(
+            Method::Get,
+            "Patient?a=b?c",
+            Some(Intent::Search(Some(own("Patient")), own("a=b?c"))),
+        );
+        check(
+            Method::Get,
+            "?_type=Patient",
+            Some(Intent::Search(None, own("_type=Patient"))),
+        );
+        check(
+            Method::Get,
+            "Patient/7/_history/2",
+            Some(Intent::Vread(own("Patient"), own("7"), own("2"))),
+        );
+        check(
+            Method::Get,
+            "_history",
+            Some(Intent::HistoryOfSystem(String::new())),
+        );
+        check(
+            Method::Post,
+            "Patient",
+            Some(Intent::Create(own("Patient"))),
+        );
+        check(Method::Post, "Patient/7", None);
+        check(Method::Post, "Patient?a=b", None);
+        check(Method::Put, "Patient", None);
+        check(
+            Method::Put,
+            "Patient/7",
+            Some(Intent::Update(own("Patient"), own("7"))),
+        );
+        check(
+            Method::Put,
+            "Patient?a=b",
+            Some(Intent::UpdateWhere(own("Patient"), own("a=b"))),
+        );
+        check(Method::Delete, "Patient", None);
+        check(
+            Method::Delete,
+            "Patient?a=b",
+            Some(Intent::DeleteWhere(own("Patient"), own("a=b"))),
+        );
+        check(Method::Patch, "Patient/7", None);
+    }
+}

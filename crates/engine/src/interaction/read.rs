@@ -1,0 +1,70 @@
+//! read (`http.html#read`).
+
+use access::{Read as ReadAction, Target};
+use base::{Code, Micros, ResourceId, Version};
+use bytes::Bytes;
+use fhir::definitions::TypeId;
+use store::Read;
+
+use super::condition::Unless;
+use crate::answer::Answer;
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// The bytes of a Binary.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// Their content type.
+    pub content_type: String,
+    /// The bytes.
+    pub bytes: Bytes,
+    /// The version of the resource.
+    pub version: Version,
+    /// When that version was made.
+    pub updated: Micros,
+}
+
+/// An id in a URL that is none names nothing.
+pub(super) fn id_in_url(id: &str) -> Result<ResourceId, Failure> {
+    ResourceId::new(id).map_err(|_| {
+        if id.starts_with('$') {
+            return Failure::new(Code::NotSupported, "this operation is not supported");
+        }
+        Failure::of(Code::NotFound)
+    })
+}
+
+impl Session {
+    /// The current version of a resource.
+    ///
+    /// # Errors
+    /// `not-found`, `deleted`, `resource-type-unknown`, `scope-missing`.
+    pub async fn read(
+        &self,
+        type_name: &str,
+        id: &str,
+        unless: &Unless,
+    ) -> Result<Answer, Failure> {
+        let type_id = self.type_id(type_name)?;
+        let id = id_in_url(id)?;
+        match self.read_stored(type_id, &id).await? {
+            Read::Found(stored) if unless.holds_for(stored.get()) => {
+                Ok(Answer::NotModified(stored))
+            }
+            Read::Found(stored) => Ok(Answer::Found(stored)),
+            Read::Deleted(_) => Err(Failure::of(Code::Deleted)),
+            Read::Absent => Err(Failure::of(Code::NotFound)),
+        }
+    }
+
+    pub(super) async fn read_stored(
+        &self,
+        type_id: TypeId,
+        id: &ResourceId,
+    ) -> Result<Read, Failure> {
+        let permit = self
+            .permit::<ReadAction>(Target::Instance(type_id, id.clone()))
+            .await?;
+        Ok(self.store.read(permit, type_id, id).await?)
+    }
+}

@@ -1,0 +1,549 @@
+//! transaction (`http.html#trules`): all entries together or none of them.
+//!
+//! Conditions and conditional references are resolved on what is stored, ids are given, links
+//! between the entries are replaced, every resource is checked, and all writes go to the writer as
+//! one change that also says what the resolutions relied on. If that no longer holds when the
+//! change is made, everything is prepared again. Reads are done after the change.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use access::{Create, Delete, Released, Target, Update};
+use base::{Code, ResourceId};
+use bytes::Bytes;
+use fhir::bundle::{resolved, rewrite_references};
+use fhir::definitions::TypeId;
+use fhir::resource::BodyId;
+use store::{
+    Change, Condition, Expectation, Expected, Prepared, StoreError, Stored, Write, Written,
+};
+
+use super::admit::{Checking, Identity};
+use super::batch::Parts;
+use super::create::ATTEMPTS_MAX;
+use super::criteria::{Criteria, Found};
+use super::entry::{Intent, Part};
+use super::update::UpdatePlan;
+use crate::answer::{Answer, EntryAnswer};
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// What one entry of a transaction comes down to.
+#[derive(Debug)]
+enum Step {
+    /// Nothing to write: the condition of a create matched this, or nothing matched a delete.
+    Settled(Box<Answer>),
+    /// A new resource.
+    Create(Identity),
+    /// A version, under conditions.
+    Put(Identity, UpdatePlan, Option<Condition>),
+    /// An update by id.
+    Update(Identity, Option<Condition>),
+    /// A deletion.
+    Delete(TypeId, ResourceId, Option<Condition>),
+    /// A read, done after the change.
+    Read,
+}
+
+impl Step {
+    fn identity(&self) -> Option<&Identity> {
+        match self {
+            Self::Create(identity) | Self::Put(identity, ..) | Self::Update(identity, _) => {
+                Some(identity)
+            }
+            Self::Settled(_) | Self::Delete(..) | Self::Read => None,
+        }
+    }
+
+    /// The resource that it writes.
+    fn writes(&self) -> Option<(TypeId, &ResourceId)> {
+        match self {
+            Self::Delete(type_id, id, _) => Some((*type_id, id)),
+            other => other.identity().map(|i| (i.type_id, &i.id)),
+        }
+    }
+}
+
+/// References to be replaced, as they are written, and their targets.
+type Links = HashMap<String, String>;
+
+impl Session {
+    pub(super) async fn transaction(
+        &self,
+        parts: Parts,
+        body: &Bytes,
+        strict: bool,
+    ) -> Result<Answer, Failure> {
+        let order = parts.order;
+        let parts = parts
+            .parts
+            .into_iter()
+            .collect::<Result<Vec<Part>, Failure>>()?;
+        let parts = Arc::new(parts);
+        for _ in 0..ATTEMPTS_MAX {
+            match self.attempt(&parts, &order, body, strict).await {
+                Err(failure) if failure.code() == Code::WriteRace => {}
+                done => return done,
+            }
+        }
+        Err(Failure::of(Code::WriteRace))
+    }
+
+    async fn attempt(
+        &self,
+        parts: &Arc<Vec<Part>>,
+        order: &[usize],
+        body: &Bytes,
+        strict: bool,
+    ) -> Result<Answer, Failure> {
+        let mut expectations = Vec::new();
+        let mut steps = Vec::with_capacity(parts.len());
+        for part in parts.iter() {
+            let step = self.step(part, body, &mut expectations).await;
+            steps.push(step.map_err(|failure| failure.at_entry(part.index))?);
+        }
+        refuse_twice(&steps)?;
+        let mut links = self.links_between(parts, &steps);
+        self.conditional_references(parts, body, &steps, &mut links, &mut expectations)
+            .await?;
+
+        let identities: Vec<Option<Identity>> =
+            steps.iter().map(|step| step.identity().cloned()).collect();
+        let work = Checked {
+            checking: self.checking(),
+            parts: parts.clone(),
+            links,
+        };
+        let (store, bytes) = (self.store.clone(), body.clone());
+        let mut prepared = self
+            .compute(body.len(), move || {
+                work.prepare(&identities, &bytes, &store)
+            })
+            .await?;
+
+        let mut writes = Vec::new();
+        let mut writers = Vec::new();
+        for index in order.iter().copied() {
+            let (Some(step), Some(resource)) = (steps.get(index), prepared.get_mut(index)) else {
+                continue;
+            };
+            let write = self.write(step, resource.take()).await;
+            if let Some(write) = write.map_err(|failure| failure.at_entry(index))? {
+                writes.push(write);
+                writers.push(index);
+            }
+        }
+        let change = Change {
+            writes,
+            expectations,
+            enforce_references: self.enforces_references(),
+        };
+        let written = match change.writes.is_empty() {
+            true => Vec::new(),
+            false => {
+                let committed = self.store.commit(self.request, change).await;
+                committed.map_err(|error| name_entry(error, &writers))?
+            }
+        };
+        self.answers(parts, steps, writers, written, strict).await
+    }
+
+    /// What an entry comes down to, on what is stored now.
+    async fn step(
+        &self,
+        part: &Part,
+        body: &Bytes,
+        expectations: &mut Vec<Expectation>,
+    ) -> Result<Step, Failure> {
+        match &part.intent {
+            Intent::Create(type_name) => {
+                let type_id = self.type_id(type_name)?;
+                if let Some(criteria) = &part.if_none_exist {
+                    let criteria = self.criteria(type_id, criteria)?;
+                    match self.matches(&criteria).await? {
+                        Found::Several => return Err(Failure::of(Code::MultipleMatches)),
+                        Found::One(stored) => {
+                            let expected = one(&stored);
+                            expectations.push(self.expectation(&criteria, expected).await?);
+                            return Ok(Step::Settled(Box::new(Answer::Existing(stored))));
+                        }
+                        Found::Nothing => {
+                            let expected = Expected::Nothing;
+                            expectations.push(self.expectation(&criteria, expected).await?);
+                        }
+                    }
+                }
+                let id = self.house().fresh_id(self.request.at);
+                Ok(Step::Create(Identity {
+                    type_id,
+                    id,
+                    body_id: BodyId::Ignored,
+                }))
+            }
+            Intent::Update(type_name, id) => {
+                let type_id = self.type_id(type_name)?;
+                let id = ResourceId::new(id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
+                let identity = Identity {
+                    type_id,
+                    id,
+                    body_id: BodyId::Required,
+                };
+                Ok(Step::Update(identity, part.conditions.to_store()?))
+            }
+            Intent::UpdateWhere(type_name, criteria) => {
+                let type_id = self.type_id(type_name)?;
+                let criteria = self.criteria(type_id, criteria)?;
+                let found = match self.matches(&criteria).await? {
+                    Found::Several => return Err(Failure::of(Code::MultipleMatches)),
+                    Found::One(stored) => Some(stored.get().id.clone()),
+                    Found::Nothing => None,
+                };
+                let claimed = self.claimed_id(&part.body(body))?;
+                let plan = self.plan_update(type_id, found, claimed.as_ref())?;
+                expectations.push(self.expectation(&criteria, plan.expected.clone()).await?);
+                let identity = Identity {
+                    type_id,
+                    id: plan.id.clone(),
+                    body_id: BodyId::Equal,
+                };
+                Ok(Step::Put(identity, plan, part.conditions.to_store()?))
+            }
+            Intent::Delete(type_name, id) => {
+                let type_id = self.type_id(type_name)?;
+                let id = ResourceId::new(id).map_err(|_| Failure::of(Code::NotFound))?;
+                Ok(Step::Delete(type_id, id, part.conditions.to_store()?))
+            }
+            Intent::DeleteWhere(type_name, criteria) => {
+                let type_id = self.type_id(type_name)?;
+                let _ = self.permit::<Delete>(Target::Types(vec![type_id])).await?;
+                let criteria = self.criteria(type_id, criteria)?;
+                match self.matches(&criteria).await? {
+                    Found::Several => Err(Failure::of(Code::MultipleMatches)),
+                    Found::Nothing => {
+                        expectations.push(self.expectation(&criteria, Expected::Nothing).await?);
+                        Ok(Step::Settled(Box::new(Answer::Deleted(None))))
+                    }
+                    Found::One(stored) => {
+                        let expected = one(&stored);
+                        expectations.push(self.expectation(&criteria, expected).await?);
+                        Ok(Step::Delete(type_id, stored.get().id.clone(), None))
+                    }
+                }
+            }
+            _ => Ok(Step::Read),
+        }
+    }
+
+    /// Where the entries' full URLs lead to.
+    fn links_between(&self, parts: &[Part], steps: &[Step]) -> Links {
+        let mut links = Links::new();
+        for (part, step) in parts.iter().zip(steps) {
+            let Some(full_url) = &part.full_url else {
+                continue;
+            };
+            let target = match step {
+                Step::Settled(answer) => match &**answer {
+                    Answer::Existing(stored) => {
+                        Some((stored.get().type_id, stored.get().id.clone()))
+                    }
+                    _ => None,
+                },
+                other => other.identity().map(|i| (i.type_id, i.id.clone())),
+            };
+            if let Some((type_id, id)) = target {
+                let name = self.model().type_name(type_id);
+                links.insert(full_url.clone(), format!("{name}/{id}"));
+            }
+        }
+        links
+    }
+
+    /// Resolves references of the form `Patient?identifier=…` (`http.html#trules`): each must
+    /// match exactly one resource that is stored, or else one that this transaction writes.
+    async fn conditional_references(
+        &self,
+        parts: &Arc<Vec<Part>>,
+        body: &Bytes,
+        steps: &[Step],
+        links: &mut Links,
+        expectations: &mut Vec<Expectation>,
+    ) -> Result<(), Failure> {
+        let writes: Vec<bool> = steps.iter().map(|step| step.identity().is_some()).collect();
+        let (checking, parts, bytes) = (self.checking(), parts.clone(), body.clone());
+        let find = move || find_conditional(&checking, &parts, &writes, &bytes);
+        let found = self.compute(body.len(), find).await?;
+        for (index, reference) in found.references {
+            let resolve = self.resolve(&reference, &found.identifiers, steps, expectations);
+            let target = resolve.await.map_err(|failure| failure.at_entry(index))?;
+            links.insert(reference, target);
+        }
+        Ok(())
+    }
+
+    async fn resolve(
+        &self,
+        reference: &str,
+        identifiers: &HashMap<(String, String), Vec<usize>>,
+        steps: &[Step],
+        expectations: &mut Vec<Expectation>,
+    ) -> Result<String, Failure> {
+        let ambiguous = || Failure::of(Code::ReferenceAmbiguous);
+        let (type_name, text) = reference.split_once('?').ok_or_else(ambiguous)?;
+        let type_id = self.type_id(type_name)?;
+        let criteria: Criteria = self.criteria(type_id, text)?;
+        match self.matches(&criteria).await? {
+            Found::Several => Err(ambiguous()),
+            Found::One(stored) => {
+                let target = format!("{type_name}/{}", stored.get().id);
+                expectations.push(self.expectation(&criteria, one(&stored)).await?);
+                Ok(target)
+            }
+            Found::Nothing => {
+                let identifier =
+                    crate::form::decode(text.strip_prefix("identifier=").unwrap_or(""));
+                let key = (type_name.to_owned(), identifier.into_owned());
+                let inside = identifiers.get(&key).map_or(&[][..], Vec::as_slice);
+                let [only] = inside else {
+                    return Err(ambiguous());
+                };
+                let identity = steps
+                    .get(*only)
+                    .and_then(Step::identity)
+                    .ok_or_else(ambiguous)?;
+                expectations.push(self.expectation(&criteria, Expected::Nothing).await?);
+                Ok(format!("{type_name}/{}", identity.id))
+            }
+        }
+    }
+
+    /// The write of an entry, with the right to it.
+    async fn write(
+        &self,
+        step: &Step,
+        resource: Option<Prepared>,
+    ) -> Result<Option<Write>, Failure> {
+        let missing = || Failure::of(Code::Internal);
+        Ok(Some(match step {
+            Step::Settled(_) | Step::Read => return Ok(None),
+            Step::Create(identity) => {
+                let target = Target::Types(vec![identity.type_id]);
+                let permit = self.permit::<Create>(target).await?;
+                Write::Create {
+                    permit,
+                    resource: resource.ok_or_else(missing)?,
+                }
+            }
+            Step::Update(identity, condition) => {
+                let target = Target::Instance(identity.type_id, identity.id.clone());
+                let permit = self.permit::<Update>(target).await?;
+                let create = Target::Types(vec![identity.type_id]);
+                let or_create = self.decide::<Create>(create).ok();
+                let (resource, condition) = (resource.ok_or_else(missing)?, *condition);
+                let method = store::Method::Put;
+                Write::Put {
+                    permit,
+                    or_create,
+                    resource,
+                    condition,
+                    method,
+                }
+            }
+            Step::Put(_, plan, condition) => {
+                let resource = resource.ok_or_else(missing)?;
+                self.conditional_write(plan, resource, *condition).await?
+            }
+            Step::Delete(type_id, id, condition) => {
+                let permit = self
+                    .permit::<Delete>(Target::Instance(*type_id, id.clone()))
+                    .await?;
+                Write::Delete {
+                    permit,
+                    type_id: *type_id,
+                    id: id.clone(),
+                    condition: *condition,
+                }
+            }
+        }))
+    }
+
+    /// The answers in the order of the entries; reads are done now.
+    async fn answers(
+        &self,
+        parts: &[Part],
+        steps: Vec<Step>,
+        writers: Vec<usize>,
+        written: Vec<Written>,
+        strict: bool,
+    ) -> Result<Answer, Failure> {
+        let mut made: HashMap<usize, Written> = writers.into_iter().zip(written).collect();
+        let mut entries: Vec<EntryAnswer> = Vec::with_capacity(parts.len());
+        for (part, step) in parts.iter().zip(steps) {
+            entries.push(match (step, made.remove(&part.index)) {
+                (_, Some(written)) => written.try_into(),
+                (Step::Settled(answer), None) => Ok(*answer),
+                (_, None) => {
+                    let answer = self.perform(part, &Bytes::new(), strict).await;
+                    answer.map_err(|failure| failure.at_entry(part.index))
+                }
+            });
+        }
+        Ok(Answer::Responses {
+            transaction: true,
+            entries,
+        })
+    }
+}
+
+fn one(stored: &Released<Stored>) -> Expected {
+    Expected::One(stored.get().type_id, stored.get().id.clone())
+}
+
+/// No two entries write the same resource.
+fn refuse_twice(steps: &[Step]) -> Result<(), Failure> {
+    let mut seen = HashSet::with_capacity(steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        if step.writes().is_some_and(|written| !seen.insert(written)) {
+            return Err(Failure::of(Code::BundleDuplicate).at_entry(index));
+        }
+    }
+    Ok(())
+}
+
+/// The failure of a change, with the entry of the Bundle in place of the write's number.
+fn name_entry(error: StoreError, writers: &[usize]) -> Failure {
+    let entry = match &error {
+        StoreError::Entry { entry, .. } | StoreError::ReferenceMissing { entry, .. } => {
+            writers.get(*entry).copied()
+        }
+        _ => None,
+    };
+    let failure = Failure::from(error);
+    match entry {
+        Some(entry) => failure.at_entry(entry),
+        None => failure,
+    }
+}
+
+/// What checking the resources of a transaction needs; can go to another thread.
+struct Checked {
+    checking: Checking,
+    parts: Arc<Vec<Part>>,
+    links: Links,
+}
+
+impl Checked {
+    /// The resources, with their links replaced, checked and ready for the writer.
+    fn prepare(
+        &self,
+        identities: &[Option<Identity>],
+        body: &Bytes,
+        store: &store::TenantStore,
+    ) -> Result<Vec<Option<Prepared>>, Failure> {
+        let mut prepared = Vec::with_capacity(identities.len());
+        for (part, identity) in self.parts.iter().zip(identities) {
+            let Some(identity) = identity else {
+                prepared.push(None);
+                continue;
+            };
+            let one = self.one(part, identity, body, store);
+            prepared.push(Some(one.map_err(|failure| failure.at_entry(part.index))?));
+        }
+        Ok(prepared)
+    }
+
+    fn one(
+        &self,
+        part: &Part,
+        identity: &Identity,
+        body: &Bytes,
+        store: &store::TenantStore,
+    ) -> Result<Prepared, Failure> {
+        let bytes = part.body(body);
+        let draft = self.checking.draft(&bytes)?;
+        if self.links.is_empty() {
+            return Ok(store.prepare(self.checking.admit_draft(&draft, identity)?));
+        }
+        let model = self.checking.model;
+        let mut map = |link: &str| {
+            if let Some(target) = self.links.get(link) {
+                return Some(target.clone());
+            }
+            let (link, fragment) = link.split_once('#').map_or((link, ""), |(l, f)| (l, f));
+            let found = self.links.get(link).or_else(|| {
+                let absolute = resolved(model, part.full_url.as_deref()?, link)?;
+                self.links.get(&absolute)
+            })?;
+            Some(if fragment.is_empty() {
+                found.clone()
+            } else {
+                format!("{found}#{fragment}")
+            })
+        };
+        let text = rewrite_references(model, draft.value(), &mut map);
+        Ok(store.prepare(self.checking.admit(text.as_bytes(), identity)?))
+    }
+}
+
+/// Conditional references of a transaction, and what they may mean inside it.
+#[derive(Default)]
+struct Conditional {
+    /// Each once, with the first entry that has it.
+    references: Vec<(usize, String)>,
+    /// Entries by type and `system|value` of their identifiers.
+    identifiers: HashMap<(String, String), Vec<usize>>,
+}
+
+fn find_conditional(
+    checking: &Checking,
+    parts: &[Part],
+    writes: &[bool],
+    body: &Bytes,
+) -> Result<Conditional, Failure> {
+    let mut found = Conditional::default();
+    let mut seen = HashSet::new();
+    for (part, _) in parts.iter().zip(writes).filter(|(_, writes)| **writes) {
+        let bytes = part.body(body);
+        if !bytes.contains(&b'?') {
+            continue;
+        }
+        let draft = checking
+            .draft(&bytes)
+            .map_err(|failure| failure.at_entry(part.index))?;
+        let mut note = |link: &str| {
+            let criteria = link
+                .split_once('?')
+                .is_some_and(|(type_name, _)| checking.model.type_id(type_name).is_some());
+            if criteria && seen.insert(link.to_owned()) {
+                found.references.push((part.index, link.to_owned()));
+            }
+            None
+        };
+        let _ = rewrite_references(checking.model, draft.value(), &mut note);
+    }
+    if found.references.is_empty() {
+        return Ok(found);
+    }
+    for (part, _) in parts.iter().zip(writes).filter(|(_, writes)| **writes) {
+        let bytes = part.body(body);
+        let draft = checking
+            .draft(&bytes)
+            .map_err(|failure| failure.at_entry(part.index))?;
+        let name = checking.model.type_name(draft.type_id());
+        let identifiers = draft.value().get("identifier");
+        for identifier in identifiers.into_iter().flat_map(fhir::json::Value::items) {
+            let text = |name| {
+                let value = identifier.get(name).and_then(fhir::json::Value::as_str);
+                value.unwrap_or_default()
+            };
+            let key = (
+                name.to_owned(),
+                format!("{}|{}", text("system"), text("value")),
+            );
+            let entries = found.identifiers.entry(key).or_default();
+            if !entries.contains(&part.index) {
+                entries.push(part.index);
+            }
+        }
+    }
+    Ok(found)
+}

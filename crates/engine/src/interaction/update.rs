@@ -1,0 +1,195 @@
+//! update, update as create, and conditional update (`http.html#update`, `http.html#cond-update`).
+
+use access::{Create, Target, Update};
+use base::{Code, ResourceId};
+use bytes::Bytes;
+use fhir::definitions::TypeId;
+use fhir::resource::{BodyId, Valid};
+use store::{Condition, Expected, Method, Prepared, Write};
+
+use super::admit::Identity;
+use super::condition::WriteConditions;
+use super::create::ATTEMPTS_MAX;
+use super::criteria::Found;
+use crate::answer::Answer;
+use crate::failure::Failure;
+use crate::session::Session;
+
+impl Session {
+    /// Makes a new version of a resource; makes the resource if there is none and the caller may
+    /// create.
+    ///
+    /// # Errors
+    /// Those of validation; `resource-id-mismatch`, `version-conflict`, `precondition-failed`,
+    /// `scope-missing`.
+    pub async fn update(
+        &self,
+        type_name: &str,
+        id: &str,
+        body: &Bytes,
+        conditions: &WriteConditions,
+    ) -> Result<Answer, Failure> {
+        let type_id = self.type_id(type_name)?;
+        let id = ResourceId::new(id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
+        let condition = conditions.to_store()?;
+        let permit = self
+            .permit::<Update>(Target::Instance(type_id, id.clone()))
+            .await?;
+        let identity = Identity {
+            type_id,
+            id,
+            body_id: BodyId::Required,
+        };
+        let valid = self.admit(body, identity).await?;
+        let resource = self.store.prepare(valid);
+        let or_create = self.decide::<Create>(Self::create_target(type_id)).ok();
+        let write = Write::Put {
+            permit,
+            or_create,
+            resource,
+            condition,
+            method: Method::Put,
+        };
+        self.commit_one(write, None).await?.try_into()
+    }
+
+    /// Updates the one resource that matches; makes it if none does.
+    ///
+    /// # Errors
+    /// As [`Session::update`]; `multiple-matches`, `write-race`.
+    pub async fn update_where(
+        &self,
+        type_name: &str,
+        criteria: &str,
+        body: &Bytes,
+        conditions: &WriteConditions,
+    ) -> Result<Answer, Failure> {
+        let type_id = self.type_id(type_name)?;
+        let criteria = self.criteria(type_id, criteria)?;
+        let condition = conditions.to_store()?;
+        let claimed = self.claimed_id(body)?;
+        let mut checked: Option<Valid> = None;
+        for _ in 0..ATTEMPTS_MAX {
+            let found = match self.matches(&criteria).await? {
+                Found::Several => return Err(Failure::of(Code::MultipleMatches)),
+                Found::One(stored) => Some(stored.get().id.clone()),
+                Found::Nothing => None,
+            };
+            let plan = self.plan_update(type_id, found, claimed.as_ref())?;
+            let valid = match checked.take() {
+                Some(valid) if *valid.id() == plan.id => valid,
+                _ => {
+                    let body_id = BodyId::Equal;
+                    let identity = Identity {
+                        type_id,
+                        id: plan.id.clone(),
+                        body_id,
+                    };
+                    self.admit(body, identity).await?
+                }
+            };
+            let expectation = self.expectation(&criteria, plan.expected.clone()).await?;
+            let resource = self.store.prepare(valid.clone());
+            let write = self.conditional_write(&plan, resource, condition).await?;
+            match self.commit_one(write, Some(expectation)).await {
+                Err(failure) if failure.code() == Code::WriteRace => checked = Some(valid),
+                done => return done?.try_into(),
+            }
+        }
+        Err(Failure::of(Code::WriteRace))
+    }
+
+    /// The id that the resource in a body claims to have.
+    pub(super) fn claimed_id(&self, body: &Bytes) -> Result<Option<ResourceId>, Failure> {
+        if body.is_empty() {
+            return Err(Failure::of(Code::BodyEmpty));
+        }
+        let checking = self.checking();
+        let draft = checking.draft(body)?;
+        let id = draft.value().get("id").and_then(fhir::json::Value::as_str);
+        id.map(|id| ResourceId::new(&id))
+            .transpose()
+            .map_err(|_| Failure::of(Code::ResourceIdInvalid))
+    }
+
+    pub(super) fn plan_update(
+        &self,
+        type_id: TypeId,
+        found: Option<ResourceId>,
+        claimed: Option<&ResourceId>,
+    ) -> Result<UpdatePlan, Failure> {
+        match (found, claimed) {
+            (Some(found), Some(claimed)) if found != *claimed => Err(Failure::new(
+                Code::ResourceIdMismatch,
+                "the resource that matches has another id than the body",
+            )),
+            (Some(id), _) => Ok(UpdatePlan {
+                expected: Expected::One(type_id, id.clone()),
+                id,
+                make: Make::Version,
+            }),
+            (None, Some(claimed)) => Ok(UpdatePlan {
+                expected: Expected::Nothing,
+                id: claimed.clone(),
+                make: Make::WithThisId,
+            }),
+            (None, None) => Ok(UpdatePlan {
+                expected: Expected::Nothing,
+                id: self.house().fresh_id(self.request.at),
+                make: Make::Fresh,
+            }),
+        }
+    }
+
+    pub(super) async fn conditional_write(
+        &self,
+        plan: &UpdatePlan,
+        resource: Prepared,
+        condition: Option<Condition>,
+    ) -> Result<Write, Failure> {
+        let type_id = resource.valid().type_id();
+        if plan.make == Make::Fresh {
+            if condition.is_some_and(|c| c != Condition::Absent) {
+                return Err(Failure::of(Code::PreconditionFailed));
+            }
+            let permit = self.permit::<Create>(Self::create_target(type_id)).await?;
+            return Ok(Write::Create { permit, resource });
+        }
+        let permit = self
+            .permit::<Update>(Target::Instance(type_id, plan.id.clone()))
+            .await?;
+        let (or_create, condition) = match plan.make {
+            Make::WithThisId => {
+                let permit = self.permit::<Create>(Self::create_target(type_id)).await?;
+                (Some(permit), condition.or(Some(Condition::Absent)))
+            }
+            _ => (None, condition.or(Some(Condition::Present))),
+        };
+        Ok(Write::Put {
+            permit,
+            or_create,
+            resource,
+            condition,
+            method: Method::Put,
+        })
+    }
+}
+
+/// What a conditional update comes down to.
+#[derive(Debug)]
+pub(super) struct UpdatePlan {
+    pub(super) id: ResourceId,
+    pub(super) expected: Expected,
+    pub(super) make: Make,
+}
+
+/// What a conditional update makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Make {
+    /// A version of the resource that matched.
+    Version,
+    /// A resource with the id in the body.
+    WithThisId,
+    /// A resource with an id of the server's choice.
+    Fresh,
+}

@@ -1,0 +1,37 @@
+//! vread (`http.html#vread`).
+
+use access::{Read as ReadAction, Target};
+use base::Code;
+use store::Read;
+
+use super::condition::version;
+use super::read::id_in_url;
+use crate::answer::Answer;
+use crate::failure::Failure;
+use crate::session::Session;
+
+impl Session {
+    /// A version of a resource.
+    ///
+    /// # Errors
+    /// `not-found`, `deleted` if that version is a deletion, `resource-type-unknown`,
+    /// `scope-missing`.
+    pub async fn vread(
+        &self,
+        type_name: &str,
+        id: &str,
+        version_id: &str,
+    ) -> Result<Answer, Failure> {
+        let type_id = self.type_id(type_name)?;
+        let id = id_in_url(id)?;
+        let permit = self
+            .permit::<ReadAction>(Target::Instance(type_id, id.clone()))
+            .await?;
+        let version = version(version_id).ok_or(Failure::of(Code::NotFound))?;
+        match self.store.vread(permit, type_id, &id, version).await? {
+            Read::Found(stored) => Ok(Answer::Found(stored)),
+            Read::Deleted(_) => Err(Failure::of(Code::Deleted)),
+            Read::Absent => Err(Failure::of(Code::NotFound)),
+        }
+    }
+}

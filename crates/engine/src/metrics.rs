@@ -1,0 +1,259 @@
+//! What the house counts, for Prometheus. Names interactions and statuses, never tenants' content.
+
+use std::fmt;
+
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use store::{Count, Histogram as Counted, Store};
+
+/// Upper bounds of request durations, in seconds.
+const SECONDS: [f64; 14] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    interaction: &'static str,
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    interaction: &'static str,
+}
+
+/// The house's counters.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Family<Answered, Counter>,
+    seconds: Family<Of, Histogram, fn() -> Histogram>,
+    /// Requests that are being answered.
+    pub in_flight: Gauge,
+    /// Credentials that were not good.
+    pub failed_logins: Counter,
+    /// Access tokens that were issued.
+    pub tokens_issued: Counter,
+    /// Decisions against a caller.
+    pub denials: Counter,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// The counters of one interaction, looked up once.
+#[derive(Clone, Debug)]
+pub struct InteractionMetrics {
+    /// By hundreds of the status, from 1xx.
+    classes: [Counter; 5],
+    seconds: Histogram,
+}
+
+impl InteractionMetrics {
+    /// Counts an answer.
+    pub fn answered(&self, status: u16, micros: i64) {
+        let class = usize::from(status / 100).saturating_sub(1);
+        if let Some(counter) = self.classes.get(class) {
+            counter.inc();
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "durations are far below 2^52 µs"
+        )]
+        self.seconds.observe(micros as f64 / 1e6);
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new(store: &Store) -> Self {
+        let mut registry = Registry::with_prefix("insula");
+        let requests = Family::default();
+        let seconds: Family<Of, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(SECONDS));
+        let (in_flight, failed_logins, tokens_issued, denials) = Default::default();
+        registry.register(
+            "requests",
+            "Requests by interaction and status class",
+            requests.clone(),
+        );
+        registry.register("request_seconds", "Time to answer", seconds.clone());
+        registry.register(
+            "requests_in_flight",
+            "Requests being answered",
+            Gauge::clone(&in_flight),
+        );
+        registry.register(
+            "failed_logins",
+            "Bad credentials",
+            Counter::clone(&failed_logins),
+        );
+        registry.register(
+            "tokens_issued",
+            "Access tokens issued",
+            Counter::clone(&tokens_issued),
+        );
+        registry.register(
+            "denials",
+            "Decisions against a caller",
+            Counter::clone(&denials),
+        );
+        registry.register_collector(Box::new(StoreCollector(store.clone())));
+        let registry = Mutex::new(registry);
+        Self {
+            registry,
+            requests,
+            seconds,
+            in_flight,
+            failed_logins,
+            tokens_issued,
+            denials,
+        }
+    }
+
+    /// The counters of an interaction.
+    pub fn interaction(&self, interaction: &'static str) -> InteractionMetrics {
+        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| {
+            self.requests
+                .get_or_create_owned(&Answered { interaction, class })
+        });
+        InteractionMetrics {
+            classes,
+            seconds: self.seconds.get_or_create_owned(&Of { interaction }),
+        }
+    }
+
+    /// All counters in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry.lock());
+        text
+    }
+}
+
+struct StoreCollector(Store);
+
+impl fmt::Debug for StoreCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreCollector")
+    }
+}
+
+impl Collector for StoreCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let m = self.0.metrics();
+        let levels: [(&str, &str, &Count); 4] = [
+            ("open_tenants", "Tenants that are open", &m.open_tenants),
+            (
+                "reader_queue",
+                "Reads and searches waiting for a reader",
+                &m.reader_queue,
+            ),
+            (
+                "writer_queue",
+                "Changes waiting for a writer",
+                &m.writer_queue,
+            ),
+            (
+                "body_cache_bytes",
+                "Bytes in the body cache",
+                &m.cache_bytes,
+            ),
+        ];
+        for (name, help, count) in levels {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            metric.encode_gauge(&i64::try_from(count.get()).unwrap_or(i64::MAX))?;
+        }
+        let counts: [(&str, &str, &Count); 10] = [
+            ("tenant_opens", "Tenants opened", &m.tenant_opens),
+            ("tenant_closes", "Tenants closed", &m.tenant_closes),
+            (
+                "refused_busy",
+                "Requests refused because a queue was full",
+                &m.refused_busy,
+            ),
+            (
+                "body_cache_hits",
+                "Bodies found in the cache",
+                &m.cache_hits,
+            ),
+            (
+                "body_cache_misses",
+                "Bodies read from storage",
+                &m.cache_misses,
+            ),
+            (
+                "journal_bytes",
+                "Bytes appended to the audit journal",
+                &m.journal_bytes,
+            ),
+            (
+                "journal_records",
+                "Records appended to the audit journal",
+                &m.journal_records,
+            ),
+            (
+                "journal_flushes",
+                "Flushes of the audit journal",
+                &m.journal_flushes,
+            ),
+            ("checkpoints", "Log checkpoints", &m.checkpoints),
+            ("storage_panics", "Storage jobs that panicked", &m.panics),
+        ];
+        for (name, help, count) in counts {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            metric.encode_counter::<NoLabelSet, _, u64>(&count.get(), None)?;
+        }
+        let spreads: [(&str, &str, &Counted, f64); 4] = [
+            (
+                "group_commit_members",
+                "Changes in one commit",
+                &m.group_members,
+                1.0,
+            ),
+            (
+                "commit_seconds",
+                "Time of one group commit",
+                &m.commit_us,
+                1e6,
+            ),
+            (
+                "storage_read_seconds",
+                "Time of a read on its reader",
+                &m.read_us,
+                1e6,
+            ),
+            (
+                "tenant_open_seconds",
+                "Time to open a tenant",
+                &m.open_us,
+                1e6,
+            ),
+        ];
+        for (name, help, spread, unit) in spreads {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+            let (sum, count, buckets) = in_units(spread, unit);
+            metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn in_units(spread: &Counted, unit: f64) -> (f64, u64, Vec<(f64, u64)>) {
+    let buckets: Vec<(f64, u64)> = spread
+        .buckets()
+        .map(|(bound, count)| (bound.map_or(f64::MAX, |b| b as f64 / unit), count))
+        .collect();
+    let count = buckets.iter().map(|(_, n)| n).sum();
+    (spread.sum() as f64 / unit, count, buckets)
+}

@@ -1,0 +1,387 @@
+//! What the operator does with tenants: make, list, change, suspend, resume, delete, verify, back
+//! up, restore. None of it reads patients' data.
+
+use std::path::PathBuf;
+
+use access::{
+    Action, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId, decide_house,
+    decide_system,
+};
+use base::{Code, TenantName};
+use fhir::definitions::FhirVersion;
+use serde::{Deserialize, Serialize};
+use store::{NewTenant, State, TenantInfo, TenantSettings, TenantStore};
+
+use crate::failure::Failure;
+use crate::house::House;
+use crate::links::Links;
+
+/// The recognised operator, for one request.
+#[derive(Debug)]
+pub struct Operator {
+    pub(crate) house: House,
+    principal: Principal,
+    pub(crate) request: RequestMeta,
+}
+
+/// A tenant to be made, as the admin API takes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantDraft {
+    /// Its name in URLs.
+    pub name: String,
+    /// A name for people; the name in URLs if absent.
+    #[serde(default)]
+    pub display: Option<String>,
+    /// Its version of FHIR; 4.0.1 if absent.
+    #[serde(default)]
+    pub fhir: Option<String>,
+    /// Its settings.
+    #[serde(default)]
+    pub config: TenantSettings,
+}
+
+/// A change of a tenant, as the admin API takes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantPatch {
+    /// A name for people.
+    #[serde(default)]
+    pub display: Option<String>,
+    /// Its settings.
+    #[serde(default)]
+    pub config: Option<TenantSettings>,
+}
+
+/// A tenant, as the admin API shows it.
+#[derive(Debug, Serialize)]
+pub struct TenantView {
+    name: String,
+    display: String,
+    fhir: &'static str,
+    config: TenantSettings,
+    state: State,
+    created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shred_at: Option<String>,
+    base: String,
+}
+
+/// A page of tenants, as the admin API shows it.
+#[derive(Debug, Serialize)]
+pub struct TenantPage {
+    tenants: Vec<TenantView>,
+    /// What to give as `after` for the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Longest display name, in bytes.
+const DISPLAY_BYTES_MAX: usize = 200;
+
+/// Most tenants on one page of the list.
+pub const LIST_MAX: usize = 1_000;
+
+impl Operator {
+    pub(crate) const fn new(house: House, principal: Principal, request: RequestMeta) -> Self {
+        Self {
+            house,
+            principal,
+            request,
+        }
+    }
+
+    pub(crate) fn permit(&self) -> Result<HousePermit, Failure> {
+        decide_house(&self.principal, self.request).map_err(|denied| Failure::from(&denied))
+    }
+
+    /// A permit for the platform's own work on a tenant.
+    pub(crate) fn system<A: Action>(
+        &self,
+        reason: Reason,
+        tenant: &TenantId,
+    ) -> Result<Permit<A>, Failure> {
+        decide_system(reason, tenant, self.request).map_err(|denied| Failure::from(&denied))
+    }
+
+    /// The data of a tenant that exists.
+    pub(crate) fn tenant(&self, name: &str) -> Result<(TenantId, TenantStore), Failure> {
+        let tenant = self.house.0.store.directory().resolve(&known_name(name)?);
+        let tenant = tenant.ok_or(Failure::of(Code::TenantUnknown))?;
+        let store = self.house.0.store.tenant(&tenant);
+        Ok((tenant, store))
+    }
+
+    fn view(&self, info: TenantInfo, host: Option<&str>) -> TenantView {
+        let base = match self.house.0.store.directory().resolve(&info.name) {
+            Some(tenant) => Links::new(&self.house.0.config, &tenant, host, false).fhir(),
+            None => String::new(),
+        };
+        TenantView {
+            name: info.name.to_string(),
+            display: info.display,
+            fhir: info.fhir.as_str(),
+            config: info.settings,
+            state: info.state,
+            created: info.created.instant().to_string(),
+            shred_at: info.shred_at.map(|t| t.instant().to_string()),
+            base,
+        }
+    }
+
+    /// Makes a tenant.
+    ///
+    /// # Errors
+    /// `tenant-name`, `tenant-exists`, `request-invalid`.
+    pub async fn create_tenant(
+        &self,
+        draft: TenantDraft,
+        host: Option<&str>,
+    ) -> Result<TenantView, Failure> {
+        let name = TenantName::new(&draft.name)
+            .map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
+        let version = draft.fhir.as_deref().unwrap_or("4.0.1");
+        let fhir = FhirVersion::parse(version).ok_or_else(|| {
+            Failure::new(Code::RequestInvalid, "this version of FHIR is not served")
+        })?;
+        let display = checked_display(draft.display.unwrap_or(draft.name))?;
+        let new = NewTenant {
+            name,
+            display,
+            fhir,
+            settings: draft.config,
+        };
+        let info = self
+            .house
+            .0
+            .store
+            .create_tenant(self.permit()?, new)
+            .await?;
+        Ok(self.view(info, host))
+    }
+
+    /// Tenants by name.
+    ///
+    /// # Errors
+    /// `tenant-name` for an `after` that is none.
+    pub async fn list_tenants(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+        host: Option<&str>,
+    ) -> Result<TenantPage, Failure> {
+        let after = after.map(TenantName::new).transpose();
+        let after = after.map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
+        let limit = limit.clamp(1, LIST_MAX);
+        let mut found = self
+            .house
+            .0
+            .store
+            .list_tenants(self.permit()?, after, limit + 1)
+            .await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found
+            .last()
+            .filter(|_| more)
+            .map(|last| last.name.to_string());
+        let tenants = found
+            .into_iter()
+            .map(|info| self.view(info, host))
+            .collect();
+        Ok(TenantPage { tenants, next })
+    }
+
+    /// One tenant.
+    ///
+    /// # Errors
+    /// `tenant-unknown`.
+    pub async fn show_tenant(&self, name: &str, host: Option<&str>) -> Result<TenantView, Failure> {
+        let name = known_name(name)?;
+        let info = self
+            .house
+            .0
+            .store
+            .tenant_info(self.permit()?, &name)
+            .await?;
+        Ok(self.view(info, host))
+    }
+
+    /// Changes a tenant.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `request-invalid`.
+    pub async fn change_tenant(
+        &self,
+        name: &str,
+        patch: TenantPatch,
+        host: Option<&str>,
+    ) -> Result<TenantView, Failure> {
+        let name = known_name(name)?;
+        let display = patch.display.map(checked_display).transpose()?;
+        let permit = self.permit()?;
+        let info = self
+            .house
+            .0
+            .store
+            .change_tenant(permit, &name, display, patch.config)
+            .await?;
+        Ok(self.view(info, host))
+    }
+
+    /// Suspends a tenant.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `tenant-state`.
+    pub async fn suspend_tenant(
+        &self,
+        name: &str,
+        host: Option<&str>,
+    ) -> Result<TenantView, Failure> {
+        let name = known_name(name)?;
+        let info = self
+            .house
+            .0
+            .store
+            .suspend_tenant(self.permit()?, &name)
+            .await?;
+        Ok(self.view(info, host))
+    }
+
+    /// Lets a suspended or leaving tenant serve again.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `tenant-state`.
+    pub async fn resume_tenant(
+        &self,
+        name: &str,
+        host: Option<&str>,
+    ) -> Result<TenantView, Failure> {
+        let name = known_name(name)?;
+        let info = self
+            .house
+            .0
+            .store
+            .resume_tenant(self.permit()?, &name)
+            .await?;
+        Ok(self.view(info, host))
+    }
+
+    /// Deletes a tenant; `confirm` must repeat its name.
+    ///
+    /// # Errors
+    /// `confirmation-missing`, `tenant-unknown`.
+    pub async fn delete_tenant(
+        &self,
+        name: &str,
+        confirm: Option<&str>,
+        grace_seconds: Option<u64>,
+        host: Option<&str>,
+    ) -> Result<TenantView, Failure> {
+        let known = known_name(name)?;
+        if confirm != Some(name) {
+            return Err(Failure::of(Code::ConfirmationMissing));
+        }
+        let grace = grace_seconds.unwrap_or(self.house.0.config.grace_seconds);
+        let info = self
+            .house
+            .0
+            .store
+            .delete_tenant(self.permit()?, &known, grace)
+            .await?;
+        Ok(self.view(info, host))
+    }
+
+    /// The signed receipt of a deletion, as JSON.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `tenant-state`.
+    pub async fn receipt(&self, name: &str) -> Result<String, Failure> {
+        let name = known_name(name)?;
+        Ok(self.house.0.store.receipt(self.permit()?, &name).await?)
+    }
+
+    /// Checks a tenant's rows, seals, index rows and audit chain against each other.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `tenant-damaged`.
+    pub async fn verify_tenant(&self, name: &str) -> Result<store::VerifyReport, Failure> {
+        let (tenant, data) = self.tenant(name)?;
+        let permit = self.system(Reason::Verify, &tenant)?;
+        Ok(data.verify(permit).await?)
+    }
+
+    /// Writes a backup to a file in the folder for backups. Returns its path.
+    ///
+    /// # Errors
+    /// `request-invalid` for a file name that is a path; those of the store.
+    pub async fn back_up_tenant(&self, name: &str, file: &str) -> Result<PathBuf, Failure> {
+        let (tenant, data) = self.tenant(name)?;
+        let path = self.backup_path(file)?;
+        let permit = self.system(Reason::Backup, &tenant)?;
+        data.backup(permit, &path).await?;
+        Ok(path)
+    }
+
+    /// Makes a tenant from a backup in the folder for backups.
+    ///
+    /// # Errors
+    /// `backup-invalid`, `tenant-exists`, `tenant-name`, `request-invalid`.
+    pub async fn restore_tenant(
+        &self,
+        file: &str,
+        as_name: &str,
+        host: Option<&str>,
+    ) -> Result<TenantView, Failure> {
+        let name =
+            TenantName::new(as_name).map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
+        let path = self.backup_path(file)?;
+        let info = self
+            .house
+            .0
+            .store
+            .restore(self.permit()?, &path, name)
+            .await?;
+        Ok(self.view(info, host))
+    }
+
+    /// Makes a new key-encryption key. Returns how many tenants' keys were wrapped anew.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn rotate_key(&self) -> Result<usize, Failure> {
+        Ok(self.house.0.store.rotate_key(self.permit()?).await?)
+    }
+
+    /// A file in the folder for backups; only a plain name is taken, never a path.
+    fn backup_path(&self, file: &str) -> Result<PathBuf, Failure> {
+        let plain = (1..=128).contains(&file.len())
+            && !file.starts_with('.')
+            && file
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        if !plain {
+            return Err(Failure::new(
+                Code::RequestInvalid,
+                "a backup is named by letters, digits, '.', '-' and '_'; it lies in the folder \
+                 for backups",
+            ));
+        }
+        Ok(self.house.0.config.backup_dir.join(file))
+    }
+}
+
+fn known_name(name: &str) -> Result<TenantName, Failure> {
+    TenantName::new(name).map_err(|_| Failure::of(Code::TenantUnknown))
+}
+
+fn checked_display(display: String) -> Result<String, Failure> {
+    if display.is_empty() || display.len() > DISPLAY_BYTES_MAX || display.contains(char::is_control)
+    {
+        return Err(Failure::new(
+            Code::RequestInvalid,
+            "display has 1 to 200 bytes and no control characters",
+        ));
+    }
+    Ok(display)
+}

@@ -1,0 +1,211 @@
+//! The admin API: tenants, clients, imports, keys. For the operator; JSON in, JSON out.
+
+use axum::body::Body;
+use base::Code;
+use engine::{ClientDraft, Failure, Operator, TenantDraft, TenantPatch};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::{HeaderValue, Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::call::Call;
+use engine::form;
+
+mod document;
+
+pub use document::openapi as openapi_document;
+
+/// `GET /admin/v1/openapi.json`
+pub(crate) async fn openapi(_: Call) -> Result<Response<Body>, Failure> {
+    answer(StatusCode::OK, &document::openapi())
+}
+
+fn answer<T: Serialize>(status: StatusCode, body: &T) -> Result<Response<Body>, Failure> {
+    let text = serde_json::to_vec(body).map_err(|_| Failure::of(Code::Internal))?;
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn located(mut response: Response<Body>, location: &str) -> Response<Body> {
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+fn number<T: std::str::FromStr>(call: &Call, name: &'static str) -> Result<Option<T>, Failure> {
+    let text = form::first(call.query(), name);
+    text.map(|t| t.parse())
+        .transpose()
+        .map_err(|_| Failure::new(Code::RequestInvalid, format!("{name} is a number")))
+}
+
+/// `GET /admin/v1/tenants?after=&limit=`
+pub(crate) async fn list_tenants(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let after = form::first(call.query(), "after");
+    let limit = number(&call, "limit")?.unwrap_or(100);
+    answer(
+        StatusCode::OK,
+        &by.list_tenants(after.as_deref(), limit, call.host())
+            .await?,
+    )
+}
+
+/// `POST /admin/v1/tenants`
+pub(crate) async fn create_tenant(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let draft: TenantDraft = call.json().await?;
+    let location = format!("/admin/v1/tenants/{}", draft.name);
+    let made = answer(
+        StatusCode::CREATED,
+        &by.create_tenant(draft, call.host()).await?,
+    )?;
+    Ok(located(made, &location))
+}
+
+/// `GET /admin/v1/tenants/{name}`
+pub(crate) async fn show_tenant(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    answer(
+        StatusCode::OK,
+        &by.show_tenant(call.value("name"), call.host()).await?,
+    )
+}
+
+/// `PATCH /admin/v1/tenants/{name}`
+pub(crate) async fn change_tenant(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let patch: TenantPatch = call.json().await?;
+    answer(
+        StatusCode::OK,
+        &by.change_tenant(call.value("name"), patch, call.host())
+            .await?,
+    )
+}
+
+/// `DELETE /admin/v1/tenants/{name}?confirm={name}&grace=seconds`
+pub(crate) async fn delete_tenant(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let confirm = form::first(call.query(), "confirm");
+    let grace = number(&call, "grace")?;
+    let name = call.value("name");
+    let left = by
+        .delete_tenant(name, confirm.as_deref(), grace, call.host())
+        .await?;
+    let response = answer(StatusCode::ACCEPTED, &left)?;
+    Ok(located(
+        response,
+        &format!("/admin/v1/tenants/{name}/receipt"),
+    ))
+}
+
+/// `POST /admin/v1/tenants/{name}/suspend`
+pub(crate) async fn suspend_tenant(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    answer(
+        StatusCode::OK,
+        &by.suspend_tenant(call.value("name"), call.host()).await?,
+    )
+}
+
+/// `POST /admin/v1/tenants/{name}/resume`
+pub(crate) async fn resume_tenant(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    answer(
+        StatusCode::OK,
+        &by.resume_tenant(call.value("name"), call.host()).await?,
+    )
+}
+
+/// `GET /admin/v1/tenants/{name}/receipt`
+pub(crate) async fn receipt(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let receipt = by.receipt(call.value("name")).await?;
+    let mut response = Response::new(Body::from(receipt));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    Ok(response)
+}
+
+/// `POST /admin/v1/tenants/{name}/verify`
+pub(crate) async fn verify_tenant(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    answer(StatusCode::OK, &by.verify_tenant(call.value("name")).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackupFile {
+    file: String,
+}
+
+/// `POST /admin/v1/tenants/{name}/backup`
+pub(crate) async fn back_up_tenant(
+    by: Operator,
+    mut call: Call,
+) -> Result<Response<Body>, Failure> {
+    let BackupFile { file } = call.json().await?;
+    let path = by.back_up_tenant(call.value("name"), &file).await?;
+    answer(
+        StatusCode::CREATED,
+        &json!({ "file": file, "path": path.display().to_string() }),
+    )
+}
+
+/// `POST /admin/v1/tenants/{name}/restore`: makes the tenant of this name from a backup.
+pub(crate) async fn restore_tenant(
+    by: Operator,
+    mut call: Call,
+) -> Result<Response<Body>, Failure> {
+    let BackupFile { file } = call.json().await?;
+    let name = call.value("name");
+    let view = by.restore_tenant(&file, name, call.host()).await?;
+    Ok(located(
+        answer(StatusCode::CREATED, &view)?,
+        &format!("/admin/v1/tenants/{name}"),
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImportReason {
+    reason: String,
+}
+
+/// `POST /admin/v1/tenants/{name}/imports`
+pub(crate) async fn open_import(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let ImportReason { reason } = call.json().await?;
+    answer(
+        StatusCode::CREATED,
+        &by.open_import(call.value("name"), &reason, call.host())
+            .await?,
+    )
+}
+
+/// `GET /admin/v1/tenants/{name}/clients`
+pub(crate) async fn list_clients(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let clients = by.list_clients(call.value("name")).await?;
+    answer(StatusCode::OK, &json!({ "clients": clients }))
+}
+
+/// `POST /admin/v1/tenants/{name}/clients`
+pub(crate) async fn create_client(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let draft: ClientDraft = call.json().await?;
+    let name = call.value("name");
+    let made = by.create_client(name, draft, call.host()).await?;
+    let location = format!("/admin/v1/tenants/{name}/clients/{}", made.client_id());
+    Ok(located(answer(StatusCode::CREATED, &made)?, &location))
+}
+
+/// `DELETE /admin/v1/tenants/{name}/clients/{client_id}`
+pub(crate) async fn revoke_client(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    by.revoke_client(call.value("name"), call.value("client_id"))
+        .await?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}
+
+/// `POST /admin/v1/key/rotate`
+pub(crate) async fn rotate_key(by: Operator, _: Call) -> Result<Response<Body>, Failure> {
+    answer(
+        StatusCode::OK,
+        &json!({ "rewrapped": by.rotate_key().await? }),
+    )
+}

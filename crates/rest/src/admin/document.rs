@@ -1,0 +1,340 @@
+//! The admin API described in OpenAPI 3.1, kept by hand beside the route table; a test compares
+//! the two.
+
+use serde_json::{Map, Value, json};
+
+/// One operation: method, path, id, summary, body schema, status and schema of the answer.
+type Operation = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+    &'static str,
+    Option<&'static str>,
+);
+
+const OPERATIONS: &[Operation] = &[
+    (
+        "get",
+        "/admin/v1/openapi.json",
+        "openapi",
+        "This document",
+        None,
+        "200",
+        None,
+    ),
+    (
+        "get",
+        "/admin/v1/tenants",
+        "list-tenants",
+        "Tenants by name; takes after and limit",
+        None,
+        "200",
+        Some("TenantPage"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants",
+        "create-tenant",
+        "Make a tenant",
+        Some("TenantDraft"),
+        "201",
+        Some("Tenant"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}",
+        "show-tenant",
+        "One tenant",
+        None,
+        "200",
+        Some("Tenant"),
+    ),
+    (
+        "patch",
+        "/admin/v1/tenants/{name}",
+        "change-tenant",
+        "Change display name or settings",
+        Some("TenantPatch"),
+        "200",
+        Some("Tenant"),
+    ),
+    (
+        "delete",
+        "/admin/v1/tenants/{name}",
+        "delete-tenant",
+        "Delete a tenant; takes confirm (its name) and grace (seconds)",
+        None,
+        "202",
+        Some("Tenant"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/suspend",
+        "suspend-tenant",
+        "Suspend a tenant",
+        None,
+        "200",
+        Some("Tenant"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/resume",
+        "resume-tenant",
+        "Let a suspended or leaving tenant serve again",
+        None,
+        "200",
+        Some("Tenant"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/receipt",
+        "receipt",
+        "The signed receipt of a deletion",
+        None,
+        "200",
+        Some("Receipt"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/verify",
+        "verify-tenant",
+        "Check rows, seals, index rows and the audit chain",
+        None,
+        "200",
+        Some("VerifyReport"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/backup",
+        "backup-tenant",
+        "Write a backup to the folder for backups",
+        Some("BackupFile"),
+        "201",
+        Some("BackupMade"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/restore",
+        "restore-tenant",
+        "Make the tenant of this name from a backup",
+        Some("BackupFile"),
+        "201",
+        Some("Tenant"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/imports",
+        "open-import",
+        "Open a timed way in for bulk loading",
+        Some("ImportReason"),
+        "201",
+        Some("ImportOpened"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/clients",
+        "list-clients",
+        "API clients of a tenant",
+        None,
+        "200",
+        Some("ClientList"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/clients",
+        "create-client",
+        "Make an API client; its secret is shown once",
+        Some("ClientDraft"),
+        "201",
+        Some("ClientMade"),
+    ),
+    (
+        "delete",
+        "/admin/v1/tenants/{name}/clients/{client_id}",
+        "revoke-client",
+        "Revoke an API client, from its next request on",
+        None,
+        "204",
+        None,
+    ),
+    (
+        "post",
+        "/admin/v1/key/rotate",
+        "rotate-key",
+        "Make a new key-encryption key and wrap every tenant's key with it",
+        None,
+        "200",
+        Some("KeyRotated"),
+    ),
+];
+
+/// The document.
+pub fn openapi() -> Value {
+    let mut paths = Map::new();
+    for (method, path, id, summary, body, status, answer) in OPERATIONS {
+        let mut operation = json!({
+            "operationId": id,
+            "summary": summary,
+            "responses": {
+                *status: response(*answer),
+                "default": {
+                    "description": "Refused or failed",
+                    "content": { "application/problem+json": { "schema": reference("Problem") } },
+                },
+            },
+        });
+        if *id == "openapi" {
+            put(&mut operation, "security", json!([]));
+        }
+        if let Some(body) = body {
+            let content = json!({ "application/json": { "schema": reference(body) } });
+            put(
+                &mut operation,
+                "requestBody",
+                json!({ "required": true, "content": content }),
+            );
+        }
+        let parameters = parameters(path, id);
+        if !parameters.is_empty() {
+            put(&mut operation, "parameters", parameters.into());
+        }
+        let item = paths.entry(*path).or_insert_with(|| json!({}));
+        put(item, method, operation);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Insula admin API", "version": "1", "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" } },
+        "security": [{ "operator": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "operator": { "type": "http", "scheme": "bearer", "description": "The operator token, DIR/operator.token" } },
+            "schemas": schemas(),
+        },
+    })
+}
+
+fn put(object: &mut Value, key: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn response(answer: Option<&str>) -> Value {
+    match answer {
+        None => json!({ "description": "Done" }),
+        Some(schema) => json!({
+            "description": "Done",
+            "content": { "application/json": { "schema": reference(schema) } },
+        }),
+    }
+}
+
+fn parameters(path: &str, id: &str) -> Vec<Value> {
+    let mut all = Vec::new();
+    for name in ["name", "client_id"] {
+        if path.contains(&format!("{{{name}}}")) {
+            all.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+        }
+    }
+    let query: &[(&str, &str, bool)] = match id {
+        "list-tenants" => &[("after", "string", false), ("limit", "integer", false)],
+        "delete-tenant" => &[("confirm", "string", true), ("grace", "integer", false)],
+        _ => &[],
+    };
+    all.extend(query.iter().map(|(name, kind, required)| {
+        json!({ "name": name, "in": "query", "required": required, "schema": { "type": kind } })
+    }));
+    all
+}
+
+fn object(required: &[&str], properties: &Value) -> Value {
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn schemas() -> Value {
+    let text = json!({ "type": "string" });
+    let time = json!({ "type": "string", "format": "date-time" });
+    let settings = object(
+        &[],
+        &json!({ "references": { "enum": ["literal", "enforced"] } }),
+    );
+    let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
+    let scopes = json!({ "type": "array", "items": text, "minItems": 1 });
+    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" } });
+    json!({
+        "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": ["4.0.1"] }, "config": settings })),
+        "TenantPatch": object(&[], &json!({ "display": text, "config": settings })),
+        "Tenant": object(&["name", "display", "fhir", "config", "state", "created", "base"], &json!({
+            "name": name, "display": text, "fhir": text, "config": settings,
+            "state": { "enum": ["active", "suspended", "leaving", "gone"] },
+            "created": time, "shred_at": time, "base": text,
+        })),
+        "TenantPage": object(&["tenants"], &json!({ "tenants": { "type": "array", "items": reference("Tenant") }, "next": text })),
+        "Receipt": { "type": "object" },
+        "VerifyReport": object(&["ok", "rows", "events", "findings"], &json!({
+            "ok": { "type": "boolean" }, "rows": { "type": "integer" }, "events": { "type": "integer" },
+            "findings": { "type": "array", "items": { "type": "object" } }, "findings_more": { "type": "integer" },
+        })),
+        "BackupFile": object(&["file"], &json!({ "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" } })),
+        "BackupMade": object(&["file", "path"], &json!({ "file": text, "path": text })),
+        "ImportReason": object(&["reason"], &json!({ "reason": text })),
+        "ImportOpened": object(&["import", "access_token", "expires_in", "base"], &json!({
+            "import": text, "access_token": text, "expires_in": { "type": "integer" }, "base": text,
+        })),
+        "ClientDraft": object(&["name", "scopes"], &json!({ "name": text, "scopes": scopes, "jwks": { "type": "object" } })),
+        "ClientList": object(&["clients"], &json!({ "clients": { "type": "array", "items": object(&["client_id", "name", "scopes"], &client) } })),
+        "ClientMade": object(&["client_id", "client_secret", "name", "scopes", "token_url"], &json!({
+            "client_id": text, "client_secret": text, "name": text, "scopes": scopes, "token_url": text,
+            "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" },
+        })),
+        "KeyRotated": object(&["rewrapped"], &json!({ "rewrapped": { "type": "integer" } })),
+        "Problem": object(&["type", "title", "status", "code"], &json!({
+            "type": text, "title": text, "status": { "type": "integer" }, "code": text, "detail": text, "limit": text,
+        })),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::routes::ROUTES;
+
+    #[test]
+    fn the_document_lists_exactly_the_routes() {
+        let described: BTreeSet<(String, String, String)> = OPERATIONS
+            .iter()
+            .map(|(m, path, id, ..)| (m.to_uppercase(), (*path).to_owned(), (*id).to_owned()))
+            .collect();
+        let routed: BTreeSet<(String, String, String)> = ROUTES
+            .iter()
+            .filter(|r| r.full_path().starts_with("/admin/"))
+            .map(|r| {
+                (
+                    r.method.to_string(),
+                    r.full_path(),
+                    r.interaction.to_owned(),
+                )
+            })
+            .collect();
+        assert_eq!(described, routed);
+    }
+
+    #[test]
+    fn every_schema_that_is_named_exists() {
+        let document = openapi();
+        let text = document.to_string();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for named in text.split("#/components/schemas/").skip(1) {
+            let name: String = named.chars().take_while(|c| *c != '"').collect();
+            assert!(schemas.contains_key(&name), "{name}");
+        }
+    }
+}

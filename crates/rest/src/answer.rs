@@ -1,0 +1,263 @@
+//! An answer of the engine becomes a status, headers and bytes. Stored resources are copied as
+//! they are, never parsed and printed again.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use base::{Code, Micros, Version};
+use bytes::Bytes;
+use engine::{Answer, Failure, Links, Raw, Session, Stored, form};
+use fhir::definitions::Model;
+use fhir::resource::shape::write_shaped;
+use fhir::search::query::Shape;
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+
+use crate::bundle;
+use crate::headers::Return;
+
+/// Where an answer is given: the tenant's addresses and its version of FHIR.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At<'a> {
+    pub(crate) links: &'a Links,
+    pub(crate) model: &'static Model,
+}
+
+impl<'a> At<'a> {
+    pub(crate) fn of(session: &'a Session) -> Self {
+        Self {
+            links: session.links(),
+            model: session.model(),
+        }
+    }
+}
+
+/// How the caller wants to be answered.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    /// The content type.
+    pub(crate) media: HeaderValue,
+    /// `Prefer: return=`
+    pub(crate) prefer: Option<Return>,
+}
+
+/// What is common to an HTTP answer and to the answer inside an entry of a Bundle.
+pub(crate) struct Head {
+    pub(crate) status: StatusCode,
+    pub(crate) version: Option<Version>,
+    pub(crate) modified: Option<Micros>,
+    /// Path under the base: `Patient/7/_history/1`.
+    pub(crate) location: Option<String>,
+}
+
+/// Caches may keep what they ask about each time.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// Status, version, time and place of an answer.
+pub(crate) fn head(answer: &Answer, model: &'static Model) -> Head {
+    let of = |status, stored: &Stored| Head {
+        status,
+        version: Some(stored.version),
+        modified: Some(stored.updated),
+        location: None,
+    };
+    let placed = |status, stored: &Stored| {
+        let name = model.type_name(stored.type_id);
+        let location = format!("{name}/{}/_history/{}", stored.id, stored.version);
+        Head {
+            location: Some(location),
+            ..of(status, stored)
+        }
+    };
+    let plain = |status| Head {
+        status,
+        version: None,
+        modified: None,
+        location: None,
+    };
+    match answer {
+        Answer::Found(stored) => of(StatusCode::OK, stored.get()),
+        Answer::NotModified(stored) => of(StatusCode::NOT_MODIFIED, stored.get()),
+        Answer::Written {
+            created: true,
+            stored,
+        } => placed(StatusCode::CREATED, stored.get()),
+        Answer::Written {
+            created: false,
+            stored,
+        } => placed(StatusCode::OK, stored.get()),
+        Answer::Existing(stored) => placed(StatusCode::OK, stored.get()),
+        Answer::Deleted(version) => Head {
+            version: *version,
+            ..plain(StatusCode::NO_CONTENT)
+        },
+        Answer::Search(_) | Answer::History(_) | Answer::Responses { .. } | Answer::Document(_) => {
+            plain(StatusCode::OK)
+        }
+    }
+}
+
+/// The entity tag of a version.
+pub(crate) fn etag(version: Version) -> String {
+    format!("W/\"{version}\"")
+}
+
+/// The HTTP answer.
+pub(crate) fn respond(answer: Answer, at: At<'_>, wish: &Wish) -> Result<Response<Body>, Failure> {
+    let mut head = head(&answer, at.model);
+    let body = match answer {
+        Answer::Found(stored) => Some(stored.into_inner().body),
+        Answer::NotModified(_) => None,
+        Answer::Written { stored, .. } | Answer::Existing(stored) => match wish.prefer {
+            Some(Return::Minimal) => None,
+            Some(Return::Outcome) => Some(done(head.status)),
+            Some(Return::Representation) | None => Some(stored.into_inner().body),
+        },
+        Answer::Deleted(_) if wish.prefer == Some(Return::Outcome) => {
+            head.status = StatusCode::OK;
+            Some(done(head.status))
+        }
+        Answer::Deleted(_) => None,
+        Answer::Search(page) => Some(bundle::searchset(&page, at)?),
+        Answer::History(page) => Some(bundle::history(&page, at)),
+        Answer::Responses {
+            transaction,
+            entries,
+        } => Some(bundle::responses(transaction, entries, at, wish.prefer)?),
+        Answer::Document(bytes) => Some(bytes),
+    };
+    Ok(write(&head, body, at.links, wish))
+}
+
+fn write(head: &Head, body: Option<Bytes>, links: &Links, wish: &Wish) -> Response<Body> {
+    let has_body = body.is_some();
+    let mut response = Response::new(body.map_or_else(Body::empty, Body::from));
+    *response.status_mut() = head.status;
+    let headers = response.headers_mut();
+    headers.reserve(10);
+    if has_body {
+        headers.insert(CONTENT_TYPE, wish.media.clone());
+    }
+    headers.insert(CACHE_CONTROL, REVALIDATE);
+    if let Some(version) = head.version {
+        put(headers, ETAG, etag(version));
+    }
+    if let Some(modified) = head.modified {
+        put(headers, LAST_MODIFIED, modified.http_date().to_string());
+    }
+    if let Some(location) = &head.location {
+        let url = format!("{}/{location}", links.fhir());
+        if has_body && wish.prefer != Some(Return::Outcome) {
+            put(headers, CONTENT_LOCATION, url.clone());
+        }
+        put(headers, LOCATION, url);
+    }
+    response
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// An OperationOutcome that says that it is done.
+fn done(status: StatusCode) -> Bytes {
+    let what = match status {
+        StatusCode::CREATED => "created",
+        _ => "done",
+    };
+    format!(
+        "{{\"resourceType\":\"OperationOutcome\",\"issue\":[{{\"severity\":\"information\",\
+         \"code\":\"informational\",\"diagnostics\":\"{what}\"}}]}}"
+    )
+    .into()
+}
+
+/// The shape that a read asks for by `_summary` and `_elements`; none for the whole resource.
+pub(crate) fn shape(query: &str) -> Option<Shape> {
+    if let Some(elements) = form::first(query, "_elements").filter(|e| !e.is_empty()) {
+        return Some(Shape::Elements(
+            elements.split(',').map(str::to_owned).collect(),
+        ));
+    }
+    match &*form::first(query, "_summary")? {
+        "true" => Some(Shape::Summary),
+        "text" => Some(Shape::Text),
+        "data" => Some(Shape::Data),
+        _ => None,
+    }
+}
+
+/// The answer to a read of a part of a resource.
+pub(crate) fn shaped(
+    stored: &Stored,
+    shape: &Shape,
+    at: At<'_>,
+    wish: &Wish,
+) -> Result<Response<Body>, Failure> {
+    let mut body = Vec::new();
+    write_shaped(at.model, &stored.body, shape, &mut body)
+        .map_err(|_| Failure::of(Code::Internal))?;
+    let head = Head {
+        status: StatusCode::OK,
+        version: Some(stored.version),
+        modified: Some(stored.updated),
+        location: None,
+    };
+    Ok(write(&head, Some(body.into()), at.links, wish))
+}
+
+/// Bytes of a Binary in pieces of this size, so that a large one leaves while it is read.
+const PIECE: usize = 256 << 10;
+
+/// The bytes of a Binary. Nothing in them is ever run in this origin: no sniffing, a sandbox, and
+/// a download instead of a page.
+pub(crate) fn raw(raw: Raw) -> Response<Body> {
+    let media = HeaderValue::try_from(raw.content_type);
+    let media = media.unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let length = raw.bytes.len();
+    let mut response = Response::new(Body::new(Pieces(raw.bytes)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, media);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(CACHE_CONTROL, REVALIDATE);
+    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    let sandbox = HeaderValue::from_static("default-src 'none'; sandbox");
+    headers.insert(CONTENT_SECURITY_POLICY, sandbox);
+    put(headers, ETAG, etag(raw.version));
+    put(headers, LAST_MODIFIED, raw.updated.http_date().to_string());
+    response
+}
+
+/// Bytes that leave in pieces.
+struct Pieces(Bytes);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.0.is_empty() {
+            return Poll::Ready(None);
+        }
+        let size = self.0.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.0.split_to(size)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}

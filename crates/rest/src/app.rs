@@ -1,0 +1,293 @@
+//! The router, made of the route table, and the one way that every request goes: find the row,
+//! find the tenant, recognise the caller, let the handler answer, turn a failure into an answer,
+//! count it.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams};
+use base::Code;
+use bytes::Bytes;
+use engine::{Failure, House, InteractionMetrics, RequestMeta};
+use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, STRICT_TRANSPORT_SECURITY};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use tower::Service;
+
+use crate::call::Call;
+use crate::caller;
+use crate::problem::{self, Style};
+use crate::routes::{Base, Handler, ROUTES, Route};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
+
+/// Everything that Insula answers over HTTP. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    router: Router,
+    house: House,
+    unmatched: InteractionMetrics,
+    secure: bool,
+}
+
+/// When and from where a request came; travels to the row's service.
+#[derive(Clone, Copy)]
+struct Arrived {
+    request: RequestMeta,
+    from: IpAddr,
+}
+
+/// Whether a row's service counted the answer.
+#[derive(Clone, Copy)]
+struct Counted;
+
+impl App {
+    /// Builds the router from the table.
+    pub fn new(house: House) -> Self {
+        let own_hosts = house.config().domain.is_some();
+        let mut paths: Vec<(String, Vec<&'static Route>)> = Vec::new();
+        for route in ROUTES {
+            let own = route.base.host_path().filter(|_| own_hosts);
+            let own = own
+                .map(|base| format!("{base}{}", route.path))
+                .filter(|p| !p.is_empty());
+            for path in std::iter::once(route.full_path()).chain(own) {
+                match paths.iter_mut().find(|(p, _)| *p == path) {
+                    Some((_, rows)) => rows.push(route),
+                    None => paths.push((path, vec![route])),
+                }
+            }
+        }
+        let mut router = Router::new();
+        for (path, rows) in paths {
+            let rows = rows
+                .into_iter()
+                .map(|route| (route, house.metrics().interaction(route.interaction)))
+                .collect();
+            let at = At(Arc::new(Rows {
+                house: house.clone(),
+                rows,
+            }));
+            router = router.route_service(&path, at);
+        }
+        let unmatched = house.metrics().interaction("unmatched");
+        let config = house.config();
+        let secure = config.behind_tls_proxy || config.listen_url.starts_with("https:");
+        Self {
+            router,
+            house,
+            unmatched,
+            secure,
+        }
+    }
+
+    /// Answers one request that came from this address.
+    pub async fn answer<B>(&self, request: Request<B>, peer: IpAddr) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let meta = self.house.request();
+        let from = caller::address(&self.house, request.headers(), peer);
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Arrived {
+            request: meta,
+            from,
+        });
+        let (head, path) = (
+            request.method() == Method::HEAD,
+            request.uri().path().to_owned(),
+        );
+        self.house.metrics().in_flight.inc();
+        let mut router = self.router.clone();
+        let Ok(mut response) = router.call(request).await;
+        self.house.metrics().in_flight.dec();
+        if response.extensions_mut().remove::<Counted>().is_none() {
+            response = unknown(&path);
+            self.unmatched.answered(response.status().as_u16(), 0);
+        }
+        if head {
+            response = without_body(response);
+        }
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::try_from(meta.id.to_string()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        headers.insert(NOSNIFF, HeaderValue::from_static("nosniff"));
+        if self.secure {
+            let year = HeaderValue::from_static("max-age=31536000");
+            headers.insert(STRICT_TRANSPORT_SECURITY, year);
+        }
+        response
+    }
+}
+
+/// No row has this path.
+fn unknown(path: &str) -> Response<Body> {
+    let fhir = path.starts_with("/t/") || path.starts_with("/fhir");
+    let style = if fhir { Style::Fhir } else { Style::Problem };
+    problem::respond(&Failure::of(Code::RouteUnknown), style, "")
+}
+
+/// The same answer for HEAD: its length is told, its body is not sent.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact()
+        && parts.status != StatusCode::NO_CONTENT
+        && parts.status != StatusCode::NOT_MODIFIED
+    {
+        parts
+            .headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
+/// The rows of one path.
+struct Rows {
+    house: House,
+    rows: Vec<(&'static Route, InteractionMetrics)>,
+}
+
+#[derive(Clone)]
+struct At(Arc<Rows>);
+
+impl Service<Request<Body>> for At {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let rows = self.0.clone();
+        Box::pin(async move { Ok(rows.answer(request).await) })
+    }
+}
+
+impl Rows {
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let arrived = request.extensions().get::<Arrived>().copied();
+        let Some(Arrived {
+            request: meta,
+            from,
+        }) = arrived
+        else {
+            return problem::respond(&Failure::of(Code::Internal), Style::Problem, "");
+        };
+        let started = self.house.clock().monotonic();
+        let (mut parts, body) = request.into_parts();
+        let Ok(values) = RawPathParams::from_request_parts(&mut parts, &()).await else {
+            let mut response = unknown(parts.uri.path());
+            response.extensions_mut().insert(Counted);
+            return response;
+        };
+        let path = values.iter().map(|(n, v)| (n.into(), v.into())).collect();
+        let call = Call {
+            house: self.house.clone(),
+            request: meta,
+            from,
+            parts,
+            path,
+            body,
+        };
+        let method = match &call.parts.method {
+            &Method::HEAD => &Method::GET,
+            other => other,
+        };
+        let row = self.rows.iter().find(|(route, _)| route.method == *method);
+        let base = self
+            .rows
+            .first()
+            .map_or(Base::House, |(route, _)| route.base);
+        let tenant = call.value("tenant").to_owned();
+        let answered = match row {
+            Some((route, _)) => run(route, call).await,
+            None => self.not_allowed(base, &call),
+        };
+        let interaction = row.map_or("unmatched", |(route, _)| route.interaction);
+        let mut response = answered.unwrap_or_else(|failure| {
+            let realm = if tenant.is_empty() { "insula" } else { &tenant };
+            note(&failure, meta, &tenant, interaction);
+            problem::respond(&failure, base.style(), realm)
+        });
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(ALLOW, self.allow());
+        }
+        let micros = self.house.clock().monotonic().0.saturating_sub(started.0);
+        if let Some((_, metrics)) = row {
+            metrics.answered(response.status().as_u16(), micros);
+        }
+        tracing::debug!(
+            request = %meta.id,
+            tenant,
+            interaction,
+            status = response.status().as_u16(),
+            micros,
+            "answered"
+        );
+        response.extensions_mut().insert(Counted);
+        response
+    }
+
+    /// The path exists, the method does not: but a tenant that does not exist is told first.
+    fn not_allowed(&self, base: Base, call: &Call) -> Result<Response<Body>, Failure> {
+        if base != Base::House {
+            caller::gate(call)?;
+        }
+        if call.parts.method == Method::OPTIONS {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.headers_mut().insert(ALLOW, self.allow());
+            return Ok(response);
+        }
+        Err(Failure::of(Code::MethodNotAllowed))
+    }
+
+    fn allow(&self) -> HeaderValue {
+        let mut methods: Vec<&str> = self.rows.iter().map(|(r, _)| r.method.as_str()).collect();
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        methods.push("OPTIONS");
+        HeaderValue::from_str(&methods.join(", ")).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+async fn run(route: &'static Route, call: Call) -> Result<Response<Body>, Failure> {
+    match route.handler {
+        Handler::Open(handler) => handler(call).await,
+        Handler::Gate(handler) => {
+            let gate = caller::gate(&call)?;
+            handler(gate, call).await
+        }
+        Handler::Caller(_, handler) => {
+            let gate = caller::gate(&call)?;
+            let session = gate.enter(call.credentials(), call.request).await?;
+            handler(session, call).await
+        }
+        Handler::Operator(handler) => {
+            let operator = call.house.operator(call.credentials(), call.request)?;
+            handler(operator, call).await
+        }
+    }
+}
+
+/// One line about a failure that an operator may want to look at: ids and codes, no content.
+fn note(failure: &Failure, meta: RequestMeta, tenant: &str, interaction: &str) {
+    let code = failure.code();
+    let status = problem::status(code);
+    if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+        tracing::warn!(request = %meta.id, tenant, interaction, code = code.as_str(), "failed");
+    } else if matches!(status.as_u16(), 401 | 403 | 429) {
+        tracing::info!(request = %meta.id, tenant, interaction, code = code.as_str(), "refused");
+    }
+}

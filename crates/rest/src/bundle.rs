@@ -1,0 +1,247 @@
+//! Bundles on the way out: searchset, history, and the answers to a batch or transaction. Stored
+//! resources are copied into them byte for byte.
+
+use std::io::Write;
+
+use base::Code;
+use bytes::Bytes;
+use engine::{EntryAnswer, Failure, HistoryPage, Method, Mode, SearchPage, Stored};
+use fhir::json::push_json_string;
+use fhir::resource::shape::write_shaped;
+use fhir::search::query::Shape;
+
+use crate::answer::{self, At, Head};
+use crate::headers::Return;
+use crate::problem;
+
+/// A Bundle that is being written.
+struct Writer {
+    out: Vec<u8>,
+    entries: usize,
+}
+
+impl Writer {
+    fn new(kind: &str, total: Option<u64>, capacity: usize) -> Self {
+        let mut out = Vec::with_capacity(capacity);
+        out.extend_from_slice(b"{\"resourceType\":\"Bundle\",\"type\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.push(b'"');
+        if let Some(total) = total {
+            let _ = write!(out, ",\"total\":{total}");
+        }
+        Self { out, entries: 0 }
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn string(&mut self, text: &str) {
+        let mut quoted = String::with_capacity(text.len() + 2);
+        push_json_string(text, &mut quoted);
+        self.raw(&quoted);
+    }
+
+    fn links(&mut self, base: &str, this: &str, next: Option<&str>) {
+        self.raw(",\"link\":[{\"relation\":\"self\",\"url\":");
+        self.string(&url(base, this));
+        self.raw("}");
+        if let Some(next) = next {
+            self.raw(",{\"relation\":\"next\",\"url\":");
+            self.string(&url(base, next));
+            self.raw("}");
+        }
+        self.raw("]");
+    }
+
+    /// Starts an entry; its members follow, the first without a comma.
+    fn entry(&mut self) {
+        self.raw(if self.entries == 0 {
+            ",\"entry\":[{"
+        } else {
+            ",{"
+        });
+        self.entries += 1;
+    }
+
+    fn full_url(&mut self, base: &str, type_name: &str, stored: &Stored) {
+        // Ids and type names need no escapes; the base is one of ours.
+        self.raw("\"fullUrl\":");
+        self.string(&format!("{base}/{type_name}/{}", stored.id));
+    }
+
+    fn finish(mut self) -> Bytes {
+        self.raw(if self.entries == 0 { "}" } else { "]}" });
+        self.out.into()
+    }
+}
+
+fn url(base: &str, path: &str) -> String {
+    match path.strip_prefix('?') {
+        Some(query) => format!("{base}?{query}"),
+        None if path.is_empty() => base.to_owned(),
+        None => format!("{base}/{path}"),
+    }
+}
+
+/// The Bundle of a search (`search.html#return`).
+pub(crate) fn searchset(found: &SearchPage, at: At<'_>) -> Result<Bytes, Failure> {
+    let base = at.links.fhir();
+    let size: usize = found
+        .page
+        .entries
+        .iter()
+        .map(|e| e.resource.get().body.len() + 200)
+        .sum();
+    let mut bundle = Writer::new("searchset", found.page.total, size + 1_000);
+    bundle.links(&base, &found.this, found.next.as_deref());
+    for entry in &found.page.entries {
+        let stored = entry.resource.get();
+        bundle.entry();
+        bundle.full_url(&base, at.model.type_name(stored.type_id), stored);
+        bundle.raw(",\"resource\":");
+        match (entry.mode, &found.shape) {
+            (_, Shape::Whole) | (Mode::Include, Shape::Elements(_)) => {
+                bundle.out.extend_from_slice(&stored.body);
+            }
+            (_, shape) => write_shaped(at.model, &stored.body, shape, &mut bundle.out)
+                .map_err(|_| Failure::of(Code::Internal))?,
+        }
+        bundle.raw(match entry.mode {
+            Mode::Match => ",\"search\":{\"mode\":\"match\"}}",
+            Mode::Include => ",\"search\":{\"mode\":\"include\"}}",
+        });
+    }
+    if !found.issues.0.is_empty() {
+        bundle.entry();
+        bundle.raw("\"resource\":");
+        found.issues.write(&mut bundle.out);
+        bundle.raw(",\"search\":{\"mode\":\"outcome\"}}");
+    }
+    Ok(bundle.finish())
+}
+
+/// The Bundle of a history (`http.html#history`).
+pub(crate) fn history(found: &HistoryPage, at: At<'_>) -> Bytes {
+    let base = at.links.fhir();
+    let size: usize = found
+        .page
+        .entries
+        .iter()
+        .map(|e| e.resource.get().body.len() + 400)
+        .sum();
+    let mut bundle = Writer::new("history", found.page.total, size + 1_000);
+    bundle.links(&base, &found.this, found.next.as_deref());
+    for entry in &found.page.entries {
+        let stored = entry.resource.get();
+        let name = at.model.type_name(stored.type_id);
+        bundle.entry();
+        bundle.full_url(&base, name, stored);
+        if stored.method != Method::Delete {
+            bundle.raw(",\"resource\":");
+            bundle.out.extend_from_slice(&stored.body);
+        }
+        let method = stored.method.as_str();
+        let (url, status) = match stored.method {
+            Method::Post => (name.to_owned(), "201 Created"),
+            Method::Delete => (format!("{name}/{}", stored.id), "204 No Content"),
+            Method::Put if stored.version.0 == 1 => {
+                (format!("{name}/{}", stored.id), "201 Created")
+            }
+            Method::Put | Method::Patch => (format!("{name}/{}", stored.id), "200 OK"),
+        };
+        let _ = write!(
+            bundle.out,
+            ",\"request\":{{\"method\":\"{method}\",\"url\":\"{url}\"}},\"response\":{{\
+             \"status\":\"{status}\",\"etag\":\"W/\\\"{}\\\"\",\"lastModified\":\"{}\"}}}}",
+            stored.version,
+            stored.updated.instant(),
+        );
+    }
+    bundle.finish()
+}
+
+/// The answers to the entries of a batch or transaction (`http.html#transaction-response`).
+pub(crate) fn responses(
+    transaction: bool,
+    entries: Vec<EntryAnswer>,
+    at: At<'_>,
+    prefer: Option<Return>,
+) -> Result<Bytes, Failure> {
+    let kind = if transaction {
+        "transaction-response"
+    } else {
+        "batch-response"
+    };
+    let mut bundle = Writer::new(kind, None, entries.len() * 300 + 1_000);
+    bundle.raw(",\"link\":[{\"relation\":\"self\",\"url\":");
+    bundle.string(&at.links.fhir());
+    bundle.raw("}]");
+    for answered in entries {
+        bundle.entry();
+        match answered {
+            Ok(answer) => written(&mut bundle, answer, at, prefer)?,
+            Err(failure) => {
+                let status = problem::status(failure.code());
+                bundle.raw("\"response\":{\"status\":\"");
+                bundle.raw(&status.to_string());
+                bundle.raw("\",\"outcome\":");
+                failure.outcome().write(&mut bundle.out);
+                bundle.raw("}}");
+            }
+        }
+    }
+    Ok(bundle.finish())
+}
+
+fn written(
+    bundle: &mut Writer,
+    answer: engine::Answer,
+    at: At<'_>,
+    prefer: Option<Return>,
+) -> Result<(), Failure> {
+    use engine::Answer::{Document, Existing, Found, History, Responses, Search, Written};
+    let head = answer::head(&answer, at.model);
+    let base = at.links.fhir();
+    let resource = match answer {
+        Found(stored) => Some(stored.into_inner().body),
+        Written { stored, .. } | Existing(stored) => {
+            let stored = stored.into_inner();
+            bundle.full_url(&base, at.model.type_name(stored.type_id), &stored);
+            bundle.raw(",");
+            (prefer == Some(Return::Representation)).then_some(stored.body)
+        }
+        Search(page) => Some(searchset(&page, at)?),
+        History(page) => Some(history(&page, at)),
+        Document(bytes) => Some(bytes),
+        Responses { .. } => return Err(Failure::of(Code::Internal)),
+        engine::Answer::NotModified(_) | engine::Answer::Deleted(_) => None,
+    };
+    if let Some(resource) = resource {
+        bundle.raw("\"resource\":");
+        bundle.out.extend_from_slice(&resource);
+        bundle.raw(",");
+    }
+    response(bundle, &head, &base);
+    bundle.raw("}");
+    Ok(())
+}
+
+/// `Bundle.entry.response`
+fn response(bundle: &mut Writer, head: &Head, base: &str) {
+    bundle.raw("\"response\":{\"status\":\"");
+    bundle.raw(&head.status.to_string());
+    bundle.raw("\"");
+    if let Some(location) = &head.location {
+        bundle.raw(",\"location\":");
+        bundle.string(&format!("{base}/{location}"));
+    }
+    if let Some(version) = head.version {
+        bundle.raw(",\"etag\":");
+        bundle.string(&answer::etag(version));
+    }
+    if let Some(modified) = head.modified {
+        let _ = write!(bundle.out, ",\"lastModified\":\"{}\"", modified.instant());
+    }
+    bundle.raw("}");
+}

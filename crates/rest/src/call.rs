@@ -1,0 +1,136 @@
+//! One request as handlers see it: its parts, the values in its path, and its body, bounded in
+//! bytes and time.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use base::Code;
+use bytes::Bytes;
+use engine::{Credentials, Failure, House, RequestMeta};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
+use http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::negotiate;
+
+/// One request.
+pub(crate) struct Call {
+    pub(crate) house: House,
+    pub(crate) request: RequestMeta,
+    pub(crate) from: IpAddr,
+    pub(crate) parts: Parts,
+    /// Values of the path's `{…}`, in order.
+    pub(crate) path: Vec<(Box<str>, Box<str>)>,
+    pub(crate) body: Body,
+}
+
+/// Which limit bounds a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BodyLimit {
+    Resource,
+    Bundle,
+    Binary,
+    Form,
+}
+
+impl Call {
+    /// A value of the path.
+    pub(crate) fn value(&self, name: &str) -> &str {
+        self.path
+            .iter()
+            .find(|(n, _)| &**n == name)
+            .map_or("", |(_, v)| v)
+    }
+
+    /// The query string, still encoded.
+    pub(crate) fn query(&self) -> &str {
+        self.parts.uri.query().unwrap_or("")
+    }
+
+    /// The host that the client asked for.
+    pub(crate) fn host(&self) -> Option<&str> {
+        host(&self.parts)
+    }
+
+    /// What the caller is recognised by.
+    pub(crate) fn credentials(&self) -> Credentials<'_> {
+        Credentials {
+            authorization: self
+                .parts
+                .headers
+                .get(AUTHORIZATION)
+                .map(http::HeaderValue::as_bytes),
+            from: self.from,
+        }
+    }
+
+    /// The body.
+    ///
+    /// # Errors
+    /// `limit-exceeded`, `body-incomplete`, `limit-time`.
+    pub(crate) async fn body(&mut self, limit: BodyLimit) -> Result<Bytes, Failure> {
+        let limits = self.house.limits();
+        let (code, name, max) = match limit {
+            BodyLimit::Resource => (Code::LimitExceeded, "body_bytes_max", limits.body_bytes_max),
+            BodyLimit::Bundle => (
+                Code::LimitExceeded,
+                "bundle_bytes_max",
+                limits.bundle_bytes_max,
+            ),
+            BodyLimit::Binary => (
+                Code::LimitExceeded,
+                "binary_bytes_max",
+                limits.binary_bytes_max,
+            ),
+            BodyLimit::Form => (Code::LimitQuery, "query_bytes_max", limits.query_bytes_max),
+        };
+        let too_large = || Failure::limit(code, name, max);
+        let declared = self
+            .parts
+            .headers
+            .get(CONTENT_LENGTH)
+            .and_then(|v| v.to_str().ok());
+        if declared
+            .and_then(|d| d.parse::<u64>().ok())
+            .is_some_and(|d| d > max)
+        {
+            return Err(too_large());
+        }
+        let max_usize = usize::try_from(max).unwrap_or(usize::MAX);
+        let body = Limited::new(std::mem::take(&mut self.body), max_usize);
+        let time = Duration::from_millis(limits.request_ms_max);
+        let time_over = || Failure::limit(Code::LimitTime, "request_ms_max", limits.request_ms_max);
+        let whole = tokio::time::timeout(time, body.collect())
+            .await
+            .map_err(|_| time_over())?;
+        match whole {
+            Ok(whole) => Ok(whole.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+            Err(_) => Err(Failure::of(Code::BodyIncomplete)),
+        }
+    }
+
+    /// A JSON body of the admin API.
+    pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
+        negotiate::json_body(&self.parts.headers)?;
+        let body = self.body(BodyLimit::Resource).await?;
+        if body.is_empty() {
+            return Err(Failure::of(Code::BodyEmpty));
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            if error.is_data() {
+                Failure::new(Code::RequestInvalid, error.to_string())
+            } else {
+                Failure::new(Code::JsonSyntax, error.to_string())
+            }
+        })
+    }
+}
+
+/// The host that a request asks for, with its port.
+pub(crate) fn host(parts: &Parts) -> Option<&str> {
+    let named = parts.headers.get(HOST).and_then(|h| h.to_str().ok());
+    named.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str))
+}

@@ -1,0 +1,286 @@
+//! FHIR's REST API: each handler takes one request apart for one interaction of the engine.
+
+use axum::body::Body;
+use base::Code;
+use bytes::Bytes;
+use engine::form;
+use engine::{Answer, Asked, Failure, Gate, HistoryScope, Session, Upload, WriteConditions};
+use http::Response;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+
+use crate::answer::{self, At, Wish};
+use crate::call::{BodyLimit, Call};
+use crate::headers::{self, IF_NONE_EXIST, Prefer, SECURITY_CONTEXT};
+use crate::negotiate;
+use crate::routes::ROUTES;
+
+/// Parameters that are about the answer's form or its place, not about the search.
+const NOT_SEARCHED: [&str; 3] = ["_cursor", "_format", "_pretty"];
+
+type Answered = Result<Response<Body>, Failure>;
+
+fn wish(call: &Call) -> Result<Wish, Failure> {
+    let query = call.parts.uri.query();
+    Ok(Wish {
+        media: negotiate::answer_type(&call.parts.headers, query)?,
+        prefer: Prefer::of(&call.parts.headers).answer,
+    })
+}
+
+fn conditions(call: &Call) -> Result<WriteConditions, Failure> {
+    headers::conditions(&call.parts.headers)
+}
+
+/// `GET …/metadata`
+pub(crate) async fn capabilities(gate: Gate, call: Call) -> Answered {
+    let wish = wish(&call)?;
+    let implemented: Vec<&str> = ROUTES.iter().map(|route| route.interaction).collect();
+    let document = Answer::Document(gate.capabilities(&implemented));
+    answer::respond(
+        document,
+        At {
+            links: gate.links(),
+            model: gate.model(),
+        },
+        &wish,
+    )
+}
+
+/// `GET …/{type}/{id}`
+pub(crate) async fn read(session: Session, call: Call) -> Answered {
+    let (type_name, id) = (call.value("type"), call.value("id"));
+    let query = call.parts.uri.query();
+    if type_name == "Binary" && negotiate::wants_raw(&call.parts.headers, query) {
+        return Ok(answer::raw(session.download(id).await?));
+    }
+    let wish = wish(&call)?;
+    let unless = headers::unless(&call.parts.headers)?;
+    let answer = session.read(type_name, id, &unless).await?;
+    match (&answer, query.and_then(answer::shape)) {
+        (Answer::Found(stored), Some(shape)) => {
+            answer::shaped(stored.get(), &shape, At::of(&session), &wish)
+        }
+        _ => answer::respond(answer, At::of(&session), &wish),
+    }
+}
+
+/// `GET …/{type}/{id}/_history/{version}`
+pub(crate) async fn vread(session: Session, call: Call) -> Answered {
+    let wish = wish(&call)?;
+    let (type_name, id, version) = (call.value("type"), call.value("id"), call.value("version"));
+    answer::respond(
+        session.vread(type_name, id, version).await?,
+        At::of(&session),
+        &wish,
+    )
+}
+
+/// `POST …/{type}`
+pub(crate) async fn create(session: Session, mut call: Call) -> Answered {
+    let wish = wish(&call)?;
+    if let Some(media) = other_media(&call)? {
+        let answer = upload(&session, &mut call, &media, None).await?;
+        return answer::respond(answer, At::of(&session), &wish);
+    }
+    negotiate::json_body(&call.parts.headers)?;
+    let body = resource(&mut call).await?;
+    let criteria = headers::text(&call.parts.headers, &IF_NONE_EXIST)?;
+    let answer = session.create(call.value("type"), &body, criteria).await?;
+    answer::respond(answer, At::of(&session), &wish)
+}
+
+/// `PUT …/{type}/{id}`
+pub(crate) async fn update(session: Session, mut call: Call) -> Answered {
+    let wish = wish(&call)?;
+    if let Some(media) = other_media(&call)? {
+        let id = call.value("id").to_owned();
+        let answer = upload(&session, &mut call, &media, Some(&id)).await?;
+        return answer::respond(answer, At::of(&session), &wish);
+    }
+    negotiate::json_body(&call.parts.headers)?;
+    let body = resource(&mut call).await?;
+    let conditions = conditions(&call)?;
+    let (type_name, id) = (call.value("type"), call.value("id"));
+    let answer = session.update(type_name, id, &body, &conditions).await?;
+    answer::respond(answer, At::of(&session), &wish)
+}
+
+/// `PUT …/{type}?criteria`
+pub(crate) async fn update_where(session: Session, mut call: Call) -> Answered {
+    let wish = wish(&call)?;
+    negotiate::json_body(&call.parts.headers)?;
+    let body = resource(&mut call).await?;
+    let conditions = conditions(&call)?;
+    let criteria = form::without(call.query(), &NOT_SEARCHED);
+    let answer = session
+        .update_where(call.value("type"), &criteria, &body, &conditions)
+        .await?;
+    answer::respond(answer, At::of(&session), &wish)
+}
+
+/// `DELETE …/{type}/{id}`
+pub(crate) async fn delete(session: Session, call: Call) -> Answered {
+    let wish = wish(&call)?;
+    let conditions = conditions(&call)?;
+    let answer = session
+        .delete(call.value("type"), call.value("id"), &conditions)
+        .await?;
+    answer::respond(answer, At::of(&session), &wish)
+}
+
+/// `DELETE …/{type}?criteria`
+pub(crate) async fn delete_where(session: Session, call: Call) -> Answered {
+    let wish = wish(&call)?;
+    let criteria = form::without(call.query(), &NOT_SEARCHED);
+    let answer = session.delete_where(call.value("type"), &criteria).await?;
+    answer::respond(answer, At::of(&session), &wish)
+}
+
+/// `POST …/`: a batch or a transaction.
+pub(crate) async fn bundle(session: Session, mut call: Call) -> Answered {
+    let wish = wish(&call)?;
+    negotiate::json_body(&call.parts.headers)?;
+    let body = call.body(BodyLimit::Bundle).await?;
+    let strict = Prefer::of(&call.parts.headers).strict;
+    let answer = session.bundle(&body, strict).await?;
+    answer::respond(answer, At::of(&session), &wish)
+}
+
+/// `GET …/{type}?…`
+pub(crate) async fn search_type(session: Session, call: Call) -> Answered {
+    let query = call.query().to_owned();
+    search(&session, &call.parts, Some(call.value("type")), &query).await
+}
+
+/// `POST …/{type}/_search`
+pub(crate) async fn search_type_form(session: Session, mut call: Call) -> Answered {
+    let query = form_and_query(&mut call).await?;
+    search(&session, &call.parts, Some(call.value("type")), &query).await
+}
+
+/// `GET …/?…`
+pub(crate) async fn search_system(session: Session, call: Call) -> Answered {
+    let query = call.query().to_owned();
+    search(&session, &call.parts, None, &query).await
+}
+
+/// `POST …/_search`
+pub(crate) async fn search_system_form(session: Session, mut call: Call) -> Answered {
+    let query = form_and_query(&mut call).await?;
+    search(&session, &call.parts, None, &query).await
+}
+
+async fn search(
+    session: &Session,
+    parts: &Parts,
+    type_name: Option<&str>,
+    query: &str,
+) -> Answered {
+    let max = session.query_bytes_max();
+    if query.len() as u64 > max {
+        return Err(Failure::limit(Code::LimitQuery, "query_bytes_max", max));
+    }
+    let media = negotiate::answer_type(&parts.headers, Some(query))?;
+    let cursor = form::first(query, "_cursor");
+    let asked = Asked {
+        query: &form::without(query, &NOT_SEARCHED),
+        cursor: cursor.as_deref(),
+        strict: Prefer::of(&parts.headers).strict,
+    };
+    let answer = session.search(type_name, asked).await?;
+    answer::respond(
+        answer,
+        At::of(session),
+        &Wish {
+            media,
+            prefer: None,
+        },
+    )
+}
+
+/// The parameters of a `POST _search`: those of the body and those of the URL.
+async fn form_and_query(call: &mut Call) -> Result<String, Failure> {
+    let essence = negotiate::body_essence(&call.parts.headers);
+    let body = call.body(BodyLimit::Form).await?;
+    if essence != "application/x-www-form-urlencoded" && !body.is_empty() {
+        return Err(Failure::of(Code::MediaType));
+    }
+    let body = std::str::from_utf8(&body).map_err(|_| Failure::of(Code::RequestInvalid))?;
+    Ok(match (body, call.query()) {
+        (only, "") | ("", only) => only.to_owned(),
+        (body, query) => format!("{query}&{body}"),
+    })
+}
+
+/// `GET …/{type}/{id}/_history`
+pub(crate) async fn history_instance(session: Session, call: Call) -> Answered {
+    let scope = HistoryScope::Instance(call.value("type"), call.value("id"));
+    history(&session, &call.parts, scope).await
+}
+
+/// `GET …/{type}/_history`
+pub(crate) async fn history_type(session: Session, call: Call) -> Answered {
+    history(
+        &session,
+        &call.parts,
+        HistoryScope::Type(call.value("type")),
+    )
+    .await
+}
+
+/// `GET …/_history`
+pub(crate) async fn history_system(session: Session, call: Call) -> Answered {
+    history(&session, &call.parts, HistoryScope::System).await
+}
+
+async fn history(session: &Session, parts: &Parts, scope: HistoryScope<'_>) -> Answered {
+    let query = parts.uri.query().unwrap_or("");
+    let media = negotiate::answer_type(&parts.headers, Some(query))?;
+    let cursor = form::first(query, "_cursor");
+    let asked = Asked {
+        query: &form::without(query, &NOT_SEARCHED),
+        cursor: cursor.as_deref(),
+        strict: Prefer::of(&parts.headers).strict,
+    };
+    let answer = session.history(scope, asked).await?;
+    answer::respond(
+        answer,
+        At::of(session),
+        &Wish {
+            media,
+            prefer: None,
+        },
+    )
+}
+
+/// The body of a create or update. A Bundle that is stored is bounded like any resource.
+async fn resource(call: &mut Call) -> Result<Bytes, Failure> {
+    call.body(BodyLimit::Resource).await
+}
+
+/// The content type of a Binary that comes as itself.
+fn other_media(call: &Call) -> Result<Option<String>, Failure> {
+    if call.value("type") != "Binary" || negotiate::is_fhir_json(&call.parts.headers) {
+        return Ok(None);
+    }
+    Ok(headers::text(&call.parts.headers, &CONTENT_TYPE)?.map(str::to_owned))
+}
+
+async fn upload(
+    session: &Session,
+    call: &mut Call,
+    content_type: &str,
+    id: Option<&str>,
+) -> Result<Answer, Failure> {
+    let bytes = call.body(BodyLimit::Binary).await?;
+    let conditions = conditions(call)?;
+    let security_context = headers::text(&call.parts.headers, &SECURITY_CONTEXT)?;
+    let upload = Upload {
+        id,
+        content_type,
+        security_context,
+        bytes: &bytes,
+    };
+    session.upload(upload, &conditions).await
+}

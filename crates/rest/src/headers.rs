@@ -1,0 +1,136 @@
+//! Request headers with a meaning in FHIR: conditions and preferences (`http.html#versions`,
+//! `http.html#return`).
+
+use base::{Code, Micros};
+use engine::{Failure, Unless, VersionMatch, WriteConditions};
+use http::HeaderMap;
+use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+
+/// `If-None-Exist`
+pub(crate) const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
+
+/// `X-Security-Context` (`binary.html#rest`)
+pub(crate) const SECURITY_CONTEXT: HeaderName = HeaderName::from_static("x-security-context");
+
+/// What a client prefers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Prefer {
+    /// `return=`
+    pub(crate) answer: Option<Return>,
+    /// `handling=strict`
+    pub(crate) strict: bool,
+}
+
+/// What a write answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Return {
+    /// No body.
+    Minimal,
+    /// The resource.
+    Representation,
+    /// What there is to say about it.
+    Outcome,
+}
+
+impl Prefer {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut prefer = Self::default();
+        for value in headers
+            .get_all("prefer")
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+        {
+            for wish in value.split([',', ';']).map(str::trim) {
+                match wish.to_ascii_lowercase().as_str() {
+                    "return=minimal" => prefer.answer = Some(Return::Minimal),
+                    "return=representation" => prefer.answer = Some(Return::Representation),
+                    "return=operationoutcome" => prefer.answer = Some(Return::Outcome),
+                    "handling=strict" => prefer.strict = true,
+                    "handling=lenient" => prefer.strict = false,
+                    _ => {}
+                }
+            }
+        }
+        prefer
+    }
+}
+
+/// A header as text.
+pub(crate) fn text<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'h str>, Failure> {
+    let value = headers.get(name).map(|v| v.to_str()).transpose();
+    value.map_err(|_| Failure::new(Code::RequestInvalid, "a header is not text"))
+}
+
+/// Conditions of a write.
+pub(crate) fn conditions(headers: &HeaderMap) -> Result<WriteConditions, Failure> {
+    WriteConditions::parse(text(headers, &IF_MATCH)?, text(headers, &IF_NONE_MATCH)?)
+}
+
+/// When a read may answer "not modified".
+pub(crate) fn unless(headers: &HeaderMap) -> Result<Unless, Failure> {
+    let none_match = text(headers, &IF_NONE_MATCH)?.map(VersionMatch::parse);
+    let since = text(headers, &IF_MODIFIED_SINCE)?;
+    Ok(Unless {
+        version: none_match,
+        modified_since: since.and_then(http_date),
+    })
+}
+
+/// An IMF-fixdate (RFC 9110 section 5.6.7); other forms are ignored.
+fn http_date(text: &str) -> Option<Micros> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let (_, date) = text.split_once(", ")?;
+    let mut parts = date.split(' ');
+    let day: u8 = parts.next()?.parse().ok()?;
+    let month = parts.next().filter(|m| m.len() == 3)?;
+    let month = u8::try_from(MONTHS.find(month)? / 3 + 1).ok()?;
+    let year: i64 = parts.next()?.parse().ok()?;
+    let mut clock = parts.next()?.split(':').map(|p| p.parse::<i64>().ok());
+    let (h, m, s) = (clock.next()??, clock.next()??, clock.next()??);
+    (parts.next()? == "GMT").then_some(())?;
+    let whole = (0..24).contains(&h) && (0..60).contains(&m) && (0..61).contains(&s);
+    (whole && (1..=31).contains(&day) && (1970..=9999).contains(&year)).then_some(())?;
+    Some(Micros::from_civil(
+        year,
+        month,
+        day,
+        (h * 3600 + m * 60 + s) * 1_000_000,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_come_back() {
+        let t = Micros(1_795_310_523_000_000);
+        assert_eq!(http_date(&t.http_date().to_string()), Some(t));
+        for bad in [
+            "",
+            "Sun, 22 Nov 2026",
+            "Sun, 22 Foo 2026 01:02:03 GMT",
+            "2026-11-22",
+        ] {
+            assert_eq!(http_date(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn preferences_add_up() {
+        let mut headers = HeaderMap::new();
+        headers.append("prefer", "return=minimal; handling=strict".parse().unwrap());
+        headers.append(
+            "prefer",
+            "respond-async, return=OperationOutcome".parse().unwrap(),
+        );
+        let wanted = Prefer {
+            answer: Some(Return::Outcome),
+            strict: true,
+        };
+        assert_eq!(Prefer::of(&headers), wanted);
+    }
+}

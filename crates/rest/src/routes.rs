@@ -1,0 +1,189 @@
+//! The one route table: every URL that Insula answers, what it does, and who may ask. The router
+//! is built from [`ROUTES`] and nothing else registers routes.
+//!
+//! Who may ask is not a column beside the handler but the handler's own shape: one that takes a
+//! session cannot be reached without credentials that were found good.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use axum::body::Body;
+use engine::{Failure, Gate, Operator, Session};
+use http::{Method, Response};
+
+use crate::call::Call;
+use crate::problem::Style;
+use crate::{admin, fhir, oauth, probes};
+
+/// What a handler gives back.
+pub(crate) type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send + 'static>>;
+
+/// Where a path begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The house itself.
+    House,
+    /// `/t/{tenant}`, or the root of the host `{tenant}.{domain}`.
+    Tenant,
+    /// `/t/{tenant}/fhir`, or `/fhir` of the host `{tenant}.{domain}`.
+    Fhir,
+}
+
+impl Base {
+    /// The path of the base.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::House => "",
+            Self::Tenant => "/t/{tenant}",
+            Self::Fhir => "/t/{tenant}/fhir",
+        }
+    }
+
+    /// The path of the base on a tenant's own host.
+    pub const fn host_path(self) -> Option<&'static str> {
+        match self {
+            Self::House => None,
+            Self::Tenant => Some(""),
+            Self::Fhir => Some("/fhir"),
+        }
+    }
+
+    pub(crate) const fn style(self) -> Style {
+        match self {
+            Self::Fhir => Style::Fhir,
+            Self::House | Self::Tenant => Style::Problem,
+        }
+    }
+}
+
+/// What a caller must be able to do, in the letters of SMART scopes, on the types concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Anyone.
+    Open,
+    /// Anyone, in a tenant that serves.
+    Gate,
+    /// A recognised caller of the tenant; the scope letters that the interaction needs.
+    Caller(&'static str),
+    /// The operator.
+    Operator,
+}
+
+/// The code behind a route; its shape says what it is given.
+pub(crate) enum Handler {
+    Open(fn(Call) -> Answering),
+    Gate(fn(Gate, Call) -> Answering),
+    Caller(&'static str, fn(Session, Call) -> Answering),
+    Operator(fn(Operator, Call) -> Answering),
+}
+
+/// One row of the table.
+pub struct Route {
+    /// The method; GET also answers HEAD.
+    pub method: Method,
+    /// Where the path begins.
+    pub base: Base,
+    /// The rest of the path.
+    pub path: &'static str,
+    /// The interaction, as FHIR, OAuth or the admin API calls it; also the label of its metrics.
+    pub interaction: &'static str,
+    pub(crate) handler: Handler,
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} {} ({})",
+            self.method,
+            self.full_path(),
+            self.interaction
+        )
+    }
+}
+
+impl Route {
+    /// The whole path, with `{tenant}` in it where one is meant.
+    pub fn full_path(&self) -> String {
+        format!("{}{}", self.base.path(), self.path)
+    }
+
+    /// Who may ask.
+    pub const fn class(&self) -> Class {
+        match self.handler {
+            Handler::Open(_) => Class::Open,
+            Handler::Gate(_) => Class::Gate,
+            Handler::Caller(letters, _) => Class::Caller(letters),
+            Handler::Operator(_) => Class::Operator,
+        }
+    }
+}
+
+macro_rules! routes {
+    ($($method:ident $base:ident $path:literal $interaction:literal $shape:ident $(($letters:literal))? $handler:path;)+) => {
+        /// Every route.
+        pub static ROUTES: &[Route] = &[$(Route {
+            method: Method::$method,
+            base: Base::$base,
+            path: $path,
+            interaction: $interaction,
+            handler: routes!(@ $shape $(($letters))? $handler),
+        },)+];
+    };
+    (@ Open $handler:path) => { Handler::Open(|call| Box::pin($handler(call))) };
+    (@ Gate $handler:path) => { Handler::Gate(|gate, call| Box::pin($handler(gate, call))) };
+    (@ Caller ($letters:literal) $handler:path) => {
+        Handler::Caller($letters, |session, call| Box::pin($handler(session, call)))
+    };
+    (@ Operator $handler:path) => {
+        Handler::Operator(|operator, call| Box::pin($handler(operator, call)))
+    };
+}
+
+routes! {
+    GET    House  "/health/live"   "live"    Open     probes::live;
+    GET    House  "/health/ready"  "ready"   Open     probes::ready;
+    GET    House  "/metrics"       "metrics" Operator probes::metrics;
+
+    GET    House  "/admin/v1/openapi.json"                        "openapi"        Open     admin::openapi;
+    GET    House  "/admin/v1/tenants"                             "list-tenants"   Operator admin::list_tenants;
+    POST   House  "/admin/v1/tenants"                             "create-tenant"  Operator admin::create_tenant;
+    GET    House  "/admin/v1/tenants/{name}"                      "show-tenant"    Operator admin::show_tenant;
+    PATCH  House  "/admin/v1/tenants/{name}"                      "change-tenant"  Operator admin::change_tenant;
+    DELETE House  "/admin/v1/tenants/{name}"                      "delete-tenant"  Operator admin::delete_tenant;
+    POST   House  "/admin/v1/tenants/{name}/suspend"              "suspend-tenant" Operator admin::suspend_tenant;
+    POST   House  "/admin/v1/tenants/{name}/resume"               "resume-tenant"  Operator admin::resume_tenant;
+    GET    House  "/admin/v1/tenants/{name}/receipt"              "receipt"        Operator admin::receipt;
+    POST   House  "/admin/v1/tenants/{name}/verify"               "verify-tenant"  Operator admin::verify_tenant;
+    POST   House  "/admin/v1/tenants/{name}/backup"               "backup-tenant"  Operator admin::back_up_tenant;
+    POST   House  "/admin/v1/tenants/{name}/restore"              "restore-tenant" Operator admin::restore_tenant;
+    POST   House  "/admin/v1/tenants/{name}/imports"              "open-import"    Operator admin::open_import;
+    GET    House  "/admin/v1/tenants/{name}/clients"              "list-clients"   Operator admin::list_clients;
+    POST   House  "/admin/v1/tenants/{name}/clients"              "create-client"  Operator admin::create_client;
+    DELETE House  "/admin/v1/tenants/{name}/clients/{client_id}"  "revoke-client"  Operator admin::revoke_client;
+    POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
+
+    POST   Tenant "/auth/token"    "token"   Gate     oauth::token;
+    GET    Tenant "/auth/jwks"     "jwks"    Gate     oauth::jwks;
+
+    GET    Fhir   "/.well-known/smart-configuration" "smart-configuration" Gate oauth::smart_configuration;
+    GET    Fhir   "/metadata"               "capabilities"       Gate          fhir::capabilities;
+    GET    Fhir   ""                        "search-system"      Caller("s")   fhir::search_system;
+    GET    Fhir   "/"                       "search-system"      Caller("s")   fhir::search_system;
+    POST   Fhir   ""                        "transaction"        Caller("cruds") fhir::bundle;
+    POST   Fhir   "/"                       "transaction"        Caller("cruds") fhir::bundle;
+    POST   Fhir   "/_search"                "search-system"      Caller("s")   fhir::search_system_form;
+    GET    Fhir   "/_history"               "history-system"     Caller("s")   fhir::history_system;
+    GET    Fhir   "/{type}"                 "search-type"        Caller("s")   fhir::search_type;
+    POST   Fhir   "/{type}"                 "create"             Caller("c")   fhir::create;
+    PUT    Fhir   "/{type}"                 "update-conditional" Caller("us")  fhir::update_where;
+    DELETE Fhir   "/{type}"                 "delete-conditional" Caller("ds")  fhir::delete_where;
+    POST   Fhir   "/{type}/_search"         "search-type"        Caller("s")   fhir::search_type_form;
+    GET    Fhir   "/{type}/_history"        "history-type"       Caller("s")   fhir::history_type;
+    GET    Fhir   "/{type}/{id}"            "read"               Caller("r")   fhir::read;
+    PUT    Fhir   "/{type}/{id}"            "update"             Caller("u")   fhir::update;
+    DELETE Fhir   "/{type}/{id}"            "delete"             Caller("d")   fhir::delete;
+    GET    Fhir   "/{type}/{id}/_history"   "history-instance"   Caller("s")   fhir::history_instance;
+    GET    Fhir   "/{type}/{id}/_history/{version}" "vread"      Caller("r")   fhir::vread;
+}

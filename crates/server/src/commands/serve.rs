@@ -1,0 +1,165 @@
+//! `insula serve`: opens the data folder, listens, and drains when it is told to stop.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use engine::{House, HouseConfig};
+use store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::listen::Listener;
+use crate::world::{SystemClock, SystemRng};
+
+/// Arguments.
+#[derive(Debug, Args, Default)]
+pub struct Serve {
+    /// Configuration file (TOML).
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Data folder; wins over the configuration.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Address to listen on; wins over the configuration.
+    #[arg(long)]
+    pub listen: Option<String>,
+}
+
+/// Time that the store has to close.
+const CLOSE: Duration = Duration::from_millis(2_500);
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(args: &Serve) -> anyhow::Result<()> {
+    let mut config = load(args.config.as_deref())?;
+    if let Some(data) = &args.data {
+        config.data.clone_from(data);
+    }
+    if let Some(listen) = &args.listen {
+        config.listen.clone_from(listen);
+    }
+    crate::telemetry::start(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(serve(&config));
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    done
+}
+
+/// Reads the configuration: a file, if one is given, and the environment.
+pub fn load(file: Option<&Path>) -> anyhow::Result<Config> {
+    let text = match file {
+        None => String::new(),
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let place = file.map_or_else(|| "environment".into(), |p| p.display().to_string());
+    Config::read(&text, std::env::vars()).with_context(|| place)
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let (stop, stopped) = watch::channel(false);
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let running = Running::start(config, stopped).await?;
+    running.greet(config)?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    running.finish().await
+}
+
+/// A server at work.
+#[derive(Debug)]
+pub struct Running {
+    house: House,
+    url: String,
+    task: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    /// Opens the data folder and starts to serve; ends when `stopped` turns true.
+    pub async fn start(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<Self> {
+        let listener = Listener::bind(config).await?;
+        let (clock, rng) = (
+            Arc::new(SystemClock::start()),
+            Arc::new(SystemRng::system()),
+        );
+        for dir in [&config.data, &config.backup_dir()] {
+            std::fs::create_dir_all(dir)
+                .with_context(|| format!("cannot make the folder {}", dir.display()))?;
+        }
+        let store = Store::open(config.store(), clock.clone(), rng.clone())
+            .with_context(|| format!("cannot open the data folder {}", config.data.display()))?;
+        let url = listener.url()?;
+        let house = House::new(store, clock, rng, house_config(config, &listener)?);
+        listener.announce(&config.data)?;
+        let app = rest::App::new(house.clone());
+        let task = tokio::spawn(listener.serve(app, stopped));
+        Ok(Self { house, url, task })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The house that is served.
+    pub const fn house(&self) -> &House {
+        &self.house
+    }
+
+    fn greet(&self, config: &Config) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "Insula serves {}", self.url)?;
+        writeln!(out, "  data folder     {}", config.data.display())?;
+        writeln!(
+            out,
+            "  operator token  {}",
+            config.data.join("operator.token").display()
+        )?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Waits until requests in flight are answered, then closes the store.
+    pub async fn finish(self) -> anyhow::Result<()> {
+        self.task.await.context("the listener failed")??;
+        let house = self.house;
+        let closed = tokio::task::spawn_blocking(move || house.close());
+        if tokio::time::timeout(CLOSE, closed).await.is_err() {
+            tracing::warn!("the store did not close in time; it recovers when it is opened again");
+        }
+        Ok(())
+    }
+}
+
+fn house_config(config: &Config, listener: &Listener) -> anyhow::Result<HouseConfig> {
+    Ok(HouseConfig {
+        limits: config.limits.clone(),
+        access_token_seconds: i64::try_from(config.auth.access_token_seconds)?,
+        import_token_seconds: i64::try_from(config.auth.import_token_seconds)?,
+        public_url: config
+            .public_url
+            .as_ref()
+            .map(|u| u.trim_end_matches('/').to_owned()),
+        listen_url: listener.url()?,
+        domain: config.domain.as_ref().map(|d| d.to_ascii_lowercase()),
+        allowed_hosts: config
+            .allowed_hosts
+            .iter()
+            .map(|h| h.to_ascii_lowercase())
+            .collect(),
+        behind_tls_proxy: config.behind_tls_proxy,
+        backup_dir: config.backup_dir(),
+        grace_seconds: config.storage.grace_seconds,
+    })
+}

@@ -1,0 +1,506 @@
+//! Configuration: one TOML file, each key also as `INSULA_SECTION__KEY` in the environment.
+//!
+//! [`KEYS`] lists every key with its default and a sentence; the documentation is generated from
+//! it, and an unknown key is refused with the nearest known one. Reads no file and no environment
+//! itself: text and variables come in.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use base::Limits;
+use serde::Deserialize;
+use store::{AuditMode, StoreConfig, Synchronous};
+use toml::{Table, Value};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Address to listen on.
+    pub listen: String,
+    /// The data folder.
+    pub data: PathBuf,
+    /// The address that clients use, for links.
+    pub public_url: Option<String>,
+    /// Tenants are also served at `{tenant}.{domain}`.
+    pub domain: Option<String>,
+    /// Hosts that links may name when there is no `public_url`.
+    pub allowed_hosts: Vec<String>,
+    /// Something before Insula speaks TLS.
+    pub behind_tls_proxy: bool,
+    /// Folder for backups; the only place where the admin API reads and writes files.
+    pub backups: Option<PathBuf>,
+    /// Certificate and key.
+    pub tls: Tls,
+    /// Sign-in.
+    pub auth: Auth,
+    /// The audit journal.
+    pub audit: Audit,
+    /// The storage engine.
+    pub storage: Storage,
+    /// Logs.
+    pub log: Log,
+    /// All limits.
+    pub limits: Limits,
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct Tls {
+    /// PEM file with the certificate chain.
+    pub cert: Option<PathBuf>,
+    /// PEM file with the private key.
+    pub key: Option<PathBuf>,
+}
+
+/// `[auth]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Auth {
+    /// Life of an access token.
+    pub access_token_seconds: u64,
+    /// Life of an import token.
+    pub import_token_seconds: u64,
+}
+
+/// `[audit]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Audit {
+    /// `window` or `strict`.
+    pub mode: AuditWhen,
+    /// Longest time between an answer and its record's flush, in mode `window`.
+    pub window_ms: u64,
+}
+
+/// When a read's record reaches the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditWhen {
+    /// At least every `window_ms`.
+    Window,
+    /// Before the answer.
+    Strict,
+}
+
+/// `[storage]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Storage {
+    /// `full` or `normal`.
+    pub synchronous: Synchronous,
+    /// Threads that read; 0 chooses.
+    pub reader_threads: usize,
+    /// Threads that write; 0 chooses.
+    pub writer_threads: usize,
+    /// Seconds between the deletion of a tenant and the destruction of its key.
+    pub grace_seconds: u64,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Log {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// A filter as `tracing` understands it: `info`, `warn,store=debug`, …
+    pub filter: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// One key: dotted name, default as TOML, what it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Dotted name.
+    pub name: &'static str,
+    /// Default, as it would stand in the file; empty for "not set".
+    pub default: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+const fn key(name: &'static str, default: &'static str, about: &'static str) -> Key {
+    Key {
+        name,
+        default,
+        about,
+    }
+}
+
+/// All keys except those of `[limits]`, which are `base::Limits::TABLE`.
+pub const KEYS: &[Key] = &[
+    key(
+        "listen",
+        "\"127.0.0.1:8080\"",
+        "Address and port to listen on; port 0 chooses a free one.",
+    ),
+    key("data", "\"insula-data\"", "The data folder."),
+    key(
+        "public_url",
+        "",
+        "Address that clients use (`https://fhir.example.org`); links are built from it.",
+    ),
+    key(
+        "domain",
+        "",
+        "When set, tenants are also served at `{tenant}.{domain}`.",
+    ),
+    key(
+        "allowed_hosts",
+        "[]",
+        "Hosts that links may name when `public_url` is not set; others get the listening address.",
+    ),
+    key(
+        "behind_tls_proxy",
+        "false",
+        "Plain HTTP on other than loopback addresses, because a proxy speaks TLS.",
+    ),
+    key(
+        "backups",
+        "",
+        "Folder for backups; the admin API reads and writes files nowhere else. Default: `backups` in the data folder.",
+    ),
+    key("tls.cert", "", "PEM file with the certificate chain."),
+    key("tls.key", "", "PEM file with the private key."),
+    key(
+        "auth.access_token_seconds",
+        "3600",
+        "Life of an access token, in seconds.",
+    ),
+    key(
+        "auth.import_token_seconds",
+        "86400",
+        "Life of an import token, in seconds.",
+    ),
+    key(
+        "audit.mode",
+        "\"window\"",
+        "`window`: the record of a read is flushed at least every `window_ms`; `strict`: before the answer.",
+    ),
+    key(
+        "audit.window_ms",
+        "50",
+        "Milliseconds between two flushes of the audit journal.",
+    ),
+    key(
+        "storage.synchronous",
+        "\"full\"",
+        "`full`: a write is answered when it is on the disk; `normal`: when it is with the operating system, so a power cut may lose the last moments.",
+    ),
+    key(
+        "storage.reader_threads",
+        "0",
+        "Threads that read; 0 chooses from the processors.",
+    ),
+    key(
+        "storage.writer_threads",
+        "0",
+        "Threads that write; 0 chooses.",
+    ),
+    key(
+        "storage.grace_seconds",
+        "2592000",
+        "Seconds between the deletion of a tenant and the destruction of its key.",
+    ),
+    key("log.format", "\"text\"", "`text` or `json`."),
+    key(
+        "log.filter",
+        "\"info\"",
+        "What is logged, by level and module.",
+    ),
+];
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            data: "insula-data".into(),
+            public_url: None,
+            domain: None,
+            allowed_hosts: Vec::new(),
+            behind_tls_proxy: false,
+            backups: None,
+            tls: Tls::default(),
+            auth: Auth::default(),
+            audit: Audit::default(),
+            storage: Storage::default(),
+            log: Log::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            access_token_seconds: 3600,
+            import_token_seconds: 86_400,
+        }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            mode: AuditWhen::Window,
+            window_ms: 50,
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            synchronous: Synchronous::Full,
+            reader_threads: 0,
+            writer_threads: 0,
+            grace_seconds: 2_592_000,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            filter: "info".into(),
+        }
+    }
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Not TOML.
+    #[error("not valid TOML: {0}")]
+    Syntax(String),
+    /// A key that does not exist.
+    #[error("unknown key `{key}`; did you mean `{nearest}`?")]
+    Unknown {
+        /// As written.
+        key: String,
+        /// The nearest key that exists.
+        nearest: String,
+    },
+    /// A value of the wrong type.
+    #[error("{0}")]
+    Value(String),
+    /// Keys that do not go together.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+/// Prefix of environment variables.
+const PREFIX: &str = "INSULA_";
+
+/// Environment variables with the prefix that are not keys.
+const NOT_KEYS: &[&str] = &["INSULA_SUITES", "INSULA_URL", "INSULA_TOKEN_FILE"];
+
+impl Config {
+    /// Reads a file's text and overrides it with environment variables.
+    pub fn read(
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table: Table = text
+            .parse()
+            .map_err(|e: toml::de::Error| ConfigError::Syntax(e.to_string()))?;
+        let mut found = Vec::new();
+        names(&table, "", &mut found);
+        for name in found {
+            known(&name, &name)?;
+        }
+        for (variable, value) in environment {
+            let Some(rest) = variable.strip_prefix(PREFIX) else {
+                continue;
+            };
+            if NOT_KEYS.contains(&variable.as_str()) {
+                continue;
+            }
+            let name = rest.to_ascii_lowercase().replace("__", ".");
+            known(&name, &variable)?;
+            set(&mut table, &name, scalar(&name, &value));
+        }
+        let config: Self = table
+            .try_into()
+            .map_err(|e: toml::de::Error| ConfigError::Value(e.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.tls.cert.is_some() != self.tls.key.is_some() {
+            return Err(ConfigError::Contradiction(
+                "tls.cert and tls.key go together",
+            ));
+        }
+        if self.public_url.as_ref().is_some_and(|u| {
+            !(u.starts_with("https://") || u.starts_with("http://")) || u.contains(['?', '#', ' '])
+        }) {
+            return Err(ConfigError::Contradiction(
+                "public_url is an http or https URL",
+            ));
+        }
+        if self
+            .domain
+            .as_ref()
+            .is_some_and(|d| d.is_empty() || d.contains(['/', ':', ' ']))
+        {
+            return Err(ConfigError::Contradiction(
+                "domain is a DNS name without port",
+            ));
+        }
+        if self.auth.access_token_seconds == 0 || self.auth.import_token_seconds == 0 {
+            return Err(ConfigError::Contradiction(
+                "tokens live at least one second",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the store needs to know.
+    pub fn store(&self) -> StoreConfig {
+        StoreConfig {
+            dir: self.data.clone(),
+            limits: self.limits.clone(),
+            synchronous: self.storage.synchronous,
+            audit: match self.audit.mode {
+                AuditWhen::Window => AuditMode::Window(self.audit.window_ms),
+                AuditWhen::Strict => AuditMode::Strict,
+            },
+            reader_threads: self.storage.reader_threads,
+            writer_threads: self.storage.writer_threads,
+            grace_seconds: self.storage.grace_seconds,
+        }
+    }
+
+    /// The folder for backups.
+    pub fn backup_dir(&self) -> PathBuf {
+        self.backups
+            .clone()
+            .unwrap_or_else(|| self.data.join("backups"))
+    }
+}
+
+/// All keys as Markdown, for `docs/configuration.md`.
+pub fn markdown() -> String {
+    let mut out = String::from(
+        "# Configuration\n\nOne TOML file, given with `--config`; `insula check-config FILE` checks \
+         it. Each key can also be set in the environment: `auth.access_token_seconds` is \
+         `INSULA_AUTH__ACCESS_TOKEN_SECONDS`. Unknown keys are errors.\n\n\
+         | key | default | what |\n|---|---|---|\n",
+    );
+    for key in KEYS {
+        let default = if key.default.is_empty() {
+            "–".into()
+        } else {
+            format!("`{}`", key.default)
+        };
+        let _ = writeln!(out, "| `{}` | {default} | {} |", key.name, key.about);
+    }
+    out.push_str(
+        "\n## Limits\n\nA refusal names the limit that was met.\n\n\
+         | key | default | what |\n|---|---|---|\n",
+    );
+    for (name, default, about) in Limits::TABLE {
+        let _ = writeln!(out, "| `limits.{name}` | `{default}` | {} |", about.trim());
+    }
+    out
+}
+
+/// Dotted names of all values of a table.
+fn names(table: &Table, prefix: &str, out: &mut Vec<String>) {
+    for (key, value) in table {
+        let name = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match value {
+            Value::Table(inner) => names(inner, &name, out),
+            _ => out.push(name),
+        }
+    }
+}
+
+fn all_names() -> impl Iterator<Item = String> {
+    let limits = Limits::TABLE
+        .iter()
+        .map(|(name, ..)| format!("limits.{name}"));
+    KEYS.iter().map(|k| k.name.to_owned()).chain(limits)
+}
+
+fn known(name: &str, written: &str) -> Result<(), ConfigError> {
+    if all_names().any(|n| n == name) {
+        return Ok(());
+    }
+    let nearest = all_names()
+        .min_by_key(|n| distance(n, name))
+        .unwrap_or_default();
+    Err(ConfigError::Unknown {
+        key: written.to_owned(),
+        nearest,
+    })
+}
+
+/// A value from the environment: numbers, booleans and lists as in TOML, anything else is text.
+fn scalar(name: &str, text: &str) -> Value {
+    let textual = KEYS
+        .iter()
+        .any(|k| k.name == name && (k.default.is_empty() || k.default.starts_with('"')));
+    if !textual
+        && let Ok(table) = format!("v = {text}").parse::<Table>()
+        && let Some(value) = table.get("v")
+    {
+        return value.clone();
+    }
+    Value::String(text.to_owned())
+}
+
+fn set(table: &mut Table, name: &str, value: Value) {
+    match name.split_once('.') {
+        None => {
+            table.insert(name.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let inner = table
+                .entry(section)
+                .or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                set(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// Edit distance (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut before = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (y, above) in b.iter().zip(row.iter().skip(1)) {
+            let cost = usize::from(x != *y);
+            left = (before + cost).min(above + 1).min(left + 1);
+            before = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! The street door: TCP and TLS in, requests to `rest`. Bounds connections, headers and time, and
+//! drains on the way out. Knows nothing of routes.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base::Limits;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rest::App;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::{Config, Tls};
+
+/// Seconds in which a client has to finish its TLS handshake, and its headers.
+const GREETING: Duration = Duration::from_secs(15);
+
+/// Time that requests in flight have when the server stops. With what the store needs to close it
+/// stays under ten seconds.
+const DRAIN: Duration = Duration::from_secs(7);
+
+/// A bound address, ready to serve.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    tls: Option<Tls>,
+    limits: Limits,
+}
+
+impl Listener {
+    /// Binds the configured address. Plain HTTP beyond loopback is refused unless a proxy is
+    /// declared.
+    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let tcp = TcpListener::bind(&config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
+        let address = tcp.local_addr()?;
+        let tls = config.tls.cert.is_some().then(|| config.tls.clone());
+        if tls.is_none() && !config.behind_tls_proxy && !address.ip().is_loopback() {
+            bail!(
+                "{address} is not a loopback address: set [tls] cert and key, or \
+                 behind_tls_proxy = true"
+            );
+        }
+        Ok(Self {
+            tcp,
+            tls,
+            limits: config.limits.clone(),
+        })
+    }
+
+    /// The address that was bound.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.tcp.local_addr()?)
+    }
+
+    /// The URL of this address.
+    pub fn url(&self) -> anyhow::Result<String> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{}", self.address()?))
+    }
+
+    /// Writes the address to `DIR/listen.json`.
+    pub fn announce(&self, dir: &Path) -> anyhow::Result<()> {
+        let text = serde_json::json!({
+            "address": self.address()?.to_string(),
+            "url": self.url()?,
+            "pid": std::process::id(),
+        });
+        let (path, fresh) = (dir.join("listen.json"), dir.join("listen.json.new"));
+        std::fs::write(&fresh, format!("{text}\n"))?;
+        std::fs::rename(&fresh, &path).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Serves until `stop` says so, then lets requests in flight finish.
+    pub async fn serve(self, app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let acceptor = self.tls.as_ref().map(tls_acceptor).transpose()?;
+        let places = Arc::new(Semaphore::new(usize::try_from(
+            self.limits.connections_max,
+        )?));
+        let whole = u32::try_from(self.limits.connections_max)?;
+        let http = Arc::new(protocol(&self.limits));
+        loop {
+            let stream = tokio::select! {
+                accepted = self.tcp.accept() => accepted,
+                () = told(&mut stop) => break,
+            };
+            let (stream, peer) = match stream {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            };
+            let Ok(place) = places.clone().try_acquire_owned() else {
+                tokio::spawn(turn_away(
+                    stream,
+                    acceptor.is_some(),
+                    self.limits.connections_max,
+                ));
+                continue;
+            };
+            let (app, http, stop) = (app.clone(), http.clone(), stop.clone());
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let _ = stream.set_nodelay(true);
+                match acceptor {
+                    None => connection(&http, stream, app, peer, stop).await,
+                    Some(tls) => {
+                        if let Ok(Ok(stream)) =
+                            tokio::time::timeout(GREETING, tls.accept(stream)).await
+                        {
+                            connection(&http, stream, app, peer, stop).await;
+                        }
+                    }
+                }
+                drop(place);
+            });
+        }
+        drop(self.tcp);
+        if tokio::time::timeout(DRAIN, places.acquire_many(whole))
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests were still running when the time to drain was over");
+        }
+        Ok(())
+    }
+}
+
+type Http = auto::Builder<TokioExecutor>;
+
+fn protocol(limits: &Limits) -> Http {
+    let header_bytes = usize::try_from(limits.header_bytes_max).unwrap_or(usize::MAX);
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(GREETING)
+        .max_buf_size(header_bytes.max(8 << 10))
+        .pipeline_flush(true);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
+        .max_concurrent_streams(256)
+        .keep_alive_interval(Duration::from_secs(30));
+    http
+}
+
+async fn connection<S>(
+    http: &Http,
+    stream: S,
+    app: App,
+    peer: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let service = service_fn(move |request| {
+        let app = app.clone();
+        async move { Ok::<_, std::convert::Infallible>(app.answer(request, peer.ip()).await) }
+    });
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = told(&mut stop) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Waits until the server is told to stop.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Answers a connection beyond `connections_max` without reading from it.
+async fn turn_away(mut stream: TcpStream, tls: bool, max: u64) {
+    if tls {
+        return;
+    }
+    let body = format!(
+        r#"{{"resourceType":"OperationOutcome","issue":[{{"severity":"error","code":"throttled","details":{{"coding":[{{"system":"urn:insula:code","code":"limit-busy"}}]}},"diagnostics":"the limit connections_max ({max}) was passed"}}]}}"#
+    );
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/fhir+json\r\n\
+         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let _ = tokio::time::timeout(GREETING, async {
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(body.as_bytes()).await?;
+        stream.shutdown().await
+    })
+    .await;
+}
+
+fn tls_acceptor(tls: &Tls) -> anyhow::Result<TlsAcceptor> {
+    let open = |path: Option<&std::path::PathBuf>| -> anyhow::Result<BufReader<File>> {
+        let path = path.context("tls.cert and tls.key go together")?;
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(BufReader::new(file))
+    };
+    let chain = rustls_pemfile::certs(&mut open(tls.cert.as_ref())?)
+        .collect::<Result<Vec<_>, _>>()
+        .context("tls.cert is not PEM")?;
+    let key = rustls_pemfile::private_key(&mut open(tls.key.as_ref())?)
+        .context("tls.key is not PEM")?
+        .context("tls.key holds no private key")?;
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()?
+    .with_no_client_auth()
+    .with_single_cert(chain, key)
+    .context("tls.cert and tls.key do not fit")?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
