@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use fhir::definitions::{Model, Param, ParamKind, TypeId};
 use fhir::json::push_json_string;
+use fhir::search::served;
 use store::ReferencePolicy;
 
 use crate::failure::Failure;
@@ -87,12 +88,32 @@ impl Gate {
 
 /// The entries of `rest.resource`.
 fn resources(model: &'static Model, implemented: &[&str], policy: ReferencePolicy) -> String {
+    let params: Vec<(TypeId, Vec<&'static Param>)> = model
+        .types()
+        .map(|t| (t, served(model, t).into_iter().map(|s| s.param).collect()))
+        .collect();
     let mut out = String::new();
-    for type_id in model.types() {
+    for (type_id, own) in &params {
         if !out.is_empty() {
             out.push(',');
         }
-        resource(model, type_id, implemented, policy, &mut out);
+        let pointing = params.iter().flat_map(|(other, params)| {
+            let name = model.type_name(*other);
+            let points =
+                |p: &&&Param| p.kind == ParamKind::Reference && p.targets.contains(type_id);
+            params
+                .iter()
+                .filter(points)
+                .map(move |p| format!("{name}:{}", p.code))
+        });
+        resource(
+            model,
+            *type_id,
+            (own, pointing.collect()),
+            implemented,
+            policy,
+            &mut out,
+        );
     }
     out
 }
@@ -100,6 +121,7 @@ fn resources(model: &'static Model, implemented: &[&str], policy: ReferencePolic
 fn resource(
     model: &'static Model,
     type_id: TypeId,
+    (params, pointing): (&[&'static Param], Vec<String>),
     implemented: &[&str],
     policy: ReferencePolicy,
     out: &mut String,
@@ -129,21 +151,13 @@ fn resource(
         has("create"),
         has("update-conditional"),
     );
-    let params = served(model, type_id);
     let references = params.iter().filter(|p| p.kind == ParamKind::Reference);
     list(
         "searchInclude",
         references.map(|p| format!("{name}:{}", p.code)),
         out,
     );
-    let pointing = model.types().flat_map(|other| {
-        let other_name = model.type_name(other);
-        served(model, other)
-            .into_iter()
-            .filter(move |p| p.kind == ParamKind::Reference && p.targets.contains(&type_id))
-            .map(move |p| format!("{other_name}:{}", p.code))
-    });
-    list("searchRevInclude", pointing, out);
+    list("searchRevInclude", pointing.into_iter(), out);
     out.push_str(",\"searchParam\":[");
     for (i, param) in params.iter().enumerate() {
         if i > 0 {
@@ -158,11 +172,6 @@ fn resource(
         let _ = write!(out, ",\"type\":\"{}\"}}", param.kind.as_str());
     }
     out.push_str("]}");
-}
-
-/// The search parameters of a type that searches understand.
-fn served(model: &'static Model, type_id: TypeId) -> Vec<&'static Param> {
-    model.params(type_id).iter().collect()
 }
 
 fn codes<'c>(codes: impl Iterator<Item = &'c str>, out: &mut String) {

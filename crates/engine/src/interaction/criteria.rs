@@ -3,26 +3,15 @@
 
 use std::sync::Arc;
 
-use access::{Released, Search, Target};
+use access::{Permit, Released, Search, Target};
 use base::Code;
 use fhir::definitions::TypeId;
-use fhir::outcome::Outcome;
-use fhir::search::Query;
 use fhir::search::query::Total;
+use fhir::search::{self, Options, Parsed, Query};
 use store::{Expectation, Expected, PageRequest, Stored};
 
 use crate::failure::Failure;
 use crate::session::Session;
-
-/// A query string, understood.
-#[derive(Debug)]
-pub(super) struct Understood {
-    pub(super) query: Query,
-    /// What there is to say about it; no errors.
-    pub(super) issues: Outcome,
-    /// The parameters that count, encoded.
-    pub(super) this: String,
-}
 
 /// Criteria, understood.
 #[derive(Clone, Debug)]
@@ -37,13 +26,32 @@ pub(super) enum Found {
 }
 
 impl Session {
+    /// Understands a query string.
     pub(super) fn understand(
         &self,
-        _types: &[TypeId],
-        _text: &str,
-        _strict: bool,
-    ) -> Result<Understood, Failure> {
-        Err(Failure::of(Code::NotSupported))
+        target: &search::Target,
+        text: &str,
+        strict: bool,
+    ) -> Result<Parsed, Failure> {
+        let base = self.links().fhir();
+        let options = Options {
+            limits: self.limits(),
+            strict,
+            own_bases: &[base.as_str()],
+            now: self.request.at,
+        };
+        Ok(search::parse(self.model(), target, text, &options)?)
+    }
+
+    /// The right to a search, on every type that it names in any place.
+    pub(super) async fn permit_search(&self, query: &Query) -> Result<Permit<Search>, Failure> {
+        let mut types = query.types.clone();
+        for (type_id, _) in query.mentions(self.model()) {
+            if !types.contains(&type_id) {
+                types.push(type_id);
+            }
+        }
+        self.permit(Target::Types(types)).await
     }
 
     /// Understands criteria. Parameters that are not known would make them match more than was
@@ -51,7 +59,9 @@ impl Session {
     pub(super) fn criteria(&self, type_id: TypeId, text: &str) -> Result<Criteria, Failure> {
         let text = text.trim().trim_start_matches('?');
         let text = text.split_once('?').map_or(text, |(_, query)| query);
-        let mut query = self.understand(&[type_id], text, true)?.query;
+        let mut query = self
+            .understand(&search::Target::Types(vec![type_id]), text, true)?
+            .query;
         if query.filter.is_empty() {
             return Err(Failure::new(
                 Code::SearchValue,
@@ -67,9 +77,7 @@ impl Session {
 
     /// What criteria match now.
     pub(super) async fn matches(&self, criteria: &Criteria) -> Result<Found, Failure> {
-        let permit = self
-            .permit::<Search>(Target::Types(criteria.0.types.clone()))
-            .await?;
+        let permit = self.permit_search(&criteria.0).await?;
         let request = PageRequest {
             deadline: self.deadline(),
             ..PageRequest::default()
@@ -92,9 +100,7 @@ impl Session {
         criteria: &Criteria,
         expected: Expected,
     ) -> Result<Expectation, Failure> {
-        let permit = self
-            .permit::<Search>(Target::Types(criteria.0.types.clone()))
-            .await?;
+        let permit = self.permit_search(&criteria.0).await?;
         Ok(Expectation {
             permit,
             query: criteria.0.clone(),

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use access::{Search, Target};
 use base::{Code, Micros};
 use fhir::definitions::TypeId;
+use fhir::outcome::Outcome;
+use fhir::search::Target as Everything;
 use store::{PageRequest, Position};
 
 use crate::answer::{Answer, SearchPage};
 use crate::cursor::{self, Binding, Cursor};
 use crate::failure::Failure;
+use crate::form;
 use crate::session::Session;
 
 /// A search or history as it was asked.
@@ -45,27 +48,21 @@ impl Session {
         asked: Asked<'_>,
     ) -> Result<Answer, Failure> {
         let of = format!("search {}", type_name.unwrap_or(""));
-        let types = match type_name {
-            Some(name) => vec![self.type_id(name)?],
-            None => Vec::new(),
-        };
+        let type_id = type_name.map(|name| self.type_id(name)).transpose()?;
         let place = self.place(&of, asked).await?;
-        let types = if types.is_empty() {
-            self.searchable().await?
-        } else {
-            types
+        let target = match type_id {
+            Some(type_id) => Everything::Types(vec![type_id]),
+            None => self.searchable(&place.query).await?,
         };
-        let understood = self.understand(&types, &place.query, asked.strict)?;
-        let query = Arc::new(understood.query);
-        let permit = self
-            .permit::<Search>(Target::Types(query.types.clone()))
-            .await?;
+        let parsed = self.understand(&target, &place.query, asked.strict)?;
+        let query = Arc::new(parsed.query);
+        let permit = self.permit_search(&query).await?;
         let page = self.store.search(permit, query.clone(), place.page).await?;
         let path = type_name.unwrap_or("");
         let this = match asked.cursor {
             Some(cursor) => format!("{path}?_cursor={cursor}"),
-            None if understood.this.is_empty() => path.to_owned(),
-            None => format!("{path}?{}", understood.this),
+            None if parsed.self_query.is_empty() => path.to_owned(),
+            None => format!("{path}?{}", parsed.self_query),
         };
         let next = match &page.next {
             None => None,
@@ -83,21 +80,24 @@ impl Session {
         Ok(Answer::Search(SearchPage {
             page,
             shape,
-            issues: understood.issues,
+            issues: Outcome(parsed.issues),
             this,
             next,
         }))
     }
 
-    /// Types that the caller may search.
-    async fn searchable(&self) -> Result<Vec<TypeId>, Failure> {
+    /// What a search of all types searches: what `_type` names, or what the caller may search.
+    async fn searchable(&self, query: &str) -> Result<Everything, Failure> {
+        if form::first(query, "_type").is_some() {
+            return Ok(Everything::All);
+        }
         let allowed = |t: &TypeId| self.decide::<Search>(Target::Types(vec![*t])).is_ok();
         let types: Vec<TypeId> = self.model().types().filter(allowed).collect();
         if types.is_empty() {
             // The refusal is recorded.
             let _ = self.permit::<Search>(Target::Readable).await?;
         }
-        Ok(types)
+        Ok(Everything::Types(types))
     }
 
     /// Which page is wanted: the first one, or the one that a cursor names.
