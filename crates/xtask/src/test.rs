@@ -61,8 +61,9 @@ const TOOLS: &[Tool] = &[
 /// Clients from PyPI, each at the version that the tests were written against.
 const PYTHON_CLIENTS: &[&str] = &["fhirclient==4.4.0", "fhirpy==2.3.1"];
 
-/// Clients from npm, likewise; this one still runs on the Node.js 18 of Debian 12.
-const NODE_CLIENTS: &[(&str, &str)] = &[("fhir-kit-client", "1.9.2")];
+/// Clients from npm, likewise (this one still runs on the Node.js 18 of Debian 12), and NLM's
+/// FHIRPath engine, as a second opinion on what a search parameter's expression finds.
+const NODE_CLIENTS: &[(&str, &str)] = &[("fhir-kit-client", "1.9.2"), ("fhirpath", "3.18.0")];
 
 /// Archives of the suites' folder that some test reads.
 const SUITES: &[&str] = &["r4-examples", "synthea-smart-615"];

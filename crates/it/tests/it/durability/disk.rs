@@ -1,0 +1,105 @@
+//! A full disk: writes are refused by name, reads go on, and space brings writes back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use testkit::build::{patient, with_id};
+use testkit::world::{create_client, create_tenant, token, verify};
+use testkit::{Caller, Folder, outside};
+
+/// A small file system of its own; unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn new(path: &Path, megabytes: u32) -> Option<Self> {
+        fs::create_dir_all(path).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+            .arg(path)
+            .stderr(Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(path.to_path_buf()));
+        }
+        outside::skipped("a small file system cannot be mounted here");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_serves_reads() {
+    let folder = Folder::new("disk");
+    let Some(disk) = SmallDisk::new(&folder.join("small"), 96) else {
+        return;
+    };
+    let ballast = disk.0.join("ballast");
+    fs::write(&ballast, vec![0; 24 << 20]).unwrap();
+    let server = crate::world::setup(&disk.0.join("data")).start();
+    create_tenant(&server, "clinic", &serde_json::json!({}));
+    let (id, secret) = create_client(&server, "clinic", &["system/*.cruds"]);
+    let token = token(&server, "clinic", &id, &secret);
+    let caller = Caller::of(&server, "clinic", Some(format!("Bearer {token}")));
+    caller.put(&with_id(patient("First"), "p1")).expect(201);
+
+    // Bytes that no compression makes smaller.
+    let mut seed = testkit::Seed::new(7);
+    let mut stored = Vec::new();
+    let refused = loop {
+        let bytes: Vec<u8> = (0..(512 << 10) / 8)
+            .flat_map(|_| seed.number().to_le_bytes())
+            .collect();
+        let request = caller.request("POST", "/Binary");
+        let answer = caller.ask(&request.content("application/octet-stream", bytes));
+        if answer.status != 201 {
+            break answer;
+        }
+        stored.push(answer.header("location").expect("a Location").to_owned());
+        assert!(stored.len() < 400, "the small disk is never full");
+    };
+    assert!(
+        stored.len() > 5,
+        "only {} fitted: {refused:?}",
+        stored.len()
+    );
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(refused.codes(), ["storage-full"]);
+    assert!(refused.header("retry-after").is_some());
+
+    for _ in 0..50 {
+        caller.get("/Patient/p1").expect(200);
+        assert_eq!(caller.found("Patient?family=first"), ["p1"]);
+    }
+    for location in &stored {
+        caller.ask(&caller.follow(location)).expect(200);
+    }
+    let audited = server.ask(&testkit::Request::new("GET", "/health/live"));
+    assert_eq!(audited.status, 200);
+
+    // Space again: without a restart, and with one.
+    fs::remove_file(&ballast).unwrap();
+    let again = testkit::poll::until("writes come back", 20, || {
+        Some(caller.put(&with_id(patient("Second"), "p2"))).filter(|a| a.status != 503)
+    });
+    again.expect(201);
+    verify(&server, "clinic");
+    let server = server.kill().start();
+    let caller = Caller {
+        address: server.address().to_owned(),
+        ..caller
+    };
+    caller.get("/Patient/p1").expect(200);
+    caller.get("/Patient/p2").expect(200);
+    for location in &stored {
+        caller.ask(&caller.follow(location)).expect(200);
+    }
+    verify(&server, "clinic");
+    drop(server);
+    drop(disk);
+}

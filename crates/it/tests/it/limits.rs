@@ -1,0 +1,513 @@
+//! Every named limit, met from outside: the right status, and the limit's name in the outcome.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::thread;
+
+use base::Limits;
+use serde_json::{Value, json};
+use testkit::build::{bundle, entry, observation, patient, patient_identified, with_id};
+use testkit::http::{Answer, Connection, Request};
+use testkit::world::{Caller, World, link, matches, token};
+use testkit::{Tenant, poll};
+
+use crate::world::own;
+
+/// Limits that this file meets; the others with the reason why they are not met here.
+const MET: &[&str] = &[
+    "binary_bytes_max",
+    "body_bytes_max",
+    "body_cache_bytes_max",
+    "bundle_bytes_max",
+    "bundle_entries_max",
+    "chain_depth_max",
+    "connections_max",
+    "cursor_ttl_seconds",
+    "failed_logins_per_minute_max",
+    "group_bytes_max",
+    "group_members_max",
+    "header_bytes_max",
+    "include_rounds_max",
+    "included_entries_max",
+    "index_value_bytes_max",
+    "json_depth_max",
+    "open_tenants_max",
+    "page_entries_default",
+    "page_entries_max",
+    "query_bytes_max",
+    "query_parameters_max",
+    "query_values_max",
+    "reader_queue_max",
+    "request_ms_max",
+    "search_kilosteps_max",
+    "search_ms_max",
+    "tenant_idle_seconds",
+    "token_cache_entries_max",
+    "writer_queue_max",
+];
+
+#[test]
+fn every_limit_is_met_here() {
+    let named: BTreeSet<&str> = Limits::TABLE.iter().map(|(name, _, _)| *name).collect();
+    let met: BTreeSet<&str> = MET.iter().copied().collect();
+    assert_eq!(named, met);
+}
+
+/// A refusal with this status that names this limit.
+#[track_caller]
+fn names(answer: &Answer, status: u16, limit: &str) {
+    assert_eq!(answer.status, status, "{limit}: {answer:?}");
+    assert_eq!(
+        answer.json()["resourceType"],
+        "OperationOutcome",
+        "{limit}: {answer:?}"
+    );
+    assert!(
+        answer.text().contains(limit),
+        "{limit} is not named: {answer:?}"
+    );
+}
+
+/// A server with small limits on what one request may be.
+fn narrow() -> Arc<World> {
+    own(
+        "narrow",
+        &[
+            ("limits.body_bytes_max", "20000"),
+            ("limits.bundle_bytes_max", "40000"),
+            ("limits.binary_bytes_max", "30000"),
+            ("limits.json_depth_max", "12"),
+            ("limits.bundle_entries_max", "5"),
+            ("limits.page_entries_default", "4"),
+            ("limits.page_entries_max", "7"),
+            ("limits.included_entries_max", "3"),
+            ("limits.include_rounds_max", "2"),
+            ("limits.chain_depth_max", "2"),
+            ("limits.query_bytes_max", "600"),
+            ("limits.query_parameters_max", "5"),
+            ("limits.query_values_max", "5"),
+            ("limits.index_value_bytes_max", "16"),
+            ("limits.body_cache_bytes_max", "0"),
+            ("limits.group_members_max", "1"),
+            ("limits.group_bytes_max", "1"),
+            ("limits.token_cache_entries_max", "1"),
+        ],
+    )
+}
+
+#[test]
+fn a_request_may_be_so_large() {
+    let world = narrow();
+    let tenant = world.tenant();
+    let caller = tenant.owner();
+    sizes(&caller);
+    shapes_of_queries(&caller);
+    pages(&caller);
+    quiet_limits(&tenant, &caller);
+    tenant.verify();
+}
+
+fn sizes(caller: &Caller) {
+    let long = "x".repeat(21_000);
+    names(
+        &caller.post("/Patient", &patient(&long)),
+        413,
+        "body_bytes_max",
+    );
+    let own = with_id(patient(&long), "p1");
+    names(&caller.put(&own), 413, "body_bytes_max");
+    // Without a length told in advance it is no different.
+    let mut chunked = caller
+        .request("POST", "/Patient")
+        .header("Content-Type", "application/fhir+json")
+        .header("Transfer-Encoding", "chunked")
+        .bytes();
+    let body = patient(&long).to_string();
+    chunked.extend(format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).into_bytes());
+    let mut connection = caller.connect();
+    connection.send(&chunked).unwrap();
+    names(&connection.answer(false).unwrap(), 413, "body_bytes_max");
+
+    let wide = bundle(
+        "batch",
+        vec![entry("POST", "Patient", Some(patient(&"x".repeat(41_000))))],
+    );
+    names(&caller.post("", &wide), 413, "bundle_bytes_max");
+    let entries: Vec<Value> = (0..6).map(|_| entry("GET", "Patient", None)).collect();
+    let many = caller.post("", &bundle("batch", entries));
+    names(&many, 413, "bundle_entries_max");
+
+    let binary = |size: usize| {
+        let request = caller.request("POST", "/Binary");
+        caller.ask(&request.content("application/octet-stream", vec![7; size]))
+    };
+    names(&binary(30_001), 413, "binary_bytes_max");
+    binary(29_000).expect(201);
+
+    let mut deep = json!({"url": "urn:x", "valueString": "x"});
+    for _ in 0..12 {
+        deep = json!({"url": "urn:x", "extension": [deep]});
+    }
+    let deep = json!({"resourceType": "Patient", "extension": [deep]});
+    names(&caller.post("/Patient", &deep), 413, "json_depth_max");
+    assert!(
+        caller.found("Patient").is_empty(),
+        "something refused was kept"
+    );
+}
+
+fn shapes_of_queries(caller: &Caller) {
+    let ask = |query: &str| caller.get(&format!("/{query}"));
+    let long = format!("Patient?family={}", "x".repeat(700));
+    names(&ask(&long), 400, "query_bytes_max");
+    let form = caller.request("POST", "/Patient/_search");
+    let form = form.content(
+        "application/x-www-form-urlencoded",
+        format!("family={}", "x".repeat(700)),
+    );
+    names(&caller.ask(&form), 400, "query_bytes_max");
+    names(
+        &ask("Patient?family=a&family=b&given=c&given=d&name=e&name=f"),
+        400,
+        "query_parameters_max",
+    );
+    names(&ask("Patient?family=a,b,c,d,e,f"), 400, "query_values_max");
+    let chain = "Observation?encounter.subject:Patient.organization.name=x";
+    names(&ask(chain), 400, "chain_depth_max");
+    let nested =
+        "Patient?_has:Observation:subject:_has:Provenance:target:_has:AuditEvent:entity:date=2020";
+    names(&ask(nested), 400, "chain_depth_max");
+    ask("Observation?encounter.subject:Patient.family=x").expect(200);
+}
+
+fn pages(caller: &Caller) {
+    caller.put(&with_id(patient("Paged"), "root")).expect(201);
+    for number in 0..9 {
+        let seen = observation("Patient/root", "718-7", f64::from(number));
+        caller
+            .put(&with_id(seen, &format!("o{number}")))
+            .expect(201);
+    }
+    let size = |query: &str| matches(&caller.search(query)).count();
+    assert_eq!(size("Observation"), 4, "page_entries_default");
+    assert_eq!(size("Observation?_count=100"), 7, "page_entries_max");
+    assert_eq!(size("_history"), 4);
+    assert_eq!(size("_history?_count=100"), 7);
+    assert_eq!(caller.found("Observation?_count=100").len(), 9);
+
+    // Too many included: refused by name, or cut and said so by name.
+    let included = caller.get("/Patient?_revinclude=Observation:subject");
+    assert!(
+        included.text().contains("included_entries_max"),
+        "{included:?}"
+    );
+    if included.status == 200 {
+        let entries = included.json();
+        let entries = entries["entry"].as_array().unwrap();
+        let brought = entries
+            .iter()
+            .filter(|e| e["search"]["mode"] == "include")
+            .count();
+        assert_eq!(brought, 3);
+    }
+
+    // A row of organisations, each part of the next: two rounds bring two.
+    let organisation = |number: u32| {
+        let mut made = json!({"resourceType": "Organization", "id": format!("g{number}")});
+        made["name"] = json!("Part");
+        if number < 5 {
+            made["partOf"] = json!({"reference": format!("Organization/g{}", number + 1)});
+        }
+        made
+    };
+    for number in 0..6 {
+        caller.put(&organisation(number)).expect(201);
+    }
+    let rounds = caller.search(
+        "Organization?_id=g0&_include=Organization:partof&_include:iterate=Organization:partof",
+    );
+    let entries = rounds["entry"].as_array().unwrap();
+    let brought = entries
+        .iter()
+        .filter(|e| e["search"]["mode"] == "include")
+        .count();
+    assert!(
+        (1..=3).contains(&brought),
+        "{brought} in two rounds: {rounds}"
+    );
+}
+
+/// Limits that refuse nothing: they only make Insula do more with less.
+fn quiet_limits(tenant: &Tenant, caller: &Caller) {
+    // index_value_bytes_max: found by its beginning.
+    caller
+        .put(&with_id(patient("Abcdefghijklmnopqrstuvwxyz"), "long"))
+        .expect(201);
+    assert_eq!(caller.found("Patient?family=abcdefghij"), ["long"]);
+    // body_cache_bytes_max = 0, token_cache_entries_max = 1: two callers in turn.
+    let other = tenant.owner();
+    for _ in 0..3 {
+        caller.get("/Patient/long").expect(200);
+        other.get("/Patient/long").expect(200);
+    }
+    // group_members_max = 1: many writers at once.
+    thread::scope(|scope| {
+        for writer in 0..8 {
+            scope.spawn(move || {
+                for number in 0..5 {
+                    let id = format!("w{writer}-{number}");
+                    caller.put(&with_id(patient("Writer"), &id)).expect(201);
+                }
+            });
+        }
+    });
+    assert_eq!(
+        caller.search("Patient?family=writer&_summary=count")["total"],
+        40
+    );
+}
+
+#[test]
+fn a_search_may_take_so_long() {
+    let world = own("steps", &[("limits.search_kilosteps_max", "1")]);
+    let caller = world.tenant().owner();
+    let entries = |from: u32| -> Vec<Value> {
+        let each = from..from + 500;
+        each.map(|n| {
+            entry(
+                "POST",
+                "Observation",
+                Some(observation("Patient/x", "718-7", f64::from(n))),
+            )
+        })
+        .collect()
+    };
+    for round in 0..4 {
+        caller
+            .post("", &bundle("transaction", entries(round * 500)))
+            .expect(200);
+    }
+    let heavy = "/Observation?code:not=x&value-quantity=gt1&_total=accurate&_sort=value-quantity";
+    names(&caller.get(heavy), 503, "search_kilosteps_max");
+    caller.get("/Observation?_id=x").expect(200);
+
+    drop(world);
+    let world = own("deadline", &[("limits.search_ms_max", "1")]);
+    let caller = world.tenant().owner();
+    for round in 0..6 {
+        caller
+            .post("", &bundle("transaction", entries(round * 500)))
+            .expect(200);
+    }
+    names(&caller.get(heavy), 503, "search_ms_max");
+}
+
+#[test]
+fn a_request_may_be_so_slow() {
+    let world = own("slow", &[("limits.request_ms_max", "400")]);
+    let caller = world.tenant().owner();
+    let mut connection = caller.connect();
+    let head = caller
+        .request("POST", "/Patient")
+        .header("Content-Type", "application/fhir+json")
+        .header("Content-Length", "1000");
+    connection.send(&head.bytes()).unwrap();
+    connection.send(b"{\"resourceType\":").unwrap();
+    names(&connection.answer(false).unwrap(), 503, "request_ms_max");
+    caller.post("/Patient", &patient("Quick")).expect(201);
+}
+
+#[test]
+fn headers_may_be_so_large() {
+    let world = own("headers", &[("limits.header_bytes_max", "9000")]);
+    let caller = world.tenant().owner();
+    let request = caller
+        .request("GET", "/Patient")
+        .header("X-Long", &"x".repeat(10_000));
+    caller.ask(&request).expect(431);
+    let request = caller
+        .request("GET", "/Patient")
+        .header("X-Long", &"x".repeat(7_000));
+    caller.ask(&request).expect(200);
+}
+
+#[test]
+fn connections_may_be_so_many() {
+    let world = own("connections", &[("limits.connections_max", "4")]);
+    let caller = world.tenant().owner();
+    let request = caller.request("GET", "/Patient");
+    // Earlier connections may still be on their way out.
+    let mut held = Vec::new();
+    poll::until("four connections", 10, || {
+        let mut connection = caller.connect();
+        if connection.ask(&request).ok()?.status == 200 {
+            held.push(connection);
+        }
+        (held.len() == 4).then_some(())
+    });
+    let mut fifth = caller.connect();
+    names(&fifth.answer(false).unwrap(), 503, "connections_max");
+    held.pop();
+    poll::until("a free place", 10, || {
+        (caller.connect().ask(&request).ok()?.status == 200).then_some(())
+    });
+}
+
+/// A number from `/metrics`: the sum over all labels.
+fn metric(world: &World, name: &str) -> f64 {
+    let answer = world
+        .server()
+        .admin(Request::new("GET", "/metrics"))
+        .expect(200);
+    let lines = answer.text().lines().filter(|line| line.starts_with(name));
+    lines
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+        .sum()
+}
+
+#[test]
+fn tenants_may_be_open_so_many_and_so_long() {
+    let world = own(
+        "open",
+        &[
+            ("limits.open_tenants_max", "2"),
+            ("limits.tenant_idle_seconds", "1"),
+        ],
+    );
+    let callers: Vec<Caller> = (0..6).map(|_| world.tenant().owner()).collect();
+    for round in 0..3 {
+        for caller in &callers {
+            let answer = caller.put(&with_id(patient("Round"), "p1"));
+            assert!(
+                matches!(answer.status, 200 | 201),
+                "round {round}: {answer:?}"
+            );
+            assert_eq!(caller.found("Patient?family=round"), ["p1"]);
+            assert!(metric(&world, "insula_open_tenants") <= 2.0);
+        }
+    }
+    poll::until("idle tenants are closed", 30, || {
+        (metric(&world, "insula_open_tenants") == 0.0).then_some(())
+    });
+    callers[0].get("/Patient/p1").expect(200);
+}
+
+/// Asks from many threads at once; what came.
+fn at_once(callers: usize, caller: &Caller, make: impl Fn(usize) -> Request + Sync) -> Vec<Answer> {
+    let ask = |number| {
+        let mut connection: Connection = caller.connect();
+        (0..6)
+            .map(|_| connection.ask(&make(number)).unwrap())
+            .collect::<Vec<Answer>>()
+    };
+    thread::scope(|scope| {
+        let ask = &ask;
+        let asking: Vec<_> = (0..callers).map(|n| scope.spawn(move || ask(n))).collect();
+        asking
+            .into_iter()
+            .flat_map(|asking| asking.join().unwrap())
+            .collect()
+    })
+}
+
+#[test]
+fn queues_may_be_so_long() {
+    let world = own(
+        "queues",
+        &[
+            ("limits.reader_queue_max", "1"),
+            ("limits.writer_queue_max", "1"),
+            ("limits.body_cache_bytes_max", "0"),
+        ],
+    );
+    let caller = world.tenant().owner();
+    let writes = at_once(24, &caller, |number| {
+        let id = format!("w{number}");
+        caller
+            .request("PUT", &format!("/Patient/{id}"))
+            .fhir(&with_id(patient("Writer"), &id))
+    });
+    busy(&writes, "writer_queue_max");
+    let reads = at_once(24, &caller, |_| {
+        caller.request("GET", "/Patient?family:contains=rite")
+    });
+    busy(&reads, "reader_queue_max");
+}
+
+/// Some were served, some were turned away by name, nothing else happened.
+#[track_caller]
+fn busy(answers: &[Answer], limit: &str) {
+    let (good, turned): (Vec<&Answer>, Vec<&Answer>) =
+        answers.iter().partition(|answer| answer.status < 300);
+    assert!(!good.is_empty(), "{limit}: nobody was served");
+    assert!(!turned.is_empty(), "{limit}: nobody was turned away");
+    for answer in turned {
+        names(answer, 503, limit);
+        assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_cursor_may_be_so_old() {
+    let world = own("cursors", &[("limits.cursor_ttl_seconds", "1")]);
+    let caller = world.tenant().owner();
+    for number in 0..3 {
+        caller.create(&patient_identified("Aged", &number.to_string()));
+    }
+    let page = caller.search("Patient?_count=1");
+    let next = caller.follow(&link(&page, "next").expect("a second page"));
+    let answer = poll::until("the cursor expires", 20, || {
+        Some(caller.ask(&next)).filter(|answer| answer.status != 200)
+    });
+    assert_eq!(answer.status, 410, "{answer:?}");
+    assert_eq!(answer.codes(), ["cursor-expired"]);
+}
+
+#[test]
+fn sign_ins_may_fail_so_often() {
+    let world = own("sign-ins", &[("limits.failed_logins_per_minute_max", "3")]);
+    let tenant = world.tenant();
+    let caller = tenant.owner();
+    let wrong = caller
+        .request("GET", "/Patient")
+        .target_basic(&caller.id, "wrong");
+    for _ in 0..3 {
+        caller.ask(&wrong).expect(401);
+    }
+    let answer = caller.ask(&wrong).expect(429);
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    // Who is signed in already is not held up by who is not.
+    caller.get("/Patient").expect(200);
+}
+
+/// A request signed otherwise.
+trait Signed {
+    fn target_basic(self, id: &str, secret: &str) -> Self;
+}
+
+impl Signed for Request {
+    fn target_basic(mut self, id: &str, secret: &str) -> Self {
+        self.headers.retain(|(name, _)| name != "Authorization");
+        self.header("Authorization", &testkit::world::basic(id, secret))
+    }
+}
+
+#[test]
+fn tokens_live_as_long_as_configured() {
+    let world = own("tokens", &[("auth.access_token_seconds", "1")]);
+    let tenant = world.tenant();
+    let caller = tenant.owner();
+    let answer = poll::until("the token expires", 20, || {
+        Some(caller.get("/Patient")).filter(|answer| answer.status != 200)
+    });
+    assert_eq!(
+        (answer.status, answer.codes()),
+        (401, vec!["token-expired".to_owned()])
+    );
+    let fresh = token(world.server(), tenant.name(), &caller.id, &caller.secret);
+    let again = Caller {
+        authorization: Some(format!("Bearer {fresh}")),
+        ..caller
+    };
+    again.get("/Patient").expect(200);
+}

@@ -1,0 +1,21 @@
+//! The one integration binary: Insula judged from outside, by what it answers and what it leaves
+//! on the disk, and the project judged by its own rules.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed expectation fails the test"
+)]
+
+mod clients;
+mod durability;
+mod examples;
+mod hostile;
+mod interactions;
+mod isolation;
+mod limits;
+mod search;
+mod synthea;
+mod tenants;
+mod tidy;
+mod world;
