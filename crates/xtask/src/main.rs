@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod definitions;
+mod dictionary;
 mod test;
 mod workspace;
 
@@ -20,6 +21,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Distil the tables of crates/fhir/definitions from one of HL7's packages
     Definitions(definitions::Arguments),
+    /// Train a compression dictionary from synthetic records
+    Dictionary(dictionary::Arguments),
     /// Install what the tests need when it is missing, then run them all
     Test(test::Arguments),
 }
@@ -28,6 +31,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Definitions(arguments) => definitions::run(&arguments),
+        Command::Dictionary(arguments) => dictionary::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     }
 }
