@@ -392,10 +392,10 @@ impl Config {
     }
 }
 
-/// All keys as Markdown, for `docs/configuration.md`.
+/// All keys as Markdown, for the page `configuration.md` of the book.
 pub fn markdown() -> String {
     let mut out = String::from(
-        "# Configuration\n\nOne TOML file, given with `--config`; `insula check-config FILE` checks \
+        "# Configuration and limits\n\nOne TOML file, given with `--config`; `insula check-config FILE` checks \
          it. Each key can also be set in the environment: `auth.access_token_seconds` is \
          `INSULA_AUTH__ACCESS_TOKEN_SECONDS`. Unknown keys are errors.\n\n\
          | key | default | what |\n|---|---|---|\n",

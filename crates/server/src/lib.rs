@@ -4,5 +4,6 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod listen;
+pub mod pages;
 pub mod telemetry;
 pub mod world;

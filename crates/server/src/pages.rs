@@ -1,0 +1,84 @@
+//! Pages of the book that are made from code, so that they cannot say anything else: keys of the
+//! configuration with all limits, codes of failures, URLs. `cargo xtask docs` writes them; the
+//! test beside this compares.
+
+use std::fmt::Write;
+
+use base::Code;
+use rest::{Class, ROUTES};
+
+use crate::config;
+
+const MADE: &str = "<!-- made by `cargo xtask docs`; change the code instead -->\n\n";
+
+/// Path below `docs/src` and content of each page.
+pub fn all() -> [(&'static str, String); 3] {
+    [
+        ("configuration.md", format!("{MADE}{}", config::markdown())),
+        ("integrators/codes.md", format!("{MADE}{}", codes())),
+        ("integrators/urls.md", format!("{MADE}{}", urls())),
+    ]
+}
+
+fn codes() -> String {
+    let mut out = String::from(
+        "# Codes\n\nEvery failure and refusal has one of these codes. They never change meaning; new \
+         ones are added at the end. [Errors](errors.md) says where they stand in an answer.\n\n\
+         | code | status | FHIR issue type | what |\n|---|---|---|---|\n",
+    );
+    for code in Code::ALL {
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | `{}` | {} |",
+            code.as_str(),
+            rest::status(*code).as_u16(),
+            code.issue_type(),
+            code.describe()
+        );
+    }
+    out
+}
+
+fn urls() -> String {
+    let mut out = String::from(
+        "# URLs\n\nEverything that is answered. With a `domain` configured, what begins with `/t/{tenant}` \
+         is also served without it at the host `{tenant}.{domain}`. Letters are those of \
+         [scopes](start.md#scopes): an interaction needs one or more of them on the types concerned.\n\n\
+         | method | path | interaction | who |\n|---|---|---|---|\n",
+    );
+    for route in ROUTES {
+        let who = match route.class() {
+            Class::Open => "anyone".to_owned(),
+            Class::Gate => "anyone, in a tenant that serves".to_owned(),
+            Class::Caller(letters) => format!("a client with `{letters}`"),
+            Class::Operator => "the operator".to_owned(),
+        };
+        let (method, path) = (&route.method, route.full_path());
+        let _ = writeln!(
+            out,
+            "| {method} | `{path}` | {} | {who} |",
+            route.interaction
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_pages_in_the_book_are_up_to_date() {
+        let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src");
+        for (path, text) in all() {
+            let there = std::fs::read_to_string(book.join(path)).unwrap_or_default();
+            assert!(
+                there == text,
+                "docs/src/{path} is out of date: run `cargo xtask docs`"
+            );
+        }
+    }
+}
