@@ -10,6 +10,7 @@ use fhir::definitions::TypeId;
 
 use crate::action::{Action, ActionName};
 use crate::directory::TenantId;
+use crate::principal::Reason;
 
 /// A set of resource types.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,11 @@ pub struct Actor(Arc<str>);
 impl Actor {
     pub(crate) fn new(text: &str) -> Self {
         Self(text.into())
+    }
+
+    /// The platform itself, in lines about its own doing. Names somebody; is no right to anything.
+    pub fn system(reason: Reason) -> Self {
+        Self::new(&format!("system:{}", reason.as_str()))
     }
 
     /// The text in rows and audit lines.

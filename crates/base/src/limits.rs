@@ -84,6 +84,8 @@ limits! {
     /// Bytes of one segment of the journal. One more is always kept ready: the reserve on which
     /// reads go on when the disk is full.
     journal_segment_bytes = 8 << 20;
+    /// Bytes of database pages kept in memory, over all tenants.
+    page_cache_bytes_max = 256 << 20;
     /// Seconds that a paging cursor stays good.
     cursor_ttl_seconds = 600;
     /// Verified tokens kept in memory.

@@ -4,6 +4,7 @@
 //! The face is asynchronous and neutral: nothing in it names the engine behind. Knows nothing of
 //! HTTP and decides no policy.
 
+mod audit;
 mod error;
 mod face;
 mod journal;

@@ -3,32 +3,34 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{Directory, HouseKey, HousePermit, OperatorToken, TenantId};
-use base::{Clock, Code, Rng, Secret, TenantName};
+use access::{Directory, HousePermit, OperatorToken, TenantId};
+use base::{Clock, Rng, TenantName};
 
+use crate::sqlite::house::House;
 use crate::{
-    NewTenant, Result, State, StoreConfig, StoreError, StoreMetrics, TenantInfo, TenantSettings,
-    TenantStore,
+    NewTenant, Result, State, StoreConfig, StoreMetrics, TenantInfo, TenantSettings, TenantStore,
 };
 
-/// All tenants of one data folder. Cheap to clone.
-#[derive(Clone, Debug)]
+/// All tenants of one data folder. Cheap to clone; closed when the last clone, and the last
+/// [`TenantStore`] made from it, is dropped.
+#[derive(Clone)]
 pub struct Store {
-    house: Arc<House>,
+    handle: Arc<Handle>,
 }
 
-#[derive(Debug)]
-struct House {
-    directory: Directory,
-    operator: OperatorToken,
-    metrics: StoreMetrics,
+/// Keeps the house open.
+pub(crate) struct Handle(pub(crate) Arc<House>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
-pub(crate) fn not_yet<T>() -> Result<T> {
-    Err(StoreError::Refused(
-        Code::NotSupported,
-        "the store is being built".to_owned(),
-    ))
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store(…)")
+    }
 }
 
 impl Store {
@@ -37,40 +39,39 @@ impl Store {
     ///
     /// # Errors
     /// If the folder is in use by another process, is of another house, or cannot be read.
-    pub fn open(_config: StoreConfig, _clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self> {
-        let house = House {
-            directory: Directory::new(&HouseKey::new(Secret::new(rng.bytes()))),
-            operator: OperatorToken::new(""),
-            metrics: StoreMetrics::default(),
-        };
-        let _ = Self {
-            house: Arc::new(house),
-        };
-        not_yet()
+    pub fn open(config: StoreConfig, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self> {
+        let house = House::open(config, clock, rng)?;
+        Ok(Self {
+            handle: Arc::new(Handle(house)),
+        })
+    }
+
+    fn house(&self) -> &Arc<House> {
+        &self.handle.0
     }
 
     /// The directory of tenants: the only source of [`TenantId`]s.
     pub fn directory(&self) -> &Directory {
-        &self.house.directory
+        &self.house().directory
     }
 
     /// The way to one tenant's data.
     pub fn tenant(&self, tenant: &TenantId) -> TenantStore {
-        TenantStore::new(tenant.clone())
+        TenantStore::new(self.handle.clone(), tenant.clone())
     }
 
     /// The operator's token, by its digest; the token itself is in `DIR/operator.token`.
     pub fn operator_token(&self) -> &OperatorToken {
-        &self.house.operator
+        &self.house().operator
     }
 
     /// Makes a tenant.
     ///
     /// # Errors
     /// `tenant-exists`; `storage-full`, `storage-fault`: then there is no tenant.
-    pub async fn create_tenant(&self, permit: HousePermit, _new: NewTenant) -> Result<TenantInfo> {
-        let _ = permit.spend();
-        not_yet()
+    pub async fn create_tenant(&self, permit: HousePermit, new: NewTenant) -> Result<TenantInfo> {
+        let by = permit.spend();
+        self.house().aside(move |h| h.create_tenant(&by, new)).await
     }
 
     /// Tenants in order of name after `after`, at most `limit`. Tenants that are gone are left
@@ -78,20 +79,21 @@ impl Store {
     pub async fn list_tenants(
         &self,
         permit: HousePermit,
-        _after: Option<TenantName>,
-        _limit: usize,
+        after: Option<TenantName>,
+        limit: usize,
     ) -> Result<Vec<TenantInfo>> {
         let _ = permit.spend();
-        not_yet()
+        Ok(self.house().list_tenants(after.as_ref(), limit))
     }
 
     /// One tenant; also one that is gone and has left a receipt.
     ///
     /// # Errors
     /// `tenant-unknown`.
-    pub async fn tenant_info(&self, permit: HousePermit, _name: &TenantName) -> Result<TenantInfo> {
+    pub async fn tenant_info(&self, permit: HousePermit, name: &TenantName) -> Result<TenantInfo> {
         let _ = permit.spend();
-        not_yet()
+        let name = name.clone();
+        self.house().aside(move |h| h.tenant_info(&name)).await
     }
 
     /// Changes a tenant's display name or settings; what is `None` stays.
@@ -101,12 +103,14 @@ impl Store {
     pub async fn change_tenant(
         &self,
         permit: HousePermit,
-        _name: &TenantName,
-        _display: Option<String>,
-        _settings: Option<TenantSettings>,
+        name: &TenantName,
+        display: Option<String>,
+        settings: Option<TenantSettings>,
     ) -> Result<TenantInfo> {
-        let _ = permit.spend();
-        not_yet()
+        let (by, name) = (permit.spend(), name.clone());
+        self.house()
+            .aside(move |h| h.change_tenant(&by, &name, display, settings))
+            .await
     }
 
     /// Suspends an active tenant; suspending a suspended one changes nothing.
@@ -116,10 +120,12 @@ impl Store {
     pub async fn suspend_tenant(
         &self,
         permit: HousePermit,
-        _name: &TenantName,
+        name: &TenantName,
     ) -> Result<TenantInfo> {
-        let _ = permit.spend();
-        not_yet()
+        let (by, name) = (permit.spend(), name.clone());
+        self.house()
+            .aside(move |h| h.suspend_tenant(&by, &name))
+            .await
     }
 
     /// Lets a suspended tenant serve again, or brings back a leaving one.
@@ -129,10 +135,12 @@ impl Store {
     pub async fn resume_tenant(
         &self,
         permit: HousePermit,
-        _name: &TenantName,
+        name: &TenantName,
     ) -> Result<TenantInfo> {
-        let _ = permit.spend();
-        not_yet()
+        let (by, name) = (permit.spend(), name.clone());
+        self.house()
+            .aside(move |h| h.resume_tenant(&by, &name))
+            .await
     }
 
     /// Deletes a tenant: it is leaving for `grace_seconds`, then its key is destroyed and its
@@ -143,25 +151,28 @@ impl Store {
     pub async fn delete_tenant(
         &self,
         permit: HousePermit,
-        _name: &TenantName,
-        _grace_seconds: u64,
+        name: &TenantName,
+        grace_seconds: u64,
     ) -> Result<TenantInfo> {
-        let _ = permit.spend();
-        not_yet()
+        let (by, name) = (permit.spend(), name.clone());
+        self.house()
+            .aside(move |h| h.delete_tenant(&by, &name, grace_seconds))
+            .await
     }
 
     /// The signed receipt of a deletion, as JSON.
     ///
     /// # Errors
     /// `tenant-unknown`; `tenant-state` as long as the key exists.
-    pub async fn receipt(&self, permit: HousePermit, _name: &TenantName) -> Result<String> {
+    pub async fn receipt(&self, permit: HousePermit, name: &TenantName) -> Result<String> {
         let _ = permit.spend();
-        not_yet()
+        let name = name.clone();
+        self.house().aside(move |h| h.receipt(&name)).await
     }
 
     /// The Ed25519 public key with which receipts are verified.
     pub fn receipt_key(&self) -> [u8; 32] {
-        [0; 32]
+        self.house().receipt_key()
     }
 
     /// Makes a tenant of a backup file. Everything is checked before the tenant can be seen.
@@ -171,35 +182,58 @@ impl Store {
     pub async fn restore(
         &self,
         permit: HousePermit,
-        _file: &Path,
-        _as_name: TenantName,
+        file: &Path,
+        as_name: TenantName,
     ) -> Result<TenantInfo> {
-        let _ = permit.spend();
-        not_yet()
+        let (by, file) = (permit.spend(), file.to_owned());
+        self.house()
+            .aside(move |h| h.restore(&by, &file, as_name))
+            .await
     }
 
     /// Makes a new key-encryption key and wraps every tenant's key with it. Returns how many keys
     /// were wrapped. An interrupted rotation is finished at the next start.
     pub async fn rotate_key(&self, permit: HousePermit) -> Result<usize> {
-        let _ = permit.spend();
-        not_yet()
+        let by = permit.spend();
+        self.house().aside(move |h| h.rotate_key(&by)).await
     }
 
     /// A tenant's state, without touching a disk.
-    pub fn state(&self, _tenant: &TenantId) -> State {
-        State::Suspended
+    pub fn state(&self, tenant: &TenantId) -> State {
+        self.house()
+            .entry(tenant)
+            .map_or(State::Gone, |e| e.info.read().state)
     }
 
     /// A tenant's settings, without touching a disk.
-    pub fn settings(&self, _tenant: &TenantId) -> TenantSettings {
-        TenantSettings::default()
+    pub fn settings(&self, tenant: &TenantId) -> TenantSettings {
+        self.house()
+            .entry(tenant)
+            .map(|e| e.info.read().settings.clone())
+            .unwrap_or_default()
     }
 
     /// What the store counts about itself.
     pub fn metrics(&self) -> &StoreMetrics {
-        &self.house.metrics
+        &self.house().shared.metrics
     }
 
     /// Stops taking work, finishes what was taken, flushes and closes. Blocks until done.
-    pub fn close(&self) {}
+    pub fn close(&self) {
+        self.house().close();
+    }
+
+    /// One round of housekeeping now, instead of with the next tick: closes what is idle, moves
+    /// logs into databases, carries out deletions that are due. Blocks until done.
+    pub fn tidy(&self) {
+        self.house().tidy();
+    }
+}
+
+/// For what is not built yet.
+pub(crate) fn not_yet<T>() -> Result<T> {
+    Err(crate::StoreError::Refused(
+        base::Code::NotSupported,
+        "not built yet".to_owned(),
+    ))
 }

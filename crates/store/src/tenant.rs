@@ -1,21 +1,26 @@
 //! One tenant's data.
 
-use std::path::Path;
+mod audit;
+mod reading;
+mod whole;
+
 use std::sync::Arc;
 
 use access::{
-    Administer, ClientId, ClientRecord, Denied, Export, History, NewClient, Permit,
-    Read as ReadAction, RequestMeta, Search, SecretKey, TenantId, TokenKey,
+    ActionName, Administer, ClientId, ClientRecord, NewClient, Permit, RequestMeta, SecretKey,
+    Spent, TenantId, TokenKey,
 };
-use base::{ResourceId, Secret, Version};
-use fhir::definitions::TypeId;
+use base::{Code, Secret};
 use fhir::resource::Valid;
-use fhir::search::Query;
+use tokio::sync::oneshot;
 
-use crate::store::not_yet;
-use crate::{
-    Change, HistoryRequest, Page, PageRequest, Prepared, Read, Result, VerifyReport, Written,
-};
+use crate::audit::{Outcome, Subject};
+use crate::sqlite::house::Entry;
+use crate::sqlite::mailboxes::Item;
+use crate::sqlite::readers::Class;
+use crate::sqlite::{OpenTenant, apply, clients, sha256, writer};
+use crate::store::Handle;
+use crate::{Change, Prepared, Result, StoreError, Write, Written};
 
 /// One tenant's data. Cheap to clone; the database behind it is opened on first use and closed
 /// when it has been idle.
@@ -26,14 +31,27 @@ use crate::{
 /// Besides the errors that each call names, all fail with `tenant-suspended`, `tenant-leaving`
 /// (by the tenant's state), `tenant-damaged`, `storage-fault`, `limit-busy` (a queue is full),
 /// `audit-unavailable` (reads that cannot be recorded) and `stopping`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TenantStore {
+    handle: Arc<Handle>,
     tenant: TenantId,
+    entry: Option<Arc<Entry>>,
+}
+
+impl std::fmt::Debug for TenantStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TenantStore({:?})", self.tenant)
+    }
 }
 
 impl TenantStore {
-    pub(crate) fn new(tenant: TenantId) -> Self {
-        Self { tenant }
+    pub(crate) fn new(handle: Arc<Handle>, tenant: TenantId) -> Self {
+        let entry = handle.0.entry(&tenant);
+        Self {
+            handle,
+            tenant,
+            entry,
+        }
     }
 
     /// The tenant.
@@ -41,91 +59,178 @@ impl TenantStore {
         &self.tenant
     }
 
-    /// Makes a checked resource ready for the writer: compresses and digests it. Takes processor
-    /// time on the caller's thread and touches no disk.
-    pub fn prepare(&self, valid: Valid) -> Prepared {
-        Prepared {
-            valid: Arc::new(valid),
-            packed: Vec::new(),
-            dict: 0,
-            digest: [0; 32],
+    /// The tenant, unless it is gone.
+    fn entry(&self) -> Result<&Arc<Entry>> {
+        let gone = || StoreError::Refused(Code::TenantUnknown, "no such tenant".to_owned());
+        self.entry.as_ref().ok_or_else(gone)
+    }
+
+    /// The tenant, if it serves.
+    fn serving(&self) -> Result<&Arc<Entry>> {
+        let entry = self.entry()?;
+        entry.must_serve()?;
+        Ok(entry)
+    }
+
+    /// The open tenant; opened on a reader thread if needed.
+    async fn opened(&self) -> Result<Arc<OpenTenant>> {
+        let entry = self.entry()?;
+        entry.must_stay()?;
+        match entry.if_open() {
+            Some(tenant) => Ok(tenant),
+            None => {
+                self.handle
+                    .0
+                    .read(entry, Class::Point, None, |t, _, _| Ok(t.clone()))
+                    .await
+            }
         }
     }
 
-    /// The current version of a resource (`http.html#read`).
-    pub async fn read(
-        &self,
-        permit: Permit<ReadAction>,
-        _type_id: TypeId,
-        _id: &ResourceId,
-    ) -> Result<Read> {
-        let _ = permit.spend(&self.tenant);
-        not_yet()
-    }
-
-    /// A version of a resource (`http.html#vread`); [`Read::Deleted`] if that version is a
-    /// deletion.
-    pub async fn vread(
-        &self,
-        permit: Permit<ReadAction>,
-        _type_id: TypeId,
-        _id: &ResourceId,
-        _version: Version,
-    ) -> Result<Read> {
-        let _ = permit.spend(&self.tenant);
-        not_yet()
-    }
-
-    /// A page of a search (`search.html`).
-    ///
-    /// # Errors
-    /// `cursor-invalid`, `cursor-expired`, `limit-time`, `limit-query`.
-    pub async fn search(
-        &self,
-        permit: Permit<Search>,
-        _query: Arc<Query>,
-        _page: PageRequest,
-    ) -> Result<Page> {
-        let _ = permit.spend(&self.tenant);
-        not_yet()
-    }
-
-    /// A page of a history, newest first (`http.html#history`). An instance that never was gives
-    /// an empty page.
-    ///
-    /// # Errors
-    /// `cursor-invalid`.
-    pub async fn history(&self, permit: Permit<History>, _request: HistoryRequest) -> Result<Page> {
-        let _ = permit.spend(&self.tenant);
-        not_yet()
+    /// Makes a checked resource ready for the writer: compresses and digests it. Takes processor
+    /// time on the caller's thread and touches no disk.
+    pub fn prepare(&self, valid: Valid) -> Prepared {
+        let body = valid.body().as_bytes();
+        // Packing cannot fail for lack of anything but memory; the writer refuses what is empty.
+        let (dict, packed) = self
+            .handle
+            .0
+            .shared
+            .codec
+            .pack(self.tenant.fhir(), body)
+            .unwrap_or_default();
+        let digest = sha256(body);
+        Prepared {
+            valid: Arc::new(valid),
+            packed,
+            dict,
+            digest,
+        }
     }
 
     /// Makes a change, or nothing of it; answers when it is as durable as the configuration says.
     /// The answers are in the order of the writes.
     ///
     /// # Errors
-    /// [`crate::StoreError::Entry`] with `version-conflict`, `precondition-failed`,
-    /// `duplicate-id`, `bundle-duplicate`, `not-found`, `scope-missing`, `reference-in-use`;
-    /// [`crate::StoreError::ReferenceMissing`]; [`crate::StoreError::Raced`]; `storage-full`.
-    pub async fn commit(&self, _request: RequestMeta, change: Change) -> Result<Vec<Written>> {
-        let _ = change;
-        not_yet()
+    /// [`StoreError::Entry`] with `version-conflict`, `precondition-failed`,
+    /// `duplicate-id`, `bundle-duplicate`, `scope-missing`, `reference-in-use`;
+    /// [`StoreError::ReferenceMissing`]; [`StoreError::Raced`]; `storage-full`.
+    pub async fn commit(&self, request: RequestMeta, change: Change) -> Result<Vec<Written>> {
+        let (work, bytes) = self.spend(request, change);
+        let entry = self.serving()?;
+        if work.ops.is_empty() && work.expects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let about = work.ops.first().map(|op| {
+            let (type_id, id) = op.target();
+            (op.action(), type_id, id.clone())
+        });
+        let actor = work.actor.clone();
+        let (answer, receive) = oneshot::channel();
+        let member = Box::new(writer::Member {
+            work,
+            bytes,
+            answer,
+        });
+        self.handle.0.mailboxes.put(entry, Item::Change(member))?;
+        let done = receive.await.unwrap_or_else(|_| {
+            let text = "the write ended without an answer".to_owned();
+            Err(StoreError::Refused(Code::Internal, text))
+        });
+        if let (Err(e), Some(actor), Some((action, type_id, id))) = (&done, actor, about) {
+            let subject = Subject::Instance(type_id, &id);
+            self.note(request, &actor, action, subject, Outcome::Refused(e.code()))
+                .await?;
+        }
+        done
     }
 
-    /// Records a refusal in the tenant's audit log.
-    pub async fn denied(&self, _denied: &Denied) -> Result<()> {
-        not_yet()
+    /// Spends all permits of a change; the work, and its rough size.
+    fn spend(&self, request: RequestMeta, change: Change) -> (apply::Work, u64) {
+        let tenant = &self.tenant;
+        let mut bytes = 0u64;
+        let mut ops = Vec::with_capacity(change.writes.len());
+        let mut size = |p: &Prepared| {
+            // A body, and some forty bytes for each index row.
+            bytes +=
+                256 + (p.packed.len() + p.valid.body().len() + p.valid.rows().len() * 40) as u64;
+        };
+        for write in change.writes {
+            ops.push(match write {
+                Write::Create { permit, resource } => {
+                    size(&resource);
+                    apply::Op::Create {
+                        spent: permit.spend(tenant),
+                        resource,
+                    }
+                }
+                Write::Put {
+                    permit,
+                    or_create,
+                    resource,
+                    condition,
+                    method,
+                } => {
+                    size(&resource);
+                    let spent = permit.spend(tenant);
+                    let or_create = or_create.map(|p| p.spend(tenant));
+                    apply::Op::Put {
+                        spent,
+                        or_create,
+                        resource,
+                        condition,
+                        method,
+                    }
+                }
+                Write::Delete {
+                    permit,
+                    type_id,
+                    id,
+                    condition,
+                } => apply::Op::Delete {
+                    spent: permit.spend(tenant),
+                    type_id,
+                    id,
+                    condition,
+                },
+            });
+        }
+        let expects: Vec<apply::Expect> = change
+            .expectations
+            .into_iter()
+            .map(|e| apply::Expect {
+                spent: e.permit.spend(tenant),
+                query: e.query,
+                expected: e.expected,
+            })
+            .collect();
+        let actor = ops.first().map(|op| op.actor().clone());
+        let enforce_references = change.enforce_references;
+        (
+            apply::Work {
+                request,
+                actor,
+                ops,
+                expects,
+                enforce_references,
+            },
+            bytes,
+        )
     }
 
-    /// An API client by id. From memory after the first time.
-    pub async fn client(&self, _id: &ClientId) -> Result<Option<ClientRecord>> {
-        not_yet()
+    /// An API client by id. From memory once the tenant is open.
+    pub async fn client(&self, id: &ClientId) -> Result<Option<ClientRecord>> {
+        Ok(self.opened().await?.clients().read().get(id).cloned())
     }
 
     /// All API clients, revoked ones too, in order of id.
     pub async fn clients(&self, permit: Permit<Administer>) -> Result<Vec<ClientRecord>> {
-        let _ = permit.spend(&self.tenant);
-        not_yet()
+        let spent = permit.spend(&self.tenant);
+        let tenant = self.opened().await?;
+        let mut all: Vec<ClientRecord> = tenant.clients().read().values().cloned().collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        self.administered(&spent, "list clients").await?;
+        Ok(all)
     }
 
     /// Makes an API client; only a keyed hash of its secret is kept.
@@ -135,56 +240,93 @@ impl TenantStore {
     pub async fn create_client(
         &self,
         permit: Permit<Administer>,
-        _new: NewClient,
-        _secret: &Secret<String>,
+        new: NewClient,
+        secret: &Secret<String>,
     ) -> Result<ClientRecord> {
-        let _ = permit.spend(&self.tenant);
-        not_yet()
+        let spent = permit.spend(&self.tenant);
+        self.entry()?.must_stay()?;
+        let what = format!("create client {}", new.id.as_str());
+        // Recorded before it is made: there must be no client that no record tells of.
+        self.administered(&spent, &what).await?;
+        let secret = Secret::new(secret.expose().clone());
+        let record = self
+            .handle
+            .0
+            .write(self.entry()?, move |tenant, state| {
+                clients::create(tenant, state, new, secret.expose())
+            })
+            .await?;
+        self.remember(&record).await?;
+        Ok(record)
     }
 
     /// Revokes an API client; holds from the next request on.
     ///
     /// # Errors
     /// `client-unknown`.
-    pub async fn revoke_client(&self, permit: Permit<Administer>, _id: &ClientId) -> Result<()> {
-        let _ = permit.spend(&self.tenant);
-        not_yet()
+    pub async fn revoke_client(&self, permit: Permit<Administer>, id: &ClientId) -> Result<()> {
+        let spent = permit.spend(&self.tenant);
+        self.entry()?.must_stay()?;
+        self.administered(&spent, &format!("revoke client {}", id.as_str()))
+            .await?;
+        let id = id.clone();
+        let revoke = move |tenant: &Arc<OpenTenant>, state: &mut writer::WriterState| {
+            clients::revoke(tenant, state, &id)
+        };
+        let record = self.handle.0.write(self.entry()?, revoke).await?;
+        self.remember(&record).await
     }
 
-    /// The current epoch of a client that is not revoked and was looked up before, without
-    /// touching a disk. `None` means: look it up.
-    pub fn client_epoch(&self, _id: &ClientId) -> Option<u64> {
-        None
+    /// What is committed about a client is known from here on.
+    async fn remember(&self, record: &ClientRecord) -> Result<()> {
+        let tenant = self.opened().await?;
+        let mut clients = tenant.clients().write();
+        let newer = clients
+            .get(&record.id)
+            .is_none_or(|known| known.epoch <= record.epoch);
+        if newer {
+            clients.insert(record.id.clone(), record.clone());
+        }
+        Ok(())
+    }
+
+    async fn administered(&self, spent: &Spent<Administer>, what: &str) -> Result<()> {
+        let subject = Subject::Other(None, what);
+        let action = ActionName::Administer;
+        self.note(
+            spent.request(),
+            spent.actor(),
+            action,
+            subject,
+            Outcome::Given(0),
+        )
+        .await
+    }
+
+    /// The current epoch of a client that is not revoked, without touching a disk. `None` means:
+    /// look it up.
+    pub fn client_epoch(&self, id: &ClientId) -> Option<u64> {
+        let tenant = self.entry.as_ref()?.if_open()?;
+        tenant
+            .clients()
+            .read()
+            .get(id)
+            .filter(|c| !c.revoked)
+            .map(|c| c.epoch)
     }
 
     /// The key that signs this tenant's tokens.
     pub async fn token_key(&self) -> Result<Arc<TokenKey>> {
-        not_yet()
+        Ok(self.opened().await?.token_key())
     }
 
     /// The key under which this tenant's client secrets are hashed.
     pub async fn secret_key(&self) -> Result<Arc<SecretKey>> {
-        not_yet()
+        Ok(self.opened().await?.secret_key())
     }
 
     /// The key under which this tenant's paging positions are encrypted.
     pub async fn cursor_key(&self) -> Result<Arc<Secret<[u8; 32]>>> {
-        not_yet()
-    }
-
-    /// Checks rows, seals, index rows and the audit chains against each other, on one snapshot,
-    /// while the tenant serves.
-    pub async fn verify(&self, permit: Permit<Export>) -> Result<VerifyReport> {
-        let _ = permit.spend(&self.tenant);
-        not_yet()
-    }
-
-    /// Writes a backup of the tenant to a new file while the tenant serves, and verifies it.
-    ///
-    /// # Errors
-    /// `storage-full`, `storage-fault`; `request-invalid` if the file exists.
-    pub async fn backup(&self, permit: Permit<Export>, _file: &Path) -> Result<()> {
-        let _ = permit.spend(&self.tenant);
-        not_yet()
+        Ok(self.opened().await?.keys.cursor.clone())
     }
 }

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod definitions;
+mod dictionary;
 mod docs;
 mod test;
 mod workspace;
@@ -21,6 +22,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Distil the tables of crates/fhir/definitions from one of HL7's packages
     Definitions(definitions::Arguments),
+    /// Train a compression dictionary from synthetic records
+    Dictionary(dictionary::Arguments),
     /// Write the pages of the book that are made from code
     Docs,
     /// Install what the tests need when it is missing, then run them all
@@ -31,6 +34,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Definitions(arguments) => definitions::run(&arguments),
+        Command::Dictionary(arguments) => dictionary::run(&arguments),
         Command::Docs => docs::run(),
         Command::Test(arguments) => test::run(&arguments),
     }

@@ -32,7 +32,7 @@ mod vocabulary;
 
 pub(crate) use batch::{Mark, Pending};
 pub(crate) use keep::{differs, horizon, sweep};
-pub(crate) use key::{IdKey, NO_TYPE, PRINTED, Real, exact_digest};
+pub(crate) use key::{IdKey, NO_TYPE, PRINTED, Real, Table, exact_digest};
 pub(crate) use vocabulary::Vocabulary;
 
 #[cfg(test)]

@@ -1,0 +1,591 @@
+//! Makes one change inside the writer's transaction.
+//!
+//! Version number, conditions, expectations and references are looked at here, on the state that
+//! the transaction sees, so nothing can come between the look and the write. Knows nothing of
+//! groups and commits.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use access::{ActionName, Actor, Create, Delete, RequestMeta, Search, Spent, Update};
+use base::{Code, Micros, ResourceId, Seq, Version};
+use bytes::Bytes;
+use fhir::definitions::{ParamKind, TypeId};
+use fhir::resource::write_head;
+use fhir::search::Query;
+use fhir::search::query::Total;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::fault::{Doing, internal};
+use super::index::IdKey;
+use super::seal::{ChangeLine, Digest, Sealed, method_number, sha256};
+use super::tenant::OpenTenant;
+use super::writer::WriterState;
+use super::{rows, search};
+use crate::{
+    Condition, Expected, Method, Outcome, PageRequest, Prepared, Result, StoreError, Stored,
+    Written,
+};
+
+/// One write of a change, its permit spent.
+pub(crate) enum Op {
+    Create {
+        spent: Spent<Create>,
+        resource: Prepared,
+    },
+    Put {
+        spent: Spent<Update>,
+        or_create: Option<Spent<Create>>,
+        resource: Prepared,
+        condition: Option<Condition>,
+        method: Method,
+    },
+    Delete {
+        spent: Spent<Delete>,
+        type_id: TypeId,
+        id: ResourceId,
+        condition: Option<Condition>,
+    },
+}
+
+/// What must hold, its permit spent.
+pub(crate) struct Expect {
+    pub(crate) spent: Spent<Search>,
+    pub(crate) query: Arc<Query>,
+    pub(crate) expected: Expected,
+}
+
+/// A change, ready for the writer.
+pub(crate) struct Work {
+    pub(crate) request: RequestMeta,
+    pub(crate) actor: Option<Actor>,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) expects: Vec<Expect>,
+    pub(crate) enforce_references: bool,
+}
+
+impl Op {
+    /// The resource it is about.
+    pub(crate) fn target(&self) -> (TypeId, &ResourceId) {
+        match self {
+            Self::Create { resource, .. } | Self::Put { resource, .. } => {
+                (resource.valid.type_id(), resource.valid.id())
+            }
+            Self::Delete { type_id, id, .. } => (*type_id, id),
+        }
+    }
+
+    /// Who does it.
+    pub(crate) fn actor(&self) -> &Actor {
+        match self {
+            Self::Create { spent, .. } => spent.actor(),
+            Self::Put { spent, .. } => spent.actor(),
+            Self::Delete { spent, .. } => spent.actor(),
+        }
+    }
+
+    /// What it is, for the audit.
+    pub(crate) const fn action(&self) -> ActionName {
+        match self {
+            Self::Create { .. } => ActionName::Create,
+            Self::Put { .. } => ActionName::Update,
+            Self::Delete { .. } => ActionName::Delete,
+        }
+    }
+
+    /// Whether its permit is for this resource.
+    fn is_permitted(&self) -> bool {
+        let (type_id, id) = self.target();
+        match self {
+            Self::Create { spent, .. } => spent.covers(type_id, id),
+            Self::Put {
+                spent, or_create, ..
+            } => {
+                spent.covers(type_id, id)
+                    && or_create.as_ref().is_none_or(|s| s.covers(type_id, id))
+            }
+            Self::Delete { spent, .. } => spent.covers(type_id, id),
+        }
+    }
+}
+
+/// The current state of a resource.
+struct Current {
+    rid: i64,
+    version: u64,
+    deleted: bool,
+}
+
+/// One change on its way into the tables.
+struct Making<'a> {
+    tenant: &'a OpenTenant,
+    state: &'a mut WriterState,
+    actor: (i64, &'a str),
+    seq: Seq,
+    updated: Micros,
+    members: u64,
+    digest: Digest,
+}
+
+fn refused(entry: usize, code: Code, text: &str) -> StoreError {
+    StoreError::Entry {
+        entry,
+        code,
+        text: text.to_owned(),
+    }
+}
+
+/// Makes a change. The answers are good once the transaction is committed.
+pub(crate) fn apply(
+    tenant: &Arc<OpenTenant>,
+    state: &mut WriterState,
+    work: &Work,
+) -> Result<Vec<Written>> {
+    check(work)?;
+    if !work.expects.is_empty() {
+        expectations(tenant, state, &work.expects)?;
+    }
+    let Some(actor) = &work.actor else {
+        return Ok(Vec::new());
+    };
+    let number = state.actor_number(actor.as_str())?;
+    let now = tenant.shared.clock.now().to_millis_precision();
+    let mut making = Making {
+        tenant,
+        actor: (number, actor.as_str()),
+        seq: Seq(state.seq + 1),
+        updated: now.max(state.updated),
+        members: 0,
+        digest: Digest::default(),
+        state,
+    };
+    let mut written = Vec::with_capacity(work.ops.len());
+    for (entry, op) in work.ops.iter().enumerate() {
+        written.push(making.write(entry, op)?);
+    }
+    if work.enforce_references {
+        making.references(&work.ops)?;
+    }
+    making.finish(work.request)?;
+    Ok(written)
+}
+
+fn check(work: &Work) -> Result<()> {
+    let mut seen = HashSet::with_capacity(work.ops.len());
+    for (entry, op) in work.ops.iter().enumerate() {
+        if !op.is_permitted() || work.actor.as_ref() != Some(op.actor()) {
+            return Err(refused(
+                entry,
+                Code::ScopeMissing,
+                "the permit is for something else",
+            ));
+        }
+        if !seen.insert(op.target()) {
+            let text = "two writes of one change are about the same resource";
+            return Err(refused(entry, Code::BundleDuplicate, text));
+        }
+    }
+    Ok(())
+}
+
+fn expectations(
+    tenant: &Arc<OpenTenant>,
+    state: &mut WriterState,
+    expects: &[Expect],
+) -> Result<()> {
+    // Earlier members of the group count: their rows must be in the tables.
+    state.pending.flush(&state.db).doing("writing index rows")?;
+    for expect in expects {
+        // Two matches are enough to know.
+        let mut query = Query::clone(&expect.query);
+        (query.count, query.total) = (2, Total::None);
+        query.include.clear();
+        let found = search::page(
+            &state.db,
+            &tenant.vocabulary,
+            tenant.model,
+            &tenant.shared.config.limits,
+            &expect.spent,
+            &query,
+            &PageRequest::default(),
+        )?;
+        let holds = match (&expect.expected, found.matches.as_slice()) {
+            (Expected::Nothing, []) => true,
+            (Expected::One(type_id, id), [(rid, _)]) => {
+                rows::name_of(&state.db, *rid)? == Some((*type_id, id.clone()))
+            }
+            _ => false,
+        };
+        if !holds {
+            return Err(StoreError::Raced);
+        }
+    }
+    Ok(())
+}
+
+impl Making<'_> {
+    fn write(&mut self, entry: usize, op: &Op) -> Result<Written> {
+        let (type_id, id) = op.target();
+        let current = find(&self.state.db, type_id, id)?;
+        let live = current.as_ref().filter(|c| !c.deleted);
+        match op {
+            Op::Create { spent, resource } => {
+                if current.is_some() {
+                    return Err(refused(entry, Code::DuplicateId, "a resource has this id"));
+                }
+                let stored = self.store(None, resource, Method::Post)?;
+                let stored = Some(spent.release(type_id, stored));
+                Ok(Written {
+                    outcome: Outcome::Created,
+                    stored,
+                })
+            }
+            Op::Put {
+                spent,
+                or_create,
+                resource,
+                condition,
+                method,
+            } => {
+                holds(entry, *condition, live)?;
+                if live.is_none() && or_create.is_none() {
+                    let text = "the resource does not exist and may not be made";
+                    return Err(refused(entry, Code::ScopeMissing, text));
+                }
+                let outcome = if live.is_some() {
+                    Outcome::Updated
+                } else {
+                    Outcome::Created
+                };
+                let stored = self.store(current.as_ref(), resource, *method)?;
+                Ok(Written {
+                    outcome,
+                    stored: Some(spent.release(type_id, stored)),
+                })
+            }
+            Op::Delete {
+                spent, condition, ..
+            } => {
+                holds(entry, *condition, live)?;
+                let Some(live) = live else {
+                    let last = rows::current(self.tenant, &self.state.db, type_id, id)?;
+                    let stored = last.map(|o| spent.release(type_id, o.stored));
+                    return Ok(Written {
+                        outcome: Outcome::Nothing,
+                        stored,
+                    });
+                };
+                let stored = self.bury(live, type_id, id)?;
+                let stored = Some(spent.release(type_id, stored));
+                Ok(Written {
+                    outcome: Outcome::Deleted,
+                    stored,
+                })
+            }
+        }
+    }
+
+    fn store(
+        &mut self,
+        current: Option<&Current>,
+        resource: &Prepared,
+        method: Method,
+    ) -> Result<Stored> {
+        const DOING: &str = "writing a resource";
+        let valid = &*resource.valid;
+        let version = Version(current.map_or(1, |c| c.version + 1));
+        let (type_id, id) = (valid.type_id(), valid.id());
+        let packed = Packed {
+            dict: resource.dict,
+            size: valid.body().len(),
+            body: &resource.packed,
+            digest: &resource.digest,
+        };
+        let rid = match current {
+            Some(c) => c.rid,
+            None => {
+                self.state.last_rid += 1;
+                self.state.last_rid
+            }
+        };
+        let vid = self.version_row(rid, type_id, id, version, method, &packed)?;
+        let state = &mut *self.state;
+        let (db, vocabulary) = (&state.db, &self.tenant.vocabulary);
+        let (seq, updated, rows) = (self.seq, self.updated, valid.rows());
+        match current {
+            None => {
+                db.prepare_cached(
+                    "INSERT INTO resource (rid,type,id,version,deleted,vid)
+                     VALUES (?1,?2,?3,?4,0,?5)",
+                )
+                .and_then(|mut s| s.execute(params![rid, type_id.0, IdKey::of_id(id), 1, vid]))
+                .doing(DOING)?;
+                state
+                    .pending
+                    .insert(db, vocabulary, type_id, rid, seq, updated, rows)
+            }
+            Some(c) => {
+                repoint(db, rid, version, false, vid)?;
+                if c.deleted {
+                    state
+                        .pending
+                        .insert(db, vocabulary, type_id, rid, seq, updated, rows)
+                } else {
+                    state
+                        .pending
+                        .replace(db, vocabulary, type_id, rid, seq, updated, rows)
+                }
+            }
+        }
+        .doing(DOING)?;
+        let mut body = Vec::with_capacity(valid.body().len() + 192);
+        write_head(&mut body, valid.type_name(), id, version, updated);
+        body.extend_from_slice(valid.body().as_bytes());
+        let body = Bytes::from(body);
+        Ok(Stored {
+            type_id,
+            id: id.clone(),
+            version,
+            updated,
+            method,
+            body,
+        })
+    }
+
+    fn bury(&mut self, live: &Current, type_id: TypeId, id: &ResourceId) -> Result<Stored> {
+        let version = Version(live.version + 1);
+        let nothing = Packed {
+            dict: 0,
+            size: 0,
+            body: &[],
+            digest: &sha256(&[]),
+        };
+        let vid = self.version_row(live.rid, type_id, id, version, Method::Delete, &nothing)?;
+        let state = &mut *self.state;
+        repoint(&state.db, live.rid, version, true, vid)?;
+        state
+            .pending
+            .close(
+                &state.db,
+                &self.tenant.vocabulary,
+                type_id,
+                live.rid,
+                self.seq,
+            )
+            .doing("deleting a resource")?;
+        Ok(Stored {
+            type_id,
+            id: id.clone(),
+            version,
+            updated: self.updated,
+            method: Method::Delete,
+            body: Bytes::new(),
+        })
+    }
+
+    fn version_row(
+        &mut self,
+        rid: i64,
+        type_id: TypeId,
+        id: &ResourceId,
+        version: Version,
+        method: Method,
+        packed: &Packed<'_>,
+    ) -> Result<i64> {
+        let sealed = Sealed {
+            tenant: self.tenant.id.bytes(),
+            type_id,
+            id,
+            version,
+            method,
+            updated: self.updated,
+            actor: self.actor.1,
+            seq: self.seq,
+            digest: packed.digest,
+        };
+        let seal = sealed.seal(&self.tenant.keys.seal);
+        self.members += 1;
+        self.digest.add(&seal);
+        self.state
+            .db
+            .prepare_cached(
+                "INSERT INTO version
+                 (rid,type,version,seq,method,updated_us,actor,dict,size,seal,body)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+            )
+            .and_then(|mut s| {
+                s.insert(params![
+                    rid,
+                    type_id.0,
+                    number(version.0),
+                    number(self.seq.0),
+                    method_number(method),
+                    self.updated.0,
+                    self.actor.0,
+                    packed.dict,
+                    number(packed.size as u64),
+                    seal,
+                    packed.body
+                ])
+            })
+            .doing("writing a version")
+    }
+
+    /// Literal references must resolve, and what is referred to may not go.
+    fn references(&mut self, ops: &[Op]) -> Result<()> {
+        let model = self.tenant.model;
+        let state = &mut *self.state;
+        if ops.iter().any(|op| matches!(op, Op::Delete { .. })) {
+            state.pending.flush(&state.db).doing("writing index rows")?;
+        }
+        for (entry, op) in ops.iter().enumerate() {
+            match op {
+                Op::Create { resource, .. } | Op::Put { resource, .. } => {
+                    for (type_id, id) in resource.valid.references() {
+                        if find(&state.db, *type_id, id)?.is_none_or(|c| c.deleted) {
+                            let type_name = model.type_name(*type_id);
+                            let id = id.clone();
+                            return Err(StoreError::ReferenceMissing {
+                                entry,
+                                type_name,
+                                id,
+                            });
+                        }
+                    }
+                }
+                Op::Delete { type_id, id, .. } => {
+                    if is_referred_to(self.tenant, &state.db, *type_id, id)? {
+                        let text = "other resources refer to it";
+                        return Err(refused(entry, Code::ReferenceInUse, text));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the change to the chain.
+    fn finish(self, request: RequestMeta) -> Result<()> {
+        if self.members == 0 {
+            return Ok(());
+        }
+        let digest = self.digest.value();
+        let line = ChangeLine {
+            tenant: self.tenant.id.bytes(),
+            seq: self.seq,
+            updated: self.updated,
+            request: request.id,
+            actor: self.actor.1,
+            members: self.members,
+            digest: &digest,
+        };
+        let chain = line.chain(&self.tenant.keys.seal, &self.state.chain);
+        self.state
+            .db
+            .prepare_cached(
+                "INSERT INTO change (seq,updated_us,request,actor,members,digest,chain)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7)",
+            )
+            .and_then(|mut s| {
+                s.execute(params![
+                    number(self.seq.0),
+                    self.updated.0,
+                    request.id.0.to_be_bytes(),
+                    self.actor.0,
+                    number(self.members),
+                    digest,
+                    chain
+                ])
+            })
+            .doing("writing a change")?;
+        self.state.seq = self.seq.0;
+        self.state.updated = self.updated;
+        self.state.chain = chain;
+        Ok(())
+    }
+}
+
+struct Packed<'a> {
+    dict: u32,
+    size: usize,
+    body: &'a [u8],
+    digest: &'a [u8; 32],
+}
+
+fn number(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn find(db: &Connection, type_id: TypeId, id: &ResourceId) -> Result<Option<Current>> {
+    db.prepare_cached("SELECT rid, version, deleted FROM resource WHERE type = ?1 AND id = ?2")
+        .and_then(|mut s| {
+            s.query_row(params![type_id.0, IdKey::of_id(id)], |r| {
+                let version = u64::try_from(r.get::<_, i64>(1)?).unwrap_or(0);
+                Ok(Current {
+                    rid: r.get(0)?,
+                    version,
+                    deleted: r.get(2)?,
+                })
+            })
+            .optional()
+        })
+        .doing("looking a resource up")
+}
+
+fn repoint(db: &Connection, rid: i64, version: Version, deleted: bool, vid: i64) -> Result<()> {
+    let done = db
+        .prepare_cached("UPDATE resource SET version=?2, deleted=?3, vid=?4 WHERE rid=?1")
+        .and_then(|mut s| s.execute(params![rid, number(version.0), deleted, vid]))
+        .doing("writing a resource")?;
+    if done == 1 {
+        Ok(())
+    } else {
+        Err(internal("a resource vanished while it was written"))
+    }
+}
+
+fn holds(entry: usize, condition: Option<Condition>, live: Option<&Current>) -> Result<()> {
+    match (condition, live) {
+        (None, _) | (Some(Condition::Absent), None) | (Some(Condition::Present), Some(_)) => Ok(()),
+        (Some(Condition::Version(v)), Some(c)) if v.0 == c.version => Ok(()),
+        (Some(Condition::Version(_)), _) => Err(refused(
+            entry,
+            Code::VersionConflict,
+            "another version is current",
+        )),
+        (Some(Condition::Absent), Some(_)) => Err(refused(
+            entry,
+            Code::PreconditionFailed,
+            "the resource exists",
+        )),
+        (Some(Condition::Present), None) => Err(StoreError::Raced),
+    }
+}
+
+fn is_referred_to(
+    tenant: &OpenTenant,
+    db: &Connection,
+    type_id: TypeId,
+    id: &ResourceId,
+) -> Result<bool> {
+    const DOING: &str = "looking for references";
+    let model = tenant.model;
+    let mut look = db
+        .prepare_cached(
+            "SELECT 1 FROM ix_reference i JOIN resource r ON r.rid = i.rid
+             WHERE i.param = ?1 AND i.type = ?2 AND i.id = ?3 AND i.until_seq = 0
+               AND NOT (r.type = ?2 AND r.id = ?3) LIMIT 1",
+        )
+        .doing(DOING)?;
+    let id = IdKey::of_id(id);
+    for param in model.types().flat_map(|t| model.params(t)) {
+        if param.kind == ParamKind::Reference
+            && look
+                .exists(params![param.id.0, type_id.0, id])
+                .doing(DOING)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,227 @@
+//! Current versions of resources, ready for the wire, in memory. Bounded in bytes over all tenants.
+//!
+//! A reader takes a [`Ticket`] *before* it takes its snapshot of the database and hands what it
+//! read in with it; a writer that changed a resource marks its key before it answers, which voids
+//! all earlier tickets for that key. So a version that was current before a commit cannot enter
+//! after it.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use access::TenantId;
+use base::{ResourceId, Seq};
+use fhir::definitions::TypeId;
+use parking_lot::RwLock;
+
+use crate::{StoreMetrics, Stored};
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    tenant: [u8; 16],
+    type_id: TypeId,
+    id: ResourceId,
+}
+
+struct Slot {
+    hit: Hit,
+    /// Set by every hit, cleared when the hand passes: the second chance.
+    used: AtomicBool,
+}
+
+#[derive(Default)]
+struct Shard {
+    slots: HashMap<Key, Slot>,
+    /// Keys in the order in which the hand meets them; may name slots that are gone.
+    hand: VecDeque<Key>,
+    bytes: usize,
+}
+
+/// A current version, and the change that made it.
+#[derive(Clone)]
+pub(crate) struct Hit {
+    pub(crate) stored: Stored,
+    pub(crate) seq: Seq,
+}
+
+/// The right to put in what was read since; see the module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket(u64);
+
+/// The cache.
+pub(crate) struct BodyCache {
+    shards: Vec<RwLock<Shard>>,
+    /// Grows with every change of any resource.
+    now: AtomicU64,
+    /// When a key was last changed; many keys to one, which only costs an insert.
+    changes: Vec<AtomicU64>,
+    hasher: RandomState,
+    shard_bytes_max: usize,
+}
+
+const SHARDS: usize = 32;
+const CHANGES: usize = 1 << 14;
+/// What a slot costs besides its body.
+const SLOT_BYTES: usize = 256;
+
+impl BodyCache {
+    /// A cache of at most so many bytes.
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            now: AtomicU64::new(0),
+            changes: (0..CHANGES).map(|_| AtomicU64::new(0)).collect(),
+            hasher: RandomState::new(),
+            shard_bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX) / SHARDS,
+        }
+    }
+
+    fn place(&self, key: &Key) -> (Option<&RwLock<Shard>>, Option<&AtomicU64>) {
+        let hash = self.hasher.hash_one(key);
+        let shard = (hash >> 32) as usize % SHARDS;
+        (
+            self.shards.get(shard),
+            self.changes.get(hash as usize % CHANGES),
+        )
+    }
+
+    /// To be taken before a snapshot of the database.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.now.load(Ordering::Acquire))
+    }
+
+    /// The current version, if it is here.
+    pub(crate) fn get(&self, tenant: &TenantId, type_id: TypeId, id: &ResourceId) -> Option<Hit> {
+        let key = Key {
+            tenant: *tenant.bytes(),
+            type_id,
+            id: id.clone(),
+        };
+        let shard = self.place(&key).0?.read();
+        let slot = shard.slots.get(&key)?;
+        if !slot.used.load(Ordering::Relaxed) {
+            slot.used.store(true, Ordering::Relaxed);
+        }
+        Some(slot.hit.clone())
+    }
+
+    /// Puts a current version in, unless its resource was changed since the ticket was taken.
+    pub(crate) fn put(
+        &self,
+        tenant: &TenantId,
+        stored: &Stored,
+        seq: Seq,
+        ticket: Ticket,
+        metrics: &StoreMetrics,
+    ) {
+        let key = Key {
+            tenant: *tenant.bytes(),
+            type_id: stored.type_id,
+            id: stored.id.clone(),
+        };
+        let cost = stored.body.len() + SLOT_BYTES;
+        let (Some(shard), Some(change)) = self.place(&key) else {
+            return;
+        };
+        if cost > self.shard_bytes_max / 4 {
+            return;
+        }
+        let mut shard = shard.write();
+        if change.load(Ordering::Acquire) > ticket.0 {
+            return;
+        }
+        let slot = Slot {
+            hit: Hit {
+                stored: stored.clone(),
+                seq,
+            },
+            used: AtomicBool::new(false),
+        };
+        let before = shard.bytes;
+        match shard.slots.insert(key.clone(), slot) {
+            Some(old) => shard.bytes -= old.hit.stored.body.len() + SLOT_BYTES,
+            None => shard.hand.push_back(key),
+        }
+        shard.bytes += cost;
+        shard.make_room(self.shard_bytes_max);
+        let after = shard.bytes;
+        drop(shard);
+        metrics.cache_bytes.add(after.saturating_sub(before) as u64);
+        metrics.cache_bytes.sub(before.saturating_sub(after) as u64);
+    }
+
+    /// A commit changed a resource: voids tickets, and drops what is here. Whether it was here.
+    pub(crate) fn changed(
+        &self,
+        tenant: &TenantId,
+        type_id: TypeId,
+        id: &ResourceId,
+        metrics: &StoreMetrics,
+    ) -> bool {
+        let key = Key {
+            tenant: *tenant.bytes(),
+            type_id,
+            id: id.clone(),
+        };
+        let (Some(shard), Some(change)) = self.place(&key) else {
+            return false;
+        };
+        let mut shard = shard.write();
+        let now = self.now.fetch_add(1, Ordering::AcqRel) + 1;
+        change.fetch_max(now, Ordering::AcqRel);
+        let Some(old) = shard.slots.remove(&key) else {
+            return false;
+        };
+        let cost = old.hit.stored.body.len() + SLOT_BYTES;
+        shard.bytes -= cost;
+        metrics.cache_bytes.sub(cost as u64);
+        true
+    }
+
+    /// Drops everything of a tenant and voids all tickets.
+    pub(crate) fn forget(&self, tenant: &TenantId, metrics: &StoreMetrics) {
+        let now = self.now.fetch_add(1, Ordering::AcqRel) + 1;
+        for change in &self.changes {
+            change.fetch_max(now, Ordering::AcqRel);
+        }
+        for shard in &self.shards {
+            let mut shard = shard.write();
+            let shard = &mut *shard;
+            let mut freed = 0;
+            shard.slots.retain(|k, s| {
+                let keep = k.tenant != *tenant.bytes();
+                freed += if keep {
+                    0
+                } else {
+                    s.hit.stored.body.len() + SLOT_BYTES
+                };
+                keep
+            });
+            shard.hand.retain(|k| k.tenant != *tenant.bytes());
+            shard.bytes -= freed;
+            metrics.cache_bytes.sub(freed as u64);
+        }
+    }
+}
+
+impl Shard {
+    fn make_room(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max || self.hand.len() > 2 * self.slots.len() + 64 {
+            let Some(key) = self.hand.pop_front() else {
+                return;
+            };
+            let Some(slot) = self.slots.get(&key) else {
+                continue;
+            };
+            if self.bytes <= bytes_max || slot.used.swap(false, Ordering::Relaxed) {
+                self.hand.push_back(key);
+                if self.bytes <= bytes_max {
+                    return;
+                }
+                continue;
+            }
+            self.bytes -= slot.hit.stored.body.len() + SLOT_BYTES;
+            self.slots.remove(&key);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Connections to one tenant's database: how they are opened, and the budget of what runs on them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use base::{Clock, Code, Micros, Secret};
+use rusqlite::{Connection, OpenFlags};
+use zeroize::Zeroize;
+
+use super::fault::{Doing, damaged};
+use super::folder::hex;
+use crate::{Result, StoreError, Synchronous};
+
+/// Page size of every tenant's database. SQLCipher does not store it.
+pub(crate) const PAGE_BYTES: u32 = 4096;
+/// Steps of the engine between two looks at the budget.
+const STEPS_PER_LOOK: i32 = 1_000;
+const STATEMENTS_KEPT: usize = 128;
+
+/// How long what runs on a connection may take. Looked at from inside the engine.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    deadline_us: AtomicI64,
+    kilosteps: AtomicI64,
+}
+
+impl Budget {
+    const NO_DEADLINE: i64 = i64::MAX;
+
+    fn new() -> Self {
+        Self {
+            deadline_us: Self::NO_DEADLINE.into(),
+            kilosteps: i64::MAX.into(),
+        }
+    }
+
+    /// Sets what may be spent from now on.
+    pub(crate) fn set(&self, deadline: Option<Micros>, kilosteps: u64) {
+        self.deadline_us.store(
+            deadline.map_or(Self::NO_DEADLINE, |d| d.0),
+            Ordering::Relaxed,
+        );
+        self.kilosteps.store(
+            i64::try_from(kilosteps).unwrap_or(i64::MAX),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Takes all bounds away.
+    pub(crate) fn lift(&self) {
+        self.set(None, u64::MAX);
+    }
+
+    fn is_spent(&self, clock: &dyn Clock) -> bool {
+        let left = self.kilosteps.load(Ordering::Relaxed);
+        if left <= 0 {
+            return true;
+        }
+        if left != i64::MAX {
+            self.kilosteps.store(left - 1, Ordering::Relaxed);
+        }
+        let deadline = self.deadline_us.load(Ordering::Relaxed);
+        deadline != Self::NO_DEADLINE && clock.monotonic().0 > deadline
+    }
+}
+
+/// A connection for reading, with its budget.
+pub(crate) struct Reader {
+    pub(crate) db: Connection,
+    pub(crate) budget: Arc<Budget>,
+}
+
+/// Opens an existing database with its raw key. Nothing is read from it yet.
+pub(crate) fn open(path: &Path, key: &Secret<[u8; 32]>) -> Result<Connection> {
+    open_with(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+/// Makes a database with its raw key.
+pub(crate) fn create(path: &Path, key: &Secret<[u8; 32]>) -> Result<Connection> {
+    open_with(
+        path,
+        key,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    )
+}
+
+fn open_with(path: &Path, key: &Secret<[u8; 32]>, flags: OpenFlags) -> Result<Connection> {
+    let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .doing("opening a tenant")?;
+    key_pragma(&db, "key", key)?;
+    db.execute_batch(&format!(
+        "PRAGMA cipher_page_size = {PAGE_BYTES}; PRAGMA cipher_memory_security = OFF;
+         PRAGMA cipher_log_level = NONE; PRAGMA temp_store = MEMORY;
+         PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 5000;"
+    ))
+    .doing("opening a tenant")?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(db)
+}
+
+/// `PRAGMA key` or `PRAGMA rekey` with a raw key; the text is wiped afterwards.
+pub(crate) fn key_pragma(db: &Connection, pragma: &str, key: &Secret<[u8; 32]>) -> Result<()> {
+    let mut digits = hex(key.expose());
+    let mut text = format!("PRAGMA {pragma} = \"x'{digits}'\"");
+    digits.zeroize();
+    let done = db.execute_batch(&text);
+    text.zeroize();
+    done.map_err(|_| StoreError::Refused(Code::StorageFault, "keying a database".to_owned()))
+}
+
+/// A connection for reading.
+pub(crate) fn reader(
+    path: &Path,
+    key: &Secret<[u8; 32]>,
+    clock: Arc<dyn Clock>,
+    cache_kib: u64,
+) -> Result<Reader> {
+    let mut db = open(path, key)?;
+    db.execute_batch(&format!(
+        "PRAGMA query_only = ON; PRAGMA cache_size = -{cache_kib};"
+    ))
+    .doing("opening a tenant")?;
+    // The first statement that reads shows whether key and file fit.
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |r| {
+        r.get::<_, i64>(0)
+    })
+    .map_err(|_| damaged("the tenant's database cannot be read with its key"))?;
+    let budget = Arc::new(Budget::new());
+    let seen = budget.clone();
+    db.progress_handler(STEPS_PER_LOOK, Some(move || seen.is_spent(&*clock)))
+        .doing("opening a tenant")?;
+    Ok(Reader { db, budget })
+}
+
+/// A connection for writing.
+pub(crate) fn writer(
+    path: &Path,
+    key: &Secret<[u8; 32]>,
+    synchronous: Synchronous,
+    cache_kib: u64,
+) -> Result<Connection> {
+    let db = open(path, key)?;
+    let synchronous = match synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Normal => "NORMAL",
+    };
+    db.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};
+         PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{cache_kib};"
+    ))
+    .doing("opening a tenant for writing")?;
+    Ok(db)
+}
+
+/// Runs `work` so that all its statements see the same state of the database.
+pub(crate) fn in_snapshot<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    db.execute_batch("BEGIN").doing("beginning to read")?;
+    let done = work();
+    let ended = db.execute_batch("COMMIT").doing("ending to read");
+    let value = done?;
+    ended.map(|()| value)
+}

@@ -1,0 +1,377 @@
+//! The control database: which tenants there are, their state, receipts of those that are gone,
+//! copies made of them, and the audit of what operators did.
+//!
+//! It is a plain SQLite file: it holds no patient data and no keys, and an operator can look into
+//! it. What matters in it is under MACs of the house: [`access::Record`] vouches for name, id,
+//! version and wrapped key, `row_mac` for the rest of the line, and each audit line continues a
+//! keyed chain.
+
+use std::path::Path;
+
+use access::{Actor, Record, RequestMeta};
+use base::{Code, Micros, TenantName};
+use fhir::definitions::FhirVersion;
+use ring::hmac;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::fault::{Doing, damaged};
+use crate::{Result, State, StoreError, TenantInfo, TenantSettings};
+
+const DDL: &str = "
+CREATE TABLE IF NOT EXISTS tenant (
+  id BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, fhir TEXT NOT NULL,
+  wrapped_key_digest BLOB NOT NULL, mac BLOB NOT NULL,
+  display TEXT NOT NULL, settings TEXT NOT NULL, state TEXT NOT NULL,
+  created_us INTEGER NOT NULL, shred_at_us INTEGER, receipt TEXT, row_mac BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS tenant_name ON tenant (name) WHERE state <> 'gone';
+CREATE TABLE IF NOT EXISTS copy (
+  tenant BLOB NOT NULL, path TEXT NOT NULL, made_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS copy_tenant ON copy (tenant);
+CREATE TABLE IF NOT EXISTS audit (
+  seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, request TEXT NOT NULL, actor TEXT NOT NULL,
+  action TEXT NOT NULL, tenant BLOB, detail TEXT NOT NULL, chain BLOB NOT NULL
+) STRICT;
+PRAGMA user_version = 1;
+";
+
+/// One tenant's line.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) record: Record,
+    pub(crate) info: TenantInfo,
+}
+
+/// Who did what to a tenant, for the audit.
+pub(crate) struct Deed<'a> {
+    pub(crate) by: &'a (Actor, RequestMeta),
+    pub(crate) action: &'static str,
+    pub(crate) tenant: Option<&'a [u8; 16]>,
+    pub(crate) detail: &'a str,
+}
+
+/// The control database.
+pub(crate) struct Control {
+    db: Connection,
+    key: hmac::Key,
+}
+
+const DOING: &str = "the control database";
+
+impl Control {
+    /// Opens it, making it on first use.
+    pub(crate) fn open(path: &Path, key: &hmac::Key) -> Result<Self> {
+        let db = Connection::open(path).doing(DOING)?;
+        db.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;",
+        )
+        .doing(DOING)?;
+        let version: i64 = db
+            .pragma_query_value(None, "user_version", |r| r.get(0))
+            .doing(DOING)?;
+        match version {
+            0 => db.execute_batch(DDL).doing(DOING)?,
+            1 => {}
+            _ => {
+                let text = "control.db was written by a newer version of Insula".to_owned();
+                return Err(StoreError::Refused(Code::StorageFault, text));
+            }
+        }
+        Ok(Self {
+            db,
+            key: key.clone(),
+        })
+    }
+
+    /// All tenants that are not gone. A line whose MAC is wrong is left out and its name told.
+    pub(crate) fn load(&self) -> Result<(Vec<Line>, Vec<String>)> {
+        let sql = format!("{SELECT} WHERE state <> 'gone'");
+        let mut statement = self.db.prepare(&sql).doing(DOING)?;
+        let mut rows = statement.query([]).doing(DOING)?;
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        while let Some(row) = rows.next().doing(DOING)? {
+            match self.line(row) {
+                Ok(line) => good.push(line),
+                Err(_) => bad.push(row.get::<_, String>(1).unwrap_or_default()),
+            }
+        }
+        Ok((good, bad))
+    }
+
+    fn line(&self, row: &rusqlite::Row<'_>) -> Result<Line> {
+        let text = |i| row.get::<_, String>(i).doing(DOING);
+        let wrong = || damaged("a line of the control database is damaged");
+        let record = Record {
+            id: row.get(0).doing(DOING)?,
+            name: TenantName::new(&text(1)?).map_err(|_| wrong())?,
+            fhir: FhirVersion::parse(&text(2)?).ok_or_else(wrong)?,
+            wrapped_key_digest: row.get(3).doing(DOING)?,
+            mac: row.get(4).doing(DOING)?,
+        };
+        let info = TenantInfo {
+            name: record.name.clone(),
+            display: text(5)?,
+            fhir: record.fhir,
+            settings: serde_json::from_str(&text(6)?).map_err(|_| wrong())?,
+            state: state_of(&text(7)?).ok_or_else(wrong)?,
+            created: Micros(row.get(8).doing(DOING)?),
+            shred_at: row.get::<_, Option<i64>>(9).doing(DOING)?.map(Micros),
+        };
+        let receipt: Option<String> = row.get(10).doing(DOING)?;
+        let mac: Vec<u8> = row.get(11).doing(DOING)?;
+        let message = message(&record.id, &info, receipt.as_deref());
+        hmac::verify(&self.key, &message, &mac).map_err(|_| wrong())?;
+        Ok(Line { record, info })
+    }
+
+    /// The line of a tenant that is gone: the last one of this name.
+    pub(crate) fn gone(&self, name: &TenantName) -> Result<Option<(TenantInfo, String)>> {
+        let sql = format!("{SELECT} WHERE name = ?1 AND state = 'gone' ORDER BY created_us DESC");
+        let mut statement = self.db.prepare(&sql).doing(DOING)?;
+        let mut rows = statement.query([name.as_str()]).doing(DOING)?;
+        let Some(row) = rows.next().doing(DOING)? else {
+            return Ok(None);
+        };
+        let line = self.line(row)?;
+        Ok(Some((line.info, row.get(10).doing(DOING)?)))
+    }
+
+    /// Whether a tenant that is not gone has this name.
+    pub(crate) fn has(&self, name: &TenantName) -> Result<bool> {
+        self.db
+            .prepare_cached("SELECT 1 FROM tenant WHERE name = ?1 AND state <> 'gone'")
+            .and_then(|mut s| s.exists([name.as_str()]))
+            .doing(DOING)
+    }
+
+    /// Adds a tenant.
+    pub(crate) fn insert(&mut self, line: &Line, deed: &Deed<'_>) -> Result<()> {
+        let key = self.key.clone();
+        self.in_transaction(deed, |tx| {
+            let mac = hmac::sign(&key, &message(&line.record.id, &line.info, None));
+            let (r, i) = (&line.record, &line.info);
+            tx.execute(
+                "INSERT INTO tenant VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,NULL,?11)",
+                params![
+                    r.id,
+                    r.name.as_str(),
+                    r.fhir.as_str(),
+                    r.wrapped_key_digest,
+                    r.mac,
+                    i.display,
+                    settings_text(&i.settings),
+                    state_text(i.state),
+                    i.created.0,
+                    i.shred_at.map(|t| t.0),
+                    mac.as_ref()
+                ],
+            )
+            .map(drop)
+        })
+    }
+
+    /// Replaces what can change about a tenant.
+    pub(crate) fn update(
+        &mut self,
+        id: &[u8; 16],
+        info: &TenantInfo,
+        receipt: Option<&str>,
+        deed: &Deed<'_>,
+    ) -> Result<()> {
+        let mac = hmac::sign(&self.key, &message(id, info, receipt));
+        self.in_transaction(deed, |tx| {
+            tx.execute(
+                "UPDATE tenant SET display=?2, settings=?3, state=?4, shred_at_us=?5, receipt=?6,
+                 row_mac=?7 WHERE id=?1",
+                params![
+                    id,
+                    info.display,
+                    settings_text(&info.settings),
+                    state_text(info.state),
+                    info.shred_at.map(|t| t.0),
+                    receipt,
+                    mac.as_ref()
+                ],
+            )
+            .map(drop)
+        })
+    }
+
+    /// Replaces directory records: their keys were wrapped anew.
+    pub(crate) fn rewrap(&mut self, records: &[Record], deed: &Deed<'_>) -> Result<()> {
+        self.in_transaction(deed, |tx| {
+            let mut s =
+                tx.prepare("UPDATE tenant SET wrapped_key_digest=?2, mac=?3 WHERE id=?1")?;
+            for r in records {
+                s.execute(params![r.id, r.wrapped_key_digest, r.mac])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Remembers that a copy of a tenant was made.
+    pub(crate) fn copied(&mut self, path: &str, at: Micros, deed: &Deed<'_>) -> Result<()> {
+        self.in_transaction(deed, |tx| {
+            tx.execute(
+                "INSERT INTO copy VALUES (?1,?2,?3)",
+                params![deed.tenant, path, at.0],
+            )
+            .map(drop)
+        })
+    }
+
+    /// Copies made of a tenant, oldest first.
+    pub(crate) fn copies(&self, id: &[u8; 16]) -> Result<Vec<(String, Micros)>> {
+        let mut s = self
+            .db
+            .prepare("SELECT path, made_us FROM copy WHERE tenant=?1 ORDER BY made_us, path")
+            .doing(DOING)?;
+        let rows = s
+            .query_map([id], |r| Ok((r.get(0)?, Micros(r.get(1)?))))
+            .doing(DOING)?;
+        rows.collect::<rusqlite::Result<_>>().doing(DOING)
+    }
+
+    /// Adds a line to the house's audit.
+    pub(crate) fn note(&mut self, deed: &Deed<'_>) -> Result<()> {
+        self.in_transaction(deed, |_| Ok(()))
+    }
+
+    fn in_transaction(
+        &mut self,
+        deed: &Deed<'_>,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<()> {
+        let key = self.key.clone();
+        let tx = self.db.transaction().doing(DOING)?;
+        work(&tx).doing(DOING)?;
+        append(&tx, &key, deed).doing(DOING)?;
+        tx.commit().doing(DOING)
+    }
+
+    /// Checks the audit chain; the number of lines, or the first bad one.
+    #[cfg(test)]
+    pub(crate) fn check_audit(&self) -> std::result::Result<i64, i64> {
+        let mut s = self
+            .db
+            .prepare("SELECT seq,at_us,request,actor,action,tenant,detail,chain FROM audit")
+            .unwrap();
+        let mut rows = s.query([]).unwrap();
+        let mut last: Vec<u8> = Vec::new();
+        let mut n = 0;
+        while let Some(r) = rows.next().unwrap() {
+            n += 1;
+            let (request, actor): (String, String) = (r.get(2).unwrap(), r.get(3).unwrap());
+            let (action, detail): (String, String) = (r.get(4).unwrap(), r.get(6).unwrap());
+            let tenant: Option<Vec<u8>> = r.get(5).unwrap();
+            let parts = [request, actor, action, detail];
+            let [request, actor, action, detail] = &parts;
+            let mac = chain(
+                &self.key,
+                &last,
+                r.get(1).unwrap(),
+                [request, actor, action, detail],
+                tenant.as_deref(),
+            );
+            last = r.get(7).unwrap();
+            if mac.as_ref() != last || r.get::<_, i64>(0).unwrap() != n {
+                return Err(n);
+            }
+        }
+        Ok(n)
+    }
+}
+
+const SELECT: &str = "SELECT id,name,fhir,wrapped_key_digest,mac,display,settings,state,created_us,
+ shred_at_us,receipt,row_mac FROM tenant";
+
+fn append(tx: &Transaction<'_>, key: &hmac::Key, deed: &Deed<'_>) -> rusqlite::Result<()> {
+    let last: Vec<u8> = tx
+        .query_row(
+            "SELECT chain FROM audit ORDER BY seq DESC LIMIT 1",
+            [],
+            |r| r.get(0),
+        )
+        .optional()?
+        .unwrap_or_default();
+    let (actor, request) = deed.by;
+    let id = request.id.to_string();
+    let tenant = deed.tenant.map(<[u8; 16]>::as_slice);
+    let parts = [id.as_str(), actor.as_str(), deed.action, deed.detail];
+    let mac = chain(key, &last, request.at.0, parts, tenant);
+    tx.execute(
+        "INSERT INTO audit (at_us,request,actor,action,tenant,detail,chain)
+         VALUES (?1,?2,?3,?4,?5,?6,?7)",
+        params![
+            request.at.0,
+            id,
+            actor.as_str(),
+            deed.action,
+            tenant,
+            deed.detail,
+            mac.as_ref()
+        ],
+    )
+    .map(drop)
+}
+
+fn chain(
+    key: &hmac::Key,
+    last: &[u8],
+    at: i64,
+    parts: [&str; 4],
+    tenant: Option<&[u8]>,
+) -> hmac::Tag {
+    let mut mac = hmac::Context::with_key(key);
+    mac.update(b"audit\0");
+    mac.update(last);
+    mac.update(&at.to_be_bytes());
+    for part in parts
+        .map(str::as_bytes)
+        .into_iter()
+        .chain([tenant.unwrap_or_default()])
+    {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac.sign()
+}
+
+fn message(id: &[u8; 16], info: &TenantInfo, receipt: Option<&str>) -> Vec<u8> {
+    let mut m = b"tenant\0".to_vec();
+    m.extend_from_slice(id);
+    let settings = settings_text(&info.settings);
+    let parts = [
+        &info.display,
+        &settings,
+        state_text(info.state),
+        receipt.unwrap_or_default(),
+    ];
+    for part in parts {
+        m.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        m.extend_from_slice(part.as_bytes());
+    }
+    m.extend_from_slice(&info.created.0.to_be_bytes());
+    m.extend_from_slice(&info.shred_at.map_or(i64::MIN, |t| t.0).to_be_bytes());
+    m
+}
+
+fn settings_text(settings: &TenantSettings) -> String {
+    serde_json::to_string(settings).unwrap_or_default()
+}
+
+const fn state_text(state: State) -> &'static str {
+    match state {
+        State::Active => "active",
+        State::Suspended => "suspended",
+        State::Leaving => "leaving",
+        State::Gone => "gone",
+    }
+}
+
+fn state_of(text: &str) -> Option<State> {
+    [State::Active, State::Suspended, State::Leaving, State::Gone]
+        .into_iter()
+        .find(|s| state_text(*s) == text)
+}

@@ -1,0 +1,80 @@
+//! Turns failures of the engine and of files into the store's errors, without any content.
+
+use base::Code;
+use rusqlite::ErrorCode;
+
+use crate::{Result, StoreError};
+
+/// Says what was being done when something failed.
+pub(crate) trait Doing<T> {
+    /// Names the work; `what` is "opening the tenant", "writing", …
+    fn doing(self, what: &str) -> Result<T>;
+}
+
+impl<T> Doing<T> for rusqlite::Result<T> {
+    fn doing(self, what: &str) -> Result<T> {
+        self.map_err(|e| of_sql(what, &e))
+    }
+}
+
+impl<T> Doing<T> for std::io::Result<T> {
+    fn doing(self, what: &str) -> Result<T> {
+        self.map_err(|e| {
+            let full = matches!(
+                e.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            );
+            let code = if full {
+                Code::StorageFull
+            } else {
+                Code::StorageFault
+            };
+            StoreError::Refused(code, format!("{what}: {}", e.kind()))
+        })
+    }
+}
+
+/// The store's error for an engine's error. SQL text and values are left out.
+pub(crate) fn of_sql(what: &str, error: &rusqlite::Error) -> StoreError {
+    let (code, detail) = match error {
+        rusqlite::Error::SqliteFailure(e, _) => match e.code {
+            ErrorCode::DiskFull => (Code::StorageFull, "the disk is full".to_owned()),
+            ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => (
+                Code::TenantDamaged,
+                "the file is damaged or its key is wrong".to_owned(),
+            ),
+            ErrorCode::OperationInterrupted => {
+                (Code::LimitTime, "it took longer than allowed".to_owned())
+            }
+            _ => (
+                Code::StorageFault,
+                format!("engine error {}", e.extended_code),
+            ),
+        },
+        rusqlite::Error::SqlInputError { error, .. } => (
+            Code::StorageFault,
+            format!("engine error {}", error.extended_code),
+        ),
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..) => (
+            Code::TenantDamaged,
+            "a stored value has another type".to_owned(),
+        ),
+        rusqlite::Error::QueryReturnedNoRows => {
+            (Code::TenantDamaged, "a row is missing".to_owned())
+        }
+        _ => (Code::StorageFault, "engine error".to_owned()),
+    };
+    StoreError::Refused(code, format!("{what}: {detail}"))
+}
+
+/// A failure that only a fault of ours explains.
+pub(crate) fn internal(what: &str) -> StoreError {
+    StoreError::Refused(Code::Internal, what.to_owned())
+}
+
+/// A tenant whose stored data contradict themselves.
+pub(crate) fn damaged(what: &str) -> StoreError {
+    StoreError::Refused(Code::TenantDamaged, what.to_owned())
+}

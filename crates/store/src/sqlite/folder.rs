@@ -1,0 +1,194 @@
+//! Where things are in a data folder, and how files are written so that a crash leaves the old
+//! or the new one.
+//!
+//! ```text
+//! DIR/insula.lock           held while a process uses the folder
+//! DIR/insula.key            key-encryption keys (0600)
+//! DIR/operator.token        (0600)
+//! DIR/control.db            directory of tenants
+//! DIR/keys/house            the house's secret, wrapped
+//! DIR/keys/{id}             a tenant's key, wrapped
+//! DIR/tenants/{id}/data.db  one tenant
+//! DIR/journal/              the journal of reads
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use base::Code;
+use parking_lot::Mutex;
+
+use super::fault::Doing;
+use crate::{Result, StoreError};
+
+/// A data folder that this process holds.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    root: PathBuf,
+    lock: Mutex<Option<File>>,
+}
+
+impl Folder {
+    /// Takes the folder for this process, making it if it is not there.
+    pub(crate) fn hold(root: &Path) -> Result<Self> {
+        make_dir(root)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(root.join("insula.lock"))
+            .doing("opening the lock of the data folder")?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let text = format!("{} is in use by another process", root.display());
+                return Err(StoreError::Refused(Code::StorageFault, text));
+            }
+            Err(TryLockError::Error(e)) => Err(e).doing("locking the data folder")?,
+        }
+        let folder = Self {
+            root: root.to_owned(),
+            lock: Mutex::new(Some(lock)),
+        };
+        for dir in [folder.keys(), folder.tenants(), folder.journal()] {
+            make_dir(&dir)?;
+        }
+        Ok(folder)
+    }
+
+    /// Lets another process take the folder.
+    pub(crate) fn release(&self) {
+        *self.lock.lock() = None;
+    }
+
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.root.join("insula.key")
+    }
+
+    pub(crate) fn operator_token(&self) -> PathBuf {
+        self.root.join("operator.token")
+    }
+
+    pub(crate) fn control(&self) -> PathBuf {
+        self.root.join("control.db")
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    pub(crate) fn house_secret(&self) -> PathBuf {
+        self.keys().join("house")
+    }
+
+    pub(crate) fn wrapped_key(&self, id: &[u8; 16]) -> PathBuf {
+        self.keys().join(hex(id))
+    }
+
+    pub(crate) fn tenants(&self) -> PathBuf {
+        self.root.join("tenants")
+    }
+
+    pub(crate) fn tenant(&self, id: &[u8; 16]) -> PathBuf {
+        self.tenants().join(hex(id))
+    }
+
+    pub(crate) fn database(&self, id: &[u8; 16]) -> PathBuf {
+        self.tenant(id).join("data.db")
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+            let _ = write!(out, "{b:02x}");
+            out
+        })
+}
+
+/// The bytes that hexadecimal digits stand for.
+pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut out = [0; N];
+    if text.len() != N * 2 {
+        return None;
+    }
+    for (slot, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *slot = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(out)
+}
+
+/// Makes a folder that only its owner may enter.
+pub(crate) fn make_dir(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .doing("making a folder of the data folder")
+}
+
+/// Makes a folder's entries durable.
+pub(crate) fn sync_dir(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|d| d.sync_all())
+        .doing("flushing a folder")
+}
+
+/// Writes a new file of mode 0600 and makes its content durable; not its name.
+pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .doing("making a file")?;
+    file.write_all(content)
+        .and_then(|()| file.sync_all())
+        .doing("writing a file")
+}
+
+/// Replaces a file's content; after a crash the old or the new content is there.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let temporary = path.with_extension("new");
+    write_new(&temporary, content)?;
+    fs::rename(&temporary, path).doing("renaming a file")?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Overwrites a file with zeros, removes it and makes both durable. A file that is not there is
+/// fine.
+pub(crate) fn shred(path: &Path) -> Result<()> {
+    match OpenOptions::new().write(true).open(path) {
+        Ok(mut file) => {
+            let size = file.metadata().doing("reading a key file")?.len();
+            let zeros = vec![0; usize::try_from(size).unwrap_or(0)];
+            file.write_all(&zeros)
+                .and_then(|()| file.sync_all())
+                .doing("overwriting a key file")?;
+            fs::remove_file(path).doing("removing a key file")?;
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => Err(e).doing("opening a key file")?,
+    }
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Removes a folder and what is in it, durably. A folder that is not there is fine.
+pub(crate) fn remove_dir(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).doing("removing a folder")?,
+        _ => {}
+    }
+    path.parent().map_or(Ok(()), sync_dir)
+}

@@ -1,0 +1,186 @@
+//! Pages of histories, newest first, from the version table.
+//!
+//! Row numbers of versions grow with the change sequence, so the position of a page is the last
+//! version row on it, and all pages show what the first one saw.
+
+use std::sync::Arc;
+
+use access::{History, Spent};
+use base::{Code, Micros, Seq};
+use fhir::definitions::TypeId;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use super::fault::Doing;
+use super::index::IdKey;
+use super::rows::{self, COLUMNS};
+use super::tenant::OpenTenant;
+use crate::{HistoryOf, HistoryRequest, Position, Result, StoreError, Stored};
+
+/// What a page holds, before it is released.
+pub(crate) struct Found {
+    pub(crate) stored: Vec<Stored>,
+    pub(crate) total: Option<u64>,
+    pub(crate) next: Option<Position>,
+    pub(crate) as_of: Seq,
+}
+
+const DOING: &str = "reading a history";
+
+/// One page. `db` is inside a read transaction.
+pub(crate) fn page(
+    tenant: &Arc<OpenTenant>,
+    db: &Connection,
+    spent: &Spent<History>,
+    request: &HistoryRequest,
+) -> Result<Found> {
+    let as_of = match request.page.as_of {
+        Some(seq) => seq,
+        None => rows::last_seq(db)?,
+    };
+    let mut found = Found {
+        stored: Vec::new(),
+        total: None,
+        next: None,
+        as_of,
+    };
+    let mut parts = Parts::default();
+    parts.and(
+        "v.seq <= ?",
+        Value::from(i64::try_from(as_of.0).unwrap_or(i64::MAX)),
+    );
+    match &request.of {
+        HistoryOf::Instance(type_id, id) => {
+            let rid: Option<i64> = db
+                .prepare_cached("SELECT rid FROM resource WHERE type = ?1 AND id = ?2")
+                .and_then(|mut s| {
+                    s.query_row(params![type_id.0, IdKey::of_id(id)], |r| r.get(0))
+                        .optional()
+                })
+                .doing(DOING)?;
+            let Some(rid) = rid else {
+                found.total = Some(0);
+                return Ok(found);
+            };
+            parts.and("v.rid = ?", Value::from(rid));
+        }
+        HistoryOf::Type(type_id) => parts.and("v.type = ?", Value::from(i64::from(type_id.0))),
+        HistoryOf::System => parts.shown(tenant, spent),
+    }
+    if let Some(since) = request.since {
+        // Times never go back along the rows, so a row number bounds them.
+        parts.and("v.vid >= ?", Value::from(first_since(db, since)?));
+    }
+    let instance = matches!(request.of, HistoryOf::Instance(..));
+    if request.count == 0 || instance {
+        let sql = format!("SELECT count(*) FROM version v WHERE {}", parts.sql);
+        let total: i64 = db
+            .prepare_cached(&sql)
+            .and_then(|mut s| s.query_row(params_from_iter(&parts.values), |r| r.get(0)))
+            .doing(DOING)?;
+        found.total = u64::try_from(total).ok();
+    }
+    if request.count > 0 {
+        if let Some(after) = &request.page.after {
+            parts.and("v.vid < ?", Value::from(place_of(after)?));
+        }
+        fill(tenant, db, instance, parts, request.count, &mut found)?;
+    }
+    Ok(found)
+}
+
+#[derive(Default)]
+struct Parts {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Parts {
+    fn and(&mut self, sql: &str, value: Value) {
+        if !self.sql.is_empty() {
+            self.sql.push_str(" AND ");
+        }
+        self.sql.push_str(sql);
+        self.values.push(value);
+    }
+
+    /// Only types that the permit shows.
+    fn shown(&mut self, tenant: &OpenTenant, spent: &Spent<History>) {
+        let shown = |t: &TypeId| spent.shows(*t) && spent.allows(*t);
+        let types: Vec<TypeId> = tenant.model.types().filter(shown).collect();
+        if types.len() == tenant.model.types().len() {
+            return;
+        }
+        let list: Vec<String> = types.iter().map(|t| t.0.to_string()).collect();
+        self.sql
+            .push_str(&format!(" AND v.type IN ({})", list.join(",")));
+    }
+}
+
+fn fill(
+    tenant: &Arc<OpenTenant>,
+    db: &Connection,
+    instance: bool,
+    parts: Parts,
+    count: u32,
+    found: &mut Found,
+) -> Result<()> {
+    // Of one resource, versions are in the order of their index; of many, in that of their rows.
+    let order = if instance { "v.version" } else { "v.vid" };
+    let sql = format!(
+        "SELECT {COLUMNS}, v.vid FROM version v JOIN resource r ON r.rid = v.rid
+         WHERE {} ORDER BY {order} DESC LIMIT {}",
+        parts.sql,
+        u64::from(count) + 1
+    );
+    let mut statement = db.prepare_cached(&sql).doing(DOING)?;
+    let mut rows = statement
+        .query(params_from_iter(&parts.values))
+        .doing(DOING)?;
+    let mut last = 0i64;
+    while let Some(row) = rows.next().doing(DOING)? {
+        if found.stored.len() >= count as usize {
+            found.next = Some(Position(last.to_be_bytes().to_vec()));
+            break;
+        }
+        last = row.get(12).doing(DOING)?;
+        found.stored.push(rows::read(tenant, db, row)?.stored);
+    }
+    Ok(())
+}
+
+fn place_of(position: &Position) -> Result<i64> {
+    position
+        .0
+        .as_slice()
+        .try_into()
+        .map(i64::from_be_bytes)
+        .map_err(|_| StoreError::Refused(Code::CursorInvalid, "not a position".to_owned()))
+}
+
+/// The first version row made at or after a time.
+fn first_since(db: &Connection, since: Micros) -> Result<i64> {
+    let bound = |sql: &str| {
+        db.prepare_cached(sql)
+            .and_then(|mut s| s.query_row([], |r| r.get::<_, i64>(0)))
+            .doing(DOING)
+    };
+    let mut low = bound("SELECT coalesce(min(vid), 1) FROM version")?;
+    let mut high = bound("SELECT coalesce(max(vid), 0) + 1 FROM version")?;
+    let mut look = db
+        .prepare_cached("SELECT updated_us FROM version WHERE vid >= ?1 ORDER BY vid LIMIT 1")
+        .doing(DOING)?;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let at: Option<i64> = look
+            .query_row([middle], |r| r.get(0))
+            .optional()
+            .doing(DOING)?;
+        if at.is_some_and(|at| at < since.0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}

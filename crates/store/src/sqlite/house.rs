@@ -1,0 +1,497 @@
+//! The whole house: which tenants there are, which are open, and the threads that work for them.
+
+pub(crate) mod change;
+mod keeping;
+mod rotation;
+mod shredding;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use access::{Directory, OperatorToken, Record, TenantId};
+use base::{Clock, Code, Micros, Rng, Secret, TenantName};
+use parking_lot::{Condvar, Mutex, RwLock};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use zeroize::Zeroize;
+
+use super::cache::{BodyCache, Ticket};
+use super::codec::Codec;
+use super::control::Control;
+use super::fault::{Doing, damaged, internal};
+use super::folder::{self, Folder, hex};
+use super::keyring::{HouseKeys, Keyring, Owner, TenantKeys};
+use super::mailboxes::{Item, Mailboxes, Taken};
+use super::readers::{Class, Readers, stopping};
+use super::rlimit;
+use super::seal::sha256;
+use super::shared::Shared;
+use super::template::Template;
+use super::tenant::OpenTenant;
+use super::writer::{self, WriterState};
+use crate::journal::Journal;
+use crate::{Result, State, StoreConfig, StoreError, StoreMetrics, TenantInfo};
+
+/// A tenant of the house, open or not.
+pub(crate) struct Entry {
+    pub(crate) tenant: TenantId,
+    pub(crate) info: RwLock<TenantInfo>,
+    pub(crate) record: Mutex<Record>,
+    open: RwLock<Option<Arc<OpenTenant>>>,
+    /// Held while it is opened or closed, so that both happen once.
+    opening: Mutex<()>,
+}
+
+impl Entry {
+    fn new(tenant: TenantId, info: TenantInfo, record: Record) -> Arc<Self> {
+        Arc::new(Self {
+            tenant,
+            info: RwLock::new(info),
+            record: Mutex::new(record),
+            open: RwLock::new(None),
+            opening: Mutex::new(()),
+        })
+    }
+
+    /// The tenant, if it is open now.
+    pub(crate) fn if_open(&self) -> Option<Arc<OpenTenant>> {
+        self.open.read().clone()
+    }
+
+    /// Refuses tenants that do not serve.
+    pub(crate) fn must_serve(&self) -> Result<()> {
+        let (code, text) = match self.info.read().state {
+            State::Active => return Ok(()),
+            State::Suspended => (Code::TenantSuspended, "the tenant is suspended"),
+            State::Leaving => (Code::TenantLeaving, "the tenant is being deleted"),
+            State::Gone => (Code::TenantUnknown, "no such tenant"),
+        };
+        Err(StoreError::Refused(code, text.to_owned()))
+    }
+
+    /// Refuses tenants whose key is destroyed or about to be.
+    pub(crate) fn must_stay(&self) -> Result<()> {
+        match self.info.read().state {
+            State::Active | State::Suspended => Ok(()),
+            State::Leaving | State::Gone => self.must_serve(),
+        }
+    }
+}
+
+/// The whole house.
+pub(crate) struct House {
+    pub(crate) folder: Folder,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) directory: Directory,
+    pub(crate) operator: OperatorToken,
+    pub(crate) keys: HouseKeys,
+    pub(crate) keyring: RwLock<Keyring>,
+    pub(crate) house_secret: Secret<[u8; 32]>,
+    pub(crate) control: Mutex<Control>,
+    pub(crate) template: Template,
+    /// Held while the key-encryption key is rotated, and while a tenant is made.
+    pub(crate) rotating: RwLock<()>,
+    entries: RwLock<HashMap<[u8; 16], Arc<Entry>>>,
+    /// Tenants that are open.
+    opened: Mutex<Vec<Arc<Entry>>>,
+    open_max: usize,
+    readers: Readers,
+    pub(crate) mailboxes: Mailboxes,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    tidy: Mutex<Tidy>,
+    tidy_wake: Condvar,
+    /// Work on whole tenants that runs beside the rest: backups, checks, administration.
+    aside: tokio::sync::Semaphore,
+}
+
+#[derive(Default)]
+struct Tidy {
+    stop: bool,
+    hurry: bool,
+}
+
+/// Whole-tenant jobs that run at once.
+const ASIDE_MAX: usize = 8;
+/// Files kept for everything but tenants.
+const FILES_KEPT: u64 = 1_024;
+/// Files an open tenant holds: three for each connection, with one that writes and two that read.
+const FILES_PER_TENANT: u64 = 10;
+
+impl House {
+    /// Opens a data folder and starts the threads.
+    pub(crate) fn open(
+        config: StoreConfig,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Result<Arc<Self>> {
+        let files = rlimit::raise_open_files();
+        let folder = Folder::hold(&config.dir)?;
+        let keyring = Keyring::open(&folder.key_file(), &*rng)?;
+        let house_secret = house_secret(&folder, &keyring, &*rng)?;
+        let keys = HouseKeys::derive(&house_secret);
+        let operator = operator_token(&folder, &*rng)?;
+        let control = Control::open(&folder.control(), &keys.control)?;
+        let metrics: Arc<StoreMetrics> = Arc::default();
+        let journal = Journal::open(
+            &folder.journal(),
+            config.limits.journal_segment_bytes,
+            config.audit,
+        )?;
+        let limits = config.limits.clone();
+        let (reader_threads, writer_threads) = threads(&config);
+        let house = Arc::new(Self {
+            directory: Directory::new(&keys.directory),
+            operator,
+            keys,
+            keyring: RwLock::new(keyring),
+            house_secret,
+            control: Mutex::new(control),
+            template: Template::default(),
+            rotating: RwLock::default(),
+            entries: RwLock::default(),
+            opened: Mutex::default(),
+            open_max: open_max(&limits, files),
+            readers: Readers::new(
+                reader_threads,
+                limits.reader_queue_max,
+                clock.clone(),
+                metrics.clone(),
+            ),
+            mailboxes: Mailboxes::new(&limits, metrics.clone()),
+            threads: Mutex::default(),
+            tidy: Mutex::default(),
+            tidy_wake: Condvar::new(),
+            aside: tokio::sync::Semaphore::new(ASIDE_MAX),
+            shared: Arc::new(Shared {
+                cache: BodyCache::new(limits.body_cache_bytes_max),
+                codec: Codec::default(),
+                config,
+                clock,
+                rng,
+                metrics,
+                journal,
+            }),
+            folder,
+        });
+        house.load()?;
+        house.resume_rotation()?;
+        house.start(Readers::threads(reader_threads), writer_threads)?;
+        Ok(house)
+    }
+
+    /// Admits the tenants of the control database.
+    fn load(&self) -> Result<()> {
+        let (lines, bad) = self.control.lock().load()?;
+        for name in bad {
+            tracing::error!(
+                tenant = name,
+                "a line of the control database is not the house's"
+            );
+        }
+        let known: Vec<[u8; 16]> = lines.iter().map(|l| l.record.id).collect();
+        self.settle_new(&known)?;
+        for line in lines {
+            if self.admit(line.record.clone(), line.info).is_err() {
+                tracing::error!(tenant = %line.record.name, "a directory record is not the house's");
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a tenant known.
+    pub(crate) fn admit(&self, record: Record, info: TenantInfo) -> Result<Arc<Entry>> {
+        self.directory
+            .admit(&record)
+            .map_err(|_| damaged("the directory record was not written by this house"))?;
+        let tenant = self
+            .directory
+            .resolve(&record.name)
+            .ok_or_else(|| internal("a tenant was admitted and is not there"))?;
+        let id = record.id;
+        let entry = Entry::new(tenant, info, record);
+        self.entries.write().insert(id, entry.clone());
+        Ok(entry)
+    }
+
+    /// Forgets a tenant whose key is destroyed.
+    fn forget(&self, entry: &Arc<Entry>) {
+        self.directory.forget(&entry.tenant);
+        self.entries.write().remove(entry.tenant.bytes());
+    }
+
+    /// The tenant behind an id.
+    pub(crate) fn entry(&self, tenant: &TenantId) -> Option<Arc<Entry>> {
+        self.entries.read().get(tenant.bytes()).cloned()
+    }
+
+    /// The tenant behind a name.
+    pub(crate) fn entry_named(&self, name: &TenantName) -> Result<Arc<Entry>> {
+        self.directory
+            .resolve(name)
+            .and_then(|t| self.entry(&t))
+            .ok_or_else(|| StoreError::Refused(Code::TenantUnknown, "no such tenant".to_owned()))
+    }
+
+    /// All tenants, in no order.
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
+        self.entries.read().values().cloned().collect()
+    }
+
+    /// A tenant's keys, unwrapped; refused if its key file is not the one the directory vouches
+    /// for.
+    pub(crate) fn unwrap_keys(&self, entry: &Entry) -> Result<TenantKeys> {
+        let record = entry.record.lock();
+        let path = self.folder.wrapped_key(entry.tenant.bytes());
+        let wrapped =
+            std::fs::read(path).map_err(|_| damaged("the tenant's key file is not there"))?;
+        if sha256(&wrapped) != record.wrapped_key_digest {
+            return Err(damaged(
+                "the tenant's key file is not the one the directory knows",
+            ));
+        }
+        self.keyring
+            .read()
+            .unwrap(Owner::Tenant(entry.tenant.bytes()), &wrapped)
+            .map(TenantKeys::derive)
+            .ok_or_else(|| damaged("the tenant's key does not open"))
+    }
+
+    /// The open tenant, opened if needed. Blocks: not for asynchronous threads.
+    pub(crate) fn open_tenant(&self, entry: &Arc<Entry>) -> Result<Arc<OpenTenant>> {
+        if let Some(open) = entry.if_open() {
+            open.touch();
+            return Ok(open);
+        }
+        self.make_room();
+        let _opening = entry.opening.lock();
+        if let Some(open) = entry.if_open() {
+            return Ok(open);
+        }
+        if entry.info.read().state == State::Gone {
+            entry.must_serve()?;
+        }
+        let metrics = &self.shared.metrics;
+        let started = self.shared.clock.monotonic();
+        let keys = self.unwrap_keys(entry)?;
+        let path = self.folder.database(entry.tenant.bytes());
+        let open = Arc::new(OpenTenant::open(&entry.tenant, keys, &path, &self.shared)?);
+        *entry.open.write() = Some(open.clone());
+        self.opened.lock().push(entry.clone());
+        metrics.open_tenants.add(1);
+        metrics.tenant_opens.add(1);
+        let took = self.shared.clock.monotonic().0 - started.0;
+        metrics.open_us.record(u64::try_from(took).unwrap_or(0));
+        Ok(open)
+    }
+
+    /// Runs `work` on a reader thread with a connection of the tenant.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        class: Class,
+        deadline: Option<Micros>,
+        work: impl FnOnce(&Arc<OpenTenant>, &Connection, Ticket) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (send, receive) = oneshot::channel();
+        let (house, of) = (self.clone(), entry.clone());
+        self.readers.submit(*entry.tenant.bytes(), class, move || {
+            // A caller that is gone needs no answer.
+            if !send.is_closed() {
+                let _ = send.send(house.read_now(&of, deadline, work));
+            }
+        })?;
+        receive
+            .await
+            .unwrap_or_else(|_| Err(internal("the read ended without an answer")))
+    }
+
+    fn read_now<T>(
+        &self,
+        entry: &Arc<Entry>,
+        deadline: Option<Micros>,
+        work: impl FnOnce(&Arc<OpenTenant>, &Connection, Ticket) -> Result<T>,
+    ) -> Result<T> {
+        let tenant = self.open_tenant(entry)?;
+        let reader = tenant.reader()?;
+        let limits = &self.shared.config.limits;
+        let latest = self.shared.clock.monotonic().0 + as_us(limits.search_ms_max);
+        let deadline = deadline.map_or(latest, |d| d.0.min(latest));
+        reader
+            .budget
+            .set(Some(Micros(deadline)), limits.search_kilosteps_max);
+        let ticket = self.shared.cache.ticket();
+        let done = work(&tenant, &reader.db, ticket);
+        tenant.give_back(reader);
+        done
+    }
+
+    /// Runs `work` with the tenant's writer, alone, in a transaction of its own.
+    pub(crate) async fn write<T: Send + 'static>(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        work: impl FnOnce(&Arc<OpenTenant>, &mut WriterState) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (send, receive) = oneshot::channel();
+        let (house, of) = (self.clone(), entry.clone());
+        let task = Box::new(move || {
+            let done = house.open_tenant(&of).and_then(|tenant| {
+                let mut slot = tenant.writer.lock();
+                writer::alone(&tenant, &mut slot, work)
+            });
+            let _ = send.send(done);
+        });
+        self.mailboxes.put(entry, Item::Task(task))?;
+        receive
+            .await
+            .unwrap_or_else(|_| Err(internal("the write ended without an answer")))
+    }
+
+    /// Runs blocking work on a thread of its own.
+    pub(crate) async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _place = self.aside.acquire().await.map_err(|_| stopping())?;
+        let (send, receive) = oneshot::channel();
+        let house = self.clone();
+        let job = move || {
+            let _ = send.send(work(&house));
+        };
+        std::thread::Builder::new()
+            .name("aside".to_owned())
+            .spawn(job)
+            .doing("starting a thread")?;
+        receive
+            .await
+            .unwrap_or_else(|_| Err(internal("the work ended without an answer")))
+    }
+
+    fn start(self: &Arc<Self>, readers: usize, writers: usize) -> Result<()> {
+        let spawn = |name: String, body: Box<dyn FnOnce(&Arc<Self>) + Send>| {
+            let house = self.clone();
+            std::thread::Builder::new()
+                .name(name)
+                .spawn(move || body(&house))
+                .doing("starting a thread")
+        };
+        let mut threads = self.threads.lock();
+        for i in 0..readers {
+            threads.push(spawn(
+                format!("read-{i}"),
+                Box::new(move |h| h.readers.work(i)),
+            )?);
+        }
+        for i in 0..writers {
+            let body = |h: &Arc<Self>| h.mailboxes.work(|entry, taken| h.write_taken(entry, taken));
+            threads.push(spawn(format!("write-{i}"), Box::new(body))?);
+        }
+        threads.push(spawn(
+            "tidy".to_owned(),
+            Box::new(|h| h.tidy_until_stopped()),
+        )?);
+        Ok(())
+    }
+
+    fn write_taken(&self, entry: &Arc<Entry>, taken: Taken) {
+        match taken {
+            Taken::Task(task) => task(),
+            Taken::Group(members) => match self.open_tenant(entry) {
+                Ok(tenant) => {
+                    let mut slot = tenant.writer.lock();
+                    writer::run(&tenant, &mut slot, members);
+                    drop(slot);
+                    self.after_write(&tenant);
+                }
+                Err(e) => {
+                    for member in members {
+                        let _ = member.answer.send(Err(e.clone()));
+                    }
+                }
+            },
+        }
+    }
+
+    /// Stops taking work, finishes what was taken, closes everything.
+    pub(crate) fn close(&self) {
+        self.aside.close();
+        self.readers.stop();
+        self.mailboxes.stop();
+        self.tidy.lock().stop = true;
+        self.tidy_wake.notify_all();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            // The last handle may be dropped on one of these threads.
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+        for entry in std::mem::take(&mut *self.opened.lock()) {
+            *entry.open.write() = None;
+        }
+        self.shared.journal.close();
+        self.folder.release();
+    }
+}
+
+fn as_us(ms: u64) -> i64 {
+    i64::try_from(ms)
+        .unwrap_or(i64::MAX / 1000)
+        .saturating_mul(1000)
+}
+
+fn threads(config: &StoreConfig) -> (usize, usize) {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let readers = if config.reader_threads == 0 {
+        cores.max(2)
+    } else {
+        config.reader_threads
+    };
+    let writers = if config.writer_threads == 0 {
+        4
+    } else {
+        config.writer_threads
+    };
+    (readers, writers)
+}
+
+fn open_max(limits: &base::Limits, files: u64) -> usize {
+    let by_files = files.saturating_sub(FILES_KEPT) / FILES_PER_TENANT;
+    let max = match limits.open_tenants_max {
+        0 => by_files.min(2_000),
+        n => n.min(by_files),
+    };
+    usize::try_from(max).unwrap_or(usize::MAX).max(1)
+}
+
+fn house_secret(folder: &Folder, keyring: &Keyring, rng: &dyn Rng) -> Result<Secret<[u8; 32]>> {
+    let path = folder.house_secret();
+    match std::fs::read(&path) {
+        Ok(wrapped) => keyring.unwrap(Owner::House, &wrapped).ok_or_else(|| {
+            let text = "insula.key does not open keys/house: it is another folder's";
+            StoreError::Refused(Code::StorageFault, text.to_owned())
+        }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let secret = Secret::new(rng.bytes());
+            folder::replace(&path, &keyring.wrap(Owner::House, secret.expose(), rng)?)?;
+            Ok(secret)
+        }
+        Err(e) => Err(e).doing("reading keys/house"),
+    }
+}
+
+fn operator_token(folder: &Folder, rng: &dyn Rng) -> Result<OperatorToken> {
+    let path = folder.operator_token();
+    let mut text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let text = format!("{}\n", hex(&rng.bytes::<32>()));
+            folder::replace(&path, text.as_bytes())?;
+            text
+        }
+        Err(e) => Err(e).doing("reading operator.token")?,
+    };
+    let token = OperatorToken::new(text.trim());
+    text.zeroize();
+    Ok(token)
+}

@@ -1,0 +1,285 @@
+//! What operators do to tenants as a whole.
+
+use std::fs;
+use std::sync::Arc;
+
+use access::{Actor, Record, RequestMeta};
+use base::{Code, Secret, TenantName};
+
+use super::super::control::{Deed, Line};
+use super::super::fault::Doing;
+use super::super::folder;
+use super::super::keyring::Owner;
+use super::super::schema;
+use super::super::seal::sha256;
+use super::{Entry, House};
+use crate::{NewTenant, Result, State, StoreError, TenantInfo, TenantSettings};
+
+/// Who did it, for which request.
+pub(crate) type By = (Actor, RequestMeta);
+
+impl House {
+    /// Makes a tenant.
+    pub(crate) fn create_tenant(self: &Arc<Self>, by: &By, new: NewTenant) -> Result<TenantInfo> {
+        let info = TenantInfo {
+            name: new.name,
+            display: new.display,
+            fhir: new.fhir,
+            settings: new.settings,
+            state: State::Active,
+            created: self.shared.clock.now().to_millis_precision(),
+            shred_at: None,
+        };
+        let id: [u8; 16] = self.shared.rng.bytes();
+        let key = Secret::new(self.shared.rng.bytes());
+        self.publish(by, "create tenant", &id, &key, info, |dir| {
+            let scratch = self
+                .folder
+                .tenants()
+                .join(format!("template-{}.new", folder::hex(&id)));
+            let path = dir.join("data.db");
+            let claim = |db: &rusqlite::Connection| schema::claim(db, &id, new.fhir.as_str());
+            self.template
+                .instantiate(new.fhir, &path, &key, &scratch, &*self.shared.rng, claim)
+        })
+    }
+
+    /// Makes a tenant whose folder `fill` fills. Everything is on the disk under names that do not
+    /// count, then the directory learns of it, then the names become good: a crash before the
+    /// second step leaves nothing, one after it is completed at the next start.
+    pub(crate) fn publish(
+        self: &Arc<Self>,
+        by: &By,
+        action: &'static str,
+        id: &[u8; 16],
+        key: &Secret<[u8; 32]>,
+        info: TenantInfo,
+        fill: impl FnOnce(&std::path::Path) -> Result<()>,
+    ) -> Result<TenantInfo> {
+        self.must_be_free(&info.name)?;
+        let _under_one_key = self.rotating.read();
+        let dir = self.folder.tenant(id);
+        let new_dir = dir.with_extension("new");
+        let key_file = self.folder.wrapped_key(id);
+        let new_key_file = key_file.with_extension("new");
+        let line = self
+            .prepare(id, key, &new_dir, &new_key_file, fill)
+            .and_then(|digest| self.register(by, action, id, info, digest))
+            .inspect_err(|_| {
+                let _ = fs::remove_dir_all(&new_dir);
+                let _ = fs::remove_file(&new_key_file);
+            })?;
+        fs::rename(&new_key_file, &key_file).doing("naming a key file")?;
+        fs::rename(&new_dir, &dir).doing("naming a tenant's folder")?;
+        self.admit(line.record, line.info.clone())?;
+        Ok(line.info)
+    }
+
+    fn register(
+        &self,
+        by: &By,
+        action: &'static str,
+        id: &[u8; 16],
+        info: TenantInfo,
+        digest: [u8; 32],
+    ) -> Result<Line> {
+        let record = Record::seal(
+            &self.keys.directory,
+            info.name.clone(),
+            *id,
+            info.fhir,
+            digest,
+        );
+        let line = Line { record, info };
+        let detail = line.info.name.as_str();
+        let mut control = self.control.lock();
+        // Looked at again under the lock: another one may have taken the name.
+        if control.has(&line.info.name)? {
+            return Err(exists(&line.info.name));
+        }
+        control.insert(
+            &line,
+            &Deed {
+                by,
+                action,
+                tenant: Some(id),
+                detail,
+            },
+        )?;
+        drop(control);
+        Ok(line)
+    }
+
+    fn prepare(
+        &self,
+        id: &[u8; 16],
+        key: &Secret<[u8; 32]>,
+        new_dir: &std::path::Path,
+        new_key_file: &std::path::Path,
+        fill: impl FnOnce(&std::path::Path) -> Result<()>,
+    ) -> Result<[u8; 32]> {
+        folder::make_dir(new_dir)?;
+        fill(new_dir)?;
+        folder::sync_dir(new_dir)?;
+        let wrapped =
+            self.keyring
+                .read()
+                .wrap(Owner::Tenant(id), key.expose(), &*self.shared.rng)?;
+        folder::write_new(new_key_file, &wrapped)?;
+        folder::sync_dir(&self.folder.keys())?;
+        folder::sync_dir(&self.folder.tenants())?;
+        Ok(sha256(&wrapped))
+    }
+
+    fn must_be_free(&self, name: &TenantName) -> Result<()> {
+        if self.directory.resolve(name).is_some() {
+            return Err(exists(name));
+        }
+        Ok(())
+    }
+
+    /// Tenants in order of name.
+    pub(crate) fn list_tenants(&self, after: Option<&TenantName>, limit: usize) -> Vec<TenantInfo> {
+        let mut all: Vec<TenantInfo> = self
+            .entries()
+            .iter()
+            .filter(|e| after.is_none_or(|a| e.tenant.name() > a))
+            .map(|e| e.info.read().clone())
+            .collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all.truncate(limit);
+        all
+    }
+
+    /// One tenant, gone ones too.
+    pub(crate) fn tenant_info(&self, name: &TenantName) -> Result<TenantInfo> {
+        match self.entry_named(name) {
+            Ok(entry) => Ok(entry.info.read().clone()),
+            Err(unknown) => self
+                .control
+                .lock()
+                .gone(name)?
+                .map(|(info, _)| info)
+                .ok_or(unknown),
+        }
+    }
+
+    /// Changes display name and settings.
+    pub(crate) fn change_tenant(
+        &self,
+        by: &By,
+        name: &TenantName,
+        display: Option<String>,
+        settings: Option<TenantSettings>,
+    ) -> Result<TenantInfo> {
+        let entry = self.entry_named(name)?;
+        self.update(&entry, by, "change tenant", |info| {
+            info.display = display.unwrap_or_else(|| info.display.clone());
+            info.settings = settings.unwrap_or_else(|| info.settings.clone());
+            Ok(())
+        })
+    }
+
+    /// Suspends a tenant.
+    pub(crate) fn suspend_tenant(&self, by: &By, name: &TenantName) -> Result<TenantInfo> {
+        let entry = self.entry_named(name)?;
+        self.update(&entry, by, "suspend tenant", |info| match info.state {
+            State::Active | State::Suspended => {
+                info.state = State::Suspended;
+                Ok(())
+            }
+            State::Leaving | State::Gone => Err(wrong_state("it is being deleted")),
+        })
+    }
+
+    /// Lets a tenant serve again.
+    pub(crate) fn resume_tenant(&self, by: &By, name: &TenantName) -> Result<TenantInfo> {
+        let entry = match self.entry_named(name) {
+            Ok(entry) => entry,
+            Err(unknown) => {
+                return Err(match self.control.lock().gone(name)? {
+                    Some(_) => wrong_state("its key is destroyed"),
+                    None => unknown,
+                });
+            }
+        };
+        self.update(&entry, by, "resume tenant", |info| {
+            if info.state == State::Gone {
+                return Err(wrong_state("its key is destroyed"));
+            }
+            info.state = State::Active;
+            info.shred_at = None;
+            Ok(())
+        })
+    }
+
+    /// Deletes a tenant now or later.
+    pub(crate) fn delete_tenant(
+        self: &Arc<Self>,
+        by: &By,
+        name: &TenantName,
+        grace_seconds: u64,
+    ) -> Result<TenantInfo> {
+        let entry = self.entry_named(name)?;
+        let at = self.shared.clock.now().to_millis_precision();
+        let grace = i64::try_from(grace_seconds).unwrap_or(i64::MAX / 2_000_000);
+        let info = self.update(&entry, by, "delete tenant", |info| {
+            info.state = State::Leaving;
+            info.shred_at = Some(at.plus_secs(grace));
+            Ok(())
+        })?;
+        if grace_seconds == 0 {
+            self.shred(&entry)
+        } else {
+            Ok(info)
+        }
+    }
+
+    /// Changes what is known about a tenant, on the disk first.
+    pub(super) fn update(
+        &self,
+        entry: &Arc<Entry>,
+        by: &By,
+        action: &'static str,
+        change: impl FnOnce(&mut TenantInfo) -> Result<()>,
+    ) -> Result<TenantInfo> {
+        let mut control = self.control.lock();
+        let mut info = entry.info.read().clone();
+        change(&mut info)?;
+        let id = entry.tenant.bytes();
+        let deed = Deed {
+            by,
+            action,
+            tenant: Some(id),
+            detail: info.name.as_str(),
+        };
+        control.update(id, &info, None, &deed)?;
+        *entry.info.write() = info.clone();
+        Ok(info)
+    }
+
+    /// Remembers that a copy of a tenant was made.
+    pub(crate) fn note_copy(&self, by: &By, entry: &Entry, path: &str) -> Result<()> {
+        let tenant = Some(entry.tenant.bytes());
+        let deed = Deed {
+            by,
+            action: "back up tenant",
+            tenant,
+            detail: path,
+        };
+        self.control
+            .lock()
+            .copied(path, self.shared.clock.now(), &deed)
+    }
+}
+
+fn exists(name: &TenantName) -> StoreError {
+    StoreError::Refused(Code::TenantExists, format!("a tenant named {name} exists"))
+}
+
+fn wrong_state(why: &str) -> StoreError {
+    StoreError::Refused(
+        Code::TenantState,
+        format!("the tenant cannot do this: {why}"),
+    )
+}

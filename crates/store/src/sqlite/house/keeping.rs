@@ -1,0 +1,218 @@
+//! Keeping house: which tenants stay open, log checkpoints, sweeping the index, deletions that are
+//! due.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use base::{Micros, Seq};
+
+use super::super::fault::Doing;
+use super::super::index;
+use super::super::rows;
+use super::super::tenant::OpenTenant;
+use super::super::writer;
+use super::{Entry, House, Item};
+use crate::{Result, State};
+
+/// How often the house is looked after.
+const ROUND: Duration = Duration::from_secs(5);
+/// Pages in a tenant's log from which on it is checkpointed (4 MiB).
+const LOG_PAGES: u64 = 1_024;
+/// Pages from which on the writer waits for the checkpoint, so that the log cannot grow for ever.
+const LOG_PAGES_MAX: u64 = 32 * LOG_PAGES;
+
+impl House {
+    pub(super) fn tidy_until_stopped(self: &Arc<Self>) {
+        loop {
+            {
+                let mut tidy = self.tidy.lock();
+                if !tidy.stop && !tidy.hurry {
+                    self.tidy_wake.wait_for(&mut tidy, ROUND);
+                }
+                if tidy.stop {
+                    return;
+                }
+                tidy.hurry = false;
+            }
+            self.tidy();
+        }
+    }
+
+    /// One round of housekeeping.
+    pub(crate) fn tidy(self: &Arc<Self>) {
+        let limits = &self.shared.config.limits;
+        let idle = i64::try_from(limits.tenant_idle_seconds).unwrap_or(i64::MAX / 2_000_000);
+        let opened: Vec<Arc<Entry>> = self.opened.lock().clone();
+        for entry in opened {
+            let Some(tenant) = entry.if_open() else {
+                continue;
+            };
+            let unused = self.shared.clock.monotonic().0 - tenant.used_us.load(Ordering::Relaxed);
+            let pages = tenant.log_pages.load(Ordering::Relaxed);
+            if pages >= LOG_PAGES || (pages > 0 && unused > 2_000_000) {
+                let _ = self.checkpoint(&tenant);
+            }
+            self.note_sweep(&entry, &tenant);
+            drop(tenant);
+            if unused > idle * 1_000_000 {
+                self.close_tenant(&entry);
+            }
+        }
+        let now = self.shared.clock.now();
+        for entry in self.entries() {
+            let due = {
+                let info = entry.info.read();
+                info.state == State::Leaving && info.shred_at.is_some_and(|at| at <= now)
+            };
+            if due && let Err(e) = self.shred(&entry) {
+                tracing::error!(tenant = %entry.tenant.name(), error = %e, "a deletion is due and failed");
+            }
+        }
+    }
+
+    /// After a group: asks for a checkpoint when the log is long.
+    pub(super) fn after_write(&self, tenant: &Arc<OpenTenant>) {
+        let pages = tenant.log_pages.load(Ordering::Relaxed);
+        if pages >= LOG_PAGES_MAX {
+            let mut slot = tenant.writer.lock();
+            if let Ok(state) = writer::open_state(tenant, &mut slot) {
+                let _ = state
+                    .db
+                    .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+            }
+            self.shared.metrics.checkpoints.add(1);
+        } else if pages >= LOG_PAGES {
+            let mut tidy = self.tidy.lock();
+            if !tidy.hurry {
+                tidy.hurry = true;
+                self.tidy_wake.notify_one();
+            }
+        }
+    }
+
+    /// Moves what is in the log into the database, beside readers and the writer.
+    pub(crate) fn checkpoint(&self, tenant: &Arc<OpenTenant>) -> Result<()> {
+        let reader = tenant.reader()?;
+        let (log, done): (i64, i64) = reader
+            .db
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |r| {
+                Ok((r.get(1)?, r.get(2)?))
+            })
+            .doing("moving the log into the database")?;
+        tenant.give_back(reader);
+        self.shared.metrics.checkpoints.add(1);
+        let left = u64::try_from(log - done).unwrap_or(0);
+        tenant.log_pages.store(left, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Notes where the change sequence stands, and sweeps index rows that no cursor can need: those
+    /// closed before the place noted a cursor's life ago.
+    fn note_sweep(self: &Arc<Self>, entry: &Arc<Entry>, tenant: &Arc<OpenTenant>) {
+        let ttl = self.shared.config.limits.cursor_ttl_seconds;
+        let now = self.shared.clock.monotonic();
+        let due = {
+            let mut marks = tenant.sweep_marks.lock();
+            let last = marks.back().map(|m: &(Micros, Seq)| m.0);
+            let fresh = last.is_none_or(|at| now.plus_secs(-30) >= at);
+            if fresh && let Ok(reader) = tenant.reader() {
+                if let Ok(seq) = rows::last_seq(&reader.db) {
+                    marks.push_back((now, seq));
+                }
+                tenant.give_back(reader);
+            }
+            let old = now.plus_secs(-i64::try_from(ttl).unwrap_or(i64::MAX / 2_000_000));
+            let mut due = None;
+            while let Some((_, seq)) = marks.front().copied().filter(|(at, _)| *at <= old) {
+                marks.pop_front();
+                due = Some(seq);
+            }
+            due.filter(|seq| seq.0 > tenant.swept.load(Ordering::Relaxed))
+        };
+        let Some(seq) = due else { return };
+        let tenant = tenant.clone();
+        let task = Box::new(move || {
+            let mut slot = tenant.writer.lock();
+            let swept = writer::alone(&tenant, &mut slot, |_, state| {
+                index::sweep(&state.db, seq).doing("sweeping the index")
+            });
+            if swept.is_ok() {
+                tenant.swept.store(seq.0, Ordering::Relaxed);
+            }
+        });
+        let _ = self.mailboxes.put(entry, Item::Task(task));
+    }
+
+    /// Closes tenants until there is room for one more: those without unsaved log first, then by
+    /// age.
+    pub(super) fn make_room(&self) {
+        let mut candidates: Vec<(bool, i64, Arc<Entry>)> = {
+            let opened = self.opened.lock();
+            if opened.len() < self.open_max {
+                return;
+            }
+            let key = |e: &Arc<Entry>| {
+                e.if_open().map(|t| {
+                    let dirty = t.log_pages.load(Ordering::Relaxed) > 0;
+                    (dirty, t.used_us.load(Ordering::Relaxed), e.clone())
+                })
+            };
+            opened.iter().filter_map(key).collect()
+        };
+        candidates.sort_by_key(|(dirty, used, _)| (*dirty, *used));
+        for (_, _, entry) in candidates {
+            if self.close_tenant(&entry) && self.opened.lock().len() < self.open_max {
+                return;
+            }
+        }
+    }
+
+    /// Closes a tenant if nobody uses it. Whether it is closed.
+    pub(crate) fn close_tenant(&self, entry: &Arc<Entry>) -> bool {
+        let Some(_opening) = entry.opening.try_lock() else {
+            return false;
+        };
+        let closed = {
+            let mut open = entry.open.write();
+            match &*open {
+                Some(tenant) if Arc::strong_count(tenant) == 1 => open.take(),
+                Some(_) => return false,
+                None => return true,
+            }
+        };
+        drop(closed);
+        self.opened.lock().retain(|e| !Arc::ptr_eq(e, entry));
+        self.shared.metrics.open_tenants.sub(1);
+        self.shared.metrics.tenant_closes.add(1);
+        true
+    }
+
+    /// Finishes what a crash left of making tenants: a folder and a key file named `….new` become a
+    /// tenant's if the directory knows it, and are removed if not.
+    pub(super) fn settle_new(&self, known: &[[u8; 16]]) -> Result<()> {
+        use super::super::folder;
+        const DOING: &str = "looking for half-made tenants";
+        for dir in [self.folder.tenants(), self.folder.keys()] {
+            for found in std::fs::read_dir(&dir).doing(DOING)? {
+                let path = found.doing(DOING)?.path();
+                if path.extension().is_none_or(|e| e != "new") {
+                    continue;
+                }
+                let id = path
+                    .file_stem()
+                    .and_then(|s| s.to_str())
+                    .and_then(folder::unhex);
+                let target = path.with_extension("");
+                if id.is_some_and(|id| known.contains(&id)) && !target.exists() {
+                    std::fs::rename(&path, &target).doing(DOING)?;
+                } else if path.is_dir() {
+                    std::fs::remove_dir_all(&path).doing(DOING)?;
+                } else {
+                    std::fs::remove_file(&path).doing(DOING)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Destroying a tenant for good, and the receipt for it.
+//!
+//! The wrapped key goes first: from then on the folder, the journal's records and any stray copy
+//! of the database are noise. Then the folder goes, then the directory says so. A crash in between
+//! is finished by the next round of housekeeping.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Code, TenantName};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::json;
+
+use super::super::control::Deed;
+use super::super::fault::internal;
+use super::super::folder::{self, hex};
+use super::{Entry, House};
+use crate::{Result, State, StoreError, TenantInfo};
+
+/// How long running work on the tenant may go on before its deletion is put off.
+const PATIENCE: Duration = Duration::from_secs(30);
+const STEP: Duration = Duration::from_millis(5);
+
+impl House {
+    /// Destroys a leaving tenant's key and removes its folder.
+    pub(super) fn shred(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<TenantInfo> {
+        let by = {
+            let request = access::RequestMeta {
+                id: base::RequestId(u128::from_be_bytes(self.shared.rng.bytes())),
+                at: self.shared.clock.now(),
+            };
+            (access::Actor::system(access::Reason::Operation), request)
+        };
+        let id = *entry.tenant.bytes();
+        self.wait_until_closed(entry)?;
+        let copies = self.control.lock().copies(&id)?;
+        folder::shred(&self.folder.wrapped_key(&id))?;
+        folder::remove_dir(&self.folder.tenant(&id))?;
+        self.shared
+            .cache
+            .forget(&entry.tenant, &self.shared.metrics);
+        let mut info = entry.info.read().clone();
+        info.state = State::Gone;
+        let receipt = self.sign_receipt(&id, &info, &copies)?;
+        let name = info.name.as_str().to_owned();
+        let deed = Deed {
+            by: &by,
+            action: "destroy key",
+            tenant: Some(&id),
+            detail: &name,
+        };
+        self.control
+            .lock()
+            .update(&id, &info, Some(&receipt), &deed)?;
+        *entry.info.write() = info.clone();
+        self.forget(entry);
+        Ok(info)
+    }
+
+    /// Work that was admitted before the tenant was leaving ends first.
+    fn wait_until_closed(&self, entry: &Arc<Entry>) -> Result<()> {
+        let mut waited = Duration::ZERO;
+        while !self.close_tenant(entry) {
+            if waited >= PATIENCE {
+                let text = "work on the tenant has not ended; its key is destroyed later";
+                return Err(StoreError::Refused(Code::TenantState, text.to_owned()));
+            }
+            std::thread::sleep(STEP);
+            waited += STEP;
+        }
+        Ok(())
+    }
+
+    fn pair(&self) -> Result<Ed25519KeyPair> {
+        Ed25519KeyPair::from_seed_unchecked(self.keys.receipt.expose())
+            .map_err(|_| internal("the receipt key"))
+    }
+
+    /// The public key that receipts are verified with.
+    pub(crate) fn receipt_key(&self) -> [u8; 32] {
+        self.pair()
+            .ok()
+            .and_then(|p| p.public_key().as_ref().try_into().ok())
+            .unwrap_or_default()
+    }
+
+    fn sign_receipt(
+        &self,
+        id: &[u8; 16],
+        info: &TenantInfo,
+        copies: &[(String, base::Micros)],
+    ) -> Result<String> {
+        let copies: Vec<_> = copies
+            .iter()
+            .map(|(path, made)| {
+                json!({
+                    "kind": "backup", "path": path, "made": made.instant().to_string(),
+                    "expires": null
+                })
+            })
+            .collect();
+        let receipt = json!({
+            "tenant": info.name.as_str(),
+            "id": hex(id),
+            "created": info.created.instant().to_string(),
+            "destroyed": self.shared.clock.now().instant().to_string(),
+            "what": ["the tenant's key", "its database: resources, history, indexes, API clients",
+                "the readability of its records in the journal"],
+            "kept": ["this receipt", "the operators' audit lines about the tenant"],
+            "copies": copies,
+        });
+        let text = receipt.to_string();
+        let pair = self.pair()?;
+        let signature = hex(pair.sign(text.as_bytes()).as_ref());
+        let key = hex(pair.public_key().as_ref());
+        // The signature is over the bytes of `receipt` exactly as they stand here.
+        Ok(format!(
+            "{{\"receipt\":{text},\"signature\":{{\"algorithm\":\"Ed25519\",\
+             \"public_key\":\"{key}\",\"value\":\"{signature}\"}}}}"
+        ))
+    }
+
+    /// The receipt of a tenant that is gone.
+    pub(crate) fn receipt(&self, name: &TenantName) -> Result<String> {
+        if let Some((_, receipt)) = self.control.lock().gone(name)? {
+            return Ok(receipt);
+        }
+        self.entry_named(name)?;
+        let text = "the tenant's key still exists".to_owned();
+        Err(StoreError::Refused(Code::TenantState, text))
+    }
+}

@@ -1,0 +1,179 @@
+//! What waits to be written, tenant by tenant. One thread at a time works for a tenant and takes
+//! all that waits for it, up to the limits of a group; it never waits for more to come.
+//!
+//! Knows nothing of databases.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use base::Code;
+use parking_lot::{Condvar, Mutex};
+
+use super::house::Entry;
+use super::readers::stopping;
+use super::writer::Member;
+use crate::{Result, StoreError, StoreMetrics};
+
+/// Something else that needs the writer for itself.
+pub(crate) type Task = Box<dyn FnOnce() + Send>;
+
+/// What can wait.
+pub(crate) enum Item {
+    Change(Box<Member>),
+    Task(Task),
+}
+
+/// What a thread takes at once.
+pub(crate) enum Taken {
+    Group(Vec<Member>),
+    Task(Task),
+}
+
+struct Lane {
+    entry: Arc<Entry>,
+    items: VecDeque<Item>,
+    /// A thread works for this tenant now.
+    busy: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    lanes: HashMap<[u8; 16], Lane>,
+    ready: VecDeque<[u8; 16]>,
+    stop: bool,
+}
+
+/// All mailboxes.
+pub(crate) struct Mailboxes {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    metrics: Arc<StoreMetrics>,
+    waiting_max: u64,
+    members_max: u64,
+    bytes_max: u64,
+}
+
+impl Mailboxes {
+    pub(crate) fn new(limits: &base::Limits, metrics: Arc<StoreMetrics>) -> Self {
+        Self {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            metrics,
+            waiting_max: limits.writer_queue_max,
+            members_max: limits.group_members_max.max(1),
+            bytes_max: limits.group_bytes_max,
+        }
+    }
+
+    /// Puts something into a tenant's mailbox.
+    pub(crate) fn put(&self, entry: &Arc<Entry>, item: Item) -> Result<()> {
+        let mut queue = self.queue.lock();
+        if queue.stop {
+            return Err(stopping());
+        }
+        let queue = &mut *queue;
+        let key = *entry.tenant.bytes();
+        let lane = queue.lanes.entry(key).or_insert_with(|| Lane {
+            entry: entry.clone(),
+            items: VecDeque::new(),
+            busy: false,
+        });
+        if lane.items.len() as u64 >= self.waiting_max {
+            self.metrics.refused_busy.add(1);
+            return Err(StoreError::Limit {
+                code: Code::LimitBusy,
+                limit: "writer_queue_max",
+                max: self.waiting_max,
+            });
+        }
+        lane.items.push_back(item);
+        self.metrics.writer_queue.add(1);
+        if lane.items.len() == 1 && !lane.busy {
+            queue.ready.push_back(key);
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// A thread's loop; returns when told to stop and nothing waits.
+    pub(crate) fn work(&self, run: impl Fn(&Arc<Entry>, Taken)) {
+        loop {
+            let mut queue = self.queue.lock();
+            let key = loop {
+                if let Some(key) = queue.ready.pop_front() {
+                    break key;
+                }
+                if queue.stop && queue.lanes.values().all(|l| !l.busy) {
+                    return;
+                }
+                self.wake.wait(&mut queue);
+            };
+            let Some(lane) = queue.lanes.get_mut(&key) else {
+                continue;
+            };
+            let Some(taken) = self.take(lane) else {
+                continue;
+            };
+            lane.busy = true;
+            let entry = lane.entry.clone();
+            drop(queue);
+            if catch_unwind(AssertUnwindSafe(|| run(&entry, taken))).is_err() {
+                self.metrics.panics.add(1);
+            }
+            let mut queue = self.queue.lock();
+            let queue = &mut *queue;
+            if let Some(lane) = queue.lanes.get_mut(&key) {
+                lane.busy = false;
+                if lane.items.is_empty() {
+                    queue.lanes.remove(&key);
+                } else {
+                    queue.ready.push_back(key);
+                    self.wake.notify_one();
+                }
+            }
+            if queue.stop {
+                self.wake.notify_all();
+            }
+        }
+    }
+
+    fn take(&self, lane: &mut Lane) -> Option<Taken> {
+        let mut group = Vec::new();
+        let mut bytes = 0u64;
+        let taken = loop {
+            match lane.items.pop_front() {
+                Some(Item::Change(member)) => {
+                    bytes = bytes.saturating_add(member.bytes);
+                    if !group.is_empty() && bytes > self.bytes_max {
+                        lane.items.push_front(Item::Change(member));
+                        break Taken::Group(group);
+                    }
+                    group.push(*member);
+                    if group.len() as u64 >= self.members_max {
+                        break Taken::Group(group);
+                    }
+                }
+                Some(Item::Task(task)) if group.is_empty() => break Taken::Task(task),
+                Some(task) => {
+                    lane.items.push_front(task);
+                    break Taken::Group(group);
+                }
+                None if group.is_empty() => return None,
+                None => break Taken::Group(group),
+            }
+        };
+        let count = match &taken {
+            Taken::Group(group) => group.len() as u64,
+            Taken::Task(_) => 1,
+        };
+        self.metrics.writer_queue.sub(count);
+        Some(taken)
+    }
+
+    /// Takes no more; what waits is still done.
+    pub(crate) fn stop(&self) {
+        self.queue.lock().stop = true;
+        self.wake.notify_all();
+    }
+}

@@ -1,0 +1,141 @@
+//! Bringing a tenant's database to the schema and the index of this program.
+//!
+//! Steps are numbered by the version they start from, run one transaction each when the tenant is
+//! opened, and are never changed once shipped. An index of another version is made anew from the
+//! stored resources.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use access::TenantId;
+use rusqlite::Connection;
+
+use super::fault::{Doing, damaged};
+use super::keyring::TenantKeys;
+use super::shared::Shared;
+use super::tenant::{OpenTenant, open_reader};
+use super::{extract, index, rows, schema, writer};
+use crate::Result;
+
+type Step = fn(&Connection, &TenantId) -> Result<()>;
+
+/// Step `i` leads from version `i + 1` to `i + 2`.
+const STEPS: &[Step] = &[name_types_and_keep_compartments];
+
+/// Resources indexed in one transaction.
+const BATCH: i64 = 500;
+
+/// Whether index rows are of this program's index version.
+pub(crate) fn index_is_current(db: &Connection) -> Result<bool> {
+    Ok(schema::meta::<i64>(db, "index")? == Some(i64::from(index::INDEX_VERSION)))
+}
+
+/// Brings a database up to date. The caller opens it anew afterwards.
+pub(crate) fn run(
+    id: &TenantId,
+    keys: TenantKeys,
+    path: &Path,
+    shared: &Arc<Shared>,
+) -> Result<TenantKeys> {
+    let db = super::connection::writer(path, &keys.database, crate::Synchronous::Full, 4096)?;
+    for version in schema::check(&db, id)?..schema::VERSION {
+        let at = usize::try_from(version - 1).unwrap_or(usize::MAX);
+        let step = STEPS
+            .get(at)
+            .ok_or_else(|| damaged("the database's schema is unknown"))?;
+        db.execute_batch("BEGIN IMMEDIATE")
+            .doing("changing a tenant's schema")?;
+        step(&db, id)?;
+        schema::set_meta(&db, "schema", version + 1)?;
+        db.execute_batch("COMMIT")
+            .doing("changing a tenant's schema")?;
+    }
+    let stale = !index_is_current(&db)?;
+    drop(db);
+    if !stale {
+        return Ok(keys);
+    }
+    let reader = open_reader(path, &keys, shared)?;
+    let tenant = Arc::new(OpenTenant::assemble(id, keys, path, shared, reader)?);
+    index_anew(&tenant)?;
+    let tenant = Arc::into_inner(tenant).ok_or_else(|| damaged("a tenant is in use"))?;
+    Ok(tenant.keys)
+}
+
+/// Makes all index rows from the stored resources. Can be interrupted and begun again.
+fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
+    const DOING: &str = "indexing a tenant anew";
+    let mut slot = tenant.writer.lock();
+    let mut after = 0i64;
+    loop {
+        let done = writer::alone(tenant, &mut slot, |tenant, state| {
+            let mut next = state
+                .db
+                .prepare_cached(
+                    "SELECT rid FROM resource WHERE rid > ?1 AND deleted = 0
+                     ORDER BY rid LIMIT ?2",
+                )
+                .doing(DOING)?;
+            let rids: Vec<i64> = next
+                .query_map((after, BATCH), |r| r.get(0))
+                .and_then(Iterator::collect)
+                .doing(DOING)?;
+            drop(next);
+            for rid in &rids {
+                let Some(opened) = rows::current_of(tenant, &state.db, *rid)? else {
+                    continue;
+                };
+                let values = extract::rows(tenant, &opened.stored)?;
+                let stored = &opened.stored;
+                state
+                    .pending
+                    .replace(
+                        &state.db,
+                        &tenant.vocabulary,
+                        stored.type_id,
+                        *rid,
+                        opened.seq,
+                        stored.updated,
+                        &values,
+                    )
+                    .doing(DOING)?;
+            }
+            state.pending.flush(&state.db).doing(DOING)?;
+            if rids.is_empty() {
+                schema::set_meta(&state.db, "index", index::INDEX_VERSION)?;
+            }
+            Ok(rids.last().copied())
+        });
+        match &mut *slot {
+            Some(state) if done.is_ok() => state.pending.committed(&tenant.vocabulary),
+            _ => {}
+        }
+        match done? {
+            Some(last) => after = last,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Version 1 had no names for its type numbers and no compartment index.
+fn name_types_and_keep_compartments(db: &Connection, id: &TenantId) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 1 to 2";
+    db.execute_batch(
+        "CREATE TABLE type (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+         CREATE TABLE IF NOT EXISTS ix_compartment (
+           patient ANY NOT NULL, type INTEGER NOT NULL, low INTEGER NOT NULL,
+           high INTEGER NOT NULL, rid INTEGER NOT NULL, from_seq INTEGER NOT NULL,
+           until_seq INTEGER NOT NULL,
+           PRIMARY KEY (patient, type, low, high, rid, from_seq)) STRICT, WITHOUT ROWID;
+         CREATE INDEX IF NOT EXISTS ix_compartment_closed ON ix_compartment (until_seq)
+           WHERE until_seq > 0;",
+    )
+    .doing(DOING)?;
+    schema::name_types(db, id.fhir())?;
+    // Made anew below, from the stored resources.
+    for table in index::Table::ALL {
+        db.execute_batch(&format!("DELETE FROM {}", table.name()))
+            .doing(DOING)?;
+    }
+    schema::set_meta(db, "index", 0)
+}

@@ -1,0 +1,318 @@
+//! Version rows on their way out: found, unpacked, their seal checked, made whole.
+//!
+//! A row whose seal is broken is never served. Knows nothing of permits; what it returns has not
+//! left yet.
+
+use std::sync::Arc;
+
+use base::ids::uuid_text;
+use base::{Micros, ResourceId, Seq, Version};
+use bytes::Bytes;
+use fhir::definitions::TypeId;
+use fhir::resource::write_head;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::cache::Ticket;
+use super::fault::{Doing, damaged};
+use super::index::IdKey;
+use super::seal::{Sealed, method_of, sha256};
+use super::tenant::OpenTenant;
+use crate::{Method, Result, Stored};
+
+/// The columns of [`read`], of `resource r` and `version v`.
+pub(crate) const COLUMNS: &str = "r.rid, r.type, r.id, v.version, v.seq, v.method, v.updated_us, \
+     v.actor, v.dict, v.size, v.seal, v.body";
+
+/// A version with what was needed to check it.
+pub(crate) struct Opened {
+    pub(crate) rid: i64,
+    pub(crate) seq: Seq,
+    pub(crate) actor: Arc<str>,
+    /// SHA-256 of the stored part of the body.
+    pub(crate) digest: [u8; 32],
+    pub(crate) stored: Stored,
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// It does not carry the seal it was written with.
+    Seal,
+    /// Its body cannot be unpacked.
+    Body,
+}
+
+/// Reads [`COLUMNS`]; a broken row is an error.
+pub(crate) fn read(tenant: &OpenTenant, db: &Connection, row: &Row<'_>) -> Result<Opened> {
+    open(tenant, db, row)?.map_err(|broken| {
+        damaged(match broken {
+            Broken::Seal => "a stored version does not carry its seal",
+            Broken::Body => "a stored body cannot be unpacked",
+        })
+    })
+}
+
+/// Reads [`COLUMNS`], unpacks the body and checks the seal.
+pub(crate) fn open(
+    tenant: &OpenTenant,
+    db: &Connection,
+    row: &Row<'_>,
+) -> Result<std::result::Result<Opened, Broken>> {
+    let Some(columns) = Columns::read(row) else {
+        return Ok(Err(Broken::Seal));
+    };
+    let Columns {
+        rid,
+        type_id,
+        id,
+        version,
+        seq,
+        method,
+        updated,
+        actor,
+        dict,
+        size,
+    } = columns;
+    let actor = match tenant.actor(db, actor) {
+        Ok(actor) => actor,
+        Err(e) if e.code() == base::Code::TenantDamaged => return Ok(Err(Broken::Seal)),
+        Err(e) => return Err(e),
+    };
+    const DOING: &str = "reading a version";
+    let seal = row.get_ref(10).doing(DOING)?.as_blob().unwrap_or_default();
+    let packed = row.get_ref(11).doing(DOING)?.as_blob().unwrap_or_default();
+    let mut body = Vec::new();
+    let mut head = 0;
+    if method != Method::Delete {
+        body.reserve_exact(size.min(1 << 20) + 192);
+        write_head(
+            &mut body,
+            tenant.model.type_name(type_id),
+            &id,
+            version,
+            updated,
+        );
+        head = body.len();
+        if tenant
+            .shared
+            .codec
+            .unpack(dict, packed, size, &mut body)
+            .is_err()
+        {
+            return Ok(Err(Broken::Body));
+        }
+    }
+    let digest = sha256(body.get(head..).unwrap_or_default());
+    let sealed = Sealed {
+        tenant: tenant.id.bytes(),
+        type_id,
+        id: &id,
+        version,
+        method,
+        updated,
+        actor: &actor,
+        seq,
+        digest: &digest,
+    };
+    if !sealed.holds(&tenant.keys.seal, seal) {
+        return Ok(Err(Broken::Seal));
+    }
+    let stored = Stored {
+        type_id,
+        id,
+        version,
+        updated,
+        method,
+        body: Bytes::from(body),
+    };
+    Ok(Ok(Opened {
+        rid,
+        seq,
+        actor,
+        digest,
+        stored,
+    }))
+}
+
+/// The columns that need no key.
+struct Columns {
+    rid: i64,
+    type_id: TypeId,
+    id: ResourceId,
+    version: Version,
+    seq: Seq,
+    method: Method,
+    updated: Micros,
+    actor: i64,
+    dict: u32,
+    size: usize,
+}
+
+impl Columns {
+    /// `None` if they hold what is never written.
+    fn read(row: &Row<'_>) -> Option<Self> {
+        let number = |i: usize| row.get::<_, i64>(i).ok();
+        Some(Self {
+            rid: number(0)?,
+            type_id: TypeId(u16::try_from(number(1)?).ok()?),
+            id: id_of(row.get_ref(2).ok()?)?,
+            version: Version(u64::try_from(number(3)?).ok()?),
+            seq: Seq(u64::try_from(number(4)?).ok()?),
+            method: method_of(number(5)?)?,
+            updated: Micros(number(6)?),
+            actor: number(7)?,
+            dict: u32::try_from(number(8)?).ok()?,
+            size: usize::try_from(number(9)?).ok()?,
+        })
+    }
+}
+
+/// An id as tables hold it.
+pub(crate) fn id_of(value: ValueRef<'_>) -> Option<ResourceId> {
+    match value {
+        ValueRef::Blob(b) => ResourceId::new(&uuid_text(b.try_into().ok()?)).ok(),
+        ValueRef::Text(t) => ResourceId::new(std::str::from_utf8(t).ok()?).ok(),
+        _ => None,
+    }
+}
+
+/// Runs a statement of [`COLUMNS`] that gives at most one row.
+fn one(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rest: &str,
+    params: impl rusqlite::Params,
+) -> Result<Option<Opened>> {
+    const DOING: &str = "reading a version";
+    let sql = format!("SELECT {COLUMNS} FROM {rest}");
+    let mut statement = db.prepare_cached(&sql).doing(DOING)?;
+    let mut rows = statement.query(params).doing(DOING)?;
+    match rows.next().doing(DOING)? {
+        Some(row) => read(tenant, db, row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The current version of a resource, which may be a deletion.
+pub(crate) fn current(
+    tenant: &OpenTenant,
+    db: &Connection,
+    type_id: TypeId,
+    id: &ResourceId,
+) -> Result<Option<Opened>> {
+    one(
+        tenant,
+        db,
+        "resource r JOIN version v ON v.vid = r.vid WHERE r.type = ?1 AND r.id = ?2",
+        (type_id.0, IdKey::of_id(id)),
+    )
+}
+
+/// The current version of the resource `rid`.
+pub(crate) fn current_of(tenant: &OpenTenant, db: &Connection, rid: i64) -> Result<Option<Opened>> {
+    one(
+        tenant,
+        db,
+        "resource r JOIN version v ON v.vid = r.vid WHERE r.rid = ?1",
+        [rid],
+    )
+}
+
+/// A version of a resource.
+pub(crate) fn version(
+    tenant: &OpenTenant,
+    db: &Connection,
+    type_id: TypeId,
+    id: &ResourceId,
+    version: Version,
+) -> Result<Option<Opened>> {
+    let Ok(version) = i64::try_from(version.0) else {
+        return Ok(None);
+    };
+    one(
+        tenant,
+        db,
+        "resource r JOIN version v ON v.rid = r.rid
+         WHERE r.type = ?1 AND r.id = ?2 AND v.version = ?3",
+        (type_id.0, IdKey::of_id(id), version),
+    )
+}
+
+/// What the row `rid` was as of a point of the change sequence; a deletion counts as a version.
+/// Takes the body from the cache of current versions where it can.
+pub(crate) fn as_of(
+    tenant: &Arc<OpenTenant>,
+    db: &Connection,
+    rid: i64,
+    seq: Seq,
+    ticket: Ticket,
+) -> Result<Option<Stored>> {
+    const DOING: &str = "reading a version";
+    let mut statement = db
+        .prepare_cached("SELECT r.type, r.id, r.version FROM resource r WHERE r.rid = ?1")
+        .doing(DOING)?;
+    let found = statement
+        .query_row([rid], |row| {
+            Ok((
+                row.get::<_, u16>(0)?,
+                id_of(row.get_ref(1)?),
+                row.get::<_, i64>(2)?,
+            ))
+        })
+        .optional()
+        .doing(DOING)?;
+    let Some((type_id, Some(id), version)) = found else {
+        return Ok(None);
+    };
+    let type_id = TypeId(type_id);
+    let shared = &tenant.shared;
+    // The same version as in this snapshot, and not younger than the point asked for.
+    if let Some(hit) = shared.cache.get(&tenant.id, type_id, &id)
+        && i64::try_from(hit.stored.version.0) == Ok(version)
+        && hit.seq <= seq
+    {
+        shared.metrics.cache_hits.add(1);
+        return Ok(Some(hit.stored));
+    }
+    shared.metrics.cache_misses.add(1);
+    let opened = one(
+        tenant,
+        db,
+        "version v JOIN resource r ON r.rid = v.rid
+         WHERE v.rid = ?1 AND v.seq <= ?2 ORDER BY v.version DESC LIMIT 1",
+        (rid, i64::try_from(seq.0).unwrap_or(i64::MAX)),
+    )?;
+    let Some(opened) = opened else {
+        return Ok(None);
+    };
+    if i64::try_from(opened.stored.version.0) == Ok(version) {
+        shared.cache.put(
+            &tenant.id,
+            &opened.stored,
+            opened.seq,
+            ticket,
+            &shared.metrics,
+        );
+    }
+    Ok(Some(opened.stored))
+}
+
+/// Type and id of the row `rid`.
+pub(crate) fn name_of(db: &Connection, rid: i64) -> Result<Option<(TypeId, ResourceId)>> {
+    db.prepare_cached("SELECT type, id FROM resource WHERE rid = ?1")
+        .and_then(|mut s| {
+            s.query_row([rid], |r| Ok((TypeId(r.get(0)?), id_of(r.get_ref(1)?))))
+                .optional()
+        })
+        .doing("looking a resource up")
+        .map(|found| found.and_then(|(type_id, id)| Some((type_id, id?))))
+}
+
+/// The last change in this snapshot.
+pub(crate) fn last_seq(db: &Connection) -> Result<Seq> {
+    db.prepare_cached("SELECT coalesce(max(seq), 0) FROM change")
+        .and_then(|mut s| s.query_row([], |r| r.get::<_, i64>(0)))
+        .map(|n| Seq(u64::try_from(n).unwrap_or(0)))
+        .doing("reading the change sequence")
+}

@@ -1,0 +1,122 @@
+//! The tables of a tenant, except those of the index, and the steps from one version of the schema
+//! to the next.
+//!
+//! | table | one row for | written |
+//! |---|---|---|
+//! | `meta` | a fact about the file: `tenant`, `schema`, `index`, `fhir` | at creation, by steps |
+//! | `type` | a resource type: the name behind a number | at creation |
+//! | `resource` | a resource that ever was; `rid` grows and stays | each write |
+//! | `version` | a version; `vid` grows | appended, never changed |
+//! | `change` | a commit request that was carried out | appended, never changed |
+//! | `actor` | a name that versions and changes refer to | appended |
+//! | `dictionary` | a dictionary that bodies are packed with | appended |
+//! | `client` | an API client | by administration |
+//!
+//! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
+
+use access::TenantId;
+use fhir::definitions::{FhirVersion, Model};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::fault::{Doing, damaged};
+use super::seal::sha256;
+use super::{codec, index};
+use crate::Result;
+
+/// The version of the schema that this program writes.
+pub(crate) const VERSION: i64 = 2;
+
+const DDL: &str = "
+CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE type (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+CREATE TABLE actor (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE resource (
+  rid INTEGER PRIMARY KEY, type INTEGER NOT NULL, id ANY NOT NULL,
+  version INTEGER NOT NULL, deleted INTEGER NOT NULL, vid INTEGER NOT NULL,
+  UNIQUE (type, id)) STRICT;
+CREATE TABLE version (
+  vid INTEGER PRIMARY KEY, rid INTEGER NOT NULL, type INTEGER NOT NULL,
+  version INTEGER NOT NULL, seq INTEGER NOT NULL, method INTEGER NOT NULL,
+  updated_us INTEGER NOT NULL, actor INTEGER NOT NULL, dict INTEGER NOT NULL,
+  size INTEGER NOT NULL, seal BLOB NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE UNIQUE INDEX version_rid ON version (rid, version);
+CREATE INDEX version_type ON version (type);
+CREATE TABLE change (
+  seq INTEGER PRIMARY KEY, updated_us INTEGER NOT NULL, request BLOB NOT NULL,
+  actor INTEGER NOT NULL, members INTEGER NOT NULL, digest BLOB NOT NULL,
+  chain BLOB NOT NULL) STRICT;
+CREATE TABLE dictionary (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE client (
+  id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL,
+  secret_hash BLOB NOT NULL, jwks TEXT, epoch INTEGER NOT NULL, revoked INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// Makes all tables in an empty database.
+pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
+    const DOING: &str = "making the tables of a tenant";
+    db.execute_batch(DDL).doing(DOING)?;
+    db.execute_batch(index::DDL).doing(DOING)?;
+    set_meta(db, "schema", VERSION)?;
+    set_meta(db, "index", index::INDEX_VERSION)?;
+    name_types(db, version)?;
+    let dict = codec::newest(version);
+    let bytes = codec::shipped(dict).unwrap_or_default();
+    db.execute(
+        "INSERT INTO dictionary (id, digest, bytes) VALUES (?1,?2,?3)",
+        params![dict, sha256(bytes), bytes],
+    )
+    .doing(DOING)
+    .map(drop)
+}
+
+/// Writes the names of a version's types, so that the file explains itself.
+pub(crate) fn name_types(db: &Connection, version: FhirVersion) -> Result<()> {
+    const DOING: &str = "writing the names of types";
+    let model = Model::of(version);
+    let mut name = db
+        .prepare("INSERT INTO type (id, name) VALUES (?1,?2)")
+        .doing(DOING)?;
+    for id in model.types() {
+        name.execute(params![id.0, model.type_name(id)])
+            .doing(DOING)?;
+    }
+    Ok(())
+}
+
+/// Sets a fact about the file.
+pub(crate) fn set_meta(db: &Connection, key: &str, value: impl rusqlite::ToSql) -> Result<()> {
+    db.execute(
+        "INSERT OR REPLACE INTO meta (key, value) VALUES (?1,?2)",
+        params![key, value],
+    )
+    .doing("writing about a tenant")
+    .map(drop)
+}
+
+/// A fact about the file.
+pub(crate) fn meta<T: rusqlite::types::FromSql>(db: &Connection, key: &str) -> Result<Option<T>> {
+    db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |r| r.get(0))
+        .optional()
+        .doing("reading about a tenant")
+}
+
+/// Writes whose database it is.
+pub(crate) fn claim(db: &Connection, id: &[u8; 16], fhir: &str) -> Result<()> {
+    set_meta(db, "tenant", id)?;
+    set_meta(db, "fhir", fhir)
+}
+
+/// Checks that the database is this tenant's and its schema is known; the schema's version.
+pub(crate) fn check(db: &Connection, tenant: &TenantId) -> Result<i64> {
+    if meta::<[u8; 16]>(db, "tenant")?.as_ref() != Some(tenant.bytes()) {
+        return Err(damaged("the database is another tenant's"));
+    }
+    match meta::<i64>(db, "schema")? {
+        Some(v) if (1..=VERSION).contains(&v) => Ok(v),
+        Some(_) => Err(damaged(
+            "the database was written by a newer version of Insula",
+        )),
+        None => Err(damaged("the database has no schema")),
+    }
+}

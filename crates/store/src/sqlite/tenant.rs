@@ -1,0 +1,194 @@
+//! One tenant that is open: its keys, its connections, and what is remembered of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use access::{ClientId, ClientRecord, SecretKey, TenantId, TokenKey};
+use base::{Limits, Micros, Secret, Seq};
+use fhir::definitions::Model;
+use parking_lot::{Mutex, RwLock};
+use rusqlite::Connection;
+
+use super::connection::{self, Reader};
+use super::fault::{Doing, damaged, internal};
+use super::index::Vocabulary;
+use super::keyring::TenantKeys;
+use super::shared::Shared;
+use super::writer::WriterState;
+use super::{clients, migrate, schema};
+use crate::Result;
+use crate::journal::Pen;
+
+/// One tenant that is open.
+pub(crate) struct OpenTenant {
+    pub(crate) id: TenantId,
+    pub(crate) model: &'static Model,
+    pub(crate) keys: TenantKeys,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) vocabulary: Vocabulary,
+    /// Its pen in the journal of reads.
+    pub(crate) pen: Pen,
+    path: PathBuf,
+    readers: Mutex<Vec<Reader>>,
+    /// Held by the one who writes.
+    pub(crate) writer: Mutex<Option<WriterState>>,
+    /// Pages in the write-ahead log that are not in the database yet, as the last commit saw it.
+    pub(crate) log_pages: Arc<AtomicU64>,
+    /// When it was last used, by the monotonic clock.
+    pub(crate) used_us: AtomicI64,
+    /// Where the change sequence stood when, for sweeping the index.
+    pub(crate) sweep_marks: Mutex<VecDeque<(Micros, Seq)>>,
+    /// Up to which change the index is swept.
+    pub(crate) swept: AtomicU64,
+    actors: RwLock<HashMap<i64, Arc<str>>>,
+    clients: RwLock<HashMap<ClientId, ClientRecord>>,
+    token_key: Arc<TokenKey>,
+    secret_key: Arc<SecretKey>,
+}
+
+/// Connections for reading kept per tenant.
+const READERS_KEPT_MAX: usize = 8;
+/// Names of actors remembered per open tenant.
+const ACTORS_MAX: usize = 4_096;
+
+impl OpenTenant {
+    /// Opens a tenant: checks that file, key and directory agree, and brings an old schema up to
+    /// date.
+    pub(crate) fn open(
+        id: &TenantId,
+        keys: TenantKeys,
+        path: &Path,
+        shared: &Arc<Shared>,
+    ) -> Result<Self> {
+        let reader = open_reader(path, &keys, shared)?;
+        let schema = schema::check(&reader.db, id)?;
+        if schema < schema::VERSION || !migrate::index_is_current(&reader.db)? {
+            drop(reader);
+            let keys = migrate::run(id, keys, path, shared)?;
+            let reader = open_reader(path, &keys, shared)?;
+            return Self::assemble(id, keys, path, shared, reader);
+        }
+        Self::assemble(id, keys, path, shared, reader)
+    }
+
+    /// Puts together what the checks found good.
+    pub(crate) fn assemble(
+        id: &TenantId,
+        keys: TenantKeys,
+        path: &Path,
+        shared: &Arc<Shared>,
+        reader: Reader,
+    ) -> Result<Self> {
+        let vocabulary =
+            Vocabulary::open(id.fhir(), &reader.db).doing("reading a tenant's systems")?;
+        let kept: Option<[u8; 32]> = schema::meta(&reader.db, "client_secret")?;
+        let secret = kept.map_or_else(|| Secret::new(*keys.client_secret.expose()), Secret::new);
+        let token_key = TokenKey::new(id.clone(), &keys.token)
+            .ok_or_else(|| internal("deriving a tenant's token key"))?;
+        let model = Model::of(id.fhir());
+        let clients = clients::load(&reader.db, model)?;
+        Ok(Self {
+            id: id.clone(),
+            model,
+            pen: shared
+                .journal
+                .pen(*id.bytes(), &keys.journal, &*shared.rng)?,
+            secret_key: Arc::new(SecretKey::new(&secret)),
+            token_key: Arc::new(token_key),
+            keys,
+            shared: shared.clone(),
+            vocabulary,
+            path: path.to_owned(),
+            readers: Mutex::new(vec![reader]),
+            writer: Mutex::new(None),
+            log_pages: Arc::new(AtomicU64::new(0)),
+            used_us: AtomicI64::new(shared.clock.monotonic().0),
+            sweep_marks: Mutex::default(),
+            swept: AtomicU64::new(0),
+            actors: RwLock::default(),
+            clients: RwLock::new(clients),
+        })
+    }
+
+    /// The database file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Notes that it is in use.
+    pub(crate) fn touch(&self) {
+        self.used_us
+            .store(self.shared.clock.monotonic().0, Ordering::Relaxed);
+    }
+
+    /// A connection for reading that nobody else uses, with all bounds lifted.
+    pub(crate) fn reader(&self) -> Result<Reader> {
+        let kept = self.readers.lock().pop();
+        let reader = match kept {
+            Some(r) => r,
+            None => open_reader(&self.path, &self.keys, &self.shared)?,
+        };
+        reader.budget.lift();
+        Ok(reader)
+    }
+
+    /// Gives a connection back. One that is inside a transaction is dropped instead.
+    pub(crate) fn give_back(&self, reader: Reader) {
+        let mut kept = self.readers.lock();
+        if kept.len() < READERS_KEPT_MAX && reader.db.is_autocommit() {
+            kept.push(reader);
+        }
+    }
+
+    /// The name behind an actor's number.
+    pub(crate) fn actor(&self, db: &Connection, number: i64) -> Result<Arc<str>> {
+        if let Some(name) = self.actors.read().get(&number) {
+            return Ok(name.clone());
+        }
+        let name: String = db
+            .prepare_cached("SELECT text FROM actor WHERE id = ?1")
+            .and_then(|mut s| s.query_row([number], |r| r.get(0)))
+            .map_err(|_| damaged("a stored version names an unknown actor"))?;
+        let name: Arc<str> = name.into();
+        let mut actors = self.actors.write();
+        if actors.len() >= ACTORS_MAX {
+            actors.clear();
+        }
+        actors.insert(number, name.clone());
+        Ok(name)
+    }
+
+    /// Names of actors are read from the database again.
+    pub(crate) fn forget_actors(&self) {
+        self.actors.write().clear();
+    }
+
+    /// API clients as they are committed.
+    pub(crate) fn clients(&self) -> &RwLock<HashMap<ClientId, ClientRecord>> {
+        &self.clients
+    }
+
+    pub(crate) fn token_key(&self) -> Arc<TokenKey> {
+        self.token_key.clone()
+    }
+
+    pub(crate) fn secret_key(&self) -> Arc<SecretKey> {
+        self.secret_key.clone()
+    }
+}
+
+pub(crate) fn open_reader(path: &Path, keys: &TenantKeys, shared: &Arc<Shared>) -> Result<Reader> {
+    connection::reader(
+        path,
+        &keys.database,
+        shared.clock.clone(),
+        cache_kib(&shared.config.limits),
+    )
+}
+
+/// Page cache of one connection, in KiB; all together are bounded by the engine's soft limit.
+pub(crate) const fn cache_kib(limits: &Limits) -> u64 {
+    limits.page_cache_bytes_max / 1024 / 8
+}

@@ -1,0 +1,420 @@
+//! Checks a whole tenant: seals, the chain of changes against versions and against the journal,
+//! current states, index rows, dictionaries.
+//!
+//! Runs on one snapshot, streams every table once, and keeps nothing but a few counters and the
+//! findings. What it finds it reports and goes on.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base::{Code, Micros, RequestId, ResourceId, Seq, Version};
+use fhir::definitions::TypeId;
+use rusqlite::{Connection, Row, Rows};
+
+use super::connection::in_snapshot;
+use super::fault::Doing;
+use super::rows::{self, Broken, COLUMNS};
+use super::seal::{ChangeLine, Digest, sha256};
+use super::tenant::OpenTenant;
+use super::{codec, extract, index};
+use crate::audit::ChangeHead;
+use crate::{Finding, FindingKind, Result, StoreError, VerifyReport};
+
+const DOING: &str = "checking a tenant";
+
+/// Checks a tenant and what the journal says about it.
+pub(crate) fn run(tenant: &Arc<OpenTenant>) -> Result<VerifyReport> {
+    let mut check = Check::new(tenant);
+    // The journal first: what it knows of then is in the snapshot taken after.
+    let head = check.journal();
+    check.database(head)?;
+    Ok(check.finish())
+}
+
+/// Checks a database that the journal knows nothing of.
+pub(crate) fn database(tenant: &Arc<OpenTenant>) -> Result<VerifyReport> {
+    let mut check = Check::new(tenant);
+    check.database(None)?;
+    Ok(check.finish())
+}
+
+struct Check<'t> {
+    tenant: &'t Arc<OpenTenant>,
+    report: VerifyReport,
+}
+
+/// A change as its row says, and what was seen of its versions.
+struct Change {
+    seq: Seq,
+    updated: Micros,
+    request: RequestId,
+    actor: i64,
+    members: u64,
+    digest: [u8; 32],
+    chain: [u8; 32],
+}
+
+impl<'t> Check<'t> {
+    fn new(tenant: &'t Arc<OpenTenant>) -> Self {
+        Self {
+            tenant,
+            report: VerifyReport::default(),
+        }
+    }
+
+    fn finish(mut self) -> VerifyReport {
+        self.report.ok = self.report.findings.is_empty();
+        self.report
+    }
+
+    fn found(&mut self, finding: Finding) {
+        if self.report.findings.len() < VerifyReport::FINDINGS_MAX {
+            self.report.findings.push(finding);
+        } else {
+            self.report.findings_more += 1;
+        }
+    }
+
+    fn plain(&mut self, kind: FindingKind) {
+        self.found(Finding {
+            kind,
+            type_name: None,
+            id: None,
+            version: None,
+            seq: None,
+        });
+    }
+
+    fn at_change(&mut self, kind: FindingKind, seq: Seq) {
+        self.found(Finding {
+            kind,
+            type_name: None,
+            id: None,
+            version: None,
+            seq: Some(seq),
+        });
+    }
+
+    fn at_row(&mut self, kind: FindingKind, of: &Named, version: Option<Version>) {
+        let type_name = Some(Cow::Borrowed(self.tenant.model.type_name(of.type_id)));
+        self.found(Finding {
+            kind,
+            type_name,
+            id: of.id.clone(),
+            version,
+            seq: None,
+        });
+    }
+
+    /// The tenant's records; the last end of the change chain that they tell of.
+    fn journal(&mut self) -> Option<ChangeHead> {
+        let mut head: Option<ChangeHead> = None;
+        let journal = &self.tenant.shared.journal;
+        let scan = journal.scan(
+            *self.tenant.id.bytes(),
+            &self.tenant.keys.journal,
+            &mut |_, r| {
+                head = ChangeHead::decode(r).or(head);
+            },
+        );
+        match scan {
+            Ok(scan) => {
+                self.report.events += scan.records;
+                if scan.broken_at.is_some() {
+                    self.plain(FindingKind::Journal);
+                }
+            }
+            Err(_) => self.plain(FindingKind::Journal),
+        }
+        head
+    }
+
+    fn database(&mut self, head: Option<ChangeHead>) -> Result<()> {
+        // What memory knows is not what is checked.
+        self.tenant.forget_actors();
+        let reader = self.tenant.reader()?;
+        let done = in_snapshot(&reader.db, || {
+            let stages: [fn(&mut Self, &Connection, Option<ChangeHead>) -> Result<()>; 4] = [
+                |c, db, _| c.engine(db),
+                |c, db, head| c.versions(db, head),
+                |c, db, _| c.resources(db),
+                |c, db, _| c.dictionaries(db),
+            ];
+            for stage in stages {
+                match stage(self, &reader.db, head) {
+                    Ok(()) => {}
+                    // Pages that the engine cannot read are a finding like any other.
+                    Err(e) if e.code() == Code::TenantDamaged => self.plain(FindingKind::Database),
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(())
+        });
+        self.tenant.give_back(reader);
+        match done {
+            Err(e) if e.code() == Code::TenantDamaged => {
+                self.plain(FindingKind::Database);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// The engine's own check of its trees.
+    fn engine(&mut self, db: &Connection) -> Result<()> {
+        let word: String = db
+            .query_row("PRAGMA quick_check(1)", [], |r| r.get(0))
+            .doing(DOING)?;
+        if word != "ok" {
+            self.plain(FindingKind::Database);
+        }
+        Ok(())
+    }
+
+    /// Every version's seal, and changes and versions side by side.
+    fn versions(&mut self, db: &Connection, head: Option<ChangeHead>) -> Result<()> {
+        let mut read_changes = db
+            .prepare(
+                "SELECT seq, updated_us, request, actor, members, digest, chain FROM change
+                 ORDER BY seq",
+            )
+            .doing(DOING)?;
+        let mut changes = Changes {
+            rows: read_changes.query([]).doing(DOING)?,
+            db,
+            current: None,
+            seen: 0,
+            digest: Digest::default(),
+            last: (Seq(0), [0; 32]),
+            head,
+        };
+        let sql = format!(
+            "SELECT {COLUMNS}, v.type FROM version v LEFT JOIN resource r ON r.rid = v.rid
+             ORDER BY v.vid"
+        );
+        let mut read = db.prepare(&sql).doing(DOING)?;
+        let mut rows = read.query([]).doing(DOING)?;
+        while let Some(row) = rows.next().doing(DOING)? {
+            self.report.rows += 1;
+            self.version(db, row)?;
+            let seq = row.get::<_, i64>(4).unwrap_or(0);
+            let seal = row
+                .get_ref(10)
+                .ok()
+                .and_then(|v| v.as_blob().ok())
+                .unwrap_or_default();
+            changes.take(self, Seq(u64::try_from(seq).unwrap_or(0)), seal)?;
+        }
+        changes.end(self)
+    }
+
+    fn version(&mut self, db: &Connection, row: &Row<'_>) -> Result<()> {
+        let named = Named {
+            type_id: TypeId(row.get::<_, u16>(12).unwrap_or(u16::MAX)),
+            id: row.get_ref(2).ok().and_then(rows::id_of),
+        };
+        let version = row
+            .get::<_, i64>(3)
+            .ok()
+            .and_then(|v| u64::try_from(v).ok())
+            .map(Version);
+        if named.id.is_none() {
+            self.at_row(FindingKind::Current, &named, version);
+            return Ok(());
+        }
+        match rows::open(self.tenant, db, row)? {
+            Ok(opened) if opened.stored.type_id == named.type_id => {}
+            Ok(_) | Err(Broken::Seal) => self.at_row(FindingKind::Seal, &named, version),
+            Err(Broken::Body) => self.at_row(FindingKind::Body, &named, version),
+        }
+        Ok(())
+    }
+
+    /// Every resource: its history whole, its current state the last version, its index rows.
+    fn resources(&mut self, db: &Connection) -> Result<()> {
+        let mut read = db
+            .prepare(
+                "SELECT r.rid, r.type, r.id, r.version, r.deleted,
+                   v.rid, v.version, v.method, v.type,
+                   (SELECT max(x.version) FROM version x WHERE x.rid = r.rid),
+                   (SELECT count(*) FROM version x WHERE x.rid = r.rid)
+                 FROM resource r LEFT JOIN version v ON v.vid = r.vid ORDER BY r.rid",
+            )
+            .doing(DOING)?;
+        let mut rows = read.query([]).doing(DOING)?;
+        while let Some(row) = rows.next().doing(DOING)? {
+            let number = |i: usize| row.get::<_, Option<i64>>(i).ok().flatten();
+            let named = Named {
+                type_id: TypeId(row.get(1).unwrap_or(u16::MAX)),
+                id: row.get_ref(2).ok().and_then(rows::id_of),
+            };
+            let (rid, version, deleted) = (number(0), number(3), number(4) == Some(1));
+            let says = version.and_then(|v| u64::try_from(v).ok()).map(Version);
+            if number(9) != version || number(10) != version {
+                self.at_row(FindingKind::VersionMissing, &named, says);
+            }
+            let agree = number(5) == rid
+                && number(6) == version
+                && number(8) == number(1)
+                && (number(7) == Some(4)) == deleted;
+            if !agree {
+                self.at_row(FindingKind::Current, &named, says);
+            } else if let Some(rid) = rid {
+                self.index_rows(db, rid, deleted, &named, says)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn index_rows(
+        &mut self,
+        db: &Connection,
+        rid: i64,
+        deleted: bool,
+        named: &Named,
+        version: Option<Version>,
+    ) -> Result<()> {
+        let expected = if deleted {
+            None
+        } else {
+            // A version that cannot be read was found before.
+            let Ok(Some(opened)) = rows::current_of(self.tenant, db, rid) else {
+                return Ok(());
+            };
+            let Ok(values) = extract::rows(self.tenant, &opened.stored) else {
+                self.at_row(FindingKind::Body, named, version);
+                return Ok(());
+            };
+            Some((opened.stored.updated, values))
+        };
+        let expected = expected
+            .as_ref()
+            .map(|(updated, rows)| (*updated, rows.as_slice()));
+        let vocabulary = &self.tenant.vocabulary;
+        if index::differs(db, vocabulary, named.type_id, rid, expected).doing(DOING)? {
+            self.at_row(FindingKind::Index, named, version);
+        }
+        Ok(())
+    }
+
+    fn dictionaries(&mut self, db: &Connection) -> Result<()> {
+        let mut read = db
+            .prepare("SELECT id, digest, bytes FROM dictionary")
+            .doing(DOING)?;
+        let mut rows = read.query([]).doing(DOING)?;
+        while let Some(row) = rows.next().doing(DOING)? {
+            let id: u32 = row.get(0).doing(DOING)?;
+            let digest: Vec<u8> = row.get(1).doing(DOING)?;
+            let bytes: Vec<u8> = row.get(2).doing(DOING)?;
+            if sha256(&bytes).as_slice() != digest || codec::shipped(id) != Some(&bytes) {
+                self.plain(FindingKind::Dictionary);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a finding names.
+struct Named {
+    type_id: TypeId,
+    id: Option<ResourceId>,
+}
+
+/// Changes in order, each met by its versions.
+struct Changes<'a> {
+    rows: Rows<'a>,
+    db: &'a Connection,
+    current: Option<Change>,
+    seen: u64,
+    digest: Digest,
+    last: (Seq, [u8; 32]),
+    head: Option<ChangeHead>,
+}
+
+impl Changes<'_> {
+    /// A version of change `seq` with this seal comes next.
+    fn take(&mut self, check: &mut Check<'_>, seq: Seq, seal: &[u8]) -> Result<()> {
+        while self.current.as_ref().is_none_or(|c| c.seq < seq) {
+            self.close(check)?;
+            if !self.next()? {
+                break;
+            }
+        }
+        match &self.current {
+            Some(c) if c.seq == seq => {
+                self.seen += 1;
+                self.digest.add(seal);
+            }
+            _ => check.at_change(FindingKind::Change, seq),
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<bool> {
+        let Some(row) = self.rows.next().doing(DOING)? else {
+            return Ok(false);
+        };
+        let unsigned = |i: usize| {
+            row.get::<_, i64>(i)
+                .map(|n| u64::try_from(n).unwrap_or(u64::MAX))
+                .doing(DOING)
+        };
+        self.current = Some(Change {
+            seq: Seq(unsigned(0)?),
+            updated: Micros(row.get(1).doing(DOING)?),
+            request: RequestId(u128::from_be_bytes(row.get(2).doing(DOING)?)),
+            actor: row.get(3).doing(DOING)?,
+            members: unsigned(4)?,
+            digest: row.get(5).doing(DOING)?,
+            chain: row.get(6).doing(DOING)?,
+        });
+        Ok(true)
+    }
+
+    /// Judges the current change: all its versions were met.
+    fn close(&mut self, check: &mut Check<'_>) -> Result<()> {
+        let digest = std::mem::take(&mut self.digest).value();
+        let seen = std::mem::take(&mut self.seen);
+        let Some(change) = self.current.take() else {
+            return Ok(());
+        };
+        check.report.events += 1;
+        let actor = check
+            .tenant
+            .actor(self.db, change.actor)
+            .unwrap_or_else(|_: StoreError| "".into());
+        let line = ChangeLine {
+            tenant: check.tenant.id.bytes(),
+            seq: change.seq,
+            updated: change.updated,
+            request: change.request,
+            actor: &actor,
+            members: change.members,
+            digest: &change.digest,
+        };
+        let follows = change.seq.0 == self.last.0.0 + 1
+            && line.chain(&check.tenant.keys.seal, &self.last.1) == change.chain;
+        let whole = seen == change.members && digest == change.digest;
+        let as_known = self
+            .head
+            .is_none_or(|h| h.seq != change.seq || h.chain == change.chain);
+        if !(follows && whole && as_known) {
+            check.at_change(FindingKind::Change, change.seq);
+        }
+        self.last = (change.seq, change.chain);
+        Ok(())
+    }
+
+    fn end(mut self, check: &mut Check<'_>) -> Result<()> {
+        loop {
+            self.close(check)?;
+            if !self.next()? {
+                break;
+            }
+        }
+        if self.head.is_some_and(|h| h.seq > self.last.0) {
+            check.at_change(FindingKind::Truncated, self.last.0);
+        }
+        Ok(())
+    }
+}

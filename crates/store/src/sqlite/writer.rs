@@ -1,0 +1,301 @@
+//! Group commit: all changes that wait for a tenant are made in one transaction.
+//!
+//! Each change has a savepoint, so that one that fails does not undo its neighbours; nothing is
+//! answered before COMMIT, refusals included; when COMMIT, the disk or the engine fails, every
+//! member of the group fails. Knows nothing of queues and threads.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use base::{Code, Micros};
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::oneshot;
+
+use super::apply::{self, Work};
+use super::connection;
+use super::fault::Doing;
+use super::index::Pending;
+use super::tenant::{OpenTenant, cache_kib};
+use crate::audit::ChangeHead;
+use crate::{Result, StoreError, Written};
+
+/// A change with the place its answer goes to.
+pub(crate) struct Member {
+    pub(crate) work: Work,
+    /// Rough size in the transaction.
+    pub(crate) bytes: u64,
+    pub(crate) answer: oneshot::Sender<Result<Vec<Written>>>,
+}
+
+/// The writer's connection and what it knows without asking.
+pub(crate) struct WriterState {
+    pub(crate) db: Connection,
+    pub(crate) pending: Pending,
+    pub(crate) seq: u64,
+    pub(crate) chain: [u8; 32],
+    pub(crate) updated: Micros,
+    pub(crate) last_rid: i64,
+    actors: HashMap<String, i64>,
+}
+
+/// Actors whose numbers the writer remembers.
+const ACTORS_MAX: usize = 4_096;
+
+impl WriterState {
+    /// Opens the connection and reads where the tenant stands.
+    pub(crate) fn open(tenant: &OpenTenant) -> Result<Self> {
+        const DOING: &str = "opening a tenant for writing";
+        let config = &tenant.shared.config;
+        let mut db = connection::writer(
+            tenant.path(),
+            &tenant.keys.database,
+            config.synchronous,
+            cache_kib(&config.limits),
+        )?;
+        let log_pages = tenant.log_pages.clone();
+        db.wal_hook(Some(move |_: &mut _, pages: std::ffi::c_int| {
+            log_pages.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        }))
+        .doing(DOING)?;
+        let last = db
+            .query_row(
+                "SELECT seq, chain, updated_us FROM change ORDER BY seq DESC LIMIT 1",
+                [],
+                |r| Ok((r.get::<_, i64>(0)?, r.get(1)?, Micros(r.get(2)?))),
+            )
+            .optional()
+            .doing(DOING)?;
+        let (seq, chain, updated) = last.unwrap_or((0, [0; 32], Micros(0)));
+        let last_rid = db
+            .query_row("SELECT coalesce(max(rid), 0) FROM resource", [], |r| {
+                r.get(0)
+            })
+            .doing(DOING)?;
+        Ok(Self {
+            db,
+            pending: Pending::default(),
+            seq: u64::try_from(seq).unwrap_or(0),
+            chain,
+            updated,
+            last_rid,
+            actors: HashMap::new(),
+        })
+    }
+
+    /// The number of an actor, made if needed.
+    pub(crate) fn actor_number(&mut self, name: &str) -> Result<i64> {
+        if let Some(number) = self.actors.get(name) {
+            return Ok(*number);
+        }
+        let number = self
+            .db
+            .prepare_cached(
+                "INSERT INTO actor (text) VALUES (?1)
+                 ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING id",
+            )
+            .and_then(|mut s| s.query_row([name], |r| r.get(0)))
+            .doing("writing an actor")?;
+        if self.actors.len() >= ACTORS_MAX {
+            self.actors.clear();
+        }
+        self.actors.insert(name.to_owned(), number);
+        Ok(number)
+    }
+}
+
+/// Whether a failure of one member is one of the storage and so of the whole group.
+fn is_fatal(error: &StoreError) -> bool {
+    matches!(
+        error.code(),
+        Code::StorageFull | Code::StorageFault | Code::Internal
+    )
+}
+
+type Answers = Vec<(Member, Result<Vec<Written>>)>;
+
+/// Makes a group of changes in one transaction and answers its members.
+pub(crate) fn run(tenant: &Arc<OpenTenant>, slot: &mut Option<WriterState>, members: Vec<Member>) {
+    let shared = &tenant.shared;
+    let started = shared.clock.monotonic();
+    let count = members.len() as u64;
+    let mut answers: Answers = Vec::with_capacity(members.len());
+    let done = match open_state(tenant, slot) {
+        Ok(state) => group(tenant, state, members, &mut answers),
+        Err(e) => {
+            answers.extend(members.into_iter().map(|m| (m, Err(e.clone()))));
+            Err(e)
+        }
+    };
+    shared.metrics.group_members.record(count);
+    let took = shared.clock.monotonic().0 - started.0;
+    shared
+        .metrics
+        .commit_us
+        .record(u64::try_from(took).unwrap_or(0));
+    match done {
+        Ok(before) => finish(tenant, slot.as_ref(), before, &answers),
+        Err(e) => {
+            // What the writer knew may not be so: it reads it anew.
+            *slot = None;
+            for (_, answer) in &mut answers {
+                *answer = Err(e.clone());
+            }
+        }
+    }
+    for (member, answer) in answers {
+        let _ = member.answer.send(answer);
+    }
+}
+
+/// The writer's state, opened if needed.
+pub(crate) fn open_state<'s>(
+    tenant: &OpenTenant,
+    slot: &'s mut Option<WriterState>,
+) -> Result<&'s mut WriterState> {
+    match slot {
+        Some(state) => Ok(state),
+        none => Ok(none.insert(WriterState::open(tenant)?)),
+    }
+}
+
+/// Fills `answers`; the sequence number before the group, or why the group failed.
+fn group(
+    tenant: &Arc<OpenTenant>,
+    state: &mut WriterState,
+    members: Vec<Member>,
+    answers: &mut Answers,
+) -> Result<u64> {
+    let before = state.seq;
+    let begun = state
+        .db
+        .execute_batch("BEGIN IMMEDIATE")
+        .doing("beginning to write");
+    let mut failed = begun.err();
+    for member in members {
+        // One whose caller is gone was never answered: nothing of it need be made.
+        if failed.is_some() || member.answer.is_closed() {
+            answers.push((member, Err(StoreError::Raced)));
+            continue;
+        }
+        let made = one(tenant, state, &member.work);
+        failed = made.as_ref().err().filter(|e| is_fatal(e)).cloned();
+        answers.push((member, made));
+    }
+    let committed = match failed {
+        Some(e) => Err(e),
+        None => state
+            .pending
+            .flush(&state.db)
+            .doing("writing index rows")
+            .and_then(|()| state.db.execute_batch("COMMIT").doing("committing")),
+    };
+    match committed {
+        Ok(()) => {
+            state.pending.committed(&tenant.vocabulary);
+            Ok(before)
+        }
+        Err(e) => {
+            state.pending.clear();
+            let _ = state.db.execute_batch("ROLLBACK");
+            Err(e)
+        }
+    }
+}
+
+fn one(tenant: &Arc<OpenTenant>, state: &mut WriterState, work: &Work) -> Result<Vec<Written>> {
+    let mark = state.pending.mark();
+    let known = (state.seq, state.chain, state.updated, state.last_rid);
+    statement(&state.db, "SAVEPOINT member")?;
+    match apply::apply(tenant, state, work) {
+        Ok(written) => {
+            statement(&state.db, "RELEASE member")?;
+            Ok(written)
+        }
+        Err(e) => {
+            state.pending.undo(mark);
+            (state.seq, state.chain, state.updated, state.last_rid) = known;
+            state.actors.clear();
+            statement(&state.db, "ROLLBACK TO member")?;
+            statement(&state.db, "RELEASE member")?;
+            Err(e)
+        }
+    }
+}
+
+fn statement(db: &Connection, sql: &str) -> Result<()> {
+    db.prepare_cached(sql)
+        .and_then(|mut s| s.execute([]))
+        .doing("writing")
+        .map(drop)
+}
+
+/// After COMMIT and before the answers: caches learn of it, the journal learns the chain's end.
+fn finish(tenant: &Arc<OpenTenant>, state: Option<&WriterState>, before: u64, answers: &Answers) {
+    let shared = &tenant.shared;
+    let mut seq = before;
+    for (_, answer) in answers {
+        let Ok(written) = answer else { continue };
+        let made = written
+            .iter()
+            .filter(|w| w.outcome != crate::Outcome::Nothing);
+        let mut any = false;
+        for stored in made
+            .filter_map(|w| w.stored.as_ref())
+            .map(access::Released::get)
+        {
+            if !any {
+                seq += 1;
+                any = true;
+            }
+            let was_there =
+                shared
+                    .cache
+                    .changed(&tenant.id, stored.type_id, &stored.id, &shared.metrics);
+            if was_there {
+                let ticket = shared.cache.ticket();
+                let seq = base::Seq(seq);
+                shared
+                    .cache
+                    .put(&tenant.id, stored, seq, ticket, &shared.metrics);
+            }
+        }
+    }
+    if let Some(state) = state
+        && state.seq > before
+    {
+        let head = ChangeHead {
+            seq: base::Seq(state.seq),
+            chain: state.chain,
+        };
+        // The changes are committed whatever happens here; a journal without room shows in the
+        // next read, which is refused.
+        let _ = shared.journal.append(&tenant.pen, &head.encode());
+    }
+}
+
+/// Runs something in a transaction of its own.
+pub(crate) fn alone<T>(
+    tenant: &Arc<OpenTenant>,
+    slot: &mut Option<WriterState>,
+    work: impl FnOnce(&Arc<OpenTenant>, &mut WriterState) -> Result<T>,
+) -> Result<T> {
+    let state = open_state(tenant, slot)?;
+    state
+        .db
+        .execute_batch("BEGIN IMMEDIATE")
+        .doing("beginning to write")?;
+    let done = work(tenant, state).and_then(|t| {
+        state
+            .db
+            .execute_batch("COMMIT")
+            .doing("committing")
+            .map(|()| t)
+    });
+    if done.is_err() {
+        // Also what the writer knew may not be so.
+        *slot = None;
+    }
+    done
+}

@@ -1,0 +1,252 @@
+//! Reads, searches and histories: rows found by the engine, released under the permit, recorded
+//! before they leave.
+
+use std::sync::Arc;
+
+use access::{Action, ActionName, History, Permit, Read as ReadAction, Search, Spent};
+use base::{Code, ResourceId, Version};
+use fhir::definitions::TypeId;
+use fhir::search::Query;
+
+use super::TenantStore;
+use crate::audit::{Outcome, Subject};
+use crate::sqlite::readers::Class;
+use crate::sqlite::{Opened, history, in_snapshot, rows, search, sha256};
+use crate::{
+    Entry, HistoryOf, HistoryRequest, Method, Mode, Page, PageRequest, Read, Result, StoreError,
+    Stored,
+};
+
+/// A permit that was brought for something else than what it was given for.
+fn not_covered() -> StoreError {
+    StoreError::Refused(
+        Code::Internal,
+        "the permit is for something else".to_owned(),
+    )
+}
+
+impl TenantStore {
+    /// The current version of a resource (`http.html#read`).
+    pub async fn read(
+        &self,
+        permit: Permit<ReadAction>,
+        type_id: TypeId,
+        id: &ResourceId,
+    ) -> Result<Read> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.serving()?;
+        if !spent.covers(type_id, id) {
+            return Err(not_covered());
+        }
+        let shared = &self.handle.0.shared;
+        // Without the open tenant there is no pen to record the read with.
+        let known = entry.if_open().and_then(|tenant| {
+            tenant.touch();
+            shared.cache.get(&self.tenant, type_id, id)
+        });
+        if let Some(hit) = known {
+            shared.metrics.cache_hits.add(1);
+            return self.answer(&spent, type_id, id, Some(hit.stored)).await;
+        }
+        shared.metrics.cache_misses.add(1);
+        let wanted = id.clone();
+        let found = self
+            .handle
+            .0
+            .read(entry, Class::Point, None, move |tenant, db, ticket| {
+                let found = rows::current(tenant, db, type_id, &wanted)?;
+                if let Some(Opened { stored, seq, .. }) = &found {
+                    let shared = &tenant.shared;
+                    shared
+                        .cache
+                        .put(&tenant.id, stored, *seq, ticket, &shared.metrics);
+                }
+                Ok(found.map(|o| o.stored))
+            })
+            .await?;
+        self.answer(&spent, type_id, id, found).await
+    }
+
+    /// A version of a resource (`http.html#vread`); [`Read::Deleted`] if that version is a
+    /// deletion.
+    pub async fn vread(
+        &self,
+        permit: Permit<ReadAction>,
+        type_id: TypeId,
+        id: &ResourceId,
+        version: Version,
+    ) -> Result<Read> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.serving()?;
+        if !spent.covers(type_id, id) {
+            return Err(not_covered());
+        }
+        let wanted = id.clone();
+        let found = self
+            .handle
+            .0
+            .read(entry, Class::Point, None, move |tenant, db, _| {
+                Ok(rows::version(tenant, db, type_id, &wanted, version)?.map(|o| o.stored))
+            })
+            .await?;
+        self.answer(&spent, type_id, id, found).await
+    }
+
+    async fn answer(
+        &self,
+        spent: &Spent<ReadAction>,
+        type_id: TypeId,
+        id: &ResourceId,
+        found: Option<Stored>,
+    ) -> Result<Read> {
+        let outcome = match &found {
+            Some(stored) if stored.method != Method::Delete => Outcome::Given(1),
+            _ => Outcome::Nothing,
+        };
+        self.noted(spent, Subject::Instance(type_id, id), outcome)
+            .await?;
+        Ok(match found {
+            None => Read::Absent,
+            Some(s) if s.method == Method::Delete => Read::Deleted(spent.release(type_id, s)),
+            Some(s) => Read::Found(spent.release(type_id, s)),
+        })
+    }
+
+    async fn noted<A: Action>(
+        &self,
+        spent: &Spent<A>,
+        subject: Subject<'_>,
+        outcome: Outcome,
+    ) -> Result<()> {
+        self.note(
+            spent.request(),
+            spent.actor(),
+            spent.action(),
+            subject,
+            outcome,
+        )
+        .await
+    }
+
+    /// A page of a search (`search.html`).
+    ///
+    /// # Errors
+    /// `cursor-invalid`, `cursor-expired`, `limit-time`, `limit-query`.
+    pub async fn search(
+        &self,
+        permit: Permit<Search>,
+        query: Arc<Query>,
+        page: PageRequest,
+    ) -> Result<Page> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.serving()?;
+        if let Some(refused) = query.types.iter().find(|t| !spent.allows(**t)) {
+            let _ = refused;
+            return Err(not_covered());
+        }
+        let asked = query.clone();
+        let deadline = page.deadline;
+        let (spent, entries, found) = self
+            .handle
+            .0
+            .read(entry, Class::Scan, deadline, move |tenant, db, ticket| {
+                in_snapshot(db, || {
+                    let limits = &tenant.shared.config.limits;
+                    let found = search::page(
+                        db,
+                        &tenant.vocabulary,
+                        tenant.model,
+                        limits,
+                        &spent,
+                        &query,
+                        &page,
+                    )?;
+                    let matches = found.matches.iter().map(|m| (m.0, Mode::Match));
+                    let included = found.included.iter().map(|m| (m.0, Mode::Include));
+                    let mut entries =
+                        Vec::with_capacity(found.matches.len() + found.included.len());
+                    for (rid, mode) in matches.chain(included) {
+                        let stored = rows::as_of(tenant, db, rid, found.as_of, ticket)?;
+                        // Index rows of a deleted resource are closed with it; a row of a type that
+                        // may not be shown does not leave.
+                        let shown =
+                            stored.filter(|s| s.method != Method::Delete && spent.shows(s.type_id));
+                        if let Some(stored) = shown {
+                            let resource = spent.release(stored.type_id, stored);
+                            entries.push(Entry { resource, mode });
+                        }
+                    }
+                    Ok((spent, entries, found))
+                })
+            })
+            .await?;
+        let digest = sha256(format!("{asked:?}").as_bytes());
+        let type_id = asked
+            .types
+            .first()
+            .copied()
+            .filter(|_| asked.types.len() == 1);
+        let outcome = Outcome::Given(u32::try_from(entries.len()).unwrap_or(u32::MAX));
+        self.noted(&spent, Subject::Query(type_id, &digest), outcome)
+            .await?;
+        Ok(Page {
+            entries,
+            total: found.total,
+            next: found.next,
+            as_of: found.as_of,
+        })
+    }
+
+    /// A page of a history, newest first (`http.html#history`). An instance that never was gives
+    /// an empty page.
+    ///
+    /// # Errors
+    /// `cursor-invalid`.
+    pub async fn history(&self, permit: Permit<History>, request: HistoryRequest) -> Result<Page> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.serving()?;
+        let covered = match &request.of {
+            HistoryOf::Instance(type_id, id) => spent.covers(*type_id, id),
+            HistoryOf::Type(type_id) => spent.allows(*type_id) && spent.shows(*type_id),
+            HistoryOf::System => true,
+        };
+        if !covered {
+            return Err(not_covered());
+        }
+        let of = request.of.clone();
+        let deadline = request.page.deadline;
+        let (spent, found) = self
+            .handle
+            .0
+            .read(entry, Class::Scan, deadline, move |tenant, db, _| {
+                in_snapshot(db, || {
+                    let found = history::page(tenant, db, &spent, &request)?;
+                    Ok((spent, found))
+                })
+            })
+            .await?;
+        let count = u32::try_from(found.stored.len()).unwrap_or(u32::MAX);
+        let outcome = if count == 0 {
+            Outcome::Nothing
+        } else {
+            Outcome::Given(count)
+        };
+        let subject = match &of {
+            HistoryOf::Instance(type_id, id) => Subject::Instance(*type_id, id),
+            HistoryOf::Type(type_id) => Subject::Other(Some(*type_id), "history"),
+            HistoryOf::System => Subject::Other(None, "history"),
+        };
+        debug_assert_eq!(spent.action(), ActionName::History);
+        self.noted(&spent, subject, outcome).await?;
+        let release = |stored: Stored| Entry {
+            resource: spent.release(stored.type_id, stored),
+            mode: Mode::Match,
+        };
+        Ok(Page {
+            entries: found.stored.into_iter().map(release).collect(),
+            total: found.total,
+            next: found.next,
+            as_of: found.as_of,
+        })
+    }
+}

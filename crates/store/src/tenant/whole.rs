@@ -1,0 +1,53 @@
+//! Work on a whole tenant: checking it and backing it up.
+
+use std::path::Path;
+
+use access::{Export, Permit};
+use base::Code;
+
+use super::TenantStore;
+use crate::audit::{Outcome, Subject};
+use crate::sqlite::{backup, verify};
+use crate::{Result, StoreError, VerifyReport};
+
+impl TenantStore {
+    /// Checks rows, seals, index rows and the audit chains against each other, on one snapshot,
+    /// while the tenant serves.
+    pub async fn verify(&self, permit: Permit<Export>) -> Result<VerifyReport> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?.clone();
+        entry.must_stay()?;
+        let subject = Subject::Other(None, "verify");
+        let (request, action) = (spent.request(), spent.action());
+        self.note(request, spent.actor(), action, subject, Outcome::Given(0))
+            .await?;
+        self.handle
+            .0
+            .aside(move |house| verify::run(&house.open_tenant(&entry)?))
+            .await
+    }
+
+    /// Writes a backup of the tenant to a new file while the tenant serves, and verifies it.
+    ///
+    /// # Errors
+    /// `storage-full`, `storage-fault`; `request-invalid` if the file exists.
+    pub async fn backup(&self, permit: Permit<Export>, file: &Path) -> Result<()> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?.clone();
+        entry.must_stay()?;
+        if file.exists() {
+            let text = "the backup file exists".to_owned();
+            return Err(StoreError::Refused(Code::RequestInvalid, text));
+        }
+        let subject = Subject::Other(None, "backup");
+        let (request, action) = (spent.request(), spent.action());
+        self.note(request, spent.actor(), action, subject, Outcome::Given(0))
+            .await?;
+        let by = (spent.actor().clone(), request);
+        let file = file.to_owned();
+        self.handle
+            .0
+            .aside(move |house| backup::write(house, &entry, &by, &file))
+            .await
+    }
+}
