@@ -9,6 +9,7 @@ mod error;
 mod face;
 mod journal;
 mod metrics;
+mod plan;
 mod report;
 mod sqlite;
 mod store;

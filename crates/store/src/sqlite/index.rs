@@ -32,8 +32,8 @@ mod vocabulary;
 
 pub(crate) use batch::{Mark, Pending};
 pub(crate) use keep::{differs, horizon, sweep};
-pub(crate) use key::{IdKey, NO_TYPE, PRINTED, Real, Table, exact_digest};
-pub(crate) use vocabulary::Vocabulary;
+pub(crate) use key::{IdKey, NO_TYPE, Real, Table, exact_digest};
+pub(crate) use vocabulary::{Shape, Vocabulary};
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,46 @@
+//! A typed query and a permit become statements: no I/O, no connection.
+//!
+//! 1. [`cond`]: clauses become conditions on one type's rows; types that the permit does not show
+//!    are left out at every hop.
+//! 2. [`drive`]: which condition to start from. The rarest one gives the rows, the others are
+//!    asked about each row by its `rid`. What is rare is measured through [`Facts`], by counts
+//!    that stop early.
+//! 3. [`select`]: the text. Rows are read in the order of the answer wherever an index has that
+//!    order, so that a page costs what it shows and not what matches.
+//!
+//! Knows the index tables, not what is in them.
+
+pub(crate) mod compare;
+pub(crate) mod cond;
+pub(crate) mod drive;
+pub(crate) mod order;
+pub(crate) mod select;
+pub(crate) mod text;
+
+use crate::Result;
+use crate::sqlite::index::Table;
+use text::{Bind, Statement};
+
+pub(crate) use cond::conditions;
+pub(crate) use drive::{Choice, choose};
+pub(crate) use order::{Order, Place};
+
+/// What the planner asks of the data.
+pub(crate) trait Facts {
+    /// The number of a token system, if the tenant has it.
+    fn system(&mut self, text: &str) -> Result<Option<i64>>;
+    /// The different values of `columns` among the rows of a parameter where `fixed` hold; `None`
+    /// if there are more than `max`.
+    fn different(
+        &mut self,
+        table: Table,
+        param: i64,
+        fixed: &[(&'static str, Bind)],
+        columns: &[&'static str],
+        max: usize,
+    ) -> Result<Option<Vec<Vec<Bind>>>>;
+    /// Runs a statement that answers one number.
+    fn count(&mut self, statement: &Statement) -> Result<u64>;
+    /// The change that is answered as of.
+    fn as_of(&self) -> i64;
+}

@@ -1,0 +1,150 @@
+//! Clauses become conditions on the rows of one type, as far as the permit reaches.
+//!
+//! Knows no statements.
+
+use access::{Search, Spent};
+use fhir::definitions::{ParamId, ParamKind, TypeId};
+use fhir::search::query::{Clause, ParamClause, Test as Asked};
+
+use super::Facts;
+use super::compare::{Test, tests};
+use crate::Result;
+use crate::sqlite::index::{IdKey, Table};
+
+/// A condition on a resource of a known type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cond {
+    /// Nothing meets it.
+    Never,
+    /// Some row meets any of these tests.
+    Any(Vec<Test>),
+    /// No row meets any of these tests.
+    None(Vec<Test>),
+    /// Whether there is no row of the parameter in any of these tables.
+    Missing(bool, i64, &'static [Table]),
+    /// Its id is one of these.
+    Id(Vec<IdKey>),
+    /// Its id is none of these.
+    NotId(Vec<IdKey>),
+    /// It refers by `param` to a resource of one of these types for which the condition holds.
+    Chain {
+        /// The reference parameter.
+        param: i64,
+        /// Types that may be shown, each with its condition.
+        targets: Vec<(TypeId, Cond)>,
+    },
+    /// A resource of type `source` refers to it by `param`, and the condition holds for that one.
+    Has {
+        /// A type that may be shown.
+        source: TypeId,
+        /// The reference parameter.
+        param: i64,
+        /// The condition.
+        inner: Box<Cond>,
+    },
+}
+
+/// The conditions of a query for the type at `at` of its list.
+pub(crate) fn conditions(
+    filter: &[Clause],
+    at: usize,
+    spent: &Spent<Search>,
+    facts: &mut dyn Facts,
+) -> Result<Vec<Cond>> {
+    filter
+        .iter()
+        .map(|clause| condition(clause, at, spent, facts))
+        .collect()
+}
+
+fn condition(
+    clause: &Clause,
+    at: usize,
+    spent: &Spent<Search>,
+    facts: &mut dyn Facts,
+) -> Result<Cond> {
+    let keys = |ids: &[base::ResourceId]| ids.iter().map(IdKey::of_id).collect();
+    Ok(match clause {
+        Clause::Never => Cond::Never,
+        Clause::Id(ids) => Cond::Id(keys(ids)),
+        Clause::NotId(ids) => Cond::NotId(keys(ids)),
+        Clause::Param(clause) => match clause.param.get(at) {
+            Some(param) => parameter(*param, clause, facts)?,
+            None => Cond::Never,
+        },
+        Clause::Chain { param, targets } => {
+            let Some(param) = param.get(at) else {
+                return Ok(Cond::Never);
+            };
+            let mut shown = Vec::new();
+            for (type_id, inner) in targets {
+                // A hop over a type that may not be shown finds nothing.
+                if !spent.shows(*type_id) {
+                    continue;
+                }
+                let inner = condition(inner, 0, spent, facts)?;
+                if inner != Cond::Never {
+                    shown.push((*type_id, inner));
+                }
+            }
+            if shown.is_empty() {
+                return Ok(Cond::Never);
+            }
+            Cond::Chain {
+                param: i64::from(param.0),
+                targets: shown,
+            }
+        }
+        Clause::Has { source, .. } if !spent.shows(*source) => Cond::Never,
+        Clause::Has {
+            source,
+            param,
+            inner,
+        } => match condition(inner, 0, spent, facts)? {
+            Cond::Never => Cond::Never,
+            inner => Cond::Has {
+                source: *source,
+                param: i64::from(param.0),
+                inner: Box::new(inner),
+            },
+        },
+    })
+}
+
+fn parameter(param: ParamId, clause: &ParamClause, facts: &mut dyn Facts) -> Result<Cond> {
+    let (values, not) = match &clause.test {
+        Asked::Missing(missing) => {
+            return Ok(Cond::Missing(
+                *missing,
+                i64::from(param.0),
+                tables(clause.kind),
+            ));
+        }
+        Asked::Any(values) => (values, false),
+        Asked::None(values) => (values, true),
+    };
+    let mut all = Vec::new();
+    for value in values {
+        all.extend(tests(param, value, facts)?);
+    }
+    Ok(match (not, all.is_empty()) {
+        (true, _) => Cond::None(all),
+        (false, true) => Cond::Never,
+        (false, false) => Cond::Any(all),
+    })
+}
+
+/// The tables that hold rows of parameters of a kind.
+pub(crate) const fn tables(kind: ParamKind) -> &'static [Table] {
+    match kind {
+        ParamKind::Number => &[Table::Number],
+        ParamKind::Date => &[Table::Date],
+        ParamKind::String => &[Table::String],
+        ParamKind::Token => &[Table::Token, Table::String],
+        ParamKind::Reference => &[Table::Reference, Table::Token],
+        ParamKind::Composite => &[Table::Composite],
+        ParamKind::Quantity => &[Table::Quantity],
+        ParamKind::Uri => &[Table::Uri],
+        ParamKind::Special => &Table::OF_PARAMS,
+    }
+}

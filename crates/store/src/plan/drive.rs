@@ -1,0 +1,368 @@
+//! Which condition to start from.
+//!
+//! Knows what each condition would cost only through counts that stop early.
+
+use fhir::definitions::TypeId;
+
+use super::Facts;
+use super::compare::{Arm, Op, Pred, Test, Ways};
+use super::cond::Cond;
+use super::select::bounded_count;
+use super::text::{Bind, Binds};
+use crate::Result;
+use crate::sqlite::index::{IdKey, Shape, Table};
+
+/// Rows up to which candidates are compared. (These bounds are small in tests, so that small data
+/// meet them from both sides.)
+const COMPARED: u64 = if cfg!(test) { 4 } else { 512 };
+/// Rows that are gathered and sorted rather than looked for in the order of the answer.
+const GATHERED: u64 = if cfg!(test) { 7 } else { 4_096 };
+/// Rows that are gathered and sorted by values of their own rather than walked in that order.
+const SORTED: u64 = if cfg!(test) { 6 } else { 2_048 };
+/// Rows of an inner condition up to which a chain is started from its end.
+const INNER: u64 = if cfg!(test) { 5 } else { 1_024 };
+/// Systems (or units) that one code is looked for in, one by one.
+const SYSTEMS: usize = if cfg!(test) { 2 } else { 16 };
+
+/// What gives the rows that the other conditions are asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Driver {
+    /// No row at all: the index has no such value.
+    Nothing,
+    /// All resources of the type, newest first.
+    Type,
+    /// Parts of an index.
+    Arms {
+        table: Table,
+        param: i64,
+        arms: Vec<Arm>,
+    },
+    /// Resources by their ids.
+    Ids(Vec<IdKey>),
+    /// A patient's resources by their date.
+    Compartment {
+        patients: Vec<IdKey>,
+        dates: Vec<Test>,
+    },
+    /// From the end of a chain back.
+    Chain {
+        param: i64,
+        targets: Vec<(TypeId, Driver)>,
+    },
+    /// From the referring resources.
+    Has {
+        source: TypeId,
+        param: i64,
+        inner: Box<Driver>,
+    },
+}
+
+impl Driver {
+    fn ordered(&self) -> bool {
+        match self {
+            Self::Type | Self::Nothing => true,
+            Self::Arms { arms, .. } => arms.iter().all(|a| a.ordered),
+            _ => false,
+        }
+    }
+}
+
+/// The choice for one type.
+#[derive(Clone, Debug)]
+pub(crate) struct Choice {
+    /// The type.
+    pub(crate) type_id: TypeId,
+    /// All conditions.
+    pub(crate) all: Vec<Cond>,
+    /// What gives the rows.
+    pub(crate) driver: Driver,
+    /// The conditions that its rows do not meet by themselves.
+    pub(crate) rest: Vec<Cond>,
+    /// So few rows that gathering and sorting them is cheap.
+    pub(crate) few: bool,
+    /// Newest first is better found by walking the type and asking all conditions.
+    pub(crate) walk: bool,
+}
+
+struct Candidate {
+    driver: Driver,
+    covers: Vec<usize>,
+    rows: u64,
+}
+
+/// Chooses for one type; `None` if nothing can match. `sorted`: the answer is not wanted newest
+/// first.
+pub(crate) fn choose(
+    type_id: TypeId,
+    conds: Vec<Cond>,
+    shape: &Shape,
+    sorted: bool,
+    facts: &mut dyn Facts,
+) -> Result<Option<Choice>> {
+    if conds.contains(&Cond::Never) {
+        return Ok(None);
+    }
+    let mut candidates = Vec::new();
+    for (at, cond) in conds.iter().enumerate() {
+        if let Some(driver) = driver(cond, facts)? {
+            if driver == Driver::Nothing {
+                return Ok(None);
+            }
+            candidates.push(Candidate {
+                driver,
+                covers: vec![at],
+                rows: u64::MAX,
+            });
+        }
+    }
+    candidates.extend(compartment(type_id, &conds, shape));
+    let needs_count =
+        sorted || candidates.len() > 1 || candidates.iter().any(|c| !c.driver.ordered());
+    if needs_count {
+        for candidate in &mut candidates {
+            candidate.rows = cost(&candidate.driver, type_id, COMPARED, facts)?;
+        }
+    }
+    // Of those that are all many: what comes in order before what does not.
+    let best = candidates
+        .into_iter()
+        .filter(|c| c.rows < u64::MAX || c.driver.ordered())
+        .min_by_key(|c| (c.rows.min(COMPARED), !c.driver.ordered(), rank(&c.driver)));
+    let Some(best) = best else {
+        let (driver, rest) = (Driver::Type, conds.clone());
+        return Ok(Some(Choice {
+            type_id,
+            all: conds,
+            driver,
+            rest,
+            few: false,
+            walk: false,
+        }));
+    };
+    let limit = if sorted { SORTED } else { GATHERED };
+    let mut rows = best.rows;
+    let ordered = best.driver.ordered();
+    if rows >= COMPARED && (sorted || !ordered) {
+        rows = cost(&best.driver, type_id, limit, facts)?;
+    }
+    let rest = conds
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !best.covers.contains(at))
+        .map(|(_, c)| c.clone())
+        .collect();
+    let few = rows < limit;
+    let one_patient = matches!(best.driver, Driver::Compartment { .. });
+    Ok(Some(Choice {
+        type_id,
+        all: conds,
+        walk: !ordered && !few && !one_patient,
+        few: few || one_patient,
+        driver: best.driver,
+        rest,
+    }))
+}
+
+/// Between drivers that all give many rows: what tends to be rarer first.
+fn rank(driver: &Driver) -> u8 {
+    match driver {
+        Driver::Ids(_) | Driver::Nothing => 0,
+        Driver::Compartment { .. } => 1,
+        Driver::Arms {
+            table: Table::Reference,
+            ..
+        } => 2,
+        Driver::Arms {
+            table: Table::Composite,
+            ..
+        } => 3,
+        Driver::Arms {
+            table: Table::Uri, ..
+        } => 5,
+        Driver::Arms { .. } => 4,
+        Driver::Chain { .. } | Driver::Has { .. } => 6,
+        Driver::Type => 7,
+    }
+}
+
+/// How many rows a driver gives, counted up to `max`; `u64::MAX` if it had better not be used.
+fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Result<u64> {
+    match driver {
+        Driver::Nothing => return Ok(0),
+        Driver::Ids(ids) => return Ok(ids.len() as u64),
+        Driver::Chain { targets, .. } => {
+            let mut inner = 0;
+            for (to, driver) in targets {
+                inner += match cost(driver, *to, INNER, facts)? {
+                    u64::MAX => return Ok(u64::MAX),
+                    rows => rows,
+                };
+            }
+            if inner >= INNER {
+                return Ok(u64::MAX);
+            }
+        }
+        Driver::Has { source, inner, .. } => {
+            if cost(inner, *source, INNER, facts)? >= INNER {
+                return Ok(u64::MAX);
+            }
+        }
+        _ => {}
+    }
+    let binds = Binds::as_of(facts.as_of());
+    facts.count(&bounded_count(driver, type_id, max, binds))
+}
+
+/// How rows for which a condition holds can be found, if there is a way.
+fn driver(cond: &Cond, facts: &mut dyn Facts) -> Result<Option<Driver>> {
+    Ok(match cond {
+        Cond::Never | Cond::None(_) | Cond::Missing(..) | Cond::NotId(_) => None,
+        Cond::Id(ids) => Some(Driver::Ids(ids.clone())),
+        Cond::Any(tests) => arms(tests, facts)?,
+        Cond::Chain { param, targets } => {
+            let mut drivers = Vec::new();
+            for (to, inner) in targets {
+                match driver(inner, facts)? {
+                    Some(inner) => drivers.push((*to, inner)),
+                    None => return Ok(None),
+                }
+            }
+            Some(Driver::Chain {
+                param: *param,
+                targets: drivers,
+            })
+        }
+        Cond::Has {
+            source,
+            param,
+            inner,
+        } => driver(inner, facts)?.map(|inner| Driver::Has {
+            source: *source,
+            param: *param,
+            inner: Box::new(inner),
+        }),
+    })
+}
+
+fn arms(tests: &[Test], facts: &mut dyn Facts) -> Result<Option<Driver>> {
+    let Some(first) = tests.first() else {
+        return Ok(None);
+    };
+    let (table, param) = (first.table, first.param);
+    let mut all = Vec::new();
+    for test in tests {
+        if (test.table, test.param) != (table, param) {
+            return Ok(None);
+        }
+        match &test.ways {
+            Ways::Known(arms) => all.extend(arms.iter().cloned()),
+            Ways::Each {
+                fixed,
+                columns,
+                arms,
+            } => match facts.different(table, param, fixed, columns, SYSTEMS)? {
+                None => {
+                    let preds = test.preds.clone();
+                    all.push(Arm {
+                        long: false,
+                        preds,
+                        ordered: false,
+                        unique: false,
+                    });
+                }
+                Some(values) => {
+                    for row in values {
+                        all.extend(
+                            arms.iter()
+                                .map(|arm| within(arm, fixed, columns, row.clone())),
+                        );
+                    }
+                }
+            },
+        }
+    }
+    all.dedup();
+    if all.is_empty() {
+        return Ok(Some(Driver::Nothing));
+    }
+    Ok(Some(Driver::Arms {
+        table,
+        param,
+        arms: all,
+    }))
+}
+
+/// The arm, for these values of the columns that it left open.
+fn within(
+    arm: &Arm,
+    fixed: &[(&'static str, Bind)],
+    columns: &[&'static str],
+    values: Vec<Bind>,
+) -> Arm {
+    let same = |(column, value)| Pred::Column(column, Op::Is, value);
+    let mut preds: Vec<Pred> = fixed.iter().cloned().map(same).collect();
+    preds.extend(columns.iter().copied().zip(values).map(same));
+    preds.extend(arm.preds.iter().cloned());
+    Arm {
+        preds,
+        ..arm.clone()
+    }
+}
+
+/// A patient and a date: both in one index.
+fn compartment(type_id: TypeId, conds: &[Cond], shape: &Shape) -> Option<Candidate> {
+    let of_type = shape.of_type(type_id)?;
+    let date_param = i64::from(of_type.date?.0);
+    let patient_type = i64::from(shape.patient()?.0);
+    let (at_patient, patients) = conds.iter().enumerate().find_map(|(at, cond)| {
+        let Cond::Any(tests) = cond else { return None };
+        let mut ids = Vec::new();
+        for test in tests {
+            let known = of_type
+                .patients
+                .iter()
+                .any(|p| i64::from(p.0) == test.param);
+            let Ways::Known(arms) = &test.ways else {
+                return None;
+            };
+            if test.table != Table::Reference || !known {
+                return None;
+            }
+            for arm in arms {
+                ids.push(patient_of(arm, patient_type)?);
+            }
+        }
+        Some((at, ids))
+    })?;
+    let (at_date, dates) = conds.iter().enumerate().find_map(|(at, cond)| {
+        let Cond::Any(tests) = cond else { return None };
+        let fits = |t: &Test| t.table == Table::Date && t.param == date_param;
+        tests.iter().all(fits).then(|| (at, tests.clone()))
+    })?;
+    // Where `patient` and `subject` both exist the index holds either's targets.
+    let mut covers = vec![at_date];
+    if of_type.patients.len() == 1 {
+        covers.push(at_patient);
+    }
+    let driver = Driver::Compartment { patients, dates };
+    Some(Candidate {
+        driver,
+        covers,
+        rows: u64::MAX,
+    })
+}
+
+/// The patient that an arm of a reference is about, whatever the version.
+fn patient_of(arm: &Arm, patient_type: i64) -> Option<IdKey> {
+    let mut id = None;
+    let mut of_patient = false;
+    for pred in &arm.preds {
+        match pred {
+            Pred::Column("type", Op::Is, Bind::Int(t)) => of_patient = *t == patient_type,
+            Pred::Column("id", Op::Is, Bind::Text(t)) => id = Some(IdKey::Text(t.clone())),
+            Pred::Column("id", Op::Is, Bind::Uuid(u)) => id = Some(IdKey::Uuid(*u)),
+            _ => {}
+        }
+    }
+    id.filter(|_| of_patient)
+}

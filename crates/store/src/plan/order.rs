@@ -1,0 +1,502 @@
+//! The order of an answer, where a page of it ends, and the statements that give a page.
+//!
+//! Resources without a value come last in either direction. What is equal in all keys is told
+//! apart by `rid`, in the direction of the first key, so that one key alone is the order of an
+//! index. The order does not depend on how the rows are found.
+
+use base::Code;
+use fhir::definitions::ParamId;
+use fhir::search::query::{SortBy, SortKey};
+
+use super::cond::{Cond, tables};
+use super::drive::{Choice, Driver};
+use super::select::{Source, key_index, probe, sources};
+use super::text::{Bind, Binds, Statement, holds};
+use crate::sqlite::index::Table;
+use crate::{Result, StoreError};
+
+/// What a key compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum By {
+    /// The id as tables hold it.
+    Id,
+    /// The least (greatest, when descending) value of a parameter, for each type searched.
+    Param {
+        table: Table,
+        params: Vec<i64>,
+        always: bool,
+    },
+}
+
+/// A sort key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key {
+    by: By,
+    descending: bool,
+}
+
+/// The order of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Order(Vec<Key>);
+
+/// Where a page ends: the last resource's keys (`None`: it has no value) and `rid`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) keys: Vec<Option<Bind>>,
+    pub(crate) rid: i64,
+}
+
+/// The column a table is sorted by, and the columns that tell its rows of one resource apart.
+const fn columns(table: Table) -> Option<(&'static str, &'static [&'static str])> {
+    match table {
+        Table::Token => Some(("code", &["code", "system"])),
+        Table::String => Some(("folded", &["folded", "exact"])),
+        Table::Date | Table::Number => Some(("low", &["low", "high"])),
+        Table::Quantity => Some(("low", &["low", "high", "unit", "system"])),
+        Table::Reference => Some(("id", &["id", "type", "version"])),
+        Table::Uri => Some(("uri", &["uri"])),
+        Table::Type | Table::Composite | Table::Compartment => None,
+    }
+}
+
+impl Order {
+    /// The order that sort keys ask for; none is newest first.
+    ///
+    /// # Errors
+    /// `not-supported` for parameters that have no order.
+    pub(crate) fn of(keys: &[SortKey]) -> Result<Self> {
+        let numbers = |p: &[ParamId]| p.iter().map(|p| i64::from(p.0)).collect();
+        let key = |key: &SortKey| {
+            let by = match &key.by {
+                SortBy::Id => By::Id,
+                SortBy::LastUpdated(params) => By::Param {
+                    table: Table::Date,
+                    params: numbers(params),
+                    always: true,
+                },
+                SortBy::Param(params, kind) => {
+                    let table = tables(*kind).first().copied();
+                    let table = table.filter(|t| tables(*kind).len() < 8 && columns(*t).is_some());
+                    let table = table.ok_or_else(|| {
+                        let text = "a parameter of this type cannot be sorted by".to_owned();
+                        StoreError::Refused(Code::NotSupported, text)
+                    })?;
+                    By::Param {
+                        table,
+                        params: numbers(params),
+                        always: false,
+                    }
+                }
+            };
+            Ok(Key {
+                by,
+                descending: key.descending,
+            })
+        };
+        keys.iter().map(key).collect::<Result<_>>().map(Self)
+    }
+
+    /// Whether it is newest first.
+    pub(crate) const fn newest_first(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Number of keys.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn rid_descending(&self) -> bool {
+        self.0.first().is_none_or(|k| k.descending)
+    }
+
+    /// The same order for some of the types only: `kept` are their places.
+    pub(crate) fn only(mut self, kept: &[usize]) -> Self {
+        for key in &mut self.0 {
+            if let By::Param { params, .. } = &mut key.by {
+                *params = kept
+                    .iter()
+                    .filter_map(|at| params.get(*at).copied())
+                    .collect();
+            }
+        }
+        self
+    }
+}
+
+/// The statements that together give the resources after `after`, at most `limit`, one after the
+/// other. Each answers `rid` and one column for each key. `choices` are in the order of the types
+/// that [`Order::only`] kept.
+pub(crate) fn page(
+    choices: &[Choice],
+    order: &Order,
+    after: Option<&Place>,
+    limit: u64,
+    as_of: i64,
+) -> Vec<Statement> {
+    if choices.is_empty() {
+        return Vec::new();
+    }
+    if order.newest_first() {
+        return vec![by_rid(choices, false, &[], after, true, limit, as_of)];
+    }
+    let few = choices.iter().all(|c| c.few);
+    match order.0.as_slice() {
+        [key] if !few => match walk(choices, key, after, limit, as_of) {
+            Some(statements) => statements,
+            None => vec![gathered(choices, order, after, limit, as_of)],
+        },
+        _ => vec![gathered(choices, order, after, limit, as_of)],
+    }
+}
+
+/// The number of matches.
+pub(crate) fn total(choices: &[Choice], as_of: i64) -> Statement {
+    let mut b = Binds::as_of(as_of);
+    let all: Vec<(Source, String)> = choices
+        .iter()
+        .flat_map(|c| matches(c, &c.driver, &c.rest, &mut b))
+        .collect();
+    let main = match all.as_slice() {
+        [] => "SELECT 0 WHERE ?1 IS NOT NULL".to_owned(),
+        [(one, probes)] if one.unique => format!("SELECT count(*) {}{probes}", one.from),
+        several => format!("SELECT count(*) FROM ({})", union(several, "d.rid AS rid")),
+    };
+    b.finish(&main)
+}
+
+fn matches(
+    choice: &Choice,
+    driver: &Driver,
+    rest: &[Cond],
+    b: &mut Binds,
+) -> Vec<(Source, String)> {
+    let found = sources(driver, choice.type_id, b);
+    let probes: String = rest
+        .iter()
+        .map(|c| format!(" AND {}", probe(c, choice.type_id, "d.rid", 1, b)))
+        .collect();
+    found.into_iter().map(|s| (s, probes.clone())).collect()
+}
+
+fn union(sources: &[(Source, String)], what: &str) -> String {
+    match sources {
+        [(one, probes)] => {
+            let distinct = if one.unique { "" } else { "DISTINCT " };
+            format!("SELECT {distinct}{what} {}{probes}", one.from)
+        }
+        several => {
+            let each: Vec<String> = several
+                .iter()
+                .map(|(s, probes)| format!("SELECT {what} {}{probes}", s.from))
+                .collect();
+            each.join(" UNION ")
+        }
+    }
+}
+
+/// Resources in order of `rid`. `walk_all`: by walking the types whatever the choice; `extra`
+/// conditions, one for each choice.
+fn by_rid(
+    choices: &[Choice],
+    walk_all: bool,
+    extra: &[Cond],
+    after: Option<&Place>,
+    descending: bool,
+    limit: u64,
+    as_of: i64,
+) -> Statement {
+    let mut b = Binds::as_of(as_of);
+    let mut all = Vec::new();
+    for (at, choice) in choices.iter().enumerate() {
+        let mut found = if walk_all || choice.walk {
+            matches(choice, &Driver::Type, &choice.all, &mut b)
+        } else {
+            matches(choice, &choice.driver, &choice.rest, &mut b)
+        };
+        let mut more = String::new();
+        if let Some(cond) = extra.get(at) {
+            more.push_str(" AND ");
+            more.push_str(&probe(cond, choice.type_id, "d.rid", 1, &mut b));
+        }
+        if let Some(place) = after {
+            let rid = b.place(&Bind::Int(place.rid));
+            more.push_str(&format!(
+                " AND d.rid {} {rid}",
+                if descending { "<" } else { ">" }
+            ));
+        }
+        for (_, probes) in &mut found {
+            // The cheap condition first.
+            *probes = format!("{more}{probes}");
+        }
+        all.extend(found);
+    }
+    let limit = b.place(&Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let direction = if descending { "DESC" } else { "ASC" };
+    let main = format!(
+        "{} ORDER BY rid {direction} LIMIT {limit}",
+        union(&all, "d.rid AS rid")
+    );
+    b.finish(&main)
+}
+
+/// All matches with their keys, then sorted.
+fn gathered(
+    choices: &[Choice],
+    order: &Order,
+    after: Option<&Place>,
+    limit: u64,
+    as_of: i64,
+) -> Statement {
+    let mut b = Binds::as_of(as_of);
+    let all: Vec<(Source, String)> = choices
+        .iter()
+        .flat_map(|c| matches(c, &c.driver, &c.rest, &mut b))
+        .collect();
+    let found = union(&all, "d.rid AS rid");
+    let found = b.table("rid", found);
+    let keys: Vec<String> = order.0.iter().map(|key| value_of(key, &mut b)).collect();
+    let names: Vec<String> = (1..=keys.len()).map(|i| format!("k{i}")).collect();
+    let text = format!("SELECT m.rid, {} FROM {found} AS m", keys.join(", "));
+    let keyed = b.table(&format!("rid, {}", names.join(", ")), text);
+    let after = after.map_or_else(String::new, |place| {
+        format!(" WHERE {}", behind(place, order, &names, &mut b))
+    });
+    let mut by: Vec<String> = Vec::new();
+    for (key, name) in order.0.iter().zip(&names) {
+        by.push(format!("{name} IS NULL"));
+        by.push(format!(
+            "{name} {}",
+            if key.descending { "DESC" } else { "ASC" }
+        ));
+    }
+    by.push(format!(
+        "rid {}",
+        if order.rid_descending() {
+            "DESC"
+        } else {
+            "ASC"
+        }
+    ));
+    let limit = b.place(&Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let main = format!(
+        "SELECT rid, {} FROM {keyed}{after} ORDER BY {} LIMIT {limit}",
+        names.join(", "),
+        by.join(", ")
+    );
+    b.finish(&main)
+}
+
+/// The value that a key compares, of the resource `m.rid`.
+fn value_of(key: &Key, b: &mut Binds) -> String {
+    match &key.by {
+        By::Id => "(SELECT t.id FROM resource AS t WHERE t.rid = m.rid)".to_owned(),
+        By::Param { table, params, .. } => {
+            let column = columns(*table).map_or("rid", |c| c.0);
+            let least = if key.descending { "max" } else { "min" };
+            let params: Vec<String> = params.iter().map(|p| b.place(&Bind::Int(*p))).collect();
+            format!(
+                "(SELECT {least}(s.{column}) FROM {name} AS s INDEXED BY {name}_rid \
+                 WHERE s.rid = m.rid AND s.param IN ({}) AND {})",
+                params.join(", "),
+                holds("s"),
+                name = table.name(),
+            )
+        }
+    }
+}
+
+/// The condition that a row comes after a place.
+fn behind(place: &Place, order: &Order, names: &[String], b: &mut Binds) -> String {
+    let mut ways = Vec::new();
+    let mut same = Vec::new();
+    for ((key, name), value) in order.0.iter().zip(names).zip(&place.keys) {
+        match value {
+            None => same.push(format!("{name} IS NULL")),
+            Some(value) => {
+                let value = b.place(value);
+                let after = if key.descending { "<" } else { ">" };
+                let mut way = same.clone();
+                way.push(format!("({name} {after} {value} OR {name} IS NULL)"));
+                ways.push(format!("({})", way.join(" AND ")));
+                same.push(format!("{name} = {value}"));
+            }
+        }
+    }
+    let rid = b.place(&Bind::Int(place.rid));
+    same.push(format!(
+        "rid {} {rid}",
+        if order.rid_descending() { "<" } else { ">" }
+    ));
+    ways.push(format!("({})", same.join(" AND ")));
+    format!("({})", ways.join(" OR "))
+}
+
+/// Rows in the order of an index, all conditions asked about each; then what has no value.
+fn walk(
+    choices: &[Choice],
+    key: &Key,
+    after: Option<&Place>,
+    limit: u64,
+    as_of: i64,
+) -> Option<Vec<Statement>> {
+    let (table, params, always) = match &key.by {
+        By::Id => return Some(vec![by_id(choices, key.descending, after, limit, as_of)]),
+        By::Param {
+            table: Table::Quantity | Table::Reference,
+            ..
+        } => return None,
+        By::Param {
+            table,
+            params,
+            always,
+        } => (*table, params, *always),
+    };
+    let mut statements = Vec::new();
+    let in_tail = after.is_some_and(|place| place.keys.iter().all(Option::is_none));
+    if !in_tail {
+        statements.push(valued(
+            choices,
+            table,
+            params,
+            key.descending,
+            after,
+            limit,
+            as_of,
+        ));
+    }
+    if !always {
+        let missing = |p: &i64| Cond::Missing(true, *p, one_table(table));
+        let missing: Vec<Cond> = params.iter().map(missing).collect();
+        let after = after.filter(|_| in_tail);
+        statements.push(by_rid(
+            choices,
+            true,
+            &missing,
+            after,
+            key.descending,
+            limit,
+            as_of,
+        ));
+    }
+    Some(statements)
+}
+
+const fn one_table(table: Table) -> &'static [Table] {
+    match table {
+        Table::Token => &[Table::Token],
+        Table::String => &[Table::String],
+        Table::Date => &[Table::Date],
+        Table::Number => &[Table::Number],
+        _ => &[Table::Uri],
+    }
+}
+
+fn valued(
+    choices: &[Choice],
+    table: Table,
+    params: &[i64],
+    descending: bool,
+    after: Option<&Place>,
+    limit: u64,
+    as_of: i64,
+) -> Statement {
+    let mut b = Binds::as_of(as_of);
+    let (column, tuple) = columns(table).unwrap_or(("rid", &["rid"]));
+    let (beyond, direction) = if descending {
+        (">", "DESC")
+    } else {
+        ("<", "ASC")
+    };
+    let of = |alias: &str| {
+        let each: Vec<String> = tuple.iter().map(|c| format!("{alias}.{c}")).collect();
+        format!("({})", each.join(", "))
+    };
+    let name = table.name();
+    let mut all = Vec::new();
+    for (choice, param) in choices.iter().zip(params) {
+        let param = b.place(&Bind::Int(*param));
+        let mut text = format!(
+            "SELECT d.rid AS rid, d.{column} AS k1 FROM {name} AS d INDEXED BY {} \
+             WHERE d.param = {param} AND {}",
+            key_index(table),
+            holds("d")
+        );
+        if let Some((place, Some(value))) =
+            after.map(|p| (p, p.keys.first().and_then(Option::as_ref)))
+        {
+            let (value, rid) = (b.place(value), b.place(&Bind::Int(place.rid)));
+            let on = if descending { "<" } else { ">" };
+            text.push_str(&format!(
+                " AND d.{column} {on}= {value} AND (d.{column} {on} {value} OR d.rid {on} {rid})"
+            ));
+        }
+        // Of several values the first in this direction counts.
+        text.push_str(&format!(
+            " AND NOT EXISTS (SELECT 1 FROM {name} AS e INDEXED BY {name}_rid WHERE e.rid = d.rid \
+             AND e.param = {param} AND {} {beyond} {} AND {} LIMIT 1)",
+            of("e"),
+            of("d"),
+            holds("e")
+        ));
+        for cond in &choice.all {
+            text.push_str(" AND ");
+            text.push_str(&probe(cond, choice.type_id, "d.rid", 1, &mut b));
+        }
+        all.push(text);
+    }
+    let limit = b.place(&Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let main = format!(
+        "{} ORDER BY k1 {direction}, rid {direction} LIMIT {limit}",
+        all.join(" UNION ALL ")
+    );
+    b.finish(&main)
+}
+
+fn by_id(
+    choices: &[Choice],
+    descending: bool,
+    after: Option<&Place>,
+    limit: u64,
+    as_of: i64,
+) -> Statement {
+    let mut b = Binds::as_of(as_of);
+    let (on, direction) = if descending {
+        ("<", "DESC")
+    } else {
+        (">", "ASC")
+    };
+    let mut all = Vec::new();
+    for choice in choices {
+        let mut text = format!(
+            "SELECT d.rid AS rid, d.id AS k1 FROM resource AS d WHERE d.type = {}",
+            choice.type_id.0
+        );
+        if let Some((place, Some(value))) =
+            after.map(|p| (p, p.keys.first().and_then(Option::as_ref)))
+        {
+            let (value, rid) = (b.place(value), b.place(&Bind::Int(place.rid)));
+            text.push_str(&format!(
+                " AND d.id {on}= {value} AND (d.id {on} {value} OR d.rid {on} {rid})"
+            ));
+        }
+        text.push_str(&format!(
+            " AND EXISTS (SELECT 1 FROM ix_type AS x WHERE x.type = {} AND x.rid = d.rid AND {} \
+             LIMIT 1)",
+            choice.type_id.0,
+            holds("x")
+        ));
+        for cond in &choice.all {
+            text.push_str(" AND ");
+            text.push_str(&probe(cond, choice.type_id, "d.rid", 1, &mut b));
+        }
+        all.push(text);
+    }
+    let limit = b.place(&Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let main = format!(
+        "{} ORDER BY k1 {direction}, rid {direction} LIMIT {limit}",
+        all.join(" UNION ALL ")
+    );
+    b.finish(&main)
+}

@@ -1,0 +1,436 @@
+//! The text of statements: conditions about a `rid`, and the rows that a [`Driver`] gives.
+//!
+//! Conditions are written as `EXISTS (… LIMIT 1)`: the limit keeps the engine from turning them
+//! into joins and choosing its own order. Joins are `CROSS JOIN`s for the same reason, and every
+//! table is read by a named index.
+
+use fhir::definitions::TypeId;
+
+use super::compare::{Arm, Test, all};
+use super::cond::Cond;
+use super::drive::Driver;
+use super::text::{Bind, Binds, holds, joined};
+use crate::sqlite::index::{IdKey, Table};
+
+/// More equalities than this are joined as a list of values.
+const LISTED: usize = if cfg!(test) { 2 } else { 8 };
+
+/// More arms than this are not read one by one.
+const ARMS_MAX: usize = if cfg!(test) { 12 } else { 32 };
+
+/// The name of the index that is the table's own key.
+pub(crate) fn key_index(table: Table) -> String {
+    format!("sqlite_autoindex_{}_1", table.name())
+}
+
+/// Whether the resource `rid` (an expression) of a type meets a condition. `depth` tells nested
+/// names apart.
+pub(crate) fn probe(
+    cond: &Cond,
+    type_id: TypeId,
+    rid: &str,
+    depth: usize,
+    b: &mut Binds,
+) -> String {
+    match cond {
+        Cond::Never => "0".to_owned(),
+        Cond::Any(tests) => some_row(tests, rid, depth, b),
+        Cond::None(tests) => format!("NOT {}", some_row(tests, rid, depth, b)),
+        Cond::Missing(missing, param, tables) => {
+            let each: Vec<String> = tables
+                .iter()
+                .map(|table| rows(*table, *param, rid, "1", depth, b))
+                .collect();
+            let some = joined(&each, "OR", "0");
+            if *missing {
+                format!("NOT ({some})")
+            } else {
+                some
+            }
+        }
+        Cond::Id(ids) => has_id(ids, rid, depth, b),
+        Cond::NotId(ids) => format!("NOT {}", has_id(ids, rid, depth, b)),
+        Cond::Chain { param, targets } => {
+            let each: Vec<String> = targets
+                .iter()
+                .map(|(to, inner)| chain(*param, *to, inner, rid, depth, b))
+                .collect();
+            joined(&each, "OR", "0")
+        }
+        Cond::Has {
+            source,
+            param,
+            inner,
+        } => has(*source, *param, inner, type_id, rid, depth, b),
+    }
+}
+
+/// A row of the parameter that meets `filter`, found by `rid`.
+fn rows(table: Table, param: i64, rid: &str, filter: &str, depth: usize, b: &mut Binds) -> String {
+    let name = table.name();
+    let param = b.place(&Bind::Int(param));
+    let holds = holds(&format!("p{depth}"));
+    format!(
+        "EXISTS (SELECT 1 FROM {name} AS p{depth} INDEXED BY {name}_rid WHERE p{depth}.rid = {rid} \
+         AND p{depth}.param = {param} AND {filter} AND {holds} LIMIT 1)"
+    )
+}
+
+fn some_row(tests: &[Test], rid: &str, depth: usize, b: &mut Binds) -> String {
+    let alias = format!("p{depth}");
+    let mut groups: Vec<(Table, i64, Vec<&Test>)> = Vec::new();
+    for test in tests {
+        match groups
+            .iter_mut()
+            .find(|g| g.0 == test.table && g.1 == test.param)
+        {
+            Some(group) => group.2.push(test),
+            None => groups.push((test.table, test.param, vec![test])),
+        }
+    }
+    let each: Vec<String> = groups
+        .iter()
+        .map(|(table, param, tests)| {
+            let filter = listed(tests, &alias, b).unwrap_or_else(|| {
+                let any: Vec<String> = tests.iter().map(|t| all(&t.preds, &alias, b)).collect();
+                joined(&any, "OR", "0")
+            });
+            rows(*table, *param, rid, &filter, depth, b)
+        })
+        .collect();
+    joined(&each, "OR", "0")
+}
+
+/// Many equalities on the same columns, as one list.
+fn listed(tests: &[&Test], alias: &str, b: &mut Binds) -> Option<String> {
+    if tests.len() <= LISTED {
+        return None;
+    }
+    let lists: Vec<&[super::compare::Pred]> = tests.iter().map(|t| t.preds.as_slice()).collect();
+    let (columns, values) = equalities(&lists)?;
+    let columns: Vec<String> = columns.iter().map(|c| format!("{alias}.{c}")).collect();
+    Some(format!(
+        "({}) IN (VALUES {})",
+        columns.join(", "),
+        value_rows(&values, b)
+    ))
+}
+
+/// Columns and values, if all lists compare the same columns for equality.
+pub(crate) fn equalities(
+    lists: &[&[super::compare::Pred]],
+) -> Option<(Vec<&'static str>, Vec<Vec<Bind>>)> {
+    use super::compare::{Op, Pred};
+    let mut columns: Option<Vec<&'static str>> = None;
+    let mut values = Vec::with_capacity(lists.len());
+    for preds in lists {
+        let mut own = Vec::with_capacity(preds.len());
+        let mut row = Vec::with_capacity(preds.len());
+        for pred in *preds {
+            let Pred::Column(column, Op::Is, value) = pred else {
+                return None;
+            };
+            own.push(*column);
+            row.push(value.clone());
+        }
+        if own.is_empty() || columns.as_ref().is_some_and(|c| *c != own) {
+            return None;
+        }
+        columns = Some(own);
+        values.push(row);
+    }
+    columns.map(|c| (c, values))
+}
+
+fn value_rows(values: &[Vec<Bind>], b: &mut Binds) -> String {
+    let rows: Vec<String> = values
+        .iter()
+        .map(|row| {
+            let places: Vec<String> = row.iter().map(|v| b.place(v)).collect();
+            format!("({})", places.join(", "))
+        })
+        .collect();
+    rows.join(", ")
+}
+
+fn id_list(ids: &[IdKey], b: &mut Binds) -> String {
+    let places: Vec<String> = ids
+        .iter()
+        .map(|id| b.place(&Bind::from(id.clone())))
+        .collect();
+    places.join(", ")
+}
+
+fn has_id(ids: &[IdKey], rid: &str, depth: usize, b: &mut Binds) -> String {
+    let ids = id_list(ids, b);
+    format!(
+        "EXISTS (SELECT 1 FROM resource AS t{depth} WHERE t{depth}.rid = {rid} \
+         AND t{depth}.id IN ({ids}) LIMIT 1)"
+    )
+}
+
+/// Whether a resource of the type is there at all.
+fn is_there(type_id: TypeId, rid: &str, depth: usize) -> String {
+    let holds = holds(&format!("x{depth}"));
+    format!(
+        "EXISTS (SELECT 1 FROM ix_type AS x{depth} WHERE x{depth}.type = {} AND \
+         x{depth}.rid = {rid} AND {holds} LIMIT 1)",
+        type_id.0
+    )
+}
+
+fn chain(param: i64, to: TypeId, inner: &Cond, rid: &str, depth: usize, b: &mut Binds) -> String {
+    let (r, t) = (format!("r{depth}"), format!("t{depth}"));
+    let target = format!("{t}.rid");
+    let param = b.place(&Bind::Int(param));
+    let inner = probe(inner, to, &target, depth + 1, b);
+    format!(
+        "EXISTS (SELECT 1 FROM ix_reference AS {r} INDEXED BY ix_reference_rid \
+         CROSS JOIN resource AS {t} WHERE {r}.rid = {rid} AND {r}.param = {param} \
+         AND {r}.type = {to} AND {holds} AND {t}.type = {to} AND {t}.id = {r}.id \
+         AND {there} AND {inner} LIMIT 1)",
+        to = to.0,
+        holds = holds(&r),
+        there = is_there(to, &target, depth + 1),
+    )
+}
+
+fn has(
+    source: TypeId,
+    param: i64,
+    inner: &Cond,
+    type_id: TypeId,
+    rid: &str,
+    depth: usize,
+    b: &mut Binds,
+) -> String {
+    let (r, t) = (format!("r{depth}"), format!("t{depth}"));
+    let param = b.place(&Bind::Int(param));
+    let inner = probe(inner, source, &format!("{r}.rid"), depth + 1, b);
+    format!(
+        "EXISTS (SELECT 1 FROM resource AS {t} CROSS JOIN ix_reference AS {r} INDEXED BY {key} \
+         WHERE {t}.rid = {rid} AND {r}.param = {param} AND {r}.type = {type_id} \
+         AND {r}.id = {t}.id AND {holds} AND {inner} LIMIT 1)",
+        key = key_index(Table::Reference),
+        type_id = type_id.0,
+        holds = holds(&r),
+    )
+}
+
+/// `SELECT`s whose rows together are those of a driver: text behind `SELECT …`, in which `d.rid`
+/// is the resource.
+pub(crate) struct Source {
+    /// From `FROM` on; ends within the `WHERE` part.
+    pub(crate) from: String,
+    /// No `rid` comes twice.
+    pub(crate) unique: bool,
+}
+
+/// The rows of a driver for a type.
+pub(crate) fn sources(driver: &Driver, type_id: TypeId, b: &mut Binds) -> Vec<Source> {
+    let one = |from, unique| vec![Source { from, unique }];
+    match driver {
+        Driver::Nothing => one("FROM (SELECT 0 AS rid) AS d WHERE 0".to_owned(), true),
+        Driver::Type => one(
+            format!(
+                "FROM ix_type AS d WHERE d.type = {} AND {}",
+                type_id.0,
+                holds("d")
+            ),
+            true,
+        ),
+        Driver::Arms { table, param, arms } => {
+            if arms.len() > LISTED {
+                let lists: Vec<_> = arms.iter().map(|a| a.preds.as_slice()).collect();
+                let keyed = arms.iter().all(|a| a.ordered && !a.long);
+                if let (true, Some((columns, values))) = (keyed, equalities(&lists)) {
+                    return vec![value_source(*table, *param, &columns, &values, b)];
+                }
+            }
+            if arms.len() > ARMS_MAX {
+                return vec![any_source(*table, *param, arms, b)];
+            }
+            arms.iter()
+                .map(|arm| arm_source(*table, *param, arm, b))
+                .collect()
+        }
+        Driver::Ids(ids) => {
+            let ids = id_list(ids, b);
+            let there = is_there(type_id, "d.rid", 0);
+            let type_id = type_id.0;
+            one(
+                format!(
+                    "FROM resource AS d WHERE d.type = {type_id} AND d.id IN ({ids}) AND {there}"
+                ),
+                true,
+            )
+        }
+        Driver::Compartment { patients, dates } => {
+            let any: Vec<String> = dates.iter().map(|t| all(&t.preds, "d", b)).collect();
+            let date = joined(&any, "OR", "1");
+            patients
+                .iter()
+                .map(|patient| {
+                    let patient = b.place(&Bind::from(patient.clone()));
+                    let from = format!(
+                        "FROM ix_compartment AS d INDEXED BY {} WHERE d.patient = {patient} \
+                         AND d.type = {} AND {date} AND {}",
+                        key_index(Table::Compartment),
+                        type_id.0,
+                        holds("d")
+                    );
+                    Source {
+                        from,
+                        unique: false,
+                    }
+                })
+                .collect()
+        }
+        Driver::Chain { param, targets } => targets
+            .iter()
+            .map(|(to, inner)| {
+                let inner = set(inner, *to, b);
+                let param = b.place(&Bind::Int(*param));
+                let from = format!(
+                    "FROM {inner} AS i CROSS JOIN resource AS t CROSS JOIN ix_reference AS d \
+                     INDEXED BY {key} WHERE t.rid = i.rid AND d.param = {param} \
+                     AND d.type = {to} AND d.id = t.id AND {holds}",
+                    key = key_index(Table::Reference),
+                    to = to.0,
+                    holds = holds("d"),
+                );
+                Source {
+                    from,
+                    unique: false,
+                }
+            })
+            .collect(),
+        Driver::Has {
+            source,
+            param,
+            inner,
+        } => {
+            let inner = set(inner, *source, b);
+            let param = b.place(&Bind::Int(*param));
+            let from = format!(
+                "FROM {inner} AS i CROSS JOIN ix_reference AS r INDEXED BY ix_reference_rid \
+                 CROSS JOIN resource AS d WHERE r.rid = i.rid AND r.param = {param} \
+                 AND r.type = {type_id} AND {holds} AND d.type = {type_id} AND d.id = r.id \
+                 AND {there}",
+                type_id = type_id.0,
+                holds = holds("r"),
+                there = is_there(type_id, "d.rid", 0),
+            );
+            one(from, false)
+        }
+    }
+}
+
+fn arm_source(table: Table, param: i64, arm: &Arm, b: &mut Binds) -> Source {
+    let param = b.place(&Bind::Int(param));
+    let filter = all(&arm.preds, "d", b);
+    let name = table.name();
+    let index = if arm.long {
+        format!("{name}_long")
+    } else {
+        key_index(table)
+    };
+    let long = match (arm.long, table) {
+        (false, _) => "",
+        (true, Table::Date) => " AND d.high - d.low > 86400000000",
+        (true, _) => " AND d.high - d.low > 1.0",
+    };
+    let from = format!(
+        "FROM {name} AS d INDEXED BY {index} WHERE d.param = {param} AND {filter}{long} AND {}",
+        holds("d")
+    );
+    Source {
+        from,
+        unique: arm.unique,
+    }
+}
+
+/// Very many different arms: all rows of the parameter, each compared with all of them.
+fn any_source(table: Table, param: i64, arms: &[Arm], b: &mut Binds) -> Source {
+    let any: Vec<String> = arms.iter().map(|arm| all(&arm.preds, "d", b)).collect();
+    let param = b.place(&Bind::Int(param));
+    let from = format!(
+        "FROM {} AS d INDEXED BY {} WHERE d.param = {param} AND {} AND {}",
+        table.name(),
+        key_index(table),
+        joined(&any, "OR", "0"),
+        holds("d")
+    );
+    Source {
+        from,
+        unique: false,
+    }
+}
+
+fn value_source(
+    table: Table,
+    param: i64,
+    columns: &[&'static str],
+    values: &[Vec<Bind>],
+    b: &mut Binds,
+) -> Source {
+    let names: Vec<String> = (1..=columns.len()).map(|i| format!("v{i}")).collect();
+    let rows = format!("VALUES {}", value_rows(values, b));
+    let list = b.table(&names.join(", "), rows);
+    let same: Vec<String> = columns
+        .iter()
+        .zip(&names)
+        .map(|(c, v)| format!("d.{c} = v.{v}"))
+        .collect();
+    let param = b.place(&Bind::Int(param));
+    let from = format!(
+        "FROM {list} AS v CROSS JOIN {} AS d INDEXED BY {} WHERE d.param = {param} AND {} AND {}",
+        table.name(),
+        key_index(table),
+        same.join(" AND "),
+        holds("d")
+    );
+    Source {
+        from,
+        unique: false,
+    }
+}
+
+/// The name of a table with the rows of a driver.
+fn set(driver: &Driver, type_id: TypeId, b: &mut Binds) -> String {
+    let text = union(&sources(driver, type_id, b));
+    b.table("rid", text)
+}
+
+/// The resources of some sources, each once, in no order.
+fn union(sources: &[Source]) -> String {
+    match sources {
+        [one] if one.unique => format!("SELECT d.rid {}", one.from),
+        [one] => format!("SELECT DISTINCT d.rid {}", one.from),
+        several => {
+            let each: Vec<String> = several
+                .iter()
+                .map(|s| format!("SELECT d.rid {}", s.from))
+                .collect();
+            each.join(" UNION ")
+        }
+    }
+}
+
+/// The number of rows of a driver, at most `max`.
+pub(crate) fn bounded_count(
+    driver: &Driver,
+    type_id: TypeId,
+    max: u64,
+    mut b: Binds,
+) -> super::Statement {
+    let each: Vec<String> = sources(driver, type_id, &mut b)
+        .iter()
+        .map(|s| format!("SELECT 1 {}", s.from))
+        .collect();
+    let main = format!(
+        "SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT {max})",
+        each.join(" UNION ALL ")
+    );
+    b.finish(&main)
+}

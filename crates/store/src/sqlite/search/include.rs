@@ -1,0 +1,183 @@
+//! `_include` and `_revinclude` (`search.html#include`).
+//!
+//! Follows literal references to and from what was found, round by round for `:iterate`, only
+//! over types that the permit shows.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use access::{Search, Spent};
+use base::{Code, Limits};
+use fhir::definitions::{Model, ParamId, TypeId};
+use fhir::search::Query;
+use fhir::search::query::Include;
+use rusqlite::Connection;
+
+use super::run;
+use crate::plan::select::key_index;
+use crate::plan::text::{Bind, Statement, holds};
+use crate::sqlite::index::Table;
+use crate::{Result, StoreError};
+
+/// Resources that one statement starts from.
+const STARTS_MAX: usize = 500;
+
+type Hit = (i64, TypeId);
+
+struct Walk<'a> {
+    conn: &'a Connection,
+    spent: &'a Spent<Search>,
+    /// Types that may be shown, as a JSON array.
+    shown: Bind,
+    as_of: i64,
+    /// Everything found so far, matches too.
+    seen: HashSet<i64>,
+    included: Vec<Hit>,
+    included_max: u64,
+}
+
+/// What the query's includes bring to these matches; none of them is a match.
+///
+/// # Errors
+/// `limit-query` if there are more than `included_entries_max`, or if there is still more to
+/// follow after `include_rounds_max` rounds.
+pub(super) fn included(
+    conn: &Connection,
+    model: &Model,
+    limits: &Limits,
+    spent: &Spent<Search>,
+    query: &Query,
+    matches: &[Hit],
+    as_of: i64,
+) -> Result<Vec<Hit>> {
+    if query.include.is_empty() || matches.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shown = model
+        .types()
+        .filter(|t| spent.shows(*t))
+        .map(|t| i64::from(t.0));
+    let mut walk = Walk {
+        conn,
+        spent,
+        shown: json(shown),
+        as_of,
+        seen: matches.iter().map(|m| m.0).collect(),
+        included: Vec::new(),
+        included_max: limits.included_entries_max,
+    };
+    let mut start = matches.to_vec();
+    let mut round = 0;
+    while !start.is_empty() {
+        let before = walk.included.len();
+        for include in query.include.iter().filter(|i| round == 0 || i.iterate) {
+            walk.follow(include, &start)?;
+        }
+        start = walk.included.iter().skip(before).copied().collect();
+        if round > limits.include_rounds_max && !start.is_empty() {
+            return Err(passed("include_rounds_max", limits.include_rounds_max));
+        }
+        round += 1;
+    }
+    Ok(walk.included)
+}
+
+fn passed(limit: &'static str, max: u64) -> StoreError {
+    StoreError::Limit {
+        code: Code::LimitQuery,
+        limit,
+        max,
+    }
+}
+
+fn json(numbers: impl Iterator<Item = i64>) -> Bind {
+    let mut text = String::from("[");
+    for (at, number) in numbers.enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        let _ = write!(text, "{comma}{number}");
+    }
+    text.push(']');
+    Bind::text(&text)
+}
+
+impl Walk<'_> {
+    fn follow(&mut self, include: &Include, start: &[Hit]) -> Result<()> {
+        if !include.reverse && include.target.is_some_and(|t| !self.spent.shows(t)) {
+            return Ok(());
+        }
+        for (on, param) in &include.params {
+            let from: Vec<i64> = if include.reverse {
+                if !self.spent.shows(*on) {
+                    continue;
+                }
+                let wanted = |t: TypeId| include.target.is_none_or(|target| target == t);
+                start.iter().filter(|h| wanted(h.1)).map(|h| h.0).collect()
+            } else {
+                start.iter().filter(|h| h.1 == *on).map(|h| h.0).collect()
+            };
+            for some in from.chunks(STARTS_MAX) {
+                if include.reverse {
+                    self.referring(*on, *param, some)?;
+                } else {
+                    self.referred(*param, include.target, some)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Resources that `start` refer to by a parameter.
+    fn referred(&mut self, param: ParamId, target: Option<TypeId>, start: &[i64]) -> Result<()> {
+        let to = match target {
+            Some(target) => format!("r.type = {}", target.0),
+            None => "r.type IN (SELECT value FROM json_each(?4))".to_owned(),
+        };
+        let text = format!(
+            "SELECT DISTINCT t.rid, t.type FROM json_each(?2) AS j \
+             CROSS JOIN ix_reference AS r INDEXED BY ix_reference_rid CROSS JOIN resource AS t \
+             WHERE r.rid = j.value AND r.param = ?3 AND {} AND {to} \
+             AND t.type = r.type AND t.id = r.id \
+             AND EXISTS (SELECT 1 FROM ix_type AS x WHERE x.type = t.type AND x.rid = t.rid \
+             AND {} LIMIT 1)",
+            holds("r"),
+            holds("x")
+        );
+        self.take(text, param, start)
+    }
+
+    /// Resources of type `on` that refer to `start` by a parameter.
+    fn referring(&mut self, on: TypeId, param: ParamId, start: &[i64]) -> Result<()> {
+        let text = format!(
+            "SELECT DISTINCT r.rid, {} FROM json_each(?2) AS j CROSS JOIN resource AS t \
+             CROSS JOIN ix_reference AS r INDEXED BY {} \
+             WHERE t.rid = j.value AND r.param = ?3 AND r.type = t.type AND r.id = t.id AND {}",
+            on.0,
+            key_index(Table::Reference),
+            holds("r")
+        );
+        self.take(text, param, start)
+    }
+
+    fn take(&mut self, text: String, param: ParamId, start: &[i64]) -> Result<()> {
+        let mut binds = vec![
+            Bind::Int(self.as_of),
+            json(start.iter().copied()),
+            Bind::Int(i64::from(param.0)),
+        ];
+        if text.contains("?4") {
+            binds.push(self.shown.clone());
+        }
+        let (seen, included, max) = (&mut self.seen, &mut self.included, self.included_max);
+        run(self.conn, &Statement { text, binds }, |row| {
+            let rid = row.get(0)?;
+            if seen.insert(rid) {
+                included.push((rid, TypeId(row.get(1)?)));
+            }
+            Ok(included.len() as u64 <= max)
+        })?;
+        if self.included.len() as u64 > max {
+            return Err(passed("included_entries_max", max));
+        }
+        Ok(())
+    }
+}

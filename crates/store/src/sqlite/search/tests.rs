@@ -1,0 +1,229 @@
+//! The judge: random resources, random queries, and a naive evaluator that shares no SQL with the
+//! planner.
+
+mod naive;
+mod world;
+
+use base::{Code, Seq};
+use fhir::search::query::{Clause, Include, SortBy, SortKey, Test, Total};
+use proptest::prelude::*;
+
+use super::*;
+use world::{Dice, World};
+
+fn agree(w: &mut World, dice: &mut Dice) {
+    let mut query = w.query(dice);
+    let as_of = w.seq;
+    let wanted = naive::search(w, &query, as_of);
+    let spent = w.spend();
+
+    // The whole answer at once, with includes.
+    query.count = 1_000;
+    query.total = Total::Accurate;
+    let found = w.page(&spent, &query, None, None).unwrap();
+    let rids: Vec<i64> = found.matches.iter().map(|m| m.0).collect();
+    assert_eq!(rids, wanted.matches, "{query:?}\n{}", w.show(as_of));
+    assert_eq!(found.total, Some(wanted.matches.len() as u64));
+    assert_eq!(found.next, None);
+    let mut included: Vec<i64> = found.included.iter().map(|m| m.0).collect();
+    included.sort_unstable();
+    assert_eq!(included, wanted.included, "{query:#?}\n{}", w.show(as_of));
+    for (rid, type_id) in found.matches.iter().chain(&found.included) {
+        assert_eq!(w.now(as_of)[rid].type_id, *type_id);
+    }
+
+    // The total alone.
+    query.count = 0;
+    let found = w.page(&spent, &query, None, None).unwrap();
+    assert_eq!(found.total, Some(wanted.matches.len() as u64));
+    assert!(found.matches.is_empty() && found.next.is_none());
+
+    // Page by page while others write.
+    query.include.clear();
+    query.count = u32::try_from(dice.below(4) + 1).unwrap();
+    let mut rids = Vec::new();
+    let mut after = None;
+    loop {
+        let found = w.page(&spent, &query, after, Some(as_of)).unwrap();
+        rids.extend(found.matches.iter().map(|m| m.0));
+        assert_eq!(found.total, Some(wanted.matches.len() as u64));
+        assert_eq!(found.as_of, Seq(as_of));
+        after = found.next;
+        if after.is_none() {
+            break;
+        }
+        w.change(dice);
+    }
+    assert_eq!(
+        rids,
+        wanted.matches,
+        "pages of {query:#?}\n{}",
+        w.show(as_of)
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn the_planner_finds_what_the_naive_evaluator_finds(seed in any::<u64>()) {
+        let mut dice = Dice(seed);
+        let mut w = World::new();
+        for _ in 0..dice.below(60) {
+            w.change(&mut dice);
+        }
+        for _ in 0..40 {
+            agree(&mut w, &mut dice);
+        }
+    }
+}
+
+#[test]
+fn a_page_as_of_what_is_swept_is_refused() {
+    let mut dice = Dice(7);
+    let mut w = World::new();
+    for _ in 0..40 {
+        w.change(&mut dice);
+    }
+    let spent = w.spend();
+    let query = w.everything();
+    let old = w.seq;
+    for _ in 0..40 {
+        w.change(&mut dice);
+    }
+    let until = Seq(old + 5);
+    crate::sqlite::index::sweep(&w.conn, until).unwrap();
+    let refused = w.page(&spent, &query, None, Some(old)).unwrap_err();
+    assert_eq!(refused.code(), Code::CursorExpired);
+    let found = w.page(&spent, &query, None, Some(old + 5)).unwrap();
+    let rids: Vec<i64> = found.matches.iter().map(|m| m.0).collect();
+    assert_eq!(rids, naive::search(&w, &query, old + 5).matches);
+}
+
+#[test]
+fn bytes_that_are_no_position_are_refused() {
+    let w = World::new();
+    let spent = w.spend();
+    let mut query = w.everything();
+    let good = position::write(
+        &Place {
+            keys: Vec::new(),
+            rid: 7,
+        },
+        Some(3),
+    );
+    assert_eq!(
+        position::read(&good).unwrap(),
+        (
+            Place {
+                keys: Vec::new(),
+                rid: 7
+            },
+            Some(3)
+        )
+    );
+    for cut in 0..good.0.len() {
+        let bad = Position(good.0[..cut].to_vec());
+        assert_eq!(
+            position::read(&bad).unwrap_err().code(),
+            Code::CursorInvalid
+        );
+    }
+    query.sort = vec![SortKey {
+        by: SortBy::Id,
+        descending: false,
+    }];
+    let refused = w.page(&spent, &query, Some(good), None).unwrap_err();
+    assert_eq!(
+        refused.code(),
+        Code::CursorInvalid,
+        "a position of another order"
+    );
+}
+
+#[test]
+fn includes_past_a_limit_are_refused_by_its_name() {
+    let mut dice = Dice(11);
+    let mut w = World::new();
+    for _ in 0..200 {
+        w.change(&mut dice);
+    }
+    let mut query = w.everything();
+    let param = w.param("Observation", "subject");
+    let params = vec![(w.type_id("Observation"), param)];
+    query.include = vec![Include {
+        reverse: false,
+        iterate: false,
+        params,
+        target: None,
+    }];
+    let spent = w.spend();
+    let all = w.page(&spent, &query, None, None).unwrap().included.len() as u64;
+    assert!(all > 1, "{all}");
+    w.limits.included_entries_max = all;
+    assert_eq!(
+        w.page(&spent, &query, None, None).unwrap().included.len() as u64,
+        all
+    );
+    w.limits.included_entries_max = all - 1;
+    match w.page(&spent, &query, None, None).unwrap_err() {
+        StoreError::Limit {
+            limit: "included_entries_max",
+            max,
+            ..
+        } => assert_eq!(max, all - 1),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_interrupted_search_is_out_of_time() {
+    let mut dice = Dice(3);
+    let mut w = World::new();
+    for _ in 0..100 {
+        w.change(&mut dice);
+    }
+    let spent = w.spend();
+    w.conn.progress_handler(1, Some(|| true)).unwrap();
+    let refused = w.page(&spent, &w.everything(), None, None).unwrap_err();
+    assert_eq!(refused.code(), Code::LimitTime);
+}
+
+#[test]
+fn many_values_and_many_clauses_are_one_statement() {
+    let mut dice = Dice(5);
+    let mut w = World::new();
+    for _ in 0..60 {
+        w.change(&mut dice);
+    }
+    let spent = w.spend();
+    for kind in 0..12 {
+        for not in [false, true] {
+            let mut query = w.everything();
+            let values: Vec<_> = (0..1_000).map(|_| w.value(&mut dice, kind)).collect();
+            let clause = w.param_clause(
+                kind,
+                if not {
+                    Test::None(values)
+                } else {
+                    Test::Any(values)
+                },
+            );
+            query.filter = vec![Clause::Param(clause)];
+            let rids: Vec<i64> = w
+                .page(&spent, &query, None, None)
+                .unwrap()
+                .matches
+                .iter()
+                .map(|m| m.0)
+                .collect();
+            assert_eq!(
+                rids,
+                naive::search(&w, &query, w.seq).matches,
+                "kind {kind}"
+            );
+            let one = w.param_clause(kind, Test::None(vec![w.value(&mut dice, kind)]));
+            query.filter = vec![Clause::Param(one); 200];
+            assert!(w.page(&spent, &query, None, None).is_ok());
+        }
+    }
+}
