@@ -5,8 +5,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod backup;
 pub mod check_config;
+pub mod client;
+pub mod demo;
+pub mod import;
+pub mod key;
+mod print;
 pub mod serve;
+pub mod tenant;
+pub mod verify;
 
 /// One process that hosts many clinics, each behind its own wall.
 #[derive(Debug, Parser)]
@@ -18,8 +26,24 @@ struct Insula {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show Insula with three sample clinics in a throw-away folder.
+    Demo(demo::Demo),
     /// Serve all tenants of a data folder.
     Serve(serve::Serve),
+    /// Make, list, change and end tenants.
+    Tenant(tenant::Tenant),
+    /// API clients of a tenant.
+    Client(client::Client),
+    /// Load Bundles and NDJSON into a tenant.
+    Import(import::Import),
+    /// Check a tenant's rows, seals, index rows and audit chain against each other.
+    Verify(verify::Verify),
+    /// Back up a tenant while it is used.
+    Backup(backup::Backup),
+    /// Make a tenant from a backup.
+    Restore(backup::Restore),
+    /// The key-encryption key.
+    Key(key::Key),
     /// Check a configuration file.
     CheckConfig(check_config::CheckConfig),
 }
@@ -27,7 +51,15 @@ enum Command {
 /// Does what the command line says: the whole of `insula`.
 pub fn main() -> ExitCode {
     let done = match Insula::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Tenant(args) => tenant::run(&args),
+        Command::Client(args) => client::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
+        Command::Key(args) => key::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
     };
     match done {

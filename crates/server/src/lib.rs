@@ -1,8 +1,10 @@
 //! The one binary `insula`: configuration, boot, listeners, commands, telemetry. No domain logic.
 
+pub mod admin_client;
 pub mod commands;
 pub mod config;
 pub mod demo;
+pub mod import;
 pub mod listen;
 pub mod pages;
 pub mod telemetry;

@@ -1,0 +1,211 @@
+//! The admin API as a program uses it: where the server is, the operator token, JSON in and out.
+//!
+//! Knows nothing of what the answers mean. Proxies named in the environment are not used: the
+//! operator token goes to the server and nowhere else.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base::{Secret, TenantName};
+use clap::Args;
+use serde_json::Value;
+use ureq::Agent;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+/// Where the server is and what lets us in.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Connect {
+    /// Address of the server; default: `INSULA_URL`, else what `listen.json` in the data folder says.
+    #[arg(long, global = true)]
+    pub url: Option<String>,
+    /// File with the operator token; default: `INSULA_TOKEN_FILE`, else `operator.token` in the data folder.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Data folder of a server on this machine; default: `INSULA_DATA`, else `insula-data`.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Certificates (PEM) to trust when the server speaks TLS; default: those of the public authorities.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// Output for people or for programs.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Output {
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// A connection to the admin API.
+#[derive(Clone, Debug)]
+pub struct AdminClient {
+    agent: Agent,
+    url: String,
+    token: std::sync::Arc<Secret<String>>,
+}
+
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
+impl Connect {
+    /// The data folder.
+    pub fn data_dir(&self) -> PathBuf {
+        let named = self.data.clone().or_else(|| std::env::var_os("INSULA_DATA").map(Into::into));
+        named.unwrap_or_else(|| PathBuf::from("insula-data"))
+    }
+
+    /// The server's URL, without a final slash.
+    ///
+    /// # Errors
+    /// A `listen.json` that cannot be read.
+    pub fn server_url(&self) -> anyhow::Result<String> {
+        let named = self.url.clone().or_else(|| std::env::var("INSULA_URL").ok());
+        let url = match named {
+            Some(url) => url,
+            None => listening(&self.data_dir())?.unwrap_or_else(|| DEFAULT_URL.to_owned()),
+        };
+        Ok(url.trim_end_matches('/').to_owned())
+    }
+
+    fn token(&self) -> anyhow::Result<Secret<String>> {
+        let named = self.token_file.clone();
+        let named = named.or_else(|| std::env::var_os("INSULA_TOKEN_FILE").map(Into::into));
+        let path = named.unwrap_or_else(|| self.data_dir().join("operator.token"));
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read the operator token {}", path.display()))?;
+        Ok(Secret::new(text.trim().to_owned()))
+    }
+
+    /// An agent that trusts what was said.
+    ///
+    /// # Errors
+    /// A certificate file that cannot be read.
+    pub fn agent(&self) -> anyhow::Result<Agent> {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            .user_agent("insula")
+            .timeout_connect(Some(Duration::from_secs(10)));
+        if let Some(path) = &self.ca {
+            let pem = std::fs::read(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let mut certificates = Vec::new();
+            for item in parse_pem(&pem) {
+                if let PemItem::Certificate(certificate) = item? {
+                    certificates.push(certificate);
+                }
+            }
+            if certificates.is_empty() {
+                bail!("{} holds no certificate", path.display());
+            }
+            let roots = RootCerts::new_with_certs(&certificates);
+            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+        }
+        Ok(config.build().new_agent())
+    }
+
+    /// The admin API.
+    ///
+    /// # Errors
+    /// No token, or files that cannot be read.
+    pub fn admin(&self) -> anyhow::Result<AdminClient> {
+        let token = std::sync::Arc::new(self.token()?);
+        Ok(AdminClient { agent: self.agent()?, url: self.server_url()?, token })
+    }
+}
+
+/// The address that a server wrote into its data folder, if there is one.
+fn listening(dir: &Path) -> anyhow::Result<Option<String>> {
+    let path = dir.join("listen.json");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let value: Value =
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    Ok(value.get("url").and_then(Value::as_str).map(str::to_owned))
+}
+
+impl AdminClient {
+    /// The server's URL, without a final slash.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The agent behind it.
+    pub const fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// `GET /admin/v1{path}`
+    ///
+    /// # Errors
+    /// The server is not there, or refuses.
+    pub fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let request = self.agent.get(self.at(path)).header("authorization", self.bearer());
+        self.answer(request.call())
+    }
+
+    /// `DELETE /admin/v1{path}`
+    ///
+    /// # Errors
+    /// The server is not there, or refuses.
+    pub fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        let request = self.agent.delete(self.at(path)).header("authorization", self.bearer());
+        self.answer(request.call())
+    }
+
+    /// `POST /admin/v1{path}` with a JSON body, or none for null.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses.
+    pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.agent.post(self.at(path)).header("authorization", self.bearer());
+        if body.is_null() {
+            return self.answer(request.send_empty());
+        }
+        let request = request.header("content-type", "application/json");
+        self.answer(request.send(body.to_string().as_bytes()))
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}/admin/v1{path}", self.url)
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token.expose())
+    }
+
+    fn answer(
+        &self,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> anyhow::Result<Value> {
+        let mut response = response.with_context(|| format!("cannot reach {}", self.url))?;
+        let status = response.status();
+        let text = response.body_mut().read_to_string()?;
+        let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(value);
+        }
+        let part = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (title, detail, code) = (part("title"), part("detail"), part("code"));
+        let said = [title, detail].into_iter().find(|t| !t.is_empty());
+        let more = if detail.is_empty() || detail == title { String::new() } else { format!(" {detail}") };
+        match said {
+            Some(_) => bail!("{title}{more} ({code}, HTTP {})", status.as_u16()),
+            None => bail!("the server answered HTTP {}", status.as_u16()),
+        }
+    }
+}
+
+/// The path of a tenant in the admin API. The name is checked first, so that it is one step of it.
+///
+/// # Errors
+/// Not a tenant name.
+pub fn tenant_path(name: &str, rest: &str) -> anyhow::Result<String> {
+    let name = TenantName::new(name).with_context(|| format!("\"{name}\""))?;
+    Ok(format!("/tenants/{name}{rest}"))
+}

@@ -1,0 +1,103 @@
+//! `insula backup` and `insula restore`: one tenant, online, encrypted, verified by the server.
+//!
+//! The server reads and writes backups in its own folder only. A FILE with a path is moved out of
+//! that folder, or copied into it, by this command, which therefore needs to run on the same
+//! machine then.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::print::{print, text};
+use crate::admin_client::{Connect, Output, tenant_path};
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    #[command(flatten)]
+    connect: Connect,
+    #[command(flatten)]
+    output: Output,
+    /// The tenant.
+    name: String,
+    /// The file to write: a plain name lies in the server's folder for backups.
+    file: PathBuf,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    #[command(flatten)]
+    connect: Connect,
+    #[command(flatten)]
+    output: Output,
+    /// The backup: a plain name lies in the server's folder for backups.
+    file: PathBuf,
+    /// Name of the tenant that is made from it.
+    #[arg(long = "as", value_name = "NAME")]
+    as_name: String,
+    /// The server's folder for backups; default: `backups` in the data folder.
+    #[arg(long, value_name = "DIR")]
+    backups: Option<PathBuf>,
+}
+
+/// The plain name of a file, and whether there is more to its path.
+fn split(file: &Path) -> anyhow::Result<(&str, bool)> {
+    let name = file.file_name().and_then(|n| n.to_str()).context("FILE has no name")?;
+    Ok((name, file != Path::new(name)))
+}
+
+/// Backs a tenant up.
+pub fn backup(args: &Backup) -> anyhow::Result<()> {
+    let admin = args.connect.admin()?;
+    let (name, elsewhere) = split(&args.file)?;
+    if elsewhere && args.file.exists() {
+        bail!("{} exists", args.file.display());
+    }
+    let made = admin.post(&tenant_path(&args.name, "/backup")?, &json!({ "file": name }))?;
+    let mut path = PathBuf::from(text(&made, "path"));
+    if elsewhere {
+        move_file(&path, &args.file)
+            .with_context(|| format!("the backup is {}, but could not be moved", path.display()))?;
+        path.clone_from(&args.file);
+    }
+    let done = json!({ "tenant": args.name, "path": path.display().to_string() });
+    print(args.output, &done, |_| format!("{} is backed up in {}", args.name, path.display()))
+}
+
+/// Makes a tenant from a backup.
+pub fn restore(args: &Restore) -> anyhow::Result<()> {
+    let admin = args.connect.admin()?;
+    let (name, elsewhere) = split(&args.file)?;
+    let path = tenant_path(&args.as_name, "/restore")?;
+    let made = if elsewhere {
+        let folder = args.backups.clone();
+        let folder = folder.unwrap_or_else(|| args.connect.data_dir().join("backups"));
+        let copy_name = format!("restore-{}-{name}", std::process::id());
+        let copy = folder.join(&copy_name);
+        std::fs::copy(&args.file, &copy).with_context(|| {
+            format!("cannot copy {} into {}", args.file.display(), folder.display())
+        })?;
+        let made = admin.post(&path, &json!({ "file": copy_name }));
+        std::fs::remove_file(&copy)
+            .with_context(|| format!("cannot remove {}", copy.display()))?;
+        made?
+    } else {
+        admin.post(&path, &json!({ "file": name }))?
+    };
+    print(args.output, &made, |made| {
+        format!("{} is restored from {}\n{}", args.as_name, args.file.display(), text(made, "base"))
+    })
+}
+
+/// Renames, or copies when the target lies on another file system.
+fn move_file(from: &Path, to: &Path) -> std::io::Result<()> {
+    if std::fs::rename(from, to).is_ok() {
+        return Ok(());
+    }
+    std::fs::copy(from, to)?;
+    std::fs::File::open(to)?.sync_all()?;
+    std::fs::remove_file(from)
+}

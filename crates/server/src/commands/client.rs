@@ -1,0 +1,112 @@
+//! `insula client …`: API clients of a tenant.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::print::{print, table, text};
+use crate::admin_client::{Connect, Output, tenant_path};
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct Client {
+    #[command(flatten)]
+    connect: Connect,
+    #[command(flatten)]
+    output: Output,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Make a client; its secret is shown once.
+    Create(Create),
+    /// List the clients of a tenant.
+    List {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Revoke a client, from the next request on.
+    Revoke {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+        /// The client's id.
+        client_id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Create {
+    /// The tenant.
+    #[arg(long)]
+    tenant: String,
+    /// A name for people.
+    #[arg(long)]
+    name: String,
+    /// SMART v2 scopes, in one argument or several.
+    #[arg(long = "scope", value_name = "SCOPE", required = true)]
+    scopes: Vec<String>,
+    /// Public keys (JWK Set) for `private_key_jwt`.
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: &Client) -> anyhow::Result<()> {
+    let admin = args.connect.admin()?;
+    match &args.what {
+        What::Create(new) => {
+            let scopes: Vec<&str> = new.scopes.iter().flat_map(|s| s.split_whitespace()).collect();
+            let mut body = json!({ "name": new.name, "scopes": scopes });
+            if let Some(path) = &new.jwks {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                body["jwks"] = serde_json::from_str(&text)
+                    .with_context(|| format!("{} is not JSON", path.display()))?;
+            }
+            let made = admin.post(&tenant_path(&new.tenant, "/clients")?, &body)?;
+            print(args.output, &made, |made| {
+                format!(
+                    "client_id      {}\nclient_secret  {}\ntoken_url      {}\n\
+                     The secret is not shown again.",
+                    text(made, "client_id"),
+                    text(made, "client_secret"),
+                    text(made, "token_url"),
+                )
+            })
+        }
+        What::List { tenant } => {
+            let found = admin.get(&tenant_path(tenant, "/clients")?)?;
+            let clients = found.get("clients").cloned().unwrap_or_default();
+            print(args.output, &clients, |clients| {
+                let clients = clients.as_array().map_or(&[][..], Vec::as_slice);
+                table(&["CLIENT ID", "NAME", "STATE", "SCOPES"], &clients.iter().map(row).collect::<Vec<_>>())
+            })
+        }
+        What::Revoke { tenant, client_id } => {
+            if !client_id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+                bail!("\"{client_id}\" is not a client id");
+            }
+            admin.delete(&tenant_path(tenant, &format!("/clients/{client_id}"))?)?;
+            let done = json!({ "client_id": client_id, "revoked": true });
+            print(args.output, &done, |_| format!("{client_id} is revoked"))
+        }
+    }
+}
+
+fn row(client: &Value) -> Vec<String> {
+    let scopes = client.get("scopes").and_then(Value::as_array).into_iter().flatten();
+    let scopes: Vec<&str> = scopes.filter_map(Value::as_str).collect();
+    let revoked = client.get("revoked").and_then(Value::as_bool) == Some(true);
+    vec![
+        text(client, "client_id").to_owned(),
+        text(client, "name").to_owned(),
+        if revoked { "revoked" } else { "active" }.to_owned(),
+        scopes.join(" "),
+    ]
+}

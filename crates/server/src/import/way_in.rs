@@ -1,0 +1,151 @@
+//! The timed way in: a token for one tenant, asked for with a reason, renewed when it ends, and
+//! requests that are patient with a busy or restarting server.
+
+use std::sync::RwLock;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use base::{Code, Secret};
+use serde_json::{Value, json};
+
+use crate::admin_client::{AdminClient, tenant_path};
+
+/// How long a request is tried again while the server is busy or away.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// First and longest pause between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Longest wait for an answer.
+const ANSWER_MAX: Duration = Duration::from_secs(300);
+
+/// A way to write into one tenant.
+#[derive(Debug)]
+pub struct WayIn {
+    admin: AdminClient,
+    tenant: String,
+    reason: String,
+    base: String,
+    token: RwLock<Secret<String>>,
+}
+
+/// What the server said.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+impl Said {
+    pub(super) fn is_good(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Code and words of an OperationOutcome.
+    pub(super) fn refusal(&self) -> (Option<String>, String) {
+        let outcome: Value = serde_json::from_str(&self.body).unwrap_or(Value::Null);
+        let (code, words) = refusal(&outcome);
+        if words.is_empty() { (code, format!("HTTP {}", self.status)) } else { (code, words) }
+    }
+}
+
+/// Code and words of the errors in an OperationOutcome.
+pub(super) fn refusal(outcome: &Value) -> (Option<String>, String) {
+    let issues = outcome.get("issue").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let of = |issue: &Value, path: &str| {
+        issue.pointer(path).and_then(Value::as_str).map(str::to_owned)
+    };
+    let bad = |issue: &&Value| matches!(of(issue, "/severity").as_deref(), Some("error" | "fatal"));
+    let code = issues.iter().find(bad).and_then(|i| of(i, "/details/coding/0/code"));
+    let words: Vec<String> = issues
+        .iter()
+        .filter(bad)
+        .take(5)
+        .map(|issue| {
+            let said = of(issue, "/diagnostics").or_else(|| of(issue, "/details/text"));
+            match (of(issue, "/expression/0"), said) {
+                (Some(at), Some(said)) => format!("{at}: {said}"),
+                (at, said) => at.or(said).unwrap_or_default(),
+            }
+        })
+        .collect();
+    (code, words.join("; "))
+}
+
+impl WayIn {
+    /// Asks the admin API for a way in.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses.
+    pub fn open(admin: AdminClient, tenant: &str, reason: &str) -> anyhow::Result<Self> {
+        let path = tenant_path(tenant, "")?;
+        let base = format!("{}/t{}/fhir", admin.url(), path.trim_start_matches("/tenants"));
+        let (tenant, reason) = (tenant.to_owned(), reason.to_owned());
+        let token = RwLock::new(Secret::new(String::new()));
+        let way = Self { admin, tenant, reason, base, token };
+        way.renew()?;
+        Ok(way)
+    }
+
+    fn renew(&self) -> anyhow::Result<()> {
+        let path = tenant_path(&self.tenant, "/imports")?;
+        let opened = self.admin.post(&path, &json!({ "reason": self.reason }))?;
+        let token = opened.get("access_token").and_then(Value::as_str);
+        let token = token.context("the server gave no token for the import")?;
+        if let Ok(mut held) = self.token.write() {
+            *held = Secret::new(token.to_owned());
+        }
+        Ok(())
+    }
+
+    fn bearer(&self) -> String {
+        self.token.read().map(|t| format!("Bearer {}", t.expose())).unwrap_or_default()
+    }
+
+    /// Posts a Bundle to the FHIR base. Waits while the server is busy or away, for a time.
+    pub(super) fn post(&self, bundle: &[u8]) -> anyhow::Result<Said> {
+        let begun = Instant::now();
+        let mut pause = PAUSES.0;
+        let mut renewed = false;
+        loop {
+            let trouble = match self.once(bundle) {
+                Ok(said) if said.status == 401 && !renewed => {
+                    renewed = true;
+                    self.renew()?;
+                    continue;
+                }
+                Ok(said) if said.status == 401 => {
+                    bail!("the server refuses the import: {}", said.refusal().1)
+                }
+                Ok(said) if matches!(said.status, 429 | 502 | 503 | 504) => said.refusal().1,
+                Ok(said) if said.status == 403 || said.status == 410 => {
+                    bail!("the server refuses the import: {}", said.refusal().1)
+                }
+                Ok(said) => return Ok(said),
+                Err(error) => format!("{error}"),
+            };
+            if begun.elapsed() > PATIENCE {
+                bail!("gave up on {}: {trouble}", self.base);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    fn once(&self, bundle: &[u8]) -> Result<Said, ureq::Error> {
+        let request = self.admin.agent().post(&self.base).config().timeout_recv_response(Some(ANSWER_MAX));
+        let mut response = request
+            .build()
+            .header("authorization", self.bearer())
+            .header("content-type", "application/fhir+json")
+            .header("accept", "application/fhir+json")
+            .header("prefer", "return=minimal")
+            .send(bundle)?;
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(1 << 30).read_to_string()?;
+        Ok(Said { status, body })
+    }
+}
+
+/// Whether trying again may help.
+pub(super) fn is_passing(status: u16, code: Option<&str>) -> bool {
+    matches!(status, 429 | 500 | 502 | 503 | 504) || code == Some(Code::WriteRace.as_str())
+}
