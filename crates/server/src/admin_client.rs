@@ -51,7 +51,10 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 impl Connect {
     /// The data folder.
     pub fn data_dir(&self) -> PathBuf {
-        let named = self.data.clone().or_else(|| std::env::var_os("INSULA_DATA").map(Into::into));
+        let named = self
+            .data
+            .clone()
+            .or_else(|| std::env::var_os("INSULA_DATA").map(Into::into));
         named.unwrap_or_else(|| PathBuf::from("insula-data"))
     }
 
@@ -60,7 +63,10 @@ impl Connect {
     /// # Errors
     /// A `listen.json` that cannot be read.
     pub fn server_url(&self) -> anyhow::Result<String> {
-        let named = self.url.clone().or_else(|| std::env::var("INSULA_URL").ok());
+        let named = self
+            .url
+            .clone()
+            .or_else(|| std::env::var("INSULA_URL").ok());
         let url = match named {
             Some(url) => url,
             None => listening(&self.data_dir())?.unwrap_or_else(|| DEFAULT_URL.to_owned()),
@@ -89,8 +95,8 @@ impl Connect {
             .user_agent("insula")
             .timeout_connect(Some(Duration::from_secs(10)));
         if let Some(path) = &self.ca {
-            let pem = std::fs::read(path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
+            let pem =
+                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             let mut certificates = Vec::new();
             for item in parse_pem(&pem) {
                 if let PemItem::Certificate(certificate) = item? {
@@ -112,7 +118,11 @@ impl Connect {
     /// No token, or files that cannot be read.
     pub fn admin(&self) -> anyhow::Result<AdminClient> {
         let token = std::sync::Arc::new(self.token()?);
-        Ok(AdminClient { agent: self.agent()?, url: self.server_url()?, token })
+        Ok(AdminClient {
+            agent: self.agent()?,
+            url: self.server_url()?,
+            token,
+        })
     }
 }
 
@@ -145,7 +155,10 @@ impl AdminClient {
     /// # Errors
     /// The server is not there, or refuses.
     pub fn get(&self, path: &str) -> anyhow::Result<Value> {
-        let request = self.agent.get(self.at(path)).header("authorization", self.bearer());
+        let request = self
+            .agent
+            .get(self.at(path))
+            .header("authorization", self.bearer());
         self.answer(request.call())
     }
 
@@ -154,7 +167,10 @@ impl AdminClient {
     /// # Errors
     /// The server is not there, or refuses.
     pub fn delete(&self, path: &str) -> anyhow::Result<Value> {
-        let request = self.agent.delete(self.at(path)).header("authorization", self.bearer());
+        let request = self
+            .agent
+            .delete(self.at(path))
+            .header("authorization", self.bearer());
         self.answer(request.call())
     }
 
@@ -163,7 +179,10 @@ impl AdminClient {
     /// # Errors
     /// The server is not there, or refuses.
     pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.agent.post(self.at(path)).header("authorization", self.bearer());
+        let request = self
+            .agent
+            .post(self.at(path))
+            .header("authorization", self.bearer());
         if body.is_null() {
             return self.answer(request.send_empty());
         }
@@ -193,7 +212,11 @@ impl AdminClient {
         let part = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
         let (title, detail, code) = (part("title"), part("detail"), part("code"));
         let said = [title, detail].into_iter().find(|t| !t.is_empty());
-        let more = if detail.is_empty() || detail == title { String::new() } else { format!(" {detail}") };
+        let more = if detail.is_empty() || detail == title {
+            String::new()
+        } else {
+            format!(" {detail}")
+        };
         match said {
             Some(_) => bail!("{title}{more} ({code}, HTTP {})", status.as_u16()),
             None => bail!("the server answered HTTP {}", status.as_u16()),

@@ -58,7 +58,10 @@ pub fn open_clinics(
     recipe: Recipe,
     rejects: &Path,
 ) -> anyhow::Result<Vec<Opened>> {
-    CLINICS.iter().map(|clinic| open(admin, clinic, recipe, rejects)).collect()
+    CLINICS
+        .iter()
+        .map(|clinic| open(admin, clinic, recipe, rejects))
+        .collect()
 }
 
 fn open(
@@ -86,7 +89,12 @@ fn open(
         progress: progress.clone(),
     };
     let way = WayIn::open(admin.clone(), clinic.name, "insula demo")?;
-    let job = Load { way, model: Model::of(FhirVersion::R4), plan, journal: None };
+    let job = Load {
+        way,
+        model: Model::of(FhirVersion::R4),
+        plan,
+        journal: None,
+    };
     let summary = load(job, &mut || Ok(Box::new(People::new(clinic, recipe))))?;
     progress.finish_and_clear();
     Ok(Opened {
@@ -113,8 +121,15 @@ impl People {
         for (to, from) in digest.iter_mut().zip(clinic.name.bytes()) {
             *to = from;
         }
-        let origin = Arc::new(Origin { name: clinic.name.to_owned(), digest });
-        Self { origin, population: clinic.population(recipe), line: 0 }
+        let origin = Arc::new(Origin {
+            name: clinic.name.to_owned(),
+            digest,
+        });
+        Self {
+            origin,
+            population: clinic.population(recipe),
+            line: 0,
+        }
     }
 }
 

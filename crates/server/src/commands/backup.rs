@@ -45,7 +45,10 @@ pub struct Restore {
 
 /// The plain name of a file, and whether there is more to its path.
 fn split(file: &Path) -> anyhow::Result<(&str, bool)> {
-    let name = file.file_name().and_then(|n| n.to_str()).context("FILE has no name")?;
+    let name = file
+        .file_name()
+        .and_then(|n| n.to_str())
+        .context("FILE has no name")?;
     Ok((name, file != Path::new(name)))
 }
 
@@ -56,7 +59,10 @@ pub fn backup(args: &Backup) -> anyhow::Result<()> {
     if elsewhere && args.file.exists() {
         bail!("{} exists", args.file.display());
     }
-    let made = admin.post(&tenant_path(&args.name, "/backup")?, &json!({ "file": name }))?;
+    let made = admin.post(
+        &tenant_path(&args.name, "/backup")?,
+        &json!({ "file": name }),
+    )?;
     let mut path = PathBuf::from(text(&made, "path"));
     if elsewhere {
         move_file(&path, &args.file)
@@ -64,7 +70,9 @@ pub fn backup(args: &Backup) -> anyhow::Result<()> {
         path.clone_from(&args.file);
     }
     let done = json!({ "tenant": args.name, "path": path.display().to_string() });
-    print(args.output, &done, |_| format!("{} is backed up in {}", args.name, path.display()))
+    print(args.output, &done, |_| {
+        format!("{} is backed up in {}", args.name, path.display())
+    })
 }
 
 /// Makes a tenant from a backup.
@@ -78,17 +86,25 @@ pub fn restore(args: &Restore) -> anyhow::Result<()> {
         let copy_name = format!("restore-{}-{name}", std::process::id());
         let copy = folder.join(&copy_name);
         std::fs::copy(&args.file, &copy).with_context(|| {
-            format!("cannot copy {} into {}", args.file.display(), folder.display())
+            format!(
+                "cannot copy {} into {}",
+                args.file.display(),
+                folder.display()
+            )
         })?;
         let made = admin.post(&path, &json!({ "file": copy_name }));
-        std::fs::remove_file(&copy)
-            .with_context(|| format!("cannot remove {}", copy.display()))?;
+        std::fs::remove_file(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
         made?
     } else {
         admin.post(&path, &json!({ "file": name }))?
     };
     print(args.output, &made, |made| {
-        format!("{} is restored from {}\n{}", args.as_name, args.file.display(), text(made, "base"))
+        format!(
+            "{} is restored from {}\n{}",
+            args.as_name,
+            args.file.display(),
+            text(made, "base")
+        )
     })
 }
 

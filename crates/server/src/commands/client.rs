@@ -61,7 +61,11 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
     let admin = args.connect.admin()?;
     match &args.what {
         What::Create(new) => {
-            let scopes: Vec<&str> = new.scopes.iter().flat_map(|s| s.split_whitespace()).collect();
+            let scopes: Vec<&str> = new
+                .scopes
+                .iter()
+                .flat_map(|s| s.split_whitespace())
+                .collect();
             let mut body = json!({ "name": new.name, "scopes": scopes });
             if let Some(path) = &new.jwks {
                 let text = std::fs::read_to_string(path)
@@ -85,11 +89,17 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             let clients = found.get("clients").cloned().unwrap_or_default();
             print(args.output, &clients, |clients| {
                 let clients = clients.as_array().map_or(&[][..], Vec::as_slice);
-                table(&["CLIENT ID", "NAME", "STATE", "SCOPES"], &clients.iter().map(row).collect::<Vec<_>>())
+                table(
+                    &["CLIENT ID", "NAME", "STATE", "SCOPES"],
+                    &clients.iter().map(row).collect::<Vec<_>>(),
+                )
             })
         }
         What::Revoke { tenant, client_id } => {
-            if !client_id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+            if !client_id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+            {
                 bail!("\"{client_id}\" is not a client id");
             }
             admin.delete(&tenant_path(tenant, &format!("/clients/{client_id}"))?)?;
@@ -100,7 +110,11 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
 }
 
 fn row(client: &Value) -> Vec<String> {
-    let scopes = client.get("scopes").and_then(Value::as_array).into_iter().flatten();
+    let scopes = client
+        .get("scopes")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     let scopes: Vec<&str> = scopes.filter_map(Value::as_str).collect();
     let revoked = client.get("revoked").and_then(Value::as_bool) == Some(true);
     vec![

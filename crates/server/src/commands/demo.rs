@@ -43,8 +43,12 @@ pub struct Demo {
 
 fn date(text: &str) -> Result<Date, String> {
     let parts: Vec<&str> = text.split('-').collect();
-    let [year, month, day] = parts[..] else { return Err("a date is YYYY-MM-DD".into()) };
-    let (Ok(year), Ok(month @ 1..=12), Ok(day @ 1..=31)) = (year.parse(), month.parse(), day.parse()) else {
+    let [year, month, day] = parts[..] else {
+        return Err("a date is YYYY-MM-DD".into());
+    };
+    let (Ok(year), Ok(month @ 1..=12), Ok(day @ 1..=31)) =
+        (year.parse(), month.parse(), day.parse())
+    else {
         return Err("a date is YYYY-MM-DD".into());
     };
     Ok(Date::new(year, month, day))
@@ -60,7 +64,9 @@ pub fn run(args: &Demo) -> anyhow::Result<()> {
     crate::telemetry::start(&config.log)?;
     let folder = Folder::make()?;
     config.data = folder.path().to_owned();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let done = runtime.block_on(demo(args, config));
     runtime.shutdown_timeout(Duration::from_millis(200));
     done.and(folder.remove())
@@ -86,8 +92,14 @@ async fn demo(args: &Demo, mut config: Config) -> anyhow::Result<()> {
         data: Some(config.data.clone()),
         ca: None,
     };
-    let today = args.today.unwrap_or_else(|| Date(SystemClock::start().now().as_secs() / 86_400));
-    let recipe = Recipe { size: args.size, seed: args.seed, today };
+    let today = args
+        .today
+        .unwrap_or_else(|| Date(SystemClock::start().now().as_secs() / 86_400));
+    let recipe = Recipe {
+        size: args.size,
+        seed: args.seed,
+        today,
+    };
     let loading = tokio::task::spawn_blocking(move || load(&connect, recipe));
     let told = tokio::select! {
         loaded = loading => match loaded.context("loading failed")? {
@@ -124,7 +136,10 @@ fn load(connect: &Connect, recipe: Recipe) -> anyhow::Result<Loaded> {
         let first = reasons.lines().next().unwrap_or_default().to_owned();
         bail!("{rejected} sample resources were rejected, first: {first}");
     }
-    Ok(Loaded { clinics, took: begun.elapsed() })
+    Ok(Loaded {
+        clinics,
+        took: begun.elapsed(),
+    })
 }
 
 fn tell(args: &Demo, url: &str, data: &std::path::Path, loaded: &Loaded) -> anyhow::Result<()> {
@@ -141,9 +156,12 @@ fn tell(args: &Demo, url: &str, data: &std::path::Path, loaded: &Loaded) -> anyh
         });
         writeln!(out, "{told}")?;
     } else {
-        write!(out, "{}", tour::text(url, &token, &loaded.clinics, loaded.took, args.exit))?;
+        write!(
+            out,
+            "{}",
+            tour::text(url, &token, &loaded.clinics, loaded.took, args.exit)
+        )?;
     }
     out.flush()?;
     Ok(())
 }
-

@@ -89,7 +89,12 @@ pub fn run(args: &Import) -> anyhow::Result<()> {
     };
     let begun = Instant::now();
     let passed = journal.clone();
-    let job = Load { way, model: Model::of(version), plan, journal: Some(journal) };
+    let job = Load {
+        way,
+        model: Model::of(version),
+        plan,
+        journal: Some(journal),
+    };
     let summary = load(job, &mut || {
         let files = Files::find(&args.paths)?.passing_over(passed.clone());
         Ok(Box::new(files) as Box<dyn Feed>)
@@ -97,12 +102,7 @@ pub fn run(args: &Import) -> anyhow::Result<()> {
     report(args, &summary, &rejects, begun.elapsed())
 }
 
-fn report(
-    args: &Import,
-    summary: &Summary,
-    rejects: &Path,
-    took: Duration,
-) -> anyhow::Result<()> {
+fn report(args: &Import, summary: &Summary, rejects: &Path, took: Duration) -> anyhow::Result<()> {
     let now = summary.total() - summary.earlier;
     let rate = now as f64 / took.as_secs_f64().max(0.001);
     let mut value = json!({
@@ -120,8 +120,11 @@ fn report(
         value["rejects"] = json!(rejects.display().to_string());
     }
     print(args.output, &value, |_| {
-        let rows: Vec<Vec<String>> =
-            summary.written.iter().map(|(name, n)| vec![name.clone(), n.to_string()]).collect();
+        let rows: Vec<Vec<String>> = summary
+            .written
+            .iter()
+            .map(|(name, n)| vec![name.clone(), n.to_string()])
+            .collect();
         let mut out = table(&["TYPE", "WRITTEN"], &rows);
         out.push_str(&format!(
             "{} resources in {:.1} s, {rate:.0} a second\n",
@@ -134,12 +137,22 @@ fn report(
             }
         };
         also(summary.earlier, "of them by an earlier, interrupted run");
-        also(summary.repeated, "came again with the same content and were not written twice");
-        also(summary.unresolved, "references lead to nothing in the input and were left as they are");
+        also(
+            summary.repeated,
+            "came again with the same content and were not written twice",
+        );
+        also(
+            summary.unresolved,
+            "references lead to nothing in the input and were left as they are",
+        );
         out
     })?;
     if summary.rejected > 0 {
-        bail!("{} resources were rejected; see {}", summary.rejected, rejects.display());
+        bail!(
+            "{} resources were rejected; see {}",
+            summary.rejected,
+            rejects.display()
+        );
     }
     Ok(())
 }
@@ -147,16 +160,28 @@ fn report(
 /// Where the journal of imports into one tenant of one server lies.
 fn journal_path(url: &str, tenant: &str) -> anyhow::Result<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(home);
     let state = state.context("neither XDG_STATE_HOME nor HOME is set; give --journal")?;
     let digest = digest::digest(&digest::SHA256, url.as_bytes());
-    let server: String = digest.as_ref().iter().take(6).map(|b| format!("{b:02x}")).collect();
-    Ok(state.join("insula/import").join(format!("{server}-{tenant}.journal")))
+    let server: String = digest
+        .as_ref()
+        .iter()
+        .take(6)
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    Ok(state
+        .join("insula/import")
+        .join(format!("{server}-{tenant}.journal")))
 }
 
 /// A bar that moves by bytes; silent when nobody looks.
 fn bytes_bar(bytes: u64) -> ProgressBar {
-    bar(bytes, "{bar:30} {bytes}/{total_bytes}  {msg}  {elapsed} (about {eta} left)")
+    bar(
+        bytes,
+        "{bar:30} {bytes}/{total_bytes}  {msg}  {elapsed} (about {eta} left)",
+    )
 }
 
 /// A progress bar on standard error; silent when that is not a terminal.

@@ -51,16 +51,27 @@ pub fn run(args: &Key) -> anyhow::Result<()> {
                 .with_context(|| format!("cannot read {}", path.display()))?;
             let key = Secret::new(key);
             match to {
-                None if args.output.json => print(args.output, &json!({ "key": key.expose() }), |_| String::new()),
+                None if args.output.json => {
+                    print(args.output, &json!({ "key": key.expose() }), |_| {
+                        String::new()
+                    })
+                }
                 None => Ok(std::io::stdout().write_all(key.expose().as_bytes())?),
                 Some(to) => {
-                    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
+                    let file = std::fs::OpenOptions::new()
+                        .write(true)
+                        .create_new(true)
+                        .mode(0o600)
+                        .open(to);
                     let mut file = file.with_context(|| format!("cannot make {}", to.display()))?;
                     file.write_all(key.expose().as_bytes())?;
                     file.sync_all()?;
                     let done = json!({ "path": to.display().to_string() });
                     print(args.output, &done, |_| {
-                        format!("the key is in {}; keep it away from the data and its backups", to.display())
+                        format!(
+                            "the key is in {}; keep it away from the data and its backups",
+                            to.display()
+                        )
                     })
                 }
             }

@@ -138,7 +138,9 @@ fn list(args: &Tenant) -> anyhow::Result<()> {
     print(args.output, &Value::from(tenants), |tenants| {
         let tenants = tenants.as_array().map_or(&[][..], Vec::as_slice);
         let row = |t: &Value| {
-            ["name", "state", "fhir", "display"].map(|name| text(t, name).to_owned()).to_vec()
+            ["name", "state", "fhir", "display"]
+                .map(|name| text(t, name).to_owned())
+                .to_vec()
         };
         let rows: Vec<Vec<String>> = tenants.iter().map(row).collect();
         table(&["NAME", "STATE", "FHIR", "DISPLAY"], &rows)
@@ -149,7 +151,9 @@ fn list(args: &Tenant) -> anyhow::Result<()> {
 fn describe(value: &Value) -> String {
     let mut out = String::new();
     for (name, value) in value.as_object().into_iter().flatten() {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
         out.push_str(&format!("{name:<10} {value}\n"));
     }
     out

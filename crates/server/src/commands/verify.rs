@@ -35,7 +35,10 @@ pub fn run(args: &Verify) -> anyhow::Result<()> {
 
 fn describe(report: &Value) -> String {
     let count = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or(0);
-    let findings = report.get("findings").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let findings = report
+        .get("findings")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     let (rows, events) = (count("rows"), count("events"));
     if findings.is_empty() {
         return format!("{rows} rows and {events} audit events agree");
@@ -46,8 +49,10 @@ fn describe(report: &Value) -> String {
         Some(other) => other.to_string(),
     };
     let head = ["kind", "type", "id", "version"];
-    let rows_found: Vec<Vec<String>> =
-        findings.iter().map(|f| head.iter().map(|name| cell(f, name)).collect()).collect();
+    let rows_found: Vec<Vec<String>> = findings
+        .iter()
+        .map(|f| head.iter().map(|name| cell(f, name)).collect())
+        .collect();
     let more = text(report, "more");
     format!(
         "{rows} rows, {events} audit events, {} findings\n{}{more}",

@@ -22,7 +22,12 @@ impl Folder {
         for number in 0..1_000 {
             let path = parent.join(format!("insula-demo-{}-{number}", std::process::id()));
             match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self { path, removed: false }),
+                Ok(()) => {
+                    return Ok(Self {
+                        path,
+                        removed: false,
+                    });
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     return Err(error).with_context(|| format!("cannot make {}", path.display()));

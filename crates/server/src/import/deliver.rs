@@ -99,19 +99,31 @@ fn tell_each(said: &Said, items: &[&Item], tell: Tell<'_>) -> Vec<usize> {
     let mut again = Vec::new();
     let answer: Value = serde_json::from_str(&said.body).unwrap_or(Value::Null);
     for (at, item) in items.iter().enumerate() {
-        let response = answer.pointer(&format!("/entry/{at}/response")).unwrap_or(&Value::Null);
-        let status = response.get("status").and_then(Value::as_str).unwrap_or_default();
+        let response = answer
+            .pointer(&format!("/entry/{at}/response"))
+            .unwrap_or(&Value::Null);
+        let status = response
+            .get("status")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let number: u16 = status.get(..3).and_then(|s| s.parse().ok()).unwrap_or(0);
         if (200..300).contains(&number) {
             let location = response.get("location").and_then(Value::as_str);
-            tell(at, Verdict::Written(location.and_then(|l| place(l, item.type_name))));
+            tell(
+                at,
+                Verdict::Written(location.and_then(|l| place(l, item.type_name))),
+            );
             continue;
         }
         let (code, words) = refusal(response.get("outcome").unwrap_or(&Value::Null));
         if number == 0 || is_passing(number, code.as_deref()) {
             again.push(at);
         } else {
-            let words = if words.is_empty() { format!("HTTP {status}") } else { words };
+            let words = if words.is_empty() {
+                format!("HTTP {status}")
+            } else {
+                words
+            };
             tell(at, verdict(code, words));
         }
     }
@@ -146,7 +158,10 @@ pub(super) fn places(items: &[Item], verdicts: &[Verdict]) -> HashMap<String, St
 }
 
 fn bundle(kind: &str, items: &[&Item]) -> Vec<u8> {
-    let bytes: usize = items.iter().map(|item| item.body.len() + item.id.len() + 112).sum();
+    let bytes: usize = items
+        .iter()
+        .map(|item| item.body.len() + item.id.len() + 112)
+        .sum();
     let mut out = String::with_capacity(bytes + 80);
     out.push_str("{\"resourceType\":\"Bundle\",\"type\":\"");
     out.push_str(kind);
@@ -164,7 +179,11 @@ fn bundle(kind: &str, items: &[&Item]) -> Vec<u8> {
                     push_json_string(full_url, &mut out);
                     out.push(',');
                 }
-                (asked.method, asked.url.clone(), asked.if_none_exist.as_deref())
+                (
+                    asked.method,
+                    asked.url.clone(),
+                    asked.if_none_exist.as_deref(),
+                )
             }
         };
         out.push_str("\"resource\":");

@@ -31,7 +31,10 @@ pub(super) struct Line {
     pub(super) end: Option<(String, u64)>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 const fn is_zero(n: &u64) -> bool {
     *n == 0
 }
@@ -54,7 +57,10 @@ impl Ranges {
     }
 
     fn has(&self, at: u64) -> bool {
-        self.0.range(..=at).next_back().is_some_and(|(_, end)| at < *end)
+        self.0
+            .range(..=at)
+            .next_back()
+            .is_some_and(|(_, end)| at < *end)
     }
 
     fn covers(&self, count: u64) -> bool {
@@ -93,6 +99,13 @@ impl Journal {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path).with_context(about)?;
+        // Held until the last clone of the journal is dropped, also by kill -9.
+        file.try_lock().with_context(|| {
+            format!(
+                "another import into this tenant is running (it holds {})",
+                path.display()
+            )
+        })?;
         let mut text = String::new();
         if file.read_to_string(&mut text).is_err() {
             text.clear();
@@ -101,7 +114,9 @@ impl Journal {
         let mut lines = text.split_inclusive('\n');
         if lines.next().map(str::trim_end) == Some(identity) {
             let whole = |line: &&str| line.ends_with('\n');
-            let parsed = lines.filter(whole).filter_map(|line| serde_json::from_str(line).ok());
+            let parsed = lines
+                .filter(whole)
+                .filter_map(|line| serde_json::from_str(line).ok());
             parsed.for_each(|line: Line| done.add(line));
             file.seek(SeekFrom::End(0)).with_context(about)?;
             if !text.ends_with('\n') {
@@ -110,9 +125,14 @@ impl Journal {
         } else {
             file.set_len(0).with_context(about)?;
             file.seek(SeekFrom::Start(0)).with_context(about)?;
-            file.write_all(format!("{identity}\n").as_bytes()).with_context(about)?;
+            file.write_all(format!("{identity}\n").as_bytes())
+                .with_context(about)?;
         }
-        Ok(Self { path: path.to_owned(), done: Arc::new(done), file: Arc::new(file) })
+        Ok(Self {
+            path: path.to_owned(),
+            done: Arc::new(done),
+            file: Arc::new(file),
+        })
     }
 
     /// Whether an earlier run did anything.
@@ -124,15 +144,20 @@ impl Journal {
     pub fn has_whole(&self, digest: &[u8; 32]) -> bool {
         let digest = hex(digest);
         let ranges = self.done.ranges.get(&digest);
-        self.done.ends.get(&digest).is_some_and(|count| {
-            *count == 0 || ranges.is_some_and(|r| r.covers(*count))
-        })
+        self.done
+            .ends
+            .get(&digest)
+            .is_some_and(|count| *count == 0 || ranges.is_some_and(|r| r.covers(*count)))
     }
 
     /// Whether one resource of an input is done.
     pub(super) fn has(&self, digest: &[u8; 32], ordinal: u64) -> bool {
         !self.done.ranges.is_empty()
-            && self.done.ranges.get(&hex(digest)).is_some_and(|r| r.has(ordinal))
+            && self
+                .done
+                .ranges
+                .get(&hex(digest))
+                .is_some_and(|r| r.has(ordinal))
     }
 
     /// Written by type, rejected, repeated.

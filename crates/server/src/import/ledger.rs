@@ -43,13 +43,24 @@ impl Ledger {
             summary.earlier = summary.total();
         }
         let missing = HashSet::new();
-        let books = Books { summary, rejects, file: None, missing, patient: true };
-        Self { journal, books: Mutex::new(books) }
+        let books = Books {
+            summary,
+            rejects,
+            file: None,
+            missing,
+            patient: true,
+        };
+        Self {
+            journal,
+            books: Mutex::new(books),
+        }
     }
 
     /// Whether an earlier run did this.
     pub(super) fn has(&self, which: &Which) -> bool {
-        self.journal.as_ref().is_some_and(|j| j.has(&which.0, which.1))
+        self.journal
+            .as_ref()
+            .is_some_and(|j| j.has(&which.0, which.1))
     }
 
     /// Enters what became of a chunk.
@@ -61,7 +72,9 @@ impl Ledger {
         for (item, verdict) in chunk.items.iter().zip(verdicts) {
             let which = (item.place.origin.digest, item.ordinal);
             match verdict {
-                Verdict::Written(_) => *line.written.entry(item.type_name.to_owned()).or_default() += 1,
+                Verdict::Written(_) => {
+                    *line.written.entry(item.type_name.to_owned()).or_default() += 1;
+                }
                 Verdict::Missing(_) if books.patient => {
                     books.missing.insert(which);
                     continue;
@@ -88,14 +101,25 @@ impl Ledger {
         let mut books = self.books.lock();
         books.write_rejects(&[reject])?;
         books.count(&BTreeMap::new(), 1, 0);
-        let line = Line { done: ranges(vec![which]), rejected: 1, ..Line::default() };
-        self.journal.as_ref().map_or(Ok(()), |journal| journal.write(&line))
+        let line = Line {
+            done: ranges(vec![which]),
+            rejected: 1,
+            ..Line::default()
+        };
+        self.journal
+            .as_ref()
+            .map_or(Ok(()), |journal| journal.write(&line))
     }
 
     /// Enters that an input was read to its end.
     pub(super) fn end(&self, digest: &[u8; 32], count: u64) -> anyhow::Result<()> {
-        let line = Line { end: Some((hex(digest), count)), ..Line::default() };
-        self.journal.as_ref().map_or(Ok(()), |journal| journal.write(&line))
+        let line = Line {
+            end: Some((hex(digest), count)),
+            ..Line::default()
+        };
+        self.journal
+            .as_ref()
+            .map_or(Ok(()), |journal| journal.write(&line))
     }
 
     /// Enters references that were left as they are.
@@ -146,7 +170,10 @@ impl Books {
             text.push('\n');
         }
         if self.file.is_none() {
-            let file = OpenOptions::new().append(true).create(true).open(&self.rejects);
+            let file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(&self.rejects);
             self.file = Some(file.with_context(about)?);
         }
         match &mut self.file {
@@ -171,5 +198,8 @@ fn ranges(mut done: Vec<Which>) -> Vec<(String, u64, u64)> {
             _ => ranges.push((digest, ordinal, ordinal + 1)),
         }
     }
-    ranges.iter().map(|(digest, from, to)| (hex(digest), *from, *to)).collect()
+    ranges
+        .iter()
+        .map(|(digest, from, to)| (hex(digest), *from, *to))
+        .collect()
 }

@@ -11,8 +11,18 @@ pub(super) type Target = (TypeId, String);
 /// Types that others refer to by identifier. Of other types no identifiers are kept, so that
 /// memory does not grow with the number of observations.
 const IDENTIFIED: &[&str] = &[
-    "CareTeam", "Device", "Endpoint", "Group", "HealthcareService", "Location", "Medication",
-    "Organization", "Patient", "Practitioner", "PractitionerRole", "RelatedPerson",
+    "CareTeam",
+    "Device",
+    "Endpoint",
+    "Group",
+    "HealthcareService",
+    "Location",
+    "Medication",
+    "Organization",
+    "Patient",
+    "Practitioner",
+    "PractitionerRole",
+    "RelatedPerson",
 ];
 
 /// Targets by what refers to them.
@@ -30,7 +40,10 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn new(model: &'static Model) -> Self {
-        let identified = IDENTIFIED.iter().filter_map(|name| model.type_id(name)).collect();
+        let identified = IDENTIFIED
+            .iter()
+            .filter_map(|name| model.type_id(name))
+            .collect();
         Self {
             model,
             identified,
@@ -58,9 +71,21 @@ impl Links {
         if !self.identified.contains(&target.0) {
             return;
         }
-        for identifier in resource.get("identifier").into_iter().flat_map(Value::items) {
-            let part = |name| identifier.get(name).and_then(Value::as_str).unwrap_or_default();
-            let key = (target.0, format!("{}|{}", part("system"), part("value")).into());
+        for identifier in resource
+            .get("identifier")
+            .into_iter()
+            .flat_map(Value::items)
+        {
+            let part = |name| {
+                identifier
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
+            let key = (
+                target.0,
+                format!("{}|{}", part("system"), part("value")).into(),
+            );
             let id = &target.1;
             self.by_identifier
                 .entry(key)
@@ -95,7 +120,9 @@ impl Links {
 /// name code systems and the like.
 pub(super) fn is_open(model: &Model, reference: &str) -> bool {
     reference.starts_with("urn:uuid:")
-        || reference.split_once('?').is_some_and(|(name, _)| model.type_id(name).is_some())
+        || reference
+            .split_once('?')
+            .is_some_and(|(name, _)| model.type_id(name).is_some())
 }
 
 fn uuid_of(url: &str) -> Option<[u8; 16]> {

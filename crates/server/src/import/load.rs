@@ -47,7 +47,12 @@ pub fn load(
     load: Load,
     feed: &mut dyn FnMut() -> anyhow::Result<Box<dyn Feed>>,
 ) -> anyhow::Result<Summary> {
-    let Load { way, model, plan, journal } = load;
+    let Load {
+        way,
+        model,
+        plan,
+        journal,
+    } = load;
     let ledger = Ledger::new(journal, plan.rejects.clone());
     let mut pass = Pass {
         way: &way,
@@ -142,11 +147,16 @@ impl Pass<'_> {
     ) -> anyhow::Result<()> {
         let mut packer = Packer::new(self.plan.entries_max, self.plan.bytes_max);
         let mut origin = None;
+        self.splitter.begin();
         while let Some(document) = feed.next()? {
             if senders.stopped.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            if self.select.as_ref().is_some_and(|s| !s.iter().any(|w| w.0 == document.origin.digest)) {
+            if self
+                .select
+                .as_ref()
+                .is_some_and(|s| !s.iter().any(|w| w.0 == document.origin.digest))
+            {
                 continue;
             }
             if origin.as_ref() != Some(&document.origin) {
@@ -187,7 +197,11 @@ impl Pass<'_> {
                 Piece::Reject(ordinal, reject) => {
                     let which = (document.origin.digest, ordinal);
                     let skip = select.is_some() || ledger.has(&which);
-                    return if skip { Ok(()) } else { ledger.refuse(which, reject) };
+                    return if skip {
+                        Ok(())
+                    } else {
+                        ledger.refuse(which, reject)
+                    };
                 }
             };
             let which = (item.place.origin.digest, item.ordinal);
@@ -237,14 +251,18 @@ fn settle(
         Some(select) => select.contains(&which(item)),
         None => !ledger.has(&which(item)),
     };
-    let (items, verdicts): (Vec<Item>, Vec<Verdict>) =
-        items.into_iter().zip(verdicts).filter(|(item, _)| fresh(item)).unzip();
+    let (items, verdicts): (Vec<Item>, Vec<Verdict>) = items
+        .into_iter()
+        .zip(verdicts)
+        .filter(|(item, _)| fresh(item))
+        .unzip();
     ledger.enter(&Chunk::of(items), &verdicts)?;
     Ok(places)
 }
 
 fn send(to: &SyncSender<Chunk>, chunk: Chunk) -> anyhow::Result<()> {
-    to.send(chunk).map_err(|_| anyhow!("the senders have stopped"))
+    to.send(chunk)
+        .map_err(|_| anyhow!("the senders have stopped"))
 }
 
 impl Senders<'_> {

@@ -17,7 +17,10 @@ pub(super) struct Chunk {
 impl Chunk {
     /// A chunk of these items.
     pub(super) fn of(items: Vec<Item>) -> Self {
-        Self { items, ..Self::default() }
+        Self {
+            items,
+            ..Self::default()
+        }
     }
 }
 
@@ -48,7 +51,12 @@ fn hash(what: &impl Hash) -> u64 {
 
 impl Packer {
     pub(super) fn new(entries_max: usize, bytes_max: usize) -> Self {
-        Self { entries_max: entries_max.max(1), bytes_max, chunk: Chunk::default(), keys: HashSet::new() }
+        Self {
+            entries_max: entries_max.max(1),
+            bytes_max,
+            chunk: Chunk::default(),
+            keys: HashSet::new(),
+        }
     }
 
     /// Adds an item; gives the chunk that was full before it.

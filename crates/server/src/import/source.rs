@@ -86,7 +86,11 @@ impl Files {
         }
         waiting.sort_by(|a, b| (b.1, &b.0).cmp(&(a.1, &a.0)));
         waiting.dedup();
-        Ok(Self { waiting, journal: None, lines: None })
+        Ok(Self {
+            waiting,
+            journal: None,
+            lines: None,
+        })
     }
 
     /// Passes over files that a journal calls done.
@@ -144,8 +148,18 @@ fn form(path: &Path) -> Option<Form> {
 fn open(path: &Path) -> anyhow::Result<(Box<dyn Read + Send>, bool)> {
     let about = || format!("cannot read {}", path.display());
     let mut file = BufReader::with_capacity(1 << 17, File::open(path).with_context(about)?);
-    let compressed = file.fill_buf().with_context(about)?.starts_with(&[0x1f, 0x8b]);
-    Ok((if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) }, compressed))
+    let compressed = file
+        .fill_buf()
+        .with_context(about)?
+        .starts_with(&[0x1f, 0x8b]);
+    Ok((
+        if compressed {
+            Box::new(MultiGzDecoder::new(file))
+        } else {
+            Box::new(file)
+        },
+        compressed,
+    ))
 }
 
 fn digest_of(path: &Path) -> anyhow::Result<[u8; 32]> {
@@ -172,32 +186,63 @@ impl Feed for Files {
                 }
                 self.lines = None;
             }
-            let Some((path, bytes)) = self.waiting.pop() else { return Ok(None) };
+            let Some((path, bytes)) = self.waiting.pop() else {
+                return Ok(None);
+            };
             let digest = digest_of(&path)?;
-            let origin = Arc::new(Origin { name: path.display().to_string(), digest });
+            let origin = Arc::new(Origin {
+                name: path.display().to_string(),
+                digest,
+            });
             if self.journal.as_ref().is_some_and(|j| j.has_whole(&digest)) {
                 let text = Ok(Vec::new());
-                return Ok(Some(Document { origin, line: None, text, advance: bytes }));
+                return Ok(Some(Document {
+                    origin,
+                    line: None,
+                    text,
+                    advance: bytes,
+                }));
             }
             let (mut reader, compressed) = open(&path)?;
             if form(&path) == Some(Form::Lines) {
-                let reader: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(1 << 17, reader));
-                self.lines = Some(Lines { origin, reader, line: 0, left: bytes, compressed });
+                let reader: Box<dyn BufRead + Send> =
+                    Box::new(BufReader::with_capacity(1 << 17, reader));
+                self.lines = Some(Lines {
+                    origin,
+                    reader,
+                    line: 0,
+                    left: bytes,
+                    compressed,
+                });
                 continue;
             }
             let mut text = Vec::with_capacity(usize::try_from(bytes)?);
-            let read = reader.by_ref().take(DOCUMENT_BYTES_MAX).read_to_end(&mut text);
+            let read = reader
+                .by_ref()
+                .take(DOCUMENT_BYTES_MAX)
+                .read_to_end(&mut text);
             let text = match read {
                 Err(error) => Err(error.to_string()),
                 Ok(n) if n as u64 == DOCUMENT_BYTES_MAX => Err("larger than 2 GiB".to_owned()),
                 Ok(_) if form(&path).is_none() && is_lines(&text) => {
                     let reader: Box<dyn BufRead + Send> = Box::new(std::io::Cursor::new(text));
-                    self.lines = Some(Lines { origin, reader, line: 0, left: bytes, compressed });
+                    self.lines = Some(Lines {
+                        origin,
+                        reader,
+                        line: 0,
+                        left: bytes,
+                        compressed,
+                    });
                     continue;
                 }
                 Ok(_) => Ok(text),
             };
-            return Ok(Some(Document { origin, line: None, text, advance: bytes }));
+            return Ok(Some(Document {
+                origin,
+                line: None,
+                text,
+                advance: bytes,
+            }));
         }
     }
 }
@@ -205,7 +250,10 @@ impl Feed for Files {
 /// Whether a text of unknown kind has a document a line: two lines begin with a bracket and the
 /// first one ends with its match.
 fn is_lines(text: &[u8]) -> bool {
-    let mut lines = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|l| !l.is_empty());
+    let mut lines = text
+        .split(|b| *b == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|l| !l.is_empty());
     let first = lines.next().unwrap_or_default();
     let second = lines.next().unwrap_or_default();
     first.starts_with(b"{") && first.ends_with(b"}") && second.starts_with(b"{")
@@ -215,7 +263,11 @@ impl Lines {
     fn next(&mut self) -> anyhow::Result<Option<Document>> {
         loop {
             let mut text = Vec::new();
-            let read = self.reader.by_ref().take(DOCUMENT_BYTES_MAX).read_until(b'\n', &mut text);
+            let read = self
+                .reader
+                .by_ref()
+                .take(DOCUMENT_BYTES_MAX)
+                .read_until(b'\n', &mut text);
             self.line += 1;
             let (text, n) = match read {
                 // A damaged compressed file ends here; what came before it is good.
@@ -232,7 +284,9 @@ impl Lines {
                         advance,
                     }));
                 }
-                Ok(n) if n as u64 == DOCUMENT_BYTES_MAX => bail!("{}: a line is larger than 2 GiB", self.origin.name),
+                Ok(n) if n as u64 == DOCUMENT_BYTES_MAX => {
+                    bail!("{}: a line is larger than 2 GiB", self.origin.name)
+                }
                 Ok(_) if text.trim_ascii().is_empty() => continue,
                 Ok(n) => (Ok(text), n as u64),
             };
@@ -240,7 +294,12 @@ impl Lines {
             let advance = if self.compressed { 0 } else { n.min(self.left) };
             self.left -= advance;
             let origin = self.origin.clone();
-            return Ok(Some(Document { origin, line: Some(self.line), text, advance }));
+            return Ok(Some(Document {
+                origin,
+                line: Some(self.line),
+                text,
+                advance,
+            }));
         }
     }
 }

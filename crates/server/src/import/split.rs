@@ -1,12 +1,13 @@
 //! Documents to items: each resource with its type, its id, and its references made literal.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use base::ResourceId;
 use base::ids::uuid_text;
 use fhir::bundle::rewrite_references;
-use fhir::definitions::{Model, TypeId};
+use fhir::definitions::Model;
 use fhir::json::{self, Value, push_json_string};
 use ring::digest;
 
@@ -80,8 +81,16 @@ struct Entry<'d> {
 /// Why something is not imported.
 type Refusal = String;
 
+/// An entry, or its position and why it is not imported.
+type Slot<'d> = Result<Entry<'d>, (Option<u64>, Refusal)>;
+
 impl Place {
-    pub(super) fn reject(&self, resource: Option<String>, code: Option<String>, reason: String) -> Reject {
+    pub(super) fn reject(
+        &self,
+        resource: Option<String>,
+        code: Option<String>,
+        reason: String,
+    ) -> Reject {
         Reject {
             source: self.origin.name.clone(),
             line: self.line,
@@ -95,7 +104,17 @@ impl Place {
 
 impl Splitter {
     pub(super) fn new(model: &'static Model) -> Self {
-        Self { model, links: Links::new(model), origin: None, ordinal: 0 }
+        Self {
+            model,
+            links: Links::new(model),
+            origin: None,
+            ordinal: 0,
+        }
+    }
+
+    /// Begins another pass over the inputs.
+    pub(super) fn begin(&mut self) {
+        self.origin = None;
     }
 
     /// Resources and rejects of the current origin so far.
@@ -115,7 +134,11 @@ impl Splitter {
             self.origin = Some(document.origin.clone());
             self.ordinal = 0;
         }
-        let place = Place { origin: document.origin.clone(), line: document.line, entry: None };
+        let place = Place {
+            origin: document.origin.clone(),
+            line: document.line,
+            entry: None,
+        };
         let parsed = match &document.text {
             Err(why) => Err(why.clone()),
             Ok(text) if text.is_empty() => return Ok(()),
@@ -141,24 +164,35 @@ impl Splitter {
     }
 
     /// The resources of a document: itself, or what a Bundle holds.
-    fn entries<'d>(
-        &self,
-        root: Value<'d>,
-        document: &Document,
-    ) -> Result<Vec<Result<Entry<'d>, (Option<u64>, Refusal)>>, Refusal> {
+    fn entries<'d>(&self, root: Value<'d>, document: &Document) -> Result<Vec<Slot<'d>>, Refusal> {
         let kind = root.get("resourceType").and_then(Value::as_str);
-        let Some(kind) = kind else { return Err("no resourceType".into()) };
+        let Some(kind) = kind else {
+            return Err("no resourceType".into());
+        };
         let bundle_type = root.get("type").and_then(Value::as_str).unwrap_or_default();
         if kind != "Bundle" || matches!(&*bundle_type, "document" | "message") {
             let entry = self.entry(root, None, None, document, 0);
             return Ok(vec![entry.map_err(|why| (None, why))]);
         }
-        if !matches!(&*bundle_type, "transaction" | "batch" | "collection" | "searchset") {
-            return Err(format!("Bundles of type \"{bundle_type}\" are not imported"));
+        if !matches!(
+            &*bundle_type,
+            "transaction" | "batch" | "collection" | "searchset"
+        ) {
+            return Err(format!(
+                "Bundles of type \"{bundle_type}\" are not imported"
+            ));
         }
         let mut entries = Vec::new();
-        for (index, entry) in root.get("entry").into_iter().flat_map(Value::items).enumerate() {
-            let mode = entry.get("search").and_then(|s| s.get("mode")).and_then(Value::as_str);
+        for (index, entry) in root
+            .get("entry")
+            .into_iter()
+            .flat_map(Value::items)
+            .enumerate()
+        {
+            let mode = entry
+                .get("search")
+                .and_then(|s| s.get("mode"))
+                .and_then(Value::as_str);
             if mode.as_deref() == Some("outcome") {
                 continue;
             }
@@ -180,9 +214,12 @@ impl Splitter {
         document: &Document,
         number: u64,
     ) -> Result<Entry<'d>, Refusal> {
-        let text = |of: Value<'d>, name| of.get(name).and_then(Value::as_str).map(|t| t.into_owned());
+        let text = |of: Value<'d>, name| of.get(name).and_then(Value::as_str).map(Cow::into_owned);
         let name = text(resource, "resourceType").ok_or("no resourceType")?;
-        let type_id = self.model.type_id(&name).ok_or_else(|| format!("\"{name}\" is no resource type"))?;
+        let type_id = self
+            .model
+            .type_id(&name)
+            .ok_or_else(|| format!("\"{name}\" is no resource type"))?;
         let request = entry.and_then(|e| e.get("request"));
         let full_url = entry.and_then(|e| text(e, "fullUrl"));
         let method = request.and_then(|r| text(r, "method"));
@@ -191,12 +228,14 @@ impl Splitter {
         let has_id = own_id.is_some();
         let conditional = match method.as_deref() {
             None => None,
-            Some("POST") => request.and_then(|r| text(r, "ifNoneExist")).map(|criteria| Conditional {
-                method: "POST",
-                url: name.clone(),
-                if_none_exist: Some(criteria),
-                full_url: full_url.clone(),
-            }),
+            Some("POST") => request
+                .and_then(|r| text(r, "ifNoneExist"))
+                .map(|criteria| Conditional {
+                    method: "POST",
+                    url: name.clone(),
+                    if_none_exist: Some(criteria),
+                    full_url: full_url.clone(),
+                }),
             Some("PUT") if url.contains('?') => Some(Conditional {
                 method: "PUT",
                 url,
@@ -210,19 +249,33 @@ impl Splitter {
                 }
                 None
             }
-            Some(other) => return Err(format!("entries with request.method {other} are not imported")),
+            Some(other) => {
+                return Err(format!(
+                    "entries with request.method {other} are not imported"
+                ));
+            }
         };
         let id = match own_id {
-            Some(id) => ResourceId::new(&id).map_err(|e| format!("\"{id}\": {e}"))?.as_str().to_owned(),
+            Some(id) => ResourceId::new(&id)
+                .map_err(|e| format!("\"{id}\": {e}"))?
+                .as_str()
+                .to_owned(),
             None => derived_id(full_url.as_deref(), document, number),
         };
-        Ok(Entry { index, resource, full_url, target: (type_id, id), conditional, has_id })
+        Ok(Entry {
+            index,
+            resource,
+            full_url,
+            target: (type_id, id),
+            conditional,
+            has_id,
+        })
     }
 
     fn items(
         &mut self,
         place: &Place,
-        entries: Vec<Result<Entry<'_>, (Option<u64>, Refusal)>>,
+        entries: Vec<Slot<'_>>,
         settle: &mut dyn FnMut(Vec<Item>) -> anyhow::Result<HashMap<String, String>>,
         take: &mut dyn FnMut(Piece) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
@@ -233,13 +286,19 @@ impl Splitter {
                 self.links.note_url(url, &entry.target);
                 if !url.starts_with("urn:") {
                     let (type_id, id) = &entry.target;
-                    inside.insert(url.clone(), format!("{}/{id}", self.model.type_name(*type_id)));
+                    inside.insert(
+                        url.clone(),
+                        format!("{}/{id}", self.model.type_name(*type_id)),
+                    );
                 }
             }
         }
         let first = self.ordinal;
         self.ordinal += entries.len() as u64;
-        let at = |index| Place { entry: index, ..place.clone() };
+        let at = |index| Place {
+            entry: index,
+            ..place.clone()
+        };
         let mut conditional = Vec::new();
         for (ordinal, entry) in (first..).zip(&entries) {
             if let Ok(entry) = entry
@@ -255,13 +314,24 @@ impl Splitter {
             take(match entry {
                 Err((index, why)) => Piece::Reject(ordinal, at(index).reject(None, None, why)),
                 Ok(entry) if entry.conditional.is_some() => continue,
-                Ok(entry) => Piece::Item(Box::new(self.item(at(entry.index), ordinal, &entry, &inside))),
+                Ok(entry) => Piece::Item(Box::new(self.item(
+                    at(entry.index),
+                    ordinal,
+                    &entry,
+                    &inside,
+                ))),
             })?;
         }
         Ok(())
     }
 
-    fn item(&self, place: Place, ordinal: u64, entry: &Entry<'_>, inside: &HashMap<String, String>) -> Item {
+    fn item(
+        &self,
+        place: Place,
+        ordinal: u64,
+        entry: &Entry<'_>,
+        inside: &HashMap<String, String>,
+    ) -> Item {
         let mut open = Vec::new();
         let mut map = |link: &str| {
             if !inside.is_empty()
@@ -270,7 +340,9 @@ impl Splitter {
                 return Some(found.clone());
             }
             let opens = is_open(self.model, link);
-            let found = (opens || link.starts_with("urn:")).then(|| self.links.find(link)).flatten();
+            let found = (opens || link.starts_with("urn:"))
+                .then(|| self.links.find(link))
+                .flatten();
             if opens && found.is_none() {
                 open.push(link.to_owned());
             }

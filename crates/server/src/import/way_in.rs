@@ -25,6 +25,7 @@ pub struct WayIn {
     reason: String,
     base: String,
     token: RwLock<Secret<String>>,
+    patience: Duration,
 }
 
 /// What the server said.
@@ -43,18 +44,31 @@ impl Said {
     pub(super) fn refusal(&self) -> (Option<String>, String) {
         let outcome: Value = serde_json::from_str(&self.body).unwrap_or(Value::Null);
         let (code, words) = refusal(&outcome);
-        if words.is_empty() { (code, format!("HTTP {}", self.status)) } else { (code, words) }
+        if words.is_empty() {
+            (code, format!("HTTP {}", self.status))
+        } else {
+            (code, words)
+        }
     }
 }
 
 /// Code and words of the errors in an OperationOutcome.
 pub(super) fn refusal(outcome: &Value) -> (Option<String>, String) {
-    let issues = outcome.get("issue").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let issues = outcome
+        .get("issue")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     let of = |issue: &Value, path: &str| {
-        issue.pointer(path).and_then(Value::as_str).map(str::to_owned)
+        issue
+            .pointer(path)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
     };
     let bad = |issue: &&Value| matches!(of(issue, "/severity").as_deref(), Some("error" | "fatal"));
-    let code = issues.iter().find(bad).and_then(|i| of(i, "/details/coding/0/code"));
+    let code = issues
+        .iter()
+        .find(bad)
+        .and_then(|i| of(i, "/details/coding/0/code"));
     let words: Vec<String> = issues
         .iter()
         .filter(bad)
@@ -77,12 +91,29 @@ impl WayIn {
     /// The server is not there, or refuses.
     pub fn open(admin: AdminClient, tenant: &str, reason: &str) -> anyhow::Result<Self> {
         let path = tenant_path(tenant, "")?;
-        let base = format!("{}/t{}/fhir", admin.url(), path.trim_start_matches("/tenants"));
+        let base = format!(
+            "{}/t{}/fhir",
+            admin.url(),
+            path.trim_start_matches("/tenants")
+        );
         let (tenant, reason) = (tenant.to_owned(), reason.to_owned());
         let token = RwLock::new(Secret::new(String::new()));
-        let way = Self { admin, tenant, reason, base, token };
+        let way = Self {
+            admin,
+            tenant,
+            reason,
+            base,
+            token,
+            patience: PATIENCE,
+        };
         way.renew()?;
         Ok(way)
+    }
+
+    /// The same, giving up on a server that is away after this time.
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     fn renew(&self) -> anyhow::Result<()> {
@@ -97,7 +128,10 @@ impl WayIn {
     }
 
     fn bearer(&self) -> String {
-        self.token.read().map(|t| format!("Bearer {}", t.expose())).unwrap_or_default()
+        self.token
+            .read()
+            .map(|t| format!("Bearer {}", t.expose()))
+            .unwrap_or_default()
     }
 
     /// Posts a Bundle to the FHIR base. Waits while the server is busy or away, for a time.
@@ -122,7 +156,7 @@ impl WayIn {
                 Ok(said) => return Ok(said),
                 Err(error) => format!("{error}"),
             };
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() >= self.patience {
                 bail!("gave up on {}: {trouble}", self.base);
             }
             std::thread::sleep(pause);
@@ -131,7 +165,12 @@ impl WayIn {
     }
 
     fn once(&self, bundle: &[u8]) -> Result<Said, ureq::Error> {
-        let request = self.admin.agent().post(&self.base).config().timeout_recv_response(Some(ANSWER_MAX));
+        let request = self
+            .admin
+            .agent()
+            .post(&self.base)
+            .config()
+            .timeout_recv_response(Some(ANSWER_MAX));
         let mut response = request
             .build()
             .header("authorization", self.bearer())
@@ -140,7 +179,11 @@ impl WayIn {
             .header("prefer", "return=minimal")
             .send(bundle)?;
         let status = response.status().as_u16();
-        let body = response.body_mut().with_config().limit(1 << 30).read_to_string()?;
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(1 << 30)
+            .read_to_string()?;
         Ok(Said { status, body })
     }
 }
