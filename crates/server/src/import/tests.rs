@@ -124,14 +124,9 @@ impl House {
             .iter()
             .map(|entry| self.check(entry, entries))
             .collect();
-        if bundle["type"] == "transaction" {
-            if let Some((_, Err((code, why)))) = results
-                .iter()
-                .enumerate()
-                .find(|(_, result)| result.is_err())
-            {
-                return (422, outcome(code, why));
-            }
+        let refused = results.iter().find_map(|result| result.as_ref().err());
+        if let (Some((code, why)), true) = (refused, bundle["type"] == "transaction") {
+            return (422, outcome(code, why));
         }
         let answers: Vec<Value> = entries
             .iter()
