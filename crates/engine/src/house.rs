@@ -3,7 +3,7 @@
 //! [`crate::Gate::enter`].
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use access::{RequestMeta, TenantId};
@@ -68,8 +68,6 @@ pub(crate) struct Inner {
     pub(crate) started: Micros,
     /// `rest.resource` of CapabilityStatements, with literal and with enforced references.
     pub(crate) capabilities: [OnceLock<String>; 2],
-    request_prefix: u64,
-    request_count: AtomicU64,
     closing: AtomicBool,
 }
 
@@ -91,7 +89,6 @@ impl House {
         let verdicts = Verdicts::new(config.limits.token_cache_entries_max);
         let attempts = Attempts::new(config.limits.failed_logins_per_minute_max);
         let started = clock.now();
-        let request_prefix = u64::from_be_bytes(rng.bytes());
         Self(Arc::new(Inner {
             store,
             clock,
@@ -104,8 +101,6 @@ impl House {
             benches: Semaphore::new(processors()),
             started,
             capabilities: Default::default(),
-            request_prefix,
-            request_count: AtomicU64::new(0),
             closing: AtomicBool::new(false),
         }))
     }
@@ -130,14 +125,11 @@ impl House {
         &*self.0.clock
     }
 
-    /// An id and a time for a request that just came in.
+    /// An id and a time for a request that just came in. The id is random: a counted one would
+    /// tell each tenant how busy the others are.
     pub fn request(&self) -> RequestMeta {
-        let count = self.0.request_count.fetch_add(1, Ordering::Relaxed);
-        let id = (u128::from(self.0.request_prefix) << 64) | u128::from(count);
-        RequestMeta {
-            id: RequestId(id),
-            at: self.0.clock.now(),
-        }
+        let id = u128::from_be_bytes(self.0.rng.bytes());
+        RequestMeta { id: RequestId(id), at: self.0.clock.now() }
     }
 
     /// Whether the house can take work.
