@@ -21,3 +21,6 @@ pub use admin::openapi_document;
 pub use app::App;
 pub use problem::{Style, status};
 pub use routes::{Base, Class, ROUTES, Route};
+
+#[cfg(test)]
+mod tests;

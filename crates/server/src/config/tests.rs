@@ -55,7 +55,7 @@ fn unknown_keys_name_the_nearest() {
         (
             "[auth]\ntoken_seconds = 1",
             "auth.token_seconds",
-            "auth.import_token_seconds",
+            "auth.access_token_seconds",
         ),
     ];
     for (text, key, nearest) in cases {

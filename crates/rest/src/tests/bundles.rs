@@ -1,0 +1,196 @@
+//! batch and transaction.
+
+use serde_json::{Value, json};
+
+use super::world::World;
+
+fn bundle(kind: &str, entries: &Value) -> String {
+    json!({ "resourceType": "Bundle", "type": kind, "entry": entries }).to_string()
+}
+
+fn statuses(answer: &Value) -> Vec<String> {
+    let entries = answer["entry"].as_array().unwrap();
+    entries.iter().map(|e| e["response"]["status"].as_str().unwrap().to_owned()).collect()
+}
+
+fn request(method: &str, url: &str) -> Value {
+    json!({ "method": method, "url": url })
+}
+
+fn observation(subject: &str) -> Value {
+    json!({ "resourceType": "Observation", "status": "final", "code": { "text": "x" },
+            "subject": { "reference": subject } })
+}
+
+const URN: &str = "urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9";
+
+#[test]
+fn a_transaction_links_its_entries() {
+    let (world, who) = World::clinic();
+    let entries = json!([
+        { "fullUrl": "urn:uuid:aaaaaaaa-4be2-4561-91ce-51548425acb9", "resource": observation(URN),
+          "request": request("POST", "Observation") },
+        { "fullUrl": URN, "request": request("POST", "Patient"),
+          "resource": { "resourceType": "Patient", "identifier": [{ "system": "urn:ietf:rfc:3986", "value": URN }] } },
+        { "request": request("PUT", "Patient/fixed"), "resource": { "resourceType": "Patient", "id": "fixed" } },
+        { "request": request("GET", "Patient/fixed") },
+    ]);
+    let done = world.fhir(&who, "POST ", bundle("transaction", &entries)).status(200);
+    let done = done.at("/type", "transaction-response");
+    assert_eq!(statuses(&done.json()), ["201 Created", "201 Created", "201 Created", "200 OK"]);
+    let place = |i: usize| {
+        let url = done.text(&format!("/entry/{i}/response/location"));
+        let path = url.split("/fhir/").nth(1).unwrap().to_owned();
+        path.split("/_history").next().unwrap().to_owned()
+    };
+    let done_json = done.json();
+    assert_eq!(done_json["entry"][3]["resource"]["id"], "fixed");
+    assert_eq!(done_json["entry"][0]["response"]["etag"], "W/\"1\"");
+    let observation = world.fhir(&who, &format!("GET {}", place(0)), "").status(200);
+    observation.at("/subject/reference", place(1).as_str());
+    let patient = world.fhir(&who, &format!("GET {}", place(1)), "").status(200);
+    patient.at("/identifier/0/value", URN);
+}
+
+#[test]
+fn a_transaction_is_all_or_nothing() {
+    let (world, who) = World::clinic();
+    let count = || world.fhir(&who, "GET Patient?_summary=count", "").json()["total"].clone();
+    let good = json!({ "request": request("POST", "Patient"), "resource": { "resourceType": "Patient" } });
+    for (bad, status, code) in [
+        (json!({ "request": request("POST", "Patient"), "resource": { "resourceType": "Patient", "shoe": 1 } }), 422, "element-unknown"),
+        (json!({ "request": { "method": "PUT", "url": "Patient/x", "ifMatch": "W/\"5\"" }, "resource": { "resourceType": "Patient", "id": "x" } }), 412, "version-conflict"),
+        (json!({ "request": request("POST", "Nonsense"), "resource": { "resourceType": "Nonsense" } }), 404, "resource-type-unknown"),
+        (json!({ "request": request("POST", "Observation"), "resource": observation("Patient?identifier=none") }), 412, "reference-ambiguous"),
+        (json!({ "request": request("PATCH", "Patient/1"), "resource": { "resourceType": "Binary", "contentType": "a/b" } }), 501, "not-supported"),
+        (json!({ "request": request("POST", "Patient/1"), "resource": { "resourceType": "Patient" } }), 400, "bundle-entry"),
+        (json!({ "resource": { "resourceType": "Patient" } }), 400, "bundle-entry"),
+    ] {
+        let entries = json!([good, bad]);
+        let refused = world.fhir(&who, "POST ", bundle("transaction", &entries));
+        let refused = refused.refused(status, code);
+        let place = refused.text("/issue/0/expression/0");
+        assert!(place.starts_with("Bundle.entry[1]"), "{place}");
+        assert_eq!(count(), 0, "{code}");
+    }
+    let same = json!([
+        { "request": request("PUT", "Patient/x"), "resource": { "resourceType": "Patient", "id": "x" } },
+        { "request": request("DELETE", "Patient/x") },
+    ]);
+    let refused = world.fhir(&who, "POST ", bundle("transaction", &same));
+    refused.refused(400, "bundle-duplicate");
+    let limited = world.client("lakeside", "system/Patient.c system/Patient.r");
+    let entries = json!([good, { "request": request("POST", "Observation"), "resource": observation("Patient/1") }]);
+    let refused = world.fhir(&limited, "POST ", bundle("transaction", &entries));
+    refused.refused(403, "scope-missing");
+    assert_eq!(count(), 0);
+}
+
+#[test]
+fn conditional_references_and_creates_resolve() {
+    let (world, who) = World::clinic();
+    let practitioner = json!({ "resourceType": "Practitioner", "identifier": [{ "system": "http://npi", "value": "9" }] });
+    let made = world.fhir(&who, "POST Practitioner", practitioner.to_string()).status(201).text("/id");
+    let patient = json!({ "resourceType": "Patient", "identifier": [{ "system": "http://mrn", "value": "1" }] });
+    let mut observation = observation("Patient?identifier=http://mrn|1");
+    observation["performer"] = json!([{ "reference": "Practitioner?identifier=http://npi|9" }]);
+    let entries = json!([
+        { "request": { "method": "POST", "url": "Patient", "ifNoneExist": "identifier=http://mrn|1" },
+          "fullUrl": URN, "resource": patient },
+        { "request": request("POST", "Observation"), "resource": observation },
+    ]);
+    let mut patients = Vec::new();
+    for status in ["201 Created", "200 OK"] {
+        let done = world.fhir(&who, "POST ", bundle("transaction", &entries)).status(200);
+        assert_eq!(statuses(&done.json())[0], status);
+        let url = done.text("/entry/1/response/location");
+        let read = world.follow(&who, &url).status(200);
+        let read = read.at("/performer/0/reference", format!("Practitioner/{made}"));
+        patients.push(read.text("/subject/reference"));
+    }
+    assert_eq!(patients[0], patients[1]);
+    let entries = json!([
+        { "request": request("PUT", "Patient?identifier=http://mrn|1"), "resource": patient },
+        { "request": request("DELETE", "Practitioner?identifier=http://npi|9") },
+        { "request": request("DELETE", "Practitioner?identifier=http://npi|none") },
+    ]);
+    let done = world.fhir(&who, "POST ", bundle("transaction", &entries)).status(200);
+    assert_eq!(statuses(&done.json()), ["200 OK", "204 No Content", "204 No Content"]);
+}
+
+#[test]
+fn entries_of_a_batch_stand_alone() {
+    let (world, who) = World::clinic();
+    world.fhir(&who, "PUT Patient/p", r#"{"resourceType":"Patient","id":"p"}"#).status(201);
+    let entries = json!([
+        { "request": request("GET", "Patient/p") },
+        { "request": request("GET", "Patient/none") },
+        { "request": request("POST", "Patient"), "resource": { "resourceType": "Patient", "shoe": 1 } },
+        { "request": request("POST", "Patient"), "resource": { "resourceType": "Patient" } },
+        { "request": request("GET", "Patient?_id=p") },
+        { "request": request("GET", "Patient/p/_history") },
+        { "request": { "method": "GET", "url": "Patient/p", "ifNoneMatch": "W/\"1\"" } },
+        { "request": request("DELETE", "Observation/none") },
+        { "request": request("BREW", "Patient") },
+    ]);
+    let done = world.fhir(&who, "POST ", bundle("batch", &entries)).status(200);
+    let done = done.at("/type", "batch-response");
+    let wanted = ["200 OK", "404 Not Found", "422 Unprocessable Entity", "201 Created", "200 OK",
+        "200 OK", "304 Not Modified", "204 No Content", "400 Bad Request"];
+    assert_eq!(statuses(&done.json()), wanted);
+    let json = done.json();
+    assert_eq!(json["entry"][0]["resource"]["id"], "p");
+    assert_eq!(json["entry"][4]["resource"]["type"], "searchset");
+    assert_eq!(json["entry"][5]["resource"]["type"], "history");
+    let outcome = &json["entry"][2]["response"]["outcome"]["issue"][0];
+    assert_eq!(outcome["details"]["coding"][0]["code"], "element-unknown");
+    assert_eq!(outcome["expression"][0], "Bundle.entry[2].resource.shoe");
+    let prefer = [("prefer", "return=representation")];
+    let entries = json!([{ "request": request("POST", "Patient"), "resource": { "resourceType": "Patient" } }]);
+    let done = world.fhir_with(&who, "POST ", &prefer, bundle("batch", &entries)).status(200);
+    assert_eq!(done.json()["entry"][0]["resource"]["resourceType"], "Patient");
+}
+
+#[test]
+fn other_bundles_are_refused() {
+    let (world, who) = World::clinic();
+    for (body, code) in [
+        (bundle("collection", &json!([])), "bundle-type"),
+        (r#"{"resourceType":"Patient"}"#.to_owned(), "bundle-type"),
+        ("{".to_owned(), "json-syntax"),
+        (String::new(), "body-empty"),
+    ] {
+        world.fhir(&who, "POST ", body).refused(400, code);
+    }
+    let empty = r#"{"resourceType":"Bundle","type":"transaction"}"#;
+    let done = world.fhir(&who, "POST /t/lakeside/fhir", empty).status(200);
+    done.at("/type", "transaction-response");
+}
+
+#[test]
+fn too_many_entries_are_refused_by_name() {
+    let world = World::with(|limits| limits.bundle_entries_max = 2, |_| {});
+    world.tenant("lakeside");
+    let who = world.client("lakeside", "system/*.cruds");
+    let entry = json!({ "request": request("GET", "Patient/p") });
+    let body = bundle("batch", &json!([entry, entry, entry]));
+    let refused = world.fhir(&who, "POST ", body).refused(413, "limit-exceeded");
+    refused.at("/issue/0/details/coding/1/code", "bundle_entries_max");
+}
+
+#[test]
+fn a_large_transaction_goes_through() {
+    let (world, who) = World::clinic();
+    let entries: Vec<Value> = (0..1500)
+        .map(|i| {
+            json!({ "fullUrl": format!("urn:uuid:{i}"), "request": request("POST", "Observation"),
+                    "resource": observation(URN) })
+        })
+        .chain([json!({ "fullUrl": URN, "request": request("POST", "Patient"),
+                        "resource": { "resourceType": "Patient" } })])
+        .collect();
+    let done = world.fhir(&who, "POST ", bundle("transaction", &json!(entries))).status(200);
+    assert_eq!(done.json()["entry"].as_array().unwrap().len(), 1501);
+    let count = world.fhir(&who, "GET Observation?_summary=count", "").status(200);
+    count.at("/total", 1500);
+}

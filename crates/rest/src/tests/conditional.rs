@@ -1,0 +1,72 @@
+//! Conditional create, update and delete.
+
+use serde_json::json;
+
+use super::world::World;
+
+fn patient(identifier: &str, id: Option<&str>) -> String {
+    let mut patient = json!({
+        "resourceType": "Patient",
+        "identifier": [{ "system": "http://ids", "value": identifier }],
+    });
+    if let Some(id) = id {
+        patient["id"] = id.into();
+    }
+    patient.to_string()
+}
+
+const EXIST: &str = "identifier=http://ids|1";
+
+#[test]
+fn create_only_if_none_exists() {
+    let (world, who) = World::clinic();
+    let create = |criteria: &str| {
+        world.fhir_with(&who, "POST Patient", &[("if-none-exist", criteria)], patient("1", None))
+    };
+    let made = create(EXIST).status(201).text("/id");
+    let found = create(EXIST).status(200).at("/id", made.as_str());
+    assert!(found.header_text("location").unwrap().contains(&format!("/Patient/{made}/_history/1")));
+    create("identifier=http%3A%2F%2Fids%7C1").status(200);
+    world.fhir(&who, "POST Patient", patient("1", None)).status(201);
+    create(EXIST).refused(412, "multiple-matches");
+    create("nonsense=1").refused(400, "search-parameter-unknown");
+    create("").refused(400, "search-value");
+    create("_count=1").refused(400, "search-value");
+    let no_search = world.client("lakeside", "system/Patient.c");
+    let headers = [("if-none-exist", EXIST)];
+    let refused = world.fhir_with(&no_search, "POST Patient", &headers, patient("1", None));
+    refused.refused(403, "scope-missing");
+}
+
+#[test]
+fn update_what_matches() {
+    let (world, who) = World::clinic();
+    let update = |id: Option<&str>| world.fhir(&who, &format!("PUT Patient?{EXIST}"), patient("1", id));
+    let id = update(None).status(201).text("/id");
+    update(None).status(200).at("/id", id.as_str()).at("/meta/versionId", "2");
+    update(Some(&id)).status(200).at("/meta/versionId", "3");
+    update(Some("other")).refused(400, "resource-id-mismatch");
+    world.fhir(&who, "POST Patient", patient("1", None)).status(201);
+    update(None).refused(412, "multiple-matches");
+    let line = "PUT Patient?identifier=http://ids|2";
+    world.fhir(&who, line, patient("2", Some("two"))).status(201).at("/id", "two");
+    world.fhir(&who, "PUT Patient?nonsense=1", patient("1", None)).status(400);
+    world.fhir(&who, "PUT Patient", patient("1", None)).status(400);
+}
+
+#[test]
+fn delete_the_one_that_matches() {
+    let (world, who) = World::clinic();
+    let delete = || world.fhir(&who, &format!("DELETE Patient?{EXIST}"), "");
+    delete().status(204);
+    let id = world.fhir(&who, "POST Patient", patient("1", None)).text("/id");
+    delete().status(204);
+    world.fhir(&who, &format!("GET Patient/{id}"), "").refused(410, "deleted");
+    for _ in 0..2 {
+        world.fhir(&who, "POST Patient", patient("1", None)).status(201);
+    }
+    delete().refused(412, "multiple-matches");
+    world.fhir(&who, "DELETE Patient", "").refused(400, "search-value");
+    let no_delete = world.client("lakeside", "system/Patient.rs");
+    world.fhir(&no_delete, &format!("DELETE Patient?{EXIST}"), "").refused(403, "scope-missing");
+}

@@ -1,0 +1,171 @@
+//! What is the same for every URL: methods, hosts, limits, probes, and what is not there.
+
+use serde_json::Value;
+
+use super::world::{World, patient, patient_with_id};
+use crate::{Class, ROUTES};
+
+#[test]
+fn every_route_asks_who_it_is() {
+    let (world, _) = World::clinic();
+    world.tenant("hillside");
+    let stranger = world.client("hillside", "system/*.cruds");
+    let nothing = world.client("lakeside", "system/Account.r");
+    for route in ROUTES {
+        let path = route
+            .full_path()
+            .replace("{tenant}", "lakeside")
+            .replace("{type}", "Patient")
+            .replace("{id}", "p")
+            .replace("{version}", "1")
+            .replace("{name}", "lakeside")
+            .replace("{client_id}", "c");
+        let line = format!("{} {path}", route.method);
+        let ask = |who: Option<&str>| {
+            let mut headers = vec![("content-type", "application/fhir+json")];
+            headers.extend(who.map(|w| ("authorization", w)));
+            let body = match route.method.as_str() {
+                "PUT" => patient_with_id("p", "A"),
+                "POST" if route.interaction == "transaction" => {
+                    r#"{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Patient/p"}}]}"#.to_owned()
+                }
+                "POST" if !path.ends_with("_search") => patient("A"),
+                _ => String::new(),
+            };
+            world.ask(&line, &headers, body).code
+        };
+        match route.class() {
+            Class::Open | Class::Gate => assert_ne!(ask(None), 401, "{line}"),
+            Class::Operator => {
+                assert_eq!((ask(None), ask(Some(&stranger))), (401, 401), "{line}");
+            }
+            Class::Caller(_) => {
+                assert_eq!((ask(None), ask(Some(&stranger))), (401, 401), "{line}");
+                let line_type = if path.contains("Patient") || route.interaction == "transaction" {
+                    assert_eq!(ask(Some(&nothing)), 403, "{line}");
+                    continue;
+                } else {
+                    &line
+                };
+                assert!(matches!(ask(Some(&nothing)), 200 | 403), "{line_type}");
+            }
+        }
+    }
+}
+
+#[test]
+fn methods_and_paths_that_are_not_there() {
+    let (world, who) = World::clinic();
+    let refused = world.fhir(&who, "PATCH Patient/p", "[]").refused(405, "method-not-allowed");
+    refused.header("allow", "GET, PUT, DELETE, HEAD, OPTIONS");
+    world.fhir(&who, "OPTIONS Patient/p", "").status(204);
+    world.fhir(&who, "GET Patient/p/_history/1/x", "").refused(404, "route-unknown");
+    world.fhir(&who, "GET /nothing", "").refused(404, "route-unknown");
+    world.fhir(&who, "GET /t/lakeside", "").refused(404, "route-unknown");
+    world.fhir(&who, "GET /fhir/Patient", "").refused(404, "route-unknown");
+    world.fhir(&who, "GET Patient/$everything", "").status(501);
+}
+
+#[test]
+fn head_tells_what_get_would() {
+    let (world, who) = World::clinic();
+    world.fhir(&who, "PUT Patient/p", patient_with_id("p", "A")).status(201);
+    let get = world.fhir(&who, "GET Patient/p", "").status(200);
+    let head = world.fhir(&who, "HEAD Patient/p", "").status(200).header("etag", "W/\"1\"");
+    assert!(head.body.is_empty());
+    head.header("content-length", &get.body.len().to_string());
+    world.fhir(&who, "HEAD Patient/none", "").status(404);
+}
+
+#[test]
+fn a_tenant_can_be_a_host() {
+    let world = World::with(
+        |_| {},
+        |config| {
+            config.domain = Some("insula.example".into());
+            config.behind_tls_proxy = true;
+        },
+    );
+    world.tenant("lakeside");
+    world.tenant("hillside");
+    let who = world.client("lakeside", "system/*.cruds");
+    let at = |host: &str, line: &str, body: &str| {
+        world.fhir_with(&who, line, &[("host", host)], body.to_owned())
+    };
+    let host = "lakeside.insula.example";
+    let made = at(host, "PUT /fhir/Patient/p", &patient_with_id("p", "A")).status(201);
+    let made = made.header("location", "https://lakeside.insula.example/fhir/Patient/p/_history/1");
+    assert!(made.header_text("strict-transport-security").is_some());
+    at(host, "GET /fhir/Patient/p", "").status(200);
+    at(host, "GET /t/lakeside/fhir/Patient/p", "").status(200);
+    at(host, "GET /t/hillside/fhir/Patient/p", "").refused(421, "misdirected");
+    at("hillside.insula.example", "GET /fhir/Patient/p", "").refused(401, "credentials-invalid");
+    at("nowhere.insula.example", "GET /fhir/Patient/p", "").refused(404, "tenant-unknown");
+    at("insula.example", "GET /fhir/Patient/p", "").refused(404, "tenant-unknown");
+    at("insula.example", "GET /t/lakeside/fhir/Patient/p", "").status(200);
+}
+
+#[test]
+fn links_name_the_public_url_or_an_allowed_host() {
+    let (world, who) = World::clinic();
+    let self_link = |world: &World, who: &str, host: &str| {
+        world.fhir_with(who, "GET Patient", &[("host", host)], "").link("self").unwrap()
+    };
+    assert!(self_link(&world, &who, "localhost:1").starts_with("http://localhost:1/t/"));
+    assert!(self_link(&world, &who, "evil.example").starts_with("http://127.0.0.1:8080/t/"));
+    let world = World::with(|_| {}, |c| c.public_url = Some("https://fhir.example/x".into()));
+    world.tenant("lakeside");
+    let who = world.client("lakeside", "system/*.rs");
+    assert!(self_link(&world, &who, "evil.example").starts_with("https://fhir.example/x/t/"));
+}
+
+#[test]
+fn bodies_are_bounded_by_name() {
+    let world = World::with(|limits| limits.body_bytes_max = 100, |_| {});
+    world.tenant("lakeside");
+    let who = world.client("lakeside", "system/*.cruds");
+    let long = patient(&"x".repeat(200));
+    let refused = world.fhir(&who, "POST Patient", long).refused(413, "limit-exceeded");
+    refused.at("/issue/0/details/coding/1/code", "body_bytes_max");
+    let world = World::with(|limits| limits.json_depth_max = 5, |_| {});
+    world.tenant("lakeside");
+    let who = world.client("lakeside", "system/*.cruds");
+    let deep = "[".repeat(50);
+    let refused = world.fhir(&who, "POST Patient", deep).refused(400, "limit-query");
+    refused.at("/issue/0/details/coding/1/code", "json_depth_max");
+}
+
+#[test]
+fn probes_and_metrics() {
+    let (world, who) = World::clinic();
+    world.ask("GET /health/live", &[], "").status(200);
+    world.ask("GET /health/ready", &[], "").status(200);
+    world.ask("GET /metrics", &[], "").refused(401, "credentials-missing");
+    world.fhir(&who, "GET /metrics", "").refused(401, "credentials-invalid");
+    world.fhir(&who, "GET Patient?family=Zebra", "").status(200);
+    let metrics = world.admin("GET /metrics", &Value::Null).status(200);
+    let text = String::from_utf8(metrics.body.to_vec()).unwrap();
+    let line = "insula_requests_total{interaction=\"search-type\",class=\"2xx\"} 1";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("insula_open_tenants 1"), "{text}");
+    assert!(!text.contains("Zebra"));
+}
+
+#[test]
+fn the_capability_statement_is_true() {
+    let (world, _) = World::clinic();
+    let said = world.ask("GET /t/lakeside/fhir/metadata", &[], "").status(200);
+    let said = said.at("/resourceType", "CapabilityStatement").at("/fhirVersion", "4.0.1");
+    let json = said.json();
+    let resources = json["rest"][0]["resource"].as_array().unwrap();
+    assert!(resources.len() > 140);
+    let patient = resources.iter().find(|r| r["type"] == "Patient").unwrap();
+    let codes = |v: &Value| -> Vec<String> {
+        v.as_array().unwrap().iter().map(|i| i["code"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(codes(&patient["interaction"]).len(), 8);
+    assert_eq!(codes(&json["rest"][0]["interaction"]).len(), 4);
+    let params = patient["searchParam"].as_array().unwrap();
+    assert!(params.iter().any(|p| p["name"] == "birthdate" && p["type"] == "date"));
+    assert_eq!(patient["referencePolicy"], serde_json::json!(["literal"]));
+}
