@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use access::{RequestMeta, TenantId};
 use base::{Clock, Code, Limits, Micros, RequestId, ResourceId, Rng, TenantName};
 use fhir::definitions::Model;
-use store::{State, Store};
+use store::{State, Store, StoreConfig, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::auth::{Attempts, Replays, Verdicts};
@@ -78,13 +78,21 @@ impl std::fmt::Debug for Inner {
 }
 
 impl House {
-    /// Puts a house together.
-    pub fn new(
-        store: Store,
+    /// Opens the data folder and puts the house together.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn open(
+        store: StoreConfig,
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
         config: HouseConfig,
-    ) -> Self {
+    ) -> Result<Self, StoreError> {
+        let store = Store::open(store, clock.clone(), rng.clone())?;
+        Ok(Self::new(store, clock, rng, config))
+    }
+
+    fn new(store: Store, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, config: HouseConfig) -> Self {
         let metrics = Metrics::new(&store);
         let verdicts = Verdicts::new(config.limits.token_cache_entries_max);
         let attempts = Attempts::new(config.limits.failed_logins_per_minute_max);

@@ -26,5 +26,5 @@ pub use interaction::*;
 pub use links::Links;
 pub use metrics::{InteractionMetrics, Metrics};
 pub use session::Session;
-pub use store::{Method, Mode, Stored};
+pub use store::{AuditMode, Method, Mode, StoreConfig, Stored, Synchronous};
 pub use tenants::{LIST_MAX, Operator, TenantDraft, TenantPage, TenantPatch, TenantView};

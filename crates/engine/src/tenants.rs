@@ -336,6 +336,9 @@ impl Operator {
         let name =
             TenantName::new(as_name).map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
         let path = self.backup_path(file)?;
+        if !path.is_file() {
+            return Err(Failure::new(Code::BackupInvalid, "there is no such backup"));
+        }
         let info = self
             .house
             .0

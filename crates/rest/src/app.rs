@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,7 +23,7 @@ use tower::Service;
 use crate::call::Call;
 use crate::caller;
 use crate::problem::{self, Style};
-use crate::routes::{Base, Handler, ROUTES, Route};
+use crate::routes::{self, Base, Handler, Route};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
@@ -50,32 +51,7 @@ struct Counted;
 impl App {
     /// Builds the router from the table.
     pub fn new(house: House) -> Self {
-        let own_hosts = house.config().domain.is_some();
-        let mut paths: Vec<(String, Vec<&'static Route>)> = Vec::new();
-        for route in ROUTES {
-            let own = route.base.host_path().filter(|_| own_hosts);
-            let own = own
-                .map(|base| format!("{base}{}", route.path))
-                .filter(|p| !p.is_empty());
-            for path in std::iter::once(route.full_path()).chain(own) {
-                match paths.iter_mut().find(|(p, _)| *p == path) {
-                    Some((_, rows)) => rows.push(route),
-                    None => paths.push((path, vec![route])),
-                }
-            }
-        }
-        let mut router = Router::new();
-        for (path, rows) in paths {
-            let rows = rows
-                .into_iter()
-                .map(|route| (route, house.metrics().interaction(route.interaction)))
-                .collect();
-            let at = At(Arc::new(Rows {
-                house: house.clone(),
-                rows,
-            }));
-            router = router.route_service(&path, at);
-        }
+        let router = routes::router(&house);
         let unmatched = house.metrics().interaction("unmatched");
         let config = house.config();
         let secure = config.behind_tls_proxy || config.listen_url.starts_with("https:");
@@ -155,8 +131,23 @@ struct Rows {
     rows: Vec<(&'static Route, InteractionMetrics)>,
 }
 
+/// What answers under one path.
 #[derive(Clone)]
-struct At(Arc<Rows>);
+pub(crate) struct At(Arc<Rows>);
+
+impl At {
+    pub(crate) fn new(house: &House, rows: Vec<&'static Route>) -> Self {
+        let count = |route: &'static Route| house.metrics().interaction(route.interaction);
+        let rows = rows
+            .into_iter()
+            .map(|route| (route, count(route)))
+            .collect();
+        Self(Arc::new(Rows {
+            house: house.clone(),
+            rows,
+        }))
+    }
+}
 
 impl Service<Request<Body>> for At {
     type Response = Response<Body>;
@@ -210,7 +201,7 @@ impl Rows {
             .map_or(Base::House, |(route, _)| route.base);
         let tenant = call.value("tenant").to_owned();
         let answered = match row {
-            Some((route, _)) => run(route, call).await,
+            Some((route, _)) => Guarded(Box::pin(run(route, call))).await,
             None => self.not_allowed(base, &call),
         };
         let interaction = row.map_or("unmatched", |(route, _)| route.interaction);
@@ -278,6 +269,18 @@ async fn run(route: &'static Route, call: Call) -> Result<Response<Body>, Failur
             let operator = call.house.operator(call.credentials(), call.request)?;
             handler(operator, call).await
         }
+    }
+}
+
+/// A handler whose panic is its own: the caller gets a failure, everyone else goes on.
+struct Guarded<F>(Pin<Box<F>>);
+
+impl<F: Future<Output = Result<Response<Body>, Failure>>> Future for Guarded<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let polled = AssertUnwindSafe(|| self.0.as_mut().poll(context));
+        catch_unwind(polled).unwrap_or_else(|_| Poll::Ready(Err(Failure::of(Code::Internal))))
     }
 }
 

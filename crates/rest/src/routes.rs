@@ -7,10 +7,12 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use axum::Router;
 use axum::body::Body;
-use engine::{Failure, Gate, Operator, Session};
+use engine::{Failure, Gate, House, Operator, Session};
 use http::{Method, Response};
 
+use crate::app::At;
 use crate::call::Call;
 use crate::problem::Style;
 use crate::{admin, fhir, oauth, probes};
@@ -186,4 +188,28 @@ routes! {
     DELETE Fhir   "/{type}/{id}"            "delete"             Caller("d")   fhir::delete;
     GET    Fhir   "/{type}/{id}/_history"   "history-instance"   Caller("s")   fhir::history_instance;
     GET    Fhir   "/{type}/{id}/_history/{version}" "vread"      Caller("r")   fhir::vread;
+}
+
+/// The router with every route of the table: tenants by path, and by host where a domain is
+/// configured.
+pub(crate) fn router(house: &House) -> Router {
+    let own_hosts = house.config().domain.is_some();
+    let mut paths: Vec<(String, Vec<&'static Route>)> = Vec::new();
+    for route in ROUTES {
+        let own = route.base.host_path().filter(|_| own_hosts);
+        let own = own
+            .map(|base| format!("{base}{}", route.path))
+            .filter(|path| !path.is_empty());
+        for path in std::iter::once(route.full_path()).chain(own) {
+            match paths.iter_mut().find(|(known, _)| *known == path) {
+                Some((_, rows)) => rows.push(route),
+                None => paths.push((path, vec![route])),
+            }
+        }
+    }
+    paths
+        .into_iter()
+        .fold(Router::new(), |router, (path, rows)| {
+            router.route_service(&path, At::new(house, rows))
+        })
 }

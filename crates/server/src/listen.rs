@@ -10,20 +10,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use base::Limits;
+use base::{Code, Limits};
+use fhir::outcome::{Issue, Outcome};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rest::App;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Config, Tls};
 
 /// Seconds in which a client has to finish its TLS handshake, and its headers.
 const GREETING: Duration = Duration::from_secs(15);
+
+/// More connections than this are not counted on, whatever the configuration says.
+const CONNECTIONS_CEILING: u32 = 1 << 20;
+
+/// Clients that are told at the same time that there is no place; others are just cut off.
+const DOORSTEP: usize = 256;
+
+/// Time for a client that is turned away to take its answer.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Time that requests in flight have when the server stops. With what the store needs to close it
 /// stays under ten seconds.
@@ -85,10 +95,9 @@ impl Listener {
     /// Serves until `stop` says so, then lets requests in flight finish.
     pub async fn serve(self, app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         let acceptor = self.tls.as_ref().map(tls_acceptor).transpose()?;
-        let places = Arc::new(Semaphore::new(usize::try_from(
-            self.limits.connections_max,
-        )?));
-        let whole = u32::try_from(self.limits.connections_max)?;
+        let whole = u32::try_from(self.limits.connections_max)?.min(CONNECTIONS_CEILING);
+        let places = Arc::new(Semaphore::new(usize::try_from(whole)?));
+        let doorstep = Arc::new(Semaphore::new(DOORSTEP));
         let http = Arc::new(protocol(&self.limits));
         loop {
             let stream = tokio::select! {
@@ -104,11 +113,10 @@ impl Listener {
                 }
             };
             let Ok(place) = places.clone().try_acquire_owned() else {
-                tokio::spawn(turn_away(
-                    stream,
-                    acceptor.is_some(),
-                    self.limits.connections_max,
-                ));
+                if let Ok(step) = doorstep.clone().try_acquire_owned() {
+                    let max = self.limits.connections_max;
+                    tokio::spawn(turn_away(stream, acceptor.is_some(), max, step));
+                }
                 continue;
             };
             let (app, http, stop) = (app.clone(), http.clone(), stop.clone());
@@ -192,25 +200,33 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Answers a connection beyond `connections_max` without reading from it.
-async fn turn_away(mut stream: TcpStream, tls: bool, max: u64) {
+/// Answers a connection beyond `connections_max` without looking at its request.
+async fn turn_away(mut stream: TcpStream, tls: bool, max: u64, _: OwnedSemaphorePermit) {
     if tls {
         return;
     }
-    let body = format!(
-        r#"{{"resourceType":"OperationOutcome","issue":[{{"severity":"error","code":"throttled","details":{{"coding":[{{"system":"urn:insula:code","code":"limit-busy"}}]}},"diagnostics":"the limit connections_max ({max}) was passed"}}]}}"#
-    );
+    let text = format!("the limit connections_max ({max}) was passed");
+    let issue = Issue::error(Code::LimitBusy, text).limit("connections_max");
+    let body = Outcome::from(issue).to_json();
     let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/fhir+json\r\n\
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/fhir+json; charset=utf-8\r\n\
          content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
         body.len()
     );
-    let _ = tokio::time::timeout(GREETING, async {
+    let answer = async {
         stream.write_all(head.as_bytes()).await?;
-        stream.write_all(body.as_bytes()).await?;
-        stream.shutdown().await
-    })
-    .await;
+        stream.write_all(&body).await?;
+        stream.shutdown().await?;
+        // Closing on bytes that were not read would take the answer away from the client.
+        let mut rest = [0; 4096];
+        for _ in 0..16 {
+            if stream.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    let _ = tokio::time::timeout(FAREWELL, answer).await;
 }
 
 fn tls_acceptor(tls: &Tls) -> anyhow::Result<TlsAcceptor> {

@@ -29,10 +29,10 @@ impl Session {
         if_none_exist: Option<&str>,
     ) -> Result<Answer, Failure> {
         let type_id = self.type_id(type_name)?;
+        let permit = self.permit::<Create>(Target::Types(vec![type_id])).await?;
         let criteria = if_none_exist
             .map(|text| self.criteria(type_id, text))
             .transpose()?;
-        let permit = self.permit::<Create>(Target::Types(vec![type_id])).await?;
         let id = self.house().fresh_id(self.request.at);
         let identity = Identity {
             type_id,

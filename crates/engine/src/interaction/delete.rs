@@ -48,9 +48,9 @@ impl Session {
     /// `multiple-matches`, `write-race`, and those of [`Session::delete`].
     pub async fn delete_where(&self, type_name: &str, criteria: &str) -> Result<Answer, Failure> {
         let type_id = self.type_id(type_name)?;
-        let criteria = self.criteria(type_id, criteria)?;
-        // The right is checked before what matches is known.
+        // The right is checked before anything is understood or looked up.
         let _ = self.permit::<Delete>(Target::Types(vec![type_id])).await?;
+        let criteria = self.criteria(type_id, criteria)?;
         for _ in 0..ATTEMPTS_MAX {
             let id: ResourceId = match self.matches(&criteria).await? {
                 Found::Several => return Err(Failure::of(Code::MultipleMatches)),

@@ -118,6 +118,10 @@ impl Session {
                     count = asked.min(limits.page_entries_max);
                     this.push(format!("_count={count}"));
                 }
+                "_summary" if value == "count" => {
+                    count = 0;
+                    this.push("_summary=count".to_owned());
+                }
                 "_since" => {
                     request.since = Some(super::instant::parse(&value).ok_or_else(bad)?);
                     this.push(format!("_since={}", form::encode(&value)));

@@ -65,6 +65,8 @@ impl Session {
         conditions: &WriteConditions,
     ) -> Result<Answer, Failure> {
         let type_id = self.type_id(type_name)?;
+        // The right is checked before anything is understood or looked up.
+        let _ = self.permit::<Update>(Target::Types(vec![type_id])).await?;
         let criteria = self.criteria(type_id, criteria)?;
         let condition = conditions.to_store()?;
         let claimed = self.claimed_id(body)?;

@@ -32,7 +32,11 @@ fn create_read_update_delete() {
     assert!(made.header("last-modified").is_some());
 
     let read = caller.get(&format!("/Patient/{id}")).expect(200);
-    assert_eq!(read.header("content-type"), Some("application/fhir+json"));
+    assert_eq!(
+        read.header("content-type"),
+        Some("application/fhir+json; charset=utf-8"),
+        "the charset is named (http.html#mime-type)"
+    );
     assert_eq!(
         (read.header("etag"), read.body.clone()),
         (Some("W/\"1\""), made.body.clone())

@@ -11,42 +11,81 @@ fn a_tenant_comes_and_goes() {
                         "config": { "references": "enforced" } });
     let made = world.admin("POST /admin/v1/tenants", &draft).status(201);
     let made = made.header("location", "/admin/v1/tenants/lakeside");
-    let made = made.at("/state", "active").at("/config/references", "enforced");
-    made.at("/base", "http://127.0.0.1:8080/t/lakeside/fhir").at("/display", "Lakeside Clinic");
-    world.admin("POST /admin/v1/tenants", &draft).refused(409, "tenant-exists");
+    let made = made
+        .at("/state", "active")
+        .at("/config/references", "enforced");
+    made.at("/base", "http://127.0.0.1:8080/t/lakeside/fhir")
+        .at("/display", "Lakeside Clinic");
+    world
+        .admin("POST /admin/v1/tenants", &draft)
+        .refused(409, "tenant-exists");
 
     let show = |state: &str| {
-        let shown = world.admin("GET /admin/v1/tenants/lakeside", &Value::Null).status(200);
+        let shown = world
+            .admin("GET /admin/v1/tenants/lakeside", &Value::Null)
+            .status(200);
         shown.at("/state", state)
     };
     let patch = json!({ "display": "New" });
-    world.admin("PATCH /admin/v1/tenants/lakeside", &patch).status(200).at("/display", "New");
+    world
+        .admin("PATCH /admin/v1/tenants/lakeside", &patch)
+        .status(200)
+        .at("/display", "New");
     show("active").at("/config/references", "enforced");
 
     let who = world.client("lakeside", "system/*.cruds");
-    world.fhir(&who, "GET Patient/p", "").refused(404, "not-found");
-    world.admin("POST /admin/v1/tenants/lakeside/suspend", &Value::Null).status(200);
+    world
+        .fhir(&who, "GET Patient/p", "")
+        .refused(404, "not-found");
+    world
+        .admin("POST /admin/v1/tenants/lakeside/suspend", &Value::Null)
+        .status(200);
     show("suspended");
-    let refused = world.fhir(&who, "GET Patient/p", "").refused(503, "tenant-suspended");
+    let refused = world
+        .fhir(&who, "GET Patient/p", "")
+        .refused(503, "tenant-suspended");
     assert!(refused.header_text("retry-after").is_some());
-    world.fhir(&who, "GET metadata", "").refused(503, "tenant-suspended");
-    world.admin("POST /admin/v1/tenants/lakeside/resume", &Value::Null).status(200);
-    world.fhir(&who, "GET Patient/p", "").refused(404, "not-found");
+    world
+        .fhir(&who, "GET metadata", "")
+        .refused(503, "tenant-suspended");
+    world
+        .admin("POST /admin/v1/tenants/lakeside/resume", &Value::Null)
+        .status(200);
+    world
+        .fhir(&who, "GET Patient/p", "")
+        .refused(404, "not-found");
 
     let delete = |query: &str| {
-        world.admin(&format!("DELETE /admin/v1/tenants/lakeside{query}"), &Value::Null)
+        world.admin(
+            &format!("DELETE /admin/v1/tenants/lakeside{query}"),
+            &Value::Null,
+        )
     };
     delete("").refused(400, "confirmation-missing");
     delete("?confirm=other").refused(400, "confirmation-missing");
     delete("?confirm=lakeside&grace=soon").refused(400, "request-invalid");
-    let left = delete("?confirm=lakeside").status(202).at("/state", "leaving");
+    let left = delete("?confirm=lakeside")
+        .status(202)
+        .at("/state", "leaving");
     assert!(left.json()["shred_at"].is_string());
-    world.fhir(&who, "GET Patient/p", "").refused(410, "tenant-leaving");
-    world.admin("GET /admin/v1/tenants/lakeside/receipt", &Value::Null).status(409);
-    world.admin("POST /admin/v1/tenants/lakeside/resume", &Value::Null).status(200);
-    world.fhir(&who, "GET Patient/p", "").refused(404, "not-found");
-    delete("?confirm=lakeside&grace=0").status(202).at("/state", "gone");
-    let receipt = world.admin("GET /admin/v1/tenants/lakeside/receipt", &Value::Null).status(200);
+    world
+        .fhir(&who, "GET Patient/p", "")
+        .refused(410, "tenant-leaving");
+    world
+        .admin("GET /admin/v1/tenants/lakeside/receipt", &Value::Null)
+        .status(409);
+    world
+        .admin("POST /admin/v1/tenants/lakeside/resume", &Value::Null)
+        .status(200);
+    world
+        .fhir(&who, "GET Patient/p", "")
+        .refused(404, "not-found");
+    delete("?confirm=lakeside&grace=0")
+        .status(202)
+        .at("/state", "gone");
+    let receipt = world
+        .admin("GET /admin/v1/tenants/lakeside/receipt", &Value::Null)
+        .status(200);
     assert!(receipt.json().is_object());
     let code = world.fhir(&who, "GET Patient/p", "").code;
     assert!(matches!(code, 404 | 410), "{code}");
@@ -60,14 +99,28 @@ fn tenants_are_listed_by_name() {
     }
     let names = |answer: &Value| -> Vec<String> {
         let tenants = answer["tenants"].as_array().unwrap();
-        tenants.iter().map(|t| t["name"].as_str().unwrap().to_owned()).collect()
+        tenants
+            .iter()
+            .map(|t| t["name"].as_str().unwrap().to_owned())
+            .collect()
     };
-    let all = world.admin("GET /admin/v1/tenants", &Value::Null).status(200).json();
+    let all = world
+        .admin("GET /admin/v1/tenants", &Value::Null)
+        .status(200)
+        .json();
     assert_eq!(names(&all), ["alpha", "beta", "gamma"]);
-    let first = world.admin("GET /admin/v1/tenants?limit=2", &Value::Null).status(200).json();
+    let first = world
+        .admin("GET /admin/v1/tenants?limit=2", &Value::Null)
+        .status(200)
+        .json();
     assert_eq!((names(&first).len(), &first["next"]), (2, &json!("beta")));
-    let rest = world.admin("GET /admin/v1/tenants?after=beta&limit=2", &Value::Null).json();
-    assert_eq!((names(&rest), rest.get("next")), (vec!["gamma".to_owned()], None));
+    let rest = world
+        .admin("GET /admin/v1/tenants?after=beta&limit=2", &Value::Null)
+        .json();
+    assert_eq!(
+        (names(&rest), rest.get("next")),
+        (vec!["gamma".to_owned()], None)
+    );
 }
 
 #[test]
@@ -75,32 +128,124 @@ fn bad_requests_are_told_as_problems() {
     let world = World::new();
     world.tenant("lakeside");
     for (line, body, status, code) in [
-        ("POST /admin/v1/tenants", json!({ "name": "x" }), 400, "tenant-name"),
-        ("POST /admin/v1/tenants", json!({ "name": "admin" }), 400, "tenant-name"),
-        ("POST /admin/v1/tenants", json!({ "name": "abc", "fhir": "3.0.2" }), 400, "request-invalid"),
-        ("POST /admin/v1/tenants", json!({ "name": "abc", "shoe": 1 }), 400, "request-invalid"),
-        ("POST /admin/v1/tenants", json!({ "name": "abc", "display": "" }), 400, "request-invalid"),
+        (
+            "POST /admin/v1/tenants",
+            json!({ "name": "x" }),
+            400,
+            "tenant-name",
+        ),
+        (
+            "POST /admin/v1/tenants",
+            json!({ "name": "admin" }),
+            400,
+            "tenant-name",
+        ),
+        (
+            "POST /admin/v1/tenants",
+            json!({ "name": "abc", "fhir": "3.0.2" }),
+            400,
+            "request-invalid",
+        ),
+        (
+            "POST /admin/v1/tenants",
+            json!({ "name": "abc", "shoe": 1 }),
+            400,
+            "request-invalid",
+        ),
+        (
+            "POST /admin/v1/tenants",
+            json!({ "name": "abc", "display": "" }),
+            400,
+            "request-invalid",
+        ),
         ("POST /admin/v1/tenants", Value::Null, 400, "body-empty"),
-        ("GET /admin/v1/tenants/unknown", Value::Null, 404, "tenant-unknown"),
-        ("GET /admin/v1/tenants/Not-A-Name", Value::Null, 404, "tenant-unknown"),
-        ("POST /admin/v1/tenants/unknown/suspend", Value::Null, 404, "tenant-unknown"),
-        ("POST /admin/v1/tenants/unknown/clients", json!({ "name": "a", "scopes": ["system/*.rs"] }), 404, "tenant-unknown"),
-        ("POST /admin/v1/tenants/lakeside/clients", json!({ "name": "a", "scopes": ["user/*.rs"] }), 400, "scope-invalid"),
-        ("POST /admin/v1/tenants/lakeside/clients", json!({ "name": "a", "scopes": [] }), 400, "scope-invalid"),
-        ("POST /admin/v1/tenants/lakeside/clients", json!({ "name": "a", "scopes": ["system/*.rs"], "jwks": {} }), 400, "request-invalid"),
-        ("DELETE /admin/v1/tenants/lakeside/clients/none", Value::Null, 404, "client-unknown"),
-        ("POST /admin/v1/tenants/lakeside/imports", json!({ "reason": "" }), 400, "request-invalid"),
-        ("POST /admin/v1/tenants/lakeside/backup", json!({ "file": "../../etc/passwd" }), 400, "request-invalid"),
-        ("POST /admin/v1/tenants/lakeside/backup", json!({ "file": ".hidden" }), 400, "request-invalid"),
-        ("POST /admin/v1/tenants/copy/restore", json!({ "file": "none.backup" }), 400, "backup-invalid"),
+        (
+            "GET /admin/v1/tenants/unknown",
+            Value::Null,
+            404,
+            "tenant-unknown",
+        ),
+        (
+            "GET /admin/v1/tenants/Not-A-Name",
+            Value::Null,
+            404,
+            "tenant-unknown",
+        ),
+        (
+            "POST /admin/v1/tenants/unknown/suspend",
+            Value::Null,
+            404,
+            "tenant-unknown",
+        ),
+        (
+            "POST /admin/v1/tenants/unknown/clients",
+            json!({ "name": "a", "scopes": ["system/*.rs"] }),
+            404,
+            "tenant-unknown",
+        ),
+        (
+            "POST /admin/v1/tenants/lakeside/clients",
+            json!({ "name": "a", "scopes": ["user/*.rs"] }),
+            400,
+            "scope-invalid",
+        ),
+        (
+            "POST /admin/v1/tenants/lakeside/clients",
+            json!({ "name": "a", "scopes": [] }),
+            400,
+            "scope-invalid",
+        ),
+        (
+            "POST /admin/v1/tenants/lakeside/clients",
+            json!({ "name": "a", "scopes": ["system/*.rs"], "jwks": {} }),
+            400,
+            "request-invalid",
+        ),
+        (
+            "DELETE /admin/v1/tenants/lakeside/clients/none",
+            Value::Null,
+            404,
+            "client-unknown",
+        ),
+        (
+            "POST /admin/v1/tenants/lakeside/imports",
+            json!({ "reason": "" }),
+            400,
+            "request-invalid",
+        ),
+        (
+            "POST /admin/v1/tenants/lakeside/backup",
+            json!({ "file": "../../etc/passwd" }),
+            400,
+            "request-invalid",
+        ),
+        (
+            "POST /admin/v1/tenants/lakeside/backup",
+            json!({ "file": ".hidden" }),
+            400,
+            "request-invalid",
+        ),
+        (
+            "POST /admin/v1/tenants/copy/restore",
+            json!({ "file": "none.backup" }),
+            400,
+            "backup-invalid",
+        ),
         ("GET /admin/v1/nothing", Value::Null, 404, "route-unknown"),
-        ("PUT /admin/v1/tenants", Value::Null, 405, "method-not-allowed"),
+        (
+            "PUT /admin/v1/tenants",
+            Value::Null,
+            405,
+            "method-not-allowed",
+        ),
     ] {
         let refused = world.admin(line, &body).refused(status, code);
         refused.header("content-type", "application/problem+json");
     }
     let headers = [("authorization", world.operator.as_str()), JSON];
-    world.ask("POST /admin/v1/tenants", &headers, "{").refused(400, "json-syntax");
+    world
+        .ask("POST /admin/v1/tenants", &headers, "{")
+        .refused(400, "json-syntax");
 }
 
 #[test]
@@ -108,10 +253,19 @@ fn clients_are_listed_without_secrets() {
     let world = World::new();
     world.tenant("lakeside");
     let (id, secret) = world.client_secret("lakeside", "system/Patient.rs system/Observation.r");
-    let list = world.admin("GET /admin/v1/tenants/lakeside/clients", &Value::Null).status(200);
+    let list = world
+        .admin("GET /admin/v1/tenants/lakeside/clients", &Value::Null)
+        .status(200);
     let list = list.at("/clients/0/client_id", id.as_str());
-    let list = list.at("/clients/0/scopes", json!(["system/Patient.rs", "system/Observation.r"]));
-    assert!(!String::from_utf8(list.body.to_vec()).unwrap().contains(&secret));
+    let list = list.at(
+        "/clients/0/scopes",
+        json!(["system/Patient.rs", "system/Observation.r"]),
+    );
+    assert!(
+        !String::from_utf8(list.body.to_vec())
+            .unwrap()
+            .contains(&secret)
+    );
     let line = format!("DELETE /admin/v1/tenants/lakeside/clients/{id}");
     world.admin(&line, &Value::Null).status(204);
     let list = world.admin("GET /admin/v1/tenants/lakeside/clients", &Value::Null);
@@ -123,44 +277,89 @@ fn an_import_is_a_timed_way_in() {
     let world = World::new();
     world.tenant("lakeside");
     let body = json!({ "reason": "first load" });
-    let opened = world.admin("POST /admin/v1/tenants/lakeside/imports", &body).status(201);
+    let opened = world
+        .admin("POST /admin/v1/tenants/lakeside/imports", &body)
+        .status(201);
     assert!(opened.text("/import").ends_with(" first load"));
     let token = format!("Bearer {}", opened.text("/access_token"));
     let patient = r#"{"resourceType":"Patient","id":"p"}"#;
     world.fhir(&token, "PUT Patient/p", patient).status(201);
     world.tenant("hillside");
-    world.fhir(&token, "GET /t/hillside/fhir/Patient/p", "").refused(401, "credentials-invalid");
+    world
+        .fhir(&token, "GET /t/hillside/fhir/Patient/p", "")
+        .refused(401, "credentials-invalid");
     world.clock.forward_secs(3601);
-    world.fhir(&token, "GET Patient/p", "").refused(401, "token-expired");
+    world
+        .fhir(&token, "GET Patient/p", "")
+        .refused(401, "token-expired");
 }
 
 #[test]
 fn a_tenant_is_verified_backed_up_and_restored() {
     let (world, who) = World::clinic();
-    world.fhir(&who, "PUT Patient/p", r#"{"resourceType":"Patient","id":"p"}"#).status(201);
-    let report = world.admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null).status(200);
+    world
+        .fhir(
+            &who,
+            "PUT Patient/p",
+            r#"{"resourceType":"Patient","id":"p"}"#,
+        )
+        .status(201);
+    let report = world
+        .admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null)
+        .status(200);
     report.at("/ok", true);
     let file = json!({ "file": "lakeside-1.backup" });
-    world.admin("POST /admin/v1/tenants/lakeside/backup", &file).status(201);
-    world.admin("POST /admin/v1/tenants/lakeside/backup", &file).status(400);
-    let made = world.admin("POST /admin/v1/tenants/copy/restore", &file).status(201);
-    made.header("location", "/admin/v1/tenants/copy").at("/name", "copy");
+    world
+        .admin("POST /admin/v1/tenants/lakeside/backup", &file)
+        .status(201);
+    world
+        .admin("POST /admin/v1/tenants/lakeside/backup", &file)
+        .status(400);
+    let made = world
+        .admin("POST /admin/v1/tenants/copy/restore", &file)
+        .status(201);
+    made.header("location", "/admin/v1/tenants/copy")
+        .at("/name", "copy");
     let copy = world.client("copy", "system/*.rs");
-    world.fhir(&copy, "GET /t/copy/fhir/Patient/p", "").status(200);
-    world.admin("POST /admin/v1/key/rotate", &Value::Null).status(200).at("/rewrapped", 2);
+    world
+        .fhir(&copy, "GET /t/copy/fhir/Patient/p", "")
+        .status(200);
+    world
+        .admin("POST /admin/v1/key/rotate", &Value::Null)
+        .status(200)
+        .at("/rewrapped", 2);
     world.fhir(&who, "GET Patient/p", "").status(200);
 }
 
 #[test]
 fn only_the_operator_administers() {
     let (world, who) = World::clinic();
-    let none = world.ask("GET /admin/v1/tenants", &[], "").refused(401, "credentials-missing");
-    assert!(none.header_text("www-authenticate").unwrap().starts_with("Bearer"));
-    for credentials in [who.as_str(), "Bearer wrong", "Basic x", "nonsense", "Bearer"] {
+    let none = world
+        .ask("GET /admin/v1/tenants", &[], "")
+        .refused(401, "credentials-missing");
+    assert!(
+        none.header_text("www-authenticate")
+            .unwrap()
+            .starts_with("Bearer")
+    );
+    for credentials in [
+        who.as_str(),
+        "Bearer wrong",
+        "Basic x",
+        "nonsense",
+        "Bearer",
+    ] {
         let headers = [("authorization", credentials)];
-        world.ask("GET /admin/v1/tenants", &headers, "").refused(401, "credentials-invalid");
+        world
+            .ask("GET /admin/v1/tenants", &headers, "")
+            .refused(401, "credentials-invalid");
     }
     let operator = world.operator.clone();
-    world.fhir(&operator, "GET Patient/p", "").refused(401, "credentials-invalid");
-    world.ask("GET /admin/v1/openapi.json", &[], "").status(200).at("/openapi", "3.1.0");
+    world
+        .fhir(&operator, "GET Patient/p", "")
+        .refused(401, "credentials-invalid");
+    world
+        .ask("GET /admin/v1/openapi.json", &[], "")
+        .status(200)
+        .at("/openapi", "3.1.0");
 }

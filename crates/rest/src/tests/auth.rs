@@ -22,15 +22,31 @@ const GRANT: &str = "grant_type=client_credentials";
 #[test]
 fn a_client_gets_a_token_that_works_until_it_ends() {
     let (world, who) = World::clinic();
-    let granted = token(&world, Some(&who), GRANT).status(200).at("/token_type", "bearer");
-    let granted = granted.at("/expires_in", 3600).at("/scope", "system/*.cruds");
-    let bearer = format!("Bearer {}", granted.header("cache-control", "no-store").text("/access_token"));
+    let granted = token(&world, Some(&who), GRANT)
+        .status(200)
+        .at("/token_type", "bearer");
+    let granted = granted
+        .at("/expires_in", 3600)
+        .at("/scope", "system/*.cruds");
+    let bearer = format!(
+        "Bearer {}",
+        granted
+            .header("cache-control", "no-store")
+            .text("/access_token")
+    );
     for _ in 0..2 {
         world.fhir(&bearer, "GET Patient", "").status(200);
     }
     world.clock.forward_secs(3601);
-    let refused = world.fhir(&bearer, "GET Patient", "").refused(401, "token-expired");
-    assert!(refused.header_text("www-authenticate").unwrap().contains("invalid_token"));
+    let refused = world
+        .fhir(&bearer, "GET Patient", "")
+        .refused(401, "token-expired");
+    assert!(
+        refused
+            .header_text("www-authenticate")
+            .unwrap()
+            .contains("invalid_token")
+    );
 }
 
 #[test]
@@ -43,10 +59,18 @@ fn tokens_are_narrowed_to_what_was_asked_and_held() {
     let granted = granted.at("/scope", "system/Observation.rs");
     let bearer = format!("Bearer {}", granted.text("/access_token"));
     world.fhir(&bearer, "GET Observation", "").status(200);
-    world.fhir(&bearer, "GET Patient", "").refused(403, "scope-missing");
-    world.fhir(&bearer, "DELETE Observation/x", "").refused(403, "scope-missing");
-    ask("system/Practitioner.rs").status(400).at("/error", "invalid_scope");
-    ask("system/*.cruds").status(400).at("/error", "invalid_scope");
+    world
+        .fhir(&bearer, "GET Patient", "")
+        .refused(403, "scope-missing");
+    world
+        .fhir(&bearer, "DELETE Observation/x", "")
+        .refused(403, "scope-missing");
+    ask("system/Practitioner.rs")
+        .status(400)
+        .at("/error", "invalid_scope");
+    ask("system/*.cruds")
+        .status(400)
+        .at("/error", "invalid_scope");
 }
 
 #[test]
@@ -55,19 +79,43 @@ fn what_is_not_a_good_token_request_gets_none() {
     let wrong = format!("Basic {}", STANDARD.encode("nobody:secret"));
     for (basic, body, status, error) in [
         (Some(who.as_str()), "", 400, "invalid_request"),
-        (Some(who.as_str()), "grant_type=password", 400, "unsupported_grant_type"),
-        (Some(who.as_str()), "grant_type=client_credentials&client_secret=x", 400, "invalid_request"),
-        (Some(who.as_str()), "grant_type=client_credentials&client_assertion=x", 400, "invalid_request"),
+        (
+            Some(who.as_str()),
+            "grant_type=password",
+            400,
+            "unsupported_grant_type",
+        ),
+        (
+            Some(who.as_str()),
+            "grant_type=client_credentials&client_secret=x",
+            400,
+            "invalid_request",
+        ),
+        (
+            Some(who.as_str()),
+            "grant_type=client_credentials&client_assertion=x",
+            400,
+            "invalid_request",
+        ),
         (Some(wrong.as_str()), GRANT, 401, "invalid_client"),
         (Some("Basic !"), GRANT, 401, "invalid_client"),
         (Some("Bearer x"), GRANT, 401, "invalid_client"),
         (None, GRANT, 401, "invalid_client"),
-        (None, "grant_type=client_credentials&client_assertion=x", 400, "invalid_request"),
+        (
+            None,
+            "grant_type=client_credentials&client_assertion=x",
+            400,
+            "invalid_request",
+        ),
     ] {
-        token(&world, basic, body).status(status).at("/error", error);
+        token(&world, basic, body)
+            .status(status)
+            .at("/error", error);
     }
     let json = [("content-type", "application/json")];
-    world.ask("POST /t/lakeside/auth/token", &json, "{}").refused(415, "media-type");
+    world
+        .ask("POST /t/lakeside/auth/token", &json, "{}")
+        .refused(415, "media-type");
 }
 
 #[test]
@@ -76,20 +124,50 @@ fn nobody_and_strangers_stay_outside() {
     world.tenant("hillside");
     let stranger = world.client("hillside", "system/*.cruds");
     let headers = [FORM, ("authorization", stranger.as_str())];
-    let granted = world.ask("POST /t/hillside/auth/token", &headers, GRANT).status(200);
+    let granted = world
+        .ask("POST /t/hillside/auth/token", &headers, GRANT)
+        .status(200);
     let bearer = format!("Bearer {}", granted.text("/access_token"));
     let missing = world.ask("GET /t/lakeside/fhir/Patient", &[], "");
     let missing = missing.refused(401, "credentials-missing");
-    let challenges: Vec<&str> =
-        missing.headers.get_all("www-authenticate").iter().map(|v| v.to_str().unwrap()).collect();
-    assert_eq!(challenges, ["Bearer realm=\"lakeside\"", "Basic realm=\"lakeside\", charset=\"UTF-8\""]);
+    let challenges: Vec<&str> = missing
+        .headers
+        .get_all("www-authenticate")
+        .iter()
+        .map(|v| v.to_str().unwrap())
+        .collect();
+    assert_eq!(
+        challenges,
+        [
+            "Bearer realm=\"lakeside\"",
+            "Basic realm=\"lakeside\", charset=\"UTF-8\""
+        ]
+    );
     let damaged = format!("{bearer}x");
-    for credentials in [stranger.as_str(), &bearer, &damaged, "Bearer x", "Digest x", "x"] {
-        world.fhir(credentials, "GET Patient", "").refused(401, "credentials-invalid");
+    for credentials in [
+        stranger.as_str(),
+        &bearer,
+        &damaged,
+        "Bearer x",
+        "Digest x",
+        "x",
+    ] {
+        world
+            .fhir(credentials, "GET Patient", "")
+            .refused(401, "credentials-invalid");
     }
-    world.fhir(&stranger, "GET /t/hillside/fhir/Patient", "").status(200);
-    world.fhir(&bearer, "GET /t/hillside/fhir/Patient", "").status(200);
-    for line in ["GET /t/nowhere/fhir/Patient", "GET /t/nowhere/fhir/metadata", "POST /t/nowhere/auth/token", "BREW /t/nowhere/fhir/Patient"] {
+    world
+        .fhir(&stranger, "GET /t/hillside/fhir/Patient", "")
+        .status(200);
+    world
+        .fhir(&bearer, "GET /t/hillside/fhir/Patient", "")
+        .status(200);
+    for line in [
+        "GET /t/nowhere/fhir/Patient",
+        "GET /t/nowhere/fhir/metadata",
+        "POST /t/nowhere/auth/token",
+        "BREW /t/nowhere/fhir/Patient",
+    ] {
         world.fhir(&who, line, "").refused(404, "tenant-unknown");
     }
 }
@@ -100,7 +178,10 @@ fn revocation_acts_on_the_next_request() {
     world.tenant("lakeside");
     let (id, secret) = world.client_secret("lakeside", "system/*.cruds");
     let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
-    let bearer = format!("Bearer {}", token(&world, Some(&basic), GRANT).text("/access_token"));
+    let bearer = format!(
+        "Bearer {}",
+        token(&world, Some(&basic), GRANT).text("/access_token")
+    );
     for who in [&basic, &bearer] {
         world.fhir(who, "GET Patient", "").status(200);
         world.fhir(who, "GET Patient", "").status(200);
@@ -108,9 +189,13 @@ fn revocation_acts_on_the_next_request() {
     let line = format!("DELETE /admin/v1/tenants/lakeside/clients/{id}");
     world.admin(&line, &Value::Null).status(204);
     for who in [&basic, &bearer] {
-        world.fhir(who, "GET Patient", "").refused(401, "credentials-invalid");
+        world
+            .fhir(who, "GET Patient", "")
+            .refused(401, "credentials-invalid");
     }
-    token(&world, Some(&basic), GRANT).status(401).at("/error", "invalid_client");
+    token(&world, Some(&basic), GRANT)
+        .status(401)
+        .at("/error", "invalid_client");
 }
 
 #[test]
@@ -133,7 +218,9 @@ fn an_address_that_guesses_has_to_wait() {
     let headers = [FORM];
     let asked = world.ask_from(guesser, "POST /t/lakeside/auth/token", &headers, GRANT);
     asked.refused(429, "rate-limited");
-    world.fhir("Bearer other-address", "GET Patient", "").refused(401, "credentials-invalid");
+    world
+        .fhir("Bearer other-address", "GET Patient", "")
+        .refused(401, "credentials-invalid");
     world.clock.forward_secs(wait + 1);
     guess("Bearer guess").refused(401, "credentials-invalid");
 }
@@ -141,9 +228,17 @@ fn an_address_that_guesses_has_to_wait() {
 #[test]
 fn discovery_tells_where_to_go() {
     let (world, _) = World::clinic();
-    let about = world.ask("GET /t/lakeside/fhir/.well-known/smart-configuration", &[], "").status(200);
+    let about = world
+        .ask(
+            "GET /t/lakeside/fhir/.well-known/smart-configuration",
+            &[],
+            "",
+        )
+        .status(200);
     let url = format!("{ROOT}/t/lakeside/auth/token");
-    about.at("/token_endpoint", url.as_str()).at("/issuer", format!("{ROOT}/t/lakeside"));
+    about
+        .at("/token_endpoint", url.as_str())
+        .at("/issuer", format!("{ROOT}/t/lakeside"));
     let keys = world.ask("GET /t/lakeside/auth/jwks", &[], "").status(200);
     keys.at("/keys/0/crv", "Ed25519");
 }
@@ -161,7 +256,9 @@ fn a_client_may_sign_instead_of_keeping_a_secret() {
     let jwks = json!({ "keys": [{ "kty": "EC", "crv": "P-384", "alg": "ES384", "kid": "k1",
                                   "x": part(1), "y": part(49) }] });
     let draft = json!({ "name": "backend", "scopes": ["system/*.rs"], "jwks": jwks });
-    let made = world.admin("POST /admin/v1/tenants/lakeside/clients", &draft).status(201);
+    let made = world
+        .admin("POST /admin/v1/tenants/lakeside/clients", &draft)
+        .status(201);
     let id = made.text("/client_id");
     let key = EncodingKey::from_ec_der(pkcs8.as_ref());
     let now = 1_795_310_523;
@@ -171,23 +268,84 @@ fn a_client_may_sign_instead_of_keeping_a_secret() {
         change(&mut claims);
         let assertion = jsonwebtoken::encode(&header, &claims, &key).unwrap();
         let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-        format!("{GRANT}&scope=system/*.rs&client_assertion_type={kind}&client_assertion={assertion}")
+        format!(
+            "{GRANT}&scope=system/*.rs&client_assertion_type={kind}&client_assertion={assertion}"
+        )
     };
-    let header = || Header { kid: Some("k1".into()), ..Header::new(Algorithm::ES384) };
+    let header = || Header {
+        kid: Some("k1".into()),
+        ..Header::new(Algorithm::ES384)
+    };
     let good = sign(&|_| {}, header());
     let granted = token(&world, None, &good).status(200);
     let bearer = format!("Bearer {}", granted.text("/access_token"));
     world.fhir(&bearer, "GET Patient", "").status(200);
-    token(&world, None, &good).status(401).at("/error", "invalid_client");
+    token(&world, None, &good)
+        .status(401)
+        .at("/error", "invalid_client");
     let jti = |c: &mut Value, jti: &str| c["jti"] = jti.into();
     for (name, body) in [
-        ("audience", sign(&|c| { jti(c, "a"); c["aud"] = "http://other/token".into() }, header())),
-        ("issuer", sign(&|c| { jti(c, "b"); c["iss"] = "other".into() }, header())),
-        ("subject", sign(&|c| { jti(c, "c"); c["sub"] = "other".into() }, header())),
-        ("expired", sign(&|c| { jti(c, "d"); c["exp"] = (now - 100).into() }, header())),
-        ("too long", sign(&|c| { jti(c, "e"); c["exp"] = (now + 4000).into() }, header())),
+        (
+            "audience",
+            sign(
+                &|c| {
+                    jti(c, "a");
+                    c["aud"] = "http://other/token".into()
+                },
+                header(),
+            ),
+        ),
+        (
+            "issuer",
+            sign(
+                &|c| {
+                    jti(c, "b");
+                    c["iss"] = "other".into()
+                },
+                header(),
+            ),
+        ),
+        (
+            "subject",
+            sign(
+                &|c| {
+                    jti(c, "c");
+                    c["sub"] = "other".into()
+                },
+                header(),
+            ),
+        ),
+        (
+            "expired",
+            sign(
+                &|c| {
+                    jti(c, "d");
+                    c["exp"] = (now - 100).into()
+                },
+                header(),
+            ),
+        ),
+        (
+            "too long",
+            sign(
+                &|c| {
+                    jti(c, "e");
+                    c["exp"] = (now + 4000).into()
+                },
+                header(),
+            ),
+        ),
         ("no jti", sign(&|c| jti(c, ""), header())),
-        ("other key", sign(&|c| jti(c, "f"), Header { kid: Some("k2".into()), ..header() })),
+        (
+            "other key",
+            sign(
+                &|c| jti(c, "f"),
+                Header {
+                    kid: Some("k2".into()),
+                    ..header()
+                },
+            ),
+        ),
     ] {
         let answer = token(&world, None, &body);
         assert_eq!(answer.code, 401, "{name}");

@@ -21,13 +21,25 @@ const EXIST: &str = "identifier=http://ids|1";
 fn create_only_if_none_exists() {
     let (world, who) = World::clinic();
     let create = |criteria: &str| {
-        world.fhir_with(&who, "POST Patient", &[("if-none-exist", criteria)], patient("1", None))
+        world.fhir_with(
+            &who,
+            "POST Patient",
+            &[("if-none-exist", criteria)],
+            patient("1", None),
+        )
     };
     let made = create(EXIST).status(201).text("/id");
     let found = create(EXIST).status(200).at("/id", made.as_str());
-    assert!(found.header_text("location").unwrap().contains(&format!("/Patient/{made}/_history/1")));
+    assert!(
+        found
+            .header_text("location")
+            .unwrap()
+            .contains(&format!("/Patient/{made}/_history/1"))
+    );
     create("identifier=http%3A%2F%2Fids%7C1").status(200);
-    world.fhir(&who, "POST Patient", patient("1", None)).status(201);
+    world
+        .fhir(&who, "POST Patient", patient("1", None))
+        .status(201);
     create(EXIST).refused(412, "multiple-matches");
     create("nonsense=1").refused(400, "search-parameter-unknown");
     create("").refused(400, "search-value");
@@ -41,17 +53,30 @@ fn create_only_if_none_exists() {
 #[test]
 fn update_what_matches() {
     let (world, who) = World::clinic();
-    let update = |id: Option<&str>| world.fhir(&who, &format!("PUT Patient?{EXIST}"), patient("1", id));
+    let update =
+        |id: Option<&str>| world.fhir(&who, &format!("PUT Patient?{EXIST}"), patient("1", id));
     let id = update(None).status(201).text("/id");
-    update(None).status(200).at("/id", id.as_str()).at("/meta/versionId", "2");
+    update(None)
+        .status(200)
+        .at("/id", id.as_str())
+        .at("/meta/versionId", "2");
     update(Some(&id)).status(200).at("/meta/versionId", "3");
     update(Some("other")).refused(400, "resource-id-mismatch");
-    world.fhir(&who, "POST Patient", patient("1", None)).status(201);
+    world
+        .fhir(&who, "POST Patient", patient("1", None))
+        .status(201);
     update(None).refused(412, "multiple-matches");
     let line = "PUT Patient?identifier=http://ids|2";
-    world.fhir(&who, line, patient("2", Some("two"))).status(201).at("/id", "two");
-    world.fhir(&who, "PUT Patient?nonsense=1", patient("1", None)).status(400);
-    world.fhir(&who, "PUT Patient", patient("1", None)).status(400);
+    world
+        .fhir(&who, line, patient("2", Some("two")))
+        .status(201)
+        .at("/id", "two");
+    world
+        .fhir(&who, "PUT Patient?nonsense=1", patient("1", None))
+        .status(400);
+    world
+        .fhir(&who, "PUT Patient", patient("1", None))
+        .status(400);
 }
 
 #[test]
@@ -59,14 +84,24 @@ fn delete_the_one_that_matches() {
     let (world, who) = World::clinic();
     let delete = || world.fhir(&who, &format!("DELETE Patient?{EXIST}"), "");
     delete().status(204);
-    let id = world.fhir(&who, "POST Patient", patient("1", None)).text("/id");
+    let id = world
+        .fhir(&who, "POST Patient", patient("1", None))
+        .text("/id");
     delete().status(204);
-    world.fhir(&who, &format!("GET Patient/{id}"), "").refused(410, "deleted");
+    world
+        .fhir(&who, &format!("GET Patient/{id}"), "")
+        .refused(410, "deleted");
     for _ in 0..2 {
-        world.fhir(&who, "POST Patient", patient("1", None)).status(201);
+        world
+            .fhir(&who, "POST Patient", patient("1", None))
+            .status(201);
     }
     delete().refused(412, "multiple-matches");
-    world.fhir(&who, "DELETE Patient", "").refused(400, "search-value");
+    world
+        .fhir(&who, "DELETE Patient", "")
+        .refused(400, "search-value");
     let no_delete = world.client("lakeside", "system/Patient.rs");
-    world.fhir(&no_delete, &format!("DELETE Patient?{EXIST}"), "").refused(403, "scope-missing");
+    world
+        .fhir(&no_delete, &format!("DELETE Patient?{EXIST}"), "")
+        .refused(403, "scope-missing");
 }

@@ -7,54 +7,105 @@ use super::world::{World, patient, patient_with_id};
 #[test]
 fn a_resource_lives_and_dies() {
     let (world, who) = World::clinic();
-    let made = world.fhir(&who, "POST Patient", patient("Alpha")).status(201);
+    let made = world
+        .fhir(&who, "POST Patient", patient("Alpha"))
+        .status(201);
     let id = made.text("/id");
     let base = "http://127.0.0.1:8080/t/lakeside/fhir";
     let v1 = format!("{base}/Patient/{id}/_history/1");
     let made = made.header("etag", "W/\"1\"").header("location", &v1);
-    let made = made.header("content-location", &v1).header("x-content-type-options", "nosniff");
-    let made = made.at("/meta/versionId", "1").at("/name/0/family", "Alpha");
+    let made = made
+        .header("content-location", &v1)
+        .header("x-content-type-options", "nosniff");
+    let made = made
+        .at("/meta/versionId", "1")
+        .at("/name/0/family", "Alpha");
     assert!(made.header_text("last-modified").unwrap().ends_with(" GMT"));
     assert_eq!(made.header_text("x-request-id").unwrap().len(), 32);
 
-    let read = world.fhir(&who, &format!("GET Patient/{id}"), "").status(200);
+    let read = world
+        .fhir(&who, &format!("GET Patient/{id}"), "")
+        .status(200);
     assert_eq!(read.body, made.body);
-    read.header("etag", "W/\"1\"").header("content-type", "application/fhir+json; charset=utf-8");
+    read.header("etag", "W/\"1\"")
+        .header("content-type", "application/fhir+json; charset=utf-8");
 
-    let put = world.fhir(&who, &format!("PUT Patient/{id}"), patient_with_id(&id, "Beta"));
-    let put = put.status(200).header("etag", "W/\"2\"").at("/name/0/family", "Beta");
-    assert!(put.header_text("content-location").unwrap().ends_with("/_history/2"));
+    let put = world.fhir(
+        &who,
+        &format!("PUT Patient/{id}"),
+        patient_with_id(&id, "Beta"),
+    );
+    let put = put
+        .status(200)
+        .header("etag", "W/\"2\"")
+        .at("/name/0/family", "Beta");
+    assert!(
+        put.header_text("content-location")
+            .unwrap()
+            .ends_with("/_history/2")
+    );
 
     for (version, family) in [("1", "Alpha"), ("2", "Beta")] {
         let line = format!("GET Patient/{id}/_history/{version}");
-        let read = world.fhir(&who, &line, "").status(200).at("/name/0/family", family);
+        let read = world
+            .fhir(&who, &line, "")
+            .status(200)
+            .at("/name/0/family", family);
         read.header("etag", &format!("W/\"{version}\""));
     }
-    world.fhir(&who, &format!("GET Patient/{id}/_history/9"), "").refused(404, "not-found");
-    world.fhir(&who, &format!("GET Patient/{id}/_history/x"), "").refused(404, "not-found");
+    world
+        .fhir(&who, &format!("GET Patient/{id}/_history/9"), "")
+        .refused(404, "not-found");
+    world
+        .fhir(&who, &format!("GET Patient/{id}/_history/x"), "")
+        .refused(404, "not-found");
 
-    let gone = world.fhir(&who, &format!("DELETE Patient/{id}"), "").status(204);
+    let gone = world
+        .fhir(&who, &format!("DELETE Patient/{id}"), "")
+        .status(204);
     assert!(gone.header("etag", "W/\"3\"").body.is_empty());
-    world.fhir(&who, &format!("GET Patient/{id}"), "").refused(410, "deleted");
-    world.fhir(&who, &format!("GET Patient/{id}/_history/3"), "").refused(410, "deleted");
-    world.fhir(&who, &format!("GET Patient/{id}/_history/2"), "").status(200);
-    world.fhir(&who, &format!("DELETE Patient/{id}"), "").status(204);
+    world
+        .fhir(&who, &format!("GET Patient/{id}"), "")
+        .refused(410, "deleted");
+    world
+        .fhir(&who, &format!("GET Patient/{id}/_history/3"), "")
+        .refused(410, "deleted");
+    world
+        .fhir(&who, &format!("GET Patient/{id}/_history/2"), "")
+        .status(200);
+    world
+        .fhir(&who, &format!("DELETE Patient/{id}"), "")
+        .status(204);
     world.fhir(&who, "DELETE Patient/never", "").status(204);
 
-    let back = world.fhir(&who, &format!("PUT Patient/{id}"), patient_with_id(&id, "Gamma"));
+    let back = world.fhir(
+        &who,
+        &format!("PUT Patient/{id}"),
+        patient_with_id(&id, "Gamma"),
+    );
     back.status(201).at("/meta/versionId", "4");
 }
 
 #[test]
 fn update_makes_what_was_not_there() {
     let (world, who) = World::clinic();
-    let made = world.fhir(&who, "PUT Patient/mine", patient_with_id("mine", "A")).status(201);
-    assert!(made.header_text("location").unwrap().ends_with("/Patient/mine/_history/1"));
+    let made = world
+        .fhir(&who, "PUT Patient/mine", patient_with_id("mine", "A"))
+        .status(201);
+    assert!(
+        made.header_text("location")
+            .unwrap()
+            .ends_with("/Patient/mine/_history/1")
+    );
     let may_not_create = world.client("lakeside", "system/Patient.ru");
     let body = patient_with_id("other", "A");
-    world.fhir(&may_not_create, "PUT Patient/other", body).refused(403, "scope-missing");
+    world
+        .fhir(&may_not_create, "PUT Patient/other", body)
+        .refused(403, "scope-missing");
     let body = patient_with_id("mine", "B");
-    world.fhir(&may_not_create, "PUT Patient/mine", body).status(200);
+    world
+        .fhir(&may_not_create, "PUT Patient/mine", body)
+        .status(200);
 }
 
 #[test]
@@ -63,16 +114,66 @@ fn what_cannot_be_stored_is_refused() {
     for (line, body, status, code) in [
         ("POST Patient", "", 400, "body-empty"),
         ("POST Patient", "{", 400, "json-syntax"),
-        ("POST Patient", r#"{"resourceType":"Patient","resourceType":"Patient"}"#, 400, "json-duplicate-key"),
-        ("POST Patient", r#"{"resourceType":"Observation"}"#, 400, "resource-type-mismatch"),
-        ("POST Patient", r#"{"resourceType":"Patient","shoe":1}"#, 422, "element-unknown"),
-        ("POST Patient", r#"{"resourceType":"Patient","active":"yes"}"#, 422, "element-type"),
-        ("POST Patient", r#"{"resourceType":"Patient","gender":"x"}"#, 422, "element-code"),
-        ("POST Observation", r#"{"resourceType":"Observation","status":"final"}"#, 422, "element-cardinality"),
-        ("POST Nonsense", r#"{"resourceType":"Nonsense"}"#, 404, "resource-type-unknown"),
-        ("PUT Patient/7", r#"{"resourceType":"Patient","id":"8"}"#, 400, "resource-id-mismatch"),
-        ("PUT Patient/7", r#"{"resourceType":"Patient"}"#, 400, "resource-id-mismatch"),
-        ("PUT Patient/a_b", r#"{"resourceType":"Patient","id":"a_b"}"#, 400, "resource-id-invalid"),
+        (
+            "POST Patient",
+            r#"{"resourceType":"Patient","resourceType":"Patient"}"#,
+            400,
+            "json-duplicate-key",
+        ),
+        (
+            "POST Patient",
+            r#"{"resourceType":"Observation"}"#,
+            400,
+            "resource-type-mismatch",
+        ),
+        (
+            "POST Patient",
+            r#"{"resourceType":"Patient","shoe":1}"#,
+            422,
+            "element-unknown",
+        ),
+        (
+            "POST Patient",
+            r#"{"resourceType":"Patient","active":"yes"}"#,
+            422,
+            "element-type",
+        ),
+        (
+            "POST Patient",
+            r#"{"resourceType":"Patient","gender":"x"}"#,
+            422,
+            "element-code",
+        ),
+        (
+            "POST Observation",
+            r#"{"resourceType":"Observation","status":"final"}"#,
+            422,
+            "element-cardinality",
+        ),
+        (
+            "POST Nonsense",
+            r#"{"resourceType":"Nonsense"}"#,
+            404,
+            "resource-type-unknown",
+        ),
+        (
+            "PUT Patient/7",
+            r#"{"resourceType":"Patient","id":"8"}"#,
+            400,
+            "resource-id-mismatch",
+        ),
+        (
+            "PUT Patient/7",
+            r#"{"resourceType":"Patient"}"#,
+            400,
+            "resource-id-mismatch",
+        ),
+        (
+            "PUT Patient/a_b",
+            r#"{"resourceType":"Patient","id":"a_b"}"#,
+            400,
+            "resource-id-invalid",
+        ),
         ("GET Patient/a_b", "", 404, "not-found"),
         ("GET Patient/none", "", 404, "not-found"),
         ("GET Nonsense/1", "", 404, "resource-type-unknown"),
@@ -84,7 +185,9 @@ fn what_cannot_be_stored_is_refused() {
 #[test]
 fn conditions_on_versions_hold() {
     let (world, who) = World::clinic();
-    world.fhir(&who, "PUT Patient/p", patient_with_id("p", "A")).status(201);
+    world
+        .fhir(&who, "PUT Patient/p", patient_with_id("p", "A"))
+        .status(201);
     let ask = |line: &str, name: &str, value: &str, body: String| {
         world.fhir_with(&who, line, &[(name, value)], body)
     };
@@ -92,35 +195,55 @@ fn conditions_on_versions_hold() {
     ask("PUT Patient/p", "if-match", "W/\"2\"", body()).refused(412, "version-conflict");
     ask("PUT Patient/p", "if-match", "nonsense", body()).refused(412, "version-conflict");
     ask("PUT Patient/p", "if-none-match", "*", body()).refused(412, "precondition-failed");
-    ask("PUT Patient/p", "if-match", "W/\"1\"", body()).status(200).header("etag", "W/\"2\"");
+    ask("PUT Patient/p", "if-match", "W/\"1\"", body())
+        .status(200)
+        .header("etag", "W/\"2\"");
     ask("DELETE Patient/p", "if-match", "W/\"1\"", String::new()).refused(412, "version-conflict");
 
     let read = |name: &str, value: &str| ask("GET Patient/p", name, value, String::new());
-    let same = read("if-none-match", "W/\"2\"").status(304).header("etag", "W/\"2\"");
+    let same = read("if-none-match", "W/\"2\"")
+        .status(304)
+        .header("etag", "W/\"2\"");
     assert!(same.body.is_empty());
     read("if-none-match", "W/\"1\", W/\"2\"").status(304);
     read("if-none-match", "W/\"1\"").status(200);
-    let modified = read("accept", "*/*").header_text("last-modified").unwrap().to_owned();
+    let modified = read("accept", "*/*")
+        .header_text("last-modified")
+        .unwrap()
+        .to_owned();
     read("if-modified-since", &modified).status(304);
     read("if-modified-since", "Sun, 22 Nov 2020 01:22:03 GMT").status(200);
     read("if-modified-since", "yesterday").status(200);
     ask("DELETE Patient/p", "if-match", "W/\"2\"", String::new()).status(204);
-    ask("PUT Patient/new", "if-none-match", "*", patient_with_id("new", "A")).status(201);
+    ask(
+        "PUT Patient/new",
+        "if-none-match",
+        "*",
+        patient_with_id("new", "A"),
+    )
+    .status(201);
 }
 
 #[test]
 fn callers_choose_what_a_write_answers() {
     let (world, who) = World::clinic();
     let write = |prefer: &str| {
-        world.fhir_with(&who, "POST Patient", &[("prefer", prefer)], patient("A")).status(201)
+        world
+            .fhir_with(&who, "POST Patient", &[("prefer", prefer)], patient("A"))
+            .status(201)
     };
     let minimal = write("return=minimal");
     assert!(minimal.body.is_empty());
-    minimal.no_header("content-type").no_header("content-location").header("etag", "W/\"1\"");
+    minimal
+        .no_header("content-type")
+        .no_header("content-location")
+        .header("etag", "W/\"1\"");
     write("return=representation").at("/resourceType", "Patient");
     write("return=OperationOutcome").at("/resourceType", "OperationOutcome");
     let delete = [("prefer", "return=OperationOutcome")];
-    let gone = world.fhir_with(&who, "DELETE Patient/x", &delete, "").status(200);
+    let gone = world
+        .fhir_with(&who, "DELETE Patient/x", &delete, "")
+        .status(200);
     gone.at("/resourceType", "OperationOutcome");
 }
 
@@ -132,9 +255,13 @@ fn reads_can_ask_for_parts() {
         "text": { "status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">A</div>" },
         "contact": [{ "name": { "family": "C" } }],
     });
-    world.fhir(&who, "PUT Patient/p", body.to_string()).status(201);
+    world
+        .fhir(&who, "PUT Patient/p", body.to_string())
+        .status(201);
     let keys = |query: &str| {
-        let read = world.fhir(&who, &format!("GET Patient/p?{query}"), "").status(200);
+        let read = world
+            .fhir(&who, &format!("GET Patient/p?{query}"), "")
+            .status(200);
         let mut keys: Vec<String> = read.json().as_object().unwrap().keys().cloned().collect();
         keys.retain(|k| !matches!(k.as_str(), "resourceType" | "id" | "meta"));
         keys.sort();
@@ -165,7 +292,9 @@ fn decimals_and_texts_survive() {
 #[test]
 fn only_json_comes_and_goes() {
     let (world, who) = World::clinic();
-    world.fhir(&who, "PUT Patient/p", patient_with_id("p", "A")).status(201);
+    world
+        .fhir(&who, "PUT Patient/p", patient_with_id("p", "A"))
+        .status(201);
     let ask = |line: &str, header: (&str, &str), body: &str| {
         world.fhir_with(&who, line, &[header], body.to_owned())
     };
@@ -176,7 +305,12 @@ fn only_json_comes_and_goes() {
     let json = "application/json; charset=utf-8";
     ask("GET Patient/p", ("accept", "application/json"), "").header("content-type", json);
     let body = patient("A");
-    ask("POST Patient", ("content-type", "application/fhir+xml"), &body).refused(415, "media-type");
+    ask(
+        "POST Patient",
+        ("content-type", "application/fhir+xml"),
+        &body,
+    )
+    .refused(415, "media-type");
     ask("POST Patient", ("content-type", "text/plain"), &body).refused(415, "media-type");
     ask("POST Patient", ("content-type", "application/json"), &body).status(201);
 }
@@ -185,16 +319,26 @@ fn only_json_comes_and_goes() {
 fn enforced_references_must_resolve() {
     let (world, who) = World::clinic();
     let config = json!({ "config": { "references": "enforced" } });
-    world.admin("PATCH /admin/v1/tenants/lakeside", &config).status(200);
+    world
+        .admin("PATCH /admin/v1/tenants/lakeside", &config)
+        .status(200);
     let observation = |id: &str| {
         json!({ "resourceType": "Observation", "id": id, "status": "final", "code": { "text": "x" },
                 "subject": { "reference": "Patient/p" } })
         .to_string()
     };
-    world.fhir(&who, "PUT Observation/o", observation("o")).refused(422, "reference-missing");
-    world.fhir(&who, "PUT Patient/p", patient_with_id("p", "A")).status(201);
-    world.fhir(&who, "PUT Observation/o", observation("o")).status(201);
-    world.fhir(&who, "DELETE Patient/p", "").refused(409, "reference-in-use");
+    world
+        .fhir(&who, "PUT Observation/o", observation("o"))
+        .refused(422, "reference-missing");
+    world
+        .fhir(&who, "PUT Patient/p", patient_with_id("p", "A"))
+        .status(201);
+    world
+        .fhir(&who, "PUT Observation/o", observation("o"))
+        .status(201);
+    world
+        .fhir(&who, "DELETE Patient/p", "")
+        .refused(409, "reference-in-use");
     world.fhir(&who, "DELETE Observation/o", "").status(204);
     world.fhir(&who, "DELETE Patient/p", "").status(204);
 }

@@ -56,22 +56,37 @@ fn every_route_asks_who_it_is() {
 #[test]
 fn methods_and_paths_that_are_not_there() {
     let (world, who) = World::clinic();
-    let refused = world.fhir(&who, "PATCH Patient/p", "[]").refused(405, "method-not-allowed");
+    let refused = world
+        .fhir(&who, "PATCH Patient/p", "[]")
+        .refused(405, "method-not-allowed");
     refused.header("allow", "GET, PUT, DELETE, HEAD, OPTIONS");
     world.fhir(&who, "OPTIONS Patient/p", "").status(204);
-    world.fhir(&who, "GET Patient/p/_history/1/x", "").refused(404, "route-unknown");
-    world.fhir(&who, "GET /nothing", "").refused(404, "route-unknown");
-    world.fhir(&who, "GET /t/lakeside", "").refused(404, "route-unknown");
-    world.fhir(&who, "GET /fhir/Patient", "").refused(404, "route-unknown");
+    world
+        .fhir(&who, "GET Patient/p/_history/1/x", "")
+        .refused(404, "route-unknown");
+    world
+        .fhir(&who, "GET /nothing", "")
+        .refused(404, "route-unknown");
+    world
+        .fhir(&who, "GET /t/lakeside", "")
+        .refused(404, "route-unknown");
+    world
+        .fhir(&who, "GET /fhir/Patient", "")
+        .refused(404, "route-unknown");
     world.fhir(&who, "GET Patient/$everything", "").status(501);
 }
 
 #[test]
 fn head_tells_what_get_would() {
     let (world, who) = World::clinic();
-    world.fhir(&who, "PUT Patient/p", patient_with_id("p", "A")).status(201);
+    world
+        .fhir(&who, "PUT Patient/p", patient_with_id("p", "A"))
+        .status(201);
     let get = world.fhir(&who, "GET Patient/p", "").status(200);
-    let head = world.fhir(&who, "HEAD Patient/p", "").status(200).header("etag", "W/\"1\"");
+    let head = world
+        .fhir(&who, "HEAD Patient/p", "")
+        .status(200)
+        .header("etag", "W/\"1\"");
     assert!(head.body.is_empty());
     head.header("content-length", &get.body.len().to_string());
     world.fhir(&who, "HEAD Patient/none", "").status(404);
@@ -94,7 +109,10 @@ fn a_tenant_can_be_a_host() {
     };
     let host = "lakeside.insula.example";
     let made = at(host, "PUT /fhir/Patient/p", &patient_with_id("p", "A")).status(201);
-    let made = made.header("location", "https://lakeside.insula.example/fhir/Patient/p/_history/1");
+    let made = made.header(
+        "location",
+        "https://lakeside.insula.example/fhir/Patient/p/_history/1",
+    );
     assert!(made.header_text("strict-transport-security").is_some());
     at(host, "GET /fhir/Patient/p", "").status(200);
     at(host, "GET /t/lakeside/fhir/Patient/p", "").status(200);
@@ -109,11 +127,17 @@ fn a_tenant_can_be_a_host() {
 fn links_name_the_public_url_or_an_allowed_host() {
     let (world, who) = World::clinic();
     let self_link = |world: &World, who: &str, host: &str| {
-        world.fhir_with(who, "GET Patient", &[("host", host)], "").link("self").unwrap()
+        world
+            .fhir_with(who, "GET Patient", &[("host", host)], "")
+            .link("self")
+            .unwrap()
     };
     assert!(self_link(&world, &who, "localhost:1").starts_with("http://localhost:1/t/"));
     assert!(self_link(&world, &who, "evil.example").starts_with("http://127.0.0.1:8080/t/"));
-    let world = World::with(|_| {}, |c| c.public_url = Some("https://fhir.example/x".into()));
+    let world = World::with(
+        |_| {},
+        |c| c.public_url = Some("https://fhir.example/x".into()),
+    );
     world.tenant("lakeside");
     let who = world.client("lakeside", "system/*.rs");
     assert!(self_link(&world, &who, "evil.example").starts_with("https://fhir.example/x/t/"));
@@ -125,13 +149,17 @@ fn bodies_are_bounded_by_name() {
     world.tenant("lakeside");
     let who = world.client("lakeside", "system/*.cruds");
     let long = patient(&"x".repeat(200));
-    let refused = world.fhir(&who, "POST Patient", long).refused(413, "limit-exceeded");
+    let refused = world
+        .fhir(&who, "POST Patient", long)
+        .refused(413, "limit-exceeded");
     refused.at("/issue/0/details/coding/1/code", "body_bytes_max");
     let world = World::with(|limits| limits.json_depth_max = 5, |_| {});
     world.tenant("lakeside");
     let who = world.client("lakeside", "system/*.cruds");
     let deep = "[".repeat(50);
-    let refused = world.fhir(&who, "POST Patient", deep).refused(400, "limit-query");
+    let refused = world
+        .fhir(&who, "POST Patient", deep)
+        .refused(400, "limit-query");
     refused.at("/issue/0/details/coding/1/code", "json_depth_max");
 }
 
@@ -140,8 +168,12 @@ fn probes_and_metrics() {
     let (world, who) = World::clinic();
     world.ask("GET /health/live", &[], "").status(200);
     world.ask("GET /health/ready", &[], "").status(200);
-    world.ask("GET /metrics", &[], "").refused(401, "credentials-missing");
-    world.fhir(&who, "GET /metrics", "").refused(401, "credentials-invalid");
+    world
+        .ask("GET /metrics", &[], "")
+        .refused(401, "credentials-missing");
+    world
+        .fhir(&who, "GET /metrics", "")
+        .refused(401, "credentials-invalid");
     world.fhir(&who, "GET Patient?family=Zebra", "").status(200);
     let metrics = world.admin("GET /metrics", &Value::Null).status(200);
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
@@ -154,18 +186,30 @@ fn probes_and_metrics() {
 #[test]
 fn the_capability_statement_is_true() {
     let (world, _) = World::clinic();
-    let said = world.ask("GET /t/lakeside/fhir/metadata", &[], "").status(200);
-    let said = said.at("/resourceType", "CapabilityStatement").at("/fhirVersion", "4.0.1");
+    let said = world
+        .ask("GET /t/lakeside/fhir/metadata", &[], "")
+        .status(200);
+    let said = said
+        .at("/resourceType", "CapabilityStatement")
+        .at("/fhirVersion", "4.0.1");
     let json = said.json();
     let resources = json["rest"][0]["resource"].as_array().unwrap();
     assert!(resources.len() > 140);
     let patient = resources.iter().find(|r| r["type"] == "Patient").unwrap();
     let codes = |v: &Value| -> Vec<String> {
-        v.as_array().unwrap().iter().map(|i| i["code"].as_str().unwrap().to_owned()).collect()
+        v.as_array()
+            .unwrap()
+            .iter()
+            .map(|i| i["code"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(codes(&patient["interaction"]).len(), 8);
     assert_eq!(codes(&json["rest"][0]["interaction"]).len(), 4);
     let params = patient["searchParam"].as_array().unwrap();
-    assert!(params.iter().any(|p| p["name"] == "birthdate" && p["type"] == "date"));
+    assert!(
+        params
+            .iter()
+            .any(|p| p["name"] == "birthdate" && p["type"] == "date")
+    );
     assert_eq!(patient["referencePolicy"], serde_json::json!(["literal"]));
 }

@@ -10,12 +10,11 @@ use base::{Clock, Limits, Micros, Rng};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use engine::{House, HouseConfig};
+use engine::{AuditMode, House, HouseConfig, StoreConfig, Synchronous};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
-use store::{AuditMode, Store, StoreConfig, Synchronous};
 
 use crate::App;
 
@@ -91,7 +90,6 @@ impl World {
             writer_threads: 2,
             grace_seconds: 1_000,
         };
-        let store = Store::open(store_config, clock.clone(), rng.clone()).unwrap();
         let mut house_config = HouseConfig {
             limits: all,
             access_token_seconds: 3600,
@@ -103,7 +101,7 @@ impl World {
         };
         config(&mut house_config);
         std::fs::create_dir_all(&house_config.backup_dir).unwrap();
-        let house = House::new(store, clock.clone(), rng, house_config);
+        let house = House::open(store_config, clock.clone(), rng, house_config).unwrap();
         let operator = std::fs::read_to_string(dir.join("operator.token")).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -112,7 +110,14 @@ impl World {
             .unwrap();
         let app = App::new(house.clone());
         let operator = format!("Bearer {}", operator.trim());
-        Self { runtime, app, house, clock, operator, dir }
+        Self {
+            runtime,
+            app,
+            house,
+            clock,
+            operator,
+            dir,
+        }
     }
 
     /// A tenant with a client that may do everything there: `(world, Authorization)`.
@@ -124,7 +129,8 @@ impl World {
     }
 
     pub(super) fn tenant(&self, name: &str) {
-        self.admin("POST /admin/v1/tenants", &json!({ "name": name })).status(201);
+        self.admin("POST /admin/v1/tenants", &json!({ "name": name }))
+            .status(201);
     }
 
     /// The `Authorization` header of a new client.
@@ -136,13 +142,19 @@ impl World {
     pub(super) fn client_secret(&self, tenant: &str, scopes: &str) -> (String, String) {
         let scopes: Vec<&str> = scopes.split(' ').collect();
         let path = format!("POST /admin/v1/tenants/{tenant}/clients");
-        let made = self.admin(&path, &json!({ "name": "test", "scopes": scopes })).status(201);
+        let made = self
+            .admin(&path, &json!({ "name": "test", "scopes": scopes }))
+            .status(201);
         (made.text("/client_id"), made.text("/client_secret"))
     }
 
     pub(super) fn admin(&self, line: &str, body: &Value) -> Answer {
         let headers = [("authorization", self.operator.as_str()), JSON];
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         self.ask(line, &headers, body)
     }
 
@@ -207,7 +219,12 @@ impl World {
             let response = self.app.answer(request, from).await;
             let (parts, body) = response.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
-            Answer { line: line.to_owned(), code: parts.status.as_u16(), headers: parts.headers, body }
+            Answer {
+                line: line.to_owned(),
+                code: parts.status.as_u16(),
+                headers: parts.headers,
+                body,
+            }
         })
     }
 }
@@ -246,7 +263,12 @@ impl Answer {
 
     #[track_caller]
     pub(super) fn header(self, name: &str, wanted: &str) -> Self {
-        assert_eq!(self.header_text(name), Some(wanted), "{name} of {}", self.line);
+        assert_eq!(
+            self.header_text(name),
+            Some(wanted),
+            "{name} of {}",
+            self.line
+        );
         self
     }
 
@@ -270,7 +292,10 @@ impl Answer {
     #[track_caller]
     pub(super) fn text(&self, pointer: &str) -> String {
         let json = self.json();
-        let found = json.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let found = json
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         found.unwrap_or_else(|| panic!("{pointer} of {}\n{json:#}", self.line))
     }
 
@@ -278,7 +303,12 @@ impl Answer {
     pub(super) fn at(self, pointer: &str, wanted: impl Into<Value>) -> Self {
         let json = self.json();
         let wanted = wanted.into();
-        assert_eq!(json.pointer(pointer), Some(&wanted), "{pointer} of {}\n{json:#}", self.line);
+        assert_eq!(
+            json.pointer(pointer),
+            Some(&wanted),
+            "{pointer} of {}\n{json:#}",
+            self.line
+        );
         self
     }
 

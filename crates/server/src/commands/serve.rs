@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use engine::{House, HouseConfig};
-use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -97,10 +96,9 @@ impl Running {
             std::fs::create_dir_all(dir)
                 .with_context(|| format!("cannot make the folder {}", dir.display()))?;
         }
-        let store = Store::open(config.store(), clock.clone(), rng.clone())
-            .with_context(|| format!("cannot open the data folder {}", config.data.display()))?;
         let url = listener.url()?;
-        let house = House::new(store, clock, rng, house_config(config, &listener)?);
+        let house = House::open(config.store(), clock, rng, house_config(config, &listener)?)
+            .with_context(|| format!("cannot open the data folder {}", config.data.display()))?;
         listener.announce(&config.data)?;
         let app = rest::App::new(house.clone());
         let task = tokio::spawn(listener.serve(app, stopped));
