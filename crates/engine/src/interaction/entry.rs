@@ -85,14 +85,13 @@ impl Part {
 fn intent(method: Method, url: &str, base: &str) -> Result<Intent, Failure> {
     let refuse = |what: String| Err(Failure::new(Code::BundleEntry, what));
     let relative = url.strip_prefix(base).unwrap_or(url);
-    if relative.contains("://") {
-        return refuse("request.url is not under this base".into());
-    }
-    let relative = relative.trim_start_matches('/');
     let (path, query) = match relative.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (relative, None),
     };
+    if path.contains("://") {
+        return refuse("request.url is not under this base".into());
+    }
     let steps: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
     let own = str::to_owned;
     let q = query.unwrap_or("").to_owned();

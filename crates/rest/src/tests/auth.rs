@@ -290,7 +290,7 @@ fn a_client_may_sign_instead_of_keeping_a_secret() {
             sign(
                 &|c| {
                     jti(c, "a");
-                    c["aud"] = "http://other/token".into()
+                    c["aud"] = "http://other/token".into();
                 },
                 header(),
             ),
@@ -300,7 +300,7 @@ fn a_client_may_sign_instead_of_keeping_a_secret() {
             sign(
                 &|c| {
                     jti(c, "b");
-                    c["iss"] = "other".into()
+                    c["iss"] = "other".into();
                 },
                 header(),
             ),
@@ -310,7 +310,7 @@ fn a_client_may_sign_instead_of_keeping_a_secret() {
             sign(
                 &|c| {
                     jti(c, "c");
-                    c["sub"] = "other".into()
+                    c["sub"] = "other".into();
                 },
                 header(),
             ),
@@ -320,7 +320,7 @@ fn a_client_may_sign_instead_of_keeping_a_secret() {
             sign(
                 &|c| {
                     jti(c, "d");
-                    c["exp"] = (now - 100).into()
+                    c["exp"] = (now - 100).into();
                 },
                 header(),
             ),
@@ -330,7 +330,7 @@ fn a_client_may_sign_instead_of_keeping_a_secret() {
             sign(
                 &|c| {
                     jti(c, "e");
-                    c["exp"] = (now + 4000).into()
+                    c["exp"] = (now + 4000).into();
                 },
                 header(),
             ),
