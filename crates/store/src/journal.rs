@@ -14,6 +14,7 @@ mod segment;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::{Code, Rng, Secret};
 use parking_lot::{Condvar, Mutex};
@@ -42,6 +43,7 @@ struct Shared {
     dirty: Condvar,
     /// Wakes those who wait for the disk.
     flushed: tokio::sync::watch::Sender<Flushed>,
+    flushes: AtomicU64,
 }
 
 /// How far the disk has it, or that it will not any more.
@@ -122,6 +124,7 @@ impl Journal {
                 upto: 0,
                 broken: false,
             }),
+            flushes: AtomicU64::new(0),
         });
         let for_thread = Arc::clone(&shared);
         let flusher = std::thread::Builder::new()
@@ -226,6 +229,11 @@ impl Journal {
         self.shared.state.lock().written
     }
 
+    /// Flushes since the journal was opened.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.shared.flushes.load(Ordering::Relaxed)
+    }
+
     /// Flushes what was written and stops the flusher.
     pub(crate) fn close(&self) {
         self.shared.state.lock().closing = true;
@@ -303,6 +311,7 @@ impl Shared {
             let needs_spare = state.spare.is_none();
             drop(state);
             let good = files.iter().all(|f| f.sync_data().is_ok());
+            self.flushes.fetch_add(1, Ordering::Relaxed);
             if !good {
                 self.state.lock().broken = true;
             }

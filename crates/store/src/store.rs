@@ -215,7 +215,10 @@ impl Store {
 
     /// What the store counts about itself.
     pub fn metrics(&self) -> &StoreMetrics {
-        &self.house().shared.metrics
+        let shared = &self.house().shared;
+        shared.metrics.journal_bytes.set(shared.journal.written());
+        shared.metrics.journal_flushes.set(shared.journal.flushes());
+        &shared.metrics
     }
 
     /// Stops taking work, finishes what was taken, flushes and closes. Blocks until done.

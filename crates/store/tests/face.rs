@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod face {
     mod commits;
+    mod limits;
+    mod migration;
     mod raw;
     mod tampering;
     mod tenants;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Folder of transaction Bundles of synthetic people
     #[arg(long)]
     bundles: PathBuf,
@@ -31,7 +31,7 @@ pub struct Arguments {
 const SAMPLES_PER_TYPE: usize = 1_500;
 const SAMPLE_BYTES_MAX: usize = 16 << 10;
 
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(
         !arguments.out.exists(),
         "{} was shipped; take a new name",

@@ -92,6 +92,10 @@ pub enum Condition {
 
 /// One resource's part in a change.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most writes are of the large kinds"
+)]
 pub enum Write {
     /// A new resource; its id must not exist.
     Create {

@@ -12,7 +12,7 @@ impl Rng for Counting {
     }
 }
 
-const RNG: Counting = Counting(AtomicU8::new(0));
+static RNG: Counting = Counting(AtomicU8::new(0));
 const A: [u8; 16] = [1; 16];
 const B: [u8; 16] = [2; 16];
 
@@ -55,7 +55,7 @@ fn records(journal: &Journal, tenant: [u8; 16], k: u8) -> (Vec<String>, Scan) {
     let mut seen = Vec::new();
     let scan = journal
         .scan(tenant, &key(k), &mut |_, r| {
-            seen.push(String::from_utf8(r.to_vec()).unwrap())
+            seen.push(String::from_utf8(r.to_vec()).unwrap());
         })
         .unwrap();
     (seen, scan)

@@ -28,6 +28,10 @@ use crate::{
 };
 
 /// One write of a change, its permit spent.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most writes are of the large kinds"
+)]
 pub(crate) enum Op {
     Create {
         spent: Spent<Create>,

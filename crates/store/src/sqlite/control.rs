@@ -233,11 +233,6 @@ impl Control {
         rows.collect::<rusqlite::Result<_>>().doing(DOING)
     }
 
-    /// Adds a line to the house's audit.
-    pub(crate) fn note(&mut self, deed: &Deed<'_>) -> Result<()> {
-        self.in_transaction(deed, |_| Ok(()))
-    }
-
     fn in_transaction(
         &mut self,
         deed: &Deed<'_>,
@@ -374,4 +369,49 @@ fn state_of(text: &str) -> Option<State> {
     [State::Active, State::Suspended, State::Leaving, State::Gone]
         .into_iter()
         .find(|s| state_text(*s) == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use access::Reason;
+    use base::RequestId;
+
+    use super::*;
+
+    #[test]
+    fn audit_lines_are_chained() {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+        let mut control = Control::open(Path::new(":memory:"), &key).unwrap();
+        let request = RequestMeta {
+            id: RequestId(1),
+            at: Micros(1),
+        };
+        let by = (Actor::system(Reason::Operation), request);
+        let tenant = [7; 16];
+        for path in ["a", "b", "c"] {
+            let deed = Deed {
+                by: &by,
+                action: "x",
+                tenant: Some(&tenant),
+                detail: path,
+            };
+            control.copied(path, Micros(2), &deed).unwrap();
+        }
+        assert_eq!(control.check_audit(), Ok(3));
+        assert_eq!(control.copies(&tenant).unwrap().len(), 3);
+        control
+            .db
+            .execute("UPDATE audit SET detail = 'z' WHERE seq = 2", [])
+            .unwrap();
+        assert_eq!(control.check_audit(), Err(2));
+        control
+            .db
+            .execute("UPDATE audit SET detail = 'b' WHERE seq = 2", [])
+            .unwrap();
+        control
+            .db
+            .execute("DELETE FROM audit WHERE seq = 1", [])
+            .unwrap();
+        assert_eq!(control.check_audit(), Err(1));
+    }
 }

@@ -84,7 +84,7 @@ pub(crate) fn page(
         if let Some(after) = &request.page.after {
             parts.and("v.vid < ?", Value::from(place_of(after)?));
         }
-        fill(tenant, db, instance, parts, request.count, &mut found)?;
+        fill(tenant, db, instance, &parts, request.count, &mut found)?;
     }
     Ok(found)
 }
@@ -121,7 +121,7 @@ fn fill(
     tenant: &Arc<OpenTenant>,
     db: &Connection,
     instance: bool,
-    parts: Parts,
+    parts: &Parts,
     count: u32,
     found: &mut Found,
 ) -> Result<()> {

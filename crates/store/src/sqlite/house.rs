@@ -111,6 +111,8 @@ struct Tidy {
     hurry: bool,
 }
 
+type Body = Box<dyn FnOnce(&Arc<House>) + Send>;
+
 /// Whole-tenant jobs that run at once.
 const ASIDE_MAX: usize = 8;
 /// Files kept for everything but tenants.
@@ -368,7 +370,7 @@ impl House {
     }
 
     fn start(self: &Arc<Self>, readers: usize, writers: usize) -> Result<()> {
-        let spawn = |name: String, body: Box<dyn FnOnce(&Arc<Self>) + Send>| {
+        let spawn = |name: String, body: Body| {
             let house = self.clone();
             std::thread::Builder::new()
                 .name(name)
@@ -388,7 +390,7 @@ impl House {
         }
         threads.push(spawn(
             "tidy".to_owned(),
-            Box::new(|h| h.tidy_until_stopped()),
+            Box::new(Self::tidy_until_stopped),
         )?);
         Ok(())
     }

@@ -26,7 +26,6 @@ pub(crate) const COLUMNS: &str = "r.rid, r.type, r.id, v.version, v.seq, v.metho
 
 /// A version with what was needed to check it.
 pub(crate) struct Opened {
-    pub(crate) rid: i64,
     pub(crate) seq: Seq,
     pub(crate) actor: Arc<str>,
     /// SHA-256 of the stored part of the body.
@@ -63,7 +62,6 @@ pub(crate) fn open(
         return Ok(Err(Broken::Seal));
     };
     let Columns {
-        rid,
         type_id,
         id,
         version,
@@ -127,7 +125,6 @@ pub(crate) fn open(
         body: Bytes::from(body),
     };
     Ok(Ok(Opened {
-        rid,
         seq,
         actor,
         digest,
@@ -137,7 +134,6 @@ pub(crate) fn open(
 
 /// The columns that need no key.
 struct Columns {
-    rid: i64,
     type_id: TypeId,
     id: ResourceId,
     version: Version,
@@ -154,7 +150,6 @@ impl Columns {
     fn read(row: &Row<'_>) -> Option<Self> {
         let number = |i: usize| row.get::<_, i64>(i).ok();
         Some(Self {
-            rid: number(0)?,
             type_id: TypeId(u16::try_from(number(1)?).ok()?),
             id: id_of(row.get_ref(2).ok()?)?,
             version: Version(u64::try_from(number(3)?).ok()?),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use base::{Code, Micros, RequestId, ResourceId, Seq, Version};
 use fhir::definitions::TypeId;
+use fhir::search::rows::Row as FhirRow;
 use rusqlite::{Connection, Row, Rows};
 
 use super::connection::in_snapshot;
@@ -42,6 +43,8 @@ struct Check<'t> {
     tenant: &'t Arc<OpenTenant>,
     report: VerifyReport,
 }
+
+type Stage<'t> = fn(&mut Check<'t>, &Connection, Option<ChangeHead>) -> Result<()>;
 
 /// A change as its row says, and what was seen of its versions.
 struct Change {
@@ -110,6 +113,7 @@ impl<'t> Check<'t> {
     fn journal(&mut self) -> Option<ChangeHead> {
         let mut head: Option<ChangeHead> = None;
         let journal = &self.tenant.shared.journal;
+        let known = journal.head(self.tenant.id.bytes());
         let scan = journal.scan(
             *self.tenant.id.bytes(),
             &self.tenant.keys.journal,
@@ -120,7 +124,7 @@ impl<'t> Check<'t> {
         match scan {
             Ok(scan) => {
                 self.report.events += scan.records;
-                if scan.broken_at.is_some() {
+                if scan.broken_at.is_some() || scan.head.number < known.number {
                     self.plain(FindingKind::Journal);
                 }
             }
@@ -134,7 +138,7 @@ impl<'t> Check<'t> {
         self.tenant.forget_actors();
         let reader = self.tenant.reader()?;
         let done = in_snapshot(&reader.db, || {
-            let stages: [fn(&mut Self, &Connection, Option<ChangeHead>) -> Result<()>; 4] = [
+            let stages: [Stage<'t>; 4] = [
                 |c, db, _| c.engine(db),
                 |c, db, head| c.versions(db, head),
                 |c, db, _| c.resources(db),
@@ -274,24 +278,24 @@ impl<'t> Check<'t> {
         named: &Named,
         version: Option<Version>,
     ) -> Result<()> {
-        let expected = if deleted {
-            None
+        const DOING: &str = "checking an index";
+        let vocabulary = &self.tenant.vocabulary;
+        let differs = |expected: Option<(Micros, &[FhirRow])>| {
+            index::differs(db, vocabulary, named.type_id, rid, expected).doing(DOING)
+        };
+        let good = if deleted {
+            !differs(None)?
         } else {
             // A version that cannot be read was found before.
             let Ok(Some(opened)) = rows::current_of(self.tenant, db, rid) else {
                 return Ok(());
             };
-            let Ok(values) = extract::rows(self.tenant, &opened.stored) else {
-                self.at_row(FindingKind::Body, named, version);
-                return Ok(());
-            };
-            Some((opened.stored.updated, values))
+            let updated = opened.stored.updated;
+            extract::any(self.tenant, &opened.stored, |rows| {
+                Ok(!differs(Some((updated, rows)))?)
+            })?
         };
-        let expected = expected
-            .as_ref()
-            .map(|(updated, rows)| (*updated, rows.as_slice()));
-        let vocabulary = &self.tenant.vocabulary;
-        if index::differs(db, vocabulary, named.type_id, rid, expected).doing(DOING)? {
+        if !good {
             self.at_row(FindingKind::Index, named, version);
         }
         Ok(())

@@ -41,11 +41,8 @@ impl TenantStore {
         }
         .encode();
         let journal = &self.handle.0.shared.journal;
-        let before = record.len() as u64;
         let ticket = journal.append(&tenant.pen, &record)?;
-        let metrics = &self.handle.0.shared.metrics;
-        metrics.journal_records.add(1);
-        metrics.journal_bytes.add(before);
+        self.handle.0.shared.metrics.journal_records.add(1);
         journal.durable(ticket).await
     }
 }
