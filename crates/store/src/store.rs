@@ -232,11 +232,3 @@ impl Store {
         self.house().tidy();
     }
 }
-
-/// For what is not built yet.
-pub(crate) fn not_yet<T>() -> Result<T> {
-    Err(crate::StoreError::Refused(
-        base::Code::NotSupported,
-        "not built yet".to_owned(),
-    ))
-}
