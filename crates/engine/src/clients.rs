@@ -99,7 +99,7 @@ impl Operator {
             ));
         }
         let rng = &self.house.0.rng;
-        let id = URL_SAFE_NO_PAD.encode(rng.bytes::<12>());
+        let id = format!("{:016x}", u64::from_be_bytes(rng.bytes()));
         let id = ClientId::new(&id).ok_or(Failure::of(Code::Internal))?;
         let secret = Secret::new(URL_SAFE_NO_PAD.encode(rng.bytes::<32>()));
         let new = NewClient {
