@@ -202,10 +202,8 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
                 return Ok(u64::MAX);
             }
         }
-        Driver::Has { source, inner, .. } => {
-            if cost(inner, *source, INNER, facts)? >= INNER {
-                return Ok(u64::MAX);
-            }
+        Driver::Has { source, inner, .. } if cost(inner, *source, INNER, facts)? >= INNER => {
+            return Ok(u64::MAX);
         }
         _ => {}
     }
