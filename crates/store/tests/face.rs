@@ -6,6 +6,7 @@ mod face {
     mod limits;
     mod migration;
     mod raw;
+    mod searches;
     mod tampering;
     mod tenants;
     mod world;

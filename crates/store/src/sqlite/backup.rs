@@ -289,6 +289,12 @@ impl House {
             self.fill_from(&source, file, dir, &id, &key)
         })?;
         self.note_restored(&info.name)?;
+        // The file is a copy of the new tenant too.
+        self.note_copy(
+            by,
+            &*self.entry_named(&info.name)?,
+            &file.display().to_string(),
+        )?;
         Ok(info)
     }
 

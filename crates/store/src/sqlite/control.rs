@@ -84,6 +84,13 @@ impl Control {
         })
     }
 
+    /// Bounds the memory of the engine in this process: page caches stop growing there.
+    pub(crate) fn bound_memory(&self, bytes: u64) -> Result<()> {
+        self.db
+            .query_row(&format!("PRAGMA soft_heap_limit = {bytes}"), [], |_| Ok(()))
+            .doing(DOING)
+    }
+
     /// All tenants that are not gone. A line whose MAC is wrong is left out and its name told.
     pub(crate) fn load(&self) -> Result<(Vec<Line>, Vec<String>)> {
         let sql = format!("{SELECT} WHERE state <> 'gone'");

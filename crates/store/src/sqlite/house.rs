@@ -115,6 +115,8 @@ type Body = Box<dyn FnOnce(&Arc<House>) + Send>;
 
 /// Whole-tenant jobs that run at once.
 const ASIDE_MAX: usize = 8;
+/// For so long, closing tenants is also tidied.
+const CLOSING_US: i64 = 3_000_000;
 /// Files kept for everything but tenants.
 const FILES_KEPT: u64 = 1_024;
 /// Files an open tenant holds: three for each connection, with one that writes and two that read.
@@ -134,6 +136,7 @@ impl House {
         let keys = HouseKeys::derive(&house_secret);
         let operator = operator_token(&folder, &*rng)?;
         let control = Control::open(&folder.control(), &keys.control)?;
+        control.bound_memory(config.limits.page_cache_bytes_max)?;
         let metrics: Arc<StoreMetrics> = Arc::default();
         let journal = Journal::open(
             &folder.journal(),
@@ -428,8 +431,15 @@ impl House {
                 let _ = thread.join();
             }
         }
+        let begun = self.shared.clock.monotonic();
         for entry in std::mem::take(&mut *self.opened.lock()) {
-            *entry.open.write() = None;
+            let Some(tenant) = entry.open.write().take() else {
+                continue;
+            };
+            // Moving many logs into their databases would take longer than a stop may.
+            if self.shared.clock.monotonic().0 - begun.0 > CLOSING_US {
+                tenant.close_quickly();
+            }
         }
         self.shared.journal.close();
         self.folder.release();

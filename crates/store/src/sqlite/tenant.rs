@@ -10,6 +10,7 @@ use base::{Limits, Micros, Secret, Seq};
 use fhir::definitions::Model;
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::connection::{self, Reader};
 use super::fault::{Doing, damaged, internal};
@@ -62,6 +63,9 @@ impl OpenTenant {
         path: &Path,
         shared: &Arc<Shared>,
     ) -> Result<Self> {
+        if !path.exists() {
+            return Err(damaged("the tenant's database is not there"));
+        }
         let reader = open_reader(path, &keys, shared)?;
         let schema = schema::check(&reader.db, id)?;
         if schema < schema::VERSION || !migrate::index_is_current(&reader.db)? {
@@ -139,6 +143,30 @@ impl OpenTenant {
         let mut kept = self.readers.lock();
         if kept.len() < READERS_KEPT_MAX && reader.db.is_autocommit() {
             kept.push(reader);
+        }
+    }
+
+    /// Gives back the memory of connections that nobody uses now.
+    pub(crate) fn shrink(&self) {
+        for reader in self.readers.lock().iter() {
+            let _ = reader.db.release_memory();
+        }
+        if let Some(mut writer) = self.writer.try_lock()
+            && let Some(state) = &mut *writer
+        {
+            let _ = state.db.release_memory();
+        }
+    }
+
+    /// Lets the connections close without moving the log into the database first; the next one who
+    /// opens the tenant finds it in the log.
+    pub(crate) fn close_quickly(&self) {
+        let quickly = |db: &Connection| {
+            let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        };
+        self.readers.lock().iter().for_each(|r| quickly(&r.db));
+        if let Some(state) = &*self.writer.lock() {
+            quickly(&state.db);
         }
     }
 

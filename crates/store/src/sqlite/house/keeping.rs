@@ -17,6 +17,8 @@ use crate::{Result, State};
 
 /// How often the house is looked after.
 const ROUND: Duration = Duration::from_secs(5);
+/// After so long without use a tenant's page cache goes to others.
+const QUIET_US: i64 = 20_000_000;
 /// Pages in a tenant's log from which on it is checkpointed (4 MiB).
 const LOG_PAGES: u64 = 1_024;
 /// Pages from which on the writer waits for the checkpoint, so that the log cannot grow for ever.
@@ -54,6 +56,9 @@ impl House {
                 let _ = self.checkpoint(&tenant);
             }
             self.note_sweep(&entry, &tenant);
+            if unused > QUIET_US {
+                tenant.shrink();
+            }
             drop(tenant);
             if unused > idle * 1_000_000 {
                 self.close_tenant(&entry);
@@ -75,13 +80,10 @@ impl House {
     pub(super) fn after_write(&self, tenant: &Arc<OpenTenant>) {
         let pages = tenant.log_pages.load(Ordering::Relaxed);
         if pages >= LOG_PAGES_MAX {
-            let mut slot = tenant.writer.lock();
-            if let Ok(state) = writer::open_state(tenant, &mut slot) {
-                let _ = state
-                    .db
-                    .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
-            }
-            self.shared.metrics.checkpoints.add(1);
+            // With the writer held, nothing is added to the log meanwhile: unless a long read needs
+            // it, it can be moved whole, and the next commit begins it anew.
+            let _writer = tenant.writer.lock();
+            let _ = self.checkpoint(tenant);
         } else if pages >= LOG_PAGES {
             let mut tidy = self.tidy.lock();
             if !tidy.hurry {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Code, TenantName};
+use parking_lot::MutexGuard;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::json;
 
@@ -32,7 +33,8 @@ impl House {
             (access::Actor::system(access::Reason::Operation), request)
         };
         let id = *entry.tenant.bytes();
-        self.wait_until_closed(entry)?;
+        // Held to the end: nobody opens the tenant again meanwhile.
+        let _closed = self.wait_until_closed(entry)?;
         let copies = self.control.lock().copies(&id)?;
         folder::shred(&self.folder.wrapped_key(&id))?;
         folder::remove_dir(&self.folder.tenant(&id))?;
@@ -57,10 +59,17 @@ impl House {
         Ok(info)
     }
 
-    /// Work that was admitted before the tenant was leaving ends first.
-    fn wait_until_closed(&self, entry: &Arc<Entry>) -> Result<()> {
+    /// Work that was admitted before the tenant was leaving ends first. While the result is held,
+    /// the tenant stays closed.
+    fn wait_until_closed<'e>(&self, entry: &'e Arc<Entry>) -> Result<MutexGuard<'e, ()>> {
         let mut waited = Duration::ZERO;
-        while !self.close_tenant(entry) {
+        loop {
+            if self.close_tenant(entry) {
+                let closed = entry.opening.lock();
+                if entry.if_open().is_none() {
+                    return Ok(closed);
+                }
+            }
             if waited >= PATIENCE {
                 let text = "work on the tenant has not ended; its key is destroyed later";
                 return Err(StoreError::Refused(Code::TenantState, text.to_owned()));
@@ -68,7 +77,6 @@ impl House {
             std::thread::sleep(STEP);
             waited += STEP;
         }
-        Ok(())
     }
 
     fn pair(&self) -> Result<Ed25519KeyPair> {
