@@ -1,5 +1,10 @@
 //! The store at its public face.
 
+#![expect(
+    unreachable_pub,
+    reason = "the modules of one test binary share their world"
+)]
+
 #[cfg(test)]
 mod face {
     mod commits;

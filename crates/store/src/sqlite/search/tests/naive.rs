@@ -313,7 +313,7 @@ fn date(value: Range<i64>, how: Prefix, search: Range<i64>) -> bool {
     let step = |x: i64| match x {
         i64::MIN => -40,
         i64::MAX => 80,
-        x if x % DATE_STEP == 1_000 => x / DATE_STEP * 1 + 1,
+        x if x % DATE_STEP == 1_000 => x / DATE_STEP + 1,
         x => x / DATE_STEP,
     };
     // `_lastUpdated` is a thousandth of nothing: all that matters is where it begins.
