@@ -1,6 +1,7 @@
 //! `insula serve`: opens the data folder, listens, and drains when it is told to stop.
 
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +94,10 @@ impl Running {
             Arc::new(SystemRng::system()),
         );
         for dir in [&config.data, &config.backup_dir()] {
-            std::fs::create_dir_all(dir)
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir)
                 .with_context(|| format!("cannot make the folder {}", dir.display()))?;
         }
         let url = listener.url()?;
