@@ -4,13 +4,15 @@
 //! the transaction sees, so nothing can come between the look and the write. Knows nothing of
 //! groups and commits.
 
+mod references;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use access::{ActionName, Actor, Create, Delete, RequestMeta, Search, Spent, Update};
 use base::{Code, Micros, ResourceId, Seq, Version};
 use bytes::Bytes;
-use fhir::definitions::{ParamKind, TypeId};
+use fhir::definitions::TypeId;
 use fhir::resource::write_head;
 use fhir::search::Query;
 use fhir::search::query::Total;
@@ -168,7 +170,7 @@ pub(crate) fn apply(
         written.push(making.write(entry, op)?);
     }
     if work.enforce_references {
-        making.references(&work.ops)?;
+        references::check(tenant, making.state, &work.ops)?;
     }
     making.finish(work.request)?;
     Ok(written)
@@ -435,39 +437,6 @@ impl Making<'_> {
             .doing("writing a version")
     }
 
-    /// Literal references must resolve, and what is referred to may not go.
-    fn references(&mut self, ops: &[Op]) -> Result<()> {
-        let model = self.tenant.model;
-        let state = &mut *self.state;
-        if ops.iter().any(|op| matches!(op, Op::Delete { .. })) {
-            state.pending.flush(&state.db).doing("writing index rows")?;
-        }
-        for (entry, op) in ops.iter().enumerate() {
-            match op {
-                Op::Create { resource, .. } | Op::Put { resource, .. } => {
-                    for (type_id, id) in resource.valid.references() {
-                        if find(&state.db, *type_id, id)?.is_none_or(|c| c.deleted) {
-                            let type_name = model.type_name(*type_id);
-                            let id = id.clone();
-                            return Err(StoreError::ReferenceMissing {
-                                entry,
-                                type_name,
-                                id,
-                            });
-                        }
-                    }
-                }
-                Op::Delete { type_id, id, .. } => {
-                    if is_referred_to(self.tenant, &state.db, *type_id, id)? {
-                        let text = "other resources refer to it";
-                        return Err(refused(entry, Code::ReferenceInUse, text));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Adds the change to the chain.
     fn finish(self, request: RequestMeta) -> Result<()> {
         if self.members == 0 {
@@ -564,32 +533,4 @@ fn holds(entry: usize, condition: Option<Condition>, live: Option<&Current>) -> 
         )),
         (Some(Condition::Present), None) => Err(StoreError::Raced),
     }
-}
-
-fn is_referred_to(
-    tenant: &OpenTenant,
-    db: &Connection,
-    type_id: TypeId,
-    id: &ResourceId,
-) -> Result<bool> {
-    const DOING: &str = "looking for references";
-    let model = tenant.model;
-    let mut look = db
-        .prepare_cached(
-            "SELECT 1 FROM ix_reference i JOIN resource r ON r.rid = i.rid
-             WHERE i.param = ?1 AND i.type = ?2 AND i.id = ?3 AND i.until_seq = 0
-               AND NOT (r.type = ?2 AND r.id = ?3) LIMIT 1",
-        )
-        .doing(DOING)?;
-    let id = IdKey::of_id(id);
-    for param in model.types().flat_map(|t| model.params(t)) {
-        if param.kind == ParamKind::Reference
-            && look
-                .exists(params![param.id.0, type_id.0, id])
-                .doing(DOING)?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -6,7 +6,7 @@
 //! after it.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use access::TenantId;
@@ -55,7 +55,8 @@ pub(crate) struct BodyCache {
     now: AtomicU64,
     /// When a key was last changed; many keys to one, which only costs an insert.
     changes: Vec<AtomicU64>,
-    hasher: RandomState,
+    /// Makes places unpredictable to callers who choose ids.
+    seed: u64,
     shard_bytes_max: usize,
 }
 
@@ -65,19 +66,22 @@ const CHANGES: usize = 1 << 14;
 const SLOT_BYTES: usize = 256;
 
 impl BodyCache {
-    /// A cache of at most so many bytes.
-    pub(crate) fn new(bytes_max: u64) -> Self {
+    /// A cache of at most so many bytes; `seed` is random.
+    pub(crate) fn new(bytes_max: u64, seed: u64) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             now: AtomicU64::new(0),
             changes: (0..CHANGES).map(|_| AtomicU64::new(0)).collect(),
-            hasher: RandomState::new(),
+            seed,
             shard_bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX) / SHARDS,
         }
     }
 
     fn place(&self, key: &Key) -> (Option<&RwLock<Shard>>, Option<&AtomicU64>) {
-        let hash = self.hasher.hash_one(key);
+        let mut hasher = DefaultHasher::new();
+        self.seed.hash(&mut hasher);
+        key.hash(&mut hasher);
+        let hash = hasher.finish();
         let shard = (hash >> 32) as usize % SHARDS;
         (
             self.shards.get(shard),
@@ -223,5 +227,83 @@ impl Shard {
             self.bytes -= slot.hit.stored.body.len() + SLOT_BYTES;
             self.slots.remove(&key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Directory, HouseKey, Record};
+    use base::{Micros, Secret, TenantName, Version};
+    use bytes::Bytes;
+    use fhir::definitions::FhirVersion;
+
+    use super::*;
+    use crate::Method;
+
+    fn tenant(name: &str) -> TenantId {
+        let house = HouseKey::new(Secret::new([1; 32]));
+        let directory = Directory::new(&house);
+        let name = TenantName::new(name).unwrap();
+        let id = [name.as_str().len() as u8; 16];
+        let record = Record::seal(&house, name.clone(), id, FhirVersion::R4, [0; 32]);
+        directory.admit(&record).unwrap();
+        directory.resolve(&name).unwrap()
+    }
+
+    fn stored(id: usize, version: u64, bytes: usize) -> Stored {
+        Stored {
+            type_id: TypeId(1),
+            id: ResourceId::new(&format!("r{id}")).unwrap(),
+            version: Version(version),
+            updated: Micros(0),
+            method: Method::Put,
+            body: Bytes::from(vec![b'x'; bytes]),
+        }
+    }
+
+    fn version(cache: &BodyCache, tenant: &TenantId, of: &Stored) -> Option<u64> {
+        cache
+            .get(tenant, of.type_id, &of.id)
+            .map(|h| h.stored.version.0)
+    }
+
+    #[test]
+    fn what_was_read_before_a_commit_does_not_enter_after_it() {
+        let (cache, metrics) = (BodyCache::new(1 << 20, 1), StoreMetrics::default());
+        let (a, b) = (tenant("abc"), tenant("abcd"));
+        let old = stored(1, 1, 10);
+        let ticket = cache.ticket();
+        cache.changed(&a, old.type_id, &old.id, &metrics);
+        cache.put(&a, &old, Seq(1), ticket, &metrics);
+        assert_eq!(version(&cache, &a, &old), None);
+        cache.put(&a, &stored(1, 2, 10), Seq(2), cache.ticket(), &metrics);
+        assert_eq!(version(&cache, &a, &old), Some(2));
+        assert_eq!(version(&cache, &b, &old), None, "another tenant's");
+        assert!(cache.changed(&a, old.type_id, &old.id, &metrics));
+        assert_eq!(version(&cache, &a, &old), None);
+        assert_eq!(metrics.cache_bytes.get(), 0);
+    }
+
+    #[test]
+    fn the_bound_holds_and_what_is_used_stays() {
+        let bytes_max = 1 << 20;
+        let (cache, metrics) = (BodyCache::new(bytes_max, 2), StoreMetrics::default());
+        let (a, b) = (tenant("abc"), tenant("abcd"));
+        let hot = stored(0, 1, 500);
+        cache.put(&a, &hot, Seq(1), cache.ticket(), &metrics);
+        for i in 1..20_000 {
+            let of = if i % 2 == 0 { &a } else { &b };
+            cache.put(of, &stored(i, 1, 500), Seq(1), cache.ticket(), &metrics);
+            assert!(metrics.cache_bytes.get() <= bytes_max);
+            assert_eq!(version(&cache, &a, &hot), Some(1), "{i}");
+        }
+        assert!(metrics.cache_bytes.get() > bytes_max / 2);
+        let ticket = cache.ticket();
+        cache.forget(&a, &metrics);
+        cache.put(&a, &hot, Seq(1), ticket, &metrics);
+        assert_eq!(version(&cache, &a, &hot), None);
+        assert_eq!(version(&cache, &b, &stored(19_999, 1, 0)), Some(1));
+        cache.forget(&b, &metrics);
+        assert_eq!(metrics.cache_bytes.get(), 0);
     }
 }

@@ -169,7 +169,7 @@ impl House {
             tidy_wake: Condvar::new(),
             aside: tokio::sync::Semaphore::new(ASIDE_MAX),
             shared: Arc::new(Shared {
-                cache: BodyCache::new(limits.body_cache_bytes_max),
+                cache: BodyCache::new(limits.body_cache_bytes_max, u64::from_be_bytes(rng.bytes())),
                 codec: Codec::default(),
                 config,
                 clock,

@@ -216,7 +216,13 @@ pub(crate) fn open_reader(path: &Path, keys: &TenantKeys, shared: &Arc<Shared>) 
     )
 }
 
-/// Page cache of one connection, in KiB; all together are bounded by the engine's soft limit.
+/// Page cache of a connection that writes, in KiB. An import touches pages of every index.
+pub(crate) const fn writer_cache_kib(limits: &Limits) -> u64 {
+    limits.page_cache_bytes_max / 1024 / 2
+}
+
+/// Page cache of a connection that reads, in KiB. All caches together are bounded by the engine's
+/// soft limit.
 pub(crate) const fn cache_kib(limits: &Limits) -> u64 {
     limits.page_cache_bytes_max / 1024 / 8
 }

@@ -16,7 +16,7 @@ use super::apply::{self, Work};
 use super::connection;
 use super::fault::Doing;
 use super::index::Pending;
-use super::tenant::{OpenTenant, cache_kib};
+use super::tenant::{OpenTenant, writer_cache_kib};
 use crate::audit::ChangeHead;
 use crate::{Result, StoreError, Written};
 
@@ -51,7 +51,7 @@ impl WriterState {
             tenant.path(),
             &tenant.keys.database,
             config.synchronous,
-            cache_kib(&config.limits),
+            writer_cache_kib(&config.limits),
         )?;
         let log_pages = tenant.log_pages.clone();
         db.wal_hook(Some(move |_: &mut _, pages: std::ffi::c_int| {

@@ -1,0 +1,74 @@
+//! References under the policy `enforced`: literal references to this server must resolve, and what
+//! is referred to may not go. Looked at when all writes of the change are made, so that they may
+//! refer to each other.
+
+use base::{Code, ResourceId};
+use fhir::definitions::{ParamKind, TypeId};
+use rusqlite::{Connection, params};
+
+use super::super::fault::Doing;
+use super::super::index::IdKey;
+use super::super::tenant::OpenTenant;
+use super::super::writer::WriterState;
+use super::{Op, find, refused};
+use crate::{Result, StoreError};
+
+/// Literal references must resolve, and what is referred to may not go.
+pub(super) fn check(tenant: &OpenTenant, state: &mut WriterState, ops: &[Op]) -> Result<()> {
+    let model = tenant.model;
+    if ops.iter().any(|op| matches!(op, Op::Delete { .. })) {
+        state.pending.flush(&state.db).doing("writing index rows")?;
+    }
+    for (entry, op) in ops.iter().enumerate() {
+        match op {
+            Op::Create { resource, .. } | Op::Put { resource, .. } => {
+                for (type_id, id) in resource.valid.references() {
+                    if find(&state.db, *type_id, id)?.is_none_or(|c| c.deleted) {
+                        let type_name = model.type_name(*type_id);
+                        let id = id.clone();
+                        return Err(StoreError::ReferenceMissing {
+                            entry,
+                            type_name,
+                            id,
+                        });
+                    }
+                }
+            }
+            Op::Delete { type_id, id, .. } => {
+                if is_referred_to(tenant, &state.db, *type_id, id)? {
+                    let text = "other resources refer to it";
+                    return Err(refused(entry, Code::ReferenceInUse, text));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_referred_to(
+    tenant: &OpenTenant,
+    db: &Connection,
+    type_id: TypeId,
+    id: &ResourceId,
+) -> Result<bool> {
+    const DOING: &str = "looking for references";
+    let model = tenant.model;
+    let mut look = db
+        .prepare_cached(
+            "SELECT 1 FROM ix_reference i JOIN resource r ON r.rid = i.rid
+             WHERE i.param = ?1 AND i.type = ?2 AND i.id = ?3 AND i.until_seq = 0
+               AND NOT (r.type = ?2 AND r.id = ?3) LIMIT 1",
+        )
+        .doing(DOING)?;
+    let id = IdKey::of_id(id);
+    for param in model.types().flat_map(|t| model.params(t)) {
+        if param.kind == ParamKind::Reference
+            && look
+                .exists(params![param.id.0, type_id.0, id])
+                .doing(DOING)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
