@@ -78,8 +78,10 @@ pub(crate) fn all(preds: &[Pred], alias: &str, binds: &mut Binds) -> String {
 pub(crate) struct Arm {
     /// Read the index of long ranges instead of the table's key.
     pub(crate) long: bool,
-    /// What rows must meet.
+    /// What delimits the part that is read.
     pub(crate) preds: Vec<Pred>,
+    /// What its rows must meet besides.
+    pub(crate) filter: Vec<Pred>,
     /// Rows come in order of `rid`.
     pub(crate) ordered: bool,
     /// No `rid` comes twice.
@@ -158,12 +160,12 @@ pub(crate) fn tests(param: ParamId, value: &Match, facts: &mut dyn Facts) -> Res
         }
         Match::Date(how, range) => {
             let range = Ends::of_date("low", "high", *range);
-            let arms = range.arms(*how, &[]);
+            let arms = range.arms(*how);
             one(Table::Date, range.preds(*how), Ways::Known(arms))
         }
         Match::Number(how, range) => {
             let range = Ends::of_number("low", "high", *range);
-            let arms = range.arms(*how, &[]);
+            let arms = range.arms(*how);
             one(Table::Number, range.preds(*how), Ways::Known(arms))
         }
         Match::Quantity(how, range, unit) => Ok(quantity(number, *how, *range, unit, facts)?
@@ -188,6 +190,7 @@ fn equality(preds: Vec<Pred>) -> Arm {
     Arm {
         long: false,
         preds,
+        filter: Vec::new(),
         ordered: true,
         unique: true,
     }
@@ -195,10 +198,19 @@ fn equality(preds: Vec<Pred>) -> Arm {
 
 fn unordered(preds: Vec<Pred>) -> Arm {
     Arm {
-        long: false,
-        preds,
         ordered: false,
         unique: false,
+        ..equality(preds)
+    }
+}
+
+/// Rows in order of `rid`, compared while they are read.
+fn filtered(preds: Vec<Pred>, filter: Vec<Pred>, ordered: bool) -> Arm {
+    Arm {
+        filter,
+        ordered,
+        unique: false,
+        ..equality(preds)
     }
 }
 
@@ -407,17 +419,13 @@ impl Ends {
         }
     }
 
-    /// Where such ranges are, in an index ordered by `low` behind `before`.
-    fn arms(&self, how: Prefix, before: &[Pred]) -> Vec<Arm> {
-        let arm = |long: bool, bounds: Vec<Pred>| {
-            let mut preds = before.to_vec();
-            preds.extend(bounds);
+    /// Where such ranges are, in an index ordered by `low`.
+    fn arms(&self, how: Prefix) -> Vec<Arm> {
+        let arm = |long: bool, mut preds: Vec<Pred>| {
             preds.extend(self.preds(how));
             Arm {
                 long,
-                preds,
-                ordered: false,
-                unique: false,
+                ..unordered(preds)
             }
         };
         match how {
@@ -447,28 +455,25 @@ fn quantity(
     unit: &Unit,
     facts: &mut dyn Facts,
 ) -> Result<Option<Test>> {
-    let ends = Ends::of_number("low", "high", range);
+    let range = Ends::of_number("low", "high", range).preds(how);
+    let each = |fixed, columns, filter| Ways::Each {
+        fixed,
+        columns,
+        arms: vec![filtered(Vec::new(), filter, true)],
+    };
     let (mut preds, ways) = match unit {
-        // Rows of printed units repeat others.
-        Unit::Any => (
-            vec![Pred::Column("system", Op::MoreOrIs, Bind::Int(0))],
-            Ways::Each {
-                fixed: Vec::new(),
-                columns: &["unit", "system"],
-                arms: ends.arms(how, &[]),
-            },
-        ),
+        Unit::Any => {
+            // Rows of printed units repeat others.
+            let own = vec![Pred::Column("system", Op::MoreOrIs, Bind::Int(0))];
+            let filter = own.iter().chain(&range).cloned().collect();
+            (own, each(Vec::new(), &["unit", "system"], filter))
+        }
         Unit::Code(code) => {
             let code = Bind::text(code);
             let fixed = vec![("unit", code.clone())];
-            let arms = ends.arms(how, &[]);
             (
                 vec![Pred::is("unit", code)],
-                Ways::Each {
-                    fixed,
-                    columns: &["system"],
-                    arms,
-                },
+                each(fixed, &["system"], range.clone()),
             )
         }
         Unit::Coded { system, code } => {
@@ -479,11 +484,11 @@ fn quantity(
                 Pred::is("unit", Bind::text(code)),
                 Pred::is("system", Bind::Int(system)),
             ];
-            let arms = ends.arms(how, &unit);
-            (unit, Ways::Known(arms))
+            let arm = filtered(unit.clone(), range.clone(), true);
+            (unit, Ways::Known(vec![arm]))
         }
     };
-    preds.extend(ends.preds(how));
+    preds.extend(range);
     Ok(Some(Test {
         table: Table::Quantity,
         param,
@@ -502,20 +507,14 @@ fn reference(param: i64, reference: &ReferenceMatch) -> Test {
         ReferenceMatch::AnyType { .. } => None,
     };
     let arm = |number: i64| {
-        let mut preds = Equal {
+        let preds = Equal {
             code: part.code.clone(),
             number: Some(number),
             any_of: Vec::new(),
         }
         .preds("id", "type");
-        preds.extend(version.clone());
         // Two references may differ in their version only.
-        Arm {
-            long: false,
-            preds,
-            ordered: true,
-            unique: false,
-        }
+        filtered(preds, version.clone().into_iter().collect(), true)
     };
     let arms = part
         .number
@@ -598,102 +597,165 @@ fn equal_part(part: &Match, facts: &mut dyn Facts) -> Result<Option<Equal>> {
     }
 }
 
+/// What the second part of a composite asks.
+struct Second {
+    /// Conditions on the key's columns behind the first part, in their order.
+    key: Vec<Pred>,
+    /// The key's columns from there to `rid` that are left open, if knowing them gives the order.
+    open: Columns,
+    /// Conditions on other columns.
+    filter: Vec<Pred>,
+    /// Once `open` is known, rows come in order of `rid`.
+    ordered: bool,
+}
+
+type Columns = &'static [&'static str];
+
+impl Second {
+    /// `None` if no row can meet it.
+    fn of(part: &Match, facts: &mut dyn Facts) -> Result<Option<Self>> {
+        let code = |text: &str| Pred::is("code2", Bind::text(text));
+        let no_code = || {
+            let unit = Pred::is("unit2", Bind::text(""));
+            vec![code(""), Pred::is("system2", Bind::Int(0)), unit]
+        };
+        let keyed = |key, filter| Self {
+            key,
+            open: &[],
+            filter,
+            ordered: true,
+        };
+        Ok(Some(match part {
+            Match::StringPrefix(text) => Self {
+                ordered: false,
+                ..keyed(prefix("code2", text), Vec::new())
+            },
+            Match::Date(how, r) => keyed(no_code(), Ends::of_date("low2", "high2", *r).preds(*how)),
+            Match::Number(how, r) => {
+                keyed(no_code(), Ends::of_number("low2", "high2", *r).preds(*how))
+            }
+            Match::Quantity(how, r, unit) => {
+                let mut filter = Ends::of_number("low2", "high2", *r).preds(*how);
+                let (key, open): (_, Columns) = match unit {
+                    Unit::Any => (Vec::new(), &["code2", "system2", "unit2"]),
+                    Unit::Code(text) if text.is_empty() => (vec![code("")], &["system2", "unit2"]),
+                    Unit::Code(text) => {
+                        let printed = Pred::is("unit2", Bind::text(text));
+                        filter.push(Pred::Any(vec![vec![code(text)], vec![printed]]));
+                        (Vec::new(), &["code2", "system2", "unit2"])
+                    }
+                    Unit::Coded { system, code: text } => {
+                        let Some(system) = facts.system(system)? else {
+                            return Ok(None);
+                        };
+                        let system = Pred::is("system2", Bind::Int(system));
+                        (vec![code(text), system], &["unit2"])
+                    }
+                };
+                Self {
+                    open,
+                    ..keyed(key, filter)
+                }
+            }
+            equal => {
+                let Some(part) = equal_part(equal, facts)? else {
+                    return Ok(None);
+                };
+                let mut preds = part.preds("code2", "system2");
+                match (part.code.is_some(), part.number.is_some()) {
+                    (true, true) => {
+                        preds.push(Pred::is("unit2", Bind::text("")));
+                        keyed(preds, Vec::new())
+                    }
+                    (true, false) => {
+                        let filter = preds.split_off(1);
+                        Self {
+                            open: &["system2", "unit2"],
+                            ..keyed(preds, filter)
+                        }
+                    }
+                    _ => Self {
+                        ordered: false,
+                        ..keyed(Vec::new(), preds)
+                    },
+                }
+            }
+        }))
+    }
+}
+
 fn composite(param: i64, parts: &[Match], facts: &mut dyn Facts) -> Result<Option<Test>> {
     let mut parts: Vec<&Match> = parts.iter().collect();
     parts.sort_by_key(|p| rank(p));
     let (Some(first), Some(second), third) = (parts.first(), parts.get(1), parts.get(2)) else {
         return Ok(None);
     };
-    let Some(first) = equal_part(first, facts)? else {
+    let (Some(first), Some(mut second)) = (equal_part(first, facts)?, Second::of(second, facts)?)
+    else {
         return Ok(None);
     };
-    let zero = |column| Pred::is(column, Bind::Int(0));
-    let no_range2 = || vec![zero("low2"), zero("high2")];
-    // Whether every column before `rid` is compared for equality.
-    let mut ordered = third.is_none();
-    let mut rest = match second {
-        Match::StringPrefix(text) => {
-            ordered = false;
-            let mut preds = no_range2();
-            preds.extend(prefix("code2", text));
-            preds
-        }
-        Match::Date(how, r) => {
-            ordered = false;
-            Ends::of_date("low2", "high2", *r).preds(*how)
-        }
-        Match::Number(how, r) => {
-            ordered = false;
-            Ends::of_number("low2", "high2", *r).preds(*how)
-        }
-        Match::Quantity(how, r, unit) => {
-            ordered = false;
-            let mut preds = Ends::of_number("low2", "high2", *r).preds(*how);
-            match unit {
-                Unit::Any => {}
-                Unit::Code(code) if code.is_empty() => {
-                    preds.push(Pred::is("code2", Bind::text("")));
-                }
-                Unit::Code(code) => preds.push(Pred::Any(vec![
-                    vec![Pred::is("code2", Bind::text(code))],
-                    vec![Pred::is("unit2", Bind::text(code))],
-                ])),
-                Unit::Coded { system, code } => {
-                    let Some(system) = facts.system(system)? else {
-                        return Ok(None);
-                    };
-                    preds.push(Pred::is("code2", Bind::text(code)));
-                    preds.push(Pred::is("system2", Bind::Int(system)));
-                }
-            }
-            preds
-        }
-        equal => {
-            let Some(part) = equal_part(equal, facts)? else {
-                return Ok(None);
-            };
-            ordered &= part.code.is_some() && part.number.is_some();
-            let mut preds = no_range2();
-            preds.extend(part.preds("code2", "system2"));
-            preds.push(Pred::is("unit2", Bind::text("")));
-            preds
-        }
-    };
     match third {
-        None => rest.extend([zero("low3"), zero("high3")]),
+        None => {}
         Some(Match::Number(how, r)) => {
-            rest.extend(Ends::of_number("low3", "high3", *r).preds(*how));
+            let range = Ends::of_number("low3", "high3", *r).preds(*how);
+            second.filter.extend(range);
         }
-        Some(Match::Date(how, r)) => rest.extend(Ends::of_date("low3", "high3", *r).preds(*how)),
+        Some(Match::Date(how, r)) => {
+            let range = Ends::of_date("low3", "high3", *r).preds(*how);
+            second.filter.extend(range);
+        }
         Some(_) => return Ok(None),
     }
-    let mut preds = first.preds("code1", "system1");
-    let arm = |preds| Arm {
-        long: false,
-        preds,
-        ordered,
-        unique: ordered,
-    };
-    let ways = match (&first.code, first.number) {
-        (Some(code), None) => Ways::Each {
-            fixed: vec![("code1", code.clone())],
-            columns: &["system1"],
-            arms: vec![arm(rest.clone())],
-        },
-        _ => {
-            let mut all = preds.clone();
-            all.extend(rest.iter().cloned());
-            let known = first.code.is_some();
-            Ways::Known(vec![if known { arm(all) } else { unordered(all) }])
-        }
-    };
-    preds.extend(rest);
+    let own = first.preds("code1", "system1");
+    let preds = [own.clone(), second.key.clone(), second.filter.clone()].concat();
+    let ways = composite_ways(&first, own, second);
     Ok(Some(Test {
         table: Table::Composite,
         param,
         preds,
         ways,
     }))
+}
+
+fn composite_ways(first: &Equal, own: Vec<Pred>, second: Second) -> Ways {
+    let Second {
+        key,
+        open,
+        mut filter,
+        ordered,
+    } = second;
+    let Some(code) = first.code.clone() else {
+        filter.extend(key);
+        return Ways::Known(vec![filtered(own, filter, false)]);
+    };
+    let code = ("code1", code);
+    if let Some(number) = first.number {
+        if open.is_empty() {
+            return Ways::Known(vec![filtered([own, key].concat(), filter, ordered)]);
+        }
+        let mut fixed = vec![code, ("system1", Bind::Int(number))];
+        fixed.extend(key.into_iter().filter_map(|p| match p {
+            Pred::Column(column, Op::Is, value) => Some((column, value)),
+            _ => None,
+        }));
+        return Ways::Each {
+            fixed,
+            columns: open,
+            arms: vec![filtered(Vec::new(), filter, true)],
+        };
+    }
+    // Which of several kinds of target it is.
+    filter.extend(own.into_iter().skip(1));
+    let (columns, ordered): (Columns, bool) = match (key.is_empty(), open.is_empty()) {
+        (true, false) => (&["system1", "code2", "system2", "unit2"], true),
+        (false, false) => (&["system1"], false),
+        (_, true) => (&["system1"], ordered),
+    };
+    Ways::Each {
+        fixed: vec![code],
+        columns,
+        arms: vec![filtered(key, filter, ordered)],
+    }
 }
 
 impl From<IdKey> for Bind {

@@ -12,18 +12,6 @@ use super::text::{Bind, Binds};
 use crate::Result;
 use crate::sqlite::index::{IdKey, Shape, Table};
 
-/// Rows up to which candidates are compared. (These bounds are small in tests, so that small data
-/// meet them from both sides.)
-const COMPARED: u64 = if cfg!(test) { 4 } else { 512 };
-/// Rows that are gathered and sorted rather than looked for in the order of the answer.
-const GATHERED: u64 = if cfg!(test) { 7 } else { 4_096 };
-/// Rows that are gathered and sorted by values of their own rather than walked in that order.
-const SORTED: u64 = if cfg!(test) { 6 } else { 2_048 };
-/// Rows of an inner condition up to which a chain is started from its end.
-const INNER: u64 = if cfg!(test) { 5 } else { 1_024 };
-/// Systems (or units) that one code is looked for in, one by one.
-const SYSTEMS: usize = if cfg!(test) { 2 } else { 16 };
-
 /// What gives the rows that the other conditions are asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Driver {
@@ -87,7 +75,10 @@ pub(crate) struct Choice {
 struct Candidate {
     driver: Driver,
     covers: Vec<usize>,
+    /// Index rows, counted up to a bound.
     rows: u64,
+    /// The oldest `rid` among those, if the newest were counted: the older, the rarer.
+    oldest: i64,
 }
 
 /// Chooses for one type; `None` if nothing can match. `sorted`: the answer is not wanted newest
@@ -102,6 +93,7 @@ pub(crate) fn choose(
     if conds.contains(&Cond::Never) {
         return Ok(None);
     }
+    let bounds = facts.bounds();
     let mut candidates = Vec::new();
     for (at, cond) in conds.iter().enumerate() {
         if let Some(driver) = driver(cond, facts)? {
@@ -112,22 +104,15 @@ pub(crate) fn choose(
                 driver,
                 covers: vec![at],
                 rows: u64::MAX,
+                oldest: i64::MAX,
             });
         }
     }
-    candidates.extend(compartment(type_id, &conds, shape));
-    let needs_count =
-        sorted || candidates.len() > 1 || candidates.iter().any(|c| !c.driver.ordered());
-    if needs_count {
-        for candidate in &mut candidates {
-            candidate.rows = cost(&candidate.driver, type_id, COMPARED, facts)?;
-        }
-    }
-    // Of those that are all many: what comes in order before what does not.
-    let best = candidates
-        .into_iter()
-        .filter(|c| c.rows < u64::MAX || c.driver.ordered())
-        .min_by_key(|c| (c.rows.min(COMPARED), !c.driver.ordered(), rank(&c.driver)));
+    let best = match compartment(type_id, &conds, shape) {
+        // One patient's resources of one type: nothing else need be weighed.
+        Some(of_patient) => Some(of_patient),
+        None => rarest(candidates, type_id, sorted, facts)?,
+    };
     let Some(best) = best else {
         let (driver, rest) = (Driver::Type, conds.clone());
         return Ok(Some(Choice {
@@ -139,11 +124,15 @@ pub(crate) fn choose(
             walk: false,
         }));
     };
-    let limit = if sorted { SORTED } else { GATHERED };
+    let limit = if sorted {
+        bounds.sorted
+    } else {
+        bounds.gathered
+    };
     let mut rows = best.rows;
     let ordered = best.driver.ordered();
-    if rows >= COMPARED && (sorted || !ordered) {
-        rows = cost(&best.driver, type_id, limit, facts)?;
+    if rows >= bounds.compared && (sorted || !ordered) {
+        rows = cost(&best.driver, type_id, limit, facts)?.0;
     }
     let rest = conds
         .iter()
@@ -161,6 +150,30 @@ pub(crate) fn choose(
         driver: best.driver,
         rest,
     }))
+}
+
+/// The candidate with the fewest rows. Of those that are all many, what comes in order before what
+/// does not, and then what is spread thinnest over the newest resources.
+fn rarest(
+    mut candidates: Vec<Candidate>,
+    type_id: TypeId,
+    sorted: bool,
+    facts: &mut dyn Facts,
+) -> Result<Option<Candidate>> {
+    let max = facts.bounds().compared;
+    let unordered = candidates.iter().any(|c| !c.driver.ordered());
+    if sorted || candidates.len() > 1 || unordered {
+        for candidate in &mut candidates {
+            (candidate.rows, candidate.oldest) = cost(&candidate.driver, type_id, max, facts)?;
+        }
+    }
+    Ok(candidates
+        .into_iter()
+        .filter(|c| c.rows < u64::MAX || c.driver.ordered())
+        .min_by_key(|c| {
+            let ordered = c.driver.ordered();
+            (c.rows.min(max), !ordered, c.oldest, rank(&c.driver))
+        }))
 }
 
 /// Between drivers that all give many rows: what tends to be rarer first.
@@ -185,30 +198,33 @@ fn rank(driver: &Driver) -> u8 {
     }
 }
 
-/// How many rows a driver gives, counted up to `max`; `u64::MAX` if it had better not be used.
-fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Result<u64> {
+/// How many index rows a driver reads, counted up to `max`, and the oldest `rid` among those if
+/// they are the newest. `u64::MAX` rows if it had better not be used.
+fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Result<(u64, i64)> {
+    const NEVER: (u64, i64) = (u64::MAX, i64::MAX);
+    let bounds = facts.bounds();
     match driver {
-        Driver::Nothing => return Ok(0),
-        Driver::Ids(ids) => return Ok(ids.len() as u64),
+        Driver::Nothing => return Ok((0, 0)),
+        Driver::Ids(ids) => return Ok((ids.len() as u64, 0)),
         Driver::Chain { targets, .. } => {
-            let mut inner = 0;
+            let mut inner: u64 = 0;
             for (to, driver) in targets {
-                inner += match cost(driver, *to, INNER, facts)? {
-                    u64::MAX => return Ok(u64::MAX),
-                    rows => rows,
-                };
+                inner = inner.saturating_add(cost(driver, *to, bounds.inner, facts)?.0);
             }
-            if inner >= INNER {
-                return Ok(u64::MAX);
+            if inner >= bounds.inner {
+                return Ok(NEVER);
             }
         }
-        Driver::Has { source, inner, .. } if cost(inner, *source, INNER, facts)? >= INNER => {
-            return Ok(u64::MAX);
+        Driver::Has { source, inner, .. }
+            if cost(inner, *source, bounds.inner, facts)?.0 >= bounds.inner =>
+        {
+            return Ok(NEVER);
         }
         _ => {}
     }
-    let binds = Binds::as_of(facts.as_of());
-    facts.count(&bounded_count(driver, type_id, max, binds))
+    let binds = Binds::as_of(facts.as_of(), bounds);
+    let in_order = driver.ordered();
+    facts.measure(&bounded_count(driver, type_id, max, in_order, binds))
 }
 
 /// How rows for which a condition holds can be found, if there is a way.
@@ -247,6 +263,7 @@ fn arms(tests: &[Test], facts: &mut dyn Facts) -> Result<Option<Driver>> {
         return Ok(None);
     };
     let (table, param) = (first.table, first.param);
+    let bounds = facts.bounds();
     let mut all = Vec::new();
     for test in tests {
         if (test.table, test.param) != (table, param) {
@@ -258,12 +275,13 @@ fn arms(tests: &[Test], facts: &mut dyn Facts) -> Result<Option<Driver>> {
                 fixed,
                 columns,
                 arms,
-            } => match facts.different(table, param, fixed, columns, SYSTEMS)? {
+            } => match facts.different(table, param, fixed, columns, bounds.systems)? {
                 None => {
-                    let preds = test.preds.clone();
+                    let same = |(column, value)| Pred::Column(column, Op::Is, value);
                     all.push(Arm {
                         long: false,
-                        preds,
+                        preds: fixed.iter().cloned().map(same).collect(),
+                        filter: test.preds.clone(),
                         ordered: false,
                         unique: false,
                     });
@@ -346,7 +364,8 @@ fn compartment(type_id: TypeId, conds: &[Cond], shape: &Shape) -> Option<Candida
     Some(Candidate {
         driver,
         covers,
-        rows: u64::MAX,
+        rows: 0,
+        oldest: i64::MAX,
     })
 }
 

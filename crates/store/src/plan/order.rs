@@ -8,6 +8,7 @@ use base::Code;
 use fhir::definitions::ParamId;
 use fhir::search::query::{SortBy, SortKey};
 
+use super::Bounds;
 use super::cond::{Cond, tables};
 use super::drive::{Choice, Driver};
 use super::select::{Source, key_index, probe, sources};
@@ -28,6 +29,15 @@ enum By {
     },
 }
 
+/// What a statement answers as of, and how far it goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    /// The change.
+    pub(crate) as_of: i64,
+    /// The bounds.
+    pub(crate) bounds: Bounds,
+}
+
 /// A sort key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
@@ -39,23 +49,34 @@ struct Key {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Order(Vec<Key>);
 
-/// Where a page ends: the last resource's keys (`None`: it has no value) and `rid`.
+/// Where a page ends: the last resource's values (`None`: it has none) and `rid`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) keys: Vec<Option<Bind>>,
     pub(crate) rid: i64,
 }
 
-/// The column a table is sorted by, and the columns that tell its rows of one resource apart.
-const fn columns(table: Table) -> Option<(&'static str, &'static [&'static str])> {
+/// The columns a table is sorted by, and the columns that tell its rows of one resource apart.
+/// Tokens are sorted by code, then by the number of the system: that is the order of their index.
+const fn columns(table: Table) -> Option<(&'static [&'static str], &'static [&'static str])> {
     match table {
-        Table::Token => Some(("code", &["code", "system"])),
-        Table::String => Some(("folded", &["folded", "exact"])),
-        Table::Date | Table::Number => Some(("low", &["low", "high"])),
-        Table::Quantity => Some(("low", &["low", "high", "unit", "system"])),
-        Table::Reference => Some(("id", &["id", "type", "version"])),
-        Table::Uri => Some(("uri", &["uri"])),
+        Table::Token => Some((&["code", "system"], &["code", "system"])),
+        Table::String => Some((&["folded"], &["folded", "exact"])),
+        Table::Date | Table::Number => Some((&["low"], &["low", "high"])),
+        Table::Quantity => Some((&["low"], &["low", "high", "unit", "system"])),
+        Table::Reference => Some((&["id"], &["id", "type", "version"])),
+        Table::Uri => Some((&["uri"], &["uri"])),
         Table::Type | Table::Composite | Table::Compartment => None,
+    }
+}
+
+impl Key {
+    /// The columns whose values it compares, one after the other.
+    fn columns(&self) -> &'static [&'static str] {
+        match &self.by {
+            By::Id => &["id"],
+            By::Param { table, .. } => columns(*table).map_or(&["rid"], |c| c.0),
+        }
     }
 }
 
@@ -101,9 +122,9 @@ impl Order {
         self.0.is_empty()
     }
 
-    /// Number of keys.
-    pub(crate) const fn len(&self) -> usize {
-        self.0.len()
+    /// Number of values that place a resource in it.
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|key| key.columns().len()).sum()
     }
 
     fn rid_descending(&self) -> bool {
@@ -125,34 +146,34 @@ impl Order {
 }
 
 /// The statements that together give the resources after `after`, at most `limit`, one after the
-/// other. Each answers `rid` and one column for each key. `choices` are in the order of the types
+/// other. Each answers `rid` and the values that place it. `choices` are in the order of the types
 /// that [`Order::only`] kept.
 pub(crate) fn page(
     choices: &[Choice],
     order: &Order,
     after: Option<&Place>,
     limit: u64,
-    as_of: i64,
+    view: View,
 ) -> Vec<Statement> {
     if choices.is_empty() {
         return Vec::new();
     }
     if order.newest_first() {
-        return vec![by_rid(choices, false, &[], after, true, limit, as_of)];
+        return vec![by_rid(choices, false, &[], after, true, limit, view)];
     }
     let few = choices.iter().all(|c| c.few);
     match order.0.as_slice() {
-        [key] if !few => match walk(choices, key, after, limit, as_of) {
+        [key] if !few => match walk(choices, key, after, limit, view) {
             Some(statements) => statements,
-            None => vec![gathered(choices, order, after, limit, as_of)],
+            None => vec![gathered(choices, order, after, limit, view)],
         },
-        _ => vec![gathered(choices, order, after, limit, as_of)],
+        _ => vec![gathered(choices, order, after, limit, view)],
     }
 }
 
 /// The number of matches.
-pub(crate) fn total(choices: &[Choice], as_of: i64) -> Statement {
-    let mut b = Binds::as_of(as_of);
+pub(crate) fn total(choices: &[Choice], view: View) -> Statement {
+    let mut b = Binds::as_of(view.as_of, view.bounds);
     let all: Vec<(Source, String)> = choices
         .iter()
         .flat_map(|c| matches(c, &c.driver, &c.rest, &mut b))
@@ -171,7 +192,7 @@ fn matches(
     rest: &[Cond],
     b: &mut Binds,
 ) -> Vec<(Source, String)> {
-    let found = sources(driver, choice.type_id, b);
+    let found = sources(driver, choice.type_id, false, b);
     let probes: String = rest
         .iter()
         .map(|c| format!(" AND {}", probe(c, choice.type_id, "d.rid", 1, b)))
@@ -204,9 +225,9 @@ fn by_rid(
     after: Option<&Place>,
     descending: bool,
     limit: u64,
-    as_of: i64,
+    view: View,
 ) -> Statement {
-    let mut b = Binds::as_of(as_of);
+    let mut b = Binds::as_of(view.as_of, view.bounds);
     let mut all = Vec::new();
     for (at, choice) in choices.iter().enumerate() {
         let mut found = if walk_all || choice.walk {
@@ -247,16 +268,20 @@ fn gathered(
     order: &Order,
     after: Option<&Place>,
     limit: u64,
-    as_of: i64,
+    view: View,
 ) -> Statement {
-    let mut b = Binds::as_of(as_of);
+    let mut b = Binds::as_of(view.as_of, view.bounds);
     let all: Vec<(Source, String)> = choices
         .iter()
         .flat_map(|c| matches(c, &c.driver, &c.rest, &mut b))
         .collect();
     let found = union(&all, "d.rid AS rid");
     let found = b.table("rid", found);
-    let keys: Vec<String> = order.0.iter().map(|key| value_of(key, &mut b)).collect();
+    let keys: Vec<String> = order
+        .0
+        .iter()
+        .flat_map(|key| values_of(key, &mut b))
+        .collect();
     let names: Vec<String> = (1..=keys.len()).map(|i| format!("k{i}")).collect();
     let text = format!("SELECT m.rid, {} FROM {found} AS m", keys.join(", "));
     let keyed = b.table(&format!("rid, {}", names.join(", ")), text);
@@ -264,11 +289,15 @@ fn gathered(
         format!(" WHERE {}", behind(place, order, &names, &mut b))
     });
     let mut by: Vec<String> = Vec::new();
-    for (key, name) in order.0.iter().zip(&names) {
+    let directions = order
+        .0
+        .iter()
+        .flat_map(|k| vec![k.descending; k.columns().len()]);
+    for (descending, name) in directions.zip(&names) {
         by.push(format!("{name} IS NULL"));
         by.push(format!(
             "{name} {}",
-            if key.descending { "DESC" } else { "ASC" }
+            if descending { "DESC" } else { "ASC" }
         ));
     }
     by.push(format!(
@@ -288,35 +317,46 @@ fn gathered(
     b.finish(&main)
 }
 
-/// The value that a key compares, of the resource `m.rid`.
-fn value_of(key: &Key, b: &mut Binds) -> String {
-    match &key.by {
-        By::Id => "(SELECT t.id FROM resource AS t WHERE t.rid = m.rid)".to_owned(),
-        By::Param { table, params, .. } => {
-            let column = columns(*table).map_or("rid", |c| c.0);
-            let least = if key.descending { "max" } else { "min" };
-            let params: Vec<String> = params.iter().map(|p| b.place(&Bind::Int(*p))).collect();
-            format!(
-                "(SELECT {least}(s.{column}) FROM {name} AS s INDEXED BY {name}_rid \
-                 WHERE s.rid = m.rid AND s.param IN ({}) AND {})",
-                params.join(", "),
-                holds("s"),
-                name = table.name(),
-            )
-        }
-    }
+/// The values that a key compares, of the resource `m.rid`.
+fn values_of(key: &Key, b: &mut Binds) -> Vec<String> {
+    let (table, params) = match &key.by {
+        By::Id => return vec!["(SELECT t.id FROM resource AS t WHERE t.rid = m.rid)".to_owned()],
+        By::Param { table, params, .. } => (*table, params),
+    };
+    let params: Vec<String> = params.iter().map(|p| b.place(&Bind::Int(*p))).collect();
+    let direction = if key.descending { "DESC" } else { "ASC" };
+    let by: Vec<String> = key
+        .columns()
+        .iter()
+        .map(|c| format!("s.{c} {direction}"))
+        .collect();
+    let by = by.join(", ");
+    let value = |column: &&str| {
+        format!(
+            "(SELECT s.{column} FROM {name} AS s INDEXED BY {name}_rid WHERE s.rid = m.rid \
+             AND s.param IN ({}) AND {} ORDER BY {by} LIMIT 1)",
+            params.join(", "),
+            holds("s"),
+            name = table.name(),
+        )
+    };
+    key.columns().iter().map(value).collect()
 }
 
 /// The condition that a row comes after a place.
 fn behind(place: &Place, order: &Order, names: &[String], b: &mut Binds) -> String {
     let mut ways = Vec::new();
     let mut same = Vec::new();
-    for ((key, name), value) in order.0.iter().zip(names).zip(&place.keys) {
+    let directions = order
+        .0
+        .iter()
+        .flat_map(|k| vec![k.descending; k.columns().len()]);
+    for ((descending, name), value) in directions.zip(names).zip(&place.keys) {
         match value {
             None => same.push(format!("{name} IS NULL")),
             Some(value) => {
                 let value = b.place(value);
-                let after = if key.descending { "<" } else { ">" };
+                let after = if descending { "<" } else { ">" };
                 let mut way = same.clone();
                 way.push(format!("({name} {after} {value} OR {name} IS NULL)"));
                 ways.push(format!("({})", way.join(" AND ")));
@@ -339,10 +379,10 @@ fn walk(
     key: &Key,
     after: Option<&Place>,
     limit: u64,
-    as_of: i64,
+    view: View,
 ) -> Option<Vec<Statement>> {
     let (table, params, always) = match &key.by {
-        By::Id => return Some(vec![by_id(choices, key.descending, after, limit, as_of)]),
+        By::Id => return Some(vec![by_id(choices, key.descending, after, limit, view)]),
         By::Param {
             table: Table::Quantity | Table::Reference,
             ..
@@ -363,7 +403,7 @@ fn walk(
             key.descending,
             after,
             limit,
-            as_of,
+            view,
         ));
     }
     if !always {
@@ -377,7 +417,7 @@ fn walk(
             after,
             key.descending,
             limit,
-            as_of,
+            view,
         ));
     }
     Some(statements)
@@ -400,44 +440,59 @@ fn valued(
     descending: bool,
     after: Option<&Place>,
     limit: u64,
-    as_of: i64,
+    view: View,
 ) -> Statement {
-    let mut b = Binds::as_of(as_of);
-    let (column, tuple) = columns(table).unwrap_or(("rid", &["rid"]));
-    let (beyond, direction) = if descending {
-        (">", "DESC")
+    let mut b = Binds::as_of(view.as_of, view.bounds);
+    let (values, tuple) = columns(table).unwrap_or((&["rid"], &["rid"]));
+    let (beyond, on, direction) = if descending {
+        (">", "<", "DESC")
     } else {
-        ("<", "ASC")
+        ("<", ">", "ASC")
     };
-    let of = |alias: &str| {
-        let each: Vec<String> = tuple.iter().map(|c| format!("{alias}.{c}")).collect();
-        format!("({})", each.join(", "))
+    let of = |alias: &str, columns: &[&str]| {
+        let each: Vec<String> = columns.iter().map(|c| format!("{alias}.{c}")).collect();
+        each.join(", ")
     };
+    let named: Vec<String> = values
+        .iter()
+        .enumerate()
+        .map(|(i, c)| format!("d.{c} AS k{}", i + 1))
+        .collect();
+    let place: Option<Vec<Bind>> = after.and_then(|p| p.keys.iter().cloned().collect());
+    let behind = place.zip(after).map(|(keys, place)| {
+        let mut places: Vec<String> = keys.iter().map(|k| b.place(k)).collect();
+        // The bound on the first column lets the index be entered there.
+        let first = format!(
+            "d.{} {on}= {}",
+            values.first().unwrap_or(&"rid"),
+            places.join("")
+        );
+        places.push(b.place(&Bind::Int(place.rid)));
+        let row = format!("({}, d.rid) {on} ({})", of("d", values), places.join(", "));
+        if values.len() == 1 {
+            format!(" AND {first} AND {row}")
+        } else {
+            format!(" AND {row}")
+        }
+    });
     let name = table.name();
     let mut all = Vec::new();
     for (choice, param) in choices.iter().zip(params) {
         let param = b.place(&Bind::Int(*param));
         let mut text = format!(
-            "SELECT d.rid AS rid, d.{column} AS k1 FROM {name} AS d INDEXED BY {} \
-             WHERE d.param = {param} AND {}",
+            "SELECT d.rid AS rid, {} FROM {name} AS d INDEXED BY {} WHERE d.param = {param} \
+             AND {}{}",
+            named.join(", "),
             key_index(table),
-            holds("d")
+            holds("d"),
+            behind.as_deref().unwrap_or(""),
         );
-        if let Some((place, Some(value))) =
-            after.map(|p| (p, p.keys.first().and_then(Option::as_ref)))
-        {
-            let (value, rid) = (b.place(value), b.place(&Bind::Int(place.rid)));
-            let on = if descending { "<" } else { ">" };
-            text.push_str(&format!(
-                " AND d.{column} {on}= {value} AND (d.{column} {on} {value} OR d.rid {on} {rid})"
-            ));
-        }
         // Of several values the first in this direction counts.
         text.push_str(&format!(
             " AND NOT EXISTS (SELECT 1 FROM {name} AS e INDEXED BY {name}_rid WHERE e.rid = d.rid \
-             AND e.param = {param} AND {} {beyond} {} AND {} LIMIT 1)",
-            of("e"),
-            of("d"),
+             AND e.param = {param} AND ({}) {beyond} ({}) AND {} LIMIT 1)",
+            of("e", tuple),
+            of("d", tuple),
             holds("e")
         ));
         for cond in &choice.all {
@@ -447,9 +502,13 @@ fn valued(
         all.push(text);
     }
     let limit = b.place(&Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let by: Vec<String> = (1..=values.len())
+        .map(|i| format!("k{i} {direction}"))
+        .collect();
     let main = format!(
-        "{} ORDER BY k1 {direction}, rid {direction} LIMIT {limit}",
-        all.join(" UNION ALL ")
+        "{} ORDER BY {}, rid {direction} LIMIT {limit}",
+        all.join(" UNION ALL "),
+        by.join(", ")
     );
     b.finish(&main)
 }
@@ -459,9 +518,9 @@ fn by_id(
     descending: bool,
     after: Option<&Place>,
     limit: u64,
-    as_of: i64,
+    view: View,
 ) -> Statement {
-    let mut b = Binds::as_of(as_of);
+    let mut b = Binds::as_of(view.as_of, view.bounds);
     let (on, direction) = if descending {
         ("<", "DESC")
     } else {

@@ -12,12 +12,6 @@ use super::drive::Driver;
 use super::text::{Bind, Binds, holds, joined};
 use crate::sqlite::index::{IdKey, Table};
 
-/// More equalities than this are joined as a list of values.
-const LISTED: usize = if cfg!(test) { 2 } else { 8 };
-
-/// More arms than this are not read one by one.
-const ARMS_MAX: usize = if cfg!(test) { 12 } else { 32 };
-
 /// The name of the index that is the table's own key.
 pub(crate) fn key_index(table: Table) -> String {
     format!("sqlite_autoindex_{}_1", table.name())
@@ -103,7 +97,7 @@ fn some_row(tests: &[Test], rid: &str, depth: usize, b: &mut Binds) -> String {
 
 /// Many equalities on the same columns, as one list.
 fn listed(tests: &[&Test], alias: &str, b: &mut Binds) -> Option<String> {
-    if tests.len() <= LISTED {
+    if tests.len() <= b.bounds.listed {
         return None;
     }
     let lists: Vec<&[super::compare::Pred]> = tests.iter().map(|t| t.preds.as_slice()).collect();
@@ -226,8 +220,13 @@ pub(crate) struct Source {
     pub(crate) unique: bool,
 }
 
-/// The rows of a driver for a type.
-pub(crate) fn sources(driver: &Driver, type_id: TypeId, b: &mut Binds) -> Vec<Source> {
+/// The rows of a driver for a type. `counting`: the index rows that are read for them.
+pub(crate) fn sources(
+    driver: &Driver,
+    type_id: TypeId,
+    counting: bool,
+    b: &mut Binds,
+) -> Vec<Source> {
     let one = |from, unique| vec![Source { from, unique }];
     match driver {
         Driver::Nothing => one("FROM (SELECT 0 AS rid) AS d WHERE 0".to_owned(), true),
@@ -240,18 +239,20 @@ pub(crate) fn sources(driver: &Driver, type_id: TypeId, b: &mut Binds) -> Vec<So
             true,
         ),
         Driver::Arms { table, param, arms } => {
-            if arms.len() > LISTED {
+            if arms.len() > b.bounds.listed {
                 let lists: Vec<_> = arms.iter().map(|a| a.preds.as_slice()).collect();
-                let keyed = arms.iter().all(|a| a.ordered && !a.long);
+                let keyed = arms
+                    .iter()
+                    .all(|a| a.ordered && !a.long && a.filter.is_empty());
                 if let (true, Some((columns, values))) = (keyed, equalities(&lists)) {
                     return vec![value_source(*table, *param, &columns, &values, b)];
                 }
             }
-            if arms.len() > ARMS_MAX {
+            if arms.len() > b.bounds.arms {
                 return vec![any_source(*table, *param, arms, b)];
             }
             arms.iter()
-                .map(|arm| arm_source(*table, *param, arm, b))
+                .map(|arm| arm_source(*table, *param, arm, counting, b))
                 .collect()
         }
         Driver::Ids(ids) => {
@@ -326,9 +327,12 @@ pub(crate) fn sources(driver: &Driver, type_id: TypeId, b: &mut Binds) -> Vec<So
     }
 }
 
-fn arm_source(table: Table, param: i64, arm: &Arm, b: &mut Binds) -> Source {
+fn arm_source(table: Table, param: i64, arm: &Arm, counting: bool, b: &mut Binds) -> Source {
     let param = b.place(&Bind::Int(param));
-    let filter = all(&arm.preds, "d", b);
+    let mut filter = all(&arm.preds, "d", b);
+    if !counting && !arm.filter.is_empty() {
+        filter = format!("{filter} AND {}", all(&arm.filter, "d", b));
+    }
     let name = table.name();
     let index = if arm.long {
         format!("{name}_long")
@@ -352,7 +356,10 @@ fn arm_source(table: Table, param: i64, arm: &Arm, b: &mut Binds) -> Source {
 
 /// Very many different arms: all rows of the parameter, each compared with all of them.
 fn any_source(table: Table, param: i64, arms: &[Arm], b: &mut Binds) -> Source {
-    let any: Vec<String> = arms.iter().map(|arm| all(&arm.preds, "d", b)).collect();
+    let any: Vec<String> = arms
+        .iter()
+        .map(|arm| all(&[arm.preds.as_slice(), &arm.filter].concat(), "d", b))
+        .collect();
     let param = b.place(&Bind::Int(param));
     let from = format!(
         "FROM {} AS d INDEXED BY {} WHERE d.param = {param} AND {} AND {}",
@@ -398,7 +405,7 @@ fn value_source(
 
 /// The name of a table with the rows of a driver.
 fn set(driver: &Driver, type_id: TypeId, b: &mut Binds) -> String {
-    let text = union(&sources(driver, type_id, b));
+    let text = union(&sources(driver, type_id, false, b));
     b.table("rid", text)
 }
 
@@ -417,20 +424,30 @@ fn union(sources: &[Source]) -> String {
     }
 }
 
-/// The number of rows of a driver, at most `max`.
+/// The number of index rows that a driver reads, at most `max`, and the oldest `rid` among them.
+/// `newest`: the newest are counted; else any, and the `rid` says nothing.
 pub(crate) fn bounded_count(
     driver: &Driver,
     type_id: TypeId,
     max: u64,
+    newest: bool,
     mut b: Binds,
 ) -> super::Statement {
-    let each: Vec<String> = sources(driver, type_id, &mut b)
+    let each: Vec<String> = sources(driver, type_id, true, &mut b)
         .iter()
-        .map(|s| format!("SELECT 1 {}", s.from))
+        .map(|s| format!("SELECT d.rid AS rid {}", s.from))
         .collect();
-    let main = format!(
-        "SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT {max})",
-        each.join(" UNION ALL ")
-    );
+    let each = each.join(" UNION ALL ");
+    let main = if newest {
+        format!(
+            "SELECT count(*), coalesce(min(rid), 0) FROM \
+             (SELECT rid FROM ({each}) ORDER BY rid DESC LIMIT {max})"
+        )
+    } else {
+        format!(
+            "SELECT count(*), {} FROM (SELECT rid FROM ({each}) LIMIT {max})",
+            i64::MAX
+        )
+    };
     b.finish(&main)
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::Bounds;
+
 /// A bound value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Bind {
@@ -39,6 +41,7 @@ pub(crate) struct Statement {
 /// The values bound by a statement while its text is put together. Equal values share a place.
 #[derive(Debug)]
 pub(crate) struct Binds {
+    pub(super) bounds: Bounds,
     values: Vec<Bind>,
     places: HashMap<Bind, usize>,
     /// Common table expressions so far: name and text.
@@ -47,8 +50,9 @@ pub(crate) struct Binds {
 
 impl Binds {
     /// Starts with the change that the statement answers as of.
-    pub(crate) fn as_of(seq: i64) -> Self {
+    pub(crate) fn as_of(seq: i64, bounds: Bounds) -> Self {
         Self {
+            bounds,
             values: vec![Bind::Int(seq)],
             places: HashMap::new(),
             tables: Vec::new(),

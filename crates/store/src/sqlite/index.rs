@@ -12,16 +12,20 @@
 //! | `ix_string` | param, folded, rid, exact (a digest of the text as written) |
 //! | `ix_date` | param, low, high, rid |
 //! | `ix_number` | param, low, high, rid |
-//! | `ix_quantity` | param, unit, system, low, high, rid |
+//! | `ix_quantity` | param, unit, system, rid, low, high |
 //! | `ix_reference` | param, type, id, rid, version |
 //! | `ix_uri` | param, uri, rid |
-//! | `ix_composite` | param, first part, second part, third part, rid |
+//! | `ix_composite` | param, codes and units of the parts, rid, ranges of the parts |
 //! | `ix_compartment` | patient, type, low, high, rid |
 //!
 //! Every row says from which change (`from_seq`) to which (`until_seq`, 0 = still) it is true. An
 //! update closes the rows that differ; [`sweep`] drops what was closed long enough ago. Ranges
 //! longer than a day (a unit, for numbers) stand in a partial index of their own as well, so that
 //! "ends after" needs no scan.
+//!
+//! Values that hardly ever repeat make a write touch a page of its own for each row. Quantities,
+//! alone and in composites, are therefore ordered by unit and `rid`: newest first, compared while
+//! reading.
 //!
 //! Knows nothing of queries, bodies or transactions: the caller has one open.
 
@@ -87,12 +91,10 @@ CREATE INDEX ix_number_closed ON ix_number (until_seq) WHERE until_seq > 0;
 
 CREATE TABLE ix_quantity (
   param INTEGER NOT NULL, unit TEXT NOT NULL, system INTEGER NOT NULL,
-  low REAL NOT NULL, high REAL NOT NULL, rid INTEGER NOT NULL,
+  rid INTEGER NOT NULL, low REAL NOT NULL, high REAL NOT NULL,
   from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
-  PRIMARY KEY (param, unit, system, low, high, rid, from_seq)) STRICT, WITHOUT ROWID;
+  PRIMARY KEY (param, unit, system, rid, low, high, from_seq)) STRICT, WITHOUT ROWID;
 CREATE INDEX ix_quantity_rid ON ix_quantity (rid, param, until_seq);
-CREATE INDEX ix_quantity_long ON ix_quantity (param, unit, system, high, until_seq)
-  WHERE high - low > 1.0;
 CREATE INDEX ix_quantity_closed ON ix_quantity (until_seq) WHERE until_seq > 0;
 
 CREATE TABLE ix_reference (
@@ -112,11 +114,11 @@ CREATE INDEX ix_uri_closed ON ix_uri (until_seq) WHERE until_seq > 0;
 CREATE TABLE ix_composite (
   param INTEGER NOT NULL,
   code1 ANY NOT NULL, system1 INTEGER NOT NULL,
-  low2 ANY NOT NULL, high2 ANY NOT NULL, code2 ANY NOT NULL, system2 INTEGER NOT NULL,
-  unit2 TEXT NOT NULL,
-  low3 ANY NOT NULL, high3 ANY NOT NULL, rid INTEGER NOT NULL,
+  code2 ANY NOT NULL, system2 INTEGER NOT NULL, unit2 TEXT NOT NULL,
+  rid INTEGER NOT NULL,
+  low2 ANY NOT NULL, high2 ANY NOT NULL, low3 ANY NOT NULL, high3 ANY NOT NULL,
   from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
-  PRIMARY KEY (param, code1, system1, low2, high2, code2, system2, unit2, low3, high3, rid,
+  PRIMARY KEY (param, code1, system1, code2, system2, unit2, rid, low2, high2, low3, high3,
     from_seq)) STRICT, WITHOUT ROWID;
 CREATE INDEX ix_composite_rid ON ix_composite (rid, param, until_seq);
 CREATE INDEX ix_composite_closed ON ix_composite (until_seq) WHERE until_seq > 0;

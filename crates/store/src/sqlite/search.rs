@@ -20,7 +20,7 @@ use rusqlite::{Connection, Row};
 use super::fault::of_sql;
 use super::index::{Vocabulary, horizon};
 use crate::plan::text::{Bind, Statement};
-use crate::plan::{Choice, Facts, Order, Place, choose, conditions, order};
+use crate::plan::{Bounds, Choice, Order, Place, View, choose, conditions, order};
 use crate::{PageRequest, Position, Result, StoreError};
 use facts::Data;
 
@@ -58,57 +58,90 @@ pub(crate) fn page(
     query: &Query,
     request: &PageRequest,
 ) -> Result<Found> {
-    let as_of = as_of(conn, request)?;
-    let after = request.after.as_ref().map(position::read).transpose()?;
-    let mut data = Data {
+    let surroundings = Surroundings {
         conn,
         vocabulary,
-        as_of: seq_number(as_of),
+        model,
+        limits,
+        spent,
     };
-    let order = Order::of(&query.sort)?;
-    if after
-        .as_ref()
-        .is_some_and(|(place, _)| place.keys.len() != order.len())
-    {
-        return Err(position::invalid());
-    }
-    let (choices, order) = choices(query, order, spent, &mut data)?;
+    surroundings.page(query, request, Bounds::MEASURED)
+}
 
-    let known_total = after.as_ref().and_then(|(_, total)| *total);
-    let place = after.map(|(place, _)| place);
-    let (mut found, more) = if query.count == 0 {
-        (Vec::new(), false)
-    } else {
-        let limit = u64::from(query.count);
-        rows(conn, &choices, &order, place.as_ref(), limit, data.as_of)?
-    };
-    let complete = place.is_none() && query.count > 0 && !more;
-    let total = match (known_total, complete, query.total) {
-        (Some(total), ..) => Some(total),
-        (None, true, _) => Some(found.len() as u64),
-        (None, false, Total::Accurate) => Some(data.count(&order::total(&choices, data.as_of))?),
-        (None, false, _) if query.count == 0 => {
-            Some(data.count(&order::total(&choices, data.as_of))?)
+/// Where a search runs.
+struct Surroundings<'a> {
+    conn: &'a Connection,
+    vocabulary: &'a Vocabulary,
+    model: &'a Model,
+    limits: &'a Limits,
+    spent: &'a Spent<Search>,
+}
+
+impl Surroundings<'_> {
+    fn page(&self, query: &Query, request: &PageRequest, bounds: Bounds) -> Result<Found> {
+        let Self {
+            conn,
+            vocabulary,
+            model,
+            limits,
+            spent,
+        } = *self;
+        let as_of = as_of(conn, request)?;
+        let after = request.after.as_ref().map(position::read).transpose()?;
+        let mut data = Data {
+            conn,
+            vocabulary,
+            view: View {
+                as_of: seq_number(as_of),
+                bounds,
+            },
+        };
+        let view = data.view;
+        let order = Order::of(&query.sort)?;
+        if after
+            .as_ref()
+            .is_some_and(|(place, _)| place.keys.len() != order.len())
+        {
+            return Err(position::invalid());
         }
-        _ => None,
-    };
-    let next = match found.last() {
-        Some(last) if more => Some(position::write(last, total)),
-        _ => None,
-    };
-    let types: Vec<TypeId> = choices.iter().map(|c| c.type_id).collect();
-    let matches = found
-        .drain(..)
-        .map(|p| Ok((p.rid, type_of(conn, &types, p.rid)?)));
-    let matches = matches.collect::<Result<Vec<_>>>()?;
-    let included = include::included(conn, model, limits, spent, query, &matches, data.as_of)?;
-    Ok(Found {
-        matches,
-        included,
-        total,
-        next,
-        as_of,
-    })
+        let (choices, order) = choices(query, order, spent, &mut data)?;
+
+        let known_total = after.as_ref().and_then(|(_, total)| *total);
+        let place = after.map(|(place, _)| place);
+        let (mut found, more) = if query.count == 0 {
+            (Vec::new(), false)
+        } else {
+            let limit = u64::from(query.count);
+            rows(conn, &choices, &order, place.as_ref(), limit, view)?
+        };
+        let complete = place.is_none() && query.count > 0 && !more;
+        let total = match (known_total, complete, query.total) {
+            (Some(total), ..) => Some(total),
+            (None, true, _) => Some(found.len() as u64),
+            (None, false, Total::Accurate) => Some(data.count(&order::total(&choices, view))?),
+            (None, false, _) if query.count == 0 => {
+                Some(data.count(&order::total(&choices, view))?)
+            }
+            _ => None,
+        };
+        let next = match found.last() {
+            Some(last) if more => Some(position::write(last, total)),
+            _ => None,
+        };
+        let types: Vec<TypeId> = choices.iter().map(|c| c.type_id).collect();
+        let matches = found
+            .drain(..)
+            .map(|p| Ok((p.rid, type_of(conn, &types, p.rid)?)));
+        let matches = matches.collect::<Result<Vec<_>>>()?;
+        let included = include::included(conn, model, limits, spent, query, &matches, view.as_of)?;
+        Ok(Found {
+            matches,
+            included,
+            total,
+            next,
+            as_of,
+        })
+    }
 }
 
 fn seq_number(seq: Seq) -> i64 {
@@ -171,10 +204,10 @@ fn rows(
     order: &Order,
     after: Option<&Place>,
     limit: u64,
-    as_of: i64,
+    view: View,
 ) -> Result<(Vec<Place>, bool)> {
     let mut found = Vec::new();
-    for statement in order::page(choices, order, after, limit + 1, as_of) {
+    for statement in order::page(choices, order, after, limit + 1, view) {
         let more = run(conn, &statement, |row| {
             let keys = (1..=order.len())
                 .map(|at| key(row, at))
@@ -215,6 +248,8 @@ fn run(
     statement: &Statement,
     mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<bool>,
 ) -> Result<bool> {
+    #[cfg(test)]
+    tests::RAN.with_borrow_mut(|ran| ran.push(statement.clone()));
     let mut run = || {
         if statement.text.len() > KEPT_BYTES_MAX {
             let mut s = conn.prepare(&statement.text)?;

@@ -122,9 +122,9 @@ impl ToSql for End {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Composite {
     pub(crate) first: (IdKey, i64),
-    pub(crate) range2: (End, End),
     pub(crate) code2: (IdKey, i64),
     pub(crate) unit2: Box<str>,
+    pub(crate) range2: (End, End),
     pub(crate) range3: (End, End),
 }
 

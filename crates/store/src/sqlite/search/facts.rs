@@ -4,19 +4,29 @@ use rusqlite::Connection;
 
 use super::{failed, key, run};
 use crate::Result;
-use crate::plan::Facts;
 use crate::plan::select::key_index;
 use crate::plan::text::{Bind, Statement};
+use crate::plan::{Bounds, Facts, View};
 use crate::sqlite::index::{Table, Vocabulary};
 
 /// One tenant's data as the planner sees it.
 pub(super) struct Data<'c> {
     pub(super) conn: &'c Connection,
     pub(super) vocabulary: &'c Vocabulary,
-    pub(super) as_of: i64,
+    pub(super) view: View,
 }
 
 impl Data<'_> {
+    /// Runs a statement that answers one number.
+    pub(super) fn count(&self, statement: &Statement) -> Result<u64> {
+        let mut count = 0;
+        run(self.conn, statement, |row| {
+            count = u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
+            Ok(false)
+        })?;
+        Ok(count)
+    }
+
     /// The types that there are, or were.
     pub(super) fn types(&self) -> Result<Vec<i64>> {
         let mut found = Vec::new();
@@ -86,16 +96,23 @@ impl Facts for Data<'_> {
         }
     }
 
-    fn count(&mut self, statement: &Statement) -> Result<u64> {
-        let mut count = 0;
+    fn measure(&mut self, statement: &Statement) -> Result<(u64, i64)> {
+        let mut measured = (0, 0);
         run(self.conn, statement, |row| {
-            count = u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
+            measured = (
+                u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
+                row.get(1)?,
+            );
             Ok(false)
         })?;
-        Ok(count)
+        Ok(measured)
     }
 
     fn as_of(&self) -> i64 {
-        self.as_of
+        self.view.as_of
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.view.bounds
     }
 }

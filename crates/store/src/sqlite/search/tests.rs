@@ -1,7 +1,9 @@
 //! The judge: random resources, random queries, and a naive evaluator that shares no SQL with the
 //! planner.
 
+mod figures;
 mod naive;
+mod shapes;
 mod world;
 
 use base::{Code, Seq};
@@ -9,7 +11,14 @@ use fhir::search::query::{Clause, Include, SortBy, SortKey, Test, Total};
 use proptest::prelude::*;
 
 use super::*;
-use world::{Dice, World};
+use world::{Dice, SMALL, World};
+
+thread_local! {
+    /// The statements that searches of this thread ran.
+    pub(super) static RAN: std::cell::RefCell<Vec<Statement>> = const {
+        std::cell::RefCell::new(Vec::new())
+    };
+}
 
 fn agree(w: &mut World, dice: &mut Dice) {
     let mut query = w.query(dice);
@@ -72,6 +81,7 @@ proptest! {
             w.change(&mut dice);
         }
         for _ in 0..40 {
+            w.bounds = dice.one(&[SMALL, SMALL, Bounds::MEASURED]);
             agree(&mut w, &mut dice);
         }
     }

@@ -51,6 +51,8 @@ enum Value {
     Int(i64),
     Real(f64),
     Text(String),
+    /// A code and the number of its system.
+    Token(String, i64),
     Uuid([u8; 16]),
 }
 
@@ -140,7 +142,15 @@ impl Eye<'_> {
             .filter(|row| row.param == param)
             .filter_map(|row| {
                 Some(match (&row.value, kind) {
-                    (RowValue::Token { code, .. }, Some(K::Token)) => Value::Text(code.to_string()),
+                    (RowValue::Token { code, system }, Some(K::Token)) => {
+                        let number = self
+                            .w
+                            .vocabulary
+                            .system(&self.w.conn, system)
+                            .unwrap()
+                            .unwrap();
+                        Value::Token(code.to_string(), number)
+                    }
                     (RowValue::String { folded, .. }, Some(K::String)) => {
                         Value::Text(folded.to_string())
                     }

@@ -16,12 +16,24 @@ use fhir::search::query::{
 use fhir::search::rows::{Row, RowValue};
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::plan::Bounds;
 use crate::sqlite::index::{DDL, IdKey, Pending, Vocabulary};
 use crate::{PageRequest, Position, Result};
 
 /// One step of dates (longer than a third of a day, so that some ranges are long) and of numbers.
 pub(super) const DATE_STEP: i64 = 34_560_000_000;
 pub(super) const NUMBER_STEP: f64 = 0.375;
+
+/// Bounds that small data meet from both sides.
+pub(super) const SMALL: Bounds = Bounds {
+    compared: 4,
+    gathered: 7,
+    sorted: 6,
+    inner: 5,
+    systems: 2,
+    listed: 2,
+    arms: 12,
+};
 
 pub(super) struct Dice(pub(super) u64);
 
@@ -59,7 +71,8 @@ pub(super) struct World {
     pub(super) conn: Connection,
     pub(super) limits: Limits,
     pub(super) seq: u64,
-    vocabulary: Vocabulary,
+    pub(super) bounds: Bounds,
+    pub(super) vocabulary: Vocabulary,
     pending: Pending,
     /// For each change, what there is after it.
     states: Vec<BTreeMap<i64, Resource>>,
@@ -136,6 +149,7 @@ impl World {
             conn,
             limits: Limits::default(),
             seq: 0,
+            bounds: SMALL,
             vocabulary,
             pending: Pending::default(),
             states: vec![BTreeMap::new()],
@@ -203,15 +217,14 @@ impl World {
             as_of: as_of.map(Seq),
             ..PageRequest::default()
         };
-        super::page(
-            &self.conn,
-            &self.vocabulary,
-            self.model(),
-            &self.limits,
+        let surroundings = super::Surroundings {
+            conn: &self.conn,
+            vocabulary: &self.vocabulary,
+            model: self.model(),
+            limits: &self.limits,
             spent,
-            query,
-            &request,
-        )
+        };
+        surroundings.page(query, &request, self.bounds)
     }
 
     /// What there is after a change.
