@@ -29,6 +29,8 @@
 //!
 //! Knows nothing of queries, bodies or transactions: the caller has one open.
 
+use rusqlite::Connection;
+
 mod batch;
 mod keep;
 mod key;
@@ -44,15 +46,18 @@ mod tests;
 
 /// Version of the index: of these tables and of what is put into them. A tenant whose index has
 /// another version is indexed again when it is opened.
-pub(crate) const INDEX_VERSION: u32 = 1;
+pub(crate) const INDEX_VERSION: u32 = 2;
 
-/// The tables. `system` gives each token system a number; 0 stands for "no system".
-/// `ix_horizon` holds the one sequence number up to which closed rows are swept.
-pub(crate) const DDL: &str = "
+/// What outlives the index rows. `system` gives each token system a number; 0 stands for "no
+/// system". `ix_horizon` holds the one sequence number up to which closed rows are swept.
+const COMMON: &str = "
 CREATE TABLE system (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE ix_horizon (seq INTEGER NOT NULL) STRICT;
 INSERT INTO ix_horizon (seq) VALUES (0);
+";
 
+/// The tables of rows, as they are in [`INDEX_VERSION`].
+const TABLES: &str = "
 CREATE TABLE ix_type (
   type INTEGER NOT NULL, rid INTEGER NOT NULL,
   from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
@@ -129,3 +134,23 @@ CREATE TABLE ix_compartment (
   PRIMARY KEY (patient, type, low, high, rid, from_seq)) STRICT, WITHOUT ROWID;
 CREATE INDEX ix_compartment_closed ON ix_compartment (until_seq) WHERE until_seq > 0;
 ";
+
+/// Makes everything, in a database without an index.
+pub(crate) fn make(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(COMMON)?;
+    conn.execute_batch(TABLES)
+}
+
+/// Takes all rows away and makes the tables as they are in this version. No page that was begun
+/// before can be continued.
+pub(crate) fn make_anew(conn: &Connection) -> rusqlite::Result<()> {
+    for table in Table::ALL {
+        conn.execute_batch(&format!("DROP TABLE IF EXISTS {}", table.name()))?;
+    }
+    conn.execute_batch(TABLES)?;
+    conn.execute(
+        "UPDATE ix_horizon SET seq = (SELECT coalesce(max(seq), 0) FROM change)",
+        [],
+    )
+    .map(drop)
+}

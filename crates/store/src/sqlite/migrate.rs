@@ -67,15 +67,7 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
     const DOING: &str = "indexing a tenant anew";
     let mut slot = tenant.writer.lock();
     writer::alone(tenant, &mut slot, |_, state| {
-        for table in index::Table::ALL {
-            state
-                .db
-                .execute_batch(&format!("DELETE FROM {}", table.name()))
-                .doing(DOING)?;
-        }
-        // No page that was begun before can be continued.
-        let sql = "UPDATE ix_horizon SET seq = (SELECT coalesce(max(seq), 0) FROM change)";
-        state.db.execute_batch(sql).doing(DOING)
+        index::make_anew(&state.db).doing(DOING)
     })?;
     let mut after = 0i64;
     loop {

@@ -56,7 +56,7 @@ CREATE TABLE client (
 pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     const DOING: &str = "making the tables of a tenant";
     db.execute_batch(DDL).doing(DOING)?;
-    db.execute_batch(index::DDL).doing(DOING)?;
+    index::make(db).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;
     set_meta(db, "index", index::INDEX_VERSION)?;
     name_types(db, version)?;

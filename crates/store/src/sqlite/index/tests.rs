@@ -26,7 +26,7 @@ fn param(type_name: &str, code: &str) -> ParamId {
 
 fn world() -> World {
     let conn = Connection::open_in_memory().unwrap();
-    conn.execute_batch(DDL).unwrap();
+    make(&conn).unwrap();
     let vocabulary = Vocabulary::open(FhirVersion::R4, &conn).unwrap();
     World {
         conn,
@@ -323,4 +323,22 @@ fn every_composite_of_the_model_fits_its_table() {
         }
     }
     assert!(seen > 10, "{seen} composites");
+}
+
+#[test]
+fn an_index_made_anew_is_empty_and_refuses_older_pages() {
+    let mut w = world();
+    w.conn
+        .execute_batch(
+            "CREATE TABLE change (seq INTEGER PRIMARY KEY); INSERT INTO change VALUES (9)",
+        )
+        .unwrap();
+    w.put(1, 9, &observation("718-7"), true);
+    w.commit();
+    make_anew(&w.conn).unwrap();
+    assert_eq!(w.rows("1"), 0);
+    assert_eq!(horizon(&w.conn).unwrap(), Seq(9));
+    w.put(1, 9, &observation("718-7"), true);
+    w.commit();
+    assert!(w.same(1, 9, &observation("718-7")));
 }

@@ -19,7 +19,7 @@ use rusqlite::{Connection, params};
 use super::RAN;
 use super::world::{Dice, World};
 use crate::plan::Bounds;
-use crate::sqlite::index::{DDL, IdKey, Pending, Vocabulary};
+use crate::sqlite::index::{IdKey, Pending, Vocabulary, make};
 
 const DAY: i64 = 86_400_000_000;
 const CODES: u64 = 120;
@@ -368,7 +368,7 @@ fn figures() {
     };
     let path = std::env::temp_dir().join(format!("insula-figures-{}.db", std::process::id()));
     let conn = open(&path);
-    conn.execute_batch(DDL).unwrap();
+    make(&conn).unwrap();
     conn.execute_batch(
         "CREATE TABLE resource (rid INTEGER PRIMARY KEY, type INTEGER NOT NULL,
            id ANY NOT NULL, UNIQUE (type, id)) STRICT;

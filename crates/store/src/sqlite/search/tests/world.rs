@@ -17,7 +17,7 @@ use fhir::search::rows::{Row, RowValue};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::plan::Bounds;
-use crate::sqlite::index::{DDL, IdKey, Pending, Vocabulary};
+use crate::sqlite::index::{IdKey, Pending, Vocabulary, make};
 use crate::{PageRequest, Position, Result};
 
 /// One step of dates (longer than a third of a day, so that some ranges are long) and of numbers.
@@ -132,7 +132,7 @@ const KINDS: &[ParamKind] = &[
 impl World {
     pub(super) fn new() -> Self {
         let conn = Connection::open_in_memory().unwrap();
-        conn.execute_batch(DDL).unwrap();
+        make(&conn).unwrap();
         conn.execute_batch(
             "CREATE TABLE resource (rid INTEGER PRIMARY KEY, type INTEGER NOT NULL,
                id ANY NOT NULL, UNIQUE (type, id)) STRICT;

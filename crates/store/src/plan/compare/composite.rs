@@ -1,0 +1,203 @@
+//! Composites: parts that must be met by the same instance.
+
+use base::Code;
+use fhir::search::query::{Match, Unit};
+
+use super::range::Ends;
+use super::{Equal, Op, Pred, Test, Ways, filtered, prefix};
+use crate::plan::Facts;
+use crate::plan::text::Bind;
+use crate::sqlite::index::Table;
+use crate::{Result, StoreError};
+
+/// The place of a part in the order of parts; see `index::key::part_rank`.
+const fn rank(part: &Match) -> u8 {
+    match part {
+        Match::Token(_) | Match::Reference(_) | Match::Uri(_) => 0,
+        Match::StringPrefix(_) => 1,
+        Match::Quantity(..) => 2,
+        _ => 3,
+    }
+}
+
+fn equal_part(part: &Match, facts: &mut dyn Facts) -> Result<Option<Equal>> {
+    match part {
+        Match::Token(token) => Equal::token(token, facts),
+        Match::Reference(reference) => Ok(Some(Equal::reference(reference))),
+        Match::Uri(uri) => Ok(Some(Equal {
+            code: Some(Bind::text(uri)),
+            number: Some(0),
+            any_of: Vec::new(),
+        })),
+        _ => Err(StoreError::Refused(
+            Code::NotSupported,
+            "a composite search needs a part that is compared for equality".to_owned(),
+        )),
+    }
+}
+
+/// What the second part of a composite asks.
+struct Second {
+    /// Conditions on the key's columns behind the first part, in their order.
+    key: Vec<Pred>,
+    /// The key's columns from there to `rid` that are left open, if knowing them gives the order.
+    open: Columns,
+    /// Conditions on other columns.
+    filter: Vec<Pred>,
+    /// Once `open` is known, rows come in order of `rid`.
+    ordered: bool,
+}
+
+type Columns = &'static [&'static str];
+
+impl Second {
+    /// `None` if no row can meet it.
+    fn of(part: &Match, facts: &mut dyn Facts) -> Result<Option<Self>> {
+        let code = |text: &str| Pred::is("code2", Bind::text(text));
+        let no_code = || {
+            let unit = Pred::is("unit2", Bind::text(""));
+            vec![code(""), Pred::is("system2", Bind::Int(0)), unit]
+        };
+        let keyed = |key, filter| Self {
+            key,
+            open: &[],
+            filter,
+            ordered: true,
+        };
+        Ok(Some(match part {
+            Match::StringPrefix(text) => Self {
+                ordered: false,
+                ..keyed(prefix("code2", text), Vec::new())
+            },
+            Match::Date(how, r) => keyed(no_code(), Ends::of_date("low2", "high2", *r).preds(*how)),
+            Match::Number(how, r) => {
+                keyed(no_code(), Ends::of_number("low2", "high2", *r).preds(*how))
+            }
+            Match::Quantity(how, r, unit) => {
+                let mut filter = Ends::of_number("low2", "high2", *r).preds(*how);
+                let (key, open): (_, Columns) = match unit {
+                    Unit::Any => (Vec::new(), &["code2", "system2", "unit2"]),
+                    Unit::Code(text) if text.is_empty() => (vec![code("")], &["system2", "unit2"]),
+                    Unit::Code(text) => {
+                        let printed = Pred::is("unit2", Bind::text(text));
+                        filter.push(Pred::Any(vec![vec![code(text)], vec![printed]]));
+                        (Vec::new(), &["code2", "system2", "unit2"])
+                    }
+                    Unit::Coded { system, code: text } => {
+                        let Some(system) = facts.system(system)? else {
+                            return Ok(None);
+                        };
+                        let system = Pred::is("system2", Bind::Int(system));
+                        (vec![code(text), system], &["unit2"])
+                    }
+                };
+                Self {
+                    open,
+                    ..keyed(key, filter)
+                }
+            }
+            equal => {
+                let Some(part) = equal_part(equal, facts)? else {
+                    return Ok(None);
+                };
+                let mut preds = part.preds("code2", "system2");
+                match (part.code.is_some(), part.number.is_some()) {
+                    (true, true) => {
+                        preds.push(Pred::is("unit2", Bind::text("")));
+                        keyed(preds, Vec::new())
+                    }
+                    (true, false) => {
+                        let filter = preds.split_off(1);
+                        Self {
+                            open: &["system2", "unit2"],
+                            ..keyed(preds, filter)
+                        }
+                    }
+                    _ => Self {
+                        ordered: false,
+                        ..keyed(Vec::new(), preds)
+                    },
+                }
+            }
+        }))
+    }
+}
+
+/// The test of a composite; none if no row can meet it.
+pub(super) fn composite(
+    param: i64,
+    parts: &[Match],
+    facts: &mut dyn Facts,
+) -> Result<Option<Test>> {
+    let mut parts: Vec<&Match> = parts.iter().collect();
+    parts.sort_by_key(|p| rank(p));
+    let (Some(first), Some(second), third) = (parts.first(), parts.get(1), parts.get(2)) else {
+        return Ok(None);
+    };
+    let (Some(first), Some(mut second)) = (equal_part(first, facts)?, Second::of(second, facts)?)
+    else {
+        return Ok(None);
+    };
+    match third {
+        None => {}
+        Some(Match::Number(how, r)) => {
+            let range = Ends::of_number("low3", "high3", *r).preds(*how);
+            second.filter.extend(range);
+        }
+        Some(Match::Date(how, r)) => {
+            let range = Ends::of_date("low3", "high3", *r).preds(*how);
+            second.filter.extend(range);
+        }
+        Some(_) => return Ok(None),
+    }
+    let own = first.preds("code1", "system1");
+    let preds = [own.clone(), second.key.clone(), second.filter.clone()].concat();
+    let ways = composite_ways(&first, own, second);
+    Ok(Some(Test {
+        table: Table::Composite,
+        param,
+        preds,
+        ways,
+    }))
+}
+
+fn composite_ways(first: &Equal, own: Vec<Pred>, second: Second) -> Ways {
+    let Second {
+        key,
+        open,
+        mut filter,
+        ordered,
+    } = second;
+    let Some(code) = first.code.clone() else {
+        filter.extend(key);
+        return Ways::Known(vec![filtered(own, filter, false)]);
+    };
+    let code = ("code1", code);
+    if let Some(number) = first.number {
+        if open.is_empty() {
+            return Ways::Known(vec![filtered([own, key].concat(), filter, ordered)]);
+        }
+        let mut fixed = vec![code, ("system1", Bind::Int(number))];
+        fixed.extend(key.into_iter().filter_map(|p| match p {
+            Pred::Column(column, Op::Is, value) => Some((column, value)),
+            _ => None,
+        }));
+        return Ways::Each {
+            fixed,
+            columns: open,
+            arms: vec![filtered(Vec::new(), filter, true)],
+        };
+    }
+    // Which of several kinds of target it is.
+    filter.extend(own.into_iter().skip(1));
+    let (columns, ordered): (Columns, bool) = match (key.is_empty(), open.is_empty()) {
+        (true, false) => (&["system1", "code2", "system2", "unit2"], true),
+        (false, false) => (&["system1"], false),
+        (_, true) => (&["system1"], ordered),
+    };
+    Ways::Each {
+        fixed: vec![code],
+        columns,
+        arms: vec![filtered(key, filter, ordered)],
+    }
+}
