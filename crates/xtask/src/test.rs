@@ -66,7 +66,7 @@ const PYTHON_CLIENTS: &[&str] = &["fhirclient==4.4.0", "fhirpy==2.3.1"];
 const NODE_CLIENTS: &[(&str, &str)] = &[("fhir-kit-client", "1.9.2"), ("fhirpath", "3.18.0")];
 
 /// Archives of the suites' folder that some test reads.
-const SUITES: &[&str] = &["r4-examples", "synthea-smart-615"];
+const SUITES: &[&str] = &["fhir-test-cases", "r4-examples", "synthea-smart-615"];
 
 /// What may follow `cargo xtask test`.
 #[derive(clap::Args)]
