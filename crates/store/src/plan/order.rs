@@ -4,6 +4,8 @@
 //! apart by `rid`, in the direction of the first key, so that one key alone is the order of an
 //! index. The order does not depend on how the rows are found.
 
+mod walk;
+
 use base::Code;
 use fhir::definitions::ParamId;
 use fhir::search::query::{SortBy, SortKey};
@@ -11,7 +13,7 @@ use fhir::search::query::{SortBy, SortKey};
 use super::Bounds;
 use super::cond::{Cond, tables};
 use super::drive::{Choice, Driver};
-use super::select::{Source, key_index, probe, sources};
+use super::select::{Source, probe, sources};
 use super::text::{Bind, Binds, Statement, holds};
 use crate::sqlite::index::Table;
 use crate::{Result, StoreError};
@@ -163,7 +165,7 @@ pub(crate) fn page(
     }
     let few = choices.iter().all(|c| c.few);
     match order.0.as_slice() {
-        [key] if !few => match walk(choices, key, after, limit, view) {
+        [key] if !few => match walk::walk(choices, key, after, limit, view) {
             Some(statements) => statements,
             None => vec![gathered(choices, order, after, limit, view)],
         },
@@ -371,191 +373,4 @@ fn behind(place: &Place, order: &Order, names: &[String], b: &mut Binds) -> Stri
     ));
     ways.push(format!("({})", same.join(" AND ")));
     format!("({})", ways.join(" OR "))
-}
-
-/// Rows in the order of an index, all conditions asked about each; then what has no value.
-fn walk(
-    choices: &[Choice],
-    key: &Key,
-    after: Option<&Place>,
-    limit: u64,
-    view: View,
-) -> Option<Vec<Statement>> {
-    let (table, params, always) = match &key.by {
-        By::Id => return Some(vec![by_id(choices, key.descending, after, limit, view)]),
-        By::Param {
-            table: Table::Quantity | Table::Reference,
-            ..
-        } => return None,
-        By::Param {
-            table,
-            params,
-            always,
-        } => (*table, params, *always),
-    };
-    let mut statements = Vec::new();
-    let in_tail = after.is_some_and(|place| place.keys.iter().all(Option::is_none));
-    if !in_tail {
-        statements.push(valued(
-            choices,
-            table,
-            params,
-            key.descending,
-            after,
-            limit,
-            view,
-        ));
-    }
-    if !always {
-        let missing = |p: &i64| Cond::Missing(true, *p, one_table(table));
-        let missing: Vec<Cond> = params.iter().map(missing).collect();
-        let after = after.filter(|_| in_tail);
-        statements.push(by_rid(
-            choices,
-            true,
-            &missing,
-            after,
-            key.descending,
-            limit,
-            view,
-        ));
-    }
-    Some(statements)
-}
-
-const fn one_table(table: Table) -> &'static [Table] {
-    match table {
-        Table::Token => &[Table::Token],
-        Table::String => &[Table::String],
-        Table::Date => &[Table::Date],
-        Table::Number => &[Table::Number],
-        _ => &[Table::Uri],
-    }
-}
-
-fn valued(
-    choices: &[Choice],
-    table: Table,
-    params: &[i64],
-    descending: bool,
-    after: Option<&Place>,
-    limit: u64,
-    view: View,
-) -> Statement {
-    let mut b = Binds::as_of(view.as_of, view.bounds);
-    let (values, tuple) = columns(table).unwrap_or((&["rid"], &["rid"]));
-    let (beyond, on, direction) = if descending {
-        (">", "<", "DESC")
-    } else {
-        ("<", ">", "ASC")
-    };
-    let of = |alias: &str, columns: &[&str]| {
-        let each: Vec<String> = columns.iter().map(|c| format!("{alias}.{c}")).collect();
-        each.join(", ")
-    };
-    let named: Vec<String> = values
-        .iter()
-        .enumerate()
-        .map(|(i, c)| format!("d.{c} AS k{}", i + 1))
-        .collect();
-    let place: Option<Vec<Bind>> = after.and_then(|p| p.keys.iter().cloned().collect());
-    let behind = place.zip(after).map(|(keys, place)| {
-        let mut places: Vec<String> = keys.iter().map(|k| b.place(k)).collect();
-        // The bound on the first column lets the index be entered there.
-        let first = format!(
-            "d.{} {on}= {}",
-            values.first().unwrap_or(&"rid"),
-            places.join("")
-        );
-        places.push(b.place(&Bind::Int(place.rid)));
-        let row = format!("({}, d.rid) {on} ({})", of("d", values), places.join(", "));
-        if values.len() == 1 {
-            format!(" AND {first} AND {row}")
-        } else {
-            format!(" AND {row}")
-        }
-    });
-    let name = table.name();
-    let mut all = Vec::new();
-    for (choice, param) in choices.iter().zip(params) {
-        let param = b.place(&Bind::Int(*param));
-        let mut text = format!(
-            "SELECT d.rid AS rid, {} FROM {name} AS d INDEXED BY {} WHERE d.param = {param} \
-             AND {}{}",
-            named.join(", "),
-            key_index(table),
-            holds("d"),
-            behind.as_deref().unwrap_or(""),
-        );
-        // Of several values the first in this direction counts.
-        text.push_str(&format!(
-            " AND NOT EXISTS (SELECT 1 FROM {name} AS e INDEXED BY {name}_rid WHERE e.rid = d.rid \
-             AND e.param = {param} AND ({}) {beyond} ({}) AND {} LIMIT 1)",
-            of("e", tuple),
-            of("d", tuple),
-            holds("e")
-        ));
-        for cond in &choice.all {
-            text.push_str(" AND ");
-            text.push_str(&probe(cond, choice.type_id, "d.rid", 1, &mut b));
-        }
-        all.push(text);
-    }
-    let limit = b.place(&Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
-    let by: Vec<String> = (1..=values.len())
-        .map(|i| format!("k{i} {direction}"))
-        .collect();
-    let main = format!(
-        "{} ORDER BY {}, rid {direction} LIMIT {limit}",
-        all.join(" UNION ALL "),
-        by.join(", ")
-    );
-    b.finish(&main)
-}
-
-fn by_id(
-    choices: &[Choice],
-    descending: bool,
-    after: Option<&Place>,
-    limit: u64,
-    view: View,
-) -> Statement {
-    let mut b = Binds::as_of(view.as_of, view.bounds);
-    let (on, direction) = if descending {
-        ("<", "DESC")
-    } else {
-        (">", "ASC")
-    };
-    let mut all = Vec::new();
-    for choice in choices {
-        let mut text = format!(
-            "SELECT d.rid AS rid, d.id AS k1 FROM resource AS d WHERE d.type = {}",
-            choice.type_id.0
-        );
-        if let Some((place, Some(value))) =
-            after.map(|p| (p, p.keys.first().and_then(Option::as_ref)))
-        {
-            let (value, rid) = (b.place(value), b.place(&Bind::Int(place.rid)));
-            text.push_str(&format!(
-                " AND d.id {on}= {value} AND (d.id {on} {value} OR d.rid {on} {rid})"
-            ));
-        }
-        text.push_str(&format!(
-            " AND EXISTS (SELECT 1 FROM ix_type AS x WHERE x.type = {} AND x.rid = d.rid AND {} \
-             LIMIT 1)",
-            choice.type_id.0,
-            holds("x")
-        ));
-        for cond in &choice.all {
-            text.push_str(" AND ");
-            text.push_str(&probe(cond, choice.type_id, "d.rid", 1, &mut b));
-        }
-        all.push(text);
-    }
-    let limit = b.place(&Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
-    let main = format!(
-        "{} ORDER BY k1 {direction}, rid {direction} LIMIT {limit}",
-        all.join(" UNION ALL ")
-    );
-    b.finish(&main)
 }

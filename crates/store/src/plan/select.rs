@@ -164,7 +164,7 @@ fn has_id(ids: &[IdKey], rid: &str, depth: usize, b: &mut Binds) -> String {
 }
 
 /// Whether a resource of the type is there at all.
-fn is_there(type_id: TypeId, rid: &str, depth: usize) -> String {
+pub(super) fn is_there(type_id: TypeId, rid: &str, depth: usize) -> String {
     let holds = holds(&format!("x{depth}"));
     format!(
         "EXISTS (SELECT 1 FROM ix_type AS x{depth} WHERE x{depth}.type = {} AND \
@@ -238,23 +238,7 @@ pub(crate) fn sources(
             ),
             true,
         ),
-        Driver::Arms { table, param, arms } => {
-            if arms.len() > b.bounds.listed {
-                let lists: Vec<_> = arms.iter().map(|a| a.preds.as_slice()).collect();
-                let keyed = arms
-                    .iter()
-                    .all(|a| a.ordered && !a.long && a.filter.is_empty());
-                if let (true, Some((columns, values))) = (keyed, equalities(&lists)) {
-                    return vec![value_source(*table, *param, &columns, &values, b)];
-                }
-            }
-            if arms.len() > b.bounds.arms {
-                return vec![any_source(*table, *param, arms, b)];
-            }
-            arms.iter()
-                .map(|arm| arm_source(*table, *param, arm, counting, b))
-                .collect()
-        }
+        Driver::Arms { table, param, arms } => arm_sources(*table, *param, arms, counting, b),
         Driver::Ids(ids) => {
             let ids = id_list(ids, b);
             let there = is_there(type_id, "d.rid", 0);
@@ -266,27 +250,7 @@ pub(crate) fn sources(
                 true,
             )
         }
-        Driver::Compartment { patients, dates } => {
-            let any: Vec<String> = dates.iter().map(|t| all(&t.preds, "d", b)).collect();
-            let date = joined(&any, "OR", "1");
-            patients
-                .iter()
-                .map(|patient| {
-                    let patient = b.place(&Bind::from(patient.clone()));
-                    let from = format!(
-                        "FROM ix_compartment AS d INDEXED BY {} WHERE d.patient = {patient} \
-                         AND d.type = {} AND {date} AND {}",
-                        key_index(Table::Compartment),
-                        type_id.0,
-                        holds("d")
-                    );
-                    Source {
-                        from,
-                        unique: false,
-                    }
-                })
-                .collect()
-        }
+        Driver::Compartment { patients, dates } => compartment_sources(patients, dates, type_id, b),
         Driver::Chain { param, targets } => targets
             .iter()
             .map(|(to, inner)| {
@@ -325,6 +289,53 @@ pub(crate) fn sources(
             one(from, false)
         }
     }
+}
+
+fn arm_sources(
+    table: Table,
+    param: i64,
+    arms: &[Arm],
+    counting: bool,
+    b: &mut Binds,
+) -> Vec<Source> {
+    if arms.len() > b.bounds.listed {
+        let lists: Vec<_> = arms.iter().map(|a| a.preds.as_slice()).collect();
+        let keyed = |a: &Arm| a.ordered && !a.long && a.filter.is_empty();
+        if let (true, Some((columns, values))) = (arms.iter().all(keyed), equalities(&lists)) {
+            return vec![value_source(table, param, &columns, &values, b)];
+        }
+    }
+    if arms.len() > b.bounds.arms {
+        return vec![any_source(table, param, arms, b)];
+    }
+    let each = arms.iter();
+    each.map(|arm| arm_source(table, param, arm, counting, b))
+        .collect()
+}
+
+fn compartment_sources(
+    patients: &[IdKey],
+    dates: &[Test],
+    type_id: TypeId,
+    b: &mut Binds,
+) -> Vec<Source> {
+    let any: Vec<String> = dates.iter().map(|t| all(&t.preds, "d", b)).collect();
+    let date = joined(&any, "OR", "1");
+    let mut source = |patient: &IdKey| {
+        let patient = b.place(&Bind::from(patient.clone()));
+        let from = format!(
+            "FROM ix_compartment AS d INDEXED BY {} WHERE d.patient = {patient} \
+             AND d.type = {} AND {date} AND {}",
+            key_index(Table::Compartment),
+            type_id.0,
+            holds("d")
+        );
+        Source {
+            from,
+            unique: false,
+        }
+    };
+    patients.iter().map(&mut source).collect()
 }
 
 fn arm_source(table: Table, param: i64, arm: &Arm, counting: bool, b: &mut Binds) -> Source {
