@@ -8,6 +8,7 @@
 )]
 
 mod clients;
+mod commands;
 mod durability;
 mod examples;
 mod hostile;

@@ -2,7 +2,7 @@
 //!
 //! A sample in every run; all 615 when `INSULA_SYNTHEA=all`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::{env, fs};
 
@@ -30,15 +30,18 @@ pub(crate) fn files() -> Option<Vec<PathBuf>> {
     Some(files.into_iter().step_by(every).collect())
 }
 
-/// Resources by type, counted in the files themselves.
+/// Resources by type, counted in the files themselves. Those that several files have, which are
+/// organizations and practitioners, count once.
 pub(crate) fn recount(files: &[PathBuf]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for file in files {
         let bundle: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         for entry in bundle["entry"].as_array().unwrap() {
-            *counts
-                .entry(word(&entry["resource"], "resourceType").to_owned())
-                .or_default() += 1;
+            let kind = word(&entry["resource"], "resourceType");
+            if seen.insert((kind.to_owned(), word(&entry["resource"], "id").to_owned())) {
+                *counts.entry(kind.to_owned()).or_default() += 1;
+            }
         }
     }
     counts

@@ -106,7 +106,11 @@ pub fn run(args: &Tenant) -> anyhow::Result<()> {
         What::Show { name } => admin.get(&tenant_path(name, "")?)?,
         What::Suspend { name } => admin.post(&tenant_path(name, "/suspend")?, &Value::Null)?,
         What::Resume { name } => admin.post(&tenant_path(name, "/resume")?, &Value::Null)?,
-        What::Receipt { name } => admin.get(&tenant_path(name, "/receipt")?)?,
+        What::Receipt { name } => {
+            // Signed as it is, so it is shown as it is.
+            let receipt = admin.get(&tenant_path(name, "/receipt")?)?;
+            return print(args.output, &receipt, Value::to_string);
+        }
         What::Delete(delete) => {
             if delete.confirm != delete.name {
                 bail!("--confirm must repeat the tenant's name");

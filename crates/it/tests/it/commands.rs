@@ -1,0 +1,420 @@
+//! The command line as an operator uses it: words in, text or JSON and an exit code out.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use testkit::build::{observation, patient, with_id};
+use testkit::world::{Caller, word};
+use testkit::{Folder, Insula, Request};
+
+use crate::world::{PROGRAM, own};
+
+/// Runs a command against a server.
+fn run(server: &Insula, words: &[&str]) -> Output {
+    server.spawn(words).wait_with_output().unwrap()
+}
+
+/// The JSON that a command of success prints.
+#[track_caller]
+fn json_of(server: &Insula, words: &[&str]) -> Value {
+    let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
+    serde_json::from_str(&server.run(&words)).expect("JSON")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_tenant_lives_and_ends_by_commands() {
+    let world = own("commands", &[]);
+    let server = world.server();
+    let made = json_of(
+        server,
+        &[
+            "tenant",
+            "create",
+            "lakeside",
+            "--display",
+            "Lakeside Dental",
+        ],
+    );
+    assert_eq!(
+        (word(&made, "name"), word(&made, "state")),
+        ("lakeside", "active")
+    );
+    server.run(&["tenant", "create", "hillcrest", "--references", "enforced"]);
+    let listed = json_of(server, &["tenant", "list"]);
+    let names: Vec<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| word(t, "name"))
+        .collect();
+    assert_eq!(names, ["hillcrest", "lakeside"]);
+    let shown = json_of(server, &["tenant", "show", "hillcrest"]);
+    assert_eq!(shown["config"]["references"], "enforced");
+    let text = server.run(&["tenant", "list"]);
+    assert!(
+        text.contains("Lakeside Dental") && text.starts_with("NAME"),
+        "{text}"
+    );
+
+    let made = json_of(
+        server,
+        &[
+            "client",
+            "create",
+            "--tenant",
+            "lakeside",
+            "--name",
+            "A vendor",
+            "--scope",
+            "system/Patient.rs system/Observation.rs",
+        ],
+    );
+    let (id, secret) = (word(&made, "client_id"), word(&made, "client_secret"));
+    let token = testkit::world::token(server, "lakeside", id, secret);
+    let caller = Caller::of(server, "lakeside", Some(format!("Bearer {token}")));
+    caller.get("/Patient").expect(200);
+    let listed = json_of(server, &["client", "list", "--tenant", "lakeside"]);
+    assert_eq!(
+        listed[0]["scopes"],
+        json!(["system/Patient.rs", "system/Observation.rs"])
+    );
+    assert!(
+        !listed.to_string().contains(secret),
+        "secrets are shown once"
+    );
+
+    server.run(&["tenant", "suspend", "lakeside"]);
+    caller.get("/Patient").expect(503);
+    server.run(&["tenant", "resume", "lakeside"]);
+    caller.get("/Patient").expect(200);
+    let delete = ["tenant", "delete", "lakeside", "--confirm", "lakeside"];
+    server.run(&delete);
+    caller.get("/Patient").expect(410);
+    server.run(&["tenant", "resume", "lakeside"]);
+    caller.get("/Patient").expect(200);
+    server.run(&["client", "revoke", "--tenant", "lakeside", id]);
+    caller.get("/Patient").expect(401);
+
+    server.run(&[&delete[..], &["--grace", "0"]].concat());
+    let receipt = json_of(server, &["tenant", "receipt", "lakeside"]);
+    assert!(receipt.to_string().contains("signature"), "{receipt}");
+    caller.get("/Patient").expect(404);
+}
+
+#[test]
+fn exit_codes_tell_refusal_from_wrong_usage() {
+    let world = own("exits", &[]);
+    let server = world.server();
+    let check = |words: &[&str], code: i32, says: &str| {
+        let output = run(server, words);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{words:?}: {}",
+            stderr(&output)
+        );
+        assert!(
+            stderr(&output).contains(says),
+            "{words:?}: {}",
+            stderr(&output)
+        );
+        assert!(
+            output.stdout.is_empty(),
+            "{words:?} says something on standard output"
+        );
+    };
+    check(&["tenant", "show", "nobody"], 1, "tenant-unknown");
+    check(&["tenant", "show", "../../x"], 1, "tenant name");
+    check(&["tenant", "create", "UPPER"], 1, "tenant name");
+    check(
+        &["tenant", "delete", "one", "--confirm", "other"],
+        1,
+        "repeat",
+    );
+    check(&["verify", "--tenant", "nobody"], 1, "tenant-unknown");
+    check(
+        &["client", "revoke", "--tenant", "nobody", "a/../b"],
+        1,
+        "not a client id",
+    );
+    check(
+        &["import", "--tenant", "nobody", "/dev/null"],
+        1,
+        "tenant-unknown",
+    );
+    check(&["tenant", "explode"], 2, "explode");
+    check(&["import", "--tenant", "nobody"], 2, "PATH");
+    check(&["tenant", "create"], 2, "NAME");
+    let nowhere = Command::new(PROGRAM)
+        .args([
+            "tenant",
+            "list",
+            "--url",
+            "http://127.0.0.1:9",
+            "--token-file",
+        ])
+        .arg(server.data().join("operator.token"))
+        .output()
+        .unwrap();
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(
+        stderr(&nowhere).contains("http://127.0.0.1:9"),
+        "{}",
+        stderr(&nowhere)
+    );
+    assert!(
+        !stderr(&nowhere).contains(server.operator()),
+        "the token stays secret"
+    );
+}
+
+#[test]
+fn the_data_folder_says_where_the_server_is() {
+    let world = own("folder", &[]);
+    let server = world.server();
+    server.run(&["tenant", "create", "lakeside"]);
+    let output = Command::new(PROGRAM)
+        .args(["tenant", "list", "--json", "--data"])
+        .arg(server.data())
+        .env_remove("INSULA_URL")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(listed[0]["name"], "lakeside");
+}
+
+#[test]
+fn a_backup_with_a_path_is_moved_there_and_back() {
+    let world = own("paths", &[]);
+    let server = world.server();
+    let tenant = world.tenant();
+    tenant
+        .owner()
+        .put(&with_id(patient("Kept"), "p1"))
+        .expect(201);
+    let file = world.folder().join("elsewhere.backup");
+    let path = file.to_str().unwrap();
+    server.run(&["backup", tenant.name(), path]);
+    assert!(fs::metadata(&file).unwrap().len() > 0);
+    let backups = server.data().join("backups");
+    let left = || fs::read_dir(&backups).unwrap().count();
+    assert_eq!(left(), 0, "nothing stays in the server's folder");
+    let again = run(server, &["backup", tenant.name(), path]);
+    assert_eq!(
+        again.status.code(),
+        Some(1),
+        "a backup does not replace a file"
+    );
+
+    let backups_word = backups.to_str().unwrap();
+    server.run(&["restore", path, "--as", "again", "--backups", backups_word]);
+    assert_eq!(left(), 0);
+    let (id, secret) = testkit::world::create_client(server, "again", &["system/*.rs"]);
+    let token = testkit::world::token(server, "again", &id, &secret);
+    let caller = Caller::of(server, "again", Some(format!("Bearer {token}")));
+    caller.get("/Patient/p1").expect(200);
+
+    fs::write(&file, "not a backup").unwrap();
+    let refused = run(
+        server,
+        &["restore", path, "--as", "third", "--backups", backups_word],
+    );
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("backup-invalid"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!(left(), 0, "also after a refusal");
+}
+
+#[test]
+fn the_key_is_exported_without_a_server() {
+    let world = own("key", &[]);
+    let data = world.server().data().to_owned();
+    let key = fs::read(data.join("insula.key")).unwrap();
+    let copy = world.folder().join("copy.key");
+    let export = |words: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["key", "export"])
+            .args(words)
+            .arg("--data")
+            .arg(&data);
+        command
+            .env("INSULA_URL", "http://127.0.0.1:9")
+            .output()
+            .unwrap()
+    };
+    assert_eq!(export(&[]).stdout, key);
+    assert!(export(&["--to", copy.to_str().unwrap()]).status.success());
+    assert_eq!(fs::read(&copy).unwrap(), key);
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&copy).unwrap());
+    assert_eq!(mode & 0o777, 0o600);
+    let again = export(&["--to", copy.to_str().unwrap()]);
+    assert_eq!(
+        again.status.code(),
+        Some(1),
+        "a key file is never written over"
+    );
+}
+
+#[test]
+fn rejects_are_written_down_and_the_rest_is_loaded() {
+    let world = own("rejects", &[]);
+    let tenant = world.tenant();
+    let folder = Folder::new("rejects-input");
+    let mut bad = with_id(patient("Bad"), "p2");
+    bad["favouriteColour"] = json!("blue");
+    let lines = [
+        with_id(patient("Good"), "p1"),
+        bad,
+        with_id(patient("Good"), "p3"),
+    ];
+    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+    fs::write(folder.join("patients.ndjson"), text.join("\n")).unwrap();
+    let (input, rejects) = (
+        folder.join("patients.ndjson"),
+        folder.join("rejects.ndjson"),
+    );
+    let words = [
+        "import",
+        "--json",
+        "--tenant",
+        tenant.name(),
+        input.to_str().unwrap(),
+        "--rejects",
+        rejects.to_str().unwrap(),
+    ];
+    let output = run(world.server(), &words);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&summary["written"], &summary["rejected"]),
+        (&json!(2), &json!(1))
+    );
+    let reject: Value = serde_json::from_str(&fs::read_to_string(&rejects).unwrap()).unwrap();
+    assert_eq!(
+        (&reject["line"], &reject["code"]),
+        (&json!(2), &json!("element-unknown"))
+    );
+    assert_eq!(reject["resource"], "Patient/p2");
+    assert!(
+        word(&reject, "reason").contains("favouriteColour"),
+        "{reject}"
+    );
+    let caller = tenant.owner();
+    let mut found = caller.found("Patient");
+    found.sort();
+    assert_eq!(found, ["p1", "p3"]);
+}
+
+#[test]
+fn an_import_into_an_enforcing_tenant_waits_for_targets() {
+    let world = own("waits", &[]);
+    let tenant = world.tenant_with(&json!({"references": "enforced"}));
+    let folder = Folder::new("waits-input");
+    // Small files come first: the observations are sent before the patients.
+    let about = |i: u32| {
+        with_id(
+            observation(&format!("Patient/p{i}"), "718-7", 13.0),
+            &format!("o{i}"),
+        )
+    };
+    let observations: Vec<String> = (0..10).map(|i| about(i).to_string()).collect();
+    fs::write(folder.join("observations.ndjson"), observations.join("\n")).unwrap();
+    let long = "n".repeat(400);
+    let patients: Vec<String> = (0..9)
+        .map(|i| with_id(patient(&long), &format!("p{i}")).to_string())
+        .collect();
+    fs::write(folder.join("patients.ndjson"), patients.join("\n")).unwrap();
+    let rejects = folder.join("rejects.out");
+    let words = [
+        "import",
+        "--json",
+        "--batch",
+        "4",
+        "--tenant",
+        tenant.name(),
+        folder.path().to_str().unwrap(),
+        "--rejects",
+        rejects.to_str().unwrap(),
+    ];
+    let output = run(world.server(), &words);
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&summary["written"], &summary["rejected"]),
+        (&json!(18), &json!(1)),
+        "{summary}"
+    );
+    let reject: Value = serde_json::from_str(&fs::read_to_string(&rejects).unwrap()).unwrap();
+    assert_eq!(reject["resource"], "Observation/o9");
+}
+
+#[test]
+fn the_demo_shows_three_clinics_and_the_wall() {
+    let scratch = Folder::new("demo");
+    let mut demo = Command::new(PROGRAM)
+        .args([
+            "demo",
+            "--json",
+            "--size",
+            "0.03",
+            "--listen",
+            "127.0.0.1:0",
+            "--today",
+            "2026-11-22",
+        ])
+        .env("TMPDIR", scratch.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(demo.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    let told: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+    let address = word(&told, "url").strip_prefix("http://").unwrap();
+    let clinics = told["clinics"].as_array().unwrap();
+    let names: Vec<&str> = clinics.iter().map(|c| word(c, "tenant")).collect();
+    assert_eq!(names, ["lakeside", "hillcrest", "st-brigid"]);
+    let ask = |at: &Value, by: &Value, path: &str| {
+        let basic = testkit::world::basic(word(by, "client_id"), word(by, "client_secret"));
+        let target = format!("/t/{}/fhir/{path}", word(at, "tenant"));
+        testkit::http::ask(
+            address,
+            &Request::new("GET", &target).header("Authorization", &basic),
+        )
+    };
+    for clinic in clinics {
+        assert_eq!(clinic["loaded"]["rejected"], 0);
+        for (kind, count) in clinic["loaded"]["types"].as_object().unwrap() {
+            let found = ask(clinic, clinic, &format!("{kind}?_summary=count"))
+                .expect(200)
+                .json();
+            assert_eq!(
+                &found["total"],
+                count,
+                "{kind} in {}",
+                word(clinic, "tenant")
+            );
+        }
+        ask(clinic, clinic, "Patient/p1").expect(200);
+    }
+    ask(&clinics[1], &clinics[0], "Patient/p1").expect(401);
+    let data = Path::new(word(&told, "data")).to_owned();
+    assert!(data.starts_with(scratch.path()) && data.exists());
+    let told = Command::new("kill")
+        .args(["-INT", &demo.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(told.success() && demo.wait().unwrap().success());
+    assert!(!data.exists(), "the folder is removed");
+}
