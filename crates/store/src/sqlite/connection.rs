@@ -12,7 +12,8 @@ use super::fault::{Doing, damaged};
 use super::folder::hex;
 use crate::{Result, StoreError, Synchronous};
 
-/// Page size of every tenant's database. SQLCipher does not store it.
+/// Page size of every tenant's database. SQLCipher stores neither it nor the algorithm of the pages'
+/// HMAC: SHA256, which processors compute twice as fast as SQLCipher's default.
 pub(crate) const PAGE_BYTES: u32 = 4096;
 /// Steps of the engine between two looks at the budget.
 const STEPS_PER_LOOK: i32 = 1_000;
@@ -90,7 +91,8 @@ fn open_with(path: &Path, key: &Secret<[u8; 32]>, flags: OpenFlags) -> Result<Co
         .doing("opening a tenant")?;
     key_pragma(&db, "key", key)?;
     db.execute_batch(&format!(
-        "PRAGMA cipher_page_size = {PAGE_BYTES}; PRAGMA cipher_memory_security = OFF;
+        "PRAGMA cipher_page_size = {PAGE_BYTES};
+         PRAGMA cipher_hmac_algorithm = HMAC_SHA256; PRAGMA cipher_memory_security = OFF;
          PRAGMA cipher_log_level = NONE; PRAGMA temp_store = MEMORY;
          PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 5000;"
     ))

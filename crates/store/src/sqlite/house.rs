@@ -23,8 +23,8 @@ use super::fault::{Doing, damaged, internal};
 use super::folder::{self, Folder, hex};
 use super::keyring::{HouseKeys, Keyring, Owner, TenantKeys};
 use super::mailboxes::{Item, Mailboxes, Taken};
+use super::process;
 use super::readers::{Class, Readers, stopping};
-use super::rlimit;
 use super::seal::sha256;
 use super::shared::Shared;
 use super::template::Template;
@@ -117,6 +117,8 @@ type Body = Box<dyn FnOnce(&Arc<House>) + Send>;
 const ASIDE_MAX: usize = 8;
 /// For so long, closing tenants is also tidied.
 const CLOSING_US: i64 = 3_000_000;
+/// Tenants open at once where nothing else is configured and files suffice: a few hundred KiB each.
+const OPEN_DEFAULT: u64 = 1_000;
 /// Files kept for everything but tenants.
 const FILES_KEPT: u64 = 1_024;
 /// Files an open tenant holds: three for each connection, with one that writes and two that read.
@@ -129,7 +131,7 @@ impl House {
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Result<Arc<Self>> {
-        let files = rlimit::raise_open_files();
+        let files = process::raise_open_files();
         let folder = Folder::hold(&config.dir)?;
         let keyring = Keyring::open(&folder.key_file(), &*rng)?;
         let house_secret = house_secret(&folder, &keyring, &*rng)?;
@@ -470,7 +472,7 @@ fn threads(config: &StoreConfig) -> (usize, usize) {
 fn open_max(limits: &base::Limits, files: u64) -> usize {
     let by_files = files.saturating_sub(FILES_KEPT) / FILES_PER_TENANT;
     let max = match limits.open_tenants_max {
-        0 => by_files.min(2_000),
+        0 => by_files.min(OPEN_DEFAULT),
         n => n.min(by_files),
     };
     usize::try_from(max).unwrap_or(usize::MAX).max(1)

@@ -58,7 +58,8 @@ pub fn open(tenant: &Tenant<'_>) -> Connection {
         .collect();
     let db = Connection::open(database(tenant)).unwrap();
     db.execute_batch(&format!(
-        "PRAGMA key = \"x'{key}'\"; PRAGMA cipher_page_size = 4096;"
+        "PRAGMA key = \"x'{key}'\"; PRAGMA cipher_page_size = 4096;
+         PRAGMA cipher_hmac_algorithm = HMAC_SHA256;"
     ))
     .unwrap();
     db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -9,6 +9,7 @@ use base::{Micros, Seq};
 
 use super::super::fault::Doing;
 use super::super::index;
+use super::super::process;
 use super::super::rows;
 use super::super::tenant::OpenTenant;
 use super::super::writer;
@@ -19,10 +20,12 @@ use crate::{Result, State};
 const ROUND: Duration = Duration::from_secs(5);
 /// After so long without use a tenant's page cache goes to others.
 const QUIET_US: i64 = 20_000_000;
-/// Pages in a tenant's log from which on it is checkpointed (4 MiB).
-const LOG_PAGES: u64 = 1_024;
+/// Tenants closed in one round from which on memory is given back.
+const CLOSED_TRIM: usize = 32;
+/// Pages in a tenant's log from which on it is checkpointed (32 MiB).
+const LOG_PAGES: u64 = 8_192;
 /// Pages from which on the writer waits for the checkpoint, so that the log cannot grow for ever.
-const LOG_PAGES_MAX: u64 = 32 * LOG_PAGES;
+const LOG_PAGES_MAX: u64 = 8 * LOG_PAGES;
 
 impl House {
     pub(super) fn tidy_until_stopped(self: &Arc<Self>) {
@@ -46,6 +49,7 @@ impl House {
         let limits = &self.shared.config.limits;
         let idle = i64::try_from(limits.tenant_idle_seconds).unwrap_or(i64::MAX / 2_000_000);
         let opened: Vec<Arc<Entry>> = self.opened.lock().clone();
+        let mut closed = 0;
         for entry in opened {
             let Some(tenant) = entry.if_open() else {
                 continue;
@@ -60,9 +64,12 @@ impl House {
                 tenant.shrink();
             }
             drop(tenant);
-            if unused > idle * 1_000_000 {
-                self.close_tenant(&entry);
+            if unused > idle * 1_000_000 && self.close_tenant(&entry) {
+                closed += 1;
             }
+        }
+        if closed >= CLOSED_TRIM {
+            process::trim_memory();
         }
         let now = self.shared.clock.now();
         for entry in self.entries() {
