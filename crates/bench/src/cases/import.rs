@@ -151,13 +151,42 @@ fn table(setting: &Setting, steps: &[Step], loaded: u64) -> anyhow::Result<Vec<R
     Ok(vec![whole, flat])
 }
 
-/// A copy of a Bundle that counts as another file each time round, so that it is loaded again.
+/// A copy of a Bundle whose resources are others each time round: an import keeps ids, so the same
+/// ones again would be updates, and the store would not grow.
 fn copy(bundle: &Bundle, folder: &Path, at: usize, round: usize) -> anyhow::Result<PathBuf> {
     let mut text = std::fs::read(&bundle.path)?;
-    text.extend(std::iter::repeat_n(b'\n', round));
+    rename(&mut text, round);
     let path = folder.join(format!("{at:07}.json"));
     std::fs::write(&path, text)?;
     Ok(path)
+}
+
+/// Changes every UUID in a text, the same one always to the same other one.
+fn rename(text: &mut [u8], round: usize) {
+    const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+    let is_uuid = |t: &[u8]| {
+        t.iter()
+            .enumerate()
+            .all(|(i, b)| match HYPHENS.contains(&i) {
+                true => *b == b'-',
+                false => b.is_ascii_digit() || (b'a'..=b'f').contains(b),
+            })
+    };
+    let mut at = 0;
+    while let Some(uuid) = text.get_mut(at..at + 36) {
+        if !is_uuid(uuid) {
+            at += 1;
+            continue;
+        }
+        let mut carry = round;
+        for digit in uuid.iter_mut().take(4) {
+            let value = usize::from(*digit - if *digit >= b'a' { b'a' - 10 } else { b'0' });
+            let sum = value + carry % 16;
+            *digit = *b"0123456789abcdef".get(sum % 16).unwrap_or(&b'0');
+            carry /= 16;
+        }
+        at += 36;
+    }
 }
 
 fn load(house: &crate::house::House, paths: &[PathBuf]) -> anyhow::Result<Step> {
@@ -189,4 +218,28 @@ fn number(summary: &Value, names: &[&str]) -> Option<u64> {
 /// Processor time of children that have ended and were waited for: cutime + cstime.
 fn children_cpu() -> anyhow::Result<Duration> {
     process::children_cpu(std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_round_has_ids_of_its_own() {
+        let text = "urn:uuid:018f428e-34f6-4707-8009-5ad742f901e7 and 018f428e-34f6-4707-8009-5ad742f901e7 -";
+        let renamed = |round| {
+            let mut bytes = text.as_bytes().to_vec();
+            rename(&mut bytes, round);
+            String::from_utf8(bytes).unwrap()
+        };
+        assert_eq!(renamed(0), text);
+        let rounds: std::collections::BTreeSet<String> = (0..300).map(renamed).collect();
+        assert_eq!(rounds.len(), 300);
+        assert_eq!(
+            renamed(1)
+                .matches("118f428e-34f6-4707-8009-5ad742f901e7")
+                .count(),
+            2
+        );
+    }
 }
