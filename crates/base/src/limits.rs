@@ -90,7 +90,7 @@ limits! {
     cursor_ttl_seconds = 600;
     /// Verified tokens kept in memory.
     token_cache_entries_max = 100_000;
-    /// Failed sign-ins a minute from one address before it is answered 429.
+    /// Failed sign-ins a minute from one address at one tenant before it is answered 429.
     failed_logins_per_minute_max = 60;
 }
 

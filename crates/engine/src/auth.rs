@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 pub(crate) use assertion::{Replays, is_usable_jwks};
-pub(crate) use attempts::Attempts;
+pub(crate) use attempts::{Attempts, HOUSE};
 pub use token::{Granted, TokenFailure, TokenRequest};
 pub(crate) use verdict::Verdicts;
 
@@ -68,7 +68,10 @@ impl Gate {
         {
             return Ok(Session::new(self, store, known.principal, request));
         }
-        self.house.0.attempts.check(credentials.from, request.at)?;
+        self.house
+            .0
+            .attempts
+            .check(self.tenant.bytes(), credentials.from, request.at)?;
         match self.recognise(header, request).await {
             Ok(verdict) => {
                 self.house
@@ -79,7 +82,10 @@ impl Gate {
             }
             Err(failure) => {
                 if failure.code() == Code::CredentialsInvalid {
-                    self.house.0.attempts.failed(credentials.from, request.at);
+                    self.house
+                        .0
+                        .attempts
+                        .failed(self.tenant.bytes(), credentials.from, request.at);
                     self.house.0.metrics.failed_logins.inc();
                 }
                 Err(failure)
@@ -166,8 +172,10 @@ impl House {
         match presented.and_then(|(_, value)| token.authenticate(value.trim())) {
             Some(principal) => Ok(Operator::new(self.clone(), principal, request)),
             None => {
-                self.0.attempts.check(credentials.from, request.at)?;
-                self.0.attempts.failed(credentials.from, request.at);
+                self.0
+                    .attempts
+                    .check(&HOUSE, credentials.from, request.at)?;
+                self.0.attempts.failed(&HOUSE, credentials.from, request.at);
                 self.0.metrics.failed_logins.inc();
                 Err(Failure::of(Code::CredentialsInvalid))
             }

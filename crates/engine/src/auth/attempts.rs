@@ -1,4 +1,5 @@
-//! Failed sign-ins, counted per address and minute. Addresses of IPv6 count by their /64.
+//! Failed sign-ins, counted per address, tenant and minute: what goes wrong at one tenant's door
+//! shuts no other's. Addresses of IPv6 count by their /64.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,8 +9,14 @@ use parking_lot::Mutex;
 
 use crate::failure::Failure;
 
-/// Addresses remembered at once.
-const ADDRESSES_MAX: usize = 100_000;
+/// Pairs of door and address remembered at once.
+const PAIRS_MAX: usize = 100_000;
+
+/// Where someone tries to sign in: a tenant's id, or all zeros for the house.
+pub(crate) type Door = [u8; 16];
+
+/// The door of the operator.
+pub(crate) const HOUSE: Door = [0; 16];
 
 /// Failed sign-ins of the running minute.
 #[derive(Debug)]
@@ -21,7 +28,7 @@ pub(crate) struct Attempts {
 #[derive(Debug, Default)]
 struct Minute {
     number: i64,
-    failed: HashMap<IpAddr, u64>,
+    failed: HashMap<(Door, IpAddr), u64>,
 }
 
 impl Attempts {
@@ -34,10 +41,16 @@ impl Attempts {
     }
 
     /// Refuses an address that failed too often.
-    pub(crate) fn check(&self, from: IpAddr, now: Micros) -> Result<(), Failure> {
+    pub(crate) fn check(&self, door: &Door, from: IpAddr, now: Micros) -> Result<(), Failure> {
         let mut minute = self.minute.lock();
         minute.turn(now);
-        if minute.failed.get(&network(from)).copied().unwrap_or(0) < self.max {
+        if minute
+            .failed
+            .get(&(*door, network(from)))
+            .copied()
+            .unwrap_or(0)
+            < self.max
+        {
             return Ok(());
         }
         let left = 60 - now.as_secs().rem_euclid(60);
@@ -45,12 +58,12 @@ impl Attempts {
     }
 
     /// Counts a failure.
-    pub(crate) fn failed(&self, from: IpAddr, now: Micros) {
+    pub(crate) fn failed(&self, door: &Door, from: IpAddr, now: Micros) {
         let mut minute = self.minute.lock();
         minute.turn(now);
-        let from = network(from);
-        if minute.failed.len() < ADDRESSES_MAX || minute.failed.contains_key(&from) {
-            *minute.failed.entry(from).or_default() += 1;
+        let pair = (*door, network(from));
+        if minute.failed.len() < PAIRS_MAX || minute.failed.contains_key(&pair) {
+            *minute.failed.entry(pair).or_default() += 1;
         }
     }
 }
@@ -86,16 +99,21 @@ mod tests {
         let [a, b, c]: [IpAddr; 3] =
             ["10.0.0.1", "2001:db8::1", "2001:db8::2"].map(|t| t.parse().unwrap());
         for _ in 0..2 {
-            attempts.check(a, now).unwrap();
-            attempts.failed(a, now);
-            attempts.failed(b, now);
+            attempts.check(&HOUSE, a, now).unwrap();
+            attempts.failed(&HOUSE, a, now);
+            attempts.failed(&HOUSE, b, now);
         }
         assert_eq!(
-            attempts.check(a, now).unwrap_err().code(),
+            attempts.check(&HOUSE, a, now).unwrap_err().code(),
             Code::RateLimited
         );
-        assert!(attempts.check(c, now).is_err(), "the same /64");
-        assert!(attempts.check("10.0.0.2".parse().unwrap(), now).is_ok());
-        assert!(attempts.check(a, later).is_ok());
+        assert!(attempts.check(&HOUSE, c, now).is_err(), "the same /64");
+        assert!(
+            attempts
+                .check(&HOUSE, "10.0.0.2".parse().unwrap(), now)
+                .is_ok()
+        );
+        assert!(attempts.check(&[1; 16], a, now).is_ok(), "another door");
+        assert!(attempts.check(&HOUSE, a, later).is_ok());
     }
 }

@@ -92,10 +92,10 @@ impl Gate {
             ));
         }
         let attempts = &self.house.0.attempts;
-        attempts.check(credentials.from, request.at)?;
+        attempts.check(self.tenant.bytes(), credentials.from, request.at)?;
         let store = self.house.0.store.tenant(&self.tenant);
         let Some(record) = self.prove(&store, asked, credentials, request).await? else {
-            attempts.failed(credentials.from, request.at);
+            attempts.failed(self.tenant.bytes(), credentials.from, request.at);
             self.house.0.metrics.failed_logins.inc();
             return Err(TokenFailure::Client);
         };
