@@ -68,10 +68,6 @@ impl Gate {
         {
             return Ok(Session::new(self, store, known.principal, request));
         }
-        self.house
-            .0
-            .attempts
-            .check(self.tenant.bytes(), credentials.from, request.at)?;
         match self.recognise(header, request).await {
             Ok(verdict) => {
                 self.house
@@ -82,15 +78,21 @@ impl Gate {
             }
             Err(failure) => {
                 if failure.code() == Code::CredentialsInvalid {
-                    self.house
-                        .0
-                        .attempts
-                        .failed(self.tenant.bytes(), credentials.from, request.at);
-                    self.house.0.metrics.failed_logins.inc();
+                    self.failed(credentials, request)?;
                 }
                 Err(failure)
             }
         }
+    }
+
+    /// Counts credentials that were not good. Good ones are never held up by bad ones of others at
+    /// the same address: what is guessed at are keys of 256 bits.
+    fn failed(&self, credentials: Credentials<'_>, request: RequestMeta) -> Result<(), Failure> {
+        let (attempts, door) = (&self.house.0.attempts, self.tenant.bytes());
+        self.house.0.metrics.failed_logins.inc();
+        attempts.check(door, credentials.from, request.at)?;
+        attempts.failed(door, credentials.from, request.at);
+        Ok(())
     }
 
     async fn recognise(&self, header: &[u8], request: RequestMeta) -> Result<Verdict, Failure> {

@@ -107,7 +107,7 @@ impl From<&ParseError> for Issue {
         let code = match error {
             ParseError::DuplicateKey { .. } => Code::JsonDuplicateKey,
             ParseError::TooDeep { .. } => {
-                return Self::error(Code::LimitQuery, error.to_string()).limit("json_depth_max");
+                return Self::error(Code::LimitExceeded, error.to_string()).limit("json_depth_max");
             }
             ParseError::TooLarge => {
                 return Self::error(Code::LimitExceeded, error.to_string()).limit("body_bytes_max");

@@ -16,7 +16,7 @@ use base::Code;
 use bytes::Bytes;
 use engine::{Failure, House, InteractionMetrics, RequestMeta};
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use tower::Service;
 
@@ -81,8 +81,13 @@ impl App {
             request.uri().path().to_owned(),
         );
         self.house.metrics().in_flight.inc();
-        let mut router = self.router.clone();
-        let Ok(mut response) = router.call(request).await;
+        let mut response = match self.oversized(request.headers()) {
+            Some(refused) => refused,
+            None => {
+                let Ok(response) = self.router.clone().call(request).await;
+                response
+            }
+        };
         self.house.metrics().in_flight.dec();
         if response.extensions_mut().remove::<Counted>().is_none() {
             response = unknown(&path);
@@ -101,6 +106,26 @@ impl App {
             headers.insert(STRICT_TRANSPORT_SECURITY, year);
         }
         response
+    }
+}
+
+impl App {
+    /// The answer to headers beyond `header_bytes_max`. The listener bounds what it reads; this
+    /// bounds it to the byte, and by name.
+    fn oversized(&self, headers: &HeaderMap) -> Option<Response<Body>> {
+        let max = self.house.limits().header_bytes_max;
+        let size: usize = headers
+            .iter()
+            .map(|(n, v)| n.as_str().len() + v.len() + 4)
+            .sum();
+        if size as u64 <= max {
+            return None;
+        }
+        let failure = Failure::limit(Code::LimitExceeded, "header_bytes_max", max);
+        let mut response = problem::respond(&failure, Style::Fhir, "");
+        *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        response.extensions_mut().insert(Counted);
+        Some(response)
     }
 }
 

@@ -91,12 +91,9 @@ impl Gate {
                 "send the client secret by HTTP Basic",
             ));
         }
-        let attempts = &self.house.0.attempts;
-        attempts.check(self.tenant.bytes(), credentials.from, request.at)?;
         let store = self.house.0.store.tenant(&self.tenant);
         let Some(record) = self.prove(&store, asked, credentials, request).await? else {
-            attempts.failed(self.tenant.bytes(), credentials.from, request.at);
-            self.house.0.metrics.failed_logins.inc();
+            self.failed(credentials, request)?;
             return Err(TokenFailure::Client);
         };
         let scopes = self.scopes(&record, asked.scope.as_deref())?;

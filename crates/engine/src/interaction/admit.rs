@@ -74,7 +74,7 @@ impl Session {
 
     /// The resource in a request's body, checked.
     pub(super) async fn admit(&self, body: &Bytes, identity: Identity) -> Result<Valid, Failure> {
-        if body.is_empty() {
+        if is_blank(body) {
             return Err(Failure::of(Code::BodyEmpty));
         }
         let (checking, bytes) = (self.checking(), body.clone());
@@ -98,4 +98,9 @@ impl Session {
             Err(_) => Err(Failure::of(Code::Internal)),
         }
     }
+}
+
+/// Whether a body says nothing.
+pub(super) fn is_blank(body: &[u8]) -> bool {
+    body.iter().all(u8::is_ascii_whitespace)
 }

@@ -9,7 +9,7 @@ use fhir::bundle::{Bundle, BundleKind};
 use fhir::validate::Context;
 use tokio::task::JoinSet;
 
-use super::admit::Checking;
+use super::admit::{Checking, is_blank};
 use super::entry::Part;
 use crate::answer::{Answer, EntryAnswer};
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ impl Session {
     /// # Errors
     /// `bundle-type`, `bundle-entry`, `limit-exceeded`, and for a transaction those of its entries.
     pub async fn bundle(&self, body: &Bytes, strict: bool) -> Result<Answer, Failure> {
-        if body.is_empty() {
+        if is_blank(body) {
             return Err(Failure::of(Code::BodyEmpty));
         }
         let entries_max = usize::try_from(self.limits().bundle_entries_max).unwrap_or(usize::MAX);

@@ -46,7 +46,11 @@ impl Session {
     /// The right to a search, on every type that it names in any place.
     pub(super) async fn permit_search(&self, query: &Query) -> Result<Permit<Search>, Failure> {
         let mut types = query.types.clone();
-        for (type_id, _) in query.mentions(self.model()) {
+        // An include that names its target asks for that type; one that does not brings what may
+        // be shown.
+        let targets = query.include.iter().filter_map(|include| include.target);
+        let mentioned = query.mentions(self.model()).map(|(type_id, _)| type_id);
+        for type_id in mentioned.chain(targets) {
             if !types.contains(&type_id) {
                 types.push(type_id);
             }

@@ -7,7 +7,7 @@ use fhir::definitions::TypeId;
 use fhir::resource::{BodyId, Valid};
 use store::{Condition, Expected, Method, Prepared, Write};
 
-use super::admit::Identity;
+use super::admit::{Identity, is_blank};
 use super::condition::WriteConditions;
 use super::create::ATTEMPTS_MAX;
 use super::criteria::Found;
@@ -103,7 +103,7 @@ impl Session {
 
     /// The id that the resource in a body claims to have.
     pub(super) fn claimed_id(&self, body: &Bytes) -> Result<Option<ResourceId>, Failure> {
-        if body.is_empty() {
+        if is_blank(body) {
             return Err(Failure::of(Code::BodyEmpty));
         }
         let checking = self.checking();

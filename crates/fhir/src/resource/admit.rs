@@ -40,19 +40,19 @@ impl<'s> Draft<'s> {
 pub fn resource_type(model: &Model, resource: Value<'_>) -> Result<TypeId, Issue> {
     if resource.kind() != Kind::Object {
         return Err(Issue::error(
-            Code::ElementType,
+            Code::ResourceTypeMismatch,
             "a resource is a JSON object",
         ));
     }
     let name = resource.get("resourceType").and_then(Value::as_str);
     let Some(name) = name else {
         let text = "the string \"resourceType\" is missing";
-        return Err(Issue::error(Code::ElementCardinality, text));
+        return Err(Issue::error(Code::ResourceTypeMismatch, text));
     };
     model.type_id(&name).ok_or_else(|| {
         let version = model.version();
         let text = format!("\"resourceType\" names no resource type of FHIR {version}");
-        Issue::error(Code::ElementValue, text)
+        Issue::error(Code::ResourceTypeMismatch, text)
     })
 }
 

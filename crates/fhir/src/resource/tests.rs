@@ -118,12 +118,12 @@ fn what_does_not_parse_is_refused_with_its_limit() {
     let code = |text: &str| draft(text).code().unwrap().as_str();
     assert_eq!(code("{"), "json-syntax");
     assert_eq!(code(r#"{"a":1,"a":2}"#), "json-duplicate-key");
-    assert_eq!(code("[]"), "element-type");
-    assert_eq!(code("{}"), "element-cardinality");
-    assert_eq!(code(r#"{"resourceType":"X"}"#), "element-value");
+    assert_eq!(code("[]"), "resource-type-mismatch");
+    assert_eq!(code("{}"), "resource-type-mismatch");
+    assert_eq!(code(r#"{"resourceType":"X"}"#), "resource-type-mismatch");
     let deep = draft("[[[[1]]]]");
     assert_eq!(deep.0[0].limit, Some("json_depth_max"));
-    assert_eq!(deep.kind(), Some(base::Kind::Incorrect));
+    assert_eq!(deep.kind(), Some(base::Kind::TooLarge));
 }
 
 #[test]

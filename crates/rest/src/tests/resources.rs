@@ -113,6 +113,8 @@ fn what_cannot_be_stored_is_refused() {
     let (world, who) = World::clinic();
     for (line, body, status, code) in [
         ("POST Patient", "", 400, "body-empty"),
+        ("POST Patient", " \n", 400, "body-empty"),
+        ("POST Patient", "[]", 400, "resource-type-mismatch"),
         ("POST Patient", "{", 400, "json-syntax"),
         (
             "POST Patient",

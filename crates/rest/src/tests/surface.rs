@@ -159,8 +159,17 @@ fn bodies_are_bounded_by_name() {
     let deep = "[".repeat(50);
     let refused = world
         .fhir(&who, "POST Patient", deep)
-        .refused(400, "limit-query");
+        .refused(413, "limit-exceeded");
     refused.at("/issue/0/details/coding/1/code", "json_depth_max");
+}
+
+#[test]
+fn headers_are_bounded_by_name() {
+    let world = World::with(|limits| limits.header_bytes_max = 500, |_| {});
+    let long = "x".repeat(600);
+    let refused = world.ask("GET /t/lakeside/fhir/metadata", &[("x-long", &long)], "");
+    let refused = refused.refused(431, "limit-exceeded");
+    refused.at("/issue/0/details/coding/1/code", "header_bytes_max");
 }
 
 #[test]
