@@ -62,15 +62,9 @@ const RULES: &[Rule] = &[
         only_in: &[],
     },
     Rule {
-        about: "routes only in the route table",
-        words: &[
-            "Router::",
-            ".route(",
-            ".nest(",
-            ".fallback(",
-            "MethodRouter",
-        ],
-        only_in: &["crates/rest/src/routes"],
+        about: "routes only in the route table, of which app.rs makes the router",
+        words: &["Router::", ".route(", ".route_service(", ".nest(", ".fallback(", "MethodRouter"],
+        only_in: &["crates/rest/src/routes.rs", "crates/rest/src/app.rs"],
     },
     Rule {
         about: "pure rooms read and write no file",
