@@ -68,7 +68,6 @@ impl Gate {
         {
             return Ok(Session::new(self, store, known.principal, request));
         }
-        self.house.0.attempts.check(credentials.from, request.at)?;
         match self.recognise(header, request).await {
             Ok(verdict) => {
                 self.house
@@ -79,8 +78,8 @@ impl Gate {
             }
             Err(failure) => {
                 if failure.code() == Code::CredentialsInvalid {
-                    self.house.0.attempts.failed(credentials.from, request.at);
                     self.house.0.metrics.failed_logins.inc();
+                    self.house.0.attempts.failed(credentials.from, request.at)?;
                 }
                 Err(failure)
             }
@@ -166,9 +165,8 @@ impl House {
         match presented.and_then(|(_, value)| token.authenticate(value.trim())) {
             Some(principal) => Ok(Operator::new(self.clone(), principal, request)),
             None => {
-                self.0.attempts.check(credentials.from, request.at)?;
-                self.0.attempts.failed(credentials.from, request.at);
                 self.0.metrics.failed_logins.inc();
+                self.0.attempts.failed(credentials.from, request.at)?;
                 Err(Failure::of(Code::CredentialsInvalid))
             }
         }

@@ -63,6 +63,17 @@ impl App {
         }
     }
 
+    /// Headers that are too large all together. HTTP's own reader only bounds its buffer.
+    fn oversized(&self, request: &Request<Body>) -> Option<Failure> {
+        let max = self.house.config().limits.header_bytes_max;
+        // A line has a colon, a space and its end beside name and value.
+        let line =
+            |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+        let bytes: usize = request.headers().iter().map(line).sum();
+        let over = u64::try_from(bytes).is_ok_and(|bytes| bytes > max);
+        over.then(|| Failure::limit(Code::LimitHeaders, "header_bytes_max", max))
+    }
+
     /// Answers one request that came from this address.
     pub async fn answer<B>(&self, request: Request<B>, peer: IpAddr) -> Response<Body>
     where
@@ -81,11 +92,19 @@ impl App {
             request.uri().path().to_owned(),
         );
         self.house.metrics().in_flight.inc();
-        let mut router = self.router.clone();
-        let Ok(mut response) = router.call(request).await;
+        let mut response = match self.oversized(&request) {
+            Some(failure) => problem::respond(&failure, style(&path), ""),
+            None => {
+                let mut router = self.router.clone();
+                let Ok(response) = router.call(request).await;
+                response
+            }
+        };
         self.house.metrics().in_flight.dec();
         if response.extensions_mut().remove::<Counted>().is_none() {
-            response = unknown(&path);
+            if response.status() == StatusCode::NOT_FOUND {
+                response = unknown(&path);
+            }
             self.unmatched.answered(response.status().as_u16(), 0);
         }
         if head {
@@ -104,11 +123,15 @@ impl App {
     }
 }
 
+/// How failures are written under a path, whether or not a row has it.
+fn style(path: &str) -> Style {
+    let fhir = path.starts_with("/t/") || path.starts_with("/fhir");
+    if fhir { Style::Fhir } else { Style::Problem }
+}
+
 /// No row has this path.
 fn unknown(path: &str) -> Response<Body> {
-    let fhir = path.starts_with("/t/") || path.starts_with("/fhir");
-    let style = if fhir { Style::Fhir } else { Style::Problem };
-    problem::respond(&Failure::of(Code::RouteUnknown), style, "")
+    problem::respond(&Failure::of(Code::RouteUnknown), style(path), "")
 }
 
 /// The same answer for HEAD: its length is told, its body is not sent.

@@ -33,25 +33,28 @@ impl Attempts {
         }
     }
 
-    /// Refuses an address that failed too often.
-    pub(crate) fn check(&self, from: IpAddr, now: Micros) -> Result<(), Failure> {
+    /// Counts a failure. An address that failed too often learns no more than that.
+    ///
+    /// Only failures are counted and only they are refused: good credentials are good from
+    /// everywhere, or one client behind a shared address could shut its neighbours out. Secrets
+    /// are 256 random bits, so a guess costs the guesser an answer and brings nothing.
+    ///
+    /// # Errors
+    /// `rate-limited`
+    pub(crate) fn failed(&self, from: IpAddr, now: Micros) -> Result<(), Failure> {
         let mut minute = self.minute.lock();
         minute.turn(now);
-        if minute.failed.get(&network(from)).copied().unwrap_or(0) < self.max {
+        let from = network(from);
+        if minute.failed.len() >= ADDRESSES_MAX && !minute.failed.contains_key(&from) {
+            return Ok(());
+        }
+        let failed = minute.failed.entry(from).or_default();
+        if *failed < self.max {
+            *failed += 1;
             return Ok(());
         }
         let left = 60 - now.as_secs().rem_euclid(60);
         Err(Failure::of(Code::RateLimited).retry_after(u32::try_from(left).unwrap_or(60)))
-    }
-
-    /// Counts a failure.
-    pub(crate) fn failed(&self, from: IpAddr, now: Micros) {
-        let mut minute = self.minute.lock();
-        minute.turn(now);
-        let from = network(from);
-        if minute.failed.len() < ADDRESSES_MAX || minute.failed.contains_key(&from) {
-            *minute.failed.entry(from).or_default() += 1;
-        }
     }
 }
 
@@ -86,16 +89,13 @@ mod tests {
         let [a, b, c]: [IpAddr; 3] =
             ["10.0.0.1", "2001:db8::1", "2001:db8::2"].map(|t| t.parse().unwrap());
         for _ in 0..2 {
-            attempts.check(a, now).unwrap();
-            attempts.failed(a, now);
-            attempts.failed(b, now);
+            attempts.failed(a, now).unwrap();
+            attempts.failed(b, now).unwrap();
         }
-        assert_eq!(
-            attempts.check(a, now).unwrap_err().code(),
-            Code::RateLimited
-        );
-        assert!(attempts.check(c, now).is_err(), "the same /64");
-        assert!(attempts.check("10.0.0.2".parse().unwrap(), now).is_ok());
-        assert!(attempts.check(a, later).is_ok());
+        let refused = attempts.failed(a, now).unwrap_err();
+        assert_eq!(refused.code(), Code::RateLimited);
+        assert!(attempts.failed(c, now).is_err(), "the same /64");
+        assert!(attempts.failed("10.0.0.2".parse().unwrap(), now).is_ok());
+        assert!(attempts.failed(a, later).is_ok());
     }
 }

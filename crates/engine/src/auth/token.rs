@@ -91,12 +91,10 @@ impl Gate {
                 "send the client secret by HTTP Basic",
             ));
         }
-        let attempts = &self.house.0.attempts;
-        attempts.check(credentials.from, request.at)?;
         let store = self.house.0.store.tenant(&self.tenant);
         let Some(record) = self.prove(&store, asked, credentials, request).await? else {
-            attempts.failed(credentials.from, request.at);
             self.house.0.metrics.failed_logins.inc();
+            self.house.0.attempts.failed(credentials.from, request.at)?;
             return Err(TokenFailure::Client);
         };
         let scopes = self.scopes(&record, asked.scope.as_deref())?;

@@ -19,7 +19,7 @@ fn inhabited() -> Caller {
 #[track_caller]
 fn untouched(caller: &Caller) {
     assert_eq!(caller.found("Patient"), ["p1"]);
-    assert_eq!(caller.search("_history?_summary=count")["total"], 1);
+    assert_eq!(caller.search("_history?_count=0")["total"], 1);
 }
 
 /// The answer to raw bytes; `None` when the connection was closed without one.
@@ -51,10 +51,10 @@ fn bodies_that_are_not_resources() {
         (b"", 400, "body-empty"),
         (b" \n", 400, ""),
         (b"{", 400, "json-syntax"),
-        (b"null", 400, ""),
-        (b"[]", 400, ""),
-        (b"\"Patient\"", 400, ""),
-        (b"{}", 400, ""),
+        (b"null", 422, ""),
+        (b"[]", 422, ""),
+        (b"\"Patient\"", 422, ""),
+        (b"{}", 422, ""),
         (
             b"<Patient xmlns=\"http://hl7.org/fhir\"/>",
             400,

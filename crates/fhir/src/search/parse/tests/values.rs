@@ -1,3 +1,5 @@
+//! Query strings as typed queries: values.
+
 use super::check;
 
 #[test]
