@@ -203,8 +203,13 @@ impl Connection {
         if self.closing {
             *self = Self::open(&self.address)?;
         }
-        self.send(&request.bytes())?;
-        self.answer(request.method == "HEAD")
+        // A server may answer before it has read everything.
+        let sent = self.send(&request.bytes());
+        let answer = self.answer(request.method == "HEAD");
+        match (sent, answer) {
+            (Err(broken), Err(_)) => Err(broken),
+            (_, answer) => answer,
+        }
     }
 
     fn line(&mut self) -> io::Result<String> {

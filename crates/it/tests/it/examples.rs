@@ -85,7 +85,7 @@ fn every_example_is_kept_and_found() {
     let Some(suite) = outside::suite("r4-examples") else {
         return;
     };
-    let tenant = crate::world::own("examples", &[]).tenant();
+    let tenant = crate::world::own("examples", &[("limits.body_bytes_max", "67108864")]).tenant();
     let caller = tenant.owner();
     let folder = suite.join("package");
 
