@@ -123,7 +123,7 @@ fn bodies_that_are_not_resources() {
             400,
             "resource-type-mismatch",
         ),
-        (br#"{"resourceType":"Nonsense"}"#, 400, ""),
+        (br#"{"resourceType":"Nonsense"}"#, 422, "element-value"),
         (
             br#"{"resourceType":"Patient","nombre":"x"}"#,
             422,

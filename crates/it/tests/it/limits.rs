@@ -85,7 +85,7 @@ fn narrow() -> Arc<World> {
             ("limits.page_entries_default", "4"),
             ("limits.page_entries_max", "7"),
             ("limits.included_entries_max", "3"),
-            ("limits.include_rounds_max", "2"),
+            ("limits.include_rounds_max", "1"),
             ("limits.chain_depth_max", "2"),
             ("limits.query_bytes_max", "600"),
             ("limits.query_parameters_max", "5"),

@@ -2,7 +2,7 @@
 //!
 //! A sample in every run; all 615 when `INSULA_SYNTHEA=all`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::{env, fs};
 
@@ -30,16 +30,20 @@ pub(crate) fn files() -> Option<Vec<PathBuf>> {
     Some(files.into_iter().step_by(every).collect())
 }
 
-/// Resources by type, counted in the files themselves.
+/// Resources by type, counted in the files themselves: one that several Bundles bring is one.
 pub(crate) fn recount(files: &[PathBuf]) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for file in files {
         let bundle: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         for entry in bundle["entry"].as_array().unwrap() {
-            *counts
-                .entry(word(&entry["resource"], "resourceType").to_owned())
-                .or_default() += 1;
+            let resource = &entry["resource"];
+            let kind = word(resource, "resourceType").to_owned();
+            seen.insert((kind, word(resource, "id").to_owned()));
         }
+    }
+    let mut counts = BTreeMap::new();
+    for (kind, _) in seen {
+        *counts.entry(kind).or_default() += 1;
     }
     counts
 }

@@ -41,7 +41,9 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
     };
     let ballast = disk.0.join("ballast");
     fs::write(&ballast, vec![0; 24 << 20]).unwrap();
-    let server = crate::world::setup(&disk.0.join("data")).start();
+    let server = crate::world::setup(&disk.0.join("data"))
+        .log(&folder.join("log.txt"))
+        .start();
     create_tenant(&server, "clinic", &serde_json::json!({}));
     let (id, secret) = create_client(&server, "clinic", &["system/*.cruds"]);
     let token = token(&server, "clinic", &id, &secret);

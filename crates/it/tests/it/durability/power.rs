@@ -159,7 +159,7 @@ fn survives(
 fn the_record_is_read_as_it_is_meant() {
     let text = "\
 7 openat(AT_FDCWD</>, \"\\x2f\\x64\\x2f\\x61\", O_RDWR|O_CREAT|O_CLOEXEC, 0644) = 5</d/a>
-7 pwrite64(5</d/a>, \"\\x31\\x32\", 2, 0 <unfinished ...>
+7 pwrite64(5<\\x2f\\x64\\x2f\\x61>, \"\\x31\\x32\", 2, 0 <unfinished ...>
 8 fsync(5</d/a> <unfinished ...>
 7 <... pwrite64 resumed>) = 2
 8 <... fsync resumed>) = 0

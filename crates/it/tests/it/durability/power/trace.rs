@@ -102,7 +102,7 @@ impl Trace {
         }
         calls.sort_by_key(|(start, _, _)| *start);
         for (start, end, call) in &calls {
-            reader.call(*start, *end, call);
+            reader.call(*start, *end, &readable(call));
         }
         Self {
             deeds: reader.deeds,
@@ -401,6 +401,27 @@ pub(super) fn write(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {
     content[at..end].copy_from_slice(bytes);
 }
 
+/// A call with the paths behind its descriptors readable: `5<\x2f\x64>` becomes `5</d>`.
+fn readable(call: &str) -> String {
+    let mut out = String::with_capacity(call.len());
+    let mut rest = call;
+    while let Some(at) = rest.find("<\\x") {
+        let end = at + rest[at..].find('>').expect("the end of a path");
+        out.push_str(&rest[..=at]);
+        out.push_str(&String::from_utf8_lossy(&bytes(&rest[at + 1..end])));
+        rest = &rest[end..];
+    }
+    out + rest
+}
+
+/// The bytes that `\x31\x32` stands for.
+fn bytes(text: &str) -> Vec<u8> {
+    let pairs = text.split("\\x").skip(1);
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).expect("a byte"))
+        .collect()
+}
+
 /// Arguments of a call: commas outside quotes and brackets separate them.
 fn split(arguments: &str) -> Vec<&str> {
     let (mut parts, mut from, mut depth, mut quoted) = (Vec::new(), 0, 0, false);
@@ -420,15 +441,14 @@ fn split(arguments: &str) -> Vec<&str> {
     parts
 }
 
-/// The bytes of all quoted texts of a call, `\x31\x32` each.
+/// The bytes of all quoted texts of a call.
 fn texts(arguments: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for quoted in arguments.split('"').skip(1).step_by(2) {
-        for pair in quoted.split("\\x").skip(1) {
-            bytes.push(u8::from_str_radix(pair, 16).expect("a byte"));
-        }
-    }
-    bytes
+    arguments
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .flat_map(bytes)
+        .collect()
 }
 
 /// A quoted text.
