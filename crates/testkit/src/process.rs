@@ -15,7 +15,6 @@ use crate::poll;
 pub struct Setup {
     program: PathBuf,
     data: PathBuf,
-    log: PathBuf,
     under: Vec<OsString>,
     environment: Vec<(String, String)>,
 }
@@ -26,7 +25,6 @@ impl Setup {
         Self {
             program: program.to_path_buf(),
             data: data.to_path_buf(),
-            log: data.join("log.txt"),
             under: Vec::new(),
             environment: Vec::new(),
         }
@@ -37,13 +35,6 @@ impl Setup {
     pub fn set(mut self, key: &str, value: &str) -> Self {
         let name = format!("INSULA_{}", key.to_ascii_uppercase().replace('.', "__"));
         self.environment.push((name, value.to_owned()));
-        self
-    }
-
-    /// With its log in this file.
-    #[must_use]
-    pub fn log(mut self, file: &Path) -> Self {
-        self.log = file.to_path_buf();
         self
     }
 
@@ -71,7 +62,7 @@ impl Setup {
         fs::create_dir_all(&self.data).unwrap();
         let announced = self.data.join("listen.json");
         let _ = fs::remove_file(&announced);
-        let log = fs::File::create(&self.log).unwrap();
+        let log = fs::File::create(self.data.join("log.txt")).unwrap();
         let mut child = self
             .command()
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
@@ -83,7 +74,7 @@ impl Setup {
             .unwrap();
         let address = poll::until("the server starts", 60, || {
             if let Some(ended) = child.try_wait().unwrap() {
-                let log = fs::read_to_string(&self.log).unwrap_or_default();
+                let log = fs::read_to_string(self.data.join("log.txt")).unwrap_or_default();
                 panic!("the server ended with {ended}:\n{log}");
             }
             let text = fs::read_to_string(&announced).ok()?;
@@ -210,7 +201,7 @@ impl Drop for Insula {
         if let Ok(Some(ended)) = self.child.try_wait()
             && !self.ended
         {
-            let log = fs::read_to_string(&self.setup.log).unwrap_or_default();
+            let log = fs::read_to_string(self.setup.data.join("log.txt")).unwrap_or_default();
             eprintln!("THE SERVER ENDED BY ITSELF: {ended}\n{log}");
         }
         let _ = self.child.kill();

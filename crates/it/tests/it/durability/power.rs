@@ -183,11 +183,11 @@ fn the_record_is_read_as_it_is_meant() {
     assert_eq!(
         shown,
         [
-            "0-0 Create { path: \"a\", file: 0 }",
+            "0-0 Make { place: (0, \"a\"), what: File(0) }",
             "1-3 write 0 [49, 50]",
             "2-4 sync",
             "5-5 write 0 [51]",
-            "6-6 Rename { from: \"a\", to: \"b\" }",
+            "6-6 Rename { from: (0, \"a\"), to: (0, \"b\") }",
             "8-8 Answer { text: \"HTTP/ok\" }",
         ]
     );
