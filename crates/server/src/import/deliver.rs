@@ -52,9 +52,9 @@ fn transaction(way: &WayIn, items: &[&Item], tell: Tell<'_>) -> anyhow::Result<(
         }
         return Ok(());
     }
-    if let [_only] = items {
+    if let [only] = items {
         let (code, words) = said.refusal();
-        tell(0, verdict(code, words));
+        tell(0, verdict(code, &words, only, 0));
         return Ok(());
     }
     if said.status == 413 {
@@ -78,7 +78,7 @@ fn batch(way: &WayIn, items: &[&Item], tell: Tell<'_>) -> anyhow::Result<()> {
             }
             let (code, words) = said.refusal();
             if left == 0 || !is_passing(said.status, code.as_deref()) {
-                tell(at, verdict(code, words));
+                tell(at, verdict(code, &words, item, 0));
                 break;
             }
         }
@@ -124,13 +124,18 @@ fn tell_each(said: &Said, items: &[&Item], tell: Tell<'_>) -> Vec<usize> {
             } else {
                 words
             };
-            tell(at, verdict(code, words));
+            tell(at, verdict(code, &words, item, at));
         }
     }
     again
 }
 
-fn verdict(code: Option<String>, words: String) -> Verdict {
+/// The verdict on an item that stood at a place of a request. The place is ours, so words about it
+/// are put as words about the resource.
+fn verdict(code: Option<String>, words: &str, item: &Item, at: usize) -> Verdict {
+    let place = format!("Bundle.entry[{at}]");
+    let words = words.replace(&format!("{place}.resource"), item.type_name);
+    let words = words.replace(&format!("{place}: "), "");
     if code.as_deref() == Some(Code::ReferenceMissing.as_str()) {
         Verdict::Missing(words)
     } else {

@@ -199,7 +199,13 @@ impl Splitter {
             let at = Some(index as u64);
             let found = match entry.get("resource") {
                 Some(resource) => self.entry(resource, Some(entry), at, document, index as u64),
-                None => Err("the entry has no resource".into()),
+                None => Err(match entry.get("request").and_then(|r| r.get("method")) {
+                    Some(method) => format!(
+                        "entries with request.method {} are not imported",
+                        method.as_str().unwrap_or_default()
+                    ),
+                    None => "the entry has no resource".into(),
+                }),
             };
             entries.push(found.map_err(|why| (at, why)));
         }

@@ -131,13 +131,17 @@ impl House {
         let answers: Vec<Value> = entries
             .iter()
             .zip(&results)
-            .map(|(entry, result)| match result {
+            .enumerate()
+            .map(|(at, (entry, result))| match result {
                 Ok(key) => {
                     let slot = self.resources.entry(key.clone()).or_default();
                     *slot = (entry["resource"].clone(), slot.1 + 1);
                     json!({"response": {"status": "201 Created", "location": format!("http://h/{key}/_history/1")}})
                 }
-                Err((code, why)) => json!({"response": {"status": "422 No", "outcome": outcome(code, why)}}),
+                Err((code, why)) => {
+                    let why = why.replace("[0]", &format!("[{at}]"));
+                    json!({"response": {"status": "422 No", "outcome": outcome(code, &why)}})
+                }
             })
             .collect();
         (200, json!({"resourceType": "Bundle", "entry": answers}))
@@ -147,7 +151,10 @@ impl House {
     fn check(&self, entry: &Value, all: &[Value]) -> Result<String, (&'static str, &'static str)> {
         let resource = &entry["resource"];
         if resource.get("bad").is_some() {
-            return Err(("element-unknown", "unknown element"));
+            return Err((
+                "element-unknown",
+                "Bundle.entry[0].resource.bad: unknown element",
+            ));
         }
         let url = entry["request"]["url"].as_str().unwrap();
         if let Some(criteria) = entry["request"]["ifNoneExist"].as_str() {
@@ -479,7 +486,11 @@ fn only_what_is_at_fault_is_refused() {
         .collect();
     let codes: Vec<Option<&str>> = rejects.iter().map(|r| r["code"].as_str()).collect();
     assert!(codes.contains(&Some("element-unknown")), "{rejects:?}");
-    for part in ["not JSON", "no/good", "Nothing", "history", "no resource"] {
+    assert!(
+        reasons.contains(&"Patient.bad: unknown element"),
+        "{reasons:?}"
+    );
+    for part in ["not JSON", "no/good", "Nothing", "history", "method DELETE"] {
         assert!(
             reasons.iter().any(|r| r.contains(part)),
             "{part}: {reasons:?}"
