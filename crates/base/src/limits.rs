@@ -40,6 +40,8 @@ limits! {
     page_entries_max = 1_000;
     /// Resources on one page when the client does not say.
     page_entries_default = 50;
+    /// Bytes of the resources on one page; a single resource is never too large for a page.
+    page_bytes_max = 128 << 20;
     /// Resources that `_include` and `_revinclude` may add to one page.
     included_entries_max = 5_000;
     /// Rounds of `:iterate`.

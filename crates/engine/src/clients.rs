@@ -149,15 +149,14 @@ impl Operator {
         reason: &str,
         host: Option<&str>,
     ) -> Result<ImportOpened, Failure> {
-        // Spent on nothing but the decision: the import's own writes leave the records.
-        let _ = self.permit()?.spend();
         let (tenant, data) = self.tenant(tenant)?;
         printable(reason, REASON_BYTES_MAX, "reason has 1 to 200 bytes")?;
         let rng = &self.house.0.rng;
         let import = format!("{} {reason}", URL_SAFE_NO_PAD.encode(rng.bytes::<6>()));
         let links = Links::new(&self.house.0.config, &tenant, host, false);
         let life = self.house.0.config.import_token_seconds;
-        let key = data.token_key().await?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        let key = data.import_key(permit, &import).await?;
         let token = key.issue_import(links.issuer(), &import, self.request.at, life, rng.bytes());
         let access_token = token.ok_or(Failure::of(Code::Internal))?;
         Ok(ImportOpened {

@@ -21,6 +21,7 @@ impl Links {
         of_domain: bool,
     ) -> Self {
         let scheme = config.scheme();
+        let host = host.filter(|h| is_host(h));
         let root = match (of_domain, host) {
             (true, Some(host)) => format!("{scheme}://{}", host.to_ascii_lowercase()),
             _ => format!("{}/t/{}", origin(config, host), tenant.name()),
@@ -55,7 +56,7 @@ pub(crate) fn origin(config: &HouseConfig, host: Option<&str>) -> String {
     if let Some(url) = &config.public_url {
         return url.clone();
     }
-    let listed = host.filter(|h| {
+    let listed = host.filter(|h| is_host(h)).filter(|h| {
         let bare = h.rsplit_once(':').map_or(*h, |(name, _)| name);
         let allowed = |a: &String| a.eq_ignore_ascii_case(h) || a.eq_ignore_ascii_case(bare);
         let own = config
@@ -69,6 +70,22 @@ pub(crate) fn origin(config: &HouseConfig, host: Option<&str>) -> String {
         Some(host) => format!("{}://{host}", config.scheme()),
         None => config.listen_url.clone(),
     }
+}
+
+/// Whether a `Host` is a host and perhaps a port, so that a link that begins with it leads there:
+/// `localhost:80@evil.example` is none.
+fn is_host(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some(parts) if !host.ends_with(']') => parts,
+        _ => (host, ""),
+    };
+    let of_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    let literal = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+    let good = match literal {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.bytes().all(of_name),
+    };
+    good && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -92,6 +109,10 @@ mod tests {
             (Some("clinic.example"), "http://clinic.example"),
             (Some("Clinic.example:81"), "http://Clinic.example:81"),
             (Some("127.0.0.1:5"), "http://127.0.0.1:5"),
+            (Some("[::1]:5"), "http://[::1]:5"),
+            (Some("localhost:80@evil.example"), "http://10.0.0.1:80"),
+            (Some("clinic.example:evil.example"), "http://10.0.0.1:80"),
+            (Some("clinic.example:1/x?"), "http://10.0.0.1:80"),
         ] {
             assert_eq!(origin(&config(), host), wanted, "{host:?}");
         }

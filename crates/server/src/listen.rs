@@ -18,7 +18,7 @@ use hyper_util::server::conn::auto;
 use rest::App;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Config, Tls};
@@ -174,13 +174,24 @@ async fn connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
+    let asked = Arc::new(Notify::new());
+    let first = asked.clone();
+    // Who says nothing gets no place: until it is known which HTTP is spoken, no other clock runs.
+    let silence = async move {
+        let greeted = tokio::time::timeout(GREETING, first.notified()).await;
+        if greeted.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
     let service = service_fn(move |request| {
         let app = app.clone();
+        asked.notify_one();
         async move { Ok::<_, std::convert::Infallible>(app.answer(request, peer.ip()).await) }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
+        () = silence => return,
         () = told(&mut stop) => None,
     };
     let ended = match ended {

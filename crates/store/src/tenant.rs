@@ -252,11 +252,12 @@ impl TenantStore {
         let record = self
             .handle
             .0
-            .write(self.entry()?, move |tenant, state| {
-                clients::create(tenant, state, new, secret.expose())
-            })
+            .write(
+                self.entry()?,
+                move |tenant, state| clients::create(tenant, state, new, secret.expose()),
+                remember,
+            )
             .await?;
-        self.remember(&record).await?;
         Ok(record)
     }
 
@@ -273,21 +274,26 @@ impl TenantStore {
         let revoke = move |tenant: &Arc<OpenTenant>, state: &mut writer::WriterState| {
             clients::revoke(tenant, state, &id)
         };
-        let record = self.handle.0.write(self.entry()?, revoke).await?;
-        self.remember(&record).await
+        self.handle
+            .0
+            .write(self.entry()?, revoke, remember)
+            .await
+            .map(drop)
     }
 
-    /// What is committed about a client is known from here on.
-    async fn remember(&self, record: &ClientRecord) -> Result<()> {
-        let tenant = self.opened().await?;
-        let mut clients = tenant.clients().write();
-        let newer = clients
-            .get(&record.id)
-            .is_none_or(|known| known.epoch <= record.epoch);
-        if newer {
-            clients.insert(record.id.clone(), record.clone());
-        }
-        Ok(())
+    /// Records that a timed way in for bulk loading is opened, and gives the key to sign it with.
+    ///
+    /// # Errors
+    /// `audit-unavailable`: then nothing may be signed.
+    pub async fn import_key(
+        &self,
+        permit: Permit<Administer>,
+        import: &str,
+    ) -> Result<Arc<TokenKey>> {
+        let spent = permit.spend(&self.tenant);
+        self.administered(&spent, &format!("open import {import}"))
+            .await?;
+        self.token_key().await
     }
 
     async fn administered(&self, spent: &Spent<Administer>, what: &str) -> Result<()> {
@@ -329,4 +335,10 @@ impl TenantStore {
     pub async fn cursor_key(&self) -> Result<Arc<Secret<[u8; 32]>>> {
         Ok(self.opened().await?.keys.cursor.clone())
     }
+}
+
+/// What is committed about a client is known from here on.
+fn remember(tenant: &OpenTenant, record: &ClientRecord) {
+    let mut clients = tenant.clients().write();
+    clients.insert(record.id.clone(), record.clone());
 }

@@ -69,7 +69,10 @@ pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path
         .join(format!("backup-{}", hex(&house.shared.rng.bytes::<8>())));
     folder::make_dir(&scratch)?;
     let copy = scratch.join("data.db");
-    let part = file.with_extension("part");
+    // A name of its own: two backups made at the same time must never share a file.
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let random = hex(&house.shared.rng.bytes::<8>());
+    let part = file.with_file_name(format!(".{name}.{random}.part"));
     let done = copy_database(&tenant, &copy).and_then(|()| {
         verified_copy(&tenant, &copy)?;
         let wrapped = house.keyring.read().wrap(
@@ -93,7 +96,7 @@ pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path
         // Read back from the disk as a restore would.
         check_file(&part, |_| Ok(&tenant.keys)).map(drop)?;
         house.note_copy(by, entry, &file.display().to_string())?;
-        std::fs::rename(&part, file).doing(DOING)?;
+        give_name(&part, file).doing(DOING)?;
         file.parent()
             .filter(|p| !p.as_os_str().is_empty())
             .map_or(Ok(()), folder::sync_dir)
@@ -103,6 +106,16 @@ pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path
         let _ = std::fs::remove_file(&part);
     }
     done
+}
+
+/// Gives a finished backup its name, unless another one took it meanwhile.
+fn give_name(part: &Path, file: &Path) -> io::Result<()> {
+    match std::fs::hard_link(part, file) {
+        Ok(()) => std::fs::remove_file(part),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(e),
+        // A file system without hard links.
+        Err(_) => std::fs::rename(part, file),
+    }
 }
 
 fn copy_database(tenant: &Arc<OpenTenant>, to: &Path) -> Result<()> {

@@ -138,13 +138,17 @@ fn fill(
         .query(params_from_iter(&parts.values))
         .doing(DOING)?;
     let mut last = 0i64;
+    let (mut bytes, bytes_max) = (0u64, tenant.shared.config.limits.page_bytes_max);
     while let Some(row) = rows.next().doing(DOING)? {
-        if found.stored.len() >= count as usize {
+        // A page that is full of bytes ends early.
+        if found.stored.len() >= count as usize || bytes > bytes_max {
             found.next = Some(Position(last.to_be_bytes().to_vec()));
             break;
         }
         last = row.get(12).doing(DOING)?;
-        found.stored.push(rows::read(tenant, db, row)?.stored);
+        let stored = rows::read(tenant, db, row)?.stored;
+        bytes = bytes.saturating_add(stored.body.len() as u64);
+        found.stored.push(stored);
     }
     Ok(())
 }

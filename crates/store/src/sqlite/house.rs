@@ -335,18 +335,22 @@ impl House {
         done
     }
 
-    /// Runs `work` with the tenant's writer, alone, in a transaction of its own.
+    /// Runs `work` with the tenant's writer, alone, in a transaction of its own; once it is
+    /// committed, `known` makes it known, whether or not the caller still waits.
     pub(crate) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         work: impl FnOnce(&Arc<OpenTenant>, &mut WriterState) -> Result<T> + Send + 'static,
+        known: impl FnOnce(&OpenTenant, &T) + Send + 'static,
     ) -> Result<T> {
         let (send, receive) = oneshot::channel();
         let (house, of) = (self.clone(), entry.clone());
         let task = Box::new(move || {
             let done = house.open_tenant(&of).and_then(|tenant| {
                 let mut slot = tenant.writer.lock();
-                writer::alone(&tenant, &mut slot, work)
+                let made = writer::alone(&tenant, &mut slot, work)?;
+                known(&tenant, &made);
+                Ok(made)
             });
             let _ = send.send(done);
         });

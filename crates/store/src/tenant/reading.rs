@@ -25,6 +25,15 @@ fn not_covered() -> StoreError {
     )
 }
 
+/// The page would hold too many bytes at once; a smaller `_count` helps.
+fn page_too_large(max: u64) -> StoreError {
+    StoreError::Limit {
+        code: Code::LimitQuery,
+        limit: "page_bytes_max",
+        max,
+    }
+}
+
 impl TenantStore {
     /// The current version of a resource (`http.html#read`).
     pub async fn read(
@@ -165,6 +174,7 @@ impl TenantStore {
                     let included = found.included.iter().map(|m| (m.0, Mode::Include));
                     let mut entries =
                         Vec::with_capacity(found.matches.len() + found.included.len());
+                    let mut bytes = 0u64;
                     for (rid, mode) in matches.chain(included) {
                         let stored = rows::as_of(tenant, db, rid, found.as_of, ticket)?;
                         // Index rows of a deleted resource are closed with it; a row of a type that
@@ -172,6 +182,10 @@ impl TenantStore {
                         let shown =
                             stored.filter(|s| s.method != Method::Delete && spent.shows(s.type_id));
                         if let Some(stored) = shown {
+                            bytes = bytes.saturating_add(stored.body.len() as u64);
+                            if bytes > limits.page_bytes_max && !entries.is_empty() {
+                                return Err(page_too_large(limits.page_bytes_max));
+                            }
                             let resource = spent.release(stored.type_id, stored);
                             entries.push(Entry { resource, mode });
                         }

@@ -64,11 +64,28 @@ impl House {
             detail: &detail,
         };
         self.control.lock().rewrap(&records, &deed)?;
+        failed += self.wrapped_otherwise()?;
         // A key file that could not be read keeps the old key in place, so that nothing is lost.
         if failed == 0 {
             self.keyring.write().drop_old(&self.folder.key_file())?;
         }
         Ok(records.len())
+    }
+
+    /// Key files not under the new key: also those of tenants whose directory line is damaged, who
+    /// would be lost with the old key.
+    fn wrapped_otherwise(&self) -> Result<usize> {
+        const DOING: &str = "looking at the key files";
+        let keyring = self.keyring.read();
+        let mut found = 0;
+        for file in std::fs::read_dir(self.folder.keys()).doing(DOING)? {
+            let path = file.doing(DOING)?.path();
+            if !keyring.is_current(&std::fs::read(&path).doing(DOING)?) {
+                found += 1;
+                tracing::error!(file = %path.display(), "a key file keeps the old key in place");
+            }
+        }
+        Ok(found)
     }
 
     fn rewrap_house(&self) -> Result<()> {

@@ -35,13 +35,26 @@ impl House {
         let id = *entry.tenant.bytes();
         // Held to the end: nobody opens the tenant again meanwhile.
         let _closed = self.wait_until_closed(entry)?;
-        let copies = self.control.lock().copies(&id)?;
+        // Held as well: nobody lets the tenant serve again between this look and the key's end.
+        let mut control = self.control.lock();
+        let mut info = entry.info.read().clone();
+        match info.state {
+            State::Gone => return Ok(info),
+            State::Leaving
+                if info
+                    .shred_at
+                    .is_some_and(|at| at <= self.shared.clock.now()) => {}
+            _ => {
+                let text = "the tenant was called back; its key stays".to_owned();
+                return Err(StoreError::Refused(Code::TenantState, text));
+            }
+        }
+        let copies = control.copies(&id)?;
         folder::shred(&self.folder.wrapped_key(&id))?;
         folder::remove_dir(&self.folder.tenant(&id))?;
         self.shared
             .cache
             .forget(&entry.tenant, &self.shared.metrics);
-        let mut info = entry.info.read().clone();
         info.state = State::Gone;
         let receipt = self.sign_receipt(&id, &info, &copies)?;
         let name = info.name.as_str().to_owned();
@@ -51,9 +64,7 @@ impl House {
             tenant: Some(&id),
             detail: &name,
         };
-        self.control
-            .lock()
-            .update(&id, &info, Some(&receipt), &deed)?;
+        control.update(&id, &info, Some(&receipt), &deed)?;
         *entry.info.write() = info.clone();
         self.forget(entry);
         Ok(info)
