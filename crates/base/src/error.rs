@@ -135,6 +135,7 @@ codes! {
     Stopping = "stopping", Busy, "transient", "The server is stopping.";
     BackupInvalid = "backup-invalid", Incorrect, "value", "Not a backup, or not intact, or not of this key.";
     Internal = "internal", Fault, "exception", "An internal failure.";
+    LimitHeaders = "limit-headers", TooLarge, "too-costly", "The headers are larger than a named limit.";
 }
 
 #[cfg(test)]

@@ -14,8 +14,6 @@ const patient = (family) => ({ resourceType: "Patient", name: [{ family, given: 
 
 const capability = await client.capabilityStatement();
 assert.equal(capability.fhirVersion, "4.0.1");
-const smart = await client.smartAuthMetadata();
-assert.ok(smart.tokenUrl, "the SMART configuration names the token endpoint");
 
 // create, read, vread
 const created = await client.create({ resourceType: "Patient", body: patient("Created") });

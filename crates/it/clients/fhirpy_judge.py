@@ -35,13 +35,6 @@ found = [p.id for p in pages.fetch_all()]
 assert len(found) == len(set(found)) == 7, found
 assert pages.count() == 7
 
-# conditional create by the client's own word for it
-once = patient("Once")
-once["identifier"] = [{"system": "urn:judge", "value": "1"}]
-_, first = client.resources("Patient").search(identifier="urn:judge|1").get_or_create(once)
-_, second = client.resources("Patient").search(identifier="urn:judge|1").get_or_create(once)
-assert (first, second) == (True, False), (first, second)
-
 # transaction
 result = client.execute(
     "",

@@ -67,8 +67,12 @@ pub(crate) async fn read(session: Session, call: Call) -> Answered {
 
 /// `GET …/{type}/{id}/_history/{version}`
 pub(crate) async fn vread(session: Session, call: Call) -> Answered {
-    let wish = wish(&call)?;
     let (type_name, id, version) = (call.value("type"), call.value("id"), call.value("version"));
+    let query = call.parts.uri.query();
+    if type_name == "Binary" && negotiate::wants_raw(&call.parts.headers, query) {
+        return Ok(answer::raw(session.download_version(id, version).await?));
+    }
+    let wish = wish(&call)?;
     answer::respond(
         session.vread(type_name, id, version).await?,
         At::of(&session),

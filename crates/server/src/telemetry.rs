@@ -13,6 +13,9 @@ pub fn start(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&log.filter).context("log.filter is not a filter")?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would tell of a failed write by a macro that panics when that fails as well: a full
+        // disk behind the log must not end requests.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let started = match log.format {
         LogFormat::Text => lines.with_ansi(false).try_init(),

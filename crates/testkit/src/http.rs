@@ -143,6 +143,9 @@ impl fmt::Debug for Answer {
 #[derive(Debug)]
 pub struct Connection {
     stream: BufReader<TcpStream>,
+    address: String,
+    /// Whether the server said that it will close it.
+    closing: bool,
 }
 
 /// How long an answer may take before the test has failed.
@@ -157,6 +160,8 @@ impl Connection {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream: BufReader::with_capacity(64 << 10, stream),
+            address: address.to_owned(),
+            closing: false,
         })
     }
 
@@ -187,14 +192,24 @@ impl Connection {
             if !empty {
                 answer.body = self.body(&answer)?;
             }
+            self.closing = answer.header("connection") == Some("close");
             return Ok(answer);
         }
     }
 
-    /// Sends a request and reads its answer.
+    /// Sends a request and reads its answer. Connects anew when the last answer was the last one
+    /// on its connection.
     pub fn ask(&mut self, request: &Request) -> io::Result<Answer> {
-        self.send(&request.bytes())?;
-        self.answer(request.method == "HEAD")
+        if self.closing {
+            *self = Self::open(&self.address)?;
+        }
+        // A server may answer before it has read everything.
+        let sent = self.send(&request.bytes());
+        let answer = self.answer(request.method == "HEAD");
+        match (sent, answer) {
+            (Err(broken), Err(_)) => Err(broken),
+            (_, answer) => answer,
+        }
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -87,6 +87,7 @@ impl Setup {
             child,
             address,
             operator: token.trim().to_owned(),
+            ended: false,
         };
         poll::until("the server is ready", 60, || {
             (server.ask(&Request::new("GET", "/health/ready")).status == 200).then_some(())
@@ -102,6 +103,8 @@ pub struct Insula {
     child: Child,
     address: String,
     operator: String,
+    /// Whether we ended it.
+    ended: bool,
 }
 
 impl Insula {
@@ -170,6 +173,7 @@ impl Insula {
 
     /// Kills it as a crash would (SIGKILL).
     pub fn kill(mut self) -> Setup {
+        self.ended = true;
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.setup.clone()
@@ -182,13 +186,24 @@ impl Insula {
             .status()
             .unwrap();
         assert!(told.success());
+        self.ended = true;
         let ended = poll::until("the server stops", 15, || self.child.try_wait().unwrap());
         (self.setup.clone(), ended)
     }
 }
 
 impl Drop for Insula {
+    #[expect(
+        clippy::print_stderr,
+        reason = "a test that fails for this must say so"
+    )]
     fn drop(&mut self) {
+        if let Ok(Some(ended)) = self.child.try_wait()
+            && !self.ended
+        {
+            let log = fs::read_to_string(self.setup.data.join("log.txt")).unwrap_or_default();
+            eprintln!("THE SERVER ENDED BY ITSELF: {ended}\n{log}");
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

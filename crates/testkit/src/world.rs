@@ -143,6 +143,7 @@ impl Tenant {
             authorization: Some(format!("Bearer {token}")),
             id,
             secret,
+            world: Some(Arc::clone(&self.world)),
         }
     }
 
@@ -188,6 +189,8 @@ pub struct Caller {
     pub id: String,
     /// The client's secret.
     pub secret: String,
+    /// Keeps the server running.
+    pub world: Option<Arc<World>>,
 }
 
 impl Caller {
@@ -199,6 +202,16 @@ impl Caller {
             authorization,
             id: String::new(),
             secret: String::new(),
+            world: None,
+        }
+    }
+
+    /// The same client, without keeping the server running.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self {
+            world: None,
+            ..self
         }
     }
 

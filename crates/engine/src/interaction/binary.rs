@@ -112,7 +112,22 @@ impl Session {
     /// `not-found`, `deleted`, `scope-missing`.
     pub async fn download(&self, id: &str) -> Result<Raw, Failure> {
         let type_id = self.type_id("Binary")?;
-        let stored = match self.read_stored(type_id, &id_in_url(id)?).await? {
+        let read = self.read_stored(type_id, &id_in_url(id)?).await?;
+        self.unpacked(read).await
+    }
+
+    /// The bytes of a version of a Binary.
+    ///
+    /// # Errors
+    /// As those of [`Self::download`].
+    pub async fn download_version(&self, id: &str, version_id: &str) -> Result<Raw, Failure> {
+        let type_id = self.type_id("Binary")?;
+        let read = self.read_version(type_id, id, version_id).await?;
+        self.unpacked(read).await
+    }
+
+    async fn unpacked(&self, read: Read) -> Result<Raw, Failure> {
+        let stored = match read {
             Read::Found(stored) => stored.into_inner(),
             Read::Deleted(_) => return Err(Failure::of(Code::Deleted)),
             Read::Absent => return Err(Failure::of(Code::NotFound)),

@@ -2,6 +2,7 @@
 
 use access::{Read as ReadAction, Target};
 use base::Code;
+use fhir::definitions::TypeId;
 use store::Read;
 
 use super::condition::version;
@@ -23,15 +24,24 @@ impl Session {
         version_id: &str,
     ) -> Result<Answer, Failure> {
         let type_id = self.type_id(type_name)?;
+        match self.read_version(type_id, id, version_id).await? {
+            Read::Found(stored) => Ok(Answer::Found(stored)),
+            Read::Deleted(_) => Err(Failure::of(Code::Deleted)),
+            Read::Absent => Err(Failure::of(Code::NotFound)),
+        }
+    }
+
+    pub(super) async fn read_version(
+        &self,
+        type_id: TypeId,
+        id: &str,
+        version_id: &str,
+    ) -> Result<Read, Failure> {
         let id = id_in_url(id)?;
         let permit = self
             .permit::<ReadAction>(Target::Instance(type_id, id.clone()))
             .await?;
         let version = version(version_id).ok_or(Failure::of(Code::NotFound))?;
-        match self.store.vread(permit, type_id, &id, version).await? {
-            Read::Found(stored) => Ok(Answer::Found(stored)),
-            Read::Deleted(_) => Err(Failure::of(Code::Deleted)),
-            Read::Absent => Err(Failure::of(Code::NotFound)),
-        }
+        Ok(self.store.vread(permit, type_id, &id, version).await?)
     }
 }

@@ -79,7 +79,8 @@ pub(super) struct Field {
     pub(super) extra_key: Box<str>,
     pub(super) ty: Type,
     pub(super) primitive: bool,
-    /// The required value set, where the model knows one.
+    /// The required value set of a `code`, where the model knows one. (Codings and concepts may
+    /// be bound as well, but write their systems themselves.)
     pub(super) codes: Option<ValueSetId>,
 }
 
@@ -127,7 +128,7 @@ impl Plan {
         &self.types
     }
 
-    /// The required value sets of the elements it ends in; `None` where an end has none.
+    /// The required value sets of the `code`s it ends in; `None` where an end is something else.
     pub fn codes(&self) -> Vec<Option<ValueSetId>> {
         let mut found = Vec::new();
         collect_codes(&self.op, &mut found);

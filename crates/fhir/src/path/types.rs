@@ -169,12 +169,15 @@ impl Types {
         let Some(element) = self.model.structure(structure).element(name) else {
             return Vec::new();
         };
-        let field = |t: &crate::definitions::ElementType| Field {
-            key: t.json,
-            extra_key: format!("_{}", t.json).into(),
-            ty: Type(t.content),
-            primitive: matches!(t.content, Content::Primitive(_)),
-            codes: element.required_codes,
+        let field = |t: &crate::definitions::ElementType| {
+            let primitive = matches!(t.content, Content::Primitive(_));
+            Field {
+                key: t.json,
+                extra_key: format!("_{}", t.json).into(),
+                ty: Type(t.content),
+                primitive,
+                codes: element.required_codes.filter(|_| primitive),
+            }
         };
         element.types.iter().map(field).collect()
     }

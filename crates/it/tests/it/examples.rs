@@ -85,7 +85,7 @@ fn every_example_is_kept_and_found() {
     let Some(suite) = outside::suite("r4-examples") else {
         return;
     };
-    let tenant = crate::world::own("examples", &[]).tenant();
+    let tenant = crate::world::own("examples", &[("limits.body_bytes_max", "67108864")]).tenant();
     let caller = tenant.owner();
     let folder = suite.join("package");
 
@@ -129,7 +129,11 @@ fn kept(caller: &Caller, connection: &mut Connection, path: &Path) -> Result<(),
         || format!("{}/{kind}/{}", caller.base, text("id").unwrap_or_default()),
         str::to_owned,
     );
-    let read = connection.ask(&caller.follow(&location)).unwrap();
+    // Without this a Binary would come as what it holds.
+    let read = caller
+        .follow(&location)
+        .header("Accept", "application/fhir+json");
+    let read = connection.ask(&read).unwrap();
     assert_eq!(read.status, 200, "{location}: {read:?}");
     let mut stored = Exact::read(&read.body);
     if text("id").is_none() {

@@ -77,7 +77,7 @@ fn the_list_is_complete_page_by_page() {
 fn everything_survives_a_restart() {
     let world = own("restart", &[]);
     let (tenant, suspended) = (world.tenant(), world.tenant());
-    let (caller, of_suspended) = (tenant.owner(), suspended.owner());
+    let (caller, of_suspended) = (tenant.owner().detached(), suspended.owner().detached());
     for number in 0..5 {
         caller
             .put(&with_id(patient("Kept"), &format!("p{number}")))
@@ -129,7 +129,7 @@ fn everything_survives_a_restart() {
 fn the_key_is_rotated_under_a_running_server() {
     let world = own("rotate", &[]);
     let tenant = world.tenant();
-    let caller = tenant.owner();
+    let caller = tenant.owner().detached();
     caller.put(&with_id(patient("Kept"), "p1")).expect(201);
     let key = || std::fs::read(world.server().data().join("insula.key")).unwrap();
     let before = key();

@@ -29,7 +29,8 @@ pub(crate) fn tenant() -> Tenant {
 
 /// A server on this data folder, not started yet.
 pub(crate) fn setup(data: &Path) -> Setup {
-    Setup::new(Path::new(PROGRAM), data)
+    // All tests call from one address, and many of them with bad credentials.
+    Setup::new(Path::new(PROGRAM), data).set("limits.failed_logins_per_minute_max", "1000000")
 }
 
 /// A server of its own on an empty folder, with these keys of the configuration.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use base::{Clock, Code, Micros, Secret};
+use base::{Clock, Code, Limits, Micros, Secret};
 use rusqlite::{Connection, OpenFlags};
 use zeroize::Zeroize;
 
@@ -24,6 +24,8 @@ const STATEMENTS_KEPT: usize = 128;
 pub(crate) struct Budget {
     deadline_us: AtomicI64,
     kilosteps: AtomicI64,
+    /// Whether the steps were what ended it, and not the time.
+    out_of_steps: AtomicBool,
 }
 
 impl Budget {
@@ -33,11 +35,13 @@ impl Budget {
         Self {
             deadline_us: Self::NO_DEADLINE.into(),
             kilosteps: i64::MAX.into(),
+            out_of_steps: false.into(),
         }
     }
 
     /// Sets what may be spent from now on.
     pub(crate) fn set(&self, deadline: Option<Micros>, kilosteps: u64) {
+        self.out_of_steps.store(false, Ordering::Relaxed);
         self.deadline_us.store(
             deadline.map_or(Self::NO_DEADLINE, |d| d.0),
             Ordering::Relaxed,
@@ -53,9 +57,25 @@ impl Budget {
         self.set(None, u64::MAX);
     }
 
+    /// Names the limit that a search met which was ended for taking too long.
+    pub(crate) fn name_limit<T>(&self, done: Result<T>, limits: &Limits) -> Result<T> {
+        done.map_err(|error| match error {
+            StoreError::Refused(code @ Code::LimitTime, _) => {
+                let (limit, max) = if self.out_of_steps.load(Ordering::Relaxed) {
+                    ("search_kilosteps_max", limits.search_kilosteps_max)
+                } else {
+                    ("search_ms_max", limits.search_ms_max)
+                };
+                StoreError::Limit { code, limit, max }
+            }
+            other => other,
+        })
+    }
+
     fn is_spent(&self, clock: &dyn Clock) -> bool {
         let left = self.kilosteps.load(Ordering::Relaxed);
         if left <= 0 {
+            self.out_of_steps.store(true, Ordering::Relaxed);
             return true;
         }
         if left != i64::MAX {

@@ -328,7 +328,9 @@ impl House {
             .budget
             .set(Some(Micros(deadline)), limits.search_kilosteps_max);
         let ticket = self.shared.cache.ticket();
-        let done = work(&tenant, &reader.db, ticket);
+        let done = reader
+            .budget
+            .name_limit(work(&tenant, &reader.db, ticket), limits);
         tenant.give_back(reader);
         done
     }

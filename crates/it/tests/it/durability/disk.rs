@@ -41,6 +41,7 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
     };
     let ballast = disk.0.join("ballast");
     fs::write(&ballast, vec![0; 24 << 20]).unwrap();
+    // Its log is on this disk as well, and will be full with it.
     let server = crate::world::setup(&disk.0.join("data")).start();
     create_tenant(&server, "clinic", &serde_json::json!({}));
     let (id, secret) = create_client(&server, "clinic", &["system/*.cruds"]);

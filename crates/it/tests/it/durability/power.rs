@@ -159,7 +159,7 @@ fn survives(
 fn the_record_is_read_as_it_is_meant() {
     let text = "\
 7 openat(AT_FDCWD</>, \"\\x2f\\x64\\x2f\\x61\", O_RDWR|O_CREAT|O_CLOEXEC, 0644) = 5</d/a>
-7 pwrite64(5</d/a>, \"\\x31\\x32\", 2, 0 <unfinished ...>
+7 pwrite64(5<\\x2f\\x64\\x2f\\x61>, \"\\x31\\x32\", 2, 0 <unfinished ...>
 8 fsync(5</d/a> <unfinished ...>
 7 <... pwrite64 resumed>) = 2
 8 <... fsync resumed>) = 0
@@ -183,11 +183,11 @@ fn the_record_is_read_as_it_is_meant() {
     assert_eq!(
         shown,
         [
-            "0-0 Create { path: \"a\", file: 0 }",
+            "0-0 Make { place: (0, \"a\"), what: File(0) }",
             "1-3 write 0 [49, 50]",
             "2-4 sync",
             "5-5 write 0 [51]",
-            "6-6 Rename { from: \"a\", to: \"b\" }",
+            "6-6 Rename { from: (0, \"a\"), to: (0, \"b\") }",
             "8-8 Answer { text: \"HTTP/ok\" }",
         ]
     );

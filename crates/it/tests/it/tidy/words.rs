@@ -27,7 +27,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         about: "the system's randomness only in server",
-        words: &["SystemRandom", "getrandom", "thread_rng", "RandomState"],
+        words: &["SystemRandom", "getrandom", "thread_rng"],
         only_in: &["crates/server/"],
     },
     Rule {
@@ -62,15 +62,16 @@ const RULES: &[Rule] = &[
         only_in: &[],
     },
     Rule {
-        about: "routes only in the route table",
+        about: "routes only in the route table, of which app.rs makes the router",
         words: &[
             "Router::",
             ".route(",
+            ".route_service(",
             ".nest(",
             ".fallback(",
             "MethodRouter",
         ],
-        only_in: &["crates/rest/src/routes"],
+        only_in: &["crates/rest/src/routes.rs", "crates/rest/src/app.rs"],
     },
     Rule {
         about: "pure rooms read and write no file",

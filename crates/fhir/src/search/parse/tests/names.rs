@@ -1,3 +1,5 @@
+//! Query strings as typed queries: names.
+
 use super::{check, model, params, read, refused, type_id};
 
 #[test]

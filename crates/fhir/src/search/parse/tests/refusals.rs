@@ -1,3 +1,5 @@
+//! Query strings as typed queries: refusals.
+
 use super::{read, refused};
 
 #[test]

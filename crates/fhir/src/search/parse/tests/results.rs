@@ -1,3 +1,5 @@
+//! Query strings as typed queries: results.
+
 use crate::search::query::{Shape, SortBy, Total};
 
 use super::{model, params, read};

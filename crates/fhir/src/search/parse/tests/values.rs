@@ -1,3 +1,5 @@
+//! Query strings as typed queries: values.
+
 use super::check;
 
 #[test]
@@ -49,6 +51,10 @@ fn tokens() {
     );
     let special = "active=http://terminology.hl7.org/CodeSystem/special-values|true";
     check("Patient", special, "Patient.active: |true");
+    // A concept writes its systems itself, however it is bound.
+    let concept = "clinical-status=http://terminology.hl7.org/CodeSystem/condition-clinical|active";
+    let want = format!("Condition.{}", concept.replace('=', ": "));
+    check("Condition", concept, &want);
 }
 
 #[test]

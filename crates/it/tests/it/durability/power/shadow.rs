@@ -4,13 +4,13 @@
 //! before the cut. Names in a folder (made, renamed, removed) are sure once a sync of that folder
 //! did. Of everything else the disk may hold nothing, or some.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use testkit::Seed;
 
-use super::trace::{Deed, Done, FileId, Trace, write};
+use super::trace::{Deed, Done, FolderId, Named, Place, Trace, write};
 
 /// What becomes of what was not synced.
 #[derive(Debug)]
@@ -23,33 +23,23 @@ pub(super) enum Rest {
 
 /// Builds the folder.
 pub(super) fn build(trace: &Trace, cut: usize, mut rest: Rest, target: &Path) {
-    fs::create_dir_all(target).unwrap();
-    let mut names: BTreeMap<String, FileId> = BTreeMap::new();
-    let mut folders: BTreeSet<String> = BTreeSet::from([String::new()]);
+    let mut names: BTreeMap<Place, Named> = BTreeMap::new();
     let mut contents: Vec<Vec<u8>> = vec![Vec::new(); trace.files];
     for (at, done) in trace.deeds.iter().enumerate() {
-        if done.start >= cut {
-            continue;
-        }
-        if !sure(trace, at, done, cut) && !rest.lucky() {
+        if done.start >= cut || !(sure(trace, at, done, cut) || rest.lucky()) {
             continue;
         }
         match &done.deed {
-            Deed::Create { path, file } => {
-                names.insert(path.clone(), *file);
-            }
-            Deed::Folder { path } => {
-                folders.insert(path.clone());
+            Deed::Make { place, what } => {
+                names.insert(place.clone(), *what);
             }
             Deed::Rename { from, to } => {
-                rename(&mut names, from, to);
-                if folders.remove(from) {
-                    folders.insert(to.clone());
+                if let Some(what) = names.remove(from) {
+                    names.insert(to.clone(), what);
                 }
             }
-            Deed::Unlink { path } => {
-                names.remove(path);
-                folders.remove(path);
+            Deed::Unlink { place } => {
+                names.remove(place);
             }
             Deed::Write { file, at, bytes } => write(&mut contents[*file], *at, bytes),
             Deed::Length { file, length } => contents[*file].resize(*length, 0),
@@ -57,22 +47,22 @@ pub(super) fn build(trace: &Trace, cut: usize, mut rest: Rest, target: &Path) {
                 let content = &mut contents[*file];
                 content.resize(content.len().max(*length), 0);
             }
-            Deed::Sync { .. } | Deed::SyncFolder { .. } | Deed::Answer { .. } => {}
+            Deed::Sync { .. } | Deed::Answer { .. } => {}
         }
     }
-    for folder in &folders {
-        fs::create_dir_all(target.join(folder)).unwrap();
-    }
-    for (path, file) in names {
-        // A name in a folder that is not there is not there.
-        if !folders.contains(parent(&path)) {
-            continue;
+    lay_out(&names, &contents, 0, target);
+}
+
+/// Writes what a folder holds; what has lost its folder is lost with it.
+fn lay_out(names: &BTreeMap<Place, Named>, contents: &[Vec<u8>], folder: FolderId, target: &Path) {
+    fs::create_dir_all(target).unwrap();
+    for ((_, name), what) in names.iter().filter(|((of, _), _)| *of == folder) {
+        match what {
+            Named::Folder(inner) => lay_out(names, contents, *inner, &target.join(name)),
+            // Shared memory of SQLite and the address of a dead server: no disk has to keep them.
+            Named::File(_) if name.ends_with("-shm") || name == "listen.json" => {}
+            Named::File(file) => fs::write(target.join(name), &contents[*file]).unwrap(),
         }
-        // Shared memory of SQLite and the address of a dead server: no disk has to keep them.
-        if path.ends_with("-shm") || path == "listen.json" {
-            continue;
-        }
-        fs::write(target.join(path), &contents[file]).unwrap();
     }
 }
 
@@ -90,40 +80,18 @@ fn sure(trace: &Trace, at: usize, done: &Done, cut: usize) -> bool {
     let later = trace.deeds[at..]
         .iter()
         .filter(|sync| sync.start > done.end && sync.end < cut);
-    match &done.deed {
-        Deed::Write { file, .. } | Deed::Length { file, .. } | Deed::Grow { file, .. } => later
-            .into_iter()
-            .any(|sync| matches!(&sync.deed, Deed::Sync { file: synced } if synced == file)),
-        Deed::Create { path, .. }
-        | Deed::Folder { path }
-        | Deed::Rename { to: path, .. }
-        | Deed::Unlink { path } => {
-            let parent = parent(path);
-            later
-                .into_iter()
-                .any(|sync| matches!(&sync.deed, Deed::SyncFolder { path } if path == parent))
+    let what = match &done.deed {
+        Deed::Write { file, .. } | Deed::Length { file, .. } | Deed::Grow { file, .. } => {
+            Named::File(*file)
         }
-        Deed::Sync { .. } | Deed::SyncFolder { .. } | Deed::Answer { .. } => true,
-    }
-}
-
-/// The folder that a name is in.
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(parent, _)| parent)
-}
-
-/// A file or a whole folder takes another name.
-fn rename(names: &mut BTreeMap<String, FileId>, from: &str, to: &str) {
-    let under = format!("{from}/");
-    let moved: Vec<String> = names
-        .keys()
-        .filter(|name| *name == from || name.starts_with(&under))
-        .cloned()
-        .collect();
-    for name in moved {
-        let Some(file) = names.remove(&name) else {
-            continue;
-        };
-        names.insert(format!("{to}{}", &name[from.len()..]), file);
-    }
+        Deed::Make { place, .. } | Deed::Rename { to: place, .. } | Deed::Unlink { place } => {
+            Named::Folder(place.0)
+        }
+        Deed::Sync { .. } | Deed::Answer { .. } => return true,
+    };
+    let mut syncs = later.filter_map(|done| match &done.deed {
+        Deed::Sync { what } => Some(*what),
+        _ => None,
+    });
+    syncs.any(|synced| synced == what)
 }

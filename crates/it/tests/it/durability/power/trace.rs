@@ -6,22 +6,32 @@ use std::path::Path;
 /// A file, whatever its name is at the moment.
 pub(super) type FileId = usize;
 
+/// A folder, likewise; 0 is the one that matters.
+pub(super) type FolderId = usize;
+
+/// A name in a folder.
+pub(super) type Place = (FolderId, String);
+
+/// What has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    File(FileId),
+    Folder(FolderId),
+}
+
 /// One thing done.
 #[derive(Debug)]
 pub(super) enum Deed {
-    Create {
-        path: String,
-        file: FileId,
-    },
-    Folder {
-        path: String,
+    Make {
+        place: Place,
+        what: Named,
     },
     Rename {
-        from: String,
-        to: String,
+        from: Place,
+        to: Place,
     },
     Unlink {
-        path: String,
+        place: Place,
     },
     Write {
         file: FileId,
@@ -39,10 +49,7 @@ pub(super) enum Deed {
         length: usize,
     },
     Sync {
-        file: FileId,
-    },
-    SyncFolder {
-        path: String,
+        what: Named,
     },
     /// Bytes sent to a client.
     Answer {
@@ -102,7 +109,7 @@ impl Trace {
         }
         calls.sort_by_key(|(start, _, _)| *start);
         for (start, end, call) in &calls {
-            reader.call(*start, *end, call);
+            reader.call(*start, *end, &readable(call));
         }
         Self {
             deeds: reader.deeds,
@@ -125,8 +132,9 @@ struct Reader {
     folder: String,
     deeds: Vec<Done>,
     files: usize,
+    folders: usize,
     /// Names as the running server sees them.
-    names: BTreeMap<String, FileId>,
+    names: BTreeMap<Place, Named>,
     /// Where the next `write` of a descriptor goes; `None`: to the end.
     positions: BTreeMap<String, Option<usize>>,
     /// Contents as the running server sees them, for copies and appends.
@@ -154,25 +162,16 @@ impl Reader {
     /// Keeps names and contents as the running server sees them.
     fn apply(&mut self, deed: &Deed) {
         match deed {
-            Deed::Create { path, file } => {
-                self.names.insert(path.clone(), *file);
+            Deed::Make { place, what } => {
+                self.names.insert(place.clone(), *what);
             }
             Deed::Rename { from, to } => {
-                let under = format!("{from}/");
-                let moved: Vec<String> = self
-                    .names
-                    .keys()
-                    .filter(|name| *name == from || name.starts_with(&under))
-                    .cloned()
-                    .collect();
-                for name in moved {
-                    let file = self.names.remove(&name).expect("a file");
-                    self.names
-                        .insert(format!("{to}{}", &name[from.len()..]), file);
+                if let Some(what) = self.names.remove(from) {
+                    self.names.insert(to.clone(), what);
                 }
             }
-            Deed::Unlink { path } => {
-                self.names.remove(path);
+            Deed::Unlink { place } => {
+                self.names.remove(place);
             }
             Deed::Write { file, at, bytes } => write(&mut self.contents[*file], *at, bytes),
             Deed::Length { file, length } => self.contents[*file].resize(*length, 0),
@@ -194,16 +193,8 @@ impl Reader {
         };
         match name {
             "openat" | "open" | "creat" => self.open(&parts, result),
-            "mkdir" => self
-                .path(&text(part(0)))
-                .map(|path| Deed::Folder { path })
-                .into_iter()
-                .collect(),
-            "mkdirat" => self
-                .path(&at(part(0), part(1)))
-                .map(|path| Deed::Folder { path })
-                .into_iter()
-                .collect(),
+            "mkdir" => self.make_folder(&text(part(0))),
+            "mkdirat" => self.make_folder(&at(part(0), part(1))),
             "rename" => self.rename(&text(part(0)), &text(part(1))),
             "renameat" | "renameat2" => self.rename(&at(part(0), part(1)), &at(part(2), part(3))),
             "unlink" | "rmdir" => self.unlink(&text(part(0))),
@@ -265,7 +256,7 @@ impl Reader {
             "mmap" => {
                 let shared = part(3).contains("MAP_SHARED") && part(2).contains("PROT_WRITE");
                 let file = inside(part(4)).unwrap_or_default();
-                let known = file.ends_with("-shm") || self.path(file).is_none();
+                let known = file.ends_with("-shm") || self.place(file).is_none();
                 assert!(
                     !shared || known,
                     "a file is written through memory: {arguments}"
@@ -279,20 +270,49 @@ impl Reader {
         }
     }
 
-    /// A path below the folder that matters.
-    fn path(&self, path: &str) -> Option<String> {
-        path.strip_prefix(&self.folder)
-            .map(|path| path.trim_end_matches('/').to_owned())
+    /// The place of a path below the folder that matters, if all folders on the way are known.
+    fn place(&self, path: &str) -> Option<Place> {
+        let path = path.strip_prefix(&self.folder)?.trim_end_matches('/');
+        let mut parts: Vec<&str> = path.split('/').collect();
+        let name = parts.pop()?;
+        let mut folder = 0;
+        for part in parts {
+            match self.names.get(&(folder, part.to_owned()))? {
+                Named::Folder(next) => folder = *next,
+                Named::File(_) => return None,
+            }
+        }
+        Some((folder, name.to_owned()))
+    }
+
+    /// What a descriptor stands for.
+    fn named(&self, descriptor: &str) -> Option<Named> {
+        let path = inside(descriptor)?;
+        if format!("{path}/") == self.folder {
+            return Some(Named::Folder(0));
+        }
+        self.names.get(&self.place(path)?).copied()
     }
 
     /// The file behind a descriptor.
     fn file(&self, descriptor: &str) -> Option<FileId> {
-        let path = self.path(inside(descriptor)?)?;
-        self.names.get(&path).copied()
+        match self.named(descriptor)? {
+            Named::File(file) => Some(file),
+            Named::Folder(_) => None,
+        }
+    }
+
+    fn make_folder(&mut self, path: &str) -> Vec<Deed> {
+        let Some(place) = self.place(path) else {
+            return Vec::new();
+        };
+        self.folders += 1;
+        let what = Named::Folder(self.folders);
+        vec![Deed::Make { place, what }]
     }
 
     fn open(&mut self, parts: &[&str], result: &str) -> Vec<Deed> {
-        let Some(path) = inside(result).and_then(|path| self.path(path)) else {
+        let Some(place) = inside(result).and_then(|path| self.place(path)) else {
             return Vec::new();
         };
         let flags = parts
@@ -307,16 +327,17 @@ impl Reader {
         if flags.contains("O_DIRECTORY") || flags.contains("O_PATH") {
             return Vec::new();
         }
-        match self.names.get(&path) {
-            Some(&file) if flags.contains("O_TRUNC") => vec![Deed::Length { file, length: 0 }],
-            Some(_) => Vec::new(),
+        match self.names.get(&place) {
+            Some(&Named::File(file)) if flags.contains("O_TRUNC") => {
+                vec![Deed::Length { file, length: 0 }]
+            }
             None if flags.contains("O_CREAT") => {
-                let file = self.files;
+                let what = Named::File(self.files);
                 self.files += 1;
                 self.contents.push(Vec::new());
-                vec![Deed::Create { path, file }]
+                vec![Deed::Make { place, what }]
             }
-            None => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -362,33 +383,23 @@ impl Reader {
     }
 
     fn rename(&self, from: &str, to: &str) -> Vec<Deed> {
-        match (self.path(from), self.path(to)) {
+        match (self.place(from), self.place(to)) {
             (Some(from), Some(to)) => vec![Deed::Rename { from, to }],
             _ => Vec::new(),
         }
     }
 
     fn unlink(&self, path: &str) -> Vec<Deed> {
-        self.path(path)
-            .map(|path| Deed::Unlink { path })
+        let place = self.place(path);
+        place
+            .map(|place| Deed::Unlink { place })
             .into_iter()
             .collect()
     }
 
     fn sync(&self, descriptor: &str) -> Vec<Deed> {
-        if let Some(file) = self.file(descriptor) {
-            return vec![Deed::Sync { file }];
-        }
-        let path = inside(descriptor).unwrap_or_default();
-        if format!("{path}/") == self.folder {
-            return vec![Deed::SyncFolder {
-                path: String::new(),
-            }];
-        }
-        self.path(path)
-            .map(|path| Deed::SyncFolder { path })
-            .into_iter()
-            .collect()
+        let what = self.named(descriptor);
+        what.map(|what| Deed::Sync { what }).into_iter().collect()
     }
 }
 
@@ -399,6 +410,27 @@ pub(super) fn write(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {
         content.resize(end, 0);
     }
     content[at..end].copy_from_slice(bytes);
+}
+
+/// A call with the paths behind its descriptors readable: `5<\x2f\x64>` becomes `5</d>`.
+fn readable(call: &str) -> String {
+    let mut out = String::with_capacity(call.len());
+    let mut rest = call;
+    while let Some(at) = rest.find("<\\x") {
+        let end = at + rest[at..].find('>').expect("the end of a path");
+        out.push_str(&rest[..=at]);
+        out.push_str(&String::from_utf8_lossy(&bytes(&rest[at + 1..end])));
+        rest = &rest[end..];
+    }
+    out + rest
+}
+
+/// The bytes that `\x31\x32` stands for.
+fn bytes(text: &str) -> Vec<u8> {
+    let pairs = text.split("\\x").skip(1);
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).expect("a byte"))
+        .collect()
 }
 
 /// Arguments of a call: commas outside quotes and brackets separate them.
@@ -420,15 +452,14 @@ fn split(arguments: &str) -> Vec<&str> {
     parts
 }
 
-/// The bytes of all quoted texts of a call, `\x31\x32` each.
+/// The bytes of all quoted texts of a call.
 fn texts(arguments: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for quoted in arguments.split('"').skip(1).step_by(2) {
-        for pair in quoted.split("\\x").skip(1) {
-            bytes.push(u8::from_str_radix(pair, 16).expect("a byte"));
-        }
-    }
-    bytes
+    arguments
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .flat_map(bytes)
+        .collect()
 }
 
 /// A quoted text.
