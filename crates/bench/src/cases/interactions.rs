@@ -131,7 +131,7 @@ pub(crate) async fn of_peer(setting: &Setting, base: Base) -> anyhow::Result<Vec
         }
         let mut whole = Sample::default();
         for _ in 0..plan.rounds {
-            whole.join(load::closed(&mix, plan.shape, None).await?);
+            whole.join(load::closed(&mix, plan.shape, setting.options.peer_pid).await?);
         }
         let mut row = Row::new(name, whole.per_second(), "/s", Target::None).with(&whole);
         row.audit = "peer".to_owned();
@@ -211,6 +211,13 @@ async fn against_bare(
     row.audit = setting.audit.to_owned();
     row.concurrency = CONNECTIONS as u64;
     Ok(row)
+}
+
+/// The floor's processor time for one answer as a share (in per cent) of ours, with that of the
+/// load generator on both sides: the ratio of throughputs on a machine that does nothing else.
+pub(crate) fn by_cpu(ours: &Sample, floor: &Sample) -> f64 {
+    let each = |sample: &Sample| sample.cpu_us() + sample.own_cpu_us();
+    100.0 * each(floor) / each(ours).max(1e-9)
 }
 
 /// The answer of median size among those to the first requests of a mix.
