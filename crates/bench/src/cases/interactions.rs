@@ -167,6 +167,7 @@ pub(crate) async fn of_house(setting: &Setting) -> anyhow::Result<Vec<Row>> {
                 &creates(&base, plan.size),
                 plan.shape,
                 plan.rounds,
+                plan.size,
                 CREATE_TARGET,
             )
             .await?,
@@ -200,11 +201,13 @@ async fn against_bare(
     let ratio = 100.0 * ours.per_second() / theirs.per_second().max(1e-9);
     let mut row = Row::new(name, ratio, "%", Target::AtLeast(target)).with(&ours).note(format!(
         "{} B answers; bare handler {:.1} CPU µs each; load generator {:.1} CPU µs each against \
-         Insula, {:.1} against the bare handler, on the same processors",
+         Insula, {:.1} against the bare handler, on the same processors; by processor time, \
+         generator included: {:.0}%",
         captured.body.len(),
         theirs.cpu_us(),
         ours.own_cpu_us(),
         theirs.own_cpu_us(),
+        by_cpu(&ours, &theirs),
     ));
     row.failures += theirs.failures;
     row.floor_per_second = Some(theirs.per_second());
