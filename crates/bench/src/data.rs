@@ -195,16 +195,21 @@ pub(crate) fn observation(number: usize, patients: usize, id: bool) -> String {
     )
 }
 
-/// Transaction Bundles that put everything in place, so that running twice changes nothing.
-pub(crate) fn bundles(size: Size, entries: usize) -> Vec<String> {
+/// The URL and text of each resource.
+pub(crate) fn resources(size: Size) -> impl Iterator<Item = (String, String)> {
     let patients = (0..size.patients).map(|n| (format!("Patient/p-{n}"), patient(n)));
-    let observations = (0..size.observations).map(|n| {
+    let observations = (0..size.observations).map(move |n| {
         (
             format!("Observation/o-{n}"),
             observation(n, size.patients, true),
         )
     });
-    let all: Vec<(String, String)> = patients.chain(observations).collect();
+    patients.chain(observations)
+}
+
+/// Transaction Bundles that put everything in place, so that running twice changes nothing.
+pub(crate) fn bundles(size: Size, entries: usize) -> Vec<String> {
+    let all: Vec<(String, String)> = resources(size).collect();
     all.chunks(entries.max(1))
         .map(|chunk| {
             let entries: Vec<String> = chunk

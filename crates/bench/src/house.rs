@@ -188,6 +188,10 @@ impl House {
             .arg(format!("http://{}", self.authority()))
             .arg("--token-file")
             .arg(self.dir.join("operator.token"))
+            .arg("--journal")
+            .arg(self.dir.with_extension("import-journal"))
+            .arg("--rejects")
+            .arg(self.dir.with_extension("rejects"))
             .args(paths)
             .stdin(Stdio::null())
             .stderr(Stdio::null());

@@ -73,6 +73,9 @@ struct Options {
     /// The peer holds the data already, from a run before.
     #[arg(long, requires = "peer")]
     peer_loaded: bool,
+    /// The peer's process id, when it runs on this machine: for its processor time and memory.
+    #[arg(long, requires = "peer", value_name = "PID")]
+    peer_pid: Option<u32>,
     /// Measure with `[audit] mode = "strict"`.
     #[arg(long)]
     strict: bool,

@@ -64,16 +64,34 @@ impl Writer {
         self.entries += 1;
     }
 
+    /// `base` as [`unclosed`] gives it.
     fn full_url(&mut self, base: &str, type_name: &str, stored: &Stored) {
-        // Ids and type names need no escapes; the base is one of ours.
-        self.raw("\"fullUrl\":");
-        self.string(&format!("{base}/{type_name}/{}", stored.id));
+        // Ids and type names need no escapes.
+        for part in [
+            "\"fullUrl\":",
+            base,
+            "/",
+            type_name,
+            "/",
+            stored.id.as_str(),
+            "\"",
+        ] {
+            self.raw(part);
+        }
     }
 
     fn finish(mut self) -> Bytes {
         self.raw(if self.entries == 0 { "}" } else { "]}" });
         self.out.into()
     }
+}
+
+/// A JSON string without the quote at its end.
+fn unclosed(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    push_json_string(text, &mut quoted);
+    quoted.pop();
+    quoted
 }
 
 fn url(base: &str, path: &str) -> String {
@@ -95,10 +113,11 @@ pub(crate) fn searchset(found: &SearchPage, at: At<'_>) -> Result<Bytes, Failure
         .sum();
     let mut bundle = Writer::new("searchset", found.page.total, size + 1_000);
     bundle.links(&base, &found.this, found.next.as_deref());
+    let start = unclosed(&base);
     for entry in &found.page.entries {
         let stored = entry.resource.get();
         bundle.entry();
-        bundle.full_url(&base, at.model.type_name(stored.type_id), stored);
+        bundle.full_url(&start, at.model.type_name(stored.type_id), stored);
         bundle.raw(",\"resource\":");
         match (entry.mode, &found.shape) {
             (_, Shape::Whole) | (Mode::Include, Shape::Elements(_)) => {
@@ -132,11 +151,12 @@ pub(crate) fn history(found: &HistoryPage, at: At<'_>) -> Bytes {
         .sum();
     let mut bundle = Writer::new("history", found.page.total, size + 1_000);
     bundle.links(&base, &found.this, found.next.as_deref());
+    let start = unclosed(&base);
     for entry in &found.page.entries {
         let stored = entry.resource.get();
         let name = at.model.type_name(stored.type_id);
         bundle.entry();
-        bundle.full_url(&base, name, stored);
+        bundle.full_url(&start, name, stored);
         if stored.method != Method::Delete {
             bundle.raw(",\"resource\":");
             bundle.out.extend_from_slice(&stored.body);
@@ -207,7 +227,11 @@ fn written(
         Found(stored) => Some(stored.into_inner().body),
         Written { stored, .. } | Existing(stored) => {
             let stored = stored.into_inner();
-            bundle.full_url(&base, at.model.type_name(stored.type_id), &stored);
+            bundle.full_url(
+                &unclosed(&base),
+                at.model.type_name(stored.type_id),
+                &stored,
+            );
             bundle.raw(",");
             (prefer == Some(Return::Representation)).then_some(stored.body)
         }

@@ -131,7 +131,7 @@ pub(crate) async fn of_peer(setting: &Setting, base: Base) -> anyhow::Result<Vec
         }
         let mut whole = Sample::default();
         for _ in 0..plan.rounds {
-            whole.join(load::closed(&mix, plan.shape, None).await?);
+            whole.join(load::closed(&mix, plan.shape, setting.options.peer_pid).await?);
         }
         let mut row = Row::new(name, whole.per_second(), "/s", Target::None).with(&whole);
         row.audit = "peer".to_owned();
@@ -167,6 +167,7 @@ pub(crate) async fn of_house(setting: &Setting) -> anyhow::Result<Vec<Row>> {
                 &creates(&base, plan.size),
                 plan.shape,
                 plan.rounds,
+                plan.size,
                 CREATE_TARGET,
             )
             .await?,
@@ -200,17 +201,26 @@ async fn against_bare(
     let ratio = 100.0 * ours.per_second() / theirs.per_second().max(1e-9);
     let mut row = Row::new(name, ratio, "%", Target::AtLeast(target)).with(&ours).note(format!(
         "{} B answers; bare handler {:.1} CPU µs each; load generator {:.1} CPU µs each against \
-         Insula, {:.1} against the bare handler, on the same processors",
+         Insula, {:.1} against the bare handler, on the same processors; by processor time, \
+         generator included: {:.0}%",
         captured.body.len(),
         theirs.cpu_us(),
         ours.own_cpu_us(),
         theirs.own_cpu_us(),
+        by_cpu(&ours, &theirs),
     ));
     row.failures += theirs.failures;
     row.floor_per_second = Some(theirs.per_second());
     row.audit = setting.audit.to_owned();
     row.concurrency = CONNECTIONS as u64;
     Ok(row)
+}
+
+/// The floor's processor time for one answer as a share (in per cent) of ours, with that of the
+/// load generator on both sides: the ratio of throughputs on a machine that does nothing else.
+pub(crate) fn by_cpu(ours: &Sample, floor: &Sample) -> f64 {
+    let each = |sample: &Sample| sample.cpu_us() + sample.own_cpu_us();
+    100.0 * each(floor) / each(ours).max(1e-9)
 }
 
 /// The answer of median size among those to the first requests of a mix.

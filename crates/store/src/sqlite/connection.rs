@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use base::{Clock, Code, Limits, Micros, Secret};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use zeroize::Zeroize;
 
@@ -117,6 +118,10 @@ fn open_with(path: &Path, key: &Secret<[u8; 32]>, flags: OpenFlags) -> Result<Co
          PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 5000;"
     ))
     .doing("opening a tenant")?;
+    // Plans may not depend on bound values, else a cached statement is planned again whenever a
+    // value changes.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .doing("opening a tenant")?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(db)
 }

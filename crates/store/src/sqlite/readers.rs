@@ -43,7 +43,17 @@ struct Queue {
     /// Tenants with waiting jobs, whose turn is next in front.
     turns: VecDeque<TenantKey>,
     running: Vec<Option<Running>>,
+    /// Whether a thread waits for running jobs to become long.
+    watched: bool,
     stop: bool,
+}
+
+impl Queue {
+    /// Jobs that run and count against the number that run at once.
+    fn short(&self, now: Micros) -> usize {
+        let is_short = |r: &&Running| now.0 - r.since.0 <= LONG_US;
+        self.running.iter().flatten().filter(is_short).count()
+    }
 }
 
 /// The queue.
@@ -119,8 +129,17 @@ impl Readers {
             job: Box::new(job),
         });
         self.metrics.reader_queue.add(1);
-        self.wake.notify_one();
+        self.call(queue, self.clock.monotonic());
         Ok(())
+    }
+
+    /// Wakes a thread if there is something for it to do: to run what waits, or to watch for
+    /// running jobs that become long. Waking more costs every reader its turn on the processor.
+    fn call(&self, queue: &Queue, now: Micros) {
+        let waits = !queue.turns.is_empty();
+        if waits && (!queue.watched || queue.short(now) < self.at_once) {
+            self.wake.notify_one();
+        }
     }
 
     /// The loop of thread `place`; returns when told to stop and nothing waits.
@@ -137,6 +156,7 @@ impl Readers {
                 if let Some(slot) = queue.running.get_mut(place) {
                     *slot = Some(running);
                 }
+                self.call(&queue, now);
                 drop(queue);
                 self.metrics.reader_queue.sub(1);
                 if catch_unwind(AssertUnwindSafe(waiting.job)).is_err() {
@@ -150,20 +170,18 @@ impl Readers {
                 if let Some(slot) = queue.running.get_mut(place) {
                     *slot = None;
                 }
-                // What could not start beside this job may now.
-                if !queue.turns.is_empty() {
-                    self.wake.notify_one();
-                }
                 continue;
             }
             if queue.stop && queue.turns.is_empty() {
                 return;
             }
-            if queue.turns.is_empty() {
+            if queue.turns.is_empty() || (queue.watched && !queue.stop) {
                 self.wake.wait(&mut queue);
             } else {
                 // Something waits for running jobs to end or to become long.
+                queue.watched = true;
                 self.wake.wait_for(&mut queue, LONG_WAIT);
+                queue.watched = false;
             }
         }
     }
@@ -171,7 +189,7 @@ impl Readers {
     fn next(&self, queue: &mut Queue, now: Micros) -> Option<(TenantKey, Waiting)> {
         let is_long = |r: &Running| now.0 - r.since.0 > LONG_US;
         let running = || queue.running.iter().flatten();
-        if running().filter(|r| !is_long(r)).count() >= self.at_once {
+        if queue.short(now) >= self.at_once {
             return None;
         }
         let scans_max = self.at_once.div_ceil(2);

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 
 use super::CONNECTIONS;
 use crate::cases::Setting;
+use crate::data::{self, Size};
 use crate::house::House;
 use crate::load::{self, Mix, Sample, Shape, micros};
 use crate::process::{self, Process};
@@ -29,8 +30,11 @@ use bare::Bare;
 struct Order {
     /// A folder for its data.
     dir: PathBuf,
-    /// Patients that observations refer to.
+    /// Patients and observations that are there before it begins: as in the house it is compared
+    /// with, for a commit costs more in a larger store.
     patients: usize,
+    /// See `patients`.
+    observations: usize,
     /// Commits under way at once.
     tasks: usize,
 }
@@ -64,9 +68,10 @@ pub(crate) async fn row(
     mix: &Mix,
     shape: Shape,
     rounds: usize,
+    size: Size,
     target: f64,
 ) -> anyhow::Result<Row> {
-    let mut floor = Floor::start(setting)?;
+    let mut floor = Floor::start(setting, size)?;
     let (mut ours, mut theirs) = (Sample::default(), Sample::default());
     for _ in 0..rounds {
         theirs.join(floor.round(shape.measured)?);
@@ -96,10 +101,11 @@ struct Floor {
 }
 
 impl Floor {
-    fn start(setting: &Setting) -> anyhow::Result<Self> {
+    fn start(setting: &Setting, size: Size) -> anyhow::Result<Self> {
         let order = Order {
             dir: setting.folder.join("commits"),
-            patients: 1_000,
+            patients: size.patients,
+            observations: size.observations,
             tasks: CONNECTIONS,
         };
         let mut child = Command::new(std::env::current_exe()?)
@@ -134,6 +140,18 @@ pub(crate) fn run(order: &str) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         let bare = Arc::new(Bare::open(&order.dir).await?);
+        let size = Size {
+            patients: order.patients,
+            observations: order.observations,
+        };
+        for change in data::resources(size)
+            .collect::<Vec<_>>()
+            .chunks(super::LOAD_ENTRIES)
+        {
+            let prepared = change.iter().map(|(_, text)| bare.prepare(text));
+            bare.commit(prepared.collect::<anyhow::Result<_>>()?)
+                .await?;
+        }
         let mut next = 0;
         for line in std::io::stdin().lines() {
             let measured = Duration::from_millis(line?.trim().parse()?);
@@ -160,7 +178,7 @@ async fn round(
     let wanted = usize::try_from(POOL_PER_SECOND * measured.as_millis() as u64 / 1000)?;
     let mut pool = Vec::with_capacity(wanted);
     for number in *next..*next + wanted {
-        let text = crate::data::observation(2_000_000 + number, order.patients, true);
+        let text = data::observation(2_000_000 + number, order.patients, true);
         pool.push(bare.prepare(&text)?);
     }
     *next += wanted;
@@ -176,7 +194,7 @@ async fn round(
                     break;
                 };
                 let sent = Instant::now();
-                bare.commit(prepared).await?;
+                bare.commit(vec![prepared]).await?;
                 latencies.push(micros(sent.elapsed()));
             }
             anyhow::Ok(latencies)

@@ -118,18 +118,18 @@ impl Bare {
         Ok(self.data.prepare(valid))
     }
 
-    /// One create: decided, committed, durable.
-    pub(super) async fn commit(&self, resource: Prepared) -> anyhow::Result<()> {
+    /// Creates: decided, committed together, durable.
+    pub(super) async fn commit(&self, resources: Vec<Prepared>) -> anyhow::Result<()> {
         let request = RequestMeta {
             id: RequestId(0),
             at: self.clock.now(),
         };
-        let target = Target::Types(vec![resource.valid().type_id()]);
-        let permit = access::decide::<Create>(&self.principal, &self.tenant, request, target)?;
-        let change = Change {
-            writes: vec![Write::Create { permit, resource }],
-            ..Change::default()
-        };
+        let mut change = Change::default();
+        for resource in resources {
+            let target = Target::Types(vec![resource.valid().type_id()]);
+            let permit = access::decide::<Create>(&self.principal, &self.tenant, request, target)?;
+            change.writes.push(Write::Create { permit, resource });
+        }
         self.data.commit(request, change).await?;
         Ok(())
     }
