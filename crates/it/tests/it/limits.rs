@@ -156,7 +156,7 @@ fn sizes(caller: &Caller) {
         deep = json!({"url": "urn:x", "extension": [deep]});
     }
     let deep = json!({"resourceType": "Patient", "extension": [deep]});
-    names(&caller.post("/Patient", &deep), 400, "json_depth_max");
+    names(&caller.post("/Patient", &deep), 413, "json_depth_max");
     let wrong = (0..9).map(|number| (format!("nonsense{number}"), json!(1)));
     let mut wrong = Value::Object(wrong.collect());
     wrong["resourceType"] = json!("Patient");
