@@ -34,6 +34,7 @@ const MET: &[&str] = &[
     "json_depth_max",
     "open_tenants_max",
     "outcome_issues_max",
+    "page_bytes_max",
     "page_cache_bytes_max",
     "page_entries_default",
     "page_entries_max",
@@ -84,6 +85,7 @@ fn narrow() -> Arc<World> {
             ("limits.bundle_entries_max", "5"),
             ("limits.page_entries_default", "4"),
             ("limits.page_entries_max", "7"),
+            ("limits.page_bytes_max", "30000"),
             ("limits.included_entries_max", "3"),
             ("limits.include_rounds_max", "1"),
             ("limits.chain_depth_max", "2"),
@@ -216,6 +218,17 @@ fn pages(caller: &Caller) {
 
     let included = caller.get("/Patient?_revinclude=Observation:subject");
     names(&included, 400, "included_entries_max");
+
+    // Two of these are more than a page holds: a search says so, a history ends its page.
+    for number in 0..3 {
+        let mut large = json!({"resourceType": "Substance", "id": format!("s{number}")});
+        large["code"] = json!({"text": "Chalk"});
+        large["description"] = json!("x".repeat(18_000));
+        caller.put(&large).expect(201);
+    }
+    names(&caller.get("/Substance"), 400, "page_bytes_max");
+    assert_eq!(size("Substance?_count=1"), 1);
+    assert_eq!(size("Substance/_history"), 2, "page_bytes_max");
 
     // A row of organisations, each part of the next.
     let organisation = |number: u32| {
