@@ -282,6 +282,12 @@ impl Shared {
                 Segment::spare(&self.dir, bytes).map_err(|_| unavailable())?
             }
         };
+        // The new header vouches for heads in the full segment: that must be on the disk first.
+        state
+            .current
+            .file()
+            .sync_data()
+            .map_err(|_| unavailable())?;
         let number = state.current.number() + 1;
         next.begin(&self.dir, number, &state.heads)
             .map_err(|_| unavailable())?;

@@ -282,17 +282,18 @@ pub(crate) fn alone<T>(
     work: impl FnOnce(&Arc<OpenTenant>, &mut WriterState) -> Result<T>,
 ) -> Result<T> {
     let state = open_state(tenant, slot)?;
-    state
+    let done = state
         .db
         .execute_batch("BEGIN IMMEDIATE")
-        .doing("beginning to write")?;
-    let done = work(tenant, state).and_then(|t| {
-        state
-            .db
-            .execute_batch("COMMIT")
-            .doing("committing")
-            .map(|()| t)
-    });
+        .doing("beginning to write")
+        .and_then(|()| work(tenant, state))
+        .and_then(|t| {
+            state
+                .db
+                .execute_batch("COMMIT")
+                .doing("committing")
+                .map(|()| t)
+        });
     if done.is_err() {
         // Also what the writer knew may not be so.
         *slot = None;
