@@ -164,11 +164,14 @@ fn without_room_the_reserve_is_used_and_then_access_is_refused() {
     let pen = journal.pen(A, &key(1), &RNG).unwrap();
     let _ = journal.append(&pen, b"first").unwrap();
     // The folder goes away under the journal: no further segment can be made.
-    journal.shared.state.lock().spare = None;
+    // (A spare without room keeps the flusher from making another in between.)
+    let unfit = Segment::spare(&folder.0, 1).unwrap();
+    journal.shared.state.lock().spare = Some(unfit);
     std::fs::rename(&folder.0, folder.0.with_extension("gone")).unwrap();
     std::fs::write(&folder.0, b"not a folder").unwrap();
     let refused = (0..10_000).find_map(|_| journal.append(&pen, &[b'x'; 100]).err());
     assert_eq!(refused.unwrap().code(), Code::AuditUnavailable);
+    drop(journal);
     std::fs::remove_file(&folder.0).unwrap();
     std::fs::rename(folder.0.with_extension("gone"), &folder.0).unwrap();
 }
