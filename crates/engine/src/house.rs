@@ -3,12 +3,12 @@
 //! [`crate::Gate::enter`].
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use access::{RequestMeta, TenantId};
 use base::{Clock, Code, Limits, Micros, RequestId, ResourceId, Rng, TenantName};
-use fhir::definitions::Model;
+use fhir::definitions::{Model, PerVersion};
 use store::{State, Store, StoreConfig, StoreError};
 use tokio::sync::Semaphore;
 
@@ -67,7 +67,7 @@ pub(crate) struct Inner {
     /// When the house was opened.
     pub(crate) started: Micros,
     /// `rest.resource` of CapabilityStatements, with literal and with enforced references.
-    pub(crate) capabilities: [OnceLock<String>; 2],
+    pub(crate) capabilities: [PerVersion<String>; 2],
     closing: AtomicBool,
 }
 

@@ -140,10 +140,13 @@ impl Operator {
     ) -> Result<TenantView, Failure> {
         let name = TenantName::new(&draft.name)
             .map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
-        let version = draft.fhir.as_deref().unwrap_or("4.0.1");
-        let fhir = FhirVersion::parse(version).ok_or_else(|| {
-            Failure::new(Code::RequestInvalid, "this version of FHIR is not served")
-        })?;
+        let fhir = match draft.fhir.as_deref() {
+            None => FhirVersion::default(),
+            Some(text) => FhirVersion::parse(text).ok_or_else(|| {
+                let served = FhirVersion::ALL.map(FhirVersion::as_str).join(", ");
+                Failure::new(Code::RequestInvalid, format!("\"fhir\" is one of {served}"))
+            })?,
+        };
         let display = checked_display(draft.display.unwrap_or(draft.name))?;
         let new = NewTenant {
             name,

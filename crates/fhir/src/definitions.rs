@@ -4,54 +4,24 @@
 //! The tables are distilled from HL7's packages by `cargo xtask definitions` and committed; adding
 //! a version is adding a table. Knows nothing of content, storage or tenants.
 
-use std::fmt;
-use std::sync::OnceLock;
-
 mod element;
 mod load;
 mod model;
 mod param;
+mod version;
 
 pub use element::{
     Content, Element, ElementType, Found, Primitive, Structure, StructureId, ValueSet, ValueSetId,
 };
 pub use model::Model;
 pub use param::{Compartment, Component, Param};
-
-/// A version of FHIR that a tenant can speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FhirVersion {
-    /// 4.0.1
-    R4,
-}
-
-impl FhirVersion {
-    /// The version as it stands in `CapabilityStatement.fhirVersion`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::R4 => "4.0.1",
-        }
-    }
-
-    /// The version that this text names.
-    pub fn parse(text: &str) -> Option<Self> {
-        (text == "4.0.1").then_some(Self::R4)
-    }
-}
+pub use version::{FhirVersion, PerVersion};
 
 impl Model {
     /// The model of a version; built on first use.
     pub fn of(version: FhirVersion) -> &'static Self {
-        static R4: OnceLock<Model> = OnceLock::new();
-        match version {
-            FhirVersion::R4 => R4.get_or_init(|| load::model(version).0),
-        }
-    }
-}
-
-impl fmt::Display for FhirVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        static MODELS: PerVersion<Model> = PerVersion::new();
+        MODELS.get(version, || load::model(version).0)
     }
 }
 

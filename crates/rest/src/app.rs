@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use ::fhir::definitions::Model;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -24,6 +25,7 @@ use crate::call::Call;
 use crate::caller;
 use crate::problem::{self, Style};
 use crate::routes::{self, Base, Handler, Route};
+use crate::version;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
@@ -278,16 +280,18 @@ impl Rows {
     }
 }
 
-async fn run(route: &'static Route, call: Call) -> Result<Response<Body>, Failure> {
+async fn run(route: &'static Route, mut call: Call) -> Result<Response<Body>, Failure> {
     match route.handler {
         Handler::Open(handler) => handler(call).await,
         Handler::Gate(handler) => {
             let gate = caller::gate(&call)?;
+            speak(gate.model(), &mut call)?;
             handler(gate, call).await
         }
         Handler::Caller(_, handler) => {
             let gate = caller::gate(&call)?;
             let session = gate.enter(call.credentials(), call.request).await?;
+            speak(session.model(), &mut call)?;
             handler(session, call).await
         }
         Handler::Operator(handler) => {
@@ -295,6 +299,12 @@ async fn run(route: &'static Route, call: Call) -> Result<Response<Body>, Failur
             handler(operator, call).await
         }
     }
+}
+
+/// Refuses what asks for another version of FHIR than the tenant's.
+fn speak(model: &Model, call: &mut Call) -> Result<(), Failure> {
+    let query = call.parts.uri.query();
+    version::check(&mut call.parts.headers, query, model.version())
 }
 
 /// A handler whose panic is its own: the caller gets a failure, everyone else goes on.

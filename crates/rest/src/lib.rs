@@ -16,6 +16,7 @@ mod oauth;
 mod probes;
 mod problem;
 mod routes;
+mod version;
 
 pub use admin::openapi_document;
 pub use app::App;

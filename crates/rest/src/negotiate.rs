@@ -1,4 +1,5 @@
-//! Which formats go in and out: FHIR JSON and nothing else (`http.html#mime-type`).
+//! Which formats go in and out: FHIR JSON and nothing else (`http.html#mime-type`). The version of
+//! FHIR that a media type may name is `version`'s business.
 
 use base::Code;
 use engine::Failure;
@@ -57,7 +58,6 @@ fn media(range: &str) -> Option<HeaderValue> {
     for parameter in parts {
         match parameter.split_once('=') {
             Some(("charset", set)) if !is_utf8(set) => return None,
-            Some(("fhirVersion", version)) if !version.starts_with("4.0") => return None,
             _ => {}
         }
     }
@@ -158,7 +158,6 @@ mod tests {
             "application/fhir+xml",
             "text/html",
             "application/fhir+json;q=0",
-            "application/fhir+json; fhirVersion=5.0",
             "application/fhir+json; charset=latin1",
         ] {
             assert_eq!(ok(bad), None, "{bad}");

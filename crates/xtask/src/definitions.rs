@@ -1,4 +1,4 @@
-//! `cargo xtask definitions`: one of HL7's npm packages becomes the compact tables under
+//! `cargo xtask definitions`: HL7's npm packages become the compact tables under
 //! `crates/fhir/definitions/`.
 //!
 //! The tables hold facts only (paths, cardinalities, types, codes, expressions), no prose. They are
@@ -7,12 +7,13 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 mod codes;
 mod compartments;
+mod corrections;
 mod elements;
 mod package;
 mod registry;
@@ -20,18 +21,40 @@ mod search;
 
 use package::Package;
 
-/// What to distil, and where to.
+use crate::workspace::target_folder;
+
+/// One of HL7's packages, and the folder under crates/fhir/definitions/ that its tables go to.
+struct Source {
+    folder: &'static str,
+    package: &'static str,
+    version: &'static str,
+}
+
+/// The versions of FHIR, oldest first: a new one is a line here, its tables, and its name in
+/// `fhir::definitions::FhirVersion`.
+const SOURCES: &[Source] = &[
+    Source {
+        folder: "r4",
+        package: "hl7.fhir.r4.examples",
+        version: "4.0.1",
+    },
+    Source {
+        folder: "r4b",
+        package: "hl7.fhir.r4b.core",
+        version: "4.3.0",
+    },
+    Source {
+        folder: "r5",
+        package: "hl7.fhir.r5.core",
+        version: "5.0.0",
+    },
+];
+
+/// What to distil.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Name of the npm package that holds the definitions
-    #[arg(long, default_value = "hl7.fhir.r4.examples")]
-    package: String,
-    /// Its version
-    #[arg(long, default_value = "4.0.1")]
-    package_version: String,
-    /// Folder under crates/fhir/definitions/ that the tables go to
-    #[arg(long, default_value = "r4")]
-    folder: String,
+    /// Only these folders under crates/fhir/definitions/ (r4, r4b, r5); all if none is named
+    folders: Vec<String>,
 }
 
 /// One table on its way to a file.
@@ -55,17 +78,21 @@ impl Table {
     }
 }
 
-/// Fetches the package (once), distils it and writes the tables.
+/// Fetches the packages (once), distils them and writes the tables.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fhir/definitions");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-        PathBuf::from,
-    );
-    let cache = target.join("definitions");
-    let package = Package::fetch(&cache, &arguments.package, &arguments.package_version)?;
+    let wanted = |s: &&Source| {
+        let folders = &arguments.folders;
+        folders.is_empty() || folders.iter().any(|f| f == s.folder)
+    };
+    SOURCES.iter().filter(wanted).try_for_each(distil)
+}
 
-    let folder = root.join(&arguments.folder);
+fn distil(source: &Source) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fhir/definitions");
+    let cache = target_folder()?.join("definitions");
+    let package = Package::fetch(&cache, source.package, source.version)?;
+
+    let folder = root.join(source.folder);
     fs::create_dir_all(&folder)?;
     let types = elements::types(&package);
     let mut left_out = Vec::new();

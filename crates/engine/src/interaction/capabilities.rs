@@ -40,7 +40,7 @@ impl Gate {
             .get(usize::from(policy != ReferencePolicy::Literal));
         let make = || resources(self.model(), implemented, policy);
         let resources = match types {
-            Some(cell) => cell.get_or_init(make).clone(),
+            Some(made) => made.get(self.tenant.fhir(), make).clone(),
             None => make(),
         };
         let mut out = String::with_capacity(resources.len() + 2_000);

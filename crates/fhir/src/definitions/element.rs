@@ -108,6 +108,7 @@ primitives! {
     Id = "id",
     Instant = "instant",
     Integer = "integer",
+    Integer64 = "integer64",
     Markdown = "markdown",
     Oid = "oid",
     PositiveInt = "positiveInt",

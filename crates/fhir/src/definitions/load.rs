@@ -20,18 +20,28 @@ struct Tables {
     compartments: &'static str,
 }
 
-const R4: Tables = Tables {
-    types: include_str!("../../definitions/r4/types.tsv"),
-    elements: include_str!("../../definitions/r4/elements.tsv"),
-    params: include_str!("../../definitions/r4/params.tsv"),
-    codes: include_str!("../../definitions/r4/codes.tsv"),
-    compartments: include_str!("../../definitions/r4/compartments.tsv"),
-};
+macro_rules! tables {
+    ($folder:literal) => {
+        Tables {
+            types: include_str!(concat!("../../definitions/", $folder, "/types.tsv")),
+            elements: include_str!(concat!("../../definitions/", $folder, "/elements.tsv")),
+            params: include_str!(concat!("../../definitions/", $folder, "/params.tsv")),
+            codes: include_str!(concat!("../../definitions/", $folder, "/codes.tsv")),
+            compartments: include_str!(concat!("../../definitions/", $folder, "/compartments.tsv")),
+        }
+    };
+}
+
+const R4: Tables = tables!("r4");
+const R4B: Tables = tables!("r4b");
+const R5: Tables = tables!("r5");
 
 /// Builds the model of a version; also the number of lines that were not understood.
 pub(super) fn model(version: FhirVersion) -> (Model, usize) {
     let tables = match version {
         FhirVersion::R4 => &R4,
+        FhirVersion::R4B => &R4B,
+        FhirVersion::R5 => &R5,
     };
     let mut loader = Loader::default();
     loader.registry();

@@ -10,12 +10,18 @@ fn structure(path: &str) -> &'static Structure {
 
 #[test]
 fn every_line_of_the_tables_is_understood() {
-    let (model, defects) = load::model(FhirVersion::R4);
-    assert_eq!(defects, 0);
-    assert_eq!(model.types().len(), 146);
-    assert!(model.structures().len() == 662);
-    // The validator counts what it saw of a structure in 128 bits.
-    assert!(model.structures().iter().all(|s| s.elements.len() <= 128));
+    let counts = [(146, 662), (141, 682), (158, 840)];
+    for (version, (types, structures)) in FhirVersion::ALL.into_iter().zip(counts) {
+        let (model, defects) = load::model(version);
+        assert_eq!(defects, 0, "{version}");
+        assert_eq!(model.version(), version);
+        assert_eq!(model.types().len(), types, "{version}");
+        assert_eq!(model.structures().len(), structures, "{version}");
+        // The validator counts what it saw of a structure in 128 bits.
+        assert!(model.structures().iter().all(|s| s.elements.len() <= 128));
+        assert_eq!(FhirVersion::parse(version.as_str()), Some(version));
+    }
+    assert_eq!(FhirVersion::parse("4.0"), None);
 }
 
 #[test]
@@ -31,6 +37,13 @@ fn numbers_are_stable() {
     assert_eq!(r4().type_id("Resource"), None);
     assert_eq!(r4().type_name(TypeId(9999)), "");
     assert!(r4().param_by_id(ParamId(0)).is_none());
+    // A type or parameter has one number in all versions that have it.
+    let (r4b, r5) = (Model::of(FhirVersion::R4B), Model::of(FhirVersion::R5));
+    assert_eq!(r4b.type_id("Patient"), Some(patient));
+    assert_eq!(r5.param(patient, "name").map(|p| p.id), Some(name.id));
+    let transport = r5.type_id("Transport").unwrap();
+    assert!(r4().structure_of(transport).is_none() && r4b.structure_of(transport).is_none());
+    assert_eq!(r4b.type_id("Transport"), None);
 }
 
 #[test]
@@ -49,34 +62,27 @@ fn the_registry_only_grows_at_its_end() {
 
 #[test]
 fn numbers_are_unique() {
-    let mut seen = std::collections::HashSet::new();
-    for type_id in r4().types() {
-        for p in r4().params(type_id) {
-            assert_eq!(p.type_id, type_id);
-            assert!(seen.insert(p.id), "{} {}", r4().type_name(type_id), p.code);
-            assert!(!p.expression.is_empty());
-            assert_eq!(
-                p.kind == ParamKind::Composite,
-                !p.components.is_empty(),
-                "{}",
-                p.url
-            );
-            assert_eq!(
-                p.kind == ParamKind::Reference,
-                !p.targets.is_empty(),
-                "{}",
-                p.url
-            );
-        }
-        for base in [
-            "_id",
-            "_lastUpdated",
-            "_profile",
-            "_security",
-            "_source",
-            "_tag",
-        ] {
-            assert!(r4().param(type_id, base).is_some(), "{base}");
+    for model in FhirVersion::ALL.map(Model::of) {
+        let mut seen = std::collections::HashSet::new();
+        for type_id in model.types() {
+            for p in model.params(type_id) {
+                let place = || format!("{} {}", model.type_name(type_id), p.url);
+                assert_eq!(p.type_id, type_id);
+                assert!(seen.insert(p.id), "{}", place());
+                assert!(!p.expression.is_empty(), "{}", place());
+                let (composite, reference) = (ParamKind::Composite, ParamKind::Reference);
+                assert_eq!(p.kind == composite, !p.components.is_empty(), "{}", place());
+                assert_eq!(p.kind == reference, !p.targets.is_empty(), "{}", place());
+            }
+            let base = [
+                "_id",
+                "_lastUpdated",
+                "_profile",
+                "_security",
+                "_source",
+                "_tag",
+            ];
+            assert!(base.iter().all(|c| model.param(type_id, c).is_some()));
         }
     }
 }
@@ -164,7 +170,10 @@ fn backbone_elements_and_content_references_lead_to_structures() {
 
 #[test]
 fn every_name_of_every_structure_is_found() {
-    for s in r4().structures() {
+    for s in FhirVersion::ALL
+        .into_iter()
+        .flat_map(|v| Model::of(v).structures())
+    {
         for element in &s.elements {
             assert_eq!(s.element(element.name).unwrap().name, element.name);
             for of in &element.types {

@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use crate::definitions::{FhirVersion, Model, Param, ParamId, ParamKind, TypeId};
+use crate::definitions::{Model, Param, ParamId, ParamKind, PerVersion, TypeId};
 use crate::json;
 use crate::path::{Item, Node, PathError, Plan, Type, Types};
 
@@ -119,11 +119,8 @@ pub(super) struct ParamPlan {
 impl Plans {
     /// The plans of a model; each type is compiled on first use.
     pub(super) fn of(model: &'static Model) -> &'static Self {
-        static R4: OnceLock<Plans> = OnceLock::new();
-        let cell = match model.version() {
-            FhirVersion::R4 => &R4,
-        };
-        cell.get_or_init(|| {
+        static PLANS: PerVersion<Plans> = PerVersion::new();
+        PLANS.get(model.version(), || {
             let types = Types::of(model);
             let of_types = model.types().map(|t| (t, OnceLock::new())).collect();
             Self {

@@ -8,6 +8,7 @@ pub(super) fn is_valid(of: Primitive, text: &str) -> bool {
     match of {
         Primitive::Boolean | Primitive::Decimal => true,
         Primitive::Integer => text.parse::<i32>().is_ok(),
+        Primitive::Integer64 => is_integer64(text),
         Primitive::UnsignedInt => text.parse::<i32>().is_ok_and(|n| n >= 0),
         Primitive::PositiveInt => text.parse::<i32>().is_ok_and(|n| n > 0),
         Primitive::String | Primitive::Markdown | Primitive::Xhtml => is_string(text),
@@ -24,6 +25,12 @@ pub(super) fn is_valid(of: Primitive, text: &str) -> bool {
         Primitive::Instant => is_instant(text.as_bytes()),
         Primitive::Time => time(text.as_bytes()).is_some_and(<[u8]>::is_empty),
     }
+}
+
+/// `[0]|[-+]?[1-9][0-9]*`, within 64 bits.
+fn is_integer64(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    (text == "0" || !digits.starts_with('0')) && text.parse::<i64>().is_ok()
 }
 
 /// Not empty, no control characters but tab, line feed and carriage return.

@@ -1,6 +1,7 @@
 //! The admin API described in OpenAPI 3.1, kept by hand beside the route table; a test compares
 //! the two.
 
+use ::fhir::definitions::FhirVersion;
 use serde_json::{Map, Value, json};
 
 /// One operation: method, path, id, summary, body schema, status and schema of the answer.
@@ -268,7 +269,7 @@ fn schemas() -> Value {
     let scopes = json!({ "type": "array", "items": text, "minItems": 1 });
     let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" } });
     json!({
-        "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": ["4.0.1"] }, "config": settings })),
+        "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
         "TenantPatch": object(&[], &json!({ "display": text, "config": settings })),
         "Tenant": object(&["name", "display", "fhir", "config", "state", "created", "base"], &json!({
             "name": name, "display": text, "fhir": text, "config": settings,

@@ -24,9 +24,10 @@ pub(crate) fn shipped(dict: u32) -> Option<&'static [u8]> {
 }
 
 /// The dictionary new bodies of a version are packed with.
+/// (Trained on R4, it serves the later ones as well: their resources are made of the same names.)
 pub(crate) const fn newest(version: FhirVersion) -> u32 {
     match version {
-        FhirVersion::R4 => 1,
+        FhirVersion::R4 | FhirVersion::R4B | FhirVersion::R5 => 1,
     }
 }
 

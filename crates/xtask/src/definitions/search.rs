@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::Table;
+use super::corrections;
 use super::elements::{Types, is_concrete};
 use super::package::{Package, items, text};
 
@@ -24,8 +25,9 @@ pub(crate) struct Param<'p> {
 pub(crate) type Params<'p> = BTreeMap<(&'p str, &'p str), Param<'p>>;
 
 /// The parameters that can be computed: those with an expression. `_text`, `_content`, `_query`
-/// and `_filter` have none. Composites whose parts the package does not define are left out and
-/// named in `left_out`.
+/// and `_filter` have none, and what has a processing mode of its own (`_in`, `_has`) is no value
+/// of the content. Composites whose parts the package does not define are corrected, or left out
+/// and named in `left_out`.
 pub(crate) fn params<'p>(
     package: &'p Package,
     types: &Types<'_>,
@@ -33,26 +35,41 @@ pub(crate) fn params<'p>(
 ) -> Params<'p> {
     let mut found = Params::new();
     for (url, definition) in &package.params {
-        let (Some(code), Some(kind), Some(expression)) = (
-            text(definition, "code"),
-            text(definition, "type"),
-            text(definition, "expression"),
-        ) else {
+        let (Some(code), Some(kind)) = (text(definition, "code"), text(definition, "type")) else {
             continue;
         };
+        let published = text(definition, "expression").unwrap_or_default();
+        // `Location.near` is computed from a value all the same: it says `special`.
+        if text(definition, "processingMode") == Some("other") && kind != "special" {
+            continue;
+        }
         let components = items(definition, "component").map(|c| component(package, c));
         let components: Vec<String> = match components.collect::<Result<_>>() {
             Ok(components) => components,
             Err(error) => {
-                left_out.push(format!("{url}: {error:#}"));
-                continue;
+                let Some(components) = corrections::components_of(url) else {
+                    left_out.push(format!("{url}: {error:#}"));
+                    continue;
+                };
+                components
             }
         };
         for base in items(definition, "base").filter_map(Value::as_str) {
             if types.get(base).is_none_or(|t| t.kind != "resource") {
                 continue;
             }
-            let expression = branches(expression, base);
+            let mut expression = branches(published, base);
+            if !expression.contains(&format!("{base}."))
+                && let Some(correct) = corrections::expression_of(url, base)
+            {
+                correct.clone_into(&mut expression);
+            }
+            if expression.is_empty() {
+                if !published.is_empty() {
+                    left_out.push(format!("{url}: nothing on {base}"));
+                }
+                continue;
+            }
             let targets = targets(types, definition, kind, &expression);
             found.insert(
                 (base, code),
@@ -119,8 +136,8 @@ fn resolved(branch: &str) -> Option<String> {
         .then(|| of.to_owned())
 }
 
-/// The branches of a union that speak of this type. Expressions that name no type at all
-/// (`name | alias`) are taken whole.
+/// The branches of a union that speak of this type, or else those that name no type at all
+/// (`name | alias`).
 fn branches(expression: &str, base: &str) -> String {
     let all = split(expression);
     let of_base: Vec<&str> = all
@@ -132,6 +149,11 @@ fn branches(expression: &str, base: &str) -> String {
         })
         .collect();
     let chosen = if of_base.is_empty() {
+        let nameless = |b: &&String| {
+            let first = b.trim_start_matches(['(', ' ']).chars().next();
+            first.is_some_and(|c| !c.is_ascii_uppercase())
+        };
+        let all: Vec<&str> = all.iter().filter(nameless).map(String::as_str).collect();
         all.join(" | ")
     } else {
         of_base.join(" | ")
@@ -208,6 +230,11 @@ mod tests {
         );
         assert_eq!(branches(all, "AB"), "AB.code");
         assert_eq!(branches("name | alias", "A"), "name | alias");
+        assert_eq!(
+            branches("B.name | (start | B.end).first()", "A"),
+            "(start | B.end).first()"
+        );
+        assert_eq!(branches("B.name", "A"), "");
     }
 
     #[test]

@@ -2,9 +2,8 @@
 //! itself looks at.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
 
-use fhir::definitions::{FhirVersion, Model, ParamId, TypeId};
+use fhir::definitions::{FhirVersion, Model, ParamId, PerVersion, TypeId};
 use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -60,10 +59,8 @@ pub(crate) struct TypeShape {
 impl Shape {
     /// The shape of a version.
     pub(crate) fn of(version: FhirVersion) -> &'static Self {
-        static R4: OnceLock<Shape> = OnceLock::new();
-        match version {
-            FhirVersion::R4 => R4.get_or_init(|| Self::new(Model::of(version))),
-        }
+        static SHAPES: PerVersion<Shape> = PerVersion::new();
+        SHAPES.get(version, || Self::new(Model::of(version)))
     }
 
     fn new(model: &Model) -> Self {
