@@ -8,4 +8,5 @@ pub mod path;
 pub mod reference;
 pub mod resource;
 pub mod search;
+pub mod ucum;
 pub mod validate;
