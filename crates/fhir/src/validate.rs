@@ -82,6 +82,7 @@ struct Checker<'c> {
     model: &'static Model,
     context: Context<'c>,
     reference: Option<StructureId>,
+    codeable_reference: Option<StructureId>,
     report: Report,
     /// Issues beyond the limit.
     unlisted: usize,
@@ -97,6 +98,7 @@ impl<'c> Checker<'c> {
             model,
             context,
             reference: model.structure_named("Reference"),
+            codeable_reference: model.structure_named("CodeableReference"),
             report: Report::default(),
             unlisted: 0,
             entries: 0,
@@ -307,6 +309,10 @@ impl<'c> Checker<'c> {
                 self.structure(value, self.model.structure(id), path, Form::Element);
                 if Some(id) == self.reference {
                     self.reference(value, of, path);
+                } else if Some(id) == self.codeable_reference
+                    && let Some(reference) = value.get("reference")
+                {
+                    self.reference_target(reference, of, path.name("reference"));
                 }
                 if let Some(codes) = element.required_codes {
                     self.coded(value, of, codes, path);

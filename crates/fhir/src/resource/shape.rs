@@ -185,6 +185,10 @@ fn summarise(model: &'static Model, member: Member<'_>, structure: &Structure, o
     };
     if !kept {
         out.truncate(before);
+        // A mandatory element of which no part is for summaries stays as it is.
+        if found.is_some_and(|f| f.element.min > 0) {
+            push_member(member, out);
+        }
     }
 }
 

@@ -141,8 +141,12 @@ impl Plans {
 
 impl TypePlans {
     fn compile(types: &Types, type_id: TypeId, ty: Type) -> Self {
-        let of_content =
-            |p: &&Param| !matches!(p.code, "_id" | "_lastUpdated") && p.kind != ParamKind::Special;
+        let special = |kind| kind == ParamKind::Special;
+        let of_content = |p: &&Param| {
+            !matches!(p.code, "_id" | "_lastUpdated")
+                && !special(p.kind)
+                && !p.components.iter().any(|c| special(c.kind))
+        };
         // An expression that does not compile makes a parameter that is not served; there is none
         // in the models that Insula has, as a test shows.
         let compile = |p: &Param| ParamPlan::compile(types, ty, p).ok();

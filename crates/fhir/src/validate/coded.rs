@@ -9,7 +9,8 @@ use super::Checker;
 use super::path::Path;
 
 impl Checker<'_> {
-    /// A CodeableConcept has at least one coding of the set; a Coding or Quantity is of the set.
+    /// A CodeableConcept, also in a CodeableReference, has at least one coding of the set; a Coding
+    /// or Quantity is of the set.
     /// Without any coding the concept needs an extension that says why.
     pub(super) fn coded(
         &mut self,
@@ -28,11 +29,15 @@ impl Checker<'_> {
                 _ => false,
             }
         };
-        let good = match of.name {
-            "CodeableConcept" => value.get("coding").map_or_else(
+        let of_concept = |value: Value<'_>| {
+            value.get("coding").map_or_else(
                 || value.get("extension").is_some(),
                 |codings| codings.items().any(is_member),
-            ),
+            )
+        };
+        let good = match of.name {
+            "CodeableConcept" => of_concept(value),
+            "CodeableReference" => value.get("concept").is_none_or(of_concept),
             "Coding" | "Quantity" => value.get("code").is_none() || is_member(value),
             _ => true,
         };

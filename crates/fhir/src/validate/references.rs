@@ -38,6 +38,19 @@ impl Checker<'_> {
         }
     }
 
+    /// Checks the target type of the Reference in a CodeableReference, whose element names the
+    /// targets; the rest of it is checked as the Reference that it is.
+    pub(super) fn reference_target(&mut self, value: Value<'_>, of: &ElementType, path: Path<'_>) {
+        let text = value.get("reference").and_then(Value::as_str);
+        let read = |text| match Literal::parse(text, self.model, self.context.own_bases) {
+            Literal::Local { type_id, .. } | Literal::Conditional { type_id, .. } => Some(type_id),
+            Literal::Contained(_) | Literal::Absolute(_) | Literal::Malformed => None,
+        };
+        if let Some(type_id) = text.as_deref().and_then(read) {
+            self.target(type_id, of, path);
+        }
+    }
+
     fn target(&mut self, type_id: TypeId, of: &ElementType, path: Path<'_>) {
         if of.targets.is_empty() || of.targets.contains(&type_id) {
             return;

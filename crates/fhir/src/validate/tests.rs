@@ -328,3 +328,92 @@ fn issues_are_bounded() {
     assert_eq!(issues[10].limit, Some("outcome_issues_max"));
     assert_eq!(issues[10].diagnostics, "20 further issues are not listed");
 }
+
+/// Checks a resource of FHIR R5.
+fn check_r5(text: &str, expected: &[(&str, &str)]) {
+    let doc = json::parse(text.as_bytes(), 64).unwrap();
+    let context = Context {
+        own_bases: &[],
+        issues_max: 10,
+    };
+    let report = validate(Model::of(FhirVersion::R5), doc.root(), &context);
+    let found: Vec<(&str, &str)> = report
+        .issues
+        .iter()
+        .map(|i| (i.code.as_str(), i.expression.as_deref().unwrap_or("")))
+        .collect();
+    assert_eq!(found, expected, "{text}");
+}
+
+#[test]
+fn each_version_has_its_own_types_and_elements() {
+    let transport = r#"{"resourceType":"Transport","status":"completed","intent":"order",
+        "requestedLocation":{"reference":"Location/1"},"currentLocation":{"reference":"Location/2"}}"#;
+    check_r5(transport, &[]);
+    check(transport, &[("element-value", "Resource.resourceType")]);
+    let media = r#"{"resourceType":"Media","status":"completed","content":{"title":"x"}}"#;
+    check(media, &[]);
+    check_r5(media, &[("element-value", "Resource.resourceType")]);
+    let encounter = r#"{"resourceType":"Encounter","status":"finished","class":{"code":"AMB"}}"#;
+    check(encounter, &[]);
+    check_r5(
+        encounter,
+        &[
+            ("element-code", "Encounter.status"),
+            ("element-type", "Encounter.class"),
+        ],
+    );
+}
+
+#[test]
+fn integers_of_64_bits_are_strings() {
+    for (value, good) in [
+        ("\"9007199254740993\"", true),
+        ("\"-9223372036854775808\"", true),
+        ("\"0\"", true),
+        ("\"007\"", false),
+        ("\"9223372036854775808\"", false),
+        ("\"1.0\"", false),
+        ("\"-\"", false),
+        ("7", false),
+    ] {
+        let text = format!(
+            "{{\"resourceType\":\"Observation\",\"status\":\"final\",\"code\":{{\"text\":\"x\"}},\
+             \"extension\":[{{\"url\":\"http://u\",\"valueInteger64\":{value}}}]}}"
+        );
+        let doc = json::parse(text.as_bytes(), 64).unwrap();
+        let context = Context {
+            own_bases: &[],
+            issues_max: 10,
+        };
+        let report = validate(Model::of(FhirVersion::R5), doc.root(), &context);
+        assert_eq!(
+            report.issues.is_empty(),
+            good,
+            "{value}: {:?}",
+            report.issues
+        );
+    }
+}
+
+#[test]
+fn the_reference_of_a_codeable_reference_has_the_targets_of_its_element() {
+    let request = |medication: &str| {
+        format!(
+            "{{\"resourceType\":\"MedicationRequest\",\"status\":\"active\",\"intent\":\"order\",\
+             \"subject\":{{\"reference\":\"Patient/1\"}},\"medication\":{medication}}}"
+        )
+    };
+    check_r5(
+        &request(r#"{"reference":{"reference":"Medication/1"}}"#),
+        &[],
+    );
+    check_r5(&request(r#"{"concept":{"text":"aspirin"}}"#), &[]);
+    check_r5(
+        &request(r#"{"reference":{"reference":"Patient/1"}}"#),
+        &[(
+            "reference-target",
+            "MedicationRequest.medication.reference.reference",
+        )],
+    );
+}

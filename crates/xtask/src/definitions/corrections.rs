@@ -37,6 +37,12 @@ const CORRECTIONS: &[Correction] = &[
     expression("clinical-date", "CareTeam", "CareTeam.period"),
     // 5.0.0: the parts are elements of `conformsTo`, the expression says `Device`.
     expression("Device-code-value-concept", "Device", "Device.conformsTo"),
+    // 4.3.0: ends at the element around the reference.
+    expression(
+        "Ingredient-manufacturer",
+        "Ingredient",
+        "Ingredient.manufacturer.manufacturer",
+    ),
     // 5.0.0: parts whose definition is not published.
     parts(
         "DeviceDefinition-specification-version",
@@ -113,11 +119,15 @@ fn find(url: &str) -> Option<&'static Correction> {
     CORRECTIONS.iter().find(|c| c.of == of)
 }
 
-/// The expression on a type of a parameter that is published without one, or with the type itself
-/// in place of one.
-pub(super) fn expression_of(url: &str, on: &str) -> Option<&'static str> {
-    let expression = find(url)?.expression;
-    expression.filter(|e| e.0 == on).map(|e| e.1)
+/// The expression on a type of a parameter that is published without one, or with one that stops
+/// short of it.
+pub(super) fn expression_of(url: &str, on: &str, published: &str) -> Option<&'static str> {
+    let (of, expression) = find(url)?.expression?;
+    let short = expression
+        .strip_prefix(published)
+        .is_some_and(|rest| rest.starts_with('.'));
+    let named = published.contains(&format!("{on}."));
+    (of == on && (short || !named)).then_some(expression)
 }
 
 /// The parts of a composite whose published parts lead nowhere.

@@ -171,10 +171,11 @@ fn element_row(table: &mut Table, types: &Types<'_>, e: &Value, path: &str, name
 
 /// `Quantity,Reference(Patient|Group)`; no targets means any.
 fn type_list(types: &Types<'_>, element: &Value, path: &str) -> String {
-    // Packages differ in what they say of `Resource.id`; `resource.html#id` says `id`.
-    let owner = path.strip_suffix(".id").and_then(|o| types.get(o));
-    if owner.is_some_and(|t| t.kind == "resource") {
-        return "id".to_owned();
+    // Packages differ in what they say of ids: `resource.html#id` says `id`, and
+    // `element.html#id` says `string`.
+    if let Some(owner) = path.strip_suffix(".id") {
+        let resource = types.get(owner).is_some_and(|t| t.kind == "resource");
+        return if resource { "id" } else { "string" }.to_owned();
     }
     let mut list = Vec::new();
     for t in items(element, "type") {

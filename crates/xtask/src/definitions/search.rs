@@ -59,9 +59,7 @@ pub(crate) fn params<'p>(
                 continue;
             }
             let mut expression = branches(published, base);
-            if !expression.contains(&format!("{base}."))
-                && let Some(correct) = corrections::expression_of(url, base)
-            {
+            if let Some(correct) = corrections::expression_of(url, base, &expression) {
                 correct.clone_into(&mut expression);
             }
             if expression.is_empty() {

@@ -42,10 +42,12 @@ pub(super) fn compile(
 }
 
 /// How a part is compared: as its definition says, unless its expression yields what no parameter
-/// of that type can hold. (R4 has the two definitions of `DocumentReference.relationship` swapped.)
+/// of that type can hold. (The two definitions of `DocumentReference.relationship` are swapped.)
 fn kind_of<'n>(declared: ParamKind, mut names: impl Iterator<Item = &'n str>) -> ParamKind {
     match declared {
-        ParamKind::Reference if names.all(|n| n == "code") => ParamKind::Token,
+        ParamKind::Reference if names.all(|n| matches!(n, "code" | "CodeableConcept")) => {
+            ParamKind::Token
+        }
         ParamKind::Token if names.all(|n| n == "Reference") => ParamKind::Reference,
         _ => declared,
     }

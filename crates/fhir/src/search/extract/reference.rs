@@ -21,6 +21,11 @@ impl Reader<'_> {
                     }
                 }
             }
+            Shape::CodeableReference => {
+                if let Some(reference) = value.get("reference") {
+                    self.reference(Shape::Reference, reference, emit);
+                }
+            }
             Shape::Primitive(_) => self.target(value, emit),
             // `Bundle.entry[0].resource`: by the id it has.
             Shape::Resource(type_id) => {

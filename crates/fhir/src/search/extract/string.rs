@@ -20,6 +20,12 @@ pub(super) fn of(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
             "text",
         ],
         Shape::CodeableConcept => &["text", "coding"],
+        Shape::CodeableReference => {
+            if let Some(concept) = value.get("concept") {
+                of(Shape::CodeableConcept, concept, emit);
+            }
+            return;
+        }
         Shape::Coding => &["display"],
         Shape::Identifier | Shape::ContactPoint => &["value"],
         _ => return,

@@ -469,3 +469,23 @@ fn every_parameter_finds_its_values_in_the_examples() {
         .collect();
     assert_eq!(missed.len(), NEVER_IN_EXAMPLES, "{missed:?}");
 }
+
+#[test]
+fn a_codeable_reference_is_a_code_and_a_reference() {
+    let model = Model::of(FhirVersion::R4B);
+    let text = r#"{"resourceType":"ClinicalUseDefinition","type":"indication","indication":
+      {"diseaseSymptomProcedure":{"concept":{"coding":[{"system":"http://c","code":"x"}]},
+       "reference":{"reference":"ObservationDefinition/1"}}}}"#;
+    let doc = json::parse(text.as_bytes(), 64).unwrap();
+    let type_id = model.type_id("ClinicalUseDefinition").unwrap();
+    let rows = extract(model, type_id, doc.root(), &[]);
+    for (param, want) in [
+        ("indication", "http://c|x"),
+        ("indication-reference", "ObservationDefinition/1"),
+    ] {
+        let id = model.param(type_id, param).unwrap().id;
+        let of_param = rows.iter().filter(|r| r.param == id);
+        let found: Vec<_> = of_param.map(|r| print(&r.value)).collect();
+        assert_eq!(found, [want], "{param}");
+    }
+}

@@ -26,6 +26,11 @@ pub(super) fn of(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
                 }
             }
         }
+        Shape::CodeableReference => {
+            if let Some(concept) = value.get("concept") {
+                of(Shape::CodeableConcept, concept, emit);
+            }
+        }
         Shape::Identifier => {
             let (mut system, mut code) = (Box::default(), Box::default());
             for member in value.members() {
