@@ -136,6 +136,9 @@ codes! {
     BackupInvalid = "backup-invalid", Incorrect, "value", "Not a backup, or not intact, or not of this key.";
     Internal = "internal", Fault, "exception", "An internal failure.";
     LimitHeaders = "limit-headers", TooLarge, "too-costly", "The headers are larger than a named limit.";
+    XmlSyntax = "xml-syntax", Incorrect, "structure", "The body is not XML that Insula takes.";
+    XmlNamespace = "xml-namespace", Incorrect, "structure", "The element is in another namespace than FHIR's.";
+    XmlText = "xml-text", Incorrect, "structure", "Text where FHIR's XML has none.";
 }
 
 #[cfg(test)]

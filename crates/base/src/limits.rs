@@ -32,6 +32,10 @@ limits! {
     binary_bytes_max = 256 << 20;
     /// Nesting of JSON objects and arrays.
     json_depth_max = 64;
+    /// Nesting of XML elements, those of narratives included.
+    xml_depth_max = 256;
+    /// Attributes of one XML element, and XML namespaces declared at one place.
+    xml_attributes_max = 64;
     /// Issues that one OperationOutcome lists; further ones are counted, not listed.
     outcome_issues_max = 100;
     /// Entries of a batch or transaction Bundle.

@@ -10,3 +10,4 @@ pub mod resource;
 pub mod search;
 pub mod ucum;
 pub mod validate;
+pub mod xml;

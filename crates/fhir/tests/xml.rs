@@ -1,0 +1,246 @@
+//! The XML form against outside data: HL7's examples there and back, and XML that others wrote.
+//!
+//! Finds the data by the environment variable `INSULA_SUITES`; without it the tests say so and
+//! check nothing.
+
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fhir::definitions::{FhirVersion, Model};
+use fhir::json::{self, Kind, Value};
+use fhir::xml::{Bounds, Layout, to_json, write_xml};
+use quick_xml::NsReader;
+use quick_xml::events::Event;
+use quick_xml::name::ResolveResult;
+
+const BOUNDS: Bounds = Bounds {
+    depth_max: 256,
+    attributes_max: 64,
+    issues_max: 20,
+};
+
+fn suite(name: &str) -> Option<PathBuf> {
+    let Some(root) = std::env::var_os("INSULA_SUITES") else {
+        println!("SKIPPED: INSULA_SUITES is not set, {name} was not checked");
+        return None;
+    };
+    let folder = Path::new(&root).join(name);
+    assert!(folder.is_dir(), "INSULA_SUITES has no {name}");
+    Some(folder)
+}
+
+fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+}
+
+/// A value with the members of objects sorted; everything else as it is written.
+fn canonical(value: Value<'_>, out: &mut String) {
+    match value.kind() {
+        Kind::Object => {
+            let members: BTreeMap<String, Value<'_>> =
+                value.members().map(|m| (m.name().into_owned(), m.value)).collect();
+            for (name, value) in members {
+                out.push_str(&name);
+                out.push(':');
+                canonical(value, out);
+                out.push(';');
+            }
+            out.push('}');
+        }
+        Kind::Array => {
+            for item in value.items() {
+                canonical(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        Kind::String => json::push_json_string(&value.as_str().unwrap(), out),
+        _ => out.push_str(value.raw()),
+    }
+}
+
+fn canonical_text(text: &str) -> String {
+    let doc = json::parse(text.as_bytes(), 64).unwrap();
+    let mut out = String::new();
+    canonical(doc.root(), &mut out);
+    out
+}
+
+/// JSON to XML to JSON: the same, number by number.
+fn there_and_back(version: FhirVersion, package: &str, least: usize) {
+    let Some(folder) = suite(package) else {
+        return;
+    };
+    let model = Model::of(version);
+    let mut found = Vec::new();
+    files(&folder, "json", &mut found);
+    let mut count = 0;
+    let mut failed = Vec::new();
+    for file in found {
+        let bytes = fs::read(&file).unwrap();
+        let Ok(doc) = json::parse(&bytes, 64) else {
+            continue;
+        };
+        if fhir::resource::resource_type(model, doc.root()).is_err() {
+            continue;
+        }
+        let mut xml = String::new();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if let Err(issue) = write_xml(model, doc.root(), Layout::Compact, &mut xml) {
+            failed.push(format!("{name}: {issue:?}"));
+            continue;
+        }
+        count += 1;
+        let back = match to_json(model, xml.as_bytes(), &BOUNDS) {
+            Ok(back) => back,
+            Err(outcome) => {
+                failed.push(format!("{name}: {outcome}"));
+                continue;
+            }
+        };
+        let mut wanted = String::new();
+        canonical(doc.root(), &mut wanted);
+        if canonical_text(&back) != wanted {
+            failed.push(format!("{name}: not the same"));
+        }
+    }
+    assert!(count >= least, "{count} examples");
+    failed.sort();
+    assert_eq!(failed, Vec::<String>::new());
+}
+
+#[test]
+fn r4_examples_there_and_back() {
+    there_and_back(FhirVersion::R4, "r4-examples/package", 5_000);
+}
+
+/// What an XML document says: elements, attributes in order of name, text where text counts.
+fn said(xml: &str) -> Option<Vec<String>> {
+    let mut reader = NsReader::from_str(xml);
+    let mut all: Vec<String> = Vec::new();
+    let mut html = 0;
+    let mut text = String::new();
+    loop {
+        let (space, event) = reader.read_resolved_event().ok()?;
+        let space = match space {
+            ResolveResult::Bound(space) => space.0.to_owned(),
+            _ => String::new(),
+        };
+        let of_html = space == fhir::xml::XHTML;
+        match event {
+            Event::Start(ref tag) | Event::Empty(ref tag) => {
+                all.push(std::mem::take(&mut text));
+                let mut attributes = Vec::new();
+                for attribute in tag.attributes() {
+                    let attribute = attribute.ok()?;
+                    let key = attribute.key.0;
+                    if key.starts_with("xmlns") || key.starts_with("xsi:") {
+                        continue;
+                    }
+                    let version = quick_xml::XmlVersion::Explicit1_0;
+                    let value = attribute.normalized_value(version).ok()?;
+                    attributes.push(format!("{key}={value}"));
+                }
+                attributes.sort();
+                all.push(format!("<{space} {} {attributes:?}", tag.local_name().as_ref()));
+                html += usize::from(of_html && matches!(event, Event::Start(_)));
+                if matches!(event, Event::Empty(_)) {
+                    all.push(">".to_owned());
+                }
+            }
+            Event::End(_) => {
+                html -= usize::from(of_html);
+                all.push(std::mem::take(&mut text));
+                all.push(">".to_owned());
+            }
+            Event::Text(t) if html > 0 => text.push_str(&t.xml10_content()),
+            Event::CData(t) if html > 0 => text.push_str(&t.xml10_content()),
+            Event::GeneralRef(r) if html > 0 => {
+                let c = match &*r {
+                    "lt" => '<',
+                    "gt" => '>',
+                    "amp" => '&',
+                    "quot" => '"',
+                    "apos" => '\'',
+                    _ => r.resolve_char_ref().ok()??,
+                };
+                text.push(c);
+            }
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    all.retain(|s| !s.is_empty());
+    Some(all)
+}
+
+/// Files that are not taken, and why.
+fn foreign(version: FhirVersion, folder: &str, least: usize, refused: &[(&str, &str)]) {
+    let Some(folder) = suite(folder) else {
+        return;
+    };
+    let model = Model::of(version);
+    let mut found = Vec::new();
+    files(&folder, "xml", &mut found);
+    found.sort();
+    let (mut count, mut failed) = (0, Vec::new());
+    for file in found {
+        let bytes = fs::read(&file).unwrap();
+        let Ok(text) = std::str::from_utf8(&bytes) else {
+            continue;
+        };
+        let name = file.strip_prefix(&folder).unwrap().to_string_lossy().into_owned();
+        let before = said(text.trim_start_matches('\u{feff}'));
+        let of_fhir = before.as_ref().and_then(|b| b.first()).and_then(|root| {
+            let rest = root.strip_prefix("<http://hl7.org/fhir ")?;
+            model.type_id(rest.split(' ').next()?)
+        });
+        if of_fhir.is_none() {
+            continue;
+        }
+        count += 1;
+        let json = match to_json(model, &bytes, &BOUNDS) {
+            Ok(json) => json,
+            Err(outcome) => {
+                let first = outcome.0.first().unwrap();
+                let place = first.expression.as_deref().unwrap_or(&first.diagnostics);
+                failed.push((name, format!("{} {place}", first.code.as_str())));
+                continue;
+            }
+        };
+        let doc = json::parse(json.as_bytes(), 64).unwrap();
+        let mut xml = String::new();
+        write_xml(model, doc.root(), Layout::Compact, &mut xml).unwrap();
+        let after = said(&xml).unwrap();
+        let mut before = before.unwrap();
+        let mut sorted = after.clone();
+        if before != sorted {
+            // Elements out of the order of definition come back in it.
+            before.sort();
+            sorted.sort();
+        }
+        if before != sorted {
+            let differs = before.iter().zip(&sorted).find(|(a, b)| a != b);
+            failed.push((name, format!("not the same: {differs:?}")));
+        }
+    }
+    assert!(count >= least, "{count} documents");
+    let refused: Vec<(String, String)> =
+        refused.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    assert_eq!(failed, refused);
+}
+
+#[test]
+fn r4_documents_of_others() {
+    foreign(FhirVersion::R4, "fhir-test-cases/r4", 1, &[]);
+}
