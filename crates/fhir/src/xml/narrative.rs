@@ -29,7 +29,12 @@ pub(super) fn read<'s>(
     let depth = tokens.depth();
     let mut as_written = is_own(start, true);
     let mut out = String::new();
-    push_start(start, true, source.get(tokens.range()).unwrap_or(""), &mut out);
+    push_start(
+        start,
+        true,
+        source.get(tokens.range()).unwrap_or(""),
+        &mut out,
+    );
     let mut open = vec![start.name.clone()];
     loop {
         let token = tokens.next()?;
@@ -58,13 +63,15 @@ pub(super) fn read<'s>(
                 as_written = false;
                 push_text(&text, &mut out);
             }
-            Token::Text(_) | Token::Comment(_) => out.push_str(raw),
-            Token::Instruction(_) => as_written = false,
+            Token::Text(_) | Token::Comment => out.push_str(raw),
+            Token::Instruction => as_written = false,
             Token::Done => break,
         }
     }
     match as_written {
-        true => Ok(Cow::Borrowed(source.get(from..tokens.range().end).unwrap_or(""))),
+        true => Ok(Cow::Borrowed(
+            source.get(from..tokens.range().end).unwrap_or(""),
+        )),
         false => Ok(Cow::Owned(out)),
     }
 }
@@ -142,9 +149,9 @@ fn is_well_formed(div: &str) -> bool {
                     return false;
                 }
             }
-            Ok(Token::Instruction(_)) => return false,
+            Ok(Token::Instruction) => return false,
             // Before the element or after it there is nothing but space.
-            Ok(Token::Comment(_)) if tokens.depth() == 0 => return false,
+            Ok(Token::Comment) if tokens.depth() == 0 => return false,
             Ok(Token::Done) => return !first,
             Ok(_) => {}
             Err(_) => return false,
@@ -255,7 +262,8 @@ fn push_tag(tag: &str, first: bool, out: &mut String) {
 /// Writes what an `&` begins, and gives what follows it.
 fn push_reference<'t>(tail: &'t str, out: &mut String) -> &'t str {
     let end = tail.bytes().take(32).position(|b| b == b';');
-    if let Some((name, after)) = end.and_then(|end| Some((tail.get(..end)?, tail.get(end + 1..)?))) {
+    if let Some((name, after)) = end.and_then(|end| Some((tail.get(..end)?, tail.get(end + 1..)?)))
+    {
         let known = matches!(name, "lt" | "gt" | "amp" | "apos" | "quot")
             || name.strip_prefix('#').is_some_and(|n| {
                 let digits = n.strip_prefix('x').map_or((n, 10), |h| (h, 16));

@@ -8,8 +8,8 @@ use std::ops::Range;
 use base::Code;
 use smallvec::SmallVec;
 
-use super::{Attribute, Bounds, FHIR, Name, Start, Token, Tokens, XHTML, XML, XSI, narrative};
 use super::token::XmlError;
+use super::{Attribute, Bounds, FHIR, Name, Start, Token, Tokens, XHTML, XML, XSI, narrative};
 use crate::definitions::{Content, Found, Model, Primitive, Structure};
 use crate::json::push_json_string;
 use crate::outcome::{Issue, Outcome};
@@ -91,7 +91,7 @@ impl<'m> Reader<'m> {
                 Token::Start(start) => self.start(&start, &mut tokens).map_err(|e| refused(&e))?,
                 Token::End => self.end(),
                 Token::Text(text) => self.text(&text),
-                Token::Comment(_) | Token::Instruction(_) => {}
+                Token::Comment | Token::Instruction => {}
                 Token::Done => break,
             }
         }
@@ -138,7 +138,12 @@ impl<'m> Reader<'m> {
         let name = &start.name;
         let Some(top) = self.frames.last() else {
             let kind = self.resource(name);
-            self.open(kind, (Cow::Owned(clipped(name.local).to_owned()), None), 0, start);
+            self.open(
+                kind,
+                (Cow::Owned(clipped(name.local).to_owned()), None),
+                0,
+                start,
+            );
             return Ok(());
         };
         let structure = match &top.kind {
@@ -149,10 +154,17 @@ impl<'m> Reader<'m> {
             Kind::Holder(held) => {
                 let twice = held.is_some();
                 let kind = match twice {
-                    true => self.refuse(Code::ElementCardinality, "", "one resource is allowed here"),
+                    true => {
+                        self.refuse(Code::ElementCardinality, "", "one resource is allowed here")
+                    }
                     false => self.resource(name),
                 };
-                self.open(kind, (Cow::Owned(clipped(name.local).to_owned()), None), 0, start);
+                self.open(
+                    kind,
+                    (Cow::Owned(clipped(name.local).to_owned()), None),
+                    0,
+                    start,
+                );
                 return Ok(());
             }
             Kind::Resource(structure) | Kind::Structure(structure) => Some(*structure),
@@ -239,7 +251,13 @@ impl<'m> Reader<'m> {
                 let from = self.out.len();
                 push_json_string(&div, &mut self.out);
                 let value = Some(from..self.out.len());
-                self.keep(slot, Item { value, beside: None });
+                self.keep(
+                    slot,
+                    Item {
+                        value,
+                        beside: None,
+                    },
+                );
                 return Ok(());
             }
             Content::Primitive(of) => Kind::Primitive(of, None),
@@ -345,7 +363,9 @@ impl<'m> Reader<'m> {
             let text = || "the element has no value and no extension".to_owned();
             self.issue(Code::ElementEmpty, "", text);
         } else if matches!(frame.kind, Kind::Holder(None)) {
-            self.issue(Code::ElementEmpty, "", || "there is no resource in it".to_owned());
+            self.issue(Code::ElementEmpty, "", || {
+                "there is no resource in it".to_owned()
+            });
         }
         let Some(frame) = self.frames.pop() else {
             return;
@@ -368,7 +388,10 @@ impl<'m> Reader<'m> {
                 value: value.as_ref().and_then(|v| write(&primitive(*of, v))),
                 beside: (content.len() > 2).then(|| write(&content)).flatten(),
             },
-            _ => Item { value: write(&content), beside: None },
+            _ => Item {
+                value: write(&content),
+                beside: None,
+            },
         };
         self.keep(frame.slot, item);
     }

@@ -69,7 +69,9 @@ fn what_stands_beside_values() {
         ),
     );
     both(
-        &patient("<birthDate><extension url=\"u\"><valueDate value=\"2020\"/></extension></birthDate>"),
+        &patient(
+            "<birthDate><extension url=\"u\"><valueDate value=\"2020\"/></extension></birthDate>",
+        ),
         r#"{"resourceType":"Patient","_birthDate":{"extension":[{"url":"u","valueDate":"2020"}]}}"#,
     );
 }
@@ -88,7 +90,10 @@ fn resources_in_resources() {
 #[test]
 fn narratives_stay_as_they_are() {
     let div = "<div xmlns=\"http://www.w3.org/1999/xhtml\" xml:lang='en'><!-- a --><p  class='b'>é &lt;&amp;<br/>\r\n</p ></div>";
-    let json = read(&patient(&format!("<text><status value=\"generated\"/>{div}</text>"))).unwrap();
+    let json = read(&patient(&format!(
+        "<text><status value=\"generated\"/>{div}</text>"
+    )))
+    .unwrap();
     let doc = json::parse(json.as_bytes(), 64).unwrap();
     let text = doc.root().get("text").unwrap();
     assert_eq!(text.get("div").unwrap().as_str().unwrap(), div);
@@ -105,7 +110,9 @@ fn narratives_bring_their_namespace_along() {
         div.as_str().unwrap().into_owned()
     };
     assert_eq!(
-        div("<f:Patient xmlns:f=\"http://hl7.org/fhir\" xmlns:h=\"http://www.w3.org/1999/xhtml\"><f:text><h:div><h:p a=\"b\">x</h:p><h:br/><?pi?><![CDATA[<&]]></h:div></f:text></f:Patient>"),
+        div(
+            "<f:Patient xmlns:f=\"http://hl7.org/fhir\" xmlns:h=\"http://www.w3.org/1999/xhtml\"><f:text><h:div><h:p a=\"b\">x</h:p><h:br/><?pi?><![CDATA[<&]]></h:div></f:text></f:Patient>"
+        ),
         "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p a=\"b\">x</p><br/>&lt;&amp;</div>",
     );
 }
@@ -119,8 +126,14 @@ fn stored_narratives_become_well_formed() {
     };
     for (given, wanted) in [
         ("<div>a&nbsp;b & c</div>", "a\u{a0}b &amp; c"),
-        ("<div xmlns='http://www.w3.org/1999/xhtml'>&copy;</div>", "©"),
-        ("<div><a href=\"?a=1&b=<\">x</a></div>", "<a href=\"?a=1&amp;b=&lt;\">x</a>"),
+        (
+            "<div xmlns='http://www.w3.org/1999/xhtml'>&copy;</div>",
+            "©",
+        ),
+        (
+            "<div><a href=\"?a=1&b=<\">x</a></div>",
+            "<a href=\"?a=1&amp;b=&lt;\">x</a>",
+        ),
         ("<div><!-- a -- b -->x</div>", ">x<"),
         ("<div><p>x</div>", "&lt;div&gt;&lt;p&gt;x&lt;/div&gt;"),
     ] {
@@ -134,12 +147,17 @@ fn stored_narratives_become_well_formed() {
 #[test]
 fn what_is_no_content_is_dropped() {
     let xml = "\u{feff}<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- a --><?b?>\n<f:Patient xmlns:f=\"http://hl7.org/fhir\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:schemaLocation=\"a b\">\n <!-- c --><f:active value='true'><!-- d --></f:active> <?e?>\n</f:Patient>\n<!-- f -->";
-    assert_eq!(read(xml).unwrap(), r#"{"resourceType":"Patient","active":true}"#);
+    assert_eq!(
+        read(xml).unwrap(),
+        r#"{"resourceType":"Patient","active":true}"#
+    );
 }
 
 #[test]
 fn elements_out_of_order_are_gathered() {
-    let xml = patient("<name><family value=\"a\"/></name><active value=\"true\"/><name><family value=\"b\"/></name>");
+    let xml = patient(
+        "<name><family value=\"a\"/></name><active value=\"true\"/><name><family value=\"b\"/></name>",
+    );
     assert_eq!(
         read(&xml).unwrap(),
         r#"{"resourceType":"Patient","name":[{"family":"a"},{"family":"b"}],"active":true}"#
@@ -150,17 +168,41 @@ fn elements_out_of_order_are_gathered() {
 fn refusals_name_the_place() {
     for (content, wanted) in [
         ("<nme/>", "element-unknown Patient.nme"),
-        ("<name foo=\"x\"><family value=\"x\"/></name>", "element-unknown Patient.name[0].foo"),
-        ("<name><id value=\"x\"/></name>", "element-unknown Patient.name[0].id"),
-        ("<gender value=\"male\"/><gender value=\"male\"/>", "element-cardinality Patient.gender.gender"),
+        (
+            "<name foo=\"x\"><family value=\"x\"/></name>",
+            "element-unknown Patient.name[0].foo",
+        ),
+        (
+            "<name><id value=\"x\"/></name>",
+            "element-unknown Patient.name[0].id",
+        ),
+        (
+            "<gender value=\"male\"/><gender value=\"male\"/>",
+            "element-cardinality Patient.gender.gender",
+        ),
         ("<birthDate/>", "element-empty Patient.birthDate"),
-        ("<active value=\"true\">x</active>", "xml-text Patient.active"),
+        (
+            "<active value=\"true\">x</active>",
+            "xml-text Patient.active",
+        ),
         ("<name>x</name>", "xml-text Patient.name[0]"),
         ("<contained/>", "element-empty Patient.contained[0]"),
-        ("<contained><Foo/></contained>", "resource-type-mismatch Patient.contained[0].Foo"),
-        ("<contained><Basic/><Basic/></contained>", "element-cardinality Patient.contained[0]"),
-        ("<active xmlns=\"urn:x\" value=\"true\"/>", "xml-namespace Patient.active.active"),
-        ("<text><div>x</div></text>", "xml-namespace Patient.text.div.div"),
+        (
+            "<contained><Foo/></contained>",
+            "resource-type-mismatch Patient.contained[0].Foo",
+        ),
+        (
+            "<contained><Basic/><Basic/></contained>",
+            "element-cardinality Patient.contained[0]",
+        ),
+        (
+            "<active xmlns=\"urn:x\" value=\"true\"/>",
+            "xml-namespace Patient.active.active",
+        ),
+        (
+            "<text><div>x</div></text>",
+            "xml-namespace Patient.text.div.div",
+        ),
     ] {
         let found = read(&patient(content)).unwrap_err();
         let wanted = wanted.split(' ').collect::<Vec<_>>();
@@ -168,15 +210,28 @@ fn refusals_name_the_place() {
         assert_eq!(found[0], wanted[0], "{content}");
         assert!(wanted[1].starts_with(found[1]), "{content}: {found:?}");
     }
-    assert_eq!(read("<Foo xmlns=\"http://hl7.org/fhir\"/>").unwrap_err().len(), 1);
+    assert_eq!(
+        read("<Foo xmlns=\"http://hl7.org/fhir\"/>")
+            .unwrap_err()
+            .len(),
+        1
+    );
     assert_eq!(read("<Patient/>").unwrap_err(), ["xml-namespace Patient"]);
 }
 
 #[test]
 fn hostile_documents_are_refused() {
     let deep = format!("{}{}", "<a>".repeat(100), "</a>".repeat(100));
-    let wide = format!("<a {}/>", (0..100).map(|i| format!("a{i}='' ")).collect::<String>());
-    let spaces = format!("<a {}/>", (0..100).map(|i| format!("xmlns:a{i}='u' ")).collect::<String>());
+    let wide = format!(
+        "<a {}/>",
+        (0..100).map(|i| format!("a{i}='' ")).collect::<String>()
+    );
+    let spaces = format!(
+        "<a {}/>",
+        (0..100)
+            .map(|i| format!("xmlns:a{i}='u' "))
+            .collect::<String>()
+    );
     assert_eq!(read(&deep).unwrap_err(), ["limit-exceeded"]);
     assert_eq!(read(&wide).unwrap_err(), ["limit-exceeded"]);
     assert_eq!(read(&spaces).unwrap_err(), ["limit-exceeded"]);
@@ -225,12 +280,17 @@ fn hostile_documents_are_refused() {
     let found = to_json(model(), b"<a>\xff</a>", &BOUNDS).unwrap_err();
     assert_eq!(found.code(), Some(Code::XmlSyntax));
     let found = to_json(model(), b"<a>\n <b></c></a>", &BOUNDS).unwrap_err();
-    assert!(found.0[0].diagnostics.contains("line 2, column 5"), "{found}");
+    assert!(
+        found.0[0].diagnostics.contains("line 2, column 5"),
+        "{found}"
+    );
 }
 
 #[test]
 fn values_that_are_none_stay_for_the_validator() {
-    let xml = patient("<active value=\"yes\"/><multipleBirthInteger value=\"1e\"/><birthDate value=\"\"/>");
+    let xml = patient(
+        "<active value=\"yes\"/><multipleBirthInteger value=\"1e\"/><birthDate value=\"\"/>",
+    );
     assert_eq!(
         read(&xml).unwrap(),
         r#"{"resourceType":"Patient","active":"yes","multipleBirthInteger":"1e","birthDate":""}"#
@@ -243,7 +303,10 @@ fn pretty_is_the_same_document() {
     let doc = json::parse(json.as_bytes(), 64).unwrap();
     let mut out = String::new();
     write_xml(model(), doc.root(), Layout::Pretty, &mut out).unwrap();
-    assert!(out.contains("\n    <given value=\"a\"/>\n  </name>\n</Patient>"), "{out}");
+    assert!(
+        out.contains("\n    <given value=\"a\"/>\n  </name>\n</Patient>"),
+        "{out}"
+    );
     assert_eq!(read(&out).unwrap(), json);
 }
 

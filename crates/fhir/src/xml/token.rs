@@ -81,9 +81,10 @@ pub(crate) enum Token<'s> {
     End,
     /// Text without references; adjacent pieces may come one by one.
     Text(Cow<'s, str>),
-    Comment(&'s str),
-    /// A processing instruction without its brackets.
-    Instruction(&'s str),
+    /// A comment or the XML declaration.
+    Comment,
+    /// A processing instruction.
+    Instruction,
     /// The end of the document.
     Done,
 }
@@ -177,13 +178,15 @@ impl<'s> Tokens<'s> {
                 let text = self.inner(9, 3);
                 Ok(Token::Text(lines(text)))
             }
-            Event::Comment(_) => Ok(Token::Comment(self.inner(4, 3))),
-            Event::PI(_) => Ok(Token::Instruction(self.inner(2, 2))),
+            Event::Comment(_) => Ok(Token::Comment),
+            Event::PI(_) => Ok(Token::Instruction),
             Event::Decl(declared) => {
                 let encoding = declared.encoding().transpose();
                 let encoding = encoding.map_err(|_| self.here("a malformed XML declaration"))?;
                 let known = encoding.is_none_or(|e| {
-                    ["utf-8", "utf8", "us-ascii"].iter().any(|k| e.eq_ignore_ascii_case(k))
+                    ["utf-8", "utf8", "us-ascii"]
+                        .iter()
+                        .any(|k| e.eq_ignore_ascii_case(k))
                 });
                 if from > 0 {
                     return Err(self.here("an XML declaration is at the beginning only"));
@@ -191,7 +194,7 @@ impl<'s> Tokens<'s> {
                 if !known {
                     return Err(self.here("XML is taken in UTF-8 only"));
                 }
-                Ok(Token::Comment(""))
+                Ok(Token::Comment)
             }
             Event::DocType(_) => Err(self.here("a document type declaration is not allowed")),
             Event::GeneralRef(_) => {
@@ -211,7 +214,9 @@ impl<'s> Tokens<'s> {
     /// The source of the last token without so many bytes at its ends.
     fn inner(&self, before: usize, after: usize) -> &'s str {
         let end = self.range.end.saturating_sub(after);
-        self.source.get(self.range.start + before..end).unwrap_or("")
+        self.source
+            .get(self.range.start + before..end)
+            .unwrap_or("")
     }
 
     fn inside(&self) -> Result<(), XmlError> {
@@ -247,7 +252,10 @@ impl<'s> Tokens<'s> {
         self.rooted = true;
         if self.open.len() >= self.bounds.depth_max {
             let max = self.bounds.depth_max;
-            return Err(XmlError::TooDeep { line: self.line(), max });
+            return Err(XmlError::TooDeep {
+                line: self.line(),
+                max,
+            });
         }
         let tag = self.inner(1, 1 + usize::from(empty));
         let end = tag.find(is_space).unwrap_or(tag.len());
@@ -266,13 +274,18 @@ impl<'s> Tokens<'s> {
         let mut attributes: SmallVec<[Attribute<'s>; 1]> = SmallVec::new();
         for (written, value) in given {
             let name = self.name(written, false)?;
-            let twice = |a: &Attribute<'_>| a.name.local == name.local && a.name.space == name.space;
+            let twice =
+                |a: &Attribute<'_>| a.name.local == name.local && a.name.space == name.space;
             if attributes.iter().any(twice) {
                 return Err(self.here("an attribute occurs twice"));
             }
             attributes.push(Attribute { name, value });
         }
-        Ok(Start { name, attributes, declares })
+        Ok(Start {
+            name,
+            attributes,
+            declares,
+        })
     }
 
     /// The attributes and the namespace declarations of a tag.
@@ -338,12 +351,19 @@ impl<'s> Tokens<'s> {
                 }
             }
         };
-        Ok(Name { prefix, local, space })
+        Ok(Name {
+            prefix,
+            local,
+            space,
+        })
     }
 
     fn too_many(&self) -> XmlError {
         let max = self.bounds.attributes_max;
-        XmlError::TooManyAttributes { line: self.line(), max }
+        XmlError::TooManyAttributes {
+            line: self.line(),
+            max,
+        }
     }
 
     fn here(&self, what: impl Into<Cow<'static, str>>) -> XmlError {
@@ -423,7 +443,9 @@ fn value(raw: &str) -> Result<Cow<'_, str>, &'static str> {
         let (before, tail) = rest.split_at(at);
         out.push_str(before);
         if let Some(tail) = tail.strip_prefix('&') {
-            let (name, after) = tail.split_once(';').ok_or("an \"&\" that begins no reference")?;
+            let (name, after) = tail
+                .split_once(';')
+                .ok_or("an \"&\" that begins no reference")?;
             out.push_str(&referred(name)?);
             rest = after;
         } else {

@@ -29,7 +29,12 @@ pub fn write_xml(
     layout: Layout,
     out: &mut String,
 ) -> Result<(), Issue> {
-    let mut writer = Writer { model, layout, depth: 0, out };
+    let mut writer = Writer {
+        model,
+        layout,
+        depth: 0,
+        out,
+    };
     writer.resource(resource, true)
 }
 
@@ -50,7 +55,10 @@ struct Members<'v> {
 }
 
 fn unknown(name: &str, of: &str) -> Issue {
-    Issue::error(Code::ElementUnknown, format!("{of} has no element \"{name}\""))
+    Issue::error(
+        Code::ElementUnknown,
+        format!("{of} has no element \"{name}\""),
+    )
 }
 
 impl Writer<'_> {
