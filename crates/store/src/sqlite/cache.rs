@@ -25,6 +25,8 @@ struct Key {
 
 struct Slot {
     hit: Hit,
+    /// The row of `resource` that it is found by as well, if that is known.
+    rid: Option<i64>,
     /// Set by every hit, cleared when the hand passes: the second chance.
     used: AtomicBool,
 }
@@ -36,6 +38,10 @@ struct Shard {
     hand: VecDeque<Key>,
     bytes: usize,
 }
+
+/// The same versions by tenant and row, for searches. Changed only by who holds the lock of the
+/// shard that owns the slot.
+type Rows = HashMap<([u8; 16], i64), Hit>;
 
 /// A current version, and the change that made it.
 #[derive(Clone)]
@@ -51,6 +57,7 @@ pub(crate) struct Ticket(u64);
 /// The cache.
 pub(crate) struct BodyCache {
     shards: Vec<RwLock<Shard>>,
+    rows: Vec<RwLock<Rows>>,
     /// Grows with every change of any resource.
     now: AtomicU64,
     /// When a key was last changed; many keys to one, which only costs an insert.
@@ -63,13 +70,14 @@ pub(crate) struct BodyCache {
 const SHARDS: usize = 32;
 const CHANGES: usize = 1 << 14;
 /// What a slot costs besides its body.
-const SLOT_BYTES: usize = 256;
+const SLOT_BYTES: usize = 448;
 
 impl BodyCache {
     /// A cache of at most so many bytes; `seed` is random.
     pub(crate) fn new(bytes_max: u64, seed: u64) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            rows: (0..SHARDS).map(|_| RwLock::default()).collect(),
             now: AtomicU64::new(0),
             changes: (0..CHANGES).map(|_| AtomicU64::new(0)).collect(),
             seed,
@@ -109,11 +117,30 @@ impl BodyCache {
         Some(slot.hit.clone())
     }
 
+    /// The current version of the row `rid`, if it is here.
+    pub(crate) fn of_row(&self, tenant: &TenantId, rid: i64) -> Option<Hit> {
+        let rows = self.rows_of(rid)?.read();
+        rows.get(&(*tenant.bytes(), rid)).cloned()
+    }
+
+    fn rows_of(&self, rid: i64) -> Option<&RwLock<Rows>> {
+        self.rows.get(rid.rem_euclid(SHARDS as i64) as usize)
+    }
+
+    fn forget_row(&self, tenant: &[u8; 16], rid: Option<i64>) {
+        if let Some(rid) = rid
+            && let Some(rows) = self.rows_of(rid)
+        {
+            rows.write().remove(&(*tenant, rid));
+        }
+    }
+
     /// Puts a current version in, unless its resource was changed since the ticket was taken.
+    /// `rid`: its row of `resource`, where that is known.
     pub(crate) fn put(
         &self,
         tenant: &TenantId,
-        stored: &Stored,
+        (rid, stored): (Option<i64>, &Stored),
         seq: Seq,
         ticket: Ticket,
         metrics: &StoreMetrics,
@@ -134,52 +161,66 @@ impl BodyCache {
         if change.load(Ordering::Acquire) > ticket.0 {
             return;
         }
+        let hit = Hit {
+            stored: stored.clone(),
+            seq,
+        };
+        if let Some(rid) = rid
+            && let Some(rows) = self.rows_of(rid)
+        {
+            rows.write().insert((key.tenant, rid), hit.clone());
+        }
         let slot = Slot {
-            hit: Hit {
-                stored: stored.clone(),
-                seq,
-            },
+            hit,
+            rid,
             used: AtomicBool::new(false),
         };
         let before = shard.bytes;
         match shard.slots.insert(key.clone(), slot) {
-            Some(old) => shard.bytes -= old.hit.stored.body.len() + SLOT_BYTES,
+            Some(old) => {
+                shard.bytes -= old.hit.stored.body.len() + SLOT_BYTES;
+                if old.rid != rid {
+                    self.forget_row(&key.tenant, old.rid);
+                }
+            }
             None => shard.hand.push_back(key),
         }
         shard.bytes += cost;
-        shard.make_room(self.shard_bytes_max);
+        shard.make_room(self.shard_bytes_max, |key, rid| {
+            self.forget_row(&key.tenant, rid);
+        });
         let after = shard.bytes;
         drop(shard);
         metrics.cache_bytes.add(after.saturating_sub(before) as u64);
         metrics.cache_bytes.sub(before.saturating_sub(after) as u64);
     }
 
-    /// A commit changed a resource: voids tickets, and drops what is here. Whether it was here.
+    /// A commit changed a resource: voids tickets, and drops what is here. What it was found by,
+    /// if it was here.
     pub(crate) fn changed(
         &self,
         tenant: &TenantId,
         type_id: TypeId,
         id: &ResourceId,
         metrics: &StoreMetrics,
-    ) -> bool {
+    ) -> Option<Option<i64>> {
         let key = Key {
             tenant: *tenant.bytes(),
             type_id,
             id: id.clone(),
         };
         let (Some(shard), Some(change)) = self.place(&key) else {
-            return false;
+            return None;
         };
         let mut shard = shard.write();
         let now = self.now.fetch_add(1, Ordering::AcqRel) + 1;
         change.fetch_max(now, Ordering::AcqRel);
-        let Some(old) = shard.slots.remove(&key) else {
-            return false;
-        };
+        let old = shard.slots.remove(&key)?;
+        self.forget_row(&key.tenant, old.rid);
         let cost = old.hit.stored.body.len() + SLOT_BYTES;
         shard.bytes -= cost;
         metrics.cache_bytes.sub(cost as u64);
-        true
+        Some(old.rid)
     }
 
     /// Drops everything of a tenant and voids all tickets.
@@ -194,11 +235,10 @@ impl BodyCache {
             let mut freed = 0;
             shard.slots.retain(|k, s| {
                 let keep = k.tenant != *tenant.bytes();
-                freed += if keep {
-                    0
-                } else {
-                    s.hit.stored.body.len() + SLOT_BYTES
-                };
+                if !keep {
+                    self.forget_row(&k.tenant, s.rid);
+                    freed += s.hit.stored.body.len() + SLOT_BYTES;
+                }
                 keep
             });
             shard.hand.retain(|k| k.tenant != *tenant.bytes());
@@ -209,7 +249,7 @@ impl BodyCache {
 }
 
 impl Shard {
-    fn make_room(&mut self, bytes_max: usize) {
+    fn make_room(&mut self, bytes_max: usize, gone: impl Fn(&Key, Option<i64>)) {
         while self.bytes > bytes_max || self.hand.len() > 2 * self.slots.len() + 64 {
             let Some(key) = self.hand.pop_front() else {
                 return;
@@ -225,6 +265,7 @@ impl Shard {
                 continue;
             }
             self.bytes -= slot.hit.stored.body.len() + SLOT_BYTES;
+            gone(&key, slot.rid);
             self.slots.remove(&key);
         }
     }
@@ -274,13 +315,18 @@ mod tests {
         let old = stored(1, 1, 10);
         let ticket = cache.ticket();
         cache.changed(&a, old.type_id, &old.id, &metrics);
-        cache.put(&a, &old, Seq(1), ticket, &metrics);
+        cache.put(&a, (Some(7), &old), Seq(1), ticket, &metrics);
         assert_eq!(version(&cache, &a, &old), None);
-        cache.put(&a, &stored(1, 2, 10), Seq(2), cache.ticket(), &metrics);
+        assert!(cache.of_row(&a, 7).is_none());
+        let new = stored(1, 2, 10);
+        cache.put(&a, (Some(7), &new), Seq(2), cache.ticket(), &metrics);
         assert_eq!(version(&cache, &a, &old), Some(2));
+        let row = |tenant, rid| cache.of_row(tenant, rid).map(|h| h.stored.version.0);
+        assert_eq!((row(&a, 7), row(&b, 7), row(&a, 8)), (Some(2), None, None));
         assert_eq!(version(&cache, &b, &old), None, "another tenant's");
-        assert!(cache.changed(&a, old.type_id, &old.id, &metrics));
-        assert_eq!(version(&cache, &a, &old), None);
+        let changed = cache.changed(&a, old.type_id, &old.id, &metrics);
+        assert_eq!(changed, Some(Some(7)));
+        assert_eq!((version(&cache, &a, &old), row(&a, 7)), (None, None));
         assert_eq!(metrics.cache_bytes.get(), 0);
     }
 
@@ -290,20 +336,25 @@ mod tests {
         let (cache, metrics) = (BodyCache::new(bytes_max, 2), StoreMetrics::default());
         let (a, b) = (tenant("abc"), tenant("abcd"));
         let hot = stored(0, 1, 500);
-        cache.put(&a, &hot, Seq(1), cache.ticket(), &metrics);
+        cache.put(&a, (Some(0), &hot), Seq(1), cache.ticket(), &metrics);
         for i in 1..20_000 {
             let of = if i % 2 == 0 { &a } else { &b };
-            cache.put(of, &stored(i, 1, 500), Seq(1), cache.ticket(), &metrics);
+            let new = stored(i, 1, 500);
+            let row = (Some(i as i64), &new);
+            cache.put(of, row, Seq(1), cache.ticket(), &metrics);
             assert!(metrics.cache_bytes.get() <= bytes_max);
             assert_eq!(version(&cache, &a, &hot), Some(1), "{i}");
         }
         assert!(metrics.cache_bytes.get() > bytes_max / 2);
         let ticket = cache.ticket();
         cache.forget(&a, &metrics);
-        cache.put(&a, &hot, Seq(1), ticket, &metrics);
+        cache.put(&a, (Some(0), &hot), Seq(1), ticket, &metrics);
         assert_eq!(version(&cache, &a, &hot), None);
         assert_eq!(version(&cache, &b, &stored(19_999, 1, 0)), Some(1));
+        let rows = |of: &BodyCache| of.rows.iter().map(|r| r.read().len()).sum::<usize>();
+        let slots = |of: &BodyCache| of.shards.iter().map(|s| s.read().slots.len()).sum::<usize>();
+        assert_eq!(rows(&cache), slots(&cache), "what is dropped is dropped by both names");
         cache.forget(&b, &metrics);
-        assert_eq!(metrics.cache_bytes.get(), 0);
+        assert_eq!((metrics.cache_bytes.get(), rows(&cache)), (0, 0));
     }
 }

@@ -45,6 +45,8 @@ struct Queue {
     running: Vec<Option<Running>>,
     /// Whether a thread waits for running jobs to become long.
     watched: bool,
+    /// Threads that were woken and have not taken the queue yet.
+    called: usize,
     stop: bool,
 }
 
@@ -134,11 +136,13 @@ impl Readers {
     }
 
     /// Wakes a thread if there is something for it to do: to run what waits, or to watch for
-    /// running jobs that become long. Waking more costs every reader its turn on the processor.
-    fn call(&self, queue: &Queue, now: Micros) {
-        let waits = !queue.turns.is_empty();
-        if waits && (!queue.watched || queue.short(now) < self.at_once) {
-            self.wake.notify_one();
+    /// running jobs that become long. Waking more costs every reader its turn on the processor:
+    /// a thread that is on its way counts, and one that ends a job takes the next without a call.
+    fn call(&self, queue: &mut Queue, now: Micros) {
+        let runs = || queue.short(now) + queue.called < self.at_once;
+        let watches = !queue.watched && queue.called == 0;
+        if !queue.turns.is_empty() && (watches || runs()) && self.wake.notify_one() {
+            queue.called += 1;
         }
     }
 
@@ -156,7 +160,7 @@ impl Readers {
                 if let Some(slot) = queue.running.get_mut(place) {
                     *slot = Some(running);
                 }
-                self.call(&queue, now);
+                self.call(&mut queue, now);
                 drop(queue);
                 self.metrics.reader_queue.sub(1);
                 if catch_unwind(AssertUnwindSafe(waiting.job)).is_err() {
@@ -177,10 +181,13 @@ impl Readers {
             }
             if queue.turns.is_empty() || (queue.watched && !queue.stop) {
                 self.wake.wait(&mut queue);
+                queue.called = queue.called.saturating_sub(1);
             } else {
                 // Something waits for running jobs to end or to become long.
                 queue.watched = true;
-                self.wake.wait_for(&mut queue, LONG_WAIT);
+                if !self.wake.wait_for(&mut queue, LONG_WAIT).timed_out() {
+                    queue.called = queue.called.saturating_sub(1);
+                }
                 queue.watched = false;
             }
         }

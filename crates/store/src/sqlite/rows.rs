@@ -4,6 +4,7 @@
 //! left yet.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base::ids::uuid_text;
 use base::{Micros, ResourceId, Seq, Version};
@@ -26,6 +27,7 @@ pub(crate) const COLUMNS: &str = "r.rid, r.type, r.id, v.version, v.seq, v.metho
 
 /// A version with what was needed to check it.
 pub(crate) struct Opened {
+    pub(crate) rid: i64,
     pub(crate) seq: Seq,
     pub(crate) actor: Arc<str>,
     /// SHA-256 of the stored part of the body.
@@ -62,6 +64,7 @@ pub(crate) fn open(
         return Ok(Err(Broken::Seal));
     };
     let Columns {
+        rid,
         type_id,
         id,
         version,
@@ -125,6 +128,7 @@ pub(crate) fn open(
         body: Bytes::from(body),
     };
     Ok(Ok(Opened {
+        rid,
         seq,
         actor,
         digest,
@@ -134,6 +138,7 @@ pub(crate) fn open(
 
 /// The columns that need no key.
 struct Columns {
+    rid: i64,
     type_id: TypeId,
     id: ResourceId,
     version: Version,
@@ -150,6 +155,7 @@ impl Columns {
     fn read(row: &Row<'_>) -> Option<Self> {
         let number = |i: usize| row.get::<_, i64>(i).ok();
         Some(Self {
+            rid: number(0)?,
             type_id: TypeId(u16::try_from(number(1)?).ok()?),
             id: id_of(row.get_ref(2).ok()?)?,
             version: Version(u64::try_from(number(3)?).ok()?),
@@ -244,32 +250,23 @@ pub(crate) fn as_of(
     ticket: Ticket,
 ) -> Result<Option<Stored>> {
     const DOING: &str = "reading a version";
-    let mut statement = db
-        .prepare_cached("SELECT r.type, r.id, r.version FROM resource r WHERE r.rid = ?1")
-        .doing(DOING)?;
-    let found = statement
-        .query_row([rid], |row| {
-            Ok((
-                row.get::<_, u16>(0)?,
-                id_of(row.get_ref(1)?),
-                row.get::<_, i64>(2)?,
-            ))
-        })
-        .optional()
-        .doing(DOING)?;
-    let Some((type_id, Some(id), version)) = found else {
-        return Ok(None);
-    };
-    let type_id = TypeId(type_id);
     let shared = &tenant.shared;
-    // The same version as in this snapshot, and not younger than the point asked for.
-    if let Some(hit) = shared.cache.get(&tenant.id, type_id, &id)
-        && i64::try_from(hit.stored.version.0) == Ok(version)
+    // Every change up to that point is known to the cache, so what it holds and is not younger is
+    // what was current then.
+    if tenant.marked.load(Ordering::Acquire) >= seq.0
+        && let Some(hit) = shared.cache.of_row(&tenant.id, rid)
         && hit.seq <= seq
     {
         shared.metrics.cache_hits.add(1);
         return Ok(Some(hit.stored));
     }
+    let current: Option<i64> = db
+        .prepare_cached("SELECT version FROM resource WHERE rid = ?1")
+        .and_then(|mut s| s.query_row([rid], |r| r.get(0)).optional())
+        .doing(DOING)?;
+    let Some(current) = current else {
+        return Ok(None);
+    };
     shared.metrics.cache_misses.add(1);
     let opened = one(
         tenant,
@@ -281,10 +278,10 @@ pub(crate) fn as_of(
     let Some(opened) = opened else {
         return Ok(None);
     };
-    if i64::try_from(opened.stored.version.0) == Ok(version) {
+    if i64::try_from(opened.stored.version.0) == Ok(current) {
         shared.cache.put(
             &tenant.id,
-            &opened.stored,
+            (Some(rid), &opened.stored),
             opened.seq,
             ticket,
             &shared.metrics,

@@ -18,7 +18,7 @@ use super::index::Vocabulary;
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::writer::WriterState;
-use super::{clients, migrate, schema};
+use super::{clients, migrate, rows, schema};
 use crate::Result;
 use crate::journal::Pen;
 
@@ -41,6 +41,8 @@ pub(crate) struct OpenTenant {
     pub(crate) used_us: AtomicI64,
     /// Where the change sequence stood when, for sweeping the index.
     pub(crate) sweep_marks: Mutex<VecDeque<(Micros, Seq)>>,
+    /// Up to which change the cache of current versions knows of every change.
+    pub(crate) marked: AtomicU64,
     /// Up to which change the index is swept.
     pub(crate) swept: AtomicU64,
     actors: RwLock<HashMap<i64, Arc<str>>>,
@@ -93,6 +95,7 @@ impl OpenTenant {
             .ok_or_else(|| internal("deriving a tenant's token key"))?;
         let model = Model::of(id.fhir());
         let clients = clients::load(&reader.db, model)?;
+        let marked = rows::last_seq(&reader.db)?.0;
         Ok(Self {
             id: id.clone(),
             model,
@@ -110,6 +113,7 @@ impl OpenTenant {
             log_pages: Arc::new(AtomicU64::new(0)),
             used_us: AtomicI64::new(shared.clock.monotonic().0),
             sweep_marks: Mutex::default(),
+            marked: AtomicU64::new(marked),
             swept: AtomicU64::new(0),
             actors: RwLock::default(),
             clients: RwLock::new(clients),

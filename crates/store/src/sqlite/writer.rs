@@ -253,18 +253,19 @@ fn finish(tenant: &Arc<OpenTenant>, state: Option<&WriterState>, before: u64, an
                 shared
                     .cache
                     .changed(&tenant.id, stored.type_id, &stored.id, &shared.metrics);
-            if was_there {
+            if let Some(rid) = was_there {
                 let ticket = shared.cache.ticket();
                 let seq = base::Seq(seq);
                 shared
                     .cache
-                    .put(&tenant.id, stored, seq, ticket, &shared.metrics);
+                    .put(&tenant.id, (rid, stored), seq, ticket, &shared.metrics);
             }
         }
     }
     if let Some(state) = state
         && state.seq > before
     {
+        tenant.marked.fetch_max(state.seq, Ordering::AcqRel);
         let head = ChangeHead {
             seq: base::Seq(state.seq),
             chain: state.chain,

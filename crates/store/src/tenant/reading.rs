@@ -64,11 +64,11 @@ impl TenantStore {
             .0
             .read(entry, Class::Point, None, move |tenant, db, ticket| {
                 let found = rows::current(tenant, db, type_id, &wanted)?;
-                if let Some(Opened { stored, seq, .. }) = &found {
+                if let Some(Opened { rid, stored, seq, .. }) = &found {
                     let shared = &tenant.shared;
                     shared
                         .cache
-                        .put(&tenant.id, stored, *seq, ticket, &shared.metrics);
+                        .put(&tenant.id, (Some(*rid), stored), *seq, ticket, &shared.metrics);
                 }
                 Ok(found.map(|o| o.stored))
             })
