@@ -16,6 +16,7 @@ pub(crate) mod index;
 mod keyring;
 pub(crate) mod mailboxes;
 mod migrate;
+pub(crate) mod page;
 mod process;
 pub(crate) mod readers;
 pub(crate) mod rows;

@@ -352,8 +352,17 @@ mod tests {
         assert_eq!(version(&cache, &a, &hot), None);
         assert_eq!(version(&cache, &b, &stored(19_999, 1, 0)), Some(1));
         let rows = |of: &BodyCache| of.rows.iter().map(|r| r.read().len()).sum::<usize>();
-        let slots = |of: &BodyCache| of.shards.iter().map(|s| s.read().slots.len()).sum::<usize>();
-        assert_eq!(rows(&cache), slots(&cache), "what is dropped is dropped by both names");
+        let slots = |of: &BodyCache| {
+            of.shards
+                .iter()
+                .map(|s| s.read().slots.len())
+                .sum::<usize>()
+        };
+        assert_eq!(
+            rows(&cache),
+            slots(&cache),
+            "what is dropped is dropped by both names"
+        );
         cache.forget(&b, &metrics);
         assert_eq!((metrics.cache_bytes.get(), rows(&cache)), (0, 0));
     }

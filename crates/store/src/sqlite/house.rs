@@ -115,6 +115,10 @@ type Body = Box<dyn FnOnce(&Arc<House>) + Send>;
 
 /// Whole-tenant jobs that run at once.
 const ASIDE_MAX: usize = 8;
+/// Microseconds that a read on its caller's own thread may take.
+const BRISK_US: i64 = 1_000;
+/// Thousands of engine steps that it may take.
+const BRISK_KILOSTEPS: u64 = 4;
 /// For so long, closing tenants is also tidied.
 const CLOSING_US: i64 = 3_000_000;
 /// Tenants open at once where nothing else is configured and files suffice: a few hundred KiB each.
@@ -313,6 +317,37 @@ impl House {
             .unwrap_or_else(|_| Err(internal("the read ended without an answer")))
     }
 
+    /// Tries a small read on the caller's own thread, where the tenant's reads have been short of
+    /// late: changing threads twice costs more than such a read. It gets few steps and little time;
+    /// `None` if that was not enough, or was not tried: then it is a matter for a reader thread.
+    /// `work` is given the moment at which it must give up.
+    pub(crate) fn read_briskly<T>(
+        &self,
+        tenant: &Arc<OpenTenant>,
+        work: impl FnOnce(&Connection, Ticket, Micros) -> Result<T>,
+    ) -> Option<Result<T>> {
+        if !tenant.is_brisk() {
+            return None;
+        }
+        let reader = tenant.idle_reader()?;
+        let started = self.shared.clock.monotonic();
+        let until = Micros(started.0 + BRISK_US);
+        let most = self.shared.config.limits.search_kilosteps_max;
+        reader.budget.set(Some(until), most.min(BRISK_KILOSTEPS));
+        let ticket = self.shared.cache.ticket();
+        let done = work(&reader.db, ticket, until);
+        tenant.give_back(reader);
+        let took = self.shared.clock.monotonic().0 - started.0;
+        tenant.was_read(took);
+        if matches!(&done, Err(e) if e.code() == Code::LimitTime) {
+            return None;
+        }
+        let metrics = &self.shared.metrics;
+        metrics.read_us.record(u64::try_from(took).unwrap_or(0));
+        tenant.touch();
+        Some(done)
+    }
+
     fn read_now<T>(
         &self,
         entry: &Arc<Entry>,
@@ -328,10 +363,12 @@ impl House {
             .budget
             .set(Some(Micros(deadline)), limits.search_kilosteps_max);
         let ticket = self.shared.cache.ticket();
+        let started = self.shared.clock.monotonic();
         let done = reader
             .budget
             .name_limit(work(&tenant, &reader.db, ticket), limits);
         tenant.give_back(reader);
+        tenant.was_read(self.shared.clock.monotonic().0 - started.0);
         done
     }
 

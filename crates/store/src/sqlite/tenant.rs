@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use access::{ClientId, ClientRecord, SecretKey, TenantId, TokenKey};
 use base::{Limits, Micros, Secret, Seq};
@@ -41,6 +41,8 @@ pub(crate) struct OpenTenant {
     pub(crate) used_us: AtomicI64,
     /// Where the change sequence stood when, for sweeping the index.
     pub(crate) sweep_marks: Mutex<VecDeque<(Micros, Seq)>>,
+    /// Reads that still go to reader threads before one is tried where it was asked for.
+    brisk_after: AtomicU32,
     /// Up to which change the cache of current versions knows of every change.
     pub(crate) marked: AtomicU64,
     /// Up to which change the index is swept.
@@ -53,6 +55,10 @@ pub(crate) struct OpenTenant {
 
 /// Connections for reading kept per tenant.
 const READERS_KEPT_MAX: usize = 8;
+/// Reads in a row that must have been short before one is tried on its caller's thread.
+const SHORT_READS: u32 = 16;
+/// A read that took longer was not short.
+const SHORT_US: i64 = 400;
 /// Names of actors remembered per open tenant.
 const ACTORS_MAX: usize = 4_096;
 
@@ -113,6 +119,7 @@ impl OpenTenant {
             log_pages: Arc::new(AtomicU64::new(0)),
             used_us: AtomicI64::new(shared.clock.monotonic().0),
             sweep_marks: Mutex::default(),
+            brisk_after: AtomicU32::new(SHORT_READS),
             marked: AtomicU64::new(marked),
             swept: AtomicU64::new(0),
             actors: RwLock::default(),
@@ -140,6 +147,28 @@ impl OpenTenant {
         };
         reader.budget.lift();
         Ok(reader)
+    }
+
+    /// A connection for reading that is open already, if there is one.
+    pub(crate) fn idle_reader(&self) -> Option<Reader> {
+        self.readers.lock().pop()
+    }
+
+    /// Whether its reads have been short of late.
+    pub(crate) fn is_brisk(&self) -> bool {
+        self.brisk_after.load(Ordering::Relaxed) == 0
+    }
+
+    /// Notes how long a read took.
+    pub(crate) fn was_read(&self, took_us: i64) {
+        if took_us > SHORT_US {
+            self.brisk_after.store(SHORT_READS, Ordering::Relaxed);
+        } else {
+            let less = |n: u32| Some(n.saturating_sub(1));
+            let _ = self
+                .brisk_after
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
     }
 
     /// Gives a connection back. One that is inside a transaction is dropped instead.

@@ -10,8 +10,9 @@ use fhir::search::Query;
 
 use super::TenantStore;
 use crate::audit::{Outcome, Subject};
+use crate::sqlite::page::searched;
 use crate::sqlite::readers::Class;
-use crate::sqlite::{Opened, history, in_snapshot, rows, search, sha256};
+use crate::sqlite::{Opened, history, in_snapshot, rows, sha256};
 use crate::{
     Entry, HistoryOf, HistoryRequest, Method, Mode, Page, PageRequest, Read, Result, StoreError,
     Stored,
@@ -25,14 +26,8 @@ fn not_covered() -> StoreError {
     )
 }
 
-/// The page would hold too many bytes at once; a smaller `_count` helps.
-fn page_too_large(max: u64) -> StoreError {
-    StoreError::Limit {
-        code: Code::LimitQuery,
-        limit: "page_bytes_max",
-        max,
-    }
-}
+/// A page of more resources than this is never read on the caller's own thread.
+const BRISK_COUNT_MAX: u32 = 50;
 
 impl TenantStore {
     /// The current version of a resource (`http.html#read`).
@@ -64,11 +59,18 @@ impl TenantStore {
             .0
             .read(entry, Class::Point, None, move |tenant, db, ticket| {
                 let found = rows::current(tenant, db, type_id, &wanted)?;
-                if let Some(Opened { rid, stored, seq, .. }) = &found {
+                if let Some(Opened {
+                    rid, stored, seq, ..
+                }) = &found
+                {
                     let shared = &tenant.shared;
-                    shared
-                        .cache
-                        .put(&tenant.id, (Some(*rid), stored), *seq, ticket, &shared.metrics);
+                    shared.cache.put(
+                        &tenant.id,
+                        (Some(*rid), stored),
+                        *seq,
+                        ticket,
+                        &shared.metrics,
+                    );
                 }
                 Ok(found.map(|o| o.stored))
             })
@@ -154,46 +156,35 @@ impl TenantStore {
             return Err(not_covered());
         }
         let asked = query.clone();
-        let deadline = page.deadline;
-        let (spent, entries, found) = self
-            .handle
-            .0
-            .read(entry, Class::Scan, deadline, move |tenant, db, ticket| {
-                in_snapshot(db, || {
-                    let limits = &tenant.shared.config.limits;
-                    let found = search::page(
-                        db,
-                        &tenant.vocabulary,
-                        tenant.model,
-                        limits,
-                        &spent,
-                        &query,
-                        &page,
-                    )?;
-                    let matches = found.matches.iter().map(|m| (m.0, Mode::Match));
-                    let included = found.included.iter().map(|m| (m.0, Mode::Include));
-                    let mut entries =
-                        Vec::with_capacity(found.matches.len() + found.included.len());
-                    let mut bytes = 0u64;
-                    for (rid, mode) in matches.chain(included) {
-                        let stored = rows::as_of(tenant, db, rid, found.as_of, ticket)?;
-                        // Index rows of a deleted resource are closed with it; a row of a type that
-                        // may not be shown does not leave.
-                        let shown =
-                            stored.filter(|s| s.method != Method::Delete && spent.shows(s.type_id));
-                        if let Some(stored) = shown {
-                            bytes = bytes.saturating_add(stored.body.len() as u64);
-                            if bytes > limits.page_bytes_max && !entries.is_empty() {
-                                return Err(page_too_large(limits.page_bytes_max));
-                            }
-                            let resource = spent.release(stored.type_id, stored);
-                            entries.push(Entry { resource, mode });
-                        }
-                    }
-                    Ok((spent, entries, found))
+        let here = entry
+            .if_open()
+            .filter(|_| query.count <= BRISK_COUNT_MAX && query.include.is_empty())
+            .and_then(|tenant| {
+                self.handle.0.read_briskly(&tenant, |db, ticket, until| {
+                    searched(&tenant, db, ticket, &spent, &query, &page, Some(until))
                 })
-            })
-            .await?;
+            });
+        let (spent, entries, found) = match here {
+            Some(done) => {
+                let (entries, found) = done?;
+                (spent, entries, found)
+            }
+            None => {
+                self.handle
+                    .0
+                    .read(
+                        entry,
+                        Class::Scan,
+                        page.deadline,
+                        move |tenant, db, ticket| {
+                            let (entries, found) =
+                                searched(tenant, db, ticket, &spent, &query, &page, None)?;
+                            Ok((spent, entries, found))
+                        },
+                    )
+                    .await?
+            }
+        };
         let digest = sha256(format!("{asked:?}").as_bytes());
         let type_id = asked
             .types

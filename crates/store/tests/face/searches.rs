@@ -40,17 +40,46 @@ fn ids(page: &Page) -> Vec<&str> {
         .collect()
 }
 
+/// Enough small searches that the next ones are tried on their caller's thread.
+async fn be_brisk(t: &Tenant<'_>) {
+    for _ in 0..40 {
+        find(t, "Observation", "_id=nobody", PageRequest::default()).await;
+    }
+}
+
 #[tokio::test]
 async fn pages_of_a_search_show_one_state_whatever_happens_meanwhile() {
     let world = World::new();
+    pages_agree(&world.create("lakeside").await).await;
+    let brisk = world.create("hillcrest").await;
+    be_brisk(&brisk).await;
+    pages_agree(&brisk).await;
+}
+
+#[tokio::test]
+async fn a_search_that_is_too_much_for_its_callers_thread_is_answered_all_the_same() {
+    let world = World::new();
     let t = world.create("lakeside").await;
+    for i in 0..10 {
+        let many = (0..100)
+            .map(|j| t.creating(observation(&format!("o{i}-{j}"), "1")))
+            .collect();
+        t.commit(many).await.unwrap();
+    }
+    be_brisk(&t).await;
+    let costly = "code:not=1-1&_total=accurate&_count=1";
+    let page = find(&t, "Observation", costly, PageRequest::default()).await;
+    assert_eq!((page.total, page.entries.len()), (Some(1_000), 1));
+}
+
+async fn pages_agree(t: &Tenant<'_>) {
     for i in 0..30 {
         t.make(observation(&format!("o{i}"), "1")).await.unwrap();
     }
     let mut seen = Vec::new();
     let mut request = PageRequest::default();
     loop {
-        let page = find(&t, "Observation", "code=718-7&_count=7", request).await;
+        let page = find(t, "Observation", "code=718-7&_count=7", request).await;
         seen.extend(ids(&page).into_iter().map(str::to_owned));
         for entry in &page.entries {
             assert_eq!(entry.resource.get().version.0, 1);
@@ -71,7 +100,7 @@ async fn pages_of_a_search_show_one_state_whatever_happens_meanwhile() {
     let expected: Vec<String> = (0..30).rev().map(|i| format!("o{i}")).collect();
     assert_eq!(seen, expected);
     let now = find(
-        &t,
+        t,
         "Observation",
         "code=718-7&_count=100",
         PageRequest::default(),
@@ -169,6 +198,7 @@ async fn a_search_past_its_budget_is_given_up_and_the_tenant_goes_on() {
             .collect();
         t.commit(many).await.unwrap();
     }
+    be_brisk(&t).await;
     let permit = t.permit(Target::Types(vec![type_id("Observation")]));
     let costly = query("Observation", "code:not=718-7&_total=accurate");
     let given_up = t

@@ -1,0 +1,76 @@
+//! A page of a search with its resources, as one snapshot has them.
+
+use std::sync::Arc;
+
+use access::{Search, Spent};
+use base::{Code, Micros};
+use fhir::search::Query;
+use rusqlite::Connection;
+
+use super::cache::Ticket;
+use super::{OpenTenant, in_snapshot, rows, search};
+use crate::{Entry, Method, Mode, PageRequest, Result, StoreError};
+
+/// The page would hold too many bytes at once; a smaller `_count` helps.
+fn page_too_large(max: u64) -> StoreError {
+    StoreError::Limit {
+        code: Code::LimitQuery,
+        limit: "page_bytes_max",
+        max,
+    }
+}
+
+/// Finds a page and reads its resources, in one snapshot. `until`: gives up with `limit-time` after
+/// that moment of the monotonic clock.
+pub(crate) fn searched(
+    tenant: &Arc<OpenTenant>,
+    db: &Connection,
+    ticket: Ticket,
+    spent: &Spent<Search>,
+    query: &Query,
+    page: &PageRequest,
+    until: Option<Micros>,
+) -> Result<(Vec<Entry>, search::Found)> {
+    in_snapshot(db, || {
+        let limits = &tenant.shared.config.limits;
+        let found = search::page(
+            db,
+            &tenant.vocabulary,
+            tenant.model,
+            limits,
+            spent,
+            query,
+            page,
+        )?;
+        let matches = found.matches.iter().map(|m| (m.0, Mode::Match));
+        let included = found.included.iter().map(|m| (m.0, Mode::Include));
+        let mut entries = Vec::with_capacity(found.matches.len() + found.included.len());
+        let mut bytes = 0u64;
+        for (rid, mode) in matches.chain(included) {
+            if until.is_some_and(|until| tenant.shared.clock.monotonic() > until) {
+                return Err(out_of_time());
+            }
+            let stored = rows::as_of(tenant, db, rid, found.as_of, ticket)?;
+            // Index rows of a deleted resource are closed with it; a row of a type that
+            // may not be shown does not leave.
+            let shown = stored.filter(|s| s.method != Method::Delete && spent.shows(s.type_id));
+            if let Some(stored) = shown {
+                bytes = bytes.saturating_add(stored.body.len() as u64);
+                if bytes > limits.page_bytes_max && !entries.is_empty() {
+                    return Err(page_too_large(limits.page_bytes_max));
+                }
+                let resource = spent.release(stored.type_id, stored);
+                entries.push(Entry { resource, mode });
+            }
+        }
+        Ok((entries, found))
+    })
+}
+
+/// The time that was given for an attempt is over.
+fn out_of_time() -> StoreError {
+    StoreError::Refused(
+        Code::LimitTime,
+        "the attempt took longer than an attempt may".to_owned(),
+    )
+}
