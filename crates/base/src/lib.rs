@@ -7,6 +7,7 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod network;
 pub mod rng;
 pub mod secret;
 
@@ -14,5 +15,6 @@ pub use clock::{Clock, Micros};
 pub use error::{Code, Kind};
 pub use ids::{RequestId, ResourceId, Seq, TenantName, Version};
 pub use limits::Limits;
+pub use network::{Network, NotANetwork};
 pub use rng::Rng;
 pub use secret::{Phi, Secret};

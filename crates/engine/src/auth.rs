@@ -26,6 +26,7 @@ pub(crate) use verdict::Verdicts;
 
 use crate::failure::Failure;
 use crate::house::{Gate, House};
+use crate::links::{Reached, origin};
 use crate::session::Session;
 use crate::tenants::Operator;
 use verdict::Verdict;
@@ -162,6 +163,7 @@ impl House {
         &self,
         credentials: Credentials<'_>,
         request: RequestMeta,
+        reached: Reached<'_>,
     ) -> Result<Operator, Failure> {
         let header = credentials
             .authorization
@@ -172,7 +174,10 @@ impl House {
         let presented = presented.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let token = self.0.store.operator_token();
         match presented.and_then(|(_, value)| token.authenticate(value.trim())) {
-            Some(principal) => Ok(Operator::new(self.clone(), principal, request)),
+            Some(principal) => {
+                let origin = origin(&self.0.config, reached);
+                Ok(Operator::new(self.clone(), principal, request, origin))
+            }
             None => {
                 self.0
                     .attempts

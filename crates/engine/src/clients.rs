@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::is_usable_jwks;
 use crate::failure::Failure;
-use crate::links::Links;
 use crate::tenants::Operator;
 
 /// A client to be made, as the admin API takes it.
@@ -85,7 +84,6 @@ impl Operator {
         &self,
         tenant: &str,
         draft: ClientDraft,
-        host: Option<&str>,
     ) -> Result<ClientMade, Failure> {
         let (tenant, data) = self.tenant(tenant)?;
         printable(&draft.name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
@@ -113,7 +111,7 @@ impl Operator {
         Ok(ClientMade {
             view: view(&record),
             client_secret: secret.expose().clone(),
-            token_url: Links::new(&self.house.0.config, &tenant, host, false).token(),
+            token_url: self.links(&tenant).token(),
         })
     }
 
@@ -143,17 +141,12 @@ impl Operator {
     ///
     /// # Errors
     /// `tenant-unknown`, `request-invalid`.
-    pub async fn open_import(
-        &self,
-        tenant: &str,
-        reason: &str,
-        host: Option<&str>,
-    ) -> Result<ImportOpened, Failure> {
+    pub async fn open_import(&self, tenant: &str, reason: &str) -> Result<ImportOpened, Failure> {
         let (tenant, data) = self.tenant(tenant)?;
         printable(reason, REASON_BYTES_MAX, "reason has 1 to 200 bytes")?;
         let rng = &self.house.0.rng;
         let import = format!("{} {reason}", URL_SAFE_NO_PAD.encode(rng.bytes::<6>()));
-        let links = Links::new(&self.house.0.config, &tenant, host, false);
+        let links = self.links(&tenant);
         let life = self.house.0.config.import_token_seconds;
         let permit = self.system(Reason::Operation, &tenant)?;
         let key = data.import_key(permit, &import).await?;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::{RequestMeta, TenantId};
-use base::{Clock, Code, Limits, Micros, RequestId, ResourceId, Rng, TenantName};
+use base::{Clock, Code, Limits, Micros, Network, RequestId, ResourceId, Rng, TenantName};
 use fhir::definitions::{Model, PerVersion};
 use store::{State, Store, StoreConfig, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::auth::{Attempts, Replays, Verdicts};
 use crate::failure::Failure;
-use crate::links::Links;
+use crate::links::{Links, Reached};
 use crate::metrics::Metrics;
 
 /// How the house is set up, apart from its store.
@@ -34,8 +34,10 @@ pub struct HouseConfig {
     pub domain: Option<String>,
     /// Hosts that links may name.
     pub allowed_hosts: Vec<String>,
-    /// Whether something before us speaks TLS, and says who calls in `X-Forwarded-For`.
+    /// Whether something before us speaks TLS.
     pub behind_tls_proxy: bool,
+    /// Where proxies are that are believed what they say about a request.
+    pub trusted_proxies: Vec<Network>,
     /// The only folder where backups are read and written.
     pub backup_dir: PathBuf,
     /// Seconds between the deletion of a tenant and the destruction of its key.
@@ -154,12 +156,12 @@ impl House {
         self.0.store.close();
     }
 
-    /// The gate of a tenant: it exists and serves. `host` is the request's `Host`, `of_domain`
-    /// whether that host named the tenant.
+    /// The gate of a tenant: it exists and serves. `of_domain`: the host
+    /// named the tenant.
     ///
     /// # Errors
     /// `tenant-unknown`; `tenant-suspended`; `tenant-leaving`.
-    pub fn gate(&self, name: &str, host: Option<&str>, of_domain: bool) -> Result<Gate, Failure> {
+    pub fn gate(&self, name: &str, reached: Reached<'_>, of_domain: bool) -> Result<Gate, Failure> {
         let unknown = || Failure::of(Code::TenantUnknown);
         let name = TenantName::new(name).map_err(|_| unknown())?;
         let tenant = self
@@ -175,7 +177,7 @@ impl House {
             }
             State::Leaving | State::Gone => return Err(Failure::of(Code::TenantLeaving)),
         }
-        let links = Links::new(&self.0.config, &tenant, host, of_domain);
+        let links = Links::new(&self.0.config, &tenant, reached, of_domain);
         Ok(Gate {
             house: self.clone(),
             tenant,

@@ -23,7 +23,7 @@ pub use clients::{ClientDraft, ClientMade, ClientView, ImportOpened};
 pub use failure::Failure;
 pub use house::{Gate, House, HouseConfig};
 pub use interaction::*;
-pub use links::Links;
+pub use links::{Forwarded, Links, Reached};
 pub use metrics::{InteractionMetrics, Metrics};
 pub use session::Session;
 pub use store::{AuditMode, Method, Mode, StoreConfig, Stored, Synchronous};

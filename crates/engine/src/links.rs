@@ -11,22 +11,78 @@ pub struct Links {
     root: Box<str>,
 }
 
+/// What a proxy that is believed says about how a request reached it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// `http` or `https`.
+    pub scheme: Option<&'static str>,
+    /// The host, perhaps with its port.
+    pub host: Option<String>,
+    /// The port, where the host has none.
+    pub port: Option<u16>,
+    /// The path that the proxy took away: `/clinic`; empty for none.
+    pub prefix: String,
+}
+
+/// How a caller reached the house.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reached<'a> {
+    /// The request's `Host`.
+    pub host: Option<&'a str>,
+    /// What a believed proxy says.
+    pub forwarded: Option<&'a Forwarded>,
+}
+
+impl<'a> Reached<'a> {
+    /// The host that the caller asked for: what a believed proxy says, else `Host`.
+    pub fn host(&self) -> Option<&'a str> {
+        let told = self.forwarded.and_then(|f| f.host.as_deref());
+        told.filter(|h| is_host(h)).or(self.host)
+    }
+
+    fn scheme(&self, config: &HouseConfig) -> &'static str {
+        let told = self.forwarded.and_then(|f| f.scheme);
+        told.unwrap_or_else(|| config.scheme())
+    }
+
+    fn prefix(&self) -> &'a str {
+        self.forwarded.map_or("", |f| &f.prefix)
+    }
+
+    /// The origin with this host.
+    fn at(&self, config: &HouseConfig, host: &str) -> String {
+        let scheme = self.scheme(config);
+        let port = self.forwarded.and_then(|f| f.port);
+        let usual = if scheme == "https" { 443 } else { 80 };
+        let bare = host.rsplit_once(':').is_none_or(|_| host.ends_with(']'));
+        match port.filter(|port| bare && *port != usual) {
+            Some(port) => format!("{scheme}://{host}:{port}{}", self.prefix()),
+            None => format!("{scheme}://{host}{}", self.prefix()),
+        }
+    }
+}
+
 impl Links {
-    /// The addresses of a tenant. `host` is the request's `Host`, `of_domain` whether that host
-    /// named the tenant.
+    /// The addresses of a tenant; `of_domain`: the host named the tenant.
     pub(crate) fn new(
         config: &HouseConfig,
         tenant: &TenantId,
-        host: Option<&str>,
+        reached: Reached<'_>,
         of_domain: bool,
     ) -> Self {
-        let scheme = config.scheme();
-        let host = host.filter(|h| is_host(h));
-        let root = match (of_domain, host) {
-            (true, Some(host)) => format!("{scheme}://{}", host.to_ascii_lowercase()),
-            _ => format!("{}/t/{}", origin(config, host), tenant.name()),
-        };
-        Self { root: root.into() }
+        match reached.host().filter(|h| of_domain && is_host(h)) {
+            Some(host) => Self {
+                root: reached.at(config, &host.to_ascii_lowercase()).into(),
+            },
+            None => Self::under(&origin(config, reached), tenant),
+        }
+    }
+
+    /// The addresses of a tenant under an [`origin`].
+    pub(crate) fn under(origin: &str, tenant: &TenantId) -> Self {
+        Self {
+            root: format!("{origin}/t/{}", tenant.name()).into(),
+        }
     }
 
     /// The FHIR base, without a slash at its end.
@@ -50,13 +106,14 @@ impl Links {
     }
 }
 
-/// Scheme, host and port that links start with: the public URL; else the request's host, if it is
-/// on the list; else the address listened on.
-pub(crate) fn origin(config: &HouseConfig, host: Option<&str>) -> String {
+/// What links start with: the public URL; else the host that a believed proxy or the request names,
+/// if it may be named; else the address listened on.
+pub(crate) fn origin(config: &HouseConfig, reached: Reached<'_>) -> String {
     if let Some(url) = &config.public_url {
         return url.clone();
     }
-    let listed = host.filter(|h| is_host(h)).filter(|h| {
+    let told = reached.forwarded.and_then(|f| f.host.as_deref());
+    let listed = |h: &&str| {
         let bare = h.rsplit_once(':').map_or(*h, |(name, _)| name);
         let allowed = |a: &String| a.eq_ignore_ascii_case(h) || a.eq_ignore_ascii_case(bare);
         let own = config
@@ -65,10 +122,11 @@ pub(crate) fn origin(config: &HouseConfig, host: Option<&str>) -> String {
             .is_some_and(|(_, own)| own == *h);
         own || matches!(bare, "localhost" | "127.0.0.1" | "[::1]")
             || config.allowed_hosts.iter().any(allowed)
-    });
-    match listed {
-        Some(host) => format!("{}://{host}", config.scheme()),
-        None => config.listen_url.clone(),
+    };
+    let asked = reached.host.filter(|h| is_host(h)).filter(listed);
+    match told.filter(|h| is_host(h)).or(asked) {
+        Some(host) => reached.at(config, host),
+        None => format!("{}{}", config.listen_url, reached.prefix()),
     }
 }
 
@@ -114,7 +172,11 @@ mod tests {
             (Some("clinic.example:evil.example"), "http://10.0.0.1:80"),
             (Some("clinic.example:1/x?"), "http://10.0.0.1:80"),
         ] {
-            assert_eq!(origin(&config(), host), wanted, "{host:?}");
+            let reached = Reached {
+                host,
+                forwarded: None,
+            };
+            assert_eq!(origin(&config(), reached), wanted, "{host:?}");
         }
     }
 
@@ -124,6 +186,53 @@ mod tests {
             public_url: Some("https://f.example/x".into()),
             ..config()
         };
-        assert_eq!(origin(&config, Some("127.0.0.1")), "https://f.example/x");
+        let forwarded = Forwarded {
+            host: Some("other.example".into()),
+            prefix: "/y".into(),
+            ..Forwarded::default()
+        };
+        let reached = Reached {
+            host: Some("127.0.0.1"),
+            forwarded: Some(&forwarded),
+        };
+        assert_eq!(origin(&config, reached), "https://f.example/x");
+    }
+
+    #[test]
+    fn what_a_believed_proxy_says_is_named() {
+        let told = |scheme, host: Option<&str>, port, prefix: &str| {
+            let forwarded = Forwarded {
+                scheme,
+                host: host.map(str::to_owned),
+                port,
+                prefix: prefix.to_owned(),
+            };
+            let reached = Reached {
+                host: Some("inside"),
+                forwarded: Some(&forwarded),
+            };
+            origin(&config(), reached)
+        };
+        let https = Some("https");
+        assert_eq!(
+            told(https, Some("a.example"), None, ""),
+            "https://a.example"
+        );
+        assert_eq!(
+            told(None, Some("a.example"), None, "/x"),
+            "http://a.example/x"
+        );
+        assert_eq!(
+            told(https, Some("a.example"), Some(8443), ""),
+            "https://a.example:8443"
+        );
+        assert_eq!(
+            told(https, Some("a.example"), Some(443), ""),
+            "https://a.example"
+        );
+        assert_eq!(told(https, Some("[::1]"), Some(1), ""), "https://[::1]:1");
+        assert_eq!(told(https, Some("a:1"), Some(2), ""), "https://a:1");
+        assert_eq!(told(https, Some("a/evil"), None, ""), "http://10.0.0.1:80");
+        assert_eq!(told(https, None, None, "/x"), "http://10.0.0.1:80/x");
     }
 }

@@ -10,7 +10,7 @@ use access::{
 use base::{Code, TenantName};
 use fhir::definitions::FhirVersion;
 use serde::{Deserialize, Serialize};
-use store::{NewTenant, State, TenantInfo, TenantSettings, TenantStore};
+use store::{NewTenant, State, Store, TenantInfo, TenantSettings, TenantStore};
 
 use crate::failure::Failure;
 use crate::house::House;
@@ -22,6 +22,8 @@ pub struct Operator {
     pub(crate) house: House,
     principal: Principal,
     pub(crate) request: RequestMeta,
+    /// What links start with.
+    origin: String,
 }
 
 /// A tenant to be made, as the admin API takes it.
@@ -83,12 +85,27 @@ const DISPLAY_BYTES_MAX: usize = 200;
 pub const LIST_MAX: usize = 1_000;
 
 impl Operator {
-    pub(crate) const fn new(house: House, principal: Principal, request: RequestMeta) -> Self {
+    pub(crate) const fn new(
+        house: House,
+        principal: Principal,
+        request: RequestMeta,
+        origin: String,
+    ) -> Self {
         Self {
             house,
             principal,
             request,
+            origin,
         }
+    }
+
+    fn store(&self) -> &Store {
+        &self.house.0.store
+    }
+
+    /// The addresses of a tenant as this caller sees them.
+    pub(crate) fn links(&self, tenant: &TenantId) -> Links {
+        Links::under(&self.origin, tenant)
     }
 
     pub(crate) fn permit(&self) -> Result<HousePermit, Failure> {
@@ -106,17 +123,15 @@ impl Operator {
 
     /// The data of a tenant that exists.
     pub(crate) fn tenant(&self, name: &str) -> Result<(TenantId, TenantStore), Failure> {
-        let tenant = self.house.0.store.directory().resolve(&known_name(name)?);
+        let tenant = self.store().directory().resolve(&known_name(name)?);
         let tenant = tenant.ok_or(Failure::of(Code::TenantUnknown))?;
-        let store = self.house.0.store.tenant(&tenant);
+        let store = self.store().tenant(&tenant);
         Ok((tenant, store))
     }
 
-    fn view(&self, info: TenantInfo, host: Option<&str>) -> TenantView {
-        let base = match self.house.0.store.directory().resolve(&info.name) {
-            Some(tenant) => Links::new(&self.house.0.config, &tenant, host, false).fhir(),
-            None => String::new(),
-        };
+    fn view(&self, info: TenantInfo) -> TenantView {
+        let tenant = self.store().directory().resolve(&info.name);
+        let base = tenant.map_or_else(String::new, |tenant| self.links(&tenant).fhir());
         TenantView {
             name: info.name.to_string(),
             display: info.display,
@@ -133,11 +148,7 @@ impl Operator {
     ///
     /// # Errors
     /// `tenant-name`, `tenant-exists`, `request-invalid`.
-    pub async fn create_tenant(
-        &self,
-        draft: TenantDraft,
-        host: Option<&str>,
-    ) -> Result<TenantView, Failure> {
+    pub async fn create_tenant(&self, draft: TenantDraft) -> Result<TenantView, Failure> {
         let name = TenantName::new(&draft.name)
             .map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
         let fhir = match draft.fhir.as_deref() {
@@ -154,13 +165,8 @@ impl Operator {
             fhir,
             settings: draft.config,
         };
-        let info = self
-            .house
-            .0
-            .store
-            .create_tenant(self.permit()?, new)
-            .await?;
-        Ok(self.view(info, host))
+        let info = self.store().create_tenant(self.permit()?, new).await?;
+        Ok(self.view(info))
     }
 
     /// Tenants by name.
@@ -171,15 +177,12 @@ impl Operator {
         &self,
         after: Option<&str>,
         limit: usize,
-        host: Option<&str>,
     ) -> Result<TenantPage, Failure> {
         let after = after.map(TenantName::new).transpose();
         let after = after.map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
         let limit = limit.clamp(1, LIST_MAX);
         let mut found = self
-            .house
-            .0
-            .store
+            .store()
             .list_tenants(self.permit()?, after, limit + 1)
             .await?;
         let more = found.len() > limit;
@@ -188,10 +191,7 @@ impl Operator {
             .last()
             .filter(|_| more)
             .map(|last| last.name.to_string());
-        let tenants = found
-            .into_iter()
-            .map(|info| self.view(info, host))
-            .collect();
+        let tenants = found.into_iter().map(|info| self.view(info)).collect();
         Ok(TenantPage { tenants, next })
     }
 
@@ -199,15 +199,10 @@ impl Operator {
     ///
     /// # Errors
     /// `tenant-unknown`.
-    pub async fn show_tenant(&self, name: &str, host: Option<&str>) -> Result<TenantView, Failure> {
+    pub async fn show_tenant(&self, name: &str) -> Result<TenantView, Failure> {
         let name = known_name(name)?;
-        let info = self
-            .house
-            .0
-            .store
-            .tenant_info(self.permit()?, &name)
-            .await?;
-        Ok(self.view(info, host))
+        let info = self.store().tenant_info(self.permit()?, &name).await?;
+        Ok(self.view(info))
     }
 
     /// Changes a tenant.
@@ -218,56 +213,35 @@ impl Operator {
         &self,
         name: &str,
         patch: TenantPatch,
-        host: Option<&str>,
     ) -> Result<TenantView, Failure> {
         let name = known_name(name)?;
         let display = patch.display.map(checked_display).transpose()?;
         let permit = self.permit()?;
         let info = self
-            .house
-            .0
-            .store
+            .store()
             .change_tenant(permit, &name, display, patch.config)
             .await?;
-        Ok(self.view(info, host))
+        Ok(self.view(info))
     }
 
     /// Suspends a tenant.
     ///
     /// # Errors
     /// `tenant-unknown`, `tenant-state`.
-    pub async fn suspend_tenant(
-        &self,
-        name: &str,
-        host: Option<&str>,
-    ) -> Result<TenantView, Failure> {
+    pub async fn suspend_tenant(&self, name: &str) -> Result<TenantView, Failure> {
         let name = known_name(name)?;
-        let info = self
-            .house
-            .0
-            .store
-            .suspend_tenant(self.permit()?, &name)
-            .await?;
-        Ok(self.view(info, host))
+        let info = self.store().suspend_tenant(self.permit()?, &name).await?;
+        Ok(self.view(info))
     }
 
     /// Lets a suspended or leaving tenant serve again.
     ///
     /// # Errors
     /// `tenant-unknown`, `tenant-state`.
-    pub async fn resume_tenant(
-        &self,
-        name: &str,
-        host: Option<&str>,
-    ) -> Result<TenantView, Failure> {
+    pub async fn resume_tenant(&self, name: &str) -> Result<TenantView, Failure> {
         let name = known_name(name)?;
-        let info = self
-            .house
-            .0
-            .store
-            .resume_tenant(self.permit()?, &name)
-            .await?;
-        Ok(self.view(info, host))
+        let info = self.store().resume_tenant(self.permit()?, &name).await?;
+        Ok(self.view(info))
     }
 
     /// Deletes a tenant; `confirm` must repeat its name.
@@ -279,7 +253,6 @@ impl Operator {
         name: &str,
         confirm: Option<&str>,
         grace_seconds: Option<u64>,
-        host: Option<&str>,
     ) -> Result<TenantView, Failure> {
         let known = known_name(name)?;
         if confirm != Some(name) {
@@ -287,12 +260,10 @@ impl Operator {
         }
         let grace = grace_seconds.unwrap_or(self.house.0.config.grace_seconds);
         let info = self
-            .house
-            .0
-            .store
+            .store()
             .delete_tenant(self.permit()?, &known, grace)
             .await?;
-        Ok(self.view(info, host))
+        Ok(self.view(info))
     }
 
     /// The signed receipt of a deletion, as JSON.
@@ -301,7 +272,7 @@ impl Operator {
     /// `tenant-unknown`, `tenant-state`.
     pub async fn receipt(&self, name: &str) -> Result<String, Failure> {
         let name = known_name(name)?;
-        Ok(self.house.0.store.receipt(self.permit()?, &name).await?)
+        Ok(self.store().receipt(self.permit()?, &name).await?)
     }
 
     /// Checks a tenant's rows, seals, index rows and audit chain against each other.
@@ -330,25 +301,15 @@ impl Operator {
     ///
     /// # Errors
     /// `backup-invalid`, `tenant-exists`, `tenant-name`, `request-invalid`.
-    pub async fn restore_tenant(
-        &self,
-        file: &str,
-        as_name: &str,
-        host: Option<&str>,
-    ) -> Result<TenantView, Failure> {
+    pub async fn restore_tenant(&self, file: &str, as_name: &str) -> Result<TenantView, Failure> {
         let name =
             TenantName::new(as_name).map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
         let path = self.backup_path(file)?;
         if !path.is_file() {
             return Err(Failure::new(Code::BackupInvalid, "there is no such backup"));
         }
-        let info = self
-            .house
-            .0
-            .store
-            .restore(self.permit()?, &path, name)
-            .await?;
-        Ok(self.view(info, host))
+        let info = self.store().restore(self.permit()?, &path, name).await?;
+        Ok(self.view(info))
     }
 
     /// Makes a new key-encryption key. Returns how many tenants' keys were wrapped anew.
@@ -356,7 +317,7 @@ impl Operator {
     /// # Errors
     /// Those of the store.
     pub async fn rotate_key(&self) -> Result<usize, Failure> {
-        Ok(self.house.0.store.rotate_key(self.permit()?).await?)
+        Ok(self.store().rotate_key(self.permit()?).await?)
     }
 
     /// A file in the folder for backups; only a plain name is taken, never a path.

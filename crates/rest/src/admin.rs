@@ -50,8 +50,7 @@ pub(crate) async fn list_tenants(by: Operator, call: Call) -> Result<Response<Bo
     let limit = number(&call, "limit")?.unwrap_or(100);
     answer(
         StatusCode::OK,
-        &by.list_tenants(after.as_deref(), limit, call.host())
-            .await?,
+        &by.list_tenants(after.as_deref(), limit).await?,
     )
 }
 
@@ -59,19 +58,13 @@ pub(crate) async fn list_tenants(by: Operator, call: Call) -> Result<Response<Bo
 pub(crate) async fn create_tenant(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
     let draft: TenantDraft = call.json().await?;
     let location = format!("/admin/v1/tenants/{}", draft.name);
-    let made = answer(
-        StatusCode::CREATED,
-        &by.create_tenant(draft, call.host()).await?,
-    )?;
+    let made = answer(StatusCode::CREATED, &by.create_tenant(draft).await?)?;
     Ok(located(made, &location))
 }
 
 /// `GET /admin/v1/tenants/{name}`
 pub(crate) async fn show_tenant(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
-    answer(
-        StatusCode::OK,
-        &by.show_tenant(call.value("name"), call.host()).await?,
-    )
+    answer(StatusCode::OK, &by.show_tenant(call.value("name")).await?)
 }
 
 /// `PATCH /admin/v1/tenants/{name}`
@@ -79,8 +72,7 @@ pub(crate) async fn change_tenant(by: Operator, mut call: Call) -> Result<Respon
     let patch: TenantPatch = call.json().await?;
     answer(
         StatusCode::OK,
-        &by.change_tenant(call.value("name"), patch, call.host())
-            .await?,
+        &by.change_tenant(call.value("name"), patch).await?,
     )
 }
 
@@ -89,9 +81,7 @@ pub(crate) async fn delete_tenant(by: Operator, call: Call) -> Result<Response<B
     let confirm = form::first(call.query(), "confirm");
     let grace = number(&call, "grace")?;
     let name = call.value("name");
-    let left = by
-        .delete_tenant(name, confirm.as_deref(), grace, call.host())
-        .await?;
+    let left = by.delete_tenant(name, confirm.as_deref(), grace).await?;
     let response = answer(StatusCode::ACCEPTED, &left)?;
     Ok(located(
         response,
@@ -103,16 +93,13 @@ pub(crate) async fn delete_tenant(by: Operator, call: Call) -> Result<Response<B
 pub(crate) async fn suspend_tenant(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
     answer(
         StatusCode::OK,
-        &by.suspend_tenant(call.value("name"), call.host()).await?,
+        &by.suspend_tenant(call.value("name")).await?,
     )
 }
 
 /// `POST /admin/v1/tenants/{name}/resume`
 pub(crate) async fn resume_tenant(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
-    answer(
-        StatusCode::OK,
-        &by.resume_tenant(call.value("name"), call.host()).await?,
-    )
+    answer(StatusCode::OK, &by.resume_tenant(call.value("name")).await?)
 }
 
 /// `GET /admin/v1/tenants/{name}/receipt`
@@ -155,7 +142,7 @@ pub(crate) async fn restore_tenant(
 ) -> Result<Response<Body>, Failure> {
     let BackupFile { file } = call.json().await?;
     let name = call.value("name");
-    let view = by.restore_tenant(&file, name, call.host()).await?;
+    let view = by.restore_tenant(&file, name).await?;
     Ok(located(
         answer(StatusCode::CREATED, &view)?,
         &format!("/admin/v1/tenants/{name}"),
@@ -173,8 +160,7 @@ pub(crate) async fn open_import(by: Operator, mut call: Call) -> Result<Response
     let ImportReason { reason } = call.json().await?;
     answer(
         StatusCode::CREATED,
-        &by.open_import(call.value("name"), &reason, call.host())
-            .await?,
+        &by.open_import(call.value("name"), &reason).await?,
     )
 }
 
@@ -188,7 +174,7 @@ pub(crate) async fn list_clients(by: Operator, call: Call) -> Result<Response<Bo
 pub(crate) async fn create_client(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
     let draft: ClientDraft = call.json().await?;
     let name = call.value("name");
-    let made = by.create_client(name, draft, call.host()).await?;
+    let made = by.create_client(name, draft).await?;
     let location = format!("/admin/v1/tenants/{name}/clients/{}", made.client_id());
     Ok(located(answer(StatusCode::CREATED, &made)?, &location))
 }

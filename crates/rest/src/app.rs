@@ -15,17 +15,16 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams};
 use base::Code;
 use bytes::Bytes;
-use engine::{Failure, House, InteractionMetrics, RequestMeta};
+use engine::{Failure, Forwarded, House, InteractionMetrics, RequestMeta};
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use tower::Service;
 
 use crate::call::Call;
-use crate::caller;
 use crate::problem::{self, Style};
 use crate::routes::{self, Base, Handler, Route};
-use crate::version;
+use crate::{caller, proxy, version};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
@@ -39,11 +38,12 @@ pub struct App {
     secure: bool,
 }
 
-/// When and from where a request came; travels to the row's service.
-#[derive(Clone, Copy)]
+/// When, from where and by which way a request came; travels to the row's service.
+#[derive(Clone)]
 struct Arrived {
     request: RequestMeta,
     from: IpAddr,
+    forwarded: Option<Box<Forwarded>>,
 }
 
 /// Whether a row's service counted the answer.
@@ -72,11 +72,12 @@ impl App {
         B::Error: Into<axum::BoxError>,
     {
         let meta = self.house.request();
-        let from = caller::address(&self.house, request.headers(), peer);
+        let (from, forwarded) = proxy::read(self.house.config(), request.headers(), peer);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Arrived {
             request: meta,
             from,
+            forwarded,
         });
         let (head, path) = (
             request.method() == Method::HEAD,
@@ -192,11 +193,12 @@ impl Service<Request<Body>> for At {
 }
 
 impl Rows {
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        let arrived = request.extensions().get::<Arrived>().copied();
+    async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+        let arrived = request.extensions_mut().remove::<Arrived>();
         let Some(Arrived {
             request: meta,
             from,
+            forwarded,
         }) = arrived
         else {
             return problem::respond(&Failure::of(Code::Internal), Style::Problem, "");
@@ -213,6 +215,7 @@ impl Rows {
             house: self.house.clone(),
             request: meta,
             from,
+            forwarded,
             parts,
             path,
             body,
@@ -295,7 +298,9 @@ async fn run(route: &'static Route, mut call: Call) -> Result<Response<Body>, Fa
             handler(session, call).await
         }
         Handler::Operator(handler) => {
-            let operator = call.house.operator(call.credentials(), call.request)?;
+            let operator = call
+                .house
+                .operator(call.credentials(), call.request, call.reached())?;
             handler(operator, call).await
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
-use engine::{Credentials, Failure, House, RequestMeta};
+use engine::{Credentials, Failure, Forwarded, House, Reached, RequestMeta};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -20,6 +20,8 @@ pub(crate) struct Call {
     pub(crate) house: House,
     pub(crate) request: RequestMeta,
     pub(crate) from: IpAddr,
+    /// What a believed proxy says about it.
+    pub(crate) forwarded: Option<Box<Forwarded>>,
     pub(crate) parts: Parts,
     /// Values of the path's `{…}`, in order.
     pub(crate) path: Vec<(Box<str>, Box<str>)>,
@@ -49,9 +51,12 @@ impl Call {
         self.parts.uri.query().unwrap_or("")
     }
 
-    /// The host that the client asked for.
-    pub(crate) fn host(&self) -> Option<&str> {
-        host(&self.parts)
+    /// How the client reached the house.
+    pub(crate) fn reached(&self) -> Reached<'_> {
+        Reached {
+            host: host(&self.parts),
+            forwarded: self.forwarded.as_deref(),
+        }
     }
 
     /// What the caller is recognised by.
@@ -130,7 +135,7 @@ impl Call {
 }
 
 /// The host that a request asks for, with its port.
-pub(crate) fn host(parts: &Parts) -> Option<&str> {
+fn host(parts: &Parts) -> Option<&str> {
     let named = parts.headers.get(HOST).and_then(|h| h.to_str().ok());
     named.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str))
 }

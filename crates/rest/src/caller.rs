@@ -1,13 +1,10 @@
-//! Which tenant a request is for, and where it comes from.
+//! Which tenant a request is for.
 //!
 //! The path names a tenant, or the host does; when both do they must agree. There is no default
 //! tenant.
 
-use std::net::IpAddr;
-
 use base::Code;
-use engine::{Failure, Gate, House};
-use http::HeaderMap;
+use engine::{Failure, Gate};
 
 use crate::call::Call;
 
@@ -16,15 +13,17 @@ use crate::call::Call;
 /// # Errors
 /// `tenant-unknown`, `tenant-suspended`, `tenant-leaving`, `misdirected`.
 pub(crate) fn gate(call: &Call) -> Result<Gate, Failure> {
-    let host = call.host();
-    let of_host = host.and_then(|h| tenant_of_host(call.house.config().domain.as_deref()?, h));
+    let reached = call.reached();
+    let of_host = reached
+        .host()
+        .and_then(|h| tenant_of_host(call.house.config().domain.as_deref()?, h));
     let of_path = Some(call.value("tenant")).filter(|v| !v.is_empty());
     match (of_path, of_host) {
         (Some(path), Some(host)) if !path.eq_ignore_ascii_case(host) => {
             Err(Failure::of(Code::Misdirected))
         }
-        (Some(name), _) => call.house.gate(name, host, false),
-        (None, Some(name)) => call.house.gate(&name.to_ascii_lowercase(), host, true),
+        (Some(name), _) => call.house.gate(name, reached, false),
+        (None, Some(name)) => call.house.gate(&name.to_ascii_lowercase(), reached, true),
         (None, None) => Err(Failure::of(Code::TenantUnknown)),
     }
 }
@@ -38,18 +37,6 @@ fn tenant_of_host<'h>(domain: &str, host: &'h str) -> Option<&'h str> {
         .strip_prefix('.')
         .is_some_and(|d| d.eq_ignore_ascii_case(domain));
     (under && !label.is_empty() && !label.contains('.')).then_some(label)
-}
-
-/// Where a request comes from: behind a proxy, what the proxy says last.
-pub(crate) fn address(house: &House, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
-    if !house.config().behind_tls_proxy {
-        return peer;
-    }
-    let said = headers.get_all("x-forwarded-for").iter().next_back();
-    let said = said
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.rsplit(',').next());
-    said.and_then(|v| v.trim().parse().ok()).unwrap_or(peer)
 }
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! FHIR's REST API: each handler takes one request apart for one interaction of the engine.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
 use engine::form;
-use engine::{Answer, Asked, Failure, Gate, HistoryScope, Session, Upload, WriteConditions};
-use http::Response;
+use engine::{
+    Answer, Asked, Failure, Gate, HistoryScope, SearchScope, Session, Upload, WriteConditions,
+};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use http::{Method, Response};
 
 use crate::answer::{self, At, Wish};
 use crate::call::{BodyLimit, Call};
@@ -73,11 +77,9 @@ pub(crate) async fn vread(session: Session, call: Call) -> Answered {
         return Ok(answer::raw(session.download_version(id, version).await?));
     }
     let wish = wish(&call)?;
-    answer::respond(
-        session.vread(type_name, id, version).await?,
-        At::of(&session),
-        &wish,
-    )
+    let unless = headers::unless(&call.parts.headers)?;
+    let answer = session.vread(type_name, id, version, &unless).await?;
+    answer::respond(answer, At::of(&session), &wish)
 }
 
 /// `POST …/{type}`
@@ -151,56 +153,35 @@ pub(crate) async fn bundle(session: Session, mut call: Call) -> Answered {
     answer::respond(answer, At::of(&session), &wish)
 }
 
-/// `GET …/{type}?…`
+/// `GET …/{type}?…`, `POST …/{type}/_search`
 pub(crate) async fn search_type(session: Session, call: Call) -> Answered {
-    let query = call.query().to_owned();
-    search(&session, &call.parts, Some(call.value("type")), &query).await
+    let type_name = call.value("type").to_owned();
+    search(&session, call, SearchScope::Type(&type_name)).await
 }
 
-/// `POST …/{type}/_search`
-pub(crate) async fn search_type_form(session: Session, mut call: Call) -> Answered {
-    let query = form_and_query(&mut call).await?;
-    search(&session, &call.parts, Some(call.value("type")), &query).await
-}
-
-/// `GET …/?…`
+/// `GET …/?…`, `POST …/_search`
 pub(crate) async fn search_system(session: Session, call: Call) -> Answered {
-    let query = call.query().to_owned();
-    search(&session, &call.parts, None, &query).await
+    search(&session, call, SearchScope::System).await
 }
 
-/// `POST …/_search`
-pub(crate) async fn search_system_form(session: Session, mut call: Call) -> Answered {
-    let query = form_and_query(&mut call).await?;
-    search(&session, &call.parts, None, &query).await
+/// `GET …/{type}/{id}/{inner}?…`, `POST …/{type}/{id}/{inner}/_search`
+pub(crate) async fn search_compartment(session: Session, call: Call) -> Answered {
+    let [head, id, inner] = ["type", "id", "inner"].map(|name| call.value(name).to_owned());
+    search(&session, call, SearchScope::Compartment(&head, &id, &inner)).await
 }
 
-async fn search(
-    session: &Session,
-    parts: &Parts,
-    type_name: Option<&str>,
-    query: &str,
-) -> Answered {
+async fn search(session: &Session, mut call: Call, scope: SearchScope<'_>) -> Answered {
+    let query = match call.parts.method {
+        Method::POST => form_and_query(&mut call).await?,
+        _ => call.query().to_owned(),
+    };
     let max = session.query_bytes_max();
     if query.len() as u64 > max {
         return Err(Failure::limit(Code::LimitQuery, "query_bytes_max", max));
     }
-    let media = negotiate::answer_type(&parts.headers, Some(query))?;
-    let cursor = form::first(query, "_cursor");
-    let asked = Asked {
-        query: &form::without(query, &NOT_SEARCHED),
-        cursor: cursor.as_deref(),
-        strict: Prefer::of(&parts.headers).strict,
-    };
-    let answer = session.search(type_name, asked).await?;
-    answer::respond(
-        answer,
-        At::of(session),
-        &Wish {
-            media,
-            prefer: None,
-        },
-    )
+    let asked = Paged::of(&call.parts, &query)?;
+    let answer = session.search(scope, asked.as_asked()).await?;
+    answer::respond(answer, At::of(session), &asked.wish)
 }
 
 /// The parameters of a `POST _search`: those of the body and those of the URL.
@@ -225,12 +206,8 @@ pub(crate) async fn history_instance(session: Session, call: Call) -> Answered {
 
 /// `GET …/{type}/_history`
 pub(crate) async fn history_type(session: Session, call: Call) -> Answered {
-    history(
-        &session,
-        &call.parts,
-        HistoryScope::Type(call.value("type")),
-    )
-    .await
+    let scope = HistoryScope::Type(call.value("type"));
+    history(&session, &call.parts, scope).await
 }
 
 /// `GET …/_history`
@@ -239,23 +216,40 @@ pub(crate) async fn history_system(session: Session, call: Call) -> Answered {
 }
 
 async fn history(session: &Session, parts: &Parts, scope: HistoryScope<'_>) -> Answered {
-    let query = parts.uri.query().unwrap_or("");
-    let media = negotiate::answer_type(&parts.headers, Some(query))?;
-    let cursor = form::first(query, "_cursor");
-    let asked = Asked {
-        query: &form::without(query, &NOT_SEARCHED),
-        cursor: cursor.as_deref(),
-        strict: Prefer::of(&parts.headers).strict,
-    };
-    let answer = session.history(scope, asked).await?;
-    answer::respond(
-        answer,
-        At::of(session),
-        &Wish {
-            media,
-            prefer: None,
-        },
-    )
+    let asked = Paged::of(parts, parts.uri.query().unwrap_or(""))?;
+    let answer = session.history(scope, asked.as_asked()).await?;
+    answer::respond(answer, At::of(session), &asked.wish)
+}
+
+/// A search, a history or an operation that is answered page by page, as it was asked.
+struct Paged {
+    query: String,
+    cursor: Option<String>,
+    strict: bool,
+    wish: Wish,
+}
+
+impl Paged {
+    /// `query`: the parameters wherever they came from.
+    fn of(parts: &Parts, query: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            query: form::without(query, &NOT_SEARCHED),
+            cursor: form::first(query, "_cursor").map(Cow::into_owned),
+            strict: Prefer::of(&parts.headers).strict,
+            wish: Wish {
+                media: negotiate::answer_type(&parts.headers, Some(query))?,
+                prefer: None,
+            },
+        })
+    }
+
+    fn as_asked(&self) -> Asked<'_> {
+        Asked {
+            query: &self.query,
+            cursor: self.cursor.as_deref(),
+            strict: self.strict,
+        }
+    }
 }
 
 /// The body of a create or update. A Bundle that is stored is bounded like any resource.

@@ -15,6 +15,7 @@ mod negotiate;
 mod oauth;
 mod probes;
 mod problem;
+mod proxy;
 mod routes;
 mod version;
 

@@ -175,19 +175,21 @@ routes! {
     GET    Fhir   "/"                       "search-system"      Caller("s")   fhir::search_system;
     POST   Fhir   ""                        "transaction"        Caller("cruds") fhir::bundle;
     POST   Fhir   "/"                       "transaction"        Caller("cruds") fhir::bundle;
-    POST   Fhir   "/_search"                "search-system"      Caller("s")   fhir::search_system_form;
+    POST   Fhir   "/_search"                "search-system"      Caller("s")   fhir::search_system;
     GET    Fhir   "/_history"               "history-system"     Caller("s")   fhir::history_system;
     GET    Fhir   "/{type}"                 "search-type"        Caller("s")   fhir::search_type;
     POST   Fhir   "/{type}"                 "create"             Caller("c")   fhir::create;
     PUT    Fhir   "/{type}"                 "update-conditional" Caller("us")  fhir::update_where;
     DELETE Fhir   "/{type}"                 "delete-conditional" Caller("ds")  fhir::delete_where;
-    POST   Fhir   "/{type}/_search"         "search-type"        Caller("s")   fhir::search_type_form;
+    POST   Fhir   "/{type}/_search"         "search-type"        Caller("s")   fhir::search_type;
     GET    Fhir   "/{type}/_history"        "history-type"       Caller("s")   fhir::history_type;
     GET    Fhir   "/{type}/{id}"            "read"               Caller("r")   fhir::read;
     PUT    Fhir   "/{type}/{id}"            "update"             Caller("u")   fhir::update;
     DELETE Fhir   "/{type}/{id}"            "delete"             Caller("d")   fhir::delete;
     GET    Fhir   "/{type}/{id}/_history"   "history-instance"   Caller("s")   fhir::history_instance;
     GET    Fhir   "/{type}/{id}/_history/{version}" "vread"      Caller("r")   fhir::vread;
+    GET    Fhir   "/{type}/{id}/{inner}"    "search-compartment" Caller("s")   fhir::search_compartment;
+    POST   Fhir   "/{type}/{id}/{inner}/_search" "search-compartment" Caller("s") fhir::search_compartment;
 }
 
 /// The router with every route of the table: tenants by path, and by host where a domain is

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use base::Limits;
+use base::{Limits, Network, NotANetwork};
 use serde::Deserialize;
 use store::{AuditMode, StoreConfig, Synchronous};
 use toml::{Table, Value};
@@ -28,6 +28,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Something before Insula speaks TLS.
     pub behind_tls_proxy: bool,
+    /// Where proxies are that are believed what they say about a request.
+    pub trusted_proxies: Vec<String>,
     /// Folder for backups; the only place where the admin API reads and writes files.
     pub backups: Option<PathBuf>,
     /// Certificate and key.
@@ -166,6 +168,11 @@ pub const KEYS: &[Key] = &[
         "Plain HTTP on other than loopback addresses, because a proxy speaks TLS.",
     ),
     key(
+        "trusted_proxies",
+        "[]",
+        "Addresses and networks (`10.0.0.0/8`) of proxies whose `Forwarded` and `X-Forwarded-*` headers are believed; they say who calls and, without `public_url`, what links name.",
+    ),
+    key(
         "backups",
         "",
         "Folder for backups; the admin API reads and writes files nowhere else. Default: `backups` in the data folder.",
@@ -229,6 +236,7 @@ impl Default for Config {
             domain: None,
             allowed_hosts: Vec::new(),
             behind_tls_proxy: false,
+            trusted_proxies: Vec::new(),
             backups: None,
             tls: Tls::default(),
             auth: Auth::default(),
@@ -365,7 +373,21 @@ impl Config {
                 "tokens live at least one second",
             ));
         }
-        Ok(())
+        self.trusted_networks().map(drop)
+    }
+
+    /// The networks of `trusted_proxies`.
+    ///
+    /// # Errors
+    /// One of them is no network.
+    pub fn trusted_networks(&self) -> Result<Vec<Network>, ConfigError> {
+        let bad = |_: NotANetwork| {
+            ConfigError::Contradiction(
+                "trusted_proxies are addresses and networks: 192.0.2.1, 10.0.0.0/8, fd00::/8",
+            )
+        };
+        let networks = self.trusted_proxies.iter().map(|text| text.parse());
+        networks.collect::<Result<_, _>>().map_err(bad)
     }
 
     /// What the store needs to know.

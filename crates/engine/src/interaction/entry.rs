@@ -10,7 +10,7 @@ use fhir::bundle::{Entry, Method};
 use super::condition::{Unless, VersionMatch, WriteConditions};
 use super::history::HistoryScope;
 use super::instant;
-use super::search::Asked;
+use super::search::{Asked, SearchScope};
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::form;
@@ -26,6 +26,8 @@ pub(super) enum Intent {
     HistoryOfSystem(String),
     /// `None`: of all types.
     Search(Option<String>, String),
+    /// Head, id and type of a compartment.
+    SearchCompartment([String; 3], String),
     Create(String),
     Update(String, String),
     UpdateWhere(String, String),
@@ -104,6 +106,9 @@ fn intent(method: Method, url: &str, base: &str) -> Result<Intent, Failure> {
         (Method::Get | Method::Head, [t, id, "_history"], _) => {
             Intent::HistoryOfInstance(own(t), own(id), q)
         }
+        (Method::Get | Method::Head, [head, id, t], _) => {
+            Intent::SearchCompartment([own(head), own(id), own(t)], q)
+        }
         (Method::Get | Method::Head, [t, id, "_history", v], _) => {
             Intent::Vread(own(t), own(id), own(v))
         }
@@ -135,21 +140,19 @@ impl Session {
         let conditions = &part.conditions;
         match &part.intent {
             Intent::Read(t, id) => self.read(t, id, &part.unless).await,
-            Intent::Vread(t, id, version) => self.vread(t, id, version).await,
+            Intent::Vread(t, id, version) => self.vread(t, id, version, &part.unless).await,
             Intent::HistoryOfInstance(t, id, q) => {
                 self.history(HistoryScope::Instance(t, id), asked(q)).await
             }
             Intent::HistoryOfType(t, q) => self.history(HistoryScope::Type(t), asked(q)).await,
             Intent::HistoryOfSystem(q) => self.history(HistoryScope::System, asked(q)).await,
             Intent::Search(t, q) => {
-                let cursor = form::first(q, "_cursor");
-                let query = form::without(q, &["_cursor", "_format", "_pretty"]);
-                let asked = Asked {
-                    query: &query,
-                    cursor: cursor.as_deref(),
-                    strict,
-                };
-                self.search(t.as_deref(), asked).await
+                let scope = t.as_deref().map_or(SearchScope::System, SearchScope::Type);
+                self.search_entry(scope, q, strict).await
+            }
+            Intent::SearchCompartment([head, id, t], q) => {
+                let scope = SearchScope::Compartment(head, id, t);
+                self.search_entry(scope, q, strict).await
             }
             Intent::Create(t) => self.create(t, body, part.if_none_exist.as_deref()).await,
             Intent::Update(t, id) => self.update(t, id, body, conditions).await,
@@ -159,6 +162,22 @@ impl Session {
             Intent::Delete(t, id) => self.delete(t, id, conditions).await,
             Intent::DeleteWhere(t, criteria) => self.delete_where(t, criteria).await,
         }
+    }
+
+    async fn search_entry(
+        &self,
+        scope: SearchScope<'_>,
+        text: &str,
+        strict: bool,
+    ) -> Result<Answer, Failure> {
+        let cursor = form::first(text, "_cursor");
+        let query = form::without(text, &["_cursor", "_format", "_pretty"]);
+        let asked = Asked {
+            query: &query,
+            cursor: cursor.as_deref(),
+            strict,
+        };
+        self.search(scope, asked).await
     }
 }
 

@@ -25,7 +25,8 @@ pub enum HistoryScope<'a> {
 }
 
 impl Session {
-    /// A page of a history, newest first. Takes `_since` and `_count`.
+    /// A page of a history, newest first unless `_sort` says otherwise. Takes `_since`, `_at`, `_sort`
+    /// and `_count`.
     ///
     /// # Errors
     /// `not-found` for a resource that never was; `cursor-invalid`, `cursor-expired`,
@@ -42,16 +43,17 @@ impl Session {
         let mut request = HistoryRequest {
             of,
             since: None,
+            at: None,
+            ascending: false,
             count: 0,
             page: place.page,
         };
         let this = self.history_parameters(&mut request, &place.query, asked.strict)?;
         let instance = matches!(request.of, HistoryOf::Instance(..));
         let first = request.page.after.is_none();
-        let since = request.since;
+        let whole = request.since.is_none() && request.at.is_none();
         let page = self.store.history(permit, request).await?;
-        if instance && first && since.is_none() && page.entries.is_empty() && page.total == Some(0)
-        {
+        if instance && first && whole && page.entries.is_empty() && page.total == Some(0) {
             return Err(Failure::of(Code::NotFound));
         }
         let this = match asked.cursor {
@@ -95,7 +97,7 @@ impl Session {
         })
     }
 
-    /// Reads `_since` and `_count`; gives back the parameters that count.
+    /// Reads the parameters of a history; gives back those that count.
     fn history_parameters(
         &self,
         request: &mut HistoryRequest,
@@ -106,15 +108,11 @@ impl Session {
         let mut count = limits.page_entries_default;
         let mut this = Vec::new();
         for (name, value) in form::pairs(query) {
-            let bad = || {
-                Failure::new(
-                    Code::SearchValue,
-                    format!("the value of {name} is not good"),
-                )
-            };
+            let bad = |what: &str| Failure::new(Code::SearchValue, format!("{name}: {what}"));
+            let when = "a date or a time is expected, without a prefix";
             match &*name {
                 "_count" => {
-                    let asked: u64 = value.parse().map_err(|_| bad())?;
+                    let asked: u64 = value.parse().map_err(|_| bad("a number is expected"))?;
                     count = asked.min(limits.page_entries_max);
                     this.push(format!("_count={count}"));
                 }
@@ -122,9 +120,33 @@ impl Session {
                     count = 0;
                     this.push("_summary=count".to_owned());
                 }
-                "_since" => {
-                    request.since = Some(super::instant::parse(&value).ok_or_else(bad)?);
+                "_since" if request.since.is_none() => {
+                    let since = super::instant::parse(&value).ok_or_else(|| bad(when))?;
+                    request.since = Some(since);
                     this.push(format!("_since={}", form::encode(&value)));
+                }
+                "_at" if request.at.is_none() => {
+                    let range = super::instant::range(&value).ok_or_else(|| bad(when))?;
+                    request.at = Some(range);
+                    this.push(format!("_at={}", form::encode(&value)));
+                }
+                "_sort" => {
+                    request.ascending = match &*value {
+                        "_lastUpdated" => true,
+                        "-_lastUpdated" => false,
+                        _ => {
+                            return Err(bad(
+                                "a history is sorted by _lastUpdated or -_lastUpdated",
+                            ));
+                        }
+                    };
+                    this.push(format!("_sort={value}"));
+                }
+                "_since" | "_at" => return Err(bad("may be given once")),
+                // Answering everything instead would show more than was asked for.
+                "_list" => {
+                    let what = "a history by _list is not supported";
+                    return Err(Failure::new(Code::NotSupported, what));
                 }
                 _ if strict => {
                     return Err(Failure::new(

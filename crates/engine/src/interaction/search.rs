@@ -1,4 +1,5 @@
-//! search of a type and of all types, page by page (`http.html#search`).
+//! search of a type, of a compartment and of all types, page by page (`http.html#search`,
+//! `http.html#vsearch`).
 //!
 //! Pages of one search show one state of the data: the next link is an encrypted cursor that
 //! carries the search, the place where the page ended and the state that was shown.
@@ -12,6 +13,7 @@ use fhir::outcome::Outcome;
 use fhir::search::Target as Everything;
 use store::{PageRequest, Position};
 
+use super::compartment::Compartment;
 use crate::answer::{Answer, SearchPage};
 use crate::cursor::{self, Binding, Cursor};
 use crate::failure::Failure;
@@ -29,6 +31,28 @@ pub struct Asked<'a> {
     pub strict: bool,
 }
 
+/// What is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchScope<'a> {
+    /// All types that the caller may search.
+    System,
+    /// One type.
+    Type(&'a str),
+    /// A compartment: the type and id of the resource that heads it, and the type searched or `*`.
+    Compartment(&'a str, &'a str, &'a str),
+}
+
+impl SearchScope<'_> {
+    /// The path under the base.
+    fn path(self) -> String {
+        match self {
+            Self::System => String::new(),
+            Self::Type(name) => name.to_owned(),
+            Self::Compartment(head, id, name) => format!("{head}/{id}/{name}"),
+        }
+    }
+}
+
 /// The page that is wanted of a search that is understood.
 pub(super) struct Place {
     pub(super) query: String,
@@ -37,31 +61,42 @@ pub(super) struct Place {
 }
 
 impl Session {
-    /// A page of a search of one type, or of all types that the caller may search.
+    /// A page of a search.
     ///
     /// # Errors
     /// Those of the query's parameters; `cursor-invalid`, `cursor-expired`, `limit-time`,
-    /// `scope-missing`.
+    /// `scope-missing`; `not-found` for a compartment that does not exist.
     pub async fn search(
         &self,
-        type_name: Option<&str>,
+        scope: SearchScope<'_>,
         asked: Asked<'_>,
     ) -> Result<Answer, Failure> {
-        let of = format!("search {}", type_name.unwrap_or(""));
-        let type_id = type_name.map(|name| self.type_id(name)).transpose()?;
-        let place = self.place(&of, asked).await?;
-        let target = match type_id {
-            Some(type_id) => Everything::Types(vec![type_id]),
-            None => self.searchable(&place.query).await?,
+        let path = scope.path();
+        let of = format!("search {path}");
+        let (one, compartment) = match scope {
+            SearchScope::System => (None, None),
+            SearchScope::Type(name) => (Some(self.type_id(name)?), None),
+            SearchScope::Compartment(head, id, name) => {
+                let (compartment, one) = self.compartment(head, id, name)?;
+                (one, Some(compartment))
+            }
         };
-        let parsed = self.understand(&target, &place.query, asked.strict)?;
+        let place = self.place(&of, asked).await?;
+        let target = match one {
+            Some(type_id) => Everything::Types(vec![type_id]),
+            None => self.searchable(compartment.as_ref(), &place.query).await?,
+        };
+        let mut parsed = self.understand(&target, &place.query, asked.strict)?;
+        if let Some(compartment) = compartment {
+            let clause = compartment.clause(&parsed.query.types);
+            parsed.query.filter.push(clause);
+        }
         let query = Arc::new(parsed.query);
         let permit = self.permit_search(&query).await?;
         let page = self.store.search(permit, query.clone(), place.page).await?;
-        let path = type_name.unwrap_or("");
         let this = match asked.cursor {
             Some(cursor) => format!("{path}?_cursor={cursor}"),
-            None if parsed.self_query.is_empty() => path.to_owned(),
+            None if parsed.self_query.is_empty() => path.clone(),
             None => format!("{path}?{}", parsed.self_query),
         };
         let next = match &page.next {
@@ -86,18 +121,40 @@ impl Session {
         }))
     }
 
-    /// What a search of all types searches: what `_type` names, or what the caller may search.
-    async fn searchable(&self, query: &str) -> Result<Everything, Failure> {
+    /// What a search of all types, or of a whole compartment, searches: what `_type` names, or what
+    /// the caller may search.
+    async fn searchable(
+        &self,
+        within: Option<&Compartment>,
+        query: &str,
+    ) -> Result<Everything, Failure> {
         if form::first(query, "_type").is_some() {
             return Ok(Everything::All);
         }
-        let allowed = |t: &TypeId| self.decide::<Search>(Target::Types(vec![*t])).is_ok();
-        let types: Vec<TypeId> = self.model().types().filter(allowed).collect();
-        if types.is_empty() {
-            // The refusal is recorded.
-            let _ = self.permit::<Search>(Target::Readable).await?;
+        let inside = |t: &TypeId| within.is_none_or(|compartment| compartment.takes(*t));
+        let types = self.model().types().filter(inside);
+        Ok(Everything::Types(self.may_search(types).await?))
+    }
+
+    /// Those of the types that the caller may search.
+    ///
+    /// # Errors
+    /// `scope-missing` if there is none.
+    pub(super) async fn may_search(
+        &self,
+        types: impl Iterator<Item = TypeId>,
+    ) -> Result<Vec<TypeId>, Failure> {
+        let (mut may, mut refused) = (Vec::new(), None);
+        for type_id in types {
+            match self.decide::<Search>(Target::Types(vec![type_id])) {
+                Ok(_) => may.push(type_id),
+                Err(denied) => refused = Some(denied),
+            }
         }
-        Ok(Everything::Types(types))
+        match refused {
+            Some(denied) if may.is_empty() => Err(self.refuse(denied).await),
+            _ => Ok(may),
+        }
     }
 
     /// Which page is wanted: the first one, or the one that a cursor names.

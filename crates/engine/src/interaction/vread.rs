@@ -5,7 +5,7 @@ use base::Code;
 use fhir::definitions::TypeId;
 use store::Read;
 
-use super::condition::version;
+use super::condition::{Unless, version};
 use super::read::id_in_url;
 use crate::answer::Answer;
 use crate::failure::Failure;
@@ -22,9 +22,13 @@ impl Session {
         type_name: &str,
         id: &str,
         version_id: &str,
+        unless: &Unless,
     ) -> Result<Answer, Failure> {
         let type_id = self.type_id(type_name)?;
         match self.read_version(type_id, id, version_id).await? {
+            Read::Found(stored) if unless.holds_for(stored.get()) => {
+                Ok(Answer::NotModified(stored))
+            }
             Read::Found(stored) => Ok(Answer::Found(stored)),
             Read::Deleted(_) => Err(Failure::of(Code::Deleted)),
             Read::Absent => Err(Failure::of(Code::NotFound)),

@@ -51,6 +51,13 @@ pub enum Clause {
         /// The condition on the referring resource.
         inner: Box<Clause>,
     },
+    /// All of these; without any, everything.
+    And(Vec<Clause>),
+    /// Any of these; without any, nothing.
+    Or(Vec<Clause>),
+    /// For each searched type, in the order of [`Query::types`], a condition of its own: inside
+    /// it that type is the only one searched.
+    ByType(Vec<Clause>),
     /// Nothing can match (for example a reference to a type that the parameter never targets).
     Never,
 }

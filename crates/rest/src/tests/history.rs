@@ -103,3 +103,104 @@ fn a_history_of_all_shows_what_the_caller_may_see() {
         .fhir(&other, "GET Patient/p/_history", "")
         .refused(403, "scope-missing");
 }
+
+/// `Patient/p` at three times, ten seconds apart, then deleted; the times as the server tells them.
+fn spread(world: &World, who: &str) -> Vec<String> {
+    let mut times = Vec::new();
+    for name in ["A", "B", "C"] {
+        let made = world.fhir(who, "PUT Patient/p", patient_with_id("p", name));
+        times.push(made.text("/meta/lastUpdated"));
+        world.clock.forward_secs(10);
+    }
+    world.fhir(who, "DELETE Patient/p", "").status(204);
+    times
+}
+
+fn etags(answer: &super::world::Answer) -> Vec<u64> {
+    let json = answer.json();
+    let entries = json["entry"].as_array().cloned().unwrap_or_default();
+    let version = |e: &serde_json::Value| {
+        let etag = e["response"]["etag"].as_str().unwrap();
+        etag.trim_matches(['W', '/', '"']).parse().unwrap()
+    };
+    entries.iter().map(version).collect()
+}
+
+#[test]
+fn a_history_can_be_read_forwards() {
+    let (world, who) = World::clinic();
+    spread(&world, &who);
+    for path in ["Patient/p/_history", "Patient/_history", "_history"] {
+        let told = |sort: &str| {
+            let line = format!("GET {path}?_sort={sort}");
+            etags(&world.fhir(&who, &line, "").status(200))
+        };
+        assert_eq!(told("_lastUpdated"), [1, 2, 3, 4], "{path}");
+        assert_eq!(told("-_lastUpdated"), [4, 3, 2, 1], "{path}");
+    }
+    let mut page = world.fhir(&who, "GET _history?_sort=_lastUpdated&_count=3", "");
+    // What comes in between belongs to no page.
+    world
+        .fhir(&who, "POST Patient", super::world::patient("Late"))
+        .status(201);
+    let mut seen = Vec::new();
+    loop {
+        seen.extend(etags(&page));
+        let Some(next) = page.link("next") else { break };
+        page = world.follow(&who, &next).status(200);
+    }
+    assert_eq!(seen, [1, 2, 3, 4]);
+    for bad in [
+        "_sort=name",
+        "_sort=",
+        "_at=eq2026",
+        "_at=2026&_at=2027",
+        "_since=x",
+    ] {
+        world
+            .fhir(&who, &format!("GET Patient/_history?{bad}"), "")
+            .refused(400, "search-value");
+    }
+    world
+        .fhir(&who, "GET Patient/_history?_list=7", "")
+        .refused(501, "not-supported");
+}
+
+#[test]
+fn a_history_tells_what_was_current_at_a_time() {
+    let (world, who) = World::clinic();
+    let times = spread(&world, &who);
+    let at = |path: &str, at: &str| {
+        let line = format!("GET {path}?_at={at}&_sort=_lastUpdated");
+        etags(&world.fhir(&who, &line, "").status(200))
+    };
+    // Between the second and the third.
+    let second = &times[1];
+    let seconds: u32 = second[17..19].parse().unwrap();
+    let between = format!("{}{:02}Z", &second[..17], (seconds + 5) % 60);
+    for path in ["Patient/p/_history", "Patient/_history", "_history"] {
+        assert_eq!(at(path, second), [2], "{path}: the one before has ended");
+        if seconds < 50 {
+            assert_eq!(at(path, &between), [2], "{path}");
+        }
+        assert_eq!(
+            at(path, "2099"),
+            [4],
+            "{path}: the deletion is what is there"
+        );
+        assert_eq!(at(path, "2001"), [] as [u64; 0], "{path}");
+        assert_eq!(at(path, &second[..4]), [1, 2, 3, 4], "{path}");
+    }
+}
+
+#[test]
+fn a_version_that_is_known_is_not_sent_again() {
+    let (world, who) = World::clinic();
+    three_versions(&world, &who);
+    let line = "GET Patient/p/_history/2";
+    let known = world.fhir_with(&who, line, &[("if-none-match", "W/\"2\"")], "");
+    assert!(known.status(304).body.is_empty());
+    world
+        .fhir_with(&who, line, &[("if-none-match", "W/\"1\"")], "")
+        .status(200);
+}

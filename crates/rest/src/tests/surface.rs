@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::world::{World, patient, patient_with_id};
+use super::world::{ROOT, World, patient, patient_with_id};
 use crate::{Class, ROUTES};
 
 #[test]
@@ -17,6 +17,7 @@ fn every_route_asks_who_it_is() {
             .replace("{tenant}", "lakeside")
             .replace("{type}", "Patient")
             .replace("{id}", "p")
+            .replace("{inner}", "Patient")
             .replace("{version}", "1")
             .replace("{name}", "lakeside")
             .replace("{client_id}", "c");
@@ -221,4 +222,105 @@ fn the_capability_statement_is_true() {
             .any(|p| p["name"] == "birthdate" && p["type"] == "date")
     );
     assert_eq!(patient["referencePolicy"], serde_json::json!(["literal"]));
+}
+
+#[test]
+fn only_a_believed_proxy_changes_links() {
+    let world = World::with(
+        |_| {},
+        |config| config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()],
+    );
+    world.tenant("lakeside");
+    let who = world.client("lakeside", "system/*.cruds");
+    let plain = [
+        ("authorization", who.as_str()),
+        ("content-type", "application/fhir+json"),
+    ];
+    let told = [
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "fhir.example"),
+        ("x-forwarded-port", "8443"),
+        ("x-forwarded-prefix", "/clinic"),
+    ];
+    let forwarded = [("forwarded", "for=192.0.2.7;proto=https;host=fhir.example")];
+    let ask = |from: &str, more: &[(&str, &str)], line: &str, body: String| {
+        let headers = [&plain[..], more].concat();
+        world.ask_from(from.parse().unwrap(), line, &headers, body)
+    };
+    let put = "PUT /t/lakeside/fhir/Patient/p";
+    let place = |from: &str, more: &[(&str, &str)]| {
+        let answer = ask(from, more, put, patient_with_id("p", from));
+        answer.header_text("location").unwrap().to_owned()
+    };
+    for (from, more, start) in [
+        ("10.0.0.1", &told[..], "https://fhir.example:8443/clinic"),
+        ("10.0.0.1", &forwarded[..], "https://fhir.example"),
+        ("::ffff:10.0.0.1", &forwarded[..], "https://fhir.example"),
+        ("10.0.0.1", &[], ROOT),
+        // Hostile: nobody believes these.
+        ("192.0.2.1", &told[..], ROOT),
+        ("192.0.2.1", &forwarded[..], ROOT),
+        ("127.0.0.1", &told[..], ROOT),
+    ] {
+        let place = place(from, more);
+        let wanted = format!("{start}/t/lakeside/fhir/Patient/p/_history/");
+        assert!(place.starts_with(&wanted), "{place} from {from}");
+    }
+    let links = |from: &str| {
+        let found = ask(
+            from,
+            &told,
+            "GET /t/lakeside/fhir/Patient?_count=1",
+            String::new(),
+        );
+        (found.link("self").unwrap(), found.text("/entry/0/fullUrl"))
+    };
+    let start = "https://fhir.example:8443/clinic/t/lakeside/fhir";
+    let wanted = (
+        format!("{start}/Patient?_count=1"),
+        format!("{start}/Patient/p"),
+    );
+    assert_eq!(links("10.0.0.1"), wanted);
+    assert!(links("192.0.2.1").0.starts_with(ROOT));
+
+    // A reference with the address that the client sees is one to this server.
+    let encounter = serde_json::json!({ "resourceType": "Encounter", "status": "finished",
+        "class": { "code": "AMB" }, "subject": { "reference": format!("{start}/Patient/p") } });
+    let post = "POST /t/lakeside/fhir/Encounter";
+    for (from, known) in [("10.0.0.1", 1), ("192.0.2.1", 1)] {
+        ask(from, &told, post, encounter.to_string()).status(201);
+        let found = world.fhir(&who, "GET Encounter?subject=Patient/p", "");
+        assert_eq!(found.entries().len(), known, "{from}");
+    }
+}
+
+#[test]
+fn only_a_believed_proxy_says_who_calls() {
+    let world = World::with(
+        |limits| limits.failed_logins_per_minute_max = 3,
+        |config| config.trusted_proxies = vec!["10.0.0.1".parse().unwrap()],
+    );
+    world.tenant("lakeside");
+    let ask = |from: &str, says: &str| {
+        let headers = [("authorization", "Bearer x"), ("x-forwarded-for", says)];
+        let line = "GET /t/lakeside/fhir/Patient";
+        world
+            .ask_from(from.parse().unwrap(), line, &headers, "")
+            .code
+    };
+    let codes = |from: &str, says: fn(usize) -> String| -> Vec<u16> {
+        (0..5).map(|i| ask(from, &says(i))).collect()
+    };
+    // An attacker that claims to be somebody else each time is still one.
+    let wanted = [401, 401, 401, 429, 429];
+    assert_eq!(
+        codes("192.0.2.1", |i| format!("192.0.2.{}", i + 10)),
+        wanted
+    );
+    assert_eq!(
+        codes("10.0.0.1", |i| format!("192.0.2.{}, 192.0.2.99", i + 10)),
+        wanted
+    );
+    assert_eq!(codes("10.0.0.1", |i| format!("198.51.100.{i}")), [401; 5]);
 }

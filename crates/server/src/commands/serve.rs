@@ -161,6 +161,7 @@ fn house_config(config: &Config, listener: &Listener) -> anyhow::Result<HouseCon
             .map(|h| h.to_ascii_lowercase())
             .collect(),
         behind_tls_proxy: config.behind_tls_proxy,
+        trusted_proxies: config.trusted_networks()?,
         backup_dir: config.backup_dir(),
         grace_seconds: config.storage.grace_seconds,
     })

@@ -46,6 +46,10 @@ pub struct HistoryRequest {
     pub of: HistoryOf,
     /// Only versions made at or after this time.
     pub since: Option<Micros>,
+    /// Only versions that were current at some time from the first to before the second.
+    pub at: Option<(Micros, Micros)>,
+    /// Oldest first.
+    pub ascending: bool,
     /// Versions on the page; 0 asks for the total only.
     pub count: u32,
     /// Which page.

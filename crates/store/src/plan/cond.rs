@@ -42,19 +42,54 @@ pub(crate) enum Cond {
         /// The condition.
         inner: Box<Cond>,
     },
+    /// All of these hold; without any, always.
+    All(Vec<Cond>),
+    /// One of these holds.
+    Either(Vec<Cond>),
 }
 
-/// The conditions of a query for the type at `at` of its list.
+/// The conditions of a query for the type at `at` of its list; none of them is [`Cond::All`].
 pub(crate) fn conditions(
     filter: &[Clause],
     at: usize,
     spent: &Spent<Search>,
     facts: &mut dyn Facts,
 ) -> Result<Vec<Cond>> {
-    filter
-        .iter()
-        .map(|clause| condition(clause, at, spent, facts))
-        .collect()
+    let mut all = Vec::with_capacity(filter.len());
+    for clause in filter {
+        flatten(condition(clause, at, spent, facts)?, &mut all);
+    }
+    Ok(all)
+}
+
+fn flatten(cond: Cond, out: &mut Vec<Cond>) {
+    match cond {
+        Cond::All(conds) => conds.into_iter().for_each(|cond| flatten(cond, out)),
+        cond => out.push(cond),
+    }
+}
+
+/// All of these, as simply as it can be said.
+fn every(conds: Vec<Cond>) -> Cond {
+    let mut all = Vec::with_capacity(conds.len());
+    conds.into_iter().for_each(|cond| flatten(cond, &mut all));
+    if all.contains(&Cond::Never) {
+        return Cond::Never;
+    }
+    match all.len() {
+        1 => all.pop().unwrap_or(Cond::Never),
+        _ => Cond::All(all),
+    }
+}
+
+/// One of these, as simply as it can be said.
+fn either(mut conds: Vec<Cond>) -> Cond {
+    conds.retain(|cond| *cond != Cond::Never);
+    conds.dedup();
+    match conds.len() {
+        0 | 1 => conds.pop().unwrap_or(Cond::Never),
+        _ => Cond::Either(conds),
+    }
 }
 
 fn condition(
@@ -66,6 +101,17 @@ fn condition(
     let keys = |ids: &[base::ResourceId]| ids.iter().map(IdKey::of_id).collect();
     Ok(match clause {
         Clause::Never => Cond::Never,
+        Clause::And(clauses) => every(conditions(clauses, at, spent, facts)?),
+        Clause::Or(clauses) => {
+            let each = clauses
+                .iter()
+                .map(|clause| condition(clause, at, spent, facts));
+            either(each.collect::<Result<_>>()?)
+        }
+        Clause::ByType(clauses) => match clauses.get(at) {
+            Some(own) => condition(own, 0, spent, facts)?,
+            None => Cond::Never,
+        },
         Clause::Id(ids) => Cond::Id(keys(ids)),
         Clause::NotId(ids) => Cond::NotId(keys(ids)),
         Clause::Param(clause) => match clause.param.get(at) {

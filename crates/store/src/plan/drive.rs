@@ -43,6 +43,8 @@ pub(crate) enum Driver {
         param: i64,
         inner: Box<Driver>,
     },
+    /// What any of these gives.
+    Either(Vec<Driver>),
 }
 
 impl Driver {
@@ -50,6 +52,7 @@ impl Driver {
         match self {
             Self::Type | Self::Nothing => true,
             Self::Arms { arms, .. } => arms.iter().all(|a| a.ordered),
+            Self::Either(drivers) => drivers.iter().all(Self::ordered),
             _ => false,
         }
     }
@@ -181,6 +184,7 @@ fn rank(driver: &Driver) -> u8 {
     match driver {
         Driver::Ids(_) | Driver::Nothing => 0,
         Driver::Compartment { .. } => 1,
+        Driver::Either(_) => 4,
         Driver::Arms {
             table: Table::Reference,
             ..
@@ -220,6 +224,14 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
         {
             return Ok(NEVER);
         }
+        Driver::Either(drivers) => {
+            for driver in drivers {
+                let costly = matches!(driver, Driver::Chain { .. } | Driver::Has { .. });
+                if costly && cost(driver, type_id, max, facts)? == NEVER {
+                    return Ok(NEVER);
+                }
+            }
+        }
         _ => {}
     }
     let binds = Binds::as_of(facts.as_of(), bounds);
@@ -230,7 +242,7 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
 /// How rows for which a condition holds can be found, if there is a way.
 fn driver(cond: &Cond, facts: &mut dyn Facts) -> Result<Option<Driver>> {
     Ok(match cond {
-        Cond::Never | Cond::None(_) | Cond::Missing(..) | Cond::NotId(_) => None,
+        Cond::Never | Cond::None(_) | Cond::Missing(..) | Cond::NotId(_) | Cond::All(_) => None,
         Cond::Id(ids) => Some(Driver::Ids(ids.clone())),
         Cond::Any(tests) => arms(tests, facts)?,
         Cond::Chain { param, targets } => {
@@ -255,6 +267,24 @@ fn driver(cond: &Cond, facts: &mut dyn Facts) -> Result<Option<Driver>> {
             param: *param,
             inner: Box::new(inner),
         }),
+        Cond::Either(conds) => either(conds, facts)?,
+    })
+}
+
+/// A driver of each, if each has one.
+fn either(conds: &[Cond], facts: &mut dyn Facts) -> Result<Option<Driver>> {
+    let mut drivers = Vec::with_capacity(conds.len());
+    for cond in conds {
+        match driver(cond, facts)? {
+            None => return Ok(None),
+            Some(Driver::Nothing) => {}
+            Some(driver) => drivers.push(driver),
+        }
+    }
+    Ok(match drivers.len() {
+        0 => Some(Driver::Nothing),
+        1 => drivers.pop(),
+        _ => Some(Driver::Either(drivers)),
     })
 }
 

@@ -56,7 +56,24 @@ pub(crate) fn probe(
             param,
             inner,
         } => has(*source, *param, inner, type_id, rid, depth, b),
+        Cond::All(conds) => each(conds, type_id, rid, depth, ("AND", "1"), b),
+        Cond::Either(conds) => each(conds, type_id, rid, depth, ("OR", "0"), b),
     }
+}
+
+fn each(
+    conds: &[Cond],
+    type_id: TypeId,
+    rid: &str,
+    depth: usize,
+    (word, none): (&str, &str),
+    b: &mut Binds,
+) -> String {
+    let each: Vec<String> = conds
+        .iter()
+        .map(|cond| probe(cond, type_id, rid, depth, b))
+        .collect();
+    joined(&each, word, none)
 }
 
 /// A row of the parameter that meets `filter`, found by `rid`.
@@ -251,6 +268,14 @@ pub(crate) fn sources(
             )
         }
         Driver::Compartment { patients, dates } => compartment_sources(patients, dates, type_id, b),
+        Driver::Either(drivers) => drivers
+            .iter()
+            .flat_map(|driver| sources(driver, type_id, counting, b))
+            .map(|source| Source {
+                unique: false,
+                ..source
+            })
+            .collect(),
         Driver::Chain { param, targets } => targets
             .iter()
             .map(|(to, inner)| {

@@ -1,4 +1,4 @@
-//! Pages of histories, newest first, from the version table.
+//! Pages of histories, in the order of time or against it, from the version table.
 //!
 //! Row numbers of versions grow with the change sequence, so the position of a page is the last
 //! version row on it, and all pages show what the first one saw.
@@ -71,6 +71,9 @@ pub(crate) fn page(
         // Times never go back along the rows, so a row number bounds them.
         parts.and("v.vid >= ?", Value::from(first_since(db, since)?));
     }
+    if let Some((from, to)) = request.at {
+        parts.current_at(from, to, as_of);
+    }
     let instance = matches!(request.of, HistoryOf::Instance(..));
     if request.count == 0 || instance {
         let sql = format!("SELECT count(*) FROM version v WHERE {}", parts.sql);
@@ -82,9 +85,14 @@ pub(crate) fn page(
     }
     if request.count > 0 {
         if let Some(after) = &request.page.after {
-            parts.and("v.vid < ?", Value::from(place_of(after)?));
+            let behind = if request.ascending {
+                "v.vid > ?"
+            } else {
+                "v.vid < ?"
+            };
+            parts.and(behind, Value::from(place_of(after)?));
         }
-        fill(tenant, db, instance, &parts, request.count, &mut found)?;
+        fill(tenant, db, request, &parts, &mut found)?;
     }
     Ok(found)
 }
@@ -104,6 +112,18 @@ impl Parts {
         self.values.push(value);
     }
 
+    /// Only versions that were current at some time from `from` to before `to`, as far as it is
+    /// known at `as_of`.
+    fn current_at(&mut self, from: Micros, to: Micros, as_of: Seq) {
+        self.and("v.updated_us < ?", Value::from(to.0));
+        self.and(
+            "NOT EXISTS (SELECT 1 FROM version n WHERE n.rid = v.rid \
+             AND n.version = v.version + 1 AND n.seq <= ?",
+            Value::from(i64::try_from(as_of.0).unwrap_or(i64::MAX)),
+        );
+        self.and("n.updated_us <= ?)", Value::from(from.0));
+    }
+
     /// Only types that the permit shows.
     fn shown(&mut self, tenant: &OpenTenant, spent: &Spent<History>) {
         let shown = |t: &TypeId| spent.shows(*t) && spent.allows(*t);
@@ -120,16 +140,20 @@ impl Parts {
 fn fill(
     tenant: &Arc<OpenTenant>,
     db: &Connection,
-    instance: bool,
+    request: &HistoryRequest,
     parts: &Parts,
-    count: u32,
     found: &mut Found,
 ) -> Result<()> {
+    let count = request.count;
     // Of one resource, versions are in the order of their index; of many, in that of their rows.
-    let order = if instance { "v.version" } else { "v.vid" };
+    let order = match request.of {
+        HistoryOf::Instance(..) => "v.version",
+        HistoryOf::Type(_) | HistoryOf::System => "v.vid",
+    };
+    let direction = if request.ascending { "ASC" } else { "DESC" };
     let sql = format!(
         "SELECT {COLUMNS}, v.vid FROM version v JOIN resource r ON r.rid = v.rid
-         WHERE {} ORDER BY {order} DESC LIMIT {}",
+         WHERE {} ORDER BY {order} {direction} LIMIT {}",
         parts.sql,
         u64::from(count) + 1
     );

@@ -202,7 +202,7 @@ impl TenantStore {
         })
     }
 
-    /// A page of a history, newest first (`http.html#history`). An instance that never was gives
+    /// A page of a history (`http.html#history`). An instance that never was gives
     /// an empty page.
     ///
     /// # Errors

@@ -157,6 +157,8 @@ async fn histories_page_backwards_on_one_snapshot() {
     let request = store::HistoryRequest {
         of: HistoryOf::System,
         since: Some(base::Clock::now(&*world.clock)),
+        at: None,
+        ascending: false,
         count: 10,
         page: PageRequest::default(),
     };

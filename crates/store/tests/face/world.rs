@@ -369,6 +369,8 @@ impl Tenant<'_> {
         let request = HistoryRequest {
             of,
             since: None,
+            at: None,
+            ascending: false,
             count,
             page,
         };

@@ -49,6 +49,16 @@ fn of_clause(clause: &Clause, types: &[TypeId], model: &Model, found: &mut Vec<(
             found.push((*source, *param));
             of_clause(inner, &[*source], model, found);
         }
+        Clause::And(clauses) | Clause::Or(clauses) => {
+            for clause in clauses {
+                of_clause(clause, types, model, found);
+            }
+        }
+        Clause::ByType(clauses) => {
+            for (type_id, clause) in types.iter().zip(clauses) {
+                of_clause(clause, &[*type_id], model, found);
+            }
+        }
         Clause::Never => {}
     }
 }

@@ -19,6 +19,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{client_id}", "nobody")
         .replace("{type}", "Patient")
         .replace("{id}", "p1")
+        .replace("{inner}", "Patient")
         .replace("{version}", "1");
     let query = match route.interaction {
         "search-system" if route.method == "GET" => "?_type=Patient",
@@ -36,7 +37,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             "application/x-www-form-urlencoded",
             "grant_type=client_credentials",
         ),
-        (_, "search-system" | "search-type") if route.method == "POST" => {
+        (_, "search-system" | "search-type" | "search-compartment") if route.method == "POST" => {
             request.content("application/x-www-form-urlencoded", "_type=Patient")
         }
         (_, "transaction") => request.fhir(&json!({

@@ -64,6 +64,9 @@ impl Eye<'_> {
     fn holds(&self, clause: &Clause, at: usize, r: &Resource) -> bool {
         match clause {
             Clause::Never => false,
+            Clause::And(clauses) => clauses.iter().all(|c| self.holds(c, at, r)),
+            Clause::Or(clauses) => clauses.iter().any(|c| self.holds(c, at, r)),
+            Clause::ByType(clauses) => self.holds(&clauses[at], 0, r),
             Clause::Id(ids) => ids.contains(&r.id),
             Clause::NotId(ids) => !ids.contains(&r.id),
             Clause::Param(p) => {

@@ -595,7 +595,21 @@ impl World {
         let params = |kind: usize| -> Vec<ParamId> {
             types.iter().map(|t| self.param(t, code(kind, t))).collect()
         };
-        match dice.below(12) {
+        match dice.below(15) {
+            12 | 13 if depth > 0 => {
+                let count = dice.below(4);
+                let some = (0..count).map(|_| self.clause(dice, types, depth - 1));
+                let some = some.collect();
+                if dice.below(3) == 0 {
+                    Clause::And(some)
+                } else {
+                    Clause::Or(some)
+                }
+            }
+            14 if depth > 0 => {
+                let each = types.iter().map(|t| self.clause(dice, &[t], depth - 1));
+                Clause::ByType(each.collect())
+            }
             0 => Clause::Id((0..2).map(|_| self.id(dice)).collect()),
             1 => Clause::NotId(vec![self.id(dice)]),
             2 => {
