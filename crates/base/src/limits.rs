@@ -100,6 +100,26 @@ limits! {
     failed_logins_per_minute_max = 60;
 }
 
+/// Limits that no configuration changes: they keep the process standing, whatever is asked of it.
+pub mod fixed {
+    /// Parts that a FHIRPath expression may have.
+    pub const FHIRPATH_PARTS_MAX: usize = 1_024;
+    /// Nesting of a FHIRPath expression's brackets and operators.
+    pub const FHIRPATH_BRACKETS_MAX: usize = 64;
+    /// Nesting of a compiled FHIRPath expression; evaluating recurses as deeply.
+    pub const FHIRPATH_DEPTH_MAX: usize = 200;
+    /// Bytes of a FHIRPath expression.
+    pub const FHIRPATH_EXPRESSION_BYTES_MAX: usize = 16 << 10;
+    /// Bytes of a text that a FHIRPath expression puts together.
+    pub const FHIRPATH_TEXT_BYTES_MAX: usize = 1 << 20;
+    /// Bytes of a compiled regular expression.
+    pub const FHIRPATH_PATTERN_BYTES_MAX: usize = 1 << 20;
+    /// Bytes of a UCUM code; a longer one is no unit.
+    pub const UCUM_CODE_BYTES_MAX: usize = 256;
+    /// UCUM codes whose meaning the process remembers.
+    pub const UCUM_CACHE_ENTRIES_MAX: usize = 8_192;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -205,6 +205,16 @@ impl<'d> Member<'d> {
         self.key.doc.source.get(n.start as usize..n.end as usize) == Some(name)
     }
 
+    /// Whether the name is this one behind an underscore: the sibling of a primitive.
+    pub fn is_beside(self, name: &str) -> bool {
+        let n = self.key.doc.node(self.key.at);
+        if n.flag {
+            return self.name().strip_prefix('_') == Some(name);
+        }
+        let key = self.key.doc.source.get(n.start as usize..n.end as usize);
+        key.and_then(|key| key.strip_prefix('_')) == Some(name)
+    }
+
     /// The place of the name in the source (without quotes).
     pub fn name_start(self) -> usize {
         self.key.doc.node(self.key.at).start as usize

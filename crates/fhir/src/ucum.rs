@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use base::limits::fixed::{UCUM_CACHE_ENTRIES_MAX, UCUM_CODE_BYTES_MAX};
 use octofhir_ucum::{EvalResult, SpecialKind, evaluate, parse_expression};
 
 pub use octofhir_ucum::Number;
@@ -17,13 +18,6 @@ mod tests;
 
 /// The system of UCUM codes in `Quantity.system`.
 pub const SYSTEM: &str = "http://unitsofmeasure.org";
-
-/// Bytes of a unit code (`ucum_code_bytes_max`); a longer one is no unit.
-pub const CODE_BYTES_MAX: usize = 256;
-
-/// Unit codes that the process remembers (`ucum_cache_entries_max`). They are kept apart from any
-/// content; when the table is full it starts anew.
-const CACHE_ENTRIES_MAX: usize = 8_192;
 
 /// Significant digits of values in base units.
 pub const DIGITS_COMPARED: u32 = 22;
@@ -171,10 +165,11 @@ fn rounded(number: Number) -> Option<Number> {
 
 type Known = HashMap<Box<str>, Option<Arc<Unit>>>;
 
-/// The unit of a code; `None` if it is no UCUM code. Codes seen before are answered from memory.
+/// The unit of a code; `None` if it is no UCUM code. Codes seen before are answered from memory,
+/// which is kept apart from any content; when the table is full it starts anew.
 pub fn unit(code: &str) -> Option<Arc<Unit>> {
     static KNOWN: OnceLock<RwLock<Known>> = OnceLock::new();
-    if code.is_empty() || code.len() > CODE_BYTES_MAX {
+    if code.is_empty() || code.len() > UCUM_CODE_BYTES_MAX {
         return None;
     }
     let known = KNOWN.get_or_init(RwLock::default);
@@ -185,7 +180,7 @@ pub fn unit(code: &str) -> Option<Arc<Unit>> {
     drop(read);
     let unit = Unit::read(code).map(Arc::new);
     let mut write = known.write().unwrap_or_else(PoisonError::into_inner);
-    if write.len() >= CACHE_ENTRIES_MAX {
+    if write.len() >= UCUM_CACHE_ENTRIES_MAX {
         write.clear();
     }
     write.insert(code.into(), unit.clone());

@@ -49,6 +49,11 @@ pub fn validate(model: &'static Model, resource: Value<'_>, context: &Context<'_
     checker.finish()
 }
 
+/// Whether a text is XHTML as narratives may have it (`narrative.html#xhtml`).
+pub(crate) fn is_narrative(text: &str) -> bool {
+    xhtml::check(text).is_ok()
+}
+
 /// Checks a resource but not the resources inside it: the shell of a Bundle whose entries are
 /// admitted one by one.
 pub fn validate_shell(model: &'static Model, resource: Value<'_>, context: &Context<'_>) -> Report {

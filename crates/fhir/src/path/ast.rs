@@ -20,12 +20,14 @@ pub enum Literal {
     String(Box<str>),
     /// `1`, `1.50`: as written.
     Number(Box<str>),
+    /// `1L`: without the `L`.
+    Long(Box<str>),
     /// `@2015-02-04`, `@2015-02-04T14:34`: without the `@`.
     Date(Box<str>),
     /// `@T14:34`: without the `@T`.
     Time(Box<str>),
-    /// `4.5 'mg'`, `4 days`: the number as written and the unit.
-    Quantity(Box<str>, Box<str>),
+    /// `4.5 'mg'`, `4 days`: the number as written, the unit, and whether that was quoted.
+    Quantity(Box<str>, Box<str>, bool),
 }
 
 /// A binary operator.

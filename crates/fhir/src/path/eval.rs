@@ -1,35 +1,74 @@
 //! Running a plan over a document.
 
-use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::slice::from_ref;
 
 use smallvec::SmallVec;
 
-use super::EvalError;
-use super::compile::{Child, Op, Plan, Step};
+use super::host::{Environment, NoHost};
 use super::item::{Item, Node};
-use super::types::{Type, Types};
-use crate::json::{self, Kind};
-use crate::search::value::reference::Target;
+use super::plan::{Op, Plan};
+use super::types::Types;
+use super::{EvalError, TEXT_BYTES_MAX};
+use crate::json;
 
+mod arithmetic;
+mod boolean;
+mod boundary;
+mod call;
+mod convert;
+mod element;
 mod equal;
+mod lambda;
+mod math;
+mod order;
+mod pattern;
+mod set;
+mod text;
+mod walk;
+
+pub(super) use pattern::pattern;
 
 /// A collection.
 pub(super) type Items<'a> = SmallVec<[Item<'a>; 2]>;
 
-type Sink<'s, 'a> = &'s mut dyn FnMut(Node<'a>) -> Result<(), EvalError>;
+type Evaluated<'a> = Result<Items<'a>, EvalError>;
 
 /// What stays the same during one evaluation.
 pub(super) struct Run<'a> {
-    types: &'a Types,
-    /// `%resource`, and the type name at the head of a path.
-    resource: Node<'a>,
-    steps: &'a Cell<u64>,
+    env: Environment<'a>,
+    /// `%context`: what the whole expression started at.
+    context: Items<'a>,
+    /// The values of `defineVariable()`, each with its name.
+    slots: RefCell<Vec<(String, Items<'a>)>>,
+    rules: super::Rules,
+}
+
+/// What a part of an expression sees around it.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<'f, 'a> {
+    /// `$this`
+    this: &'f [Item<'a>],
+    /// `$index`
+    index: Option<usize>,
+    /// `$total`
+    total: &'f [Item<'a>],
+}
+
+impl<'f, 'a> Frame<'f, 'a> {
+    const fn of(self, this: &'f [Item<'a>], index: usize) -> Self {
+        Self {
+            this,
+            index: Some(index),
+            ..self
+        }
+    }
 }
 
 impl Plan {
     /// Evaluates over `focus`, an element of `resource` (or `resource` itself), and appends the
-    /// items to `out`. Takes at most the steps left in `steps` and counts it down.
+    /// items to `out`. Takes at most the steps left in `steps` and counts it down. No reference is
+    /// resolved, and there is no clock.
     pub fn evaluate<'a>(
         &'a self,
         types: &'a Types,
@@ -38,15 +77,24 @@ impl Plan {
         steps: &'a Cell<u64>,
         out: &mut Vec<Item<'a>>,
     ) -> Result<(), EvalError> {
-        let run = Run {
-            types,
-            resource,
-            steps,
-        };
-        let mut items = Items::new();
-        run.eval(&self.op, &Item::Node(focus), &mut items)?;
-        out.extend(items);
+        let env = Environment::of(types, resource, steps, &NoHost);
+        out.extend(self.run(env, from_ref(&Item::Node(focus)))?);
         Ok(())
+    }
+
+    /// Evaluates over `focus` in an environment. Takes at most the steps left in it.
+    pub fn run<'a>(
+        &'a self,
+        env: Environment<'a>,
+        focus: &[Item<'a>],
+    ) -> Result<SmallVec<[Item<'a>; 2]>, EvalError> {
+        let run = Run::new(self, env, focus);
+        let frame = Frame {
+            this: focus,
+            index: None,
+            total: &[],
+        };
+        run.items(&self.op, &frame)
     }
 
     /// Hands every item to `sink`, without the union's removal of duplicates at the outermost
@@ -59,16 +107,18 @@ impl Plan {
         steps: &'a Cell<u64>,
         sink: &mut dyn FnMut(Item<'a>),
     ) -> Result<(), EvalError> {
-        let run = Run {
-            types,
-            resource,
-            steps,
+        let env = Environment::of(types, resource, steps, &NoHost);
+        let this = Item::Node(focus);
+        let run = Run::new(self, env, from_ref(&this));
+        let frame = Frame {
+            this: from_ref(&this),
+            index: None,
+            total: &[],
         };
-        let single = std::slice::from_ref(&self.op);
         let branches = if let Op::Union(branches) = &self.op {
             branches
         } else {
-            single
+            from_ref(&self.op)
         };
         for op in branches {
             match op {
@@ -78,16 +128,12 @@ impl Plan {
                     } else {
                         resource
                     };
-                    run.walk(start, path, &mut |node| {
+                    run.walk(start, path, &frame, &mut |node| {
                         sink(Item::Node(node));
                         Ok(())
                     })?;
                 }
-                op => {
-                    let mut items = Items::new();
-                    run.eval(op, &Item::Node(focus), &mut items)?;
-                    items.into_iter().for_each(&mut *sink);
-                }
+                op => run.items(op, &frame)?.into_iter().for_each(&mut *sink),
             }
         }
         Ok(())
@@ -95,121 +141,222 @@ impl Plan {
 }
 
 impl<'a> Run<'a> {
+    fn new(plan: &Plan, env: Environment<'a>, focus: &[Item<'a>]) -> Self {
+        let mut slots = Vec::new();
+        slots.resize_with(plan.slots, Default::default);
+        Self {
+            env,
+            context: focus.iter().cloned().collect(),
+            slots: RefCell::new(slots),
+            rules: plan.rules,
+        }
+    }
+
+    const fn types(&self) -> &'a Types {
+        self.env.types
+    }
+
     fn step(&self) -> Result<(), EvalError> {
-        let left = self.steps.get().checked_sub(1).ok_or(EvalError::Steps)?;
-        self.steps.set(left);
+        self.steps(1)
+    }
+
+    /// Counts work that grows with content.
+    fn steps(&self, count: usize) -> Result<(), EvalError> {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        let left = self
+            .env
+            .steps
+            .get()
+            .checked_sub(count)
+            .ok_or(EvalError::Steps)?;
+        self.env.steps.set(left);
         Ok(())
     }
 
-    fn eval(&self, op: &'a Op, focus: &Item<'a>, out: &mut Items<'a>) -> Result<(), EvalError> {
+    /// A text that was put together, unless it is too long.
+    fn text(&self, text: String) -> Result<Item<'a>, EvalError> {
+        self.steps(text.len() / 256)?;
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(EvalError::TextTooLong);
+        }
+        Ok(Item::text(text))
+    }
+
+    fn items(&self, op: &'a Op, frame: &Frame<'_, 'a>) -> Evaluated<'a> {
+        let mut items = Items::new();
+        self.eval(op, frame, &mut items)?;
+        Ok(items)
+    }
+
+    fn eval(
+        &self,
+        op: &'a Op,
+        frame: &Frame<'_, 'a>,
+        out: &mut Items<'a>,
+    ) -> Result<(), EvalError> {
         self.step()?;
         match op {
-            Op::Focus => out.push(focus.clone()),
-            Op::Resource => out.push(Item::Node(self.resource)),
+            Op::Focus => out.extend(frame.this.iter().cloned()),
+            Op::Resource => out.extend(self.env.resource.map(Item::Node)),
             Op::Nothing => {}
             Op::Literal(item) => out.push(item.clone()),
-            Op::Path(of, path) => {
-                for item in self.items(of, focus)? {
-                    if let Item::Node(node) = item {
-                        self.walk(node, path, &mut |node| {
-                            out.push(Item::Node(node));
-                            Ok(())
-                        })?;
-                    }
-                }
-            }
+            Op::Path(of, path) => self.path(of, path, frame, out)?,
             Op::Union(branches) => {
+                let from = out.len();
                 for branch in branches {
-                    for item in self.items(branch, focus)? {
-                        self.push_new(item, out)?;
+                    for item in self.items(branch, frame)? {
+                        self.push_new(item, out, from)?;
                     }
                 }
             }
             Op::Where(of, criteria) => {
-                for item in self.items(of, focus)? {
-                    if self.truth(criteria, &item)? == Some(true) {
+                for (index, item) in self.items(of, frame)?.into_iter().enumerate() {
+                    if self.truth(criteria, &frame.of(from_ref(&item), index))? == Some(true) {
                         out.push(item);
                     }
                 }
             }
             Op::Select(of, projection) => {
-                for item in self.items(of, focus)? {
-                    self.eval(projection, &item, out)?;
+                for (index, item) in self.items(of, frame)?.iter().enumerate() {
+                    self.eval(projection, &frame.of(from_ref(item), index), out)?;
                 }
             }
-            Op::OfType(of, ty) => {
-                let items = self.items(of, focus)?;
-                out.extend(items.into_iter().filter(|item| self.is(item, *ty)));
-            }
             Op::Slice(of, skip, take) => {
-                let items = self.items(of, focus)?;
+                let items = self.items(of, frame)?;
                 out.extend(items.into_iter().skip(*skip).take(*take));
             }
-            Op::Last(of) => out.extend(self.items(of, focus)?.pop()),
+            Op::Last(of) => out.extend(self.items(of, frame)?.pop()),
             Op::Count(of) => {
-                let count = self.items(of, focus)?.len();
-                out.push(Item::Number(Cow::Owned(count.to_string())));
+                let count = self.items(of, frame)?.len();
+                out.push(Item::Integer(i32::try_from(count).unwrap_or(i32::MAX)));
             }
-            _ => out.extend(self.boolean(op, focus)?.map(Item::Bool)),
+            op if op.is_boolean() => out.extend(self.boolean(op, frame)?.map(Item::Bool)),
+            op => self.rare(op, frame, out)?,
         }
         Ok(())
     }
 
-    /// Operations whose answer is a boolean, or empty.
-    fn boolean(&self, op: &'a Op, focus: &Item<'a>) -> Result<Option<bool>, EvalError> {
-        Ok(match op {
-            Op::Exists(of) => Some(!self.items(of, focus)?.is_empty()),
-            Op::Not(of) => self.truth(of, focus)?.map(|b| !b),
-            Op::All(of, criteria) => {
-                for item in self.items(of, focus)? {
-                    if self.truth(criteria, &item)? != Some(true) {
-                        return Ok(Some(false));
-                    }
+    fn path(
+        &self,
+        of: &'a Op,
+        path: &'a [super::plan::Step],
+        frame: &Frame<'_, 'a>,
+        out: &mut Items<'a>,
+    ) -> Result<(), EvalError> {
+        let mut follow = |item: &Item<'a>| match item {
+            Item::Node(node) => self.walk(*node, path, frame, &mut |node| {
+                out.push(Item::Node(node));
+                Ok(())
+            }),
+            item => {
+                // Steps that are no members hold for computed items too.
+                if self.passes(item, path, frame)? {
+                    out.push(item.clone());
                 }
-                Some(true)
+                Ok(())
             }
-            Op::And(left, right) => match (self.truth(left, focus)?, self.truth(right, focus)?) {
-                (Some(false), _) | (_, Some(false)) => Some(false),
-                (Some(true), Some(true)) => Some(true),
-                _ => None,
+        };
+        match of {
+            Op::Focus => frame.this.iter().try_for_each(follow),
+            Op::Resource => match self.env.resource {
+                Some(node) => follow(&Item::Node(node)),
+                None => Ok(()),
             },
-            Op::Or(left, right) => match (self.truth(left, focus)?, self.truth(right, focus)?) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
-            },
-            Op::Xor(left, right) => self
-                .truth(left, focus)?
-                .zip(self.truth(right, focus)?)
-                .map(|(l, r)| l != r),
-            Op::Implies(left, right) => {
-                match (self.truth(left, focus)?, self.truth(right, focus)?) {
-                    (Some(false), _) | (_, Some(true)) => Some(true),
-                    (Some(true), right) => right,
-                    (None, _) => None,
-                }
-            }
-            Op::Equal(left, right) => {
-                let (left, right) = (self.items(left, focus)?, self.items(right, focus)?);
-                equal::collections(&left, &right, self.steps)?
-            }
-            Op::Is(of, ty) => self.single(of, focus)?.map(|item| self.is(&item, *ty)),
-            Op::ResolvesTo(of, ty) => {
-                let item = self.single(of, focus)?;
-                item.map(|item| self.target(&item).is_some_and(|t| self.types.is_a(t, *ty)))
-            }
-            _ => None,
-        })
+            of => self.items(of, frame)?.iter().try_for_each(follow),
+        }
     }
 
-    fn items(&self, op: &'a Op, focus: &Item<'a>) -> Result<Items<'a>, EvalError> {
-        let mut items = Items::new();
-        self.eval(op, focus, &mut items)?;
-        Ok(items)
+    /// Operations that are not on the path of every search parameter.
+    fn rare(
+        &self,
+        op: &'a Op,
+        frame: &Frame<'_, 'a>,
+        out: &mut Items<'a>,
+    ) -> Result<(), EvalError> {
+        match op {
+            Op::Index => out.extend(
+                frame
+                    .index
+                    .and_then(|i| i32::try_from(i).ok())
+                    .map(Item::Integer),
+            ),
+            Op::Total => out.extend(frame.total.iter().cloned()),
+            Op::Root => out.extend(self.env.root.or(self.env.resource).map(Item::Node)),
+            Op::Context => out.extend(self.context.iter().cloned()),
+            Op::Fail(error) => return Err(error.clone()),
+            Op::Variable(name) => {
+                let found = self.env.variables.iter().find(|(n, _)| *n == &**name);
+                let (_, items) = found.ok_or_else(|| EvalError::NoVariable(name.clone()))?;
+                out.extend(items.iter().cloned());
+            }
+            Op::Slot(slot) => self.slot(*slot, out),
+            Op::NamedSlot(name, slots) => {
+                let known = |slot: &&usize| {
+                    let all = self.slots.borrow();
+                    all.get(**slot).is_some_and(|(n, _)| *n == **name)
+                };
+                let found = slots.iter().rev().find(known);
+                let slot = found.ok_or_else(|| EvalError::NoVariable(name.clone()))?;
+                self.slot(*slot, out);
+            }
+            Op::Member(of, name) => {
+                for item in self.items(of, frame)? {
+                    self.member(&item, name, out)?;
+                }
+            }
+            Op::OfType(of, test, single) => {
+                let items = self.items(of, frame)?;
+                if *single && items.len() > 1 {
+                    return Err(EvalError::NotSingle);
+                }
+                let is = |item: &Item<'a>| test.holds(item, self.types());
+                out.extend(items.into_iter().filter(is));
+            }
+            Op::At(of, index) => {
+                let items = self.items(of, frame)?;
+                if let Some(index) = self.integer(index, frame)? {
+                    let at = usize::try_from(index).ok().and_then(|i| items.get(i));
+                    out.extend(at.cloned());
+                }
+            }
+            Op::Negate(of) => out.extend(self.negate(of, frame)?),
+            Op::Arithmetic(operator, left, right) => {
+                let (left, right) = (self.single(left, frame)?, self.single(right, frame)?);
+                if let (Some(left), Some(right)) = (left, right) {
+                    out.extend(self.arithmetic(*operator, &left, &right)?);
+                }
+            }
+            Op::Concatenate(left, right) => {
+                let (left, right) = (self.single(left, frame)?, self.single(right, frame)?);
+                let mut text = self.shown(left)?;
+                text.push_str(&self.shown(right)?);
+                out.push(self.text(text)?);
+            }
+            op => self.lambda(op, frame, out)?,
+        }
+        Ok(())
     }
 
-    fn single(&self, op: &'a Op, focus: &Item<'a>) -> Result<Option<Item<'a>>, EvalError> {
-        let mut items = self.items(op, focus)?;
+    fn slot(&self, slot: usize, out: &mut Items<'a>) {
+        let all = self.slots.borrow();
+        out.extend(
+            all.get(slot)
+                .iter()
+                .flat_map(|(_, items)| items.iter().cloned()),
+        );
+    }
+
+    fn shown(&self, item: Option<Item<'a>>) -> Result<String, EvalError> {
+        let Some(item) = item else {
+            return Ok(String::new());
+        };
+        let text = item.to_text(self.types());
+        text.map(std::borrow::Cow::into_owned)
+            .ok_or(EvalError::Operands("&"))
+    }
+
+    fn single(&self, op: &'a Op, frame: &Frame<'_, 'a>) -> Result<Option<Item<'a>>, EvalError> {
+        let mut items = self.items(op, frame)?;
         if items.len() > 1 {
             Err(EvalError::NotSingle)
         } else {
@@ -218,190 +365,64 @@ impl<'a> Run<'a> {
     }
 
     /// A collection as a condition: empty stays empty, a single item that is no boolean is true.
-    fn truth(&self, op: &'a Op, focus: &Item<'a>) -> Result<Option<bool>, EvalError> {
-        let item = self.single(op, focus)?;
-        Ok(item.map(|item| match item {
-            Item::Bool(b) => b,
-            Item::Node(node) => node.value.and_then(json::Value::as_bool).unwrap_or(true),
-            _ => true,
-        }))
+    fn truth(&self, op: &'a Op, frame: &Frame<'_, 'a>) -> Result<Option<bool>, EvalError> {
+        if op.is_boolean() {
+            self.step()?;
+            return self.boolean(op, frame);
+        }
+        let item = self.single(op, frame)?;
+        Ok(item.and_then(|item| truth_of(&item)))
     }
 
-    fn push_new(&self, item: Item<'a>, out: &mut Items<'a>) -> Result<(), EvalError> {
-        for known in out.iter() {
-            if equal::items(known, &item, self.steps)? == Some(true) {
-                return Ok(());
+    /// Appends an item that is not among those since `from`, and says so.
+    fn push_new(
+        &self,
+        item: Item<'a>,
+        out: &mut Items<'a>,
+        from: usize,
+    ) -> Result<bool, EvalError> {
+        for known in out.iter().skip(from) {
+            if self.equal(known, &item)? == Some(true) {
+                return Ok(false);
             }
         }
         out.push(item);
-        Ok(())
+        Ok(true)
     }
+}
 
-    fn is(&self, item: &Item<'a>, ty: Type) -> bool {
-        match item {
-            Item::Node(node) => self.types.is_a(node.ty, ty),
-            Item::Bool(_) => ty == Type::BOOLEAN,
-            Item::String(_) => ty == Type::STRING,
-            Item::Number(n) => {
-                ty == if n.contains('.') {
-                    Type::DECIMAL
-                } else {
-                    Type::INTEGER
-                }
-            }
-            Item::Date(d) => {
-                ty == if d.contains('T') {
-                    Type::DATE_TIME
-                } else {
-                    Type::DATE
-                }
-            }
-            Item::Time(_) => ty == Type::TIME,
-        }
+/// An item as a condition.
+fn truth_of(item: &Item<'_>) -> Option<bool> {
+    match item {
+        Item::Bool(b) => Some(*b),
+        Item::Node(node) => node.value.map(|value| value.as_bool().unwrap_or(true)),
+        _ => Some(true),
     }
+}
 
-    /// The type that a reference points to, if its text or its `type` says so.
-    fn target(&self, item: &Item<'a>) -> Option<Type> {
-        let node = item.node()?;
-        let model = self.types.model();
-        if node.value?.kind() != Kind::Object {
-            return self
-                .types
-                .resource(Target::read(&node.as_str()?, model, &[]).type_id(model)?);
-        }
-        if let Some(text) = node.get("reference").and_then(json::Value::as_str) {
-            let reference = Target::read(&text, model, &[]);
-            if let Target::Contained(id) = reference {
-                let contained = self.resource.get("contained")?;
-                let found = contained.items().find(|r| {
-                    r.get("id")
-                        .and_then(json::Value::as_str)
-                        .is_some_and(|i| i == id)
-                })?;
-                return self.types.of_resource(found);
-            }
-            if let Some(found) = reference.type_id(model) {
-                return self.types.resource(found);
-            }
-        }
-        let named = node.get("type").and_then(json::Value::as_str)?;
-        self.types.by_name(named.rsplit('/').next()?)
+impl Op {
+    /// Whether the answer is a boolean or empty, whatever the content.
+    const fn is_boolean(&self) -> bool {
+        matches!(
+            self,
+            Self::Exists(_)
+                | Self::Not(_)
+                | Self::All(..)
+                | Self::And(..)
+                | Self::Or(..)
+                | Self::Xor(..)
+                | Self::Implies(..)
+                | Self::Equal(..)
+                | Self::Equivalent(..)
+                | Self::Compare(..)
+                | Self::In(..)
+                | Self::Is(..)
+                | Self::ResolvesTo(..)
+        )
     }
+}
 
-    /// Follows a path from a node and hands each end to the sink.
-    fn walk(&self, node: Node<'a>, path: &'a [Step], sink: Sink<'_, 'a>) -> Result<(), EvalError> {
-        self.step()?;
-        let Some((step, rest)) = path.split_first() else {
-            return sink(node);
-        };
-        match step {
-            Step::Child(children) => {
-                let Some(child) = children.iter().find(|c| c.on == node.ty) else {
-                    return Ok(());
-                };
-                self.children(node, child, &mut |found| self.walk(found, rest, sink))
-            }
-            Step::Extension(url) => self.extensions(node, url, &mut |x| self.walk(x, rest, sink)),
-            Step::OfType(ty) if self.types.is_a(node.ty, *ty) => self.walk(node, rest, sink),
-            Step::OfType(_) => Ok(()),
-            Step::Where(criteria) => {
-                let holds = self.truth(criteria, &Item::Node(node))? == Some(true);
-                if holds {
-                    self.walk(node, rest, sink)
-                } else {
-                    Ok(())
-                }
-            }
-        }
-    }
-
-    fn children(
-        &self,
-        node: Node<'a>,
-        child: &'a Child,
-        sink: Sink<'_, 'a>,
-    ) -> Result<(), EvalError> {
-        let Some(object) = node.value else {
-            return Ok(());
-        };
-        for field in &child.fields {
-            let (mut value, mut extra) = (None, None);
-            for member in object.members() {
-                if member.is(field.key) {
-                    value = Some(member.value);
-                } else if field.primitive && member.is(&field.extra_key) {
-                    extra = Some(member.value);
-                }
-                if value.is_some() && (extra.is_some() || !field.primitive) {
-                    break;
-                }
-            }
-            if value.is_some() || extra.is_some() {
-                self.each(value, extra, field.ty, sink)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The items of a member, which may be one value or an array, beside its `_name` sibling.
-    fn each(
-        &self,
-        value: Option<json::Value<'a>>,
-        extra: Option<json::Value<'a>>,
-        ty: Type,
-        sink: Sink<'_, 'a>,
-    ) -> Result<(), EvalError> {
-        let is_array = |v: Option<json::Value<'a>>| v.is_some_and(|v| v.kind() == Kind::Array);
-        if !is_array(value) && !is_array(extra) {
-            return self.one(value, extra, ty, sink);
-        }
-        let mut values = value.into_iter().flat_map(json::Value::items);
-        let mut extras = extra.into_iter().flat_map(json::Value::items);
-        loop {
-            let (value, extra) = (values.next(), extras.next());
-            if value.is_none() && extra.is_none() {
-                return Ok(());
-            }
-            self.one(value, extra, ty, sink)?;
-        }
-    }
-
-    fn one(
-        &self,
-        value: Option<json::Value<'a>>,
-        extra: Option<json::Value<'a>>,
-        ty: Type,
-        sink: Sink<'_, 'a>,
-    ) -> Result<(), EvalError> {
-        let present = |v: &json::Value<'a>| v.kind() != Kind::Null;
-        let (value, extra) = (value.filter(present), extra.filter(present));
-        let ty = match value {
-            Some(v) if self.types.is_any_resource(ty) => self.types.of_resource(v).unwrap_or(ty),
-            Some(_) => ty,
-            None if extra.is_some() => ty,
-            None => return Ok(()),
-        };
-        sink(Node { value, extra, ty })
-    }
-
-    fn extensions(&self, node: Node<'a>, url: &str, sink: Sink<'_, 'a>) -> Result<(), EvalError> {
-        let holder = if node.ty.is_primitive() {
-            node.extra
-        } else {
-            node.value
-        };
-        let Some(list) = holder.and_then(|h| h.get("extension")) else {
-            return Ok(());
-        };
-        for extension in list.items() {
-            if extension
-                .get("url")
-                .and_then(json::Value::as_str)
-                .is_some_and(|u| u == url)
-            {
-                sink(Node::new(extension, self.types.extension()))?;
-            }
-        }
-        Ok(())
-    }
+/// Whether a JSON value is there.
+fn present(value: &json::Value<'_>) -> bool {
+    value.kind() != json::Kind::Null
 }

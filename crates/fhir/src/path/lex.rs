@@ -13,6 +13,8 @@ pub(super) enum Token {
     String(Box<str>),
     /// A number as written.
     Number(Box<str>),
+    /// A number with `L` behind it, without that.
+    Long(Box<str>),
     /// A date or dateTime without `@`.
     Date(Box<str>),
     /// A time without `@T`.
@@ -87,12 +89,12 @@ impl<'t> Lexer<'t> {
             '\'' => Token::String(self.delimited('\'')?),
             '`' => Token::Quoted(self.delimited('`')?),
             '"' => Token::Quoted(self.delimited('"')?),
-            '0'..='9' => Token::Number(self.number().into()),
+            '0'..='9' => self.any_number(),
             '@' => self.temporal()?,
             '%' => {
                 self.at += 1;
                 match self.rest().chars().next() {
-                    Some(quote @ ('\'' | '`')) => Token::Variable(self.delimited(quote)?),
+                    Some(quote @ ('\'' | '`' | '"')) => Token::Variable(self.delimited(quote)?),
                     _ => Token::Variable(self.word("a name after '%'")?.into()),
                 }
             }
@@ -128,6 +130,21 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    fn any_number(&mut self) -> Token {
+        let number: Box<str> = self.number().into();
+        let mut after = self.rest().chars();
+        let long = after.next() == Some('L')
+            && !after
+                .next()
+                .is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+        if long && !number.contains('.') {
+            self.at += 1;
+            Token::Long(number)
+        } else {
+            Token::Number(number)
+        }
+    }
+
     /// Digits with an optional fraction; a `.` that no digit follows is an invocation.
     fn number(&mut self) -> &'t str {
         let start = self.at;
@@ -147,14 +164,16 @@ impl<'t> Lexer<'t> {
             self.at += 1;
         }
         let start = self.at;
-        self.run(|c| c.is_ascii_digit() || matches!(c, '-' | ':' | 'T' | 'Z' | '+' | '.'));
-        // A dot that ends the run is an invocation: `@2015.is(…)`.
-        while self
-            .text
-            .get(start..self.at)
-            .is_some_and(|t| t.ends_with('.'))
-        {
-            self.at -= 1;
+        if !time_only {
+            self.digits_after("");
+            self.digits_after("-");
+            self.digits_after("-");
+            if self.rest().starts_with('T') {
+                self.at += 1;
+                self.clock();
+            }
+        } else {
+            self.clock();
         }
         let text = self.text.get(start..self.at).unwrap_or("");
         if text.is_empty() {
@@ -165,6 +184,40 @@ impl<'t> Lexer<'t> {
         } else {
             Token::Date(text.into())
         })
+    }
+
+    /// A mark and digits, where both are there.
+    fn digits_after(&mut self, mark: &str) -> bool {
+        let rest = self.rest().strip_prefix(mark);
+        let found = rest.is_some_and(|r| r.starts_with(|c: char| c.is_ascii_digit()));
+        if found {
+            self.at += mark.len();
+            self.run(|c| c.is_ascii_digit());
+        }
+        found
+    }
+
+    /// `14:34:28.123+10:00`, or the beginning of it.
+    fn clock(&mut self) {
+        if !self.digits_after("") {
+            return;
+        }
+        if self.digits_after(":") && self.digits_after(":") {
+            self.digits_after(".");
+        }
+        if self.rest().starts_with('Z') {
+            self.at += 1;
+            return;
+        }
+        // A zone always has minutes; without them a sign is an operator.
+        let rest = self.rest().as_bytes();
+        let zone = match rest {
+            [b'+' | b'-', a, b, b':', c, d, ..] => [a, b, c, d].iter().all(|b| b.is_ascii_digit()),
+            _ => false,
+        };
+        if zone {
+            self.at += 6;
+        }
     }
 
     /// The content between two quotes, escapes resolved.
@@ -187,9 +240,25 @@ impl<'t> Lexer<'t> {
                 Some('t') => out.push('\t'),
                 Some('f') => out.push('\u{c}'),
                 Some('u') => {
-                    let hex: String = chars.by_ref().take(4).map(|(_, c)| c).collect();
-                    let unit = u32::from_str_radix(&hex, 16).ok().and_then(char::from_u32);
-                    out.push(unit.ok_or_else(|| self.error("bad \\u escape"))?);
+                    let unit = |chars: &mut dyn Iterator<Item = (usize, char)>| {
+                        let hex: String = chars.take(4).map(|(_, c)| c).collect();
+                        let digits = hex.bytes().all(|b| b.is_ascii_hexdigit());
+                        digits.then(|| u32::from_str_radix(&hex, 16).ok()).flatten()
+                    };
+                    let mut code = unit(&mut chars);
+                    // The two halves of a character beyond the basic plane.
+                    if let Some(high @ 0xd800..=0xdbff) = code {
+                        let next = (chars.next(), chars.next());
+                        let escape = matches!(next, (Some((_, '\\')), Some((_, 'u'))));
+                        code = match unit(&mut chars) {
+                            Some(low @ 0xdc00..=0xdfff) if escape => {
+                                Some(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00))
+                            }
+                            _ => None,
+                        };
+                    }
+                    let c = code.and_then(char::from_u32);
+                    out.push(c.ok_or_else(|| self.error("bad \\u escape"))?);
                 }
                 Some(c @ ('\'' | '"' | '`' | '\\' | '/')) => out.push(c),
                 _ => return Err(self.error("unknown escape")),

@@ -1,14 +1,17 @@
 //! Tokens to an expression: the whole grammar of FHIRPath 2.0, by precedence climbing.
 
+use base::limits::fixed::FHIRPATH_BRACKETS_MAX as DEPTH_MAX;
+
 use super::ast::{Expr, Literal, Operator, TypeName};
 use super::lex::{Token, tokens};
-use super::{NODES_MAX, PathError};
-
-/// Nesting of brackets and operators.
-const DEPTH_MAX: usize = 64;
+use super::quantity::calendar;
+use super::{EXPRESSION_BYTES_MAX, NODES_MAX, PathError};
 
 /// Reads an expression.
 pub fn parse(text: &str) -> Result<Expr, PathError> {
+    if text.len() > EXPRESSION_BYTES_MAX {
+        return Err(PathError::TooLarge);
+    }
     let tokens = tokens(text)?;
     let mut parser = Parser {
         tokens: &tokens,
@@ -168,10 +171,7 @@ impl<'t> Parser<'t> {
         let mut expr = self.term()?;
         loop {
             let next = if self.take_mark(".") {
-                match self.peek() {
-                    Some(Token::Special(_)) => return Err(self.error("expected a member name")),
-                    _ => self.invocation(Some(Box::new(expr)))?,
-                }
+                self.invocation(Some(Box::new(expr)))?
             } else if self.take_mark("[") {
                 let index = self.expression(0)?;
                 self.need_mark("]", "expected ']'")?;
@@ -201,6 +201,7 @@ impl<'t> Parser<'t> {
             Some(Token::Date(text)) => self.literal(Literal::Date(text.clone())),
             Some(Token::Time(text)) => self.literal(Literal::Time(text.clone())),
             Some(Token::Number(text)) => self.number_or_quantity(text),
+            Some(Token::Long(text)) => self.literal(Literal::Long(text.clone())),
             Some(Token::Variable(name)) => {
                 self.at += 1;
                 Expr::Variable(name.clone())
@@ -229,13 +230,13 @@ impl<'t> Parser<'t> {
 
     fn number_or_quantity(&mut self, number: &str) -> Expr {
         self.at += 1;
-        let unit = match self.peek() {
-            Some(Token::String(unit)) => unit.clone(),
-            Some(Token::Word(word)) if is_calendar_unit(word) => word.clone(),
+        let (unit, quoted) = match self.peek() {
+            Some(Token::String(unit)) => (unit.clone(), true),
+            Some(Token::Word(word)) if calendar(word).is_some() => (word.clone(), false),
             _ => return Expr::Literal(Literal::Number(number.into())),
         };
         self.at += 1;
-        Expr::Literal(Literal::Quantity(number.into(), unit))
+        Expr::Literal(Literal::Quantity(number.into(), unit, quoted))
     }
 
     /// A member or a function, after a dot or at the head.
@@ -254,7 +255,12 @@ impl<'t> Parser<'t> {
         let mut args = Vec::new();
         if !self.take_mark(")") {
             loop {
-                args.push(self.expression(0)?);
+                let arg = self.expression(0)?;
+                args.push(if &*name == "sort" {
+                    self.direction(arg)?
+                } else {
+                    arg
+                });
                 if self.take_mark(")") {
                     break;
                 }
@@ -262,6 +268,21 @@ impl<'t> Parser<'t> {
             }
         }
         Ok(Expr::Call(on, name, args))
+    }
+
+    /// `asc` or `desc` behind a key of `sort()`; what goes down is written as its negative.
+    fn direction(&mut self, key: Expr) -> Result<Expr, PathError> {
+        let down = match self.peek() {
+            Some(Token::Word(word)) if &**word == "asc" => false,
+            Some(Token::Word(word)) if &**word == "desc" => true,
+            _ => return Ok(key),
+        };
+        self.at += 1;
+        if down {
+            self.node(Expr::Negate(Box::new(key)))
+        } else {
+            Ok(key)
+        }
     }
 
     fn type_name(&mut self) -> Result<TypeName, PathError> {
@@ -284,11 +305,4 @@ impl<'t> Parser<'t> {
             _ => Err(self.error("expected a type")),
         }
     }
-}
-
-fn is_calendar_unit(word: &str) -> bool {
-    matches!(
-        word.strip_suffix('s').unwrap_or(word),
-        "year" | "month" | "week" | "day" | "hour" | "minute" | "second" | "millisecond"
-    )
 }

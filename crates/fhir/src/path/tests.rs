@@ -33,8 +33,7 @@ fn eval(resource: &str, expression: &str) -> Result<Vec<String>, String> {
         .map_err(|e| e.to_string())?;
     let print = |item: &Item<'_>| match item {
         Item::Node(n) => n.value.map_or("-".to_owned(), |v| v.raw().to_owned()),
-        Item::Bool(b) => b.to_string(),
-        Item::String(s) | Item::Number(s) | Item::Date(s) | Item::Time(s) => s.to_string(),
+        item => item.to_text(&types).unwrap_or_default().into_owned(),
     };
     Ok(out.iter().map(print).collect())
 }
@@ -150,26 +149,15 @@ fn what_cannot_be_computed_is_refused_when_compiling() {
         ("Patient.nonsense", "Patient has no element \"nonsense\""),
         ("valueQuantity", "Patient has no element \"valueQuantity\""),
         ("name as Nonsense", "no type is called \"Nonsense\""),
-        ("1 + 1", "not supported here: the operator +"),
-        (
-            "name.repeat(given)",
-            "not supported here: repeat() with 1 arguments",
-        ),
-        (
-            "name.where()",
-            "not supported here: where() with 0 arguments",
-        ),
+        ("name.frobnicate()", "no function is called \"frobnicate\""),
+        ("name.where()", "where() does not take 0 arguments"),
         ("name.", "expected a name at byte 5 of the expression"),
         (
             "name)",
             "expected an operator or the end at byte 4 of the expression",
         ),
         ("'abc", "string without end at byte 0 of the expression"),
-        ("%nothing", "not supported here: %nothing"),
-        (
-            "generalPractitioner.resolve()",
-            "not supported here: resolve() other than in `resolve() is Type`",
-        ),
+        ("%nothing", "no variable is called %nothing here"),
     ] {
         assert_eq!(eval(PATIENT, expression).unwrap_err(), want, "{expression}");
     }

@@ -1,43 +1,108 @@
-//! The types that expressions deal in: those of the model.
+//! The types that expressions deal in: those of the model, and FHIRPath's own.
 
-use crate::definitions::{Content, Model, Primitive, TypeId};
+use crate::definitions::{Content, ElementType, Model, Primitive, TypeId};
 use crate::json;
 
-use super::compile::Field;
+use super::plan::Field;
 
-/// A type of FHIR. FHIRPath's own types (`System.String`) are taken for the primitive of the same
-/// name.
+/// A type of FHIR, or one of FHIRPath's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Type(Content);
+pub struct Type(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Fhir(Content),
+    System(System),
+}
+
+macro_rules! system_types {
+    ($($name:ident = $text:literal,)+) => {
+        /// FHIRPath's own types (`System.…`).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum System { $(#[doc = $text] $name,)+ }
+
+        impl System {
+            /// The type of this name.
+            pub fn parse(name: &str) -> Option<Self> {
+                match name { $($text => Some(Self::$name),)+ _ => None }
+            }
+
+            /// Its name.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+system_types! {
+    Boolean = "Boolean",
+    String = "String",
+    Integer = "Integer",
+    Long = "Long",
+    Decimal = "Decimal",
+    Date = "Date",
+    DateTime = "DateTime",
+    Time = "Time",
+    Quantity = "Quantity",
+    TypeInfo = "TypeInfo",
+}
 
 impl Type {
     /// `boolean`
-    pub const BOOLEAN: Self = Self(Content::Primitive(Primitive::Boolean));
-    /// `string`
-    pub const STRING: Self = Self(Content::Primitive(Primitive::String));
-    /// `integer`
-    pub const INTEGER: Self = Self(Content::Primitive(Primitive::Integer));
-    /// `decimal`
-    pub const DECIMAL: Self = Self(Content::Primitive(Primitive::Decimal));
-    /// `date`
-    pub const DATE: Self = Self(Content::Primitive(Primitive::Date));
-    /// `dateTime`
-    pub const DATE_TIME: Self = Self(Content::Primitive(Primitive::DateTime));
-    /// `time`
-    pub const TIME: Self = Self(Content::Primitive(Primitive::Time));
+    pub const BOOLEAN: Self = Self(Kind::Fhir(Content::Primitive(Primitive::Boolean)));
 
-    /// What elements of the type contain.
+    /// One of FHIRPath's own types.
+    pub const fn system(system: System) -> Self {
+        Self(Kind::System(system))
+    }
+
+    pub(super) const fn primitive(primitive: Primitive) -> Self {
+        Self(Kind::Fhir(Content::Primitive(primitive)))
+    }
+
+    pub(super) const fn fhir(content: Content) -> Self {
+        Self(Kind::Fhir(content))
+    }
+
+    /// What elements of the type contain; a value of FHIRPath's own is what the primitive of its
+    /// name is.
     pub const fn content(self) -> Content {
-        self.0
+        match self.0 {
+            Kind::Fhir(content) => content,
+            Kind::System(system) => Content::Primitive(match system {
+                System::Boolean => Primitive::Boolean,
+                System::Integer | System::Long => Primitive::Integer,
+                System::Decimal | System::Quantity => Primitive::Decimal,
+                System::Date => Primitive::Date,
+                System::DateTime => Primitive::DateTime,
+                System::Time => Primitive::Time,
+                System::String | System::TypeInfo => Primitive::String,
+            }),
+        }
+    }
+
+    /// The FHIRPath type that it is, if it is none of the model.
+    pub const fn as_system(self) -> Option<System> {
+        match self.0 {
+            Kind::System(system) => Some(system),
+            Kind::Fhir(_) => None,
+        }
     }
 
     pub(super) const fn is_primitive(self) -> bool {
-        matches!(self.0, Content::Primitive(_))
+        matches!(self.0, Kind::Fhir(Content::Primitive(_)))
     }
 
-    pub(super) const fn is_temporal(self) -> bool {
-        use Primitive::{Date, DateTime, Instant};
-        matches!(self.0, Content::Primitive(Date | DateTime | Instant))
+    pub(super) const fn as_primitive(self) -> Option<Primitive> {
+        match self.0 {
+            Kind::Fhir(Content::Primitive(p)) => Some(p),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn is_any_resource(self) -> bool {
+        matches!(self.0, Kind::Fhir(Content::Resource))
     }
 }
 
@@ -46,15 +111,20 @@ impl Type {
 pub struct Types {
     model: &'static Model,
     extension: Type,
+    element: Type,
 }
 
 impl Types {
     /// The types of a model.
     pub fn of(model: &'static Model) -> Self {
-        let extension = model.structure_named("Extension");
+        let named = |name| {
+            let content = model.structure_named(name).map(Content::Structure);
+            Type::fhir(content.unwrap_or(Content::Resource))
+        };
         Self {
             model,
-            extension: Type(extension.map_or(Content::Resource, Content::Structure)),
+            extension: named("Extension"),
+            element: named("Element"),
         }
     }
 
@@ -63,34 +133,44 @@ impl Types {
         self.model
     }
 
-    /// The type of this name: a resource, a datatype, a primitive. `System.Boolean` and wrong case
-    /// in `DateTime`, which R4's own expressions have, are the primitive.
+    /// The type of the model of this name: a resource, a datatype, a primitive.
     pub fn by_name(&self, name: &str) -> Option<Type> {
         if name == "Resource" {
-            return Some(Type(Content::Resource));
+            return Some(Type::fhir(Content::Resource));
         }
         if let Some(primitive) = Primitive::parse(name) {
-            return Some(Type(Content::Primitive(primitive)));
+            return Some(Type::primitive(primitive));
         }
         // Paths of backbone elements are structures too, but no names of types.
-        let structure = self
-            .model
+        self.model
             .structure_named(name)
-            .filter(|_| !name.contains('.'));
-        if let Some(structure) = structure {
-            return Some(Type(Content::Structure(structure)));
-        }
-        let mut chars = name.chars();
-        let lower: String = chars.next()?.to_lowercase().chain(chars).collect();
-        Primitive::parse(&lower).map(|p| Type(Content::Primitive(p)))
+            .filter(|_| !name.contains('.'))
+            .map(|s| Type::fhir(Content::Structure(s)))
     }
 
     /// A type's name, or the path of an element with children.
     pub fn name(&self, ty: Type) -> &'static str {
         match ty.0 {
-            Content::Primitive(p) => p.as_str(),
-            Content::Structure(s) => self.model.structure(s).path,
-            Content::Resource => "Resource",
+            Kind::System(system) => system.as_str(),
+            Kind::Fhir(Content::Primitive(p)) => p.as_str(),
+            Kind::Fhir(Content::Structure(s)) => self.model.structure(s).path,
+            Kind::Fhir(Content::Resource) => "Resource",
+        }
+    }
+
+    /// A type's name as `type()` tells it: elements with children of their own are `BackboneElement`
+    /// or `Element`.
+    pub fn type_name(&self, ty: Type) -> &'static str {
+        match ty.0 {
+            Kind::Fhir(Content::Structure(s)) => {
+                let structure = self.model.structure(s);
+                if structure.path.contains('.') {
+                    structure.base
+                } else {
+                    structure.path
+                }
+            }
+            _ => self.name(ty),
         }
     }
 
@@ -98,11 +178,11 @@ impl Types {
     pub fn resource(&self, id: TypeId) -> Option<Type> {
         self.model
             .structure_of(id)
-            .map(|s| Type(Content::Structure(s)))
+            .map(|s| Type::fhir(Content::Structure(s)))
     }
 
     /// The type that a resource says it has.
-    pub(super) fn of_resource(&self, value: json::Value<'_>) -> Option<Type> {
+    pub fn of_resource(&self, value: json::Value<'_>) -> Option<Type> {
         let name = value.get("resourceType")?.as_str()?;
         self.resource(self.model.type_id(&name)?)
     }
@@ -111,17 +191,13 @@ impl Types {
         self.extension
     }
 
-    pub(super) const fn is_any_resource(&self, ty: Type) -> bool {
-        matches!(ty.0, Content::Resource)
-    }
-
     /// Whether `ty` is `base` or specialises it.
     pub(super) fn is_a(&self, ty: Type, base: Type) -> bool {
         if ty == base {
             return true;
         }
         match (ty.0, base.0) {
-            (Content::Primitive(p), Content::Primitive(base)) => {
+            (Kind::Fhir(Content::Primitive(p)), Kind::Fhir(Content::Primitive(base))) => {
                 use Primitive as P;
                 match p {
                     P::Code | P::Id | P::Markdown => base == P::String,
@@ -130,10 +206,16 @@ impl Types {
                     _ => false,
                 }
             }
-            (Content::Structure(_), Content::Structure(_) | Content::Resource) => {
+            (Kind::Fhir(Content::Primitive(_)), Kind::Fhir(Content::Structure(_))) => {
+                matches!(self.name(base), "Element" | "PrimitiveType" | "DataType")
+            }
+            (
+                Kind::Fhir(Content::Structure(_)),
+                Kind::Fhir(Content::Structure(_) | Content::Resource),
+            ) => {
                 let wanted = self.name(base);
                 let mut at = Some(ty);
-                while let Some(Type(Content::Structure(s))) = at {
+                while let Some(Type(Kind::Fhir(Content::Structure(s)))) = at {
                     let name = self.model.structure(s).base;
                     if name == wanted {
                         return true;
@@ -141,7 +223,7 @@ impl Types {
                     at = self
                         .model
                         .structure_named(name)
-                        .map(|s| Type(Content::Structure(s)));
+                        .map(|s| Type::fhir(Content::Structure(s)));
                 }
                 false
             }
@@ -149,36 +231,64 @@ impl Types {
         }
     }
 
-    /// The concrete types that elements of this type may turn out to be.
-    pub(super) fn concrete(&self, ty: Type) -> Vec<Type> {
-        if self.is_any_resource(ty) {
-            self.model
-                .types()
-                .filter_map(|t| self.resource(t))
-                .collect()
-        } else {
-            vec![ty]
+    /// Whether elements of the type are quantities (`Age`, `Duration` … are).
+    pub(super) fn is_quantity(&self, ty: Type) -> bool {
+        match ty.0 {
+            Kind::Fhir(Content::Structure(s)) => {
+                let structure = self.model.structure(s);
+                structure.path == "Quantity" || structure.base == "Quantity"
+            }
+            Kind::System(system) => system == System::Quantity,
+            Kind::Fhir(_) => false,
         }
     }
 
-    /// The JSON members behind an element's name; none if the type has no such element.
-    pub(super) fn fields(&self, on: Type, name: &str) -> Vec<Field> {
-        let Content::Structure(structure) = on.0 else {
-            return Vec::new();
+    /// The JSON members behind an element's name; none if the type has no such element. Primitives
+    /// have the `id` and `extension` that stand beside their value.
+    pub(super) fn fields(&self, on: Type, name: &str, polymorphic: bool) -> Vec<Field> {
+        let mut fields = Vec::new();
+        self.each_field(on, name, polymorphic, &mut |field| fields.push(field));
+        fields
+    }
+
+    /// Hands the JSON members behind an element's name to `take`.
+    pub(super) fn each_field(
+        &self,
+        on: Type,
+        name: &str,
+        polymorphic: bool,
+        take: &mut dyn FnMut(Field),
+    ) {
+        let holder = if on.is_primitive() { self.element } else { on };
+        let Kind::Fhir(Content::Structure(structure)) = holder.0 else {
+            return;
         };
-        let Some(element) = self.model.structure(structure).element(name) else {
-            return Vec::new();
-        };
-        let field = |t: &crate::definitions::ElementType| {
-            let primitive = matches!(t.content, Content::Primitive(_));
-            Field {
-                key: t.json,
-                extra_key: format!("_{}", t.json).into(),
-                ty: Type(t.content),
-                primitive,
-                codes: element.required_codes.filter(|_| primitive),
+        let structure = self.model.structure(structure);
+        if let Some(element) = structure.element(name) {
+            for of in &element.types {
+                take(Self::field(of, element.required_codes));
             }
-        };
-        element.types.iter().map(field).collect()
+        } else if polymorphic && let Some(found) = structure.member(name) {
+            take(Self::field(found.of, found.element.required_codes));
+        }
+    }
+
+    fn field(of: &ElementType, codes: Option<crate::definitions::ValueSetId>) -> Field {
+        let primitive = matches!(of.content, Content::Primitive(_));
+        Field {
+            key: of.json,
+            ty: Type::fhir(of.content),
+            primitive,
+            codes: codes.filter(|_| primitive),
+        }
+    }
+
+    /// The structure whose elements are the children of an element of the type.
+    pub(super) fn structure(&self, on: Type) -> Option<&'static crate::definitions::Structure> {
+        let holder = if on.is_primitive() { self.element } else { on };
+        match holder.0 {
+            Kind::Fhir(Content::Structure(s)) => Some(self.model.structure(s)),
+            _ => None,
+        }
     }
 }

@@ -1,0 +1,98 @@
+//! What an evaluation is given from outside: the time, variables, and capabilities that need more
+//! than the document.
+
+use std::cell::Cell;
+
+use super::item::{Item, Node};
+use super::moment::Moment;
+use super::types::Types;
+use crate::json;
+
+/// Capabilities that need more than the document. Each may be missing; none does any waiting.
+pub trait Host<'a> {
+    /// The resource that a reference leads to, if it is at hand. References inside the document
+    /// (contained resources, entries of a Bundle) never come here.
+    fn resolve(&self, reference: &str) -> Option<json::Value<'a>> {
+        let _ = reference;
+        None
+    }
+
+    /// Whether a code, Coding or CodeableConcept is in a value set; `None`: not known here.
+    fn member_of(&self, item: &Item<'a>, value_set: &str) -> Option<bool> {
+        let _ = (item, value_set);
+        None
+    }
+
+    /// Whether the first code subsumes the second; `None`: not known here.
+    fn subsumes(&self, left: &Item<'a>, right: &Item<'a>) -> Option<bool> {
+        let _ = (left, right);
+        None
+    }
+
+    /// Whether an element conforms to a profile other than the types of the model; `None`: not
+    /// known here.
+    fn conforms_to(&self, item: &Item<'a>, profile: &str) -> Option<bool> {
+        let _ = (item, profile);
+        None
+    }
+
+    /// What `trace()` shows.
+    fn trace(&self, name: &str, items: &[Item<'a>]) {
+        let _ = (name, items);
+    }
+}
+
+/// No capability at all.
+#[derive(Clone, Copy, Debug)]
+pub struct NoHost;
+
+impl Host<'_> for NoHost {}
+
+/// What stays the same during one evaluation.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    /// The types of the document.
+    pub types: &'a Types,
+    /// `%resource`
+    pub resource: Option<Node<'a>>,
+    /// `%rootResource`, where it is another one.
+    pub root: Option<Node<'a>>,
+    /// `now()`, with the offset that `today()` and `timeOfDay()` are told in.
+    pub now: Option<Moment>,
+    /// Steps left; counted down.
+    pub steps: &'a Cell<u64>,
+    /// Variables handed in, by name without `%`.
+    pub variables: &'a [(&'a str, Vec<Item<'a>>)],
+    /// Capabilities.
+    pub host: &'a dyn Host<'a>,
+}
+
+impl<'a> Environment<'a> {
+    /// An environment of a resource, without clock and variables.
+    pub fn of(
+        types: &'a Types,
+        resource: Node<'a>,
+        steps: &'a Cell<u64>,
+        host: &'a dyn Host<'a>,
+    ) -> Self {
+        Self {
+            types,
+            resource: Some(resource),
+            root: None,
+            now: None,
+            steps,
+            variables: &[],
+            host,
+        }
+    }
+}
+
+impl std::fmt::Debug for Environment<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Environment")
+            .field("resource", &self.resource)
+            .field("now", &self.now)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
