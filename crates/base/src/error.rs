@@ -139,6 +139,7 @@ codes! {
     XmlSyntax = "xml-syntax", Incorrect, "structure", "The body is not XML that Insula takes.";
     XmlNamespace = "xml-namespace", Incorrect, "structure", "The element is in another namespace than FHIR's.";
     XmlText = "xml-text", Incorrect, "structure", "Text where FHIR's XML has none.";
+    LimitShare = "limit-share", Busy, "throttled", "The tenant's own share of a named limit is used up; try again.";
 }
 
 #[cfg(test)]

@@ -30,6 +30,22 @@ limits! {
     bundle_bytes_max = 64 << 20;
     /// Bytes of a Binary uploaded with its own content type.
     binary_bytes_max = 256 << 20;
+    /// Bytes of request bodies held in memory at once, over all tenants. One tenant never gets more
+    /// than is left for the others.
+    body_bytes_at_once_max = 1 << 30;
+    /// Bytes of request bodies of one tenant held in memory at once.
+    tenant_body_bytes_at_once_max = 320 << 20;
+    /// Bytes of request bodies of callers who are not recognised yet, held in memory at once; one
+    /// address never gets more than is left for the others.
+    open_body_bytes_at_once_max = 16 << 20;
+    /// Bytes of request bodies of callers at one address who are not recognised yet, held in memory
+    /// at once.
+    address_body_bytes_at_once_max = 1 << 20;
+    /// Bytes of answers held in memory at once until clients have taken them, over all tenants. One
+    /// tenant never gets more than is left for the others.
+    answer_bytes_at_once_max = 1 << 30;
+    /// Bytes of answers of one tenant held in memory at once until its clients have taken them.
+    tenant_answer_bytes_at_once_max = 384 << 20;
     /// Nesting of JSON objects and arrays.
     json_depth_max = 64;
     /// Nesting of XML elements, those of narratives included.
@@ -73,6 +89,13 @@ limits! {
     header_bytes_max = 32 << 10;
     /// Open connections from clients.
     connections_max = 10_000;
+    /// Open connections from one address (of IPv6: one network of 64 bits). Not counted for
+    /// `trusted_proxies`, and for nobody with `behind_tls_proxy`.
+    connections_per_address_max = 1_000;
+    /// Milliseconds that a connection may be open without a request.
+    connection_idle_ms_max = 120_000;
+    /// Milliseconds that a client may take nothing of an answer before its connection is ended.
+    answer_stall_ms_max = 30_000;
     /// Tenants that are open at once; 0 derives it from the file limit of the process.
     open_tenants_max = 0;
     /// Seconds after which an unused tenant is closed.

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use access::{RequestMeta, TenantId};
 use base::{Clock, Code, Limits, Micros, Network, RequestId, ResourceId, Rng, TenantName};
 use fhir::definitions::{Model, PerVersion};
+use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
-use tokio::sync::Semaphore;
 
 use crate::auth::{Attempts, Replays, Verdicts};
+use crate::benches::Benches;
 use crate::failure::Failure;
+use crate::held::{Bounds, Hold, Holder, Room};
 use crate::links::{Links, Reached};
 use crate::metrics::Metrics;
 
@@ -64,8 +66,14 @@ pub(crate) struct Inner {
     pub(crate) attempts: Attempts,
     pub(crate) replays: Replays,
     pub(crate) metrics: Metrics,
+    /// Bodies of requests of recognised callers.
+    pub(crate) bodies: Arc<Room>,
+    /// Bodies of requests of callers who are not recognised yet.
+    pub(crate) open_bodies: Arc<Room>,
+    /// Answers on their way out.
+    pub(crate) answers: Arc<Room>,
     /// Places for processor work on large bodies.
-    pub(crate) benches: Semaphore,
+    pub(crate) benches: Benches,
     /// When the house was opened.
     pub(crate) started: Micros,
     /// `rest.resource` of CapabilityStatements, with literal and with enforced references.
@@ -99,6 +107,7 @@ impl House {
         let verdicts = Verdicts::new(config.limits.token_cache_entries_max);
         let attempts = Attempts::new(config.limits.failed_logins_per_minute_max);
         let started = clock.now();
+        let [bodies, open_bodies, answers] = rooms(&config.limits, &metrics);
         Self(Arc::new(Inner {
             store,
             clock,
@@ -108,7 +117,10 @@ impl House {
             attempts,
             replays: Replays::default(),
             metrics,
-            benches: Semaphore::new(processors()),
+            bodies,
+            open_bodies,
+            answers,
+            benches: Benches::new(processors()),
             started,
             capabilities: Default::default(),
             closing: AtomicBool::new(false),
@@ -143,6 +155,19 @@ impl House {
             id: RequestId(id),
             at: self.0.clock.now(),
         }
+    }
+
+    /// A hold for the body of a request.
+    pub fn hold_body(&self, holder: Holder) -> Hold {
+        match holder {
+            Holder::Tenant(_) | Holder::Operator => self.0.bodies.hold(holder),
+            Holder::Address(_) => self.0.open_bodies.hold(holder),
+        }
+    }
+
+    /// A hold for an answer until the client has taken it.
+    pub fn hold_answer(&self, holder: Holder) -> Hold {
+        self.0.answers.hold(holder)
     }
 
     /// Whether the house can take work.
@@ -215,6 +240,42 @@ impl Gate {
     pub fn model(&self) -> &'static Model {
         Model::of(self.tenant.fhir())
     }
+}
+
+/// Room for bodies, for bodies of callers who are not recognised yet, and for answers.
+fn rooms(limits: &Limits, metrics: &Metrics) -> [Arc<Room>; 3] {
+    let [bodies, open_bodies, answers] = [
+        Bounds {
+            house: ("body_bytes_at_once_max", limits.body_bytes_at_once_max),
+            share: (
+                "tenant_body_bytes_at_once_max",
+                limits.tenant_body_bytes_at_once_max,
+            ),
+        },
+        Bounds {
+            house: (
+                "open_body_bytes_at_once_max",
+                limits.open_body_bytes_at_once_max,
+            ),
+            share: (
+                "address_body_bytes_at_once_max",
+                limits.address_body_bytes_at_once_max,
+            ),
+        },
+        Bounds {
+            house: ("answer_bytes_at_once_max", limits.answer_bytes_at_once_max),
+            share: (
+                "tenant_answer_bytes_at_once_max",
+                limits.tenant_answer_bytes_at_once_max,
+            ),
+        },
+    ];
+    let held = |bounds, gauge: &Gauge| Room::new(bounds, gauge.clone());
+    [
+        held(bodies, &metrics.body_bytes),
+        held(open_bodies, &Gauge::default()),
+        held(answers, &metrics.answer_bytes),
+    ]
 }
 
 fn processors() -> usize {

@@ -5,10 +5,12 @@
 
 mod answer;
 mod auth;
+mod benches;
 mod clients;
 mod cursor;
 mod failure;
 pub mod form;
+mod held;
 mod house;
 mod interaction;
 mod links;
@@ -21,6 +23,7 @@ pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{Credentials, Granted, TokenFailure, TokenRequest};
 pub use clients::{ClientDraft, ClientMade, ClientView, ImportOpened};
 pub use failure::Failure;
+pub use held::{Hold, Holder};
 pub use house::{Gate, House, HouseConfig};
 pub use interaction::*;
 pub use links::{Forwarded, Links, Reached};

@@ -42,6 +42,10 @@ pub struct Metrics {
     pub tokens_issued: Counter,
     /// Decisions against a caller.
     pub denials: Counter,
+    /// Bytes of request bodies that are held.
+    pub(crate) body_bytes: Gauge,
+    /// Bytes of answers that are held.
+    pub(crate) answer_bytes: Gauge,
 }
 
 impl fmt::Debug for Metrics {
@@ -106,6 +110,17 @@ impl Metrics {
             "Decisions against a caller",
             Counter::clone(&denials),
         );
+        let (body_bytes, answer_bytes) = Default::default();
+        registry.register(
+            "body_bytes_held",
+            "Bytes of request bodies in memory",
+            Gauge::clone(&body_bytes),
+        );
+        registry.register(
+            "answer_bytes_held",
+            "Bytes of answers in memory until clients have taken them",
+            Gauge::clone(&answer_bytes),
+        );
         registry.register_collector(Box::new(StoreCollector(store.clone())));
         let registry = Mutex::new(registry);
         Self {
@@ -116,6 +131,8 @@ impl Metrics {
             failed_logins,
             tokens_issued,
             denials,
+            body_bytes,
+            answer_bytes,
         }
     }
 

@@ -3,13 +3,18 @@
 
 use std::sync::Arc;
 
-use access::{Action, Denied, Permit, Principal, RequestMeta, Target, TenantId, decide};
+use access::{
+    Action, Create, Delete, Denied, Permit, Principal, Read, RequestMeta, Search, Target, TenantId,
+    Update, decide,
+};
 use base::Limits;
 use fhir::definitions::{Model, TypeId};
 use store::TenantStore;
 
 use crate::failure::Failure;
+use crate::held::Holder;
 use crate::house::{Gate, House};
+use crate::interaction::SearchScope;
 use crate::links::Links;
 
 /// A recognised caller inside one tenant, for one request.
@@ -49,6 +54,66 @@ impl Session {
     /// Most bytes of a query string or of the form body of a `_search`.
     pub fn query_bytes_max(&self) -> u64 {
         self.limits().query_bytes_max
+    }
+
+    /// For whom bytes of this session's requests and answers are held.
+    pub fn holder(&self) -> Holder {
+        Holder::tenant(self.tenant())
+    }
+
+    /// Whether the caller may create resources of this type; to be asked before a body is read.
+    ///
+    /// # Errors
+    /// `resource-type-unknown`; `scope-missing`, recorded.
+    pub async fn may_create(&self, type_name: &str) -> Result<(), Failure> {
+        self.may::<Create>(type_name).await
+    }
+
+    /// Whether the caller may update resources of this type; to be asked before a body is read.
+    ///
+    /// # Errors
+    /// As those of [`Self::may_create`].
+    pub async fn may_update(&self, type_name: &str) -> Result<(), Failure> {
+        self.may::<Update>(type_name).await
+    }
+
+    /// Whether the caller may search there; to be asked before a body is read.
+    ///
+    /// # Errors
+    /// As those of [`Self::may_create`].
+    pub async fn may_search_in(&self, scope: SearchScope<'_>) -> Result<(), Failure> {
+        match scope {
+            SearchScope::Type(name) => self.may::<Search>(name).await,
+            SearchScope::Compartment(_, _, inner) if inner != "*" => {
+                self.may::<Search>(inner).await
+            }
+            SearchScope::Compartment(..) | SearchScope::System => {
+                self.permit::<Search>(Target::Readable).await.map(drop)
+            }
+        }
+    }
+
+    /// Whether the caller may do anything at all that an entry of a Bundle can ask for; to be
+    /// asked before a body is read.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded.
+    pub async fn may_bundle(&self) -> Result<(), Failure> {
+        let anything = self.decide::<Read>(Target::Readable).is_ok()
+            || self.decide::<Search>(Target::Readable).is_ok()
+            || self.decide::<Update>(Target::Readable).is_ok()
+            || self.decide::<Delete>(Target::Readable).is_ok();
+        if anything {
+            return Ok(());
+        }
+        self.permit::<Create>(Target::Readable).await.map(drop)
+    }
+
+    async fn may<A: Action>(&self, type_name: &str) -> Result<(), Failure> {
+        let type_id = self.type_id(type_name)?;
+        self.permit::<A>(Target::Types(vec![type_id]))
+            .await
+            .map(drop)
     }
 
     pub(crate) const fn house(&self) -> &House {

@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams};
 use base::Code;
 use bytes::Bytes;
-use engine::{Failure, Forwarded, House, InteractionMetrics, RequestMeta};
+use engine::{Failure, Forwarded, Holder, House, InteractionMetrics, RequestMeta};
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -24,7 +24,7 @@ use tower::Service;
 use crate::call::Call;
 use crate::problem::{self, Style};
 use crate::routes::{self, Base, Handler, Route};
-use crate::{caller, proxy, version};
+use crate::{caller, outgoing, proxy, version};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
@@ -83,7 +83,7 @@ impl App {
             request.method() == Method::HEAD,
             request.uri().path().to_owned(),
         );
-        self.house.metrics().in_flight.inc();
+        let _counted = InFlight::new(&self.house);
         let mut response = match self.oversized(request.headers()) {
             Some(refused) => refused,
             None => {
@@ -91,7 +91,6 @@ impl App {
                 response
             }
         };
-        self.house.metrics().in_flight.dec();
         if response.extensions_mut().remove::<Counted>().is_none() {
             response = unknown(&path);
             self.unmatched.answered(response.status().as_u16(), 0);
@@ -109,6 +108,22 @@ impl App {
             headers.insert(STRICT_TRANSPORT_SECURITY, year);
         }
         response
+    }
+}
+
+/// Counts a request for as long as it is answered, also when its caller hangs up.
+struct InFlight<'h>(&'h House);
+
+impl<'h> InFlight<'h> {
+    fn new(house: &'h House) -> Self {
+        house.metrics().in_flight.inc();
+        Self(house)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics().in_flight.dec();
     }
 }
 
@@ -216,6 +231,7 @@ impl Rows {
             request: meta,
             from,
             forwarded,
+            holder: Holder::address(from),
             parts,
             path,
             body,
@@ -284,6 +300,7 @@ impl Rows {
 }
 
 async fn run(route: &'static Route, mut call: Call) -> Result<Response<Body>, Failure> {
+    let house = call.house.clone();
     match route.handler {
         Handler::Open(handler) => handler(call).await,
         Handler::Gate(handler) => {
@@ -295,13 +312,16 @@ async fn run(route: &'static Route, mut call: Call) -> Result<Response<Body>, Fa
             let gate = caller::gate(&call)?;
             let session = gate.enter(call.credentials(), call.request).await?;
             speak(session.model(), &mut call)?;
-            handler(session, call).await
+            let holder = session.holder();
+            call.holder = holder;
+            outgoing::held(&house, holder, handler(session, call).await?)
         }
         Handler::Operator(handler) => {
             let operator = call
                 .house
                 .operator(call.credentials(), call.request, call.reached())?;
-            handler(operator, call).await
+            call.holder = Holder::Operator;
+            outgoing::held(&house, Holder::Operator, handler(operator, call).await?)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One request as handlers see it: its parts, the values in its path, and its body, bounded in
-//! bytes and time.
+//! bytes and time. What is read of a body is held in the room that the house has for bodies, and
+//! no more of it is read than there is room for.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,10 +8,10 @@ use std::time::Duration;
 use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
-use engine::{Credentials, Failure, Forwarded, House, Reached, RequestMeta};
+use engine::{Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use crate::negotiate;
@@ -22,6 +23,8 @@ pub(crate) struct Call {
     pub(crate) from: IpAddr,
     /// What a believed proxy says about it.
     pub(crate) forwarded: Option<Box<Forwarded>>,
+    /// For whom its body is held.
+    pub(crate) holder: Holder,
     pub(crate) parts: Parts,
     /// Values of the path's `{…}`, in order.
     pub(crate) path: Vec<(Box<str>, Box<str>)>,
@@ -74,7 +77,7 @@ impl Call {
     /// The body.
     ///
     /// # Errors
-    /// `limit-exceeded`, `body-incomplete`, `limit-time`.
+    /// `limit-exceeded`, `body-incomplete`, `limit-time`, `limit-share`, `limit-busy`.
     pub(crate) async fn body(&mut self, limit: BodyLimit) -> Result<Bytes, Failure> {
         let limits = self.house.limits();
         let (code, name, max) = match limit {
@@ -96,24 +99,21 @@ impl Call {
             .parts
             .headers
             .get(CONTENT_LENGTH)
-            .and_then(|v| v.to_str().ok());
-        if declared
-            .and_then(|d| d.parse::<u64>().ok())
-            .is_some_and(|d| d > max)
-        {
+            .and_then(|v| v.to_str().ok())
+            .and_then(|d| d.parse::<u64>().ok());
+        if declared.is_some_and(|d| d > max) {
             return Err(too_large());
         }
-        let max_usize = usize::try_from(max).unwrap_or(usize::MAX);
-        let body = Limited::new(std::mem::take(&mut self.body), max_usize);
+        let hold = self.house.hold_body(self.holder);
+        let body = std::mem::take(&mut self.body);
         let time = Duration::from_millis(limits.request_ms_max);
         let time_over = || Failure::limit(Code::LimitTime, "request_ms_max", limits.request_ms_max);
-        let whole = tokio::time::timeout(time, body.collect())
-            .await
-            .map_err(|_| time_over())?;
-        match whole {
-            Ok(whole) => Ok(whole.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-            Err(_) => Err(Failure::of(Code::BodyIncomplete)),
+        let (declared, max) = (declared.unwrap_or(max).min(max), max);
+        match tokio::time::timeout(time, collect(body, hold, declared, max)).await {
+            Ok(Ok(Some(whole))) => Ok(whole),
+            Ok(Ok(None)) => Err(too_large()),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(time_over()),
         }
     }
 
@@ -132,6 +132,39 @@ impl Call {
             }
         })
     }
+}
+
+/// Bytes of memory that a body gets first.
+const FIRST: usize = 16 << 10;
+
+/// The bytes of a body; none if there are more than `max`. Memory, and the hold on it, grow with
+/// what has come, not with what was announced.
+async fn collect(
+    mut body: Body,
+    mut hold: Hold,
+    declared: u64,
+    max: u64,
+) -> Result<Option<Bytes>, Failure> {
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let (declared, max) = (size(declared), size(max));
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failure::of(Code::BodyIncomplete))?;
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        let needed = whole.len() + piece.len();
+        if needed > max {
+            return Ok(None);
+        }
+        if needed > whole.capacity() {
+            let room = (whole.capacity() * 2).max(FIRST).min(declared).max(needed);
+            hold.grow(room)?;
+            whole.reserve_exact(room - whole.len());
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(Some(hold.over(whole)))
 }
 
 /// The host that a request asks for, with its port.

@@ -85,6 +85,7 @@ pub(crate) async fn vread(session: Session, call: Call) -> Answered {
 /// `POST …/{type}`
 pub(crate) async fn create(session: Session, mut call: Call) -> Answered {
     let wish = wish(&call)?;
+    session.may_create(call.value("type")).await?;
     if let Some(media) = other_media(&call)? {
         let answer = upload(&session, &mut call, &media, None).await?;
         return answer::respond(answer, At::of(&session), &wish);
@@ -99,6 +100,7 @@ pub(crate) async fn create(session: Session, mut call: Call) -> Answered {
 /// `PUT …/{type}/{id}`
 pub(crate) async fn update(session: Session, mut call: Call) -> Answered {
     let wish = wish(&call)?;
+    session.may_update(call.value("type")).await?;
     if let Some(media) = other_media(&call)? {
         let id = call.value("id").to_owned();
         let answer = upload(&session, &mut call, &media, Some(&id)).await?;
@@ -116,6 +118,7 @@ pub(crate) async fn update(session: Session, mut call: Call) -> Answered {
 pub(crate) async fn update_where(session: Session, mut call: Call) -> Answered {
     let wish = wish(&call)?;
     negotiate::json_body(&call.parts.headers)?;
+    session.may_update(call.value("type")).await?;
     let body = resource(&mut call).await?;
     let conditions = conditions(&call)?;
     let criteria = form::without(call.query(), &NOT_SEARCHED);
@@ -147,6 +150,7 @@ pub(crate) async fn delete_where(session: Session, call: Call) -> Answered {
 pub(crate) async fn bundle(session: Session, mut call: Call) -> Answered {
     let wish = wish(&call)?;
     negotiate::json_body(&call.parts.headers)?;
+    session.may_bundle().await?;
     let body = call.body(BodyLimit::Bundle).await?;
     let strict = Prefer::of(&call.parts.headers).strict;
     let answer = session.bundle(&body, strict).await?;
@@ -172,7 +176,10 @@ pub(crate) async fn search_compartment(session: Session, call: Call) -> Answered
 
 async fn search(session: &Session, mut call: Call, scope: SearchScope<'_>) -> Answered {
     let query = match call.parts.method {
-        Method::POST => form_and_query(&mut call).await?,
+        Method::POST => {
+            session.may_search_in(scope).await?;
+            form_and_query(&mut call).await?
+        }
         _ => call.query().to_owned(),
     };
     let max = session.query_bytes_max();

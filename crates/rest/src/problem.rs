@@ -36,7 +36,7 @@ pub const fn status(code: Code) -> StatusCode {
         (Kind::Unsupported, Code::MediaType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         (Kind::Unsupported, Code::NotAcceptable) => StatusCode::NOT_ACCEPTABLE,
         (Kind::Unsupported, _) => StatusCode::NOT_IMPLEMENTED,
-        (Kind::Busy, Code::RateLimited) => StatusCode::TOO_MANY_REQUESTS,
+        (Kind::Busy, Code::RateLimited | Code::LimitShare) => StatusCode::TOO_MANY_REQUESTS,
         (Kind::Busy, _) => StatusCode::SERVICE_UNAVAILABLE,
         (Kind::Fault, _) => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -1,6 +1,10 @@
 //! The street door: TCP and TLS in, requests to `rest`. Bounds connections, headers and time, and
 //! drains on the way out. Knows nothing of routes.
 
+mod linger;
+mod pace;
+mod places;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::net::SocketAddr;
@@ -10,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use base::{Code, Limits};
+use base::{Code, Limits, Network};
 use fhir::outcome::{Issue, Outcome};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,6 +25,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
+use self::linger::Lingering;
+use self::pace::Pace;
+use self::places::{Met, Places};
 use crate::config::{Config, Tls};
 
 /// Seconds in which a client has to finish its TLS handshake, and its headers.
@@ -44,8 +51,15 @@ const DRAIN: Duration = Duration::from_secs(7);
 pub struct Listener {
     tcp: TcpListener,
     tls: Option<Tls>,
-    limits: Limits,
+    limits: Arc<Limits>,
+    /// None: all connections come from a proxy.
+    proxies: Option<Vec<Network>>,
 }
+
+/// What a request may take of a body before it is read: of one stream, and of all streams of one
+/// connection.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
 
 impl Listener {
     /// Binds the configured address. Plain HTTP beyond loopback is refused unless a proxy is
@@ -65,7 +79,8 @@ impl Listener {
         Ok(Self {
             tcp,
             tls,
-            limits: config.limits.clone(),
+            limits: Arc::new(config.limits.clone()),
+            proxies: (!config.behind_tls_proxy).then_some(config.trusted_networks()?),
         })
     }
 
@@ -96,7 +111,10 @@ impl Listener {
     pub async fn serve(self, app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         let acceptor = self.tls.as_ref().map(tls_acceptor).transpose()?;
         let whole = u32::try_from(self.limits.connections_max)?.min(CONNECTIONS_CEILING);
-        let places = Arc::new(Semaphore::new(usize::try_from(whole)?));
+        let each = self
+            .proxies
+            .map(|proxies| (self.limits.connections_per_address_max, proxies));
+        let places = Places::new(whole, each);
         let doorstep = Arc::new(Semaphore::new(DOORSTEP));
         let http = Arc::new(protocol(&self.limits));
         loop {
@@ -112,24 +130,31 @@ impl Listener {
                     continue;
                 }
             };
-            let Ok(place) = places.clone().try_acquire_owned() else {
-                if let Ok(step) = doorstep.clone().try_acquire_owned() {
-                    let max = self.limits.connections_max;
-                    tokio::spawn(turn_away(stream, acceptor.is_some(), max, step));
+            let place = match places.take(peer.ip()) {
+                Ok(place) => place,
+                Err(met) => {
+                    if let Ok(step) = doorstep.clone().try_acquire_owned() {
+                        let max = match met {
+                            "connections_max" => self.limits.connections_max,
+                            _ => self.limits.connections_per_address_max,
+                        };
+                        tokio::spawn(turn_away(stream, acceptor.is_some(), (met, max), step));
+                    }
+                    continue;
                 }
-                continue;
             };
             let (app, http, stop) = (app.clone(), http.clone(), stop.clone());
+            let pace = Pace::new(&self.limits);
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 let _ = stream.set_nodelay(true);
                 match acceptor {
-                    None => connection(&http, stream, app, peer, stop).await,
+                    None => connection(&http, stream, app, peer, pace, stop).await,
                     Some(tls) => {
                         if let Ok(Ok(stream)) =
                             tokio::time::timeout(GREETING, tls.accept(stream)).await
                         {
-                            connection(&http, stream, app, peer, stop).await;
+                            connection(&http, stream, app, peer, pace, stop).await;
                         }
                     }
                 }
@@ -137,10 +162,7 @@ impl Listener {
             });
         }
         drop(self.tcp);
-        if tokio::time::timeout(DRAIN, places.acquire_many(whole))
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(DRAIN, places.empty()).await.is_err() {
             tracing::warn!("requests were still running when the time to drain was over");
         }
         Ok(())
@@ -152,15 +174,18 @@ type Http = auto::Builder<TokioExecutor>;
 fn protocol(limits: &Limits) -> Http {
     let header_bytes = usize::try_from(limits.header_bytes_max).unwrap_or(usize::MAX);
     let mut http = auto::Builder::new(TokioExecutor::new());
+    // No `pipeline_flush`: it takes whole answers into memory, however slowly they are taken.
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(GREETING)
-        .max_buf_size(header_bytes.max(8 << 10))
-        .pipeline_flush(true);
+        .max_buf_size(header_bytes.max(8 << 10));
     http.http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
         .max_concurrent_streams(256)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(STREAM_WINDOW as usize)
         .keep_alive_interval(Duration::from_secs(30));
     http
 }
@@ -170,6 +195,7 @@ async fn connection<S>(
     stream: S,
     app: App,
     peer: SocketAddr,
+    pace: Arc<Pace>,
     mut stop: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -183,15 +209,25 @@ async fn connection<S>(
             std::future::pending::<()>().await;
         }
     };
+    let watched = pace.clone();
     let service = service_fn(move |request| {
         let app = app.clone();
         asked.notify_one();
-        async move { Ok::<_, std::convert::Infallible>(app.answer(request, peer.ip()).await) }
+        let asked = watched.asked();
+        async move {
+            let answer = app.answer(request, peer.ip()).await;
+            Ok::<_, std::convert::Infallible>(answer.map(|body| asked.answered(body)))
+        }
     });
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(Lingering::new(stream)), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         () = silence => return,
+        () = pace.lost() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(FAREWELL, connection).await;
+            return;
+        }
         () = told(&mut stop) => None,
     };
     let ended = match ended {
@@ -211,13 +247,18 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Answers a connection beyond `connections_max` without looking at its request.
-async fn turn_away(mut stream: TcpStream, tls: bool, max: u64, _: OwnedSemaphorePermit) {
+/// Answers a connection beyond a limit on their number without looking at its request.
+async fn turn_away(
+    mut stream: TcpStream,
+    tls: bool,
+    (met, max): (Met, u64),
+    _: OwnedSemaphorePermit,
+) {
     if tls {
         return;
     }
-    let text = format!("the limit connections_max ({max}) was passed");
-    let issue = Issue::error(Code::LimitBusy, text).limit("connections_max");
+    let text = format!("the limit {met} ({max}) was passed");
+    let issue = Issue::error(Code::LimitBusy, text).limit(met);
     let body = Outcome::from(issue).to_json();
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/fhir+json; charset=utf-8\r\n\

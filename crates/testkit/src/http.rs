@@ -170,6 +170,11 @@ impl Connection {
         self.stream.get_mut().write_all(bytes)
     }
 
+    /// What comes, as it is.
+    pub fn raw(&mut self) -> &mut impl Read {
+        &mut self.stream
+    }
+
     /// Says that nothing more will be sent.
     pub fn finish(&mut self) -> io::Result<()> {
         self.stream.get_ref().shutdown(std::net::Shutdown::Write)

@@ -83,7 +83,8 @@ impl Session {
     }
 
     /// Does processor work for a body of this many bytes: small work here, larger work beside the
-    /// workers that serve requests, not more of it at once than there are processors.
+    /// workers that serve requests, tenants in turns, not more of it at once than there are
+    /// processors.
     pub(super) async fn compute<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -92,7 +93,12 @@ impl Session {
         if bytes <= INLINE_BYTES_MAX {
             return work();
         }
-        let _place = self.house().0.benches.acquire().await;
+        let place = self.house().0.benches.place(*self.tenant().bytes()).await;
+        let work = move || {
+            // Kept until the work is done, also when its caller is gone.
+            let _place = place;
+            work()
+        };
         match tokio::task::spawn_blocking(work).await {
             Ok(done) => done,
             Err(_) => Err(Failure::of(Code::Internal)),

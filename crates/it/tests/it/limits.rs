@@ -13,15 +13,21 @@ use testkit::{Tenant, poll};
 
 use crate::world::own;
 
-/// Limits that this file meets; the others with the reason why they are not met here.
+/// Limits that this file and `memory.rs` meet; the others with the reason why they are not met.
 const MET: &[&str] = &[
+    "address_body_bytes_at_once_max",
+    "answer_bytes_at_once_max",
+    "answer_stall_ms_max",
     "binary_bytes_max",
+    "body_bytes_at_once_max",
     "body_bytes_max",
     "body_cache_bytes_max",
     "bundle_bytes_max",
     "bundle_entries_max",
     "chain_depth_max",
+    "connection_idle_ms_max",
     "connections_max",
+    "connections_per_address_max",
     "cursor_ttl_seconds",
     "failed_logins_per_minute_max",
     "group_bytes_max",
@@ -32,6 +38,7 @@ const MET: &[&str] = &[
     "index_value_bytes_max",
     "journal_segment_bytes",
     "json_depth_max",
+    "open_body_bytes_at_once_max",
     "open_tenants_max",
     "outcome_issues_max",
     "page_bytes_max",
@@ -46,9 +53,13 @@ const MET: &[&str] = &[
     "request_ms_max",
     "search_kilosteps_max",
     "search_ms_max",
+    "tenant_answer_bytes_at_once_max",
+    "tenant_body_bytes_at_once_max",
     "tenant_idle_seconds",
     "token_cache_entries_max",
     "writer_queue_max",
+    "xml_attributes_max",
+    "xml_depth_max",
 ];
 
 #[test]
@@ -60,7 +71,7 @@ fn every_limit_is_met_here() {
 
 /// A refusal with this status that names this limit.
 #[track_caller]
-fn names(answer: &Answer, status: u16, limit: &str) {
+pub(crate) fn names(answer: &Answer, status: u16, limit: &str) {
     assert_eq!(answer.status, status, "{limit}: {answer:?}");
     assert_eq!(
         answer.json()["resourceType"],
@@ -333,6 +344,24 @@ fn a_request_may_be_so_slow() {
 }
 
 #[test]
+fn connections_of_one_address_may_be_so_many() {
+    let world = own("address", &[("limits.connections_per_address_max", "2")]);
+    let caller = world.tenant().owner();
+    let request = caller.request("GET", "/Patient");
+    let mut held = Vec::new();
+    poll::until("two connections", 10, || {
+        let mut connection = caller.connect();
+        if connection.ask(&request).ok()?.status == 200 {
+            held.push(connection);
+        }
+        (held.len() == 2).then_some(())
+    });
+    let mut third = caller.connect();
+    let refused = third.answer(false).unwrap();
+    names(&refused, 503, "connections_per_address_max");
+}
+
+#[test]
 fn headers_may_be_so_large() {
     let world = own("headers", &[("limits.header_bytes_max", "9000")]);
     let caller = world.tenant().owner();
@@ -369,7 +398,7 @@ fn connections_may_be_so_many() {
 }
 
 /// A number from `/metrics`: the sum over all labels.
-fn metric(world: &World, name: &str) -> f64 {
+pub(crate) fn metric(world: &World, name: &str) -> f64 {
     let answer = world
         .server()
         .admin(Request::new("GET", "/metrics"))

@@ -15,6 +15,7 @@ mod hostile;
 mod interactions;
 mod isolation;
 mod limits;
+mod memory;
 mod search;
 mod synthea;
 mod tenants;
