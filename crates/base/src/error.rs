@@ -105,6 +105,8 @@ codes! {
     SearchModifier = "search-modifier", Incorrect, "not-supported", "The modifier does not fit the parameter.";
     SearchValue = "search-value", Incorrect, "value", "The value does not fit the parameter's type.";
     SearchParameterIgnored = "search-parameter-ignored", Incorrect, "informational", "The parameter was ignored.";
+    SearchParameterInvalid = "search-parameter-invalid", Unprocessable, "invalid", "The SearchParameter cannot be served.";
+    TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
     CursorInvalid = "cursor-invalid", Incorrect, "value", "The paging link is not one of this search and caller.";
     CursorExpired = "cursor-expired", Gone, "expired", "The paging link is too old; search again.";
     MethodNotAllowed = "method-not-allowed", Unsupported, "not-supported", "The URL does not take this method.";

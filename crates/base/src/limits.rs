@@ -77,6 +77,12 @@ limits! {
     /// Conditions that the parameters of one search may come to; chains through references to many
     /// types multiply.
     query_clauses_max = 2_000;
+    /// Codes that a value set in a search (`:in`, `:above` …) may come to.
+    value_set_codes_max = 5_000;
+    /// Resources of one hierarchy that `:above` and `:below` on references go through.
+    search_hierarchy_max = 1_000;
+    /// Different positions that one `near` compares.
+    search_positions_max = 20_000;
     /// Bytes of one indexed value; longer text is indexed by its beginning.
     index_value_bytes_max = 4_096;
     /// Milliseconds that one search may take.

@@ -14,6 +14,7 @@ mod history;
 mod instant;
 mod read;
 mod search;
+mod terms;
 mod transaction;
 mod update;
 mod vread;

@@ -17,8 +17,10 @@ pub(crate) mod order;
 pub(crate) mod select;
 pub(crate) mod text;
 
+use fhir::definitions::{ParamId, TypeId};
+
 use crate::Result;
-use crate::sqlite::index::Table;
+use crate::sqlite::index::{IdKey, Table};
 use text::{Bind, Statement};
 
 pub(crate) use cond::conditions;
@@ -42,6 +44,12 @@ pub(crate) struct Bounds {
     pub(crate) listed: usize,
     /// More arms than this are not read one by one.
     pub(crate) arms: usize,
+    /// Resources of one hierarchy (`:above`, `:below`).
+    pub(crate) hierarchy: usize,
+    /// Different positions that `near` compares.
+    pub(crate) positions: usize,
+    /// Different units that a quantity is compared in.
+    pub(crate) units: usize,
 }
 
 impl Bounds {
@@ -54,6 +62,9 @@ impl Bounds {
         systems: 16,
         listed: 8,
         arms: 32,
+        hierarchy: 1_000,
+        positions: 20_000,
+        units: 512,
     };
 }
 
@@ -71,6 +82,17 @@ pub(crate) trait Facts {
         columns: &[&'static str],
         max: usize,
     ) -> Result<Option<Vec<Vec<Bind>>>>;
+    /// Ids of the resources of a type that are part of these (`above`: that these are part of) by a
+    /// reference parameter of that type, one step.
+    fn related(
+        &mut self,
+        above: bool,
+        type_id: TypeId,
+        of: &[IdKey],
+        part_of: ParamId,
+    ) -> Result<Vec<IdKey>>;
+    /// The different positions under a parameter between two latitudes.
+    fn positions(&mut self, param: i64, south: f64, north: f64) -> Result<Vec<(f64, f64)>>;
     /// Runs a statement that answers a number of rows and a `rid`.
     fn measure(&mut self, statement: &Statement) -> Result<(u64, i64)>;
     /// The change that is answered as of.

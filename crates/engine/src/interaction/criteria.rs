@@ -39,6 +39,7 @@ impl Session {
             strict,
             own_bases: &[base.as_str()],
             now: self.request.at,
+            custom: fhir::search::Customs::NONE,
         };
         Ok(search::parse(self.model(), target, text, &options)?)
     }
@@ -66,7 +67,7 @@ impl Session {
         let mut query = self
             .understand(&search::Target::Types(vec![type_id]), text, true)?
             .query;
-        if query.filter.is_empty() {
+        if query.filter.is_empty() && query.content.is_empty() {
             return Err(Failure::new(
                 Code::SearchValue,
                 "the criteria name no parameter",

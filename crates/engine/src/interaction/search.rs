@@ -81,7 +81,7 @@ impl Session {
                 (one, Some(compartment))
             }
         };
-        let place = self.place(&of, asked).await?;
+        let mut place = self.place(&of, asked).await?;
         let target = match one {
             Some(type_id) => Everything::Types(vec![type_id]),
             None => self.searchable(compartment.as_ref(), &place.query).await?,
@@ -91,8 +91,10 @@ impl Session {
             let clause = compartment.clause(&parsed.query.types);
             parsed.query.filter.push(clause);
         }
-        let query = Arc::new(parsed.query);
+        let mut query = parsed.query;
         let permit = self.permit_search(&query).await?;
+        self.with_terms(&mut query, &mut place.page).await?;
+        let query = Arc::new(query);
         let page = self.store.search(permit, query.clone(), place.page).await?;
         let this = match asked.cursor {
             Some(cursor) => format!("{path}?_cursor={cursor}"),

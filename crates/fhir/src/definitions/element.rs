@@ -262,6 +262,11 @@ impl ValueSet {
             .any(|(s, codes)| *s == system && codes.binary_search(&code).is_ok())
     }
 
+    /// Each system with its codes, sorted.
+    pub fn systems(&self) -> impl Iterator<Item = (&'static str, &[&'static str])> {
+        self.systems.iter().map(|(s, codes)| (*s, codes.as_slice()))
+    }
+
     /// Whether some code of the set is of this system.
     pub fn has_system(&self, system: &str) -> bool {
         self.systems.iter().any(|(s, _)| *s == system)

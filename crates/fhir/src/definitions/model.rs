@@ -110,6 +110,11 @@ impl Model {
         &self.structures
     }
 
+    /// The required value sets of this model.
+    pub fn value_sets(&self) -> &[ValueSet] {
+        &self.value_sets
+    }
+
     /// A required value set of this model.
     pub fn value_set(&self, id: ValueSetId) -> Option<&ValueSet> {
         self.value_sets.get(usize::from(id.0))

@@ -8,10 +8,11 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use crate::definitions::{Model, Param, ParamId, ParamKind, PerVersion, TypeId};
+use crate::definitions::{Content, Model, Param, ParamId, ParamKind, PerVersion, TypeId};
 use crate::json;
 use crate::path::{Item, Node, PathError, Plan, Type, Types};
 
+use super::custom::Definition;
 use super::rows::{Row, RowValue};
 
 mod composite;
@@ -36,26 +37,103 @@ pub fn extract(
     resource: json::Value<'_>,
     own_bases: &[&str],
 ) -> Vec<Row> {
-    let plans = Plans::of(model);
-    let Some(of_type) = plans.of_type(type_id) else {
+    let Some(extractor) = Extractor::new(model, type_id, resource, own_bases) else {
         return Vec::new();
     };
-    let steps = Cell::new(u64::MAX);
-    let node = Node::new(resource, of_type.ty);
-    let reader = Reader {
-        plans,
-        resource: node,
-        own_bases,
-        steps: &steps,
-    };
-    let mut rows = Vec::with_capacity(64);
-    for param in &of_type.params {
-        let from = rows.len();
-        let id = param.id;
-        reader.param(param, &mut |value| rows.push(Row { param: id, value }));
-        settle(&mut rows, from, param.kind);
-    }
+    let mut rows = extractor.rows(&extractor.of_type.params);
+    extractor.apart(type_id, &mut rows);
     rows
+}
+
+/// Reads the index rows of one resource.
+pub(super) struct Extractor<'a> {
+    plans: &'static Plans,
+    of_type: &'static TypePlans,
+    resource: Node<'a>,
+    own_bases: &'a [&'a str],
+    steps: Cell<u64>,
+}
+
+impl<'a> Extractor<'a> {
+    /// For a resource of this type; `None` if the version does not have it.
+    pub(super) fn new(
+        model: &'static Model,
+        type_id: TypeId,
+        resource: json::Value<'a>,
+        own_bases: &'a [&'a str],
+    ) -> Option<Self> {
+        let plans = Plans::of(model);
+        let of_type = plans.of_type(type_id)?;
+        Some(Self {
+            plans,
+            of_type,
+            resource: Node::new(resource, of_type.ty),
+            own_bases,
+            steps: Cell::new(u64::MAX),
+        })
+    }
+
+    /// The rows of these parameters, which are sorted by id.
+    pub(super) fn rows<P: std::borrow::Borrow<ParamPlan>>(&'a self, params: &'a [P]) -> Vec<Row> {
+        let reader = Reader {
+            plans: self.plans,
+            resource: self.resource,
+            own_bases: self.own_bases,
+            steps: &self.steps,
+        };
+        let mut rows = Vec::with_capacity(64);
+        for param in params {
+            let param = param.borrow();
+            let from = rows.len();
+            let id = param.id;
+            reader.param(param, &mut |value| rows.push(Row { param: id, value }));
+            settle(&mut rows, from, param.kind);
+        }
+        rows
+    }
+
+    /// Rows that belong to no parameter of the definitions: identifiers with their types, and the
+    /// words of the narrative.
+    fn apart(&self, type_id: TypeId, rows: &mut Vec<Row>) {
+        for param in self.of_type.params.iter().filter(|p| p.has_identifiers) {
+            let from = rows.len();
+            let id = super::rows::of_type(param.id);
+            let types = &self.plans.types;
+            let mut sink = |item: Item<'_>| {
+                if let Some(value) = item.node().and_then(|n| n.value) {
+                    token::of_type(value, &mut |value| rows.push(Row { param: id, value }));
+                }
+            };
+            let _ = param
+                .plan
+                .visit(types, self.resource, self.resource, &self.steps, &mut sink);
+            settle(rows, from, ParamKind::Token);
+        }
+        let text = self.resource.value.and_then(|v| v.get("text"));
+        let div = text
+            .and_then(|t| t.get("div"))
+            .and_then(json::Value::as_str);
+        if let Some(div) = div {
+            let param = super::rows::narrative(type_id);
+            let words = super::words::indexed(&div).into_iter();
+            rows.extend(words.map(|word| Row {
+                param,
+                value: RowValue::Uri(word.into()),
+            }));
+        }
+    }
+}
+
+/// Whether a reference parameter holds canonicals, which are followed by URL
+/// (`references.html#canonical`).
+pub fn holds_canonicals(model: &'static Model, type_id: TypeId, param: ParamId) -> bool {
+    let plan = Plans::of(model)
+        .of_type(type_id)
+        .and_then(|t| t.param(param));
+    plan.is_some_and(|plan| {
+        let is_text = |t: &Type| matches!(t.content(), Content::Primitive(_));
+        plan.plan.types().iter().any(is_text)
+    })
 }
 
 /// Puts the rows of one parameter, which start at `from`, in order and drops repeated ones. Texts
@@ -109,11 +187,14 @@ pub(super) struct TypePlans {
 }
 
 /// A compiled parameter.
+#[derive(Debug)]
 pub(super) struct ParamPlan {
     pub(super) id: ParamId,
     kind: ParamKind,
     pub(super) plan: Plan,
     components: Vec<composite::Component>,
+    /// Some of its values are identifiers, which may have a type.
+    has_identifiers: bool,
 }
 
 impl Plans {
@@ -131,6 +212,32 @@ impl Plans {
         })
     }
 
+    /// The plan of a parameter that a tenant defines.
+    ///
+    /// # Errors
+    /// What does not compile.
+    pub(super) fn try_custom(
+        &self,
+        id: ParamId,
+        definition: &Definition,
+    ) -> Result<ParamPlan, PathError> {
+        let ty = self.types.resource(definition.type_id);
+        let ty = ty.unwrap_or(Type::BOOLEAN);
+        let plan = Plan::compile(&self.types, ty, &definition.expression)?;
+        Ok(ParamPlan::of(
+            &self.types,
+            id,
+            definition.kind,
+            plan,
+            Vec::new(),
+        ))
+    }
+
+    /// The same; `None` if it does not compile.
+    pub(super) fn custom(&self, id: ParamId, definition: &Definition) -> Option<ParamPlan> {
+        self.try_custom(id, definition).ok()
+    }
+
     /// The plans of a type.
     pub(super) fn of_type(&self, type_id: TypeId) -> Option<&TypePlans> {
         let (_, cell) = self.of_types.iter().find(|(t, _)| *t == type_id)?;
@@ -144,7 +251,7 @@ impl TypePlans {
         let special = |kind| kind == ParamKind::Special;
         let of_content = |p: &&Param| {
             !matches!(p.code, "_id" | "_lastUpdated")
-                && !special(p.kind)
+                && (!special(p.kind) || p.code == "near")
                 && !p.components.iter().any(|c| special(c.kind))
         };
         // An expression that does not compile makes a parameter that is not served; there is none
@@ -172,12 +279,24 @@ impl ParamPlan {
     fn compile(types: &Types, ty: Type, param: &Param) -> Result<Self, PathError> {
         let plan = Plan::compile(types, ty, param.expression)?;
         let components = composite::compile(types, ty, &plan, param)?;
-        Ok(Self {
-            id: param.id,
-            kind: param.kind,
+        Ok(Self::of(types, param.id, param.kind, plan, components))
+    }
+
+    fn of(
+        types: &Types,
+        id: ParamId,
+        kind: ParamKind,
+        plan: Plan,
+        components: Vec<composite::Component>,
+    ) -> Self {
+        let is_identifier = |ty: &Type| types.name(*ty) == "Identifier";
+        Self {
+            id,
+            kind,
+            has_identifiers: kind == ParamKind::Token && plan.types().iter().any(is_identifier),
             plan,
             components,
-        })
+        }
     }
 }
 
@@ -192,7 +311,7 @@ struct Reader<'a> {
 type Emit<'e> = &'e mut dyn FnMut(RowValue);
 
 impl<'a> Reader<'a> {
-    fn param(&self, param: &'static ParamPlan, emit: Emit<'_>) {
+    fn param(&self, param: &'a ParamPlan, emit: Emit<'_>) {
         if param.kind == ParamKind::Composite {
             return self.composite(param, emit);
         }
@@ -202,7 +321,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Runs a plan. Content that breaks a cardinality the expression relies on yields nothing.
-    fn visit(&self, plan: &'static Plan, focus: Node<'a>, sink: &mut dyn FnMut(Item<'a>)) {
+    fn visit(&self, plan: &'a Plan, focus: Node<'a>, sink: &mut dyn FnMut(Item<'a>)) {
         let types = &self.plans.types;
         let _ = plan.visit(types, self.resource, focus, self.steps, sink);
     }
@@ -229,7 +348,8 @@ impl<'a> Reader<'a> {
                     emit(RowValue::Uri(keep(&text)));
                 }
             }
-            ParamKind::Composite | ParamKind::Special => {}
+            ParamKind::Special => quantity::position(value, emit),
+            ParamKind::Composite => {}
         }
     }
 }

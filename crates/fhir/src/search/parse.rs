@@ -12,17 +12,21 @@ use base::{Code, Limits, Micros};
 use crate::definitions::{Model, TypeId};
 use crate::outcome::{Issue, Outcome};
 
+use super::custom::Customs;
 use super::extract::Plans;
 use super::query::{Query, Shape, Total};
 
 mod clause;
 mod composite;
 mod date;
+mod filter;
 mod form;
 mod named;
 mod number;
+mod place;
 mod reference;
 mod result;
+mod special;
 mod string;
 mod text;
 mod token;
@@ -50,6 +54,8 @@ pub struct Options<'o> {
     pub own_bases: &'o [&'o str],
     /// The time, for `ap` on dates.
     pub now: Micros,
+    /// The tenant's own search parameters.
+    pub custom: &'o Customs,
 }
 
 /// What a query string says.
@@ -132,6 +138,7 @@ impl Reading {
         let query = Query {
             types: types.to_vec(),
             filter: Vec::new(),
+            content: Vec::new(),
             sort: Vec::new(),
             count: u32::try_from(count).unwrap_or(u32::MAX),
             total: Total::None,
@@ -197,10 +204,11 @@ impl Context<'_> {
     }
 
     fn used(&self, name: &str, value: &str, reading: &mut Reading) -> Result<(), Issue> {
-        if !self.result_parameter(name, value, reading)? {
-            let clause = self.clause(self.types, name, value, 0)?;
-            reading.parsed.query.filter.push(clause);
+        if self.result_parameter(name, value, reading)? || self.content(name, value, reading)? {
+            return Ok(());
         }
+        let clause = self.clause(self.types, name, value, 0)?;
+        reading.parsed.query.filter.push(clause);
         Ok(())
     }
 

@@ -11,6 +11,8 @@ pub struct Query {
     pub types: Vec<TypeId>,
     /// Conditions, all of which must hold.
     pub filter: Vec<Clause>,
+    /// `_content`: what the text of the whole resource must hold, each of them.
+    pub content: Vec<super::words::Words>,
     /// Sort keys, most important first; empty means newest first.
     pub sort: Vec<SortKey>,
     /// Resources on a page (`_count`), already bounded by `page_entries_max`; 0 asks for the
@@ -58,6 +60,8 @@ pub enum Clause {
     /// For each searched type, in the order of [`Query::types`], a condition of its own: inside
     /// it that type is the only one searched.
     ByType(Vec<Clause>),
+    /// This does not hold (`_filter`: `not`).
+    Not(Box<Clause>),
     /// Nothing can match (for example a reference to a type that the parameter never targets).
     Never,
 }
@@ -90,10 +94,44 @@ pub enum Test {
 pub enum Match {
     /// token `system|code`, `code`, `|code`, `system|`.
     Token(TokenMatch),
-    /// token `:text`: the display or text, folded, starts with or contains this.
+    /// token `:text` before R5: the display or text, folded, contains this.
     TokenText(String),
+    /// token `:text` since R5: the display or text, folded, begins with this.
+    TokenTextPrefix(String),
+    /// token `:text-advanced`: the display or text, folded, contains each of these.
+    TokenTextWords(Vec<String>),
+    /// token `:code-text`: the code, in lower case, compared in this way.
+    TokenCode(How, String),
+    /// token `:of-type`: the identifier's type, and its value.
+    OfType(TokenMatch, String),
+    /// token `:in` and `:not-in`: a code of this value set. Put in its place by
+    /// [`super::terms::Terms`] before the query is answered.
+    InValueSet {
+        /// Its canonical URL, with a version if one was named, or `ValueSet/id`.
+        set: String,
+        /// The elements are codes without a system.
+        bare: bool,
+    },
+    /// token `:below` (the code and what it subsumes) and `:above` (the code and what subsumes it).
+    /// Put in its place like [`Self::InValueSet`].
+    Subsumed {
+        /// `:above`
+        above: bool,
+        /// The system, which the value must name.
+        system: String,
+        /// The code.
+        code: String,
+        /// The elements are codes without a system.
+        bare: bool,
+    },
+    /// Some value is there and is none that this matches (`_filter`: `ne`).
+    Unequal(Box<Match>),
     /// string, folded as in [`super::rows::fold`]; begins with.
     StringPrefix(String),
+    /// string, folded; the same.
+    StringIs(String),
+    /// string, folded; ends with.
+    StringSuffix(String),
     /// string `:contains`, folded.
     StringContains(String),
     /// string `:exact`, as written.
@@ -107,6 +145,28 @@ pub enum Match {
     Quantity(Prefix, Range<f64>, Unit),
     /// reference.
     Reference(ReferenceMatch),
+    /// reference `:below` and `:above`: this resource, or one that is part of it (that it is part
+    /// of), at any distance, by the parameter of its own type.
+    Hierarchy {
+        /// `:above`
+        above: bool,
+        /// The type of both.
+        type_id: TypeId,
+        /// The resource it starts from.
+        id: base::ResourceId,
+        /// The parameter of that type by which a resource says what it is part of.
+        part_of: ParamId,
+    },
+    /// canonical `:below` and `:above`: this URL, of a version that begins with this one (that this
+    /// one begins with).
+    CanonicalVersions {
+        /// `:above`
+        above: bool,
+        /// Without the version.
+        url: String,
+        /// The version.
+        version: String,
+    },
     /// reference `:identifier`.
     ReferenceIdentifier(TokenMatch),
     /// uri, exactly.
@@ -115,9 +175,37 @@ pub enum Match {
     UriBelow(String),
     /// uri `:above`: this or any prefix of it at a path boundary.
     UriAbove(String),
+    /// uri `:contains`
+    UriContains(String),
+    /// `_text`: a word that begins with this.
+    UriBegins(String),
+    /// `near`: no farther than this.
+    Near(Circle),
     /// composite: one match per component, all in the same instance. Components are `Token`,
     /// `StringPrefix`, `Date`, `Number`, `Quantity`, `Reference` or `Uri`.
     Composite(Vec<Match>),
+}
+
+/// How a text compares with another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum How {
+    /// Begins with it, or is the same.
+    Begins,
+    /// Contains it.
+    Contains,
+    /// Ends with it.
+    Ends,
+}
+
+/// A place on the earth (WGS 84) and the surroundings of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Circle {
+    /// Degrees, north is positive.
+    pub latitude: f64,
+    /// Degrees, east is positive.
+    pub longitude: f64,
+    /// Metres.
+    pub radius: f64,
 }
 
 /// How a token's system is constrained.
@@ -168,7 +256,8 @@ pub enum ReferenceMatch {
     Url {
         /// The URL without version.
         url: String,
-        /// The canonical's version, if one was named.
+        /// The canonical's version, if one was named. A part of a version stands for all that
+        /// begin with it: `1.2` for `1.2.7`.
         version: Option<String>,
     },
 }

@@ -7,6 +7,26 @@ use crate::definitions::{ParamId, TypeId};
 use super::query::Range;
 
 pub use super::value::fold::fold;
+pub use super::value::number::in_unit;
+pub use super::value::place::distance;
+
+/// The parameter number under which identifiers with their type are kept, for `:of-type`.
+pub const fn of_type(param: ParamId) -> ParamId {
+    ParamId(param.0 | 1 << 24)
+}
+
+/// The parameter number under which the words of a type's narratives are kept, for `_text`.
+pub const fn narrative(type_id: TypeId) -> ParamId {
+    ParamId(1 << 25 | type_id.0 as u32)
+}
+
+/// Parameter numbers from here on are of a tenant's own search parameters.
+pub const CUSTOM: u32 = 1 << 26;
+
+/// How `:of-type` is kept as a code: the code of the identifier's type and its value.
+pub fn typed_identifier(code: &str, value: &str) -> String {
+    format!("{code}|{value}")
+}
 
 /// One index row of a resource. Rows of one resource are unique.
 #[derive(Clone, Debug, PartialEq)]

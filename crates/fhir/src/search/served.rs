@@ -1,6 +1,6 @@
 //! What search serves, for the CapabilityStatement and the documentation.
 
-use crate::definitions::{Model, Param, ParamKind, TypeId};
+use crate::definitions::{FhirVersion, Model, Param, ParamKind, TypeId};
 
 use super::extract::Plans;
 use super::query::Prefix;
@@ -37,9 +37,9 @@ pub fn served(model: &'static Model, type_id: TypeId) -> Vec<Served> {
     let of = |param: &'static Param| Served {
         param,
         modifiers: if param.code == "_id" {
-            &["not"]
+            &["missing", "not"]
         } else {
-            modifiers(param.kind)
+            modifiers(model.version(), param.kind)
         },
         prefixes: prefixes(param.kind),
     };
@@ -51,17 +51,40 @@ pub fn served(model: &'static Model, type_id: TypeId) -> Vec<Served> {
         .collect()
 }
 
-const fn modifiers(kind: ParamKind) -> &'static [&'static str] {
+/// Modifiers of parameters of a type, in a version.
+pub(super) fn modifiers(version: FhirVersion, kind: ParamKind) -> &'static [&'static str] {
+    let r5 = is_r5(version);
     match kind {
         ParamKind::String => &["contains", "exact", "missing"],
-        ParamKind::Token => &["missing", "not", "text"],
-        ParamKind::Reference => &["identifier", "missing", "type"],
+        ParamKind::Token if r5 => &[
+            "above",
+            "below",
+            "code-text",
+            "in",
+            "missing",
+            "not",
+            "not-in",
+            "of-type",
+            "text",
+            "text-advanced",
+        ],
+        ParamKind::Token => &[
+            "above", "below", "in", "missing", "not", "not-in", "of-type", "text",
+        ],
+        ParamKind::Reference => &["above", "below", "identifier", "missing", "type"],
+        ParamKind::Uri if r5 => &["above", "below", "contains", "missing"],
         ParamKind::Uri => &["above", "below", "missing"],
-        ParamKind::Number | ParamKind::Date | ParamKind::Quantity | ParamKind::Composite => {
-            &["missing"]
-        }
-        ParamKind::Special => &[],
+        ParamKind::Number
+        | ParamKind::Date
+        | ParamKind::Quantity
+        | ParamKind::Composite
+        | ParamKind::Special => &["missing"],
     }
+}
+
+/// Whether a version has the search of R5.
+pub(super) fn is_r5(version: FhirVersion) -> bool {
+    version.as_str().starts_with('5')
 }
 
 const fn prefixes(kind: ParamKind) -> &'static [Prefix] {

@@ -6,6 +6,7 @@
 pub(crate) mod date;
 pub(crate) mod fold;
 pub(crate) mod number;
+pub(crate) mod place;
 pub(crate) mod reference;
 
 /// Bytes of one indexed value (`index_value_bytes_max`). Longer text is indexed by its beginning,

@@ -6,17 +6,18 @@
 mod composite;
 mod range;
 
-use fhir::definitions::ParamId;
-use fhir::search::query::{Match, ReferenceMatch, TokenMatch};
-use fhir::search::rows::fold;
+use base::{Code, ResourceId};
+use fhir::definitions::{ParamId, TypeId};
+use fhir::search::query::{Circle, How, Match, ReferenceMatch, TokenMatch};
+use fhir::search::rows::{distance, fold, of_type, typed_identifier};
 
 use composite::composite;
 use range::{Ends, quantity};
 
 use super::Facts;
 use super::text::{Bind, Binds, joined};
-use crate::Result;
 use crate::sqlite::index::{IdKey, NO_TYPE, Table, exact_digest};
+use crate::{Result, StoreError};
 
 /// How a column compares with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,14 @@ pub(crate) enum Op {
     MoreOrIs,
     /// Text that contains the value.
     Contains,
+    /// Text that ends with the value.
+    Ends,
+    /// Text whose lower case begins with the value.
+    BeginsLower,
+    /// Text whose lower case contains the value.
+    ContainsLower,
+    /// Text whose lower case ends with the value.
+    EndsLower,
 }
 
 /// A condition on the columns of one index row.
@@ -58,6 +67,20 @@ impl Pred {
                     Op::More => format!("{alias}.{column} > {value}"),
                     Op::MoreOrIs => format!("{alias}.{column} >= {value}"),
                     Op::Contains => format!("instr({alias}.{column}, {value}) > 0"),
+                    Op::Ends => format!(
+                        "(length({alias}.{column}) >= length({value}) AND \
+                         substr({alias}.{column}, length({alias}.{column}) - length({value}) + 1) \
+                         = {value})"
+                    ),
+                    Op::BeginsLower => {
+                        format!("substr(lower({alias}.{column}), 1, length({value})) = {value}")
+                    }
+                    Op::ContainsLower => format!("instr(lower({alias}.{column}), {value}) > 0"),
+                    Op::EndsLower => format!(
+                        "(length({alias}.{column}) >= length({value}) AND substr(\
+                         lower({alias}.{column}), length({alias}.{column}) - length({value}) + 1) \
+                         = {value})"
+                    ),
                 }
             }
             Self::Any(groups) => {
@@ -119,73 +142,230 @@ pub(crate) struct Test {
 /// The tests of one value; none if no row can meet it (a system that the tenant has never seen).
 pub(crate) fn tests(param: ParamId, value: &Match, facts: &mut dyn Facts) -> Result<Vec<Test>> {
     let number = i64::from(param.0);
-    let one = |table, preds, ways| {
-        Ok(vec![Test {
-            table,
-            param: number,
-            preds,
-            ways,
-        }])
+    let text = |preds: Vec<Pred>| {
+        let ways = Ways::Known(vec![unordered(preds.clone())]);
+        Ok(one(Table::String, number, preds, ways))
     };
     match value {
-        Match::Token(token) | Match::ReferenceIdentifier(token) => {
-            let Some(part) = Equal::token(token, facts)? else {
-                return Ok(Vec::new());
+        Match::Token(token) | Match::ReferenceIdentifier(token) => token_test(number, token, facts),
+        Match::OfType(of, value) => {
+            let kept = typed_identifier(of.code.as_deref().unwrap_or(""), value);
+            let token = TokenMatch {
+                system: of.system.clone(),
+                code: Some(kept),
             };
-            let (preds, ways) = part.table("code", "system", &["system"]);
-            one(Table::Token, preds, ways)
+            token_test(i64::from(of_type(param).0), &token, facts)
         }
-        Match::TokenText(text) | Match::StringContains(text) => {
-            let preds = vec![Pred::Column("folded", Op::Contains, Bind::text(text))];
-            one(
-                Table::String,
-                preds.clone(),
-                Ways::Known(vec![unordered(preds)]),
-            )
+        Match::TokenCode(how, code) => {
+            let op = match how {
+                How::Begins => Op::BeginsLower,
+                How::Contains => Op::ContainsLower,
+                How::Ends => Op::EndsLower,
+            };
+            let preds = vec![Pred::Column("code", op, Bind::text(code))];
+            let ways = Ways::Known(vec![unordered(preds.clone())]);
+            Ok(one(Table::Token, number, preds, ways))
         }
-        Match::StringPrefix(text) => {
-            let preds = prefix("folded", text);
-            one(
-                Table::String,
-                preds.clone(),
-                Ways::Known(vec![unordered(preds)]),
-            )
+        Match::TokenText(folded) | Match::StringContains(folded) => text(vec![Pred::Column(
+            "folded",
+            Op::Contains,
+            Bind::text(folded),
+        )]),
+        Match::TokenTextWords(words) => {
+            let each = |w: &String| Pred::Column("folded", Op::Contains, Bind::text(w));
+            text(words.iter().map(each).collect())
         }
-        Match::StringExact(text) => {
-            let folded = Pred::is("folded", Bind::text(&fold(text)));
-            let preds = vec![folded, Pred::is("exact", Bind::Int(exact_digest(text)))];
-            one(
-                Table::String,
-                preds.clone(),
-                Ways::Known(vec![equality(preds)]),
-            )
+        Match::StringPrefix(folded) | Match::TokenTextPrefix(folded) => {
+            text(prefix("folded", folded))
+        }
+        Match::StringSuffix(folded) => {
+            text(vec![Pred::Column("folded", Op::Ends, Bind::text(folded))])
+        }
+        Match::StringIs(folded) => text(vec![Pred::is("folded", Bind::text(folded))]),
+        Match::StringExact(exact) => {
+            let folded = Pred::is("folded", Bind::text(&fold(exact)));
+            let preds = vec![folded, Pred::is("exact", Bind::Int(exact_digest(exact)))];
+            let ways = Ways::Known(vec![equality(preds.clone())]);
+            Ok(one(Table::String, number, preds, ways))
         }
         Match::Date(how, range) => {
             let range = Ends::of_date("low", "high", *range);
-            let arms = range.arms(*how);
-            one(Table::Date, range.preds(*how), Ways::Known(arms))
+            let ways = Ways::Known(range.arms(*how));
+            Ok(one(Table::Date, number, range.preds(*how), ways))
         }
         Match::Number(how, range) => {
             let range = Ends::of_number("low", "high", *range);
-            let arms = range.arms(*how);
-            one(Table::Number, range.preds(*how), Ways::Known(arms))
+            let ways = Ways::Known(range.arms(*how));
+            Ok(one(Table::Number, number, range.preds(*how), ways))
         }
-        Match::Quantity(how, range, unit) => Ok(quantity(number, *how, *range, unit, facts)?
-            .into_iter()
-            .collect()),
+        Match::Quantity(how, range, unit) => quantity(number, *how, *range, unit, facts),
         Match::Reference(reference) => Ok(vec![self::reference(number, reference)]),
+        Match::Hierarchy {
+            above,
+            type_id,
+            id,
+            part_of,
+        } => related(number, *above, *type_id, id, *part_of, facts),
+        Match::CanonicalVersions {
+            above,
+            url,
+            version,
+        } => Ok(vec![versions(number, *above, url, version)]),
+        Match::Composite(parts) => composite(number, parts, facts),
+        Match::Near(circle) => near(number, circle, facts),
+        Match::Unequal(inner) => Ok(unequal(number, tests(param, inner, facts)?, inner)),
+        Match::InValueSet { .. } | Match::Subsumed { .. } => Err(StoreError::Refused(
+            Code::SearchModifier,
+            "value sets cannot be searched by here".to_owned(),
+        )),
+        uri => Ok(uri_test(number, uri)),
+    }
+}
+
+fn one(table: Table, param: i64, preds: Vec<Pred>, ways: Ways) -> Vec<Test> {
+    vec![Test {
+        table,
+        param,
+        preds,
+        ways,
+    }]
+}
+
+fn token_test(param: i64, token: &TokenMatch, facts: &mut dyn Facts) -> Result<Vec<Test>> {
+    let Some(part) = Equal::token(token, facts)? else {
+        return Ok(Vec::new());
+    };
+    let (preds, ways) = part.table("code", "system", &["system"]);
+    Ok(one(Table::Token, param, preds, ways))
+}
+
+fn uri_test(param: i64, uri: &Match) -> Vec<Test> {
+    let range = |preds: Vec<Pred>| {
+        let ways = Ways::Known(vec![unordered(preds.clone())]);
+        one(Table::Uri, param, preds, ways)
+    };
+    match uri {
         Match::Uri(uri) => {
             let preds = vec![Pred::is("uri", Bind::text(uri))];
-            one(
-                Table::Uri,
-                preds.clone(),
-                Ways::Known(vec![equality(preds)]),
-            )
+            let ways = Ways::Known(vec![equality(preds.clone())]);
+            one(Table::Uri, param, preds, ways)
         }
-        Match::UriBelow(uri) => Ok(vec![uri_below(number, uri)]),
-        Match::UriAbove(uri) => Ok(vec![uri_above(number, uri)]),
-        Match::Composite(parts) => Ok(composite(number, parts, facts)?.into_iter().collect()),
+        Match::UriBelow(uri) => vec![uri_below(param, uri)],
+        Match::UriAbove(uri) => vec![uri_above(param, uri)],
+        Match::UriBegins(start) => range(prefix("uri", start)),
+        Match::UriContains(part) => {
+            range(vec![Pred::Column("uri", Op::Contains, Bind::text(part))])
+        }
+        _ => Vec::new(),
     }
+}
+
+/// Some row that meets none of the tests of the value: rows of the table that such values are in.
+fn unequal(param: i64, equal: Vec<Test>, value: &Match) -> Vec<Test> {
+    let table = match (equal.first(), value) {
+        (Some(test), _) => test.table,
+        (None, Match::Token(_)) => Table::Token,
+        (None, Match::Composite(_)) => Table::Composite,
+        (None, Match::Reference(_)) => Table::Reference,
+        // Of a reference to a type that is never pointed to.
+        (None, _) => Table::Uri,
+    };
+    let preds: Vec<Pred> = equal.into_iter().map(|t| Pred::Not(t.preds)).collect();
+    let ways = Ways::Known(vec![unordered(preds.clone())]);
+    one(table, param, preds, ways)
+}
+
+/// References to a resource and to what is part of it (or what it is part of).
+fn related(
+    param: i64,
+    above: bool,
+    type_id: TypeId,
+    id: &ResourceId,
+    part_of: ParamId,
+    facts: &mut dyn Facts,
+) -> Result<Vec<Test>> {
+    let mut all = vec![IdKey::of_id(id)];
+    let mut next = all.clone();
+    let mut rounds = 0;
+    while !next.is_empty() {
+        let found = facts.related(above, type_id, &next, part_of)?;
+        next = found.into_iter().filter(|id| !all.contains(id)).collect();
+        next.dedup();
+        all.extend(next.iter().cloned());
+        rounds += 1;
+        if all.len() > facts.bounds().hierarchy || rounds > facts.bounds().hierarchy {
+            return Err(StoreError::Limit {
+                code: Code::LimitQuery,
+                limit: "search_hierarchy_max",
+                max: facts.bounds().hierarchy as u64,
+            });
+        }
+    }
+    let test = |id: &IdKey| {
+        let preds = vec![
+            Pred::is("id", id.clone().into()),
+            Pred::is("type", Bind::Int(i64::from(type_id.0))),
+        ];
+        let ways = Ways::Known(vec![filtered(preds.clone(), Vec::new(), true)]);
+        one(Table::Reference, param, preds, ways)
+    };
+    Ok(all.iter().flat_map(test).collect())
+}
+
+/// Begins with a version: it, or it and a part behind a dot or a hyphen.
+fn of_version(version: &str) -> Pred {
+    Pred::Any(vec![
+        vec![Pred::is("version", Bind::text(version))],
+        prefix("version", &format!("{version}.")),
+        prefix("version", &format!("{version}-")),
+    ])
+}
+
+fn versions(param: i64, above: bool, url: &str, version: &str) -> Test {
+    let version = if above {
+        let starts = version.match_indices(['.', '-']).map(|(at, _)| at);
+        let each = starts
+            .filter_map(|at| version.get(..at))
+            .chain([version])
+            .filter(|v| !v.is_empty())
+            .map(|v| vec![Pred::is("version", Bind::text(v))]);
+        Pred::Any(each.collect())
+    } else {
+        of_version(version)
+    };
+    let key = vec![
+        Pred::is("id", Bind::text(url)),
+        Pred::is("type", Bind::Int(NO_TYPE)),
+    ];
+    let arm = filtered(key.clone(), vec![version.clone()], true);
+    Test {
+        table: Table::Reference,
+        param,
+        preds: [key, vec![version]].concat(),
+        ways: Ways::Known(vec![arm]),
+    }
+}
+
+/// Positions within a circle: those that there are, compared one by one.
+fn near(param: i64, circle: &Circle, facts: &mut dyn Facts) -> Result<Vec<Test>> {
+    /// Metres of a degree of latitude, at least.
+    const DEGREE: f64 = 110_000.0;
+    let reach = circle.radius / DEGREE;
+    let (south, north) = (circle.latitude - reach, circle.latitude + reach);
+    let at = (circle.latitude, circle.longitude);
+    let found = facts.positions(param, south, north)?;
+    let inside = found
+        .into_iter()
+        .filter(|place| distance(at, *place) <= circle.radius);
+    let test = |(latitude, longitude): (f64, f64)| {
+        let preds = vec![
+            Pred::is("low", Bind::real(latitude)),
+            Pred::is("high", Bind::real(longitude)),
+        ];
+        let ways = Ways::Known(vec![equality(preds.clone())]);
+        one(Table::Number, param, preds, ways)
+    };
+    Ok(inside.flat_map(test).collect())
 }
 
 fn equality(preds: Vec<Pred>) -> Arm {
@@ -331,9 +511,12 @@ fn reference(param: i64, reference: &ReferenceMatch) -> Test {
     let part = Equal::reference(reference);
     let mut preds = part.preds("id", "type");
     let version = match reference {
-        ReferenceMatch::Local { version, .. } | ReferenceMatch::Url { version, .. } => version
-            .as_deref()
-            .map(|v| Pred::is("version", Bind::text(v))),
+        ReferenceMatch::Local { version, .. } | ReferenceMatch::Url { version, .. } => {
+            version.as_deref().map(|v| match reference {
+                ReferenceMatch::Url { .. } => of_version(v),
+                _ => Pred::is("version", Bind::text(v)),
+            })
+        }
         ReferenceMatch::AnyType { .. } => None,
     };
     let arm = |number: i64| {

@@ -46,6 +46,8 @@ pub(crate) enum Cond {
     All(Vec<Cond>),
     /// One of these holds.
     Either(Vec<Cond>),
+    /// This does not hold.
+    Not(Box<Cond>),
 }
 
 /// The conditions of a query for the type at `at` of its list; none of them is [`Cond::All`].
@@ -108,6 +110,7 @@ fn condition(
                 .map(|clause| condition(clause, at, spent, facts));
             either(each.collect::<Result<_>>()?)
         }
+        Clause::Not(part) => Cond::Not(Box::new(condition(part, at, spent, facts)?)),
         Clause::ByType(clauses) => match clauses.get(at) {
             Some(own) => condition(own, 0, spent, facts)?,
             None => Cond::Never,

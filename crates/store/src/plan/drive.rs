@@ -103,9 +103,10 @@ pub(crate) fn choose(
             if driver == Driver::Nothing {
                 return Ok(None);
             }
+            let covers = if is_exact(cond) { vec![at] } else { Vec::new() };
             candidates.push(Candidate {
                 driver,
-                covers: vec![at],
+                covers,
                 rows: u64::MAX,
                 oldest: i64::MAX,
             });
@@ -242,7 +243,16 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
 /// How rows for which a condition holds can be found, if there is a way.
 fn driver(cond: &Cond, facts: &mut dyn Facts) -> Result<Option<Driver>> {
     Ok(match cond {
-        Cond::Never | Cond::None(_) | Cond::Missing(..) | Cond::NotId(_) | Cond::All(_) => None,
+        Cond::Never | Cond::None(_) | Cond::Missing(..) | Cond::NotId(_) | Cond::Not(_) => None,
+        // The first part that has a way gives the rows; the whole is asked about each of them.
+        Cond::All(parts) => {
+            for part in parts {
+                if let Some(driver) = driver(part, facts)? {
+                    return Ok(Some(driver));
+                }
+            }
+            None
+        }
         Cond::Id(ids) => Some(Driver::Ids(ids.clone())),
         Cond::Any(tests) => arms(tests, facts)?,
         Cond::Chain { param, targets } => {
@@ -286,6 +296,18 @@ fn either(conds: &[Cond], facts: &mut dyn Facts) -> Result<Option<Driver>> {
         1 => drivers.pop(),
         _ => Some(Driver::Either(drivers)),
     })
+}
+
+/// Whether the rows that [`driver`] gives are those for which the condition holds, and no others:
+/// of conditions that must all hold it looks at one.
+fn is_exact(cond: &Cond) -> bool {
+    match cond {
+        Cond::All(parts) => matches!(parts.as_slice(), [only] if is_exact(only)),
+        Cond::Either(parts) => parts.iter().all(is_exact),
+        Cond::Chain { targets, .. } => targets.iter().all(|(_, c)| is_exact(c)),
+        Cond::Has { inner, .. } => is_exact(inner),
+        _ => true,
+    }
 }
 
 fn arms(tests: &[Test], facts: &mut dyn Facts) -> Result<Option<Driver>> {

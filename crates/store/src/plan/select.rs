@@ -28,6 +28,7 @@ pub(crate) fn probe(
 ) -> String {
     match cond {
         Cond::Never => "0".to_owned(),
+        Cond::Not(part) => format!("NOT ({})", probe(part, type_id, rid, depth, b)),
         Cond::Any(tests) => some_row(tests, rid, depth, b),
         Cond::None(tests) => format!("NOT {}", some_row(tests, rid, depth, b)),
         Cond::Missing(missing, param, tables) => {
@@ -181,7 +182,7 @@ fn has_id(ids: &[IdKey], rid: &str, depth: usize, b: &mut Binds) -> String {
 }
 
 /// Whether a resource of the type is there at all.
-pub(super) fn is_there(type_id: TypeId, rid: &str, depth: usize) -> String {
+pub(crate) fn is_there(type_id: TypeId, rid: &str, depth: usize) -> String {
     let holds = holds(&format!("x{depth}"));
     format!(
         "EXISTS (SELECT 1 FROM ix_type AS x{depth} WHERE x{depth}.type = {} AND \

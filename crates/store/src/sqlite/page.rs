@@ -33,15 +33,11 @@ pub(crate) fn searched(
 ) -> Result<(Vec<Entry>, search::Found)> {
     in_snapshot(db, || {
         let limits = &tenant.shared.config.limits;
-        let found = search::page(
-            db,
-            &tenant.vocabulary,
-            tenant.model,
-            limits,
-            spent,
-            query,
-            page,
-        )?;
+        let bodies = |rid, seq| {
+            let stored = rows::as_of(tenant, db, rid, seq, ticket)?;
+            Ok(stored.map(|s| s.body))
+        };
+        let found = search::page(tenant, db, spent, query, page, &bodies)?;
         let matches = found.matches.iter().map(|m| (m.0, Mode::Match));
         let included = found.included.iter().map(|m| (m.0, Mode::Include));
         let mut entries = Vec::with_capacity(found.matches.len() + found.included.len());

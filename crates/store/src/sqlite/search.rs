@@ -11,6 +11,7 @@ mod tests;
 
 use access::{Search, Spent};
 use base::{Code, Limits, Seq};
+use bytes::Bytes;
 use fhir::definitions::{Model, TypeId};
 use fhir::search::Query;
 use fhir::search::query::Total;
@@ -19,6 +20,7 @@ use rusqlite::{Connection, Row};
 
 use super::fault::of_sql;
 use super::index::{Vocabulary, horizon};
+use super::tenant::OpenTenant;
 use crate::plan::text::{Bind, Statement};
 use crate::plan::{Bounds, Choice, Order, Place, View, choose, conditions, order};
 use crate::{PageRequest, Position, Result, StoreError};
@@ -26,6 +28,10 @@ use facts::Data;
 
 /// Types searched at once from which on it is asked first which of them the tenant has.
 const TYPES_ASKED: usize = 4;
+/// Resources whose content is looked at between two statements.
+const CONTENT_ROWS: u64 = 200;
+/// Nesting that no stored resource passes, whatever limit it came in under.
+const CONTENT_DEPTH_MAX: usize = 1_024;
 /// Statements longer than this are not kept prepared.
 const KEPT_BYTES_MAX: usize = 8 << 10;
 
@@ -44,37 +50,48 @@ pub(crate) struct Found {
     pub(crate) as_of: Seq,
 }
 
+/// The body of a resource as of the change that a search shows, by its row.
+pub(crate) type Bodies<'a> = &'a dyn Fn(i64, Seq) -> Result<Option<Bytes>>;
+
 /// One page of a search.
 ///
 /// # Errors
 /// `cursor-invalid`, `cursor-expired` (as of a change whose rows are swept), `limit-time`,
 /// `limit-query` for too many includes, `storage-fault`.
 pub(crate) fn page(
+    tenant: &OpenTenant,
     conn: &Connection,
-    vocabulary: &Vocabulary,
-    model: &Model,
-    limits: &Limits,
     spent: &Spent<Search>,
     query: &Query,
     request: &PageRequest,
+    bodies: Bodies<'_>,
 ) -> Result<Found> {
     let surroundings = Surroundings {
         conn,
-        vocabulary,
-        model,
-        limits,
+        vocabulary: &tenant.vocabulary,
+        model: tenant.model,
+        limits: &tenant.shared.config.limits,
         spent,
+        bodies,
     };
-    surroundings.page(query, request, Bounds::MEASURED)
+    let limits = surroundings.limits;
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let bounds = Bounds {
+        hierarchy: size(limits.search_hierarchy_max),
+        positions: size(limits.search_positions_max),
+        ..Bounds::MEASURED
+    };
+    surroundings.page(query, request, bounds)
 }
 
 /// Where a search runs.
 struct Surroundings<'a> {
     conn: &'a Connection,
     vocabulary: &'a Vocabulary,
-    model: &'a Model,
+    model: &'static Model,
     limits: &'a Limits,
     spent: &'a Spent<Search>,
+    bodies: Bodies<'a>,
 }
 
 impl Surroundings<'_> {
@@ -85,6 +102,7 @@ impl Surroundings<'_> {
             model,
             limits,
             spent,
+            bodies: _,
         } = *self;
         let as_of = as_of(conn, request)?;
         let after = request.after.as_ref().map(position::read).transpose()?;
@@ -112,13 +130,20 @@ impl Surroundings<'_> {
             (Vec::new(), false)
         } else {
             let limit = u64::from(query.count);
-            rows(conn, &choices, &order, place.as_ref(), limit, view)?
+            self.rows(query, (&choices, &order), place.as_ref(), limit, view)?
         };
         let complete = place.is_none() && query.count > 0 && !more;
         let total = match (known_total, complete, query.total) {
             (Some(total), ..) => Some(total),
             (None, true, _) => Some(found.len() as u64),
-            (None, false, Total::Accurate) => Some(data.count(&order::total(&choices, view))?),
+            // What is asked of whole resources is counted by looking at them.
+            (None, false, Total::Accurate) if !query.content.is_empty() => {
+                let all = self.rows(query, (&choices, &order), None, u64::MAX - 1, view)?;
+                Some(all.0.len() as u64)
+            }
+            (None, false, Total::Accurate | Total::Estimate) if query.content.is_empty() => {
+                Some(data.count(&order::total(&choices, view))?)
+            }
             (None, false, _) if query.count == 0 => {
                 Some(data.count(&order::total(&choices, view))?)
             }
@@ -141,6 +166,52 @@ impl Surroundings<'_> {
             next,
             as_of,
         })
+    }
+}
+
+impl Surroundings<'_> {
+    /// The resources after a place, at most `limit`, and whether there are more: those of the
+    /// index, as far as their content is what is asked for.
+    fn rows(
+        &self,
+        query: &Query,
+        (choices, order): (&[Choice], &Order),
+        after: Option<&Place>,
+        limit: u64,
+        view: View,
+    ) -> Result<(Vec<Place>, bool)> {
+        if query.content.is_empty() {
+            return rows(self.conn, choices, order, after, limit, view);
+        }
+        let as_of = Seq(u64::try_from(view.as_of).unwrap_or(0));
+        let mut found = Vec::new();
+        let mut after = after.cloned();
+        loop {
+            let next = after.as_ref();
+            let (some, more) = rows(self.conn, choices, order, next, CONTENT_ROWS, view)?;
+            after = some.last().cloned();
+            for place in some {
+                if self.has_content(query, place.rid, as_of)? {
+                    found.push(place);
+                }
+                if found.len() as u64 > limit {
+                    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                    return Ok((found, true));
+                }
+            }
+            if !more {
+                return Ok((found, false));
+            }
+        }
+    }
+
+    fn has_content(&self, query: &Query, rid: i64, as_of: Seq) -> Result<bool> {
+        let Some(body) = (self.bodies)(rid, as_of)? else {
+            return Ok(false);
+        };
+        let document = fhir::json::parse(&body, CONTENT_DEPTH_MAX)
+            .map_err(|_| super::fault::damaged("a stored resource cannot be read"))?;
+        Ok(query.content.iter().all(|w| w.hold_in(document.root())))
     }
 }
 

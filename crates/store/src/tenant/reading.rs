@@ -159,6 +159,7 @@ impl TenantStore {
         let here = entry
             .if_open()
             .filter(|_| query.count <= BRISK_COUNT_MAX && query.include.is_empty())
+            .filter(|_| query.content.is_empty())
             .and_then(|tenant| {
                 self.handle.0.read_briskly(&tenant, |db, ticket, until| {
                     searched(&tenant, db, ticket, &spent, &query, &page, Some(until))

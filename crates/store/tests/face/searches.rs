@@ -16,6 +16,7 @@ fn query(type_name: &str, text: &str) -> Arc<Query> {
         strict: true,
         own_bases: &[],
         now: Micros(1_800_000_000_000_000),
+        custom: fhir::search::Customs::NONE,
     };
     let target = search::Target::Types(vec![type_id(type_name)]);
     Arc::new(

@@ -11,6 +11,7 @@ use super::{Emit, ParamPlan, Reader};
 pub(super) const COMBINATIONS_MAX: usize = 1_024;
 
 /// A part of a composite, compiled for each type that its instances may have.
+#[derive(Debug)]
 pub(super) struct Component {
     pub(super) kind: ParamKind,
     plans: Vec<(Type, Plan)>,
@@ -55,7 +56,7 @@ fn kind_of<'n>(declared: ParamKind, mut names: impl Iterator<Item = &'n str>) ->
 
 impl<'a> Reader<'a> {
     /// One row for each combination of the components' values within one instance.
-    pub(super) fn composite(&self, param: &'static ParamPlan, emit: Emit<'_>) {
+    pub(super) fn composite(&self, param: &'a ParamPlan, emit: Emit<'_>) {
         self.visit(&param.plan, self.resource, &mut |item| {
             if let Some(instance) = item.node() {
                 self.instance(&param.components, instance, emit);
@@ -63,7 +64,7 @@ impl<'a> Reader<'a> {
         });
     }
 
-    fn instance(&self, components: &'static [Component], instance: Node<'a>, emit: Emit<'_>) {
+    fn instance(&self, components: &'a [Component], instance: Node<'a>, emit: Emit<'_>) {
         // The last part is the rarest (`code` comes first, its value last), and one that is absent
         // ends it.
         let mut parts = Vec::with_capacity(components.len());
@@ -93,7 +94,7 @@ impl<'a> Reader<'a> {
 
     /// The values of a part that a composite can compare: no texts of tokens, no identifiers of
     /// references.
-    fn component(&self, component: &'static Component, instance: Node<'a>) -> Vec<RowValue> {
+    fn component(&self, component: &'a Component, instance: Node<'a>) -> Vec<RowValue> {
         let mut values = Vec::new();
         let plan = component.plans.iter().find(|(ty, _)| *ty == instance.ty);
         if let Some((_, plan)) = plan {

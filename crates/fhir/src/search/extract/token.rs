@@ -2,7 +2,7 @@
 
 use crate::json::{Kind, Value};
 
-use super::super::rows::RowValue;
+use super::super::rows::{RowValue, typed_identifier};
 use super::{Emit, Shape, keep, member_text, string};
 
 pub(super) fn of_bool(value: bool, emit: Emit<'_>) {
@@ -56,6 +56,22 @@ pub(super) fn of(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
             _ => {}
         },
         _ => {}
+    }
+}
+
+/// An identifier with each code of its type, for `:of-type`.
+pub(super) fn of_type(identifier: Value<'_>, emit: Emit<'_>) {
+    let Some(value) = identifier.get("value").and_then(Value::as_str) else {
+        return;
+    };
+    let codings = identifier.get("type").and_then(|t| t.get("coding"));
+    for coding in codings.into_iter().flat_map(Value::items) {
+        let text = |name| coding.get(name).map(member_text).unwrap_or_default();
+        let (system, code): (Box<str>, Box<str>) = (text("system"), text("code"));
+        if !code.is_empty() {
+            let code = keep(&typed_identifier(&code, &value));
+            emit(RowValue::Token { system, code });
+        }
     }
 }
 

@@ -35,6 +35,11 @@ impl Context<'_> {
             Some((code, modifier)) => (code, Some(modifier)),
             None => (head, None),
         };
+        if chained.is_none()
+            && let Some(special) = self.special(types, code, modifier, value, depth)?
+        {
+            return Ok(special);
+        }
         let named = self.named(types, code, modifier)?;
         match chained {
             Some(chained) => self.chain(&named, chained, value, depth),
@@ -95,6 +100,18 @@ impl Context<'_> {
         value: &str,
         depth: u64,
     ) -> Result<Clause, Issue> {
+        self.through(named, chained, &|type_id| {
+            self.clause(&[type_id], chained, value, depth + 1)
+        })
+    }
+
+    /// A chain of which `inner` gives the condition on each type that it may go through.
+    pub(super) fn through(
+        &self,
+        named: &Named<'_>,
+        chained: &str,
+        inner: &dyn Fn(TypeId) -> Result<Clause, Issue>,
+    ) -> Result<Clause, Issue> {
         self.need_reference(named)?;
         let mut through = named.targets();
         if let Some(modifier) = named.modifier {
@@ -106,7 +123,7 @@ impl Context<'_> {
             if through.len() > 1 && !self.exists(type_id, chained) {
                 continue;
             }
-            match self.clause(&[type_id], chained, value, depth + 1) {
+            match inner(type_id) {
                 Ok(inner) => targets.push((type_id, Box::new(inner))),
                 Err(issue) if issue.code == Code::LimitQuery => return Err(issue),
                 Err(issue) => refused = refused.or(Some(issue)),
@@ -143,6 +160,14 @@ impl Context<'_> {
 
     /// `_id`, which is no index row.
     fn id(&self, named: &Named<'_>, value: &str) -> Result<Clause, Issue> {
+        if named.modifier == Some("missing") {
+            return match value {
+                // Every resource has one.
+                "true" => Ok(Clause::Never),
+                "false" => Ok(Clause::NotId(Vec::new())),
+                _ => Err(named.bad_value(":missing is true or false")),
+            };
+        }
         let id = |text: &&str| {
             ResourceId::new(text).map_err(|e| named.bad_value(&format!("no id: {e}")))
         };
@@ -159,7 +184,7 @@ impl Context<'_> {
     }
 
     /// The comma-separated values.
-    fn values<'v>(&self, value: &'v str) -> Result<Vec<&'v str>, Issue> {
+    pub(super) fn values<'v>(&self, value: &'v str) -> Result<Vec<&'v str>, Issue> {
         let values = split(value, ',');
         if values.len() as u64 > self.options.limits.query_values_max {
             return Err(too_much(
@@ -170,7 +195,7 @@ impl Context<'_> {
         Ok(values)
     }
 
-    fn compare(&self, named: &Named<'_>, value: &str) -> Result<Clause, Issue> {
+    pub(super) fn compare(&self, named: &Named<'_>, value: &str) -> Result<Clause, Issue> {
         let test = if named.modifier == Some("missing") {
             match value {
                 "true" => Test::Missing(true),
@@ -178,6 +203,10 @@ impl Context<'_> {
                 _ => return Err(named.bad_value(":missing is true or false")),
             }
         } else {
+            if !self.takes(named) {
+                let modifier = named.modifier.unwrap_or("");
+                return Err(named.bad_modifier(modifier));
+            }
             let mut matches = Vec::new();
             for text in self.values(value)? {
                 if unescape(text).trim().is_empty() {
@@ -186,7 +215,7 @@ impl Context<'_> {
                 matches.extend(self.one(named, text)?);
             }
             match named.modifier {
-                Some("not") => Test::None(matches),
+                Some("not" | "not-in") => Test::None(matches),
                 // Every value was one that nothing can match.
                 _ if matches.is_empty() => return Ok(Clause::Never),
                 _ => Test::Any(matches),
@@ -199,8 +228,18 @@ impl Context<'_> {
         }))
     }
 
+    /// Whether the modifier exists in this version of FHIR for this type of parameter; names of
+    /// types are looked at elsewhere.
+    fn takes(&self, named: &Named<'_>) -> bool {
+        let Some(modifier) = named.modifier else {
+            return true;
+        };
+        super::super::served::modifiers(self.model.version(), named.kind).contains(&modifier)
+            || (named.kind == ParamKind::Reference && self.model.type_id(modifier).is_some())
+    }
+
     /// One value, escapes still in it; `None` if nothing can match it.
-    fn one(&self, named: &Named<'_>, text: &str) -> Result<Option<Match>, Issue> {
+    pub(super) fn one(&self, named: &Named<'_>, text: &str) -> Result<Option<Match>, Issue> {
         let only_plain = || {
             named
                 .modifier
@@ -227,7 +266,10 @@ impl Context<'_> {
                 only_plain()?;
                 return self.composite_value(named, text);
             }
-            ParamKind::Special => return Err(named.bad_value("not supported")),
+            ParamKind::Special => {
+                only_plain()?;
+                super::place::read(named, text)?
+            }
         }))
     }
 }

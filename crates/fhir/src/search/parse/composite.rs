@@ -21,11 +21,10 @@ impl Context<'_> {
         let Some(param) = named.params.first() else {
             return Ok(None);
         };
-        let plan = self
-            .plans
-            .of_type(param.type_id)
-            .and_then(|t| t.param(param.id));
-        let kinds = plan.map(ParamPlan::component_kinds).unwrap_or_default();
+        let kinds = param
+            .plan
+            .map(ParamPlan::component_kinds)
+            .unwrap_or_default();
         let parts = split(text, '$');
         if parts.len() != kinds.len() || parts.iter().any(|p| unescape(p).trim().is_empty()) {
             let form = param
@@ -37,8 +36,8 @@ impl Context<'_> {
             return Err(named.bad_value(&format!("the value has the form {form}")));
         }
         let mut matches = Vec::with_capacity(parts.len());
-        for ((part, kind), component) in parts.iter().zip(kinds).zip(&param.components) {
-            let of = self.model.param(param.type_id, component.code);
+        for ((part, kind), component) in parts.iter().zip(kinds).zip(param.components) {
+            let of = self.known(param.type_id, component.code);
             let inner = Named {
                 code: named.code,
                 modifier: None,
@@ -81,7 +80,8 @@ impl Context<'_> {
             .model
             .params(type_id)
             .iter()
-            .filter(|p| p.kind == ParamKind::Reference);
+            .filter(|p| p.kind == ParamKind::Reference)
+            .filter_map(|p| self.known(type_id, p.code));
         let any = Named {
             code: inner.code,
             modifier: None,

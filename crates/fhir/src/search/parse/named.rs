@@ -2,22 +2,26 @@
 
 use base::Code;
 
-use crate::definitions::{Param, ParamId, ParamKind, TypeId};
+use crate::definitions::{Component, ParamId, ParamKind, TypeId};
 use crate::outcome::Issue;
 
+use super::super::extract::ParamPlan;
 use super::{Context, shown};
 
 /// Parameters of the specification that Insula knows and does not serve.
-const UNSUPPORTED: &[&str] = &[
-    "_contained",
-    "_containedType",
-    "_content",
-    "_filter",
-    "_list",
-    "_query",
-    "_score",
-    "_text",
-];
+const UNSUPPORTED: &[&str] = &["_query"];
+
+/// A search parameter, of the definitions or of the tenant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'q> {
+    pub(super) id: ParamId,
+    pub(super) type_id: TypeId,
+    pub(super) kind: ParamKind,
+    pub(super) targets: &'q [TypeId],
+    pub(super) components: &'q [Component],
+    /// How its values are computed; not for `_id` and `_lastUpdated`.
+    pub(super) plan: Option<&'q ParamPlan>,
+}
 
 /// A parameter as named in a query: the same code on each searched type.
 pub(super) struct Named<'q> {
@@ -26,7 +30,7 @@ pub(super) struct Named<'q> {
     pub(super) modifier: Option<&'q str>,
     pub(super) kind: ParamKind,
     /// One for each searched type, in order.
-    pub(super) params: Vec<&'static Param>,
+    pub(super) params: Vec<Known<'q>>,
 }
 
 impl Named<'_> {
@@ -37,7 +41,7 @@ impl Named<'_> {
     /// The types that a reference may point to.
     pub(super) fn targets(&self) -> Vec<TypeId> {
         let mut targets: Vec<TypeId> = Vec::new();
-        for target in self.params.iter().flat_map(|p| &p.targets) {
+        for target in self.params.iter().flat_map(|p| p.targets) {
             if !targets.contains(target) {
                 targets.push(*target);
             }
@@ -63,31 +67,65 @@ impl Named<'_> {
     }
 }
 
-impl Context<'_> {
+impl<'c> Context<'c> {
+    /// The parameter called `code` of a type.
+    pub(super) fn known(&self, type_id: TypeId, code: &str) -> Option<Known<'c>> {
+        if let Some(param) = self.model.param(type_id, code) {
+            let plan = self.plans.of_type(type_id).and_then(|p| p.param(param.id));
+            return Some(Known {
+                id: param.id,
+                type_id,
+                kind: param.kind,
+                targets: &param.targets,
+                components: &param.components,
+                plan,
+            });
+        }
+        let custom = self.options.custom.serving(type_id, code)?;
+        Some(Known {
+            id: custom.id,
+            type_id,
+            kind: custom.definition.kind,
+            targets: match custom.definition.kind {
+                ParamKind::Reference => &custom.definition.targets,
+                _ => &[],
+            },
+            components: &[],
+            plan: Some(&custom.plan),
+        })
+    }
+
     /// The parameter called `code` on each of the types.
     pub(super) fn named<'q>(
         &self,
         types: &[TypeId],
         code: &'q str,
         modifier: Option<&'q str>,
-    ) -> Result<Named<'q>, Issue> {
+    ) -> Result<Named<'q>, Issue>
+    where
+        'c: 'q,
+    {
         if UNSUPPORTED.contains(&code) {
             let text = format!("the parameter {} is not supported", shown(code));
             return Err(Issue::error(Code::NotSupported, text));
         }
         let mut params = Vec::with_capacity(types.len());
         for type_id in types {
-            let found = self.model.param(*type_id, code).ok_or_else(|| {
+            let found = self.known(*type_id, code).ok_or_else(|| {
+                let building = self.options.custom.named(*type_id, code).is_some();
                 let text = format!(
-                    "{} has no search parameter {}",
+                    "{} has no search parameter {}{}",
                     self.model.type_name(*type_id),
-                    shown(code)
+                    shown(code),
+                    if building {
+                        " yet: its index is being built"
+                    } else {
+                        ""
+                    },
                 );
                 Issue::error(Code::SearchParameterUnknown, text)
             })?;
-            let plans = self.plans.of_type(*type_id);
-            let is_computed = plans.is_some_and(|p| p.param(found.id).is_some());
-            if !is_computed && !matches!(found.code, "_id" | "_lastUpdated") {
+            if found.plan.is_none() && !matches!(code, "_id" | "_lastUpdated") {
                 let text = format!("the parameter {} is not supported", shown(code));
                 return Err(Issue::error(Code::NotSupported, text));
             }
@@ -110,6 +148,6 @@ impl Context<'_> {
     pub(super) fn exists(&self, type_id: TypeId, name: &str) -> bool {
         let end = name.find([':', '.']).unwrap_or(name.len());
         let code = name.get(..end).unwrap_or(name);
-        code == "_has" || self.model.param(type_id, code).is_some()
+        code == "_has" || self.known(type_id, code).is_some()
     }
 }

@@ -2,15 +2,18 @@
 
 use base::ResourceId;
 
-use crate::definitions::{Content, Param};
+use crate::definitions::{Content, TypeId};
 use crate::outcome::Issue;
 
 use super::super::query::{Match, ReferenceMatch};
 use super::super::value::reference::Target;
 use super::super::value::{VALUE_BYTES_MAX, cut};
-use super::named::Named;
+use super::named::{Known, Named};
 use super::text::unescape;
 use super::{Context, token};
+
+/// Parameters by which resources of a type say what they are part of.
+const PART_OF: [&str; 3] = ["partof", "part-of", "parent"];
 
 impl Context<'_> {
     pub(super) fn reference_value(
@@ -20,6 +23,9 @@ impl Context<'_> {
     ) -> Result<Option<Match>, Issue> {
         match named.modifier {
             Some("identifier") => Ok(Some(Match::ReferenceIdentifier(token::read(named, text)?))),
+            Some(modifier @ ("above" | "below")) => {
+                self.hierarchy(named, modifier == "above", text)
+            }
             Some(modifier) => {
                 let type_id = self.target_type(named, modifier)?;
                 let text = unescape(text);
@@ -37,6 +43,54 @@ impl Context<'_> {
                 Ok(Some(Match::Reference(local)))
             }
             None => self.reference(named, text),
+        }
+    }
+
+    /// `:above`, `:below`: through the hierarchy of the type that is pointed to, or the versions of
+    /// a canonical (`search.html#modifiers`).
+    fn hierarchy(
+        &self,
+        named: &Named<'_>,
+        above: bool,
+        text: &str,
+    ) -> Result<Option<Match>, Issue> {
+        let part_of = |type_id: TypeId| {
+            let known = PART_OF.iter().filter_map(|c| self.known(type_id, c));
+            let mut fitting = known.filter(|p| p.targets.contains(&type_id));
+            fitting.next().map(|p| p.id)
+        };
+        let found = |type_id, id, part_of| {
+            Some(Match::Hierarchy {
+                above,
+                type_id,
+                id,
+                part_of,
+            })
+        };
+        let none = || named.bad_value("what it refers to is part of nothing of its own type");
+        match self.reference(named, text)? {
+            Some(Match::Reference(ReferenceMatch::Local { type_id, id, .. })) => {
+                let part_of = part_of(type_id).ok_or_else(none)?;
+                Ok(found(type_id, id, part_of))
+            }
+            Some(Match::Reference(ReferenceMatch::AnyType { id, types })) => {
+                let with = |t: TypeId| part_of(t).map(|p| (t, p));
+                let mut several = types.into_iter().filter_map(with);
+                match (several.next(), several.next()) {
+                    (Some((type_id, part_of)), None) => Ok(found(type_id, id, part_of)),
+                    (None, _) => Err(none()),
+                    _ => Err(named.bad_value("name the type: Type/id")),
+                }
+            }
+            Some(Match::Reference(ReferenceMatch::Url {
+                url,
+                version: Some(version),
+            })) => Ok(Some(Match::CanonicalVersions {
+                above,
+                url,
+                version,
+            })),
+            other => Ok(other),
         }
     }
 
@@ -82,16 +136,15 @@ impl Context<'_> {
 
     /// Whether the parameter's elements are canonicals or URIs, which may be any text.
     fn is_canonical(&self, named: &Named<'_>) -> bool {
-        let primitive = |p: &Param| {
-            let plan = self.plans.of_type(p.type_id).and_then(|t| t.param(p.id));
-            plan.is_some_and(|plan| {
+        let primitive = |p: &Known<'_>| {
+            p.plan.is_some_and(|plan| {
                 plan.plan
                     .types()
                     .iter()
                     .any(|t| matches!(t.content(), Content::Primitive(_)))
             })
         };
-        named.params.iter().any(|p| primitive(p))
+        named.params.iter().any(primitive)
     }
 }
 

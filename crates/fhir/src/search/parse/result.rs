@@ -75,6 +75,21 @@ impl Context<'_> {
                 return Ok(true);
             }
             "_type" if *self.target == Target::All => {}
+            "_contained" => match value {
+                "false" => {}
+                "true" | "both" => {
+                    let what = "contained resources are not searched; only false is supported";
+                    return Err(Issue::error(
+                        Code::NotSupported,
+                        format!("_contained: {what}"),
+                    ));
+                }
+                _ => return Err(bad_value("_contained", "one of false, true, both")),
+            },
+            "_containedType" => match value {
+                "container" | "contained" => {}
+                _ => return Err(bad_value("_containedType", "one of container, contained")),
+            },
             _ => return Ok(false),
         }
         match modifier {

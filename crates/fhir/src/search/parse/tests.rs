@@ -29,6 +29,7 @@ fn read(target: &str, query: &str, strict: bool) -> Result<Parsed, Outcome> {
         strict,
         own_bases: &["https://here.example/t/a/fhir"],
         now: Micros::from_civil(2020, 1, 11, 0),
+        custom: crate::search::Customs::NONE,
     };
     let target = match target {
         "" => Target::All,
@@ -39,6 +40,12 @@ fn read(target: &str, query: &str, strict: bool) -> Result<Parsed, Outcome> {
 
 fn params(ids: &[ParamId]) -> String {
     let name = |id: &ParamId| {
+        if id.0 >> 25 == 1 {
+            return format!(
+                "{}._text",
+                model().type_name(TypeId((id.0 & 0xffff) as u16))
+            );
+        }
         let p = model().param_by_id(*id).unwrap();
         format!("{}.{}", model().type_name(p.type_id), p.code)
     };
@@ -101,6 +108,44 @@ fn of_match(m: &Match) -> String {
         Match::Uri(u) => format!("<{u}>"),
         Match::UriBelow(u) => format!("below <{u}>"),
         Match::UriAbove(u) => format!("above <{u}>"),
+        Match::UriContains(u) => format!("contains <{u}>"),
+        Match::UriBegins(u) => format!("<{u}*>"),
+        Match::StringIs(t) => format!("'{t}' folded"),
+        Match::StringSuffix(t) => format!("'*{t}'"),
+        Match::TokenTextPrefix(t) => format!("text {t}*"),
+        Match::TokenTextWords(t) => format!("words {}", t.join(" ")),
+        Match::TokenCode(how, t) => format!("code {how:?} {t}"),
+        Match::OfType(of, value) => format!("{} {value}", token(of)),
+        Match::InValueSet { set, bare } => format!("in {set}{}", if *bare { " bare" } else { "" }),
+        Match::Subsumed {
+            above,
+            system,
+            code,
+            ..
+        } => {
+            format!("{} {system}|{code}", if *above { "above" } else { "below" })
+        }
+        Match::Unequal(m) => format!("unequal {}", of_match(m)),
+        Match::Hierarchy {
+            above,
+            type_id,
+            id,
+            part_of,
+        } => format!(
+            "{} {}/{id} by {}",
+            if *above { "above" } else { "below" },
+            model().type_name(*type_id),
+            params(&[*part_of])
+        ),
+        Match::CanonicalVersions {
+            above,
+            url,
+            version,
+        } => format!(
+            "{} <{url}>@{version}",
+            if *above { "above" } else { "below" }
+        ),
+        Match::Near(c) => format!("near {} {} {}m", c.latitude, c.longitude, c.radius),
         Match::Composite(parts) => parts.iter().map(of_match).collect::<Vec<_>>().join(" $ "),
     }
 }
@@ -143,6 +188,19 @@ fn of_clause(clause: &Clause) -> String {
                 of_clause(inner)
             )
         }
+        Clause::And(parts) => {
+            let all: Vec<_> = parts.iter().map(of_clause).collect();
+            format!("({})", all.join(" and "))
+        }
+        Clause::Or(parts) => {
+            let all: Vec<_> = parts.iter().map(of_clause).collect();
+            format!("({})", all.join(" or "))
+        }
+        Clause::ByType(parts) => {
+            let all: Vec<_> = parts.iter().map(of_clause).collect();
+            format!("by type ({})", all.join("; "))
+        }
+        Clause::Not(part) => format!("not ({})", of_clause(part)),
         Clause::Never => "never".to_owned(),
     }
 }

@@ -56,3 +56,15 @@ pub(super) fn prefix(text: &str) -> (Prefix, &str) {
     let known = Prefix::ALL.iter().copied().find(|p| p.as_str() == start);
     known.map_or((Prefix::Eq, text), |p| (p, text.get(2..).unwrap_or("")))
 }
+
+/// The text as a value whose [`unescape`]d form it is.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, ',' | '|' | '$' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}

@@ -1,15 +1,16 @@
 //! `search.html#token`
 
-use crate::definitions::ValueSetId;
+use crate::definitions::{Content, Primitive, ValueSetId};
 use crate::outcome::Issue;
 use crate::path::Type;
 
-use super::super::query::{Match, TokenMatch};
+use super::super::query::{How, Match, TokenMatch};
 use super::super::rows::fold;
+use super::super::served::is_r5;
 use super::super::value::{VALUE_BYTES_MAX, cut};
 use super::Context;
 use super::named::Named;
-use super::text::{split_once, unescape};
+use super::text::{split, split_once, unescape};
 
 /// The system that `true` and `false` have when someone must write one
 /// (`search.html#token`).
@@ -27,18 +28,76 @@ impl Context<'_> {
                 Ok(Match::Token(self.implied_system(named, token)))
             }
             Some("text") => {
-                let text = unescape(text);
-                let folded = fold(cut(&text, VALUE_BYTES_MAX));
-                Ok(Match::TokenText(cut(&folded, VALUE_BYTES_MAX).to_owned()))
+                let text = folded(text);
+                Ok(if is_r5(self.model.version()) {
+                    Match::TokenTextPrefix(text)
+                } else {
+                    Match::TokenText(text)
+                })
             }
+            Some("text-advanced") => {
+                let words = super::super::words::words(&unescape(text));
+                if words.is_empty() {
+                    return Err(named.bad_value("the text has no letters to compare"));
+                }
+                Ok(Match::TokenTextWords(words))
+            }
+            Some("code-text") => {
+                let text = cut(&unescape(text), VALUE_BYTES_MAX).to_ascii_lowercase();
+                Ok(Match::TokenCode(How::Begins, text))
+            }
+            Some("of-type") => {
+                let parts: Vec<String> = split(text, '|')
+                    .into_iter()
+                    .map(|p| cut(&unescape(p), VALUE_BYTES_MAX).to_owned())
+                    .collect();
+                match parts.as_slice() {
+                    [system, code, value] if !code.is_empty() && !value.is_empty() => {
+                        let of = TokenMatch {
+                            system: Some(system.clone()),
+                            code: Some(code.clone()),
+                        };
+                        Ok(Match::OfType(of, value.clone()))
+                    }
+                    _ => Err(named.bad_value("with :of-type the value is system|code|value")),
+                }
+            }
+            Some("in" | "not-in") => {
+                let set = cut(&unescape(text), VALUE_BYTES_MAX).to_owned();
+                let bare = self.is_bare(named);
+                Ok(Match::InValueSet { set, bare })
+            }
+            Some(modifier @ ("above" | "below")) => match read(named, text)? {
+                TokenMatch {
+                    system: Some(system),
+                    code: Some(code),
+                } if !system.is_empty() => Ok(Match::Subsumed {
+                    above: modifier == "above",
+                    system,
+                    code,
+                    bare: self.is_bare(named),
+                }),
+                _ => Err(named.bad_value("with :above and :below the value is system|code")),
+            },
             Some(other) => Err(named.bad_modifier(other)),
         }
     }
 
+    /// Whether its elements are codes, which carry no system.
+    pub(super) fn is_bare(&self, named: &Named<'_>) -> bool {
+        named.params.iter().all(|p| {
+            p.plan.is_some_and(|plan| {
+                let types = plan.plan.types();
+                let code = |t: &Type| matches!(t.content(), Content::Primitive(Primitive::Code));
+                !types.is_empty() && types.iter().all(code)
+            })
+        })
+    }
+
     fn is_boolean(&self, named: &Named<'_>) -> bool {
         named.params.iter().all(|p| {
-            let plan = self.plans.of_type(p.type_id).and_then(|t| t.param(p.id));
-            plan.is_some_and(|plan| plan.plan.types() == [Type::BOOLEAN])
+            p.plan
+                .is_some_and(|plan| plan.plan.types() == [Type::BOOLEAN])
         })
     }
 
@@ -63,14 +122,18 @@ impl Context<'_> {
                 })
         };
         let is_implied = named.params.iter().all(|p| {
-            let plan = self.plans.of_type(p.type_id).and_then(|t| t.param(p.id));
-            plan.is_some_and(|plan| {
+            p.plan.is_some_and(|plan| {
                 let sets = plan.plan.codes();
                 !sets.is_empty() && sets.iter().all(implied)
             })
         });
         if is_implied { bare } else { token }
     }
+}
+
+fn folded(text: &str) -> String {
+    let text = unescape(text);
+    cut(&fold(cut(&text, VALUE_BYTES_MAX)), VALUE_BYTES_MAX).to_owned()
 }
 
 /// `code`, `system|code`, `|code`, `system|`.

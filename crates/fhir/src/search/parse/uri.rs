@@ -13,6 +13,7 @@ pub(super) fn read(named: &Named<'_>, text: &str) -> Result<Match, Issue> {
         None => Ok(Match::Uri(uri)),
         Some("below") => Ok(Match::UriBelow(uri)),
         Some("above") => Ok(Match::UriAbove(uri)),
+        Some("contains") => Ok(Match::UriContains(uri)),
         Some(other) => Err(named.bad_modifier(other)),
     }
 }

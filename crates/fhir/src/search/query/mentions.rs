@@ -2,23 +2,30 @@
 
 use crate::definitions::{Model, ParamId, TypeId};
 
-use super::{Clause, Query, SortBy};
+use super::{Clause, Match, Query, SortBy, Test};
+
+/// The parameter that stands for a look at the whole of a type.
+const WHOLE: ParamId = ParamId(0);
 
 impl Query {
     /// Every parameter that the answer depends on, with the type it is of: conditions, at every
-    /// link of chains and `_has`, sort keys, and the references that includes follow. Conditions on
-    /// ids count as the parameter `_id`. The searched types themselves are in [`Query::types`];
-    /// what includes add to the answer is not told here.
+    /// link of chains and `_has`, within `_filter`, sort keys, and the references that includes
+    /// follow. Conditions on ids and on the whole content count as parameter 0; value sets that
+    /// are looked into as parameter 0 of ValueSet and CodeSystem. The searched types themselves
+    /// are in [`Query::types`]; what includes add to the answer is not told here.
     pub fn mentions(&self, model: &Model) -> impl Iterator<Item = (TypeId, ParamId)> {
         let mut found = Vec::new();
         for clause in &self.filter {
             of_clause(clause, &self.types, model, &mut found);
         }
+        if !self.content.is_empty() {
+            found.extend(self.types.iter().map(|t| (*t, WHOLE)));
+        }
         for key in &self.sort {
             match &key.by {
-                SortBy::Id => of_ids(&self.types, model, &mut found),
+                SortBy::Id => found.extend(self.types.iter().map(|t| (*t, WHOLE))),
                 SortBy::LastUpdated(params) | SortBy::Param(params, _) => {
-                    of_params(params, model, &mut found);
+                    of_params(params, &self.types, &mut found);
                 }
             }
         }
@@ -33,11 +40,17 @@ impl Query {
 
 fn of_clause(clause: &Clause, types: &[TypeId], model: &Model, found: &mut Vec<(TypeId, ParamId)>) {
     match clause {
-        Clause::Param(clause) => of_params(&clause.param, model, found),
-        Clause::Id(_) | Clause::NotId(_) => of_ids(types, model, found),
+        Clause::Param(clause) => {
+            of_params(&clause.param, types, found);
+            if let Test::Any(values) | Test::None(values) = &clause.test {
+                values.iter().for_each(|v| of_match(v, model, found));
+            }
+        }
+        Clause::Id(_) | Clause::NotId(_) => found.extend(types.iter().map(|t| (*t, WHOLE))),
         Clause::Chain { param, targets } => {
-            of_params(param, model, found);
+            of_params(param, types, found);
             for (target, inner) in targets {
+                found.push((*target, WHOLE));
                 of_clause(inner, &[*target], model, found);
             }
         }
@@ -59,24 +72,26 @@ fn of_clause(clause: &Clause, types: &[TypeId], model: &Model, found: &mut Vec<(
                 of_clause(clause, &[*type_id], model, found);
             }
         }
+        Clause::Not(part) => of_clause(part, types, model, found),
         Clause::Never => {}
     }
 }
 
-fn of_params(params: &[ParamId], model: &Model, found: &mut Vec<(TypeId, ParamId)>) {
-    found.extend(
-        params
-            .iter()
-            .filter_map(|id| model.param_by_id(*id))
-            .map(|p| (p.type_id, p.id)),
-    );
+/// Values that are looked up in other resources.
+fn of_match(value: &Match, model: &Model, found: &mut Vec<(TypeId, ParamId)>) {
+    match value {
+        Match::InValueSet { .. } | Match::Subsumed { .. } => {
+            let named = ["ValueSet", "CodeSystem"].iter();
+            found.extend(named.filter_map(|n| model.type_id(n)).map(|t| (t, WHOLE)));
+        }
+        Match::Hierarchy {
+            type_id, part_of, ..
+        } => found.push((*type_id, *part_of)),
+        Match::Unequal(inner) => of_match(inner, model, found),
+        _ => {}
+    }
 }
 
-fn of_ids(types: &[TypeId], model: &Model, found: &mut Vec<(TypeId, ParamId)>) {
-    found.extend(
-        types
-            .iter()
-            .filter_map(|t| model.param(*t, "_id"))
-            .map(|p| (p.type_id, p.id)),
-    );
+fn of_params(params: &[ParamId], types: &[TypeId], found: &mut Vec<(TypeId, ParamId)>) {
+    found.extend(types.iter().copied().zip(params.iter().copied()));
 }

@@ -8,11 +8,12 @@ use unicode_normalization::char::is_combining_mark;
 /// Folds a text for comparison without regard to case, accents and white space:
 ///
 /// 1. Unicode compatibility decomposition (NFKD), combining marks dropped: `é` → `e`, `ﬁ` → `fi`;
-/// 2. full lower case; `ß` and `ẞ` become `ss`, a final `ς` becomes `σ`;
+/// 2. full lower case; `ß` and `ẞ` become `ss`, a final `ς` becomes `σ`, a dotless `ı` becomes `i`;
+///    letters and ligatures that Unicode does not decompose become what people type for them: `ø`
+///    → `o`, `ł` → `l`, `đ` and `ð` → `d`, `ħ` → `h`, `æ` → `ae`, `œ` → `oe`, `þ` → `th`;
 /// 3. runs of white space become one space, none at the ends.
 ///
-/// Folding a folded text changes nothing. Letters that Unicode does not decompose (`ø`, `ł`, `æ`)
-/// stay what they are.
+/// Folding a folded text changes nothing.
 pub fn fold(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return fold_ascii(text);
@@ -37,6 +38,14 @@ pub fn fold(text: &str) -> Cow<'_, str> {
                 push('s');
             }
             'ς' => push('σ'),
+            'ı' => push('i'),
+            'ø' | 'Ø' => push('o'),
+            'ł' | 'Ł' => push('l'),
+            'đ' | 'Đ' | 'ð' | 'Ð' => push('d'),
+            'ħ' | 'Ħ' => push('h'),
+            'æ' | 'Æ' => "ae".chars().for_each(&mut push),
+            'œ' | 'Œ' => "oe".chars().for_each(&mut push),
+            'þ' | 'Þ' => "th".chars().for_each(&mut push),
             // Lower case may itself carry a mark (`İ`), which goes as well.
             _ => c
                 .to_lowercase()

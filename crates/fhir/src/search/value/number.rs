@@ -1,6 +1,7 @@
 //! Decimal text to numbers and to the ranges that their precision implies (`search.html#number`).
 
 use crate::search::query::Range;
+use crate::ucum;
 
 /// The parts of a decimal as written.
 struct Decimal<'t> {
@@ -48,6 +49,22 @@ pub(crate) fn implied(text: &str) -> Option<Range<f64>> {
         (below, above)
     };
     Some(Range { low, high })
+}
+
+/// A range of one unit in another (UCUM codes); `None` if they measure different things or the
+/// numbers are out of all proportion.
+pub fn in_unit(range: Range<f64>, from: &str, to: &str) -> Option<Range<f64>> {
+    if from == to {
+        return Some(range);
+    }
+    let convert = |x: f64| {
+        let number = ucum::convert(ucum::Number::parse(&format!("{x:e}"))?, from, to)?;
+        let (digits, exponent) = number.to_integer_and_exponent();
+        let value = format!("{digits}e{exponent}").parse::<f64>().ok()?;
+        value.is_finite().then_some(value)
+    };
+    let (low, high) = (convert(range.low)?, convert(range.high)?);
+    (low <= high).then_some(Range { low, high })
 }
 
 fn signed(negative: bool, digits: &str, exponent: i64) -> Option<f64> {

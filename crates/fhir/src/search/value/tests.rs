@@ -13,7 +13,12 @@ fn strings_fold() {
         ("ﬁne", "fine"),
         ("İstanbul", "istanbul"),
         ("Σίσυφος", "σισυφοσ"),
-        ("Łódź", "łodz"),
+        ("Łódź", "lodz"),
+        ("Ærø Œuvre", "aero oeuvre"),
+        ("ISPARTA ısparta", "isparta isparta"),
+        ("ＡＢＣ１２", "abc12"),
+        ("Đorđe Þór", "dorde thor"),
+        ("e\u{301}\u{323}", "e"),
         ("a\u{a0}\u{2003}b", "a b"),
         ("Ⅷ ℡", "viii tel"),
         ("山田", "山田"),
@@ -175,4 +180,17 @@ fn approximate_dates_widen_with_distance() {
         now,
     );
     assert_eq!((present.low, present.high), (0, 2_000_000));
+}
+
+#[test]
+fn ranges_are_converted_between_units() {
+    use crate::search::query::Range;
+    let of = |low, high, from, to| {
+        number::in_unit(Range { low, high }, from, to).map(|r| (r.low, r.high))
+    };
+    assert_eq!(of(0.95, 1.05, "g", "mg"), Some((950.0, 1_050.0)));
+    assert_eq!(of(1_000.0, 1_000.0, "mg", "g"), Some((1.0, 1.0)));
+    assert_eq!(of(5.4, 5.4, "mg/dL", "g/L"), Some((0.054, 0.054)));
+    assert_eq!(of(1.0, 2.0, "g", "m"), None);
+    assert_eq!(of(1.0, 2.0, "nonsense", "also"), None);
 }

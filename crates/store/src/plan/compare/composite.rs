@@ -3,7 +3,7 @@
 use base::Code;
 use fhir::search::query::{Match, Unit};
 
-use super::range::Ends;
+use super::range::{Ends, Place, in_units};
 use super::{Equal, Op, Pred, Test, Ways, filtered, prefix};
 use crate::plan::Facts;
 use crate::plan::text::Bind;
@@ -123,14 +123,51 @@ impl Second {
     }
 }
 
-/// The test of a composite; none if no row can meet it.
-pub(super) fn composite(
-    param: i64,
-    parts: &[Match],
-    facts: &mut dyn Facts,
-) -> Result<Option<Test>> {
+/// The tests of a composite; none if no row can meet it. A quantity in a UCUM unit is compared in
+/// every unit of its kind that stands beside the first part.
+pub(super) fn composite(param: i64, parts: &[Match], facts: &mut dyn Facts) -> Result<Vec<Test>> {
     let mut parts: Vec<&Match> = parts.iter().collect();
     parts.sort_by_key(|p| rank(p));
+    let (Some(first), Some(Match::Quantity(how, range, Unit::Coded { system, code }))) =
+        (parts.first(), parts.get(1))
+    else {
+        return Ok(in_one_unit(param, &parts, facts)?.into_iter().collect());
+    };
+    let Some(first) = equal_part(first, facts)? else {
+        return Ok(Vec::new());
+    };
+    let code1 = first.code.clone().map(|code| ("code1", code));
+    let system1 = first.number.map(|n| ("system1", Bind::Int(n)));
+    let columns: &'static [&'static str] = match (&code1, &system1) {
+        (Some(_), Some(_)) => &["code2", "system2"],
+        (Some(_), None) => &["system1", "code2", "system2"],
+        _ => &["code1", "system1", "code2", "system2"],
+    };
+    let fixed = match (code1, system1) {
+        (Some(code), system) => [code].into_iter().chain(system).collect(),
+        (None, _) => Vec::new(),
+    };
+    let place = Place {
+        table: Table::Composite,
+        param,
+        fixed,
+        columns,
+    };
+    let mut tests = Vec::new();
+    for (code, range) in in_units(system, code, *range, &place, facts)? {
+        let system = system.clone();
+        let quantity = Match::Quantity(*how, range, Unit::Coded { system, code });
+        let mut parts = parts.clone();
+        if let Some(second) = parts.get_mut(1) {
+            *second = &quantity;
+        }
+        tests.extend(in_one_unit(param, &parts, facts)?);
+    }
+    Ok(tests)
+}
+
+/// The test of a composite whose parts are in order.
+fn in_one_unit(param: i64, parts: &[&Match], facts: &mut dyn Facts) -> Result<Option<Test>> {
     let (Some(first), Some(second), third) = (parts.first(), parts.get(1), parts.get(2)) else {
         return Ok(None);
     };

@@ -1,6 +1,8 @@
 //! Ranges: dates, numbers and quantities, with the prefixes of `search.html#prefix`.
 
 use fhir::search::query::{Prefix, Range, Unit};
+use fhir::search::rows::in_unit;
+use fhir::ucum;
 
 use super::{Arm, Op, Pred, Test, Ways, filtered, unordered};
 use crate::Result;
@@ -134,8 +136,77 @@ impl Ends {
     }
 }
 
-/// The test of a quantity; none if the tenant does not have the unit's system.
+/// The tests of a quantity; none if the tenant does not have the unit's system. A UCUM unit is
+/// compared in every unit of its kind that the parameter's rows have, so that 1 g finds 1000 mg.
 pub(super) fn quantity(
+    param: i64,
+    how: Prefix,
+    range: Range<f64>,
+    unit: &Unit,
+    facts: &mut dyn Facts,
+) -> Result<Vec<Test>> {
+    let Unit::Coded { system, code } = unit else {
+        return Ok(in_one_unit(param, how, range, unit, facts)?
+            .into_iter()
+            .collect());
+    };
+    let place = Place {
+        table: Table::Quantity,
+        param,
+        fixed: Vec::new(),
+        columns: &["unit", "system"],
+    };
+    let mut tests = Vec::new();
+    for (code, range) in in_units(system, code, range, &place, facts)? {
+        let system = system.clone();
+        let unit = Unit::Coded { system, code };
+        tests.extend(in_one_unit(param, how, range, &unit, facts)?);
+    }
+    Ok(tests)
+}
+
+/// Where units stand in an index: the last two columns are a unit's code and its system.
+pub(super) struct Place {
+    pub(super) table: Table,
+    pub(super) param: i64,
+    pub(super) fixed: Vec<(&'static str, Bind)>,
+    pub(super) columns: &'static [&'static str],
+}
+
+/// A range of a unit in each unit of its kind that there is: itself alone where it is no UCUM unit,
+/// or where there are very many.
+pub(super) fn in_units(
+    system: &str,
+    code: &str,
+    range: Range<f64>,
+    place: &Place,
+    facts: &mut dyn Facts,
+) -> Result<Vec<(String, Range<f64>)>> {
+    let own = vec![(code.to_owned(), range)];
+    if system != ucum::SYSTEM || !ucum::is_valid(code) {
+        return Ok(own);
+    }
+    let (Some(number), max) = (facts.system(system)?, facts.bounds().units) else {
+        return Ok(own);
+    };
+    let found = facts.different(place.table, place.param, &place.fixed, place.columns, max)?;
+    let Some(found) = found else { return Ok(own) };
+    let mut all: Vec<(String, Range<f64>)> = Vec::new();
+    for row in found {
+        let [.., Bind::Text(unit), Bind::Int(of)] = row.as_slice() else {
+            continue;
+        };
+        if *of != number || all.iter().any(|(known, _)| **known == **unit) {
+            continue;
+        }
+        if let Some(range) = in_unit(range, code, unit) {
+            all.push((unit.to_string(), range));
+        }
+    }
+    Ok(all)
+}
+
+fn in_one_unit(
     param: i64,
     how: Prefix,
     range: Range<f64>,

@@ -2,12 +2,15 @@
 
 use rusqlite::Connection;
 
+use base::Code;
+use fhir::definitions::{ParamId, TypeId};
+
 use super::{failed, key, run};
-use crate::Result;
-use crate::plan::select::key_index;
-use crate::plan::text::{Bind, Statement};
+use crate::plan::select::{is_there, key_index};
+use crate::plan::text::{Bind, Statement, holds};
 use crate::plan::{Bounds, Facts, View};
-use crate::sqlite::index::{Table, Vocabulary};
+use crate::sqlite::index::{IdKey, Table, Vocabulary};
+use crate::{Result, StoreError};
 
 /// One tenant's data as the planner sees it.
 pub(super) struct Data<'c> {
@@ -94,6 +97,81 @@ impl Facts for Data<'_> {
                 Some(row) => found.push(row),
             }
         }
+    }
+
+    fn related(
+        &mut self,
+        above: bool,
+        type_id: TypeId,
+        of: &[IdKey],
+        part_of: ParamId,
+    ) -> Result<Vec<IdKey>> {
+        let seq = self.view.as_of;
+        let there = is_there(type_id, "t.rid", 0);
+        let text = if above {
+            format!(
+                "SELECT r.id FROM resource AS t CROSS JOIN ix_reference AS r \
+                 INDEXED BY ix_reference_rid WHERE t.type = ?2 AND t.id = ?3 AND {there} \
+                 AND r.rid = t.rid AND r.param = ?4 AND r.type = ?2 AND {}",
+                holds("r")
+            )
+        } else {
+            format!(
+                "SELECT t.id FROM ix_reference AS r INDEXED BY {} CROSS JOIN resource AS t \
+                 WHERE r.param = ?4 AND r.type = ?2 AND r.id = ?3 AND {} AND t.rid = r.rid",
+                key_index(Table::Reference),
+                holds("r")
+            )
+        };
+        let mut found = Vec::new();
+        for id in of {
+            let binds = vec![
+                Bind::Int(seq),
+                Bind::Int(i64::from(type_id.0)),
+                id.clone().into(),
+                Bind::Int(i64::from(part_of.0)),
+            ];
+            let text = text.clone();
+            let max = self.view.bounds.hierarchy;
+            run(self.conn, &Statement { text, binds }, |row| {
+                found.extend(match key(row, 0)? {
+                    Some(Bind::Text(t)) => Some(IdKey::Text(t)),
+                    Some(Bind::Uuid(u)) => Some(IdKey::Uuid(u)),
+                    _ => None,
+                });
+                Ok(found.len() <= max)
+            })?;
+        }
+        Ok(found)
+    }
+
+    fn positions(&mut self, param: i64, south: f64, north: f64) -> Result<Vec<(f64, f64)>> {
+        let text = format!(
+            "SELECT DISTINCT d.low, d.high FROM ix_number AS d INDEXED BY {} \
+             WHERE d.param = ?2 AND d.low >= ?3 AND d.low <= ?4 AND {}",
+            key_index(Table::Number),
+            holds("d")
+        );
+        let binds = vec![
+            Bind::Int(self.view.as_of),
+            Bind::Int(param),
+            Bind::real(south),
+            Bind::real(north),
+        ];
+        let max = self.view.bounds.positions;
+        let mut found = Vec::new();
+        let all = run(self.conn, &Statement { text, binds }, |row| {
+            found.push((row.get(0)?, row.get(1)?));
+            Ok(found.len() <= max)
+        })?;
+        if all {
+            return Ok(found);
+        }
+        Err(StoreError::Limit {
+            code: Code::LimitQuery,
+            limit: "search_positions_max",
+            max: max as u64,
+        })
     }
 
     fn measure(&mut self, statement: &Statement) -> Result<(u64, i64)> {

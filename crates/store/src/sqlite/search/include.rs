@@ -8,15 +8,15 @@ use std::fmt::Write as _;
 
 use access::{Search, Spent};
 use base::{Code, Limits};
-use fhir::definitions::{Model, ParamId, TypeId};
-use fhir::search::Query;
+use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
 use fhir::search::query::Include;
+use fhir::search::{Query, holds_canonicals};
 use rusqlite::Connection;
 
 use super::run;
 use crate::plan::select::key_index;
 use crate::plan::text::{Bind, Statement, holds};
-use crate::sqlite::index::Table;
+use crate::sqlite::index::{NO_TYPE, Table};
 use crate::{Result, StoreError};
 
 /// Resources that one statement starts from.
@@ -26,6 +26,7 @@ type Hit = (i64, TypeId);
 
 struct Walk<'a> {
     conn: &'a Connection,
+    model: &'static Model,
     spent: &'a Spent<Search>,
     /// Types that may be shown, as a JSON array.
     shown: Bind,
@@ -43,7 +44,7 @@ struct Walk<'a> {
 /// follow after `include_rounds_max` rounds.
 pub(super) fn included(
     conn: &Connection,
-    model: &Model,
+    model: &'static Model,
     limits: &Limits,
     spent: &Spent<Search>,
     query: &Query,
@@ -59,6 +60,7 @@ pub(super) fn included(
         .map(|t| i64::from(t.0));
     let mut walk = Walk {
         conn,
+        model,
         spent,
         shown: json(shown),
         as_of,
@@ -80,6 +82,18 @@ pub(super) fn included(
         round += 1;
     }
     Ok(walk.included)
+}
+
+/// The condition that the resource `rid` is of the version that the canonical `r` names, if it names
+/// one; `p.version` is the parameter of the resource's version.
+fn version_fits(rid: &str) -> String {
+    format!(
+        "(r.version = '' OR EXISTS (SELECT 1 FROM ix_token AS v INDEXED BY ix_token_rid \
+         WHERE v.rid = {rid} AND v.param = p.version \
+         AND (v.code = r.version OR substr(v.code, 1, length(r.version) + 1) = r.version || '.') \
+         AND {} LIMIT 1))",
+        holds("v")
+    )
 }
 
 fn passed(limit: &'static str, max: u64) -> StoreError {
@@ -116,10 +130,16 @@ impl Walk<'_> {
                 start.iter().filter(|h| h.1 == *on).map(|h| h.0).collect()
             };
             for some in from.chunks(STARTS_MAX) {
+                let by_url = holds_canonicals(self.model, *on, *param);
                 if include.reverse {
                     self.referring(*on, *param, some)?;
                 } else {
                     self.referred(*param, include.target, some)?;
+                }
+                if by_url && include.reverse {
+                    self.naming(*on, *param, some)?;
+                } else if by_url {
+                    self.named(*param, include.target, some)?;
                 }
             }
         }
@@ -154,6 +174,61 @@ impl Walk<'_> {
             on.0,
             key_index(Table::Reference),
             holds("r")
+        );
+        self.take(text, param, start)
+    }
+
+    /// For each type that may be shown and has a canonical URL: the parameters of that URL and of
+    /// its version.
+    fn canonicals(&self, target: Option<TypeId>) -> String {
+        let types = self.model.types().filter(|t| self.spent.shows(*t));
+        let pairs = types
+            .filter(|t| target.is_none_or(|target| target == *t))
+            .filter_map(|t| {
+                let url = self.model.param(t, "url")?;
+                let version = self.model.param(t, "version").map_or(0, |p| p.id.0);
+                (url.kind == ParamKind::Uri).then(|| format!("({},{version})", url.id.0))
+            });
+        let pairs: Vec<String> = pairs.collect();
+        if pairs.is_empty() {
+            return "(-1,-1)".to_owned();
+        }
+        pairs.join(",")
+    }
+
+    /// Resources whose canonical URL `start` names by a parameter, of the version that it names.
+    fn named(&mut self, param: ParamId, target: Option<TypeId>, start: &[i64]) -> Result<()> {
+        let text = format!(
+            "WITH p(url, version) AS MATERIALIZED (VALUES {}) \
+             SELECT DISTINCT u.rid, t.type FROM json_each(?2) AS j \
+             CROSS JOIN ix_reference AS r INDEXED BY ix_reference_rid CROSS JOIN p \
+             CROSS JOIN ix_uri AS u INDEXED BY {} CROSS JOIN resource AS t \
+             WHERE r.rid = j.value AND r.param = ?3 AND {} AND r.type = {NO_TYPE} \
+             AND u.param = p.url AND u.uri = r.id AND {} AND t.rid = u.rid AND {}",
+            self.canonicals(target),
+            key_index(Table::Uri),
+            holds("r"),
+            holds("u"),
+            version_fits("u.rid"),
+        );
+        self.take(text, param, start)
+    }
+
+    /// Resources of type `on` that name the canonical URL of `start` by a parameter.
+    fn naming(&mut self, on: TypeId, param: ParamId, start: &[i64]) -> Result<()> {
+        let text = format!(
+            "WITH p(url, version) AS MATERIALIZED (VALUES {}) \
+             SELECT DISTINCT r.rid, {} FROM json_each(?2) AS j \
+             CROSS JOIN ix_uri AS u INDEXED BY ix_uri_rid CROSS JOIN p \
+             CROSS JOIN ix_reference AS r INDEXED BY {} \
+             WHERE u.rid = j.value AND u.param = p.url AND {} AND r.param = ?3 \
+             AND r.type = {NO_TYPE} AND r.id = u.uri AND {} AND {}",
+            self.canonicals(None),
+            on.0,
+            key_index(Table::Reference),
+            holds("u"),
+            holds("r"),
+            version_fits("u.rid"),
         );
         self.take(text, param, start)
     }

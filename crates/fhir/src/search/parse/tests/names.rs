@@ -1,5 +1,7 @@
 //! Query strings as typed queries: names.
 
+use crate::definitions::ParamKind;
+
 use super::{check, model, params, read, refused, type_id};
 
 #[test]
@@ -98,6 +100,7 @@ fn a_query_tells_what_it_looks_at() {
     let mut got: Vec<_> = parsed
         .query
         .mentions(model())
+        .filter(|(_, id)| id.0 != 0)
         .map(|(_, id)| params(&[id]))
         .collect();
     got.sort();
@@ -113,7 +116,6 @@ fn a_query_tells_what_it_looks_at() {
         "Patient.name",
         "Observation.date",
         "Observation.encounter",
-        "Observation._id",
     ];
     want.sort_unstable();
     let mut want = want.to_vec();
@@ -128,12 +130,14 @@ fn what_is_served_can_be_asked() {
         let served = crate::search::served(model(), type_id);
         assert!(served.len() >= 6, "{name}");
         for s in served {
-            assert_ne!(s.param.code, "near");
             for modifier in s.modifiers {
                 let value = match *modifier {
                     "missing" => "true",
                     "type" => continue,
                     "not" if s.param.code != "_id" => "true",
+                    "above" | "below" if s.param.kind == ParamKind::Token => "urn:s|x",
+                    "above" | "below" if s.param.kind == ParamKind::Reference => "http://e.org/x|1",
+                    "of-type" => "urn:s|x|1",
                     _ => "x",
                 };
                 let query = format!("{}:{modifier}={value}", s.param.code);
@@ -141,4 +145,43 @@ fn what_is_served_can_be_asked() {
             }
         }
     }
+}
+
+#[test]
+fn every_place_that_is_looked_at_is_told() {
+    let types = |target: &str, query: &str| -> Vec<&str> {
+        let parsed = read(target, query, true).unwrap();
+        let mut types: Vec<&str> = parsed
+            .query
+            .mentions(model())
+            .map(|(t, _)| model().type_name(t))
+            .collect();
+        types.dedup();
+        types.sort_unstable();
+        types.dedup();
+        types
+    };
+    assert_eq!(
+        types(
+            "Patient",
+            "_filter=not (organization.name eq \"x\" or active eq true)"
+        ),
+        ["Organization", "Patient"]
+    );
+    assert_eq!(types("Patient", "_list=7"), ["List"]);
+    assert_eq!(
+        types("Observation", "code:in=http://e.org/v"),
+        ["CodeSystem", "Observation", "ValueSet"]
+    );
+    assert_eq!(
+        types("Encounter", "location:below=Location/1"),
+        ["Encounter", "Location"]
+    );
+    assert_eq!(
+        types(
+            "Patient",
+            "_has:Observation:patient:_has:AuditEvent:entity:agent=x"
+        ),
+        ["AuditEvent", "Observation",]
+    );
 }

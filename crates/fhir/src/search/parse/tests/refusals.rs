@@ -87,8 +87,52 @@ fn what_is_wrong_is_said() {
             "search-value: _has: \"location\" of Encounter never refers to what is searched",
         ),
         (
-            "_filter=name eq x",
-            "not-supported: the parameter \"_filter\" is not supported",
+            "_filter=name eq",
+            "search-value: _filter: a value is missing",
+        ),
+        (
+            "_filter=name is x",
+            "search-value: _filter: a comparison is one of eq ne co sw ew gt lt ge le ap sa eb pr po ss sb in ni re",
+        ),
+        (
+            "_filter=(name eq x",
+            "search-value: _filter: a parenthesis is not closed",
+        ),
+        (
+            "_filter=name eq x y",
+            "search-value: _filter: something follows where the filter ends",
+        ),
+        (
+            "_filter=nonsense eq x",
+            "search-value: Patient has no search parameter \"nonsense\"",
+        ),
+        (
+            "_filter=birthdate co 2000",
+            "search-value: \"birthdate\": co does not compare a parameter of type date",
+        ),
+        (
+            "_list=$current-problems",
+            "search-value: _list: lists that are computed ($current-…) are not supported; the id of a List resource is",
+        ),
+        (
+            "_query=x",
+            "not-supported: the parameter \"_query\" is not supported",
+        ),
+        (
+            "identifier:of-type=x",
+            "search-value: \"identifier\": with :of-type the value is system|code|value",
+        ),
+        (
+            "identifier:code-text=x",
+            "search-modifier: \"identifier\": the modifier \"code-text\" is not supported on a parameter of type token",
+        ),
+        (
+            "_text=(a",
+            "search-value: _text: a parenthesis is not closed",
+        ),
+        (
+            "_text:exact=a",
+            "search-modifier: _text takes no modifier \"exact\"",
         ),
         (
             "_sort=nonsense",
@@ -156,8 +200,8 @@ fn what_is_wrong_is_said() {
     }
     refused(
         "Location",
-        "near=1|2",
-        "not-supported: the parameter \"near\" is not supported",
+        "near=1|x",
+        "search-value: \"near\": the form is latitude|longitude|distance|units, in degrees",
     );
     refused(
         "Observation",

@@ -214,3 +214,86 @@ fn composites() {
         "MolecularSequence.chromosome-variant-coordinate: 8 $ lt 5 $ gt 6",
     );
 }
+
+#[test]
+fn filters() {
+    for (query, want) in [
+        (
+            "name eq \"Ann, the | first\"",
+            "Patient.name: 'ann, the | first' folded",
+        ),
+        (
+            "given sw \"p\" and not (active eq true or birthdate lt 2000)",
+            "(Patient.given: 'p*' and not ((Patient.active: true or Patient.birthdate: lt 2000-01-01..2001-01-01)))",
+        ),
+        (
+            "active eq true or gender eq male and name ew x",
+            "(Patient.active: true or (Patient.gender: male and Patient.name: '*x'))",
+        ),
+        (
+            "organization.name co \"clinic\"",
+            "Patient.organization -> {Organization Organization.name: '*clinic*'}",
+        ),
+        (
+            "organization[active eq true].name co x",
+            "Patient.organization -> {Organization (Organization.active: true and Organization.name: '*x*')}",
+        ),
+        (
+            "identifier ne urn:a|1",
+            "Patient.identifier: unequal urn:a|1",
+        ),
+        ("name pr false", "Patient.name: missing true"),
+        (
+            "gender ni http://e.org/v",
+            "Patient.gender: not in http://e.org/v bare",
+        ),
+        ("_id eq 7", "id 7"),
+        (
+            "birthdate po 2000-01",
+            "Patient.birthdate: ap 2000-01-01..2000-02-01",
+        ),
+    ] {
+        check("Patient", &format!("_filter={query}"), want);
+    }
+}
+
+#[test]
+fn what_is_no_value_of_an_element() {
+    check(
+        "Patient",
+        "_text=big fever",
+        "(Patient._text: <big> and Patient._text: <fever>)",
+    );
+    check("Patient", "_list=7", "List.item <- List id 7");
+    check(
+        "Location",
+        "near=10.5|-20|2|km",
+        "Location.near: near 10.5 -20 2000m",
+    );
+    check("Location", "near=0|0", "Location.near: near 0 0 50000m");
+    check(
+        "Patient",
+        "identifier:of-type=urn:t|MR|1\\|2",
+        "Patient.identifier: urn:t|MR 1|2",
+    );
+    check(
+        "Encounter",
+        "location:below=Location/1",
+        "Encounter.location: below Location/1 by Location.partof",
+    );
+    check(
+        "QuestionnaireResponse",
+        "questionnaire:below=http://e.org/q|1.2",
+        "QuestionnaireResponse.questionnaire: below <http://e.org/q>@1.2",
+    );
+    check(
+        "Observation",
+        "code:below=urn:s|x",
+        "Observation.code: below urn:s|x",
+    );
+    check(
+        "Observation",
+        "code:not-in=http://e.org/v",
+        "Observation.code: not in http://e.org/v",
+    );
+}

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::ids::uuid_bytes;
 use fhir::definitions::{ParamId, TypeId};
 use fhir::search::query::{
-    Clause, Match, Prefix, Query, Range, ReferenceMatch, SortBy, Test, TokenMatch, Unit,
+    Clause, How, Match, Prefix, Query, Range, ReferenceMatch, SortBy, Test, TokenMatch, Unit,
 };
 use fhir::search::rows::{Row, RowValue};
 
@@ -67,13 +67,13 @@ impl Eye<'_> {
             Clause::And(clauses) => clauses.iter().all(|c| self.holds(c, at, r)),
             Clause::Or(clauses) => clauses.iter().any(|c| self.holds(c, at, r)),
             Clause::ByType(clauses) => self.holds(&clauses[at], 0, r),
+            Clause::Not(part) => !self.holds(part, at, r),
             Clause::Id(ids) => ids.contains(&r.id),
             Clause::NotId(ids) => !ids.contains(&r.id),
             Clause::Param(p) => {
                 let rows = || r.rows.iter().filter(|row| row.param == p.param[at]);
-                let any = |values: &[Match]| {
-                    rows().any(|row| values.iter().any(|m| meets(&row.value, m)))
-                };
+                let param = p.param[at];
+                let any = |values: &[Match]| values.iter().any(|m| self.value(r, param, m));
                 match &p.test {
                     Test::Missing(missing) => rows().next().is_none() == *missing,
                     Test::Any(values) => any(values),
@@ -98,6 +98,67 @@ impl Eye<'_> {
                     && refers(from, *param, r)
                     && self.holds(inner, 0, from)
             }),
+        }
+    }
+
+    /// Whether some value of a parameter is what is asked for.
+    fn value(&self, r: &Resource, param: ParamId, m: &Match) -> bool {
+        let rows = |param| r.rows.iter().filter(move |row| row.param == param);
+        match m {
+            Match::OfType(of, value) => {
+                let kept = format!("{}|{value}", of.code.as_deref().unwrap());
+                rows(fhir::search::rows::of_type(param)).any(|row| {
+                    matches!(&row.value, RowValue::Token { system, code }
+                        if **code == *kept && Some(&**system) == of.system.as_deref())
+                })
+            }
+            Match::Unequal(inner) => rows(param)
+                .filter(|row| {
+                    !matches!(
+                        (&row.value, &**inner),
+                        (RowValue::String { .. }, Match::Token(_))
+                            | (RowValue::ReferenceIdentifier { .. }, Match::Reference(_))
+                    )
+                })
+                .any(|row| !meets(&row.value, inner)),
+            Match::Hierarchy {
+                above,
+                type_id,
+                id,
+                part_of,
+            } => {
+                let mut family = BTreeSet::from([id.as_str().to_owned()]);
+                loop {
+                    let before = family.len();
+                    for from in self.all.values().filter(|x| x.type_id == *type_id) {
+                        for row in from.rows.iter().filter(|row| row.param == *part_of) {
+                            let RowValue::Reference {
+                                type_id: to, id, ..
+                            } = &row.value
+                            else {
+                                continue;
+                            };
+                            let (from, to_id) = (from.id.as_str(), id.as_str());
+                            if to != type_id {
+                                continue;
+                            }
+                            if *above && family.contains(from) {
+                                family.insert(to_id.to_owned());
+                            } else if !*above && family.contains(to_id) {
+                                family.insert(from.to_owned());
+                            }
+                        }
+                    }
+                    if family.len() == before {
+                        break;
+                    }
+                }
+                rows(param).any(|row| {
+                    matches!(&row.value, RowValue::Reference { type_id: t, id, .. }
+                        if t == type_id && family.contains(id.as_str()))
+                })
+            }
+            m => rows(param).any(|row| meets(&row.value, m)),
         }
     }
 
@@ -236,7 +297,22 @@ fn meets(value: &RowValue, m: &Match) -> bool {
         (RowValue::String { folded, .. }, Match::TokenText(x) | Match::StringContains(x)) => {
             folded.contains(x.as_str())
         }
-        (RowValue::String { folded, .. }, Match::StringPrefix(x)) => folded.starts_with(x.as_str()),
+        (RowValue::String { folded, .. }, Match::StringPrefix(x) | Match::TokenTextPrefix(x)) => {
+            folded.starts_with(x.as_str())
+        }
+        (RowValue::String { folded, .. }, Match::StringIs(x)) => **folded == **x,
+        (RowValue::String { folded, .. }, Match::StringSuffix(x)) => folded.ends_with(x.as_str()),
+        (RowValue::String { folded, .. }, Match::TokenTextWords(x)) => {
+            x.iter().all(|w| folded.contains(w.as_str()))
+        }
+        (RowValue::Token { code, .. }, Match::TokenCode(how, x)) => {
+            let code = code.to_ascii_lowercase();
+            match how {
+                How::Begins => code.starts_with(x.as_str()),
+                How::Contains => code.contains(x.as_str()),
+                How::Ends => code.ends_with(x.as_str()),
+            }
+        }
         (RowValue::String { exact, .. }, Match::StringExact(x)) => **exact == **x,
         (RowValue::Date(v), Match::Date(how, s)) => date(*v, *how, *s),
         (RowValue::Number(v), Match::Number(how, s)) => number(*v, *how, *s),
@@ -249,6 +325,19 @@ fn meets(value: &RowValue, m: &Match) -> bool {
             },
             Match::Quantity(how, s, u),
         ) => {
+            if let Unit::Coded {
+                system: s2,
+                code: c2,
+            } = u
+                && (&**system, s2.as_str()) == (fhir::ucum::SYSTEM, fhir::ucum::SYSTEM)
+                && let (Some(a), Some(b)) = (bits(code), bits(c2))
+            {
+                let of = |r: &Range<f64>, x: f64| Range {
+                    low: r.low * x,
+                    high: r.high * x,
+                };
+                return number(of(value, a), *how, of(s, b));
+            }
             let fits = match u {
                 Unit::Any => true,
                 Unit::Code(c) => **code == **c || (!unit.is_empty() && **unit == **c),
@@ -275,7 +364,28 @@ fn meets(value: &RowValue, m: &Match) -> bool {
         (
             RowValue::ReferenceUrl { url, version },
             Match::Reference(ReferenceMatch::Url { url: u, version: v }),
-        ) => **url == **u && v.as_ref().is_none_or(|v| **v == **version),
+        ) => **url == **u && v.as_ref().is_none_or(|v| is_of(version, v)),
+        (
+            RowValue::ReferenceUrl { url, version },
+            Match::CanonicalVersions {
+                above,
+                url: u,
+                version: v,
+            },
+        ) => {
+            let fits = if *above {
+                !version.is_empty() && is_of(v, version)
+            } else {
+                is_of(version, v)
+            };
+            **url == **u && fits
+        }
+        (RowValue::Uri(uri), Match::UriContains(x)) => uri.contains(x.as_str()),
+        (RowValue::Uri(uri), Match::UriBegins(x)) => uri.starts_with(x.as_str()),
+        (RowValue::Number(at), Match::Near(c)) => {
+            let from = (c.latitude, c.longitude);
+            fhir::search::rows::distance(from, (at.low, at.high)) <= c.radius
+        }
         (RowValue::Uri(uri), Match::Uri(u)) => **uri == **u,
         (RowValue::Uri(uri), Match::UriBelow(u)) => under(uri, u),
         (RowValue::Uri(uri), Match::UriAbove(u)) => under(u, uri),
@@ -284,6 +394,21 @@ fn meets(value: &RowValue, m: &Match) -> bool {
         }
         _ => false,
     }
+}
+
+/// Units of the test that measure the same: a byte has eight bits.
+fn bits(code: &str) -> Option<f64> {
+    match code {
+        "By" => Some(8.0),
+        "bit" => Some(1.0),
+        _ => None,
+    }
+}
+
+fn is_of(version: &str, part: &str) -> bool {
+    version
+        .strip_prefix(part)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
 }
 
 fn under(uri: &str, base: &str) -> bool {

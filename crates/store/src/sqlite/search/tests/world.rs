@@ -10,8 +10,8 @@ use access::{
 use base::{Limits, Micros, RequestId, ResourceId, Secret, Seq, TenantName};
 use fhir::definitions::{FhirVersion, Model, ParamId, ParamKind, TypeId};
 use fhir::search::query::{
-    Clause, Include, Match, ParamClause, Prefix, Query, Range, ReferenceMatch, Shape, SortBy,
-    SortKey, Test, TokenMatch, Total, Unit,
+    Circle, Clause, How, Include, Match, ParamClause, Prefix, Query, Range, ReferenceMatch, Shape,
+    SortBy, SortKey, Test, TokenMatch, Total, Unit,
 };
 use fhir::search::rows::{Row, RowValue};
 use rusqlite::{Connection, OptionalExtension};
@@ -33,6 +33,9 @@ pub(super) const SMALL: Bounds = Bounds {
     systems: 2,
     listed: 2,
     arms: 12,
+    hierarchy: 1_000,
+    positions: 1_000,
+    units: 100,
 };
 
 pub(super) struct Dice(pub(super) u64);
@@ -223,6 +226,7 @@ impl World {
             model: self.model(),
             limits: &self.limits,
             spent,
+            bodies: &|_, _| Ok(None),
         };
         surroundings.page(query, &request, self.bounds)
     }
@@ -238,7 +242,7 @@ impl World {
         for (rid, r) in self.now(as_of) {
             let _ = writeln!(out, "{rid} {}/{}", self.model().type_name(r.type_id), r.id);
             for row in &r.rows {
-                let code = self.model().param_by_id(row.param).unwrap().code;
+                let code = self.model().param_by_id(row.param).map_or("?", |p| p.code);
                 let _ = writeln!(out, "    {code} {:?}", row.value);
             }
         }
@@ -328,7 +332,8 @@ impl World {
     }
 
     fn is_updated(&self, param: ParamId) -> bool {
-        self.model().param_by_id(param).unwrap().code == "_lastUpdated"
+        let param = self.model().param_by_id(param);
+        param.is_some_and(|p| p.code == "_lastUpdated")
     }
 
     fn id(&self, dice: &mut Dice) -> ResourceId {
@@ -352,6 +357,15 @@ impl World {
             let Some(param) = self.model().param(self.type_id(type_name), code) else {
                 continue;
             };
+            if at == 0 && dice.rarely() {
+                rows.push(Row {
+                    param: fhir::search::rows::of_type(param.id),
+                    value: RowValue::Token {
+                        system: dice.one(SYSTEMS).into(),
+                        code: dice.one(&["x|y", "x|x", "y|y"]).into(),
+                    },
+                });
+            }
             for _ in 0..dice.one(&[0, 1, 1, 1, 2]) {
                 let value = self.row_value(dice, at);
                 let row = Row {
@@ -428,7 +442,7 @@ impl World {
             },
             5 | 8 if dice.rarely() => RowValue::ReferenceUrl {
                 url: dice.one(URIS).into(),
-                version: dice.one(&["", "1", "2"]).into(),
+                version: dice.one(&["", "1", "2", "1.2", "1.2.3", "12"]).into(),
             },
             5 | 8 => RowValue::Reference {
                 type_id: self.type_id(dice.one(&["Patient", "Patient", "Practitioner", "Group"])),
@@ -458,6 +472,14 @@ impl World {
     }
 
     fn quantity(dice: &mut Dice) -> RowValue {
+        if dice.below(3) == 0 {
+            return RowValue::Quantity {
+                value: Self::number(dice),
+                system: fhir::ucum::SYSTEM.into(),
+                code: dice.one(&["By", "bit", "g", "x"]).into(),
+                unit: dice.one(&["", "", "x"]).into(),
+            };
+        }
         RowValue::Quantity {
             value: Self::number(dice),
             system: dice.one(SYSTEMS).into(),
@@ -492,7 +514,11 @@ impl World {
     }
 
     fn unit(dice: &mut Dice) -> Unit {
-        match dice.below(3) {
+        match dice.below(4) {
+            3 => Unit::Coded {
+                system: fhir::ucum::SYSTEM.to_owned(),
+                code: dice.one(&["By", "bit", "g", "x"]).to_owned(),
+            },
             0 => Unit::Any,
             1 => Unit::Code(dice.one(&["", "x", "y", "w"]).to_owned()),
             _ => Unit::Coded {
@@ -533,17 +559,64 @@ impl World {
     pub(super) fn value(&self, dice: &mut Dice, kind: usize) -> Match {
         match kind {
             0 if dice.rarely() => Match::TokenText("n".to_owned()),
+            0 if dice.rarely() => dice.one(&[
+                Match::TokenTextPrefix("an".to_owned()),
+                Match::TokenTextWords(vec!["a".to_owned(), "n".to_owned()]),
+                Match::TokenCode(How::Begins, "x".to_owned()),
+                Match::TokenCode(How::Contains, "y".to_owned()),
+                Match::TokenCode(How::Ends, "z".to_owned()),
+            ]),
+            0 if dice.rarely() => {
+                let of = TokenMatch {
+                    system: Some(dice.one(SYSTEMS).to_owned()),
+                    code: Some(dice.one(&["x", "y"]).to_owned()),
+                };
+                Match::OfType(of, dice.one(&["x", "y"]).to_owned())
+            }
+            0 if dice.rarely() => Match::Unequal(Box::new(Match::Token(Self::token(dice)))),
             0 => Match::Token(Self::token(dice)),
+            1 if dice.rarely() => {
+                let is = Match::StringIs(dice.one(&["an", "anna", ""]).to_owned());
+                dice.one(&[
+                    is.clone(),
+                    Match::Unequal(Box::new(is)),
+                    Match::StringSuffix("na".to_owned()),
+                ])
+            }
             1 => match dice.below(3) {
                 0 => Match::StringContains(dice.one(&["n", "na", "o"]).to_owned()),
                 1 => Match::StringExact(dice.one(TEXTS).to_owned()),
                 _ => Match::StringPrefix(dice.one(&["a", "an", "ann", "z", ""]).to_owned()),
             },
             2 => Match::Date(Self::prefix(dice), Self::finite(dice)),
+            3 if dice.rarely() => Match::Near(Circle {
+                latitude: dice.below(4) as f64,
+                longitude: dice.below(4) as f64,
+                radius: dice.below(5) as f64 * 70_000.0,
+            }),
             3 => Match::Number(Self::prefix(dice), Self::number(dice)),
             4 => Match::Quantity(Self::prefix(dice), Self::number(dice), Self::unit(dice)),
             5 | 8 if dice.rarely() => Match::ReferenceIdentifier(Self::token(dice)),
+            5 | 8 if dice.rarely() => Match::Hierarchy {
+                above: dice.below(2) == 0,
+                type_id: self.type_id("Patient"),
+                id: self.id(dice),
+                part_of: self.param("Patient", "link"),
+            },
+            5 | 8 if dice.rarely() => Match::CanonicalVersions {
+                above: dice.below(2) == 0,
+                url: dice.one(URIS).to_owned(),
+                version: dice.one(&["1", "1.2", "1.2.3"]).to_owned(),
+            },
+            5 | 8 if dice.rarely() => {
+                Match::Unequal(Box::new(Match::Reference(self.reference(dice))))
+            }
             5 | 8 => Match::Reference(self.reference(dice)),
+            6 if dice.rarely() => dice.one(&[
+                Match::UriContains("org/a".to_owned()),
+                Match::UriBegins("http://e.org/ab".to_owned()),
+                Match::Unequal(Box::new(Match::Uri("urn:x".to_owned()))),
+            ]),
             6 => match dice.below(3) {
                 0 => Match::UriBelow(dice.one(URIS).to_owned()),
                 1 => Match::UriAbove(dice.one(URIS).to_owned()),
@@ -595,7 +668,7 @@ impl World {
         let params = |kind: usize| -> Vec<ParamId> {
             types.iter().map(|t| self.param(t, code(kind, t))).collect()
         };
-        match dice.below(15) {
+        match dice.below(16) {
             12 | 13 if depth > 0 => {
                 let count = dice.below(4);
                 let some = (0..count).map(|_| self.clause(dice, types, depth - 1));
@@ -610,6 +683,7 @@ impl World {
                 let each = types.iter().map(|t| self.clause(dice, &[t], depth - 1));
                 Clause::ByType(each.collect())
             }
+            15 if depth > 0 => Clause::Not(Box::new(self.clause(dice, types, depth - 1))),
             0 => Clause::Id((0..2).map(|_| self.id(dice)).collect()),
             1 => Clause::NotId(vec![self.id(dice)]),
             2 => {
@@ -669,6 +743,7 @@ impl World {
         Query {
             types: vec![self.type_id("Observation")],
             filter: Vec::new(),
+            content: Vec::new(),
             sort: Vec::new(),
             count: 1_000,
             total: Total::None,

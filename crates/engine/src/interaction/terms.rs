@@ -1,0 +1,114 @@
+//! Value sets and code systems that searches name (`:in`, `:not-in`, `:above`, `:below`): looked up
+//! among the tenant's resources, in the state that the search shows.
+
+use std::sync::Arc;
+
+use base::Code;
+use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
+use fhir::outcome::Outcome;
+use fhir::search::Query;
+use fhir::search::query::{Clause, Match, ParamClause, Shape, Test, TokenMatch, Total};
+use fhir::search::terms::{Need, Terms, Unresolved};
+use store::PageRequest;
+
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// Value sets and code systems that one search may look into.
+const LOOKED_UP_MAX: usize = 64;
+
+impl Session {
+    /// Puts codes in the place of the value sets that a query names. `page` is set to the state in
+    /// which they were found.
+    ///
+    /// # Errors
+    /// `terms-missing` by name; `scope-missing` for who may not search ValueSet and CodeSystem.
+    pub(super) async fn with_terms(
+        &self,
+        query: &mut Query,
+        page: &mut PageRequest,
+    ) -> Result<(), Failure> {
+        if !Terms::are_in(query) {
+            return Ok(());
+        }
+        let mut terms = Terms::new(self.model(), self.limits().value_set_codes_max);
+        for _ in 0..LOOKED_UP_MAX {
+            let mut resolved = query.clone();
+            let need = match terms.resolve(&mut resolved) {
+                Ok(()) => {
+                    *query = resolved;
+                    return Ok(());
+                }
+                Err(Unresolved::Refused(issue)) => return Err(Outcome::from(issue).into()),
+                Err(Unresolved::Needs(need)) => need,
+            };
+            let found = self.held(&need, page).await?;
+            terms.bring(need, found);
+        }
+        let text = "the search looks into too many value sets and code systems";
+        Err(Failure::new(Code::LimitQuery, text))
+    }
+
+    /// The resource that is needed, if the tenant holds it.
+    async fn held(&self, need: &Need, page: &mut PageRequest) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(query) = wanted(self.model(), need) else {
+            return Ok(None);
+        };
+        let permit = self.permit_search(&query).await?;
+        let request = PageRequest {
+            after: None,
+            as_of: page.as_of,
+            deadline: page.deadline,
+        };
+        let found = self.store.search(permit, Arc::new(query), request).await?;
+        page.as_of = Some(found.as_of);
+        let first = found.entries.into_iter().next();
+        Ok(first.map(|e| e.resource.get().body.to_vec()))
+    }
+}
+
+/// The search for a resource that is needed: the newest one of that name.
+fn wanted(model: &Model, need: &Need) -> Option<Query> {
+    let (type_name, name) = match need {
+        Need::ValueSet(name) => ("ValueSet", name),
+        Need::CodeSystem(name) => ("CodeSystem", name),
+    };
+    let type_id = model.type_id(type_name)?;
+    let id = name
+        .strip_prefix(type_name)
+        .and_then(|r| r.strip_prefix('/'));
+    let filter = match id.and_then(|id| base::ResourceId::new(id).ok()) {
+        Some(id) => vec![Clause::Id(vec![id])],
+        None => {
+            let (url, version) = name.rsplit_once('|').unwrap_or((name, ""));
+            let mut filter = vec![is(model, type_id, "url", Match::Uri(url.to_owned()))?];
+            if !version.is_empty() {
+                let version = TokenMatch {
+                    system: None,
+                    code: Some(version.to_owned()),
+                };
+                filter.push(is(model, type_id, "version", Match::Token(version))?);
+            }
+            filter
+        }
+    };
+    Some(Query {
+        types: vec![type_id],
+        filter,
+        content: Vec::new(),
+        sort: Vec::new(),
+        count: 1,
+        total: Total::None,
+        include: Vec::new(),
+        shape: Shape::Whole,
+    })
+}
+
+fn is(model: &Model, type_id: TypeId, code: &str, value: Match) -> Option<Clause> {
+    let (param, kind): (ParamId, ParamKind) = model.param(type_id, code).map(|p| (p.id, p.kind))?;
+    Some(Clause::Param(ParamClause {
+        param: vec![param],
+        kind,
+        test: Test::Any(vec![value]),
+    }))
+}

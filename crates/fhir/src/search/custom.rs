@@ -1,0 +1,372 @@
+//! Search parameters that a tenant defines itself, by `SearchParameter` resources
+//! (`searchparameter.html`).
+//!
+//! A definition becomes one [`Custom`] for each type it is for; the store gives it its number,
+//! keeps it and fills its index. Knows no storage.
+
+use base::Code;
+
+use super::extract::{Extractor, ParamPlan, Plans};
+use super::rows::Row;
+use crate::definitions::{Model, ParamId, ParamKind, TypeId};
+use crate::json::Value;
+use crate::outcome::Issue;
+
+/// What a `SearchParameter` says, for one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// The type it is for.
+    pub type_id: TypeId,
+    /// Its name in a query.
+    pub code: String,
+    /// Its canonical URL.
+    pub url: String,
+    /// Its type.
+    pub kind: ParamKind,
+    /// FHIRPath over the resource.
+    pub expression: String,
+    /// What its references may point to.
+    pub targets: Vec<TypeId>,
+}
+
+/// A defined parameter, compiled.
+#[derive(Debug)]
+pub struct Custom {
+    /// The number of its rows.
+    pub id: ParamId,
+    /// What was defined.
+    pub definition: Definition,
+    /// Its index is complete, so that searches may use it.
+    pub serves: bool,
+    pub(super) plan: ParamPlan,
+}
+
+/// The parameters of one tenant, those that serve and those whose index is being built.
+#[derive(Debug, Default)]
+pub struct Customs(Vec<Custom>);
+
+impl Customs {
+    /// No parameter.
+    pub const NONE: &'static Self = &Self(Vec::new());
+
+    /// These parameters. One whose expression does not compile is left out.
+    pub fn compile(
+        model: &'static Model,
+        defined: impl IntoIterator<Item = (ParamId, Definition, bool)>,
+    ) -> Self {
+        let plans = Plans::of(model);
+        let compiled = defined.into_iter().filter_map(|(id, definition, serves)| {
+            let plan = plans.custom(id, &definition)?;
+            Some(Custom {
+                id,
+                definition,
+                serves,
+                plan,
+            })
+        });
+        Self(compiled.collect())
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Custom> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One that serves, by its name.
+    pub fn serving(&self, type_id: TypeId, code: &str) -> Option<&Custom> {
+        self.named(type_id, code).filter(|c| c.serves)
+    }
+
+    /// One by its name, which may not serve yet.
+    pub fn named(&self, type_id: TypeId, code: &str) -> Option<&Custom> {
+        let is = |c: &&Custom| c.definition.type_id == type_id && c.definition.code == code;
+        self.0.iter().find(is)
+    }
+
+    /// The index rows of a resource for these parameters (as far as `wanted` says), sorted and
+    /// unique like those of [`super::extract()`].
+    pub fn extract(
+        &self,
+        model: &'static Model,
+        type_id: TypeId,
+        resource: Value<'_>,
+        own_bases: &[&str],
+        wanted: impl Fn(&Custom) -> bool,
+    ) -> Vec<Row> {
+        let of_type = |c: &&Custom| c.definition.type_id == type_id && wanted(c);
+        let mut plans: Vec<&ParamPlan> = self.0.iter().filter(of_type).map(|c| &c.plan).collect();
+        if plans.is_empty() {
+            return Vec::new();
+        }
+        plans.sort_unstable_by_key(|p| p.id);
+        Extractor::new(model, type_id, resource, own_bases)
+            .map_or_else(Vec::new, |e| e.rows(&plans))
+    }
+}
+
+/// What a `SearchParameter` resource defines: nothing unless it is active; nothing for the types
+/// that have a standard parameter of that name, which stays as it is.
+///
+/// # Errors
+/// What keeps it from being served: a type or a base that this version does not have, an
+/// expression that is missing, does not compile or yields nothing that its type can hold, a
+/// composite or special parameter.
+pub fn define(model: &'static Model, resource: Value<'_>) -> Result<Vec<Definition>, Issue> {
+    let text = |name: &str| resource.get(name).and_then(Value::as_str);
+    if text("status").as_deref() != Some("active") {
+        return Ok(Vec::new());
+    }
+    let (Some(code), Some(kind)) = (text("code"), text("type")) else {
+        return Ok(Vec::new());
+    };
+    let wrong = |element: &str, what: &str| {
+        let mut issue = Issue::error(Code::SearchParameterInvalid, what.to_owned());
+        issue.expression = Some(format!("SearchParameter.{element}"));
+        issue
+    };
+    let mut bases = Vec::new();
+    for base in resource.get("base").into_iter().flat_map(Value::items) {
+        let Some(name) = base.as_str() else { continue };
+        match (model.type_id(&name), &*name) {
+            (Some(type_id), _) => bases.push(type_id),
+            // Every type: those that have it as a standard parameter drop out below.
+            (None, "Resource" | "DomainResource") => bases.extend(model.types()),
+            (None, _) => {
+                return Err(wrong("base", "this version of FHIR has no such type"));
+            }
+        }
+    }
+    bases.sort_unstable();
+    bases.dedup();
+    bases.retain(|t| model.param(*t, &code).is_none() && !RESERVED.contains(&&*code));
+    if bases.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !code
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    {
+        return Err(wrong(
+            "code",
+            "the name of a parameter has letters, digits, - and _ only",
+        ));
+    }
+    let kind = ParamKind::parse(&kind);
+    let kind = match kind {
+        None => return Err(wrong("type", "this version of FHIR has no such type")),
+        Some(ParamKind::Composite | ParamKind::Special) => {
+            let what = "composite and special parameters cannot be defined here";
+            return Err(wrong("type", what));
+        }
+        Some(kind) => kind,
+    };
+    let Some(expression) = text("expression") else {
+        return Err(wrong("expression", "an expression is needed"));
+    };
+    let targets = targets(model, resource);
+    let plans = Plans::of(model);
+    let one = |type_id: TypeId| {
+        let name = model.type_name(type_id);
+        let definition = Definition {
+            type_id,
+            code: code.clone().into_owned(),
+            url: text("url").unwrap_or_default().into_owned(),
+            kind,
+            expression: branches(model, name, &expression),
+            targets: targets.clone(),
+        };
+        if definition.expression.is_empty() {
+            let what = format!("the expression says nothing about {name}");
+            return Err(wrong("expression", &what));
+        }
+        match plans.try_custom(ParamId(super::rows::CUSTOM), &definition) {
+            Ok(_) => Ok(definition),
+            Err(error) => {
+                let what = format!("the expression does not compile for {name}: {error}");
+                Err(wrong("expression", &what))
+            }
+        }
+    };
+    bases.into_iter().map(one).collect()
+}
+
+/// Names that mean something else.
+const RESERVED: &[&str] = &[
+    "_contained",
+    "_containedType",
+    "_content",
+    "_count",
+    "_cursor",
+    "_elements",
+    "_filter",
+    "_format",
+    "_has",
+    "_include",
+    "_list",
+    "_pretty",
+    "_query",
+    "_revinclude",
+    "_score",
+    "_sort",
+    "_summary",
+    "_text",
+    "_total",
+    "_type",
+];
+
+fn targets(model: &Model, resource: Value<'_>) -> Vec<TypeId> {
+    let named = resource.get("target").into_iter().flat_map(Value::items);
+    let mut found: Vec<TypeId> = named.filter_map(|t| model.type_id(&t.as_str()?)).collect();
+    if found.is_empty() {
+        found = model.types().collect();
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The branches of a union that speak of a type: those that do not begin with the name of another.
+fn branches(model: &Model, name: &str, expression: &str) -> String {
+    let mut parts = vec![String::new()];
+    let (mut depth, mut quoted) = (0_usize, None);
+    let mut escaped = false;
+    for c in expression.chars() {
+        match (quoted, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(q), c) if c == q => quoted = None,
+            (Some(_), _) => {}
+            (None, '\'' | '`') => quoted = Some(c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            (None, '|') if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            (None, _) => {}
+        }
+        if let Some(last) = parts.last_mut() {
+            last.push(c);
+        }
+    }
+    let speaks = |part: &&str| {
+        let start = part.trim_start_matches('(').trim_start();
+        let end = start
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(start.len());
+        let head = start.get(..end).unwrap_or("");
+        head == name || model.type_id(head).is_none()
+    };
+    let kept: Vec<&str> = parts
+        .iter()
+        .map(|p| p.trim())
+        .filter(|p| !p.is_empty())
+        .filter(speaks)
+        .collect();
+    kept.join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Customs, branches, define};
+    use crate::definitions::{FhirVersion, Model, ParamId};
+    use crate::json;
+    use crate::search::rows::RowValue;
+
+    fn model() -> &'static Model {
+        Model::of(FhirVersion::R4)
+    }
+
+    fn defined(body: &str) -> Result<Vec<super::Definition>, String> {
+        let document = json::parse(body.as_bytes(), 64).unwrap();
+        define(model(), document.root()).map_err(|e| e.diagnostics.to_string())
+    }
+
+    fn body(base: &str, code: &str, kind: &str, expression: &str) -> String {
+        format!(
+            r#"{{"resourceType":"SearchParameter","status":"active","url":"http://e.org/p","code":"{code}","base":["{base}"],"type":"{kind}","expression":"{expression}"}}"#
+        )
+    }
+
+    #[test]
+    fn unions_are_taken_apart_by_type() {
+        let of = |e: &str| branches(model(), "Patient", e);
+        assert_eq!(of("Patient.name | Person.name"), "Patient.name");
+        assert_eq!(of("Person.name"), "");
+        assert_eq!(of("(Patient.a | Patient.b).c"), "(Patient.a | Patient.b).c");
+        assert_eq!(of("extension('a|b').value"), "extension('a|b').value");
+    }
+
+    #[test]
+    fn what_is_active_and_new_is_defined() {
+        let found = defined(&body(
+            "Patient",
+            "nick",
+            "string",
+            "Patient.name.where(use='nickname').given",
+        ))
+        .unwrap();
+        let [one] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(
+            (one.code.as_str(), one.type_id),
+            ("nick", model().type_id("Patient").unwrap())
+        );
+        // The standard's own parameters stay as they are.
+        assert_eq!(
+            defined(&body("Patient", "name", "string", "Patient.contact.name")).unwrap(),
+            []
+        );
+        let draft = body("Patient", "nick", "string", "nonsense(").replace("active", "draft");
+        assert_eq!(defined(&draft).unwrap(), []);
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused() {
+        for bad in [
+            body("Patient", "nick", "string", "Patient.name.where("),
+            body("Patient", "nick", "string", "Patient.nothing"),
+            body("Patient", "nick", "composite", "Patient"),
+            body("Nobody", "nick", "string", "Patient.name"),
+            body("Patient", "nick", "string", "Person.name"),
+            body("Patient", "a.b", "string", "Patient.name"),
+        ] {
+            assert!(defined(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn its_rows_are_extracted() {
+        let url = "http://e.org/eye";
+        let expression = format!("Patient.extension.where(url = '{url}').value");
+        let definition = defined(&body("Patient", "eye", "token", &expression))
+            .unwrap()
+            .remove(0);
+        let type_id = definition.type_id;
+        let customs = Customs::compile(
+            model(),
+            [(ParamId(super::super::rows::CUSTOM + 7), definition, true)],
+        );
+        let text = format!(
+            r#"{{"resourceType":"Patient","extension":[{{"url":"{url}","valueCode":"blue"}},{{"url":"x","valueCode":"red"}}]}}"#
+        );
+        let document = json::parse(text.as_bytes(), 64).unwrap();
+        let rows = customs.extract(model(), type_id, document.root(), &[], |_| true);
+        let [row] = rows.as_slice() else {
+            panic!("{rows:?}")
+        };
+        assert_eq!(
+            row.value,
+            RowValue::Token {
+                system: "".into(),
+                code: "blue".into()
+            }
+        );
+    }
+}

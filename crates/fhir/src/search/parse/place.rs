@@ -1,0 +1,61 @@
+//! `near`: `latitude|longitude|distance|units` (`location.html#positional`).
+
+use super::super::query::{Circle, Match};
+use super::super::value::number;
+use super::named::Named;
+use super::text::{split, unescape};
+use crate::outcome::Issue;
+
+/// How far is near where the search does not say, in metres.
+const RADIUS_DEFAULT: f64 = 50_000.0;
+
+/// Units of length and how many metres they are.
+const UNITS: &[(&str, f64)] = &[
+    ("km", 1_000.0),
+    ("m", 1.0),
+    ("[mi_i]", 1_609.344),
+    ("mi", 1_609.344),
+    ("[ft_i]", 0.304_8),
+    ("[nmi_i]", 1_852.0),
+];
+
+pub(super) fn read(named: &Named<'_>, text: &str) -> Result<Match, Issue> {
+    let bad = |what: &str| named.bad_value(what);
+    let parts = split(text, '|');
+    let number = |text: &str| number::point(&unescape(text));
+    let (Some(latitude), Some(longitude)) = (
+        parts.first().and_then(|p| number(p)),
+        parts.get(1).and_then(|p| number(p)),
+    ) else {
+        return Err(bad(
+            "the form is latitude|longitude|distance|units, in degrees",
+        ));
+    };
+    if !(-90.0..=90.0).contains(&latitude) || !(-180.0..=180.0).contains(&longitude) {
+        return Err(bad("there is no such place"));
+    }
+    let unit = match parts.get(3).copied().filter(|u| !u.is_empty()) {
+        None => 1_000.0,
+        Some(name) => {
+            let known = UNITS.iter().find(|(n, _)| *n == unescape(name));
+            known
+                .map(|(_, metres)| *metres)
+                .ok_or_else(|| bad("the unit is one of km, m, [mi_i], mi, [ft_i], [nmi_i]"))?
+        }
+    };
+    let radius = match parts.get(2).copied().filter(|d| !d.is_empty()) {
+        None => RADIUS_DEFAULT,
+        Some(distance) => number(distance)
+            .filter(|d| *d >= 0.0)
+            .map(|d| d * unit)
+            .ok_or_else(|| bad("the distance is a number, zero or more"))?,
+    };
+    if parts.len() > 4 {
+        return Err(bad("the form is latitude|longitude|distance|units"));
+    }
+    Ok(Match::Near(Circle {
+        latitude,
+        longitude,
+        radius,
+    }))
+}

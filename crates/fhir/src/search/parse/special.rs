@@ -1,0 +1,91 @@
+//! Parameters that are no values of an element: `_text`, `_content`, `_list`, `_filter`
+//! (`search.html#special`).
+
+use base::{Code, ResourceId};
+
+use super::super::query::Clause;
+use super::super::rows::narrative;
+use super::super::words::Words;
+use super::text::unescape;
+use super::{Context, Reading, shown};
+use crate::definitions::{ParamId, TypeId};
+use crate::outcome::Issue;
+
+fn bad_value(name: &str, what: &str) -> Issue {
+    Issue::error(Code::SearchValue, format!("{name}: {what}"))
+}
+
+impl Context<'_> {
+    /// `_content`, which is compared with whole resources; `false` for another parameter.
+    pub(super) fn content(
+        &self,
+        name: &str,
+        value: &str,
+        reading: &mut Reading,
+    ) -> Result<bool, Issue> {
+        if name != "_content" {
+            return Ok(false);
+        }
+        let words = Words::parse(&unescape(value)).map_err(|what| bad_value(name, &what))?;
+        reading.parsed.query.content.push(words);
+        Ok(true)
+    }
+
+    /// The condition of a parameter of this kind; `None` for any other.
+    pub(super) fn special(
+        &self,
+        types: &[TypeId],
+        code: &str,
+        modifier: Option<&str>,
+        value: &str,
+        depth: u64,
+    ) -> Result<Option<Clause>, Issue> {
+        if !matches!(code, "_text" | "_content" | "_list" | "_filter") {
+            return Ok(None);
+        }
+        if let Some(modifier) = modifier {
+            let text = format!("{code} takes no modifier {}", shown(modifier));
+            return Err(Issue::error(Code::SearchModifier, text));
+        }
+        match code {
+            "_text" => {
+                let words =
+                    Words::parse(&unescape(value)).map_err(|what| bad_value(code, &what))?;
+                let params: Vec<ParamId> = types.iter().map(|t| narrative(*t)).collect();
+                Ok(Some(words.clause(&params)))
+            }
+            "_list" => self.list(value).map(Some),
+            "_filter" => self.filter(types, value, depth).map(Some),
+            _ => {
+                let what = "can be asked of what is searched only, not within chains and _has";
+                Err(bad_value(code, what))
+            }
+        }
+    }
+
+    /// `_list=42`: members of the List resource (`search.html#list`).
+    fn list(&self, value: &str) -> Result<Clause, Issue> {
+        let known = self.model.type_id("List");
+        let item = known.and_then(|t| Some((t, self.known(t, "item")?)));
+        let Some((source, item)) = item else {
+            return Err(bad_value("_list", "this version of FHIR has no List"));
+        };
+        let mut ids = Vec::new();
+        for text in self.values(value)? {
+            if text.starts_with('$') {
+                let what = "lists that are computed ($current-…) are not supported; the id of a \
+                            List resource is";
+                return Err(bad_value("_list", what));
+            }
+            let id = text.strip_prefix("List/").unwrap_or(text);
+            let id = ResourceId::new(id)
+                .map_err(|_| bad_value("_list", "the value is the id of a List resource"))?;
+            ids.push(id);
+        }
+        Ok(Clause::Has {
+            source,
+            param: item.id,
+            inner: Box::new(Clause::Id(ids)),
+        })
+    }
+}

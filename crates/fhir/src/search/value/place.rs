@@ -1,0 +1,80 @@
+//! Distances on the earth (WGS 84).
+
+/// Half axes in metres, and what the flattening is.
+const A: f64 = 6_378_137.0;
+const B: f64 = 6_356_752.314_245;
+const F: f64 = 1.0 / 298.257_223_563;
+const ROUNDS_MAX: usize = 200;
+
+/// Metres between two places, each latitude and longitude in degrees, along the ellipsoid
+/// (Vincenty's inverse formula); nearly opposite places, for which it does not converge, along a
+/// sphere.
+pub fn distance(from: (f64, f64), to: (f64, f64)) -> f64 {
+    ellipsoid(from, to).unwrap_or_else(|| sphere(from, to))
+}
+
+fn ellipsoid(from: (f64, f64), to: (f64, f64)) -> Option<f64> {
+    let reduced = |degrees: f64| ((1.0 - F) * degrees.to_radians().tan()).atan();
+    let (u1, u2) = (reduced(from.0), reduced(to.0));
+    let ((sin1, cos1), (sin2, cos2)) = (u1.sin_cos(), u2.sin_cos());
+    let between = (to.1 - from.1).to_radians();
+    let mut lambda = between;
+    for _ in 0..ROUNDS_MAX {
+        let (sin_l, cos_l) = lambda.sin_cos();
+        let sin_sigma = (cos2 * sin_l).hypot(cos1 * sin2 - sin1 * cos2 * cos_l);
+        if sin_sigma == 0.0 {
+            return Some(0.0);
+        }
+        let cos_sigma = sin1 * sin2 + cos1 * cos2 * cos_l;
+        let sigma = sin_sigma.atan2(cos_sigma);
+        let sin_alpha = cos1 * cos2 * sin_l / sin_sigma;
+        let cos2_alpha = 1.0 - sin_alpha * sin_alpha;
+        let middle = if cos2_alpha == 0.0 {
+            0.0
+        } else {
+            cos_sigma - 2.0 * sin1 * sin2 / cos2_alpha
+        };
+        let c = F / 16.0 * cos2_alpha * (4.0 + F * (4.0 - 3.0 * cos2_alpha));
+        let inner = middle + c * cos_sigma * (2.0 * middle * middle - 1.0);
+        let next = between + (1.0 - c) * F * sin_alpha * (sigma + c * sin_sigma * inner);
+        let moved = (next - lambda).abs();
+        lambda = next;
+        if moved < 1e-12 {
+            let u = cos2_alpha * (A * A - B * B) / (B * B);
+            let big_a = 1.0 + u / 16384.0 * (4096.0 + u * (-768.0 + u * (320.0 - 175.0 * u)));
+            let big_b = u / 1024.0 * (256.0 + u * (-128.0 + u * (74.0 - 47.0 * u)));
+            let square = middle * middle;
+            let last = cos_sigma * (2.0 * square - 1.0)
+                - big_b / 6.0 * middle * (4.0 * sin_sigma * sin_sigma - 3.0) * (4.0 * square - 3.0);
+            let delta = big_b * sin_sigma * (middle + big_b / 4.0 * last);
+            return Some(B * big_a * (sigma - delta));
+        }
+    }
+    None
+}
+
+fn sphere(from: (f64, f64), to: (f64, f64)) -> f64 {
+    let (a, b) = (from.0.to_radians(), to.0.to_radians());
+    let half = |x: f64| (x / 2.0).sin().powi(2);
+    let h = half(b - a) + a.cos() * b.cos() * half((to.1 - from.1).to_radians());
+    2.0 * 6_371_008.8 * h.sqrt().min(1.0).asin()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn distances_are_those_of_the_ellipsoid() {
+        // Flinders Peak to Buninyong, the example of Geoscience Australia (on GRS 80, which differs
+        // by less than a millimetre).
+        let peak = (-37.951_033_416, 144.424_867_888);
+        let buninyong = (-37.652_821_138, 143.926_495_527);
+        assert!((distance(peak, buninyong) - 54_972.271).abs() < 0.01);
+        assert!(distance(peak, peak).abs() < 1e-9);
+        // A degree along the equator, and half the way round.
+        assert!((distance((0.0, 0.0), (0.0, 1.0)) - 111_319.491).abs() < 0.01);
+        assert!((distance((0.0, 0.0), (0.0, 180.0)) - 20_003_931.0).abs() < 20_000.0);
+        assert!((distance((10.0, 179.5), (10.0, -179.5)) - 109_639.0).abs() < 10.0);
+    }
+}
