@@ -28,6 +28,15 @@ const ON_TYPES: [&str; 8] = [
 /// Interactions on the whole, by FHIR's `system-restful-interaction`.
 const ON_SYSTEM: [&str; 4] = ["transaction", "batch", "search-system", "history-system"];
 
+/// Parameters that every type has and no definition of its own, with their types.
+const SPECIAL: [(&str, &str); 5] = [
+    ("_content", "string"),
+    ("_filter", "special"),
+    ("_has", "special"),
+    ("_list", "string"),
+    ("_text", "string"),
+];
+
 impl Gate {
     /// The CapabilityStatement of this tenant. `implemented` names the interactions that the edge
     /// has routes for.
@@ -170,6 +179,10 @@ fn resource(
             push_json_string(param.url, out);
         }
         let _ = write!(out, ",\"type\":\"{}\"}}", param.kind.as_str());
+    }
+    // No elements of a type are behind these.
+    for (name, kind) in SPECIAL {
+        let _ = write!(out, ",{{\"name\":\"{name}\",\"type\":\"{kind}\"}}");
     }
     out.push_str("]}");
 }

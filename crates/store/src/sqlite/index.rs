@@ -8,13 +8,13 @@
 //! | table | key |
 //! |---|---|
 //! | `ix_type` | type, rid |
-//! | `ix_token` | param, code, system, rid (identifiers of references too, under their parameter) |
+//! | `ix_token` | param, code, system, rid (identifiers of references too, under their parameter; identifiers with their type) |
 //! | `ix_string` | param, folded, rid, exact (a digest of the text as written) |
 //! | `ix_date` | param, low, high, rid |
-//! | `ix_number` | param, low, high, rid |
+//! | `ix_number` | param, low, high, rid (positions too: latitude and longitude) |
 //! | `ix_quantity` | param, unit, system, rid, low, high |
 //! | `ix_reference` | param, type, id, rid, version |
-//! | `ix_uri` | param, uri, rid |
+//! | `ix_uri` | param, uri, rid (words of narratives too, under their type) |
 //! | `ix_composite` | param, codes and units of the parts, rid, ranges of the parts |
 //! | `ix_compartment` | patient, type, low, high, rid |
 //!
