@@ -287,7 +287,7 @@ impl Terms {
                 let held = self.code_system(&versioned)?;
                 let mut kept = held.all();
                 for filter in filters {
-                    kept = held.filtered(kept, filter).ok_or_else(|| {
+                    kept = held.filtered(&kept, filter).ok_or_else(|| {
                         refused(format!(
                             "the value set {name} has a filter that is not supported"
                         ))
@@ -483,7 +483,7 @@ impl CodeSystem {
     }
 
     /// The codes among `kept` that a filter lets through; `None` for one that is not known.
-    fn filtered(&self, kept: Vec<String>, filter: Value<'_>) -> Option<Vec<String>> {
+    fn filtered(&self, kept: &[String], filter: Value<'_>) -> Option<Vec<String>> {
         let text = |name| filter.get(name).and_then(Value::as_str);
         let (property, op, value) = (text("property")?, text("op")?, text("value")?);
         let only =
