@@ -373,9 +373,7 @@ fn is_in(clause: &Clause) -> bool {
         },
         Clause::Chain { targets, .. } => targets.iter().any(|(_, c)| is_in(c)),
         Clause::Has { inner, .. } => is_in(inner),
-        Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => {
-            parts.iter().any(is_in)
-        }
+        Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => parts.iter().any(is_in),
         Clause::Not(part) => is_in(part),
         Clause::Id(_) | Clause::NotId(_) | Clause::Never => false,
     }

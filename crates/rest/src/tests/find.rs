@@ -96,7 +96,7 @@ fn a_quantity_is_found_in_every_unit_of_its_kind() {
     }
 }
 
-fn person(id: &str, more: Value) -> Value {
+fn person(id: &str, more: &Value) -> Value {
     let mut patient = json!({"resourceType": "Patient", "id": id});
     let members = patient.as_object_mut().unwrap();
     members.extend(more.as_object().unwrap().clone());
@@ -108,8 +108,8 @@ fn identifiers_are_found_with_their_type() {
     let (world, who) = World::clinic();
     let kinds = "http://terminology.hl7.org/CodeSystem/v2-0203";
     let identifier = |code: &str, value: &str| json!({"identifier": [{"type": {"coding": [{"system": kinds, "code": code}]}, "system": "urn:x", "value": value}]});
-    put(&world, &who, &person("a", identifier("MR", "12|345")));
-    put(&world, &who, &person("b", identifier("SS", "12|345")));
+    put(&world, &who, &person("a", &identifier("MR", "12|345")));
+    put(&world, &who, &person("b", &identifier("SS", "12|345")));
     finds(
         &world,
         &who,
@@ -152,15 +152,19 @@ fn filters_join_conditions() {
     put(
         &world,
         &who,
-        &person("a", of("Smith", "male", "1980-02-03")),
+        &person("a", &of("Smith", "male", "1980-02-03")),
     );
-    put(&world, &who, &person("b", of("Smithson", "female", "1990")));
+    put(
+        &world,
+        &who,
+        &person("b", &of("Smithson", "female", "1990")),
+    );
     put(
         &world,
         &who,
         &person(
             "c",
-            json!({"name": [{"family": "Jones, Sr."}], "birthDate": "2000-01-01"}),
+            &json!({"name": [{"family": "Jones, Sr."}], "birthDate": "2000-01-01"}),
         ),
     );
     for (filter, want) in [
@@ -311,7 +315,7 @@ fn value_sets_and_code_systems_of_the_tenant_are_searched_by() {
         400,
         "terms-missing",
     );
-    put(&world, &who, &person("m", json!({"gender": "male"})));
+    put(&world, &who, &person("m", &json!({"gender": "male"})));
     let own = "http://hl7.org/fhir/ValueSet/administrative-gender";
     finds(
         &world,
@@ -479,7 +483,7 @@ fn texts_are_searched_by_words() {
 fn lists_and_canonicals_are_followed() {
     let (world, who) = World::clinic();
     for id in ["a", "b", "c"] {
-        put(&world, &who, &person(id, json!({})));
+        put(&world, &who, &person(id, &json!({})));
     }
     put(
         &world,
