@@ -6,6 +6,7 @@ mod binary;
 mod bundles;
 mod compartments;
 mod conditional;
+mod formats;
 mod history;
 mod resources;
 mod search;

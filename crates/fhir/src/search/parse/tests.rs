@@ -143,8 +143,16 @@ fn of_clause(clause: &Clause) -> String {
                 of_clause(inner)
             )
         }
+        Clause::And(all) => join(" & ", all),
+        Clause::Or(any) => join(" | ", any),
+        Clause::ByType(_) => "by type".to_owned(),
         Clause::Never => "never".to_owned(),
     }
+}
+
+fn join(with: &str, clauses: &[Clause]) -> String {
+    let inner: Vec<_> = clauses.iter().map(of_clause).collect();
+    format!("({})", inner.join(with))
 }
 
 /// The conditions that a query on a type comes to.
