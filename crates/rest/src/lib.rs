@@ -13,6 +13,7 @@ mod fhir;
 mod headers;
 mod negotiate;
 mod oauth;
+mod operation;
 mod probes;
 mod problem;
 mod proxy;

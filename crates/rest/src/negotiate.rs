@@ -13,6 +13,9 @@ pub(crate) const FHIR_JSON: HeaderValue =
 /// The content type of answers to clients that only know JSON.
 const PLAIN_JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
+/// The content type of forms.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The content type of an answer that a client accepts; `_format` wins over `Accept`.
 pub(crate) fn answer_type(
     headers: &HeaderMap,

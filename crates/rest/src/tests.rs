@@ -7,6 +7,7 @@ mod bundles;
 mod compartments;
 mod conditional;
 mod history;
+mod operations;
 mod resources;
 mod search;
 mod surface;
