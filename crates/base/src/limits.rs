@@ -90,6 +90,11 @@ limits! {
     search_positions_max = 20_000;
     /// Bytes of one indexed value; longer text is indexed by its beginning.
     index_value_bytes_max = 4_096;
+    /// Different profiles, tags or security labels that one `$meta` lists.
+    meta_values_max = 1_000;
+    /// Observations that one `$lastn` looks through, and patients of a Group whose `$everything` is
+    /// asked for.
+    operation_resources_max = 20_000;
     /// Milliseconds that one search may take.
     search_ms_max = 30_000;
     /// Virtual-machine steps of the storage engine that one search may take, in thousands.

@@ -8,12 +8,17 @@ use fhir::search::query::Shape;
 use store::{Page, Stored};
 
 use crate::failure::Failure;
+use crate::form;
 
 /// What an interaction did.
 #[derive(Debug)]
 pub enum Answer {
     /// read, vread: here it is.
     Found(Released<Stored>),
+    /// read: the part of it that was asked for.
+    Part(Released<Stored>, Shape),
+    /// The same without its content: HEAD in an entry of a Bundle.
+    Bare(Box<Answer>),
     /// read: the caller's copy is good.
     NotModified(Released<Stored>),
     /// create, update: this version was made.
@@ -40,6 +45,32 @@ pub enum Answer {
     },
     /// A document made by the platform itself.
     Document(Bytes),
+}
+
+impl Answer {
+    /// The answer to a read, reduced as `_elements` and `_summary` of its query ask.
+    #[must_use]
+    pub fn in_shape(self, query: &str) -> Self {
+        match (self, shape(query)) {
+            (Self::Found(stored), Some(shape)) => Self::Part(stored, shape),
+            (answer, _) => answer,
+        }
+    }
+}
+
+/// The shape that a read asks for; none for the whole resource.
+fn shape(query: &str) -> Option<Shape> {
+    if let Some(elements) = form::first(query, "_elements").filter(|e| !e.is_empty()) {
+        return Some(Shape::Elements(
+            elements.split(',').map(str::to_owned).collect(),
+        ));
+    }
+    match &*form::first(query, "_summary")? {
+        "true" => Some(Shape::Summary),
+        "text" => Some(Shape::Text),
+        "data" => Some(Shape::Data),
+        _ => None,
+    }
 }
 
 /// The answer to one entry of a batch or transaction.

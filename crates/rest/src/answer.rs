@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use base::{Code, Micros, Version};
 use bytes::Bytes;
-use engine::{Answer, Failure, Links, Raw, Session, Stored, form};
+use engine::{Answer, Failure, Links, Raw, Session, Stored};
 use fhir::definitions::Model;
 use fhir::resource::shape::write_shaped;
 use fhir::search::query::Shape;
@@ -81,7 +81,8 @@ pub(crate) fn head(answer: &Answer, model: &'static Model) -> Head {
         location: None,
     };
     match answer {
-        Answer::Found(stored) => of(StatusCode::OK, stored.get()),
+        Answer::Found(stored) | Answer::Part(stored, _) => of(StatusCode::OK, stored.get()),
+        Answer::Bare(whole) => self::head(whole, model),
         Answer::NotModified(stored) => of(StatusCode::NOT_MODIFIED, stored.get()),
         Answer::Written {
             created: true,
@@ -112,7 +113,8 @@ pub(crate) fn respond(answer: Answer, at: At<'_>, wish: &Wish) -> Result<Respons
     let mut head = head(&answer, at.model);
     let body = match answer {
         Answer::Found(stored) => Some(stored.into_inner().body),
-        Answer::NotModified(_) => None,
+        Answer::Part(stored, shape) => Some(shaped(stored.get(), &shape, at)?),
+        Answer::NotModified(_) | Answer::Bare(_) => None,
         Answer::Written { stored, .. } | Answer::Existing(stored) => match wish.prefer {
             Some(Return::Minimal) => None,
             Some(Return::Outcome) => Some(done(head.status)),
@@ -179,38 +181,12 @@ fn done(status: StatusCode) -> Bytes {
     .into()
 }
 
-/// The shape that a read asks for by `_summary` and `_elements`; none for the whole resource.
-pub(crate) fn shape(query: &str) -> Option<Shape> {
-    if let Some(elements) = form::first(query, "_elements").filter(|e| !e.is_empty()) {
-        return Some(Shape::Elements(
-            elements.split(',').map(str::to_owned).collect(),
-        ));
-    }
-    match &*form::first(query, "_summary")? {
-        "true" => Some(Shape::Summary),
-        "text" => Some(Shape::Text),
-        "data" => Some(Shape::Data),
-        _ => None,
-    }
-}
-
-/// The answer to a read of a part of a resource.
-pub(crate) fn shaped(
-    stored: &Stored,
-    shape: &Shape,
-    at: At<'_>,
-    wish: &Wish,
-) -> Result<Response<Body>, Failure> {
+/// The part of a stored resource that a shape asks for.
+pub(crate) fn shaped(stored: &Stored, shape: &Shape, at: At<'_>) -> Result<Bytes, Failure> {
     let mut body = Vec::new();
     write_shaped(at.model, &stored.body, shape, &mut body)
         .map_err(|_| Failure::of(Code::Internal))?;
-    let head = Head {
-        status: StatusCode::OK,
-        version: Some(stored.version),
-        modified: Some(stored.updated),
-        location: None,
-    };
-    Ok(write(&head, Some(body.into()), at.links, wish))
+    Ok(body.into())
 }
 
 /// Bytes of a Binary in pieces of this size, so that a large one leaves while it is read.

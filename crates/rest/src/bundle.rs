@@ -220,11 +220,15 @@ fn written(
     at: At<'_>,
     prefer: Option<Return>,
 ) -> Result<(), Failure> {
-    use engine::Answer::{Document, Existing, Found, History, Responses, Search, Written};
+    use engine::Answer::{
+        Bare, Deleted, Document, Existing, Found, History, NotModified, Part, Responses, Search,
+        Written,
+    };
     let head = answer::head(&answer, at.model);
     let base = at.links.fhir();
     let resource = match answer {
         Found(stored) => Some(stored.into_inner().body),
+        Part(stored, shape) => Some(answer::shaped(stored.get(), &shape, at)?),
         Written { stored, .. } | Existing(stored) => {
             let stored = stored.into_inner();
             bundle.full_url(
@@ -239,7 +243,7 @@ fn written(
         History(page) => Some(history(&page, at)),
         Document(bytes) => Some(bytes),
         Responses { .. } => return Err(Failure::of(Code::Internal)),
-        engine::Answer::NotModified(_) | engine::Answer::Deleted(_) => None,
+        NotModified(_) | Deleted(_) | Bare(_) => None,
     };
     if let Some(resource) = resource {
         bundle.raw("\"resource\":");

@@ -19,7 +19,7 @@ use crate::negotiate;
 use crate::routes::ROUTES;
 
 /// Parameters that are about the answer's form or its place, not about the search.
-const NOT_SEARCHED: [&str; 3] = ["_cursor", "_format", "_pretty"];
+pub(crate) const NOT_SEARCHED: [&str; 3] = ["_cursor", "_format", "_pretty"];
 
 type Answered = Result<Response<Body>, Failure>;
 
@@ -60,12 +60,8 @@ pub(crate) async fn read(session: Session, call: Call) -> Answered {
     let wish = wish(&call)?;
     let unless = headers::unless(&call.parts.headers)?;
     let answer = session.read(type_name, id, &unless).await?;
-    match (&answer, query.and_then(answer::shape)) {
-        (Answer::Found(stored), Some(shape)) => {
-            answer::shaped(stored.get(), &shape, At::of(&session), &wish)
-        }
-        _ => answer::respond(answer, At::of(&session), &wish),
-    }
+    let answer = answer.in_shape(query.unwrap_or(""));
+    answer::respond(answer, At::of(&session), &wish)
 }
 
 /// `GET …/{type}/{id}/_history/{version}`
@@ -190,7 +186,7 @@ async fn search(session: &Session, mut call: Call, scope: SearchScope<'_>) -> An
 async fn form_and_query(call: &mut Call) -> Result<String, Failure> {
     let essence = negotiate::body_essence(&call.parts.headers);
     let body = call.body(BodyLimit::Form).await?;
-    if essence != "application/x-www-form-urlencoded" && !body.is_empty() {
+    if essence != negotiate::FORM && !body.is_empty() {
         return Err(Failure::of(Code::MediaType));
     }
     let body = std::str::from_utf8(&body).map_err(|_| Failure::of(Code::RequestInvalid))?;

@@ -15,6 +15,7 @@ mod headers;
 mod negotiate;
 mod oauth;
 mod outgoing;
+mod operation;
 mod probes;
 mod problem;
 mod proxy;

@@ -47,6 +47,8 @@ impl Format {
         })
     }
 }
+/// The content type of forms.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The content type of an answer that a client accepts; `_format` wins over `Accept`.
 pub(crate) fn answer_type(

@@ -15,7 +15,7 @@ use http::{Method, Response};
 use crate::app::At;
 use crate::call::Call;
 use crate::problem::Style;
-use crate::{admin, fhir, oauth, probes};
+use crate::{admin, fhir, oauth, operation, probes};
 
 /// What a handler gives back.
 pub(crate) type Answering =
@@ -188,6 +188,22 @@ routes! {
     DELETE Fhir   "/{type}/{id}"            "delete"             Caller("d")   fhir::delete;
     GET    Fhir   "/{type}/{id}/_history"   "history-instance"   Caller("s")   fhir::history_instance;
     GET    Fhir   "/{type}/{id}/_history/{version}" "vread"      Caller("r")   fhir::vread;
+    GET    Fhir   "/$meta"                  "meta"               Caller("s")   operation::operation;
+    POST   Fhir   "/$meta"                  "meta"               Caller("s")   operation::operation;
+    GET    Fhir   "/{type}/$meta"           "meta"               Caller("s")   operation::operation;
+    POST   Fhir   "/{type}/$meta"           "meta"               Caller("s")   operation::operation;
+    GET    Fhir   "/{type}/{id}/$meta"      "meta"               Caller("r")   operation::operation;
+    POST   Fhir   "/{type}/{id}/$meta"      "meta"               Caller("r")   operation::operation;
+    GET    Fhir   "/{type}/{id}/_history/{version}/$meta" "meta" Caller("r")   operation::operation;
+    POST   Fhir   "/{type}/{id}/_history/{version}/$meta" "meta" Caller("r")   operation::operation;
+    POST   Fhir   "/{type}/{id}/$meta-add"    "meta-add"         Caller("ru")  operation::operation;
+    POST   Fhir   "/{type}/{id}/$meta-delete" "meta-delete"      Caller("ru")  operation::operation;
+    GET    Fhir   "/{type}/$lastn"          "lastn"              Caller("s")   operation::operation;
+    POST   Fhir   "/{type}/$lastn"          "lastn"              Caller("s")   operation::operation;
+    GET    Fhir   "/{type}/$everything"     "everything"         Caller("s")   operation::operation;
+    POST   Fhir   "/{type}/$everything"     "everything"         Caller("s")   operation::operation;
+    GET    Fhir   "/{type}/{id}/$everything"  "everything"       Caller("rs")  operation::operation;
+    POST   Fhir   "/{type}/{id}/$everything"  "everything"       Caller("rs")  operation::operation;
     GET    Fhir   "/{type}/{id}/{inner}"    "search-compartment" Caller("s")   fhir::search_compartment;
     POST   Fhir   "/{type}/{id}/{inner}/_search" "search-compartment" Caller("s") fhir::search_compartment;
 }

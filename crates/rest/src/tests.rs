@@ -9,6 +9,7 @@ mod conditional;
 mod find;
 mod formats;
 mod history;
+mod operations;
 mod resources;
 mod search;
 mod surface;

@@ -4,7 +4,7 @@ mod page;
 mod tenant;
 mod write;
 
-pub use page::{Entry, HistoryOf, HistoryRequest, Mode, Page, PageRequest, Position};
+pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};
 pub use tenant::{
     AuditMode, NewTenant, ReferencePolicy, State, StoreConfig, Synchronous, TenantInfo,
     TenantSettings,

@@ -14,6 +14,7 @@ pub(crate) mod history;
 pub(crate) mod house;
 pub(crate) mod index;
 mod keyring;
+pub(crate) mod labels;
 pub(crate) mod mailboxes;
 mod migrate;
 pub(crate) mod page;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod reading;
+mod together;
 mod whole;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use fhir::json::push_json_string;
 use fhir::search::served;
 use store::ReferencePolicy;
 
+use super::operation::{Operation, offered};
 use crate::failure::Failure;
 use crate::house::Gate;
 
@@ -75,6 +76,7 @@ impl Gate {
             implemented.contains(code) || (*code == "batch" && implemented.contains(&"transaction"))
         };
         codes(ON_SYSTEM.into_iter().filter(has), &mut out);
+        operations(offered(self.model(), None), implemented, &mut out);
         out.push_str("}]}");
         out.into()
     }
@@ -184,7 +186,29 @@ fn resource(
     for (name, kind) in SPECIAL {
         let _ = write!(out, ",{{\"name\":\"{name}\",\"type\":\"{kind}\"}}");
     }
-    out.push_str("]}");
+    out.push(']');
+    operations(offered(model, Some(name)), implemented, out);
+    out.push('}');
+}
+
+fn operations(
+    offered: impl Iterator<Item = &'static Operation>,
+    implemented: &[&str],
+    out: &mut String,
+) {
+    let mut any = false;
+    for operation in offered.filter(|operation| implemented.contains(&operation.name)) {
+        out.push_str(if any { "," } else { ",\"operation\":[" });
+        any = true;
+        let _ = write!(
+            out,
+            "{{\"name\":\"{}\",\"definition\":\"{}\"}}",
+            operation.name, operation.definition
+        );
+    }
+    if any {
+        out.push(']');
+    }
 }
 
 fn codes<'c>(codes: impl Iterator<Item = &'c str>, out: &mut String) {

@@ -10,16 +10,20 @@ use fhir::bundle::{Entry, Method};
 use super::condition::{Unless, VersionMatch, WriteConditions};
 use super::history::HistoryScope;
 use super::instant;
+use super::operation::{Input, On};
 use super::search::{Asked, SearchScope};
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::form;
 use crate::session::Session;
 
+/// Parameters that are not the search's or operation's.
+const NOT_SEARCHED: [&str; 3] = ["_cursor", "_format", "_pretty"];
+
 /// What an entry asks for. Types, ids and queries are as they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Intent {
-    Read(String, String),
+    Read(String, String, String),
     Vread(String, String, String),
     HistoryOfInstance(String, String, String),
     HistoryOfType(String, String),
@@ -28,6 +32,8 @@ pub(super) enum Intent {
     Search(Option<String>, String),
     /// Head, id and type of a compartment.
     SearchCompartment([String; 3], String),
+    /// Name and query of an operation, and the path that it is asked of.
+    Operate(String, Vec<String>, String),
     Create(String),
     Update(String, String),
     UpdateWhere(String, String),
@@ -41,6 +47,8 @@ pub(super) struct Part {
     /// Position in the Bundle.
     pub(super) index: usize,
     pub(super) intent: Intent,
+    /// HEAD: no content is wanted.
+    bare: bool,
     pub(super) full_url: Option<String>,
     pub(super) conditions: WriteConditions,
     pub(super) unless: Unless,
@@ -66,6 +74,7 @@ impl Part {
         Ok(Self {
             index: entry.index,
             intent,
+            bare: entry.method == Method::Head,
             full_url: entry.full_url.as_deref().map(str::to_owned),
             conditions,
             unless,
@@ -98,11 +107,17 @@ fn intent(method: Method, url: &str, base: &str) -> Result<Intent, Failure> {
     let own = str::to_owned;
     let q = query.unwrap_or("").to_owned();
     Ok(match (method, steps.as_slice(), query) {
+        (Method::Get | Method::Head | Method::Post, [on @ .., operation], _)
+            if operation.starts_with('$') =>
+        {
+            let name = operation.trim_start_matches('$').to_owned();
+            Intent::Operate(name, on.iter().map(|step| own(step)).collect(), q)
+        }
         (Method::Get | Method::Head, ["_history"], _) => Intent::HistoryOfSystem(q),
         (Method::Get | Method::Head, [], _) => Intent::Search(None, q),
         (Method::Get | Method::Head, [t], _) => Intent::Search(Some(own(t)), q),
         (Method::Get | Method::Head, [t, "_history"], _) => Intent::HistoryOfType(own(t), q),
-        (Method::Get | Method::Head, [t, id], _) => Intent::Read(own(t), own(id)),
+        (Method::Get | Method::Head, [t, id], _) => Intent::Read(own(t), own(id), q),
         (Method::Get | Method::Head, [t, id, "_history"], _) => {
             Intent::HistoryOfInstance(own(t), own(id), q)
         }
@@ -132,6 +147,19 @@ impl Session {
         body: &Bytes,
         strict: bool,
     ) -> Result<Answer, Failure> {
+        let answer = self.perform_whole(part, body, strict).await?;
+        Ok(match part.bare {
+            true => Answer::Bare(Box::new(answer)),
+            false => answer,
+        })
+    }
+
+    async fn perform_whole(
+        &self,
+        part: &Part,
+        body: &Bytes,
+        strict: bool,
+    ) -> Result<Answer, Failure> {
         let asked = |query| Asked {
             query,
             cursor: None,
@@ -139,7 +167,8 @@ impl Session {
         };
         let conditions = &part.conditions;
         match &part.intent {
-            Intent::Read(t, id) => self.read(t, id, &part.unless).await,
+            Intent::Read(t, id, q) => Ok(self.read(t, id, &part.unless).await?.in_shape(q)),
+            Intent::Operate(name, on, q) => self.operate_entry(name, on, q, body, strict).await,
             Intent::Vread(t, id, version) => self.vread(t, id, version, &part.unless).await,
             Intent::HistoryOfInstance(t, id, q) => {
                 self.history(HistoryScope::Instance(t, id), asked(q)).await
@@ -164,6 +193,32 @@ impl Session {
         }
     }
 
+    async fn operate_entry(
+        &self,
+        name: &str,
+        on: &[String],
+        text: &str,
+        body: &Bytes,
+        strict: bool,
+    ) -> Result<Answer, Failure> {
+        let on: Vec<&str> = on.iter().map(String::as_str).collect();
+        let on = match on.as_slice() {
+            [] => On::System,
+            [t] => On::Type(t),
+            [t, id] => On::Instance(t, id),
+            [t, id, "_history", version] => On::Version(t, id, version),
+            _ => return Err(Failure::of(Code::RouteUnknown)),
+        };
+        let cursor = form::first(text, "_cursor");
+        let input = Input {
+            query: &form::without(text, &NOT_SEARCHED),
+            cursor: cursor.as_deref(),
+            strict,
+            body,
+        };
+        self.operate(name, on, input).await
+    }
+
     async fn search_entry(
         &self,
         scope: SearchScope<'_>,
@@ -171,7 +226,7 @@ impl Session {
         strict: bool,
     ) -> Result<Answer, Failure> {
         let cursor = form::first(text, "_cursor");
-        let query = form::without(text, &["_cursor", "_format", "_pretty"]);
+        let query = form::without(text, &NOT_SEARCHED);
         let asked = Asked {
             query: &query,
             cursor: cursor.as_deref(),
@@ -192,15 +247,32 @@ mod tests {
             assert_eq!(found, wanted, "{method:?} {url}");
         };
         let own = str::to_owned;
-        let read = Some(Intent::Read(own("Patient"), own("7")));
-        for url in [
-            "Patient/7",
-            "/Patient/7",
-            "http://h/t/a/fhir/Patient/7",
-            "Patient/7?_format=json",
-        ] {
+        let read = Some(Intent::Read(own("Patient"), own("7"), String::new()));
+        for url in ["Patient/7", "/Patient/7", "http://h/t/a/fhir/Patient/7"] {
             check(Method::Get, url, read.clone());
         }
+        check(
+            Method::Get,
+            "Patient/7/$everything?_count=2",
+            Some(Intent::Operate(
+                own("everything"),
+                vec![own("Patient"), own("7")],
+                own("_count=2"),
+            )),
+        );
+        check(
+            Method::Post,
+            "$meta",
+            Some(Intent::Operate(own("meta"), Vec::new(), String::new())),
+        );
+        check(
+            Method::Head,
+            "Patient/7/Observation?code=x",
+            Some(Intent::SearchCompartment(
+                [own("Patient"), own("7"), own("Observation")],
+                own("code=x"),
+            )),
+        );
         check(Method::Get, "http://other/fhir/Patient/7", None);
         check(
             Method::Get,

@@ -23,6 +23,7 @@ use super::batch::Parts;
 use super::create::ATTEMPTS_MAX;
 use super::criteria::{Criteria, Found};
 use super::entry::{Intent, Part};
+use super::operation::changes;
 use super::update::UpdatePlan;
 use crate::answer::{Answer, EntryAnswer};
 use crate::failure::Failure;
@@ -145,7 +146,8 @@ impl Session {
                 committed.map_err(|error| name_entry(error, &writers))?
             }
         };
-        self.answers(parts, steps, writers, written, strict).await
+        self.answers(parts, steps, writers, written, body, strict)
+            .await
     }
 
     /// What an entry comes down to, on what is stored now.
@@ -229,6 +231,10 @@ impl Session {
                         Ok(Step::Delete(type_id, stored.get().id.clone(), None))
                     }
                 }
+            }
+            Intent::Operate(name, ..) if changes(name) => {
+                let what = format!("${name} is not possible in a transaction");
+                Err(Failure::new(Code::BundleEntry, what))
             }
             _ => Ok(Step::Read),
         }
@@ -373,6 +379,7 @@ impl Session {
         steps: Vec<Step>,
         writers: Vec<usize>,
         written: Vec<Written>,
+        body: &Bytes,
         strict: bool,
     ) -> Result<Answer, Failure> {
         let mut made: HashMap<usize, Written> = writers.into_iter().zip(written).collect();
@@ -382,7 +389,7 @@ impl Session {
                 (_, Some(written)) => written.try_into(),
                 (Step::Settled(answer), None) => Ok(*answer),
                 (_, None) => {
-                    let answer = self.perform(part, &Bytes::new(), strict).await;
+                    let answer = self.perform(part, &part.body(body), strict).await;
                     answer.map_err(|failure| failure.at_entry(part.index))
                 }
             });

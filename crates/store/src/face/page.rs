@@ -1,5 +1,7 @@
 //! Pages of searches and histories.
 
+use std::collections::BTreeSet;
+
 use access::Released;
 use base::{Micros, ResourceId, Seq};
 use fhir::definitions::TypeId;
@@ -54,6 +56,25 @@ pub struct HistoryRequest {
     pub count: u32,
     /// Which page.
     pub page: PageRequest,
+}
+
+/// What labels resources carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// `meta.profile`
+    pub profiles: BTreeSet<String>,
+    /// System (empty for none) and code of each `meta.tag`.
+    pub tags: BTreeSet<(String, String)>,
+    /// System (empty for none) and code of each `meta.security`.
+    pub security: BTreeSet<(String, String)>,
+}
+
+impl Labels {
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        let count = self.profiles.len() + self.tags.len() + self.security.len();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
 }
 
 /// Why an entry is on a page.

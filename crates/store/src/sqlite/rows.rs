@@ -290,6 +290,16 @@ pub(crate) fn as_of(
     Ok(Some(opened.stored))
 }
 
+/// The row of a resource that ever was.
+pub(crate) fn rid_of(db: &Connection, type_id: TypeId, id: &ResourceId) -> Result<Option<i64>> {
+    db.prepare_cached("SELECT rid FROM resource WHERE type = ?1 AND id = ?2")
+        .and_then(|mut s| {
+            s.query_row((type_id.0, IdKey::of_id(id)), |r| r.get(0))
+                .optional()
+        })
+        .doing("looking a resource up")
+}
+
 /// Type and id of the row `rid`.
 pub(crate) fn name_of(db: &Connection, rid: i64) -> Result<Option<(TypeId, ResourceId)>> {
     db.prepare_cached("SELECT type, id FROM resource WHERE rid = ?1")

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A permit that was brought for something else than what it was given for.
-fn not_covered() -> StoreError {
+pub(super) fn not_covered() -> StoreError {
     StoreError::Refused(
         Code::Internal,
         "the permit is for something else".to_owned(),
@@ -123,7 +123,7 @@ impl TenantStore {
         })
     }
 
-    async fn noted<A: Action>(
+    pub(super) async fn noted<A: Action>(
         &self,
         spent: &Spent<A>,
         subject: Subject<'_>,

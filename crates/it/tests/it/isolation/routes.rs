@@ -10,6 +10,14 @@ use testkit::world::{Caller, Tenant};
 
 use crate::world::shared;
 
+/// The type that a route is asked of.
+fn type_of(route: &Route) -> &'static str {
+    match route.interaction {
+        "lastn" => "Observation",
+        _ => "Patient",
+    }
+}
+
 /// The request that fits a route of this tenant; all of it that could fail otherwise is right.
 fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request {
     let target = route
@@ -17,7 +25,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{tenant}", tenant)
         .replace("{name}", tenant)
         .replace("{client_id}", "nobody")
-        .replace("{type}", "Patient")
+        .replace("{type}", type_of(route))
         .replace("{id}", "p1")
         .replace("{inner}", "Patient")
         .replace("{version}", "1");
@@ -46,6 +54,11 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             "entry": [{"resource": made, "request": {"method": "POST", "url": "Patient"}}],
         })),
         (_, "update") => request.fhir(&with_id(made, "p1")),
+        (_, "meta-add" | "meta-delete") => request.fhir(&json!({
+            "resourceType": "Parameters",
+            "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}],
+        })),
+        (_, "meta" | "everything" | "lastn") => request,
         (Base::Fhir, _) if route.method == "POST" || route.method == "PUT" => request.fhir(&made),
         _ if route.method == "POST" || route.method == "PATCH" => request.content(
             "application/json",

@@ -1,0 +1,222 @@
+//! Operations (`operations.html`): which there are, and how one that was asked for is done. The
+//! table is what the CapabilityStatement tells.
+
+use base::Code;
+use bytes::Bytes;
+use fhir::definitions::Model;
+
+use super::search::Asked;
+use crate::answer::Answer;
+use crate::failure::Failure;
+use crate::form;
+use crate::session::Session;
+
+mod everything;
+mod last_n;
+mod meta;
+mod parameters;
+
+/// An operation as the CapabilityStatement tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// Its name, without `$`; also the interaction of its routes.
+    pub name: &'static str,
+    /// The canonical URL of its definition.
+    pub definition: &'static str,
+    /// Types that have it; empty for every type.
+    pub types: &'static [&'static str],
+    /// Whether it can be asked of the whole system.
+    pub system: bool,
+}
+
+const fn operation(
+    name: &'static str,
+    definition: &'static str,
+    types: &'static [&'static str],
+    system: bool,
+) -> Operation {
+    Operation {
+        name,
+        definition,
+        types,
+        system,
+    }
+}
+
+/// Every operation.
+pub const OPERATIONS: &[Operation] = &[
+    operation(
+        "everything",
+        "http://hl7.org/fhir/OperationDefinition/Patient-everything",
+        &["Patient"],
+        false,
+    ),
+    operation(
+        "everything",
+        "http://hl7.org/fhir/OperationDefinition/Encounter-everything",
+        &["Encounter"],
+        false,
+    ),
+    operation(
+        "everything",
+        "http://hl7.org/fhir/OperationDefinition/Group-everything",
+        &["Group"],
+        false,
+    ),
+    operation(
+        "lastn",
+        "http://hl7.org/fhir/OperationDefinition/Observation-lastn",
+        &["Observation"],
+        false,
+    ),
+    operation(
+        "meta",
+        "http://hl7.org/fhir/OperationDefinition/Resource-meta",
+        &[],
+        true,
+    ),
+    operation(
+        "meta-add",
+        "http://hl7.org/fhir/OperationDefinition/Resource-meta-add",
+        &[],
+        false,
+    ),
+    operation(
+        "meta-delete",
+        "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete",
+        &[],
+        false,
+    ),
+];
+
+/// What an operation is asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On<'a> {
+    /// The whole.
+    System,
+    /// A type.
+    Type(&'a str),
+    /// A resource: type and id.
+    Instance(&'a str, &'a str),
+    /// A version: type, id and version.
+    Version(&'a str, &'a str, &'a str),
+}
+
+impl On<'_> {
+    /// The path of the operation under the base.
+    fn path(self, name: &str) -> String {
+        match self {
+            Self::System => format!("${name}"),
+            Self::Type(of) => format!("{of}/${name}"),
+            Self::Instance(of, id) => format!("{of}/{id}/${name}"),
+            Self::Version(of, id, version) => format!("{of}/{id}/_history/{version}/${name}"),
+        }
+    }
+}
+
+/// What an operation is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Parameters of the URL or of a form, still encoded, without `_cursor`, `_format` and
+    /// `_pretty`.
+    pub query: &'a str,
+    /// `_cursor`
+    pub cursor: Option<&'a str>,
+    /// `Prefer: handling=strict`
+    pub strict: bool,
+    /// A Parameters resource; empty for none.
+    pub body: &'a Bytes,
+}
+
+impl Session {
+    /// Does an operation of this name, without `$`.
+    ///
+    /// # Errors
+    /// `not-supported` if there is none of this name here, and those of the operation.
+    pub async fn operate(
+        &self,
+        name: &str,
+        on: On<'_>,
+        input: Input<'_>,
+    ) -> Result<Answer, Failure> {
+        if let On::Type(type_name) | On::Instance(type_name, _) | On::Version(type_name, ..) = on {
+            let _ = self.type_id(type_name)?;
+        }
+        match (name, on) {
+            ("everything", On::Type("Patient"))
+            | ("everything", On::Instance("Patient" | "Encounter" | "Group", _)) => {
+                let query = self.simple_parameters(&input)?;
+                self.everything(on, asked(&input, &query)).await
+            }
+            ("lastn", On::Type("Observation")) => {
+                let query = self.simple_parameters(&input)?;
+                self.last_n(asked(&input, &query)).await
+            }
+            ("meta", _) => self.meta(on).await,
+            ("meta-add", On::Instance(type_name, id)) => {
+                self.change_meta(type_name, id, meta::Edit::Add, input.body)
+                    .await
+            }
+            ("meta-delete", On::Instance(type_name, id)) => {
+                self.change_meta(type_name, id, meta::Edit::Delete, input.body)
+                    .await
+            }
+            _ => Err(unknown(name)),
+        }
+    }
+
+    /// The parameters of the URL and those of the body, as one query string.
+    fn simple_parameters(&self, input: &Input<'_>) -> Result<String, Failure> {
+        let mut query = input.query.to_owned();
+        if !super::admit::is_blank(input.body) {
+            let depth_max = usize::try_from(self.limits().json_depth_max).unwrap_or(usize::MAX);
+            for (name, value) in parameters::simple(input.body, depth_max)? {
+                if !query.is_empty() {
+                    query.push('&');
+                }
+                query.push_str(&form::encode(&name));
+                query.push('=');
+                query.push_str(&form::encode(&value));
+            }
+        }
+        Ok(query)
+    }
+}
+
+fn asked<'a>(input: &Input<'a>, query: &'a str) -> Asked<'a> {
+    Asked {
+        query,
+        cursor: input.cursor,
+        strict: input.strict,
+    }
+}
+
+fn unknown(name: &str) -> Failure {
+    let known = OPERATIONS.iter().any(|operation| operation.name == name);
+    Failure::new(
+        Code::NotSupported,
+        match known {
+            true => "this operation is not supported here",
+            false => "this operation is not supported",
+        },
+    )
+}
+
+/// Whether an operation changes what is stored.
+pub(super) fn changes(name: &str) -> bool {
+    matches!(name, "meta-add" | "meta-delete")
+}
+
+/// The operations of a type of this version, or of the whole.
+pub(super) fn offered(
+    model: &'static Model,
+    type_name: Option<&'static str>,
+) -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().filter(move |operation| match type_name {
+        None => operation.system,
+        Some(name) => {
+            operation.types.is_empty()
+                || (operation.types.contains(&name) && model.type_id(name).is_some())
+        }
+    })
+}

@@ -1,0 +1,99 @@
+//! Reads that belong together: several resources as of one point, and what tags, profiles and
+//! security labels there are.
+
+use std::collections::BTreeSet;
+
+use access::{Permit, Read as ReadAction, Search};
+use base::{ResourceId, Seq};
+use fhir::definitions::TypeId;
+
+use super::TenantStore;
+use crate::audit::{Outcome, Subject};
+use crate::sqlite::readers::Class;
+use crate::sqlite::{in_snapshot, labels, rows};
+use crate::{Labels, Method, Read, Result, Stored};
+
+impl TenantStore {
+    /// What these resources were at a point of the change sequence, `None`: now; in their order,
+    /// with the point. All are read in one snapshot, and each is recorded.
+    pub async fn read_together(
+        &self,
+        wanted: Vec<(Permit<ReadAction>, TypeId, ResourceId)>,
+        as_of: Option<Seq>,
+    ) -> Result<(Vec<Read>, Seq)> {
+        let entry = self.serving()?;
+        let mut spent = Vec::with_capacity(wanted.len());
+        let mut names = Vec::with_capacity(wanted.len());
+        for (permit, type_id, id) in wanted {
+            let permit = permit.spend(&self.tenant);
+            if !permit.covers(type_id, &id) {
+                return Err(super::reading::not_covered());
+            }
+            spent.push(permit);
+            names.push((type_id, id));
+        }
+        let (names, found, as_of) = self
+            .handle
+            .0
+            .read(entry, Class::Scan, None, move |tenant, db, ticket| {
+                in_snapshot(db, || {
+                    let as_of = match as_of {
+                        Some(seq) => seq,
+                        None => rows::last_seq(db)?,
+                    };
+                    let mut found: Vec<Option<Stored>> = Vec::with_capacity(names.len());
+                    for (type_id, id) in &names {
+                        let rid = rows::rid_of(db, *type_id, id)?;
+                        found.push(match rid {
+                            Some(rid) => rows::as_of(tenant, db, rid, as_of, ticket)?,
+                            None => None,
+                        });
+                    }
+                    Ok((names, found, as_of))
+                })
+            })
+            .await?;
+        let mut answers = Vec::with_capacity(found.len());
+        for ((spent, (type_id, id)), stored) in spent.iter().zip(&names).zip(found) {
+            let given = stored.as_ref().is_some_and(|s| s.method != Method::Delete);
+            let outcome = match given {
+                true => Outcome::Given(1),
+                false => Outcome::Nothing,
+            };
+            self.noted(spent, Subject::Instance(*type_id, id), outcome)
+                .await?;
+            answers.push(match stored {
+                None => Read::Absent,
+                Some(stored) if given => Read::Found(spent.release(*type_id, stored)),
+                Some(stored) => Read::Deleted(spent.release(*type_id, stored)),
+            });
+        }
+        Ok((answers, as_of))
+    }
+
+    /// The profiles, tags and security labels that current resources of these types carry.
+    ///
+    /// # Errors
+    /// `limit-query` if there are more than `meta_values_max` of one kind.
+    pub async fn labels(&self, permit: Permit<Search>, types: Vec<TypeId>) -> Result<Labels> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.serving()?;
+        if types.iter().any(|t| !spent.allows(*t)) {
+            return Err(super::reading::not_covered());
+        }
+        let only = <[TypeId; 1]>::try_from(types.as_slice()).ok();
+        let types: BTreeSet<TypeId> = types.into_iter().collect();
+        let found = self
+            .handle
+            .0
+            .read(entry, Class::Scan, None, move |tenant, db, _| {
+                let max = tenant.shared.config.limits.meta_values_max;
+                in_snapshot(db, || labels::of(db, tenant.model, &types, max))
+            })
+            .await?;
+        let subject = Subject::Other(only.map(|[t]| t), "meta");
+        self.noted(&spent, subject, Outcome::Given(found.count()))
+            .await?;
+        Ok(found)
+    }
+}
