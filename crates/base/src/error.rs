@@ -142,6 +142,8 @@ codes! {
     XmlNamespace = "xml-namespace", Incorrect, "structure", "The element is in another namespace than FHIR's.";
     XmlText = "xml-text", Incorrect, "structure", "Text where FHIR's XML has none.";
     LimitShare = "limit-share", Busy, "throttled", "The tenant's own share of a named limit is used up; try again.";
+    ExpressionInvalid = "expression-invalid", Incorrect, "invalid", "The FHIRPath expression is none, or can be right for no resource of this type.";
+    ExpressionFailed = "expression-failed", Unprocessable, "processing", "The FHIRPath expression cannot be evaluated on this content.";
 }
 
 #[cfg(test)]
