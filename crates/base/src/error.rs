@@ -145,6 +145,8 @@ codes! {
     ContentCoding = "content-coding", Unsupported, "not-supported", "The body's content coding is not known, or the body is not of it.";
     PatchInvalid = "patch-invalid", Incorrect, "invalid", "The body is no patch of its kind.";
     PatchFailed = "patch-failed", Unprocessable, "processing", "The patch does not fit the resource.";
+    ExpressionInvalid = "expression-invalid", Incorrect, "invalid", "The FHIRPath expression is none, or can be right for no resource of this type.";
+    ExpressionFailed = "expression-failed", Unprocessable, "processing", "The FHIRPath expression cannot be evaluated on this content.";
 }
 
 #[cfg(test)]

@@ -99,6 +99,10 @@ limits! {
     search_ms_max = 30_000;
     /// Virtual-machine steps of the storage engine that one search may take, in thousands.
     search_kilosteps_max = 2_000_000;
+    /// Steps that one `$fhirpath` may take, each about the work of looking at one element.
+    fhirpath_steps_max = 1_000_000;
+    /// Resources that `resolve()` may read for one `$fhirpath`.
+    fhirpath_references_max = 100;
     /// Milliseconds from the first byte of a request to its last.
     request_ms_max = 60_000;
     /// Bytes of all request headers together.

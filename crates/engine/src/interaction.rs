@@ -10,6 +10,7 @@ mod create;
 mod criteria;
 mod delete;
 mod entry;
+mod fhirpath;
 mod history;
 mod instant;
 mod operation;

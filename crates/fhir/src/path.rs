@@ -16,6 +16,7 @@ mod host;
 mod item;
 mod lex;
 mod moment;
+pub mod operation;
 mod parse;
 mod plan;
 mod quantity;

@@ -91,6 +91,15 @@ pub(crate) async fn create(session: Session, mut call: Call) -> Answered {
     answer::respond(answer, At::of(&session), &wish)
 }
 
+/// `POST …/$fhirpath`
+pub(crate) async fn fhirpath(session: Session, mut call: Call) -> Answered {
+    let wish = wish(&call)?;
+    negotiate::json_body(&call.parts.headers)?;
+    let body = resource(&mut call).await?;
+    let answer = session.fhirpath(&body).await?;
+    answer::respond(answer, At::of(&session), &wish)
+}
+
 /// `PUT …/{type}/{id}`
 pub(crate) async fn update(session: Session, mut call: Call) -> Answered {
     let wish = wish(&call)?;

@@ -176,6 +176,7 @@ routes! {
     POST   Fhir   ""                        "transaction"        Caller("cruds") fhir::bundle;
     POST   Fhir   "/"                       "transaction"        Caller("cruds") fhir::bundle;
     POST   Fhir   "/_search"                "search-system"      Caller("s")   fhir::search_system;
+    POST   Fhir   "/$fhirpath"              "fhirpath"           Caller("r")   fhir::fhirpath;
     GET    Fhir   "/_history"               "history-system"     Caller("s")   fhir::history_system;
     GET    Fhir   "/{type}"                 "search-type"        Caller("s")   fhir::search_type;
     POST   Fhir   "/{type}"                 "create"             Caller("c")   fhir::create;

@@ -6,6 +6,7 @@ mod binary;
 mod bundles;
 mod compartments;
 mod conditional;
+mod fhirpath;
 mod find;
 mod formats;
 mod history;

@@ -181,7 +181,8 @@ pub struct Touched {
     pub elements: BTreeSet<(&'static str, &'static str)>,
     /// Names that are looked for in elements of any type.
     pub anywhere: BTreeSet<Box<str>>,
-    /// It may look at everything below some element, or compares or yields whole elements.
+    /// It may look at everything below some element: it compares whole elements, goes down all of
+    /// their children, or leaves the document. (What it yields is told by [`Plan::types`].)
     pub everything: bool,
 }
 
@@ -247,12 +248,50 @@ fn touch(op: &Op, types: &Types, touched: &mut Touched) {
             touched.anywhere.insert(name.clone());
         }
         Op::Call(function, ..) if function.is_deep() => touched.everything = true,
+        Op::Equal(left, right) | Op::Equivalent(left, right) | Op::In(left, right) => {
+            touched.everything |= !left.is_flat() && !right.is_flat();
+        }
+        Op::Union(branches) => touched.everything |= !branches.iter().all(Op::is_flat),
+        Op::Repeat(_, projection, false) => touched.everything |= !projection.is_flat(),
         _ => {}
     }
     op.parts(&mut |part| touch(part, types, touched));
 }
 
 impl Op {
+    /// Whether all its items are surely primitives, so that comparing them looks at nothing else.
+    fn is_flat(&self) -> bool {
+        match self {
+            Self::Literal(_)
+            | Self::Nothing
+            | Self::Index
+            | Self::Count(_)
+            | Self::Exists(_)
+            | Self::Not(_)
+            | Self::Negate(_)
+            | Self::Arithmetic(..)
+            | Self::Concatenate(..)
+            | Self::Pattern(..) => true,
+            Self::Slice(of, ..) | Self::Last(of) | Self::At(of, _) | Self::Where(of, _) => {
+                of.is_flat()
+            }
+            Self::Union(branches) => branches.iter().all(Self::is_flat),
+            Self::Call(function, ..) => {
+                matches!(function.output(), super::function::Output::One(_))
+            }
+            Self::Path(_, steps) => {
+                let of_elements = |s: &&Step| !matches!(s, Step::OfType(_) | Step::Where(_));
+                match steps.iter().rev().find(of_elements) {
+                    Some(Step::Child(children)) => {
+                        children.iter().flat_map(|c| &c.fields).all(|f| f.primitive)
+                    }
+                    _ => false,
+                }
+            }
+            _ => false,
+        }
+    }
+
     /// The operations that this one is made of, those in steps of paths apart.
     pub(super) fn parts<'p>(&'p self, take: &mut dyn FnMut(&'p Self)) {
         match self {

@@ -56,7 +56,11 @@ impl<'a> Unit<'a> {
         calendar(&text).map_or(Self::Ucum(text), Self::Calendar)
     }
 
-    /// The code as UCUM has it.
+    /// The code as UCUM has it; nothing for units of other systems.
+    pub fn ucum_code(&self) -> Option<&str> {
+        self.code()
+    }
+
     fn code(&self) -> Option<&str> {
         match self {
             Self::Calendar(word) => CALENDAR.iter().find(|c| c.0 == *word).map(|c| c.1),

@@ -4,6 +4,8 @@ use super::{Item, Node, PathError, Plan, Types, parse};
 use crate::definitions::{FhirVersion, Model};
 use crate::json;
 
+mod robust;
+
 fn types() -> Types {
     Types::of(Model::of(FhirVersion::R4))
 }
@@ -252,4 +254,36 @@ fn uncompiled(types: &Types, failed: &mut Vec<String>) {
             }
         }
     }
+}
+
+#[test]
+fn a_plan_tells_what_it_touches() {
+    let types = types();
+    let patient = types.by_name("Patient").unwrap();
+    let touches = |text: &str| {
+        let settings = super::Settings::default();
+        let plan = Plan::compile_as(&types, &settings, Some(patient), Some(patient), text).unwrap();
+        plan.touches(&types)
+    };
+    let touched = touches("name.where(use = 'official').given | deceased.ofType(boolean)");
+    assert!(!touched.everything);
+    let elements: Vec<_> = touched.elements.into_iter().collect();
+    assert_eq!(
+        elements,
+        [
+            ("HumanName", "given"),
+            ("HumanName", "use"),
+            ("Patient", "deceasedBoolean"),
+            ("Patient", "deceasedDateTime"),
+            ("Patient", "name"),
+        ]
+    );
+    assert!(touches("descendants()").everything);
+    assert!(touches("name.select(children())").everything);
+    assert!(touches("iif(active, generalPractitioner.resolve().id, {})").everything);
+    let touched = touches("contained.birthDate");
+    assert_eq!(
+        touched.anywhere.into_iter().collect::<Vec<_>>(),
+        ["birthDate".into()]
+    );
 }

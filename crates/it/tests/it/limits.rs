@@ -30,6 +30,8 @@ const MET: &[&str] = &[
     "connections_per_address_max",
     "cursor_ttl_seconds",
     "failed_logins_per_minute_max",
+    "fhirpath_references_max",
+    "fhirpath_steps_max",
     "group_bytes_max",
     "group_members_max",
     "header_bytes_max",
@@ -111,6 +113,8 @@ fn narrow() -> Arc<World> {
             ("limits.outcome_issues_max", "3"),
             ("limits.page_cache_bytes_max", "1"),
             ("limits.query_clauses_max", "8"),
+            ("limits.fhirpath_steps_max", "500"),
+            ("limits.fhirpath_references_max", "1"),
         ],
     )
 }
@@ -123,6 +127,7 @@ fn a_request_may_be_so_large() {
     sizes(&caller);
     shapes_of_queries(&caller);
     pages(&caller);
+    expressions(&caller);
     quiet_limits(&tenant, &caller);
     tenant.verify();
 }
@@ -261,6 +266,31 @@ fn pages(caller: &Caller) {
         "include_rounds_max",
     );
     caller.get(&chain.replace("{}", "g3")).expect(200);
+}
+
+fn expressions(caller: &Caller) {
+    let asked = |expression: &str| {
+        let references = json!([{"reference": "Patient/a"}, {"reference": "Patient/b"}]);
+        let subject = json!({"resourceType": "Group", "type": "person", "actual": true,
+            "member": [{"entity": references[0]}, {"entity": references[1]}]});
+        let parameters = json!({"resourceType": "Parameters", "parameter": [
+            {"name": "expression", "valueString": expression},
+            {"name": "resource", "resource": subject},
+        ]});
+        caller.post("/$fhirpath", &parameters)
+    };
+    asked("member.entity.reference").expect(200);
+    names(
+        &asked("repeat(descendants() | descendants().descendants())"),
+        400,
+        "fhirpath_steps_max",
+    );
+    names(
+        &asked("member.entity.resolve()"),
+        400,
+        "fhirpath_references_max",
+    );
+    asked("member[0].entity.resolve()").expect(200);
 }
 
 /// Limits that refuse nothing: they only make Insula do more with less.

@@ -48,6 +48,13 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         (_, "search-system" | "search-type" | "search-compartment") if route.method == "POST" => {
             request.content("application/x-www-form-urlencoded", "_type=Patient")
         }
+        (_, "fhirpath") => request.fhir(&json!({
+            "resourceType": "Parameters",
+            "parameter": [
+                {"name": "expression", "valueString": "name.family"},
+                {"name": "resource", "valueReference": {"reference": "Patient/p1"}},
+            ],
+        })),
         (_, "transaction") => request.fhir(&json!({
             "resourceType": "Bundle",
             "type": "transaction",

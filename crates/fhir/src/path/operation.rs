@@ -1,0 +1,372 @@
+//! `$fhirpath`: an expression evaluated on a resource, Parameters in and out, after the contract
+//! of the FHIRPath Lab's server API.
+//!
+//! Knows no storage: resources that references lead to are handed in. What was asked for and is
+//! not there is told, so that the caller can fetch it and ask again.
+
+use std::cell::{Cell, RefCell};
+
+use base::limits::fixed::FHIRPATH_EXPRESSION_BYTES_MAX;
+use base::{Code, ResourceId};
+
+use super::host::{Environment, Host};
+use super::item::{Item, Node};
+use super::moment::Moment;
+use super::plan::Plan;
+use super::types::{Type, Types};
+use super::{EvalError, PathError, Rules, Settings};
+use crate::definitions::{Model, TypeId};
+use crate::json::{Doc, Value, push_json_string, write_compact};
+use crate::outcome::Issue;
+use crate::search::value::reference::Target;
+
+mod part;
+mod place;
+mod tree;
+
+/// A value as JSON text, where Parameters cannot hold its type.
+const JSON_VALUE: &str = "http://fhir.forms-lab.com/StructureDefinition/json-value";
+
+/// Where in the resource a value stands.
+const RESOURCE_PATH: &str = "http://fhir.forms-lab.com/StructureDefinition/resource-path";
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Question<'d> {
+    expression: String,
+    context: Option<String>,
+    variables: Vec<(String, Value<'d>)>,
+    /// What it is asked about.
+    pub subject: Subject<'d>,
+    /// The member that holds the subject, to be told again.
+    given: Option<Value<'d>>,
+}
+
+/// What a question is asked about.
+#[derive(Debug)]
+pub enum Subject<'d> {
+    /// The resource itself.
+    Inline(Value<'d>),
+    /// The resource as JSON text.
+    Text(String),
+    /// A resource of this tenant.
+    Stored(TypeId, ResourceId),
+    /// Nothing: the expression stands for itself.
+    Nothing,
+}
+
+/// A resource that a reference leads to: type, id, and its content unless there is none to be seen.
+pub type Known<'a> = (TypeId, ResourceId, Option<Doc<'a>>);
+
+/// What surrounds an evaluation.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The types of the tenant's version.
+    pub types: &'a Types,
+    /// The resources that references were found to lead to.
+    pub known: &'a [Known<'a>],
+    /// Absolute base URLs of the tenant, without a final slash.
+    pub own_bases: &'a [&'a str],
+    /// `now()`
+    pub now: Moment,
+    /// Steps that the whole question may take: limit `fhirpath_steps_max`.
+    pub steps_max: u64,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct Reply {
+    /// The Parameters resource.
+    pub body: String,
+    /// Resources that were asked for and are not among those known.
+    pub missing: Vec<(TypeId, ResourceId)>,
+}
+
+impl<'d> Question<'d> {
+    /// Reads the Parameters.
+    ///
+    /// # Errors
+    /// `request-invalid`, with what is missing or malformed.
+    pub fn read(model: &'static Model, parameters: Value<'d>) -> Result<Self, Issue> {
+        let bad = |text: &str| Issue::error(Code::RequestInvalid, text.to_owned());
+        let name = parameters.get("resourceType").and_then(Value::as_str);
+        if name.as_deref() != Some("Parameters") {
+            return Err(bad("the body of $fhirpath is a Parameters resource"));
+        }
+        let all = parameters.get("parameter");
+        let all: Vec<Value<'d>> = all.into_iter().flat_map(Value::items).collect();
+        let named = |wanted: &str| {
+            let is = |p: &&Value<'d>| {
+                let name = p.get("name").and_then(Value::as_str);
+                name.as_deref() == Some(wanted)
+            };
+            all.iter().find(is).copied()
+        };
+        let text = |name| {
+            let value = named(name)?.get("valueString")?;
+            value.as_str().map(|s| s.into_owned())
+        };
+        let expression = text("expression").filter(|e| !e.trim().is_empty());
+        let expression = expression.ok_or_else(|| bad("the parameter expression is missing"))?;
+        if expression.len() > FHIRPATH_EXPRESSION_BYTES_MAX {
+            return Err(expression_issue(&PathError::TooLarge));
+        }
+        let given = named("resource");
+        let subject = match given {
+            Some(given) => subject(model, given)?,
+            None => Subject::Nothing,
+        };
+        let mut variables = Vec::new();
+        let parts = named("variables").and_then(|v| v.get("part"));
+        for part in parts.into_iter().flat_map(Value::items) {
+            let name = part.get("name").and_then(Value::as_str);
+            let name = name.ok_or_else(|| bad("a variable has no name"))?;
+            variables.push((name.into_owned(), part));
+        }
+        Ok(Self {
+            expression,
+            context: text("context").filter(|c| !c.trim().is_empty()),
+            variables,
+            subject,
+            given,
+        })
+    }
+
+    /// Evaluates it over its subject: the resource of [`Subject::Inline`], or the one that the caller
+    /// read or parsed for the others.
+    ///
+    /// # Errors
+    /// `expression-invalid`, `expression-failed`, `limit-query`.
+    pub fn reply(
+        &self,
+        around: &Surroundings<'_>,
+        subject: Option<Value<'_>>,
+    ) -> Result<Reply, Issue> {
+        let types = around.types;
+        let node = match subject {
+            Some(value) => Some(Node::new(value, resource_type(types, value)?)),
+            None => None,
+        };
+        let ty = node.map(|n| n.ty);
+        let variables: Vec<(&str, Vec<Item<'_>>)> = self
+            .variables
+            .iter()
+            .map(|(name, part)| (name.as_str(), part::value_of(types, *part)))
+            .collect();
+        let names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
+        let settings = Settings {
+            rules: Rules::default(),
+            variables: &names,
+        };
+        let context = match &self.context {
+            Some(context) => Some(
+                Plan::compile_as(types, &settings, ty, ty, context)
+                    .map_err(|e| expression_issue(&e))?,
+            ),
+            None => None,
+        };
+        let steps = Cell::new(around.steps_max);
+        let host = Traced {
+            around,
+            missing: RefCell::default(),
+            traces: RefCell::default(),
+        };
+        let env = Environment {
+            types,
+            resource: node,
+            root: None,
+            now: Some(around.now),
+            steps: &steps,
+            variables: &variables,
+            host: &host,
+        };
+        let whole: Vec<Item<'_>> = node.map(Item::Node).into_iter().collect();
+        let contexts: Vec<Item<'_>> = match &context {
+            Some(context) => context
+                .run(env, &whole)
+                .map_err(|e| evaluation_issue(&e))?
+                .into_vec(),
+            None => whole.clone(),
+        };
+        // One plan for each type of context that is met.
+        let mut met: Vec<Option<Type>> = contexts.iter().map(|item| Some(item.ty())).collect();
+        if context.is_none() && contexts.is_empty() {
+            met.push(None);
+        }
+        met.sort_unstable_by_key(|ty| ty.map_or("", |ty| types.name(ty)));
+        met.dedup();
+        let mut plans: Vec<(Option<Type>, Plan)> = Vec::with_capacity(met.len());
+        for of in met {
+            let plan = Plan::compile_as(types, &settings, ty, of, &self.expression)
+                .map_err(|e| expression_issue(&e))?;
+            plans.push((of, plan));
+        }
+        // An expression is judged even where there is nothing to evaluate it for.
+        if plans.is_empty() {
+            super::parse(&self.expression).map_err(|e| expression_issue(&e))?;
+        }
+        let host_traces = || std::mem::take(&mut *host.traces.borrow_mut());
+        host_traces();
+        let mut results = String::new();
+        for (at, item) in contexts.iter().enumerate() {
+            let plan = plans.iter().find(|(of, _)| *of == Some(item.ty()));
+            let Some((_, plan)) = plan else { continue };
+            let focus = std::slice::from_ref(item);
+            let items = plan.run(env, focus).map_err(|e| evaluation_issue(&e))?;
+            let label = self.context.as_ref().map(|context| {
+                place::of(types, node, item).unwrap_or_else(|| format!("{context}[{at}]"))
+            });
+            let writer = part::Writer { types, root: node };
+            writer.result(label.as_deref(), &items, &host_traces(), &mut results);
+        }
+        if let Some((None, plan)) = plans.first() {
+            let items = plan.run(env, &[]).map_err(|e| evaluation_issue(&e))?;
+            let writer = part::Writer { types, root: node };
+            writer.result(None, &items, &host_traces(), &mut results);
+        }
+        let mut expected: Vec<&str> = Vec::new();
+        for ty in plans.iter().flat_map(|(_, plan)| plan.types()) {
+            let name = part::name_of(types, *ty);
+            if !expected.contains(&name) {
+                expected.push(name);
+            }
+        }
+        let missing = host.missing.borrow().clone();
+        Ok(Reply {
+            body: self.parameters(types, &expected, &results),
+            missing,
+        })
+    }
+
+    /// The reply around the results.
+    fn parameters(&self, types: &Types, expected: &[&str], results: &str) -> String {
+        let mut out = String::with_capacity(results.len() + 512);
+        let text = |name: &str, value: &str, out: &mut String| {
+            out.push_str("{\"name\":");
+            push_json_string(name, out);
+            out.push_str(",\"valueString\":");
+            push_json_string(value, out);
+            out.push_str("},");
+        };
+        out.push_str(r#"{"resourceType":"Parameters","id":"fhirpath","parameter":[{"name":"parameters","part":["#);
+        let release = types.model().version().release();
+        text("evaluator", &format!("Insula ({release})"), &mut out);
+        if !expected.is_empty() {
+            text("expectedReturnType", &expected.join(" | "), &mut out);
+        }
+        if let Ok(expr) = super::parse(&self.expression) {
+            text("parseDebugTree", &tree::of(&expr), &mut out);
+        }
+        if let Some(context) = &self.context {
+            text("context", context, &mut out);
+        }
+        if let Some(given) = self.given {
+            write_compact(given, &mut out);
+            out.push(',');
+        }
+        if !self.variables.is_empty() {
+            out.push_str(r#"{"name":"variables","part":["#);
+            for (at, (_, part)) in self.variables.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write_compact(*part, &mut out);
+            }
+            out.push_str("]},");
+        }
+        text("expression", &self.expression, &mut out);
+        if out.ends_with(',') {
+            out.pop();
+        }
+        out.push_str("]}");
+        out.push_str(results);
+        out.push_str("]}");
+        out
+    }
+}
+
+/// What the parameter `resource` holds.
+fn subject<'d>(model: &Model, given: Value<'d>) -> Result<Subject<'d>, Issue> {
+    let bad = |text: &str| Issue::error(Code::RequestInvalid, text.to_owned());
+    if let Some(resource) = given.get("resource") {
+        return Ok(Subject::Inline(resource));
+    }
+    let extensions = given.get("extension");
+    for extension in extensions.into_iter().flat_map(Value::items) {
+        let url = extension.get("url").and_then(Value::as_str);
+        if url.as_deref() == Some(JSON_VALUE) {
+            let text = extension.get("valueString").and_then(Value::as_str);
+            let text = text.ok_or_else(|| bad("the resource's json-value has no valueString"))?;
+            return Ok(Subject::Text(text.into_owned()));
+        }
+    }
+    let reference = given
+        .get("valueReference")
+        .and_then(|r| r.get("reference"))
+        .or_else(|| given.get("valueString"))
+        .or_else(|| given.get("valueUri"))
+        .and_then(Value::as_str);
+    let reference = reference.ok_or_else(|| bad("the parameter resource has no resource"))?;
+    match local(&reference, model, &[]) {
+        Some((type_id, id)) => Ok(Subject::Stored(type_id, id)),
+        None => Err(bad("the resource is no reference to one here, as Type/id")),
+    }
+}
+
+fn resource_type(types: &Types, value: Value<'_>) -> Result<Type, Issue> {
+    let unknown = || {
+        Issue::error(
+            Code::ResourceTypeUnknown,
+            Code::ResourceTypeUnknown.describe(),
+        )
+    };
+    types.of_resource(value).ok_or_else(unknown)
+}
+
+fn local(text: &str, model: &Model, own_bases: &[&str]) -> Option<(TypeId, ResourceId)> {
+    match Target::read(text, model, own_bases) {
+        Target::Local { type_id, id, .. } => Some((type_id, id)),
+        _ => None,
+    }
+}
+
+fn expression_issue(error: &PathError) -> Issue {
+    Issue::error(Code::ExpressionInvalid, error.to_string())
+}
+
+fn evaluation_issue(error: &EvalError) -> Issue {
+    match error {
+        EvalError::Steps => {
+            Issue::error(Code::LimitQuery, error.to_string()).limit("fhirpath_steps_max")
+        }
+        error => Issue::error(Code::ExpressionFailed, error.to_string()),
+    }
+}
+
+/// References and traces of one evaluation.
+struct Traced<'a> {
+    around: &'a Surroundings<'a>,
+    missing: RefCell<Vec<(TypeId, ResourceId)>>,
+    traces: RefCell<Vec<(String, Vec<Item<'a>>)>>,
+}
+
+impl<'a> Host<'a> for Traced<'a> {
+    fn resolve(&self, reference: &str) -> Option<Value<'a>> {
+        let model = self.around.types.model();
+        let (type_id, id) = local(reference, model, self.around.own_bases)?;
+        let is = |k: &&Known<'a>| k.0 == type_id && k.1 == id;
+        if let Some(known) = self.around.known.iter().find(is) {
+            return known.2.as_ref().map(Doc::root);
+        }
+        let mut missing = self.missing.borrow_mut();
+        if !missing.contains(&(type_id, id.clone())) {
+            missing.push((type_id, id));
+        }
+        None
+    }
+
+    fn trace(&self, name: &str, items: &[Item<'a>]) {
+        let mut traces = self.traces.borrow_mut();
+        traces.push((name.to_owned(), items.to_vec()));
+    }
+}

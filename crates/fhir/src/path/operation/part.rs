@@ -1,0 +1,208 @@
+//! Values in and out of the parts of Parameters.
+
+use super::super::item::{Item, Node};
+use super::super::quantity::Unit;
+use super::super::types::{System, Type, Types};
+use super::{JSON_VALUE, RESOURCE_PATH, place};
+use crate::definitions::Content;
+use crate::json::{Value, push_json_string, write_compact};
+use crate::ucum;
+
+/// The value of a variable: its `value[x]` or its `resource`.
+pub(super) fn value_of<'a>(types: &Types, part: Value<'a>) -> Vec<Item<'a>> {
+    let Some(structure) = types.model().structure_named("Parameters.parameter") else {
+        return Vec::new();
+    };
+    let structure = types.model().structure(structure);
+    let mut found = Vec::new();
+    for member in part.members() {
+        let name = member.name();
+        let Some(known) = structure.member(&name) else {
+            continue;
+        };
+        let ty = match known.element.name {
+            "resource" => types.of_resource(member.value),
+            "value" => Some(Type::fhir(known.of.content)),
+            _ => None,
+        };
+        let extra = part.get(&format!("_{name}"));
+        found.extend(ty.map(|ty| {
+            Item::Node(Node {
+                value: Some(member.value),
+                extra,
+                ty,
+            })
+        }));
+    }
+    found
+}
+
+/// A type's name as parts have it: FHIRPath's own types by the name of FHIR's.
+pub(super) fn name_of(types: &Types, ty: Type) -> &'static str {
+    match ty.as_system() {
+        Some(System::Boolean) => "boolean",
+        Some(System::String) => "string",
+        Some(System::Integer) => "integer",
+        Some(System::Long) => "integer64",
+        Some(System::Decimal) => "decimal",
+        Some(System::Date) => "date",
+        Some(System::DateTime) => "dateTime",
+        Some(System::Time) => "time",
+        Some(System::Quantity) => "Quantity",
+        Some(System::TypeInfo) => "TypeInfo",
+        None => types.name(ty),
+    }
+}
+
+/// Writes results of one resource.
+pub(super) struct Writer<'w, 'a> {
+    pub(super) types: &'w Types,
+    pub(super) root: Option<Node<'a>>,
+}
+
+impl<'a> Writer<'_, 'a> {
+    /// One `result`, with a comma before it.
+    pub(super) fn result(
+        &self,
+        label: Option<&str>,
+        items: &[Item<'a>],
+        traces: &[(String, Vec<Item<'a>>)],
+        out: &mut String,
+    ) {
+        out.push_str(",{\"name\":\"result\"");
+        if let Some(label) = label {
+            out.push_str(",\"valueString\":");
+            push_json_string(label, out);
+        }
+        let mut parts = Vec::with_capacity(items.len() + traces.len());
+        parts.extend(items.iter().map(|item| self.item(item)));
+        for (name, items) in traces {
+            let mut trace = String::from("{\"name\":\"trace\"");
+            // An empty string is no FHIR string.
+            if !name.is_empty() {
+                trace.push_str(",\"valueString\":");
+                push_json_string(name, &mut trace);
+            }
+            let values: Vec<String> = items.iter().map(|item| self.item(item)).collect();
+            list(&values, &mut trace);
+            trace.push('}');
+            parts.push(trace);
+        }
+        list(&parts, out);
+        out.push('}');
+    }
+
+    fn item(&self, item: &Item<'a>) -> String {
+        let name = name_of(self.types, item.ty());
+        let mut out = String::from("{");
+        let (member, value, extra) = self.value(item, name);
+        let mut extensions = Vec::new();
+        if let Some(path) = place::of(self.types, self.root, item) {
+            extensions.push(extension(RESOURCE_PATH, &path));
+        }
+        if member.is_none() {
+            extensions.push(extension(JSON_VALUE, &value));
+        }
+        if !extensions.is_empty() {
+            out.push_str("\"extension\":[");
+            out.push_str(&extensions.join(","));
+            out.push_str("],");
+        }
+        let empty = value == "\"\"" && name == "string";
+        out.push_str("\"name\":");
+        push_json_string(if empty { "empty-string" } else { name }, &mut out);
+        if let Some(member) = member.filter(|_| !empty) {
+            if !value.is_empty() {
+                out.push(',');
+                push_json_string(&member, &mut out);
+                out.push(':');
+                out.push_str(&value);
+            }
+            if let Some(extra) = extra {
+                out.push(',');
+                push_json_string(&format!("_{member}"), &mut out);
+                out.push(':');
+                write_compact(extra, &mut out);
+            }
+        }
+        out.push('}');
+        out
+    }
+
+    /// The member that holds an item (`valueHumanName`; none if Parameters have none for it), its
+    /// JSON, and what stands beside it.
+    fn value(&self, item: &Item<'a>, name: &str) -> (Option<String>, String, Option<Value<'a>>) {
+        let mut json = String::new();
+        let mut extra = None;
+        match item {
+            Item::Node(node) => {
+                if let Some(value) = node.value {
+                    write_compact(value, &mut json);
+                }
+                extra = node.extra;
+            }
+            Item::Bool(_) | Item::Integer(_) | Item::Decimal(_) => {
+                json.push_str(&item.to_text(self.types).unwrap_or_default());
+            }
+            Item::Quantity(q) => {
+                json = format!("{{\"value\":{}", q.value);
+                let code = match &q.unit {
+                    Unit::Calendar(word) => q.unit.ucum_code().unwrap_or(word),
+                    unit => unit.text(),
+                };
+                let system = match &q.unit {
+                    Unit::Other(system, _) => system,
+                    _ => ucum::SYSTEM,
+                };
+                for (name, value) in [("unit", q.unit.text()), ("system", system), ("code", code)] {
+                    json.push(',');
+                    push_json_string(name, &mut json);
+                    json.push(':');
+                    push_json_string(value, &mut json);
+                }
+                json.push('}');
+            }
+            Item::TypeInfo(namespace, name) => {
+                json = format!("{{\"namespace\":\"{namespace}\",\"name\":\"{name}\"}}");
+            }
+            item => push_json_string(&item.to_text(self.types).unwrap_or_default(), &mut json),
+        }
+        let is_resource = |node: Node<'a>| match node.ty.content() {
+            Content::Resource => true,
+            Content::Structure(_) => node.get("resourceType").is_some(),
+            Content::Primitive(_) => false,
+        };
+        if item.node().is_some_and(is_resource) {
+            return (Some("resource".to_owned()), json, None);
+        }
+        let mut first = name.chars();
+        let upper = first.next().map(|c| c.to_ascii_uppercase());
+        let member = format!(
+            "value{}{}",
+            upper.map_or(String::new(), String::from),
+            first.as_str()
+        );
+        let parameter = self.types.model().structure_named("Parameters.parameter");
+        let known =
+            parameter.is_some_and(|p| self.types.model().structure(p).member(&member).is_some());
+        (known.then_some(member), json, extra)
+    }
+}
+
+fn extension(url: &str, value: &str) -> String {
+    let mut out = String::from("{\"url\":");
+    push_json_string(url, &mut out);
+    out.push_str(",\"valueString\":");
+    push_json_string(value, &mut out);
+    out.push('}');
+    out
+}
+
+/// `,"part":[…]`, where there is anything.
+fn list(parts: &[String], out: &mut String) {
+    if !parts.is_empty() {
+        out.push_str(",\"part\":[");
+        out.push_str(&parts.join(","));
+        out.push(']');
+    }
+}
