@@ -139,6 +139,8 @@ codes! {
     XmlSyntax = "xml-syntax", Incorrect, "structure", "The body is not XML that Insula takes.";
     XmlNamespace = "xml-namespace", Incorrect, "structure", "The element is in another namespace than FHIR's.";
     XmlText = "xml-text", Incorrect, "structure", "Text where FHIR's XML has none.";
+    AuditAltered = "audit-altered", Fault, "exception", "An audit trail, or what is under it, is not as it was written.";
+    ImportEnded = "import-ended", Conflict, "expired", "The way in for bulk loading was revoked or has ended.";
 }
 
 #[cfg(test)]

@@ -24,8 +24,10 @@ pub struct HouseConfig {
     pub limits: Limits,
     /// Life of an access token.
     pub access_token_seconds: i64,
-    /// Life of an import token.
+    /// Life of a token of a way in for bulk loading.
     pub import_token_seconds: i64,
+    /// Life of a way in for bulk loading.
+    pub import_seconds_max: i64,
     /// Address that clients use, without a slash at its end.
     pub public_url: Option<String>,
     /// Address that is listened on, as a URL.
@@ -98,6 +100,7 @@ impl House {
         let metrics = Metrics::new(&store);
         let verdicts = Verdicts::new(config.limits.token_cache_entries_max);
         let attempts = Attempts::new(config.limits.failed_logins_per_minute_max);
+        let replays_max = config.limits.assertions_per_client_max;
         let started = clock.now();
         Self(Arc::new(Inner {
             store,
@@ -106,7 +109,7 @@ impl House {
             config,
             verdicts,
             attempts,
-            replays: Replays::default(),
+            replays: Replays::new(replays_max),
             metrics,
             benches: Semaphore::new(processors()),
             started,

@@ -10,6 +10,7 @@ pub mod check_config;
 pub mod client;
 pub mod demo;
 pub mod import;
+pub mod imports;
 pub mod key;
 mod print;
 pub mod serve;
@@ -36,6 +37,8 @@ enum Command {
     Client(client::Client),
     /// Load Bundles and NDJSON into a tenant.
     Import(import::Import),
+    /// Ways in for bulk loading that were opened into a tenant.
+    Imports(imports::Imports),
     /// Check a tenant's rows, seals, index rows and audit chain against each other.
     Verify(verify::Verify),
     /// Back up a tenant while it is used.
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Tenant(args) => tenant::run(&args),
         Command::Client(args) => client::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Imports(args) => imports::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),

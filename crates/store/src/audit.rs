@@ -138,6 +138,38 @@ impl ChangeHead {
     }
 }
 
+/// The end of the operators' audit, recorded in the house's own chain of the journal so that lines
+/// that were cut off its end show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OperatorsHead {
+    /// The last line.
+    pub(crate) line: i64,
+    pub(crate) chain: [u8; 32],
+}
+
+impl OperatorsHead {
+    /// `3 · line (8) · chain value (32)`
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut put = Bytes {
+            out: [0; BYTES_MAX],
+            at: 0,
+        };
+        put.bytes(&[3]);
+        put.bytes(&self.line.to_be_bytes());
+        put.bytes(&self.chain);
+        put
+    }
+
+    /// The head, if the record is one.
+    pub(crate) fn decode(record: &[u8]) -> Option<Self> {
+        let (line, chain) = record.strip_prefix(&[3])?.split_first_chunk::<8>()?;
+        Some(Self {
+            line: i64::from_be_bytes(*line),
+            chain: chain.try_into().ok()?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,8 +6,8 @@ mod write;
 
 pub use page::{Entry, HistoryOf, HistoryRequest, Mode, Page, PageRequest, Position};
 pub use tenant::{
-    AuditMode, NewTenant, ReferencePolicy, State, StoreConfig, Synchronous, TenantInfo,
-    TenantSettings,
+    AuditMode, KeptClients, NewTenant, ReferencePolicy, RestoreClients, Restored, State,
+    StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
 pub use write::{
     Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Write,

@@ -1,5 +1,6 @@
 //! The embedded engine: one SQLCipher database per tenant.
 
+pub(crate) mod administration;
 pub(crate) mod apply;
 pub(crate) mod backup;
 mod cache;

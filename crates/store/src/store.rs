@@ -8,7 +8,8 @@ use base::{Clock, Rng, TenantName};
 
 use crate::sqlite::house::House;
 use crate::{
-    NewTenant, Result, State, StoreConfig, StoreMetrics, TenantInfo, TenantSettings, TenantStore,
+    NewTenant, RestoreClients, Restored, Result, State, StoreConfig, StoreMetrics, TenantInfo,
+    TenantSettings, TenantStore,
 };
 
 /// All tenants of one data folder. Cheap to clone; closed when the last clone, and the last
@@ -184,10 +185,11 @@ impl Store {
         permit: HousePermit,
         file: &Path,
         as_name: TenantName,
-    ) -> Result<TenantInfo> {
+        clients: RestoreClients,
+    ) -> Result<Restored> {
         let (by, file) = (permit.spend(), file.to_owned());
         self.house()
-            .aside(move |h| h.restore(&by, &file, as_name))
+            .aside(move |h| h.restore(&by, &file, as_name, clients))
             .await
     }
 

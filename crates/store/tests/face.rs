@@ -7,7 +7,9 @@
 
 #[cfg(test)]
 mod face {
+    mod clients;
     mod commits;
+    mod cuts;
     mod limits;
     mod migration;
     mod raw;

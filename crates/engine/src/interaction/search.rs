@@ -92,7 +92,7 @@ impl Session {
             parsed.query.filter.push(clause);
         }
         let query = Arc::new(parsed.query);
-        let permit = self.permit_search(&query).await?;
+        let permit = self.permit_search(&query, Target::Types).await?;
         let page = self.store.search(permit, query.clone(), place.page).await?;
         let this = match asked.cursor {
             Some(cursor) => format!("{path}?_cursor={cursor}"),

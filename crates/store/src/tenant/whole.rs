@@ -23,7 +23,14 @@ impl TenantStore {
             .await?;
         self.handle
             .0
-            .aside(move |house| verify::run(&house.open_tenant(&entry)?))
+            .aside(move |house| {
+                let against = verify::Against {
+                    administered: *entry.administered.lock(),
+                    anchor: house.anchor_of(entry.tenant.bytes()),
+                    operators: house.operators_broken_at()?,
+                };
+                verify::run(&house.open_tenant(&entry)?, &against)
+            })
             .await
     }
 

@@ -17,6 +17,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{tenant}", tenant)
         .replace("{name}", tenant)
         .replace("{client_id}", "nobody")
+        .replace("{import_id}", "nobody")
         .replace("{type}", "Patient")
         .replace("{id}", "p1")
         .replace("{inner}", "Patient")
