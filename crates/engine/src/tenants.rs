@@ -295,6 +295,21 @@ impl Operator {
         Ok(data.verify(permit).await?)
     }
 
+    /// Lines of a tenant's audit trail after a record: ids of what was shown and changed, no content.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `tenant-damaged`.
+    pub async fn read_audit(
+        &self,
+        name: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<store::AuditPage, Failure> {
+        let (tenant, data) = self.tenant(name)?;
+        let permit = self.system(Reason::Verify, &tenant)?;
+        Ok(data.audit(permit, after, limit.clamp(1, LIST_MAX)).await?)
+    }
+
     /// Writes a backup to a file in the folder for backups. Returns its path.
     ///
     /// # Errors

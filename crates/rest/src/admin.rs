@@ -122,6 +122,14 @@ pub(crate) async fn verify_tenant(by: Operator, call: Call) -> Result<Response<B
     answer(StatusCode::OK, &by.verify_tenant(call.value("name")).await?)
 }
 
+/// `GET /admin/v1/tenants/{name}/audit?after=&limit=`
+pub(crate) async fn read_audit(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let after = number(&call, "after")?.unwrap_or(0);
+    let limit = number(&call, "limit")?.unwrap_or(100);
+    let page = by.read_audit(call.value("name"), after, limit).await?;
+    answer(StatusCode::OK, &page)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BackupFile {

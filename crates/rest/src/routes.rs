@@ -158,6 +158,7 @@ routes! {
     POST   House  "/admin/v1/tenants/{name}/resume"               "resume-tenant"  Operator admin::resume_tenant;
     GET    House  "/admin/v1/tenants/{name}/receipt"              "receipt"        Operator admin::receipt;
     POST   House  "/admin/v1/tenants/{name}/verify"               "verify-tenant"  Operator admin::verify_tenant;
+    GET    House  "/admin/v1/tenants/{name}/audit"                "read-audit"     Operator admin::read_audit;
     POST   House  "/admin/v1/tenants/{name}/backup"               "backup-tenant"  Operator admin::back_up_tenant;
     POST   House  "/admin/v1/tenants/{name}/restore"              "restore-tenant" Operator admin::restore_tenant;
     GET    House  "/admin/v1/tenants/{name}/imports"              "list-imports"   Operator admin::list_imports;

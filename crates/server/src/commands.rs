@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
 pub mod backup;
 pub mod check_config;
 pub mod client;
@@ -41,6 +42,8 @@ enum Command {
     Imports(imports::Imports),
     /// Check a tenant's rows, seals, index rows and audit chain against each other.
     Verify(verify::Verify),
+    /// Read a tenant's audit trail: who was shown what, who was refused, what was changed.
+    Audit(audit::Audit),
     /// Back up a tenant while it is used.
     Backup(backup::Backup),
     /// Make a tenant from a backup.
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Imports(args) => imports::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Key(args) => key::run(&args),

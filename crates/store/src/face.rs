@@ -2,6 +2,7 @@
 
 mod page;
 mod tenant;
+mod trail;
 mod write;
 
 pub use page::{Entry, HistoryOf, HistoryRequest, Mode, Page, PageRequest, Position};
@@ -9,6 +10,7 @@ pub use tenant::{
     AuditMode, KeptClients, NewTenant, ReferencePolicy, RestoreClients, Restored, State,
     StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
+pub use trail::{AuditLine, AuditPage};
 pub use write::{
     Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Write,
     Written,

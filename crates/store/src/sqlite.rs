@@ -27,6 +27,7 @@ pub(crate) mod search;
 mod shared;
 mod template;
 mod tenant;
+pub(crate) mod trail;
 pub(crate) mod verify;
 pub(crate) mod writer;
 

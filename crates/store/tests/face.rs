@@ -16,5 +16,6 @@ mod face {
     mod searches;
     mod tampering;
     mod tenants;
+    mod trail;
     mod world;
 }

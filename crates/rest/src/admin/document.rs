@@ -107,6 +107,15 @@ const OPERATIONS: &[Operation] = &[
         Some("VerifyReport"),
     ),
     (
+        "get",
+        "/admin/v1/tenants/{name}/audit",
+        "read-audit",
+        "Lines of the audit trail, oldest first; takes after (the number of a record) and limit",
+        None,
+        "200",
+        Some("AuditPage"),
+    ),
+    (
         "post",
         "/admin/v1/tenants/{name}/backup",
         "backup-tenant",
@@ -272,6 +281,7 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
     }
     let query: &[(&str, &str, bool)] = match id {
         "list-tenants" => &[("after", "string", false), ("limit", "integer", false)],
+        "read-audit" => &[("after", "integer", false), ("limit", "integer", false)],
         "delete-tenant" => &[("confirm", "string", true), ("grace", "integer", false)],
         _ => &[],
     };
@@ -309,6 +319,12 @@ fn schemas() -> Value {
             "ok": { "type": "boolean" }, "rows": { "type": "integer" }, "events": { "type": "integer" },
             "findings": { "type": "array", "items": { "type": "object" } }, "findings_more": { "type": "integer" },
         })),
+        "AuditPage": object(&["lines"], &json!({ "next": { "type": "integer" }, "lines": { "type": "array", "items":
+            object(&["number", "at", "request", "actor", "action", "outcome", "count"], &json!({
+                "number": { "type": "integer" }, "at": time, "request": text, "actor": text, "action": text,
+                "outcome": { "enum": ["given", "nothing", "refused", "made"] }, "code": text, "about": text,
+                "query": text, "count": { "type": "integer" }, "shown": { "type": "array", "items": text },
+            })) } })),
         "BackupFile": object(&["file"], &json!({ "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" } })),
         "Restore": object(&["file"], &json!({
             "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" },
