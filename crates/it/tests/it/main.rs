@@ -15,6 +15,8 @@ mod hostile;
 mod interactions;
 mod isolation;
 mod limits;
+mod migration;
+mod on_disk;
 mod search;
 mod synthea;
 mod tenants;
