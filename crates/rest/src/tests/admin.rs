@@ -301,6 +301,16 @@ fn an_import_is_a_timed_way_in() {
         .fhir(&token, "POST ", bundle.to_string())
         .status(200)
         .at("/entry/0/response/status", "200 OK");
+    let headers = [
+        ("authorization", token.as_str()),
+        ("content-type", "application/fhir+json"),
+        ("if-none-exist", "identifier=urn:s|1"),
+        ("prefer", "return=representation"),
+    ];
+    let found = world
+        .ask("POST /t/lakeside/fhir/Patient", &headers, patient)
+        .status(200);
+    assert!(found.body.is_empty(), "its place, not its content");
     for line in [
         "GET Patient/p",
         "GET Patient/p/_history/1",
