@@ -57,11 +57,7 @@ impl Operator {
     ///
     /// # Errors
     /// `tenant-unknown`, `request-invalid`.
-    pub async fn open_import(
-        &self,
-        tenant: &str,
-        reason: &str,
-    ) -> Result<ImportOpened, Failure> {
+    pub async fn open_import(&self, tenant: &str, reason: &str) -> Result<ImportOpened, Failure> {
         let (tenant, data) = self.tenant(tenant)?;
         printable(reason, REASON_BYTES_MAX, "reason has 1 to 80 bytes")?;
         let opened = self.request.at;
@@ -86,11 +82,7 @@ impl Operator {
     ///
     /// # Errors
     /// `tenant-unknown`, `client-unknown`, `import-ended`.
-    pub async fn renew_import(
-        &self,
-        tenant: &str,
-        import: &str,
-    ) -> Result<ImportOpened, Failure> {
+    pub async fn renew_import(&self, tenant: &str, import: &str) -> Result<ImportOpened, Failure> {
         let (tenant, data) = self.tenant(tenant)?;
         let record = known(&data, import, true).await?;
         self.token(&tenant, &data, &record).await

@@ -364,10 +364,16 @@ mod tests {
         let rows = [1_000_000, 999_999, 3, 0, i64::MAX, i64::MIN, 7];
         let given = record(Subject::Query(Some(TypeId(4)), &[9; 32]), Outcome::Given(7));
         let told = Told::read(&given.encode(Some(Shown::Resources(Seq(300), &rows)))).unwrap();
-        assert_eq!((told.rows.as_slice(), told.as_of), (&rows[..], Some(Seq(300))));
+        assert_eq!(
+            (told.rows.as_slice(), told.as_of),
+            (&rows[..], Some(Seq(300)))
+        );
         assert_eq!(told.action, Some(ActionName::Search));
         assert_eq!((told.outcome, told.count), ("given", 7));
-        assert_eq!((told.type_id, told.query), (Some(TypeId(4)), Some(vec![9; 32])));
+        assert_eq!(
+            (told.type_id, told.query),
+            (Some(TypeId(4)), Some(vec![9; 32]))
+        );
         assert_eq!(told.request.id, RequestId(77));
         let told = Told::read(&given.encode(Some(Shown::Versions(&rows)))).unwrap();
         assert_eq!((told.rows.as_slice(), told.as_of), (&rows[..], None));

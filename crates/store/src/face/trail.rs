@@ -51,12 +51,14 @@ pub struct AuditPage {
     pub next: Option<u64>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over like this")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field over like this"
+)]
 fn instant<S: Serializer>(at: &Micros, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(&at.instant())
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over like this")]
 fn text<S: Serializer>(id: &RequestId, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(id)
 }

@@ -66,12 +66,7 @@ pub(crate) fn page(tenant: &Arc<OpenTenant>, after: u64, limit: usize) -> Result
     })
 }
 
-fn access(
-    tenant: &OpenTenant,
-    db: &Connection,
-    number: u64,
-    told: Told,
-) -> Result<AuditLine> {
+fn access(tenant: &OpenTenant, db: &Connection, number: u64, told: Told) -> Result<AuditLine> {
     let mut shown = Vec::new();
     for row in told.rows.iter().take(AuditLine::SHOWN_MAX) {
         let name = match told.as_of {

@@ -174,8 +174,7 @@ impl TenantStore {
                         Class::Scan,
                         page.deadline,
                         move |tenant, db, ticket| {
-                            let done =
-                                searched(tenant, db, ticket, &spent, &query, &page, None)?;
+                            let done = searched(tenant, db, ticket, &spent, &query, &page, None)?;
                             Ok((spent, done))
                         },
                     )

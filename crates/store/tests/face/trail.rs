@@ -44,8 +44,12 @@ async fn reads_searches_histories_and_changes_name_what_they_were_about() {
     t.read("Patient", "2").await;
     let of_one = HistoryOf::Instance(type_id("Patient"), id("1"));
     t.history(of_one, 10, PageRequest::default()).await;
-    t.history(HistoryOf::Type(type_id("Observation")), 2, PageRequest::default())
-        .await;
+    t.history(
+        HistoryOf::Type(type_id("Observation")),
+        2,
+        PageRequest::default(),
+    )
+    .await;
     let world = world.reopen();
     let t = world.tenant("lakeside");
     let all = lines(&t).await;
@@ -53,7 +57,10 @@ async fn reads_searches_histories_and_changes_name_what_they_were_about() {
     let searches = of(&all, "search");
     let mut shown = searches[0].shown.clone();
     shown.sort();
-    assert_eq!(shown, ["Observation/o1/_history/1", "Observation/o2/_history/1"]);
+    assert_eq!(
+        shown,
+        ["Observation/o1/_history/1", "Observation/o2/_history/1"]
+    );
     assert_eq!((searches[0].outcome, searches[0].count), ("given", 2));
     assert_eq!(searches[0].about.as_deref(), Some("Observation"));
     assert_eq!((searches[1].outcome, searches[1].count), ("nothing", 0));
@@ -64,8 +71,14 @@ async fn reads_searches_histories_and_changes_name_what_they_were_about() {
     assert_eq!(reads[1].outcome, "nothing");
 
     let histories = of(&all, "history");
-    assert_eq!(histories[0].shown, ["Patient/1/_history/2", "Patient/1/_history/1"]);
-    assert_eq!(histories[1].shown, ["Observation/o1/_history/2", "Observation/o2/_history/1"]);
+    assert_eq!(
+        histories[0].shown,
+        ["Patient/1/_history/2", "Patient/1/_history/1"]
+    );
+    assert_eq!(
+        histories[1].shown,
+        ["Observation/o1/_history/2", "Observation/o2/_history/1"]
+    );
 
     let changes = of(&all, "change");
     assert_eq!(changes.len(), 4);
@@ -75,7 +88,11 @@ async fn reads_searches_histories_and_changes_name_what_they_were_about() {
         ["Observation/o1/_history/1", "Observation/o2/_history/1"]
     );
     assert_eq!(changes[2].shown, ["Patient/1/_history/2"]);
-    assert!(changes.iter().all(|c| c.actor == "client:tester" && c.outcome == "made"));
+    assert!(
+        changes
+            .iter()
+            .all(|c| c.actor == "client:tester" && c.outcome == "made")
+    );
     assert!(of(&all, "export").len() > 1, "reading it is recorded too");
     assert!(t.verify().await.ok);
 }
@@ -92,7 +109,10 @@ async fn a_refusal_is_in_the_trail_and_other_tenants_are_not() {
     a.store.denied(&denied.unwrap_err()).await.unwrap();
     let all = lines(&a).await;
     let search = of(&all, "search")[0];
-    assert_eq!((search.outcome, search.code.as_deref()), ("refused", Some("scope-missing")));
+    assert_eq!(
+        (search.outcome, search.code.as_deref()),
+        ("refused", Some("scope-missing"))
+    );
     assert_eq!(search.actor, "client:reader");
     assert!(of(&all, "change").is_empty());
 }

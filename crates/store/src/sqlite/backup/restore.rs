@@ -49,6 +49,7 @@ impl House {
         clients: RestoreClients,
     ) -> Result<Restored> {
         let source = self.open_backup(file)?;
+        let admitted = self.clients_of(&source.id, clients);
         let mut kept = KeptClients::default();
         let id: [u8; 16] = self.shared.rng.bytes();
         let key = Secret::new(self.shared.rng.bytes());
@@ -62,7 +63,8 @@ impl House {
             shred_at: None,
         };
         let info = self.publish(by, "restore tenant", &id, &key, info, |dir| {
-            let (head, clients) = self.fill_from(&source, file, dir, &id, &key, by, clients)?;
+            let new = (&id, &key);
+            let (head, clients) = self.fill_from(&source, file, dir, new, by, &admitted)?;
             kept = clients;
             Ok(Some(head))
         })?;
@@ -110,10 +112,9 @@ impl House {
         source: &Source,
         file: &Path,
         dir: &Path,
-        id: &[u8; 16],
-        key: &Secret<[u8; 32]>,
+        (id, key): (&[u8; 16], &Secret<[u8; 32]>),
         by: &By,
-        wanted: RestoreClients,
+        admitted: &Admitted,
     ) -> Result<(ChangeHead, KeptClients)> {
         const DOING: &str = "restoring a backup";
         let path = dir.join("data.db");
@@ -143,8 +144,7 @@ impl House {
             return Err(invalid("rows of the backup do not verify"));
         }
         let new_keys = || TenantKeys::derive(Secret::new(*key.expose()));
-        let since = self.clients_of(&source.id, wanted);
-        let done = reseal(&old, id, &new_keys(), by, &since)?;
+        let done = reseal(&old, id, &new_keys(), by, admitted)?;
         drop(old);
         let db = connection::open(&path, &source.keys.database)?;
         db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")

@@ -21,6 +21,9 @@ pub(crate) struct Anchor {
     pub(crate) held: bool,
 }
 
+/// Places by tenant.
+pub(crate) type Anchors = Vec<([u8; 16], Anchor)>;
+
 fn message(tenant: &[u8; 16], anchor: &Anchor) -> Vec<u8> {
     let mut m = b"journal\0".to_vec();
     m.extend_from_slice(tenant);
@@ -31,7 +34,7 @@ fn message(tenant: &[u8; 16], anchor: &Anchor) -> Vec<u8> {
 
 impl Control {
     /// All places that are kept. One whose MAC is wrong is left out and counted.
-    pub(crate) fn anchors(&self) -> Result<(Vec<([u8; 16], Anchor)>, usize)> {
+    pub(crate) fn anchors(&self) -> Result<(Anchors, usize)> {
         let mut read = self
             .db
             .prepare("SELECT tenant, number, chain, held, mac FROM journal")
