@@ -26,6 +26,30 @@ pub enum ActionName {
 }
 
 impl ActionName {
+    /// All actions, each at the place of its number.
+    pub const ALL: [Self; 10] = [
+        Self::Read,
+        Self::Search,
+        Self::History,
+        Self::Create,
+        Self::Update,
+        Self::Delete,
+        Self::Erase,
+        Self::Export,
+        Self::Receive,
+        Self::Administer,
+    ];
+
+    /// The number in audit records.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The action of a number.
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// The word in audit lines.
     pub const fn as_str(self) -> &'static str {
         match self {

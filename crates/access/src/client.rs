@@ -1,8 +1,9 @@
-//! API clients of one tenant and the check of their secrets.
+//! API clients of one tenant and the check of their secrets. A way in for bulk loading is a client
+//! without a secret that ends by itself.
 
 use std::sync::Arc;
 
-use base::Secret;
+use base::{Micros, Secret};
 use ring::hmac;
 
 use crate::directory::TenantId;
@@ -67,6 +68,17 @@ pub struct ClientRecord {
     pub epoch: u64,
     /// Whether it was revoked.
     pub revoked: bool,
+    /// For how long it is a way in for bulk loading; `None` for a client of its own right.
+    pub import: Option<ImportTimes>,
+}
+
+/// When a way in for bulk loading was opened and when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportTimes {
+    /// When it was opened.
+    pub opened: Micros,
+    /// From then on it is no right any more, and no token of it is renewed.
+    pub until: Micros,
 }
 
 /// What is needed to make a client.
@@ -80,10 +92,27 @@ pub struct NewClient {
     pub scopes: Scopes,
     /// Public keys as a JWK Set.
     pub jwks: Option<String>,
+    /// For how long it is a way in for bulk loading.
+    pub import: Option<ImportTimes>,
 }
 
 impl ClientRecord {
-    /// The principal, if the secret is the client's and the client is not revoked.
+    /// Whether it is a right at this time.
+    pub fn is_good(&self, now: Micros) -> bool {
+        !self.revoked && self.import.is_none_or(|times| now < times.until)
+    }
+
+    /// Who it is in audit lines. A way in for bulk loading is named with its reason.
+    pub fn actor(&self) -> Actor {
+        let id = self.id.as_str();
+        match self.import {
+            None => Actor::new(&format!("client:{id}")),
+            Some(_) => Actor::new(&format!("import:{id} {}", self.name)),
+        }
+    }
+
+    /// The principal, if the secret is the client's and the client is not revoked. A way in for bulk
+    /// loading has no secret.
     pub fn authenticate(
         &self,
         tenant: &TenantId,
@@ -91,7 +120,8 @@ impl ClientRecord {
         secret: &str,
     ) -> Option<Principal> {
         let good = hmac::verify(&key.0, secret.as_bytes(), &self.secret_hash).is_ok();
-        (good && !self.revoked).then(|| self.principal(tenant, self.scopes.clone()))
+        (good && !self.revoked && self.import.is_none())
+            .then(|| self.principal(tenant, self.scopes.clone()))
     }
 
     pub(crate) fn principal(&self, tenant: &TenantId, scopes: Arc<Scopes>) -> Principal {
@@ -100,7 +130,8 @@ impl ClientRecord {
             id: self.id.clone(),
             scopes,
             epoch: self.epoch,
-            actor: Actor::new(&format!("client:{}", self.id.as_str())),
+            import_until: self.import.map(|times| times.until),
+            actor: self.actor(),
         })
     }
 }

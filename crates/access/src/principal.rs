@@ -48,19 +48,15 @@ pub struct Principal(pub(crate) Who);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Who {
-    /// An API client of one tenant.
+    /// An API client of one tenant, or a way in for bulk loading that the operator opened with a
+    /// reason.
     Client {
         tenant: TenantId,
         id: ClientId,
         scopes: std::sync::Arc<Scopes>,
         epoch: u64,
-        actor: Actor,
-    },
-    /// A timed way in for bulk loading, opened by the operator with a reason.
-    Import {
-        tenant: TenantId,
-        scopes: std::sync::Arc<Scopes>,
-        until: Micros,
+        /// When a way in for bulk loading ends; `None` for a client of its own right.
+        import_until: Option<Micros>,
         actor: Actor,
     },
     /// The operator of the house; has no right to any tenant's data.
@@ -71,7 +67,7 @@ impl Principal {
     /// Who this is in rows and audit lines.
     pub fn actor(&self) -> Actor {
         match &self.0 {
-            Who::Client { actor, .. } | Who::Import { actor, .. } => actor.clone(),
+            Who::Client { actor, .. } => actor.clone(),
             Who::Operator => Actor::new("operator"),
         }
     }
@@ -79,7 +75,7 @@ impl Principal {
     /// The tenant whose client this is; none for the operator.
     pub const fn tenant(&self) -> Option<&TenantId> {
         match &self.0 {
-            Who::Client { tenant, .. } | Who::Import { tenant, .. } => Some(tenant),
+            Who::Client { tenant, .. } => Some(tenant),
             Who::Operator => None,
         }
     }
@@ -89,14 +85,14 @@ impl Principal {
     pub const fn client(&self) -> Option<(&ClientId, u64)> {
         match &self.0 {
             Who::Client { id, epoch, .. } => Some((id, *epoch)),
-            Who::Import { .. } | Who::Operator => None,
+            Who::Operator => None,
         }
     }
 
     /// The scopes held in the tenant.
     pub fn scopes(&self) -> Option<&Scopes> {
         match &self.0 {
-            Who::Client { scopes, .. } | Who::Import { scopes, .. } => Some(scopes),
+            Who::Client { scopes, .. } => Some(scopes),
             Who::Operator => None,
         }
     }

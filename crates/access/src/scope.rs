@@ -55,6 +55,10 @@ impl Scopes {
         })
     }
 
+    /// What a way in for bulk loading may do: create and update, and search for what conditional
+    /// writes and references name ([`crate::Target::Criteria`]); no read, no delete.
+    pub const IMPORT: &'static str = "system/*.cus";
+
     /// The scopes as they were given.
     pub fn as_str(&self) -> &str {
         &self.text

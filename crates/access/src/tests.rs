@@ -29,6 +29,7 @@ fn client(scopes: &str, key: &SecretKey) -> ClientRecord {
         jwks: None,
         epoch: 3,
         revoked: false,
+        import: None,
     }
 }
 
@@ -186,7 +187,6 @@ fn tokens() {
     record.epoch -= 1;
     record.revoked = true;
     assert!(key.principal(&verified, &record, model()).is_err());
-    assert!(key.import_principal(&verified, model()).is_err());
 
     // `none` and symmetric algorithms, and changed bits
     let mut parts = token.split('.');
@@ -203,17 +203,41 @@ fn tokens() {
 }
 
 #[test]
-fn import_tokens_end() {
+fn a_way_in_for_bulk_loading_writes_shows_nothing_and_ends() {
     let a = tenant("aaa", 1);
     let key = TokenKey::new(a.clone(), &Secret::new([9; 32])).unwrap();
-    let token = key.issue_import("iss", "load-1", NOW, 60, [1; 16]).unwrap();
-    let verified = key.verify(&token, NOW).unwrap();
-    let who = key.import_principal(&verified, model()).unwrap();
-    assert_eq!(who.actor().as_str(), "import:load-1");
-    assert!(decide::<Create>(&who, &a, request(), Target::Readable).is_ok());
+    let secrets = SecretKey::new(&Secret::new([5; 32]));
+    let mut record = client(Scopes::IMPORT, &secrets);
+    "first load".clone_into(&mut record.name);
+    record.import = Some(ImportTimes {
+        opened: NOW,
+        until: NOW.plus_secs(50),
+    });
+    let scopes = record.scopes.clone();
+    let token = key.issue("iss", &record, &scopes, NOW, 60, [1; 16]);
+    let verified = key.verify(&token.unwrap(), NOW).unwrap();
+    assert_eq!(verified.expires(), NOW.plus_secs(50), "with the way in");
+    let who = key.principal(&verified, &record, model()).unwrap();
+    assert!(who.actor().as_str().starts_with("import:"));
+    assert!(who.actor().as_str().ends_with(" first load"));
+    assert!(
+        record.authenticate(&a, &secrets, "secret").is_none(),
+        "no secret opens it"
+    );
+
+    let types = || vec![model().type_id("Patient").unwrap()];
+    assert!(decide::<Create>(&who, &a, request(), Target::Types(types())).is_ok());
+    assert!(decide::<Update>(&who, &a, request(), Target::Types(types())).is_ok());
+    assert!(decide::<Search>(&who, &a, request(), Target::Criteria(types())).is_ok());
+    for shown in [Target::Types(types()), Target::Readable] {
+        assert!(decide::<Search>(&who, &a, request(), shown.clone()).is_err());
+        assert!(decide::<History>(&who, &a, request(), shown.clone()).is_err());
+        assert!(decide::<Read>(&who, &a, request(), shown.clone()).is_err());
+        assert!(decide::<Delete>(&who, &a, request(), shown).is_err());
+    }
     let late = RequestMeta {
         id: RequestId(1),
-        at: NOW.plus_secs(60),
+        at: NOW.plus_secs(50),
     };
     assert!(decide::<Create>(&who, &a, late, Target::Readable).is_err());
 }

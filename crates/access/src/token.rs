@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::{ClientId, ClientRecord};
 use crate::directory::TenantId;
-use crate::permit::Actor;
-use crate::principal::{Principal, Who};
+use crate::principal::Principal;
 use crate::scope::Scopes;
 
 /// Why a token was refused.
@@ -50,26 +49,24 @@ struct Claims {
     iat: i64,
     exp: i64,
     jti: String,
-    /// The client's epoch when the token was issued; absent in import tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    epoch: Option<u64>,
+    /// The client's epoch when the token was issued.
+    epoch: u64,
 }
 
 /// A token's content after its signature, tenant and times were checked. Becomes a [`Principal`]
 /// when the client's record is at hand.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    client: Option<ClientId>,
-    subject: String,
+    client: ClientId,
     epoch: u64,
     scope: String,
     expires: Micros,
 }
 
 impl Verified {
-    /// The client whose record must be looked up; none for an import token.
-    pub const fn client(&self) -> Option<&ClientId> {
-        self.client.as_ref()
+    /// The client whose record must be looked up.
+    pub const fn client(&self) -> &ClientId {
+        &self.client
     }
 
     /// When the token ends.
@@ -116,7 +113,8 @@ impl TokenKey {
         &self.public
     }
 
-    /// A token for a client. `scopes` must already be narrowed to the client's.
+    /// A token for a client. `scopes` must already be narrowed to the client's. That of a way in for
+    /// bulk loading ends with it at the latest.
     pub fn issue(
         &self,
         issuer: &str,
@@ -126,37 +124,18 @@ impl TokenKey {
         lifetime_secs: i64,
         random: [u8; 16],
     ) -> Option<String> {
+        let life = now.as_secs() + lifetime_secs;
         let claims = Claims {
             iss: issuer.to_owned(),
             sub: client.id.as_str().to_owned(),
             tid: self.tenant.hex(),
             scope: scopes.as_str().to_owned(),
             iat: now.as_secs(),
-            exp: now.as_secs() + lifetime_secs,
+            exp: client
+                .import
+                .map_or(life, |times| life.min(times.until.as_secs())),
             jti: base::ids::uuid_text(random),
-            epoch: Some(client.epoch),
-        };
-        self.encode(&claims)
-    }
-
-    /// A token for one bulk load, not bound to a client. `subject` names the load in audit lines.
-    pub fn issue_import(
-        &self,
-        issuer: &str,
-        subject: &str,
-        now: Micros,
-        lifetime_secs: i64,
-        random: [u8; 16],
-    ) -> Option<String> {
-        let claims = Claims {
-            iss: issuer.to_owned(),
-            sub: subject.to_owned(),
-            tid: self.tenant.hex(),
-            scope: "system/*.cruds".to_owned(),
-            iat: now.as_secs(),
-            exp: now.as_secs() + lifetime_secs,
-            jti: base::ids::uuid_text(random),
-            epoch: None,
+            epoch: client.epoch,
         };
         self.encode(&claims)
     }
@@ -180,14 +159,9 @@ impl TokenKey {
         if claims.exp <= now.as_secs() {
             return Err(TokenError::Expired);
         }
-        let client = match claims.epoch {
-            Some(_) => Some(ClientId::new(&claims.sub).ok_or(TokenError::Invalid)?),
-            None => None,
-        };
         Ok(Verified {
-            client,
-            subject: claims.sub,
-            epoch: claims.epoch.unwrap_or(0),
+            client: ClientId::new(&claims.sub).ok_or(TokenError::Invalid)?,
+            epoch: claims.epoch,
             scope: claims.scope,
             expires: Micros(claims.exp.saturating_mul(1_000_000)),
         })
@@ -201,31 +175,13 @@ impl TokenKey {
         record: &ClientRecord,
         model: &Model,
     ) -> Result<Principal, TokenError> {
-        let same = verified.client.as_ref() == Some(&record.id) && verified.epoch == record.epoch;
+        let same = verified.client == record.id && verified.epoch == record.epoch;
         if !same || record.revoked {
             return Err(TokenError::Invalid);
         }
         let asked = Scopes::parse(&verified.scope, model).map_err(|_| TokenError::Invalid)?;
         let scopes = record.scopes.narrowed_to(&asked);
         Ok(record.principal(&self.tenant, Arc::new(scopes)))
-    }
-
-    /// The principal of a verified import token.
-    pub fn import_principal(
-        &self,
-        verified: &Verified,
-        model: &Model,
-    ) -> Result<Principal, TokenError> {
-        if verified.client.is_some() {
-            return Err(TokenError::Invalid);
-        }
-        let scopes = Scopes::parse(&verified.scope, model).map_err(|_| TokenError::Invalid)?;
-        Ok(Principal(Who::Import {
-            tenant: self.tenant.clone(),
-            scopes: Arc::new(scopes),
-            until: verified.expires,
-            actor: Actor::new(&format!("import:{}", verified.subject)),
-        }))
     }
 }
 

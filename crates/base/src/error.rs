@@ -147,6 +147,8 @@ codes! {
     PatchFailed = "patch-failed", Unprocessable, "processing", "The patch does not fit the resource.";
     ExpressionInvalid = "expression-invalid", Incorrect, "invalid", "The FHIRPath expression is none, or can be right for no resource of this type.";
     ExpressionFailed = "expression-failed", Unprocessable, "processing", "The FHIRPath expression cannot be evaluated on this content.";
+    AuditAltered = "audit-altered", Fault, "exception", "An audit trail, or what is under it, is not as it was written.";
+    ImportEnded = "import-ended", Conflict, "expired", "The way in for bulk loading was revoked or has ended.";
 }
 
 #[cfg(test)]

@@ -139,6 +139,10 @@ limits! {
     cursor_ttl_seconds = 600;
     /// Verified tokens kept in memory.
     token_cache_entries_max = 100_000;
+    /// API clients of one tenant, revoked ones and ways in for bulk loading among them.
+    clients_max = 10_000;
+    /// Signed assertions (`private_key_jwt`) of one client that may be used within seven minutes.
+    assertions_per_client_max = 10_000;
     /// Failed sign-ins a minute from one address at one tenant before it is answered 429.
     failed_logins_per_minute_max = 60;
 }

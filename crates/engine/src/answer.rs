@@ -29,7 +29,12 @@ pub enum Answer {
         stored: Released<Stored>,
     },
     /// Conditional create: this resource matches, nothing was made.
-    Existing(Released<Stored>),
+    Existing {
+        /// The resource.
+        stored: Released<Stored>,
+        /// Whether the caller may read it; if not, it learns the place only.
+        shown: bool,
+    },
     /// delete: it is not there (any more); the version that says so, if there ever was one.
     Deleted(Option<Version>),
     /// A page of a search.

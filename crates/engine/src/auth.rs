@@ -120,14 +120,10 @@ impl Gate {
         let verified = key
             .verify(token, request.at)
             .map_err(|e| Failure::of(e.code()))?;
-        let principal = match verified.client() {
-            None => key.import_principal(&verified, self.model()),
-            Some(id) => {
-                let record = store.client(id).await?.ok_or_else(invalid)?;
-                key.principal(&verified, &record, self.model())
-            }
-        };
-        let principal = principal.map_err(|e| Failure::of(e.code()))?;
+        let record = store.client(verified.client()).await?.ok_or_else(invalid)?;
+        let principal = key
+            .principal(&verified, &record, self.model())
+            .map_err(|e| Failure::of(e.code()))?;
         Ok(Verdict {
             principal: Arc::new(principal),
             until: Some(verified.expires()),

@@ -1,11 +1,12 @@
-//! API clients of a tenant, and timed ways in for bulk loading.
+//! API clients of a tenant.
 
 use access::{ClientId, ClientRecord, NewClient, Reason, Scopes};
-use base::{Code, Secret};
+use base::{Code, Rng, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir::definitions::Model;
 use serde::{Deserialize, Serialize};
+use store::TenantStore;
 
 use crate::auth::is_usable_jwks;
 use crate::failure::Failure;
@@ -56,24 +57,7 @@ impl ClientMade {
     }
 }
 
-/// A timed way in for bulk loading.
-#[derive(Serialize)]
-pub struct ImportOpened {
-    /// The actor that audit lines name is `import:` and this.
-    import: String,
-    access_token: String,
-    expires_in: i64,
-    base: String,
-}
-
-impl std::fmt::Debug for ImportOpened {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ImportOpened(…)")
-    }
-}
-
 const NAME_BYTES_MAX: usize = 200;
-const REASON_BYTES_MAX: usize = 200;
 
 impl Operator {
     /// Makes an API client with a fresh id and secret.
@@ -97,14 +81,14 @@ impl Operator {
             ));
         }
         let rng = &self.house.0.rng;
-        let id = format!("{:016x}", u64::from_be_bytes(rng.bytes()));
-        let id = ClientId::new(&id).ok_or(Failure::of(Code::Internal))?;
+        let id = fresh_id(&**rng)?;
         let secret = Secret::new(URL_SAFE_NO_PAD.encode(rng.bytes::<32>()));
         let new = NewClient {
             id,
             name: draft.name,
             scopes,
             jwks,
+            import: None,
         };
         let permit = self.system(Reason::Operation, &tenant)?;
         let record = data.create_client(permit, new, &secret).await?;
@@ -122,7 +106,12 @@ impl Operator {
     pub async fn list_clients(&self, tenant: &str) -> Result<Vec<ClientView>, Failure> {
         let (tenant, data) = self.tenant(tenant)?;
         let permit = self.system(Reason::Operation, &tenant)?;
-        Ok(data.clients(permit).await?.iter().map(view).collect())
+        let all = data.clients(permit).await?;
+        Ok(all
+            .iter()
+            .filter(|c| c.import.is_none())
+            .map(view)
+            .collect())
     }
 
     /// Revokes a client, from the next request on.
@@ -131,33 +120,9 @@ impl Operator {
     /// `tenant-unknown`, `client-unknown`.
     pub async fn revoke_client(&self, tenant: &str, client: &str) -> Result<(), Failure> {
         let (tenant, data) = self.tenant(tenant)?;
-        let id = ClientId::new(client).ok_or(Failure::of(Code::ClientUnknown))?;
+        let id = known(&data, client, false).await?.id;
         let permit = self.system(Reason::Operation, &tenant)?;
         Ok(data.revoke_client(permit, &id).await?)
-    }
-
-    /// Opens a timed way in for bulk loading. Every write made through it names it, with the
-    /// reason, in the tenant's audit log.
-    ///
-    /// # Errors
-    /// `tenant-unknown`, `request-invalid`.
-    pub async fn open_import(&self, tenant: &str, reason: &str) -> Result<ImportOpened, Failure> {
-        let (tenant, data) = self.tenant(tenant)?;
-        printable(reason, REASON_BYTES_MAX, "reason has 1 to 200 bytes")?;
-        let rng = &self.house.0.rng;
-        let import = format!("{} {reason}", URL_SAFE_NO_PAD.encode(rng.bytes::<6>()));
-        let links = self.links(&tenant);
-        let life = self.house.0.config.import_token_seconds;
-        let permit = self.system(Reason::Operation, &tenant)?;
-        let key = data.import_key(permit, &import).await?;
-        let token = key.issue_import(links.issuer(), &import, self.request.at, life, rng.bytes());
-        let access_token = token.ok_or(Failure::of(Code::Internal))?;
-        Ok(ImportOpened {
-            import,
-            access_token,
-            expires_in: life,
-            base: links.fhir(),
-        })
     }
 }
 
@@ -176,7 +141,26 @@ fn view(record: &ClientRecord) -> ClientView {
     }
 }
 
-fn printable(text: &str, max: usize, wanted: &'static str) -> Result<(), Failure> {
+pub(crate) fn fresh_id(rng: &dyn Rng) -> Result<ClientId, Failure> {
+    let id = format!("{:016x}", u64::from_be_bytes(rng.bytes()));
+    ClientId::new(&id).ok_or(Failure::of(Code::Internal))
+}
+
+/// A client, or a way in for bulk loading, that was made.
+pub(crate) async fn known(
+    data: &TenantStore,
+    id: &str,
+    import: bool,
+) -> Result<ClientRecord, Failure> {
+    let unknown = || Failure::of(Code::ClientUnknown);
+    let id = ClientId::new(id).ok_or_else(unknown)?;
+    let found = data.client(&id).await?;
+    found
+        .filter(|record| record.import.is_some() == import)
+        .ok_or_else(unknown)
+}
+
+pub(crate) fn printable(text: &str, max: usize, wanted: &'static str) -> Result<(), Failure> {
     if text.is_empty() || text.len() > max || text.contains(char::is_control) {
         return Err(Failure::new(Code::RequestInvalid, wanted));
     }

@@ -26,8 +26,10 @@ pub struct HouseConfig {
     pub limits: Limits,
     /// Life of an access token.
     pub access_token_seconds: i64,
-    /// Life of an import token.
+    /// Life of a token of a way in for bulk loading.
     pub import_token_seconds: i64,
+    /// Life of a way in for bulk loading.
+    pub import_seconds_max: i64,
     /// Address that clients use, without a slash at its end.
     pub public_url: Option<String>,
     /// Address that is listened on, as a URL.
@@ -106,6 +108,7 @@ impl House {
         let metrics = Metrics::new(&store);
         let verdicts = Verdicts::new(config.limits.token_cache_entries_max);
         let attempts = Attempts::new(config.limits.failed_logins_per_minute_max);
+        let replays_max = config.limits.assertions_per_client_max;
         let started = clock.now();
         let [bodies, open_bodies, answers] = rooms(&config.limits, &metrics);
         Self(Arc::new(Inner {
@@ -115,7 +118,7 @@ impl House {
             config,
             verdicts,
             attempts,
-            replays: Replays::default(),
+            replays: Replays::new(replays_max),
             metrics,
             bodies,
             open_bodies,

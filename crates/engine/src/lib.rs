@@ -12,6 +12,7 @@ mod failure;
 pub mod form;
 mod held;
 mod house;
+mod imports;
 mod interaction;
 mod links;
 mod metrics;
@@ -21,13 +22,16 @@ mod tenants;
 pub use access::{Released, RequestMeta};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{Credentials, Granted, TokenFailure, TokenRequest};
-pub use clients::{ClientDraft, ClientMade, ClientView, ImportOpened};
+pub use clients::{ClientDraft, ClientMade, ClientView};
 pub use failure::Failure;
 pub use held::{Hold, Holder};
 pub use house::{Gate, House, HouseConfig};
+pub use imports::{ImportOpened, ImportView};
 pub use interaction::*;
 pub use links::{Forwarded, Links, Reached};
 pub use metrics::{InteractionMetrics, Metrics};
 pub use session::Session;
-pub use store::{AuditMode, Method, Mode, StoreConfig, Stored, Synchronous};
-pub use tenants::{LIST_MAX, Operator, TenantDraft, TenantPage, TenantPatch, TenantView};
+pub use store::{AuditMode, Method, Mode, RestoreClients, StoreConfig, Stored, Synchronous};
+pub use tenants::{
+    LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch, TenantView,
+};

@@ -10,7 +10,9 @@ use access::{
 use base::{Code, TenantName};
 use fhir::definitions::FhirVersion;
 use serde::{Deserialize, Serialize};
-use store::{NewTenant, State, Store, TenantInfo, TenantSettings, TenantStore};
+use store::{
+    KeptClients, NewTenant, RestoreClients, State, Store, TenantInfo, TenantSettings, TenantStore,
+};
 
 use crate::failure::Failure;
 use crate::house::House;
@@ -67,6 +69,14 @@ pub struct TenantView {
     #[serde(skip_serializing_if = "Option::is_none")]
     shred_at: Option<String>,
     base: String,
+}
+
+/// A tenant made from a backup, as the admin API shows it.
+#[derive(Debug, Serialize)]
+pub struct RestoredView {
+    #[serde(flatten)]
+    tenant: TenantView,
+    clients: KeptClients,
 }
 
 /// A page of tenants, as the admin API shows it.
@@ -285,6 +295,21 @@ impl Operator {
         Ok(data.verify(permit).await?)
     }
 
+    /// Lines of a tenant's audit trail after a record: ids of what was shown and changed, no content.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `tenant-damaged`.
+    pub async fn read_audit(
+        &self,
+        name: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<store::AuditPage, Failure> {
+        let (tenant, data) = self.tenant(name)?;
+        let permit = self.system(Reason::Verify, &tenant)?;
+        Ok(data.audit(permit, after, limit.clamp(1, LIST_MAX)).await?)
+    }
+
     /// Writes a backup to a file in the folder for backups. Returns its path.
     ///
     /// # Errors
@@ -301,15 +326,26 @@ impl Operator {
     ///
     /// # Errors
     /// `backup-invalid`, `tenant-exists`, `tenant-name`, `request-invalid`.
-    pub async fn restore_tenant(&self, file: &str, as_name: &str) -> Result<TenantView, Failure> {
+    pub async fn restore_tenant(
+        &self,
+        file: &str,
+        as_name: &str,
+        clients: RestoreClients,
+    ) -> Result<RestoredView, Failure> {
         let name =
             TenantName::new(as_name).map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
         let path = self.backup_path(file)?;
         if !path.is_file() {
             return Err(Failure::new(Code::BackupInvalid, "there is no such backup"));
         }
-        let info = self.store().restore(self.permit()?, &path, name).await?;
-        Ok(self.view(info))
+        let restored = self
+            .store()
+            .restore(self.permit()?, &path, name, clients)
+            .await?;
+        Ok(RestoredView {
+            tenant: self.view(restored.info),
+            clients: restored.clients,
+        })
     }
 
     /// Makes a new key-encryption key. Returns how many tenants' keys were wrapped anew.

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{ClientDraft, Failure, Operator, TenantDraft, TenantPatch};
+use engine::{ClientDraft, Failure, Operator, RestoreClients, TenantDraft, TenantPatch};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,12 @@ fn answer<T: Serialize>(status: StatusCode, body: &T) -> Result<Response<Body>, 
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+fn done() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 fn located(mut response: Response<Body>, location: &str) -> Response<Body> {
@@ -116,6 +122,14 @@ pub(crate) async fn verify_tenant(by: Operator, call: Call) -> Result<Response<B
     answer(StatusCode::OK, &by.verify_tenant(call.value("name")).await?)
 }
 
+/// `GET /admin/v1/tenants/{name}/audit?after=&limit=`
+pub(crate) async fn read_audit(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let after = number(&call, "after")?.unwrap_or(0);
+    let limit = number(&call, "limit")?.unwrap_or(100);
+    let page = by.read_audit(call.value("name"), after, limit).await?;
+    answer(StatusCode::OK, &page)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BackupFile {
@@ -135,14 +149,22 @@ pub(crate) async fn back_up_tenant(
     )
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restore {
+    file: String,
+    #[serde(default)]
+    clients: RestoreClients,
+}
+
 /// `POST /admin/v1/tenants/{name}/restore`: makes the tenant of this name from a backup.
 pub(crate) async fn restore_tenant(
     by: Operator,
     mut call: Call,
 ) -> Result<Response<Body>, Failure> {
-    let BackupFile { file } = call.json().await?;
+    let Restore { file, clients } = call.json().await?;
     let name = call.value("name");
-    let view = by.restore_tenant(&file, name).await?;
+    let view = by.restore_tenant(&file, name, clients).await?;
     Ok(located(
         answer(StatusCode::CREATED, &view)?,
         &format!("/admin/v1/tenants/{name}"),
@@ -158,10 +180,30 @@ struct ImportReason {
 /// `POST /admin/v1/tenants/{name}/imports`
 pub(crate) async fn open_import(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
     let ImportReason { reason } = call.json().await?;
-    answer(
-        StatusCode::CREATED,
-        &by.open_import(call.value("name"), &reason).await?,
-    )
+    let name = call.value("name");
+    let opened = by.open_import(name, &reason).await?;
+    let location = format!("/admin/v1/tenants/{name}/imports/{}", opened.import_id());
+    Ok(located(answer(StatusCode::CREATED, &opened)?, &location))
+}
+
+/// `GET /admin/v1/tenants/{name}/imports`
+pub(crate) async fn list_imports(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let imports = by.list_imports(call.value("name")).await?;
+    answer(StatusCode::OK, &json!({ "imports": imports }))
+}
+
+/// `POST /admin/v1/tenants/{name}/imports/{import_id}/renew`
+pub(crate) async fn renew_import(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let (name, import) = (call.value("name"), call.value("import_id"));
+    let renewed = by.renew_import(name, import).await?;
+    answer(StatusCode::OK, &renewed)
+}
+
+/// `DELETE /admin/v1/tenants/{name}/imports/{import_id}`
+pub(crate) async fn revoke_import(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    by.revoke_import(call.value("name"), call.value("import_id"))
+        .await?;
+    Ok(done())
 }
 
 /// `GET /admin/v1/tenants/{name}/clients`
@@ -183,9 +225,7 @@ pub(crate) async fn create_client(by: Operator, mut call: Call) -> Result<Respon
 pub(crate) async fn revoke_client(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
     by.revoke_client(call.value("name"), call.value("client_id"))
         .await?;
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
+    Ok(done())
 }
 
 /// `POST /admin/v1/key/rotate`

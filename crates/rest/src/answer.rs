@@ -92,7 +92,7 @@ pub(crate) fn head(answer: &Answer, model: &'static Model) -> Head {
             created: false,
             stored,
         } => placed(StatusCode::OK, stored.get()),
-        Answer::Existing(stored) => placed(StatusCode::OK, stored.get()),
+        Answer::Existing { stored, .. } => placed(StatusCode::OK, stored.get()),
         Answer::Deleted(version) => Head {
             version: *version,
             ..plain(StatusCode::NO_CONTENT)
@@ -115,7 +115,8 @@ pub(crate) fn respond(answer: Answer, at: At<'_>, wish: &Wish) -> Result<Respons
         Answer::Found(stored) => Some(stored.into_inner().body),
         Answer::Part(stored, shape) => Some(shaped(stored.get(), &shape, at)?),
         Answer::NotModified(_) | Answer::Bare(_) => None,
-        Answer::Written { stored, .. } | Answer::Existing(stored) => match wish.prefer {
+        Answer::Existing { shown: false, .. } if wish.prefer != Some(Return::Outcome) => None,
+        Answer::Written { stored, .. } | Answer::Existing { stored, .. } => match wish.prefer {
             Some(Return::Minimal) => None,
             Some(Return::Outcome) => Some(done(head.status)),
             Some(Return::Representation) | None => Some(stored.into_inner().body),

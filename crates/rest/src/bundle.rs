@@ -226,10 +226,11 @@ fn written(
     };
     let head = answer::head(&answer, at.model);
     let base = at.links.fhir();
+    let shown = !matches!(answer, Existing { shown: false, .. });
     let resource = match answer {
         Found(stored) => Some(stored.into_inner().body),
         Part(stored, shape) => Some(answer::shaped(stored.get(), &shape, at)?),
-        Written { stored, .. } | Existing(stored) => {
+        Written { stored, .. } | Existing { stored, .. } => {
             let stored = stored.into_inner();
             bundle.full_url(
                 &unclosed(&base),
@@ -237,7 +238,7 @@ fn written(
                 &stored,
             );
             bundle.raw(",");
-            (prefer == Some(Return::Representation)).then_some(stored.body)
+            (shown && prefer == Some(Return::Representation)).then_some(stored.body)
         }
         Search(page) => Some(searchset(&page, at)?),
         History(page) => Some(history(&page, at)),

@@ -158,9 +158,13 @@ routes! {
     POST   House  "/admin/v1/tenants/{name}/resume"               "resume-tenant"  Operator admin::resume_tenant;
     GET    House  "/admin/v1/tenants/{name}/receipt"              "receipt"        Operator admin::receipt;
     POST   House  "/admin/v1/tenants/{name}/verify"               "verify-tenant"  Operator admin::verify_tenant;
+    GET    House  "/admin/v1/tenants/{name}/audit"                "read-audit"     Operator admin::read_audit;
     POST   House  "/admin/v1/tenants/{name}/backup"               "backup-tenant"  Operator admin::back_up_tenant;
     POST   House  "/admin/v1/tenants/{name}/restore"              "restore-tenant" Operator admin::restore_tenant;
+    GET    House  "/admin/v1/tenants/{name}/imports"              "list-imports"   Operator admin::list_imports;
     POST   House  "/admin/v1/tenants/{name}/imports"              "open-import"    Operator admin::open_import;
+    DELETE House  "/admin/v1/tenants/{name}/imports/{import_id}"  "revoke-import"  Operator admin::revoke_import;
+    POST   House  "/admin/v1/tenants/{name}/imports/{import_id}/renew" "renew-import" Operator admin::renew_import;
     GET    House  "/admin/v1/tenants/{name}/clients"              "list-clients"   Operator admin::list_clients;
     POST   House  "/admin/v1/tenants/{name}/clients"              "create-client"  Operator admin::create_client;
     DELETE House  "/admin/v1/tenants/{name}/clients/{client_id}"  "revoke-client"  Operator admin::revoke_client;

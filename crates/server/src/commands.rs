@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
 pub mod backup;
 pub mod check_config;
 pub mod client;
 pub mod demo;
 pub mod import;
+pub mod imports;
 pub mod key;
 mod print;
 pub mod serve;
@@ -36,8 +38,12 @@ enum Command {
     Client(client::Client),
     /// Load Bundles and NDJSON into a tenant.
     Import(import::Import),
+    /// Ways in for bulk loading that were opened into a tenant.
+    Imports(imports::Imports),
     /// Check a tenant's rows, seals, index rows and audit chain against each other.
     Verify(verify::Verify),
+    /// Read a tenant's audit trail: who was shown what, who was refused, what was changed.
+    Audit(audit::Audit),
     /// Back up a tenant while it is used.
     Backup(backup::Backup),
     /// Make a tenant from a backup.
@@ -56,7 +62,9 @@ pub fn main() -> ExitCode {
         Command::Tenant(args) => tenant::run(&args),
         Command::Client(args) => client::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Imports(args) => imports::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Key(args) => key::run(&args),

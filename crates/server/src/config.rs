@@ -62,8 +62,10 @@ pub struct Tls {
 pub struct Auth {
     /// Life of an access token.
     pub access_token_seconds: u64,
-    /// Life of an import token.
+    /// Life of a token of a way in for bulk loading.
     pub import_token_seconds: u64,
+    /// Life of a way in for bulk loading.
+    pub import_seconds_max: u64,
 }
 
 /// `[audit]`
@@ -186,8 +188,13 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "auth.import_token_seconds",
-        "86400",
-        "Life of an import token, in seconds.",
+        "900",
+        "Life of a token of a way in for bulk loading, in seconds; `insula import` renews it.",
+    ),
+    key(
+        "auth.import_seconds_max",
+        "604800",
+        "Life of a way in for bulk loading, in seconds: no token of it is renewed after that.",
     ),
     key(
         "audit.mode",
@@ -252,7 +259,8 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             access_token_seconds: 3600,
-            import_token_seconds: 86_400,
+            import_token_seconds: 900,
+            import_seconds_max: 604_800,
         }
     }
 }
@@ -368,7 +376,12 @@ impl Config {
                 "domain is a DNS name without port",
             ));
         }
-        if self.auth.access_token_seconds == 0 || self.auth.import_token_seconds == 0 {
+        let lives = [
+            self.auth.access_token_seconds,
+            self.auth.import_token_seconds,
+            self.auth.import_seconds_max,
+        ];
+        if lives.contains(&0) {
             return Err(ConfigError::Contradiction(
                 "tokens live at least one second",
             ));

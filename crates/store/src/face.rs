@@ -2,13 +2,15 @@
 
 mod page;
 mod tenant;
+mod trail;
 mod write;
 
 pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};
 pub use tenant::{
-    AuditMode, NewTenant, ReferencePolicy, State, StoreConfig, Synchronous, TenantInfo,
-    TenantSettings,
+    AuditMode, KeptClients, NewTenant, ReferencePolicy, RestoreClients, Restored, State,
+    StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
+pub use trail::{AuditLine, AuditPage};
 pub use write::{
     Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Write,
     Written,

@@ -209,13 +209,19 @@ impl Journal {
             .unwrap_or_default()
     }
 
+    /// Every tenant's last record.
+    pub(crate) fn heads(&self) -> Vec<([u8; 16], Head)> {
+        let state = self.shared.state.lock();
+        state.heads.iter().map(|(id, head)| (*id, *head)).collect()
+    }
+
     /// Reads back all records of a tenant, oldest first, checking the chain, up to what was
     /// written when this was called.
     pub(crate) fn scan(
         &self,
         tenant: [u8; 16],
         key: &Secret<[u8; 32]>,
-        each: &mut dyn FnMut(u64, &[u8]),
+        each: &mut dyn FnMut(Head, &[u8]),
     ) -> Result<Scan> {
         let end = {
             let state = self.shared.state.lock();
@@ -227,6 +233,11 @@ impl Journal {
     /// Bytes appended since the journal was opened.
     pub(crate) fn written(&self) -> u64 {
         self.shared.state.lock().written
+    }
+
+    /// Bytes appended since the journal was opened that are on the disk.
+    pub(crate) fn flushed(&self) -> u64 {
+        self.shared.flushed.borrow().upto
     }
 
     /// Flushes since the journal was opened.

@@ -65,8 +65,13 @@ pub enum FindingKind {
     Change,
     /// The tenant's file ends before changes that the journal knows.
     Truncated,
-    /// A record of the journal does not continue the tenant's chain.
+    /// A record of the journal does not continue the tenant's chain, or the chain does not go where
+    /// a change, or the house, knows that it went.
     Journal,
+    /// API clients, or facts about the tenant, are not those that were last administered.
+    Client,
+    /// A line of the operators' audit, whose number stands as `seq`, is not as it was written.
+    Operators,
     /// A dictionary is not the one that bodies were packed with.
     Dictionary,
     /// The database engine itself reports damage.

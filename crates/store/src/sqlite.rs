@@ -1,5 +1,6 @@
 //! The embedded engine: one SQLCipher database per tenant.
 
+pub(crate) mod administration;
 pub(crate) mod apply;
 pub(crate) mod backup;
 mod cache;
@@ -27,6 +28,7 @@ pub(crate) mod search;
 mod shared;
 mod template;
 mod tenant;
+pub(crate) mod trail;
 pub(crate) mod verify;
 pub(crate) mod writer;
 

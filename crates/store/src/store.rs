@@ -7,8 +7,10 @@ use access::{Directory, HousePermit, OperatorToken, TenantId};
 use base::{Clock, Rng, TenantName};
 
 use crate::sqlite::house::House;
+use crate::sqlite::house::change::By;
 use crate::{
-    NewTenant, Result, State, StoreConfig, StoreMetrics, TenantInfo, TenantSettings, TenantStore,
+    NewTenant, RestoreClients, Restored, Result, State, StoreConfig, StoreMetrics, TenantInfo,
+    TenantSettings, TenantStore,
 };
 
 /// All tenants of one data folder. Cheap to clone; closed when the last clone, and the last
@@ -86,14 +88,24 @@ impl Store {
         Ok(self.house().list_tenants(after.as_ref(), limit))
     }
 
+    /// Does something with the tenant of a name, beside the threads that serve.
+    async fn on<T: Send + 'static>(
+        &self,
+        permit: HousePermit,
+        name: &TenantName,
+        work: impl FnOnce(&Arc<House>, &By, &TenantName) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (by, name) = (permit.spend(), name.clone());
+        self.house().aside(move |h| work(h, &by, &name)).await
+    }
+
     /// One tenant; also one that is gone and has left a receipt.
     ///
     /// # Errors
     /// `tenant-unknown`.
     pub async fn tenant_info(&self, permit: HousePermit, name: &TenantName) -> Result<TenantInfo> {
-        let _ = permit.spend();
-        let name = name.clone();
-        self.house().aside(move |h| h.tenant_info(&name)).await
+        self.on(permit, name, |h, _, name| h.tenant_info(name))
+            .await
     }
 
     /// Changes a tenant's display name or settings; what is `None` stays.
@@ -107,10 +119,10 @@ impl Store {
         display: Option<String>,
         settings: Option<TenantSettings>,
     ) -> Result<TenantInfo> {
-        let (by, name) = (permit.spend(), name.clone());
-        self.house()
-            .aside(move |h| h.change_tenant(&by, &name, display, settings))
-            .await
+        self.on(permit, name, |h, by, name| {
+            h.change_tenant(by, name, display, settings)
+        })
+        .await
     }
 
     /// Suspends an active tenant; suspending a suspended one changes nothing.
@@ -122,9 +134,7 @@ impl Store {
         permit: HousePermit,
         name: &TenantName,
     ) -> Result<TenantInfo> {
-        let (by, name) = (permit.spend(), name.clone());
-        self.house()
-            .aside(move |h| h.suspend_tenant(&by, &name))
+        self.on(permit, name, |h, by, name| h.suspend_tenant(by, name))
             .await
     }
 
@@ -137,9 +147,7 @@ impl Store {
         permit: HousePermit,
         name: &TenantName,
     ) -> Result<TenantInfo> {
-        let (by, name) = (permit.spend(), name.clone());
-        self.house()
-            .aside(move |h| h.resume_tenant(&by, &name))
+        self.on(permit, name, |h, by, name| h.resume_tenant(by, name))
             .await
     }
 
@@ -154,10 +162,10 @@ impl Store {
         name: &TenantName,
         grace_seconds: u64,
     ) -> Result<TenantInfo> {
-        let (by, name) = (permit.spend(), name.clone());
-        self.house()
-            .aside(move |h| h.delete_tenant(&by, &name, grace_seconds))
-            .await
+        self.on(permit, name, move |h, by, name| {
+            h.delete_tenant(by, name, grace_seconds)
+        })
+        .await
     }
 
     /// The signed receipt of a deletion, as JSON.
@@ -165,9 +173,7 @@ impl Store {
     /// # Errors
     /// `tenant-unknown`; `tenant-state` as long as the key exists.
     pub async fn receipt(&self, permit: HousePermit, name: &TenantName) -> Result<String> {
-        let _ = permit.spend();
-        let name = name.clone();
-        self.house().aside(move |h| h.receipt(&name)).await
+        self.on(permit, name, |h, _, name| h.receipt(name)).await
     }
 
     /// The Ed25519 public key with which receipts are verified.
@@ -184,10 +190,11 @@ impl Store {
         permit: HousePermit,
         file: &Path,
         as_name: TenantName,
-    ) -> Result<TenantInfo> {
+        clients: RestoreClients,
+    ) -> Result<Restored> {
         let (by, file) = (permit.spend(), file.to_owned());
         self.house()
-            .aside(move |h| h.restore(&by, &file, as_name))
+            .aside(move |h| h.restore(&by, &file, as_name, clients))
             .await
     }
 

@@ -17,9 +17,11 @@ use tokio::sync::oneshot;
 
 use crate::audit::{Outcome, Subject};
 use crate::sqlite::house::Entry;
+use crate::sqlite::house::change::By;
 use crate::sqlite::mailboxes::Item;
 use crate::sqlite::readers::Class;
-use crate::sqlite::{OpenTenant, apply, clients, sha256, writer};
+use crate::sqlite::writer::{self, WriterState};
+use crate::sqlite::{OpenTenant, apply, clients, sha256};
 use crate::store::Handle;
 use crate::{Change, Prepared, Result, StoreError, Write, Written};
 
@@ -219,17 +221,16 @@ impl TenantStore {
         )
     }
 
-    /// An API client by id. From memory once the tenant is open.
+    /// An API client, or a way in for bulk loading, by id. From memory once the tenant is open.
     pub async fn client(&self, id: &ClientId) -> Result<Option<ClientRecord>> {
-        Ok(self.opened().await?.clients().read().get(id).cloned())
+        Ok(self.opened().await?.clients().get(id))
     }
 
-    /// All API clients, revoked ones too, in order of id.
+    /// All API clients and ways in for bulk loading, revoked and ended ones too, in order of id.
     pub async fn clients(&self, permit: Permit<Administer>) -> Result<Vec<ClientRecord>> {
         let spent = permit.spend(&self.tenant);
         let tenant = self.opened().await?;
-        let mut all: Vec<ClientRecord> = tenant.clients().read().values().cloned().collect();
-        all.sort_by(|a, b| a.id.cmp(&b.id));
+        let all = tenant.clients().sorted();
         self.administered(&spent, "list clients").await?;
         Ok(all)
     }
@@ -237,64 +238,84 @@ impl TenantStore {
     /// Makes an API client; only a keyed hash of its secret is kept.
     ///
     /// # Errors
-    /// `duplicate-id`.
+    /// `duplicate-id`, `limit-query`.
     pub async fn create_client(
         &self,
         permit: Permit<Administer>,
         new: NewClient,
         secret: &Secret<String>,
     ) -> Result<ClientRecord> {
-        let spent = permit.spend(&self.tenant);
-        self.entry()?.must_stay()?;
-        let what = format!("create client {}", new.id.as_str());
-        // Recorded before it is made: there must be no client that no record tells of.
-        self.administered(&spent, &what).await?;
-        let secret = Secret::new(secret.expose().clone());
-        let record = self
-            .handle
-            .0
-            .write(
-                self.entry()?,
-                move |tenant, state| clients::create(tenant, state, new, secret.expose()),
-                remember,
-            )
-            .await?;
-        Ok(record)
+        let secret = Some(Secret::new(secret.expose().clone()));
+        self.add_client(permit, new, secret, "create client").await
     }
 
-    /// Revokes an API client; holds from the next request on.
+    /// Opens a way in for bulk loading. It has no secret: its tokens are asked for by the operator.
+    ///
+    /// # Errors
+    /// `limit-query`.
+    pub async fn open_import(
+        &self,
+        permit: Permit<Administer>,
+        new: NewClient,
+    ) -> Result<ClientRecord> {
+        self.add_client(permit, new, None, "open import").await
+    }
+
+    async fn add_client(
+        &self,
+        permit: Permit<Administer>,
+        new: NewClient,
+        secret: Option<Secret<String>>,
+        action: &'static str,
+    ) -> Result<ClientRecord> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?;
+        entry.must_stay()?;
+        // Recorded before it is made: there must be no client that no record tells of.
+        let what = format!("{action} {}", new.id.as_str());
+        self.administered(&spent, &what).await?;
+        let (by, now) = (by(&spent), spent.request().at);
+        let add = move |tenant: &OpenTenant, state: &mut WriterState| {
+            clients::create(
+                tenant,
+                state,
+                new,
+                secret.as_ref().map(|s| s.expose().as_str()),
+                now,
+            )
+        };
+        self.handle.0.administer(entry, by, action, add).await
+    }
+
+    /// Revokes an API client or a way in for bulk loading; holds from the next request on.
     ///
     /// # Errors
     /// `client-unknown`.
     pub async fn revoke_client(&self, permit: Permit<Administer>, id: &ClientId) -> Result<()> {
         let spent = permit.spend(&self.tenant);
-        self.entry()?.must_stay()?;
+        let entry = self.entry()?;
+        entry.must_stay()?;
         self.administered(&spent, &format!("revoke client {}", id.as_str()))
             .await?;
         let id = id.clone();
-        let revoke = move |tenant: &Arc<OpenTenant>, state: &mut writer::WriterState| {
-            clients::revoke(tenant, state, &id)
-        };
+        let revoke =
+            move |tenant: &OpenTenant, state: &mut WriterState| clients::revoke(tenant, state, &id);
         self.handle
             .0
-            .write(self.entry()?, revoke, remember)
+            .administer(entry, by(&spent), "revoke client", revoke)
             .await
             .map(drop)
     }
 
-    /// Records that a timed way in for bulk loading is opened, and gives the key to sign it with.
+    /// Records that a token of a way in for bulk loading is given.
     ///
     /// # Errors
-    /// `audit-unavailable`: then nothing may be signed.
-    pub async fn import_key(
-        &self,
-        permit: Permit<Administer>,
-        import: &str,
-    ) -> Result<Arc<TokenKey>> {
+    /// `audit-unavailable`: then none may be given.
+    pub async fn renewing_import(&self, permit: Permit<Administer>, id: &ClientId) -> Result<()> {
         let spent = permit.spend(&self.tenant);
-        self.administered(&spent, &format!("open import {import}"))
-            .await?;
-        self.token_key().await
+        self.entry()?.must_serve()?;
+        self.administered(&spent, &format!("give token to {}", id.as_str()))
+            .await
     }
 
     async fn administered(&self, spent: &Spent<Administer>, what: &str) -> Result<()> {
@@ -313,13 +334,7 @@ impl TenantStore {
     /// The current epoch of a client that is not revoked, without touching a disk. `None` means:
     /// look it up.
     pub fn client_epoch(&self, id: &ClientId) -> Option<u64> {
-        let tenant = self.entry.as_ref()?.if_open()?;
-        tenant
-            .clients()
-            .read()
-            .get(id)
-            .filter(|c| !c.revoked)
-            .map(|c| c.epoch)
+        self.entry.as_ref()?.if_open()?.clients().epoch(id)
     }
 
     /// The key that signs this tenant's tokens.
@@ -338,8 +353,7 @@ impl TenantStore {
     }
 }
 
-/// What is committed about a client is known from here on.
-fn remember(tenant: &OpenTenant, record: &ClientRecord) {
-    let mut clients = tenant.clients().write();
-    clients.insert(record.id.clone(), record.clone());
+/// Who did it, for the operators' audit.
+fn by(spent: &Spent<Administer>) -> By {
+    (spent.actor().clone(), spent.request())
 }

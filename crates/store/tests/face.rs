@@ -7,12 +7,15 @@
 
 #[cfg(test)]
 mod face {
+    mod clients;
     mod commits;
+    mod cuts;
     mod limits;
     mod migration;
     mod raw;
     mod searches;
     mod tampering;
     mod tenants;
+    mod trail;
     mod world;
 }

@@ -67,7 +67,9 @@ impl Setup {
             .command()
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(&self.data)
-            .stdin(Stdio::null())
+            // Held by the child's handle: the server ends when we do, however we do.
+            .stdin(Stdio::piped())
+            .env("TESTKIT_ENDS_WITH_PARENT", "1")
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

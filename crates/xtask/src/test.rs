@@ -58,8 +58,15 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
-/// Clients from PyPI, each at the version that the tests were written against.
-const PYTHON_CLIENTS: &[&str] = &["fhirclient==4.4.0", "fhirpy==2.3.1"];
+/// Clients from PyPI, each at the version that the tests were written against, and what the script
+/// in the book's page on the data folder imports.
+const PYTHON_CLIENTS: &[&str] = &[
+    "fhirclient==4.4.0",
+    "fhirpy==2.3.1",
+    "cryptography==50.0.2",
+    "sqlcipher3-binary==0.6.0",
+    "zstandard==0.25.0",
+];
 
 /// Clients from npm, likewise (this one still runs on the Node.js 18 of Debian 12), and NLM's
 /// FHIRPath engine, as a second opinion on what a search parameter's expression finds.

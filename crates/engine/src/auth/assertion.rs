@@ -1,7 +1,7 @@
 //! `private_key_jwt`: a client proves who it is with a JWT that it signed itself (SMART App Launch
 //! 2.2, "Client Authentication: Asymmetric"; RFC 7523).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use access::{ClientId, ClientRecord, TenantId};
 use base::Micros;
@@ -17,9 +17,6 @@ pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-
 /// Longest life of an assertion in seconds, and the tolerance for clocks that differ.
 const LIFE_MAX: i64 = 300;
 const SKEW: i64 = 60;
-
-/// Assertions remembered at once; more within five minutes are refused.
-const REMEMBERED_MAX: usize = 100_000;
 
 #[derive(Deserialize)]
 struct Claims {
@@ -78,7 +75,7 @@ pub(crate) fn check(
         && for_us
         && fresh
         && !claims.jti.is_empty()
-        && replays.first_use(tenant, id, &claims.jti, claims.exp + SKEW, now)
+        && replays.first_use(tenant, &record.id, &claims.jti, now)
 }
 
 fn verified(assertion: &str, record: &ClientRecord) -> Option<Claims> {
@@ -116,36 +113,132 @@ pub(crate) fn is_usable_jwks(text: &str) -> bool {
     })
 }
 
-/// Assertions that were used already, until they end by themselves.
+/// Assertions that were used already, by client, until they end by themselves.
+///
+/// Each client's are in two generations: the young one becomes the old one when no assertion of the
+/// old one can be good any more. Nothing is walked but, now and then, the list of clients.
+#[derive(Debug)]
+pub(crate) struct Replays {
+    max: usize,
+    clients: Mutex<Clients>,
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Replays(Mutex<HashMap<[u8; 32], i64>>);
+struct Clients {
+    used: HashMap<(TenantId, ClientId), Used>,
+    /// How many clients there may be before those that have nothing any more are dropped.
+    sweep_at: usize,
+}
+
+/// What one client used.
+#[derive(Debug, Default)]
+struct Used {
+    since: i64,
+    young: HashSet<Digest>,
+    old: HashSet<Digest>,
+}
+
+type Digest = [u8; 32];
+
+/// No assertion is good for longer after its first use, in seconds.
+const GENERATION: i64 = LIFE_MAX + 2 * SKEW;
+const SWEEP_AT_MIN: usize = 1_024;
 
 impl Replays {
-    fn first_use(
-        &self,
-        tenant: &TenantId,
-        client: &str,
-        jti: &str,
-        until: i64,
-        now: Micros,
-    ) -> bool {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(tenant.bytes());
-        context.update(client.as_bytes());
-        context.update(b"\0");
-        context.update(jti.as_bytes());
+    /// Takes so many of one client in one generation, and refuses more.
+    pub(crate) fn new(max: u64) -> Self {
+        Self {
+            max: usize::try_from(max).unwrap_or(usize::MAX),
+            clients: Mutex::default(),
+        }
+    }
+
+    fn first_use(&self, tenant: &TenantId, client: &ClientId, jti: &str, now: Micros) -> bool {
         let mut key = [0; 32];
+        let digest = digest::digest(&digest::SHA256, jti.as_bytes());
         key.iter_mut()
-            .zip(context.finish().as_ref())
+            .zip(digest.as_ref())
             .for_each(|(o, d)| *o = *d);
-        let mut seen = self.0.lock();
-        if seen.len() >= REMEMBERED_MAX {
-            seen.retain(|_, until| *until > now.as_secs());
+        let now = now.as_secs();
+        let mut clients = self.clients.lock();
+        if clients.used.len() > clients.sweep_at {
+            clients
+                .used
+                .retain(|_, used| now < used.since + 2 * GENERATION);
+            clients.sweep_at = SWEEP_AT_MIN.max(2 * clients.used.len());
         }
-        if seen.len() >= REMEMBERED_MAX || seen.get(&key).is_some_and(|u| *u > now.as_secs()) {
-            return false;
+        let used = clients
+            .used
+            .entry((tenant.clone(), client.clone()))
+            .or_default();
+        // Dropped when the lock is not held any more.
+        let spent = used.turn(now);
+        let room = used.young.len() < self.max;
+        let first = room && !used.old.contains(&key) && used.young.insert(key);
+        drop(clients);
+        drop(spent);
+        first
+    }
+}
+
+impl Used {
+    fn turn(&mut self, now: i64) -> HashSet<Digest> {
+        if now < self.since + GENERATION {
+            return HashSet::new();
         }
-        seen.insert(key, until);
-        true
+        self.since = now;
+        std::mem::replace(&mut self.old, std::mem::take(&mut self.young))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Directory, HouseKey, Record};
+    use base::{Secret, TenantName};
+    use fhir::definitions::FhirVersion;
+
+    use super::*;
+
+    fn tenant(name: &str) -> TenantId {
+        let house = HouseKey::new(Secret::new([1; 32]));
+        let directory = Directory::new(&house);
+        let name = TenantName::new(name).unwrap();
+        let id = name.as_str().as_bytes().repeat(16);
+        let id = id.first_chunk().unwrap();
+        let record = Record::seal(&house, name.clone(), *id, FhirVersion::R4, [0; 32]);
+        directory.admit(&record).unwrap();
+        directory.resolve(&name).unwrap()
+    }
+
+    #[test]
+    fn an_assertion_is_used_once_and_a_busy_client_stands_in_nobodys_way() {
+        let replays = Replays::new(3);
+        let (a, b) = (tenant("abbey"), tenant("bridge"));
+        let [one, two] = ["one", "two"].map(|id| ClientId::new(id).unwrap());
+        let at = |secs| Micros(1_800_000_000_000_000).plus_secs(secs);
+        for jti in ["x", "y", "z"] {
+            assert!(replays.first_use(&a, &one, jti, at(0)));
+            assert!(!replays.first_use(&a, &one, jti, at(1)), "again");
+        }
+        assert!(!replays.first_use(&a, &one, "w", at(2)), "too many");
+        assert!(replays.first_use(&a, &two, "x", at(2)), "another client");
+        assert!(replays.first_use(&b, &one, "x", at(2)), "another tenant");
+        // As long as one can be good, it is remembered.
+        assert!(replays.first_use(&a, &one, "w", at(GENERATION)));
+        assert!(!replays.first_use(&a, &one, "x", at(GENERATION)));
+        assert!(!replays.first_use(&a, &one, "w", at(2 * GENERATION - 1)));
+        assert!(replays.first_use(&a, &one, "x", at(2 * GENERATION)));
+        assert!(!replays.first_use(&a, &one, "w", at(2 * GENERATION)));
+    }
+
+    #[test]
+    fn clients_that_are_quiet_are_forgotten() {
+        let replays = Replays::new(1);
+        let tenant = tenant("abbey");
+        for i in 0..5_000 {
+            let client = ClientId::new(&format!("c{i}")).unwrap();
+            assert!(replays.first_use(&tenant, &client, "x", Micros(i * 1_000_000)));
+        }
+        assert!(replays.clients.lock().used.len() <= 2 * SWEEP_AT_MIN);
     }
 }

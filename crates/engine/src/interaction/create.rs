@@ -1,11 +1,11 @@
 //! create and conditional create (`http.html#create`, `http.html#ccreate`).
 
-use access::{Create, Target};
+use access::{Create, Read, Released, Target};
 use base::Code;
 use bytes::Bytes;
 use fhir::definitions::TypeId;
 use fhir::resource::{BodyId, Valid};
-use store::{Change, Expectation, Expected, ReferencePolicy, StoreError, Write, Written};
+use store::{Change, Expectation, Expected, ReferencePolicy, StoreError, Stored, Write, Written};
 
 use super::admit::Identity;
 use super::criteria::{Criteria, Found};
@@ -55,7 +55,7 @@ impl Session {
         for _ in 0..ATTEMPTS_MAX {
             match self.matches(criteria).await? {
                 Found::Several => return Err(Failure::of(Code::MultipleMatches)),
-                Found::One(stored) => return Ok(Answer::Existing(stored)),
+                Found::One(stored) => return Ok(self.existing(stored)),
                 Found::Nothing => {}
             }
             let expectation = self.expectation(criteria, Expected::Nothing).await?;
@@ -70,6 +70,14 @@ impl Session {
             }
         }
         Err(Failure::of(Code::WriteRace))
+    }
+
+    /// What a conditional create found instead.
+    pub(super) fn existing(&self, stored: Released<Stored>) -> Answer {
+        let of = stored.get();
+        let target = Target::Instance(of.type_id, of.id.clone());
+        let shown = self.decide::<Read>(target).is_ok();
+        Answer::Existing { stored, shown }
     }
 
     /// Commits one write; what is wrong with it is wrong with the request.

@@ -44,8 +44,13 @@ impl Session {
         Ok(search::parse(self.model(), target, text, &options)?)
     }
 
-    /// The right to a search, on every type that it names in any place.
-    pub(super) async fn permit_search(&self, query: &Query) -> Result<Permit<Search>, Failure> {
+    /// The right to a search, on every type that it names in any place: one that shows a page, or one
+    /// that is a condition of something else.
+    pub(super) async fn permit_search(
+        &self,
+        query: &Query,
+        target: fn(Vec<TypeId>) -> Target,
+    ) -> Result<Permit<Search>, Failure> {
         let mut types = query.types.clone();
         // An include that names its target asks for that type; one that does not brings what may
         // be shown.
@@ -56,7 +61,7 @@ impl Session {
                 types.push(type_id);
             }
         }
-        self.permit(Target::Types(types)).await
+        self.permit(target(types)).await
     }
 
     /// Understands criteria. Parameters that are not known would make them match more than was
@@ -82,7 +87,7 @@ impl Session {
 
     /// What criteria match now.
     pub(super) async fn matches(&self, criteria: &Criteria) -> Result<Found, Failure> {
-        let permit = self.permit_search(&criteria.0).await?;
+        let permit = self.permit_search(&criteria.0, Target::Criteria).await?;
         let request = PageRequest {
             deadline: self.deadline(),
             ..PageRequest::default()
@@ -105,7 +110,7 @@ impl Session {
         criteria: &Criteria,
         expected: Expected,
     ) -> Result<Expectation, Failure> {
-        let permit = self.permit_search(&criteria.0).await?;
+        let permit = self.permit_search(&criteria.0, Target::Criteria).await?;
         Ok(Expectation {
             permit,
             query: criteria.0.clone(),

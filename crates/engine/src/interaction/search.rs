@@ -92,7 +92,7 @@ impl Session {
             parsed.query.filter.push(clause);
         }
         let mut query = parsed.query;
-        let permit = self.permit_search(&query).await?;
+        let permit = self.permit_search(&query, Target::Types).await?;
         self.with_terms(&mut query, &mut place.page).await?;
         let query = Arc::new(query);
         let page = self.store.search(permit, query.clone(), place.page).await?;

@@ -167,7 +167,7 @@ impl Session {
                         Found::One(stored) => {
                             let expected = one(&stored);
                             expectations.push(self.expectation(&criteria, expected).await?);
-                            return Ok(Step::Settled(Box::new(Answer::Existing(stored))));
+                            return Ok(Step::Settled(Box::new(self.existing(stored))));
                         }
                         Found::Nothing => {
                             let expected = Expected::Nothing;
@@ -249,7 +249,7 @@ impl Session {
             };
             let target = match step {
                 Step::Settled(answer) => match &**answer {
-                    Answer::Existing(stored) => {
+                    Answer::Existing { stored, .. } => {
                         Some((stored.get().type_id, stored.get().id.clone()))
                     }
                     _ => None,

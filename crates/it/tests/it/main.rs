@@ -16,6 +16,8 @@ mod interactions;
 mod isolation;
 mod limits;
 mod memory;
+mod migration;
+mod on_disk;
 mod search;
 mod synthea;
 mod tenants;

@@ -107,6 +107,15 @@ const OPERATIONS: &[Operation] = &[
         Some("VerifyReport"),
     ),
     (
+        "get",
+        "/admin/v1/tenants/{name}/audit",
+        "read-audit",
+        "Lines of the audit trail, oldest first; takes after (the number of a record) and limit",
+        None,
+        "200",
+        Some("AuditPage"),
+    ),
+    (
         "post",
         "/admin/v1/tenants/{name}/backup",
         "backup-tenant",
@@ -120,9 +129,9 @@ const OPERATIONS: &[Operation] = &[
         "/admin/v1/tenants/{name}/restore",
         "restore-tenant",
         "Make the tenant of this name from a backup",
-        Some("BackupFile"),
+        Some("Restore"),
         "201",
-        Some("Tenant"),
+        Some("Restored"),
     ),
     (
         "post",
@@ -131,6 +140,33 @@ const OPERATIONS: &[Operation] = &[
         "Open a timed way in for bulk loading",
         Some("ImportReason"),
         "201",
+        Some("ImportOpened"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/imports",
+        "list-imports",
+        "Ways in for bulk loading, the newest first",
+        None,
+        "200",
+        Some("ImportList"),
+    ),
+    (
+        "delete",
+        "/admin/v1/tenants/{name}/imports/{import_id}",
+        "revoke-import",
+        "Revoke a way in for bulk loading, from its next request on",
+        None,
+        "204",
+        None,
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/imports/{import_id}/renew",
+        "renew-import",
+        "Give another token of a way in that is still open",
+        None,
+        "200",
         Some("ImportOpened"),
     ),
     (
@@ -238,13 +274,14 @@ fn response(answer: Option<&str>) -> Value {
 
 fn parameters(path: &str, id: &str) -> Vec<Value> {
     let mut all = Vec::new();
-    for name in ["name", "client_id"] {
+    for name in ["name", "client_id", "import_id"] {
         if path.contains(&format!("{{{name}}}")) {
             all.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
         }
     }
     let query: &[(&str, &str, bool)] = match id {
         "list-tenants" => &[("after", "string", false), ("limit", "integer", false)],
+        "read-audit" => &[("after", "integer", false), ("limit", "integer", false)],
         "delete-tenant" => &[("confirm", "string", true), ("grace", "integer", false)],
         _ => &[],
     };
@@ -282,12 +319,31 @@ fn schemas() -> Value {
             "ok": { "type": "boolean" }, "rows": { "type": "integer" }, "events": { "type": "integer" },
             "findings": { "type": "array", "items": { "type": "object" } }, "findings_more": { "type": "integer" },
         })),
+        "AuditPage": object(&["lines"], &json!({ "next": { "type": "integer" }, "lines": { "type": "array", "items":
+            object(&["number", "at", "request", "actor", "action", "outcome", "count"], &json!({
+                "number": { "type": "integer" }, "at": time, "request": text, "actor": text, "action": text,
+                "outcome": { "enum": ["given", "nothing", "refused", "made"] }, "code": text, "about": text,
+                "query": text, "count": { "type": "integer" }, "shown": { "type": "array", "items": text },
+            })) } })),
         "BackupFile": object(&["file"], &json!({ "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" } })),
+        "Restore": object(&["file"], &json!({
+            "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" },
+            "clients": { "enum": ["as-now", "keep", "revoke"], "default": "as-now" },
+        })),
+        "Restored": { "allOf": [reference("Tenant"), object(&["clients"], &json!({
+            "clients": object(&["kept", "revoked"], &json!({ "kept": { "type": "integer" }, "revoked": { "type": "integer" } })),
+        }))] },
         "BackupMade": object(&["file", "path"], &json!({ "file": text, "path": text })),
         "ImportReason": object(&["reason"], &json!({ "reason": text })),
-        "ImportOpened": object(&["import", "access_token", "expires_in", "base"], &json!({
-            "import": text, "access_token": text, "expires_in": { "type": "integer" }, "base": text,
+        "ImportOpened": object(&["import_id", "import", "access_token", "expires_in", "until", "base"], &json!({
+            "import_id": text, "import": text, "access_token": text, "expires_in": { "type": "integer" },
+            "until": time, "base": text,
         })),
+        "ImportList": object(&["imports"], &json!({ "imports": { "type": "array", "items":
+            object(&["import_id", "reason", "opened", "until", "state"], &json!({
+                "import_id": text, "reason": text, "opened": time, "until": time,
+                "state": { "enum": ["open", "ended", "revoked"] },
+            })) } })),
         "ClientDraft": object(&["name", "scopes"], &json!({ "name": text, "scopes": scopes, "jwks": { "type": "object" } })),
         "ClientList": object(&["clients"], &json!({ "clients": { "type": "array", "items": object(&["client_id", "name", "scopes"], &client) } })),
         "ClientMade": object(&["client_id", "client_secret", "name", "scopes", "token_url"], &json!({

@@ -1,5 +1,7 @@
 //! The admin API.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::world::{JSON, World};
@@ -281,17 +283,113 @@ fn an_import_is_a_timed_way_in() {
         .admin("POST /admin/v1/tenants/lakeside/imports", &body)
         .status(201);
     assert!(opened.text("/import").ends_with(" first load"));
+    let opened = opened.at("/expires_in", 900);
+    let id = opened.text("/import_id");
     let token = format!("Bearer {}", opened.text("/access_token"));
-    let patient = r#"{"resourceType":"Patient","id":"p"}"#;
+    let patient =
+        r#"{"resourceType":"Patient","id":"p","identifier":[{"system":"urn:s","value":"1"}]}"#;
     world.fhir(&token, "PUT Patient/p", patient).status(201);
     world.tenant("hillside");
     world
         .fhir(&token, "GET /t/hillside/fhir/Patient/p", "")
         .refused(401, "credentials-invalid");
-    world.clock.forward_secs(3601);
+    // Conditional writes find what they name; nothing is shown, nothing is deleted.
+    let entry = json!({"resource": {"resourceType": "Patient"}, "request":
+        {"method": "POST", "url": "Patient", "ifNoneExist": "identifier=urn:s|1"}});
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]});
     world
-        .fhir(&token, "GET Patient/p", "")
+        .fhir(&token, "POST ", bundle.to_string())
+        .status(200)
+        .at("/entry/0/response/status", "200 OK");
+    let headers = [
+        ("authorization", token.as_str()),
+        ("content-type", "application/fhir+json"),
+        ("if-none-exist", "identifier=urn:s|1"),
+        ("prefer", "return=representation"),
+    ];
+    let found = world
+        .ask("POST /t/lakeside/fhir/Patient", &headers, patient)
+        .status(200);
+    assert!(found.body.is_empty(), "its place, not its content");
+    for line in [
+        "GET Patient/p",
+        "GET Patient/p/_history/1",
+        "GET Patient/p/_history",
+        "GET _history",
+        "GET Patient?_id=p",
+        "GET ?_type=Patient",
+        "DELETE Patient/p",
+        "DELETE Patient?identifier=urn:s|1",
+    ] {
+        world.fhir(&token, line, "").refused(403, "scope-missing");
+    }
+
+    world.clock.forward_secs(901);
+    world
+        .fhir(&token, "PUT Patient/p", patient)
         .refused(401, "token-expired");
+    let renew = format!("POST /admin/v1/tenants/lakeside/imports/{id}/renew");
+    let renewed = world.admin(&renew, &Value::Null).status(200);
+    let token = format!("Bearer {}", renewed.text("/access_token"));
+    world.fhir(&token, "PUT Patient/p", patient).status(200);
+    // The way in ends, and its last token with it.
+    world.clock.forward_secs(3600 - 901 - 60);
+    let last = world.admin(&renew, &Value::Null).status(200);
+    let last = last.at("/expires_in", 60);
+    let token = format!("Bearer {}", last.text("/access_token"));
+    world.fhir(&token, "PUT Patient/p", patient).status(200);
+    world.clock.forward_secs(60);
+    world
+        .fhir(&token, "PUT Patient/p", patient)
+        .refused(401, "token-expired");
+    world
+        .admin(&renew, &Value::Null)
+        .refused(409, "import-ended");
+}
+
+#[test]
+fn an_import_is_listed_and_revoked_at_once() {
+    let world = World::new();
+    world.tenant("lakeside");
+    let body = json!({ "reason": "first load" });
+    let imports = "POST /admin/v1/tenants/lakeside/imports";
+    let opened = world.admin(imports, &body).status(201);
+    let id = opened.text("/import_id");
+    let token = format!("Bearer {}", opened.text("/access_token"));
+    let patient = r#"{"resourceType":"Patient","id":"p"}"#;
+    world.fhir(&token, "PUT Patient/p", patient).status(201);
+    let list = || world.admin("GET /admin/v1/tenants/lakeside/imports", &Value::Null);
+    list()
+        .at("/imports/0/import_id", id.as_str())
+        .at("/imports/0/reason", "first load")
+        .at("/imports/0/state", "open");
+    let clients = world.admin("GET /admin/v1/tenants/lakeside/clients", &Value::Null);
+    clients.at("/clients", json!([]));
+    let revoke = |kind: &str| {
+        let line = format!("DELETE /admin/v1/tenants/lakeside/{kind}/{id}");
+        world.admin(&line, &Value::Null)
+    };
+    revoke("clients").refused(404, "client-unknown");
+    revoke("imports").status(204);
+    world
+        .fhir(&token, "PUT Patient/p", patient)
+        .refused(401, "credentials-invalid");
+    list().at("/imports/0/state", "revoked");
+    let renew = format!("POST /admin/v1/tenants/lakeside/imports/{id}/renew");
+    world
+        .admin(&renew, &Value::Null)
+        .refused(409, "import-ended");
+    let unknown = "POST /admin/v1/tenants/lakeside/imports/none/renew";
+    world
+        .admin(unknown, &Value::Null)
+        .refused(404, "client-unknown");
+    // No secret opens it.
+    for secret in ["", "\0"] {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+        world
+            .fhir(&basic, "PUT Patient/p", patient)
+            .refused(401, "credentials-invalid");
+    }
 }
 
 #[test]
@@ -319,7 +417,13 @@ fn a_tenant_is_verified_backed_up_and_restored() {
         .admin("POST /admin/v1/tenants/copy/restore", &file)
         .status(201);
     made.header("location", "/admin/v1/tenants/copy")
-        .at("/name", "copy");
+        .at("/name", "copy")
+        .at("/clients", json!({ "kept": 1, "revoked": 0 }));
+    let none = json!({ "file": "lakeside-1.backup", "clients": "revoke" });
+    world
+        .admin("POST /admin/v1/tenants/nobody/restore", &none)
+        .status(201)
+        .at("/clients", json!({ "kept": 0, "revoked": 1 }));
     let copy = world.client("copy", "system/*.rs");
     world
         .fhir(&copy, "GET /t/copy/fhir/Patient/p", "")
@@ -327,7 +431,7 @@ fn a_tenant_is_verified_backed_up_and_restored() {
     world
         .admin("POST /admin/v1/key/rotate", &Value::Null)
         .status(200)
-        .at("/rewrapped", 2);
+        .at("/rewrapped", 3);
     world.fhir(&who, "GET Patient/p", "").status(200);
 }
 

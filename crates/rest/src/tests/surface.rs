@@ -27,7 +27,8 @@ fn every_route_asks_who_it_is() {
             .replace("{inner}", "Patient")
             .replace("{version}", "1")
             .replace("{name}", "lakeside")
-            .replace("{client_id}", "c");
+            .replace("{client_id}", "c")
+            .replace("{import_id}", "i");
         let line = format!("{} {path}", route.method);
         let ask = |who: Option<&str>| {
             let mut headers = vec![("content-type", "application/fhir+json")];

@@ -93,7 +93,8 @@ impl World {
         let mut house_config = HouseConfig {
             limits: all,
             access_token_seconds: 3600,
-            import_token_seconds: 3600,
+            import_token_seconds: 900,
+            import_seconds_max: 3600,
             listen_url: ROOT.into(),
             backup_dir: dir.join("backups"),
             grace_seconds: 1_000,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::print::{print, text};
 use crate::admin_client::{Connect, Output, tenant_path};
@@ -38,6 +38,10 @@ pub struct Restore {
     /// Name of the tenant that is made from it.
     #[arg(long = "as", value_name = "NAME")]
     as_name: String,
+    /// Which API clients of the backup are let in: `as-now` those that its tenant lets in now (none
+    /// where that tenant is not here any more), `keep` those that it let in then, `revoke` none.
+    #[arg(long, default_value = "as-now", value_parser = ["as-now", "keep", "revoke"])]
+    clients: String,
     /// The server's folder for backups; default: `backups` in the data folder.
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
@@ -92,18 +96,24 @@ pub fn restore(args: &Restore) -> anyhow::Result<()> {
                 folder.display()
             )
         })?;
-        let made = admin.post(&path, &json!({ "file": copy_name }));
+        let made = admin.post(
+            &path,
+            &json!({ "file": copy_name, "clients": args.clients }),
+        );
         std::fs::remove_file(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
         made?
     } else {
-        admin.post(&path, &json!({ "file": name }))?
+        admin.post(&path, &json!({ "file": name, "clients": args.clients }))?
     };
     print(args.output, &made, |made| {
+        let count = |at: &str| made.pointer(at).and_then(Value::as_u64).unwrap_or(0);
         format!(
-            "{} is restored from {}\n{}",
+            "{} is restored from {}\n{}\n{} API clients are let in, {} are revoked",
             args.as_name,
             args.file.display(),
-            text(made, "base")
+            text(made, "base"),
+            count("/clients/kept"),
+            count("/clients/revoked")
         )
     })
 }

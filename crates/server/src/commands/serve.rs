@@ -149,6 +149,7 @@ fn house_config(config: &Config, listener: &Listener) -> anyhow::Result<HouseCon
         limits: config.limits.clone(),
         access_token_seconds: i64::try_from(config.auth.access_token_seconds)?,
         import_token_seconds: i64::try_from(config.auth.import_token_seconds)?,
+        import_seconds_max: i64::try_from(config.auth.import_seconds_max)?,
         public_url: config
             .public_url
             .as_ref()

@@ -53,10 +53,22 @@ pub fn load(
         plan,
         journal,
     } = load;
+    let done = passes(&way, model, &plan, journal, feed);
+    way.close();
+    done
+}
+
+fn passes(
+    way: &WayIn,
+    model: &'static Model,
+    plan: &Plan,
+    journal: Option<Journal>,
+    feed: &mut dyn FnMut() -> anyhow::Result<Box<dyn Feed>>,
+) -> anyhow::Result<Summary> {
     let ledger = Ledger::new(journal, plan.rejects.clone());
     let mut pass = Pass {
-        way: &way,
-        plan: &plan,
+        way,
+        plan,
         ledger: &ledger,
         splitter: Splitter::new(model),
         seen: HashMap::new(),

@@ -72,7 +72,7 @@ impl Server {
             let (status, answer) = if path.starts_with("/admin") {
                 (
                     201,
-                    json!({"access_token": "t", "expires_in": 60, "base": "-"}),
+                    json!({"import_id": "i1", "access_token": "t", "expires_in": 60, "base": "-"}),
                 )
             } else {
                 let number = self.requests.fetch_add(1, Ordering::SeqCst);

@@ -1,5 +1,5 @@
-//! The timed way in: a token for one tenant, asked for with a reason, renewed when it ends, and
-//! requests that are patient with a busy or restarting server.
+//! The timed way in: opened for one tenant with a reason, its token renewed as often as it ends, closed
+//! when the work is done; and requests that are patient with a busy or restarting server.
 
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(300);
 pub struct WayIn {
     admin: AdminClient,
     tenant: String,
-    reason: String,
+    id: String,
     base: String,
     token: RwLock<Secret<String>>,
     patience: Duration,
@@ -96,18 +96,24 @@ impl WayIn {
             admin.url(),
             path.trim_start_matches("/tenants")
         );
-        let (tenant, reason) = (tenant.to_owned(), reason.to_owned());
-        let token = RwLock::new(Secret::new(String::new()));
-        let way = Self {
+        let opened = admin.post(
+            &tenant_path(tenant, "/imports")?,
+            &json!({ "reason": reason }),
+        )?;
+        let id = opened.get("import_id").and_then(Value::as_str);
+        let id = id.filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric()));
+        let id = id
+            .context("the server gave no id for the import")?
+            .to_owned();
+        let token = RwLock::new(token_in(&opened)?);
+        Ok(Self {
             admin,
-            tenant,
-            reason,
+            tenant: tenant.to_owned(),
+            id,
             base,
             token,
             patience: PATIENCE,
-        };
-        way.renew()?;
-        Ok(way)
+        })
     }
 
     /// The same, giving up on a server that is away after this time.
@@ -117,14 +123,20 @@ impl WayIn {
     }
 
     fn renew(&self) -> anyhow::Result<()> {
-        let path = tenant_path(&self.tenant, "/imports")?;
-        let opened = self.admin.post(&path, &json!({ "reason": self.reason }))?;
-        let token = opened.get("access_token").and_then(Value::as_str);
-        let token = token.context("the server gave no token for the import")?;
+        let path = tenant_path(&self.tenant, &format!("/imports/{}/renew", self.id))?;
+        let renewed = self.admin.post(&path, &Value::Null)?;
+        let token = token_in(&renewed)?;
         if let Ok(mut held) = self.token.write() {
-            *held = Secret::new(token.to_owned());
+            *held = token;
         }
         Ok(())
+    }
+
+    /// Closes the way in. One that cannot be closed ends by itself.
+    pub(super) fn close(&self) {
+        if let Ok(path) = tenant_path(&self.tenant, &format!("/imports/{}", self.id)) {
+            let _ = self.admin.delete(&path);
+        }
     }
 
     fn bearer(&self) -> String {
@@ -186,6 +198,12 @@ impl WayIn {
             .read_to_string()?;
         Ok(Said { status, body })
     }
+}
+
+fn token_in(answer: &Value) -> anyhow::Result<Secret<String>> {
+    let token = answer.get("access_token").and_then(Value::as_str);
+    let token = token.context("the server gave no token for the import")?;
+    Ok(Secret::new(token.to_owned()))
 }
 
 /// Whether trying again may help.

@@ -80,6 +80,38 @@ pub struct NewTenant {
     pub settings: TenantSettings,
 }
 
+/// Which API clients of a backup the restored tenant lets in. Ways in for bulk loading are never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestoreClients {
+    /// Those that the backup's tenant lets in now. Where that tenant is not here any more, or cannot
+    /// be opened, nobody knows who was revoked since: none.
+    #[default]
+    AsNow,
+    /// All that were let in when the backup was made.
+    Keep,
+    /// None.
+    Revoke,
+}
+
+/// How many API clients a restored tenant lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Default)]
+pub struct KeptClients {
+    /// Clients that are let in.
+    pub kept: u64,
+    /// Clients that were let in when the backup was made and are not any more.
+    pub revoked: u64,
+}
+
+/// A tenant made from a backup.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// The tenant.
+    pub info: TenantInfo,
+    /// What became of its clients.
+    pub clients: KeptClients,
+}
+
 /// Whether a tenant serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

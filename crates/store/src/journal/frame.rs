@@ -27,6 +27,30 @@ pub(crate) struct Head {
     pub(crate) chain: [u8; 32],
 }
 
+impl Head {
+    /// Bytes of a place as others keep it.
+    pub(crate) const BYTES: usize = 40;
+
+    /// `number (8) · chain (32)`
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut out = [0; Self::BYTES];
+        let number = self.number.to_be_bytes();
+        out.iter_mut()
+            .zip(number.iter().chain(&self.chain))
+            .for_each(|(o, b)| *o = *b);
+        out
+    }
+
+    /// The place that bytes stand for.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (number, chain) = bytes.split_first_chunk::<8>()?;
+        Some(Self {
+            number: u64::from_be_bytes(*number),
+            chain: chain.try_into().ok()?,
+        })
+    }
+}
+
 /// A frame found in a segment; its chain is not checked yet.
 pub(super) struct Frame<'b> {
     pub(super) tenant: [u8; 16],

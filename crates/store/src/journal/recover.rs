@@ -18,6 +18,9 @@ pub(crate) struct Scan {
     pub(crate) records: u64,
     /// Number of the first record whose chain, key or place is wrong.
     pub(crate) broken_at: Option<u64>,
+    /// Where the first segment on the disk begins: before the tenant's first record, unless
+    /// segments were taken away.
+    pub(crate) start: Head,
     /// The last good place in the chain.
     pub(crate) head: Head,
 }
@@ -105,7 +108,7 @@ pub(super) fn scan(
     tenant: [u8; 16],
     key: &LessSafeKey,
     end: (u64, u64),
-    each: &mut dyn FnMut(u64, &[u8]),
+    each: &mut dyn FnMut(Head, &[u8]),
 ) -> Result<Scan> {
     let mut scan = Scan::default();
     let mut buffer = Vec::new();
@@ -117,7 +120,7 @@ pub(super) fn scan(
         let start = contents.heads.get(&tenant).copied().unwrap_or_default();
         if first {
             // Older segments may have been taken away; the oldest kept one says where it goes on.
-            scan.head = start;
+            (scan.start, scan.head) = (start, start);
             first = false;
         } else if start != scan.head && scan.broken_at.is_none() {
             scan.broken_at = Some(scan.head.number + 1);
@@ -134,7 +137,7 @@ pub(super) fn scan(
                 continue;
             }
             match frame.open(key, &mut buffer) {
-                Some(record) if frame.follows(scan.head) => each(frame.after.number, record),
+                Some(record) if frame.follows(scan.head) => each(frame.after, record),
                 _ => {
                     scan.broken_at = Some(scan.head.number + 1);
                     continue;

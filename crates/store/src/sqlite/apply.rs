@@ -24,6 +24,7 @@ use super::seal::{ChangeLine, Digest, Sealed, method_number, sha256};
 use super::tenant::OpenTenant;
 use super::writer::WriterState;
 use super::{rows, search};
+use crate::journal::Head;
 use crate::{
     Condition, Expected, Method, Outcome, PageRequest, Prepared, Result, StoreError, Stored,
     Written,
@@ -452,13 +453,14 @@ impl Making<'_> {
             actor: self.actor.1,
             members: self.members,
             digest: &digest,
+            journal: self.state.note.take().map(Head::to_bytes),
         };
         let chain = line.chain(&self.tenant.keys.seal, &self.state.chain);
         self.state
             .db
             .prepare_cached(
-                "INSERT INTO change (seq,updated_us,request,actor,members,digest,chain)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7)",
+                "INSERT INTO change (seq,updated_us,request,actor,members,digest,chain,journal)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
             )
             .and_then(|mut s| {
                 s.execute(params![
@@ -468,7 +470,8 @@ impl Making<'_> {
                     self.actor.0,
                     number(self.members),
                     digest,
-                    chain
+                    chain,
+                    line.journal
                 ])
             })
             .doing("writing a change")?;

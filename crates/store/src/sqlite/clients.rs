@@ -1,11 +1,17 @@
-//! API clients in the tenant's database.
+//! API clients, and ways in for bulk loading, in the tenant's database.
+//!
+//! Clients are good as long as they are what was last administered ([`super::administration`]).
+//! Where they are not, none of them is good any more, and the next work on them makes that so in
+//! the database too.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use access::{ClientId, ClientRecord, NewClient, Scopes};
-use base::Code;
+use access::{ClientId, ClientRecord, ImportTimes, NewClient, Scopes};
+use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
+use parking_lot::RwLock;
 use rusqlite::{Connection, params};
 
 use super::fault::{Doing, damaged};
@@ -13,11 +19,65 @@ use super::tenant::OpenTenant;
 use super::writer::WriterState;
 use crate::{Result, StoreError};
 
-/// All clients of a tenant.
-pub(crate) fn load(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord>> {
+/// Ways in for bulk loading that ended and are still listed.
+const IMPORTS_KEPT: i64 = 100;
+
+/// All clients of an open tenant, as they are committed.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    all: RwLock<HashMap<ClientId, ClientRecord>>,
+    /// They were not what was last administered: none is good.
+    doubted: AtomicBool,
+}
+
+impl Clients {
+    /// Reads them. When they are not `trusted`, all are revoked.
+    pub(crate) fn load(db: &Connection, model: &Model, trusted: bool) -> Result<Self> {
+        let mut all = read(db, model)?;
+        if !trusted {
+            for record in all.values_mut() {
+                (record.revoked, record.epoch) = (true, record.epoch + 1);
+            }
+        }
+        Ok(Self {
+            all: RwLock::new(all),
+            doubted: AtomicBool::new(!trusted),
+        })
+    }
+
+    /// One of them.
+    pub(crate) fn get(&self, id: &ClientId) -> Option<ClientRecord> {
+        self.all.read().get(id).cloned()
+    }
+
+    /// The epoch of one that was not revoked.
+    pub(crate) fn epoch(&self, id: &ClientId) -> Option<u64> {
+        let all = self.all.read();
+        all.get(id).filter(|c| !c.revoked).map(|c| c.epoch)
+    }
+
+    /// All of them, in order of id.
+    pub(crate) fn sorted(&self) -> Vec<ClientRecord> {
+        let mut all: Vec<ClientRecord> = self.all.read().values().cloned().collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all
+    }
+
+    /// Learns what was committed.
+    pub(crate) fn learn(&self, db: &Connection, model: &Model) -> Result<()> {
+        *self.all.write() = read(db, model)?;
+        self.doubted.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord>> {
     const DOING: &str = "reading API clients";
     let mut read = db
-        .prepare("SELECT id, name, scopes, secret_hash, jwks, epoch, revoked FROM client")
+        .prepare(
+            "SELECT id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us
+             FROM client",
+        )
         .doing(DOING)?;
     let mut rows = read.query([]).doing(DOING)?;
     let mut clients = HashMap::new();
@@ -27,6 +87,8 @@ pub(crate) fn load(db: &Connection, model: &Model) -> Result<HashMap<ClientId, C
         let scopes: String = row.get(2).doing(DOING)?;
         let scopes = Scopes::parse(&scopes, model).map_err(|_| damaged("a stored scope"))?;
         let epoch: i64 = row.get(5).doing(DOING)?;
+        let opened: Option<i64> = row.get(7).doing(DOING)?;
+        let until: Option<i64> = row.get(8).doing(DOING)?;
         let record = ClientRecord {
             id: id.clone(),
             name: row.get(1).doing(DOING)?,
@@ -35,56 +97,109 @@ pub(crate) fn load(db: &Connection, model: &Model) -> Result<HashMap<ClientId, C
             jwks: row.get(4).doing(DOING)?,
             epoch: u64::try_from(epoch).unwrap_or(0),
             revoked: row.get(6).doing(DOING)?,
+            import: opened.zip(until).map(|(opened, until)| ImportTimes {
+                opened: Micros(opened),
+                until: Micros(until),
+            }),
         };
         clients.insert(id, record);
     }
     Ok(clients)
 }
 
-/// Adds a client.
+/// Makes it so in the database that no client is good, if they are doubted.
+pub(crate) fn settle_doubt(tenant: &OpenTenant, db: &Connection) -> Result<()> {
+    if tenant.clients().doubted.load(Ordering::Relaxed) {
+        revoke_all(db)?;
+    }
+    Ok(())
+}
+
+/// Revokes all clients that are not revoked; how many.
+pub(crate) fn revoke_all(db: &Connection) -> Result<usize> {
+    db.execute(
+        "UPDATE client SET epoch = epoch + 1, revoked = 1 WHERE revoked = 0",
+        [],
+    )
+    .doing("revoking API clients")
+}
+
+/// Adds a client, or a way in for bulk loading; those that ended long ago make room.
 pub(crate) fn create(
     tenant: &OpenTenant,
     state: &WriterState,
     new: NewClient,
-    secret: &str,
+    secret: Option<&str>,
+    now: Micros,
 ) -> Result<ClientRecord> {
-    if tenant.clients().read().contains_key(&new.id) {
+    const DOING: &str = "writing an API client";
+    if tenant.clients().get(&new.id).is_some() {
         let text = "an API client has this id".to_owned();
         return Err(StoreError::Refused(Code::DuplicateId, text));
     }
+    if new.import.is_some() {
+        state
+            .db
+            .execute(
+                "DELETE FROM client WHERE id IN (
+                   SELECT id FROM client WHERE until_us IS NOT NULL AND (revoked = 1 OR until_us <= ?1)
+                   ORDER BY opened_us DESC, id LIMIT -1 OFFSET ?2)",
+                params![now.0, IMPORTS_KEPT],
+            )
+            .doing(DOING)?;
+    }
+    must_have_room(&state.db, &tenant.shared.config.limits)?;
     let record = ClientRecord {
         id: new.id,
         name: new.name,
         scopes: Arc::new(new.scopes),
-        secret_hash: tenant.secret_key().hash(secret),
+        secret_hash: secret.map_or([0; 32], |secret| tenant.secret_key().hash(secret)),
         jwks: new.jwks,
         epoch: 1,
         revoked: false,
+        import: new.import,
     };
     state
         .db
         .execute(
-            "INSERT INTO client (id, name, scopes, secret_hash, jwks, epoch, revoked)
-             VALUES (?1,?2,?3,?4,?5,1,0)",
+            "INSERT INTO client
+             (id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us)
+             VALUES (?1,?2,?3,?4,?5,1,0,?6,?7)",
             params![
                 record.id.as_str(),
                 record.name,
                 record.scopes.as_str(),
                 record.secret_hash,
-                record.jwks
+                record.jwks,
+                record.import.map(|i| i.opened.0),
+                record.import.map(|i| i.until.0),
             ],
         )
-        .doing("writing an API client")?;
+        .doing(DOING)?;
     Ok(record)
 }
 
-/// Revokes a client; its epoch grows, so that its tokens end too.
+fn must_have_room(db: &Connection, limits: &Limits) -> Result<()> {
+    let count: i64 = db
+        .query_row("SELECT count(*) FROM client", [], |r| r.get(0))
+        .doing("counting API clients")?;
+    if u64::try_from(count).unwrap_or(0) < limits.clients_max {
+        return Ok(());
+    }
+    Err(StoreError::Limit {
+        code: Code::LimitQuery,
+        limit: "clients_max",
+        max: limits.clients_max,
+    })
+}
+
+/// Revokes a client or a way in for bulk loading; its epoch grows, so that its tokens end too.
 pub(crate) fn revoke(
     tenant: &OpenTenant,
     state: &WriterState,
     id: &ClientId,
 ) -> Result<ClientRecord> {
-    let known = tenant.clients().read().get(id).cloned();
+    let known = tenant.clients().get(id);
     let mut record = known
         .ok_or_else(|| StoreError::Refused(Code::ClientUnknown, "no such API client".to_owned()))?;
     if record.revoked {

@@ -1,28 +1,35 @@
 //! The control database: which tenants there are, their state, receipts of those that are gone,
-//! copies made of them, and the audit of what operators did.
+//! copies made of them, where their journals stood, and the audit of what operators did.
 //!
 //! It is a plain SQLite file: it holds no patient data and no keys, and an operator can look into
 //! it. What matters in it is under MACs of the house: [`access::Record`] vouches for name, id,
-//! version and wrapped key, `row_mac` for the rest of the line, and each audit line continues a
-//! keyed chain.
+//! version and wrapped key, `row_mac` for the rest of the line, each place in the journal carries a
+//! MAC, and each audit line continues a keyed chain.
+
+mod anchors;
+mod audit;
 
 use std::path::Path;
 
 use access::{Actor, Record, RequestMeta};
-use base::{Code, Micros, TenantName};
+use base::{Code, Micros, Seq, TenantName};
 use fhir::definitions::FhirVersion;
 use ring::hmac;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::fault::{Doing, damaged};
+use crate::audit::{ChangeHead, OperatorsHead};
 use crate::{Result, State, StoreError, TenantInfo, TenantSettings};
+
+pub(crate) use anchors::Anchor;
 
 const DDL: &str = "
 CREATE TABLE IF NOT EXISTS tenant (
   id BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, fhir TEXT NOT NULL,
   wrapped_key_digest BLOB NOT NULL, mac BLOB NOT NULL,
   display TEXT NOT NULL, settings TEXT NOT NULL, state TEXT NOT NULL,
-  created_us INTEGER NOT NULL, shred_at_us INTEGER, receipt TEXT, row_mac BLOB NOT NULL
+  created_us INTEGER NOT NULL, shred_at_us INTEGER, receipt TEXT, row_mac BLOB NOT NULL,
+  administered_seq INTEGER, administered_chain BLOB
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS tenant_name ON tenant (name) WHERE state <> 'gone';
 CREATE TABLE IF NOT EXISTS copy (
@@ -33,7 +40,24 @@ CREATE TABLE IF NOT EXISTS audit (
   seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, request TEXT NOT NULL, actor TEXT NOT NULL,
   action TEXT NOT NULL, tenant BLOB, detail TEXT NOT NULL, chain BLOB NOT NULL
 ) STRICT;
-PRAGMA user_version = 1;
+CREATE TABLE IF NOT EXISTS journal (
+  tenant BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL, chain BLOB NOT NULL,
+  held INTEGER NOT NULL, mac BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 2;
+";
+
+/// Version 1 knew neither where something was last administered nor where journals stood.
+const FROM_1: &str = "
+BEGIN;
+ALTER TABLE tenant ADD COLUMN administered_seq INTEGER;
+ALTER TABLE tenant ADD COLUMN administered_chain BLOB;
+CREATE TABLE journal (
+  tenant BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL, chain BLOB NOT NULL,
+  held INTEGER NOT NULL, mac BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 2;
+COMMIT;
 ";
 
 /// One tenant's line.
@@ -41,6 +65,8 @@ PRAGMA user_version = 1;
 pub(crate) struct Line {
     pub(crate) record: Record,
     pub(crate) info: TenantInfo,
+    /// Where in the tenant's chain of changes something was last administered.
+    pub(crate) administered: Option<ChangeHead>,
 }
 
 /// Who did what to a tenant, for the audit.
@@ -55,7 +81,11 @@ pub(crate) struct Deed<'a> {
 pub(crate) struct Control {
     db: Connection,
     key: hmac::Key,
+    /// Told of each line of the audit once it is on the disk.
+    told: Option<Tell>,
 }
+
+type Tell = Box<dyn Fn(OperatorsHead) + Send>;
 
 const DOING: &str = "the control database";
 
@@ -72,7 +102,8 @@ impl Control {
             .doing(DOING)?;
         match version {
             0 => db.execute_batch(DDL).doing(DOING)?,
-            1 => {}
+            1 => db.execute_batch(FROM_1).doing(DOING)?,
+            2 => {}
             _ => {
                 let text = "control.db was written by a newer version of Insula".to_owned();
                 return Err(StoreError::Refused(Code::StorageFault, text));
@@ -81,6 +112,7 @@ impl Control {
         Ok(Self {
             db,
             key: key.clone(),
+            told: None,
         })
     }
 
@@ -127,9 +159,19 @@ impl Control {
         };
         let receipt: Option<String> = row.get(10).doing(DOING)?;
         let mac: Vec<u8> = row.get(11).doing(DOING)?;
-        let message = message(&record.id, &info, receipt.as_deref());
+        let seq: Option<i64> = row.get(12).doing(DOING)?;
+        let chain: Option<[u8; 32]> = row.get(13).doing(DOING)?;
+        let administered = seq.zip(chain).map(|(seq, chain)| ChangeHead {
+            seq: Seq(u64::try_from(seq).unwrap_or(0)),
+            chain,
+        });
+        let message = message(&record.id, &info, receipt.as_deref(), administered);
         hmac::verify(&self.key, &message, &mac).map_err(|_| wrong())?;
-        Ok(Line { record, info })
+        Ok(Line {
+            record,
+            info,
+            administered,
+        })
     }
 
     /// The line of a tenant that is gone: the last one of this name.
@@ -156,10 +198,13 @@ impl Control {
     pub(crate) fn insert(&mut self, line: &Line, deed: &Deed<'_>) -> Result<()> {
         let key = self.key.clone();
         self.in_transaction(deed, |tx| {
-            let mac = hmac::sign(&key, &message(&line.record.id, &line.info, None));
+            let message = message(&line.record.id, &line.info, None, line.administered);
+            let mac = hmac::sign(&key, &message);
             let (r, i) = (&line.record, &line.info);
             tx.execute(
-                "INSERT INTO tenant VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,NULL,?11)",
+                "INSERT INTO tenant (id,name,fhir,wrapped_key_digest,mac,display,settings,state,
+                 created_us,shred_at_us,row_mac,administered_seq,administered_chain)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
                 params![
                     r.id,
                     r.name.as_str(),
@@ -171,7 +216,9 @@ impl Control {
                     state_text(i.state),
                     i.created.0,
                     i.shred_at.map(|t| t.0),
-                    mac.as_ref()
+                    mac.as_ref(),
+                    line.administered.map(|a| signed(a.seq.0)),
+                    line.administered.map(|a| a.chain),
                 ],
             )
             .map(drop)
@@ -184,13 +231,14 @@ impl Control {
         id: &[u8; 16],
         info: &TenantInfo,
         receipt: Option<&str>,
+        administered: Option<ChangeHead>,
         deed: &Deed<'_>,
     ) -> Result<()> {
-        let mac = hmac::sign(&self.key, &message(id, info, receipt));
+        let mac = hmac::sign(&self.key, &message(id, info, receipt, administered));
         self.in_transaction(deed, |tx| {
             tx.execute(
                 "UPDATE tenant SET display=?2, settings=?3, state=?4, shred_at_us=?5, receipt=?6,
-                 row_mac=?7 WHERE id=?1",
+                 row_mac=?7, administered_seq=?8, administered_chain=?9 WHERE id=?1",
                 params![
                     id,
                     info.display,
@@ -198,7 +246,9 @@ impl Control {
                     state_text(info.state),
                     info.shred_at.map(|t| t.0),
                     receipt,
-                    mac.as_ref()
+                    mac.as_ref(),
+                    administered.map(|a| signed(a.seq.0)),
+                    administered.map(|a| a.chain),
                 ],
             )
             .map(drop)
@@ -248,99 +298,24 @@ impl Control {
         let key = self.key.clone();
         let tx = self.db.transaction().doing(DOING)?;
         work(&tx).doing(DOING)?;
-        append(&tx, &key, deed).doing(DOING)?;
-        tx.commit().doing(DOING)
-    }
-
-    /// Checks the audit chain; the number of lines, or the first bad one.
-    #[cfg(test)]
-    pub(crate) fn check_audit(&self) -> std::result::Result<i64, i64> {
-        let mut s = self
-            .db
-            .prepare("SELECT seq,at_us,request,actor,action,tenant,detail,chain FROM audit")
-            .unwrap();
-        let mut rows = s.query([]).unwrap();
-        let mut last: Vec<u8> = Vec::new();
-        let mut n = 0;
-        while let Some(r) = rows.next().unwrap() {
-            n += 1;
-            let (request, actor): (String, String) = (r.get(2).unwrap(), r.get(3).unwrap());
-            let (action, detail): (String, String) = (r.get(4).unwrap(), r.get(6).unwrap());
-            let tenant: Option<Vec<u8>> = r.get(5).unwrap();
-            let parts = [request, actor, action, detail];
-            let [request, actor, action, detail] = &parts;
-            let mac = chain(
-                &self.key,
-                &last,
-                r.get(1).unwrap(),
-                [request, actor, action, detail],
-                tenant.as_deref(),
-            );
-            last = r.get(7).unwrap();
-            if mac.as_ref() != last || r.get::<_, i64>(0).unwrap() != n {
-                return Err(n);
-            }
+        let head = audit::append(&tx, &key, deed).doing(DOING)?;
+        tx.commit().doing(DOING)?;
+        if let Some(tell) = &self.told {
+            tell(head);
         }
-        Ok(n)
+        Ok(())
     }
 }
 
 const SELECT: &str = "SELECT id,name,fhir,wrapped_key_digest,mac,display,settings,state,created_us,
- shred_at_us,receipt,row_mac FROM tenant";
+ shred_at_us,receipt,row_mac,administered_seq,administered_chain FROM tenant";
 
-fn append(tx: &Transaction<'_>, key: &hmac::Key, deed: &Deed<'_>) -> rusqlite::Result<()> {
-    let last: Vec<u8> = tx
-        .query_row(
-            "SELECT chain FROM audit ORDER BY seq DESC LIMIT 1",
-            [],
-            |r| r.get(0),
-        )
-        .optional()?
-        .unwrap_or_default();
-    let (actor, request) = deed.by;
-    let id = request.id.to_string();
-    let tenant = deed.tenant.map(<[u8; 16]>::as_slice);
-    let parts = [id.as_str(), actor.as_str(), deed.action, deed.detail];
-    let mac = chain(key, &last, request.at.0, parts, tenant);
-    tx.execute(
-        "INSERT INTO audit (at_us,request,actor,action,tenant,detail,chain)
-         VALUES (?1,?2,?3,?4,?5,?6,?7)",
-        params![
-            request.at.0,
-            id,
-            actor.as_str(),
-            deed.action,
-            tenant,
-            deed.detail,
-            mac.as_ref()
-        ],
-    )
-    .map(drop)
-}
-
-fn chain(
-    key: &hmac::Key,
-    last: &[u8],
-    at: i64,
-    parts: [&str; 4],
-    tenant: Option<&[u8]>,
-) -> hmac::Tag {
-    let mut mac = hmac::Context::with_key(key);
-    mac.update(b"audit\0");
-    mac.update(last);
-    mac.update(&at.to_be_bytes());
-    for part in parts
-        .map(str::as_bytes)
-        .into_iter()
-        .chain([tenant.unwrap_or_default()])
-    {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
-    }
-    mac.sign()
-}
-
-fn message(id: &[u8; 16], info: &TenantInfo, receipt: Option<&str>) -> Vec<u8> {
+fn message(
+    id: &[u8; 16],
+    info: &TenantInfo,
+    receipt: Option<&str>,
+    administered: Option<ChangeHead>,
+) -> Vec<u8> {
     let mut m = b"tenant\0".to_vec();
     m.extend_from_slice(id);
     let settings = settings_text(&info.settings);
@@ -356,7 +331,17 @@ fn message(id: &[u8; 16], info: &TenantInfo, receipt: Option<&str>) -> Vec<u8> {
     }
     m.extend_from_slice(&info.created.0.to_be_bytes());
     m.extend_from_slice(&info.shred_at.map_or(i64::MIN, |t| t.0).to_be_bytes());
+    // Lines of version 1 end here.
+    if let Some(place) = administered {
+        m.extend_from_slice(&place.seq.0.to_be_bytes());
+        m.extend_from_slice(&place.chain);
+    }
     m
+}
+
+/// A number as the engine keeps it.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn settings_text(settings: &TenantSettings) -> String {
@@ -376,49 +361,4 @@ fn state_of(text: &str) -> Option<State> {
     [State::Active, State::Suspended, State::Leaving, State::Gone]
         .into_iter()
         .find(|s| state_text(*s) == text)
-}
-
-#[cfg(test)]
-mod tests {
-    use access::Reason;
-    use base::RequestId;
-
-    use super::*;
-
-    #[test]
-    fn audit_lines_are_chained() {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
-        let mut control = Control::open(Path::new(":memory:"), &key).unwrap();
-        let request = RequestMeta {
-            id: RequestId(1),
-            at: Micros(1),
-        };
-        let by = (Actor::system(Reason::Operation), request);
-        let tenant = [7; 16];
-        for path in ["a", "b", "c"] {
-            let deed = Deed {
-                by: &by,
-                action: "x",
-                tenant: Some(&tenant),
-                detail: path,
-            };
-            control.copied(path, Micros(2), &deed).unwrap();
-        }
-        assert_eq!(control.check_audit(), Ok(3));
-        assert_eq!(control.copies(&tenant).unwrap().len(), 3);
-        control
-            .db
-            .execute("UPDATE audit SET detail = 'z' WHERE seq = 2", [])
-            .unwrap();
-        assert_eq!(control.check_audit(), Err(2));
-        control
-            .db
-            .execute("UPDATE audit SET detail = 'b' WHERE seq = 2", [])
-            .unwrap();
-        control
-            .db
-            .execute("DELETE FROM audit WHERE seq = 1", [])
-            .unwrap();
-        assert_eq!(control.check_audit(), Err(1));
-    }
 }

@@ -20,6 +20,8 @@ use crate::{HistoryOf, HistoryRequest, Position, Result, StoreError, Stored};
 /// What a page holds, before it is released.
 pub(crate) struct Found {
     pub(crate) stored: Vec<Stored>,
+    /// Row numbers of these versions.
+    pub(crate) rows: Vec<i64>,
     pub(crate) total: Option<u64>,
     pub(crate) next: Option<Position>,
     pub(crate) as_of: Seq,
@@ -40,6 +42,7 @@ pub(crate) fn page(
     };
     let mut found = Found {
         stored: Vec::new(),
+        rows: Vec::new(),
         total: None,
         next: None,
         as_of,
@@ -173,6 +176,7 @@ fn fill(
         let stored = rows::read(tenant, db, row)?.stored;
         bytes = bytes.saturating_add(stored.body.len() as u64);
         found.stored.push(stored);
+        found.rows.push(last);
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The whole house: which tenants there are, which are open, and the threads that work for them.
 
+mod administering;
+mod anchoring;
 pub(crate) mod change;
 mod keeping;
 mod rotation;
@@ -8,6 +10,7 @@ mod shredding;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use access::{Directory, OperatorToken, Record, TenantId};
 use base::{Clock, Code, Micros, Rng, Secret, TenantName};
@@ -18,7 +21,7 @@ use zeroize::Zeroize;
 
 use super::cache::{BodyCache, Ticket};
 use super::codec::Codec;
-use super::control::Control;
+use super::control::{Control, Line};
 use super::fault::{Doing, damaged, internal};
 use super::folder::{self, Folder, hex};
 use super::keyring::{HouseKeys, Keyring, Owner, TenantKeys};
@@ -29,7 +32,8 @@ use super::seal::sha256;
 use super::shared::Shared;
 use super::template::Template;
 use super::tenant::OpenTenant;
-use super::writer::{self, WriterState};
+use super::writer;
+use crate::audit::ChangeHead;
 use crate::journal::Journal;
 use crate::{Result, State, StoreConfig, StoreError, StoreMetrics, TenantInfo};
 
@@ -38,17 +42,25 @@ pub(crate) struct Entry {
     pub(crate) tenant: TenantId,
     pub(crate) info: RwLock<TenantInfo>,
     pub(crate) record: Mutex<Record>,
+    /// Where in its chain of changes something was last administered.
+    pub(crate) administered: Mutex<Option<ChangeHead>>,
     open: RwLock<Option<Arc<OpenTenant>>>,
     /// Held while it is opened or closed, so that both happen once.
     opening: Mutex<()>,
 }
 
 impl Entry {
-    fn new(tenant: TenantId, info: TenantInfo, record: Record) -> Arc<Self> {
+    fn new(tenant: TenantId, line: Line) -> Arc<Self> {
+        let Line {
+            record,
+            info,
+            administered,
+        } = line;
         Arc::new(Self {
             tenant,
             info: RwLock::new(info),
             record: Mutex::new(record),
+            administered: Mutex::new(administered),
             open: RwLock::new(None),
             opening: Mutex::new(()),
         })
@@ -102,7 +114,28 @@ pub(crate) struct House {
     tidy: Mutex<Tidy>,
     tidy_wake: Condvar,
     /// Work on whole tenants that runs beside the rest: backups, checks, administration.
-    aside: tokio::sync::Semaphore,
+    aside: Arc<tokio::sync::Semaphore>,
+    /// How many of those jobs run.
+    running: Mutex<usize>,
+    ended: Condvar,
+    anchors: Mutex<anchoring::Anchors>,
+}
+
+/// A job beside the rest, from its start to its end.
+struct Running(Arc<House>);
+
+impl Running {
+    fn begin(house: &Arc<House>) -> Self {
+        *house.running.lock() += 1;
+        Self(house.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        *self.0.running.lock() -= 1;
+        self.0.ended.notify_all();
+    }
 }
 
 #[derive(Default)]
@@ -119,6 +152,8 @@ const ASIDE_MAX: usize = 8;
 const BRISK_US: i64 = 1_000;
 /// Thousands of engine steps that it may take.
 const BRISK_KILOSTEPS: u64 = 4;
+/// How long a stop waits for jobs on whole tenants.
+const ASIDE_PATIENCE: Duration = Duration::from_secs(5);
 /// For so long, closing tenants is also tidied.
 const CLOSING_US: i64 = 3_000_000;
 /// Tenants open at once where nothing else is configured and files suffice: a few hundred KiB each.
@@ -173,7 +208,10 @@ impl House {
             threads: Mutex::default(),
             tidy: Mutex::default(),
             tidy_wake: Condvar::new(),
-            aside: tokio::sync::Semaphore::new(ASIDE_MAX),
+            aside: Arc::new(tokio::sync::Semaphore::new(ASIDE_MAX)),
+            running: Mutex::new(0),
+            ended: Condvar::new(),
+            anchors: Mutex::default(),
             shared: Arc::new(Shared {
                 cache: BodyCache::new(limits.body_cache_bytes_max, u64::from_be_bytes(rng.bytes())),
                 codec: Codec::default(),
@@ -185,7 +223,10 @@ impl House {
             }),
             folder,
         });
+        house.tell_journal_of_operators()?;
         house.load()?;
+        house.compare_anchors()?;
+        house.finish_shredding();
         house.resume_rotation()?;
         house.start(Readers::threads(reader_threads), writer_threads)?;
         Ok(house)
@@ -194,6 +235,13 @@ impl House {
     /// Admits the tenants of the control database.
     fn load(&self) -> Result<()> {
         let (lines, bad) = self.control.lock().load()?;
+        if let Some(line) = self.control.lock().audit_broken_at(None)? {
+            tracing::error!(
+                line,
+                code = Code::AuditAltered.as_str(),
+                "the operators' audit in control.db was altered"
+            );
+        }
         for name in bad {
             tracing::error!(
                 tenant = name,
@@ -203,24 +251,34 @@ impl House {
         let known: Vec<[u8; 16]> = lines.iter().map(|l| l.record.id).collect();
         self.settle_new(&known)?;
         for line in lines {
-            if self.admit(line.record.clone(), line.info).is_err() {
-                tracing::error!(tenant = %line.record.name, "a directory record is not the house's");
+            let name = line.record.name.clone();
+            if self.admit(line).is_err() {
+                tracing::error!(tenant = %name, "a directory record is not the house's");
             }
         }
         Ok(())
     }
 
+    /// The house itself, in lines about its own doing.
+    fn system(&self) -> change::By {
+        let request = access::RequestMeta {
+            id: base::RequestId(u128::from_be_bytes(self.shared.rng.bytes())),
+            at: self.shared.clock.now(),
+        };
+        (access::Actor::system(access::Reason::Operation), request)
+    }
+
     /// Makes a tenant known.
-    pub(crate) fn admit(&self, record: Record, info: TenantInfo) -> Result<Arc<Entry>> {
+    pub(crate) fn admit(&self, line: Line) -> Result<Arc<Entry>> {
         self.directory
-            .admit(&record)
+            .admit(&line.record)
             .map_err(|_| damaged("the directory record was not written by this house"))?;
         let tenant = self
             .directory
-            .resolve(&record.name)
+            .resolve(&line.record.name)
             .ok_or_else(|| internal("a tenant was admitted and is not there"))?;
-        let id = record.id;
-        let entry = Entry::new(tenant, info, record);
+        let id = line.record.id;
+        let entry = Entry::new(tenant, line);
         self.entries.write().insert(id, entry.clone());
         Ok(entry)
     }
@@ -286,7 +344,9 @@ impl House {
         let started = self.shared.clock.monotonic();
         let keys = self.unwrap_keys(entry)?;
         let path = self.folder.database(entry.tenant.bytes());
-        let open = Arc::new(OpenTenant::open(&entry.tenant, keys, &path, &self.shared)?);
+        let administered = *entry.administered.lock();
+        let open = OpenTenant::open(&entry.tenant, keys, &path, &self.shared, administered)?;
+        let open = Arc::new(open);
         *entry.open.write() = Some(open.clone());
         self.opened.lock().push(entry.clone());
         metrics.open_tenants.add(1);
@@ -372,41 +432,24 @@ impl House {
         done
     }
 
-    /// Runs `work` with the tenant's writer, alone, in a transaction of its own; once it is
-    /// committed, `known` makes it known, whether or not the caller still waits.
-    pub(crate) async fn write<T: Send + 'static>(
-        self: &Arc<Self>,
-        entry: &Arc<Entry>,
-        work: impl FnOnce(&Arc<OpenTenant>, &mut WriterState) -> Result<T> + Send + 'static,
-        known: impl FnOnce(&OpenTenant, &T) + Send + 'static,
-    ) -> Result<T> {
-        let (send, receive) = oneshot::channel();
-        let (house, of) = (self.clone(), entry.clone());
-        let task = Box::new(move || {
-            let done = house.open_tenant(&of).and_then(|tenant| {
-                let mut slot = tenant.writer.lock();
-                let made = writer::alone(&tenant, &mut slot, work)?;
-                known(&tenant, &made);
-                Ok(made)
-            });
-            let _ = send.send(done);
-        });
-        self.mailboxes.put(entry, Item::Task(task))?;
-        receive
-            .await
-            .unwrap_or_else(|_| Err(internal("the write ended without an answer")))
-    }
-
     /// Runs blocking work on a thread of its own.
     pub(crate) async fn aside<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<Self>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _place = self.aside.acquire().await.map_err(|_| stopping())?;
+        let place = self
+            .aside
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| stopping())?;
         let (send, receive) = oneshot::channel();
         let house = self.clone();
+        // The thread holds its place, not the caller, who may go away.
+        let running = Running::begin(self);
         let job = move || {
             let _ = send.send(work(&house));
+            drop((place, running));
         };
         std::thread::Builder::new()
             .name("aside".to_owned())
@@ -465,6 +508,8 @@ impl House {
     /// Stops taking work, finishes what was taken, closes everything.
     pub(crate) fn close(&self) {
         self.aside.close();
+        self.ended
+            .wait_while_for(&mut self.running.lock(), |n| *n > 0, ASIDE_PATIENCE);
         self.readers.stop();
         self.mailboxes.stop();
         self.tidy.lock().stop = true;
@@ -487,6 +532,9 @@ impl House {
             }
         }
         self.shared.journal.close();
+        if let Err(e) = self.anchor_end() {
+            tracing::error!(error = %e, "where the journal ends was not kept");
+        }
         self.folder.release();
     }
 }

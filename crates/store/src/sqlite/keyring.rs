@@ -249,6 +249,8 @@ pub(crate) struct HouseKeys {
     pub(crate) control: hmac::Key,
     /// Seed of the Ed25519 pair that signs receipts.
     pub(crate) receipt: Secret<[u8; 32]>,
+    /// Encrypts the house's own records in the journal.
+    pub(crate) journal: Secret<[u8; 32]>,
 }
 
 impl HouseKeys {
@@ -258,6 +260,7 @@ impl HouseKeys {
             directory: access::HouseKey::new(d.key("directory")),
             control: d.mac("control"),
             receipt: d.key("receipt"),
+            journal: d.key("journal"),
         }
     }
 }

@@ -7,20 +7,28 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use access::TenantId;
+use access::{Actor, Reason, RequestMeta, TenantId};
+use base::RequestId;
 use rusqlite::Connection;
 
 use super::fault::{Doing, damaged};
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
-use super::{extract, index, rows, schema, writer};
+use super::{administration, extract, index, rows, schema, writer};
 use crate::Result;
 
-type Step = fn(&Connection, &TenantId) -> Result<()>;
+type Step = fn(&Connection, &Moving<'_>) -> Result<()>;
+
+/// What a step may need to know.
+struct Moving<'a> {
+    id: &'a TenantId,
+    keys: &'a TenantKeys,
+    shared: &'a Shared,
+}
 
 /// Step `i` leads from version `i + 1` to `i + 2`.
-const STEPS: &[Step] = &[name_types_and_keep_compartments];
+const STEPS: &[Step] = &[name_types_and_keep_compartments, chain_what_is_administered];
 
 /// Resources indexed in one transaction.
 const BATCH: i64 = 500;
@@ -45,7 +53,12 @@ pub(crate) fn run(
             .ok_or_else(|| damaged("the database's schema is unknown"))?;
         db.execute_batch("BEGIN IMMEDIATE")
             .doing("changing a tenant's schema")?;
-        step(&db, id)?;
+        let moving = Moving {
+            id,
+            keys: &keys,
+            shared,
+        };
+        step(&db, &moving)?;
         schema::set_meta(&db, "schema", version + 1)?;
         db.execute_batch("COMMIT")
             .doing("changing a tenant's schema")?;
@@ -121,7 +134,7 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
 }
 
 /// Version 1 had no names for its type numbers and no compartment index.
-fn name_types_and_keep_compartments(db: &Connection, id: &TenantId) -> Result<()> {
+fn name_types_and_keep_compartments(db: &Connection, moving: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 1 to 2";
     db.execute_batch(
         "CREATE TABLE type (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
@@ -134,11 +147,34 @@ fn name_types_and_keep_compartments(db: &Connection, id: &TenantId) -> Result<()
            WHERE until_seq > 0;",
     )
     .doing(DOING)?;
-    schema::name_types(db, id.fhir())?;
+    schema::name_types(db, moving.id.fhir())?;
     // Made anew below, from the stored resources.
     for table in index::Table::ALL {
         db.execute_batch(&format!("DELETE FROM {}", table.name()))
             .doing(DOING)?;
     }
     schema::set_meta(db, "index", 0)
+}
+
+/// Up to version 2 nothing vouched for API clients, and changes did not say where the journal stood.
+/// The clients that are there are taken as they are.
+fn chain_what_is_administered(db: &Connection, moving: &Moving<'_>) -> Result<()> {
+    db.execute_batch(
+        "ALTER TABLE change ADD COLUMN journal BLOB;
+         CREATE INDEX change_administered ON change (seq) WHERE members = 0;
+         ALTER TABLE client ADD COLUMN opened_us INTEGER;
+         ALTER TABLE client ADD COLUMN until_us INTEGER;",
+    )
+    .doing("changing a tenant's schema from version 2 to 3")?;
+    let now = moving.shared.clock.now();
+    let request = RequestMeta {
+        id: RequestId(u128::from_be_bytes(moving.shared.rng.bytes())),
+        at: now,
+    };
+    let chain = administration::Chain {
+        tenant: moving.id.bytes(),
+        key: &moving.keys.seal,
+    };
+    let actor = Actor::system(Reason::Migration);
+    administration::append(db, chain, request, &actor, now).map(drop)
 }

@@ -20,7 +20,7 @@ fn page_too_large(max: u64) -> StoreError {
     }
 }
 
-/// Finds a page and reads its resources, in one snapshot. `until`: gives up with `limit-time` after
+/// Finds a page and reads its resources, in one snapshot; with the row numbers of those that leave. `until`: gives up with `limit-time` after
 /// that moment of the monotonic clock.
 pub(crate) fn searched(
     tenant: &Arc<OpenTenant>,
@@ -30,7 +30,7 @@ pub(crate) fn searched(
     query: &Query,
     page: &PageRequest,
     until: Option<Micros>,
-) -> Result<(Vec<Entry>, search::Found)> {
+) -> Result<(Vec<Entry>, Vec<i64>, search::Found)> {
     in_snapshot(db, || {
         let limits = &tenant.shared.config.limits;
         let bodies = |rid, seq| {
@@ -41,6 +41,7 @@ pub(crate) fn searched(
         let matches = found.matches.iter().map(|m| (m.0, Mode::Match));
         let included = found.included.iter().map(|m| (m.0, Mode::Include));
         let mut entries = Vec::with_capacity(found.matches.len() + found.included.len());
+        let mut rows = Vec::with_capacity(entries.capacity());
         let mut bytes = 0u64;
         for (rid, mode) in matches.chain(included) {
             if until.is_some_and(|until| tenant.shared.clock.monotonic() > until) {
@@ -57,9 +58,10 @@ pub(crate) fn searched(
                 }
                 let resource = spent.release(stored.type_id, stored);
                 entries.push(Entry { resource, mode });
+                rows.push(rid);
             }
         }
-        Ok((entries, found))
+        Ok((entries, rows, found))
     })
 }
 

@@ -7,10 +7,10 @@
 //! | `type` | a resource type: the name behind a number | at creation |
 //! | `resource` | a resource that ever was; `rid` grows and stays | each write |
 //! | `version` | a version; `vid` grows | appended, never changed |
-//! | `change` | a commit request that was carried out | appended, never changed |
+//! | `change` | a commit request that was carried out; without versions: what is administered changed | appended, never changed |
 //! | `actor` | a name that versions and changes refer to | appended |
 //! | `dictionary` | a dictionary that bodies are packed with | appended |
-//! | `client` | an API client | by administration |
+//! | `client` | an API client; with `until_us` a way in for bulk loading | by administration |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
 
@@ -24,7 +24,7 @@ use super::{codec, index};
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -44,11 +44,13 @@ CREATE INDEX version_type ON version (type);
 CREATE TABLE change (
   seq INTEGER PRIMARY KEY, updated_us INTEGER NOT NULL, request BLOB NOT NULL,
   actor INTEGER NOT NULL, members INTEGER NOT NULL, digest BLOB NOT NULL,
-  chain BLOB NOT NULL) STRICT;
+  chain BLOB NOT NULL, journal BLOB) STRICT;
+CREATE INDEX change_administered ON change (seq) WHERE members = 0;
 CREATE TABLE dictionary (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
 CREATE TABLE client (
   id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL,
-  secret_hash BLOB NOT NULL, jwks TEXT, epoch INTEGER NOT NULL, revoked INTEGER NOT NULL
+  secret_hash BLOB NOT NULL, jwks TEXT, epoch INTEGER NOT NULL, revoked INTEGER NOT NULL,
+  opened_us INTEGER, until_us INTEGER
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -86,12 +88,10 @@ pub(crate) fn name_types(db: &Connection, version: FhirVersion) -> Result<()> {
 
 /// Sets a fact about the file.
 pub(crate) fn set_meta(db: &Connection, key: &str, value: impl rusqlite::ToSql) -> Result<()> {
-    db.execute(
-        "INSERT OR REPLACE INTO meta (key, value) VALUES (?1,?2)",
-        params![key, value],
-    )
-    .doing("writing about a tenant")
-    .map(drop)
+    db.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1,?2)")
+        .and_then(|mut s| s.execute(params![key, value]))
+        .doing("writing about a tenant")
+        .map(drop)
 }
 
 /// A fact about the file.

@@ -2,13 +2,15 @@
 //!
 //! A seal is the HMAC-SHA256, under the tenant's seal key, of everything that the row says and of
 //! the SHA-256 of the *uncompressed* body. A change's chain value is the HMAC of the chain value
-//! before it, of what the change says, and of the seals of its versions in order.
+//! before it, of what the change says, and of the seals of its versions in order; some changes also
+//! say where the tenant's chain in the journal stood.
 
 use base::{Micros, RequestId, ResourceId, Seq, Version};
 use fhir::definitions::TypeId;
 use ring::{digest, hmac};
 
 use crate::Method;
+use crate::journal::Head;
 
 /// What a seal covers.
 #[derive(Clone, Copy, Debug)]
@@ -92,15 +94,23 @@ pub(crate) struct ChangeLine<'a> {
     pub(crate) actor: &'a str,
     /// Versions made.
     pub(crate) members: u64,
-    /// SHA-256 over their seals.
+    /// SHA-256 over their seals; without versions, over what is administered then.
     pub(crate) digest: &'a [u8; 32],
+    /// Where the tenant's chain in the journal stood, as far as the disk has it.
+    pub(crate) journal: Option<[u8; Head::BYTES]>,
 }
 
 impl ChangeLine<'_> {
     /// The chain value that follows `last`.
     pub(crate) fn chain(&self, key: &hmac::Key, last: &[u8; 32]) -> [u8; 32] {
         let mut mac = hmac::Context::with_key(key);
-        mac.update(&[2]);
+        match &self.journal {
+            None => mac.update(&[2]),
+            Some(place) => {
+                mac.update(&[3]);
+                mac.update(place);
+            }
+        }
         mac.update(last);
         mac.update(self.tenant);
         mac.update(&self.seq.0.to_be_bytes());

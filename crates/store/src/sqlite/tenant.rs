@@ -5,22 +5,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-use access::{ClientId, ClientRecord, SecretKey, TenantId, TokenKey};
-use base::{Limits, Micros, Secret, Seq};
+use access::{SecretKey, TenantId, TokenKey};
+use base::{Code, Limits, Micros, Secret, Seq};
 use fhir::definitions::Model;
 use parking_lot::{Mutex, RwLock};
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OptionalExtension};
 
+use super::clients::Clients;
 use super::connection::{self, Reader};
 use super::fault::{Doing, damaged, internal};
 use super::index::Vocabulary;
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::writer::WriterState;
-use super::{clients, migrate, rows, schema};
+use super::{administration, migrate, rows, schema};
 use crate::Result;
-use crate::journal::Pen;
+use crate::audit::ChangeHead;
+use crate::journal::{Head, Pen};
 
 /// One tenant that is open.
 pub(crate) struct OpenTenant {
@@ -48,7 +50,7 @@ pub(crate) struct OpenTenant {
     /// Up to which change the index is swept.
     pub(crate) swept: AtomicU64,
     actors: RwLock<HashMap<i64, Arc<str>>>,
-    clients: RwLock<HashMap<ClientId, ClientRecord>>,
+    clients: Clients,
     token_key: Arc<TokenKey>,
     secret_key: Arc<SecretKey>,
 }
@@ -64,12 +66,13 @@ const ACTORS_MAX: usize = 4_096;
 
 impl OpenTenant {
     /// Opens a tenant: checks that file, key and directory agree, and brings an old schema up to
-    /// date.
+    /// date. `administered` is where the house knows that something was last administered.
     pub(crate) fn open(
         id: &TenantId,
         keys: TenantKeys,
         path: &Path,
         shared: &Arc<Shared>,
+        administered: Option<ChangeHead>,
     ) -> Result<Self> {
         if !path.exists() {
             return Err(damaged("the tenant's database is not there"));
@@ -80,18 +83,61 @@ impl OpenTenant {
             drop(reader);
             let keys = migrate::run(id, keys, path, shared)?;
             let reader = open_reader(path, &keys, shared)?;
-            return Self::assemble(id, keys, path, shared, reader);
+            return Self::checked(id, keys, path, shared, reader, administered);
         }
-        Self::assemble(id, keys, path, shared, reader)
+        Self::checked(id, keys, path, shared, reader, administered)
     }
 
-    /// Puts together what the checks found good.
+    fn checked(
+        id: &TenantId,
+        keys: TenantKeys,
+        path: &Path,
+        shared: &Arc<Shared>,
+        reader: Reader,
+        administered: Option<ChangeHead>,
+    ) -> Result<Self> {
+        let whole = match administered {
+            Some(place) => administration::passes(&reader.db, place)?,
+            None => true,
+        };
+        let trusted = whole && administration::holds(&reader.db)?;
+        if !trusted {
+            tracing::error!(
+                tenant = %id.name(),
+                code = Code::AuditAltered.as_str(),
+                "API clients are not what was last administered; none of them is let in"
+            );
+        }
+        let last = last_place_in_journal(&reader.db)?;
+        if last.is_some_and(|place| place.number > shared.journal.head(id.bytes()).number) {
+            tracing::error!(
+                tenant = %id.name(),
+                code = Code::AuditAltered.as_str(),
+                "the journal ends before records that the tenant's changes know of"
+            );
+        }
+        Self::put_together(id, keys, path, shared, reader, trusted)
+    }
+
+    /// A tenant that is worked on and not yet, or not any more, the house's own.
     pub(crate) fn assemble(
         id: &TenantId,
         keys: TenantKeys,
         path: &Path,
         shared: &Arc<Shared>,
         reader: Reader,
+    ) -> Result<Self> {
+        let trusted = administration::holds(&reader.db)?;
+        Self::put_together(id, keys, path, shared, reader, trusted)
+    }
+
+    fn put_together(
+        id: &TenantId,
+        keys: TenantKeys,
+        path: &Path,
+        shared: &Arc<Shared>,
+        reader: Reader,
+        trusted: bool,
     ) -> Result<Self> {
         let vocabulary =
             Vocabulary::open(id.fhir(), &reader.db).doing("reading a tenant's systems")?;
@@ -100,7 +146,7 @@ impl OpenTenant {
         let token_key = TokenKey::new(id.clone(), &keys.token)
             .ok_or_else(|| internal("deriving a tenant's token key"))?;
         let model = Model::of(id.fhir());
-        let clients = clients::load(&reader.db, model)?;
+        let clients = Clients::load(&reader.db, model, trusted)?;
         let marked = rows::last_seq(&reader.db)?.0;
         Ok(Self {
             id: id.clone(),
@@ -123,7 +169,7 @@ impl OpenTenant {
             marked: AtomicU64::new(marked),
             swept: AtomicU64::new(0),
             actors: RwLock::default(),
-            clients: RwLock::new(clients),
+            clients,
         })
     }
 
@@ -227,7 +273,7 @@ impl OpenTenant {
     }
 
     /// API clients as they are committed.
-    pub(crate) fn clients(&self) -> &RwLock<HashMap<ClientId, ClientRecord>> {
+    pub(crate) const fn clients(&self) -> &Clients {
         &self.clients
     }
 
@@ -258,4 +304,20 @@ pub(crate) const fn writer_cache_kib(limits: &Limits) -> u64 {
 /// soft limit.
 pub(crate) const fn cache_kib(limits: &Limits) -> u64 {
     limits.page_cache_bytes_max / 1024 / 8
+}
+
+/// How many of the last changes are looked at for what they say about the journal.
+const CHANGES_LOOKED_AT: u32 = 64;
+
+/// The last place in the journal that a recent change tells of.
+fn last_place_in_journal(db: &Connection) -> Result<Option<Head>> {
+    db.query_row(
+        "SELECT journal FROM (SELECT journal, seq FROM change ORDER BY seq DESC LIMIT ?1)
+         WHERE journal IS NOT NULL ORDER BY seq DESC LIMIT 1",
+        [CHANGES_LOOKED_AT],
+        |r| r.get::<_, Vec<u8>>(0),
+    )
+    .optional()
+    .doing("reading where the journal stood")
+    .map(|found| found.and_then(|bytes| Head::from_bytes(&bytes)))
 }

@@ -18,7 +18,8 @@ use super::fault::Doing;
 use super::index::Pending;
 use super::tenant::{OpenTenant, writer_cache_kib};
 use crate::audit::ChangeHead;
-use crate::{Result, StoreError, Written};
+use crate::journal::Head;
+use crate::{Result, StoreError, Synchronous, Written};
 
 /// A change with the place its answer goes to.
 pub(crate) struct Member {
@@ -36,6 +37,10 @@ pub(crate) struct WriterState {
     pub(crate) chain: [u8; 32],
     pub(crate) updated: Micros,
     pub(crate) last_rid: i64,
+    /// The tenant's place in the journal at an earlier group, and the bytes of the journal then.
+    journal: Option<(Head, u64)>,
+    /// What the next change says about the journal.
+    pub(crate) note: Option<Head>,
     actors: HashMap<String, i64>,
 }
 
@@ -80,6 +85,8 @@ impl WriterState {
             chain,
             updated,
             last_rid,
+            journal: None,
+            note: None,
             actors: HashMap::new(),
         })
     }
@@ -168,6 +175,7 @@ fn group(
     answers: &mut Answers,
 ) -> Result<u64> {
     let before = state.seq;
+    state.note = place_in_journal(tenant, state);
     let begun = state
         .db
         .execute_batch("BEGIN IMMEDIATE")
@@ -204,9 +212,25 @@ fn group(
     }
 }
 
+/// What the first change of a group says about the tenant's chain in the journal, so that a journal
+/// that was cut short shows: a place at an earlier group that is on the disk by now. A power cut
+/// takes only what was not.
+fn place_in_journal(tenant: &OpenTenant, state: &mut WriterState) -> Option<Head> {
+    let journal = &tenant.shared.journal;
+    let earlier = match state.journal {
+        Some((_, written)) if journal.flushed() < written => return None,
+        earlier => earlier.map(|(place, _)| place),
+    };
+    // The place before the bytes: these bytes are at least up to that place.
+    let place = journal.head(tenant.id.bytes());
+    state.journal = Some((place, journal.written()));
+    earlier.filter(|place| place.number > 0)
+}
+
 fn one(tenant: &Arc<OpenTenant>, state: &mut WriterState, work: &Work) -> Result<Vec<Written>> {
     let mark = state.pending.mark();
     let known = (state.seq, state.chain, state.updated, state.last_rid);
+    let note = state.note;
     statement(&state.db, "SAVEPOINT member")?;
     match apply::apply(tenant, state, work) {
         Ok(written) => {
@@ -216,6 +240,7 @@ fn one(tenant: &Arc<OpenTenant>, state: &mut WriterState, work: &Work) -> Result
         Err(e) => {
             state.pending.undo(mark);
             (state.seq, state.chain, state.updated, state.last_rid) = known;
+            state.note = note;
             state.actors.clear();
             statement(&state.db, "ROLLBACK TO member")?;
             statement(&state.db, "RELEASE member")?;
@@ -297,6 +322,32 @@ pub(crate) fn alone<T>(
         });
     if done.is_err() {
         // Also what the writer knew may not be so.
+        *slot = None;
+    }
+    done
+}
+
+/// Runs something in a transaction of its own that is on the disk when this returns, whatever the
+/// configuration says.
+pub(crate) fn alone_durably<T>(
+    tenant: &Arc<OpenTenant>,
+    slot: &mut Option<WriterState>,
+    work: impl FnOnce(&Arc<OpenTenant>, &mut WriterState) -> Result<T>,
+) -> Result<T> {
+    const DOING: &str = "beginning to write";
+    let state = open_state(tenant, slot)?;
+    state
+        .db
+        .execute_batch("PRAGMA synchronous = FULL")
+        .doing(DOING)?;
+    let done = alone(tenant, slot, work);
+    if let Some(state) = slot
+        && tenant.shared.config.synchronous == Synchronous::Normal
+        && state
+            .db
+            .execute_batch("PRAGMA synchronous = NORMAL")
+            .is_err()
+    {
         *slot = None;
     }
     done

@@ -1,10 +1,10 @@
 //! What a tenant's calls leave in the journal.
 
-use access::{ActionName, Actor, Denied, RequestMeta};
+use access::{Action, ActionName, Actor, Denied, RequestMeta, Spent};
 
 use super::TenantStore;
 use crate::Result;
-use crate::audit::{Outcome, Record, Subject};
+use crate::audit::{Outcome, Record, Shown, Subject};
 
 impl TenantStore {
     /// Records a refusal in the tenant's audit log.
@@ -31,18 +31,45 @@ impl TenantStore {
         subject: Subject<'_>,
         outcome: Outcome,
     ) -> Result<()> {
-        let tenant = self.opened().await?;
         let record = Record {
             request,
             actor,
             action,
             subject,
             outcome,
+        };
+        self.append(&record, None).await
+    }
+
+    /// Records which rows are about to leave; in several records where they are many.
+    pub(super) async fn note_shown<A: Action>(
+        &self,
+        spent: &Spent<A>,
+        subject: Subject<'_>,
+        shown: Shown<'_>,
+    ) -> Result<()> {
+        let mut record = Record {
+            request: spent.request(),
+            actor: spent.actor(),
+            action: spent.action(),
+            subject,
+            outcome: Outcome::Nothing,
+        };
+        if shown.count() == 0 {
+            return self.append(&record, None).await;
         }
-        .encode();
-        let journal = &self.handle.0.shared.journal;
-        let ticket = journal.append(&tenant.pen, &record)?;
-        self.handle.0.shared.metrics.journal_records.add(1);
-        journal.durable(ticket).await
+        for piece in shown.pieces() {
+            record.outcome = Outcome::Given(piece.count());
+            self.append(&record, Some(piece)).await?;
+        }
+        Ok(())
+    }
+
+    async fn append(&self, record: &Record<'_>, shown: Option<Shown<'_>>) -> Result<()> {
+        let tenant = self.opened().await?;
+        let shared = &self.handle.0.shared;
+        let ticket = shared.journal.append(&tenant.pen, &record.encode(shown))?;
+        shared.metrics.journal_records.add(1);
+        shared.journal.durable(ticket).await
     }
 }

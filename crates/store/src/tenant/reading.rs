@@ -9,7 +9,7 @@ use fhir::definitions::TypeId;
 use fhir::search::Query;
 
 use super::TenantStore;
-use crate::audit::{Outcome, Subject};
+use crate::audit::{Outcome, Shown, Subject};
 use crate::sqlite::page::searched;
 use crate::sqlite::readers::Class;
 use crate::sqlite::{Opened, history, in_snapshot, rows, sha256};
@@ -165,11 +165,8 @@ impl TenantStore {
                     searched(&tenant, db, ticket, &spent, &query, &page, Some(until))
                 })
             });
-        let (spent, entries, found) = match here {
-            Some(done) => {
-                let (entries, found) = done?;
-                (spent, entries, found)
-            }
+        let (spent, (entries, rows, found)) = match here {
+            Some(done) => (spent, done?),
             None => {
                 self.handle
                     .0
@@ -178,9 +175,8 @@ impl TenantStore {
                         Class::Scan,
                         page.deadline,
                         move |tenant, db, ticket| {
-                            let (entries, found) =
-                                searched(tenant, db, ticket, &spent, &query, &page, None)?;
-                            Ok((spent, entries, found))
+                            let done = searched(tenant, db, ticket, &spent, &query, &page, None)?;
+                            Ok((spent, done))
                         },
                     )
                     .await?
@@ -192,8 +188,8 @@ impl TenantStore {
             .first()
             .copied()
             .filter(|_| asked.types.len() == 1);
-        let outcome = Outcome::Given(u32::try_from(entries.len()).unwrap_or(u32::MAX));
-        self.noted(&spent, Subject::Query(type_id, &digest), outcome)
+        let shown = Shown::Resources(found.as_of, &rows);
+        self.note_shown(&spent, Subject::Query(type_id, &digest), shown)
             .await?;
         Ok(Page {
             entries,
@@ -231,19 +227,14 @@ impl TenantStore {
                 })
             })
             .await?;
-        let count = u32::try_from(found.stored.len()).unwrap_or(u32::MAX);
-        let outcome = if count == 0 {
-            Outcome::Nothing
-        } else {
-            Outcome::Given(count)
-        };
         let subject = match &of {
             HistoryOf::Instance(type_id, id) => Subject::Instance(*type_id, id),
             HistoryOf::Type(type_id) => Subject::Other(Some(*type_id), "history"),
             HistoryOf::System => Subject::Other(None, "history"),
         };
         debug_assert_eq!(spent.action(), ActionName::History);
-        self.noted(&spent, subject, outcome).await?;
+        self.note_shown(&spent, subject, Shown::Versions(&found.rows))
+            .await?;
         let release = |stored: Stored| Entry {
             resource: spent.release(stored.type_id, stored),
             mode: Mode::Match,

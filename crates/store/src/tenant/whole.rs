@@ -1,4 +1,4 @@
-//! Work on a whole tenant: checking it and backing it up.
+//! Work on a whole tenant: checking it, reading its audit trail, backing it up.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use base::Code;
 
 use super::TenantStore;
 use crate::audit::{Outcome, Subject};
-use crate::sqlite::{backup, verify};
-use crate::{Result, StoreError, VerifyReport};
+use crate::sqlite::{backup, trail, verify};
+use crate::{AuditPage, Result, StoreError, VerifyReport};
 
 impl TenantStore {
     /// Checks rows, seals, index rows and the audit chains against each other, on one snapshot,
@@ -23,7 +23,35 @@ impl TenantStore {
             .await?;
         self.handle
             .0
-            .aside(move |house| verify::run(&house.open_tenant(&entry)?))
+            .aside(move |house| {
+                let against = verify::Against {
+                    administered: *entry.administered.lock(),
+                    anchor: house.anchor_of(entry.tenant.bytes()),
+                    operators: house.operators_broken_at()?,
+                };
+                verify::run(&house.open_tenant(&entry)?, &against)
+            })
+            .await
+    }
+
+    /// Lines of the audit trail of at most `limit` records after the record `after`: who was shown
+    /// what, who was refused, what was changed. Reads the whole journal.
+    pub async fn audit(
+        &self,
+        permit: Permit<Export>,
+        after: u64,
+        limit: usize,
+    ) -> Result<AuditPage> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?.clone();
+        entry.must_stay()?;
+        let subject = Subject::Other(None, "audit");
+        let (request, action) = (spent.request(), spent.action());
+        self.note(request, spent.actor(), action, subject, Outcome::Given(0))
+            .await?;
+        self.handle
+            .0
+            .aside(move |house| trail::page(&house.open_tenant(&entry)?, after, limit))
             .await
     }
 

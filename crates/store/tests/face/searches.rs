@@ -26,7 +26,7 @@ fn query(type_name: &str, text: &str) -> Arc<Query> {
     )
 }
 
-async fn find(t: &Tenant<'_>, type_name: &str, text: &str, page: PageRequest) -> Page {
+pub(super) async fn find(t: &Tenant<'_>, type_name: &str, text: &str, page: PageRequest) -> Page {
     let permit = t.permit(Target::Types(vec![type_id(type_name)]));
     t.store
         .search(permit, query(type_name, text), page)
@@ -34,7 +34,7 @@ async fn find(t: &Tenant<'_>, type_name: &str, text: &str, page: PageRequest) ->
         .unwrap()
 }
 
-fn ids(page: &Page) -> Vec<&str> {
+pub(super) fn ids(page: &Page) -> Vec<&str> {
     page.entries
         .iter()
         .map(|e| e.resource.get().id.as_str())

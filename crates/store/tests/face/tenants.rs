@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::{Code, Secret};
-use store::{Read, State};
+use store::{Read, RestoreClients, State};
 
 use super::raw;
 use super::world::{World, found, name, new_client, observation, patient, text};
@@ -224,13 +224,18 @@ async fn a_backup_made_while_writing_becomes_a_tenant_of_its_own() {
 
     let taken = world
         .store
-        .restore(world.house(), &file, name("lakeside"))
+        .restore(
+            world.house(),
+            &file,
+            name("lakeside"),
+            RestoreClients::AsNow,
+        )
         .await
         .unwrap_err();
     assert_eq!(taken.code(), Code::TenantExists);
     world
         .store
-        .restore(world.house(), &file, name("copy"))
+        .restore(world.house(), &file, name("copy"), RestoreClients::AsNow)
         .await
         .unwrap();
     let copy = world.tenant("copy");
@@ -289,7 +294,7 @@ async fn every_altered_byte_of_a_backup_is_refused() {
         std::fs::write(&file, bad).unwrap();
         let refused = world
             .store
-            .restore(world.house(), &file, name("copy"))
+            .restore(world.house(), &file, name("copy"), RestoreClients::AsNow)
             .await
             .unwrap_err();
         assert_eq!(
@@ -301,7 +306,7 @@ async fn every_altered_byte_of_a_backup_is_refused() {
     std::fs::write(&file, &good[..good.len() - 1]).unwrap();
     let refused = world
         .store
-        .restore(world.house(), &file, name("copy"))
+        .restore(world.house(), &file, name("copy"), RestoreClients::AsNow)
         .await
         .unwrap_err();
     assert_eq!(refused.code(), Code::BackupInvalid);
@@ -488,36 +493,37 @@ fn a_data_folder_is_held_by_one_process_at_a_time() {
 }
 
 #[tokio::test]
-async fn clients_are_kept_and_revoked() {
+async fn a_deletion_that_a_crash_interrupted_is_finished_at_the_next_start() {
     let world = World::new();
     let t = world.create("lakeside").await;
-    let admin = || t.system(access::Reason::Operation);
-    let secret = Secret::new("s3cret".to_owned());
-    let made = t
+    let key = raw::key_file(&t);
+    t.make(patient("1", "One")).await.unwrap();
+    world
         .store
-        .create_client(admin(), new_client("a", "system/*.rs"), &secret)
+        .delete_tenant(world.house(), &name("lakeside"), 60)
         .await
         .unwrap();
-    assert_eq!(t.store.client_epoch(&made.id), Some(made.epoch));
-    let again = t
+    // The key goes, and then the lights.
+    std::fs::remove_file(&key).unwrap();
+    let refused = world
         .store
-        .create_client(admin(), new_client("a", "system/*.rs"), &secret)
-        .await;
-    assert_eq!(again.unwrap_err().code(), Code::DuplicateId);
+        .resume_tenant(world.house(), &name("lakeside"))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::TenantState, "nothing could open it");
+    let database = raw::database(&t);
     let world = world.reopen();
-    let t = world.tenant("lakeside");
-    let admin = || t.system(access::Reason::Operation);
-    let known = t.store.client(&made.id).await.unwrap().unwrap();
-    let key = t.store.secret_key().await.unwrap();
-    assert!(known.authenticate(t.store.id(), &key, "s3cret").is_some());
-    assert!(known.authenticate(t.store.id(), &key, "other").is_none());
-    t.store.revoke_client(admin(), &made.id).await.unwrap();
-    assert_eq!(t.store.client_epoch(&made.id), None);
-    let revoked = t.store.client(&made.id).await.unwrap().unwrap();
-    assert!(revoked.revoked && revoked.epoch > made.epoch);
-    let unknown = access::ClientId::new("b").unwrap();
-    let refused = t.store.revoke_client(admin(), &unknown).await.unwrap_err();
-    assert_eq!(refused.code(), Code::ClientUnknown);
-    assert_eq!(t.store.clients(admin()).await.unwrap().len(), 1);
-    assert!(t.verify().await.ok);
+    let info = world
+        .store
+        .tenant_info(world.house(), &name("lakeside"))
+        .await
+        .unwrap();
+    assert_eq!(info.state, State::Gone);
+    assert!(!database.exists());
+    let receipt = world
+        .store
+        .receipt(world.house(), &name("lakeside"))
+        .await
+        .unwrap();
+    assert!(receipt.contains("lakeside"));
 }

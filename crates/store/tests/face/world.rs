@@ -148,6 +148,10 @@ impl World {
         }
     }
 
+    pub fn clock_now(&self) -> Micros {
+        self.clock.now()
+    }
+
     pub fn data(&self) -> &Path {
         &self.config.dir
     }
@@ -215,6 +219,7 @@ pub fn with_scopes(tenant: &TenantId, client: &str, scopes: &str) -> Principal {
         jwks: None,
         epoch: 1,
         revoked: false,
+        import: None,
     }
     .authenticate(tenant, &key, "secret")
     .unwrap()
@@ -226,6 +231,7 @@ pub fn new_client(client: &str, scopes: &str) -> NewClient {
         name: client.to_owned(),
         scopes: Scopes::parse(scopes, model()).unwrap(),
         jwks: None,
+        import: None,
     }
 }
 

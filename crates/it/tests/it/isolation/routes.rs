@@ -26,6 +26,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{name}", tenant)
         .replace("{client_id}", "nobody")
         .replace("{type}", type_of(route))
+        .replace("{import_id}", "nobody")
         .replace("{id}", "p1")
         .replace("{inner}", "Patient")
         .replace("{version}", "1");

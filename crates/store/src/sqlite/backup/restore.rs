@@ -1,11 +1,12 @@
 //! A backup becomes a tenant: checked, sealed anew under a key of its own, checked again, published.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{Directory, Record};
+use access::{ClientId, Directory, Record};
 use base::{Micros, Secret, TenantName};
 use fhir::definitions::FhirVersion;
 use rusqlite::params;
@@ -18,10 +19,16 @@ use super::super::keyring::{Owner, TenantKeys, WRAPPED_BYTES};
 use super::super::rows::{self, COLUMNS};
 use super::super::seal::{ChangeLine, Digest, Sealed};
 use super::super::tenant::{OpenTenant, open_reader};
-use super::super::{connection, migrate, schema, verify, writer};
+use super::super::{administration, connection, migrate, schema, verify, writer};
 use super::{Header, check_file, invalid, read_header};
 use crate::audit::ChangeHead;
-use crate::{Result, State, TenantInfo};
+use crate::{KeptClients, RestoreClients, Restored, Result, State, TenantInfo};
+
+/// Which clients of a backup are let in.
+enum Admitted {
+    All,
+    Only(HashSet<ClientId>),
+}
 
 /// What a backup's header says, checked.
 struct Source {
@@ -39,8 +46,11 @@ impl House {
         by: &By,
         file: &Path,
         as_name: TenantName,
-    ) -> Result<TenantInfo> {
+        clients: RestoreClients,
+    ) -> Result<Restored> {
         let source = self.open_backup(file)?;
+        let admitted = self.clients_of(&source.id, clients);
+        let mut kept = KeptClients::default();
         let id: [u8; 16] = self.shared.rng.bytes();
         let key = Secret::new(self.shared.rng.bytes());
         let info = TenantInfo {
@@ -53,7 +63,10 @@ impl House {
             shred_at: None,
         };
         let info = self.publish(by, "restore tenant", &id, &key, info, |dir| {
-            self.fill_from(&source, file, dir, &id, &key)
+            let new = (&id, &key);
+            let (head, clients) = self.fill_from(&source, file, dir, new, by, &admitted)?;
+            kept = clients;
+            Ok(Some(head))
         })?;
         self.note_restored(&info.name)?;
         // The file is a copy of the new tenant too.
@@ -62,7 +75,10 @@ impl House {
             &*self.entry_named(&info.name)?,
             &file.display().to_string(),
         )?;
-        Ok(info)
+        Ok(Restored {
+            info,
+            clients: kept,
+        })
     }
 
     fn open_backup(&self, file: &Path) -> Result<Source> {
@@ -96,9 +112,10 @@ impl House {
         source: &Source,
         file: &Path,
         dir: &Path,
-        id: &[u8; 16],
-        key: &Secret<[u8; 32]>,
-    ) -> Result<()> {
+        (id, key): (&[u8; 16], &Secret<[u8; 32]>),
+        by: &By,
+        admitted: &Admitted,
+    ) -> Result<(ChangeHead, KeptClients)> {
         const DOING: &str = "restoring a backup";
         let path = dir.join("data.db");
         {
@@ -127,7 +144,7 @@ impl House {
             return Err(invalid("rows of the backup do not verify"));
         }
         let new_keys = || TenantKeys::derive(Secret::new(*key.expose()));
-        reseal(&old, id, &new_keys())?;
+        let done = reseal(&old, id, &new_keys(), by, admitted)?;
         drop(old);
         let db = connection::open(&path, &source.keys.database)?;
         db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
@@ -143,7 +160,25 @@ impl House {
         if !verify::database(&new)?.ok {
             return Err(internal("a restored tenant does not verify"));
         }
-        Ok(())
+        Ok(done)
+    }
+
+    /// Who may still be let in of those whom a backup of a tenant holds.
+    fn clients_of(self: &Arc<Self>, id: &[u8; 16], wanted: RestoreClients) -> Admitted {
+        let source = || {
+            let entry = self
+                .entries()
+                .into_iter()
+                .find(|e| e.tenant.bytes() == id)?;
+            let tenant = self.open_tenant(&entry).ok()?;
+            let good = tenant.clients().sorted().into_iter();
+            Some(good.filter(|c| !c.revoked).map(|c| c.id).collect())
+        };
+        match wanted {
+            RestoreClients::Keep => Admitted::All,
+            RestoreClients::Revoke => Admitted::Only(HashSet::new()),
+            RestoreClients::AsNow => Admitted::Only(source().unwrap_or_default()),
+        }
     }
 
     /// A tenant id for work on a database that is no tenant yet, vouched for by this house like any
@@ -177,74 +212,146 @@ impl House {
     }
 }
 
-/// Makes every seal and the chain of changes anew, for another tenant id and key. The old ones were
-/// checked before, and are again as each row is read.
-fn reseal(old: &Arc<OpenTenant>, id: &[u8; 16], keys: &TenantKeys) -> Result<()> {
-    const DOING: &str = "sealing a restored tenant";
+/// Makes every seal and the chain of changes anew, for another tenant id and key, and lets in those
+/// clients that are admitted. The old seals were checked before, and are again as each row is read.
+fn reseal(
+    old: &Arc<OpenTenant>,
+    id: &[u8; 16],
+    keys: &TenantKeys,
+    by: &By,
+    admitted: &Admitted,
+) -> Result<(ChangeHead, KeptClients)> {
     let mut slot = old.writer.lock();
     writer::alone(old, &mut slot, |old, state| {
         let db = &state.db;
-        let mut seals = db
-            .prepare("UPDATE version SET seal = ?2 WHERE vid = ?1")
-            .doing(DOING)?;
-        let sql = format!(
-            "SELECT {COLUMNS}, v.vid FROM version v JOIN resource r ON r.rid = v.rid ORDER BY v.vid"
-        );
-        let mut read = db.prepare(&sql).doing(DOING)?;
-        let mut rows = read.query([]).doing(DOING)?;
-        let mut chain = Chain {
-            db,
-            id,
-            keys,
-            last: [0; 32],
-            seq: 0,
-            digest: Digest::default(),
-        };
-        while let Some(row) = rows.next().doing(DOING)? {
-            let opened = rows::read(old, db, row)?;
-            let vid: i64 = row.get(12).doing(DOING)?;
-            let sealed = Sealed {
-                tenant: id,
-                type_id: opened.stored.type_id,
-                id: &opened.stored.id,
-                version: opened.stored.version,
-                method: opened.stored.method,
-                updated: opened.stored.updated,
-                actor: &opened.actor,
-                seq: opened.seq,
-                digest: &opened.digest,
-            };
-            let seal = sealed.seal(&keys.seal);
-            seals.execute(params![vid, seal]).doing(DOING)?;
-            chain.add(opened.seq.0, &seal)?;
-        }
-        chain.close()?;
+        reseal_versions(old, db, id, keys)?;
         schema::set_meta(db, "tenant", id)?;
         if schema::meta::<[u8; 32]>(db, "client_secret")?.is_none() {
             schema::set_meta(db, "client_secret", old.keys.client_secret.expose())?;
         }
-        Ok(())
+        let kept = admit(db, admitted)?;
+        let chain = administration::Chain {
+            tenant: id,
+            key: &keys.seal,
+        };
+        let now = old.shared.clock.now();
+        let head = administration::record(state, chain, by, now)?;
+        Ok((head, kept))
     })
 }
 
-/// Changes as their versions are sealed anew.
+fn reseal_versions(
+    old: &Arc<OpenTenant>,
+    db: &rusqlite::Connection,
+    id: &[u8; 16],
+    keys: &TenantKeys,
+) -> Result<()> {
+    const DOING: &str = "sealing a restored tenant";
+    let mut seals = db
+        .prepare("UPDATE version SET seal = ?2 WHERE vid = ?1")
+        .doing(DOING)?;
+    let sql = format!(
+        "SELECT {COLUMNS}, v.vid FROM version v JOIN resource r ON r.rid = v.rid ORDER BY v.vid"
+    );
+    let mut read = db.prepare(&sql).doing(DOING)?;
+    let mut rows = read.query([]).doing(DOING)?;
+    let mut chain = Chain {
+        db,
+        id,
+        keys,
+        last: [0; 32],
+        seq: 0,
+        digest: Digest::default(),
+    };
+    while let Some(row) = rows.next().doing(DOING)? {
+        let opened = rows::read(old, db, row)?;
+        let vid: i64 = row.get(12).doing(DOING)?;
+        let sealed = Sealed {
+            tenant: id,
+            type_id: opened.stored.type_id,
+            id: &opened.stored.id,
+            version: opened.stored.version,
+            method: opened.stored.method,
+            updated: opened.stored.updated,
+            actor: &opened.actor,
+            seq: opened.seq,
+            digest: &opened.digest,
+        };
+        let seal = sealed.seal(&keys.seal);
+        seals.execute(params![vid, seal]).doing(DOING)?;
+        chain.add(opened.seq.0, &seal)?;
+    }
+    chain.end()
+}
+
+/// Revokes clients that are not admitted, and every way in for bulk loading.
+fn admit(db: &rusqlite::Connection, admitted: &Admitted) -> Result<KeptClients> {
+    const DOING: &str = "revoking clients of a restored tenant";
+    let mut read = db
+        .prepare("SELECT id, until_us IS NOT NULL FROM client WHERE revoked = 0")
+        .doing(DOING)?;
+    let live: Vec<(String, bool)> = read
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))
+        .and_then(Iterator::collect)
+        .doing(DOING)?;
+    let mut kept = KeptClients::default();
+    for (id, import) in live {
+        let admits = match admitted {
+            Admitted::All => true,
+            Admitted::Only(some) => ClientId::new(&id).is_some_and(|id| some.contains(&id)),
+        };
+        if admits && !import {
+            kept.kept += 1;
+            continue;
+        }
+        db.execute(
+            "UPDATE client SET epoch = epoch + 1, revoked = 1 WHERE id = ?1",
+            [&id],
+        )
+        .doing(DOING)?;
+        kept.revoked += u64::from(!import);
+    }
+    Ok(kept)
+}
+
+/// Changes in order, each with the seals of its versions made anew.
 struct Chain<'a> {
     db: &'a rusqlite::Connection,
     id: &'a [u8; 16],
     keys: &'a TenantKeys,
     last: [u8; 32],
+    /// The change whose versions come.
     seq: u64,
     digest: Digest,
 }
 
 impl Chain<'_> {
     fn add(&mut self, seq: u64, seal: &[u8; 32]) -> Result<()> {
-        if seq != self.seq {
+        while self.seq < seq {
             self.close()?;
-            self.seq = seq;
+            self.seq += 1;
         }
         self.digest.add(seal);
         Ok(())
+    }
+
+    /// Closes the current change, and those without versions up to the end.
+    fn end(mut self) -> Result<()> {
+        loop {
+            self.close()?;
+            let more: bool = self
+                .db
+                .query_row(
+                    "SELECT EXISTS (SELECT 1 FROM change WHERE seq > ?1)",
+                    [i64::try_from(self.seq).unwrap_or(i64::MAX)],
+                    |r| r.get(0),
+                )
+                .doing("sealing a restored tenant")?;
+            if !more {
+                return Ok(());
+            }
+            self.seq += 1;
+        }
     }
 
     fn close(&mut self) -> Result<()> {
@@ -252,22 +359,26 @@ impl Chain<'_> {
         if self.seq == 0 {
             return Ok(());
         }
-        let digest = std::mem::take(&mut self.digest).value();
+        let ours = std::mem::take(&mut self.digest).value();
         let seq = i64::try_from(self.seq).unwrap_or(i64::MAX);
-        let (updated, request, actor, members) = self
+        let (updated, request, actor, members, was) = self
             .db
             .prepare_cached(
-                "SELECT c.updated_us, c.request, a.text, c.members
+                "SELECT c.updated_us, c.request, a.text, c.members, c.digest
                  FROM change c JOIN actor a ON a.id = c.actor WHERE c.seq = ?1",
             )
             .and_then(|mut s| {
                 s.query_row([seq], |r| {
                     let request: [u8; 16] = r.get(1)?;
                     let actor: String = r.get(2)?;
-                    Ok((Micros(r.get(0)?), request, actor, r.get::<_, i64>(3)?))
+                    let members: i64 = r.get(3)?;
+                    let was: [u8; 32] = r.get(4)?;
+                    Ok((Micros(r.get(0)?), request, actor, members, was))
                 })
             })
             .doing(DOING)?;
+        // What was administered then is as it was.
+        let digest = if members == 0 { was } else { ours };
         let line = ChangeLine {
             tenant: self.id,
             seq: base::Seq(self.seq),
@@ -276,10 +387,14 @@ impl Chain<'_> {
             actor: &actor,
             members: u64::try_from(members).unwrap_or(0),
             digest: &digest,
+            // Its place in the journal is another one.
+            journal: None,
         };
         let chain = line.chain(&self.keys.seal, &self.last);
         self.db
-            .prepare_cached("UPDATE change SET digest = ?2, chain = ?3 WHERE seq = ?1")
+            .prepare_cached(
+                "UPDATE change SET digest = ?2, chain = ?3, journal = NULL WHERE seq = ?1",
+            )
             .and_then(|mut s| s.execute(params![seq, digest, chain]))
             .doing(DOING)?;
         self.last = chain;

@@ -13,6 +13,7 @@ use super::super::keyring::Owner;
 use super::super::schema;
 use super::super::seal::sha256;
 use super::{Entry, House};
+use crate::audit::ChangeHead;
 use crate::{NewTenant, Result, State, StoreError, TenantInfo, TenantSettings};
 
 /// Who did it, for which request.
@@ -41,10 +42,11 @@ impl House {
             let claim = |db: &rusqlite::Connection| schema::claim(db, &id, new.fhir.as_str());
             self.template
                 .instantiate(new.fhir, &path, &key, &scratch, &*self.shared.rng, claim)
+                .map(|()| None)
         })
     }
 
-    /// Makes a tenant whose folder `fill` fills. Everything is on the disk under names that do not
+    /// Makes a tenant whose folder `fill` fills, and which says where something was last administered. Everything is on the disk under names that do not
     /// count, then the directory learns of it, then the names become good: a crash before the
     /// second step leaves nothing, one after it is completed at the next start.
     pub(crate) fn publish(
@@ -54,7 +56,7 @@ impl House {
         id: &[u8; 16],
         key: &Secret<[u8; 32]>,
         info: TenantInfo,
-        fill: impl FnOnce(&std::path::Path) -> Result<()>,
+        fill: impl FnOnce(&std::path::Path) -> Result<Option<ChangeHead>>,
     ) -> Result<TenantInfo> {
         self.must_be_free(&info.name)?;
         let _under_one_key = self.rotating.read();
@@ -64,15 +66,18 @@ impl House {
         let new_key_file = key_file.with_extension("new");
         let line = self
             .prepare(id, key, &new_dir, &new_key_file, fill)
-            .and_then(|digest| self.register(by, action, id, info, digest))
+            .and_then(|(digest, administered)| {
+                self.register(by, action, id, info, digest, administered)
+            })
             .inspect_err(|_| {
                 let _ = fs::remove_dir_all(&new_dir);
                 let _ = fs::remove_file(&new_key_file);
             })?;
         fs::rename(&new_key_file, &key_file).doing("naming a key file")?;
         fs::rename(&new_dir, &dir).doing("naming a tenant's folder")?;
-        self.admit(line.record, line.info.clone())?;
-        Ok(line.info)
+        let info = line.info.clone();
+        self.admit(line)?;
+        Ok(info)
     }
 
     fn register(
@@ -82,6 +87,7 @@ impl House {
         id: &[u8; 16],
         info: TenantInfo,
         digest: [u8; 32],
+        administered: Option<ChangeHead>,
     ) -> Result<Line> {
         let record = Record::seal(
             &self.keys.directory,
@@ -90,7 +96,11 @@ impl House {
             info.fhir,
             digest,
         );
-        let line = Line { record, info };
+        let line = Line {
+            record,
+            info,
+            administered,
+        };
         let detail = line.info.name.as_str();
         let mut control = self.control.lock();
         // Looked at again under the lock: another one may have taken the name.
@@ -116,10 +126,10 @@ impl House {
         key: &Secret<[u8; 32]>,
         new_dir: &std::path::Path,
         new_key_file: &std::path::Path,
-        fill: impl FnOnce(&std::path::Path) -> Result<()>,
-    ) -> Result<[u8; 32]> {
+        fill: impl FnOnce(&std::path::Path) -> Result<Option<ChangeHead>>,
+    ) -> Result<([u8; 32], Option<ChangeHead>)> {
         folder::make_dir(new_dir)?;
-        fill(new_dir)?;
+        let administered = fill(new_dir)?;
         folder::sync_dir(new_dir)?;
         let wrapped =
             self.keyring
@@ -128,7 +138,7 @@ impl House {
         folder::write_new(new_key_file, &wrapped)?;
         folder::sync_dir(&self.folder.keys())?;
         folder::sync_dir(&self.folder.tenants())?;
-        Ok(sha256(&wrapped))
+        Ok((sha256(&wrapped), administered))
     }
 
     fn must_be_free(&self, name: &TenantName) -> Result<()> {
@@ -204,13 +214,19 @@ impl House {
             }
         };
         self.update(&entry, by, "resume tenant", |info| {
-            if info.state == State::Gone {
+            // A crash may have come between the end of the key and the note of it.
+            if info.state == State::Gone || !self.has_key(&entry) {
                 return Err(wrong_state("its key is destroyed"));
             }
             info.state = State::Active;
             info.shred_at = None;
             Ok(())
         })
+    }
+
+    /// Whether a tenant's key file is there.
+    pub(super) fn has_key(&self, entry: &Entry) -> bool {
+        self.folder.wrapped_key(entry.tenant.bytes()).exists()
     }
 
     /// Deletes a tenant now or later.
@@ -253,7 +269,7 @@ impl House {
             tenant: Some(id),
             detail: info.name.as_str(),
         };
-        control.update(id, &info, None, &deed)?;
+        control.update(id, &info, None, *entry.administered.lock(), &deed)?;
         *entry.info.write() = info.clone();
         Ok(info)
     }

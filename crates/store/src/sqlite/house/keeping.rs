@@ -71,6 +71,9 @@ impl House {
         if closed >= CLOSED_TRIM {
             process::trim_memory();
         }
+        if let Err(e) = self.anchor_journal() {
+            tracing::error!(error = %e, "where the journal stands was not kept");
+        }
         let now = self.shared.clock.now();
         for entry in self.entries() {
             let due = {

@@ -35,12 +35,7 @@ impl House {
         if !self.keyring.read().is_rotating() {
             return Ok(());
         }
-        let request = access::RequestMeta {
-            id: base::RequestId(u128::from_be_bytes(self.shared.rng.bytes())),
-            at: self.shared.clock.now(),
-        };
-        self.rewrap_all(&(access::Actor::system(access::Reason::Operation), request))
-            .map(drop)
+        self.rewrap_all(&self.system()).map(drop)
     }
 
     fn rewrap_all(self: &Arc<Self>, by: &By) -> Result<usize> {

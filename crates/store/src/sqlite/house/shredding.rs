@@ -2,7 +2,7 @@
 //!
 //! The wrapped key goes first: from then on the folder, the journal's records and any stray copy
 //! of the database are noise. Then the folder goes, then the directory says so. A crash in between
-//! is finished by the next round of housekeeping.
+//! is finished at the next start: a leaving tenant without a key is gone, whatever the clock says.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,13 +25,7 @@ const STEP: Duration = Duration::from_millis(5);
 impl House {
     /// Destroys a leaving tenant's key and removes its folder.
     pub(super) fn shred(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<TenantInfo> {
-        let by = {
-            let request = access::RequestMeta {
-                id: base::RequestId(u128::from_be_bytes(self.shared.rng.bytes())),
-                at: self.shared.clock.now(),
-            };
-            (access::Actor::system(access::Reason::Operation), request)
-        };
+        let by = self.system();
         let id = *entry.tenant.bytes();
         // Held to the end: nobody opens the tenant again meanwhile.
         let _closed = self.wait_until_closed(entry)?;
@@ -41,9 +35,10 @@ impl House {
         match info.state {
             State::Gone => return Ok(info),
             State::Leaving
-                if info
-                    .shred_at
-                    .is_some_and(|at| at <= self.shared.clock.now()) => {}
+                if !self.has_key(entry)
+                    || info
+                        .shred_at
+                        .is_some_and(|at| at <= self.shared.clock.now()) => {}
             _ => {
                 let text = "the tenant was called back; its key stays".to_owned();
                 return Err(StoreError::Refused(Code::TenantState, text));
@@ -64,10 +59,24 @@ impl House {
             tenant: Some(&id),
             detail: &name,
         };
-        control.update(&id, &info, Some(&receipt), &deed)?;
+        let administered = *entry.administered.lock();
+        control.update(&id, &info, Some(&receipt), administered, &deed)?;
         *entry.info.write() = info.clone();
         self.forget(entry);
         Ok(info)
+    }
+
+    /// Finishes deletions that a crash interrupted after the key.
+    pub(super) fn finish_shredding(self: &Arc<Self>) {
+        for entry in self.entries() {
+            let leaving = entry.info.read().state == State::Leaving;
+            if leaving
+                && !self.has_key(&entry)
+                && let Err(e) = self.shred(&entry)
+            {
+                tracing::error!(tenant = %entry.tenant.name(), error = %e, "a deletion was not finished");
+            }
+        }
     }
 
     /// Work that was admitted before the tenant was leaving ends first. While the result is held,

@@ -80,6 +80,7 @@ impl Bare {
             name: "bench".to_owned(),
             scopes: Scopes::parse("system/*.cruds", model)?,
             jwks: None,
+            import: None,
         };
         let permit = access::decide_system(Reason::Operation, &tenant, request())?;
         let client = data.create_client(permit, new, &secret).await?;

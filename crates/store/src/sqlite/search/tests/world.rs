@@ -197,6 +197,7 @@ impl World {
             jwks: None,
             epoch: 1,
             revoked: false,
+            import: None,
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
         let meta = RequestMeta {

@@ -1,0 +1,76 @@
+//! `insula audit`: a tenant's audit trail, oldest first.
+
+use std::io::Write;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::print::text;
+use crate::admin_client::{Connect, Output, tenant_path};
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct Audit {
+    #[command(flatten)]
+    connect: Connect,
+    /// With `--json`, one object a line.
+    #[command(flatten)]
+    output: Output,
+    /// The tenant.
+    #[arg(long)]
+    tenant: String,
+    /// Only what comes after the record of this number.
+    #[arg(long, default_value_t = 0)]
+    after: u64,
+}
+
+/// Lines asked for at once.
+const PAGE: u64 = 1_000;
+
+/// Runs the command.
+pub fn run(args: &Audit) -> anyhow::Result<()> {
+    let admin = args.connect.admin()?;
+    let path = tenant_path(&args.tenant, "/audit")?;
+    let mut out = std::io::stdout().lock();
+    let mut after = args.after;
+    loop {
+        let page = admin.get(&format!("{path}?after={after}&limit={PAGE}"))?;
+        for line in page
+            .get("lines")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            if args.output.json {
+                writeln!(out, "{line}")?;
+            } else {
+                writeln!(out, "{}", words(line))?;
+            }
+        }
+        match page.get("next").and_then(Value::as_u64) {
+            Some(next) if next > after => after = next,
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn words(line: &Value) -> String {
+    let shown = line.get("shown").and_then(Value::as_array);
+    let shown: Vec<&str> = shown
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let parts = [
+        text(line, "at"),
+        text(line, "actor"),
+        text(line, "action"),
+        text(line, "about"),
+        text(line, "outcome"),
+        text(line, "code"),
+    ];
+    let parts: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+    format!("{}  {}", parts.join("  "), shown.join(" "))
+        .trim_end()
+        .to_owned()
+}

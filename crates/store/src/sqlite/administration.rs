@@ -1,0 +1,174 @@
+//! What is administered about a tenant apart from its resources, API clients and facts about the
+//! file, and how it is held under the chain of changes.
+//!
+//! Each time it changes, a *change without versions* is written: its digest is over all of it, as
+//! it is then. The engine authenticates a page of the file, not its age; an older page that is put
+//! back does not agree with the last such change, and an older file lacks it.
+
+use access::{Actor, RequestMeta};
+use base::{Micros, RequestId, Seq};
+use ring::hmac;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::fault::Doing;
+use super::seal::{ChangeLine, Digest};
+use super::writer::WriterState;
+use crate::Result;
+use crate::audit::ChangeHead;
+
+/// Whose chain it is: the tenant's id, and the key of its seals.
+#[derive(Clone, Copy)]
+pub(crate) struct Chain<'a> {
+    pub(crate) tenant: &'a [u8; 16],
+    pub(crate) key: &'a hmac::Key,
+}
+
+/// SHA-256 over all that is administered. Facts that steps of the schema and of the index set for
+/// themselves are left out.
+pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
+    const DOING: &str = "reading what is administered";
+    let mut digest = Digest::default();
+    for sql in [
+        "SELECT key, value FROM meta WHERE key NOT IN ('schema', 'index') ORDER BY key",
+        "SELECT id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us
+         FROM client ORDER BY id",
+    ] {
+        let mut read = db.prepare(sql).doing(DOING)?;
+        let columns = read.column_count();
+        let mut rows = read.query([]).doing(DOING)?;
+        while let Some(row) = rows.next().doing(DOING)? {
+            for column in 0..columns {
+                add(&mut digest, row.get_ref(column).doing(DOING)?);
+            }
+        }
+        // No row of one table can stand for one of the other.
+        digest.add(&[u8::MAX]);
+    }
+    Ok(digest.value())
+}
+
+/// Kind, length and bytes of a value.
+fn add(digest: &mut Digest, value: ValueRef<'_>) {
+    let number;
+    let (kind, bytes): (u8, &[u8]) = match value {
+        ValueRef::Null => (0, &[]),
+        ValueRef::Integer(n) => {
+            number = n.to_be_bytes();
+            (1, &number)
+        }
+        ValueRef::Real(n) => {
+            number = n.to_be_bytes();
+            (2, &number)
+        }
+        ValueRef::Text(text) => (3, text),
+        ValueRef::Blob(bytes) => (4, bytes),
+    };
+    digest.add(&[kind]);
+    digest.add(&(bytes.len() as u64).to_be_bytes());
+    digest.add(bytes);
+}
+
+/// Whether what is administered is what the last change without versions says. A tenant for whom
+/// nothing was administered has no clients.
+pub(crate) fn holds(db: &Connection) -> Result<bool> {
+    const DOING: &str = "reading what is administered";
+    let last: Option<[u8; 32]> = db
+        .query_row(
+            "SELECT digest FROM change WHERE members = 0 ORDER BY seq DESC LIMIT 1",
+            [],
+            |r| r.get(0),
+        )
+        .optional()
+        .doing(DOING)?;
+    match last {
+        Some(last) => Ok(last == digest(db)?),
+        None => db
+            .query_row("SELECT NOT EXISTS (SELECT 1 FROM client)", [], |r| r.get(0))
+            .doing(DOING),
+    }
+}
+
+/// Whether the chain of changes goes through a place.
+pub(crate) fn passes(db: &Connection, place: ChangeHead) -> Result<bool> {
+    let seq = i64::try_from(place.seq.0).unwrap_or(i64::MAX);
+    let found: Option<[u8; 32]> = db
+        .query_row("SELECT chain FROM change WHERE seq = ?1", [seq], |r| {
+            r.get(0)
+        })
+        .optional()
+        .doing("reading the chain of changes")?;
+    Ok(found == Some(place.chain))
+}
+
+/// Adds a change without versions: from here on what is administered is as it is now.
+pub(crate) fn append(
+    db: &Connection,
+    chain: Chain<'_>,
+    request: RequestMeta,
+    actor: &Actor,
+    now: Micros,
+) -> Result<(ChangeHead, Micros)> {
+    const DOING: &str = "writing what is administered";
+    let last = db
+        .query_row(
+            "SELECT seq, chain, updated_us FROM change ORDER BY seq DESC LIMIT 1",
+            [],
+            |r| Ok((r.get::<_, i64>(0)?, r.get(1)?, r.get(2)?)),
+        )
+        .optional()
+        .doing(DOING)?;
+    let (seq, before, updated) = last.unwrap_or((0, [0; 32], 0));
+    let seq = seq + 1;
+    let updated = Micros(updated).max(now.to_millis_precision());
+    let digest = digest(db)?;
+    let line = ChangeLine {
+        tenant: chain.tenant,
+        seq: Seq(u64::try_from(seq).unwrap_or(0)),
+        updated,
+        request: request.id,
+        actor: actor.as_str(),
+        members: 0,
+        digest: &digest,
+        journal: None,
+    };
+    let head = ChangeHead {
+        seq: line.seq,
+        chain: line.chain(chain.key, &before),
+    };
+    let number: i64 = db
+        .query_row(
+            "INSERT INTO actor (text) VALUES (?1)
+             ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING id",
+            [actor.as_str()],
+            |r| r.get(0),
+        )
+        .doing(DOING)?;
+    let RequestId(request) = request.id;
+    db.execute(
+        "INSERT INTO change (seq,updated_us,request,actor,members,digest,chain)
+         VALUES (?1,?2,?3,?4,0,?5,?6)",
+        params![
+            seq,
+            updated.0,
+            request.to_be_bytes(),
+            number,
+            digest,
+            head.chain
+        ],
+    )
+    .doing(DOING)?;
+    Ok((head, updated))
+}
+
+/// The same in a writer's transaction; the writer knows of it.
+pub(crate) fn record(
+    state: &mut WriterState,
+    chain: Chain<'_>,
+    by: &(Actor, RequestMeta),
+    now: Micros,
+) -> Result<ChangeHead> {
+    let (head, updated) = append(&state.db, chain, by.1, &by.0, now)?;
+    (state.seq, state.chain, state.updated) = (head.seq.0, head.chain, updated);
+    Ok(head)
+}

@@ -1,0 +1,87 @@
+//! Where each tenant's chain in the journal stood, kept apart from the journal, so that a journal
+//! whose end was cut off while nobody looked shows.
+//!
+//! A place is kept only once it is on the disk, so a crash or a power cut leaves no place ahead of
+//! the journal. A place that the journal did not reach at a start is *held*: it stays, as evidence,
+//! whatever the journal grows to.
+
+use ring::hmac;
+use rusqlite::params;
+
+use super::super::fault::Doing;
+use super::{Control, DOING, signed};
+use crate::Result;
+use crate::journal::Head;
+
+/// A place that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    pub(crate) place: Head,
+    /// The journal did not reach it at a start.
+    pub(crate) held: bool,
+}
+
+/// Places by tenant.
+pub(crate) type Anchors = Vec<([u8; 16], Anchor)>;
+
+fn message(tenant: &[u8; 16], anchor: &Anchor) -> Vec<u8> {
+    let mut m = b"journal\0".to_vec();
+    m.extend_from_slice(tenant);
+    m.extend_from_slice(&anchor.place.to_bytes());
+    m.push(u8::from(anchor.held));
+    m
+}
+
+impl Control {
+    /// All places that are kept. One whose MAC is wrong is left out and counted.
+    pub(crate) fn anchors(&self) -> Result<(Anchors, usize)> {
+        let mut read = self
+            .db
+            .prepare("SELECT tenant, number, chain, held, mac FROM journal")
+            .doing(DOING)?;
+        let mut rows = read.query([]).doing(DOING)?;
+        let (mut good, mut bad) = (Vec::new(), 0);
+        while let Some(row) = rows.next().doing(DOING)? {
+            let columns = (|| {
+                let place = Head {
+                    number: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
+                    chain: row.get(2)?,
+                };
+                let anchor = Anchor {
+                    place,
+                    held: row.get(3)?,
+                };
+                Ok::<_, rusqlite::Error>((row.get(0)?, anchor, row.get::<_, Vec<u8>>(4)?))
+            })();
+            match columns {
+                Ok((tenant, anchor, mac))
+                    if hmac::verify(&self.key, &message(&tenant, &anchor), &mac).is_ok() =>
+                {
+                    good.push((tenant, anchor));
+                }
+                _ => bad += 1,
+            }
+        }
+        Ok((good, bad))
+    }
+
+    /// Keeps places.
+    pub(crate) fn anchor(&mut self, places: &[([u8; 16], Anchor)]) -> Result<()> {
+        let key = self.key.clone();
+        let tx = self.db.transaction().doing(DOING)?;
+        {
+            let mut write = tx
+                .prepare("INSERT OR REPLACE INTO journal VALUES (?1,?2,?3,?4,?5)")
+                .doing(DOING)?;
+            for (tenant, anchor) in places {
+                let mac = hmac::sign(&key, &message(tenant, anchor));
+                let number = signed(anchor.place.number);
+                let chain = anchor.place.chain;
+                write
+                    .execute(params![tenant, number, chain, anchor.held, mac.as_ref()])
+                    .doing(DOING)?;
+            }
+        }
+        tx.commit().doing(DOING)
+    }
+}

@@ -1,0 +1,104 @@
+//! Administering a tenant's API clients: in one transaction with the change that vouches for them,
+//! then known to who is let in, to the journal and to the house.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use access::ClientRecord;
+use tokio::sync::oneshot;
+
+use super::super::control::Deed;
+use super::super::fault::internal;
+use super::super::mailboxes::Item;
+use super::super::tenant::OpenTenant;
+use super::super::writer::{self, WriterState};
+use super::super::{administration, clients};
+use super::change::By;
+use super::{Entry, House};
+use crate::audit::ChangeHead;
+use crate::{Result, State};
+
+impl House {
+    /// Runs `work` with the tenant's writer, whether or not the caller still waits. When this
+    /// returns, what it did is on the disk and in force.
+    pub(crate) async fn administer(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        by: By,
+        action: &'static str,
+        work: impl FnOnce(&OpenTenant, &mut WriterState) -> Result<ClientRecord> + Send + 'static,
+    ) -> Result<ClientRecord> {
+        let (send, receive) = oneshot::channel();
+        let (house, of) = (self.clone(), entry.clone());
+        let task = Box::new(move || {
+            let _ = send.send(house.administer_now(&of, &by, action, work));
+        });
+        self.mailboxes.put(entry, Item::Task(task))?;
+        receive
+            .await
+            .unwrap_or_else(|_| Err(internal("the work ended without an answer")))
+    }
+
+    fn administer_now(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        by: &By,
+        action: &'static str,
+        work: impl FnOnce(&OpenTenant, &mut WriterState) -> Result<ClientRecord>,
+    ) -> Result<ClientRecord> {
+        let tenant = self.open_tenant(entry)?;
+        let now = self.shared.clock.now();
+        let (record, head) = {
+            let mut slot = tenant.writer.lock();
+            let done = writer::alone_durably(&tenant, &mut slot, |tenant, state| {
+                clients::settle_doubt(tenant, &state.db)?;
+                let record = work(tenant, state)?;
+                let chain = administration::Chain {
+                    tenant: tenant.id.bytes(),
+                    key: &tenant.keys.seal,
+                };
+                let head = administration::record(state, chain, by, now)?;
+                Ok((record, head))
+            })?;
+            if let Some(state) = &*slot {
+                tenant.clients().learn(&state.db, tenant.model)?;
+            }
+            // It made no version: what the cache knows of every change before, it knows of this one.
+            tenant.marked.fetch_max(done.1.seq.0, Ordering::AcqRel);
+            done
+        };
+        // It is committed whatever happens from here on; a journal without room shows in the next
+        // read, which is refused.
+        let _ = self.shared.journal.append(&tenant.pen, &head.encode());
+        if let Err(e) = self.note_administered(entry, by, action, &record, head) {
+            tracing::error!(tenant = %entry.tenant.name(), error = %e, "the operators' audit lacks a line");
+        }
+        Ok(record)
+    }
+
+    fn note_administered(
+        &self,
+        entry: &Entry,
+        by: &By,
+        action: &'static str,
+        record: &ClientRecord,
+        head: ChangeHead,
+    ) -> Result<()> {
+        let mut control = self.control.lock();
+        let info = entry.info.read().clone();
+        let mut known = entry.administered.lock();
+        if info.state == State::Gone || known.is_some_and(|k| k.seq > head.seq) {
+            return Ok(());
+        }
+        let id = entry.tenant.bytes();
+        let deed = Deed {
+            by,
+            action,
+            tenant: Some(id),
+            detail: record.id.as_str(),
+        };
+        control.update(id, &info, None, Some(head), &deed)?;
+        *known = Some(head);
+        Ok(())
+    }
+}

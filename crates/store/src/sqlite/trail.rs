@@ -1,0 +1,208 @@
+//! A tenant's audit trail read back: records of the journal with the rows they name looked up, and
+//! changes where the journal tells of them.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use base::{Micros, RequestId, Seq};
+use fhir::definitions::TypeId;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::connection::in_snapshot;
+use super::fault::Doing;
+use super::folder::hex;
+use super::rows;
+use super::tenant::OpenTenant;
+use crate::audit::{ChangeHead, Told};
+use crate::{AuditLine, AuditPage, Result};
+
+const DOING: &str = "reading the audit trail";
+
+/// A record that a page begins or goes on with.
+enum Found {
+    Access(Told),
+    /// Changes after the first of these, up to the second.
+    Changes(Seq, Seq),
+}
+
+/// Lines of at most `limit` records after the record `after`.
+pub(crate) fn page(tenant: &Arc<OpenTenant>, after: u64, limit: usize) -> Result<AuditPage> {
+    let mut found: Vec<(u64, Found)> = Vec::new();
+    let mut more = false;
+    let mut last = Seq(0);
+    let journal = &tenant.shared.journal;
+    let id = *tenant.id.bytes();
+    journal.scan(id, &tenant.keys.journal, &mut |place, record| {
+        let wanted = place.number > after;
+        more |= wanted && found.len() >= limit;
+        let wanted = wanted && found.len() < limit;
+        if let Some(head) = ChangeHead::decode(record) {
+            let from = std::mem::replace(&mut last, head.seq);
+            if wanted {
+                found.push((place.number, Found::Changes(from, head.seq)));
+            }
+        } else if wanted && let Some(told) = Told::read(record) {
+            found.push((place.number, Found::Access(told)));
+        }
+    })?;
+    let next = found.last().map(|(number, _)| *number).filter(|_| more);
+    let reader = tenant.reader()?;
+    let lines = in_snapshot(&reader.db, || {
+        let mut lines = Vec::with_capacity(found.len());
+        for (number, found) in found {
+            match found {
+                Found::Access(told) => lines.push(access(tenant, &reader.db, number, told)?),
+                Found::Changes(from, to) => {
+                    changes(tenant, &reader.db, number, (from, to), &mut lines)?;
+                }
+            }
+        }
+        Ok(lines)
+    });
+    tenant.give_back(reader);
+    Ok(AuditPage {
+        lines: lines?,
+        next,
+    })
+}
+
+fn access(tenant: &OpenTenant, db: &Connection, number: u64, told: Told) -> Result<AuditLine> {
+    let mut shown = Vec::new();
+    for row in told.rows.iter().take(AuditLine::SHOWN_MAX) {
+        let name = match told.as_of {
+            Some(seq) => resource(tenant, db, *row, seq)?,
+            None => version(tenant, db, *row)?,
+        };
+        // A row that is not there any more was taken out behind our back; verification says so.
+        shown.push(name.unwrap_or_else(|| "?".to_owned()));
+    }
+    let type_name = told.type_id.map(|t| tenant.model.type_name(t));
+    let about = match (type_name, told.word) {
+        (Some(type_name), Some(word)) => Some(format!("{type_name}/{word}")),
+        (Some(type_name), None) => Some(type_name.to_owned()),
+        (None, word) => word,
+    };
+    Ok(AuditLine {
+        number,
+        at: told.request.at,
+        request: told.request.id,
+        actor: told.actor,
+        action: told.action.map_or("unknown", access::ActionName::as_str),
+        outcome: told.outcome,
+        code: told.code,
+        about,
+        query: told.query.map(|digest| hex(&digest)),
+        count: told.count.into(),
+        shown,
+    })
+}
+
+/// `Type/id/_history/version` of a row of `resource`, as it was at a point of the change sequence.
+fn resource(tenant: &OpenTenant, db: &Connection, rid: i64, seq: Seq) -> Result<Option<String>> {
+    let vid: Option<i64> = db
+        .prepare_cached(
+            "SELECT vid FROM version WHERE rid = ?1 AND seq <= ?2 ORDER BY version DESC LIMIT 1",
+        )
+        .and_then(|mut s| {
+            let seq = i64::try_from(seq.0).unwrap_or(i64::MAX);
+            s.query_row((rid, seq), |r| r.get(0)).optional()
+        })
+        .doing(DOING)?;
+    vid.map_or(Ok(None), |vid| version(tenant, db, vid))
+}
+
+/// `Type/id/_history/version` of a row of `version`.
+fn version(tenant: &OpenTenant, db: &Connection, vid: i64) -> Result<Option<String>> {
+    db.prepare_cached(
+        "SELECT r.type, r.id, v.version FROM version v JOIN resource r ON r.rid = v.rid
+         WHERE v.vid = ?1",
+    )
+    .and_then(|mut s| s.query_row([vid], |r| named(tenant, r)).optional())
+    .doing(DOING)
+    .map(Option::flatten)
+}
+
+fn named(tenant: &OpenTenant, row: &Row<'_>) -> rusqlite::Result<Option<String>> {
+    let type_name = tenant.model.type_name(TypeId(row.get(0)?));
+    let Some(id) = rows::id_of(row.get_ref(1)?) else {
+        return Ok(None);
+    };
+    let mut name = format!("{type_name}/{}", id.as_str());
+    let _ = write!(name, "/_history/{}", row.get::<_, i64>(2)?);
+    Ok(Some(name))
+}
+
+/// Changes with versions, after one point of the change sequence and up to another.
+fn changes(
+    tenant: &OpenTenant,
+    db: &Connection,
+    number: u64,
+    (from, to): (Seq, Seq),
+    lines: &mut Vec<AuditLine>,
+) -> Result<()> {
+    let signed = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
+    let mut read = db
+        .prepare_cached(
+            "SELECT c.seq, c.updated_us, c.request, a.text, c.members
+             FROM change c JOIN actor a ON a.id = c.actor
+             WHERE c.seq > ?1 AND c.seq <= ?2 AND c.members > 0 ORDER BY c.seq",
+        )
+        .doing(DOING)?;
+    let mut rows = read.query((signed(from), signed(to))).doing(DOING)?;
+    while let Some(row) = rows.next().doing(DOING)? {
+        let members: i64 = row.get(4).doing(DOING)?;
+        lines.push(AuditLine {
+            number,
+            at: Micros(row.get(1).doing(DOING)?),
+            request: RequestId(u128::from_be_bytes(row.get(2).doing(DOING)?)),
+            actor: row.get(3).doing(DOING)?,
+            action: "change",
+            outcome: "made",
+            code: None,
+            about: None,
+            query: None,
+            count: u64::try_from(members).unwrap_or(0),
+            shown: made(tenant, db, row.get(0).doing(DOING)?)?,
+        });
+    }
+    Ok(())
+}
+
+/// The versions of a change.
+fn made(tenant: &OpenTenant, db: &Connection, seq: i64) -> Result<Vec<String>> {
+    // Row numbers of versions grow with the change sequence.
+    let mut look = db
+        .prepare_cached("SELECT vid, seq FROM version WHERE vid >= ?1 ORDER BY vid LIMIT 1")
+        .doing(DOING)?;
+    let mut high: i64 = db
+        .prepare_cached("SELECT coalesce(max(vid), 0) + 1 FROM version")
+        .and_then(|mut s| s.query_row([], |r| r.get(0)))
+        .doing(DOING)?;
+    let mut low = 0;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let at: Option<(i64, i64)> = look
+            .query_row([middle], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()
+            .doing(DOING)?;
+        match at {
+            Some((vid, of)) if of < seq => low = vid + 1,
+            _ => high = middle,
+        }
+    }
+    let mut read = db
+        .prepare_cached(
+            "SELECT r.type, r.id, v.version FROM version v JOIN resource r ON r.rid = v.rid
+             WHERE v.vid >= ?1 AND v.seq = ?2 ORDER BY v.vid LIMIT ?3",
+        )
+        .doing(DOING)?;
+    let limit = i64::try_from(AuditLine::SHOWN_MAX).unwrap_or(i64::MAX);
+    let names: Vec<Option<String>> = read
+        .query_map((low, seq, limit), |r| named(tenant, r))
+        .and_then(Iterator::collect)
+        .doing(DOING)?;
+    Ok(names
+        .into_iter()
+        .map(|name| name.unwrap_or_else(|| "?".to_owned()))
+        .collect())
+}
