@@ -95,7 +95,7 @@ pub(crate) async fn create(session: Session, mut call: Call) -> Answered {
 pub(crate) async fn fhirpath(session: Session, mut call: Call) -> Answered {
     let wish = wish(&call)?;
     negotiate::json_body(&call.parts.headers)?;
-    let body = resource(&mut call).await?;
+    let body = call.resource().await?;
     let answer = session.fhirpath(&body).await?;
     answer::respond(answer, At::of(&session), &wish)
 }

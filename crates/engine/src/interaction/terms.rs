@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use access::Target;
 use base::Code;
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
 use fhir::outcome::Outcome;
@@ -54,7 +55,7 @@ impl Session {
         let Some(query) = wanted(self.model(), need) else {
             return Ok(None);
         };
-        let permit = self.permit_search(&query).await?;
+        let permit = self.permit_search(&query, Target::Types).await?;
         let request = PageRequest {
             after: None,
             as_of: page.as_of,

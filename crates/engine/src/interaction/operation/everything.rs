@@ -88,7 +88,7 @@ impl Session {
         let wanted = self.wanted(compartment, &place.query)?;
         let (query, issues) = self.everything_query(&wanted, asked.strict).await?;
         let query = Arc::new(query);
-        let permit = self.permit_search(&query).await?;
+        let permit = self.permit_search(&query, Target::Types).await?;
         let mut page = self.store.search(permit, query.clone(), place.page).await?;
         let referred = self.referred(&page.entries, &wanted, page.as_of).await?;
         page.entries

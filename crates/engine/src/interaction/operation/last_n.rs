@@ -140,7 +140,7 @@ impl Session {
             ..PageRequest::default()
         };
         let as_of = loop {
-            let permit = self.permit_search(&query).await?;
+            let permit = self.permit_search(&query, access::Target::Types).await?;
             let page = self.store.search(permit, query.clone(), request.clone());
             let page = page.await?;
             for entry in page.entries {
