@@ -142,6 +142,9 @@ codes! {
     XmlNamespace = "xml-namespace", Incorrect, "structure", "The element is in another namespace than FHIR's.";
     XmlText = "xml-text", Incorrect, "structure", "Text where FHIR's XML has none.";
     LimitShare = "limit-share", Busy, "throttled", "The tenant's own share of a named limit is used up; try again.";
+    ContentCoding = "content-coding", Unsupported, "not-supported", "The body's content coding is not known, or the body is not of it.";
+    PatchInvalid = "patch-invalid", Incorrect, "invalid", "The body is no patch of its kind.";
+    PatchFailed = "patch-failed", Unprocessable, "processing", "The patch does not fit the resource.";
 }
 
 #[cfg(test)]

@@ -46,6 +46,9 @@ limits! {
     answer_bytes_at_once_max = 1 << 30;
     /// Bytes of answers of one tenant held in memory at once until its clients have taken them.
     tenant_answer_bytes_at_once_max = 384 << 20;
+    /// Times its size on the wire that a compressed request body may come to; what comes to a
+    /// megabyte or less is not measured.
+    decompression_ratio_max = 200;
     /// Nesting of JSON objects and arrays.
     json_depth_max = 64;
     /// Nesting of XML elements, those of narratives included.
@@ -56,6 +59,8 @@ limits! {
     outcome_issues_max = 100;
     /// Entries of a batch or transaction Bundle.
     bundle_entries_max = 20_000;
+    /// Operations of one patch.
+    patch_operations_max = 500;
     /// Resources on one page of a search or history.
     page_entries_max = 1_000;
     /// Resources on one page when the client does not say.

@@ -18,8 +18,9 @@ mod token;
 mod write;
 
 pub use token::XmlError;
-use token::{Attribute, Name, Start, Token, Tokens};
+pub(crate) use token::{Attribute, Name, Start, Token, Tokens, is_name, is_space};
 pub use write::{Layout, write_xml};
+pub(crate) use write::{push_attribute, push_text};
 
 /// The namespace of FHIR's elements.
 pub const FHIR: &str = "http://hl7.org/fhir";

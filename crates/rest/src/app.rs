@@ -23,6 +23,7 @@ use tower::Service;
 
 use crate::call::Call;
 use crate::problem::{self, Style};
+use crate::rendering::Rendering;
 use crate::routes::{self, Base, Handler, Route};
 use crate::{caller, outgoing, proxy, version};
 
@@ -246,16 +247,21 @@ impl Rows {
             .first()
             .map_or(Base::House, |(route, _)| route.base);
         let tenant = call.value("tenant").to_owned();
+        let rendering = Rendering::of(&call.parts);
         let answered = match row {
-            Some((route, _)) => Guarded(Box::pin(run(route, call))).await,
+            Some((route, _)) => Guarded(Box::pin(run(route, call, rendering.clone()))).await,
             None => self.not_allowed(base, &call),
         };
         let interaction = row.map_or("unmatched", |(route, _)| route.interaction);
-        let mut response = answered.unwrap_or_else(|failure| {
-            let realm = if tenant.is_empty() { "insula" } else { &tenant };
-            note(&failure, meta, &tenant, interaction);
-            problem::respond(&failure, base.style(), realm)
-        });
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(failure) => {
+                let realm = if tenant.is_empty() { "insula" } else { &tenant };
+                note(&failure, meta, &tenant, interaction);
+                let refused = problem::respond(&failure, base.style(), realm);
+                rendering.refuse(refused).await
+            }
+        };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, self.allow());
         }
@@ -299,22 +305,32 @@ impl Rows {
     }
 }
 
-async fn run(route: &'static Route, mut call: Call) -> Result<Response<Body>, Failure> {
+async fn run(
+    route: &'static Route,
+    mut call: Call,
+    rendering: Rendering,
+) -> Result<Response<Body>, Failure> {
     let house = call.house.clone();
     match route.handler {
         Handler::Open(handler) => handler(call).await,
         Handler::Gate(handler) => {
             let gate = caller::gate(&call)?;
-            speak(gate.model(), &mut call)?;
-            handler(gate, call).await
+            let model = gate.model();
+            speak(model, &mut call)?;
+            let response = handler(gate, call).await?;
+            rendering.give(model, None, response).await
         }
         Handler::Caller(_, handler) => {
             let gate = caller::gate(&call)?;
             let session = gate.enter(call.credentials(), call.request).await?;
-            speak(session.model(), &mut call)?;
+            let model = session.model();
+            speak(model, &mut call)?;
             let holder = session.holder();
             call.holder = holder;
-            outgoing::held(&house, holder, handler(session, call).await?)
+            let by = session.clone();
+            let response = handler(session, call).await?;
+            let response = rendering.give(model, Some(&by), response).await?;
+            outgoing::held(&house, holder, response)
         }
         Handler::Operator(handler) => {
             let operator = call

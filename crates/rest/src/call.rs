@@ -8,13 +8,14 @@ use std::time::Duration;
 use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
-use engine::{Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta};
+use engine::{Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta, Session};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
-use crate::negotiate;
+use crate::coding::Coding;
+use crate::negotiate::{self, Format};
 
 /// One request.
 pub(crate) struct Call {
@@ -74,10 +75,31 @@ impl Call {
         }
     }
 
-    /// The body.
+    /// The resource in the body as JSON, whichever format it came in.
     ///
     /// # Errors
-    /// `limit-exceeded`, `body-incomplete`, `limit-time`, `limit-share`, `limit-busy`.
+    /// `media-type`; those of [`Self::body`] and of reading XML.
+    pub(crate) async fn resource(
+        &mut self,
+        session: &Session,
+        limit: BodyLimit,
+    ) -> Result<Bytes, Failure> {
+        let format = negotiate::body_format(&self.parts.headers)?;
+        let body = self.body(limit).await?;
+        if format != Format::Xml {
+            return Ok(body);
+        }
+        let json = session.from_xml(body).await?;
+        let mut hold = self.house.hold_body(self.holder);
+        hold.grow(json.len())?;
+        Ok(hold.over(json))
+    }
+
+    /// The body, without its content coding.
+    ///
+    /// # Errors
+    /// `limit-exceeded`, `body-incomplete`, `limit-time`, `limit-share`, `limit-busy`,
+    /// `content-coding`.
     pub(crate) async fn body(&mut self, limit: BodyLimit) -> Result<Bytes, Failure> {
         let limits = self.house.limits();
         let (code, name, max) = match limit {
@@ -94,7 +116,8 @@ impl Call {
             ),
             BodyLimit::Form => (Code::LimitQuery, "query_bytes_max", limits.query_bytes_max),
         };
-        let too_large = || Failure::limit(code, name, max);
+        let too_large = move || Failure::limit(code, name, max);
+        let coding = Coding::of_body(&self.parts.headers)?;
         let declared = self
             .parts
             .headers
@@ -109,12 +132,23 @@ impl Call {
         let time = Duration::from_millis(limits.request_ms_max);
         let time_over = || Failure::limit(Code::LimitTime, "request_ms_max", limits.request_ms_max);
         let (declared, max) = (declared.unwrap_or(max).min(max), max);
-        match tokio::time::timeout(time, collect(body, hold, declared, max)).await {
+        let whole = match tokio::time::timeout(time, collect(body, hold, declared, max)).await {
             Ok(Ok(Some(whole))) => Ok(whole),
             Ok(Ok(None)) => Err(too_large()),
             Ok(Err(failure)) => Err(failure),
             Err(_) => Err(time_over()),
-        }
+        }?;
+        let Some(coding) = coding else {
+            return Ok(whole);
+        };
+        let ratio = limits.decompression_ratio_max;
+        let mut hold = self.house.hold_body(self.holder);
+        let decode = move || {
+            let decoded = coding.decode(&whole, max, ratio, too_large, |room| hold.grow(room))?;
+            Ok(hold.over(decoded))
+        };
+        let decoded = tokio::task::spawn_blocking(decode).await;
+        decoded.map_err(|_| Failure::of(Code::Internal))?
     }
 
     /// A JSON body of the admin API.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use base::Code;
-use bytes::Bytes;
 use engine::form;
 use engine::{
     Answer, Asked, Failure, Gate, HistoryScope, SearchScope, Session, Upload, WriteConditions,
@@ -90,8 +89,7 @@ pub(crate) async fn create(session: Session, mut call: Call) -> Answered {
         let answer = upload(&session, &mut call, &media, None).await?;
         return answer::respond(answer, At::of(&session), &wish);
     }
-    negotiate::json_body(&call.parts.headers)?;
-    let body = resource(&mut call).await?;
+    let body = call.resource(&session, BodyLimit::Resource).await?;
     let criteria = headers::text(&call.parts.headers, &IF_NONE_EXIST)?;
     let answer = session.create(call.value("type"), &body, criteria).await?;
     answer::respond(answer, At::of(&session), &wish)
@@ -106,8 +104,7 @@ pub(crate) async fn update(session: Session, mut call: Call) -> Answered {
         let answer = upload(&session, &mut call, &media, Some(&id)).await?;
         return answer::respond(answer, At::of(&session), &wish);
     }
-    negotiate::json_body(&call.parts.headers)?;
-    let body = resource(&mut call).await?;
+    let body = call.resource(&session, BodyLimit::Resource).await?;
     let conditions = conditions(&call)?;
     let (type_name, id) = (call.value("type"), call.value("id"));
     let answer = session.update(type_name, id, &body, &conditions).await?;
@@ -117,9 +114,8 @@ pub(crate) async fn update(session: Session, mut call: Call) -> Answered {
 /// `PUT …/{type}?criteria`
 pub(crate) async fn update_where(session: Session, mut call: Call) -> Answered {
     let wish = wish(&call)?;
-    negotiate::json_body(&call.parts.headers)?;
     session.may_update(call.value("type")).await?;
-    let body = resource(&mut call).await?;
+    let body = call.resource(&session, BodyLimit::Resource).await?;
     let conditions = conditions(&call)?;
     let criteria = form::without(call.query(), &NOT_SEARCHED);
     let answer = session
@@ -149,9 +145,8 @@ pub(crate) async fn delete_where(session: Session, call: Call) -> Answered {
 /// `POST …/`: a batch or a transaction.
 pub(crate) async fn bundle(session: Session, mut call: Call) -> Answered {
     let wish = wish(&call)?;
-    negotiate::json_body(&call.parts.headers)?;
     session.may_bundle().await?;
-    let body = call.body(BodyLimit::Bundle).await?;
+    let body = call.resource(&session, BodyLimit::Bundle).await?;
     let strict = Prefer::of(&call.parts.headers).strict;
     let answer = session.bundle(&body, strict).await?;
     answer::respond(answer, At::of(&session), &wish)
@@ -259,14 +254,9 @@ impl Paged {
     }
 }
 
-/// The body of a create or update. A Bundle that is stored is bounded like any resource.
-async fn resource(call: &mut Call) -> Result<Bytes, Failure> {
-    call.body(BodyLimit::Resource).await
-}
-
 /// The content type of a Binary that comes as itself.
 fn other_media(call: &Call) -> Result<Option<String>, Failure> {
-    if call.value("type") != "Binary" || negotiate::is_fhir_json(&call.parts.headers) {
+    if call.value("type") != "Binary" || negotiate::is_resource(&call.parts.headers) {
         return Ok(None);
     }
     Ok(headers::text(&call.parts.headers, &CONTENT_TYPE)?.map(str::to_owned))

@@ -9,6 +9,7 @@ mod app;
 mod bundle;
 mod call;
 mod caller;
+mod coding;
 mod fhir;
 mod headers;
 mod negotiate;
@@ -17,6 +18,7 @@ mod outgoing;
 mod probes;
 mod problem;
 mod proxy;
+mod rendering;
 mod routes;
 mod version;
 

@@ -1,5 +1,5 @@
-//! Which formats go in and out: FHIR JSON and nothing else (`http.html#mime-type`). The version of
-//! FHIR that a media type may name is `version`'s business.
+//! Which formats go in and out: FHIR JSON, FHIR XML, and lines of JSON where they fit
+//! (`http.html#mime-type`). The version of FHIR that a media type may name is `version`'s business.
 
 use base::Code;
 use engine::Failure;
@@ -12,6 +12,41 @@ pub(crate) const FHIR_JSON: HeaderValue =
 
 /// The content type of answers to clients that only know JSON.
 const PLAIN_JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// The content type of answers in XML.
+const FHIR_XML: HeaderValue = HeaderValue::from_static("application/fhir+xml; charset=utf-8");
+
+/// The content type of answers to clients that only know XML.
+const PLAIN_XML: HeaderValue = HeaderValue::from_static("application/xml; charset=utf-8");
+
+/// The content type of answers to clients that know XML as text only.
+const TEXT_XML: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
+
+/// The content type of answers in lines, one resource each.
+const FHIR_LINES: HeaderValue = HeaderValue::from_static("application/fhir+ndjson; charset=utf-8");
+
+/// How a resource is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// JSON.
+    Json,
+    /// XML.
+    Xml,
+    /// JSON, one resource to a line.
+    Lines,
+}
+
+impl Format {
+    /// The format of an answer with this content type; none for what is not FHIR's.
+    pub(crate) fn of(media: &HeaderValue) -> Option<Self> {
+        Some(match media {
+            m if *m == FHIR_JSON || *m == PLAIN_JSON => Self::Json,
+            m if *m == FHIR_XML || *m == PLAIN_XML || *m == TEXT_XML => Self::Xml,
+            m if *m == FHIR_LINES => Self::Lines,
+            _ => return None,
+        })
+    }
+}
 
 /// The content type of an answer that a client accepts; `_format` wins over `Accept`.
 pub(crate) fn answer_type(
@@ -35,19 +70,23 @@ pub(crate) fn answer_type(
         .filter_map(|v| v.to_str().ok())
     {
         for range in range.split(',') {
-            let quality = range
-                .split(';')
-                .skip(1)
-                .find_map(|p| p.trim().strip_prefix("q="))
-                .map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
             if let Some(found) = media(range)
-                && quality > best.as_ref().map_or(0.0, |b| b.0)
+                && quality(range) > best.as_ref().map_or(0.0, |b| b.0)
             {
-                best = Some((quality, found));
+                best = Some((quality(range), found));
             }
         }
     }
     best.map(|b| b.1).ok_or(Failure::of(Code::NotAcceptable))
+}
+
+/// The weight of a range (RFC 9110 section 12.4.2).
+pub(crate) fn quality(range: &str) -> f32 {
+    let given = range.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then_some(value)
+    });
+    given.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0))
 }
 
 /// The content type that a media range or a `_format` asks for, if it can be made.
@@ -57,17 +96,25 @@ fn media(range: &str) -> Option<HeaderValue> {
     let essence = parts.next()?.to_ascii_lowercase().replace(' ', "+");
     for parameter in parts {
         match parameter.split_once('=') {
-            Some(("charset", set)) if !is_utf8(set) => return None,
+            Some((name, set)) if name.trim().eq_ignore_ascii_case("charset") && !is_utf8(set) => {
+                return None;
+            }
             _ => {}
         }
     }
-    match essence.as_str() {
+    Some(match essence.as_str() {
         "application/fhir+json" | "application/json+fhir" | "json" | "*/*" | "application/*" => {
-            Some(FHIR_JSON)
+            FHIR_JSON
         }
-        "application/json" | "text/json" => Some(PLAIN_JSON),
-        _ => None,
-    }
+        "application/json" | "text/json" => PLAIN_JSON,
+        "application/fhir+xml" | "application/xml+fhir" | "xml" => FHIR_XML,
+        "application/xml" => PLAIN_XML,
+        "text/xml" | "text/*" => TEXT_XML,
+        "application/fhir+ndjson" | "application/ndjson" | "application/x-ndjson" | "ndjson" => {
+            FHIR_LINES
+        }
+        _ => return None,
+    })
 }
 
 fn is_utf8(charset: &str) -> bool {
@@ -90,7 +137,11 @@ pub(crate) fn wants_raw(headers: &HeaderMap, query: Option<&str>) -> bool {
         let essence = range.split(';').next().unwrap_or("").trim();
         matches!(
             essence,
-            "application/fhir+json" | "application/json" | "application/json+fhir"
+            "application/fhir+json"
+                | "application/json"
+                | "application/json+fhir"
+                | "application/fhir+xml"
+                | "application/xml+fhir"
         )
     })
 }
@@ -108,25 +159,47 @@ pub(crate) fn body_essence(headers: &HeaderMap) -> String {
         .to_ascii_lowercase()
 }
 
-/// Refuses bodies that are not JSON.
-pub(crate) fn json_body(headers: &HeaderMap) -> Result<(), Failure> {
+/// The format of a resource in a body; JSON if nothing is said.
+///
+/// # Errors
+/// `media-type`
+pub(crate) fn body_format(headers: &HeaderMap) -> Result<Format, Failure> {
     let Some(value) = headers.get(CONTENT_TYPE) else {
-        return Ok(());
+        return Ok(Format::Json);
     };
     let refused = || Failure::of(Code::MediaType);
     let text = value.to_str().map_err(|_| refused())?;
     let essence = text.split(';').next().unwrap_or("").trim();
-    match media(text) {
-        Some(_) if !essence.contains('*') => Ok(()),
+    match media(text).as_ref().and_then(Format::of) {
+        Some(format @ (Format::Json | Format::Xml)) if essence.contains('/') => {
+            if essence.contains('*') {
+                Err(refused())
+            } else {
+                Ok(format)
+            }
+        }
         _ => Err(refused()),
     }
 }
 
-/// Whether the body is JSON by its content type.
-pub(crate) fn is_fhir_json(headers: &HeaderMap) -> bool {
+/// Refuses bodies that are not JSON.
+pub(crate) fn json_body(headers: &HeaderMap) -> Result<(), Failure> {
+    match body_format(headers)? {
+        Format::Json => Ok(()),
+        _ => Err(Failure::of(Code::MediaType)),
+    }
+}
+
+/// Whether the body is a resource by its content type, also where any other type could stand.
+pub(crate) fn is_resource(headers: &HeaderMap) -> bool {
     matches!(
         body_essence(headers).as_str(),
-        "application/fhir+json" | "application/json+fhir" | "application/json" | "text/json"
+        "application/fhir+json"
+            | "application/json+fhir"
+            | "application/json"
+            | "text/json"
+            | "application/fhir+xml"
+            | "application/xml+fhir"
     )
 }
 
@@ -141,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn json_in_its_names_is_acceptable_and_nothing_else() {
+    fn formats_go_by_several_names() {
         let ok = |v: &str| answer_type(&accept(v), None).ok();
         assert_eq!(answer_type(&HeaderMap::new(), None).unwrap(), FHIR_JSON);
         for fhir in [
@@ -154,8 +227,17 @@ mod tests {
             assert_eq!(ok(fhir), Some(FHIR_JSON), "{fhir}");
         }
         assert_eq!(ok("application/json"), Some(PLAIN_JSON));
-        for bad in [
+        for xml in [
             "application/fhir+xml",
+            "application/fhir+json;q=0.5, application/fhir+xml",
+            "application/xml;q=0.1, application/fhir+xml; Q=0.2",
+        ] {
+            assert_eq!(ok(xml), Some(FHIR_XML), "{xml}");
+        }
+        assert_eq!(ok("application/xml"), Some(PLAIN_XML));
+        assert_eq!(ok("text/html, text/xml"), Some(TEXT_XML));
+        assert_eq!(ok("application/fhir+ndjson"), Some(FHIR_LINES));
+        for bad in [
             "text/html",
             "application/fhir+json;q=0",
             "application/fhir+json; charset=latin1",
@@ -170,19 +252,45 @@ mod tests {
         assert_eq!(with("_format=json"), Some(FHIR_JSON));
         assert_eq!(with("a=b&_format=application/fhir%2Bjson"), Some(FHIR_JSON));
         assert_eq!(with("_format=application/fhir+json"), Some(FHIR_JSON));
-        assert_eq!(with("_format=xml"), None);
+        assert_eq!(with("_format=xml"), Some(FHIR_XML));
+        assert_eq!(with("_format=text/xml"), Some(TEXT_XML));
+        assert_eq!(with("_format=application/fhir%2Bxml"), Some(FHIR_XML));
+        assert_eq!(with("_format=ndjson"), Some(FHIR_LINES));
+        assert_eq!(with("_format=turtle"), None);
         assert_eq!(with("name=x"), None);
     }
 
     #[test]
-    fn bodies_are_json() {
-        let ok = |v: &str| {
+    fn bodies_are_json_or_xml() {
+        let of = |v: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_str(v).unwrap());
-            json_body(&headers).is_ok()
+            body_format(&headers).ok()
         };
-        assert!(ok("application/fhir+json; charset=utf-8") && ok("application/json"));
-        assert!(!ok("application/fhir+xml") && !ok("*/*") && !ok("text/plain"));
-        assert!(!ok("application/json; charset=utf-16"));
+        for json in [
+            "application/fhir+json; charset=utf-8",
+            "application/json",
+            "text/json",
+        ] {
+            assert_eq!(of(json), Some(Format::Json), "{json}");
+        }
+        for xml in [
+            "application/fhir+xml",
+            "application/xml;charset=UTF-8",
+            "text/xml",
+        ] {
+            assert_eq!(of(xml), Some(Format::Xml), "{xml}");
+        }
+        for bad in [
+            "*/*",
+            "text/*",
+            "xml",
+            "text/plain",
+            "application/fhir+ndjson",
+            "application/json; charset=utf-16",
+            "application/fhir+xml; charset=latin1",
+        ] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
     }
 }

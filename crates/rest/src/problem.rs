@@ -33,7 +33,9 @@ pub const fn status(code: Code) -> StatusCode {
         (Kind::Precondition, _) => StatusCode::PRECONDITION_FAILED,
         (Kind::Misdirected, _) => StatusCode::MISDIRECTED_REQUEST,
         (Kind::Unsupported, Code::MethodNotAllowed) => StatusCode::METHOD_NOT_ALLOWED,
-        (Kind::Unsupported, Code::MediaType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        (Kind::Unsupported, Code::MediaType | Code::ContentCoding) => {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE
+        }
         (Kind::Unsupported, Code::NotAcceptable) => StatusCode::NOT_ACCEPTABLE,
         (Kind::Unsupported, _) => StatusCode::NOT_IMPLEMENTED,
         (Kind::Busy, Code::RateLimited | Code::LimitShare) => StatusCode::TOO_MANY_REQUESTS,

@@ -7,6 +7,7 @@ mod bundles;
 mod compartments;
 mod conditional;
 mod find;
+mod formats;
 mod history;
 mod resources;
 mod search;

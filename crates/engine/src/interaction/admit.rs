@@ -7,6 +7,7 @@ use fhir::definitions::{Model, TypeId};
 use fhir::outcome::Outcome;
 use fhir::resource::{Admission, BodyId, Draft, Valid};
 use fhir::validate::Context;
+use fhir::xml;
 
 use crate::failure::Failure;
 use crate::session::Session;
@@ -80,6 +81,46 @@ impl Session {
         let (checking, bytes) = (self.checking(), body.clone());
         self.compute(body.len(), move || checking.admit(&bytes, &identity))
             .await
+    }
+
+    /// A resource that came as XML, as the JSON text that the interactions take.
+    ///
+    /// # Errors
+    /// `xml-syntax`, `xml-namespace`, `xml-text`, `limit-exceeded`, and those of validation for
+    /// what has no JSON form.
+    pub async fn from_xml(&self, body: Bytes) -> Result<Vec<u8>, Failure> {
+        if is_blank(&body) {
+            return Ok(Vec::new());
+        }
+        let (model, bounds) = (self.model(), self.xml_bounds());
+        self.compute(body.len(), move || {
+            Ok(xml::to_json(model, &body, &bounds)?.into_bytes())
+        })
+        .await
+    }
+
+    /// How much XML is taken.
+    pub(super) fn xml_bounds(&self) -> xml::Bounds {
+        let limits = self.limits();
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        xml::Bounds {
+            depth_max: size(limits.xml_depth_max),
+            attributes_max: size(limits.xml_attributes_max),
+            issues_max: size(limits.outcome_issues_max),
+        }
+    }
+
+    /// Does processor work for an edge, on this many bytes: small work here, larger work beside
+    /// the workers that serve requests.
+    ///
+    /// # Errors
+    /// Those of the work; `internal`.
+    pub async fn aside<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.compute(bytes, work).await
     }
 
     /// Does processor work for a body of this many bytes: small work here, larger work beside the

@@ -99,3 +99,16 @@ fn nothing_panics_on_cut_text() {
         assert!(parse(&text[..end], 64).is_err());
     }
 }
+
+#[test]
+fn pretty_is_the_same_value() {
+    let text = r#"{"a":[1.50,{}],"b":{"c":"\u00e9"},"d":[]}"#;
+    let doc = parse(text.as_bytes(), 8).unwrap();
+    let mut out = String::new();
+    write_pretty(doc.root(), &mut out);
+    assert_eq!(
+        out,
+        "{\n  \"a\": [\n    1.50,\n    {}\n  ],\n  \"b\": {\n    \"c\": \"\\u00e9\"\n  },\n  \"d\": []\n}"
+    );
+    assert_eq!(ok(&out), text);
+}

@@ -31,6 +31,49 @@ pub fn write_compact(value: Value<'_>, out: &mut String) {
     }
 }
 
+/// Appends a value to `out` with each member and item on a line of its own. Numbers and strings are
+/// copied as they were written.
+pub fn write_pretty(value: Value<'_>, out: &mut String) {
+    pretty(value, 0, out);
+}
+
+fn pretty(value: Value<'_>, depth: usize, out: &mut String) {
+    let line = |depth: usize, out: &mut String| {
+        out.push('\n');
+        (0..depth).for_each(|_| out.push_str("  "));
+    };
+    match value.kind() {
+        Kind::Object | Kind::Array if value.is_empty_container() => write_compact(value, out),
+        Kind::Object => {
+            out.push('{');
+            for (i, member) in value.members().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                line(depth + 1, out);
+                out.push_str(member.key.raw());
+                out.push_str(": ");
+                pretty(member.value, depth + 1, out);
+            }
+            line(depth, out);
+            out.push('}');
+        }
+        Kind::Array => {
+            out.push('[');
+            for (i, item) in value.items().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                line(depth + 1, out);
+                pretty(item, depth + 1, out);
+            }
+            line(depth, out);
+            out.push(']');
+        }
+        _ => out.push_str(value.raw()),
+    }
+}
+
 /// Appends a JSON string, quotes included, escaping what must be escaped.
 pub fn push_json_string(text: &str, out: &mut String) {
     use std::fmt::Write;

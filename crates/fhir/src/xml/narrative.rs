@@ -63,8 +63,8 @@ pub(super) fn read<'s>(
                 as_written = false;
                 push_text(&text, &mut out);
             }
-            Token::Text(_) | Token::Comment => out.push_str(raw),
-            Token::Instruction => as_written = false,
+            Token::Text(_) | Token::Comment(_) => out.push_str(raw),
+            Token::Instruction(_) => as_written = false,
             Token::Done => break,
         }
     }
@@ -149,9 +149,9 @@ fn is_well_formed(div: &str) -> bool {
                     return false;
                 }
             }
-            Ok(Token::Instruction) => return false,
+            Ok(Token::Instruction(_)) => return false,
             // Before the element or after it there is nothing but space.
-            Ok(Token::Comment) if tokens.depth() == 0 => return false,
+            Ok(Token::Comment(_)) if tokens.depth() == 0 => return false,
             Ok(Token::Done) => return !first,
             Ok(_) => {}
             Err(_) => return false,

@@ -91,7 +91,7 @@ impl<'m> Reader<'m> {
                 Token::Start(start) => self.start(&start, &mut tokens).map_err(|e| refused(&e))?,
                 Token::End => self.end(),
                 Token::Text(text) => self.text(&text),
-                Token::Comment | Token::Instruction => {}
+                Token::Comment(_) | Token::Instruction(_) => {}
                 Token::Done => break,
             }
         }

@@ -81,10 +81,10 @@ pub(crate) enum Token<'s> {
     End,
     /// Text without references; adjacent pieces may come one by one.
     Text(Cow<'s, str>),
-    /// A comment or the XML declaration.
-    Comment,
-    /// A processing instruction.
-    Instruction,
+    /// A comment without its brackets; empty for the XML declaration.
+    Comment(&'s str),
+    /// A processing instruction without its brackets.
+    Instruction(&'s str),
     /// The end of the document.
     Done,
 }
@@ -178,8 +178,8 @@ impl<'s> Tokens<'s> {
                 let text = self.inner(9, 3);
                 Ok(Token::Text(lines(text)))
             }
-            Event::Comment(_) => Ok(Token::Comment),
-            Event::PI(_) => Ok(Token::Instruction),
+            Event::Comment(_) => Ok(Token::Comment(self.inner(4, 3))),
+            Event::PI(_) => Ok(Token::Instruction(self.inner(2, 2))),
             Event::Decl(declared) => {
                 let encoding = declared.encoding().transpose();
                 let encoding = encoding.map_err(|_| self.here("a malformed XML declaration"))?;
@@ -194,7 +194,7 @@ impl<'s> Tokens<'s> {
                 if !known {
                     return Err(self.here("XML is taken in UTF-8 only"));
                 }
-                Ok(Token::Comment)
+                Ok(Token::Comment(""))
             }
             Event::DocType(_) => Err(self.here("a document type declaration is not allowed")),
             Event::GeneralRef(_) => {

@@ -292,7 +292,7 @@ fn decimals_and_texts_survive() {
 }
 
 #[test]
-fn only_json_comes_and_goes() {
+fn only_known_formats_come_and_go() {
     let (world, who) = World::clinic();
     world
         .fhir(&who, "PUT Patient/p", patient_with_id("p", "A"))
@@ -300,16 +300,16 @@ fn only_json_comes_and_goes() {
     let ask = |line: &str, header: (&str, &str), body: &str| {
         world.fhir_with(&who, line, &[header], body.to_owned())
     };
-    let xml = ("accept", "application/fhir+xml");
-    ask("GET Patient/p", xml, "").refused(406, "not-acceptable");
-    ask("GET Patient/p?_format=json", xml, "").status(200);
-    ask("GET Patient/p?_format=xml", ("accept", "*/*"), "").refused(406, "not-acceptable");
+    let turtle = ("accept", "text/turtle");
+    ask("GET Patient/p", turtle, "").refused(406, "not-acceptable");
+    ask("GET Patient/p?_format=json", turtle, "").status(200);
+    ask("GET Patient/p?_format=ttl", ("accept", "*/*"), "").refused(406, "not-acceptable");
     let json = "application/json; charset=utf-8";
     ask("GET Patient/p", ("accept", "application/json"), "").header("content-type", json);
     let body = patient("A");
     ask(
         "POST Patient",
-        ("content-type", "application/fhir+xml"),
+        ("content-type", "application/fhir+turtle"),
         &body,
     )
     .refused(415, "media-type");

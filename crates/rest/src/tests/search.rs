@@ -198,7 +198,7 @@ fn shapes_and_formats() {
     let found = found.at("/entry/0/resource/meta/tag/0/code", "SUBSETTED");
     assert!(found.json().pointer("/entry/0/resource/name").is_none());
     world
-        .fhir(&who, "GET Patient?_format=xml", "")
+        .fhir(&who, "GET Patient?_format=ttl", "")
         .refused(406, "not-acceptable");
     world
         .fhir_with(&who, "POST Patient/_search", &[JSON], "{}")
