@@ -94,8 +94,7 @@ pub(crate) async fn create(session: Session, mut call: Call) -> Answered {
 /// `POST …/$fhirpath`
 pub(crate) async fn fhirpath(session: Session, mut call: Call) -> Answered {
     let wish = wish(&call)?;
-    negotiate::json_body(&call.parts.headers)?;
-    let body = call.resource().await?;
+    let body = call.resource(&session, BodyLimit::Resource).await?;
     let answer = session.fhirpath(&body).await?;
     answer::respond(answer, At::of(&session), &wish)
 }
