@@ -123,6 +123,12 @@ impl<'a> Run<'a> {
             F::StartsWith => out.push(Item::Bool(text.starts_with(arg))),
             F::EndsWith => out.push(Item::Bool(text.ends_with(arg))),
             F::Contains => out.push(Item::Bool(text.contains(arg))),
+            F::Split if arg.is_empty() => {
+                for c in text.chars() {
+                    self.step()?;
+                    out.push(Item::text(c.to_string()));
+                }
+            }
             F::Split => {
                 for part in text.split(arg) {
                     self.step()?;
