@@ -104,7 +104,7 @@ impl<'d> Question<'d> {
         };
         let text = |name| {
             let value = named(name)?.get("valueString")?;
-            value.as_str().map(|s| s.into_owned())
+            value.as_str().map(std::borrow::Cow::into_owned)
         };
         let expression = text("expression").filter(|e| !e.trim().is_empty());
         let expression = expression.ok_or_else(|| bad("the parameter expression is missing"))?;
