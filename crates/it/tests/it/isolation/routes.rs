@@ -33,6 +33,8 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
     let query = match route.interaction {
         "search-system" if route.method == "GET" => "?_type=Patient",
         "update-conditional" | "delete-conditional" => "?identifier=urn:insula:test|1",
+        // `{__typename}`
+        "graphql" => "?query=%7B__typename%7D",
         "delete-tenant" => &format!("?confirm={tenant}&grace=0"),
         _ => "",
     };
@@ -66,7 +68,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             "resourceType": "Parameters",
             "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}],
         })),
-        (_, "meta" | "everything" | "lastn") => request,
+        (_, "meta" | "everything" | "lastn" | "graphql") => request,
         (Base::Fhir, _) if route.method == "POST" || route.method == "PUT" => request.fhir(&made),
         _ if route.method == "POST" || route.method == "PATCH" => request.content(
             "application/json",
