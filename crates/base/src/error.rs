@@ -149,6 +149,7 @@ codes! {
     ExpressionFailed = "expression-failed", Unprocessable, "processing", "The FHIRPath expression cannot be evaluated on this content.";
     AuditAltered = "audit-altered", Fault, "exception", "An audit trail, or what is under it, is not as it was written.";
     ImportEnded = "import-ended", Conflict, "expired", "The way in for bulk loading was revoked or has ended.";
+    GraphqlInvalid = "graphql-invalid", Incorrect, "invalid", "The GraphQL document is not one, or asks for what is not there.";
 }
 
 #[cfg(test)]

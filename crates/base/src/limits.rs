@@ -97,6 +97,12 @@ limits! {
     /// Observations that one `$lastn` looks through, and patients of a Group whose `$everything` is
     /// asked for.
     operation_resources_max = 20_000;
+    /// Nesting of a `$graphql` document, fragments and references that are followed included.
+    graphql_depth_max = 32;
+    /// Fields that a `$graphql` document comes to over everything it selects from.
+    graphql_fields_max = 500_000;
+    /// Resources that one `$graphql` may read.
+    graphql_resources_max = 5_000;
     /// Milliseconds that one search may take.
     search_ms_max = 30_000;
     /// Virtual-machine steps of the storage engine that one search may take, in thousands.

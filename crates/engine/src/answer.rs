@@ -1,7 +1,7 @@
 //! What an interaction did, before an edge gives it a status, headers and bytes.
 
 use access::Released;
-use base::Version;
+use base::{Code, Version};
 use bytes::Bytes;
 use fhir::outcome::Outcome;
 use fhir::search::query::Shape;
@@ -49,6 +49,13 @@ pub enum Answer {
         transaction: bool,
         /// One for each entry.
         entries: Vec<EntryAnswer>,
+    },
+    /// The answer to a GraphQL document: JSON of its own kind.
+    Graphql {
+        /// `{"data": …}` or `{"errors": …}`
+        body: Bytes,
+        /// Why there is no data.
+        code: Option<Code>,
     },
     /// A document made by the platform itself.
     Document(Bytes),

@@ -11,6 +11,7 @@ mod criteria;
 mod delete;
 mod entry;
 mod fhirpath;
+mod graphql;
 mod history;
 mod instant;
 mod operation;

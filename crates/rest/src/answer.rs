@@ -18,8 +18,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
-use crate::bundle;
 use crate::headers::Return;
+use crate::{bundle, problem};
 
 /// Where an answer is given: the tenant's addresses and its version of FHIR.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +98,7 @@ pub(crate) fn head(answer: &Answer, model: &'static Model) -> Head {
             version: *version,
             ..plain(StatusCode::NO_CONTENT)
         },
+        Answer::Graphql { code, .. } => plain(code.map_or(StatusCode::OK, problem::status)),
         Answer::Search(_) | Answer::History(_) | Answer::Responses { .. } | Answer::Document(_) => {
             plain(StatusCode::OK)
         }
@@ -133,7 +134,7 @@ pub(crate) fn respond(answer: Answer, at: At<'_>, wish: &Wish) -> Result<Respons
             transaction,
             entries,
         } => Some(bundle::responses(transaction, entries, at, wish.prefer)?),
-        Answer::Document(bytes) => Some(bytes),
+        Answer::Document(bytes) | Answer::Graphql { body: bytes, .. } => Some(bytes),
     };
     Ok(write(&head, body, at.links, wish))
 }

@@ -4,6 +4,8 @@
 use std::io::Write;
 
 use base::Code;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use engine::{EntryAnswer, Failure, HistoryPage, Method, Mode, SearchPage, Stored};
 use fhir::json::push_json_string;
@@ -221,8 +223,8 @@ fn written(
     prefer: Option<Return>,
 ) -> Result<(), Failure> {
     use engine::Answer::{
-        Bare, Deleted, Document, Existing, Found, History, NotModified, Part, Responses, Search,
-        Written,
+        Bare, Deleted, Document, Existing, Found, Graphql, History, NotModified, Part, Responses,
+        Search, Written,
     };
     let head = answer::head(&answer, at.model);
     let base = at.links.fhir();
@@ -243,6 +245,7 @@ fn written(
         Search(page) => Some(searchset(&page, at)?),
         History(page) => Some(history(&page, at)),
         Document(bytes) => Some(bytes),
+        Graphql { body, .. } => Some(binary(&body)),
         Responses { .. } => return Err(Failure::of(Code::Internal)),
         NotModified(_) | Deleted(_) | Bare(_) | engine::Answer::Unseen(_) => None,
     };
@@ -254,6 +257,15 @@ fn written(
     response(bundle, &head, &base);
     bundle.raw("}");
     Ok(())
+}
+
+/// An answer of GraphQL, as the Binary that an entry of a Bundle can hold.
+fn binary(body: &[u8]) -> Bytes {
+    let data = STANDARD.encode(body);
+    let text = format!(
+        "{{\"resourceType\":\"Binary\",\"contentType\":\"application/json\",\"data\":\"{data}\"}}"
+    );
+    text.into()
 }
 
 /// `Bundle.entry.response`

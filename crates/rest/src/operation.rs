@@ -7,7 +7,7 @@ use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
 use engine::{Failure, Input, On, Session, form};
-use http::{Method, Response};
+use http::{HeaderValue, Method, Response};
 
 use crate::answer::{self, At, Wish};
 use crate::call::{BodyLimit, Call};
@@ -15,30 +15,56 @@ use crate::fhir::NOT_SEARCHED;
 use crate::headers::Prefer;
 use crate::negotiate;
 
-/// `GET` or `POST …/$name`, of the whole, a type, a resource or a version.
-pub(crate) async fn operation(session: Session, mut call: Call) -> Result<Response<Body>, Failure> {
-    let mut query = call.query().to_owned();
-    let max = session.query_bytes_max();
-    let mut body = Bytes::new();
-    if call.parts.method == Method::POST {
-        let form = negotiate::body_essence(&call.parts.headers) == negotiate::FORM;
-        if form {
-            let text = call.body(BodyLimit::Form).await?;
-            let text = std::str::from_utf8(&text).map_err(|_| Failure::of(Code::RequestInvalid))?;
-            query = [text, &query].join("&");
-        } else {
-            body = call.body(BodyLimit::Resource).await?;
+/// The content type of GraphQL's answers.
+const GRAPHQL_JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// The parameters of an operation as they came: of the URL and a form, and a body.
+async fn parameters(call: &mut Call) -> Result<(String, Bytes), Failure> {
+    let query = call.query().to_owned();
+    if call.parts.method != Method::POST {
+        return Ok((query, Bytes::new()));
+    }
+    let text = |body: Bytes| {
+        String::from_utf8(body.to_vec()).map_err(|_| Failure::of(Code::RequestInvalid))
+    };
+    match negotiate::body_essence(&call.parts.headers).as_str() {
+        negotiate::FORM => {
+            let form = text(call.body(BodyLimit::Form).await?)?;
+            Ok(([form.as_str(), &query].join("&"), Bytes::new()))
+        }
+        "application/graphql" => {
+            let document = text(call.body(BodyLimit::Form).await?)?;
+            Ok((
+                format!("query={}&{query}", form::encode(&document)),
+                Bytes::new(),
+            ))
+        }
+        _ => {
+            let body = call.body(BodyLimit::Resource).await?;
             if !body.is_empty() {
                 negotiate::json_body(&call.parts.headers)?;
             }
+            Ok((query, body))
         }
     }
+}
+
+/// `GET` or `POST …/$name`, of the whole, a type, a resource or a version.
+pub(crate) async fn operation(session: Session, mut call: Call) -> Result<Response<Body>, Failure> {
+    let (query, body) = parameters(&mut call).await?;
+    let max = session.query_bytes_max();
     if query.len() as u64 > max {
         return Err(Failure::limit(Code::LimitQuery, "query_bytes_max", max));
     }
-    let prefer = Prefer::of(&call.parts.headers);
+    let path = call.parts.uri.path();
+    let name = path.rsplit_once('$').map_or("", |(_, name)| name);
+    let media = match name {
+        // GraphQL has one form, whatever FHIR's formats are.
+        "graphql" => GRAPHQL_JSON,
+        _ => negotiate::answer_type(&call.parts.headers, Some(&query))?,
+    };
     let wish = Wish {
-        media: negotiate::answer_type(&call.parts.headers, Some(&query))?,
+        media,
         prefer: None,
     };
     let [type_name, id, version] = ["type", "id", "version"].map(|name| call.value(name));
@@ -48,13 +74,11 @@ pub(crate) async fn operation(session: Session, mut call: Call) -> Result<Respon
         (type_name, id, "") => On::Instance(type_name, id),
         (type_name, id, version) => On::Version(type_name, id, version),
     };
-    let path = call.parts.uri.path();
-    let name = path.rsplit_once('$').map_or("", |(_, name)| name);
     let cursor = form::first(&query, "_cursor").map(Cow::into_owned);
     let input = Input {
         query: &form::without(&query, &NOT_SEARCHED),
         cursor: cursor.as_deref(),
-        strict: prefer.strict,
+        strict: Prefer::of(&call.parts.headers).strict,
         body: &body,
     };
     let answer = session.operate(name, on, input).await?;

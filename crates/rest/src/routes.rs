@@ -211,6 +211,12 @@ routes! {
     POST   Fhir   "/{type}/$everything"     "everything"         Caller("s")   operation::operation;
     GET    Fhir   "/{type}/{id}/$everything"  "everything"       Caller("rs")  operation::operation;
     POST   Fhir   "/{type}/{id}/$everything"  "everything"       Caller("rs")  operation::operation;
+    GET    Fhir   "/$graphql"               "graphql"            Caller("s")   operation::operation;
+    POST   Fhir   "/$graphql"               "graphql"            Caller("s")   operation::operation;
+    GET    Fhir   "/{type}/$graphql"        "graphql"            Caller("s")   operation::operation;
+    POST   Fhir   "/{type}/$graphql"        "graphql"            Caller("s")   operation::operation;
+    GET    Fhir   "/{type}/{id}/$graphql"   "graphql"            Caller("r")   operation::operation;
+    POST   Fhir   "/{type}/{id}/$graphql"   "graphql"            Caller("r")   operation::operation;
     GET    Fhir   "/{type}/{id}/{inner}"    "search-compartment" Caller("s")   fhir::search_compartment;
     POST   Fhir   "/{type}/{id}/{inner}/_search" "search-compartment" Caller("s") fhir::search_compartment;
 }

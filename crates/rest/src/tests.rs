@@ -9,6 +9,7 @@ mod conditional;
 mod fhirpath;
 mod find;
 mod formats;
+mod graphql;
 mod history;
 mod operations;
 mod patch;

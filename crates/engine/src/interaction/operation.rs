@@ -14,7 +14,7 @@ use crate::session::Session;
 mod everything;
 mod last_n;
 mod meta;
-mod parameters;
+pub(super) mod parameters;
 
 /// An operation as the CapabilityStatement tells it.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,12 @@ pub const OPERATIONS: &[Operation] = &[
         &[],
         false,
     ),
+    operation(
+        "graphql",
+        "http://hl7.org/fhir/OperationDefinition/Resource-graphql",
+        &[],
+        true,
+    ),
 ];
 
 /// What an operation is asked of.
@@ -124,7 +130,7 @@ pub struct Input<'a> {
     pub cursor: Option<&'a str>,
     /// `Prefer: handling=strict`
     pub strict: bool,
-    /// A Parameters resource; empty for none.
+    /// A Parameters resource, for `$graphql` also its own JSON form; empty for none.
     pub body: &'a Bytes,
 }
 
@@ -153,6 +159,9 @@ impl Session {
                 self.last_n(asked(&input, &query)).await
             }
             ("meta", _) => self.meta(on).await,
+            ("graphql", On::System | On::Type(_) | On::Instance(..)) => {
+                self.graphql(on, input).await
+            }
             ("meta-add", On::Instance(type_name, id)) => {
                 self.change_meta(type_name, id, meta::Edit::Add, input.body)
                     .await

@@ -106,6 +106,13 @@ impl Type {
     }
 }
 
+impl From<Content> for Type {
+    /// The type of what elements contain.
+    fn from(content: Content) -> Self {
+        Self::fhir(content)
+    }
+}
+
 /// The types of one model.
 #[derive(Clone, Copy, Debug)]
 pub struct Types {

@@ -33,7 +33,10 @@ pub(super) fn named<'d>(doc: &'d Doc<'d>, wanted: &'static str) -> impl Iterator
 ///
 /// # Errors
 /// Those of [`parse`]; `request-invalid` for another value.
-pub(super) fn simple(body: &[u8], depth_max: usize) -> Result<Vec<(String, String)>, Failure> {
+pub(in crate::interaction) fn simple(
+    body: &[u8],
+    depth_max: usize,
+) -> Result<Vec<(String, String)>, Failure> {
     let doc = parse(body, depth_max)?;
     let mut found = Vec::new();
     for parameter in doc

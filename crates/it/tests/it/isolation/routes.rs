@@ -35,6 +35,8 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         "update-conditional" | "patch-conditional" | "delete-conditional" => {
             "?identifier=urn:insula:test|1"
         }
+        // `{__typename}`
+        "graphql" => "?query=%7B__typename%7D",
         "delete-tenant" => &format!("?confirm={tenant}&grace=0"),
         _ => "",
     };
@@ -72,7 +74,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             "resourceType": "Parameters",
             "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}],
         })),
-        (_, "meta" | "everything" | "lastn") => request,
+        (_, "meta" | "everything" | "lastn" | "graphql") => request,
         (Base::Fhir, _) if route.method == "POST" || route.method == "PUT" => request.fhir(&made),
         _ if route.method == "POST" || route.method == "PATCH" => request.content(
             "application/json",

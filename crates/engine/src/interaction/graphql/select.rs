@@ -1,0 +1,825 @@
+//! Selecting from resources: fields, fragments, filters and the directives that reorganise
+//! (`graphql.html`). No I/O: what is not loaded is noted.
+
+use std::cell::{Cell, RefCell};
+
+use async_graphql_parser::types::{Directive, Field, Selection, SelectionSet};
+use async_graphql_parser::{Pos, Positioned};
+use async_graphql_value::{ConstValue, Value as Written};
+use base::{Code, ResourceId};
+use fhir::definitions::{Content, Model, Structure, TypeId};
+use fhir::json::{self, Kind, Value};
+use fhir::path::{Item, Node, Plan, Types};
+use fhir::reference::Literal;
+
+use super::document::Document;
+use super::fields::{Fields, Form, Out};
+use super::load::{Known, Loaded, Need};
+use super::{Checked, Fault, Stop, wrong};
+use crate::session::Session;
+
+/// Steps of FHIRPath that one evaluation may take.
+const PATH_STEPS_MAX: u64 = 1_000_000;
+
+/// One evaluation.
+pub(super) struct Pass<'p> {
+    pub(super) document: &'p Document,
+    pub(super) loaded: &'p Loaded,
+    pub(super) model: &'static Model,
+    types: Types,
+    base: String,
+    fields: Cell<u64>,
+    path_steps: Cell<u64>,
+    needs: RefCell<Vec<Need>>,
+}
+
+/// The resource that is looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Resource<'r> {
+    root: Value<'r>,
+    /// What `#` references are resolved in.
+    container: Value<'r>,
+    name: &'static str,
+    structure: &'static Structure,
+    content: Content,
+    /// Its id and type, where it has its own place on this server.
+    place: Option<(TypeId, &'r ResourceId)>,
+}
+
+/// An object that is looked at.
+#[derive(Clone, Copy)]
+struct Element<'r> {
+    resource: Resource<'r>,
+    value: Value<'r>,
+    structure: &'static Structure,
+    is_resource: bool,
+}
+
+/// How a selection goes on into what it found.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'w> {
+    /// A flattened list: what is found in it is part of a list.
+    listed: bool,
+    /// What `@slice` appends to names.
+    suffix: &'w str,
+    depth: u64,
+}
+
+impl Way<'_> {
+    pub(super) const START: Self = Self {
+        listed: false,
+        suffix: "",
+        depth: 0,
+    };
+
+    /// Into another object.
+    pub(super) const fn deeper(self) -> Self {
+        Self {
+            depth: self.depth + 1,
+            ..Self::START
+        }
+    }
+}
+
+/// Selections that make one field of the answer.
+pub(super) struct Group<'p> {
+    pub(super) field: &'p Field,
+    pub(super) at: Pos,
+    pub(super) sets: Vec<&'p SelectionSet>,
+    /// The selection sets that the fields were written in.
+    written_in: Vec<*const SelectionSet>,
+}
+
+impl Group<'_> {
+    pub(super) fn key(&self) -> &str {
+        self.field.response_key().node.as_str()
+    }
+
+    fn directive(&self, name: &str) -> Option<&Positioned<Directive>> {
+        let mut all = self.field.directives.iter();
+        all.find(|d| d.node.name.node.as_str() == name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.directive(name).is_some()
+    }
+}
+
+/// What `@slice` names things by.
+enum Slice {
+    Index,
+    Path(Plan),
+}
+
+impl<'p> Pass<'p> {
+    pub(super) fn new(session: &Session, document: &'p Document, loaded: &'p Loaded) -> Self {
+        let model = session.model();
+        Self {
+            document,
+            loaded,
+            model,
+            types: Types::of(model),
+            base: session.links().fhir(),
+            fields: Cell::new(0),
+            path_steps: Cell::new(PATH_STEPS_MAX),
+            needs: RefCell::default(),
+        }
+    }
+
+    /// Evaluates the document on a resource, or on the whole.
+    pub(super) fn run(&self, focus: Option<&(TypeId, ResourceId)>) -> Checked<Fields> {
+        let mut out = Fields::default();
+        let sets = [self.document.selection()];
+        match focus {
+            None => self.whole(&sets, &mut out)?,
+            Some((type_id, id)) => {
+                self.stored(*type_id, id, &sets, Way::START, &mut out)?;
+            }
+        }
+        Ok(out)
+    }
+
+    /// What is not loaded yet.
+    pub(super) fn into_needs(self) -> Vec<Need> {
+        let mut needs = self.needs.into_inner();
+        let mut seen = std::collections::HashSet::new();
+        needs.retain(|need| seen.insert(need.clone()));
+        needs
+    }
+
+    pub(super) fn need(&self, need: Need) {
+        self.needs.borrow_mut().push(need);
+    }
+
+    /// Selects from a stored resource; `false` if it is not there.
+    pub(super) fn stored(
+        &self,
+        type_id: TypeId,
+        id: &ResourceId,
+        sets: &[&'p SelectionSet],
+        way: Way<'_>,
+        out: &mut Fields,
+    ) -> Checked<bool> {
+        match self.loaded.reads.get(&(type_id, id.clone())) {
+            None => {
+                self.need(Need::Read(type_id, id.clone()));
+                Ok(true)
+            }
+            Some(Known::Found(body)) => {
+                self.body(body, sets, way, out)?;
+                Ok(true)
+            }
+            Some(Known::Absent) => Ok(false),
+            Some(Known::Denied) => Err(Stop::Denied(type_id, id.clone())),
+        }
+    }
+
+    /// Selects from the bytes of a stored resource.
+    pub(super) fn body(
+        &self,
+        body: &[u8],
+        sets: &[&'p SelectionSet],
+        way: Way<'_>,
+        out: &mut Fields,
+    ) -> Checked<()> {
+        self.with_resource(body, |resource| self.resource(resource, sets, way, out))
+    }
+
+    pub(super) fn with_resource<T>(
+        &self,
+        body: &[u8],
+        each: impl FnOnce(Resource<'_>) -> Checked<T>,
+    ) -> Checked<T> {
+        // It was within its limits when it came in.
+        let doc = json::parse(body, usize::MAX).map_err(|_| damaged())?;
+        let root = doc.root();
+        let id = root.get("id").and_then(Value::as_str);
+        let id = id.and_then(|id| ResourceId::new(&id).ok());
+        let mut resource = self.resource_of(root, root).ok_or_else(damaged)?;
+        let type_id = self.model.type_id(resource.name);
+        resource.place = type_id.zip(id.as_ref());
+        each(resource)
+    }
+
+    fn resource_of<'r>(&self, root: Value<'r>, container: Value<'r>) -> Option<Resource<'r>> {
+        let name = root.get("resourceType").and_then(Value::as_str)?;
+        let id = self.model.structure_named(&name)?;
+        let structure = self.model.structure(id);
+        Some(Resource {
+            root,
+            container,
+            name: structure.path,
+            structure,
+            content: Content::Structure(id),
+            place: None,
+        })
+    }
+
+    fn resource(
+        &self,
+        resource: Resource<'_>,
+        sets: &[&'p SelectionSet],
+        way: Way<'_>,
+        out: &mut Fields,
+    ) -> Checked<()> {
+        let element = Element {
+            resource,
+            value: resource.root,
+            structure: resource.structure,
+            is_resource: true,
+        };
+        self.object(element, sets, way, out)
+    }
+
+    fn object(
+        &self,
+        element: Element<'_>,
+        sets: &[&'p SelectionSet],
+        way: Way<'_>,
+        out: &mut Fields,
+    ) -> Checked<()> {
+        let is_it = |name: &str| {
+            name == type_name(element.structure)
+                || name == element.structure.path
+                || (element.is_resource && matches!(name, "Resource" | "DomainResource"))
+        };
+        for group in self.collect(sets, &is_it, way.depth)? {
+            self.field(element, &group, way, out)?;
+        }
+        Ok(())
+    }
+
+    /// The fields that selection sets ask for, fragments resolved. Fields of the same key are one,
+    /// except where both are written in the same set: then each stands for itself.
+    pub(super) fn collect(
+        &self,
+        sets: &[&'p SelectionSet],
+        is_it: &dyn Fn(&str) -> bool,
+        depth: u64,
+    ) -> Checked<Vec<Group<'p>>> {
+        let mut groups = Vec::new();
+        for set in sets {
+            self.collect_set(set, is_it, depth, &mut groups)?;
+        }
+        Ok(groups)
+    }
+
+    fn collect_set(
+        &self,
+        set: &'p SelectionSet,
+        is_it: &dyn Fn(&str) -> bool,
+        depth: u64,
+        groups: &mut Vec<Group<'p>>,
+    ) -> Checked<()> {
+        for selection in &set.items {
+            self.step(depth, selection.pos)?;
+            match &selection.node {
+                Selection::Field(field) => {
+                    if self.wanted(&field.node.directives)? {
+                        gather(set, field, groups)?;
+                    }
+                }
+                Selection::InlineFragment(inline) => {
+                    let inline = &inline.node;
+                    let fits = match &inline.type_condition {
+                        None => true,
+                        Some(on) => is_it(on.node.on.node.as_str()),
+                    };
+                    if self.wanted(&inline.directives)? && fits {
+                        self.collect_set(&inline.selection_set.node, is_it, depth + 1, groups)?;
+                    }
+                }
+                Selection::FragmentSpread(spread) => {
+                    let (at, spread) = (spread.pos, &spread.node);
+                    let name = spread.fragment_name.node.as_str();
+                    let Some(fragment) = self.document.fragment(name) else {
+                        return wrong(format!("there is no fragment {name}"), at);
+                    };
+                    let fits = is_it(fragment.type_condition.node.on.node.as_str());
+                    if self.wanted(&spread.directives)? && fits {
+                        self.collect_set(&fragment.selection_set.node, is_it, depth + 1, groups)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a selection.
+    fn step(&self, depth: u64, at: Pos) -> Checked<()> {
+        let over = |name: &str, max: u64| {
+            Err(Stop::Fault(Fault {
+                code: Code::LimitQuery,
+                text: format!("the limit {name} ({max}) was passed"),
+                at: Some((at.line, at.column)),
+            }))
+        };
+        if depth > self.document.depth_max {
+            return over("graphql_depth_max", self.document.depth_max);
+        }
+        self.fields.set(self.fields.get() + 1);
+        if self.fields.get() > self.document.fields_max {
+            return over("graphql_fields_max", self.document.fields_max);
+        }
+        Ok(())
+    }
+
+    /// Whether `@skip` and `@include` let it in.
+    fn wanted(&self, directives: &[Positioned<Directive>]) -> Checked<bool> {
+        let mut wanted = true;
+        for directive in directives {
+            let name = directive.node.name.node.as_str();
+            if !matches!(name, "skip" | "include") {
+                continue;
+            }
+            let condition = directive.node.get_argument("if");
+            let value = match condition {
+                Some(value) => self.document.value(&value.node, value.pos)?,
+                None => return wrong(format!("@{name} needs \"if\""), directive.pos),
+            };
+            match value {
+                ConstValue::Boolean(value) => wanted &= value == (name == "include"),
+                _ => return wrong("\"if\" is a boolean", directive.pos),
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn field(
+        &self,
+        element: Element<'_>,
+        group: &Group<'p>,
+        way: Way<'_>,
+        out: &mut Fields,
+    ) -> Checked<()> {
+        let (name, at) = (group.field.name.node.as_str(), group.at);
+        known_directives(group)?;
+        let key = format!("{}{}", group.key(), way.suffix);
+        let of = element.structure;
+        match name {
+            "__typename" => return put(out, &key, Form::Single, Out::text(&type_name(of)), at),
+            "resourceType" if element.is_resource => {
+                let name = Out::text(element.resource.name);
+                return put(out, &key, Form::Single, name, at);
+            }
+            "resource" if of.path == "Reference" => {
+                return self.referred(element, group, way, out);
+            }
+            _ => {}
+        }
+        if let (true, Some((type_id, id))) = (element.is_resource, element.resource.place)
+            && let Some((found, kind)) = self.search_field(name)
+        {
+            return self.searched(found, kind, Some((type_id, id)), group, way, out);
+        }
+        let (json, extra) = match name.strip_prefix('_') {
+            Some(bare) => (bare, true),
+            None => (name, false),
+        };
+        let Some(found) = of.member(json) else {
+            return wrong(format!("{} has no element {name}", type_name(of)), at);
+        };
+        let primitive = matches!(found.of.content, Content::Primitive(_));
+        if extra && !primitive {
+            return wrong(format!("{} has no element {name}", type_name(of)), at);
+        }
+        let value = element.value.get(name);
+        let mut values: Vec<Value<'_>> = match value {
+            Some(list) if list.kind() == Kind::Array => list.items().collect(),
+            other => other.into_iter().collect(),
+        };
+        values.retain(|v| v.kind() != Kind::Null);
+        let content = match extra {
+            true => match self.model.structure_named("Element") {
+                Some(id) => Content::Structure(id),
+                None => found.of.content,
+            },
+            false => found.of.content,
+        };
+        self.check_sets(group, matches!(content, Content::Primitive(_)))?;
+        let values = self.filtered(element.resource, content, values, group)?;
+        let listed = found.element.repeats();
+        self.values(element.resource, content, &values, listed, group, way, out)
+    }
+
+    /// Objects need a selection, primitives have none.
+    fn check_sets(&self, group: &Group<'_>, primitive: bool) -> Checked<()> {
+        let selects = group.sets.iter().any(|set| !set.items.is_empty());
+        match (primitive, selects) {
+            (true, true) => wrong("a primitive has no fields", group.at),
+            (false, false) => wrong("fields of this element must be selected", group.at),
+            _ => Ok(()),
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one place of the whole evaluation"
+    )]
+    fn values(
+        &self,
+        resource: Resource<'_>,
+        content: Content,
+        values: &[Value<'_>],
+        repeats: bool,
+        group: &Group<'p>,
+        way: Way<'_>,
+        out: &mut Fields,
+    ) -> Checked<()> {
+        let slice = self.slice(resource, content, group)?;
+        let (flatten, first) = (group.has("flatten"), group.has("first"));
+        let form = match (group.has("singleton"), first) {
+            (true, _) => Form::Single,
+            (false, true) if way.listed => Form::List,
+            (false, true) => Form::Either,
+            _ if repeats || way.listed => Form::List,
+            _ => Form::Either,
+        };
+        let most = if first { 1 } else { usize::MAX };
+        for (index, value) in values.iter().take(most).enumerate() {
+            let suffix = match &slice {
+                None => way.suffix.to_owned(),
+                Some(Slice::Index) => format!("{}.{index}", way.suffix),
+                Some(Slice::Path(plan)) => {
+                    let name = self.text_at(plan, resource, content, *value, group.at)?;
+                    format!("{}.{name}", way.suffix)
+                }
+            };
+            let key = format!("{}{suffix}", group.key());
+            if let Content::Primitive(_) = content {
+                put(out, &key, form, Out::Json(value.raw().to_owned()), group.at)?;
+                continue;
+            }
+            let inner = Way {
+                listed: flatten && (way.listed || (repeats && !first && slice.is_none())),
+                suffix: if flatten || slice.is_some() {
+                    &suffix
+                } else {
+                    ""
+                },
+                depth: way.depth + 1,
+            };
+            if flatten {
+                self.inside(resource, content, *value, &group.sets, inner, out)?;
+            } else {
+                let mut object = Fields::default();
+                let inner = Way {
+                    suffix: "",
+                    ..inner
+                };
+                self.inside(resource, content, *value, &group.sets, inner, &mut object)?;
+                put(out, &key, form, Out::Object(object), group.at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn inside(
+        &self,
+        resource: Resource<'_>,
+        content: Content,
+        value: Value<'_>,
+        sets: &[&'p SelectionSet],
+        way: Way<'_>,
+        out: &mut Fields,
+    ) -> Checked<()> {
+        if content == Content::Resource {
+            // A contained resource, or one in a Bundle.
+            return match self.resource_of(value, resource.container) {
+                Some(inner) => self.resource(inner, sets, way, out),
+                None => Ok(()),
+            };
+        }
+        let Content::Structure(id) = content else {
+            return Ok(());
+        };
+        let element = Element {
+            resource,
+            value,
+            structure: self.model.structure(id),
+            is_resource: false,
+        };
+        self.object(element, sets, way, out)
+    }
+
+    /// Those of the values that the arguments of a field let through.
+    fn filtered<'r>(
+        &self,
+        resource: Resource<'_>,
+        content: Content,
+        mut values: Vec<Value<'r>>,
+        group: &Group<'p>,
+    ) -> Checked<Vec<Value<'r>>> {
+        let (mut offset, mut count) = (0, usize::MAX);
+        for (name, written) in &group.field.arguments {
+            let value = self.document.value(&written.node, written.pos)?;
+            match name.node.as_str() {
+                "_offset" => offset = whole(&value, written.pos)?,
+                "_count" => count = whole(&value, written.pos)?,
+                "fhirpath" => {
+                    let ConstValue::String(text) = &value else {
+                        return wrong("fhirpath is a string", written.pos);
+                    };
+                    let plan = self.plan(resource, content, text, written.pos)?;
+                    let mut kept = Vec::with_capacity(values.len());
+                    for value in values {
+                        if self.holds(&plan, resource, content, value, written.pos)? {
+                            kept.push(value);
+                        }
+                    }
+                    values = kept;
+                }
+                member => {
+                    let known = match content {
+                        Content::Structure(id) => self.model.structure(id).member(member),
+                        _ => None,
+                    };
+                    if known.is_none() {
+                        return wrong(format!("there is no argument {member} here"), name.pos);
+                    }
+                    let wanted = scalar(&value, written.pos)?;
+                    values.retain(|v| v.get(member).is_some_and(|m| text_of(m) == wanted));
+                }
+            }
+        }
+        Ok(values.into_iter().skip(offset).take(count).collect())
+    }
+
+    fn slice(
+        &self,
+        resource: Resource<'_>,
+        content: Content,
+        group: &Group<'p>,
+    ) -> Checked<Option<Slice>> {
+        let Some(directive) = group.directive("slice") else {
+            return Ok(None);
+        };
+        if group.has("first") {
+            return wrong("@slice and @first do not go together", directive.pos);
+        }
+        let path = match directive.node.get_argument("path") {
+            Some(path) => self.document.value(&path.node, path.pos)?,
+            None => return wrong("@slice needs \"path\"", directive.pos),
+        };
+        match path {
+            ConstValue::String(text) if text == "$index" => Ok(Some(Slice::Index)),
+            ConstValue::String(text) => {
+                let plan = self.plan(resource, content, &text, directive.pos)?;
+                Ok(Some(Slice::Path(plan)))
+            }
+            _ => wrong("\"path\" is a string", directive.pos),
+        }
+    }
+
+    fn plan(&self, resource: Resource<'_>, content: Content, text: &str, at: Pos) -> Checked<Plan> {
+        let (of, focus) = (resource.content.into(), content.into());
+        match Plan::compile_in(&self.types, of, focus, text) {
+            Ok(plan) => Ok(plan),
+            Err(error) => wrong(format!("fhirpath: {error}"), at),
+        }
+    }
+
+    fn items<'i>(
+        &'i self,
+        plan: &'i Plan,
+        resource: Resource<'i>,
+        content: Content,
+        value: Value<'i>,
+        at: Pos,
+    ) -> Checked<Vec<Item<'i>>> {
+        let mut items = Vec::new();
+        let root = Node::new(resource.root, resource.content.into());
+        let focus = Node::new(value, content.into());
+        let done = plan.evaluate(&self.types, root, focus, &self.path_steps, &mut items);
+        match done {
+            Ok(()) => Ok(items),
+            Err(error) => wrong(format!("fhirpath: {error}"), at),
+        }
+    }
+
+    /// Whether an expression holds: its boolean, or that it finds anything.
+    fn holds(
+        &self,
+        plan: &Plan,
+        resource: Resource<'_>,
+        content: Content,
+        value: Value<'_>,
+        at: Pos,
+    ) -> Checked<bool> {
+        let items = self.items(plan, resource, content, value, at)?;
+        Ok(match items.as_slice() {
+            [Item::Bool(value)] => *value,
+            [Item::Node(node)] => node.value.and_then(Value::as_bool).unwrap_or(true),
+            other => !other.is_empty(),
+        })
+    }
+
+    /// Whether an expression holds for a stored resource.
+    pub(super) fn resource_holds(&self, body: &[u8], text: &str, at: Pos) -> Checked<bool> {
+        self.with_resource(body, |resource| {
+            let plan = self.plan(resource, resource.content, text, at)?;
+            self.holds(&plan, resource, resource.content, resource.root, at)
+        })
+    }
+
+    fn text_at(
+        &self,
+        plan: &Plan,
+        resource: Resource<'_>,
+        content: Content,
+        value: Value<'_>,
+        at: Pos,
+    ) -> Checked<String> {
+        let items = self.items(plan, resource, content, value, at)?;
+        Ok(match items.as_slice() {
+            [Item::Node(node)] => node.value.map(text_of).unwrap_or_default(),
+            [Item::String(text)] => text.clone().into_owned(),
+            [Item::Bool(value)] => value.to_string(),
+            _ => String::new(),
+        })
+    }
+
+    /// `resource` of a Reference: what it refers to.
+    fn referred(
+        &self,
+        element: Element<'_>,
+        group: &Group<'p>,
+        way: Way<'_>,
+        out: &mut Fields,
+    ) -> Checked<()> {
+        self.check_sets(group, false)?;
+        let (mut optional, mut types) = (false, Vec::new());
+        for (name, written) in &group.field.arguments {
+            let value = self.document.value(&written.node, written.pos)?;
+            match (name.node.as_str(), value) {
+                ("optional", ConstValue::Boolean(value)) => optional = value,
+                ("type", ConstValue::List(all)) => {
+                    for one in &all {
+                        types.push(scalar(one, written.pos)?);
+                    }
+                }
+                ("type", value) => types.push(scalar(&value, written.pos)?),
+                (name, _) => return wrong(format!("the argument {name} is not good"), written.pos),
+            }
+        }
+        let fits = |name: &str| types.is_empty() || types.iter().any(|t| t == name);
+        let text = element.value.get("reference").and_then(Value::as_str);
+        let text = text.unwrap_or_default();
+        let inner = Way {
+            suffix: if group.has("flatten") { way.suffix } else { "" },
+            listed: group.has("flatten") && way.listed,
+            depth: way.depth + 1,
+        };
+        let mut object = Fields::default();
+        let target = if group.has("flatten") {
+            &mut *out
+        } else {
+            &mut object
+        };
+        let found = match Literal::parse(&text, self.model, &[&self.base]) {
+            Literal::Local { type_id, id, .. } => {
+                if !fits(self.model.type_name(type_id)) {
+                    return Ok(());
+                }
+                match self.stored(type_id, &id, &group.sets, inner, target) {
+                    Err(Stop::Denied(..)) if optional => return Ok(()),
+                    done => done?,
+                }
+            }
+            Literal::Contained(id) => match self.contained(element.resource, id) {
+                Some(inside) if !fits(inside.name) => return Ok(()),
+                Some(inside) => {
+                    self.resource(inside, &group.sets, inner, target)?;
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        };
+        match (found, optional) {
+            (true, _) if group.has("flatten") => Ok(()),
+            (true, _) => {
+                let form = match (group.has("singleton"), way.listed) {
+                    (false, true) => Form::List,
+                    (true, _) => Form::Single,
+                    _ => Form::Either,
+                };
+                let key = format!("{}{}", group.key(), way.suffix);
+                put(out, &key, form, Out::Object(object), group.at)
+            }
+            (false, true) => Ok(()),
+            (false, false) => wrong("the reference leads to no resource here", group.at),
+        }
+    }
+
+    fn contained<'r>(&self, resource: Resource<'r>, id: &str) -> Option<Resource<'r>> {
+        if id.is_empty() {
+            return self.resource_of(resource.container, resource.container);
+        }
+        let mut all = resource.container.get("contained")?.items();
+        let is_it = |v: &Value<'_>| v.get("id").and_then(Value::as_str).as_deref() == Some(id);
+        self.resource_of(all.find(is_it)?, resource.container)
+    }
+}
+
+fn damaged() -> Stop {
+    Stop::Fault(Fault {
+        code: Code::Internal,
+        text: Code::Internal.describe().to_owned(),
+        at: None,
+    })
+}
+
+fn gather<'p>(
+    set: &'p SelectionSet,
+    field: &'p Positioned<Field>,
+    groups: &mut Vec<Group<'p>>,
+) -> Checked<()> {
+    let written_in = std::ptr::from_ref(set);
+    let key = &field.node.response_key().node;
+    let same = groups.iter_mut().find(|group| {
+        group.field.response_key().node == *key && !group.written_in.contains(&written_in)
+    });
+    match same {
+        None => groups.push(Group {
+            field: &field.node,
+            at: field.pos,
+            sets: vec![&field.node.selection_set.node],
+            written_in: vec![written_in],
+        }),
+        Some(group) => {
+            let written = |field: &Field| -> Vec<(String, Written)> {
+                let each = field.arguments.iter();
+                each.map(|(n, v)| (n.node.to_string(), v.node.clone()))
+                    .collect()
+            };
+            if group.field.name.node != field.node.name.node
+                || written(group.field) != written(&field.node)
+            {
+                return wrong(format!("two different fields are called {key}"), field.pos);
+            }
+            group.sets.push(&field.node.selection_set.node);
+            group.written_in.push(written_in);
+        }
+    }
+    Ok(())
+}
+
+fn known_directives(group: &Group<'_>) -> Checked<()> {
+    const KNOWN: [&str; 6] = ["skip", "include", "flatten", "first", "singleton", "slice"];
+    let mut all = group.field.directives.iter();
+    match all.find(|d| !KNOWN.contains(&d.node.name.node.as_str())) {
+        Some(other) => wrong(
+            format!("there is no directive @{}", other.node.name.node),
+            other.pos,
+        ),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn put(out: &mut Fields, key: &str, form: Form, value: Out, at: Pos) -> Checked<()> {
+    match out.push(key, form, value) {
+        true => Ok(()),
+        false => wrong(format!("{key} has several values, but is a @singleton"), at),
+    }
+}
+
+/// The name of a type in GraphQL: `Patient`, `PatientContact`.
+fn type_name(structure: &Structure) -> String {
+    let mut name = String::new();
+    for part in structure.path.split('.') {
+        let mut letters = part.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    name
+}
+
+pub(super) fn whole(value: &ConstValue, at: Pos) -> Checked<usize> {
+    let number = match value {
+        ConstValue::Number(number) => number.as_u64(),
+        _ => None,
+    };
+    match number.and_then(|n| usize::try_from(n).ok()) {
+        Some(number) => Ok(number),
+        None => wrong("a whole number is expected", at),
+    }
+}
+
+/// The text of a value that is no list and no object.
+pub(super) fn scalar(value: &ConstValue, at: Pos) -> Checked<String> {
+    Ok(match value {
+        ConstValue::String(text) => text.clone(),
+        ConstValue::Enum(name) => name.to_string(),
+        ConstValue::Number(number) => number.to_string(),
+        ConstValue::Boolean(value) => value.to_string(),
+        _ => return wrong("a simple value is expected", at),
+    })
+}
+
+fn text_of(value: Value<'_>) -> String {
+    match value.as_str() {
+        Some(text) => text.into_owned(),
+        None => value.raw().to_owned(),
+    }
+}
