@@ -14,6 +14,15 @@ use super::operation::{Operation, offered};
 use crate::failure::Failure;
 use crate::house::Gate;
 
+/// Formats that go in and out, as a CapabilityStatement names them.
+pub const FORMATS: &[&str] = &[
+    "application/fhir+json",
+    "json",
+    "application/fhir+xml",
+    "xml",
+    "application/fhir+ndjson",
+];
+
 /// Interactions on a type, by FHIR's `type-restful-interaction`.
 const ON_TYPES: [&str; 8] = [
     "read",
@@ -64,9 +73,9 @@ impl Gate {
         out.push_str(",\"url\":");
         push_json_string(&self.links.fhir(), &mut out);
         let _ = write!(out, "}},\"fhirVersion\":\"{}\"", self.tenant.fhir());
-        out.push_str(
-            ",\"format\":[\"application/fhir+json\",\"json\"],\"rest\":[{\"mode\":\"server\"",
-        );
+        let formats = FORMATS.iter().map(|f| (*f).to_owned());
+        list("format", formats, &mut out);
+        out.push_str(",\"rest\":[{\"mode\":\"server\"");
         self.security(&mut out);
         out.push_str(",\"resource\":[");
         out.push_str(&resources);
