@@ -24,6 +24,7 @@ mod update;
 mod vread;
 
 pub use binary::Upload;
+pub use capabilities::FORMATS;
 pub use condition::{Unless, VersionMatch, WriteConditions};
 pub use history::HistoryScope;
 pub use operation::{Input, OPERATIONS, On, Operation};

@@ -10,6 +10,7 @@ pub mod query;
 pub mod rows;
 mod served;
 pub mod terms;
+mod understood;
 pub(crate) mod value;
 pub mod words;
 
@@ -18,3 +19,4 @@ pub use extract::{extract, holds_canonicals};
 pub use parse::{Options, Parsed, Target, parse};
 pub use query::Query;
 pub use served::{RESULT_PARAMETERS, Served, served};
+pub use understood::understood;

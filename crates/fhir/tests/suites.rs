@@ -116,6 +116,8 @@ impl Examples {
             }
         }
         assert!(count >= self.least, "{count} examples");
+        let measure = format!("{}: examples within the rules", self.version.release());
+        testkit::outside::record("structure", &measure, count - refused.len(), count);
         let mut wrong = Vec::new();
         let mut known: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
         for line in self.refused.lines().filter(|l| !l.starts_with('#')) {
@@ -270,6 +272,8 @@ fn what_the_reference_validator_accepts() {
         }
     }
     assert!(count > 80, "{count}");
+    let measure = "R4: what the reference validator accepts";
+    testkit::outside::record("structure", measure, count - refused.len(), count);
     // An id of 65 characters, which that validator only warns about, and comments in JSON.
     let right = [
         "contained-resource.json: [\"element-value Condition.contained[0].id\"]",

@@ -117,6 +117,8 @@ fn there_and_back(version: FhirVersion, package: &str, least: usize) {
         }
     }
     assert!(count >= least, "{count} examples");
+    let measure = format!("{}: examples to XML and back", version.release());
+    testkit::outside::record("xml", &measure, count - failed.len(), count);
     failed.sort();
     assert_eq!(failed, Vec::<String>::new());
 }
@@ -249,6 +251,8 @@ fn foreign(version: FhirVersion, folder: &str, least: usize, refused: &[(&str, &
         }
     }
     assert!(count >= least, "{count} documents");
+    let measure = format!("{}: documents of others", version.release());
+    testkit::outside::record("xml", &measure, count - failed.len(), count);
     let refused: Vec<(String, String)> = refused
         .iter()
         .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))

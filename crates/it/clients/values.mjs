@@ -1,6 +1,6 @@
 // What the published search parameters find in the published examples, by NLM's FHIRPath engine.
 //
-// node values.mjs FOLDER-WITH-EXAMPLES
+// node values.mjs FOLDER-WITH-EXAMPLES FOLDER-WITH-DEFINITIONS VERSION
 // prints one JSON line per value: {type, id, param, kind, value}, or {type, id, param, missing: true}
 // where the parameter finds nothing in that resource. Knows nothing of Insula.
 
@@ -12,23 +12,34 @@ import { join } from "node:path";
 const require = createRequire(join(process.cwd(), "here.js"));
 const fhirpath = require("fhirpath");
 const r4 = require("fhirpath/fhir-context/r4");
+const r5 = require("fhirpath/fhir-context/r5");
 
 const VALUES_A_PARAMETER = 20;
 const MISSING_A_PARAMETER = 2;
 
-const folder = process.argv[2];
-const resources = readdirSync(folder)
-  .filter((name) => name.endsWith(".json") && name !== "package.json" && !name.startsWith("."))
-  .sort()
-  .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")))
-  .filter((resource) => resource.resourceType && resource.id);
+const [examples, definitions, version] = process.argv.slice(2);
+const read = (folder) =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith(".json") && name !== "package.json" && !name.startsWith("."))
+    .sort()
+    .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")))
+    .filter((resource) => resource.resourceType && resource.id);
+const resources = read(examples);
+
+/** The engine has no model of R4B: what R4 lacks is as in R5. */
+const modelOf = (type) => (version === "5.0.0" || !r4.type2Parent[type] ? r5 : r4);
 
 // What the server itself decides, whatever an example says.
 const SERVERS = ["_id", "_lastUpdated"];
 
 // The specification's own parameters; its package also holds examples *of* search parameters.
-const parameters = resources.filter(
-  (r) => r.resourceType === "SearchParameter" && r.expression && !/^example/.test(r.id) && !SERVERS.includes(r.code),
+const parameters = (definitions === examples ? resources : read(definitions)).filter(
+  (r) =>
+    r.resourceType === "SearchParameter" &&
+    r.expression &&
+    r.processingMode !== "other" &&
+    !/^example/.test(r.id) &&
+    !SERVERS.includes(r.code),
 );
 
 /** The alternatives of an expression: `|` outside brackets separates them. */
@@ -51,7 +62,7 @@ function alternatives(expression) {
 const RESOLVES = /\.where\(resolve\(\) is (\w+)\)/g;
 const compiled = new Map();
 
-/** R4 writes `as` where a list may stand, and a function of its own: what today's FHIRPath has. */
+/** R4 and R4B write `as` where a list may stand, and a function of its own: what today's FHIRPath has. */
 const modern = (expression) =>
   expression
     .replace(/\(([\w.]+) as (\w+)\)/g, "$1.ofType($2)")
@@ -60,11 +71,11 @@ const modern = (expression) =>
     .replace(/hasExtension\(([^)]*)\)/g, "extension($1).exists()");
 
 /** Evaluates an expression: a list of [value, type]. */
-function evaluate(resource, base, expression) {
-  const key = `${base} ${expression}`;
+function evaluate(resource, base, expression, model) {
+  const key = `${base} ${expression} ${model === r5}`;
   if (!compiled.has(key)) {
     const path = base ? { base, expression: modern(expression) } : modern(expression);
-    compiled.set(key, fhirpath.compile(path, r4, { resolveInternalTypes: false }));
+    compiled.set(key, fhirpath.compile(path, model, { resolveInternalTypes: false }));
   }
   const values = compiled.get(key)(resource, { resource });
   const types = fhirpath.types(values);
@@ -82,8 +93,8 @@ function found(parameter, resource) {
     if (!own.test(part)) continue;
     // The engine could only resolve by asking a server: the type stands in the reference itself.
     const target = [...part.matchAll(RESOLVES)].map((match) => match[1])[0];
-    const values = evaluate(resource, null, part.replaceAll(RESOLVES, ""));
-    const right = ([value]) => !target || `/${value.reference}`.includes(`/${target}/`);
+    const values = evaluate(resource, null, part.replaceAll(RESOLVES, ""), modelOf(type));
+    const right = ([value]) => !target || value.type === target || `/${value.reference}`.includes(`/${target}/`);
     all.push(...values.filter(right));
   }
   return all;
@@ -94,6 +105,10 @@ const primitive = (value) => (value === null || typeof value === "object" ? valu
 
 /** A value as one searches for it; undefined where there is no plain way. */
 function query(kind, [value, type]) {
+  if (type === "CodeableReference") {
+    const part = { token: ["concept", "CodeableConcept"], reference: ["reference", "Reference"] }[kind];
+    return part && value[part[0]] ? query(kind, [value[part[0]], part[1]]) : undefined;
+  }
   const plain = primitive(value);
   switch (kind) {
     case "token": {
@@ -118,7 +133,8 @@ function query(kind, [value, type]) {
     case "reference": {
       const text = plain ?? value.reference;
       if (!text || text.startsWith("#") || text.includes("/_history/")) return undefined;
-      return escape(text);
+      // The bar before a canonical's version is syntax, none of the value.
+      return type === "canonical" ? text.split("|").map(escape).join("|") : escape(text);
     }
     case "number":
       return plain;
@@ -149,7 +165,8 @@ function composite(parameter, resource) {
     if (!/^[\w.]+$/.test(base) || type === undefined) continue;
     const parts = parameter.component.map((component) => {
       const kind = byUrl.get(component.definition)?.type;
-      const values = evaluate(node, base, component.expression.replaceAll(RESOLVES, ""));
+      const expression = component.expression.replaceAll(RESOLVES, "");
+      const values = evaluate(node, base, expression, modelOf(resource.resourceType));
       return values.map((value) => query(kind, value)).find((text) => text !== undefined);
     });
     if (parts.every((part) => part !== undefined)) pairs.push(parts.join("$"));

@@ -1,5 +1,5 @@
 //! Pages of the book that are made from code, so that they cannot say anything else: keys of the
-//! configuration with all limits, codes of failures, URLs. `cargo xtask docs` writes them; the
+//! configuration with all limits, codes of failures, URLs, what is done of each version of FHIR. `cargo xtask docs` writes them; the
 //! test beside this compares.
 
 use std::fmt::Write;
@@ -9,15 +9,19 @@ use rest::{Class, ROUTES};
 
 use crate::config;
 
+mod versions;
+
 const MADE: &str = "<!-- made by `cargo xtask docs`; change the code instead -->\n\n";
 
 /// Path below `docs/src` and content of each page.
-pub fn all() -> [(&'static str, String); 3] {
-    [
-        ("configuration.md", format!("{MADE}{}", config::markdown())),
-        ("integrators/codes.md", format!("{MADE}{}", codes())),
-        ("integrators/urls.md", format!("{MADE}{}", urls())),
-    ]
+pub fn all() -> Vec<(&'static str, String)> {
+    let own = [
+        ("configuration.md", config::markdown()),
+        ("integrators/codes.md", codes()),
+        ("integrators/urls.md", urls()),
+    ];
+    let made = |(path, text)| (path, format!("{MADE}{text}"));
+    own.into_iter().chain(versions::all()).map(made).collect()
 }
 
 fn codes() -> String {

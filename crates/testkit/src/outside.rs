@@ -4,8 +4,9 @@
 //! on a machine that has none of it. `cargo xtask test` brings it.
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
-use std::env;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 /// A folder of the unpacked suites that `INSULA_SUITES` names.
 pub fn suite(name: &str) -> Option<PathBuf> {
@@ -31,6 +32,28 @@ pub fn client(path: &str) -> Option<PathBuf> {
         found.display()
     ));
     None
+}
+
+/// A package that `cargo xtask test` fetches from npm: its folder of files.
+pub fn package(name: &str) -> Option<PathBuf> {
+    client(&format!("{name}/package"))
+}
+
+/// Notes how many cases of an outside judge came out as they should: a line of
+/// `<CONFORMANCE_RESULTS>/<judge>.tsv`, which `cargo xtask conformance` compares with the committed
+/// table. Does nothing where that variable is not set.
+pub fn record(judge: &str, measure: &str, good: usize, all: usize) {
+    let Some(folder) = env::var_os("CONFORMANCE_RESULTS").filter(|f| !f.is_empty()) else {
+        return;
+    };
+    let path = Path::new(&folder).join(format!("{judge}.tsv"));
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .expect("a file of results");
+    let line = format!("{measure}\t{good}\t{all}\n");
+    file.write_all(line.as_bytes()).expect("a line of results");
 }
 
 /// Says that a test, or a part of one, did not run.

@@ -52,9 +52,15 @@ impl World {
     /// A new tenant with these settings.
     #[track_caller]
     pub fn tenant_with(self: &Arc<Self>, config: &Value) -> Tenant {
+        self.tenant_of("4.0.1", config)
+    }
+
+    /// A new tenant of this version of FHIR.
+    #[track_caller]
+    pub fn tenant_of(self: &Arc<Self>, fhir: &str, config: &Value) -> Tenant {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("clinic-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        create_tenant(self.server(), &name, config);
+        create_tenant_of(self.server(), &name, fhir, config);
         Tenant {
             world: Arc::clone(self),
             name,
@@ -62,10 +68,16 @@ impl World {
     }
 }
 
-/// Makes a tenant.
+/// Makes a tenant of FHIR R4.
 #[track_caller]
 pub fn create_tenant(server: &Insula, name: &str, config: &Value) {
-    let draft = json!({"name": name, "display": name, "fhir": "4.0.1", "config": config});
+    create_tenant_of(server, name, "4.0.1", config);
+}
+
+/// Makes a tenant of this version of FHIR.
+#[track_caller]
+pub fn create_tenant_of(server: &Insula, name: &str, fhir: &str, config: &Value) {
+    let draft = json!({"name": name, "display": name, "fhir": fhir, "config": config});
     let request = Request::new("POST", "/admin/v1/tenants");
     server
         .admin(request.content("application/json", draft.to_string()))

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod conformance;
 mod definitions;
 mod dictionary;
 mod docs;
@@ -20,6 +21,8 @@ struct Arguments {
 enum Command {
     /// Measure how fast a house is, against floors measured in the same run
     Bench(bench::Arguments),
+    /// Run the outside judges, and compare what they find with the committed table
+    Conformance(conformance::Arguments),
     /// Distil the tables of crates/fhir/definitions from one of HL7's packages
     Definitions(definitions::Arguments),
     /// Train a compression dictionary from synthetic records
@@ -33,6 +36,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Definitions(arguments) => definitions::run(&arguments),
         Command::Dictionary(arguments) => dictionary::run(&arguments),
         Command::Docs => docs::run(),

@@ -1,9 +1,10 @@
 //! `cargo xtask test`: brings what the tests need, saying so, and runs them all.
 //!
-//! Three things come from outside the workspace: tools of the operating system (installed by apt
+//! Four things come from outside the workspace: tools of the operating system (installed by apt
 //! when they are missing), FHIR clients that nobody here wrote (pinned, from PyPI and npm, in
-//! folders below the target folder), and suites of outside data (unpacked below the target folder
-//! when `INSULA_SUITES` names a folder of archives). It does not know what the tests do with them:
+//! folders below the target folder), HL7's packages of definitions and examples (likewise), and
+//! suites of outside data (unpacked below the target folder when `INSULA_SUITES` names a folder of
+//! archives). It does not know what the tests do with them:
 //! a test that misses one says so and is skipped, so plain `cargo test` works without this command.
 #![expect(clippy::print_stderr, reason = "a command tells its user what it does")]
 
@@ -13,6 +14,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::conformance::Results;
 use crate::workspace::{call, cargo, root, target_folder};
 
 /// A tool of the operating system that a test starts.
@@ -72,8 +74,26 @@ const PYTHON_CLIENTS: &[&str] = &[
 /// FHIRPath engine, as a second opinion on what a search parameter's expression finds.
 const NODE_CLIENTS: &[(&str, &str)] = &[("fhir-kit-client", "1.9.2"), ("fhirpath", "3.18.0")];
 
+/// HL7's packages on npm that no suite brings: the folder they go to, name, version, and which of
+/// their files are kept.
+const PACKAGES: &[[&str; 4]] = &[
+    [
+        "r4b-core",
+        "hl7.fhir.r4b.core",
+        "4.3.0",
+        "SearchParameter-*",
+    ],
+    ["r4b-examples", "hl7.fhir.r4b.examples", "4.3.0", "*"],
+    ["r5-core", "hl7.fhir.r5.core", "5.0.0", "SearchParameter-*"],
+];
+
 /// Archives of the suites' folder that some test reads.
-const SUITES: &[&str] = &["fhir-test-cases", "r4-examples", "synthea-smart-615"];
+const SUITES: &[&str] = &[
+    "fhir-test-cases",
+    "r4-examples",
+    "r5-examples",
+    "synthea-smart-615",
+];
 
 /// What may follow `cargo xtask test`.
 #[derive(clap::Args)]
@@ -88,21 +108,43 @@ pub(crate) struct Arguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let target = target_folder()?;
-    let tools = tools(arguments.no_install)?;
-    if tools && !arguments.no_install {
-        python_clients(&target)?;
-        node_clients(&target)?;
-    }
+    let outside = prepare(arguments.no_install)?;
     let mut tests = Command::new(cargo());
     tests
         .args(["test", "--workspace"])
         .args(&arguments.cargo)
         .current_dir(root()?);
-    if let Some(suites) = suites(&target)? {
-        tests.env("INSULA_SUITES", suites);
+    let results = Results::begin(&outside, &mut tests)?;
+    call(&mut tests)?;
+    // A choice of tests gives a part of the results.
+    if arguments.cargo.is_empty() {
+        results.compare()
+    } else {
+        Ok(())
     }
-    call(&mut tests)
+}
+
+/// What there is from outside the workspace.
+pub(crate) struct Outside {
+    /// The folder of unpacked suites.
+    pub(crate) suites: Option<PathBuf>,
+    /// Whether nothing is missing that a judge needs.
+    pub(crate) complete: bool,
+}
+
+/// Brings what the tests need, as far as it may.
+pub(crate) fn prepare(no_install: bool) -> Result<Outside> {
+    let target = target_folder()?;
+    let tools = tools(no_install)?;
+    let fetched = tools && !no_install;
+    if fetched {
+        python_clients(&target)?;
+        node_clients(&target)?;
+        PACKAGES.iter().try_for_each(|p| package(&target, p))?;
+    }
+    let suites = suites(&target)?;
+    let complete = fetched && suites.is_some();
+    Ok(Outside { suites, complete })
 }
 
 /// Installs the tools that are missing; `false` when some stay missing.
@@ -203,6 +245,29 @@ fn node_clients(target: &Path) -> Result<()> {
     .current_dir(&folder);
     call(&mut npm)?;
     stamp(&folder, &pins)
+}
+
+/// A package of HL7's at `clients/<folder>/package` below the target folder.
+fn package(target: &Path, [folder, name, version, files]: &[&str; 4]) -> Result<()> {
+    let folder = target.join("clients").join(folder);
+    let pin = format!("{name}@{version} {files}");
+    if stamped(&folder, &pin) {
+        return Ok(());
+    }
+    say(&format!("fetching from npm: {name}@{version}"));
+    fs::create_dir_all(&folder)?;
+    let mut npm = Command::new("npm");
+    npm.args(["pack", "--silent", &format!("{name}@{version}")])
+        .current_dir(&folder)
+        .stdout(Stdio::null());
+    call(&mut npm)?;
+    let archive = folder.join(format!("{name}-{version}.tgz"));
+    let mut tar = Command::new("tar");
+    tar.arg("-xzf").arg(&archive).arg("-C").arg(&folder);
+    tar.args(["--wildcards", &format!("package/{files}")]);
+    call(&mut tar)?;
+    fs::remove_file(&archive)?;
+    stamp(&folder, &pin)
 }
 
 /// Whether this folder was made from these very pins.

@@ -14,6 +14,24 @@ use super::operation::{Operation, offered};
 use crate::failure::Failure;
 use crate::house::Gate;
 
+/// Formats that go in and out, as a CapabilityStatement names them.
+pub const FORMATS: &[&str] = &[
+    "application/fhir+json",
+    "json",
+    "application/fhir+xml",
+    "xml",
+    "application/fhir+ndjson",
+    "ndjson",
+];
+
+/// Formats of patches, as a CapabilityStatement names them.
+pub const PATCH_FORMATS: &[&str] = &[
+    "application/json-patch+json",
+    "application/xml-patch+xml",
+    "application/fhir+json",
+    "application/fhir+xml",
+];
+
 /// Interactions on a type, by FHIR's `type-restful-interaction`.
 const ON_TYPES: [&str; 9] = [
     "read",
@@ -65,9 +83,10 @@ impl Gate {
         out.push_str(",\"url\":");
         push_json_string(&self.links.fhir(), &mut out);
         let _ = write!(out, "}},\"fhirVersion\":\"{}\"", self.tenant.fhir());
-        out.push_str(
-            ",\"format\":[\"application/fhir+json\",\"application/fhir+xml\",\"application/fhir+ndjson\",\"json\",\"xml\",\"ndjson\"],\"patchFormat\":[\"application/json-patch+json\",\"application/xml-patch+xml\",\"application/fhir+json\",\"application/fhir+xml\"],\"rest\":[{\"mode\":\"server\"",
-        );
+        let owned = |all: &[&str]| all.iter().map(|f| (*f).to_owned()).collect::<Vec<_>>();
+        list("format", owned(FORMATS).into_iter(), &mut out);
+        list("patchFormat", owned(PATCH_FORMATS).into_iter(), &mut out);
+        out.push_str(",\"rest\":[{\"mode\":\"server\"");
         self.security(&mut out);
         out.push_str(",\"resource\":[");
         out.push_str(&resources);

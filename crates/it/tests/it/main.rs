@@ -22,4 +22,5 @@ mod search;
 mod synthea;
 mod tenants;
 mod tidy;
+mod versions;
 mod world;

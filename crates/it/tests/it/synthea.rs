@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use serde_json::Value;
+use testkit::http::escaped;
 use testkit::outside;
 use testkit::world::{Caller, word};
+
+mod facts;
 
 /// Every how-manieth file the sample takes.
 const SAMPLE: usize = 10;
@@ -68,6 +71,8 @@ fn synthea_is_imported_whole() {
     let expected = recount(&files);
     let caller = tenant.owner();
     assert_eq!(counts(&caller, &expected), expected);
+    outside::record("synthea", "counts by type", expected.len(), expected.len());
+    by_criteria(&caller, &files);
 
     // References of the Bundles (urn:uuid) lead to what was stored.
     let encounter = caller.search("Encounter?_count=20&_include=Encounter:subject");
@@ -78,4 +83,33 @@ fn synthea_is_imported_whole() {
         .count();
     assert!(patients > 0, "no Encounter's subject is there");
     tenant.verify();
+}
+
+/// Counts by gender, by code and by range of dates, each made twice: by the server's search, and
+/// here from the files.
+fn by_criteria(caller: &Caller, files: &[PathBuf]) {
+    let facts = facts::read(files);
+    let mut wrong = Vec::new();
+    for (measure, asked) in [
+        ("counts by gender", facts.by_gender()),
+        ("counts by code", facts.by_code()),
+        ("counts by range of dates", facts.by_date()),
+    ] {
+        assert!(asked.len() > 1, "{measure}: nothing to count");
+        let before = wrong.len();
+        for (query, expected) in &asked {
+            let found = caller.search(&format!("{query}&_summary=count"))["total"].as_u64();
+            if found != Some(*expected) {
+                wrong.push(format!("{query}: {found:?} instead of {expected}"));
+            }
+        }
+        let good = asked.len() - (wrong.len() - before);
+        outside::record("synthea", measure, good, asked.len());
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// `name=system|code`, ready for a URL.
+fn token(name: &str, system: &str, code: &str) -> String {
+    format!("{name}={}", escaped(&format!("{system}|{code}")))
 }
