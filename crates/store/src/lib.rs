@@ -20,6 +20,7 @@ pub use face::*;
 pub use metrics::{Count, Histogram, StoreMetrics};
 pub use report::{Finding, FindingKind, VerifyReport};
 pub use store::Store;
-pub use tenant::TenantStore;
+pub use sqlite::params::ParamState;
+pub use tenant::{IndexStatus, ParamStatus, TenantStore};
 
 type Result<T> = std::result::Result<T, StoreError>;
