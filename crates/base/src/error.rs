@@ -105,8 +105,6 @@ codes! {
     SearchModifier = "search-modifier", Incorrect, "not-supported", "The modifier does not fit the parameter.";
     SearchValue = "search-value", Incorrect, "value", "The value does not fit the parameter's type.";
     SearchParameterIgnored = "search-parameter-ignored", Incorrect, "informational", "The parameter was ignored.";
-    SearchParameterInvalid = "search-parameter-invalid", Unprocessable, "invalid", "The SearchParameter cannot be served.";
-    TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
     CursorInvalid = "cursor-invalid", Incorrect, "value", "The paging link is not one of this search and caller.";
     CursorExpired = "cursor-expired", Gone, "expired", "The paging link is too old; search again.";
     MethodNotAllowed = "method-not-allowed", Unsupported, "not-supported", "The URL does not take this method.";
@@ -149,6 +147,8 @@ codes! {
     ExpressionFailed = "expression-failed", Unprocessable, "processing", "The FHIRPath expression cannot be evaluated on this content.";
     AuditAltered = "audit-altered", Fault, "exception", "An audit trail, or what is under it, is not as it was written.";
     ImportEnded = "import-ended", Conflict, "expired", "The way in for bulk loading was revoked or has ended.";
+    SearchParameterInvalid = "search-parameter-invalid", Unprocessable, "invalid", "The SearchParameter cannot be served.";
+    TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod history;
 mod instant;
 mod operation;
 mod read;
+mod reindex;
 mod search;
 mod terms;
 mod transaction;

@@ -91,6 +91,9 @@ pub(crate) trait Facts {
         of: &[IdKey],
         part_of: ParamId,
     ) -> Result<Vec<IdKey>>;
+    /// The parameters of the URL and of the version of a type, if a reference parameter holds
+    /// canonicals that may name it.
+    fn canonical(&self, param: ParamId, target: TypeId) -> Option<(i64, i64)>;
     /// The different positions under a parameter between two latitudes.
     fn positions(&mut self, param: i64, south: f64, north: f64) -> Result<Vec<(f64, f64)>>;
     /// Runs a statement that answers a number of rows and a `rid`.

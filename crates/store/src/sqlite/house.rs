@@ -2,6 +2,7 @@
 
 mod administering;
 mod anchoring;
+mod building;
 pub(crate) mod change;
 mod keeping;
 mod rotation;

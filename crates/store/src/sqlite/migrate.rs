@@ -119,6 +119,10 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
                         &values,
                     )
                     .doing(DOING)?;
+                if tenant.model.type_name(stored.type_id) == "SearchParameter" {
+                    // One that cannot be served stays a resource like any other.
+                    let _ = params::written(tenant, state, *rid, Some(stored));
+                }
             }
             state.pending.flush(&state.db).doing(DOING)?;
             if rids.is_empty() {
@@ -183,8 +187,8 @@ fn chain_what_is_administered(db: &Connection, moving: &Moving<'_>) -> Result<()
     administration::append(db, chain, request, &actor, now).map(drop)
 }
 
-/// Up to version 3 there was no table of a tenant's own search parameters. Those that it holds as resources are
-/// taken in as they are written the next time.
+/// Up to version 3 there was no table of a tenant's own search parameters. Those that it holds as
+/// resources are taken in whenever its index is made anew.
 fn keep_search_parameters(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(params::DDL)
         .doing("changing a tenant's schema from version 3 to 4")

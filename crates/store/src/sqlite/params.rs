@@ -163,7 +163,7 @@ pub(crate) fn written(
             let document = fhir::json::parse(&stored.body, 1_024)
                 .map_err(|_| damaged("a resource cannot be read"))?;
             define(tenant.model, document.root())
-                .map_err(|issue| refused(issue.diagnostics.into_owned()))?
+                .map_err(|issue| refused(issue.diagnostics.clone()))?
         }
     };
     let lines = lines(&state.db)?;

@@ -109,6 +109,7 @@ impl Surroundings<'_> {
         let mut data = Data {
             conn,
             vocabulary,
+            model,
             view: View {
                 as_of: seq_number(as_of),
                 bounds,

@@ -20,7 +20,7 @@ use super::index::Vocabulary;
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::writer::WriterState;
-use super::{administration, migrate, rows, schema};
+use super::{administration, migrate, params, rows, schema};
 use crate::Result;
 use crate::audit::ChangeHead;
 use crate::journal::{Head, Pen};

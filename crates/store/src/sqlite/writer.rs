@@ -15,9 +15,9 @@ use tokio::sync::oneshot;
 
 use super::apply::{self, Work};
 use super::connection;
-use super::params;
 use super::fault::Doing;
 use super::index::Pending;
+use super::params;
 use super::tenant::{OpenTenant, writer_cache_kib};
 use crate::audit::ChangeHead;
 use crate::journal::Head;

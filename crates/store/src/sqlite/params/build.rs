@@ -47,10 +47,7 @@ pub(crate) fn step(tenant: &Arc<OpenTenant>) -> Result<bool> {
     let mut slot = tenant.writer.lock();
     let done = writer::alone(tenant, &mut slot, |tenant, state| {
         let more = one(tenant, state)?;
-        state
-            .pending
-            .flush(&state.db)
-            .doing("writing index rows")?;
+        state.pending.flush(&state.db).doing("writing index rows")?;
         state.customs = load(&state.db, tenant.model)?;
         Ok(more)
     });
@@ -115,11 +112,7 @@ fn build(tenant: &Arc<OpenTenant>, state: &mut WriterState, line: &Line) -> Resu
         .map(drop)
 }
 
-fn next(
-    state: &WriterState,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> Result<Vec<i64>> {
+fn next(state: &WriterState, sql: &str, params: impl rusqlite::Params) -> Result<Vec<i64>> {
     state
         .db
         .prepare_cached(sql)
@@ -184,11 +177,7 @@ fn all_again(tenant: &Arc<OpenTenant>, state: &mut WriterState) -> Result<bool> 
 
 /// Corrects the rows of one resource. What is right stays as it is; what is not is true from the
 /// last change on.
-pub(crate) fn again_one(
-    tenant: &Arc<OpenTenant>,
-    state: &mut WriterState,
-    rid: i64,
-) -> Result<()> {
+pub(crate) fn again_one(tenant: &Arc<OpenTenant>, state: &mut WriterState, rid: i64) -> Result<()> {
     let Some(opened) = rows::current_of(tenant, &state.db, rid)? else {
         return Ok(());
     };
@@ -211,4 +200,3 @@ pub(crate) fn again_one(
         )
         .doing("making index rows again")
 }
-
