@@ -9,6 +9,8 @@ mod position;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use access::{Search, Spent};
 use base::{Code, Limits, Seq};
 use bytes::Bytes;
@@ -251,7 +253,8 @@ fn choices(
         .enumerate()
         .filter(|(_, t)| spent.allows(*t))
         .collect();
-    types.dedup_by_key(|t| t.1);
+    let mut seen = HashSet::new();
+    types.retain(|(_, t)| seen.insert(*t));
     if types.len() > TYPES_ASKED {
         let present = data.types()?;
         types.retain(|(_, t)| present.contains(&i64::from(t.0)));
