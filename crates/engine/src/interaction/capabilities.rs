@@ -145,10 +145,6 @@ fn resources(
     out
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is a part of the entry that is written"
-)]
 fn resource(
     model: &'static Model,
     type_id: TypeId,
