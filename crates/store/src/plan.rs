@@ -48,8 +48,6 @@ pub(crate) struct Bounds {
     pub(crate) hierarchy: usize,
     /// Different positions that `near` compares.
     pub(crate) positions: usize,
-    /// Different units that a quantity is compared in.
-    pub(crate) units: usize,
 }
 
 impl Bounds {
@@ -64,7 +62,6 @@ impl Bounds {
         arms: 32,
         hierarchy: 1_000,
         positions: 20_000,
-        units: 512,
     };
 }
 

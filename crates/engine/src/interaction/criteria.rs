@@ -74,7 +74,14 @@ impl Session {
             .understand(&search::Target::Types(vec![type_id]), text, true)
             .await?
             .query;
-        if query.filter.is_empty() && query.content.is_empty() {
+        if !query.content.is_empty() {
+            // It would read whole resources while others wait to write.
+            return Err(Failure::new(
+                Code::SearchValue,
+                "_content cannot be a criterion of a write",
+            ));
+        }
+        if query.filter.is_empty() {
             return Err(Failure::new(
                 Code::SearchValue,
                 "the criteria name no parameter",
