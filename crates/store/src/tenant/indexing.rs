@@ -122,32 +122,26 @@ impl TenantStore {
         .await?;
         self.handle
             .0
-            .write(
-                entry,
-                move |tenant, state| {
-                    let Some((type_id, id)) = only else {
-                        return build::begin_again(state);
-                    };
-                    let rid: Option<i64> = state
-                        .db
-                        .query_row(
-                            "SELECT rid FROM resource WHERE type = ?1 AND id = ?2 AND deleted = 0",
-                            (type_id.0, IdKey::of_id(&id)),
-                            |r| r.get(0),
-                        )
-                        .optional()
-                        .doing("looking a resource up")?;
-                    let Some(rid) = rid else {
-                        let text = "no such resource".to_owned();
-                        return Err(StoreError::Refused(Code::NotFound, text));
-                    };
-                    build::again_one(tenant, state, rid)?;
-                    state.pending.flush(&state.db).doing("writing index rows")
-                },
-                |tenant, ()| tenant.wants_building(),
-            )
-            .await?;
-        self.handle.0.wake_builder();
-        Ok(())
+            .on_index(entry, move |tenant, state| {
+                let Some((type_id, id)) = only else {
+                    return build::begin_again(state);
+                };
+                let rid: Option<i64> = state
+                    .db
+                    .query_row(
+                        "SELECT rid FROM resource WHERE type = ?1 AND id = ?2 AND deleted = 0",
+                        (type_id.0, IdKey::of_id(&id)),
+                        |r| r.get(0),
+                    )
+                    .optional()
+                    .doing("looking a resource up")?;
+                let Some(rid) = rid else {
+                    let text = "no such resource".to_owned();
+                    return Err(StoreError::Refused(Code::NotFound, text));
+                };
+                build::again_one(tenant, state, rid)?;
+                state.pending.flush(&state.db).doing("writing index rows")
+            })
+            .await
     }
 }

@@ -7,8 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
+use super::super::fault::internal;
+use super::super::mailboxes::Item;
 use super::super::params::build;
+use super::super::tenant::OpenTenant;
+use super::super::writer::{self, WriterState};
 use super::{Entry, House};
+use crate::Result;
 
 /// How often tenants are looked through for something to build, at least.
 const ROUND: Duration = Duration::from_secs(1);
@@ -32,6 +39,30 @@ impl House {
             }
             rest = self.build().unwrap_or(ROUND);
         }
+    }
+
+    /// Runs `work` on a tenant's index, with its writer, in a transaction of its own.
+    pub(crate) async fn on_index(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        work: impl FnOnce(&Arc<OpenTenant>, &mut WriterState) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let (send, receive) = oneshot::channel();
+        let (house, of) = (self.clone(), entry.clone());
+        let task = Box::new(move || {
+            let done = house.open_tenant(&of).and_then(|tenant| {
+                let mut slot = tenant.writer.lock();
+                writer::alone(&tenant, &mut slot, work)?;
+                tenant.wants_building();
+                Ok(())
+            });
+            house.wake_builder();
+            let _ = send.send(done);
+        });
+        self.mailboxes.put(entry, Item::Task(task))?;
+        receive
+            .await
+            .unwrap_or_else(|_| Err(internal("the work ended without an answer")))
     }
 
     /// Tells the builder that there is something to build.
