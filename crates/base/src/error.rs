@@ -105,8 +105,6 @@ codes! {
     SearchModifier = "search-modifier", Incorrect, "not-supported", "The modifier does not fit the parameter.";
     SearchValue = "search-value", Incorrect, "value", "The value does not fit the parameter's type.";
     SearchParameterIgnored = "search-parameter-ignored", Incorrect, "informational", "The parameter was ignored.";
-    SearchParameterInvalid = "search-parameter-invalid", Unprocessable, "invalid", "The SearchParameter cannot be served.";
-    TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
     CursorInvalid = "cursor-invalid", Incorrect, "value", "The paging link is not one of this search and caller.";
     CursorExpired = "cursor-expired", Gone, "expired", "The paging link is too old; search again.";
     MethodNotAllowed = "method-not-allowed", Unsupported, "not-supported", "The URL does not take this method.";
@@ -150,6 +148,8 @@ codes! {
     AuditAltered = "audit-altered", Fault, "exception", "An audit trail, or what is under it, is not as it was written.";
     ImportEnded = "import-ended", Conflict, "expired", "The way in for bulk loading was revoked or has ended.";
     GraphqlInvalid = "graphql-invalid", Incorrect, "invalid", "The GraphQL document is not one, or asks for what is not there.";
+    SearchParameterInvalid = "search-parameter-invalid", Unprocessable, "invalid", "The SearchParameter cannot be served.";
+    TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
 }
 
 #[cfg(test)]

@@ -84,6 +84,9 @@ limits! {
     /// Conditions that the parameters of one search may come to; chains through references to many
     /// types multiply.
     query_clauses_max = 2_000;
+    /// Search parameters of its own that a tenant may have, each counted once for every type that its
+    /// definition is for.
+    search_parameters_custom_max = 200;
     /// Codes that a value set in a search (`:in`, `:above` …) may come to.
     value_set_codes_max = 5_000;
     /// Resources of one hierarchy that `:above` and `:below` on references go through.

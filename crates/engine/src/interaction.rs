@@ -17,6 +17,7 @@ mod instant;
 mod operation;
 mod patch;
 mod read;
+mod reindex;
 mod search;
 mod terms;
 mod transaction;

@@ -281,3 +281,62 @@ fn what_the_reference_validator_accepts() {
     ];
     assert_eq!(refused, right);
 }
+
+/// US Core's search parameters, as a tenant that defines them takes them in: those that the standard
+/// has already stay the standard's, the others are served.
+#[test]
+fn us_core_search_parameters_are_taken_in() {
+    let Some(folder) = suite("us-core") else {
+        return;
+    };
+    let model = Model::of(FhirVersion::R4);
+    let mut seen = 0;
+    for package in ["us_core_311", "us_core_610", "us_core_800"] {
+        let package = folder.join(package).join("package");
+        if !package.is_dir() {
+            println!("SKIPPED: {} is not unpacked", package.display());
+            continue;
+        }
+        let mut defined = Vec::new();
+        for file in json_files(&package) {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            if !name.starts_with("SearchParameter-") {
+                continue;
+            }
+            seen += 1;
+            let bytes = fs::read(&file).unwrap();
+            let doc = json::parse(&bytes, 64).unwrap();
+            match fhir::search::custom::define(model, doc.root()) {
+                Ok(found) => defined.extend(found),
+                Err(issue) => panic!("{name}: {}", issue.diagnostics),
+            }
+        }
+        let codes: Vec<&str> = defined.iter().map(|d| d.code.as_str()).collect();
+        println!("{}: {codes:?}", package.display());
+        assert!(codes.contains(&"race") && codes.contains(&"ethnicity"));
+        // None of the standard's own.
+        assert!(
+            defined
+                .iter()
+                .all(|d| model.param(d.type_id, &d.code).is_none())
+        );
+        let customs = fhir::search::Customs::compile(
+            model,
+            defined.into_iter().enumerate().map(|(i, d)| {
+                let id = fhir::search::rows::CUSTOM + u32::try_from(i).unwrap();
+                (fhir::definitions::ParamId(id), d, true)
+            }),
+        );
+        let examples = package.join("example");
+        let patient = examples.join("Patient-example.json");
+        let Ok(bytes) = fs::read(&patient) else {
+            continue;
+        };
+        let doc = json::parse(&bytes, 64).unwrap();
+        let type_id = model.type_id("Patient").unwrap();
+        let rows = customs.extract(model, type_id, doc.root(), &[], |_| true);
+        let race = customs.named(type_id, "race").unwrap().id;
+        assert!(rows.iter().any(|r| r.param == race), "{rows:?}");
+    }
+    println!("{seen} search parameters");
+}

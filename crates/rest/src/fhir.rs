@@ -9,9 +9,9 @@ use engine::{
     Answer, Asked, Failure, Gate, HistoryScope, Patch, PatchKind, SearchScope, Session, Upload,
     WriteConditions,
 };
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LOCATION, CONTENT_TYPE};
 use http::request::Parts;
-use http::{Method, Response};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::answer::{self, At, Wish};
 use crate::call::{BodyLimit, Call};
@@ -40,7 +40,7 @@ fn conditions(call: &Call) -> Result<WriteConditions, Failure> {
 pub(crate) async fn capabilities(gate: Gate, call: Call) -> Answered {
     let wish = wish(&call)?;
     let implemented: Vec<&str> = ROUTES.iter().map(|route| route.interaction).collect();
-    let document = Answer::Document(gate.capabilities(&implemented));
+    let document = Answer::Document(gate.capabilities(&implemented).await?);
     answer::respond(
         document,
         At {
@@ -243,6 +243,32 @@ async fn form_and_query(call: &mut Call) -> Result<String, Failure> {
         (only, "") | ("", only) => only.to_owned(),
         (body, query) => format!("{query}&{body}"),
     })
+}
+
+/// `POST …/$reindex`: taken on; the status says how far it is.
+pub(crate) async fn reindex(session: Session, call: Call) -> Answered {
+    let wish = wish(&call)?;
+    let answer = session.reindex(None).await?;
+    let mut response = answer::respond(answer, At::of(&session), &wish)?;
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let status = format!("{}/$reindex-status", session.links().fhir());
+    if let Ok(status) = HeaderValue::from_str(&status) {
+        response.headers_mut().insert(CONTENT_LOCATION, status);
+    }
+    Ok(response)
+}
+
+/// `GET …/$reindex-status`
+pub(crate) async fn reindex_status(session: Session, call: Call) -> Answered {
+    let wish = wish(&call)?;
+    answer::respond(session.reindex_status().await?, At::of(&session), &wish)
+}
+
+/// `POST …/{type}/{id}/$reindex`: done when it is answered.
+pub(crate) async fn reindex_instance(session: Session, call: Call) -> Answered {
+    let wish = wish(&call)?;
+    let only = Some((call.value("type"), call.value("id")));
+    answer::respond(session.reindex(only).await?, At::of(&session), &wish)
 }
 
 /// `GET …/{type}/{id}/_history`

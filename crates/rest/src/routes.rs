@@ -179,6 +179,9 @@ routes! {
     GET    Fhir   "/"                       "search-system"      Caller("s")   fhir::search_system;
     POST   Fhir   ""                        "transaction"        Caller("cruds") fhir::bundle;
     POST   Fhir   "/"                       "transaction"        Caller("cruds") fhir::bundle;
+    POST   Fhir   "/$reindex"               "reindex"            Caller("u")   fhir::reindex;
+    GET    Fhir   "/$reindex-status"        "reindex-status"     Caller("s")   fhir::reindex_status;
+    POST   Fhir   "/{type}/{id}/$reindex"   "reindex-instance"   Caller("u")   fhir::reindex_instance;
     POST   Fhir   "/_search"                "search-system"      Caller("s")   fhir::search_system;
     POST   Fhir   "/$fhirpath"              "fhirpath"           Caller("r")   fhir::fhirpath;
     GET    Fhir   "/_history"               "history-system"     Caller("s")   fhir::history_system;

@@ -19,7 +19,8 @@ pub use error::StoreError;
 pub use face::*;
 pub use metrics::{Count, Histogram, StoreMetrics};
 pub use report::{Finding, FindingKind, VerifyReport};
+pub use sqlite::params::ParamState;
 pub use store::Store;
-pub use tenant::TenantStore;
+pub use tenant::{IndexStatus, ParamStatus, TenantStore};
 
 type Result<T> = std::result::Result<T, StoreError>;

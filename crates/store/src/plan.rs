@@ -48,8 +48,6 @@ pub(crate) struct Bounds {
     pub(crate) hierarchy: usize,
     /// Different positions that `near` compares.
     pub(crate) positions: usize,
-    /// Different units that a quantity is compared in.
-    pub(crate) units: usize,
 }
 
 impl Bounds {
@@ -64,7 +62,6 @@ impl Bounds {
         arms: 32,
         hierarchy: 1_000,
         positions: 20_000,
-        units: 512,
     };
 }
 
@@ -91,6 +88,9 @@ pub(crate) trait Facts {
         of: &[IdKey],
         part_of: ParamId,
     ) -> Result<Vec<IdKey>>;
+    /// The parameters of the URL and of the version of a type, if a reference parameter holds
+    /// canonicals that may name it.
+    fn canonical(&self, param: ParamId, target: TypeId) -> Option<(i64, i64)>;
     /// The different positions under a parameter between two latitudes.
     fn positions(&mut self, param: i64, south: f64, north: f64) -> Result<Vec<(f64, f64)>>;
     /// Runs a statement that answers a number of rows and a `rid`.

@@ -1,9 +1,12 @@
 //! One tenant's data.
 
 mod audit;
+mod indexing;
 mod reading;
 mod together;
 mod whole;
+
+pub use indexing::{IndexStatus, ParamStatus};
 
 use std::sync::Arc;
 

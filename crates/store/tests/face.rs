@@ -12,6 +12,7 @@ mod face {
     mod cuts;
     mod limits;
     mod migration;
+    mod parameters;
     mod raw;
     mod searches;
     mod tampering;

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use fhir::definitions::{FhirVersion, Model, Param, ParamKind, TypeId};
 use fhir::json::push_json_string;
-use fhir::search::served;
+use fhir::search::custom::Custom;
+use fhir::search::{Customs, served};
 use store::ReferencePolicy;
 
 use super::operation::{Operation, offered};
@@ -60,17 +61,26 @@ const SPECIAL: [(&str, &str); 5] = [
 impl Gate {
     /// The CapabilityStatement of this tenant. `implemented` names the interactions that the edge
     /// has routes for.
-    pub fn capabilities(&self, implemented: &[&str]) -> Bytes {
+    ///
+    /// # Errors
+    /// Those of the store: the tenant's own search parameters are in it.
+    pub async fn capabilities(&self, implemented: &[&str]) -> Result<Bytes, Failure> {
+        let customs = self.house.0.store.tenant(&self.tenant).customs().await?;
+        Ok(self.statement(implemented, &customs))
+    }
+
+    fn statement(&self, implemented: &[&str], customs: &Customs) -> Bytes {
         let policy = self.house.0.store.settings(&self.tenant).references;
         let types = self
             .house
             .0
             .capabilities
             .get(usize::from(policy != ReferencePolicy::Literal));
-        let make = || resources(self.model(), implemented, policy);
+        let make = || resources(self.model(), implemented, policy, customs);
         let resources = match types {
-            Some(made) => made.get(self.tenant.fhir(), make).clone(),
-            None => make(),
+            // What all tenants of a version share says nothing of one tenant's own parameters.
+            Some(made) if customs.is_empty() => made.get(self.tenant.fhir(), make).clone(),
+            _ => make(),
         };
         let mut out = String::with_capacity(resources.len() + 2_000);
         out.push_str("{\"resourceType\":\"CapabilityStatement\",\"status\":\"active\"");
@@ -123,7 +133,12 @@ impl Gate {
 }
 
 /// The entries of `rest.resource`.
-fn resources(model: &'static Model, implemented: &[&str], policy: ReferencePolicy) -> String {
+fn resources(
+    model: &'static Model,
+    implemented: &[&str],
+    policy: ReferencePolicy,
+    customs: &Customs,
+) -> String {
     let params: Vec<(TypeId, Vec<&'static Param>)> = model
         .types()
         .map(|t| (t, served(model, t).into_iter().map(|s| s.param).collect()))
@@ -148,6 +163,7 @@ fn resources(model: &'static Model, implemented: &[&str], policy: ReferencePolic
             (own, pointing.collect()),
             implemented,
             policy,
+            customs,
             &mut out,
         );
     }
@@ -160,6 +176,7 @@ fn resource(
     (params, pointing): (&[&'static Param], Vec<String>),
     implemented: &[&str],
     policy: ReferencePolicy,
+    customs: &Customs,
     out: &mut String,
 ) {
     let name = model.type_name(type_id);
@@ -191,10 +208,22 @@ fn resource(
     if has("patch-conditional") && model.version() >= FhirVersion::R5 {
         out.push_str(",\"conditionalPatch\":true");
     }
-    let references = params.iter().filter(|p| p.kind == ParamKind::Reference);
+    let own: Vec<&Custom> = customs
+        .iter()
+        .filter(|c| c.serves && c.definition.type_id == type_id)
+        .collect();
+    let references = params
+        .iter()
+        .filter(|p| p.kind == ParamKind::Reference)
+        .map(|p| p.code)
+        .chain(
+            own.iter()
+                .filter(|c| c.definition.kind == ParamKind::Reference)
+                .map(|c| c.definition.code.as_str()),
+        );
     list(
         "searchInclude",
-        references.map(|p| format!("{name}:{}", p.code)),
+        references.map(|code| format!("{name}:{code}")),
         out,
     );
     list("searchRevInclude", pointing.into_iter(), out);
@@ -210,6 +239,16 @@ fn resource(
             push_json_string(param.url, out);
         }
         let _ = write!(out, ",\"type\":\"{}\"}}", param.kind.as_str());
+    }
+    for custom in own {
+        let definition = &custom.definition;
+        out.push_str(",{\"name\":");
+        push_json_string(&definition.code, out);
+        if !definition.url.is_empty() {
+            out.push_str(",\"definition\":");
+            push_json_string(&definition.url, out);
+        }
+        let _ = write!(out, ",\"type\":\"{}\"}}", definition.kind.as_str());
     }
     // No elements of a type are behind these.
     for (name, kind) in SPECIAL {

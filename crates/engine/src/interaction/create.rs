@@ -30,9 +30,10 @@ impl Session {
     ) -> Result<Answer, Failure> {
         let type_id = self.type_id(type_name)?;
         let permit = self.permit::<Create>(Target::Types(vec![type_id])).await?;
-        let criteria = if_none_exist
-            .map(|text| self.criteria(type_id, text))
-            .transpose()?;
+        let criteria = match if_none_exist {
+            Some(text) => Some(self.criteria(type_id, text).await?),
+            None => None,
+        };
         let id = self.house().fresh_id(self.request.at);
         let identity = Identity {
             type_id,

@@ -27,19 +27,20 @@ pub(super) enum Found {
 
 impl Session {
     /// Understands a query string.
-    pub(super) fn understand(
+    pub(super) async fn understand(
         &self,
         target: &search::Target,
         text: &str,
         strict: bool,
     ) -> Result<Parsed, Failure> {
         let base = self.links().fhir();
+        let custom = self.store.customs().await?;
         let options = Options {
             limits: self.limits(),
             strict,
             own_bases: &[base.as_str()],
             now: self.request.at,
-            custom: fhir::search::Customs::NONE,
+            custom: &custom,
         };
         Ok(search::parse(self.model(), target, text, &options)?)
     }
@@ -66,13 +67,21 @@ impl Session {
 
     /// Understands criteria. Parameters that are not known would make them match more than was
     /// meant, so they are errors whatever the caller prefers.
-    pub(super) fn criteria(&self, type_id: TypeId, text: &str) -> Result<Criteria, Failure> {
+    pub(super) async fn criteria(&self, type_id: TypeId, text: &str) -> Result<Criteria, Failure> {
         let text = text.trim().trim_start_matches('?');
         let text = text.split_once('?').map_or(text, |(_, query)| query);
         let mut query = self
-            .understand(&search::Target::Types(vec![type_id]), text, true)?
+            .understand(&search::Target::Types(vec![type_id]), text, true)
+            .await?
             .query;
-        if query.filter.is_empty() && query.content.is_empty() {
+        if !query.content.is_empty() {
+            // It would read whole resources while others wait to write.
+            return Err(Failure::new(
+                Code::SearchValue,
+                "_content cannot be a criterion of a write",
+            ));
+        }
+        if query.filter.is_empty() {
             return Err(Failure::new(
                 Code::SearchValue,
                 "the criteria name no parameter",
@@ -82,6 +91,11 @@ impl Session {
         query.total = Total::None;
         query.include.clear();
         query.sort.clear();
+        let mut page = PageRequest {
+            deadline: self.deadline(),
+            ..PageRequest::default()
+        };
+        self.with_terms(&mut query, &mut page).await?;
         Ok(Criteria(Arc::new(query)))
     }
 

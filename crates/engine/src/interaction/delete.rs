@@ -50,7 +50,7 @@ impl Session {
         let type_id = self.type_id(type_name)?;
         // The right is checked before anything is understood or looked up.
         let _ = self.permit::<Delete>(Target::Types(vec![type_id])).await?;
-        let criteria = self.criteria(type_id, criteria)?;
+        let criteria = self.criteria(type_id, criteria).await?;
         for _ in 0..ATTEMPTS_MAX {
             let id: ResourceId = match self.matches(&criteria).await? {
                 Found::Several => return Err(Failure::of(Code::MultipleMatches)),

@@ -86,7 +86,9 @@ impl Session {
             Some(type_id) => Everything::Types(vec![type_id]),
             None => self.searchable(compartment.as_ref(), &place.query).await?,
         };
-        let mut parsed = self.understand(&target, &place.query, asked.strict)?;
+        // What was ignored is not in the query that a paging link carries: nothing else may be.
+        let strict = asked.strict || asked.cursor.is_some();
+        let mut parsed = self.understand(&target, &place.query, strict).await?;
         if let Some(compartment) = compartment {
             let clause = compartment.clause(&parsed.query.types);
             parsed.query.filter.push(clause);
@@ -105,7 +107,7 @@ impl Session {
             None => None,
             Some(position) => {
                 let cursor = Cursor {
-                    query: place.query,
+                    query: parsed.self_query,
                     position: position.clone(),
                     as_of: page.as_of,
                     first: place.first,

@@ -168,7 +168,7 @@ impl Session {
             Intent::Create(type_name) => {
                 let type_id = self.type_id(type_name)?;
                 if let Some(criteria) = &part.if_none_exist {
-                    let criteria = self.criteria(type_id, criteria)?;
+                    let criteria = self.criteria(type_id, criteria).await?;
                     match self.matches(&criteria).await? {
                         Found::Several => return Err(Failure::of(Code::MultipleMatches)),
                         Found::One(stored) => {
@@ -201,7 +201,7 @@ impl Session {
             }
             Intent::UpdateWhere(type_name, criteria) => {
                 let type_id = self.type_id(type_name)?;
-                let criteria = self.criteria(type_id, criteria)?;
+                let criteria = self.criteria(type_id, criteria).await?;
                 let found = match self.matches(&criteria).await? {
                     Found::Several => return Err(Failure::of(Code::MultipleMatches)),
                     Found::One(stored) => Some(stored.get().id.clone()),
@@ -245,7 +245,7 @@ impl Session {
             Intent::DeleteWhere(type_name, criteria) => {
                 let type_id = self.type_id(type_name)?;
                 let _ = self.permit::<Delete>(Target::Types(vec![type_id])).await?;
-                let criteria = self.criteria(type_id, criteria)?;
+                let criteria = self.criteria(type_id, criteria).await?;
                 match self.matches(&criteria).await? {
                     Found::Several => Err(Failure::of(Code::MultipleMatches)),
                     Found::Nothing => {
@@ -342,7 +342,7 @@ impl Session {
         let ambiguous = || Failure::of(Code::ReferenceAmbiguous);
         let (type_name, text) = reference.split_once('?').ok_or_else(ambiguous)?;
         let type_id = self.type_id(type_name)?;
-        let criteria: Criteria = self.criteria(type_id, text)?;
+        let criteria: Criteria = self.criteria(type_id, text).await?;
         match self.matches(&criteria).await? {
             Found::Several => Err(ambiguous()),
             Found::One(stored) => {

@@ -67,7 +67,7 @@ impl Session {
         let type_id = self.type_id(type_name)?;
         // The right is checked before anything is understood or looked up.
         let _ = self.permit::<Update>(Target::Types(vec![type_id])).await?;
-        let criteria = self.criteria(type_id, criteria)?;
+        let criteria = self.criteria(type_id, criteria).await?;
         let condition = conditions.to_store()?;
         let claimed = self.claimed_id(body)?;
         let mut checked: Option<Valid> = None;

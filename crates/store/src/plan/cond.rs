@@ -33,6 +33,14 @@ pub(crate) enum Cond {
         /// Types that may be shown, each with its condition.
         targets: Vec<(TypeId, Cond)>,
     },
+    /// It names by `param`, a canonical, a resource of one of these types for which the condition
+    /// holds.
+    Named {
+        /// The reference parameter.
+        param: i64,
+        /// Types that may be shown.
+        targets: Vec<Canonical>,
+    },
     /// A resource of type `source` refers to it by `param`, and the condition holds for that one.
     Has {
         /// A type that may be shown.
@@ -48,6 +56,18 @@ pub(crate) enum Cond {
     Either(Vec<Cond>),
     /// This does not hold.
     Not(Box<Cond>),
+}
+
+/// A type that canonicals name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Canonical {
+    /// The type.
+    pub(crate) type_id: TypeId,
+    /// The parameters of its URL and of its version.
+    pub(crate) url: i64,
+    pub(crate) version: i64,
+    /// What must hold for the resource.
+    pub(crate) cond: Cond,
 }
 
 /// The conditions of a query for the type at `at` of its list; none of them is [`Cond::All`].
@@ -139,10 +159,30 @@ fn condition(
             if shown.is_empty() {
                 return Ok(Cond::Never);
             }
-            Cond::Chain {
-                param: i64::from(param.0),
-                targets: shown,
+            let mut named = Vec::new();
+            for (type_id, cond) in &shown {
+                if let Some((url, version)) = facts.canonical(*param, *type_id) {
+                    named.push(Canonical {
+                        type_id: *type_id,
+                        url,
+                        version,
+                        cond: cond.clone(),
+                    });
+                }
             }
+            let param = i64::from(param.0);
+            let chain = Cond::Chain {
+                param,
+                targets: shown,
+            };
+            if named.is_empty() {
+                return Ok(chain);
+            }
+            let named = Cond::Named {
+                param,
+                targets: named,
+            };
+            either(vec![chain, named])
         }
         Clause::Has { source, .. } if !spent.shows(*source) => Cond::Never,
         Clause::Has {

@@ -6,7 +6,7 @@ use fhir::definitions::TypeId;
 
 use super::Facts;
 use super::compare::{Arm, Op, Pred, Test, Ways};
-use super::cond::Cond;
+use super::cond::{Canonical, Cond};
 use super::select::bounded_count;
 use super::text::{Bind, Binds};
 use crate::Result;
@@ -36,6 +36,11 @@ pub(crate) enum Driver {
     Chain {
         param: i64,
         targets: Vec<(TypeId, Driver)>,
+    },
+    /// From the resources that canonicals name back; what must hold for those is in the driver.
+    Named {
+        param: i64,
+        targets: Vec<(Canonical, Driver)>,
     },
     /// From the referring resources.
     Has {
@@ -198,7 +203,7 @@ fn rank(driver: &Driver) -> u8 {
             table: Table::Uri, ..
         } => 5,
         Driver::Arms { .. } => 4,
-        Driver::Chain { .. } | Driver::Has { .. } => 6,
+        Driver::Chain { .. } | Driver::Named { .. } | Driver::Has { .. } => 6,
         Driver::Type => 7,
     }
 }
@@ -220,6 +225,16 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
                 return Ok(NEVER);
             }
         }
+        Driver::Named { targets, .. } => {
+            let mut inner: u64 = 0;
+            for (to, driver) in targets {
+                let rows = cost(driver, to.type_id, bounds.inner, facts)?.0;
+                inner = inner.saturating_add(rows);
+            }
+            if inner >= bounds.inner {
+                return Ok(NEVER);
+            }
+        }
         Driver::Has { source, inner, .. }
             if cost(inner, *source, bounds.inner, facts)?.0 >= bounds.inner =>
         {
@@ -227,7 +242,10 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
         }
         Driver::Either(drivers) => {
             for driver in drivers {
-                let costly = matches!(driver, Driver::Chain { .. } | Driver::Has { .. });
+                let costly = matches!(
+                    driver,
+                    Driver::Chain { .. } | Driver::Named { .. } | Driver::Has { .. }
+                );
                 if costly && cost(driver, type_id, max, facts)? == NEVER {
                     return Ok(NEVER);
                 }
@@ -264,6 +282,19 @@ fn driver(cond: &Cond, facts: &mut dyn Facts) -> Result<Option<Driver>> {
                 }
             }
             Some(Driver::Chain {
+                param: *param,
+                targets: drivers,
+            })
+        }
+        Cond::Named { param, targets } => {
+            let mut drivers = Vec::new();
+            for to in targets {
+                match driver(&to.cond, facts)? {
+                    Some(inner) => drivers.push((to.clone(), inner)),
+                    None => return Ok(None),
+                }
+            }
+            Some(Driver::Named {
                 param: *param,
                 targets: drivers,
             })
@@ -305,6 +336,7 @@ fn is_exact(cond: &Cond) -> bool {
         Cond::All(parts) => matches!(parts.as_slice(), [only] if is_exact(only)),
         Cond::Either(parts) => parts.iter().all(is_exact),
         Cond::Chain { targets, .. } => targets.iter().all(|(_, c)| is_exact(c)),
+        Cond::Named { targets, .. } => targets.iter().all(|to| is_exact(&to.cond)),
         Cond::Has { inner, .. } => is_exact(inner),
         _ => true,
     }

@@ -129,6 +129,12 @@ impl Order {
         self.0.iter().map(|key| key.columns().len()).sum()
     }
 
+    /// The direction of each of these values.
+    fn directions(&self) -> impl Iterator<Item = bool> {
+        let each = |k: &Key| std::iter::repeat_n(k.descending, k.columns().len());
+        self.0.iter().flat_map(each)
+    }
+
     fn rid_descending(&self) -> bool {
         self.0.first().is_none_or(|k| k.descending)
     }
@@ -165,7 +171,7 @@ pub(crate) fn page(
     }
     let few = choices.iter().all(|c| c.few);
     match order.0.as_slice() {
-        [key] if !few => match walk::walk(choices, key, after, limit, view) {
+        [_, ..] if !few => match walk::walk(choices, order, after, limit, view) {
             Some(statements) => statements,
             None => vec![gathered(choices, order, after, limit, view)],
         },
@@ -282,47 +288,45 @@ fn gathered(
     let keys: Vec<String> = order
         .0
         .iter()
-        .flat_map(|key| values_of(key, &mut b))
+        .flat_map(|key| values_of(key, "m.rid", &mut b))
         .collect();
     let names: Vec<String> = (1..=keys.len()).map(|i| format!("k{i}")).collect();
     let text = format!("SELECT m.rid, {} FROM {found} AS m", keys.join(", "));
     let keyed = b.table(&format!("rid, {}", names.join(", ")), text);
     let after = after.map_or_else(String::new, |place| {
-        format!(" WHERE {}", behind(place, order, &names, &mut b))
+        format!(" WHERE {}", behind(place, order, &names, "rid", &mut b))
     });
-    let mut by: Vec<String> = Vec::new();
-    let directions = order
-        .0
-        .iter()
-        .flat_map(|k| vec![k.descending; k.columns().len()]);
-    for (descending, name) in directions.zip(&names) {
-        by.push(format!("{name} IS NULL"));
-        by.push(format!(
-            "{name} {}",
-            if descending { "DESC" } else { "ASC" }
-        ));
-    }
-    by.push(format!(
-        "rid {}",
-        if order.rid_descending() {
-            "DESC"
-        } else {
-            "ASC"
-        }
-    ));
     let limit = b.place(&Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
     let main = format!(
         "SELECT rid, {} FROM {keyed}{after} ORDER BY {} LIMIT {limit}",
         names.join(", "),
-        by.join(", ")
+        terms(order, &names, 0)
     );
     b.finish(&main)
 }
 
-/// The values that a key compares, of the resource `m.rid`.
-fn values_of(key: &Key, b: &mut Binds) -> Vec<String> {
+/// The terms of `ORDER BY`. The first `valued` values are never missing.
+fn terms(order: &Order, names: &[String], valued: usize) -> String {
+    let word = |descending| if descending { "DESC" } else { "ASC" };
+    let mut terms = Vec::new();
+    for (at, (descending, name)) in order.directions().zip(names).enumerate() {
+        if at >= valued {
+            terms.push(format!("{name} IS NULL"));
+        }
+        terms.push(format!("{name} {}", word(descending)));
+    }
+    terms.push(format!("rid {}", word(order.rid_descending())));
+    terms.join(", ")
+}
+
+/// The values that a key compares, of a resource (an expression).
+fn values_of(key: &Key, rid: &str, b: &mut Binds) -> Vec<String> {
     let (table, params) = match &key.by {
-        By::Id => return vec!["(SELECT t.id FROM resource AS t WHERE t.rid = m.rid)".to_owned()],
+        By::Id => {
+            return vec![format!(
+                "(SELECT t.id FROM resource AS t WHERE t.rid = {rid})"
+            )];
+        }
         By::Param { table, params, .. } => (*table, params),
     };
     let params: Vec<String> = params.iter().map(|p| b.place(&Bind::Int(*p))).collect();
@@ -335,7 +339,7 @@ fn values_of(key: &Key, b: &mut Binds) -> Vec<String> {
     let by = by.join(", ");
     let value = |column: &&str| {
         format!(
-            "(SELECT s.{column} FROM {name} AS s INDEXED BY {name}_rid WHERE s.rid = m.rid \
+            "(SELECT s.{column} FROM {name} AS s INDEXED BY {name}_rid WHERE s.rid = {rid} \
              AND s.param IN ({}) AND {} ORDER BY {by} LIMIT 1)",
             params.join(", "),
             holds("s"),
@@ -345,15 +349,11 @@ fn values_of(key: &Key, b: &mut Binds) -> Vec<String> {
     key.columns().iter().map(value).collect()
 }
 
-/// The condition that a row comes after a place.
-fn behind(place: &Place, order: &Order, names: &[String], b: &mut Binds) -> String {
+/// The condition that a resource with these values (expressions) comes after a place.
+fn behind(place: &Place, order: &Order, names: &[String], of: &str, b: &mut Binds) -> String {
     let mut ways = Vec::new();
     let mut same = Vec::new();
-    let directions = order
-        .0
-        .iter()
-        .flat_map(|k| vec![k.descending; k.columns().len()]);
-    for ((descending, name), value) in directions.zip(names).zip(&place.keys) {
+    for ((descending, name), value) in order.directions().zip(names).zip(&place.keys) {
         match value {
             None => same.push(format!("{name} IS NULL")),
             Some(value) => {
@@ -368,7 +368,7 @@ fn behind(place: &Place, order: &Order, names: &[String], b: &mut Binds) -> Stri
     }
     let rid = b.place(&Bind::Int(place.rid));
     same.push(format!(
-        "rid {} {rid}",
+        "{of} {} {rid}",
         if order.rid_descending() { "<" } else { ">" }
     ));
     ways.push(format!("({})", same.join(" AND ")));

@@ -7,10 +7,10 @@
 use fhir::definitions::TypeId;
 
 use super::compare::{Arm, Test, all};
-use super::cond::Cond;
+use super::cond::{Canonical, Cond};
 use super::drive::Driver;
 use super::text::{Bind, Binds, holds, joined};
-use crate::sqlite::index::{IdKey, Table};
+use crate::sqlite::index::{IdKey, NO_TYPE, Table};
 
 /// The name of the index that is the table's own key.
 pub(crate) fn key_index(table: Table) -> String {
@@ -49,6 +49,13 @@ pub(crate) fn probe(
             let each: Vec<String> = targets
                 .iter()
                 .map(|(to, inner)| chain(*param, *to, inner, rid, depth, b))
+                .collect();
+            joined(&each, "OR", "0")
+        }
+        Cond::Named { param, targets } => {
+            let each: Vec<String> = targets
+                .iter()
+                .map(|to| named(*param, to, rid, depth, b))
                 .collect();
             joined(&each, "OR", "0")
         }
@@ -191,6 +198,37 @@ pub(crate) fn is_there(type_id: TypeId, rid: &str, depth: usize) -> String {
     )
 }
 
+/// The condition that the resource `rid` is of the version that the canonical `reference` names, or
+/// of a version that begins with it, if it names one; `param` is the parameter of the resource's
+/// version.
+pub(crate) fn version_fits(reference: &str, rid: &str, param: &str) -> String {
+    format!(
+        "({reference}.version = '' OR EXISTS (SELECT 1 FROM ix_token AS v \
+         INDEXED BY ix_token_rid WHERE v.rid = {rid} AND v.param = {param} \
+         AND (v.code = {reference}.version OR substr(v.code, 1, length({reference}.version) + 1) \
+         = {reference}.version || '.') AND {} LIMIT 1))",
+        holds("v")
+    )
+}
+
+fn named(param: i64, to: &Canonical, rid: &str, depth: usize, b: &mut Binds) -> String {
+    let (r, u) = (format!("r{depth}"), format!("u{depth}"));
+    let target = format!("{u}.rid");
+    let param = b.place(&Bind::Int(param));
+    let url = b.place(&Bind::Int(to.url));
+    let inner = probe(&to.cond, to.type_id, &target, depth + 1, b);
+    format!(
+        "EXISTS (SELECT 1 FROM ix_reference AS {r} INDEXED BY ix_reference_rid \
+         CROSS JOIN ix_uri AS {u} INDEXED BY {key} WHERE {r}.rid = {rid} AND {r}.param = {param} \
+         AND {r}.type = {NO_TYPE} AND {from} AND {u}.param = {url} AND {u}.uri = {r}.id AND {there} \
+         AND {version} AND {inner} LIMIT 1)",
+        key = key_index(Table::Uri),
+        from = holds(&r),
+        there = holds(&u),
+        version = version_fits(&r, &target, &to.version.to_string()),
+    )
+}
+
 fn chain(param: i64, to: TypeId, inner: &Cond, rid: &str, depth: usize, b: &mut Binds) -> String {
     let (r, t) = (format!("r{depth}"), format!("t{depth}"));
     let target = format!("{t}.rid");
@@ -289,6 +327,28 @@ pub(crate) fn sources(
                     key = key_index(Table::Reference),
                     to = to.0,
                     holds = holds("d"),
+                );
+                Source {
+                    from,
+                    unique: false,
+                }
+            })
+            .collect(),
+        Driver::Named { param, targets } => targets
+            .iter()
+            .map(|(to, inner)| {
+                let inner = set(inner, to.type_id, b);
+                let param = b.place(&Bind::Int(*param));
+                let url = b.place(&Bind::Int(to.url));
+                let from = format!(
+                    "FROM {inner} AS i CROSS JOIN ix_uri AS u INDEXED BY ix_uri_rid \
+                     CROSS JOIN ix_reference AS d INDEXED BY {key} WHERE u.rid = i.rid \
+                     AND u.param = {url} AND {there} AND d.param = {param} AND d.type = {NO_TYPE} \
+                     AND d.id = u.uri AND {holds} AND {version}",
+                    key = key_index(Table::Reference),
+                    there = holds("u"),
+                    holds = holds("d"),
+                    version = version_fits("d", "u.rid", &to.version.to_string()),
                 );
                 Source {
                     from,

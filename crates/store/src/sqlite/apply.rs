@@ -6,6 +6,7 @@
 
 mod references;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -15,7 +16,9 @@ use bytes::Bytes;
 use fhir::definitions::TypeId;
 use fhir::resource::write_head;
 use fhir::search::Query;
+use fhir::search::custom::Custom;
 use fhir::search::query::Total;
+use fhir::search::rows::Row;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Doing, internal};
@@ -23,7 +26,7 @@ use super::index::IdKey;
 use super::seal::{ChangeLine, Digest, Sealed, method_number, sha256};
 use super::tenant::OpenTenant;
 use super::writer::WriterState;
-use super::{rows, search};
+use super::{extract, params as own_params, rows, search};
 use crate::journal::Head;
 use crate::{
     Condition, Expected, Method, Outcome, PageRequest, Prepared, Result, StoreError, Stored,
@@ -241,7 +244,7 @@ impl Making<'_> {
                 if current.is_some() {
                     return Err(refused(entry, Code::DuplicateId, "a resource has this id"));
                 }
-                let stored = self.store(None, resource, Method::Post)?;
+                let stored = self.store(entry, None, resource, Method::Post)?;
                 let stored = Some(spent.release(type_id, stored));
                 Ok(Written {
                     outcome: Outcome::Created,
@@ -265,7 +268,7 @@ impl Making<'_> {
                 } else {
                     Outcome::Created
                 };
-                let stored = self.store(current.as_ref(), resource, *method)?;
+                let stored = self.store(entry, current.as_ref(), resource, *method)?;
                 Ok(Written {
                     outcome,
                     stored: Some(spent.release(type_id, stored)),
@@ -283,7 +286,7 @@ impl Making<'_> {
                         stored,
                     });
                 };
-                let stored = self.bury(live, type_id, id)?;
+                let stored = self.bury(entry, live, type_id, id)?;
                 let stored = Some(spent.release(type_id, stored));
                 Ok(Written {
                     outcome: Outcome::Deleted,
@@ -295,6 +298,7 @@ impl Making<'_> {
 
     fn store(
         &mut self,
+        entry: usize,
         current: Option<&Current>,
         resource: &Prepared,
         method: Method,
@@ -317,9 +321,21 @@ impl Making<'_> {
             }
         };
         let vid = self.version_row(rid, type_id, id, version, method, &packed)?;
+        let mut body = Vec::with_capacity(valid.body().len() + 192);
+        write_head(&mut body, valid.type_name(), id, version, self.updated);
+        body.extend_from_slice(valid.body().as_bytes());
+        let stored = Stored {
+            type_id,
+            id: id.clone(),
+            version,
+            updated: self.updated,
+            method,
+            body: Bytes::from(body),
+        };
+        let rows = self.rows(valid.rows(), &stored)?;
         let state = &mut *self.state;
         let (db, vocabulary) = (&state.db, &self.tenant.vocabulary);
-        let (seq, updated, rows) = (self.seq, self.updated, valid.rows());
+        let (seq, updated, rows) = (self.seq, self.updated, rows.as_ref());
         match current {
             None => {
                 db.prepare_cached(
@@ -346,21 +362,41 @@ impl Making<'_> {
             }
         }
         .doing(DOING)?;
-        let mut body = Vec::with_capacity(valid.body().len() + 192);
-        write_head(&mut body, valid.type_name(), id, version, updated);
-        body.extend_from_slice(valid.body().as_bytes());
-        let body = Bytes::from(body);
-        Ok(Stored {
-            type_id,
-            id: id.clone(),
-            version,
-            updated,
-            method,
-            body,
+        self.parameter_written(entry, rid, &stored)?;
+        Ok(stored)
+    }
+
+    /// The rows of a resource, those of the tenant's own parameters too: only the writer knows for
+    /// sure which there are.
+    fn rows<'r>(&self, rows: &'r [Row], stored: &Stored) -> Result<Cow<'r, [Row]>> {
+        let customs = &self.state.customs;
+        let of_type = |c: &Custom| c.definition.type_id == stored.type_id;
+        if !customs.iter().any(of_type) {
+            return Ok(Cow::Borrowed(rows));
+        }
+        let own = extract::custom_rows(self.tenant, stored, customs, of_type)?;
+        Ok(Cow::Owned([rows, &own].concat()))
+    }
+
+    /// A `SearchParameter` changes what is indexed.
+    fn parameter_written(&mut self, entry: usize, rid: i64, stored: &Stored) -> Result<()> {
+        if self.tenant.model.type_name(stored.type_id) != "SearchParameter" {
+            return Ok(());
+        }
+        let there = Some(stored).filter(|s| s.method != Method::Delete);
+        own_params::written(self.tenant, self.state, rid, there).map_err(|e| match e {
+            StoreError::Refused(code, text) => StoreError::Entry { entry, code, text },
+            other => other,
         })
     }
 
-    fn bury(&mut self, live: &Current, type_id: TypeId, id: &ResourceId) -> Result<Stored> {
+    fn bury(
+        &mut self,
+        entry: usize,
+        live: &Current,
+        type_id: TypeId,
+        id: &ResourceId,
+    ) -> Result<Stored> {
         let version = Version(live.version + 1);
         let nothing = Packed {
             dict: 0,
@@ -381,14 +417,16 @@ impl Making<'_> {
                 self.seq,
             )
             .doing("deleting a resource")?;
-        Ok(Stored {
+        let stored = Stored {
             type_id,
             id: id.clone(),
             version,
             updated: self.updated,
             method: Method::Delete,
             body: Bytes::new(),
-        })
+        };
+        self.parameter_written(entry, live.rid, &stored)?;
+        Ok(stored)
     }
 
     fn version_row(

@@ -6,6 +6,8 @@
 
 use fhir::json::{Kind, Value};
 use fhir::resource::Draft;
+use fhir::search::Customs;
+use fhir::search::custom::Custom;
 use fhir::search::rows::Row;
 
 use super::fault::damaged;
@@ -57,7 +59,28 @@ fn draft<'s>(tenant: &OpenTenant, stored: &'s Stored) -> Result<Draft<'s>> {
 
 fn extract(tenant: &OpenTenant, draft: &Draft<'_>, stored: &Stored, own: &[String]) -> Vec<Row> {
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
-    fhir::search::extract(tenant.model, stored.type_id, draft.value(), &own)
+    let (model, type_id) = (tenant.model, stored.type_id);
+    let mut rows = fhir::search::extract(model, type_id, draft.value(), &own);
+    let customs = tenant.customs();
+    rows.extend(customs.extract(model, type_id, draft.value(), &own, |_| true));
+    rows
+}
+
+/// The rows of a resource for parameters that the tenant defined, with bases that end in this
+/// tenant's path as this server's.
+pub(crate) fn custom_rows(
+    tenant: &OpenTenant,
+    stored: &Stored,
+    customs: &Customs,
+    wanted: impl Fn(&Custom) -> bool,
+) -> Result<Vec<Row>> {
+    let draft = draft(tenant, stored)?;
+    let path = format!("/t/{}/fhir", tenant.id.name());
+    let mut bases = bases(draft.value());
+    bases.retain(|b| b.ends_with(&path));
+    let own: Vec<&str> = bases.iter().map(String::as_str).collect();
+    let (model, type_id) = (tenant.model, stored.type_id);
+    Ok(customs.extract(model, type_id, draft.value(), &own, wanted))
 }
 
 /// What stands before `/Type/id` in absolute references, each once.

@@ -2,6 +2,7 @@
 
 mod administering;
 mod anchoring;
+mod building;
 pub(crate) mod change;
 mod keeping;
 mod rotation;
@@ -113,6 +114,8 @@ pub(crate) struct House {
     threads: Mutex<Vec<JoinHandle<()>>>,
     tidy: Mutex<Tidy>,
     tidy_wake: Condvar,
+    builder: Mutex<Tidy>,
+    builder_wake: Condvar,
     /// Work on whole tenants that runs beside the rest: backups, checks, administration.
     aside: Arc<tokio::sync::Semaphore>,
     /// How many of those jobs run.
@@ -208,6 +211,8 @@ impl House {
             threads: Mutex::default(),
             tidy: Mutex::default(),
             tidy_wake: Condvar::new(),
+            builder: Mutex::default(),
+            builder_wake: Condvar::new(),
             aside: Arc::new(tokio::sync::Semaphore::new(ASIDE_MAX)),
             running: Mutex::new(0),
             ended: Condvar::new(),
@@ -483,6 +488,10 @@ impl House {
             "tidy".to_owned(),
             Box::new(Self::tidy_until_stopped),
         )?);
+        threads.push(spawn(
+            "build".to_owned(),
+            Box::new(Self::build_until_stopped),
+        )?);
         Ok(())
     }
 
@@ -514,6 +523,8 @@ impl House {
         self.mailboxes.stop();
         self.tidy.lock().stop = true;
         self.tidy_wake.notify_all();
+        self.builder.lock().stop = true;
+        self.builder_wake.notify_all();
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
             // The last handle may be dropped on one of these threads.

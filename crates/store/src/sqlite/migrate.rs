@@ -15,7 +15,7 @@ use super::fault::{Doing, damaged};
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
-use super::{administration, extract, index, rows, schema, writer};
+use super::{administration, extract, index, params, rows, schema, writer};
 use crate::Result;
 
 type Step = fn(&Connection, &Moving<'_>) -> Result<()>;
@@ -28,7 +28,11 @@ struct Moving<'a> {
 }
 
 /// Step `i` leads from version `i + 1` to `i + 2`.
-const STEPS: &[Step] = &[name_types_and_keep_compartments, chain_what_is_administered];
+const STEPS: &[Step] = &[
+    name_types_and_keep_compartments,
+    chain_what_is_administered,
+    keep_search_parameters,
+];
 
 /// Resources indexed in one transaction.
 const BATCH: i64 = 500;
@@ -115,6 +119,10 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
                         &values,
                     )
                     .doing(DOING)?;
+                if tenant.model.type_name(stored.type_id) == "SearchParameter" {
+                    // One that cannot be served stays a resource like any other.
+                    let _ = params::written(tenant, state, *rid, Some(stored));
+                }
             }
             state.pending.flush(&state.db).doing(DOING)?;
             if rids.is_empty() {
@@ -177,4 +185,11 @@ fn chain_what_is_administered(db: &Connection, moving: &Moving<'_>) -> Result<()
     };
     let actor = Actor::system(Reason::Migration);
     administration::append(db, chain, request, &actor, now).map(drop)
+}
+
+/// Up to version 3 there was no table of a tenant's own search parameters. Those that it holds as
+/// resources are taken in whenever its index is made anew.
+fn keep_search_parameters(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    db.execute_batch(params::DDL)
+        .doing("changing a tenant's schema from version 3 to 4")
 }

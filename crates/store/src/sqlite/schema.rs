@@ -11,6 +11,7 @@
 //! | `actor` | a name that versions and changes refer to | appended |
 //! | `dictionary` | a dictionary that bodies are packed with | appended |
 //! | `client` | an API client; with `until_us` a way in for bulk loading | by administration |
+//! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
 
@@ -20,11 +21,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
-use super::{codec, index};
+use super::{codec, index, params as own_params};
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -59,6 +60,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     const DOING: &str = "making the tables of a tenant";
     db.execute_batch(DDL).doing(DOING)?;
     index::make(db).doing(DOING)?;
+    db.execute_batch(own_params::DDL).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;
     set_meta(db, "index", index::INDEX_VERSION)?;
     name_types(db, version)?;

@@ -9,6 +9,8 @@ mod position;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use access::{Search, Spent};
 use base::{Code, Limits, Seq};
 use bytes::Bytes;
@@ -109,6 +111,7 @@ impl Surroundings<'_> {
         let mut data = Data {
             conn,
             vocabulary,
+            model,
             view: View {
                 as_of: seq_number(as_of),
                 bounds,
@@ -250,7 +253,8 @@ fn choices(
         .enumerate()
         .filter(|(_, t)| spent.allows(*t))
         .collect();
-    types.dedup_by_key(|t| t.1);
+    let mut seen = HashSet::new();
+    types.retain(|(_, t)| seen.insert(*t));
     if types.len() > TYPES_ASKED {
         let present = data.types()?;
         types.retain(|(_, t)| present.contains(&i64::from(t.0)));

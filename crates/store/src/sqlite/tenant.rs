@@ -3,11 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use access::{SecretKey, TenantId, TokenKey};
 use base::{Code, Limits, Micros, Secret, Seq};
 use fhir::definitions::Model;
+use fhir::search::Customs;
 use parking_lot::{Mutex, RwLock};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
@@ -19,7 +20,7 @@ use super::index::Vocabulary;
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::writer::WriterState;
-use super::{administration, migrate, rows, schema};
+use super::{administration, migrate, params, rows, schema};
 use crate::Result;
 use crate::audit::ChangeHead;
 use crate::journal::{Head, Pen};
@@ -51,6 +52,10 @@ pub(crate) struct OpenTenant {
     pub(crate) swept: AtomicU64,
     actors: RwLock<HashMap<i64, Arc<str>>>,
     clients: Clients,
+    /// Its own search parameters, as they are committed.
+    customs: RwLock<Arc<Customs>>,
+    /// There may be an index to build.
+    building: AtomicBool,
     token_key: Arc<TokenKey>,
     secret_key: Arc<SecretKey>,
 }
@@ -147,6 +152,8 @@ impl OpenTenant {
             .ok_or_else(|| internal("deriving a tenant's token key"))?;
         let model = Model::of(id.fhir());
         let clients = Clients::load(&reader.db, model, trusted)?;
+        let customs = params::load(&reader.db, model)?;
+        let building = params::has_work(&reader.db)? || params::build::again(&reader.db)?.is_some();
         let marked = rows::last_seq(&reader.db)?.0;
         Ok(Self {
             id: id.clone(),
@@ -170,6 +177,8 @@ impl OpenTenant {
             swept: AtomicU64::new(0),
             actors: RwLock::default(),
             clients,
+            customs: RwLock::new(customs),
+            building: AtomicBool::new(building),
         })
     }
 
@@ -270,6 +279,31 @@ impl OpenTenant {
     /// Names of actors are read from the database again.
     pub(crate) fn forget_actors(&self) {
         self.actors.write().clear();
+    }
+
+    /// Its own search parameters, as they are committed.
+    pub(crate) fn customs(&self) -> Arc<Customs> {
+        self.customs.read().clone()
+    }
+
+    /// Takes in parameters that are committed.
+    pub(crate) fn set_customs(&self, customs: &Arc<Customs>) {
+        *self.customs.write() = customs.clone();
+    }
+
+    /// There is an index to build.
+    pub(crate) fn wants_building(&self) {
+        self.building.store(true, Ordering::Release);
+    }
+
+    /// Whether there may be an index to build.
+    pub(crate) fn is_building(&self) -> bool {
+        self.building.load(Ordering::Acquire)
+    }
+
+    /// The same; forgets it.
+    pub(crate) fn take_building(&self) -> bool {
+        self.building.swap(false, Ordering::AcqRel)
     }
 
     /// API clients as they are committed.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use base::{Code, Micros, RequestId, ResourceId, Seq, Version};
 use fhir::definitions::TypeId;
-use fhir::search::rows::Row as FhirRow;
+use fhir::search::rows::{CUSTOM, Row as FhirRow};
 use rusqlite::{Connection, Row, Rows};
 
 use super::connection::in_snapshot;
@@ -308,8 +308,16 @@ impl<'t> Check<'t> {
     ) -> Result<()> {
         const DOING: &str = "checking an index";
         let vocabulary = &self.tenant.vocabulary;
+        let customs = self.tenant.customs();
+        // An index that is being built, or dropped, is not complete.
+        let incomplete = |param: i64| {
+            param >= i64::from(CUSTOM)
+                && !customs
+                    .iter()
+                    .any(|c| c.serves && i64::from(c.id.0) == param)
+        };
         let differs = |expected: Option<(Micros, &[FhirRow])>| {
-            index::differs(db, vocabulary, named.type_id, rid, expected).doing(DOING)
+            index::differs(db, vocabulary, named.type_id, rid, expected, &incomplete).doing(DOING)
         };
         let good = if deleted {
             !differs(None)?

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use base::{Code, Micros};
+use fhir::search::Customs;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
 
@@ -16,6 +17,7 @@ use super::apply::{self, Work};
 use super::connection;
 use super::fault::Doing;
 use super::index::Pending;
+use super::params;
 use super::tenant::{OpenTenant, writer_cache_kib};
 use crate::audit::ChangeHead;
 use crate::journal::Head;
@@ -41,6 +43,10 @@ pub(crate) struct WriterState {
     journal: Option<(Head, u64)>,
     /// What the next change says about the journal.
     pub(crate) note: Option<Head>,
+    /// The tenant's own search parameters as this transaction sees them.
+    pub(crate) customs: Arc<Customs>,
+    /// They are not what is committed.
+    pub(crate) customs_changed: bool,
     actors: HashMap<String, i64>,
 }
 
@@ -79,7 +85,6 @@ impl WriterState {
             })
             .doing(DOING)?;
         Ok(Self {
-            db,
             pending: Pending::default(),
             seq: u64::try_from(seq).unwrap_or(0),
             chain,
@@ -87,6 +92,9 @@ impl WriterState {
             last_rid,
             journal: None,
             note: None,
+            customs: params::load(&db, tenant.model)?,
+            customs_changed: false,
+            db,
             actors: HashMap::new(),
         })
     }
@@ -202,6 +210,10 @@ fn group(
     match committed {
         Ok(()) => {
             state.pending.committed(&tenant.vocabulary);
+            if std::mem::take(&mut state.customs_changed) {
+                tenant.set_customs(&state.customs);
+                tenant.wants_building();
+            }
             Ok(before)
         }
         Err(e) => {
@@ -244,6 +256,9 @@ fn one(tenant: &Arc<OpenTenant>, state: &mut WriterState, work: &Work) -> Result
             state.actors.clear();
             statement(&state.db, "ROLLBACK TO member")?;
             statement(&state.db, "RELEASE member")?;
+            if state.customs_changed {
+                state.customs = params::load(&state.db, tenant.model)?;
+            }
             Err(e)
         }
     }

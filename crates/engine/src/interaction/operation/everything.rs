@@ -223,9 +223,12 @@ impl Session {
             text.push_str(&format!("&_lastUpdated=ge{}", since.instant()));
         }
         let target = search::Target::Types(types.clone());
-        let parsed = self.understand(&target, text.trim_start_matches('&'), strict)?;
+        let parsed = self
+            .understand(&target, text.trim_start_matches('&'), strict)
+            .await?;
         let mut query = parsed.query;
         if query.filter.len() > usize::from(wanted.since.is_some())
+            || !query.content.is_empty()
             || !query.include.is_empty()
             || !query.sort.is_empty()
         {
@@ -236,16 +239,17 @@ impl Session {
         }
         query.filter.push(wanted.compartment.clause(&types));
         if !wanted.care.is_empty() {
-            let each = types.iter().map(|t| self.during(*t, &wanted.care));
-            query
-                .filter
-                .push(Clause::ByType(each.collect::<Result<_, _>>()?));
+            let mut each = Vec::with_capacity(types.len());
+            for type_id in &types {
+                each.push(self.during(*type_id, &wanted.care).await?);
+            }
+            query.filter.push(Clause::ByType(each));
         }
         Ok((query, Outcome(parsed.issues)))
     }
 
     /// The condition that care took place at a time, or at no time that is known.
-    fn during(&self, type_id: TypeId, care: &[String]) -> Result<Clause, Failure> {
+    async fn during(&self, type_id: TypeId, care: &[String]) -> Result<Clause, Failure> {
         let mut dates = CARE_DATES
             .iter()
             .filter_map(|code| self.model().param(type_id, code));
@@ -257,7 +261,7 @@ impl Session {
             .map(|value| format!("{}={}", date.code, form::encode(value)))
             .collect();
         let target = search::Target::Types(vec![type_id]);
-        let parsed = self.understand(&target, &text.join("&"), true)?;
+        let parsed = self.understand(&target, &text.join("&"), true).await?;
         let unknown = Clause::Param(ParamClause {
             param: vec![date.id],
             kind: ParamKind::Date,

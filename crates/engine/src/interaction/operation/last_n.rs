@@ -115,7 +115,9 @@ impl Session {
             text.push('&');
         }
         text.push_str("_sort=-date");
-        let parsed = self.understand(&Target::Types(vec![type_id]), &text, asked.strict)?;
+        let parsed = self
+            .understand(&Target::Types(vec![type_id]), &text, asked.strict)
+            .await?;
         let mut query = parsed.query;
         if !query.include.is_empty() {
             return Err(Failure::new(
@@ -128,16 +130,17 @@ impl Session {
         query.count = u32::try_from(page_max).unwrap_or(u32::MAX);
         query.total = Total::None;
         let shape = query.shape.clone();
+        let mut request = PageRequest {
+            deadline: self.deadline(),
+            ..PageRequest::default()
+        };
+        self.with_terms(&mut query, &mut request).await?;
         let query = Arc::new(query);
         let mut kinds = Kinds {
             max,
             by_key: HashMap::new(),
             of: Vec::new(),
             met: 0,
-        };
-        let mut request = PageRequest {
-            deadline: self.deadline(),
-            ..PageRequest::default()
         };
         let as_of = loop {
             let permit = self.permit_search(&query, access::Target::Types).await?;

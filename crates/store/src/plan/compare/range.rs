@@ -173,8 +173,7 @@ pub(super) struct Place {
     pub(super) columns: &'static [&'static str],
 }
 
-/// A range of a unit in each unit of its kind that there is: itself alone where it is no UCUM unit,
-/// or where there are very many.
+/// A range of a unit in each unit of its kind that there is: itself alone where it is no UCUM unit.
 pub(super) fn in_units(
     system: &str,
     code: &str,
@@ -186,10 +185,12 @@ pub(super) fn in_units(
     if system != ucum::SYSTEM || !ucum::is_valid(code) {
         return Ok(own);
     }
-    let (Some(number), max) = (facts.system(system)?, facts.bounds().units) else {
+    let Some(number) = facts.system(system)? else {
         return Ok(own);
     };
-    let found = facts.different(place.table, place.param, &place.fixed, place.columns, max)?;
+    // However many there are: the search's deadline and steps are the bound.
+    let (fixed, all) = (&place.fixed, usize::MAX);
+    let found = facts.different(place.table, place.param, fixed, place.columns, all)?;
     let Some(found) = found else { return Ok(own) };
     let mut all: Vec<(String, Range<f64>)> = Vec::new();
     for row in found {

@@ -88,6 +88,9 @@ impl House {
 
     /// After a group: asks for a checkpoint when the log is long.
     pub(super) fn after_write(&self, tenant: &Arc<OpenTenant>) {
+        if tenant.is_building() {
+            self.wake_builder();
+        }
         let pages = tenant.log_pages.load(Ordering::Relaxed);
         if pages >= LOG_PAGES_MAX {
             // With the writer held, nothing is added to the log meanwhile: unless a long read needs

@@ -136,6 +136,32 @@ impl Pending {
         Ok(())
     }
 
+    /// Queues those of these rows that a resource does not have yet: a parameter's index is being
+    /// built. `seq` is the change that made the resource what it is.
+    pub(crate) fn complete(
+        &mut self,
+        conn: &Connection,
+        vocabulary: &Vocabulary,
+        rid: i64,
+        seq: Seq,
+        rows: &[Row],
+    ) -> rusqlite::Result<()> {
+        if self.waiting.contains(&rid) {
+            self.flush(conn)?;
+        }
+        let old = keep::param_keys(conn, rid)?;
+        let mut new = Vec::with_capacity(rows.len());
+        let mut system = |text: &str| self.number(conn, vocabulary, text);
+        for row in rows {
+            Key::push(row, &mut new, &mut system)?;
+        }
+        new.sort_unstable();
+        new.dedup();
+        new.retain(|k| old.binary_search(k).is_err());
+        self.queue(new, rid, seq);
+        Ok(())
+    }
+
     /// Closes all rows of a resource: it is deleted by change `seq`.
     pub(crate) fn close(
         &mut self,

@@ -16,7 +16,17 @@ pub(super) fn open_keys(
     type_id: TypeId,
     rid: i64,
 ) -> rusqlite::Result<Vec<Key>> {
-    let mut keys = vec![Key::Type(type_number(type_id))];
+    let mut keys = param_keys(conn, rid)?;
+    keys.push(Key::Type(type_number(type_id)));
+    compartments(vocabulary, type_id, &mut keys);
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// The keys of a resource's parameters that hold now, sorted.
+pub(super) fn param_keys(conn: &Connection, rid: i64) -> rusqlite::Result<Vec<Key>> {
+    let mut keys = Vec::new();
     for table in Table::OF_PARAMS {
         let name = table.name();
         let columns = table.columns().join(", ");
@@ -28,7 +38,6 @@ pub(super) fn open_keys(
             keys.extend(Key::read(table, row)?);
         }
     }
-    compartments(vocabulary, type_id, &mut keys);
     keys.sort_unstable();
     keys.dedup();
     Ok(keys)
@@ -122,16 +131,19 @@ pub(crate) fn sweep(conn: &Connection, until: Seq) -> rusqlite::Result<usize> {
 }
 
 /// Whether the index says anything else about a resource than `rows` and `updated` do. `None` for
-/// a resource that is deleted: nothing may hold.
+/// a resource that is deleted: nothing may hold. Rows of parameters for which `incomplete` holds are
+/// not looked at.
 pub(crate) fn differs(
     conn: &Connection,
     vocabulary: &Vocabulary,
     type_id: TypeId,
     rid: i64,
     expected: Option<(Micros, &[Row])>,
+    incomplete: &dyn Fn(i64) -> bool,
 ) -> rusqlite::Result<bool> {
     let listed = is_open(conn, &Key::Type(type_number(type_id)), rid)?;
     let mut found = open_keys(conn, vocabulary, type_id, rid)?;
+    found.retain(|k| !k.param().is_some_and(incomplete));
     let Some((updated, rows)) = expected else {
         found.retain(|k| !matches!(k, Key::Type(_)));
         return Ok(listed || !found.is_empty());
@@ -142,7 +154,8 @@ pub(crate) fn differs(
             .system(conn, text)
             .map(|id| id.unwrap_or(i64::MIN))
     };
-    let wanted = batch::keys(vocabulary, type_id, updated, rows, system)?;
+    let mut wanted = batch::keys(vocabulary, type_id, updated, rows, system)?;
+    wanted.retain(|k| !k.param().is_some_and(incomplete));
     if !listed || found != wanted {
         return Ok(true);
     }

@@ -269,6 +269,21 @@ pub(crate) fn exact_digest(text: &str) -> i64 {
 }
 
 impl Key {
+    /// The parameter that it belongs to.
+    pub(crate) const fn param(&self) -> Option<i64> {
+        match self {
+            Self::Type(_) | Self::Compartment { .. } => None,
+            Self::Token { param, .. }
+            | Self::String { param, .. }
+            | Self::Date { param, .. }
+            | Self::Number { param, .. }
+            | Self::Quantity { param, .. }
+            | Self::Reference { param, .. }
+            | Self::Uri { param, .. }
+            | Self::Composite { param, .. } => Some(*param),
+        }
+    }
+
     /// The table it stands in.
     pub(crate) const fn table(&self) -> Table {
         match self {

@@ -130,6 +130,7 @@ impl World {
             type_id("Observation"),
             rid,
             expected,
+            &|_| false,
         )
         .unwrap()
     }
@@ -156,7 +157,17 @@ fn what_is_inserted_is_found_again_by_differs() {
     assert!(!w.same(1, 1, &observation("718-8")));
     assert!(!w.same(1, 2, &observation("718-7")), "another lastUpdated");
     assert!(!w.same(2, 1, &observation("718-7")), "another resource");
-    assert!(differs(&w.conn, &w.vocabulary, type_id("Observation"), 1, None).unwrap());
+    assert!(
+        differs(
+            &w.conn,
+            &w.vocabulary,
+            type_id("Observation"),
+            1,
+            None,
+            &|_| false
+        )
+        .unwrap()
+    );
     w.conn.execute("DELETE FROM ix_compartment", []).unwrap();
     assert!(
         !w.same(1, 1, &observation("718-7")),
@@ -191,7 +202,7 @@ fn an_update_closes_only_what_differs_and_the_sweep_drops_it() {
         .close(&w.conn, &w.vocabulary, t, 1, Seq(3))
         .unwrap();
     assert_eq!(w.rows("until_seq = 0"), 0);
-    assert!(!differs(&w.conn, &w.vocabulary, t, 1, None).unwrap());
+    assert!(!differs(&w.conn, &w.vocabulary, t, 1, None, &|_| false).unwrap());
 }
 
 #[test]
@@ -205,7 +216,17 @@ fn a_resource_is_updated_and_deleted_while_its_rows_still_wait() {
         .unwrap();
     w.commit();
     assert!(w.same(1, 2, &observation("b")));
-    assert!(!differs(&w.conn, &w.vocabulary, type_id("Observation"), 2, None).unwrap());
+    assert!(
+        !differs(
+            &w.conn,
+            &w.vocabulary,
+            type_id("Observation"),
+            2,
+            None,
+            &|_| false
+        )
+        .unwrap()
+    );
 }
 
 #[test]
@@ -238,7 +259,17 @@ fn undoing_a_savepoint_undoes_its_rows_and_numbers_and_keeps_the_others() {
         "queued before, written inside, written again"
     );
     assert!(w.same(3, 3, &observation("c")));
-    assert!(!differs(&w.conn, &w.vocabulary, type_id("Observation"), 2, None).unwrap());
+    assert!(
+        !differs(
+            &w.conn,
+            &w.vocabulary,
+            type_id("Observation"),
+            2,
+            None,
+            &|_| false
+        )
+        .unwrap()
+    );
     assert_eq!(w.vocabulary.system(&w.conn, "urn:fresh").unwrap(), None);
     assert!(
         w.vocabulary

@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 use base::Code;
-use fhir::definitions::{ParamId, TypeId};
+use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
+use fhir::search::holds_canonicals;
 
 use super::{failed, key, run};
 use crate::plan::select::{is_there, key_index};
@@ -16,6 +17,7 @@ use crate::{Result, StoreError};
 pub(super) struct Data<'c> {
     pub(super) conn: &'c Connection,
     pub(super) vocabulary: &'c Vocabulary,
+    pub(super) model: &'static Model,
     pub(super) view: View,
 }
 
@@ -143,6 +145,14 @@ impl Facts for Data<'_> {
             })?;
         }
         Ok(found)
+    }
+
+    fn canonical(&self, param: ParamId, target: TypeId) -> Option<(i64, i64)> {
+        let from = self.model.param_by_id(param)?.type_id;
+        let url = self.model.param(target, "url")?;
+        let version = self.model.param(target, "version").map_or(0, |p| p.id.0);
+        let named = url.kind == ParamKind::Uri && holds_canonicals(self.model, from, param);
+        named.then_some((i64::from(url.id.0), i64::from(version)))
     }
 
     fn positions(&mut self, param: i64, south: f64, north: f64) -> Result<Vec<(f64, f64)>> {

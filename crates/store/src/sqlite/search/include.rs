@@ -14,7 +14,7 @@ use fhir::search::{Query, holds_canonicals};
 use rusqlite::Connection;
 
 use super::run;
-use crate::plan::select::key_index;
+use crate::plan::select::{key_index, version_fits};
 use crate::plan::text::{Bind, Statement, holds};
 use crate::sqlite::index::{NO_TYPE, Table};
 use crate::{Result, StoreError};
@@ -82,18 +82,6 @@ pub(super) fn included(
         round += 1;
     }
     Ok(walk.included)
-}
-
-/// The condition that the resource `rid` is of the version that the canonical `r` names, if it names
-/// one; `p.version` is the parameter of the resource's version.
-fn version_fits(rid: &str) -> String {
-    format!(
-        "(r.version = '' OR EXISTS (SELECT 1 FROM ix_token AS v INDEXED BY ix_token_rid \
-         WHERE v.rid = {rid} AND v.param = p.version \
-         AND (v.code = r.version OR substr(v.code, 1, length(r.version) + 1) = r.version || '.') \
-         AND {} LIMIT 1))",
-        holds("v")
-    )
 }
 
 fn passed(limit: &'static str, max: u64) -> StoreError {
@@ -209,7 +197,7 @@ impl Walk<'_> {
             key_index(Table::Uri),
             holds("r"),
             holds("u"),
-            version_fits("u.rid"),
+            version_fits("r", "u.rid", "p.version"),
         );
         self.take(text, param, start)
     }
@@ -228,7 +216,7 @@ impl Walk<'_> {
             key_index(Table::Reference),
             holds("u"),
             holds("r"),
-            version_fits("u.rid"),
+            version_fits("r", "u.rid", "p.version"),
         );
         self.take(text, param, start)
     }

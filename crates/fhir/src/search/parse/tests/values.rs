@@ -297,3 +297,57 @@ fn what_is_no_value_of_an_element() {
         "Observation.code: not in http://e.org/v",
     );
 }
+
+#[test]
+fn r5_has_modifiers_of_its_own() {
+    use crate::definitions::{FhirVersion, Model};
+    use crate::search::query::{Clause, Match, Test};
+    let model = Model::of(FhirVersion::R5);
+    let limits = base::Limits::default();
+    let options = crate::search::Options {
+        limits: &limits,
+        strict: true,
+        own_bases: &[],
+        now: base::Micros(0),
+        custom: crate::search::Customs::NONE,
+    };
+    let read = |type_name: &str, query: &str| {
+        let types = vec![model.type_id(type_name).unwrap()];
+        let target = crate::search::Target::Types(types);
+        let parsed = crate::search::parse(model, &target, query, &options);
+        parsed.map(|p| match p.query.filter.into_iter().next() {
+            Some(Clause::Param(clause)) => match clause.test {
+                Test::Any(mut values) => values.remove(0),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        })
+    };
+    for (type_name, query, want) in [
+        (
+            "Condition",
+            "code:text=Big%20Fever",
+            Match::TokenTextPrefix("big fever".to_owned()),
+        ),
+        (
+            "Condition",
+            "code:text-advanced=Big%20Fever",
+            Match::TokenTextWords(vec!["big".to_owned(), "fever".to_owned()]),
+        ),
+        (
+            "Condition",
+            "code:code-text=R50",
+            Match::TokenCode(crate::search::query::How::Begins, "r50".to_owned()),
+        ),
+        (
+            "ValueSet",
+            "url:contains=hl7",
+            Match::UriContains("hl7".to_owned()),
+        ),
+    ] {
+        assert_eq!(read(type_name, query).unwrap(), want, "{query}");
+        // Not in R4.
+        let refused = super::read(type_name, query, false);
+        assert_eq!(refused.is_ok(), query.starts_with("code:text="), "{query}");
+    }
+}

@@ -340,3 +340,72 @@ fn a_chain_starts_from_its_end_when_that_is_rare() {
     LIMIT ?6
     ");
 }
+
+#[test]
+fn searches_of_every_form_scan_no_table() {
+    let s = Shapes::new();
+    let code = || s.token("Observation", "code", Some("urn:a"), "x");
+    s.check(
+        "or",
+        &s.query(vec![Clause::Or(vec![code(), s.patient()])]),
+        false,
+    );
+    let both = Clause::And(vec![s.patient(), Clause::Not(Box::new(code()))]);
+    s.check("and not", &s.query(vec![both]), true);
+    let of = TokenMatch {
+        system: Some("urn:a".to_owned()),
+        code: Some("x".to_owned()),
+    };
+    let of_type = s.clause("Observation", "code", Match::OfType(of, "y".to_owned()));
+    s.check("of-type", &s.query(vec![of_type]), true);
+    let unit = Unit::Coded {
+        system: fhir::ucum::SYSTEM.to_owned(),
+        code: "By".to_owned(),
+    };
+    let range = Range {
+        low: 0.5,
+        high: 1.5,
+    };
+    let quantity = Match::Quantity(Prefix::Eq, range, unit);
+    let quantity = s.clause("Observation", "value-quantity", quantity);
+    s.check("quantity in all units", &s.query(vec![quantity]), false);
+    let types = |name: &str, filter| Query {
+        types: vec![s.w.type_id(name)],
+        ..s.query(filter)
+    };
+    let circle = fhir::search::query::Circle {
+        latitude: 1.0,
+        longitude: 2.0,
+        radius: 1_000.0,
+    };
+    let near = s.clause("Location", "near", Match::Near(circle));
+    s.check("near", &types("Location", vec![near]), false);
+    let below = Match::Hierarchy {
+        above: false,
+        type_id: s.w.type_id("Location"),
+        id: base::ResourceId::new("1").unwrap(),
+        part_of: s.w.param("Location", "partof"),
+    };
+    let below = s.clause("Encounter", "location", below);
+    s.check("below", &types("Encounter", vec![below]), false);
+    let word = Clause::Param(ParamClause {
+        param: vec![fhir::search::rows::narrative(s.w.type_id("Observation"))],
+        kind: ParamKind::Uri,
+        test: Test::Any(vec![Match::Uri("fever".to_owned())]),
+    });
+    s.check("_text", &s.query(vec![word]), true);
+    let title = s.clause(
+        "Questionnaire",
+        "title",
+        Match::StringPrefix("an".to_owned()),
+    );
+    let chain = Clause::Chain {
+        param: vec![s.w.param("QuestionnaireResponse", "questionnaire")],
+        targets: vec![(s.w.type_id("Questionnaire"), Box::new(title))],
+    };
+    s.check(
+        "canonical",
+        &types("QuestionnaireResponse", vec![chain]),
+        false,
+    );
+}

@@ -35,7 +35,6 @@ pub(super) const SMALL: Bounds = Bounds {
     arms: 12,
     hierarchy: 1_000,
     positions: 1_000,
-    units: 100,
 };
 
 pub(super) struct Dice(pub(super) u64);
