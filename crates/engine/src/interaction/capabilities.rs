@@ -26,7 +26,7 @@ pub const FORMATS: &[&str] = &[
 ];
 
 /// Formats of patches, as a CapabilityStatement names them.
-pub const PATCH_FORMATS: &[&str] = &[
+pub(super) const PATCH_FORMATS: &[&str] = &[
     "application/json-patch+json",
     "application/xml-patch+xml",
     "application/fhir+json",

@@ -97,7 +97,7 @@ impl Session {
         let type_id = self.type_id(type_name)?;
         // The right is checked before anything is understood or looked up.
         let _ = self.permit::<Update>(Target::Types(vec![type_id])).await?;
-        let criteria = self.criteria(type_id, criteria)?;
+        let criteria = self.criteria(type_id, criteria).await?;
         let condition = conditions.to_store()?;
         for _ in 0..ATTEMPTS_MAX {
             let id = match self.matches(&criteria).await? {

@@ -225,7 +225,7 @@ impl Session {
             Intent::PatchWhere(type_name, criteria) => {
                 let type_id = self.type_id(type_name)?;
                 let _ = self.permit::<Update>(Target::Types(vec![type_id])).await?;
-                let criteria = self.criteria(type_id, criteria)?;
+                let criteria = self.criteria(type_id, criteria).await?;
                 match self.matches(&criteria).await? {
                     Found::Several => Err(Failure::of(Code::MultipleMatches)),
                     Found::Nothing => Err(Failure::of(Code::NotFound)),

@@ -145,7 +145,7 @@ impl Session {
         }
         place.page.as_of = states.0.or(states.1);
         let target = search::Target::Types(vec![find.type_id]);
-        let mut query = self.understand(&target, &text, true)?.query;
+        let mut query = self.understand(&target, &text, true).await?.query;
         if !query.include.is_empty() {
             let text = "GraphQL searches take no _include and no _revinclude";
             return Err(Failure::new(Code::NotSupported, text));
