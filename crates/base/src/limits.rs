@@ -59,6 +59,8 @@ limits! {
     outcome_issues_max = 100;
     /// Entries of a batch or transaction Bundle.
     bundle_entries_max = 20_000;
+    /// Steps that the FHIRPath expressions of one patch may take.
+    patch_steps_max = 1_000_000;
     /// Operations of one patch.
     patch_operations_max = 500;
     /// Resources on one page of a search or history.

@@ -28,6 +28,8 @@ pub enum Answer {
         /// The version.
         stored: Released<Stored>,
     },
+    /// patch: this version was made for a caller who may not read it.
+    Unseen(Released<Stored>),
     /// Conditional create: this resource matches, nothing was made.
     Existing {
         /// The resource.

@@ -36,6 +36,8 @@ pub struct HouseConfig {
     pub listen_url: String,
     /// Domain under which tenants are hosts, in lower case.
     pub domain: Option<String>,
+    /// Origins whose pages may use the tenants; `*` for any.
+    pub cors_origins: Vec<String>,
     /// Hosts that links may name.
     pub allowed_hosts: Vec<String>,
     /// Whether something before us speaks TLS.
@@ -171,6 +173,17 @@ impl House {
     /// A hold for an answer until the client has taken it.
     pub fn hold_answer(&self, holder: Holder) -> Hold {
         self.0.answers.hold(holder)
+    }
+
+    /// The origins whose pages may use a tenant: the house's and the tenant's own.
+    pub fn origins(&self, tenant: Option<&str>) -> Vec<String> {
+        let mut all = self.0.config.cors_origins.clone();
+        let known = tenant.and_then(|name| TenantName::new(name).ok());
+        let tenant = known.and_then(|name| self.0.store.directory().resolve(&name));
+        if let Some(tenant) = tenant {
+            all.extend(self.0.store.settings(&tenant).cors_origins);
+        }
+        all
     }
 
     /// Whether the house can take work.

@@ -33,5 +33,5 @@ pub use metrics::{InteractionMetrics, Metrics};
 pub use session::Session;
 pub use store::{AuditMode, Method, Mode, RestoreClients, StoreConfig, Stored, Synchronous};
 pub use tenants::{
-    LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch, TenantView,
+    LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch, TenantView, is_origin,
 };

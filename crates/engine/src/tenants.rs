@@ -169,6 +169,7 @@ impl Operator {
             })?,
         };
         let display = checked_display(draft.display.unwrap_or(draft.name))?;
+        check_origins(&draft.config)?;
         let new = NewTenant {
             name,
             display,
@@ -226,6 +227,7 @@ impl Operator {
     ) -> Result<TenantView, Failure> {
         let name = known_name(name)?;
         let display = patch.display.map(checked_display).transpose()?;
+        patch.config.as_ref().map_or(Ok(()), check_origins)?;
         let permit = self.permit()?;
         let info = self
             .store()
@@ -376,6 +378,26 @@ impl Operator {
 
 fn known_name(name: &str) -> Result<TenantName, Failure> {
     TenantName::new(name).map_err(|_| Failure::of(Code::TenantUnknown))
+}
+
+/// Refuses settings with origins that are none: `*`, or a scheme, a host and perhaps a port.
+fn check_origins(settings: &TenantSettings) -> Result<(), Failure> {
+    match settings.cors_origins.iter().all(|o| is_origin(o)) {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Code::RequestInvalid,
+            "an origin is \"*\" or like https://app.example:8443",
+        )),
+    }
+}
+
+/// Whether this is an origin as browsers send it, or `*`.
+pub fn is_origin(text: &str) -> bool {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    text == "*" || host.is_some_and(|h| !h.is_empty() && h.chars().all(plain))
 }
 
 fn checked_display(display: String) -> Result<String, Failure> {

@@ -93,6 +93,7 @@ pub(crate) fn head(answer: &Answer, model: &'static Model) -> Head {
             stored,
         } => placed(StatusCode::OK, stored.get()),
         Answer::Existing { stored, .. } => placed(StatusCode::OK, stored.get()),
+        Answer::Unseen(stored) => placed(StatusCode::OK, stored.get()),
         Answer::Deleted(version) => Head {
             version: *version,
             ..plain(StatusCode::NO_CONTENT)
@@ -121,11 +122,11 @@ pub(crate) fn respond(answer: Answer, at: At<'_>, wish: &Wish) -> Result<Respons
             Some(Return::Outcome) => Some(done(head.status)),
             Some(Return::Representation) | None => Some(stored.into_inner().body),
         },
-        Answer::Deleted(_) if wish.prefer == Some(Return::Outcome) => {
+        Answer::Unseen(_) | Answer::Deleted(_) if wish.prefer == Some(Return::Outcome) => {
             head.status = StatusCode::OK;
             Some(done(head.status))
         }
-        Answer::Deleted(_) => None,
+        Answer::Unseen(_) | Answer::Deleted(_) => None,
         Answer::Search(page) => Some(bundle::searchset(&page, at)?),
         Answer::History(page) => Some(bundle::history(&page, at)),
         Answer::Responses {

@@ -22,12 +22,19 @@ use http_body::Body as _;
 use tower::Service;
 
 use crate::call::Call;
+use crate::cors::Cors;
 use crate::problem::{self, Style};
 use crate::rendering::Rendering;
 use crate::routes::{self, Base, Handler, Route};
 use crate::{caller, outgoing, proxy, version};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+/// The languages of patches (RFC 5789 section 3.1).
+const PATCHES: HeaderValue = HeaderValue::from_static(
+    "application/json-patch+json, application/xml-patch+xml, application/fhir+json, \
+     application/fhir+xml",
+);
 const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 
 /// Everything that Insula answers over HTTP. Cheap to clone.
@@ -248,6 +255,10 @@ impl Rows {
             .map_or(Base::House, |(route, _)| route.base);
         let tenant = call.value("tenant").to_owned();
         let rendering = Rendering::of(&call.parts);
+        let cors = Some(&call)
+            .filter(|_| base != Base::House)
+            .and_then(Cors::of);
+        let patches = call.parts.method == Method::PATCH;
         let answered = match row {
             Some((route, _)) => Guarded(Box::pin(run(route, call, rendering.clone()))).await,
             None => self.not_allowed(base, &call),
@@ -264,6 +275,12 @@ impl Rows {
         };
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, self.allow());
+        }
+        if patches && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            response.headers_mut().insert(ACCEPT_PATCH, PATCHES);
+        }
+        if let Some(cors) = cors {
+            cors.allow(self.allow(), &mut response);
         }
         let micros = self.house.clock().monotonic().0.saturating_sub(started.0);
         if let Some((_, metrics)) = row {
@@ -290,6 +307,9 @@ impl Rows {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             response.headers_mut().insert(ALLOW, self.allow());
+            if self.rows.iter().any(|(r, _)| r.method == Method::PATCH) && base == Base::Fhir {
+                response.headers_mut().insert(ACCEPT_PATCH, PATCHES);
+            }
             return Ok(response);
         }
         Err(Failure::of(Code::MethodNotAllowed))
@@ -327,9 +347,9 @@ async fn run(
             speak(model, &mut call)?;
             let holder = session.holder();
             call.holder = holder;
-            let by = session.clone();
+            let by = rendering.asks().then(|| session.clone());
             let response = handler(session, call).await?;
-            let response = rendering.give(model, Some(&by), response).await?;
+            let response = rendering.give(model, by.as_ref(), response).await?;
             outgoing::held(&house, holder, response)
         }
         Handler::Operator(handler) => {

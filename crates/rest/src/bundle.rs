@@ -244,7 +244,7 @@ fn written(
         History(page) => Some(history(&page, at)),
         Document(bytes) => Some(bytes),
         Responses { .. } => return Err(Failure::of(Code::Internal)),
-        NotModified(_) | Deleted(_) | Bare(_) => None,
+        NotModified(_) | Deleted(_) | Bare(_) | engine::Answer::Unseen(_) => None,
     };
     if let Some(resource) = resource {
         bundle.raw("\"resource\":");

@@ -28,6 +28,19 @@ pub(crate) fn gate(call: &Call) -> Result<Gate, Failure> {
     }
 }
 
+/// The name of the tenant that a request is for, whether there is one of that name or not.
+pub(crate) fn tenant_name(call: &Call) -> Option<String> {
+    let of_path = Some(call.value("tenant")).filter(|v| !v.is_empty());
+    let of_host = || {
+        let reached = call.reached();
+        tenant_of_host(call.house.config().domain.as_deref()?, reached.host()?).map(str::to_owned)
+    };
+    of_path
+        .map(str::to_owned)
+        .or_else(of_host)
+        .map(|name| name.to_ascii_lowercase())
+}
+
 /// The tenant that a host names under the domain.
 fn tenant_of_host<'h>(domain: &str, host: &'h str) -> Option<&'h str> {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);

@@ -6,7 +6,8 @@ use axum::body::Body;
 use base::Code;
 use engine::form;
 use engine::{
-    Answer, Asked, Failure, Gate, HistoryScope, SearchScope, Session, Upload, WriteConditions,
+    Answer, Asked, Failure, Gate, HistoryScope, Patch, PatchKind, SearchScope, Session, Upload,
+    WriteConditions,
 };
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -126,6 +127,46 @@ pub(crate) async fn update_where(session: Session, mut call: Call) -> Answered {
         .update_where(call.value("type"), &criteria, &body, &conditions)
         .await?;
     answer::respond(answer, At::of(&session), &wish)
+}
+
+/// `PATCH …/{type}/{id}`
+pub(crate) async fn patch(session: Session, mut call: Call) -> Answered {
+    let wish = wish(&call)?;
+    session.may_update(call.value("type")).await?;
+    let patch = patch_of(&session, &mut call).await?;
+    let conditions = conditions(&call)?;
+    let (type_name, id) = (call.value("type"), call.value("id"));
+    let answer = session.patch(type_name, id, &patch, &conditions).await?;
+    answer::respond(answer, At::of(&session), &wish)
+}
+
+/// `PATCH …/{type}?criteria`
+pub(crate) async fn patch_where(session: Session, mut call: Call) -> Answered {
+    let wish = wish(&call)?;
+    session.may_update(call.value("type")).await?;
+    let patch = patch_of(&session, &mut call).await?;
+    let conditions = conditions(&call)?;
+    let criteria = form::without(call.query(), &NOT_SEARCHED);
+    let answer = session
+        .patch_where(call.value("type"), &criteria, &patch, &conditions)
+        .await?;
+    answer::respond(answer, At::of(&session), &wish)
+}
+
+/// The patch in the body: of its own type, or a resource.
+async fn patch_of(session: &Session, call: &mut Call) -> Result<Patch, Failure> {
+    let limit = BodyLimit::Resource;
+    let essence = negotiate::body_essence(&call.parts.headers);
+    Ok(match PatchKind::of_media(&essence) {
+        Some(kind) => Patch {
+            kind,
+            bytes: call.body(limit).await?,
+        },
+        None => Patch {
+            kind: PatchKind::Path,
+            bytes: call.resource(session, limit).await?,
+        },
+    })
 }
 
 /// `DELETE …/{type}/{id}`

@@ -72,6 +72,11 @@ impl Rendering {
         }
     }
 
+    /// Whether anything but FHIR's JSON as it is was asked for.
+    pub(crate) const fn asks(&self) -> bool {
+        self.pretty || self.coding.is_some() || self.media.is_some()
+    }
+
     /// The answer of a handler in this form. `by` does the work of large ones.
     ///
     /// # Errors

@@ -184,12 +184,14 @@ routes! {
     GET    Fhir   "/_history"               "history-system"     Caller("s")   fhir::history_system;
     GET    Fhir   "/{type}"                 "search-type"        Caller("s")   fhir::search_type;
     POST   Fhir   "/{type}"                 "create"             Caller("c")   fhir::create;
+    PATCH  Fhir   "/{type}"                 "patch-conditional"  Caller("us")  fhir::patch_where;
     PUT    Fhir   "/{type}"                 "update-conditional" Caller("us")  fhir::update_where;
     DELETE Fhir   "/{type}"                 "delete-conditional" Caller("ds")  fhir::delete_where;
     POST   Fhir   "/{type}/_search"         "search-type"        Caller("s")   fhir::search_type;
     GET    Fhir   "/{type}/_history"        "history-type"       Caller("s")   fhir::history_type;
     GET    Fhir   "/{type}/{id}"            "read"               Caller("r")   fhir::read;
     PUT    Fhir   "/{type}/{id}"            "update"             Caller("u")   fhir::update;
+    PATCH  Fhir   "/{type}/{id}"            "patch"              Caller("u")   fhir::patch;
     DELETE Fhir   "/{type}/{id}"            "delete"             Caller("d")   fhir::delete;
     GET    Fhir   "/{type}/{id}/_history"   "history-instance"   Caller("s")   fhir::history_instance;
     GET    Fhir   "/{type}/{id}/_history/{version}" "vread"      Caller("r")   fhir::vread;

@@ -11,6 +11,7 @@ mod find;
 mod formats;
 mod history;
 mod operations;
+mod patch;
 mod resources;
 mod search;
 mod surface;

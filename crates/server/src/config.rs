@@ -26,6 +26,8 @@ pub struct Config {
     pub domain: Option<String>,
     /// Hosts that links may name when there is no `public_url`.
     pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may use the tenants.
+    pub cors_origins: Vec<String>,
     /// Something before Insula speaks TLS.
     pub behind_tls_proxy: bool,
     /// Where proxies are that are believed what they say about a request.
@@ -165,6 +167,11 @@ pub const KEYS: &[Key] = &[
         "Hosts that links may name when `public_url` is not set; others get the listening address.",
     ),
     key(
+        "cors_origins",
+        "[]",
+        "Origins (`https://app.example`) whose pages may use the tenants; `*` for any. A tenant can list further ones.",
+    ),
+    key(
         "behind_tls_proxy",
         "false",
         "Plain HTTP on other than loopback addresses, because a proxy speaks TLS.",
@@ -242,6 +249,7 @@ impl Default for Config {
             public_url: None,
             domain: None,
             allowed_hosts: Vec::new(),
+            cors_origins: Vec::new(),
             behind_tls_proxy: false,
             trusted_proxies: Vec::new(),
             backups: None,
@@ -355,6 +363,11 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        if !self.cors_origins.iter().all(|o| engine::is_origin(o)) {
+            return Err(ConfigError::Contradiction(
+                "an entry of cors_origins is \"*\" or like https://app.example:8443",
+            ));
+        }
         if self.tls.cert.is_some() != self.tls.key.is_some() {
             return Err(ConfigError::Contradiction(
                 "tls.cert and tls.key go together",

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use fhir::definitions::{Model, Param, ParamKind, TypeId};
+use fhir::definitions::{FhirVersion, Model, Param, ParamKind, TypeId};
 use fhir::json::push_json_string;
 use fhir::search::served;
 use store::ReferencePolicy;
@@ -15,10 +15,11 @@ use crate::failure::Failure;
 use crate::house::Gate;
 
 /// Interactions on a type, by FHIR's `type-restful-interaction`.
-const ON_TYPES: [&str; 8] = [
+const ON_TYPES: [&str; 9] = [
     "read",
     "vread",
     "update",
+    "patch",
     "delete",
     "history-instance",
     "history-type",
@@ -65,7 +66,7 @@ impl Gate {
         push_json_string(&self.links.fhir(), &mut out);
         let _ = write!(out, "}},\"fhirVersion\":\"{}\"", self.tenant.fhir());
         out.push_str(
-            ",\"format\":[\"application/fhir+json\",\"json\"],\"rest\":[{\"mode\":\"server\"",
+            ",\"format\":[\"application/fhir+json\",\"application/fhir+xml\",\"application/fhir+ndjson\",\"json\",\"xml\",\"ndjson\"],\"patchFormat\":[\"application/json-patch+json\",\"application/xml-patch+xml\",\"application/fhir+json\",\"application/fhir+xml\"],\"rest\":[{\"mode\":\"server\"",
         );
         self.security(&mut out);
         out.push_str(",\"resource\":[");
@@ -82,7 +83,12 @@ impl Gate {
     }
 
     fn security(&self, out: &mut String) {
-        out.push_str(",\"security\":{\"cors\":false,\"service\":[{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/restful-security-service\",\"code\":\"SMART-on-FHIR\"}]},{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/restful-security-service\",\"code\":\"Basic\"}]}],\"extension\":[{\"url\":\"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris\",\"extension\":[{\"url\":\"token\",\"valueUri\":");
+        let cors = !self
+            .house
+            .origins(Some(self.tenant.name().as_str()))
+            .is_empty();
+        let _ = write!(out, ",\"security\":{{\"cors\":{cors},");
+        out.push_str("\"service\":[{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/restful-security-service\",\"code\":\"SMART-on-FHIR\"}]},{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/restful-security-service\",\"code\":\"Basic\"}]}],\"extension\":[{\"url\":\"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris\",\"extension\":[{\"url\":\"token\",\"valueUri\":");
         push_json_string(&self.links.token(), out);
         out.push_str("}]}]}");
     }
@@ -162,6 +168,10 @@ fn resource(
         has("create"),
         has("update-conditional"),
     );
+    // An element of R5 and later.
+    if has("patch-conditional") && model.version() >= FhirVersion::R5 {
+        out.push_str(",\"conditionalPatch\":true");
+    }
     let references = params.iter().filter(|p| p.kind == ParamKind::Reference);
     list(
         "searchInclude",

@@ -11,6 +11,7 @@ use super::condition::{Unless, VersionMatch, WriteConditions};
 use super::history::HistoryScope;
 use super::instant;
 use super::operation::{Input, On};
+use super::patch;
 use super::search::{Asked, SearchScope};
 use crate::answer::Answer;
 use crate::failure::Failure;
@@ -37,6 +38,8 @@ pub(super) enum Intent {
     Create(String),
     Update(String, String),
     UpdateWhere(String, String),
+    Patch(String, String),
+    PatchWhere(String, String),
     Delete(String, String),
     DeleteWhere(String, String),
 }
@@ -55,6 +58,8 @@ pub(super) struct Part {
     pub(super) if_none_exist: Option<String>,
     /// Where the resource stands in the Bundle's bytes.
     pub(super) resource: Range<usize>,
+    /// What a patch made, in place of the resource.
+    pub(super) patched: Option<Bytes>,
 }
 
 impl Part {
@@ -80,11 +85,15 @@ impl Part {
             unless,
             if_none_exist: entry.if_none_exist.as_deref().map(str::to_owned),
             resource: span.0..span.1,
+            patched: None,
         })
     }
 
     /// The bytes of its resource.
     pub(super) fn body(&self, bundle: &Bytes) -> Bytes {
+        if let Some(patched) = &self.patched {
+            return patched.clone();
+        }
         match bundle.get(self.resource.clone()) {
             Some(_) => bundle.slice(self.resource.clone()),
             None => Bytes::new(),
@@ -132,9 +141,8 @@ fn intent(method: Method, url: &str, base: &str) -> Result<Intent, Failure> {
         (Method::Put, [t], Some(criteria)) => Intent::UpdateWhere(own(t), own(criteria)),
         (Method::Delete, [t, id], None) => Intent::Delete(own(t), own(id)),
         (Method::Delete, [t], Some(criteria)) => Intent::DeleteWhere(own(t), own(criteria)),
-        (Method::Patch, ..) => {
-            return Err(Failure::new(Code::NotSupported, "PATCH is not supported"));
-        }
+        (Method::Patch, [t, id], None) => Intent::Patch(own(t), own(id)),
+        (Method::Patch, [t], Some(criteria)) => Intent::PatchWhere(own(t), own(criteria)),
         _ => return refuse(format!("{} is not possible on this URL", method.as_str())),
     })
 }
@@ -187,6 +195,14 @@ impl Session {
             Intent::Update(t, id) => self.update(t, id, body, conditions).await,
             Intent::UpdateWhere(t, criteria) => {
                 self.update_where(t, criteria, body, conditions).await
+            }
+            Intent::Patch(t, id) => {
+                let patch = patch::of_entry(&self.checking(), body)?;
+                self.patch(t, id, &patch, conditions).await
+            }
+            Intent::PatchWhere(t, criteria) => {
+                let patch = patch::of_entry(&self.checking(), body)?;
+                self.patch_where(t, criteria, &patch, conditions).await
             }
             Intent::Delete(t, id) => self.delete(t, id, conditions).await,
             Intent::DeleteWhere(t, criteria) => self.delete_where(t, criteria).await,
@@ -318,6 +334,8 @@ mod tests {
             "Patient?a=b",
             Some(Intent::DeleteWhere(own("Patient"), own("a=b"))),
         );
-        check(Method::Patch, "Patient/7", None);
+        let patched = Intent::Patch(own("Patient"), own("7"));
+        check(Method::Patch, "Patient/7", Some(patched));
+        check(Method::Patch, "Patient", None);
     }
 }

@@ -24,6 +24,7 @@ use super::create::ATTEMPTS_MAX;
 use super::criteria::{Criteria, Found};
 use super::entry::{Intent, Part};
 use super::operation::changes;
+use super::patch;
 use super::update::UpdatePlan;
 use crate::answer::{Answer, EntryAnswer};
 use crate::failure::Failure;
@@ -40,6 +41,8 @@ enum Step {
     Put(Identity, UpdatePlan, Option<Condition>),
     /// An update by id.
     Update(Identity, Option<Condition>),
+    /// What a patch made of a version, which must still be the current one.
+    Patch(Identity, Condition, Bytes),
     /// A deletion.
     Delete(TypeId, ResourceId, Option<Condition>),
     /// A read, done after the change.
@@ -49,9 +52,10 @@ enum Step {
 impl Step {
     fn identity(&self) -> Option<&Identity> {
         match self {
-            Self::Create(identity) | Self::Put(identity, ..) | Self::Update(identity, _) => {
-                Some(identity)
-            }
+            Self::Create(identity)
+            | Self::Put(identity, ..)
+            | Self::Update(identity, _)
+            | Self::Patch(identity, ..) => Some(identity),
             Self::Settled(_) | Self::Delete(..) | Self::Read => None,
         }
     }
@@ -84,6 +88,7 @@ impl Session {
         for _ in 0..ATTEMPTS_MAX {
             match self.attempt(&parts, &order, body, strict).await {
                 Err(failure) if failure.code() == Code::WriteRace => {}
+                Err(failure) if failure.code() == Code::VersionConflict && patches(&parts) => {}
                 done => return done,
             }
         }
@@ -104,6 +109,8 @@ impl Session {
             steps.push(step.map_err(|failure| failure.at_entry(part.index))?);
         }
         refuse_twice(&steps)?;
+        let patched = with_patched(parts, &steps);
+        let parts = patched.as_ref().unwrap_or(parts);
         let mut links = self.links_between(parts, &steps);
         self.conditional_references(parts, body, &steps, &mut links, &mut expectations)
             .await?;
@@ -210,6 +217,26 @@ impl Session {
                 };
                 Ok(Step::Put(identity, plan, part.conditions.to_store()?))
             }
+            Intent::Patch(type_name, id) => {
+                let type_id = self.type_id(type_name)?;
+                let id = ResourceId::new(id).map_err(|_| Failure::of(Code::NotFound))?;
+                self.patch_step(type_id, id, part, body).await
+            }
+            Intent::PatchWhere(type_name, criteria) => {
+                let type_id = self.type_id(type_name)?;
+                let _ = self.permit::<Update>(Target::Types(vec![type_id])).await?;
+                let criteria = self.criteria(type_id, criteria)?;
+                match self.matches(&criteria).await? {
+                    Found::Several => Err(Failure::of(Code::MultipleMatches)),
+                    Found::Nothing => Err(Failure::of(Code::NotFound)),
+                    Found::One(stored) => {
+                        let expected = one(&stored);
+                        expectations.push(self.expectation(&criteria, expected).await?);
+                        let id = stored.get().id.clone();
+                        self.patch_step(type_id, id, part, body).await
+                    }
+                }
+            }
             Intent::Delete(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
                 let id = ResourceId::new(id).map_err(|_| Failure::of(Code::NotFound))?;
@@ -238,6 +265,25 @@ impl Session {
             }
             _ => Ok(Step::Read),
         }
+    }
+
+    /// What a patch makes of the current version.
+    async fn patch_step(
+        &self,
+        type_id: TypeId,
+        id: ResourceId,
+        part: &Part,
+        body: &Bytes,
+    ) -> Result<Step, Failure> {
+        let patch = patch::of_entry(&self.checking(), &part.body(body))?;
+        let condition = part.conditions.to_store()?;
+        let (text, version) = self.patched(type_id, &id, &patch, condition).await?;
+        let identity = Identity {
+            type_id,
+            id,
+            body_id: BodyId::Equal,
+        };
+        Ok(Step::Patch(identity, Condition::Version(version), text))
     }
 
     /// Where the entries' full URLs lead to.
@@ -354,6 +400,16 @@ impl Session {
                     method,
                 }
             }
+            Step::Patch(identity, condition, _) => {
+                let target = Target::Instance(identity.type_id, identity.id.clone());
+                Write::Put {
+                    permit: self.permit::<Update>(target).await?,
+                    or_create: None,
+                    resource: resource.ok_or_else(missing)?,
+                    condition: Some(*condition),
+                    method: store::Method::Patch,
+                }
+            }
             Step::Put(_, plan, condition) => {
                 let resource = resource.ok_or_else(missing)?;
                 self.conditional_write(plan, resource, *condition).await?
@@ -386,6 +442,10 @@ impl Session {
         let mut entries: Vec<EntryAnswer> = Vec::with_capacity(parts.len());
         for (part, step) in parts.iter().zip(steps) {
             entries.push(match (step, made.remove(&part.index)) {
+                (Step::Patch(identity, ..), Some(written)) => {
+                    let answer = written.try_into();
+                    answer.and_then(|answer| self.seen(identity.type_id, answer))
+                }
                 (_, Some(written)) => written.try_into(),
                 (Step::Settled(answer), None) => Ok(*answer),
                 (_, None) => {
@@ -403,6 +463,28 @@ impl Session {
 
 fn one(stored: &Released<Stored>) -> Expected {
     Expected::One(stored.get().type_id, stored.get().id.clone())
+}
+
+/// Whether some entry patches what it set no condition on, and so is patched again if it changed.
+fn patches(parts: &[Part]) -> bool {
+    parts.iter().any(|part| {
+        let patch = matches!(part.intent, Intent::Patch(..) | Intent::PatchWhere(..));
+        patch && part.conditions.if_match.is_none()
+    })
+}
+
+/// The entries with what patches made in place of the patches; none if there are none.
+fn with_patched(parts: &[Part], steps: &[Step]) -> Option<Arc<Vec<Part>>> {
+    steps.iter().any(|s| matches!(s, Step::Patch(..))).then(|| {
+        let patched = parts.iter().zip(steps).map(|(part, step)| Part {
+            patched: match step {
+                Step::Patch(.., text) => Some(text.clone()),
+                _ => None,
+            },
+            ..part.clone()
+        });
+        Arc::new(patched.collect())
+    })
 }
 
 /// No two entries write the same resource.

@@ -300,7 +300,10 @@ fn schemas() -> Value {
     let time = json!({ "type": "string", "format": "date-time" });
     let settings = object(
         &[],
-        &json!({ "references": { "enum": ["literal", "enforced"] } }),
+        &json!({
+            "references": { "enum": ["literal", "enforced"] },
+            "cors_origins": { "type": "array", "items": text },
+        }),
     );
     let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
     let scopes = json!({ "type": "array", "items": text, "minItems": 1 });

@@ -93,8 +93,8 @@ fn a_transaction_is_all_or_nothing() {
         ),
         (
             json!({ "request": request("PATCH", "Patient/1"), "resource": { "resourceType": "Binary", "contentType": "a/b" } }),
-            501,
-            "not-supported",
+            400,
+            "patch-invalid",
         ),
         (
             json!({ "request": request("POST", "Patient/1"), "resource": { "resourceType": "Patient" } }),

@@ -69,9 +69,9 @@ fn every_route_asks_who_it_is() {
 fn methods_and_paths_that_are_not_there() {
     let (world, who) = World::clinic();
     let refused = world
-        .fhir(&who, "PATCH Patient/p", "[]")
+        .fhir(&who, "POST Patient/p", "[]")
         .refused(405, "method-not-allowed");
-    refused.header("allow", "GET, PUT, DELETE, HEAD, OPTIONS");
+    refused.header("allow", "GET, PUT, PATCH, DELETE, HEAD, OPTIONS");
     world.fhir(&who, "OPTIONS Patient/p", "").status(204);
     world
         .fhir(&who, "GET Patient/p/_history/1/x", "")
@@ -224,7 +224,7 @@ fn the_capability_statement_is_true() {
             .map(|i| i["code"].as_str().unwrap().to_owned())
             .collect()
     };
-    assert_eq!(codes(&patient["interaction"]).len(), 8);
+    assert_eq!(codes(&patient["interaction"]).len(), 9);
     assert_eq!(codes(&json["rest"][0]["interaction"]).len(), 4);
     let params = patient["searchParam"].as_array().unwrap();
     assert!(
@@ -334,4 +334,67 @@ fn only_a_believed_proxy_says_who_calls() {
         wanted
     );
     assert_eq!(codes("10.0.0.1", |i| format!("198.51.100.{i}")), [401; 5]);
+}
+
+#[test]
+fn pages_of_listed_origins_may_ask() {
+    let origins = |c: &mut engine::HouseConfig| c.cors_origins = vec!["https://app.example".into()];
+    let world = World::with(|_| {}, origins);
+    world.tenant("lakeside");
+    world.tenant("hillside");
+    let own = serde_json::json!({ "config": { "cors_origins": ["http://localhost:3000"] } });
+    world
+        .admin("PATCH /admin/v1/tenants/hillside", &own)
+        .status(200);
+    let wrong = serde_json::json!({ "config": { "cors_origins": ["app.example/x"] } });
+    world
+        .admin("PATCH /admin/v1/tenants/hillside", &wrong)
+        .refused(400, "request-invalid");
+    let who = world.client("lakeside", "system/*.cruds");
+    let allowed = |tenant: &str, origin: &str| {
+        let line = format!("OPTIONS /t/{tenant}/fhir/Patient/p");
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "PATCH"),
+        ];
+        let answer = world.ask(&line, &headers, "").status(204);
+        assert!(
+            answer
+                .header_text("access-control-allow-credentials")
+                .is_none()
+        );
+        let methods = answer.header_text("access-control-allow-methods");
+        answer.header_text("access-control-allow-origin").map(|o| {
+            assert!(methods.unwrap().contains("PATCH"));
+            o.to_owned()
+        })
+    };
+    let app = "https://app.example";
+    assert_eq!(allowed("lakeside", app).as_deref(), Some(app));
+    assert_eq!(allowed("hillside", app).as_deref(), Some(app));
+    assert_eq!(allowed("lakeside", "https://evil.example"), None);
+    assert_eq!(allowed("lakeside", "http://localhost:3000"), None);
+    let local = allowed("hillside", "http://localhost:3000");
+    assert_eq!(local.as_deref(), Some("http://localhost:3000"));
+    let seen = world
+        .fhir_with(&who, "GET Patient/none", &[("origin", app)], "")
+        .status(404);
+    let seen = seen.header("access-control-allow-origin", app);
+    assert!(
+        seen.header_text("access-control-expose-headers")
+            .unwrap()
+            .contains("etag")
+    );
+    let refused = world
+        .ask("GET /t/lakeside/fhir/Patient", &[("origin", app)], "")
+        .status(401);
+    refused.header("access-control-allow-origin", app);
+    let admin = world
+        .ask("GET /health/live", &[("origin", app)], "")
+        .status(200);
+    assert!(admin.header_text("access-control-allow-origin").is_none());
+    let said = world
+        .ask("GET /t/lakeside/fhir/metadata", &[], "")
+        .status(200);
+    said.at("/rest/0/security/cors", true);
 }

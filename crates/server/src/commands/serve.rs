@@ -156,6 +156,7 @@ fn house_config(config: &Config, listener: &Listener) -> anyhow::Result<HouseCon
             .map(|u| u.trim_end_matches('/').to_owned()),
         listen_url: listener.url()?,
         domain: config.domain.as_ref().map(|d| d.to_ascii_lowercase()),
+        cors_origins: config.cors_origins.clone(),
         allowed_hosts: config
             .allowed_hosts
             .iter()

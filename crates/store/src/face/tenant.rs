@@ -65,6 +65,9 @@ pub enum ReferencePolicy {
 pub struct TenantSettings {
     /// Whether references must resolve.
     pub references: ReferencePolicy,
+    /// Origins whose pages may use the tenant, beside those of the house; `*` for any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cors_origins: Vec<String>,
 }
 
 /// What is needed to make a tenant.

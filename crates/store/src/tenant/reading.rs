@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use access::{Action, ActionName, History, Permit, Read as ReadAction, Search, Spent};
+use access::{Action, ActionName, History, Permit, Read as ReadAction, Search, Spent, Update};
 use base::{Code, ResourceId, Version};
 use fhir::definitions::TypeId;
 use fhir::search::Query;
@@ -37,7 +37,26 @@ impl TenantStore {
         type_id: TypeId,
         id: &ResourceId,
     ) -> Result<Read> {
-        let spent = permit.spend(&self.tenant);
+        self.current(permit.spend(&self.tenant), type_id, id).await
+    }
+
+    /// The current version of a resource for whoever makes another version of it
+    /// (`http.html#patch`).
+    pub async fn read_to_change(
+        &self,
+        permit: Permit<Update>,
+        type_id: TypeId,
+        id: &ResourceId,
+    ) -> Result<Read> {
+        self.current(permit.spend(&self.tenant), type_id, id).await
+    }
+
+    async fn current<A: Action>(
+        &self,
+        spent: Spent<A>,
+        type_id: TypeId,
+        id: &ResourceId,
+    ) -> Result<Read> {
         let entry = self.serving()?;
         if !spent.covers(type_id, id) {
             return Err(not_covered());
@@ -103,9 +122,9 @@ impl TenantStore {
         self.answer(&spent, type_id, id, found).await
     }
 
-    async fn answer(
+    async fn answer<A: Action>(
         &self,
-        spent: &Spent<ReadAction>,
+        spent: &Spent<A>,
         type_id: TypeId,
         id: &ResourceId,
         found: Option<Stored>,

@@ -32,7 +32,9 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{version}", "1");
     let query = match route.interaction {
         "search-system" if route.method == "GET" => "?_type=Patient",
-        "update-conditional" | "delete-conditional" => "?identifier=urn:insula:test|1",
+        "update-conditional" | "patch-conditional" | "delete-conditional" => {
+            "?identifier=urn:insula:test|1"
+        }
         "delete-tenant" => &format!("?confirm={tenant}&grace=0"),
         _ => "",
     };
@@ -61,6 +63,10 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             "type": "transaction",
             "entry": [{"resource": made, "request": {"method": "POST", "url": "Patient"}}],
         })),
+        (_, "patch" | "patch-conditional") => request.content(
+            "application/json-patch+json",
+            r#"[{"op": "add", "path": "/active", "value": true}]"#,
+        ),
         (_, "update") => request.fhir(&with_id(made, "p1")),
         (_, "meta-add" | "meta-delete") => request.fhir(&json!({
             "resourceType": "Parameters",
