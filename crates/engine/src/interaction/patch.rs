@@ -289,7 +289,7 @@ fn unmoved(checking: &Checking, stored: &Stored, text: &str) -> Result<(), Failu
         value
             .get(name)
             .and_then(Value::as_str)
-            .map(|t| t.into_owned())
+            .map(std::borrow::Cow::into_owned)
     };
     if of(doc.root(), "resourceType").as_deref() != Some(checking.model.type_name(stored.type_id)) {
         return refused("a patch does not change the type of a resource");

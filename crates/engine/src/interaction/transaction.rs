@@ -476,12 +476,12 @@ fn patches(parts: &[Part]) -> bool {
 /// The entries with what patches made in place of the patches; none if there are none.
 fn with_patched(parts: &[Part], steps: &[Step]) -> Option<Arc<Vec<Part>>> {
     steps.iter().any(|s| matches!(s, Step::Patch(..))).then(|| {
-        let patched = parts.iter().zip(steps).map(|(part, step)| Part {
-            patched: match step {
-                Step::Patch(.., text) => Some(text.clone()),
-                _ => None,
-            },
-            ..part.clone()
+        let patched = parts.iter().zip(steps).map(|(part, step)| {
+            let mut part = part.clone();
+            if let Step::Patch(.., text) = step {
+                part.patched = Some(text.clone());
+            }
+            part
         });
         Arc::new(patched.collect())
     })
