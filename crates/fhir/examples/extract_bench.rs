@@ -1,5 +1,9 @@
 //! Times index extraction: `cargo run --release -p fhir --example extract_bench -- FILE…`, each file
 //! one resource. Prints microseconds for parsing and for extracting, and the number of rows.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a measurement has a clock and a command line"
+)]
 #![expect(clippy::print_stdout, reason = "a command")]
 
 use std::error::Error;

@@ -1,5 +1,9 @@
 //! Evaluates expressions: `cargo run -p fhir --example fhirpath -- VERSION FILE < EXPRESSIONS`, with
 //! one expression a line and one JSON array of texts a line out. For second opinions.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a measurement has a clock and a command line"
+)]
 #![expect(clippy::print_stdout, reason = "a command")]
 
 use std::cell::Cell;

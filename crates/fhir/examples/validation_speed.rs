@@ -3,6 +3,10 @@
 //! `cargo run --release -p fhir --example validation_speed [file.json…]`.
 //!
 //! Without arguments an Observation of 1.4 kB is measured.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a measurement has a clock and a command line"
+)]
 
 use std::hint::black_box;
 use std::io::Write as _;

@@ -2,7 +2,10 @@
 //!
 //! Finds the data by the environment variable `INSULA_SUITES`; without it the tests say so and
 //! check nothing.
-
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the environment names the suites"
+)]
 #![cfg(test)]
 
 use std::collections::BTreeMap;

@@ -55,7 +55,7 @@ impl Session {
         let Some(query) = wanted(self.model(), need) else {
             return Ok(None);
         };
-        let permit = self.permit_search(&query, Target::Types).await?;
+        let permit = self.permit_search(&query, Target::Criteria).await?;
         let request = PageRequest {
             after: None,
             as_of: page.as_of,

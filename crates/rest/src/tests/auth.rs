@@ -1,4 +1,8 @@
 //! Credentials: tokens, Basic, signed assertions, revocation, and too many failures.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test has a folder and draws keys"
+)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

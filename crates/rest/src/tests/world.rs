@@ -1,4 +1,8 @@
 //! A house in a folder that goes away, and a way to ask it that reads like a transcript.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test has a folder and draws keys"
+)]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;

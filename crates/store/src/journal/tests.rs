@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test has a folder of its own")]
+
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::*;

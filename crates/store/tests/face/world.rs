@@ -1,5 +1,6 @@
 //! A data folder of its own for each test, a clock that is set by hand, and short ways to say what
 //! callers say.
+#![expect(clippy::disallowed_methods, reason = "a test has a folder of its own")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

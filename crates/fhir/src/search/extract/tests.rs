@@ -1,3 +1,8 @@
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the environment names the suites"
+)]
+
 use std::collections::BTreeSet;
 
 use super::extract;

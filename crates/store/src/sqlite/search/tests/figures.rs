@@ -4,6 +4,10 @@
 //! ```sh
 //! INSULA_FIGURES=300000 cargo test -p store --lib figures -- --nocapture
 //! ```
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a measurement has a clock and a folder"
+)]
 
 use std::time::Instant;
 
