@@ -103,7 +103,7 @@ limits! {
     /// Nesting of a `$graphql` document, fragments and references that are followed included.
     graphql_depth_max = 32;
     /// Fields that a `$graphql` document comes to over everything it selects from.
-    graphql_fields_max = 500_000;
+    graphql_fields_max = 200_000;
     /// Resources that one `$graphql` may read.
     graphql_resources_max = 5_000;
     /// Milliseconds that one search may take.

@@ -19,7 +19,7 @@ use crate::negotiate;
 const GRAPHQL_JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The parameters of an operation as they came: of the URL and a form, and a body.
-async fn parameters(call: &mut Call) -> Result<(String, Bytes), Failure> {
+async fn parameters(session: &Session, call: &mut Call) -> Result<(String, Bytes), Failure> {
     let query = call.query().to_owned();
     if call.parts.method != Method::POST {
         return Ok((query, Bytes::new()));
@@ -40,10 +40,7 @@ async fn parameters(call: &mut Call) -> Result<(String, Bytes), Failure> {
             ))
         }
         _ => {
-            let body = call.body(BodyLimit::Resource).await?;
-            if !body.is_empty() {
-                negotiate::json_body(&call.parts.headers)?;
-            }
+            let body = call.resource(session, BodyLimit::Resource).await?;
             Ok((query, body))
         }
     }
@@ -51,7 +48,7 @@ async fn parameters(call: &mut Call) -> Result<(String, Bytes), Failure> {
 
 /// `GET` or `POST …/$name`, of the whole, a type, a resource or a version.
 pub(crate) async fn operation(session: Session, mut call: Call) -> Result<Response<Body>, Failure> {
-    let (query, body) = parameters(&mut call).await?;
+    let (query, body) = parameters(&session, &mut call).await?;
     let max = session.query_bytes_max();
     if query.len() as u64 > max {
         return Err(Failure::limit(Code::LimitQuery, "query_bytes_max", max));

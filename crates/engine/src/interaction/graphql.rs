@@ -5,11 +5,15 @@
 //! same state, and the evaluation starts again. So evaluating needs no I/O, and resources that many
 //! places refer to are read once. Any error is an error of the whole: no part of an answer leaves.
 
+mod collect;
 mod document;
 mod fields;
+mod filter;
 mod find;
 mod load;
 mod select;
+
+use std::sync::Arc;
 
 use access::{Read as ReadAction, Target};
 use base::{Code, ResourceId};
@@ -88,14 +92,21 @@ impl Session {
         }
         let limits = self.limits();
         let document = match Document::read(input, limits) {
-            Ok(document) => document,
+            Ok(document) => Arc::new(document),
             Err(fault) => return Ok(faulty(&fault)),
         };
         let mut loaded = Loaded::default();
+        let mut loaded_bytes = 0;
         for _ in 0..ROUNDS_MAX {
-            let pass = Pass::new(self, &document, &loaded);
-            let done = pass.run(focus.as_ref());
-            let needs = pass.into_needs();
+            let (session, document, focus) = (self.clone(), document.clone(), focus.clone());
+            let pass = move || {
+                let pass = Pass::new(&session, &document, &loaded);
+                let done = pass.run(focus.as_ref());
+                let needs = pass.into_needs();
+                Ok((done, needs, loaded))
+            };
+            let (done, needs, known) = self.compute(loaded_bytes, pass).await?;
+            loaded = known;
             match done {
                 Err(Stop::Fault(fault)) => return Ok(faulty(&fault)),
                 Err(Stop::Denied(type_id, id)) => {
@@ -114,7 +125,10 @@ impl Session {
                         code: None,
                     });
                 }
-                Ok(_) => self.load(needs, &mut loaded).await?,
+                Ok(_) => {
+                    self.load(needs, &mut loaded).await?;
+                    loaded_bytes = loaded.bytes();
+                }
             }
         }
         Err(Failure::limit(

@@ -275,3 +275,58 @@ fn a_large_transaction_goes_through() {
         .status(200);
     count.at("/total", 1500);
 }
+
+#[test]
+fn entries_refer_to_each_other_in_circles_and_versions_stay() {
+    let (world, who) = World::clinic();
+    for id in ["kept", "gone"] {
+        let made = json!({ "resourceType": "Patient", "id": id }).to_string();
+        world
+            .fhir(&who, &format!("PUT Patient/{id}"), made)
+            .status(201);
+    }
+    let (a, b) = (URN, "urn:uuid:bbbbbbbb-4be2-4561-91ce-51548425acb9");
+    let linked = |other: &str| {
+        json!({ "resourceType": "Patient",
+            "link": [{ "other": { "reference": other }, "type": "seealso" }] })
+    };
+    let mut seen = observation("Patient/kept/_history/1");
+    seen["performer"] = json!([{ "reference": a }]);
+    let entries = json!([
+        { "request": request("GET", "Patient/kept") },
+        { "request": request("PUT", "Patient/kept"),
+          "resource": { "resourceType": "Patient", "id": "kept", "active": true } },
+        { "fullUrl": a, "request": request("POST", "Patient"), "resource": linked(b) },
+        { "request": request("POST", "Observation"), "resource": seen },
+        { "fullUrl": b, "request": request("POST", "Patient"), "resource": linked(a) },
+        { "request": request("DELETE", "Patient/gone") },
+    ]);
+    let done = world
+        .fhir(&who, "POST ", bundle("transaction", &entries))
+        .status(200);
+    assert_eq!(
+        statuses(&done.json()),
+        [
+            "200 OK",
+            "200 OK",
+            "201 Created",
+            "201 Created",
+            "201 Created",
+            "204 No Content"
+        ]
+    );
+    // Reads see what the others wrote, whatever their place.
+    let done = done.at("/entry/0/resource/active", true);
+    let made = |i: usize| {
+        let url = done.text(&format!("/entry/{i}/response/location"));
+        let path = url.split("/fhir/").nth(1).unwrap();
+        path.split("/_history").next().unwrap().to_owned()
+    };
+    let get = |path: &str| world.fhir(&who, &format!("GET {path}"), "").status(200);
+    get(&made(2)).at("/link/0/other/reference", made(4).as_str());
+    get(&made(4)).at("/link/0/other/reference", made(2).as_str());
+    get(&made(3))
+        .at("/subject/reference", "Patient/kept/_history/1")
+        .at("/performer/0/reference", made(2).as_str());
+    world.fhir(&who, "GET Patient/gone", "").status(410);
+}

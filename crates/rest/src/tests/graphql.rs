@@ -1,5 +1,9 @@
 //! `$graphql`: what is selected, from where, and what is refused. HL7's own cases are judged too,
 //! where `INSULA_SUITES` has them.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the environment names the suites"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

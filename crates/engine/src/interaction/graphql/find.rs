@@ -7,9 +7,11 @@ use async_graphql_value::ConstValue;
 use base::{Code, ResourceId};
 use fhir::definitions::TypeId;
 
+use super::collect::Group;
 use super::fields::{Fields, Form, Out};
+use super::filter::{scalar, whole};
 use super::load::{Find, Found, Need};
-use super::select::{Group, Pass, Way, put, scalar, whole};
+use super::select::{Pass, Way, put};
 use super::{Checked, Fault, Stop, wrong};
 use crate::form;
 

@@ -66,6 +66,19 @@ pub(super) struct Loaded {
     as_of: Option<Seq>,
 }
 
+impl Loaded {
+    /// Bytes of the resources.
+    pub(super) fn bytes(&self) -> usize {
+        let read = |known: &Known| match known {
+            Known::Found(body) => body.len(),
+            Known::Absent | Known::Denied => 0,
+        };
+        let reads: usize = self.reads.values().map(read).sum();
+        let searches = self.searches.values().flat_map(|found| &found.resources);
+        reads + searches.map(Bytes::len).sum::<usize>()
+    }
+}
+
 impl Session {
     pub(super) async fn load(&self, needs: Vec<Need>, loaded: &mut Loaded) -> Result<(), Failure> {
         let mut reads = Vec::new();

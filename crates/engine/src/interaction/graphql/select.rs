@@ -1,19 +1,21 @@
-//! Selecting from resources: fields, fragments, filters and the directives that reorganise
+//! Selecting from resources: elements, references and the directives that reorganise
 //! (`graphql.html`). No I/O: what is not loaded is noted.
 
 use std::cell::{Cell, RefCell};
 
-use async_graphql_parser::types::{Directive, Field, Selection, SelectionSet};
-use async_graphql_parser::{Pos, Positioned};
-use async_graphql_value::{ConstValue, Value as Written};
+use async_graphql_parser::Pos;
+use async_graphql_parser::types::SelectionSet;
+use async_graphql_value::ConstValue;
 use base::{Code, ResourceId};
 use fhir::definitions::{Content, Model, Structure, TypeId};
 use fhir::json::{self, Kind, Value};
-use fhir::path::{Item, Node, Plan, Types};
+use fhir::path::Types;
 use fhir::reference::Literal;
 
+use super::collect::{Group, known_directives};
 use super::document::Document;
 use super::fields::{Fields, Form, Out};
+use super::filter::{Slice, scalar};
 use super::load::{Known, Loaded, Need};
 use super::{Checked, Fault, Stop, wrong};
 use crate::session::Session;
@@ -26,22 +28,22 @@ pub(super) struct Pass<'p> {
     pub(super) document: &'p Document,
     pub(super) loaded: &'p Loaded,
     pub(super) model: &'static Model,
-    types: Types,
+    pub(super) types: Types,
     base: String,
-    fields: Cell<u64>,
-    path_steps: Cell<u64>,
+    pub(super) fields: Cell<u64>,
+    pub(super) path_steps: Cell<u64>,
     needs: RefCell<Vec<Need>>,
 }
 
 /// The resource that is looked at.
 #[derive(Clone, Copy)]
 pub(super) struct Resource<'r> {
-    root: Value<'r>,
+    pub(super) root: Value<'r>,
     /// What `#` references are resolved in.
     container: Value<'r>,
     name: &'static str,
     structure: &'static Structure,
-    content: Content,
+    pub(super) content: Content,
     /// Its id and type, where it has its own place on this server.
     place: Option<(TypeId, &'r ResourceId)>,
 }
@@ -79,36 +81,6 @@ impl Way<'_> {
             ..Self::START
         }
     }
-}
-
-/// Selections that make one field of the answer.
-pub(super) struct Group<'p> {
-    pub(super) field: &'p Field,
-    pub(super) at: Pos,
-    pub(super) sets: Vec<&'p SelectionSet>,
-    /// The selection sets that the fields were written in.
-    written_in: Vec<*const SelectionSet>,
-}
-
-impl Group<'_> {
-    pub(super) fn key(&self) -> &str {
-        self.field.response_key().node.as_str()
-    }
-
-    fn directive(&self, name: &str) -> Option<&Positioned<Directive>> {
-        let mut all = self.field.directives.iter();
-        all.find(|d| d.node.name.node.as_str() == name)
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.directive(name).is_some()
-    }
-}
-
-/// What `@slice` names things by.
-enum Slice {
-    Index,
-    Path(Plan),
 }
 
 impl<'p> Pass<'p> {
@@ -247,102 +219,6 @@ impl<'p> Pass<'p> {
             self.field(element, &group, way, out)?;
         }
         Ok(())
-    }
-
-    /// The fields that selection sets ask for, fragments resolved. Fields of the same key are one,
-    /// except where both are written in the same set: then each stands for itself.
-    pub(super) fn collect(
-        &self,
-        sets: &[&'p SelectionSet],
-        is_it: &dyn Fn(&str) -> bool,
-        depth: u64,
-    ) -> Checked<Vec<Group<'p>>> {
-        let mut groups = Vec::new();
-        for set in sets {
-            self.collect_set(set, is_it, depth, &mut groups)?;
-        }
-        Ok(groups)
-    }
-
-    fn collect_set(
-        &self,
-        set: &'p SelectionSet,
-        is_it: &dyn Fn(&str) -> bool,
-        depth: u64,
-        groups: &mut Vec<Group<'p>>,
-    ) -> Checked<()> {
-        for selection in &set.items {
-            self.step(depth, selection.pos)?;
-            match &selection.node {
-                Selection::Field(field) => {
-                    if self.wanted(&field.node.directives)? {
-                        gather(set, field, groups)?;
-                    }
-                }
-                Selection::InlineFragment(inline) => {
-                    let inline = &inline.node;
-                    let fits = match &inline.type_condition {
-                        None => true,
-                        Some(on) => is_it(on.node.on.node.as_str()),
-                    };
-                    if self.wanted(&inline.directives)? && fits {
-                        self.collect_set(&inline.selection_set.node, is_it, depth + 1, groups)?;
-                    }
-                }
-                Selection::FragmentSpread(spread) => {
-                    let (at, spread) = (spread.pos, &spread.node);
-                    let name = spread.fragment_name.node.as_str();
-                    let Some(fragment) = self.document.fragment(name) else {
-                        return wrong(format!("there is no fragment {name}"), at);
-                    };
-                    let fits = is_it(fragment.type_condition.node.on.node.as_str());
-                    if self.wanted(&spread.directives)? && fits {
-                        self.collect_set(&fragment.selection_set.node, is_it, depth + 1, groups)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts a selection.
-    fn step(&self, depth: u64, at: Pos) -> Checked<()> {
-        let over = |name: &str, max: u64| {
-            Err(Stop::Fault(Fault {
-                code: Code::LimitQuery,
-                text: format!("the limit {name} ({max}) was passed"),
-                at: Some((at.line, at.column)),
-            }))
-        };
-        if depth > self.document.depth_max {
-            return over("graphql_depth_max", self.document.depth_max);
-        }
-        self.fields.set(self.fields.get() + 1);
-        if self.fields.get() > self.document.fields_max {
-            return over("graphql_fields_max", self.document.fields_max);
-        }
-        Ok(())
-    }
-
-    /// Whether `@skip` and `@include` let it in.
-    fn wanted(&self, directives: &[Positioned<Directive>]) -> Checked<bool> {
-        let mut wanted = true;
-        for directive in directives {
-            let name = directive.node.name.node.as_str();
-            if !matches!(name, "skip" | "include") {
-                continue;
-            }
-            let condition = directive.node.get_argument("if");
-            let value = match condition {
-                Some(value) => self.document.value(&value.node, value.pos)?,
-                None => return wrong(format!("@{name} needs \"if\""), directive.pos),
-            };
-            match value {
-                ConstValue::Boolean(value) => wanted &= value == (name == "include"),
-                _ => return wrong("\"if\" is a boolean", directive.pos),
-            }
-        }
-        Ok(wanted)
     }
 
     fn field(
@@ -502,143 +378,6 @@ impl<'p> Pass<'p> {
         self.object(element, sets, way, out)
     }
 
-    /// Those of the values that the arguments of a field let through.
-    fn filtered<'r>(
-        &self,
-        resource: Resource<'_>,
-        content: Content,
-        mut values: Vec<Value<'r>>,
-        group: &Group<'p>,
-    ) -> Checked<Vec<Value<'r>>> {
-        let (mut offset, mut count) = (0, usize::MAX);
-        for (name, written) in &group.field.arguments {
-            let value = self.document.value(&written.node, written.pos)?;
-            match name.node.as_str() {
-                "_offset" => offset = whole(&value, written.pos)?,
-                "_count" => count = whole(&value, written.pos)?,
-                "fhirpath" => {
-                    let ConstValue::String(text) = &value else {
-                        return wrong("fhirpath is a string", written.pos);
-                    };
-                    let plan = self.plan(resource, content, text, written.pos)?;
-                    let mut kept = Vec::with_capacity(values.len());
-                    for value in values {
-                        if self.holds(&plan, resource, content, value, written.pos)? {
-                            kept.push(value);
-                        }
-                    }
-                    values = kept;
-                }
-                member => {
-                    let known = match content {
-                        Content::Structure(id) => self.model.structure(id).member(member),
-                        _ => None,
-                    };
-                    if known.is_none() {
-                        return wrong(format!("there is no argument {member} here"), name.pos);
-                    }
-                    let wanted = scalar(&value, written.pos)?;
-                    values.retain(|v| v.get(member).is_some_and(|m| text_of(m) == wanted));
-                }
-            }
-        }
-        Ok(values.into_iter().skip(offset).take(count).collect())
-    }
-
-    fn slice(
-        &self,
-        resource: Resource<'_>,
-        content: Content,
-        group: &Group<'p>,
-    ) -> Checked<Option<Slice>> {
-        let Some(directive) = group.directive("slice") else {
-            return Ok(None);
-        };
-        if group.has("first") {
-            return wrong("@slice and @first do not go together", directive.pos);
-        }
-        let path = match directive.node.get_argument("path") {
-            Some(path) => self.document.value(&path.node, path.pos)?,
-            None => return wrong("@slice needs \"path\"", directive.pos),
-        };
-        match path {
-            ConstValue::String(text) if text == "$index" => Ok(Some(Slice::Index)),
-            ConstValue::String(text) => {
-                let plan = self.plan(resource, content, &text, directive.pos)?;
-                Ok(Some(Slice::Path(plan)))
-            }
-            _ => wrong("\"path\" is a string", directive.pos),
-        }
-    }
-
-    fn plan(&self, resource: Resource<'_>, content: Content, text: &str, at: Pos) -> Checked<Plan> {
-        let (of, focus) = (resource.content.into(), content.into());
-        match Plan::compile_in(&self.types, of, focus, text) {
-            Ok(plan) => Ok(plan),
-            Err(error) => wrong(format!("fhirpath: {error}"), at),
-        }
-    }
-
-    fn items<'i>(
-        &'i self,
-        plan: &'i Plan,
-        resource: Resource<'i>,
-        content: Content,
-        value: Value<'i>,
-        at: Pos,
-    ) -> Checked<Vec<Item<'i>>> {
-        let mut items = Vec::new();
-        let root = Node::new(resource.root, resource.content.into());
-        let focus = Node::new(value, content.into());
-        let done = plan.evaluate(&self.types, root, focus, &self.path_steps, &mut items);
-        match done {
-            Ok(()) => Ok(items),
-            Err(error) => wrong(format!("fhirpath: {error}"), at),
-        }
-    }
-
-    /// Whether an expression holds: its boolean, or that it finds anything.
-    fn holds(
-        &self,
-        plan: &Plan,
-        resource: Resource<'_>,
-        content: Content,
-        value: Value<'_>,
-        at: Pos,
-    ) -> Checked<bool> {
-        let items = self.items(plan, resource, content, value, at)?;
-        Ok(match items.as_slice() {
-            [Item::Bool(value)] => *value,
-            [Item::Node(node)] => node.value.and_then(Value::as_bool).unwrap_or(true),
-            other => !other.is_empty(),
-        })
-    }
-
-    /// Whether an expression holds for a stored resource.
-    pub(super) fn resource_holds(&self, body: &[u8], text: &str, at: Pos) -> Checked<bool> {
-        self.with_resource(body, |resource| {
-            let plan = self.plan(resource, resource.content, text, at)?;
-            self.holds(&plan, resource, resource.content, resource.root, at)
-        })
-    }
-
-    fn text_at(
-        &self,
-        plan: &Plan,
-        resource: Resource<'_>,
-        content: Content,
-        value: Value<'_>,
-        at: Pos,
-    ) -> Checked<String> {
-        let items = self.items(plan, resource, content, value, at)?;
-        Ok(match items.as_slice() {
-            [Item::Node(node)] => node.value.map(text_of).unwrap_or_default(),
-            [Item::String(text)] => text.clone().into_owned(),
-            [Item::Bool(value)] => value.to_string(),
-            _ => String::new(),
-        })
-    }
-
     /// `resource` of a Reference: what it refers to.
     fn referred(
         &self,
@@ -730,53 +469,6 @@ fn damaged() -> Stop {
     })
 }
 
-fn gather<'p>(
-    set: &'p SelectionSet,
-    field: &'p Positioned<Field>,
-    groups: &mut Vec<Group<'p>>,
-) -> Checked<()> {
-    let written_in = std::ptr::from_ref(set);
-    let key = &field.node.response_key().node;
-    let same = groups.iter_mut().find(|group| {
-        group.field.response_key().node == *key && !group.written_in.contains(&written_in)
-    });
-    match same {
-        None => groups.push(Group {
-            field: &field.node,
-            at: field.pos,
-            sets: vec![&field.node.selection_set.node],
-            written_in: vec![written_in],
-        }),
-        Some(group) => {
-            let written = |field: &Field| -> Vec<(String, Written)> {
-                let each = field.arguments.iter();
-                each.map(|(n, v)| (n.node.to_string(), v.node.clone()))
-                    .collect()
-            };
-            if group.field.name.node != field.node.name.node
-                || written(group.field) != written(&field.node)
-            {
-                return wrong(format!("two different fields are called {key}"), field.pos);
-            }
-            group.sets.push(&field.node.selection_set.node);
-            group.written_in.push(written_in);
-        }
-    }
-    Ok(())
-}
-
-fn known_directives(group: &Group<'_>) -> Checked<()> {
-    const KNOWN: [&str; 6] = ["skip", "include", "flatten", "first", "singleton", "slice"];
-    let mut all = group.field.directives.iter();
-    match all.find(|d| !KNOWN.contains(&d.node.name.node.as_str())) {
-        Some(other) => wrong(
-            format!("there is no directive @{}", other.node.name.node),
-            other.pos,
-        ),
-        None => Ok(()),
-    }
-}
-
 pub(super) fn put(out: &mut Fields, key: &str, form: Form, value: Out, at: Pos) -> Checked<()> {
     match out.push(key, form, value) {
         true => Ok(()),
@@ -793,33 +485,4 @@ fn type_name(structure: &Structure) -> String {
         name.push_str(letters.as_str());
     }
     name
-}
-
-pub(super) fn whole(value: &ConstValue, at: Pos) -> Checked<usize> {
-    let number = match value {
-        ConstValue::Number(number) => number.as_u64(),
-        _ => None,
-    };
-    match number.and_then(|n| usize::try_from(n).ok()) {
-        Some(number) => Ok(number),
-        None => wrong("a whole number is expected", at),
-    }
-}
-
-/// The text of a value that is no list and no object.
-pub(super) fn scalar(value: &ConstValue, at: Pos) -> Checked<String> {
-    Ok(match value {
-        ConstValue::String(text) => text.clone(),
-        ConstValue::Enum(name) => name.to_string(),
-        ConstValue::Number(number) => number.to_string(),
-        ConstValue::Boolean(value) => value.to_string(),
-        _ => return wrong("a simple value is expected", at),
-    })
-}
-
-fn text_of(value: Value<'_>) -> String {
-    match value.as_str() {
-        Some(text) => text.into_owned(),
-        None => value.raw().to_owned(),
-    }
 }

@@ -1,0 +1,179 @@
+//! Which fields a document asks of an object: fragments resolved, conditions looked at, what is
+//! asked for twice put together, and all of it counted.
+
+use async_graphql_parser::types::{Directive, Field, Selection, SelectionSet};
+use async_graphql_parser::{Pos, Positioned};
+use async_graphql_value::{ConstValue, Value as Written};
+use base::Code;
+
+use super::select::Pass;
+use super::{Checked, Fault, Stop, wrong};
+
+/// Selections that make one field of the answer.
+pub(super) struct Group<'p> {
+    pub(super) field: &'p Field,
+    pub(super) at: Pos,
+    pub(super) sets: Vec<&'p SelectionSet>,
+    /// The selection sets that the fields were written in.
+    written_in: Vec<*const SelectionSet>,
+}
+
+impl Group<'_> {
+    pub(super) fn key(&self) -> &str {
+        self.field.response_key().node.as_str()
+    }
+
+    pub(super) fn directive(&self, name: &str) -> Option<&Positioned<Directive>> {
+        let mut all = self.field.directives.iter();
+        all.find(|d| d.node.name.node.as_str() == name)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.directive(name).is_some()
+    }
+}
+
+impl<'p> Pass<'p> {
+    /// The fields that selection sets ask for, fragments resolved. Fields of the same key are one,
+    /// except where both are written in the same set: then each stands for itself.
+    pub(super) fn collect(
+        &self,
+        sets: &[&'p SelectionSet],
+        is_it: &dyn Fn(&str) -> bool,
+        depth: u64,
+    ) -> Checked<Vec<Group<'p>>> {
+        let mut groups = Vec::new();
+        for set in sets {
+            self.collect_set(set, is_it, depth, &mut groups)?;
+        }
+        Ok(groups)
+    }
+
+    fn collect_set(
+        &self,
+        set: &'p SelectionSet,
+        is_it: &dyn Fn(&str) -> bool,
+        depth: u64,
+        groups: &mut Vec<Group<'p>>,
+    ) -> Checked<()> {
+        for selection in &set.items {
+            self.step(depth, selection.pos)?;
+            match &selection.node {
+                Selection::Field(field) => {
+                    if self.wanted(&field.node.directives)? {
+                        gather(set, field, groups)?;
+                    }
+                }
+                Selection::InlineFragment(inline) => {
+                    let inline = &inline.node;
+                    let fits = match &inline.type_condition {
+                        None => true,
+                        Some(on) => is_it(on.node.on.node.as_str()),
+                    };
+                    if self.wanted(&inline.directives)? && fits {
+                        self.collect_set(&inline.selection_set.node, is_it, depth + 1, groups)?;
+                    }
+                }
+                Selection::FragmentSpread(spread) => {
+                    let (at, spread) = (spread.pos, &spread.node);
+                    let name = spread.fragment_name.node.as_str();
+                    let Some(fragment) = self.document.fragment(name) else {
+                        return wrong(format!("there is no fragment {name}"), at);
+                    };
+                    let fits = is_it(fragment.type_condition.node.on.node.as_str());
+                    if self.wanted(&spread.directives)? && fits {
+                        self.collect_set(&fragment.selection_set.node, is_it, depth + 1, groups)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a selection.
+    fn step(&self, depth: u64, at: Pos) -> Checked<()> {
+        let over = |name: &str, max: u64| {
+            Err(Stop::Fault(Fault {
+                code: Code::LimitQuery,
+                text: format!("the limit {name} ({max}) was passed"),
+                at: Some((at.line, at.column)),
+            }))
+        };
+        if depth > self.document.depth_max {
+            return over("graphql_depth_max", self.document.depth_max);
+        }
+        self.fields.set(self.fields.get() + 1);
+        if self.fields.get() > self.document.fields_max {
+            return over("graphql_fields_max", self.document.fields_max);
+        }
+        Ok(())
+    }
+
+    /// Whether `@skip` and `@include` let it in.
+    fn wanted(&self, directives: &[Positioned<Directive>]) -> Checked<bool> {
+        let mut wanted = true;
+        for directive in directives {
+            let name = directive.node.name.node.as_str();
+            if !matches!(name, "skip" | "include") {
+                continue;
+            }
+            let condition = directive.node.get_argument("if");
+            let value = match condition {
+                Some(value) => self.document.value(&value.node, value.pos)?,
+                None => return wrong(format!("@{name} needs \"if\""), directive.pos),
+            };
+            match value {
+                ConstValue::Boolean(value) => wanted &= value == (name == "include"),
+                _ => return wrong("\"if\" is a boolean", directive.pos),
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+fn gather<'p>(
+    set: &'p SelectionSet,
+    field: &'p Positioned<Field>,
+    groups: &mut Vec<Group<'p>>,
+) -> Checked<()> {
+    let written_in = std::ptr::from_ref(set);
+    let key = &field.node.response_key().node;
+    let same = groups.iter_mut().find(|group| {
+        group.field.response_key().node == *key && !group.written_in.contains(&written_in)
+    });
+    match same {
+        None => groups.push(Group {
+            field: &field.node,
+            at: field.pos,
+            sets: vec![&field.node.selection_set.node],
+            written_in: vec![written_in],
+        }),
+        Some(group) => {
+            let written = |field: &Field| -> Vec<(String, Written)> {
+                let each = field.arguments.iter();
+                each.map(|(n, v)| (n.node.to_string(), v.node.clone()))
+                    .collect()
+            };
+            if group.field.name.node != field.node.name.node
+                || written(group.field) != written(&field.node)
+            {
+                return wrong(format!("two different fields are called {key}"), field.pos);
+            }
+            group.sets.push(&field.node.selection_set.node);
+            group.written_in.push(written_in);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn known_directives(group: &Group<'_>) -> Checked<()> {
+    const KNOWN: [&str; 6] = ["skip", "include", "flatten", "first", "singleton", "slice"];
+    let mut all = group.field.directives.iter();
+    match all.find(|d| !KNOWN.contains(&d.node.name.node.as_str())) {
+        Some(other) => wrong(
+            format!("there is no directive @{}", other.node.name.node),
+            other.pos,
+        ),
+        None => Ok(()),
+    }
+}
