@@ -136,7 +136,9 @@ impl Results {
         if committed == found {
             println!("xtask: {} results are those of {TABLE}", found.len());
         } else {
-            println!("xtask: better than {TABLE}; `cargo xtask conformance --write` holds on to it");
+            println!(
+                "xtask: better than {TABLE}; `cargo xtask conformance --write` holds on to it"
+            );
         }
         Ok(())
     }
@@ -210,6 +212,9 @@ code beside the test, with its reason.
 - *examples*: every example that HL7 publishes for the version is written over HTTP, read back (decimals keep their digits), sent through XML,
   and searched for by the values that NLM's FHIRPath engine finds in it by the published search parameters. An example that breaks the
   rules of the version it illustrates is refused, and listed with the rule.
+- *fhirpath*: HL7's suites of FHIRPath, valid and invalid cases.
+- *structure*: the published examples, and documents that the reference validator accepts, against the version's rules.
+- *xml*: the published examples to XML and back, and HL7's own XML documents to JSON and back.
 - *synthea*: synthetic patients are imported and counted, by the server's search and independently from the files.
 ";
 
