@@ -136,7 +136,9 @@ impl Results {
         if committed == found {
             println!("xtask: {} results are those of {TABLE}", found.len());
         } else {
-            println!("xtask: better than {TABLE}; `cargo xtask conformance --write` holds on to it");
+            println!(
+                "xtask: better than {TABLE}; `cargo xtask conformance --write` holds on to it"
+            );
         }
         Ok(())
     }
