@@ -32,9 +32,9 @@ limits! {
     binary_bytes_max = 256 << 20;
     /// Bytes of request bodies held in memory at once, over all tenants. One tenant never gets more
     /// than is left for the others.
-    body_bytes_at_once_max = 1 << 30;
+    body_bytes_at_once_max = 512 << 20;
     /// Bytes of request bodies of one tenant held in memory at once.
-    tenant_body_bytes_at_once_max = 320 << 20;
+    tenant_body_bytes_at_once_max = 128 << 20;
     /// Bytes of request bodies of callers who are not recognised yet, held in memory at once; one
     /// address never gets more than is left for the others.
     open_body_bytes_at_once_max = 16 << 20;
@@ -93,8 +93,6 @@ limits! {
     search_hierarchy_max = 1_000;
     /// Different positions that one `near` compares.
     search_positions_max = 20_000;
-    /// Bytes of one indexed value; longer text is indexed by its beginning.
-    index_value_bytes_max = 4_096;
     /// Different profiles, tags or security labels that one `$meta` lists.
     meta_values_max = 1_000;
     /// Observations that one `$lastn` looks through, and patients of a Group whose `$everything` is
@@ -114,7 +112,8 @@ limits! {
     fhirpath_steps_max = 1_000_000;
     /// Resources that `resolve()` may read for one `$fhirpath`.
     fhirpath_references_max = 100;
-    /// Milliseconds from the first byte of a request to its last.
+    /// Milliseconds from the first byte of a request to its last; of a Binary with its own content
+    /// type, of each 768 KiB.
     request_ms_max = 60_000;
     /// Bytes of all request headers together.
     header_bytes_max = 32 << 10;
@@ -139,6 +138,9 @@ limits! {
     group_bytes_max = 32 << 20;
     /// Writes that one group commit may hold.
     group_members_max = 512;
+    /// Bytes of a tenant's write-ahead log from which on its writer waits until the log is moved into
+    /// the database; its file is cut to this then. Only a read that is still going on lets it grow further.
+    log_bytes_max = 64 << 20;
     /// Bytes of decompressed resource bodies kept in memory, over all tenants.
     body_cache_bytes_max = 256 << 20;
     /// Bytes of one segment of the journal. One more is always kept ready: the reserve on which

@@ -24,11 +24,10 @@ mod transaction;
 mod update;
 mod vread;
 
-pub use binary::Upload;
+pub use binary::{Download, Raw, Upload, UploadAbout};
 pub use capabilities::FORMATS;
 pub use condition::{Unless, VersionMatch, WriteConditions};
 pub use history::HistoryScope;
 pub use operation::{Input, OPERATIONS, On, Operation};
 pub use patch::{Patch, PatchKind};
-pub use read::Raw;
 pub use search::{Asked, SearchScope};

@@ -31,7 +31,9 @@ pub use interaction::*;
 pub use links::{Forwarded, Links, Reached};
 pub use metrics::{InteractionMetrics, Metrics};
 pub use session::Session;
-pub use store::{AuditMode, Method, Mode, RestoreClients, StoreConfig, Stored, Synchronous};
+pub use store::{
+    AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored, Synchronous,
+};
 pub use tenants::{
     LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch, TenantView, is_origin,
 };

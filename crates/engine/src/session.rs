@@ -12,7 +12,7 @@ use fhir::definitions::{Model, TypeId};
 use store::TenantStore;
 
 use crate::failure::Failure;
-use crate::held::Holder;
+use crate::held::{Hold, Holder};
 use crate::house::{Gate, House};
 use crate::interaction::SearchScope;
 use crate::links::Links;
@@ -59,6 +59,16 @@ impl Session {
     /// For whom bytes of this session's requests and answers are held.
     pub fn holder(&self) -> Holder {
         Holder::tenant(self.tenant())
+    }
+
+    /// A hold for a part of an answer.
+    pub fn hold_answer(&self) -> Hold {
+        self.house().hold_answer(self.holder())
+    }
+
+    /// Most bytes of a body that is one resource.
+    pub fn body_bytes_max(&self) -> u64 {
+        self.limits().body_bytes_max
     }
 
     /// Whether the caller may create resources of this type; to be asked before a body is read.

@@ -1,25 +1,20 @@
 //! An answer of the engine becomes a status, headers and bytes. Stored resources are copied as
 //! they are, never parsed and printed again.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use axum::body::Body;
 use base::{Code, Micros, Version};
 use bytes::Bytes;
-use engine::{Answer, Failure, Links, Raw, Session, Stored};
+use engine::{Answer, Failure, Links, Session, Stored};
 use fhir::definitions::Model;
 use fhir::resource::shape::write_shaped;
 use fhir::search::query::Shape;
 use http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION,
+    CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body::{Frame, SizeHint};
 
 use crate::headers::Return;
-use crate::{bundle, problem};
+use crate::{binary, bundle, problem};
 
 /// Where an answer is given: the tenant's addresses and its version of FHIR.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +51,7 @@ pub(crate) struct Head {
 }
 
 /// Caches may keep what they ask about each time.
-const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+pub(crate) const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// Status, version, time and place of an answer.
 pub(crate) fn head(answer: &Answer, model: &'static Model) -> Head {
@@ -114,6 +109,9 @@ pub(crate) fn etag(version: Version) -> String {
 pub(crate) fn respond(answer: Answer, at: At<'_>, wish: &Wish) -> Result<Response<Body>, Failure> {
     let mut head = head(&answer, at.model);
     let body = match answer {
+        Answer::Found(stored) if stored.get().data.is_some() => {
+            return Err(Failure::of(Code::Internal));
+        }
         Answer::Found(stored) => Some(stored.into_inner().body),
         Answer::Part(stored, shape) => Some(shaped(stored.get(), &shape, at)?),
         Answer::NotModified(_) | Answer::Bare(_) => None,
@@ -121,7 +119,11 @@ pub(crate) fn respond(answer: Answer, at: At<'_>, wish: &Wish) -> Result<Respons
         Answer::Written { stored, .. } | Answer::Existing { stored, .. } => match wish.prefer {
             Some(Return::Minimal) => None,
             Some(Return::Outcome) => Some(done(head.status)),
-            Some(Return::Representation) | None => Some(stored.into_inner().body),
+            // Data that is kept apart is not in the body: [`one`] sends it.
+            Some(Return::Representation) | None => {
+                let stored = stored.into_inner();
+                stored.data.is_none().then_some(stored.body)
+            }
         },
         Answer::Unseen(_) | Answer::Deleted(_) if wish.prefer == Some(Return::Outcome) => {
             head.status = StatusCode::OK;
@@ -141,7 +143,49 @@ pub(crate) fn respond(answer: Answer, at: At<'_>, wish: &Wish) -> Result<Respons
 
 fn write(head: &Head, body: Option<Bytes>, links: &Links, wish: &Wish) -> Response<Body> {
     let has_body = body.is_some();
-    let mut response = Response::new(body.map_or_else(Body::empty, Body::from));
+    let response = Response::new(body.map_or_else(Body::empty, Body::from));
+    with_head(response, head, has_body, (links, wish))
+}
+
+/// The HTTP answer about one resource, whose data may be kept apart. Of what was just written, data
+/// is not sent back beyond what could have come in the same form, unless it is asked for.
+pub(crate) fn one(
+    session: &Session,
+    answer: Answer,
+    wish: &Wish,
+) -> Result<Response<Body>, Failure> {
+    let at = At::of(session);
+    let large = session.body_bytes_max();
+    let wanted = match &answer {
+        Answer::Found(stored) => Some(stored),
+        Answer::Existing { shown: false, .. } => None,
+        Answer::Written { stored, .. } | Answer::Existing { stored, .. } => match wish.prefer {
+            Some(Return::Representation) => Some(stored),
+            None => {
+                let size = stored.get().data.map_or(0, |data| data.base64_len());
+                (size <= large).then_some(stored)
+            }
+            Some(Return::Minimal | Return::Outcome) => None,
+        },
+        _ => None,
+    };
+    let apart = wanted.and_then(|stored| Some((stored.clone(), stored.get().data?)));
+    match apart {
+        None => respond(answer, at, wish),
+        Some((stored, data)) => {
+            let head = head(&answer, at.model);
+            let response = binary::json(session, stored, data)?;
+            Ok(with_head(response, &head, true, (at.links, wish)))
+        }
+    }
+}
+
+fn with_head(
+    mut response: Response<Body>,
+    head: &Head,
+    has_body: bool,
+    (links, wish): (&Links, &Wish),
+) -> Response<Body> {
     *response.status_mut() = head.status;
     let headers = response.headers_mut();
     headers.reserve(10);
@@ -165,7 +209,7 @@ fn write(head: &Head, body: Option<Bytes>, links: &Links, wish: &Wish) -> Respon
     response
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
+pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
     }
@@ -190,53 +234,4 @@ pub(crate) fn shaped(stored: &Stored, shape: &Shape, at: At<'_>) -> Result<Bytes
     write_shaped(at.model, &stored.body, shape, &mut body)
         .map_err(|_| Failure::of(Code::Internal))?;
     Ok(body.into())
-}
-
-/// Bytes of a Binary in pieces of this size, so that a large one leaves while it is read.
-const PIECE: usize = 256 << 10;
-
-/// The bytes of a Binary. Nothing in them is ever run in this origin: no sniffing, a sandbox, and
-/// a download instead of a page.
-pub(crate) fn raw(raw: Raw) -> Response<Body> {
-    let media = HeaderValue::try_from(raw.content_type);
-    let media = media.unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    let length = raw.bytes.len();
-    let mut response = Response::new(Body::new(Pieces(raw.bytes)));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, media);
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(CACHE_CONTROL, REVALIDATE);
-    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
-    let sandbox = HeaderValue::from_static("default-src 'none'; sandbox");
-    headers.insert(CONTENT_SECURITY_POLICY, sandbox);
-    put(headers, ETAG, etag(raw.version));
-    put(headers, LAST_MODIFIED, raw.updated.http_date().to_string());
-    response
-}
-
-/// Bytes that leave in pieces.
-struct Pieces(Bytes);
-
-impl http_body::Body for Pieces {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.0.is_empty() {
-            return Poll::Ready(None);
-        }
-        let size = self.0.len().min(PIECE);
-        Poll::Ready(Some(Ok(Frame::data(self.0.split_to(size)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.len() as u64)
-    }
 }

@@ -240,7 +240,9 @@ fn written(
                 &stored,
             );
             bundle.raw(",");
-            (shown && prefer == Some(Return::Representation)).then_some(stored.body)
+            // Data that is kept apart is not sent back in a Bundle.
+            let wanted = prefer == Some(Return::Representation) && stored.data.is_none();
+            (shown && wanted).then_some(stored.body)
         }
         Search(page) => Some(searchset(&page, at)?),
         History(page) => Some(history(&page, at)),

@@ -13,6 +13,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::coding::Coding;
 use crate::negotiate::{self, Format};
@@ -37,6 +38,7 @@ pub(crate) struct Call {
 pub(crate) enum BodyLimit {
     Resource,
     Bundle,
+    /// A Binary with its own content type that has to be decoded first.
     Binary,
     Form,
 }
@@ -151,6 +153,37 @@ impl Call {
         decoded.map_err(|_| Failure::of(Code::Internal))?
     }
 
+    /// Whether the body has a content coding.
+    ///
+    /// # Errors
+    /// `content-coding`
+    pub(crate) fn is_coded(&self) -> Result<bool, Failure> {
+        Ok(Coding::of_body(&self.parts.headers)?.is_some())
+    }
+
+    /// The body of a Binary, piece by piece.
+    ///
+    /// # Errors
+    /// `limit-exceeded` if more is announced than may come.
+    pub(crate) fn pieces(&mut self) -> Result<Pieces, Failure> {
+        let limits = self.house.limits();
+        let max = limits.binary_bytes_max;
+        let declared = self.parts.headers.get(CONTENT_LENGTH);
+        let declared = declared.and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+        if declared.is_some_and(|d| d > max) {
+            return Err(too_large(max));
+        }
+        Ok(Pieces {
+            hold: self.house.hold_body(self.holder),
+            body: std::mem::take(&mut self.body),
+            came: 0,
+            max,
+            step: 0,
+            until: Instant::now(),
+            step_ms: limits.request_ms_max,
+        })
+    }
+
     /// A JSON body of the admin API.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
         negotiate::json_body(&self.parts.headers)?;
@@ -165,6 +198,61 @@ impl Call {
                 Failure::new(Code::JsonSyntax, error.to_string())
             }
         })
+    }
+}
+
+fn too_large(max: u64) -> Failure {
+    Failure::limit(Code::LimitExceeded, "binary_bytes_max", max)
+}
+
+/// Bytes of a Binary that have `request_ms_max` to come.
+const STEP: u64 = 768 << 10;
+/// Bytes that an upload holds: what came last, and what is being written.
+const UPLOAD: usize = 2 << 20;
+
+/// A body that is taken piece by piece and never held whole.
+pub(crate) struct Pieces {
+    body: Body,
+    hold: Hold,
+    came: u64,
+    max: u64,
+    /// The step that is coming, counted from one, and when it has to be here.
+    step: u64,
+    until: Instant,
+    step_ms: u64,
+}
+
+impl Pieces {
+    /// The next piece; none at the end.
+    ///
+    /// # Errors
+    /// `limit-exceeded`, `body-incomplete`, `limit-time`, `limit-share`, `limit-busy`.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            if self.came / STEP >= self.step {
+                self.step = self.came / STEP + 1;
+                self.until = Instant::now() + Duration::from_millis(self.step_ms);
+            }
+            let frame = tokio::time::timeout_at(self.until, self.body.frame()).await;
+            let Ok(frame) = frame else {
+                let ms = self.step_ms;
+                return Err(Failure::limit(Code::LimitTime, "request_ms_max", ms));
+            };
+            let Some(frame) = frame else {
+                return Ok(None);
+            };
+            let frame = frame.map_err(|_| Failure::of(Code::BodyIncomplete))?;
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            self.came += piece.len() as u64;
+            if self.came > self.max {
+                return Err(too_large(self.max));
+            }
+            let held = usize::try_from(self.came * 2).unwrap_or(UPLOAD).min(UPLOAD);
+            self.hold.grow(held)?;
+            return Ok(Some(piece));
+        }
     }
 }
 

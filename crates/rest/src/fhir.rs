@@ -6,8 +6,8 @@ use axum::body::Body;
 use base::Code;
 use engine::form;
 use engine::{
-    Answer, Asked, Failure, Gate, HistoryScope, Patch, PatchKind, SearchScope, Session, Upload,
-    WriteConditions,
+    Answer, Asked, Download, Failure, Form, Gate, HistoryScope, Patch, PatchKind, SearchScope,
+    Session, UploadAbout, WriteConditions,
 };
 use http::header::{CONTENT_LOCATION, CONTENT_TYPE};
 use http::request::Parts;
@@ -16,8 +16,8 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use crate::answer::{self, At, Wish};
 use crate::call::{BodyLimit, Call};
 use crate::headers::{self, IF_NONE_EXIST, Prefer, SECURITY_CONTEXT};
-use crate::negotiate;
 use crate::routes::ROUTES;
+use crate::{binary, negotiate};
 
 /// Parameters that are about the answer's form or its place, not about the search.
 pub(crate) const NOT_SEARCHED: [&str; 3] = ["_cursor", "_format", "_pretty"];
@@ -55,27 +55,48 @@ pub(crate) async fn capabilities(gate: Gate, call: Call) -> Answered {
 pub(crate) async fn read(session: Session, call: Call) -> Answered {
     let (type_name, id) = (call.value("type"), call.value("id"));
     let query = call.parts.uri.query();
+    let unless = headers::unless(&call.parts.headers)?;
     if type_name == "Binary" && negotiate::wants_raw(&call.parts.headers, query) {
-        return Ok(answer::raw(session.download(id).await?));
+        let download = session.download(id, &unless).await?;
+        return downloaded(&session, &call, download);
     }
     let wish = wish(&call)?;
-    let unless = headers::unless(&call.parts.headers)?;
-    let answer = session.read(type_name, id, &unless).await?;
+    // A part is taken of the whole.
+    let form = match query.unwrap_or("") {
+        "" => Form::Apart,
+        _ => Form::Whole,
+    };
+    let answer = session.read_as(type_name, id, &unless, form).await?;
     let answer = answer.in_shape(query.unwrap_or(""));
-    answer::respond(answer, At::of(&session), &wish)
+    answer::one(&session, answer, &wish)
+}
+
+fn downloaded(session: &Session, call: &Call, download: Download) -> Answered {
+    match download {
+        Download::Bytes(raw) => binary::raw(session, raw, &call.parts.headers),
+        Download::Same(same) => {
+            let wish = Wish {
+                media: negotiate::FHIR_JSON,
+                prefer: None,
+            };
+            answer::respond(same, At::of(session), &wish)
+        }
+    }
 }
 
 /// `GET …/{type}/{id}/_history/{version}`
 pub(crate) async fn vread(session: Session, call: Call) -> Answered {
     let (type_name, id, version) = (call.value("type"), call.value("id"), call.value("version"));
     let query = call.parts.uri.query();
+    let unless = headers::unless(&call.parts.headers)?;
     if type_name == "Binary" && negotiate::wants_raw(&call.parts.headers, query) {
-        return Ok(answer::raw(session.download_version(id, version).await?));
+        let download = session.download_version(id, version, &unless).await?;
+        return downloaded(&session, &call, download);
     }
     let wish = wish(&call)?;
-    let unless = headers::unless(&call.parts.headers)?;
-    let answer = session.vread(type_name, id, version, &unless).await?;
-    answer::respond(answer, At::of(&session), &wish)
+    let named = (type_name, id, version);
+    let answer = session.vread_as(named, &unless, Form::Apart).await?;
+    answer::one(&session, answer, &wish)
 }
 
 /// `POST …/{type}`
@@ -84,12 +105,12 @@ pub(crate) async fn create(session: Session, mut call: Call) -> Answered {
     session.may_create(call.value("type")).await?;
     if let Some(media) = other_media(&call)? {
         let answer = upload(&session, &mut call, &media, None).await?;
-        return answer::respond(answer, At::of(&session), &wish);
+        return answer::one(&session, answer, &wish);
     }
     let body = call.resource(&session, BodyLimit::Resource).await?;
     let criteria = headers::text(&call.parts.headers, &IF_NONE_EXIST)?;
     let answer = session.create(call.value("type"), &body, criteria).await?;
-    answer::respond(answer, At::of(&session), &wish)
+    answer::one(&session, answer, &wish)
 }
 
 /// `POST …/$fhirpath`
@@ -107,13 +128,13 @@ pub(crate) async fn update(session: Session, mut call: Call) -> Answered {
     if let Some(media) = other_media(&call)? {
         let id = call.value("id").to_owned();
         let answer = upload(&session, &mut call, &media, Some(&id)).await?;
-        return answer::respond(answer, At::of(&session), &wish);
+        return answer::one(&session, answer, &wish);
     }
     let body = call.resource(&session, BodyLimit::Resource).await?;
     let conditions = conditions(&call)?;
     let (type_name, id) = (call.value("type"), call.value("id"));
     let answer = session.update(type_name, id, &body, &conditions).await?;
-    answer::respond(answer, At::of(&session), &wish)
+    answer::one(&session, answer, &wish)
 }
 
 /// `PUT …/{type}?criteria`
@@ -126,7 +147,7 @@ pub(crate) async fn update_where(session: Session, mut call: Call) -> Answered {
     let answer = session
         .update_where(call.value("type"), &criteria, &body, &conditions)
         .await?;
-    answer::respond(answer, At::of(&session), &wish)
+    answer::one(&session, answer, &wish)
 }
 
 /// `PATCH …/{type}/{id}`
@@ -339,14 +360,25 @@ async fn upload(
     content_type: &str,
     id: Option<&str>,
 ) -> Result<Answer, Failure> {
-    let bytes = call.body(BodyLimit::Binary).await?;
     let conditions = conditions(call)?;
+    let mut whole = None;
+    if call.is_coded()? {
+        whole = Some(call.body(BodyLimit::Binary).await?);
+    }
+    let mut pieces = call.pieces()?;
     let security_context = headers::text(&call.parts.headers, &SECURITY_CONTEXT)?;
-    let upload = Upload {
+    let about = UploadAbout {
         id,
         content_type,
         security_context,
-        bytes: &bytes,
     };
-    session.upload(upload, &conditions).await
+    let mut upload = session.upload(about, &conditions).await?;
+    if let Some(whole) = whole {
+        upload.push(&whole).await?;
+        return upload.finish().await;
+    }
+    while let Some(piece) = pieces.next().await? {
+        upload.push(&piece).await?;
+    }
+    upload.finish().await
 }

@@ -6,6 +6,7 @@
 mod admin;
 mod answer;
 mod app;
+mod binary;
 mod bundle;
 mod call;
 mod caller;

@@ -10,6 +10,8 @@ use engine::{Failure, Hold, Holder, House};
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 
+use crate::binary::HeldByItself;
+
 /// Bytes that are handed on at once.
 const PIECE: usize = 128 << 10;
 
@@ -22,6 +24,9 @@ pub(crate) fn held(
     holder: Holder,
     response: Response<Body>,
 ) -> Result<Response<Body>, Failure> {
+    if response.extensions().get::<HeldByItself>().is_some() {
+        return Ok(response);
+    }
     let Some(size) = response.body().size_hint().exact().filter(|n| *n > 0) else {
         return Ok(response);
     };

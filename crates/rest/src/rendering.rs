@@ -12,10 +12,11 @@ use http::header::{
     ACCEPT, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY,
 };
 use http::request::Parts;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
+use crate::binary::HeldByItself;
 use crate::coding::Coding;
 use crate::negotiate::{self, Format};
 
@@ -94,14 +95,24 @@ impl Rendering {
         let format = media.and_then(Format::of).filter(|_| !raw);
         let shrinks = format.is_some() || media.is_some_and(is_text);
         let size = response.body().size_hint().lower();
+        // What comes in pieces is not put together to make it smaller, nor is a part of something.
+        let apart = response.extensions().get::<HeldByItself>().is_some();
+        let codable = shrinks && !apart && response.status() != StatusCode::PARTIAL_CONTENT;
         let work = Work {
             model,
             format: format.filter(|f| self.pretty || *f != Format::Json),
             pretty: self.pretty,
-            coding: self.coding.filter(|_| shrinks && size >= CODED_MIN),
+            coding: self.coding.filter(|_| codable && size >= CODED_MIN),
         };
         if size == 0 || (work.format.is_none() && work.coding.is_none()) {
             return Ok(response);
+        }
+        if apart && let Some(session) = by {
+            // It is put together for another format: from here on it is held like any answer.
+            session
+                .hold_answer()
+                .grow(usize::try_from(size).unwrap_or(usize::MAX))?;
+            response.extensions_mut().remove::<HeldByItself>();
         }
         let (mut parts, body) = response.into_parts();
         let collected = body.collect().await;

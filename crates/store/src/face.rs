@@ -1,10 +1,13 @@
 //! The words that callers and engines exchange.
 
+mod data;
 mod page;
 mod tenant;
 mod trail;
 mod write;
 
+pub(crate) use data::{Apart, DataIn};
+pub use data::{Data, Form};
 pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};
 pub use tenant::{
     AuditMode, KeptClients, NewTenant, ReferencePolicy, RestoreClients, Restored, State,

@@ -3,6 +3,7 @@
 pub(crate) mod administration;
 pub(crate) mod apply;
 pub(crate) mod backup;
+pub(crate) mod blob;
 mod cache;
 pub(crate) mod clients;
 mod codec;

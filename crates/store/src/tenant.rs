@@ -1,11 +1,14 @@
 //! One tenant's data.
 
 mod audit;
+mod data;
 mod indexing;
 mod reading;
 mod together;
 mod whole;
 
+pub(crate) use data::Staged;
+pub use data::Upload;
 pub use indexing::{IndexStatus, ParamStatus};
 
 use std::sync::Arc;
@@ -19,12 +22,13 @@ use fhir::resource::Valid;
 use tokio::sync::oneshot;
 
 use crate::audit::{Outcome, Subject};
+use crate::face::{Apart, DataIn};
 use crate::sqlite::house::Entry;
 use crate::sqlite::house::change::By;
 use crate::sqlite::mailboxes::Item;
 use crate::sqlite::readers::Class;
 use crate::sqlite::writer::{self, WriterState};
-use crate::sqlite::{OpenTenant, apply, clients, sha256};
+use crate::sqlite::{OpenTenant, apply, clients};
 use crate::store::Handle;
 use crate::{Change, Prepared, Result, StoreError, Write, Written};
 
@@ -96,22 +100,8 @@ impl TenantStore {
     /// Makes a checked resource ready for the writer: compresses and digests it. Takes processor
     /// time on the caller's thread and touches no disk.
     pub fn prepare(&self, valid: Valid) -> Prepared {
-        let body = valid.body().as_bytes();
-        // Packing cannot fail for lack of anything but memory; the writer refuses what is empty.
-        let (dict, packed) = self
-            .handle
-            .0
-            .shared
-            .codec
-            .pack(self.tenant.fhir(), body)
-            .unwrap_or_default();
-        let digest = sha256(body);
-        Prepared {
-            valid: Arc::new(valid),
-            packed,
-            dict,
-            digest,
-        }
+        let apart = data::take_apart(&valid);
+        self.pack(valid, apart)
     }
 
     /// Makes a change, or nothing of it; answers when it is as durable as the configuration says.
@@ -158,8 +148,14 @@ impl TenantStore {
         let mut ops = Vec::with_capacity(change.writes.len());
         let mut size = |p: &Prepared| {
             // A body, and some forty bytes for each index row.
-            bytes +=
-                256 + (p.packed.len() + p.valid.body().len() + p.valid.rows().len() * 40) as u64;
+            bytes += 256 + (p.packed.len() + p.body().len() + p.valid.rows().len() * 40) as u64;
+            if let Some(Apart {
+                data: DataIn::Here(data),
+                ..
+            }) = &p.apart
+            {
+                bytes += data.len() as u64;
+            }
         };
         for write in change.writes {
             ops.push(match write {

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod face {
+    mod blobs;
     mod clients;
     mod commits;
     mod cuts;

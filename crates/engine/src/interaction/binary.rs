@@ -1,145 +1,240 @@
 //! Binary with its own content type (`binary.html#rest`): bytes go in as they are and come out as
-//! they are; inside they are a Binary resource like any other.
+//! they are, in pieces if they are many; inside they are a Binary resource like any other.
 
-use access::{Create, Target, Update};
+use access::{Create, Permit, Released, Target, Update};
 use base::{Code, ResourceId};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fhir::json::{Value, push_json_string};
-use fhir::resource::BodyId;
-use store::{Method, Read, Stored, Write};
+use fhir::resource::{BodyId, Valid};
+use store::{Condition, Form, Method, Read, Stored, Write};
 
 use super::admit::Identity;
-use super::condition::WriteConditions;
-use super::read::{Raw, id_in_url};
+use super::condition::{Unless, WriteConditions};
+use super::read::id_in_url;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::session::Session;
 
-/// Bytes on their way in.
+/// What there is to say of bytes before they come.
 #[derive(Clone, Copy, Debug)]
-pub struct Upload<'a> {
+pub struct UploadAbout<'a> {
     /// The id in the URL; none for a create.
     pub id: Option<&'a str>,
     /// Their content type.
     pub content_type: &'a str,
     /// `X-Security-Context`: a reference that decides who may see them.
     pub security_context: Option<&'a str>,
-    /// The bytes.
-    pub bytes: &'a Bytes,
+}
+
+/// Bytes on their way in, written as they come.
+#[derive(Debug)]
+pub struct Upload {
+    session: Session,
+    right: Right,
+    condition: Option<Condition>,
+    /// The Binary without its data, checked.
+    about: Valid,
+    /// The same as text, without the brace that closes it.
+    text: String,
+    data: store::Upload,
+}
+
+#[derive(Debug)]
+enum Right {
+    Create(Permit<Create>),
+    Update(Permit<Update>, Option<Permit<Create>>),
+}
+
+/// The answer to a read of bytes.
+#[derive(Debug)]
+pub enum Download {
+    /// Here they are.
+    Bytes(Raw),
+    /// The caller's copy is good.
+    Same(Answer),
+}
+
+/// The bytes of a Binary.
+#[derive(Debug)]
+pub struct Raw {
+    /// Their content type.
+    pub content_type: String,
+    /// The version that they are of. If it says that its data is kept apart, [`Session::piece`]
+    /// gives the bytes.
+    pub stored: Released<Stored>,
+    /// The bytes, if they are not kept apart.
+    pub bytes: Bytes,
+}
+
+impl Raw {
+    /// How many bytes there are.
+    pub fn size(&self) -> u64 {
+        let here = self.bytes.len() as u64;
+        self.stored.get().data.map_or(here, |data| data.size())
+    }
 }
 
 impl Session {
-    /// Stores bytes as a Binary.
+    /// Begins to store bytes as a Binary.
     ///
     /// # Errors
-    /// `limit-exceeded`, `element-value` for a content type that is none, `scope-missing`, and
-    /// those of update.
+    /// `element-value` for a content type that is none, `scope-missing`.
     pub async fn upload(
         &self,
-        upload: Upload<'_>,
+        about: UploadAbout<'_>,
         conditions: &WriteConditions,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Upload, Failure> {
         let type_id = self.type_id("Binary")?;
         let condition = conditions.to_store()?;
-        if upload.bytes.is_empty() {
-            return Err(Failure::of(Code::BodyEmpty));
-        }
-        match upload.id {
+        let (id, right) = match about.id {
             None => {
                 let permit = self.permit::<Create>(Target::Types(vec![type_id])).await?;
                 let id = self.house().fresh_id(self.request.at);
-                let resource = self.pack(type_id, id, upload).await?;
-                self.commit_one(Write::Create { permit, resource }, None)
-                    .await?
-                    .try_into()
+                (id, Right::Create(permit))
             }
             Some(id) => {
                 let id = ResourceId::new(id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
-                let permit = self
-                    .permit::<Update>(Target::Instance(type_id, id.clone()))
-                    .await?;
+                let target = Target::Instance(type_id, id.clone());
+                let permit = self.permit::<Update>(target).await?;
                 let or_create = self.decide::<Create>(Self::create_target(type_id)).ok();
-                let resource = self.pack(type_id, id, upload).await?;
-                let method = Method::Put;
-                let write = Write::Put {
-                    permit,
-                    or_create,
-                    resource,
-                    condition,
-                    method,
-                };
-                self.commit_one(write, None).await?.try_into()
+                (id, Right::Update(permit, or_create))
             }
+        };
+        let mut text = String::from("{\"resourceType\":\"Binary\",\"contentType\":");
+        push_json_string(about.content_type, &mut text);
+        if let Some(context) = about.security_context {
+            text.push_str(",\"securityContext\":{\"reference\":");
+            push_json_string(context, &mut text);
+            text.push('}');
         }
-    }
-
-    async fn pack(
-        &self,
-        type_id: fhir::definitions::TypeId,
-        id: ResourceId,
-        upload: Upload<'_>,
-    ) -> Result<store::Prepared, Failure> {
-        let (checking, store) = (self.checking(), self.store.clone());
-        let (bytes, media) = (upload.bytes.clone(), upload.content_type.to_owned());
-        let context = upload.security_context.map(str::to_owned);
-        self.compute(upload.bytes.len(), move || {
-            let mut text = String::with_capacity(bytes.len() / 3 * 4 + 256);
-            text.push_str("{\"resourceType\":\"Binary\",\"contentType\":");
-            push_json_string(&media, &mut text);
-            if let Some(context) = context {
-                text.push_str(",\"securityContext\":{\"reference\":");
-                push_json_string(&context, &mut text);
-                text.push('}');
-            }
-            text.push_str(",\"data\":\"");
-            STANDARD.encode_string(&bytes, &mut text);
-            text.push_str("\"}");
-            let identity = Identity {
-                type_id,
-                id,
-                body_id: BodyId::Ignored,
-            };
-            Ok(store.prepare(checking.admit(text.as_bytes(), &identity)?))
+        let identity = Identity {
+            type_id,
+            id,
+            body_id: BodyId::Ignored,
+        };
+        let about = self
+            .checking()
+            .admit(format!("{text}}}").as_bytes(), &identity)?;
+        let data = match &right {
+            Right::Create(permit) => self.store.upload(permit),
+            Right::Update(permit, _) => self.store.upload(permit),
+        };
+        Ok(Upload {
+            session: self.clone(),
+            right,
+            condition,
+            about,
+            text,
+            data,
         })
-        .await
     }
 
     /// The bytes of a Binary; the resource if it has none.
     ///
     /// # Errors
     /// `not-found`, `deleted`, `scope-missing`.
-    pub async fn download(&self, id: &str) -> Result<Raw, Failure> {
+    pub async fn download(&self, id: &str, unless: &Unless) -> Result<Download, Failure> {
         let type_id = self.type_id("Binary")?;
-        let read = self.read_stored(type_id, &id_in_url(id)?).await?;
-        self.unpacked(read).await
+        let read = self
+            .read_stored_as(type_id, &id_in_url(id)?, Form::Apart)
+            .await?;
+        self.unpacked(read, unless).await
     }
 
     /// The bytes of a version of a Binary.
     ///
     /// # Errors
     /// As those of [`Self::download`].
-    pub async fn download_version(&self, id: &str, version_id: &str) -> Result<Raw, Failure> {
+    pub async fn download_version(
+        &self,
+        id: &str,
+        version_id: &str,
+        unless: &Unless,
+    ) -> Result<Download, Failure> {
         let type_id = self.type_id("Binary")?;
-        let read = self.read_version(type_id, id, version_id).await?;
-        self.unpacked(read).await
+        let read = self
+            .read_version_as(type_id, (id, version_id), Form::Apart)
+            .await?;
+        self.unpacked(read, unless).await
     }
 
-    async fn unpacked(&self, read: Read) -> Result<Raw, Failure> {
+    /// A piece of the data of a Binary, where it is kept apart.
+    ///
+    /// # Errors
+    /// `not-found` if there is no such piece.
+    pub async fn piece(&self, of: &Released<Stored>, place: u64) -> Result<Bytes, Failure> {
+        Ok(self.store.piece(of, place).await?)
+    }
+
+    async fn unpacked(&self, read: Read, unless: &Unless) -> Result<Download, Failure> {
         let stored = match read {
-            Read::Found(stored) => stored.into_inner(),
+            Read::Found(stored) if unless.holds_for(stored.get()) => {
+                return Ok(Download::Same(Answer::NotModified(stored)));
+            }
+            Read::Found(stored) => stored,
             Read::Deleted(_) => return Err(Failure::of(Code::Deleted)),
             Read::Absent => return Err(Failure::of(Code::NotFound)),
         };
-        self.compute(stored.body.len(), move || unpack(&stored))
-            .await
+        let raw = self
+            .compute(stored.get().body.len(), move || unpack(stored))
+            .await?;
+        Ok(Download::Bytes(raw))
     }
 }
 
-fn unpack(stored: &Stored) -> Result<Raw, Failure> {
+impl Upload {
+    /// Takes more bytes; waits while they are written.
+    ///
+    /// # Errors
+    /// `storage-full`, `storage-fault`, `limit-busy`.
+    pub async fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        Ok(self.data.push(bytes).await?)
+    }
+
+    /// All bytes have come: commits the Binary.
+    ///
+    /// # Errors
+    /// `body-empty`, and those of update.
+    pub async fn finish(mut self) -> Result<Answer, Failure> {
+        if self.data.size() == 0 {
+            return Err(Failure::of(Code::BodyEmpty));
+        }
+        let store = &self.session.store;
+        let resource = match self.data.small().await? {
+            None => store.prepare_uploaded(self.about, &self.data)?,
+            Some(bytes) => {
+                let mut text = self.text;
+                text.push_str(",\"data\":\"");
+                STANDARD.encode_string(&bytes, &mut text);
+                text.push_str("\"}");
+                let identity = Identity {
+                    type_id: self.about.type_id(),
+                    id: self.about.id().clone(),
+                    body_id: BodyId::Ignored,
+                };
+                let valid = self.session.checking().admit(text.as_bytes(), &identity)?;
+                store.prepare(valid)
+            }
+        };
+        let write = match self.right {
+            Right::Create(permit) => Write::Create { permit, resource },
+            Right::Update(permit, or_create) => Write::Put {
+                permit,
+                or_create,
+                resource,
+                condition: self.condition,
+                method: Method::Put,
+            },
+        };
+        self.session.commit_one(write, None).await?.try_into()
+    }
+}
+
+fn unpack(stored: Released<Stored>) -> Result<Raw, Failure> {
     let broken = || Failure::of(Code::Internal);
-    let doc = fhir::json::parse(&stored.body, usize::MAX).map_err(|_| broken())?;
+    let doc = fhir::json::parse(&stored.get().body, usize::MAX).map_err(|_| broken())?;
     let text = |name| doc.root().get(name).and_then(Value::as_str);
     let content_type = text("contentType")
         .map(std::borrow::Cow::into_owned)
@@ -147,10 +242,10 @@ fn unpack(stored: &Stored) -> Result<Raw, Failure> {
     let data = text("data").unwrap_or_default();
     let compact: Vec<u8> = data.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
     let bytes = STANDARD.decode(compact).map_err(|_| broken())?;
+    drop(doc);
     Ok(Raw {
         content_type,
+        stored,
         bytes: bytes.into(),
-        version: stored.version,
-        updated: stored.updated,
     })
 }

@@ -1,28 +1,14 @@
 //! read (`http.html#read`).
 
 use access::{Read as ReadAction, Target};
-use base::{Code, Micros, ResourceId, Version};
-use bytes::Bytes;
+use base::{Code, ResourceId};
 use fhir::definitions::TypeId;
-use store::Read;
+use store::{Form, Read};
 
 use super::condition::Unless;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::session::Session;
-
-/// The bytes of a Binary.
-#[derive(Clone, Debug)]
-pub struct Raw {
-    /// Their content type.
-    pub content_type: String,
-    /// The bytes.
-    pub bytes: Bytes,
-    /// The version of the resource.
-    pub version: Version,
-    /// When that version was made.
-    pub updated: Micros,
-}
 
 /// An id in a URL that is none names nothing.
 pub(super) fn id_in_url(id: &str) -> Result<ResourceId, Failure> {
@@ -45,9 +31,23 @@ impl Session {
         id: &str,
         unless: &Unless,
     ) -> Result<Answer, Failure> {
+        self.read_as(type_name, id, unless, Form::Whole).await
+    }
+
+    /// As [`Self::read`], in a form.
+    ///
+    /// # Errors
+    /// As those of [`Self::read`].
+    pub async fn read_as(
+        &self,
+        type_name: &str,
+        id: &str,
+        unless: &Unless,
+        form: Form,
+    ) -> Result<Answer, Failure> {
         let type_id = self.type_id(type_name)?;
         let id = id_in_url(id)?;
-        match self.read_stored(type_id, &id).await? {
+        match self.read_stored_as(type_id, &id, form).await? {
             Read::Found(stored) if unless.holds_for(stored.get()) => {
                 Ok(Answer::NotModified(stored))
             }
@@ -62,9 +62,18 @@ impl Session {
         type_id: TypeId,
         id: &ResourceId,
     ) -> Result<Read, Failure> {
+        self.read_stored_as(type_id, id, Form::Whole).await
+    }
+
+    pub(super) async fn read_stored_as(
+        &self,
+        type_id: TypeId,
+        id: &ResourceId,
+        form: Form,
+    ) -> Result<Read, Failure> {
         let permit = self
             .permit::<ReadAction>(Target::Instance(type_id, id.clone()))
             .await?;
-        Ok(self.store.read(permit, type_id, id).await?)
+        Ok(self.store.read_as(permit, type_id, id, form).await?)
     }
 }

@@ -3,7 +3,7 @@
 use access::{Read as ReadAction, Target};
 use base::Code;
 use fhir::definitions::TypeId;
-use store::Read;
+use store::{Form, Read};
 
 use super::condition::{Unless, version};
 use super::read::id_in_url;
@@ -24,8 +24,25 @@ impl Session {
         version_id: &str,
         unless: &Unless,
     ) -> Result<Answer, Failure> {
+        self.vread_as((type_name, id, version_id), unless, Form::Whole)
+            .await
+    }
+
+    /// As [`Self::vread`], in a form: type, id and version.
+    ///
+    /// # Errors
+    /// As those of [`Self::vread`].
+    pub async fn vread_as(
+        &self,
+        (type_name, id, version_id): (&str, &str, &str),
+        unless: &Unless,
+        form: Form,
+    ) -> Result<Answer, Failure> {
         let type_id = self.type_id(type_name)?;
-        match self.read_version(type_id, id, version_id).await? {
+        match self
+            .read_version_as(type_id, (id, version_id), form)
+            .await?
+        {
             Read::Found(stored) if unless.holds_for(stored.get()) => {
                 Ok(Answer::NotModified(stored))
             }
@@ -41,11 +58,22 @@ impl Session {
         id: &str,
         version_id: &str,
     ) -> Result<Read, Failure> {
+        self.read_version_as(type_id, (id, version_id), Form::Whole)
+            .await
+    }
+
+    pub(super) async fn read_version_as(
+        &self,
+        type_id: TypeId,
+        (id, version_id): (&str, &str),
+        form: Form,
+    ) -> Result<Read, Failure> {
         let id = id_in_url(id)?;
         let permit = self
             .permit::<ReadAction>(Target::Instance(type_id, id.clone()))
             .await?;
         let version = version(version_id).ok_or(Failure::of(Code::NotFound))?;
-        Ok(self.store.vread(permit, type_id, &id, version).await?)
+        let read = self.store.vread_as(permit, type_id, &id, version, form);
+        Ok(read.await?)
     }
 }

@@ -9,8 +9,8 @@ pub(crate) mod number;
 pub(crate) mod place;
 pub(crate) mod reference;
 
-/// Bytes of one indexed value (`index_value_bytes_max`). Longer text is indexed by its beginning,
-/// and queries are cut alike, so that they still find it.
+/// Bytes of one indexed value. Longer text is indexed by its beginning, and queries are cut alike,
+/// so that they still find it. Not configurable: rows that are there were cut to it.
 pub(crate) const VALUE_BYTES_MAX: usize = 4_096;
 
 /// The beginning of `text` that has at most `bytes_max` bytes, cut between characters.

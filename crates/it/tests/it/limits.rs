@@ -37,9 +37,9 @@ const MET: &[&str] = &[
     "header_bytes_max",
     "include_rounds_max",
     "included_entries_max",
-    "index_value_bytes_max",
     "journal_segment_bytes",
     "json_depth_max",
+    "log_bytes_max",
     "open_body_bytes_at_once_max",
     "open_tenants_max",
     "outcome_issues_max",
@@ -105,7 +105,6 @@ fn narrow() -> Arc<World> {
             ("limits.query_bytes_max", "600"),
             ("limits.query_parameters_max", "5"),
             ("limits.query_values_max", "5"),
-            ("limits.index_value_bytes_max", "16"),
             ("limits.body_cache_bytes_max", "0"),
             ("limits.group_members_max", "1"),
             ("limits.group_bytes_max", "1"),
@@ -295,7 +294,7 @@ fn expressions(caller: &Caller) {
 
 /// Limits that refuse nothing: they only make Insula do more with less.
 fn quiet_limits(tenant: &Tenant, caller: &Caller) {
-    // index_value_bytes_max: found by its beginning.
+    // Values are indexed by their first 4,096 bytes: found by its beginning.
     caller
         .put(&with_id(patient("Abcdefghijklmnopqrstuvwxyz"), "long"))
         .expect(201);

@@ -61,6 +61,37 @@ fn sent_at_once(
     });
 }
 
+/// The most memory that the server's process ever had.
+fn most_resident(world: &World) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", world.server().pid())).unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+    let kib = line.split_whitespace().nth(1).unwrap();
+    kib.parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn a_large_binary_is_never_held_whole() {
+    const SIZE: usize = 200 << 20;
+    let world = own("binary", &[]);
+    let caller = world.tenant().owner();
+    caller.create(&patient("Before"));
+    let before = most_resident(&world);
+    let bytes: Vec<u8> = (0..SIZE).map(|n| (n * 31 / 7) as u8).collect();
+    let put = caller.request("PUT", "/Binary/large");
+    let put = put.header("Prefer", "return=minimal");
+    caller
+        .ask(&put.content("image/x", bytes.clone()))
+        .expect(201);
+    let raw = caller.get("/Binary/large").expect(200);
+    assert!(raw.body == bytes, "other bytes than were sent");
+    let json = caller.request("GET", "/Binary/large");
+    let json = json.header("Accept", "application/fhir+json");
+    let json = caller.ask(&json).expect(200);
+    assert!(json.body.len() > SIZE / 3 * 4);
+    let grown = most_resident(&world) - before;
+    assert!(grown < 100 << 20, "{grown} bytes more than before");
+}
+
 fn fhir_post(caller: &Caller, path: &str) -> Request {
     caller
         .request("POST", path)

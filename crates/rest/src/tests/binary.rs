@@ -1,5 +1,9 @@
 //! Binary with its own content type.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
 use super::world::World;
 
 #[test]
@@ -84,4 +88,99 @@ fn binaries_are_bounded_and_guarded() {
     world
         .fhir(&who, "GET Binary/x", "")
         .refused(404, "not-found");
+}
+
+#[test]
+fn a_large_binary_is_the_same_in_every_form() {
+    let (world, who) = World::clinic();
+    let bytes: Vec<u8> = (0..2_000_003u32).map(|n| (n * 31 / 7) as u8).collect();
+    let data = STANDARD.encode(&bytes);
+    let pdf = [("content-type", "application/pdf")];
+    let made = world.fhir_with(&who, "PUT Binary/big", &pdf, bytes.clone());
+    made.status(201).at("/data", data.clone());
+    let minimal = [
+        ("content-type", "application/pdf"),
+        ("prefer", "return=minimal"),
+    ];
+    let again = world.fhir_with(&who, "PUT Binary/big", &minimal, bytes[..900_000].to_vec());
+    assert!(again.status(200).header("etag", "W/\"2\"").body.is_empty());
+
+    let json = [("accept", "application/fhir+json")];
+    let length = |line: &str| {
+        let read = world.fhir_with(&who, line, &json, "").status(200);
+        assert_eq!(
+            read.header_text("content-length").map(str::to_owned),
+            Some(read.body.len().to_string())
+        );
+        read.text("/data")
+    };
+    assert_eq!(length("GET Binary/big"), STANDARD.encode(&bytes[..900_000]));
+    assert_eq!(length("GET Binary/big/_history/1"), data);
+    let old = world
+        .fhir(&who, "GET Binary/big/_history/1", "")
+        .status(200);
+    assert_eq!(old.body, bytes);
+    let same = [("if-none-match", "W/\"2\"")];
+    let raw = world.fhir_with(&who, "GET Binary/big", &same, "");
+    assert!(raw.status(304).body.is_empty());
+    let summary = world.fhir_with(&who, "GET Binary/big?_elements=data", &json, "");
+    assert_eq!(summary.text("/data").len(), 1_200_000);
+
+    let found = world.fhir(&who, "GET Binary", "").status(200);
+    assert_eq!(found.text("/entry/0/resource/data").len(), 1_200_000);
+    let history = world.fhir(&who, "GET Binary/big/_history", "").status(200);
+    assert_eq!(history.text("/entry/1/resource/data"), data);
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"request": {"method": "PUT", "url": "Binary/b"},
+         "resource": {"resourceType": "Binary", "id": "b", "contentType": "a/b", "data": data}},
+        {"request": {"method": "GET", "url": "Binary/big"}},
+    ]});
+    let done = world.fhir(&who, "POST ", bundle.to_string()).status(200);
+    assert_eq!(done.text("/entry/1/resource/data").len(), 1_200_000);
+    let raw = world.fhir(&who, "GET Binary/b", "").status(200);
+    assert_eq!(raw.body, bytes);
+    world.fhir(&who, "DELETE Binary/big", "").status(204);
+    world
+        .fhir(&who, "GET Binary/big", "")
+        .refused(410, "deleted");
+}
+
+#[test]
+fn a_part_of_a_binary_can_be_asked_for() {
+    let (world, who) = World::clinic();
+    let bytes: Vec<u8> = (0..500_000u32).map(|n| (n * 31 / 7) as u8).collect();
+    let png = [("content-type", "image/png")];
+    world
+        .fhir_with(&who, "PUT Binary/big", &png, bytes.clone())
+        .status(201);
+    world
+        .fhir_with(&who, "PUT Binary/small", &png, bytes[..100].to_vec())
+        .status(201);
+    let part = |id: &str, range: &str| {
+        world.fhir_with(&who, &format!("GET Binary/{id}"), &[("range", range)], "")
+    };
+    for (range, from, to) in [
+        ("bytes=0-9", 0, 10),
+        ("bytes=196607-196608", 196_607, 196_609),
+        ("bytes=190000-450000", 190_000, 450_001),
+        ("bytes=-5", 499_995, 500_000),
+        ("bytes=499999-600000", 499_999, 500_000),
+    ] {
+        let answer = part("big", range).status(206);
+        let said = format!("bytes {from}-{}/500000", to - 1);
+        assert_eq!(
+            answer.header("content-range", &said).body,
+            bytes[from..to],
+            "{range}"
+        );
+    }
+    let answer = part("small", "bytes=90-").status(206);
+    assert_eq!(
+        answer.header("content-range", "bytes 90-99/100").body,
+        bytes[90..100]
+    );
+    part("big", "bytes=500000-")
+        .status(416)
+        .header("content-range", "bytes */500000");
+    assert_eq!(part("big", "lines=1-2").status(200).body, bytes);
 }

@@ -9,6 +9,8 @@ use fhir::definitions::TypeId;
 use fhir::resource::Valid;
 use fhir::search::Query;
 
+use super::data::{Apart, Data};
+
 /// One version of a resource, ready for the wire.
 #[derive(Clone, Debug)]
 pub struct Stored {
@@ -22,8 +24,10 @@ pub struct Stored {
     pub updated: Micros,
     /// How the version was made.
     pub method: Method,
-    /// The whole resource as JSON; empty for a deletion.
+    /// The whole resource as JSON; empty for a deletion. With [`Self::data`], `data` is empty in it.
     pub body: Bytes,
+    /// The data of a Binary, where it is kept apart.
+    pub data: Option<Data>,
 }
 
 /// How a version came to be; also `Bundle.entry.request.method` of histories.
@@ -70,12 +74,22 @@ pub struct Prepared {
     pub(crate) packed: Vec<u8>,
     pub(crate) dict: u32,
     pub(crate) digest: [u8; 32],
+    /// The stored body without its data, and the data, where that is kept apart.
+    pub(crate) apart: Option<Apart>,
 }
 
 impl Prepared {
     /// The resource.
     pub fn valid(&self) -> &Valid {
         &self.valid
+    }
+
+    /// The body as it is stored.
+    pub(crate) fn body(&self) -> &str {
+        match &self.apart {
+            Some(apart) => &apart.body,
+            None => self.valid.body(),
+        }
     }
 }
 

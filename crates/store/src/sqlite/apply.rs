@@ -21,15 +21,17 @@ use fhir::search::query::Total;
 use fhir::search::rows::Row;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::blob;
 use super::fault::{Doing, internal};
 use super::index::IdKey;
 use super::seal::{ChangeLine, Digest, Sealed, method_number, sha256};
 use super::tenant::OpenTenant;
 use super::writer::WriterState;
 use super::{extract, params as own_params, rows, search};
+use crate::face::DataIn;
 use crate::journal::Head;
 use crate::{
-    Condition, Expected, Method, Outcome, PageRequest, Prepared, Result, StoreError, Stored,
+    Condition, Data, Expected, Method, Outcome, PageRequest, Prepared, Result, StoreError, Stored,
     Written,
 };
 
@@ -307,11 +309,13 @@ impl Making<'_> {
         let valid = &*resource.valid;
         let version = Version(current.map_or(1, |c| c.version + 1));
         let (type_id, id) = (valid.type_id(), valid.id());
+        let (blob, digest) = self.data(resource)?;
         let packed = Packed {
             dict: resource.dict,
-            size: valid.body().len(),
+            size: resource.body().len(),
             body: &resource.packed,
-            digest: &resource.digest,
+            digest: &digest,
+            blob,
         };
         let rid = match current {
             Some(c) => c.rid,
@@ -321,9 +325,17 @@ impl Making<'_> {
             }
         };
         let vid = self.version_row(rid, type_id, id, version, method, &packed)?;
-        let mut body = Vec::with_capacity(valid.body().len() + 192);
+        let mut body = Vec::with_capacity(resource.body().len() + 192);
         write_head(&mut body, valid.type_name(), id, version, self.updated);
-        body.extend_from_slice(valid.body().as_bytes());
+        let data = match (blob, &resource.apart) {
+            (Some(blob), Some(apart)) => Some(Data {
+                blob,
+                size: apart.size,
+                at: body.len() + apart.at,
+            }),
+            _ => None,
+        };
+        body.extend_from_slice(resource.body().as_bytes());
         let stored = Stored {
             type_id,
             id: id.clone(),
@@ -331,6 +343,7 @@ impl Making<'_> {
             updated: self.updated,
             method,
             body: Bytes::from(body),
+            data,
         };
         let rows = self.rows(valid.rows(), &stored)?;
         let state = &mut *self.state;
@@ -390,6 +403,25 @@ impl Making<'_> {
         })
     }
 
+    /// Keeps data that goes apart; its blob, and the digest for the version's seal.
+    fn data(&self, resource: &Prepared) -> Result<(Option<i64>, [u8; 32])> {
+        let Some(apart) = &resource.apart else {
+            return Ok((None, resource.digest));
+        };
+        let db = &self.state.db;
+        let number = match &apart.data {
+            DataIn::Staged(staged) => staged.blob,
+            DataIn::Here(bytes) => {
+                let number = blob::begin(db, self.tenant.shared.run)?;
+                blob::put(self.tenant, db, number, 0, bytes)?;
+                number
+            }
+        };
+        blob::adopt(db, number, apart.size, apart.at)?;
+        let digest = blob::digest_with(&resource.digest, number, apart.size, apart.at);
+        Ok((Some(number), digest))
+    }
+
     fn bury(
         &mut self,
         entry: usize,
@@ -403,6 +435,7 @@ impl Making<'_> {
             size: 0,
             body: &[],
             digest: &sha256(&[]),
+            blob: None,
         };
         let vid = self.version_row(live.rid, type_id, id, version, Method::Delete, &nothing)?;
         let state = &mut *self.state;
@@ -424,6 +457,7 @@ impl Making<'_> {
             updated: self.updated,
             method: Method::Delete,
             body: Bytes::new(),
+            data: None,
         };
         self.parameter_written(entry, live.rid, &stored)?;
         Ok(stored)
@@ -456,8 +490,8 @@ impl Making<'_> {
             .db
             .prepare_cached(
                 "INSERT INTO version
-                 (rid,type,version,seq,method,updated_us,actor,dict,size,seal,body)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+                 (rid,type,version,seq,method,updated_us,actor,dict,size,seal,body,blob)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
             )
             .and_then(|mut s| {
                 s.insert(params![
@@ -471,7 +505,8 @@ impl Making<'_> {
                     packed.dict,
                     number(packed.size as u64),
                     seal,
-                    packed.body
+                    packed.body,
+                    packed.blob
                 ])
             })
             .doing("writing a version")
@@ -525,6 +560,7 @@ struct Packed<'a> {
     size: usize,
     body: &'a [u8],
     digest: &'a [u8; 32],
+    blob: Option<i64>,
 }
 
 fn number(n: u64) -> i64 {

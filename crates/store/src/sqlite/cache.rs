@@ -299,6 +299,7 @@ mod tests {
             updated: Micros(0),
             method: Method::Put,
             body: Bytes::from(vec![b'x'; bytes]),
+            data: None,
         }
     }
 

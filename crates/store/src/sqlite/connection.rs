@@ -166,6 +166,7 @@ pub(crate) fn writer(
     key: &Secret<[u8; 32]>,
     synchronous: Synchronous,
     cache_kib: u64,
+    log_bytes_max: u64,
 ) -> Result<Connection> {
     let db = open(path, key)?;
     let synchronous = match synchronous {
@@ -174,7 +175,8 @@ pub(crate) fn writer(
     };
     db.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};
-         PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{cache_kib};"
+         PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{cache_kib};
+         PRAGMA journal_size_limit = {log_bytes_max};"
     ))
     .doing("opening a tenant for writing")?;
     Ok(db)

@@ -11,6 +11,7 @@ use fhir::definitions::TypeId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+use super::blob;
 use super::fault::Doing;
 use super::index::IdKey;
 use super::rows::{self, COLUMNS};
@@ -172,8 +173,8 @@ fn fill(
             found.next = Some(Position(last.to_be_bytes().to_vec()));
             break;
         }
-        last = row.get(12).doing(DOING)?;
-        let stored = rows::read(tenant, db, row)?.stored;
+        last = row.get(13).doing(DOING)?;
+        let stored = blob::whole(tenant, db, rows::read(tenant, db, row)?.stored)?;
         bytes = bytes.saturating_add(stored.body.len() as u64);
         found.stored.push(stored);
         found.rows.push(last);

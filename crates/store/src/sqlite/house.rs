@@ -7,6 +7,7 @@ pub(crate) mod change;
 mod keeping;
 mod rotation;
 mod shredding;
+mod uploads;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -220,6 +221,7 @@ impl House {
             shared: Arc::new(Shared {
                 cache: BodyCache::new(limits.body_cache_bytes_max, u64::from_be_bytes(rng.bytes())),
                 codec: Codec::default(),
+                run: i64::from_be_bytes(rng.bytes()) | 1,
                 config,
                 clock,
                 rng,

@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
     name_types_and_keep_compartments,
     chain_what_is_administered,
     keep_search_parameters,
+    keep_data_apart,
 ];
 
 /// Resources indexed in one transaction.
@@ -49,7 +50,9 @@ pub(crate) fn run(
     path: &Path,
     shared: &Arc<Shared>,
 ) -> Result<TenantKeys> {
-    let db = super::connection::writer(path, &keys.database, crate::Synchronous::Full, 4096)?;
+    let log_bytes_max = shared.config.limits.log_bytes_max;
+    let full = crate::Synchronous::Full;
+    let db = super::connection::writer(path, &keys.database, full, 4096, log_bytes_max)?;
     for version in schema::check(&db, id)?..schema::VERSION {
         let at = usize::try_from(version - 1).unwrap_or(usize::MAX);
         let step = STEPS
@@ -139,6 +142,14 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
             None => return Ok(()),
         }
     }
+}
+
+/// Version 4 kept the data of Binaries in their bodies alone.
+fn keep_data_apart(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 4 to 5";
+    db.execute_batch("ALTER TABLE version ADD COLUMN blob INTEGER")
+        .doing(DOING)?;
+    db.execute_batch(schema::BLOBS).doing(DOING)
 }
 
 /// Version 1 had no names for its type numbers and no compartment index.

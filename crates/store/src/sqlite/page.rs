@@ -8,7 +8,7 @@ use fhir::search::Query;
 use rusqlite::Connection;
 
 use super::cache::Ticket;
-use super::{OpenTenant, in_snapshot, rows, search};
+use super::{OpenTenant, blob, in_snapshot, rows, search};
 use crate::{Entry, Method, Mode, PageRequest, Result, StoreError};
 
 /// The page would hold too many bytes at once; a smaller `_count` helps.
@@ -52,10 +52,15 @@ pub(crate) fn searched(
             // may not be shown does not leave.
             let shown = stored.filter(|s| s.method != Method::Delete && spent.shows(s.type_id));
             if let Some(stored) = shown {
-                bytes = bytes.saturating_add(stored.body.len() as u64);
+                let data = stored.data.map_or(0, |data| data.base64_len());
+                if data > 0 && until.is_some() {
+                    return Err(out_of_time());
+                }
+                bytes = bytes.saturating_add(stored.body.len() as u64 + data);
                 if bytes > limits.page_bytes_max && !entries.is_empty() {
                     return Err(page_too_large(limits.page_bytes_max));
                 }
+                let stored = blob::whole(tenant, db, stored)?;
                 let resource = spent.release(stored.type_id, stored);
                 entries.push(Entry { resource, mode });
                 rows.push(rid);

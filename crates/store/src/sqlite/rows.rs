@@ -14,6 +14,7 @@ use fhir::resource::write_head;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::blob;
 use super::cache::Ticket;
 use super::fault::{Doing, damaged};
 use super::index::IdKey;
@@ -23,14 +24,14 @@ use crate::{Method, Result, Stored};
 
 /// The columns of [`read`], of `resource r` and `version v`.
 pub(crate) const COLUMNS: &str = "r.rid, r.type, r.id, v.version, v.seq, v.method, v.updated_us, \
-     v.actor, v.dict, v.size, v.seal, v.body";
+     v.actor, v.dict, v.size, v.seal, v.body, v.blob";
 
 /// A version with what was needed to check it.
 pub(crate) struct Opened {
     pub(crate) rid: i64,
     pub(crate) seq: Seq,
     pub(crate) actor: Arc<str>,
-    /// SHA-256 of the stored part of the body.
+    /// SHA-256 of the stored part of the body, and of what it says of data kept apart.
     pub(crate) digest: [u8; 32],
     pub(crate) stored: Stored,
 }
@@ -104,7 +105,17 @@ pub(crate) fn open(
             return Ok(Err(Broken::Body));
         }
     }
-    let digest = sha256(body.get(head..).unwrap_or_default());
+    let mut digest = sha256(body.get(head..).unwrap_or_default());
+    let data = match row.get::<_, Option<i64>>(12).doing(DOING)? {
+        None => None,
+        Some(number) => match blob::find(db, number, head)? {
+            None => return Ok(Err(Broken::Body)),
+            Some(data) => {
+                digest = blob::digest_with(&digest, number, data.size, data.at - head);
+                Some(data)
+            }
+        },
+    };
     let sealed = Sealed {
         tenant: tenant.id.bytes(),
         type_id,
@@ -126,6 +137,7 @@ pub(crate) fn open(
         updated,
         method,
         body: Bytes::from(body),
+        data,
     };
     Ok(Ok(Opened {
         rid,

@@ -9,6 +9,8 @@
 //! | `version` | a version; `vid` grows | appended, never changed |
 //! | `change` | a commit request that was carried out; without versions: what is administered changed | appended, never changed |
 //! | `actor` | a name that versions and changes refer to | appended |
+//! | `blob` | data of a Binary that is kept apart from its resource | appended |
+//! | `chunk` | a piece of a blob; its number is the blob's · 2^20 + its place | appended |
 //! | `dictionary` | a dictionary that bodies are packed with | appended |
 //! | `client` | an API client; with `until_us` a way in for bulk loading | by administration |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
@@ -25,7 +27,7 @@ use super::{codec, index, params as own_params};
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 4;
+pub(crate) const VERSION: i64 = 5;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -39,7 +41,7 @@ CREATE TABLE version (
   vid INTEGER PRIMARY KEY, rid INTEGER NOT NULL, type INTEGER NOT NULL,
   version INTEGER NOT NULL, seq INTEGER NOT NULL, method INTEGER NOT NULL,
   updated_us INTEGER NOT NULL, actor INTEGER NOT NULL, dict INTEGER NOT NULL,
-  size INTEGER NOT NULL, seal BLOB NOT NULL, body BLOB NOT NULL) STRICT;
+  size INTEGER NOT NULL, seal BLOB NOT NULL, body BLOB NOT NULL, blob INTEGER) STRICT;
 CREATE UNIQUE INDEX version_rid ON version (rid, version);
 CREATE INDEX version_type ON version (type);
 CREATE TABLE change (
@@ -55,10 +57,20 @@ CREATE TABLE client (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Data of Binaries.
+pub(crate) const BLOBS: &str = "
+CREATE TABLE blob (
+  bid INTEGER PRIMARY KEY AUTOINCREMENT, size INTEGER NOT NULL, at INTEGER NOT NULL,
+  staged INTEGER NOT NULL) STRICT;
+CREATE INDEX blob_staged ON blob (staged) WHERE staged <> 0;
+CREATE TABLE chunk (cid INTEGER PRIMARY KEY, mac BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
+";
+
 /// Makes all tables in an empty database.
 pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     const DOING: &str = "making the tables of a tenant";
     db.execute_batch(DDL).doing(DOING)?;
+    db.execute_batch(BLOBS).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;

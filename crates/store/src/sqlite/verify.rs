@@ -14,6 +14,7 @@ use fhir::definitions::TypeId;
 use fhir::search::rows::{CUSTOM, Row as FhirRow};
 use rusqlite::{Connection, Row, Rows};
 
+use super::blob;
 use super::connection::in_snapshot;
 use super::fault::Doing;
 use super::rows::{self, Broken, COLUMNS};
@@ -22,7 +23,7 @@ use super::tenant::OpenTenant;
 use super::{administration, codec, extract, index};
 use crate::audit::ChangeHead;
 use crate::journal::Head;
-use crate::{Finding, FindingKind, Result, StoreError, VerifyReport};
+use crate::{Finding, FindingKind, Result, StoreError, Stored, VerifyReport};
 
 const DOING: &str = "checking a tenant";
 
@@ -242,7 +243,7 @@ impl<'t> Check<'t> {
 
     fn version(&mut self, db: &Connection, row: &Row<'_>) -> Result<()> {
         let named = Named {
-            type_id: TypeId(row.get::<_, u16>(12).unwrap_or(u16::MAX)),
+            type_id: TypeId(row.get::<_, u16>(13).unwrap_or(u16::MAX)),
             id: row.get_ref(2).ok().and_then(rows::id_of),
         };
         let version = row
@@ -255,11 +256,30 @@ impl<'t> Check<'t> {
             return Ok(());
         }
         match rows::open(self.tenant, db, row)? {
-            Ok(opened) if opened.stored.type_id == named.type_id => {}
+            Ok(opened) if opened.stored.type_id == named.type_id => {
+                if !self.data(db, &opened.stored)? {
+                    self.at_row(FindingKind::Body, &named, version);
+                }
+            }
             Ok(_) | Err(Broken::Seal) => self.at_row(FindingKind::Seal, &named, version),
             Err(Broken::Body) => self.at_row(FindingKind::Body, &named, version),
         }
         Ok(())
+    }
+
+    /// Whether the data of a version, where it is kept apart, is whole and carries its seals.
+    fn data(&self, db: &Connection, stored: &Stored) -> Result<bool> {
+        let Some(data) = stored.data else {
+            return Ok(true);
+        };
+        for place in 0..data.pieces() {
+            match blob::chunk(self.tenant, db, &data, place) {
+                Ok(_) => {}
+                Err(e) if e.code() == Code::TenantDamaged => return Ok(false),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(true)
     }
 
     /// Every resource: its history whole, its current state the last version, its index rows.

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
 
 use super::apply::{self, Work};
+use super::blob;
 use super::connection;
 use super::fault::Doing;
 use super::index::Pending;
@@ -63,6 +64,7 @@ impl WriterState {
             &tenant.keys.database,
             config.synchronous,
             writer_cache_kib(&config.limits),
+            config.limits.log_bytes_max,
         )?;
         let log_pages = tenant.log_pages.clone();
         db.wal_hook(Some(move |_: &mut _, pages: std::ffi::c_int| {
@@ -70,6 +72,7 @@ impl WriterState {
             Ok(())
         }))
         .doing(DOING)?;
+        blob::sweep(&db, tenant.shared.run)?;
         let last = db
             .query_row(
                 "SELECT seq, chain, updated_us FROM change ORDER BY seq DESC LIMIT 1",

@@ -12,10 +12,10 @@ use super::TenantStore;
 use crate::audit::{Outcome, Shown, Subject};
 use crate::sqlite::page::searched;
 use crate::sqlite::readers::Class;
-use crate::sqlite::{Opened, history, in_snapshot, rows, sha256};
+use crate::sqlite::{Opened, blob, history, in_snapshot, rows, sha256};
 use crate::{
-    Entry, HistoryOf, HistoryRequest, Method, Mode, Page, PageRequest, Read, Result, StoreError,
-    Stored,
+    Entry, Form, HistoryOf, HistoryRequest, Method, Mode, Page, PageRequest, Read, Result,
+    StoreError, Stored,
 };
 
 /// A permit that was brought for something else than what it was given for.
@@ -37,7 +37,20 @@ impl TenantStore {
         type_id: TypeId,
         id: &ResourceId,
     ) -> Result<Read> {
-        self.current(permit.spend(&self.tenant), type_id, id).await
+        let spent = permit.spend(&self.tenant);
+        self.current(spent, type_id, id, Form::Whole).await
+    }
+
+    /// As [`Self::read`], in a form.
+    pub async fn read_as(
+        &self,
+        permit: Permit<ReadAction>,
+        type_id: TypeId,
+        id: &ResourceId,
+        form: Form,
+    ) -> Result<Read> {
+        let spent = permit.spend(&self.tenant);
+        self.current(spent, type_id, id, form).await
     }
 
     /// The current version of a resource for whoever makes another version of it
@@ -48,7 +61,8 @@ impl TenantStore {
         type_id: TypeId,
         id: &ResourceId,
     ) -> Result<Read> {
-        self.current(permit.spend(&self.tenant), type_id, id).await
+        let spent = permit.spend(&self.tenant);
+        self.current(spent, type_id, id, Form::Whole).await
     }
 
     async fn current<A: Action>(
@@ -56,6 +70,7 @@ impl TenantStore {
         spent: Spent<A>,
         type_id: TypeId,
         id: &ResourceId,
+        form: Form,
     ) -> Result<Read> {
         let entry = self.serving()?;
         if !spent.covers(type_id, id) {
@@ -65,7 +80,8 @@ impl TenantStore {
         // Without the open tenant there is no pen to record the read with.
         let known = entry.if_open().and_then(|tenant| {
             tenant.touch();
-            shared.cache.get(&self.tenant, type_id, id)
+            let hit = shared.cache.get(&self.tenant, type_id, id);
+            hit.filter(|hit| form == Form::Apart || hit.stored.data.is_none())
         });
         if let Some(hit) = known {
             shared.metrics.cache_hits.add(1);
@@ -91,7 +107,9 @@ impl TenantStore {
                         &shared.metrics,
                     );
                 }
-                Ok(found.map(|o| o.stored))
+                found
+                    .map(|o| blob::in_form(tenant, db, form, o.stored))
+                    .transpose()
             })
             .await?;
         self.answer(&spent, type_id, id, found).await
@@ -106,6 +124,19 @@ impl TenantStore {
         id: &ResourceId,
         version: Version,
     ) -> Result<Read> {
+        self.vread_as(permit, type_id, id, version, Form::Whole)
+            .await
+    }
+
+    /// As [`Self::vread`], in a form.
+    pub async fn vread_as(
+        &self,
+        permit: Permit<ReadAction>,
+        type_id: TypeId,
+        id: &ResourceId,
+        version: Version,
+        form: Form,
+    ) -> Result<Read> {
         let spent = permit.spend(&self.tenant);
         let entry = self.serving()?;
         if !spent.covers(type_id, id) {
@@ -116,7 +147,10 @@ impl TenantStore {
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, _| {
-                Ok(rows::version(tenant, db, type_id, &wanted, version)?.map(|o| o.stored))
+                let found = rows::version(tenant, db, type_id, &wanted, version)?;
+                found
+                    .map(|o| blob::in_form(tenant, db, form, o.stored))
+                    .transpose()
             })
             .await?;
         self.answer(&spent, type_id, id, found).await

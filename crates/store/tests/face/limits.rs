@@ -4,6 +4,7 @@ use access::Target;
 use base::Code;
 use store::{AuditMode, Change, HistoryOf, PageRequest, Read, Synchronous};
 
+use super::raw;
 use super::world::{World, found, id, observation, patient, type_id};
 
 #[tokio::test]
@@ -204,4 +205,35 @@ async fn a_permit_of_another_tenant_stops_the_request() {
     let b = world.create("bridge").await;
     let permit = a.permit(Target::Instance(type_id("Patient"), id("1")));
     let _ = b.store.read(permit, type_id("Patient"), &id("1")).await;
+}
+
+#[tokio::test]
+async fn a_log_is_cut_to_its_limit_also_beside_a_long_read() {
+    const MAX: u64 = 1 << 20;
+    let world = World::with(|config| config.limits.log_bytes_max = MAX);
+    let t = world.create("lakeside").await;
+    let log = raw::database(&t).with_extension("db-wal");
+    let size = || std::fs::metadata(&log).map_or(0, |m| m.len());
+    let round = async |from: usize| {
+        for i in from..from + 30 {
+            let writes = (0..40)
+                .map(|j| t.creating(observation(&format!("o{i}-{j}"), "1")))
+                .collect();
+            t.commit(writes).await.unwrap();
+        }
+    };
+    round(0).await;
+    let usual = size();
+    assert!(usual <= 2 * MAX, "{usual} bytes of log");
+    {
+        let reader = raw::open(&t);
+        reader
+            .execute_batch("BEGIN; SELECT count(*) FROM version;")
+            .unwrap();
+        round(100).await;
+        assert!(size() > 2 * MAX, "what is read is kept: {} bytes", size());
+    }
+    round(200).await;
+    assert!(size() <= 2 * MAX, "{} bytes of log", size());
+    assert!(t.verify().await.ok);
 }

@@ -25,6 +25,9 @@ DROP INDEX change_administered;
 ALTER TABLE change DROP COLUMN journal;
 ALTER TABLE client DROP COLUMN opened_us;
 ALTER TABLE client DROP COLUMN until_us;
+DROP TABLE blob;
+DROP TABLE chunk;
+ALTER TABLE version DROP COLUMN blob;
 UPDATE meta SET value = 1 WHERE key = 'schema';
 ";
 

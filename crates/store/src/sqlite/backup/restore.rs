@@ -19,7 +19,7 @@ use super::super::keyring::{Owner, TenantKeys, WRAPPED_BYTES};
 use super::super::rows::{self, COLUMNS};
 use super::super::seal::{ChangeLine, Digest, Sealed};
 use super::super::tenant::{OpenTenant, open_reader};
-use super::super::{administration, connection, migrate, schema, verify, writer};
+use super::super::{administration, blob, connection, migrate, schema, verify, writer};
 use super::{Header, check_file, invalid, read_header};
 use crate::audit::ChangeHead;
 use crate::{KeptClients, RestoreClients, Restored, Result, State, TenantInfo};
@@ -225,6 +225,7 @@ fn reseal(
     writer::alone(old, &mut slot, |old, state| {
         let db = &state.db;
         reseal_versions(old, db, id, keys)?;
+        blob::reseal(old, db, id, &keys.seal)?;
         schema::set_meta(db, "tenant", id)?;
         if schema::meta::<[u8; 32]>(db, "client_secret")?.is_none() {
             schema::set_meta(db, "client_secret", old.keys.client_secret.expose())?;
@@ -265,7 +266,7 @@ fn reseal_versions(
     };
     while let Some(row) = rows.next().doing(DOING)? {
         let opened = rows::read(old, db, row)?;
-        let vid: i64 = row.get(12).doing(DOING)?;
+        let vid: i64 = row.get(13).doing(DOING)?;
         let sealed = Sealed {
             tenant: id,
             type_id: opened.stored.type_id,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use base::{Micros, Seq};
+use base::{Limits, Micros, Seq};
 
+use super::super::connection::PAGE_BYTES;
 use super::super::fault::Doing;
 use super::super::index;
 use super::super::process;
@@ -22,10 +23,11 @@ const ROUND: Duration = Duration::from_secs(5);
 const QUIET_US: i64 = 20_000_000;
 /// Tenants closed in one round from which on memory is given back.
 const CLOSED_TRIM: usize = 32;
-/// Pages in a tenant's log from which on it is checkpointed (32 MiB).
-const LOG_PAGES: u64 = 8_192;
-/// Pages from which on the writer waits for the checkpoint, so that the log cannot grow for ever.
-const LOG_PAGES_MAX: u64 = 8 * LOG_PAGES;
+/// Pages in a tenant's log from which on the writer waits for a checkpoint; from half of them on
+/// the housekeeping thread makes one beside it.
+fn log_pages_max(limits: &Limits) -> u64 {
+    (limits.log_bytes_max / u64::from(PAGE_BYTES)).max(2)
+}
 
 impl House {
     pub(super) fn tidy_until_stopped(self: &Arc<Self>) {
@@ -56,7 +58,7 @@ impl House {
             };
             let unused = self.shared.clock.monotonic().0 - tenant.used_us.load(Ordering::Relaxed);
             let pages = tenant.log_pages.load(Ordering::Relaxed);
-            if pages >= LOG_PAGES || (pages > 0 && unused > 2_000_000) {
+            if pages >= log_pages_max(limits) / 2 || (pages > 0 && unused > 2_000_000) {
                 let _ = self.checkpoint(&tenant);
             }
             self.note_sweep(&entry, &tenant);
@@ -92,12 +94,13 @@ impl House {
             self.wake_builder();
         }
         let pages = tenant.log_pages.load(Ordering::Relaxed);
-        if pages >= LOG_PAGES_MAX {
+        let max = log_pages_max(&self.shared.config.limits);
+        if pages >= max {
             // With the writer held, nothing is added to the log meanwhile: unless a long read needs
             // it, it can be moved whole, and the next commit begins it anew.
             let _writer = tenant.writer.lock();
             let _ = self.checkpoint(tenant);
-        } else if pages >= LOG_PAGES {
+        } else if pages >= max / 2 {
             let mut tidy = self.tidy.lock();
             if !tidy.hurry {
                 tidy.hurry = true;
