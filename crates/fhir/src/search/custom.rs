@@ -172,7 +172,7 @@ pub fn define(model: &'static Model, resource: Value<'_>) -> Result<Vec<Definiti
     let plans = Plans::of(model);
     let one = |type_id: TypeId| {
         let name = model.type_name(type_id);
-        let definition = Definition {
+        let mut definition = Definition {
             type_id,
             code: code.clone().into_owned(),
             url: text("url").unwrap_or_default().into_owned(),
@@ -184,9 +184,14 @@ pub fn define(model: &'static Model, resource: Value<'_>) -> Result<Vec<Definiti
             let what = format!("the expression says nothing about {name}");
             return Err(wrong("expression", &what));
         }
-        match plans.try_custom(ParamId(super::rows::CUSTOM), &definition) {
+        let compiles = |d: &Definition| plans.try_custom(ParamId(super::rows::CUSTOM), d);
+        match compiles(&definition) {
             Ok(_) => Ok(definition),
             Err(error) => {
+                definition.expression = choices_by_type(model, &definition.expression);
+                if compiles(&definition).is_ok() {
+                    return Ok(definition);
+                }
                 let what = format!("the expression does not compile for {name}: {error}");
                 Err(wrong("expression", &what))
             }
@@ -271,6 +276,35 @@ fn branches(model: &Model, name: &str, expression: &str) -> String {
     kept.join(" | ")
 }
 
+/// The expression with choices named as FHIRPath names them: `.valueDateTime`, as it stands in JSON
+/// and in some published definitions, is `.value.ofType(dateTime)`.
+fn choices_by_type(model: &Model, expression: &str) -> String {
+    const VALUE: &str = ".value";
+    let mut out = String::with_capacity(expression.len() + 16);
+    let mut rest = expression;
+    while let Some(at) = rest.find(VALUE) {
+        let (before, after) = rest.split_at(at + VALUE.len());
+        out.push_str(before);
+        let end = after
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(after.len());
+        let (name, behind) = after.split_at(end);
+        let mut letters = name.chars();
+        match letters.next() {
+            Some(first) if first.is_ascii_uppercase() => {
+                let primitive = format!("{}{}", first.to_ascii_lowercase(), letters.as_str());
+                let known = model.structure_named(name).is_some();
+                let of = if known { name } else { &primitive };
+                out.push_str(&format!(".ofType({of})"));
+            }
+            _ => out.push_str(name),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Customs, branches, define};
@@ -325,6 +359,17 @@ mod tests {
         );
         let draft = body("Patient", "nick", "string", "nonsense(").replace("active", "draft");
         assert_eq!(defined(&draft).unwrap(), []);
+    }
+
+    #[test]
+    fn choices_may_be_named_as_in_json() {
+        let of = |e: &str| super::choices_by_type(model(), e);
+        assert_eq!(of("a.valueDateTime"), "a.value.ofType(dateTime)");
+        assert_eq!(of("a.valueCoding.code"), "a.value.ofType(Coding).code");
+        assert_eq!(of("a.value.code | b.values"), "a.value.code | b.values");
+        let asserted = "Condition.extension.where(url = 'urn:x').valueDateTime";
+        let found = defined(&body("Condition", "asserted", "date", asserted)).unwrap();
+        assert!(found[0].expression.ends_with(".value.ofType(dateTime)"));
     }
 
     #[test]
