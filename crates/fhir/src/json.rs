@@ -202,7 +202,13 @@ impl<'d> Member<'d> {
         if n.flag {
             return self.name() == name;
         }
-        self.key.doc.source.get(n.start as usize..n.end as usize) == Some(name)
+        // Bytes, because this is asked of every member on the way to every element.
+        self.bytes(n) == Some(name.as_bytes())
+    }
+
+    fn bytes(self, n: Node) -> Option<&'d [u8]> {
+        let source = self.key.doc.source.as_bytes();
+        source.get(n.start as usize..n.end as usize)
     }
 
     /// Whether the name is this one behind an underscore: the sibling of a primitive.
@@ -211,8 +217,10 @@ impl<'d> Member<'d> {
         if n.flag {
             return self.name().strip_prefix('_') == Some(name);
         }
-        let key = self.key.doc.source.get(n.start as usize..n.end as usize);
-        key.and_then(|key| key.strip_prefix('_')) == Some(name)
+        match self.bytes(n) {
+            Some([b'_', rest @ ..]) => rest == name.as_bytes(),
+            _ => false,
+        }
     }
 
     /// The place of the name in the source (without quotes).

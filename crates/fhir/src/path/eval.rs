@@ -30,7 +30,7 @@ mod walk;
 pub(super) use pattern::pattern;
 
 /// A collection.
-pub(super) type Items<'a> = SmallVec<[Item<'a>; 2]>;
+pub(super) type Items<'a> = SmallVec<[Item<'a>; 4]>;
 
 type Evaluated<'a> = Result<Items<'a>, EvalError>;
 
@@ -87,7 +87,7 @@ impl Plan {
         &'a self,
         env: Environment<'a>,
         focus: &[Item<'a>],
-    ) -> Result<SmallVec<[Item<'a>; 2]>, EvalError> {
+    ) -> Result<SmallVec<[Item<'a>; 4]>, EvalError> {
         let run = Run::new(self, env, focus);
         let frame = Frame {
             this: focus,
@@ -199,6 +199,8 @@ impl<'a> Run<'a> {
             Op::Focus => out.extend(frame.this.iter().cloned()),
             Op::Resource => out.extend(self.env.resource.map(Item::Node)),
             Op::Nothing => {}
+            // Texts of a plan are lent, not copied.
+            Op::Literal(Item::String(text)) => out.push(Item::text(&**text)),
             Op::Literal(item) => out.push(item.clone()),
             Op::Path(of, path) => self.path(of, path, frame, out)?,
             Op::Union(branches) => {

@@ -1,10 +1,30 @@
 //! Operations whose answer is a boolean: three-valued logic, comparisons, tests.
 
 use super::super::EvalError;
-use super::super::plan::Op;
+use super::super::item::{Item, Node};
+use super::super::plan::{Op, Step};
 use super::{Frame, Run, from_ref};
 
 impl<'a> Run<'a> {
+    /// `path = literal`, without making collections of either.
+    fn equal_at(
+        &self,
+        node: Node<'a>,
+        steps: &'a [Step],
+        literal: &Item<'a>,
+        frame: &Frame<'_, 'a>,
+    ) -> Result<Option<bool>, EvalError> {
+        let (mut count, mut answer) = (0_usize, None);
+        self.walk(node, steps, frame, &mut |found| {
+            count += 1;
+            if count == 1 {
+                answer = self.equal(&Item::Node(found), literal)?;
+            }
+            Ok(())
+        })?;
+        Ok(if count > 1 { Some(false) } else { answer })
+    }
+
     /// Operations whose answer is a boolean, or empty.
     pub(super) fn boolean(
         &self,
@@ -51,6 +71,11 @@ impl<'a> Run<'a> {
                 },
             },
             Op::Equal(left, right) => {
+                if let (Op::Path(of, steps), Op::Literal(literal)) = (&**left, &**right)
+                    && let (Op::Focus, [Item::Node(node)]) = (&**of, frame.this)
+                {
+                    return self.equal_at(*node, steps, literal, frame);
+                }
                 let (left, right) = (self.items(left, frame)?, self.items(right, frame)?);
                 self.equal_collections(&left, &right)?
             }

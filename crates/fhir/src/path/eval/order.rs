@@ -1,6 +1,7 @@
 //! `<`, `<=`, `>`, `>=` and `sort()`.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 
 use super::super::EvalError;
 use super::super::ast::Operator;
@@ -85,32 +86,61 @@ impl<'a> Run<'a> {
             keyed.push((values, item));
         }
         self.steps(keyed.len().saturating_mul(8))?;
-        let mut failed = None;
-        keyed.sort_by(|(left, _), (right, _)| {
-            for ((left, down), (right, _)) in left.iter().zip(right) {
-                let order = match (left, right) {
-                    (Some(left), Some(right)) => match self.order(left, right, "sort") {
-                        Ok(order) => order.unwrap_or(Ordering::Equal),
-                        Err(error) => {
-                            failed = Some(error);
-                            Ordering::Equal
-                        }
-                    },
-                    (left, right) => {
-                        let order = left.is_some().cmp(&right.is_some());
-                        if order.is_ne() {
-                            return order;
-                        }
-                        order
-                    }
-                };
-                if order.is_ne() {
-                    return if *down { order.reverse() } else { order };
-                }
-            }
-            Ordering::Equal
-        });
-        out.extend(keyed.into_iter().map(|(_, item)| item));
-        failed.map_or(Ok(()), Err)
+        let sorted = merged(keyed, |left, right| self.keys_order(left, right))?;
+        out.extend(sorted.into_iter().map(|(_, item)| item));
+        Ok(())
     }
+
+    fn keys_order(&self, left: &Keyed<'a>, right: &Keyed<'a>) -> Result<Ordering, EvalError> {
+        for ((left, down), (right, _)) in left.0.iter().zip(&right.0) {
+            let order = match (left, right) {
+                (Some(left), Some(right)) => {
+                    let order = self.order(left, right, "sort")?;
+                    let order = order.unwrap_or(Ordering::Equal);
+                    if *down { order.reverse() } else { order }
+                }
+                (left, right) => left.is_some().cmp(&right.is_some()),
+            };
+            if order.is_ne() {
+                return Ok(order);
+            }
+        }
+        Ok(Ordering::Equal)
+    }
+}
+
+/// The keys of an item, each with whether it goes down, and the item.
+type Keyed<'a> = (Vec<(Option<Item<'a>>, bool)>, Item<'a>);
+
+/// Sorted, equal ones in the order they came. Unlike the standard library's sort this takes any
+/// comparison: dates of different precision have no total order.
+fn merged<T>(
+    items: Vec<T>,
+    order: impl Fn(&T, &T) -> Result<Ordering, EvalError>,
+) -> Result<Vec<T>, EvalError> {
+    let mut runs: VecDeque<Vec<T>> = items.into_iter().map(|item| vec![item]).collect();
+    while runs.len() > 1 {
+        let mut longer = VecDeque::with_capacity(runs.len() / 2 + 1);
+        while let Some(left) = runs.pop_front() {
+            let Some(right) = runs.pop_front() else {
+                longer.push_back(left);
+                break;
+            };
+            let mut run = Vec::with_capacity(left.len() + right.len());
+            let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+            while let (Some(l), Some(r)) = (left.peek(), right.peek()) {
+                let next = if order(r, l)?.is_lt() {
+                    right.next()
+                } else {
+                    left.next()
+                };
+                run.extend(next);
+            }
+            run.extend(left);
+            run.extend(right);
+            longer.push_back(run);
+        }
+        runs = longer;
+    }
+    Ok(runs.pop_front().unwrap_or_default())
 }

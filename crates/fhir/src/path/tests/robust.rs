@@ -236,3 +236,21 @@ fn work_has_a_bound() {
         );
     }
 }
+
+#[test]
+fn what_has_no_order_can_be_sorted() {
+    // Partly ordered, and more than a sort does by inserting.
+    let dates: Vec<String> = (0..200)
+        .map(|n| match n % 4 {
+            0 => format!("@{}", 2000 + n % 7),
+            1 => format!("@{}-0{}", 2000 + n % 5, 1 + n % 9),
+            2 => format!("@{}-01-1{}T10:00:00Z", 2000 + n % 6, n % 10),
+            _ => format!("@{}-01-1{}T10:00", 2000 + n % 6, n % 10),
+        })
+        .collect();
+    let combined = format!("{}.sort()", dates.join(".combine(") + &")".repeat(199));
+    let nested = format!("({}).sort()", dates.join(" | "));
+    for text in [combined, nested] {
+        evaluate(&text, FhirVersion::R4, Rules::default(), 1_000_000);
+    }
+}
