@@ -179,7 +179,7 @@ impl Call {
             came: 0,
             max,
             step: 0,
-            until: Instant::now(),
+            until: in_ms(limits.request_ms_max),
             step_ms: limits.request_ms_max,
         })
     }
@@ -231,7 +231,7 @@ impl Pieces {
         loop {
             if self.came / STEP >= self.step {
                 self.step = self.came / STEP + 1;
-                self.until = Instant::now() + Duration::from_millis(self.step_ms);
+                self.until = in_ms(self.step_ms);
             }
             let frame = tokio::time::timeout_at(self.until, self.body.frame()).await;
             let Ok(frame) = frame else {
@@ -254,6 +254,15 @@ impl Pieces {
             return Ok(Some(piece));
         }
     }
+}
+
+/// When so many milliseconds will have passed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a client takes to send is what tokio's timers measure"
+)]
+fn in_ms(ms: u64) -> Instant {
+    Instant::now() + Duration::from_millis(ms)
 }
 
 /// Bytes of memory that a body gets first.

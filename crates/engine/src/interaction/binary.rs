@@ -44,7 +44,7 @@ pub struct Upload {
 #[derive(Debug)]
 enum Right {
     Create(Permit<Create>),
-    Update(Permit<Update>, Option<Permit<Create>>),
+    Update(Box<(Permit<Update>, Option<Permit<Create>>)>),
 }
 
 /// The answer to a read of bytes.
@@ -99,7 +99,7 @@ impl Session {
                 let target = Target::Instance(type_id, id.clone());
                 let permit = self.permit::<Update>(target).await?;
                 let or_create = self.decide::<Create>(Self::create_target(type_id)).ok();
-                (id, Right::Update(permit, or_create))
+                (id, Right::Update(Box::new((permit, or_create))))
             }
         };
         let mut text = String::from("{\"resourceType\":\"Binary\",\"contentType\":");
@@ -119,7 +119,7 @@ impl Session {
             .admit(format!("{text}}}").as_bytes(), &identity)?;
         let data = match &right {
             Right::Create(permit) => self.store.upload(permit),
-            Right::Update(permit, _) => self.store.upload(permit),
+            Right::Update(rights) => self.store.upload(&rights.0),
         };
         Ok(Upload {
             session: self.clone(),
@@ -220,13 +220,16 @@ impl Upload {
         };
         let write = match self.right {
             Right::Create(permit) => Write::Create { permit, resource },
-            Right::Update(permit, or_create) => Write::Put {
-                permit,
-                or_create,
-                resource,
-                condition: self.condition,
-                method: Method::Put,
-            },
+            Right::Update(rights) => {
+                let (permit, or_create) = *rights;
+                Write::Put {
+                    permit,
+                    or_create,
+                    resource,
+                    condition: self.condition,
+                    method: Method::Put,
+                }
+            }
         };
         self.session.commit_one(write, None).await?.try_into()
     }

@@ -59,11 +59,14 @@ type Asked = Vec<(String, u64)>;
 /// Seconds since 1970 at which something begins, and at which it has ended; none if it goes on.
 type Span = (i64, Option<i64>);
 
+/// How often each system and code stands in an element of a type.
+type Codes = BTreeMap<(&'static str, &'static str), BTreeMap<(String, String), u64>>;
+
 /// What was counted.
 #[derive(Default)]
 pub(super) struct Facts {
     genders: BTreeMap<String, u64>,
-    codes: BTreeMap<(&'static str, &'static str), BTreeMap<(String, String), u64>>,
+    codes: Codes,
     dates: BTreeMap<(&'static str, &'static str), Vec<Span>>,
 }
 
