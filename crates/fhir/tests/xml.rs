@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fhir::definitions::{FhirVersion, Model};
+use fhir::definitions::{Content, FhirVersion, Model, Primitive, Structure};
 use fhir::json::{self, Kind, Value};
 use fhir::xml::{Bounds, Layout, to_json, write_xml};
 use quick_xml::NsReader;
@@ -423,4 +423,127 @@ fn r4b_documents_of_others() {
 #[test]
 fn r5_documents_of_others() {
     foreign(FhirVersion::R5, "fhir-test-cases/r5", 300, REFUSED_R5);
+}
+
+/// Numbers that only depend on where they started.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % sides as u64).unwrap()
+    }
+}
+
+fn random_text(dice: &mut Dice) -> String {
+    const PARTS: [&str; 12] = [
+        "a", "é", "😀", " ", "\n", "\t", "\r\n", "<", "&amp;", "\"", "'", "]]>",
+    ];
+    (0..=dice.roll(6))
+        .map(|_| PARTS[dice.roll(PARTS.len())])
+        .collect()
+}
+
+fn random_primitive(of: Primitive, dice: &mut Dice) -> String {
+    match of {
+        Primitive::Boolean => ["true", "false"][dice.roll(2)].to_owned(),
+        Primitive::Decimal => ["1.50", "-0.0", "1E-5", "100", "0.10"][dice.roll(5)].to_owned(),
+        Primitive::Integer | Primitive::UnsignedInt | Primitive::PositiveInt => {
+            dice.roll(1_000).to_string()
+        }
+        Primitive::Xhtml => {
+            r#""<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>a &lt; b<br/></p></div>""#.to_owned()
+        }
+        _ => {
+            let mut quoted = String::new();
+            json::push_json_string(&random_text(dice), &mut quoted);
+            quoted
+        }
+    }
+}
+
+/// Members of an object, without its brackets.
+fn random_members(
+    model: &Model,
+    of: &Structure,
+    resource: bool,
+    depth: usize,
+    dice: &mut Dice,
+) -> Vec<String> {
+    let mut members = Vec::new();
+    for element in &of.elements {
+        if dice.roll(of.elements.len().max(4)) > 3 {
+            continue;
+        }
+        let t = &element.types[dice.roll(element.types.len())];
+        let count = if element.repeats() {
+            1 + dice.roll(3)
+        } else {
+            1
+        };
+        let list = |items: Vec<String>| match element.repeats() {
+            true => format!("[{}]", items.join(",")),
+            false => items.concat(),
+        };
+        let attribute =
+            !resource && (t.json == "id" || (t.json == "url" && of.path == "Extension"));
+        match t.content {
+            Content::Primitive(p) if attribute || p == Primitive::Xhtml => {
+                members.push(format!("\"{}\":{}", t.json, random_primitive(p, dice)));
+            }
+            Content::Primitive(p) => {
+                let beside = dice.roll(4) == 0;
+                let values = (0..count).map(|_| random_primitive(p, dice)).collect();
+                members.push(format!("\"{}\":{}", t.json, list(values)));
+                if beside {
+                    let ids = (0..count).map(|i| format!("{{\"id\":\"i{i}\"}}")).collect();
+                    members.push(format!("\"_{}\":{}", t.json, list(ids)));
+                }
+            }
+            _ if depth == 0 => {}
+            Content::Structure(id) => {
+                let items = (0..count).map(|_| {
+                    let inner = random_members(model, model.structure(id), false, depth - 1, dice);
+                    format!("{{{}}}", inner.join(","))
+                });
+                let items: Vec<String> = items.collect();
+                members.push(format!("\"{}\":{}", t.json, list(items)));
+            }
+            Content::Resource => {
+                let items = (0..count)
+                    .map(|_| random_resource(model, depth - 1, dice))
+                    .collect();
+                members.push(format!("\"{}\":{}", t.json, list(items)));
+            }
+        }
+    }
+    members
+}
+
+fn random_resource(model: &Model, depth: usize, dice: &mut Dice) -> String {
+    let types: Vec<_> = model.types().collect();
+    let of = model.structure(model.structure_of(types[dice.roll(types.len())]).unwrap());
+    let mut members = vec![format!("\"resourceType\":\"{}\"", of.path)];
+    members.extend(random_members(model, of, true, depth, dice));
+    format!("{{{}}}", members.join(","))
+}
+
+#[test]
+fn random_resources_there_and_back() {
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    for round in 0..600 {
+        let version = FhirVersion::ALL[round % FhirVersion::ALL.len()];
+        let model = Model::of(version);
+        let text = random_resource(model, 4, &mut dice);
+        let doc = json::parse(text.as_bytes(), 64).unwrap();
+        for layout in [Layout::Compact, Layout::Pretty] {
+            let mut xml = String::new();
+            write_xml(model, doc.root(), layout, &mut xml).unwrap();
+            let back = to_json(model, xml.as_bytes(), &BOUNDS);
+            let back = back.unwrap_or_else(|e| panic!("{text}\n{xml}\n{e}"));
+            assert_eq!(canonical_text(&back), canonical_text(&text), "{xml}");
+        }
+    }
 }
