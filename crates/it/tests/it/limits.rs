@@ -40,6 +40,7 @@ const MET: &[&str] = &[
     "journal_segment_bytes",
     "json_depth_max",
     "log_bytes_max",
+    "meta_values_max",
     "open_body_bytes_at_once_max",
     "open_tenants_max",
     "outcome_issues_max",
@@ -47,27 +48,44 @@ const MET: &[&str] = &[
     "page_cache_bytes_max",
     "page_entries_default",
     "page_entries_max",
+    "patch_operations_max",
     "query_bytes_max",
     "query_clauses_max",
     "query_parameters_max",
     "query_values_max",
     "reader_queue_max",
     "request_ms_max",
+    "search_hierarchy_max",
     "search_kilosteps_max",
     "search_ms_max",
+    "search_positions_max",
     "tenant_answer_bytes_at_once_max",
     "tenant_body_bytes_at_once_max",
     "tenant_idle_seconds",
     "token_cache_entries_max",
+    "value_set_codes_max",
     "writer_queue_max",
     "xml_attributes_max",
     "xml_depth_max",
 ];
 
+/// Limits that are met in the tests of the crate that keeps them, where less is between.
+const MET_BESIDE: &[&str] = &[
+    "assertions_per_client_max",
+    "clients_max",
+    "decompression_ratio_max",
+    "graphql_depth_max",
+    "graphql_fields_max",
+    "graphql_resources_max",
+    "operation_resources_max",
+    "patch_steps_max",
+    "search_parameters_custom_max",
+];
+
 #[test]
 fn every_limit_is_met_here() {
     let named: BTreeSet<&str> = Limits::TABLE.iter().map(|(name, _, _)| *name).collect();
-    let met: BTreeSet<&str> = MET.iter().copied().collect();
+    let met: BTreeSet<&str> = MET.iter().chain(MET_BESIDE).copied().collect();
     assert_eq!(named, met);
 }
 
@@ -112,7 +130,12 @@ fn narrow() -> Arc<World> {
             ("limits.outcome_issues_max", "3"),
             ("limits.page_cache_bytes_max", "1"),
             ("limits.query_clauses_max", "8"),
-            ("limits.fhirpath_steps_max", "500"),
+            ("limits.fhirpath_steps_max", "50"),
+            ("limits.patch_operations_max", "2"),
+            ("limits.search_hierarchy_max", "2"),
+            ("limits.search_positions_max", "1"),
+            ("limits.value_set_codes_max", "2"),
+            ("limits.meta_values_max", "1"),
             ("limits.fhirpath_references_max", "1"),
         ],
     )
@@ -127,6 +150,7 @@ fn a_request_may_be_so_large() {
     shapes_of_queries(&caller);
     pages(&caller);
     expressions(&caller);
+    what_is_looked_into(&caller);
     quiet_limits(&tenant, &caller);
     tenant.verify();
 }
@@ -290,6 +314,69 @@ fn expressions(caller: &Caller) {
         "fhirpath_references_max",
     );
     asked("member[0].entity.resolve()").expect(200);
+}
+
+/// Limits on what one search, patch or operation looks into.
+fn what_is_looked_into(caller: &Caller) {
+    let place = |id: &str, within: Option<&str>| {
+        let mut place = json!({"resourceType": "Location", "id": id,
+            "position": {"longitude": 12.5, "latitude": 41.9}});
+        if let Some(within) = within {
+            place["partOf"] = json!({"reference": format!("Location/{within}")});
+        }
+        caller.put(&place).expect(201);
+    };
+    place("house", None);
+    let near = "/Location?near=41.9|12.5|100|km";
+    caller.get(near).expect(200);
+    place("floor", Some("house"));
+    caller
+        .put(&json!({"resourceType": "Location", "id": "far",
+        "position": {"longitude": 12.75, "latitude": 41.75}}))
+        .expect(201);
+    names(&caller.get(near), 400, "search_positions_max");
+    place("room", Some("floor"));
+    caller
+        .get("/Location?partof:below=Location/floor")
+        .expect(200);
+    place("bed", Some("room"));
+    names(
+        &caller.get("/Location?partof:below=Location/house"),
+        400,
+        "search_hierarchy_max",
+    );
+    let codes = |of: &[&str]| {
+        let concepts: Vec<_> = of.iter().map(|c| json!({"code": c})).collect();
+        let set = json!({"resourceType": "ValueSet", "id": "few", "url": "urn:insula:few",
+            "status": "active",
+            "compose": {"include": [{"system": "urn:insula:codes", "concept": concepts}]}});
+        caller.put(&set);
+        caller.get("/Observation?code:in=urn:insula:few")
+    };
+    codes(&["a", "b"]).expect(200);
+    names(&codes(&["a", "b", "c"]), 400, "value_set_codes_max");
+    let tagged = |tags: &[&str]| {
+        let tags: Vec<_> = tags.iter().map(|t| json!({"code": t})).collect();
+        caller.put(
+            &json!({"resourceType": "Basic", "id": "tagged", "meta": {"tag": tags},
+            "code": {"text": "x"}}),
+        );
+        caller.get("/Basic/$meta")
+    };
+    tagged(&["one"]).expect(200);
+    names(&tagged(&["one", "two"]), 400, "meta_values_max");
+    let patch = |operations: usize| {
+        let one = json!({"op": "test", "path": "/code/text", "value": "x"});
+        let patch = serde_json::Value::from(vec![one; operations]).to_string();
+        let kind = "application/json-patch+json";
+        caller.ask(
+            &caller
+                .request("PATCH", "/Basic/tagged")
+                .content(kind, patch),
+        )
+    };
+    patch(2).expect(200);
+    names(&patch(3), 413, "patch_operations_max");
 }
 
 /// Limits that refuse nothing: they only make Insula do more with less.
