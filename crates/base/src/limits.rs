@@ -168,6 +168,16 @@ pub mod fixed {
     pub const FHIRPATH_BRACKETS_MAX: usize = 64;
     /// Nesting of a compiled FHIRPath expression; evaluating recurses as deeply.
     pub const FHIRPATH_DEPTH_MAX: usize = 200;
+    /// Expressions that compiling one FHIRPath expression may come to: some are compiled more than
+    /// once.
+    pub const FHIRPATH_COMPILED_MAX: usize = 50_000;
+    /// Steps that a tenant's own search parameters may take on one resource; past it they have no
+    /// more values there.
+    pub const SEARCH_PARAMETER_STEPS_MAX: u64 = 1_000_000;
+    /// Bytes of the name of an XML namespace.
+    pub const XML_NAMESPACE_BYTES_MAX: usize = 256;
+    /// Nesting of a document that an XML Patch makes.
+    pub const XML_PATCH_DEPTH_MAX: usize = 200;
     /// Bytes of a FHIRPath expression.
     pub const FHIRPATH_EXPRESSION_BYTES_MAX: usize = 16 << 10;
     /// Bytes of a text that a FHIRPath expression puts together.

@@ -64,7 +64,10 @@ fn document(status: &IndexStatus, session: &Session) -> Bytes {
     let mut out = String::from("{\"resourceType\":\"Parameters\",\"parameter\":[");
     let state = if running { "running" } else { "complete" };
     let _ = write!(out, "{{\"name\":\"status\",\"valueCode\":\"{state}\"}}");
-    if let Some(done) = status.again {
+    let all = session.model().types().collect();
+    if let Some(done) = status.again
+        && session.decide::<Search>(Target::Types(all)).is_ok()
+    {
         let _ = write!(out, ",{{\"name\":\"reindexed\",\"valueDecimal\":{done}}}");
     }
     for param in &status.params {
@@ -84,12 +87,19 @@ fn document(status: &IndexStatus, session: &Session) -> Bytes {
         push_json_string(&definition.code, &mut out);
         let _ = write!(
             out,
-            "}},{{\"name\":\"status\",\"valueCode\":\"{}\"}},{{\"name\":\"done\",\"valueDecimal\":{}}},\
-             {{\"name\":\"total\",\"valueDecimal\":{}}}]}}",
+            "}},{{\"name\":\"status\",\"valueCode\":\"{}\"}}",
             param.state.as_str(),
-            param.done,
-            param.total
         );
+        // How many resources a type has is for those who may search it.
+        let of = Target::Types(vec![definition.type_id]);
+        if session.decide::<Search>(of).is_ok() {
+            let _ = write!(
+                out,
+                ",{{\"name\":\"done\",\"valueDecimal\":{}}},{{\"name\":\"total\",\"valueDecimal\":{}}}",
+                param.done, param.total
+            );
+        }
+        out.push_str("]}");
     }
     out.push_str("]}");
     out.into()

@@ -72,6 +72,7 @@ impl<'s> Whole<'s> {
             "replace" => {
                 let value = Tree::of(value()?);
                 self.grow(&value)?;
+                self.fits(&path, &value)?;
                 *self.find(&path)? = value;
                 Ok(())
             }
@@ -130,12 +131,18 @@ impl<'s> Whole<'s> {
         Ok(at)
     }
 
+    /// Whether a value at that place is not nested too deep.
+    fn fits(&self, path: &[String], value: &Tree<'s>) -> Result<(), Issue> {
+        if path.len() + value.depth() <= self.depth_max {
+            return Ok(());
+        }
+        let text = format!("nested deeper than {} levels", self.depth_max);
+        Err(Issue::error(base::Code::LimitExceeded, text).limit("json_depth_max"))
+    }
+
     fn add(&mut self, path: &[String], value: Tree<'s>) -> Result<(), Issue> {
         self.grow(&value)?;
-        if path.len() + value.depth() > self.depth_max {
-            let text = format!("nested deeper than {} levels", self.depth_max);
-            return Err(Issue::error(base::Code::LimitExceeded, text).limit("json_depth_max"));
-        }
+        self.fits(path, &value)?;
         let Some((last, parents)) = path.split_last() else {
             self.tree = value;
             return Ok(());

@@ -116,6 +116,21 @@ fn copies_do_not_grow_without_bound() {
 }
 
 #[test]
+fn patches_do_not_nest_without_bound() {
+    let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+    let mut patch = format!(r#"[{{"op":"add","path":"/x","value":{}}}"#, deep(10));
+    for round in 1..20 {
+        let place = "/0".repeat(round * 9);
+        patch += &format!(
+            r#",{{"op":"replace","path":"/x{place}","value":{}}}"#,
+            deep(10)
+        );
+    }
+    let refused = by_json("{}", &(patch + "]")).unwrap_err();
+    assert_eq!(refused.limit, Some("json_depth_max"));
+}
+
+#[test]
 fn what_removals_leave_empty_goes_too() {
     for (document, patch, wanted) in [
         (

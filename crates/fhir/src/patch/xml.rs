@@ -123,8 +123,9 @@ fn add(target: &mut Dom, patch: &Dom, at: usize, place: &Place) -> Result<(), Is
             ));
         }
     };
-    target.insert(parent, index, patch, &children);
-    Ok(())
+    target
+        .insert(parent, index, patch, &children)
+        .map_err(misfit)
 }
 
 fn replace(target: &mut Dom, patch: &Dom, at: usize, place: &Place) -> Result<(), Issue> {
@@ -160,8 +161,7 @@ fn replace(target: &mut Dom, patch: &Dom, at: usize, place: &Place) -> Result<()
             }
             let (parent, index) = target.place_of(*node);
             target.remove(*node);
-            target.insert(parent, index, patch, &new);
-            Ok(())
+            target.insert(parent, index, patch, &new).map_err(misfit)
         }
     }
 }

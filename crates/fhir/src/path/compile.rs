@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use base::limits::fixed::FHIRPATH_COMPILED_MAX as WORK_MAX;
 use base::limits::fixed::FHIRPATH_DEPTH_MAX as DEPTH_MAX;
 
 use super::ast::{Expr, Literal, Operator, TypeName};
@@ -170,6 +171,7 @@ impl Plan {
             context: Kinds::of(focus.as_slice()),
             slots: Cell::new(0),
             depth: Cell::new(0),
+            work: Cell::new(0),
         };
         let scope = Scope {
             focus: Kinds::of(focus.as_slice()),
@@ -205,6 +207,8 @@ struct Compiler<'m> {
     context: Kinds,
     slots: Cell<usize>,
     depth: Cell<usize>,
+    /// Expressions compiled so far: the argument of `repeat` is compiled more than once.
+    work: Cell<usize>,
 }
 
 impl Compiler<'_> {
@@ -214,10 +218,12 @@ impl Compiler<'_> {
 
     fn expr(&self, expr: &Expr, scope: &Scope) -> Result<Typed, PathError> {
         let depth = self.depth.get() + 1;
-        if depth > DEPTH_MAX {
+        let work = self.work.get() + 1;
+        if depth > DEPTH_MAX || work > WORK_MAX {
             return Err(PathError::TooLarge);
         }
         self.depth.set(depth);
+        self.work.set(work);
         let typed = self.any_expr(expr, scope);
         self.depth.set(depth - 1);
         typed

@@ -196,7 +196,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), EvalError> {
         self.step()?;
         match op {
-            Op::Focus => out.extend(frame.this.iter().cloned()),
+            Op::Focus => self.lend(frame.this, out)?,
             Op::Resource => out.extend(self.env.resource.map(Item::Node)),
             Op::Nothing => {}
             // Texts of a plan are lent, not copied.
@@ -282,16 +282,16 @@ impl<'a> Run<'a> {
                     .and_then(|i| i32::try_from(i).ok())
                     .map(Item::Integer),
             ),
-            Op::Total => out.extend(frame.total.iter().cloned()),
+            Op::Total => self.lend(frame.total, out)?,
             Op::Root => out.extend(self.env.root.or(self.env.resource).map(Item::Node)),
-            Op::Context => out.extend(self.context.iter().cloned()),
+            Op::Context => self.lend(&self.context, out)?,
             Op::Fail(error) => return Err(error.clone()),
             Op::Variable(name) => {
                 let found = self.env.variables.iter().find(|(n, _)| *n == &**name);
                 let (_, items) = found.ok_or_else(|| EvalError::NoVariable(name.clone()))?;
-                out.extend(items.iter().cloned());
+                self.lend(items, out)?;
             }
-            Op::Slot(slot) => self.slot(*slot, out),
+            Op::Slot(slot) => self.slot(*slot, out)?,
             Op::NamedSlot(name, slots) => {
                 let known = |slot: &&usize| {
                     let all = self.slots.borrow();
@@ -299,7 +299,7 @@ impl<'a> Run<'a> {
                 };
                 let found = slots.iter().rev().find(known);
                 let slot = found.ok_or_else(|| EvalError::NoVariable(name.clone()))?;
-                self.slot(*slot, out);
+                self.slot(*slot, out)?;
             }
             Op::Member(of, name) => {
                 for item in self.items(of, frame)? {
@@ -339,13 +339,24 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn slot(&self, slot: usize, out: &mut Items<'a>) {
+    fn slot(&self, slot: usize, out: &mut Items<'a>) -> Result<(), EvalError> {
         let all = self.slots.borrow();
-        out.extend(
-            all.get(slot)
-                .iter()
-                .flat_map(|(_, items)| items.iter().cloned()),
-        );
+        match all.get(slot) {
+            Some((_, items)) => self.lend(items, out),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies items that are kept elsewhere, and counts them: a small expression can ask for many
+    /// again and again.
+    fn lend(&self, items: &[Item<'a>], out: &mut Items<'a>) -> Result<(), EvalError> {
+        let texts = items.iter().map(|item| match item {
+            Item::String(text) => text.len() / 256,
+            _ => 0,
+        });
+        self.steps(items.len() + texts.sum::<usize>())?;
+        out.extend(items.iter().cloned());
+        Ok(())
     }
 
     fn shown(&self, item: Option<Item<'a>>) -> Result<String, EvalError> {

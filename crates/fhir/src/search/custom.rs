@@ -104,8 +104,10 @@ impl Customs {
             return Vec::new();
         }
         plans.sort_unstable_by_key(|p| p.id);
-        Extractor::new(model, type_id, resource, own_bases)
-            .map_or_else(Vec::new, |e| e.rows(&plans))
+        Extractor::new(model, type_id, resource, own_bases).map_or_else(Vec::new, |e| {
+            e.within(base::limits::fixed::SEARCH_PARAMETER_STEPS_MAX)
+                .rows(&plans)
+        })
     }
 }
 

@@ -73,6 +73,12 @@ impl<'a> Extractor<'a> {
         })
     }
 
+    /// The same, which ends after so many steps: for expressions that others wrote.
+    pub(super) const fn within(mut self, steps: u64) -> Self {
+        self.steps = Cell::new(steps);
+        self
+    }
+
     /// The rows of these parameters, which are sorted by id.
     pub(super) fn rows<P: std::borrow::Borrow<ParamPlan>>(&'a self, params: &'a [P]) -> Vec<Row> {
         let reader = Reader {

@@ -6,6 +6,7 @@
 //! listed concepts, of whole code systems, of other value sets, and filters on the hierarchy and
 //! the properties of code systems that are held in full. Anything else is refused by name.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use base::Code;
@@ -33,6 +34,8 @@ pub enum Unresolved {
     Refused(Issue),
 }
 
+/// Value sets and code systems that understanding one search reads, each time counted.
+const READ_MAX: usize = 1_000;
 /// Value sets within value sets.
 const DEPTH_MAX: usize = 16;
 /// Nesting of JSON in stored resources.
@@ -45,6 +48,8 @@ pub struct Terms {
     /// Most codes that one value may stand for.
     codes_max: u64,
     held: HashMap<Need, Option<Vec<u8>>>,
+    /// Value sets and code systems read so far, the same one again too.
+    read: Cell<usize>,
 }
 
 /// Codes by system; `None` for a system: all of its codes.
@@ -113,6 +118,7 @@ impl Terms {
             model,
             codes_max,
             held: HashMap::new(),
+            read: Cell::new(0),
         }
     }
 
@@ -211,6 +217,12 @@ impl Terms {
     }
 
     fn held(&self, need: Need) -> Result<Option<&[u8]>, Unresolved> {
+        let read = self.read.get() + 1;
+        if read > READ_MAX {
+            let text = "the search reads too many value sets and code systems";
+            return Err(refused(text.to_owned()));
+        }
+        self.read.set(read);
         match self.held.get(&need) {
             Some(found) => Ok(found.as_deref()),
             None => Err(Unresolved::Needs(need)),

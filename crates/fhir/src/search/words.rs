@@ -62,7 +62,7 @@ pub(crate) fn narrative(div: &str) -> String {
             out.push(' ');
             continue;
         }
-        let end = rest.find(';').filter(|i| *i <= 10);
+        let end = rest.bytes().take(11).position(|b| b == b';');
         let (known, after) = match end {
             Some(i) => (
                 character(rest.get(1..i).unwrap_or("")),

@@ -324,7 +324,9 @@ impl<'s> Tokens<'s> {
     }
 
     fn declaration(&self, prefix: &str, uri: &str) -> Result<(), XmlError> {
-        let bad = prefix == "xmlns"
+        // It is written again wherever it is used: a long one would make little much.
+        let bad = uri.len() > base::limits::fixed::XML_NAMESPACE_BYTES_MAX
+            || prefix == "xmlns"
             || (prefix == "xml") != (uri == XML)
             || (!prefix.is_empty() && (uri.is_empty() || !is_name(prefix)));
         match bad {

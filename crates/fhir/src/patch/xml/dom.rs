@@ -1,6 +1,7 @@
 //! An XML document that can be changed: all of it, comments and processing instructions too.
 
 use crate::xml::{Bounds, FHIR, Token, Tokens, XHTML, XML, XmlError, push_attribute, push_text};
+use base::limits::fixed::XML_PATCH_DEPTH_MAX;
 
 /// The document, above the root element.
 pub(super) const ROOT: usize = 0;
@@ -256,13 +257,43 @@ impl Dom {
     }
 
     /// Puts copies of nodes of another document among the children of a node.
-    pub(super) fn insert(&mut self, parent: usize, index: usize, other: &Self, nodes: &[usize]) {
+    ///
+    /// # Errors
+    /// They would be nested too deep there: what reads the document afterwards recurses.
+    pub(super) fn insert(
+        &mut self,
+        parent: usize,
+        index: usize,
+        other: &Self,
+        nodes: &[usize],
+    ) -> Result<(), &'static str> {
+        let height = nodes.iter().map(|n| other.height(*n)).max().unwrap_or(0);
+        if self.level(parent) + height > XML_PATCH_DEPTH_MAX {
+            return Err("the patched document is nested too deep");
+        }
         let copies: Vec<usize> = nodes.iter().map(|n| self.copy(parent, other, *n)).collect();
         if let Some(parent) = self.nodes.get_mut(parent) {
             let index = index.min(parent.children.len());
             parent.children.splice(index..index, copies);
         }
         self.join_texts(parent);
+        Ok(())
+    }
+
+    /// Elements from the root down to a node.
+    fn level(&self, mut node: usize) -> usize {
+        let mut level = 0;
+        while node != ROOT && level <= XML_PATCH_DEPTH_MAX {
+            node = self.parent(node);
+            level += 1;
+        }
+        level
+    }
+
+    /// Levels of a node and what is under it; a patch was read with a bound on them.
+    fn height(&self, node: usize) -> usize {
+        let below = self.children(node).iter().map(|c| self.height(*c)).max();
+        1 + below.unwrap_or(0)
     }
 
     fn copy(&mut self, parent: usize, other: &Self, node: usize) -> usize {

@@ -355,7 +355,8 @@ fn unescape_html(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         let (before, entity) = rest.split_at(at);
         out.push_str(before);
-        let known = entity.find(';').and_then(|end| {
+        let end = entity.bytes().take(12).position(|b| b == b';');
+        let known = end.and_then(|end| {
             let name = entity.get(1..end)?;
             let c = match name {
                 "amp" => '&',

@@ -210,6 +210,8 @@ fn depth_has_a_bound() {
             format!("{}1", "-".repeat(5_000) + &"(-".repeat(3_000)),
             format!("{}1{}", "iif(true, ".repeat(3_000), ")".repeat(3_000)),
             format!("'{}'", "a".repeat(20_000)),
+            // Each level is compiled more than once.
+            format!("{}'x'{}", "'x'.repeat(1 | ".repeat(40), ")".repeat(40)),
         ] {
             let settings = Settings::default();
             let refused = Plan::compile_as(&types, &settings, None, None, &text);
@@ -223,6 +225,7 @@ fn work_has_a_bound() {
     // Each of these would go on for a very long time, or fill the memory.
     for text in [
         "Patient.repeatAll($this)",
+        "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'.toChars().defineVariable('a').select(%a).select(%a).select(%a).count()",
         "(1 | 2).repeatAll($this | $this)",
         "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'.toChars().aggregate($total & $total & 'aaaa').length()",
         "'aaaaaaaaaaaaaaaa'.select($this.replace('a', $this).replace('a', $this).replace('a', $this).replace('a', $this).replace('a', $this).replace('a', $this))",
