@@ -15,10 +15,8 @@ mod select;
 
 use std::sync::Arc;
 
-use access::{Read as ReadAction, Target};
-use base::{Code, ResourceId};
+use base::Code;
 use bytes::Bytes;
-use fhir::definitions::TypeId;
 use fhir::json::push_json_string;
 
 use self::document::Document;
@@ -39,7 +37,7 @@ enum Stop {
     /// The document, or what it asks of this data, is wrong.
     Fault(Fault),
     /// A resource may not be read.
-    Denied(TypeId, ResourceId),
+    Denied,
 }
 
 /// What is wrong, and where.
@@ -91,11 +89,18 @@ impl Session {
             let _ = self.may_search(types.into_iter()).await?;
         }
         let limits = self.limits();
+        let max = limits.query_bytes_max;
+        if input.body.len() as u64 > max {
+            return Err(Failure::limit(Code::LimitQuery, "query_bytes_max", max));
+        }
         let document = match Document::read(input, limits) {
             Ok(document) => Arc::new(document),
             Err(fault) => return Ok(faulty(&fault)),
         };
         let mut loaded = Loaded::default();
+        // A document of some size is work before anything is loaded: every field is compared with
+        // the others beside it.
+        let weight = 64 * (input.query.len() + input.body.len());
         let mut loaded_bytes = 0;
         for _ in 0..ROUNDS_MAX {
             let (session, document, focus) = (self.clone(), document.clone(), focus.clone());
@@ -105,17 +110,12 @@ impl Session {
                 let needs = pass.into_needs();
                 Ok((done, needs, loaded))
             };
-            let (done, needs, known) = self.compute(loaded_bytes, pass).await?;
+            let (done, needs, known) = self.compute(weight + loaded_bytes, pass).await?;
             loaded = known;
             match done {
                 Err(Stop::Fault(fault)) => return Ok(faulty(&fault)),
-                Err(Stop::Denied(type_id, id)) => {
-                    // The refusal is recorded.
-                    let _ = self
-                        .permit::<ReadAction>(Target::Instance(type_id, id))
-                        .await?;
-                    return Err(Failure::of(Code::ScopeMissing));
-                }
+                // The refusal was recorded when it was decided.
+                Err(Stop::Denied) => return Err(Failure::of(Code::ScopeMissing)),
                 Ok(fields) if needs.is_empty() => {
                     let mut out = String::from("{\"data\":");
                     fields.write(&mut out);

@@ -35,7 +35,14 @@ impl Session {
         let mut terms = Terms::new(self.model(), self.limits().value_set_codes_max);
         for _ in 0..LOOKED_UP_MAX {
             let mut resolved = query.clone();
-            let need = match terms.resolve(&mut resolved) {
+            let size = terms.bytes();
+            let work = move || {
+                let done = terms.resolve(&mut resolved);
+                Ok((done, terms, resolved))
+            };
+            let (done, known, resolved) = self.compute(size, work).await?;
+            terms = known;
+            let need = match done {
                 Ok(()) => {
                     *query = resolved;
                     return Ok(());

@@ -8,7 +8,7 @@ use super::{Bounds, malformed, misfit, too_large, too_many};
 use crate::definitions::{Element, Found, Model, Structure};
 use crate::json::{self, Value};
 use crate::outcome::Issue;
-use crate::path::{Node, Plan, Rules, Settings, Types};
+use crate::path::{EvalError, Node, Plan, Rules, Settings, Types};
 
 mod place;
 mod value;
@@ -221,7 +221,13 @@ fn select(
     let node = Node::new(root, resource);
     let mut items = Vec::new();
     plan.evaluate(&types, node, node, steps, &mut items)
-        .map_err(|e| misfit(format!("\"path\" has no value: {e}")))?;
+        .map_err(|e| match e {
+            EvalError::Steps => {
+                Issue::error(base::Code::LimitExceeded, "\"path\" takes too many steps")
+                    .limit("patch_steps_max")
+            }
+            e => misfit(format!("\"path\" has no value: {e}")),
+        })?;
     let mut targets = Vec::with_capacity(items.len());
     for item in &items {
         let node = item.node();

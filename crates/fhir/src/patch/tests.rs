@@ -323,6 +323,22 @@ fn by_xml(document: &str, operations: &str) -> Result<String, Issue> {
 }
 
 #[test]
+fn xml_patches_do_not_nest_without_bound() {
+    let deep = format!("{}{}", "<a>".repeat(20), "</a>".repeat(20));
+    let add = |levels: usize| format!("<add sel=\"Patient{}\">{deep}</add>", "/a".repeat(levels));
+    let patient = "<Patient xmlns=\"http://hl7.org/fhir\"/>";
+    let whole = |rounds: usize| -> String { (0..rounds).map(|r| add(r * 20)).collect() };
+    assert!(by_xml(patient, &whole(2)).unwrap().len() > 100);
+    let wide = Bounds {
+        bytes_max: 100_000,
+        ..BOUNDS
+    };
+    let patch = format!("<diff>{}</diff>", whole(12));
+    let refused = xml::apply(patient, &patch, &wide).unwrap_err();
+    assert_eq!(refused.limit, Some("xml_depth_max"));
+}
+
+#[test]
 fn xml_patch_reaches_every_kind_of_node() {
     let patient = "<Patient xmlns=\"http://hl7.org/fhir\"><name><family value=\"a\"/></name><name><family value=\"b\"/></name></Patient>";
     for (operations, wanted) in [

@@ -125,7 +125,11 @@ fn add(target: &mut Dom, patch: &Dom, at: usize, place: &Place) -> Result<(), Is
     };
     target
         .insert(parent, index, patch, &children)
-        .map_err(misfit)
+        .map_err(too_deep)
+}
+
+fn too_deep(text: &str) -> Issue {
+    Issue::error(base::Code::LimitExceeded, text.to_owned()).limit("xml_depth_max")
 }
 
 fn replace(target: &mut Dom, patch: &Dom, at: usize, place: &Place) -> Result<(), Issue> {
@@ -161,7 +165,7 @@ fn replace(target: &mut Dom, patch: &Dom, at: usize, place: &Place) -> Result<()
             }
             let (parent, index) = target.place_of(*node);
             target.remove(*node);
-            target.insert(parent, index, patch, &new).map_err(misfit)
+            target.insert(parent, index, patch, &new).map_err(too_deep)
         }
     }
 }

@@ -416,4 +416,22 @@ mod tests {
             }
         );
     }
+
+    #[test]
+    fn an_expression_that_never_ends_finds_nothing() {
+        let endless = body(
+            "Patient",
+            "endless",
+            "string",
+            "Patient.name.repeatAll($this).family",
+        );
+        let definition = defined(&endless).unwrap().remove(0);
+        let type_id = definition.type_id;
+        let id = ParamId(super::super::rows::CUSTOM + 7);
+        let customs = Customs::compile(model(), [(id, definition, true)]);
+        let text = r#"{"resourceType":"Patient","name":[{"family":"a"}]}"#;
+        let document = json::parse(text.as_bytes(), 64).unwrap();
+        let rows = customs.extract(model(), type_id, document.root(), &[], |_| true);
+        assert_eq!(rows, []);
+    }
 }

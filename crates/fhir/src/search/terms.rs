@@ -127,6 +127,11 @@ impl Terms {
         query.filter.iter().any(is_in)
     }
 
+    /// Bytes of the resources that were brought.
+    pub fn bytes(&self) -> usize {
+        self.held.values().flatten().map(Vec::len).sum()
+    }
+
     /// Brings what was needed: the resource, or that the tenant does not hold it.
     pub fn bring(&mut self, need: Need, resource: Option<Vec<u8>>) {
         self.held.insert(need, resource);

@@ -348,3 +348,16 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_long_name_of_a_namespace_is_refused() {
+    let narrative = |uri: &str| {
+        patient(&format!(
+            "<text><status value=\"generated\"/><div xmlns=\"http://www.w3.org/1999/xhtml\" \
+             xmlns:x=\"{uri}\"><x:a/><x:a/></div></text>"
+        ))
+    };
+    let read = |text: &str| to_json(model(), text.as_bytes(), &BOUNDS);
+    assert!(read(&narrative("urn:x")).is_ok());
+    assert!(read(&narrative(&"u".repeat(300))).is_err());
+}

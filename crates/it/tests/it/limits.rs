@@ -49,6 +49,7 @@ const MET: &[&str] = &[
     "page_entries_default",
     "page_entries_max",
     "patch_operations_max",
+    "patch_steps_max",
     "query_bytes_max",
     "query_clauses_max",
     "query_parameters_max",
@@ -78,7 +79,6 @@ const MET_BESIDE: &[&str] = &[
     "graphql_fields_max",
     "graphql_resources_max",
     "operation_resources_max",
-    "patch_steps_max",
     "search_parameters_custom_max",
 ];
 
@@ -132,6 +132,7 @@ fn narrow() -> Arc<World> {
             ("limits.query_clauses_max", "8"),
             ("limits.fhirpath_steps_max", "50"),
             ("limits.patch_operations_max", "2"),
+            ("limits.patch_steps_max", "20"),
             ("limits.search_hierarchy_max", "2"),
             ("limits.search_positions_max", "1"),
             ("limits.value_set_codes_max", "2"),
@@ -377,6 +378,15 @@ fn what_is_looked_into(caller: &Caller) {
     };
     patch(2).expect(200);
     names(&patch(3), 413, "patch_operations_max");
+    let part = |name: &str, kind: &str, value: &str| json!({"name": name, kind: value});
+    let by_path = json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+        part("type", "valueCode", "delete"),
+        part("path", "valueString", "Basic.descendants().repeat(descendants()).where(false)"),
+    ]}]});
+    let kind = "application/fhir+json";
+    let request = caller.request("PATCH", "/Basic/tagged");
+    let answer = caller.ask(&request.content(kind, by_path.to_string()));
+    names(&answer, 413, "patch_steps_max");
 }
 
 /// Limits that refuse nothing: they only make Insula do more with less.

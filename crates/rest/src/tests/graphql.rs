@@ -86,6 +86,48 @@ fn resources_are_selected_across_references() {
 }
 
 #[test]
+fn what_is_refused_on_the_way_is_in_the_trail() {
+    let (world, who) = World::clinic();
+    chart(&world, &who);
+    let narrow = world.client("lakeside", "system/Observation.rs");
+    let query = "{ subject { resource(optional: true) { ... on Patient { birthDate } } } }";
+    let refusals = || {
+        let trail = world.admin("GET /admin/v1/tenants/lakeside/audit", &Value::Null);
+        let trail = trail.status(200).json();
+        let records = trail["lines"].as_array().unwrap().clone();
+        records.iter().filter(|r| r["outcome"] == "refused").count()
+    };
+    let before = refusals();
+    let found = data(&world, &narrow, "Observation/one/", query);
+    assert_eq!(found, json!({ "subject": {} }));
+    assert_eq!(refusals(), before + 1);
+}
+
+#[test]
+fn much_data_is_whole_and_cannot_be_asked_for_many_times() {
+    let (world, who) = World::clinic();
+    let text = "QUJD".repeat(60_000);
+    put(
+        &world,
+        &who,
+        &json!({ "resourceType": "Binary", "id": "b", "contentType": "x/y",
+        "data": text }),
+    );
+    assert_eq!(
+        data(&world, &who, "", "{Binary(id:\"b\"){data}}"),
+        json!({ "Binary": { "data": text } })
+    );
+    let many: String = (0..2_000).map(|n| format!("a{n}:data ")).collect();
+    let query = json!({ "query": format!("{{Binary(id:\"b\"){{{many}}}}}") });
+    let json_body = [("content-type", "application/json")];
+    let answer = world.fhir_with(&who, "POST $graphql", &json_body, query.to_string());
+    assert!(answer.json().to_string().contains("page_bytes_max"));
+    let long = json!({ "query": format!("{{Patient(id:\"a\"){{id}}}}{}", " ".repeat(70_000)) });
+    let answer = world.fhir_with(&who, "POST $graphql", &json_body, long.to_string());
+    assert!(answer.json().to_string().contains("query_bytes_max"));
+}
+
+#[test]
 fn the_whole_is_searched() {
     let (world, who) = World::clinic();
     chart(&world, &who);

@@ -12,7 +12,7 @@ use super::{OpenTenant, blob, in_snapshot, rows, search};
 use crate::{Entry, Method, Mode, PageRequest, Result, StoreError};
 
 /// The page would hold too many bytes at once; a smaller `_count` helps.
-fn page_too_large(max: u64) -> StoreError {
+pub(crate) fn page_too_large(max: u64) -> StoreError {
     StoreError::Limit {
         code: Code::LimitQuery,
         limit: "page_bytes_max",

@@ -155,8 +155,10 @@ pub(crate) fn run(tenant: &Arc<OpenTenant>, slot: &mut Option<WriterState>, memb
     match done {
         Ok(before) => finish(tenant, slot.as_ref(), before, &answers),
         Err(e) => {
-            // What the writer knew may not be so: it reads it anew.
+            // What the writer knew may not be so: it reads it anew. Nor what the cache holds, should
+            // a commit that was reported as failed be found in the log after all.
             *slot = None;
+            shared.cache.forget(&tenant.id, &shared.metrics);
             for (_, answer) in &mut answers {
                 *answer = Err(e.clone());
             }

@@ -9,8 +9,9 @@ use fhir::definitions::TypeId;
 
 use super::TenantStore;
 use crate::audit::{Outcome, Subject};
+use crate::sqlite::page::page_too_large;
 use crate::sqlite::readers::Class;
-use crate::sqlite::{in_snapshot, labels, rows};
+use crate::sqlite::{blob, in_snapshot, labels, rows};
 use crate::{Labels, Method, Read, Result, Stored};
 
 impl TenantStore {
@@ -41,13 +42,22 @@ impl TenantStore {
                         Some(seq) => seq,
                         None => rows::last_seq(db)?,
                     };
+                    let max = tenant.shared.config.limits.page_bytes_max;
+                    let mut bytes = 0;
                     let mut found: Vec<Option<Stored>> = Vec::with_capacity(names.len());
                     for (type_id, id) in &names {
                         let rid = rows::rid_of(db, *type_id, id)?;
-                        found.push(match rid {
+                        let stored = match rid {
                             Some(rid) => rows::as_of(tenant, db, rid, as_of, ticket)?,
                             None => None,
-                        });
+                        };
+                        let data = |s: &Stored| s.data.as_ref().map_or(0, |d| d.size);
+                        bytes += stored.as_ref().map_or(0, |s| s.body.len() as u64 + data(s));
+                        if bytes > max && !found.is_empty() {
+                            return Err(page_too_large(max));
+                        }
+                        let whole = stored.map(|s| blob::whole(tenant, db, s));
+                        found.push(whole.transpose()?);
                     }
                     Ok((names, found, as_of))
                 })

@@ -92,21 +92,23 @@ impl<'p> Pass<'p> {
 
     /// Counts a selection.
     fn step(&self, depth: u64, at: Pos) -> Checked<()> {
-        let over = |name: &str, max: u64| {
-            Err(Stop::Fault(Fault {
-                code: Code::LimitQuery,
-                text: format!("the limit {name} ({max}) was passed"),
-                at: Some((at.line, at.column)),
-            }))
-        };
         if depth > self.document.depth_max {
-            return over("graphql_depth_max", self.document.depth_max);
+            return over("graphql_depth_max", self.document.depth_max, at);
         }
         self.fields.set(self.fields.get() + 1);
         if self.fields.get() > self.document.fields_max {
-            return over("graphql_fields_max", self.document.fields_max);
+            return over("graphql_fields_max", self.document.fields_max, at);
         }
         Ok(())
+    }
+
+    /// Counts the bytes of a value: one resource can be asked for the same one under many names.
+    pub(super) fn weigh(&self, bytes: usize, at: Pos) -> Checked<()> {
+        self.bytes.set(self.bytes.get() + bytes as u64);
+        match self.bytes.get() <= self.bytes_max {
+            true => Ok(()),
+            false => over("page_bytes_max", self.bytes_max, at),
+        }
     }
 
     /// Whether `@skip` and `@include` let it in.
@@ -129,6 +131,14 @@ impl<'p> Pass<'p> {
         }
         Ok(wanted)
     }
+}
+
+fn over(name: &str, max: u64, at: Pos) -> Checked<()> {
+    Err(Stop::Fault(Fault {
+        code: Code::LimitQuery,
+        text: format!("the limit {name} ({max}) was passed"),
+        at: Some((at.line, at.column)),
+    }))
 }
 
 fn gather<'p>(

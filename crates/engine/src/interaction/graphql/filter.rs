@@ -1,6 +1,8 @@
 //! The arguments of fields and directives that look at values: equality, `fhirpath`, `_count`,
 //! `_offset`, and the names that `@slice` makes.
 
+use std::rc::Rc;
+
 use async_graphql_parser::Pos;
 use async_graphql_value::ConstValue;
 use fhir::definitions::Content;
@@ -14,8 +16,20 @@ use super::{Checked, wrong};
 /// What `@slice` names things by.
 pub(super) enum Slice {
     Index,
-    Path(Plan),
+    Path(Rc<Plan>),
 }
+
+/// An expression, compiled for what it stands in.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    resource: Content,
+    focus: Content,
+    text: String,
+    plan: Rc<Plan>,
+}
+
+/// Expressions that one document may have.
+const PLANS_MAX: usize = 200;
 
 impl<'p> Pass<'p> {
     /// Those of the values that the arguments of a field let through.
@@ -87,10 +101,35 @@ impl<'p> Pass<'p> {
         }
     }
 
-    fn plan(&self, resource: Resource<'_>, content: Content, text: &str, at: Pos) -> Checked<Plan> {
+    fn plan(
+        &self,
+        resource: Resource<'_>,
+        content: Content,
+        text: &str,
+        at: Pos,
+    ) -> Checked<Rc<Plan>> {
+        let mut plans = self.plans.borrow_mut();
+        let same = |known: &&Compiled| {
+            known.resource == resource.content && known.focus == content && known.text == text
+        };
+        if let Some(known) = plans.iter().find(same) {
+            return Ok(known.plan.clone());
+        }
+        if plans.len() >= PLANS_MAX {
+            return wrong("fhirpath: the document has too many expressions", at);
+        }
         let (of, focus) = (resource.content.into(), content.into());
         match Plan::compile_in(&self.types, of, focus, text) {
-            Ok(plan) => Ok(plan),
+            Ok(plan) => {
+                let plan = Rc::new(plan);
+                plans.push(Compiled {
+                    resource: resource.content,
+                    focus: content,
+                    text: text.to_owned(),
+                    plan: plan.clone(),
+                });
+                Ok(plan)
+            }
             Err(error) => wrong(format!("fhirpath: {error}"), at),
         }
     }

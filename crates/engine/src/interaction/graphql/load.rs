@@ -1,6 +1,6 @@
 //! What an evaluation lacks, read and searched under the caller's permits, all as of one state.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use access::{Read as ReadAction, Target};
@@ -63,6 +63,8 @@ pub(super) struct Loaded {
     pub(super) reads: HashMap<(TypeId, ResourceId), Known>,
     pub(super) searches: HashMap<Find, Found>,
     resources: u64,
+    /// Types of which a resource was refused.
+    refused: HashSet<TypeId>,
     as_of: Option<Seq>,
 }
 
@@ -89,7 +91,14 @@ impl Session {
                     let target = Target::Instance(type_id, id.clone());
                     match self.decide::<ReadAction>(target) {
                         Ok(permit) => reads.push((permit, type_id, id)),
-                        Err(_) => {
+                        Err(denied) => {
+                            // Recorded here, also where the document does without.
+                            if loaded.refused.insert(type_id) {
+                                let failure = self.refuse(denied).await;
+                                if failure.code() != Code::ScopeMissing {
+                                    return Err(failure);
+                                }
+                            }
                             loaded.reads.insert((type_id, id), Known::Denied);
                         }
                     }
@@ -167,6 +176,7 @@ impl Session {
             query.total = Total::Accurate;
         }
         let count = query.count;
+        self.with_terms(&mut query, &mut place.page).await?;
         let query = Arc::new(query);
         let permit = self.permit_search(&query, Target::Types).await?;
         let page = self.store.search(permit, query, place.page).await?;

@@ -15,7 +15,7 @@ use fhir::reference::Literal;
 use super::collect::{Group, known_directives};
 use super::document::Document;
 use super::fields::{Fields, Form, Out};
-use super::filter::{Slice, scalar};
+use super::filter::{Compiled, Slice, scalar};
 use super::load::{Known, Loaded, Need};
 use super::{Checked, Fault, Stop, wrong};
 use crate::session::Session;
@@ -31,6 +31,11 @@ pub(super) struct Pass<'p> {
     pub(super) types: Types,
     base: String,
     pub(super) fields: Cell<u64>,
+    /// Bytes of values selected so far.
+    pub(super) bytes: Cell<u64>,
+    pub(super) bytes_max: u64,
+    /// Expressions compiled so far, by what they stand in.
+    pub(super) plans: RefCell<Vec<Compiled>>,
     pub(super) path_steps: Cell<u64>,
     needs: RefCell<Vec<Need>>,
 }
@@ -93,6 +98,9 @@ impl<'p> Pass<'p> {
             types: Types::of(model),
             base: session.links().fhir(),
             fields: Cell::new(0),
+            bytes: Cell::new(0),
+            bytes_max: session.limits().page_bytes_max,
+            plans: RefCell::default(),
             path_steps: Cell::new(PATH_STEPS_MAX),
             needs: RefCell::default(),
         }
@@ -142,7 +150,7 @@ impl<'p> Pass<'p> {
                 Ok(true)
             }
             Some(Known::Absent) => Ok(false),
-            Some(Known::Denied) => Err(Stop::Denied(type_id, id.clone())),
+            Some(Known::Denied) => Err(Stop::Denied),
         }
     }
 
@@ -323,7 +331,9 @@ impl<'p> Pass<'p> {
             };
             let key = format!("{}{suffix}", group.key());
             if let Content::Primitive(_) = content {
-                put(out, &key, form, Out::Json(value.raw().to_owned()), group.at)?;
+                let json = value.raw();
+                self.weigh(json.len(), group.at)?;
+                put(out, &key, form, Out::Json(json.to_owned()), group.at)?;
                 continue;
             }
             let inner = Way {
@@ -421,7 +431,7 @@ impl<'p> Pass<'p> {
                     return Ok(());
                 }
                 match self.stored(type_id, &id, &group.sets, inner, target) {
-                    Err(Stop::Denied(..)) if optional => return Ok(()),
+                    Err(Stop::Denied) if optional => return Ok(()),
                     done => done?,
                 }
             }
