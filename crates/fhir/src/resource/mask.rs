@@ -199,6 +199,12 @@ impl Mask {
         out.push('}');
     }
 
+    /// The narrative of a resource, where the mask hides it.
+    pub fn narrative<'v>(&self, resource: Value<'v>) -> Option<&'v str> {
+        let text = resource.get("text").filter(|_| !self.is_empty());
+        text.map(Value::raw)
+    }
+
     /// What the elements named here hold, each with its place: equal texts, equal content.
     pub fn content(&self, resource: Value<'_>) -> String {
         let mut out = String::new();
@@ -251,8 +257,8 @@ impl Mask {
         for member in sent.members() {
             let name = member.name();
             let bare = name.strip_prefix('_').unwrap_or(&name);
-            let hidden = bare == "text" || self.names(structure, &name);
-            if hidden {
+            let written = bare == "text" && stored.is_none_or(|s| s.get("text").is_none());
+            if (bare == "text" && !written) || self.names(structure, &name) {
                 return Err(bare.to_owned());
             }
             begin(&name, &mut out);

@@ -128,7 +128,13 @@ impl Bare {
         let mut change = Change::default();
         for resource in resources {
             let target = Target::Types(vec![resource.valid().type_id()]);
-            let permit = access::decide::<Create>(&self.principal, &self.tenant, request, target)?;
+            let permit = access::decide::<Create>(
+                &self.principal,
+                &self.rights,
+                &self.tenant,
+                request,
+                target,
+            )?;
             change.writes.push(Write::Create { permit, resource });
         }
         self.data.commit(request, change).await?;

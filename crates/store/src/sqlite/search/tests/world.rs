@@ -202,7 +202,8 @@ impl World {
             id: RequestId(1),
             at: Micros(0),
         };
-        decide::<Search>(&principal, &self.tenant, meta, Target::Readable)
+        let rights = access::Rights::by_scopes(&principal, self.model(), Micros(0));
+        decide::<Search>(&principal, &rights, &self.tenant, meta, Target::Readable)
             .unwrap()
             .spend(&self.tenant)
     }
