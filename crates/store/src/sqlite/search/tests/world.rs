@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use access::{
     ClientId, ClientRecord, Directory, HouseKey, Record, RequestMeta, Scopes, Search, SecretKey,
-    Spent, Target, TenantId, decide,
-};
+    Spent, Target, TenantId, decide, RoleAt};
 use base::{Limits, Micros, RequestId, ResourceId, Secret, Seq, TenantName};
 use fhir::definitions::{FhirVersion, Model, ParamId, ParamKind, TypeId};
 use fhir::search::query::{Query, Range};
@@ -80,6 +79,8 @@ pub(super) struct World {
     tenant: TenantId,
     /// Types that the caller may read.
     pub(super) scopes: &'static str,
+    /// What the tenant's policy says of its rows: criteria by type.
+    pub(super) policy: Vec<(&'static str, &'static str)>,
 }
 
 pub(super) const TYPES: &[&str] = &[
@@ -157,6 +158,7 @@ impl World {
             tenant: directory.resolve(&name).unwrap(),
             scopes: "system/Observation.rs system/Patient.rs system/Encounter.rs \
                      system/Practitioner.r",
+            policy: Vec::new(),
         }
     }
 
@@ -185,6 +187,37 @@ impl World {
             .contains(&format!("system/{}.r", self.model().type_name(type_id)))
     }
 
+    fn rights(&self, principal: &access::Principal) -> access::Rights {
+        let grants = self.policy.iter().enumerate().map(|(at, (on, criteria))| {
+            let which = match *criteria {
+                "" => String::new(),
+                text => format!(r#","criteria":"{text}""#),
+            };
+            format!(
+                r#"{{"name":"{at}","who":{{"roles":["r"]}},"actions":"rs","types":["{on}"]{which}}}"#
+            )
+        });
+        let grants: Vec<String> = grants.collect();
+        let document = format!(r#"{{"grants":[{}]}}"#, grants.join(","));
+        let document = access::Document::parse(&document).unwrap();
+        let policy = access::Policy::new(1, document, self.model()).unwrap();
+        let surroundings = access::Surroundings {
+            model: self.model(),
+            limits: &self.limits,
+            own_bases: &[],
+            customs: fhir::search::Customs::NONE,
+            now: Micros(0),
+        };
+        policy.check(&surroundings).unwrap();
+        let facts = access::RequestFacts {
+            at: Micros(0),
+            from: None,
+            reason: None,
+            stepped_up: false,
+        };
+        policy.rights(principal, &facts, &surroundings)
+    }
+
     pub(super) fn spend(&self) -> Spent<Search> {
         let key = SecretKey::new(&Secret::new([3; 32]));
         let client = ClientRecord {
@@ -196,13 +229,14 @@ impl World {
             epoch: 1,
             revoked: false,
             import: None,
+            roles: (!self.policy.is_empty()).then(|| [RoleAt::parse("r").unwrap()].into()),
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
         let meta = RequestMeta {
             id: RequestId(1),
             at: Micros(0),
         };
-        let rights = access::Rights::by_scopes(&principal, self.model(), Micros(0));
+        let rights = self.rights(&principal);
         decide::<Search>(&principal, &rights, &self.tenant, meta, Target::Readable)
             .unwrap()
             .spend(&self.tenant)
