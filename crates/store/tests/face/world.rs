@@ -280,7 +280,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 impl Tenant<'_> {
     pub fn permit<A: Action>(&self, target: Target) -> access::Permit<A> {
-        let rights = Rights::by_scopes(&self.who, model(), Micros(0));
+        let rights = access::Rights::by_scopes(&self.who, model(), Micros(0));
         decide(&self.who, &rights, self.store.id(), self.world.request(), target).unwrap()
     }
 

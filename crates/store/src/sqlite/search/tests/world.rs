@@ -177,16 +177,6 @@ impl World {
             .id
     }
 
-    pub(super) fn may_search(&self, type_id: TypeId) -> bool {
-        let scope = format!("system/{}.rs", self.model().type_name(type_id));
-        self.scopes.split(' ').any(|s| s == scope)
-    }
-
-    pub(super) fn may_see(&self, type_id: TypeId) -> bool {
-        self.scopes
-            .contains(&format!("system/{}.r", self.model().type_name(type_id)))
-    }
-
     fn rights(&self, principal: &access::Principal) -> access::Rights {
         let grants = self.policy.iter().enumerate().map(|(at, (on, criteria))| {
             let which = match *criteria {
