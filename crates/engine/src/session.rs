@@ -158,7 +158,9 @@ impl Session {
         if !self.rights.refuses(operation) {
             return Ok(());
         }
-        Err(self.refuse_for(ActionName::Read, None, Code::OperationRefused).await)
+        Err(self
+            .refuse_for(ActionName::Read, None, Code::OperationRefused)
+            .await)
     }
 
     /// Records a refusal of something that the caller has a right to otherwise, and makes its answer.

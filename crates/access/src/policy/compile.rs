@@ -173,7 +173,13 @@ impl Policy {
         if !governed {
             making.by_scopes();
         }
-        let importing = matches!(&principal.0, Caller::Client { import_until: Some(_), .. });
+        let importing = matches!(
+            &principal.0,
+            Caller::Client {
+                import_until: Some(_),
+                ..
+            }
+        );
         for (grant, when) in self.document.grants.iter().zip(&self.whens) {
             let gives = grant.effect == Effect::Allow;
             if importing || gives && !governed {
@@ -221,7 +227,10 @@ pub(super) fn concerns(grant: &GrantText, principal: &Principal) -> Option<Vec<S
     let named = who.anyone
         || person.is_some_and(|id| who.people.iter().any(|p| p == id))
         || client.is_some_and(|id| who.clients.iter().any(|c| c == id))
-        || principal.groups().iter().any(|g| who.groups.iter().any(|w| *w == **g));
+        || principal
+            .groups()
+            .iter()
+            .any(|g| who.groups.iter().any(|w| *w == **g));
     if named {
         return Some(Vec::new());
     }
@@ -269,9 +278,8 @@ fn way(
         let name = surroundings.model.type_name(type_id);
         // `Patient.telecom` is about patients only.
         let own = paths.iter().map(String::as_str).filter(|path| {
-            path.split_once('.').is_none_or(|(of, _)| {
-                of == name || surroundings.model.type_id(of).is_none()
-            })
+            path.split_once('.')
+                .is_none_or(|(of, _)| of == name || surroundings.model.type_id(of).is_none())
         });
         let found = Mask::new(surroundings.model, type_id, own.clone());
         let mask = match found {
@@ -322,12 +330,17 @@ fn understood(
     };
     let target = search::Target::Types(vec![type_id]);
     let parsed = search::parse(surroundings.model, &target, &filled, &options).map_err(|e| {
-        let text = e.0.first().map_or_else(String::new, |i| i.diagnostics.to_string());
+        let text =
+            e.0.first()
+                .map_or_else(String::new, |i| i.diagnostics.to_string());
         Silent::Wrong(member, text)
     })?;
     let query = parsed.query;
     if query.filter.is_empty() {
-        return Err(Silent::Wrong(member, "no search parameter is named".to_owned()));
+        return Err(Silent::Wrong(
+            member,
+            "no search parameter is named".to_owned(),
+        ));
     }
     if !is_plain(&query) {
         let text = "only conditions are taken: no sorting, includes or _content".to_owned();
@@ -375,7 +388,9 @@ fn within(
         return Err(wrong("a type and its criteria: Patient?organization=…"));
     };
     let model = surroundings.model;
-    let head_id = model.type_id(head).ok_or_else(|| wrong("no such resource type"))?;
+    let head_id = model
+        .type_id(head)
+        .ok_or_else(|| wrong("no such resource type"))?;
     let inner = understood(head_id, query, values, surroundings, "within")?;
     in_compartment(model, head_id, type_id, inner)
         .ok_or_else(|| wrong("the type is never in such a compartment"))

@@ -109,7 +109,9 @@ impl Actions {
     /// The actions named; operations are not among them.
     pub(super) fn named(&self) -> Vec<ActionName> {
         let words: Vec<&str> = match self {
-            Self::Letters(letters) => return letters.chars().flat_map(of_letter).copied().collect(),
+            Self::Letters(letters) => {
+                return letters.chars().flat_map(of_letter).copied().collect();
+            }
             Self::Words(words) => words.iter().map(String::as_str).collect(),
         };
         ActionName::ALL
@@ -124,7 +126,10 @@ impl Actions {
             Self::Letters(_) => &[],
             Self::Words(words) => words,
         };
-        words.iter().map(String::as_str).filter(|w| w.starts_with('$'))
+        words
+            .iter()
+            .map(String::as_str)
+            .filter(|w| w.starts_with('$'))
     }
 
     /// The first that is none.
@@ -136,10 +141,7 @@ impl Actions {
                 .map(String::from)
                 .or_else(|| letters.is_empty().then(String::new)),
             Self::Words(words) => {
-                let known = |w: &str| {
-                    w.starts_with('$')
-                        || GRANTED.iter().any(|a| a.as_str() == w)
-                };
+                let known = |w: &str| w.starts_with('$') || GRANTED.iter().any(|a| a.as_str() == w);
                 let unknown = words.iter().find(|w| !known(w)).cloned();
                 unknown.or_else(|| words.is_empty().then(String::new))
             }

@@ -34,7 +34,9 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "by-consent",
         about: "Whoever treats sees charts of patients who gave their facilities consent.",
-        chart: Some("Patient?_has:Consent:patient:_filter=status eq active and actor eq %user.facilities"),
+        chart: Some(
+            "Patient?_has:Consent:patient:_filter=status eq active and actor eq %user.facilities",
+        ),
     },
 ];
 
@@ -68,13 +70,27 @@ const BILLING: &[&str] = &[
     "PaymentReconciliation",
 ];
 /// What a front desk works on.
-const DESK: &[&str] = &["Appointment", "AppointmentResponse", "Schedule", "Slot", "Encounter"];
+const DESK: &[&str] = &[
+    "Appointment",
+    "AppointmentResponse",
+    "Schedule",
+    "Slot",
+    "Encounter",
+];
 /// What a laboratory works on.
-const LAB: &[&str] = &["ServiceRequest", "Specimen", "Observation", "DiagnosticReport"];
+const LAB: &[&str] = &[
+    "ServiceRequest",
+    "Specimen",
+    "Observation",
+    "DiagnosticReport",
+];
 
 /// The ready policy of a name.
 pub fn preset(name: &str) -> Option<Document> {
-    PRESETS.iter().find(|p| p.name == name).map(Preset::document)
+    PRESETS
+        .iter()
+        .find(|p| p.name == name)
+        .map(Preset::document)
 }
 
 /// A grant to one role.
@@ -125,8 +141,12 @@ impl Preset {
         grants.push(To("clinician").may("charts", "cruds", &["*"], chart));
         grants.push(To("nurse").may("charts", "crus", &["*"], chart));
         grants.push(To("biller").may("accounts and claims", "crus", BILLING, Some(MANAGED)));
-        let mut biller = To("biller").may("patients", "rs", &["Patient", "Encounter"], Some(MANAGED));
-        biller.hide = vec!["Patient.contact".to_owned(), "Encounter.diagnosis".to_owned()];
+        let mut biller =
+            To("biller").may("patients", "rs", &["Patient", "Encounter"], Some(MANAGED));
+        biller.hide = vec![
+            "Patient.contact".to_owned(),
+            "Encounter.diagnosis".to_owned(),
+        ];
         grants.push(biller);
         let mut desk = To("front-desk").may("patients", "crus", &["Patient"], Some(MANAGED));
         desk.hide = vec!["Patient.deceased".to_owned()];

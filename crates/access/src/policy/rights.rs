@@ -279,9 +279,8 @@ impl Rights {
 
     /// What the caller would have to do for an action on a type (any type without one).
     pub(crate) fn owed(&self, action: ActionName, type_id: Option<TypeId>) -> Option<Obligation> {
-        let fits = |o: &&Owed| {
-            o.actions.contains(&action) && type_id.is_none_or(|t| o.types.contains(t))
-        };
+        let fits =
+            |o: &&Owed| o.actions.contains(&action) && type_id.is_none_or(|t| o.types.contains(t));
         self.owed.iter().find(fits).map(|o| o.what)
     }
 }

@@ -58,7 +58,9 @@ impl Values {
             .collect();
         facilities.sort();
         facilities.dedup();
-        let in_context = principal.patient().map(|id| format!("Patient/{}", id.as_str()));
+        let in_context = principal
+            .patient()
+            .map(|id| format!("Patient/{}", id.as_str()));
         let patient = in_context.or_else(|| as_type("Patient"));
         let bare = |reference: &String| reference.split_once('/').map(|(_, id)| id.to_owned());
         Self {
@@ -108,7 +110,9 @@ impl Values {
             out.push_str(before);
             let known = NAMES.iter().find(|name| {
                 let tail = after.strip_prefix(**name);
-                tail.is_some_and(|t| !t.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.'))
+                tail.is_some_and(|t| {
+                    !t.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.')
+                })
             });
             let Some(name) = known else {
                 // What two hexadecimal digits follow is an encoded character.
@@ -168,9 +172,18 @@ mod tests {
             fill("organization=%user.facilities&active=true").unwrap(),
             "organization=Organization/1,Location/a&active=true"
         );
-        assert_eq!(fill("name=A%20B&x=%user.id").unwrap(), "name=A%20B&x=a%5C%2Cb");
+        assert_eq!(
+            fill("name=A%20B&x=%user.id").unwrap(),
+            "name=A%20B&x=a%5C%2Cb"
+        );
         assert_eq!(fill("x=%client.id"), Err(NoValue::Nothing));
-        assert_eq!(fill("x=%user.shoes"), Err(NoValue::Unknown("user.shoes".to_owned())));
-        assert_eq!(fill("x=%patients"), Err(NoValue::Unknown("patients".to_owned())));
+        assert_eq!(
+            fill("x=%user.shoes"),
+            Err(NoValue::Unknown("user.shoes".to_owned()))
+        );
+        assert_eq!(
+            fill("x=%patients"),
+            Err(NoValue::Unknown("patients".to_owned()))
+        );
     }
 }

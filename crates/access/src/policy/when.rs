@@ -114,7 +114,10 @@ fn evaluate(model: &'static Model, plan: &Plan, facts: &RequestFacts<'_>) -> Opt
     let steps = Cell::new(STEPS_MAX);
     let address = facts.from.map(|a| a.to_canonical().to_string());
     let text = |value: Option<&str>| -> Vec<Item<'static>> {
-        value.map(|v| Item::String(Cow::Owned(v.to_owned()))).into_iter().collect()
+        value
+            .map(|v| Item::String(Cow::Owned(v.to_owned())))
+            .into_iter()
+            .collect()
     };
     let variables = [
         ("address", text(address.as_deref())),

@@ -98,7 +98,10 @@ impl Mask {
         touched.everything
             || touched.elements.iter().any(|e| self.elements.contains(e))
             || touched.elements.iter().any(|(_, json)| *json == "text")
-            || touched.anywhere.iter().any(|name| named(name) || &**name == "text")
+            || touched
+                .anywhere
+                .iter()
+                .any(|name| named(name) || &**name == "text")
             || yields.iter().any(|path| self.is_below(path))
     }
 
@@ -371,7 +374,9 @@ fn add(
 ) -> Result<(), MaskError> {
     let type_name = model.type_name(type_id);
     let unknown = || MaskError::Unknown(path.to_owned(), type_name);
-    let own = path.strip_prefix(type_name).and_then(|p| p.strip_prefix('.'));
+    let own = path
+        .strip_prefix(type_name)
+        .and_then(|p| p.strip_prefix('.'));
     let steps: Vec<&str> = own.unwrap_or(path).split('.').collect();
     let mut structure = model.structure(model.structure_of(type_id).ok_or_else(unknown)?);
     for (at, step) in steps.iter().enumerate() {
@@ -424,7 +429,9 @@ mod tests {
 
     #[test]
     fn hidden_elements_and_the_narrative_do_not_leave() {
-        let shown = mask(&["telecom", "contact.name"]).hide(STORED.as_bytes()).unwrap();
+        let shown = mask(&["telecom", "contact.name"])
+            .hide(STORED.as_bytes())
+            .unwrap();
         let shown = String::from_utf8(shown).unwrap();
         assert_eq!(
             shown,
@@ -440,7 +447,13 @@ mod tests {
         let kept = json::parse(kept.as_bytes(), 64).unwrap();
         assert_eq!(kept.root().get("active").unwrap().as_bool(), Some(false));
         assert!(kept.root().get("telecom").is_some() && kept.root().get("text").is_some());
-        assert!(kept.root().get("meta").unwrap().get("tag").is_none_or(|t| t.is_empty_container()));
+        assert!(
+            kept.root()
+                .get("meta")
+                .unwrap()
+                .get("tag")
+                .is_none_or(|t| t.is_empty_container())
+        );
         assert!(kept.source().contains(r#""family":"B""#));
     }
 
@@ -461,8 +474,14 @@ mod tests {
     fn only_whole_elements_are_named() {
         let model = Model::of(FhirVersion::R4);
         let of = |t: &str, p: &str| Mask::new(model, model.type_id(t).unwrap(), [p]);
-        assert!(matches!(of("Patient", "name.given"), Err(MaskError::Inside(_))));
-        assert!(matches!(of("Patient", "nothing"), Err(MaskError::Unknown(..))));
+        assert!(matches!(
+            of("Patient", "name.given"),
+            Err(MaskError::Inside(_))
+        ));
+        assert!(matches!(
+            of("Patient", "nothing"),
+            Err(MaskError::Unknown(..))
+        ));
         assert!(matches!(of("Patient", "id"), Err(MaskError::Always(_))));
         assert!(of("Observation", "value[x]").unwrap().len() > 5);
         assert_eq!(of("Observation", "valueQuantity").unwrap().len(), 1);

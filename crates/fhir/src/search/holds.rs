@@ -71,9 +71,7 @@ impl<'a> Beholder<'a> {
             return None;
         }
         match &clause.test {
-            Test::Missing(missing) => {
-                self.with(param, |rows| Some(rows.is_empty() == *missing))
-            }
+            Test::Missing(missing) => self.with(param, |rows| Some(rows.is_empty() == *missing)),
             Test::Any(values) => any(values.iter().map(|v| self.value(param, v))),
             Test::None(values) => any(values.iter().map(|v| self.value(param, v))).map(|h| !h),
         }
@@ -102,11 +100,7 @@ impl<'a> Beholder<'a> {
     }
 
     /// The rows of a parameter; `None` if the extraction does not compute it.
-    fn with(
-        &self,
-        param: ParamId,
-        look: impl FnOnce(&[Row]) -> Option<bool>,
-    ) -> Option<bool> {
+    fn with(&self, param: ParamId, look: impl FnOnce(&[Row]) -> Option<bool>) -> Option<bool> {
         if let Some(rows) = self.rows.borrow().get(&param) {
             return look(rows);
         }
@@ -137,10 +131,9 @@ fn any(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 fn meets(row: &RowValue, value: &Match) -> Option<bool> {
     Some(match (row, value) {
         (RowValue::Token { system, code }, Match::Token(wanted))
-        | (
-            RowValue::ReferenceIdentifier { system, code },
-            Match::ReferenceIdentifier(wanted),
-        ) => token(system, code, wanted),
+        | (RowValue::ReferenceIdentifier { system, code }, Match::ReferenceIdentifier(wanted)) => {
+            token(system, code, wanted)
+        }
         (RowValue::Token { code, .. }, Match::TokenCode(how, part)) => {
             let code = code.to_ascii_lowercase();
             match how {
@@ -238,10 +231,7 @@ fn reference(row: &RowValue, wanted: &ReferenceMatch) -> bool {
         (RowValue::Reference { type_id, id, .. }, ReferenceMatch::AnyType { id: i, types }) => {
             i == id && types.contains(type_id)
         }
-        (
-            RowValue::ReferenceUrl { url, version },
-            ReferenceMatch::Url { url: u, version: v },
-        ) => {
+        (RowValue::ReferenceUrl { url, version }, ReferenceMatch::Url { url: u, version: v }) => {
             let of_version = |v: &str| {
                 let rest = version.strip_prefix(v);
                 rest.is_some_and(|r| r.is_empty() || r.starts_with(['.', '-']))
@@ -269,7 +259,11 @@ fn range<T: PartialOrd + Copy>(row: Range<T>, how: Prefix, asked: Range<T>, poin
         Prefix::Sa => low >= asked.high,
         Prefix::Eb => low < asked.low && high <= asked.low,
         Prefix::Ap => {
-            let begins = if point { low <= asked.high } else { low < asked.high };
+            let begins = if point {
+                low <= asked.high
+            } else {
+                low < asked.high
+            };
             begins && (high > asked.low || low >= asked.low)
         }
     }

@@ -116,12 +116,7 @@ pub(crate) fn conditions(
     Ok(all)
 }
 
-fn each(
-    filter: &[Clause],
-    at: usize,
-    whom: For<'_>,
-    facts: &mut dyn Facts,
-) -> Result<Vec<Cond>> {
+fn each(filter: &[Clause], at: usize, whom: For<'_>, facts: &mut dyn Facts) -> Result<Vec<Cond>> {
     let mut all = Vec::with_capacity(filter.len());
     for clause in filter {
         flatten(condition(clause, at, whom, facts)?, &mut all);
@@ -130,12 +125,7 @@ fn each(
 }
 
 /// A condition on rows of a type, of those that are seen.
-fn seen(
-    type_id: TypeId,
-    clause: &Clause,
-    whom: For<'_>,
-    facts: &mut dyn Facts,
-) -> Result<Cond> {
+fn seen(type_id: TypeId, clause: &Clause, whom: For<'_>, facts: &mut dyn Facts) -> Result<Cond> {
     let asked = condition(clause, 0, whom, facts)?;
     Ok(match whom.reach(type_id, facts)? {
         None => asked,
@@ -173,12 +163,7 @@ fn either(mut conds: Vec<Cond>) -> Cond {
     }
 }
 
-fn condition(
-    clause: &Clause,
-    at: usize,
-    whom: For<'_>,
-    facts: &mut dyn Facts,
-) -> Result<Cond> {
+fn condition(clause: &Clause, at: usize, whom: For<'_>, facts: &mut dyn Facts) -> Result<Cond> {
     let keys = |ids: &[base::ResourceId]| ids.iter().map(IdKey::of_id).collect();
     Ok(match clause {
         Clause::Never => Cond::Never,

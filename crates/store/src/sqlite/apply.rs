@@ -159,7 +159,8 @@ impl Op {
 
     /// Elements that its answer does not show.
     pub(crate) fn hidden(&self) -> Option<Mask> {
-        self.rules().fold(None, |all, rule| both(all, rule.hidden()))
+        self.rules()
+            .fold(None, |all, rule| both(all, rule.hidden()))
     }
 
     /// Whether its permit is for this resource.
@@ -326,9 +327,11 @@ impl Making<'_> {
             let before = current.filter(live);
             let (hidden, read_only) = self.guarded(op, before.as_ref().map(|o| o.rid))?;
             let parsed = |text: &[u8]| {
-                let whole = json::parse(text, DEPTH_MAX).map_err(|_| internal("a body is no JSON"))?;
+                let whole =
+                    json::parse(text, DEPTH_MAX).map_err(|_| internal("a body is no JSON"))?;
                 let content = |mask: &Option<Mask>| {
-                    mask.as_ref().map_or_else(String::new, |m| m.content(whole.root()))
+                    mask.as_ref()
+                        .map_or_else(String::new, |m| m.content(whole.root()))
                 };
                 let narrative = hidden.as_ref().and_then(|m| m.narrative(whole.root()));
                 let narrative = narrative.map(str::to_owned);

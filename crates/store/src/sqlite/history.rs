@@ -236,7 +236,9 @@ impl Eye {
                 let now = rows::current_of(tenant, db, then.rid)?;
                 let seen = match now {
                     None => Seen::Not,
-                    Some(o) => sight::seen(tenant, db, rule, (o.rid, rows::last_seq(db)?), &o.stored)?,
+                    Some(o) => {
+                        sight::seen(tenant, db, rule, (o.rid, rows::last_seq(db)?), &o.stored)?
+                    }
                 };
                 self.now.insert(then.rid, seen.clone());
                 seen

@@ -23,11 +23,9 @@ use rusqlite::{Connection, Row};
 use super::fault::of_sql;
 use super::index::{Vocabulary, horizon};
 use super::tenant::OpenTenant;
-use crate::plan::text::{Bind, Binds, Statement};
 use crate::plan::select::probe;
-use crate::plan::{
-    Bounds, Choice, Cond, For, Order, Place, View, choose, conditions, order,
-};
+use crate::plan::text::{Bind, Binds, Statement};
+use crate::plan::{Bounds, Choice, Cond, For, Order, Place, View, choose, conditions, order};
 use crate::{PageRequest, Position, Result, StoreError};
 use facts::Data;
 
@@ -101,7 +99,14 @@ pub(crate) fn meeting(
     as_of: Seq,
 ) -> Result<HashSet<i64>> {
     let place = (conn, &tenant.vocabulary, tenant.model);
-    met(place, &tenant.shared.config.limits, clause, type_id, rids, as_of)
+    met(
+        place,
+        &tenant.shared.config.limits,
+        clause,
+        type_id,
+        rids,
+        as_of,
+    )
 }
 
 fn met(

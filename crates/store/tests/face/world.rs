@@ -281,7 +281,14 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 impl Tenant<'_> {
     pub fn permit<A: Action>(&self, target: Target) -> access::Permit<A> {
         let rights = access::Rights::by_scopes(&self.who, model(), Micros(0));
-        decide(&self.who, &rights, self.store.id(), self.world.request(), target).unwrap()
+        decide(
+            &self.who,
+            &rights,
+            self.store.id(),
+            self.world.request(),
+            target,
+        )
+        .unwrap()
     }
 
     pub fn system<A: Action>(&self, reason: access::Reason) -> access::Permit<A> {

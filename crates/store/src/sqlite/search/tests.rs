@@ -98,7 +98,10 @@ const REACHES: &[(&str, &str)] = &[
     ("Observation", "code=x,y&value-string=an"),
     ("Observation", "patient.gender=x,y"),
     ("Observation", "subject:missing=true"),
-    ("Observation", "patient.general-practitioner:Practitioner.name=an"),
+    (
+        "Observation",
+        "patient.general-practitioner:Practitioner.name=an",
+    ),
     ("Observation", "code:not=x"),
     ("Patient", ""),
     ("Patient", "gender=x"),

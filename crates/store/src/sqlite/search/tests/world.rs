@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use access::{
-    ClientId, ClientRecord, Directory, HouseKey, Record, RequestMeta, Scopes, Search, SecretKey,
-    Spent, Target, TenantId, decide, RoleAt};
+    ClientId, ClientRecord, Directory, HouseKey, Record, RequestMeta, RoleAt, Scopes, Search,
+    SecretKey, Spent, Target, TenantId, decide,
+};
 use base::{Limits, Micros, RequestId, ResourceId, Secret, Seq, TenantName};
 use fhir::definitions::{FhirVersion, Model, ParamId, ParamKind, TypeId};
 use fhir::search::query::{Query, Range};
