@@ -20,7 +20,10 @@ pub(crate) async fn openapi(_: Call) -> Result<Response<Body>, Failure> {
     answer(StatusCode::OK, &document::openapi())
 }
 
-fn answer<T: Serialize>(status: StatusCode, body: &T) -> Result<Response<Body>, Failure> {
+pub(crate) fn answer<T: Serialize>(
+    status: StatusCode,
+    body: &T,
+) -> Result<Response<Body>, Failure> {
     let text = serde_json::to_vec(body).map_err(|_| Failure::of(Code::Internal))?;
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
@@ -43,7 +46,10 @@ fn located(mut response: Response<Body>, location: &str) -> Response<Body> {
     response
 }
 
-fn number<T: std::str::FromStr>(call: &Call, name: &'static str) -> Result<Option<T>, Failure> {
+pub(crate) fn number<T: std::str::FromStr>(
+    call: &Call,
+    name: &'static str,
+) -> Result<Option<T>, Failure> {
     let text = form::first(call.query(), name);
     text.map(|t| t.parse())
         .transpose()

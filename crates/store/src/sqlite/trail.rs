@@ -66,6 +66,12 @@ pub(crate) fn page(tenant: &Arc<OpenTenant>, after: u64, limit: usize) -> Result
     })
 }
 
+/// Lines of the newest `limit` records.
+pub(crate) fn newest(tenant: &Arc<OpenTenant>, limit: usize) -> Result<AuditPage> {
+    let head = tenant.shared.journal.head(tenant.id.bytes()).number;
+    page(tenant, head.saturating_sub(limit as u64), limit)
+}
+
 fn access(tenant: &OpenTenant, db: &Connection, number: u64, told: Told) -> Result<AuditLine> {
     let mut shown = Vec::new();
     for row in told.rows.iter().take(AuditLine::SHOWN_MAX) {
