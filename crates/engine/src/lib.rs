@@ -33,12 +33,14 @@ pub use links::{Forwarded, Links, Reached};
 pub use metrics::{InteractionMetrics, Metrics};
 pub use policies::{
     Changed, DryRun, Matrix, PolicyDiff, PolicyDraft, PolicyQuestion, PolicyTrial, PolicyView,
-    PresetView, Tested,
+    PresetView, Tested, preset_matrix, presets,
 };
 pub use session::Session;
 pub use store::{
-    AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored, Synchronous,
+    Access, AccessReport, AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored,
+    Synchronous,
 };
 pub use tenants::{
-    LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch, TenantView, is_origin,
+    AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,
+    TenantView, is_origin,
 };

@@ -23,7 +23,7 @@ use crate::session::Session;
 use crate::tenants::Operator;
 use matrix::matrix;
 
-pub use matrix::Matrix;
+pub use matrix::{Matrix, preset_matrix, presets};
 
 /// A policy to be put into force: one of a document, the name of a ready policy, or an older version.
 #[derive(Debug, Default, Deserialize)]

@@ -2,7 +2,9 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{ClientDraft, Failure, Operator, RestoreClients, TenantDraft, TenantPatch};
+use engine::{
+    AccessAsked, ClientDraft, Failure, Operator, RestoreClients, TenantDraft, TenantPatch,
+};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use crate::call::Call;
 use engine::form;
 
 mod document;
+mod report;
 
 pub use document::openapi as openapi_document;
 
@@ -210,6 +213,31 @@ pub(crate) async fn revoke_import(by: Operator, call: Call) -> Result<Response<B
     by.revoke_import(call.value("name"), call.value("import_id"))
         .await?;
     Ok(done())
+}
+
+/// `GET /admin/v1/tenants/{name}/audit/report?patient=&actor=&from=&to=&format=`
+pub(crate) async fn report(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let part = |name| form::first(call.query(), name);
+    let (patient, actor) = (part("patient"), part("actor"));
+    let (from, to) = (part("from"), part("to"));
+    let asked = AccessAsked {
+        patient: patient.as_deref(),
+        actor: actor.as_deref(),
+        from: from.as_deref(),
+        to: to.as_deref(),
+    };
+    let format = part("format").unwrap_or_default();
+    if !matches!(&*format, "" | "json" | "csv" | "html") {
+        let text = "format is json, csv or html";
+        return Err(Failure::new(Code::RequestInvalid, text));
+    }
+    let name = call.value("name");
+    let report = by.accesses(name, &asked).await?;
+    match &*format {
+        "csv" => Ok(report::csv(&report)),
+        "html" => Ok(report::html(name, &asked, &report)),
+        _ => answer(StatusCode::OK, &report),
+    }
 }
 
 /// `GET /admin/v1/tenants/{name}/clients`

@@ -38,5 +38,5 @@ pub(crate) mod writer;
 
 pub(crate) use connection::in_snapshot;
 pub(crate) use rows::Opened;
-pub(crate) use seal::sha256;
+pub(crate) use seal::{method_number, sha256};
 pub(crate) use tenant::OpenTenant;

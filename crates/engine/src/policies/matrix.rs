@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use access::{ActionName, Policy, RequestFacts, RoleAt, Subject, Surroundings};
-use base::ResourceId;
+use base::{Limits, Micros, ResourceId};
+use fhir::definitions::Model;
+use fhir::search::Customs;
 use serde::Serialize;
 
 /// Who may do what: roles by types.
@@ -91,6 +93,26 @@ pub(crate) fn matrix(policy: &Policy, surroundings: &Surroundings<'_>) -> Matrix
         }
     }
     Matrix { roles, types }
+}
+
+/// The table of a ready policy in a version of FHIR.
+pub fn preset_matrix(name: &str, model: &'static Model) -> Option<Matrix> {
+    let limits = Limits::default();
+    let surroundings = Surroundings {
+        model,
+        limits: &limits,
+        own_bases: &[],
+        customs: Customs::NONE,
+        now: Micros(0),
+    };
+    let policy = Policy::new(1, access::preset(name)?, model).ok()?;
+    policy.check(&surroundings).ok()?;
+    Some(matrix(&policy, &surroundings))
+}
+
+/// Names of the ready policies, and what each is for.
+pub fn presets() -> impl Iterator<Item = (&'static str, &'static str)> {
+    access::PRESETS.iter().map(|p| (p.name, p.about))
 }
 
 impl Matrix {

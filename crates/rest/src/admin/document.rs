@@ -198,6 +198,15 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "get",
+        "/admin/v1/tenants/{name}/audit/report",
+        "access-report",
+        "Who was shown what of whom; takes patient, actor, from, to and format (json, csv, html)",
+        None,
+        "200",
+        Some("AccessReport"),
+    ),
+    (
+        "get",
         "/admin/v1/policy-presets",
         "policy-presets",
         "Ready policies",
@@ -434,6 +443,11 @@ fn schemas() -> Value {
             "client_id": text, "client_secret": text, "name": text, "scopes": scopes, "token_url": text,
             "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" },
         })),
+        "AccessReport": object(&["accesses", "more"], &json!({ "more": { "type": "boolean" }, "accesses": { "type": "array", "items":
+            object(&["number", "at", "request", "actor", "action", "what", "patients"], &json!({
+                "number": { "type": "integer" }, "at": time, "request": text, "actor": text, "action": text,
+                "what": { "type": "array", "items": text }, "patients": { "type": "array", "items": text },
+            })) } })),
         "PolicyDocument": policy_document(&text),
         "Policy": object(&["version"], &json!({
             "version": { "type": "integer" }, "at": time, "by": text, "reason": text, "document": reference("PolicyDocument"),

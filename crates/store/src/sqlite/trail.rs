@@ -1,6 +1,8 @@
 //! A tenant's audit trail read back: records of the journal with the rows they name looked up, and
 //! changes where the journal tells of them.
 
+mod report;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use super::rows;
 use super::tenant::OpenTenant;
 use crate::audit::{ChangeHead, Told};
 use crate::{AuditLine, AuditPage, Result};
+
+pub(crate) use report::report;
 
 const DOING: &str = "reading the audit trail";
 

@@ -29,7 +29,7 @@ fn no_road_leads_to_the_other_facility() {
         ),
         ("Patient?name:missing=false", "Patient/p-north"),
         ("Patient?gender:missing=true", "Patient/p-north"),
-        ("Patient?name:not=nobody", "Patient/p-north"),
+        ("Patient?gender:not=male", "Patient/p-north"),
         (
             "Patient?_has:Observation:patient:code=finding",
             "Patient/p-north",

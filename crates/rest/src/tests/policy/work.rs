@@ -209,7 +209,7 @@ fn who_administers_policy_works_on_it_over_fhir() {
     world
         .fhir(&admin, "GET $policy", "")
         .status(200)
-        .at("/parameter/0/name", "version");
+        .at("/resourceType", "Parameters");
     let test = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "role", "valueString": "clinician@Organization/o-north" },
         { "name": "action", "valueCode": "read" }, { "name": "type", "valueCode": "Patient" },
