@@ -16,6 +16,7 @@ mod history;
 mod instant;
 mod operation;
 mod patch;
+mod provenance;
 mod read;
 mod reindex;
 mod search;

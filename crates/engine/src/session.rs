@@ -8,6 +8,7 @@ use access::{
     Update, decide,
 };
 use base::Limits;
+use bytes::Bytes;
 use fhir::definitions::{Model, TypeId};
 use store::TenantStore;
 
@@ -24,6 +25,8 @@ pub struct Session {
     pub(crate) store: TenantStore,
     principal: Arc<Principal>,
     pub(crate) request: RequestMeta,
+    /// A Provenance that came beside what the request writes.
+    pub(crate) provenance: Option<Bytes>,
 }
 
 impl Session {
@@ -38,6 +41,7 @@ impl Session {
             store,
             principal,
             request,
+            provenance: None,
         }
     }
 
@@ -69,6 +73,11 @@ impl Session {
     /// Most bytes of a body that is one resource.
     pub fn body_bytes_max(&self) -> u64 {
         self.limits().body_bytes_max
+    }
+
+    /// Most bytes of the resources on one page.
+    pub fn page_bytes_max(&self) -> u64 {
+        self.limits().page_bytes_max
     }
 
     /// Whether the caller may create resources of this type; to be asked before a body is read.

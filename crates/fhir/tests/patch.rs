@@ -58,7 +58,8 @@ fn known(suite: &str) -> BTreeMap<String, String> {
 }
 
 /// Fails unless the cases that went wrong are those of the table.
-fn judge(suite: &str, wrong: &BTreeMap<String, String>) {
+fn judge(suite: &str, measure: &str, wrong: &BTreeMap<String, String>, all: usize) {
+    testkit::outside::record("patch", measure, all - wrong.len(), all);
     let known = known(suite);
     let better: Vec<_> = known
         .keys()
@@ -149,7 +150,7 @@ fn json_patch() {
         wrong.insert(name, end);
     }
     assert!(count >= 16, "{count} cases");
-    judge("json", &wrong);
+    judge("json", "JSON Patch", &wrong, count);
 }
 
 /// An element of a suite: its name, its attributes, and its text in the file.
@@ -219,7 +220,8 @@ fn fhirpath_patch(version: FhirVersion, name: &str, least: usize) {
     let model = Model::of(version);
     let mut wrong = BTreeMap::new();
     let all = cases(&folder.join("patch/fhir-patch-tests.xml"));
-    assert!(all.len() >= least, "{} cases", all.len());
+    let count = all.len();
+    assert!(count >= least, "{count} cases");
     for (case, parts) in all {
         let part = |name: &str| parts.iter().find(|p| p.name == name);
         let read = |name: &str| {
@@ -245,7 +247,8 @@ fn fhirpath_patch(version: FhirVersion, name: &str, least: usize) {
             wrong.insert(case, end);
         }
     }
-    judge(&format!("fhirpath {name}"), &wrong);
+    let measure = format!("FHIRPath Patch, {}", version.release());
+    judge(&format!("fhirpath {name}"), &measure, &wrong, count);
 }
 
 #[test]
@@ -307,7 +310,8 @@ fn xml_patch() {
         return;
     };
     let all = cases(&file);
-    assert!(all.len() >= 20, "{} cases", all.len());
+    let count = all.len();
+    assert!(count >= 20, "{count} cases");
     let mut wrong = BTreeMap::new();
     for (case, parts) in all {
         let part = |name: &str| parts.iter().find(|p| p.name == name);
@@ -321,5 +325,5 @@ fn xml_patch() {
         };
         wrong.insert(case, end);
     }
-    judge("xml", &wrong);
+    judge("xml", "XML Patch", &wrong, count);
 }

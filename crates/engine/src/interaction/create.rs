@@ -1,5 +1,7 @@
 //! create and conditional create (`http.html#create`, `http.html#ccreate`).
 
+use std::collections::HashMap;
+
 use access::{Create, Read, Released, Target};
 use base::Code;
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use store::{Change, Expectation, Expected, ReferencePolicy, StoreError, Stored, 
 
 use super::admit::Identity;
 use super::criteria::{Criteria, Found};
+use super::provenance::{Named, leaves};
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -87,8 +90,11 @@ impl Session {
         write: Write,
         expectation: Option<Expectation>,
     ) -> Result<Written, Failure> {
+        let about: Vec<Named> = leaves(&write).into_iter().collect();
+        let mut writes = vec![write];
+        writes.extend(self.provenance_of(&about, &HashMap::new()).await?);
         let change = Change {
-            writes: vec![write],
+            writes,
             expectations: expectation.into_iter().collect(),
             enforce_references: self.enforces_references(),
         };

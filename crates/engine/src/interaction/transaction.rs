@@ -5,26 +5,30 @@
 //! one change that also says what the resolutions relied on. If that no longer holds when the
 //! change is made, everything is prepared again. Reads are done after the change.
 
+mod prepare;
+mod references;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use access::{Create, Delete, Released, Target, Update};
 use base::{Code, ResourceId};
 use bytes::Bytes;
-use fhir::bundle::{resolved, rewrite_references};
 use fhir::definitions::TypeId;
 use fhir::resource::BodyId;
 use store::{
     Change, Condition, Expectation, Expected, Prepared, StoreError, Stored, Write, Written,
 };
 
-use super::admit::{Checking, Identity};
+use self::prepare::Checked;
+use super::admit::Identity;
 use super::batch::Parts;
 use super::create::ATTEMPTS_MAX;
-use super::criteria::{Criteria, Found};
+use super::criteria::Found;
 use super::entry::{Intent, Part};
 use super::operation::changes;
 use super::patch;
+use super::provenance::{Named, leaves};
 use super::update::UpdatePlan;
 use crate::answer::{Answer, EntryAnswer};
 use crate::failure::Failure;
@@ -69,9 +73,6 @@ impl Step {
     }
 }
 
-/// References to be replaced, as they are written, and their targets.
-type Links = HashMap<String, String>;
-
 impl Session {
     pub(super) async fn transaction(
         &self,
@@ -114,13 +115,14 @@ impl Session {
         let mut links = self.links_between(parts, &steps);
         self.conditional_references(parts, body, &steps, &mut links, &mut expectations)
             .await?;
+        let links = Arc::new(links);
 
         let identities: Vec<Option<Identity>> =
             steps.iter().map(|step| step.identity().cloned()).collect();
         let work = Checked {
             checking: self.checking(),
             parts: parts.clone(),
-            links,
+            links: links.clone(),
         };
         let (store, bytes) = (self.store.clone(), body.clone());
         let mut prepared = self
@@ -141,6 +143,8 @@ impl Session {
                 writers.push(index);
             }
         }
+        let made: Vec<Named> = writes.iter().filter_map(leaves).collect();
+        writes.extend(self.provenance_of(&made, &links).await?);
         let change = Change {
             writes,
             expectations,
@@ -286,88 +290,6 @@ impl Session {
         Ok(Step::Patch(identity, Condition::Version(version), text))
     }
 
-    /// Where the entries' full URLs lead to.
-    fn links_between(&self, parts: &[Part], steps: &[Step]) -> Links {
-        let mut links = Links::new();
-        for (part, step) in parts.iter().zip(steps) {
-            let Some(full_url) = &part.full_url else {
-                continue;
-            };
-            let target = match step {
-                Step::Settled(answer) => match &**answer {
-                    Answer::Existing { stored, .. } => {
-                        Some((stored.get().type_id, stored.get().id.clone()))
-                    }
-                    _ => None,
-                },
-                other => other.identity().map(|i| (i.type_id, i.id.clone())),
-            };
-            if let Some((type_id, id)) = target {
-                let name = self.model().type_name(type_id);
-                links.insert(full_url.clone(), format!("{name}/{id}"));
-            }
-        }
-        links
-    }
-
-    /// Resolves references of the form `Patient?identifier=…` (`http.html#trules`): each must
-    /// match exactly one resource that is stored, or else one that this transaction writes.
-    async fn conditional_references(
-        &self,
-        parts: &Arc<Vec<Part>>,
-        body: &Bytes,
-        steps: &[Step],
-        links: &mut Links,
-        expectations: &mut Vec<Expectation>,
-    ) -> Result<(), Failure> {
-        let writes: Vec<bool> = steps.iter().map(|step| step.identity().is_some()).collect();
-        let (checking, parts, bytes) = (self.checking(), parts.clone(), body.clone());
-        let find = move || find_conditional(&checking, &parts, &writes, &bytes);
-        let found = self.compute(body.len(), find).await?;
-        for (index, reference) in found.references {
-            let resolve = self.resolve(&reference, &found.identifiers, steps, expectations);
-            let target = resolve.await.map_err(|failure| failure.at_entry(index))?;
-            links.insert(reference, target);
-        }
-        Ok(())
-    }
-
-    async fn resolve(
-        &self,
-        reference: &str,
-        identifiers: &HashMap<(String, String), Vec<usize>>,
-        steps: &[Step],
-        expectations: &mut Vec<Expectation>,
-    ) -> Result<String, Failure> {
-        let ambiguous = || Failure::of(Code::ReferenceAmbiguous);
-        let (type_name, text) = reference.split_once('?').ok_or_else(ambiguous)?;
-        let type_id = self.type_id(type_name)?;
-        let criteria: Criteria = self.criteria(type_id, text).await?;
-        match self.matches(&criteria).await? {
-            Found::Several => Err(ambiguous()),
-            Found::One(stored) => {
-                let target = format!("{type_name}/{}", stored.get().id);
-                expectations.push(self.expectation(&criteria, one(&stored)).await?);
-                Ok(target)
-            }
-            Found::Nothing => {
-                let identifier =
-                    crate::form::decode(text.strip_prefix("identifier=").unwrap_or(""));
-                let key = (type_name.to_owned(), identifier.into_owned());
-                let inside = identifiers.get(&key).map_or(&[][..], Vec::as_slice);
-                let [only] = inside else {
-                    return Err(ambiguous());
-                };
-                let identity = steps
-                    .get(*only)
-                    .and_then(Step::identity)
-                    .ok_or_else(ambiguous)?;
-                expectations.push(self.expectation(&criteria, Expected::Nothing).await?);
-                Ok(format!("{type_name}/{}", identity.id))
-            }
-        }
-    }
-
     /// The write of an entry, with the right to it.
     async fn write(
         &self,
@@ -511,128 +433,4 @@ fn name_entry(error: StoreError, writers: &[usize]) -> Failure {
         Some(entry) => failure.at_entry(entry),
         None => failure,
     }
-}
-
-/// What checking the resources of a transaction needs; can go to another thread.
-struct Checked {
-    checking: Checking,
-    parts: Arc<Vec<Part>>,
-    links: Links,
-}
-
-impl Checked {
-    /// The resources, with their links replaced, checked and ready for the writer.
-    fn prepare(
-        &self,
-        identities: &[Option<Identity>],
-        body: &Bytes,
-        store: &store::TenantStore,
-    ) -> Result<Vec<Option<Prepared>>, Failure> {
-        let mut prepared = Vec::with_capacity(identities.len());
-        for (part, identity) in self.parts.iter().zip(identities) {
-            let Some(identity) = identity else {
-                prepared.push(None);
-                continue;
-            };
-            let one = self.one(part, identity, body, store);
-            prepared.push(Some(one.map_err(|failure| failure.at_entry(part.index))?));
-        }
-        Ok(prepared)
-    }
-
-    fn one(
-        &self,
-        part: &Part,
-        identity: &Identity,
-        body: &Bytes,
-        store: &store::TenantStore,
-    ) -> Result<Prepared, Failure> {
-        let bytes = part.body(body);
-        let draft = self.checking.draft(&bytes)?;
-        if self.links.is_empty() {
-            return Ok(store.prepare(self.checking.admit_draft(&draft, identity)?));
-        }
-        let model = self.checking.model;
-        let mut map = |link: &str| {
-            if let Some(target) = self.links.get(link) {
-                return Some(target.clone());
-            }
-            let (link, fragment) = link.split_once('#').map_or((link, ""), |(l, f)| (l, f));
-            let found = self.links.get(link).or_else(|| {
-                let absolute = resolved(model, part.full_url.as_deref()?, link)?;
-                self.links.get(&absolute)
-            })?;
-            Some(if fragment.is_empty() {
-                found.clone()
-            } else {
-                format!("{found}#{fragment}")
-            })
-        };
-        let text = rewrite_references(model, draft.value(), &mut map);
-        Ok(store.prepare(self.checking.admit(text.as_bytes(), identity)?))
-    }
-}
-
-/// Conditional references of a transaction, and what they may mean inside it.
-#[derive(Default)]
-struct Conditional {
-    /// Each once, with the first entry that has it.
-    references: Vec<(usize, String)>,
-    /// Entries by type and `system|value` of their identifiers.
-    identifiers: HashMap<(String, String), Vec<usize>>,
-}
-
-fn find_conditional(
-    checking: &Checking,
-    parts: &[Part],
-    writes: &[bool],
-    body: &Bytes,
-) -> Result<Conditional, Failure> {
-    let mut found = Conditional::default();
-    let mut seen = HashSet::new();
-    for (part, _) in parts.iter().zip(writes).filter(|(_, writes)| **writes) {
-        let bytes = part.body(body);
-        if !bytes.contains(&b'?') {
-            continue;
-        }
-        let draft = checking
-            .draft(&bytes)
-            .map_err(|failure| failure.at_entry(part.index))?;
-        let mut note = |link: &str| {
-            let criteria = link
-                .split_once('?')
-                .is_some_and(|(type_name, _)| checking.model.type_id(type_name).is_some());
-            if criteria && seen.insert(link.to_owned()) {
-                found.references.push((part.index, link.to_owned()));
-            }
-            None
-        };
-        let _ = rewrite_references(checking.model, draft.value(), &mut note);
-    }
-    if found.references.is_empty() {
-        return Ok(found);
-    }
-    for (part, _) in parts.iter().zip(writes).filter(|(_, writes)| **writes) {
-        let bytes = part.body(body);
-        let draft = checking
-            .draft(&bytes)
-            .map_err(|failure| failure.at_entry(part.index))?;
-        let name = checking.model.type_name(draft.type_id());
-        let identifiers = draft.value().get("identifier");
-        for identifier in identifiers.into_iter().flat_map(fhir::json::Value::items) {
-            let text = |name| {
-                let value = identifier.get(name).and_then(fhir::json::Value::as_str);
-                value.unwrap_or_default()
-            };
-            let key = (
-                name.to_owned(),
-                format!("{}|{}", text("system"), text("value")),
-            );
-            let entries = found.identifiers.entry(key).or_default();
-            if !entries.contains(&part.index) {
-                entries.push(part.index);
-            }
-        }
-    }
-    Ok(found)
 }

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use base::limits::fixed::FHIRPATH_EXPRESSION_BYTES_MAX;
 use base::{Code, ResourceId};
 
-use super::host::{Environment, Host};
+use super::host::{Environment, Host, Told};
 use super::item::{Item, Node};
 use super::moment::Moment;
 use super::plan::Plan;
@@ -18,8 +18,10 @@ use super::{EvalError, PathError, Rules, Settings};
 use crate::definitions::{Model, TypeId};
 use crate::json::{Doc, Value, push_json_string, write_compact};
 use crate::outcome::Issue;
+use crate::search::terms::{Need, Terms, Unresolved};
 use crate::search::value::reference::Target;
 
+mod coded;
 mod part;
 mod place;
 mod tree;
@@ -67,6 +69,8 @@ pub struct Surroundings<'a> {
     pub known: &'a [Known<'a>],
     /// Absolute base URLs of the tenant, without a final slash.
     pub own_bases: &'a [&'a str],
+    /// Value sets and code systems that the tenant holds.
+    pub terms: &'a Terms,
     /// `now()`
     pub now: Moment,
     /// Steps that the whole question may take: limit `fhirpath_steps_max`.
@@ -80,6 +84,8 @@ pub struct Reply {
     pub body: String,
     /// Resources that were asked for and are not among those known.
     pub missing: Vec<(TypeId, ResourceId)>,
+    /// Value sets and code systems that were asked for and were not looked up yet.
+    pub needs: Vec<Need>,
 }
 
 impl<'d> Question<'d> {
@@ -136,12 +142,35 @@ impl<'d> Question<'d> {
     /// read or parsed for the others.
     ///
     /// # Errors
-    /// `expression-invalid`, `expression-failed`, `limit-query`.
+    /// `expression-invalid`, `expression-failed`, `limit-query`, `terms-missing`.
     pub fn reply(
         &self,
         around: &Surroundings<'_>,
         subject: Option<Value<'_>>,
     ) -> Result<Reply, Issue> {
+        let asked = Asked::default();
+        let done = self.evaluated(around, &asked, subject);
+        let missing = asked.missing.take();
+        let needs = asked.needs.take();
+        let body = match done {
+            Ok(body) => body,
+            // What was missing may be why: it is judged when all is there.
+            Err(_) if !missing.is_empty() || !needs.is_empty() => String::new(),
+            Err(issue) => return Err(asked.refused.take().unwrap_or(issue)),
+        };
+        Ok(Reply {
+            body,
+            missing,
+            needs,
+        })
+    }
+
+    fn evaluated(
+        &self,
+        around: &Surroundings<'_>,
+        asked: &Asked,
+        subject: Option<Value<'_>>,
+    ) -> Result<String, Issue> {
         let types = around.types;
         let node = match subject {
             Some(value) => Some(Node::new(value, resource_type(types, value)?)),
@@ -168,7 +197,7 @@ impl<'d> Question<'d> {
         let steps = Cell::new(around.steps_max);
         let host = Traced {
             around,
-            missing: RefCell::default(),
+            asked,
             traces: RefCell::default(),
         };
         let env = Environment {
@@ -231,11 +260,7 @@ impl<'d> Question<'d> {
                 expected.push(name);
             }
         }
-        let missing = host.missing.borrow().clone();
-        Ok(Reply {
-            body: self.parameters(types, &expected, &results),
-            missing,
-        })
+        Ok(self.parameters(types, &expected, &results))
     }
 
     /// The reply around the results.
@@ -343,11 +368,41 @@ fn evaluation_issue(error: &EvalError) -> Issue {
     }
 }
 
-/// References and traces of one evaluation.
+/// What one evaluation asks for.
+#[derive(Default)]
+struct Asked {
+    missing: RefCell<Vec<(TypeId, ResourceId)>>,
+    needs: RefCell<Vec<Need>>,
+    /// Why a value set or code system cannot be judged by.
+    refused: RefCell<Option<Issue>>,
+}
+
+/// What one evaluation asks for, and what it shows.
 struct Traced<'a> {
     around: &'a Surroundings<'a>,
-    missing: RefCell<Vec<(TypeId, ResourceId)>>,
+    asked: &'a Asked,
     traces: RefCell<Vec<(String, Vec<Item<'a>>)>>,
+}
+
+impl Traced<'_> {
+    /// What the value sets and code systems that are held say.
+    fn told(&self, answer: Result<Option<bool>, Unresolved>) -> Told {
+        match answer {
+            Ok(Some(answer)) => Told::Is(answer),
+            Ok(None) => Told::Nothing,
+            Err(Unresolved::Needs(need)) => {
+                let mut needs = self.asked.needs.borrow_mut();
+                if !needs.contains(&need) {
+                    needs.push(need);
+                }
+                Told::Nothing
+            }
+            Err(Unresolved::Refused(issue)) => {
+                self.asked.refused.replace(Some(issue));
+                Told::Unknown
+            }
+        }
+    }
 }
 
 impl<'a> Host<'a> for Traced<'a> {
@@ -358,11 +413,26 @@ impl<'a> Host<'a> for Traced<'a> {
         if let Some(known) = self.around.known.iter().find(is) {
             return known.2.as_ref().map(Doc::root);
         }
-        let mut missing = self.missing.borrow_mut();
+        let mut missing = self.asked.missing.borrow_mut();
         if !missing.contains(&(type_id, id.clone())) {
             missing.push((type_id, id));
         }
         None
+    }
+
+    fn member_of(&self, item: &Item<'a>, value_set: &str) -> Told {
+        let Some(codes) = coded::of(self.around.types, item) else {
+            return Told::Nothing;
+        };
+        self.told(self.around.terms.member(value_set, &codes))
+    }
+
+    fn subsumes(&self, left: &Item<'a>, right: &Item<'a>) -> Told {
+        let types = self.around.types;
+        let (Some(left), Some(right)) = (coded::of(types, left), coded::of(types, right)) else {
+            return Told::Nothing;
+        };
+        self.told(self.around.terms.subsumes(&left, &right))
     }
 
     fn trace(&self, name: &str, items: &[Item<'a>]) {
