@@ -220,7 +220,7 @@ pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
 }
 
 /// An OperationOutcome that says that it is done.
-fn done(status: StatusCode) -> Bytes {
+pub(crate) fn done(status: StatusCode) -> Bytes {
     let what = match status {
         StatusCode::CREATED => "created",
         _ => "done",

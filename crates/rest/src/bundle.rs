@@ -197,7 +197,12 @@ pub(crate) async fn apart(session: &Session, entries: &[EntryAnswer]) -> Result<
     let mut left = session.page_bytes_max();
     let mut apart = Apart::new();
     for (number, entry) in entries.iter().enumerate() {
-        let (Ok(Written { stored, .. }) | Ok(Existing { stored, shown: true })) = entry else {
+        let (Ok(Written { stored, .. })
+        | Ok(Existing {
+            stored,
+            shown: true,
+        })) = entry
+        else {
             continue;
         };
         let Some(data) = stored.get().data else {
@@ -262,6 +267,11 @@ fn written(
     let head = answer::head(&answer, at.model);
     let base = at.links.fhir();
     let shown = !matches!(answer, Existing { shown: false, .. });
+    let writes = matches!(
+        answer,
+        Written { .. } | Existing { .. } | Deleted(_) | engine::Answer::Unseen(_)
+    );
+    let outcome = writes && prefer == Some(Return::Outcome);
     let resource = match answer {
         Found(stored) => Some(stored.into_inner().body),
         Part(stored, shape) => Some(answer::shaped(stored.get(), &shape, at)?),
@@ -290,7 +300,8 @@ fn written(
         bundle.out.extend_from_slice(&resource);
         bundle.raw(",");
     }
-    response(bundle, &head, &base);
+    let outcome = outcome.then(|| answer::done(head.status));
+    response(bundle, &head, &base, outcome);
     bundle.raw("}");
     Ok(())
 }
@@ -305,7 +316,7 @@ fn as_binary(body: &[u8]) -> Bytes {
 }
 
 /// `Bundle.entry.response`
-fn response(bundle: &mut Writer, head: &Head, base: &str) {
+fn response(bundle: &mut Writer, head: &Head, base: &str, outcome: Option<Bytes>) {
     bundle.raw("\"response\":{\"status\":\"");
     bundle.raw(&head.status.to_string());
     bundle.raw("\"");
@@ -319,6 +330,10 @@ fn response(bundle: &mut Writer, head: &Head, base: &str) {
     }
     if let Some(modified) = head.modified {
         let _ = write!(bundle.out, ",\"lastModified\":\"{}\"", modified.instant());
+    }
+    if let Some(outcome) = outcome {
+        bundle.raw(",\"outcome\":");
+        bundle.out.extend_from_slice(&outcome);
     }
     bundle.raw("}");
 }

@@ -4,8 +4,8 @@
 use base::{Code, Micros};
 use bytes::Bytes;
 use engine::{Failure, Session, Unless, VersionMatch, WriteConditions};
-use http::{HeaderMap, Method};
 use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{HeaderMap, Method};
 
 use crate::routes::Route;
 

@@ -10,7 +10,7 @@ use fhir::resource::{BodyId, Valid};
 use store::{Change, Expectation, Expected, ReferencePolicy, StoreError, Stored, Write, Written};
 
 use super::admit::Identity;
-use super::criteria::{Criteria, Found};
+use super::criteria::Criteria;
 use super::provenance::{Named, leaves};
 use crate::answer::Answer;
 use crate::failure::Failure;
@@ -57,10 +57,8 @@ impl Session {
 
     async fn create_unless(&self, criteria: &Criteria, valid: &Valid) -> Result<Answer, Failure> {
         for _ in 0..ATTEMPTS_MAX {
-            match self.matches(criteria).await? {
-                Found::Several => return Err(Failure::of(Code::MultipleMatches)),
-                Found::One(stored) => return Ok(self.existing(stored)),
-                Found::Nothing => {}
+            if let Some(stored) = self.match_of(criteria).await? {
+                return Ok(self.existing(stored));
             }
             let expectation = self.expectation(criteria, Expected::Nothing).await?;
             let permit = self

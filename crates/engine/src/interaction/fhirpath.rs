@@ -54,9 +54,10 @@ impl Session {
         query: &str,
         body: &Bytes,
     ) -> Result<Answer, Failure> {
-        self.decide_any_read().await?;
-        let _ = self.type_id(type_name)?;
-        let id = id_in_url(id)?;
+        let (type_id, id) = (self.type_id(type_name)?, id_in_url(id)?);
+        // The right is checked before anything is understood.
+        let target = Target::Instance(type_id, id.clone());
+        let _ = self.permit::<ReadAction>(target).await?;
         let mut parameters = vec![parameter("resource", &format!("{type_name}/{id}"))];
         for (name, value) in form::pairs(query) {
             if matches!(&*name, "expression" | "context") {
@@ -65,7 +66,11 @@ impl Session {
         }
         if !is_blank(body) {
             let doc = self.json(body)?;
-            let text = |of: json::Value<'_>, name| of.get(name).and_then(json::Value::as_str).map(Cow::into_owned);
+            let text = |of: json::Value<'_>, name| {
+                of.get(name)
+                    .and_then(json::Value::as_str)
+                    .map(Cow::into_owned)
+            };
             if text(doc.root(), "resourceType").as_deref() != Some("Parameters") {
                 let text = "the body of $fhirpath is a Parameters resource";
                 return Err(Failure::new(Code::RequestInvalid, text));

@@ -58,7 +58,11 @@ impl Session {
     }
 
     /// The resource that is needed, if the tenant holds it.
-    pub(super) async fn held(&self, need: &Need, page: &mut PageRequest) -> Result<Option<Vec<u8>>, Failure> {
+    pub(super) async fn held(
+        &self,
+        need: &Need,
+        page: &mut PageRequest,
+    ) -> Result<Option<Vec<u8>>, Failure> {
         let Some(query) = wanted(self.model(), need) else {
             return Ok(None);
         };

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use access::{Create, Delete, Released, Target, Update};
 use base::{Code, ResourceId};
 use bytes::Bytes;
+use fhir::bundle::asks_for_versions;
 use fhir::definitions::TypeId;
 use fhir::resource::BodyId;
 use store::{
@@ -24,7 +25,6 @@ use self::prepare::Checked;
 use super::admit::Identity;
 use super::batch::Parts;
 use super::create::ATTEMPTS_MAX;
-use super::criteria::Found;
 use super::entry::{Intent, Part};
 use super::operation::changes;
 use super::patch;
@@ -89,7 +89,9 @@ impl Session {
         for _ in 0..ATTEMPTS_MAX {
             match self.attempt(&parts, &order, body, strict).await {
                 Err(failure) if failure.code() == Code::WriteRace => {}
-                Err(failure) if failure.code() == Code::VersionConflict && patches(&parts) => {}
+                Err(failure)
+                    if failure.code() == Code::VersionConflict
+                        && (patches(&parts) || ties_itself(&parts, body)) => {}
                 done => return done,
             }
         }
@@ -116,6 +118,10 @@ impl Session {
         self.conditional_references(parts, body, &steps, &mut links, &mut expectations)
             .await?;
         let links = Arc::new(links);
+        let versions = match asks_for_versions(body) {
+            true => Some(self.versions_made(&mut steps).await?),
+            false => None,
+        };
 
         let identities: Vec<Option<Identity>> =
             steps.iter().map(|step| step.identity().cloned()).collect();
@@ -123,6 +129,7 @@ impl Session {
             checking: self.checking(),
             parts: parts.clone(),
             links: links.clone(),
+            versions,
         };
         let (store, bytes) = (self.store.clone(), body.clone());
         let mut prepared = self
@@ -173,17 +180,11 @@ impl Session {
                 let type_id = self.type_id(type_name)?;
                 if let Some(criteria) = &part.if_none_exist {
                     let criteria = self.criteria(type_id, criteria).await?;
-                    match self.matches(&criteria).await? {
-                        Found::Several => return Err(Failure::of(Code::MultipleMatches)),
-                        Found::One(stored) => {
-                            let expected = one(&stored);
-                            expectations.push(self.expectation(&criteria, expected).await?);
-                            return Ok(Step::Settled(Box::new(self.existing(stored))));
-                        }
-                        Found::Nothing => {
-                            let expected = Expected::Nothing;
-                            expectations.push(self.expectation(&criteria, expected).await?);
-                        }
+                    let found = self.match_of(&criteria).await?;
+                    let expected = found.as_ref().map_or(Expected::Nothing, one);
+                    expectations.push(self.expectation(&criteria, expected).await?);
+                    if let Some(stored) = found {
+                        return Ok(Step::Settled(Box::new(self.existing(stored))));
                     }
                 }
                 let id = self.house().fresh_id(self.request.at);
@@ -204,13 +205,9 @@ impl Session {
                 Ok(Step::Update(identity, part.conditions.to_store()?))
             }
             Intent::UpdateWhere(type_name, criteria) => {
-                let type_id = self.type_id(type_name)?;
-                let criteria = self.criteria(type_id, criteria).await?;
-                let found = match self.matches(&criteria).await? {
-                    Found::Several => return Err(Failure::of(Code::MultipleMatches)),
-                    Found::One(stored) => Some(stored.get().id.clone()),
-                    Found::Nothing => None,
-                };
+                let (type_id, criteria) = self.criteria_of::<Update>(type_name, criteria).await?;
+                let found = self.match_of(&criteria).await?;
+                let found = found.map(|stored| stored.get().id.clone());
                 let claimed = self.claimed_id(&part.body(body))?;
                 let plan = self.plan_update(type_id, found, claimed.as_ref())?;
                 expectations.push(self.expectation(&criteria, plan.expected.clone()).await?);
@@ -227,19 +224,12 @@ impl Session {
                 self.patch_step(type_id, id, part, body).await
             }
             Intent::PatchWhere(type_name, criteria) => {
-                let type_id = self.type_id(type_name)?;
-                let _ = self.permit::<Update>(Target::Types(vec![type_id])).await?;
-                let criteria = self.criteria(type_id, criteria).await?;
-                match self.matches(&criteria).await? {
-                    Found::Several => Err(Failure::of(Code::MultipleMatches)),
-                    Found::Nothing => Err(Failure::of(Code::NotFound)),
-                    Found::One(stored) => {
-                        let expected = one(&stored);
-                        expectations.push(self.expectation(&criteria, expected).await?);
-                        let id = stored.get().id.clone();
-                        self.patch_step(type_id, id, part, body).await
-                    }
-                }
+                let (type_id, criteria) = self.criteria_of::<Update>(type_name, criteria).await?;
+                let stored = self.match_of(&criteria).await?;
+                let stored = stored.ok_or(Failure::of(Code::NotFound))?;
+                expectations.push(self.expectation(&criteria, one(&stored)).await?);
+                let id = stored.get().id.clone();
+                self.patch_step(type_id, id, part, body).await
             }
             Intent::Delete(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
@@ -247,21 +237,14 @@ impl Session {
                 Ok(Step::Delete(type_id, id, part.conditions.to_store()?))
             }
             Intent::DeleteWhere(type_name, criteria) => {
-                let type_id = self.type_id(type_name)?;
-                let _ = self.permit::<Delete>(Target::Types(vec![type_id])).await?;
-                let criteria = self.criteria(type_id, criteria).await?;
-                match self.matches(&criteria).await? {
-                    Found::Several => Err(Failure::of(Code::MultipleMatches)),
-                    Found::Nothing => {
-                        expectations.push(self.expectation(&criteria, Expected::Nothing).await?);
-                        Ok(Step::Settled(Box::new(Answer::Deleted(None))))
-                    }
-                    Found::One(stored) => {
-                        let expected = one(&stored);
-                        expectations.push(self.expectation(&criteria, expected).await?);
-                        Ok(Step::Delete(type_id, stored.get().id.clone(), None))
-                    }
-                }
+                let (type_id, criteria) = self.criteria_of::<Delete>(type_name, criteria).await?;
+                let found = self.match_of(&criteria).await?;
+                let expected = found.as_ref().map_or(Expected::Nothing, one);
+                expectations.push(self.expectation(&criteria, expected).await?);
+                Ok(match found {
+                    None => Step::Settled(Box::new(Answer::Deleted(None))),
+                    Some(stored) => Step::Delete(type_id, stored.get().id.clone(), None),
+                })
             }
             Intent::Operate(name, ..) if changes(name) => {
                 let what = format!("${name} is not possible in a transaction");
@@ -393,6 +376,12 @@ fn patches(parts: &[Part]) -> bool {
         let patch = matches!(part.intent, Intent::Patch(..) | Intent::PatchWhere(..));
         patch && part.conditions.if_match.is_none()
     })
+}
+
+/// Whether versions that it does not name itself are what it is tied to, so that it is tried again
+/// if one changed.
+fn ties_itself(parts: &[Part], body: &[u8]) -> bool {
+    asks_for_versions(body) && parts.iter().all(|part| part.conditions.if_match.is_none())
 }
 
 /// The entries with what patches made in place of the patches; none if there are none.

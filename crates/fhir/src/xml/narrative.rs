@@ -119,10 +119,15 @@ impl<'s> Anew<'s> {
                 if attribute.name.space != XML {
                     self.need(prefix, &attribute.name.space, &mut declared);
                 }
-                push_attribute(&format!("{prefix}:{local}"), &attribute.value, &mut self.out);
+                push_attribute(
+                    &format!("{prefix}:{local}"),
+                    &attribute.value,
+                    &mut self.out,
+                );
             }
         }
-        self.out.push_str(if raw.ends_with("/>") { "/>" } else { ">" });
+        self.out
+            .push_str(if raw.ends_with("/>") { "/>" } else { ">" });
         self.open.push((prefix, name.local, declared));
     }
 

@@ -217,7 +217,11 @@ fn what_cannot_be_answered_is_said_in_graphqls_form() {
         ("", "{ PatientList(shoe: 1) { id } }", 400),
         ("", "{ __schema { shoe } }", 400),
         ("", "{ __type { name } }", 400),
-        ("Patient/a/", "{ name { __schema { types { name } } } }", 400),
+        (
+            "Patient/a/",
+            "{ name { __schema { types { name } } } }",
+            400,
+        ),
         ("", "{ id }", 400),
     ] {
         let answer = ask(&world, &who, path, query).status(status);

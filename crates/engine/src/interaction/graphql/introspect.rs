@@ -90,9 +90,14 @@ impl<'s> Node<'s> {
             }
             (Self::Schema, "queryType") => Is::One(Node::Of(&[], whole.root)),
             (Self::Schema, "mutationType" | "subscriptionType") => Is::Null,
-            (Self::Schema, "directives") => {
-                Is::Many(whole.schema.directives.iter().map(Node::Directive).collect())
-            }
+            (Self::Schema, "directives") => Is::Many(
+                whole
+                    .schema
+                    .directives
+                    .iter()
+                    .map(Node::Directive)
+                    .collect(),
+            ),
             (Self::Field(of), "name") => Is::Text(&of.name),
             (Self::Field(of), "args") => Self::args(&of.args),
             (Self::Field(of), "type") => Self::used(&of.of),
@@ -144,7 +149,12 @@ impl<'p> Pass<'p> {
                 ("__type", value) if argument.node == "name" => {
                     asked = Some(scalar(&value, written.pos)?);
                 }
-                _ => return wrong(format!("there is no argument {} here", argument.node), written.pos),
+                _ => {
+                    return wrong(
+                        format!("there is no argument {} here", argument.node),
+                        written.pos,
+                    );
+                }
             }
         }
         let node = match (name, asked) {
@@ -175,7 +185,10 @@ impl<'p> Pass<'p> {
             known_directives(group)?;
             let name = group.field.name.node.as_str();
             let Some(is) = node.get(name, whole) else {
-                return wrong(format!("{} has no field {name}", node.type_name()), group.at);
+                return wrong(
+                    format!("{} has no field {name}", node.type_name()),
+                    group.at,
+                );
             };
             if at > 0 {
                 out.push(',');
@@ -201,7 +214,9 @@ impl<'p> Pass<'p> {
                 })?,
                 Is::One(node) => self.node(whole, node, group, depth + 1, out)?,
                 Is::Many(all) => {
-                    listed(&all, out, |node, out| self.node(whole, *node, group, depth + 1, out))?;
+                    listed(&all, out, |node, out| {
+                        self.node(whole, *node, group, depth + 1, out)
+                    })?;
                 }
             }
             self.bounded(out.len(), group.at)?;
@@ -211,7 +226,12 @@ impl<'p> Pass<'p> {
     }
 
     /// What is selected of a node, each name once.
-    fn merged(&self, node: Node<'_>, sets: &[&'p SelectionSet], depth: u64) -> Checked<Vec<Group<'p>>> {
+    fn merged(
+        &self,
+        node: Node<'_>,
+        sets: &[&'p SelectionSet],
+        depth: u64,
+    ) -> Checked<Vec<Group<'p>>> {
         let is_it = |name: &str| name == node.type_name();
         let all = self.collect_counted(sets, &is_it, (depth, Counted::Schema))?;
         let mut merged: Vec<Group<'p>> = Vec::with_capacity(all.len());

@@ -115,7 +115,6 @@ impl Of {
             name: name.into(),
         }
     }
-
 }
 
 fn argument(name: impl Into<Name>, of: Of) -> Argument {
@@ -267,7 +266,9 @@ impl Making {
             Some(back) => {
                 // What refers to a resource is narrowed by `_filter`: all parameters of all types
                 // at all types would be a schema of many millions of arguments.
-                let few = args.iter().filter(|a| a.name.starts_with('_') || a.name == "fhirpath");
+                let few = args
+                    .iter()
+                    .filter(|a| a.name.starts_with('_') || a.name == "fhirpath");
                 std::iter::once(back).chain(few).cloned().collect()
             }
             None => args,
@@ -591,6 +592,10 @@ fn directives() -> Vec<Directive> {
         one("flatten", &["FIELD"], Vec::new()),
         one("first", &["FIELD"], Vec::new()),
         one("singleton", &["FIELD"], Vec::new()),
-        one("slice", &["FIELD"], vec![argument("path", Of::required("String"))]),
+        one(
+            "slice",
+            &["FIELD"],
+            vec![argument("path", Of::required("String"))],
+        ),
     ]
 }

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use base::Code;
 use bytes::Bytes;
-use fhir::bundle::{resolved, rewrite_references};
+use fhir::bundle::{asks_for_versions, pin_references, resolved, rewrite_references};
 use store::Prepared;
 
-use super::references::Links;
+use super::references::{Links, Versions};
 use crate::failure::Failure;
 use crate::interaction::admit::{Checking, Identity};
 use crate::interaction::entry::Part;
@@ -17,6 +18,8 @@ pub(super) struct Checked {
     pub(super) checking: Checking,
     pub(super) parts: Arc<Vec<Part>>,
     pub(super) links: Arc<Links>,
+    /// The versions that the transaction makes, where a reference asks for one.
+    pub(super) versions: Option<Versions>,
 }
 
 impl Checked {
@@ -48,7 +51,7 @@ impl Checked {
     ) -> Result<Prepared, Failure> {
         let bytes = part.body(body);
         let draft = self.checking.draft(&bytes)?;
-        if self.links.is_empty() {
+        if self.links.is_empty() && self.versions.is_none() {
             return Ok(store.prepare(self.checking.admit_draft(&draft, identity)?));
         }
         let model = self.checking.model;
@@ -68,6 +71,35 @@ impl Checked {
             })
         };
         let text = rewrite_references(model, draft.value(), &mut map);
+        let text = self.pinned(text)?;
         Ok(store.prepare(self.checking.admit(text.as_bytes(), identity)?))
+    }
+
+    /// The text with the versions that its references ask for.
+    fn pinned(&self, text: String) -> Result<String, Failure> {
+        let asks = asks_for_versions(text.as_bytes());
+        let Some(versions) = self.versions.as_ref().filter(|_| asks) else {
+            return Ok(text);
+        };
+        let draft = self.checking.draft(text.as_bytes())?;
+        let mut lost = None;
+        let base = format!("{}/", self.checking.base);
+        let pinned = pin_references(self.checking.model, draft.value(), &mut |reference| {
+            let local = reference.strip_prefix(&base).unwrap_or(reference);
+            match versions.get(local) {
+                Some(version) => Some(format!("{reference}/_history/{version}")),
+                None => {
+                    lost = Some(reference.to_owned());
+                    None
+                }
+            }
+        });
+        match lost {
+            None => Ok(pinned),
+            Some(reference) => {
+                let text = format!("no entry of the transaction makes a version of {reference}");
+                Err(Failure::new(Code::BundleEntry, text))
+            }
+        }
     }
 }

@@ -4,23 +4,87 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use base::Code;
+use access::{Target, Update};
+use base::{Code, ResourceId, Version};
 use bytes::Bytes;
 use fhir::bundle::rewrite_references;
-use store::{Expectation, Expected};
+use fhir::definitions::TypeId;
+use store::{Condition, Expectation, Expected, Read};
 
 use super::{Step, one};
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::interaction::admit::Checking;
-use crate::interaction::criteria::{Criteria, Found};
+use crate::interaction::criteria::Criteria;
 use crate::interaction::entry::Part;
 use crate::session::Session;
 
 /// References to be replaced, as they are written, and their targets.
 pub(super) type Links = HashMap<String, String>;
 
+/// The version that a transaction makes of each resource that it writes, by `Type/id`.
+pub(super) type Versions = HashMap<String, Version>;
+
 impl Session {
+    /// The versions that steps make. Steps that make one of what is there are tied to what was there
+    /// when it was looked at.
+    pub(super) async fn versions_made(&self, steps: &mut [Step]) -> Result<Versions, Failure> {
+        let mut versions = Versions::new();
+        for (index, step) in steps.iter_mut().enumerate() {
+            let made = self.version_made(step).await;
+            if let Some((type_id, id, version)) = made.map_err(|failure| failure.at_entry(index))? {
+                let name = self.model().type_name(type_id);
+                versions.insert(format!("{name}/{id}"), version);
+            }
+        }
+        Ok(versions)
+    }
+
+    async fn version_made(
+        &self,
+        step: &mut Step,
+    ) -> Result<Option<(TypeId, ResourceId, Version)>, Failure> {
+        let (identity, condition) = match step {
+            Step::Settled(answer) => {
+                let Answer::Existing { stored, .. } = &**answer else {
+                    return Ok(None);
+                };
+                let stored = stored.get();
+                return Ok(Some((stored.type_id, stored.id.clone(), stored.version)));
+            }
+            Step::Create(identity) => {
+                return Ok(Some((identity.type_id, identity.id.clone(), Version(1))));
+            }
+            Step::Patch(identity, Condition::Version(patched), _) => {
+                let made = Version(patched.0 + 1);
+                return Ok(Some((identity.type_id, identity.id.clone(), made)));
+            }
+            Step::Put(identity, _, condition) | Step::Update(identity, condition) => {
+                (identity, condition)
+            }
+            Step::Patch(..) | Step::Delete(..) | Step::Read => return Ok(None),
+        };
+        let (type_id, id) = (identity.type_id, identity.id.clone());
+        let permit = self
+            .permit::<Update>(Target::Instance(type_id, id.clone()))
+            .await?;
+        let made = match self.store.read_to_change(permit, type_id, &id).await? {
+            Read::Found(stored) => {
+                let current = stored.get().version;
+                if matches!(condition, None | Some(Condition::Present)) {
+                    *condition = Some(Condition::Version(current));
+                }
+                Version(current.0 + 1)
+            }
+            Read::Deleted(stored) => {
+                *condition = condition.or(Some(Condition::Absent));
+                Version(stored.get().version.0 + 1)
+            }
+            Read::Absent => Version(1),
+        };
+        Ok(Some((type_id, id, made)))
+    }
+
     /// Where the entries' full URLs lead to.
     pub(super) fn links_between(&self, parts: &[Part], steps: &[Step]) -> Links {
         let mut links = Links::new();
@@ -78,29 +142,25 @@ impl Session {
         let (type_name, text) = reference.split_once('?').ok_or_else(ambiguous)?;
         let type_id = self.type_id(type_name)?;
         let criteria: Criteria = self.criteria(type_id, text).await?;
-        match self.matches(&criteria).await? {
-            Found::Several => Err(ambiguous()),
-            Found::One(stored) => {
-                let target = format!("{type_name}/{}", stored.get().id);
-                expectations.push(self.expectation(&criteria, one(&stored)).await?);
-                Ok(target)
-            }
-            Found::Nothing => {
-                let identifier =
-                    crate::form::decode(text.strip_prefix("identifier=").unwrap_or(""));
-                let key = (type_name.to_owned(), identifier.into_owned());
-                let inside = identifiers.get(&key).map_or(&[][..], Vec::as_slice);
-                let [only] = inside else {
-                    return Err(ambiguous());
-                };
-                let identity = steps
-                    .get(*only)
-                    .and_then(Step::identity)
-                    .ok_or_else(ambiguous)?;
-                expectations.push(self.expectation(&criteria, Expected::Nothing).await?);
-                Ok(format!("{type_name}/{}", identity.id))
-            }
+        let found = match self.match_of(&criteria).await {
+            Err(failure) if failure.code() == Code::MultipleMatches => return Err(ambiguous()),
+            found => found?,
+        };
+        if let Some(stored) = found {
+            let target = format!("{type_name}/{}", stored.get().id);
+            expectations.push(self.expectation(&criteria, one(&stored)).await?);
+            return Ok(target);
         }
+        let identifier = crate::form::decode(text.strip_prefix("identifier=").unwrap_or(""));
+        let key = (type_name.to_owned(), identifier.into_owned());
+        let inside = identifiers.get(&key).map_or(&[][..], Vec::as_slice);
+        let [only] = inside else {
+            return Err(ambiguous());
+        };
+        let identity = steps.get(*only).and_then(Step::identity);
+        let identity = identity.ok_or_else(ambiguous)?;
+        expectations.push(self.expectation(&criteria, Expected::Nothing).await?);
+        Ok(format!("{type_name}/{}", identity.id))
     }
 }
 

@@ -174,8 +174,16 @@ impl<'a> Run<'a> {
         let coded = object.filter(|o| o.get("code").is_some() || o.get("coding").is_some());
         let codings = object.and_then(|o| o.get("coding"));
         let value = object.and_then(|o| {
-            let value = ["valueCoding", "value"].into_iter().find_map(|name| o.get(name));
-            own(o).or_else(|| codings.into_iter().flat_map(json::Value::items).find_map(own))
+            let value = ["valueCoding", "value"]
+                .into_iter()
+                .find_map(|name| o.get(name));
+            own(o)
+                .or_else(|| {
+                    codings
+                        .into_iter()
+                        .flat_map(json::Value::items)
+                        .find_map(own)
+                })
                 .or_else(|| value.and_then(own))
         });
         match value.and_then(|v| v.raw().parse().ok()) {

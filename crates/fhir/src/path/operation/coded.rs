@@ -18,7 +18,9 @@ pub(super) fn of(types: &Types, item: &Item<'_>) -> Option<Vec<Coded>> {
     let Some(Item::String(code)) = item.system(types) else {
         return None;
     };
-    let is_code = item.node().is_some_and(|node| types.name(node.ty) == "code");
+    let is_code = item
+        .node()
+        .is_some_and(|node| types.name(node.ty) == "code");
     Some(vec![match is_code {
         true => Coded::Code(code.into_owned()),
         false => Coded::Text(code.into_owned()),

@@ -47,7 +47,11 @@ fn a_whole_schema_holds_together() {
         assert_eq!(kinds.len(), types.len(), "each name once");
         let known = |of: &Value| {
             let of = innermost(of);
-            assert_eq!(kinds.get(of["name"].as_str().unwrap()).copied(), of["kind"].as_str(), "{of}");
+            assert_eq!(
+                kinds.get(of["name"].as_str().unwrap()).copied(),
+                of["kind"].as_str(),
+                "{of}"
+            );
         };
         for of in types {
             let mut names = HashSet::new();
@@ -61,10 +65,16 @@ fn a_whole_schema_holds_together() {
                     known(&argument["type"]);
                 }
             }
-            assert_eq!(names.is_empty(), !matches!(of["kind"].as_str(), Some("OBJECT" | "INTERFACE")));
+            assert_eq!(
+                names.is_empty(),
+                !matches!(of["kind"].as_str(), Some("OBJECT" | "INTERFACE"))
+            );
             for interface in of["interfaces"].as_array().into_iter().flatten() {
                 known(interface);
-                let of_interface = types.iter().find(|t| t["name"] == interface["name"]).unwrap();
+                let of_interface = types
+                    .iter()
+                    .find(|t| t["name"] == interface["name"])
+                    .unwrap();
                 for field in of_interface["fields"].as_array().unwrap() {
                     assert!(names.contains(field["name"].as_str().unwrap()), "{field}");
                 }
@@ -82,28 +92,59 @@ fn one_type_tells_its_fields() {
     let told = data(&world, &who, "", of);
     assert_eq!(told["none"], Value::Null);
     let of = &told["__type"];
-    assert_eq!((&of["kind"], &of["name"]), (&json!("OBJECT"), &json!("Patient")));
+    assert_eq!(
+        (&of["kind"], &of["name"]),
+        (&json!("OBJECT"), &json!("Patient"))
+    );
     let field = |name: &str| {
         let fields = of["fields"].as_array().unwrap();
-        fields.iter().find(|f| f["name"] == name).cloned().unwrap_or_else(|| panic!("{name}"))
+        fields
+            .iter()
+            .find(|f| f["name"] == name)
+            .cloned()
+            .unwrap_or_else(|| panic!("{name}"))
     };
     let single = |name: &str| json!({ "kind": "SCALAR", "name": name, "ofType": null });
     assert_eq!(field("birthDate")["type"], single("date"));
     assert_eq!(field("deceasedBoolean")["type"], single("Boolean"));
     let list = json!({ "kind": "LIST", "name": null, "ofType": { "name": "PatientContact" } });
     assert_eq!(field("contact")["type"], list);
-    assert!(field("name")["args"].as_array().unwrap().contains(&json!({ "name": "use" })));
-    assert_eq!(field("ObservationList")["args"][0], json!({ "name": "_reference" }));
-    assert!(of["interfaces"].as_array().unwrap().contains(&json!({ "name": "Resource" })));
+    assert!(
+        field("name")["args"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({ "name": "use" }))
+    );
+    assert_eq!(
+        field("ObservationList")["args"][0],
+        json!({ "name": "_reference" })
+    );
+    assert!(
+        of["interfaces"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({ "name": "Resource" }))
+    );
     // Every field that a schema tells of is answered.
     let names = of["fields"].as_array().unwrap().iter().filter_map(|f| {
         let leaf = f["type"]["kind"] == "SCALAR";
         leaf.then(|| f["name"].as_str().unwrap().to_owned())
     });
     let every = names.collect::<Vec<_>>().join(" ");
-    assert_eq!(data(&world, &who, "Patient/a/", &format!("{{ {every} }}"))["id"], "a");
-    let here = data(&world, &who, "Patient/a/", "{ id __schema { queryType { name } } }");
-    assert_eq!(here, json!({ "id": "a", "__schema": { "queryType": { "name": "Patient" } } }));
+    assert_eq!(
+        data(&world, &who, "Patient/a/", &format!("{{ {every} }}"))["id"],
+        "a"
+    );
+    let here = data(
+        &world,
+        &who,
+        "Patient/a/",
+        "{ id __schema { queryType { name } } }",
+    );
+    assert_eq!(
+        here,
+        json!({ "id": "a", "__schema": { "queryType": { "name": "Patient" } } })
+    );
 }
 
 #[test]
@@ -128,8 +169,15 @@ fn a_schema_is_told_within_bounds() {
                 possibleTypes { fields { name } } } } } } } } }";
     let answer = ask(&world, &who, "", wide).status(400);
     let text = String::from_utf8_lossy(&answer.body);
-    assert!(text.contains("graphql_schema_fields_max") || text.contains("page_bytes_max"), "{text}");
+    assert!(
+        text.contains("graphql_schema_fields_max") || text.contains("page_bytes_max"),
+        "{text}"
+    );
     // Whoever may do nothing learns nothing.
-    let nobody = world.fhir("", "GET $graphql?query=%7B__schema%7BqueryType%7Bname%7D%7D%7D", "");
+    let nobody = world.fhir(
+        "",
+        "GET $graphql?query=%7B__schema%7BqueryType%7Bname%7D%7D%7D",
+        "",
+    );
     nobody.status(401);
 }

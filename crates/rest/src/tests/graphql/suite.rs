@@ -85,7 +85,12 @@ fn store(world: &World, who: &str, version: FhirVersion, folder: &Path) {
 }
 
 /// Whether a case comes out as the suite says; if not, the answer.
-fn judge(world: &World, who: &str, folder: &Path, case: &BTreeMap<String, String>) -> Result<(), String> {
+fn judge(
+    world: &World,
+    who: &str,
+    folder: &Path,
+    case: &BTreeMap<String, String>,
+) -> Result<(), String> {
     let query = fs::read_to_string(folder.join(&case["source"])).unwrap();
     let context = &case["context"];
     let path = context.strip_suffix("$graphql").unwrap_or(context);
@@ -111,11 +116,17 @@ fn judge(world: &World, who: &str, folder: &Path, case: &BTreeMap<String, String
         }
     };
     let text = String::from_utf8_lossy(&answer.body);
-    if good { Ok(()) } else { Err(format!("{} {text:.600}", answer.code)) }
+    if good {
+        Ok(())
+    } else {
+        Err(format!("{} {text:.600}", answer.code))
+    }
 }
 
 fn cases_of(version: FhirVersion) {
-    let Some(root) = outside::suite("fhir-test-cases") else { return };
+    let Some(root) = outside::suite("fhir-test-cases") else {
+        return;
+    };
     let release = version.release();
     let folder = root.join(release.to_ascii_lowercase());
     let world = World::new();
