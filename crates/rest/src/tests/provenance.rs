@@ -148,7 +148,7 @@ fn one_without_the_other_is_not_written() {
     refused(&patient_only, &provenance(), 403, "scope-missing");
     let batch = json!({ "resourceType": "Bundle", "type": "batch", "entry": [
         { "request": { "method": "GET", "url": "Patient" } }] });
-    write(&world, &who, "POST ", &provenance(), batch.to_string()).refused(400, "not-supported");
+    write(&world, &who, "POST ", &provenance(), batch.to_string()).refused(501, "not-supported");
     write(
         &world,
         &who,
@@ -156,7 +156,7 @@ fn one_without_the_other_is_not_written() {
         &provenance(),
         String::new(),
     )
-    .refused(400, "not-supported");
+    .refused(501, "not-supported");
     let text = provenance().to_string();
     let twice = [
         ("x-provenance", text.as_str()),
@@ -166,4 +166,20 @@ fn one_without_the_other_is_not_written() {
     answer.refused(400, "request-invalid");
     assert_eq!(count(&world, &who, "Patient"), 0);
     assert_eq!(count(&world, &who, "Provenance"), 0);
+}
+
+#[test]
+fn where_references_must_lead_somewhere_it_does() {
+    let world = World::new();
+    let tenant = json!({ "name": "lakeside", "config": { "references": "enforced" } });
+    world.admin("POST /admin/v1/tenants", &tenant).status(201);
+    let who = world.client("lakeside", "system/*.cruds");
+    let made = write(&world, &who, "POST Patient", &provenance(), patient("A")).status(201);
+    let about = format!("Provenance?target=Patient/{}", made.text("/id"));
+    assert_eq!(count(&world, &who, &about), 1);
+    let mut nowhere = provenance();
+    nowhere["agent"][0]["who"] = json!({ "reference": "Practitioner/none" });
+    let refused = write(&world, &who, "POST Patient", &nowhere, patient("B"));
+    refused.refused(422, "reference-missing");
+    assert_eq!(count(&world, &who, "Patient"), 1);
 }

@@ -164,6 +164,11 @@ impl Schema {
     }
 }
 
+/// Arguments that every search has, whatever its type.
+const OF_ANY_SEARCH: [&str; 6] = [
+    "_filter", "_sort", "_count", "_offset", "_cursor", "fhirpath",
+];
+
 /// A schema that is being made.
 struct Making {
     model: &'static Model,
@@ -266,9 +271,7 @@ impl Making {
             Some(back) => {
                 // What refers to a resource is narrowed by `_filter`: all parameters of all types
                 // at all types would be a schema of many millions of arguments.
-                let few = args
-                    .iter()
-                    .filter(|a| a.name.starts_with('_') || a.name == "fhirpath");
+                let few = args.iter().filter(|a| OF_ANY_SEARCH.contains(&&*a.name));
                 std::iter::once(back).chain(few).cloned().collect()
             }
             None => args,
