@@ -1,13 +1,13 @@
 //! The codes that an item stands for: a code, a Coding, or the codings of a CodeableConcept.
 
-use super::super::item::Item;
+use super::super::item::{Item, Node};
 use super::super::types::Types;
 use crate::json::Value;
 use crate::search::terms::Coded;
 
 /// The codes of an item; none if it is nothing that has codes.
 pub(super) fn of(types: &Types, item: &Item<'_>) -> Option<Vec<Coded>> {
-    if let Some(object) = item.node().and_then(|node| node.object()) {
+    if let Some(object) = item.node().and_then(Node::object) {
         if let Some(codings) = object.get("coding") {
             return Some(codings.items().filter_map(coding).collect());
         }
