@@ -177,6 +177,8 @@ pub mod fixed {
     /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
     /// version comes to.
     pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;
+    /// Grants of one policy.
+    pub const POLICY_GRANTS_MAX: u64 = 500;
     /// Bytes of the name of an XML namespace.
     pub const XML_NAMESPACE_BYTES_MAX: usize = 256;
     /// Nesting of a document that an XML Patch makes.

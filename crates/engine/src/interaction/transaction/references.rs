@@ -68,7 +68,7 @@ impl Session {
         let permit = self
             .permit::<Update>(Target::Instance(type_id, id.clone()))
             .await?;
-        let made = match self.store.read_to_change(permit, type_id, &id).await? {
+        let made = match self.store.read_to_change(permit, type_id, &id).await?.0 {
             Read::Found(stored) => {
                 let current = stored.get().version;
                 if matches!(condition, None | Some(Condition::Present)) {
