@@ -29,7 +29,7 @@ use super::entry::{Intent, Part};
 use super::operation::changes;
 use super::patch;
 use super::provenance::{Named, leaves};
-use super::update::UpdatePlan;
+use super::update::{Make, UpdatePlan};
 use crate::answer::{Answer, EntryAnswer};
 use crate::failure::Failure;
 use crate::session::Session;
@@ -176,24 +176,7 @@ impl Session {
         expectations: &mut Vec<Expectation>,
     ) -> Result<Step, Failure> {
         match &part.intent {
-            Intent::Create(type_name) => {
-                let type_id = self.type_id(type_name)?;
-                if let Some(criteria) = &part.if_none_exist {
-                    let criteria = self.criteria(type_id, criteria).await?;
-                    let found = self.match_of(&criteria).await?;
-                    let expected = found.as_ref().map_or(Expected::Nothing, one);
-                    expectations.push(self.expectation(&criteria, expected).await?);
-                    if let Some(stored) = found {
-                        return Ok(Step::Settled(Box::new(self.existing(stored))));
-                    }
-                }
-                let id = self.house().fresh_id(self.request.at);
-                Ok(Step::Create(Identity {
-                    type_id,
-                    id,
-                    body_id: BodyId::Ignored,
-                }))
-            }
+            Intent::Create(type_name) => self.create_step(type_name, part, expectations).await,
             Intent::Update(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
                 let id = ResourceId::new(id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
@@ -206,22 +189,8 @@ impl Session {
                 self.update_step(identity, condition, part, body).await
             }
             Intent::UpdateWhere(type_name, criteria) => {
-                let (type_id, criteria) = self.criteria_of::<Update>(type_name, criteria).await?;
-                let found = self.match_of(&criteria).await?;
-                let found = found.map(|stored| stored.get().id.clone());
-                let claimed = self.claimed_id(&part.body(body))?;
-                let plan = self.plan_update(type_id, found, claimed.as_ref())?;
-                expectations.push(self.expectation(&criteria, plan.expected.clone()).await?);
-                let identity = Identity {
-                    type_id,
-                    id: plan.id.clone(),
-                    body_id: BodyId::Equal,
-                };
-                let condition = part.conditions.to_store()?;
-                if self.is_guarded(type_id) && plan.make == super::update::Make::Version {
-                    return self.update_step(identity, condition, part, body).await;
-                }
-                Ok(Step::Put(identity, plan, condition))
+                let of = (type_name.as_str(), criteria.as_str());
+                self.update_where_step(of, part, body, expectations).await
             }
             Intent::Patch(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
@@ -257,6 +226,56 @@ impl Session {
             }
             _ => Ok(Step::Read),
         }
+    }
+
+    /// A create, perhaps only if nothing matches.
+    async fn create_step(
+        &self,
+        type_name: &str,
+        part: &Part,
+        expectations: &mut Vec<Expectation>,
+    ) -> Result<Step, Failure> {
+        let type_id = self.type_id(type_name)?;
+        if let Some(criteria) = &part.if_none_exist {
+            let criteria = self.criteria(type_id, criteria).await?;
+            let found = self.match_of(&criteria).await?;
+            let expected = found.as_ref().map_or(Expected::Nothing, one);
+            expectations.push(self.expectation(&criteria, expected).await?);
+            if let Some(stored) = found {
+                return Ok(Step::Settled(Box::new(self.existing(stored))));
+            }
+        }
+        Ok(Step::Create(Identity {
+            type_id,
+            id: self.house().fresh_id(self.request.at),
+            body_id: BodyId::Ignored,
+        }))
+    }
+
+    /// An update of what matches.
+    async fn update_where_step(
+        &self,
+        (type_name, criteria): (&str, &str),
+        part: &Part,
+        body: &Bytes,
+        expectations: &mut Vec<Expectation>,
+    ) -> Result<Step, Failure> {
+        let (type_id, criteria) = self.criteria_of::<Update>(type_name, criteria).await?;
+        let found = self.match_of(&criteria).await?;
+        let found = found.map(|stored| stored.get().id.clone());
+        let claimed = self.claimed_id(&part.body(body))?;
+        let plan = self.plan_update(type_id, found, claimed.as_ref())?;
+        expectations.push(self.expectation(&criteria, plan.expected.clone()).await?);
+        let identity = Identity {
+            type_id,
+            id: plan.id.clone(),
+            body_id: BodyId::Equal,
+        };
+        let condition = part.conditions.to_store()?;
+        if self.is_guarded(type_id) && plan.make == Make::Version {
+            return self.update_step(identity, condition, part, body).await;
+        }
+        Ok(Step::Put(identity, plan, condition))
     }
 
     /// An update. What is hidden from the caller is kept of the version that is current now.

@@ -187,13 +187,9 @@ impl<'d> Question<'d> {
             rules: Rules::default(),
             variables: &names,
         };
-        let context = match &self.context {
-            Some(context) => Some(
-                Plan::compile_as(types, &settings, ty, ty, context)
-                    .map_err(|e| expression_issue(&e))?,
-            ),
-            None => None,
-        };
+        let compile = |context: &String| Plan::compile_as(types, &settings, ty, ty, context);
+        let context = self.context.as_ref().map(compile).transpose();
+        let context = context.map_err(|e| expression_issue(&e))?;
         let steps = Cell::new(around.steps_max);
         let host = Traced {
             around,
@@ -217,23 +213,7 @@ impl<'d> Question<'d> {
                 .into_vec(),
             None => whole.clone(),
         };
-        // One plan for each type of context that is met.
-        let mut met: Vec<Option<Type>> = contexts.iter().map(|item| Some(item.ty())).collect();
-        if context.is_none() && contexts.is_empty() {
-            met.push(None);
-        }
-        met.sort_unstable_by_key(|ty| ty.map_or("", |ty| types.name(ty)));
-        met.dedup();
-        let mut plans: Vec<(Option<Type>, Plan)> = Vec::with_capacity(met.len());
-        for of in met {
-            let plan = Plan::compile_as(types, &settings, ty, of, &self.expression)
-                .map_err(|e| expression_issue(&e))?;
-            plans.push((of, plan));
-        }
-        // An expression is judged even where there is nothing to evaluate it for.
-        if plans.is_empty() {
-            super::parse(&self.expression).map_err(|e| expression_issue(&e))?;
-        }
+        let plans = self.plans(types, &settings, ty, &contexts)?;
         let host_traces = || std::mem::take(&mut *host.traces.borrow_mut());
         host_traces();
         let mut results = String::new();
@@ -253,14 +233,35 @@ impl<'d> Question<'d> {
             let writer = part::Writer { types, root: node };
             writer.result(None, &items, &host_traces(), &mut results);
         }
-        let mut expected: Vec<&str> = Vec::new();
-        for ty in plans.iter().flat_map(|(_, plan)| plan.types()) {
-            let name = part::name_of(types, *ty);
-            if !expected.contains(&name) {
-                expected.push(name);
-            }
-        }
+        let expected = expected(types, &plans);
         Ok(self.parameters(types, &expected, &results))
+    }
+
+    /// One plan for each type of context that is met.
+    fn plans(
+        &self,
+        types: &Types,
+        settings: &Settings<'_>,
+        ty: Option<Type>,
+        contexts: &[Item<'_>],
+    ) -> Result<Vec<(Option<Type>, Plan)>, Issue> {
+        let mut met: Vec<Option<Type>> = contexts.iter().map(|item| Some(item.ty())).collect();
+        if self.context.is_none() && contexts.is_empty() {
+            met.push(None);
+        }
+        met.sort_unstable_by_key(|ty| ty.map_or("", |ty| types.name(ty)));
+        met.dedup();
+        let mut plans = Vec::with_capacity(met.len());
+        for of in met {
+            let plan = Plan::compile_as(types, settings, ty, of, &self.expression)
+                .map_err(|e| expression_issue(&e))?;
+            plans.push((of, plan));
+        }
+        // An expression is judged even where there is nothing to evaluate it for.
+        if plans.is_empty() {
+            super::parse(&self.expression).map_err(|e| expression_issue(&e))?;
+        }
+        Ok(plans)
     }
 
     /// The reply around the results.
@@ -308,6 +309,18 @@ impl<'d> Question<'d> {
         out.push_str("]}");
         out
     }
+}
+
+/// The names of the types that plans yield, each once.
+fn expected<'t>(types: &'t Types, plans: &[(Option<Type>, Plan)]) -> Vec<&'t str> {
+    let mut expected: Vec<&str> = Vec::new();
+    for ty in plans.iter().flat_map(|(_, plan)| plan.types()) {
+        let name = part::name_of(types, *ty);
+        if !expected.contains(&name) {
+            expected.push(name);
+        }
+    }
+    expected
 }
 
 /// What the parameter `resource` holds.
