@@ -184,8 +184,8 @@ routes! {
     POST   Fhir   "/{type}/{id}/$reindex"   "reindex-instance"   Caller("u")   fhir::reindex_instance;
     POST   Fhir   "/_search"                "search-system"      Caller("s")   fhir::search_system;
     POST   Fhir   "/$fhirpath"              "fhirpath"           Caller("r")   fhir::fhirpath;
-    GET    Fhir   "/{type}/{id}/$fhirpath"  "fhirpath"           Caller("r")   operation::operation;
-    POST   Fhir   "/{type}/{id}/$fhirpath"  "fhirpath"           Caller("r")   operation::operation;
+    GET    Fhir   "/{type}/{id}/$fhirpath"  "fhirpath-instance"  Caller("r")   operation::operation;
+    POST   Fhir   "/{type}/{id}/$fhirpath"  "fhirpath-instance"  Caller("r")   operation::operation;
     GET    Fhir   "/_history"               "history-system"     Caller("s")   fhir::history_system;
     GET    Fhir   "/{type}"                 "search-type"        Caller("s")   fhir::search_type;
     POST   Fhir   "/{type}"                 "create"             Caller("c")   fhir::create;
