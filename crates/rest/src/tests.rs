@@ -14,6 +14,7 @@ mod history;
 mod operations;
 mod patch;
 mod policy;
+mod provenance;
 mod resources;
 mod search;
 mod surface;
