@@ -217,25 +217,25 @@ pub(crate) async fn revoke_import(by: Operator, call: Call) -> Result<Response<B
 
 /// `GET /admin/v1/tenants/{name}/audit/report?patient=&actor=&from=&to=&format=`
 pub(crate) async fn report(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
-    let part = |name| form::first(call.query(), name);
-    let (patient, actor) = (part("patient"), part("actor"));
-    let (from, to) = (part("from"), part("to"));
+    let [patient, actor, from, to, format] = ["patient", "actor", "from", "to", "format"]
+        .map(|name| form::first(call.query(), name).map(std::borrow::Cow::into_owned));
     let asked = AccessAsked {
         patient: patient.as_deref(),
         actor: actor.as_deref(),
         from: from.as_deref(),
         to: to.as_deref(),
     };
-    let format = part("format").unwrap_or_default();
+    let format = format.unwrap_or_default();
     if !matches!(&*format, "" | "json" | "csv" | "html") {
         let text = "format is json, csv or html";
         return Err(Failure::new(Code::RequestInvalid, text));
     }
-    let name = call.value("name");
-    let report = by.accesses(name, &asked).await?;
+    let name = call.value("name").to_owned();
+    drop(call);
+    let report = by.accesses(&name, &asked).await?;
     match &*format {
         "csv" => Ok(report::csv(&report)),
-        "html" => Ok(report::html(name, &asked, &report)),
+        "html" => Ok(report::html(&name, &asked, &report)),
         _ => answer(StatusCode::OK, &report),
     }
 }

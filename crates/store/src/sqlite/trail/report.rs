@@ -10,11 +10,10 @@ use base::{Micros, ResourceId, Seq, Version};
 use fhir::definitions::TypeId;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{DOING, Found, access, changes};
+use super::{Found, access, changes};
 use crate::audit::{ChangeHead, Told};
 use crate::face::{Access, AccessQuery, AccessReport};
 use crate::sqlite::connection::in_snapshot;
-use crate::sqlite::fault::Doing;
 use crate::sqlite::index::IdKey;
 use crate::sqlite::tenant::OpenTenant;
 use crate::sqlite::{rows, sight};
