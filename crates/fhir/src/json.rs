@@ -10,7 +10,7 @@ mod parse;
 mod write;
 
 pub use parse::{ParseError, parse};
-pub use write::{push_json_string, write_compact, write_pretty};
+pub use write::{is_plain, push_json_string, write_compact, write_pretty};
 
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
