@@ -21,7 +21,7 @@ pub(crate) mod mailboxes;
 mod migrate;
 pub(crate) mod page;
 pub(crate) mod params;
-mod process;
+pub(crate) mod process;
 pub(crate) mod readers;
 pub(crate) mod rows;
 mod schema;

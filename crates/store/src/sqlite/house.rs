@@ -455,6 +455,7 @@ impl House {
         // The thread holds its place, not the caller, who may go away.
         let running = Running::begin(self);
         let job = move || {
+            process::stand_back();
             let _ = send.send(work(&house));
             drop((place, running));
         };
@@ -483,16 +484,25 @@ impl House {
             )?);
         }
         for i in 0..writers {
-            let body = |h: &Arc<Self>| h.mailboxes.work(|entry, taken| h.write_taken(entry, taken));
+            let body = |h: &Arc<Self>| {
+                process::stand_back();
+                h.mailboxes.work(|entry, taken| h.write_taken(entry, taken));
+            };
             threads.push(spawn(format!("write-{i}"), Box::new(body))?);
         }
         threads.push(spawn(
             "tidy".to_owned(),
-            Box::new(Self::tidy_until_stopped),
+            Box::new(|h: &Arc<Self>| {
+                process::stand_back();
+                h.tidy_until_stopped();
+            }),
         )?);
         threads.push(spawn(
             "build".to_owned(),
-            Box::new(Self::build_until_stopped),
+            Box::new(|h: &Arc<Self>| {
+                process::stand_back();
+                h.build_until_stopped();
+            }),
         )?);
         Ok(())
     }
