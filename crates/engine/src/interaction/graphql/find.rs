@@ -109,7 +109,7 @@ impl<'p> Pass<'p> {
             self.need(Need::Search(arguments.find));
             return Ok(());
         };
-        let mut bodies: Vec<&[u8]> = Vec::new();
+        let mut bodies: Vec<&'p [u8]> = Vec::new();
         for body in found.resources.iter().skip(arguments.offset) {
             let fits = match &arguments.filter {
                 Some((text, at)) => self.resource_holds(body, text, *at)?,
@@ -141,7 +141,7 @@ impl<'p> Pass<'p> {
     fn connection(
         &self,
         found: &Found,
-        bodies: &[&[u8]],
+        bodies: &[&'p [u8]],
         sets: &[&'p SelectionSet],
         out: &mut Fields,
     ) -> Checked<()> {
@@ -192,7 +192,7 @@ impl<'p> Pass<'p> {
         Ok(())
     }
 
-    fn edge(&self, body: &[u8], sets: &[&'p SelectionSet], out: &mut Fields) -> Checked<()> {
+    fn edge(&self, body: &'p [u8], sets: &[&'p SelectionSet], out: &mut Fields) -> Checked<()> {
         for group in self.collect(sets, &|_| true, 2)? {
             let value = match group.field.name.node.as_str() {
                 "mode" => Some(Out::text("match")),

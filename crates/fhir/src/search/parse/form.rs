@@ -56,7 +56,18 @@ fn encode_part(text: &str, out: &mut String) {
         b.is_ascii_alphanumeric()
             || matches!(
                 b,
-                b'-' | b'.' | b'_' | b'~' | b':' | b'/' | b',' | b'$' | b'*' | b'@' | b'!' | b'(' | b')'
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b':'
+                    | b'/'
+                    | b','
+                    | b'$'
+                    | b'*'
+                    | b'@'
+                    | b'!'
+                    | b'('
+                    | b')'
             )
     };
     out.reserve(text.len() + 8);
