@@ -8,8 +8,9 @@ use ring::hmac;
 
 use crate::directory::TenantId;
 use crate::permit::Actor;
+use crate::person::RoleAt;
 use crate::principal::{Principal, Who};
-use crate::scope::Scopes;
+use crate::scope::{ScopeContext, Scopes};
 
 /// A client's id, as it is sent in Basic and in `client_id`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,6 +71,8 @@ pub struct ClientRecord {
     pub revoked: bool,
     /// For how long it is a way in for bulk loading; `None` for a client of its own right.
     pub import: Option<ImportTimes>,
+    /// The roles by which the tenant's policy governs it; without, its scopes are all that it has.
+    pub roles: Option<Arc<[RoleAt]>>,
 }
 
 /// When a way in for bulk loading was opened and when it ends.
@@ -94,6 +97,8 @@ pub struct NewClient {
     pub jwks: Option<String>,
     /// For how long it is a way in for bulk loading.
     pub import: Option<ImportTimes>,
+    /// The roles by which the tenant's policy governs it.
+    pub roles: Option<Arc<[RoleAt]>>,
 }
 
 impl ClientRecord {
@@ -120,8 +125,10 @@ impl ClientRecord {
         secret: &str,
     ) -> Option<Principal> {
         let good = hmac::verify(&key.0, secret.as_bytes(), &self.secret_hash).is_ok();
-        (good && !self.revoked && self.import.is_none())
-            .then(|| self.principal(tenant, self.scopes.clone()))
+        (good && !self.revoked && self.import.is_none()).then(|| {
+            let own = self.scopes.only(&[ScopeContext::System]);
+            self.principal(tenant, Arc::new(own))
+        })
     }
 
     pub(crate) fn principal(&self, tenant: &TenantId, scopes: Arc<Scopes>) -> Principal {
@@ -131,6 +138,7 @@ impl ClientRecord {
             scopes,
             epoch: self.epoch,
             import_until: self.import.map(|times| times.until),
+            roles: self.roles.clone(),
             actor: self.actor(),
         })
     }
