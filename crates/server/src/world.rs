@@ -90,3 +90,25 @@ impl Rng for SystemRng {
         *left = from;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn nothing_random_is_given_twice() {
+        let rng = SystemRng::system();
+        let mut seen = HashSet::new();
+        for round in 0..2_000 {
+            let mut bytes = vec![0; 8 + round % 40];
+            rng.fill(&mut bytes);
+            bytes.truncate(8);
+            assert!(seen.insert(bytes), "{round}");
+        }
+        assert_eq!(format!("{rng:?}"), "SystemRng");
+        let mut none = [];
+        rng.fill(&mut none);
+    }
+}
