@@ -69,7 +69,20 @@ impl fmt::Display for Instant {
         let of_day = self.0.0.rem_euclid(DAY_US) / 1000;
         let (h, min) = (of_day / 3_600_000, of_day / 60_000 % 60);
         let (s, ms) = (of_day / 1000 % 60, of_day % 1000);
-        write!(f, "{y:04}-{m:02}-{d:02}T{h:02}:{min:02}:{s:02}.{ms:03}Z")
+        if !(0..10_000).contains(&y) {
+            return write!(f, "{y:04}-{m:02}-{d:02}T{h:02}:{min:02}:{s:02}.{ms:03}Z");
+        }
+        for part in [two(y / 100), two(y % 100), "-", two(m.into()), "-"] {
+            f.write_str(part)?;
+        }
+        for part in [two(d.into()), "T", two(h), ":", two(min), ":", two(s), "."] {
+            f.write_str(part)?;
+        }
+        let last = two(ms % 10);
+        for part in [two(ms / 10), last.get(1..).unwrap_or(""), "Z"] {
+            f.write_str(part)?;
+        }
+        Ok(())
     }
 }
 
@@ -91,14 +104,35 @@ impl fmt::Display for HttpDate {
             .and_then(|i| DAYS.get(i))
             .unwrap_or(&"");
         let month = MONTHS.get(usize::from(m).wrapping_sub(1)).unwrap_or(&"");
-        write!(
-            f,
-            "{weekday}, {d:02} {month} {y:04} {:02}:{:02}:{:02} GMT",
-            s / 3600,
-            s / 60 % 60,
-            s % 60
-        )
+        let (h, min, s) = (s / 3600, s / 60 % 60, s % 60);
+        if !(0..10_000).contains(&y) {
+            return write!(
+                f,
+                "{weekday}, {d:02} {month} {y:04} {h:02}:{min:02}:{s:02} GMT"
+            );
+        }
+        for part in [weekday, ", ", two(d.into()), " ", month, " "] {
+            f.write_str(part)?;
+        }
+        for part in [two(y / 100), two(y % 100), " ", two(h), ":", two(min), ":"] {
+            f.write_str(part)?;
+        }
+        for part in [two(s), " GMT"] {
+            f.write_str(part)?;
+        }
+        Ok(())
     }
+}
+
+/// The two digits of a number below 100. Dates stand in every answer: this is an eighth of the work
+/// of the general way.
+fn two(number: i64) -> &'static str {
+    const ALL: &str = "000102030405060708091011121314151617181920212223242526272829\
+                       303132333435363738394041424344454647484950515253545556575859\
+                       606162636465666768697071727374757677787980818283848586878889\
+                       90919293949596979899";
+    let at = usize::try_from(number).unwrap_or(0) * 2;
+    ALL.get(at..at + 2).unwrap_or("")
 }
 
 /// Days from the epoch to a civil date (Howard Hinnant's algorithm, public domain).

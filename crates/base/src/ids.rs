@@ -1,6 +1,7 @@
 //! Identifiers that are checked once, where they enter.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Why an identifier was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +19,7 @@ pub enum IdError {
 
 /// A FHIR logical id (`datatypes.html#id`): 1 to 64 characters of `A-Z a-z 0-9 - .`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ResourceId(Box<str>);
+pub struct ResourceId(Arc<str>);
 
 impl ResourceId {
     /// Checks and takes an id.

@@ -39,12 +39,16 @@ const FORM: u8 = 1;
 
 impl Binding<'_> {
     fn bytes(&self) -> Vec<u8> {
-        let mut out = b"insula cursor v1\0".to_vec();
-        for part in [
+        let parts = [
             &self.tenant.bytes()[..],
             self.actor.as_str().as_bytes(),
             self.of.as_bytes(),
-        ] {
+        ];
+        let head = b"insula cursor v1\0";
+        let size: usize = parts.iter().map(|part| part.len() + 8).sum();
+        let mut out = Vec::with_capacity(head.len() + size);
+        out.extend_from_slice(head);
+        for part in parts {
             out.extend_from_slice(&(part.len() as u64).to_be_bytes());
             out.extend_from_slice(part);
         }
@@ -59,22 +63,24 @@ pub(crate) fn seal(
     cursor: &Cursor,
     rng: &dyn Rng,
 ) -> Result<String, Failure> {
-    let mut bytes = vec![FORM];
+    let nonce: [u8; NONCE_LEN] = rng.bytes();
+    let plain = 1 + 3 * 8 + cursor.query.len() + cursor.position.0.len();
+    let mut bytes = Vec::with_capacity(NONCE_LEN + plain + CHACHA20_POLY1305.tag_len());
+    bytes.extend_from_slice(&nonce);
+    bytes.push(FORM);
     bytes.extend_from_slice(&cursor.first.0.to_be_bytes());
     bytes.extend_from_slice(&cursor.as_of.0.to_be_bytes());
     bytes.extend_from_slice(&(cursor.query.len() as u64).to_be_bytes());
     bytes.extend_from_slice(cursor.query.as_bytes());
     bytes.extend_from_slice(&cursor.position.0);
-    let nonce: [u8; NONCE_LEN] = rng.bytes();
-    let sealed = opener(key)?.seal_in_place_append_tag(
+    let sealed = opener(key)?.seal_in_place_separate_tag(
         Nonce::assume_unique_for_key(nonce),
         Aad::from(binding.bytes()),
-        &mut bytes,
+        bytes.get_mut(NONCE_LEN..).unwrap_or_default(),
     );
-    sealed.map_err(|_| Failure::of(Code::Internal))?;
-    let mut whole = nonce.to_vec();
-    whole.append(&mut bytes);
-    Ok(URL_SAFE_NO_PAD.encode(whole))
+    let tag = sealed.map_err(|_| Failure::of(Code::Internal))?;
+    bytes.extend_from_slice(tag.as_ref());
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Decrypts and checks the text of a `_cursor` parameter.

@@ -12,22 +12,36 @@ pub fn pairs(text: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
 
 /// The first value of a name.
 pub fn first<'t>(text: &'t str, name: &str) -> Option<Cow<'t, str>> {
-    pairs(text).find(|(n, _)| n == name).map(|(_, v)| v)
+    text.split('&').find_map(|pair| {
+        let (of, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (of == name || (is_coded(of) && decode(of) == name)).then(|| decode(value))
+    })
 }
 
 /// The text without the pairs of these names, still encoded.
 pub fn without(text: &str, names: &[&str]) -> String {
-    let kept = text.split('&').filter(|pair| {
-        let name = pair.split_once('=').map_or(*pair, |(n, _)| n);
-        !pair.is_empty() && !names.contains(&&*decode(name))
-    });
-    kept.collect::<Vec<_>>().join("&")
+    let mut out = String::with_capacity(text.len());
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let name = pair.split_once('=').map_or(pair, |(n, _)| n);
+        if names.contains(&&*decode(name)) {
+            continue;
+        }
+        if !out.is_empty() {
+            out.push('&');
+        }
+        out.push_str(pair);
+    }
+    out
+}
+
+fn is_coded(text: &str) -> bool {
+    text.bytes().any(|b| matches!(b, b'+' | b'%'))
 }
 
 /// Decodes `+` and `%xx`. What does not decode to UTF-8 gets replacement characters: it can match
 /// nothing.
 pub fn decode(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|b| matches!(b, b'+' | b'%')) {
+    if !is_coded(text) {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());

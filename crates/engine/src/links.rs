@@ -57,7 +57,7 @@ impl<'a> Reached<'a> {
         let bare = host.rsplit_once(':').is_none_or(|_| host.ends_with(']'));
         match port.filter(|port| bare && *port != usual) {
             Some(port) => format!("{scheme}://{host}:{port}{}", self.prefix()),
-            None => format!("{scheme}://{host}{}", self.prefix()),
+            None => [scheme, "://", host, self.prefix()].concat(),
         }
     }
 }
@@ -81,13 +81,13 @@ impl Links {
     /// The addresses of a tenant under an [`origin`].
     pub(crate) fn under(origin: &str, tenant: &TenantId) -> Self {
         Self {
-            root: format!("{origin}/t/{}", tenant.name()).into(),
+            root: [origin, "/t/", tenant.name().as_str()].concat().into(),
         }
     }
 
     /// The FHIR base, without a slash at its end.
     pub fn fhir(&self) -> String {
-        format!("{}/fhir", self.root)
+        [&self.root, "/fhir"].concat()
     }
 
     /// Where access tokens are given; the audience of client assertions.

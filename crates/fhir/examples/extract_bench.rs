@@ -12,6 +12,10 @@ use std::time::Instant;
 use fhir::definitions::{FhirVersion, Model};
 use fhir::{json, search};
 
+/// That of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: u32 = 20_000;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -14,6 +14,10 @@ use fhir::definitions::{FhirVersion, Model};
 use fhir::json;
 use fhir::path::{Environment, Item, NoHost, Node, Plan, Settings, Types};
 
+/// That of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: u32 = 200_000;
 
 const EXPRESSIONS: [&str; 6] = [

@@ -10,7 +10,7 @@ mod parse;
 mod write;
 
 pub use parse::{ParseError, parse};
-pub use write::{push_json_string, write_compact, write_pretty};
+pub use write::{is_plain, push_json_string, write_compact, write_pretty};
 
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,53 @@ impl<'d> Value<'d> {
 
     /// The member of an object; `None` for other kinds and absent members. Linear in members.
     pub fn get(self, key: &str) -> Option<Self> {
-        self.members().find(|m| m.is(key)).map(|m| m.value)
+        self.find(key, false).0
+    }
+
+    /// The first member of this name, and with `beside` the first whose name is this one behind an
+    /// underscore: the sibling of a primitive.
+    pub(crate) fn find(self, name: &str, beside: bool) -> (Option<Self>, Option<Self>) {
+        // Written out, because this is asked on the way to every element.
+        let Doc { source, nodes } = self.doc;
+        let (source, name) = (source.as_bytes(), name.as_bytes());
+        let (mut value, mut sibling) = (None, None);
+        let mut at = self.at as usize + 1;
+        let end = match nodes.get(self.at as usize) {
+            Some(object) if object.kind == Kind::Object => object.next as usize,
+            _ => 0,
+        };
+        while at < end
+            && let Some([key, held, ..]) = nodes.get(at..)
+        {
+            let length = (key.end - key.start) as usize;
+            let escaped;
+            let plain = length == name.len() || (beside && length == name.len() + 1);
+            let text: &[u8] = if key.flag {
+                escaped = text_of(self.doc.source, *key);
+                escaped.as_bytes()
+            } else if plain {
+                source
+                    .get(key.start as usize..key.end as usize)
+                    .unwrap_or_default()
+            } else {
+                at = held.next as usize;
+                continue;
+            };
+            let found = Self {
+                doc: self.doc,
+                at: at as u32 + 1,
+            };
+            if text == name {
+                value = value.or(Some(found));
+            } else if beside && matches!(text, [b'_', rest @ ..] if rest == name) {
+                sibling = sibling.or(Some(found));
+            }
+            if value.is_some() && (sibling.is_some() || !beside) {
+                break;
+            }
+            at = held.next as usize;
+        }
+        (value, sibling)
     }
 
     /// The members of an object in document order; nothing for other kinds.

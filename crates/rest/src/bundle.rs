@@ -9,23 +9,24 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use engine::{EntryAnswer, Failure, HistoryPage, Method, Mode, SearchPage, Session, Stored};
-use fhir::json::push_json_string;
+use fhir::json::{is_plain, push_json_string};
 use fhir::resource::shape::write_shaped;
 use fhir::search::query::Shape;
 
 use crate::answer::{self, At, Head};
 use crate::headers::Return;
+use crate::room::Room;
 use crate::{binary, problem};
 
 /// A Bundle that is being written.
 struct Writer {
-    out: Vec<u8>,
+    out: Room,
     entries: usize,
 }
 
 impl Writer {
     fn new(kind: &str, total: Option<u64>, capacity: usize) -> Self {
-        let mut out = Vec::with_capacity(capacity);
+        let mut out = Room::of(capacity);
         out.extend_from_slice(b"{\"resourceType\":\"Bundle\",\"type\":\"");
         out.extend_from_slice(kind.as_bytes());
         out.push(b'"');
@@ -40,6 +41,11 @@ impl Writer {
     }
 
     fn string(&mut self, text: &str) {
+        if is_plain(text) {
+            self.raw("\"");
+            self.raw(text);
+            return self.raw("\"");
+        }
         let mut quoted = String::with_capacity(text.len() + 2);
         push_json_string(text, &mut quoted);
         self.raw(&quoted);
@@ -85,7 +91,7 @@ impl Writer {
 
     fn finish(mut self) -> Bytes {
         self.raw(if self.entries == 0 { "}" } else { "]}" });
-        self.out.into()
+        self.out.into_bytes()
     }
 }
 
@@ -99,9 +105,9 @@ fn unclosed(text: &str) -> String {
 
 fn url(base: &str, path: &str) -> String {
     match path.strip_prefix('?') {
-        Some(query) => format!("{base}?{query}"),
+        Some(query) => [base, "?", query].concat(),
         None if path.is_empty() => base.to_owned(),
-        None => format!("{base}/{path}"),
+        None => [base, "/", path].concat(),
     }
 }
 

@@ -23,6 +23,7 @@ mod probes;
 mod problem;
 mod proxy;
 mod rendering;
+mod room;
 mod routes;
 mod version;
 

@@ -98,7 +98,7 @@ pub struct Storage {
     pub synchronous: Synchronous,
     /// Threads that read; 0 chooses.
     pub reader_threads: usize,
-    /// Threads that write; 0 chooses.
+    /// Threads that write; 0 chooses. Half as many more write what is much.
     pub writer_threads: usize,
     /// Seconds between the deletion of a tenant and the destruction of its key.
     pub grace_seconds: u64,
@@ -226,7 +226,7 @@ pub const KEYS: &[Key] = &[
     key(
         "storage.writer_threads",
         "0",
-        "Threads that write; 0 chooses.",
+        "Threads that write; 0 chooses. Half as many more write what is much.",
     ),
     key(
         "storage.grace_seconds",

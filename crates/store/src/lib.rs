@@ -20,6 +20,7 @@ pub use face::*;
 pub use metrics::{Count, Histogram, StoreMetrics};
 pub use report::{Finding, FindingKind, VerifyReport};
 pub use sqlite::params::ParamState;
+pub use sqlite::process::stand_back;
 pub use store::Store;
 pub use tenant::{IndexStatus, ParamStatus, TenantStore, Upload};
 

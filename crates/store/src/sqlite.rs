@@ -22,7 +22,7 @@ mod migrate;
 pub(crate) mod page;
 pub(crate) mod params;
 pub(crate) mod policies;
-mod process;
+pub(crate) mod process;
 pub(crate) mod readers;
 pub(crate) mod rows;
 mod schema;

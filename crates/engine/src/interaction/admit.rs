@@ -136,6 +136,7 @@ impl Session {
         }
         let place = self.house().0.benches.place(*self.tenant().bytes()).await;
         let work = move || {
+            store::stand_back();
             // Kept until the work is done, also when its caller is gone.
             let _place = place;
             work()

@@ -100,8 +100,7 @@ impl Session {
             Err(fault) => return Ok(faulty(&fault)),
         };
         let mut loaded = Loaded::default();
-        // A document of some size is work before anything is loaded: every field is compared with
-        // the others beside it.
+        // A document of some size is work before anything is loaded.
         let weight = 64 * (input.query.len() + input.body.len());
         let mut loaded_bytes = 0;
         for _ in 0..ROUNDS_MAX {

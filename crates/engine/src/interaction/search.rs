@@ -48,7 +48,7 @@ impl SearchScope<'_> {
         match self {
             Self::System => String::new(),
             Self::Type(name) => name.to_owned(),
-            Self::Compartment(head, id, name) => format!("{head}/{id}/{name}"),
+            Self::Compartment(head, id, name) => [head, "/", id, "/", name].concat(),
         }
     }
 }
@@ -72,7 +72,7 @@ impl Session {
         asked: Asked<'_>,
     ) -> Result<Answer, Failure> {
         let path = scope.path();
-        let of = format!("search {path}");
+        let of = ["search ", &path].concat();
         let (one, compartment) = match scope {
             SearchScope::System => (None, None),
             SearchScope::Type(name) => (Some(self.type_id(name)?), None),
@@ -99,9 +99,9 @@ impl Session {
         let query = Arc::new(query);
         let page = self.store.search(permit, query.clone(), place.page).await?;
         let this = match asked.cursor {
-            Some(cursor) => format!("{path}?_cursor={cursor}"),
+            Some(cursor) => [&path, "?_cursor=", cursor].concat(),
             None if parsed.self_query.is_empty() => path.clone(),
-            None => format!("{path}?{}", parsed.self_query),
+            None => [&path, "?", &parsed.self_query].concat(),
         };
         let next = match &page.next {
             None => None,
@@ -112,7 +112,7 @@ impl Session {
                     as_of: page.as_of,
                     first: place.first,
                 };
-                Some(format!("{path}?_cursor={}", self.seal(&of, &cursor).await?))
+                Some([&path, "?_cursor=", &self.seal(&of, &cursor).await?].concat())
             }
         };
         let shape = query.shape.clone();

@@ -74,13 +74,28 @@ fn pretty(value: Value<'_>, depth: usize, out: &mut String) {
     }
 }
 
+/// Whether a text stands in a JSON string as it is.
+pub fn is_plain(text: &str) -> bool {
+    // No early end: so the compiler looks at many bytes at once.
+    !text.bytes().fold(false, |any, b| any | is_special(b))
+}
+
+const fn is_special(b: u8) -> bool {
+    b < 0x20 || b == b'"' || b == b'\\'
+}
+
 /// Appends a JSON string, quotes included, escaping what must be escaped.
 pub fn push_json_string(text: &str, out: &mut String) {
     use std::fmt::Write;
     out.push('"');
+    if is_plain(text) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     let mut from = 0;
     for (i, b) in text.bytes().enumerate() {
-        if b >= 0x20 && b != b'"' && b != b'\\' {
+        if !is_special(b) {
             continue;
         }
         out.push_str(text.get(from..i).unwrap_or(""));

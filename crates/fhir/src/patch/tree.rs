@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use crate::json::{Kind, Value, push_json_string};
 
@@ -160,10 +161,18 @@ impl<'s> Tree<'s> {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b))
             }
             (Self::Object(a, _), Self::Object(b, _)) => {
-                let in_other = |(name, value): &(Cow<'_, str>, Self)| {
-                    other.get(name).is_some_and(|o| value.equals(o))
-                };
-                a.len() == b.len() && a.iter().all(in_other)
+                a.len() == b.len() && {
+                    // Looked up by name: looking through all members for each would take forever
+                    // for very many.
+                    let mut named = HashMap::with_capacity(b.len());
+                    for (name, value) in b {
+                        named.entry(name).or_insert(value);
+                    }
+                    let same = |(name, value): &(Cow<'_, str>, Self)| {
+                        named.get(name).is_some_and(|o| value.equals(o))
+                    };
+                    a.iter().all(same)
+                }
             }
             _ => false,
         }
@@ -210,7 +219,23 @@ fn worth(text: &str) -> Option<(bool, String, i64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::same_number;
+    use super::{Tree, same_number};
+
+    /// Comparing each member with each other one would take minutes here.
+    #[test]
+    fn very_many_members_are_compared_in_any_order() {
+        let object = |numbers: &mut dyn Iterator<Item = usize>| {
+            let members = numbers.map(|n| format!("\"m{n}\":{n}"));
+            let text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+            crate::json::parse(text.leak().as_bytes(), 2).unwrap()
+        };
+        let count = 200_000;
+        let (up, down) = (object(&mut (0..count)), object(&mut (0..count).rev()));
+        let other = object(&mut (1..=count));
+        let tree = Tree::of(up.root());
+        assert!(tree.equals(&Tree::of(down.root())));
+        assert!(!tree.equals(&Tree::of(other.root())));
+    }
 
     #[test]
     fn numbers_are_compared_by_worth() {

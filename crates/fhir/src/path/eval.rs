@@ -27,7 +27,7 @@ mod set;
 mod text;
 mod walk;
 
-pub(super) use pattern::pattern;
+pub(super) use pattern::{Pattern, pattern};
 
 /// A collection.
 pub(super) type Items<'a> = SmallVec<[Item<'a>; 4]>;

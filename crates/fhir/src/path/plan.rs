@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use regex::Regex;
-
 use super::EvalError;
 use super::ast::Operator;
+use super::eval::Pattern;
 use super::function::Function;
 use super::item::Item;
 use super::types::{System, Type, Types};
@@ -90,7 +89,7 @@ pub(super) enum Op {
     Define(Box<Self>, usize, Box<Self>, Option<Box<Self>>),
     Call(Function, Box<Self>, Vec<Self>),
     /// `matches`, `matchesFull`, `replaceMatches` of a pattern that is a literal.
-    Pattern(Function, Box<Self>, Box<Regex>, Vec<Self>),
+    Pattern(Function, Box<Self>, Box<Pattern>, Vec<Self>),
 }
 
 /// A type that is asked for.

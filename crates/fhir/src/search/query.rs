@@ -1,11 +1,12 @@
 //! The typed form of a search. Nothing in it is text that still needs parsing.
 
+mod digest;
 mod mentions;
 
 use crate::definitions::{ParamId, ParamKind, TypeId};
 
 /// One search, as a client meant it. Paging position and snapshot are not part of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Query {
     /// Types searched: one for `/Patient?…`, several for `/?_type=…`, all for `/?…`.
     pub types: Vec<TypeId>,
@@ -27,7 +28,7 @@ pub struct Query {
 }
 
 /// One condition of a [`Query`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Clause {
     /// A search parameter of the searched type(s) compared with values.
     Param(ParamClause),
@@ -67,7 +68,7 @@ pub enum Clause {
 }
 
 /// A parameter compared with values, of which any may match.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct ParamClause {
     /// The parameter for each searched type, in the order of [`Query::types`]; a single one
     /// inside chains and `_has`.
@@ -79,7 +80,7 @@ pub struct ParamClause {
 }
 
 /// What a [`ParamClause`] asks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Test {
     /// `:missing=true` (no value) or `:missing=false` (some value).
     Missing(bool),
@@ -90,7 +91,7 @@ pub enum Test {
 }
 
 /// One value to match. Each variant belongs to one index table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Match {
     /// token `system|code`, `code`, `|code`, `system|`.
     Token(TokenMatch),
@@ -209,7 +210,7 @@ pub struct Circle {
 }
 
 /// How a token's system is constrained.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TokenMatch {
     /// `None`: any system; `Some("")`: no system; else this one.
     pub system: Option<String>,
@@ -218,7 +219,7 @@ pub struct TokenMatch {
 }
 
 /// The unit part of a quantity search.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Unit {
     /// `5.4`: any unit.
     Any,
@@ -234,7 +235,7 @@ pub enum Unit {
 }
 
 /// A reference to match.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ReferenceMatch {
     /// `Patient/7` or, with one possible target type, `7`; a version if `Patient/7/_history/2`.
     Local {
@@ -326,7 +327,7 @@ pub struct Range<T> {
 }
 
 /// A key of `_sort`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SortKey {
     /// What is compared.
     pub by: SortBy,
@@ -335,7 +336,7 @@ pub struct SortKey {
 }
 
 /// What a sort key compares.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SortBy {
     /// `_id`
     Id,
@@ -357,7 +358,7 @@ pub enum Total {
 }
 
 /// `_include` or `_revinclude`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Include {
     /// `_revinclude`: resources that refer to the found ones.
     pub reverse: bool,
@@ -370,7 +371,7 @@ pub struct Include {
 }
 
 /// `_summary` and `_elements`.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Shape {
     /// The whole resource.
     #[default]

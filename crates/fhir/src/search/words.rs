@@ -22,7 +22,7 @@ const DEPTH_MAX: usize = 16;
 const TERMS_MAX: usize = 64;
 
 /// What a text must hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Words {
     /// This word.
     Word(String),

@@ -54,6 +54,8 @@ const REQUEST_BYTES: usize = 2 << 20;
 /// # Errors
 /// Also when resources were rejected.
 pub fn run(args: &Import) -> anyhow::Result<()> {
+    // Beside a house on the same machine, its clinics come first.
+    store::stand_back();
     let admin = args.connect.admin()?;
     let tenant = admin.get(&tenant_path(&args.tenant, "")?)?;
     let version = text(&tenant, "fhir");

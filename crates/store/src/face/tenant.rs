@@ -19,7 +19,7 @@ pub struct StoreConfig {
     pub audit: AuditMode,
     /// Threads that read; 0 chooses from the processors.
     pub reader_threads: usize,
-    /// Threads that write; 0 chooses 4.
+    /// Threads that write; 0 chooses 4. Half as many more write what is much.
     pub writer_threads: usize,
     /// Seconds between deletion of a tenant and the destruction of its key.
     pub grace_seconds: u64,

@@ -60,12 +60,13 @@ impl Pred {
         match self {
             Self::Column(column, op, value) => {
                 let value = binds.place(value);
+                let compared = |by: &str| [alias, ".", column, by, &value].concat();
                 match op {
-                    Op::Is => format!("{alias}.{column} = {value}"),
-                    Op::Less => format!("{alias}.{column} < {value}"),
-                    Op::LessOrIs => format!("{alias}.{column} <= {value}"),
-                    Op::More => format!("{alias}.{column} > {value}"),
-                    Op::MoreOrIs => format!("{alias}.{column} >= {value}"),
+                    Op::Is => compared(" = "),
+                    Op::Less => compared(" < "),
+                    Op::LessOrIs => compared(" <= "),
+                    Op::More => compared(" > "),
+                    Op::MoreOrIs => compared(" >= "),
                     Op::Contains => format!("instr({alias}.{column}, {value}) > 0"),
                     Op::Ends => format!(
                         "(length({alias}.{column}) >= length({value}) AND \

@@ -212,7 +212,7 @@ fn union(sources: &[(Source, String)], what: &str) -> String {
     match sources {
         [(one, probes)] => {
             let distinct = if one.unique { "" } else { "DISTINCT " };
-            format!("SELECT {distinct}{what} {}{probes}", one.from)
+            ["SELECT ", distinct, what, " ", &one.from, probes].concat()
         }
         several => {
             let each: Vec<String> = several
@@ -250,23 +250,22 @@ fn by_rid(
         }
         if let Some(place) = after {
             let rid = b.place(&Bind::Int(place.rid));
-            more.push_str(&format!(
-                " AND d.rid {} {rid}",
-                if descending { "<" } else { ">" }
-            ));
+            more.push_str(" AND d.rid ");
+            more.push_str(if descending { "< " } else { "> " });
+            more.push_str(&rid);
         }
         for (_, probes) in &mut found {
             // The cheap condition first.
-            *probes = format!("{more}{probes}");
+            probes.insert_str(0, &more);
         }
         all.extend(found);
     }
     let limit = b.place(&Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
     let direction = if descending { "DESC" } else { "ASC" };
-    let main = format!(
-        "{} ORDER BY rid {direction} LIMIT {limit}",
-        union(&all, "d.rid AS rid")
-    );
+    let mut main = union(&all, "d.rid AS rid");
+    for part in [" ORDER BY rid ", direction, " LIMIT ", &limit] {
+        main.push_str(part);
+    }
     b.finish(&main)
 }
 

@@ -4,6 +4,8 @@
 //! into joins and choosing its own order. Joins are `CROSS JOIN`s for the same reason, and every
 //! table is read by a named index.
 
+use std::borrow::Cow;
+
 use fhir::definitions::TypeId;
 
 use super::compare::{Arm, Test, all};
@@ -13,8 +15,19 @@ use super::text::{Bind, Binds, holds, joined};
 use crate::sqlite::index::{IdKey, NO_TYPE, Table};
 
 /// The name of the index that is the table's own key.
-pub(crate) fn key_index(table: Table) -> String {
-    format!("sqlite_autoindex_{}_1", table.name())
+pub(crate) const fn key_index(table: Table) -> &'static str {
+    match table {
+        Table::Type => "sqlite_autoindex_ix_type_1",
+        Table::Token => "sqlite_autoindex_ix_token_1",
+        Table::String => "sqlite_autoindex_ix_string_1",
+        Table::Date => "sqlite_autoindex_ix_date_1",
+        Table::Number => "sqlite_autoindex_ix_number_1",
+        Table::Quantity => "sqlite_autoindex_ix_quantity_1",
+        Table::Reference => "sqlite_autoindex_ix_reference_1",
+        Table::Uri => "sqlite_autoindex_ix_uri_1",
+        Table::Composite => "sqlite_autoindex_ix_composite_1",
+        Table::Compartment => "sqlite_autoindex_ix_compartment_1",
+    }
 }
 
 /// Whether the resource `rid` (an expression) of a type meets a condition. `depth` tells nested
@@ -428,25 +441,34 @@ fn arm_source(table: Table, param: i64, arm: &Arm, counting: bool, b: &mut Binds
     let param = b.place(&Bind::Int(param));
     let mut filter = all(&arm.preds, "d", b);
     if !counting && !arm.filter.is_empty() {
-        filter = format!("{filter} AND {}", all(&arm.filter, "d", b));
+        filter.push_str(" AND ");
+        filter.push_str(&all(&arm.filter, "d", b));
     }
     let name = table.name();
-    let index = if arm.long {
-        format!("{name}_long")
-    } else {
-        key_index(table)
+    let index = match arm.long {
+        true => Cow::Owned(format!("{name}_long")),
+        false => Cow::Borrowed(key_index(table)),
     };
     let long = match (arm.long, table) {
         (false, _) => "",
         (true, Table::Date) => " AND d.high - d.low > 86400000000",
         (true, _) => " AND d.high - d.low > 1.0",
     };
-    let from = format!(
-        "FROM {name} AS d INDEXED BY {index} WHERE d.param = {param} AND {filter}{long} AND {}",
-        holds("d")
-    );
+    let from = [
+        "FROM ",
+        name,
+        " AS d INDEXED BY ",
+        &index,
+        " WHERE d.param = ",
+        &param,
+        " AND ",
+        &filter,
+        long,
+        " AND ",
+        &holds("d"),
+    ];
     Source {
-        from,
+        from: from.concat(),
         unique: arm.unique,
     }
 }

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use super::Bounds;
 
+/// Up to so many values are looked through for an equal one; more are looked up.
+const LOOKED_THROUGH: usize = 16;
+
 /// A bound value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Bind {
@@ -43,6 +46,7 @@ pub(crate) struct Statement {
 pub(crate) struct Binds {
     pub(super) bounds: Bounds,
     values: Vec<Bind>,
+    /// Places of values, once there are many.
     places: HashMap<Bind, usize>,
     /// Common table expressions so far: name and text.
     tables: Vec<(String, String)>,
@@ -62,11 +66,24 @@ impl Binds {
     /// The place of a value.
     pub(crate) fn place(&mut self, value: &Bind) -> String {
         let next = self.values.len() + 1;
-        let place = *self.places.entry(value.clone()).or_insert(next);
-        if place == next {
+        let known = if next <= LOOKED_THROUGH {
+            // The first one is the change, which is its own.
+            let of_values = self.values.iter().skip(1).position(|v| v == value);
+            of_values.map(|at| at + 2)
+        } else {
+            if self.places.is_empty() {
+                let all = self.values.iter().cloned().enumerate().skip(1);
+                self.places.extend(all.map(|(at, v)| (v, at + 1)));
+            }
+            self.places.get(value).copied()
+        };
+        if known.is_none() {
             self.values.push(value.clone());
+            if !self.places.is_empty() {
+                self.places.insert(value.clone(), next);
+            }
         }
-        format!("?{place}")
+        numbered(known.unwrap_or(next))
     }
 
     /// Names a set of rows, to be made once before the rest runs.
@@ -78,7 +95,7 @@ impl Binds {
 
     /// The statement with this main part.
     pub(crate) fn finish(self, main: &str) -> Statement {
-        let mut text = String::new();
+        let mut text = String::with_capacity(main.len());
         for (i, (name, body)) in self.tables.iter().enumerate() {
             text.push_str(if i == 0 { "WITH " } else { ", " });
             text.push_str(name);
@@ -94,13 +111,40 @@ impl Binds {
     }
 }
 
+/// `?` and a number.
+fn numbered(place: usize) -> String {
+    let mut text = String::with_capacity(8);
+    text.push('?');
+    let mut power = 1;
+    while place / power >= 10 {
+        power *= 10;
+    }
+    while power > 0 {
+        text.push(char::from(b'0' + (place / power % 10) as u8));
+        power /= 10;
+    }
+    text
+}
+
 /// Joins conditions by `AND` or `OR`, as a balanced tree: the engine bounds the depth of
 /// expressions. `empty` stands for no condition at all.
 pub(crate) fn joined(parts: &[String], by: &str, empty: &str) -> String {
     match parts {
         [] => empty.to_owned(),
         [one] => one.clone(),
-        parts if parts.len() <= 8 => format!("({})", parts.join(&format!(" {by} "))),
+        parts if parts.len() <= 8 => {
+            let mut all = String::with_capacity(parts.iter().map(|p| p.len() + 5).sum());
+            for (at, part) in parts.iter().enumerate() {
+                all.push_str(if at == 0 { "(" } else { " " });
+                if at > 0 {
+                    all.push_str(by);
+                    all.push(' ');
+                }
+                all.push_str(part);
+            }
+            all.push(')');
+            all
+        }
         parts => {
             let (a, b) = parts.split_at(parts.len() / 2);
             format!("({} {by} {})", joined(a, by, empty), joined(b, by, empty))
@@ -111,5 +155,11 @@ pub(crate) fn joined(parts: &[String], by: &str, empty: &str) -> String {
 /// The condition that an index row holds at the change the statement answers as of. Written so
 /// that no index is chosen for it.
 pub(crate) fn holds(alias: &str) -> String {
-    format!("{alias}.from_seq <= ?1 AND NOT ({alias}.until_seq BETWEEN 1 AND ?1)")
+    [
+        alias,
+        ".from_seq <= ?1 AND NOT (",
+        alias,
+        ".until_seq BETWEEN 1 AND ?1)",
+    ]
+    .concat()
 }

@@ -6,7 +6,7 @@
 //! after it.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use access::TenantId;
@@ -41,7 +41,52 @@ struct Shard {
 
 /// The same versions by tenant and row, for searches. Changed only by who holds the lock of the
 /// shard that owns the slot.
-type Rows = HashMap<([u8; 16], i64), Hit>;
+type Rows = HashMap<RowKey, Hit, BuildHasherDefault<Spread>>;
+
+/// A row of a tenant. Neither part is for a caller to choose, so that a cheap hash will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct RowKey {
+    tenant: u128,
+    rid: i64,
+}
+
+impl RowKey {
+    const fn new(tenant: &[u8; 16], rid: i64) -> Self {
+        Self {
+            tenant: u128::from_ne_bytes(*tenant),
+            rid,
+        }
+    }
+}
+
+impl Hash for RowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Ids of tenants are random: half of one is as good as the whole.
+        state.write_u64(self.tenant as u64 ^ self.rid.cast_unsigned());
+    }
+}
+
+/// Spreads one number over all bits.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        const ODD: u128 = 0x9e37_79b9_7f4a_7c15;
+        let product = u128::from(self.0 ^ number) * ODD;
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// A current version, and the change that made it.
 #[derive(Clone)]
@@ -120,7 +165,7 @@ impl BodyCache {
     /// The current version of the row `rid`, if it is here.
     pub(crate) fn of_row(&self, tenant: &TenantId, rid: i64) -> Option<Hit> {
         let rows = self.rows_of(rid)?.read();
-        rows.get(&(*tenant.bytes(), rid)).cloned()
+        rows.get(&RowKey::new(tenant.bytes(), rid)).cloned()
     }
 
     fn rows_of(&self, rid: i64) -> Option<&RwLock<Rows>> {
@@ -131,7 +176,7 @@ impl BodyCache {
         if let Some(rid) = rid
             && let Some(rows) = self.rows_of(rid)
         {
-            rows.write().remove(&(*tenant, rid));
+            rows.write().remove(&RowKey::new(tenant, rid));
         }
     }
 
@@ -168,7 +213,8 @@ impl BodyCache {
         if let Some(rid) = rid
             && let Some(rows) = self.rows_of(rid)
         {
-            rows.write().insert((key.tenant, rid), hit.clone());
+            rows.write()
+                .insert(RowKey::new(&key.tenant, rid), hit.clone());
         }
         let slot = Slot {
             hit,

@@ -27,7 +27,7 @@ use super::control::{Control, Line};
 use super::fault::{Doing, damaged, internal};
 use super::folder::{self, Folder, hex};
 use super::keyring::{HouseKeys, Keyring, Owner, TenantKeys};
-use super::mailboxes::{Item, Mailboxes, Taken};
+use super::mailboxes::{Item, Mailboxes, Pace, Taken};
 use super::process;
 use super::readers::{Class, Readers, stopping};
 use super::seal::sha256;
@@ -455,6 +455,7 @@ impl House {
         // The thread holds its place, not the caller, who may go away.
         let running = Running::begin(self);
         let job = move || {
+            process::stand_back();
             let _ = send.send(work(&house));
             drop((place, running));
         };
@@ -482,17 +483,34 @@ impl House {
                 Box::new(move |h| h.readers.work(i)),
             )?);
         }
-        for i in 0..writers {
-            let body = |h: &Arc<Self>| h.mailboxes.work(|entry, taken| h.write_taken(entry, taken));
+        // Some more write what is much.
+        for i in 0..writers + writers.div_ceil(2) {
+            let pace = match i < writers {
+                true => Pace::Prompt,
+                false => Pace::Bulk,
+            };
+            let body = move |h: &Arc<Self>| {
+                if pace == Pace::Bulk {
+                    process::stand_back();
+                }
+                let write = |entry: &Arc<Entry>, taken| h.write_taken(entry, taken);
+                h.mailboxes.work(pace, write);
+            };
             threads.push(spawn(format!("write-{i}"), Box::new(body))?);
         }
         threads.push(spawn(
             "tidy".to_owned(),
-            Box::new(Self::tidy_until_stopped),
+            Box::new(|h: &Arc<Self>| {
+                process::stand_back();
+                h.tidy_until_stopped();
+            }),
         )?);
         threads.push(spawn(
             "build".to_owned(),
-            Box::new(Self::build_until_stopped),
+            Box::new(|h: &Arc<Self>| {
+                process::stand_back();
+                h.build_until_stopped();
+            }),
         )?);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What waits to be written, tenant by tenant. One thread at a time works for a tenant and takes
-//! all that waits for it, up to the limits of a group; it never waits for more to come.
+//! all that waits for it, up to the limits of a group; it never waits for more to come. Where much
+//! waits, it is a matter for threads that stand back behind all others.
 //!
 //! Knows nothing of databases.
 
@@ -37,17 +38,62 @@ struct Lane {
     busy: bool,
 }
 
+/// Which threads work for a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Those that others wait for.
+    Prompt,
+    /// Those that stand back.
+    Bulk,
+}
+
+/// More bytes than these are bulk.
+const PROMPT_BYTES_MAX: u64 = 1 << 20;
+
 #[derive(Default)]
 struct Queue {
     lanes: HashMap<[u8; 16], Lane>,
     ready: VecDeque<[u8; 16]>,
+    /// The same with much to do.
+    ready_in_bulk: VecDeque<[u8; 16]>,
     stop: bool,
+}
+
+impl Lane {
+    fn pace(&self) -> Pace {
+        let mut bytes = 0u64;
+        for item in &self.items {
+            if let Item::Change(member) = item {
+                bytes = bytes.saturating_add(member.bytes);
+            }
+            if bytes > PROMPT_BYTES_MAX {
+                return Pace::Bulk;
+            }
+        }
+        Pace::Prompt
+    }
+}
+
+impl Queue {
+    /// Nothing is done, and nothing is there for threads of either pace.
+    fn is_idle(&self) -> bool {
+        let nothing = self.ready.is_empty() && self.ready_in_bulk.is_empty();
+        nothing && self.lanes.values().all(|lane| !lane.busy)
+    }
+
+    fn ready(&mut self, pace: Pace) -> &mut VecDeque<[u8; 16]> {
+        match pace {
+            Pace::Prompt => &mut self.ready,
+            Pace::Bulk => &mut self.ready_in_bulk,
+        }
+    }
 }
 
 /// All mailboxes.
 pub(crate) struct Mailboxes {
     queue: Mutex<Queue>,
     wake: Condvar,
+    wake_in_bulk: Condvar,
     metrics: Arc<StoreMetrics>,
     waiting_max: u64,
     members_max: u64,
@@ -59,6 +105,7 @@ impl Mailboxes {
         Self {
             queue: Mutex::default(),
             wake: Condvar::new(),
+            wake_in_bulk: Condvar::new(),
             metrics,
             waiting_max: limits.writer_queue_max,
             members_max: limits.group_members_max.max(1),
@@ -90,29 +137,42 @@ impl Mailboxes {
         lane.items.push_back(item);
         self.metrics.writer_queue.add(1);
         if lane.items.len() == 1 && !lane.busy {
-            queue.ready.push_back(key);
-            self.wake.notify_one();
+            let pace = lane.pace();
+            self.call(queue, key, pace);
         }
         Ok(())
     }
 
+    /// Has a thread work for a tenant.
+    fn call(&self, queue: &mut Queue, key: [u8; 16], pace: Pace) {
+        queue.ready(pace).push_back(key);
+        self.waking(pace).notify_one();
+    }
+
+    const fn waking(&self, pace: Pace) -> &Condvar {
+        match pace {
+            Pace::Prompt => &self.wake,
+            Pace::Bulk => &self.wake_in_bulk,
+        }
+    }
+
     /// A thread's loop; returns when told to stop and nothing waits.
-    pub(crate) fn work(&self, run: impl Fn(&Arc<Entry>, Taken)) {
+    pub(crate) fn work(&self, pace: Pace, run: impl Fn(&Arc<Entry>, Taken)) {
         loop {
             let mut queue = self.queue.lock();
             let key = loop {
-                if let Some(key) = queue.ready.pop_front() {
+                if let Some(key) = queue.ready(pace).pop_front() {
                     break key;
                 }
-                if queue.stop && queue.lanes.values().all(|l| !l.busy) {
+                if queue.stop && queue.is_idle() {
                     return;
                 }
-                self.wake.wait(&mut queue);
+                self.waking(pace).wait(&mut queue);
             };
             let Some(lane) = queue.lanes.get_mut(&key) else {
                 continue;
             };
-            let Some(taken) = self.take(lane) else {
+            let Some(taken) = self.take(lane, pace) else {
                 continue;
             };
             lane.busy = true;
@@ -128,24 +188,28 @@ impl Mailboxes {
                 if lane.items.is_empty() {
                     queue.lanes.remove(&key);
                 } else {
-                    queue.ready.push_back(key);
-                    self.wake.notify_one();
+                    let pace = lane.pace();
+                    self.call(queue, key, pace);
                 }
             }
             if queue.stop {
-                self.wake.notify_all();
+                self.wake_all();
             }
         }
     }
 
-    fn take(&self, lane: &mut Lane) -> Option<Taken> {
+    fn take(&self, lane: &mut Lane, pace: Pace) -> Option<Taken> {
         let mut group = Vec::new();
         let mut bytes = 0u64;
+        let bytes_max = match pace {
+            Pace::Prompt => self.bytes_max.min(PROMPT_BYTES_MAX),
+            Pace::Bulk => self.bytes_max,
+        };
         let taken = loop {
             match lane.items.pop_front() {
                 Some(Item::Change(member)) => {
                     bytes = bytes.saturating_add(member.bytes);
-                    if !group.is_empty() && bytes > self.bytes_max {
+                    if !group.is_empty() && bytes > bytes_max {
                         lane.items.push_front(Item::Change(member));
                         break Taken::Group(group);
                     }
@@ -174,6 +238,11 @@ impl Mailboxes {
     /// Takes no more; what waits is still done.
     pub(crate) fn stop(&self) {
         self.queue.lock().stop = true;
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
         self.wake.notify_all();
+        self.wake_in_bulk.notify_all();
     }
 }

@@ -1,5 +1,6 @@
 //! What the process as a whole is asked of the operating system: as many open files as it may have,
-//! because every open tenant holds a few, and memory given back when many tenants were closed.
+//! because every open tenant holds a few, memory given back when many tenants were closed, and the
+//! processor for those first who serve requests.
 #![expect(
     unsafe_code,
     reason = "these calls have no safe interface in the standard library"
@@ -29,5 +30,26 @@ pub(crate) fn trim_memory() {
     // SAFETY: `malloc_trim` may be called at any time from any thread; it touches free memory only.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+/// How far work in bulk stands back: it gets about a tenth of a processor that others want whole.
+#[cfg(target_os = "linux")]
+const BULK_NICE: libc::c_int = 10;
+
+/// Lets the calling thread, and those that it starts from now on, stand back behind threads that
+/// serve requests whenever there are not processors enough for both. For good: a thread cannot come
+/// forward again. Nothing happens where the operating system has no such order of threads.
+pub fn stand_back() {
+    thread_local! {
+        static DONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+    if DONE.replace(true) {
+        return;
+    }
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call takes plain numbers only. On Linux it is about the calling thread alone.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, BULK_NICE);
     }
 }

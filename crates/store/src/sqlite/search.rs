@@ -373,7 +373,8 @@ fn rows(
     limit: u64,
     view: View,
 ) -> Result<(Vec<Place>, bool)> {
-    let mut found = Vec::new();
+    // Pages are small; what is counted is not gathered beforehand.
+    let mut found = Vec::with_capacity(usize::try_from(limit).map_or(64, |n| n.min(63) + 1));
     for statement in order::page(choices, order, after, limit + 1, view) {
         let more = run(conn, &statement, |row| {
             let keys = (1..=order.len())

@@ -345,7 +345,7 @@ impl TenantStore {
                     .await?
             }
         };
-        let digest = sha256(format!("{asked:?}").as_bytes());
+        let digest = sha256(&asked.bytes());
         let type_id = asked
             .types
             .first()

@@ -1,9 +1,11 @@
 //! Which fields a document asks of an object: fragments resolved, conditions looked at, what is
 //! asked for twice put together, and all of it counted.
 
+use std::collections::HashMap;
+
 use async_graphql_parser::types::{Directive, Field, Selection, SelectionSet};
 use async_graphql_parser::{Pos, Positioned};
-use async_graphql_value::{ConstValue, Value as Written};
+use async_graphql_value::{ConstValue, Name, Value as Written};
 use base::Code;
 use base::limits::fixed::GRAPHQL_SCHEMA_FIELDS_MAX;
 
@@ -15,8 +17,16 @@ pub(super) struct Group<'p> {
     pub(super) field: &'p Field,
     pub(super) at: Pos,
     pub(super) sets: Vec<&'p SelectionSet>,
-    /// The selection sets that the fields were written in.
-    written_in: Vec<*const SelectionSet>,
+}
+
+/// The groups of an object while they are put together.
+#[derive(Default)]
+struct Groups<'p> {
+    all: Vec<Group<'p>>,
+    /// The places of the groups of a key.
+    of_key: HashMap<&'p str, Vec<usize>>,
+    /// How often a key was met in a selection set.
+    met: HashMap<(&'p str, *const SelectionSet), usize>,
 }
 
 impl Group<'_> {
@@ -73,11 +83,11 @@ impl<'p> Pass<'p> {
         is_it: &dyn Fn(&str) -> bool,
         depth: (u64, Counted),
     ) -> Checked<Vec<Group<'p>>> {
-        let mut groups = Vec::new();
+        let mut groups = Groups::default();
         for set in sets {
             self.collect_set(set, is_it, depth, &mut groups)?;
         }
-        Ok(groups)
+        Ok(groups.all)
     }
 
     fn collect_set(
@@ -85,7 +95,7 @@ impl<'p> Pass<'p> {
         set: &'p SelectionSet,
         is_it: &dyn Fn(&str) -> bool,
         depth: (u64, Counted),
-        groups: &mut Vec<Group<'p>>,
+        groups: &mut Groups<'p>,
     ) -> Checked<()> {
         let deeper = (depth.0 + 1, depth.1);
         for selection in &set.items {
@@ -93,7 +103,7 @@ impl<'p> Pass<'p> {
             match &selection.node {
                 Selection::Field(field) => {
                     if self.wanted(&field.node.directives)? {
-                        gather(set, field, groups)?;
+                        groups.gather(set, field)?;
                     }
                 }
                 Selection::InlineFragment(inline) => {
@@ -186,39 +196,44 @@ fn over(name: &str, max: u64, at: Pos) -> Checked<()> {
     }))
 }
 
-fn gather<'p>(
-    set: &'p SelectionSet,
-    field: &'p Positioned<Field>,
-    groups: &mut Vec<Group<'p>>,
-) -> Checked<()> {
-    let written_in = std::ptr::from_ref(set);
-    let key = &field.node.response_key().node;
-    let same = groups.iter_mut().find(|group| {
-        group.field.response_key().node == *key && !group.written_in.contains(&written_in)
-    });
-    match same {
-        None => groups.push(Group {
-            field: &field.node,
-            at: field.pos,
-            sets: vec![&field.node.selection_set.node],
-            written_in: vec![written_in],
-        }),
-        Some(group) => {
-            let written = |field: &Field| -> Vec<(String, Written)> {
-                let each = field.arguments.iter();
-                each.map(|(n, v)| (n.node.to_string(), v.node.clone()))
-                    .collect()
-            };
-            if group.field.name.node != field.node.name.node
-                || written(group.field) != written(&field.node)
-            {
-                return wrong(format!("two different fields are called {key}"), field.pos);
+impl<'p> Groups<'p> {
+    /// Adds a field to the first group of its key that has none of the same selection set, which is
+    /// the n-th for the n-th of the set.
+    fn gather(&mut self, set: &'p SelectionSet, field: &'p Positioned<Field>) -> Checked<()> {
+        let key = field.node.response_key().node.as_str();
+        let met = self.met.entry((key, std::ptr::from_ref(set))).or_default();
+        let of_key = self.of_key.entry(key).or_default();
+        let same = of_key.get(*met).and_then(|at| self.all.get_mut(*at));
+        *met += 1;
+        match same {
+            None => {
+                of_key.push(self.all.len());
+                self.all.push(Group {
+                    field: &field.node,
+                    at: field.pos,
+                    sets: vec![&field.node.selection_set.node],
+                });
             }
-            group.sets.push(&field.node.selection_set.node);
-            group.written_in.push(written_in);
+            Some(group) => {
+                if !is_same(group.field, &field.node) {
+                    return wrong(format!("two different fields are called {key}"), field.pos);
+                }
+                group.sets.push(&field.node.selection_set.node);
+            }
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Whether two fields of a key ask for the same.
+fn is_same(one: &Field, other: &Field) -> bool {
+    let same = |((a, x), (b, y)): (
+        &(Positioned<Name>, Positioned<Written>),
+        &(Positioned<Name>, Positioned<Written>),
+    )| a.node == b.node && x.node == y.node;
+    one.name.node == other.name.node
+        && one.arguments.len() == other.arguments.len()
+        && one.arguments.iter().zip(&other.arguments).all(same)
 }
 
 pub(super) fn known_directives(group: &Group<'_>) -> Checked<()> {
@@ -230,5 +245,55 @@ pub(super) fn known_directives(group: &Group<'_>) -> Checked<()> {
             other.pos,
         ),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql_parser::parse_query;
+    use async_graphql_parser::types::{DocumentOperations, ExecutableDocument};
+
+    use super::*;
+
+    fn gathered(documents: &[ExecutableDocument]) -> Result<Vec<(String, usize)>, Stop> {
+        let mut groups = Groups::default();
+        for document in documents {
+            let DocumentOperations::Single(operation) = &document.operations else {
+                continue;
+            };
+            let set = &operation.node.selection_set.node;
+            for item in &set.items {
+                if let Selection::Field(field) = &item.node {
+                    groups.gather(set, field)?;
+                }
+            }
+        }
+        let each = groups.all.iter();
+        Ok(each.map(|g| (g.key().to_owned(), g.sets.len())).collect())
+    }
+
+    fn of(texts: &[&str]) -> Result<Vec<(String, usize)>, Stop> {
+        let documents: Vec<_> = texts.iter().map(|t| parse_query(t).unwrap()).collect();
+        gathered(&documents)
+    }
+
+    #[test]
+    fn fields_of_a_key_are_one_but_for_those_of_one_set() {
+        let found = of(&["{a{x} b a{y} a{z}}", "{a{u} c}", "{a{v} a{w}}"]).unwrap();
+        let wanted = [("a", 3), ("b", 1), ("a", 2), ("a", 1), ("c", 1)];
+        assert!(found.iter().map(|(k, n)| (k.as_str(), *n)).eq(wanted));
+        assert!(of(&["{a(n: 1)}", "{a(n: 1)}"]).is_ok());
+        for other in ["{a(n: 2)}", "{a}", "{a: b(n: 1)}", "{a(n: 1, m: 1)}"] {
+            assert!(of(&["{a(n: 1)}", other]).is_err(), "{other}");
+        }
+    }
+
+    /// Comparing each with those before it would take minutes here.
+    #[test]
+    fn very_many_fields_are_gathered() {
+        let distinct: String = (0..100_000).map(|n| format!(" f{n}: a")).collect();
+        let same = " a".repeat(100_000);
+        let found = of(&[&format!("{{{distinct}}}"), &format!("{{{same}}}")]).unwrap();
+        assert_eq!(found.len(), 200_000);
     }
 }

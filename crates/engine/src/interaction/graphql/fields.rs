@@ -1,6 +1,8 @@
 //! The answer while it is made: objects whose fields can still become lists, because `@flatten`
 //! brings values of several objects together.
 
+use std::collections::HashMap;
+
 use fhir::json::push_json_string;
 
 /// How a field is written.
@@ -25,7 +27,14 @@ pub(super) enum Out {
 
 /// An object.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Vec<Slot>);
+pub(super) struct Fields {
+    slots: Vec<Slot>,
+    /// The places of the fields by their names, once there are many.
+    places: HashMap<String, usize>,
+}
+
+/// Up to so many fields are looked through for one of a name.
+const LOOKED_THROUGH: usize = 16;
 
 #[derive(Debug)]
 struct Slot {
@@ -37,12 +46,17 @@ struct Slot {
 impl Fields {
     /// Adds a value to a field; `false` if the field has one and may have no other.
     pub(super) fn push(&mut self, name: &str, form: Form, value: Out) -> bool {
-        match self.0.iter_mut().find(|slot| slot.name == name) {
-            None => self.0.push(Slot {
-                name: name.to_owned(),
-                form,
-                values: vec![value],
-            }),
+        match self.place(name).and_then(|at| self.slots.get_mut(at)) {
+            None => {
+                if !self.places.is_empty() {
+                    self.places.insert(name.to_owned(), self.slots.len());
+                }
+                self.slots.push(Slot {
+                    name: name.to_owned(),
+                    form,
+                    values: vec![value],
+                });
+            }
             Some(slot) => {
                 if slot.form == Form::Single || form == Form::Single {
                     return false;
@@ -54,10 +68,21 @@ impl Fields {
         true
     }
 
+    fn place(&mut self, name: &str) -> Option<usize> {
+        if self.slots.len() <= LOOKED_THROUGH {
+            return self.slots.iter().position(|slot| slot.name == name);
+        }
+        if self.places.is_empty() {
+            let each = self.slots.iter().enumerate();
+            self.places = each.map(|(at, slot)| (slot.name.clone(), at)).collect();
+        }
+        self.places.get(name).copied()
+    }
+
     /// Appends the object as JSON.
     pub(super) fn write(&self, out: &mut String) {
         out.push('{');
-        for (at, slot) in self.0.iter().enumerate() {
+        for (at, slot) in self.slots.iter().enumerate() {
             if at > 0 {
                 out.push(',');
             }
@@ -94,5 +119,29 @@ impl Out {
             Self::Json(text) => out.push_str(text),
             Self::Object(fields) => fields.write(out),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looking for each among all others would take minutes here.
+    #[test]
+    fn very_many_fields_find_their_places() {
+        let mut fields = Fields::default();
+        let count = 200_000;
+        for round in 0..2 {
+            for n in 0..count {
+                let value = Out::Json(round.to_string());
+                assert!(fields.push(&format!("f{n}"), Form::Either, value));
+            }
+        }
+        assert!(fields.push("only", Form::Single, Out::text("x")));
+        assert!(!fields.push("only", Form::Either, Out::text("y")));
+        let mut out = String::new();
+        fields.write(&mut out);
+        assert!(out.starts_with("{\"f0\":[0,1],\"f1\":[0,1],"));
+        assert!(out.ends_with(",\"f199999\":[0,1],\"only\":\"x\"}"));
     }
 }

@@ -170,7 +170,7 @@ impl<'p> Pass<'p> {
     }
 
     /// Whether an expression holds for a stored resource.
-    pub(super) fn resource_holds(&self, body: &[u8], text: &str, at: Pos) -> Checked<bool> {
+    pub(super) fn resource_holds(&self, body: &'p [u8], text: &str, at: Pos) -> Checked<bool> {
         self.with_resource(body, |resource| {
             let plan = self.plan(resource, resource.content, text, at)?;
             self.holds(&plan, resource, resource.content, resource.root, at)

@@ -109,7 +109,7 @@ impl<'p> Pass<'p> {
             self.need(Need::Search(arguments.find));
             return Ok(());
         };
-        let mut bodies: Vec<&[u8]> = Vec::new();
+        let mut bodies: Vec<&'p [u8]> = Vec::new();
         for body in found.resources.iter().skip(arguments.offset) {
             let fits = match &arguments.filter {
                 Some((text, at)) => self.resource_holds(body, text, *at)?,
@@ -143,7 +143,7 @@ impl<'p> Pass<'p> {
         &self,
         of: &str,
         found: &Found,
-        (bodies, sets): (&[&[u8]], &[&'p SelectionSet]),
+        (bodies, sets): (&[&'p [u8]], &[&'p SelectionSet]),
         out: &mut Fields,
     ) -> Checked<()> {
         let number = |n: u64| Some(Out::Json(n.to_string()));
@@ -198,7 +198,7 @@ impl<'p> Pass<'p> {
     fn edge(
         &self,
         of: &str,
-        body: &[u8],
+        body: &'p [u8],
         sets: &[&'p SelectionSet],
         out: &mut Fields,
     ) -> Checked<()> {

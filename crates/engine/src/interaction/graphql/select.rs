@@ -2,13 +2,15 @@
 //! (`graphql.html`). No I/O: what is not loaded is noted.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use async_graphql_parser::Pos;
 use async_graphql_parser::types::SelectionSet;
 use async_graphql_value::ConstValue;
 use base::{Code, ResourceId};
 use fhir::definitions::{Content, Model, Structure, TypeId};
-use fhir::json::{self, Kind, Value};
+use fhir::json::{self, Doc, Kind, Value};
 use fhir::path::Types;
 use fhir::reference::Literal;
 
@@ -39,6 +41,8 @@ pub(super) struct Pass<'p> {
     /// Expressions compiled so far, by what they stand in.
     pub(super) plans: RefCell<Vec<Compiled>>,
     pub(super) path_steps: Cell<u64>,
+    /// Resources that were looked at, parsed, by where their bytes are.
+    parsed: RefCell<HashMap<*const u8, Rc<Doc<'p>>>>,
     needs: RefCell<Vec<Need>>,
 }
 
@@ -114,6 +118,7 @@ impl<'p> Pass<'p> {
             bytes_max: session.limits().page_bytes_max,
             plans: RefCell::default(),
             path_steps: Cell::new(PATH_STEPS_MAX),
+            parsed: RefCell::default(),
             needs: RefCell::default(),
         }
     }
@@ -169,7 +174,7 @@ impl<'p> Pass<'p> {
     /// Selects from the bytes of a stored resource.
     pub(super) fn body(
         &self,
-        body: &[u8],
+        body: &'p [u8],
         sets: &[&'p SelectionSet],
         way: Way<'_>,
         out: &mut Fields,
@@ -177,13 +182,24 @@ impl<'p> Pass<'p> {
         self.with_resource(body, |resource| self.resource(resource, sets, way, out))
     }
 
+    /// The resource of these bytes, which stay where they are: parsed once, however many fields ask
+    /// for it.
+    fn parsed(&self, body: &'p [u8]) -> Checked<Rc<Doc<'p>>> {
+        if let Some(known) = self.parsed.borrow().get(&body.as_ptr()) {
+            return Ok(known.clone());
+        }
+        // It was within its limits when it came in.
+        let doc = Rc::new(json::parse(body, usize::MAX).map_err(|_| damaged())?);
+        self.parsed.borrow_mut().insert(body.as_ptr(), doc.clone());
+        Ok(doc)
+    }
+
     pub(super) fn with_resource<T>(
         &self,
-        body: &[u8],
+        body: &'p [u8],
         each: impl FnOnce(Resource<'_>) -> Checked<T>,
     ) -> Checked<T> {
-        // It was within its limits when it came in.
-        let doc = json::parse(body, usize::MAX).map_err(|_| damaged())?;
+        let doc = self.parsed(body)?;
         let root = doc.root();
         let id = root.get("id").and_then(Value::as_str);
         let id = id.and_then(|id| ResourceId::new(&id).ok());

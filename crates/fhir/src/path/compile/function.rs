@@ -1,9 +1,7 @@
 //! Calls: the functions that are operations of their own, and those of the table.
 
-use regex::Regex;
-
 use super::super::ast::{Expr, Literal};
-use super::super::eval::pattern;
+use super::super::eval::{Pattern, pattern};
 use super::super::function::{Function, Input, Output};
 use super::super::item::Item;
 use super::super::plan::{Op, Step};
@@ -387,7 +385,7 @@ fn same_chain(of: Typed, system: System, make: impl FnOnce(Box<Op>) -> Op) -> Ty
 }
 
 /// The pattern of a function that takes one, where it is a literal.
-fn fixed_pattern(function: Function, args: &[Op]) -> Result<Option<Regex>, PathError> {
+fn fixed_pattern(function: Function, args: &[Op]) -> Result<Option<Pattern>, PathError> {
     let full = match function {
         Function::Matches | Function::ReplaceMatches => false,
         Function::MatchesFull => true,

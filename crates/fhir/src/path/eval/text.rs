@@ -4,13 +4,12 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use regex::Regex;
 
 use super::super::EvalError;
 use super::super::function::Function;
 use super::super::item::Item;
 use super::super::plan::Op;
-use super::pattern::{pattern, replacement};
+use super::pattern::{Pattern, pattern, replacement};
 use super::{Frame, Items, Run};
 
 impl<'a> Run<'a> {
@@ -219,7 +218,7 @@ impl<'a> Run<'a> {
         &self,
         function: Function,
         input: &Items<'a>,
-        regex: &Regex,
+        regex: &Pattern,
         args: &'a [Op],
         frame: &Frame<'_, 'a>,
         out: &mut Items<'a>,
@@ -234,29 +233,30 @@ impl<'a> Run<'a> {
         &self,
         function: Function,
         text: &str,
-        regex: &Regex,
+        regex: &Pattern,
         args: &'a [Op],
         frame: &Frame<'_, 'a>,
         out: &mut Items<'a>,
     ) -> Result<(), EvalError> {
         self.steps(text.len() / 64)?;
         if function != Function::ReplaceMatches {
-            out.push(Item::Bool(regex.is_match(text)));
+            let is_match = regex.is_match(text, |steps| self.steps(steps))?;
+            out.push(Item::Bool(is_match));
             return Ok(());
         }
         let Some(with) = self.string_at(args, 1, frame)? else {
             return Ok(());
         };
         // The empty pattern replaces nothing.
-        if regex.as_str().is_empty() {
+        if regex.is_empty() {
             out.push(Item::text(text.to_owned()));
             return Ok(());
         }
         let with = replacement(&with);
-        let found = regex.find_iter(text).take(super::super::TEXT_BYTES_MAX);
-        self.bounded(found.count(), with.len(), text.len())?;
-        let replaced = regex.replace_all(text, with.as_str()).into_owned();
-        out.push(self.text(replaced)?);
+        let max = super::super::TEXT_BYTES_MAX;
+        let found = regex.count(text, max, |steps| self.steps(steps))?;
+        self.bounded(found, with.len(), text.len())?;
+        out.push(self.text(regex.replace(text, &with))?);
         Ok(())
     }
 

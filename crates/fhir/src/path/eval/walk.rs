@@ -123,17 +123,7 @@ impl<'a> Run<'a> {
         field: Field,
         sink: Sink<'_, 'a>,
     ) -> Result<(), EvalError> {
-        let (mut value, mut extra) = (None, None);
-        for member in object.members() {
-            if member.is(field.key) {
-                value = Some(member.value);
-            } else if field.primitive && member.is_beside(field.key) {
-                extra = Some(member.value);
-            }
-            if value.is_some() && (extra.is_some() || !field.primitive) {
-                break;
-            }
-        }
+        let (value, extra) = object.find(field.key, field.primitive);
         if value.is_none() && extra.is_none() {
             return Ok(());
         }

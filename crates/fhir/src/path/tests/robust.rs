@@ -240,6 +240,38 @@ fn work_has_a_bound() {
     }
 }
 
+/// A search that looks to the end of the text for each of very many matches.
+#[test]
+fn replacing_has_a_bound() {
+    let run = |text: &str, steps| evaluate(text, FhirVersion::R4, Rules::default(), steps);
+    let long = |part: &str, times: u32| {
+        let double = ".select($this & $this)".repeat(times as usize);
+        format!("'{part}'{double}")
+    };
+    // A million bytes; of a pattern that knows at once, and of those that do not.
+    for (pattern, bounded) in [
+        ("'A'", false),
+        ("'[A-Z]'", false),
+        ("'.*[^A-Z]|[A-Z]'", true),
+        ("'(A+B)|A'", true),
+    ] {
+        let text = format!("{}.replaceMatches({pattern}, 'B').length()", long("A", 18));
+        assert_eq!(run(&text, 1_000_000).is_none(), bounded, "{pattern}");
+    }
+    // A pattern of very many states, of which none can be left out.
+    let heavy = "'[AB]*A[AB]{900}C'";
+    let text = format!("{}.matches({heavy})", long("AB", 18));
+    assert_eq!(run(&text, 1_000_000), None);
+    let text = format!("{}.matches({heavy})", long("AB", 4));
+    assert_eq!(run(&text, 1_000_000), Some(1));
+    // What is usual is far from it.
+    let usual = long("Straße 12, 4. Stock; ", 9);
+    for pattern in ["'\\\\s+'", "'\\\\w+'", "'[^a-zA-Z0-9]'", "'(?<n>\\\\d+)'"] {
+        let text = format!("{usual}.replaceMatches({pattern}, '-').length()");
+        assert_eq!(run(&text, 200_000), Some(1), "{pattern}");
+    }
+}
+
 #[test]
 fn what_has_no_order_can_be_sorted() {
     // Partly ordered, and more than a sort does by inserting.

@@ -17,6 +17,9 @@ pub(super) fn decode(text: &str) -> Result<Vec<(String, String)>, Issue> {
 }
 
 fn part(text: &str) -> Result<String, Issue> {
+    if !text.bytes().any(|b| matches!(b, b'+' | b'%')) {
+        return Ok(text.to_owned());
+    }
     let bad = |what| Issue::error(Code::RequestInvalid, format!("the query string has {what}"));
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -49,12 +52,32 @@ pub(super) fn encode(name: &str, value: &str, out: &mut String) {
 /// Leaves the characters that have no meaning in a query and read well there.
 fn encode_part(text: &str, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for b in text.bytes() {
-        let plain = b.is_ascii_alphanumeric() || b"-._~:/,$*@!()".contains(&b);
-        if plain {
-            out.push(char::from(b));
+    let is_plain = |b: u8| {
+        b.is_ascii_alphanumeric()
+            || matches!(
+                b,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b':'
+                    | b'/'
+                    | b','
+                    | b'$'
+                    | b'*'
+                    | b'@'
+                    | b'!'
+                    | b'('
+                    | b')'
+            )
+    };
+    out.reserve(text.len() + 8);
+    let mut from = 0;
+    for (at, b) in text.bytes().enumerate() {
+        if is_plain(b) {
             continue;
         }
+        out.push_str(text.get(from..at).unwrap_or(""));
+        from = at + 1;
         out.push('%');
         for nibble in [b >> 4, b & 15] {
             out.push(char::from(
@@ -62,4 +85,5 @@ fn encode_part(text: &str, out: &mut String) {
             ));
         }
     }
+    out.push_str(text.get(from..).unwrap_or(""));
 }

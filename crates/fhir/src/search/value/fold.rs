@@ -60,14 +60,20 @@ pub fn fold(text: &str) -> Cow<'_, str> {
 fn fold_ascii(text: &str) -> Cow<'_, str> {
     let is_space = |b: u8| b.is_ascii_whitespace() || b == 0x0b;
     let bytes = text.as_bytes();
+    // Usual texts have single spaces between their words, so that only their case is to be folded.
     let mut before = true;
-    let folded = bytes.iter().all(|&b| {
-        let ok = !b.is_ascii_uppercase() && (!is_space(b) || (b == b' ' && !before));
-        before = is_space(b);
+    let spaced = bytes.iter().all(|&b| {
+        let space = b <= b' ' && is_space(b);
+        let ok = !space || (b == b' ' && !before);
+        before = space;
         ok
     });
-    if folded && bytes.last() != Some(&b' ') {
-        return Cow::Borrowed(text);
+    if spaced && bytes.last() != Some(&b' ') {
+        let upper = |any, b: &u8| any | b.is_ascii_uppercase();
+        return match bytes.iter().fold(false, upper) {
+            true => Cow::Owned(text.to_ascii_lowercase()),
+            false => Cow::Borrowed(text),
+        };
     }
     let mut out = String::with_capacity(text.len());
     let mut space = false;
