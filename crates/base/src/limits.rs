@@ -174,6 +174,9 @@ pub mod fixed {
     /// Steps that a tenant's own search parameters may take on one resource; past it they have no
     /// more values there.
     pub const SEARCH_PARAMETER_STEPS_MAX: u64 = 1_000_000;
+    /// Bytes of the words of one resource's texts that `_content` and `_text` search; what is behind them
+    /// is not found.
+    pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
     /// Bytes of the name of an XML namespace.
     pub const XML_NAMESPACE_BYTES_MAX: usize = 256;
     /// Nesting of a document that an XML Patch makes.

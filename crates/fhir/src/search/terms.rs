@@ -154,7 +154,7 @@ impl Terms {
             Clause::Chain { targets, .. } => {
                 targets.iter_mut().try_for_each(|(_, c)| self.clause(c))
             }
-            Clause::Has { inner, .. } => self.clause(inner),
+            Clause::Has { inner, .. } | Clause::MemberOf { inner, .. } => self.clause(inner),
             Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => {
                 parts.iter_mut().try_for_each(|c| self.clause(c))
             }
@@ -389,7 +389,7 @@ fn is_in(clause: &Clause) -> bool {
             Test::Any(values) | Test::None(values) => values.iter().any(is_terms),
         },
         Clause::Chain { targets, .. } => targets.iter().any(|(_, c)| is_in(c)),
-        Clause::Has { inner, .. } => is_in(inner),
+        Clause::Has { inner, .. } | Clause::MemberOf { inner, .. } => is_in(inner),
         Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => parts.iter().any(is_in),
         Clause::Not(part) => is_in(part),
         Clause::Id(_) | Clause::NotId(_) | Clause::Never => false,
