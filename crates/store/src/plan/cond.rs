@@ -4,7 +4,8 @@
 
 use access::{Search, Spent};
 use fhir::definitions::{ParamId, ParamKind, TypeId};
-use fhir::search::query::{Clause, ParamClause, Test as Asked};
+use fhir::search::query::{Clause, Match, ParamClause, Test as Asked, TokenMatch};
+use fhir::search::rows::{contained, into_contained, plain};
 
 use super::Facts;
 use super::compare::{Test, tests};
@@ -50,6 +51,38 @@ pub(crate) enum Cond {
         /// The condition.
         inner: Box<Cond>,
     },
+    /// It refers by `param` to a resource of one of these types that it contains and for which the
+    /// condition holds.
+    Inside {
+        /// The reference parameter.
+        param: ParamId,
+        /// Types that may be shown, each with its condition.
+        targets: Vec<(TypeId, Cond)>,
+    },
+    /// A resource of type `source` names it by `param`, a canonical, and the condition holds for
+    /// that one.
+    NamedBy {
+        /// A type that may be shown.
+        source: TypeId,
+        /// The reference parameter.
+        param: i64,
+        /// The types that it may name; their conditions say nothing.
+        targets: Vec<Canonical>,
+        /// The condition.
+        inner: Box<Cond>,
+    },
+    /// It refers by `param` to what a resource of type `source` for which the condition holds
+    /// refers to by `member`.
+    MemberOf {
+        /// The reference parameter.
+        param: i64,
+        /// A type that may be shown.
+        source: TypeId,
+        /// The reference parameter of that type.
+        member: i64,
+        /// The condition.
+        inner: Box<Cond>,
+    },
     /// All of these hold; without any, always.
     All(Vec<Cond>),
     /// One of these holds.
@@ -68,6 +101,12 @@ pub(crate) struct Canonical {
     pub(crate) version: i64,
     /// What must hold for the resource.
     pub(crate) cond: Cond,
+}
+
+/// What must hold for a resource of a type so that it may be shown, or be looked at on the way to
+/// another one; `None` if no resource of the type may. Every hop asks it.
+pub(crate) fn shown(type_id: TypeId, spent: &Spent<Search>) -> Option<Cond> {
+    spent.shows(type_id).then(|| Cond::All(Vec::new()))
 }
 
 /// The conditions of a query for the type at `at` of its list; none of them is [`Cond::All`].
@@ -141,63 +180,192 @@ fn condition(
             Some(param) => parameter(*param, clause, facts)?,
             None => Cond::Never,
         },
-        Clause::Chain { param, targets } => {
-            let Some(param) = param.get(at) else {
-                return Ok(Cond::Never);
-            };
-            let mut shown = Vec::new();
-            for (type_id, inner) in targets {
-                // A hop over a type that may not be shown finds nothing.
-                if !spent.shows(*type_id) {
-                    continue;
-                }
-                let inner = condition(inner, 0, spent, facts)?;
-                if inner != Cond::Never {
-                    shown.push((*type_id, inner));
-                }
-            }
-            if shown.is_empty() {
-                return Ok(Cond::Never);
-            }
-            let mut named = Vec::new();
-            for (type_id, cond) in &shown {
-                if let Some((url, version)) = facts.canonical(*param, *type_id) {
-                    named.push(Canonical {
-                        type_id: *type_id,
-                        url,
-                        version,
-                        cond: cond.clone(),
-                    });
-                }
-            }
-            let param = i64::from(param.0);
-            let chain = Cond::Chain {
-                param,
-                targets: shown,
-            };
-            if named.is_empty() {
-                return Ok(chain);
-            }
-            let named = Cond::Named {
-                param,
-                targets: named,
-            };
-            either(vec![chain, named])
-        }
-        Clause::Has { source, .. } if !spent.shows(*source) => Cond::Never,
+        Clause::Chain { param, targets } => match param.get(at) {
+            Some(param) => chain(*param, targets, spent, facts)?,
+            None => Cond::Never,
+        },
         Clause::Has {
             source,
             param,
             inner,
-        } => match condition(inner, 0, spent, facts)? {
-            Cond::Never => Cond::Never,
-            inner => Cond::Has {
-                source: *source,
-                param: i64::from(param.0),
-                inner: Box::new(inner),
-            },
-        },
+        } => has(*source, *param, inner, spent, facts)?,
+        Clause::MemberOf {
+            param,
+            source,
+            member,
+            inner,
+        } => {
+            let (Some(param), Some(scope)) = (param.get(at), shown(*source, spent)) else {
+                return Ok(Cond::Never);
+            };
+            match every(vec![scope, condition(inner, 0, spent, facts)?]) {
+                Cond::Never => Cond::Never,
+                inner => Cond::MemberOf {
+                    param: i64::from(param.0),
+                    source: *source,
+                    member: i64::from(member.0),
+                    inner: Box::new(inner),
+                },
+            }
+        }
     })
+}
+
+/// A chain: through references to resources, through canonicals, and into what is contained.
+fn chain(
+    param: ParamId,
+    targets: &[(TypeId, Box<Clause>)],
+    spent: &Spent<Search>,
+    facts: &mut dyn Facts,
+) -> Result<Cond> {
+    let (mut referred, mut named, mut inside) = (Vec::new(), Vec::new(), Vec::new());
+    for (type_id, inner) in targets {
+        // A hop over a type that may not be shown finds nothing.
+        let Some(scope) = shown(*type_id, spent) else {
+            continue;
+        };
+        // What is contained is shown with its container, which is looked at already.
+        if let Some(id) = facts.contains(*type_id)? {
+            let cond = condition(&within(inner, &[id]), 0, spent, facts)?;
+            if cond != Cond::Never {
+                inside.push((*type_id, cond));
+            }
+        }
+        let cond = every(vec![scope, condition(inner, 0, spent, facts)?]);
+        if cond == Cond::Never {
+            continue;
+        }
+        if let Some((url, version)) = facts.canonical(param, *type_id) {
+            named.push(Canonical {
+                type_id: *type_id,
+                url,
+                version,
+                cond: cond.clone(),
+            });
+        }
+        referred.push((*type_id, cond));
+    }
+    let number = i64::from(param.0);
+    let mut ways = Vec::new();
+    if !referred.is_empty() {
+        ways.push(Cond::Chain {
+            param: number,
+            targets: referred,
+        });
+    }
+    if !named.is_empty() {
+        ways.push(Cond::Named {
+            param: number,
+            targets: named,
+        });
+    }
+    if !inside.is_empty() {
+        ways.push(Cond::Inside {
+            param: into_contained(plain(param)),
+            targets: inside,
+        });
+    }
+    Ok(either(ways))
+}
+
+fn has(
+    source: TypeId,
+    param: ParamId,
+    inner: &Clause,
+    spent: &Spent<Search>,
+    facts: &mut dyn Facts,
+) -> Result<Cond> {
+    let Some(scope) = shown(source, spent) else {
+        return Ok(Cond::Never);
+    };
+    let inner = every(vec![scope, condition(inner, 0, spent, facts)?]);
+    if inner == Cond::Never {
+        return Ok(Cond::Never);
+    }
+    let canonical = |(type_id, url, version)| Canonical {
+        type_id,
+        url,
+        version,
+        cond: Cond::All(Vec::new()),
+    };
+    let targets: Vec<Canonical> = facts
+        .canonicals(param)
+        .into_iter()
+        .map(canonical)
+        .collect();
+    let param = i64::from(param.0);
+    let has = Cond::Has {
+        source,
+        param,
+        inner: Box::new(inner.clone()),
+    };
+    if targets.is_empty() {
+        return Ok(has);
+    }
+    let inner = Box::new(inner);
+    let named = Cond::NamedBy {
+        source,
+        param,
+        targets,
+        inner,
+    };
+    Ok(either(vec![has, named]))
+}
+
+/// The clause, asked of contained resources; `ids` are the parameters `_id` of the types searched.
+/// Nothing refers to a contained resource from elsewhere.
+pub(crate) fn within(clause: &Clause, ids: &[ParamId]) -> Clause {
+    let inner = |params: &[ParamId]| params.iter().map(|p| contained(*p)).collect();
+    let each = |parts: &[Clause]| parts.iter().map(|part| within(part, ids)).collect();
+    let id = |of: &[base::ResourceId], not: bool| {
+        let token = |id: &base::ResourceId| {
+            Match::Token(TokenMatch {
+                system: Some(String::new()),
+                code: Some(id.as_str().to_owned()),
+            })
+        };
+        let values = of.iter().map(token).collect();
+        Clause::Param(ParamClause {
+            param: inner(ids),
+            kind: ParamKind::Token,
+            test: if not {
+                Asked::None(values)
+            } else {
+                Asked::Any(values)
+            },
+        })
+    };
+    match clause {
+        Clause::Param(of) => Clause::Param(ParamClause {
+            param: inner(&of.param),
+            ..of.clone()
+        }),
+        Clause::Id(of) => id(of, false),
+        Clause::NotId(of) => id(of, true),
+        Clause::Chain { param, targets } => Clause::Chain {
+            param: inner(param),
+            targets: targets.clone(),
+        },
+        Clause::MemberOf {
+            param,
+            source,
+            member,
+            inner: of,
+        } => Clause::MemberOf {
+            param: inner(param),
+            source: *source,
+            member: *member,
+            inner: of.clone(),
+        },
+        Clause::And(parts) => Clause::And(each(parts)),
+        Clause::Or(parts) => Clause::Or(each(parts)),
+        Clause::ByType(parts) => {
+            let own = parts.iter().zip(ids);
+            Clause::ByType(own.map(|(part, id)| within(part, &[*id])).collect())
+        }
+        Clause::Not(part) => Clause::Not(Box::new(within(part, ids))),
+        Clause::Has { .. } | Clause::Never => Clause::Never,
+    }
 }
 
 fn parameter(param: ParamId, clause: &ParamClause, facts: &mut dyn Facts) -> Result<Cond> {
@@ -230,7 +398,7 @@ pub(crate) const fn tables(kind: ParamKind) -> &'static [Table] {
         ParamKind::Date => &[Table::Date],
         ParamKind::String => &[Table::String],
         ParamKind::Token => &[Table::Token, Table::String],
-        ParamKind::Reference => &[Table::Reference, Table::Token],
+        ParamKind::Reference => &[Table::Reference, Table::Token, Table::String],
         ParamKind::Composite => &[Table::Composite],
         ParamKind::Quantity => &[Table::Quantity],
         ParamKind::Uri => &[Table::Uri],

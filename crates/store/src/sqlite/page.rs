@@ -3,13 +3,20 @@
 use std::sync::Arc;
 
 use access::{Search, Spent};
-use base::{Code, Micros};
+use base::{Code, Micros, ResourceId};
+use bytes::Bytes;
+use fhir::definitions::{Model, TypeId};
+use fhir::json::Value;
 use fhir::search::Query;
 use rusqlite::Connection;
 
 use super::cache::Ticket;
+use super::fault::damaged;
 use super::{OpenTenant, blob, in_snapshot, rows, search};
-use crate::{Entry, Method, Mode, PageRequest, Result, StoreError};
+use crate::{Entry, Method, Mode, PageRequest, Result, StoreError, Stored};
+
+/// Nesting that no stored resource passes, whatever limit it came in under.
+const DEPTH_MAX: usize = 1_024;
 
 /// The page would hold too many bytes at once; a smaller `_count` helps.
 pub(crate) fn page_too_large(max: u64) -> StoreError {
@@ -33,17 +40,17 @@ pub(crate) fn searched(
 ) -> Result<(Vec<Entry>, Vec<i64>, search::Found)> {
     in_snapshot(db, || {
         let limits = &tenant.shared.config.limits;
-        let bodies = |rid, seq| {
-            let stored = rows::as_of(tenant, db, rid, seq, ticket)?;
-            Ok(stored.map(|s| s.body))
-        };
-        let found = search::page(tenant, db, spent, query, page, &bodies)?;
-        let matches = found.matches.iter().map(|m| (m.0, Mode::Match));
-        let included = found.included.iter().map(|m| (m.0, Mode::Include));
+        let found = search::page(tenant, db, spent, query, page)?;
+        let matches = found.matches.iter().enumerate();
+        let matches = matches.map(|(at, m)| (m.0, Mode::Match, at));
+        let included = found
+            .included
+            .iter()
+            .map(|m| (m.0, Mode::Include, usize::MAX));
         let mut entries = Vec::with_capacity(found.matches.len() + found.included.len());
         let mut rows = Vec::with_capacity(entries.capacity());
         let mut bytes = 0u64;
-        for (rid, mode) in matches.chain(included) {
+        for (rid, mode, at) in matches.chain(included) {
             if until.is_some_and(|until| tenant.shared.clock.monotonic() > until) {
                 return Err(out_of_time());
             }
@@ -61,13 +68,51 @@ pub(crate) fn searched(
                     return Err(page_too_large(limits.page_bytes_max));
                 }
                 let stored = blob::whole(tenant, db, stored)?;
+                let (stored, within) = match found.places.get(at) {
+                    Some(place) if *place > 0 => contained(tenant.model, stored, *place)?,
+                    _ => (stored, None),
+                };
                 let resource = spent.release(stored.type_id, stored);
-                entries.push(Entry { resource, mode });
+                entries.push(Entry {
+                    resource,
+                    mode,
+                    score: found.scores.get(at).copied(),
+                    within,
+                });
                 rows.push(rid);
             }
         }
         Ok((entries, rows, found))
     })
+}
+
+/// The resource at this place in another one, alone, and what that one is.
+fn contained(
+    model: &Model,
+    container: Stored,
+    place: u16,
+) -> Result<(Stored, Option<(TypeId, ResourceId)>)> {
+    let document = fhir::json::parse(&container.body, DEPTH_MAX)
+        .map_err(|_| damaged("a stored resource cannot be read"))?;
+    let inner = document.root().get("contained");
+    let inner = inner.and_then(|all| all.items().nth(usize::from(place) - 1));
+    let text = |name: &str| inner.and_then(|i| i.get(name)).and_then(Value::as_str);
+    let type_id = text("resourceType").and_then(|name| model.type_id(&name));
+    let id = text("id").and_then(|id| ResourceId::new(&id).ok());
+    let (Some(inner), Some(type_id), Some(id)) = (inner, type_id, id) else {
+        // Without a name of its own it cannot be told from what contains it.
+        return Ok((container, None));
+    };
+    let body = Bytes::copy_from_slice(inner.raw().as_bytes());
+    let within = (container.type_id, container.id.clone());
+    let stored = Stored {
+        type_id,
+        id,
+        body,
+        data: None,
+        ..container
+    };
+    Ok((stored, Some(within)))
 }
 
 /// The time that was given for an attempt is over.

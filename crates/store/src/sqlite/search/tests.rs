@@ -32,6 +32,10 @@ fn agree(w: &mut World, dice: &mut Dice) {
     let found = w.page(&spent, &query, None, None).unwrap();
     let rids: Vec<i64> = found.matches.iter().map(|m| m.0).collect();
     assert_eq!(rids, wanted.matches, "{query:?}\n{}", w.show(as_of));
+    assert_eq!(found.places, wanted.places, "{query:?}\n{}", w.show(as_of));
+    if !found.scores.is_empty() {
+        assert_eq!(found.scores, wanted.scores, "{query:?}");
+    }
     assert_eq!(found.total, Some(wanted.matches.len() as u64));
     assert_eq!(found.next, None);
     let mut included: Vec<i64> = found.included.iter().map(|m| m.0).collect();
@@ -152,9 +156,9 @@ fn bytes_that_are_no_position_are_refused() {
 
 #[test]
 fn includes_past_a_limit_are_refused_by_its_name() {
-    let mut dice = Dice(11);
+    let mut dice = Dice(12);
     let mut w = World::new();
-    for _ in 0..200 {
+    for _ in 0..600 {
         w.change(&mut dice);
     }
     let mut query = w.everything();
