@@ -136,7 +136,10 @@ impl<'a> Extractor<'a> {
             let value = RowValue::Text(words.into());
             rows.push(Row { param, value });
         }
-        let texts = self.resource.value.map_or_else(String::new, super::words::of_resource);
+        let texts = self
+            .resource
+            .value
+            .map_or_else(String::new, super::words::of_resource);
         if !texts.is_empty() {
             let param = super::rows::content(type_id);
             let value = RowValue::Text(texts.into());

@@ -208,9 +208,7 @@ impl RowValue {
                     .then(a.len().cmp(&b.len()))
             }
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
-            (Self::Contained(a, b), Self::Contained(c, d)) => {
-                a.cmp(c).then_with(|| b.total_cmp(d))
-            }
+            (Self::Contained(a, b), Self::Contained(c, d)) => a.cmp(c).then_with(|| b.total_cmp(d)),
             _ => self.rank().cmp(&other.rank()),
         }
     }

@@ -288,11 +288,7 @@ fn has(
         version,
         cond: Cond::All(Vec::new()),
     };
-    let targets: Vec<Canonical> = facts
-        .canonicals(param)
-        .into_iter()
-        .map(canonical)
-        .collect();
+    let targets: Vec<Canonical> = facts.canonicals(param).into_iter().map(canonical).collect();
     let param = i64::from(param.0);
     let has = Cond::Has {
         source,

@@ -22,13 +22,11 @@ use rusqlite::{Connection, Row};
 use super::fault::of_sql;
 use super::index::{PLACE_BITS, Vocabulary, horizon};
 use super::tenant::OpenTenant;
-use crate::plan::text::{Bind, Statement};
 use crate::plan::cond::{Cond, shown, within};
 use crate::plan::contained::{Inside, all};
 use crate::plan::drive::Driver;
-use crate::plan::{
-    Bounds, Choice, Facts, Order, Place, View, choose, conditions, order, score,
-};
+use crate::plan::text::{Bind, Statement};
+use crate::plan::{Bounds, Choice, Facts, Order, Place, View, choose, conditions, order, score};
 use crate::{PageRequest, Position, Result, StoreError};
 use facts::Data;
 
@@ -118,7 +116,8 @@ impl Surroundings<'_> {
             Some(last) if page.more => Some(position::write(last, page.total)),
             _ => None,
         };
-        let scored = !query.relevance.is_empty() || query.sort.iter().any(|k| k.by == SortBy::Score);
+        let scored =
+            !query.relevance.is_empty() || query.sort.iter().any(|k| k.by == SortBy::Score);
         let scores = if scored && query.contained.is_none() {
             self.scores(query, &page.matches, data.view)?
         } else {

@@ -89,7 +89,9 @@ impl Extractor<'_> {
                     Shape::CodeableReference => node.value.and_then(|v| v.get("reference")),
                     _ => None,
                 };
-                let text = value.and_then(|v| v.get("reference")).and_then(Value::as_str);
+                let text = value
+                    .and_then(|v| v.get("reference"))
+                    .and_then(Value::as_str);
                 let Some(id) = text.as_deref().and_then(|t| t.strip_prefix('#')) else {
                     return;
                 };

@@ -94,7 +94,10 @@ pub(crate) fn of_resource(resource: Value<'_>) -> String {
     };
     for member in resource.members() {
         // The narrative has words of its own; contained resources too.
-        if !["resourceType", "text", "contained"].iter().any(|n| member.is(n)) {
+        if !["resourceType", "text", "contained"]
+            .iter()
+            .any(|n| member.is(n))
+        {
             collector.member(member.value, member.is("div"));
         }
     }
@@ -143,12 +146,17 @@ impl Collector {
 
 /// Members that say how to read a resource and are none of what it tells.
 fn is_apart(name: &str) -> bool {
-    matches!(name, "resourceType" | "data" | "system" | "reference" | "url")
+    matches!(
+        name,
+        "resourceType" | "data" | "system" | "reference" | "url"
+    )
 }
 
 /// Addresses for programs are no text.
 fn is_address(text: &str) -> bool {
-    ["http://", "https://", "urn:"].iter().any(|start| text.starts_with(start))
+    ["http://", "https://", "urn:"]
+        .iter()
+        .any(|start| text.starts_with(start))
 }
 
 /// Adds the words of a text: ` one after the other \n`. A text without words adds nothing.

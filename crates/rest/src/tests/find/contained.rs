@@ -34,7 +34,8 @@ fn world() -> (World, String) {
             "code": {"coding": [{"system": "urn:drugs", "code": "aspirin"}]},
         }),
     );
-    let practitioner = json!({"resourceType": "Practitioner", "id": "d", "name": [{"family": "Inside"}]});
+    let practitioner =
+        json!({"resourceType": "Practitioner", "id": "d", "name": [{"family": "Inside"}]});
     put(&world, &who, &prescription("a", "aspirin", &[practitioner]));
     put(&world, &who, &prescription("b", "codeine", &[]));
     (world, who)
@@ -154,12 +155,7 @@ fn chains_go_into_them() {
     // What is changed or deleted is found no more.
     put(&world, &who, &prescription("b", "ibuprofen", &[]));
     finds(&world, &who, line, &[]);
-    finds(
-        &world,
-        &who,
-        "Medication?code=codeine&_contained=true",
-        &[],
-    );
+    finds(&world, &who, "Medication?code=codeine&_contained=true", &[]);
     world
         .fhir(&who, "DELETE MedicationRequest/a", "")
         .status(204);
@@ -188,8 +184,16 @@ fn they_are_shown_to_who_may_see_their_containers() {
     finds(&world, &blind, query, &["Medication/own"]);
     let alone = format!("{query}&_containedType=contained");
     finds(&world, &blind, &alone, &["Medication/own"]);
-    let both = world.client("lakeside", "system/Medication.rs system/MedicationRequest.rs");
-    finds(&world, &both, query, &["Medication/own", "MedicationRequest/a"]);
+    let both = world.client(
+        "lakeside",
+        "system/Medication.rs system/MedicationRequest.rs",
+    );
+    finds(
+        &world,
+        &both,
+        query,
+        &["Medication/own", "MedicationRequest/a"],
+    );
     let other = world.client("lakeside", "system/MedicationRequest.rs");
     refuses(&world, &other, query, 403, "scope-missing");
     finds(
@@ -214,9 +218,15 @@ fn pages_of_them_agree() {
         put(&world, &who, &prescription(&format!("n{n}"), "zinc", &[]));
     }
     for kind in ["container", "contained"] {
-        let line = format!("GET Medication?code=zinc&_contained=true&_containedType={kind}&_count=3&_total=accurate");
+        let line = format!(
+            "GET Medication?code=zinc&_contained=true&_containedType={kind}&_count=3&_total=accurate"
+        );
         let mut page = world.fhir(&who, &line, "").status(200).at("/total", 7);
-        put(&world, &who, &prescription(&format!("later-{kind}"), "zinc", &[]));
+        put(
+            &world,
+            &who,
+            &prescription(&format!("later-{kind}"), "zinc", &[]),
+        );
         let mut seen = 0;
         loop {
             seen += page.entries().len();

@@ -146,12 +146,7 @@ fn what_a_canonical_names_is_found_by_what_names_it() {
     answer("r2", "http://e.org/q|2.0", "stopped");
     answer("r0", "http://e.org/other", "amended");
     let by = |rest: &str| format!("Questionnaire?_has:QuestionnaireResponse:questionnaire:{rest}");
-    finds(
-        &world,
-        &who,
-        &by("status=completed"),
-        &["Questionnaire/q1"],
-    );
+    finds(&world, &who, &by("status=completed"), &["Questionnaire/q1"]);
     finds(&world, &who, &by("status=stopped"), &["Questionnaire/q2"]);
     finds(&world, &who, &by("status=amended"), &[]);
     let both = ["Questionnaire/q1", "Questionnaire/q2"];

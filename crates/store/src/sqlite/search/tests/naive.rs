@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::ids::uuid_bytes;
 use fhir::definitions::{ParamId, TypeId};
 use fhir::search::query::{
-    Clause, Contained, How, Match, Prefix, Query, Range, ReferenceMatch, SortBy, SortKey, Test, TokenMatch, Unit,
+    Clause, Contained, How, Match, Prefix, Query, Range, ReferenceMatch, SortBy, SortKey, Test,
+    TokenMatch, Unit,
 };
 use fhir::search::rows::{Row, RowValue, into_contained, plain};
 
@@ -127,10 +128,13 @@ impl Eye<'_> {
         }
         let each = query.relevance.iter().map(|one| {
             let pattern = one.run.pattern();
-            let texts = self.all[&rid].rows.iter().filter_map(|row| match &row.value {
-                RowValue::Text(text) if one.params.contains(&row.param) => Some(text),
-                _ => None,
-            });
+            let texts = self.all[&rid]
+                .rows
+                .iter()
+                .filter_map(|row| match &row.value {
+                    RowValue::Text(text) if one.params.contains(&row.param) => Some(text),
+                    _ => None,
+                });
             let count: usize = texts.map(|text| text.matches(&pattern).count()).sum();
             1.0 - 1.0 / (1 + count) as f64
         });
@@ -172,12 +176,13 @@ impl Eye<'_> {
                         })
                 };
                 let contained = r.place == 0 && self.contained(r).iter().any(inside);
-                contained || self.targets(r, param[at], None).iter().any(|rid| {
-                    let to = &self.all[rid];
-                    targets.iter().any(|(t, inner)| {
-                        *t == to.type_id && self.w.may_see(*t) && self.holds(inner, 0, to)
+                contained
+                    || self.targets(r, param[at], None).iter().any(|rid| {
+                        let to = &self.all[rid];
+                        targets.iter().any(|(t, inner)| {
+                            *t == to.type_id && self.w.may_see(*t) && self.holds(inner, 0, to)
+                        })
                     })
-                })
             }
             Clause::MemberOf {
                 param,
@@ -210,12 +215,15 @@ impl Eye<'_> {
                 source,
                 param,
                 inner,
-            } => r.place == 0 && self.all.values().any(|from| {
-                from.type_id == *source
-                    && self.w.may_see(*source)
-                    && refers(from, *param, r)
-                    && self.holds(inner, 0, from)
-            }),
+            } => {
+                r.place == 0
+                    && self.all.values().any(|from| {
+                        from.type_id == *source
+                            && self.w.may_see(*source)
+                            && refers(from, *param, r)
+                            && self.holds(inner, 0, from)
+                    })
+            }
         }
     }
 

@@ -2,8 +2,8 @@
 
 use fhir::definitions::{ParamId, ParamKind};
 use fhir::search::query::{
-    Circle, Clause, Contained, How, Include, Match, ParamClause, Prefix, Query, Range, ReferenceMatch, Relevance, Shape,
-    SortBy, SortKey, Test, TokenMatch, Total, Unit,
+    Circle, Clause, Contained, How, Include, Match, ParamClause, Prefix, Query, Range,
+    ReferenceMatch, Relevance, Shape, SortBy, SortKey, Test, TokenMatch, Total, Unit,
 };
 
 use fhir::search::rows::content;
