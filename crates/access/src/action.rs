@@ -23,11 +23,13 @@ pub enum ActionName {
     Receive,
     /// changing the tenant itself
     Administer,
+    /// proving who one is, getting a token, signing out
+    Authenticate,
 }
 
 impl ActionName {
     /// All actions, each at the place of its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Read,
         Self::Search,
         Self::History,
@@ -38,6 +40,7 @@ impl ActionName {
         Self::Export,
         Self::Receive,
         Self::Administer,
+        Self::Authenticate,
     ];
 
     /// The number in audit records.
@@ -63,6 +66,7 @@ impl ActionName {
             Self::Export => "export",
             Self::Receive => "receive",
             Self::Administer => "administer",
+            Self::Authenticate => "authenticate",
         }
     }
 
@@ -74,7 +78,9 @@ impl ActionName {
             Self::Create => Some(b'c'),
             Self::Update => Some(b'u'),
             Self::Delete => Some(b'd'),
-            Self::Erase | Self::Export | Self::Receive | Self::Administer => None,
+            Self::Erase | Self::Export | Self::Receive | Self::Administer | Self::Authenticate => {
+                None
+            }
         }
     }
 }

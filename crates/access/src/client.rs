@@ -9,7 +9,7 @@ use ring::hmac;
 use crate::directory::TenantId;
 use crate::permit::Actor;
 use crate::principal::{Principal, Who};
-use crate::scope::Scopes;
+use crate::scope::{ScopeContext, Scopes};
 
 /// A client's id, as it is sent in Basic and in `client_id`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -120,8 +120,10 @@ impl ClientRecord {
         secret: &str,
     ) -> Option<Principal> {
         let good = hmac::verify(&key.0, secret.as_bytes(), &self.secret_hash).is_ok();
-        (good && !self.revoked && self.import.is_none())
-            .then(|| self.principal(tenant, self.scopes.clone()))
+        (good && !self.revoked && self.import.is_none()).then(|| {
+            let own = self.scopes.only(&[ScopeContext::System]);
+            self.principal(tenant, Arc::new(own))
+        })
     }
 
     pub(crate) fn principal(&self, tenant: &TenantId, scopes: Arc<Scopes>) -> Principal {

@@ -9,6 +9,7 @@ mod client;
 mod decide;
 mod directory;
 mod permit;
+mod person;
 mod principal;
 mod scope;
 mod token;
@@ -21,8 +22,12 @@ pub use client::{ClientId, ClientRecord, ImportTimes, NewClient, SecretKey};
 pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_system};
 pub use directory::{Directory, HouseKey, Record, Tampered, TenantId};
 pub use permit::{Actor, Permit, Released, RequestMeta, Spent, TypeSet};
+pub use person::{
+    Administering, ApprovalRecord, Assurance, PeopleKey, PersonId, PersonRecord, PersonState,
+    RoleAt, SessionRecord, TENANT_ADMINISTRATOR, decide_accounts,
+};
 pub use principal::{OperatorToken, Principal, Reason};
-pub use scope::{ScopeError, Scopes};
+pub use scope::{ResourceScope, ScopeContext, ScopeError, Scopes};
 pub use token::{TokenError, TokenKey, Verified};
 
 #[cfg(test)]

@@ -72,8 +72,8 @@ pub struct RequestMeta {
     pub at: Micros,
 }
 
-/// Who acts, as stored rows and audit lines name them: `client:…`, `import:…`, `operator`,
-/// `system:…`.
+/// Who acts, as stored rows and audit lines name them: `client:…`, `import:…`, `person:…` (and
+/// ` client:…` after it for the program that they use), `operator`, `system:…`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Actor(Arc<str>);
 

@@ -1,11 +1,13 @@
 //! Who asks. A [`Principal`] comes only from checked credentials.
 
-use base::Micros;
+use base::{Micros, ResourceId};
+use fhir::definitions::TypeId;
 use ring::hmac;
 
 use crate::client::ClientId;
 use crate::directory::TenantId;
 use crate::permit::Actor;
+use crate::person::{Acting, Assurance, PersonId, RoleAt};
 use crate::scope::Scopes;
 
 /// Why the platform itself works on a tenant. Closed list.
@@ -59,6 +61,8 @@ pub(crate) enum Who {
         import_until: Option<Micros>,
         actor: Actor,
     },
+    /// A person of one tenant, in their own browser or through a program that they approved.
+    Person(Box<Acting>),
     /// The operator of the house; has no right to any tenant's data.
     Operator,
 }
@@ -68,33 +72,88 @@ impl Principal {
     pub fn actor(&self) -> Actor {
         match &self.0 {
             Who::Client { actor, .. } => actor.clone(),
+            Who::Person(acting) => acting.actor.clone(),
             Who::Operator => Actor::new("operator"),
         }
     }
 
-    /// The tenant whose client this is; none for the operator.
+    /// The tenant whose client or person this is; none for the operator.
     pub const fn tenant(&self) -> Option<&TenantId> {
         match &self.0 {
             Who::Client { tenant, .. } => Some(tenant),
+            Who::Person(acting) => Some(&acting.tenant),
             Who::Operator => None,
         }
     }
 
-    /// The client and the epoch of its record when the credentials were checked. A client whose
-    /// record has another epoch by now is not this principal any more.
-    pub const fn client(&self) -> Option<(&ClientId, u64)> {
+    /// The client and the epoch of its record when the credentials were checked; for a person the
+    /// program that they use, if any. A client whose record has another epoch by now is not this
+    /// principal any more.
+    pub fn client(&self) -> Option<(&ClientId, u64)> {
         match &self.0 {
             Who::Client { id, epoch, .. } => Some((id, *epoch)),
+            Who::Person(acting) => acting.client.as_ref().map(|(id, epoch)| (id, *epoch)),
             Who::Operator => None,
         }
     }
 
-    /// The scopes held in the tenant.
+    /// The scopes held in the tenant; for a person those that the program was approved for, all
+    /// `user/` ones without a program.
     pub fn scopes(&self) -> Option<&Scopes> {
         match &self.0 {
             Who::Client { scopes, .. } => Some(scopes),
+            Who::Person(acting) => Some(&acting.scopes),
             Who::Operator => None,
         }
+    }
+
+    fn acting(&self) -> Option<&Acting> {
+        match &self.0 {
+            Who::Person(acting) => Some(acting),
+            Who::Client { .. } | Who::Operator => None,
+        }
+    }
+
+    /// The person and the epoch of their record when the credentials were checked. One whose record
+    /// has another epoch by now is not this principal any more.
+    pub fn person(&self) -> Option<(&PersonId, u64)> {
+        self.acting().map(|a| (&a.person.id, a.person.epoch))
+    }
+
+    /// The person's roles; none for others.
+    pub fn roles(&self) -> &[RoleAt] {
+        self.acting().map_or(&[], |a| &a.person.roles)
+    }
+
+    /// The person's groups; none for others.
+    pub fn groups(&self) -> &[Box<str>] {
+        self.acting().map_or(&[], |a| &a.person.groups)
+    }
+
+    /// The resource that stands for the person.
+    pub fn fhir_user(&self) -> Option<(TypeId, &ResourceId)> {
+        let (of, id) = self.acting()?.person.fhir_user.as_ref()?;
+        Some((*of, id))
+    }
+
+    /// The patient in the context of the launch.
+    pub fn patient(&self) -> Option<&ResourceId> {
+        self.acting()?.patient.as_ref()
+    }
+
+    /// The approval that the token is of.
+    pub fn approval(&self) -> Option<&str> {
+        self.acting()?.approval.as_deref()
+    }
+
+    /// The browser session that this came from.
+    pub fn session(&self) -> Option<&str> {
+        self.acting()?.session.as_deref()
+    }
+
+    /// How surely the person was recognised, and when they proved who they are.
+    pub fn assurance(&self) -> Option<(Assurance, Micros)> {
+        self.acting().map(|a| (a.assurance, a.authenticated))
     }
 
     /// Whether this is the operator.

@@ -1,4 +1,5 @@
-//! SMART v2 system scopes (SMART App Launch 2.2, "Scopes for requesting FHIR Resources").
+//! SMART v2 scopes (SMART App Launch 2.2, "Scopes for requesting FHIR Resources"), and the words
+//! beside them that are about signing in and launching.
 
 use fhir::definitions::{Model, TypeId};
 
@@ -8,14 +9,14 @@ use crate::permit::TypeSet;
 /// Why a scope string was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
-    /// Not of the form `system/Type.cruds`.
+    /// Not of the form `system/Type.cruds`, nor a word that is known.
     #[error("\"{0}\" is not a scope of the form system/Type.cruds")]
     Form(String),
     /// The type does not exist in the tenant's version of FHIR.
     #[error("\"{0}\" names a resource type that this tenant does not have")]
     Type(String),
-    /// Scopes narrowed by a search query are not granted.
-    #[error("\"{0}\" is narrowed by a query; such scopes are not granted")]
+    /// What follows `?` is no search query.
+    #[error("\"{0}\" is narrowed by what is no search query")]
     Query(String),
     /// Nothing was asked for.
     #[error("no scope was given")]
@@ -24,35 +25,128 @@ pub enum ScopeError {
 
 const LETTERS: &[u8; 5] = b"cruds";
 
-/// What a client may do, by interaction and type.
+/// Whose rights a scope is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScopeContext {
+    /// The client's own.
+    System,
+    /// The person's.
+    User,
+    /// The person's, about the patient in context.
+    Patient,
+}
+
+impl ScopeContext {
+    /// The word before the slash.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Patient => "patient",
+        }
+    }
+}
+
+/// One scope on resources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceScope {
+    /// Whose rights it is a part of.
+    pub context: ScopeContext,
+    /// The types; all for `*`.
+    pub types: TypeSet,
+    /// The interactions: of `cruds`, in this order.
+    pub letters: Box<str>,
+    /// The search query that narrows it, as it was written.
+    pub query: Option<Box<str>>,
+    /// The scope as it was written.
+    pub text: Box<str>,
+}
+
+impl ResourceScope {
+    /// Whether it allows an action on its types.
+    pub fn allows(&self, action: ActionName) -> bool {
+        action
+            .letter()
+            .is_some_and(|letter| self.letters.as_bytes().contains(&letter))
+    }
+}
+
+/// What a client may do, by interaction and type, and the words beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scopes {
     text: Box<str>,
+    /// Types by letter, of scopes that neither a query nor the patient in context narrows.
     by_letter: [TypeSet; 5],
+    resources: Vec<ResourceScope>,
+    /// Those on no resource.
+    words: Vec<&'static str>,
 }
+
+/// Scopes on no resource that are known.
+const WORDS: &[&str] = &[
+    "openid",
+    "profile",
+    "fhirUser",
+    "launch",
+    "launch/patient",
+    "launch/encounter",
+    "offline_access",
+    "online_access",
+];
 
 impl Scopes {
     /// Reads space-separated scopes. `system/Type.read`, `.write` and `.*` of SMART v1 are taken
     /// as `rs`, `cud` and `cruds`.
     pub fn parse(text: &str, model: &Model) -> Result<Self, ScopeError> {
-        let mut by_letter = [const { TypeSet::EMPTY }; 5];
+        let mut resources = Vec::new();
         let mut words = Vec::new();
+        let mut all = Vec::new();
         for word in text.split_ascii_whitespace() {
-            let (types, letters) = scope(word, model)?;
-            for (letter, set) in LETTERS.iter().zip(&mut by_letter) {
-                if letters.as_bytes().contains(letter) {
-                    set.add_all(&types);
-                }
+            match WORDS.iter().find(|known| **known == word) {
+                Some(known) => words.push(*known),
+                None => resources.push(scope(word, model)?),
             }
-            words.push(word);
+            all.push(word);
         }
-        if words.is_empty() {
+        if all.is_empty() {
             return Err(ScopeError::Empty);
         }
-        Ok(Self {
-            text: words.join(" ").into(),
+        Ok(Self::put_together(all.join(" ").into(), resources, words))
+    }
+
+    fn put_together(
+        text: Box<str>,
+        resources: Vec<ResourceScope>,
+        words: Vec<&'static str>,
+    ) -> Self {
+        let mut by_letter = [const { TypeSet::EMPTY }; 5];
+        let wide = |s: &&ResourceScope| s.query.is_none() && s.context != ScopeContext::Patient;
+        for scope in resources.iter().filter(wide) {
+            for (letter, set) in LETTERS.iter().zip(&mut by_letter) {
+                if scope.letters.as_bytes().contains(letter) {
+                    set.add_all(&scope.types);
+                }
+            }
+        }
+        Self {
+            text,
             by_letter,
-        })
+            resources,
+            words,
+        }
+    }
+
+    /// Every right of a context.
+    pub(crate) fn all(context: ScopeContext, model: &Model) -> Self {
+        let text: Box<str> = format!("{}/*.cruds", context.as_str()).into();
+        let scope = ResourceScope {
+            context,
+            types: model.types().collect(),
+            letters: "cruds".into(),
+            query: None,
+            text: text.clone(),
+        };
+        Self::put_together(text, vec![scope], Vec::new())
     }
 
     /// What a way in for bulk loading may do: create and update, and search for what conditional
@@ -64,8 +158,19 @@ impl Scopes {
         &self.text
     }
 
-    /// Types on which an action is allowed.
-    pub(crate) fn types(&self, action: ActionName) -> &TypeSet {
+    /// Those on resources, narrowed ones too.
+    pub fn resources(&self) -> &[ResourceScope] {
+        &self.resources
+    }
+
+    /// Whether a word beside those on resources is among them: `openid`, `launch/patient`, …
+    pub fn has(&self, word: &str) -> bool {
+        self.words.contains(&word)
+    }
+
+    /// Types on which an action is allowed, by scopes that neither a query nor the patient in context
+    /// narrows.
+    pub fn types(&self, action: ActionName) -> &TypeSet {
         action
             .letter()
             .and_then(|l| LETTERS.iter().position(|x| *x == l))
@@ -73,31 +178,72 @@ impl Scopes {
             .unwrap_or(&TypeSet::EMPTY)
     }
 
+    /// Those of these contexts, without words.
+    #[must_use]
+    pub fn only(&self, contexts: &[ScopeContext]) -> Self {
+        let kept = |s: &&ResourceScope| contexts.contains(&s.context);
+        let resources: Vec<ResourceScope> = self.resources.iter().filter(kept).cloned().collect();
+        let text: Vec<&str> = resources.iter().map(|s| &*s.text).collect();
+        Self::put_together(text.join(" ").into(), resources, Vec::new())
+    }
+
     /// The part of `self` that `other` also grants.
+    #[must_use]
     pub fn narrowed_to(&self, other: &Self) -> Self {
         let mut by_letter = self.by_letter.clone();
         for (mine, theirs) in by_letter.iter_mut().zip(&other.by_letter) {
             mine.keep_only(theirs);
         }
+        let covered = |s: &&ResourceScope| self.grants(s);
+        let has = |word: &&&str| self.has(word);
         Self {
             text: other.text.clone(),
             by_letter,
+            resources: other.resources.iter().filter(covered).cloned().collect(),
+            words: other.words.iter().filter(has).copied().collect(),
         }
     }
 
     /// Whether every right of `other` is one of `self`'s.
     pub fn covers(&self, other: &Self) -> bool {
-        self.by_letter
-            .iter()
-            .zip(&other.by_letter)
-            .all(|(mine, theirs)| mine.contains_all(theirs))
+        other.resources.iter().all(|s| self.grants(s)) && other.words.iter().all(|w| self.has(w))
+    }
+
+    /// Whether a scope is a part of these: for each of its letters, each of its types is in one that
+    /// is not narrowed in another way.
+    fn grants(&self, asked: &ResourceScope) -> bool {
+        let of_kind = |s: &&ResourceScope| {
+            s.context == asked.context && (s.query.is_none() || s.query == asked.query)
+        };
+        asked.letters.bytes().all(|letter| {
+            let mut types = TypeSet::EMPTY;
+            let allowing = |s: &&ResourceScope| s.letters.as_bytes().contains(&letter);
+            for scope in self.resources.iter().filter(of_kind).filter(allowing) {
+                types.add_all(&scope.types);
+            }
+            types.contains_all(&asked.types)
+        })
     }
 }
 
-fn scope<'w>(word: &'w str, model: &Model) -> Result<(TypeSet, &'w str), ScopeError> {
+fn scope(word: &str, model: &Model) -> Result<ResourceScope, ScopeError> {
     let form = || ScopeError::Form(word.to_owned());
-    let rest = word.strip_prefix("system/").ok_or_else(form)?;
-    if rest.contains('?') {
+    let (context, rest) = word.split_once('/').ok_or_else(form)?;
+    let context = match context {
+        "system" => ScopeContext::System,
+        "user" => ScopeContext::User,
+        "patient" => ScopeContext::Patient,
+        _ => return Err(form()),
+    };
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, query)) => (rest, Some(query)),
+        None => (rest, None),
+    };
+    let pair = |pair: &str| {
+        pair.split_once('=')
+            .is_some_and(|(name, _)| !name.is_empty())
+    };
+    if query.is_some_and(|query| !query.split('&').all(pair)) {
         return Err(ScopeError::Query(word.to_owned()));
     }
     let (type_name, letters) = rest.split_once('.').ok_or_else(form)?;
@@ -120,5 +266,11 @@ fn scope<'w>(word: &'w str, model: &Model) -> Result<(TypeSet, &'w str), ScopeEr
         let unknown = || ScopeError::Type(word.to_owned());
         std::iter::once::<TypeId>(model.type_id(type_name).ok_or_else(unknown)?).collect()
     };
-    Ok((types, letters))
+    Ok(ResourceScope {
+        context,
+        types,
+        letters: letters.into(),
+        query: query.map(Into::into),
+        text: word.into(),
+    })
 }

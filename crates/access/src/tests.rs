@@ -66,7 +66,7 @@ fn secrets() {
 fn scopes() {
     for bad in [
         "",
-        "patient/*.rs",
+        "users/*.rs",
         "system/Patient",
         "system/Patient.",
         "system/Patient.sr",
@@ -74,8 +74,9 @@ fn scopes() {
         "system/Patient.x",
         "system/Nonsense.r",
         "system/patient.r",
-        "system/Observation.rs?category=laboratory",
-        "launch",
+        "system/Observation.rs?category",
+        "user/Observation.rs?=x",
+        "launch/",
     ] {
         assert!(Scopes::parse(bad, model()).is_err(), "{bad}");
     }
@@ -83,6 +84,194 @@ fn scopes() {
     let v1 = Scopes::parse("system/Patient.read system/Observation.write", model()).unwrap();
     let v2 = Scopes::parse("system/Patient.rs system/Observation.cud", model()).unwrap();
     assert!(wide.covers(&v1) && v1.covers(&v2) && v2.covers(&v1) && !v1.covers(&wide));
+}
+
+#[test]
+fn scopes_of_people_and_narrowed_ones_are_kept_apart() {
+    let parse = |text| Scopes::parse(text, model()).unwrap();
+    let observation = model().type_id("Observation").unwrap();
+    let patient = model().type_id("Patient").unwrap();
+    let all = parse(
+        "openid launch/patient patient/*.rs user/Patient.r system/Observation.rs?category=laboratory&status=final",
+    );
+    assert!(all.has("openid") && all.has("launch/patient") && !all.has("fhirUser"));
+    assert_eq!(all.resources().len(), 3);
+    assert!(all.types(ActionName::Read).contains(patient));
+    assert!(!all.types(ActionName::Read).contains(observation));
+    let last = &all.resources()[2];
+    assert_eq!(
+        last.query.as_deref(),
+        Some("category=laboratory&status=final")
+    );
+    assert!(last.allows(ActionName::Search) && !last.allows(ActionName::Create));
+
+    assert!(parse("user/*.cruds").covers(&parse("user/Observation.rs?category=x")));
+    assert!(!parse("user/Observation.rs?category=x").covers(&parse("user/Observation.rs")));
+    assert!(!parse("user/*.cruds").covers(&parse("patient/*.rs")));
+    assert!(!parse("system/*.cruds").covers(&parse("user/*.rs")));
+    assert!(!parse("user/*.rs").covers(&parse("openid user/*.rs")));
+
+    // A client by itself has nothing of what people may give it.
+    let a = tenant("aaa", 1);
+    let who = principal(&a, "user/*.cruds patient/*.cruds openid system/Patient.r");
+    assert_eq!(who.scopes().unwrap().as_str(), "system/Patient.r");
+    assert!(decide::<Read>(&who, &a, request(), Target::Types(vec![patient])).is_ok());
+    assert!(decide::<Read>(&who, &a, request(), Target::Types(vec![observation])).is_err());
+}
+
+fn person() -> PersonRecord {
+    PersonRecord {
+        id: PersonId::of([7; 16]),
+        login: "ada".into(),
+        name: "Ada".into(),
+        roles: vec![
+            RoleAt::parse("clinician@Organization/7").unwrap(),
+            RoleAt::parse(TENANT_ADMINISTRATOR).unwrap(),
+        ]
+        .into(),
+        groups: Vec::new().into(),
+        fhir_user: None,
+        epoch: 2,
+        state: PersonState::Active,
+    }
+}
+
+#[test]
+fn roles_are_read_and_written() {
+    for good in ["nurse", "nurse@Organization/7", "front-desk@Location/a.b"] {
+        assert_eq!(RoleAt::parse(good).unwrap().to_string(), good);
+    }
+    for bad in [
+        "",
+        "Nurse",
+        "nurse@",
+        "nurse@Patient/1",
+        "nurse@Organization",
+        "nurse@Organization/",
+        "@Organization/1",
+        "nurse@Organization/1/2",
+    ] {
+        assert!(RoleAt::parse(bad).is_none(), "{bad}");
+    }
+}
+
+#[test]
+fn a_session_stands_for_its_person_in_its_tenant_while_it_is_good() {
+    let (a, b) = (tenant("aaa", 1), tenant("bbb", 2));
+    let secret = Secret::new([9; 32]);
+    let key = PeopleKey::new(a.clone(), &secret);
+    let mut who = person();
+    let mut session = SessionRecord {
+        id: "s".into(),
+        cookie: key.cookie_hash("cookie"),
+        person: who.id.clone(),
+        person_epoch: 2,
+        assurance: Assurance::Password,
+        authenticated: NOW,
+        until: NOW.plus_secs(100),
+        idle_secs: 50,
+        used: NOW,
+        ended: false,
+    };
+    let at = |key: &PeopleKey, cookie, session: &_, who: &_, secs| {
+        key.recognise(cookie, session, who, model(), NOW.plus_secs(secs))
+    };
+    let principal = at(&key, "cookie", &session, &who, 0).unwrap();
+    assert_eq!(principal.person().unwrap().1, 2);
+    assert!(principal.client().is_none());
+    assert_eq!(principal.roles().len(), 2);
+    for what in [Administering::OwnAccount, Administering::People] {
+        assert!(decide_accounts(&principal, &a, request(), what).is_ok());
+        assert!(decide_accounts(&principal, &b, request(), what).is_err());
+    }
+    // Whoever signs in has no right to data by it.
+    assert!(decide::<Search>(&principal, &a, request(), Target::Readable).is_err());
+    assert!(decide::<Administer>(&principal, &a, request(), Target::Tenant).is_err());
+
+    assert!(at(&key, "cookies", &session, &who, 0).is_none());
+    assert!(at(&key, "cookie", &session, &who, 50).is_none(), "idle");
+    let of_b = PeopleKey::new(b, &secret);
+    assert!(at(&of_b, "cookie", &session, &who, 0).is_none());
+    session.used = NOW.plus_secs(90);
+    assert!(at(&key, "cookie", &session, &who, 99).is_some());
+    assert!(at(&key, "cookie", &session, &who, 100).is_none(), "over");
+    session.ended = true;
+    assert!(at(&key, "cookie", &session, &who, 99).is_none());
+    session.ended = false;
+    who.state = PersonState::Disabled;
+    assert!(at(&key, "cookie", &session, &who, 99).is_none());
+    who.state = PersonState::Active;
+    who.epoch += 1;
+    assert!(at(&key, "cookie", &session, &who, 99).is_none());
+}
+
+#[test]
+fn a_token_of_an_approval_is_good_as_long_as_all_three_are_as_they_were() {
+    let (a, b) = (tenant("aaa", 1), tenant("bbb", 2));
+    let seed = Secret::new([9; 32]);
+    let key = TokenKey::new(a.clone(), &seed).unwrap();
+    let program = client("user/*.rs", &SecretKey::new(&Secret::new([5; 32])));
+    let ada = person();
+    let approval = ApprovalRecord {
+        id: "ap".into(),
+        person: ada.id.clone(),
+        person_epoch: ada.epoch,
+        client: program.id.clone(),
+        client_epoch: program.epoch,
+        scopes: Arc::new(Scopes::parse("user/Patient.rs launch/patient", model()).unwrap()),
+        patient: Some(ResourceId::new("7").unwrap()),
+        session: None,
+        assurance: Assurance::TwoFactors,
+        authenticated: NOW,
+        until: NOW.plus_secs(30),
+        ended: false,
+    };
+    let token = key.issue_for("iss", &approval, NOW, 60, [1; 16]).unwrap();
+    let verified = key.verify(&token, NOW).unwrap();
+    assert_eq!(verified.approval(), Some("ap"));
+    assert_eq!(verified.expires(), NOW.plus_secs(30), "with the approval");
+    let who = key
+        .person(&verified, &approval, &ada, &program, NOW)
+        .unwrap();
+    assert_eq!(who.patient().unwrap().as_str(), "7");
+    assert_eq!(who.client().unwrap().0.as_str(), "vendor");
+    assert!(who.actor().as_str().ends_with(" client:vendor"));
+    let own = decide_accounts(&who, &a, request(), Administering::OwnAccount);
+    assert!(
+        own.is_err(),
+        "a program administers nothing in a person's name"
+    );
+    assert!(
+        key.principal(&verified, &program, model()).is_err(),
+        "not the client's own"
+    );
+
+    let other = TokenKey::new(b, &seed).unwrap();
+    assert!(other.verify(&token, NOW).is_err());
+    let refused = |approval: &_, ada: &_, program: &_| {
+        key.person(&verified, approval, ada, program, NOW).is_err()
+    };
+    let changed = |change: &dyn Fn(&mut ApprovalRecord)| {
+        let mut other = approval.clone();
+        change(&mut other);
+        other
+    };
+    for other in [
+        changed(&|a| a.ended = true),
+        changed(&|a| a.id = "other".into()),
+        changed(&|a| a.until = NOW),
+        changed(&|a| a.person_epoch += 1),
+        changed(&|a| a.client_epoch += 1),
+        changed(&|a| a.person = PersonId::of([8; 16])),
+    ] {
+        assert!(refused(&other, &ada, &program));
+    }
+    let mut disabled = ada.clone();
+    disabled.state = PersonState::Disabled;
+    assert!(refused(&approval, &disabled, &program));
+    let mut revoked = program.clone();
+    revoked.revoked = true;
+    assert!(refused(&approval, &ada, &revoked));
 }
 
 #[test]

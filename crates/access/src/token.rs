@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::{ClientId, ClientRecord};
 use crate::directory::TenantId;
+use crate::person::{ApprovalRecord, PersonRecord};
 use crate::principal::Principal;
-use crate::scope::Scopes;
+use crate::scope::{ScopeContext, Scopes};
 
 /// Why a token was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +52,12 @@ struct Claims {
     jti: String,
     /// The client's epoch when the token was issued.
     epoch: u64,
+    /// The program, where a person is the subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    /// The approval that a person's token is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approval: Option<String>,
 }
 
 /// A token's content after its signature, tenant and times were checked. Becomes a [`Principal`]
@@ -61,9 +68,15 @@ pub struct Verified {
     epoch: u64,
     scope: String,
     expires: Micros,
+    approval: Option<Box<str>>,
 }
 
 impl Verified {
+    /// The approval whose record must be looked up, for a token of a person.
+    pub fn approval(&self) -> Option<&str> {
+        self.approval.as_deref()
+    }
+
     /// The client whose record must be looked up.
     pub const fn client(&self) -> &ClientId {
         &self.client
@@ -136,8 +149,34 @@ impl TokenKey {
                 .map_or(life, |times| life.min(times.until.as_secs())),
             jti: base::ids::uuid_text(random),
             epoch: client.epoch,
+            client_id: None,
+            approval: None,
         };
         self.encode(&claims)
+    }
+
+    /// A token of an approval, for the program to act for the person.
+    pub fn issue_for(
+        &self,
+        issuer: &str,
+        approval: &ApprovalRecord,
+        now: Micros,
+        lifetime_secs: i64,
+        random: [u8; 16],
+    ) -> Option<String> {
+        let life = now.as_secs() + lifetime_secs;
+        self.encode(&Claims {
+            iss: issuer.to_owned(),
+            sub: approval.person.as_str().to_owned(),
+            tid: self.tenant.hex(),
+            scope: approval.scopes.as_str().to_owned(),
+            iat: now.as_secs(),
+            exp: life.min(approval.until.as_secs()),
+            jti: base::ids::uuid_text(random),
+            epoch: approval.client_epoch,
+            client_id: Some(approval.client.as_str().to_owned()),
+            approval: Some(approval.id.to_string()),
+        })
     }
 
     fn encode(&self, claims: &Claims) -> Option<String> {
@@ -160,10 +199,12 @@ impl TokenKey {
             return Err(TokenError::Expired);
         }
         Ok(Verified {
-            client: ClientId::new(&claims.sub).ok_or(TokenError::Invalid)?,
+            client: ClientId::new(claims.client_id.as_ref().unwrap_or(&claims.sub))
+                .ok_or(TokenError::Invalid)?,
             epoch: claims.epoch,
             scope: claims.scope,
             expires: Micros(claims.exp.saturating_mul(1_000_000)),
+            approval: claims.approval.map(Into::into),
         })
     }
 
@@ -176,12 +217,29 @@ impl TokenKey {
         model: &Model,
     ) -> Result<Principal, TokenError> {
         let same = verified.client == record.id && verified.epoch == record.epoch;
-        if !same || record.revoked {
+        if !same || record.revoked || verified.approval.is_some() {
             return Err(TokenError::Invalid);
         }
         let asked = Scopes::parse(&verified.scope, model).map_err(|_| TokenError::Invalid)?;
-        let scopes = record.scopes.narrowed_to(&asked);
-        Ok(record.principal(&self.tenant, Arc::new(scopes)))
+        let own = record.scopes.only(&[ScopeContext::System]);
+        Ok(record.principal(&self.tenant, Arc::new(own.narrowed_to(&asked))))
+    }
+
+    /// The principal of a verified token of a person, if approval, person and program are as they
+    /// were when the token was issued.
+    pub fn person(
+        &self,
+        verified: &Verified,
+        approval: &ApprovalRecord,
+        person: &PersonRecord,
+        client: &ClientRecord,
+        now: Micros,
+    ) -> Result<Principal, TokenError> {
+        let same = verified.approval.as_deref() == Some(&*approval.id)
+            && verified.client == client.id
+            && verified.epoch == client.epoch;
+        let principal = approval.principal(&self.tenant, person, client, now);
+        principal.filter(|_| same).ok_or(TokenError::Invalid)
     }
 }
 

@@ -1,6 +1,6 @@
 //! API clients of a tenant.
 
-use access::{ClientId, ClientRecord, NewClient, Reason, Scopes};
+use access::{ClientId, ClientRecord, NewClient, Reason, ScopeContext, Scopes};
 use base::{Code, Rng, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -73,6 +73,12 @@ impl Operator {
         printable(&draft.name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
         let scopes = Scopes::parse(&draft.scopes.join(" "), Model::of(tenant.fhir()))
             .map_err(|e| Failure::new(Code::ScopeInvalid, e.to_string()))?;
+        if scopes.only(&[ScopeContext::System]).as_str() != scopes.as_str() {
+            return Err(Failure::new(
+                Code::ScopeInvalid,
+                "a client without a person has scopes of the form system/Type.cruds",
+            ));
+        }
         let jwks = draft.jwks.map(|set| set.to_string());
         if jwks.as_ref().is_some_and(|set| !is_usable_jwks(set)) {
             return Err(Failure::new(
