@@ -8,6 +8,7 @@ use ring::hmac;
 
 use crate::directory::TenantId;
 use crate::permit::Actor;
+use crate::person::RoleAt;
 use crate::principal::{Principal, Who};
 use crate::scope::{ScopeContext, Scopes};
 
@@ -70,6 +71,8 @@ pub struct ClientRecord {
     pub revoked: bool,
     /// For how long it is a way in for bulk loading; `None` for a client of its own right.
     pub import: Option<ImportTimes>,
+    /// The roles by which the tenant's policy governs it; without, its scopes are all that it has.
+    pub roles: Option<Arc<[RoleAt]>>,
 }
 
 /// When a way in for bulk loading was opened and when it ends.
@@ -94,6 +97,8 @@ pub struct NewClient {
     pub jwks: Option<String>,
     /// For how long it is a way in for bulk loading.
     pub import: Option<ImportTimes>,
+    /// The roles by which the tenant's policy governs it.
+    pub roles: Option<Arc<[RoleAt]>>,
 }
 
 impl ClientRecord {
@@ -133,6 +138,7 @@ impl ClientRecord {
             scopes,
             epoch: self.epoch,
             import_until: self.import.map(|times| times.until),
+            roles: self.roles.clone(),
             actor: self.actor(),
         })
     }

@@ -30,6 +30,7 @@ fn client(scopes: &str, key: &SecretKey) -> ClientRecord {
         epoch: 3,
         revoked: false,
         import: None,
+        roles: None,
     }
 }
 
@@ -45,6 +46,17 @@ fn principal(tenant: &TenantId, scopes: &str) -> Principal {
     client(scopes, &key)
         .authenticate(tenant, &key, "secret")
         .unwrap()
+}
+
+/// Decides by scopes alone.
+fn decide<A: Action>(
+    who: &Principal,
+    tenant: &TenantId,
+    request: RequestMeta,
+    target: Target,
+) -> Result<Permit<A>, Denied> {
+    let rights = Rights::by_scopes(who, Model::of(tenant.fhir()), request.at);
+    crate::decide(who, &rights, tenant, request, target)
 }
 
 #[test]

@@ -149,6 +149,12 @@ codes! {
     ImportEnded = "import-ended", Conflict, "expired", "The way in for bulk loading was revoked or has ended.";
     GraphqlInvalid = "graphql-invalid", Incorrect, "invalid", "The GraphQL document is not one, or asks for what is not there.";
     SearchParameterInvalid = "search-parameter-invalid", Unprocessable, "invalid", "The SearchParameter cannot be served.";
+    PolicyInvalid = "policy-invalid", Unprocessable, "invalid", "The policy document cannot be put into force.";
+    ReasonRequired = "reason-required", Forbidden, "forbidden", "Policy asks for a reason: send the header Access-Reason.";
+    StepUpRequired = "step-up-required", Forbidden, "forbidden", "Policy asks the person to prove who they are by two factors.";
+    ElementHidden = "element-hidden", Forbidden, "forbidden", "The request looks at, or would change, an element that policy hides from the caller.";
+    ElementReadOnly = "element-read-only", Forbidden, "forbidden", "Policy does not let the caller change the element.";
+    OperationRefused = "operation-refused", Forbidden, "forbidden", "Policy refuses the operation to the caller.";
     TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
 }
 

@@ -177,6 +177,8 @@ pub mod fixed {
     /// Bytes of the words of one resource's texts that `_content` and `_text` search; what is behind them
     /// is not found.
     pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
+    /// Grants of one policy.
+    pub const POLICY_GRANTS_MAX: u64 = 500;
     /// Bytes of the name of an XML namespace.
     pub const XML_NAMESPACE_BYTES_MAX: usize = 256;
     /// Nesting of a document that an XML Patch makes.

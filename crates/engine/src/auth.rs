@@ -7,6 +7,7 @@
 
 mod assertion;
 mod attempts;
+mod rights;
 mod token;
 mod verdict;
 
@@ -17,6 +18,7 @@ use access::{ClientId, Principal, RequestMeta};
 use base::Code;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use store::TenantStore;
 use zeroize::Zeroizing;
 
 pub(crate) use assertion::{Replays, is_usable_jwks};
@@ -38,6 +40,8 @@ pub struct Credentials<'a> {
     pub authorization: Option<&'a [u8]>,
     /// Where the request comes from.
     pub from: IpAddr,
+    /// Why access is asked for: the header `Access-Reason`.
+    pub reason: Option<&'a str>,
 }
 
 impl std::fmt::Debug for Credentials<'_> {
@@ -67,7 +71,7 @@ impl Gate {
                 .client()
                 .is_none_or(|(id, e)| store.client_epoch(id) == Some(e))
         {
-            return Ok(Session::new(self, store, known.principal, request));
+            return self.session(store, known, credentials, request).await;
         }
         match self.recognise(header, request).await {
             Ok(verdict) => {
@@ -75,7 +79,7 @@ impl Gate {
                     .0
                     .verdicts
                     .put(digest, verdict.clone(), request.at);
-                Ok(Session::new(self, store, verdict.principal, request))
+                self.session(store, verdict, credentials, request).await
             }
             Err(failure) => {
                 if failure.code() == Code::CredentialsInvalid {
@@ -84,6 +88,21 @@ impl Gate {
                 Err(failure)
             }
         }
+    }
+
+    async fn session(
+        self,
+        store: TenantStore,
+        verdict: Verdict,
+        credentials: Credentials<'_>,
+        request: RequestMeta,
+    ) -> Result<Session, Failure> {
+        let Verdict {
+            principal, rights, ..
+        } = verdict;
+        let rights = self.rights(&store, &principal, &rights, credentials, request.at);
+        let rights = rights.await?;
+        Ok(Session::new(self, store, principal, rights, request))
     }
 
     /// Counts credentials that were not good. Good ones are never held up by bad ones of others at
@@ -107,6 +126,7 @@ impl Gate {
             Ok(Verdict {
                 principal: Arc::new(principal),
                 until: None,
+                rights: Arc::default(),
             })
         } else {
             Err(invalid())
@@ -127,6 +147,7 @@ impl Gate {
         Ok(Verdict {
             principal: Arc::new(principal),
             until: Some(verified.expires()),
+            rights: Arc::default(),
         })
     }
 

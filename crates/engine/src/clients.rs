@@ -1,6 +1,8 @@
 //! API clients of a tenant.
 
-use access::{ClientId, ClientRecord, NewClient, Reason, ScopeContext, Scopes};
+use std::sync::Arc;
+
+use access::{ClientId, ClientRecord, NewClient, Reason, RoleAt, ScopeContext, Scopes};
 use base::{Code, Rng, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,6 +25,10 @@ pub struct ClientDraft {
     /// Its public keys as a JWK Set, for `private_key_jwt`.
     #[serde(default)]
     pub jwks: Option<serde_json::Value>,
+    /// The roles by which the tenant's policy governs it: `name`, or `name@Organization/id`. Without,
+    /// its scopes are all that it has.
+    #[serde(default)]
+    pub roles: Option<Vec<String>>,
 }
 
 /// A client, as the admin API shows it.
@@ -32,6 +38,8 @@ pub struct ClientView {
     name: String,
     scopes: Vec<String>,
     jwks: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<Vec<String>>,
     revoked: bool,
 }
 
@@ -86,6 +94,7 @@ impl Operator {
                 "jwks is a JWK Set of public RSA or EC keys",
             ));
         }
+        let roles = draft.roles.as_deref().map(held).transpose()?;
         let rng = &self.house.0.rng;
         let id = fresh_id(&**rng)?;
         let secret = Secret::new(URL_SAFE_NO_PAD.encode(rng.bytes::<32>()));
@@ -95,6 +104,7 @@ impl Operator {
             scopes,
             jwks,
             import: None,
+            roles,
         };
         let permit = self.system(Reason::Operation, &tenant)?;
         let record = data.create_client(permit, new, &secret).await?;
@@ -132,6 +142,17 @@ impl Operator {
     }
 }
 
+/// Roles as they are written: `clinician@Organization/1`, `auditor`.
+pub(crate) fn held(roles: &[String]) -> Result<Arc<[RoleAt]>, Failure> {
+    let role = |text: &String| {
+        RoleAt::parse(text).ok_or_else(|| {
+            let text = "a role is a name, or name@Organization/id, or name@Location/id";
+            Failure::new(Code::RequestInvalid, text)
+        })
+    };
+    roles.iter().map(role).collect()
+}
+
 fn view(record: &ClientRecord) -> ClientView {
     ClientView {
         client_id: record.id.as_str().to_owned(),
@@ -143,6 +164,10 @@ fn view(record: &ClientRecord) -> ClientView {
             .map(str::to_owned)
             .collect(),
         jwks: record.jwks.is_some(),
+        roles: record
+            .roles
+            .as_ref()
+            .map(|roles| roles.iter().map(ToString::to_string).collect()),
         revoked: record.revoked,
     }
 }

@@ -1,16 +1,18 @@
 //! Clauses become conditions on the rows of one type, as far as the permit reaches.
 //!
-//! Knows no statements.
+//! Where the permit reaches some rows of a type only, what it reaches them by is one more condition at
+//! each place where rows of that type are looked at. Knows no statements.
 
-use access::{Search, Spent};
+use access::{Rule, Sight};
+use base::Code;
 use fhir::definitions::{ParamId, ParamKind, TypeId};
 use fhir::search::query::{Clause, Match, ParamClause, Test as Asked, TokenMatch};
 use fhir::search::rows::{contained, into_contained, plain};
 
 use super::Facts;
 use super::compare::{Test, tests};
-use crate::Result;
 use crate::sqlite::index::{IdKey, Table};
+use crate::{Result, StoreError};
 
 /// A condition on a resource of a known type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,24 +105,95 @@ pub(crate) struct Canonical {
     pub(crate) cond: Cond,
 }
 
-/// What must hold for a resource of a type so that it may be shown, or be looked at on the way to
-/// another one; `None` if no resource of the type may. Every hop asks it.
-pub(crate) fn shown(type_id: TypeId, spent: &Spent<Search>) -> Option<Cond> {
-    spent.shows(type_id).then(|| Cond::All(Vec::new()))
+/// On whose behalf rows are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum For<'a> {
+    /// A caller, who sees so much.
+    Caller(Sight<'a>),
+    /// The policy itself, which sees everything.
+    Policy,
 }
 
-/// The conditions of a query for the type at `at` of its list; none of them is [`Cond::All`].
+impl For<'_> {
+    fn shows(self, type_id: TypeId) -> bool {
+        match self {
+            Self::Caller(sight) => sight.shows(type_id),
+            Self::Policy => true,
+        }
+    }
+
+    /// Whether every resource of a type is seen, with all of its elements. What is contained has no
+    /// row that a rule could be asked of: it is found only where this holds for its type.
+    pub(crate) fn sees_whole(self, type_id: TypeId) -> bool {
+        let Self::Caller(sight) = self else {
+            return true;
+        };
+        let whole = |rule: &Rule| rule.filter().is_none() && rule.hidden().is_none();
+        sight.shows(type_id) && sight.rule(type_id).is_none_or(|rule| whole(rule))
+    }
+
+    /// What must hold for a resource of a type so that what it contains may be found; `None` where
+    /// that is never so.
+    pub(crate) fn holder(self, type_id: TypeId, facts: &mut dyn Facts) -> Result<Option<Cond>> {
+        if !self.shows(type_id) || self.hides(type_id) {
+            return Ok(None);
+        }
+        let reach = self.reach(type_id, facts)?;
+        Ok(Some(reach.unwrap_or(Cond::All(Vec::new()))))
+    }
+
+    /// Whether elements of a type are hidden.
+    fn hides(self, type_id: TypeId) -> bool {
+        match self {
+            Self::Caller(sight) => sight
+                .rule(type_id)
+                .is_some_and(|rule| rule.hidden().is_some()),
+            Self::Policy => false,
+        }
+    }
+
+    /// Which rows of a type are seen; none: all.
+    fn reach(self, type_id: TypeId, facts: &mut dyn Facts) -> Result<Option<Cond>> {
+        let Self::Caller(sight) = self else {
+            return Ok(None);
+        };
+        match sight.rule(type_id).and_then(|rule| rule.filter()) {
+            None => Ok(None),
+            Some(clause) => condition(clause, 0, Self::Policy, facts).map(Some),
+        }
+    }
+}
+
+/// The conditions of a query for the type at `at` of its list, and which rows of that type are seen
+/// at all; none of them is [`Cond::All`].
 pub(crate) fn conditions(
     filter: &[Clause],
-    at: usize,
-    spent: &Spent<Search>,
+    (at, type_id): (usize, TypeId),
+    whom: For<'_>,
     facts: &mut dyn Facts,
 ) -> Result<Vec<Cond>> {
-    let mut all = Vec::with_capacity(filter.len());
-    for clause in filter {
-        flatten(condition(clause, at, spent, facts)?, &mut all);
+    let mut all = each(filter, at, whom, facts)?;
+    if let Some(reach) = whom.reach(type_id, facts)? {
+        flatten(reach, &mut all);
     }
     Ok(all)
+}
+
+fn each(filter: &[Clause], at: usize, whom: For<'_>, facts: &mut dyn Facts) -> Result<Vec<Cond>> {
+    let mut all = Vec::with_capacity(filter.len());
+    for clause in filter {
+        flatten(condition(clause, at, whom, facts)?, &mut all);
+    }
+    Ok(all)
+}
+
+/// A condition on rows of a type, of those that are seen.
+fn seen(type_id: TypeId, clause: &Clause, whom: For<'_>, facts: &mut dyn Facts) -> Result<Cond> {
+    let asked = condition(clause, 0, whom, facts)?;
+    Ok(match whom.reach(type_id, facts)? {
+        None => asked,
+        Some(reach) => every(vec![asked, reach]),
+    })
 }
 
 fn flatten(cond: Cond, out: &mut Vec<Cond>) {
@@ -153,61 +226,52 @@ fn either(mut conds: Vec<Cond>) -> Cond {
     }
 }
 
-fn condition(
-    clause: &Clause,
-    at: usize,
-    spent: &Spent<Search>,
-    facts: &mut dyn Facts,
-) -> Result<Cond> {
+fn condition(clause: &Clause, at: usize, whom: For<'_>, facts: &mut dyn Facts) -> Result<Cond> {
     let keys = |ids: &[base::ResourceId]| ids.iter().map(IdKey::of_id).collect();
     Ok(match clause {
         Clause::Never => Cond::Never,
-        Clause::And(clauses) => every(conditions(clauses, at, spent, facts)?),
+        Clause::And(clauses) => every(each(clauses, at, whom, facts)?),
         Clause::Or(clauses) => {
             let each = clauses
                 .iter()
-                .map(|clause| condition(clause, at, spent, facts));
+                .map(|clause| condition(clause, at, whom, facts));
             either(each.collect::<Result<_>>()?)
         }
-        Clause::Not(part) => Cond::Not(Box::new(condition(part, at, spent, facts)?)),
+        Clause::Not(part) => Cond::Not(Box::new(condition(part, at, whom, facts)?)),
         Clause::ByType(clauses) => match clauses.get(at) {
-            Some(own) => condition(own, 0, spent, facts)?,
+            Some(own) => condition(own, 0, whom, facts)?,
             None => Cond::Never,
         },
         Clause::Id(ids) => Cond::Id(keys(ids)),
         Clause::NotId(ids) => Cond::NotId(keys(ids)),
         Clause::Param(clause) => match clause.param.get(at) {
-            Some(param) => parameter(*param, clause, facts)?,
+            Some(param) => parameter(*param, clause, whom, facts)?,
             None => Cond::Never,
         },
         Clause::Chain { param, targets } => match param.get(at) {
-            Some(param) => chain(*param, targets, spent, facts)?,
+            Some(param) => chain(*param, targets, whom, facts)?,
             None => Cond::Never,
         },
         Clause::Has {
             source,
             param,
             inner,
-        } => has(*source, *param, inner, spent, facts)?,
+        } => has(*source, *param, inner, whom, facts)?,
+        Clause::MemberOf { source, .. } if !whom.shows(*source) => Cond::Never,
         Clause::MemberOf {
             param,
             source,
             member,
             inner,
-        } => {
-            let (Some(param), Some(scope)) = (param.get(at), shown(*source, spent)) else {
-                return Ok(Cond::Never);
-            };
-            match every(vec![scope, condition(inner, 0, spent, facts)?]) {
-                Cond::Never => Cond::Never,
-                inner => Cond::MemberOf {
-                    param: i64::from(param.0),
-                    source: *source,
-                    member: i64::from(member.0),
-                    inner: Box::new(inner),
-                },
-            }
-        }
+        } => match (param.get(at), seen(*source, inner, whom, facts)?) {
+            (None, _) | (_, Cond::Never) => Cond::Never,
+            (Some(param), inner) => Cond::MemberOf {
+                param: i64::from(param.0),
+                source: *source,
+                member: i64::from(member.0),
+                inner: Box::new(inner),
+            },
+        },
     })
 }
 
@@ -215,23 +279,29 @@ fn condition(
 fn chain(
     param: ParamId,
     targets: &[(TypeId, Box<Clause>)],
-    spent: &Spent<Search>,
+    whom: For<'_>,
     facts: &mut dyn Facts,
 ) -> Result<Cond> {
     let (mut referred, mut named, mut inside) = (Vec::new(), Vec::new(), Vec::new());
+    // A policy asks of rows alone.
+    let open = matches!(whom, For::Caller(_))
+        && facts.owner(param).is_some_and(|owner| !whom.hides(owner));
     for (type_id, inner) in targets {
         // A hop over a type that may not be shown finds nothing.
-        let Some(scope) = shown(*type_id, spent) else {
+        if !whom.shows(*type_id) {
             continue;
-        };
-        // What is contained is shown with its container, which is looked at already.
-        if let Some(id) = facts.contains(*type_id)? {
-            let cond = condition(&within(inner, &[id]), 0, spent, facts)?;
+        }
+        // The container itself is looked at already.
+        if open
+            && whom.sees_whole(*type_id)
+            && let Some(id) = facts.contains(*type_id)?
+        {
+            let cond = condition(&within(inner, &[id]), 0, whom, facts)?;
             if cond != Cond::Never {
                 inside.push((*type_id, cond));
             }
         }
-        let cond = every(vec![scope, condition(inner, 0, spent, facts)?]);
+        let cond = seen(*type_id, inner, whom, facts)?;
         if cond == Cond::Never {
             continue;
         }
@@ -272,13 +342,13 @@ fn has(
     source: TypeId,
     param: ParamId,
     inner: &Clause,
-    spent: &Spent<Search>,
+    whom: For<'_>,
     facts: &mut dyn Facts,
 ) -> Result<Cond> {
-    let Some(scope) = shown(source, spent) else {
+    if !whom.shows(source) {
         return Ok(Cond::Never);
-    };
-    let inner = every(vec![scope, condition(inner, 0, spent, facts)?]);
+    }
+    let inner = seen(source, inner, whom, facts)?;
     if inner == Cond::Never {
         return Ok(Cond::Never);
     }
@@ -364,7 +434,12 @@ pub(crate) fn within(clause: &Clause, ids: &[ParamId]) -> Clause {
     }
 }
 
-fn parameter(param: ParamId, clause: &ParamClause, facts: &mut dyn Facts) -> Result<Cond> {
+fn parameter(
+    param: ParamId,
+    clause: &ParamClause,
+    whom: For<'_>,
+    facts: &mut dyn Facts,
+) -> Result<Cond> {
     let (values, not) = match &clause.test {
         Asked::Missing(missing) => {
             return Ok(Cond::Missing(
@@ -378,6 +453,16 @@ fn parameter(param: ParamId, clause: &ParamClause, facts: &mut dyn Facts) -> Res
     };
     let mut all = Vec::new();
     for value in values {
+        // A hierarchy is followed over rows of its type, whoever may see them.
+        if let Match::Hierarchy { type_id, .. } = value
+            && let For::Caller(sight) = whom
+            && sight.rule(*type_id).is_some()
+        {
+            return Err(StoreError::Refused(
+                Code::ElementHidden,
+                "a hierarchy of resources of which some are hidden cannot be searched by".into(),
+            ));
+        }
         all.extend(tests(param, value, facts)?);
     }
     Ok(match (not, all.is_empty()) {

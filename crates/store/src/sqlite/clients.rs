@@ -101,6 +101,7 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
                 opened: Micros(opened),
                 until: Micros(until),
             }),
+            roles: None,
         };
         clients.insert(id, record);
     }
@@ -158,6 +159,7 @@ pub(crate) fn create(
         epoch: 1,
         revoked: false,
         import: new.import,
+        roles: new.roles,
     };
     state
         .db

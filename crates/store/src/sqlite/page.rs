@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use super::cache::Ticket;
 use super::fault::damaged;
-use super::{OpenTenant, blob, in_snapshot, rows, search};
+use super::{OpenTenant, blob, in_snapshot, rows, search, sight};
 use crate::{Entry, Method, Mode, PageRequest, Result, StoreError, Stored};
 
 /// Nesting that no stored resource passes, whatever limit it came in under.
@@ -67,6 +67,17 @@ pub(crate) fn searched(
                 if bytes > limits.page_bytes_max && !entries.is_empty() {
                     return Err(page_too_large(limits.page_bytes_max));
                 }
+                let stored = match spent.rule(stored.type_id).filter(|r| r.hidden().is_some()) {
+                    None => stored,
+                    Some(rule) => {
+                        let place = (rid, found.as_of);
+                        let seen = sight::seen(tenant, db, rule, place, &stored)?;
+                        match seen.of(stored)? {
+                            Some(stored) => stored,
+                            None => continue,
+                        }
+                    }
+                };
                 let stored = blob::whole(tenant, db, stored)?;
                 let (stored, within) = match found.places.get(at) {
                     Some(place) if *place > 0 => contained(tenant.model, stored, *place)?,

@@ -22,11 +22,14 @@ use rusqlite::{Connection, Row};
 use super::fault::of_sql;
 use super::index::{PLACE_BITS, Vocabulary, horizon};
 use super::tenant::OpenTenant;
-use crate::plan::cond::{Cond, shown, within};
+use crate::plan::cond::within;
 use crate::plan::contained::{Inside, all};
 use crate::plan::drive::Driver;
-use crate::plan::text::{Bind, Statement};
-use crate::plan::{Bounds, Choice, Facts, Order, Place, View, choose, conditions, order, score};
+use crate::plan::select::probe;
+use crate::plan::text::{Bind, Binds, Statement};
+use crate::plan::{
+    Bounds, Choice, Cond, Facts, For, Order, Place, View, choose, conditions, order, score,
+};
 use crate::{PageRequest, Position, Result, StoreError};
 use facts::Data;
 
@@ -74,14 +77,74 @@ pub(crate) fn page(
         limits: &tenant.shared.config.limits,
         spent,
     };
-    let limits = surroundings.limits;
+    surroundings.page(query, request, bounds_of(surroundings.limits))
+}
+
+fn bounds_of(limits: &Limits) -> Bounds {
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let bounds = Bounds {
+    Bounds {
         hierarchy: size(limits.search_hierarchy_max),
         positions: size(limits.search_positions_max),
         ..Bounds::MEASURED
+    }
+}
+
+/// Which of these rows, all of one type, meet a clause that policy asks, as of a change.
+pub(crate) fn meeting(
+    tenant: &OpenTenant,
+    conn: &Connection,
+    clause: &Clause,
+    type_id: TypeId,
+    rids: &[i64],
+    as_of: Seq,
+) -> Result<HashSet<i64>> {
+    let place = (conn, &tenant.vocabulary, tenant.model);
+    met(
+        place,
+        &tenant.shared.config.limits,
+        clause,
+        type_id,
+        rids,
+        as_of,
+    )
+}
+
+fn met(
+    (conn, vocabulary, model): (&Connection, &Vocabulary, &'static Model),
+    limits: &Limits,
+    clause: &Clause,
+    type_id: TypeId,
+    rids: &[i64],
+    as_of: Seq,
+) -> Result<HashSet<i64>> {
+    let view = View {
+        as_of: seq_number(as_of),
+        bounds: bounds_of(limits),
     };
-    surroundings.page(query, request, bounds)
+    let mut data = Data {
+        conn,
+        vocabulary,
+        model,
+        view,
+    };
+    let conds = conditions(
+        std::slice::from_ref(clause),
+        (0, type_id),
+        For::Policy,
+        &mut data,
+    )?;
+    let mut binds = Binds::as_of(view.as_of, view.bounds);
+    let list = binds.place(&include::json(rids.iter().copied()));
+    let holds = probe(&Cond::All(conds), type_id, "j.value", 0, &mut binds);
+    let statement = binds.finish(&format!(
+        "SELECT j.value FROM json_each({list}) AS j WHERE {holds}"
+    ));
+    let mut found = HashSet::new();
+    run(conn, &statement, |row| {
+        found.insert(row.get(0)?);
+        Ok(true)
+    })?;
+    Ok(found)
 }
 
 /// Where a search runs.
@@ -123,15 +186,15 @@ impl Surroundings<'_> {
         } else {
             Vec::new()
         };
-        let included = include::included(
-            self.conn,
-            self.model,
-            self.limits,
-            self.spent,
-            query,
-            &page.matches,
-            data.view.as_of,
-        )?;
+        let reach = |found: &mut Vec<_>, from| self.reached(found, from, as_of);
+        let around = include::Around {
+            conn: self.conn,
+            model: self.model,
+            limits: self.limits,
+            spent: self.spent,
+            reach: &reach,
+        };
+        let included = include::included(&around, query, &page.matches, data.view.as_of)?;
         Ok(Found {
             matches: std::mem::take(&mut page.matches),
             places: page.inside,
@@ -141,6 +204,28 @@ impl Surroundings<'_> {
             next,
             as_of,
         })
+    }
+
+    /// Of included resources from a place on, keeps those that the permit reaches.
+    fn reached(&self, included: &mut Vec<(i64, TypeId)>, from: usize, as_of: Seq) -> Result<()> {
+        let sight = self.spent.sight();
+        let new = included.split_off(from.min(included.len()));
+        let mut types: Vec<TypeId> = new.iter().map(|(_, t)| *t).collect();
+        types.sort_unstable();
+        types.dedup();
+        let mut hidden = HashSet::new();
+        for type_id in types {
+            let Some(clause) = sight.rule(type_id).and_then(|rule| rule.filter()) else {
+                continue;
+            };
+            let of_type = new.iter().filter(|(_, t)| *t == type_id);
+            let rids: Vec<i64> = of_type.map(|(rid, _)| *rid).collect();
+            let place = (self.conn, self.vocabulary, self.model);
+            let seen = met(place, self.limits, clause, type_id, &rids, as_of)?;
+            hidden.extend(rids.into_iter().filter(|rid| !seen.contains(rid)));
+        }
+        included.extend(new.into_iter().filter(|(rid, _)| !hidden.contains(rid)));
+        Ok(())
     }
 
     /// A page of resources of their own.
@@ -193,10 +278,13 @@ impl Surroundings<'_> {
         } else {
             Vec::new()
         };
-        let types = self.model.types();
-        let holders: Vec<(TypeId, Cond)> = types
-            .filter_map(|t| Some((t, shown(t, self.spent)?)))
-            .collect();
+        let whom = For::Caller(self.spent.sight());
+        let mut holders = Vec::new();
+        for type_id in self.model.types() {
+            if let Some(cond) = whom.holder(type_id, data)? {
+                holders.push((type_id, cond));
+            }
+        }
         let search = Inside {
             inner: &inner,
             own: &own,
@@ -244,10 +332,11 @@ impl Surroundings<'_> {
             let Some(id) = data.contains(*type_id)? else {
                 continue;
             };
-            if !self.spent.allows(*type_id) || !self.spent.shows(*type_id) {
+            let whom = For::Caller(self.spent.sight());
+            if !self.spent.allows(*type_id) || !whom.sees_whole(*type_id) {
                 continue;
             }
-            let conds = conditions(&filter, at, self.spent, data)?;
+            let conds = conditions(&filter, (at, *type_id), whom, data)?;
             let shape = data.vocabulary.shape();
             if let Some(mut choice) = choose(*type_id, conds, shape, true, data)? {
                 if choice.driver == Driver::Type {
@@ -346,7 +435,8 @@ fn choices(
     let mut kept = Vec::new();
     let mut choices = Vec::new();
     for (at, type_id) in types {
-        let conds = conditions(&query.filter, at, spent, data)?;
+        let whom = For::Caller(spent.sight());
+        let conds = conditions(&query.filter, (at, type_id), whom, data)?;
         let shape = data.vocabulary.shape();
         if let Some(choice) = choose(type_id, conds, shape, !order.newest_first(), data)? {
             kept.push(at);

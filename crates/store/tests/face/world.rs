@@ -221,6 +221,7 @@ pub fn with_scopes(tenant: &TenantId, client: &str, scopes: &str) -> Principal {
         epoch: 1,
         revoked: false,
         import: None,
+        roles: None,
     }
     .authenticate(tenant, &key, "secret")
     .unwrap()
@@ -233,6 +234,7 @@ pub fn new_client(client: &str, scopes: &str) -> NewClient {
         scopes: Scopes::parse(scopes, model()).unwrap(),
         jwks: None,
         import: None,
+        roles: None,
     }
 }
 
@@ -278,7 +280,15 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 impl Tenant<'_> {
     pub fn permit<A: Action>(&self, target: Target) -> access::Permit<A> {
-        decide(&self.who, self.store.id(), self.world.request(), target).unwrap()
+        let rights = access::Rights::by_scopes(&self.who, model(), Micros(0));
+        decide(
+            &self.who,
+            &rights,
+            self.store.id(),
+            self.world.request(),
+            target,
+        )
+        .unwrap()
     }
 
     pub fn system<A: Action>(&self, reason: access::Reason) -> access::Permit<A> {

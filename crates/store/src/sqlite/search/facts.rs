@@ -166,6 +166,10 @@ impl Facts for Data<'_> {
         targets.into_iter().flatten().filter_map(named).collect()
     }
 
+    fn owner(&self, param: ParamId) -> Option<TypeId> {
+        self.model.param_by_id(plain(param)).map(|p| p.type_id)
+    }
+
     fn contains(&mut self, type_id: TypeId) -> Result<Option<ParamId>> {
         let Some(id) = self.model.param(type_id, "_id") else {
             return Ok(None);

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use access::{Search, Spent};
 use base::ids::uuid_bytes;
 use fhir::definitions::{ParamId, TypeId};
 use fhir::search::query::{
@@ -24,12 +25,16 @@ pub(super) struct Answer {
 struct Eye<'w> {
     w: &'w World,
     all: &'w BTreeMap<i64, Resource>,
+    /// Which rows of a type the caller sees; none for policy itself, which sees all.
+    spent: Option<&'w Spent<Search>>,
 }
 
 pub(super) fn search(w: &World, query: &Query, as_of: u64) -> Answer {
+    let spent = w.spend();
     let eye = Eye {
         w,
         all: w.now(as_of),
+        spent: Some(&spent),
     };
     if let Some(how) = query.contained {
         return eye.inside(query, how);
@@ -37,7 +42,7 @@ pub(super) fn search(w: &World, query: &Query, as_of: u64) -> Answer {
     let mut found: Vec<i64> = eye
         .all
         .iter()
-        .filter(|(_, r)| w.may_search(r.type_id))
+        .filter(|(_, r)| spent.allows(r.type_id) && eye.sees(r))
         .filter(|(_, r)| {
             let at = query.types.iter().position(|t| *t == r.type_id);
             at.is_some_and(|at| query.filter.iter().all(|c| eye.holds(c, at, r)))
@@ -100,7 +105,14 @@ impl Eye<'_> {
         let mut found: BTreeSet<(i64, u16)> = BTreeSet::new();
         let fits = |r: &Resource| {
             let at = query.types.iter().position(|t| *t == r.type_id);
-            self.w.may_search(r.type_id)
+            let spent = self.spent.unwrap();
+            let seen = if r.place == 0 {
+                self.sees(r)
+            } else {
+                self.sees_whole(r.type_id)
+            };
+            spent.allows(r.type_id)
+                && seen
                 && at.is_some_and(|at| query.filter.iter().all(|c| self.holds(c, at, r)))
         };
         for (rid, r) in self.all {
@@ -108,7 +120,7 @@ impl Eye<'_> {
                 found.insert((*rid, 0));
             }
             for one in self.contained(r).iter().filter(|one| fits(one)) {
-                if self.w.may_see(r.type_id) {
+                if self.sees(r) {
                     found.insert((*rid, if how.alone { one.place } else { 0 }));
                 }
             }
@@ -142,6 +154,25 @@ impl Eye<'_> {
         (mean * 10_000.0).round() / 10_000.0
     }
 
+    /// Whether the row is one that the caller is shown.
+    fn sees(&self, r: &Resource) -> bool {
+        let Some(spent) = self.spent else { return true };
+        let policy = Eye {
+            spent: None,
+            ..*self
+        };
+        let filter = spent.rule(r.type_id).and_then(|rule| rule.filter());
+        spent.shows(r.type_id) && filter.is_none_or(|clause| policy.holds(clause, 0, r))
+    }
+
+    /// Whether every row of a type is seen.
+    fn sees_whole(&self, type_id: TypeId) -> bool {
+        self.spent.is_some_and(|spent| {
+            let rule = spent.rule(type_id).and_then(|rule| rule.filter());
+            spent.shows(type_id) && rule.is_none()
+        })
+    }
+
     fn holds(&self, clause: &Clause, at: usize, r: &Resource) -> bool {
         match clause {
             Clause::Never => false,
@@ -172,7 +203,9 @@ impl Eye<'_> {
                     });
                     refers
                         && targets.iter().any(|(t, inner)| {
-                            *t == one.type_id && self.w.may_see(*t) && self.holds(inner, 0, one)
+                            *t == one.type_id
+                                && self.sees_whole(*t)
+                                && self.holds(inner, 0, one)
                         })
                 };
                 let contained = r.place == 0 && self.contained(r).iter().any(inside);
@@ -180,7 +213,7 @@ impl Eye<'_> {
                     || self.targets(r, param[at], None).iter().any(|rid| {
                         let to = &self.all[rid];
                         targets.iter().any(|(t, inner)| {
-                            *t == to.type_id && self.w.may_see(*t) && self.holds(inner, 0, to)
+                            *t == to.type_id && self.sees(to) && self.holds(inner, 0, to)
                         })
                     })
             }
@@ -202,7 +235,7 @@ impl Eye<'_> {
                 let mine: Vec<_> = r.rows.iter().filter_map(|row| of(row, param[at])).collect();
                 self.all.values().any(|from| {
                     from.type_id == *source
-                        && self.w.may_see(*source)
+                        && self.sees(from)
                         && self.holds(inner, 0, from)
                         && from
                             .rows
@@ -219,7 +252,7 @@ impl Eye<'_> {
                 r.place == 0
                     && self.all.values().any(|from| {
                         from.type_id == *source
-                            && self.w.may_see(*source)
+                            && self.sees(from)
                             && refers(from, *param, r)
                             && self.holds(inner, 0, from)
                     })
@@ -405,7 +438,7 @@ impl Eye<'_> {
                         };
                         next.extend(
                             hits.into_iter()
-                                .filter(|h| self.w.may_see(self.all[h].type_id))
+                                .filter(|h| self.sees(&self.all[h]))
                                 .filter(|h| seen.insert(*h)),
                         );
                     }
