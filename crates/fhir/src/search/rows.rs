@@ -29,6 +29,11 @@ pub const fn content(type_id: TypeId) -> ParamId {
 /// Parameter numbers from here on are of a tenant's own search parameters.
 pub const CUSTOM: u32 = 1 << 26;
 
+/// Whether a number is that of a tenant's own search parameter.
+pub const fn is_custom(number: u32) -> bool {
+    number >= CUSTOM && number < CONTAINED
+}
+
 const CONTAINED: u32 = 1 << 27;
 const INTO_CONTAINED: u32 = 1 << 28;
 

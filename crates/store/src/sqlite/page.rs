@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Search, Spent};
+use access::{Rule, Search, Spent};
 use base::{Code, Micros, ResourceId};
 use bytes::Bytes;
 use fhir::definitions::{Model, TypeId};
@@ -42,19 +42,24 @@ pub(crate) fn searched(
         let limits = &tenant.shared.config.limits;
         let found = search::page(tenant, db, spent, query, page)?;
         let matches = found.matches.iter().enumerate();
-        let matches = matches.map(|(at, m)| (m.0, Mode::Match, at));
-        let included = found
-            .included
-            .iter()
-            .map(|m| (m.0, Mode::Include, usize::MAX));
-        let mut entries = Vec::with_capacity(found.matches.len() + found.included.len());
+        let matches = matches.map(|(at, m)| (m.0, Mode::Match, at, None));
+        let more = &found.included;
+        let current = more.rows.iter().filter(|m| !more.replaced.contains(&m.0));
+        let current = current.map(|m| (m.0, Mode::Include, usize::MAX, None));
+        let older = more.versions.iter();
+        let older = older.map(|(rid, v)| (*rid, Mode::Include, usize::MAX, Some(*v)));
+        let included = current.chain(older);
+        let mut entries = Vec::with_capacity(found.matches.len() + more.rows.len());
         let mut rows = Vec::with_capacity(entries.capacity());
         let mut bytes = 0u64;
-        for (rid, mode, at) in matches.chain(included) {
+        for (rid, mode, at, version) in matches.chain(included) {
             if until.is_some_and(|until| tenant.shared.clock.monotonic() > until) {
                 return Err(out_of_time());
             }
-            let stored = rows::as_of(tenant, db, rid, found.as_of, ticket)?;
+            let stored = match version {
+                None => rows::as_of(tenant, db, rid, found.as_of, ticket)?,
+                Some(version) => rows::older(tenant, db, rid, version)?,
+            };
             // Index rows of a deleted resource are closed with it; a row of a type that
             // may not be shown does not leave.
             let shown = stored.filter(|s| s.method != Method::Delete && spent.shows(s.type_id));
@@ -67,7 +72,9 @@ pub(crate) fn searched(
                 if bytes > limits.page_bytes_max && !entries.is_empty() {
                     return Err(page_too_large(limits.page_bytes_max));
                 }
-                let stored = match spent.rule(stored.type_id).filter(|r| r.hidden().is_some()) {
+                // That a row is reached was asked of its current version.
+                let asked = |r: &&Arc<Rule>| version.is_some() || r.hidden().is_some();
+                let stored = match spent.rule(stored.type_id).filter(asked) {
                     None => stored,
                     Some(rule) => {
                         let place = (rid, found.as_of);

@@ -49,7 +49,7 @@ pub(crate) struct Found {
     /// How well each match fits; empty where the search says nothing about it.
     pub(crate) scores: Vec<f64>,
     /// Included resources, none of them a match of this page.
-    pub(crate) included: Vec<(i64, TypeId)>,
+    pub(crate) included: include::Included,
     /// Matches on all pages, where it was asked for or came for free.
     pub(crate) total: Option<u64>,
     /// Where the next page starts.

@@ -78,6 +78,6 @@ fn a_resource_is_its_texts() {
     let document = json::parse(text.as_bytes(), 64).unwrap();
     assert_eq!(
         of_resource(document.root()),
-        " b7 \n 29463 7 \n body weight \n no fever today \n zoe \n a section \n"
+        " 29463 7 \n body weight \n no fever today \n zoe \n a section \n"
     );
 }

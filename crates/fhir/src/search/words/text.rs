@@ -93,16 +93,16 @@ pub(crate) fn of_resource(resource: Value<'_>) -> String {
         seen: HashSet::new(),
     };
     for member in resource.members() {
-        // The narrative has words of its own; contained resources too.
-        if !["resourceType", "text", "contained"]
-            .iter()
-            .any(|n| member.is(n))
-        {
+        if !APART.iter().any(|name| member.is(name)) && !is_apart(&member.name()) {
             collector.member(member.value, member.is("div"));
         }
     }
     collector.out
 }
+
+/// Members of a resource that are no part of its texts: what is made anew for each version, and
+/// what has words of its own.
+const APART: [&str; 5] = ["contained", "id", "meta", "resourceType", "text"];
 
 struct Collector {
     out: String,

@@ -215,3 +215,50 @@ fn references_to_members_of_groups_and_lists_are_found_in_r5() {
         "scope-missing",
     );
 }
+
+#[test]
+fn references_to_versions_bring_those() {
+    let (world, who) = World::clinic();
+    for family in ["First", "Second", "Third"] {
+        put(
+            &world,
+            &who,
+            &person("a", &json!({"name": [{"family": family}]})),
+        );
+    }
+    let seen = |id: &str, subject: &str| {
+        put(
+            &world,
+            &who,
+            &json!({
+                "resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"},
+                "subject": {"reference": subject},
+            }),
+        );
+    };
+    seen("o1", "Patient/a/_history/1");
+    seen("o2", "Patient/a/_history/3");
+    seen("o3", "Patient/a/_history/9");
+    let brought = |query: &str| -> Vec<String> {
+        let line = format!("GET Observation?{query}&_include=Observation:subject");
+        let json = world.fhir(&who, &line, "").status(200).json();
+        let entries = json["entry"].as_array().unwrap().clone();
+        let of = |e: &serde_json::Value| {
+            (e["search"]["mode"] == "include").then(|| {
+                let family = e["resource"]["name"][0]["family"].as_str().unwrap();
+                family.to_owned()
+            })
+        };
+        entries.iter().filter_map(of).collect()
+    };
+    assert_eq!(brought("_id=o1"), ["First"]);
+    assert_eq!(brought("_id=o2"), ["Third"]);
+    assert_eq!(brought("_id=o3"), ["Third"]);
+    assert_eq!(brought("_id=o1,o2"), ["Third", "First"]);
+    finds(
+        &world,
+        &who,
+        "Observation?subject=Patient/a/_history/1",
+        &["Observation/o1"],
+    );
+}

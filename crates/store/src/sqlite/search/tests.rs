@@ -42,10 +42,10 @@ fn agree(w: &mut World, dice: &mut Dice) {
     }
     assert_eq!(found.total, Some(wanted.matches.len() as u64));
     assert_eq!(found.next, None);
-    let mut included: Vec<i64> = found.included.iter().map(|m| m.0).collect();
+    let mut included: Vec<i64> = found.included.rows.iter().map(|m| m.0).collect();
     included.sort_unstable();
     assert_eq!(included, wanted.included, "{query:#?}\n{}", w.show(as_of));
-    for (rid, type_id) in found.matches.iter().chain(&found.included) {
+    for (rid, type_id) in found.matches.iter().chain(&found.included.rows) {
         assert_eq!(w.now(as_of)[rid].type_id, *type_id);
     }
 
@@ -215,11 +215,11 @@ fn includes_past_a_limit_are_refused_by_its_name() {
         target: None,
     }];
     let spent = w.spend();
-    let all = w.page(&spent, &query, None, None).unwrap().included.len() as u64;
+    let all = w.page(&spent, &query, None, None).unwrap().included.rows.len() as u64;
     assert!(all > 1, "{all}");
     w.limits.included_entries_max = all;
     assert_eq!(
-        w.page(&spent, &query, None, None).unwrap().included.len() as u64,
+        w.page(&spent, &query, None, None).unwrap().included.rows.len() as u64,
         all
     );
     w.limits.included_entries_max = all - 1;

@@ -148,7 +148,8 @@ impl World {
         conn.execute_batch(
             "CREATE TABLE resource (rid INTEGER PRIMARY KEY, type INTEGER NOT NULL,
                id ANY NOT NULL, UNIQUE (type, id)) STRICT;
-             CREATE TABLE change (seq INTEGER PRIMARY KEY) STRICT;",
+             CREATE TABLE change (seq INTEGER PRIMARY KEY) STRICT;
+             CREATE TABLE version (rid INTEGER, version INTEGER, seq INTEGER) STRICT;",
         )
         .unwrap();
         let vocabulary = Vocabulary::open(FhirVersion::R4, &conn).unwrap();
