@@ -177,6 +177,9 @@ pub mod fixed {
     /// Bytes of the words of one resource's texts that `_content` and `_text` search; what is behind them
     /// is not found.
     pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
+    /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
+    /// version comes to.
+    pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;
     /// Grants of one policy.
     pub const POLICY_GRANTS_MAX: u64 = 500;
     /// Bytes of the name of an XML namespace.

@@ -13,6 +13,7 @@ mod graphql;
 mod history;
 mod operations;
 mod patch;
+mod provenance;
 mod resources;
 mod search;
 mod surface;

@@ -8,6 +8,7 @@
 
 mod code_system;
 mod codes;
+mod member;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -21,6 +22,8 @@ use super::query::{Clause, Match, Query, Test, TokenMatch};
 use crate::definitions::Model;
 use crate::json::{self, Value};
 use crate::outcome::Issue;
+
+pub use member::Coded;
 
 /// A resource that is needed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +59,8 @@ pub struct Terms {
     held: HashMap<Need, Option<Vec<u8>>>,
     /// Value sets and code systems read so far, the same one again too.
     read: Cell<usize>,
+    /// What single codes were compared with so far.
+    compared: member::Compared,
 }
 
 fn refused(text: String) -> Unresolved {
@@ -70,6 +75,7 @@ impl Terms {
             codes_max,
             held: HashMap::new(),
             read: Cell::new(0),
+            compared: member::Compared::default(),
         }
     }
 

@@ -9,7 +9,8 @@ use crate::json::Value;
 #[derive(Debug, Default)]
 pub(super) struct CodeSystem {
     order: Vec<String>,
-    parents: HashMap<String, HashSet<String>>,
+    /// What each code is under.
+    pub(super) parents: HashMap<String, HashSet<String>>,
     properties: HashMap<String, Vec<(String, String)>>,
 }
 

@@ -215,11 +215,20 @@ fn includes_past_a_limit_are_refused_by_its_name() {
         target: None,
     }];
     let spent = w.spend();
-    let all = w.page(&spent, &query, None, None).unwrap().included.rows.len() as u64;
+    let all = w
+        .page(&spent, &query, None, None)
+        .unwrap()
+        .included
+        .rows
+        .len() as u64;
     assert!(all > 1, "{all}");
     w.limits.included_entries_max = all;
     assert_eq!(
-        w.page(&spent, &query, None, None).unwrap().included.rows.len() as u64,
+        w.page(&spent, &query, None, None)
+            .unwrap()
+            .included
+            .rows
+            .len() as u64,
         all
     );
     w.limits.included_entries_max = all - 1;

@@ -203,9 +203,7 @@ impl Eye<'_> {
                     });
                     refers
                         && targets.iter().any(|(t, inner)| {
-                            *t == one.type_id
-                                && self.sees_whole(*t)
-                                && self.holds(inner, 0, one)
+                            *t == one.type_id && self.sees_whole(*t) && self.holds(inner, 0, one)
                         })
                 };
                 let contained = r.place == 0 && self.contained(r).iter().any(inside);
