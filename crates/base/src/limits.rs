@@ -174,6 +174,9 @@ pub mod fixed {
     /// Steps that a tenant's own search parameters may take on one resource; past it they have no
     /// more values there.
     pub const SEARCH_PARAMETER_STEPS_MAX: u64 = 1_000_000;
+    /// Bytes of the words of one resource's texts that `_content` and `_text` search; what is behind them
+    /// is not found.
+    pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
     /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
     /// version comes to.
     pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;

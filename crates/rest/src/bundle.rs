@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use base::Code;
+use base::{Code, ResourceId};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -89,6 +89,23 @@ impl Writer {
         }
     }
 
+    /// Of a resource that is answered without the one that contains it (`search.html#contained`).
+    fn inner_url(&mut self, base: &str, type_name: &str, id: &ResourceId, stored: &Stored) {
+        for part in [
+            "\"fullUrl\":",
+            base,
+            "/",
+            type_name,
+            "/",
+            id.as_str(),
+            "#",
+            stored.id.as_str(),
+            "\"",
+        ] {
+            self.raw(part);
+        }
+    }
+
     fn finish(mut self) -> Bytes {
         self.raw(if self.entries == 0 { "}" } else { "]}" });
         self.out.into_bytes()
@@ -126,7 +143,13 @@ pub(crate) fn searchset(found: &SearchPage, at: At<'_>) -> Result<Bytes, Failure
     for entry in &found.page.entries {
         let stored = entry.resource.get();
         bundle.entry();
-        bundle.full_url(&start, at.model.type_name(stored.type_id), stored);
+        match &entry.within {
+            None => bundle.full_url(&start, at.model.type_name(stored.type_id), stored),
+            Some((type_id, id)) => {
+                let container = at.model.type_name(*type_id);
+                bundle.inner_url(&start, container, id, stored);
+            }
+        }
         bundle.raw(",\"resource\":");
         match (entry.mode, &found.shape) {
             (_, Shape::Whole) | (Mode::Include, Shape::Elements(_)) => {
@@ -136,9 +159,13 @@ pub(crate) fn searchset(found: &SearchPage, at: At<'_>) -> Result<Bytes, Failure
                 .map_err(|_| Failure::of(Code::Internal))?,
         }
         bundle.raw(match entry.mode {
-            Mode::Match => ",\"search\":{\"mode\":\"match\"}}",
-            Mode::Include => ",\"search\":{\"mode\":\"include\"}}",
+            Mode::Match => ",\"search\":{\"mode\":\"match\"",
+            Mode::Include => ",\"search\":{\"mode\":\"include\"",
         });
+        if let Some(score) = entry.score {
+            let _ = write!(bundle.out, ",\"score\":{score}");
+        }
+        bundle.raw("}}");
     }
     if !found.issues.0.is_empty() {
         bundle.entry();

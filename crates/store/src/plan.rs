@@ -12,8 +12,10 @@
 
 pub(crate) mod compare;
 pub(crate) mod cond;
+pub(crate) mod contained;
 pub(crate) mod drive;
 pub(crate) mod order;
+pub(crate) mod score;
 pub(crate) mod select;
 pub(crate) mod text;
 
@@ -91,6 +93,13 @@ pub(crate) trait Facts {
     /// The parameters of the URL and of the version of a type, if a reference parameter holds
     /// canonicals that may name it.
     fn canonical(&self, param: ParamId, target: TypeId) -> Option<(i64, i64)>;
+    /// The types that a reference parameter may name by canonicals, each with the parameters of its
+    /// URL and of its version.
+    fn canonicals(&self, param: ParamId) -> Vec<(TypeId, i64, i64)>;
+    /// The type that a standard parameter is of.
+    fn owner(&self, param: ParamId) -> Option<TypeId>;
+    /// The parameter `_id` of a type of which the tenant has contained resources, or had.
+    fn contains(&mut self, type_id: TypeId) -> Result<Option<ParamId>>;
     /// The different positions under a parameter between two latitudes.
     fn positions(&mut self, param: i64, south: f64, north: f64) -> Result<Vec<(f64, f64)>>;
     /// Runs a statement that answers a number of rows and a `rid`.

@@ -358,7 +358,7 @@ fn understood(
         ));
     }
     if !is_plain(&query) {
-        let text = "only conditions are taken: no sorting, includes or _content".to_owned();
+        let text = "only conditions are taken: no sorting, includes or _contained".to_owned();
         return Err(Silent::Wrong(member, text));
     }
     let clause = Clause::And(query.filter);
@@ -370,7 +370,7 @@ fn understood(
 }
 
 fn is_plain(query: &Query) -> bool {
-    query.content.is_empty() && query.sort.is_empty() && query.include.is_empty()
+    query.contained.is_none() && query.sort.is_empty() && query.include.is_empty()
 }
 
 /// Whether a clause needs value sets or code systems to be understood.
@@ -385,7 +385,7 @@ fn asks_terms(clause: &Clause) -> bool {
             parts.iter().any(asks_terms)
         }
         Clause::Not(part) => asks_terms(part),
-        Clause::Has { inner, .. } => asks_terms(inner),
+        Clause::Has { inner, .. } | Clause::MemberOf { inner, .. } => asks_terms(inner),
         Clause::Chain { targets, .. } => targets.iter().any(|(_, inner)| asks_terms(inner)),
         _ => false,
     }

@@ -82,11 +82,10 @@ impl Session {
             .understand(&search::Target::Types(vec![type_id]), text, true)
             .await?
             .query;
-        if !query.content.is_empty() {
-            // It would read whole resources while others wait to write.
+        if query.contained.is_some() {
             return Err(Failure::new(
                 Code::SearchValue,
-                "_content cannot be a criterion of a write",
+                "the criteria of a write are about resources, not about what they contain",
             ));
         }
         if query.filter.is_empty() {
@@ -99,6 +98,7 @@ impl Session {
         query.total = Total::None;
         query.include.clear();
         query.sort.clear();
+        query.relevance.clear();
         let mut page = PageRequest {
             deadline: self.deadline(),
             ..PageRequest::default()

@@ -107,7 +107,8 @@ fn wanted(model: &Model, need: &Need) -> Option<Query> {
     Some(Query {
         types: vec![type_id],
         filter,
-        content: Vec::new(),
+        relevance: Vec::new(),
+        contained: None,
         sort: Vec::new(),
         count: 1,
         total: Total::None,

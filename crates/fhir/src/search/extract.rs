@@ -17,6 +17,7 @@ use super::custom::Definition;
 use super::rows::{Row, RowValue};
 
 mod composite;
+mod contained;
 mod quantity;
 mod reference;
 mod shape;
@@ -43,6 +44,7 @@ pub fn extract(
     };
     let mut rows = extractor.rows(&extractor.of_type.params);
     extractor.apart(type_id, &mut rows);
+    extractor.contained(&mut rows);
     rows
 }
 
@@ -82,12 +84,7 @@ impl<'a> Extractor<'a> {
 
     /// The rows of these parameters, which are sorted by id.
     pub(super) fn rows<P: std::borrow::Borrow<ParamPlan>>(&'a self, params: &'a [P]) -> Vec<Row> {
-        let reader = Reader {
-            plans: self.plans,
-            resource: self.resource,
-            own_bases: self.own_bases,
-            steps: &self.steps,
-        };
+        let reader = self.reader();
         let mut rows = Vec::with_capacity(64);
         for param in params {
             let param = param.borrow();
@@ -106,20 +103,24 @@ impl<'a> Extractor<'a> {
 
     /// The rows of one parameter.
     pub(super) fn rows_of(&self, param: &'static ParamPlan) -> Vec<Row> {
-        let reader = Reader {
-            plans: self.plans,
-            resource: self.resource,
-            own_bases: self.own_bases,
-            steps: &self.steps,
-        };
+        let reader = self.reader();
         let mut rows = Vec::new();
         let id = param.id;
         reader.param(param, &mut |value| rows.push(Row { param: id, value }));
         rows
     }
 
-    /// Rows that belong to no parameter of the definitions: identifiers with their types, and the
-    /// words of the narrative.
+    const fn reader(&self) -> Reader<'_> {
+        Reader {
+            plans: self.plans,
+            resource: self.resource,
+            own_bases: self.own_bases,
+            steps: &self.steps,
+        }
+    }
+
+    /// Rows that belong to no parameter of the definitions: identifiers with their types, the words
+    /// of the narrative and those of all other texts.
     fn apart(&self, type_id: TypeId, rows: &mut Vec<Row>) {
         for param in self.of_type.params.iter().filter(|p| p.has_identifiers) {
             let from = rows.len();
@@ -139,13 +140,25 @@ impl<'a> Extractor<'a> {
         let div = text
             .and_then(|t| t.get("div"))
             .and_then(json::Value::as_str);
-        if let Some(div) = div {
+        let words = div.map_or_else(String::new, |div| super::words::of_narrative(&div));
+        if !words.is_empty() {
             let param = super::rows::narrative(type_id);
-            let words = super::words::indexed(&div).into_iter();
-            rows.extend(words.map(|word| Row {
+            let each = super::words::indexed(&words).into_iter();
+            rows.extend(each.map(|word| Row {
                 param,
                 value: RowValue::Uri(word.into()),
             }));
+            let value = RowValue::Text(words.into());
+            rows.push(Row { param, value });
+        }
+        let texts = self
+            .resource
+            .value
+            .map_or_else(String::new, super::words::of_resource);
+        if !texts.is_empty() {
+            let param = super::rows::content(type_id);
+            let value = RowValue::Text(texts.into());
+            rows.push(Row { param, value });
         }
     }
 }
@@ -201,6 +214,8 @@ fn settle(rows: &mut Vec<Row>, from: usize, kind: ParamKind) {
 pub(super) struct Plans {
     types: Types,
     shapes: Shapes,
+    /// References are searched by what they display.
+    displays: bool,
     /// By the order of [`Model::types`].
     of_types: Vec<(TypeId, OnceLock<TypePlans>)>,
 }
@@ -233,6 +248,7 @@ impl Plans {
             Self {
                 types,
                 shapes: Shapes::of(model),
+                displays: super::served::is_r5(model.version()),
                 of_types,
             }
         })
@@ -312,6 +328,18 @@ impl ParamPlan {
     /// The types of a composite's components, in order.
     pub(super) fn component_kinds(&self) -> Vec<ParamKind> {
         self.components.iter().map(|c| c.kind).collect()
+    }
+
+    /// Some of its values are identifiers.
+    pub(super) const fn has_identifiers(&self) -> bool {
+        self.has_identifiers
+    }
+
+    /// Some of its values are references, which may have an identifier; canonicals have none.
+    pub(super) fn may_identify(&self) -> bool {
+        let types = self.plan.types();
+        let is_text = |t: &Type| matches!(t.content(), Content::Primitive(_));
+        types.is_empty() || !types.iter().all(is_text)
     }
 
     fn compile(types: &Types, ty: Type, param: &Param) -> Result<Self, PathError> {

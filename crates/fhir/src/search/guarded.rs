@@ -3,7 +3,7 @@
 use super::custom::Customs;
 use super::extract::Plans;
 use super::query::Query;
-use super::rows::{CUSTOM, narrative, of_type};
+use super::rows::{CUSTOM, content, narrative, of_type};
 use crate::definitions::{Model, ParamId, TypeId};
 use crate::resource::mask::Mask;
 
@@ -16,12 +16,6 @@ pub fn looks_behind<'m>(
     query: &Query,
     mask: impl Fn(TypeId) -> Option<&'m Mask>,
 ) -> Option<(TypeId, ParamId)> {
-    let masked = |t: &TypeId| mask(*t).is_some_and(|m| !m.is_empty());
-    if !query.content.is_empty()
-        && let Some(type_id) = query.types.iter().find(|t| masked(t))
-    {
-        return Some((*type_id, narrative(*type_id)));
-    }
     query.mentions(model).find(|(type_id, param)| {
         let hidden = mask(*type_id).filter(|m| !m.is_empty());
         hidden.is_some_and(|m| meets(model, customs, (*type_id, *param), m))
@@ -38,7 +32,7 @@ fn meets(
     if param == ParamId(0) {
         return false;
     }
-    if param == narrative(type_id) {
+    if param == narrative(type_id) || param == content(type_id) {
         return true;
     }
     let plans = Plans::of(model);

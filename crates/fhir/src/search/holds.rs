@@ -56,7 +56,7 @@ impl<'a> Beholder<'a> {
             Clause::Id(ids) => self.has_id(ids),
             Clause::NotId(ids) => self.has_id(ids).map(|h| !h),
             Clause::Param(param) => self.parameter(param),
-            Clause::Chain { .. } | Clause::Has { .. } => None,
+            Clause::Chain { .. } | Clause::Has { .. } | Clause::MemberOf { .. } => None,
         }
     }
 
@@ -124,6 +124,7 @@ impl<'a> Beholder<'a> {
             | Match::CanonicalVersions { .. }
             | Match::Near(_)
             | Match::UriBegins(_)
+            | Match::Run(_)
             | Match::Composite(_) => None,
             value => self.with(param, |rows| {
                 any(rows.iter().map(|row| meets(&row.value, value)))
@@ -223,7 +224,6 @@ fn text(folded: &str, exact: &str, value: &Match) -> bool {
         Match::StringIs(whole) => folded == whole,
         Match::StringSuffix(part) => folded.ends_with(&**part),
         Match::StringContains(part) | Match::TokenText(part) => folded.contains(&**part),
-        Match::TokenTextWords(words) => words.iter().all(|w| folded.contains(&**w)),
         Match::StringExact(whole) => exact == whole,
         _ => false,
     }

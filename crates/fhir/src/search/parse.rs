@@ -9,12 +9,12 @@ use std::cell::Cell;
 
 use base::{Code, Limits, Micros};
 
-use crate::definitions::{Model, TypeId};
+use crate::definitions::{Model, ParamId, TypeId};
 use crate::outcome::{Issue, Outcome};
 
 use super::custom::Customs;
 use super::extract::Plans;
-use super::query::{Query, Shape, Total};
+use super::query::{Clause, Query, Shape, Total};
 
 mod clause;
 mod composite;
@@ -130,6 +130,8 @@ struct Reading {
     summary: bool,
     /// `_summary=count`
     count_only: bool,
+    /// `_containedType=contained`
+    alone: bool,
 }
 
 impl Reading {
@@ -138,7 +140,8 @@ impl Reading {
         let query = Query {
             types: types.to_vec(),
             filter: Vec::new(),
-            content: Vec::new(),
+            relevance: Vec::new(),
+            contained: None,
             sort: Vec::new(),
             count: u32::try_from(count).unwrap_or(u32::MAX),
             total: Total::None,
@@ -158,6 +161,7 @@ impl Reading {
             once: Vec::new(),
             summary: false,
             count_only: false,
+            alone: false,
         }
     }
 
@@ -170,11 +174,52 @@ impl Reading {
             self.parsed.query.count = 0;
             self.parsed.query.total = Total::Accurate;
         }
+        if let Err(issue) = self.check_contained() {
+            self.errors.push(issue);
+        }
         if self.errors.is_empty() {
             Ok(self.parsed)
         } else {
             Err(Outcome(self.errors))
         }
+    }
+}
+
+impl Reading {
+    /// What does not go together with contained resources.
+    fn check_contained(&mut self) -> Result<(), Issue> {
+        let query = &mut self.parsed.query;
+        let Some(contained) = &mut query.contained else {
+            return Ok(());
+        };
+        contained.alone = self.alone;
+        let refused = |text: &str| Err(Issue::error(Code::NotSupported, text.to_owned()));
+        if !query.sort.is_empty() {
+            return refused("_sort cannot be combined with _contained=true and _contained=both");
+        }
+        if self.alone && !query.include.is_empty() {
+            return refused(
+                "_include and _revinclude cannot be combined with _containedType=contained",
+            );
+        }
+        if query.filter.iter().any(is_custom) {
+            return refused("contained resources are not indexed by the tenant's own parameters");
+        }
+        Ok(())
+    }
+}
+
+/// Whether a parameter of the tenant's own is asked of what is searched itself.
+fn is_custom(clause: &Clause) -> bool {
+    let custom = |params: &[ParamId]| params.iter().any(|p| p.0 >= super::rows::CUSTOM);
+    match clause {
+        Clause::Param(clause) => custom(&clause.param),
+        Clause::Chain { param, .. } | Clause::MemberOf { param, .. } => custom(param),
+        Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => {
+            parts.iter().any(is_custom)
+        }
+        Clause::Not(part) => is_custom(part),
+        Clause::Id(_) | Clause::NotId(_) | Clause::Has { .. } | Clause::Never => false,
     }
 }
 
@@ -204,9 +249,10 @@ impl Context<'_> {
     }
 
     fn used(&self, name: &str, value: &str, reading: &mut Reading) -> Result<(), Issue> {
-        if self.result_parameter(name, value, reading)? || self.content(name, value, reading)? {
+        if self.result_parameter(name, value, reading)? {
             return Ok(());
         }
+        self.relevant(name, value, reading)?;
         let clause = self.clause(self.types, name, value, 0)?;
         reading.parsed.query.filter.push(clause);
         Ok(())

@@ -12,8 +12,11 @@ pub struct Query {
     pub types: Vec<TypeId>,
     /// Conditions, all of which must hold.
     pub filter: Vec<Clause>,
-    /// `_content`: what the text of the whole resource must hold, each of them.
-    pub content: Vec<super::words::Words>,
+    /// Words that `_text` and `_content` ask for, for the score; the conditions themselves are in
+    /// [`Self::filter`].
+    pub relevance: Vec<Relevance>,
+    /// `_contained`: whether contained resources are found.
+    pub contained: Option<Contained>,
     /// Sort keys, most important first; empty means newest first.
     pub sort: Vec<SortKey>,
     /// Resources on a page (`_count`), already bounded by `page_entries_max`; 0 asks for the
@@ -25,6 +28,24 @@ pub struct Query {
     pub include: Vec<Include>,
     /// What part of each resource is answered.
     pub shape: Shape,
+}
+
+/// What counts for the score of a match (`search.html#score`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relevance {
+    /// The words.
+    pub run: super::words::Run,
+    /// The texts in which they are counted.
+    pub params: Vec<ParamId>,
+}
+
+/// How contained resources are found (`search.html#contained`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contained {
+    /// Resources of their own are found as well.
+    pub both: bool,
+    /// They are answered alone, not within the resource that contains them.
+    pub alone: bool,
 }
 
 /// One condition of a [`Query`].
@@ -52,6 +73,18 @@ pub enum Clause {
         /// Its reference parameter.
         param: ParamId,
         /// The condition on the referring resource.
+        inner: Box<Clause>,
+    },
+    /// `:in` on a reference: it points to a member of a resource of `source` for which the inner
+    /// clause holds; `member` is the parameter of its members.
+    MemberOf {
+        /// The reference parameter, for each searched type.
+        param: Vec<ParamId>,
+        /// Group or List.
+        source: TypeId,
+        /// Its reference parameter.
+        member: ParamId,
+        /// The condition on the Group or List.
         inner: Box<Clause>,
     },
     /// All of these; without any, everything.
@@ -97,11 +130,9 @@ pub enum Match {
     Token(TokenMatch),
     /// token `:text` before R5: the display or text, folded, contains this.
     TokenText(String),
-    /// token `:text` since R5: the display or text, folded, begins with this.
+    /// token and reference `:text` since R5: the display or text, folded, begins with this.
     TokenTextPrefix(String),
-    /// token `:text-advanced`: the display or text, folded, contains each of these.
-    TokenTextWords(Vec<String>),
-    /// token `:code-text`: the code, in lower case, compared in this way.
+    /// token `:code-text` and `_filter`: the code, in lower case, compared in this way.
     TokenCode(How, String),
     /// token `:of-type`: the identifier's type, and its value.
     OfType(TokenMatch, String),
@@ -182,6 +213,8 @@ pub enum Match {
     UriBegins(String),
     /// `near`: no farther than this.
     Near(Circle),
+    /// `_text` and `_content`: the words stand one after the other.
+    Run(super::words::Run),
     /// composite: one match per component, all in the same instance. Components are `Token`,
     /// `StringPrefix`, `Date`, `Number`, `Quantity`, `Reference` or `Uri`.
     Composite(Vec<Match>),
@@ -344,6 +377,8 @@ pub enum SortBy {
     LastUpdated(Vec<ParamId>),
     /// A parameter, for each searched type.
     Param(Vec<ParamId>, ParamKind),
+    /// `_score`: how well it fits.
+    Score,
 }
 
 /// `_total`

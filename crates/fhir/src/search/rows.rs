@@ -20,8 +20,42 @@ pub const fn narrative(type_id: TypeId) -> ParamId {
     ParamId(1 << 25 | type_id.0 as u32)
 }
 
+/// The parameter number under which the texts of a type's resources are kept, narratives aside, for
+/// `_content`.
+pub const fn content(type_id: TypeId) -> ParamId {
+    ParamId(1 << 25 | 1 << 16 | type_id.0 as u32)
+}
+
 /// Parameter numbers from here on are of a tenant's own search parameters.
 pub const CUSTOM: u32 = 1 << 26;
+
+/// Whether a number is that of a tenant's own search parameter.
+pub const fn is_custom(number: u32) -> bool {
+    number >= CUSTOM && number < CONTAINED
+}
+
+const CONTAINED: u32 = 1 << 27;
+const INTO_CONTAINED: u32 = 1 << 28;
+
+/// The number under which a parameter's values of contained resources are kept. Of `_id` each
+/// contained resource has exactly one, so that they are listed there.
+pub const fn contained(param: ParamId) -> ParamId {
+    ParamId(param.0 | CONTAINED)
+}
+
+/// The number under which a reference parameter's references to the resource's own contained
+/// resources are kept, for chains: type and, as the id, the place among those.
+pub const fn into_contained(param: ParamId) -> ParamId {
+    ParamId(param.0 | INTO_CONTAINED)
+}
+
+/// The parameter behind a number of one of these kinds.
+pub const fn plain(param: ParamId) -> ParamId {
+    ParamId(param.0 & !(CONTAINED | INTO_CONTAINED))
+}
+
+/// Contained resources of one resource that are searched; further ones are kept and not found.
+pub const CONTAINED_MAX: u16 = 1_000;
 
 /// How `:of-type` is kept as a code: the code of the identifier's type and its value.
 pub fn typed_identifier(code: &str, value: &str) -> String {
@@ -99,6 +133,11 @@ pub enum RowValue {
     Uri(Box<str>),
     /// The components of one instance of a composite, in the parameter's order.
     Composite(Vec<RowValue>),
+    /// Words of a text, in order: see [`super::words::Run`].
+    Text(Box<str>),
+    /// A value of the resource that is contained at this place, counted from 1, at most
+    /// [`CONTAINED_MAX`]; never within another of its kind.
+    Contained(u16, Box<RowValue>),
 }
 
 impl Row {
@@ -173,6 +212,8 @@ impl RowValue {
                     .fold(Ordering::Equal, Ordering::then)
                     .then(a.len().cmp(&b.len()))
             }
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::Contained(a, b), Self::Contained(c, d)) => a.cmp(c).then_with(|| b.total_cmp(d)),
             _ => self.rank().cmp(&other.rank()),
         }
     }
@@ -189,6 +230,8 @@ impl RowValue {
             Self::ReferenceIdentifier { .. } => 7,
             Self::Uri(_) => 8,
             Self::Composite(_) => 9,
+            Self::Text(_) => 10,
+            Self::Contained(..) => 11,
         }
     }
 }

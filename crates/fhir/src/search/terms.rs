@@ -6,12 +6,17 @@
 //! listed concepts, of whole code systems, of other value sets, and filters on the hierarchy and
 //! the properties of code systems that are held in full. Anything else is refused by name.
 
+mod code_system;
+mod codes;
 mod member;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 
 use base::Code;
+
+use code_system::CodeSystem;
+use codes::Codes;
 
 use super::query::{Clause, Match, Query, Test, TokenMatch};
 use crate::definitions::Model;
@@ -56,61 +61,6 @@ pub struct Terms {
     read: Cell<usize>,
     /// What single codes were compared with so far.
     compared: member::Compared,
-}
-
-/// Codes by system; `None` for a system: all of its codes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Codes(BTreeMap<String, Option<BTreeSet<String>>>);
-
-impl Codes {
-    fn add(&mut self, system: &str, code: &str) {
-        match self.0.get_mut(system) {
-            Some(None) => {}
-            Some(Some(codes)) => {
-                codes.insert(code.to_owned());
-            }
-            None => {
-                let codes = BTreeSet::from([code.to_owned()]);
-                self.0.insert(system.to_owned(), Some(codes));
-            }
-        }
-    }
-
-    fn all(system: &str) -> Self {
-        Self(BTreeMap::from([(system.to_owned(), None)]))
-    }
-
-    fn join(&mut self, other: Self) {
-        for (system, codes) in other.0 {
-            match (self.0.get_mut(&system), codes) {
-                (Some(mine), None) => *mine = None,
-                (Some(None), Some(_)) => {}
-                (Some(Some(mine)), Some(codes)) => mine.extend(codes),
-                (None, codes) => {
-                    self.0.insert(system, codes);
-                }
-            }
-        }
-    }
-
-    fn meet(self, other: &Self) -> Self {
-        let both = self.0.into_iter().filter_map(|(system, mine)| {
-            let codes = match (mine, other.0.get(&system)?) {
-                (None, theirs) => theirs.clone(),
-                (mine, None) => mine,
-                (Some(mine), Some(theirs)) => Some(mine.intersection(theirs).cloned().collect()),
-            };
-            Some((system, codes))
-        });
-        Self(both.collect())
-    }
-
-    fn count(&self) -> u64 {
-        self.0
-            .values()
-            .map(|c| c.as_ref().map_or(1, BTreeSet::len) as u64)
-            .sum()
-    }
 }
 
 fn refused(text: String) -> Unresolved {
@@ -161,7 +111,7 @@ impl Terms {
             Clause::Chain { targets, .. } => {
                 targets.iter_mut().try_for_each(|(_, c)| self.clause(c))
             }
-            Clause::Has { inner, .. } => self.clause(inner),
+            Clause::Has { inner, .. } | Clause::MemberOf { inner, .. } => self.clause(inner),
             Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => {
                 parts.iter_mut().try_for_each(|c| self.clause(c))
             }
@@ -396,7 +346,7 @@ fn is_in(clause: &Clause) -> bool {
             Test::Any(values) | Test::None(values) => values.iter().any(is_terms),
         },
         Clause::Chain { targets, .. } => targets.iter().any(|(_, c)| is_in(c)),
-        Clause::Has { inner, .. } => is_in(inner),
+        Clause::Has { inner, .. } | Clause::MemberOf { inner, .. } => is_in(inner),
         Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => parts.iter().any(is_in),
         Clause::Not(part) => is_in(part),
         Clause::Id(_) | Clause::NotId(_) | Clause::Never => false,
@@ -423,302 +373,5 @@ fn expanded(of: Value<'_>, codes: &mut Codes) {
     }
 }
 
-/// The concepts of a code system: what they are under, and what they are.
-#[derive(Debug, Default)]
-struct CodeSystem {
-    order: Vec<String>,
-    parents: HashMap<String, HashSet<String>>,
-    properties: HashMap<String, Vec<(String, String)>>,
-}
-
-impl CodeSystem {
-    fn read(&mut self, concept: Value<'_>, parent: Option<&str>, depth: usize) {
-        let Some(code) = concept.get("code").and_then(Value::as_str) else {
-            return;
-        };
-        self.order.push(code.clone().into_owned());
-        let mut under = |child: &str, parent: &str| {
-            let parents = self.parents.entry(child.to_owned()).or_default();
-            parents.insert(parent.to_owned());
-        };
-        if let Some(parent) = parent {
-            under(&code, parent);
-        }
-        let mut own = Vec::new();
-        for property in parts(concept, "property") {
-            let Some(name) = property.get("code").and_then(Value::as_str) else {
-                continue;
-            };
-            let member = property.members().find(|m| m.name().starts_with("value"));
-            let value = member.and_then(|m| {
-                let coded = m.value.get("code").and_then(Value::as_str);
-                coded
-                    .or_else(|| m.value.as_str())
-                    .map(std::borrow::Cow::into_owned)
-                    .or_else(|| Some(m.value.raw().to_owned()))
-            });
-            let Some(value) = value else { continue };
-            match &*name {
-                "parent" | "subsumedBy" => under(&code, &value),
-                "child" => under(&value, &code),
-                _ => own.push((name.into_owned(), value)),
-            }
-        }
-        if !own.is_empty() {
-            self.properties.insert(code.clone().into_owned(), own);
-        }
-        if depth < JSON_DEPTH_MAX {
-            for child in parts(concept, "concept") {
-                self.read(child, Some(&code), depth + 1);
-            }
-        }
-    }
-
-    fn all(&self) -> Vec<String> {
-        self.order.clone()
-    }
-
-    /// What subsumes a code, or what it subsumes; not itself.
-    fn related(&self, code: &str, above: bool) -> HashSet<String> {
-        let mut children: HashMap<&str, Vec<&str>> = HashMap::new();
-        for (child, parents) in &self.parents {
-            for parent in parents {
-                children.entry(parent).or_default().push(child);
-            }
-        }
-        let mut found: HashSet<String> = HashSet::new();
-        let mut next = vec![code];
-        while let Some(at) = next.pop() {
-            let step: Vec<&str> = if above {
-                let parents = self.parents.get(at).into_iter().flatten();
-                parents.map(String::as_str).collect()
-            } else {
-                children.get(at).cloned().unwrap_or_default()
-            };
-            for other in step {
-                if other != code && found.insert(other.to_owned()) {
-                    next.push(other);
-                }
-            }
-        }
-        found
-    }
-
-    /// The codes among `kept` that a filter lets through; `None` for one that is not known.
-    fn filtered(&self, kept: &[String], filter: Value<'_>) -> Option<Vec<String>> {
-        let text = |name| filter.get(name).and_then(Value::as_str);
-        let (property, op, value) = (text("property")?, text("op")?, text("value")?);
-        let only =
-            |keep: &dyn Fn(&String) -> bool| kept.iter().filter(|c| keep(c)).cloned().collect();
-        let listed: Vec<&str> = value.split(',').map(str::trim).collect();
-        if matches!(&*property, "concept" | "code") {
-            let below = self.related(&value, false);
-            return Some(match &*op {
-                "is-a" => only(&|c| **c == *value || below.contains(c)),
-                "descendent-of" => only(&|c| below.contains(c)),
-                "is-not-a" => only(&|c| **c != *value && !below.contains(c)),
-                "generalizes" => {
-                    let over = self.related(&value, true);
-                    only(&|c| **c == *value || over.contains(c))
-                }
-                "=" => only(&|c| **c == *value),
-                "in" => only(&|c| listed.contains(&c.as_str())),
-                "not-in" => only(&|c| !listed.contains(&c.as_str())),
-                _ => return None,
-            });
-        }
-        if matches!(&*property, "parent" | "child") && &*op == "=" {
-            let parents = |c: &str| self.parents.get(c);
-            return Some(match &*property {
-                "parent" => only(&|c| parents(c).is_some_and(|p| p.contains(&*value))),
-                _ => only(&|c| parents(&value).is_some_and(|p| p.contains(c))),
-            });
-        }
-        let has = |c: &String, wanted: &dyn Fn(&str) -> bool| {
-            let own = self.properties.get(c).into_iter().flatten();
-            own.filter(|(name, _)| *name == *property)
-                .any(|(_, v)| wanted(v))
-        };
-        Some(match &*op {
-            "=" => only(&|c| has(c, &|v| v == value)),
-            "in" => only(&|c| has(c, &|v| listed.contains(&v))),
-            "not-in" => only(&|c| !has(c, &|v| listed.contains(&v))),
-            "exists" => {
-                let wanted = &*value != "false";
-                only(&|c| has(c, &|_| true) == wanted)
-            }
-            _ => return None,
-        })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{Need, Terms, Unresolved};
-    use crate::definitions::{FhirVersion, Model};
-    use crate::search::query::Match;
-
-    const ANIMALS: &str = r#"{"resourceType":"CodeSystem","content":"complete","url":"urn:a","concept":[
-        {"code":"animal","concept":[
-            {"code":"dog","concept":[{"code":"pug"}]},
-            {"code":"cat","property":[{"code":"legs","valueInteger":4},{"code":"tail","valueCode":"long"}]}]},
-        {"code":"bat","property":[{"code":"parent","valueCode":"animal"},{"code":"tail","valueCode":"short"}]}]}"#;
-
-    fn codes(set: &str, bare: bool) -> Result<Vec<String>, String> {
-        let mut terms = Terms::new(Model::of(FhirVersion::R4), 100);
-        terms.bring(
-            Need::ValueSet("urn:s".to_owned()),
-            Some(set.as_bytes().to_vec()),
-        );
-        terms.bring(
-            Need::ValueSet("urn:other".to_owned()),
-            Some(br#"{"compose":{"include":[{"system":"urn:a","concept":[{"code":"pug"},{"code":"cat"}]}]}}"#.to_vec()),
-        );
-        terms.bring(
-            Need::CodeSystem("urn:a".to_owned()),
-            Some(ANIMALS.as_bytes().to_vec()),
-        );
-        terms.bring(Need::CodeSystem("urn:gone".to_owned()), None);
-        resolved(
-            &terms,
-            Match::InValueSet {
-                set: "urn:s".to_owned(),
-                bare,
-            },
-        )
-    }
-
-    fn resolved(terms: &Terms, value: Match) -> Result<Vec<String>, String> {
-        let mut values = vec![value];
-        match terms.values(&mut values) {
-            Ok(()) => {}
-            Err(Unresolved::Refused(issue)) => return Err(issue.diagnostics.to_string()),
-            Err(Unresolved::Needs(need)) => return Err(format!("{need:?}")),
-        }
-        let mut texts: Vec<String> = values
-            .iter()
-            .map(|v| match v {
-                Match::Token(t) => format!(
-                    "{}|{}",
-                    t.system.as_deref().unwrap_or("?"),
-                    t.code.as_deref().unwrap_or("*")
-                ),
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        texts.sort_unstable();
-        Ok(texts)
-    }
-
-    fn include(text: &str) -> String {
-        format!(r#"{{"compose":{{"include":[{text}]}}}}"#)
-    }
-
-    #[test]
-    fn value_sets_are_their_codes() {
-        let filter = |property: &str, op: &str, value: &str| {
-            include(&format!(
-                r#"{{"system":"urn:a","filter":[{{"property":"{property}","op":"{op}","value":"{value}"}}]}}"#
-            ))
-        };
-        let check =
-            |set: &str, want: &[&str]| assert_eq!(codes(set, false).unwrap(), want, "{set}");
-        check(
-            &include(
-                r#"{"system":"urn:b","concept":[{"code":"x"},{"code":"y"}]},{"system":"urn:c"}"#,
-            ),
-            &["urn:b|x", "urn:b|y", "urn:c|*"],
-        );
-        check(
-            &filter("concept", "is-a", "dog"),
-            &["urn:a|dog", "urn:a|pug"],
-        );
-        check(
-            &filter("concept", "descendent-of", "animal"),
-            &["urn:a|bat", "urn:a|cat", "urn:a|dog", "urn:a|pug"],
-        );
-        check(&filter("tail", "=", "long"), &["urn:a|cat"]);
-        check(&filter("legs", "exists", "true"), &["urn:a|cat"]);
-        check(
-            &include(r#"{"valueSet":["urn:other"]}"#),
-            &["urn:a|cat", "urn:a|pug"],
-        );
-        check(
-            &include(
-                r#"{"system":"urn:a","filter":[{"property":"concept","op":"is-a","value":"dog"}],"valueSet":["urn:other"]}"#,
-            ),
-            &["urn:a|pug"],
-        );
-        check(
-            r#"{"compose":{"include":[{"system":"urn:a"}],"exclude":[{"valueSet":["urn:other"]}]}}"#,
-            &["urn:a|animal", "urn:a|bat", "urn:a|dog"],
-        );
-        check(
-            r#"{"expansion":{"contains":[{"abstract":true,"system":"s","code":"a","contains":[{"system":"s","code":"b"}]}]},"compose":{}}"#,
-            &["s|b"],
-        );
-        assert_eq!(
-            codes(
-                &include(r#"{"system":"urn:a","concept":[{"code":"x"}]}"#),
-                true
-            )
-            .unwrap(),
-            ["|x"]
-        );
-        assert_eq!(
-            codes(&include(r#"{"system":"urn:a"}"#), true)
-                .unwrap()
-                .len(),
-            5
-        );
-    }
-
-    #[test]
-    fn what_is_not_held_is_said_by_name() {
-        let mut terms = Terms::new(Model::of(FhirVersion::R4), 100);
-        let value = |set: &str| Match::InValueSet {
-            set: set.to_owned(),
-            bare: false,
-        };
-        assert!(
-            resolved(&terms, value("urn:s"))
-                .unwrap_err()
-                .contains("ValueSet")
-        );
-        terms.bring(Need::ValueSet("urn:s".to_owned()), None);
-        assert_eq!(
-            resolved(&terms, value("urn:s")).unwrap_err(),
-            "this server does not hold the value set urn:s"
-        );
-        let filter =
-            r#"{"system":"urn:gone","filter":[{"property":"concept","op":"is-a","value":"x"}]}"#;
-        assert_eq!(
-            codes(&include(filter), false).unwrap_err(),
-            "this server does not hold the code system urn:gone"
-        );
-        let own = "http://hl7.org/fhir/ValueSet/administrative-gender";
-        terms.bring(Need::ValueSet(own.to_owned()), None);
-        assert_eq!(resolved(&terms, value(own)).unwrap().len(), 4);
-    }
-
-    #[test]
-    fn codes_subsume_each_other() {
-        let mut terms = Terms::new(Model::of(FhirVersion::R4), 100);
-        terms.bring(
-            Need::CodeSystem("urn:a".to_owned()),
-            Some(ANIMALS.as_bytes().to_vec()),
-        );
-        let value = |above, code: &str| Match::Subsumed {
-            above,
-            system: "urn:a".to_owned(),
-            code: code.to_owned(),
-            bare: false,
-        };
-        let check = |above, code, want: &[&str]| {
-            assert_eq!(resolved(&terms, value(above, code)).unwrap(), want);
-        };
-        check(false, "dog", &["urn:a|dog", "urn:a|pug"]);
-        check(true, "pug", &["urn:a|animal", "urn:a|dog", "urn:a|pug"]);
-        check(true, "bat", &["urn:a|animal", "urn:a|bat"]);
-    }
-}
+mod tests;

@@ -133,6 +133,19 @@ impl World {
         (world, all)
     }
 
+    /// The same, of a version of FHIR.
+    pub(super) fn clinic_of(fhir: &str) -> (Self, String) {
+        let world = Self::new();
+        world
+            .admin(
+                "POST /admin/v1/tenants",
+                &json!({ "name": "lakeside", "fhir": fhir }),
+            )
+            .status(201);
+        let all = world.client("lakeside", "system/*.cruds");
+        (world, all)
+    }
+
     pub(super) fn tenant(&self, name: &str) {
         self.admin("POST /admin/v1/tenants", &json!({ "name": name }))
             .status(201);

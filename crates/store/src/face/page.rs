@@ -93,6 +93,10 @@ pub struct Entry {
     pub resource: Released<Stored>,
     /// Why it is here.
     pub mode: Mode,
+    /// How well it fits, from 0 to 1, where the search says something about it.
+    pub score: Option<f64>,
+    /// The resource that contains it, if it is answered without that.
+    pub within: Option<(TypeId, ResourceId)>,
 }
 
 /// A page.

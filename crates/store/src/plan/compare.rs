@@ -172,9 +172,11 @@ pub(crate) fn tests(param: ParamId, value: &Match, facts: &mut dyn Facts) -> Res
             Op::Contains,
             Bind::text(folded),
         )]),
-        Match::TokenTextWords(words) => {
-            let each = |w: &String| Pred::Column("folded", Op::Contains, Bind::text(w));
-            text(words.iter().map(each).collect())
+        // Texts are found by their resource only.
+        Match::Run(run) => {
+            let pattern = Bind::text(&run.pattern());
+            let preds = vec![Pred::Column("text", Op::Contains, pattern)];
+            Ok(one(Table::Text, number, preds, Ways::Known(Vec::new())))
         }
         Match::StringPrefix(folded) | Match::TokenTextPrefix(folded) => {
             text(prefix("folded", folded))

@@ -3,10 +3,11 @@
 //! Where the permit reaches some rows of a type only, what it reaches them by is one more condition at
 //! each place where rows of that type are looked at. Knows no statements.
 
-use access::Sight;
+use access::{Rule, Sight};
 use base::Code;
 use fhir::definitions::{ParamId, ParamKind, TypeId};
-use fhir::search::query::{Clause, Match, ParamClause, Test as Asked};
+use fhir::search::query::{Clause, Match, ParamClause, Test as Asked, TokenMatch};
+use fhir::search::rows::{contained, into_contained, plain};
 
 use super::Facts;
 use super::compare::{Test, tests};
@@ -52,6 +53,38 @@ pub(crate) enum Cond {
         /// The condition.
         inner: Box<Cond>,
     },
+    /// It refers by `param` to a resource of one of these types that it contains and for which the
+    /// condition holds.
+    Inside {
+        /// The reference parameter.
+        param: ParamId,
+        /// Types that may be shown, each with its condition.
+        targets: Vec<(TypeId, Cond)>,
+    },
+    /// A resource of type `source` names it by `param`, a canonical, and the condition holds for
+    /// that one.
+    NamedBy {
+        /// A type that may be shown.
+        source: TypeId,
+        /// The reference parameter.
+        param: i64,
+        /// The types that it may name; their conditions say nothing.
+        targets: Vec<Canonical>,
+        /// The condition.
+        inner: Box<Cond>,
+    },
+    /// It refers by `param` to what a resource of type `source` for which the condition holds
+    /// refers to by `member`.
+    MemberOf {
+        /// The reference parameter.
+        param: i64,
+        /// A type that may be shown.
+        source: TypeId,
+        /// The reference parameter of that type.
+        member: i64,
+        /// The condition.
+        inner: Box<Cond>,
+    },
     /// All of these hold; without any, always.
     All(Vec<Cond>),
     /// One of these holds.
@@ -86,6 +119,36 @@ impl For<'_> {
         match self {
             Self::Caller(sight) => sight.shows(type_id),
             Self::Policy => true,
+        }
+    }
+
+    /// Whether every resource of a type is seen, with all of its elements. What is contained has no
+    /// row that a rule could be asked of: it is found only where this holds for its type.
+    pub(crate) fn sees_whole(self, type_id: TypeId) -> bool {
+        let Self::Caller(sight) = self else {
+            return true;
+        };
+        let whole = |rule: &Rule| rule.filter().is_none() && rule.hidden().is_none();
+        sight.shows(type_id) && sight.rule(type_id).is_none_or(|rule| whole(rule))
+    }
+
+    /// What must hold for a resource of a type so that what it contains may be found; `None` where
+    /// that is never so.
+    pub(crate) fn holder(self, type_id: TypeId, facts: &mut dyn Facts) -> Result<Option<Cond>> {
+        if !self.shows(type_id) || self.hides(type_id) {
+            return Ok(None);
+        }
+        let reach = self.reach(type_id, facts)?;
+        Ok(Some(reach.unwrap_or(Cond::All(Vec::new()))))
+    }
+
+    /// Whether elements of a type are hidden.
+    fn hides(self, type_id: TypeId) -> bool {
+        match self {
+            Self::Caller(sight) => sight
+                .rule(type_id)
+                .is_some_and(|rule| rule.hidden().is_some()),
+            Self::Policy => false,
         }
     }
 
@@ -185,63 +248,190 @@ fn condition(clause: &Clause, at: usize, whom: For<'_>, facts: &mut dyn Facts) -
             Some(param) => parameter(*param, clause, whom, facts)?,
             None => Cond::Never,
         },
-        Clause::Chain { param, targets } => {
-            let Some(param) = param.get(at) else {
-                return Ok(Cond::Never);
-            };
-            let mut shown = Vec::new();
-            for (type_id, inner) in targets {
-                // A hop over a type that may not be shown finds nothing.
-                if !whom.shows(*type_id) {
-                    continue;
-                }
-                let inner = seen(*type_id, inner, whom, facts)?;
-                if inner != Cond::Never {
-                    shown.push((*type_id, inner));
-                }
-            }
-            if shown.is_empty() {
-                return Ok(Cond::Never);
-            }
-            let mut named = Vec::new();
-            for (type_id, cond) in &shown {
-                if let Some((url, version)) = facts.canonical(*param, *type_id) {
-                    named.push(Canonical {
-                        type_id: *type_id,
-                        url,
-                        version,
-                        cond: cond.clone(),
-                    });
-                }
-            }
-            let param = i64::from(param.0);
-            let chain = Cond::Chain {
-                param,
-                targets: shown,
-            };
-            if named.is_empty() {
-                return Ok(chain);
-            }
-            let named = Cond::Named {
-                param,
-                targets: named,
-            };
-            either(vec![chain, named])
-        }
-        Clause::Has { source, .. } if !whom.shows(*source) => Cond::Never,
+        Clause::Chain { param, targets } => match param.get(at) {
+            Some(param) => chain(*param, targets, whom, facts)?,
+            None => Cond::Never,
+        },
         Clause::Has {
             source,
             param,
             inner,
-        } => match seen(*source, inner, whom, facts)? {
-            Cond::Never => Cond::Never,
-            inner => Cond::Has {
-                source: *source,
+        } => has(*source, *param, inner, whom, facts)?,
+        Clause::MemberOf { source, .. } if !whom.shows(*source) => Cond::Never,
+        Clause::MemberOf {
+            param,
+            source,
+            member,
+            inner,
+        } => match (param.get(at), seen(*source, inner, whom, facts)?) {
+            (None, _) | (_, Cond::Never) => Cond::Never,
+            (Some(param), inner) => Cond::MemberOf {
                 param: i64::from(param.0),
+                source: *source,
+                member: i64::from(member.0),
                 inner: Box::new(inner),
             },
         },
     })
+}
+
+/// A chain: through references to resources, through canonicals, and into what is contained.
+fn chain(
+    param: ParamId,
+    targets: &[(TypeId, Box<Clause>)],
+    whom: For<'_>,
+    facts: &mut dyn Facts,
+) -> Result<Cond> {
+    let (mut referred, mut named, mut inside) = (Vec::new(), Vec::new(), Vec::new());
+    // A policy asks of rows alone.
+    let open = matches!(whom, For::Caller(_))
+        && facts.owner(param).is_some_and(|owner| !whom.hides(owner));
+    for (type_id, inner) in targets {
+        // A hop over a type that may not be shown finds nothing.
+        if !whom.shows(*type_id) {
+            continue;
+        }
+        // The container itself is looked at already.
+        if open
+            && whom.sees_whole(*type_id)
+            && let Some(id) = facts.contains(*type_id)?
+        {
+            let cond = condition(&within(inner, &[id]), 0, whom, facts)?;
+            if cond != Cond::Never {
+                inside.push((*type_id, cond));
+            }
+        }
+        let cond = seen(*type_id, inner, whom, facts)?;
+        if cond == Cond::Never {
+            continue;
+        }
+        if let Some((url, version)) = facts.canonical(param, *type_id) {
+            named.push(Canonical {
+                type_id: *type_id,
+                url,
+                version,
+                cond: cond.clone(),
+            });
+        }
+        referred.push((*type_id, cond));
+    }
+    let number = i64::from(param.0);
+    let mut ways = Vec::new();
+    if !referred.is_empty() {
+        ways.push(Cond::Chain {
+            param: number,
+            targets: referred,
+        });
+    }
+    if !named.is_empty() {
+        ways.push(Cond::Named {
+            param: number,
+            targets: named,
+        });
+    }
+    if !inside.is_empty() {
+        ways.push(Cond::Inside {
+            param: into_contained(plain(param)),
+            targets: inside,
+        });
+    }
+    Ok(either(ways))
+}
+
+fn has(
+    source: TypeId,
+    param: ParamId,
+    inner: &Clause,
+    whom: For<'_>,
+    facts: &mut dyn Facts,
+) -> Result<Cond> {
+    if !whom.shows(source) {
+        return Ok(Cond::Never);
+    }
+    let inner = seen(source, inner, whom, facts)?;
+    if inner == Cond::Never {
+        return Ok(Cond::Never);
+    }
+    let canonical = |(type_id, url, version)| Canonical {
+        type_id,
+        url,
+        version,
+        cond: Cond::All(Vec::new()),
+    };
+    let targets: Vec<Canonical> = facts.canonicals(param).into_iter().map(canonical).collect();
+    let param = i64::from(param.0);
+    let has = Cond::Has {
+        source,
+        param,
+        inner: Box::new(inner.clone()),
+    };
+    if targets.is_empty() {
+        return Ok(has);
+    }
+    let inner = Box::new(inner);
+    let named = Cond::NamedBy {
+        source,
+        param,
+        targets,
+        inner,
+    };
+    Ok(either(vec![has, named]))
+}
+
+/// The clause, asked of contained resources; `ids` are the parameters `_id` of the types searched.
+/// Nothing refers to a contained resource from elsewhere.
+pub(crate) fn within(clause: &Clause, ids: &[ParamId]) -> Clause {
+    let inner = |params: &[ParamId]| params.iter().map(|p| contained(*p)).collect();
+    let each = |parts: &[Clause]| parts.iter().map(|part| within(part, ids)).collect();
+    let id = |of: &[base::ResourceId], not: bool| {
+        let token = |id: &base::ResourceId| {
+            Match::Token(TokenMatch {
+                system: Some(String::new()),
+                code: Some(id.as_str().to_owned()),
+            })
+        };
+        let values = of.iter().map(token).collect();
+        Clause::Param(ParamClause {
+            param: inner(ids),
+            kind: ParamKind::Token,
+            test: if not {
+                Asked::None(values)
+            } else {
+                Asked::Any(values)
+            },
+        })
+    };
+    match clause {
+        Clause::Param(of) => Clause::Param(ParamClause {
+            param: inner(&of.param),
+            ..of.clone()
+        }),
+        Clause::Id(of) => id(of, false),
+        Clause::NotId(of) => id(of, true),
+        Clause::Chain { param, targets } => Clause::Chain {
+            param: inner(param),
+            targets: targets.clone(),
+        },
+        Clause::MemberOf {
+            param,
+            source,
+            member,
+            inner: of,
+        } => Clause::MemberOf {
+            param: inner(param),
+            source: *source,
+            member: *member,
+            inner: of.clone(),
+        },
+        Clause::And(parts) => Clause::And(each(parts)),
+        Clause::Or(parts) => Clause::Or(each(parts)),
+        Clause::ByType(parts) => {
+            let own = parts.iter().zip(ids);
+            Clause::ByType(own.map(|(part, id)| within(part, &[*id])).collect())
+        }
+        Clause::Not(part) => Clause::Not(Box::new(within(part, ids))),
+        Clause::Has { .. } | Clause::Never => Clause::Never,
+    }
 }
 
 fn parameter(
@@ -289,7 +479,7 @@ pub(crate) const fn tables(kind: ParamKind) -> &'static [Table] {
         ParamKind::Date => &[Table::Date],
         ParamKind::String => &[Table::String],
         ParamKind::Token => &[Table::Token, Table::String],
-        ParamKind::Reference => &[Table::Reference, Table::Token],
+        ParamKind::Reference => &[Table::Reference, Table::Token, Table::String],
         ParamKind::Composite => &[Table::Composite],
         ParamKind::Quantity => &[Table::Quantity],
         ParamKind::Uri => &[Table::Uri],

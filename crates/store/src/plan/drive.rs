@@ -2,7 +2,7 @@
 //!
 //! Knows what each condition would cost only through counts that stop early.
 
-use fhir::definitions::TypeId;
+use fhir::definitions::{ParamId, TypeId};
 
 use super::Facts;
 use super::compare::{Arm, Op, Pred, Test, Ways};
@@ -46,6 +46,25 @@ pub(crate) enum Driver {
     Has {
         source: TypeId,
         param: i64,
+        inner: Box<Driver>,
+    },
+    /// From contained resources to those that refer to them.
+    Inside {
+        param: ParamId,
+        targets: Vec<(TypeId, Driver)>,
+    },
+    /// From the resources that name others by canonicals.
+    NamedBy {
+        source: TypeId,
+        param: i64,
+        targets: Vec<Canonical>,
+        inner: Box<Driver>,
+    },
+    /// From the resources that list members to what refers to those.
+    MemberOf {
+        param: i64,
+        source: TypeId,
+        member: i64,
         inner: Box<Driver>,
     },
     /// What any of these gives.
@@ -185,6 +204,9 @@ fn rarest(
         }))
 }
 
+/// The rank of what comes from other resources.
+const HOPS: u8 = 6;
+
 /// Between drivers that all give many rows: what tends to be rarer first.
 fn rank(driver: &Driver) -> u8 {
     match driver {
@@ -203,7 +225,12 @@ fn rank(driver: &Driver) -> u8 {
             table: Table::Uri, ..
         } => 5,
         Driver::Arms { .. } => 4,
-        Driver::Chain { .. } | Driver::Named { .. } | Driver::Has { .. } => 6,
+        Driver::Chain { .. }
+        | Driver::Named { .. }
+        | Driver::Inside { .. }
+        | Driver::Has { .. }
+        | Driver::NamedBy { .. }
+        | Driver::MemberOf { .. } => HOPS,
         Driver::Type => 7,
     }
 }
@@ -216,7 +243,7 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
     match driver {
         Driver::Nothing => return Ok((0, 0)),
         Driver::Ids(ids) => return Ok((ids.len() as u64, 0)),
-        Driver::Chain { targets, .. } => {
+        Driver::Chain { targets, .. } | Driver::Inside { targets, .. } => {
             let mut inner: u64 = 0;
             for (to, driver) in targets {
                 inner = inner.saturating_add(cost(driver, *to, bounds.inner, facts)?.0);
@@ -236,17 +263,15 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
             }
         }
         Driver::Has { source, inner, .. }
+        | Driver::NamedBy { source, inner, .. }
+        | Driver::MemberOf { source, inner, .. }
             if cost(inner, *source, bounds.inner, facts)?.0 >= bounds.inner =>
         {
             return Ok(NEVER);
         }
         Driver::Either(drivers) => {
             for driver in drivers {
-                let costly = matches!(
-                    driver,
-                    Driver::Chain { .. } | Driver::Named { .. } | Driver::Has { .. }
-                );
-                if costly && cost(driver, type_id, max, facts)? == NEVER {
+                if rank(driver) == HOPS && cost(driver, type_id, max, facts)? == NEVER {
                     return Ok(NEVER);
                 }
             }
@@ -299,6 +324,41 @@ fn driver(cond: &Cond, facts: &mut dyn Facts) -> Result<Option<Driver>> {
                 targets: drivers,
             })
         }
+        Cond::Inside { param, targets } => {
+            let mut drivers = Vec::new();
+            for (to, inner) in targets {
+                match driver(inner, facts)? {
+                    Some(inner) => drivers.push((*to, inner)),
+                    None => return Ok(None),
+                }
+            }
+            Some(Driver::Inside {
+                param: *param,
+                targets: drivers,
+            })
+        }
+        Cond::NamedBy {
+            source,
+            param,
+            targets,
+            inner,
+        } => driver(inner, facts)?.map(|inner| Driver::NamedBy {
+            source: *source,
+            param: *param,
+            targets: targets.clone(),
+            inner: Box::new(inner),
+        }),
+        Cond::MemberOf {
+            param,
+            source,
+            member,
+            inner,
+        } => driver(inner, facts)?.map(|inner| Driver::MemberOf {
+            param: *param,
+            source: *source,
+            member: *member,
+            inner: Box::new(inner),
+        }),
         Cond::Has {
             source,
             param,
@@ -335,9 +395,13 @@ fn is_exact(cond: &Cond) -> bool {
     match cond {
         Cond::All(parts) => matches!(parts.as_slice(), [only] if is_exact(only)),
         Cond::Either(parts) => parts.iter().all(is_exact),
-        Cond::Chain { targets, .. } => targets.iter().all(|(_, c)| is_exact(c)),
+        Cond::Chain { targets, .. } | Cond::Inside { targets, .. } => {
+            targets.iter().all(|(_, c)| is_exact(c))
+        }
         Cond::Named { targets, .. } => targets.iter().all(|to| is_exact(&to.cond)),
-        Cond::Has { inner, .. } => is_exact(inner),
+        Cond::Has { inner, .. } | Cond::NamedBy { inner, .. } | Cond::MemberOf { inner, .. } => {
+            is_exact(inner)
+        }
         _ => true,
     }
 }
@@ -347,6 +411,10 @@ fn arms(tests: &[Test], facts: &mut dyn Facts) -> Result<Option<Driver>> {
         return Ok(None);
     };
     let (table, param) = (first.table, first.param);
+    // Texts are found by their resource only.
+    if table == Table::Text {
+        return Ok(None);
+    }
     let bounds = facts.bounds();
     let mut all = Vec::new();
     for test in tests {

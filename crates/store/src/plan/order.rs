@@ -8,13 +8,13 @@ mod walk;
 
 use base::Code;
 use fhir::definitions::ParamId;
-use fhir::search::query::{SortBy, SortKey};
+use fhir::search::query::{Relevance, SortBy, SortKey};
 
-use super::Bounds;
 use super::cond::{Cond, tables};
 use super::drive::{Choice, Driver};
 use super::select::{Source, probe, sources};
 use super::text::{Bind, Binds, Statement, holds};
+use super::{Bounds, score};
 use crate::sqlite::index::Table;
 use crate::{Result, StoreError};
 
@@ -23,6 +23,8 @@ use crate::{Result, StoreError};
 enum By {
     /// The id as tables hold it.
     Id,
+    /// How well it fits.
+    Score(Vec<Relevance>),
     /// The least (greatest, when descending) value of a parameter, for each type searched.
     Param {
         table: Table,
@@ -68,7 +70,7 @@ const fn columns(table: Table) -> Option<(&'static [&'static str], &'static [&'s
         Table::Quantity => Some((&["low"], &["low", "high", "unit", "system"])),
         Table::Reference => Some((&["id"], &["id", "type", "version"])),
         Table::Uri => Some((&["uri"], &["uri"])),
-        Table::Type | Table::Composite | Table::Compartment => None,
+        Table::Type | Table::Composite | Table::Compartment | Table::Text => None,
     }
 }
 
@@ -77,6 +79,7 @@ impl Key {
     fn columns(&self) -> &'static [&'static str] {
         match &self.by {
             By::Id => &["id"],
+            By::Score(_) => &["score"],
             By::Param { table, .. } => columns(*table).map_or(&["rid"], |c| c.0),
         }
     }
@@ -87,11 +90,12 @@ impl Order {
     ///
     /// # Errors
     /// `not-supported` for parameters that have no order.
-    pub(crate) fn of(keys: &[SortKey]) -> Result<Self> {
+    pub(crate) fn of(keys: &[SortKey], relevance: &[Relevance]) -> Result<Self> {
         let numbers = |p: &[ParamId]| p.iter().map(|p| i64::from(p.0)).collect();
         let key = |key: &SortKey| {
             let by = match &key.by {
                 SortBy::Id => By::Id,
+                SortBy::Score => By::Score(relevance.to_vec()),
                 SortBy::LastUpdated(params) => By::Param {
                     table: Table::Date,
                     params: numbers(params),
@@ -111,10 +115,9 @@ impl Order {
                     }
                 }
             };
-            Ok(Key {
-                by,
-                descending: key.descending,
-            })
+            // The best first, unless the other end is asked for.
+            let descending = key.descending != matches!(by, By::Score(_));
+            Ok(Key { by, descending })
         };
         keys.iter().map(key).collect::<Result<_>>().map(Self)
     }
@@ -326,6 +329,7 @@ fn values_of(key: &Key, rid: &str, b: &mut Binds) -> Vec<String> {
                 "(SELECT t.id FROM resource AS t WHERE t.rid = {rid})"
             )];
         }
+        By::Score(relevance) => return vec![score::expression(relevance, rid, b)],
         By::Param { table, params, .. } => (*table, params),
     };
     let params: Vec<String> = params.iter().map(|p| b.place(&Bind::Int(*p))).collect();
@@ -338,11 +342,12 @@ fn values_of(key: &Key, rid: &str, b: &mut Binds) -> Vec<String> {
     let by = by.join(", ");
     let value = |column: &&str| {
         format!(
-            "(SELECT s.{column} FROM {name} AS s INDEXED BY {name}_rid WHERE s.rid = {rid} \
+            "(SELECT s.{column} FROM {name} AS s INDEXED BY {by_rid} WHERE s.rid = {rid} \
              AND s.param IN ({}) AND {} ORDER BY {by} LIMIT 1)",
             params.join(", "),
             holds("s"),
             name = table.name(),
+            by_rid = table.by_rid(),
         )
     };
     key.columns().iter().map(value).collect()

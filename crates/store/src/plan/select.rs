@@ -4,6 +4,8 @@
 //! into joins and choosing its own order. Joins are `CROSS JOIN`s for the same reason, and every
 //! table is read by a named index.
 
+mod hops;
+
 use std::borrow::Cow;
 
 use fhir::definitions::TypeId;
@@ -77,6 +79,28 @@ pub(crate) fn probe(
             param,
             inner,
         } => has(*source, *param, inner, type_id, rid, depth, b),
+        Cond::Inside { param, targets } => {
+            let each: Vec<String> = targets
+                .iter()
+                .map(|(to, inner)| hops::inside(*param, *to, inner, rid, depth, b))
+                .collect();
+            joined(&each, "OR", "0")
+        }
+        Cond::NamedBy {
+            source,
+            param,
+            targets,
+            inner,
+        } => match targets.iter().find(|to| to.type_id == type_id) {
+            Some(to) => hops::named_by(*source, *param, to, inner, rid, depth, b),
+            None => "0".to_owned(),
+        },
+        Cond::MemberOf {
+            param,
+            source,
+            member,
+            inner,
+        } => hops::member_of(*param, (*source, *member), inner, rid, depth, b),
         Cond::All(conds) => each(conds, type_id, rid, depth, ("AND", "1"), b),
         Cond::Either(conds) => each(conds, type_id, rid, depth, ("OR", "0"), b),
     }
@@ -103,8 +127,9 @@ fn rows(table: Table, param: i64, rid: &str, filter: &str, depth: usize, b: &mut
     let param = b.place(&Bind::Int(param));
     let holds = holds(&format!("p{depth}"));
     format!(
-        "EXISTS (SELECT 1 FROM {name} AS p{depth} INDEXED BY {name}_rid WHERE p{depth}.rid = {rid} \
-         AND p{depth}.param = {param} AND {filter} AND {holds} LIMIT 1)"
+        "EXISTS (SELECT 1 FROM {name} AS p{depth} INDEXED BY {by_rid} WHERE p{depth}.rid = {rid} \
+         AND p{depth}.param = {param} AND {filter} AND {holds} LIMIT 1)",
+        by_rid = table.by_rid(),
     )
 }
 
@@ -369,6 +394,27 @@ pub(crate) fn sources(
                 }
             })
             .collect(),
+        Driver::Inside { param, targets } => targets
+            .iter()
+            .map(|(to, inner)| hops::containers(*param, *to, inner, b))
+            .collect(),
+        Driver::NamedBy {
+            source,
+            param,
+            targets,
+            inner,
+        } => {
+            let of_type = targets.iter().filter(|to| to.type_id == type_id);
+            of_type
+                .map(|to| hops::named(*source, *param, to, inner, b))
+                .collect()
+        }
+        Driver::MemberOf {
+            param,
+            source,
+            member,
+            inner,
+        } => vec![hops::members(*param, (*source, *member), inner, b)],
         Driver::Has {
             source,
             param,

@@ -273,15 +273,12 @@ fn expectations(
         let mut query = Query::clone(&expect.query);
         (query.count, query.total) = (2, Total::None);
         query.include.clear();
-        // As the transaction sees them: nothing of it may get into the cache.
-        let bodies = |rid, _| Ok(rows::current_of(tenant, &state.db, rid)?.map(|o| o.stored.body));
         let found = search::page(
             tenant,
             &state.db,
             &expect.spent,
             &query,
             &PageRequest::default(),
-            &bodies,
         )?;
         let holds = match (&expect.expected, found.matches.as_slice()) {
             (Expected::Nothing, []) => true,

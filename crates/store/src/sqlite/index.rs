@@ -1,7 +1,7 @@
 //! The index tables of the embedded engine: what a resource's rows look like in them, and how they
 //! are kept.
 //!
-//! Nine tables, each `WITHOUT ROWID` and ordered so that an equality is answered in order of `rid`
+//! Eleven tables, each `WITHOUT ROWID` and ordered so that an equality is answered in order of `rid`
 //! (newest first is the table read backwards), and a covering index by `(rid, param)` for probes,
 //! diffs and deletes:
 //!
@@ -17,6 +17,11 @@
 //! | `ix_uri` | param, uri, rid (words of narratives too, under their type) |
 //! | `ix_composite` | param, codes and units of the parts, rid, ranges of the parts |
 //! | `ix_compartment` | patient, type, low, high, rid |
+//! | `ix_text` | rid, param: the words of a resource's texts, in order |
+//!
+//! The rows of contained resources stand in the same tables, under parameter numbers of their own
+//! ([`fhir::search::rows::contained`]) and under a `rid` that is [`row_of`] the container and the
+//! place in it: a negative number, which no resource has.
 //!
 //! Every row says from which change (`from_seq`) to which (`until_seq`, 0 = still) it is true. An
 //! update closes the rows that differ; [`sweep`] drops what was closed long enough ago. Ranges
@@ -38,7 +43,7 @@ mod vocabulary;
 
 pub(crate) use batch::Pending;
 pub(crate) use keep::{differs, horizon, sweep};
-pub(crate) use key::{IdKey, NO_TYPE, Real, Table, exact_digest};
+pub(crate) use key::{IdKey, NO_TYPE, PLACE_BITS, Real, Table, exact_digest};
 pub(crate) use vocabulary::{Shape, Vocabulary};
 
 #[cfg(test)]
@@ -46,7 +51,7 @@ mod tests;
 
 /// Version of the index: of these tables and of what is put into them. A tenant whose index has
 /// another version is indexed again when it is opened.
-pub(crate) const INDEX_VERSION: u32 = 4;
+pub(crate) const INDEX_VERSION: u32 = 5;
 
 /// What outlives the index rows. `system` gives each token system a number; 0 stands for "no
 /// system". `ix_horizon` holds the one sequence number up to which closed rows are swept.
@@ -133,6 +138,12 @@ CREATE TABLE ix_compartment (
   rid INTEGER NOT NULL, from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
   PRIMARY KEY (patient, type, low, high, rid, from_seq)) STRICT, WITHOUT ROWID;
 CREATE INDEX ix_compartment_closed ON ix_compartment (until_seq) WHERE until_seq > 0;
+
+CREATE TABLE ix_text (
+  param INTEGER NOT NULL, text TEXT NOT NULL, rid INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
+  PRIMARY KEY (rid, param, from_seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX ix_text_closed ON ix_text (until_seq) WHERE until_seq > 0;
 ";
 
 /// Makes everything, in a database without an index.

@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use access::{Search, Spent};
-use base::{Code, Micros};
+use access::{Rule, Search, Spent};
+use base::{Code, Micros, ResourceId};
+use bytes::Bytes;
+use fhir::definitions::{Model, TypeId};
+use fhir::json::Value;
 use fhir::search::Query;
 use rusqlite::Connection;
 
 use super::cache::Ticket;
+use super::fault::damaged;
 use super::{OpenTenant, blob, in_snapshot, rows, search, sight};
-use crate::{Entry, Method, Mode, PageRequest, Result, StoreError};
+use crate::{Entry, Method, Mode, PageRequest, Result, StoreError, Stored};
+
+/// Nesting that no stored resource passes, whatever limit it came in under.
+const DEPTH_MAX: usize = 1_024;
 
 /// The page would hold too many bytes at once; a smaller `_count` helps.
 pub(crate) fn page_too_large(max: u64) -> StoreError {
@@ -33,21 +40,26 @@ pub(crate) fn searched(
 ) -> Result<(Vec<Entry>, Vec<i64>, search::Found)> {
     in_snapshot(db, || {
         let limits = &tenant.shared.config.limits;
-        let bodies = |rid, seq| {
-            let stored = rows::as_of(tenant, db, rid, seq, ticket)?;
-            Ok(stored.map(|s| s.body))
-        };
-        let found = search::page(tenant, db, spent, query, page, &bodies)?;
-        let matches = found.matches.iter().map(|m| (m.0, Mode::Match));
-        let included = found.included.iter().map(|m| (m.0, Mode::Include));
-        let mut entries = Vec::with_capacity(found.matches.len() + found.included.len());
+        let found = search::page(tenant, db, spent, query, page)?;
+        let matches = found.matches.iter().enumerate();
+        let matches = matches.map(|(at, m)| (m.0, Mode::Match, at, None));
+        let more = &found.included;
+        let current = more.rows.iter().filter(|m| !more.replaced.contains(&m.0));
+        let current = current.map(|m| (m.0, Mode::Include, usize::MAX, None));
+        let older = more.versions.iter();
+        let older = older.map(|(rid, v)| (*rid, Mode::Include, usize::MAX, Some(*v)));
+        let included = current.chain(older);
+        let mut entries = Vec::with_capacity(found.matches.len() + more.rows.len());
         let mut rows = Vec::with_capacity(entries.capacity());
         let mut bytes = 0u64;
-        for (rid, mode) in matches.chain(included) {
+        for (rid, mode, at, version) in matches.chain(included) {
             if until.is_some_and(|until| tenant.shared.clock.monotonic() > until) {
                 return Err(out_of_time());
             }
-            let stored = rows::as_of(tenant, db, rid, found.as_of, ticket)?;
+            let stored = match version {
+                None => rows::as_of(tenant, db, rid, found.as_of, ticket)?,
+                Some(version) => rows::older(tenant, db, rid, version)?,
+            };
             // Index rows of a deleted resource are closed with it; a row of a type that
             // may not be shown does not leave.
             let shown = stored.filter(|s| s.method != Method::Delete && spent.shows(s.type_id));
@@ -60,7 +72,9 @@ pub(crate) fn searched(
                 if bytes > limits.page_bytes_max && !entries.is_empty() {
                     return Err(page_too_large(limits.page_bytes_max));
                 }
-                let stored = match spent.rule(stored.type_id).filter(|r| r.hidden().is_some()) {
+                // That a row is reached was asked of its current version.
+                let asked = |r: &&Arc<Rule>| version.is_some() || r.hidden().is_some();
+                let stored = match spent.rule(stored.type_id).filter(asked) {
                     None => stored,
                     Some(rule) => {
                         let place = (rid, found.as_of);
@@ -72,13 +86,51 @@ pub(crate) fn searched(
                     }
                 };
                 let stored = blob::whole(tenant, db, stored)?;
+                let (stored, within) = match found.places.get(at) {
+                    Some(place) if *place > 0 => contained(tenant.model, stored, *place)?,
+                    _ => (stored, None),
+                };
                 let resource = spent.release(stored.type_id, stored);
-                entries.push(Entry { resource, mode });
+                entries.push(Entry {
+                    resource,
+                    mode,
+                    score: found.scores.get(at).copied(),
+                    within,
+                });
                 rows.push(rid);
             }
         }
         Ok((entries, rows, found))
     })
+}
+
+/// The resource at this place in another one, alone, and what that one is.
+fn contained(
+    model: &Model,
+    container: Stored,
+    place: u16,
+) -> Result<(Stored, Option<(TypeId, ResourceId)>)> {
+    let document = fhir::json::parse(&container.body, DEPTH_MAX)
+        .map_err(|_| damaged("a stored resource cannot be read"))?;
+    let inner = document.root().get("contained");
+    let inner = inner.and_then(|all| all.items().nth(usize::from(place) - 1));
+    let text = |name: &str| inner.and_then(|i| i.get(name)).and_then(Value::as_str);
+    let type_id = text("resourceType").and_then(|name| model.type_id(&name));
+    let id = text("id").and_then(|id| ResourceId::new(&id).ok());
+    let (Some(inner), Some(type_id), Some(id)) = (inner, type_id, id) else {
+        // Without a name of its own it cannot be told from what contains it.
+        return Ok((container, None));
+    };
+    let body = Bytes::copy_from_slice(inner.raw().as_bytes());
+    let within = (container.type_id, container.id.clone());
+    let stored = Stored {
+        type_id,
+        id,
+        body,
+        data: None,
+        ..container
+    };
+    Ok((stored, Some(within)))
 }
 
 /// The time that was given for an attempt is over.

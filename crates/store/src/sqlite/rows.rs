@@ -252,6 +252,22 @@ pub(crate) fn version(
     )
 }
 
+/// A version of the resource `rid`.
+pub(crate) fn older(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rid: i64,
+    version: i64,
+) -> Result<Option<Stored>> {
+    let found = one(
+        tenant,
+        db,
+        "version v JOIN resource r ON r.rid = v.rid WHERE v.rid = ?1 AND v.version = ?2",
+        (rid, version),
+    )?;
+    Ok(found.map(|opened| opened.stored))
+}
+
 /// What the row `rid` was as of a point of the change sequence; a deletion counts as a version.
 /// Takes the body from the cache of current versions where it can.
 pub(crate) fn as_of(

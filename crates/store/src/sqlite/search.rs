@@ -9,32 +9,32 @@ mod position;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use access::{Search, Spent};
 use base::{Code, Limits, Seq};
-use bytes::Bytes;
-use fhir::definitions::{Model, TypeId};
+use fhir::definitions::{Model, ParamId, TypeId};
 use fhir::search::Query;
-use fhir::search::query::{Clause, Total};
+use fhir::search::query::{Clause, Contained, SortBy, Total};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::fault::of_sql;
-use super::index::{Vocabulary, horizon};
+use super::index::{PLACE_BITS, Vocabulary, horizon};
 use super::tenant::OpenTenant;
+use crate::plan::cond::within;
+use crate::plan::contained::{Inside, all};
+use crate::plan::drive::Driver;
 use crate::plan::select::probe;
 use crate::plan::text::{Bind, Binds, Statement};
-use crate::plan::{Bounds, Choice, Cond, For, Order, Place, View, choose, conditions, order};
+use crate::plan::{
+    Bounds, Choice, Cond, Facts, For, Order, Place, View, choose, conditions, order, score,
+};
 use crate::{PageRequest, Position, Result, StoreError};
 use facts::Data;
 
 /// Types searched at once from which on it is asked first which of them the tenant has.
 const TYPES_ASKED: usize = 4;
-/// Resources whose content is looked at between two statements.
-const CONTENT_ROWS: u64 = 200;
-/// Nesting that no stored resource passes, whatever limit it came in under.
-const CONTENT_DEPTH_MAX: usize = 1_024;
 /// Statements longer than this are not kept prepared.
 const KEPT_BYTES_MAX: usize = 8 << 10;
 
@@ -43,8 +43,13 @@ const KEPT_BYTES_MAX: usize = 8 << 10;
 pub(crate) struct Found {
     /// Matches in order.
     pub(crate) matches: Vec<(i64, TypeId)>,
+    /// For each match, which of its contained resources it is (from 1), 0 for the resource itself;
+    /// empty where no contained resources are answered.
+    pub(crate) places: Vec<u16>,
+    /// How well each match fits; empty where the search says nothing about it.
+    pub(crate) scores: Vec<f64>,
     /// Included resources, none of them a match of this page.
-    pub(crate) included: Vec<(i64, TypeId)>,
+    pub(crate) included: include::Included,
     /// Matches on all pages, where it was asked for or came for free.
     pub(crate) total: Option<u64>,
     /// Where the next page starts.
@@ -52,9 +57,6 @@ pub(crate) struct Found {
     /// The change that all pages show.
     pub(crate) as_of: Seq,
 }
-
-/// The body of a resource as of the change that a search shows, by its row.
-pub(crate) type Bodies<'a> = &'a dyn Fn(i64, Seq) -> Result<Option<Bytes>>;
 
 /// One page of a search.
 ///
@@ -67,7 +69,6 @@ pub(crate) fn page(
     spent: &Spent<Search>,
     query: &Query,
     request: &PageRequest,
-    bodies: Bodies<'_>,
 ) -> Result<Found> {
     let surroundings = Surroundings {
         conn,
@@ -75,7 +76,6 @@ pub(crate) fn page(
         model: tenant.model,
         limits: &tenant.shared.config.limits,
         spent,
-        bodies,
     };
     surroundings.page(query, request, bounds_of(surroundings.limits))
 }
@@ -154,94 +154,58 @@ struct Surroundings<'a> {
     model: &'static Model,
     limits: &'a Limits,
     spent: &'a Spent<Search>,
-    bodies: Bodies<'a>,
 }
 
 impl Surroundings<'_> {
     fn page(&self, query: &Query, request: &PageRequest, bounds: Bounds) -> Result<Found> {
-        let Self {
-            conn,
-            vocabulary,
-            model,
-            limits,
-            spent,
-            bodies: _,
-        } = *self;
-        let as_of = as_of(conn, request)?;
+        let as_of = as_of(self.conn, request)?;
         let after = request.after.as_ref().map(position::read).transpose()?;
         let mut data = Data {
-            conn,
-            vocabulary,
-            model,
+            conn: self.conn,
+            vocabulary: self.vocabulary,
+            model: self.model,
             view: View {
                 as_of: seq_number(as_of),
                 bounds,
             },
         };
-        let view = data.view;
-        let order = Order::of(&query.sort)?;
-        if after
-            .as_ref()
-            .is_some_and(|(place, _)| place.keys.len() != order.len())
-        {
-            return Err(position::invalid());
-        }
-        let (choices, order) = choices(query, order, spent, &mut data)?;
-
         let known_total = after.as_ref().and_then(|(_, total)| *total);
         let place = after.map(|(place, _)| place);
-        let (mut found, more) = if query.count == 0 {
-            (Vec::new(), false)
+        let mut page = match query.contained {
+            None => self.own(query, place.as_ref(), known_total, &mut data)?,
+            Some(how) => self.inside(query, how, place.as_ref(), known_total, &mut data)?,
+        };
+        let next = match page.places.last() {
+            Some(last) if page.more => Some(position::write(last, page.total)),
+            _ => None,
+        };
+        let scored =
+            !query.relevance.is_empty() || query.sort.iter().any(|k| k.by == SortBy::Score);
+        let scores = if scored && query.contained.is_none() {
+            self.scores(query, &page.matches, data.view)?
         } else {
-            let limit = u64::from(query.count);
-            self.rows(query, (&choices, &order), place.as_ref(), limit, view)?
+            Vec::new()
         };
-        let complete = place.is_none() && query.count > 0 && !more;
-        let total = match (known_total, complete, query.total) {
-            (Some(total), ..) => Some(total),
-            (None, true, _) => Some(found.len() as u64),
-            // What is asked of whole resources is counted by looking at them.
-            (None, false, Total::Accurate) if !query.content.is_empty() => {
-                let all = self.rows(query, (&choices, &order), None, u64::MAX - 1, view)?;
-                Some(all.0.len() as u64)
-            }
-            (None, false, Total::Accurate | Total::Estimate) if query.content.is_empty() => {
-                Some(data.count(&order::total(&choices, view))?)
-            }
-            (None, false, _) if query.count == 0 => {
-                Some(data.count(&order::total(&choices, view))?)
-            }
-            _ => None,
-        };
-        let next = match found.last() {
-            Some(last) if more => Some(position::write(last, total)),
-            _ => None,
-        };
-        let types: Vec<TypeId> = choices.iter().map(|c| c.type_id).collect();
-        let matches = found
-            .drain(..)
-            .map(|p| Ok((p.rid, type_of(conn, &types, p.rid)?)));
-        let matches = matches.collect::<Result<Vec<_>>>()?;
         let reach = |found: &mut Vec<_>, from| self.reached(found, from, as_of);
         let around = include::Around {
-            conn,
-            model,
-            limits,
-            spent,
+            conn: self.conn,
+            model: self.model,
+            limits: self.limits,
+            spent: self.spent,
             reach: &reach,
         };
-        let included = include::included(&around, query, &matches, view.as_of)?;
+        let included = include::included(&around, query, &page.matches, data.view.as_of)?;
         Ok(Found {
-            matches,
+            matches: std::mem::take(&mut page.matches),
+            places: page.inside,
+            scores,
             included,
-            total,
+            total: page.total,
             next,
             as_of,
         })
     }
-}
 
-impl Surroundings<'_> {
     /// Of included resources from a place on, keeps those that the permit reaches.
     fn reached(&self, included: &mut Vec<(i64, TypeId)>, from: usize, as_of: Seq) -> Result<()> {
         let sight = self.spent.sight();
@@ -264,49 +228,167 @@ impl Surroundings<'_> {
         Ok(())
     }
 
-    /// The resources after a place, at most `limit`, and whether there are more: those of the
-    /// index, as far as their content is what is asked for.
-    fn rows(
+    /// A page of resources of their own.
+    fn own(
         &self,
         query: &Query,
-        (choices, order): (&[Choice], &Order),
-        after: Option<&Place>,
-        limit: u64,
-        view: View,
-    ) -> Result<(Vec<Place>, bool)> {
-        if query.content.is_empty() {
-            return rows(self.conn, choices, order, after, limit, view);
+        place: Option<&Place>,
+        known_total: Option<u64>,
+        data: &mut Data<'_>,
+    ) -> Result<Matches> {
+        let order = Order::of(&query.sort, &query.relevance)?;
+        if place.is_some_and(|place| place.keys.len() != order.len()) {
+            return Err(position::invalid());
         }
-        let as_of = Seq(u64::try_from(view.as_of).unwrap_or(0));
-        let mut found = Vec::new();
-        let mut after = after.cloned();
-        loop {
-            let next = after.as_ref();
-            let (some, more) = rows(self.conn, choices, order, next, CONTENT_ROWS, view)?;
-            after = some.last().cloned();
-            for place in some {
-                if self.has_content(query, place.rid, as_of)? {
-                    found.push(place);
-                }
-                if found.len() as u64 > limit {
-                    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-                    return Ok((found, true));
-                }
-            }
-            if !more {
-                return Ok((found, false));
-            }
-        }
+        let view = data.view;
+        let (choices, order) = choices(query, order, self.spent, data)?;
+        let (places, more) = match u64::from(query.count) {
+            0 => (Vec::new(), false),
+            limit => rows(self.conn, &choices, &order, place, limit, view)?,
+        };
+        let count = || data.count(&order::total(&choices, view));
+        let total = total(query, place, known_total, (places.len(), more), count)?;
+        let types: Vec<TypeId> = choices.iter().map(|c| c.type_id).collect();
+        let hit = |p: &Place| Ok((p.rid, type_of(self.conn, &types, p.rid)?));
+        Ok(Matches {
+            matches: places.iter().map(hit).collect::<Result<_>>()?,
+            inside: Vec::new(),
+            places,
+            more,
+            total,
+        })
     }
 
-    fn has_content(&self, query: &Query, rid: i64, as_of: Seq) -> Result<bool> {
-        let Some(body) = (self.bodies)(rid, as_of)? else {
-            return Ok(false);
+    /// A page of a search that finds contained resources.
+    fn inside(
+        &self,
+        query: &Query,
+        how: Contained,
+        place: Option<&Place>,
+        known_total: Option<u64>,
+        data: &mut Data<'_>,
+    ) -> Result<Matches> {
+        if place.is_some_and(|place| !place.keys.is_empty()) {
+            return Err(position::invalid());
+        }
+        let view = data.view;
+        let inner = self.contained_choices(query, data)?;
+        let own = if how.both {
+            choices(query, Order::of(&[], &[])?, self.spent, data)?.0
+        } else {
+            Vec::new()
         };
-        let document = fhir::json::parse(&body, CONTENT_DEPTH_MAX)
-            .map_err(|_| super::fault::damaged("a stored resource cannot be read"))?;
-        Ok(query.content.iter().all(|w| w.hold_in(document.root())))
+        let whom = For::Caller(self.spent.sight());
+        let mut holders = Vec::new();
+        for type_id in self.model.types() {
+            if let Some(cond) = whom.holder(type_id, data)? {
+                holders.push((type_id, cond));
+            }
+        }
+        let search = Inside {
+            inner: &inner,
+            own: &own,
+            holders: &holders,
+            alone: how.alone,
+        };
+        let (mut found, limit) = (Vec::new(), u64::from(query.count));
+        let after = place.map(|place| place.rid);
+        if limit > 0 {
+            run(self.conn, &search.page(after, limit + 1, view), |row| {
+                found.push(row.get::<_, i64>(0)?);
+                Ok(true)
+            })?;
+        }
+        let more = found.len() as u64 > limit;
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let count = || data.count(&search.total(view));
+        let total = total(query, place, known_total, (found.len(), more), count)?;
+        let rid = |place: &i64| place >> PLACE_BITS;
+        let hit = |place: &i64| Ok((rid(place), type_of(self.conn, &[], rid(place))?));
+        let last = (1 << PLACE_BITS) - 1;
+        let key = |place: &i64| Place {
+            keys: Vec::new(),
+            rid: *place,
+        };
+        Ok(Matches {
+            matches: found.iter().map(hit).collect::<Result<_>>()?,
+            inside: found
+                .iter()
+                .map(|place| u16::try_from(place & last).unwrap_or(0))
+                .collect(),
+            places: found.iter().map(key).collect(),
+            more,
+            total,
+        })
     }
+
+    /// How contained resources of each type are found.
+    fn contained_choices(&self, query: &Query, data: &mut Data<'_>) -> Result<Vec<Choice>> {
+        let id = |t: &TypeId| self.model.param(*t, "_id").map_or(ParamId(0), |p| p.id);
+        let ids: Vec<ParamId> = query.types.iter().map(id).collect();
+        let filter: Vec<Clause> = query.filter.iter().map(|c| within(c, &ids)).collect();
+        let mut found = Vec::new();
+        for (at, type_id) in query.types.iter().enumerate() {
+            let Some(id) = data.contains(*type_id)? else {
+                continue;
+            };
+            let whom = For::Caller(self.spent.sight());
+            if !self.spent.allows(*type_id) || !whom.sees_whole(*type_id) {
+                continue;
+            }
+            let conds = conditions(&filter, (at, *type_id), whom, data)?;
+            let shape = data.vocabulary.shape();
+            if let Some(mut choice) = choose(*type_id, conds, shape, true, data)? {
+                if choice.driver == Driver::Type {
+                    choice.driver = all(id);
+                }
+                found.push(choice);
+            }
+        }
+        Ok(found)
+    }
+
+    /// How well each of these matches fits.
+    fn scores(&self, query: &Query, matches: &[(i64, TypeId)], view: View) -> Result<Vec<f64>> {
+        let rids: Vec<i64> = matches.iter().map(|m| m.0).collect();
+        let mut found = HashMap::with_capacity(rids.len());
+        let statement = score::scores(&query.relevance, &rids, view);
+        run(self.conn, &statement, |row| {
+            found.insert(row.get::<_, i64>(0)?, row.get::<_, f64>(1)?);
+            Ok(true)
+        })?;
+        let score = |rid: &i64| found.get(rid).copied().unwrap_or(0.0);
+        Ok(rids.iter().map(score).collect())
+    }
+}
+
+/// Matches of a page.
+struct Matches {
+    matches: Vec<(i64, TypeId)>,
+    inside: Vec<u16>,
+    places: Vec<Place>,
+    /// There are more behind them.
+    more: bool,
+    total: Option<u64>,
+}
+
+/// The number of matches on all pages, where it is wanted or known. `found`: how many are on this
+/// page, and whether there are more.
+fn total(
+    query: &Query,
+    place: Option<&Place>,
+    known: Option<u64>,
+    (found, more): (usize, bool),
+    count: impl FnOnce() -> Result<u64>,
+) -> Result<Option<u64>> {
+    let complete = place.is_none() && query.count > 0 && !more;
+    Ok(match (known, complete, query.total) {
+        (Some(total), ..) => Some(total),
+        (None, true, _) => Some(found as u64),
+        (None, false, Total::Accurate | Total::Estimate) => Some(count()?),
+        (None, false, _) if query.count == 0 => Some(count()?),
+        _ => None,
+    })
 }
 
 fn seq_number(seq: Seq) -> i64 {

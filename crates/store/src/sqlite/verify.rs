@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use base::{Code, Micros, RequestId, ResourceId, Seq, Version};
 use fhir::definitions::TypeId;
-use fhir::search::rows::{CUSTOM, Row as FhirRow};
+use fhir::search::rows::{Row as FhirRow, is_custom};
 use rusqlite::{Connection, Row, Rows};
 
 use super::blob;
@@ -331,7 +331,7 @@ impl<'t> Check<'t> {
         let customs = self.tenant.customs();
         // An index that is being built, or dropped, is not complete.
         let incomplete = |param: i64| {
-            param >= i64::from(CUSTOM)
+            u32::try_from(param).is_ok_and(is_custom)
                 && !customs
                     .iter()
                     .any(|c| c.serves && i64::from(c.id.0) == param)

@@ -322,7 +322,6 @@ impl TenantStore {
         let here = entry
             .if_open()
             .filter(|_| query.count <= BRISK_COUNT_MAX && query.include.is_empty())
-            .filter(|_| query.content.is_empty())
             .and_then(|tenant| {
                 self.handle.0.read_briskly(&tenant, |db, ticket, until| {
                     searched(&tenant, db, ticket, &spent, &query, &page, Some(until))
@@ -401,6 +400,8 @@ impl TenantStore {
         let release = |stored: Stored| Entry {
             resource: spent.release(stored.type_id, stored),
             mode: Mode::Match,
+            score: None,
+            within: None,
         };
         Ok(Page {
             entries: found.stored.into_iter().map(release).collect(),

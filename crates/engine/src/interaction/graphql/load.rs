@@ -171,8 +171,8 @@ impl Session {
         place.page.as_of = states.0.or(states.1);
         let target = search::Target::Types(vec![find.type_id]);
         let mut query = self.understand(&target, &text, true).await?.query;
-        if !query.include.is_empty() {
-            let text = "GraphQL searches take no _include and no _revinclude";
+        if !query.include.is_empty() || query.contained.is_some() {
+            let text = "GraphQL searches take no _include, no _revinclude and no _contained";
             return Err(Failure::new(Code::NotSupported, text));
         }
         if find.total {

@@ -228,7 +228,7 @@ impl Session {
             .await?;
         let mut query = parsed.query;
         if query.filter.len() > usize::from(wanted.since.is_some())
-            || !query.content.is_empty()
+            || query.contained.is_some()
             || !query.include.is_empty()
             || !query.sort.is_empty()
         {
@@ -335,6 +335,8 @@ impl Session {
             Read::Found(resource) => Some(Entry {
                 resource,
                 mode: Mode::Include,
+                score: None,
+                within: None,
             }),
             Read::Deleted(_) | Read::Absent => None,
         };

@@ -167,6 +167,8 @@ impl Session {
             .map(|(_, resource)| Entry {
                 resource,
                 mode: Mode::Match,
+                score: None,
+                within: None,
             })
             .collect();
         if entries.len() as u64 > page_max {

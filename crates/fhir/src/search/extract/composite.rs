@@ -120,7 +120,10 @@ impl<'a> Reader<'a> {
 const fn is_comparable(kind: ParamKind, value: &RowValue) -> bool {
     match kind {
         ParamKind::Token => matches!(value, RowValue::Token { .. }),
-        ParamKind::Reference => !matches!(value, RowValue::ReferenceIdentifier { .. }),
+        ParamKind::Reference => !matches!(
+            value,
+            RowValue::ReferenceIdentifier { .. } | RowValue::String { .. }
+        ),
         _ => true,
     }
 }

@@ -18,6 +18,8 @@ impl Reader<'_> {
                         self.target(member.value, emit);
                     } else if member.is("identifier") {
                         identifier(member.value, emit);
+                    } else if self.plans.displays && member.is("display") {
+                        super::string::text(member.value, emit);
                     }
                 }
             }
@@ -42,7 +44,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Contained resources are no resources of their own and are not pointed to.
+    /// Contained resources are no resources of their own: references to them are kept apart.
     fn target(&self, value: Value<'_>, emit: Emit<'_>) {
         let Some(text) = value.as_str().filter(|t| !t.is_empty()) else {
             return;

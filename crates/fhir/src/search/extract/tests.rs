@@ -80,6 +80,8 @@ fn print(value: &RowValue) -> String {
         RowValue::ReferenceUrl { url, version } => format!("<{url}|{version}>"),
         RowValue::ReferenceIdentifier { system, code } => format!("id:{system}|{code}"),
         RowValue::Uri(uri) => format!("<{uri}>"),
+        RowValue::Text(words) => format!("text {words}"),
+        RowValue::Contained(place, value) => format!("#{place} {}", print(value)),
         RowValue::Composite(parts) => {
             format!(
                 "({})",

@@ -7,9 +7,10 @@ use crate::definitions::{ParamKind, TypeId};
 use crate::outcome::Issue;
 
 use super::super::query::{Clause, Match, ParamClause, Test};
+use super::super::words::Words;
 use super::named::Named;
 use super::text::{split, unescape};
-use super::{Context, date, shown, too_much};
+use super::{Context, date, shown, token, too_much};
 
 impl Context<'_> {
     /// The condition that `name=value` is on resources of the types.
@@ -196,6 +197,19 @@ impl Context<'_> {
     }
 
     pub(super) fn compare(&self, named: &Named<'_>, value: &str) -> Result<Clause, Issue> {
+        if !self.takes(named) {
+            return Err(named.bad_modifier(named.modifier.unwrap_or("")));
+        }
+        match (named.kind, named.modifier) {
+            (ParamKind::String, Some("text")) | (_, Some("text-advanced")) => {
+                return text_advanced(named, value);
+            }
+            (ParamKind::Reference, Some("in")) => return self.member_of(named, value),
+            (ParamKind::Reference, Some("not-in")) => {
+                return Ok(Clause::Not(Box::new(self.member_of(named, value)?)));
+            }
+            _ => {}
+        }
         let test = if named.modifier == Some("missing") {
             match value {
                 "true" => Test::Missing(true),
@@ -203,16 +217,15 @@ impl Context<'_> {
                 _ => return Err(named.bad_value(":missing is true or false")),
             }
         } else {
-            if !self.takes(named) {
-                let modifier = named.modifier.unwrap_or("");
-                return Err(named.bad_modifier(modifier));
-            }
             let mut matches = Vec::new();
             for text in self.values(value)? {
                 if unescape(text).trim().is_empty() {
                     return Err(named.bad_value("a value is empty"));
                 }
                 matches.extend(self.one(named, text)?);
+                if named.modifier == Some("code-text") {
+                    matches.push(Match::TokenTextPrefix(token::folded(text)));
+                }
             }
             match named.modifier {
                 Some("not" | "not-in") => Test::None(matches),
@@ -272,4 +285,10 @@ impl Context<'_> {
             }
         }))
     }
+}
+
+/// `:text-advanced`, and `:text` of strings (`search.html#modifiertextadvanced`).
+fn text_advanced(named: &Named<'_>, value: &str) -> Result<Clause, Issue> {
+    let words = Words::parse(&unescape(value)).map_err(|what| named.bad_value(&what))?;
+    Ok(words.in_strings(&named.ids(), named.kind))
 }

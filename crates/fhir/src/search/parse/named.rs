@@ -148,7 +148,7 @@ impl<'c> Context<'c> {
     pub(super) fn exists(&self, type_id: TypeId, name: &str) -> bool {
         let end = name.find([':', '.']).unwrap_or(name.len());
         let code = name.get(..end).unwrap_or(name);
-        matches!(code, "_has" | "_text" | "_list" | "_filter")
+        matches!(code, "_has" | "_text" | "_content" | "_list" | "_filter")
             || self.known(type_id, code).is_some()
     }
 }

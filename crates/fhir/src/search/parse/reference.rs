@@ -5,7 +5,8 @@ use base::ResourceId;
 use crate::definitions::{Content, TypeId};
 use crate::outcome::Issue;
 
-use super::super::query::{Match, ReferenceMatch};
+use super::super::extract::ParamPlan;
+use super::super::query::{Clause, Match, ReferenceMatch};
 use super::super::value::reference::Target;
 use super::super::value::{VALUE_BYTES_MAX, cut};
 use super::named::{Known, Named};
@@ -22,6 +23,10 @@ impl Context<'_> {
         text: &str,
     ) -> Result<Option<Match>, Issue> {
         match named.modifier {
+            Some("text" | "code-text") => Ok(Some(Match::TokenTextPrefix(token::folded(text)))),
+            Some(modifier @ "identifier") if !self.may_identify(named) => {
+                Err(named.bad_modifier(modifier))
+            }
             Some("identifier") => Ok(Some(Match::ReferenceIdentifier(token::read(named, text)?))),
             Some(modifier @ ("above" | "below")) => {
                 self.hierarchy(named, modifier == "above", text)
@@ -44,6 +49,38 @@ impl Context<'_> {
             }
             None => self.reference(named, text),
         }
+    }
+
+    /// `:in`: members of a Group or a List, as they are listed there (`search.html#modifierin`).
+    pub(super) fn member_of(&self, named: &Named<'_>, value: &str) -> Result<Clause, Issue> {
+        let mut each = Vec::new();
+        for text in self.values(value)? {
+            self.count_clause()?;
+            let read = Target::read(text, self.model, self.options.own_bases);
+            let bad = || named.bad_value("with :in and :not-in the value is Group/id or List/id");
+            let Target::Local { type_id, id, .. } = read else {
+                return Err(bad());
+            };
+            let members = match self.model.type_name(type_id) {
+                "Group" => self.known(type_id, "member"),
+                "List" => self.known(type_id, "item"),
+                _ => None,
+            };
+            each.push(Clause::MemberOf {
+                param: named.ids(),
+                source: type_id,
+                member: members.ok_or_else(bad)?.id,
+                inner: Box::new(Clause::Id(vec![id])),
+            });
+        }
+        Ok(Clause::Or(each))
+    }
+
+    /// Whether some of the parameter's values are references, which may have an identifier:
+    /// canonicals have none.
+    fn may_identify(&self, named: &Named<'_>) -> bool {
+        let may = |p: &Known<'_>| p.plan.is_some_and(ParamPlan::may_identify);
+        named.params.iter().any(may)
     }
 
     /// `:above`, `:below`: through the hierarchy of the type that is pointed to, or the versions of

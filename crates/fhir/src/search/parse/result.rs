@@ -6,7 +6,7 @@ use base::Code;
 use crate::definitions::{Model, Param, ParamKind, TypeId};
 use crate::outcome::Issue;
 
-use super::super::query::{Include, Shape, SortBy, SortKey, Total};
+use super::super::query::{Contained, Include, Shape, SortBy, SortKey, Total};
 use super::{Context, Reading, Target, shown};
 
 /// The types that are searched.
@@ -76,18 +76,21 @@ impl Context<'_> {
             }
             "_type" if *self.target == Target::All => {}
             "_contained" => match value {
-                "false" => {}
+                "false" => once("_contained", reading)?,
                 "true" | "both" => {
-                    let what = "contained resources are not searched; only false is supported";
-                    return Err(Issue::error(
-                        Code::NotSupported,
-                        format!("_contained: {what}"),
-                    ));
+                    once("_contained", reading)?;
+                    reading.parsed.query.contained = Some(Contained {
+                        both: value == "both",
+                        alone: false,
+                    });
                 }
                 _ => return Err(bad_value("_contained", "one of false, true, both")),
             },
             "_containedType" => match value {
-                "container" | "contained" => {}
+                "container" | "contained" => {
+                    once("_containedType", reading)?;
+                    reading.alone = value == "contained";
+                }
                 _ => return Err(bad_value("_containedType", "one of container, contained")),
             },
             _ => return Ok(false),
@@ -106,6 +109,7 @@ impl Context<'_> {
             let (code, descending) = key.strip_prefix('-').map_or((key, false), |c| (c, true));
             let by = match code {
                 "_id" => SortBy::Id,
+                "_score" => SortBy::Score,
                 "_lastUpdated" => SortBy::LastUpdated(self.named(self.types, code, None)?.ids()),
                 _ => {
                     let named = self.named(self.types, code, None)?;

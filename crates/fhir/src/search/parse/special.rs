@@ -4,7 +4,7 @@
 use base::{Code, ResourceId};
 
 use super::super::query::Clause;
-use super::super::rows::narrative;
+use super::super::rows::{content, narrative};
 use super::super::words::Words;
 use super::text::unescape;
 use super::{Context, Reading, shown};
@@ -15,20 +15,30 @@ fn bad_value(name: &str, what: &str) -> Issue {
     Issue::error(Code::SearchValue, format!("{name}: {what}"))
 }
 
+/// What `_text` and `_content` ask.
+fn words(name: &str, value: &str) -> Result<Words, Issue> {
+    Words::parse(&unescape(value)).map_err(|what| bad_value(name, &what))
+}
+
 impl Context<'_> {
-    /// `_content`, which is compared with whole resources; `false` for another parameter.
-    pub(super) fn content(
+    /// Notes the words of `_text` and `_content`, which count for the score.
+    pub(super) fn relevant(
         &self,
         name: &str,
         value: &str,
         reading: &mut Reading,
-    ) -> Result<bool, Issue> {
-        if name != "_content" {
-            return Ok(false);
-        }
-        let words = Words::parse(&unescape(value)).map_err(|what| bad_value(name, &what))?;
-        reading.parsed.query.content.push(words);
-        Ok(true)
+    ) -> Result<(), Issue> {
+        let params: Vec<ParamId> = match name {
+            "_text" => self.types.iter().map(|t| narrative(*t)).collect(),
+            "_content" => {
+                let both = self.types.iter().flat_map(|t| [narrative(*t), content(*t)]);
+                both.collect()
+            }
+            _ => return Ok(()),
+        };
+        let relevance = words(name, value)?.relevance(&params);
+        reading.parsed.query.relevance.extend(relevance);
+        Ok(())
     }
 
     /// The condition of a parameter of this kind; `None` for any other.
@@ -48,18 +58,10 @@ impl Context<'_> {
             return Err(Issue::error(Code::SearchModifier, text));
         }
         match code {
-            "_text" => {
-                let words =
-                    Words::parse(&unescape(value)).map_err(|what| bad_value(code, &what))?;
-                let params: Vec<ParamId> = types.iter().map(|t| narrative(*t)).collect();
-                Ok(Some(words.clause(&params)))
-            }
+            "_text" => Ok(Some(words(code, value)?.in_narratives(types))),
+            "_content" => Ok(Some(words(code, value)?.in_resources(types))),
             "_list" => self.list(value).map(Some),
-            "_filter" => self.filter(types, value, depth).map(Some),
-            _ => {
-                let what = "can be asked of what is searched only, not within chains and _has";
-                Err(bad_value(code, what))
-            }
+            _ => self.filter(types, value, depth).map(Some),
         }
     }
 

@@ -113,7 +113,7 @@ fn of_match(m: &Match) -> String {
         Match::StringIs(t) => format!("'{t}' folded"),
         Match::StringSuffix(t) => format!("'*{t}'"),
         Match::TokenTextPrefix(t) => format!("text {t}*"),
-        Match::TokenTextWords(t) => format!("words {}", t.join(" ")),
+        Match::Run(run) => format!("run \"{}\"", run.pattern()),
         Match::TokenCode(how, t) => format!("code {how:?} {t}"),
         Match::OfType(of, value) => format!("{} {value}", token(of)),
         Match::InValueSet { set, bare } => format!("in {set}{}", if *bare { " bare" } else { "" }),
@@ -185,6 +185,20 @@ fn of_clause(clause: &Clause) -> String {
                 "{} <- {} {}",
                 params(&[*param]),
                 model().type_name(*source),
+                of_clause(inner)
+            )
+        }
+        Clause::MemberOf {
+            param,
+            source,
+            member,
+            inner,
+        } => {
+            let source = model().type_name(*source);
+            format!(
+                "{} in {source} {} {}",
+                params(param),
+                params(&[*member]),
                 of_clause(inner)
             )
         }

@@ -4,12 +4,13 @@ use crate::definitions::{Content, Primitive, ValueSetId};
 use crate::outcome::Issue;
 use crate::path::Type;
 
+use super::super::extract::ParamPlan;
 use super::super::query::{How, Match, TokenMatch};
 use super::super::rows::fold;
 use super::super::served::is_r5;
 use super::super::value::{VALUE_BYTES_MAX, cut};
 use super::Context;
-use super::named::Named;
+use super::named::{Known, Named};
 use super::text::{split, split_once, unescape};
 
 /// The system that `true` and `false` have when someone must write one
@@ -35,18 +36,15 @@ impl Context<'_> {
                     Match::TokenText(text)
                 })
             }
-            Some("text-advanced") => {
-                let words = super::super::words::words(&unescape(text));
-                if words.is_empty() {
-                    return Err(named.bad_value("the text has no letters to compare"));
-                }
-                Ok(Match::TokenTextWords(words))
-            }
             Some("code-text") => {
                 let text = cut(&unescape(text), VALUE_BYTES_MAX).to_ascii_lowercase();
                 Ok(Match::TokenCode(How::Begins, text))
             }
-            Some("of-type") => {
+            Some(modifier @ "of-type") => {
+                let identifies = |p: &Known<'_>| p.plan.is_some_and(ParamPlan::has_identifiers);
+                if !named.params.iter().any(identifies) {
+                    return Err(named.bad_modifier(modifier));
+                }
                 let parts: Vec<String> = split(text, '|')
                     .into_iter()
                     .map(|p| cut(&unescape(p), VALUE_BYTES_MAX).to_owned())
@@ -131,7 +129,8 @@ impl Context<'_> {
     }
 }
 
-fn folded(text: &str) -> String {
+/// A text in the form in which it is compared.
+pub(super) fn folded(text: &str) -> String {
     let text = unescape(text);
     cut(&fold(cut(&text, VALUE_BYTES_MAX)), VALUE_BYTES_MAX).to_owned()
 }

@@ -18,12 +18,12 @@ impl Query {
         for clause in &self.filter {
             of_clause(clause, &self.types, model, &mut found);
         }
-        if !self.content.is_empty() {
+        if self.contained.is_some() {
             found.extend(self.types.iter().map(|t| (*t, WHOLE)));
         }
         for key in &self.sort {
             match &key.by {
-                SortBy::Id => found.extend(self.types.iter().map(|t| (*t, WHOLE))),
+                SortBy::Id | SortBy::Score => found.extend(self.types.iter().map(|t| (*t, WHOLE))),
                 SortBy::LastUpdated(params) | SortBy::Param(params, _) => {
                     of_params(params, &self.types, &mut found);
                 }
@@ -60,6 +60,16 @@ fn of_clause(clause: &Clause, types: &[TypeId], model: &Model, found: &mut Vec<(
             inner,
         } => {
             found.push((*source, *param));
+            of_clause(inner, &[*source], model, found);
+        }
+        Clause::MemberOf {
+            param,
+            source,
+            member,
+            inner,
+        } => {
+            of_params(param, types, found);
+            found.push((*source, *member));
             of_clause(inner, &[*source], model, found);
         }
         Clause::And(clauses) | Clause::Or(clauses) => {

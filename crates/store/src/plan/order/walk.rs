@@ -23,6 +23,7 @@ pub(super) fn walk(
     }
     let tail = match &first.by {
         By::Id => None,
+        By::Score(_) => return None,
         By::Param {
             table: Table::Quantity | Table::Reference,
             ..
@@ -140,7 +141,7 @@ fn valued(
 fn from(choice: &Choice, first: &Key, at: usize, b: &mut Binds) -> String {
     let (table, params) = match &first.by {
         By::Param { table, params, .. } => (*table, params),
-        By::Id => {
+        By::Id | By::Score(_) => {
             return format!(
                 "FROM resource AS d WHERE d.type = {} AND {}",
                 choice.type_id.0,

@@ -12,7 +12,7 @@ use fhir::search::rows::{Row, RowValue};
 use rusqlite::Connection;
 
 use super::keep;
-use super::key::{IdKey, Key, Table, type_number};
+use super::key::{IdKey, Key, Table, row_of, type_number};
 use super::vocabulary::Vocabulary;
 
 /// Rows that one statement writes at most.
@@ -25,6 +25,9 @@ pub(crate) struct Mark {
     flushed: usize,
     systems: usize,
 }
+
+/// A key, and the place of the contained resource that it is of (0: the resource itself).
+pub(super) type Placed = (u16, Key);
 
 #[derive(Debug)]
 struct Queued {
@@ -69,7 +72,9 @@ impl Pending {
         for (text, _) in self.systems.drain(to.systems.min(self.systems.len())..) {
             self.numbers.remove(&text);
         }
-        self.waiting = self.rows.iter().skip(self.flushed).map(|q| q.rid).collect();
+        let waiting = self.rows.iter().skip(self.flushed);
+        // Every resource has rows of its own beside those of what it contains.
+        self.waiting = waiting.map(|q| q.rid).filter(|rid| *rid >= 0).collect();
     }
 
     /// The transaction is undone.
@@ -128,8 +133,8 @@ impl Pending {
         }
         let old = keep::open_keys(conn, vocabulary, type_id, rid)?;
         let mut new = self.keys(conn, vocabulary, type_id, updated, rows)?;
-        for key in old.iter().filter(|k| new.binary_search(k).is_err()) {
-            keep::close_key(conn, key, rid, seq)?;
+        for (place, key) in old.iter().filter(|k| new.binary_search(k).is_err()) {
+            keep::close_key(conn, key, row_of(rid, *place), seq)?;
         }
         new.retain(|k| old.binary_search(k).is_err());
         self.queue(new, rid, seq);
@@ -153,7 +158,7 @@ impl Pending {
         let mut new = Vec::with_capacity(rows.len());
         let mut system = |text: &str| self.number(conn, vocabulary, text);
         for row in rows {
-            Key::push(row, &mut new, &mut system)?;
+            push(row, &mut new, &mut system)?;
         }
         new.sort_unstable();
         new.dedup();
@@ -174,8 +179,8 @@ impl Pending {
         if self.waiting.contains(&rid) {
             self.flush(conn)?;
         }
-        for key in keep::open_keys(conn, vocabulary, type_id, rid)? {
-            keep::close_key(conn, &key, rid, seq)?;
+        for (place, key) in keep::open_keys(conn, vocabulary, type_id, rid)? {
+            keep::close_key(conn, &key, row_of(rid, place), seq)?;
         }
         Ok(())
     }
@@ -194,13 +199,17 @@ impl Pending {
         Ok(())
     }
 
-    fn queue(&mut self, keys: Vec<Key>, rid: i64, seq: Seq) {
+    fn queue(&mut self, keys: Vec<Placed>, rid: i64, seq: Seq) {
         if keys.is_empty() {
             return;
         }
         let seq = number(seq);
         self.rows
-            .extend(keys.into_iter().map(|key| Queued { key, rid, seq }));
+            .extend(keys.into_iter().map(|(place, key)| Queued {
+                key,
+                rid: row_of(rid, place),
+                seq,
+            }));
         self.waiting.insert(rid);
     }
 
@@ -212,7 +221,7 @@ impl Pending {
         type_id: TypeId,
         updated: Micros,
         rows: &[Row],
-    ) -> rusqlite::Result<Vec<Key>> {
+    ) -> rusqlite::Result<Vec<Placed>> {
         let system = |text: &str| self.number(conn, vocabulary, text);
         keys(vocabulary, type_id, updated, rows, system)
     }
@@ -248,18 +257,15 @@ pub(super) fn keys<E>(
     updated: Micros,
     rows: &[Row],
     mut system: impl FnMut(&str) -> Result<i64, E>,
-) -> Result<Vec<Key>, E> {
+) -> Result<Vec<Placed>, E> {
     let mut keys = Vec::with_capacity(rows.len() + 4);
-    keys.push(Key::Type(type_number(type_id)));
+    keys.push((0, Key::Type(type_number(type_id))));
     let shape = vocabulary.shape();
     if let Some(of_type) = shape.of_type(type_id) {
         if let Some(param) = of_type.updated {
             let (low, high) = (updated.0, updated.0.saturating_add(1_000));
-            keys.push(Key::Date {
-                param: i64::from(param.0),
-                low,
-                high,
-            });
+            let param = i64::from(param.0);
+            keys.push((0, Key::Date { param, low, high }));
         }
         if let (Some(date), Some(patient)) = (of_type.date, shape.patient()) {
             let dates = || rows.iter().filter(|r| r.param == date);
@@ -277,22 +283,36 @@ pub(super) fn keys<E>(
                     let RowValue::Date(range) = &date.value else {
                         continue;
                     };
-                    keys.push(Key::Compartment {
+                    let key = Key::Compartment {
                         patient: IdKey::of_id(id),
                         type_id: type_number(type_id),
                         low: range.low,
                         high: range.high,
-                    });
+                    };
+                    keys.push((0, key));
                 }
             }
         }
     }
     for row in rows {
-        Key::push(row, &mut keys, &mut system)?;
+        push(row, &mut keys, &mut system)?;
     }
     keys.sort_unstable();
     keys.dedup();
     Ok(keys)
+}
+
+/// Adds the keys of a row.
+fn push<E>(
+    row: &Row,
+    keys: &mut Vec<Placed>,
+    system: impl FnMut(&str) -> Result<i64, E>,
+) -> Result<(), E> {
+    let (place, value) = match &row.value {
+        RowValue::Contained(place, value) => (*place, &**value),
+        value => (0, value),
+    };
+    Key::push(row.param, value, &mut |key| keys.push((place, key)), system)
 }
 
 fn write(conn: &Connection, table: Table, rows: &[&Queued]) -> rusqlite::Result<()> {
@@ -320,8 +340,14 @@ fn insert_text(table: Table, rows: usize) -> String {
     let columns = table.columns().join(", ");
     let one = format!("({}?, ?, 0)", "?, ".repeat(table.columns().len()));
     let values = vec![one; rows].join(", ");
+    // A text that was made again within one change takes the place of the one that never held.
+    let or = if table == Table::Text {
+        " OR REPLACE"
+    } else {
+        ""
+    };
     format!(
-        "INSERT INTO {} ({columns}, rid, from_seq, until_seq) VALUES {values}",
+        "INSERT{or} INTO {} ({columns}, rid, from_seq, until_seq) VALUES {values}",
         table.name()
     )
 }

@@ -5,37 +5,59 @@ use fhir::definitions::TypeId;
 use fhir::search::rows::Row;
 use rusqlite::Connection;
 
-use super::batch::{self, number};
-use super::key::{IdKey, Key, Table, type_number};
+use super::batch::{self, Placed, number};
+use super::key::{IdKey, Key, PLACE_BITS, Table, row_of, type_number};
 use super::vocabulary::Vocabulary;
 
-/// The keys of a resource that hold now, sorted.
+/// The keys of a resource and of what it contains that hold now, sorted.
 pub(super) fn open_keys(
     conn: &Connection,
     vocabulary: &Vocabulary,
     type_id: TypeId,
     rid: i64,
-) -> rusqlite::Result<Vec<Key>> {
+) -> rusqlite::Result<Vec<Placed>> {
     let mut keys = param_keys(conn, rid)?;
-    keys.push(Key::Type(type_number(type_id)));
+    keys.push((0, Key::Type(type_number(type_id))));
     compartments(vocabulary, type_id, &mut keys);
     keys.sort_unstable();
     keys.dedup();
     Ok(keys)
 }
 
-/// The keys of a resource's parameters that hold now, sorted.
-pub(super) fn param_keys(conn: &Connection, rid: i64) -> rusqlite::Result<Vec<Key>> {
+/// The keys of the parameters of a resource, and of what it contains, that hold now, sorted.
+pub(super) fn param_keys(conn: &Connection, rid: i64) -> rusqlite::Result<Vec<Placed>> {
     let mut keys = Vec::new();
+    let last = (1 << PLACE_BITS) - 1;
+    let inside = (row_of(rid, last), row_of(rid, 1));
+    let contains: bool = conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM ix_token INDEXED BY ix_token_rid
+             WHERE rid BETWEEN ?1 AND ?2 AND until_seq = 0)",
+        )?
+        .query_row(inside, |row| row.get(0))?;
     for table in Table::OF_PARAMS {
         let name = table.name();
         let columns = table.columns().join(", ");
         let mut read = conn.prepare_cached(&format!(
-            "SELECT {columns} FROM {name} INDEXED BY {name}_rid WHERE rid = ?1 AND until_seq = 0"
+            "SELECT {columns} FROM {name} INDEXED BY {by} WHERE rid = ?1 AND until_seq = 0",
+            by = table.by_rid()
         ))?;
         let mut rows = read.query([rid])?;
         while let Some(row) = rows.next()? {
-            keys.extend(Key::read(table, row)?);
+            keys.extend(Key::read(table, row)?.map(|key| (0, key)));
+        }
+        if !contains {
+            continue;
+        }
+        let mut read = conn.prepare_cached(&format!(
+            "SELECT {columns}, -rid & {last} FROM {name} INDEXED BY {by}
+             WHERE rid BETWEEN ?1 AND ?2 AND until_seq = 0",
+            by = table.by_rid()
+        ))?;
+        let mut rows = read.query(inside)?;
+        while let Some(row) = rows.next()? {
+            let place = row.get(table.columns().len())?;
+            keys.extend(Key::read(table, row)?.map(|key| (place, key)));
         }
     }
     keys.sort_unstable();
@@ -44,7 +66,7 @@ pub(super) fn param_keys(conn: &Connection, rid: i64) -> rusqlite::Result<Vec<Ke
 }
 
 /// Adds the compartment keys that follow from the other keys.
-fn compartments(vocabulary: &Vocabulary, type_id: TypeId, keys: &mut Vec<Key>) {
+fn compartments(vocabulary: &Vocabulary, type_id: TypeId, keys: &mut Vec<Placed>) {
     let shape = vocabulary.shape();
     let Some(of_type) = shape.of_type(type_id) else {
         return;
@@ -54,7 +76,7 @@ fn compartments(vocabulary: &Vocabulary, type_id: TypeId, keys: &mut Vec<Key>) {
     };
     let patients: Vec<IdKey> = keys
         .iter()
-        .filter_map(|key| match key {
+        .filter_map(|(_, key)| match key {
             Key::Reference {
                 param,
                 type_id: to,
@@ -70,7 +92,7 @@ fn compartments(vocabulary: &Vocabulary, type_id: TypeId, keys: &mut Vec<Key>) {
         .collect();
     let ranges: Vec<(i64, i64)> = keys
         .iter()
-        .filter_map(|key| match key {
+        .filter_map(|(_, key)| match key {
             Key::Date { param, low, high } if *param == i64::from(date.0) => Some((*low, *high)),
             _ => None,
         })
@@ -79,12 +101,13 @@ fn compartments(vocabulary: &Vocabulary, type_id: TypeId, keys: &mut Vec<Key>) {
     for patient in patients {
         for (low, high) in &ranges {
             let patient = patient.clone();
-            keys.push(Key::Compartment {
+            let key = Key::Compartment {
                 patient,
                 type_id,
                 low: *low,
                 high: *high,
-            });
+            };
+            keys.push((0, key));
         }
     }
 }
@@ -143,9 +166,9 @@ pub(crate) fn differs(
 ) -> rusqlite::Result<bool> {
     let listed = is_open(conn, &Key::Type(type_number(type_id)), rid)?;
     let mut found = open_keys(conn, vocabulary, type_id, rid)?;
-    found.retain(|k| !k.param().is_some_and(incomplete));
+    found.retain(|(_, k)| !k.param().is_some_and(incomplete));
     let Some((updated, rows)) = expected else {
-        found.retain(|k| !matches!(k, Key::Type(_)));
+        found.retain(|(_, k)| !matches!(k, Key::Type(_)));
         return Ok(listed || !found.is_empty());
     };
     // A system without a number is in no row: a number that is in none either makes the difference.
@@ -155,13 +178,13 @@ pub(crate) fn differs(
             .map(|id| id.unwrap_or(i64::MIN))
     };
     let mut wanted = batch::keys(vocabulary, type_id, updated, rows, system)?;
-    wanted.retain(|k| !k.param().is_some_and(incomplete));
+    wanted.retain(|(_, k)| !k.param().is_some_and(incomplete));
     if !listed || found != wanted {
         return Ok(true);
     }
-    for key in wanted
+    for (_, key) in wanted
         .iter()
-        .filter(|k| matches!(k, Key::Compartment { .. }))
+        .filter(|(_, k)| matches!(k, Key::Compartment { .. }))
     {
         if !is_open(conn, key, rid)? {
             return Ok(true);

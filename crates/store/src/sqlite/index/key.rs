@@ -15,6 +15,19 @@ use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 pub(crate) const NO_TYPE: i64 = -1;
 /// `system` of a quantity row that stands for the printed unit.
 pub(crate) const PRINTED: i64 = -1;
+/// Bits of a contained resource's `rid` that are its place in the container.
+pub(crate) const PLACE_BITS: u32 = 10;
+
+const _: () = assert!((fhir::search::rows::CONTAINED_MAX as i64) < 1 << PLACE_BITS);
+
+/// The `rid` of index rows: the resource's own, or that of what it contains at this place (from 1).
+pub(crate) const fn row_of(rid: i64, place: u16) -> i64 {
+    if place == 0 {
+        rid
+    } else {
+        -(rid << PLACE_BITS | place as i64)
+    }
+}
 
 /// An id as tables hold it: the 16 bytes of a canonical UUID text, any other text as it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,6 +193,10 @@ pub(crate) enum Key {
         low: i64,
         high: i64,
     },
+    Text {
+        param: i64,
+        text: Box<str>,
+    },
 }
 
 /// A table of the index.
@@ -195,11 +212,12 @@ pub(crate) enum Table {
     Uri,
     Composite,
     Compartment,
+    Text,
 }
 
 impl Table {
     /// Every table.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Type,
         Self::Token,
         Self::String,
@@ -210,10 +228,11 @@ impl Table {
         Self::Uri,
         Self::Composite,
         Self::Compartment,
+        Self::Text,
     ];
 
     /// The tables that hold values of parameters and can be read by `(rid, param)`.
-    pub(crate) const OF_PARAMS: [Self; 8] = [
+    pub(crate) const OF_PARAMS: [Self; 9] = [
         Self::Token,
         Self::String,
         Self::Date,
@@ -222,6 +241,7 @@ impl Table {
         Self::Reference,
         Self::Uri,
         Self::Composite,
+        Self::Text,
     ];
 
     /// Its name.
@@ -237,6 +257,15 @@ impl Table {
             Self::Uri => "ix_uri",
             Self::Composite => "ix_composite",
             Self::Compartment => "ix_compartment",
+            Self::Text => "ix_text",
+        }
+    }
+
+    /// The index by which the rows of a resource are found.
+    pub(crate) fn by_rid(self) -> String {
+        match self {
+            Self::Text => format!("sqlite_autoindex_{}_1", self.name()),
+            _ => format!("{}_rid", self.name()),
         }
     }
 
@@ -255,6 +284,7 @@ impl Table {
                 "high3",
             ],
             Self::Compartment => &["patient", "type", "low", "high"],
+            Self::Text => &["param", "text"],
         }
     }
 }
@@ -280,7 +310,8 @@ impl Key {
             | Self::Quantity { param, .. }
             | Self::Reference { param, .. }
             | Self::Uri { param, .. }
-            | Self::Composite { param, .. } => Some(*param),
+            | Self::Composite { param, .. }
+            | Self::Text { param, .. } => Some(*param),
         }
     }
 
@@ -297,6 +328,7 @@ impl Key {
             Self::Uri { .. } => Table::Uri,
             Self::Composite { .. } => Table::Composite,
             Self::Compartment { .. } => Table::Compartment,
+            Self::Text { .. } => Table::Text,
         }
     }
 }

@@ -127,7 +127,9 @@ fn next(state: &WriterState, sql: &str, params: impl rusqlite::Params) -> Result
 fn drop_rows(state: &mut WriterState, line: &Line) -> Result<()> {
     const DOING: &str = "dropping the index of a search parameter";
     let param = i64::from(line.id.0);
-    for table in Table::OF_PARAMS {
+    // Texts are of no one parameter's.
+    let tables = Table::OF_PARAMS.into_iter();
+    for table in tables.filter(|t| *t != Table::Text) {
         let name = table.name();
         let key = format!("{}, rid, from_seq", table.columns().join(", "));
         let dropped = state

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use base::Code;
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
 use fhir::search::holds_canonicals;
+use fhir::search::rows::{contained, plain};
 
 use super::{failed, key, run};
 use crate::plan::select::{is_there, key_index};
@@ -148,11 +149,37 @@ impl Facts for Data<'_> {
     }
 
     fn canonical(&self, param: ParamId, target: TypeId) -> Option<(i64, i64)> {
+        let param = plain(param);
         let from = self.model.param_by_id(param)?.type_id;
         let url = self.model.param(target, "url")?;
         let version = self.model.param(target, "version").map_or(0, |p| p.id.0);
         let named = url.kind == ParamKind::Uri && holds_canonicals(self.model, from, param);
         named.then_some((i64::from(url.id.0), i64::from(version)))
+    }
+
+    fn canonicals(&self, param: ParamId) -> Vec<(TypeId, i64, i64)> {
+        let targets = self.model.param_by_id(plain(param)).map(|p| &p.targets);
+        let named = |target: &TypeId| {
+            let (url, version) = self.canonical(param, *target)?;
+            Some((*target, url, version))
+        };
+        targets.into_iter().flatten().filter_map(named).collect()
+    }
+
+    fn owner(&self, param: ParamId) -> Option<TypeId> {
+        self.model.param_by_id(plain(param)).map(|p| p.type_id)
+    }
+
+    fn contains(&mut self, type_id: TypeId) -> Result<Option<ParamId>> {
+        let Some(id) = self.model.param(type_id, "_id") else {
+            return Ok(None);
+        };
+        let there: bool = self
+            .conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM ix_token WHERE param = ?1)")
+            .and_then(|mut s| s.query_row([contained(id.id).0], |r| r.get(0)))
+            .map_err(|e| failed(&e))?;
+        Ok(there.then_some(id.id))
     }
 
     fn positions(&mut self, param: i64, south: f64, north: f64) -> Result<Vec<(f64, f64)>> {

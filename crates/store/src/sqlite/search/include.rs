@@ -1,9 +1,9 @@
 //! `_include` and `_revinclude` (`search.html#include`).
 //!
 //! Follows literal references to and from what was found, round by round for `:iterate`, only
-//! over types that the permit shows.
+//! over types that the permit shows. A reference to a version brings that version if there is one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use access::{Search, Spent};
@@ -35,6 +35,19 @@ struct Walk<'a> {
     seen: HashSet<i64>,
     included: Vec<Hit>,
     included_max: u64,
+    /// The versions of what references point to, for those that name one; empty for none.
+    asked: BTreeMap<i64, BTreeSet<Box<str>>>,
+}
+
+/// What includes bring.
+#[derive(Debug, Default)]
+pub(crate) struct Included {
+    /// Resources, none of them a match.
+    pub(crate) rows: Vec<Hit>,
+    /// Older versions that references name: `rid` and version.
+    pub(crate) versions: Vec<(i64, i64)>,
+    /// Resources of which older versions are meant only.
+    pub(crate) replaced: BTreeSet<i64>,
 }
 
 /// What following goes by.
@@ -57,7 +70,7 @@ pub(super) fn included(
     query: &Query,
     matches: &[Hit],
     as_of: i64,
-) -> Result<Vec<Hit>> {
+) -> Result<Included> {
     let Around {
         conn,
         model,
@@ -66,7 +79,7 @@ pub(super) fn included(
         reach,
     } = *around;
     if query.include.is_empty() || matches.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Included::default());
     }
     let shown = model
         .types()
@@ -81,6 +94,7 @@ pub(super) fn included(
         seen: matches.iter().map(|m| m.0).collect(),
         included: Vec::new(),
         included_max: limits.included_entries_max,
+        asked: BTreeMap::new(),
     };
     let mut start = matches.to_vec();
     let mut round = 0;
@@ -98,7 +112,7 @@ pub(super) fn included(
         }
         round += 1;
     }
-    Ok(walk.included)
+    walk.finish(matches)
 }
 
 fn passed(limit: &'static str, max: u64) -> StoreError {
@@ -158,7 +172,7 @@ impl Walk<'_> {
             None => "r.type IN (SELECT value FROM json_each(?4))".to_owned(),
         };
         let text = format!(
-            "SELECT DISTINCT t.rid, t.type FROM json_each(?2) AS j \
+            "SELECT DISTINCT t.rid, t.type, r.version FROM json_each(?2) AS j \
              CROSS JOIN ix_reference AS r INDEXED BY ix_reference_rid CROSS JOIN resource AS t \
              WHERE r.rid = j.value AND r.param = ?3 AND {} AND {to} \
              AND t.type = r.type AND t.id = r.id \
@@ -238,6 +252,32 @@ impl Walk<'_> {
         self.take(text, param, start)
     }
 
+    /// Tells the versions that are meant from those that are current.
+    fn finish(self, matches: &[Hit]) -> Result<Included> {
+        let mut found = Included {
+            rows: self.included,
+            ..Included::default()
+        };
+        let there: BTreeSet<i64> = found.rows.iter().chain(matches).map(|h| h.0).collect();
+        for (rid, asked) in self.asked.iter().filter(|(rid, _)| there.contains(*rid)) {
+            if asked.iter().all(|version| version.is_empty()) {
+                continue;
+            }
+            let mut current = false;
+            let before = found.versions.len();
+            for version in asked {
+                match older(self.conn, *rid, version, self.as_of)? {
+                    Some(version) => found.versions.push((*rid, version)),
+                    None => current = true,
+                }
+            }
+            if !current && found.versions.len() > before {
+                found.replaced.insert(*rid);
+            }
+        }
+        Ok(found)
+    }
+
     fn take(&mut self, text: String, param: ParamId, start: &[i64]) -> Result<()> {
         let mut binds = vec![
             Bind::Int(self.as_of),
@@ -248,8 +288,12 @@ impl Walk<'_> {
             binds.push(self.shown.clone());
         }
         let (seen, included, max) = (&mut self.seen, &mut self.included, self.included_max);
+        let asked = &mut self.asked;
         run(self.conn, &Statement { text, binds }, |row| {
             let rid = row.get(0)?;
+            // Canonicals, and references to the matches, name none.
+            let version: String = row.get(2).unwrap_or_default();
+            asked.entry(rid).or_default().insert(version.into());
             if seen.insert(rid) {
                 included.push((rid, TypeId(row.get(1)?)));
             }
@@ -260,4 +304,19 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
+
+/// The version, if it is one before the current one.
+fn older(conn: &Connection, rid: i64, version: &str, as_of: i64) -> Result<Option<i64>> {
+    let Ok(version) = version.parse::<i64>() else {
+        return Ok(None);
+    };
+    let older: bool = conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM version WHERE rid = ?1 AND version = ?2)
+             AND EXISTS (SELECT 1 FROM version WHERE rid = ?1 AND version > ?2 AND seq <= ?3)",
+        )
+        .and_then(|mut s| s.query_row((rid, version, as_of), |row| row.get(0)))
+        .map_err(|e| super::failed(&e))?;
+    Ok(older.then_some(version))
 }

@@ -131,7 +131,7 @@ fn what_is_served_can_be_asked() {
         assert!(served.len() >= 6, "{name}");
         for s in served {
             for modifier in s.modifiers {
-                let value = match *modifier {
+                let value = match modifier {
                     "missing" => "true",
                     "type" => continue,
                     "not" if s.param.code != "_id" => "true",

@@ -220,8 +220,8 @@ fn what_is_wrong_is_said() {
     );
     refused(
         "Observation",
-        "code-value-quantity:missing=5",
-        "search-value: \"code-value-quantity\": :missing is true or false",
+        "value-quantity:missing=5",
+        "search-value: \"value-quantity\": :missing is true or false",
     );
 }
 

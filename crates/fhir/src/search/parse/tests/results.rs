@@ -44,12 +44,13 @@ fn results_are_shaped() {
         q("_elements=name,birthDate&_elements=active").shape,
         Shape::Elements(elements)
     );
-    let sort: Vec<_> = q("_sort=family,-birthdate&_sort=-_lastUpdated,_id")
+    let sort: Vec<_> = q("_sort=family,-birthdate&_sort=-_lastUpdated,_id,_score")
         .sort
         .iter()
         .map(|key| {
             let by = match &key.by {
                 SortBy::Id => "_id".to_owned(),
+                SortBy::Score => "_score".to_owned(),
                 SortBy::LastUpdated(ids) | SortBy::Param(ids, _) => params(ids),
             };
             format!("{}{by}", if key.descending { "-" } else { "" })
@@ -61,7 +62,8 @@ fn results_are_shaped() {
             "Patient.family",
             "-Patient.birthdate",
             "-Patient._lastUpdated",
-            "_id"
+            "_id",
+            "_score"
         ]
     );
 }

@@ -331,8 +331,23 @@ fn r5_has_modifiers_of_its_own() {
         ),
         (
             "Condition",
-            "code:text-advanced=Big%20Fever",
-            Match::TokenTextWords(vec!["big".to_owned(), "fever".to_owned()]),
+            "code:text-advanced=Fever",
+            Match::StringContains("fever".to_owned()),
+        ),
+        (
+            "Condition",
+            "patient:text=Zoë",
+            Match::TokenTextPrefix("zoe".to_owned()),
+        ),
+        (
+            "Condition",
+            "patient:code-text=Zoë",
+            Match::TokenTextPrefix("zoe".to_owned()),
+        ),
+        (
+            "Patient",
+            "family:text=\"van Dam\"",
+            Match::StringContains("van dam".to_owned()),
         ),
         (
             "Condition",

@@ -36,6 +36,7 @@ impl Key {
                 version,
             } => &[param, type_id, id, version],
             Self::Uri { param, uri } => &[param, uri],
+            Self::Text { param, text } => &[param, text],
             Self::Composite { param, parts: p } => &[
                 param,
                 &p.first.0,
@@ -108,6 +109,10 @@ impl Key {
             Table::Uri => Self::Uri {
                 param: param()?,
                 uri: row.get(1)?,
+            },
+            Table::Text => Self::Text {
+                param: param()?,
+                text: row.get(1)?,
             },
             Table::Composite => match Composite::read(row)? {
                 None => return Ok(None),

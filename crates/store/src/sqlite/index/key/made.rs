@@ -1,21 +1,23 @@
 //! What a [`Row`] is in the tables.
 
+use fhir::definitions::ParamId;
 use fhir::search::query::Range;
-use fhir::search::rows::{Row, RowValue};
+use fhir::search::rows::RowValue;
 
 use super::{Composite, End, IdKey, Key, NO_TYPE, PRINTED, Real, exact_digest};
 
 impl Key {
-    /// Adds what a row is in the tables: one key, two for a quantity with a printed unit.
+    /// Adds what a value is in the tables, which is none of a contained resource: one key, two for a quantity with a printed unit.
     ///
     /// `system` gives a system's number.
     pub(crate) fn push<E>(
-        row: &Row,
-        keys: &mut Vec<Self>,
+        param: ParamId,
+        value: &RowValue,
+        emit: &mut impl FnMut(Self),
         mut system: impl FnMut(&str) -> Result<i64, E>,
     ) -> Result<(), E> {
-        let param = i64::from(row.param.0);
-        let key = match &row.value {
+        let param = i64::from(param.0);
+        let key = match value {
             RowValue::Token { system: s, code }
             | RowValue::ReferenceIdentifier { system: s, code } => Self::Token {
                 param,
@@ -49,7 +51,7 @@ impl Key {
                     high: Real::of(value.high),
                 };
                 if !unit.is_empty() {
-                    keys.push(of(unit, PRINTED));
+                    emit(of(unit, PRINTED));
                 }
                 of(code, system(s)?)
             }
@@ -73,6 +75,11 @@ impl Key {
                 let uri = uri.clone();
                 Self::Uri { param, uri }
             }
+            RowValue::Text(text) => {
+                let text = text.clone();
+                Self::Text { param, text }
+            }
+            RowValue::Contained(..) => return Ok(()),
             RowValue::Composite(parts) => match composite(parts, &mut system)? {
                 Some(parts) => {
                     let parts = Box::new(parts);
@@ -81,7 +88,7 @@ impl Key {
                 None => return Ok(()),
             },
         };
-        keys.push(key);
+        emit(key);
         Ok(())
     }
 }
@@ -98,7 +105,11 @@ pub(crate) const fn part_rank(value: &RowValue) -> u8 {
         | RowValue::Uri(_) => 0,
         RowValue::String { .. } => 1,
         RowValue::Quantity { .. } => 2,
-        RowValue::Date(_) | RowValue::Number(_) | RowValue::Composite(_) => 3,
+        RowValue::Date(_)
+        | RowValue::Number(_)
+        | RowValue::Composite(_)
+        | RowValue::Text(_)
+        | RowValue::Contained(..) => 3,
     }
 }
 

@@ -7,14 +7,18 @@ use access::{Search, Spent};
 use base::ids::uuid_bytes;
 use fhir::definitions::{ParamId, TypeId};
 use fhir::search::query::{
-    Clause, How, Match, Prefix, Query, Range, ReferenceMatch, SortBy, Test, TokenMatch, Unit,
+    Clause, Contained, How, Match, Prefix, Query, Range, ReferenceMatch, SortBy, SortKey, Test,
+    TokenMatch, Unit,
 };
-use fhir::search::rows::{Row, RowValue};
+use fhir::search::rows::{Row, RowValue, into_contained, plain};
 
 use super::world::{DATE_STEP, NUMBER_STEP, Resource, World};
 
 pub(super) struct Answer {
     pub(super) matches: Vec<i64>,
+    /// For each match, its place in a container.
+    pub(super) places: Vec<u16>,
+    pub(super) scores: Vec<f64>,
     pub(super) included: Vec<i64>,
 }
 
@@ -32,6 +36,9 @@ pub(super) fn search(w: &World, query: &Query, as_of: u64) -> Answer {
         all: w.now(as_of),
         spent: Some(&spent),
     };
+    if let Some(how) = query.contained {
+        return eye.inside(query, how);
+    }
     let mut found: Vec<i64> = eye
         .all
         .iter()
@@ -44,8 +51,11 @@ pub(super) fn search(w: &World, query: &Query, as_of: u64) -> Answer {
         .collect();
     found.sort_by(|a, b| eye.compare(query, *a, *b));
     let included = eye.included(query, &found);
+    let scores = found.iter().map(|rid| eye.score(query, *rid)).collect();
     Answer {
         matches: found,
+        places: Vec::new(),
+        scores,
         included,
     }
 }
@@ -66,6 +76,84 @@ fn id_value(text: &str) -> Value {
 }
 
 impl Eye<'_> {
+    /// What a resource contains.
+    fn contained(&self, r: &Resource) -> Vec<Resource> {
+        let mut found: BTreeMap<u16, Resource> = BTreeMap::new();
+        for row in &r.rows {
+            let RowValue::Contained(place, value) = &row.value else {
+                continue;
+            };
+            let param = plain(row.param);
+            // Every parameter belongs to one type; other rows know it by a parameter of theirs.
+            let type_id = self.w.model().param_by_id(param).map(|p| p.type_id);
+            let one = found.entry(*place).or_insert_with(|| Resource {
+                type_id: TypeId(0),
+                id: r.id.clone(),
+                rows: Vec::new(),
+                place: *place,
+            });
+            one.type_id = type_id.unwrap_or(one.type_id);
+            one.rows.push(Row {
+                param,
+                value: (**value).clone(),
+            });
+        }
+        found.into_values().collect()
+    }
+
+    fn inside(&self, query: &Query, how: Contained) -> Answer {
+        let mut found: BTreeSet<(i64, u16)> = BTreeSet::new();
+        let fits = |r: &Resource| {
+            let at = query.types.iter().position(|t| *t == r.type_id);
+            let spent = self.spent.unwrap();
+            let seen = if r.place == 0 {
+                self.sees(r)
+            } else {
+                self.sees_whole(r.type_id)
+            };
+            spent.allows(r.type_id)
+                && seen
+                && at.is_some_and(|at| query.filter.iter().all(|c| self.holds(c, at, r)))
+        };
+        for (rid, r) in self.all {
+            if how.both && fits(r) {
+                found.insert((*rid, 0));
+            }
+            for one in self.contained(r).iter().filter(|one| fits(one)) {
+                if self.sees(r) {
+                    found.insert((*rid, if how.alone { one.place } else { 0 }));
+                }
+            }
+        }
+        let matches: Vec<i64> = found.iter().rev().map(|(rid, _)| *rid).collect();
+        Answer {
+            included: self.included(query, &matches),
+            places: found.iter().rev().map(|(_, place)| *place).collect(),
+            scores: Vec::new(),
+            matches,
+        }
+    }
+
+    fn score(&self, query: &Query, rid: i64) -> f64 {
+        if query.relevance.is_empty() {
+            return 1.0;
+        }
+        let each = query.relevance.iter().map(|one| {
+            let pattern = one.run.pattern();
+            let texts = self.all[&rid]
+                .rows
+                .iter()
+                .filter_map(|row| match &row.value {
+                    RowValue::Text(text) if one.params.contains(&row.param) => Some(text),
+                    _ => None,
+                });
+            let count: usize = texts.map(|text| text.matches(&pattern).count()).sum();
+            1.0 - 1.0 / (1 + count) as f64
+        });
+        let mean = each.sum::<f64>() / query.relevance.len() as f64;
+        (mean * 10_000.0).round() / 10_000.0
+    }
+
     /// Whether the row is one that the caller is shown.
     fn sees(&self, r: &Resource) -> bool {
         let Some(spent) = self.spent else { return true };
@@ -77,6 +165,14 @@ impl Eye<'_> {
         spent.shows(r.type_id) && filter.is_none_or(|clause| policy.holds(clause, 0, r))
     }
 
+    /// Whether every row of a type is seen.
+    fn sees_whole(&self, type_id: TypeId) -> bool {
+        self.spent.is_some_and(|spent| {
+            let rule = spent.rule(type_id).and_then(|rule| rule.filter());
+            spent.shows(type_id) && rule.is_none()
+        })
+    }
+
     fn holds(&self, clause: &Clause, at: usize, r: &Resource) -> bool {
         match clause {
             Clause::Never => false,
@@ -84,8 +180,8 @@ impl Eye<'_> {
             Clause::Or(clauses) => clauses.iter().any(|c| self.holds(c, at, r)),
             Clause::ByType(clauses) => self.holds(&clauses[at], 0, r),
             Clause::Not(part) => !self.holds(part, at, r),
-            Clause::Id(ids) => ids.contains(&r.id),
-            Clause::NotId(ids) => !ids.contains(&r.id),
+            Clause::Id(ids) => self.has_id(r, ids),
+            Clause::NotId(ids) => !self.has_id(r, ids),
             Clause::Param(p) => {
                 let rows = || r.rows.iter().filter(|row| row.param == p.param[at]);
                 let param = p.param[at];
@@ -97,24 +193,81 @@ impl Eye<'_> {
                 }
             }
             Clause::Chain { param, targets } => {
-                self.targets(r, param[at], None).iter().any(|rid| {
-                    let to = &self.all[rid];
-                    targets.iter().any(|(t, inner)| {
-                        *t == to.type_id && self.sees(to) && self.holds(inner, 0, to)
+                let inside = |one: &Resource| {
+                    let param = into_contained(param[at]);
+                    let place = one.place.to_string();
+                    let refers = r.rows.iter().any(|row| {
+                        row.param == param
+                            && matches!(&row.value, RowValue::Reference { type_id, id, .. }
+                                if *type_id == one.type_id && id.as_str() == place)
+                    });
+                    refers
+                        && targets.iter().any(|(t, inner)| {
+                            *t == one.type_id && self.sees_whole(*t) && self.holds(inner, 0, one)
+                        })
+                };
+                let contained = r.place == 0 && self.contained(r).iter().any(inside);
+                contained
+                    || self.targets(r, param[at], None).iter().any(|rid| {
+                        let to = &self.all[rid];
+                        targets.iter().any(|(t, inner)| {
+                            *t == to.type_id && self.sees(to) && self.holds(inner, 0, to)
+                        })
                     })
+            }
+            Clause::MemberOf {
+                param,
+                source,
+                member,
+                inner,
+            } => {
+                let of = |row: &Row, p: ParamId| match &row.value {
+                    RowValue::Reference { type_id, id, .. } if row.param == p => {
+                        Some((type_id.0, id.as_str().to_owned()))
+                    }
+                    RowValue::ReferenceUrl { url, .. } if row.param == p => {
+                        Some((u16::MAX, url.to_string()))
+                    }
+                    _ => None,
+                };
+                let mine: Vec<_> = r.rows.iter().filter_map(|row| of(row, param[at])).collect();
+                self.all.values().any(|from| {
+                    from.type_id == *source
+                        && self.sees(from)
+                        && self.holds(inner, 0, from)
+                        && from
+                            .rows
+                            .iter()
+                            .filter_map(|row| of(row, *member))
+                            .any(|it| mine.contains(&it))
                 })
             }
             Clause::Has {
                 source,
                 param,
                 inner,
-            } => self.all.values().any(|from| {
-                from.type_id == *source
-                    && self.sees(from)
-                    && refers(from, *param, r)
-                    && self.holds(inner, 0, from)
-            }),
+            } => {
+                r.place == 0
+                    && self.all.values().any(|from| {
+                        from.type_id == *source
+                            && self.sees(from)
+                            && refers(from, *param, r)
+                            && self.holds(inner, 0, from)
+                    })
+            }
         }
+    }
+
+    fn has_id(&self, r: &Resource, ids: &[base::ResourceId]) -> bool {
+        if r.place == 0 {
+            return ids.contains(&r.id);
+        }
+        let id = self.w.param(self.w.model().type_name(r.type_id), "_id");
+        r.rows.iter().any(|row| {
+            row.param == id
+                && matches!(&row.value, RowValue::Token { code, .. }
+                    if ids.iter().any(|i| i.as_str() == &**code))
+        })
     }
 
     /// Whether some value of a parameter is what is asked for.
@@ -200,7 +353,9 @@ impl Eye<'_> {
                 return order;
             }
         }
-        if query.sort.first().is_some_and(|k| !k.descending) {
+        // The best fitting come first, and of those the newest.
+        let ascending = |k: &SortKey| !k.descending != (k.by == SortBy::Score);
+        if query.sort.first().is_some_and(ascending) {
             a.cmp(&b)
         } else {
             b.cmp(&a)
@@ -212,6 +367,7 @@ impl Eye<'_> {
         let at = query.types.iter().position(|t| *t == r.type_id).unwrap();
         let (param, kind) = match by {
             SortBy::Id => return Some(id_value(r.id.as_str())),
+            SortBy::Score => return Some(Value::Real(-self.score(query, rid))),
             SortBy::LastUpdated(params) => (params[at], None),
             SortBy::Param(params, kind) => (params[at], Some(*kind)),
         };
@@ -318,9 +474,6 @@ fn meets(value: &RowValue, m: &Match) -> bool {
         }
         (RowValue::String { folded, .. }, Match::StringIs(x)) => **folded == **x,
         (RowValue::String { folded, .. }, Match::StringSuffix(x)) => folded.ends_with(x.as_str()),
-        (RowValue::String { folded, .. }, Match::TokenTextWords(x)) => {
-            x.iter().all(|w| folded.contains(w.as_str()))
-        }
         (RowValue::Token { code, .. }, Match::TokenCode(how, x)) => {
             let code = code.to_ascii_lowercase();
             match how {
@@ -396,6 +549,7 @@ fn meets(value: &RowValue, m: &Match) -> bool {
             };
             **url == **u && fits
         }
+        (RowValue::Text(text), Match::Run(run)) => text.contains(&run.pattern()),
         (RowValue::Uri(uri), Match::UriContains(x)) => uri.contains(x.as_str()),
         (RowValue::Uri(uri), Match::UriBegins(x)) => uri.starts_with(x.as_str()),
         (RowValue::Number(at), Match::Near(c)) => {

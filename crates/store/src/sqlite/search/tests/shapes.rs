@@ -326,7 +326,13 @@ fn a_chain_starts_from_its_end_when_that_is_rare() {
     AND (d.folded >= ?3
     AND d.folded < ?4)
     AND d.from_seq <= ?1
-    AND NOT (d.until_seq BETWEEN 1 AND ?1)) SELECT DISTINCT d.rid AS rid
+    AND NOT (d.until_seq BETWEEN 1 AND ?1)) , c2(rid) AS MATERIALIZED (SELECT DISTINCT d.rid
+    FROM ix_string AS d INDEXED BY sqlite_autoindex_ix_string_1
+    WHERE d.param = ?6
+    AND (d.folded >= ?3
+    AND d.folded < ?4)
+    AND d.from_seq <= ?1
+    AND NOT (d.until_seq BETWEEN 1 AND ?1)) SELECT d.rid AS rid
     FROM c1 AS i
     CROSS JOIN resource AS t
     CROSS JOIN ix_reference AS d INDEXED BY sqlite_autoindex_ix_reference_1
@@ -335,9 +341,17 @@ fn a_chain_starts_from_its_end_when_that_is_rare() {
     AND d.type = 103
     AND d.id = t.id
     AND d.from_seq <= ?1
+    AND NOT (d.until_seq BETWEEN 1 AND ?1) UNION SELECT d.rid AS rid
+    FROM c2 AS i
+    CROSS JOIN ix_reference AS d INDEXED BY ix_reference_rid
+    WHERE d.rid = (-i.rid) >> 10
+    AND d.param = ?7
+    AND d.type = 103
+    AND d.id = CAST((-i.rid) & 1023 AS TEXT)
+    AND d.from_seq <= ?1
     AND NOT (d.until_seq BETWEEN 1 AND ?1)
     ORDER BY rid DESC
-    LIMIT ?6
+    LIMIT ?8
     ");
 }
 

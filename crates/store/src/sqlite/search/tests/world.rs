@@ -10,7 +10,7 @@ use access::{
 use base::{Limits, Micros, RequestId, ResourceId, Secret, Seq, TenantName};
 use fhir::definitions::{FhirVersion, Model, ParamId, ParamKind, TypeId};
 use fhir::search::query::{Query, Range};
-use fhir::search::rows::{Row, RowValue};
+use fhir::search::rows::{Row, RowValue, contained, content, into_contained};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::plan::Bounds;
@@ -66,6 +66,8 @@ pub(super) struct Resource {
     pub(super) type_id: TypeId,
     pub(super) id: ResourceId,
     pub(super) rows: Vec<Row>,
+    /// Where in another resource it is contained, from 1.
+    pub(super) place: u16,
 }
 
 pub(super) struct World {
@@ -107,6 +109,13 @@ const PARAMS: &[(&str, &str, &str)] = &[
     ("composite", "code-value-date", "address-country"),
     ("composite", "code-value-string", "address-state"),
 ];
+/// Texts as they are indexed.
+const WORDS: &[&str] = &[
+    " an anna \n",
+    " anna an \n an \n",
+    " bo \n",
+    " an an bo \n zoe \n",
+];
 const SYSTEMS: &[&str] = &["", "urn:a", "urn:b", "urn:c"];
 const CODES: &[&str] = &["", "x", "y", "z"];
 const TEXTS: &[&str] = &["an", "ana", "anna", "bo", "Anna", "AN", "é", "zoë", "a", ""];
@@ -139,7 +148,8 @@ impl World {
         conn.execute_batch(
             "CREATE TABLE resource (rid INTEGER PRIMARY KEY, type INTEGER NOT NULL,
                id ANY NOT NULL, UNIQUE (type, id)) STRICT;
-             CREATE TABLE change (seq INTEGER PRIMARY KEY) STRICT;",
+             CREATE TABLE change (seq INTEGER PRIMARY KEY) STRICT;
+             CREATE TABLE version (rid INTEGER, version INTEGER, seq INTEGER) STRICT;",
         )
         .unwrap();
         let vocabulary = Vocabulary::open(FhirVersion::R4, &conn).unwrap();
@@ -251,7 +261,6 @@ impl World {
             model: self.model(),
             limits: &self.limits,
             spent,
-            bodies: &|_, _| Ok(None),
         };
         surroundings.page(query, &request, self.bounds)
     }
@@ -324,7 +333,9 @@ impl World {
             let rows = if live && dice.rarely() {
                 state[&rid].rows.clone()
             } else {
-                self.rows(dice, type_name)
+                let mut rows = self.rows(dice, type_name);
+                self.more(dice, type_name, &mut rows);
+                rows
             };
             let mut plain = rows.clone();
             plain.retain(|r| !self.is_updated(r.param));
@@ -349,7 +360,14 @@ impl World {
                 param,
                 value: RowValue::Date(range),
             });
-            state.insert(rid, Resource { type_id, id, rows });
+            let place = 0;
+            let resource = Resource {
+                type_id,
+                id,
+                rows,
+                place,
+            };
+            state.insert(rid, resource);
         }
         self.pending.flush(&self.conn).unwrap();
         self.pending.committed(&self.vocabulary);
@@ -403,6 +421,58 @@ impl World {
             }
         }
         rows
+    }
+
+    /// The texts of a resource, the members of a Group, and what is contained.
+    fn more(&self, dice: &mut Dice, type_name: &str, rows: &mut Vec<Row>) {
+        let type_id = self.type_id(type_name);
+        if dice.often() {
+            rows.push(Row {
+                param: content(type_id),
+                value: RowValue::Text(dice.one(WORDS).into()),
+            });
+        }
+        if type_name == "Group" {
+            for _ in 0..dice.below(3) {
+                let row = Row {
+                    param: self.param("Group", "member"),
+                    value: self.row_value(dice, 5),
+                };
+                if !rows.contains(&row) {
+                    rows.push(row);
+                }
+            }
+        }
+        if type_name != "Observation" || dice.often() {
+            return;
+        }
+        for place in 1..=u16::try_from(dice.below(3)).unwrap() {
+            let inner = dice.one(&["Patient", "Patient", "Observation"]);
+            let mut own = self.rows(dice, inner);
+            let id = RowValue::Token {
+                system: "".into(),
+                code: dice.one(&["1", "2", "x"]).into(),
+            };
+            own.push(Row {
+                param: self.param(inner, "_id"),
+                value: id,
+            });
+            rows.extend(own.into_iter().map(|row| Row {
+                param: contained(row.param),
+                value: RowValue::Contained(place, Box::new(row.value)),
+            }));
+            if dice.often() {
+                let at = dice.one(&["patient", "subject"]);
+                rows.push(Row {
+                    param: into_contained(self.param(type_name, at)),
+                    value: RowValue::Reference {
+                        type_id: self.type_id(inner),
+                        id: ResourceId::new(&place.to_string()).unwrap(),
+                        version: "".into(),
+                    },
+                });
+            }
+        }
     }
 
     fn range(dice: &mut Dice) -> (u64, u64) {

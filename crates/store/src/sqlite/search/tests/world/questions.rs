@@ -2,9 +2,12 @@
 
 use fhir::definitions::{ParamId, ParamKind};
 use fhir::search::query::{
-    Circle, Clause, How, Include, Match, ParamClause, Prefix, Query, Range, ReferenceMatch, Shape,
-    SortBy, SortKey, Test, TokenMatch, Total, Unit,
+    Circle, Clause, Contained, How, Include, Match, ParamClause, Prefix, Query, Range,
+    ReferenceMatch, Relevance, Shape, SortBy, SortKey, Test, TokenMatch, Total, Unit,
 };
+
+use fhir::search::rows::content;
+use fhir::search::words::Run;
 
 use super::{CODES, DATE_STEP, Dice, KINDS, PARAMS, SYSTEMS, TEXTS, TYPES, URIS, World};
 
@@ -82,7 +85,7 @@ impl World {
             0 if dice.rarely() => Match::TokenText("n".to_owned()),
             0 if dice.rarely() => dice.one(&[
                 Match::TokenTextPrefix("an".to_owned()),
-                Match::TokenTextWords(vec!["a".to_owned(), "n".to_owned()]),
+                Match::StringContains("n".to_owned()),
                 Match::TokenCode(How::Begins, "x".to_owned()),
                 Match::TokenCode(How::Contains, "y".to_owned()),
                 Match::TokenCode(How::Ends, "z".to_owned()),
@@ -249,7 +252,7 @@ impl World {
                     inner,
                 }
             }
-            _ if rich => {
+            7 | 10 | 11 | 12.. if rich => {
                 let kind = usize::try_from(dice.below(PARAMS.len() as u64)).unwrap();
                 let test = self.test(dice, kind);
                 Clause::Param(ParamClause {
@@ -258,9 +261,29 @@ impl World {
                     test,
                 })
             }
+            8 => {
+                let value = Match::Run(Self::run(dice));
+                Clause::Param(ParamClause {
+                    param: types.iter().map(|t| content(self.type_id(t))).collect(),
+                    kind: ParamKind::Uri,
+                    test: Test::Any(vec![value]),
+                })
+            }
+            9 if rich => Clause::MemberOf {
+                param: params(dice.one(&[5, 8])),
+                source: self.type_id("Group"),
+                member: self.param("Group", "member"),
+                inner: Box::new(self.clause(dice, &["Group"], 0)),
+            },
             7 => Clause::Never,
             _ => Clause::NotId(vec![self.id(dice)]),
         }
+    }
+
+    fn run(dice: &mut Dice) -> Run {
+        let words = dice.one(&[&["an"][..], &["an", "anna"], &["bo"], &["z"]]);
+        let words = words.iter().map(|w| (*w).to_owned()).collect();
+        Run::new(words, dice.below(3) == 0)
     }
 
     /// All Observations.
@@ -268,7 +291,8 @@ impl World {
         Query {
             types: vec![self.type_id("Observation")],
             filter: Vec::new(),
-            content: Vec::new(),
+            relevance: Vec::new(),
+            contained: None,
             sort: Vec::new(),
             count: 1_000,
             total: Total::None,
@@ -290,6 +314,12 @@ impl World {
         let mut query = self.everything();
         query.types = types.iter().map(|t| self.type_id(t)).collect();
         query.filter = self.patient_and_date(dice, types).unwrap_or(filter);
+        for _ in 0..dice.below(3) {
+            query.relevance.push(Relevance {
+                run: Self::run(dice),
+                params: query.types.iter().map(|t| content(*t)).collect(),
+            });
+        }
         for _ in 0..dice.one(&[0, 0, 1, 1, 2]) {
             let by = self.sort_by(dice, types);
             query.sort.push(SortKey {
@@ -299,6 +329,14 @@ impl World {
         }
         for _ in 0..dice.one(&[0, 0, 1, 2]) {
             query.include.push(self.include(dice));
+        }
+        if dice.rarely() {
+            let (both, alone) = (dice.below(2) == 0, dice.below(2) == 0);
+            query.contained = Some(Contained { both, alone });
+            query.sort.clear();
+            if alone {
+                query.include.clear();
+            }
         }
         query
     }
@@ -324,8 +362,9 @@ impl World {
     }
 
     fn sort_by(&self, dice: &mut Dice, types: &[&str]) -> SortBy {
-        match dice.below(4) {
+        match dice.below(5) {
             0 => SortBy::Id,
+            2 => SortBy::Score,
             1 => SortBy::LastUpdated(
                 types
                     .iter()

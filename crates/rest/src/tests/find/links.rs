@@ -1,0 +1,264 @@
+//! Lists, groups and canonicals.
+
+use serde_json::json;
+
+use super::super::world::World;
+use super::{finds, found, person, put, refuses};
+
+#[test]
+fn lists_and_canonicals_are_followed() {
+    let (world, who) = World::clinic();
+    for id in ["a", "b", "c"] {
+        put(&world, &who, &person(id, &json!({})));
+    }
+    put(
+        &world,
+        &who,
+        &json!({
+            "resourceType": "List", "id": "l", "status": "current", "mode": "working",
+            "entry": [{"item": {"reference": "Patient/a"}}, {"item": {"reference": "Patient/c"}}],
+        }),
+    );
+    finds(&world, &who, "Patient?_list=l", &["Patient/a", "Patient/c"]);
+    finds(&world, &who, "Patient?_list=none", &[]);
+    refuses(
+        &world,
+        &who,
+        "Patient?_list=$current-allergies",
+        400,
+        "search-value",
+    );
+    let blind = world.client("lakeside", "system/Patient.rs");
+    refuses(&world, &blind, "Patient?_list=l", 403, "scope-missing");
+
+    let form = |id: &str, version: &str| {
+        put(
+            &world,
+            &who,
+            &json!({
+                "resourceType": "Questionnaire", "id": id, "url": "http://e.org/q", "version": version, "status": "active",
+            }),
+        );
+    };
+    form("q1", "1.2.3");
+    form("q2", "2.0");
+    let answer = |id: &str, canonical: &str| {
+        put(
+            &world,
+            &who,
+            &json!({
+                "resourceType": "QuestionnaireResponse", "id": id, "status": "completed", "questionnaire": canonical,
+            }),
+        );
+    };
+    answer("r0", "http://e.org/q");
+    answer("r1", "http://e.org/q|1.2.3");
+    answer("r2", "http://e.org/q|2.0");
+    let all = &[
+        "QuestionnaireResponse/r0",
+        "QuestionnaireResponse/r1",
+        "QuestionnaireResponse/r2",
+    ];
+    let of = |query: &str| format!("QuestionnaireResponse?{query}");
+    finds(&world, &who, &of("questionnaire=http://e.org/q"), all);
+    finds(
+        &world,
+        &who,
+        &of("questionnaire=http://e.org/q|1.2.3"),
+        &["QuestionnaireResponse/r1"],
+    );
+    finds(
+        &world,
+        &who,
+        &of("questionnaire=http://e.org/q|1.2"),
+        &["QuestionnaireResponse/r1"],
+    );
+    finds(
+        &world,
+        &who,
+        &of("questionnaire=http://e.org/q|1.2.30"),
+        &[],
+    );
+    finds(
+        &world,
+        &who,
+        &of("questionnaire:below=http://e.org/q|1"),
+        &["QuestionnaireResponse/r1"],
+    );
+    let included = found(
+        &world,
+        &who,
+        &of("_id=r1&_include=QuestionnaireResponse:questionnaire"),
+    );
+    assert_eq!(included, ["Questionnaire/q1", "QuestionnaireResponse/r1"]);
+    let included = found(&world, &who, &of("_id=r0&_include=*"));
+    assert_eq!(
+        included,
+        [
+            "Questionnaire/q1",
+            "Questionnaire/q2",
+            "QuestionnaireResponse/r0"
+        ]
+    );
+    finds(
+        &world,
+        &who,
+        &of("questionnaire:Questionnaire.version=2.0"),
+        &["QuestionnaireResponse/r0", "QuestionnaireResponse/r2"],
+    );
+    finds(
+        &world,
+        &who,
+        &of("questionnaire.version=1.2.3"),
+        &["QuestionnaireResponse/r0", "QuestionnaireResponse/r1"],
+    );
+    let back = "Questionnaire?_id=q2&_revinclude=QuestionnaireResponse:questionnaire";
+    assert_eq!(
+        found(&world, &who, back),
+        [
+            "Questionnaire/q2",
+            "QuestionnaireResponse/r0",
+            "QuestionnaireResponse/r2"
+        ]
+    );
+}
+
+#[test]
+fn what_a_canonical_names_is_found_by_what_names_it() {
+    let (world, who) = World::clinic();
+    let form = |id: &str, version: &str| {
+        put(
+            &world,
+            &who,
+            &json!({"resourceType": "Questionnaire", "id": id, "url": "http://e.org/q", "version": version, "status": "active"}),
+        );
+    };
+    form("q1", "1.2.3");
+    form("q2", "2.0");
+    let answer = |id: &str, canonical: &str, status: &str| {
+        put(
+            &world,
+            &who,
+            &json!({"resourceType": "QuestionnaireResponse", "id": id, "status": status, "questionnaire": canonical}),
+        );
+    };
+    answer("r1", "http://e.org/q|1.2", "completed");
+    answer("r2", "http://e.org/q|2.0", "stopped");
+    answer("r0", "http://e.org/other", "amended");
+    let by = |rest: &str| format!("Questionnaire?_has:QuestionnaireResponse:questionnaire:{rest}");
+    finds(&world, &who, &by("status=completed"), &["Questionnaire/q1"]);
+    finds(&world, &who, &by("status=stopped"), &["Questionnaire/q2"]);
+    finds(&world, &who, &by("status=amended"), &[]);
+    let both = ["Questionnaire/q1", "Questionnaire/q2"];
+    finds(&world, &who, &by("status:not=amended"), &both);
+    answer("r3", "http://e.org/q", "amended");
+    finds(&world, &who, &by("status=amended"), &both);
+}
+
+#[test]
+fn references_to_members_of_groups_and_lists_are_found_in_r5() {
+    let (world, who) = World::clinic_of("5.0.0");
+    for id in ["a", "b", "c"] {
+        put(&world, &who, &person(id, &json!({})));
+        put(
+            &world,
+            &who,
+            &json!({"resourceType": "Encounter", "id": id, "status": "completed", "subject": {"reference": format!("Patient/{id}")}}),
+        );
+    }
+    put(
+        &world,
+        &who,
+        &json!({"resourceType": "Encounter", "id": "none", "status": "completed"}),
+    );
+    put(
+        &world,
+        &who,
+        &json!({
+            "resourceType": "Group", "id": "g", "type": "person", "membership": "enumerated",
+            "member": [{"entity": {"reference": "Patient/a"}}, {"entity": {"reference": "Patient/b"}}],
+        }),
+    );
+    put(
+        &world,
+        &who,
+        &json!({
+            "resourceType": "List", "id": "l", "status": "current", "mode": "working",
+            "entry": [{"item": {"reference": "Patient/c"}}],
+        }),
+    );
+    for (query, want) in [
+        ("patient:in=Group/g", &["Encounter/a", "Encounter/b"][..]),
+        ("patient:in=List/l", &["Encounter/c"]),
+        (
+            "patient:in=List/l,Group/g",
+            &["Encounter/a", "Encounter/b", "Encounter/c"],
+        ),
+        ("patient:in=Group/gone", &[]),
+        ("patient:not-in=Group/g", &["Encounter/c", "Encounter/none"]),
+    ] {
+        finds(&world, &who, &format!("Encounter?{query}"), want);
+    }
+    refuses(
+        &world,
+        &who,
+        "Encounter?patient:in=Patient/a",
+        400,
+        "search-value",
+    );
+    let blind = world.client("lakeside", "system/Encounter.rs");
+    refuses(
+        &world,
+        &blind,
+        "Encounter?patient:in=Group/g",
+        403,
+        "scope-missing",
+    );
+}
+
+#[test]
+fn references_to_versions_bring_those() {
+    let (world, who) = World::clinic();
+    for family in ["First", "Second", "Third"] {
+        put(
+            &world,
+            &who,
+            &person("a", &json!({"name": [{"family": family}]})),
+        );
+    }
+    let seen = |id: &str, subject: &str| {
+        put(
+            &world,
+            &who,
+            &json!({
+                "resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"},
+                "subject": {"reference": subject},
+            }),
+        );
+    };
+    seen("o1", "Patient/a/_history/1");
+    seen("o2", "Patient/a/_history/3");
+    seen("o3", "Patient/a/_history/9");
+    let brought = |query: &str| -> Vec<String> {
+        let line = format!("GET Observation?{query}&_include=Observation:subject");
+        let json = world.fhir(&who, &line, "").status(200).json();
+        let entries = json["entry"].as_array().unwrap().clone();
+        let of = |e: &serde_json::Value| {
+            (e["search"]["mode"] == "include").then(|| {
+                let family = e["resource"]["name"][0]["family"].as_str().unwrap();
+                family.to_owned()
+            })
+        };
+        entries.iter().filter_map(of).collect()
+    };
+    assert_eq!(brought("_id=o1"), ["First"]);
+    assert_eq!(brought("_id=o2"), ["Third"]);
+    assert_eq!(brought("_id=o3"), ["Third"]);
+    assert_eq!(brought("_id=o1,o2"), ["Third", "First"]);
+    finds(
+        &world,
+        &who,
+        "Observation?subject=Patient/a/_history/1",
+        &["Observation/o1"],
+    );
+}

@@ -1,0 +1,168 @@
+//! Forms of values: units, identifiers with their types, `_filter`.
+
+use serde_json::{Value, json};
+
+use super::super::world::World;
+use super::{finds, person, put, refuses};
+
+fn weight(id: &str, value: f64, code: &str) -> Value {
+    json!({
+        "resourceType": "Observation", "id": id, "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
+        "valueQuantity": {"value": value, "unit": code, "system": "http://unitsofmeasure.org", "code": code},
+    })
+}
+
+#[test]
+fn a_quantity_is_found_in_every_unit_of_its_kind() {
+    let (world, who) = World::clinic();
+    put(&world, &who, &weight("a", 1.0, "g"));
+    put(&world, &who, &weight("b", 1000.0, "mg"));
+    put(&world, &who, &weight("c", 2.0, "kg"));
+    put(&world, &who, &weight("d", 1.0, "m"));
+    let ucum = "http://unitsofmeasure.org";
+    for (query, want) in [
+        (
+            format!("value-quantity=1|{ucum}|g"),
+            &["Observation/a", "Observation/b"][..],
+        ),
+        (
+            format!("value-quantity=1000|{ucum}|mg"),
+            &["Observation/a", "Observation/b"],
+        ),
+        (
+            format!("value-quantity=gt0.5|{ucum}|kg"),
+            &["Observation/c"],
+        ),
+        (
+            format!("value-quantity=ge0.001|{ucum}|kg"),
+            &["Observation/a", "Observation/b", "Observation/c"],
+        ),
+        ("value-quantity=1||mg".to_owned(), &[]),
+        (
+            "value-quantity=1".to_owned(),
+            &["Observation/a", "Observation/d"],
+        ),
+        (
+            format!("code-value-quantity=http://loinc.org|29463-7$2000000|{ucum}|mg"),
+            &["Observation/c"],
+        ),
+        (
+            format!("code-value-quantity=29463-7$lt2|{ucum}|g"),
+            &["Observation/a", "Observation/b"],
+        ),
+    ] {
+        finds(&world, &who, &format!("Observation?{query}"), want);
+    }
+}
+
+#[test]
+fn identifiers_are_found_with_their_type() {
+    let (world, who) = World::clinic();
+    let kinds = "http://terminology.hl7.org/CodeSystem/v2-0203";
+    let identifier = |code: &str, value: &str| json!({"identifier": [{"type": {"coding": [{"system": kinds, "code": code}]}, "system": "urn:x", "value": value}]});
+    put(&world, &who, &person("a", &identifier("MR", "12|345")));
+    put(&world, &who, &person("b", &identifier("SS", "12|345")));
+    finds(
+        &world,
+        &who,
+        &format!("Patient?identifier:of-type={kinds}|MR|12\\|345"),
+        &["Patient/a"],
+    );
+    finds(
+        &world,
+        &who,
+        &format!("Patient?identifier:of-type={kinds}|MR|other"),
+        &[],
+    );
+    refuses(
+        &world,
+        &who,
+        "Patient?identifier:of-type=MR|1",
+        400,
+        "search-value",
+    );
+    refuses(
+        &world,
+        &who,
+        "Patient?identifier:nonsense=1",
+        400,
+        "search-modifier",
+    );
+}
+
+#[test]
+fn filters_join_conditions() {
+    let (world, who) = World::clinic();
+    let clinic = json!({"resourceType": "Organization", "id": "o", "active": true, "name": "Lakeside Clinic"});
+    put(&world, &who, &clinic);
+    let of = |family: &str, gender: &str, birth: &str| {
+        json!({
+            "name": [{"family": family, "given": ["Zoë"]}], "gender": gender, "birthDate": birth,
+            "managingOrganization": {"reference": "Organization/o"},
+        })
+    };
+    put(
+        &world,
+        &who,
+        &person("a", &of("Smith", "male", "1980-02-03")),
+    );
+    put(
+        &world,
+        &who,
+        &person("b", &of("Smithson", "female", "1990")),
+    );
+    put(
+        &world,
+        &who,
+        &person(
+            "c",
+            &json!({"name": [{"family": "Jones, Sr."}], "birthDate": "2000-01-01"}),
+        ),
+    );
+    for (filter, want) in [
+        ("family eq \"smith\"", &["Patient/a"][..]),
+        ("family sw smith", &["Patient/a", "Patient/b"]),
+        ("family ew \"SON\"", &["Patient/b"]),
+        ("family eq \"Jones, Sr.\"", &["Patient/c"]),
+        ("given co \"oe\" and gender ne male", &["Patient/b"]),
+        (
+            "gender eq male or birthdate ge 2000",
+            &["Patient/a", "Patient/c"],
+        ),
+        ("not (family co smith)", &["Patient/c"]),
+        (
+            "organization.name co \"lakeside\" and birthdate lt 1985",
+            &["Patient/a"],
+        ),
+        (
+            "organization[active eq true].name sw lake",
+            &["Patient/a", "Patient/b"],
+        ),
+        ("organization[active eq false].name sw lake", &[]),
+        ("organization pr false", &["Patient/c"]),
+        ("birthdate po 1990-05", &["Patient/b"]),
+        (
+            "organization re Organization/o and _id eq a",
+            &["Patient/a"],
+        ),
+    ] {
+        finds(&world, &who, &format!("Patient?_filter={filter}"), want);
+    }
+    refuses(&world, &who, "Patient?_filter=family", 400, "search-value");
+    refuses(
+        &world,
+        &who,
+        "Patient?_filter=nonsense eq 1",
+        400,
+        "search-value",
+    );
+    let blind = world.client("lakeside", "system/Patient.rs");
+    refuses(
+        &world,
+        &blind,
+        "Patient?_filter=organization.name co x",
+        403,
+        "scope-missing",
+    );
+}
