@@ -149,6 +149,12 @@ codes! {
     ImportEnded = "import-ended", Conflict, "expired", "The way in for bulk loading was revoked or has ended.";
     GraphqlInvalid = "graphql-invalid", Incorrect, "invalid", "The GraphQL document is not one, or asks for what is not there.";
     SearchParameterInvalid = "search-parameter-invalid", Unprocessable, "invalid", "The SearchParameter cannot be served.";
+    PersonUnknown = "person-unknown", NotFound, "not-found", "No such person.";
+    LoginTaken = "login-taken", Conflict, "duplicate", "Another person of the tenant signs in with this name.";
+    PasswordRefused = "password-refused", Unprocessable, "value", "The password is too short, too long, or not one to keep.";
+    FormForeign = "form-foreign", Forbidden, "security", "The form was not given out to this browser, or is too old.";
+    StepUpRequired = "step-up-required", Forbidden, "security", "This needs a second factor, or a fresh proof of who asks.";
+    InvitationEnded = "invitation-ended", Gone, "expired", "The invitation was used, replaced, or has ended.";
     TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
 }
 

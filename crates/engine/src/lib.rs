@@ -16,12 +16,18 @@ mod imports;
 mod interaction;
 mod links;
 mod metrics;
+mod people;
 mod session;
 mod tenants;
 
+pub use access::Assurance;
 pub use access::{Released, RequestMeta};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
-pub use auth::{Credentials, Granted, TokenFailure, TokenRequest};
+pub use auth::{
+    AccountView, ApprovalView, AuthorizationAsked, AuthorizeRequest, Credentials, Granted,
+    LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question, SessionView, SignInFrom,
+    SignedIn, TokenFailure, TokenRequest, Visitor,
+};
 pub use clients::{ClientDraft, ClientMade, ClientView};
 pub use failure::Failure;
 pub use held::{Hold, Holder};
@@ -30,6 +36,7 @@ pub use imports::{ImportOpened, ImportView};
 pub use interaction::*;
 pub use links::{Forwarded, Links, Reached};
 pub use metrics::{InteractionMetrics, Metrics};
+pub use people::{PersonDraft, PersonInvited, PersonPatch, PersonView};
 pub use session::Session;
 pub use store::{
     AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored, Synchronous,

@@ -13,6 +13,7 @@ mod graphql;
 mod history;
 mod operations;
 mod patch;
+mod people;
 mod resources;
 mod search;
 mod surface;

@@ -21,6 +21,6 @@ pub use metrics::{Count, Histogram, StoreMetrics};
 pub use report::{Finding, FindingKind, VerifyReport};
 pub use sqlite::params::ParamState;
 pub use store::Store;
-pub use tenant::{IndexStatus, ParamStatus, TenantStore, Upload};
+pub use tenant::{Deed, IndexStatus, ParamStatus, TenantStore, Upload};
 
 type Result<T> = std::result::Result<T, StoreError>;

@@ -21,6 +21,7 @@ pub(crate) mod mailboxes;
 mod migrate;
 pub(crate) mod page;
 pub(crate) mod params;
+pub(crate) mod people;
 mod process;
 pub(crate) mod readers;
 pub(crate) mod rows;

@@ -1,5 +1,5 @@
-//! What is administered about a tenant apart from its resources, API clients and facts about the
-//! file, and how it is held under the chain of changes.
+//! What is administered about a tenant apart from its resources, API clients, people and facts about
+//! the file, and how it is held under the chain of changes.
 //!
 //! Each time it changes, a *change without versions* is written: its digest is over all of it, as
 //! it is then. The engine authenticates a page of the file, not its age; an older page that is put
@@ -45,6 +45,40 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
         // No row of one table can stand for one of the other.
         digest.add(&[u8::MAX]);
     }
+    // Came later: a table without rows adds nothing, so that what was vouched for before it came
+    // still is.
+    for (table, sql) in [
+        ("person", "SELECT id, login, record FROM person ORDER BY id"),
+        (
+            "program",
+            "SELECT client, record FROM program ORDER BY client",
+        ),
+        (
+            "signing_key",
+            "SELECT kid, alg, pair, public, made_us, retired_us FROM signing_key ORDER BY kid",
+        ),
+    ] {
+        let mut read = match db.prepare(sql) {
+            Ok(read) => read,
+            // A file of an earlier schema, before it is brought up to date.
+            Err(rusqlite::Error::SqlInputError { .. }) => continue,
+            Err(e) => return Err(e).doing(DOING),
+        };
+        let columns = read.column_count();
+        let mut rows = read.query([]).doing(DOING)?;
+        let mut any = false;
+        while let Some(row) = rows.next().doing(DOING)? {
+            if !std::mem::replace(&mut any, true) {
+                add(&mut digest, ValueRef::Text(table.as_bytes()));
+            }
+            for column in 0..columns {
+                add(&mut digest, row.get_ref(column).doing(DOING)?);
+            }
+        }
+        if any {
+            digest.add(&[u8::MAX]);
+        }
+    }
     Ok(digest.value())
 }
 
@@ -84,7 +118,13 @@ pub(crate) fn holds(db: &Connection) -> Result<bool> {
     match last {
         Some(last) => Ok(last == digest(db)?),
         None => db
-            .query_row("SELECT NOT EXISTS (SELECT 1 FROM client)", [], |r| r.get(0))
+            .query_row(
+                "SELECT NOT EXISTS (SELECT 1 FROM client) AND NOT EXISTS (SELECT 1 FROM person)
+                   AND NOT EXISTS (SELECT 1 FROM program)
+                   AND NOT EXISTS (SELECT 1 FROM signing_key)",
+                [],
+                |r| r.get(0),
+            )
             .doing(DOING),
     }
 }

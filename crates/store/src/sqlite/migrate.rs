@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
     chain_what_is_administered,
     keep_search_parameters,
     keep_data_apart,
+    keep_people,
 ];
 
 /// Resources indexed in one transaction.
@@ -142,6 +143,12 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
             None => return Ok(()),
         }
     }
+}
+
+/// Up to version 5 only API clients were let in.
+fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    db.execute_batch(schema::PEOPLE)
+        .doing("changing a tenant's schema from version 5 to 6")
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

@@ -196,6 +196,7 @@ impl World {
             epoch: 1,
             revoked: false,
             import: None,
+            program: None,
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
         let meta = RequestMeta {
