@@ -11,6 +11,7 @@ mod find;
 mod formats;
 mod graphql;
 mod history;
+mod oauth;
 mod operations;
 mod patch;
 mod people;

@@ -606,18 +606,18 @@ impl Session {
     /// # Errors
     /// `client-unknown`, `request-invalid`; those of reading the patient and the encounter.
     pub async fn make_launch(&self, draft: LaunchDraft) -> Result<LaunchMade, Failure> {
-        let unknown = || Failure::of(Code::ClientUnknown);
-        let id = ClientId::new(&draft.client_id).ok_or_else(unknown)?;
-        let client = self.store.client(&id).await?;
-        let good = |c: &ClientRecord| c.is_good(self.request.at);
-        let client = client.filter(good).ok_or_else(unknown)?;
-        let program = client.program.as_ref().ok_or_else(unknown)?;
         let unless = Unless::default();
         for (of, id) in [("Patient", &draft.patient), ("Encounter", &draft.encounter)] {
             if let Some(id) = id {
                 self.read(of, id, &unless).await?;
             }
         }
+        let unknown = || Failure::of(Code::ClientUnknown);
+        let id = ClientId::new(&draft.client_id).ok_or_else(unknown)?;
+        let client = self.store.client(&id).await?;
+        let good = |c: &ClientRecord| c.is_good(self.request.at);
+        let client = client.filter(good).ok_or_else(unknown)?;
+        let program = client.program.as_ref().ok_or_else(unknown)?;
         let mut context = Map::new();
         let mut others = Vec::new();
         for reference in &draft.fhir_context {
