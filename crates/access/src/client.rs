@@ -8,6 +8,7 @@ use ring::hmac;
 
 use crate::directory::TenantId;
 use crate::permit::Actor;
+use crate::person::RoleAt;
 use crate::principal::{Principal, Who};
 use crate::scope::{ScopeContext, Scopes};
 
@@ -84,6 +85,8 @@ pub struct ClientRecord {
     pub import: Option<ImportTimes>,
     /// How it takes part in sign-ins of people.
     pub program: Option<Program>,
+    /// The roles by which the tenant's policy governs it; without, its scopes are all that it has.
+    pub roles: Option<Arc<[RoleAt]>>,
 }
 
 /// When a way in for bulk loading was opened and when it ends.
@@ -110,6 +113,8 @@ pub struct NewClient {
     pub import: Option<ImportTimes>,
     /// How it takes part in sign-ins of people.
     pub program: Option<Program>,
+    /// The roles by which the tenant's policy governs it.
+    pub roles: Option<Arc<[RoleAt]>>,
 }
 
 impl ClientRecord {
@@ -154,6 +159,7 @@ impl ClientRecord {
             scopes,
             epoch: self.epoch,
             import_until: self.import.map(|times| times.until),
+            roles: self.roles.clone(),
             actor: self.actor(),
         })
     }

@@ -6,6 +6,7 @@ use fhir::definitions::TypeId;
 use crate::action::{Action, ActionName};
 use crate::directory::TenantId;
 use crate::permit::{Actor, Grant, Permit, RequestMeta, TypeSet};
+use crate::policy::{Obligation, Rights, RowRules};
 use crate::principal::{Principal, Reason, Who};
 
 /// What an action is aimed at.
@@ -36,6 +37,8 @@ pub struct Denied {
     pub type_id: Option<TypeId>,
     /// For which request.
     pub request: RequestMeta,
+    /// What the caller would have to do first.
+    pub lacks: Option<Obligation>,
 }
 
 impl Denied {
@@ -46,14 +49,20 @@ impl Denied {
 
     /// Its stable code.
     pub const fn code(&self) -> Code {
-        Code::ScopeMissing
+        match self.lacks {
+            None => Code::ScopeMissing,
+            Some(Obligation::Reason) => Code::ReasonRequired,
+            Some(Obligation::StepUp) => Code::StepUpRequired,
+        }
     }
 }
 
-/// Decides whether a principal may do `A` on a target of a tenant. Pure. A principal of another
-/// tenant, and the operator, may do nothing with a tenant's data.
+/// Decides whether a principal may do `A` on a target of a tenant, by the rights that the tenant's
+/// policy gives to it. Pure. A principal of another tenant, and the operator, may do nothing with a
+/// tenant's data; rights of somebody else are none.
 pub fn decide<A: Action>(
     principal: &Principal,
+    rights: &Rights,
     tenant: &TenantId,
     request: RequestMeta,
     target: Target,
@@ -63,32 +72,31 @@ pub fn decide<A: Action>(
         action: A::NAME,
         type_id,
         request,
+        lacks: rights.owed(A::NAME, type_id),
     };
-    let (scopes, import) = match &principal.0 {
-        Who::Client {
-            tenant: own,
-            scopes,
-            import_until,
-            ..
-        } if own == tenant && import_until.is_none_or(|until| request.at < until) => {
-            (scopes, import_until.is_some())
+    let import = match &principal.0 {
+        Who::Client { import_until, .. } => {
+            if import_until.is_some_and(|until| request.at >= until) {
+                return Err(deny(None));
+            }
+            import_until.is_some()
         }
-        _ => return Err(deny(None)),
+        Who::Person(_) => false,
+        Who::Operator => return Err(deny(None)),
     };
+    let own = principal.tenant() == Some(tenant) && rights.tenant.as_ref() == Some(tenant);
+    if !own || rights.actor != principal.actor() {
+        return Err(deny(None));
+    }
     // A way in for bulk loading searches to find what its writes refer to, and shows nothing.
     let shows = matches!(A::NAME, ActionName::Search | ActionName::History);
     if import && shows && !matches!(target, Target::Criteria(_)) {
         return Err(deny(None));
     }
-    let allowed = scopes.types(A::NAME);
-    let visible = match A::NAME {
-        ActionName::Search => {
-            let mut both = scopes.types(ActionName::Search).clone();
-            both.add_all(scopes.types(ActionName::Read));
-            both
-        }
-        _ => allowed.clone(),
+    let Some(found) = rights.of(A::NAME) else {
+        return Err(deny(None));
     };
+    let allowed = found.on;
     let mut instance = None;
     let on = match target {
         Target::Instance(type_id, id) => {
@@ -112,8 +120,10 @@ pub fn decide<A: Action>(
         actor: principal.actor(),
         request,
         on,
-        visible,
+        visible: found.visible.clone(),
         instance,
+        rules: found.rules.clone(),
+        shown: found.shown.clone(),
     }))
 }
 
@@ -141,6 +151,7 @@ pub fn decide_system<A: Action>(
             action: A::NAME,
             type_id: None,
             request,
+            lacks: None,
         });
     }
     Ok(Permit::mint(Grant {
@@ -150,6 +161,8 @@ pub fn decide_system<A: Action>(
         on: TypeSet::EMPTY,
         visible: TypeSet::EMPTY,
         instance: None,
+        rules: RowRules::none(),
+        shown: RowRules::none(),
     }))
 }
 
@@ -178,5 +191,6 @@ pub fn decide_house(principal: &Principal, request: RequestMeta) -> Result<House
         action: ActionName::Administer,
         type_id: None,
         request,
+        lacks: None,
     })
 }

@@ -10,6 +10,7 @@ mod decide;
 mod directory;
 mod permit;
 mod person;
+mod policy;
 mod principal;
 mod scope;
 mod token;
@@ -21,10 +22,14 @@ pub use action::{
 pub use client::{ClientId, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
 pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_system};
 pub use directory::{Directory, HouseKey, Record, Tampered, TenantId};
-pub use permit::{Actor, Permit, Released, RequestMeta, Spent, TypeSet};
+pub use permit::{Actor, Permit, Released, RequestMeta, Sight, Spent, TypeSet};
 pub use person::{
     Administering, ApprovalRecord, Assurance, PeopleKey, PersonId, PersonRecord, PersonState,
     RoleAt, SessionRecord, TENANT_ADMINISTRATOR, decide_accounts,
+};
+pub use policy::{
+    Actions, Document, Effect, GrantText, Obligation, PRESETS, Policy, PolicyError, Preset,
+    Problem, RequestFacts, Require, Rights, RowRules, Rule, Surroundings, Way, preset,
 };
 pub use principal::{OperatorToken, Principal, Reason};
 pub use scope::{ResourceScope, ScopeContext, ScopeError, Scopes};

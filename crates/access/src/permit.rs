@@ -10,6 +10,7 @@ use fhir::definitions::TypeId;
 
 use crate::action::{Action, ActionName};
 use crate::directory::TenantId;
+use crate::policy::{RowRules, Rule};
 use crate::principal::Reason;
 
 /// A set of resource types.
@@ -111,6 +112,29 @@ pub(crate) struct Grant {
     pub(crate) visible: TypeSet,
     /// The one resource meant, for instance actions.
     pub(crate) instance: Option<(TypeId, ResourceId)>,
+    /// Which rows of these types the action reaches.
+    pub(crate) rules: Arc<RowRules>,
+    /// Which rows, and which elements of them, may be shown when it is done.
+    pub(crate) shown: Arc<RowRules>,
+}
+
+/// What an action can see: types, and which of their rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight<'p> {
+    visible: &'p TypeSet,
+    rules: &'p RowRules,
+}
+
+impl<'p> Sight<'p> {
+    /// Whether rows of this type may be shown.
+    pub fn shows(&self, type_id: TypeId) -> bool {
+        self.visible.contains(type_id)
+    }
+
+    /// Which rows of it; all without a rule.
+    pub fn rule(&self, type_id: TypeId) -> Option<&'p Arc<Rule>> {
+        self.rules.get(type_id)
+    }
 }
 
 /// The right to do `A` once, in one tenant. Made by [`crate::decide()`]; not `Clone`; the store takes
@@ -206,6 +230,24 @@ impl<A: Action> Spent<A> {
         self.grant.visible.contains(type_id)
     }
 
+    /// Which rows of a type the action reaches; all without a rule.
+    pub fn rule(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
+        self.grant.rules.get(type_id)
+    }
+
+    /// Which rows of a type, and which elements of them, may be shown when it is done.
+    pub fn shown(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
+        self.grant.shown.get(type_id)
+    }
+
+    /// What it can see.
+    pub fn sight(&self) -> Sight<'_> {
+        Sight {
+            visible: &self.grant.visible,
+            rules: &self.grant.rules,
+        }
+    }
+
     /// Lets content leave.
     ///
     /// # Panics
@@ -234,6 +276,14 @@ impl<T> Released<T> {
     /// The content.
     pub const fn get(&self) -> &T {
         &self.0
+    }
+
+    /// The content with less of it.
+    ///
+    /// # Errors
+    /// Those of what takes away.
+    pub fn try_map<E>(self, less: impl FnOnce(T) -> Result<T, E>) -> Result<Self, E> {
+        less(self.0).map(Self)
     }
 
     /// The content, by value.

@@ -15,6 +15,7 @@ use crate::client::{ClientId, ClientRecord};
 use crate::decide::Denied;
 use crate::directory::TenantId;
 use crate::permit::{Actor, Grant, Permit, RequestMeta, TypeSet};
+use crate::policy::RowRules;
 use crate::principal::{Principal, Who};
 use crate::scope::{ScopeContext, Scopes};
 
@@ -381,6 +382,7 @@ pub fn decide_accounts(
             action: ActionName::Administer,
             type_id: None,
             request,
+            lacks: None,
         });
     }
     Ok(Permit::mint(Grant {
@@ -390,5 +392,7 @@ pub fn decide_accounts(
         on: TypeSet::EMPTY,
         visible: TypeSet::EMPTY,
         instance: None,
+        rules: RowRules::none(),
+        shown: RowRules::none(),
     }))
 }

@@ -59,6 +59,8 @@ pub(crate) enum Who {
         epoch: u64,
         /// When a way in for bulk loading ends; `None` for a client of its own right.
         import_until: Option<Micros>,
+        /// The roles by which policy governs it; without, its scopes are all that it has.
+        roles: Option<std::sync::Arc<[RoleAt]>>,
         actor: Actor,
     },
     /// A person of one tenant, in their own browser or through a program that they approved.
@@ -120,9 +122,13 @@ impl Principal {
         self.acting().map(|a| (&a.person.id, a.person.epoch))
     }
 
-    /// The person's roles; none for others.
+    /// The roles of a person, or of a client that policy governs.
     pub fn roles(&self) -> &[RoleAt] {
-        self.acting().map_or(&[], |a| &a.person.roles)
+        match &self.0 {
+            Who::Client { roles, .. } => roles.as_deref().unwrap_or_default(),
+            Who::Person(acting) => &acting.person.roles,
+            Who::Operator => &[],
+        }
     }
 
     /// The person's groups; none for others.

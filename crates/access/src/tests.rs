@@ -31,6 +31,7 @@ fn client(scopes: &str, key: &SecretKey) -> ClientRecord {
         revoked: false,
         import: None,
         program: None,
+        roles: None,
     }
 }
 
@@ -46,6 +47,17 @@ fn principal(tenant: &TenantId, scopes: &str) -> Principal {
     client(scopes, &key)
         .authenticate(tenant, &key, "secret")
         .unwrap()
+}
+
+/// Decides by scopes alone.
+fn decide<A: Action>(
+    who: &Principal,
+    tenant: &TenantId,
+    request: RequestMeta,
+    target: Target,
+) -> Result<Permit<A>, Denied> {
+    let rights = Rights::by_scopes(who, Model::of(tenant.fhir()), request.at);
+    crate::decide(who, &rights, tenant, request, target)
 }
 
 #[test]

@@ -153,8 +153,13 @@ codes! {
     LoginTaken = "login-taken", Conflict, "duplicate", "Another person of the tenant signs in with this name.";
     PasswordRefused = "password-refused", Unprocessable, "value", "The password is too short, too long, or not one to keep.";
     FormForeign = "form-foreign", Forbidden, "security", "The form was not given out to this browser, or is too old.";
-    StepUpRequired = "step-up-required", Forbidden, "security", "This needs a second factor, or a fresh proof of who asks.";
     InvitationEnded = "invitation-ended", Gone, "expired", "The invitation was used, replaced, or has ended.";
+    PolicyInvalid = "policy-invalid", Unprocessable, "invalid", "The policy document cannot be put into force.";
+    ReasonRequired = "reason-required", Forbidden, "forbidden", "Policy asks for a reason: send the header Access-Reason.";
+    StepUpRequired = "step-up-required", Forbidden, "forbidden", "Policy asks the person to prove who they are by two factors.";
+    ElementHidden = "element-hidden", Forbidden, "forbidden", "The request looks at, or would change, an element that policy hides from the caller.";
+    ElementReadOnly = "element-read-only", Forbidden, "forbidden", "Policy does not let the caller change the element.";
+    OperationRefused = "operation-refused", Forbidden, "forbidden", "Policy refuses the operation to the caller.";
     TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
 }
 

@@ -211,6 +211,8 @@ pub mod fixed {
     /// Steps that a tenant's own search parameters may take on one resource; past it they have no
     /// more values there.
     pub const SEARCH_PARAMETER_STEPS_MAX: u64 = 1_000_000;
+    /// Grants of one policy.
+    pub const POLICY_GRANTS_MAX: u64 = 500;
     /// Bytes of the name of an XML namespace.
     pub const XML_NAMESPACE_BYTES_MAX: usize = 256;
     /// Nesting of a document that an XML Patch makes.

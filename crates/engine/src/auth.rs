@@ -12,6 +12,7 @@ mod exchange;
 mod guesses;
 mod identity;
 mod password;
+mod rights;
 mod sealed;
 mod sign_in;
 mod token;
@@ -26,6 +27,7 @@ use access::{ClientId, Principal, RequestMeta};
 use base::Code;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use store::TenantStore;
 use zeroize::Zeroizing;
 
 pub(crate) use assertion::{Replays, is_usable_jwks};
@@ -57,6 +59,8 @@ pub struct Credentials<'a> {
     pub authorization: Option<&'a [u8]>,
     /// Where the request comes from.
     pub from: IpAddr,
+    /// Why access is asked for: the header `Access-Reason`.
+    pub reason: Option<&'a str>,
 }
 
 impl std::fmt::Debug for Credentials<'_> {
@@ -83,7 +87,7 @@ impl Gate {
         if let Some(known) = self.house.0.verdicts.get(&digest, request.at)
             && store.stands(&known.principal, request.at)
         {
-            return Ok(Session::new(self, store, known.principal, request));
+            return self.session(store, known, credentials, request).await;
         }
         match self.recognise(header, request).await {
             Ok(verdict) => {
@@ -91,7 +95,7 @@ impl Gate {
                     .0
                     .verdicts
                     .put(digest, verdict.clone(), request.at);
-                Ok(Session::new(self, store, verdict.principal, request))
+                self.session(store, verdict, credentials, request).await
             }
             Err(failure) => {
                 if failure.code() == Code::CredentialsInvalid {
@@ -100,6 +104,21 @@ impl Gate {
                 Err(failure)
             }
         }
+    }
+
+    async fn session(
+        self,
+        store: TenantStore,
+        verdict: Verdict,
+        credentials: Credentials<'_>,
+        request: RequestMeta,
+    ) -> Result<Session, Failure> {
+        let Verdict {
+            principal, rights, ..
+        } = verdict;
+        let rights = self.rights(&store, &principal, &rights, credentials, request.at);
+        let rights = rights.await?;
+        Ok(Session::new(self, store, principal, rights, request))
     }
 
     /// Counts credentials that were not good. Good ones are never held up by bad ones of others at
@@ -123,6 +142,7 @@ impl Gate {
             Ok(Verdict {
                 principal: Arc::new(principal),
                 until: None,
+                rights: Arc::default(),
             })
         } else {
             Err(invalid())
@@ -154,6 +174,7 @@ impl Gate {
         Ok(Verdict {
             principal: Arc::new(principal),
             until: Some(verified.expires()),
+            rights: Arc::default(),
         })
     }
 

@@ -1,6 +1,8 @@
 //! API clients of a tenant.
 
-use access::{ClientId, ClientRecord, NewClient, Program, Reason, ScopeContext, Scopes};
+use std::sync::Arc;
+
+use access::{ClientId, ClientRecord, NewClient, Program, Reason, RoleAt, ScopeContext, Scopes};
 use base::{Code, Rng, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -32,6 +34,10 @@ pub struct ClientDraft {
     /// Where a launch from within a record begins.
     #[serde(default)]
     pub launch_url: Option<String>,
+    /// The roles by which the tenant's policy governs it: `name`, or `name@Organization/id`. Without,
+    /// its scopes are all that it has.
+    #[serde(default)]
+    pub roles: Option<Vec<String>>,
 }
 
 /// A client, as the admin API shows it.
@@ -41,6 +47,8 @@ pub struct ClientView {
     name: String,
     scopes: Vec<String>,
     jwks: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<Vec<String>>,
     revoked: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redirect_uris: Vec<String>,
@@ -103,6 +111,7 @@ impl Operator {
                 "jwks is a JWK Set of public RSA or EC keys",
             ));
         }
+        let roles = draft.roles.as_deref().map(held).transpose()?;
         let rng = &self.house.0.rng;
         let id = fresh_id(&**rng)?;
         let secret = Secret::new(URL_SAFE_NO_PAD.encode(rng.bytes::<32>()));
@@ -113,6 +122,7 @@ impl Operator {
             jwks,
             import: None,
             program,
+            roles,
         };
         let permit = self.system(Reason::Operation, &tenant)?;
         let record = data.create_client(permit, new, &secret).await?;
@@ -150,6 +160,17 @@ impl Operator {
     }
 }
 
+/// Roles as they are written: `clinician@Organization/1`, `auditor`.
+pub(crate) fn held(roles: &[String]) -> Result<Arc<[RoleAt]>, Failure> {
+    let role = |text: &String| {
+        RoleAt::parse(text).ok_or_else(|| {
+            let text = "a role is a name, or name@Organization/id, or name@Location/id";
+            Failure::new(Code::RequestInvalid, text)
+        })
+    };
+    roles.iter().map(role).collect()
+}
+
 fn view(record: &ClientRecord) -> ClientView {
     ClientView {
         client_id: record.id.as_str().to_owned(),
@@ -161,6 +182,10 @@ fn view(record: &ClientRecord) -> ClientView {
             .map(str::to_owned)
             .collect(),
         jwks: record.jwks.is_some(),
+        roles: record
+            .roles
+            .as_ref()
+            .map(|roles| roles.iter().map(ToString::to_string).collect()),
         revoked: record.revoked,
         redirect_uris: record
             .program

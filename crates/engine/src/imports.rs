@@ -68,6 +68,7 @@ impl Operator {
             name: reason.to_owned(),
             scopes,
             jwks: None,
+            roles: None,
             import: Some(ImportTimes {
                 opened,
                 until: opened.plus_secs(self.house.0.config.import_seconds_max),

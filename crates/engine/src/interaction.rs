@@ -12,6 +12,7 @@ mod delete;
 mod entry;
 mod fhirpath;
 mod graphql;
+mod guarded;
 mod history;
 mod instant;
 mod operation;

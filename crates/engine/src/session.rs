@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use access::{
-    Action, Create, Delete, Denied, Permit, Principal, Read, RequestMeta, Search, Target, TenantId,
-    Update, decide,
+    Action, ActionName, Create, Delete, Denied, Permit, Principal, Read, RequestMeta, Rights,
+    Search, Target, TenantId, Update, decide,
 };
-use base::Limits;
+use base::{Code, Limits};
 use fhir::definitions::{Model, TypeId};
 use store::TenantStore;
 
@@ -23,6 +23,7 @@ pub struct Session {
     gate: Gate,
     pub(crate) store: TenantStore,
     principal: Arc<Principal>,
+    rights: Arc<Rights>,
     pub(crate) request: RequestMeta,
 }
 
@@ -31,12 +32,14 @@ impl Session {
         gate: Gate,
         store: TenantStore,
         principal: Arc<Principal>,
+        rights: Arc<Rights>,
         request: RequestMeta,
     ) -> Self {
         Self {
             gate,
             store,
             principal,
+            rights,
             request,
         }
     }
@@ -142,6 +145,42 @@ impl Session {
         &self.principal
     }
 
+    /// What policy gives to the caller.
+    pub(crate) fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
+    /// Whether policy lets the caller use an operation (without `$`).
+    ///
+    /// # Errors
+    /// `operation-refused`, recorded.
+    pub(crate) async fn may_operate(&self, operation: &str) -> Result<(), Failure> {
+        if !self.rights.refuses(operation) {
+            return Ok(());
+        }
+        Err(self
+            .refuse_for(ActionName::Read, None, Code::OperationRefused)
+            .await)
+    }
+
+    /// Records a refusal of something that the caller has a right to otherwise, and makes its answer.
+    pub(crate) async fn refuse_for(
+        &self,
+        action: ActionName,
+        type_id: Option<TypeId>,
+        code: Code,
+    ) -> Failure {
+        let denied = Denied {
+            actor: self.principal.actor(),
+            action,
+            type_id,
+            request: self.request,
+            lacks: None,
+        };
+        let _ = self.refuse(denied).await;
+        Failure::of(code)
+    }
+
     /// The right to do `A`, or its refusal, recorded.
     pub(crate) async fn permit<A: Action>(&self, target: Target) -> Result<Permit<A>, Failure> {
         match self.decide(target) {
@@ -152,7 +191,13 @@ impl Session {
 
     /// The decision alone, without a record of a refusal.
     pub(crate) fn decide<A: Action>(&self, target: Target) -> Result<Permit<A>, Denied> {
-        decide(&self.principal, self.tenant(), self.request, target)
+        decide(
+            &self.principal,
+            &self.rights,
+            self.tenant(),
+            self.request,
+            target,
+        )
     }
 
     /// Records a refusal and makes its answer. A refusal that cannot be recorded is still one.

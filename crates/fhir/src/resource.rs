@@ -10,6 +10,7 @@ use crate::definitions::TypeId;
 use crate::search::rows::Row;
 
 mod admit;
+pub mod mask;
 pub mod shape;
 
 pub use admit::{Admission, BodyId, Draft, resource_type};

@@ -5,6 +5,8 @@
 
 pub mod custom;
 pub mod extract;
+pub mod guarded;
+pub mod holds;
 pub mod parse;
 pub mod query;
 pub mod rows;

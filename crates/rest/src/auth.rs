@@ -115,7 +115,8 @@ impl Browser {
         if self.session.is_empty() {
             return Ok(None);
         }
-        gate.visitor(&self.session, self.request).await
+        gate.visitor(&self.session, self.address, self.request)
+            .await
     }
 
     /// The same, who must be there.

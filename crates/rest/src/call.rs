@@ -68,6 +68,11 @@ impl Call {
     /// What the caller is recognised by.
     pub(crate) fn credentials(&self) -> Credentials<'_> {
         Credentials {
+            reason: self
+                .parts
+                .headers
+                .get("access-reason")
+                .and_then(|v| v.to_str().ok()),
             authorization: self
                 .parts
                 .headers

@@ -1,7 +1,7 @@
 //! A typed query and a permit become statements: no I/O, no connection.
 //!
 //! 1. [`cond`]: clauses become conditions on one type's rows; types that the permit does not show
-//!    are left out at every hop.
+//!    are left out at every hop, and so are rows that it does not reach.
 //! 2. [`drive`]: which condition to start from. The rarest one gives the rows, the others are
 //!    asked about each row by its `rid`. What is rare is measured through [`Facts`], by counts
 //!    that stop early.
@@ -23,7 +23,7 @@ use crate::Result;
 use crate::sqlite::index::{IdKey, Table};
 use text::{Bind, Statement};
 
-pub(crate) use cond::conditions;
+pub(crate) use cond::{Cond, For, conditions};
 pub(crate) use drive::{Choice, choose};
 pub(crate) use order::{Order, Place, View};
 

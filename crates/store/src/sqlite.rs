@@ -29,6 +29,7 @@ mod schema;
 mod seal;
 pub(crate) mod search;
 mod shared;
+pub(crate) mod sight;
 mod template;
 mod tenant;
 pub(crate) mod trail;

@@ -21,6 +21,7 @@ use access::{
 };
 use base::{Code, Secret};
 use fhir::resource::Valid;
+use fhir::resource::mask::Mask;
 use tokio::sync::oneshot;
 
 use crate::audit::{Outcome, Subject};
@@ -30,7 +31,7 @@ use crate::sqlite::house::change::By;
 use crate::sqlite::mailboxes::Item;
 use crate::sqlite::readers::Class;
 use crate::sqlite::writer::{self, WriterState};
-use crate::sqlite::{OpenTenant, apply, clients};
+use crate::sqlite::{OpenTenant, apply, clients, sight};
 use crate::store::Handle;
 use crate::{Change, Prepared, Result, StoreError, Write, Written};
 
@@ -124,6 +125,7 @@ impl TenantStore {
             (op.action(), type_id, id.clone())
         });
         let actor = work.actor.clone();
+        let hidden: Vec<Option<Mask>> = work.ops.iter().map(apply::Op::hidden).collect();
         let (answer, receive) = oneshot::channel();
         let member = Box::new(writer::Member {
             work,
@@ -140,7 +142,15 @@ impl TenantStore {
             self.note(request, &actor, action, subject, Outcome::Refused(e.code()))
                 .await?;
         }
-        done
+        let mut done = done?;
+        for (written, mask) in done.iter_mut().zip(hidden) {
+            if let Some(mask) = &mask
+                && let Some(stored) = written.stored.take()
+            {
+                written.stored = Some(stored.try_map(|stored| sight::masked(stored, mask))?);
+            }
+        }
+        Ok(done)
     }
 
     /// Spends all permits of a change; the work, and its rough size.

@@ -467,10 +467,8 @@ impl Visitor {
             cursor: None,
             strict: false,
         };
-        let answer = self
-            .caller()
-            .search(SearchScope::Type("Patient"), asked)
-            .await?;
+        let caller = self.caller().await?;
+        let answer = caller.search(SearchScope::Type("Patient"), asked).await?;
         let Answer::Search(page) = answer else {
             return Ok(Vec::new());
         };
@@ -503,7 +501,7 @@ impl Visitor {
         // A patient who was chosen is one that the person sees; that of a launch was looked at by
         // whoever made it, and the person's own rights hold on each access.
         if let (Some(id), None, None) = (&patient, &wanted.launch, self.own_patient())
-            && !Self::sees(&self.caller(), id.as_str()).await
+            && !Self::sees(&self.caller().await?, id.as_str()).await
         {
             return Err(Failure::of(Code::NotFound));
         }

@@ -11,11 +11,15 @@ use base::Micros;
 use parking_lot::RwLock;
 use ring::digest::{Context, SHA256};
 
+use super::rights::Known;
+
 /// Whom credentials stand for, and until when.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
     pub(crate) principal: Arc<Principal>,
     pub(crate) until: Option<Micros>,
+    /// What policy gives to them.
+    pub(crate) rights: Arc<Known>,
 }
 
 /// SHA-256 over the tenant and the `Authorization` header.
@@ -96,6 +100,7 @@ mod tests {
         Verdict {
             principal: Arc::new(principal),
             until: until.map(Micros),
+            rights: Arc::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A person in their own browser, recognised by the cookie of a session, and what they do with their
 //! own account.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use access::{
@@ -12,7 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use store::{Approval, BrowserSession, Deed, Person, StoreError, TenantStore, Totp};
 
-use super::{password, totp};
+use super::rights::Known;
+use super::{Credentials, password, totp};
 use crate::failure::Failure;
 use crate::house::Gate;
 use crate::session::Session;
@@ -28,6 +30,7 @@ pub struct Visitor {
     pub(crate) principal: Arc<Principal>,
     pub(crate) person: Arc<Person>,
     pub(crate) session: Arc<BrowserSession>,
+    from: IpAddr,
     pub(crate) request: RequestMeta,
 }
 
@@ -90,6 +93,7 @@ impl Gate {
     pub async fn visitor(
         &self,
         cookie: &str,
+        from: IpAddr,
         request: RequestMeta,
     ) -> Result<Option<Visitor>, Failure> {
         let store = self.store();
@@ -115,6 +119,7 @@ impl Gate {
             principal: Arc::new(principal),
             person,
             session,
+            from,
             request,
         }))
     }
@@ -160,13 +165,28 @@ impl Visitor {
     }
 
     /// The same person as a caller of FHIR interactions, with what policy gives them.
-    pub fn caller(&self) -> Session {
-        Session::new(
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn caller(&self) -> Result<Session, Failure> {
+        let (store, principal) = (self.store.clone(), self.principal.clone());
+        let credentials = Credentials {
+            authorization: None,
+            from: self.from,
+            reason: None,
+        };
+        let (known, at) = (Known::default(), self.request.at);
+        let rights = self
+            .gate
+            .rights(&store, &principal, &known, credentials, at);
+        let rights = rights.await?;
+        Ok(Session::new(
             self.gate.clone(),
-            self.store.clone(),
-            self.principal.clone(),
+            store,
+            principal,
+            rights,
             self.request,
-        )
+        ))
     }
 
     /// Whether they were recognised at least so surely, and not longer ago than so many seconds.
@@ -189,7 +209,11 @@ impl Visitor {
                 actor: None,
                 what: what.into(),
             }),
-            Err(denied) => Err(self.caller().refuse(denied).await),
+            Err(denied) => {
+                self.gate.house.0.metrics.denials.inc();
+                self.store.denied(&denied).await?;
+                Err(Failure::from(&denied))
+            }
         }
     }
 
@@ -319,8 +343,7 @@ impl Visitor {
         let house = &self.gate.house;
         // Whoever holds a stolen session guesses no faster than anyone else.
         let door = self.gate.tenant.bytes();
-        let address = self.session.address.parse();
-        let address = address.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
+        let address = self.from;
         house.0.attempts.check(door, address, self.request.at)?;
         let hash = self.person.proofs.password.as_deref();
         if house.password_fits(old, hash).await? {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use access::{Permit, Released, Search, Target};
+use access::{ActionName, Permit, Released, Search, Target};
 use base::Code;
 use fhir::definitions::TypeId;
 use fhir::search::query::Total;
@@ -52,6 +52,7 @@ impl Session {
         query: &Query,
         target: fn(Vec<TypeId>) -> Target,
     ) -> Result<Permit<Search>, Failure> {
+        self.must_not_look_behind(query).await?;
         let mut types = query.types.clone();
         // An include that names its target asks for that type; one that does not brings what may
         // be shown.
@@ -63,6 +64,21 @@ impl Session {
             }
         }
         self.permit(target(types)).await
+    }
+
+    /// Refuses a search by elements that policy hides: what it finds would tell them.
+    async fn must_not_look_behind(&self, query: &Query) -> Result<(), Failure> {
+        let hidden = |t: TypeId| self.rights().seen(t).and_then(|rule| rule.hidden());
+        if !self.rights().hides() {
+            return Ok(());
+        }
+        let customs = self.store.customs().await?;
+        match search::guarded::looks_behind(self.model(), &customs, query, hidden) {
+            None => Ok(()),
+            Some((type_id, _)) => Err(self
+                .refuse_for(ActionName::Search, Some(type_id), Code::ElementHidden)
+                .await),
+        }
     }
 
     /// Understands criteria. Parameters that are not known would make them match more than was

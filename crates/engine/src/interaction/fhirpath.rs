@@ -30,6 +30,7 @@ impl Session {
     /// `request-invalid`, `expression-invalid`, `expression-failed`, `limit-query`, `scope-missing`,
     /// and those of a read where the subject is a reference.
     pub async fn fhirpath(&self, body: &Bytes) -> Result<Answer, Failure> {
+        self.may_operate("fhirpath").await?;
         self.decide_any_read().await?;
         if is_blank(body) {
             return Err(Failure::of(Code::BodyEmpty));

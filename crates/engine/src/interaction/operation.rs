@@ -148,6 +148,7 @@ impl Session {
         if let On::Type(type_name) | On::Instance(type_name, _) | On::Version(type_name, ..) = on {
             let _ = self.type_id(type_name)?;
         }
+        self.may_operate(name).await?;
         match (name, on) {
             ("everything", On::Type("Patient"))
             | ("everything", On::Instance("Patient" | "Encounter" | "Group", _)) => {

@@ -20,6 +20,7 @@ use super::admit::{Checking, Identity, is_blank};
 use super::condition::WriteConditions;
 use super::create::ATTEMPTS_MAX;
 use super::criteria::Found;
+use super::guarded;
 use super::read::id_in_url;
 use crate::answer::Answer;
 use crate::failure::Failure;
@@ -154,7 +155,8 @@ impl Session {
         if is_blank(&patch.bytes) {
             return Err(Failure::of(Code::BodyEmpty));
         }
-        let stored = match self.store.read_to_change(permit, type_id, id).await? {
+        let (read, mask) = self.store.read_to_change(permit, type_id, id).await?;
+        let stored = match read {
             Read::Found(stored) => stored.into_inner(),
             Read::Deleted(_) => return Err(Failure::of(Code::Deleted)),
             Read::Absent => return Err(Failure::of(Code::NotFound)),
@@ -171,9 +173,18 @@ impl Session {
         let size = stored.body.len() + patch.bytes.len();
         let text = self
             .compute(size, move || {
-                let text = apply(&checking, &stored, &patch, &bounds)?;
-                unmoved(&checking, &stored, &text)?;
-                Ok(Bytes::from(text))
+                let Some(mask) = mask else {
+                    let text = apply(&checking, &stored, &patch, &bounds)?;
+                    unmoved(&checking, &stored, &text)?;
+                    return Ok(Bytes::from(text));
+                };
+                // It is made of what the caller sees: not even a test may look at the rest.
+                let mut shown = stored.clone();
+                let hidden = mask.hide(&stored.body).ok_or(Failure::of(Code::Internal))?;
+                shown.body = Bytes::from(hidden);
+                let text = apply(&checking, &shown, &patch, &bounds)?;
+                unmoved(&checking, &shown, &text)?;
+                guarded::kept(Some(&stored), &Bytes::from(text), &mask)
             })
             .await?;
         Ok((text, version))

@@ -22,6 +22,7 @@ impl Session {
     /// # Errors
     /// `scope-missing` without the right to update the resource, or SearchParameters; `not-found`.
     pub async fn reindex(&self, only: Option<(&str, &str)>) -> Result<Answer, Failure> {
+        self.may_operate("reindex").await?;
         let only = match only {
             None => None,
             Some((name, id)) => {

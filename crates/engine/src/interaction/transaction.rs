@@ -197,7 +197,8 @@ impl Session {
                     id,
                     body_id: BodyId::Required,
                 };
-                Ok(Step::Update(identity, part.conditions.to_store()?))
+                let condition = part.conditions.to_store()?;
+                self.update_step(identity, condition, part, body).await
             }
             Intent::UpdateWhere(type_name, criteria) => {
                 let type_id = self.type_id(type_name)?;
@@ -215,7 +216,11 @@ impl Session {
                     id: plan.id.clone(),
                     body_id: BodyId::Equal,
                 };
-                Ok(Step::Put(identity, plan, part.conditions.to_store()?))
+                let condition = part.conditions.to_store()?;
+                if self.is_guarded(type_id) && plan.make == super::update::Make::Version {
+                    return self.update_step(identity, condition, part, body).await;
+                }
+                Ok(Step::Put(identity, plan, condition))
             }
             Intent::Patch(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
@@ -265,6 +270,26 @@ impl Session {
             }
             _ => Ok(Step::Read),
         }
+    }
+
+    /// An update. What is hidden from the caller is kept of the version that is current now.
+    async fn update_step(
+        &self,
+        identity: Identity,
+        condition: Option<Condition>,
+        part: &Part,
+        body: &Bytes,
+    ) -> Result<Step, Failure> {
+        if !self.is_guarded(identity.type_id) {
+            return Ok(Step::Update(identity, condition));
+        }
+        let sent = part.body(body);
+        let kept = self.keep_hidden(identity.type_id, &identity.id, sent, condition);
+        let kept = kept.await?;
+        Ok(match kept.condition {
+            Some(version @ Condition::Version(_)) => Step::Patch(identity, version, kept.body),
+            condition => Step::Update(identity, condition),
+        })
     }
 
     /// What a patch makes of the current version.

@@ -35,22 +35,38 @@ impl Session {
         let permit = self
             .permit::<Update>(Target::Instance(type_id, id.clone()))
             .await?;
-        let identity = Identity {
-            type_id,
-            id,
-            body_id: BodyId::Required,
-        };
-        let valid = self.admit(body, identity).await?;
-        let resource = self.store.prepare(valid);
-        let or_create = self.decide::<Create>(Self::create_target(type_id)).ok();
-        let write = Write::Put {
-            permit,
-            or_create,
-            resource,
-            condition,
-            method: Method::Put,
-        };
-        self.commit_one(write, None).await?.try_into()
+        let mut permit = Some(permit);
+        for _ in 0..ATTEMPTS_MAX {
+            let kept = self.keep_hidden(type_id, &id, body.clone(), condition);
+            let kept = kept.await?;
+            let identity = Identity {
+                type_id,
+                id: id.clone(),
+                body_id: BodyId::Required,
+            };
+            let valid = self.admit(&kept.body, identity).await?;
+            let resource = self.store.prepare(valid);
+            let or_create = self.decide::<Create>(Self::create_target(type_id)).ok();
+            let permit = match permit.take() {
+                Some(permit) => permit,
+                None => {
+                    let target = Target::Instance(type_id, id.clone());
+                    self.permit::<Update>(target).await?
+                }
+            };
+            let write = Write::Put {
+                permit,
+                or_create,
+                resource,
+                condition: kept.condition,
+                method: Method::Put,
+            };
+            match self.commit_one(write, None).await {
+                Err(failure) if kept.again && failure.code() == Code::VersionConflict => {}
+                done => return done?.try_into(),
+            }
+        }
+        Err(Failure::of(Code::WriteRace))
     }
 
     /// Updates the one resource that matches; makes it if none does.
@@ -78,8 +94,10 @@ impl Session {
                 Found::Nothing => None,
             };
             let plan = self.plan_update(type_id, found, claimed.as_ref())?;
+            let kept = self.keep_hidden(type_id, &plan.id, body.clone(), condition);
+            let kept = kept.await?;
             let valid = match checked.take() {
-                Some(valid) if *valid.id() == plan.id => valid,
+                Some(valid) if *valid.id() == plan.id && !self.is_guarded(type_id) => valid,
                 _ => {
                     let body_id = BodyId::Equal;
                     let identity = Identity {
@@ -87,14 +105,16 @@ impl Session {
                         id: plan.id.clone(),
                         body_id,
                     };
-                    self.admit(body, identity).await?
+                    self.admit(&kept.body, identity).await?
                 }
             };
             let expectation = self.expectation(&criteria, plan.expected.clone()).await?;
             let resource = self.store.prepare(valid.clone());
-            let write = self.conditional_write(&plan, resource, condition).await?;
+            let write = self.conditional_write(&plan, resource, kept.condition);
+            let write = write.await?;
             match self.commit_one(write, Some(expectation)).await {
                 Err(failure) if failure.code() == Code::WriteRace => checked = Some(valid),
+                Err(failure) if kept.again && failure.code() == Code::VersionConflict => {}
                 done => return done?.try_into(),
             }
         }

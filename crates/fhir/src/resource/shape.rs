@@ -118,12 +118,38 @@ fn push_name(member: Member<'_>, out: &mut String) {
     out.push(':');
 }
 
+fn is_tag(coding: Value<'_>) -> bool {
+    let is = |name, wanted| coding.get(name).and_then(Value::as_str).as_deref() == Some(wanted);
+    is("system", TAG_SYSTEM) && is("code", "SUBSETTED")
+}
+
+/// Writes the meta without the tag.
+pub(super) fn write_meta_untagged(meta: Value<'_>, out: &mut String) {
+    out.push('{');
+    for member in meta.members() {
+        if !member.is("tag") {
+            push_member(member, out);
+            continue;
+        }
+        let mut kept = member.value.items().filter(|c| !is_tag(*c)).peekable();
+        if kept.peek().is_none() {
+            continue;
+        }
+        push_name(member, out);
+        out.push('[');
+        for (at, coding) in kept.enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            write_compact(coding, out);
+        }
+        out.push(']');
+    }
+    out.push('}');
+}
+
 /// Writes the meta with the tag added, once.
-fn write_meta(meta: Value<'_>, out: &mut String) {
-    let is_tag = |coding: Value<'_>| {
-        let is = |name, wanted| coding.get(name).and_then(Value::as_str).as_deref() == Some(wanted);
-        is("system", TAG_SYSTEM) && is("code", "SUBSETTED")
-    };
+pub(super) fn write_meta(meta: Value<'_>, out: &mut String) {
     out.push('{');
     let mut tagged = false;
     for member in meta.members() {

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use crate::definitions::{Content, Model, Param, ParamId, ParamKind, PerVersion, TypeId};
 use crate::json;
 use crate::path::{Item, Node, PathError, Plan, Type, Types};
+use crate::resource::mask::Mask;
 
 use super::custom::Definition;
 use super::rows::{Row, RowValue};
@@ -95,6 +96,25 @@ impl<'a> Extractor<'a> {
             reader.param(param, &mut |value| rows.push(Row { param: id, value }));
             settle(&mut rows, from, param.kind);
         }
+        rows
+    }
+
+    /// The plan of a standard parameter of this type.
+    pub(super) fn plan(&self, param: ParamId) -> Option<&'static ParamPlan> {
+        self.of_type.param(param)
+    }
+
+    /// The rows of one parameter.
+    pub(super) fn rows_of(&self, param: &'static ParamPlan) -> Vec<Row> {
+        let reader = Reader {
+            plans: self.plans,
+            resource: self.resource,
+            own_bases: self.own_bases,
+            steps: &self.steps,
+        };
+        let mut rows = Vec::new();
+        let id = param.id;
+        reader.param(param, &mut |value| rows.push(Row { param: id, value }));
         rows
     }
 
@@ -249,6 +269,18 @@ impl Plans {
         let (_, cell) = self.of_types.iter().find(|(t, _)| *t == type_id)?;
         let ty = self.types.resource(type_id)?;
         Some(cell.get_or_init(|| TypePlans::compile(&self.types, type_id, ty)))
+    }
+}
+
+impl Plans {
+    /// Whether a parameter's expression looks at an element that a mask names; one that is not known
+    /// does.
+    pub(super) fn meets(&self, param: &ParamPlan, mask: &Mask) -> bool {
+        let of_plan = |plan: &Plan| {
+            let yields: Vec<&str> = plan.types().iter().map(|t| self.types.name(*t)).collect();
+            mask.meets(&plan.touches(&self.types), &yields)
+        };
+        of_plan(&param.plan) || param.components.iter().any(|c| c.plans().any(of_plan))
     }
 }
 

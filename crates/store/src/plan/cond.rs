@@ -1,15 +1,17 @@
 //! Clauses become conditions on the rows of one type, as far as the permit reaches.
 //!
-//! Knows no statements.
+//! Where the permit reaches some rows of a type only, what it reaches them by is one more condition at
+//! each place where rows of that type are looked at. Knows no statements.
 
-use access::{Search, Spent};
+use access::Sight;
+use base::Code;
 use fhir::definitions::{ParamId, ParamKind, TypeId};
-use fhir::search::query::{Clause, ParamClause, Test as Asked};
+use fhir::search::query::{Clause, Match, ParamClause, Test as Asked};
 
 use super::Facts;
 use super::compare::{Test, tests};
-use crate::Result;
 use crate::sqlite::index::{IdKey, Table};
+use crate::{Result, StoreError};
 
 /// A condition on a resource of a known type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,18 +72,65 @@ pub(crate) struct Canonical {
     pub(crate) cond: Cond,
 }
 
-/// The conditions of a query for the type at `at` of its list; none of them is [`Cond::All`].
+/// On whose behalf rows are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum For<'a> {
+    /// A caller, who sees so much.
+    Caller(Sight<'a>),
+    /// The policy itself, which sees everything.
+    Policy,
+}
+
+impl For<'_> {
+    fn shows(self, type_id: TypeId) -> bool {
+        match self {
+            Self::Caller(sight) => sight.shows(type_id),
+            Self::Policy => true,
+        }
+    }
+
+    /// Which rows of a type are seen; none: all.
+    fn reach(self, type_id: TypeId, facts: &mut dyn Facts) -> Result<Option<Cond>> {
+        let Self::Caller(sight) = self else {
+            return Ok(None);
+        };
+        match sight.rule(type_id).and_then(|rule| rule.filter()) {
+            None => Ok(None),
+            Some(clause) => condition(clause, 0, Self::Policy, facts).map(Some),
+        }
+    }
+}
+
+/// The conditions of a query for the type at `at` of its list, and which rows of that type are seen
+/// at all; none of them is [`Cond::All`].
 pub(crate) fn conditions(
     filter: &[Clause],
-    at: usize,
-    spent: &Spent<Search>,
+    (at, type_id): (usize, TypeId),
+    whom: For<'_>,
     facts: &mut dyn Facts,
 ) -> Result<Vec<Cond>> {
-    let mut all = Vec::with_capacity(filter.len());
-    for clause in filter {
-        flatten(condition(clause, at, spent, facts)?, &mut all);
+    let mut all = each(filter, at, whom, facts)?;
+    if let Some(reach) = whom.reach(type_id, facts)? {
+        flatten(reach, &mut all);
     }
     Ok(all)
+}
+
+fn each(filter: &[Clause], at: usize, whom: For<'_>, facts: &mut dyn Facts) -> Result<Vec<Cond>> {
+    let mut all = Vec::with_capacity(filter.len());
+    for clause in filter {
+        flatten(condition(clause, at, whom, facts)?, &mut all);
+    }
+    Ok(all)
+}
+
+/// A condition on rows of a type, of those that are seen.
+fn seen(type_id: TypeId, clause: &Clause, whom: For<'_>, facts: &mut dyn Facts) -> Result<Cond> {
+    let asked = condition(clause, 0, whom, facts)?;
+    Ok(match whom.reach(type_id, facts)? {
+        None => asked,
+        Some(reach) => every(vec![asked, reach]),
+    })
 }
 
 fn flatten(cond: Cond, out: &mut Vec<Cond>) {
@@ -114,31 +163,26 @@ fn either(mut conds: Vec<Cond>) -> Cond {
     }
 }
 
-fn condition(
-    clause: &Clause,
-    at: usize,
-    spent: &Spent<Search>,
-    facts: &mut dyn Facts,
-) -> Result<Cond> {
+fn condition(clause: &Clause, at: usize, whom: For<'_>, facts: &mut dyn Facts) -> Result<Cond> {
     let keys = |ids: &[base::ResourceId]| ids.iter().map(IdKey::of_id).collect();
     Ok(match clause {
         Clause::Never => Cond::Never,
-        Clause::And(clauses) => every(conditions(clauses, at, spent, facts)?),
+        Clause::And(clauses) => every(each(clauses, at, whom, facts)?),
         Clause::Or(clauses) => {
             let each = clauses
                 .iter()
-                .map(|clause| condition(clause, at, spent, facts));
+                .map(|clause| condition(clause, at, whom, facts));
             either(each.collect::<Result<_>>()?)
         }
-        Clause::Not(part) => Cond::Not(Box::new(condition(part, at, spent, facts)?)),
+        Clause::Not(part) => Cond::Not(Box::new(condition(part, at, whom, facts)?)),
         Clause::ByType(clauses) => match clauses.get(at) {
-            Some(own) => condition(own, 0, spent, facts)?,
+            Some(own) => condition(own, 0, whom, facts)?,
             None => Cond::Never,
         },
         Clause::Id(ids) => Cond::Id(keys(ids)),
         Clause::NotId(ids) => Cond::NotId(keys(ids)),
         Clause::Param(clause) => match clause.param.get(at) {
-            Some(param) => parameter(*param, clause, facts)?,
+            Some(param) => parameter(*param, clause, whom, facts)?,
             None => Cond::Never,
         },
         Clause::Chain { param, targets } => {
@@ -148,10 +192,10 @@ fn condition(
             let mut shown = Vec::new();
             for (type_id, inner) in targets {
                 // A hop over a type that may not be shown finds nothing.
-                if !spent.shows(*type_id) {
+                if !whom.shows(*type_id) {
                     continue;
                 }
-                let inner = condition(inner, 0, spent, facts)?;
+                let inner = seen(*type_id, inner, whom, facts)?;
                 if inner != Cond::Never {
                     shown.push((*type_id, inner));
                 }
@@ -184,12 +228,12 @@ fn condition(
             };
             either(vec![chain, named])
         }
-        Clause::Has { source, .. } if !spent.shows(*source) => Cond::Never,
+        Clause::Has { source, .. } if !whom.shows(*source) => Cond::Never,
         Clause::Has {
             source,
             param,
             inner,
-        } => match condition(inner, 0, spent, facts)? {
+        } => match seen(*source, inner, whom, facts)? {
             Cond::Never => Cond::Never,
             inner => Cond::Has {
                 source: *source,
@@ -200,7 +244,12 @@ fn condition(
     })
 }
 
-fn parameter(param: ParamId, clause: &ParamClause, facts: &mut dyn Facts) -> Result<Cond> {
+fn parameter(
+    param: ParamId,
+    clause: &ParamClause,
+    whom: For<'_>,
+    facts: &mut dyn Facts,
+) -> Result<Cond> {
     let (values, not) = match &clause.test {
         Asked::Missing(missing) => {
             return Ok(Cond::Missing(
@@ -214,6 +263,16 @@ fn parameter(param: ParamId, clause: &ParamClause, facts: &mut dyn Facts) -> Res
     };
     let mut all = Vec::new();
     for value in values {
+        // A hierarchy is followed over rows of its type, whoever may see them.
+        if let Match::Hierarchy { type_id, .. } = value
+            && let For::Caller(sight) = whom
+            && sight.rule(*type_id).is_some()
+        {
+            return Err(StoreError::Refused(
+                Code::ElementHidden,
+                "a hierarchy of resources of which some are hidden cannot be searched by".into(),
+            ));
+        }
         all.extend(tests(param, value, facts)?);
     }
     Ok(match (not, all.is_empty()) {

@@ -10,14 +10,16 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use access::{ActionName, Actor, Create, Delete, RequestMeta, Search, Spent, Update};
+use access::{ActionName, Actor, Create, Delete, RequestMeta, Rule, Search, Spent, Update};
 use base::{Code, Micros, ResourceId, Seq, Version};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
+use fhir::json;
+use fhir::resource::mask::Mask;
 use fhir::resource::write_head;
 use fhir::search::Query;
 use fhir::search::custom::Custom;
-use fhir::search::query::Total;
+use fhir::search::query::{Clause, Total};
 use fhir::search::rows::Row;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -27,13 +29,16 @@ use super::index::IdKey;
 use super::seal::{ChangeLine, Digest, Sealed, method_number, sha256};
 use super::tenant::OpenTenant;
 use super::writer::WriterState;
-use super::{extract, params as own_params, rows, search};
+use super::{extract, params as own_params, rows, search, sight};
 use crate::face::DataIn;
 use crate::journal::Head;
 use crate::{
     Condition, Data, Expected, Method, Outcome, PageRequest, Prepared, Result, StoreError, Stored,
     Written,
 };
+
+/// Nesting that no stored resource passes, whatever limit it came in under.
+const DEPTH_MAX: usize = 1_024;
 
 /// One write of a change, its permit spent.
 #[expect(
@@ -105,6 +110,59 @@ impl Op {
         }
     }
 
+    /// Which resources of the type its caller reaches; all without a filter.
+    fn filter(&self) -> Option<&Clause> {
+        let (type_id, _) = self.target();
+        let rule = match self {
+            Self::Create { spent, .. } => spent.rule(type_id),
+            Self::Put { spent, .. } => spent.rule(type_id),
+            Self::Delete { spent, .. } => spent.rule(type_id),
+        };
+        rule.and_then(|rule| rule.filter())
+    }
+
+    /// Whether a resource may be made with an id of the caller's choice: only by those who reach all
+    /// of its type, since whether the id is taken would tell what there is.
+    fn may_choose_id(&self) -> bool {
+        let (type_id, _) = self.target();
+        let Self::Put { or_create, .. } = self else {
+            return true;
+        };
+        let create = or_create.as_ref().and_then(|s| s.rule(type_id));
+        self.filter().is_none() && create.is_none_or(|rule| rule.filter().is_none())
+    }
+
+    /// What its caller reaches of the type by this action, and what they are shown afterwards.
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let (type_id, _) = self.target();
+        let (own, shown) = match self {
+            Self::Create { spent, .. } => (spent.rule(type_id), spent.shown(type_id)),
+            Self::Put { spent, .. } => (spent.rule(type_id), spent.shown(type_id)),
+            Self::Delete { spent, .. } => (spent.rule(type_id), spent.shown(type_id)),
+        };
+        own.into_iter().chain(shown).map(|rule| &**rule)
+    }
+
+    /// Whether some element is hidden from its caller or not theirs to change.
+    fn guards(&self) -> bool {
+        self.rules()
+            .any(|rule| rule.hidden().is_some() || rule.read_only().is_some())
+    }
+
+    /// What it writes.
+    fn resource(&self) -> Option<&Prepared> {
+        match self {
+            Self::Create { resource, .. } | Self::Put { resource, .. } => Some(resource),
+            Self::Delete { .. } => None,
+        }
+    }
+
+    /// Elements that its answer does not show.
+    pub(crate) fn hidden(&self) -> Option<Mask> {
+        self.rules()
+            .fold(None, |all, rule| both(all, rule.hidden()))
+    }
+
     /// Whether its permit is for this resource.
     fn is_permitted(&self) -> bool {
         let (type_id, id) = self.target();
@@ -171,10 +229,13 @@ pub(crate) fn apply(
         digest: Digest::default(),
         state,
     };
+    let reached = making.reached(&work.ops)?;
+    making.must_keep_hidden(&work.ops, &reached)?;
     let mut written = Vec::with_capacity(work.ops.len());
-    for (entry, op) in work.ops.iter().enumerate() {
-        written.push(making.write(entry, op)?);
+    for ((entry, op), reached) in work.ops.iter().enumerate().zip(reached) {
+        written.push(making.write(entry, op, reached)?);
     }
+    making.must_be_in_reach(&work.ops)?;
     if work.enforce_references {
         references::check(tenant, making.state, &work.ops)?;
     }
@@ -237,10 +298,117 @@ fn expectations(
 }
 
 impl Making<'_> {
-    fn write(&mut self, entry: usize, op: &Op) -> Result<Written> {
+    /// For each write, whether the resource is there for its caller. What policy keeps out of reach
+    /// is looked at before anything of the change is made.
+    fn reached(&mut self, ops: &[Op]) -> Result<Vec<bool>> {
+        let mut reached = Vec::with_capacity(ops.len());
+        for op in ops {
+            let Some(filter) = op.filter().filter(|_| !matches!(op, Op::Create { .. })) else {
+                reached.push(true);
+                continue;
+            };
+            let (type_id, id) = op.target();
+            let rid = find(&self.state.db, type_id, id)?.map_or(-1, |c| c.rid);
+            let as_of = Seq(self.state.seq);
+            reached.push(self.meets(filter, type_id, rid, as_of)?);
+        }
+        Ok(reached)
+    }
+
+    /// What is hidden from a caller, or not theirs to change, is the same afterwards.
+    fn must_keep_hidden(&mut self, ops: &[Op], reached: &[bool]) -> Result<()> {
+        for ((entry, op), reached) in ops.iter().enumerate().zip(reached) {
+            let Some(resource) = op.resource().filter(|_| op.guards()) else {
+                continue;
+            };
+            let (type_id, id) = op.target();
+            let current = rows::current(self.tenant, &self.state.db, type_id, id)?;
+            let live = |o: &rows::Opened| *reached && o.stored.method != Method::Delete;
+            let before = current.filter(live);
+            let (hidden, read_only) = self.guarded(op, before.as_ref().map(|o| o.rid))?;
+            let parsed = |text: &[u8]| {
+                let whole =
+                    json::parse(text, DEPTH_MAX).map_err(|_| internal("a body is no JSON"))?;
+                let content = |mask: &Option<Mask>| {
+                    mask.as_ref()
+                        .map_or_else(String::new, |m| m.content(whole.root()))
+                };
+                let narrative = hidden.as_ref().and_then(|m| m.narrative(whole.root()));
+                let narrative = narrative.map(str::to_owned);
+                Ok((content(&hidden), content(&read_only), narrative))
+            };
+            let mut whole = Vec::with_capacity(resource.body().len() + 192);
+            let name = resource.valid.type_name();
+            write_head(&mut whole, name, id, Version(1), self.updated);
+            whole.extend_from_slice(resource.body().as_bytes());
+            let after: (String, String, Option<String>) = parsed(&whole)?;
+            let before = match &before {
+                Some(o) => parsed(&o.stored.body)?,
+                None => Default::default(),
+            };
+            if before.0 != after.0 || before.2.is_some() && before.2 != after.2 {
+                let text = "an element that is hidden from the caller would change";
+                return Err(refused(entry, Code::ElementHidden, text));
+            }
+            if before.1 != after.1 {
+                let text = "an element that the caller may not change would change";
+                return Err(refused(entry, Code::ElementReadOnly, text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Elements hidden from the caller of a write, and those that they may not change. Of a resource
+    /// that is there, by the way that leads to it.
+    fn guarded(&mut self, op: &Op, rid: Option<i64>) -> Result<(Option<Mask>, Option<Mask>)> {
+        let (type_id, _) = op.target();
+        let as_of = Seq(self.state.seq);
+        let state = &mut *self.state;
+        state.pending.flush(&state.db).doing("writing index rows")?;
+        let (mut hidden, mut read_only) = (None, None);
+        for rule in op.rules() {
+            let way = match rid {
+                Some(rid) => sight::led(self.tenant, &state.db, rule, (rid, as_of), type_id)?,
+                None => None,
+            };
+            let (hides, fixed) = match way {
+                Some(way) => (way.mask.as_deref(), way.read_only.as_deref()),
+                None => (rule.hidden(), rule.read_only()),
+            };
+            hidden = both(hidden, hides);
+            read_only = both(read_only, fixed);
+        }
+        Ok((hidden, read_only))
+    }
+
+    /// What a change makes of resources must be in reach of its caller too.
+    fn must_be_in_reach(&mut self, ops: &[Op]) -> Result<()> {
+        for (entry, op) in ops.iter().enumerate() {
+            let Some(filter) = op.filter().filter(|_| !matches!(op, Op::Delete { .. })) else {
+                continue;
+            };
+            let (type_id, id) = op.target();
+            let rid = find(&self.state.db, type_id, id)?.map_or(-1, |c| c.rid);
+            if !self.meets(filter, type_id, rid, self.seq)? {
+                let text = "the resource would be out of the caller's reach";
+                return Err(refused(entry, Code::ScopeMissing, text));
+            }
+        }
+        Ok(())
+    }
+
+    fn meets(&mut self, filter: &Clause, type_id: TypeId, rid: i64, as_of: Seq) -> Result<bool> {
+        let state = &mut *self.state;
+        state.pending.flush(&state.db).doing("writing index rows")?;
+        sight::meets(self.tenant, &state.db, filter, type_id, rid, as_of)
+    }
+
+    fn write(&mut self, entry: usize, op: &Op, reached: bool) -> Result<Written> {
         let (type_id, id) = op.target();
         let current = find(&self.state.db, type_id, id)?;
-        let live = current.as_ref().filter(|c| !c.deleted);
+        let live = current.as_ref().filter(|c| !c.deleted && reached);
+        // Whoever reaches some resources of the type only learns nothing of others.
+        let ruled = op.filter().is_some();
         match op {
             Op::Create { spent, resource } => {
                 if current.is_some() {
@@ -260,6 +428,9 @@ impl Making<'_> {
                 condition,
                 method,
             } => {
+                if live.is_none() && !op.may_choose_id() {
+                    return Err(refused(entry, Code::NotFound, "no such resource"));
+                }
                 holds(entry, *condition, live)?;
                 if live.is_none() && or_create.is_none() {
                     let text = "the resource does not exist and may not be made";
@@ -279,6 +450,12 @@ impl Making<'_> {
             Op::Delete {
                 spent, condition, ..
             } => {
+                if ruled && live.is_none() {
+                    return Ok(Written {
+                        outcome: Outcome::Nothing,
+                        stored: None,
+                    });
+                }
                 holds(entry, *condition, live)?;
                 let Some(live) = live else {
                     let last = rows::current(self.tenant, &self.state.db, type_id, id)?;
@@ -552,6 +729,14 @@ impl Making<'_> {
         self.state.updated = self.updated;
         self.state.chain = chain;
         Ok(())
+    }
+}
+
+/// The elements of both.
+fn both(one: Option<Mask>, other: Option<&Mask>) -> Option<Mask> {
+    match (one, other) {
+        (Some(a), Some(b)) => Some(a.and(b)),
+        (one, other) => one.or_else(|| other.cloned()),
     }
 }
 

@@ -105,6 +105,7 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
                 until: Micros(until),
             }),
             program: programs.remove(id.as_str()),
+            roles: None,
         };
         clients.insert(id, record);
     }
@@ -164,6 +165,7 @@ pub(crate) fn create(
         revoked: false,
         import: new.import,
         program: new.program,
+        roles: new.roles,
     };
     state
         .db

@@ -83,6 +83,18 @@ pub(crate) fn custom_rows(
     Ok(customs.extract(model, type_id, draft.value(), &own, wanted))
 }
 
+/// The bases that end in this tenant's path, as far as a resource names them.
+pub(crate) fn own_bases(tenant: &OpenTenant, body: &[u8], resource: Value<'_>) -> Vec<String> {
+    let path = format!("/t/{}/fhir", tenant.id.name());
+    let named = body.windows(path.len()).any(|w| w == path.as_bytes());
+    if !named {
+        return Vec::new();
+    }
+    let mut bases = bases(resource);
+    bases.retain(|b| b.ends_with(&path));
+    bases
+}
+
 /// What stands before `/Type/id` in absolute references, each once.
 fn bases(value: Value<'_>) -> Vec<String> {
     let mut found = Vec::new();

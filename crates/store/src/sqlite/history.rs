@@ -3,6 +3,7 @@
 //! Row numbers of versions grow with the change sequence, so the position of a page is the last
 //! version row on it, and all pages show what the first one saw.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::{History, Spent};
@@ -14,7 +15,8 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::blob;
 use super::fault::Doing;
 use super::index::IdKey;
-use super::rows::{self, COLUMNS};
+use super::rows::{self, COLUMNS, Opened};
+use super::sight::{self, Seen};
 use super::tenant::OpenTenant;
 use crate::{HistoryOf, HistoryRequest, Position, Result, StoreError, Stored};
 
@@ -66,6 +68,14 @@ pub(crate) fn page(
                 found.total = Some(0);
                 return Ok(found);
             };
+            if let Some(rule) = spent.rule(*type_id) {
+                let now = rows::current_of(tenant, db, rid)?;
+                let seen = now.map(|o| sight::seen(tenant, db, rule, (rid, as_of), &o.stored));
+                if matches!(seen.transpose()?, None | Some(Seen::Not)) {
+                    found.total = Some(0);
+                    return Ok(found);
+                }
+            }
             parts.and("v.rid = ?", Value::from(rid));
         }
         HistoryOf::Type(type_id) => parts.and("v.type = ?", Value::from(i64::from(type_id.0))),
@@ -79,7 +89,14 @@ pub(crate) fn page(
         parts.current_at(from, to, as_of);
     }
     let instance = matches!(request.of, HistoryOf::Instance(..));
-    if request.count == 0 || instance {
+    let ruled = match &request.of {
+        HistoryOf::Instance(type_id, _) | HistoryOf::Type(type_id) => {
+            spent.rule(*type_id).is_some()
+        }
+        HistoryOf::System => tenant.model.types().any(|t| spent.rule(t).is_some()),
+    };
+    // Versions that are not seen are not counted either.
+    if !ruled && (request.count == 0 || instance) {
         let sql = format!("SELECT count(*) FROM version v WHERE {}", parts.sql);
         let total: i64 = db
             .prepare_cached(&sql)
@@ -96,7 +113,8 @@ pub(crate) fn page(
             };
             parts.and(behind, Value::from(place_of(after)?));
         }
-        fill(tenant, db, request, &parts, &mut found)?;
+        let spent = ruled.then_some(spent);
+        fill(tenant, db, request, &parts, spent, &mut found)?;
     }
     Ok(found)
 }
@@ -146,6 +164,7 @@ fn fill(
     db: &Connection,
     request: &HistoryRequest,
     parts: &Parts,
+    ruled: Option<&Spent<History>>,
     found: &mut Found,
 ) -> Result<()> {
     let count = request.count;
@@ -159,8 +178,12 @@ fn fill(
         "SELECT {COLUMNS}, v.vid FROM version v JOIN resource r ON r.rid = v.rid
          WHERE {} ORDER BY {order} {direction} LIMIT {}",
         parts.sql,
-        u64::from(count) + 1
+        match ruled {
+            None => i64::from(count) + 1,
+            Some(_) => -1,
+        }
     );
+    let mut eye = Eye::default();
     let mut statement = db.prepare_cached(&sql).doing(DOING)?;
     let mut rows = statement
         .query(params_from_iter(&parts.values))
@@ -173,13 +196,59 @@ fn fill(
             found.next = Some(Position(last.to_be_bytes().to_vec()));
             break;
         }
-        last = row.get(13).doing(DOING)?;
-        let stored = blob::whole(tenant, db, rows::read(tenant, db, row)?.stored)?;
+        let place = row.get(13).doing(DOING)?;
+        let opened = rows::read(tenant, db, row)?;
+        let stored = match ruled {
+            None => Some(opened.stored),
+            Some(spent) => eye.seen(tenant, db, spent, opened)?,
+        };
+        let Some(stored) = stored else { continue };
+        last = place;
+        let stored = blob::whole(tenant, db, stored)?;
         bytes = bytes.saturating_add(stored.body.len() as u64);
         found.stored.push(stored);
         found.rows.push(last);
     }
     Ok(())
+}
+
+/// What is seen of resources that rules reach in part.
+#[derive(Default)]
+struct Eye {
+    /// By row, what is seen of the current version.
+    now: HashMap<i64, Seen>,
+}
+
+impl Eye {
+    fn seen(
+        &mut self,
+        tenant: &Arc<OpenTenant>,
+        db: &Connection,
+        spent: &Spent<History>,
+        then: Opened,
+    ) -> Result<Option<Stored>> {
+        let Some(rule) = spent.rule(then.stored.type_id) else {
+            return Ok(Some(then.stored));
+        };
+        let seen = match self.now.get(&then.rid) {
+            Some(seen) => seen.clone(),
+            None => {
+                let now = rows::current_of(tenant, db, then.rid)?;
+                let seen = match now {
+                    None => Seen::Not,
+                    Some(o) => {
+                        sight::seen(tenant, db, rule, (o.rid, rows::last_seq(db)?), &o.stored)?
+                    }
+                };
+                self.now.insert(then.rid, seen.clone());
+                seen
+            }
+        };
+        if !sight::was_in_reach(tenant, rule, &then.stored)? {
+            return Ok(None);
+        }
+        seen.of(then.stored)
+    }
 }
 
 fn place_of(position: &Position) -> Result<i64> {

@@ -8,7 +8,7 @@ use fhir::search::Query;
 use rusqlite::Connection;
 
 use super::cache::Ticket;
-use super::{OpenTenant, blob, in_snapshot, rows, search};
+use super::{OpenTenant, blob, in_snapshot, rows, search, sight};
 use crate::{Entry, Method, Mode, PageRequest, Result, StoreError};
 
 /// The page would hold too many bytes at once; a smaller `_count` helps.
@@ -60,6 +60,17 @@ pub(crate) fn searched(
                 if bytes > limits.page_bytes_max && !entries.is_empty() {
                     return Err(page_too_large(limits.page_bytes_max));
                 }
+                let stored = match spent.rule(stored.type_id).filter(|r| r.hidden().is_some()) {
+                    None => stored,
+                    Some(rule) => {
+                        let place = (rid, found.as_of);
+                        let seen = sight::seen(tenant, db, rule, place, &stored)?;
+                        match seen.of(stored)? {
+                            Some(stored) => stored,
+                            None => continue,
+                        }
+                    }
+                };
                 let stored = blob::whole(tenant, db, stored)?;
                 let resource = spent.release(stored.type_id, stored);
                 entries.push(Entry { resource, mode });

@@ -16,15 +16,16 @@ use base::{Code, Limits, Seq};
 use bytes::Bytes;
 use fhir::definitions::{Model, TypeId};
 use fhir::search::Query;
-use fhir::search::query::Total;
+use fhir::search::query::{Clause, Total};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::fault::of_sql;
 use super::index::{Vocabulary, horizon};
 use super::tenant::OpenTenant;
-use crate::plan::text::{Bind, Statement};
-use crate::plan::{Bounds, Choice, Order, Place, View, choose, conditions, order};
+use crate::plan::select::probe;
+use crate::plan::text::{Bind, Binds, Statement};
+use crate::plan::{Bounds, Choice, Cond, For, Order, Place, View, choose, conditions, order};
 use crate::{PageRequest, Position, Result, StoreError};
 use facts::Data;
 
@@ -76,14 +77,74 @@ pub(crate) fn page(
         spent,
         bodies,
     };
-    let limits = surroundings.limits;
+    surroundings.page(query, request, bounds_of(surroundings.limits))
+}
+
+fn bounds_of(limits: &Limits) -> Bounds {
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let bounds = Bounds {
+    Bounds {
         hierarchy: size(limits.search_hierarchy_max),
         positions: size(limits.search_positions_max),
         ..Bounds::MEASURED
+    }
+}
+
+/// Which of these rows, all of one type, meet a clause that policy asks, as of a change.
+pub(crate) fn meeting(
+    tenant: &OpenTenant,
+    conn: &Connection,
+    clause: &Clause,
+    type_id: TypeId,
+    rids: &[i64],
+    as_of: Seq,
+) -> Result<HashSet<i64>> {
+    let place = (conn, &tenant.vocabulary, tenant.model);
+    met(
+        place,
+        &tenant.shared.config.limits,
+        clause,
+        type_id,
+        rids,
+        as_of,
+    )
+}
+
+fn met(
+    (conn, vocabulary, model): (&Connection, &Vocabulary, &'static Model),
+    limits: &Limits,
+    clause: &Clause,
+    type_id: TypeId,
+    rids: &[i64],
+    as_of: Seq,
+) -> Result<HashSet<i64>> {
+    let view = View {
+        as_of: seq_number(as_of),
+        bounds: bounds_of(limits),
     };
-    surroundings.page(query, request, bounds)
+    let mut data = Data {
+        conn,
+        vocabulary,
+        model,
+        view,
+    };
+    let conds = conditions(
+        std::slice::from_ref(clause),
+        (0, type_id),
+        For::Policy,
+        &mut data,
+    )?;
+    let mut binds = Binds::as_of(view.as_of, view.bounds);
+    let list = binds.place(&include::json(rids.iter().copied()));
+    let holds = probe(&Cond::All(conds), type_id, "j.value", 0, &mut binds);
+    let statement = binds.finish(&format!(
+        "SELECT j.value FROM json_each({list}) AS j WHERE {holds}"
+    ));
+    let mut found = HashSet::new();
+    run(conn, &statement, |row| {
+        found.insert(row.get(0)?);
+        Ok(true)
+    })?;
+    Ok(found)
 }
 
 /// Where a search runs.
@@ -161,7 +222,15 @@ impl Surroundings<'_> {
             .drain(..)
             .map(|p| Ok((p.rid, type_of(conn, &types, p.rid)?)));
         let matches = matches.collect::<Result<Vec<_>>>()?;
-        let included = include::included(conn, model, limits, spent, query, &matches, view.as_of)?;
+        let reach = |found: &mut Vec<_>, from| self.reached(found, from, as_of);
+        let around = include::Around {
+            conn,
+            model,
+            limits,
+            spent,
+            reach: &reach,
+        };
+        let included = include::included(&around, query, &matches, view.as_of)?;
         Ok(Found {
             matches,
             included,
@@ -173,6 +242,28 @@ impl Surroundings<'_> {
 }
 
 impl Surroundings<'_> {
+    /// Of included resources from a place on, keeps those that the permit reaches.
+    fn reached(&self, included: &mut Vec<(i64, TypeId)>, from: usize, as_of: Seq) -> Result<()> {
+        let sight = self.spent.sight();
+        let new = included.split_off(from.min(included.len()));
+        let mut types: Vec<TypeId> = new.iter().map(|(_, t)| *t).collect();
+        types.sort_unstable();
+        types.dedup();
+        let mut hidden = HashSet::new();
+        for type_id in types {
+            let Some(clause) = sight.rule(type_id).and_then(|rule| rule.filter()) else {
+                continue;
+            };
+            let of_type = new.iter().filter(|(_, t)| *t == type_id);
+            let rids: Vec<i64> = of_type.map(|(rid, _)| *rid).collect();
+            let place = (self.conn, self.vocabulary, self.model);
+            let seen = met(place, self.limits, clause, type_id, &rids, as_of)?;
+            hidden.extend(rids.into_iter().filter(|rid| !seen.contains(rid)));
+        }
+        included.extend(new.into_iter().filter(|(rid, _)| !hidden.contains(rid)));
+        Ok(())
+    }
+
     /// The resources after a place, at most `limit`, and whether there are more: those of the
     /// index, as far as their content is what is asked for.
     fn rows(
@@ -262,7 +353,8 @@ fn choices(
     let mut kept = Vec::new();
     let mut choices = Vec::new();
     for (at, type_id) in types {
-        let conds = conditions(&query.filter, at, spent, data)?;
+        let whom = For::Caller(spent.sight());
+        let conds = conditions(&query.filter, (at, type_id), whom, data)?;
         let shape = data.vocabulary.shape();
         if let Some(choice) = choose(type_id, conds, shape, !order.newest_first(), data)? {
             kept.push(at);

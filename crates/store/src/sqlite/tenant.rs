@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-use access::{PeopleKey, SecretKey, TenantId, TokenKey};
+use access::{PeopleKey, Policy, SecretKey, TenantId, TokenKey};
 use base::{Code, Limits, Micros, Secret, Seq};
 use fhir::definitions::Model;
 use fhir::search::Customs;
@@ -57,6 +57,8 @@ pub(crate) struct OpenTenant {
     people_key: Arc<PeopleKey>,
     /// Its own search parameters, as they are committed.
     customs: RwLock<Arc<Customs>>,
+    /// Its policy in force.
+    policy: RwLock<Arc<Policy>>,
     /// There may be an index to build.
     building: AtomicBool,
     token_key: Arc<TokenKey>,
@@ -185,6 +187,7 @@ impl OpenTenant {
             people,
             people_key,
             customs: RwLock::new(customs),
+            policy: RwLock::new(Arc::new(Policy::none())),
             building: AtomicBool::new(building),
         })
     }
@@ -291,6 +294,11 @@ impl OpenTenant {
     /// Its own search parameters, as they are committed.
     pub(crate) fn customs(&self) -> Arc<Customs> {
         self.customs.read().clone()
+    }
+
+    /// Its policy in force.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.policy.read().clone()
     }
 
     /// Takes in parameters that are committed.

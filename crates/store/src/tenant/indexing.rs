@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Permit, Search, Update};
+use access::{Permit, Policy, Search, Update};
 use base::{Code, ResourceId};
 use fhir::definitions::TypeId;
 use fhir::search::Customs;
@@ -48,6 +48,15 @@ impl TenantStore {
     pub async fn customs(&self) -> Result<Arc<Customs>> {
         self.serving()?;
         Ok(self.opened().await?.customs())
+    }
+
+    /// What rights are made of: the policy in force, and the tenant's own search parameters.
+    pub async fn governing(&self) -> Result<(Arc<Policy>, Arc<Customs>)> {
+        if let Some(tenant) = self.entry()?.if_open() {
+            return Ok((tenant.policy(), tenant.customs()));
+        }
+        let tenant = self.opened().await?;
+        Ok((tenant.policy(), tenant.customs()))
     }
 
     /// How far the index is.

@@ -3,16 +3,20 @@
 
 use std::sync::Arc;
 
-use access::{Action, ActionName, History, Permit, Read as ReadAction, Search, Spent, Update};
+use access::{
+    Action, ActionName, History, Permit, Read as ReadAction, Rule, Search, Spent, Update,
+};
 use base::{Code, ResourceId, Version};
 use fhir::definitions::TypeId;
+use fhir::resource::mask::Mask;
 use fhir::search::Query;
+use rusqlite::Connection;
 
 use super::TenantStore;
 use crate::audit::{Outcome, Shown, Subject};
 use crate::sqlite::page::searched;
 use crate::sqlite::readers::Class;
-use crate::sqlite::{Opened, blob, history, in_snapshot, rows, sha256};
+use crate::sqlite::{OpenTenant, Opened, blob, history, in_snapshot, rows, sha256, sight};
 use crate::{
     Entry, Form, HistoryOf, HistoryRequest, Method, Mode, Page, PageRequest, Read, Result,
     StoreError, Stored,
@@ -24,6 +28,54 @@ pub(super) fn not_covered() -> StoreError {
         Code::Internal,
         "the permit is for something else".to_owned(),
     )
+}
+
+/// The current version of a resource as a rule shows it; nothing where it does not, or where it was
+/// deleted. What is not there is looked for as long as what is.
+fn seen_now(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: &Rule,
+    found: Option<Opened>,
+) -> Result<Option<Stored>> {
+    let as_of = rows::last_seq(db)?;
+    let Some(Opened { rid, stored, .. }) = found else {
+        if let Some(filter) = rule.filter() {
+            sight::meets(tenant, db, filter, TypeId(0), -1, as_of)?;
+        }
+        return Ok(None);
+    };
+    sight::seen(tenant, db, rule, (rid, as_of), &stored)?.of(stored)
+}
+
+/// The same, with every element.
+fn reached_now(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: &Rule,
+    found: Option<Opened>,
+) -> Result<Option<Stored>> {
+    let whole = found.as_ref().map(|o| o.stored.clone());
+    Ok(seen_now(tenant, db, rule, found)?.and(whole))
+}
+
+/// An older version, for whoever sees the current one.
+pub(crate) fn seen_then(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: &Rule,
+    now: Option<Opened>,
+    then: Option<Opened>,
+) -> Result<Option<Stored>> {
+    let as_of = rows::last_seq(db)?;
+    let (Some(now), Some(then)) = (now, then) else {
+        return Ok(None);
+    };
+    let seen = sight::seen(tenant, db, rule, (now.rid, as_of), &now.stored)?;
+    if !sight::was_in_reach(tenant, rule, &then.stored)? {
+        return Ok(None);
+    }
+    seen.of(then.stored)
 }
 
 /// A page of more resources than this is never read on the caller's own thread.
@@ -54,15 +106,53 @@ impl TenantStore {
     }
 
     /// The current version of a resource for whoever makes another version of it
-    /// (`http.html#patch`).
+    /// (`http.html#patch`): all of it, with the elements of it that are hidden from them.
     pub async fn read_to_change(
         &self,
         permit: Permit<Update>,
         type_id: TypeId,
         id: &ResourceId,
-    ) -> Result<Read> {
+    ) -> Result<(Read, Option<Mask>)> {
         let spent = permit.spend(&self.tenant);
-        self.current(spent, type_id, id, Form::Whole).await
+        let (own, shown) = (spent.rule(type_id).cloned(), spent.shown(type_id).cloned());
+        let guards = |rule: &Option<Arc<Rule>>| rule.as_ref().is_some_and(|r| r.hidden().is_some());
+        if own.is_none() && !guards(&shown) {
+            let read = self.current(spent, type_id, id, Form::Whole).await?;
+            return Ok((read, None));
+        }
+        let entry = self.serving()?;
+        if !spent.covers(type_id, id) {
+            return Err(not_covered());
+        }
+        let wanted = id.clone();
+        let (found, mask) = self
+            .handle
+            .0
+            .read(entry, Class::Point, None, move |tenant, db, _| {
+                in_snapshot(db, || {
+                    let found = rows::current(tenant, db, type_id, &wanted)?;
+                    let rid = found.as_ref().map_or(-1, |o| o.rid);
+                    let place = (rid, rows::last_seq(db)?);
+                    let mut mask = None;
+                    for rule in own.iter().chain(&shown).filter(|r| r.hidden().is_some()) {
+                        let way = sight::led(tenant, db, rule, place, type_id)?;
+                        let hides = way.map_or(rule.hidden(), |way| way.mask.as_deref());
+                        mask = match (mask, hides) {
+                            (Some(a), Some(b)) => Some(Mask::and(&a, b)),
+                            (a, b) => a.or_else(|| b.cloned()),
+                        };
+                    }
+                    let found = match (&own, found) {
+                        (Some(rule), found) => reached_now(tenant, db, rule, found)?,
+                        (None, found) => found.map(|o| o.stored),
+                    };
+                    let whole = found.map(|stored| blob::whole(tenant, db, stored));
+                    Ok((whole.transpose()?, mask))
+                })
+            })
+            .await?;
+        let read = self.answer(&spent, type_id, id, found).await?;
+        Ok((read, mask))
     }
 
     async fn current<A: Action>(
@@ -78,14 +168,22 @@ impl TenantStore {
         }
         let shared = &self.handle.0.shared;
         // Without the open tenant there is no pen to record the read with.
+        let rule = spent.rule(type_id).cloned();
         let known = entry.if_open().and_then(|tenant| {
             tenant.touch();
-            let hit = shared.cache.get(&self.tenant, type_id, id);
-            hit.filter(|hit| form == Form::Apart || hit.stored.data.is_none())
+            let hit = shared.cache.get(&self.tenant, type_id, id)?.stored;
+            let hit = (form == Form::Apart || hit.data.is_none()).then_some(hit)?;
+            match &rule {
+                None => Some(Ok(hit)),
+                // What is not seen goes the way of what is not there.
+                Some(rule) => sight::by_itself(&tenant, rule, &hit)
+                    .and_then(|seen| seen.map_or(Ok(None), |seen| seen.of(hit)))
+                    .transpose(),
+            }
         });
         if let Some(hit) = known {
             shared.metrics.cache_hits.add(1);
-            return self.answer(&spent, type_id, id, Some(hit.stored)).await;
+            return self.answer(&spent, type_id, id, Some(hit?)).await;
         }
         shared.metrics.cache_misses.add(1);
         let wanted = id.clone();
@@ -107,8 +205,12 @@ impl TenantStore {
                         &shared.metrics,
                     );
                 }
+                let found = match &rule {
+                    None => found.map(|o| o.stored),
+                    Some(rule) => seen_now(tenant, db, rule, found)?,
+                };
                 found
-                    .map(|o| blob::in_form(tenant, db, form, o.stored))
+                    .map(|stored| blob::in_form(tenant, db, form, stored))
                     .transpose()
             })
             .await?;
@@ -143,13 +245,21 @@ impl TenantStore {
             return Err(not_covered());
         }
         let wanted = id.clone();
+        let rule = spent.rule(type_id).cloned();
         let found = self
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, _| {
                 let found = rows::version(tenant, db, type_id, &wanted, version)?;
+                let found = match &rule {
+                    None => found.map(|o| o.stored),
+                    Some(rule) => {
+                        let now = rows::current(tenant, db, type_id, &wanted)?;
+                        seen_then(tenant, db, rule, now, found)?
+                    }
+                };
                 found
-                    .map(|o| blob::in_form(tenant, db, form, o.stored))
+                    .map(|stored| blob::in_form(tenant, db, form, stored))
                     .transpose()
             })
             .await?;

@@ -11,7 +11,7 @@ use super::TenantStore;
 use crate::audit::{Outcome, Subject};
 use crate::sqlite::page::page_too_large;
 use crate::sqlite::readers::Class;
-use crate::sqlite::{blob, in_snapshot, labels, rows};
+use crate::sqlite::{blob, in_snapshot, labels, rows, sight};
 use crate::{Labels, Method, Read, Result, Stored};
 
 impl TenantStore {
@@ -33,6 +33,11 @@ impl TenantStore {
             spent.push(permit);
             names.push((type_id, id));
         }
+        let rules: Vec<_> = spent
+            .iter()
+            .zip(&names)
+            .map(|(spent, (type_id, _))| spent.rule(*type_id).cloned())
+            .collect();
         let (names, found, as_of) = self
             .handle
             .0
@@ -45,11 +50,18 @@ impl TenantStore {
                     let max = tenant.shared.config.limits.page_bytes_max;
                     let mut bytes = 0;
                     let mut found: Vec<Option<Stored>> = Vec::with_capacity(names.len());
-                    for (type_id, id) in &names {
+                    for ((type_id, id), rule) in names.iter().zip(&rules) {
                         let rid = rows::rid_of(db, *type_id, id)?;
                         let stored = match rid {
                             Some(rid) => rows::as_of(tenant, db, rid, as_of, ticket)?,
                             None => None,
+                        };
+                        let stored = match (rule, stored, rid) {
+                            (Some(rule), Some(stored), Some(rid)) => {
+                                let place = (rid, as_of);
+                                sight::seen(tenant, db, rule, place, &stored)?.of(stored)?
+                            }
+                            (_, stored, _) => stored,
                         };
                         let data = |s: &Stored| s.data.as_ref().map_or(0, |d| d.size);
                         bytes += stored.as_ref().map_or(0, |s| s.body.len() as u64 + data(s));
@@ -81,7 +93,8 @@ impl TenantStore {
         Ok((answers, as_of))
     }
 
-    /// The profiles, tags and security labels that current resources of these types carry.
+    /// The profiles, tags and security labels that current resources of these types carry. Types of
+    /// which the permit reaches some resources only are left out.
     ///
     /// # Errors
     /// `limit-query` if there are more than `meta_values_max` of one kind.
@@ -92,7 +105,8 @@ impl TenantStore {
             return Err(super::reading::not_covered());
         }
         let only = <[TypeId; 1]>::try_from(types.as_slice()).ok();
-        let types: BTreeSet<TypeId> = types.into_iter().collect();
+        let whole = types.into_iter().filter(|t| spent.rule(*t).is_none());
+        let types: BTreeSet<TypeId> = whole.collect();
         let found = self
             .handle
             .0

@@ -105,7 +105,9 @@ async fn a_refusal_is_in_the_trail_and_other_tenants_are_not() {
     b.make(patient("b", "B")).await.unwrap();
     let who = super::world::with_scopes(a.store.id(), "reader", "system/Observation.rs");
     let target = Target::Types(vec![type_id("Patient")]);
-    let denied = access::decide::<access::Search>(&who, a.store.id(), world.request(), target);
+    let rights = access::Rights::by_scopes(&who, super::world::model(), base::Micros(0));
+    let denied =
+        access::decide::<access::Search>(&who, &rights, a.store.id(), world.request(), target);
     a.store.denied(&denied.unwrap_err()).await.unwrap();
     let all = lines(&a).await;
     let search = of(&all, "search")[0];

@@ -222,6 +222,7 @@ pub fn with_scopes(tenant: &TenantId, client: &str, scopes: &str) -> Principal {
         revoked: false,
         import: None,
         program: None,
+        roles: None,
     }
     .authenticate(tenant, &key, "secret")
     .unwrap()
@@ -235,6 +236,7 @@ pub fn new_client(client: &str, scopes: &str) -> NewClient {
         jwks: None,
         import: None,
         program: None,
+        roles: None,
     }
 }
 
@@ -280,7 +282,15 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 impl Tenant<'_> {
     pub fn permit<A: Action>(&self, target: Target) -> access::Permit<A> {
-        decide(&self.who, self.store.id(), self.world.request(), target).unwrap()
+        let rights = access::Rights::by_scopes(&self.who, model(), Micros(0));
+        decide(
+            &self.who,
+            &rights,
+            self.store.id(),
+            self.world.request(),
+            target,
+        )
+        .unwrap()
     }
 
     pub fn system<A: Action>(&self, reason: access::Reason) -> access::Permit<A> {

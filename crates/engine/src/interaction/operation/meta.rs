@@ -99,7 +99,9 @@ impl Session {
             id: id.clone(),
             body_id: BodyId::Required,
         };
-        let valid = self.admit(changed, identity).await?;
+        let version = Condition::Version(current.version);
+        let kept = self.keep_hidden(type_id, id, changed.clone(), Some(version));
+        let valid = self.admit(&kept.await?.body, identity).await?;
         let permit = self
             .permit::<Update>(Target::Instance(type_id, id.clone()))
             .await?;
@@ -107,7 +109,7 @@ impl Session {
             permit,
             or_create: None,
             resource: self.store.prepare(valid),
-            condition: Some(Condition::Version(current.version)),
+            condition: Some(version),
             method: Method::Patch,
         };
         let written = self.commit_one(write, None).await?;

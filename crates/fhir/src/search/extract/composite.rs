@@ -17,6 +17,13 @@ pub(super) struct Component {
     plans: Vec<(Type, Plan)>,
 }
 
+impl Component {
+    /// Its expression for each type of instance.
+    pub(super) fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.iter().map(|(_, plan)| plan)
+    }
+}
+
 pub(super) fn compile(
     types: &Types,
     resource: Type,

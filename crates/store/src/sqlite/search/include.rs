@@ -37,20 +37,34 @@ struct Walk<'a> {
     included_max: u64,
 }
 
+/// What following goes by.
+pub(super) struct Around<'a> {
+    pub(super) conn: &'a Connection,
+    pub(super) model: &'static Model,
+    pub(super) limits: &'a Limits,
+    pub(super) spent: &'a Spent<Search>,
+    /// Keeps, of what was found from a place on, what the permit reaches.
+    pub(super) reach: &'a dyn Fn(&mut Vec<Hit>, usize) -> Result<()>,
+}
+
 /// What the query's includes bring to these matches; none of them is a match.
 ///
 /// # Errors
 /// `limit-query` if there are more than `included_entries_max`, or if there is still more to
 /// follow after `include_rounds_max` rounds.
 pub(super) fn included(
-    conn: &Connection,
-    model: &'static Model,
-    limits: &Limits,
-    spent: &Spent<Search>,
+    around: &Around<'_>,
     query: &Query,
     matches: &[Hit],
     as_of: i64,
 ) -> Result<Vec<Hit>> {
+    let Around {
+        conn,
+        model,
+        limits,
+        spent,
+        reach,
+    } = *around;
     if query.include.is_empty() || matches.is_empty() {
         return Ok(Vec::new());
     }
@@ -73,7 +87,10 @@ pub(super) fn included(
     while !start.is_empty() {
         let before = walk.included.len();
         for include in query.include.iter().filter(|i| round == 0 || i.iterate) {
+            let from = walk.included.len();
             walk.follow(include, &start)?;
+            // What is not reached is not followed further either.
+            reach(&mut walk.included, from)?;
         }
         start = walk.included.iter().skip(before).copied().collect();
         if round > limits.include_rounds_max && !start.is_empty() {
@@ -92,7 +109,7 @@ fn passed(limit: &'static str, max: u64) -> StoreError {
     }
 }
 
-fn json(numbers: impl Iterator<Item = i64>) -> Bind {
+pub(super) fn json(numbers: impl Iterator<Item = i64>) -> Bind {
     let mut text = String::from("[");
     for (at, number) in numbers.enumerate() {
         let comma = if at == 0 { "" } else { "," };

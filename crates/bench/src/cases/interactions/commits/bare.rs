@@ -27,6 +27,7 @@ pub(super) struct Bare {
     data: TenantStore,
     model: &'static Model,
     principal: Principal,
+    rights: access::Rights,
     clock: Arc<dyn Clock>,
 }
 
@@ -81,6 +82,7 @@ impl Bare {
             scopes: Scopes::parse("system/*.cruds", model)?,
             jwks: None,
             import: None,
+            roles: None,
         };
         let permit = access::decide_system(Reason::Operation, &tenant, request())?;
         let client = data.create_client(permit, new, &secret).await?;
@@ -88,12 +90,14 @@ impl Bare {
         let principal = client
             .authenticate(&tenant, &key, secret.expose())
             .context("not the client")?;
+        let rights = access::Rights::by_scopes(&principal, model, clock.now());
         Ok(Self {
             store,
             tenant,
             data,
             model,
             principal,
+            rights,
             clock,
         })
     }
@@ -128,7 +132,13 @@ impl Bare {
         let mut change = Change::default();
         for resource in resources {
             let target = Target::Types(vec![resource.valid().type_id()]);
-            let permit = access::decide::<Create>(&self.principal, &self.tenant, request, target)?;
+            let permit = access::decide::<Create>(
+                &self.principal,
+                &self.rights,
+                &self.tenant,
+                request,
+                target,
+            )?;
             change.writes.push(Write::Create { permit, resource });
         }
         self.data.commit(request, change).await?;

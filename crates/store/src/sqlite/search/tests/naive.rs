@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use access::{Search, Spent};
 use base::ids::uuid_bytes;
 use fhir::definitions::{ParamId, TypeId};
 use fhir::search::query::{
@@ -20,17 +21,21 @@ pub(super) struct Answer {
 struct Eye<'w> {
     w: &'w World,
     all: &'w BTreeMap<i64, Resource>,
+    /// Which rows of a type the caller sees; none for policy itself, which sees all.
+    spent: Option<&'w Spent<Search>>,
 }
 
 pub(super) fn search(w: &World, query: &Query, as_of: u64) -> Answer {
+    let spent = w.spend();
     let eye = Eye {
         w,
         all: w.now(as_of),
+        spent: Some(&spent),
     };
     let mut found: Vec<i64> = eye
         .all
         .iter()
-        .filter(|(_, r)| w.may_search(r.type_id))
+        .filter(|(_, r)| spent.allows(r.type_id) && eye.sees(r))
         .filter(|(_, r)| {
             let at = query.types.iter().position(|t| *t == r.type_id);
             at.is_some_and(|at| query.filter.iter().all(|c| eye.holds(c, at, r)))
@@ -61,6 +66,17 @@ fn id_value(text: &str) -> Value {
 }
 
 impl Eye<'_> {
+    /// Whether the row is one that the caller is shown.
+    fn sees(&self, r: &Resource) -> bool {
+        let Some(spent) = self.spent else { return true };
+        let policy = Eye {
+            spent: None,
+            ..*self
+        };
+        let filter = spent.rule(r.type_id).and_then(|rule| rule.filter());
+        spent.shows(r.type_id) && filter.is_none_or(|clause| policy.holds(clause, 0, r))
+    }
+
     fn holds(&self, clause: &Clause, at: usize, r: &Resource) -> bool {
         match clause {
             Clause::Never => false,
@@ -84,7 +100,7 @@ impl Eye<'_> {
                 self.targets(r, param[at], None).iter().any(|rid| {
                     let to = &self.all[rid];
                     targets.iter().any(|(t, inner)| {
-                        *t == to.type_id && self.w.may_see(*t) && self.holds(inner, 0, to)
+                        *t == to.type_id && self.sees(to) && self.holds(inner, 0, to)
                     })
                 })
             }
@@ -94,7 +110,7 @@ impl Eye<'_> {
                 inner,
             } => self.all.values().any(|from| {
                 from.type_id == *source
-                    && self.w.may_see(*source)
+                    && self.sees(from)
                     && refers(from, *param, r)
                     && self.holds(inner, 0, from)
             }),
@@ -264,7 +280,7 @@ impl Eye<'_> {
                         };
                         next.extend(
                             hits.into_iter()
-                                .filter(|h| self.w.may_see(self.all[h].type_id))
+                                .filter(|h| self.sees(&self.all[h]))
                                 .filter(|h| seen.insert(*h)),
                         );
                     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use access::{
-    ClientId, ClientRecord, Directory, HouseKey, Record, RequestMeta, Scopes, Search, SecretKey,
-    Spent, Target, TenantId, decide,
+    ClientId, ClientRecord, Directory, HouseKey, Record, RequestMeta, RoleAt, Scopes, Search,
+    SecretKey, Spent, Target, TenantId, decide,
 };
 use base::{Limits, Micros, RequestId, ResourceId, Secret, Seq, TenantName};
 use fhir::definitions::{FhirVersion, Model, ParamId, ParamKind, TypeId};
@@ -80,6 +80,8 @@ pub(super) struct World {
     tenant: TenantId,
     /// Types that the caller may read.
     pub(super) scopes: &'static str,
+    /// What the tenant's policy says of its rows: criteria by type.
+    pub(super) policy: Vec<(&'static str, &'static str)>,
 }
 
 pub(super) const TYPES: &[&str] = &[
@@ -157,6 +159,7 @@ impl World {
             tenant: directory.resolve(&name).unwrap(),
             scopes: "system/Observation.rs system/Patient.rs system/Encounter.rs \
                      system/Practitioner.r",
+            policy: Vec::new(),
         }
     }
 
@@ -175,14 +178,35 @@ impl World {
             .id
     }
 
-    pub(super) fn may_search(&self, type_id: TypeId) -> bool {
-        let scope = format!("system/{}.rs", self.model().type_name(type_id));
-        self.scopes.split(' ').any(|s| s == scope)
-    }
-
-    pub(super) fn may_see(&self, type_id: TypeId) -> bool {
-        self.scopes
-            .contains(&format!("system/{}.r", self.model().type_name(type_id)))
+    fn rights(&self, principal: &access::Principal) -> access::Rights {
+        let grants = self.policy.iter().enumerate().map(|(at, (on, criteria))| {
+            let which = match *criteria {
+                "" => String::new(),
+                text => format!(r#","criteria":"{text}""#),
+            };
+            format!(
+                r#"{{"name":"{at}","who":{{"roles":["r"]}},"actions":"rs","types":["{on}"]{which}}}"#
+            )
+        });
+        let grants: Vec<String> = grants.collect();
+        let document = format!(r#"{{"grants":[{}]}}"#, grants.join(","));
+        let document = access::Document::parse(&document).unwrap();
+        let policy = access::Policy::new(1, document, self.model()).unwrap();
+        let surroundings = access::Surroundings {
+            model: self.model(),
+            limits: &self.limits,
+            own_bases: &[],
+            customs: fhir::search::Customs::NONE,
+            now: Micros(0),
+        };
+        policy.check(&surroundings).unwrap();
+        let facts = access::RequestFacts {
+            at: Micros(0),
+            from: None,
+            reason: None,
+            stepped_up: false,
+        };
+        policy.rights(principal, &facts, &surroundings)
     }
 
     pub(super) fn spend(&self) -> Spent<Search> {
@@ -197,13 +221,15 @@ impl World {
             revoked: false,
             import: None,
             program: None,
+            roles: (!self.policy.is_empty()).then(|| [RoleAt::parse("r").unwrap()].into()),
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
         let meta = RequestMeta {
             id: RequestId(1),
             at: Micros(0),
         };
-        decide::<Search>(&principal, &self.tenant, meta, Target::Readable)
+        let rights = self.rights(&principal);
+        decide::<Search>(&principal, &rights, &self.tenant, meta, Target::Readable)
             .unwrap()
             .spend(&self.tenant)
     }

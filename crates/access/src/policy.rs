@@ -1,0 +1,27 @@
+//! What a tenant's policy says, and what it gives to one caller.
+//!
+//! A [`Document`] is a list of grants: to whom, which actions, on which types, on which rows (a FHIR
+//! search), with which elements hidden. [`Policy::rights`] compiles it for one [`Principal`] to
+//! [`Rights`]: per action and type one [`Rule`] with one predicate, which the store ANDs into its
+//! statements and asks about single resources. No policy means no; a deny wins; a deny that cannot be
+//! understood denies.
+
+mod compile;
+mod document;
+mod presets;
+mod rights;
+mod variables;
+mod when;
+
+pub use compile::{Policy, Surroundings};
+pub use document::{Actions, Document, Effect, GrantText, PolicyError, Problem, Require};
+pub use presets::{PRESETS, Preset, preset};
+pub use rights::{Obligation, Rights, RowRules, Rule, Way};
+pub use when::RequestFacts;
+
+use crate::principal::Principal;
+
+/// What grants need to know of a principal.
+fn roles_of(principal: &Principal) -> &[crate::person::RoleAt] {
+    principal.roles()
+}

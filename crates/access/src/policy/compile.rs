@@ -1,0 +1,647 @@
+//! A policy and a principal become [`Rights`].
+
+use std::sync::Arc;
+
+use base::{Limits, Micros};
+use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
+use fhir::resource::mask::Mask;
+use fhir::search::query::{Clause, Match, ParamClause, ReferenceMatch, Test};
+use fhir::search::{self, Customs, Options, Query};
+
+use super::document::{Document, Effect, GrantText, PolicyError, Problem};
+use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
+use super::variables::{NoValue, Values};
+use super::when::{Holds, RequestFacts, When};
+use crate::action::ActionName;
+use crate::principal::{Principal, Who as Caller};
+use crate::scope::{ResourceScope, ScopeContext};
+
+/// What criteria are understood in.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'s> {
+    /// The tenant's version of FHIR.
+    pub model: &'static Model,
+    /// Limits of queries.
+    pub limits: &'s Limits,
+    /// The absolute URLs under which this server serves the tenant.
+    pub own_bases: &'s [&'s str],
+    /// The tenant's own search parameters.
+    pub customs: &'s Customs,
+    /// The time.
+    pub now: Micros,
+}
+
+/// A policy in force, or a draft.
+#[derive(Debug)]
+pub struct Policy {
+    version: u64,
+    document: Document,
+    whens: Vec<Option<When>>,
+}
+
+/// Why a grant says nothing here.
+#[derive(Debug)]
+enum Silent {
+    /// The caller has no such value: nothing matches.
+    Nothing,
+    /// It cannot be understood.
+    Wrong(&'static str, String),
+}
+
+impl Policy {
+    /// A policy whose document has the right form.
+    ///
+    /// # Errors
+    /// Conditions that cannot be read.
+    pub fn new(
+        version: u64,
+        document: Document,
+        model: &'static Model,
+    ) -> Result<Self, PolicyError> {
+        let mut whens = Vec::with_capacity(document.grants.len());
+        let mut problems = Vec::new();
+        for grant in &document.grants {
+            match When::read(model, grant) {
+                Ok(when) => whens.push(when),
+                Err((member, problem)) => problems.push(Problem {
+                    grant: Some(grant.name.clone()),
+                    member,
+                    problem,
+                }),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(PolicyError(problems));
+        }
+        Ok(Self {
+            version,
+            document,
+            whens,
+        })
+    }
+
+    /// No policy: people may do nothing, API clients what their scopes say.
+    pub const fn none() -> Self {
+        Self {
+            version: 0,
+            document: Document {
+                title: String::new(),
+                grants: Vec::new(),
+            },
+            whens: Vec::new(),
+        }
+    }
+
+    /// Its version; 0 for no policy.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What it says.
+    pub const fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Tries every grant: types, criteria, elements.
+    ///
+    /// # Errors
+    /// Everything that cannot be understood.
+    pub fn check(&self, surroundings: &Surroundings<'_>) -> Result<(), PolicyError> {
+        let values = Values::sample();
+        let mut problems = Vec::new();
+        for grant in &self.document.grants {
+            let mut wrong = |member, problem| {
+                problems.push(Problem {
+                    grant: Some(grant.name.clone()),
+                    member,
+                    problem,
+                });
+            };
+            let (types, all) = match types_of(grant, surroundings.model) {
+                Ok(types) => types,
+                Err(unknown) => {
+                    wrong("types", format!("\"{unknown}\" is no resource type"));
+                    continue;
+                }
+            };
+            let mut first = None;
+            let mut any = false;
+            for type_id in types {
+                let tried = way(grant, type_id, all, &values, surroundings);
+                match tried {
+                    Ok(_) => any = true,
+                    Err(Silent::Nothing) => any = true,
+                    Err(Silent::Wrong(member, problem)) => {
+                        first.get_or_insert((member, problem));
+                    }
+                }
+            }
+            // Of every type, some may lack what a grant names.
+            if let Some((member, problem)) = first.filter(|_| !all || !any) {
+                wrong(member, problem);
+            }
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(PolicyError(problems))
+        }
+    }
+
+    /// Which grants hold for a request, of those that do not always: what rights depend on beside
+    /// policy and principal.
+    pub fn state(&self, model: &'static Model, facts: &RequestFacts<'_>) -> Vec<u8> {
+        let state = |when: &When| match when.holds(model, facts) {
+            Holds::Yes => 0,
+            Holds::No => 1,
+            Holds::Lacks(super::rights::Obligation::Reason) => 2,
+            Holds::Lacks(super::rights::Obligation::StepUp) => 3,
+            Holds::Unknown => 4,
+        };
+        self.whens.iter().flatten().map(state).collect()
+    }
+
+    /// What the policy gives to a principal for a request.
+    pub fn rights(
+        &self,
+        principal: &Principal,
+        facts: &RequestFacts<'_>,
+        surroundings: &Surroundings<'_>,
+    ) -> Rights {
+        let mut making = Making::new(principal, surroundings);
+        let governed = !matches!(&principal.0, Caller::Client { roles: None, .. });
+        if !governed {
+            making.by_scopes();
+        }
+        let importing = matches!(
+            &principal.0,
+            Caller::Client {
+                import_until: Some(_),
+                ..
+            }
+        );
+        for (grant, when) in self.document.grants.iter().zip(&self.whens) {
+            let gives = grant.effect == Effect::Allow;
+            if importing || gives && !governed {
+                continue;
+            }
+            if let Some(roles) = concerns(grant, principal) {
+                let holds = match when {
+                    None => Holds::Yes,
+                    Some(when) => when.holds(surroundings.model, facts),
+                };
+                making.grant(grant, &roles, holds);
+            }
+        }
+        making.rights(self.version)
+    }
+}
+
+impl Rights {
+    /// What a principal may do where there is no policy: an API client what its scopes say.
+    pub fn by_scopes(principal: &Principal, model: &'static Model, now: Micros) -> Self {
+        let limits = Limits::default();
+        let surroundings = Surroundings {
+            model,
+            limits: &limits,
+            own_bases: &[],
+            customs: Customs::NONE,
+            now,
+        };
+        let facts = RequestFacts {
+            at: now,
+            from: None,
+            reason: None,
+            stepped_up: false,
+        };
+        Policy::none().rights(principal, &facts, &surroundings)
+    }
+}
+
+/// Whether a grant is about a principal: the roles by which it is, without any when it is for another
+/// reason.
+pub(super) fn concerns(grant: &GrantText, principal: &Principal) -> Option<Vec<String>> {
+    let who = &grant.who;
+    let person = principal.person().map(|(id, _)| id.as_str());
+    let client = principal.client().map(|(id, _)| id.as_str());
+    let named = who.anyone
+        || person.is_some_and(|id| who.people.iter().any(|p| p == id))
+        || client.is_some_and(|id| who.clients.iter().any(|c| c == id))
+        || principal
+            .groups()
+            .iter()
+            .any(|g| who.groups.iter().any(|w| *w == **g));
+    if named {
+        return Some(Vec::new());
+    }
+    let held = super::roles_of(principal);
+    let roles: Vec<String> = who
+        .roles
+        .iter()
+        .filter(|role| held.iter().any(|h| *h.role == **role))
+        .cloned()
+        .collect();
+    (!roles.is_empty()).then_some(roles)
+}
+
+/// The types of a grant, and whether it is for every type.
+fn types_of(grant: &GrantText, model: &'static Model) -> Result<(Vec<TypeId>, bool), String> {
+    if grant.types.iter().any(|t| t == "*") {
+        return Ok((model.types().collect(), true));
+    }
+    let named = grant.types.iter().map(|name| {
+        let known = model.type_id(name);
+        known.ok_or_else(|| name.clone())
+    });
+    Ok((named.collect::<Result<_, _>>()?, false))
+}
+
+/// What a grant says about one type.
+fn way(
+    grant: &GrantText,
+    type_id: TypeId,
+    all: bool,
+    values: &Values,
+    surroundings: &Surroundings<'_>,
+) -> Result<Way, Silent> {
+    let mut clauses = Vec::new();
+    if let Some(text) = &grant.criteria {
+        clauses.push(understood(type_id, text, values, surroundings, "criteria")?);
+    }
+    if let Some(text) = &grant.within {
+        clauses.push(within(type_id, text, values, surroundings)?);
+    }
+    let mask = |member: &'static str, paths: &[String]| {
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let name = surroundings.model.type_name(type_id);
+        // `Patient.telecom` is about patients only.
+        let own = paths.iter().map(String::as_str).filter(|path| {
+            path.split_once('.')
+                .is_none_or(|(of, _)| of == name || surroundings.model.type_id(of).is_none())
+        });
+        let found = Mask::new(surroundings.model, type_id, own.clone());
+        let mask = match found {
+            Ok(mask) => mask,
+            // Of every type, those that have it.
+            Err(_) if all => {
+                let has = |p: &&str| Mask::new(surroundings.model, type_id, [*p]).is_ok();
+                Mask::new(surroundings.model, type_id, own.filter(has))
+                    .map_err(|e| Silent::Wrong(member, e.to_string()))?
+            }
+            Err(e) => return Err(Silent::Wrong(member, e.to_string())),
+        };
+        Ok((!mask.is_empty()).then(|| Arc::new(mask)))
+    };
+    Ok(Way {
+        grant: grant.name.as_str().into(),
+        clause: match clauses.len() {
+            0 => None,
+            1 => clauses.pop(),
+            _ => Some(Clause::And(clauses)),
+        },
+        mask: mask("hide", &grant.hide)?,
+        read_only: mask("readOnly", &grant.read_only)?,
+    })
+}
+
+/// A search of one type as one clause.
+fn understood(
+    type_id: TypeId,
+    text: &str,
+    values: &Values,
+    surroundings: &Surroundings<'_>,
+    member: &'static str,
+) -> Result<Clause, Silent> {
+    let name = surroundings.model.type_name(type_id);
+    let own = text.split_once('?').filter(|(of, _)| *of == name);
+    let text = own.map_or(text, |(_, query)| query);
+    let filled = values.fill(text).map_err(|e| match e {
+        NoValue::Nothing => Silent::Nothing,
+        NoValue::Unknown(name) => Silent::Wrong(member, format!("\"%{name}\" is no variable")),
+    })?;
+    let options = Options {
+        limits: surroundings.limits,
+        strict: true,
+        own_bases: surroundings.own_bases,
+        now: surroundings.now,
+        custom: surroundings.customs,
+    };
+    let target = search::Target::Types(vec![type_id]);
+    let parsed = search::parse(surroundings.model, &target, &filled, &options).map_err(|e| {
+        let text =
+            e.0.first()
+                .map_or_else(String::new, |i| i.diagnostics.to_string());
+        Silent::Wrong(member, text)
+    })?;
+    let query = parsed.query;
+    if query.filter.is_empty() {
+        return Err(Silent::Wrong(
+            member,
+            "no search parameter is named".to_owned(),
+        ));
+    }
+    if !is_plain(&query) {
+        let text = "only conditions are taken: no sorting, includes or _content".to_owned();
+        return Err(Silent::Wrong(member, text));
+    }
+    let clause = Clause::And(query.filter);
+    if asks_terms(&clause) {
+        let text = "value sets and hierarchies of codes are not taken in policies".to_owned();
+        return Err(Silent::Wrong(member, text));
+    }
+    Ok(clause)
+}
+
+fn is_plain(query: &Query) -> bool {
+    query.content.is_empty() && query.sort.is_empty() && query.include.is_empty()
+}
+
+/// Whether a clause needs value sets or code systems to be understood.
+fn asks_terms(clause: &Clause) -> bool {
+    let of_match = |m: &Match| matches!(m, Match::InValueSet { .. } | Match::Subsumed { .. });
+    match clause {
+        Clause::Param(param) => match &param.test {
+            Test::Any(values) | Test::None(values) => values.iter().any(of_match),
+            Test::Missing(_) => false,
+        },
+        Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => {
+            parts.iter().any(asks_terms)
+        }
+        Clause::Not(part) => asks_terms(part),
+        Clause::Has { inner, .. } => asks_terms(inner),
+        Clause::Chain { targets, .. } => targets.iter().any(|(_, inner)| asks_terms(inner)),
+        _ => false,
+    }
+}
+
+/// In the compartment of what a search finds: `Patient?organization=%user.facilities`.
+fn within(
+    type_id: TypeId,
+    text: &str,
+    values: &Values,
+    surroundings: &Surroundings<'_>,
+) -> Result<Clause, Silent> {
+    let wrong = |text: &str| Silent::Wrong("within", text.to_owned());
+    let Some((head, query)) = text.split_once('?') else {
+        return Err(wrong("a type and its criteria: Patient?organization=…"));
+    };
+    let model = surroundings.model;
+    let head_id = model
+        .type_id(head)
+        .ok_or_else(|| wrong("no such resource type"))?;
+    let inner = understood(head_id, query, values, surroundings, "within")?;
+    in_compartment(model, head_id, type_id, inner)
+        .ok_or_else(|| wrong("the type is never in such a compartment"))
+}
+
+/// The condition that a resource is in the compartment of one that meets a clause; none if the type
+/// never is.
+fn in_compartment(
+    model: &'static Model,
+    head: TypeId,
+    type_id: TypeId,
+    inner: Clause,
+) -> Option<Clause> {
+    if type_id == head {
+        return Some(inner);
+    }
+    let params = model.compartment(head)?.params(type_id);
+    if params.is_empty() {
+        return None;
+    }
+    if let Clause::And(parts) = &inner
+        && let [Clause::Id(ids)] = parts.as_slice()
+    {
+        return in_own_compartment(model, head, type_id, ids);
+    }
+    let refers = |param: &ParamId| Clause::Chain {
+        param: vec![*param],
+        targets: vec![(head, Box::new(inner.clone()))],
+    };
+    let mut ways: Vec<Clause> = params.iter().map(refers).collect();
+    match ways.len() {
+        1 => ways.pop(),
+        _ => Some(Clause::Or(ways)),
+    }
+}
+
+/// What an action comes to on one type.
+#[derive(Default)]
+struct Cell {
+    ways: Vec<Way>,
+    never: Vec<Clause>,
+    refused: bool,
+}
+
+/// Rights on their way.
+struct Making<'a> {
+    principal: &'a Principal,
+    surroundings: &'a Surroundings<'a>,
+    cells: Vec<std::collections::BTreeMap<TypeId, Cell>>,
+    administers: bool,
+    refuses_administering: bool,
+    refused_operations: Vec<Box<str>>,
+    owed: Vec<Owed>,
+}
+
+impl<'a> Making<'a> {
+    fn new(principal: &'a Principal, surroundings: &'a Surroundings<'a>) -> Self {
+        let cells = ACTIONS.iter().map(|_| std::collections::BTreeMap::new());
+        Self {
+            principal,
+            surroundings,
+            cells: cells.collect(),
+            administers: false,
+            refuses_administering: false,
+            refused_operations: Vec::new(),
+            owed: Vec::new(),
+        }
+    }
+
+    fn cell(&mut self, action: ActionName, type_id: TypeId) -> Option<&mut Cell> {
+        let cells = self.cells.get_mut(usize::from(action.number()))?;
+        Some(cells.entry(type_id).or_default())
+    }
+
+    /// A client that no policy governs: its scopes are its grant, and they narrow it below.
+    fn by_scopes(&mut self) {
+        for action in ACTIONS {
+            for type_id in self.surroundings.model.types() {
+                if let Some(cell) = self.cell(action, type_id) {
+                    cell.ways.push(Way {
+                        grant: "scopes".into(),
+                        clause: None,
+                        mask: None,
+                        read_only: None,
+                    });
+                }
+            }
+        }
+    }
+
+    fn grant(&mut self, grant: &GrantText, roles: &[String], holds: Holds) {
+        let gives = grant.effect == Effect::Allow;
+        match (holds, gives) {
+            (Holds::No, _) | (Holds::Unknown, true) => return,
+            (Holds::Lacks(what), _) => return self.owe(grant, what),
+            (Holds::Yes, _) | (Holds::Unknown, false) => {}
+        }
+        let actions = grant.actions.named();
+        if actions.contains(&ActionName::Administer) {
+            self.administers |= gives;
+            self.refuses_administering |= !gives;
+        }
+        self.refused_operations
+            .extend(grant.actions.operations().map(Into::into));
+        let model = self.surroundings.model;
+        let values = Values::of(model, self.principal, roles);
+        // Types that are none: published documents have none; what is refused is refused for all.
+        let (types, all) = match types_of(grant, model) {
+            Ok(types) => types,
+            Err(_) if gives => return,
+            Err(_) => (model.types().collect(), true),
+        };
+        for type_id in types {
+            let way = way(grant, type_id, all, &values, self.surroundings);
+            for action in &actions {
+                let Some(cell) = self.cell(*action, type_id) else {
+                    continue;
+                };
+                match (&way, gives) {
+                    (Ok(way), true) => cell.ways.push(way.clone()),
+                    (Ok(way), false) => match &way.clause {
+                        Some(clause) => cell.never.push(clause.clone()),
+                        None => cell.refused = true,
+                    },
+                    (Err(_), true) => {}
+                    // What cannot be evaluated refuses.
+                    (Err(_), false) => cell.refused = true,
+                }
+            }
+        }
+    }
+
+    fn owe(&mut self, grant: &GrantText, what: super::rights::Obligation) {
+        if let Ok((types, _)) = types_of(grant, self.surroundings.model) {
+            self.owed.push(Owed {
+                actions: grant.actions.named(),
+                types: types.into_iter().collect(),
+                what,
+            });
+        }
+    }
+
+    fn rights(self, version: u64) -> Rights {
+        let mut reach = [const { None }; ACTIONS.len()];
+        for ((action, cells), out) in ACTIONS.iter().zip(&self.cells).zip(&mut reach) {
+            let mut found = Vec::new();
+            for (type_id, cell) in cells {
+                if cell.refused || cell.ways.is_empty() {
+                    continue;
+                }
+                let narrow = match self.narrowed(*action, *type_id) {
+                    Narrowed::Not => Vec::new(),
+                    Narrowed::To(clause) => vec![clause],
+                    Narrowed::Nothing => continue,
+                };
+                let rule = Rule::new(cell.ways.clone(), narrow, cell.never.clone());
+                found.push((*type_id, rule));
+            }
+            *out = Some(Reach::of(found));
+        }
+        let mut rights = Rights {
+            tenant: self.principal.tenant().cloned(),
+            actor: self.principal.actor(),
+            version,
+            reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
+            seen: Reach::nothing(),
+            administers: self.administers && !self.refuses_administering,
+            refused_operations: self.refused_operations,
+            owed: self.owed,
+        };
+        rights.settle();
+        rights
+    }
+
+    /// What the scopes of the caller's token leave of an action on a type.
+    fn narrowed(&self, action: ActionName, type_id: TypeId) -> Narrowed {
+        let Some(scopes) = self.principal.scopes() else {
+            return Narrowed::Nothing;
+        };
+        if scopes.types(action).contains(type_id) {
+            return Narrowed::Not;
+        }
+        let allowing = |s: &&ResourceScope| s.allows(action) && s.types.contains(type_id);
+        let narrow = |s: &ResourceScope| s.query.is_some() || s.context == ScopeContext::Patient;
+        let mut ways = Vec::new();
+        for scope in scopes.resources().iter().filter(allowing) {
+            if narrow(scope)
+                && let Some(clause) = self.scope(scope, type_id)
+            {
+                ways.push(clause);
+            }
+        }
+        match ways.len() {
+            0 => Narrowed::Nothing,
+            1 => ways.pop().map_or(Narrowed::Nothing, Narrowed::To),
+            _ => Narrowed::To(Clause::Or(ways)),
+        }
+    }
+
+    /// One scope as a clause; none if it lets nothing through.
+    fn scope(&self, scope: &ResourceScope, type_id: TypeId) -> Option<Clause> {
+        let model = self.surroundings.model;
+        let mut all = Vec::new();
+        if scope.context == ScopeContext::Patient {
+            let patient = self.principal.patient()?;
+            let head = model.type_id("Patient")?;
+            let own = std::slice::from_ref(patient);
+            all.push(in_own_compartment(model, head, type_id, own)?);
+        }
+        if let Some(query) = &scope.query {
+            let values = Values::default();
+            all.push(understood(type_id, query, &values, self.surroundings, "scope").ok()?);
+        }
+        match all.len() {
+            1 => all.pop(),
+            _ => Some(Clause::And(all)),
+        }
+    }
+}
+
+/// In the compartments of known resources: what refers to them, without looking at them.
+fn in_own_compartment(
+    model: &'static Model,
+    head: TypeId,
+    type_id: TypeId,
+    ids: &[base::ResourceId],
+) -> Option<Clause> {
+    if type_id == head {
+        return Some(Clause::Id(ids.to_vec()));
+    }
+    let to = |id: &base::ResourceId| {
+        Match::Reference(ReferenceMatch::Local {
+            type_id: head,
+            id: id.clone(),
+            version: None,
+        })
+    };
+    let params = model.compartment(head)?.params(type_id);
+    let refers = |param: &ParamId| {
+        Clause::Param(ParamClause {
+            param: vec![*param],
+            kind: ParamKind::Reference,
+            test: Test::Any(ids.iter().map(to).collect()),
+        })
+    };
+    let ways: Vec<Clause> = params.iter().map(refers).collect();
+    (!ways.is_empty()).then_some(Clause::Or(ways))
+}
+
+enum Narrowed {
+    Not,
+    To(Clause),
+    Nothing,
+}

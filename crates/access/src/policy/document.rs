@@ -1,0 +1,292 @@
+//! A policy as it is written: JSON that people read.
+
+use base::Code;
+use serde::{Deserialize, Serialize};
+
+use crate::action::ActionName;
+
+/// A policy document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Document {
+    /// A title for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// The grants; their order says nothing.
+    pub grants: Vec<GrantText>,
+}
+
+/// One grant, or one refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct GrantText {
+    /// A name for people; unique in the document.
+    pub name: String,
+    /// Whether it gives or refuses.
+    #[serde(default, skip_serializing_if = "Effect::is_allow")]
+    pub effect: Effect,
+    /// To whom.
+    pub who: Who,
+    /// SMART letters (`cruds`), or words: `read search history create update delete administer`, and
+    /// names of operations with `$` in refusals.
+    pub actions: Actions,
+    /// Names of resource types, or `*`.
+    pub types: Vec<String>,
+    /// Which resources of these types: a search (`organization=%user.facilities`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criteria: Option<String>,
+    /// Which resources: those in the compartment of a resource that a search finds
+    /// (`Patient?organization=%user.facilities`), and that resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+    /// Elements that are not shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hide: Vec<String>,
+    /// Elements that are shown and not changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_only: Vec<String>,
+    /// When: FHIRPath that yields true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// From where: networks (`10.0.0.0/8`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
+    /// What the caller must have done.
+    #[serde(default, skip_serializing_if = "Require::is_nothing")]
+    pub require: Require,
+}
+
+/// Whether a grant gives or refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// It gives.
+    #[default]
+    Allow,
+    /// It refuses, whatever others give.
+    Deny,
+}
+
+impl Effect {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+    fn is_allow(&self) -> bool {
+        *self == Self::Allow
+    }
+}
+
+/// To whom: any of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Who {
+    /// Holders of a role, wherever they hold it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// Members of a group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// People, by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
+    /// API clients and programs, by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<String>,
+    /// Everybody whom the tenant knows.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub anyone: bool,
+}
+
+/// What is allowed or refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Actions {
+    /// SMART letters, of `cruds`.
+    Letters(String),
+    /// Words.
+    Words(Vec<String>),
+}
+
+impl Actions {
+    /// The actions named; operations are not among them.
+    pub(super) fn named(&self) -> Vec<ActionName> {
+        let words: Vec<&str> = match self {
+            Self::Letters(letters) => {
+                return letters.chars().flat_map(of_letter).copied().collect();
+            }
+            Self::Words(words) => words.iter().map(String::as_str).collect(),
+        };
+        ActionName::ALL
+            .into_iter()
+            .filter(|a| words.contains(&a.as_str()))
+            .collect()
+    }
+
+    /// The operations named, with `$`.
+    pub(super) fn operations(&self) -> impl Iterator<Item = &str> {
+        let words: &[String] = match self {
+            Self::Letters(_) => &[],
+            Self::Words(words) => words,
+        };
+        words
+            .iter()
+            .map(String::as_str)
+            .filter(|w| w.starts_with('$'))
+    }
+
+    /// The first that is none.
+    fn unknown(&self) -> Option<String> {
+        match self {
+            Self::Letters(letters) => letters
+                .chars()
+                .find(|c| of_letter(*c).is_empty())
+                .map(String::from)
+                .or_else(|| letters.is_empty().then(String::new)),
+            Self::Words(words) => {
+                let known = |w: &str| w.starts_with('$') || GRANTED.iter().any(|a| a.as_str() == w);
+                let unknown = words.iter().find(|w| !known(w)).cloned();
+                unknown.or_else(|| words.is_empty().then(String::new))
+            }
+        }
+    }
+}
+
+/// Actions that a document can name.
+const GRANTED: [ActionName; 7] = [
+    ActionName::Read,
+    ActionName::Search,
+    ActionName::History,
+    ActionName::Create,
+    ActionName::Update,
+    ActionName::Delete,
+    ActionName::Administer,
+];
+
+const fn of_letter(letter: char) -> &'static [ActionName] {
+    match letter {
+        'c' => &[ActionName::Create],
+        'r' => &[ActionName::Read],
+        'u' => &[ActionName::Update],
+        'd' => &[ActionName::Delete],
+        's' => &[ActionName::Search, ActionName::History],
+        _ => &[],
+    }
+}
+
+/// What the caller must have done for a grant to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Require {
+    /// Said why, in the header `Access-Reason`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reason: bool,
+    /// Proved who they are by two factors.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub step_up: bool,
+}
+
+impl Require {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is wrong with a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The grant; none for the document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
+    /// The member.
+    pub member: &'static str,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// A document that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the policy is refused")]
+pub struct PolicyError(pub Vec<Problem>);
+
+impl PolicyError {
+    /// Its stable code.
+    pub const fn code(&self) -> Code {
+        Code::PolicyInvalid
+    }
+
+    pub(super) fn of(member: &'static str, problem: String) -> Self {
+        Self(vec![Problem {
+            grant: None,
+            member,
+            problem,
+        }])
+    }
+}
+
+impl Document {
+    /// Reads a document; only its form is looked at.
+    ///
+    /// # Errors
+    /// Where it departs from the form.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let document: Self =
+            serde_json::from_str(text).map_err(|e| PolicyError::of("document", e.to_string()))?;
+        let problems = document.problems();
+        if problems.is_empty() {
+            Ok(document)
+        } else {
+            Err(PolicyError(problems))
+        }
+    }
+
+    /// The document as text.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let max = usize::try_from(base::limits::fixed::POLICY_GRANTS_MAX).unwrap_or(usize::MAX);
+        if self.grants.len() > max {
+            let problem = format!("more than {max} grants");
+            problems.extend(PolicyError::of("grants", problem).0);
+        }
+        let mut names = std::collections::HashSet::new();
+        for grant in &self.grants {
+            let mut wrong = |member, problem: &str| {
+                problems.push(Problem {
+                    grant: Some(grant.name.clone()),
+                    member,
+                    problem: problem.to_owned(),
+                });
+            };
+            if grant.name.trim().is_empty() || !names.insert(grant.name.as_str()) {
+                wrong("name", "a grant needs a name that no other has");
+            }
+            if grant.who == Who::default() {
+                wrong("who", "nobody is named");
+            }
+            if let Some(unknown) = grant.actions.unknown() {
+                wrong("actions", &format!("\"{unknown}\" is no action"));
+            }
+            let operations = grant.actions.operations().next().is_some();
+            if operations && grant.effect == Effect::Allow {
+                wrong("actions", "operations are refused by name, not granted");
+            }
+            if operations && (grant.criteria.is_some() || grant.within.is_some()) {
+                wrong("criteria", "an operation is refused as a whole");
+            }
+            if grant.types.is_empty() {
+                wrong("types", "no type is named; * is every type");
+            }
+            if grant.effect == Effect::Deny
+                && (!grant.hide.is_empty() || !grant.read_only.is_empty())
+            {
+                wrong("hide", "a refusal hides the whole resource");
+            }
+            if grant.effect == Effect::Deny && !grant.require.is_nothing() {
+                wrong("require", "a refusal asks for nothing");
+            }
+        }
+        problems
+    }
+}

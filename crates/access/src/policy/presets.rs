@@ -1,0 +1,171 @@
+//! Policies that are ready to be put into force: rules for sharing charts between the facilities of
+//! one tenant, with the same roles.
+
+use super::document::{Actions, Document, Effect, GrantText, Require, Who};
+
+/// A ready policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    /// How a chart is reached by those who treat: the `within` of their grants.
+    chart: Option<&'static str>,
+}
+
+/// Every ready policy.
+pub const PRESETS: &[Preset] = &[
+    Preset {
+        name: "network-wide",
+        about: "Whoever treats sees the charts of all facilities.",
+        chart: None,
+    },
+    Preset {
+        name: "own-facility",
+        about: "Whoever treats sees charts of the patients that their facilities manage.",
+        chart: Some("Patient?organization=%user.facilities"),
+    },
+    Preset {
+        name: "care-team",
+        about: "Whoever treats sees charts of patients in whose care teams they are.",
+        chart: Some("Patient?_has:CareTeam:patient:participant=%user.practitioner"),
+    },
+    Preset {
+        name: "by-consent",
+        about: "Whoever treats sees charts of patients who gave their facilities consent.",
+        chart: Some(
+            "Patient?_has:Consent:patient:_filter=status eq active and actor eq %user.facilities",
+        ),
+    },
+];
+
+/// What people of the house do not have as patients' data: who is who and where.
+const DIRECTORY: &[&str] = &[
+    "Organization",
+    "Location",
+    "Practitioner",
+    "PractitionerRole",
+    "HealthcareService",
+    "Endpoint",
+    "Schedule",
+    "Slot",
+    "ValueSet",
+    "CodeSystem",
+    "Questionnaire",
+    "Medication",
+];
+/// What billing needs of a chart.
+const BILLING: &[&str] = &[
+    "Account",
+    "ChargeItem",
+    "Claim",
+    "ClaimResponse",
+    "Coverage",
+    "CoverageEligibilityRequest",
+    "CoverageEligibilityResponse",
+    "ExplanationOfBenefit",
+    "Invoice",
+    "PaymentNotice",
+    "PaymentReconciliation",
+];
+/// What a front desk works on.
+const DESK: &[&str] = &[
+    "Appointment",
+    "AppointmentResponse",
+    "Schedule",
+    "Slot",
+    "Encounter",
+];
+/// What a laboratory works on.
+const LAB: &[&str] = &[
+    "ServiceRequest",
+    "Specimen",
+    "Observation",
+    "DiagnosticReport",
+];
+
+/// The ready policy of a name.
+pub fn preset(name: &str) -> Option<Document> {
+    PRESETS
+        .iter()
+        .find(|p| p.name == name)
+        .map(Preset::document)
+}
+
+/// A grant to one role.
+struct To(&'static str);
+
+impl To {
+    fn may(self, what: &str, actions: &str, types: &[&str], within: Option<&str>) -> GrantText {
+        GrantText {
+            name: format!("{}: {what}", self.0),
+            effect: Effect::Allow,
+            who: Who {
+                roles: vec![self.0.to_owned()],
+                ..Who::default()
+            },
+            actions: Actions::Letters(actions.to_owned()),
+            types: types.iter().map(|t| (*t).to_owned()).collect(),
+            criteria: None,
+            within: within.map(str::to_owned),
+            hide: Vec::new(),
+            read_only: Vec::new(),
+            when: None,
+            networks: Vec::new(),
+            require: Require::default(),
+        }
+    }
+}
+
+impl Preset {
+    /// The document.
+    pub fn document(&self) -> Document {
+        /// Patients that a facility manages: what those see who do not treat.
+        const MANAGED: &str = "Patient?organization=%user.facilities";
+        let chart = self.chart;
+        let mut grants = Vec::new();
+        for role in [
+            "clinician",
+            "nurse",
+            "biller",
+            "front-desk",
+            "lab",
+            "vendor-read-only",
+            "tenant-administrator",
+        ] {
+            grants.push(To(role).may("the directory", "rs", DIRECTORY, None));
+        }
+        // Without a chart rule everybody who treats is given every type; with one, the types that
+        // are in a patient's compartment.
+        grants.push(To("clinician").may("charts", "cruds", &["*"], chart));
+        grants.push(To("nurse").may("charts", "crus", &["*"], chart));
+        grants.push(To("biller").may("accounts and claims", "crus", BILLING, Some(MANAGED)));
+        let mut biller =
+            To("biller").may("patients", "rs", &["Patient", "Encounter"], Some(MANAGED));
+        biller.hide = vec![
+            "Patient.contact".to_owned(),
+            "Encounter.diagnosis".to_owned(),
+        ];
+        grants.push(biller);
+        let mut desk = To("front-desk").may("patients", "crus", &["Patient"], Some(MANAGED));
+        desk.hide = vec!["Patient.deceased".to_owned()];
+        grants.push(desk);
+        grants.push(To("front-desk").may("appointments", "crus", DESK, Some(MANAGED)));
+        grants.push(To("lab").may("orders and results", "crus", LAB, Some(MANAGED)));
+        let mut lab = To("lab").may("patients", "rs", &["Patient"], Some(MANAGED));
+        lab.hide = vec!["Patient.telecom".to_owned(), "Patient.address".to_owned()];
+        grants.push(lab);
+        grants.push(To("auditor").may("the trail", "rs", &["AuditEvent", "Provenance"], None));
+        let mut administrator = To("tenant-administrator").may("policy", "r", &["*"], None);
+        administrator.actions = Actions::Words(vec!["administer".to_owned()]);
+        grants.push(administrator);
+        let own = Some("Patient?_id=%patient.id");
+        grants.push(To("patient").may("own chart", "rs", &["*"], own));
+        grants.push(To("vendor-read-only").may("charts", "rs", &["*"], Some(MANAGED)));
+        Document {
+            title: format!("{} ({})", self.about, self.name),
+            grants,
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! What a policy comes to for one caller.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use fhir::definitions::TypeId;
+use fhir::resource::mask::Mask;
+use fhir::search::query::Clause;
+
+use crate::action::ActionName;
+use crate::directory::TenantId;
+use crate::permit::{Actor, TypeSet};
+
+/// What the caller must do first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Obligation {
+    /// Say why, in the header `Access-Reason`.
+    Reason,
+    /// Prove who they are by two factors.
+    StepUp,
+}
+
+/// One way to resources of a type: a grant.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// The grant's name.
+    pub grant: Box<str>,
+    /// Which resources; all without one.
+    pub clause: Option<Clause>,
+    /// Elements that it does not show.
+    pub mask: Option<Arc<Mask>>,
+    /// Elements that it does not let change.
+    pub read_only: Option<Arc<Mask>>,
+}
+
+impl Way {
+    fn hidden(&self) -> usize {
+        self.mask.as_ref().map_or(0, |m| m.len())
+    }
+}
+
+/// What an action reaches of one type, where that is not everything.
+#[derive(Debug)]
+pub struct Rule {
+    ways: Vec<Way>,
+    filter: Option<Clause>,
+    hidden: Option<Mask>,
+    read_only: Option<Mask>,
+}
+
+impl Rule {
+    /// Any of these ways, to what all of `narrow` hold for and none of `never`.
+    pub(super) fn new(mut ways: Vec<Way>, narrow: Vec<Clause>, never: Vec<Clause>) -> Self {
+        ways.sort_by_key(Way::hidden);
+        let mut all = narrow;
+        if ways.iter().all(|w| w.clause.is_some()) {
+            let any: Vec<Clause> = ways.iter().filter_map(|w| w.clause.clone()).collect();
+            all.push(Clause::Or(any));
+        }
+        all.extend(never.into_iter().map(|c| Clause::Not(Box::new(c))));
+        let union = |masks: &mut dyn Iterator<Item = &Arc<Mask>>| {
+            masks.fold(None, |all: Option<Mask>, mask| {
+                Some(all.map_or_else(|| (**mask).clone(), |all| all.and(mask)))
+            })
+        };
+        Self {
+            filter: match all.len() {
+                0 => None,
+                1 => all.pop(),
+                _ => Some(Clause::And(all)),
+            },
+            hidden: union(&mut ways.iter().filter_map(|w| w.mask.as_ref())),
+            read_only: union(&mut ways.iter().filter_map(|w| w.read_only.as_ref())),
+            ways,
+        }
+    }
+
+    /// Which resources, all ways together; every one without it.
+    pub const fn filter(&self) -> Option<&Clause> {
+        self.filter.as_ref()
+    }
+
+    /// The ways, what hides least first. A resource is shown by the first that leads to it.
+    pub fn ways(&self) -> &[Way] {
+        &self.ways
+    }
+
+    /// Elements that some way hides.
+    pub const fn hidden(&self) -> Option<&Mask> {
+        self.hidden.as_ref()
+    }
+
+    /// Elements that some way does not let change.
+    pub const fn read_only(&self) -> Option<&Mask> {
+        self.read_only.as_ref()
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.filter.is_none() && self.hidden.is_none() && self.read_only.is_none()
+    }
+}
+
+/// Rules by type; a type without one is reached whole.
+#[derive(Debug, Default)]
+pub struct RowRules(HashMap<TypeId, Arc<Rule>>);
+
+impl RowRules {
+    /// No rule.
+    pub fn none() -> Arc<Self> {
+        static NONE: OnceLock<Arc<RowRules>> = OnceLock::new();
+        NONE.get_or_init(Arc::default).clone()
+    }
+
+    /// The rule of a type.
+    pub fn get(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&type_id)
+    }
+}
+
+/// Types, and rules for some of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(crate) types: TypeSet,
+    pub(crate) rules: Arc<RowRules>,
+}
+
+impl Reach {
+    pub(super) fn nothing() -> Self {
+        Self {
+            types: TypeSet::EMPTY,
+            rules: RowRules::none(),
+        }
+    }
+
+    pub(super) fn of(found: Vec<(TypeId, Rule)>) -> Self {
+        let mut reach = Self::nothing();
+        let mut rules = RowRules::default();
+        for (type_id, rule) in found {
+            reach.types.add(type_id);
+            if !rule.is_nothing() {
+                rules.0.insert(type_id, Arc::new(rule));
+            }
+        }
+        if !rules.0.is_empty() {
+            reach.rules = Arc::new(rules);
+        }
+        reach
+    }
+
+    /// This, and of other types that.
+    fn or(&self, other: &Self) -> Self {
+        let mut types = self.types.clone();
+        types.add_all(&other.types);
+        if self.rules.0.is_empty() && other.rules.0.is_empty() {
+            let rules = self.rules.clone();
+            return Self { types, rules };
+        }
+        let mut rules = self.rules.0.clone();
+        for (type_id, rule) in &other.rules.0 {
+            if !self.types.contains(*type_id) {
+                rules.insert(*type_id, rule.clone());
+            }
+        }
+        let rules = Arc::new(RowRules(rules));
+        Self { types, rules }
+    }
+}
+
+/// Actions on resources, each at the place of its number.
+pub(super) const ACTIONS: [ActionName; 6] = [
+    ActionName::Read,
+    ActionName::Search,
+    ActionName::History,
+    ActionName::Create,
+    ActionName::Update,
+    ActionName::Delete,
+];
+
+/// A grant that would hold if its caller did something.
+#[derive(Clone, Debug)]
+pub(crate) struct Owed {
+    pub(crate) actions: Vec<ActionName>,
+    pub(crate) types: TypeSet,
+    pub(crate) what: Obligation,
+}
+
+/// What one caller may do in one tenant.
+#[derive(Debug)]
+pub struct Rights {
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) actor: Actor,
+    pub(super) version: u64,
+    pub(super) reach: [Reach; 6],
+    /// What searches show: what may be searched, and of other types what may be read.
+    pub(super) seen: Reach,
+    pub(super) administers: bool,
+    pub(super) refused_operations: Vec<Box<str>>,
+    pub(super) owed: Vec<Owed>,
+}
+
+/// What is found of an action.
+pub(crate) struct Found<'r> {
+    /// Types that the action reaches.
+    pub(crate) on: &'r TypeSet,
+    /// Types that it shows.
+    pub(crate) visible: &'r TypeSet,
+    /// What it reaches of them.
+    pub(crate) rules: &'r Arc<RowRules>,
+    /// What of the elements is shown afterwards.
+    pub(crate) shown: &'r Arc<RowRules>,
+}
+
+impl Rights {
+    pub(super) fn settle(&mut self) {
+        let [read, search, ..] = &self.reach;
+        self.seen = search.or(read);
+    }
+
+    /// The version of the policy that they are of.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether some element is hidden in what searches show.
+    pub fn hides(&self) -> bool {
+        self.seen.rules.0.values().any(|rule| rule.hidden.is_some())
+    }
+
+    /// Whether the tenant's policy may be administered.
+    pub const fn administers(&self) -> bool {
+        self.administers
+    }
+
+    /// Whether an operation (without `$`) is refused by name.
+    pub fn refuses(&self, operation: &str) -> bool {
+        self.refused_operations
+            .iter()
+            .any(|o| o.strip_prefix('$') == Some(operation))
+    }
+
+    pub(crate) fn of(&self, action: ActionName) -> Option<Found<'_>> {
+        let own = self.reach.get(usize::from(action.number()))?;
+        let read = self.reach.first()?;
+        Some(match action {
+            ActionName::Search => Found {
+                on: &own.types,
+                visible: &self.seen.types,
+                rules: &self.seen.rules,
+                shown: &self.seen.rules,
+            },
+            ActionName::Read | ActionName::History => Found {
+                on: &own.types,
+                visible: &own.types,
+                rules: &own.rules,
+                shown: &own.rules,
+            },
+            _ => Found {
+                on: &own.types,
+                visible: &own.types,
+                rules: &own.rules,
+                shown: &read.rules,
+            },
+        })
+    }
+
+    /// The rule of an action on a type; none where it reaches all or nothing.
+    pub fn rule(&self, action: ActionName, type_id: TypeId) -> Option<&Arc<Rule>> {
+        let own = self.reach.get(usize::from(action.number()))?;
+        own.rules.get(type_id)
+    }
+
+    /// The rule by which searches show a type.
+    pub fn seen(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
+        self.seen.rules.get(type_id)
+    }
+
+    /// What the caller would have to do for an action on a type (any type without one).
+    pub(crate) fn owed(&self, action: ActionName, type_id: Option<TypeId>) -> Option<Obligation> {
+        let fits =
+            |o: &&Owed| o.actions.contains(&action) && type_id.is_none_or(|t| o.types.contains(t));
+        self.owed.iter().find(fits).map(|o| o.what)
+    }
+}

@@ -1,0 +1,81 @@
+//! What the tenant's policy gives to a caller, remembered beside what was found about the caller's
+//! credentials.
+
+use std::sync::Arc;
+
+use access::{Assurance, Policy, Principal, RequestFacts, Rights, Surroundings};
+use fhir::search::Customs;
+use parking_lot::Mutex;
+use store::TenantStore;
+
+use super::Credentials;
+use crate::failure::Failure;
+use crate::house::Gate;
+
+/// Rights that are remembered for one caller: as many as there are different circumstances at once.
+const KEPT_MAX: usize = 8;
+
+/// Rights that were made for one caller, with what they were made of.
+#[derive(Debug, Default)]
+pub(crate) struct Known(Mutex<Vec<Made>>);
+
+#[derive(Debug)]
+struct Made {
+    policy: Arc<Policy>,
+    customs: Arc<Customs>,
+    /// Which grants hold, of those that do not always.
+    state: Vec<u8>,
+    rights: Arc<Rights>,
+}
+
+impl Gate {
+    /// What a principal may do in this request.
+    pub(super) async fn rights(
+        &self,
+        store: &TenantStore,
+        principal: &Principal,
+        known: &Known,
+        credentials: Credentials<'_>,
+        at: base::Micros,
+    ) -> Result<Arc<Rights>, Failure> {
+        let (policy, customs) = store.governing().await?;
+        let facts = RequestFacts {
+            at,
+            from: Some(credentials.from),
+            reason: credentials.reason,
+            stepped_up: principal
+                .assurance()
+                .is_some_and(|(assurance, _)| assurance >= Assurance::TwoFactors),
+        };
+        let state = policy.state(self.model(), &facts);
+        let same = |made: &&Made| {
+            Arc::ptr_eq(&made.policy, &policy)
+                && Arc::ptr_eq(&made.customs, &customs)
+                && made.state == state
+        };
+        if let Some(made) = known.0.lock().iter().find(same) {
+            return Ok(made.rights.clone());
+        }
+        let base = self.links().fhir();
+        let surroundings = Surroundings {
+            model: self.model(),
+            limits: self.house.limits(),
+            own_bases: &[base.as_str()],
+            customs: &customs,
+            now: at,
+        };
+        let rights = Arc::new(policy.rights(principal, &facts, &surroundings));
+        let mut known = known.0.lock();
+        known.retain(|made| Arc::ptr_eq(&made.policy, &policy));
+        if known.len() >= KEPT_MAX {
+            known.remove(0);
+        }
+        known.push(Made {
+            policy,
+            customs,
+            state,
+            rights: rights.clone(),
+        });
+        Ok(rights)
+    }
+}

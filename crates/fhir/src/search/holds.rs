@@ -1,0 +1,270 @@
+//! Whether one resource, as it stands in memory, meets a clause of a search.
+//!
+//! Reads the same index values as the store's tables ([`super::extract()`]) and compares them by the
+//! same rules (`search.html#prefix`). What needs other resources (chains, `_has`, value sets,
+//! hierarchies), or a tenant's own parameters, cannot be said here; the store asks its tables then.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::extract::{Extractor, ParamPlan};
+use super::query::{
+    Clause, How, Match, ParamClause, Prefix, Range, ReferenceMatch, Test, TokenMatch, Unit,
+};
+use super::rows::{CUSTOM, Row, RowValue, of_type, typed_identifier};
+use crate::definitions::{Model, ParamId, TypeId};
+use crate::json::Value;
+use crate::ucum;
+
+/// One resource and what was read of it so far.
+pub struct Beholder<'a> {
+    extractor: Extractor<'a>,
+    resource: Value<'a>,
+    rows: RefCell<HashMap<ParamId, Vec<Row>>>,
+}
+
+impl std::fmt::Debug for Beholder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Beholder(…)")
+    }
+}
+
+impl<'a> Beholder<'a> {
+    /// For a whole stored resource of this type; `None` if the version does not have the type.
+    pub fn new(
+        model: &'static Model,
+        type_id: TypeId,
+        resource: Value<'a>,
+        own_bases: &'a [&'a str],
+    ) -> Option<Self> {
+        Some(Self {
+            extractor: Extractor::new(model, type_id, resource, own_bases)?,
+            resource,
+            rows: RefCell::default(),
+        })
+    }
+
+    /// Whether a clause of a search of this one type holds; `None` if that cannot be said from the
+    /// resource alone.
+    pub fn holds(&self, clause: &Clause) -> Option<bool> {
+        match clause {
+            Clause::Never => Some(false),
+            Clause::And(parts) => all(parts.iter().map(|p| self.holds(p))),
+            Clause::Or(parts) => any(parts.iter().map(|p| self.holds(p))),
+            Clause::Not(part) => self.holds(part).map(|h| !h),
+            Clause::ByType(parts) => self.holds(parts.first()?),
+            Clause::Id(ids) => self.has_id(ids),
+            Clause::NotId(ids) => self.has_id(ids).map(|h| !h),
+            Clause::Param(param) => self.parameter(param),
+            Clause::Chain { .. } | Clause::Has { .. } => None,
+        }
+    }
+
+    fn has_id(&self, ids: &[base::ResourceId]) -> Option<bool> {
+        let id = self.resource.get("id").and_then(Value::as_str)?;
+        Some(ids.iter().any(|wanted| wanted.as_str() == id))
+    }
+
+    fn parameter(&self, clause: &ParamClause) -> Option<bool> {
+        let param = *clause.param.first()?;
+        if param.0 >= CUSTOM {
+            return None;
+        }
+        match &clause.test {
+            Test::Missing(missing) => self.with(param, |rows| Some(rows.is_empty() == *missing)),
+            Test::Any(values) => any(values.iter().map(|v| self.value(param, v))),
+            Test::None(values) => any(values.iter().map(|v| self.value(param, v))).map(|h| !h),
+        }
+    }
+
+    fn value(&self, param: ParamId, value: &Match) -> Option<bool> {
+        match value {
+            // What is kept apart from the parameter's own values is in the tables only.
+            Match::OfType(of, value) => {
+                let kept = typed_identifier(of.code.as_deref().unwrap_or(""), value);
+                let _ = (of_type(param), kept);
+                None
+            }
+            Match::Unequal(_)
+            | Match::InValueSet { .. }
+            | Match::Subsumed { .. }
+            | Match::Hierarchy { .. }
+            | Match::CanonicalVersions { .. }
+            | Match::Near(_)
+            | Match::UriBegins(_)
+            | Match::Composite(_) => None,
+            value => self.with(param, |rows| {
+                any(rows.iter().map(|row| meets(&row.value, value)))
+            }),
+        }
+    }
+
+    /// The rows of a parameter; `None` if the extraction does not compute it.
+    fn with(&self, param: ParamId, look: impl FnOnce(&[Row]) -> Option<bool>) -> Option<bool> {
+        if let Some(rows) = self.rows.borrow().get(&param) {
+            return look(rows);
+        }
+        let plan: &ParamPlan = self.extractor.plan(param)?;
+        let rows = self.extractor.rows_of(plan);
+        let answer = look(&rows);
+        self.rows.borrow_mut().insert(param, rows);
+        answer
+    }
+}
+
+fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut answer = Some(true);
+    for part in parts {
+        match part {
+            Some(false) => return Some(false),
+            None => answer = None,
+            Some(true) => {}
+        }
+    }
+    answer
+}
+
+fn any(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    all(parts.map(|p| p.map(|h| !h))).map(|h| !h)
+}
+
+fn meets(row: &RowValue, value: &Match) -> Option<bool> {
+    Some(match (row, value) {
+        (RowValue::Token { system, code }, Match::Token(wanted))
+        | (RowValue::ReferenceIdentifier { system, code }, Match::ReferenceIdentifier(wanted)) => {
+            token(system, code, wanted)
+        }
+        (RowValue::Token { code, .. }, Match::TokenCode(how, part)) => {
+            let code = code.to_ascii_lowercase();
+            match how {
+                How::Begins => code.starts_with(part.as_str()),
+                How::Contains => code.contains(part.as_str()),
+                How::Ends => code.ends_with(part.as_str()),
+            }
+        }
+        (RowValue::String { folded, exact }, value) => text(folded, exact, value),
+        (RowValue::Date(row), Match::Date(how, asked)) => {
+            range(*row, *how, *asked, asked.low == asked.high)
+        }
+        (RowValue::Number(row), Match::Number(how, asked)) => {
+            range(*row, *how, *asked, asked.low >= asked.high)
+        }
+        (
+            RowValue::Quantity {
+                value,
+                system,
+                code,
+                unit,
+            },
+            Match::Quantity(how, asked, of),
+        ) => {
+            let fits = match of {
+                Unit::Any => true,
+                Unit::Code(wanted) => **code == **wanted || **unit == **wanted,
+                Unit::Coded {
+                    system: of_system,
+                    code: wanted,
+                } => {
+                    let other = **code != **wanted;
+                    if other && **system == *ucum::SYSTEM && *of_system == ucum::SYSTEM {
+                        return None;
+                    }
+                    **system == **of_system && !other
+                }
+            };
+            fits && range(*value, *how, *asked, asked.low >= asked.high)
+        }
+        (row, Match::Reference(wanted)) => reference(row, wanted),
+        (RowValue::Uri(uri), value) => is_uri(uri, value),
+        _ => false,
+    })
+}
+
+fn token(system: &str, code: &str, wanted: &TokenMatch) -> bool {
+    wanted.system.as_deref().is_none_or(|s| s == system)
+        && wanted.code.as_deref().is_none_or(|c| c == code)
+}
+
+fn text(folded: &str, exact: &str, value: &Match) -> bool {
+    match value {
+        Match::StringPrefix(part) | Match::TokenTextPrefix(part) => folded.starts_with(&**part),
+        Match::StringIs(whole) => folded == whole,
+        Match::StringSuffix(part) => folded.ends_with(&**part),
+        Match::StringContains(part) | Match::TokenText(part) => folded.contains(&**part),
+        Match::TokenTextWords(words) => words.iter().all(|w| folded.contains(&**w)),
+        Match::StringExact(whole) => exact == whole,
+        _ => false,
+    }
+}
+
+fn is_uri(uri: &str, value: &Match) -> bool {
+    match value {
+        Match::Uri(wanted) => uri == wanted,
+        Match::UriBelow(base) => {
+            let rest = uri.strip_prefix(&**base);
+            rest.is_some_and(|r| r.is_empty() || r.starts_with('/') || base.ends_with('/'))
+        }
+        Match::UriAbove(leaf) => {
+            let rest = leaf.strip_prefix(uri);
+            !uri.is_empty()
+                && rest.is_some_and(|r| r.is_empty() || r.starts_with('/') || uri.ends_with('/'))
+        }
+        Match::UriContains(part) => uri.contains(&**part),
+        _ => false,
+    }
+}
+
+fn reference(row: &RowValue, wanted: &ReferenceMatch) -> bool {
+    match (row, wanted) {
+        (
+            RowValue::Reference {
+                type_id,
+                id,
+                version,
+            },
+            ReferenceMatch::Local {
+                type_id: t,
+                id: i,
+                version: v,
+            },
+        ) => t == type_id && i == id && v.as_deref().is_none_or(|v| v == &**version),
+        (RowValue::Reference { type_id, id, .. }, ReferenceMatch::AnyType { id: i, types }) => {
+            i == id && types.contains(type_id)
+        }
+        (RowValue::ReferenceUrl { url, version }, ReferenceMatch::Url { url: u, version: v }) => {
+            let of_version = |v: &str| {
+                let rest = version.strip_prefix(v);
+                rest.is_some_and(|r| r.is_empty() || r.starts_with(['.', '-']))
+            };
+            **url == **u && v.as_deref().is_none_or(of_version)
+        }
+        _ => false,
+    }
+}
+
+/// A stored range against one that is asked for; `point`: what is asked for is one value.
+fn range<T: PartialOrd + Copy>(row: Range<T>, how: Prefix, asked: Range<T>, point: bool) -> bool {
+    let (low, high) = (row.low, row.high);
+    match how {
+        Prefix::Eq if point => low == asked.low && high == asked.high,
+        Prefix::Eq => low >= asked.low && low < asked.high && high <= asked.high,
+        Prefix::Ne => !range(row, Prefix::Eq, asked, point),
+        Prefix::Gt if point => high > asked.high,
+        Prefix::Gt => high > asked.high || low >= asked.high,
+        Prefix::Lt => low < asked.low,
+        Prefix::Ge => low >= asked.low || high > asked.high,
+        Prefix::Le if point => low <= asked.low && (low < asked.low || high == asked.high),
+        Prefix::Le => low < asked.high && (low < asked.low || high <= asked.high),
+        Prefix::Sa if point => low > asked.high,
+        Prefix::Sa => low >= asked.high,
+        Prefix::Eb => low < asked.low && high <= asked.low,
+        Prefix::Ap => {
+            let begins = if point {
+                low <= asked.high
+            } else {
+                low < asked.high
+            };
+            begins && (high > asked.low || low >= asked.low)
+        }
+    }
+}

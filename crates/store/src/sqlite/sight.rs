@@ -1,0 +1,191 @@
+//! Which stored resources a rule of policy reaches, and which of their elements it shows.
+//!
+//! What a resource says by itself is looked at in memory; what depends on others is asked of the index
+//! tables. Knows nothing of permits: its callers release.
+
+use std::sync::Arc;
+
+use access::{Rule, Way};
+use base::Seq;
+use bytes::Bytes;
+use fhir::definitions::TypeId;
+use fhir::json;
+use fhir::resource::mask::Mask;
+use fhir::search::holds::Beholder;
+use fhir::search::query::Clause;
+use rusqlite::Connection;
+
+use super::fault::damaged;
+use super::{OpenTenant, search};
+use crate::{Method, Result, Stored};
+
+/// Nesting that no stored resource passes, whatever limit it came in under.
+const DEPTH_MAX: usize = 1_024;
+
+/// How a resource is seen.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    /// Not at all.
+    Not,
+    /// Whole.
+    Whole,
+    /// Without these elements.
+    Without(Arc<Mask>),
+}
+
+impl Seen {
+    /// The resource as it is seen; `None` if it is not.
+    pub(crate) fn of(self, stored: Stored) -> Result<Option<Stored>> {
+        match self {
+            Self::Not => Ok(None),
+            Self::Whole => Ok(Some(stored)),
+            Self::Without(mask) => masked(stored, &mask).map(Some),
+        }
+    }
+}
+
+/// A resource without the elements of a mask.
+pub(crate) fn masked(mut stored: Stored, mask: &Mask) -> Result<Stored> {
+    if stored.method == Method::Delete {
+        return Ok(stored);
+    }
+    let shown = mask.hide(&stored.body);
+    let shown = shown.ok_or_else(|| damaged("a stored resource cannot be read"))?;
+    // Data that is kept apart has its place in the bytes.
+    if let Some(mut data) = stored.data.take() {
+        let document = json::parse(&shown, DEPTH_MAX);
+        let document = document.map_err(|_| damaged("a stored resource cannot be read"))?;
+        if let Some(value) = document.root().get("data") {
+            data.at = value.span().0 + 1;
+            stored.data = Some(data);
+        }
+    }
+    stored.body = Bytes::from(shown);
+    Ok(stored)
+}
+
+/// How the current version of a resource is seen, as far as it says so itself.
+pub(crate) fn by_itself(tenant: &OpenTenant, rule: &Rule, stored: &Stored) -> Result<Option<Seen>> {
+    if stored.method == Method::Delete {
+        return Ok(Some(Seen::Not));
+    }
+    with_beholder(tenant, stored, |eye| {
+        if let Some(filter) = rule.filter() {
+            match eye.holds(filter) {
+                Some(true) => {}
+                Some(false) => return Some(Seen::Not),
+                None => return None,
+            }
+        }
+        way(rule, |clause| eye.holds(clause)).map(Seen::by)
+    })
+}
+
+/// How the resource in row `rid` is seen; `stored` is its version as of the change, which is the one
+/// that the index knows then.
+pub(crate) fn seen(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: &Rule,
+    (rid, as_of): (i64, Seq),
+    stored: &Stored,
+) -> Result<Seen> {
+    if let Some(seen) = by_itself(tenant, rule, stored)? {
+        return Ok(seen);
+    }
+    if let Some(filter) = rule.filter()
+        && !meets(tenant, db, filter, stored.type_id, rid, as_of)?
+    {
+        return Ok(Seen::Not);
+    }
+    let way = led(tenant, db, rule, (rid, as_of), stored.type_id)?;
+    Ok(Seen::by(way))
+}
+
+/// The first way that leads to a resource that the rule is known to reach.
+pub(crate) fn led<'r>(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: &'r Rule,
+    (rid, as_of): (i64, Seq),
+    type_id: TypeId,
+) -> Result<Option<&'r Way>> {
+    let mut failed = None;
+    let found = way(rule, |clause| {
+        match meets(tenant, db, clause, type_id, rid, as_of) {
+            Ok(holds) => Some(holds),
+            Err(e) => {
+                failed = Some(e);
+                None
+            }
+        }
+    });
+    match failed {
+        Some(e) => Err(e),
+        None => Ok(found.flatten()),
+    }
+}
+
+impl Seen {
+    /// As a way shows it. No way: what the rule reaches has changed meanwhile.
+    fn by(way: Option<&Way>) -> Self {
+        match way {
+            None => Self::Not,
+            Some(way) => way.mask.clone().map_or(Self::Whole, Self::Without),
+        }
+    }
+}
+
+/// Whether an older version of a resource may be seen by whoever sees the current one: not if it says
+/// itself that it was out of reach then.
+pub(crate) fn was_in_reach(tenant: &OpenTenant, rule: &Rule, stored: &Stored) -> Result<bool> {
+    if stored.method == Method::Delete {
+        return Ok(true);
+    }
+    let out = with_beholder(tenant, stored, |eye| {
+        rule.filter().and_then(|filter| eye.holds(filter))
+    })?;
+    Ok(out != Some(false))
+}
+
+/// The first way that leads to a resource, if any does; `None` if that cannot be said.
+fn way(rule: &Rule, mut holds: impl FnMut(&Clause) -> Option<bool>) -> Option<Option<&Way>> {
+    for way in rule.ways() {
+        let leads = match &way.clause {
+            None => true,
+            // With one way, whatever the rule reaches is reached by it.
+            Some(_) if rule.ways().len() == 1 => true,
+            Some(clause) => holds(clause)?,
+        };
+        if leads {
+            return Some(Some(way));
+        }
+    }
+    Some(None)
+}
+
+/// Whether the resource in a row meets a clause.
+pub(crate) fn meets(
+    tenant: &OpenTenant,
+    db: &Connection,
+    clause: &Clause,
+    type_id: TypeId,
+    rid: i64,
+    as_of: Seq,
+) -> Result<bool> {
+    let found = search::meeting(tenant, db, clause, type_id, &[rid], as_of)?;
+    Ok(found.contains(&rid))
+}
+
+fn with_beholder<T>(
+    tenant: &OpenTenant,
+    stored: &Stored,
+    look: impl FnOnce(&Beholder<'_>) -> Option<T>,
+) -> Result<Option<T>> {
+    let document = json::parse(&stored.body, DEPTH_MAX)
+        .map_err(|_| damaged("a stored resource cannot be read"))?;
+    let bases = super::extract::own_bases(tenant, &stored.body, document.root());
+    let bases: Vec<&str> = bases.iter().map(String::as_str).collect();
+    let eye = Beholder::new(tenant.model, stored.type_id, document.root(), &bases);
+    Ok(eye.and_then(|eye| look(&eye)))
+}
