@@ -211,6 +211,9 @@ pub mod fixed {
     /// Steps that a tenant's own search parameters may take on one resource; past it they have no
     /// more values there.
     pub const SEARCH_PARAMETER_STEPS_MAX: u64 = 1_000_000;
+    /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
+    /// version comes to.
+    pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;
     /// Grants of one policy.
     pub const POLICY_GRANTS_MAX: u64 = 500;
     /// Bytes of the name of an XML namespace.

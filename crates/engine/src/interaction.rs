@@ -17,6 +17,7 @@ mod history;
 mod instant;
 mod operation;
 mod patch;
+mod provenance;
 mod read;
 mod reindex;
 mod search;

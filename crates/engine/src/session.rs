@@ -8,6 +8,7 @@ use access::{
     Search, Target, TenantId, Update, decide,
 };
 use base::{Code, Limits};
+use bytes::Bytes;
 use fhir::definitions::{Model, TypeId};
 use store::TenantStore;
 
@@ -25,6 +26,8 @@ pub struct Session {
     principal: Arc<Principal>,
     rights: Arc<Rights>,
     pub(crate) request: RequestMeta,
+    /// A Provenance that came beside what the request writes.
+    pub(crate) provenance: Option<Bytes>,
 }
 
 impl Session {
@@ -41,6 +44,7 @@ impl Session {
             principal,
             rights,
             request,
+            provenance: None,
         }
     }
 
@@ -72,6 +76,11 @@ impl Session {
     /// Most bytes of a body that is one resource.
     pub fn body_bytes_max(&self) -> u64 {
         self.limits().body_bytes_max
+    }
+
+    /// Most bytes of the resources on one page.
+    pub fn page_bytes_max(&self) -> u64 {
+        self.limits().page_bytes_max
     }
 
     /// Whether the caller may create resources of this type; to be asked before a body is read.

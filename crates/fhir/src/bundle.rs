@@ -16,7 +16,9 @@ use crate::validate::{Context, validate_shell};
 
 mod links;
 
-pub use links::{resolved, rewrite_references};
+pub use links::{
+    VERSION_SPECIFIC, asks_for_versions, pin_references, resolved, rewrite_references,
+};
 
 /// How the entries belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

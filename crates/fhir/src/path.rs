@@ -27,7 +27,7 @@ use base::limits::fixed::{
     FHIRPATH_TEXT_BYTES_MAX as TEXT_BYTES_MAX,
 };
 
-pub use host::{Environment, Host, NoHost};
+pub use host::{Environment, Host, NoHost, Told};
 pub use item::{Item, Node};
 pub use moment::{Moment, MomentKind, Precision};
 pub use parse::parse;

@@ -3,23 +3,22 @@
 //! Finds the data by the environment variable `INSULA_SUITES`; without it the tests say so and
 //! check nothing. `tests/patch/known.tsv` lists the cases that do not end as the suite says, with
 //! the reason; a case that is listed and ends well, or is not there, fails too.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the environment names the suites"
-)]
 #![cfg(test)]
+
+mod canonical;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use fhir::definitions::{FhirVersion, Model};
-use fhir::json::{self, Kind, Value};
+use fhir::json;
 use fhir::patch;
 use fhir::xml::{self, to_json};
 use quick_xml::NsReader;
 use quick_xml::events::Event;
 use quick_xml::name::ResolveResult;
+use testkit::outside;
 
 const XML: xml::Bounds = xml::Bounds {
     depth_max: 256,
@@ -36,11 +35,7 @@ const BOUNDS: patch::Bounds = patch::Bounds {
 };
 
 fn suite(name: &str) -> Option<PathBuf> {
-    let Some(root) = std::env::var_os("INSULA_SUITES") else {
-        println!("SKIPPED: INSULA_SUITES is not set, {name} was not checked");
-        return None;
-    };
-    Some(Path::new(&root).join("fhir-test-cases").join(name))
+    Some(outside::suite("fhir-test-cases")?.join(name))
 }
 
 /// The reason why a case does not end as the suite says.
@@ -58,7 +53,8 @@ fn known(suite: &str) -> BTreeMap<String, String> {
 }
 
 /// Fails unless the cases that went wrong are those of the table.
-fn judge(suite: &str, wrong: &BTreeMap<String, String>) {
+fn judge(suite: &str, measure: &str, wrong: &BTreeMap<String, String>, all: usize) {
+    outside::record("patch", measure, all - wrong.len(), all);
     let known = known(suite);
     let better: Vec<_> = known
         .keys()
@@ -75,48 +71,15 @@ fn judge(suite: &str, wrong: &BTreeMap<String, String>) {
     );
 }
 
-/// A value with members sorted.
-fn canonical(value: Value<'_>, out: &mut String) {
-    match value.kind() {
-        Kind::Object => {
-            let members: BTreeMap<String, Value<'_>> = value
-                .members()
-                .map(|m| (m.name().into_owned(), m.value))
-                .collect();
-            for (name, value) in members {
-                out.push_str(&name);
-                out.push(':');
-                canonical(value, out);
-                out.push(';');
-            }
-            out.push('}');
-        }
-        Kind::Array => {
-            for item in value.items() {
-                canonical(item, out);
-                out.push(',');
-            }
-            out.push(']');
-        }
-        // What a narrative says, not how its characters are written.
-        Kind::String if value.raw().starts_with("\"<div") => {
-            let text = value.as_str().unwrap();
-            text.replace("&quot;", "\"")
-                .split_whitespace()
-                .for_each(|word| {
-                    out.push_str(word);
-                    out.push(' ');
-                });
-        }
-        _ => out.push_str(value.raw()),
-    }
-}
-
 fn canonical_text(text: &str) -> String {
-    let doc = json::parse(text.as_bytes(), 64).unwrap();
-    let mut out = String::new();
-    canonical(doc.root(), &mut out);
-    out
+    // What a narrative says, not how its characters and spaces are written.
+    canonical::text(text, &|string| match string.starts_with("<div") {
+        true => {
+            let plain = string.replace("&quot;", "\"");
+            plain.split_whitespace().collect::<Vec<_>>().join(" ")
+        }
+        false => string.to_owned(),
+    })
 }
 
 #[test]
@@ -135,9 +98,7 @@ fn json_patch() {
         let done = patch::json::apply(document, patch, &BOUNDS);
         let end = match (done, case.get("expected")) {
             (Ok(done), Some(expected)) => {
-                let mut wanted = String::new();
-                canonical(expected, &mut wanted);
-                if canonical_text(&done) == wanted {
+                if canonical_text(&done) == canonical_text(expected.raw()) {
                     continue;
                 }
                 done
@@ -149,7 +110,7 @@ fn json_patch() {
         wrong.insert(name, end);
     }
     assert!(count >= 16, "{count} cases");
-    judge("json", &wrong);
+    judge("json", "JSON Patch", &wrong, count);
 }
 
 /// An element of a suite: its name, its attributes, and its text in the file.
@@ -219,7 +180,8 @@ fn fhirpath_patch(version: FhirVersion, name: &str, least: usize) {
     let model = Model::of(version);
     let mut wrong = BTreeMap::new();
     let all = cases(&folder.join("patch/fhir-patch-tests.xml"));
-    assert!(all.len() >= least, "{} cases", all.len());
+    let count = all.len();
+    assert!(count >= least, "{count} cases");
     for (case, parts) in all {
         let part = |name: &str| parts.iter().find(|p| p.name == name);
         let read = |name: &str| {
@@ -245,7 +207,8 @@ fn fhirpath_patch(version: FhirVersion, name: &str, least: usize) {
             wrong.insert(case, end);
         }
     }
-    judge(&format!("fhirpath {name}"), &wrong);
+    let measure = format!("FHIRPath Patch, {}", version.release());
+    judge(&format!("fhirpath {name}"), &measure, &wrong, count);
 }
 
 #[test]
@@ -307,7 +270,8 @@ fn xml_patch() {
         return;
     };
     let all = cases(&file);
-    assert!(all.len() >= 20, "{} cases", all.len());
+    let count = all.len();
+    assert!(count >= 20, "{count} cases");
     let mut wrong = BTreeMap::new();
     for (case, parts) in all {
         let part = |name: &str| parts.iter().find(|p| p.name == name);
@@ -321,5 +285,5 @@ fn xml_patch() {
         };
         wrong.insert(case, end);
     }
-    judge("xml", &wrong);
+    judge("xml", "XML Patch", &wrong, count);
 }

@@ -2,38 +2,26 @@
 //!
 //! Finds the data by the environment variable `INSULA_SUITES`; without it the tests say so and
 //! check nothing.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the environment names the suites"
-)]
 #![cfg(test)]
 
-use std::collections::BTreeMap;
+mod canonical;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use fhir::definitions::{Content, FhirVersion, Model, Primitive, Structure};
-use fhir::json::{self, Kind, Value};
+use fhir::json;
 use fhir::xml::{Bounds, Layout, to_json, write_xml};
 use quick_xml::NsReader;
 use quick_xml::events::Event;
 use quick_xml::name::ResolveResult;
+use testkit::outside;
 
 const BOUNDS: Bounds = Bounds {
     depth_max: 256,
     attributes_max: 64,
     issues_max: 20,
 };
-
-fn suite(name: &str) -> Option<PathBuf> {
-    let Some(root) = std::env::var_os("INSULA_SUITES") else {
-        println!("SKIPPED: INSULA_SUITES is not set, {name} was not checked");
-        return None;
-    };
-    let folder = Path::new(&root).join(name);
-    assert!(folder.is_dir(), "INSULA_SUITES has no {name}");
-    Some(folder)
-}
 
 fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -46,44 +34,13 @@ fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// A value with the members of objects sorted; everything else as it is written.
-fn canonical(value: Value<'_>, out: &mut String) {
-    match value.kind() {
-        Kind::Object => {
-            let members: BTreeMap<String, Value<'_>> = value
-                .members()
-                .map(|m| (m.name().into_owned(), m.value))
-                .collect();
-            for (name, value) in members {
-                out.push_str(&name);
-                out.push(':');
-                canonical(value, out);
-                out.push(';');
-            }
-            out.push('}');
-        }
-        Kind::Array => {
-            for item in value.items() {
-                canonical(item, out);
-                out.push(',');
-            }
-            out.push(']');
-        }
-        Kind::String => json::push_json_string(&value.as_str().unwrap(), out),
-        _ => out.push_str(value.raw()),
-    }
-}
-
 fn canonical_text(text: &str) -> String {
-    let doc = json::parse(text.as_bytes(), 64).unwrap();
-    let mut out = String::new();
-    canonical(doc.root(), &mut out);
-    out
+    canonical::text(text, &str::to_owned)
 }
 
 /// JSON to XML to JSON: the same, number by number.
 fn there_and_back(version: FhirVersion, package: &str, least: usize) {
-    let Some(folder) = suite(package) else {
+    let Some(folder) = outside::suite(package) else {
         return;
     };
     let model = Model::of(version);
@@ -113,15 +70,13 @@ fn there_and_back(version: FhirVersion, package: &str, least: usize) {
                 continue;
             }
         };
-        let mut wanted = String::new();
-        canonical(doc.root(), &mut wanted);
-        if canonical_text(&back) != wanted {
+        if canonical_text(&back) != canonical_text(doc.root().raw()) {
             failed.push(format!("{name}: not the same"));
         }
     }
     assert!(count >= least, "{count} examples");
     let measure = format!("{}: examples to XML and back", version.release());
-    testkit::outside::record("xml", &measure, count - failed.len(), count);
+    outside::record("xml", &measure, count - failed.len(), count);
     failed.sort();
     assert_eq!(failed, Vec::<String>::new());
 }
@@ -201,7 +156,7 @@ fn said(xml: &str) -> Option<Vec<String>> {
 
 /// Files that are not taken, and why.
 fn foreign(version: FhirVersion, folder: &str, least: usize, refused: &[(&str, &str)]) {
-    let Some(folder) = suite(folder) else {
+    let Some(folder) = outside::suite(folder) else {
         return;
     };
     let model = Model::of(version);
@@ -255,7 +210,7 @@ fn foreign(version: FhirVersion, folder: &str, least: usize, refused: &[(&str, &
     }
     assert!(count >= least, "{count} documents");
     let measure = format!("{}: documents of others", version.release());
-    testkit::outside::record("xml", &measure, count - failed.len(), count);
+    outside::record("xml", &measure, count - failed.len(), count);
     let refused: Vec<(String, String)> = refused
         .iter()
         .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))

@@ -135,7 +135,11 @@ pub(crate) fn respond(answer: Answer, at: At<'_>, wish: &Wish) -> Result<Respons
         Answer::Responses {
             transaction,
             entries,
-        } => Some(bundle::responses(transaction, entries, at, wish.prefer)?),
+        } => {
+            let apart = bundle::Apart::new();
+            let answers = bundle::responses(transaction, entries, apart, at, wish.prefer);
+            Some(answers?)
+        }
         Answer::Document(bytes) | Answer::Graphql { body: bytes, .. } => Some(bytes),
     };
     Ok(write(&head, body, at.links, wish))
@@ -216,7 +220,7 @@ pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
 }
 
 /// An OperationOutcome that says that it is done.
-fn done(status: StatusCode) -> Bytes {
+pub(crate) fn done(status: StatusCode) -> Bytes {
     let what = match status {
         StatusCode::CREATED => "created",
         _ => "done",

@@ -26,7 +26,7 @@ use crate::cors::Cors;
 use crate::problem::{self, Style};
 use crate::rendering::Rendering;
 use crate::routes::{self, Base, Handler, Route};
-use crate::{auth, caller, outgoing, proxy, version};
+use crate::{auth, caller, headers, outgoing, proxy, version};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -348,6 +348,7 @@ async fn run(
             let holder = session.holder();
             call.holder = holder;
             let by = rendering.asks().then(|| session.clone());
+            let session = headers::with_provenance(session, route, &call.parts.headers)?;
             let response = handler(session, call).await?;
             let response = rendering.give(model, by.as_ref(), response).await?;
             outgoing::held(&house, holder, response)

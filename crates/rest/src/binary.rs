@@ -106,6 +106,31 @@ pub(crate) fn json(
     Ok(response)
 }
 
+/// A Binary whose data is kept apart, whole.
+///
+/// # Errors
+/// `limit-share`, `limit-busy` where there is no room to hold it.
+pub(crate) async fn whole(
+    session: &Session,
+    stored: &Released<Stored>,
+    data: Data,
+) -> Result<Bytes, Failure> {
+    let body = &stored.get().body;
+    let at = data.at().min(body.len());
+    let length = body.len() as u64 + data.base64_len();
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let mut hold = session.hold_answer();
+    hold.grow(length)?;
+    let mut whole = Vec::with_capacity(length);
+    whole.extend_from_slice(&body.slice(..at));
+    for place in 0..data.pieces() {
+        let piece = session.piece(stored, place).await?;
+        whole.extend_from_slice(STANDARD.encode(piece).as_bytes());
+    }
+    whole.extend_from_slice(&body.slice(at..));
+    Ok(hold.over(whole))
+}
+
 /// What part of a Binary is asked for.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {

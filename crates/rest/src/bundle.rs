@@ -1,20 +1,21 @@
 //! Bundles on the way out: searchset, history, and the answers to a batch or transaction. Stored
 //! resources are copied into them byte for byte.
 
+use std::collections::HashMap;
 use std::io::Write;
 
 use base::Code;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use engine::{EntryAnswer, Failure, HistoryPage, Method, Mode, SearchPage, Stored};
+use engine::{EntryAnswer, Failure, HistoryPage, Method, Mode, SearchPage, Session, Stored};
 use fhir::json::push_json_string;
 use fhir::resource::shape::write_shaped;
 use fhir::search::query::Shape;
 
 use crate::answer::{self, At, Head};
 use crate::headers::Return;
-use crate::problem;
+use crate::{binary, problem};
 
 /// A Bundle that is being written.
 struct Writer {
@@ -183,10 +184,44 @@ pub(crate) fn history(found: &HistoryPage, at: At<'_>) -> Bytes {
     bundle.finish()
 }
 
+/// Bodies of Binaries whose data is kept apart, by the number of their entry.
+pub(crate) type Apart = HashMap<usize, Bytes>;
+
+/// The Binaries of a batch or transaction that are shown whole: all that an answer has room for
+/// (`page_bytes_max`).
+///
+/// # Errors
+/// `limit-share`, `limit-busy`.
+pub(crate) async fn apart(session: &Session, entries: &[EntryAnswer]) -> Result<Apart, Failure> {
+    use engine::Answer::{Existing, Written};
+    let mut left = session.page_bytes_max();
+    let mut apart = Apart::new();
+    for (number, entry) in entries.iter().enumerate() {
+        let (Ok(Written { stored, .. })
+        | Ok(Existing {
+            stored,
+            shown: true,
+        })) = entry
+        else {
+            continue;
+        };
+        let Some(data) = stored.get().data else {
+            continue;
+        };
+        if let Some(less) = left.checked_sub(data.base64_len()) {
+            left = less;
+            let whole = binary::whole(session, stored, data).await?;
+            apart.insert(number, whole);
+        }
+    }
+    Ok(apart)
+}
+
 /// The answers to the entries of a batch or transaction (`http.html#transaction-response`).
 pub(crate) fn responses(
     transaction: bool,
     entries: Vec<EntryAnswer>,
+    mut apart: Apart,
     at: At<'_>,
     prefer: Option<Return>,
 ) -> Result<Bytes, Failure> {
@@ -199,10 +234,13 @@ pub(crate) fn responses(
     bundle.raw(",\"link\":[{\"relation\":\"self\",\"url\":");
     bundle.string(&at.links.fhir());
     bundle.raw("}]");
-    for answered in entries {
+    for (number, answered) in entries.into_iter().enumerate() {
         bundle.entry();
         match answered {
-            Ok(answer) => written(&mut bundle, answer, at, prefer)?,
+            Ok(answer) => {
+                let whole = apart.remove(&number);
+                written(&mut bundle, answer, whole, (at, prefer))?;
+            }
             Err(failure) => {
                 let status = problem::status(failure.code());
                 bundle.raw("\"response\":{\"status\":\"");
@@ -219,8 +257,8 @@ pub(crate) fn responses(
 fn written(
     bundle: &mut Writer,
     answer: engine::Answer,
-    at: At<'_>,
-    prefer: Option<Return>,
+    whole: Option<Bytes>,
+    (at, prefer): (At<'_>, Option<Return>),
 ) -> Result<(), Failure> {
     use engine::Answer::{
         Bare, Deleted, Document, Existing, Found, Graphql, History, NotModified, Part, Responses,
@@ -229,6 +267,11 @@ fn written(
     let head = answer::head(&answer, at.model);
     let base = at.links.fhir();
     let shown = !matches!(answer, Existing { shown: false, .. });
+    let writes = matches!(
+        answer,
+        Written { .. } | Existing { .. } | Deleted(_) | engine::Answer::Unseen(_)
+    );
+    let outcome = writes && prefer == Some(Return::Outcome);
     let resource = match answer {
         Found(stored) => Some(stored.into_inner().body),
         Part(stored, shape) => Some(answer::shaped(stored.get(), &shape, at)?),
@@ -240,14 +283,15 @@ fn written(
                 &stored,
             );
             bundle.raw(",");
-            // Data that is kept apart is not sent back in a Bundle.
-            let wanted = prefer == Some(Return::Representation) && stored.data.is_none();
-            (shown && wanted).then_some(stored.body)
+            let wanted = shown && prefer == Some(Return::Representation);
+            // Where there is no room for data that is kept apart, the resource is left out.
+            let body = whole.or(stored.data.is_none().then_some(stored.body));
+            body.filter(|_| wanted)
         }
         Search(page) => Some(searchset(&page, at)?),
         History(page) => Some(history(&page, at)),
         Document(bytes) => Some(bytes),
-        Graphql { body, .. } => Some(binary(&body)),
+        Graphql { body, .. } => Some(as_binary(&body)),
         Responses { .. } => return Err(Failure::of(Code::Internal)),
         NotModified(_) | Deleted(_) | Bare(_) | engine::Answer::Unseen(_) => None,
     };
@@ -256,13 +300,14 @@ fn written(
         bundle.out.extend_from_slice(&resource);
         bundle.raw(",");
     }
-    response(bundle, &head, &base);
+    let outcome = outcome.then(|| answer::done(head.status));
+    response(bundle, &head, &base, outcome);
     bundle.raw("}");
     Ok(())
 }
 
 /// An answer of GraphQL, as the Binary that an entry of a Bundle can hold.
-fn binary(body: &[u8]) -> Bytes {
+fn as_binary(body: &[u8]) -> Bytes {
     let data = STANDARD.encode(body);
     let text = format!(
         "{{\"resourceType\":\"Binary\",\"contentType\":\"application/json\",\"data\":\"{data}\"}}"
@@ -271,7 +316,7 @@ fn binary(body: &[u8]) -> Bytes {
 }
 
 /// `Bundle.entry.response`
-fn response(bundle: &mut Writer, head: &Head, base: &str) {
+fn response(bundle: &mut Writer, head: &Head, base: &str, outcome: Option<Bytes>) {
     bundle.raw("\"response\":{\"status\":\"");
     bundle.raw(&head.status.to_string());
     bundle.raw("\"");
@@ -285,6 +330,10 @@ fn response(bundle: &mut Writer, head: &Head, base: &str) {
     }
     if let Some(modified) = head.modified {
         let _ = write!(bundle.out, ",\"lastModified\":\"{}\"", modified.instant());
+    }
+    if let Some(outcome) = outcome {
+        bundle.raw(",\"outcome\":");
+        bundle.out.extend_from_slice(&outcome);
     }
     bundle.raw("}");
 }

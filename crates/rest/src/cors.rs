@@ -16,7 +16,7 @@ use crate::caller;
 /// What a page may send beside what every page may.
 const SENT: HeaderValue = HeaderValue::from_static(
     "accept, authorization, content-encoding, content-type, if-match, if-modified-since, \
-     if-none-exist, if-none-match, prefer, x-security-context",
+     if-none-exist, if-none-match, prefer, x-provenance, x-security-context",
 );
 
 /// What a page may read beside what every page may.

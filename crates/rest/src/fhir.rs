@@ -15,9 +15,9 @@ use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::answer::{self, At, Wish};
 use crate::call::{BodyLimit, Call};
-use crate::headers::{self, IF_NONE_EXIST, Prefer, SECURITY_CONTEXT};
+use crate::headers::{self, IF_NONE_EXIST, Prefer, Return, SECURITY_CONTEXT};
 use crate::routes::ROUTES;
-use crate::{binary, negotiate};
+use crate::{binary, bundle, negotiate};
 
 /// Parameters that are about the answer's form or its place, not about the search.
 pub(crate) const NOT_SEARCHED: [&str; 3] = ["_cursor", "_format", "_pretty"];
@@ -209,13 +209,27 @@ pub(crate) async fn delete_where(session: Session, call: Call) -> Answered {
 }
 
 /// `POST …/`: a batch or a transaction.
-pub(crate) async fn bundle(session: Session, mut call: Call) -> Answered {
+pub(crate) async fn batch_or_transaction(session: Session, mut call: Call) -> Answered {
     let wish = wish(&call)?;
     session.may_bundle().await?;
     let body = call.resource(&session, BodyLimit::Bundle).await?;
     let strict = Prefer::of(&call.parts.headers).strict;
     let answer = session.bundle(&body, strict).await?;
-    answer::respond(answer, At::of(&session), &wish)
+    let at = At::of(&session);
+    match (answer, wish.prefer) {
+        (
+            Answer::Responses {
+                transaction,
+                entries,
+            },
+            Some(Return::Representation),
+        ) => {
+            let apart = bundle::apart(&session, &entries).await?;
+            let answers = bundle::responses(transaction, entries, apart, at, wish.prefer)?;
+            answer::respond(Answer::Document(answers), at, &wish)
+        }
+        (answer, _) => answer::respond(answer, at, &wish),
+    }
 }
 
 /// `GET …/{type}?…`, `POST …/{type}/_search`

@@ -2,15 +2,59 @@
 //! `http.html#return`).
 
 use base::{Code, Micros};
-use engine::{Failure, Unless, VersionMatch, WriteConditions};
-use http::HeaderMap;
+use bytes::Bytes;
+use engine::{Failure, Session, Unless, VersionMatch, WriteConditions};
 use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{HeaderMap, Method};
+
+use crate::routes::Route;
 
 /// `If-None-Exist`
 pub(crate) const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
 
 /// `X-Security-Context` (`binary.html#rest`)
 pub(crate) const SECURITY_CONTEXT: HeaderName = HeaderName::from_static("x-security-context");
+
+/// `X-Provenance` (`provenance.html#header`)
+const PROVENANCE: HeaderName = HeaderName::from_static("x-provenance");
+
+/// Interactions that take a Provenance beside them.
+const PROVENANCED: [&str; 6] = [
+    "create",
+    "update",
+    "update-conditional",
+    "patch",
+    "patch-conditional",
+    "transaction",
+];
+
+/// The session with the Provenance that the request brings for what it writes.
+///
+/// # Errors
+/// `not-supported` where a write takes none, so that it is not lost; `request-invalid` for several.
+pub(crate) fn with_provenance(
+    session: Session,
+    route: &Route,
+    headers: &HeaderMap,
+) -> Result<Session, Failure> {
+    let mut all = headers.get_all(&PROVENANCE).iter();
+    match (all.next(), all.next()) {
+        (None, _) => Ok(session),
+        (Some(_), Some(_)) => Err(Failure::new(
+            Code::RequestInvalid,
+            "one X-Provenance is expected",
+        )),
+        (Some(one), None) if PROVENANCED.contains(&route.interaction) => {
+            Ok(session.with_provenance(Bytes::copy_from_slice(one.as_bytes())))
+        }
+        // A read writes nothing that could have a provenance.
+        (Some(_), None) if route.method == Method::GET => Ok(session),
+        (Some(_), None) => Err(Failure::new(
+            Code::NotSupported,
+            "X-Provenance is taken with create, update, patch and transaction",
+        )),
+    }
+}
 
 /// What a client prefers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -206,13 +206,15 @@ routes! {
     GET    Fhir   "/metadata"               "capabilities"       Gate          fhir::capabilities;
     GET    Fhir   ""                        "search-system"      Caller("s")   fhir::search_system;
     GET    Fhir   "/"                       "search-system"      Caller("s")   fhir::search_system;
-    POST   Fhir   ""                        "transaction"        Caller("cruds") fhir::bundle;
-    POST   Fhir   "/"                       "transaction"        Caller("cruds") fhir::bundle;
+    POST   Fhir   ""                        "transaction"        Caller("cruds") fhir::batch_or_transaction;
+    POST   Fhir   "/"                       "transaction"        Caller("cruds") fhir::batch_or_transaction;
     POST   Fhir   "/$reindex"               "reindex"            Caller("u")   fhir::reindex;
     GET    Fhir   "/$reindex-status"        "reindex-status"     Caller("s")   fhir::reindex_status;
     POST   Fhir   "/{type}/{id}/$reindex"   "reindex-instance"   Caller("u")   fhir::reindex_instance;
     POST   Fhir   "/_search"                "search-system"      Caller("s")   fhir::search_system;
     POST   Fhir   "/$fhirpath"              "fhirpath"           Caller("r")   fhir::fhirpath;
+    GET    Fhir   "/{type}/{id}/$fhirpath"  "fhirpath-instance"  Caller("r")   operation::operation;
+    POST   Fhir   "/{type}/{id}/$fhirpath"  "fhirpath-instance"  Caller("r")   operation::operation;
     GET    Fhir   "/_history"               "history-system"     Caller("s")   fhir::history_system;
     GET    Fhir   "/{type}"                 "search-type"        Caller("s")   fhir::search_type;
     POST   Fhir   "/{type}"                 "create"             Caller("c")   fhir::create;

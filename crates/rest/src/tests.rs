@@ -15,6 +15,7 @@ mod oauth;
 mod operations;
 mod patch;
 mod people;
+mod provenance;
 mod resources;
 mod search;
 mod surface;

@@ -44,6 +44,7 @@ type Rows = BTreeMap<(String, String), Row>;
 /// The tests that judge.
 const JUDGES: &[&[&str]] = &[
     &["-p", "fhir", "--tests"],
+    &["-p", "rest", "--lib", "--", "hl7s_graphql_cases"],
     &[
         "-p", "it", "--test", "it", "--", "examples", "synthea", "judges",
     ],
@@ -213,6 +214,8 @@ code beside the test, with its reason.
   and searched for by the values that NLM's FHIRPath engine finds in it by the published search parameters. An example that breaks the
   rules of the version it illustrates is refused, and listed with the rule.
 - *fhirpath*: HL7's suites of FHIRPath, valid and invalid cases.
+- *graphql*: HL7's cases of `$graphql`, asked over HTTP.
+- *patch*: HL7's cases of JSON Patch, FHIRPath Patch and XML Patch.
 - *structure*: the published examples, and documents that the reference validator accepts, against the version's rules.
 - *xml*: the published examples to XML and back, and HL7's own XML documents to JSON and back.
 - *synthea*: synthetic patients are imported and counted, by the server's search and independently from the files.

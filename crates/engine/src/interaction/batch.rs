@@ -42,7 +42,10 @@ impl Session {
         let read = move || take_apart(&checking, &bytes, entries_max);
         let parts = self.compute(body.len(), read).await?;
         match parts.kind {
-            BundleKind::Batch => self.batch(parts, body, strict).await,
+            BundleKind::Batch => {
+                self.without_provenance("a batch")?;
+                self.batch(parts, body, strict).await
+            }
             BundleKind::Transaction => self.transaction(parts, body, strict).await,
         }
     }

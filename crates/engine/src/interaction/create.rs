@@ -1,5 +1,7 @@
 //! create and conditional create (`http.html#create`, `http.html#ccreate`).
 
+use std::collections::HashMap;
+
 use access::{Create, Read, Released, Target};
 use base::Code;
 use bytes::Bytes;
@@ -8,7 +10,8 @@ use fhir::resource::{BodyId, Valid};
 use store::{Change, Expectation, Expected, ReferencePolicy, StoreError, Stored, Write, Written};
 
 use super::admit::Identity;
-use super::criteria::{Criteria, Found};
+use super::criteria::Criteria;
+use super::provenance::{Named, leaves};
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -54,10 +57,8 @@ impl Session {
 
     async fn create_unless(&self, criteria: &Criteria, valid: &Valid) -> Result<Answer, Failure> {
         for _ in 0..ATTEMPTS_MAX {
-            match self.matches(criteria).await? {
-                Found::Several => return Err(Failure::of(Code::MultipleMatches)),
-                Found::One(stored) => return Ok(self.existing(stored)),
-                Found::Nothing => {}
+            if let Some(stored) = self.match_of(criteria).await? {
+                return Ok(self.existing(stored));
             }
             let expectation = self.expectation(criteria, Expected::Nothing).await?;
             let permit = self
@@ -87,8 +88,11 @@ impl Session {
         write: Write,
         expectation: Option<Expectation>,
     ) -> Result<Written, Failure> {
+        let about: Vec<Named> = leaves(&write).into_iter().collect();
+        let mut writes = vec![write];
+        writes.extend(self.provenance_of(&about, &HashMap::new()).await?);
         let change = Change {
-            writes: vec![write],
+            writes,
             expectations: expectation.into_iter().collect(),
             enforce_references: self.enforces_references(),
         };

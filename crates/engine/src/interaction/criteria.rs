@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use access::{ActionName, Permit, Released, Search, Target};
+use access::{Action, ActionName, Permit, Released, Search, Target};
 use base::Code;
 use fhir::definitions::TypeId;
 use fhir::search::query::Total;
@@ -16,14 +16,6 @@ use crate::session::Session;
 /// Criteria, understood.
 #[derive(Clone, Debug)]
 pub(super) struct Criteria(Arc<Query>);
-
-/// What criteria match.
-#[derive(Debug)]
-pub(super) enum Found {
-    Nothing,
-    One(Released<Stored>),
-    Several,
-}
 
 impl Session {
     /// Understands a query string.
@@ -115,8 +107,26 @@ impl Session {
         Ok(Criteria(Arc::new(query)))
     }
 
-    /// What criteria match now.
-    pub(super) async fn matches(&self, criteria: &Criteria) -> Result<Found, Failure> {
+    /// Understands the criteria of a write. The right to it is checked before anything is understood
+    /// or looked up.
+    pub(super) async fn criteria_of<A: Action>(
+        &self,
+        type_name: &str,
+        text: &str,
+    ) -> Result<(TypeId, Criteria), Failure> {
+        let type_id = self.type_id(type_name)?;
+        let _ = self.permit::<A>(Target::Types(vec![type_id])).await?;
+        Ok((type_id, self.criteria(type_id, text).await?))
+    }
+
+    /// The one resource that criteria match now, if any does.
+    ///
+    /// # Errors
+    /// `multiple-matches`
+    pub(super) async fn match_of(
+        &self,
+        criteria: &Criteria,
+    ) -> Result<Option<Released<Stored>>, Failure> {
         let permit = self.permit_search(&criteria.0, Target::Criteria).await?;
         let request = PageRequest {
             deadline: self.deadline(),
@@ -127,11 +137,10 @@ impl Session {
             .search(permit, criteria.0.clone(), request)
             .await?;
         let mut entries = page.entries.into_iter();
-        Ok(match (entries.next(), entries.next()) {
-            (None, _) => Found::Nothing,
-            (Some(only), None) => Found::One(only.resource),
-            (Some(_), Some(_)) => Found::Several,
-        })
+        match (entries.next(), entries.next()) {
+            (only, None) => Ok(only.map(|entry| entry.resource)),
+            (_, Some(_)) => Err(Failure::of(Code::MultipleMatches)),
+        }
     }
 
     /// What must still be true when the write is made.

@@ -5,12 +5,11 @@
 //! offered.
 
 use access::{Delete, Target};
-use base::{Code, ResourceId};
+use base::Code;
 use store::{Expected, Write};
 
 use super::condition::WriteConditions;
 use super::create::ATTEMPTS_MAX;
-use super::criteria::Found;
 use super::read::id_in_url;
 use crate::answer::Answer;
 use crate::failure::Failure;
@@ -47,16 +46,12 @@ impl Session {
     /// # Errors
     /// `multiple-matches`, `write-race`, and those of [`Session::delete`].
     pub async fn delete_where(&self, type_name: &str, criteria: &str) -> Result<Answer, Failure> {
-        let type_id = self.type_id(type_name)?;
-        // The right is checked before anything is understood or looked up.
-        let _ = self.permit::<Delete>(Target::Types(vec![type_id])).await?;
-        let criteria = self.criteria(type_id, criteria).await?;
+        let (type_id, criteria) = self.criteria_of::<Delete>(type_name, criteria).await?;
         for _ in 0..ATTEMPTS_MAX {
-            let id: ResourceId = match self.matches(&criteria).await? {
-                Found::Several => return Err(Failure::of(Code::MultipleMatches)),
-                Found::Nothing => return Ok(Answer::Deleted(None)),
-                Found::One(stored) => stored.get().id.clone(),
+            let Some(stored) = self.match_of(&criteria).await? else {
+                return Ok(Answer::Deleted(None));
             };
+            let id = stored.get().id.clone();
             let expected = Expected::One(type_id, id.clone());
             let expectation = self.expectation(&criteria, expected).await?;
             let permit = self

@@ -1,18 +1,24 @@
 //! `$fhirpath`: an expression on a resource that the caller brings or may read.
 
+use std::borrow::Cow;
+
 use access::{Read as ReadAction, Target};
 use base::{Code, ResourceId};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
-use fhir::json::{self, Doc};
+use fhir::json::{self, Doc, push_json_string};
 use fhir::outcome::Outcome;
 use fhir::path::operation::{Known, Question, Reply, Subject, Surroundings};
 use fhir::path::{Moment, Types};
-use store::Read;
+use fhir::search::terms::Terms;
+use store::{PageRequest, Read};
 
 use super::admit::is_blank;
+use super::read::id_in_url;
+use super::terms::LOOKED_UP_MAX;
 use crate::answer::Answer;
 use crate::failure::Failure;
+use crate::form;
 use crate::session::Session;
 
 /// Rounds of reading what references lead to: each may bring references of its own.
@@ -35,13 +41,73 @@ impl Session {
         if is_blank(body) {
             return Err(Failure::of(Code::BodyEmpty));
         }
+        self.answer_expression(body).await
+    }
+
+    /// The same about a stored resource: the expression in Parameters that name no resource, or
+    /// `expression` and `context` in a query.
+    ///
+    /// # Errors
+    /// As those of [`Self::fhirpath`].
+    pub async fn fhirpath_of(
+        &self,
+        (type_name, id): (&str, &str),
+        query: &str,
+        body: &Bytes,
+    ) -> Result<Answer, Failure> {
+        let (type_id, id) = (self.type_id(type_name)?, id_in_url(id)?);
+        // The right is checked before anything is understood.
+        let target = Target::Instance(type_id, id.clone());
+        let _ = self.permit::<ReadAction>(target).await?;
+        let mut parameters = vec![parameter("resource", &format!("{type_name}/{id}"))];
+        for (name, value) in form::pairs(query) {
+            if matches!(&*name, "expression" | "context") {
+                parameters.push(parameter(&name, &value));
+            }
+        }
+        if !is_blank(body) {
+            let doc = self.json(body)?;
+            let text = |of: json::Value<'_>, name| {
+                of.get(name)
+                    .and_then(json::Value::as_str)
+                    .map(Cow::into_owned)
+            };
+            if text(doc.root(), "resourceType").as_deref() != Some("Parameters") {
+                let text = "the body of $fhirpath is a Parameters resource";
+                return Err(Failure::new(Code::RequestInvalid, text));
+            }
+            let given = doc.root().get("parameter");
+            for one in given.into_iter().flat_map(json::Value::items) {
+                if text(one, "name").as_deref() == Some("resource") {
+                    let text = "the resource is the one in the URL";
+                    return Err(Failure::new(Code::RequestInvalid, text));
+                }
+                parameters.push(one.raw().to_owned());
+            }
+        }
+        let parameters = parameters.join(",");
+        let body = format!("{{\"resourceType\":\"Parameters\",\"parameter\":[{parameters}]}}");
+        self.answer_expression(&body.into()).await
+    }
+
+    async fn answer_expression(&self, body: &Bytes) -> Result<Answer, Failure> {
         let subject = self.subject(body).await?;
         let references_max =
             usize::try_from(self.limits().fhirpath_references_max).unwrap_or(usize::MAX);
         let mut fetched: Vec<Fetched> = Vec::new();
-        for _ in 0..ROUNDS_MAX {
-            let reply = self.evaluate(body, subject.as_ref(), &fetched).await?;
-            if reply.missing.is_empty() {
+        let mut terms = Terms::new(self.model(), self.limits().value_set_codes_max);
+        let mut page = PageRequest {
+            after: None,
+            as_of: None,
+            deadline: self.deadline(),
+        };
+        for _ in 0..ROUNDS_MAX + LOOKED_UP_MAX {
+            let (reply, known) = self
+                .evaluate(body, subject.as_ref(), &fetched, terms)
+                .await?;
+            terms = known;
+            let reply = reply?;
+            if reply.missing.is_empty() && reply.needs.is_empty() {
                 return Ok(Answer::Document(reply.body.into()));
             }
             if fetched.len() + reply.missing.len() > references_max {
@@ -53,8 +119,12 @@ impl Session {
                 let bytes = self.visible(type_id, &id).await?;
                 fetched.push((type_id, id, bytes));
             }
+            for need in reply.needs {
+                let found = self.held(&need, &mut page).await?;
+                terms.bring(need, found);
+            }
         }
-        let text = "references lead to references too many times";
+        let text = "references, value sets and code systems lead to others too many times";
         Err(Failure::new(Code::LimitQuery, text))
     }
 
@@ -97,17 +167,19 @@ impl Session {
             .map_err(|error| Outcome::from(fhir::outcome::Issue::from(&error)).into())
     }
 
-    /// One evaluation, beside the workers that serve requests.
+    /// One evaluation, beside the workers that serve requests; gives the value sets back.
     async fn evaluate(
         &self,
         body: &Bytes,
         subject: Option<&Bytes>,
         fetched: &[Fetched],
-    ) -> Result<Reply, Failure> {
+        terms: Terms,
+    ) -> Result<(Result<Reply, Failure>, Terms), Failure> {
         let (session, body) = (self.clone(), body.clone());
         let (subject, fetched) = (subject.cloned(), fetched.to_vec());
         self.compute(usize::MAX, move || {
-            session.evaluated(&body, subject.as_ref(), &fetched)
+            let reply = session.evaluated(&body, subject.as_ref(), &fetched, &terms);
+            Ok((reply, terms))
         })
         .await
     }
@@ -117,6 +189,7 @@ impl Session {
         body: &[u8],
         stored: Option<&Bytes>,
         fetched: &[Fetched],
+        terms: &Terms,
     ) -> Result<Reply, Failure> {
         let wrong = |issue| Failure::from(Outcome::from(issue));
         let doc = self.json(body)?;
@@ -144,9 +217,19 @@ impl Session {
             types: &Types::of(self.model()),
             known: &known,
             own_bases: &own_bases,
+            terms,
             now: Moment::of_instant(self.request.at),
             steps_max: self.limits().fhirpath_steps_max,
         };
         question.reply(&around, subject).map_err(wrong)
     }
+}
+
+fn parameter(name: &str, value: &str) -> String {
+    let mut out = String::from("{\"name\":");
+    push_json_string(name, &mut out);
+    out.push_str(",\"valueString\":");
+    push_json_string(value, &mut out);
+    out.push('}');
+    out
 }

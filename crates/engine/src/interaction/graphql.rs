@@ -10,7 +10,9 @@ mod document;
 mod fields;
 mod filter;
 mod find;
+mod introspect;
 mod load;
+mod schema;
 mod select;
 
 use std::sync::Arc;

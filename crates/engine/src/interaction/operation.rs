@@ -159,6 +159,11 @@ impl Session {
                 let query = self.simple_parameters(&input)?;
                 self.last_n(asked(&input, &query)).await
             }
+            ("fhirpath", On::System) => self.fhirpath(input.body).await,
+            ("fhirpath", On::Instance(type_name, id)) => {
+                let of = (type_name, id);
+                self.fhirpath_of(of, input.query, input.body).await
+            }
             ("meta", _) => self.meta(on).await,
             ("graphql", On::System | On::Type(_) | On::Instance(..)) => {
                 self.graphql(on, input).await

@@ -19,7 +19,6 @@ use store::{Condition, Expected, Method, Read, Stored, Write};
 use super::admit::{Checking, Identity, is_blank};
 use super::condition::WriteConditions;
 use super::create::ATTEMPTS_MAX;
-use super::criteria::Found;
 use super::guarded;
 use super::read::id_in_url;
 use crate::answer::Answer;
@@ -95,17 +94,12 @@ impl Session {
         patch: &Patch,
         conditions: &WriteConditions,
     ) -> Result<Answer, Failure> {
-        let type_id = self.type_id(type_name)?;
-        // The right is checked before anything is understood or looked up.
-        let _ = self.permit::<Update>(Target::Types(vec![type_id])).await?;
-        let criteria = self.criteria(type_id, criteria).await?;
+        let (type_id, criteria) = self.criteria_of::<Update>(type_name, criteria).await?;
         let condition = conditions.to_store()?;
         for _ in 0..ATTEMPTS_MAX {
-            let id = match self.matches(&criteria).await? {
-                Found::Several => return Err(Failure::of(Code::MultipleMatches)),
-                Found::Nothing => return Err(Failure::of(Code::NotFound)),
-                Found::One(stored) => stored.get().id.clone(),
-            };
+            let stored = self.match_of(&criteria).await?;
+            let stored = stored.ok_or(Failure::of(Code::NotFound))?;
+            let id = stored.get().id.clone();
             let write = self.patched_write(type_id, &id, patch, condition).await?;
             let expected = Expected::One(type_id, id);
             let expectation = self.expectation(&criteria, expected).await?;

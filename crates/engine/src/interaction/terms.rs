@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 
 /// Value sets and code systems that one search may look into.
-const LOOKED_UP_MAX: usize = 64;
+pub(super) const LOOKED_UP_MAX: usize = 64;
 
 impl Session {
     /// Puts codes in the place of the value sets that a query names. `page` is set to the state in
@@ -58,7 +58,11 @@ impl Session {
     }
 
     /// The resource that is needed, if the tenant holds it.
-    async fn held(&self, need: &Need, page: &mut PageRequest) -> Result<Option<Vec<u8>>, Failure> {
+    pub(super) async fn held(
+        &self,
+        need: &Need,
+        page: &mut PageRequest,
+    ) -> Result<Option<Vec<u8>>, Failure> {
         let Some(query) = wanted(self.model(), need) else {
             return Ok(None);
         };

@@ -5,27 +5,31 @@
 //! one change that also says what the resolutions relied on. If that no longer holds when the
 //! change is made, everything is prepared again. Reads are done after the change.
 
+mod prepare;
+mod references;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use access::{Create, Delete, Released, Target, Update};
 use base::{Code, ResourceId};
 use bytes::Bytes;
-use fhir::bundle::{resolved, rewrite_references};
+use fhir::bundle::asks_for_versions;
 use fhir::definitions::TypeId;
 use fhir::resource::BodyId;
 use store::{
     Change, Condition, Expectation, Expected, Prepared, StoreError, Stored, Write, Written,
 };
 
-use super::admit::{Checking, Identity};
+use self::prepare::Checked;
+use super::admit::Identity;
 use super::batch::Parts;
 use super::create::ATTEMPTS_MAX;
-use super::criteria::{Criteria, Found};
 use super::entry::{Intent, Part};
 use super::operation::changes;
 use super::patch;
-use super::update::UpdatePlan;
+use super::provenance::{Named, leaves};
+use super::update::{Make, UpdatePlan};
 use crate::answer::{Answer, EntryAnswer};
 use crate::failure::Failure;
 use crate::session::Session;
@@ -69,9 +73,6 @@ impl Step {
     }
 }
 
-/// References to be replaced, as they are written, and their targets.
-type Links = HashMap<String, String>;
-
 impl Session {
     pub(super) async fn transaction(
         &self,
@@ -88,7 +89,9 @@ impl Session {
         for _ in 0..ATTEMPTS_MAX {
             match self.attempt(&parts, &order, body, strict).await {
                 Err(failure) if failure.code() == Code::WriteRace => {}
-                Err(failure) if failure.code() == Code::VersionConflict && patches(&parts) => {}
+                Err(failure)
+                    if failure.code() == Code::VersionConflict
+                        && (patches(&parts) || ties_itself(&parts, body)) => {}
                 done => return done,
             }
         }
@@ -114,13 +117,19 @@ impl Session {
         let mut links = self.links_between(parts, &steps);
         self.conditional_references(parts, body, &steps, &mut links, &mut expectations)
             .await?;
+        let links = Arc::new(links);
+        let versions = match asks_for_versions(body) {
+            true => Some(self.versions_made(&mut steps).await?),
+            false => None,
+        };
 
         let identities: Vec<Option<Identity>> =
             steps.iter().map(|step| step.identity().cloned()).collect();
         let work = Checked {
             checking: self.checking(),
             parts: parts.clone(),
-            links,
+            links: links.clone(),
+            versions,
         };
         let (store, bytes) = (self.store.clone(), body.clone());
         let mut prepared = self
@@ -141,6 +150,8 @@ impl Session {
                 writers.push(index);
             }
         }
+        let made: Vec<Named> = writes.iter().filter_map(leaves).collect();
+        writes.extend(self.provenance_of(&made, &links).await?);
         let change = Change {
             writes,
             expectations,
@@ -165,30 +176,7 @@ impl Session {
         expectations: &mut Vec<Expectation>,
     ) -> Result<Step, Failure> {
         match &part.intent {
-            Intent::Create(type_name) => {
-                let type_id = self.type_id(type_name)?;
-                if let Some(criteria) = &part.if_none_exist {
-                    let criteria = self.criteria(type_id, criteria).await?;
-                    match self.matches(&criteria).await? {
-                        Found::Several => return Err(Failure::of(Code::MultipleMatches)),
-                        Found::One(stored) => {
-                            let expected = one(&stored);
-                            expectations.push(self.expectation(&criteria, expected).await?);
-                            return Ok(Step::Settled(Box::new(self.existing(stored))));
-                        }
-                        Found::Nothing => {
-                            let expected = Expected::Nothing;
-                            expectations.push(self.expectation(&criteria, expected).await?);
-                        }
-                    }
-                }
-                let id = self.house().fresh_id(self.request.at);
-                Ok(Step::Create(Identity {
-                    type_id,
-                    id,
-                    body_id: BodyId::Ignored,
-                }))
-            }
+            Intent::Create(type_name) => self.create_step(type_name, part, expectations).await,
             Intent::Update(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
                 let id = ResourceId::new(id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
@@ -201,26 +189,8 @@ impl Session {
                 self.update_step(identity, condition, part, body).await
             }
             Intent::UpdateWhere(type_name, criteria) => {
-                let type_id = self.type_id(type_name)?;
-                let criteria = self.criteria(type_id, criteria).await?;
-                let found = match self.matches(&criteria).await? {
-                    Found::Several => return Err(Failure::of(Code::MultipleMatches)),
-                    Found::One(stored) => Some(stored.get().id.clone()),
-                    Found::Nothing => None,
-                };
-                let claimed = self.claimed_id(&part.body(body))?;
-                let plan = self.plan_update(type_id, found, claimed.as_ref())?;
-                expectations.push(self.expectation(&criteria, plan.expected.clone()).await?);
-                let identity = Identity {
-                    type_id,
-                    id: plan.id.clone(),
-                    body_id: BodyId::Equal,
-                };
-                let condition = part.conditions.to_store()?;
-                if self.is_guarded(type_id) && plan.make == super::update::Make::Version {
-                    return self.update_step(identity, condition, part, body).await;
-                }
-                Ok(Step::Put(identity, plan, condition))
+                let of = (type_name.as_str(), criteria.as_str());
+                self.update_where_step(of, part, body, expectations).await
             }
             Intent::Patch(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
@@ -228,19 +198,12 @@ impl Session {
                 self.patch_step(type_id, id, part, body).await
             }
             Intent::PatchWhere(type_name, criteria) => {
-                let type_id = self.type_id(type_name)?;
-                let _ = self.permit::<Update>(Target::Types(vec![type_id])).await?;
-                let criteria = self.criteria(type_id, criteria).await?;
-                match self.matches(&criteria).await? {
-                    Found::Several => Err(Failure::of(Code::MultipleMatches)),
-                    Found::Nothing => Err(Failure::of(Code::NotFound)),
-                    Found::One(stored) => {
-                        let expected = one(&stored);
-                        expectations.push(self.expectation(&criteria, expected).await?);
-                        let id = stored.get().id.clone();
-                        self.patch_step(type_id, id, part, body).await
-                    }
-                }
+                let (type_id, criteria) = self.criteria_of::<Update>(type_name, criteria).await?;
+                let stored = self.match_of(&criteria).await?;
+                let stored = stored.ok_or(Failure::of(Code::NotFound))?;
+                expectations.push(self.expectation(&criteria, one(&stored)).await?);
+                let id = stored.get().id.clone();
+                self.patch_step(type_id, id, part, body).await
             }
             Intent::Delete(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
@@ -248,21 +211,14 @@ impl Session {
                 Ok(Step::Delete(type_id, id, part.conditions.to_store()?))
             }
             Intent::DeleteWhere(type_name, criteria) => {
-                let type_id = self.type_id(type_name)?;
-                let _ = self.permit::<Delete>(Target::Types(vec![type_id])).await?;
-                let criteria = self.criteria(type_id, criteria).await?;
-                match self.matches(&criteria).await? {
-                    Found::Several => Err(Failure::of(Code::MultipleMatches)),
-                    Found::Nothing => {
-                        expectations.push(self.expectation(&criteria, Expected::Nothing).await?);
-                        Ok(Step::Settled(Box::new(Answer::Deleted(None))))
-                    }
-                    Found::One(stored) => {
-                        let expected = one(&stored);
-                        expectations.push(self.expectation(&criteria, expected).await?);
-                        Ok(Step::Delete(type_id, stored.get().id.clone(), None))
-                    }
-                }
+                let (type_id, criteria) = self.criteria_of::<Delete>(type_name, criteria).await?;
+                let found = self.match_of(&criteria).await?;
+                let expected = found.as_ref().map_or(Expected::Nothing, one);
+                expectations.push(self.expectation(&criteria, expected).await?);
+                Ok(match found {
+                    None => Step::Settled(Box::new(Answer::Deleted(None))),
+                    Some(stored) => Step::Delete(type_id, stored.get().id.clone(), None),
+                })
             }
             Intent::Operate(name, ..) if changes(name) => {
                 let what = format!("${name} is not possible in a transaction");
@@ -270,6 +226,56 @@ impl Session {
             }
             _ => Ok(Step::Read),
         }
+    }
+
+    /// A create, perhaps only if nothing matches.
+    async fn create_step(
+        &self,
+        type_name: &str,
+        part: &Part,
+        expectations: &mut Vec<Expectation>,
+    ) -> Result<Step, Failure> {
+        let type_id = self.type_id(type_name)?;
+        if let Some(criteria) = &part.if_none_exist {
+            let criteria = self.criteria(type_id, criteria).await?;
+            let found = self.match_of(&criteria).await?;
+            let expected = found.as_ref().map_or(Expected::Nothing, one);
+            expectations.push(self.expectation(&criteria, expected).await?);
+            if let Some(stored) = found {
+                return Ok(Step::Settled(Box::new(self.existing(stored))));
+            }
+        }
+        Ok(Step::Create(Identity {
+            type_id,
+            id: self.house().fresh_id(self.request.at),
+            body_id: BodyId::Ignored,
+        }))
+    }
+
+    /// An update of what matches.
+    async fn update_where_step(
+        &self,
+        (type_name, criteria): (&str, &str),
+        part: &Part,
+        body: &Bytes,
+        expectations: &mut Vec<Expectation>,
+    ) -> Result<Step, Failure> {
+        let (type_id, criteria) = self.criteria_of::<Update>(type_name, criteria).await?;
+        let found = self.match_of(&criteria).await?;
+        let found = found.map(|stored| stored.get().id.clone());
+        let claimed = self.claimed_id(&part.body(body))?;
+        let plan = self.plan_update(type_id, found, claimed.as_ref())?;
+        expectations.push(self.expectation(&criteria, plan.expected.clone()).await?);
+        let identity = Identity {
+            type_id,
+            id: plan.id.clone(),
+            body_id: BodyId::Equal,
+        };
+        let condition = part.conditions.to_store()?;
+        if self.is_guarded(type_id) && plan.make == Make::Version {
+            return self.update_step(identity, condition, part, body).await;
+        }
+        Ok(Step::Put(identity, plan, condition))
     }
 
     /// An update. What is hidden from the caller is kept of the version that is current now.
@@ -309,88 +315,6 @@ impl Session {
             body_id: BodyId::Equal,
         };
         Ok(Step::Patch(identity, Condition::Version(version), text))
-    }
-
-    /// Where the entries' full URLs lead to.
-    fn links_between(&self, parts: &[Part], steps: &[Step]) -> Links {
-        let mut links = Links::new();
-        for (part, step) in parts.iter().zip(steps) {
-            let Some(full_url) = &part.full_url else {
-                continue;
-            };
-            let target = match step {
-                Step::Settled(answer) => match &**answer {
-                    Answer::Existing { stored, .. } => {
-                        Some((stored.get().type_id, stored.get().id.clone()))
-                    }
-                    _ => None,
-                },
-                other => other.identity().map(|i| (i.type_id, i.id.clone())),
-            };
-            if let Some((type_id, id)) = target {
-                let name = self.model().type_name(type_id);
-                links.insert(full_url.clone(), format!("{name}/{id}"));
-            }
-        }
-        links
-    }
-
-    /// Resolves references of the form `Patient?identifier=…` (`http.html#trules`): each must
-    /// match exactly one resource that is stored, or else one that this transaction writes.
-    async fn conditional_references(
-        &self,
-        parts: &Arc<Vec<Part>>,
-        body: &Bytes,
-        steps: &[Step],
-        links: &mut Links,
-        expectations: &mut Vec<Expectation>,
-    ) -> Result<(), Failure> {
-        let writes: Vec<bool> = steps.iter().map(|step| step.identity().is_some()).collect();
-        let (checking, parts, bytes) = (self.checking(), parts.clone(), body.clone());
-        let find = move || find_conditional(&checking, &parts, &writes, &bytes);
-        let found = self.compute(body.len(), find).await?;
-        for (index, reference) in found.references {
-            let resolve = self.resolve(&reference, &found.identifiers, steps, expectations);
-            let target = resolve.await.map_err(|failure| failure.at_entry(index))?;
-            links.insert(reference, target);
-        }
-        Ok(())
-    }
-
-    async fn resolve(
-        &self,
-        reference: &str,
-        identifiers: &HashMap<(String, String), Vec<usize>>,
-        steps: &[Step],
-        expectations: &mut Vec<Expectation>,
-    ) -> Result<String, Failure> {
-        let ambiguous = || Failure::of(Code::ReferenceAmbiguous);
-        let (type_name, text) = reference.split_once('?').ok_or_else(ambiguous)?;
-        let type_id = self.type_id(type_name)?;
-        let criteria: Criteria = self.criteria(type_id, text).await?;
-        match self.matches(&criteria).await? {
-            Found::Several => Err(ambiguous()),
-            Found::One(stored) => {
-                let target = format!("{type_name}/{}", stored.get().id);
-                expectations.push(self.expectation(&criteria, one(&stored)).await?);
-                Ok(target)
-            }
-            Found::Nothing => {
-                let identifier =
-                    crate::form::decode(text.strip_prefix("identifier=").unwrap_or(""));
-                let key = (type_name.to_owned(), identifier.into_owned());
-                let inside = identifiers.get(&key).map_or(&[][..], Vec::as_slice);
-                let [only] = inside else {
-                    return Err(ambiguous());
-                };
-                let identity = steps
-                    .get(*only)
-                    .and_then(Step::identity)
-                    .ok_or_else(ambiguous)?;
-                expectations.push(self.expectation(&criteria, Expected::Nothing).await?);
-                Ok(format!("{type_name}/{}", identity.id))
-            }
-        }
     }
 
     /// The write of an entry, with the right to it.
@@ -498,6 +422,12 @@ fn patches(parts: &[Part]) -> bool {
     })
 }
 
+/// Whether versions that it does not name itself are what it is tied to, so that it is tried again
+/// if one changed.
+fn ties_itself(parts: &[Part], body: &[u8]) -> bool {
+    asks_for_versions(body) && parts.iter().all(|part| part.conditions.if_match.is_none())
+}
+
 /// The entries with what patches made in place of the patches; none if there are none.
 fn with_patched(parts: &[Part], steps: &[Step]) -> Option<Arc<Vec<Part>>> {
     steps.iter().any(|s| matches!(s, Step::Patch(..))).then(|| {
@@ -536,128 +466,4 @@ fn name_entry(error: StoreError, writers: &[usize]) -> Failure {
         Some(entry) => failure.at_entry(entry),
         None => failure,
     }
-}
-
-/// What checking the resources of a transaction needs; can go to another thread.
-struct Checked {
-    checking: Checking,
-    parts: Arc<Vec<Part>>,
-    links: Links,
-}
-
-impl Checked {
-    /// The resources, with their links replaced, checked and ready for the writer.
-    fn prepare(
-        &self,
-        identities: &[Option<Identity>],
-        body: &Bytes,
-        store: &store::TenantStore,
-    ) -> Result<Vec<Option<Prepared>>, Failure> {
-        let mut prepared = Vec::with_capacity(identities.len());
-        for (part, identity) in self.parts.iter().zip(identities) {
-            let Some(identity) = identity else {
-                prepared.push(None);
-                continue;
-            };
-            let one = self.one(part, identity, body, store);
-            prepared.push(Some(one.map_err(|failure| failure.at_entry(part.index))?));
-        }
-        Ok(prepared)
-    }
-
-    fn one(
-        &self,
-        part: &Part,
-        identity: &Identity,
-        body: &Bytes,
-        store: &store::TenantStore,
-    ) -> Result<Prepared, Failure> {
-        let bytes = part.body(body);
-        let draft = self.checking.draft(&bytes)?;
-        if self.links.is_empty() {
-            return Ok(store.prepare(self.checking.admit_draft(&draft, identity)?));
-        }
-        let model = self.checking.model;
-        let mut map = |link: &str| {
-            if let Some(target) = self.links.get(link) {
-                return Some(target.clone());
-            }
-            let (link, fragment) = link.split_once('#').map_or((link, ""), |(l, f)| (l, f));
-            let found = self.links.get(link).or_else(|| {
-                let absolute = resolved(model, part.full_url.as_deref()?, link)?;
-                self.links.get(&absolute)
-            })?;
-            Some(if fragment.is_empty() {
-                found.clone()
-            } else {
-                format!("{found}#{fragment}")
-            })
-        };
-        let text = rewrite_references(model, draft.value(), &mut map);
-        Ok(store.prepare(self.checking.admit(text.as_bytes(), identity)?))
-    }
-}
-
-/// Conditional references of a transaction, and what they may mean inside it.
-#[derive(Default)]
-struct Conditional {
-    /// Each once, with the first entry that has it.
-    references: Vec<(usize, String)>,
-    /// Entries by type and `system|value` of their identifiers.
-    identifiers: HashMap<(String, String), Vec<usize>>,
-}
-
-fn find_conditional(
-    checking: &Checking,
-    parts: &[Part],
-    writes: &[bool],
-    body: &Bytes,
-) -> Result<Conditional, Failure> {
-    let mut found = Conditional::default();
-    let mut seen = HashSet::new();
-    for (part, _) in parts.iter().zip(writes).filter(|(_, writes)| **writes) {
-        let bytes = part.body(body);
-        if !bytes.contains(&b'?') {
-            continue;
-        }
-        let draft = checking
-            .draft(&bytes)
-            .map_err(|failure| failure.at_entry(part.index))?;
-        let mut note = |link: &str| {
-            let criteria = link
-                .split_once('?')
-                .is_some_and(|(type_name, _)| checking.model.type_id(type_name).is_some());
-            if criteria && seen.insert(link.to_owned()) {
-                found.references.push((part.index, link.to_owned()));
-            }
-            None
-        };
-        let _ = rewrite_references(checking.model, draft.value(), &mut note);
-    }
-    if found.references.is_empty() {
-        return Ok(found);
-    }
-    for (part, _) in parts.iter().zip(writes).filter(|(_, writes)| **writes) {
-        let bytes = part.body(body);
-        let draft = checking
-            .draft(&bytes)
-            .map_err(|failure| failure.at_entry(part.index))?;
-        let name = checking.model.type_name(draft.type_id());
-        let identifiers = draft.value().get("identifier");
-        for identifier in identifiers.into_iter().flat_map(fhir::json::Value::items) {
-            let text = |name| {
-                let value = identifier.get(name).and_then(fhir::json::Value::as_str);
-                value.unwrap_or_default()
-            };
-            let key = (
-                name.to_owned(),
-                format!("{}|{}", text("system"), text("value")),
-            );
-            let entries = found.identifiers.entry(key).or_default();
-            if !entries.contains(&part.index) {
-                entries.push(part.index);
-            }
-        }
-    }
-    Ok(found)
 }

@@ -10,7 +10,6 @@ use store::{Condition, Expected, Method, Prepared, Write};
 use super::admit::{Identity, is_blank};
 use super::condition::WriteConditions;
 use super::create::ATTEMPTS_MAX;
-use super::criteria::Found;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -80,19 +79,13 @@ impl Session {
         body: &Bytes,
         conditions: &WriteConditions,
     ) -> Result<Answer, Failure> {
-        let type_id = self.type_id(type_name)?;
-        // The right is checked before anything is understood or looked up.
-        let _ = self.permit::<Update>(Target::Types(vec![type_id])).await?;
-        let criteria = self.criteria(type_id, criteria).await?;
+        let (type_id, criteria) = self.criteria_of::<Update>(type_name, criteria).await?;
         let condition = conditions.to_store()?;
         let claimed = self.claimed_id(body)?;
         let mut checked: Option<Valid> = None;
         for _ in 0..ATTEMPTS_MAX {
-            let found = match self.matches(&criteria).await? {
-                Found::Several => return Err(Failure::of(Code::MultipleMatches)),
-                Found::One(stored) => Some(stored.get().id.clone()),
-                Found::Nothing => None,
-            };
+            let found = self.match_of(&criteria).await?;
+            let found = found.map(|stored| stored.get().id.clone());
             let plan = self.plan_update(type_id, found, claimed.as_ref())?;
             let kept = self.keep_hidden(type_id, &plan.id, body.clone(), condition);
             let kept = kept.await?;

@@ -18,10 +18,41 @@ pub fn rewrite_references(model: &'static Model, resource: Value<'_>, map: &mut 
         model,
         reference,
         map,
+        pin: None,
         out: String::with_capacity(end - start + 64),
     };
     writer.resource(resource);
     writer.out
+}
+
+/// The extension of a reference that shall lead to the version that its transaction makes
+/// (`http.html#trules`).
+pub const VERSION_SPECIFIC: &str =
+    "http://hl7.org/fhir/StructureDefinition/resolve-as-version-specific";
+
+/// Writes the resource compactly with its references that have the extension [`VERSION_SPECIFIC`]
+/// replaced: `pin` gets each as it is written. Where one is replaced, the extension is gone.
+pub fn pin_references(model: &'static Model, resource: Value<'_>, pin: &mut Map<'_>) -> String {
+    let mut writer = Writer {
+        model,
+        reference: model.structure_named("Reference"),
+        map: &mut |_| None,
+        pin: Some(pin),
+        out: String::with_capacity(resource.raw().len()),
+    };
+    writer.resource(resource);
+    writer.out
+}
+
+/// Whether any reference in the text may have the extension [`VERSION_SPECIFIC`].
+pub fn asks_for_versions(text: &[u8]) -> bool {
+    // A solidus can be written in two ways.
+    memchr::memmem::find(text, b"resolve-as-version-specific").is_some()
+}
+
+fn is_version_specific(extension: &Value<'_>) -> bool {
+    let url = extension.get("url").and_then(Value::as_str);
+    url.as_deref() == Some(VERSION_SPECIFIC)
 }
 
 /// A relative reference made absolute by the `fullUrl` of the entry it stands in
@@ -38,14 +69,27 @@ pub fn resolved(model: &Model, full_url: &str, reference: &str) -> Option<String
     Some(format!("{base}/{reference}"))
 }
 
-struct Writer<'m> {
+struct Writer<'m, 'p> {
     model: &'static Model,
     reference: Option<StructureId>,
     map: &'m mut Map<'m>,
+    pin: Option<&'p mut Map<'p>>,
     out: String,
 }
 
-impl Writer<'_> {
+impl Writer<'_, '_> {
+    /// What a Reference becomes that shall lead to a version.
+    fn pinned(&mut self, reference: Value<'_>) -> Option<String> {
+        let pin = self.pin.as_mut()?;
+        let mut extensions = reference.get("extension")?.items();
+        let asks = extensions.find(is_version_specific)?.get("valueBoolean");
+        let text = reference.get("reference").and_then(Value::as_str)?;
+        match asks.and_then(Value::as_bool) {
+            Some(true) => pin(&text),
+            _ => None,
+        }
+    }
+
     fn resource(&mut self, resource: Value<'_>) {
         let name = resource.get("resourceType").and_then(Value::as_str);
         match name.and_then(|n| self.model.structure_named(&n)) {
@@ -59,17 +103,46 @@ impl Writer<'_> {
             return write_compact(object, &mut self.out);
         }
         let structure: &'static Structure = self.model.structure(id);
+        let pinned = match Some(id) == self.reference {
+            true => self.pinned(object),
+            false => None,
+        };
+        let left = |extensions: Value<'_>| {
+            extensions
+                .items()
+                .filter(|e| !is_version_specific(e))
+                .count()
+        };
         self.out.push('{');
-        for (i, member) in object.members().enumerate() {
-            if i > 0 {
+        let mut first = true;
+        for member in object.members() {
+            let name = member.name();
+            if pinned.is_some() && name == "extension" && left(member.value) == 0 {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
                 self.out.push(',');
             }
-            let name = member.name();
             push_json_string(&name, &mut self.out);
             self.out.push(':');
             let content = structure.member(&name).map(|f| f.of.content);
             let is_link = Some(id) == self.reference && name == "reference";
             match content {
+                _ if is_link && pinned.is_some() => {
+                    push_json_string(pinned.as_deref().unwrap_or_default(), &mut self.out);
+                }
+                _ if pinned.is_some() && name == "extension" => {
+                    let mut kept = member.value.items().filter(|e| !is_version_specific(e));
+                    self.out.push('[');
+                    if let Some(one) = kept.next() {
+                        write_compact(one, &mut self.out);
+                    }
+                    for one in kept {
+                        self.out.push(',');
+                        write_compact(one, &mut self.out);
+                    }
+                    self.out.push(']');
+                }
                 _ if is_link => self.link(member.value),
                 Some(Content::Structure(inner)) => {
                     self.each(member.value, |w, v| w.object(v, inner));

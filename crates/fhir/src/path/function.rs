@@ -162,6 +162,7 @@ functions! {
     MemberOf = "memberOf", 1..=1, Any, O::One(S::Boolean);
     Subsumes = "subsumes", 1..=1, Any, O::One(S::Boolean);
     SubsumedBy = "subsumedBy", 1..=1, Any, O::One(S::Boolean);
+    Weight = "weight", 0..=0, Any, O::One(S::Decimal);
     ConformsTo = "conformsTo", 1..=1, Any, O::One(S::Boolean);
     HtmlChecks = "htmlChecks", 0..=0, Any, O::One(S::Boolean);
     CheckModifiers = "checkModifiers", 0..=64, Any, O::Same;
@@ -204,6 +205,7 @@ impl Function {
                 | Self::MemberOf
                 | Self::Subsumes
                 | Self::SubsumedBy
+                | Self::Weight
                 | Self::Distinct
                 | Self::IsDistinct
                 | Self::SubsetOf

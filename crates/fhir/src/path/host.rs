@@ -8,6 +8,17 @@ use super::moment::Moment;
 use super::types::Types;
 use crate::json;
 
+/// What a capability tells of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Yes or no.
+    Is(bool),
+    /// There is no answer: the question means nothing here.
+    Nothing,
+    /// Not known here.
+    Unknown,
+}
+
 /// Capabilities that need more than the document. Each may be missing; none does any waiting.
 pub trait Host<'a> {
     /// The resource that a reference leads to, if it is at hand. References inside the document
@@ -17,16 +28,16 @@ pub trait Host<'a> {
         None
     }
 
-    /// Whether a code, Coding or CodeableConcept is in a value set; `None`: not known here.
-    fn member_of(&self, item: &Item<'a>, value_set: &str) -> Option<bool> {
+    /// Whether a code, Coding or CodeableConcept is in a value set.
+    fn member_of(&self, item: &Item<'a>, value_set: &str) -> Told {
         let _ = (item, value_set);
-        None
+        Told::Unknown
     }
 
-    /// Whether the first code subsumes the second; `None`: not known here.
-    fn subsumes(&self, left: &Item<'a>, right: &Item<'a>) -> Option<bool> {
+    /// Whether the first code subsumes the second.
+    fn subsumes(&self, left: &Item<'a>, right: &Item<'a>) -> Told {
         let _ = (left, right);
-        None
+        Told::Unknown
     }
 
     /// Whether an element conforms to a profile other than the types of the model; `None`: not

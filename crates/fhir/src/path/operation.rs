@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use base::limits::fixed::FHIRPATH_EXPRESSION_BYTES_MAX;
 use base::{Code, ResourceId};
 
-use super::host::{Environment, Host};
+use super::host::{Environment, Host, Told};
 use super::item::{Item, Node};
 use super::moment::Moment;
 use super::plan::Plan;
@@ -18,8 +18,10 @@ use super::{EvalError, PathError, Rules, Settings};
 use crate::definitions::{Model, TypeId};
 use crate::json::{Doc, Value, push_json_string, write_compact};
 use crate::outcome::Issue;
+use crate::search::terms::{Need, Terms, Unresolved};
 use crate::search::value::reference::Target;
 
+mod coded;
 mod part;
 mod place;
 mod tree;
@@ -67,6 +69,8 @@ pub struct Surroundings<'a> {
     pub known: &'a [Known<'a>],
     /// Absolute base URLs of the tenant, without a final slash.
     pub own_bases: &'a [&'a str],
+    /// Value sets and code systems that the tenant holds.
+    pub terms: &'a Terms,
     /// `now()`
     pub now: Moment,
     /// Steps that the whole question may take: limit `fhirpath_steps_max`.
@@ -80,6 +84,8 @@ pub struct Reply {
     pub body: String,
     /// Resources that were asked for and are not among those known.
     pub missing: Vec<(TypeId, ResourceId)>,
+    /// Value sets and code systems that were asked for and were not looked up yet.
+    pub needs: Vec<Need>,
 }
 
 impl<'d> Question<'d> {
@@ -136,12 +142,35 @@ impl<'d> Question<'d> {
     /// read or parsed for the others.
     ///
     /// # Errors
-    /// `expression-invalid`, `expression-failed`, `limit-query`.
+    /// `expression-invalid`, `expression-failed`, `limit-query`, `terms-missing`.
     pub fn reply(
         &self,
         around: &Surroundings<'_>,
         subject: Option<Value<'_>>,
     ) -> Result<Reply, Issue> {
+        let asked = Asked::default();
+        let done = self.evaluated(around, &asked, subject);
+        let missing = asked.missing.take();
+        let needs = asked.needs.take();
+        let body = match done {
+            Ok(body) => body,
+            // What was missing may be why: it is judged when all is there.
+            Err(_) if !missing.is_empty() || !needs.is_empty() => String::new(),
+            Err(issue) => return Err(asked.refused.take().unwrap_or(issue)),
+        };
+        Ok(Reply {
+            body,
+            missing,
+            needs,
+        })
+    }
+
+    fn evaluated(
+        &self,
+        around: &Surroundings<'_>,
+        asked: &Asked,
+        subject: Option<Value<'_>>,
+    ) -> Result<String, Issue> {
         let types = around.types;
         let node = match subject {
             Some(value) => Some(Node::new(value, resource_type(types, value)?)),
@@ -158,17 +187,13 @@ impl<'d> Question<'d> {
             rules: Rules::default(),
             variables: &names,
         };
-        let context = match &self.context {
-            Some(context) => Some(
-                Plan::compile_as(types, &settings, ty, ty, context)
-                    .map_err(|e| expression_issue(&e))?,
-            ),
-            None => None,
-        };
+        let compile = |context: &String| Plan::compile_as(types, &settings, ty, ty, context);
+        let context = self.context.as_ref().map(compile).transpose();
+        let context = context.map_err(|e| expression_issue(&e))?;
         let steps = Cell::new(around.steps_max);
         let host = Traced {
             around,
-            missing: RefCell::default(),
+            asked,
             traces: RefCell::default(),
         };
         let env = Environment {
@@ -188,23 +213,7 @@ impl<'d> Question<'d> {
                 .into_vec(),
             None => whole.clone(),
         };
-        // One plan for each type of context that is met.
-        let mut met: Vec<Option<Type>> = contexts.iter().map(|item| Some(item.ty())).collect();
-        if context.is_none() && contexts.is_empty() {
-            met.push(None);
-        }
-        met.sort_unstable_by_key(|ty| ty.map_or("", |ty| types.name(ty)));
-        met.dedup();
-        let mut plans: Vec<(Option<Type>, Plan)> = Vec::with_capacity(met.len());
-        for of in met {
-            let plan = Plan::compile_as(types, &settings, ty, of, &self.expression)
-                .map_err(|e| expression_issue(&e))?;
-            plans.push((of, plan));
-        }
-        // An expression is judged even where there is nothing to evaluate it for.
-        if plans.is_empty() {
-            super::parse(&self.expression).map_err(|e| expression_issue(&e))?;
-        }
+        let plans = self.plans(types, &settings, ty, &contexts)?;
         let host_traces = || std::mem::take(&mut *host.traces.borrow_mut());
         host_traces();
         let mut results = String::new();
@@ -224,18 +233,35 @@ impl<'d> Question<'d> {
             let writer = part::Writer { types, root: node };
             writer.result(None, &items, &host_traces(), &mut results);
         }
-        let mut expected: Vec<&str> = Vec::new();
-        for ty in plans.iter().flat_map(|(_, plan)| plan.types()) {
-            let name = part::name_of(types, *ty);
-            if !expected.contains(&name) {
-                expected.push(name);
-            }
+        let expected = expected(types, &plans);
+        Ok(self.parameters(types, &expected, &results))
+    }
+
+    /// One plan for each type of context that is met.
+    fn plans(
+        &self,
+        types: &Types,
+        settings: &Settings<'_>,
+        ty: Option<Type>,
+        contexts: &[Item<'_>],
+    ) -> Result<Vec<(Option<Type>, Plan)>, Issue> {
+        let mut met: Vec<Option<Type>> = contexts.iter().map(|item| Some(item.ty())).collect();
+        if self.context.is_none() && contexts.is_empty() {
+            met.push(None);
         }
-        let missing = host.missing.borrow().clone();
-        Ok(Reply {
-            body: self.parameters(types, &expected, &results),
-            missing,
-        })
+        met.sort_unstable_by_key(|ty| ty.map_or("", |ty| types.name(ty)));
+        met.dedup();
+        let mut plans = Vec::with_capacity(met.len());
+        for of in met {
+            let plan = Plan::compile_as(types, settings, ty, of, &self.expression)
+                .map_err(|e| expression_issue(&e))?;
+            plans.push((of, plan));
+        }
+        // An expression is judged even where there is nothing to evaluate it for.
+        if plans.is_empty() {
+            super::parse(&self.expression).map_err(|e| expression_issue(&e))?;
+        }
+        Ok(plans)
     }
 
     /// The reply around the results.
@@ -283,6 +309,18 @@ impl<'d> Question<'d> {
         out.push_str("]}");
         out
     }
+}
+
+/// The names of the types that plans yield, each once.
+fn expected<'t>(types: &'t Types, plans: &[(Option<Type>, Plan)]) -> Vec<&'t str> {
+    let mut expected: Vec<&str> = Vec::new();
+    for ty in plans.iter().flat_map(|(_, plan)| plan.types()) {
+        let name = part::name_of(types, *ty);
+        if !expected.contains(&name) {
+            expected.push(name);
+        }
+    }
+    expected
 }
 
 /// What the parameter `resource` holds.
@@ -343,11 +381,41 @@ fn evaluation_issue(error: &EvalError) -> Issue {
     }
 }
 
-/// References and traces of one evaluation.
+/// What one evaluation asks for.
+#[derive(Default)]
+struct Asked {
+    missing: RefCell<Vec<(TypeId, ResourceId)>>,
+    needs: RefCell<Vec<Need>>,
+    /// Why a value set or code system cannot be judged by.
+    refused: RefCell<Option<Issue>>,
+}
+
+/// What one evaluation asks for, and what it shows.
 struct Traced<'a> {
     around: &'a Surroundings<'a>,
-    missing: RefCell<Vec<(TypeId, ResourceId)>>,
+    asked: &'a Asked,
     traces: RefCell<Vec<(String, Vec<Item<'a>>)>>,
+}
+
+impl Traced<'_> {
+    /// What the value sets and code systems that are held say.
+    fn told(&self, answer: Result<Option<bool>, Unresolved>) -> Told {
+        match answer {
+            Ok(Some(answer)) => Told::Is(answer),
+            Ok(None) => Told::Nothing,
+            Err(Unresolved::Needs(need)) => {
+                let mut needs = self.asked.needs.borrow_mut();
+                if !needs.contains(&need) {
+                    needs.push(need);
+                }
+                Told::Nothing
+            }
+            Err(Unresolved::Refused(issue)) => {
+                self.asked.refused.replace(Some(issue));
+                Told::Unknown
+            }
+        }
+    }
 }
 
 impl<'a> Host<'a> for Traced<'a> {
@@ -358,11 +426,26 @@ impl<'a> Host<'a> for Traced<'a> {
         if let Some(known) = self.around.known.iter().find(is) {
             return known.2.as_ref().map(Doc::root);
         }
-        let mut missing = self.missing.borrow_mut();
+        let mut missing = self.asked.missing.borrow_mut();
         if !missing.contains(&(type_id, id.clone())) {
             missing.push((type_id, id));
         }
         None
+    }
+
+    fn member_of(&self, item: &Item<'a>, value_set: &str) -> Told {
+        let Some(codes) = coded::of(self.around.types, item) else {
+            return Told::Nothing;
+        };
+        self.told(self.around.terms.member(value_set, &codes))
+    }
+
+    fn subsumes(&self, left: &Item<'a>, right: &Item<'a>) -> Told {
+        let types = self.around.types;
+        let (Some(left), Some(right)) = (coded::of(types, left), coded::of(types, right)) else {
+            return Told::Nothing;
+        };
+        self.told(self.around.terms.subsumes(&left, &right))
     }
 
     fn trace(&self, name: &str, items: &[Item<'a>]) {

@@ -6,6 +6,8 @@
 //! listed concepts, of whole code systems, of other value sets, and filters on the hierarchy and
 //! the properties of code systems that are held in full. Anything else is refused by name.
 
+mod member;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -15,6 +17,8 @@ use super::query::{Clause, Match, Query, Test, TokenMatch};
 use crate::definitions::Model;
 use crate::json::{self, Value};
 use crate::outcome::Issue;
+
+pub use member::Coded;
 
 /// A resource that is needed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +54,8 @@ pub struct Terms {
     held: HashMap<Need, Option<Vec<u8>>>,
     /// Value sets and code systems read so far, the same one again too.
     read: Cell<usize>,
+    /// What single codes were compared with so far.
+    compared: member::Compared,
 }
 
 /// Codes by system; `None` for a system: all of its codes.
@@ -119,6 +125,7 @@ impl Terms {
             codes_max,
             held: HashMap::new(),
             read: Cell::new(0),
+            compared: member::Compared::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! a JSON string may hold and XML may not.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use super::entity::named;
@@ -28,42 +29,27 @@ pub(super) fn read<'s>(
     let from = tokens.range().start;
     let depth = tokens.depth();
     let mut as_written = is_own(start, true);
-    let mut out = String::new();
-    push_start(
-        start,
-        true,
-        source.get(tokens.range()).unwrap_or(""),
-        &mut out,
-    );
-    let mut open = vec![start.name.clone()];
+    let mut anew = Anew::default();
+    anew.start(start, source.get(tokens.range()).unwrap_or(""));
     loop {
         let token = tokens.next()?;
         let raw = source.get(tokens.range()).unwrap_or("");
         match token {
             Token::Start(inner) => {
                 as_written &= is_own(&inner, false);
-                push_start(&inner, false, raw, &mut out);
-                open.push(inner.name);
+                anew.start(&inner, raw);
             }
             Token::End => {
-                let Some(name) = open.pop() else {
-                    break;
-                };
-                // An empty element was closed where it began.
-                if raw.starts_with("</") {
-                    let prefix = if name.space == XHTML { "" } else { name.prefix };
-                    push_name("</", prefix, name.local, &mut out);
-                    out.push('>');
-                }
+                anew.end(raw);
                 if tokens.depth() < depth {
                     break;
                 }
             }
             Token::Text(text) if raw.starts_with("<![CDATA[") => {
                 as_written = false;
-                push_text(&text, &mut out);
+                push_text(&text, &mut anew.out);
             }
-            Token::Text(_) | Token::Comment(_) => out.push_str(raw),
+            Token::Text(_) | Token::Comment(_) => anew.out.push_str(raw),
             Token::Instruction(_) => as_written = false,
             Token::Done => break,
         }
@@ -72,13 +58,13 @@ pub(super) fn read<'s>(
         true => Ok(Cow::Borrowed(
             source.get(from..tokens.range().end).unwrap_or(""),
         )),
-        false => Ok(Cow::Owned(out)),
+        false => Ok(Cow::Owned(anew.whole())),
     }
 }
 
 /// Whether an element of a narrative means by itself what it means here.
 fn is_own(start: &Start<'_>, root: bool) -> bool {
-    let declared = start.declares.iter().any(|(prefix, _)| prefix.is_empty());
+    let declared = declares_default(start);
     let plain = |a: &super::Attribute<'_>| a.name.prefix.is_empty() || a.name.space == XML;
     start.name.prefix.is_empty() && (declared || !root) && start.attributes.iter().all(plain)
 }
@@ -92,30 +78,135 @@ fn push_name(before: &str, prefix: &str, local: &str, out: &mut String) {
     out.push_str(local);
 }
 
-/// A start tag without the prefixes of XHTML; other namespaces are declared where they are used.
-fn push_start(start: &Start<'_>, root: bool, raw: &str, out: &mut String) {
-    let name = &start.name;
-    let html = name.space == XHTML;
-    push_name("<", if html { "" } else { name.prefix }, name.local, out);
-    if root {
-        push_attribute("xmlns", XHTML, out);
-    } else if !html && name.prefix.is_empty() {
-        push_attribute("xmlns", &name.space, out);
-    } else if !html {
-        push_attribute(&format!("xmlns:{}", name.prefix), &name.space, out);
-    }
-    for attribute in &start.attributes {
-        let (prefix, local) = (attribute.name.prefix, attribute.name.local);
-        if prefix.is_empty() {
-            push_attribute(local, &attribute.value, out);
+/// A narrative that is written anew: without prefixes for XHTML, and with each other namespace
+/// declared once, at its `div`, as far as prefixes mean one namespace only.
+#[derive(Default)]
+struct Anew<'s> {
+    /// What follows the declarations of the `div`.
+    out: String,
+    /// Open elements: prefix as written here, local name, and prefixes declared there.
+    open: Vec<(Cow<'s, str>, &'s str, Vec<String>)>,
+    /// Declared at the `div`.
+    outer: BTreeMap<String, String>,
+    /// Declared further in, innermost last.
+    inner: HashMap<String, Vec<String>>,
+    /// Prefixes that were made here.
+    made: HashMap<String, String>,
+}
+
+impl<'s> Anew<'s> {
+    fn start(&mut self, start: &Start<'s>, raw: &str) {
+        let name = &start.name;
+        let html = name.space == XHTML;
+        let root = self.open.is_empty();
+        let mut declared = Vec::new();
+        let prefix: Cow<'s, str> = if html {
+            "".into()
+        } else if name.prefix.is_empty() && !declares_default(start) {
+            self.foreign(&name.space)
         } else {
-            if attribute.name.space != XML && (html || prefix != name.prefix) {
-                push_attribute(&format!("xmlns:{prefix}"), &attribute.name.space, out);
+            name.prefix.into()
+        };
+        if !root {
+            push_name("<", &prefix, name.local, &mut self.out);
+            self.need(&prefix, &name.space, &mut declared);
+        }
+        for attribute in &start.attributes {
+            let (prefix, local) = (attribute.name.prefix, attribute.name.local);
+            if prefix.is_empty() {
+                push_attribute(local, &attribute.value, &mut self.out);
+            } else {
+                if attribute.name.space != XML {
+                    self.need(prefix, &attribute.name.space, &mut declared);
+                }
+                push_attribute(
+                    &format!("{prefix}:{local}"),
+                    &attribute.value,
+                    &mut self.out,
+                );
             }
-            push_attribute(&format!("{prefix}:{local}"), &attribute.value, out);
+        }
+        self.out
+            .push_str(if raw.ends_with("/>") { "/>" } else { ">" });
+        self.open.push((prefix, name.local, declared));
+    }
+
+    /// The prefix of elements without one whose namespace comes from further out.
+    fn foreign(&mut self, space: &str) -> Cow<'s, str> {
+        // No prefix can stand for no namespace.
+        if space.is_empty() || self.means("").is_some_and(|known| known == space) {
+            return "".into();
+        }
+        if let Some(made) = self.made.get(space) {
+            return made.clone().into();
+        }
+        let mut made = format!("ns{}", self.made.len());
+        while self.outer.contains_key(&made) {
+            made.push('_');
+        }
+        self.made.insert(space.to_owned(), made.clone());
+        made.into()
+    }
+
+    /// What a prefix means at this place.
+    fn means(&self, prefix: &str) -> Option<&str> {
+        let inner = self.inner.get(prefix).and_then(|all| all.last());
+        match inner.or_else(|| self.outer.get(prefix)) {
+            Some(space) => Some(space),
+            None if prefix.is_empty() => Some(XHTML),
+            None => None,
         }
     }
-    out.push_str(if raw.ends_with("/>") { "/>" } else { ">" });
+
+    /// Sees to it that a prefix means this namespace in the element that is written.
+    fn need(&mut self, prefix: &str, space: &str, declared: &mut Vec<String>) {
+        match self.means(prefix) {
+            Some(known) if known == space => {}
+            None => {
+                self.outer.insert(prefix.to_owned(), space.to_owned());
+            }
+            Some(_) => {
+                match prefix {
+                    "" => push_attribute("xmlns", space, &mut self.out),
+                    prefix => push_attribute(&format!("xmlns:{prefix}"), space, &mut self.out),
+                }
+                let all = self.inner.entry(prefix.to_owned()).or_default();
+                all.push(space.to_owned());
+                declared.push(prefix.to_owned());
+            }
+        }
+    }
+
+    fn end(&mut self, raw: &str) {
+        let Some((prefix, local, declared)) = self.open.pop() else {
+            return;
+        };
+        // An empty element was closed where it began.
+        if raw.starts_with("</") {
+            push_name("</", &prefix, local, &mut self.out);
+            self.out.push('>');
+        }
+        for prefix in declared {
+            if let Some(all) = self.inner.get_mut(&prefix) {
+                all.pop();
+            }
+        }
+    }
+
+    fn whole(self) -> String {
+        let mut whole = String::with_capacity(self.out.len() + 64);
+        whole.push_str("<div");
+        push_attribute("xmlns", XHTML, &mut whole);
+        for (prefix, space) in &self.outer {
+            push_attribute(&format!("xmlns:{prefix}"), space, &mut whole);
+        }
+        whole.push_str(&self.out);
+        whole
+    }
+}
+
+fn declares_default(start: &Start<'_>) -> bool {
+    start.declares.iter().any(|(prefix, _)| prefix.is_empty())
 }
 
 /// Appends a stored narrative as XML.

@@ -118,6 +118,48 @@ fn narratives_bring_their_namespace_along() {
 }
 
 #[test]
+fn namespaces_of_narratives_are_declared_once() {
+    let div = |inside: &str| {
+        let long = "urn:long";
+        let xml = format!(
+            "<f:Patient xmlns:f=\"http://hl7.org/fhir\" xmlns=\"urn:d\" xmlns:h=\"http://www.w3.org/1999/xhtml\" \
+             xmlns:s=\"{long}\"><f:text><h:div>{inside}</h:div></f:text></f:Patient>"
+        );
+        let json = read(&xml).unwrap();
+        let doc = json::parse(json.as_bytes(), 64).unwrap();
+        let div = doc.root().get("text").and_then(|t| t.get("div")).unwrap();
+        let div = div.as_str().unwrap().into_owned();
+        // What was made is itself a narrative that stays as it is.
+        let again = read(&patient(&format!("<text>{div}</text>"))).unwrap();
+        let mut quoted = String::new();
+        json::push_json_string(&div, &mut quoted);
+        assert!(again.contains(&quoted), "{again}");
+        div.replace("http://www.w3.org/1999/xhtml", "H")
+    };
+    for (inside, wanted) in [
+        (
+            "<s:a/><s:b s:c=\"1\"><h:p/></s:b>",
+            "<div xmlns=\"H\" xmlns:s=\"urn:long\"><s:a/><s:b s:c=\"1\"><p/></s:b></div>",
+        ),
+        (
+            "<a/><a><b/><h:i/></a>",
+            "<div xmlns=\"H\" xmlns:ns0=\"urn:d\"><ns0:a/><ns0:a><ns0:b/><i/></ns0:a></div>",
+        ),
+        (
+            "<s:a/><x xmlns:s=\"urn:o\" xmlns=\"urn:v\"><s:b/><h:i/><y/></x><s:c/>",
+            "<div xmlns=\"H\" xmlns:s=\"urn:long\"><s:a/><x xmlns=\"urn:v\"><s:b xmlns:s=\"urn:o\"/>\
+             <i xmlns=\"H\"/><y/></x><s:c/></div>",
+        ),
+        (
+            "<a xmlns=\"\"/><h:p s:z=\"1\"/>",
+            "<div xmlns=\"H\" xmlns:s=\"urn:long\"><a xmlns=\"\"/><p s:z=\"1\"/></div>",
+        ),
+    ] {
+        assert_eq!(div(inside), wanted, "{inside}");
+    }
+}
+
+#[test]
 fn stored_narratives_become_well_formed() {
     let div = |div: &str| {
         let mut out = String::new();

@@ -137,6 +137,10 @@ fn a_large_binary_is_the_same_in_every_form() {
     ]});
     let done = world.fhir(&who, "POST ", bundle.to_string()).status(200);
     assert_eq!(done.text("/entry/1/resource/data").len(), 1_200_000);
+    let whole = [("prefer", "return=representation")];
+    let done = world.fhir_with(&who, "POST ", &whole, bundle.to_string());
+    let done = done.status(200).at("/entry/0/resource/data", data.clone());
+    done.at("/entry/0/resource/meta/versionId", "2");
     let raw = world.fhir(&who, "GET Binary/b", "").status(200);
     assert_eq!(raw.body, bytes);
     world.fhir(&who, "DELETE Binary/big", "").status(204);

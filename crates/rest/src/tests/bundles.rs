@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::world::{World, patient_with_id};
 
 fn bundle(kind: &str, entries: &Value) -> String {
     json!({ "resourceType": "Bundle", "type": kind, "entry": entries }).to_string()
@@ -329,4 +329,77 @@ fn entries_refer_to_each_other_in_circles_and_versions_stay() {
         .at("/subject/reference", "Patient/kept/_history/1")
         .at("/performer/0/reference", made(2).as_str());
     world.fhir(&who, "GET Patient/gone", "").status(410);
+}
+
+#[test]
+fn references_lead_to_the_versions_that_are_made() {
+    let (world, who) = World::clinic();
+    for n in 0..2 {
+        let old = json!({ "resourceType": "Patient", "id": "old", "active": n == 1 });
+        world.fhir(&who, "PUT Patient/old", old.to_string());
+    }
+    world
+        .fhir(&who, "PUT Patient/gone", patient_with_id("gone", "G"))
+        .status(201);
+    world.fhir(&who, "DELETE Patient/gone", "").status(204);
+    let pinned = |reference: &str| {
+        json!({ "reference": reference, "display": "x", "extension": [
+            { "url": "http://hl7.org/fhir/StructureDefinition/resolve-as-version-specific", "valueBoolean": true }] })
+    };
+    let new = "urn:uuid:6f1c2a60-0000-4000-8000-000000000001";
+    let entry = |method: &str, url: &str, resource: serde_json::Value| json!({ "resource": resource, "request": { "method": method, "url": url } });
+    let provenance = |targets: Vec<serde_json::Value>| {
+        json!({ "resourceType": "Provenance", "recorded": "2026-01-02T03:04:05Z",
+            "agent": [{ "who": { "display": "x" } }], "target": targets })
+    };
+    let mut made = entry("POST", "Patient", json!({ "resourceType": "Patient" }));
+    made["fullUrl"] = new.into();
+    let targets = [new, "Patient/old", "Patient/gone", "Patient/fresh"]
+        .map(pinned)
+        .to_vec();
+    let put = |id: &str| {
+        let resource = json!({ "resourceType": "Patient", "id": id });
+        entry("PUT", &format!("Patient/{id}"), resource)
+    };
+    let bundle = |targets| {
+        json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+            entry("POST", "Provenance", provenance(targets)), made, put("old"), put("gone"), put("fresh")] })
+    };
+    let prefer = [("prefer", "return=representation")];
+    let done = world
+        .fhir_with(&who, "POST ", &prefer, bundle(targets).to_string())
+        .status(200);
+    let stored = done.json()["entry"][0]["resource"]["target"].clone();
+    let id = done.text("/entry/1/resource/id");
+    let wanted = [
+        format!("{id}/_history/1"),
+        "old/_history/3".into(),
+        "gone/_history/3".into(),
+        "fresh/_history/1".into(),
+    ];
+    let wanted = wanted.map(|of| json!({ "reference": format!("Patient/{of}"), "display": "x" }));
+    assert_eq!(stored, json!(wanted));
+    for (at, version) in [(2, "3"), (3, "3"), (4, "1")] {
+        let pointer = format!("/entry/{at}/resource/meta/versionId");
+        assert_eq!(done.text(&pointer), version);
+    }
+    let other = bundle(vec![pinned("Patient/other")]);
+    world
+        .fhir(&who, "POST ", other.to_string())
+        .refused(400, "bundle-entry");
+}
+
+#[test]
+fn outcomes_stand_in_the_entries_that_were_written() {
+    let (world, who) = World::clinic();
+    let bundle = json!({ "resourceType": "Bundle", "type": "batch", "entry": [
+        { "request": { "method": "POST", "url": "Patient" }, "resource": { "resourceType": "Patient" } },
+        { "request": { "method": "GET", "url": "Patient?_count=1" } }] });
+    let prefer = [("prefer", "return=OperationOutcome")];
+    let done = world
+        .fhir_with(&who, "POST ", &prefer, bundle.to_string())
+        .status(200);
+    let done = done.at("/entry/0/response/outcome/resourceType", "OperationOutcome");
+    assert!(done.json().pointer("/entry/0/resource").is_none());
+    assert!(done.json().pointer("/entry/1/response/outcome").is_none());
 }

@@ -159,3 +159,171 @@ fn what_is_wrong_is_told() {
     let answer = ask(&world, &who, Vec::new(), "today() > @2020-01-01").status(200);
     assert_eq!(results(&answer)[0]["part"][0]["valueBoolean"], true);
 }
+
+#[test]
+fn a_stored_resource_is_asked_by_its_address() {
+    let (world, who) = World::clinic();
+    let put = world.fhir(&who, "PUT Patient/example", patient().to_string());
+    put.status(201);
+    let text = engine::form::encode("name.given.first()");
+    let asked = world.fhir(
+        &who,
+        &format!("GET Patient/example/$fhirpath?expression={text}"),
+        "",
+    );
+    assert_eq!(
+        results(&asked.status(200))[0]["part"][0]["valueString"],
+        "Peter"
+    );
+    let body = |parameters: Value| {
+        json!({"resourceType": "Parameters", "parameter": parameters}).to_string()
+    };
+    let expression = json!({"name": "expression", "valueString": "given"});
+    let context = json!({"name": "context", "valueString": "name"});
+    let line = "POST Patient/example/$fhirpath";
+    let asked = world
+        .fhir(&who, line, body(json!([context, expression])))
+        .status(200);
+    assert_eq!(results(&asked).len(), 2);
+    let both = body(json!([expression, {"name": "resource", "resource": patient()}]));
+    world.fhir(&who, line, both).refused(400, "request-invalid");
+    world.fhir(&who, line, "").refused(400, "request-invalid");
+    world
+        .fhir(&who, "GET Patient/none/$fhirpath?expression=id", "")
+        .refused(404, "not-found");
+    let other = world.client("lakeside", "system/Observation.rs");
+    world
+        .fhir(&other, "GET Patient/example/$fhirpath?expression=id", "")
+        .refused(403, "scope-missing");
+    let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": [
+        {"request": {"method": "GET", "url": "Patient/example/$fhirpath?expression=birthDate"}}]});
+    let done = world.fhir(&who, "POST ", batch.to_string()).status(200);
+    done.at(
+        "/entry/0/resource/parameter/1/part/0/valueDate",
+        "1974-12-25",
+    );
+}
+
+#[test]
+fn value_sets_and_code_systems_of_the_tenant_are_known() {
+    let (world, who) = World::clinic();
+    let system = json!({"resourceType": "CodeSystem", "id": "animals", "url": "http://a", "status": "active",
+        "content": "complete", "concept": [{"code": "animal", "concept": [
+            {"code": "dog", "concept": [{"code": "poodle"}]}, {"code": "cat"}]}]});
+    let set = json!({"resourceType": "ValueSet", "id": "dogs", "url": "http://dogs", "status": "active",
+        "compose": {"include": [{"system": "http://a", "filter": [
+            {"property": "concept", "op": "is-a", "value": "dog"}]}]}});
+    let rest = json!({"resourceType": "ValueSet", "id": "rest", "url": "http://rest", "status": "active",
+        "compose": {"include": [{"system": "http://unheld", "filter": [
+            {"property": "concept", "op": "is-a", "value": "x"}]}]}});
+    for of in [system, set, rest] {
+        let line = format!(
+            "PUT {}/{}",
+            of["resourceType"].as_str().unwrap(),
+            of["id"].as_str().unwrap()
+        );
+        world.fhir(&who, &line, of.to_string()).status(201);
+    }
+    let coding = |code: &str| json!({"system": "http://a", "code": code});
+    let subject = json!({"resourceType": "Observation", "status": "final",
+        "category": [{"coding": [coding("cat")]}, {"coding": [{"system": "http://b", "code": "x"}]}],
+        "code": {"coding": [coding("poodle"), {"system": "http://b", "code": "dog"}]},
+        "valueString": "poodle"});
+    let told = |expression: &str| {
+        let resource = json!({"name": "resource", "resource": subject});
+        let answer = ask(&world, &who, vec![resource], expression).status(200);
+        results(&answer)[0]["part"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|p| p["valueBoolean"].clone())
+            .collect::<Vec<_>>()
+    };
+    for (expression, wanted) in [
+        ("code.memberOf('http://dogs')", Some(true)),
+        ("code.memberOf('ValueSet/dogs')", Some(true)),
+        ("category.first().memberOf('http://dogs')", Some(false)),
+        ("code.coding.last().memberOf('http://dogs')", Some(false)),
+        ("value.memberOf('http://dogs')", Some(true)),
+        ("'bird'.memberOf('http://dogs')", Some(false)),
+        ("code.coding.memberOf('http://dogs')", None),
+        ("code.memberOf('http://nobody-knows')", None),
+        (
+            "status.memberOf('http://hl7.org/fhir/ValueSet/observation-status')",
+            Some(true),
+        ),
+        (
+            "code.coding.where(memberOf('http://dogs')).single().code = 'poodle'",
+            Some(true),
+        ),
+        (
+            "category.coding.first().subsumes(code.coding.first())",
+            Some(false),
+        ),
+        ("code.subsumedBy(code.coding.first())", Some(true)),
+        ("code.subsumes(category.first())", Some(false)),
+        ("code.coding.last().subsumes(category.first())", None),
+        ("code.subsumes('dog')", None),
+    ] {
+        let wanted: Vec<Value> = wanted.into_iter().map(Value::from).collect();
+        assert_eq!(told(expression), wanted, "{expression}");
+    }
+    let refused = |who: &str, expression: &str, status: u16, code: &str| {
+        let resource = json!({"name": "resource", "resource": subject});
+        ask(&world, who, vec![resource], expression).refused(status, code);
+    };
+    refused(&who, "code.memberOf('http://rest')", 400, "terms-missing");
+    refused(
+        &who,
+        "code.coding.last().subsumes(category.last())",
+        400,
+        "terms-missing",
+    );
+    refused(
+        &who,
+        "%terminologies.expand('http://dogs')",
+        400,
+        "expression-invalid",
+    );
+    refused(
+        &who,
+        "code.slice('http://x', 'y')",
+        400,
+        "expression-invalid",
+    );
+    refused(&who, "code.elementDefinition()", 400, "expression-invalid");
+    let reader = world.client("lakeside", "system/Observation.rs");
+    refused(
+        &reader,
+        "code.memberOf('http://dogs')",
+        403,
+        "scope-missing",
+    );
+}
+
+#[test]
+fn answers_and_codes_weigh_what_they_say() {
+    let (world, who) = World::clinic();
+    let weight = |url: &str, n: f64| json!([{"url": format!("http://hl7.org/fhir/StructureDefinition/{url}"), "valueDecimal": n}]);
+    let subject = json!({"resourceType": "QuestionnaireResponse", "status": "completed",
+        "questionnaire": "http://q", "item": [{"linkId": "1", "answer": [
+            {"valueCoding": {"system": "http://s", "code": "a", "extension": weight("itemWeight", 1.5)}},
+            {"extension": weight("ordinalValue", 2.0), "valueString": "x"},
+            {"valueString": "y"}]}]});
+    let resource = vec![json!({"name": "resource", "resource": subject})];
+    let answer = ask(
+        &world,
+        &who,
+        resource,
+        "item.answer.weight() | item.answer.value.weight()",
+    )
+    .status(200);
+    let parts = results(&answer)[0]["part"].clone();
+    let found: Vec<f64> = parts
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["valueDecimal"].as_f64().unwrap())
+        .collect();
+    assert_eq!(found, [1.5, 2.0]);
+}

@@ -1,12 +1,7 @@
-//! `$graphql`: what is selected, from where, and what is refused. HL7's own cases are judged too,
-//! where `INSULA_SUITES` has them.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the environment names the suites"
-)]
+//! `$graphql`: what is selected, from where, and what is refused.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod schema;
+mod suite;
 
 use serde_json::{Value, json};
 
@@ -220,7 +215,13 @@ fn what_cannot_be_answered_is_said_in_graphqls_form() {
         ("Patient/a/", "{ ...f } fragment f on Patient { ...f }", 400),
         ("", "{ Patient(id: \"none\") { id } }", 404),
         ("", "{ PatientList(shoe: 1) { id } }", 400),
-        ("", "{ __schema { types { name } } }", 400),
+        ("", "{ __schema { shoe } }", 400),
+        ("", "{ __type { name } }", 400),
+        (
+            "Patient/a/",
+            "{ name { __schema { types { name } } } }",
+            400,
+        ),
         ("", "{ id }", 400),
     ] {
         let answer = ask(&world, &who, path, query).status(status);
@@ -293,119 +294,4 @@ fn a_document_shows_only_what_its_caller_may_see() {
         shown["ObservationList"][0],
         json!({ "id": "one", "subject": {} })
     );
-}
-
-/// Cases of HL7's suite that cannot be answered as it says, and why.
-const EXCEPTIONS: &[(&str, &str)] = &[(
-    "search-full",
-    "the suite's page and cursor are those of a service made up for it",
-)];
-
-fn suite() -> Option<PathBuf> {
-    let Some(root) = std::env::var_os("INSULA_SUITES") else {
-        println!("SKIPPED: INSULA_SUITES is not set, HL7's GraphQL cases were not judged");
-        return None;
-    };
-    let folder = Path::new(&root).join("fhir-test-cases");
-    if !folder.is_dir() {
-        println!("SKIPPED: INSULA_SUITES has no fhir-test-cases");
-    }
-    folder.is_dir().then_some(folder)
-}
-
-fn attributes(line: &str) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let mut rest = line;
-    while let Some((before, after)) = rest.split_once("=\"") {
-        let name = before.rsplit(' ').next().unwrap_or_default();
-        let (value, after) = after.split_once('"').unwrap_or((after, ""));
-        found.insert(name.to_owned(), value.to_owned());
-        rest = after;
-    }
-    found
-}
-
-/// The resource of the suite, from its XML.
-fn resource_of(folder: &Path, name: &str) -> Value {
-    let path = folder.join(format!("{name}.xml"));
-    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let model = fhir::definitions::Model::of(fhir::definitions::FhirVersion::R4);
-    let bounds = fhir::xml::Bounds {
-        depth_max: 64,
-        attributes_max: 64,
-        issues_max: 10,
-    };
-    let text = fhir::xml::to_json(model, &bytes, &bounds).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
-#[test]
-fn hl7s_cases() {
-    let Some(root) = suite() else { return };
-    let (world, who) = World::clinic();
-    let examples = root.join("r4").join("examples");
-    for name in [
-        "patient-example",
-        "observation-example",
-        "medicationdispenseexample8",
-        "patient-glossy-example",
-        "observation-example-20minute-apgar-score",
-        "list-example-long",
-    ] {
-        let mut resource = resource_of(&examples, name);
-        match name {
-            // The suite's own search finds two patients only.
-            "patient-glossy-example" => resource["active"] = false.into(),
-            // The suite asks for it by this id.
-            "list-example-long" => resource["id"] = "example-long".into(),
-            _ => {}
-        }
-        put(&world, &who, &resource);
-    }
-    for resource in [
-        json!({ "resourceType": "Patient", "id": "xds", "active": true }),
-        json!({ "resourceType": "Patient", "id": "inactive", "active": false }),
-        json!({ "resourceType": "Condition", "id": "example", "subject": { "reference": "Patient/example" } }),
-    ] {
-        put(&world, &who, &resource);
-    }
-    let folder = root.join("r4").join("graphql");
-    let manifest = std::fs::read_to_string(folder.join("manifest.xml")).unwrap();
-    let mut wrong = Vec::new();
-    let mut judged = 0;
-    for line in manifest.lines().filter(|line| line.contains("<test ")) {
-        let case = attributes(line);
-        let (name, context) = (&case["name"], &case["context"]);
-        let query = std::fs::read_to_string(folder.join(&case["source"])).unwrap();
-        let path = context.strip_suffix("$graphql").unwrap_or(context);
-        let mut body = json!({ "query": query });
-        if let Some(operation) = case.get("operation") {
-            body["operationName"] = operation.as_str().into();
-            body["variables"] = json!({ "var": true });
-        }
-        let json_body = [("content-type", "application/json")];
-        let line = format!("POST {path}$graphql");
-        let answer = world.fhir_with(&who, &line, &json_body, body.to_string());
-        judged += 1;
-        let good = match case["output"].as_str() {
-            "$error" => answer.code >= 400 && answer.json()["errors"].is_array(),
-            output => {
-                let wanted = std::fs::read_to_string(folder.join(output)).unwrap();
-                let wanted: Value = serde_json::from_str(&wanted).unwrap();
-                let mut found = answer.json()["data"].clone();
-                // The suite's searches have no order.
-                if let Some(Value::Array(list)) = found.get_mut("PatientList") {
-                    list.sort_by_key(|p| p["id"].to_string());
-                }
-                found == wanted
-            }
-        };
-        let excepted = EXCEPTIONS.iter().any(|(excepted, _)| excepted == name);
-        if good == excepted {
-            let body = String::from_utf8_lossy(&answer.body);
-            wrong.push(format!("{name}: {good} {} {body:.600}", answer.code));
-        }
-    }
-    assert_eq!(judged, 29, "the suite has other cases than those known");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -5,6 +5,7 @@ use async_graphql_parser::types::{Directive, Field, Selection, SelectionSet};
 use async_graphql_parser::{Pos, Positioned};
 use async_graphql_value::{ConstValue, Value as Written};
 use base::Code;
+use base::limits::fixed::GRAPHQL_SCHEMA_FIELDS_MAX;
 
 use super::select::Pass;
 use super::{Checked, Fault, Stop, wrong};
@@ -31,6 +32,26 @@ impl Group<'_> {
     pub(super) fn has(&self, name: &str) -> bool {
         self.directive(name).is_some()
     }
+
+    /// Whether it selects from what the field is.
+    pub(super) fn selects(&self) -> bool {
+        self.sets.iter().any(|set| !set.items.is_empty())
+    }
+
+    /// What tells it from other groups of the same document.
+    pub(super) fn place(&self) -> Vec<usize> {
+        let sets = self.sets.iter().map(|set| std::ptr::from_ref(*set).addr());
+        sets.chain([self.at.line, self.at.column]).collect()
+    }
+}
+
+/// What selections are counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Of resources.
+    Fields,
+    /// Of the schema.
+    Schema,
 }
 
 impl<'p> Pass<'p> {
@@ -41,6 +62,16 @@ impl<'p> Pass<'p> {
         sets: &[&'p SelectionSet],
         is_it: &dyn Fn(&str) -> bool,
         depth: u64,
+    ) -> Checked<Vec<Group<'p>>> {
+        self.collect_counted(sets, is_it, (depth, Counted::Fields))
+    }
+
+    /// The same, counted as what it is.
+    pub(super) fn collect_counted(
+        &self,
+        sets: &[&'p SelectionSet],
+        is_it: &dyn Fn(&str) -> bool,
+        depth: (u64, Counted),
     ) -> Checked<Vec<Group<'p>>> {
         let mut groups = Vec::new();
         for set in sets {
@@ -53,9 +84,10 @@ impl<'p> Pass<'p> {
         &self,
         set: &'p SelectionSet,
         is_it: &dyn Fn(&str) -> bool,
-        depth: u64,
+        depth: (u64, Counted),
         groups: &mut Vec<Group<'p>>,
     ) -> Checked<()> {
+        let deeper = (depth.0 + 1, depth.1);
         for selection in &set.items {
             self.step(depth, selection.pos)?;
             match &selection.node {
@@ -71,7 +103,7 @@ impl<'p> Pass<'p> {
                         Some(on) => is_it(on.node.on.node.as_str()),
                     };
                     if self.wanted(&inline.directives)? && fits {
-                        self.collect_set(&inline.selection_set.node, is_it, depth + 1, groups)?;
+                        self.collect_set(&inline.selection_set.node, is_it, deeper, groups)?;
                     }
                 }
                 Selection::FragmentSpread(spread) => {
@@ -82,7 +114,7 @@ impl<'p> Pass<'p> {
                     };
                     let fits = is_it(fragment.type_condition.node.on.node.as_str());
                     if self.wanted(&spread.directives)? && fits {
-                        self.collect_set(&fragment.selection_set.node, is_it, depth + 1, groups)?;
+                        self.collect_set(&fragment.selection_set.node, is_it, deeper, groups)?;
                     }
                 }
             }
@@ -91,21 +123,34 @@ impl<'p> Pass<'p> {
     }
 
     /// Counts a selection.
-    fn step(&self, depth: u64, at: Pos) -> Checked<()> {
+    fn step(&self, (depth, counted): (u64, Counted), at: Pos) -> Checked<()> {
         if depth > self.document.depth_max {
             return over("graphql_depth_max", self.document.depth_max, at);
         }
-        self.fields.set(self.fields.get() + 1);
-        if self.fields.get() > self.document.fields_max {
-            return over("graphql_fields_max", self.document.fields_max, at);
+        let (count, name, max) = match counted {
+            Counted::Fields => (&self.fields, "graphql_fields_max", self.document.fields_max),
+            Counted::Schema => (
+                &self.schema_fields,
+                "graphql_schema_fields_max",
+                GRAPHQL_SCHEMA_FIELDS_MAX,
+            ),
+        };
+        count.set(count.get() + 1);
+        match count.get() <= max {
+            true => Ok(()),
+            false => over(name, max, at),
         }
-        Ok(())
     }
 
     /// Counts the bytes of a value: one resource can be asked for the same one under many names.
     pub(super) fn weigh(&self, bytes: usize, at: Pos) -> Checked<()> {
         self.bytes.set(self.bytes.get() + bytes as u64);
-        match self.bytes.get() <= self.bytes_max {
+        self.bounded(0, at)
+    }
+
+    /// Whether so many bytes more are still within bounds.
+    pub(super) fn bounded(&self, more: usize, at: Pos) -> Checked<()> {
+        match self.bytes.get() + more as u64 <= self.bytes_max {
             true => Ok(()),
             false => over("page_bytes_max", self.bytes_max, at),
         }

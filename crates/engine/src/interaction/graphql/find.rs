@@ -51,8 +51,8 @@ impl<'p> Pass<'p> {
             let (name, at) = (group.field.name.node.as_str(), group.at);
             if name == "__typename" {
                 put(out, group.key(), Form::Single, Out::text("Query"), at)?;
-            } else if name.starts_with("__") {
-                return wrong("introspection is not offered", at);
+            } else if let Some(json) = self.introspected("Query", &group)? {
+                put(out, group.key(), Form::Single, Out::Json(json), at)?;
             } else if let Some((type_id, kind)) = self.search_field(name) {
                 self.searched(type_id, kind, None, &group, Way::START, out)?;
             } else if let Some(type_id) = self.model.type_id(name) {
@@ -121,7 +121,8 @@ impl<'p> Pass<'p> {
         }
         if kind == Kind::Connection {
             let mut object = Fields::default();
-            self.connection(found, &bodies, &group.sets, &mut object)?;
+            let name = self.model.type_name(type_id);
+            self.connection(name, found, (&bodies, &group.sets), &mut object)?;
             return put(
                 out,
                 group.key(),
@@ -140,15 +141,16 @@ impl<'p> Pass<'p> {
 
     fn connection(
         &self,
+        of: &str,
         found: &Found,
-        bodies: &[&[u8]],
-        sets: &[&'p SelectionSet],
+        (bodies, sets): (&[&[u8]], &[&'p SelectionSet]),
         out: &mut Fields,
     ) -> Checked<()> {
         let number = |n: u64| Some(Out::Json(n.to_string()));
-        for group in self.collect(sets, &|_| true, 1)? {
+        let name = format!("{of}Connection");
+        for group in self.collect(sets, &|is| is == name, 1)? {
             let value = match group.field.name.node.as_str() {
-                "__typename" => Some(Out::text("Connection")),
+                "__typename" => Some(Out::text(&name)),
                 "count" => found.total.and_then(number),
                 "offset" => number(found.offset),
                 "pagesize" => number(u64::from(found.count)),
@@ -163,7 +165,7 @@ impl<'p> Pass<'p> {
                 "edges" => {
                     for body in bodies {
                         let mut edge = Fields::default();
-                        self.edge(body, &group.sets, &mut edge)?;
+                        self.edge(of, body, &group.sets, &mut edge)?;
                         put(out, group.key(), Form::List, Out::Object(edge), group.at)?;
                     }
                     None
@@ -178,8 +180,9 @@ impl<'p> Pass<'p> {
     }
 
     fn page_info(&self, found: &Found, sets: &[&'p SelectionSet], out: &mut Fields) -> Checked<()> {
-        for group in self.collect(sets, &|_| true, 2)? {
+        for group in self.collect(sets, &|is| is == "PageInfo", 2)? {
             let value = match group.field.name.node.as_str() {
+                "__typename" => Some(Out::text("PageInfo")),
                 "hasNextPage" => Some(Out::Json(found.next.is_some().to_string())),
                 "hasPreviousPage" => Some(Out::Json((found.offset > 0).to_string())),
                 "endCursor" => found.next.as_deref().map(Out::text),
@@ -192,9 +195,17 @@ impl<'p> Pass<'p> {
         Ok(())
     }
 
-    fn edge(&self, body: &[u8], sets: &[&'p SelectionSet], out: &mut Fields) -> Checked<()> {
-        for group in self.collect(sets, &|_| true, 2)? {
+    fn edge(
+        &self,
+        of: &str,
+        body: &[u8],
+        sets: &[&'p SelectionSet],
+        out: &mut Fields,
+    ) -> Checked<()> {
+        let name = format!("{of}Edge");
+        for group in self.collect(sets, &|is| is == name, 2)? {
             let value = match group.field.name.node.as_str() {
+                "__typename" => Some(Out::text(&name)),
                 "mode" => Some(Out::text("match")),
                 // Matches are not scored.
                 "score" => None,

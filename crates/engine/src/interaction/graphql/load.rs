@@ -1,5 +1,6 @@
 //! What an evaluation lacks, read and searched under the caller's permits, all as of one state.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -62,6 +63,8 @@ pub(super) struct Found {
 pub(super) struct Loaded {
     pub(super) reads: HashMap<(TypeId, ResourceId), Known>,
     pub(super) searches: HashMap<Find, Found>,
+    /// What was told of the schema, by its place in the document.
+    pub(super) schema: RefCell<HashMap<Vec<usize>, String>>,
     resources: u64,
     /// Types of which a resource was refused.
     refused: HashSet<TypeId>,

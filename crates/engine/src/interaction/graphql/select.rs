@@ -31,6 +31,8 @@ pub(super) struct Pass<'p> {
     pub(super) types: Types,
     base: String,
     pub(super) fields: Cell<u64>,
+    /// Fields of the schema that were selected so far.
+    pub(super) schema_fields: Cell<u64>,
     /// Bytes of values selected so far.
     pub(super) bytes: Cell<u64>,
     pub(super) bytes_max: u64,
@@ -70,13 +72,22 @@ pub(super) struct Way<'w> {
     /// What `@slice` appends to names.
     suffix: &'w str,
     depth: u64,
+    /// What the document is asked of: introspection begins there.
+    root: bool,
 }
 
 impl Way<'_> {
+    /// At the resource that the document is asked of.
+    const ROOT: Self = Self {
+        root: true,
+        ..Self::START
+    };
+
     pub(super) const START: Self = Self {
         listed: false,
         suffix: "",
         depth: 0,
+        root: false,
     };
 
     /// Into another object.
@@ -98,6 +109,7 @@ impl<'p> Pass<'p> {
             types: Types::of(model),
             base: session.links().fhir(),
             fields: Cell::new(0),
+            schema_fields: Cell::new(0),
             bytes: Cell::new(0),
             bytes_max: session.limits().page_bytes_max,
             plans: RefCell::default(),
@@ -113,7 +125,7 @@ impl<'p> Pass<'p> {
         match focus {
             None => self.whole(&sets, &mut out)?,
             Some((type_id, id)) => {
-                self.stored(*type_id, id, &sets, Way::START, &mut out)?;
+                self.stored(*type_id, id, &sets, Way::ROOT, &mut out)?;
             }
         }
         Ok(out)
@@ -246,6 +258,12 @@ impl<'p> Pass<'p> {
                 let name = Out::text(element.resource.name);
                 return put(out, &key, Form::Single, name, at);
             }
+            "__schema" | "__type" if way.root => {
+                return match self.introspected(&type_name(of), group)? {
+                    Some(json) => put(out, &key, Form::Single, Out::Json(json), at),
+                    None => Ok(()),
+                };
+            }
             "resource" if of.path == "Reference" => {
                 return self.referred(element, group, way, out);
             }
@@ -288,8 +306,7 @@ impl<'p> Pass<'p> {
 
     /// Objects need a selection, primitives have none.
     fn check_sets(&self, group: &Group<'_>, primitive: bool) -> Checked<()> {
-        let selects = group.sets.iter().any(|set| !set.items.is_empty());
-        match (primitive, selects) {
+        match (primitive, group.selects()) {
             (true, true) => wrong("a primitive has no fields", group.at),
             (false, false) => wrong("fields of this element must be selected", group.at),
             _ => Ok(()),
@@ -344,6 +361,7 @@ impl<'p> Pass<'p> {
                     ""
                 },
                 depth: way.depth + 1,
+                root: false,
             };
             if flatten {
                 self.inside(resource, content, *value, &group.sets, inner, out)?;
@@ -418,6 +436,7 @@ impl<'p> Pass<'p> {
             suffix: if group.has("flatten") { way.suffix } else { "" },
             listed: group.has("flatten") && way.listed,
             depth: way.depth + 1,
+            root: false,
         };
         let mut object = Fields::default();
         let target = if group.has("flatten") {
@@ -487,7 +506,7 @@ pub(super) fn put(out: &mut Fields, key: &str, form: Form, value: Out, at: Pos) 
 }
 
 /// The name of a type in GraphQL: `Patient`, `PatientContact`.
-fn type_name(structure: &Structure) -> String {
+pub(super) fn type_name(structure: &Structure) -> String {
     let mut name = String::new();
     for part in structure.path.split('.') {
         let mut letters = part.chars();

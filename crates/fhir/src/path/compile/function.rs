@@ -267,7 +267,9 @@ impl Compiler<'_> {
         scope: &Scope,
     ) -> Result<Typed, PathError> {
         let Some(function) = Function::parse(name) else {
-            return Err(if Function::OWN_NAMES.contains(&name) {
+            return Err(if matches!(name, "slice" | "elementDefinition") {
+                PathError::Unsupported(format!("{name}(): it needs profiles"))
+            } else if Function::OWN_NAMES.contains(&name) {
                 arity(name, args.len())
             } else {
                 PathError::NoFunction(name.to_owned())

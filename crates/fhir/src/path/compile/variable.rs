@@ -75,8 +75,8 @@ impl Compiler<'_> {
                 Kinds::any(),
             ));
         }
-        Err(if name == "terminologies" {
-            PathError::Unsupported("%terminologies".to_owned())
+        Err(if matches!(name, "terminologies" | "factory" | "server") {
+            PathError::Unsupported(format!("%{name}"))
         } else {
             PathError::NoVariable(format!("%{name}"))
         })

@@ -51,6 +51,7 @@ impl<'a> Run<'a> {
             | F::Subsumes
             | F::SubsumedBy
             | F::ConformsTo
+            | F::Weight
             | F::HtmlChecks
             | F::CheckModifiers => self.element_function(function, input, args, frame, out),
             F::Type => {

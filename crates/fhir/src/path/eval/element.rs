@@ -2,6 +2,7 @@
 
 use super::super::EvalError;
 use super::super::function::Function;
+use super::super::host::Told;
 use super::super::item::{Item, Node};
 use super::super::plan::{Op, Test};
 use super::super::types::Type;
@@ -11,6 +12,12 @@ use crate::search::value::reference::Target;
 
 /// What the canonical URLs of FHIR's own types begin with.
 const DEFINITIONS: &str = "http://hl7.org/fhir/StructureDefinition/";
+
+/// The extensions that say what an answer or a code weighs.
+const WEIGHTS: [&str; 2] = [
+    "http://hl7.org/fhir/StructureDefinition/itemWeight",
+    "http://hl7.org/fhir/StructureDefinition/ordinalValue",
+];
 
 impl<'a> Run<'a> {
     /// Functions of elements.
@@ -67,6 +74,12 @@ impl<'a> Run<'a> {
             F::ConformsTo | F::MemberOf | F::Subsumes | F::SubsumedBy => {
                 out.extend(self.judged(function, &input, args, frame)?.map(Item::Bool));
             }
+            F::Weight => {
+                for node in nodes() {
+                    self.step()?;
+                    out.extend(self.weight(node)?);
+                }
+            }
             F::HtmlChecks => out.extend(html_checks(&input)?.map(Item::Bool)),
             F::CheckModifiers => {
                 let mut known = Vec::with_capacity(args.len());
@@ -108,36 +121,76 @@ impl<'a> Run<'a> {
         frame: &Frame<'_, 'a>,
     ) -> Result<Option<bool>, EvalError> {
         let unknown = || EvalError::NotKnown(function.as_str());
-        let item = match input.as_slice() {
-            [] => return Ok(None),
-            [item] => item,
-            _ => return Err(EvalError::NotSingle),
-        };
-        let Some(arg) = args.first() else {
-            return Ok(None);
+        // Several items have no answer.
+        let ([item], [arg, ..]) = (input.as_slice(), args) else {
+            return match (function, input.len()) {
+                (Function::ConformsTo, 2..) => Err(EvalError::NotSingle),
+                _ => Ok(None),
+            };
         };
         let host = self.env.host;
-        if matches!(function, Function::Subsumes | Function::SubsumedBy) {
-            let Some(other) = self.single(arg, frame)? else {
-                return Ok(None);
-            };
-            let answer = if function == Function::Subsumes {
-                host.subsumes(item, &other)
-            } else {
-                host.subsumes(&other, item)
-            };
-            return answer.map(Some).ok_or_else(unknown);
+        let told = match function {
+            Function::Subsumes | Function::SubsumedBy => {
+                let Some(other) = self.single(arg, frame)? else {
+                    return Ok(None);
+                };
+                match function {
+                    Function::Subsumes => host.subsumes(item, &other),
+                    _ => host.subsumes(&other, item),
+                }
+            }
+            _ => {
+                let Some(url) = self.string(arg, frame)? else {
+                    return Ok(None);
+                };
+                match function {
+                    Function::MemberOf => host.member_of(item, &url),
+                    _ => self
+                        .is_of_definition(item, &url)
+                        .or_else(|| host.conforms_to(item, &url))
+                        .map_or(Told::Unknown, Told::Is),
+                }
+            }
+        };
+        match told {
+            Told::Is(answer) => Ok(Some(answer)),
+            Told::Nothing => Ok(None),
+            Told::Unknown => Err(unknown()),
         }
-        let Some(url) = self.string(arg, frame)? else {
-            return Ok(None);
+    }
+
+    /// The weight that an element carries (`fhirpath.html`): in an extension of its own, or of a
+    /// coding in it. Weights of code systems are not known here.
+    fn weight(&self, node: Node<'a>) -> Result<Option<Item<'a>>, EvalError> {
+        let own = |value: json::Value<'a>| -> Option<json::Value<'a>> {
+            let mut all = value.get("extension")?.items();
+            let weighs = |e: &json::Value<'a>| {
+                let url = e.get("url").and_then(json::Value::as_str);
+                url.is_some_and(|url| WEIGHTS.contains(&&*url))
+            };
+            all.find(weighs)?.get("valueDecimal")
         };
-        let answer = if function == Function::MemberOf {
-            host.member_of(item, &url)
-        } else {
-            self.is_of_definition(item, &url)
-                .or_else(|| host.conforms_to(item, &url))
-        };
-        answer.map(Some).ok_or_else(unknown)
+        let object = node.object();
+        let coded = object.filter(|o| o.get("code").is_some() || o.get("coding").is_some());
+        let codings = object.and_then(|o| o.get("coding"));
+        let value = object.and_then(|o| {
+            let value = ["valueCoding", "value"]
+                .into_iter()
+                .find_map(|name| o.get(name));
+            own(o)
+                .or_else(|| {
+                    codings
+                        .into_iter()
+                        .flat_map(json::Value::items)
+                        .find_map(own)
+                })
+                .or_else(|| value.and_then(own))
+        });
+        match value.and_then(|v| v.raw().parse().ok()) {
+            Some(weight) => Ok(Some(Item::Decimal(weight))),
+            None if coded.is_some() => Err(EvalError::NotKnown("weight")),
+            None => Ok(None),
+        }
     }
 
     /// Whether an item is of the type that a canonical URL defines; `None`: it defines none.

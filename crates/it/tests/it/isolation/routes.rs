@@ -39,6 +39,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         }
         // `{__typename}`
         "graphql" => "?query=%7B__typename%7D",
+        "fhirpath-instance" => "?expression=id",
         "delete-tenant" => &format!("?confirm={tenant}&grace=0"),
         _ => "",
     };
@@ -83,7 +84,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             "resourceType": "Parameters",
             "parameter": [{"name": "meta", "valueMeta": {"tag": [{"code": "x"}]}}],
         })),
-        (_, "meta" | "everything" | "lastn" | "graphql") => request,
+        (_, "meta" | "everything" | "lastn" | "graphql" | "fhirpath-instance") => request,
         (Base::Fhir, _) if route.method == "POST" || route.method == "PUT" => request.fhir(&made),
         _ if route.method == "POST" || route.method == "PATCH" => request.content(
             "application/json",

@@ -1,0 +1,105 @@
+//! The resources of a transaction: their links replaced, checked, and made ready for the writer.
+//! Processor time only.
+
+use std::sync::Arc;
+
+use base::Code;
+use bytes::Bytes;
+use fhir::bundle::{asks_for_versions, pin_references, resolved, rewrite_references};
+use store::Prepared;
+
+use super::references::{Links, Versions};
+use crate::failure::Failure;
+use crate::interaction::admit::{Checking, Identity};
+use crate::interaction::entry::Part;
+
+/// What checking the resources of a transaction needs; can go to another thread.
+pub(super) struct Checked {
+    pub(super) checking: Checking,
+    pub(super) parts: Arc<Vec<Part>>,
+    pub(super) links: Arc<Links>,
+    /// The versions that the transaction makes, where a reference asks for one.
+    pub(super) versions: Option<Versions>,
+}
+
+impl Checked {
+    /// The resources, with their links replaced, checked and ready for the writer.
+    pub(super) fn prepare(
+        &self,
+        identities: &[Option<Identity>],
+        body: &Bytes,
+        store: &store::TenantStore,
+    ) -> Result<Vec<Option<Prepared>>, Failure> {
+        let mut prepared = Vec::with_capacity(identities.len());
+        for (part, identity) in self.parts.iter().zip(identities) {
+            let Some(identity) = identity else {
+                prepared.push(None);
+                continue;
+            };
+            let one = self.one(part, identity, body, store);
+            prepared.push(Some(one.map_err(|failure| failure.at_entry(part.index))?));
+        }
+        Ok(prepared)
+    }
+
+    fn one(
+        &self,
+        part: &Part,
+        identity: &Identity,
+        body: &Bytes,
+        store: &store::TenantStore,
+    ) -> Result<Prepared, Failure> {
+        let bytes = part.body(body);
+        let draft = self.checking.draft(&bytes)?;
+        if self.links.is_empty() && self.versions.is_none() {
+            return Ok(store.prepare(self.checking.admit_draft(&draft, identity)?));
+        }
+        let model = self.checking.model;
+        let mut map = |link: &str| {
+            if let Some(target) = self.links.get(link) {
+                return Some(target.clone());
+            }
+            let (link, fragment) = link.split_once('#').map_or((link, ""), |(l, f)| (l, f));
+            let found = self.links.get(link).or_else(|| {
+                let absolute = resolved(model, part.full_url.as_deref()?, link)?;
+                self.links.get(&absolute)
+            })?;
+            Some(if fragment.is_empty() {
+                found.clone()
+            } else {
+                format!("{found}#{fragment}")
+            })
+        };
+        let text = rewrite_references(model, draft.value(), &mut map);
+        let text = self.pinned(text)?;
+        Ok(store.prepare(self.checking.admit(text.as_bytes(), identity)?))
+    }
+
+    /// The text with the versions that its references ask for.
+    fn pinned(&self, text: String) -> Result<String, Failure> {
+        let asks = asks_for_versions(text.as_bytes());
+        let Some(versions) = self.versions.as_ref().filter(|_| asks) else {
+            return Ok(text);
+        };
+        let draft = self.checking.draft(text.as_bytes())?;
+        let mut lost = None;
+        let base = format!("{}/", self.checking.base);
+        let pinned = pin_references(self.checking.model, draft.value(), &mut |reference| {
+            let local = reference.strip_prefix(&base).unwrap_or(reference);
+            match versions.get(local) {
+                Some(version) => Some(format!("{reference}/_history/{version}")),
+                None => {
+                    lost = Some(reference.to_owned());
+                    None
+                }
+            }
+        });
+        match lost {
+            None => Ok(pinned),
+            Some(reference) => {
+                let text = format!("no entry of the transaction makes a version of {reference}");
+                Err(Failure::new(Code::BundleEntry, text))
+            }
+        }
+    }
+}
