@@ -52,6 +52,18 @@ impl SecretKey {
     }
 }
 
+/// How a client takes part in sign-ins of people (SMART App Launch). One without it acts for itself
+/// only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Where people are sent back to; compared character by character.
+    pub redirects: Arc<[Box<str>]>,
+    /// Whether it cannot keep a secret: an app in a browser or on a phone.
+    pub public: bool,
+    /// Where a launch from within a record begins.
+    pub launch_url: Option<Box<str>>,
+}
+
 /// A client as the tenant's database keeps it.
 #[derive(Clone, Debug)]
 pub struct ClientRecord {
@@ -71,6 +83,8 @@ pub struct ClientRecord {
     pub revoked: bool,
     /// For how long it is a way in for bulk loading; `None` for a client of its own right.
     pub import: Option<ImportTimes>,
+    /// How it takes part in sign-ins of people.
+    pub program: Option<Program>,
     /// The roles by which the tenant's policy governs it; without, its scopes are all that it has.
     pub roles: Option<Arc<[RoleAt]>>,
 }
@@ -97,6 +111,8 @@ pub struct NewClient {
     pub jwks: Option<String>,
     /// For how long it is a way in for bulk loading.
     pub import: Option<ImportTimes>,
+    /// How it takes part in sign-ins of people.
+    pub program: Option<Program>,
     /// The roles by which the tenant's policy governs it.
     pub roles: Option<Arc<[RoleAt]>>,
 }
@@ -105,6 +121,11 @@ impl ClientRecord {
     /// Whether it is a right at this time.
     pub fn is_good(&self, now: Micros) -> bool {
         !self.revoked && self.import.is_none_or(|times| now < times.until)
+    }
+
+    /// Whether it cannot keep a secret.
+    pub fn is_public(&self) -> bool {
+        self.program.as_ref().is_some_and(|program| program.public)
     }
 
     /// Who it is in audit lines. A way in for bulk loading is named with its reason.
@@ -125,7 +146,7 @@ impl ClientRecord {
         secret: &str,
     ) -> Option<Principal> {
         let good = hmac::verify(&key.0, secret.as_bytes(), &self.secret_hash).is_ok();
-        (good && !self.revoked && self.import.is_none()).then(|| {
+        (good && !self.revoked && self.import.is_none() && !self.is_public()).then(|| {
             let own = self.scopes.only(&[ScopeContext::System]);
             self.principal(tenant, Arc::new(own))
         })

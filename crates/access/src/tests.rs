@@ -30,6 +30,7 @@ fn client(scopes: &str, key: &SecretKey) -> ClientRecord {
         epoch: 3,
         revoked: false,
         import: None,
+        program: None,
         roles: None,
     }
 }

@@ -149,6 +149,11 @@ codes! {
     ImportEnded = "import-ended", Conflict, "expired", "The way in for bulk loading was revoked or has ended.";
     GraphqlInvalid = "graphql-invalid", Incorrect, "invalid", "The GraphQL document is not one, or asks for what is not there.";
     SearchParameterInvalid = "search-parameter-invalid", Unprocessable, "invalid", "The SearchParameter cannot be served.";
+    PersonUnknown = "person-unknown", NotFound, "not-found", "No such person.";
+    LoginTaken = "login-taken", Conflict, "duplicate", "Another person of the tenant signs in with this name.";
+    PasswordRefused = "password-refused", Unprocessable, "value", "The password is too short, too long, or not one to keep.";
+    FormForeign = "form-foreign", Forbidden, "security", "The form was not given out to this browser, or is too old.";
+    InvitationEnded = "invitation-ended", Gone, "expired", "The invitation was used, replaced, or has ended.";
     PolicyInvalid = "policy-invalid", Unprocessable, "invalid", "The policy document cannot be put into force.";
     ReasonRequired = "reason-required", Forbidden, "forbidden", "Policy asks for a reason: send the header Access-Reason.";
     StepUpRequired = "step-up-required", Forbidden, "forbidden", "Policy asks the person to prove who they are by two factors.";

@@ -156,6 +156,43 @@ limits! {
     clients_max = 10_000;
     /// Signed assertions (`private_key_jwt`) of one client that may be used within seven minutes.
     assertions_per_client_max = 10_000;
+    /// People of one tenant, disabled ones among them.
+    people_max = 10_000;
+    /// Sessions of browsers of one tenant that are kept at once.
+    sessions_max = 100_000;
+    /// Sessions of one person's browsers; the oldest ends when there would be more.
+    sessions_per_person_max = 20;
+    /// Approvals of one tenant that are kept at once.
+    approvals_max = 200_000;
+    /// Approvals of one person; the oldest ends when there would be more.
+    approvals_per_person_max = 200;
+    /// Seconds after which a session ends, however much it is used.
+    session_seconds_max = 43_200;
+    /// Seconds without use after which a session ends.
+    session_idle_seconds_max = 3_600;
+    /// Seconds for which an authorization code can be exchanged.
+    code_seconds_max = 60;
+    /// Seconds after which an approval for access while the person is away ends.
+    approval_seconds_max = 7_776_000;
+    /// Seconds for which an invitation, and the link that sets another password, is good.
+    invitation_seconds_max = 604_800;
+    /// Seconds for which the context of a launch from within a record is good.
+    launch_seconds_max = 300;
+    /// Passwords that are checked at once, over all tenants.
+    passwords_at_once_max = 2;
+    /// Passwords that wait to be checked, over all tenants.
+    passwords_waiting_max = 64;
+    /// KiB of memory that checking one password takes (argon2id).
+    password_memory_kib = 19_456;
+    /// Passes over that memory (argon2id).
+    password_passes = 2;
+    /// Characters that a password has at least.
+    password_characters_min = 12;
+    /// Wrong passwords for one person from one address before this address has to wait.
+    wrong_passwords_max = 5;
+    /// Milliseconds by which a sign-in is slowed down at most, when passwords of one person are guessed
+    /// at from many addresses.
+    sign_in_delay_ms_max = 2_000;
     /// Failed sign-ins a minute from one address at one tenant before it is answered 429.
     failed_logins_per_minute_max = 60;
 }

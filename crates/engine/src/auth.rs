@@ -7,9 +7,18 @@
 
 mod assertion;
 mod attempts;
+mod authorize;
+mod exchange;
+mod guesses;
+mod identity;
+mod password;
 mod rights;
+mod sealed;
+mod sign_in;
 mod token;
+mod totp;
 mod verdict;
+mod visitor;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,8 +32,18 @@ use zeroize::Zeroizing;
 
 pub(crate) use assertion::{Replays, is_usable_jwks};
 pub(crate) use attempts::{Attempts, HOUSE};
+pub use authorize::{
+    Asked as AuthorizationAsked, AuthorizeRequest, LaunchDraft, LaunchMade, Next, OauthError,
+    Question,
+};
+pub(crate) use guesses::Guesses;
+pub(crate) use password::Passwords;
+pub(crate) use sign_in::normal_login;
+pub use sign_in::{From as SignInFrom, NewSession, SignedIn};
 pub use token::{Granted, TokenFailure, TokenRequest};
+pub(crate) use totp::UsedCodes;
 pub(crate) use verdict::Verdicts;
+pub use visitor::{AccountView, ApprovalView, SessionView, Visitor};
 
 use crate::failure::Failure;
 use crate::house::{Gate, House};
@@ -66,10 +85,7 @@ impl Gate {
         let digest = verdict::digest(&self.tenant, header);
         let store = self.house.0.store.tenant(&self.tenant);
         if let Some(known) = self.house.0.verdicts.get(&digest, request.at)
-            && known
-                .principal
-                .client()
-                .is_none_or(|(id, e)| store.client_epoch(id) == Some(e))
+            && store.stands(&known.principal, request.at)
         {
             return self.session(store, known, credentials, request).await;
         }
@@ -141,9 +157,20 @@ impl Gate {
             .verify(token, request.at)
             .map_err(|e| Failure::of(e.code()))?;
         let record = store.client(verified.client()).await?.ok_or_else(invalid)?;
-        let principal = key
-            .principal(&verified, &record, self.model())
-            .map_err(|e| Failure::of(e.code()))?;
+        let principal = match verified.approval() {
+            None => key.principal(&verified, &record, self.model()),
+            Some(approval) => {
+                let approval = store.approval(approval).await?.ok_or_else(invalid)?;
+                let person = store.person(&approval.record.person).await?;
+                let person = person.ok_or_else(invalid)?;
+                let (approval, person) = (&approval.record, &person.record);
+                key.person(&verified, approval, person, &record, request.at)
+            }
+        };
+        let principal = principal.map_err(|e| Failure::of(e.code()))?;
+        if verified.approval().is_some() && !store.stands(&principal, request.at) {
+            return Err(invalid());
+        }
         Ok(Verdict {
             principal: Arc::new(principal),
             until: Some(verified.expires()),

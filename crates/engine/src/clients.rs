@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{ClientId, ClientRecord, NewClient, Reason, RoleAt, ScopeContext, Scopes};
+use access::{ClientId, ClientRecord, NewClient, Program, Reason, RoleAt, ScopeContext, Scopes};
 use base::{Code, Rng, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,6 +25,15 @@ pub struct ClientDraft {
     /// Its public keys as a JWK Set, for `private_key_jwt`.
     #[serde(default)]
     pub jwks: Option<serde_json::Value>,
+    /// Where people are sent back to, for a program that people sign in to (SMART App Launch).
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// Whether it cannot keep a secret.
+    #[serde(default)]
+    pub public: bool,
+    /// Where a launch from within a record begins.
+    #[serde(default)]
+    pub launch_url: Option<String>,
     /// The roles by which the tenant's policy governs it: `name`, or `name@Organization/id`. Without,
     /// its scopes are all that it has.
     #[serde(default)]
@@ -41,6 +50,12 @@ pub struct ClientView {
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<String>>,
     revoked: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    redirect_uris: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    public: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    launch_url: Option<String>,
 }
 
 /// A client that was just made: the only time its secret is shown.
@@ -48,7 +63,8 @@ pub struct ClientView {
 pub struct ClientMade {
     #[serde(flatten)]
     view: ClientView,
-    client_secret: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
     token_url: String,
 }
 
@@ -81,10 +97,11 @@ impl Operator {
         printable(&draft.name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
         let scopes = Scopes::parse(&draft.scopes.join(" "), Model::of(tenant.fhir()))
             .map_err(|e| Failure::new(Code::ScopeInvalid, e.to_string()))?;
-        if scopes.only(&[ScopeContext::System]).as_str() != scopes.as_str() {
+        let program = program(&draft)?;
+        if program.is_none() && scopes.only(&[ScopeContext::System]).as_str() != scopes.as_str() {
             return Err(Failure::new(
                 Code::ScopeInvalid,
-                "a client without a person has scopes of the form system/Type.cruds",
+                "without redirect_uris a client has scopes of the form system/Type.cruds",
             ));
         }
         let jwks = draft.jwks.map(|set| set.to_string());
@@ -104,13 +121,14 @@ impl Operator {
             scopes,
             jwks,
             import: None,
+            program,
             roles,
         };
         let permit = self.system(Reason::Operation, &tenant)?;
         let record = data.create_client(permit, new, &secret).await?;
         Ok(ClientMade {
             view: view(&record),
-            client_secret: secret.expose().clone(),
+            client_secret: (!record.is_public()).then(|| secret.expose().clone()),
             token_url: self.links(&tenant).token(),
         })
     }
@@ -169,6 +187,87 @@ fn view(record: &ClientRecord) -> ClientView {
             .as_ref()
             .map(|roles| roles.iter().map(ToString::to_string).collect()),
         revoked: record.revoked,
+        redirect_uris: record
+            .program
+            .iter()
+            .flat_map(|p| p.redirects.iter().map(|r| r.to_string()))
+            .collect(),
+        public: record.is_public(),
+        launch_url: record
+            .program
+            .as_ref()
+            .and_then(|p| p.launch_url.as_deref().map(str::to_owned)),
+    }
+}
+
+/// Most redirect URIs of one program.
+const REDIRECTS_MAX: usize = 20;
+const URL_BYTES_MAX: usize = 2_000;
+
+/// How a client takes part in sign-ins of people, if it does.
+fn program(draft: &ClientDraft) -> Result<Option<Program>, Failure> {
+    let invalid = |text: &'static str| Err(Failure::new(Code::RequestInvalid, text));
+    if draft.redirect_uris.is_empty() {
+        return match draft.public || draft.launch_url.is_some() {
+            true => invalid("a program that people sign in to has redirect_uris"),
+            false => Ok(None),
+        };
+    }
+    if draft.redirect_uris.len() > REDIRECTS_MAX {
+        return invalid("a program has at most 20 redirect_uris");
+    }
+    let all = draft.redirect_uris.iter().chain(&draft.launch_url);
+    if !all.into_iter().all(|url| is_redirect(url)) {
+        return invalid(
+            "a redirect URI is https, http of this machine, or a scheme of the program's own \
+             with a dot in it; it has no fragment, no user and no spaces",
+        );
+    }
+    Ok(Some(Program {
+        redirects: draft
+            .redirect_uris
+            .iter()
+            .map(|r| r.as_str().into())
+            .collect(),
+        public: draft.public,
+        launch_url: draft.launch_url.as_deref().map(Into::into),
+    }))
+}
+
+/// Whether people may be sent there (RFC 8252, sections 7.1 to 7.3).
+fn is_redirect(url: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'`');
+    if url.len() > URL_BYTES_MAX || !url.bytes().all(plain) || url.contains('#') {
+        return false;
+    }
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return false;
+    };
+    let authority = rest.strip_prefix("//").map(|rest| {
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        rest.split_at(end).0
+    });
+    match (scheme, authority) {
+        (_, Some(authority)) if authority.contains('@') => false,
+        ("https", Some(authority)) => !authority.is_empty(),
+        ("http", Some(authority)) => {
+            let bare = authority
+                .rsplit_once(':')
+                .map_or(authority, |(host, port)| {
+                    match port.bytes().all(|b| b.is_ascii_digit()) {
+                        true => host,
+                        false => authority,
+                    }
+                });
+            matches!(bare, "localhost" | "127.0.0.1" | "[::1]")
+        }
+        ("https" | "http", None) => false,
+        (own, _) => {
+            own.contains('.')
+                && own.bytes().all(|b| {
+                    b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+')
+                })
+        }
     }
 }
 
@@ -196,4 +295,43 @@ pub(crate) fn printable(text: &str, max: usize, wanted: &'static str) -> Result<
         return Err(Failure::new(Code::RequestInvalid, wanted));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_sent_to_places_that_are_the_programs_own() {
+        for good in [
+            "https://app.example/cb",
+            "https://app.example:8443/cb?x=1",
+            "http://localhost:9000/cb",
+            "http://127.0.0.1/",
+            "http://[::1]:5/cb",
+            "com.example.app:/cb",
+        ] {
+            assert!(is_redirect(good), "{good}");
+        }
+        for bad in [
+            "",
+            "app",
+            "/cb",
+            "//app.example/cb",
+            "http://app.example/cb",
+            "http://localhost.evil.example/",
+            "http://localhost@evil.example/",
+            "https://good.example@evil.example/",
+            "https:///cb",
+            "https:app.example",
+            "https://app.example/cb#f",
+            "https://app.example/a b",
+            "https://app.example/\n",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+        ] {
+            assert!(!is_redirect(bad), "{bad}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use fhir::definitions::{Model, PerVersion};
 use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
 
-use crate::auth::{Attempts, Replays, Verdicts};
+use crate::auth::{Attempts, Guesses, Passwords, Replays, UsedCodes, Verdicts};
 use crate::benches::Benches;
 use crate::failure::Failure;
 use crate::held::{Bounds, Hold, Holder, Room};
@@ -69,6 +69,9 @@ pub(crate) struct Inner {
     pub(crate) verdicts: Verdicts,
     pub(crate) attempts: Attempts,
     pub(crate) replays: Replays,
+    pub(crate) passwords: Passwords,
+    pub(crate) guesses: Guesses,
+    pub(crate) used_codes: UsedCodes,
     pub(crate) metrics: Metrics,
     /// Bodies of requests of recognised callers.
     pub(crate) bodies: Arc<Room>,
@@ -110,6 +113,8 @@ impl House {
         let metrics = Metrics::new(&store);
         let verdicts = Verdicts::new(config.limits.token_cache_entries_max);
         let attempts = Attempts::new(config.limits.failed_logins_per_minute_max);
+        let passwords = Passwords::new(&config.limits);
+        let guesses = Guesses::new(&config.limits);
         let replays_max = config.limits.assertions_per_client_max;
         let started = clock.now();
         let [bodies, open_bodies, answers] = rooms(&config.limits, &metrics);
@@ -121,6 +126,9 @@ impl House {
             verdicts,
             attempts,
             replays: Replays::new(replays_max),
+            passwords,
+            guesses,
+            used_codes: UsedCodes::default(),
             metrics,
             bodies,
             open_bodies,

@@ -73,6 +73,7 @@ impl Operator {
                 opened,
                 until: opened.plus_secs(self.house.0.config.import_seconds_max),
             }),
+            program: None,
         };
         let permit = self.system(Reason::Operation, &tenant)?;
         let record = data.open_import(permit, new).await?;
@@ -106,7 +107,7 @@ impl Operator {
         let life = config.import_token_seconds;
         let key = data.token_key().await?;
         let scopes = &record.scopes;
-        let token = key.issue(links.issuer(), record, scopes, now, life, rng.bytes());
+        let token = key.issue(&links.issuer(), record, scopes, now, life, rng.bytes());
         let actor = record.actor();
         let import = actor.as_str().trim_start_matches("import:").to_owned();
         Ok(ImportOpened {

@@ -17,12 +17,18 @@ mod interaction;
 mod links;
 mod metrics;
 mod policies;
+mod people;
 mod session;
 mod tenants;
 
+pub use access::Assurance;
 pub use access::{Released, RequestMeta};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
-pub use auth::{Credentials, Granted, TokenFailure, TokenRequest};
+pub use auth::{
+    AccountView, ApprovalView, AuthorizationAsked, AuthorizeRequest, Credentials, Granted,
+    LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question, SessionView, SignInFrom,
+    SignedIn, TokenFailure, TokenRequest, Visitor,
+};
 pub use clients::{ClientDraft, ClientMade, ClientView};
 pub use failure::Failure;
 pub use held::{Hold, Holder};
@@ -35,6 +41,7 @@ pub use policies::{
     Changed, DryRun, Matrix, PolicyDiff, PolicyDraft, PolicyQuestion, PolicyTrial, PolicyView,
     PresetView, Tested, preset_matrix, presets,
 };
+pub use people::{PersonDraft, PersonInvited, PersonPatch, PersonView};
 pub use session::Session;
 pub use store::{
     Access, AccessReport, AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored,

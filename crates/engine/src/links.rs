@@ -101,8 +101,25 @@ impl Links {
     }
 
     /// The tenant as an OAuth issuer.
-    pub fn issuer(&self) -> &str {
-        &self.root
+    pub fn issuer(&self) -> String {
+        self.auth("")
+    }
+
+    /// A page or an endpoint of the tenant's issuer, by what follows `…/auth`.
+    pub fn auth(&self, rest: &str) -> String {
+        format!("{}/auth{rest}", self.root)
+    }
+
+    /// The path of everything under the tenant's issuer, as browsers see it.
+    pub fn auth_path(&self) -> &str {
+        let after = self.root.find("://").map_or(0, |at| at + 3);
+        let rest = self.root.get(after..).unwrap_or_default();
+        rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("")
+    }
+
+    /// Whether the addresses begin with `https:`.
+    pub fn is_https(&self) -> bool {
+        self.root.starts_with("https:")
     }
 }
 

@@ -3,7 +3,8 @@
 use axum::body::Body;
 use base::Code;
 use engine::{
-    AccessAsked, ClientDraft, Failure, Operator, RestoreClients, TenantDraft, TenantPatch,
+    AccessAsked, ClientDraft, Failure, Operator, PersonDraft, RestoreClients, TenantDraft,
+    TenantPatch,
 };
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
@@ -36,7 +37,7 @@ pub(crate) fn answer<T: Serialize>(
     Ok(response)
 }
 
-fn done() -> Response<Body> {
+pub(crate) fn done() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
@@ -258,6 +259,28 @@ pub(crate) async fn create_client(by: Operator, mut call: Call) -> Result<Respon
 /// `DELETE /admin/v1/tenants/{name}/clients/{client_id}`
 pub(crate) async fn revoke_client(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
     by.revoke_client(call.value("name"), call.value("client_id"))
+        .await?;
+    Ok(done())
+}
+
+/// `GET /admin/v1/tenants/{name}/people`
+pub(crate) async fn list_people(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let people = by.list_people(call.value("name")).await?;
+    answer(StatusCode::OK, &json!({ "people": people }))
+}
+
+/// `POST /admin/v1/tenants/{name}/people`: the tenant's first administrator.
+pub(crate) async fn create_person(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let draft: PersonDraft = call.json().await?;
+    let name = call.value("name");
+    let made = by.create_person(name, draft).await?;
+    let location = format!("/admin/v1/tenants/{name}/people/{}", made.person.id);
+    Ok(located(answer(StatusCode::CREATED, &made)?, &location))
+}
+
+/// `DELETE /admin/v1/tenants/{name}/people/{person}`: they may not sign in any more.
+pub(crate) async fn disable_person(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    by.disable_person(call.value("name"), call.value("person"))
         .await?;
     Ok(done())
 }

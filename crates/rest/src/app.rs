@@ -26,7 +26,7 @@ use crate::cors::Cors;
 use crate::problem::{self, Style};
 use crate::rendering::Rendering;
 use crate::routes::{self, Base, Handler, Route};
-use crate::{caller, headers, outgoing, proxy, version};
+use crate::{auth, caller, headers, outgoing, proxy, version};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -352,6 +352,18 @@ async fn run(
             let response = handler(session, call).await?;
             let response = rendering.give(model, by.as_ref(), response).await?;
             outgoing::held(&house, holder, response)
+        }
+        Handler::Visitor(handler) => {
+            let gate = caller::gate(&call)?;
+            let browser = auth::Browser::of(&gate, &call);
+            let page = call.parts.method == Method::GET && auth::reads_pages(&call);
+            match browser.known(&gate).await {
+                Ok(visitor) => handler(visitor, call).await,
+                Err(e) if page && e.kind() == base::Kind::Unauthenticated => {
+                    Ok(auth::to_sign_in(&gate, &call))
+                }
+                Err(e) => Err(e),
+            }
         }
         Handler::Operator(handler) => {
             let operator = call

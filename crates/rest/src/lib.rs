@@ -6,6 +6,7 @@
 mod admin;
 mod answer;
 mod app;
+mod auth;
 mod binary;
 mod bundle;
 mod call;

@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{Failure, Gate, TokenFailure, TokenRequest};
+use engine::{Assurance, Failure, Gate, TokenFailure, TokenRequest};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
@@ -21,8 +21,8 @@ fn json(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
     response
 }
 
-/// `POST /t/{tenant}/auth/token` (RFC 6749 section 4.4).
-pub(crate) async fn token(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+/// The parameters of a request of a client.
+async fn asked(call: &mut Call) -> Result<TokenRequest, Failure> {
     if negotiate::body_essence(&call.parts.headers) != "application/x-www-form-urlencoded" {
         return Err(Failure::of(Code::MediaType));
     }
@@ -31,31 +31,80 @@ pub(crate) async fn token(gate: Gate, mut call: Call) -> Result<Response<Body>, 
     let mut asked = TokenRequest::default();
     for (name, value) in form::pairs(text) {
         let value = Some(value.into_owned()).filter(|v| !v.is_empty());
-        match &*name {
-            "grant_type" => asked.grant_type = value,
-            "scope" => asked.scope = value,
-            "client_assertion_type" => asked.assertion_type = value,
-            "client_assertion" => asked.assertion = value,
-            "client_secret" => asked.secret_in_body = true,
-            _ => {}
+        let place = match &*name {
+            "grant_type" => &mut asked.grant_type,
+            "scope" => &mut asked.scope,
+            "client_assertion_type" => &mut asked.assertion_type,
+            "client_assertion" => &mut asked.assertion,
+            "client_id" => &mut asked.client_id,
+            "code" => &mut asked.code,
+            "redirect_uri" => &mut asked.redirect,
+            "code_verifier" => &mut asked.verifier,
+            "refresh_token" => &mut asked.refresh,
+            "token" => &mut asked.token,
+            "client_secret" => {
+                asked.secret_in_body = true;
+                continue;
+            }
+            _ => continue,
+        };
+        if place.is_some() {
+            return Err(Failure::new(
+                Code::RequestInvalid,
+                "a parameter is there twice",
+            ));
         }
+        *place = value;
     }
-    let mut response = match gate.token(&asked, call.credentials(), call.request).await {
-        Ok(granted) => json(
-            StatusCode::OK,
-            &json!({
+    Ok(asked)
+}
+
+fn unkept(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// `POST /t/{tenant}/auth/token` (RFC 6749 sections 4.1.3, 4.4 and 6).
+pub(crate) async fn token(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let asked = asked(&mut call).await?;
+    let response = match gate.token(&asked, call.credentials(), call.request).await {
+        Ok(granted) => {
+            let mut body = json!({
                 "access_token": granted.access_token,
                 "token_type": "bearer",
                 "expires_in": granted.expires_seconds,
                 "scope": granted.scope,
-            }),
-        ),
+            });
+            if let Some(members) = body.as_object_mut() {
+                members.extend(granted.more);
+            }
+            json(StatusCode::OK, &body)
+        }
         Err(failure) => refused(failure, gate.name().as_str())?,
     };
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    Ok(response)
+    Ok(unkept(response))
+}
+
+/// `POST /t/{tenant}/auth/introspect` (RFC 7662).
+pub(crate) async fn introspect(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let asked = asked(&mut call).await?;
+    let told = gate.introspect(&asked, call.credentials(), call.request);
+    Ok(unkept(match told.await {
+        Ok(told) => json(StatusCode::OK, &told),
+        Err(failure) => refused(failure, gate.name().as_str())?,
+    }))
+}
+
+/// `POST /t/{tenant}/auth/revoke` (RFC 7009).
+pub(crate) async fn revoke(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let asked = asked(&mut call).await?;
+    let done = gate.revoke(&asked, call.credentials(), call.request);
+    Ok(unkept(match done.await {
+        Ok(()) => Response::new(Body::empty()),
+        Err(failure) => refused(failure, gate.name().as_str())?,
+    }))
 }
 
 /// RFC 6749 section 5.2.
@@ -70,7 +119,17 @@ fn refused(failure: TokenFailure, realm: &str) -> Result<Response<Body>, Failure
         TokenFailure::Grant => (
             StatusCode::BAD_REQUEST,
             "unsupported_grant_type",
-            "only client_credentials is supported",
+            "client_credentials, authorization_code and refresh_token are supported",
+        ),
+        TokenFailure::Spent => (
+            StatusCode::BAD_REQUEST,
+            "invalid_grant",
+            "the code or refresh token is not good, or not any more",
+        ),
+        TokenFailure::Unauthorized => (
+            StatusCode::BAD_REQUEST,
+            "unauthorized_client",
+            "a public client has no rights of its own",
         ),
         TokenFailure::Scope => (
             StatusCode::BAD_REQUEST,
@@ -91,27 +150,104 @@ fn refused(failure: TokenFailure, realm: &str) -> Result<Response<Body>, Failure
     Ok(response)
 }
 
-/// `GET /t/{tenant}/auth/jwks`: the public key that checks this tenant's tokens (RFC 7517).
+/// `GET /t/{tenant}/auth/jwks`: the public keys that check this tenant's tokens (RFC 7517).
 pub(crate) async fn jwks(gate: Gate, _: Call) -> Result<Response<Body>, Failure> {
-    let key = gate.public_key().await?;
-    let set = json!({ "keys": [{
-        "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "x": key,
-    }] });
-    Ok(json(StatusCode::OK, &set))
+    Ok(json(StatusCode::OK, &gate.jwks().await?))
+}
+
+/// What both descriptions of the issuer say.
+fn described(gate: &Gate) -> serde_json::Value {
+    let links = gate.links();
+    json!({
+        "issuer": links.issuer(),
+        "jwks_uri": links.jwks(),
+        "authorization_endpoint": links.auth("/authorize"),
+        "token_endpoint": links.token(),
+        "introspection_endpoint": links.auth("/introspect"),
+        "revocation_endpoint": links.auth("/revoke"),
+        "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt", "none"],
+        "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
+        "authorization_response_iss_parameter_supported": true,
+        "scopes_supported": [
+            "openid", "profile", "fhirUser", "launch", "launch/patient",
+            "online_access", "offline_access",
+            "patient/*.cruds", "user/*.cruds", "system/*.cruds", "system/*.rs",
+        ],
+    })
 }
 
 /// `GET …/fhir/.well-known/smart-configuration` (SMART App Launch 2.2).
 pub(crate) async fn smart_configuration(gate: Gate, _: Call) -> Result<Response<Body>, Failure> {
-    let links = gate.links();
-    let about = json!({
-        "issuer": links.issuer(),
-        "jwks_uri": links.jwks(),
-        "token_endpoint": links.token(),
-        "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
-        "scopes_supported": ["system/*.cruds", "system/*.rs"],
-        "capabilities": ["client-confidential-symmetric", "client-confidential-asymmetric", "permission-v2"],
-    });
+    let mut about = described(&gate);
+    if let Some(members) = about.as_object_mut() {
+        members.insert(
+            "management_endpoint".into(),
+            json!(gate.links().auth("/account")),
+        );
+        members.insert(
+            "capabilities".into(),
+            json!([
+                "launch-ehr",
+                "launch-standalone",
+                "client-public",
+                "client-confidential-symmetric",
+                "client-confidential-asymmetric",
+                "sso-openid-connect",
+                "context-ehr-patient",
+                "context-ehr-encounter",
+                "context-standalone-patient",
+                "permission-offline",
+                "permission-online",
+                "permission-patient",
+                "permission-user",
+                "permission-v1",
+                "permission-v2",
+            ]),
+        );
+    }
+    Ok(json(StatusCode::OK, &about))
+}
+
+/// `GET /t/{tenant}/auth/.well-known/openid-configuration` (OpenID Connect Discovery 1.0).
+pub(crate) async fn configuration(gate: Gate, _: Call) -> Result<Response<Body>, Failure> {
+    let mut about = described(&gate);
+    if let Some(members) = about.as_object_mut() {
+        for (name, value) in [
+            ("subject_types_supported", json!(["public"])),
+            ("id_token_signing_alg_values_supported", json!(["RS256"])),
+            (
+                "claims_supported",
+                json!([
+                    "iss",
+                    "sub",
+                    "aud",
+                    "exp",
+                    "iat",
+                    "auth_time",
+                    "nonce",
+                    "acr",
+                    "amr",
+                    "fhirUser",
+                    "profile",
+                    "name",
+                    "preferred_username",
+                ]),
+            ),
+            (
+                "acr_values_supported",
+                json!([Assurance::Password.acr(), Assurance::TwoFactors.acr()]),
+            ),
+            ("prompt_values_supported", json!(["none", "login"])),
+            ("claims_parameter_supported", json!(false)),
+            ("request_parameter_supported", json!(false)),
+            ("request_uri_parameter_supported", json!(false)),
+        ] {
+            members.insert(name.into(), value);
+        }
+    }
     Ok(json(StatusCode::OK, &about))
 }

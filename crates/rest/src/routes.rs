@@ -9,13 +9,13 @@ use std::pin::Pin;
 
 use axum::Router;
 use axum::body::Body;
-use engine::{Failure, Gate, House, Operator, Session};
+use engine::{Failure, Gate, House, Operator, Session, Visitor};
 use http::{Method, Response};
 
 use crate::app::At;
 use crate::call::Call;
 use crate::problem::Style;
-use crate::{admin, fhir, oauth, operation, policy, probes};
+use crate::{admin, auth, fhir, oauth, operation, policy, probes};
 
 /// What a handler gives back.
 pub(crate) type Answering =
@@ -69,6 +69,8 @@ pub enum Class {
     /// A recognised caller of the tenant; the scope letters that the interaction needs, or `a` where
     /// policy must let them administer it.
     Caller(&'static str),
+    /// A person in their own browser, signed in to the tenant.
+    Visitor,
     /// The operator.
     Operator,
 }
@@ -78,6 +80,7 @@ pub(crate) enum Handler {
     Open(fn(Call) -> Answering),
     Gate(fn(Gate, Call) -> Answering),
     Caller(&'static str, fn(Session, Call) -> Answering),
+    Visitor(fn(Visitor, Call) -> Answering),
     Operator(fn(Operator, Call) -> Answering),
 }
 
@@ -118,6 +121,7 @@ impl Route {
             Handler::Open(_) => Class::Open,
             Handler::Gate(_) => Class::Gate,
             Handler::Caller(letters, _) => Class::Caller(letters),
+            Handler::Visitor(_) => Class::Visitor,
             Handler::Operator(_) => Class::Operator,
         }
     }
@@ -138,6 +142,9 @@ macro_rules! routes {
     (@ Gate $handler:path) => { Handler::Gate(|gate, call| Box::pin($handler(gate, call))) };
     (@ Caller ($letters:literal) $handler:path) => {
         Handler::Caller($letters, |session, call| Box::pin($handler(session, call)))
+    };
+    (@ Visitor $handler:path) => {
+        Handler::Visitor(|visitor, call| Box::pin($handler(visitor, call)))
     };
     (@ Operator $handler:path) => {
         Handler::Operator(|operator, call| Box::pin($handler(operator, call)))
@@ -179,10 +186,32 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/policy/matrix"        "policy-matrix"  Operator policy::matrix;
     POST   House  "/admin/v1/tenants/{name}/policy/test"          "test-policy"    Operator policy::test;
     POST   House  "/admin/v1/tenants/{name}/policy/dry-run"       "dry-run-policy" Operator policy::dry_run;
+    GET    House  "/admin/v1/tenants/{name}/people"               "list-administrators" Operator admin::list_people;
+    POST   House  "/admin/v1/tenants/{name}/people"               "create-administrator" Operator admin::create_person;
+    DELETE House  "/admin/v1/tenants/{name}/people/{person}"      "disable-person" Operator admin::disable_person;
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
-    POST   Tenant "/auth/token"    "token"   Gate     oauth::token;
-    GET    Tenant "/auth/jwks"     "jwks"    Gate     oauth::jwks;
+    POST   Tenant "/auth/token"         "token"         Gate    oauth::token;
+    POST   Tenant "/auth/introspect"    "introspect"    Gate    oauth::introspect;
+    POST   Tenant "/auth/revoke"        "revoke"        Gate    oauth::revoke;
+    GET    Tenant "/auth/jwks"          "jwks"          Gate    oauth::jwks;
+    GET    Tenant "/auth/.well-known/openid-configuration" "openid-configuration" Gate oauth::configuration;
+    GET    Tenant "/auth/style.css"     "style"         Gate    auth::style;
+    GET    Tenant "/auth/login"         "sign-in-page"  Gate    auth::sign_in::page;
+    POST   Tenant "/auth/login"         "sign-in"       Gate    auth::sign_in::sign_in;
+    POST   Tenant "/auth/second-factor" "second-factor" Gate    auth::sign_in::second_factor;
+    GET    Tenant "/auth/invitation"    "invitation"    Gate    auth::sign_in::invitation;
+    POST   Tenant "/auth/invitation"    "accept-invitation" Gate auth::sign_in::accept;
+    GET    Tenant "/auth/authorize"     "authorize"     Gate    auth::authorize::page;
+    POST   Tenant "/auth/authorize"     "approve"       Gate    auth::authorize::decide;
+    GET    Tenant "/auth/account"       "account"       Visitor auth::account::page;
+    POST   Tenant "/auth/account/{action}" "change-account" Visitor auth::account::act;
+    GET    Tenant "/auth/people"        "list-people"   Visitor auth::people::list;
+    POST   Tenant "/auth/people"        "create-person" Visitor auth::people::create;
+    PATCH  Tenant "/auth/people/{person}" "change-person" Visitor auth::people::change;
+    POST   Tenant "/auth/people/{person}/invitation" "invite-person" Visitor auth::people::invite;
+    POST   Tenant "/auth/people/{person}/sign-out" "sign-person-out" Visitor auth::people::sign_out;
+    POST   Tenant "/auth/launches"      "launch"        Caller("r") auth::people::launch;
 
     GET    Fhir   "/.well-known/smart-configuration" "smart-configuration" Gate oauth::smart_configuration;
     GET    Fhir   "/metadata"               "capabilities"       Gate          fhir::capabilities;

@@ -14,6 +14,7 @@ pub mod import;
 pub mod imports;
 pub mod key;
 pub mod policy;
+pub mod person;
 mod print;
 pub mod serve;
 pub mod tenant;
@@ -39,6 +40,8 @@ enum Command {
     Client(client::Client),
     /// What a tenant's people, and clients that policy governs, may do.
     Policy(policy::Policy),
+    /// The first administrator of a tenant.
+    Person(person::Person),
     /// Load Bundles and NDJSON into a tenant.
     Import(import::Import),
     /// Ways in for bulk loading that were opened into a tenant.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Tenant(args) => tenant::run(&args),
         Command::Client(args) => client::run(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Person(args) => person::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Imports(args) => imports::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -2,6 +2,7 @@
 
 mod data;
 mod page;
+mod people;
 mod tenant;
 mod trail;
 mod write;
@@ -9,6 +10,9 @@ mod write;
 pub(crate) use data::{Apart, DataIn};
 pub use data::{Data, Form};
 pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};
+pub use people::{
+    Approval, BrowserSession, CodeTerms, Invitation, Person, Proofs, SigningKey, Totp,
+};
 pub use tenant::{
     AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RestoreClients, Restored,
     State, StoreConfig, Synchronous, TenantInfo, TenantSettings,

@@ -22,6 +22,6 @@ pub use report::{Finding, FindingKind, VerifyReport};
 pub use sqlite::params::ParamState;
 pub use sqlite::process::stand_back;
 pub use store::Store;
-pub use tenant::{IndexStatus, ParamStatus, TenantStore, Upload};
+pub use tenant::{Deed, IndexStatus, ParamStatus, TenantStore, Upload};
 
 type Result<T> = std::result::Result<T, StoreError>;

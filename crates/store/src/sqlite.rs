@@ -23,6 +23,7 @@ pub(crate) mod page;
 pub(crate) mod params;
 pub(crate) mod policies;
 pub(crate) mod process;
+pub(crate) mod people;
 pub(crate) mod readers;
 pub(crate) mod rows;
 mod schema;

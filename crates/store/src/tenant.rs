@@ -4,6 +4,7 @@ mod audit;
 mod data;
 mod indexing;
 mod policies;
+mod people;
 mod reading;
 mod together;
 mod whole;
@@ -11,6 +12,7 @@ mod whole;
 pub(crate) use data::Staged;
 pub use data::Upload;
 pub use indexing::{IndexStatus, ParamStatus};
+pub use people::Deed;
 
 use std::sync::Arc;
 

@@ -1,10 +1,11 @@
 //! The token endpoint: `client_credentials` (RFC 6749 section 4.4) for confidential clients with
-//! `client_secret_basic`, and for SMART Backend Services with `private_key_jwt`.
+//! `client_secret_basic`, and for SMART Backend Services with `private_key_jwt`; codes and refresh
+//! tokens of approvals, for public clients too.
 //!
 //! A secret in the request's body (`client_secret_post`) is refused: it would be one more place
 //! where secrets travel.
 
-use access::{ClientRecord, RequestMeta, Scopes};
+use access::{ClientId, ClientRecord, RequestMeta, ScopeContext, Scopes};
 use base::Code;
 use store::TenantStore;
 
@@ -25,6 +26,18 @@ pub struct TokenRequest {
     pub assertion: Option<String>,
     /// Whether `client_secret` was in the body.
     pub secret_in_body: bool,
+    /// `client_id`
+    pub client_id: Option<String>,
+    /// `code`
+    pub code: Option<String>,
+    /// `redirect_uri`
+    pub redirect: Option<String>,
+    /// `code_verifier`
+    pub verifier: Option<String>,
+    /// `refresh_token`
+    pub refresh: Option<String>,
+    /// `token`, of an introspection or a revocation.
+    pub token: Option<String>,
 }
 
 impl std::fmt::Debug for TokenRequest {
@@ -41,6 +54,8 @@ pub struct Granted {
     pub expires_seconds: i64,
     /// What it allows.
     pub scope: String,
+    /// Further members of the answer: refresh token, identity token, launch context.
+    pub more: serde_json::Map<String, serde_json::Value>,
 }
 
 impl std::fmt::Debug for Granted {
@@ -58,6 +73,10 @@ pub enum TokenFailure {
     Client,
     /// `unsupported_grant_type`
     Grant,
+    /// `invalid_grant`: a code or refresh token that is not good.
+    Spent,
+    /// `unauthorized_client`
+    Unauthorized,
     /// `invalid_scope`
     Scope,
     /// Not the caller's fault, or too many failures.
@@ -81,27 +100,25 @@ impl Gate {
         credentials: Credentials<'_>,
         request: RequestMeta,
     ) -> Result<Granted, TokenFailure> {
-        match asked.grant_type.as_deref() {
-            Some("client_credentials") => {}
+        let grant = match asked.grant_type.as_deref() {
+            Some(known @ ("client_credentials" | "authorization_code" | "refresh_token")) => known,
             Some(_) => return Err(TokenFailure::Grant),
             None => return Err(TokenFailure::Request("grant_type is missing")),
-        }
-        if asked.secret_in_body {
-            return Err(TokenFailure::Request(
-                "send the client secret by HTTP Basic",
-            ));
-        }
-        let store = self.house.0.store.tenant(&self.tenant);
-        let Some(record) = self.prove(&store, asked, credentials, request).await? else {
-            self.failed(credentials, request)?;
-            return Err(TokenFailure::Client);
         };
+        let store = self.house.0.store.tenant(&self.tenant);
+        let record = self.proved(&store, asked, credentials, request).await?;
+        match grant {
+            "authorization_code" => return self.exchange(asked, &record, request).await,
+            "refresh_token" => return self.refresh(asked, &record, request).await,
+            _ if record.is_public() => return Err(TokenFailure::Unauthorized),
+            _ => {}
+        }
         let scopes = self.scopes(&record, asked.scope.as_deref())?;
         let life = self.house.0.config.access_token_seconds;
         let random = self.house.0.rng.bytes();
         let key = store.token_key().await.map_err(Failure::from)?;
         let token = key.issue(
-            self.links.issuer(),
+            &self.links.issuer(),
             &record,
             &scopes,
             request.at,
@@ -113,7 +130,35 @@ impl Gate {
             access_token: token.ok_or(Failure::of(Code::Internal))?,
             expires_seconds: life,
             scope: scopes.as_str().to_owned(),
+            more: serde_json::Map::new(),
         })
+    }
+
+    /// The client that proves who it is; a public one only says it.
+    pub(super) async fn proved(
+        &self,
+        store: &TenantStore,
+        asked: &TokenRequest,
+        credentials: Credentials<'_>,
+        request: RequestMeta,
+    ) -> Result<ClientRecord, TokenFailure> {
+        if asked.secret_in_body {
+            return Err(TokenFailure::Request(
+                "send the client secret by HTTP Basic",
+            ));
+        }
+        let proved = self.prove(store, asked, credentials, request).await?;
+        let of_body = |record: &ClientRecord| {
+            let id = asked.client_id.as_deref();
+            id.is_none_or(|id| id == record.id.as_str())
+        };
+        match proved.filter(of_body) {
+            Some(record) => Ok(record),
+            None => {
+                self.failed(credentials, request)?;
+                Err(TokenFailure::Client)
+            }
+        }
     }
 
     async fn prove(
@@ -163,20 +208,28 @@ impl Gate {
                     );
                 Ok(good.then_some(record))
             }
+            (None, None) => {
+                let Some(id) = asked.client_id.as_deref().and_then(ClientId::new) else {
+                    return Ok(None);
+                };
+                let record = store.client(&id).await.map_err(Failure::from)?;
+                Ok(record.filter(|r| r.is_public() && r.is_good(request.at)))
+            }
             _ => Ok(None),
         }
     }
 
-    /// The part of what was asked for that the client has; all that it has when nothing was asked.
+    /// The part of what was asked for that the client has for itself; all that it has when nothing
+    /// was asked.
     fn scopes(&self, record: &ClientRecord, asked: Option<&str>) -> Result<Scopes, TokenFailure> {
+        let own = record.scopes.only(&[ScopeContext::System]);
         let Some(asked) = asked else {
-            return Ok((*record.scopes).clone());
+            let none = own.resources().is_empty();
+            return (!none).then_some(own).ok_or(TokenFailure::Scope);
         };
         let granted: Vec<&str> = asked
             .split_ascii_whitespace()
-            .filter(|word| {
-                Scopes::parse(word, self.model()).is_ok_and(|one| record.scopes.covers(&one))
-            })
+            .filter(|word| Scopes::parse(word, self.model()).is_ok_and(|one| own.covers(&one)))
             .collect();
         Scopes::parse(&granted.join(" "), self.model()).map_err(|_| TokenFailure::Scope)
     }

@@ -119,6 +119,15 @@ impl Gate {
         let _ = write!(out, ",\"security\":{{\"cors\":{cors},");
         out.push_str("\"service\":[{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/restful-security-service\",\"code\":\"SMART-on-FHIR\"}]},{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/restful-security-service\",\"code\":\"Basic\"}]}],\"extension\":[{\"url\":\"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris\",\"extension\":[{\"url\":\"token\",\"valueUri\":");
         push_json_string(&self.links.token(), out);
+        for (name, page) in [
+            ("authorize", "/authorize"),
+            ("introspect", "/introspect"),
+            ("revoke", "/revoke"),
+            ("manage", "/account"),
+        ] {
+            let _ = write!(out, "}},{{\"url\":\"{name}\",\"valueUri\":");
+            push_json_string(&self.links.auth(page), out);
+        }
         out.push_str("}]}]}");
     }
 

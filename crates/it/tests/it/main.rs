@@ -19,6 +19,7 @@ mod memory;
 mod migration;
 mod on_disk;
 mod search;
+mod sign_in;
 mod synthea;
 mod tenants;
 mod tidy;

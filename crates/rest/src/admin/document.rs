@@ -287,6 +287,33 @@ const OPERATIONS: &[Operation] = &[
         Some("PolicyDryRun"),
     ),
     (
+        "get",
+        "/admin/v1/tenants/{name}/people",
+        "list-administrators",
+        "People of a tenant, by login",
+        None,
+        "200",
+        Some("PersonList"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/people",
+        "create-administrator",
+        "Make the tenant's first administrator; the link to set a password is shown once",
+        Some("PersonDraft"),
+        "201",
+        Some("PersonInvited"),
+    ),
+    (
+        "delete",
+        "/admin/v1/tenants/{name}/people/{person}",
+        "disable-person",
+        "Disable a person, from their next request on",
+        None,
+        "204",
+        None,
+    ),
+    (
         "post",
         "/admin/v1/key/rotate",
         "rotate-key",
@@ -397,6 +424,11 @@ fn schemas() -> Value {
     );
     let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
     let scopes = json!({ "type": "array", "items": text, "minItems": 1 });
+    let person = json!({
+        "id": text, "login": text, "name": text, "roles": { "type": "array", "items": text },
+        "groups": { "type": "array", "items": text }, "fhir_user": text,
+        "state": { "enum": ["invited", "active", "disabled"] }, "second_factor": { "type": "boolean" },
+    });
     let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "roles": { "type": "array", "items": text }, "revoked": { "type": "boolean" } });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
@@ -437,11 +469,17 @@ fn schemas() -> Value {
                 "import_id": text, "reason": text, "opened": time, "until": time,
                 "state": { "enum": ["open", "ended", "revoked"] },
             })) } })),
-        "ClientDraft": object(&["name", "scopes"], &json!({ "name": text, "scopes": scopes, "jwks": { "type": "object" }, "roles": { "type": "array", "items": text } })),
+        "ClientDraft": object(&["name", "scopes"], &json!({
+            "name": text, "scopes": scopes, "jwks": { "type": "object" }, "roles": { "type": "array", "items": text },
+            "redirect_uris": { "type": "array", "items": text },
+            "public": { "type": "boolean", "default": false }, "launch_url": text,
+        })),
         "ClientList": object(&["clients"], &json!({ "clients": { "type": "array", "items": object(&["client_id", "name", "scopes"], &client) } })),
-        "ClientMade": object(&["client_id", "client_secret", "name", "scopes", "token_url"], &json!({
+        "ClientMade": object(&["client_id", "name", "scopes", "token_url"], &json!({
             "client_id": text, "client_secret": text, "name": text, "scopes": scopes, "token_url": text,
             "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" },
+            "redirect_uris": { "type": "array", "items": text },
+            "public": { "type": "boolean" }, "launch_url": text,
         })),
         "AccessReport": object(&["accesses", "more"], &json!({ "more": { "type": "boolean" }, "accesses": { "type": "array", "items":
             object(&["number", "at", "request", "actor", "action", "what", "patients"], &json!({
@@ -475,6 +513,14 @@ fn schemas() -> Value {
         "PolicyDryRun": object(&["tried", "left_out", "changes"], &json!({
             "tried": { "type": "integer" }, "left_out": { "type": "integer" }, "changes": { "type": "array", "items": { "type": "object" } },
         })),
+        "PersonDraft": object(&["login", "name", "roles"], &json!({
+            "login": text, "name": text, "roles": { "type": "array", "items": text },
+            "groups": { "type": "array", "items": text }, "fhir_user": text,
+        })),
+        "PersonList": object(&["people"], &json!({ "people": { "type": "array", "items":
+            object(&["id", "login", "name", "roles", "state"], &person) } })),
+        "PersonInvited": { "allOf": [object(&["id", "login", "name", "roles", "state"], &person),
+            object(&["invitation", "until"], &json!({ "invitation": text, "until": time }))] },
         "KeyRotated": object(&["rewrapped"], &json!({ "rewrapped": { "type": "integer" } })),
         "Problem": object(&["type", "title", "status", "code"], &json!({
             "type": text, "title": text, "status": { "type": "integer" }, "code": text, "detail": text, "limit": text,

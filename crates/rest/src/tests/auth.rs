@@ -242,7 +242,7 @@ fn discovery_tells_where_to_go() {
     let url = format!("{ROOT}/t/lakeside/auth/token");
     about
         .at("/token_endpoint", url.as_str())
-        .at("/issuer", format!("{ROOT}/t/lakeside"));
+        .at("/issuer", format!("{ROOT}/t/lakeside/auth"));
     let keys = world.ask("GET /t/lakeside/auth/jwks", &[], "").status(200);
     keys.at("/keys/0/crv", "Ed25519");
 }

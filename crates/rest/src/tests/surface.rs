@@ -28,7 +28,9 @@ fn every_route_asks_who_it_is() {
             .replace("{version}", "1")
             .replace("{name}", "lakeside")
             .replace("{client_id}", "c")
-            .replace("{import_id}", "i");
+            .replace("{import_id}", "i")
+            .replace("{person}", "p")
+            .replace("{action}", "sign-out");
         let line = format!("{} {path}", route.method);
         let ask = |who: Option<&str>| {
             let mut headers = vec![("content-type", "application/fhir+json")];
@@ -46,7 +48,7 @@ fn every_route_asks_who_it_is() {
         };
         match route.class() {
             Class::Open | Class::Gate => assert_ne!(ask(None), 401, "{line}"),
-            Class::Operator => {
+            Class::Visitor | Class::Operator => {
                 assert_eq!((ask(None), ask(Some(&stranger))), (401, 401), "{line}");
             }
             Class::Caller(_) => {
@@ -61,7 +63,7 @@ fn every_route_asks_who_it_is() {
                 };
                 // What is no Parameters is refused by form, whoever sends it.
                 let wanted = match route.interaction {
-                    "fhirpath" => 400..=422,
+                    "fhirpath" | "launch" => 400..=422,
                     _ => 200..=403,
                 };
                 let code = ask(Some(&nothing));

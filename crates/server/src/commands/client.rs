@@ -58,6 +58,15 @@ struct Create {
     /// Public keys (JWK Set) for `private_key_jwt`.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
+    /// Where people are sent back to, for a program that people sign in to; several are possible.
+    #[arg(long = "redirect-uri", value_name = "URL")]
+    redirects: Vec<String>,
+    /// It cannot keep a secret: an app in a browser or on a phone.
+    #[arg(long)]
+    public: bool,
+    /// Where a launch from within a record begins.
+    #[arg(long, value_name = "URL")]
+    launch_url: Option<String>,
 }
 
 /// Runs the command.
@@ -80,8 +89,24 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
                 body["jwks"] = serde_json::from_str(&text)
                     .with_context(|| format!("{} is not JSON", path.display()))?;
             }
+            if !new.redirects.is_empty() {
+                body["redirect_uris"] = json!(new.redirects);
+            }
+            if new.public {
+                body["public"] = json!(true);
+            }
+            if let Some(url) = &new.launch_url {
+                body["launch_url"] = json!(url);
+            }
             let made = admin.post(&tenant_path(&new.tenant, "/clients")?, &body)?;
             print(args.output, &made, |made| {
+                if made.get("client_secret").is_none() {
+                    return format!(
+                        "client_id      {}\ntoken_url      {}",
+                        text(made, "client_id"),
+                        text(made, "token_url"),
+                    );
+                }
                 format!(
                     "client_id      {}\nclient_secret  {}\ntoken_url      {}\n\
                      The secret is not shown again.",

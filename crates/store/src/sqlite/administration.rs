@@ -1,5 +1,5 @@
-//! What is administered about a tenant apart from its resources, API clients and facts about the
-//! file, and how it is held under the chain of changes.
+//! What is administered about a tenant apart from its resources, API clients, people and facts about
+//! the file, and how it is held under the chain of changes.
 //!
 //! Each time it changes, a *change without versions* is written: its digest is over all of it, as
 //! it is then. The engine authenticates a page of the file, not its age; an older page that is put
@@ -55,6 +55,15 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
         (
             "client roles",
             "SELECT id, roles FROM client WHERE roles IS NOT NULL ORDER BY id",
+        ),
+        ("person", "SELECT id, login, record FROM person ORDER BY id"),
+        (
+            "program",
+            "SELECT client, record FROM program ORDER BY client",
+        ),
+        (
+            "signing_key",
+            "SELECT kid, alg, pair, public, made_us, retired_us FROM signing_key ORDER BY kid",
         ),
     ] {
         let mut read = match db.prepare(sql) {
@@ -117,7 +126,13 @@ pub(crate) fn holds(db: &Connection) -> Result<bool> {
     match last {
         Some(last) => Ok(last == digest(db)?),
         None => db
-            .query_row("SELECT NOT EXISTS (SELECT 1 FROM client)", [], |r| r.get(0))
+            .query_row(
+                "SELECT NOT EXISTS (SELECT 1 FROM client) AND NOT EXISTS (SELECT 1 FROM person)
+                   AND NOT EXISTS (SELECT 1 FROM program)
+                   AND NOT EXISTS (SELECT 1 FROM signing_key)",
+                [],
+                |r| r.get(0),
+            )
             .doing(DOING),
     }
 }

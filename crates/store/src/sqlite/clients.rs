@@ -8,13 +8,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use access::{ClientId, ClientRecord, ImportTimes, NewClient, RoleAt, Scopes};
+use access::{ClientId, ClientRecord, ImportTimes, NewClient, Program, RoleAt, Scopes};
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
 use parking_lot::RwLock;
 use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 
-use super::fault::{Doing, damaged};
+use super::fault::{Doing, damaged, internal};
+use super::people;
 use super::tenant::OpenTenant;
 use super::writer::WriterState;
 use crate::{Result, StoreError};
@@ -81,6 +83,7 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
         .doing(DOING)?;
     let mut rows = read.query([]).doing(DOING)?;
     let mut clients = HashMap::new();
+    let mut programs = programs(db)?;
     while let Some(row) = rows.next().doing(DOING)? {
         let id: String = row.get(0).doing(DOING)?;
         let id = ClientId::new(&id).ok_or_else(|| damaged("a stored client id"))?;
@@ -101,6 +104,7 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
                 opened: Micros(opened),
                 until: Micros(until),
             }),
+            program: programs.remove(id.as_str()),
             roles: roles(row.get(9).doing(DOING)?)?,
         };
         clients.insert(id, record);
@@ -122,6 +126,7 @@ fn roles(text: Option<String>) -> Result<Option<Arc<[RoleAt]>>> {
 pub(crate) fn settle_doubt(tenant: &OpenTenant, db: &Connection) -> Result<()> {
     if tenant.clients().doubted.load(Ordering::Relaxed) {
         revoke_all(db)?;
+        people::disable_all(db)?;
     }
     Ok(())
 }
@@ -169,6 +174,7 @@ pub(crate) fn create(
         epoch: 1,
         revoked: false,
         import: new.import,
+        program: new.program,
         roles: new.roles,
     };
     state
@@ -189,12 +195,57 @@ pub(crate) fn create(
             ],
         )
         .doing(DOING)?;
+    if let Some(program) = &record.program {
+        let kept = KeptProgram {
+            redirects: program.redirects.iter().map(|r| r.to_string()).collect(),
+            public: program.public,
+            launch_url: program.launch_url.as_deref().map(str::to_owned),
+        };
+        let text = serde_json::to_string(&kept).map_err(|_| internal("writing a program"))?;
+        state
+            .db
+            .execute(
+                "INSERT OR REPLACE INTO program (client, record) VALUES (?1,?2)",
+                params![record.id.as_str(), text],
+            )
+            .doing(DOING)?;
+    }
     Ok(record)
 }
 
 fn kept_roles(roles: Option<&[RoleAt]>) -> Option<String> {
     let texts: Vec<String> = roles?.iter().map(ToString::to_string).collect();
     Some(texts.join(" "))
+}
+
+/// How a client takes part in sign-ins of people, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct KeptProgram {
+    redirects: Vec<String>,
+    public: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    launch_url: Option<String>,
+}
+
+fn programs(db: &Connection) -> Result<HashMap<String, Program>> {
+    const DOING: &str = "reading programs";
+    let mut read = db
+        .prepare("SELECT client, record FROM program")
+        .doing(DOING)?;
+    let mut rows = read.query([]).doing(DOING)?;
+    let mut all = HashMap::new();
+    while let Some(row) = rows.next().doing(DOING)? {
+        let text: String = row.get(1).doing(DOING)?;
+        let kept: KeptProgram =
+            serde_json::from_str(&text).map_err(|_| damaged("a stored program"))?;
+        let program = Program {
+            redirects: kept.redirects.into_iter().map(Into::into).collect(),
+            public: kept.public,
+            launch_url: kept.launch_url.map(Into::into),
+        };
+        all.insert(row.get(0).doing(DOING)?, program);
+    }
+    Ok(all)
 }
 
 fn must_have_room(db: &Connection, limits: &Limits) -> Result<()> {

@@ -275,6 +275,8 @@ pub(crate) struct TenantKeys {
     pub(crate) token: Secret<[u8; 32]>,
     /// Hashes client secrets, unless the tenant was restored with an earlier one.
     pub(crate) client_secret: Secret<[u8; 32]>,
+    /// For what people are recognised by.
+    pub(crate) people: Secret<[u8; 32]>,
     /// Encrypts paging positions.
     pub(crate) cursor: std::sync::Arc<Secret<[u8; 32]>>,
     /// Over backups.
@@ -290,6 +292,7 @@ impl TenantKeys {
             seal: d.mac("seal"),
             token: d.key("token"),
             client_secret: d.key("client secret"),
+            people: d.key("people"),
             cursor: std::sync::Arc::new(d.key("cursor")),
             backup: d.mac("backup"),
             journal: d.key("journal"),

@@ -34,6 +34,7 @@ const STEPS: &[Step] = &[
     keep_search_parameters,
     keep_data_apart,
     keep_policies,
+    keep_people,
 ];
 
 /// Resources indexed in one transaction.
@@ -151,6 +152,12 @@ fn keep_policies(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(policies::DDL).doing(DOING)?;
     db.execute_batch("ALTER TABLE client ADD COLUMN roles TEXT")
         .doing(DOING)
+}
+
+/// Up to version 6 only API clients were let in.
+fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    db.execute_batch(schema::PEOPLE)
+        .doing("changing a tenant's schema from version 6 to 7")
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

@@ -14,6 +14,11 @@
 //! | `dictionary` | a dictionary that bodies are packed with | appended |
 //! | `client` | an API client; with `until_us` a way in for bulk loading | by administration |
 //! | `policy` | a policy that was put into force; the newest is | by administration |
+//! | `program` | how a client takes part in sign-ins of people: its `record`, JSON | by administration |
+//! | `person` | a person who may sign in: the `record`, JSON, with what they prove themselves with | by administration |
+//! | `signing_key` | a pair of keys that signs identity tokens | by administration |
+//! | `session` | a session of a person's browser: its `record`, JSON | at sign-in, by use, at its end |
+//! | `approval` | what a person approved a program for: its `record`, JSON | at approval, with each refresh, at its end |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
@@ -28,7 +33,7 @@ use super::{codec, index, params as own_params, policies};
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 6;
+pub(crate) const VERSION: i64 = 7;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -67,12 +72,33 @@ CREATE INDEX blob_staged ON blob (staged) WHERE staged <> 0;
 CREATE TABLE chunk (cid INTEGER PRIMARY KEY, mac BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
 ";
 
+/// People, and what they sign in and approve.
+pub(crate) const PEOPLE: &str = "
+CREATE TABLE program (client TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE person (
+  id TEXT NOT NULL PRIMARY KEY, login TEXT NOT NULL UNIQUE, record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE signing_key (
+  kid TEXT NOT NULL PRIMARY KEY, alg TEXT NOT NULL, pair BLOB NOT NULL, public TEXT NOT NULL,
+  made_us INTEGER NOT NULL, retired_us INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE session (
+  id TEXT NOT NULL PRIMARY KEY, until_us INTEGER NOT NULL, record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_until ON session (until_us);
+CREATE TABLE approval (
+  id TEXT NOT NULL PRIMARY KEY, until_us INTEGER NOT NULL, record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX approval_until ON approval (until_us);
+";
+
 /// Makes all tables in an empty database.
 pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     const DOING: &str = "making the tables of a tenant";
     db.execute_batch(DDL).doing(DOING)?;
     db.execute_batch(BLOBS).doing(DOING)?;
     db.execute_batch(policies::DDL).doing(DOING)?;
+    db.execute_batch(PEOPLE).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-use access::{Policy, SecretKey, TenantId, TokenKey};
+use access::{PeopleKey, Policy, SecretKey, TenantId, TokenKey};
 use base::{Code, Limits, Micros, Secret, Seq};
 use fhir::definitions::Model;
 use fhir::search::Customs;
@@ -18,6 +18,7 @@ use super::connection::{self, Reader};
 use super::fault::{Doing, damaged, internal};
 use super::index::Vocabulary;
 use super::keyring::TenantKeys;
+use super::people::People;
 use super::shared::Shared;
 use super::writer::WriterState;
 use super::{administration, migrate, params, policies, rows, schema};
@@ -52,6 +53,8 @@ pub(crate) struct OpenTenant {
     pub(crate) swept: AtomicU64,
     actors: RwLock<HashMap<i64, Arc<str>>>,
     clients: Clients,
+    people: People,
+    people_key: Arc<PeopleKey>,
     /// Its own search parameters, as they are committed.
     customs: RwLock<Arc<Customs>>,
     /// Its policy in force.
@@ -112,7 +115,7 @@ impl OpenTenant {
             tracing::error!(
                 tenant = %id.name(),
                 code = Code::AuditAltered.as_str(),
-                "API clients are not what was last administered; none of them is let in"
+                "API clients and people are not what was last administered; none of them is let in"
             );
         }
         let last = last_place_in_journal(&reader.db)?;
@@ -154,6 +157,8 @@ impl OpenTenant {
             .ok_or_else(|| internal("deriving a tenant's token key"))?;
         let model = Model::of(id.fhir());
         let clients = Clients::load(&reader.db, model, trusted)?;
+        let people_key = Arc::new(PeopleKey::new(id.clone(), &keys.people));
+        let people = People::load(&reader.db, model, trusted, shared.clock.now())?;
         let customs = params::load(&reader.db, model)?;
         let building = params::has_work(&reader.db)? || params::build::again(&reader.db)?.is_some();
         let marked = rows::last_seq(&reader.db)?.0;
@@ -180,6 +185,8 @@ impl OpenTenant {
             swept: AtomicU64::new(0),
             actors: RwLock::default(),
             clients,
+            people,
+            people_key,
             customs: RwLock::new(customs),
             policy: RwLock::new(Arc::new(policy)),
             building: AtomicBool::new(building),
@@ -329,6 +336,15 @@ impl OpenTenant {
     /// API clients as they are committed.
     pub(crate) const fn clients(&self) -> &Clients {
         &self.clients
+    }
+
+    /// People, their sessions and approvals as they are committed.
+    pub(crate) const fn people(&self) -> &People {
+        &self.people
+    }
+
+    pub(crate) fn people_key(&self) -> Arc<PeopleKey> {
+        self.people_key.clone()
     }
 
     pub(crate) fn token_key(&self) -> Arc<TokenKey> {

@@ -221,6 +221,7 @@ pub fn with_scopes(tenant: &TenantId, client: &str, scopes: &str) -> Principal {
         epoch: 1,
         revoked: false,
         import: None,
+        program: None,
         roles: None,
     }
     .authenticate(tenant, &key, "secret")
@@ -234,6 +235,7 @@ pub fn new_client(client: &str, scopes: &str) -> NewClient {
         scopes: Scopes::parse(scopes, model()).unwrap(),
         jwks: None,
         import: None,
+        program: None,
         roles: None,
     }
 }

@@ -25,6 +25,8 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{tenant}", tenant)
         .replace("{name}", tenant)
         .replace("{client_id}", "nobody")
+        .replace("{person}", "00000000-0000-4000-8000-000000000000")
+        .replace("{action}", "sign-out")
         .replace("{type}", type_of(route))
         .replace("{import_id}", "nobody")
         .replace("{id}", "p1")
@@ -47,9 +49,16 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
     }
     let made = patient_identified("Intruder", "none");
     match (route.base, route.interaction) {
-        (_, "token") => request.content(
+        (_, "token" | "introspect" | "revoke") => request.content(
             "application/x-www-form-urlencoded",
             "grant_type=client_credentials",
+        ),
+        (_, "sign-in" | "second-factor" | "accept-invitation" | "approve" | "change-account") => {
+            request.content("application/x-www-form-urlencoded", "login=intruder")
+        }
+        (_, "launch") => request.content(
+            "application/json",
+            r#"{"client_id": "nobody", "patient": "p1"}"#,
         ),
         (_, "search-system" | "search-type" | "search-compartment") if route.method == "POST" => {
             request.content("application/x-www-form-urlencoded", "_type=Patient")
@@ -149,7 +158,13 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
     let kind = answer.header("content-type").unwrap_or_default();
     let wanted = match (route.base, route.interaction) {
         // RFC 6749 has a form of its own for refusals of this one, once the tenant is known.
-        (_, "token") if kind.starts_with("application/json") => return None,
+        (_, "token" | "introspect" | "revoke") if kind.starts_with("application/json") => {
+            return None;
+        }
+        // What people see is told them as a page.
+        (Base::Tenant, _) if route.class() == Class::Gate && kind.starts_with("text/html") => {
+            return None;
+        }
         (Base::Fhir, _) => "application/fhir+json",
         _ => "application/problem+json",
     };
@@ -165,7 +180,12 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
 /// What anyone without good credentials must get.
 fn unrecognised(route: &Route) -> Option<u16> {
     match (route.class(), route.interaction) {
-        (Class::Open | Class::Gate, interaction) if interaction != "token" => Some(200),
+        (_, "token" | "introspect" | "revoke") => Some(401),
+        // Forms that were given out to nobody.
+        (_, "sign-in" | "second-factor" | "accept-invitation" | "approve") => Some(403),
+        (_, "authorize") => Some(404),
+        (_, "invitation") => Some(410),
+        (Class::Open | Class::Gate, _) => Some(200),
         _ => Some(401),
     }
 }
@@ -279,8 +299,9 @@ fn a_client_with_the_scope() {
         .iter()
         .filter(|route| matches!(route.class(), Class::Caller(_)))
     {
-        // Nobody administers policy by a scope.
-        if route.method == "DELETE" || route.class() == Class::Caller("a") {
+        // Nobody administers policy by a scope; a launch needs a program, and is judged with them.
+        let apart = route.class() == Class::Caller("a") || route.interaction == "launch";
+        if route.method == "DELETE" || apart {
             continue;
         }
         let answer = shared()

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{ClientId, Directory, Record};
+use access::{ClientId, Directory, PersonId, PersonState, Record};
 use base::{Micros, Secret, TenantName};
 use fhir::definitions::FhirVersion;
 use rusqlite::params;
@@ -19,15 +19,15 @@ use super::super::keyring::{Owner, TenantKeys, WRAPPED_BYTES};
 use super::super::rows::{self, COLUMNS};
 use super::super::seal::{ChangeLine, Digest, Sealed};
 use super::super::tenant::{OpenTenant, open_reader};
-use super::super::{administration, blob, connection, migrate, schema, verify, writer};
+use super::super::{administration, blob, connection, migrate, people, schema, verify, writer};
 use super::{Header, check_file, invalid, read_header};
 use crate::audit::ChangeHead;
 use crate::{KeptClients, RestoreClients, Restored, Result, State, TenantInfo};
 
-/// Which clients of a backup are let in.
+/// Which clients and people of a backup are let in.
 enum Admitted {
     All,
-    Only(HashSet<ClientId>),
+    Only(HashSet<ClientId>, HashSet<PersonId>),
 }
 
 /// What a backup's header says, checked.
@@ -171,13 +171,23 @@ impl House {
                 .into_iter()
                 .find(|e| e.tenant.bytes() == id)?;
             let tenant = self.open_tenant(&entry).ok()?;
-            let good = tenant.clients().sorted().into_iter();
-            Some(good.filter(|c| !c.revoked).map(|c| c.id).collect())
+            let clients = tenant.clients().sorted().into_iter();
+            let people = tenant.people().sorted().into_iter();
+            Some((
+                clients.filter(|c| !c.revoked).map(|c| c.id).collect(),
+                people
+                    .filter(|p| p.record.state != PersonState::Disabled)
+                    .map(|p| p.record.id.clone())
+                    .collect(),
+            ))
         };
         match wanted {
             RestoreClients::Keep => Admitted::All,
-            RestoreClients::Revoke => Admitted::Only(HashSet::new()),
-            RestoreClients::AsNow => Admitted::Only(source().unwrap_or_default()),
+            RestoreClients::Revoke => Admitted::Only(HashSet::new(), HashSet::new()),
+            RestoreClients::AsNow => {
+                let (clients, people) = source().unwrap_or_default();
+                Admitted::Only(clients, people)
+            }
         }
     }
 
@@ -231,6 +241,10 @@ fn reseal(
             schema::set_meta(db, "client_secret", old.keys.client_secret.expose())?;
         }
         let kept = admit(db, admitted)?;
+        people::restored(db, |id| match admitted {
+            Admitted::All => true,
+            Admitted::Only(_, some) => some.contains(id),
+        })?;
         let chain = administration::Chain {
             tenant: id,
             key: &keys.seal,
@@ -299,7 +313,7 @@ fn admit(db: &rusqlite::Connection, admitted: &Admitted) -> Result<KeptClients> 
     for (id, import) in live {
         let admits = match admitted {
             Admitted::All => true,
-            Admitted::Only(some) => ClientId::new(&id).is_some_and(|id| some.contains(&id)),
+            Admitted::Only(some, _) => ClientId::new(&id).is_some_and(|id| some.contains(&id)),
         };
         if admits && !import {
             kept.kept += 1;

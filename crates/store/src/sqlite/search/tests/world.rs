@@ -230,6 +230,7 @@ impl World {
             epoch: 1,
             revoked: false,
             import: None,
+            program: None,
             roles: (!self.policy.is_empty()).then(|| [RoleAt::parse("r").unwrap()].into()),
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();

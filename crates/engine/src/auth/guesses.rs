@@ -1,0 +1,170 @@
+//! Wrong passwords and codes, counted for a person and an address together.
+//!
+//! Whoever guesses locks out their own address, for longer each time, and nobody else's: the person
+//! themselves signs in as before. Guesses from many addresses slow down further guesses at the same
+//! person, by a bounded time each.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use base::{Code, Limits, Micros};
+use parking_lot::Mutex;
+
+use super::attempts::{Door, network};
+use crate::failure::Failure;
+
+/// Pairs of person and address, and persons, remembered at once.
+const REMEMBERED_MAX: usize = 100_000;
+/// Seconds of the first wait, and of the longest.
+const WAIT_FIRST: i64 = 30;
+const WAIT_MAX: i64 = 900;
+/// Seconds without a guess after which nothing is remembered.
+const FORGOTTEN: i64 = 3_600;
+/// Guesses at one person before further ones are slowed down, and by how much for each.
+const SLOW_AFTER: u64 = 10;
+const SLOW_MS: u64 = 50;
+
+type Whom = [u8; 32];
+
+/// Guesses of late.
+#[derive(Debug)]
+pub(crate) struct Guesses {
+    max: u64,
+    delay_ms_max: u64,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    pairs: HashMap<(Door, Whom, IpAddr), Guessed>,
+    people: HashMap<(Door, Whom), Guessed>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Guessed {
+    count: u64,
+    last: i64,
+}
+
+impl Guessed {
+    fn at(self, now: i64) -> u64 {
+        if now - self.last < FORGOTTEN {
+            self.count
+        } else {
+            0
+        }
+    }
+}
+
+/// One who signs in: at which tenant's door, as whom, from where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guesser {
+    pub(super) door: Door,
+    pub(super) whom: Whom,
+    pub(super) from: IpAddr,
+}
+
+impl Guesses {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            max: limits.wrong_passwords_max.max(1),
+            delay_ms_max: limits.sign_in_delay_ms_max,
+            known: Mutex::default(),
+        }
+    }
+
+    /// How long this one is slowed down.
+    ///
+    /// # Errors
+    /// `rate-limited` for an address that has to wait.
+    pub(super) fn check(&self, by: Guesser, now: Micros) -> Result<Duration, Failure> {
+        let now = now.as_secs();
+        let known = self.known.lock();
+        let pair = known.pairs.get(&(by.door, by.whom, network(by.from)));
+        if let Some(pair) = pair {
+            let over = pair.at(now).saturating_sub(self.max - 1).min(16);
+            let wait = match over {
+                0 => 0,
+                over => (WAIT_FIRST << (over - 1)).min(WAIT_MAX),
+            };
+            let left = pair.last + wait - now;
+            if left > 0 {
+                let left = u32::try_from(left).unwrap_or(60);
+                return Err(Failure::of(Code::RateLimited).retry_after(left));
+            }
+        }
+        let person = known.people.get(&(by.door, by.whom));
+        let count = person.map_or(0, |p| p.at(now)).saturating_sub(SLOW_AFTER);
+        Ok(Duration::from_millis(
+            (count * SLOW_MS).min(self.delay_ms_max),
+        ))
+    }
+
+    /// Counts a wrong one.
+    pub(super) fn wrong(&self, by: Guesser, now: Micros) {
+        let now = now.as_secs();
+        let mut known = self.known.lock();
+        let known = &mut *known;
+        count(&mut known.pairs, (by.door, by.whom, network(by.from)), now);
+        count(&mut known.people, (by.door, by.whom), now);
+    }
+
+    /// Forgets the guesses from this address: it was the person after all.
+    pub(super) fn right(&self, by: Guesser) {
+        let mut known = self.known.lock();
+        known.pairs.remove(&(by.door, by.whom, network(by.from)));
+    }
+}
+
+fn count<K: std::hash::Hash + Eq>(all: &mut HashMap<K, Guessed>, key: K, now: i64) {
+    if all.len() >= REMEMBERED_MAX && !all.contains_key(&key) {
+        all.retain(|_, g| g.at(now) > 0 && now - g.last < WAIT_MAX);
+        if all.len() >= REMEMBERED_MAX {
+            return;
+        }
+    }
+    let guessed = all.entry(key).or_default();
+    *guessed = Guessed {
+        count: guessed.at(now) + 1,
+        last: now,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_guesses_locks_out_nobody_else() {
+        let guesses = Guesses::new(&Limits::default());
+        let by = |whom: u8, from: &str| Guesser {
+            door: [1; 16],
+            whom: [whom; 32],
+            from: from.parse().unwrap(),
+        };
+        let at = |secs| Micros(1_800_000_000_000_000).plus_secs(secs);
+        for _ in 0..5 {
+            guesses.check(by(1, "10.0.0.1"), at(0)).unwrap();
+            guesses.wrong(by(1, "10.0.0.1"), at(0));
+        }
+        let refused = guesses.check(by(1, "10.0.0.1"), at(1)).unwrap_err();
+        assert_eq!(refused.code(), Code::RateLimited);
+        assert_eq!(refused.retry_seconds(), Some(29));
+        for other in [by(1, "10.0.0.2"), by(2, "10.0.0.1")] {
+            assert_eq!(guesses.check(other, at(1)).unwrap(), Duration::ZERO);
+        }
+        guesses.check(by(1, "10.0.0.1"), at(30)).unwrap();
+        guesses.wrong(by(1, "10.0.0.1"), at(30));
+        assert!(guesses.check(by(1, "10.0.0.1"), at(89)).is_err(), "longer");
+        guesses.check(by(1, "10.0.0.1"), at(90)).unwrap();
+        guesses.right(by(1, "10.0.0.1"));
+        guesses.check(by(1, "10.0.0.1"), at(31)).unwrap();
+        // From many addresses: slower, for everyone, and never shut.
+        for n in 0..100 {
+            guesses.wrong(by(3, &format!("10.1.0.{n}")), at(0));
+        }
+        let slow = guesses.check(by(3, "10.0.0.9"), at(0)).unwrap();
+        assert_eq!(slow, Duration::from_millis(2_000));
+    }
+}

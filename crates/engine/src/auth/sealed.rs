@@ -1,0 +1,65 @@
+//! Small texts that leave the house and come back unread and unaltered: encrypted with a key of the
+//! tenant, for one purpose.
+
+use access::PeopleKey;
+use base::{Code, Micros, Rng, Secret};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+#[derive(Serialize, Deserialize)]
+struct Dated<T> {
+    until: i64,
+    what: T,
+}
+
+fn cipher(key: &PeopleKey, purpose: &str) -> Result<LessSafeKey, Failure> {
+    let key = Secret::new(key.hash("seal", purpose));
+    UnboundKey::new(&CHACHA20_POLY1305, key.expose())
+        .map(LessSafeKey::new)
+        .map_err(|_| Failure::of(Code::Internal))
+}
+
+/// The sealed text, good until a time.
+pub(super) fn seal<T: Serialize>(
+    key: &PeopleKey,
+    purpose: &str,
+    what: &T,
+    until: Micros,
+    rng: &dyn Rng,
+) -> Result<String, Failure> {
+    let failed = || Failure::of(Code::Internal);
+    let until = until.0;
+    let mut bytes = serde_json::to_vec(&Dated { until, what }).map_err(|_| failed())?;
+    let nonce: [u8; NONCE_LEN] = rng.bytes();
+    cipher(key, purpose)?
+        .seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::empty(),
+            &mut bytes,
+        )
+        .map_err(|_| failed())?;
+    let mut whole = nonce.to_vec();
+    whole.append(&mut bytes);
+    Ok(URL_SAFE_NO_PAD.encode(whole))
+}
+
+/// What was sealed for this purpose, if it is still good.
+pub(super) fn open<T: DeserializeOwned>(
+    key: &PeopleKey,
+    purpose: &str,
+    text: &str,
+    now: Micros,
+) -> Option<T> {
+    let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let plain = cipher(key, purpose).ok()?;
+    let plain = plain.open_in_place(nonce, Aad::empty(), sealed).ok()?;
+    let dated: Dated<T> = serde_json::from_slice(plain).ok()?;
+    (now.0 < dated.until).then_some(dated.what)
+}

@@ -1,0 +1,356 @@
+//! A person signs in: by login and password, then by a second factor where they have one; or by the
+//! link of an invitation. What comes of it is a browser session.
+
+use std::net::IpAddr;
+
+use access::{Actor, Assurance, PersonId, PersonState, Reason, RequestMeta, SessionRecord};
+use base::{Code, Micros};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use store::{BrowserSession, Deed, Person, StoreError};
+use unicode_normalization::UnicodeNormalization;
+
+use super::guesses::Guesser;
+use super::{password, sealed, totp};
+use crate::failure::Failure;
+use crate::house::Gate;
+
+/// From where somebody signs in.
+#[derive(Clone, Copy, Debug)]
+pub struct From<'a> {
+    /// The address.
+    pub address: IpAddr,
+    /// What the browser calls itself.
+    pub agent: &'a str,
+    /// For which request.
+    pub request: RequestMeta,
+}
+
+/// A session that began.
+pub struct NewSession {
+    /// What the browser keeps.
+    pub cookie: String,
+    /// For how long.
+    pub seconds: i64,
+}
+
+impl std::fmt::Debug for NewSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewSession(…)")
+    }
+}
+
+/// What became of a login and a password.
+#[derive(Debug)]
+pub enum SignedIn {
+    /// The person is signed in.
+    Done(NewSession),
+    /// The password is good; a second factor has to be shown with this ticket.
+    SecondFactor(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Ticket {
+    person: String,
+    epoch: u64,
+}
+
+/// Seconds that somebody has for their second factor.
+const TICKET_SECONDS: i64 = 300;
+/// Bytes of a login.
+pub(super) const LOGIN_BYTES_MAX: usize = 200;
+/// Bytes that are kept of what a browser calls itself.
+const AGENT_BYTES_MAX: usize = 200;
+
+/// A login in the one form that is compared.
+pub(crate) fn normal_login(login: &str) -> Option<String> {
+    let login: String = login.trim().nfkc().flat_map(char::to_lowercase).collect();
+    let good = !login.is_empty()
+        && login.len() <= LOGIN_BYTES_MAX
+        && !login.contains(|c: char| c.is_control() || c.is_whitespace());
+    good.then_some(login)
+}
+
+impl Gate {
+    /// What is done about somebody who signs in, under the platform's own right.
+    pub(super) fn signing(
+        &self,
+        request: RequestMeta,
+        actor: Option<Actor>,
+        what: impl Into<String>,
+    ) -> Result<Deed, Failure> {
+        let permit = access::decide_system(Reason::Authentication, &self.tenant, request);
+        Ok(Deed {
+            permit: permit.map_err(|denied| Failure::from(&denied))?,
+            actor,
+            what: what.into(),
+        })
+    }
+
+    /// Signs a person in.
+    ///
+    /// # Errors
+    /// `credentials-invalid`, `rate-limited`, `limit-busy`.
+    pub async fn sign_in(
+        &self,
+        login: &str,
+        password: &str,
+        from: From<'_>,
+    ) -> Result<SignedIn, Failure> {
+        let store = self.store();
+        let key = store.people_key().await?;
+        let login = normal_login(login).unwrap_or_default();
+        let by = self.guesser(&key.hash("guess", &login), from);
+        self.may_guess(by, from).await?;
+        let person = store.person_of_login(&login).await?;
+        let active = person.filter(|p| p.record.state == PersonState::Active);
+        let hash = active.as_ref().and_then(|p| p.proofs.password.as_deref());
+        let fits = self.house.password_fits(password, hash).await?;
+        let Some(person) = active.as_ref().filter(|_| fits) else {
+            return Err(self.guessed_wrong(by, from, active.as_deref()).await?);
+        };
+        if person.proofs.totp.as_ref().is_some_and(|t| t.confirmed) {
+            let ticket = Ticket {
+                person: person.record.id.as_str().to_owned(),
+                epoch: person.record.epoch,
+            };
+            let until = from.request.at.plus_secs(TICKET_SECONDS);
+            let rng = &*self.house.0.rng;
+            let sealed = sealed::seal(&key, "second factor", &ticket, until, rng)?;
+            return Ok(SignedIn::SecondFactor(sealed));
+        }
+        self.house.0.guesses.right(by);
+        let session = self.begin(person, Assurance::Password, from).await?;
+        Ok(SignedIn::Done(session))
+    }
+
+    /// Signs a person in whose password was good: by a one-time code or a recovery code.
+    ///
+    /// # Errors
+    /// `credentials-invalid`, `rate-limited`; `form-foreign` for a ticket that is not good any more.
+    pub async fn second_factor(
+        &self,
+        ticket: &str,
+        code: &str,
+        from: From<'_>,
+    ) -> Result<NewSession, Failure> {
+        let store = self.store();
+        let key = store.people_key().await?;
+        let stale = || Failure::of(Code::FormForeign);
+        let ticket: Ticket =
+            sealed::open(&key, "second factor", ticket, from.request.at).ok_or_else(stale)?;
+        let id = PersonId::new(&ticket.person).ok_or_else(stale)?;
+        let person = store.person(&id).await?.ok_or_else(stale)?;
+        if person.record.epoch != ticket.epoch || person.record.state != PersonState::Active {
+            return Err(stale());
+        }
+        let by = self.guesser(&key.hash("guess", &person.record.login), from);
+        self.may_guess(by, from).await?;
+        if !self.is_second_factor(&person, code, from.request).await? {
+            return Err(self.guessed_wrong(by, from, Some(&person)).await?);
+        }
+        self.house.0.guesses.right(by);
+        self.begin(&person, Assurance::TwoFactors, from).await
+    }
+
+    /// Whether a code is a one-time code, or a recovery code, of the person; it is none afterwards.
+    pub(super) async fn is_second_factor(
+        &self,
+        person: &Person,
+        code: &str,
+        request: RequestMeta,
+    ) -> Result<bool, Failure> {
+        let id = &person.record.id;
+        let totp = person.proofs.totp.as_ref();
+        let step = totp.and_then(|t| totp::step_of(&t.secret, code, request.at));
+        if let Some(step) = step {
+            return Ok(self.house.0.used_codes.first_use(&self.tenant, id, step));
+        }
+        let store = self.store();
+        let recovery = totp::recovery(code);
+        let hash = store.people_key().await?.hash("recovery", &recovery);
+        if recovery.len() != 12 || !person.proofs.recovery.contains(&hash) {
+            return Ok(false);
+        }
+        let deed = self.signing(request, Some(person.record.actor()), "use recovery code")?;
+        let used = store
+            .change_person(deed, id, move |person| {
+                let before = person.proofs.recovery.len();
+                person.proofs.recovery.retain(|kept| *kept != hash);
+                if person.proofs.recovery.len() == before {
+                    return Err(StoreError::Refused(
+                        Code::CredentialsInvalid,
+                        "the code was used".to_owned(),
+                    ));
+                }
+                Ok(())
+            })
+            .await;
+        match used {
+            Ok(_) => Ok(true),
+            Err(e) if e.code() == Code::CredentialsInvalid => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn guesser(&self, whom: &[u8; 32], from: From<'_>) -> Guesser {
+        Guesser {
+            door: *self.tenant.bytes(),
+            whom: *whom,
+            from: from.address,
+        }
+    }
+
+    /// Lets somebody try, perhaps a little later.
+    async fn may_guess(&self, by: Guesser, from: From<'_>) -> Result<(), Failure> {
+        let now = from.request.at;
+        let inner = &self.house.0;
+        inner
+            .attempts
+            .check(self.tenant.bytes(), from.address, now)?;
+        let delay = inner.guesses.check(by, now)?;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        Ok(())
+    }
+
+    async fn guessed_wrong(
+        &self,
+        by: Guesser,
+        from: From<'_>,
+        person: Option<&Person>,
+    ) -> Result<Failure, Failure> {
+        let inner = &self.house.0;
+        inner.metrics.failed_logins.inc();
+        inner
+            .attempts
+            .failed(self.tenant.bytes(), from.address, from.request.at);
+        inner.guesses.wrong(by, from.request.at);
+        let actor = person.map_or_else(
+            || Actor::system(Reason::Authentication),
+            |p| p.record.actor(),
+        );
+        let what = format!("sign in from {}", from.address);
+        let code = Code::CredentialsInvalid;
+        self.store()
+            .not_let_in(from.request, &actor, &what, code)
+            .await?;
+        Ok(Failure::of(code))
+    }
+
+    /// Begins a session of a person who was recognised.
+    async fn begin(
+        &self,
+        person: &Person,
+        assurance: Assurance,
+        from: From<'_>,
+    ) -> Result<NewSession, Failure> {
+        let (limits, now) = (self.house.limits(), from.request.at);
+        let store = self.store();
+        let seconds = i64::try_from(limits.session_seconds_max).unwrap_or(i64::MAX);
+        let idle = i64::try_from(limits.session_idle_seconds_max).unwrap_or(i64::MAX);
+        let rng = &self.house.0.rng;
+        let cookie = URL_SAFE_NO_PAD.encode(rng.bytes::<32>());
+        let session = BrowserSession {
+            record: SessionRecord {
+                id: base::ids::uuid_text(rng.bytes()).into(),
+                cookie: store.people_key().await?.cookie_hash(&cookie),
+                person: person.record.id.clone(),
+                person_epoch: person.record.epoch,
+                assurance,
+                authenticated: now,
+                until: now.plus_secs(seconds),
+                idle_secs: idle,
+                used: now,
+                ended: false,
+            },
+            began: now,
+            agent: shortened(from.agent).into(),
+            address: from.address.to_string().into(),
+        };
+        let what = format!("sign in from {}", from.address);
+        let deed = self.signing(from.request, Some(person.record.actor()), what)?;
+        store.begin_session(deed, session).await?;
+        Ok(NewSession { cookie, seconds })
+    }
+
+    /// The login that an invitation is for, if it is good.
+    ///
+    /// # Errors
+    /// `invitation-ended`
+    pub async fn invited(&self, token: &str, now: Micros) -> Result<String, Failure> {
+        Ok(self.invitee(token, now).await?.record.login.to_string())
+    }
+
+    async fn invitee(&self, token: &str, now: Micros) -> Result<std::sync::Arc<Person>, Failure> {
+        let ended = || Failure::of(Code::InvitationEnded);
+        let store = self.store();
+        let (id, secret) = token.split_once('.').ok_or_else(ended)?;
+        let id = PersonId::new(id).ok_or_else(ended)?;
+        let person = store.person(&id).await?.ok_or_else(ended)?;
+        let key = store.people_key().await?;
+        let good = person
+            .proofs
+            .invitation
+            .as_ref()
+            .is_some_and(|i| now.0 < i.until_us && key.is_hash("invitation", secret, &i.hash));
+        if !good || person.record.state == PersonState::Disabled {
+            return Err(ended());
+        }
+        Ok(person)
+    }
+
+    /// Sets a person's password by the link of an invitation, and signs them in. Everything that was
+    /// given to them before ends.
+    ///
+    /// # Errors
+    /// `invitation-ended`, `password-refused`, `limit-busy`, `rate-limited`.
+    pub async fn accept_invitation(
+        &self,
+        token: &str,
+        password: &str,
+        from: From<'_>,
+    ) -> Result<NewSession, Failure> {
+        let (door, now) = (self.tenant.bytes(), from.request.at);
+        let attempts = &self.house.0.attempts;
+        attempts.check(door, from.address, now)?;
+        let invitee = self.invitee(token, now).await;
+        let person = invitee.inspect_err(|_| attempts.failed(door, from.address, now))?;
+        password::admit(password, &person.record.login, self.house.limits())?;
+        let hash = self.house.password_hash(password).await?;
+        let wanted = person.proofs.invitation.clone();
+        let actor = person.record.actor();
+        let deed = self.signing(from.request, Some(actor), "accept invitation")?;
+        let person = self
+            .store()
+            .change_person(deed, &person.record.id, move |person| {
+                if person.proofs.invitation != wanted {
+                    let text = "the invitation was used".to_owned();
+                    return Err(StoreError::Refused(Code::InvitationEnded, text));
+                }
+                person.proofs = store::Proofs {
+                    password: Some(hash),
+                    ..store::Proofs::default()
+                };
+                person.record.state = PersonState::Active;
+                person.record.epoch += 1;
+                Ok(())
+            })
+            .await?;
+        self.begin(&person, Assurance::Password, from).await
+    }
+}
+
+fn shortened(agent: &str) -> String {
+    let printable = agent.chars().filter(|c| !c.is_control());
+    let mut out = String::new();
+    for c in printable {
+        if out.len() + c.len_utf8() > AGENT_BYTES_MAX {
+            break;
+        }
+        out.push(c);
+    }
+    out
+}

@@ -1,0 +1,458 @@
+//! A person in their own browser, recognised by the cookie of a session, and what they do with their
+//! own account.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use access::{
+    Administering, Assurance, PersonId, Principal, RequestMeta, TENANT_ADMINISTRATOR,
+    decide_accounts,
+};
+use base::{Code, Micros};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use store::{Approval, BrowserSession, Deed, Person, StoreError, TenantStore, Totp};
+
+use super::rights::Known;
+use super::{Credentials, password, totp};
+use crate::failure::Failure;
+use crate::house::Gate;
+use crate::session::Session;
+
+/// Seconds after which the use of a session is noted anew.
+const NOTED_AFTER: i64 = 300;
+
+/// A person in their own browser, for one request.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    pub(crate) gate: Gate,
+    pub(crate) store: TenantStore,
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) person: Arc<Person>,
+    pub(crate) session: Arc<BrowserSession>,
+    from: IpAddr,
+    pub(crate) request: RequestMeta,
+}
+
+/// A session, as its person sees it.
+#[derive(Debug)]
+pub struct SessionView {
+    /// Its id.
+    pub id: String,
+    /// When it began.
+    pub began: Micros,
+    /// When it was last used, to some minutes.
+    pub used: Micros,
+    /// What the browser called itself.
+    pub agent: String,
+    /// From where it was begun.
+    pub address: String,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+/// An approval, as its person sees it.
+#[derive(Debug)]
+pub struct ApprovalView {
+    /// Its id.
+    pub id: String,
+    /// The program's name.
+    pub client: String,
+    /// When it was given.
+    pub began: Micros,
+    /// What for.
+    pub scopes: String,
+}
+
+/// An account, as its person sees it.
+#[derive(Debug)]
+pub struct AccountView {
+    /// Their name.
+    pub name: String,
+    /// What they sign in with.
+    pub login: String,
+    /// Whether one-time codes are asked for.
+    pub totp: bool,
+    /// Recovery codes that are left.
+    pub recovery_codes: usize,
+    /// Sessions, the newest first.
+    pub sessions: Vec<SessionView>,
+    /// Approvals, the newest first.
+    pub approvals: Vec<ApprovalView>,
+}
+
+impl Gate {
+    pub(crate) fn store(&self) -> TenantStore {
+        self.house.0.store.tenant(&self.tenant)
+    }
+
+    /// The person whose session this cookie is of; none if it is of no good session of this tenant.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn visitor(
+        &self,
+        cookie: &str,
+        from: IpAddr,
+        request: RequestMeta,
+    ) -> Result<Option<Visitor>, Failure> {
+        let store = self.store();
+        let key = store.people_key().await?;
+        let found = store.session_of_cookie(&key.cookie_hash(cookie)).await?;
+        let Some(session) = found else {
+            return Ok(None);
+        };
+        let Some(person) = store.person(&session.record.person).await? else {
+            return Ok(None);
+        };
+        let (now, model) = (request.at, self.model());
+        let principal = key.recognise(cookie, &session.record, &person.record, model, now);
+        let Some(principal) = principal else {
+            return Ok(None);
+        };
+        if session.record.used.plus_secs(NOTED_AFTER) < now {
+            store.session_used(&session.record.id, now).await?;
+        }
+        Ok(Some(Visitor {
+            gate: self.clone(),
+            store,
+            principal: Arc::new(principal),
+            person,
+            session,
+            from,
+            request,
+        }))
+    }
+
+    /// What a form that is given out to a browser carries, so that no other page can send it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn form_token(&self, browser: &str, session: &str) -> Result<String, Failure> {
+        let key = self.store().people_key().await?;
+        let hash = key.hash("form", &format!("{browser}\0{session}"));
+        Ok(URL_SAFE_NO_PAD.encode(hash))
+    }
+
+    /// Whether a form was given out to this browser, in this session.
+    ///
+    /// # Errors
+    /// `form-foreign`
+    pub async fn own_form(&self, browser: &str, session: &str, token: &str) -> Result<(), Failure> {
+        let foreign = || Failure::of(Code::FormForeign);
+        let hash = URL_SAFE_NO_PAD.decode(token).map_err(|_| foreign())?;
+        let key = self.store().people_key().await?;
+        let text = format!("{browser}\0{session}");
+        let good = !browser.is_empty() && key.is_hash("form", &text, &hash);
+        good.then_some(()).ok_or_else(foreign)
+    }
+}
+
+impl Visitor {
+    /// The tenant's gate.
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The person's name.
+    pub fn name(&self) -> &str {
+        &self.person.record.name
+    }
+
+    /// Whether they administer the tenant's people.
+    pub fn administers(&self) -> bool {
+        self.person.record.has_role(TENANT_ADMINISTRATOR)
+    }
+
+    /// The same person as a caller of FHIR interactions, with what policy gives them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn caller(&self) -> Result<Session, Failure> {
+        let (store, principal) = (self.store.clone(), self.principal.clone());
+        let credentials = Credentials {
+            authorization: None,
+            from: self.from,
+            reason: None,
+        };
+        let (known, at) = (Known::default(), self.request.at);
+        let rights = self
+            .gate
+            .rights(&store, &principal, &known, credentials, at);
+        let rights = rights.await?;
+        Ok(Session::new(
+            self.gate.clone(),
+            store,
+            principal,
+            rights,
+            self.request,
+        ))
+    }
+
+    /// Whether they were recognised at least so surely, and not longer ago than so many seconds.
+    pub fn is_recognised(&self, assurance: Assurance, seconds_max: Option<i64>) -> bool {
+        let record = &self.session.record;
+        let fresh = seconds_max
+            .is_none_or(|secs| self.request.at <= record.authenticated.plus_secs(secs.max(0)));
+        record.assurance >= assurance && fresh
+    }
+
+    pub(crate) async fn deed(
+        &self,
+        of: Administering,
+        what: impl Into<String>,
+    ) -> Result<Deed, Failure> {
+        let tenant = &self.gate.tenant;
+        match decide_accounts(&self.principal, tenant, self.request, of) {
+            Ok(permit) => Ok(Deed {
+                permit,
+                actor: None,
+                what: what.into(),
+            }),
+            Err(denied) => {
+                self.gate.house.0.metrics.denials.inc();
+                self.store.denied(&denied).await?;
+                Err(Failure::from(&denied))
+            }
+        }
+    }
+
+    async fn own(&self, what: &str) -> Result<Deed, Failure> {
+        self.deed(Administering::OwnAccount, what).await
+    }
+
+    fn id(&self) -> &PersonId {
+        &self.person.record.id
+    }
+
+    /// The person's account.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn account(&self) -> Result<AccountView, Failure> {
+        let deed = self.own("look at own account").await?;
+        let (sessions, approvals) = self.store.signed_in(deed, self.id()).await?;
+        let mut views = Vec::new();
+        for approval in approvals.iter().filter(|a| a.code.is_none()) {
+            let client = self.store.client(&approval.record.client).await?;
+            views.push(ApprovalView {
+                id: approval.record.id.to_string(),
+                client: client.map_or_else(String::new, |c| c.name),
+                began: approval.began,
+                scopes: approval.record.scopes.as_str().to_owned(),
+            });
+        }
+        let proofs = &self.person.proofs;
+        Ok(AccountView {
+            name: self.person.record.name.to_string(),
+            login: self.person.record.login.to_string(),
+            totp: proofs.totp.as_ref().is_some_and(|t| t.confirmed),
+            recovery_codes: proofs.recovery.len(),
+            sessions: sessions.iter().map(|s| self.session_view(s)).collect(),
+            approvals: views,
+        })
+    }
+
+    fn session_view(&self, session: &BrowserSession) -> SessionView {
+        SessionView {
+            id: session.record.id.to_string(),
+            began: session.began,
+            used: session.record.used,
+            agent: session.agent.to_string(),
+            address: session.address.to_string(),
+            current: session.record.id == self.session.record.id,
+        }
+    }
+
+    /// Ends this session.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn sign_out(&self) -> Result<(), Failure> {
+        let id = self.session.record.id.clone();
+        let deed = self.own("sign out").await?;
+        self.end(deed, move |s| s.record.id == id).await
+    }
+
+    /// Ends another session of the same person.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn end_session(&self, id: &str) -> Result<(), Failure> {
+        let id: Box<str> = id.into();
+        let deed = self.own("end session").await?;
+        self.end(deed, move |s| s.record.id == id).await
+    }
+
+    /// Ends all other sessions of the same person.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn end_other_sessions(&self) -> Result<(), Failure> {
+        let id = self.session.record.id.clone();
+        let deed = self.own("end other sessions").await?;
+        self.end(deed, move |s| s.record.id != id).await
+    }
+
+    async fn end(
+        &self,
+        deed: Deed,
+        which: impl Fn(&BrowserSession) -> bool + Send + 'static,
+    ) -> Result<(), Failure> {
+        let end = |s: &mut BrowserSession| s.record.ended = true;
+        let ended = self.store.change_sessions(deed, self.id(), which, end);
+        Ok(ended.await.map(drop)?)
+    }
+
+    /// Takes back an approval: its tokens end.
+    ///
+    /// # Errors
+    /// `not-found` if it is not the person's.
+    pub async fn end_approval(&self, id: &str) -> Result<(), Failure> {
+        let own = self.store.approval(id).await?;
+        if own.is_none_or(|a| a.record.person != *self.id()) {
+            return Err(Failure::of(Code::NotFound));
+        }
+        let deed = self.own("take back approval").await?;
+        let end = |a: &mut Approval| {
+            a.record.ended = true;
+            Ok(())
+        };
+        Ok(self.store.change_approval(deed, id, end).await.map(drop)?)
+    }
+
+    /// Sets another password; all other sessions end.
+    ///
+    /// # Errors
+    /// `credentials-invalid` if the old one is wrong, `password-refused`, `rate-limited`.
+    pub async fn change_password(&self, old: &str, new: &str) -> Result<(), Failure> {
+        self.must_fit(old).await?;
+        let house = &self.gate.house;
+        password::admit(new, &self.person.record.login, house.limits())?;
+        let hash = house.password_hash(new).await?;
+        let deed = self.own("change password").await?;
+        let change = move |person: &mut Person| {
+            person.proofs.password = Some(hash);
+            Ok(())
+        };
+        self.store.change_person(deed, self.id(), change).await?;
+        self.end_other_sessions().await
+    }
+
+    async fn must_fit(&self, old: &str) -> Result<(), Failure> {
+        let house = &self.gate.house;
+        // Whoever holds a stolen session guesses no faster than anyone else.
+        let door = self.gate.tenant.bytes();
+        let address = self.from;
+        house.0.attempts.check(door, address, self.request.at)?;
+        let hash = self.person.proofs.password.as_deref();
+        if house.password_fits(old, hash).await? {
+            return Ok(());
+        }
+        house.0.attempts.failed(door, address, self.request.at);
+        let (actor, code) = (self.person.record.actor(), Code::CredentialsInvalid);
+        self.store
+            .not_let_in(self.request, &actor, "prove own password", code)
+            .await?;
+        Err(Failure::of(code))
+    }
+
+    /// Begins with one-time codes: the secret, in base32, and the link that apps read.
+    ///
+    /// # Errors
+    /// `tenant-state` if they are asked for already.
+    pub async fn begin_totp(&self) -> Result<(String, String), Failure> {
+        let secret: [u8; 20] = self.gate.house.0.rng.bytes();
+        let deed = self.own("begin one-time codes").await?;
+        let kept = secret.to_vec();
+        let change = move |person: &mut Person| {
+            if person.proofs.totp.as_ref().is_some_and(|t| t.confirmed) {
+                let text = "one-time codes are asked for already".to_owned();
+                return Err(StoreError::Refused(Code::TenantState, text));
+            }
+            person.proofs.totp = Some(Totp {
+                secret: kept,
+                confirmed: false,
+            });
+            Ok(())
+        };
+        self.store.change_person(deed, self.id(), change).await?;
+        let secret = totp::base32(&secret);
+        let (tenant, login) = (self.gate.name(), &self.person.record.login);
+        let label = crate::form::encode(&format!("{tenant}:{login}"));
+        let link = format!("otpauth://totp/{label}?secret={secret}&issuer={tenant}");
+        Ok((secret, link))
+    }
+
+    /// Asks for one-time codes from now on, once the person has shown one; their recovery codes.
+    ///
+    /// # Errors
+    /// `credentials-invalid`
+    pub async fn confirm_totp(&self, code: &str) -> Result<Vec<String>, Failure> {
+        let wrong = || Failure::of(Code::CredentialsInvalid);
+        let totp = self.person.proofs.totp.as_ref().filter(|t| !t.confirmed);
+        let secret = totp.map(|t| t.secret.clone()).ok_or_else(wrong)?;
+        let step = totp::step_of(&secret, code, self.request.at).ok_or_else(wrong)?;
+        let house = &self.gate.house;
+        if !house
+            .0
+            .used_codes
+            .first_use(&self.gate.tenant, self.id(), step)
+        {
+            return Err(wrong());
+        }
+        let codes = totp::recovery_codes(&*house.0.rng);
+        let key = self.store.people_key().await?;
+        let hashes = codes
+            .iter()
+            .map(|code| key.hash("recovery", &totp::recovery(code)))
+            .collect();
+        let deed = self.own("ask for one-time codes").await?;
+        let change = move |person: &mut Person| {
+            person.proofs.totp = Some(Totp {
+                secret,
+                confirmed: true,
+            });
+            person.proofs.recovery = hashes;
+            Ok(())
+        };
+        self.store.change_person(deed, self.id(), change).await?;
+        // Who showed a code has two factors from now on; other sessions had one, and end.
+        let current = self.session.record.id.clone();
+        let now = self.request.at;
+        let deed = self.own("two factors").await?;
+        let which = move |s: &BrowserSession| s.record.id == current;
+        let raise = move |s: &mut BrowserSession| {
+            s.record.assurance = Assurance::TwoFactors;
+            s.record.authenticated = now;
+        };
+        self.store
+            .change_sessions(deed, self.id(), which, raise)
+            .await?;
+        self.end_other_sessions().await?;
+        Ok(codes)
+    }
+
+    /// Asks for one-time codes no more.
+    ///
+    /// # Errors
+    /// `credentials-invalid` unless a code and the password are right.
+    pub async fn end_totp(&self, password: &str, code: &str) -> Result<(), Failure> {
+        self.must_fit(password).await?;
+        if !self
+            .gate
+            .is_second_factor(&self.person, code, self.request)
+            .await?
+        {
+            return Err(Failure::of(Code::CredentialsInvalid));
+        }
+        let deed = self.own("end one-time codes").await?;
+        let change = |person: &mut Person| {
+            person.proofs.totp = None;
+            person.proofs.recovery.clear();
+            Ok(())
+        };
+        self.store.change_person(deed, self.id(), change).await?;
+        Ok(())
+    }
+}

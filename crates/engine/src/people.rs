@@ -1,0 +1,463 @@
+//! People of a tenant, as those see them who administer them: the tenant's own administrators in
+//! their browsers, and the operator, who only makes the first one.
+
+use std::sync::Arc;
+
+use access::{
+    Administering, PersonId, PersonRecord, PersonState, Reason, RoleAt, TENANT_ADMINISTRATOR,
+    TenantId,
+};
+use base::{Code, Micros, ResourceId};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fhir::definitions::{Model, TypeId};
+use serde::{Deserialize, Serialize};
+use store::{BrowserSession, Deed, Invitation, Person, Proofs, TenantStore};
+
+use crate::auth::{Visitor, normal_login};
+use crate::clients::printable;
+use crate::failure::Failure;
+use crate::house::House;
+use crate::links::Links;
+use crate::tenants::Operator;
+
+/// A person to be made known, as the API takes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonDraft {
+    /// What they sign in with.
+    pub login: String,
+    /// Their name for others.
+    pub name: String,
+    /// Their roles: `role`, or `role@Organization/id`.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Groups that they are in.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// The resource that stands for them: `Practitioner/id`.
+    #[serde(default)]
+    pub fhir_user: Option<String>,
+}
+
+/// A change of a person, as the API takes it; what is absent stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonPatch {
+    /// Their name for others.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Their roles.
+    #[serde(default)]
+    pub roles: Option<Vec<String>>,
+    /// Groups that they are in.
+    #[serde(default)]
+    pub groups: Option<Vec<String>>,
+    /// The resource that stands for them; an empty text for none.
+    #[serde(default)]
+    pub fhir_user: Option<String>,
+    /// Whether they may not sign in.
+    #[serde(default)]
+    pub disabled: Option<bool>,
+}
+
+/// A person, as the API shows them.
+#[derive(Debug, Serialize)]
+pub struct PersonView {
+    /// Their id.
+    pub id: String,
+    /// What they sign in with.
+    pub login: String,
+    /// Their name for others.
+    pub name: String,
+    roles: Vec<String>,
+    groups: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fhir_user: Option<String>,
+    /// `invited`, `active` or `disabled`.
+    pub state: &'static str,
+    second_factor: bool,
+}
+
+/// A person with the link by which they set a password: the only time it is shown.
+#[derive(Serialize)]
+pub struct PersonInvited {
+    /// The person.
+    #[serde(flatten)]
+    pub person: PersonView,
+    /// The link.
+    pub invitation: String,
+    until: String,
+}
+
+impl std::fmt::Debug for PersonInvited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.person.fmt(f)
+    }
+}
+
+const NAME_BYTES_MAX: usize = 200;
+const ROLES_MAX: usize = 200;
+const FHIR_USERS: [&str; 5] = [
+    "Practitioner",
+    "PractitionerRole",
+    "Patient",
+    "RelatedPerson",
+    "Person",
+];
+
+fn invalid(text: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
+    Failure::new(Code::RequestInvalid, text)
+}
+
+fn roles(given: &[String]) -> Result<Arc<[RoleAt]>, Failure> {
+    if given.len() > ROLES_MAX {
+        return Err(invalid("a person has at most 200 roles"));
+    }
+    let parse = |text: &String| {
+        let wanted = "a role is written role, or role@Organization/id, or role@Location/id";
+        RoleAt::parse(text).ok_or_else(|| invalid(wanted))
+    };
+    let all: Result<Vec<RoleAt>, Failure> = given.iter().map(parse).collect();
+    Ok(all?.into())
+}
+
+fn groups(given: Vec<String>) -> Result<Arc<[Box<str>]>, Failure> {
+    if given.len() > ROLES_MAX {
+        return Err(invalid("a person is in at most 200 groups"));
+    }
+    for group in &given {
+        printable(group, NAME_BYTES_MAX, "a group has 1 to 200 bytes")?;
+    }
+    Ok(given.into_iter().map(Into::into).collect())
+}
+
+fn fhir_user(text: &str, model: &Model) -> Result<Option<(TypeId, ResourceId)>, Failure> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wanted =
+        "fhir_user is Practitioner/id, or of a PractitionerRole, Patient, RelatedPerson or Person";
+    let wrong = || invalid(wanted);
+    let (of, id) = text.split_once('/').ok_or_else(wrong)?;
+    if !FHIR_USERS.contains(&of) {
+        return Err(wrong());
+    }
+    let id = ResourceId::new(id).map_err(|_| wrong())?;
+    Ok(Some((model.type_id(of).ok_or_else(wrong)?, id)))
+}
+
+fn view(person: &Person, model: &Model) -> PersonView {
+    let record = &person.record;
+    let user = record.fhir_user.as_ref();
+    PersonView {
+        id: record.id.as_str().to_owned(),
+        login: record.login.to_string(),
+        name: record.name.to_string(),
+        roles: record.roles.iter().map(ToString::to_string).collect(),
+        groups: record.groups.iter().map(|g| g.to_string()).collect(),
+        fhir_user: user.map(|(of, id)| format!("{}/{}", model.type_name(*of), id.as_str())),
+        state: match record.state {
+            PersonState::Invited => "invited",
+            PersonState::Active => "active",
+            PersonState::Disabled => "disabled",
+        },
+        second_factor: person.proofs.totp.as_ref().is_some_and(|t| t.confirmed),
+    }
+}
+
+/// Where people are administered, whoever does it.
+struct Desk<'a> {
+    house: &'a House,
+    tenant: &'a TenantId,
+    store: &'a TenantStore,
+    links: &'a Links,
+    now: Micros,
+}
+
+impl Desk<'_> {
+    fn model(&self) -> &'static Model {
+        Model::of(self.tenant.fhir())
+    }
+
+    /// A fresh invitation: what is kept, what is given, and until when.
+    async fn invitation(&self, id: &PersonId) -> Result<(Invitation, String, Micros), Failure> {
+        let secret = URL_SAFE_NO_PAD.encode(self.house.0.rng.bytes::<24>());
+        let seconds = self.house.limits().invitation_seconds_max;
+        let until = self
+            .now
+            .plus_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let hash = self.store.people_key().await?.hash("invitation", &secret);
+        let invitation = Invitation {
+            hash,
+            until_us: until.0,
+        };
+        let link = self
+            .links
+            .auth(&format!("/invitation?token={}.{secret}", id.as_str()));
+        Ok((invitation, link, until))
+    }
+
+    async fn create(&self, deed: Deed, draft: PersonDraft) -> Result<PersonInvited, Failure> {
+        let login = normal_login(&draft.login)
+            .ok_or_else(|| invalid("login has 1 to 200 bytes and no spaces"))?;
+        printable(&draft.name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
+        let id = PersonId::of(self.house.0.rng.bytes());
+        let (invitation, link, until) = self.invitation(&id).await?;
+        let person = Person {
+            record: PersonRecord {
+                id,
+                login: login.into(),
+                name: draft.name.into(),
+                roles: roles(&draft.roles)?,
+                groups: groups(draft.groups)?,
+                fhir_user: fhir_user(&draft.fhir_user.unwrap_or_default(), self.model())?,
+                epoch: 1,
+                state: PersonState::Invited,
+            },
+            proofs: Proofs {
+                invitation: Some(invitation),
+                ..Proofs::default()
+            },
+            made: self.now,
+        };
+        let person = self.store.create_person(deed, person).await?;
+        Ok(PersonInvited {
+            person: view(&person, self.model()),
+            invitation: link,
+            until: until.instant().to_string(),
+        })
+    }
+
+    /// Gives a person another link; what they proved themselves with stays good until it is used.
+    async fn invite(&self, deed: Deed, id: &PersonId) -> Result<PersonInvited, Failure> {
+        let (invitation, link, until) = self.invitation(id).await?;
+        let change = move |person: &mut Person| {
+            person.proofs.invitation = Some(invitation);
+            Ok(())
+        };
+        let person = self.store.change_person(deed, id, change).await?;
+        Ok(PersonInvited {
+            person: view(&person, self.model()),
+            invitation: link,
+            until: until.instant().to_string(),
+        })
+    }
+
+    async fn change(
+        &self,
+        deed: Deed,
+        id: &PersonId,
+        patch: PersonPatch,
+    ) -> Result<PersonView, Failure> {
+        if let Some(name) = &patch.name {
+            printable(name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
+        }
+        let roles = patch.roles.as_deref().map(roles).transpose()?;
+        let groups = patch.groups.map(groups).transpose()?;
+        let model = self.model();
+        let user = patch.fhir_user.map(|u| fhir_user(&u, model)).transpose()?;
+        let (name, disabled) = (patch.name, patch.disabled);
+        let change = move |person: &mut Person| {
+            let record = &mut person.record;
+            if let Some(name) = name {
+                record.name = name.into();
+            }
+            // Whatever a session or an approval rests on: they end.
+            let ends = roles.is_some() || groups.is_some() || user.is_some() || disabled.is_some();
+            record.epoch += u64::from(ends);
+            record.roles = roles.unwrap_or_else(|| record.roles.clone());
+            record.groups = groups.unwrap_or_else(|| record.groups.clone());
+            record.fhir_user = user.unwrap_or_else(|| record.fhir_user.clone());
+            match disabled {
+                Some(true) => {
+                    record.state = PersonState::Disabled;
+                    person.proofs.invitation = None;
+                }
+                Some(false) if record.state == PersonState::Disabled => {
+                    record.state = match person.proofs.password {
+                        Some(_) => PersonState::Active,
+                        None => PersonState::Invited,
+                    };
+                }
+                _ => {}
+            }
+            Ok(())
+        };
+        let person = self.store.change_person(deed, id, change).await?;
+        Ok(view(&person, model))
+    }
+
+    async fn list(&self, deed: Deed) -> Result<Vec<PersonView>, Failure> {
+        let all = self.store.people(deed).await?;
+        Ok(all.iter().map(|p| view(p, self.model())).collect())
+    }
+}
+
+fn person_id(id: &str) -> Result<PersonId, Failure> {
+    PersonId::new(id).ok_or(Failure::of(Code::PersonUnknown))
+}
+
+impl Visitor {
+    fn desk(&self) -> Desk<'_> {
+        Desk {
+            house: &self.gate.house,
+            tenant: &self.gate.tenant,
+            store: &self.store,
+            links: &self.gate.links,
+            now: self.request.at,
+        }
+    }
+
+    /// Makes a person known and invites them.
+    ///
+    /// # Errors
+    /// `scope-missing`, `request-invalid`, `login-taken`, `limit-query`.
+    pub async fn create_person(&self, draft: PersonDraft) -> Result<PersonInvited, Failure> {
+        let deed = self.deed(Administering::People, "create person").await?;
+        self.desk().create(deed, draft).await
+    }
+
+    /// All people of the tenant, in order of login.
+    ///
+    /// # Errors
+    /// `scope-missing`
+    pub async fn list_people(&self) -> Result<Vec<PersonView>, Failure> {
+        let deed = self.deed(Administering::People, "list people").await?;
+        self.desk().list(deed).await
+    }
+
+    /// Changes a person; where roles, groups or the right to sign in change, all that was given to
+    /// them before ends.
+    ///
+    /// # Errors
+    /// `scope-missing`, `request-invalid`, `person-unknown`.
+    pub async fn change_person(&self, id: &str, patch: PersonPatch) -> Result<PersonView, Failure> {
+        let id = person_id(id)?;
+        let what = format!("change person {}", id.as_str());
+        let deed = self.deed(Administering::People, what).await?;
+        self.desk().change(deed, &id, patch).await
+    }
+
+    /// Gives a person another link by which they set a password.
+    ///
+    /// # Errors
+    /// `scope-missing`, `person-unknown`.
+    pub async fn invite_person(&self, id: &str) -> Result<PersonInvited, Failure> {
+        let id = person_id(id)?;
+        let what = format!("invite person {}", id.as_str());
+        let deed = self.deed(Administering::People, what).await?;
+        self.desk().invite(deed, &id).await
+    }
+
+    /// Ends all sessions of a person, and all that they approved programs for.
+    ///
+    /// # Errors
+    /// `scope-missing`, `person-unknown`.
+    pub async fn sign_person_out(&self, id: &str) -> Result<(), Failure> {
+        let id = person_id(id)?;
+        let what = format!("sign out person {}", id.as_str());
+        let deed = self.deed(Administering::People, what).await?;
+        let change = |person: &mut Person| {
+            person.record.epoch += 1;
+            Ok(())
+        };
+        self.store.change_person(deed, &id, change).await?;
+        let deed = self.deed(Administering::People, "end sessions").await?;
+        let end = |s: &mut BrowserSession| s.record.ended = true;
+        let ended = self.store.change_sessions(deed, &id, |_| true, end);
+        Ok(ended.await.map(drop)?)
+    }
+}
+
+impl Operator {
+    async fn desk_of(&self, tenant: &str) -> Result<(TenantId, TenantStore, Links), Failure> {
+        let (tenant, store) = self.tenant(tenant)?;
+        let links = self.links(&tenant);
+        Ok((tenant, store, links))
+    }
+
+    fn people_deed(&self, tenant: &TenantId, what: impl Into<String>) -> Result<Deed, Failure> {
+        Ok(Deed {
+            permit: self.system(Reason::Operation, tenant)?,
+            actor: None,
+            what: what.into(),
+        })
+    }
+
+    /// Makes a tenant's administrator known and invites them: only as long as the tenant has none who
+    /// could do it.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `tenant-state` if it has one, `request-invalid`, `login-taken`.
+    pub async fn create_person(
+        &self,
+        tenant: &str,
+        draft: PersonDraft,
+    ) -> Result<PersonInvited, Failure> {
+        let (tenant, store, links) = self.desk_of(tenant).await?;
+        if draft.roles.iter().any(|role| role != TENANT_ADMINISTRATOR) || draft.roles.is_empty() {
+            return Err(invalid(
+                "the operator makes tenant administrators only: roles is [\"tenant-administrator\"]",
+            ));
+        }
+        let deed = self.people_deed(&tenant, "look for administrator")?;
+        let active = store.people(deed).await?;
+        if active.iter().any(|p| {
+            p.record.state == PersonState::Active && p.record.has_role(TENANT_ADMINISTRATOR)
+        }) {
+            return Err(Failure::new(
+                Code::TenantState,
+                "the tenant has an administrator, who adds its people",
+            ));
+        }
+        let desk = Desk {
+            house: &self.house,
+            tenant: &tenant,
+            store: &store,
+            links: &links,
+            now: self.request.at,
+        };
+        let deed = self.people_deed(&tenant, "create administrator")?;
+        desk.create(deed, draft).await
+    }
+
+    /// All people of a tenant, in order of login.
+    ///
+    /// # Errors
+    /// `tenant-unknown`
+    pub async fn list_people(&self, tenant: &str) -> Result<Vec<PersonView>, Failure> {
+        let (tenant, store, _) = self.desk_of(tenant).await?;
+        let deed = self.people_deed(&tenant, "list people")?;
+        let all = store.people(deed).await?;
+        Ok(all
+            .iter()
+            .map(|p| view(p, Model::of(tenant.fhir())))
+            .collect())
+    }
+
+    /// Disables a person, from their next request on.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `person-unknown`.
+    pub async fn disable_person(&self, tenant: &str, id: &str) -> Result<PersonView, Failure> {
+        let (tenant, store, links) = self.desk_of(tenant).await?;
+        let id = person_id(id)?;
+        let desk = Desk {
+            house: &self.house,
+            tenant: &tenant,
+            store: &store,
+            links: &links,
+            now: self.request.at,
+        };
+        let deed = self.people_deed(&tenant, format!("disable person {}", id.as_str()))?;
+        let patch = PersonPatch {
+            name: None,
+            roles: None,
+            groups: None,
+            fhir_user: None,
+            disabled: Some(true),
+        };
+        desk.change(deed, &id, patch).await
+    }
+}

@@ -1,0 +1,141 @@
+//! Programs of other makers that a person signs in to, as their users run them. The scripts lie in
+//! `crates/it/clients`.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use testkit::Request;
+use testkit::build::{patient_identified, with_id};
+use testkit::outside;
+use testkit::world::Tenant;
+
+const PASSWORD: &str = "correct horse battery staple";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Asks the operator's API about a tenant.
+fn admin(tenant: &Tenant, path: &str, body: &Value) -> Value {
+    let target = format!("/admin/v1/tenants/{}{path}", tenant.name());
+    let request = Request::new("POST", &target).content("application/json", body.to_string());
+    tenant.world().server().admin(request).expect(201).json()
+}
+
+/// Opens an invitation and sets a password; the cookies that the browser keeps.
+fn accept(tenant: &Tenant, invitation: &str) -> String {
+    let server = tenant.world().server();
+    let path = invitation.split_once("/t/").unwrap().1;
+    let page = server
+        .ask(&Request::new("GET", &format!("/t/{path}")))
+        .expect(200);
+    let cookie = |text: &str| text.split(';').next().unwrap().to_owned();
+    let form_cookie = cookie(page.header("set-cookie").unwrap());
+    let field = |name: &str| {
+        let html = page.text();
+        let rest = html.split(&format!("name=\"{name}\" value=\"")).nth(1);
+        rest.unwrap().split('"').next().unwrap().to_owned()
+    };
+    let password = PASSWORD.replace(' ', "+");
+    let body = format!(
+        "_form={}&token={}&password={password}&again={password}",
+        field("_form"),
+        field("token")
+    );
+    let target = format!("/t/{}/auth/invitation", tenant.name());
+    let send = Request::new("POST", &target)
+        .header("Cookie", &form_cookie)
+        .content(FORM, body);
+    let done = server.ask(&send).expect(303);
+    cookie(done.header("set-cookie").unwrap())
+}
+
+/// A tenant with a patient, `p1`, who signs in as `doe`.
+fn tenant(config: &Value) -> Tenant {
+    let tenant = crate::world::shared().tenant_with(config);
+    let owner = tenant.owner();
+    owner
+        .put(&with_id(patient_identified("Doe", "1"), "p1"))
+        .expect(201);
+    let root = json!({ "login": "root", "name": "Root", "roles": ["tenant-administrator"] });
+    let made = admin(&tenant, "/people", &root);
+    let session = accept(&tenant, made["invitation"].as_str().unwrap());
+    let doe = json!({ "login": "doe", "name": "J. Doe", "fhir_user": "Patient/p1" });
+    let target = format!("/t/{}/auth/people", tenant.name());
+    let request = Request::new("POST", &target)
+        .header("Cookie", &session)
+        .content("application/json", doe.to_string());
+    let made = tenant.world().server().ask(&request).expect(201).json();
+    accept(&tenant, made["invitation"].as_str().unwrap());
+    tenant
+}
+
+/// A program with this redirect URI: its id and, unless it is public, its secret.
+fn program(tenant: &Tenant, redirect: &str, public: bool) -> (String, String) {
+    let draft = json!({
+        "name": "A program", "public": public, "redirect_uris": [redirect],
+        "scopes": ["openid", "fhirUser", "profile", "launch", "launch/patient", "patient/*.rs",
+                   "offline_access"],
+    });
+    let made = admin(tenant, "/clients", &draft);
+    let text = |member: &str| made[member].as_str().unwrap_or_default().to_owned();
+    (text("client_id"), text("client_secret"))
+}
+
+fn run(script: &str, arguments: &[&str]) {
+    let folder = outside::client("node").expect("the folder of its parent");
+    let output = Command::new("node")
+        .arg(format!("{}/clients/{script}", env!("CARGO_MANIFEST_DIR")))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{script}: {}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn openid_client() {
+    let Some(_) = outside::client("node/node_modules/openid-client") else {
+        return;
+    };
+    let tenant = tenant(&json!({}));
+    let redirect = "http://localhost:9/cb";
+    let (public, _) = program(&tenant, redirect, true);
+    let (id, secret) = program(&tenant, redirect, false);
+    let base = tenant.url();
+    let issuer = format!("{}/auth", base.strip_suffix("/fhir").unwrap());
+    let arguments = [&issuer, &base, "doe", PASSWORD, &public, &id, &secret];
+    run("openid_client_judge.mjs", &arguments);
+}
+
+#[test]
+fn fhirclient_in_chromium() {
+    let Some(_) = outside::client("node/node_modules/puppeteer-core") else {
+        return;
+    };
+    let chromium = "/usr/bin/chromium";
+    if !Path::new(chromium).exists() {
+        outside::skipped("no Chromium; `cargo xtask test` brings it");
+        return;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = port.local_addr().unwrap().port();
+    let origin = format!("http://localhost:{port}");
+    let tenant = tenant(&json!({ "cors_origins": [origin] }));
+    let (id, _) = program(&tenant, &format!("{origin}/"), true);
+    let target = format!("/t/{}/auth/launches", tenant.name());
+    let draft = json!({ "client_id": id, "patient": "p1" }).to_string();
+    let request = Request::new("POST", &target)
+        .header("Authorization", &tenant.owner().authorization.unwrap())
+        .content("application/json", draft);
+    let made = tenant.world().server().ask(&request).expect(201).json();
+    let launch = made["launch"].as_str().unwrap();
+    let (base, port) = (tenant.url(), port.to_string());
+    let arguments = [&base, "doe", PASSWORD, &id, &port, launch, chromium];
+    run("fhirclient_judge.cjs", &arguments);
+}

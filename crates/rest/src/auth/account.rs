@@ -1,0 +1,74 @@
+//! One's own account: sessions, approvals, password, one-time codes.
+
+use axum::body::Body;
+use base::Code;
+use engine::{Failure, Visitor};
+use http::header::SET_COOKIE;
+use http::{Response, StatusCode};
+
+use super::{Browser, failed, pages, see};
+use crate::call::Call;
+
+/// `GET /t/{tenant}/auth/account`
+pub(crate) async fn page(visitor: Visitor, call: Call) -> Result<Response<Body>, Failure> {
+    let gate = visitor.gate();
+    let browser = Browser::of(gate, &call);
+    let token = browser.token(gate).await?;
+    let page = pages::account(gate, &token, &visitor.account().await?);
+    Ok(browser.page(StatusCode::OK, page, ""))
+}
+
+/// `POST /t/{tenant}/auth/account/{action}`
+pub(crate) async fn act(visitor: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+    let gate = visitor.gate().clone();
+    let action = call.value("action").to_owned();
+    let done = acted(&visitor, &mut call, &action).await;
+    Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
+}
+
+async fn acted(
+    visitor: &Visitor,
+    call: &mut Call,
+    action: &str,
+) -> Result<Response<Body>, Failure> {
+    let gate = visitor.gate();
+    let browser = Browser::of(gate, call);
+    let fields = browser.fields(gate, call).await?;
+    let field = |name| fields.or_empty(name);
+    match action {
+        "sign-out" => {
+            visitor.sign_out().await?;
+            let mut response = see(&gate.links().auth("/login"));
+            let cookies = &browser.cookies;
+            if let Some(set) = cookies.set(&cookies.session, "", Some(0)) {
+                response.headers_mut().append(SET_COOKIE, set);
+            }
+            return Ok(response);
+        }
+        "end-session" => visitor.end_session(&field("id")).await?,
+        "end-other-sessions" => visitor.end_other_sessions().await?,
+        "end-approval" => visitor.end_approval(&field("id")).await?,
+        "password" => {
+            let new = field("new");
+            if new != field("again") {
+                let text = "the two passwords are not the same";
+                return Err(Failure::new(Code::PasswordRefused, text));
+            }
+            visitor.change_password(&field("old"), &new).await?;
+        }
+        "begin-totp" => {
+            let (secret, link) = visitor.begin_totp().await?;
+            let token = browser.token(gate).await?;
+            let page = pages::begin_totp(gate, &token, &secret, &link);
+            return Ok(browser.page(StatusCode::OK, page, ""));
+        }
+        "confirm-totp" => {
+            let codes = visitor.confirm_totp(&field("code")).await?;
+            let page = pages::recovery_codes(gate, &codes);
+            return Ok(browser.page(StatusCode::OK, page, ""));
+        }
+        "end-totp" => visitor.end_totp(&field("password"), &field("code")).await?,
+        _ => return Err(Failure::of(Code::RouteUnknown)),
+    }
+    Ok(see(&gate.links().auth("/account")))
+}

@@ -1,0 +1,91 @@
+//! The authorization endpoint in a browser: to the sign-in, to the choice of a patient, to the
+//! question, and back to the program.
+
+use axum::body::Body;
+use base::Code;
+use engine::{AuthorizationAsked, AuthorizeRequest, Failure, Gate, Next, Visitor, form};
+use http::{Response, StatusCode};
+
+use super::{Browser, Fields, failed, pages, see};
+use crate::call::Call;
+
+/// `GET /t/{tenant}/auth/authorize`
+pub(crate) async fn page(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let browser = Browser::of(&gate, &call);
+    let query = call.query().to_owned();
+    let done = show(&gate, &browser, &query).await;
+    Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
+}
+
+async fn show(gate: &Gate, browser: &Browser, query: &str) -> Result<Response<Body>, Failure> {
+    let request = AuthorizeRequest::parse(query)?;
+    let asked = gate.asked(&request, browser.request.at).await?;
+    let visitor = browser.visitor(gate).await?;
+    answer(gate, browser, &request, &asked, visitor.as_ref(), None).await
+}
+
+/// What is shown next, whoever asks.
+async fn answer(
+    gate: &Gate,
+    browser: &Browser,
+    request: &AuthorizeRequest,
+    asked: &AuthorizationAsked,
+    visitor: Option<&Visitor>,
+    choice: Option<&Fields>,
+) -> Result<Response<Body>, Failure> {
+    let chosen = choice.and_then(|fields| fields.get("_patient"));
+    let redirect = asked.redirect();
+    match (asked.next(visitor, chosen.as_deref(), false), visitor) {
+        (Next::Refuse(why), _) => Ok(see(&asked.refusal(why))),
+        (Next::ChoosePatient, Some(visitor)) => {
+            let name = choice.and_then(|fields| fields.get("_find"));
+            let found = match &name {
+                Some(name) => Some(visitor.find_patients(name).await),
+                None => None,
+            };
+            let token = browser.token(gate).await?;
+            let page = pages::choose_patient(gate, &token, request, name.as_deref(), found);
+            Ok(browser.page(StatusCode::OK, page, redirect))
+        }
+        (Next::Ask(question), Some(visitor)) => {
+            let token = browser.token(gate).await?;
+            let page = pages::question(gate, &token, request, visitor, &question);
+            Ok(browser.page(StatusCode::OK, page, redirect))
+        }
+        _ => {
+            // Who signs in now has proved who they are.
+            let query = form::without(&request.query(), &["prompt"]);
+            let next = form::encode(&format!("authorize?{query}")).replace('/', "%2F");
+            Ok(see(&gate.links().auth(&format!("/login?next={next}"))))
+        }
+    }
+}
+
+/// `POST /t/{tenant}/auth/authorize`: the answer of the person.
+pub(crate) async fn decide(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let done = decided(&gate, call).await;
+    Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
+}
+
+async fn decided(gate: &Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let browser = Browser::of(gate, &call);
+    let fields = browser.fields(gate, &mut call).await?;
+    let request = AuthorizeRequest::parse(fields.text())?;
+    let asked = gate.asked(&request, browser.request.at).await?;
+    let visitor = browser.visitor(gate).await?;
+    let Some(visitor) = visitor else {
+        return answer(gate, &browser, &request, &asked, None, None).await;
+    };
+    let chosen = fields.get("_patient");
+    match fields.or_empty("_decision").as_str() {
+        "approve" => match asked.next(Some(&visitor), chosen.as_deref(), true) {
+            Next::Ask(_) => Ok(see(&visitor.approve(&asked, chosen.as_deref()).await?)),
+            _ => Err(Failure::of(Code::FormForeign)),
+        },
+        "refuse" => Ok(see(&visitor.refuse(&asked).await?)),
+        _ => {
+            let fields = Some(&fields);
+            answer(gate, &browser, &request, &asked, Some(&visitor), fields).await
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The pages themselves: plain HTML with labels and headings, in English, readable without style and
+//! usable without a pointer.
+
+use base::{Code, Micros};
+use engine::{AccountView, AuthorizeRequest, Failure, Gate, Question, Visitor};
+use maud::{DOCTYPE, Markup, html};
+
+pub(super) const STYLE: &str = "\
+:root{color-scheme:light dark}
+body{font:1.0625rem/1.5 system-ui,sans-serif;margin:0;background:#fff;color:#16202a}
+main{max-width:34rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;line-height:1.25}h2{font-size:1.15rem;margin-top:2rem}
+label{display:block;margin:1rem 0 .25rem;font-weight:600}
+input[type=text],input[type=password]{width:100%;box-sizing:border-box;font:inherit;padding:.5rem;
+border:1px solid #5b6773;border-radius:4px;background:#fff;color:#16202a}
+button{font:inherit;margin:1rem .5rem 0 0;padding:.5rem 1.25rem;border-radius:4px;border:1px solid #0b4f8a;
+background:#0b4f8a;color:#fff;cursor:pointer}
+button.second{background:#fff;color:#0b4f8a}
+a{color:#0b4f8a}
+:focus-visible{outline:3px solid #b35900;outline-offset:2px}
+.wrong{border-left:4px solid #b00020;padding:.5rem 1rem;background:#fdecee;color:#5a0010}
+.choice label{font-weight:400;display:inline}
+dt{font-weight:600}dd{margin:0 0 .5rem}
+code{font-size:1.05em;overflow-wrap:anywhere}
+@media(prefers-color-scheme:dark){body{background:#11181f;color:#e8edf2}
+input[type=text],input[type=password]{background:#1b242d;color:#e8edf2;border-color:#8b98a5}
+button{background:#7cc0ff;border-color:#7cc0ff;color:#06233d}button.second{background:#11181f;color:#7cc0ff}
+a{color:#7cc0ff}.wrong{background:#3a1218;color:#ffd9de}}
+";
+
+fn page(gate: &Gate, title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " – " (gate.name().as_str()) }
+                link rel="stylesheet" href=(gate.links().auth("/style.css"));
+            }
+            body {
+                main {
+                    h1 { (title) }
+                    (body)
+                }
+            }
+        }
+    }
+}
+
+fn wrong(text: &str) -> Markup {
+    html! { p.wrong role="alert" { (text) } }
+}
+
+fn told(failure: &Failure) -> String {
+    match failure.code() {
+        Code::CredentialsInvalid => "This name and password do not go together.".to_owned(),
+        Code::RateLimited => format!(
+            "Too many attempts. Try again in {} seconds.",
+            failure.retry_seconds().unwrap_or(60)
+        ),
+        _ => failure.text().to_owned(),
+    }
+}
+
+pub(super) fn failure(gate: &Gate, failure: &Failure) -> Markup {
+    let body = html! {
+        (wrong(&told(failure)))
+        p { "Code: " code { (failure.code().as_str()) } }
+        p { a href=(gate.links().auth("/account")) { "To your account" } }
+    };
+    page(gate, "This did not work", &body)
+}
+
+pub(super) fn sign_in(gate: &Gate, token: &str, next: &str, failure: Option<&Failure>) -> Markup {
+    let body = html! {
+        @if let Some(failure) = failure { (wrong(&told(failure))) }
+        form method="post" action=(gate.links().auth("/login")) {
+            input type="hidden" name="_form" value=(token);
+            input type="hidden" name="next" value=(next);
+            label for="login" { "Name" }
+            input #login type="text" name="login" autocomplete="username" autocapitalize="none"
+                spellcheck="false" required autofocus;
+            label for="password" { "Password" }
+            input #password type="password" name="password" autocomplete="current-password" required;
+            button type="submit" { "Sign in" }
+        }
+    };
+    page(gate, "Sign in", &body)
+}
+
+pub(super) fn second_factor(
+    gate: &Gate,
+    token: &str,
+    ticket: &str,
+    next: &str,
+    again: bool,
+) -> Markup {
+    let body = html! {
+        @if again { (wrong("This code is not good, or was used. Wait for the next one.")) }
+        form method="post" action=(gate.links().auth("/second-factor")) {
+            input type="hidden" name="_form" value=(token);
+            input type="hidden" name="ticket" value=(ticket);
+            input type="hidden" name="next" value=(next);
+            label for="code" { "Code of your authenticator app, or a recovery code" }
+            input #code type="text" name="code" autocomplete="one-time-code" autocapitalize="none"
+                spellcheck="false" required autofocus;
+            button type="submit" { "Go on" }
+        }
+    };
+    page(gate, "Second step", &body)
+}
+
+fn new_password() -> Markup {
+    html! {
+        label for="password" { "New password" }
+        input #password type="password" name="password" autocomplete="new-password" required;
+        label for="again" { "The same again" }
+        input #again type="password" name="again" autocomplete="new-password" required;
+    }
+}
+
+pub(super) fn invitation(
+    gate: &Gate,
+    token: &str,
+    invitation: &str,
+    login: &str,
+    failure: Option<&Failure>,
+) -> Markup {
+    let body = html! {
+        @if let Some(failure) = failure { (wrong(failure.text())) }
+        p { "You will sign in as " strong { (login) } "." }
+        form method="post" action=(gate.links().auth("/invitation")) {
+            input type="hidden" name="_form" value=(token);
+            input type="hidden" name="token" value=(invitation);
+            input type="hidden" autocomplete="username" value=(login);
+            (new_password())
+            button type="submit" { "Set the password" }
+        }
+    };
+    page(gate, "Choose a password", &body)
+}
+
+fn brought_back(token: &str, request: &AuthorizeRequest) -> Markup {
+    html! {
+        input type="hidden" name="_form" value=(token);
+        @for (name, value) in request.pairs() {
+            input type="hidden" name=(name) value=(value);
+        }
+    }
+}
+
+pub(super) fn choose_patient(
+    gate: &Gate,
+    token: &str,
+    request: &AuthorizeRequest,
+    name: Option<&str>,
+    found: Option<Result<Vec<(String, String)>, Failure>>,
+) -> Markup {
+    let action = gate.links().auth("/authorize");
+    let body = html! {
+        form method="post" action=(action) {
+            (brought_back(token, request))
+            label for="find" { "Name of the patient" }
+            input #find type="text" name="_find" value=(name.unwrap_or_default())
+                autocomplete="off" required autofocus;
+            button type="submit" { "Search" }
+        }
+        @match found {
+            Some(Ok(found)) if !found.is_empty() => {
+                form method="post" action=(action) {
+                    (brought_back(token, request))
+                    fieldset.choice {
+                        legend { "Patients found" }
+                        @for (place, (id, words)) in found.iter().enumerate() {
+                            div {
+                                input type="radio" name="_patient" value=(id) required
+                                    id={ "patient-" (place) };
+                                " "
+                                label for={ "patient-" (place) } { (words) " (" (id) ")" }
+                            }
+                        }
+                    }
+                    button type="submit" { "Choose" }
+                }
+            }
+            Some(Ok(_)) => (wrong("You see no patient of this name.")),
+            Some(Err(failure)) => (wrong(failure.text())),
+            None => {}
+        }
+    };
+    page(gate, "Choose a patient", &body)
+}
+
+pub(super) fn question(
+    gate: &Gate,
+    token: &str,
+    request: &AuthorizeRequest,
+    visitor: &Visitor,
+    question: &Question,
+) -> Markup {
+    let body = html! {
+        p {
+            strong { (question.client) } " asks to act for you, " (visitor.name())
+            ", at " strong { (gate.name().as_str()) } ". It never gets more than you have yourself."
+        }
+        h2 { "It asks to" }
+        ul { @for scope in &question.scopes { li { (scope) } } }
+        @if let Some(patient) = &question.patient {
+            p { "Patient: " code { (patient) } }
+        }
+        p { "Afterwards you are sent to " code { (question.redirect) } "." }
+        form method="post" action=(gate.links().auth("/authorize")) {
+            (brought_back(token, request))
+            @if let Some(patient) = &question.patient {
+                input type="hidden" name="_patient" value=(patient);
+            }
+            button type="submit" name="_decision" value="approve" { "Allow" }
+            button.second type="submit" name="_decision" value="refuse" { "Do not allow" }
+        }
+    };
+    page(gate, &format!("Allow {}?", question.client), &body)
+}
+
+fn time(at: Micros) -> Markup {
+    let text = at.instant().to_string();
+    html! { time datetime=(text) { (text.get(..16).unwrap_or(&text).replace('T', " ")) " UTC" } }
+}
+
+/// A form with one button.
+fn button(gate: &Gate, token: &str, action: &str, id: &str, words: &str) -> Markup {
+    html! {
+        form method="post" action=(gate.links().auth(&format!("/account/{action}"))) {
+            input type="hidden" name="_form" value=(token);
+            @if !id.is_empty() { input type="hidden" name="id" value=(id); }
+            button.second type="submit" { (words) }
+        }
+    }
+}
+
+pub(super) fn account(gate: &Gate, token: &str, account: &AccountView) -> Markup {
+    let body = html! {
+        p { (account.name) ", signing in as " strong { (account.login) } }
+        (button(gate, token, "sign-out", "", "Sign out"))
+        h2 { "Where you are signed in" }
+        @for session in &account.sessions {
+            dl {
+                dt { @if session.current { "This browser" } @else { "Another browser" } }
+                dd { (session.agent) }
+                dd { "From " (session.address) ", since " (time(session.began))
+                    ", last used " (time(session.used)) }
+            }
+            @if !session.current {
+                (button(gate, token, "end-session", &session.id, "Sign out there"))
+            }
+        }
+        @if account.sessions.len() > 1 {
+            (button(gate, token, "end-other-sessions", "", "Sign out everywhere else"))
+        }
+        h2 { "Programs that act for you" }
+        @if account.approvals.is_empty() { p { "None." } }
+        @for approval in &account.approvals {
+            dl {
+                dt { (approval.client) }
+                dd { "Since " (time(approval.began)) ": " code { (approval.scopes) } }
+            }
+            (button(gate, token, "end-approval", &approval.id, "Take back"))
+        }
+        h2 { "Second step at sign-in" }
+        @if account.totp {
+            p { "A code of your authenticator app is asked for. Recovery codes left: "
+                (account.recovery_codes) "." }
+            form method="post" action=(gate.links().auth("/account/end-totp")) {
+                input type="hidden" name="_form" value=(token);
+                label for="totp-password" { "Password" }
+                input #totp-password type="password" name="password"
+                    autocomplete="current-password" required;
+                label for="totp-code" { "Code" }
+                input #totp-code type="text" name="code" autocomplete="one-time-code" required;
+                button.second type="submit" { "Ask for codes no more" }
+            }
+        } @else {
+            (button(gate, token, "begin-totp", "", "Set up an authenticator app"))
+        }
+        h2 { "Password" }
+        form method="post" action=(gate.links().auth("/account/password")) {
+            input type="hidden" name="_form" value=(token);
+            label for="old" { "Password now" }
+            input #old type="password" name="old" autocomplete="current-password" required;
+            label for="new" { "New password" }
+            input #new type="password" name="new" autocomplete="new-password" required;
+            label for="again" { "The same again" }
+            input #again type="password" name="again" autocomplete="new-password" required;
+            button.second type="submit" { "Change the password" }
+        }
+    };
+    page(gate, "Your account", &body)
+}
+
+pub(super) fn begin_totp(gate: &Gate, token: &str, secret: &str, link: &str) -> Markup {
+    let body = html! {
+        p { "Add this key to your authenticator app, or open the link on the device that has it." }
+        p { code #secret { (secret) } }
+        p { a href=(link) { "Open in an authenticator app" } }
+        form method="post" action=(gate.links().auth("/account/confirm-totp")) {
+            input type="hidden" name="_form" value=(token);
+            label for="code" { "The code that it shows now" }
+            input #code type="text" name="code" autocomplete="one-time-code" required autofocus;
+            button type="submit" { "Ask for codes from now on" }
+        }
+    };
+    page(gate, "Set up an authenticator app", &body)
+}
+
+pub(super) fn recovery_codes(gate: &Gate, codes: &[String]) -> Markup {
+    let body = html! {
+        p { "Keep these codes where you find them without your device. Each is good once. They are \
+             not shown again." }
+        ul #recovery { @for code in codes { li { code { (code) } } } }
+        p { a href=(gate.links().auth("/account")) { "To your account" } }
+    };
+    page(gate, "Recovery codes", &body)
+}

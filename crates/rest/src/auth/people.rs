@@ -1,0 +1,52 @@
+//! The API of those who administer a tenant's people, in their browsers: JSON in, JSON out. A page of
+//! another origin cannot send it: it takes JSON only, and the session's cookie goes with no request
+//! that another site makes.
+
+use axum::body::Body;
+use engine::{Failure, PersonDraft, PersonPatch, Session, Visitor};
+use http::{Response, StatusCode};
+use serde_json::json;
+
+use crate::admin::{answer, done};
+use crate::call::Call;
+
+/// `GET /t/{tenant}/auth/people`
+pub(crate) async fn list(by: Visitor, _: Call) -> Result<Response<Body>, Failure> {
+    answer(
+        StatusCode::OK,
+        &json!({ "people": by.list_people().await? }),
+    )
+}
+
+/// `POST /t/{tenant}/auth/people`
+pub(crate) async fn create(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+    let draft: PersonDraft = call.json().await?;
+    answer(StatusCode::CREATED, &by.create_person(draft).await?)
+}
+
+/// `PATCH /t/{tenant}/auth/people/{person}`
+pub(crate) async fn change(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+    let patch: PersonPatch = call.json().await?;
+    let view = by.change_person(call.value("person"), patch).await?;
+    answer(StatusCode::OK, &view)
+}
+
+/// `POST /t/{tenant}/auth/people/{person}/invitation`
+pub(crate) async fn invite(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+    let _: serde_json::Value = call.json().await?;
+    let invited = by.invite_person(call.value("person")).await?;
+    answer(StatusCode::CREATED, &invited)
+}
+
+/// `POST /t/{tenant}/auth/people/{person}/sign-out`
+pub(crate) async fn sign_out(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+    let _: serde_json::Value = call.json().await?;
+    by.sign_person_out(call.value("person")).await?;
+    Ok(done())
+}
+
+/// `POST /t/{tenant}/auth/launches`
+pub(crate) async fn launch(by: Session, mut call: Call) -> Result<Response<Body>, Failure> {
+    let draft = call.json().await?;
+    answer(StatusCode::CREATED, &by.make_launch(draft).await?)
+}

@@ -1,0 +1,172 @@
+//! Signing in, and the link of an invitation.
+
+use axum::body::Body;
+use base::Code;
+use engine::{AuthorizeRequest, Failure, Gate, NewSession, SignedIn, form};
+use http::header::SET_COOKIE;
+use http::{Response, StatusCode};
+
+use super::{Browser, failed, pages, see};
+use crate::call::Call;
+use crate::problem;
+
+/// Where somebody goes who is signed in: a page of the same tenant, nothing else.
+fn target(gate: &Gate, next: &str) -> String {
+    let known = matches!(next, "account" | "people");
+    match known || next.starts_with("authorize?") {
+        true => gate.links().auth(&format!("/{next}")),
+        false => gate.links().auth("/account"),
+    }
+}
+
+/// Where the program behind a sign-in sends people, for the policy of the page.
+async fn redirect(gate: &Gate, browser: &Browser, next: &str) -> String {
+    let Some(query) = next.strip_prefix("authorize?") else {
+        return String::new();
+    };
+    let Ok(request) = AuthorizeRequest::parse(query) else {
+        return String::new();
+    };
+    let asked = gate.asked(&request, browser.request.at).await;
+    asked.map_or_else(|_| String::new(), |asked| asked.redirect().to_owned())
+}
+
+/// The answer of a page: a failure of what it does is told as a page too.
+fn told(gate: &Gate, done: Result<Response<Body>, Failure>) -> Result<Response<Body>, Failure> {
+    Ok(done.unwrap_or_else(|failure| failed(gate, &failure)))
+}
+
+/// `GET /t/{tenant}/auth/login?next=`
+pub(crate) async fn page(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let next = form::first(call.query(), "next").unwrap_or_default();
+    let (browser, next) = (Browser::of(&gate, &call), next.into_owned());
+    let done = show(&gate, &browser, &next, None).await;
+    told(&gate, done)
+}
+
+async fn show(
+    gate: &Gate,
+    browser: &Browser,
+    next: &str,
+    wrong: Option<&Failure>,
+) -> Result<Response<Body>, Failure> {
+    let token = browser.token(gate).await?;
+    let page = pages::sign_in(gate, &token, next, wrong);
+    let status = wrong.map_or(StatusCode::OK, |w| problem::status(w.code()));
+    let redirect = redirect(gate, browser, next).await;
+    Ok(browser.page(status, page, &redirect))
+}
+
+/// `POST /t/{tenant}/auth/login`
+pub(crate) async fn sign_in(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let done = try_sign_in(&gate, call).await;
+    told(&gate, done)
+}
+
+async fn try_sign_in(gate: &Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let browser = Browser::of(gate, &call);
+    let fields = browser.fields(gate, &mut call).await?;
+    let next = fields.or_empty("next");
+    let (login, password) = (fields.or_empty("login"), fields.or_empty("password"));
+    match gate.sign_in(&login, &password, browser.from()).await {
+        Ok(SignedIn::Done(session)) => Ok(signed_in(gate, &browser, &session, &next)),
+        Ok(SignedIn::SecondFactor(ticket)) => {
+            let token = browser.token(gate).await?;
+            let page = pages::second_factor(gate, &token, &ticket, &next, false);
+            let redirect = redirect(gate, &browser, &next).await;
+            Ok(browser.page(StatusCode::OK, page, &redirect))
+        }
+        Err(failure) if is_told(&failure) => show(gate, &browser, &next, Some(&failure)).await,
+        Err(failure) => Err(failure),
+    }
+}
+
+fn is_told(failure: &Failure) -> bool {
+    matches!(
+        failure.code(),
+        Code::CredentialsInvalid | Code::RateLimited | Code::PasswordRefused
+    )
+}
+
+/// `POST /t/{tenant}/auth/second-factor`
+pub(crate) async fn second_factor(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let done = try_second_factor(&gate, call).await;
+    told(&gate, done)
+}
+
+async fn try_second_factor(gate: &Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let browser = Browser::of(gate, &call);
+    let fields = browser.fields(gate, &mut call).await?;
+    let (ticket, next) = (fields.or_empty("ticket"), fields.or_empty("next"));
+    let code = fields.or_empty("code");
+    match gate.second_factor(&ticket, &code, browser.from()).await {
+        Ok(session) => Ok(signed_in(gate, &browser, &session, &next)),
+        Err(failure) if failure.code() == Code::CredentialsInvalid => {
+            let token = browser.token(gate).await?;
+            let page = pages::second_factor(gate, &token, &ticket, &next, true);
+            let redirect = redirect(gate, &browser, &next).await;
+            Ok(browser.page(StatusCode::UNAUTHORIZED, page, &redirect))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn signed_in(gate: &Gate, browser: &Browser, session: &NewSession, next: &str) -> Response<Body> {
+    let mut response = see(&target(gate, next));
+    let cookies = &browser.cookies;
+    let set = cookies.set(&cookies.session, &session.cookie, Some(session.seconds));
+    if let Some(set) = set {
+        response.headers_mut().append(SET_COOKIE, set);
+    }
+    response
+}
+
+/// `GET /t/{tenant}/auth/invitation?token=`
+pub(crate) async fn invitation(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let token = form::first(call.query(), "token").unwrap_or_default();
+    let (browser, token) = (Browser::of(&gate, &call), token.into_owned());
+    let done = show_invitation(&gate, &browser, &token, None).await;
+    told(&gate, done)
+}
+
+async fn show_invitation(
+    gate: &Gate,
+    browser: &Browser,
+    invitation: &str,
+    wrong: Option<&Failure>,
+) -> Result<Response<Body>, Failure> {
+    let login = gate.invited(invitation, browser.request.at).await?;
+    let token = browser.token(gate).await?;
+    let status = wrong.map_or(StatusCode::OK, |w| problem::status(w.code()));
+    let page = pages::invitation(gate, &token, invitation, &login, wrong);
+    Ok(browser.page(status, page, ""))
+}
+
+/// `POST /t/{tenant}/auth/invitation`
+pub(crate) async fn accept(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let done = try_accept(&gate, call).await;
+    told(&gate, done)
+}
+
+async fn try_accept(gate: &Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let browser = Browser::of(gate, &call);
+    let fields = browser.fields(gate, &mut call).await?;
+    let (token, password) = (fields.or_empty("token"), fields.or_empty("password"));
+    let done = match fields.or_empty("again") == password {
+        true => {
+            gate.accept_invitation(&token, &password, browser.from())
+                .await
+        }
+        false => Err(Failure::new(
+            Code::PasswordRefused,
+            "the two passwords are not the same",
+        )),
+    };
+    match done {
+        Ok(session) => Ok(signed_in(gate, &browser, &session, "account")),
+        Err(failure) if is_told(&failure) => {
+            show_invitation(gate, &browser, &token, Some(&failure)).await
+        }
+        Err(failure) => Err(failure),
+    }
+}

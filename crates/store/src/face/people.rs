@@ -1,0 +1,130 @@
+//! People, their sessions and their approvals.
+
+use std::fmt;
+
+use access::{ApprovalRecord, PersonRecord, SessionRecord};
+use base::Micros;
+use serde::{Deserialize, Serialize};
+
+/// A person, with what they prove themselves with.
+#[derive(Clone)]
+pub struct Person {
+    /// Who they are.
+    pub record: PersonRecord,
+    /// What they prove themselves with.
+    pub proofs: Proofs,
+    /// When they were made known.
+    pub made: Micros,
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Person({})", self.record.id.as_str())
+    }
+}
+
+/// What a person proves themselves with. Does not print.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Proofs {
+    /// The password's argon2id hash, in PHC form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// The secret of one-time codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp: Option<Totp>,
+    /// Keyed hashes of recovery codes that were not used yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recovery: Vec<[u8; 32]>,
+    /// The link by which they set a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<Invitation>,
+}
+
+impl fmt::Debug for Proofs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proofs(…)")
+    }
+}
+
+/// One-time codes by time (RFC 6238).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totp {
+    /// The shared secret.
+    pub secret: Vec<u8>,
+    /// Whether the person showed that they have it.
+    pub confirmed: bool,
+}
+
+/// A link by which a person sets a password, once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// Keyed hash of what the link carries.
+    pub hash: [u8; 32],
+    /// Until when, in microseconds of Unix time.
+    pub until_us: i64,
+}
+
+/// A session of a person's browser.
+#[derive(Clone, Debug)]
+pub struct BrowserSession {
+    /// What it is.
+    pub record: SessionRecord,
+    /// When it began.
+    pub began: Micros,
+    /// What the browser called itself.
+    pub agent: Box<str>,
+    /// From where it was begun.
+    pub address: Box<str>,
+}
+
+/// What a person approved a program for, with what its tokens need.
+#[derive(Clone, Debug)]
+pub struct Approval {
+    /// What it is.
+    pub record: ApprovalRecord,
+    /// When it was given.
+    pub began: Micros,
+    /// Terms of the code, until it is exchanged.
+    pub code: Option<CodeTerms>,
+    /// The number of its refresh token that is good; without one it has none.
+    pub refresh: Option<u64>,
+    /// Further context of the launch, as the token answer tells it: a JSON object.
+    pub context: Option<Box<str>>,
+    /// `nonce` of the request, for identity tokens.
+    pub nonce: Option<Box<str>>,
+}
+
+/// On which terms a code is exchanged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeTerms {
+    /// Until when, in microseconds of Unix time.
+    pub until_us: i64,
+    /// The `redirect_uri` of the request.
+    pub redirect: String,
+    /// The `code_challenge` (S256).
+    pub challenge: String,
+}
+
+/// A pair of keys that signs identity tokens. Does not print.
+#[derive(Clone)]
+pub struct SigningKey {
+    /// Its name in JWK Sets.
+    pub kid: String,
+    /// `RS256`, …
+    pub alg: String,
+    /// The pair, in DER.
+    pub pair: Vec<u8>,
+    /// The public key as a JWK.
+    pub public: String,
+    /// When it was made.
+    pub made: Micros,
+    /// Since when it signs nothing any more.
+    pub retired: Option<Micros>,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.kid)
+    }
+}

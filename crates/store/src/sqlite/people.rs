@@ -1,0 +1,546 @@
+//! People, their browser sessions, what they approved programs for, and the keys of identity tokens,
+//! in the tenant's database and in the memory of an open tenant.
+//!
+//! People and keys are good as long as they are what was last administered, like API clients.
+//! Sessions and approvals carry the epochs of the people and clients that they are of, so that
+//! older ones that are put back stand for nobody who was changed since.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use access::{
+    ApprovalRecord, Assurance, ClientId, PersonId, PersonRecord, PersonState, Principal, RoleAt,
+    Scopes, SessionRecord,
+};
+use base::{Micros, ResourceId};
+use fhir::definitions::{Model, TypeId};
+use parking_lot::RwLock;
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+
+use super::clients::Clients;
+use super::fault::{Doing, damaged, internal};
+use crate::Result;
+use crate::face::{Approval, BrowserSession, CodeTerms, Person, Proofs, SigningKey};
+
+/// All of an open tenant, as they are committed.
+#[derive(Debug, Default)]
+pub(crate) struct People {
+    people: RwLock<Registered>,
+    sessions: RwLock<Sessions>,
+    approvals: RwLock<HashMap<Box<str>, Arc<Approval>>>,
+    keys: RwLock<Arc<Vec<SigningKey>>>,
+}
+
+#[derive(Debug, Default)]
+struct Registered {
+    by_id: HashMap<PersonId, Arc<Person>>,
+    by_login: HashMap<Box<str>, PersonId>,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    by_id: HashMap<Box<str>, Arc<BrowserSession>>,
+    by_cookie: HashMap<[u8; 32], Box<str>>,
+}
+
+impl People {
+    /// Reads them. When what is administered is not `trusted`, all people are disabled and no key
+    /// signs.
+    pub(crate) fn load(db: &Connection, model: &Model, trusted: bool, now: Micros) -> Result<Self> {
+        let people = Self::default();
+        people.learn(db, model)?;
+        if !trusted {
+            let mut all = people.people.write();
+            for person in all.by_id.values_mut() {
+                let mut other = (**person).clone();
+                other.record.state = PersonState::Disabled;
+                other.record.epoch += 1;
+                *person = Arc::new(other);
+            }
+            drop(all);
+            *people.keys.write() = Arc::default();
+        }
+        for session in read_sessions(db, now)? {
+            people.learn_session(session);
+        }
+        for approval in read_approvals(db, model, now)? {
+            people.learn_approval(approval);
+        }
+        Ok(people)
+    }
+
+    /// Learns which people and keys were committed.
+    pub(crate) fn learn(&self, db: &Connection, model: &Model) -> Result<()> {
+        let mut all = Registered::default();
+        for person in read_people(db, model)? {
+            let id = person.record.id.clone();
+            all.by_login.insert(person.record.login.clone(), id.clone());
+            all.by_id.insert(id, Arc::new(person));
+        }
+        *self.people.write() = all;
+        *self.keys.write() = Arc::new(read_keys(db)?);
+        Ok(())
+    }
+
+    pub(crate) fn learn_session(&self, session: BrowserSession) {
+        let mut all = self.sessions.write();
+        let id = session.record.id.clone();
+        all.by_cookie.insert(session.record.cookie, id.clone());
+        all.by_id.insert(id, Arc::new(session));
+    }
+
+    pub(crate) fn learn_approval(&self, approval: Approval) {
+        let id = approval.record.id.clone();
+        self.approvals.write().insert(id, Arc::new(approval));
+    }
+
+    /// Forgets sessions and approvals that ended by themselves.
+    pub(crate) fn forget(&self, now: Micros) {
+        let mut sessions = self.sessions.write();
+        sessions.by_id.retain(|_, s| s.record.until > now);
+        let Sessions { by_id, by_cookie } = &mut *sessions;
+        by_cookie.retain(|_, id| by_id.contains_key(id));
+        drop(sessions);
+        self.approvals.write().retain(|_, a| a.record.until > now);
+    }
+
+    pub(crate) fn person(&self, id: &PersonId) -> Option<Arc<Person>> {
+        self.people.read().by_id.get(id).cloned()
+    }
+
+    pub(crate) fn person_of_login(&self, login: &str) -> Option<Arc<Person>> {
+        let all = self.people.read();
+        all.by_id.get(all.by_login.get(login)?).cloned()
+    }
+
+    /// All people, in order of login.
+    pub(crate) fn sorted(&self) -> Vec<Arc<Person>> {
+        let mut all: Vec<_> = self.people.read().by_id.values().cloned().collect();
+        all.sort_by(|a, b| a.record.login.cmp(&b.record.login));
+        all
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.people.read().by_id.len()
+    }
+
+    pub(crate) fn session(&self, id: &str) -> Option<Arc<BrowserSession>> {
+        self.sessions.read().by_id.get(id).cloned()
+    }
+
+    pub(crate) fn session_of_cookie(&self, hash: &[u8; 32]) -> Option<Arc<BrowserSession>> {
+        let all = self.sessions.read();
+        all.by_id.get(all.by_cookie.get(hash)?).cloned()
+    }
+
+    pub(crate) fn session_count(&self) -> usize {
+        self.sessions.read().by_id.len()
+    }
+
+    /// A person's sessions that are good, the newest first.
+    pub(crate) fn sessions_of(&self, person: &PersonId, now: Micros) -> Vec<Arc<BrowserSession>> {
+        let all = self.sessions.read();
+        let mut some: Vec<_> = all
+            .by_id
+            .values()
+            .filter(|s| s.record.person == *person && s.record.is_good(now))
+            .cloned()
+            .collect();
+        some.sort_by_key(|s| std::cmp::Reverse(s.began));
+        some
+    }
+
+    pub(crate) fn approval(&self, id: &str) -> Option<Arc<Approval>> {
+        self.approvals.read().get(id).cloned()
+    }
+
+    pub(crate) fn approval_count(&self) -> usize {
+        self.approvals.read().len()
+    }
+
+    /// A person's approvals that are good, the newest first.
+    pub(crate) fn approvals_of(&self, person: &PersonId, now: Micros) -> Vec<Arc<Approval>> {
+        let all = self.approvals.read();
+        let mut some: Vec<_> = all
+            .values()
+            .filter(|a| a.record.person == *person && a.record.is_good(now))
+            .cloned()
+            .collect();
+        some.sort_by_key(|a| std::cmp::Reverse(a.began));
+        some
+    }
+
+    /// Keys of identity tokens, the newest first.
+    pub(crate) fn keys(&self) -> Arc<Vec<SigningKey>> {
+        self.keys.read().clone()
+    }
+
+    /// Whether a principal is still what their credentials stood for.
+    pub(crate) fn stands(&self, principal: &Principal, clients: &Clients, now: Micros) -> bool {
+        let client = principal
+            .client()
+            .is_none_or(|(id, epoch)| clients.epoch(id) == Some(epoch));
+        let Some((person, epoch)) = principal.person() else {
+            return client;
+        };
+        let person = self
+            .people
+            .read()
+            .by_id
+            .get(person)
+            .is_some_and(|p| p.record.epoch == epoch && p.record.state == PersonState::Active);
+        let approval = principal.approval();
+        let approved = approval.is_none_or(|id| {
+            let all = self.approvals.read();
+            all.get(id).is_some_and(|a| a.record.is_good(now))
+        });
+        let in_session = principal.session().is_none_or(|id| {
+            let all = self.sessions.read();
+            // A program at work is not an idle browser.
+            all.by_id.get(id).is_some_and(|s| match approval {
+                Some(_) => !s.record.ended && now < s.record.until,
+                None => s.record.is_good(now),
+            })
+        });
+        client && person && approved && in_session
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptPerson {
+    name: String,
+    roles: Vec<String>,
+    groups: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fhir_user: Option<String>,
+    epoch: u64,
+    state: String,
+    made_us: i64,
+    proofs: Proofs,
+}
+
+const STATES: [(&str, PersonState); 3] = [
+    ("invited", PersonState::Invited),
+    ("active", PersonState::Active),
+    ("disabled", PersonState::Disabled),
+];
+
+fn reference(text: &str, model: &Model) -> Option<(TypeId, ResourceId)> {
+    let (of, id) = text.split_once('/')?;
+    Some((model.type_id(of)?, ResourceId::new(id).ok()?))
+}
+
+fn read_people(db: &Connection, model: &Model) -> Result<Vec<Person>> {
+    const DOING: &str = "reading people";
+    let wrong = || damaged("a stored person");
+    let mut read = db
+        .prepare("SELECT id, login, record FROM person")
+        .doing(DOING)?;
+    let mut rows = read.query([]).doing(DOING)?;
+    let mut people = Vec::new();
+    while let Some(row) = rows.next().doing(DOING)? {
+        let id: String = row.get(0).doing(DOING)?;
+        let login: String = row.get(1).doing(DOING)?;
+        let text: String = row.get(2).doing(DOING)?;
+        let kept: KeptPerson = serde_json::from_str(&text).map_err(|_| wrong())?;
+        let roles = kept.roles.iter().map(|r| RoleAt::parse(r));
+        let state = STATES.iter().find(|(word, _)| *word == kept.state);
+        people.push(Person {
+            record: PersonRecord {
+                id: PersonId::new(&id).ok_or_else(wrong)?,
+                login: login.into(),
+                name: kept.name.into(),
+                roles: roles.collect::<Option<Vec<_>>>().ok_or_else(wrong)?.into(),
+                groups: kept.groups.into_iter().map(Into::into).collect(),
+                fhir_user: kept.fhir_user.and_then(|text| reference(&text, model)),
+                epoch: kept.epoch,
+                state: state.map(|(_, state)| *state).ok_or_else(wrong)?,
+            },
+            proofs: kept.proofs,
+            made: Micros(kept.made_us),
+        });
+    }
+    Ok(people)
+}
+
+/// Writes a person, new or changed.
+pub(crate) fn put_person(db: &Connection, model: &Model, person: &Person) -> Result<()> {
+    let record = &person.record;
+    let state = STATES.iter().find(|(_, state)| *state == record.state);
+    let fhir_user = record.fhir_user.as_ref();
+    let kept = KeptPerson {
+        name: record.name.to_string(),
+        roles: record.roles.iter().map(ToString::to_string).collect(),
+        groups: record.groups.iter().map(|g| g.to_string()).collect(),
+        fhir_user: fhir_user.map(|(of, id)| format!("{}/{}", model.type_name(*of), id.as_str())),
+        epoch: record.epoch,
+        state: state.map_or("disabled", |(word, _)| *word).to_owned(),
+        made_us: person.made.0,
+        proofs: person.proofs.clone(),
+    };
+    db.execute(
+        "INSERT INTO person (id, login, record) VALUES (?1,?2,?3)
+         ON CONFLICT (id) DO UPDATE SET login = excluded.login, record = excluded.record",
+        params![record.id.as_str(), record.login, json(&kept)?],
+    )
+    .doing("writing a person")
+    .map(drop)
+}
+
+/// Makes it so that nobody may sign in; the records stay.
+pub(crate) fn disable_all(db: &Connection) -> Result<()> {
+    restored(db, |_| false)?;
+    db.execute("DELETE FROM signing_key", [])
+        .doing("dropping signing keys")
+        .map(drop)
+}
+
+/// Disables those people who are not admitted, and ends all sessions and approvals.
+pub(crate) fn restored(db: &Connection, admits: impl Fn(&PersonId) -> bool) -> Result<()> {
+    const DOING: &str = "disabling people";
+    let mut read = db.prepare("SELECT id, record FROM person").doing(DOING)?;
+    let all: Vec<(String, String)> = read
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))
+        .and_then(Iterator::collect)
+        .doing(DOING)?;
+    for (id, text) in all {
+        if PersonId::new(&id).is_some_and(|id| admits(&id)) {
+            continue;
+        }
+        let mut kept: KeptPerson =
+            serde_json::from_str(&text).map_err(|_| damaged("a stored person"))?;
+        kept.epoch += 1;
+        "disabled".clone_into(&mut kept.state);
+        kept.proofs.invitation = None;
+        db.execute(
+            "UPDATE person SET record = ?2 WHERE id = ?1",
+            params![id, json(&kept)?],
+        )
+        .doing(DOING)?;
+    }
+    db.execute_batch("DELETE FROM session; DELETE FROM approval;")
+        .doing(DOING)
+}
+
+fn read_keys(db: &Connection) -> Result<Vec<SigningKey>> {
+    const DOING: &str = "reading signing keys";
+    let mut read = db
+        .prepare(
+            "SELECT kid, alg, pair, public, made_us, retired_us FROM signing_key
+             ORDER BY made_us DESC, kid",
+        )
+        .doing(DOING)?;
+    read.query_map([], |r| {
+        Ok(SigningKey {
+            kid: r.get(0)?,
+            alg: r.get(1)?,
+            pair: r.get(2)?,
+            public: r.get(3)?,
+            made: Micros(r.get(4)?),
+            retired: r.get::<_, Option<i64>>(5)?.map(Micros),
+        })
+    })
+    .and_then(Iterator::collect)
+    .doing(DOING)
+}
+
+/// Adds a key; those of its algorithm from before sign nothing any more, and those that were retired
+/// before `gone` go.
+pub(crate) fn put_key(db: &Connection, key: &SigningKey, gone: Micros) -> Result<()> {
+    const DOING: &str = "writing a signing key";
+    db.execute(
+        "UPDATE signing_key SET retired_us = ?2 WHERE alg = ?1 AND retired_us IS NULL",
+        params![key.alg, key.made.0],
+    )
+    .doing(DOING)?;
+    db.execute("DELETE FROM signing_key WHERE retired_us < ?1", [gone.0])
+        .doing(DOING)?;
+    db.execute(
+        "INSERT INTO signing_key (kid, alg, pair, public, made_us) VALUES (?1,?2,?3,?4,?5)",
+        params![key.kid, key.alg, key.pair, key.public, key.made.0],
+    )
+    .doing(DOING)
+    .map(drop)
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptSession {
+    cookie: [u8; 32],
+    person: String,
+    person_epoch: u64,
+    two_factors: bool,
+    authenticated_us: i64,
+    idle_secs: i64,
+    used_us: i64,
+    ended: bool,
+    began_us: i64,
+    agent: String,
+    address: String,
+}
+
+const fn assurance(two_factors: bool) -> Assurance {
+    match two_factors {
+        true => Assurance::TwoFactors,
+        false => Assurance::Password,
+    }
+}
+
+/// Rows that have not ended by themselves: id, end, record.
+fn read_rows(db: &Connection, sql: &str, now: Micros) -> Result<Vec<(String, i64, String)>> {
+    const DOING: &str = "reading what people approved";
+    let mut read = db.prepare(sql).doing(DOING)?;
+    read.query_map([now.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+        .and_then(Iterator::collect)
+        .doing(DOING)
+}
+
+fn read_sessions(db: &Connection, now: Micros) -> Result<Vec<BrowserSession>> {
+    let wrong = || damaged("a stored session");
+    let sql = "SELECT id, until_us, record FROM session WHERE until_us > ?1";
+    let one = |(id, until, text): (String, i64, String)| {
+        let kept: KeptSession = serde_json::from_str(&text).map_err(|_| wrong())?;
+        Ok(BrowserSession {
+            record: SessionRecord {
+                id: id.into(),
+                cookie: kept.cookie,
+                person: PersonId::new(&kept.person).ok_or_else(wrong)?,
+                person_epoch: kept.person_epoch,
+                assurance: assurance(kept.two_factors),
+                authenticated: Micros(kept.authenticated_us),
+                until: Micros(until),
+                idle_secs: kept.idle_secs,
+                used: Micros(kept.used_us),
+                ended: kept.ended,
+            },
+            began: Micros(kept.began_us),
+            agent: kept.agent.into(),
+            address: kept.address.into(),
+        })
+    };
+    read_rows(db, sql, now)?.into_iter().map(one).collect()
+}
+
+/// Writes a session, new or changed.
+pub(crate) fn put_session(db: &Connection, session: &BrowserSession) -> Result<()> {
+    let record = &session.record;
+    let kept = KeptSession {
+        cookie: record.cookie,
+        person: record.person.as_str().to_owned(),
+        person_epoch: record.person_epoch,
+        two_factors: record.assurance == Assurance::TwoFactors,
+        authenticated_us: record.authenticated.0,
+        idle_secs: record.idle_secs,
+        used_us: record.used.0,
+        ended: record.ended,
+        began_us: session.began.0,
+        agent: session.agent.to_string(),
+        address: session.address.to_string(),
+    };
+    db.prepare_cached("INSERT OR REPLACE INTO session (id, until_us, record) VALUES (?1,?2,?3)")
+        .and_then(|mut s| {
+            let text = serde_json::to_string(&kept).unwrap_or_default();
+            s.execute(params![record.id, record.until.0, text])
+        })
+        .doing("writing a session")
+        .map(drop)
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptApproval {
+    person: String,
+    person_epoch: u64,
+    client: String,
+    client_epoch: u64,
+    scopes: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    patient: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    two_factors: bool,
+    authenticated_us: i64,
+    ended: bool,
+    began_us: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<CodeTerms>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refresh: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nonce: Option<String>,
+}
+
+fn read_approvals(db: &Connection, model: &Model, now: Micros) -> Result<Vec<Approval>> {
+    let wrong = || damaged("a stored approval");
+    let sql = "SELECT id, until_us, record FROM approval WHERE until_us > ?1";
+    let one = |(id, until, text): (String, i64, String)| {
+        let kept: KeptApproval = serde_json::from_str(&text).map_err(|_| wrong())?;
+        let patient = kept.patient.map(|id| ResourceId::new(&id)).transpose();
+        Ok(Approval {
+            record: ApprovalRecord {
+                id: id.into(),
+                person: PersonId::new(&kept.person).ok_or_else(wrong)?,
+                person_epoch: kept.person_epoch,
+                client: ClientId::new(&kept.client).ok_or_else(wrong)?,
+                client_epoch: kept.client_epoch,
+                scopes: Arc::new(Scopes::parse(&kept.scopes, model).map_err(|_| wrong())?),
+                patient: patient.map_err(|_| wrong())?,
+                session: kept.session.map(Into::into),
+                assurance: assurance(kept.two_factors),
+                authenticated: Micros(kept.authenticated_us),
+                until: Micros(until),
+                ended: kept.ended,
+            },
+            began: Micros(kept.began_us),
+            code: kept.code,
+            refresh: kept.refresh,
+            context: kept.context.map(Into::into),
+            nonce: kept.nonce.map(Into::into),
+        })
+    };
+    read_rows(db, sql, now)?.into_iter().map(one).collect()
+}
+
+/// Writes an approval, new or changed.
+pub(crate) fn put_approval(db: &Connection, approval: &Approval) -> Result<()> {
+    let record = &approval.record;
+    let kept = KeptApproval {
+        person: record.person.as_str().to_owned(),
+        person_epoch: record.person_epoch,
+        client: record.client.as_str().to_owned(),
+        client_epoch: record.client_epoch,
+        scopes: record.scopes.as_str().to_owned(),
+        patient: record.patient.as_ref().map(|p| p.as_str().to_owned()),
+        session: record.session.as_deref().map(str::to_owned),
+        two_factors: record.assurance == Assurance::TwoFactors,
+        authenticated_us: record.authenticated.0,
+        ended: record.ended,
+        began_us: approval.began.0,
+        code: approval.code.clone(),
+        refresh: approval.refresh,
+        context: approval.context.as_deref().map(str::to_owned),
+        nonce: approval.nonce.as_deref().map(str::to_owned),
+    };
+    db.prepare_cached("INSERT OR REPLACE INTO approval (id, until_us, record) VALUES (?1,?2,?3)")
+        .and_then(|mut s| {
+            let text = serde_json::to_string(&kept).unwrap_or_default();
+            s.execute(params![record.id, record.until.0, text])
+        })
+        .doing("writing an approval")
+        .map(drop)
+}
+
+/// Drops what ended by itself.
+pub(crate) fn sweep(db: &Connection, now: Micros) -> Result<()> {
+    const DOING: &str = "dropping what ended";
+    db.execute("DELETE FROM session WHERE until_us <= ?1", [now.0])
+        .doing(DOING)?;
+    db.execute("DELETE FROM approval WHERE until_us <= ?1", [now.0])
+        .doing(DOING)
+        .map(drop)
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|_| internal("writing a record"))
+}

@@ -1,0 +1,387 @@
+//! People, their sessions and approvals: who may be let in, and what becomes of it.
+//!
+//! Looking up what credentials name takes no permit, as with API clients; everything else spends
+//! one and leaves a record in the journal *before* it is done.
+
+use std::sync::Arc;
+
+use access::{ActionName, Actor, Administer, PeopleKey, Permit, PersonId, Principal, RequestMeta};
+use base::{Code, Micros};
+
+use super::TenantStore;
+use crate::audit::{Outcome, Subject};
+use crate::face::{Approval, BrowserSession, Person, SigningKey};
+use crate::sqlite::house::change::By;
+use crate::sqlite::{OpenTenant, people, writer};
+use crate::{Result, StoreError};
+
+/// What is done, by whom, under which right.
+#[derive(Debug)]
+pub struct Deed {
+    /// The right.
+    pub permit: Permit<Administer>,
+    /// Who it is recorded as; whom the permit names, if none is given.
+    pub actor: Option<Actor>,
+    /// What, in some words.
+    pub what: String,
+}
+
+/// Its permit, spent.
+struct Done {
+    by: By,
+}
+
+impl TenantStore {
+    async fn deed(&self, deed: Deed, action: ActionName) -> Result<Done> {
+        let spent = deed.permit.spend(&self.tenant);
+        self.serving()?;
+        let actor = deed.actor.unwrap_or_else(|| spent.actor().clone());
+        let subject = Subject::Other(None, &deed.what);
+        let request = spent.request();
+        self.note(request, &actor, action, subject, Outcome::Given(0))
+            .await?;
+        Ok(Done {
+            by: (actor, request),
+        })
+    }
+
+    /// Records that somebody was not let in.
+    ///
+    /// # Errors
+    /// `audit-unavailable`.
+    pub async fn not_let_in(
+        &self,
+        request: RequestMeta,
+        actor: &Actor,
+        what: &str,
+        code: Code,
+    ) -> Result<()> {
+        let subject = Subject::Other(None, what);
+        let action = ActionName::Authenticate;
+        self.note(request, actor, action, subject, Outcome::Refused(code))
+            .await
+    }
+
+    /// Records something about signing in that changes nothing that is kept: a token that was given.
+    ///
+    /// # Errors
+    /// `audit-unavailable`: then it may not be given.
+    pub async fn signing(&self, deed: Deed) -> Result<()> {
+        self.deed(deed, ActionName::Authenticate).await.map(drop)
+    }
+
+    /// The key for what people are recognised by.
+    pub async fn people_key(&self) -> Result<Arc<PeopleKey>> {
+        Ok(self.opened().await?.people_key())
+    }
+
+    /// A person, by id.
+    pub async fn person(&self, id: &PersonId) -> Result<Option<Arc<Person>>> {
+        Ok(self.opened().await?.people().person(id))
+    }
+
+    /// A person, by what they sign in with.
+    pub async fn person_of_login(&self, login: &str) -> Result<Option<Arc<Person>>> {
+        Ok(self.opened().await?.people().person_of_login(login))
+    }
+
+    /// A browser session, by the keyed hash of its cookie.
+    pub async fn session_of_cookie(&self, hash: &[u8; 32]) -> Result<Option<Arc<BrowserSession>>> {
+        Ok(self.opened().await?.people().session_of_cookie(hash))
+    }
+
+    /// An approval, by id.
+    pub async fn approval(&self, id: &str) -> Result<Option<Arc<Approval>>> {
+        Ok(self.opened().await?.people().approval(id))
+    }
+
+    /// Keys of identity tokens, the newest first.
+    pub async fn signing_keys(&self) -> Result<Arc<Vec<SigningKey>>> {
+        Ok(self.opened().await?.people().keys())
+    }
+
+    /// Whether a principal is still what their credentials stood for, without touching a disk.
+    /// `false` may also mean: look it up.
+    pub fn stands(&self, principal: &Principal, now: Micros) -> bool {
+        let open = self.entry.as_ref().and_then(|entry| entry.if_open());
+        open.is_some_and(|tenant| tenant.people().stands(principal, tenant.clients(), now))
+    }
+
+    /// All people, in order of login.
+    pub async fn people(&self, deed: Deed) -> Result<Vec<Arc<Person>>> {
+        self.deed(deed, ActionName::Administer).await?;
+        Ok(self.opened().await?.people().sorted())
+    }
+
+    /// A person's sessions and approvals that are good, the newest first.
+    pub async fn signed_in(
+        &self,
+        deed: Deed,
+        person: &PersonId,
+    ) -> Result<(Vec<Arc<BrowserSession>>, Vec<Arc<Approval>>)> {
+        let done = self.deed(deed, ActionName::Administer).await?;
+        let tenant = self.opened().await?;
+        let now = done.by.1.at;
+        let people = tenant.people();
+        Ok((
+            people.sessions_of(person, now),
+            people.approvals_of(person, now),
+        ))
+    }
+
+    /// Makes a person known.
+    ///
+    /// # Errors
+    /// `login-taken`, `limit-query`.
+    pub async fn create_person(&self, deed: Deed, person: Person) -> Result<Arc<Person>> {
+        let done = self.deed(deed, ActionName::Administer).await?;
+        let id = person.record.id.clone();
+        let detail = id.as_str().to_owned();
+        let entry = self.serving()?;
+        let add = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
+            let limits = &tenant.shared.config.limits;
+            if tenant.people().count() as u64 >= limits.people_max {
+                return Err(StoreError::Limit {
+                    code: Code::LimitQuery,
+                    limit: "people_max",
+                    max: limits.people_max,
+                });
+            }
+            must_be_free(tenant, &person)?;
+            people::put_person(&state.db, tenant.model, &person)
+        };
+        self.handle
+            .0
+            .administer(entry, done.by, "create person", &detail, add)
+            .await?;
+        self.known(&id).await
+    }
+
+    /// Changes a person: `change` is given what they are now.
+    ///
+    /// # Errors
+    /// `person-unknown`, `login-taken`; those of `change`, and then nothing is changed.
+    pub async fn change_person(
+        &self,
+        deed: Deed,
+        id: &PersonId,
+        change: impl FnOnce(&mut Person) -> Result<()> + Send + 'static,
+    ) -> Result<Arc<Person>> {
+        let done = self.deed(deed, ActionName::Administer).await?;
+        let entry = self.serving()?;
+        let (of, detail) = (id.clone(), id.as_str());
+        let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
+            let now = tenant.people().person(&of).ok_or_else(unknown)?;
+            let mut person = (*now).clone();
+            change(&mut person)?;
+            must_be_free(tenant, &person)?;
+            people::put_person(&state.db, tenant.model, &person)
+        };
+        self.handle
+            .0
+            .administer(entry, done.by, "change person", detail, work)
+            .await?;
+        self.known(id).await
+    }
+
+    async fn known(&self, id: &PersonId) -> Result<Arc<Person>> {
+        self.person(id).await?.ok_or_else(unknown)
+    }
+
+    /// Adds a key of identity tokens; those of the same algorithm from before are retired, and those
+    /// that were retired before `gone` go.
+    ///
+    /// # Errors
+    /// None but the general ones.
+    pub async fn add_signing_key(&self, deed: Deed, key: SigningKey, gone: Micros) -> Result<()> {
+        let done = self.deed(deed, ActionName::Administer).await?;
+        let entry = self.serving()?;
+        let detail = key.kid.clone();
+        let add = move |_: &OpenTenant, state: &mut writer::WriterState| {
+            people::put_key(&state.db, &key, gone)
+        };
+        self.handle
+            .0
+            .administer(entry, done.by, "add signing key", &detail, add)
+            .await
+    }
+
+    /// Begins a session. Where the person has too many, the oldest ends.
+    ///
+    /// # Errors
+    /// `limit-busy`.
+    pub async fn begin_session(&self, deed: Deed, session: BrowserSession) -> Result<()> {
+        let done = self.deed(deed, ActionName::Authenticate).await?;
+        let now = done.by.1.at;
+        let begin = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            let limits = &tenant.shared.config.limits;
+            let people = tenant.people();
+            people.forget(now);
+            if people.session_count() as u64 >= limits.sessions_max {
+                return Err(too_many("sessions_max", limits.sessions_max));
+            }
+            let keep = usize::try_from(limits.sessions_per_person_max).unwrap_or(usize::MAX);
+            let old = people.sessions_of(&session.record.person, now);
+            let mut changed: Vec<BrowserSession> = old
+                .iter()
+                .skip(keep.saturating_sub(1))
+                .map(|s| (**s).clone())
+                .collect();
+            changed.iter_mut().for_each(|s| s.record.ended = true);
+            changed.push(session);
+            writer::alone(tenant, slot, |_, state| {
+                people::sweep(&state.db, now)?;
+                changed
+                    .iter()
+                    .try_for_each(|s| people::put_session(&state.db, s))
+            })?;
+            changed.into_iter().for_each(|s| people.learn_session(s));
+            Ok(())
+        };
+        self.handle.0.with_writer(self.serving()?, begin).await
+    }
+
+    /// Changes the sessions of a person that `which` names; how many. What was ended is durable when
+    /// this returns.
+    ///
+    /// # Errors
+    /// None but the general ones.
+    pub async fn change_sessions(
+        &self,
+        deed: Deed,
+        person: &PersonId,
+        which: impl Fn(&BrowserSession) -> bool + Send + 'static,
+        change: impl Fn(&mut BrowserSession) + Send + 'static,
+    ) -> Result<usize> {
+        let done = self.deed(deed, ActionName::Authenticate).await?;
+        let (now, of) = (done.by.1.at, person.clone());
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            let mut changed: Vec<BrowserSession> = tenant
+                .people()
+                .sessions_of(&of, now)
+                .iter()
+                .filter(|s| which(s))
+                .map(|s| (**s).clone())
+                .collect();
+            changed.iter_mut().for_each(&change);
+            if !changed.is_empty() {
+                writer::alone_durably(tenant, slot, |_, state| {
+                    changed
+                        .iter()
+                        .try_for_each(|s| people::put_session(&state.db, s))
+                })?;
+            }
+            let count = changed.len();
+            for session in changed {
+                tenant.people().learn_session(session);
+            }
+            Ok(count)
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// Notes that a session is used.
+    ///
+    /// # Errors
+    /// None but the general ones.
+    pub async fn session_used(&self, id: &str, now: Micros) -> Result<()> {
+        let id: Box<str> = id.into();
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            let Some(session) = tenant.people().session(&id) else {
+                return Ok(());
+            };
+            let mut session = (*session).clone();
+            session.record.used = session.record.used.max(now);
+            writer::alone(tenant, slot, |_, state| {
+                people::put_session(&state.db, &session)
+            })?;
+            tenant.people().learn_session(session);
+            Ok(())
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// Keeps an approval. Where the person has too many, the oldest ends.
+    ///
+    /// # Errors
+    /// `limit-busy`.
+    pub async fn approve(&self, deed: Deed, approval: Approval) -> Result<()> {
+        let done = self.deed(deed, ActionName::Authenticate).await?;
+        let now = done.by.1.at;
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            let limits = &tenant.shared.config.limits;
+            let people = tenant.people();
+            people.forget(now);
+            if people.approval_count() as u64 >= limits.approvals_max {
+                return Err(too_many("approvals_max", limits.approvals_max));
+            }
+            let keep = usize::try_from(limits.approvals_per_person_max).unwrap_or(usize::MAX);
+            let mut changed: Vec<Approval> = people
+                .approvals_of(&approval.record.person, now)
+                .iter()
+                .skip(keep.saturating_sub(1))
+                .map(|a| (**a).clone())
+                .collect();
+            changed.iter_mut().for_each(|a| a.record.ended = true);
+            changed.push(approval);
+            writer::alone(tenant, slot, |_, state| {
+                people::sweep(&state.db, now)?;
+                changed
+                    .iter()
+                    .try_for_each(|a| people::put_approval(&state.db, a))
+            })?;
+            changed.into_iter().for_each(|a| people.learn_approval(a));
+            Ok(())
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// Changes an approval: `change` is given what it is now, and nobody else changes it meanwhile.
+    /// Durable when this returns.
+    ///
+    /// # Errors
+    /// Those of `change`, and then nothing is changed; `credentials-invalid` if there is none.
+    pub async fn change_approval(
+        &self,
+        deed: Deed,
+        id: &str,
+        change: impl FnOnce(&mut Approval) -> Result<()> + Send + 'static,
+    ) -> Result<Approval> {
+        self.deed(deed, ActionName::Authenticate).await?;
+        let id: Box<str> = id.into();
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            let known = tenant.people().approval(&id).ok_or_else(|| {
+                StoreError::Refused(Code::CredentialsInvalid, "no such approval".to_owned())
+            })?;
+            let mut approval = (*known).clone();
+            change(&mut approval)?;
+            writer::alone_durably(tenant, slot, |_, state| {
+                people::put_approval(&state.db, &approval)
+            })?;
+            tenant.people().learn_approval(approval.clone());
+            Ok(approval)
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+}
+
+fn must_be_free(tenant: &OpenTenant, person: &Person) -> Result<()> {
+    let known = tenant.people().person_of_login(&person.record.login);
+    if known.is_none_or(|known| known.record.id == person.record.id) {
+        return Ok(());
+    }
+    let text = "another person signs in with this name".to_owned();
+    Err(StoreError::Refused(Code::LoginTaken, text))
+}
+
+fn unknown() -> StoreError {
+    StoreError::Refused(Code::PersonUnknown, "no such person".to_owned())
+}
+
+const fn too_many(limit: &'static str, max: u64) -> StoreError {
+    StoreError::Limit {
+        code: Code::LimitBusy,
+        limit,
+        max,
+    }
+}
