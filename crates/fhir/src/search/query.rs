@@ -31,7 +31,7 @@ pub struct Query {
 }
 
 /// What counts for the score of a match (`search.html#score`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Relevance {
     /// The words.
     pub run: super::words::Run,
@@ -40,7 +40,7 @@ pub struct Relevance {
 }
 
 /// How contained resources are found (`search.html#contained`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Contained {
     /// Resources of their own are found as well.
     pub both: bool,

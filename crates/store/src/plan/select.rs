@@ -29,6 +29,7 @@ pub(crate) const fn key_index(table: Table) -> &'static str {
         Table::Uri => "sqlite_autoindex_ix_uri_1",
         Table::Composite => "sqlite_autoindex_ix_composite_1",
         Table::Compartment => "sqlite_autoindex_ix_compartment_1",
+        Table::Text => "sqlite_autoindex_ix_text_1",
     }
 }
 
