@@ -82,6 +82,7 @@ impl Bare {
             scopes: Scopes::parse("system/*.cruds", model)?,
             jwks: None,
             import: None,
+            program: None,
             roles: None,
         };
         let permit = access::decide_system(Reason::Operation, &tenant, request())?;
