@@ -259,7 +259,7 @@ fn replacing_has_a_bound() {
         assert_eq!(run(&text, 1_000_000).is_none(), bounded, "{pattern}");
     }
     // A pattern of very many states, of which none can be left out.
-    let heavy = "'[AB]*A[AB]{900}C'";
+    let heavy = "'[AB]*A[AB]{3000}C'";
     let text = format!("{}.matches({heavy})", long("AB", 18));
     assert_eq!(run(&text, 1_000_000), None);
     let text = format!("{}.matches({heavy})", long("AB", 4));
