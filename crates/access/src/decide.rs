@@ -84,8 +84,10 @@ pub fn decide<A: Action>(
         Who::Person(_) => false,
         Who::Operator => return Err(deny(None)),
     };
-    let own = principal.tenant() == Some(tenant) && rights.tenant.as_ref() == Some(tenant);
-    if !own || rights.actor != principal.actor() {
+    let own = rights.owner.as_ref().is_some_and(|(of, actor)| {
+        of == tenant && principal.tenant() == Some(tenant) && *actor == principal.actor()
+    });
+    if !own {
         return Err(deny(None));
     }
     // A way in for bulk loading searches to find what its writes refer to, and shows nothing.
@@ -124,6 +126,40 @@ pub fn decide<A: Action>(
         instance,
         rules: found.rules.clone(),
         shown: found.shown.clone(),
+    }))
+}
+
+/// Decides whether a principal may administer the tenant's policy: whom the policy in force says.
+///
+/// # Errors
+/// [`Denied`], to be recorded.
+pub fn decide_policy(
+    principal: &Principal,
+    rights: &Rights,
+    tenant: &TenantId,
+    request: RequestMeta,
+) -> Result<Permit<crate::action::Administer>, Denied> {
+    let own = rights.owner.as_ref().is_some_and(|(of, actor)| {
+        of == tenant && principal.tenant() == Some(tenant) && *actor == principal.actor()
+    });
+    if !own || !rights.administers() {
+        return Err(Denied {
+            actor: principal.actor(),
+            action: ActionName::Administer,
+            type_id: None,
+            request,
+            lacks: rights.owed(ActionName::Administer, None),
+        });
+    }
+    Ok(Permit::mint(Grant {
+        tenant: tenant.clone(),
+        actor: principal.actor(),
+        request,
+        on: TypeSet::EMPTY,
+        visible: TypeSet::EMPTY,
+        instance: None,
+        rules: RowRules::none(),
+        shown: RowRules::none(),
     }))
 }
 

@@ -20,7 +20,7 @@ pub use action::{
     Update,
 };
 pub use client::{ClientId, ClientRecord, ImportTimes, NewClient, SecretKey};
-pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_system};
+pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_policy, decide_system};
 pub use directory::{Directory, HouseKey, Record, Tampered, TenantId};
 pub use permit::{Actor, Permit, Released, RequestMeta, Sight, Spent, TypeSet};
 pub use person::{
@@ -28,8 +28,9 @@ pub use person::{
     RoleAt, SessionRecord, TENANT_ADMINISTRATOR, decide_accounts,
 };
 pub use policy::{
-    Actions, Document, Effect, GrantText, Obligation, PRESETS, Policy, PolicyError, Preset,
-    Problem, RequestFacts, Require, Rights, RowRules, Rule, Surroundings, Way, preset,
+    Actions, Decision, Document, Effect, GrantText, Obligation, PRESETS, Policy, PolicyError,
+    Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject, Surroundings,
+    Verdict, Way, preset,
 };
 pub use principal::{OperatorToken, Principal, Reason};
 pub use scope::{ResourceScope, ScopeContext, ScopeError, Scopes};

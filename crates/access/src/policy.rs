@@ -8,20 +8,17 @@
 
 mod compile;
 mod document;
+mod explain;
 mod presets;
 mod rights;
+mod subject;
 mod variables;
 mod when;
 
 pub use compile::{Policy, Surroundings};
 pub use document::{Actions, Document, Effect, GrantText, PolicyError, Problem, Require};
+pub use explain::{Decision, Step, Verdict};
 pub use presets::{PRESETS, Preset, preset};
 pub use rights::{Obligation, Rights, RowRules, Rule, Way};
+pub use subject::Subject;
 pub use when::RequestFacts;
-
-use crate::principal::Principal;
-
-/// What grants need to know of a principal.
-fn roles_of(principal: &Principal) -> &[crate::person::RoleAt] {
-    principal.roles()
-}

@@ -26,6 +26,8 @@ mod transaction;
 mod update;
 mod vread;
 
+pub(crate) use instant::parse as moment;
+
 pub use binary::{Download, Raw, Upload, UploadAbout};
 pub use capabilities::FORMATS;
 pub use condition::{Unless, VersionMatch, WriteConditions};

@@ -16,6 +16,7 @@ mod imports;
 mod interaction;
 mod links;
 mod metrics;
+mod policies;
 mod session;
 mod tenants;
 
@@ -30,10 +31,16 @@ pub use imports::{ImportOpened, ImportView};
 pub use interaction::*;
 pub use links::{Forwarded, Links, Reached};
 pub use metrics::{InteractionMetrics, Metrics};
+pub use policies::{
+    Changed, DryRun, Matrix, PolicyDiff, PolicyDraft, PolicyQuestion, PolicyTrial, PolicyView,
+    PresetView, Tested, preset_matrix, presets,
+};
 pub use session::Session;
 pub use store::{
-    AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored, Synchronous,
+    Access, AccessReport, AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored,
+    Synchronous,
 };
 pub use tenants::{
-    LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch, TenantView, is_origin,
+    AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,
+    TenantView, is_origin,
 };

@@ -88,6 +88,19 @@ pub struct TenantPage {
     next: Option<String>,
 }
 
+/// Which accesses are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AccessAsked<'a> {
+    /// To this patient's data: `Patient/id`.
+    pub patient: Option<&'a str>,
+    /// By whom: `client:…`, `person:…`.
+    pub actor: Option<&'a str>,
+    /// From then on: a date or an instant.
+    pub from: Option<&'a str>,
+    /// Before then.
+    pub to: Option<&'a str>,
+}
+
 /// Longest display name, in bytes.
 const DISPLAY_BYTES_MAX: usize = 200;
 
@@ -310,6 +323,38 @@ impl Operator {
         let (tenant, data) = self.tenant(name)?;
         let permit = self.system(Reason::Verify, &tenant)?;
         Ok(data.audit(permit, after, limit.clamp(1, LIST_MAX)).await?)
+    }
+
+    /// Who was shown or changed what about which patients.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `request-invalid`.
+    pub async fn accesses(
+        &self,
+        name: &str,
+        asked: &AccessAsked<'_>,
+    ) -> Result<store::AccessReport, Failure> {
+        let (tenant, data) = self.tenant(name)?;
+        let invalid = |text: &str| Failure::new(Code::RequestInvalid, text.to_owned());
+        let patient = asked.patient.map(|text| {
+            let id = text.strip_prefix("Patient/").unwrap_or(text);
+            base::ResourceId::new(id).map_err(|_| invalid("patient is Patient/id"))
+        });
+        let time = |text: Option<&str>| {
+            text.map(|t| {
+                crate::interaction::moment(t)
+                    .ok_or_else(|| invalid("from and to are dates or instants"))
+            })
+            .transpose()
+        };
+        let query = store::AccessQuery {
+            patient: patient.transpose()?,
+            actor: asked.actor.map(str::to_owned),
+            from: time(asked.from)?,
+            to: time(asked.to)?,
+        };
+        let permit = self.system(Reason::Verify, &tenant)?;
+        Ok(data.accesses(permit, query).await?)
     }
 
     /// Writes a backup to a file in the folder for backups. Returns its path.

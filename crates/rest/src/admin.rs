@@ -2,7 +2,9 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{ClientDraft, Failure, Operator, RestoreClients, TenantDraft, TenantPatch};
+use engine::{
+    AccessAsked, ClientDraft, Failure, Operator, RestoreClients, TenantDraft, TenantPatch,
+};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use crate::call::Call;
 use engine::form;
 
 mod document;
+mod report;
 
 pub use document::openapi as openapi_document;
 
@@ -20,7 +23,10 @@ pub(crate) async fn openapi(_: Call) -> Result<Response<Body>, Failure> {
     answer(StatusCode::OK, &document::openapi())
 }
 
-fn answer<T: Serialize>(status: StatusCode, body: &T) -> Result<Response<Body>, Failure> {
+pub(crate) fn answer<T: Serialize>(
+    status: StatusCode,
+    body: &T,
+) -> Result<Response<Body>, Failure> {
     let text = serde_json::to_vec(body).map_err(|_| Failure::of(Code::Internal))?;
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
@@ -43,7 +49,10 @@ fn located(mut response: Response<Body>, location: &str) -> Response<Body> {
     response
 }
 
-fn number<T: std::str::FromStr>(call: &Call, name: &'static str) -> Result<Option<T>, Failure> {
+pub(crate) fn number<T: std::str::FromStr>(
+    call: &Call,
+    name: &'static str,
+) -> Result<Option<T>, Failure> {
     let text = form::first(call.query(), name);
     text.map(|t| t.parse())
         .transpose()
@@ -204,6 +213,31 @@ pub(crate) async fn revoke_import(by: Operator, call: Call) -> Result<Response<B
     by.revoke_import(call.value("name"), call.value("import_id"))
         .await?;
     Ok(done())
+}
+
+/// `GET /admin/v1/tenants/{name}/audit/report?patient=&actor=&from=&to=&format=`
+pub(crate) async fn report(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let [patient, actor, from, to, format] = ["patient", "actor", "from", "to", "format"]
+        .map(|name| form::first(call.query(), name).map(std::borrow::Cow::into_owned));
+    let asked = AccessAsked {
+        patient: patient.as_deref(),
+        actor: actor.as_deref(),
+        from: from.as_deref(),
+        to: to.as_deref(),
+    };
+    let format = format.unwrap_or_default();
+    if !matches!(&*format, "" | "json" | "csv" | "html") {
+        let text = "format is json, csv or html";
+        return Err(Failure::new(Code::RequestInvalid, text));
+    }
+    let name = call.value("name").to_owned();
+    drop(call);
+    let report = by.accesses(&name, &asked).await?;
+    match &*format {
+        "csv" => Ok(report::csv(&report)),
+        "html" => Ok(report::html(&name, &asked, &report)),
+        _ => answer(StatusCode::OK, &report),
+    }
 }
 
 /// `GET /admin/v1/tenants/{name}/clients`

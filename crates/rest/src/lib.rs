@@ -18,6 +18,7 @@ mod negotiate;
 mod oauth;
 mod operation;
 mod outgoing;
+mod policy;
 mod probes;
 mod problem;
 mod proxy;

@@ -15,7 +15,7 @@ use http::{Method, Response};
 use crate::app::At;
 use crate::call::Call;
 use crate::problem::Style;
-use crate::{admin, fhir, oauth, operation, probes};
+use crate::{admin, fhir, oauth, operation, policy, probes};
 
 /// What a handler gives back.
 pub(crate) type Answering =
@@ -66,7 +66,8 @@ pub enum Class {
     Open,
     /// Anyone, in a tenant that serves.
     Gate,
-    /// A recognised caller of the tenant; the scope letters that the interaction needs.
+    /// A recognised caller of the tenant; the scope letters that the interaction needs, or `a` where
+    /// policy must let them administer it.
     Caller(&'static str),
     /// The operator.
     Operator,
@@ -159,6 +160,7 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/receipt"              "receipt"        Operator admin::receipt;
     POST   House  "/admin/v1/tenants/{name}/verify"               "verify-tenant"  Operator admin::verify_tenant;
     GET    House  "/admin/v1/tenants/{name}/audit"                "read-audit"     Operator admin::read_audit;
+    GET    House  "/admin/v1/tenants/{name}/audit/report"         "access-report"  Operator admin::report;
     POST   House  "/admin/v1/tenants/{name}/backup"               "backup-tenant"  Operator admin::back_up_tenant;
     POST   House  "/admin/v1/tenants/{name}/restore"              "restore-tenant" Operator admin::restore_tenant;
     GET    House  "/admin/v1/tenants/{name}/imports"              "list-imports"   Operator admin::list_imports;
@@ -168,6 +170,15 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/clients"              "list-clients"   Operator admin::list_clients;
     POST   House  "/admin/v1/tenants/{name}/clients"              "create-client"  Operator admin::create_client;
     DELETE House  "/admin/v1/tenants/{name}/clients/{client_id}"  "revoke-client"  Operator admin::revoke_client;
+    GET    House  "/admin/v1/policy-presets"                      "policy-presets" Operator policy::presets;
+    GET    House  "/admin/v1/tenants/{name}/policy"               "show-policy"    Operator policy::show;
+    POST   House  "/admin/v1/tenants/{name}/policy"               "publish-policy" Operator policy::publish;
+    GET    House  "/admin/v1/tenants/{name}/policy/versions"      "list-policies"  Operator policy::versions;
+    GET    House  "/admin/v1/tenants/{name}/policy/versions/{version}" "show-policy-version" Operator policy::version;
+    GET    House  "/admin/v1/tenants/{name}/policy/diff"          "diff-policy"    Operator policy::diff;
+    GET    House  "/admin/v1/tenants/{name}/policy/matrix"        "policy-matrix"  Operator policy::matrix;
+    POST   House  "/admin/v1/tenants/{name}/policy/test"          "test-policy"    Operator policy::test;
+    POST   House  "/admin/v1/tenants/{name}/policy/dry-run"       "dry-run-policy" Operator policy::dry_run;
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
     POST   Tenant "/auth/token"    "token"   Gate     oauth::token;
@@ -200,6 +211,11 @@ routes! {
     DELETE Fhir   "/{type}/{id}"            "delete"             Caller("d")   fhir::delete;
     GET    Fhir   "/{type}/{id}/_history"   "history-instance"   Caller("s")   fhir::history_instance;
     GET    Fhir   "/{type}/{id}/_history/{version}" "vread"      Caller("r")   fhir::vread;
+    GET    Fhir   "/$policy"                "policy"             Caller("a")   operation::operation;
+    POST   Fhir   "/$policy"                "policy"             Caller("a")   operation::operation;
+    POST   Fhir   "/$policy-publish"        "policy-publish"     Caller("a")   operation::operation;
+    POST   Fhir   "/$policy-test"           "policy-test"        Caller("a")   operation::operation;
+    POST   Fhir   "/$policy-dry-run"        "policy-dry-run"     Caller("a")   operation::operation;
     GET    Fhir   "/$meta"                  "meta"               Caller("s")   operation::operation;
     POST   Fhir   "/$meta"                  "meta"               Caller("s")   operation::operation;
     GET    Fhir   "/{type}/$meta"           "meta"               Caller("s")   operation::operation;

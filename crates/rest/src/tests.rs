@@ -13,6 +13,7 @@ mod graphql;
 mod history;
 mod operations;
 mod patch;
+mod policy;
 mod provenance;
 mod resources;
 mod search;

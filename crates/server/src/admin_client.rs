@@ -162,6 +162,23 @@ impl AdminClient {
         self.answer(request.call())
     }
 
+    /// `GET /admin/v1{path}`, whatever its content is, as text.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses.
+    pub fn text(&self, path: &str) -> anyhow::Result<String> {
+        let request = self
+            .agent
+            .get(self.at(path))
+            .header("authorization", self.bearer());
+        let response = request.call();
+        let mut response = response.with_context(|| format!("cannot reach {}", self.url))?;
+        if response.status().is_success() {
+            return Ok(response.body_mut().read_to_string()?);
+        }
+        self.answer(Ok(response)).map(|_| String::new())
+    }
+
     /// `DELETE /admin/v1{path}`
     ///
     /// # Errors

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod import;
 pub mod imports;
 pub mod key;
+pub mod policy;
 mod print;
 pub mod serve;
 pub mod tenant;
@@ -36,6 +37,8 @@ enum Command {
     Tenant(tenant::Tenant),
     /// API clients of a tenant.
     Client(client::Client),
+    /// What a tenant's people, and clients that policy governs, may do.
+    Policy(policy::Policy),
     /// Load Bundles and NDJSON into a tenant.
     Import(import::Import),
     /// Ways in for bulk loading that were opened into a tenant.
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Tenant(args) => tenant::run(&args),
         Command::Client(args) => client::run(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Imports(args) => imports::run(&args),
         Command::Verify(args) => verify::run(&args),

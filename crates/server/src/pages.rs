@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use base::Code;
+use fhir::definitions::{FhirVersion, Model};
 use rest::{Class, ROUTES};
 
 use crate::config;
@@ -19,6 +20,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("configuration.md", config::markdown()),
         ("integrators/codes.md", codes()),
         ("integrators/urls.md", urls()),
+        ("security/access-matrix.md", access_matrix()),
     ];
     let made = |(path, text)| (path, format!("{MADE}{text}"));
     own.into_iter().chain(versions::all()).map(made).collect()
@@ -55,6 +57,7 @@ fn urls() -> String {
         let who = match route.class() {
             Class::Open => "anyone".to_owned(),
             Class::Gate => "anyone, in a tenant that serves".to_owned(),
+            Class::Caller("a") => "whom policy lets administer it".to_owned(),
             Class::Caller(letters) => format!("a client with `{letters}`"),
             Class::Operator => "the operator".to_owned(),
         };
@@ -64,6 +67,30 @@ fn urls() -> String {
             "| {method} | `{path}` | {} | {who} |",
             route.interaction
         );
+    }
+    out
+}
+
+/// Roles by types, of each ready policy.
+fn access_matrix() -> String {
+    let mut out = String::from(
+        "# Who may do what\n\nThe ready [policies](policies.md) as tables, for R4: a row for each resource type, a column \
+         for each role. Letters are those of SMART scopes: create, read, update, delete, search. In \
+         brackets: of some resources of the type only (those of the caller's facilities, care teams \
+         or patients). A star: some elements are hidden.\n",
+    );
+    for (name, about) in engine::presets() {
+        let Some(matrix) = engine::preset_matrix(name, Model::of(FhirVersion::R4)) else {
+            continue;
+        };
+        let _ = writeln!(out, "\n## {name}\n\n{about}\n");
+        let line = |cells: &[String]| format!("| {} |", cells.join(" | "));
+        let head = [vec![String::new()], matrix.roles.clone()].concat();
+        let _ = writeln!(out, "{}\n|{}", line(&head), "---|".repeat(head.len()));
+        for (type_name, cells) in &matrix.types {
+            let row = [vec![(*type_name).to_owned()], cells.clone()].concat();
+            let _ = writeln!(out, "{}", line(&row));
+        }
     }
     out
 }

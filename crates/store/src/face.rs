@@ -10,10 +10,10 @@ pub(crate) use data::{Apart, DataIn};
 pub use data::{Data, Form};
 pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};
 pub use tenant::{
-    AuditMode, KeptClients, NewTenant, ReferencePolicy, RestoreClients, Restored, State,
-    StoreConfig, Synchronous, TenantInfo, TenantSettings,
+    AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RestoreClients, Restored,
+    State, StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
-pub use trail::{AuditLine, AuditPage};
+pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage};
 pub use write::{
     Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Write,
     Written,

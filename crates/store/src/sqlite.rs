@@ -21,6 +21,7 @@ pub(crate) mod mailboxes;
 mod migrate;
 pub(crate) mod page;
 pub(crate) mod params;
+pub(crate) mod policies;
 mod process;
 pub(crate) mod readers;
 pub(crate) mod rows;
@@ -37,5 +38,5 @@ pub(crate) mod writer;
 
 pub(crate) use connection::in_snapshot;
 pub(crate) use rows::Opened;
-pub(crate) use seal::sha256;
+pub(crate) use seal::{method_number, sha256};
 pub(crate) use tenant::OpenTenant;

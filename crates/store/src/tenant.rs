@@ -3,6 +3,7 @@
 mod audit;
 mod data;
 mod indexing;
+mod policies;
 mod reading;
 mod together;
 mod whole;
@@ -284,6 +285,7 @@ impl TenantStore {
         let what = format!("{action} {}", new.id.as_str());
         self.administered(&spent, &what).await?;
         let (by, now) = (by(&spent), spent.request().at);
+        let detail = new.id.as_str().to_owned();
         let add = move |tenant: &OpenTenant, state: &mut WriterState| {
             clients::create(
                 tenant,
@@ -293,7 +295,10 @@ impl TenantStore {
                 now,
             )
         };
-        self.handle.0.administer(entry, by, action, add).await
+        self.handle
+            .0
+            .administer(entry, by, action, &detail, add)
+            .await
     }
 
     /// Revokes an API client or a way in for bulk loading; holds from the next request on.
@@ -306,12 +311,12 @@ impl TenantStore {
         entry.must_stay()?;
         self.administered(&spent, &format!("revoke client {}", id.as_str()))
             .await?;
-        let id = id.clone();
+        let (id, detail) = (id.clone(), id.as_str());
         let revoke =
             move |tenant: &OpenTenant, state: &mut WriterState| clients::revoke(tenant, state, &id);
         self.handle
             .0
-            .administer(entry, by(&spent), "revoke client", revoke)
+            .administer(entry, by(&spent), "revoke client", detail, revoke)
             .await
             .map(drop)
     }
@@ -363,6 +368,6 @@ impl TenantStore {
 }
 
 /// Who did it, for the operators' audit.
-fn by(spent: &Spent<Administer>) -> By {
+pub(super) fn by(spent: &Spent<Administer>) -> By {
     (spent.actor().clone(), spent.request())
 }

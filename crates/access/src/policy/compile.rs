@@ -10,10 +10,11 @@ use fhir::search::{self, Customs, Options, Query};
 
 use super::document::{Document, Effect, GrantText, PolicyError, Problem};
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
+use super::subject::Subject;
 use super::variables::{NoValue, Values};
 use super::when::{Holds, RequestFacts, When};
 use crate::action::ActionName;
-use crate::principal::{Principal, Who as Caller};
+use crate::principal::Principal;
 use crate::scope::{ResourceScope, ScopeContext};
 
 /// What criteria are understood in.
@@ -41,7 +42,7 @@ pub struct Policy {
 
 /// Why a grant says nothing here.
 #[derive(Debug)]
-enum Silent {
+pub(super) enum Silent {
     /// The caller has no such value: nothing matches.
     Nothing,
     /// It cannot be understood.
@@ -168,32 +169,47 @@ impl Policy {
         facts: &RequestFacts<'_>,
         surroundings: &Surroundings<'_>,
     ) -> Rights {
-        let mut making = Making::new(principal, surroundings);
-        let governed = !matches!(&principal.0, Caller::Client { roles: None, .. });
-        if !governed {
+        let nobody = Subject::holding(&[]);
+        let subject = Subject::of(principal).unwrap_or(nobody);
+        let mut rights = self.suppose(&subject, facts, surroundings);
+        rights.owner = principal.tenant().cloned().map(|t| (t, principal.actor()));
+        rights
+    }
+
+    /// What the policy would give to somebody. It is a right to nothing.
+    pub fn suppose(
+        &self,
+        subject: &Subject<'_>,
+        facts: &RequestFacts<'_>,
+        surroundings: &Surroundings<'_>,
+    ) -> Rights {
+        let mut making = Making::new(subject, surroundings);
+        if !subject.governed {
             making.by_scopes();
         }
-        let importing = matches!(
-            &principal.0,
-            Caller::Client {
-                import_until: Some(_),
-                ..
-            }
-        );
-        for (grant, when) in self.document.grants.iter().zip(&self.whens) {
+        for (grant, holds) in self.grants(surroundings.model, facts) {
             let gives = grant.effect == Effect::Allow;
-            if importing || gives && !governed {
+            if subject.importing || gives && !subject.governed {
                 continue;
             }
-            if let Some(roles) = concerns(grant, principal) {
-                let holds = match when {
-                    None => Holds::Yes,
-                    Some(when) => when.holds(surroundings.model, facts),
-                };
+            if let Some(roles) = concerns(grant, subject) {
                 making.grant(grant, &roles, holds);
             }
         }
         making.rights(self.version)
+    }
+
+    /// Each grant with how it holds for a request.
+    pub(super) fn grants(
+        &self,
+        model: &'static Model,
+        facts: &RequestFacts<'_>,
+    ) -> impl Iterator<Item = (&GrantText, Holds)> {
+        let all = self.document.grants.iter().zip(&self.whens);
+        all.map(move |(grant, when)| {
+            let holds = when.as_ref().map_or(Holds::Yes, |w| w.holds(model, facts));
+            (grant, holds)
+        })
     }
 }
 
@@ -218,23 +234,19 @@ impl Rights {
     }
 }
 
-/// Whether a grant is about a principal: the roles by which it is, without any when it is for another
+/// Whether a grant is about somebody: the roles by which it is, without any when it is for another
 /// reason.
-pub(super) fn concerns(grant: &GrantText, principal: &Principal) -> Option<Vec<String>> {
+pub(super) fn concerns(grant: &GrantText, subject: &Subject<'_>) -> Option<Vec<String>> {
     let who = &grant.who;
-    let person = principal.person().map(|(id, _)| id.as_str());
-    let client = principal.client().map(|(id, _)| id.as_str());
+    let is = |ids: &[String], id: Option<&str>| id.is_some_and(|id| ids.iter().any(|w| w == id));
     let named = who.anyone
-        || person.is_some_and(|id| who.people.iter().any(|p| p == id))
-        || client.is_some_and(|id| who.clients.iter().any(|c| c == id))
-        || principal
-            .groups()
-            .iter()
-            .any(|g| who.groups.iter().any(|w| *w == **g));
+        || is(&who.people, subject.person)
+        || is(&who.clients, subject.client)
+        || subject.groups.iter().any(|g| is(&who.groups, Some(g)));
     if named {
         return Some(Vec::new());
     }
-    let held = super::roles_of(principal);
+    let held = subject.roles;
     let roles: Vec<String> = who
         .roles
         .iter()
@@ -245,7 +257,10 @@ pub(super) fn concerns(grant: &GrantText, principal: &Principal) -> Option<Vec<S
 }
 
 /// The types of a grant, and whether it is for every type.
-fn types_of(grant: &GrantText, model: &'static Model) -> Result<(Vec<TypeId>, bool), String> {
+pub(super) fn types_of(
+    grant: &GrantText,
+    model: &'static Model,
+) -> Result<(Vec<TypeId>, bool), String> {
     if grant.types.iter().any(|t| t == "*") {
         return Ok((model.types().collect(), true));
     }
@@ -257,7 +272,7 @@ fn types_of(grant: &GrantText, model: &'static Model) -> Result<(Vec<TypeId>, bo
 }
 
 /// What a grant says about one type.
-fn way(
+pub(super) fn way(
     grant: &GrantText,
     type_id: TypeId,
     all: bool,
@@ -437,7 +452,7 @@ struct Cell {
 
 /// Rights on their way.
 struct Making<'a> {
-    principal: &'a Principal,
+    subject: &'a Subject<'a>,
     surroundings: &'a Surroundings<'a>,
     cells: Vec<std::collections::BTreeMap<TypeId, Cell>>,
     administers: bool,
@@ -447,10 +462,10 @@ struct Making<'a> {
 }
 
 impl<'a> Making<'a> {
-    fn new(principal: &'a Principal, surroundings: &'a Surroundings<'a>) -> Self {
+    fn new(subject: &'a Subject<'a>, surroundings: &'a Surroundings<'a>) -> Self {
         let cells = ACTIONS.iter().map(|_| std::collections::BTreeMap::new());
         Self {
-            principal,
+            subject,
             surroundings,
             cells: cells.collect(),
             administers: false,
@@ -496,7 +511,7 @@ impl<'a> Making<'a> {
         self.refused_operations
             .extend(grant.actions.operations().map(Into::into));
         let model = self.surroundings.model;
-        let values = Values::of(model, self.principal, roles);
+        let values = Values::of(model, self.subject, roles);
         // Types that are none: published documents have none; what is refused is refused for all.
         let (types, all) = match types_of(grant, model) {
             Ok(types) => types,
@@ -552,8 +567,7 @@ impl<'a> Making<'a> {
             *out = Some(Reach::of(found));
         }
         let mut rights = Rights {
-            tenant: self.principal.tenant().cloned(),
-            actor: self.principal.actor(),
+            owner: None,
             version,
             reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
             seen: Reach::nothing(),
@@ -567,8 +581,8 @@ impl<'a> Making<'a> {
 
     /// What the scopes of the caller's token leave of an action on a type.
     fn narrowed(&self, action: ActionName, type_id: TypeId) -> Narrowed {
-        let Some(scopes) = self.principal.scopes() else {
-            return Narrowed::Nothing;
+        let Some(scopes) = self.subject.scopes else {
+            return Narrowed::Not;
         };
         if scopes.types(action).contains(type_id) {
             return Narrowed::Not;
@@ -595,7 +609,7 @@ impl<'a> Making<'a> {
         let model = self.surroundings.model;
         let mut all = Vec::new();
         if scope.context == ScopeContext::Patient {
-            let patient = self.principal.patient()?;
+            let patient = self.subject.patient?;
             let head = model.type_id("Patient")?;
             let own = std::slice::from_ref(patient);
             all.push(in_own_compartment(model, head, type_id, own)?);

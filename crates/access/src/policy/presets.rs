@@ -66,15 +66,12 @@ const BILLING: &[&str] = &[
     "CoverageEligibilityResponse",
     "ExplanationOfBenefit",
     "Invoice",
-    "PaymentNotice",
-    "PaymentReconciliation",
 ];
 /// What a front desk works on.
 const DESK: &[&str] = &[
     "Appointment",
     "AppointmentResponse",
     "Schedule",
-    "Slot",
     "Encounter",
 ];
 /// What a laboratory works on.

@@ -190,8 +190,8 @@ pub(crate) struct Owed {
 /// What one caller may do in one tenant.
 #[derive(Debug)]
 pub struct Rights {
-    pub(crate) tenant: Option<TenantId>,
-    pub(crate) actor: Actor,
+    /// Whose they are; nobody's if they are supposed only.
+    pub(crate) owner: Option<(TenantId, Actor)>,
     pub(super) version: u64,
     pub(super) reach: [Reach; 6],
     /// What searches show: what may be searched, and of other types what may be read.
@@ -222,6 +222,12 @@ impl Rights {
     /// The version of the policy that they are of.
     pub const fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whether an action reaches something of a type.
+    pub fn allows(&self, action: ActionName, type_id: TypeId) -> bool {
+        let own = self.reach.get(usize::from(action.number()));
+        own.is_some_and(|reach| reach.types.contains(type_id))
     }
 
     /// Whether some element is hidden in what searches show.

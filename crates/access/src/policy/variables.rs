@@ -3,8 +3,8 @@
 use base::ResourceId;
 use fhir::definitions::{Model, TypeId};
 
+use super::subject::Subject;
 use crate::person::RoleAt;
-use crate::principal::Principal;
 
 /// What variables stand for, for one grant and one caller.
 #[derive(Clone, Debug, Default)]
@@ -40,17 +40,18 @@ const NAMES: [&str; 7] = [
 impl Values {
     /// For a caller who is given something for holding any of `roles` (for any reason where it is
     /// empty): facilities are those where such a role is held.
-    pub(super) fn of(model: &Model, principal: &Principal, roles: &[String]) -> Self {
+    pub(super) fn of(model: &Model, subject: &Subject<'_>, roles: &[String]) -> Self {
         let counts = |held: &&RoleAt| roles.is_empty() || roles.iter().any(|r| **r == *held.role);
         let named = |(type_id, id): (TypeId, &ResourceId)| {
             (model.type_name(type_id), id.as_str().to_owned())
         };
-        let user = principal.fhir_user().map(named);
+        let user = subject.fhir_user.map(named);
         let as_type = |wanted: &str| {
             let own = user.as_ref().filter(|(name, _)| *name == wanted);
             own.map(|(name, id)| format!("{name}/{id}"))
         };
-        let mut facilities: Vec<String> = super::roles_of(principal)
+        let mut facilities: Vec<String> = subject
+            .roles
             .iter()
             .filter(counts)
             .filter_map(|held| held.facility.as_ref())
@@ -58,9 +59,7 @@ impl Values {
             .collect();
         facilities.sort();
         facilities.dedup();
-        let in_context = principal
-            .patient()
-            .map(|id| format!("Patient/{}", id.as_str()));
+        let in_context = subject.patient.map(|id| format!("Patient/{}", id.as_str()));
         let patient = in_context.or_else(|| as_type("Patient"));
         let bare = |reference: &String| reference.split_once('/').map(|(_, id)| id.to_owned());
         Self {
@@ -69,8 +68,8 @@ impl Values {
             practitioner: as_type("Practitioner"),
             patient,
             user: user.as_ref().map(|(name, id)| format!("{name}/{id}")),
-            user_id: principal.person().map(|(id, _)| id.as_str().to_owned()),
-            client_id: principal.client().map(|(id, _)| id.as_str().to_owned()),
+            user_id: subject.person.map(str::to_owned),
+            client_id: subject.client.map(str::to_owned),
         }
     }
 

@@ -6,7 +6,7 @@ use base::Micros;
 /// The beginning of what is written: `2026`, `2026-11`, `2026-11-22`, `2026-11-22T01:02:03.4Z`,
 /// `…+01:00`. A time without a zone is UTC. A space before an offset is a plus sign that lost its
 /// escape.
-pub(super) fn parse(text: &str) -> Option<Micros> {
+pub(crate) fn parse(text: &str) -> Option<Micros> {
     range(text).map(|(from, _)| from)
 }
 

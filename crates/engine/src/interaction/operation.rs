@@ -176,6 +176,9 @@ impl Session {
                 self.change_meta(type_name, id, meta::Edit::Delete, input.body)
                     .await
             }
+            ("policy" | "policy-publish" | "policy-test" | "policy-dry-run", On::System) => {
+                self.govern(name, input.body).await
+            }
             _ => Err(unknown(name)),
         }
     }
@@ -219,7 +222,7 @@ fn unknown(name: &str) -> Failure {
 
 /// Whether an operation changes what is stored.
 pub(super) fn changes(name: &str) -> bool {
-    matches!(name, "meta-add" | "meta-delete")
+    matches!(name, "meta-add" | "meta-delete" | "policy-publish")
 }
 
 /// The operations of a type of this version, or of the whole.

@@ -452,7 +452,7 @@ mod tests {
                 .get("meta")
                 .unwrap()
                 .get("tag")
-                .is_none_or(|t| t.is_empty_container())
+                .is_none_or(Value::is_empty_container)
         );
         assert!(kept.source().contains(r#""family":"B""#));
     }

@@ -60,6 +60,38 @@ impl<'a> Beholder<'a> {
         }
     }
 
+    /// The resources of a type in whose compartments this one is, itself if it is of that type.
+    pub fn compartments_of(
+        &self,
+        model: &'static Model,
+        head: TypeId,
+        own: TypeId,
+    ) -> Vec<base::ResourceId> {
+        if own == head {
+            let id = self.resource.get("id").and_then(Value::as_str);
+            return id
+                .and_then(|id| base::ResourceId::new(&id).ok())
+                .into_iter()
+                .collect();
+        }
+        let Some(compartment) = model.compartment(head) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for param in compartment.params(own) {
+            self.with(*param, |rows| {
+                found.extend(rows.iter().filter_map(|row| match &row.value {
+                    RowValue::Reference { type_id, id, .. } if *type_id == head => Some(id.clone()),
+                    _ => None,
+                }));
+                None
+            });
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+
     fn has_id(&self, ids: &[base::ResourceId]) -> Option<bool> {
         let id = self.resource.get("id").and_then(Value::as_str)?;
         Some(ids.iter().any(|wanted| wanted.as_str() == id))

@@ -197,6 +197,96 @@ const OPERATIONS: &[Operation] = &[
         None,
     ),
     (
+        "get",
+        "/admin/v1/tenants/{name}/audit/report",
+        "access-report",
+        "Who was shown what of whom; takes patient, actor, from, to and format (json, csv, html)",
+        None,
+        "200",
+        Some("AccessReport"),
+    ),
+    (
+        "get",
+        "/admin/v1/policy-presets",
+        "policy-presets",
+        "Ready policies",
+        None,
+        "200",
+        Some("PolicyPresets"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/policy",
+        "show-policy",
+        "The policy in force",
+        None,
+        "200",
+        Some("Policy"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/policy",
+        "publish-policy",
+        "Put a policy into force: a document, a ready one, or an older version",
+        Some("PolicyDraft"),
+        "201",
+        Some("Policy"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/policy/versions",
+        "list-policies",
+        "Every policy that was in force, newest first",
+        None,
+        "200",
+        Some("PolicyList"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/policy/versions/{version}",
+        "show-policy-version",
+        "One of them",
+        None,
+        "200",
+        Some("Policy"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/policy/diff",
+        "diff-policy",
+        "What is different between two versions; takes from and to",
+        None,
+        "200",
+        Some("PolicyDiff"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/policy/matrix",
+        "policy-matrix",
+        "Who may do what, by roles and types; format=text for a table",
+        None,
+        "200",
+        Some("PolicyMatrix"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/policy/test",
+        "test-policy",
+        "Explain a decision",
+        Some("PolicyQuestion"),
+        "200",
+        Some("PolicyAnswer"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/policy/dry-run",
+        "dry-run-policy",
+        "Try a draft on what was asked lately",
+        Some("PolicyTrial"),
+        "200",
+        Some("PolicyDryRun"),
+    ),
+    (
         "post",
         "/admin/v1/key/rotate",
         "rotate-key",
@@ -307,7 +397,7 @@ fn schemas() -> Value {
     );
     let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
     let scopes = json!({ "type": "array", "items": text, "minItems": 1 });
-    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" } });
+    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "roles": { "type": "array", "items": text }, "revoked": { "type": "boolean" } });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
         "TenantPatch": object(&[], &json!({ "display": text, "config": settings })),
@@ -347,17 +437,70 @@ fn schemas() -> Value {
                 "import_id": text, "reason": text, "opened": time, "until": time,
                 "state": { "enum": ["open", "ended", "revoked"] },
             })) } })),
-        "ClientDraft": object(&["name", "scopes"], &json!({ "name": text, "scopes": scopes, "jwks": { "type": "object" } })),
+        "ClientDraft": object(&["name", "scopes"], &json!({ "name": text, "scopes": scopes, "jwks": { "type": "object" }, "roles": { "type": "array", "items": text } })),
         "ClientList": object(&["clients"], &json!({ "clients": { "type": "array", "items": object(&["client_id", "name", "scopes"], &client) } })),
         "ClientMade": object(&["client_id", "client_secret", "name", "scopes", "token_url"], &json!({
             "client_id": text, "client_secret": text, "name": text, "scopes": scopes, "token_url": text,
             "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" },
+        })),
+        "AccessReport": object(&["accesses", "more"], &json!({ "more": { "type": "boolean" }, "accesses": { "type": "array", "items":
+            object(&["number", "at", "request", "actor", "action", "what", "patients"], &json!({
+                "number": { "type": "integer" }, "at": time, "request": text, "actor": text, "action": text,
+                "what": { "type": "array", "items": text }, "patients": { "type": "array", "items": text },
+            })) } })),
+        "PolicyDocument": policy_document(&text),
+        "Policy": object(&["version"], &json!({
+            "version": { "type": "integer" }, "at": time, "by": text, "reason": text, "document": reference("PolicyDocument"),
+        })),
+        "PolicyDraft": object(&["reason"], &json!({
+            "document": reference("PolicyDocument"), "preset": text, "version": { "type": "integer" },
+            "reason": { "type": "string", "minLength": 1, "maxLength": 500 }, "after": { "type": "integer" },
+        })),
+        "PolicyList": object(&["versions"], &json!({ "versions": { "type": "array", "items": reference("Policy") } })),
+        "PolicyPresets": object(&["presets"], &json!({ "presets": { "type": "array", "items":
+            object(&["name", "about", "document"], &json!({ "name": text, "about": text, "document": reference("PolicyDocument") })) } })),
+        "PolicyDiff": object(&["added", "removed", "changed"], &json!({
+            "added": { "type": "array" }, "removed": { "type": "array" }, "changed": { "type": "array" },
+        })),
+        "PolicyMatrix": object(&["roles", "types"], &json!({ "roles": { "type": "array", "items": text }, "types": { "type": "object" } })),
+        "PolicyQuestion": object(&["action", "type"], &json!({
+            "client": text, "roles": { "type": "array", "items": text }, "action": text, "type": text, "id": text,
+            "document": reference("PolicyDocument"), "address": text, "reason": text,
+        })),
+        "PolicyAnswer": object(&["allowed", "in_scope", "steps"], &json!({
+            "version": { "type": "integer" }, "allowed": { "type": "boolean" }, "found": { "type": "boolean" },
+            "in_scope": { "type": "boolean" }, "steps": { "type": "array", "items": { "type": "object" } },
+        })),
+        "PolicyTrial": object(&[], &json!({ "document": reference("PolicyDocument"), "preset": text, "records": { "type": "integer", "minimum": 0 } })),
+        "PolicyDryRun": object(&["tried", "left_out", "changes"], &json!({
+            "tried": { "type": "integer" }, "left_out": { "type": "integer" }, "changes": { "type": "array", "items": { "type": "object" } },
         })),
         "KeyRotated": object(&["rewrapped"], &json!({ "rewrapped": { "type": "integer" } })),
         "Problem": object(&["type", "title", "status", "code"], &json!({
             "type": text, "title": text, "status": { "type": "integer" }, "code": text, "detail": text, "limit": text,
         })),
     })
+}
+
+fn policy_document(text: &Value) -> Value {
+    let list = json!({ "type": "array", "items": text });
+    let who = object(
+        &[],
+        &json!({ "roles": list, "groups": list, "people": list, "clients": list, "anyone": { "type": "boolean" } }),
+    );
+    let grant = object(
+        &["name", "who", "actions", "types"],
+        &json!({
+            "name": text, "effect": { "enum": ["allow", "deny"] }, "who": who,
+            "actions": { "oneOf": [text, list] }, "types": list, "criteria": text, "within": text,
+            "hide": list, "readOnly": list, "when": text, "networks": list,
+            "require": object(&[], &json!({ "reason": { "type": "boolean" }, "stepUp": { "type": "boolean" } })),
+        }),
+    );
+    object(
+        &["grants"],
+        &json!({ "title": text, "grants": { "type": "array", "items": grant } }),
+    )
 }
 
 #[cfg(test)]

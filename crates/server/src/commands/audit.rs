@@ -22,6 +22,24 @@ pub struct Audit {
     /// Only what comes after the record of this number.
     #[arg(long, default_value_t = 0)]
     after: u64,
+    /// A report instead: who was shown or changed what about which patients.
+    #[arg(long)]
+    report: bool,
+    /// Of this patient (`Patient/7`).
+    #[arg(long, requires = "report")]
+    patient: Option<String>,
+    /// By this one: `client:…`, `person:…`.
+    #[arg(long, requires = "report")]
+    actor: Option<String>,
+    /// From this date or instant on.
+    #[arg(long, requires = "report")]
+    from: Option<String>,
+    /// Before this date or instant.
+    #[arg(long, requires = "report")]
+    to: Option<String>,
+    /// `csv`, or `html` for printing.
+    #[arg(long, requires = "report", default_value = "csv", value_parser = ["csv", "html"])]
+    format: String,
 }
 
 /// Lines asked for at once.
@@ -32,6 +50,28 @@ pub fn run(args: &Audit) -> anyhow::Result<()> {
     let admin = args.connect.admin()?;
     let path = tenant_path(&args.tenant, "/audit")?;
     let mut out = std::io::stdout().lock();
+    if args.report {
+        let mut query = Vec::new();
+        let parts = [
+            ("patient", &args.patient),
+            ("actor", &args.actor),
+            ("from", &args.from),
+            ("to", &args.to),
+        ];
+        for (name, value) in parts {
+            if let Some(value) = value {
+                query.push(format!("{name}={}", engine::form::encode(value)));
+            }
+        }
+        let format = if args.output.json {
+            "json"
+        } else {
+            &args.format
+        };
+        query.push(format!("format={format}"));
+        let text = admin.text(&format!("{path}/report?{}", query.join("&")))?;
+        return Ok(writeln!(out, "{}", text.trim_end())?);
+    }
     let mut after = args.after;
     loop {
         let page = admin.get(&format!("{path}?after={after}&limit={PAGE}"))?;

@@ -51,6 +51,10 @@ struct Create {
     /// SMART v2 scopes, in one argument or several.
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
     scopes: Vec<String>,
+    /// A role by which the tenant's policy governs it: `clinician@Organization/1`; may be repeated.
+    /// Without one, its scopes are all that it has.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
     /// Public keys (JWK Set) for `private_key_jwt`.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
@@ -67,6 +71,9 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
                 .flat_map(|s| s.split_whitespace())
                 .collect();
             let mut body = json!({ "name": new.name, "scopes": scopes });
+            if !new.roles.is_empty() {
+                body["roles"] = json!(new.roles);
+            }
             if let Some(path) = &new.jwks {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("cannot read {}", path.display()))?;

@@ -59,6 +59,21 @@ pub enum ReferencePolicy {
     Enforced,
 }
 
+/// A policy that was put into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyVersion {
+    /// Its number, from 1.
+    pub version: u64,
+    /// When.
+    pub at: Micros,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// What it says.
+    pub document: access::Document,
+}
+
 /// Settings of one tenant; the `config` of the admin API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]

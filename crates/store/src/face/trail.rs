@@ -1,6 +1,6 @@
 //! A tenant's audit trail as it is read back.
 
-use base::{Micros, RequestId};
+use base::{Micros, RequestId, ResourceId};
 use serde::{Serialize, Serializer};
 
 /// One access, refusal or change.
@@ -49,6 +49,69 @@ pub struct AuditPage {
     /// The number after which the next page begins; `None` at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
+}
+
+/// Which accesses a report is about.
+#[derive(Clone, Debug, Default)]
+pub struct AccessQuery {
+    /// To this patient's data.
+    pub patient: Option<ResourceId>,
+    /// By this person, client or program, as the trail names them: `client:…`, `person:…`; of a person
+    /// through a program, either.
+    pub actor: Option<String>,
+    /// From then on.
+    pub from: Option<Micros>,
+    /// Before then.
+    pub to: Option<Micros>,
+}
+
+impl AccessQuery {
+    pub(crate) fn fits(&self, at: Micros, actor: &str) -> bool {
+        let named = |wanted: &String| actor.split(' ').any(|name| name == wanted);
+        self.from.is_none_or(|from| from <= at)
+            && self.to.is_none_or(|to| at < to)
+            && self.actor.as_ref().is_none_or(named)
+    }
+}
+
+/// An access that touched patients.
+#[derive(Clone, Debug, Serialize)]
+pub struct Access {
+    /// The record's number in the tenant's chain.
+    pub number: u64,
+    /// When.
+    #[serde(serialize_with = "instant")]
+    pub at: Micros,
+    /// For which request.
+    #[serde(serialize_with = "text")]
+    pub request: RequestId,
+    /// Who, and through which program.
+    pub actor: String,
+    /// What: the name of an action, or `change`.
+    pub action: &'static str,
+    /// Versions that were shown or made: `Type/id/_history/version`.
+    pub what: Vec<String>,
+    /// Whom they are about.
+    #[serde(serialize_with = "ids")]
+    pub patients: Vec<ResourceId>,
+}
+
+/// Accesses, oldest first.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct AccessReport {
+    /// The accesses.
+    pub accesses: Vec<Access>,
+    /// There are more than [`AccessReport::LINES_MAX`].
+    pub more: bool,
+}
+
+impl AccessReport {
+    /// Accesses that one report lists.
+    pub const LINES_MAX: usize = 100_000;
+}
+
+fn ids<S: Serializer>(ids: &[ResourceId], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(ids.iter().map(ResourceId::as_str))
 }
 
 #[expect(

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use access::{ClientId, ClientRecord, ImportTimes, NewClient, Scopes};
+use access::{ClientId, ClientRecord, ImportTimes, NewClient, RoleAt, Scopes};
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
 use parking_lot::RwLock;
@@ -75,7 +75,7 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
     const DOING: &str = "reading API clients";
     let mut read = db
         .prepare(
-            "SELECT id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us
+            "SELECT id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles
              FROM client",
         )
         .doing(DOING)?;
@@ -101,11 +101,21 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
                 opened: Micros(opened),
                 until: Micros(until),
             }),
-            roles: None,
+            roles: roles(row.get(9).doing(DOING)?)?,
         };
         clients.insert(id, record);
     }
     Ok(clients)
+}
+
+/// Roles as they are kept: separated by spaces.
+fn roles(text: Option<String>) -> Result<Option<Arc<[RoleAt]>>> {
+    let read = |text: String| {
+        let each = text.split_ascii_whitespace().map(RoleAt::parse);
+        each.collect::<Option<Arc<[RoleAt]>>>()
+            .ok_or_else(|| damaged("a stored role"))
+    };
+    text.map(read).transpose()
 }
 
 /// Makes it so in the database that no client is good, if they are doubted.
@@ -165,8 +175,8 @@ pub(crate) fn create(
         .db
         .execute(
             "INSERT INTO client
-             (id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us)
-             VALUES (?1,?2,?3,?4,?5,1,0,?6,?7)",
+             (id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles)
+             VALUES (?1,?2,?3,?4,?5,1,0,?6,?7,?8)",
             params![
                 record.id.as_str(),
                 record.name,
@@ -175,10 +185,16 @@ pub(crate) fn create(
                 record.jwks,
                 record.import.map(|i| i.opened.0),
                 record.import.map(|i| i.until.0),
+                kept_roles(record.roles.as_deref()),
             ],
         )
         .doing(DOING)?;
     Ok(record)
+}
+
+fn kept_roles(roles: Option<&[RoleAt]>) -> Option<String> {
+    let texts: Vec<String> = roles?.iter().map(ToString::to_string).collect();
+    Some(texts.join(" "))
 }
 
 fn must_have_room(db: &Connection, limits: &Limits) -> Result<()> {

@@ -15,7 +15,7 @@ use super::fault::{Doing, damaged};
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
-use super::{administration, extract, index, params, rows, schema, writer};
+use super::{administration, extract, index, params, policies, rows, schema, writer};
 use crate::Result;
 
 type Step = fn(&Connection, &Moving<'_>) -> Result<()>;
@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
     chain_what_is_administered,
     keep_search_parameters,
     keep_data_apart,
+    keep_policies,
 ];
 
 /// Resources indexed in one transaction.
@@ -142,6 +143,14 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
             None => return Ok(()),
         }
     }
+}
+
+/// Up to now there was no policy, and no client was governed by one.
+fn keep_policies(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "adding policies to a tenant's schema";
+    db.execute_batch(policies::DDL).doing(DOING)?;
+    db.execute_batch("ALTER TABLE client ADD COLUMN roles TEXT")
+        .doing(DOING)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

@@ -13,6 +13,7 @@
 //! | `chunk` | a piece of a blob; its number is the blob's · 2^20 + its place | appended |
 //! | `dictionary` | a dictionary that bodies are packed with | appended |
 //! | `client` | an API client; with `until_us` a way in for bulk loading | by administration |
+//! | `policy` | a policy that was put into force; the newest is | by administration |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
@@ -23,11 +24,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
-use super::{codec, index, params as own_params};
+use super::{codec, index, params as own_params, policies};
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 5;
+pub(crate) const VERSION: i64 = 6;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -53,7 +54,7 @@ CREATE TABLE dictionary (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, bytes BLO
 CREATE TABLE client (
   id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL,
   secret_hash BLOB NOT NULL, jwks TEXT, epoch INTEGER NOT NULL, revoked INTEGER NOT NULL,
-  opened_us INTEGER, until_us INTEGER
+  opened_us INTEGER, until_us INTEGER, roles TEXT
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -71,6 +72,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     const DOING: &str = "making the tables of a tenant";
     db.execute_batch(DDL).doing(DOING)?;
     db.execute_batch(BLOBS).doing(DOING)?;
+    db.execute_batch(policies::DDL).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;

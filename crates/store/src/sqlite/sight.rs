@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use access::{Rule, Way};
-use base::Seq;
+use base::{ResourceId, Seq};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
 use fhir::json;
@@ -175,6 +175,17 @@ pub(crate) fn meets(
 ) -> Result<bool> {
     let found = search::meeting(tenant, db, clause, type_id, &[rid], as_of)?;
     Ok(found.contains(&rid))
+}
+
+/// The patients whom a resource is about.
+pub(crate) fn patients(tenant: &OpenTenant, stored: &Stored) -> Result<Vec<ResourceId>> {
+    let Some(patient) = tenant.model.type_id("Patient") else {
+        return Ok(Vec::new());
+    };
+    let found = with_beholder(tenant, stored, |eye| {
+        Some(eye.compartments_of(tenant.model, patient, stored.type_id))
+    })?;
+    Ok(found.unwrap_or_default())
 }
 
 fn with_beholder<T>(

@@ -20,7 +20,7 @@ use super::index::Vocabulary;
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::writer::WriterState;
-use super::{administration, migrate, params, rows, schema};
+use super::{administration, migrate, params, policies, rows, schema};
 use crate::Result;
 use crate::audit::ChangeHead;
 use crate::journal::{Head, Pen};
@@ -157,6 +157,7 @@ impl OpenTenant {
         let customs = params::load(&reader.db, model)?;
         let building = params::has_work(&reader.db)? || params::build::again(&reader.db)?.is_some();
         let marked = rows::last_seq(&reader.db)?.0;
+        let policy = policies::load(&reader.db, model)?;
         Ok(Self {
             id: id.clone(),
             model,
@@ -180,7 +181,7 @@ impl OpenTenant {
             actors: RwLock::default(),
             clients,
             customs: RwLock::new(customs),
-            policy: RwLock::new(Arc::new(Policy::none())),
+            policy: RwLock::new(Arc::new(policy)),
             building: AtomicBool::new(building),
         })
     }
@@ -287,6 +288,17 @@ impl OpenTenant {
     /// Its own search parameters, as they are committed.
     pub(crate) fn customs(&self) -> Arc<Customs> {
         self.customs.read().clone()
+    }
+
+    /// Learns which policy was committed.
+    pub(crate) fn learn_policy(&self, db: &Connection) -> Result<()> {
+        let policy = policies::load(db, self.model)?;
+        let mut known = self.policy.write();
+        // The same stays the same: what was made of it stays good.
+        if known.version() != policy.version() {
+            *known = Arc::new(policy);
+        }
+        Ok(())
     }
 
     /// Its policy in force.

@@ -1,6 +1,8 @@
 //! A tenant's audit trail read back: records of the journal with the rows they name looked up, and
 //! changes where the journal tells of them.
 
+mod report;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use super::rows;
 use super::tenant::OpenTenant;
 use crate::audit::{ChangeHead, Told};
 use crate::{AuditLine, AuditPage, Result};
+
+pub(crate) use report::report;
 
 const DOING: &str = "reading the audit trail";
 
@@ -64,6 +68,12 @@ pub(crate) fn page(tenant: &Arc<OpenTenant>, after: u64, limit: usize) -> Result
         lines: lines?,
         next,
     })
+}
+
+/// Lines of the newest `limit` records.
+pub(crate) fn newest(tenant: &Arc<OpenTenant>, limit: usize) -> Result<AuditPage> {
+    let head = tenant.shared.journal.head(tenant.id.bytes()).number;
+    page(tenant, head.saturating_sub(limit as u64), limit)
 }
 
 fn access(tenant: &OpenTenant, db: &Connection, number: u64, told: Told) -> Result<AuditLine> {

@@ -8,7 +8,7 @@ use base::Code;
 use super::TenantStore;
 use crate::audit::{Outcome, Subject};
 use crate::sqlite::{backup, trail, verify};
-use crate::{AuditPage, Result, StoreError, VerifyReport};
+use crate::{AccessQuery, AccessReport, AuditPage, Result, StoreError, VerifyReport};
 
 impl TenantStore {
     /// Checks rows, seals, index rows and the audit chains against each other, on one snapshot,
@@ -52,6 +52,25 @@ impl TenantStore {
         self.handle
             .0
             .aside(move |house| trail::page(&house.open_tenant(&entry)?, after, limit))
+            .await
+    }
+
+    /// Who was shown or changed what about which patients. Reads the whole journal.
+    pub async fn accesses(
+        &self,
+        permit: Permit<Export>,
+        query: AccessQuery,
+    ) -> Result<AccessReport> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?.clone();
+        entry.must_stay()?;
+        let subject = Subject::Other(None, "access report");
+        let (request, action) = (spent.request(), spent.action());
+        self.note(request, spent.actor(), action, subject, Outcome::Given(0))
+            .await?;
+        self.handle
+            .0
+            .aside(move |house| trail::report(&house.open_tenant(&entry)?, &query))
             .await
     }
 

@@ -279,7 +279,8 @@ fn a_client_with_the_scope() {
         .iter()
         .filter(|route| matches!(route.class(), Class::Caller(_)))
     {
-        if route.method == "DELETE" {
+        // Nobody administers policy by a scope.
+        if route.method == "DELETE" || route.class() == Class::Caller("a") {
             continue;
         }
         let answer = shared()

@@ -1,10 +1,9 @@
-//! Administering a tenant's API clients: in one transaction with the change that vouches for them,
+//! Administering a tenant's API clients and people: in one transaction with the change that vouches for them,
 //! then known to who is let in, to the journal and to the house.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use access::ClientRecord;
 use tokio::sync::oneshot;
 
 use super::super::control::Deed;
@@ -21,17 +20,18 @@ use crate::{Result, State};
 impl House {
     /// Runs `work` with the tenant's writer, whether or not the caller still waits. When this
     /// returns, what it did is on the disk and in force.
-    pub(crate) async fn administer(
+    pub(crate) async fn administer<T: Send + 'static>(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         by: By,
         action: &'static str,
-        work: impl FnOnce(&OpenTenant, &mut WriterState) -> Result<ClientRecord> + Send + 'static,
-    ) -> Result<ClientRecord> {
+        detail: &str,
+        work: impl FnOnce(&OpenTenant, &mut WriterState) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (send, receive) = oneshot::channel();
-        let (house, of) = (self.clone(), entry.clone());
+        let (house, of, detail) = (self.clone(), entry.clone(), detail.to_owned());
         let task = Box::new(move || {
-            let _ = send.send(house.administer_now(&of, &by, action, work));
+            let _ = send.send(house.administer_now(&of, &by, (action, &detail), work));
         });
         self.mailboxes.put(entry, Item::Task(task))?;
         receive
@@ -39,13 +39,13 @@ impl House {
             .unwrap_or_else(|_| Err(internal("the work ended without an answer")))
     }
 
-    fn administer_now(
+    fn administer_now<T>(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         by: &By,
-        action: &'static str,
-        work: impl FnOnce(&OpenTenant, &mut WriterState) -> Result<ClientRecord>,
-    ) -> Result<ClientRecord> {
+        deed: (&'static str, &str),
+        work: impl FnOnce(&OpenTenant, &mut WriterState) -> Result<T>,
+    ) -> Result<T> {
         let tenant = self.open_tenant(entry)?;
         let now = self.shared.clock.now();
         let (record, head) = {
@@ -62,6 +62,7 @@ impl House {
             })?;
             if let Some(state) = &*slot {
                 tenant.clients().learn(&state.db, tenant.model)?;
+                tenant.learn_policy(&state.db)?;
             }
             // It made no version: what the cache knows of every change before, it knows of this one.
             tenant.marked.fetch_max(done.1.seq.0, Ordering::AcqRel);
@@ -70,18 +71,38 @@ impl House {
         // It is committed whatever happens from here on; a journal without room shows in the next
         // read, which is refused.
         let _ = self.shared.journal.append(&tenant.pen, &head.encode());
-        if let Err(e) = self.note_administered(entry, by, action, &record, head) {
+        if let Err(e) = self.note_administered(entry, by, deed, head) {
             tracing::error!(tenant = %entry.tenant.name(), error = %e, "the operators' audit lacks a line");
         }
         Ok(record)
+    }
+
+    /// Runs `work` with the tenant's writer to itself, whether or not the caller still waits.
+    pub(crate) async fn with_writer<T: Send + 'static>(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        work: impl FnOnce(&Arc<OpenTenant>, &mut Option<WriterState>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (send, receive) = oneshot::channel();
+        let (house, of) = (self.clone(), entry.clone());
+        let task = Box::new(move || {
+            let done = house.open_tenant(&of).and_then(|tenant| {
+                let mut slot = tenant.writer.lock();
+                work(&tenant, &mut slot)
+            });
+            let _ = send.send(done);
+        });
+        self.mailboxes.put(entry, Item::Task(task))?;
+        receive
+            .await
+            .unwrap_or_else(|_| Err(internal("the work ended without an answer")))
     }
 
     fn note_administered(
         &self,
         entry: &Entry,
         by: &By,
-        action: &'static str,
-        record: &ClientRecord,
+        (action, detail): (&'static str, &str),
         head: ChangeHead,
     ) -> Result<()> {
         let mut control = self.control.lock();
@@ -95,7 +116,7 @@ impl House {
             by,
             action,
             tenant: Some(id),
-            detail: record.id.as_str(),
+            detail,
         };
         control.update(id, &info, None, Some(head), &deed)?;
         *known = Some(head);

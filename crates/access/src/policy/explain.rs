@@ -1,0 +1,146 @@
+//! A decision, step by step: which grants look at it, and what each says.
+
+use fhir::definitions::TypeId;
+use fhir::search::query::Clause;
+use serde::Serialize;
+
+use super::compile::{Policy, Silent, Surroundings, concerns, types_of, way};
+use super::document::Effect;
+use super::rights::Obligation;
+use super::subject::Subject;
+use super::variables::Values;
+use super::when::{Holds, RequestFacts};
+use crate::action::ActionName;
+
+/// What a grant says about an action of somebody on a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It is about others.
+    NotAboutThem,
+    /// It is about other actions.
+    OtherAction,
+    /// It is about other types.
+    OtherType,
+    /// Its circumstances are others.
+    NotNow,
+    /// It asks for a reason.
+    LacksReason,
+    /// It asks for two factors.
+    LacksStepUp,
+    /// It cannot be evaluated.
+    CannotTell,
+    /// A value that its criteria need is not there.
+    NoValue,
+    /// It is a grant of all of the type.
+    Gives,
+    /// It is a grant of some resources.
+    GivesSome,
+    /// It refuses all of the type.
+    Refuses,
+    /// It refuses some resources.
+    RefusesSome,
+}
+
+/// One grant in a decision.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// The grant's name.
+    pub grant: String,
+    /// What it says.
+    pub says: Verdict,
+    /// What it refers to, where it was looked at whether a certain resource meets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub met: Option<bool>,
+    /// Its criteria.
+    #[serde(skip)]
+    pub clause: Option<Clause>,
+    /// Elements that it hides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hides: Vec<String>,
+}
+
+/// A decision.
+#[derive(Clone, Debug, Serialize)]
+pub struct Decision {
+    /// Whether it is allowed, for some resources of the type at least.
+    pub allowed: bool,
+    /// Whether the scopes leave it.
+    pub in_scope: bool,
+    /// Grant by grant.
+    pub steps: Vec<Step>,
+}
+
+impl Policy {
+    /// Why somebody may do something with a type, or not.
+    pub fn explain(
+        &self,
+        subject: &Subject<'_>,
+        action: ActionName,
+        type_id: TypeId,
+        facts: &RequestFacts<'_>,
+        surroundings: &Surroundings<'_>,
+    ) -> Decision {
+        let rights = self.suppose(subject, facts, surroundings);
+        let unscoped = Subject {
+            scopes: None,
+            ..subject.clone()
+        };
+        let without = self.suppose(&unscoped, facts, surroundings);
+        let steps = self
+            .grants(surroundings.model, facts)
+            .map(|(grant, holds)| {
+                let gives = grant.effect == Effect::Allow;
+                let mut clause = None;
+                let says = match concerns(grant, subject) {
+                    _ if gives && !subject.governed => Verdict::NotAboutThem,
+                    None => Verdict::NotAboutThem,
+                    Some(_) if !grant.actions.named().contains(&action) => Verdict::OtherAction,
+                    Some(roles) => match types_of(grant, surroundings.model) {
+                        Ok((types, _)) if !types.contains(&type_id) => Verdict::OtherType,
+                        Err(_) => Verdict::CannotTell,
+                        Ok((_, all)) => {
+                            let values = Values::of(surroundings.model, subject, &roles);
+                            let way = way(grant, type_id, all, &values, surroundings);
+                            let (says, which) = said(gives, holds, way.map(|w| w.clause));
+                            clause = which;
+                            says
+                        }
+                    },
+                };
+                Step {
+                    grant: grant.name.clone(),
+                    says,
+                    met: None,
+                    clause,
+                    hides: grant.hide.clone(),
+                }
+            });
+        Decision {
+            allowed: rights.allows(action, type_id),
+            in_scope: rights.allows(action, type_id) || !without.allows(action, type_id),
+            steps: steps.collect(),
+        }
+    }
+}
+
+fn said(
+    gives: bool,
+    holds: Holds,
+    way: Result<Option<Clause>, Silent>,
+) -> (Verdict, Option<Clause>) {
+    match (holds, way, gives) {
+        (Holds::No, ..) => (Verdict::NotNow, None),
+        (Holds::Lacks(Obligation::Reason), ..) => (Verdict::LacksReason, None),
+        (Holds::Lacks(Obligation::StepUp), ..) => (Verdict::LacksStepUp, None),
+        (Holds::Unknown, _, true) => (Verdict::CannotTell, None),
+        (_, Err(Silent::Nothing), true) => (Verdict::NoValue, None),
+        (_, Err(Silent::Wrong(..)), true) => (Verdict::CannotTell, None),
+        // What cannot be evaluated refuses.
+        (_, Err(_), false) => (Verdict::Refuses, None),
+        (_, Ok(None), true) => (Verdict::Gives, None),
+        (_, Ok(None), false) => (Verdict::Refuses, None),
+        (_, Ok(Some(clause)), true) => (Verdict::GivesSome, Some(clause)),
+        (_, Ok(Some(clause)), false) => (Verdict::RefusesSome, Some(clause)),
+    }
+}

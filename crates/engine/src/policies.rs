@@ -1,0 +1,738 @@
+//! A tenant's policy as people work on it: read, put into force, compared, tried.
+//!
+//! Two may: the operator, through the admin API, and whom the policy itself lets administer it.
+
+mod matrix;
+mod operation;
+
+use std::collections::BTreeMap;
+
+use access::{
+    ActionName, Administer, ClientId, Decision, Document, GrantText, PRESETS, Permit, Policy,
+    PolicyError, Reason, RequestFacts, Subject, Surroundings, decide_policy, preset,
+};
+use base::{Code, Limits, Micros, ResourceId};
+use fhir::definitions::{Model, TypeId};
+use fhir::search::Customs;
+use serde::{Deserialize, Serialize};
+use store::{PolicyVersion, TenantStore};
+
+use crate::clients::held;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::tenants::Operator;
+use matrix::matrix;
+
+pub use matrix::{Matrix, preset_matrix, presets};
+
+/// A policy to be put into force: one of a document, the name of a ready policy, or an older version.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyDraft {
+    /// The document.
+    pub document: Option<Document>,
+    /// A ready policy.
+    pub preset: Option<String>,
+    /// An older version, to roll back to.
+    pub version: Option<u64>,
+    /// Why.
+    pub reason: String,
+    /// The version that the author knows to be in force; refused if another is.
+    pub after: Option<u64>,
+}
+
+/// A policy, as it is shown.
+#[derive(Debug, Serialize)]
+pub struct PolicyView {
+    /// Its number; 0 where no policy was ever put into force.
+    pub version: u64,
+    /// When it was put into force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// By whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What it says; left out in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<Document>,
+}
+
+/// A ready policy, as it is listed.
+#[derive(Debug, Serialize)]
+pub struct PresetView {
+    name: &'static str,
+    about: &'static str,
+    document: Document,
+}
+
+/// What is different between two policies.
+#[derive(Debug, Serialize)]
+pub struct PolicyDiff {
+    added: Vec<GrantText>,
+    removed: Vec<GrantText>,
+    changed: Vec<Changed>,
+}
+
+/// A grant that is there in both and says something else.
+#[derive(Debug, Serialize)]
+pub struct Changed {
+    name: String,
+    from: GrantText,
+    to: GrantText,
+}
+
+/// May somebody do something?
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyQuestion {
+    /// An API client, by id.
+    pub client: Option<String>,
+    /// Somebody with these roles.
+    pub roles: Vec<String>,
+    /// `read search history create update delete`.
+    pub action: String,
+    /// The resource type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// A resource of the type.
+    pub id: Option<String>,
+    /// A draft to be asked instead of the policy in force.
+    pub document: Option<Document>,
+    /// From where.
+    pub address: Option<std::net::IpAddr>,
+    /// The reason that is given.
+    pub reason: Option<String>,
+}
+
+/// The answer to a [`PolicyQuestion`].
+#[derive(Debug, Serialize)]
+pub struct Tested {
+    /// The version asked; none for a draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    /// Whether it is allowed: for the resource, where one was named and is there.
+    allowed: bool,
+    /// Whether the resource that was named is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<bool>,
+    /// Whether the caller's scopes leave it.
+    in_scope: bool,
+    /// Grant by grant.
+    steps: Vec<access::Step>,
+}
+
+impl Tested {
+    /// Whether it is allowed.
+    pub const fn allowed(&self) -> bool {
+        self.allowed
+    }
+
+    /// Grant by grant.
+    pub fn steps(&self) -> &[access::Step] {
+        &self.steps
+    }
+}
+
+/// A draft to be tried on what was asked lately.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyTrial {
+    /// The document.
+    pub document: Option<Document>,
+    /// A ready policy.
+    pub preset: Option<String>,
+    /// Records of the trail that are tried, newest first; 1000 at most and by default.
+    pub records: Option<usize>,
+}
+
+/// What a draft would have changed.
+#[derive(Debug, Serialize)]
+pub struct DryRun {
+    /// Requests that were tried.
+    tried: usize,
+    /// Of those, the ones of callers who are not known any more, or of the platform itself.
+    left_out: usize,
+    /// Those that would be decided otherwise.
+    changes: Vec<Change>,
+}
+
+/// A request that would be decided otherwise.
+#[derive(Debug, Serialize)]
+struct Change {
+    at: String,
+    actor: String,
+    action: &'static str,
+    about: String,
+    now: bool,
+    then: bool,
+    /// How many times it was asked.
+    times: u64,
+}
+
+/// Records that a trial looks at.
+const RECORDS_MAX: usize = 1_000;
+/// Bytes of a reason.
+const REASON_BYTES_MAX: usize = 500;
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        let each = error.0.iter().map(|p| match &p.grant {
+            Some(grant) => format!("{grant}: {}: {}", p.member, p.problem),
+            None => format!("{}: {}", p.member, p.problem),
+        });
+        let text: Vec<String> = each.collect();
+        Self::new(error.code(), text.join("; "))
+    }
+}
+
+/// A tenant whose policy is worked on by somebody who may.
+struct Work<'a> {
+    store: &'a TenantStore,
+    model: &'static Model,
+    limits: &'a Limits,
+    base: String,
+    now: Micros,
+}
+
+impl Work<'_> {
+    async fn in_force(&self) -> Result<(std::sync::Arc<Policy>, std::sync::Arc<Customs>), Failure> {
+        Ok(self.store.governing().await?)
+    }
+
+    fn checked(&self, document: Document, customs: &Customs) -> Result<Policy, Failure> {
+        // Its form first: what came in JSON was not looked at.
+        let document = Document::parse(&document.to_text())?;
+        let policy = Policy::new(0, document, self.model)?;
+        let base = [self.base.as_str()];
+        policy.check(&self.surroundings(&base, customs))?;
+        Ok(policy)
+    }
+
+    fn surroundings<'s>(&'s self, base: &'s [&'s str], customs: &'s Customs) -> Surroundings<'s> {
+        Surroundings {
+            model: self.model,
+            limits: self.limits,
+            own_bases: base,
+            customs,
+            now: self.now,
+        }
+    }
+
+    async fn versions(&self, permit: Permit<Administer>) -> Result<Vec<PolicyVersion>, Failure> {
+        Ok(self.store.policies(permit).await?)
+    }
+
+    async fn publish(
+        &self,
+        permits: [Permit<Administer>; 2],
+        draft: PolicyDraft,
+    ) -> Result<PolicyView, Failure> {
+        let reason = draft.reason.trim().to_owned();
+        if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+            let text = "reason says why, in 1 to 500 bytes";
+            return Err(Failure::new(Code::RequestInvalid, text));
+        }
+        let [listing, publishing] = permits;
+        let document = match (draft.document, draft.preset, draft.version) {
+            (Some(document), None, None) => document,
+            (None, Some(name), None) => known_preset(&name)?,
+            (None, None, Some(version)) => {
+                let all = self.versions(listing).await?;
+                let found = all.into_iter().find(|v| v.version == version);
+                found.ok_or(Failure::of(Code::NotFound))?.document
+            }
+            _ => {
+                let text = "one of document, preset and version is given";
+                return Err(Failure::new(Code::RequestInvalid, text));
+            }
+        };
+        let (_, customs) = self.in_force().await?;
+        let policy = self.checked(document, &customs)?;
+        let document = policy.document().clone();
+        let version = self
+            .store
+            .publish_policy(publishing, document.clone(), &reason, draft.after)
+            .await?;
+        Ok(PolicyView {
+            version,
+            at: Some(self.now.instant().to_string()),
+            by: None,
+            reason: Some(reason),
+            document: Some(document),
+        })
+    }
+
+    async fn test(
+        &self,
+        permit: Permit<Administer>,
+        question: PolicyQuestion,
+    ) -> Result<Tested, Failure> {
+        let (in_force, customs) = self.in_force().await?;
+        let draft = question.document.map(|d| self.checked(d, &customs));
+        let draft = draft.transpose()?;
+        let policy = draft.as_ref().unwrap_or(&in_force);
+        let action = action(&question.action)?;
+        let type_id = self.model.type_id(&question.type_name);
+        let type_id = type_id.ok_or(Failure::of(Code::ResourceTypeUnknown))?;
+        let roles = held(&question.roles)?;
+        let client = match &question.client {
+            None => None,
+            Some(id) => Some(self.client(id).await?),
+        };
+        let subject = match &client {
+            Some(record) => Subject::client(record),
+            None => Subject::holding(&roles),
+        };
+        let facts = RequestFacts {
+            at: self.now,
+            from: question.address,
+            reason: question.reason.as_deref(),
+            stepped_up: false,
+        };
+        let base = [self.base.as_str()];
+        let surroundings = self.surroundings(&base, &customs);
+        let mut decision = policy.explain(&subject, action, type_id, &facts, &surroundings);
+        let rights = policy.suppose(&subject, &facts, &surroundings);
+        let filter = rights
+            .rule(action, type_id)
+            .and_then(|r| r.filter())
+            .cloned();
+        let (found, allowed) = match question.id {
+            None => (None, decision.allowed),
+            Some(id) => {
+                let id = ResourceId::new(&id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
+                self.on(permit, (type_id, id), &mut decision, filter)
+                    .await?
+            }
+        };
+        Ok(Tested {
+            version: draft.is_none().then(|| in_force.version()),
+            allowed,
+            found,
+            in_scope: decision.in_scope,
+            steps: decision.steps,
+        })
+    }
+
+    async fn client(&self, id: &str) -> Result<access::ClientRecord, Failure> {
+        let unknown = || Failure::of(Code::ClientUnknown);
+        let id = ClientId::new(id).ok_or_else(unknown)?;
+        self.store.client(&id).await?.ok_or_else(unknown)
+    }
+
+    /// What of a decision a certain resource meets.
+    async fn on(
+        &self,
+        permit: Permit<Administer>,
+        resource: (TypeId, ResourceId),
+        decision: &mut Decision,
+        filter: Option<fhir::search::query::Clause>,
+    ) -> Result<(Option<bool>, bool), Failure> {
+        let mut clauses: Vec<_> = decision
+            .steps
+            .iter()
+            .filter_map(|s| s.clause.clone())
+            .collect();
+        let count = clauses.len();
+        clauses.extend(filter);
+        let has_filter = clauses.len() > count;
+        let Some(met) = self.store.meets(permit, resource, clauses).await? else {
+            return Ok((Some(false), false));
+        };
+        let mut each = met.iter().copied();
+        for step in decision.steps.iter_mut().filter(|s| s.clause.is_some()) {
+            step.met = each.next();
+        }
+        let reached = !has_filter || met.last().copied().unwrap_or(false);
+        Ok((Some(true), decision.allowed && reached))
+    }
+
+    async fn dry_run(
+        &self,
+        permits: (
+            Permit<Administer>,
+            impl Fn() -> Result<Permit<Administer>, Failure>,
+        ),
+        trial: PolicyTrial,
+    ) -> Result<DryRun, Failure> {
+        let (in_force, customs) = self.in_force().await?;
+        let document = match (trial.document, trial.preset) {
+            (Some(document), None) => document,
+            (None, Some(name)) => known_preset(&name)?,
+            _ => {
+                let text = "one of document and preset is given";
+                return Err(Failure::new(Code::RequestInvalid, text));
+            }
+        };
+        let draft = self.checked(document, &customs)?;
+        let limit = trial.records.unwrap_or(RECORDS_MAX).min(RECORDS_MAX);
+        let (reading, another) = permits;
+        let page = self.store.newest_audit(reading, limit).await?;
+        let mut run = DryRun {
+            tried: 0,
+            left_out: 0,
+            changes: Vec::new(),
+        };
+        let mut asked: BTreeMap<(String, &'static str, String), (String, u64)> = BTreeMap::new();
+        for line in page.lines {
+            let Some(about) = line.about.filter(|_| action(line.action).is_ok()) else {
+                run.left_out += 1;
+                continue;
+            };
+            let entry = asked.entry((line.actor, line.action, about));
+            let known = entry.or_insert_with(|| (line.at.instant().to_string(), 0));
+            known.1 += 1;
+        }
+        for ((actor, name, about), (at, times)) in asked {
+            let count = usize::try_from(times).unwrap_or(usize::MAX);
+            let Some(record) = self.actor(&actor).await? else {
+                run.left_out += count;
+                continue;
+            };
+            let subject = Subject::client(&record);
+            let (type_name, id) = about
+                .split_once('/')
+                .map_or((&*about, None), |(t, i)| (t, Some(i)));
+            let (Some(type_id), Ok(action)) = (self.model.type_id(type_name), action(name)) else {
+                run.left_out += count;
+                continue;
+            };
+            run.tried += count;
+            let now = self.would(
+                &in_force,
+                &subject,
+                (action, type_id),
+                id,
+                &customs,
+                &another,
+            );
+            let now = now.await?;
+            let then = self.would(&draft, &subject, (action, type_id), id, &customs, &another);
+            let then = then.await?;
+            if now != then {
+                run.changes.push(Change {
+                    at,
+                    actor,
+                    action: name,
+                    about,
+                    now,
+                    then,
+                    times,
+                });
+            }
+        }
+        Ok(run)
+    }
+
+    /// The client that a line of the trail names.
+    async fn actor(&self, actor: &str) -> Result<Option<access::ClientRecord>, Failure> {
+        let id = actor.strip_prefix("client:").and_then(ClientId::new);
+        match id {
+            None => Ok(None),
+            Some(id) => Ok(self.store.client(&id).await?),
+        }
+    }
+
+    /// Whether a policy would allow it: of a resource that is not there, as for its type.
+    async fn would(
+        &self,
+        policy: &Policy,
+        subject: &Subject<'_>,
+        (action, type_id): (ActionName, TypeId),
+        id: Option<&str>,
+        customs: &Customs,
+        another: &impl Fn() -> Result<Permit<Administer>, Failure>,
+    ) -> Result<bool, Failure> {
+        let facts = RequestFacts {
+            at: self.now,
+            from: None,
+            reason: None,
+            stepped_up: false,
+        };
+        let base = [self.base.as_str()];
+        let rights = policy.suppose(subject, &facts, &self.surroundings(&base, customs));
+        if !rights.allows(action, type_id) {
+            return Ok(false);
+        }
+        let filter = rights.rule(action, type_id).and_then(|rule| rule.filter());
+        let id = id.and_then(|id| ResourceId::new(id).ok());
+        let (Some(filter), Some(id)) = (filter, id) else {
+            return Ok(true);
+        };
+        let met = self
+            .store
+            .meets(another()?, (type_id, id), vec![filter.clone()]);
+        Ok(met.await?.is_none_or(|met| met.contains(&true)))
+    }
+
+    async fn matrix(&self) -> Result<Matrix, Failure> {
+        let (policy, customs) = self.in_force().await?;
+        let base = [self.base.as_str()];
+        Ok(matrix(&policy, &self.surroundings(&base, &customs)))
+    }
+}
+
+fn action(name: &str) -> Result<ActionName, Failure> {
+    let known = [
+        ActionName::Read,
+        ActionName::Search,
+        ActionName::History,
+        ActionName::Create,
+        ActionName::Update,
+        ActionName::Delete,
+    ];
+    known
+        .into_iter()
+        .find(|a| a.as_str() == name)
+        .ok_or_else(|| {
+            let text = "action is one of read, search, history, create, update, delete";
+            Failure::new(Code::RequestInvalid, text)
+        })
+}
+
+fn known_preset(name: &str) -> Result<Document, Failure> {
+    preset(name).ok_or_else(|| {
+        let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
+        let text = format!("ready policies are {}", names.join(", "));
+        Failure::new(Code::NotFound, text)
+    })
+}
+
+fn view(version: PolicyVersion, whole: bool) -> PolicyView {
+    PolicyView {
+        version: version.version,
+        at: Some(version.at.instant().to_string()),
+        by: Some(version.by),
+        reason: Some(version.reason),
+        document: whole.then_some(version.document),
+    }
+}
+
+fn one(all: Vec<PolicyVersion>, version: Option<u64>) -> Result<PolicyView, Failure> {
+    let wanted = |v: &PolicyVersion| version.is_none_or(|wanted| v.version == wanted);
+    match all.into_iter().find(wanted) {
+        Some(found) => Ok(view(found, true)),
+        None if version.is_none() => Ok(PolicyView {
+            version: 0,
+            at: None,
+            by: None,
+            reason: None,
+            document: Some(Document::default()),
+        }),
+        None => Err(Failure::of(Code::NotFound)),
+    }
+}
+
+fn diff(all: &[PolicyVersion], from: u64, to: u64) -> Result<PolicyDiff, Failure> {
+    let of = |version: u64| -> Result<Vec<GrantText>, Failure> {
+        if version == 0 {
+            return Ok(Vec::new());
+        }
+        let found = all.iter().find(|v| v.version == version);
+        Ok(found
+            .ok_or(Failure::of(Code::NotFound))?
+            .document
+            .grants
+            .clone())
+    };
+    let (old, new) = (of(from)?, of(to)?);
+    let named = |grants: &[GrantText], name: &str| grants.iter().find(|g| g.name == name).cloned();
+    let changed = old.iter().filter_map(|from| {
+        let to = named(&new, &from.name).filter(|to| to != from)?;
+        Some(Changed {
+            name: from.name.clone(),
+            from: from.clone(),
+            to,
+        })
+    });
+    Ok(PolicyDiff {
+        added: new
+            .iter()
+            .filter(|g| named(&old, &g.name).is_none())
+            .cloned()
+            .collect(),
+        removed: old
+            .iter()
+            .filter(|g| named(&new, &g.name).is_none())
+            .cloned()
+            .collect(),
+        changed: changed.collect(),
+    })
+}
+
+impl Operator {
+    fn work<'a>(&'a self, tenant: &access::TenantId, store: &'a TenantStore) -> Work<'a> {
+        Work {
+            store,
+            model: Model::of(tenant.fhir()),
+            limits: self.house.limits(),
+            base: self.links(tenant).fhir(),
+            now: self.request.at,
+        }
+    }
+
+    /// The ready policies.
+    pub fn presets(&self) -> Vec<PresetView> {
+        let view = |p: &access::Preset| PresetView {
+            name: p.name,
+            about: p.about,
+            document: p.document(),
+        };
+        PRESETS.iter().map(view).collect()
+    }
+
+    /// The policy in force, or a version of it.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `not-found`.
+    pub async fn policy(&self, name: &str, version: Option<u64>) -> Result<PolicyView, Failure> {
+        let (tenant, store) = self.tenant(name)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        one(self.work(&tenant, &store).versions(permit).await?, version)
+    }
+
+    /// Every version, newest first, without what they say.
+    ///
+    /// # Errors
+    /// `tenant-unknown`.
+    pub async fn policy_versions(&self, name: &str) -> Result<Vec<PolicyView>, Failure> {
+        let (tenant, store) = self.tenant(name)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        let all = self.work(&tenant, &store).versions(permit).await?;
+        Ok(all.into_iter().map(|v| view(v, false)).collect())
+    }
+
+    /// What is different between two versions; 0 is no policy.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `not-found`.
+    pub async fn policy_diff(&self, name: &str, from: u64, to: u64) -> Result<PolicyDiff, Failure> {
+        let (tenant, store) = self.tenant(name)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        diff(
+            &self.work(&tenant, &store).versions(permit).await?,
+            from,
+            to,
+        )
+    }
+
+    /// Puts a policy into force, from the next request on.
+    ///
+    /// # Errors
+    /// `policy-invalid`, `version-conflict`, `request-invalid`, `tenant-unknown`.
+    pub async fn publish_policy(
+        &self,
+        name: &str,
+        draft: PolicyDraft,
+    ) -> Result<PolicyView, Failure> {
+        let (tenant, store) = self.tenant(name)?;
+        let permits = [
+            self.system(Reason::Operation, &tenant)?,
+            self.system(Reason::Operation, &tenant)?,
+        ];
+        self.work(&tenant, &store).publish(permits, draft).await
+    }
+
+    /// Explains a decision.
+    ///
+    /// # Errors
+    /// `policy-invalid` for a draft, `request-invalid`, `tenant-unknown`, `client-unknown`.
+    pub async fn test_policy(
+        &self,
+        name: &str,
+        question: PolicyQuestion,
+    ) -> Result<Tested, Failure> {
+        let (tenant, store) = self.tenant(name)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        self.work(&tenant, &store).test(permit, question).await
+    }
+
+    /// Tries a draft on what was asked lately.
+    ///
+    /// # Errors
+    /// `policy-invalid`, `request-invalid`, `tenant-unknown`.
+    pub async fn dry_run_policy(&self, name: &str, trial: PolicyTrial) -> Result<DryRun, Failure> {
+        let (tenant, store) = self.tenant(name)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        let another = || self.system(Reason::Operation, &tenant);
+        self.work(&tenant, &store)
+            .dry_run((permit, another), trial)
+            .await
+    }
+
+    /// Who may do what, by roles and types.
+    ///
+    /// # Errors
+    /// `tenant-unknown`.
+    pub async fn policy_matrix(&self, name: &str) -> Result<Matrix, Failure> {
+        let (tenant, store) = self.tenant(name)?;
+        self.work(&tenant, &store).matrix().await
+    }
+}
+
+impl Session {
+    fn work(&self) -> Work<'_> {
+        Work {
+            store: &self.store,
+            model: self.model(),
+            limits: self.limits(),
+            base: self.links().fhir(),
+            now: self.request.at,
+        }
+    }
+
+    /// The right to administer the policy, or its refusal, recorded.
+    async fn may_govern(&self) -> Result<Permit<Administer>, Failure> {
+        match self.decide_govern() {
+            Ok(permit) => Ok(permit),
+            Err(denied) => Err(self.refuse(denied).await),
+        }
+    }
+
+    fn decide_govern(&self) -> Result<Permit<Administer>, access::Denied> {
+        decide_policy(self.principal(), self.rights(), self.tenant(), self.request)
+    }
+
+    /// `$policy`: the policy in force.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded.
+    pub async fn policy(&self) -> Result<PolicyView, Failure> {
+        let permit = self.may_govern().await?;
+        one(self.work().versions(permit).await?, None)
+    }
+
+    /// `$policy-publish`: puts a policy into force, from the next request on.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded; `policy-invalid`, `version-conflict`, `request-invalid`.
+    pub async fn publish_policy(&self, draft: PolicyDraft) -> Result<PolicyView, Failure> {
+        let permits = [self.may_govern().await?, self.may_govern().await?];
+        self.work().publish(permits, draft).await
+    }
+
+    /// `$policy-test`: explains a decision.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded; `policy-invalid`, `request-invalid`, `client-unknown`.
+    pub async fn test_policy(&self, question: PolicyQuestion) -> Result<Tested, Failure> {
+        let permit = self.may_govern().await?;
+        self.work().test(permit, question).await
+    }
+
+    /// `$policy-dry-run`: tries a draft on what was asked lately.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded; `policy-invalid`, `request-invalid`.
+    pub async fn dry_run_policy(&self, trial: PolicyTrial) -> Result<DryRun, Failure> {
+        let permit = self.may_govern().await?;
+        let another = || {
+            self.decide_govern()
+                .map_err(|denied| Failure::from(&denied))
+        };
+        self.work().dry_run((permit, another), trial).await
+    }
+}

@@ -1,0 +1,96 @@
+//! Who was shown what of whom.
+
+use serde_json::Value;
+
+use super::super::world::World;
+use super::{northern, two_facilities};
+
+const REPORT: &str = "GET /admin/v1/tenants/lakeside/audit/report";
+
+fn report(world: &World, query: &str) -> Vec<(String, String, Vec<String>)> {
+    let told = world
+        .admin(&format!("{REPORT}?{query}"), &Value::Null)
+        .status(200)
+        .json();
+    let words = |list: &Value| {
+        let all = list.as_array().unwrap().iter();
+        all.map(|w| w.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let each = told["accesses"].as_array().unwrap().iter();
+    each.map(|a| {
+        let text = |name: &str| a[name].as_str().unwrap().to_owned();
+        (text("actor"), text("action"), words(&a["what"]))
+    })
+    .collect()
+}
+
+#[test]
+fn every_look_at_a_patient_is_told_with_who_and_what() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    world.fhir(&who, "GET Patient/p-north", "").status(200);
+    world
+        .fhir(&who, "GET Observation?code=finding", "")
+        .status(200);
+    world.fhir(&who, "GET Patient/p-south", "").status(404);
+    world
+        .fhir(&all, "GET Condition?_include=Condition:subject", "")
+        .status(200);
+    world
+        .fhir(&all, "DELETE Observation/b-north", "")
+        .status(204);
+    let north = report(&world, "patient=Patient/p-north");
+    let what = |action: &str| -> Vec<String> {
+        let of = north.iter().filter(|a| a.1 == action);
+        of.flat_map(|a| a.2.clone()).collect()
+    };
+    assert_eq!(what("read"), ["Patient/p-north/_history/1"]);
+    let seen = what("search");
+    for wanted in [
+        "Observation/b-north/_history/1",
+        "Condition/c-north/_history/1",
+        "Patient/p-north/_history/1",
+    ] {
+        assert!(seen.iter().any(|s| s == wanted), "{wanted} in {seen:?}");
+    }
+    assert!(seen.iter().all(|s| !s.contains("south")), "{seen:?}");
+    let changed = what("change");
+    assert!(
+        changed
+            .iter()
+            .any(|s| s == "Observation/b-north/_history/2"),
+        "{changed:?}"
+    );
+    // By whom, and when.
+    let actor = north.iter().find(|a| a.1 == "read").unwrap().0.clone();
+    let theirs = report(&world, &format!("actor={actor}"));
+    assert!(
+        theirs.iter().all(|a| a.0 == actor) && theirs.len() == 2,
+        "{theirs:?}"
+    );
+    assert_eq!(report(&world, "to=2020-01-01"), []);
+    assert_eq!(report(&world, "patient=nobody"), []);
+    world
+        .admin(&format!("{REPORT}?from=whenever"), &Value::Null)
+        .refused(400, "request-invalid");
+    let csv = world
+        .admin(
+            &format!("{REPORT}?patient=p-north&format=csv"),
+            &Value::Null,
+        )
+        .status(200);
+    let csv = String::from_utf8_lossy(&csv.body).into_owned();
+    assert!(
+        csv.starts_with("record,at,who,action,patients,what\r\n")
+            && csv.contains("\"Patient/p-north\"")
+    );
+    let page = world
+        .admin(
+            &format!("{REPORT}?patient=p-north&format=html"),
+            &Value::Null,
+        )
+        .status(200);
+    let page = page.header("content-type", "text/html; charset=utf-8");
+    assert!(String::from_utf8_lossy(&page.body).contains("<td>Patient/p-north</td>"));
+}

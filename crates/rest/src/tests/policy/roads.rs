@@ -1,0 +1,410 @@
+//! Every road by which a search could leave what policy reaches.
+
+use serde_json::json;
+
+use super::super::world::World;
+use super::{grants, northern, sorted, staff, two_facilities};
+
+fn found(world: &World, who: &str, line: &str) -> Vec<String> {
+    sorted(
+        world
+            .fhir(who, &format!("GET {line}"), "")
+            .status(200)
+            .entries(),
+    )
+}
+
+#[test]
+fn no_road_leads_to_the_other_facility() {
+    let (world, _) = two_facilities();
+    let who = northern(&world, "clinician");
+    for (line, wanted) in [
+        ("Patient", "Patient/p-north"),
+        ("Patient?_sort=-birthdate", "Patient/p-north"),
+        ("Patient?_sort=birthdate&_total=accurate", "Patient/p-north"),
+        ("Patient?_id=p-north,p-south", "Patient/p-north"),
+        (
+            "Patient?_filter=birthdate%20eq%201970-01-01",
+            "Patient/p-north",
+        ),
+        ("Patient?name:missing=false", "Patient/p-north"),
+        ("Patient?gender:missing=true", "Patient/p-north"),
+        ("Patient?gender:not=male", "Patient/p-north"),
+        (
+            "Patient?_has:Observation:patient:code=finding",
+            "Patient/p-north",
+        ),
+        ("Patient?_list=l-north", "Patient/p-north"),
+        ("Observation", "Observation/b-north"),
+        ("Observation?code=finding", "Observation/b-north"),
+        ("Observation?date=2026-01-01", "Observation/b-north"),
+        (
+            "Observation?patient.birthdate=1970-01-01",
+            "Observation/b-north",
+        ),
+        ("Observation?subject:Patient.name=of", "Observation/b-north"),
+        (
+            "Observation?encounter.status=finished",
+            "Observation/b-north",
+        ),
+        ("Condition?code:text=ill", "Condition/c-north"),
+        (
+            "Encounter?_has:Observation:encounter:code=finding",
+            "Encounter/e-north",
+        ),
+    ] {
+        assert_eq!(found(&world, &who, line), [wanted], "{line}");
+    }
+    for line in [
+        "Patient?_id=p-south",
+        "Patient?name=ofsouth",
+        "Patient?_list=l-south",
+        "Observation?patient=p-south",
+        "Observation?patient.name=ofsouth",
+        "Observation?subject=Patient/p-south",
+        "Patient?_has:Observation:patient:patient.name=ofsouth",
+        "Patient/p-south/Observation",
+        "Patient?_filter=name%20co%20%22south%22",
+    ] {
+        assert_eq!(found(&world, &who, line), [""; 0], "{line}");
+    }
+}
+
+#[test]
+fn totals_and_counts_are_of_what_is_reached() {
+    let (world, _) = two_facilities();
+    let who = northern(&world, "clinician");
+    for line in [
+        "GET Patient?_total=accurate",
+        "GET Patient?_summary=count",
+        "GET Patient?_count=0",
+        "GET Observation?_summary=count&code=finding",
+        "GET Condition?_total=estimate",
+    ] {
+        world.fhir(&who, line, "").status(200).at("/total", 1);
+    }
+}
+
+#[test]
+fn includes_stay_within_reach() {
+    let (world, all) = two_facilities();
+    // A northern finding that names a southern patient's visit.
+    let crossed = json!({ "resourceType": "Observation", "id": "crossed", "status": "final",
+        "code": { "text": "x" }, "subject": { "reference": "Patient/p-north" },
+        "encounter": { "reference": "Encounter/e-south" } });
+    world
+        .fhir(&all, "PUT Observation/crossed", crossed.to_string())
+        .status(201);
+    let who = northern(&world, "clinician");
+    assert_eq!(
+        found(
+            &world,
+            &who,
+            "Observation?_id=crossed&_include=Observation:encounter&_include=Observation:subject"
+        ),
+        ["Observation/crossed", "Patient/p-north"]
+    );
+    assert_eq!(
+        found(
+            &world,
+            &who,
+            "Observation?_id=crossed&_include=Observation:encounter&_include:iterate=Encounter:patient"
+        ),
+        ["Observation/crossed"]
+    );
+    assert_eq!(
+        found(&world, &who, "Observation?encounter.status=finished"),
+        ["Observation/b-north"]
+    );
+    let back = found(
+        &world,
+        &who,
+        "Patient?_revinclude=Observation:subject&_revinclude=Condition:subject",
+    );
+    assert_eq!(
+        back,
+        [
+            "Condition/c-north",
+            "Observation/b-north",
+            "Observation/crossed",
+            "Patient/p-north"
+        ]
+    );
+}
+
+#[test]
+fn what_is_out_of_reach_answers_like_what_is_not_there() {
+    let (world, _) = two_facilities();
+    let who = northern(&world, "clinician");
+    let told = |line: &str| {
+        let answer = world.fhir(&who, &format!("GET {line}"), "").status(404);
+        String::from_utf8_lossy(&answer.body).into_owned()
+    };
+    world.fhir(&who, "GET Patient/p-north", "").status(200);
+    for (there, absent) in [
+        ("Patient/p-south", "Patient/p-absent"),
+        ("Observation/b-south", "Observation/b-absent"),
+        ("Patient/p-south/_history/1", "Patient/p-absent/_history/1"),
+        (
+            "Patient/p-south/$everything",
+            "Patient/p-absent/$everything",
+        ),
+        ("Patient/p-south/$meta", "Patient/p-absent/$meta"),
+    ] {
+        assert_eq!(told(there), told(absent), "{there}");
+    }
+    let history = |id: &str| {
+        let answer = world.fhir(&who, &format!("GET Patient/{id}/_history"), "");
+        (answer.code, answer.entries())
+    };
+    assert_eq!(history("p-south"), history("p-absent"));
+}
+
+#[test]
+fn histories_everything_and_graphql_stay_within_reach() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    assert_eq!(found(&world, &who, "Patient/_history"), ["Patient/p-north"]);
+    let whole = found(&world, &who, "_history");
+    assert!(
+        whole.iter().all(|name| !name.ends_with("south")
+            || name.starts_with("Practitioner")
+            || name.starts_with("Organization")),
+        "{whole:?}"
+    );
+    let everything = found(&world, &who, "Patient/p-north/$everything");
+    assert!(
+        everything.iter().any(|n| n == "Observation/b-north"),
+        "{everything:?}"
+    );
+    assert!(
+        !everything
+            .iter()
+            .any(|n| n.starts_with("Observation/b-s") || n == "Patient/p-south"),
+        "{everything:?}"
+    );
+    assert!(
+        found(&world, &who, "Patient/$everything")
+            .iter()
+            .all(|n| n != "Patient/p-south")
+    );
+    let query = json!({ "query": "{ PatientList { id } Patient(id: \"p-south\") { id } ObservationList(code: \"finding\") { id subject { resource { ... on Patient { id birthDate } } } } }" });
+    let answer = world.fhir_with(
+        &who,
+        "POST $graphql",
+        &[("content-type", "application/json")],
+        query.to_string(),
+    );
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(
+        !text.contains("p-south") && !text.contains("b-south"),
+        "{text}"
+    );
+    // Moved out of reach: neither it nor what it was.
+    let moved = super::patient("south")
+        .to_string()
+        .replace("p-south", "p-north");
+    world.fhir(&all, "PUT Patient/p-north", moved).status(200);
+    world.fhir(&who, "GET Patient/p-north", "").status(404);
+    world
+        .fhir(&who, "GET Patient/p-north/_history/1", "")
+        .status(404);
+    assert_eq!(found(&world, &who, "Patient/_history"), [""; 0]);
+    assert_eq!(found(&world, &who, "Observation"), [""; 0]);
+}
+
+#[test]
+fn somebody_at_no_facility_sees_no_chart_and_without_a_role_nothing() {
+    let (world, _) = two_facilities();
+    let nowhere = staff(&world, &["clinician"], "system/*.cruds");
+    world
+        .fhir(&nowhere, "GET Patient", "")
+        .refused(403, "scope-missing");
+    world
+        .fhir(&nowhere, "GET Patient/p-north", "")
+        .refused(403, "scope-missing");
+    let nobody = staff(&world, &[], "system/*.cruds");
+    world
+        .fhir(&nobody, "GET Patient", "")
+        .refused(403, "scope-missing");
+    world
+        .fhir(&nobody, "GET Organization", "")
+        .refused(403, "scope-missing");
+    let stranger = staff(&world, &["florist@Organization/o-north"], "system/*.cruds");
+    world
+        .fhir(&stranger, "GET Patient", "")
+        .refused(403, "scope-missing");
+}
+
+#[test]
+fn a_patient_without_a_facility_is_seen_only_where_a_grant_says_so() {
+    let (world, all) = two_facilities();
+    let homeless = json!({ "resourceType": "Patient", "id": "p-none" });
+    world
+        .fhir(&all, "PUT Patient/p-none", homeless.to_string())
+        .status(201);
+    let who = northern(&world, "clinician");
+    world.fhir(&who, "GET Patient/p-none", "").status(404);
+    assert_eq!(found(&world, &who, "Patient"), ["Patient/p-north"]);
+    grants(
+        &world,
+        &json!([
+            { "name": "own", "who": { "roles": ["clinician"] }, "actions": "rs", "types": ["Patient"],
+              "criteria": "organization=%user.facilities" },
+            { "name": "none", "who": { "roles": ["clinician"] }, "actions": "rs", "types": ["Patient"],
+              "criteria": "organization:missing=true" },
+        ]),
+    );
+    assert_eq!(
+        found(&world, &who, "Patient"),
+        ["Patient/p-none", "Patient/p-north"]
+    );
+    world.fhir(&who, "GET Patient/p-none", "").status(200);
+}
+
+#[test]
+fn a_refusal_wins_and_one_that_cannot_be_evaluated_refuses() {
+    let (world, _) = two_facilities();
+    let who = northern(&world, "clinician");
+    let all = json!({ "name": "all", "who": { "roles": ["clinician"] }, "actions": "cruds", "types": ["*"] });
+    grants(
+        &world,
+        &json!([all, { "name": "no south", "effect": "deny", "who": { "anyone": true },
+        "actions": "rs", "types": ["Patient"], "criteria": "organization=Organization/o-south" }]),
+    );
+    assert_eq!(found(&world, &who, "Patient"), ["Patient/p-north"]);
+    world.fhir(&who, "GET Patient/p-south", "").status(404);
+    assert_eq!(
+        found(&world, &who, "Observation?patient.birthdate=1970-01-01"),
+        ["Observation/b-north"]
+    );
+    // The caller has no such value.
+    grants(
+        &world,
+        &json!([all, { "name": "theirs", "effect": "deny", "who": { "anyone": true },
+        "actions": "rs", "types": ["Patient"], "criteria": "general-practitioner=%user.practitioner" }]),
+    );
+    world
+        .fhir(&who, "GET Patient", "")
+        .refused(403, "scope-missing");
+    world.fhir(&who, "GET Observation", "").status(200);
+    // Refusals are for clients that policy does not govern too.
+    let vendor = world.client("lakeside", "system/*.cruds");
+    world
+        .fhir(&vendor, "GET Patient", "")
+        .refused(403, "scope-missing");
+    grants(
+        &world,
+        &json!([all, { "name": "no everything", "effect": "deny", "who": { "anyone": true },
+        "actions": ["$everything"], "types": ["*"] }]),
+    );
+    world
+        .fhir(&who, "GET Patient/p-north/$everything", "")
+        .refused(403, "operation-refused");
+    world.fhir(&who, "GET Patient/p-north", "").status(200);
+}
+
+#[test]
+fn scopes_narrow_what_policy_gives() {
+    let (world, _) = two_facilities();
+    let who = staff(
+        &world,
+        &["clinician@Organization/o-north"],
+        "system/Observation.rs system/Patient.r",
+    );
+    assert_eq!(found(&world, &who, "Observation"), ["Observation/b-north"]);
+    world
+        .fhir(&who, "GET Patient", "")
+        .refused(403, "scope-missing");
+    world.fhir(&who, "GET Patient/p-north", "").status(200);
+    world.fhir(&who, "GET Patient/p-south", "").status(404);
+    world
+        .fhir(&who, "DELETE Observation/b-north", "")
+        .refused(403, "scope-missing");
+    // A scope with a query narrows by itself.
+    let narrow = world.client("lakeside", "system/Observation.rs?patient=p-south");
+    assert_eq!(
+        found(&world, &narrow, "Observation"),
+        ["Observation/b-south"]
+    );
+    world
+        .fhir(&narrow, "GET Observation/b-north", "")
+        .status(404);
+}
+
+#[test]
+fn circumstances_are_looked_at_with_each_request() {
+    let (world, _) = two_facilities();
+    let who = northern(&world, "clinician");
+    let grant = |more: serde_json::Value| {
+        let mut grant = json!({ "name": "charts", "who": { "roles": ["clinician"] },
+            "actions": "rs", "types": ["Patient"] });
+        for (name, value) in more.as_object().unwrap() {
+            grant[name] = value.clone();
+        }
+        grants(&world, &json!([grant]));
+    };
+    grant(json!({ "networks": ["10.0.0.0/8"] }));
+    world
+        .fhir(&who, "GET Patient/p-north", "")
+        .refused(403, "scope-missing");
+    let headers = [("authorization", who.as_str())];
+    let from = |address: &str| {
+        world.ask_from(
+            address.parse().unwrap(),
+            "GET /t/lakeside/fhir/Patient/p-north",
+            &headers,
+            "",
+        )
+    };
+    from("10.1.2.3").status(200);
+    from("11.1.2.3").status(403);
+    grant(json!({ "when": "%address.startsWith('10.') and now() > @2020-01-01T00:00:00Z" }));
+    from("10.1.2.3").status(200);
+    from("11.1.2.3").status(403);
+    grant(json!({ "require": { "reason": true } }));
+    world
+        .fhir(&who, "GET Patient/p-north", "")
+        .refused(403, "reason-required");
+    world
+        .fhir_with(
+            &who,
+            "GET Patient/p-north",
+            &[("access-reason", "called in")],
+            "",
+        )
+        .status(200);
+    grant(json!({ "require": { "stepUp": true } }));
+    world
+        .fhir(&who, "GET Patient/p-north", "")
+        .refused(403, "step-up-required");
+}
+
+#[test]
+fn anothers_cursor_is_worth_nothing_and_policy_is_decided_anew_on_each_page() {
+    let (world, all) = two_facilities();
+    for i in 0..5 {
+        let mut body = super::observation("north", "more");
+        body["id"] = json!(format!("m{i}"));
+        world
+            .fhir(&all, &format!("PUT Observation/m{i}"), body.to_string())
+            .status(201);
+    }
+    let who = northern(&world, "clinician");
+    let page = world.fhir(&who, "GET Observation?_count=2", "").status(200);
+    let next = page.link("next").unwrap();
+    let other = northern(&world, "clinician");
+    world.follow(&other, &next).status(400);
+    world.follow(&who, &next).status(200);
+    // Patients of the north are moved away: the next page has nothing of theirs.
+    let moved = super::patient("south")
+        .to_string()
+        .replace("p-south", "p-north");
+    world.fhir(&all, "PUT Patient/p-north", moved).status(200);
+    grants(
+        &world,
+        &json!([{ "name": "south", "who": { "roles": ["clinician"] }, "actions": "rs",
+        "types": ["Observation"], "criteria": "code=nothing" }]),
+    );
+    assert_eq!(world.follow(&who, &next).status(200).entries(), [""; 0]);
+}

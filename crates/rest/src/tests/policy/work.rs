@@ -1,0 +1,265 @@
+//! Working on a policy: publishing, comparing, trying, rolling back.
+
+use serde_json::{Value, json};
+
+use super::{govern, grants, northern, staff, two_facilities};
+
+const POLICY: &str = "/admin/v1/tenants/lakeside/policy";
+
+#[test]
+fn versions_are_kept_compared_and_rolled_back_to() {
+    let (world, _) = two_facilities();
+    let get = |path: &str| {
+        world
+            .admin(&format!("GET {POLICY}{path}"), &Value::Null)
+            .status(200)
+    };
+    get("").at("/version", 1).at("/by", "system:operation");
+    grants(
+        &world,
+        &json!([{ "name": "a", "who": { "anyone": true }, "actions": "r", "types": ["*"] }]),
+    );
+    let who = northern(&world, "clinician");
+    world.fhir(&who, "GET Patient/p-south", "").status(200);
+    world
+        .fhir(&who, "GET Patient", "")
+        .refused(403, "scope-missing");
+    get("/versions")
+        .at("/versions/0/version", 2)
+        .at("/versions/1/version", 1);
+    let diff = get("/diff?from=1&to=2").at("/added/0/name", "a");
+    assert!(diff.json()["removed"].as_array().unwrap().len() > 5);
+    govern(
+        &world,
+        &json!({ "version": 1, "reason": "that was wrong", "after": 2 }),
+    );
+    get("").at("/version", 3).at("/reason", "that was wrong");
+    world.fhir(&who, "GET Patient/p-south", "").status(404);
+    world
+        .admin(
+            &format!("POST {POLICY}"),
+            &json!({ "version": 1, "reason": "late", "after": 2 }),
+        )
+        .refused(412, "version-conflict");
+    world
+        .admin(
+            &format!("POST {POLICY}"),
+            &json!({ "version": 9, "reason": "none" }),
+        )
+        .refused(404, "not-found");
+}
+
+#[test]
+fn a_document_that_cannot_be_put_into_force_is_refused_with_every_reason() {
+    let (world, _) = two_facilities();
+    let grant = |more: Value| {
+        let mut grant = json!({ "name": "g", "who": { "anyone": true }, "actions": "rs", "types": ["Patient"] });
+        for (name, value) in more.as_object().unwrap() {
+            grant[name] = value.clone();
+        }
+        grant
+    };
+    for (wrong, says) in [
+        (grant(json!({ "actions": "xyz" })), "actions"),
+        (grant(json!({ "types": ["Patiend"] })), "types"),
+        (grant(json!({ "types": [] })), "types"),
+        (grant(json!({ "who": {} })), "who"),
+        (grant(json!({ "criteria": "shoe=7" })), "criteria"),
+        (
+            grant(json!({ "criteria": "birthdate=tomorrow" })),
+            "criteria",
+        ),
+        (
+            grant(json!({ "criteria": "organization=%user.shoes" })),
+            "criteria",
+        ),
+        (grant(json!({ "criteria": "_sort=name" })), "criteria"),
+        (
+            grant(json!({ "within": "organization=%user.facilities" })),
+            "within",
+        ),
+        (grant(json!({ "hide": ["shoes"] })), "hide"),
+        (grant(json!({ "hide": ["name.given"] })), "hide"),
+        (grant(json!({ "when": "1 +" })), "when"),
+        (grant(json!({ "networks": ["10.0.0.0/99"] })), "networks"),
+        (grant(json!({ "effect": "deny", "hide": ["name"] })), "hide"),
+        (grant(json!({ "actions": ["$everything"] })), "actions"),
+    ] {
+        let draft = json!({ "document": { "grants": [wrong] }, "reason": "test" });
+        let refused = world
+            .admin(&format!("POST {POLICY}"), &draft)
+            .refused(422, "policy-invalid");
+        assert!(
+            refused.text("/detail").contains(says),
+            "{wrong}: {}",
+            refused.text("/detail")
+        );
+    }
+    let unknown =
+        json!({ "document": { "grants": [grant(json!({ "whom": 1 }))] }, "reason": "test" });
+    let code = world.admin(&format!("POST {POLICY}"), &unknown).code;
+    assert!((400..=422).contains(&code), "{code}");
+    world
+        .admin(&format!("GET {POLICY}"), &Value::Null)
+        .at("/version", 1);
+}
+
+#[test]
+fn a_decision_is_explained() {
+    let (world, _) = two_facilities();
+    let ask = |question: Value| {
+        world
+            .admin(&format!("POST {POLICY}/test"), &question)
+            .status(200)
+    };
+    let clinician = json!(["clinician@Organization/o-north"]);
+    let of =
+        |id: &str| json!({ "roles": clinician, "action": "read", "type": "Patient", "id": id });
+    let yes = ask(of("p-north"))
+        .at("/allowed", true)
+        .at("/found", true)
+        .json();
+    let step = yes["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|s| s["grant"] == "clinician: charts");
+    assert_eq!(step.unwrap()["says"], "gives-some");
+    assert_eq!(step.unwrap()["met"], true);
+    ask(of("p-south")).at("/allowed", false).at("/found", true);
+    ask(of("p-absent"))
+        .at("/allowed", false)
+        .at("/found", false);
+    ask(json!({ "roles": ["clinician"], "action": "read", "type": "Patient" }))
+        .at("/allowed", false);
+    let draft = json!({ "grants": [{ "name": "d", "who": { "anyone": true }, "actions": "r", "types": ["*"] }] });
+    let mut question = of("p-south");
+    question["document"] = draft;
+    ask(question)
+        .at("/allowed", true)
+        .at("/steps/0/says", "gives");
+    world
+        .admin(
+            &format!("POST {POLICY}/test"),
+            &json!({ "action": "fly", "type": "Patient" }),
+        )
+        .refused(400, "request-invalid");
+}
+
+#[test]
+fn a_draft_is_tried_on_what_was_asked() {
+    let (world, _) = two_facilities();
+    let who = northern(&world, "clinician");
+    world.fhir(&who, "GET Patient/p-north", "").status(200);
+    world.fhir(&who, "GET Patient/p-south", "").status(404);
+    world.fhir(&who, "GET Observation", "").status(200);
+    let draft = json!({ "document": { "grants": [{ "name": "south", "who": { "roles": ["clinician"] },
+        "actions": "rs", "types": ["Patient"], "criteria": "organization=Organization/o-south" }] } });
+    let run = world
+        .admin(&format!("POST {POLICY}/dry-run"), &draft)
+        .status(200)
+        .json();
+    let changes: Vec<(String, bool, bool)> = run["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|c| c["actor"].as_str().unwrap() != "operator")
+        .filter(|c| {
+            c["about"].as_str().unwrap().starts_with("Patient/p-") || c["about"] == "Observation"
+        })
+        .filter(|c| c["now"] != c["then"])
+        .map(|c| {
+            (
+                c["about"].as_str().unwrap().to_owned(),
+                c["now"] == true,
+                c["then"] == true,
+            )
+        })
+        .collect();
+    for wanted in [
+        ("Patient/p-north", true, false),
+        ("Patient/p-south", false, true),
+        ("Observation", true, false),
+    ] {
+        let wanted = (wanted.0.to_owned(), wanted.1, wanted.2);
+        assert!(changes.contains(&wanted), "{wanted:?} in {run:#}");
+    }
+    // Nothing came into force.
+    world
+        .admin(&format!("GET {POLICY}"), &Value::Null)
+        .at("/version", 1);
+}
+
+#[test]
+fn who_administers_policy_works_on_it_over_fhir() {
+    let (world, all) = two_facilities();
+    let admin = staff(&world, &["tenant-administrator"], "system/*.cruds");
+    for line in [
+        "GET $policy",
+        "POST $policy-publish",
+        "POST $policy-test",
+        "POST $policy-dry-run",
+    ] {
+        world.fhir(&all, line, "").refused(403, "scope-missing");
+        let clinician = northern(&world, "clinician");
+        world
+            .fhir(&clinician, line, "")
+            .refused(403, "scope-missing");
+    }
+    world
+        .fhir(&admin, "GET $policy", "")
+        .status(200)
+        .at("/resourceType", "Parameters");
+    let test = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "role", "valueString": "clinician@Organization/o-north" },
+        { "name": "action", "valueCode": "read" }, { "name": "type", "valueCode": "Patient" },
+        { "name": "id", "valueId": "p-south" } ] });
+    let told = world
+        .fhir(&admin, "POST $policy-test", test.to_string())
+        .status(200)
+        .json();
+    let allowed = told["parameter"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|p| p["name"] == "allowed");
+    assert_eq!(allowed.unwrap()["valueBoolean"], false);
+    let publish = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "preset", "valueString": "network-wide" },
+        { "name": "reason", "valueString": "we share" } ] });
+    world
+        .fhir(&admin, "POST $policy-publish", publish.to_string())
+        .status(200);
+    let who = northern(&world, "clinician");
+    world.fhir(&who, "GET Patient/p-south", "").status(200);
+    let shown = world
+        .admin(&format!("GET {POLICY}"), &Value::Null)
+        .at("/version", 2);
+    assert!(shown.text("/by").starts_with("client:"));
+    // Administering the policy is no right to charts.
+    world
+        .fhir(&admin, "GET Patient/p-south", "")
+        .refused(403, "scope-missing");
+}
+
+#[test]
+fn the_matrix_can_be_read() {
+    let (world, _) = two_facilities();
+    let matrix = world
+        .admin(&format!("GET {POLICY}/matrix"), &Value::Null)
+        .status(200)
+        .json();
+    let roles = matrix["roles"].as_array().unwrap();
+    let of = |role: &str, name: &str| {
+        let at = roles.iter().position(|r| r == role).unwrap();
+        matrix["types"][name][at].as_str().unwrap().to_owned()
+    };
+    assert_eq!(of("clinician", "Patient"), "(cruds)");
+    assert_eq!(of("biller", "Patient"), "(rs)*");
+    assert_eq!(of("biller", "Observation"), "");
+    assert_eq!(of("clinician", "Organization"), "rs");
+    let text = world
+        .admin(&format!("GET {POLICY}/matrix?format=text"), &Value::Null)
+        .status(200);
+    assert!(String::from_utf8_lossy(&text.body).contains("Patient"));
+}

@@ -1,0 +1,171 @@
+//! Writes: what was and what is made must both be in reach.
+
+use serde_json::json;
+
+use super::{northern, observation, patient, two_facilities};
+
+#[test]
+fn nothing_is_made_or_moved_out_of_reach() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    world
+        .fhir(
+            &who,
+            "POST Observation",
+            observation("north", "new").to_string(),
+        )
+        .status(201);
+    world
+        .fhir(
+            &who,
+            "POST Observation",
+            observation("south", "new").to_string(),
+        )
+        .refused(403, "scope-missing");
+    let own = world.fhir(&all, "GET Observation?code=new", "").status(200);
+    assert_eq!(own.entries().len(), 1);
+    // Moved to another patient, and a patient to another facility.
+    let mut moved = observation("south", "finding");
+    moved["id"] = json!("b-north");
+    world
+        .fhir(&who, "PUT Observation/b-north", moved.to_string())
+        .refused(403, "scope-missing");
+    let gone = patient("south").to_string().replace("p-south", "p-north");
+    world
+        .fhir(&who, "PUT Patient/p-north", gone)
+        .refused(403, "scope-missing");
+    let patch = json!([{ "op": "replace", "path": "/managingOrganization/reference",
+        "value": "Organization/o-south" }]);
+    let json_patch = [("content-type", "application/json-patch+json")];
+    world
+        .fhir_with(
+            &who,
+            "PATCH Patient/p-north",
+            &json_patch,
+            patch.to_string(),
+        )
+        .refused(403, "scope-missing");
+    world
+        .fhir(&all, "GET Patient/p-north", "")
+        .at("/meta/versionId", "1");
+    // Within reach it is changed.
+    let mut same = patient("north");
+    same["active"] = json!(false);
+    world
+        .fhir(&who, "PUT Patient/p-north", same.to_string())
+        .status(200);
+    let flip = json!([{ "op": "replace", "path": "/active", "value": true }]);
+    world
+        .fhir_with(&who, "PATCH Patient/p-north", &json_patch, flip.to_string())
+        .status(200);
+}
+
+#[test]
+fn writing_tells_nothing_of_what_is_out_of_reach() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    let told = |line: &str, id: &str, body: String, headers: &[(&str, &str)]| {
+        let answer = world.fhir_with(
+            &who,
+            &line.replace("{}", id),
+            headers,
+            body.replace("{}", id),
+        );
+        (
+            answer.code,
+            String::from_utf8_lossy(&answer.body).replace(id, "{}"),
+        )
+    };
+    let put = json!({ "resourceType": "Patient", "id": "{}",
+        "managingOrganization": { "reference": "Organization/o-north" } })
+    .to_string();
+    let patch = json!([{ "op": "test", "path": "/birthDate", "value": "1970-01-01" }]).to_string();
+    let json_patch = [("content-type", "application/json-patch+json")];
+    for (line, body, headers) in [
+        ("PUT Patient/{}", put.clone(), &[][..]),
+        (
+            "PUT Patient/{}",
+            put.clone(),
+            &[("if-match", "W/\"1\"")][..],
+        ),
+        ("PUT Patient/{}", put, &[("if-none-match", "*")][..]),
+        ("PATCH Patient/{}", patch, &json_patch[..]),
+        ("DELETE Patient/{}", String::new(), &[][..]),
+        (
+            "POST Patient/{}/$meta-add",
+            json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "meta", "valueMeta": { "tag": [{ "code": "x" }] } }] })
+            .to_string(),
+            &[][..],
+        ),
+    ] {
+        let there = told(line, "p-south", body.clone(), headers);
+        assert_eq!(
+            there,
+            told(line, "p-absent", body, headers),
+            "{line} {headers:?}"
+        );
+    }
+    world
+        .fhir(&all, "GET Patient/p-south", "")
+        .at("/meta/versionId", "1");
+    world.fhir(&all, "GET Patient/p-absent", "").status(404);
+    // A conditional create as a probe: what is out of reach does not match.
+    let probe = patient("north").to_string();
+    let made = world.fhir_with(
+        &who,
+        "POST Patient",
+        &[("if-none-exist", "name=ofsouth")],
+        probe,
+    );
+    made.status(201);
+    world
+        .fhir(
+            &who,
+            "PUT Patient?name=ofsouth",
+            json!({ "resourceType": "Patient",
+            "managingOrganization": { "reference": "Organization/o-north" } })
+            .to_string(),
+        )
+        .status(201);
+    world
+        .fhir(&who, "DELETE Patient?name=ofsouth", "")
+        .status(204);
+    world.fhir(&all, "GET Patient/p-south", "").status(200);
+}
+
+#[test]
+fn a_transaction_with_a_part_out_of_reach_is_not_made() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    let bundle = |second: &str| {
+        json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+            { "resource": observation("north", "together"),
+              "request": { "method": "POST", "url": "Observation" } },
+            { "resource": observation(second, "together"),
+              "request": { "method": "POST", "url": "Observation" } },
+        ] })
+        .to_string()
+    };
+    world
+        .fhir(&who, "POST ", bundle("south"))
+        .refused(403, "scope-missing");
+    let count = |wanted: u64| {
+        let line = "GET Observation?code=together&_summary=count";
+        world.fhir(&all, line, "").status(200).at("/total", wanted);
+    };
+    count(0);
+    world.fhir(&who, "POST ", bundle("north")).status(200);
+    count(2);
+    // A patient and what is about them, made together.
+    let together = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        { "fullUrl": "urn:uuid:7d2b1f8e-0c0e-4d0f-9d8e-000000000001", "resource": patient("north"),
+          "request": { "method": "POST", "url": "Patient" } },
+        { "resource": { "resourceType": "Condition",
+            "subject": { "reference": "urn:uuid:7d2b1f8e-0c0e-4d0f-9d8e-000000000001" } },
+          "request": { "method": "POST", "url": "Condition" } },
+    ] });
+    world.fhir(&who, "POST ", together.to_string()).status(200);
+    let found = world.fhir(&who, "GET Condition", "").status(200).entries();
+    assert_eq!(found.len(), 2, "{found:?}");
+}

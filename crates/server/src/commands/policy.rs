@@ -1,0 +1,306 @@
+//! `insula policy …`: what a tenant's people and governed clients may do.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::print::{print, table, text};
+use crate::admin_client::{AdminClient, Connect, Output, tenant_path};
+
+/// Arguments.
+#[derive(Debug, Args)]
+pub struct Policy {
+    #[command(flatten)]
+    connect: Connect,
+    #[command(flatten)]
+    output: Output,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Policies that are ready to be put into force.
+    Presets,
+    /// The policy in force, or an older version.
+    Show {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+        /// A version.
+        #[arg(long)]
+        version: Option<u64>,
+    },
+    /// Put a policy into force, from the next request on.
+    Publish(Publish),
+    /// Put an older version into force again.
+    Rollback {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+        /// The version.
+        version: u64,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Every version that was in force.
+    Versions {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+    },
+    /// What is different between two versions.
+    Diff {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+        /// The older one; 0 is no policy.
+        from: u64,
+        /// The newer one.
+        to: u64,
+    },
+    /// Who may do what, as a table of roles by types.
+    Matrix {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Explain a decision.
+    Test(Test),
+    /// Try a draft on what was asked lately.
+    DryRun {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+        /// The draft.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Publish {
+    /// The tenant.
+    #[arg(long)]
+    tenant: String,
+    /// The document.
+    #[arg(required_unless_present = "preset", conflicts_with = "preset")]
+    file: Option<PathBuf>,
+    /// A ready policy instead.
+    #[arg(long)]
+    preset: Option<String>,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+    /// The version that is known to be in force; refused if another is.
+    #[arg(long)]
+    after: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct Test {
+    /// The tenant.
+    #[arg(long)]
+    tenant: String,
+    /// An API client, by id.
+    #[arg(long)]
+    client: Option<String>,
+    /// Somebody with this role: `clinician@Organization/1`; may be repeated.
+    #[arg(long = "role")]
+    roles: Vec<String>,
+    /// `read search history create update delete`
+    action: String,
+    /// `Patient`, or `Patient/7`.
+    target: String,
+    /// A draft to ask instead of the policy in force.
+    #[arg(long, value_name = "FILE")]
+    draft: Option<PathBuf>,
+}
+
+fn document(path: &PathBuf) -> anyhow::Result<Value> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
+}
+
+/// Runs the command.
+pub fn run(args: &Policy) -> anyhow::Result<()> {
+    let admin = args.connect.admin()?;
+    match &args.what {
+        What::Presets => {
+            let found = admin.get("/admin/v1/policy-presets")?;
+            let presets = found.get("presets").cloned().unwrap_or_default();
+            print(args.output, &presets, |presets| {
+                let rows = presets.as_array().map_or(&[][..], Vec::as_slice).iter();
+                let row = |p: &Value| vec![text(p, "name").to_owned(), text(p, "about").to_owned()];
+                table(&["NAME", "FOR"], &rows.map(row).collect::<Vec<_>>())
+            })
+        }
+        What::Show { tenant, version } => {
+            let path = match version {
+                Some(version) => format!("/policy/versions/{version}"),
+                None => "/policy".to_owned(),
+            };
+            let policy = admin.get(&tenant_path(tenant, &path)?)?;
+            print(args.output, &policy, |policy| {
+                let document = policy.get("document").cloned().unwrap_or_default();
+                serde_json::to_string_pretty(&document).unwrap_or_default()
+            })
+        }
+        What::Publish(new) => {
+            let mut draft = json!({ "reason": new.reason });
+            match (&new.file, &new.preset) {
+                (Some(file), _) => draft["document"] = document(file)?,
+                (None, preset) => draft["preset"] = json!(preset),
+            }
+            if let Some(after) = new.after {
+                draft["after"] = json!(after);
+            }
+            publish(&admin, args.output, &new.tenant, &draft)
+        }
+        What::Rollback {
+            tenant,
+            version,
+            reason,
+        } => {
+            let draft = json!({ "version": version, "reason": reason });
+            publish(&admin, args.output, tenant, &draft)
+        }
+        What::Versions { tenant } => {
+            let found = admin.get(&tenant_path(tenant, "/policy/versions")?)?;
+            let versions = found.get("versions").cloned().unwrap_or_default();
+            print(args.output, &versions, |versions| {
+                let rows = versions.as_array().map_or(&[][..], Vec::as_slice).iter();
+                let row = |v: &Value| {
+                    let number = v.get("version").and_then(Value::as_u64).unwrap_or(0);
+                    let words = ["at", "by", "reason"].map(|name| text(v, name).to_owned());
+                    [vec![number.to_string()], words.to_vec()].concat()
+                };
+                table(
+                    &["VERSION", "AT", "BY", "REASON"],
+                    &rows.map(row).collect::<Vec<_>>(),
+                )
+            })
+        }
+        What::Diff { tenant, from, to } => {
+            let path = format!("/policy/diff?from={from}&to={to}");
+            let diff = admin.get(&tenant_path(tenant, &path)?)?;
+            print(args.output, &diff, |diff| {
+                let named = |list: &str, sign: &str| -> Vec<String> {
+                    let all = diff
+                        .get(list)
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten();
+                    all.map(|g| format!("{sign} {}", text(g, "name"))).collect()
+                };
+                [
+                    named("added", "+"),
+                    named("removed", "-"),
+                    named("changed", "~"),
+                ]
+                .concat()
+                .join("\n")
+            })
+        }
+        What::Matrix { tenant } => {
+            let matrix = admin.get(&tenant_path(tenant, "/policy/matrix")?)?;
+            print(args.output, &matrix, as_table)
+        }
+        What::Test(test) => {
+            let (type_name, id) = match test.target.split_once('/') {
+                Some((type_name, id)) => (type_name, Some(id)),
+                None => (test.target.as_str(), None),
+            };
+            let mut question =
+                json!({ "roles": test.roles, "action": test.action, "type": type_name });
+            if let Some(id) = id {
+                question["id"] = json!(id);
+            }
+            if let Some(client) = &test.client {
+                question["client"] = json!(client);
+            }
+            if let Some(draft) = &test.draft {
+                question["document"] = document(draft)?;
+            }
+            let told = admin.post(&tenant_path(&test.tenant, "/policy/test")?, &question)?;
+            print(args.output, &told, explained)
+        }
+        What::DryRun { tenant, file } => {
+            let trial = json!({ "document": document(file)? });
+            let run = admin.post(&tenant_path(tenant, "/policy/dry-run")?, &trial)?;
+            print(args.output, &run, |run| {
+                let rows = run
+                    .get("changes")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten();
+                let row = |c: &Value| {
+                    let may = |name: &str| match c.get(name).and_then(Value::as_bool) {
+                        Some(true) => "may".to_owned(),
+                        _ => "may not".to_owned(),
+                    };
+                    let words = ["actor", "action", "about"].map(|name| text(c, name).to_owned());
+                    [words.to_vec(), vec![may("now"), may("then")]].concat()
+                };
+                table(
+                    &["WHO", "ACTION", "ABOUT", "NOW", "THEN"],
+                    &rows.map(row).collect::<Vec<_>>(),
+                )
+            })
+        }
+    }
+}
+
+fn publish(admin: &AdminClient, output: Output, tenant: &str, draft: &Value) -> anyhow::Result<()> {
+    let made = admin.post(&tenant_path(tenant, "/policy")?, draft)?;
+    print(output, &made, |made| {
+        let version = made.get("version").and_then(Value::as_u64).unwrap_or(0);
+        format!("version {version} is in force")
+    })
+}
+
+fn as_table(matrix: &Value) -> String {
+    let words = |list: Option<&Value>| -> Vec<String> {
+        let all = list.and_then(Value::as_array).into_iter().flatten();
+        all.map(|w| w.as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let roles = words(matrix.get("roles"));
+    let types = matrix.get("types").and_then(Value::as_object);
+    let rows = types.into_iter().flatten();
+    let rows: Vec<Vec<String>> = rows
+        .map(|(name, cells)| [vec![name.clone()], words(Some(cells))].concat())
+        .collect();
+    let mut head = vec!["TYPE"];
+    head.extend(roles.iter().map(String::as_str));
+    table(&head, &rows)
+}
+
+fn explained(told: &Value) -> String {
+    let allowed = told.get("allowed").and_then(Value::as_bool) == Some(true);
+    let mut lines = vec![if allowed { "allowed" } else { "refused" }.to_owned()];
+    if told.get("found").and_then(Value::as_bool) == Some(false) {
+        lines.push("there is no such resource".to_owned());
+    }
+    for step in told
+        .get("steps")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let met = match step.get("met").and_then(Value::as_bool) {
+            Some(true) => ", and it is one of them",
+            Some(false) => ", and it is none of them",
+            None => "",
+        };
+        lines.push(format!(
+            "  {}: {}{met}",
+            text(step, "grant"),
+            text(step, "says")
+        ));
+    }
+    lines.join("\n")
+}

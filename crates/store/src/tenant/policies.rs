@@ -1,0 +1,104 @@
+//! A tenant's policy: put into force, read, and what it reaches.
+
+use access::{Administer, Document, Permit};
+use base::{Code, ResourceId};
+use fhir::definitions::TypeId;
+use fhir::search::query::Clause;
+
+use super::TenantStore;
+use crate::sqlite::readers::Class;
+use crate::sqlite::writer::WriterState;
+use crate::sqlite::{OpenTenant, in_snapshot, policies, rows, sight, trail};
+use crate::{AuditPage, Method, PolicyVersion, Result, StoreError};
+
+impl TenantStore {
+    /// Every version of the policy that was ever in force, newest first.
+    pub async fn policies(&self, permit: Permit<Administer>) -> Result<Vec<PolicyVersion>> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?;
+        entry.must_stay()?;
+        self.administered(&spent, "list policies").await?;
+        self.handle
+            .0
+            .read(entry, Class::Scan, None, |_, db, _| policies::all(db))
+            .await
+    }
+
+    /// Puts a policy into force, from the next request on; its version. `after`: the version that its
+    /// author knew.
+    ///
+    /// # Errors
+    /// `version-conflict` if another is in force.
+    pub async fn publish_policy(
+        &self,
+        permit: Permit<Administer>,
+        document: Document,
+        reason: &str,
+        after: Option<u64>,
+    ) -> Result<u64> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?;
+        entry.must_stay()?;
+        self.administered(&spent, "publish policy").await?;
+        let (by, now) = (super::by(&spent), spent.request().at);
+        let (actor, why) = (spent.actor().as_str().to_owned(), reason.to_owned());
+        let add = move |_: &OpenTenant, state: &mut WriterState| {
+            policies::add(&state.db, &document, (&actor, &why), after, now)
+        };
+        self.handle
+            .0
+            .administer(entry, by, "publish policy", reason, add)
+            .await
+    }
+
+    /// Lines of the newest `limit` records of the audit trail: what a draft is tried against.
+    pub async fn newest_audit(
+        &self,
+        permit: Permit<Administer>,
+        limit: usize,
+    ) -> Result<AuditPage> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?.clone();
+        entry.must_stay()?;
+        self.administered(&spent, "dry-run policy").await?;
+        self.handle
+            .0
+            .aside(move |house| trail::newest(&house.open_tenant(&entry)?, limit))
+            .await
+    }
+
+    /// Which of these clauses a resource meets now; none if there is no such resource. Shows nothing
+    /// of it.
+    pub async fn meets(
+        &self,
+        permit: Permit<Administer>,
+        (type_id, id): (TypeId, ResourceId),
+        clauses: Vec<Clause>,
+    ) -> Result<Option<Vec<bool>>> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.serving()?;
+        self.administered(&spent, "test policy").await?;
+        if clauses.len() > usize::try_from(base::limits::fixed::POLICY_GRANTS_MAX).unwrap_or(0) {
+            let text = "too many clauses".to_owned();
+            return Err(StoreError::Refused(Code::RequestInvalid, text));
+        }
+        self.handle
+            .0
+            .read(entry, Class::Scan, None, move |tenant, db, _| {
+                in_snapshot(db, || {
+                    let Some(now) = rows::current(tenant, db, type_id, &id)? else {
+                        return Ok(None);
+                    };
+                    if now.stored.method == Method::Delete {
+                        return Ok(None);
+                    }
+                    let as_of = rows::last_seq(db)?;
+                    let met = clauses
+                        .iter()
+                        .map(|c| sight::meets(tenant, db, c, type_id, now.rid, as_of));
+                    met.collect::<Result<Vec<bool>>>().map(Some)
+                })
+            })
+            .await
+    }
+}
