@@ -16,8 +16,8 @@ mod imports;
 mod interaction;
 mod links;
 mod metrics;
-mod policies;
 mod people;
+mod policies;
 mod session;
 mod tenants;
 
@@ -37,11 +37,11 @@ pub use imports::{ImportOpened, ImportView};
 pub use interaction::*;
 pub use links::{Forwarded, Links, Reached};
 pub use metrics::{InteractionMetrics, Metrics};
+pub use people::{PersonDraft, PersonInvited, PersonPatch, PersonView};
 pub use policies::{
     Changed, DryRun, Matrix, PolicyDiff, PolicyDraft, PolicyQuestion, PolicyTrial, PolicyView,
     PresetView, Tested, preset_matrix, presets,
 };
-pub use people::{PersonDraft, PersonInvited, PersonPatch, PersonView};
 pub use session::Session;
 pub use store::{
     Access, AccessReport, AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored,

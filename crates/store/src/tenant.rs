@@ -3,8 +3,8 @@
 mod audit;
 mod data;
 mod indexing;
-mod policies;
 mod people;
+mod policies;
 mod reading;
 mod together;
 mod whole;
