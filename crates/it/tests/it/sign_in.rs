@@ -123,8 +123,11 @@ fn fhirclient_in_chromium() {
         outside::skipped("no Chromium; `cargo xtask test` brings it");
         return;
     }
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = port.local_addr().unwrap().port();
+    // Free again when it is dropped, at the end of the statement.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|free| free.local_addr())
+        .unwrap()
+        .port();
     let origin = format!("http://localhost:{port}");
     let tenant = tenant(&json!({ "cors_origins": [origin] }));
     let (id, _) = program(&tenant, &format!("{origin}/"), true);
