@@ -190,7 +190,7 @@ fn view(record: &ClientRecord) -> ClientView {
         redirect_uris: record
             .program
             .iter()
-            .flat_map(|p| p.redirects.iter().map(|r| r.to_string()))
+            .flat_map(|p| p.redirects.iter().map(ToString::to_string))
             .collect(),
         public: record.is_public(),
         launch_url: record

@@ -155,7 +155,7 @@ fn view(person: &Person, model: &Model) -> PersonView {
         login: record.login.to_string(),
         name: record.name.to_string(),
         roles: record.roles.iter().map(ToString::to_string).collect(),
-        groups: record.groups.iter().map(|g| g.to_string()).collect(),
+        groups: record.groups.iter().map(ToString::to_string).collect(),
         fhir_user: user.map(|(of, id)| format!("{}/{}", model.type_name(*of), id.as_str())),
         state: match record.state {
             PersonState::Invited => "invited",

@@ -202,7 +202,7 @@ impl Work<'_> {
         Ok(self.store.governing().await?)
     }
 
-    fn checked(&self, document: Document, customs: &Customs) -> Result<Policy, Failure> {
+    fn checked(&self, document: &Document, customs: &Customs) -> Result<Policy, Failure> {
         // Its form first: what came in JSON was not looked at.
         let document = Document::parse(&document.to_text())?;
         let policy = Policy::new(0, document, self.model)?;
@@ -250,7 +250,7 @@ impl Work<'_> {
             }
         };
         let (_, customs) = self.in_force().await?;
-        let policy = self.checked(document, &customs)?;
+        let policy = self.checked(&document, &customs)?;
         let document = policy.document().clone();
         let version = self
             .store
@@ -271,7 +271,7 @@ impl Work<'_> {
         question: PolicyQuestion,
     ) -> Result<Tested, Failure> {
         let (in_force, customs) = self.in_force().await?;
-        let draft = question.document.map(|d| self.checked(d, &customs));
+        let draft = question.document.as_ref().map(|d| self.checked(d, &customs));
         let draft = draft.transpose()?;
         let policy = draft.as_ref().unwrap_or(&in_force);
         let action = action(&question.action)?;
@@ -367,7 +367,7 @@ impl Work<'_> {
                 return Err(Failure::new(Code::RequestInvalid, text));
             }
         };
-        let draft = self.checked(document, &customs)?;
+        let draft = self.checked(&document, &customs)?;
         let limit = trial.records.unwrap_or(RECORDS_MAX).min(RECORDS_MAX);
         let (reading, another) = permits;
         let page = self.store.newest_audit(reading, limit).await?;

@@ -43,7 +43,7 @@ pub struct Upload {
 
 #[derive(Debug)]
 enum Right {
-    Create(Permit<Create>),
+    Create(Box<Permit<Create>>),
     Update(Box<(Permit<Update>, Option<Permit<Create>>)>),
 }
 
@@ -92,7 +92,7 @@ impl Session {
             None => {
                 let permit = self.permit::<Create>(Target::Types(vec![type_id])).await?;
                 let id = self.house().fresh_id(self.request.at);
-                (id, Right::Create(permit))
+                (id, Right::Create(Box::new(permit)))
             }
             Some(id) => {
                 let id = ResourceId::new(id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
@@ -118,7 +118,7 @@ impl Session {
             .checking()
             .admit(format!("{text}}}").as_bytes(), &identity)?;
         let data = match &right {
-            Right::Create(permit) => self.store.upload(permit),
+            Right::Create(permit) => self.store.upload(&**permit),
             Right::Update(rights) => self.store.upload(&rights.0),
         };
         Ok(Upload {
@@ -219,7 +219,10 @@ impl Upload {
             }
         };
         let write = match self.right {
-            Right::Create(permit) => Write::Create { permit, resource },
+            Right::Create(permit) => Write::Create {
+                permit: *permit,
+                resource,
+            },
             Right::Update(rights) => {
                 let (permit, or_create) = *rights;
                 Write::Put {

@@ -197,7 +197,7 @@ pub(crate) fn create(
         .doing(DOING)?;
     if let Some(program) = &record.program {
         let kept = KeptProgram {
-            redirects: program.redirects.iter().map(|r| r.to_string()).collect(),
+            redirects: program.redirects.iter().map(ToString::to_string).collect(),
             public: program.public,
             launch_url: program.launch_url.as_deref().map(str::to_owned),
         };

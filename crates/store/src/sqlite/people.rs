@@ -272,7 +272,7 @@ pub(crate) fn put_person(db: &Connection, model: &Model, person: &Person) -> Res
     let kept = KeptPerson {
         name: record.name.to_string(),
         roles: record.roles.iter().map(ToString::to_string).collect(),
-        groups: record.groups.iter().map(|g| g.to_string()).collect(),
+        groups: record.groups.iter().map(ToString::to_string).collect(),
         fhir_user: fhir_user.map(|(of, id)| format!("{}/{}", model.type_name(*of), id.as_str())),
         epoch: record.epoch,
         state: state.map_or("disabled", |(word, _)| *word).to_owned(),

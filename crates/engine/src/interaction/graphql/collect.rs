@@ -227,10 +227,8 @@ impl<'p> Groups<'p> {
 
 /// Whether two fields of a key ask for the same.
 fn is_same(one: &Field, other: &Field) -> bool {
-    let same = |((a, x), (b, y)): (
-        &(Positioned<Name>, Positioned<Written>),
-        &(Positioned<Name>, Positioned<Written>),
-    )| a.node == b.node && x.node == y.node;
+    type Argument = (Positioned<Name>, Positioned<Written>);
+    let same = |((a, x), (b, y)): (&Argument, &Argument)| a.node == b.node && x.node == y.node;
     one.name.node == other.name.node
         && one.arguments.len() == other.arguments.len()
         && one.arguments.iter().zip(&other.arguments).all(same)

@@ -88,7 +88,7 @@ fn a_crash_does_not_end_the_building_of_an_index() {
     let caller = Caller::of(&server, "north", Some(format!("Bearer {token}")));
     for some in (0..INDEXED).collect::<Vec<_>>().chunks(500) {
         let put = |n: &usize| {
-            let eye = if n % 3 == 0 { "green" } else { "blue" };
+            let eye = if n.is_multiple_of(3) { "green" } else { "blue" };
             let mut resource = with_id(patient("Eye"), &format!("p{n}"));
             resource["extension"] = json!([{"url": "http://e.org/eye", "valueCode": eye}]);
             entry("PUT", &format!("Patient/p{n}"), Some(resource))

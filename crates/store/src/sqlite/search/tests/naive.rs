@@ -354,7 +354,7 @@ impl Eye<'_> {
             }
         }
         // The best fitting come first, and of those the newest.
-        let ascending = |k: &SortKey| !k.descending != (k.by == SortBy::Score);
+        let ascending = |k: &SortKey| k.descending == (k.by == SortBy::Score);
         if query.sort.first().is_some_and(ascending) {
             a.cmp(&b)
         } else {
