@@ -404,11 +404,11 @@ impl Operator {
         let deed = self.people_deed(&tenant, "look for administrator")?;
         let active = store.people(deed).await?;
         if active.iter().any(|p| {
-            p.record.state == PersonState::Active && p.record.has_role(TENANT_ADMINISTRATOR)
+            p.record.state != PersonState::Disabled && p.record.has_role(TENANT_ADMINISTRATOR)
         }) {
             return Err(Failure::new(
                 Code::TenantState,
-                "the tenant has an administrator, who adds its people",
+                "the tenant has an administrator, or invited one; disable them to invite another",
             ));
         }
         let desk = Desk {

@@ -271,7 +271,10 @@ impl Work<'_> {
         question: PolicyQuestion,
     ) -> Result<Tested, Failure> {
         let (in_force, customs) = self.in_force().await?;
-        let draft = question.document.as_ref().map(|d| self.checked(d, &customs));
+        let draft = question
+            .document
+            .as_ref()
+            .map(|d| self.checked(d, &customs));
         let draft = draft.transpose()?;
         let policy = draft.as_ref().unwrap_or(&in_force);
         let action = action(&question.action)?;

@@ -571,12 +571,22 @@ impl<'a> Making<'a> {
             version,
             reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
             seen: Reach::nothing(),
-            administers: self.administers && !self.refuses_administering,
+            administers: self.administers && !self.refuses_administering && self.unscoped(),
             refused_operations: self.refused_operations,
             owed: self.owed,
         };
         rights.settle();
         rights
+    }
+
+    /// Whether the caller's token leaves everything: only then may it administer.
+    fn unscoped(&self) -> bool {
+        let Some(scopes) = self.subject.scopes else {
+            return true;
+        };
+        let all = self.surroundings.model.types().collect();
+        let whole = |action: &ActionName| scopes.types(*action).contains_all(&all);
+        ACTIONS.iter().all(whole)
     }
 
     /// What the scopes of the caller's token leave of an action on a type.

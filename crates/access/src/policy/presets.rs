@@ -12,6 +12,8 @@ pub struct Preset {
     pub about: &'static str,
     /// How a chart is reached by those who treat: the `within` of their grants.
     chart: Option<&'static str>,
+    /// The type whose resources open charts.
+    key: Option<&'static str>,
 }
 
 /// Every ready policy.
@@ -20,16 +22,19 @@ pub const PRESETS: &[Preset] = &[
         name: "network-wide",
         about: "Whoever treats sees the charts of all facilities.",
         chart: None,
+        key: None,
     },
     Preset {
         name: "own-facility",
         about: "Whoever treats sees charts of the patients that their facilities manage.",
         chart: Some("Patient?organization=%user.facilities"),
+        key: None,
     },
     Preset {
         name: "care-team",
         about: "Whoever treats sees charts of patients in whose care teams they are.",
         chart: Some("Patient?_has:CareTeam:patient:participant=%user.practitioner"),
+        key: Some("CareTeam"),
     },
     Preset {
         name: "by-consent",
@@ -37,6 +42,7 @@ pub const PRESETS: &[Preset] = &[
         chart: Some(
             "Patient?_has:Consent:patient:_filter=status eq active and actor eq %user.facilities",
         ),
+        key: Some("Consent"),
     },
 ];
 
@@ -122,6 +128,16 @@ impl Preset {
         const MANAGED: &str = "Patient?organization=%user.facilities";
         let chart = self.chart;
         let mut grants = Vec::new();
+        // What opens a chart is not written by those to whom it opens it.
+        if let Some(key) = self.key {
+            let mut deny = To("clinician").may("what opens charts", "cud", &[key], None);
+            deny.effect = Effect::Deny;
+            deny.name = format!("those who treat do not write {key}");
+            deny.who.roles.push("nurse".to_owned());
+            grants.push(deny);
+            let what = format!("{key} of patients");
+            grants.push(To("front-desk").may(&what, "crus", &[key], Some(MANAGED)));
+        }
         for role in [
             "clinician",
             "nurse",

@@ -60,7 +60,8 @@ impl Values {
         facilities.sort();
         facilities.dedup();
         let in_context = subject.patient.map(|id| format!("Patient/{}", id.as_str()));
-        let patient = in_context.or_else(|| as_type("Patient"));
+        // Who is a patient is that one: a context only narrows.
+        let patient = as_type("Patient").or(in_context);
         let bare = |reference: &String| reference.split_once('/').map(|(_, id)| id.to_owned());
         Self {
             facilities,
@@ -116,7 +117,8 @@ impl Values {
             let Some(name) = known else {
                 // What two hexadecimal digits follow is an encoded character.
                 let hex = after.bytes().take(2).filter(u8::is_ascii_hexdigit).count();
-                if hex < 2 || after.starts_with("client") {
+                let word = after.bytes().take(3).filter(u8::is_ascii_lowercase).count() == 3;
+                if hex < 2 || word {
                     let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '.');
                     let name = after.split(ends).next().unwrap_or_default();
                     return Err(NoValue::Unknown(name.to_owned()));
@@ -179,6 +181,10 @@ mod tests {
         assert_eq!(
             fill("x=%user.shoes"),
             Err(NoValue::Unknown("user.shoes".to_owned()))
+        );
+        assert_eq!(
+            fill("x=%facilities"),
+            Err(NoValue::Unknown("facilities".to_owned()))
         );
         assert_eq!(
             fill("x=%patients"),

@@ -498,10 +498,12 @@ impl Visitor {
             return Err(stale());
         }
         let patient = wanted.patient(self, chosen);
-        // A patient who was chosen is one that the person sees; that of a launch was looked at by
-        // whoever made it, and the person's own rights hold on each access.
-        if let (Some(id), None, None) = (&patient, &wanted.launch, self.own_patient())
-            && !Self::sees(&self.caller().await?, id.as_str()).await
+        // A patient in context is one that the person sees, whoever put them there.
+        if let (Some(id), None) = (
+            &patient,
+            self.own_patient()
+                .filter(|own| Some(own) == patient.as_ref()),
+        ) && !Self::sees(&self.caller().await?, id.as_str()).await
         {
             return Err(Failure::of(Code::NotFound));
         }

@@ -80,7 +80,8 @@ impl Guesses {
     /// `rate-limited` for an address that has to wait.
     pub(super) fn check(&self, by: Guesser, now: Micros) -> Result<Duration, Failure> {
         let now = now.as_secs();
-        let known = self.known.lock();
+        let mut known = self.known.lock();
+        let known = &mut *known;
         let pair = known.pairs.get(&(by.door, by.whom, network(by.from)));
         if let Some(pair) = pair {
             let over = pair.at(now).saturating_sub(self.max - 1).min(16);
@@ -95,25 +96,22 @@ impl Guesses {
             }
         }
         let person = known.people.get(&(by.door, by.whom));
-        let count = person.map_or(0, |p| p.at(now)).saturating_sub(SLOW_AFTER);
-        Ok(Duration::from_millis(
-            (count * SLOW_MS).min(self.delay_ms_max),
-        ))
-    }
-
-    /// Counts a wrong one.
-    pub(super) fn wrong(&self, by: Guesser, now: Micros) {
-        let now = now.as_secs();
-        let mut known = self.known.lock();
-        let known = &mut *known;
+        let before = person.map_or(0, |p| p.at(now)).saturating_sub(SLOW_AFTER);
+        // Counted before it is looked at, so that guesses at the same time count each other.
         count(&mut known.pairs, (by.door, by.whom, network(by.from)), now);
         count(&mut known.people, (by.door, by.whom), now);
+        Ok(Duration::from_millis(
+            (before * SLOW_MS).min(self.delay_ms_max),
+        ))
     }
 
     /// Forgets the guesses from this address: it was the person after all.
     pub(super) fn right(&self, by: Guesser) {
         let mut known = self.known.lock();
         known.pairs.remove(&(by.door, by.whom, network(by.from)));
+        if let Some(person) = known.people.get_mut(&(by.door, by.whom)) {
+            person.count = person.count.saturating_sub(1);
+        }
     }
 }
 
@@ -146,7 +144,6 @@ mod tests {
         let at = |secs| Micros(1_800_000_000_000_000).plus_secs(secs);
         for _ in 0..5 {
             guesses.check(by(1, "10.0.0.1"), at(0)).unwrap();
-            guesses.wrong(by(1, "10.0.0.1"), at(0));
         }
         let refused = guesses.check(by(1, "10.0.0.1"), at(1)).unwrap_err();
         assert_eq!(refused.code(), Code::RateLimited);
@@ -155,14 +152,13 @@ mod tests {
             assert_eq!(guesses.check(other, at(1)).unwrap(), Duration::ZERO);
         }
         guesses.check(by(1, "10.0.0.1"), at(30)).unwrap();
-        guesses.wrong(by(1, "10.0.0.1"), at(30));
         assert!(guesses.check(by(1, "10.0.0.1"), at(89)).is_err(), "longer");
         guesses.check(by(1, "10.0.0.1"), at(90)).unwrap();
         guesses.right(by(1, "10.0.0.1"));
         guesses.check(by(1, "10.0.0.1"), at(31)).unwrap();
         // From many addresses: slower, for everyone, and never shut.
         for n in 0..100 {
-            guesses.wrong(by(3, &format!("10.1.0.{n}")), at(0));
+            guesses.check(by(3, &format!("10.1.0.{n}")), at(0)).unwrap();
         }
         let slow = guesses.check(by(3, "10.0.0.9"), at(0)).unwrap();
         assert_eq!(slow, Duration::from_millis(2_000));

@@ -108,7 +108,7 @@ impl Gate {
         let hash = active.as_ref().and_then(|p| p.proofs.password.as_deref());
         let fits = self.house.password_fits(password, hash).await?;
         let Some(person) = active.as_ref().filter(|_| fits) else {
-            return Err(self.guessed_wrong(by, from, active.as_deref()).await?);
+            return Err(self.guessed_wrong(from, active.as_deref()).await?);
         };
         if person.proofs.totp.as_ref().is_some_and(|t| t.confirmed) {
             let ticket = Ticket {
@@ -148,7 +148,7 @@ impl Gate {
         let by = self.guesser(&key.hash("guess", &person.record.login), from);
         self.may_guess(by, from).await?;
         if !self.is_second_factor(&person, code, from.request).await? {
-            return Err(self.guessed_wrong(by, from, Some(&person)).await?);
+            return Err(self.guessed_wrong(from, Some(&person)).await?);
         }
         self.house.0.guesses.right(by);
         self.begin(&person, Assurance::TwoFactors, from).await
@@ -218,7 +218,6 @@ impl Gate {
 
     async fn guessed_wrong(
         &self,
-        by: Guesser,
         from: From<'_>,
         person: Option<&Person>,
     ) -> Result<Failure, Failure> {
@@ -227,7 +226,6 @@ impl Gate {
         inner
             .attempts
             .failed(self.tenant.bytes(), from.address, from.request.at);
-        inner.guesses.wrong(by, from.request.at);
         let actor = person.map_or_else(
             || Actor::system(Reason::Authentication),
             |p| p.record.actor(),

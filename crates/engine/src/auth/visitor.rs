@@ -409,6 +409,12 @@ impl Visitor {
             .collect();
         let deed = self.own("ask for one-time codes").await?;
         let change = move |person: &mut Person| {
+            // What was begun with is still what is confirmed.
+            let begun = person.proofs.totp.as_ref();
+            if !begun.is_some_and(|t| !t.confirmed && t.secret == secret) {
+                let text = "one-time codes were begun anew or confirmed meanwhile".to_owned();
+                return Err(StoreError::Refused(Code::TenantState, text));
+            }
             person.proofs.totp = Some(Totp {
                 secret,
                 confirmed: true,

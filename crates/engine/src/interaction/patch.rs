@@ -3,7 +3,7 @@
 //! The version that a patch was applied to is the one that is replaced: the writer is told which,
 //! and if it is no longer current the patch is applied again to what is.
 
-use access::{Read as ReadAction, Target, Update};
+use access::{ActionName, Read as ReadAction, Target, Update};
 use base::{Code, ResourceId, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -199,9 +199,17 @@ impl Session {
     /// The answer as the caller may see it: whoever may change a resource but not read it is told
     /// that it was done.
     pub(super) fn seen(&self, type_id: TypeId, answer: Answer) -> Result<Answer, Failure> {
-        let reads = self
-            .decide::<ReadAction>(Target::Types(vec![type_id]))
-            .is_ok();
+        // Who changes more resources than they read is not shown what they changed.
+        let reach = |action| {
+            let rule = self.rights().rule(action, type_id);
+            rule.and_then(|rule| rule.filter())
+        };
+        let same = reach(ActionName::Read).is_none()
+            || reach(ActionName::Read) == reach(ActionName::Update);
+        let reads = same
+            && self
+                .decide::<ReadAction>(Target::Types(vec![type_id]))
+                .is_ok();
         Ok(match answer {
             Answer::Written { stored, .. } if !reads => Answer::Unseen(stored),
             other => other,

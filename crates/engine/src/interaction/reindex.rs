@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use access::{Search, Target, Update};
+use access::{ActionName, Search, Target, Update};
 use base::{Code, ResourceId};
 use bytes::Bytes;
 use fhir::json::push_json_string;
@@ -27,7 +27,13 @@ impl Session {
             None => None,
             Some((name, id)) => {
                 let id = ResourceId::new(id).map_err(|_| Failure::of(Code::NotFound))?;
-                Some((self.type_id(name)?, id))
+                let type_id = self.type_id(name)?;
+                // Whether it is there is for those who reach all of the type.
+                let rule = self.rights().rule(ActionName::Update, type_id);
+                if rule.is_some_and(|rule| rule.filter().is_some()) {
+                    return Err(Failure::of(Code::NotFound));
+                }
+                Some((type_id, id))
             }
         };
         let target = match &only {
@@ -68,6 +74,10 @@ fn document(status: &IndexStatus, session: &Session) -> Bytes {
     let all = session.model().types().collect();
     if let Some(done) = status.again
         && session.decide::<Search>(Target::Types(all)).is_ok()
+        && session
+            .model()
+            .types()
+            .all(|t| session.rights().seen(t).is_none())
     {
         let _ = write!(out, ",{{\"name\":\"reindexed\",\"valueDecimal\":{done}}}");
     }
@@ -93,7 +103,8 @@ fn document(status: &IndexStatus, session: &Session) -> Bytes {
         );
         // How many resources a type has is for those who may search it.
         let of = Target::Types(vec![definition.type_id]);
-        if session.decide::<Search>(of).is_ok() {
+        let whole = session.rights().seen(definition.type_id).is_none();
+        if whole && session.decide::<Search>(of).is_ok() {
             let _ = write!(
                 out,
                 ",{{\"name\":\"done\",\"valueDecimal\":{}}},{{\"name\":\"total\",\"valueDecimal\":{}}}",

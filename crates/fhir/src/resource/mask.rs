@@ -81,6 +81,14 @@ impl Mask {
         self.elements.is_empty()
     }
 
+    /// Whether it names this element of the resource itself.
+    pub fn has(&self, json: &str) -> bool {
+        let type_name = self.model.type_name(self.type_id);
+        self.elements
+            .iter()
+            .any(|(of, name)| *of == type_name && *name == json)
+    }
+
     /// The elements of both.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {

@@ -296,10 +296,11 @@ fn has(
     let (r, t) = (format!("r{depth}"), format!("t{depth}"));
     let param = b.place(&Bind::Int(param));
     let inner = probe(inner, source, &format!("{r}.rid"), depth + 1, b);
+    let apart = b.not_apart(&format!("{r}.rid"));
     format!(
         "EXISTS (SELECT 1 FROM resource AS {t} CROSS JOIN ix_reference AS {r} INDEXED BY {key} \
          WHERE {t}.rid = {rid} AND {r}.param = {param} AND {r}.type = {type_id} \
-         AND {r}.id = {t}.id AND {holds} AND {inner} LIMIT 1)",
+         AND {r}.id = {t}.id AND {holds} AND {inner}{apart} LIMIT 1)",
         key = key_index(Table::Reference),
         type_id = type_id.0,
         holds = holds(&r),

@@ -50,9 +50,29 @@ pub(crate) struct Binds {
     places: HashMap<Bind, usize>,
     /// Common table expressions so far: name and text.
     tables: Vec<(String, String)>,
+    /// Rows that are no evidence for others, as a JSON array.
+    apart: Option<Bind>,
 }
 
 impl Binds {
+    /// These rows are no evidence for others: what a caller writes now says nothing about what they
+    /// may reach.
+    pub(crate) fn set_apart(&mut self, rids: Bind) {
+        self.apart = Some(rids);
+    }
+
+    /// The condition that a row is none of those.
+    pub(crate) fn not_apart(&mut self, rid: &str) -> String {
+        match self.apart.clone() {
+            None => String::new(),
+            Some(rids) => {
+                let place = self.place(&rids);
+                // Nor is what those contain: such rows are below zero.
+                format!(" AND {rid} > 0 AND {rid} NOT IN (SELECT value FROM json_each({place}))")
+            }
+        }
+    }
+
     /// Starts with the change that the statement answers as of.
     pub(crate) fn as_of(seq: i64, bounds: Bounds) -> Self {
         Self {
@@ -60,6 +80,7 @@ impl Binds {
             values: vec![Bind::Int(seq)],
             places: HashMap::new(),
             tables: Vec::new(),
+            apart: None,
         }
     }
 

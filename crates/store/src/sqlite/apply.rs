@@ -307,7 +307,7 @@ impl Making<'_> {
             let (type_id, id) = op.target();
             let rid = find(&self.state.db, type_id, id)?.map_or(-1, |c| c.rid);
             let as_of = Seq(self.state.seq);
-            reached.push(self.meets(filter, type_id, rid, as_of)?);
+            reached.push(self.meets(filter, type_id, (rid, &[]), as_of)?);
         }
         Ok(reached)
     }
@@ -322,7 +322,16 @@ impl Making<'_> {
             let current = rows::current(self.tenant, &self.state.db, type_id, id)?;
             let live = |o: &rows::Opened| *reached && o.stored.method != Method::Delete;
             let before = current.filter(live);
+            let apart = resource.apart.is_some()
+                || before.as_ref().is_some_and(|o| o.stored.data.is_some());
             let (hidden, read_only) = self.guarded(op, before.as_ref().map(|o| o.rid))?;
+            // Bytes that are kept apart are not in the bodies that are compared.
+            let names_data = |mask: &Option<Mask>| mask.as_ref().is_some_and(|m| m.has("data"));
+            if apart && (names_data(&hidden) || names_data(&read_only)) {
+                let text =
+                    "the data of the Binary is hidden from the caller, or not theirs to change";
+                return Err(refused(entry, Code::ElementReadOnly, text));
+            }
             let parsed = |text: &[u8]| {
                 let whole =
                     json::parse(text, DEPTH_MAX).map_err(|_| internal("a body is no JSON"))?;
@@ -379,14 +388,25 @@ impl Making<'_> {
     }
 
     /// What a change makes of resources must be in reach of its caller too.
+    ///
+    /// What the change makes is no evidence for itself: nobody gets at a patient's chart by writing that
+    /// they care for the patient.
     fn must_be_in_reach(&mut self, ops: &[Op]) -> Result<()> {
+        if !ops.iter().any(|op| op.filter().is_some()) {
+            return Ok(());
+        }
+        let mut made = Vec::with_capacity(ops.len());
+        for op in ops {
+            let (type_id, id) = op.target();
+            made.extend(find(&self.state.db, type_id, id)?.map(|c| c.rid));
+        }
         for (entry, op) in ops.iter().enumerate() {
             let Some(filter) = op.filter().filter(|_| !matches!(op, Op::Delete { .. })) else {
                 continue;
             };
             let (type_id, id) = op.target();
             let rid = find(&self.state.db, type_id, id)?.map_or(-1, |c| c.rid);
-            if !self.meets(filter, type_id, rid, self.seq)? {
+            if !self.meets(filter, type_id, (rid, &made), self.seq)? {
                 let text = "the resource would be out of the caller's reach";
                 return Err(refused(entry, Code::ScopeMissing, text));
             }
@@ -394,10 +414,17 @@ impl Making<'_> {
         Ok(())
     }
 
-    fn meets(&mut self, filter: &Clause, type_id: TypeId, rid: i64, as_of: Seq) -> Result<bool> {
+    fn meets(
+        &mut self,
+        filter: &Clause,
+        type_id: TypeId,
+        (rid, apart): (i64, &[i64]),
+        as_of: Seq,
+    ) -> Result<bool> {
         let state = &mut *self.state;
         state.pending.flush(&state.db).doing("writing index rows")?;
-        sight::meets(self.tenant, &state.db, filter, type_id, rid, as_of)
+        let place = (rid, apart);
+        sight::meets_without(self.tenant, &state.db, filter, type_id, place, as_of)
     }
 
     fn write(&mut self, entry: usize, op: &Op, reached: bool) -> Result<Written> {

@@ -89,24 +89,19 @@ fn bounds_of(limits: &Limits) -> Bounds {
     }
 }
 
-/// Which of these rows, all of one type, meet a clause that policy asks, as of a change.
+/// Which of these rows, all of one type, meet a clause that policy asks, as of a change. The rows of
+/// `apart` are no evidence for others.
 pub(crate) fn meeting(
     tenant: &OpenTenant,
     conn: &Connection,
     clause: &Clause,
     type_id: TypeId,
-    rids: &[i64],
+    (rids, apart): (&[i64], &[i64]),
     as_of: Seq,
 ) -> Result<HashSet<i64>> {
     let place = (conn, &tenant.vocabulary, tenant.model);
-    met(
-        place,
-        &tenant.shared.config.limits,
-        clause,
-        type_id,
-        rids,
-        as_of,
-    )
+    let limits = &tenant.shared.config.limits;
+    met(place, limits, clause, type_id, (rids, apart), as_of)
 }
 
 fn met(
@@ -114,7 +109,7 @@ fn met(
     limits: &Limits,
     clause: &Clause,
     type_id: TypeId,
-    rids: &[i64],
+    (rids, apart): (&[i64], &[i64]),
     as_of: Seq,
 ) -> Result<HashSet<i64>> {
     let view = View {
@@ -134,6 +129,9 @@ fn met(
         &mut data,
     )?;
     let mut binds = Binds::as_of(view.as_of, view.bounds);
+    if !apart.is_empty() {
+        binds.set_apart(include::json(apart.iter().copied()));
+    }
     let list = binds.place(&include::json(rids.iter().copied()));
     let holds = probe(&Cond::All(conds), type_id, "j.value", 0, &mut binds);
     let statement = binds.finish(&format!(
@@ -221,7 +219,7 @@ impl Surroundings<'_> {
             let of_type = new.iter().filter(|(_, t)| *t == type_id);
             let rids: Vec<i64> = of_type.map(|(rid, _)| *rid).collect();
             let place = (self.conn, self.vocabulary, self.model);
-            let seen = met(place, self.limits, clause, type_id, &rids, as_of)?;
+            let seen = met(place, self.limits, clause, type_id, (&rids, &[]), as_of)?;
             hidden.extend(rids.into_iter().filter(|rid| !seen.contains(rid)));
         }
         included.extend(new.into_iter().filter(|(rid, _)| !hidden.contains(rid)));

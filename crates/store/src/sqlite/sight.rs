@@ -173,7 +173,19 @@ pub(crate) fn meets(
     rid: i64,
     as_of: Seq,
 ) -> Result<bool> {
-    let found = search::meeting(tenant, db, clause, type_id, &[rid], as_of)?;
+    meets_without(tenant, db, clause, type_id, (rid, &[]), as_of)
+}
+
+/// The same, where some rows are no evidence for others.
+pub(crate) fn meets_without(
+    tenant: &OpenTenant,
+    db: &Connection,
+    clause: &Clause,
+    type_id: TypeId,
+    (rid, apart): (i64, &[i64]),
+    as_of: Seq,
+) -> Result<bool> {
+    let found = search::meeting(tenant, db, clause, type_id, (&[rid], apart), as_of)?;
     Ok(found.contains(&rid))
 }
 

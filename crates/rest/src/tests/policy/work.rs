@@ -236,6 +236,11 @@ fn who_administers_policy_works_on_it_over_fhir() {
         .admin(&format!("GET {POLICY}"), &Value::Null)
         .at("/version", 2);
     assert!(shown.text("/by").starts_with("client:"));
+    // A token that was narrowed administers nothing.
+    let narrow = staff(&world, &["tenant-administrator"], "system/Patient.rs");
+    world
+        .fhir(&narrow, "GET $policy", "")
+        .refused(403, "scope-missing");
     // Administering the policy is no right to charts.
     world
         .fhir(&admin, "GET Patient/p-south", "")

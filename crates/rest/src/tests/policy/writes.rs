@@ -135,6 +135,90 @@ fn writing_tells_nothing_of_what_is_out_of_reach() {
 }
 
 #[test]
+fn nobody_opens_a_chart_by_writing_what_opens_it() {
+    let (world, all) = two_facilities();
+    let charts = json!([{ "name": "charts", "who": { "roles": ["clinician"] }, "actions": "cruds",
+        "types": ["Patient", "CareTeam", "Observation"],
+        "within": "Patient?_has:CareTeam:patient:participant=Practitioner/dr-north" }]);
+    super::grants(&world, &charts);
+    let who = northern(&world, "clinician");
+    let team = |id: Option<&str>, patient: &str| {
+        let mut team = json!({ "resourceType": "CareTeam", "status": "active",
+            "subject": { "reference": format!("Patient/{patient}") },
+            "participant": [{ "member": { "reference": "Practitioner/dr-north" } }] });
+        if let Some(id) = id {
+            team["id"] = json!(id);
+        }
+        team.to_string()
+    };
+    world
+        .fhir(&all, "PUT CareTeam/t", team(Some("t"), "p-north"))
+        .status(201);
+    world.fhir(&who, "GET Patient/p-north", "").status(200);
+    world.fhir(&who, "GET Patient/p-south", "").status(404);
+    world
+        .fhir(&who, "POST CareTeam", team(None, "p-south"))
+        .refused(403, "scope-missing");
+    world
+        .fhir(&who, "PUT CareTeam/t", team(Some("t"), "p-south"))
+        .refused(403, "scope-missing");
+    let contained = json!({ "resourceType": "Observation", "status": "final", "code": { "text": "x" },
+        "subject": { "reference": "Patient/p-south" },
+        "contained": [serde_json::from_str::<serde_json::Value>(&team(Some("c"), "p-south")).unwrap()],
+        "hasMember": [{ "reference": "#c" }] });
+    let answer = world.fhir(&who, "POST Observation", contained.to_string());
+    assert!((400..=422).contains(&answer.code), "{}", answer.code);
+    let together = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        { "resource": serde_json::from_str::<serde_json::Value>(&team(None, "p-south")).unwrap(),
+          "request": { "method": "POST", "url": "CareTeam" } },
+        { "resource": observation("south", "x"),
+          "request": { "method": "POST", "url": "Observation" } },
+    ] });
+    world
+        .fhir(&who, "POST ", together.to_string())
+        .refused(403, "scope-missing");
+    world.fhir(&who, "GET Patient/p-south", "").status(404);
+    // A second team for a patient whose chart is open is fine.
+    world
+        .fhir(&who, "POST CareTeam", team(None, "p-north"))
+        .status(201);
+}
+
+#[test]
+fn who_changes_more_than_they_read_is_not_shown_it() {
+    let (world, _) = two_facilities();
+    super::grants(
+        &world,
+        &json!([
+            { "name": "change", "who": { "roles": ["clerk"] }, "actions": "u", "types": ["Patient"] },
+            { "name": "read", "who": { "roles": ["clerk"] }, "actions": "r", "types": ["Patient"],
+              "criteria": "organization=%user.facilities" },
+        ]),
+    );
+    let who = northern(&world, "clerk");
+    let flip = json!([{ "op": "replace", "path": "/active", "value": false }]);
+    let headers = [
+        ("content-type", "application/json-patch+json"),
+        ("prefer", "return=representation"),
+    ];
+    let answer = world.fhir_with(&who, "PATCH Patient/p-south", &headers, flip.to_string());
+    assert!(answer.code < 300 && !String::from_utf8_lossy(&answer.body).contains("1970"));
+    world
+        .fhir(&who, "POST Patient/p-south/$reindex", "")
+        .status(200);
+    super::grants(
+        &world,
+        &json!([
+            { "name": "change", "who": { "roles": ["clerk"] }, "actions": "ru", "types": ["Patient"],
+              "criteria": "organization=%user.facilities" },
+        ]),
+    );
+    world
+        .fhir(&who, "POST Patient/p-south/$reindex", "")
+        .status(404);
+}
+
+#[test]
 fn a_transaction_with_a_part_out_of_reach_is_not_made() {
     let (world, all) = two_facilities();
     let who = northern(&world, "clinician");

@@ -64,11 +64,12 @@ pub(super) fn named_by(
     let param = b.place(&Bind::Int(param));
     let url = b.place(&Bind::Int(to.url));
     let inner = probe(inner, source, &format!("{r}.rid"), depth + 1, b);
+    let apart = b.not_apart(&format!("{r}.rid"));
     format!(
         "EXISTS (SELECT 1 FROM ix_uri AS {u} INDEXED BY ix_uri_rid CROSS JOIN ix_reference AS {r} \
          INDEXED BY {key} WHERE {u}.rid = {rid} AND {u}.param = {url} AND {there} \
          AND {r}.param = {param} AND {r}.type = {NO_TYPE} AND {r}.id = {u}.uri AND {from} \
-         AND {version} AND {inner} LIMIT 1)",
+         AND {version} AND {inner}{apart} LIMIT 1)",
         key = key_index(Table::Reference),
         there = holds(&u),
         from = holds(&r),
@@ -116,11 +117,12 @@ pub(super) fn member_of(
     let param = b.place(&Bind::Int(param));
     let member = b.place(&Bind::Int(member));
     let inner = probe(inner, source, &format!("{g}.rid"), depth + 1, b);
+    let apart = b.not_apart(&format!("{g}.rid"));
     format!(
         "EXISTS (SELECT 1 FROM ix_reference AS {r} INDEXED BY ix_reference_rid \
          CROSS JOIN ix_reference AS {g} INDEXED BY {key} WHERE {r}.rid = {rid} \
          AND {r}.param = {param} AND {of} AND {g}.param = {member} AND {g}.type = {r}.type \
-         AND {g}.id = {r}.id AND {there} AND {inner} LIMIT 1)",
+         AND {g}.id = {r}.id AND {there} AND {inner}{apart} LIMIT 1)",
         key = key_index(Table::Reference),
         of = holds(&r),
         there = holds(&g),
