@@ -66,12 +66,10 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
             "SELECT kid, alg, pair, public, made_us, retired_us FROM signing_key ORDER BY kid",
         ),
     ] {
-        let mut read = match db.prepare(sql) {
-            Ok(read) => read,
-            // A file of an earlier schema, before it is brought up to date.
-            Err(rusqlite::Error::SqlInputError { .. }) => continue,
-            Err(e) => return Err(e).doing(DOING),
-        };
+        if !is_there(db, table)? {
+            continue;
+        }
+        let mut read = db.prepare(sql).doing(DOING)?;
         let columns = read.column_count();
         let mut rows = read.query([]).doing(DOING)?;
         let mut any = false;
@@ -88,6 +86,23 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
         }
     }
     Ok(digest.value())
+}
+
+/// Whether a file has a table, or clients their roles: one of an earlier schema, before it is brought up
+/// to date, does not.
+fn is_there(db: &Connection, table: &str) -> Result<bool> {
+    let (sql, name) = match table {
+        "client roles" => (
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('client') WHERE name = ?1)",
+            "roles",
+        ),
+        table => (
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)",
+            table,
+        ),
+    };
+    db.query_row(sql, [name], |r| r.get(0))
+        .doing("reading what is administered")
 }
 
 /// Kind, length and bytes of a value.
@@ -127,7 +142,8 @@ pub(crate) fn holds(db: &Connection) -> Result<bool> {
         Some(last) => Ok(last == digest(db)?),
         None => db
             .query_row(
-                "SELECT NOT EXISTS (SELECT 1 FROM client) AND NOT EXISTS (SELECT 1 FROM person)
+                "SELECT NOT EXISTS (SELECT 1 FROM client) AND NOT EXISTS (SELECT 1 FROM policy)
+                   AND NOT EXISTS (SELECT 1 FROM person)
                    AND NOT EXISTS (SELECT 1 FROM program)
                    AND NOT EXISTS (SELECT 1 FROM signing_key)",
                 [],
