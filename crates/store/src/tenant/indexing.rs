@@ -66,7 +66,7 @@ impl TenantStore {
         let found = self
             .handle
             .0
-            .read(entry, Class::Scan, None, |_, db, _| {
+            .read(entry, Class::Scan, None, |tenant, db, _| {
                 let mut status = IndexStatus {
                     again: build::again(db)?.map(count),
                     ..IndexStatus::default()
@@ -78,9 +78,16 @@ impl TenantStore {
                         )
                         .and_then(|mut s| s.query_row([line.definition.type_id.0], |r| r.get(0)))
                         .doing("counting resources")?;
+                    // What is committed serves a moment later, when searches know of it.
+                    let (of, code) = (line.definition.type_id, &line.definition.code);
+                    let serves = tenant.customs().serving(of, code).is_some();
+                    let state = match line.state {
+                        ParamState::Serving if !serves => ParamState::Building,
+                        state => state,
+                    };
                     status.params.push(ParamStatus {
                         definition: line.definition,
-                        state: line.state,
+                        state,
                         done: count(line.done),
                         total: count(total),
                     });
