@@ -6,7 +6,7 @@ use fhir::definitions::TypeId;
 use crate::action::{Action, ActionName};
 use crate::directory::TenantId;
 use crate::permit::{Actor, Grant, Permit, RequestMeta, TypeSet};
-use crate::policy::{Obligation, Rights, RowRules};
+use crate::policy::{Obligation, Rights};
 use crate::principal::{Principal, Reason, Who};
 
 /// What an action is aimed at.
@@ -84,10 +84,7 @@ pub fn decide<A: Action>(
         Who::Person(_) => false,
         Who::Operator => return Err(deny(None)),
     };
-    let own = rights.owner.as_ref().is_some_and(|(of, actor)| {
-        of == tenant && principal.tenant() == Some(tenant) && *actor == principal.actor()
-    });
-    if !own {
+    if !rights.are_of(principal, tenant) {
         return Err(deny(None));
     }
     // A way in for bulk loading searches to find what its writes refer to, and shows nothing.
@@ -139,10 +136,7 @@ pub fn decide_policy(
     tenant: &TenantId,
     request: RequestMeta,
 ) -> Result<Permit<crate::action::Administer>, Denied> {
-    let own = rights.owner.as_ref().is_some_and(|(of, actor)| {
-        of == tenant && principal.tenant() == Some(tenant) && *actor == principal.actor()
-    });
-    if !own || !rights.administers() {
+    if !rights.are_of(principal, tenant) || !rights.administers() {
         return Err(Denied {
             actor: principal.actor(),
             action: ActionName::Administer,
@@ -151,16 +145,11 @@ pub fn decide_policy(
             lacks: rights.owed(ActionName::Administer, None),
         });
     }
-    Ok(Permit::mint(Grant {
-        tenant: tenant.clone(),
-        actor: principal.actor(),
+    Ok(Permit::mint(Grant::of_tenant(
+        tenant,
+        principal.actor(),
         request,
-        on: TypeSet::EMPTY,
-        visible: TypeSet::EMPTY,
-        instance: None,
-        rules: RowRules::none(),
-        shown: RowRules::none(),
-    }))
+    )))
 }
 
 /// A permit for work of the platform itself on a tenant: backup, migration, verification, and
@@ -190,16 +179,7 @@ pub fn decide_system<A: Action>(
             lacks: None,
         });
     }
-    Ok(Permit::mint(Grant {
-        tenant: tenant.clone(),
-        actor,
-        request,
-        on: TypeSet::EMPTY,
-        visible: TypeSet::EMPTY,
-        instance: None,
-        rules: RowRules::none(),
-        shown: RowRules::none(),
-    }))
+    Ok(Permit::mint(Grant::of_tenant(tenant, actor, request)))
 }
 
 /// The operator's right to change the directory of tenants; spent once.

@@ -118,6 +118,22 @@ pub(crate) struct Grant {
     pub(crate) shown: Arc<RowRules>,
 }
 
+impl Grant {
+    /// One on the tenant itself and none of its data.
+    pub(crate) fn of_tenant(tenant: &TenantId, actor: Actor, request: RequestMeta) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            actor,
+            request,
+            on: TypeSet::EMPTY,
+            visible: TypeSet::EMPTY,
+            instance: None,
+            rules: RowRules::none(),
+            shown: RowRules::none(),
+        }
+    }
+}
+
 /// What an action can see: types, and which of their rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight<'p> {

@@ -14,8 +14,7 @@ use crate::action::{ActionName, Administer};
 use crate::client::{ClientId, ClientRecord};
 use crate::decide::Denied;
 use crate::directory::TenantId;
-use crate::permit::{Actor, Grant, Permit, RequestMeta, TypeSet};
-use crate::policy::RowRules;
+use crate::permit::{Actor, Grant, Permit, RequestMeta};
 use crate::principal::{Principal, Who};
 use crate::scope::{ScopeContext, Scopes};
 
@@ -385,14 +384,9 @@ pub fn decide_accounts(
             lacks: None,
         });
     }
-    Ok(Permit::mint(Grant {
-        tenant: tenant.clone(),
-        actor: principal.actor(),
+    Ok(Permit::mint(Grant::of_tenant(
+        tenant,
+        principal.actor(),
         request,
-        on: TypeSet::EMPTY,
-        visible: TypeSet::EMPTY,
-        instance: None,
-        rules: RowRules::none(),
-        shown: RowRules::none(),
-    }))
+    )))
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use access::{
     ActionName, Administer, ClientId, Decision, Document, GrantText, PRESETS, Permit, Policy,
-    PolicyError, Reason, RequestFacts, Subject, Surroundings, decide_policy, preset,
+    PolicyError, Reason, RequestFacts, Rights, Subject, Surroundings, decide_policy, preset,
 };
 use base::{Code, Limits, Micros, ResourceId};
 use fhir::definitions::{Model, TypeId};
@@ -304,7 +304,10 @@ impl Work<'_> {
             .and_then(|r| r.filter())
             .cloned();
         let (found, allowed) = match question.id {
-            None => (None, decision.allowed),
+            None => {
+                self.store.looked_at_policy(permit, "test policy").await?;
+                (None, decision.allowed)
+            }
             Some(id) => {
                 let id = ResourceId::new(&id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
                 self.on(permit, (type_id, id), &mut decision, filter)
@@ -389,13 +392,22 @@ impl Work<'_> {
             let known = entry.or_insert_with(|| (line.at.instant().to_string(), 0));
             known.1 += 1;
         }
+        // They are in order of who asked: rights are made once for each.
+        let mut known: Option<(String, Option<[Rights; 2]>)> = None;
         for ((actor, name, about), (at, times)) in asked {
             let count = usize::try_from(times).unwrap_or(usize::MAX);
-            let Some(record) = self.actor(&actor).await? else {
+            if known.as_ref().is_none_or(|(of, _)| *of != actor) {
+                let record = self.actor(&actor).await?;
+                let rights = record.map(|record| {
+                    let subject = Subject::client(&record);
+                    [&*in_force, &draft].map(|policy| self.supposed(policy, &subject, &customs))
+                });
+                known = Some((actor.clone(), rights));
+            }
+            let Some((_, Some([before, after]))) = &known else {
                 run.left_out += count;
                 continue;
             };
-            let subject = Subject::client(&record);
             let (type_name, id) = about
                 .split_once('/')
                 .map_or((&*about, None), |(t, i)| (t, Some(i)));
@@ -404,17 +416,9 @@ impl Work<'_> {
                 continue;
             };
             run.tried += count;
-            let now = self.would(
-                &in_force,
-                &subject,
-                (action, type_id),
-                id,
-                &customs,
-                &another,
-            );
-            let now = now.await?;
-            let then = self.would(&draft, &subject, (action, type_id), id, &customs, &another);
-            let then = then.await?;
+            let asked = (action, type_id);
+            let now = self.would(before, asked, id, &another).await?;
+            let then = self.would(after, asked, id, &another).await?;
             if now != then {
                 run.changes.push(Change {
                     at,
@@ -439,16 +443,8 @@ impl Work<'_> {
         }
     }
 
-    /// Whether a policy would allow it: of a resource that is not there, as for its type.
-    async fn would(
-        &self,
-        policy: &Policy,
-        subject: &Subject<'_>,
-        (action, type_id): (ActionName, TypeId),
-        id: Option<&str>,
-        customs: &Customs,
-        another: &impl Fn() -> Result<Permit<Administer>, Failure>,
-    ) -> Result<bool, Failure> {
+    /// What a policy would give to somebody.
+    fn supposed(&self, policy: &Policy, subject: &Subject<'_>, customs: &Customs) -> Rights {
         let facts = RequestFacts {
             at: self.now,
             from: None,
@@ -456,7 +452,17 @@ impl Work<'_> {
             stepped_up: false,
         };
         let base = [self.base.as_str()];
-        let rights = policy.suppose(subject, &facts, &self.surroundings(&base, customs));
+        policy.suppose(subject, &facts, &self.surroundings(&base, customs))
+    }
+
+    /// Whether rights would allow it: of a resource that is not there, as for its type.
+    async fn would(
+        &self,
+        rights: &Rights,
+        (action, type_id): (ActionName, TypeId),
+        id: Option<&str>,
+        another: &impl Fn() -> Result<Permit<Administer>, Failure>,
+    ) -> Result<bool, Failure> {
         if !rights.allows(action, type_id) {
             return Ok(false);
         }
@@ -672,6 +678,8 @@ impl Operator {
     /// `tenant-unknown`.
     pub async fn policy_matrix(&self, name: &str) -> Result<Matrix, Failure> {
         let (tenant, store) = self.tenant(name)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        store.looked_at_policy(permit, "policy matrix").await?;
         self.work(&tenant, &store).matrix().await
     }
 }

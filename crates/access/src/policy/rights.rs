@@ -10,6 +10,7 @@ use fhir::search::query::Clause;
 use crate::action::ActionName;
 use crate::directory::TenantId;
 use crate::permit::{Actor, TypeSet};
+use crate::principal::Principal;
 
 /// What the caller must do first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -217,6 +218,13 @@ impl Rights {
     pub(super) fn settle(&mut self) {
         let [read, search, ..] = &self.reach;
         self.seen = search.or(read);
+    }
+
+    /// Whether they are this principal's, in this tenant.
+    pub(crate) fn are_of(&self, principal: &Principal, tenant: &TenantId) -> bool {
+        self.owner.as_ref().is_some_and(|(of, actor)| {
+            of == tenant && principal.tenant() == Some(tenant) && *actor == principal.actor()
+        })
     }
 
     /// The version of the policy that they are of.

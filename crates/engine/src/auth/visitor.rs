@@ -349,12 +349,19 @@ impl Visitor {
         if house.password_fits(old, hash).await? {
             return Ok(());
         }
-        house.0.attempts.failed(door, address, self.request.at);
-        let (actor, code) = (self.person.record.actor(), Code::CredentialsInvalid);
+        Err(self.not_proved("prove own password").await?)
+    }
+
+    /// Counts and records that somebody in this session did not prove who they are.
+    async fn not_proved(&self, what: &str) -> Result<Failure, Failure> {
+        let (door, code) = (self.gate.tenant.bytes(), Code::CredentialsInvalid);
+        let attempts = &self.gate.house.0.attempts;
+        attempts.failed(door, self.from, self.request.at);
+        let actor = self.person.record.actor();
         self.store
-            .not_let_in(self.request, &actor, "prove own password", code)
+            .not_let_in(self.request, &actor, what, code)
             .await?;
-        Err(Failure::of(code))
+        Ok(Failure::of(code))
     }
 
     /// Begins with one-time codes: the secret, in base32, and the link that apps read.
@@ -392,8 +399,12 @@ impl Visitor {
         let wrong = || Failure::of(Code::CredentialsInvalid);
         let totp = self.person.proofs.totp.as_ref().filter(|t| !t.confirmed);
         let secret = totp.map(|t| t.secret.clone()).ok_or_else(wrong)?;
-        let step = totp::step_of(&secret, code, self.request.at).ok_or_else(wrong)?;
         let house = &self.gate.house;
+        let (door, now) = (self.gate.tenant.bytes(), self.request.at);
+        house.0.attempts.check(door, self.from, now)?;
+        let Some(step) = totp::step_of(&secret, code, now) else {
+            return Err(self.not_proved("ask for one-time codes").await?);
+        };
         if !house
             .0
             .used_codes
@@ -450,7 +461,7 @@ impl Visitor {
             .is_second_factor(&self.person, code, self.request)
             .await?
         {
-            return Err(Failure::of(Code::CredentialsInvalid));
+            return Err(self.not_proved("end one-time codes").await?);
         }
         let deed = self.own("end one-time codes").await?;
         let change = |person: &mut Person| {

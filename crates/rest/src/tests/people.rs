@@ -417,6 +417,17 @@ fn a_second_factor_is_asked_for_and_no_code_is_good_twice() {
     let confirm = format!("{base}/confirm-totp");
     ada.send(&begun, &confirm, &[("code", "000000")])
         .status(401);
+    let trail = world.admin(
+        "GET /admin/v1/tenants/lakeside/audit?limit=500",
+        &Value::Null,
+    );
+    let trail = trail.status(200).json();
+    let refused =
+        |line: &Value| line["about"] == "ask for one-time codes" && line["outcome"] == "refused";
+    assert!(
+        trail["lines"].as_array().unwrap().iter().any(refused),
+        "{trail:#}"
+    );
     let first = code(&world, &secret);
     let done = ada.send(&begun, &confirm, &[("code", &first)]).status(200);
     let recovery = between(&done, "<li><code>", "</code>");

@@ -67,7 +67,12 @@ pub(crate) fn masked(mut stored: Stored, mask: &Mask) -> Result<Stored> {
 /// How the current version of a resource is seen, as far as it says so itself.
 pub(crate) fn by_itself(tenant: &OpenTenant, rule: &Rule, stored: &Stored) -> Result<Option<Seen>> {
     if stored.method == Method::Delete {
-        return Ok(Some(Seen::Not));
+        // What is left of it does not say whether it was in reach, nor by which way.
+        return Ok(Some(match (rule.filter(), rule.hidden()) {
+            (Some(_), _) => Seen::Not,
+            (None, None) => Seen::Whole,
+            (None, Some(mask)) => Seen::Without(Arc::new(mask.clone())),
+        }));
     }
     with_beholder(tenant, stored, |eye| {
         if let Some(filter) = rule.filter() {

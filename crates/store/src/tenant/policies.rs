@@ -24,6 +24,13 @@ impl TenantStore {
             .await
     }
 
+    /// Records that somebody looks at what the policy in force gives.
+    pub async fn looked_at_policy(&self, permit: Permit<Administer>, what: &str) -> Result<()> {
+        let spent = permit.spend(&self.tenant);
+        self.entry()?.must_stay()?;
+        self.administered(&spent, what).await
+    }
+
     /// Puts a policy into force, from the next request on; its version. `after`: the version that its
     /// author knew.
     ///

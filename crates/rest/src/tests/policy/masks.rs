@@ -207,3 +207,18 @@ fn the_grant_that_hides_least_shows_the_resource() {
         "{both}"
     );
 }
+
+#[test]
+fn what_was_deleted_is_told_as_deleted_to_who_reaches_all_of_the_type() {
+    let (world, all, who) = masked();
+    world.fhir(&all, "DELETE Patient/p-north", "").status(204);
+    world
+        .fhir(&who, "GET Patient/p-north", "")
+        .refused(410, "deleted");
+    let history = world
+        .fhir(&who, "GET Patient/p-north/_history", "")
+        .status(200);
+    let told = String::from_utf8_lossy(&history.body).into_owned();
+    assert_eq!(history.json()["entry"].as_array().map(Vec::len), Some(2));
+    assert!(told.contains("Ofnorth") && !told.contains("555-"), "{told}");
+}
