@@ -79,6 +79,9 @@ const MET_BESIDE: &[&str] = &[
     "graphql_fields_max",
     "graphql_resources_max",
     "operation_resources_max",
+    "quarantine_entries_max",
+    "scrub_interval_seconds",
+    "scrub_rows_per_second",
     "search_parameters_custom_max",
 ];
 

@@ -108,6 +108,33 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "get",
+        "/admin/v1/tenants/{name}/scrub",
+        "scrub-status",
+        "How far the background check of all rows is",
+        None,
+        "200",
+        Some("Scrub"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/scrub",
+        "begin-scrub",
+        "Check all rows in the background; with now at full speed",
+        Some("ScrubStart"),
+        "202",
+        Some("Scrub"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/quarantine",
+        "list-quarantine",
+        "Rows that are not as they were written; takes all",
+        None,
+        "200",
+        Some("Quarantine"),
+    ),
+    (
+        "get",
         "/admin/v1/tenants/{name}/audit",
         "read-audit",
         "Lines of the audit trail, oldest first; takes after (the number of a record) and limit",
@@ -444,6 +471,19 @@ fn schemas() -> Value {
             "ok": { "type": "boolean" }, "rows": { "type": "integer" }, "events": { "type": "integer" },
             "findings": { "type": "array", "items": { "type": "object" } }, "findings_more": { "type": "integer" },
         })),
+        "ScrubStart": object(&[], &json!({ "now": { "type": "boolean", "default": false } })),
+        "Scrub": object(&["running", "rows", "found", "last_rows", "last_found", "quarantined"], &json!({
+            "running": { "type": "boolean" }, "begun": time, "rows": { "type": "integer" }, "found": { "type": "integer" },
+            "finished": time, "last_rows": { "type": "integer" }, "last_found": { "type": "integer" },
+            "quarantined": { "type": "integer" },
+        })),
+        "Quarantine": object(&["quarantine"], &json!({ "quarantine": { "type": "array", "items":
+            object(&["number", "resource", "version", "kind", "current", "found"], &json!({
+                "number": { "type": "integer" }, "resource": text, "version": { "type": "integer" },
+                "kind": { "enum": ["seal", "body", "current", "index", "version-missing"] },
+                "current": { "type": "boolean" }, "found": time, "decided": time, "by": text, "remark": text,
+                "decision": { "enum": ["accept", "revert", "delete", "note"] }, "made": { "type": "integer" },
+            })) } })),
         "AuditPage": object(&["lines"], &json!({ "next": { "type": "integer" }, "lines": { "type": "array", "items":
             object(&["number", "at", "request", "actor", "action", "outcome", "count"], &json!({
                 "number": { "type": "integer" }, "at": time, "request": text, "actor": text, "action": text,

@@ -15,7 +15,9 @@ use super::fault::{Doing, damaged};
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
-use super::{administration, extract, index, params, policies, rows, schema, writer};
+use super::{
+    administration, extract, index, params, policies, quarantine, rows, schema, writer,
+};
 use crate::Result;
 
 type Step = fn(&Connection, &Moving<'_>) -> Result<()>;
@@ -35,6 +37,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
+    keep_quarantine,
 ];
 
 /// Resources indexed in one transaction.
@@ -107,7 +110,7 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
                 .doing(DOING)?;
             drop(next);
             for rid in &rids {
-                let Some(opened) = rows::current_of(tenant, &state.db, *rid)? else {
+                let Some(opened) = rows::readable(tenant, &state.db, *rid)? else {
                     continue;
                 };
                 let values = extract::rows(tenant, &opened.stored)?;
@@ -158,6 +161,12 @@ fn keep_policies(db: &Connection, _: &Moving<'_>) -> Result<()> {
 fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(schema::PEOPLE)
         .doing("changing a tenant's schema from version 6 to 7")
+}
+
+/// Up to version 7 nothing was kept apart.
+fn keep_quarantine(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    db.execute_batch(quarantine::DDL)
+        .doing("changing a tenant's schema from version 7 to 8")
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.
