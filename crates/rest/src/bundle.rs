@@ -216,13 +216,13 @@ pub(crate) fn history(found: &HistoryPage, at: At<'_>) -> Bytes {
         );
     }
     if found.page.left_out > 0 {
-        apart(&mut bundle, found);
+        told_apart(&mut bundle, found);
     }
     bundle.finish()
 }
 
 /// Says that versions of a history are kept apart: an entry without one, whose outcome tells it.
-fn apart(bundle: &mut Writer, found: &HistoryPage) {
+fn told_apart(bundle: &mut Writer, found: &HistoryPage) {
     let text = format!(
         "{} versions that belong here are left out: what is stored of them is not as it was written",
         found.page.left_out

@@ -391,7 +391,7 @@ pub fn openapi() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": { "operator": { "type": "http", "scheme": "bearer", "description": "The operator token, DIR/operator.token" } },
-            "schemas": schemas(),
+            "schemas": all_schemas(),
         },
     })
 }
@@ -439,6 +439,37 @@ fn object(required: &[&str], properties: &Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
+/// Every schema, of all parts together.
+fn all_schemas() -> Value {
+    let parts = [schemas(), quarantine_schemas()];
+    let members = parts.into_iter().filter_map(|part| match part {
+        Value::Object(members) => Some(members),
+        _ => None,
+    });
+    Value::Object(members.flatten().collect())
+}
+
+/// What the background check tells.
+fn quarantine_schemas() -> Value {
+    let text = json!({ "type": "string" });
+    let time = json!({ "type": "string", "format": "date-time" });
+    json!({
+        "ScrubStart": object(&[], &json!({ "now": { "type": "boolean", "default": false } })),
+        "Scrub": object(&["running", "rows", "found", "last_rows", "last_found", "quarantined"], &json!({
+            "running": { "type": "boolean" }, "begun": time, "rows": { "type": "integer" }, "found": { "type": "integer" },
+            "finished": time, "last_rows": { "type": "integer" }, "last_found": { "type": "integer" },
+            "quarantined": { "type": "integer" },
+        })),
+        "Quarantine": object(&["quarantine"], &json!({ "quarantine": { "type": "array", "items":
+            object(&["number", "resource", "version", "kind", "current", "found"], &json!({
+                "number": { "type": "integer" }, "resource": text, "version": { "type": "integer" },
+                "kind": { "enum": ["seal", "body", "current", "index", "version-missing"] },
+                "current": { "type": "boolean" }, "found": time, "decided": time, "by": text, "remark": text,
+                "decision": { "enum": ["accept", "revert", "delete", "note"] }, "made": { "type": "integer" },
+            })) } })),
+    })
+}
+
 fn schemas() -> Value {
     let text = json!({ "type": "string" });
     let time = json!({ "type": "string", "format": "date-time" });
@@ -471,19 +502,6 @@ fn schemas() -> Value {
             "ok": { "type": "boolean" }, "rows": { "type": "integer" }, "events": { "type": "integer" },
             "findings": { "type": "array", "items": { "type": "object" } }, "findings_more": { "type": "integer" },
         })),
-        "ScrubStart": object(&[], &json!({ "now": { "type": "boolean", "default": false } })),
-        "Scrub": object(&["running", "rows", "found", "last_rows", "last_found", "quarantined"], &json!({
-            "running": { "type": "boolean" }, "begun": time, "rows": { "type": "integer" }, "found": { "type": "integer" },
-            "finished": time, "last_rows": { "type": "integer" }, "last_found": { "type": "integer" },
-            "quarantined": { "type": "integer" },
-        })),
-        "Quarantine": object(&["quarantine"], &json!({ "quarantine": { "type": "array", "items":
-            object(&["number", "resource", "version", "kind", "current", "found"], &json!({
-                "number": { "type": "integer" }, "resource": text, "version": { "type": "integer" },
-                "kind": { "enum": ["seal", "body", "current", "index", "version-missing"] },
-                "current": { "type": "boolean" }, "found": time, "decided": time, "by": text, "remark": text,
-                "decision": { "enum": ["accept", "revert", "delete", "note"] }, "made": { "type": "integer" },
-            })) } })),
         "AuditPage": object(&["lines"], &json!({ "next": { "type": "integer" }, "lines": { "type": "array", "items":
             object(&["number", "at", "request", "actor", "action", "outcome", "count"], &json!({
                 "number": { "type": "integer" }, "at": time, "request": text, "actor": text, "action": text,
