@@ -267,11 +267,7 @@ impl Collector for StoreCollector {
                 &m.scrub_rows,
             ),
             ("scrubs", "Background checks that were finished", &m.scrubs),
-            (
-                "quarantined",
-                "Rows put into quarantine",
-                &m.quarantined,
-            ),
+            ("quarantined", "Rows put into quarantine", &m.quarantined),
             ("storage_panics", "Storage jobs that panicked", &m.panics),
         ];
         for (name, help, count) in counts {

@@ -15,9 +15,7 @@ use super::fault::{Doing, damaged};
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
-use super::{
-    administration, extract, index, params, policies, quarantine, rows, schema, writer,
-};
+use super::{administration, extract, index, params, policies, quarantine, rows, schema, writer};
 use crate::Result;
 
 type Step = fn(&Connection, &Moving<'_>) -> Result<()>;
