@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
+    keep_more_of_signing_in,
 ];
 
 /// Resources indexed in one transaction.
@@ -158,6 +159,12 @@ fn keep_policies(db: &Connection, _: &Moving<'_>) -> Result<()> {
 fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(schema::PEOPLE)
         .doing("changing a tenant's schema from version 6 to 7")
+}
+
+/// Version 7 did not keep what this step adds.
+fn keep_more_of_signing_in(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 7 to 8";
+    db.execute_batch(schema::ENDED_TOKENS).doing(DOING)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.
