@@ -167,7 +167,13 @@ impl Gate {
                 let person = store.person(&approval.record.person).await?;
                 let person = person.ok_or_else(invalid)?;
                 let (approval, person) = (&approval.record, &person.record);
-                key.person(&verified, approval, person, &record, (self.model(), request.at))
+                key.person(
+                    &verified,
+                    approval,
+                    person,
+                    &record,
+                    (self.model(), request.at),
+                )
             }
         };
         let principal = principal.map_err(|e| Failure::of(e.code()))?;

@@ -197,7 +197,13 @@ impl Gate {
         let person = person.ok_or(TokenFailure::Spent)?;
         let verified = key.verify(&token, now).map_err(|_| TokenFailure::Spent)?;
         let principal = key
-            .person(&verified, record, &person.record, client, (self.model(), now))
+            .person(
+                &verified,
+                record,
+                &person.record,
+                client,
+                (self.model(), now),
+            )
             .map_err(|_: TokenError| TokenFailure::Spent)?;
         if !store.stands(&principal, None, now) {
             return Err(TokenFailure::Spent);

@@ -145,7 +145,8 @@ impl House {
         self.0
             .passwords
             .run(*tenant.bytes(), hash)
-            .await?.ok_or_else(failed)
+            .await?
+            .ok_or_else(failed)
     }
 
     /// Whether a password is the one of the hash. Takes as long where there is none.

@@ -44,11 +44,9 @@ impl Gate {
             at,
             from: Some(credentials.from),
             reason: credentials.reason,
-            stepped_up: principal
-                .assurance()
-                .is_some_and(|(assurance, proved)| {
-                    assurance >= Assurance::TwoFactors && at <= proved.plus_secs(fresh)
-                }),
+            stepped_up: principal.assurance().is_some_and(|(assurance, proved)| {
+                assurance >= Assurance::TwoFactors && at <= proved.plus_secs(fresh)
+            }),
         };
         let state = policy.state(self.model(), &facts);
         let same = |made: &&Made| {

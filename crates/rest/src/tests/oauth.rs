@@ -379,9 +379,7 @@ fn another_password_ends_what_was_approved() {
     let new = "another horse, another battery";
     let fields = [("old", PASSWORD), ("new", new), ("again", new)];
     let path = "/t/lakeside/auth/account/password";
-    browser
-        .send(&browser.account(), path, &fields)
-        .status(303);
+    browser.send(&browser.account(), path, &fields).status(303);
     clinic.world.fhir(&bearer, "GET Patient/p1", "").status(401);
     browser.account().status(200);
 }
@@ -395,7 +393,12 @@ fn a_programs_own_token_is_given_back_alone() {
         secret: Some(secret),
     };
     let fields = [("grant_type", "client_credentials")];
-    let token = || clinic.token(&program, &fields).status(200).text("/access_token");
+    let token = || {
+        clinic
+            .token(&program, &fields)
+            .status(200)
+            .text("/access_token")
+    };
     let (one, two) = (token(), token());
     let read = |token: &str| {
         let bearer = format!("Bearer {token}");
@@ -602,8 +605,8 @@ fn two_factors_shown_long_ago_are_shown_again() {
     let grant = json!({ "document": { "grants": [{
         "name": "own chart", "who": { "people": [id] }, "actions": "rs", "types": ["Patient"],
         "require": { "stepUp": true } }] }, "reason": "test" });
-    let path = "PUT /admin/v1/tenants/lakeside/policy";
-    world.admin(path, &grant).status(200);
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &grant).status(201);
     let base = "/t/lakeside/auth/account";
     let begin = format!("{base}/begin-totp");
     let begun = browser.send(&browser.account(), &begin, &[("password", PASSWORD)]);
@@ -611,7 +614,9 @@ fn two_factors_shown_long_ago_are_shown_again() {
     let secret = between(&begun, "<code id=\"secret\">", "</code>");
     let confirm = format!("{base}/confirm-totp");
     let shown = people::code(world, &secret);
-    browser.send(&begun, &confirm, &[("code", &shown)]).status(200);
+    browser
+        .send(&begun, &confirm, &[("code", &shown)])
+        .status(200);
     let app = clinic.program("lakeside", true);
     let token = || {
         let code = approved(&browser, &request(&app, &[]));
@@ -628,7 +633,14 @@ fn two_factors_shown_long_ago_are_shown_again() {
         .fhir(&token(), "GET Patient/p1", "")
         .refused(403, "step-up-required");
     let asked = request(&app, &[("max_age", "600")]);
-    assert!(browser.open(&asked).status(303).header_text("location").unwrap().contains("/login"));
+    assert!(
+        browser
+            .open(&asked)
+            .status(303)
+            .header_text("location")
+            .unwrap()
+            .contains("/login")
+    );
 }
 
 #[test]
@@ -661,12 +673,19 @@ fn limits_of_approvals() {
     refresh(&all[0]).status(400);
     let next = refresh(&all[4]).status(200).text("/refresh_token");
     let admin = Browser::new(&clinic.world);
-    admin.sign_in("lakeside", "root@clinic", PASSWORD).status(303);
-    let page = admin.open(&request(&app, &[])).status(200);
+    admin
+        .sign_in("lakeside", "root@clinic", PASSWORD)
+        .status(303);
+    let asked = request(&app, &[("scope", "openid offline_access")]);
+    let page = admin.open(&asked).status(200);
     let fields = [("_decision", "approve")];
     let full = admin.send(&page, "/t/lakeside/auth/authorize", &fields);
     let told = String::from_utf8_lossy(&full.body).into_owned();
-    assert!(full.code == 503 && told.contains("approvals_max"), "{} {told}", full.code);
+    assert!(
+        full.code == 503 && told.contains("approvals_max"),
+        "{} {told}",
+        full.code
+    );
     clinic.world.clock.forward_secs(5_001);
     refresh(&next).status(400);
 
@@ -675,7 +694,10 @@ fn limits_of_approvals() {
     let program = Program { id, secret };
     let fields = [("grant_type", "client_credentials")];
     for status in [200, 503] {
-        let token = clinic.token(&program, &fields).status(200).text("/access_token");
+        let token = clinic
+            .token(&program, &fields)
+            .status(200)
+            .text("/access_token");
         let given = clinic.post("lakeside", "revoke", &program, &[("token", &token)]);
         given.status(status);
     }

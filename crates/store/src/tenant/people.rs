@@ -123,7 +123,10 @@ impl TenantStore {
         let done = self.deed(deed, ActionName::Authenticate).await?;
         let now = done.by.1.at;
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
-            let (people, max) = (tenant.people(), tenant.shared.config.limits.ended_tokens_max);
+            let (people, max) = (
+                tenant.people(),
+                tenant.shared.config.limits.ended_tokens_max,
+            );
             people.forget(now);
             if people.ended_token_count() as u64 >= max {
                 return Err(too_many("ended_tokens_max", max));
@@ -255,9 +258,6 @@ impl TenantStore {
             let limits = &tenant.shared.config.limits;
             let people = tenant.people();
             people.forget(now);
-            if people.session_count() as u64 >= limits.sessions_max {
-                return Err(too_many("sessions_max", limits.sessions_max));
-            }
             let keep = usize::try_from(limits.sessions_per_person_max).unwrap_or(usize::MAX);
             let old = people.kept_sessions_of(&session.record.person);
             let mut changed: Vec<BrowserSession> = old
@@ -277,6 +277,11 @@ impl TenantStore {
                 None => {}
             }
             changed.iter_mut().for_each(|s| s.record.ended = true);
+            // Where one goes on under another cookie it is counted once more, and that is near enough.
+            let left = people.session_count().saturating_sub(changed.len());
+            if left as u64 >= limits.sessions_max {
+                return Err(too_many("sessions_max", limits.sessions_max));
+            }
             changed.push(session);
             writer::alone(tenant, slot, |_, state| {
                 people::sweep(&state.db, now)?;
@@ -361,9 +366,6 @@ impl TenantStore {
             let limits = &tenant.shared.config.limits;
             let people = tenant.people();
             people.forget(now);
-            if people.approval_count() as u64 >= limits.approvals_max {
-                return Err(too_many("approvals_max", limits.approvals_max));
-            }
             let keep = usize::try_from(limits.approvals_per_person_max).unwrap_or(usize::MAX);
             let mut changed: Vec<Approval> = people
                 .kept_approvals_of(&approval.record.person)
@@ -372,6 +374,10 @@ impl TenantStore {
                 .map(|a| (**a).clone())
                 .collect();
             changed.iter_mut().for_each(|a| a.record.ended = true);
+            let left = people.approval_count().saturating_sub(changed.len());
+            if left as u64 >= limits.approvals_max {
+                return Err(too_many("approvals_max", limits.approvals_max));
+            }
             changed.push(approval);
             writer::alone(tenant, slot, |_, state| {
                 people::sweep(&state.db, now)?;
