@@ -34,6 +34,7 @@ DROP TABLE session;
 DROP TABLE approval;
 DROP TABLE quarantine;
 DROP TABLE scrub;
+DROP TABLE ended_token;
 DROP TABLE blob;
 DROP TABLE chunk;
 ALTER TABLE version DROP COLUMN blob;
