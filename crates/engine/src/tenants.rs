@@ -101,8 +101,8 @@ pub struct AccessAsked<'a> {
     pub to: Option<&'a str>,
 }
 
-/// Longest display name, in bytes.
-const DISPLAY_BYTES_MAX: usize = 200;
+/// Longest display name, in characters.
+const DISPLAY_CHARACTERS_MAX: usize = 200;
 
 /// Most tenants on one page of the list.
 pub const LIST_MAX: usize = 1_000;
@@ -372,7 +372,7 @@ impl Operator {
     /// Makes a tenant from a backup in the folder for backups.
     ///
     /// # Errors
-    /// `backup-invalid`, `tenant-exists`, `tenant-name`, `request-invalid`.
+    /// `backup-unknown`, `backup-invalid`, `tenant-exists`, `tenant-name`, `request-invalid`.
     pub async fn restore_tenant(
         &self,
         file: &str,
@@ -383,7 +383,7 @@ impl Operator {
             TenantName::new(as_name).map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
         let path = self.backup_path(file)?;
         if !path.is_file() {
-            return Err(Failure::new(Code::BackupInvalid, "there is no such backup"));
+            return Err(Failure::of(Code::BackupUnknown));
         }
         let restored = self
             .store()
@@ -446,12 +446,7 @@ pub fn is_origin(text: &str) -> bool {
 }
 
 fn checked_display(display: String) -> Result<String, Failure> {
-    if display.is_empty() || display.len() > DISPLAY_BYTES_MAX || display.contains(char::is_control)
-    {
-        return Err(Failure::new(
-            Code::RequestInvalid,
-            "display has 1 to 200 bytes and no control characters",
-        ));
-    }
+    let wanted = "display has 1 to 200 characters and no control characters";
+    crate::clients::printable(&display, DISPLAY_CHARACTERS_MAX, wanted)?;
     Ok(display)
 }

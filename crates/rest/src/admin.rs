@@ -17,6 +17,7 @@ use engine::form;
 mod document;
 mod report;
 
+pub(crate) use document::held_against;
 pub use document::openapi as openapi_document;
 
 /// `GET /admin/v1/openapi.json`

@@ -230,8 +230,8 @@ fn bad_requests_are_told_as_problems() {
         (
             "POST /admin/v1/tenants/copy/restore",
             json!({ "file": "none.backup" }),
-            400,
-            "backup-invalid",
+            404,
+            "backup-unknown",
         ),
         ("GET /admin/v1/nothing", Value::Null, 404, "route-unknown"),
         (
@@ -248,6 +248,19 @@ fn bad_requests_are_told_as_problems() {
     world
         .ask("POST /admin/v1/tenants", &headers, "{")
         .refused(400, "json-syntax");
+    // Members are named, not counted; and what is described is what is taken.
+    let line = "PATCH /admin/v1/tenants/lakeside";
+    for body in [r#"["other"]"#, r#"{"config": ["literal"]}"#, r#"{"disply": "x"}"#] {
+        world
+            .ask(line, &headers, body)
+            .refused(400, "request-invalid");
+    }
+    world.ask(line, &headers, r#"{"display": null}"#).status(200);
+    // To the operator, a suspended tenant is a state and no failure that goes by itself.
+    let suspend = "POST /admin/v1/tenants/lakeside/suspend";
+    world.admin(suspend, &Value::Null).status(200);
+    let people = "GET /admin/v1/tenants/lakeside/people";
+    world.admin(people, &Value::Null).refused(409, "tenant-state");
 }
 
 #[test]
