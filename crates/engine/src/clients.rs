@@ -94,7 +94,11 @@ impl Operator {
         draft: ClientDraft,
     ) -> Result<ClientMade, Failure> {
         let (tenant, data) = self.tenant(tenant)?;
-        printable(&draft.name, NAME_CHARACTERS_MAX, "name has 1 to 200 characters")?;
+        printable(
+            &draft.name,
+            NAME_CHARACTERS_MAX,
+            "name has 1 to 200 characters",
+        )?;
         let scopes = Scopes::parse(&draft.scopes.join(" "), Model::of(tenant.fhir()))
             .map_err(|e| Failure::new(Code::ScopeInvalid, e.to_string()))?;
         let program = program(&draft)?;

@@ -127,7 +127,11 @@ fn groups(given: Vec<String>) -> Result<Arc<[Box<str>]>, Failure> {
         return Err(invalid("a person is in at most 200 groups"));
     }
     for group in &given {
-        printable(group, NAME_CHARACTERS_MAX, "a group has 1 to 200 characters")?;
+        printable(
+            group,
+            NAME_CHARACTERS_MAX,
+            "a group has 1 to 200 characters",
+        )?;
     }
     Ok(given.into_iter().map(Into::into).collect())
 }
@@ -201,7 +205,11 @@ impl Desk<'_> {
     async fn create(&self, deed: Deed, draft: PersonDraft) -> Result<PersonInvited, Failure> {
         let login = normal_login(&draft.login)
             .ok_or_else(|| invalid("login has 1 to 200 characters and no spaces"))?;
-        printable(&draft.name, NAME_CHARACTERS_MAX, "name has 1 to 200 characters")?;
+        printable(
+            &draft.name,
+            NAME_CHARACTERS_MAX,
+            "name has 1 to 200 characters",
+        )?;
         let id = PersonId::of(self.house.0.rng.bytes());
         let (invitation, link, until) = self.invitation(&id).await?;
         let person = Person {

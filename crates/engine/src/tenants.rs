@@ -15,7 +15,7 @@ use store::{
 };
 
 use crate::failure::Failure;
-use crate::house::House;
+use crate::house::{Gate, House};
 use crate::links::Links;
 
 /// The recognised operator, for one request.
@@ -393,6 +393,21 @@ impl Operator {
             tenant: self.view(restored.info),
             clients: restored.clients,
         })
+    }
+
+    /// Makes another key of a tenant's identity tokens: it signs from now on, and those before it stay published
+    /// for a day. Returns its id.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `tenant-state`.
+    pub async fn rotate_signing_key(&self, tenant: &str) -> Result<String, Failure> {
+        let (tenant, _) = self.tenant(tenant)?;
+        let gate = Gate {
+            house: self.house.clone(),
+            links: self.links(&tenant),
+            tenant,
+        };
+        Ok(gate.new_signing_key().await?.kid)
     }
 
     /// Makes a new key-encryption key. Returns how many tenants' keys were wrapped anew.

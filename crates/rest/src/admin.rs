@@ -286,6 +286,15 @@ pub(crate) async fn disable_person(by: Operator, call: Call) -> Result<Response<
     Ok(done())
 }
 
+/// `POST /admin/v1/tenants/{name}/signing-keys`
+pub(crate) async fn rotate_signing_key(
+    by: Operator,
+    call: Call,
+) -> Result<Response<Body>, Failure> {
+    let kid = by.rotate_signing_key(call.value("name")).await?;
+    answer(StatusCode::CREATED, &json!({ "kid": kid }))
+}
+
 /// `POST /admin/v1/key/rotate`
 pub(crate) async fn rotate_key(by: Operator, _: Call) -> Result<Response<Body>, Failure> {
     answer(

@@ -321,6 +321,15 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "post",
+        "/admin/v1/tenants/{name}/signing-keys",
+        "rotate-signing-key",
+        "Make another key of identity tokens; those before it stay published for a day",
+        None,
+        "201",
+        Some("SigningKeyMade"),
+    ),
+    (
+        "post",
         "/admin/v1/key/rotate",
         "rotate-key",
         "Make a new key-encryption key and wrap every tenant's key with it",
@@ -545,6 +554,7 @@ fn schemas() -> Value {
             object(&["id", "login", "name", "roles", "state"], &person) } })),
         "PersonInvited": { "allOf": [object(&["id", "login", "name", "roles", "state"], &person),
             object(&["invitation", "until"], &json!({ "invitation": text, "until": time }))] },
+        "SigningKeyMade": object(&["kid"], &json!({ "kid": text })),
         "KeyRotated": object(&["rewrapped"], &json!({ "rewrapped": { "type": "integer" } })),
         "Problem": object(&["type", "title", "status", "code"], &json!({
             "type": text, "title": text, "status": { "type": "integer" }, "code": text, "detail": text, "limit": text,

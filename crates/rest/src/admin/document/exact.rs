@@ -130,7 +130,8 @@ fn parameters(path: &str, operation: &mut Value) {
         return;
     };
     for named in path.split('{').skip(1).filter_map(|p| p.split('}').next()) {
-        let is = |p: &Value| p.get("in") == Some(&json!("path")) && p.get("name") == Some(&json!(named));
+        let is =
+            |p: &Value| p.get("in") == Some(&json!("path")) && p.get("name") == Some(&json!(named));
         if !known.iter().any(is) {
             known.push(json!({ "name": named, "in": "path", "required": true,
                 "schema": { "type": "string" } }));
@@ -163,7 +164,9 @@ fn strict(schema: &mut Value) {
     if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, inner) in properties {
             strict(inner);
-            let needed = required.as_array().is_some_and(|r| r.contains(&json!(name)));
+            let needed = required
+                .as_array()
+                .is_some_and(|r| r.contains(&json!(name)));
             if !needed {
                 let is = inner.take();
                 *inner = json!({ "anyOf": [is, { "type": "null" }] });
@@ -183,7 +186,10 @@ fn strict(schema: &mut Value) {
 /// The schema of the body of an operation.
 pub(super) fn body_schema<'d>(document: &'d Value, operation: &str) -> Option<&'d Value> {
     let paths = document.get("paths")?.as_object()?;
-    let mut all = paths.values().filter_map(Value::as_object).flat_map(Map::values);
+    let mut all = paths
+        .values()
+        .filter_map(Value::as_object)
+        .flat_map(Map::values);
     let found = all.find(|o| o.get("operationId") == Some(&json!(operation)))?;
     let name = body_of(found)?;
     document.pointer("/components/schemas")?.get(name)
@@ -223,7 +229,11 @@ pub(super) fn fits(
     if let Some(kind) = schema.get("type").and_then(Value::as_str)
         && !is_of(kind, value)
     {
-        let article = if kind.starts_with(['a', 'i', 'o']) { "an" } else { "a" };
+        let article = if kind.starts_with(['a', 'i', 'o']) {
+            "an"
+        } else {
+            "a"
+        };
         return Err(format!("{place} is not {article} {kind}"));
     }
     match value {
@@ -310,7 +320,10 @@ mod tests {
             (json!({}), "name is missing"),
             (json!({ "name": "a", "nam": 1 }), "nam is unknown"),
             (json!({ "name": 7 }), "name is not a string"),
-            (json!({ "name": "lakeside", "config": [] }), "config is not an object"),
+            (
+                json!({ "name": "lakeside", "config": [] }),
+                "config is not an object",
+            ),
             (
                 json!({ "name": "lakeside", "config": { "cors_origins": [1] } }),
                 "config.cors_origins[0] is not a string",
