@@ -333,7 +333,9 @@ impl Visitor {
         password::admit(new, &self.person.record.login, house.limits())?;
         let hash = house.password_hash(&self.gate.tenant, new).await?;
         let deed = self.own("change password").await?;
+        let proved = self.proved();
         let change = move |person: &mut Person| {
+            proved(person)?;
             person.proofs.password = Some(hash);
             person.proofs.invitation = None;
             Ok(())
@@ -355,6 +357,18 @@ impl Visitor {
             return Ok(());
         }
         Err(self.not_proved("prove own password").await?)
+    }
+
+    /// Whether what a password was good against is still the person's: it was looked at before the change.
+    fn proved(&self) -> impl Fn(&Person) -> Result<(), StoreError> + Send + 'static {
+        let against = self.person.proofs.password.clone();
+        move |person| match person.proofs.password == against {
+            true => Ok(()),
+            false => Err(StoreError::Refused(
+                Code::CredentialsInvalid,
+                "the password was changed meanwhile".to_owned(),
+            )),
+        }
     }
 
     /// Counts and records that somebody in this session did not prove who they are.
@@ -379,7 +393,9 @@ impl Visitor {
         let secret: [u8; 20] = self.gate.house.0.rng.bytes();
         let deed = self.own("begin one-time codes").await?;
         let kept = secret.to_vec();
+        let proved = self.proved();
         let change = move |person: &mut Person| {
+            proved(person)?;
             if person.proofs.totp.as_ref().is_some_and(|t| t.confirmed) {
                 let text = "one-time codes are asked for already".to_owned();
                 return Err(StoreError::Refused(Code::TenantState, text));
