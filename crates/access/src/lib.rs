@@ -28,9 +28,9 @@ pub use person::{
     RoleAt, SessionRecord, TENANT_ADMINISTRATOR, decide_accounts,
 };
 pub use policy::{
-    Actions, Decision, Document, Effect, GrantText, Obligation, PRESETS, Policy, PolicyError,
-    Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject, Surroundings,
-    Verdict, Way, preset,
+    Actions, BreakGlass, Decision, Document, Effect, GrantText, Obligation, Offer, Opened, PRESETS,
+    Policy, PolicyError, Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step,
+    Subject, Surroundings, Verdict, Way, decide_opening, decide_openings, decide_reviewing, preset,
 };
 pub use principal::{OperatorToken, Principal, Reason};
 pub use scope::{ResourceScope, ScopeContext, ScopeError, Scopes};

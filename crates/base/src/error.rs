@@ -162,6 +162,7 @@ codes! {
     OperationRefused = "operation-refused", Forbidden, "forbidden", "Policy refuses the operation to the caller.";
     TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
     ResourceQuarantined = "resource-quarantined", Fault, "exception", "What is stored of the resource is not as it was written; it is kept apart until somebody of the tenant decides about it.";
+    BreakGlassState = "break-glass-state", Conflict, "conflict", "The opening of the patient is not in a state that allows this.";
     QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
 }
 

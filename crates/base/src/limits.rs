@@ -200,6 +200,16 @@ limits! {
     /// Seconds from the end of a tenant's background check to the beginning of the next; 0 for none but
     /// those that are asked for.
     scrub_interval_seconds = 604_800;
+    /// Seconds for which a patient is opened by break-glass, where the policy says nothing else.
+    break_glass_seconds = 3_600;
+    /// Seconds that a policy may say.
+    break_glass_seconds_max = 14_400;
+    /// Seconds after a person proved who they are by two factors within which they may open a patient.
+    break_glass_step_up_seconds = 900;
+    /// Seconds after the end of an opening within which it should be reviewed.
+    break_glass_review_seconds = 259_200;
+    /// Patients whom one person may have opened at once.
+    openings_per_person_max = 10;
     /// Rows of one tenant that are in quarantine at once; what is found past it is counted and logged.
     quarantine_entries_max = 10_000;
 }

@@ -169,6 +169,7 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/scrub"                "scrub-status"   Operator quarantine::status;
     POST   House  "/admin/v1/tenants/{name}/scrub"                "begin-scrub"    Operator quarantine::begin;
     GET    House  "/admin/v1/tenants/{name}/quarantine"           "list-quarantine" Operator quarantine::list;
+    GET    House  "/admin/v1/tenants/{name}/break-glass"          "count-openings" Operator quarantine::openings;
     GET    House  "/admin/v1/tenants/{name}/audit"                "read-audit"     Operator admin::read_audit;
     GET    House  "/admin/v1/tenants/{name}/audit/report"         "access-report"  Operator admin::report;
     POST   House  "/admin/v1/tenants/{name}/backup"               "backup-tenant"  Operator admin::back_up_tenant;
@@ -248,6 +249,11 @@ routes! {
     POST   Fhir   "/$policy-publish"        "policy-publish"     Caller("a")   operation::operation;
     POST   Fhir   "/$policy-test"           "policy-test"        Caller("a")   operation::operation;
     POST   Fhir   "/$policy-dry-run"        "policy-dry-run"     Caller("a")   operation::operation;
+    GET    Fhir   "/$break-glass"           "break-glass-list"   Caller("r")   operation::operation;
+    POST   Fhir   "/$break-glass-end"       "break-glass-end"    Caller("r")   operation::operation;
+    GET    Fhir   "/$break-glass-review"    "break-glass-review" Caller("r")   operation::operation;
+    POST   Fhir   "/$break-glass-review"    "break-glass-review" Caller("r")   operation::operation;
+    POST   Fhir   "/{type}/{id}/$break-glass" "break-glass"      Caller("r")   operation::operation;
     GET    Fhir   "/$quarantine"            "quarantine"         Caller("a")   operation::operation;
     POST   Fhir   "/$quarantine"            "quarantine"         Caller("a")   operation::operation;
     POST   Fhir   "/$quarantine-decide"     "quarantine-decide"  Caller("a")   operation::operation;

@@ -1,5 +1,6 @@
 //! The words that callers and engines exchange.
 
+mod break_glass;
 mod data;
 mod page;
 mod people;
@@ -8,6 +9,7 @@ mod tenant;
 mod trail;
 mod write;
 
+pub use break_glass::{Opening, OpeningCounts, OpeningState, Review};
 pub(crate) use data::{Apart, DataIn};
 pub use data::{Data, Form};
 pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};

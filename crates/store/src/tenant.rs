@@ -1,6 +1,7 @@
 //! One tenant's data.
 
 mod audit;
+mod break_glass;
 mod data;
 mod indexing;
 mod people;

@@ -61,6 +61,11 @@ impl Glass {
         let known = self.grants.iter().find(|(name, _)| **name == *grant);
         known.and_then(|(_, named)| *named).unwrap_or(administers)
     }
+
+    /// Whether some grant names the caller to review.
+    fn reviews_any(&self) -> bool {
+        self.grants.iter().any(|(_, named)| *named == Some(true))
+    }
 }
 
 fn refused(
@@ -127,18 +132,20 @@ pub fn decide_reviewing(
     Ok(Permit::mint(grant))
 }
 
-/// The right of a person to look at, and to end, what they opened themselves.
+/// Decides whether somebody may look at openings: people at their own, reviewers at those that they
+/// review. Which they see is asked of each.
 ///
 /// # Errors
 /// [`Denied`], to be recorded.
-pub fn decide_own_openings(
+pub fn decide_openings(
     principal: &Principal,
     rights: &Rights,
     tenant: &TenantId,
     request: RequestMeta,
 ) -> Result<Permit<Administer>, Denied> {
     let is_person = matches!(principal.0, Who::Person(_));
-    if !is_person || !rights.are_of(principal, tenant) {
+    let may = is_person || rights.administers() || rights.glass().reviews_any();
+    if !may || !rights.are_of(principal, tenant) {
         return Err(refused(principal, request, None));
     }
     let grant = Grant::of_tenant(tenant, principal.actor(), request);

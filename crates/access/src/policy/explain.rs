@@ -32,6 +32,8 @@ pub enum Verdict {
     CannotTell,
     /// A value that its criteria need is not there.
     NoValue,
+    /// It gives nothing by itself: they may open a patient under it.
+    BreakGlass,
     /// It is a grant of all of the type.
     Gives,
     /// It is a grant of some resources.
@@ -99,6 +101,7 @@ impl Policy {
                     Some(roles) => match types_of(grant, surroundings.model) {
                         Ok((types, _)) if !types.contains(&type_id) => Verdict::OtherType,
                         Err(_) => Verdict::CannotTell,
+                        Ok(_) if grant.break_glass.is_some() => Verdict::BreakGlass,
                         Ok((_, all)) => {
                             let values = Values::of(surroundings.model, subject, &roles);
                             let way = way(grant, type_id, all, &values, surroundings);

@@ -117,6 +117,7 @@ impl To {
             when: None,
             networks: Vec::new(),
             require: Require::default(),
+            break_glass: None,
         }
     }
 }

@@ -135,6 +135,15 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "get",
+        "/admin/v1/tenants/{name}/break-glass",
+        "count-openings",
+        "How many openings of patients wait for a review",
+        None,
+        "200",
+        Some("OpeningCounts"),
+    ),
+    (
+        "get",
         "/admin/v1/tenants/{name}/audit",
         "read-audit",
         "Lines of the audit trail, oldest first; takes after (the number of a record) and limit",
@@ -454,6 +463,9 @@ fn quarantine_schemas() -> Value {
     let text = json!({ "type": "string" });
     let time = json!({ "type": "string", "format": "date-time" });
     json!({
+        "OpeningCounts": object(&["open", "due", "overdue"], &json!({
+            "open": { "type": "integer" }, "due": { "type": "integer" }, "overdue": { "type": "integer" },
+        })),
         "ScrubStart": object(&[], &json!({ "now": { "type": "boolean", "default": false } })),
         "Scrub": object(&["running", "rows", "found", "last_rows", "last_found", "quarantined"], &json!({
             "running": { "type": "boolean" }, "begun": time, "rows": { "type": "integer" }, "found": { "type": "integer" },

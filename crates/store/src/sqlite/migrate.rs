@@ -16,7 +16,7 @@ use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
 use super::{
-    administration, extract, index, params, policies, quarantine, rows, schema, writer,
+    administration, break_glass, extract, index, params, policies, quarantine, rows, schema, writer,
 };
 use crate::Result;
 
@@ -163,10 +163,11 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Up to version 7 nothing was kept apart.
+/// Up to version 7 nothing was kept apart, and nobody was opened.
 fn keep_quarantine(db: &Connection, _: &Moving<'_>) -> Result<()> {
-    db.execute_batch(quarantine::DDL)
-        .doing("changing a tenant's schema from version 7 to 8")
+    const DOING: &str = "changing a tenant's schema from version 7 to 8";
+    db.execute_batch(quarantine::DDL).doing(DOING)?;
+    db.execute_batch(break_glass::DDL).doing(DOING)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

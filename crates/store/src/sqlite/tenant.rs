@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::break_glass::Openings;
 use super::clients::Clients;
 use super::connection::{self, Reader};
 use super::fault::{Doing, damaged, internal};
@@ -52,6 +53,8 @@ pub(crate) struct OpenTenant {
     pub(crate) marked: AtomicU64,
     /// Up to which change the index is swept.
     pub(crate) swept: AtomicU64,
+    /// Patients who are open.
+    pub(crate) openings: Openings,
     /// Resources that are kept apart.
     pub(crate) quarantine: Quarantine,
     actors: RwLock<HashMap<i64, Arc<str>>>,
@@ -167,6 +170,7 @@ impl OpenTenant {
         let marked = rows::last_seq(&reader.db)?.0;
         let policy = policies::load(&reader.db, model)?;
         let quarantine = Quarantine::load(&reader.db)?;
+        let openings = Openings::load(&reader.db, trusted, shared.clock.now())?;
         Ok(Self {
             id: id.clone(),
             model,
@@ -187,6 +191,7 @@ impl OpenTenant {
             brisk_after: AtomicU32::new(SHORT_READS),
             marked: AtomicU64::new(marked),
             swept: AtomicU64::new(0),
+            openings,
             quarantine,
             actors: RwLock::default(),
             clients,

@@ -33,6 +33,7 @@ DROP TABLE signing_key;
 DROP TABLE session;
 DROP TABLE approval;
 DROP TABLE quarantine;
+DROP TABLE opening;
 DROP TABLE scrub;
 DROP TABLE blob;
 DROP TABLE chunk;
