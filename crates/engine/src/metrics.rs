@@ -159,6 +159,13 @@ impl Metrics {
 
 struct StoreCollector(Store);
 
+/// Name and description of a level, and how it is read off what is known of a check.
+type Level<'a> = (
+    &'static str,
+    &'static str,
+    &'a dyn Fn(&ScrubStatus) -> Option<i64>,
+);
+
 impl StoreCollector {
     /// By tenant, what is known of the background checks.
     fn scrubs(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -166,7 +173,7 @@ impl StoreCollector {
         let seconds = |t: base::Micros| t.0.div_euclid(1_000_000);
         let running = |s: &ScrubStatus| s.begun.map(|_| i64::try_from(s.rows).unwrap_or(i64::MAX));
         let waiting = |s: &ScrubStatus| Some(i64::try_from(s.quarantined).unwrap_or(i64::MAX));
-        let levels: [(&str, &str, &dyn Fn(&ScrubStatus) -> Option<i64>); 3] = [
+        let levels: [Level<'_>; 3] = [
             (
                 "scrub_running_rows",
                 "Rows that the background check under way has looked at",
@@ -267,11 +274,7 @@ impl Collector for StoreCollector {
                 &m.scrub_rows,
             ),
             ("scrubs", "Background checks that were finished", &m.scrubs),
-            (
-                "quarantined",
-                "Rows put into quarantine",
-                &m.quarantined,
-            ),
+            ("quarantined", "Rows put into quarantine", &m.quarantined),
             ("storage_panics", "Storage jobs that panicked", &m.panics),
         ];
         for (name, help, count) in counts {

@@ -120,11 +120,7 @@ impl Operator {
     ///
     /// # Errors
     /// `tenant-unknown`, `tenant-damaged`.
-    pub async fn quarantine(
-        &self,
-        name: &str,
-        all: bool,
-    ) -> Result<Vec<QuarantineView>, Failure> {
+    pub async fn quarantine(&self, name: &str, all: bool) -> Result<Vec<QuarantineView>, Failure> {
         let (tenant, data) = self.tenant(name)?;
         let permit = self.system(Reason::Operation, &tenant)?;
         let found = data.quarantine(permit, all).await?;

@@ -158,7 +158,9 @@ impl Operator {
 
     fn view(&self, info: TenantInfo) -> TenantView {
         let tenant = self.store().directory().resolve(&info.name);
-        let scrub = tenant.as_ref().and_then(|tenant| self.store().scrub(tenant));
+        let scrub = tenant
+            .as_ref()
+            .and_then(|tenant| self.store().scrub(tenant));
         let base = tenant.map_or_else(String::new, |tenant| self.links(&tenant).fhir());
         TenantView {
             name: info.name.to_string(),

@@ -20,5 +20,6 @@ mod provenance;
 mod quarantine;
 mod resources;
 mod search;
+mod sign_in_limits;
 mod surface;
 mod world;

@@ -9,8 +9,8 @@ use base::{Clock, Rng, TenantName};
 use crate::sqlite::house::House;
 use crate::sqlite::house::change::By;
 use crate::{
-    NewTenant, RestoreClients, Restored, Result, ScrubStatus, State, StoreConfig, StoreMetrics, TenantInfo,
-    TenantSettings, TenantStore,
+    NewTenant, RestoreClients, Restored, Result, ScrubStatus, State, StoreConfig, StoreMetrics,
+    TenantInfo, TenantSettings, TenantStore,
 };
 
 /// All tenants of one data folder. Cheap to clone; closed when the last clone, and the last

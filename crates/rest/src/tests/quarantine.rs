@@ -38,7 +38,9 @@ fn past_insula(data: &Path) -> Connection {
     let aad = [b"insula wrapped key 1\0".as_slice(), &unhex(&id)].concat();
     let mut sealed = wrapped[25..].to_vec();
     let nonce = Nonce::try_assume_unique_for_key(&wrapped[13..25]).unwrap();
-    let key = cipher.open_in_place(nonce, Aad::from(aad), &mut sealed).unwrap();
+    let key = cipher
+        .open_in_place(nonce, Aad::from(aad), &mut sealed)
+        .unwrap();
     let key: String = key.iter().map(|b| format!("{b:02x}")).collect();
     let file: PathBuf = data.join("tenants").join(&id).join("data.db");
     let db = Connection::open(file).unwrap();
@@ -58,30 +60,41 @@ fn clinic() -> (World, String) {
         let done = world.fhir(&all, line, patient_with_id("p", family));
         assert!(done.code < 300);
     }
-    world.fhir(&all, "PUT Patient/other", patient_with_id("other", "Other")).status(201);
+    world
+        .fhir(&all, "PUT Patient/other", patient_with_id("other", "Other"))
+        .status(201);
     let observation = json!({ "resourceType": "Observation", "id": "o", "status": "final",
         "code": { "text": "x" }, "subject": { "reference": "Patient/p" },
         "valueQuantity": { "value": 7.20 } });
-    world.fhir(&all, "PUT Observation/o", observation.to_string()).status(201);
+    let observation = observation.to_string().replace("7.2", "7.20");
+    world
+        .fhir(&all, "PUT Observation/o", observation)
+        .status(201);
     (world, all)
 }
 
 /// Somebody who may administer the tenant, with these letters on data.
 fn approver(world: &World, letters: &str) -> String {
-    let mut grants = vec![json!({ "name": "administers", "who": { "roles": ["keeper"] },
-        "actions": ["administer"], "types": ["*"] })];
+    let mut grants = vec![
+        json!({ "name": "administers", "who": { "roles": ["keeper"] },
+        "actions": ["administer"], "types": ["*"] }),
+    ];
     if !letters.is_empty() {
         grants.push(json!({ "name": "data", "who": { "roles": ["keeper"] },
             "actions": letters, "types": ["*"] }));
     }
     let draft = json!({ "document": { "grants": grants }, "reason": "test" });
-    world.admin("POST /admin/v1/tenants/lakeside/policy", &draft).status(201);
+    world
+        .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
+        .status(201);
     client(world, "keeper")
 }
 
 fn client(world: &World, role: &str) -> String {
     let draft = json!({ "name": role, "scopes": ["system/*.cruds"], "roles": [role] });
-    let made = world.admin("POST /admin/v1/tenants/lakeside/clients", &draft).status(201);
+    let made = world
+        .admin("POST /admin/v1/tenants/lakeside/clients", &draft)
+        .status(201);
     let (id, secret) = (made.text("/client_id"), made.text("/client_secret"));
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
 }
@@ -89,7 +102,9 @@ fn client(world: &World, role: &str) -> String {
 /// Checks all rows now; how far it is then.
 fn scrub(world: &World) -> Value {
     let path = "/admin/v1/tenants/lakeside/scrub";
-    world.admin(&format!("POST {path}"), &json!({ "now": true })).status(202);
+    world
+        .admin(&format!("POST {path}"), &json!({ "now": true }))
+        .status(202);
     poll::until("a round", 60, || {
         let told = world.admin(&format!("GET {path}"), &Value::Null).json();
         (told["running"] == false).then_some(told)
@@ -101,9 +116,18 @@ fn waiting(world: &World) -> Vec<(String, u64, String)> {
     let told = told.status(200).json();
     let line = |l: &Value| {
         let text = |name: &str| l[name].as_str().unwrap().to_owned();
-        (text("resource"), l["version"].as_u64().unwrap(), text("kind"))
+        (
+            text("resource"),
+            l["version"].as_u64().unwrap(),
+            text("kind"),
+        )
     };
-    told["quarantine"].as_array().unwrap().iter().map(line).collect()
+    told["quarantine"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(line)
+        .collect()
 }
 
 fn decide(world: &World, who: &str, resource: &str, decision: &str) -> Answer {
@@ -125,12 +149,22 @@ fn a_changed_row_is_kept_apart_until_somebody_of_the_tenant_decides() {
     world.fhir(&all, "GET Patient/p", "").status(200);
     past_insula(&world.dir).execute_batch(SWAP).unwrap();
     let told = scrub(&world);
-    assert_eq!((told["found"].clone(), told["last_found"].clone()), (json!(1), json!(1)));
-    assert_eq!(waiting(&world), [("Patient/p".to_owned(), 2, "seal".to_owned())]);
+    assert_eq!(
+        (told["found"].clone(), told["last_found"].clone()),
+        (json!(1), json!(1))
+    );
+    assert_eq!(
+        waiting(&world),
+        [("Patient/p".to_owned(), 2, "seal".to_owned())]
+    );
 
     // Reads say so, also where a good body was in memory; others go on.
-    world.fhir(&all, "GET Patient/p", "").refused(500, "resource-quarantined");
-    world.fhir(&all, "GET Patient/p/_history/2", "").refused(500, "resource-quarantined");
+    world
+        .fhir(&all, "GET Patient/p", "")
+        .refused(500, "resource-quarantined");
+    world
+        .fhir(&all, "GET Patient/p/_history/2", "")
+        .refused(500, "resource-quarantined");
     world.fhir(&all, "GET Patient/other", "").status(200);
     // The last good version is there.
     world
@@ -152,20 +186,31 @@ fn a_changed_row_is_kept_apart_until_somebody_of_the_tenant_decides() {
     );
     // Nobody writes over it.
     let new = patient_with_id("p", "Third");
-    world.fhir(&all, "PUT Patient/p", new).refused(500, "resource-quarantined");
-    world.fhir(&all, "DELETE Patient/p", "").refused(500, "resource-quarantined");
+    world
+        .fhir(&all, "PUT Patient/p", new)
+        .refused(500, "resource-quarantined");
+    world
+        .fhir(&all, "DELETE Patient/p", "")
+        .refused(500, "resource-quarantined");
 
     // Who does not administer decides nothing, nor does the operator.
     decide(&world, &all, "Patient/p", "revert").refused(403, "scope-missing");
     let operator = world.operator.clone();
     decide(&world, &operator, "Patient/p", "revert").status(401);
 
-    let shown = world.fhir(&keeper, "GET $quarantine?resource=Patient/p", "").status(200);
+    let shown = world
+        .fhir(&keeper, "GET $quarantine?resource=Patient/p", "")
+        .status(200);
     let shown = shown.json().to_string();
-    assert!(shown.contains("Other") && shown.contains("Second") == false, "{shown}");
+    assert!(
+        shown.contains("Other") && !shown.contains("Second"),
+        "{shown}"
+    );
     assert!(shown.contains("First"), "{shown}");
 
-    let done = decide(&world, &keeper, "Patient/p", "revert").status(200).json();
+    let done = decide(&world, &keeper, "Patient/p", "revert")
+        .status(200)
+        .json();
     assert!(done.to_string().contains("\"valueInteger\":3"), "{done}");
     world
         .fhir(&all, "GET Patient/p", "")
@@ -173,7 +218,9 @@ fn a_changed_row_is_kept_apart_until_somebody_of_the_tenant_decides() {
         .at("/name/0/family", "First")
         .at("/meta/versionId", "3");
     // What was changed stays as it lies there: nothing was sealed anew.
-    world.fhir(&all, "GET Patient/p/_history/2", "").refused(500, "resource-quarantined");
+    world
+        .fhir(&all, "GET Patient/p/_history/2", "")
+        .refused(500, "resource-quarantined");
     let found = world.fhir(&all, "GET Patient?family=First", "").status(200);
     assert_eq!(found.entries(), ["Patient/p"]);
     assert!(waiting(&world).is_empty());
@@ -181,19 +228,32 @@ fn a_changed_row_is_kept_apart_until_somebody_of_the_tenant_decides() {
     assert!(waiting(&world).is_empty(), "decided is decided");
     decide(&world, &keeper, "Patient/p", "revert").refused(409, "quarantine-decision");
     // Who decided what is in the list, and in the trail.
-    let list = world.admin("GET /admin/v1/tenants/lakeside/quarantine?all=true", &Value::Null);
+    let list = world.admin(
+        "GET /admin/v1/tenants/lakeside/quarantine?all=true",
+        &Value::Null,
+    );
     list.status(200)
         .at("/quarantine/0/decision", "revert")
         .at("/quarantine/0/remark", "seen on paper")
         .at("/quarantine/0/made", 3);
-    let trail = world.admin("GET /admin/v1/tenants/lakeside/audit?limit=1000", &Value::Null);
+    let trail = world.admin(
+        "GET /admin/v1/tenants/lakeside/audit?limit=1000",
+        &Value::Null,
+    );
     let trail = trail.status(200).json().to_string();
-    for line in ["quarantine seal Patient/p/_history/2", "revert quarantine", "Patient/p/_history/3"] {
+    for line in [
+        "quarantine seal Patient/p/_history/2",
+        "revert quarantine",
+        "Patient/p/_history/3",
+    ] {
         assert!(trail.contains(line), "{line}: {trail}");
     }
     let metrics = world.ask("GET /metrics", &[("authorization", &operator)], "");
     let metrics = String::from_utf8(metrics.status(200).body.to_vec()).unwrap();
-    assert!(metrics.contains("insula_scrub_finished_timestamp_seconds{tenant=\"lakeside\"}"), "{metrics}");
+    assert!(
+        metrics.contains("insula_scrub_finished_timestamp_seconds{tenant=\"lakeside\"}"),
+        "{metrics}"
+    );
 }
 
 #[test]
@@ -202,8 +262,12 @@ fn changed_content_is_accepted_as_a_new_version_if_it_is_valid() {
     let keeper = approver(&world, "cruds");
     past_insula(&world.dir).execute_batch(SWAP).unwrap();
     // A read that meets it is enough to put it into quarantine.
-    world.fhir(&all, "GET Patient?family=Second", "").status(200);
-    world.fhir(&all, "PUT Patient/x", patient_with_id("x", "X")).status(201);
+    world
+        .fhir(&all, "GET Patient?family=Second", "")
+        .status(200);
+    world
+        .fhir(&all, "PUT Patient/x", patient_with_id("x", "X"))
+        .status(201);
     scrub(&world);
     decide(&world, &keeper, "Patient/p", "note").refused(409, "quarantine-decision");
     decide(&world, &keeper, "Patient/p", "delete").refused(409, "quarantine-decision");
@@ -213,7 +277,9 @@ fn changed_content_is_accepted_as_a_new_version_if_it_is_valid() {
         .status(200)
         .at("/name/0/family", "Other")
         .at("/meta/versionId", "3");
-    let found = world.fhir(&all, "GET Patient?family=Other&_sort=_id", "").status(200);
+    let found = world
+        .fhir(&all, "GET Patient?family=Other&_sort=_id", "")
+        .status(200);
     assert_eq!(found.entries(), ["Patient/other", "Patient/p"]);
 }
 
@@ -224,7 +290,9 @@ fn deciding_takes_the_right_to_administer_and_the_rights_to_the_resource() {
     past_insula(&world.dir).execute_batch(SWAP).unwrap();
     scrub(&world);
     // What there is, but not what it says.
-    let shown = world.fhir(&keeper, "GET $quarantine?resource=Patient/p", "").status(200);
+    let shown = world
+        .fhir(&keeper, "GET $quarantine?resource=Patient/p", "")
+        .status(200);
     let text = shown.json().to_string();
     assert!(text.contains("Patient/p") && !text.contains("First") && !text.contains("Other"));
     decide(&world, &keeper, "Patient/p", "accept").refused(403, "scope-missing");
@@ -247,25 +315,49 @@ fn index_rows_pointers_and_old_versions_that_were_changed() {
     let mut found = waiting(&world);
     found.sort();
     let line = |name: &str, version, kind: &str| (name.to_owned(), version, kind.to_owned());
-    assert_eq!(found, [line("Observation/o", 1, "index"), line("Patient/p", 1, "seal")]);
-    let search = world.fhir(&all, "GET Observation?patient=other", "").status(200);
-    assert_eq!(search.entries(), ["outcome"], "it is not shown as another patient's");
+    assert_eq!(
+        found,
+        [
+            line("Observation/o", 1, "index"),
+            line("Patient/p", 1, "seal")
+        ]
+    );
+    let search = world
+        .fhir(&all, "GET Observation?patient=other", "")
+        .status(200);
+    assert_eq!(
+        search.entries(),
+        ["outcome"],
+        "it is not shown as another patient's"
+    );
     world.fhir(&all, "GET Observation/o", "").status(200);
     // An old version is in nobody's way.
     world.fhir(&all, "GET Patient/p", "").status(200);
-    world.fhir(&all, "PUT Patient/p", patient_with_id("p", "Third")).status(200);
+    world
+        .fhir(&all, "PUT Patient/p", patient_with_id("p", "Third"))
+        .status(200);
     decide(&world, &keeper, "Patient/p", "revert").refused(409, "quarantine-decision");
     decide(&world, &keeper, "Patient/p", "note").status(200);
     decide(&world, &keeper, "Observation/o", "revert").status(200);
-    let search = world.fhir(&all, "GET Observation?patient=p", "").status(200);
+    let search = world
+        .fhir(&all, "GET Observation?patient=p", "")
+        .status(200);
     assert_eq!(search.entries(), ["Observation/o"]);
     search.at("/entry/0/resource/meta/versionId", "2");
-    assert!(world.fhir(&all, "GET Observation?patient=other", "").entries().is_empty());
-    assert!(String::from_utf8_lossy(&world.fhir(&all, "GET Observation/o", "").body).contains("7.20"));
+    assert!(
+        world
+            .fhir(&all, "GET Observation?patient=other", "")
+            .entries()
+            .is_empty()
+    );
+    assert!(
+        String::from_utf8_lossy(&world.fhir(&all, "GET Observation/o", "").body).contains("7.20")
+    );
 
     // An older state of a resource is made the current one.
-    db.execute_batch("UPDATE resource SET version = 1, vid = 3 WHERE id = 'other'").unwrap();
-    world.fhir(&all, "PUT Patient/other", patient_with_id("other", "Newer")).status(200);
+    world
+        .fhir(&all, "PUT Patient/other", patient_with_id("other", "Newer"))
+        .status(200);
     let version = "SELECT min(vid) FROM version WHERE rid =
       (SELECT rid FROM resource WHERE id = 'other')";
     db.execute_batch(&format!(
@@ -273,7 +365,9 @@ fn index_rows_pointers_and_old_versions_that_were_changed() {
     ))
     .unwrap();
     scrub(&world);
-    world.fhir(&all, "GET Patient/other", "").refused(500, "resource-quarantined");
+    world
+        .fhir(&all, "GET Patient/other", "")
+        .refused(500, "resource-quarantined");
     decide(&world, &keeper, "Patient/other", "accept").refused(409, "quarantine-decision");
     decide(&world, &keeper, "Patient/other", "revert").status(200);
     world
@@ -282,10 +376,20 @@ fn index_rows_pointers_and_old_versions_that_were_changed() {
         .at("/name/0/family", "Newer")
         .at("/meta/versionId", "3");
     scrub(&world);
-    let report = world.admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null).json();
-    let kinds: Vec<&str> = report["findings"].as_array().unwrap().iter()
-        .map(|f| f["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["seal"], "only what is left as it lies there: {report}");
+    let report = world
+        .admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null)
+        .json();
+    let kinds: Vec<&str> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["seal"],
+        "only what is left as it lies there: {report}"
+    );
     assert!(waiting(&world).is_empty());
 }
 
@@ -297,13 +401,20 @@ fn a_resource_of_which_nothing_is_good_is_deleted_or_accepted() {
     past_insula(&world.dir)
         .execute_batch(&format!("UPDATE version SET body = x'00' WHERE vid = {at}"))
         .unwrap();
-    world.fhir(&all, "GET Observation?patient=p", "").status(200);
+    world
+        .fhir(&all, "GET Observation?patient=p", "")
+        .status(200);
     scrub(&world);
-    assert_eq!(waiting(&world), [("Observation/o".to_owned(), 1, "body".to_owned())]);
+    assert_eq!(
+        waiting(&world),
+        [("Observation/o".to_owned(), 1, "body".to_owned())]
+    );
     decide(&world, &keeper, "Observation/o", "revert").refused(409, "quarantine-decision");
     decide(&world, &keeper, "Observation/o", "accept").refused(409, "quarantine-decision");
     decide(&world, &keeper, "Observation/o", "delete").status(200);
-    world.fhir(&all, "GET Observation/o", "").refused(410, "deleted");
+    world
+        .fhir(&all, "GET Observation/o", "")
+        .refused(410, "deleted");
     assert!(world.fhir(&all, "GET Observation", "").entries().is_empty());
 }
 
@@ -313,7 +424,9 @@ fn who_does_not_reach_a_resource_is_not_told_that_it_is_kept_apart() {
     let grants = json!([{ "name": "own", "who": { "roles": ["nurse"] }, "actions": "rs",
         "types": ["Patient"], "criteria": "family=Other" }]);
     let draft = json!({ "document": { "grants": grants }, "reason": "test" });
-    world.admin("POST /admin/v1/tenants/lakeside/policy", &draft).status(201);
+    world
+        .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
+        .status(201);
     let nurse = client(&world, "nurse");
     // What lies there now would be in reach, if it could be believed.
     past_insula(&world.dir).execute_batch(SWAP).unwrap();
@@ -321,8 +434,12 @@ fn who_does_not_reach_a_resource_is_not_told_that_it_is_kept_apart() {
     let unknown = world.fhir(&nurse, "GET Patient/none", "").status(404);
     let apart = world.fhir(&nurse, "GET Patient/p", "").status(404);
     assert_eq!(unknown.json()["issue"], apart.json()["issue"]);
-    world.fhir(&nurse, "GET Patient/p/_history/2", "").status(404);
-    world.fhir(&nurse, "GET Patient/p/_history/1", "").status(404);
+    world
+        .fhir(&nurse, "GET Patient/p/_history/2", "")
+        .status(404);
+    world
+        .fhir(&nurse, "GET Patient/p/_history/1", "")
+        .status(404);
     let found = world.fhir(&nurse, "GET Patient", "").status(200);
     assert_eq!(found.entries(), ["Patient/other"]);
     world.fhir(&nurse, "GET Patient/p/_history", "").status(404);

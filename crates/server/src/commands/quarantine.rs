@@ -146,7 +146,11 @@ fn ask(args: &Quarantine, of: &Of, operation: &str, parameters: &Value) -> anyho
     if status.is_success() {
         return Ok(said);
     }
-    let issue = |path: &str| said.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let issue = |path: &str| {
+        said.pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let (why, code) = (
         issue("/issue/0/diagnostics"),
         issue("/issue/0/details/coding/0/code"),

@@ -65,7 +65,14 @@ fn describe(told: &Value) -> String {
     };
     let last = match text(told, "finished") {
         "" => "never finished".to_owned(),
-        at => format!("{at}: {} rows, {} found", count("last_rows"), count("last_found")),
+        at => format!(
+            "{at}: {} rows, {} found",
+            count("last_rows"),
+            count("last_found")
+        ),
     };
-    format!("{now}last       {last}\nwaiting    {}", count("quarantined"))
+    format!(
+        "{now}last       {last}\nwaiting    {}",
+        count("quarantined")
+    )
 }

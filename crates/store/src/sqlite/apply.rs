@@ -33,8 +33,8 @@ use super::{extract, index, params as own_params, quarantine, rows, search, sigh
 use crate::face::DataIn;
 use crate::journal::Head;
 use crate::{
-    Condition, Data, Expected, Method, Outcome, PageRequest, Prepared, Result, Settlement, StoreError,
-    Stored, Written,
+    Condition, Data, Expected, Method, Outcome, PageRequest, Prepared, Result, Settlement,
+    StoreError, Stored, Written,
 };
 
 /// Nesting that no stored resource passes, whatever limit it came in under.

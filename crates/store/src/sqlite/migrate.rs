@@ -37,7 +37,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
-    keep_quarantine,
+    keep_more_of_signing_in,
 ];
 
 /// Resources indexed in one transaction.
@@ -163,9 +163,10 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Up to version 7 nothing was kept apart, and nobody was opened.
-fn keep_quarantine(db: &Connection, _: &Moving<'_>) -> Result<()> {
+/// Version 7 did not keep what this step adds.
+fn keep_more_of_signing_in(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
+    db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(break_glass::DDL).doing(DOING)
 }

@@ -64,8 +64,7 @@ impl Quarantine {
         let mut rows = read.query([]).doing(DOING)?;
         let mut held: HashMap<i64, bool> = HashMap::new();
         while let Some(row) = rows.next().doing(DOING)? {
-            let (rid, kind): (i64, String) =
-                (row.get(0).doing(DOING)?, row.get(1).doing(DOING)?);
+            let (rid, kind): (i64, String) = (row.get(0).doing(DOING)?, row.get(1).doing(DOING)?);
             let current = row.get::<_, Option<bool>>(2).doing(DOING)? == Some(true);
             let readable = match kind_of(&kind) {
                 // What the current version says is good; what searches know of it is not.
@@ -232,7 +231,8 @@ pub(crate) fn open_count(db: &Connection) -> Result<u64> {
     .map(|n| u64::try_from(n).unwrap_or(0))
 }
 
-const LINE: &str = "SELECT q.number, q.rid, q.type, q.id, q.version, q.kind, q.found_us, q.decision,
+const LINE: &str =
+    "SELECT q.number, q.rid, q.type, q.id, q.version, q.kind, q.found_us, q.decision,
    q.decided_us, q.decided_by, q.remark, q.made, r.version
  FROM quarantine q LEFT JOIN resource r ON r.rid = q.rid";
 
@@ -269,9 +269,7 @@ pub(crate) fn of(
          ORDER BY q.kind = 'index', q.version DESC, q.number"
     );
     let mut read = db.prepare(&sql).doing(DOING)?;
-    let mut rows = read
-        .query((type_id.0, IdKey::of_id(id)))
-        .doing(DOING)?;
+    let mut rows = read.query((type_id.0, IdKey::of_id(id))).doing(DOING)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().doing(DOING)? {
         found.extend(line(row, model));

@@ -201,11 +201,7 @@ pub(crate) fn unsealed(
 }
 
 /// The newest version of a resource that carries its seal, which may be a deletion.
-pub(crate) fn last_good(
-    tenant: &OpenTenant,
-    db: &Connection,
-    rid: i64,
-) -> Result<Option<Opened>> {
+pub(crate) fn last_good(tenant: &OpenTenant, db: &Connection, rid: i64) -> Result<Option<Opened>> {
     const DOING: &str = "looking for a version that carries its seal";
     let sql = format!(
         "SELECT {COLUMNS} FROM version v JOIN resource r ON r.rid = v.rid

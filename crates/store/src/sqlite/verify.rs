@@ -98,7 +98,10 @@ pub(crate) fn some(
     count: i64,
 ) -> Result<Looked> {
     let sql = match part {
-        Part::Versions => format!("{} WHERE v.vid > ?1 ORDER BY v.vid LIMIT ?2", versions_sql()),
+        Part::Versions => format!(
+            "{} WHERE v.vid > ?1 ORDER BY v.vid LIMIT ?2",
+            versions_sql()
+        ),
         Part::Resources => format!("{RESOURCES} WHERE r.rid > ?1 ORDER BY r.rid LIMIT ?2"),
     };
     look(tenant, db, (part, &sql), (after, count))
@@ -106,7 +109,10 @@ pub(crate) fn some(
 
 /// Looks at a resource and all its versions.
 pub(crate) fn one(tenant: &Arc<OpenTenant>, db: &Connection, rid: i64) -> Result<Looked> {
-    let sql = format!("{} WHERE v.rid = ?1 AND ?2 = 0 ORDER BY v.vid", versions_sql());
+    let sql = format!(
+        "{} WHERE v.rid = ?1 AND ?2 = 0 ORDER BY v.vid",
+        versions_sql()
+    );
     let mut looked = look(tenant, db, (Part::Versions, &sql), (rid, 0))?;
     let sql = format!("{RESOURCES} WHERE r.rid = ?1 AND ?2 = 0");
     let resource = look(tenant, db, (Part::Resources, &sql), (rid, 0))?;

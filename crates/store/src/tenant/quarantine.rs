@@ -144,8 +144,12 @@ impl TenantStore {
             }));
         };
         let given = u32::from(changed.is_some() || good.is_some());
-        self.noted(&read, Subject::Instance(type_id, &id), Outcome::Given(given))
-            .await?;
+        self.noted(
+            &read,
+            Subject::Instance(type_id, &id),
+            Outcome::Given(given),
+        )
+        .await?;
         let release = |stored: Stored| read.release(type_id, stored);
         Ok(Some(Damaged {
             lines,
@@ -194,13 +198,15 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let entry = self.serving()?;
         self.administered(&spent, "note quarantine").await?;
-        let (by, now): (String, Micros) =
-            (spent.actor().as_str().to_owned(), spent.request().at);
+        let (by, now): (String, Micros) = (spent.actor().as_str().to_owned(), spent.request().at);
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
             writer::alone_durably(tenant, slot, |tenant, state| {
                 let lines = quarantine::of(&state.db, tenant.model, type_id, &id)?;
                 let refuse = |text: &str| {
-                    Err(StoreError::Refused(Code::QuarantineDecision, text.to_owned()))
+                    Err(StoreError::Refused(
+                        Code::QuarantineDecision,
+                        text.to_owned(),
+                    ))
                 };
                 let Some((rid, _)) = lines.first() else {
                     return refuse("nothing waits for a decision");

@@ -35,6 +35,7 @@ DROP TABLE approval;
 DROP TABLE quarantine;
 DROP TABLE opening;
 DROP TABLE scrub;
+DROP TABLE ended_token;
 DROP TABLE blob;
 DROP TABLE chunk;
 ALTER TABLE version DROP COLUMN blob;

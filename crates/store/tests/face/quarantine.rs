@@ -55,7 +55,11 @@ async fn a_round_begins_by_itself_and_goes_on_after_a_restart() {
         .unwrap();
     t.read("Patient", "3").await;
     let on = until(&t, "going on", |s| s.begun.is_some());
-    assert_eq!((on.begun, on.rows >= 3), (begun, true), "not from the start");
+    assert_eq!(
+        (on.begun, on.rows >= 3),
+        (begun, true),
+        "not from the start"
+    );
     let status = t.store.begin_scrub(t.system(Reason::Operation), true).await;
     assert!(status.unwrap().begun.is_some());
     let done = until(&t, "the end", |s| s.begun.is_none());
@@ -82,7 +86,12 @@ async fn a_row_that_a_read_meets_goes_into_quarantine() {
         (world.store.metrics().quarantined.get() == 1).then_some(())
     });
     assert_eq!(kinds(&t).await, [(FindingKind::Seal, "o".to_owned())]);
-    assert!(world.store.scrub(t.store.id()).is_none_or(|s| s.begun.is_none()));
+    assert!(
+        world
+            .store
+            .scrub(t.store.id())
+            .is_none_or(|s| s.begun.is_none())
+    );
     // It is kept over a restart.
     let world = world.reopen();
     let t = world.tenant("lakeside");
@@ -105,5 +114,8 @@ async fn a_quarantine_is_bounded() {
     begun.unwrap();
     let done = until(&t, "the end", |s| s.begun.is_none() && s.finished.is_some());
     assert_eq!((done.last_found, kinds(&t).await.len()), (5, 2));
-    assert!(t.try_read("Patient", "4").await.is_err(), "what is not listed is not shown either");
+    assert!(
+        t.try_read("Patient", "4").await.is_err(),
+        "what is not listed is not shown either"
+    );
 }

@@ -170,7 +170,7 @@ impl Session {
 
     async fn open_patient(&self, id: &str, query: &str) -> Result<Answer, Failure> {
         let limits = self.limits();
-        let fresh = i64::try_from(limits.break_glass_step_up_seconds).unwrap_or(i64::MAX);
+        let fresh = i64::try_from(limits.step_up_seconds_max).unwrap_or(i64::MAX);
         let wanted = text(query, "grant");
         let (permit, offer) = self
             .given(decide_opening(

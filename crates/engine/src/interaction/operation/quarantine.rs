@@ -34,7 +34,11 @@ impl Session {
     ///
     /// # Errors
     /// `scope-missing`, recorded, and those of each.
-    pub(super) async fn keep_apart(&self, name: &str, input: &Input<'_>) -> Result<Answer, Failure> {
+    pub(super) async fn keep_apart(
+        &self,
+        name: &str,
+        input: &Input<'_>,
+    ) -> Result<Answer, Failure> {
         // The right is looked at before what was sent.
         let _ = self.may_govern().await?;
         let query = self.simple_parameters(input)?;
@@ -183,30 +187,37 @@ fn content(decision: Decision, damaged: Damaged) -> Result<Option<Bytes>, Failur
 /// A Parameters resource with both contents byte for byte.
 fn shown(damaged: Damaged) -> Result<Bytes, Failure> {
     let lines: Vec<QuarantineView> = damaged.lines.into_iter().map(Into::into).collect();
-    let Answer::Document(mut out) = parameters_of(&json!({ "items": lines }))? else {
+    let Answer::Document(out) = parameters_of(&json!({ "items": lines }))? else {
         return Err(Failure::of(Code::Internal));
     };
-    for (name, stored) in [("changed", damaged.changed), ("lastGood", damaged.last_good)] {
+    let out: Value = serde_json::from_slice(&out).map_err(|_| Failure::of(Code::Internal))?;
+    let parts = out.get("parameter").and_then(Value::as_array);
+    let mut parts: Vec<String> = parts.into_iter().flatten().map(Value::to_string).collect();
+    for (name, stored) in [
+        ("changed", damaged.changed),
+        ("lastGood", damaged.last_good),
+    ] {
         let Some(stored) = stored else { continue };
         let stored = stored.into_inner();
-        let mut part = match (stored.method, serde_json::from_slice::<Value>(&stored.body)) {
-            (Method::Delete, _) => {
-                json!({ "name": format!("{name}Deleted"), "valueBoolean": true }).to_string()
-            }
-            (_, Ok(Value::Object(_))) => {
-                let body = String::from_utf8_lossy(&stored.body);
-                format!("{{\"name\":\"{name}\",\"resource\":{body}}}")
-            }
-            // What lies there is no resource any more: it is shown as the text that it is.
-            _ => {
-                let text = String::from_utf8_lossy(&stored.body);
-                json!({ "name": format!("{name}Text"), "valueString": text }).to_string()
-            }
-        };
-        part.push_str("]}");
-        let text = String::from_utf8_lossy(&out);
-        let text = text.strip_suffix("]}").ok_or(Failure::of(Code::Internal))?;
-        out = Bytes::from([text, ",", &part].concat());
+        parts.push(
+            match (stored.method, serde_json::from_slice::<Value>(&stored.body)) {
+                (Method::Delete, _) => {
+                    json!({ "name": format!("{name}Deleted"), "valueBoolean": true }).to_string()
+                }
+                (_, Ok(Value::Object(_))) => {
+                    let body = String::from_utf8_lossy(&stored.body);
+                    format!("{{\"name\":\"{name}\",\"resource\":{body}}}")
+                }
+                // What lies there is no resource any more: it is shown as the text that it is.
+                _ => {
+                    let text = String::from_utf8_lossy(&stored.body);
+                    json!({ "name": format!("{name}Text"), "valueString": text }).to_string()
+                }
+            },
+        );
     }
-    Ok(out)
+    let parts = parts.join(",");
+    Ok(Bytes::from(format!(
+        "{{\"resourceType\":\"Parameters\",\"parameter\":[{parts}]}}"
+    )))
 }

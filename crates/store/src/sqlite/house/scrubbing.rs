@@ -389,7 +389,10 @@ impl House {
             subject: Subject::Other(Some(wrong.type_id), &what),
             outcome: Outcome::Given(0),
         };
-        let told = self.shared.journal.append(&tenant.pen, &record.encode(None));
+        let told = self
+            .shared
+            .journal
+            .append(&tenant.pen, &record.encode(None));
         if told.is_ok() {
             self.shared.metrics.journal_records.add(1);
         }
@@ -470,21 +473,35 @@ fn wrong(tenant: &OpenTenant, rid: i64, finding: crate::Finding) -> Option<Wrong
     })
 }
 
-/// Of a missing version, its number: the first that is not there.
+/// Of a missing version, its number: the first that is not there. Where none is missing, the resource
+/// does not point to the last one.
 fn placed(db: &Connection, mut wrong: Wrong) -> Result<Wrong> {
-    if wrong.kind == FindingKind::VersionMissing {
-        let number: Option<i64> = db
-            .query_row(
-                "SELECT min(n) FROM (SELECT v.version + 1 AS n FROM version v WHERE v.rid = ?1
-                   UNION SELECT 1)
-                 WHERE NOT EXISTS (SELECT 1 FROM version x WHERE x.rid = ?1 AND x.version = n)",
-                [wrong.rid],
-                |r| r.get(0),
-            )
-            .optional()
-            .doing("looking for a missing version")?
-            .flatten();
-        wrong.version = Version(number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0));
+    if wrong.kind != FindingKind::VersionMissing {
+        return Ok(wrong);
     }
+    const DOING: &str = "looking for a missing version";
+    let last: Option<i64> = db
+        .query_row(
+            "SELECT max(version) FROM version WHERE rid = ?1",
+            [wrong.rid],
+            |r| r.get(0),
+        )
+        .doing(DOING)?;
+    if last.is_some_and(|last| u64::try_from(last).is_ok_and(|last| last > wrong.version.0)) {
+        wrong.kind = FindingKind::Current;
+        return Ok(wrong);
+    }
+    let number: Option<i64> = db
+        .query_row(
+            "SELECT min(n) FROM (SELECT v.version + 1 AS n FROM version v WHERE v.rid = ?1
+               UNION SELECT 1)
+             WHERE NOT EXISTS (SELECT 1 FROM version x WHERE x.rid = ?1 AND x.version = n)",
+            [wrong.rid],
+            |r| r.get(0),
+        )
+        .optional()
+        .doing(DOING)?
+        .flatten();
+    wrong.version = Version(number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0));
     Ok(wrong)
 }
