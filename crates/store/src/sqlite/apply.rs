@@ -123,6 +123,17 @@ impl Op {
         rule.and_then(|rule| rule.filter())
     }
 
+    /// Its rule, if some way of it leads to a patient who was opened.
+    pub(crate) fn opening(&self) -> Option<Arc<Rule>> {
+        let (type_id, _) = self.target();
+        let rule = match self {
+            Self::Create { spent, .. } => spent.rule(type_id),
+            Self::Put { spent, .. } => spent.rule(type_id),
+            Self::Delete { spent, .. } => spent.rule(type_id),
+        };
+        rule.filter(|rule| rule.opens()).cloned()
+    }
+
     /// Whether a resource may be made with an id of the caller's choice: only by those who reach all
     /// of its type, since whether the id is taken would tell what there is.
     fn may_choose_id(&self) -> bool {

@@ -58,6 +58,8 @@ pub(crate) struct Found {
     pub(crate) as_of: Seq,
     /// Rows of the page that are kept apart; known when their bodies were read.
     pub(crate) left_out: u32,
+    /// Only the opening of a patient led to some of them; known when their bodies were read.
+    pub(crate) opened: bool,
 }
 
 /// One page of a search.
@@ -197,6 +199,7 @@ impl Surroundings<'_> {
         let included = include::included(&around, query, &page.matches, data.view.as_of)?;
         Ok(Found {
             left_out: 0,
+            opened: false,
             matches: std::mem::take(&mut page.matches),
             places: page.inside,
             scores,

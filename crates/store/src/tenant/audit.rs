@@ -3,6 +3,7 @@
 use access::{Action, ActionName, Actor, Denied, RequestMeta, Spent};
 
 use super::TenantStore;
+use super::reading::marked;
 use crate::Result;
 use crate::audit::{Outcome, Record, Shown, Subject};
 
@@ -41,15 +42,17 @@ impl TenantStore {
         self.append(&record, None).await
     }
 
-    /// Records which rows are about to leave; in several records where they are many.
+    /// Records which rows are about to leave; in several records where they are many. `opened`: only the
+    /// opening of a patient led to some of them.
     pub(super) async fn note_shown<A: Action>(
         &self,
         spent: &Spent<A>,
         subject: Subject<'_>,
         shown: Shown<'_>,
+        opened: bool,
     ) -> Result<()> {
         let mut record = Record {
-            request: spent.request(),
+            request: marked(spent.request(), opened),
             actor: spent.actor(),
             action: spent.action(),
             subject,

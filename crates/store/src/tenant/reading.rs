@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use access::{
-    Action, ActionName, History, Permit, Read as ReadAction, Rule, Search, Spent, Update,
+    Action, ActionName, History, Permit, Read as ReadAction, RequestMeta, Rule, Search, Spent, Update,
 };
 use base::{Code, ResourceId, Version};
 use fhir::definitions::TypeId;
@@ -46,6 +46,30 @@ fn seen_now(
         return Ok(None);
     };
     sight::seen(tenant, db, rule, (rid, as_of), &stored)?.of(stored)
+}
+
+/// Whether only the opening of a patient leads to what was found.
+fn by_opening(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: Option<&Rule>,
+    found: Option<&Opened>,
+) -> Result<bool> {
+    match (rule.filter(|rule| rule.opens()), found) {
+        (Some(rule), Some(o)) => {
+            let place = (o.rid, rows::last_seq(db)?);
+            sight::by_opening(tenant, db, Some(rule), place, o.stored.type_id)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The request in a record: marked, where only the opening of a patient gave access.
+pub(super) fn marked(request: RequestMeta, opened: bool) -> RequestMeta {
+    RequestMeta {
+        break_glass: request.break_glass || opened,
+        ..request
+    }
 }
 
 /// The same, with every element.
@@ -178,7 +202,7 @@ impl TenantStore {
             return Err(not_covered());
         }
         let wanted = id.clone();
-        let (found, mask) = self
+        let (found, mask, opened) = self
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, _| {
@@ -198,16 +222,17 @@ impl TenantStore {
                             (a, b) => a.or_else(|| b.cloned()),
                         };
                     }
+                    let opened = by_opening(tenant, db, own.as_deref(), found.as_ref())?;
                     let found = match (&own, found) {
                         (Some(rule), found) => reached_now(tenant, db, rule, found)?,
                         (None, found) => found.map(|o| o.stored),
                     };
                     let whole = found.map(|stored| blob::whole(tenant, db, stored));
-                    Ok((whole.transpose()?, mask))
+                    Ok((whole.transpose()?, mask, opened))
                 })
             })
             .await?;
-        let read = self.answer(&spent, type_id, id, found).await?;
+        let read = self.answer(&spent, (type_id, id), found, opened).await?;
         Ok((read, mask))
     }
 
@@ -225,7 +250,9 @@ impl TenantStore {
         let shared = &self.handle.0.shared;
         // Without the open tenant there is no pen to record the read with.
         let rule = spent.rule(type_id).cloned();
-        let known = entry.if_open().and_then(|tenant| {
+        // Which way leads to it is asked of the index.
+        let opens = rule.as_ref().is_some_and(|rule| rule.opens());
+        let known = entry.if_open().filter(|_| !opens).and_then(|tenant| {
             tenant.touch();
             let hit = shared.cache.get(&self.tenant, type_id, id)?.stored;
             let hit = (form == Form::Apart || hit.data.is_none()).then_some(hit)?;
@@ -239,11 +266,11 @@ impl TenantStore {
         });
         if let Some(hit) = known {
             shared.metrics.cache_hits.add(1);
-            return self.answer(&spent, type_id, id, Some(hit?)).await;
+            return self.answer(&spent, (type_id, id), Some(hit?), false).await;
         }
         shared.metrics.cache_misses.add(1);
         let wanted = id.clone();
-        let found = self
+        let (found, opened) = self
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, ticket| {
@@ -264,16 +291,16 @@ impl TenantStore {
                         &shared.metrics,
                     );
                 }
+                let opened = by_opening(tenant, db, rule.as_deref(), found.as_ref())?;
                 let found = match &rule {
                     None => found.map(|o| o.stored),
                     Some(rule) => seen_now(tenant, db, rule, found)?,
                 };
-                found
-                    .map(|stored| blob::in_form(tenant, db, form, stored))
-                    .transpose()
+                let found = found.map(|stored| blob::in_form(tenant, db, form, stored));
+                Ok((found.transpose()?, opened))
             })
             .await?;
-        self.answer(&spent, type_id, id, found).await
+        self.answer(&spent, (type_id, id), found, opened).await
     }
 
     /// A version of a resource (`http.html#vread`); [`Read::Deleted`] if that version is a
@@ -305,12 +332,13 @@ impl TenantStore {
         }
         let wanted = id.clone();
         let rule = spent.rule(type_id).cloned();
-        let found = self
+        let (found, opened) = self
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, _| {
                 let found = rows::version(tenant, db, type_id, &wanted, version);
                 let found = or_absent(tenant, db, rule.as_deref(), (type_id, &wanted), found)?;
+                let opened = by_opening(tenant, db, rule.as_deref(), found.as_ref())?;
                 let found = match &rule {
                     None => found.map(|o| o.stored),
                     Some(rule) => {
@@ -318,26 +346,28 @@ impl TenantStore {
                         seen_then(tenant, db, rule, now, found)?
                     }
                 };
-                found
-                    .map(|stored| blob::in_form(tenant, db, form, stored))
-                    .transpose()
+                let found = found.map(|stored| blob::in_form(tenant, db, form, stored));
+                Ok((found.transpose()?, opened))
             })
             .await?;
-        self.answer(&spent, type_id, id, found).await
+        self.answer(&spent, (type_id, id), found, opened).await
     }
 
+    /// `opened`: only the opening of a patient led to it.
     async fn answer<A: Action>(
         &self,
         spent: &Spent<A>,
-        type_id: TypeId,
-        id: &ResourceId,
+        (type_id, id): (TypeId, &ResourceId),
         found: Option<Stored>,
+        opened: bool,
     ) -> Result<Read> {
         let outcome = match &found {
             Some(stored) if stored.method != Method::Delete => Outcome::Given(1),
             _ => Outcome::Nothing,
         };
-        self.noted(spent, Subject::Instance(type_id, id), outcome)
+        let request = marked(spent.request(), opened && found.is_some());
+        let (actor, action) = (spent.actor(), spent.action());
+        self.note(request, actor, action, Subject::Instance(type_id, id), outcome)
             .await?;
         Ok(match found {
             None => Read::Absent,
@@ -411,8 +441,8 @@ impl TenantStore {
             .copied()
             .filter(|_| asked.types.len() == 1);
         let shown = Shown::Resources(found.as_of, &rows);
-        self.note_shown(&spent, Subject::Query(type_id, &digest), shown)
-            .await?;
+        let subject = Subject::Query(type_id, &digest);
+        self.note_shown(&spent, subject, shown, found.opened).await?;
         Ok(Page {
             entries,
             total: found.total,
@@ -456,8 +486,8 @@ impl TenantStore {
             HistoryOf::System => Subject::Other(None, "history"),
         };
         debug_assert_eq!(spent.action(), ActionName::History);
-        self.note_shown(&spent, subject, Shown::Versions(&found.rows))
-            .await?;
+        let shown = Shown::Versions(&found.rows);
+        self.note_shown(&spent, subject, shown, found.opened).await?;
         let release = |stored: Stored| Entry {
             resource: spent.release(stored.type_id, stored),
             mode: Mode::Match,

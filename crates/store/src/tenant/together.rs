@@ -8,6 +8,7 @@ use base::{Code, ResourceId, Seq};
 use fhir::definitions::TypeId;
 
 use super::TenantStore;
+use super::reading::marked;
 use crate::audit::{Outcome, Subject};
 use crate::sqlite::page::page_too_large;
 use crate::sqlite::readers::Class;
@@ -50,7 +51,7 @@ impl TenantStore {
                     };
                     let max = tenant.shared.config.limits.page_bytes_max;
                     let (mut bytes, mut left_out) = (0, 0);
-                    let mut found: Vec<Option<Stored>> = Vec::with_capacity(names.len());
+                    let mut found: Vec<(Option<Stored>, bool)> = Vec::with_capacity(names.len());
                     for ((type_id, id), rule) in names.iter().zip(&rules) {
                         let rid = rows::rid_of(db, *type_id, id)?;
                         let stored = match rid {
@@ -76,20 +77,29 @@ impl TenantStore {
                             return Err(page_too_large(max));
                         }
                         let whole = stored.map(|s| blob::whole(tenant, db, s));
-                        found.push(whole.transpose()?);
+                        let opened = match (rule, rid) {
+                            (Some(rule), Some(rid)) => {
+                                let place = (rid, as_of);
+                                sight::by_opening(tenant, db, Some(rule), place, *type_id)?
+                            }
+                            _ => false,
+                        };
+                        found.push((whole.transpose()?, opened));
                     }
                     Ok((names, found, as_of, left_out))
                 })
             })
             .await?;
         let mut answers = Vec::with_capacity(found.len());
-        for ((spent, (type_id, id)), stored) in spent.iter().zip(&names).zip(found) {
+        for ((spent, (type_id, id)), (stored, opened)) in spent.iter().zip(&names).zip(found) {
             let given = stored.as_ref().is_some_and(|s| s.method != Method::Delete);
             let outcome = match given {
                 true => Outcome::Given(1),
                 false => Outcome::Nothing,
             };
-            self.noted(spent, Subject::Instance(*type_id, id), outcome)
+            let request = marked(spent.request(), opened && given);
+            let (actor, action) = (spent.actor(), spent.action());
+            self.note(request, actor, action, Subject::Instance(*type_id, id), outcome)
                 .await?;
             answers.push(match stored {
                 None => Read::Absent,

@@ -42,7 +42,8 @@ fn token_of(admin: &Browser<'_>, login: &str, role: &str, two_factors: bool) -> 
     let (first, _) = person(admin, &draft);
     let base = "/t/lakeside/auth/account";
     if two_factors {
-        let begun = first.send(&first.account(), &format!("{base}/begin-totp"), &[]);
+        let fields = [("password", PASSWORD)];
+        let begun = first.send(&first.account(), &format!("{base}/begin-totp"), &fields);
         let secret = between(&begun, "<code id=\"secret\">", "</code>");
         let now = code(world, &secret);
         first.send(&begun, &format!("{base}/confirm-totp"), &[("code", &now)]).status(200);
