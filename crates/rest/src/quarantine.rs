@@ -1,6 +1,7 @@
 //! The background check of tenants' rows, and how many openings wait for a review, in the admin API.
 
 use axum::body::Body;
+use base::Code;
 use engine::{Failure, Operator, form};
 use http::{Response, StatusCode};
 use serde::Deserialize;
@@ -30,7 +31,14 @@ pub(crate) async fn begin(by: Operator, mut call: Call) -> Result<Response<Body>
 
 /// `GET /admin/v1/tenants/{name}/quarantine[?all=true]`
 pub(crate) async fn list(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
-    let all = form::first(call.query(), "all").as_deref() == Some("true");
+    let all = match form::first(call.query(), "all").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => {
+            let text = "all is true or false";
+            return Err(Failure::new(Code::RequestInvalid, text));
+        }
+    };
     let found = by.quarantine(call.value("name"), all).await?;
     answer(StatusCode::OK, &json!({ "quarantine": found }))
 }
