@@ -161,6 +161,7 @@ codes! {
     ElementReadOnly = "element-read-only", Forbidden, "forbidden", "Policy does not let the caller change the element.";
     OperationRefused = "operation-refused", Forbidden, "forbidden", "Policy refuses the operation to the caller.";
     TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
+    TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";
 }
 
 #[cfg(test)]

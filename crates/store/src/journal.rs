@@ -230,6 +230,54 @@ impl Journal {
         recover::scan(&self.shared.dir, tenant, &key_of(key)?, end, each)
     }
 
+    /// Numbers of the segments, oldest first.
+    pub(crate) fn segments(&self) -> Result<Vec<u64>> {
+        let mut numbers = recover::numbers(&self.shared.dir)?;
+        let current = self.shared.state.lock().current.number();
+        numbers.retain(|n| *n <= current);
+        Ok(numbers)
+    }
+
+    /// The segment that holds a record of a tenant, if there is one.
+    pub(crate) fn segment_of(&self, tenant: [u8; 16], number: u64) -> Result<Option<u64>> {
+        if number == 0 || number > self.head(&tenant).number {
+            return Ok(None);
+        }
+        let segments = self.segments()?;
+        let (mut low, mut high) = (0, segments.len());
+        // The last segment that begins before the record.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let segment = segments.get(middle).copied().unwrap_or(0);
+            let heads = recover::heads_before(&self.shared.dir, segment)?;
+            let before = heads.and_then(|h| h.get(&tenant).map(|head| head.number));
+            if before.unwrap_or(0) < number {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low.checked_sub(1).and_then(|at| segments.get(at).copied()))
+    }
+
+    /// Reads the records of a tenant in one segment, without a look at the chain; whether the segment
+    /// is full, so that no more come.
+    pub(crate) fn records_of(
+        &self,
+        tenant: [u8; 16],
+        key: &Secret<[u8; 32]>,
+        segment: u64,
+        each: &mut dyn FnMut(Head, &[u8]),
+    ) -> Result<bool> {
+        let (current, end) = {
+            let state = self.shared.state.lock();
+            (state.current.number(), state.current.end())
+        };
+        let end = (segment == current).then_some(end);
+        recover::records_of(&self.shared.dir, (tenant, &key_of(key)?), segment, end, each)?;
+        Ok(segment < current)
+    }
+
     /// Bytes appended since the journal was opened.
     pub(crate) fn written(&self) -> u64 {
         self.shared.state.lock().written

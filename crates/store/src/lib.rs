@@ -8,6 +8,7 @@ mod audit;
 mod error;
 mod face;
 mod journal;
+mod merkle;
 mod metrics;
 mod plan;
 mod report;

@@ -32,7 +32,7 @@ fn fault(what: &str, e: &std::io::Error) -> StoreError {
 }
 
 /// Numbers of the segments on disk, oldest first.
-fn numbers(dir: &Path) -> Result<Vec<u64>> {
+pub(super) fn numbers(dir: &Path) -> Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| fault("list", &e))? {
         let entry = entry.map_err(|e| fault("list", &e))?;
@@ -47,6 +47,39 @@ fn numbers(dir: &Path) -> Result<Vec<u64>> {
     }
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// Every tenant's place before a segment, as its header says.
+pub(super) fn heads_before(dir: &Path, number: u64) -> Result<Option<HashMap<[u8; 16], Head>>> {
+    let mut file = File::open(segment::path(dir, number)).map_err(|e| fault("open", &e))?;
+    segment::read_heads(&mut file, number).map_err(|e| fault("read", &e))
+}
+
+/// The records of one tenant in one segment, up to `end`; those that do not open are passed over.
+pub(super) fn records_of(
+    dir: &Path,
+    (tenant, key): ([u8; 16], &LessSafeKey),
+    number: u64,
+    end: Option<u64>,
+    each: &mut dyn FnMut(Head, &[u8]),
+) -> Result<()> {
+    let mut file = File::open(segment::path(dir, number)).map_err(|e| fault("open", &e))?;
+    let contents = segment::read(&mut file, number).map_err(|e| fault("read", &e))?;
+    let Some(contents) = contents else {
+        return Ok(());
+    };
+    let stop = end.map_or(contents.bytes.len(), |end| end as usize);
+    let mut buffer = Vec::new();
+    let mut at = contents.start;
+    while let Some((frame, len)) = contents.bytes.get(at..stop).and_then(frame::read) {
+        at += len;
+        if frame.tenant == tenant
+            && let Some(record) = frame.open(key, &mut buffer)
+        {
+            each(frame.after, record);
+        }
+    }
+    Ok(())
 }
 
 /// Spares of an earlier process are not known to be whole.

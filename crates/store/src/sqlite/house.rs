@@ -5,6 +5,7 @@ mod anchoring;
 mod building;
 pub(crate) mod change;
 mod keeping;
+mod noting;
 mod rotation;
 mod shredding;
 mod uploads;
@@ -268,10 +269,8 @@ impl House {
 
     /// The house itself, in lines about its own doing.
     fn system(&self) -> change::By {
-        let request = access::RequestMeta {
-            id: base::RequestId(u128::from_be_bytes(self.shared.rng.bytes())),
-            at: self.shared.clock.now(),
-        };
+        let id = base::RequestId(u128::from_be_bytes(self.shared.rng.bytes()));
+        let request = access::RequestMeta::new(id, self.shared.clock.now());
         (access::Actor::system(access::Reason::Operation), request)
     }
 

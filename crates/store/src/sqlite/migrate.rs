@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
+    tell_where_changes_come_from,
 ];
 
 /// Resources indexed in one transaction.
@@ -154,6 +155,12 @@ fn keep_policies(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing(DOING)
 }
 
+/// Up to version 7 changes did not say from where and why they were made.
+fn tell_where_changes_come_from(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
+        .doing("changing a tenant's schema from version 7 to 8")
+}
+
 /// Up to version 6 only API clients were let in.
 fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(schema::PEOPLE)
@@ -202,10 +209,8 @@ fn chain_what_is_administered(db: &Connection, moving: &Moving<'_>) -> Result<()
     )
     .doing("changing a tenant's schema from version 2 to 3")?;
     let now = moving.shared.clock.now();
-    let request = RequestMeta {
-        id: RequestId(u128::from_be_bytes(moving.shared.rng.bytes())),
-        at: now,
-    };
+    let id = RequestId(u128::from_be_bytes(moving.shared.rng.bytes()));
+    let request = RequestMeta::new(id, now);
     let chain = administration::Chain {
         tenant: moving.id.bytes(),
         key: &moving.keys.seal,

@@ -95,6 +95,7 @@ struct Change {
     digest: [u8; 32],
     chain: [u8; 32],
     journal: Option<[u8; Head::BYTES]>,
+    about: Option<Vec<u8>>,
 }
 
 impl<'t> Check<'t> {
@@ -208,7 +209,7 @@ impl<'t> Check<'t> {
     fn versions(&mut self, db: &Connection, head: Option<ChangeHead>) -> Result<()> {
         let mut read_changes = db
             .prepare(
-                "SELECT seq, updated_us, request, actor, members, digest, chain, journal
+                "SELECT seq, updated_us, request, actor, members, digest, chain, journal, about
                  FROM change ORDER BY seq",
             )
             .doing(DOING)?;
@@ -428,6 +429,7 @@ impl Changes<'_> {
             digest: row.get(5).doing(DOING)?,
             chain: row.get(6).doing(DOING)?,
             journal: row.get(7).doing(DOING)?,
+            about: row.get(8).doing(DOING)?,
         });
         Ok(true)
     }
@@ -453,6 +455,7 @@ impl Changes<'_> {
             members: change.members,
             digest: &change.digest,
             journal: change.journal,
+            about: change.about.as_deref(),
         };
         let follows = change.seq.0 == self.last.0.0 + 1
             && line.chain(&check.tenant.keys.seal, &self.last.1) == change.chain;

@@ -160,10 +160,7 @@ impl World {
     pub fn request(&self) -> RequestMeta {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = RequestId(NEXT.fetch_add(1, Ordering::Relaxed).into());
-        RequestMeta {
-            id,
-            at: self.clock.now(),
-        }
+        RequestMeta::new(id, self.clock.now())
     }
 
     pub fn operator(&self) -> Principal {

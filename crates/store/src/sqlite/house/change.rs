@@ -76,7 +76,8 @@ impl House {
         fs::rename(&new_key_file, &key_file).doing("naming a key file")?;
         fs::rename(&new_dir, &dir).doing("naming a tenant's folder")?;
         let info = line.info.clone();
-        self.admit(line)?;
+        let entry = self.admit(line)?;
+        self.note_in_trail(&entry, by, action);
         Ok(info)
     }
 
@@ -271,6 +272,8 @@ impl House {
         };
         control.update(id, &info, None, *entry.administered.lock(), &deed)?;
         *entry.info.write() = info.clone();
+        drop(control);
+        self.note_in_trail(entry, by, action);
         Ok(info)
     }
 
