@@ -44,7 +44,7 @@ pub use policies::{
 };
 pub use session::Session;
 pub use store::{
-    Access, AccessReport, AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored,
+    Access, AccessReport, ProofOf, AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored,
     Synchronous,
 };
 pub use tenants::{

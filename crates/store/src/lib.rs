@@ -19,7 +19,7 @@ mod tenant;
 pub use error::StoreError;
 pub use face::*;
 pub use metrics::{Count, Histogram, StoreMetrics};
-pub use report::{Finding, FindingKind, VerifyReport};
+pub use report::{Finding, FindingKind, Tampering, VerifyReport};
 pub use sqlite::params::ParamState;
 pub use sqlite::process::stand_back;
 pub use store::Store;

@@ -23,5 +23,6 @@ mod sign_in;
 mod synthea;
 mod tenants;
 mod tidy;
+mod trail;
 mod versions;
 mod world;

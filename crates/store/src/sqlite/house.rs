@@ -5,7 +5,9 @@ mod anchoring;
 mod building;
 pub(crate) mod change;
 mod keeping;
+pub(crate) mod notary;
 mod noting;
+mod retaining;
 mod rotation;
 mod shredding;
 mod uploads;
@@ -124,6 +126,7 @@ pub(crate) struct House {
     running: Mutex<usize>,
     ended: Condvar,
     anchors: Mutex<anchoring::Anchors>,
+    notary: Mutex<notary::Notary>,
 }
 
 /// A job beside the rest, from its start to its end.
@@ -219,6 +222,7 @@ impl House {
             running: Mutex::new(0),
             ended: Condvar::new(),
             anchors: Mutex::default(),
+            notary: Mutex::default(),
             shared: Arc::new(Shared {
                 cache: BodyCache::new(limits.body_cache_bytes_max, u64::from_be_bytes(rng.bytes())),
                 codec: Codec::default(),
@@ -562,6 +566,9 @@ impl House {
             }
         }
         self.shared.journal.close();
+        if let Err(e) = self.notarise(notary::Due::All) {
+            tracing::error!(error = %e, "heads of trails were not made");
+        }
         if let Err(e) = self.anchor_end() {
             tracing::error!(error = %e, "where the journal ends was not kept");
         }

@@ -23,13 +23,19 @@ use super::tenant::OpenTenant;
 use super::{administration, codec, extract, index};
 use crate::audit::ChangeHead;
 use crate::journal::Head;
+use super::house::House;
+use super::house::notary::{Origin, SignedHead};
 use crate::{Finding, FindingKind, Result, StoreError, Stored, VerifyReport};
 
 const DOING: &str = "checking a tenant";
 
 /// What others know about a tenant.
-#[derive(Default)]
-pub(crate) struct Against {
+pub(crate) struct Against<'h> {
+    pub(crate) house: &'h House,
+    /// Signed heads of the trail that were kept elsewhere.
+    pub(crate) heads: Vec<SignedHead>,
+    /// Who signs them.
+    pub(crate) origin: Origin,
     /// Where something was last administered, as the house knows.
     pub(crate) administered: Option<ChangeHead>,
     /// Where the house knows that the journal stood.
@@ -39,7 +45,7 @@ pub(crate) struct Against {
 }
 
 /// Checks a tenant and what the journal and the house say about it.
-pub(crate) fn run(tenant: &Arc<OpenTenant>, against: &Against) -> Result<VerifyReport> {
+pub(crate) fn run(tenant: &Arc<OpenTenant>, against: &Against<'_>) -> Result<VerifyReport> {
     let mut check = Check::new(tenant);
     if let Some(line) = against.operators {
         check.at_change(
@@ -120,33 +126,23 @@ impl<'t> Check<'t> {
     }
 
     fn plain(&mut self, kind: FindingKind) {
-        self.found(Finding {
-            kind,
-            type_name: None,
-            id: None,
-            version: None,
-            seq: None,
-        });
+        self.found(Finding::of(kind));
     }
 
     fn at_change(&mut self, kind: FindingKind, seq: Seq) {
         self.found(Finding {
-            kind,
-            type_name: None,
-            id: None,
-            version: None,
             seq: Some(seq),
+            ..Finding::of(kind)
         });
     }
 
     fn at_row(&mut self, kind: FindingKind, of: &Named, version: Option<Version>) {
         let type_name = Some(Cow::Borrowed(self.tenant.model.type_name(of.type_id)));
         self.found(Finding {
-            kind,
             type_name,
             id: of.id.clone(),
             version,
-            seq: None,
+            ..Finding::of(kind)
         });
     }
 

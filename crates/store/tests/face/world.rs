@@ -113,6 +113,8 @@ impl World {
             reader_threads: 2,
             writer_threads: 2,
             grace_seconds: 30 * 86_400,
+            heads: None,
+            audit_retention_days: 0,
         };
         change(&mut config);
         let clock = Arc::new(Hand {

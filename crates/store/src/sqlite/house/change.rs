@@ -184,7 +184,13 @@ impl House {
         settings: Option<TenantSettings>,
     ) -> Result<TenantInfo> {
         let entry = self.entry_named(name)?;
-        self.update(&entry, by, "change tenant", |info| {
+        let held = entry.info.read().settings.legal_hold;
+        let action = match settings.as_ref().map_or(held, |s| s.legal_hold) {
+            true if !held => "set legal hold",
+            false if held => "lift legal hold",
+            _ => "change tenant",
+        };
+        self.update(&entry, by, action, |info| {
             info.display = display.unwrap_or_else(|| info.display.clone());
             info.settings = settings.unwrap_or_else(|| info.settings.clone());
             Ok(())

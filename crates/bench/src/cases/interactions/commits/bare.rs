@@ -43,6 +43,8 @@ impl Bare {
             reader_threads: 0,
             writer_threads: 0,
             grace_seconds: 0,
+            heads: None,
+            audit_retention_days: 0,
         };
         std::fs::create_dir_all(dir)?;
         let store = Store::open(
