@@ -340,7 +340,7 @@ async fn old_records_go_once_nobody_asks_for_them_and_the_rest_verifies() {
     assert_eq!(found(&world, &outside).await, []);
     let t = world.tenant("abbey");
     let permit = t.system(access::Reason::Verify);
-    let proof = t.store.prove(permit, ProofOf::Growth(1_500), None).await;
+    let proof = t.store.prove(permit, ProofOf::Growth(3_000), None).await;
     assert!(proof.is_ok(), "{proof:?}");
     // Taking away one more is not the house's doing.
     let first = world.data().join("journal").join(&left[0]);

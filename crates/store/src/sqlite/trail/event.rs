@@ -64,7 +64,9 @@ impl What {
 
     /// Something that is no interaction with resources, told in words.
     fn other(category: (&str, &str), code: (&str, &str), words: &str, action: char) -> Self {
-        let own = words.split(' ').take_while(|w| !w.contains([':', '/']));
+        // Ids and other names come after the words.
+        let plain = |w: &&str| *w == "dry-run" || w.bytes().all(|b| b.is_ascii_lowercase());
+        let own = words.split(' ').take_while(plain);
         let slug: Vec<&str> = own.take(3).collect();
         Self {
             category: Coding::dicom(category.0, category.1),
