@@ -35,7 +35,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
-    tell_where_changes_come_from,
+    keep_more_of_signing_in,
 ];
 
 /// Resources indexed in one transaction.
@@ -155,16 +155,19 @@ fn keep_policies(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing(DOING)
 }
 
-/// Up to version 7 changes did not say from where and why they were made.
-fn tell_where_changes_come_from(db: &Connection, _: &Moving<'_>) -> Result<()> {
-    db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
-        .doing("changing a tenant's schema from version 7 to 8")
-}
-
 /// Up to version 6 only API clients were let in.
 fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(schema::PEOPLE)
         .doing("changing a tenant's schema from version 6 to 7")
+}
+
+/// Version 7 did not keep what this step adds.
+fn keep_more_of_signing_in(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 7 to 8";
+    db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
+    // From where and why changes were made.
+    db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
+        .doing(DOING)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.
