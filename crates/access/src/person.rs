@@ -253,7 +253,11 @@ impl ApprovalRecord {
                 assurance: self.assurance,
                 authenticated: self.authenticated,
                 actor: Actor::holding(
-                    &format!("person:{} client:{}", person.id.as_str(), client.id.as_str()),
+                    &format!(
+                        "person:{} client:{}",
+                        person.id.as_str(),
+                        client.id.as_str()
+                    ),
                     &person.roles,
                 ),
             })))

@@ -36,7 +36,11 @@ impl Coding {
 
     /// A code of DICOM's vocabulary for audit messages (DICOM PS3.15, A.5).
     pub fn dicom(code: &str, display: &str) -> Self {
-        Self::new("http://dicom.nema.org/resources/ontology/DCM", code, display)
+        Self::new(
+            "http://dicom.nema.org/resources/ontology/DCM",
+            code,
+            display,
+        )
     }
 
     /// A RESTful interaction (`http.html`).
@@ -238,7 +242,9 @@ impl Json {
     }
 
     fn plain_coding(&mut self, name: &str, system: &'static str, code: &str, display: &str) {
-        self.member(name, |json| json.coding(&Coding::new(system, code, display)));
+        self.member(name, |json| {
+            json.coding(&Coding::new(system, code, display))
+        });
     }
 
     fn concept(&mut self, name: &str, coding: &Coding) {
@@ -334,7 +340,11 @@ impl AuditEvent {
                 json.text("query", &STANDARD.encode(query));
             }
             Entity::Request(id) => {
-                json.reference("what", &Name::Identifier("urn:insula:request", id.clone()), "");
+                json.reference(
+                    "what",
+                    &Name::Identifier("urn:insula:request", id.clone()),
+                    "",
+                );
                 json.plain_coding("type", BALP_ENTITY, "XrequestId", "");
             }
             Entity::Other(words) => {
@@ -356,7 +366,9 @@ impl AuditEvent {
         json.member("outcome", |json| {
             let (code, display) = self.outcome.code();
             json.plain_coding("code", OUTCOME, code, display);
-            json.list("detail", &self.outcome_text, |json, text| json.text("text", text));
+            json.list("detail", &self.outcome_text, |json, text| {
+                json.text("text", text)
+            });
         });
         let mut patients = self.patients();
         if let (Some(only), None) = (patients.next(), patients.next()) {
@@ -396,7 +408,11 @@ impl AuditEvent {
                 json.text("query", &STANDARD.encode(query));
             }
             Entity::Request(id) => {
-                json.reference("what", &Name::Identifier("urn:insula:request", id.clone()), "");
+                json.reference(
+                    "what",
+                    &Name::Identifier("urn:insula:request", id.clone()),
+                    "",
+                );
                 json.concept("role", &Coding::new(BALP_ENTITY, "XrequestId", ""));
             }
             Entity::Other(words) => json.list("detail", [words], |json, words| {

@@ -358,7 +358,13 @@ impl Journal {
             (state.current.number(), state.current.end())
         };
         let end = (segment == current).then_some(end);
-        recover::records_of(&self.shared.dir, (tenant, &key_of(key)?), segment, end, each)?;
+        recover::records_of(
+            &self.shared.dir,
+            (tenant, &key_of(key)?),
+            segment,
+            end,
+            each,
+        )?;
         Ok(segment < current)
     }
 

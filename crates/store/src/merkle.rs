@@ -258,12 +258,17 @@ mod tests {
             let root = whole.root(size).unwrap();
             for index in 0..size {
                 let path = whole.inclusion(index, size).unwrap();
-                assert_eq!(climb(leaves[index as usize], index, size, &path), Some(root));
+                assert_eq!(
+                    climb(leaves[index as usize], index, size, &path),
+                    Some(root)
+                );
             }
         }
         for gone in [1u64, 5, 32, 37] {
             let mut frontier = Frontier::default();
-            leaves[..gone as usize].iter().for_each(|l| frontier.push(*l));
+            leaves[..gone as usize]
+                .iter()
+                .for_each(|l| frontier.push(*l));
             let mut rest = Tree::after(frontier);
             leaves[gone as usize..].iter().for_each(|l| rest.push(*l));
             for size in gone + 1..=70 {

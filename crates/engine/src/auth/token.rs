@@ -183,7 +183,12 @@ impl Gate {
             .and_then(|(_, value)| decode_basic(value.trim()));
         let claimed = basic
             .map(|(id, _)| id)
-            .or_else(|| asked.assertion.as_deref().and_then(assertion::claimed_client))
+            .or_else(|| {
+                asked
+                    .assertion
+                    .as_deref()
+                    .and_then(assertion::claimed_client)
+            })
             .or_else(|| asked.client_id.as_deref().and_then(ClientId::new));
         let Some(id) = claimed else {
             return Ok(());

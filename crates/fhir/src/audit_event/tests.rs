@@ -75,7 +75,11 @@ fn events_are_valid_in_every_version() {
             },
         };
         let admitted = Valid::admit(model, draft.value(), &admission);
-        assert!(admitted.is_ok(), "{version:?}: {:?}\n{text}", admitted.err());
+        assert!(
+            admitted.is_ok(),
+            "{version:?}: {:?}\n{text}",
+            admitted.err()
+        );
         let document = json::parse(text.as_bytes(), 32).unwrap();
         let agents = document.root().get("agent").unwrap();
         let askers = agents.items().filter(|a| {

@@ -18,7 +18,9 @@ fn reader(server: &Insula, tenant: &str) -> Caller {
 
 fn head_files(folder: &Path) -> Vec<std::path::PathBuf> {
     let files = fs::read_dir(folder).unwrap().map(|f| f.unwrap().path());
-    files.filter(|f| f.extension().is_some_and(|e| e == "jsonl")).collect()
+    files
+        .filter(|f| f.extension().is_some_and(|e| e == "jsonl"))
+        .collect()
 }
 
 #[test]
@@ -82,7 +84,10 @@ fn heads_and_proofs_hold_before_another_makers_tree() {
     let file = folder.join("proofs.json");
     fs::write(&file, Value::from(proofs).to_string()).unwrap();
     let judged = Command::new(&python)
-        .arg(format!("{}/clients/pymerkle_judge.py", env!("CARGO_MANIFEST_DIR")))
+        .arg(format!(
+            "{}/clients/pymerkle_judge.py",
+            env!("CARGO_MANIFEST_DIR")
+        ))
         .args([&folder.join("data/journal"), &mine, &file])
         .output()
         .unwrap();

@@ -581,7 +581,10 @@ fn proofs() -> Vec<(&'static str, Value)> {
         }),
     );
     vec![
-        ("VerifyAgainst", object(&["heads"], &json!({ "heads": heads }))),
+        (
+            "VerifyAgainst",
+            object(&["heads"], &json!({ "heads": heads })),
+        ),
         ("TrailHead", head),
         ("TrailProof", proof),
     ]

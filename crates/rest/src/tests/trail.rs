@@ -83,7 +83,10 @@ fn a_read_is_an_event_with_everything_that_is_known_of_it() {
     assert_eq!(agents.len(), 2);
     assert_eq!(agents[0]["type"]["coding"][0]["code"], "110152");
     assert_eq!(agents[0]["requestor"], true);
-    assert_eq!(agents[0]["who"]["identifier"]["system"], "urn:insula:client");
+    assert_eq!(
+        agents[0]["who"]["identifier"]["system"],
+        "urn:insula:client"
+    );
     assert_eq!(agents[0]["network"]["type"], "2");
     assert!(agents[0]["network"]["address"].is_string());
     let purpose = &agents[0]["purposeOfUse"][0];
@@ -94,11 +97,15 @@ fn a_read_is_an_event_with_everything_that_is_known_of_it() {
     // The same by its id, and not by another one.
     let id = event["id"].as_str().unwrap();
     assert!(id.starts_with("trail-r-"), "{id}");
-    let read = t.world.fhir(&t.auditor, &format!("GET AuditEvent/{id}"), "");
+    let read = t
+        .world
+        .fhir(&t.auditor, &format!("GET AuditEvent/{id}"), "");
     assert_eq!(&read.status(200).json(), event);
     for nothing in ["trail-r-99999", "trail-w-99999", "trail-x-1", "trail-r-01"] {
         let line = format!("GET AuditEvent/{nothing}");
-        t.world.fhir(&t.auditor, &line, "").refused(404, "not-found");
+        t.world
+            .fhir(&t.auditor, &line, "")
+            .refused(404, "not-found");
     }
 }
 
@@ -167,9 +174,21 @@ fn writes_are_events() {
     assert_eq!(
         found,
         [
-            ("C", "update", vec!["Observation/o-p1/_history/1", "Patient/p1"]),
-            ("U", "update", vec!["Observation/o-p1/_history/2", "Patient/p2"]),
-            ("D", "delete", vec!["Observation/o-p1/_history/3", "Patient/p2"]),
+            (
+                "C",
+                "update",
+                vec!["Observation/o-p1/_history/1", "Patient/p1"]
+            ),
+            (
+                "U",
+                "update",
+                vec!["Observation/o-p1/_history/2", "Patient/p2"]
+            ),
+            (
+                "D",
+                "delete",
+                vec!["Observation/o-p1/_history/3", "Patient/p2"]
+            ),
         ]
     );
     assert_eq!(events[2]["entity"][1]["lifecycle"]["code"], "14");
@@ -180,7 +199,11 @@ fn writes_are_events() {
     assert_eq!(transactions.len(), 1);
     assert_eq!(
         whats(&transactions[0]),
-        ["Patient/p3/_history/1", "Observation/o-p3/_history/1", "Patient/p3"]
+        [
+            "Patient/p3/_history/1",
+            "Observation/o-p3/_history/1",
+            "Patient/p3"
+        ]
     );
 }
 
@@ -277,7 +300,10 @@ fn pages_follow_each_other_and_end() {
         unique.dedup();
         assert_eq!(unique.len(), ids.len(), "no event comes twice");
         assert!(whole.iter().all(|id| ids.contains(id) || order == "-date"));
-        let dates: Vec<&str> = found.iter().map(|e| e["recorded"].as_str().unwrap()).collect();
+        let dates: Vec<&str> = found
+            .iter()
+            .map(|e| e["recorded"].as_str().unwrap())
+            .collect();
         let mut sorted = dates.clone();
         sorted.sort_unstable();
         if order == "-date" {

@@ -71,7 +71,8 @@ pub(super) fn frames_from(
         let Some(heads) = heads else { return Ok(from) };
         at = segment::header_len(heads.len()) as u64;
     }
-    file.seek(SeekFrom::Start(at)).map_err(|e| fault("read", &e))?;
+    file.seek(SeekFrom::Start(at))
+        .map_err(|e| fault("read", &e))?;
     let mut bytes = Vec::new();
     let most = end.map_or(u64::MAX, |end| end.saturating_sub(at));
     file.take(most)

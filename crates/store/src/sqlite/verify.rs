@@ -17,14 +17,14 @@ use rusqlite::{Connection, Row, Rows};
 use super::blob;
 use super::connection::in_snapshot;
 use super::fault::Doing;
+use super::house::House;
+use super::house::notary::{Origin, SignedHead};
 use super::rows::{self, Broken, COLUMNS};
 use super::seal::{ChangeLine, Digest, sha256};
 use super::tenant::OpenTenant;
 use super::{administration, codec, extract, index};
 use crate::audit::ChangeHead;
 use crate::journal::Head;
-use super::house::House;
-use super::house::notary::{Origin, SignedHead};
 use crate::{Finding, FindingKind, Result, StoreError, Stored, VerifyReport};
 
 const DOING: &str = "checking a tenant";

@@ -120,8 +120,13 @@ impl TenantStore {
             })
             .await?;
         let subject = Subject::Other(only.map(|[t]| t), "meta");
-        self.noted(&spent, subject, Asked::default(), Outcome::Given(found.count()))
-            .await?;
+        self.noted(
+            &spent,
+            subject,
+            Asked::default(),
+            Outcome::Given(found.count()),
+        )
+        .await?;
         Ok(found)
     }
 }

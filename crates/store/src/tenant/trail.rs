@@ -93,7 +93,9 @@ impl TenantStore {
                     .await?
             }
         };
-        let outcome = found.as_ref().map_or(Outcome::Nothing, |_| Outcome::Given(1));
+        let outcome = found
+            .as_ref()
+            .map_or(Outcome::Nothing, |_| Outcome::Given(1));
         let subject = Subject::Instance(type_id, id);
         self.noted(&spent, subject, Asked::default(), outcome)
             .await?;

@@ -250,7 +250,13 @@ async fn heads_are_made_every_thousand_records_and_every_minute() {
     let t = world.create("abbey").await;
     t.make(patient("1", "One")).await.unwrap();
     let sizes = |t: &Tenant<'_>| -> Vec<u64> {
-        let id: String = t.store.id().bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let id: String = t
+            .store
+            .id()
+            .bytes()
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         let file = world.data().join("heads").join(format!("{id}.jsonl"));
         let text = std::fs::read_to_string(file).unwrap_or_default();
         text.lines()
@@ -316,7 +322,9 @@ async fn old_records_go_once_nobody_asks_for_them_and_the_rest_verifies() {
     };
     let set = async |on: bool| {
         let name = super::world::name("bridge");
-        let change = world.store.change_tenant(world.house(), &name, None, Some(hold(on)));
+        let change = world
+            .store
+            .change_tenant(world.house(), &name, None, Some(hold(on)));
         change.await.unwrap();
     };
     world.clock.advance_secs(61);

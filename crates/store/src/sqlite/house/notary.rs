@@ -23,10 +23,10 @@ pub(crate) use head::{HeadFile, Judged, Origin, SignedHead};
 
 use super::anchoring::HOUSE;
 use super::{Entry, House};
+use crate::Result;
 use crate::face::{ProofOf, TrailProof};
 use crate::journal::{self, Keyed};
 use crate::merkle::{self, Frontier};
-use crate::Result;
 use crate::sqlite::fault::{damaged, internal};
 use crate::sqlite::folder::hex;
 
@@ -150,12 +150,7 @@ impl House {
     }
 
     /// A tree is as large as its last head says, or as one is made at.
-    fn head_is_due(
-        &self,
-        notary: &mut Notary,
-        tenant: [u8; 16],
-        tree: &Frontier,
-    ) -> Result<()> {
+    fn head_is_due(&self, notary: &mut Notary, tenant: [u8; 16], tree: &Frontier) -> Result<()> {
         let Some(grown) = notary.trees.get_mut(&tenant) else {
             return Ok(());
         };
@@ -194,7 +189,10 @@ impl House {
         if *tenant == HOUSE {
             return Origin::new(String::new(), HOUSE, &self.keys.head).map(Some);
         }
-        let entry = self.entries().into_iter().find(|e| e.tenant.bytes() == tenant);
+        let entry = self
+            .entries()
+            .into_iter()
+            .find(|e| e.tenant.bytes() == tenant);
         let Some(entry) = entry.filter(|e| self.has_key(e)) else {
             return Ok(None);
         };
@@ -279,7 +277,9 @@ impl House {
         let journal = &self.shared.journal;
         let (last, end) = journal.settled()?;
         let oldest = journal.segments()?.first().copied().unwrap_or(last);
-        let gone = trees::before(self, oldest)?.remove(tenant).unwrap_or_default();
+        let gone = trees::before(self, oldest)?
+            .remove(tenant)
+            .unwrap_or_default();
         let mut tree = merkle::Tree::after(gone.clone());
         let mut at = (oldest, 0);
         loop {
@@ -321,7 +321,8 @@ impl House {
         let Some(oldest) = oldest else {
             return Ok(false);
         };
-        Ok(!self.shared.journal.begins_with(oldest)? && trees::floor(self)?.is_none_or(|floor| floor < oldest))
+        Ok(!self.shared.journal.begins_with(oldest)?
+            && trees::floor(self)?.is_none_or(|floor| floor < oldest))
     }
 
     /// A proof about a tenant's tree: of the first `size` leaves, or of all.
@@ -345,7 +346,10 @@ impl House {
             let text = "there is no such record, or it is gone, or it is not of that tree";
             crate::StoreError::Refused(Code::RequestInvalid, text.to_owned())
         };
-        let root = tree.root(size).filter(|_| size <= tree.size()).ok_or_else(none)?;
+        let root = tree
+            .root(size)
+            .filter(|_| size <= tree.size())
+            .ok_or_else(none)?;
         let text = |hash: &merkle::Hash| STANDARD.encode(hash);
         let (path, mut proof) = match what {
             ProofOf::Record(record) => {

@@ -28,7 +28,10 @@ impl House {
             // From here on it is the house that left it out.
             trees::set_floor(self, *next)?;
             self.shared.journal.remove(*oldest)?;
-            tracing::info!(segment = oldest, "old records of the audit journal were removed");
+            tracing::info!(
+                segment = oldest,
+                "old records of the audit journal were removed"
+            );
         }
         Ok(())
     }

@@ -381,12 +381,7 @@ fn what_of(told: &Told, type_name: Option<&str>, history: bool) -> What {
 
 fn exporting(words: &str) -> What {
     match words {
-        "backup" => What::other(
-            ("110106", "Export"),
-            ("110106", "Export"),
-            words,
-            'R',
-        ),
+        "backup" => What::other(("110106", "Export"), ("110106", "Export"), words, 'R'),
         "verify" => What::other(
             ("110100", "Application Activity"),
             ("110131", "Software Configuration"),
@@ -426,7 +421,15 @@ fn administering(words: &str) -> What {
     }
     let code = match () {
         () if has(&["policy", "role"]) => ("110136", "Security Roles Changed"),
-        () if has(&["person", "people", "password", "factor", "account", "administrator"]) => {
+        () if has(&[
+            "person",
+            "people",
+            "password",
+            "factor",
+            "account",
+            "administrator",
+        ]) =>
+        {
             ("110137", "User Security Attributes Changed")
         }
         () if has(&["client", "program", "key", "token", "grant"]) => {
@@ -468,7 +471,10 @@ fn purposes(about: &About) -> Vec<(Option<Coding>, String)> {
         purposes.push(match known {
             Some((code, display)) => {
                 let rest = rest.trim_start_matches([' ', ':', ';', ',']);
-                (Some(Coding::new(ACT_REASON, code, display)), rest.to_owned())
+                (
+                    Some(Coding::new(ACT_REASON, code, display)),
+                    rest.to_owned(),
+                )
             }
             None => (None, why.clone()),
         });

@@ -210,7 +210,14 @@ mod tests {
         for event in [EventId::Access(1), EventId::Change(Seq(77))] {
             assert_eq!(EventId::parse(&event.to_string()), Some(event));
         }
-        for other in ["trail-r-", "trail-r-01", "trail-x-1", "trail-r-1x", "r-1", "trail-w-+1"] {
+        for other in [
+            "trail-r-",
+            "trail-r-01",
+            "trail-x-1",
+            "trail-r-1x",
+            "r-1",
+            "trail-w-+1",
+        ] {
             assert_eq!(EventId::parse(other), None, "{other}");
         }
     }

@@ -200,7 +200,10 @@ impl Question {
     /// Narrows the time by a clause that does.
     fn bound(&mut self, clause: &Clause, dates: &[Option<ParamId>]) {
         let Clause::Param(param) = clause else { return };
-        let of_date = param.param.first().is_some_and(|p| dates.contains(&Some(*p)));
+        let of_date = param
+            .param
+            .first()
+            .is_some_and(|p| dates.contains(&Some(*p)));
         let Test::Any(values) = &param.test else {
             return;
         };
@@ -282,8 +285,8 @@ fn must_be_answered(tenant: &OpenTenant, type_id: TypeId, clause: &Clause) -> Re
         Clause::MemberOf { .. } => Err(refuse("_list")),
         Clause::Param(param) => {
             let empty = br#"{"resourceType":"AuditEvent"}"#;
-            let document = json::parse(empty, DEPTH_MAX)
-                .map_err(|_| internal("an event cannot be read"))?;
+            let document =
+                json::parse(empty, DEPTH_MAX).map_err(|_| internal("an event cannot be read"))?;
             let eye = Beholder::new(tenant.model, type_id, document.root(), &[]);
             if eye.is_some_and(|eye| eye.holds(clause).is_some()) {
                 return Ok(());
@@ -388,7 +391,11 @@ fn merge(asked: &Question, sources: &mut [&mut dyn Source]) -> Result<Merged> {
             .iter_mut()
             .filter_map(|source| source.head().map(|head| head.at).map(|at| (at, source)))
             .reduce(|a, b| {
-                let later = if asked.descending { b.0 > a.0 } else { b.0 < a.0 };
+                let later = if asked.descending {
+                    b.0 > a.0
+                } else {
+                    b.0 < a.0
+                };
                 if later { b } else { a }
             });
         let Some((_, source)) = first else {

@@ -101,7 +101,10 @@ pub(super) fn sign(of: &Origin, tree: &Frontier, at: Micros) -> Result<SignedHea
 
 impl Line {
     fn checkpoint(&self) -> String {
-        format!("{}\n{}\n{}\n{}\n", self.origin, self.size, self.root, self.at)
+        format!(
+            "{}\n{}\n{}\n{}\n",
+            self.origin, self.size, self.root, self.at
+        )
     }
 
     fn is_signed(&self, by: &[u8]) -> bool {

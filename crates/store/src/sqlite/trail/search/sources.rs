@@ -159,7 +159,9 @@ impl<'a> Reads<'a> {
             reads.segments.retain(|s| *s != segment);
             reads.load(segment)?;
             let is_after = |key: (Micros, u64)| if descending { key < past } else { key > past };
-            reads.queue.retain(|(at, number, _)| is_after((*at, *number)));
+            reads
+                .queue
+                .retain(|(at, number, _)| is_after((*at, *number)));
         }
         Ok(reads)
     }
@@ -181,16 +183,17 @@ impl<'a> Reads<'a> {
         let last = self.last;
         let journal = &tenant.shared.journal;
         let id = *tenant.id.bytes();
-        let sealed = journal.records_of(id, &tenant.keys.journal, segment, &mut |place, record| {
-            let Some(told) = Told::read(record) else {
-                return;
-            };
-            let at = told.request.at.to_millis_precision();
-            span.add(at);
-            if place.number <= last && asked.may_be_at(at) {
-                found.push((at, place.number, told));
-            }
-        })?;
+        let sealed =
+            journal.records_of(id, &tenant.keys.journal, segment, &mut |place, record| {
+                let Some(told) = Told::read(record) else {
+                    return;
+                };
+                let at = told.request.at.to_millis_precision();
+                span.add(at);
+                if place.number <= last && asked.may_be_at(at) {
+                    found.push((at, place.number, told));
+                }
+            })?;
         // A segment that is full does not change any more.
         if sealed {
             tenant.trail_spans.put(segment, span);
@@ -288,10 +291,12 @@ impl<'a> Changes<'a> {
         // The first change that is later than the bound, or not before it.
         while low < high {
             let middle = low + (high - low) / 2;
-            let at: i64 = look
-                .query_row([middle], |r| r.get(0))
-                .unwrap_or(i64::MIN);
-            let before = if asked.descending { at <= bound } else { at < bound };
+            let at: i64 = look.query_row([middle], |r| r.get(0)).unwrap_or(i64::MIN);
+            let before = if asked.descending {
+                at <= bound
+            } else {
+                at < bound
+            };
             if before {
                 low = middle + 1;
             } else {
