@@ -390,7 +390,7 @@ pub fn decide_accounts(
             actor: principal.actor(),
             action: ActionName::Administer,
             type_id: None,
-            request,
+            request: Box::new(request),
             lacks: None,
         });
     }

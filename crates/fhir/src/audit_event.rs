@@ -243,7 +243,7 @@ impl Json {
 
     fn plain_coding(&mut self, name: &str, system: &'static str, code: &str, display: &str) {
         self.member(name, |json| {
-            json.coding(&Coding::new(system, code, display))
+            json.coding(&Coding::new(system, code, display));
         });
     }
 
@@ -291,7 +291,7 @@ impl AuditEvent {
 
     fn before_r5(&self, json: &mut Json) {
         json.member("type", |json| json.coding(&self.category));
-        json.list("subtype", &self.codes, |json, code| json.coding(code));
+        json.list("subtype", &self.codes, Json::coding);
         json.text("action", self.action.encode_utf8(&mut [0; 4]));
         json.text("recorded", &self.recorded.instant().to_string());
         json.text("outcome", self.outcome.code().0);
@@ -367,7 +367,7 @@ impl AuditEvent {
             let (code, display) = self.outcome.code();
             json.plain_coding("code", OUTCOME, code, display);
             json.list("detail", &self.outcome_text, |json, text| {
-                json.text("text", text)
+                json.text("text", text);
             });
         });
         let mut patients = self.patients();

@@ -30,7 +30,7 @@ const DOING: &str = "reading the audit trail";
 
 /// A record that a page begins or goes on with.
 enum Found {
-    Access(Told),
+    Access(Box<Told>),
     /// Changes after the first of these, up to the second.
     Changes(Seq, Seq),
 }
@@ -52,7 +52,7 @@ pub(crate) fn page(tenant: &Arc<OpenTenant>, after: u64, limit: usize) -> Result
                 found.push((place.number, Found::Changes(from, head.seq)));
             }
         } else if wanted && let Some(told) = Told::read(record) {
-            found.push((place.number, Found::Access(told)));
+            found.push((place.number, Found::Access(Box::new(told))));
         }
     })?;
     let next = found.last().map(|(number, _)| *number).filter(|_| more);
@@ -61,7 +61,7 @@ pub(crate) fn page(tenant: &Arc<OpenTenant>, after: u64, limit: usize) -> Result
         let mut lines = Vec::with_capacity(found.len());
         for (number, found) in found {
             match found {
-                Found::Access(told) => lines.push(access(tenant, &reader.db, number, told)?),
+                Found::Access(told) => lines.push(access(tenant, &reader.db, number, *told)?),
                 Found::Changes(from, to) => {
                     changes(tenant, &reader.db, number, (from, to), &mut lines)?;
                 }

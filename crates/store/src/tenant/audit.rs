@@ -12,7 +12,7 @@ impl TenantStore {
         let subject = Subject::Other(denied.type_id, "");
         let outcome = Outcome::Refused(denied.code());
         self.note(
-            denied.request,
+            *denied.request,
             &denied.actor,
             denied.action,
             subject,

@@ -29,7 +29,7 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
             && told.outcome == "given"
             && query.fits(told.request.at, &told.actor)
         {
-            found.push((place.number, Found::Access(told)));
+            found.push((place.number, Found::Access(Box::new(told))));
         }
     })?;
     let reader = tenant.reader()?;
@@ -41,7 +41,7 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
         };
         for (number, found) in found {
             match found {
-                Found::Access(told) => making.add(access(tenant, &reader.db, number, told)?)?,
+                Found::Access(told) => making.add(access(tenant, &reader.db, number, *told)?)?,
                 Found::Changes(from, to) => {
                     let mut lines = Vec::new();
                     changes(tenant, &reader.db, number, (from, to), &mut lines)?;
