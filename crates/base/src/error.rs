@@ -166,6 +166,7 @@ codes! {
     ResourceQuarantined = "resource-quarantined", Fault, "exception", "What is stored of the resource is not as it was written; it is kept apart until somebody of the tenant decides about it.";
     BreakGlassState = "break-glass-state", Conflict, "conflict", "The opening of the patient is not in a state that allows this.";
     QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
+    TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";
 }
 
 #[cfg(test)]

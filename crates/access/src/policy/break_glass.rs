@@ -77,7 +77,7 @@ fn refused(
         actor: principal.actor(),
         action: ActionName::Administer,
         type_id: None,
-        request,
+        request: Box::new(request),
         lacks,
     }
 }

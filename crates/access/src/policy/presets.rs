@@ -171,6 +171,7 @@ impl Preset {
         lab.hide = vec!["Patient.telecom".to_owned(), "Patient.address".to_owned()];
         grants.push(lab);
         grants.push(To("auditor").may("the trail", "rs", &["AuditEvent", "Provenance"], None));
+        grants.push(To("tenant-administrator").may("the trail", "rs", &["AuditEvent"], None));
         let mut administrator = To("tenant-administrator").may("policy", "r", &["*"], None);
         administrator.actions = Actions::Words(vec!["administer".to_owned()]);
         grants.push(administrator);

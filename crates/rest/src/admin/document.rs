@@ -107,8 +107,8 @@ const OPERATIONS: &[Operation] = &[
         "post",
         "/admin/v1/tenants/{name}/verify",
         "verify-tenant",
-        "Check rows, seals, index rows and the audit chain",
-        None,
+        "Check rows, seals, index rows and the audit chain, and signed heads of it that were kept elsewhere",
+        Some("VerifyAgainst"),
         "200",
         Some("VerifyReport"),
     ),
@@ -237,6 +237,24 @@ const OPERATIONS: &[Operation] = &[
         None,
         "204",
         None,
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/audit/head",
+        "audit-head",
+        "The last signed head of the audit trail's Merkle tree, made now if the tree has grown",
+        None,
+        "200",
+        Some("TrailHead"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/audit/proof",
+        "audit-proof",
+        "A proof (RFC 6962) that a record is in the trail, or that a tree is the beginning of a later one; takes record or from, and size",
+        None,
+        "200",
+        Some("TrailProof"),
     ),
     (
         "get",
@@ -438,6 +456,14 @@ fn described() -> Value {
     })
 }
 
+fn all_schemas() -> Value {
+    let mut all = schemas();
+    for (name, schema) in proofs() {
+        put(&mut all, name, schema);
+    }
+    all
+}
+
 fn put(object: &mut Value, key: &str, value: Value) {
     if let Some(object) = object.as_object_mut() {
         object.insert(key.to_owned(), value);
@@ -469,6 +495,11 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
         "list-tenants" => &[("after", "string", false), ("limit", "integer", false)],
         "read-audit" => &[("after", "integer", false), ("limit", "integer", false)],
         "list-quarantine" => &[("all", "boolean", false)],
+        "audit-proof" => &[
+            ("record", "integer", false),
+            ("from", "integer", false),
+            ("size", "integer", false),
+        ],
         "delete-tenant" => &[("confirm", "string", true), ("grace", "integer", false)],
         _ => &[],
     };
@@ -524,6 +555,7 @@ fn schemas() -> Value {
         &json!({
             "references": { "enum": ["literal", "enforced"] },
             "cors_origins": { "type": "array", "items": text },
+            "audit_retention_days": { "type": "integer" }, "legal_hold": { "type": "boolean" },
         }),
     );
     let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
@@ -631,6 +663,36 @@ fn schemas() -> Value {
             "type": text, "title": text, "status": { "type": "integer" }, "code": text, "detail": text, "limit": text,
         })),
     })
+}
+
+/// What proves a trail.
+fn proofs() -> Vec<(&'static str, Value)> {
+    let text = json!({ "type": "string" });
+    let number = json!({ "type": "integer" });
+    let heads = json!({ "type": "array", "items": reference("TrailHead") });
+    let head = object(
+        &["tenant", "origin", "size", "root", "at", "key", "signature"],
+        &json!({
+            "tenant": text, "origin": text, "size": number, "root": text,
+            "at": { "type": "string", "format": "date-time" }, "key": text, "signature": text,
+        }),
+    );
+    let proof = object(
+        &["size", "root", "path"],
+        &json!({
+            "record": number, "index": number, "leaf": text, "leafHash": text, "from": number,
+            "fromRoot": text, "size": number, "root": text,
+            "path": { "type": "array", "items": text },
+        }),
+    );
+    vec![
+        (
+            "VerifyAgainst",
+            object(&["heads"], &json!({ "heads": heads })),
+        ),
+        ("TrailHead", head),
+        ("TrailProof", proof),
+    ]
 }
 
 fn policy_document(text: &Value) -> Value {

@@ -5,6 +5,9 @@ mod anchoring;
 mod building;
 pub(crate) mod change;
 mod keeping;
+pub(crate) mod notary;
+mod noting;
+mod retaining;
 mod rotation;
 mod scrubbing;
 mod shredding;
@@ -127,6 +130,7 @@ pub(crate) struct House {
     running: Mutex<usize>,
     ended: Condvar,
     anchors: Mutex<anchoring::Anchors>,
+    notary: Mutex<notary::Notary>,
 }
 
 /// A job beside the rest, from its start to its end.
@@ -227,6 +231,7 @@ impl House {
             running: Mutex::new(0),
             ended: Condvar::new(),
             anchors: Mutex::default(),
+            notary: Mutex::default(),
             shared: Arc::new(Shared {
                 cache: BodyCache::new(limits.body_cache_bytes_max, u64::from_be_bytes(rng.bytes())),
                 codec: Codec::default(),
@@ -277,10 +282,8 @@ impl House {
 
     /// The house itself, in lines about its own doing.
     fn system(&self) -> change::By {
-        let request = access::RequestMeta {
-            id: base::RequestId(u128::from_be_bytes(self.shared.rng.bytes())),
-            at: self.shared.clock.now(),
-        };
+        let id = base::RequestId(u128::from_be_bytes(self.shared.rng.bytes()));
+        let request = access::RequestMeta::new(id, self.shared.clock.now());
         (access::Actor::system(access::Reason::Operation), request)
     }
 
@@ -581,6 +584,9 @@ impl House {
             }
         }
         self.shared.journal.close();
+        if let Err(e) = self.notarise(notary::Due::All) {
+            tracing::error!(error = %e, "heads of trails were not made");
+        }
         if let Err(e) = self.anchor_end() {
             tracing::error!(error = %e, "where the journal ends was not kept");
         }

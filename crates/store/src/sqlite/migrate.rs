@@ -168,7 +168,10 @@ fn keep_more_of_signing_in(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
     db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
-    db.execute_batch(break_glass::DDL).doing(DOING)
+    db.execute_batch(break_glass::DDL).doing(DOING)?;
+    // From where and why changes were made.
+    db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
+        .doing(DOING)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.
@@ -213,10 +216,8 @@ fn chain_what_is_administered(db: &Connection, moving: &Moving<'_>) -> Result<()
     )
     .doing("changing a tenant's schema from version 2 to 3")?;
     let now = moving.shared.clock.now();
-    let request = RequestMeta {
-        id: RequestId(u128::from_be_bytes(moving.shared.rng.bytes())),
-        at: now,
-    };
+    let id = RequestId(u128::from_be_bytes(moving.shared.rng.bytes()));
+    let request = RequestMeta::new(id, now);
     let chain = administration::Chain {
         tenant: moving.id.bytes(),
         key: &moving.keys.seal,

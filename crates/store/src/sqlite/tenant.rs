@@ -22,6 +22,7 @@ use super::keyring::TenantKeys;
 use super::people::People;
 use super::quarantine::Quarantine;
 use super::shared::Shared;
+use super::trail::Spans;
 use super::writer::WriterState;
 use super::{administration, migrate, params, policies, rows, schema};
 use crate::Result;
@@ -65,6 +66,8 @@ pub(crate) struct OpenTenant {
     customs: RwLock<Arc<Customs>>,
     /// Its policy in force.
     policy: RwLock<Arc<Policy>>,
+    /// From when to when its records in full segments of the journal are.
+    pub(crate) trail_spans: Spans,
     /// There may be an index to build.
     building: AtomicBool,
     token_key: Arc<TokenKey>,
@@ -199,6 +202,7 @@ impl OpenTenant {
             people_key,
             customs: RwLock::new(customs),
             policy: RwLock::new(Arc::new(policy)),
+            trail_spans: Spans::default(),
             building: AtomicBool::new(building),
         })
     }

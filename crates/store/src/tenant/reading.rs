@@ -13,7 +13,7 @@ use fhir::search::Query;
 use rusqlite::Connection;
 
 use super::TenantStore;
-use crate::audit::{Outcome, Shown, Subject};
+use crate::audit::{Asked, Outcome, Record, Shown, Subject};
 use crate::sqlite::page::searched;
 use crate::sqlite::readers::Class;
 use crate::sqlite::{OpenTenant, Opened, blob, history, in_snapshot, rows, sha256, sight};
@@ -365,9 +365,13 @@ impl TenantStore {
             Some(stored) if stored.method != Method::Delete => Outcome::Given(1),
             _ => Outcome::Nothing,
         };
+        let asked = Asked {
+            version: found.as_ref().map(|stored| stored.version),
+            ..Asked::default()
+        };
         let request = marked(spent.request(), opened && found.is_some());
-        let (actor, action) = (spent.actor(), spent.action());
-        self.note(request, actor, action, Subject::Instance(type_id, id), outcome)
+        let subject = Subject::Instance(type_id, id);
+        self.noted_as(request, spent, subject, asked, outcome)
             .await?;
         Ok(match found {
             None => Read::Absent,
@@ -380,16 +384,31 @@ impl TenantStore {
         &self,
         spent: &Spent<A>,
         subject: Subject<'_>,
+        asked: Asked<'_>,
         outcome: Outcome,
     ) -> Result<()> {
-        self.note(
-            spent.request(),
-            spent.actor(),
-            spent.action(),
+        self.noted_as(spent.request(), spent, subject, asked, outcome)
+            .await
+    }
+
+    /// The same, of a request that is marked.
+    pub(super) async fn noted_as<A: Action>(
+        &self,
+        request: RequestMeta,
+        spent: &Spent<A>,
+        subject: Subject<'_>,
+        asked: Asked<'_>,
+        outcome: Outcome,
+    ) -> Result<()> {
+        let record = Record {
+            request,
+            actor: spent.actor(),
+            action: spent.action(),
             subject,
+            asked,
             outcome,
-        )
-        .await
+        };
+        self.append(&record, None).await
     }
 
     /// A page of a search (`search.html`).
@@ -408,7 +427,8 @@ impl TenantStore {
             let _ = refused;
             return Err(not_covered());
         }
-        let asked = query.clone();
+        let wanted = query.clone();
+        let words = page.asked.clone();
         let here = entry
             .if_open()
             .filter(|_| query.count <= BRISK_COUNT_MAX && query.include.is_empty())
@@ -434,15 +454,20 @@ impl TenantStore {
                     .await?
             }
         };
-        let digest = sha256(&asked.bytes());
-        let type_id = asked
+        let digest = sha256(&wanted.bytes());
+        let type_id = wanted
             .types
             .first()
             .copied()
-            .filter(|_| asked.types.len() == 1);
+            .filter(|_| wanted.types.len() == 1);
         let shown = Shown::Resources(found.as_of, &rows);
+        let asked = Asked {
+            query: words.as_deref(),
+            version: None,
+        };
         let subject = Subject::Query(type_id, &digest);
-        self.note_shown(&spent, subject, shown, found.opened).await?;
+        self.note_shown(&spent, subject, asked, shown, found.opened)
+            .await?;
         Ok(Page {
             entries,
             total: found.total,
@@ -487,7 +512,8 @@ impl TenantStore {
         };
         debug_assert_eq!(spent.action(), ActionName::History);
         let shown = Shown::Versions(&found.rows);
-        self.note_shown(&spent, subject, shown, found.opened).await?;
+        self.note_shown(&spent, subject, Asked::default(), shown, found.opened)
+            .await?;
         let release = |stored: Stored| Entry {
             resource: spent.release(stored.type_id, stored),
             mode: Mode::Match,

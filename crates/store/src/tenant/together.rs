@@ -9,7 +9,7 @@ use fhir::definitions::TypeId;
 
 use super::TenantStore;
 use super::reading::marked;
-use crate::audit::{Outcome, Subject};
+use crate::audit::{Asked, Outcome, Subject};
 use crate::sqlite::page::page_too_large;
 use crate::sqlite::readers::Class;
 use crate::sqlite::{blob, in_snapshot, labels, rows, sight};
@@ -97,9 +97,13 @@ impl TenantStore {
                 true => Outcome::Given(1),
                 false => Outcome::Nothing,
             };
+            let asked = Asked {
+                version: stored.as_ref().map(|s| s.version),
+                ..Asked::default()
+            };
             let request = marked(spent.request(), opened && given);
-            let (actor, action) = (spent.actor(), spent.action());
-            self.note(request, actor, action, Subject::Instance(*type_id, id), outcome)
+            let subject = Subject::Instance(*type_id, id);
+            self.noted_as(request, spent, subject, asked, outcome)
                 .await?;
             answers.push(match stored {
                 None => Read::Absent,
@@ -133,8 +137,13 @@ impl TenantStore {
             })
             .await?;
         let subject = Subject::Other(only.map(|[t]| t), "meta");
-        self.noted(&spent, subject, Outcome::Given(found.count()))
-            .await?;
+        self.noted(
+            &spent,
+            subject,
+            Asked::default(),
+            Outcome::Given(found.count()),
+        )
+        .await?;
         Ok(found)
     }
 }

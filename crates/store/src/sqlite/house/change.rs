@@ -76,7 +76,8 @@ impl House {
         fs::rename(&new_key_file, &key_file).doing("naming a key file")?;
         fs::rename(&new_dir, &dir).doing("naming a tenant's folder")?;
         let info = line.info.clone();
-        self.admit(line)?;
+        let entry = self.admit(line)?;
+        self.note_in_trail(&entry, by, action);
         Ok(info)
     }
 
@@ -183,7 +184,13 @@ impl House {
         settings: Option<TenantSettings>,
     ) -> Result<TenantInfo> {
         let entry = self.entry_named(name)?;
-        self.update(&entry, by, "change tenant", |info| {
+        let held = entry.info.read().settings.legal_hold;
+        let action = match settings.as_ref().map_or(held, |s| s.legal_hold) {
+            true if !held => "set legal hold",
+            false if held => "lift legal hold",
+            _ => "change tenant",
+        };
+        self.update(&entry, by, action, |info| {
             info.display = display.unwrap_or_else(|| info.display.clone());
             info.settings = settings.unwrap_or_else(|| info.settings.clone());
             Ok(())
@@ -271,6 +278,8 @@ impl House {
         };
         control.update(id, &info, None, *entry.administered.lock(), &deed)?;
         *entry.info.write() = info.clone();
+        drop(control);
+        self.note_in_trail(entry, by, action);
         Ok(info)
     }
 
