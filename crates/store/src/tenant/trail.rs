@@ -64,7 +64,8 @@ impl TenantStore {
                 .await?;
         } else {
             let shown = Shown::Resources(page.as_of, &rows);
-            self.note_shown(&spent, subject, asked, shown).await?;
+            self.note_shown(&spent, subject, asked, shown, false)
+                .await?;
         }
         Ok(page)
     }
