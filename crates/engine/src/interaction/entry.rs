@@ -24,6 +24,8 @@ const NOT_SEARCHED: [&str; 3] = ["_cursor", "_format", "_pretty"];
 /// What an entry asks for. Types, ids and queries are as they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Intent {
+    /// `GET metadata`, with its query.
+    Capabilities(String),
     Read(String, String, String),
     Vread(String, String, String),
     HistoryOfInstance(String, String, String),
@@ -122,6 +124,7 @@ fn intent(method: Method, url: &str, base: &str) -> Result<Intent, Failure> {
             let name = operation.trim_start_matches('$').to_owned();
             Intent::Operate(name, on.iter().map(|step| own(step)).collect(), q)
         }
+        (Method::Get | Method::Head, ["metadata"], _) => Intent::Capabilities(q),
         (Method::Get | Method::Head, ["_history"], _) => Intent::HistoryOfSystem(q),
         (Method::Get | Method::Head, [], _) => Intent::Search(None, q),
         (Method::Get | Method::Head, [t], _) => Intent::Search(Some(own(t)), q),
@@ -175,6 +178,7 @@ impl Session {
         };
         let conditions = &part.conditions;
         match &part.intent {
+            Intent::Capabilities(q) => self.capabilities(q).await,
             Intent::Read(t, id, q) => Ok(self.read(t, id, &part.unless).await?.in_shape(q)),
             Intent::Operate(name, on, q) => self.operate_entry(name, on, q, body, strict).await,
             Intent::Vread(t, id, version) => self.vread(t, id, version, &part.unless).await,
@@ -304,6 +308,11 @@ mod tests {
             Method::Get,
             "Patient/7/_history/2",
             Some(Intent::Vread(own("Patient"), own("7"), own("2"))),
+        );
+        check(
+            Method::Get,
+            "metadata?mode=full",
+            Some(Intent::Capabilities(own("mode=full"))),
         );
         check(
             Method::Get,

@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
+    keep_more,
 ];
 
 /// Resources indexed in one transaction.
@@ -158,6 +159,11 @@ fn keep_policies(db: &Connection, _: &Moving<'_>) -> Result<()> {
 fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(schema::PEOPLE)
         .doing("changing a tenant's schema from version 6 to 7")
+}
+
+/// Version 7 had no composites among a tenant's own search parameters.
+fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    params::add_components(db)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.
