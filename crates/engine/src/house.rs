@@ -3,8 +3,8 @@
 //! [`crate::Gate::enter`].
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use access::{RequestMeta, TenantId};
 use base::{Clock, Code, Limits, Micros, Network, RequestId, ResourceId, Rng, TenantName};

@@ -276,7 +276,10 @@ mod tests {
             answer_type(&headers, None).unwrap()
         };
         for accept in [None, Some("*/*")] {
-            assert_eq!(after("application/fhir+xml; charset=utf-8", accept), FHIR_XML);
+            assert_eq!(
+                after("application/fhir+xml; charset=utf-8", accept),
+                FHIR_XML
+            );
             assert_eq!(after("text/xml", accept), TEXT_XML);
             assert_eq!(after("application/json", accept), FHIR_JSON);
             assert_eq!(after("application/xml-patch+xml", accept), FHIR_JSON);

@@ -293,7 +293,9 @@ fn resource(
         let _ = write!(out, ",\"type\":\"{}\"}}", definition.kind.as_str());
     }
     // No elements of a type are behind these.
-    for (name, kind) in SPECIAL {
+    let r5 = model.version() >= FhirVersion::R5;
+    let more = [("_in", "reference")].into_iter().filter(|_| r5);
+    for (name, kind) in SPECIAL.into_iter().chain(more) {
         let _ = write!(out, ",{{\"name\":\"{name}\",\"type\":\"{kind}\"}}");
     }
     out.push(']');

@@ -67,6 +67,12 @@ pub(super) struct Part {
 impl Part {
     pub(super) fn read(entry: &Entry<'_>, base: &str) -> Result<Self, Failure> {
         let intent = intent(entry.method, &entry.url, base)?;
+        if matches!(intent, Intent::Search(..) | Intent::SearchCompartment(..))
+            && entry.resource.is_some()
+        {
+            let what = "the parameters of a search in a Bundle are those of its URL";
+            return Err(Failure::new(Code::BundleEntry, what));
+        }
         let is_read = matches!(entry.method, Method::Get | Method::Head);
         let none_match = entry.if_none_match.as_deref();
         let unless = Unless {
@@ -138,6 +144,11 @@ fn intent(method: Method, url: &str, base: &str) -> Result<Intent, Failure> {
         }
         (Method::Get | Method::Head, [t, id, "_history", v], _) => {
             Intent::Vread(own(t), own(id), own(v))
+        }
+        (Method::Post, ["_search"], _) => Intent::Search(None, q),
+        (Method::Post, [t, "_search"], _) => Intent::Search(Some(own(t)), q),
+        (Method::Post, [head, id, t, "_search"], _) => {
+            Intent::SearchCompartment([own(head), own(id), own(t)], q)
         }
         (Method::Post, [t], None) => Intent::Create(own(t)),
         (Method::Put, [t, id], None) => Intent::Update(own(t), own(id)),
@@ -308,6 +319,11 @@ mod tests {
             Method::Get,
             "Patient/7/_history/2",
             Some(Intent::Vread(own("Patient"), own("7"), own("2"))),
+        );
+        check(
+            Method::Post,
+            "Patient/_search?a=b",
+            Some(Intent::Search(Some(own("Patient")), own("a=b"))),
         );
         check(
             Method::Get,

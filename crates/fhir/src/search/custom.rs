@@ -333,6 +333,7 @@ const RESERVED: &[&str] = &[
     "_filter",
     "_format",
     "_has",
+    "_in",
     "_include",
     "_list",
     "_pretty",

@@ -27,8 +27,8 @@ mod temporal;
 mod token;
 
 use shape::{Shape, Shapes};
-pub(super) use special::Special;
 use special::Narratives;
+pub(super) use special::Special;
 
 /// All index rows of a resource: sorted by [`Row::total_cmp`], unique. `own_bases` are the absolute
 /// URLs under which this server serves this tenant, without a final slash; references under them

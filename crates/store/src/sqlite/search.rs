@@ -14,8 +14,8 @@ use std::collections::{HashMap, HashSet};
 use access::{Search, Spent};
 use base::{Code, Limits, Seq};
 use fhir::definitions::{Model, ParamId, TypeId};
-use fhir::search::{Customs, Query};
 use fhir::search::query::{Clause, Contained, SortBy, Total};
+use fhir::search::{Customs, Query};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
@@ -226,7 +226,7 @@ impl Surroundings<'_> {
             };
             let of_type = new.iter().filter(|(_, t)| *t == type_id);
             let rids: Vec<i64> = of_type.map(|(rid, _)| *rid).collect();
-            let place = (self.conn, self.vocabulary, self.model);
+            let place = (self.conn, self.vocabulary, self.model, self.own);
             let seen = met(place, self.limits, clause, type_id, (&rids, &[]), as_of)?;
             hidden.extend(rids.into_iter().filter(|rid| !seen.contains(rid)));
         }

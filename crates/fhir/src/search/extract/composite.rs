@@ -32,9 +32,8 @@ pub(super) fn compile<'p>(
     parts: impl Iterator<Item = (ParamKind, &'p str)>,
 ) -> Result<Vec<Component>, PathError> {
     let component = |(declared, expression): (ParamKind, &str)| {
-        let plan = |ty: &Type| {
-            Plan::compile_in(types, resource, *ty, expression).map(|plan| (*ty, plan))
-        };
+        let plan =
+            |ty: &Type| Plan::compile_in(types, resource, *ty, expression).map(|plan| (*ty, plan));
         let plans: Vec<(Type, Plan)> = instances
             .types()
             .iter()

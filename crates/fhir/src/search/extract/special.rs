@@ -60,7 +60,9 @@ impl Special {
 fn within<'v>(value: Value<'v>, name: &str, member: &str) -> Option<Value<'v>> {
     let inner = value.get("extension")?;
     let named = |e: &Value<'_>| {
-        let url = e.get("url").and_then(|u| u.as_str().map(|u| u.into_owned()));
+        let url = e
+            .get("url")
+            .and_then(|u| u.as_str().map(|u| u.into_owned()));
         url.is_some_and(|url| url.rsplit('/').next() == Some(name))
     };
     inner.items().find(named)?.get(member)

@@ -204,7 +204,10 @@ impl Context<'_> {
         let special = |p: &Known<'_>| p.plan.and_then(ParamPlan::special);
         if named.kind == ParamKind::Special
             && named.modifier.is_none()
-            && named.params.iter().all(|p| special(p) == Some(Special::Narrative))
+            && named
+                .params
+                .iter()
+                .all(|p| special(p) == Some(Special::Narrative))
         {
             let words = Words::parse(&unescape(value)).map_err(|what| named.bad_value(&what))?;
             return Ok(words.in_texts(&named.ids()));

@@ -170,7 +170,9 @@ impl<'c> Context<'c> {
     pub(super) fn exists(&self, type_id: TypeId, name: &str) -> bool {
         let end = name.find([':', '.']).unwrap_or(name.len());
         let code = name.get(..end).unwrap_or(name);
+        let r5 = super::super::served::is_r5(self.model.version());
         matches!(code, "_has" | "_text" | "_content" | "_list" | "_filter")
+            || (code == "_in" && r5)
             || self.known(type_id, code).is_some()
     }
 }

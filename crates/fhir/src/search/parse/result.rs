@@ -179,9 +179,8 @@ impl Context<'_> {
                 params.extend(references.map(|p| (source, p.id)));
                 let own = self.options.custom.iter().filter(|c| {
                     let of = &c.definition;
-                    let useful = !reverse
-                        || iterate
-                        || self.types.iter().any(|t| of.targets.contains(t));
+                    let useful =
+                        !reverse || iterate || self.types.iter().any(|t| of.targets.contains(t));
                     c.serves && useful && (of.type_id, of.kind) == (source, ParamKind::Reference)
                 });
                 params.extend(own.map(|c| (source, c.id)));

@@ -19,7 +19,9 @@ pub fn distance(from: (f64, f64), to: (f64, f64)) -> f64 {
 pub fn encloses(boundary: &str, (latitude, longitude): (f64, f64)) -> bool {
     boundary.split('|').any(|polygon| {
         // Each ring that goes around it turns inside and outside about.
-        let around = polygon.split(';').filter(|r| goes_around(r, (latitude, longitude)));
+        let around = polygon
+            .split(';')
+            .filter(|r| goes_around(r, (latitude, longitude)));
         around.count() % 2 == 1
     })
 }

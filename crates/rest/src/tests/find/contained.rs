@@ -268,11 +268,21 @@ fn they_are_sorted_by_what_was_found() {
         ("_contained=both&_sort=_lastUpdated", &[own, a, b, c]),
         ("_contained=both&_sort=-_lastUpdated", &[c, b, a, own]),
         ("_contained=both&_sort=-_id", &[own, c, b, a]),
-        ("_contained=true&_containedType=contained&_sort=_id,code", &["Medication/m1", "Medication/m1", "Medication/m1", "Medication/m2"]),
+        (
+            "_contained=true&_containedType=contained&_sort=_id,code",
+            &[
+                "Medication/m1",
+                "Medication/m1",
+                "Medication/m1",
+                "Medication/m2",
+            ],
+        ),
     ] {
         assert_eq!(ordered(query), want, "{query}");
         // Pages put together are the whole.
-        let mut page = world.fhir(&who, &format!("GET Medication?{query}&_count=1"), "").status(200);
+        let mut page = world
+            .fhir(&who, &format!("GET Medication?{query}&_count=1"), "")
+            .status(200);
         let mut all = page.entries();
         while let Some(next) = page.link("next") {
             page = world.follow(&who, &next).status(200);
@@ -280,7 +290,11 @@ fn they_are_sorted_by_what_was_found() {
         }
         assert_eq!(all, want, "pages of {query}");
     }
-    let alone = world.fhir(&who, "GET Medication?_contained=true&_containedType=contained&_sort=-code", "");
+    let alone = world.fhir(
+        &who,
+        "GET Medication?_contained=true&_containedType=contained&_sort=-code",
+        "",
+    );
     let alone = alone.status(200).json();
     let urls: Vec<&str> = alone["entry"]
         .as_array()

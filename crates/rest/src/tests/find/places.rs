@@ -105,7 +105,11 @@ pub(super) fn region(id: &str) -> Value {
 fn places_are_found_by_what_they_contain() {
     let (world, who) = World::clinic_of("5.0.0");
     put(&world, &who, &region("berlin"));
-    put(&world, &who, &json!({"resourceType": "Location", "id": "none", "status": "active"}));
+    put(
+        &world,
+        &who,
+        &json!({"resourceType": "Location", "id": "none", "status": "active"}),
+    );
     for (at, there) in [
         ("52.52|13.405", true),
         ("48.1|11.6", false),
@@ -116,6 +120,18 @@ fn places_are_found_by_what_they_contain() {
         finds(&world, &who, &format!("Location?contains={at}"), wanted);
     }
     refuses(&world, &who, "Location?contains=52", 400, "search-value");
-    refuses(&world, &who, "Location?contains=52|13|1|km", 400, "search-value");
-    refuses(&world, &who, "Location?contains=152|13", 400, "search-value");
+    refuses(
+        &world,
+        &who,
+        "Location?contains=52|13|1|km",
+        400,
+        "search-value",
+    );
+    refuses(
+        &world,
+        &who,
+        "Location?contains=152|13",
+        400,
+        "search-value",
+    );
 }

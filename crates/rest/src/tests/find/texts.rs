@@ -280,5 +280,11 @@ fn sections_are_found_by_their_narratives() {
     ] {
         finds(&world, &who, &format!("Composition?{query}"), wanted);
     }
-    refuses(&world, &who, "Composition?section-code-text=1$not cough", 400, "search-value");
+    refuses(
+        &world,
+        &who,
+        "Composition?section-code-text=1$not cough",
+        400,
+        "search-value",
+    );
 }

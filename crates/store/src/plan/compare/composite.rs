@@ -22,7 +22,6 @@ const fn part_kind(part: &Match) -> PartKind {
     }
 }
 
-
 fn equal_part(part: &Match, facts: &mut dyn Facts) -> Result<Option<Equal>> {
     match part {
         Match::Token(token) => Equal::token(token, facts),

@@ -303,7 +303,9 @@ fn many_rows_are_written_whatever_their_number() {
 fn every_composite_of_the_model_fits_its_table() {
     use fhir::definitions::ParamKind;
     let mut seen = 0;
-    let models = fhir::definitions::FhirVersion::ALL.iter().map(|v| fhir::definitions::Model::of(*v));
+    let models = fhir::definitions::FhirVersion::ALL
+        .iter()
+        .map(|v| fhir::definitions::Model::of(*v));
     for (model, t) in models.flat_map(|m| m.types().map(move |t| (m, t))) {
         for p in model
             .params(t)

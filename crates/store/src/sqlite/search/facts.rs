@@ -4,8 +4,8 @@ use rusqlite::Connection;
 
 use base::Code;
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
-use fhir::search::{Customs, holds_canonicals};
 use fhir::search::rows::{contained, plain};
+use fhir::search::{Customs, holds_canonicals};
 
 use super::{failed, key, run};
 use crate::plan::select::{is_there, key_index};
