@@ -101,6 +101,7 @@ impl Browser {
         SignInFrom {
             address: self.address,
             agent: &self.agent,
+            session: &self.session,
             request: self.request,
         }
     }

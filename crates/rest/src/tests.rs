@@ -19,5 +19,6 @@ mod policy;
 mod provenance;
 mod resources;
 mod search;
+mod sign_in_limits;
 mod surface;
 mod world;

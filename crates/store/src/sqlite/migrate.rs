@@ -161,8 +161,11 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Version 7 had no composites among a tenant's own search parameters.
+/// Version 7 did not keep which tokens were given back, and had no composites among a tenant's own
+/// search parameters.
 fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 7 to 8";
+    db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
     params::add_components(db)
 }
 
