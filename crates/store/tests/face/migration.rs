@@ -32,6 +32,7 @@ DROP TABLE person;
 DROP TABLE signing_key;
 DROP TABLE session;
 DROP TABLE approval;
+DROP TABLE ended_token;
 DROP TABLE blob;
 DROP TABLE chunk;
 ALTER TABLE version DROP COLUMN blob;

@@ -1,6 +1,7 @@
 //! Parameters whose values are compared in a way of their own (`search.html#special`): positions,
 //! boundaries and narratives.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use base::limits::fixed::{BOUNDARY_POINTS_MAX, SEARCH_TEXT_BYTES_MAX};
@@ -60,9 +61,7 @@ impl Special {
 fn within<'v>(value: Value<'v>, name: &str, member: &str) -> Option<Value<'v>> {
     let inner = value.get("extension")?;
     let named = |e: &Value<'_>| {
-        let url = e
-            .get("url")
-            .and_then(|u| u.as_str().map(|u| u.into_owned()));
+        let url = e.get("url").and_then(Value::as_str).map(Cow::into_owned);
         url.is_some_and(|url| url.rsplit('/').next() == Some(name))
     };
     inner.items().find(named)?.get(member)

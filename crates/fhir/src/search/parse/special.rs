@@ -52,8 +52,10 @@ impl Context<'_> {
         depth: u64,
     ) -> Result<Option<Clause>, Issue> {
         let r5 = super::super::served::is_r5(self.model.version());
-        if !matches!(code, "_text" | "_content" | "_list" | "_filter") && !(code == "_in" && r5) {
-            return Ok(None);
+        match code {
+            "_text" | "_content" | "_list" | "_filter" => {}
+            "_in" if r5 => {}
+            _ => return Ok(None),
         }
         if let Some(modifier) = modifier {
             let text = format!("{code} takes no modifier {}", shown(modifier));
