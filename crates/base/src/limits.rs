@@ -203,6 +203,13 @@ limits! {
     sign_in_delay_ms_max = 2_000;
     /// Failed sign-ins a minute from one address at one tenant before it is answered 429.
     failed_logins_per_minute_max = 60;
+    /// Rows a second that the background check of seals and index rows looks at, over all tenants.
+    scrub_rows_per_second = 2_000;
+    /// Seconds from the end of a tenant's background check to the beginning of the next; 0 for none but
+    /// those that are asked for.
+    scrub_interval_seconds = 604_800;
+    /// Rows of one tenant that are in quarantine at once; what is found past it is counted and logged.
+    quarantine_entries_max = 10_000;
 }
 
 /// Limits that no configuration changes: they keep the process standing, whatever is asked of it.

@@ -32,6 +32,8 @@ DROP TABLE person;
 DROP TABLE signing_key;
 DROP TABLE session;
 DROP TABLE approval;
+DROP TABLE quarantine;
+DROP TABLE scrub;
 DROP TABLE ended_token;
 DROP TABLE blob;
 DROP TABLE chunk;
