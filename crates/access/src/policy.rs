@@ -18,7 +18,9 @@ mod when;
 
 pub use break_glass::{Offer, Opened, decide_opening, decide_openings, decide_reviewing};
 pub use compile::{Policy, Surroundings};
-pub use document::{Actions, BreakGlass, Document, Effect, GrantText, PolicyError, Problem, Require};
+pub use document::{
+    Actions, BreakGlass, Document, Effect, GrantText, PolicyError, Problem, Require,
+};
 pub use explain::{Decision, Step, Verdict};
 pub use presets::{PRESETS, Preset, preset};
 pub use rights::{Obligation, Rights, RowRules, Rule, Way};

@@ -45,5 +45,8 @@ pub(crate) async fn list(by: Operator, call: Call) -> Result<Response<Body>, Fai
 
 /// `GET /admin/v1/tenants/{name}/break-glass`: how many, not who and whom.
 pub(crate) async fn openings(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
-    answer(StatusCode::OK, &by.opening_counts(call.value("name")).await?)
+    answer(
+        StatusCode::OK,
+        &by.opening_counts(call.value("name")).await?,
+    )
 }

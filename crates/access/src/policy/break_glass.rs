@@ -68,11 +68,7 @@ impl Glass {
     }
 }
 
-fn refused(
-    principal: &Principal,
-    request: RequestMeta,
-    lacks: Option<Obligation>,
-) -> Denied {
+fn refused(principal: &Principal, request: RequestMeta, lacks: Option<Obligation>) -> Denied {
     Denied {
         actor: principal.actor(),
         action: ActionName::Administer,
@@ -104,9 +100,9 @@ pub fn decide_opening(
     let Some(offer) = offer else {
         return Err(refused(principal, request, None));
     };
-    let proved = principal.assurance().is_some_and(|(assurance, at)| {
-        assurance >= Assurance::TwoFactors && at >= proved_since
-    });
+    let proved = principal
+        .assurance()
+        .is_some_and(|(assurance, at)| assurance >= Assurance::TwoFactors && at >= proved_since);
     if !proved {
         return Err(refused(principal, request, Some(Obligation::StepUp)));
     }

@@ -232,7 +232,10 @@ fn unknown(name: &str) -> Failure {
 pub(super) fn changes(name: &str) -> bool {
     matches!(
         name,
-        "meta-add" | "meta-delete" | "policy-publish" | "quarantine-decide"
+        "meta-add"
+            | "meta-delete"
+            | "policy-publish"
+            | "quarantine-decide"
             | "break-glass"
             | "break-glass-end"
             | "break-glass-review"

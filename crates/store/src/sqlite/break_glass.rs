@@ -71,9 +71,7 @@ impl Openings {
             return Vec::new();
         }
         let open = self.open.read();
-        let theirs = |o: &&Arc<Opening>| {
-            (&o.person, o.person_epoch) == person && o.is_open(now)
-        };
+        let theirs = |o: &&Arc<Opening>| (&o.person, o.person_epoch) == person && o.is_open(now);
         let mut found: Vec<_> = open.values().filter(theirs).cloned().collect();
         drop(open);
         found.sort_by(|a, b| a.id.cmp(&b.id));

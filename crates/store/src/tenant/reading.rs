@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use access::{
-    Action, ActionName, History, Permit, Read as ReadAction, RequestMeta, Rule, Search, Spent, Update,
+    Action, ActionName, History, Permit, Read as ReadAction, RequestMeta, Rule, Search, Spent,
+    Update,
 };
 use base::{Code, ResourceId, Version};
 use fhir::definitions::TypeId;

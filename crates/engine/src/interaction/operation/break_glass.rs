@@ -199,7 +199,9 @@ impl Session {
                     .parse()
                     .map_err(|_| invalid("minutes is a number"))?;
                 if minutes < 1 || minutes.saturating_mul(60) > offer.seconds {
-                    return Err(invalid("minutes is at least 1 and at most what the grant says"));
+                    return Err(invalid(
+                        "minutes is at least 1 and at most what the grant says",
+                    ));
                 }
                 minutes * 60
             }
@@ -227,12 +229,7 @@ impl Session {
     }
 
     async fn may_look_at_openings(&self) -> Result<Permit<Administer>, Failure> {
-        let decided = decide_openings(
-            self.principal(),
-            self.rights(),
-            self.tenant(),
-            self.request,
-        );
+        let decided = decide_openings(self.principal(), self.rights(), self.tenant(), self.request);
         self.given(decided).await
     }
 

@@ -301,7 +301,8 @@ fn a_client_with_the_scope() {
     {
         // Nobody administers policy by a scope; a launch needs a program, and is judged with them.
         // Patients are opened by people, and judged with them too.
-        let by_people = route.interaction == "launch" || route.interaction.starts_with("break-glass");
+        let by_people =
+            route.interaction == "launch" || route.interaction.starts_with("break-glass");
         let apart = route.class() == Class::Caller("a") || by_people;
         if route.method == "DELETE" || apart {
             continue;
