@@ -1,7 +1,7 @@
 //! Policies that are ready to be put into force: rules for sharing charts between the facilities of
 //! one tenant, with the same roles.
 
-use super::document::{Actions, Document, Effect, GrantText, Require, Who};
+use super::document::{Actions, BreakGlass, Document, Effect, GrantText, Require, Who};
 
 /// A ready policy.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +154,17 @@ impl Preset {
         // are in a patient's compartment.
         grants.push(To("clinician").may("charts", "cruds", &["*"], chart));
         grants.push(To("nurse").may("charts", "crus", &["*"], chart));
+        if chart.is_some() {
+            let mut emergency = To("clinician").may("emergency", "rs", &["*"], None);
+            emergency.break_glass = Some(BreakGlass {
+                minutes: None,
+                reviewers: Some(Who {
+                    roles: vec!["auditor".to_owned()],
+                    ..Who::default()
+                }),
+            });
+            grants.push(emergency);
+        }
         grants.push(To("biller").may("accounts and claims", "crus", BILLING, Some(MANAGED)));
         let mut biller =
             To("biller").may("patients", "rs", &["Patient", "Encounter"], Some(MANAGED));

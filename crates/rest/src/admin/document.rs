@@ -704,6 +704,7 @@ fn policy_document(text: &Value) -> Value {
             "actions": { "oneOf": [text, list] }, "types": list, "criteria": text, "within": text,
             "hide": list, "readOnly": list, "when": text, "networks": list,
             "require": object(&[], &json!({ "reason": { "type": "boolean" }, "stepUp": { "type": "boolean" } })),
+            "breakGlass": object(&[], &json!({ "minutes": { "type": "integer" }, "reviewers": who })),
         }),
     );
     object(
