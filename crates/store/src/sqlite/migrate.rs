@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
+    keep_providers,
 ];
 
 /// Resources indexed in one transaction.
@@ -158,6 +159,12 @@ fn keep_policies(db: &Connection, _: &Moving<'_>) -> Result<()> {
 fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(schema::PEOPLE)
         .doing("changing a tenant's schema from version 6 to 7")
+}
+
+/// Up to version 7 people signed in here alone.
+fn keep_providers(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    db.execute_batch(schema::PROVIDERS)
+        .doing("changing a tenant's schema from version 7 to 8")
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

@@ -17,6 +17,7 @@
 //! | `program` | how a client takes part in sign-ins of people: its `record`, JSON | by administration |
 //! | `person` | a person who may sign in: the `record`, JSON, with what they prove themselves with | by administration |
 //! | `signing_key` | a pair of keys that signs identity tokens | by administration |
+//! | `identity_provider` | where people may sign in instead of here: its `record`, JSON | by administration |
 //! | `session` | a session of a person's browser: its `record`, JSON | at sign-in, by use, at its end |
 //! | `approval` | what a person approved a program for: its `record`, JSON | at approval, with each refresh, at its end |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
@@ -33,7 +34,7 @@ use super::{codec, index, params as own_params, policies};
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 7;
+pub(crate) const VERSION: i64 = 8;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -92,6 +93,13 @@ CREATE TABLE approval (
 CREATE INDEX approval_until ON approval (until_us);
 ";
 
+/// Where people may sign in instead of here.
+pub(crate) const PROVIDERS: &str = "
+CREATE TABLE identity_provider (
+  id TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Makes all tables in an empty database.
 pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     const DOING: &str = "making the tables of a tenant";
@@ -99,6 +107,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(BLOBS).doing(DOING)?;
     db.execute_batch(policies::DDL).doing(DOING)?;
     db.execute_batch(PEOPLE).doing(DOING)?;
+    db.execute_batch(PROVIDERS).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;
