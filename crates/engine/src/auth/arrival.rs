@@ -310,8 +310,9 @@ impl Gate {
             person.record.epoch += 1;
             Ok(())
         };
-        let changed = self.store().change_person(deed, &person.record.id, change);
-        Ok(Some(changed.await?))
+        let store = self.store();
+        let person = store.change_person(deed, &person.record.id, change);
+        Ok(Some(person.await?))
     }
 
     /// The person with the roles that claims come to now. Roles that no claim can come to are the
@@ -451,7 +452,8 @@ impl Gate {
         };
         let store = self.store();
         for person in store.people_through(&which, now).await? {
-            let actor = Some(Actor::new(&format!("person:{}", person.as_str())));
+            let known = store.person(&person).await?;
+            let actor = known.map(|known| known.record.actor());
             let what = format!("sign out by {}", provider.id);
             let deed = self.signing(from.request, actor, what)?;
             let which = which.clone();

@@ -391,7 +391,7 @@ pub fn openapi() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": { "operator": { "type": "http", "scheme": "bearer", "description": "The operator token, DIR/operator.token" } },
-            "schemas": schemas(),
+            "schemas": all_schemas(),
         },
     })
 }
@@ -435,6 +435,19 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
     all
 }
 
+/// What is told of identity providers.
+fn provider_schemas() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "IdentityProviderDraft": object(&["id", "name"], &provider(&json!({ "client_secret": text }))),
+        "IdentityProvider": object(&["id", "name", "scopes", "has_secret", "redirect_uri", "backchannel_logout_uri"],
+            &provider(&json!({ "has_secret": { "type": "boolean" }, "redirect_uri": text, "backchannel_logout_uri": text }))),
+        "IdentityProviderList": object(&["identity_providers"], &json!({
+            "identity_providers": { "type": "array", "items": reference("IdentityProvider") },
+        })),
+    })
+}
+
 /// What a draft and a view of an identity provider share, with what only one of them has.
 fn provider(more: &Value) -> Value {
     let text = json!({ "type": "string" });
@@ -454,6 +467,14 @@ fn provider(more: &Value) -> Value {
 
 fn object(required: &[&str], properties: &Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn all_schemas() -> Value {
+    let mut all = schemas();
+    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), provider_schemas()) {
+        all.extend(more);
+    }
+    all
 }
 
 fn schemas() -> Value {
@@ -524,12 +545,6 @@ fn schemas() -> Value {
             "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean" }, "launch_url": text,
-        })),
-        "IdentityProviderDraft": object(&["id", "name"], &provider(&json!({ "client_secret": text }))),
-        "IdentityProvider": object(&["id", "name", "scopes", "has_secret", "redirect_uri", "backchannel_logout_uri"],
-            &provider(&json!({ "has_secret": { "type": "boolean" }, "redirect_uri": text, "backchannel_logout_uri": text }))),
-        "IdentityProviderList": object(&["identity_providers"], &json!({
-            "identity_providers": { "type": "array", "items": reference("IdentityProvider") },
         })),
         "AccessReport": object(&["accesses", "more"], &json!({ "more": { "type": "boolean" }, "accesses": { "type": "array", "items":
             object(&["number", "at", "request", "actor", "action", "what", "patients"], &json!({

@@ -13,12 +13,18 @@ use crate::call::Call;
 /// `GET /t/{tenant}/auth/providers/{provider}?next=&invitation=`
 pub(crate) async fn depart(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
     let browser = Browser::of(&gate, &call);
-    let done = departed(&gate, &browser, &call).await;
+    let (provider, query) = (call.value("provider"), call.query());
+    let done = departed(&gate, &browser, provider, query).await;
     told(&gate, done)
 }
 
-async fn departed(gate: &Gate, browser: &Browser, call: &Call) -> Result<Response<Body>, Failure> {
-    let field = |name| form::first(call.query(), name).unwrap_or_default();
+async fn departed(
+    gate: &Gate,
+    browser: &Browser,
+    provider: &str,
+    query: &str,
+) -> Result<Response<Body>, Failure> {
+    let field = |name| form::first(query, name).unwrap_or_default();
     let (next, invitation) = (field("next"), field("invitation"));
     // Who is signed in and comes all the same has to prove anew who they are.
     let again = !field("again").is_empty() || browser.visitor(gate).await?.is_some();
@@ -26,7 +32,6 @@ async fn departed(gate: &Gate, browser: &Browser, call: &Call) -> Result<Respons
         true => Going::SignIn { next: &next, again },
         false => Going::Invited(&invitation),
     };
-    let provider = call.value("provider");
     let departure = gate.depart(provider, going, browser.request.at).await?;
     let mut response = see(&departure.url);
     browser.keep_journey(&mut response, &departure);
@@ -36,7 +41,9 @@ async fn departed(gate: &Gate, browser: &Browser, call: &Call) -> Result<Respons
 /// `GET /t/{tenant}/auth/providers/{provider}/callback`
 pub(crate) async fn arrive(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
     let browser = Browser::of(&gate, &call);
-    let done = arrived(&gate, &browser, &call).await;
+    let kept = cookie(&call, &browser.cookies.journey).unwrap_or_default();
+    let (provider, query) = (call.value("provider"), call.query());
+    let done = arrived(&gate, &browser, kept, provider, query).await;
     let mut done = told(&gate, done)?;
     // One journey, one answer.
     let cookies = &browser.cookies;
@@ -46,11 +53,15 @@ pub(crate) async fn arrive(gate: Gate, call: Call) -> Result<Response<Body>, Fai
     Ok(done)
 }
 
-async fn arrived(gate: &Gate, browser: &Browser, call: &Call) -> Result<Response<Body>, Failure> {
-    let kept = cookie(call, &browser.cookies.journey).unwrap_or_default();
+async fn arrived(
+    gate: &Gate,
+    browser: &Browser,
+    kept: &str,
+    provider: &str,
+    query: &str,
+) -> Result<Response<Body>, Failure> {
     let visitor = browser.visitor(gate).await?;
-    let (provider, from) = (call.value("provider"), browser.from());
-    let arrival = gate.arrive(provider, kept, call.query(), visitor.as_ref(), from);
+    let arrival = gate.arrive(provider, kept, query, visitor.as_ref(), browser.from());
     match arrival.await? {
         Arrival::In(SignedIn::Done(session), next) => {
             Ok(signed_in(gate, browser, &session, &next))

@@ -379,7 +379,7 @@ fn what_a_form_of_another_site_could_send_is_refused() {
 }
 
 /// The one-time code of a secret in base32 now.
-fn code(world: &World, secret: &str) -> String {
+pub(super) fn code(world: &World, secret: &str) -> String {
     const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let (mut bytes, mut buffer, mut bits) = (Vec::new(), 0u32, 0);
     for c in secret.chars() {
@@ -399,7 +399,7 @@ fn code(world: &World, secret: &str) -> String {
     format!("{:06}", word % 1_000_000)
 }
 
-fn between(page: &Answer, before: &str, after: &str) -> String {
+pub(super) fn between(page: &Answer, before: &str, after: &str) -> String {
     let html = String::from_utf8_lossy(&page.body).into_owned();
     let rest = html.split(before).nth(1).unwrap();
     rest.split(after).next().unwrap().to_owned()

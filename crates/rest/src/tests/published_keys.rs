@@ -169,7 +169,7 @@ fn it_is_told_that_keys_are_not_to_be_had() {
 
 #[test]
 fn what_is_no_assertion_of_the_client_asks_nobody() {
-    let mut vendor = Vendor::new();
+    let vendor = Vendor::new();
     let pair = Pair::es384("k");
     vendor.elsewhere.serve(URL, &set(&[&pair]));
     let good = vendor.claims("one");
