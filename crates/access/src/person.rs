@@ -183,6 +183,12 @@ impl SessionRecord {
     pub fn is_good(&self, now: Micros) -> bool {
         !self.ended && now < self.until && now < self.used.plus_secs(self.idle_secs)
     }
+
+    /// Whether another session, begun in the same browser, is this one going on: the same person proved
+    /// anew who they are, and nothing ended what was given to them before.
+    pub fn goes_on_as(&self, other: &Self, now: Micros) -> bool {
+        self.is_good(now) && self.person == other.person && self.person_epoch == other.person_epoch
+    }
 }
 
 /// What a person approved a program for, once: scopes and context. Tokens are of an approval.
@@ -227,6 +233,7 @@ impl ApprovalRecord {
         tenant: &TenantId,
         person: &PersonRecord,
         client: &ClientRecord,
+        scopes: Arc<Scopes>,
         now: Micros,
     ) -> Option<Principal> {
         let same = self.person == person.id
@@ -239,7 +246,7 @@ impl ApprovalRecord {
                 tenant: tenant.clone(),
                 person: person.clone(),
                 client: Some((self.client.clone(), self.client_epoch)),
-                scopes: self.scopes.clone(),
+                scopes,
                 patient: self.patient.clone(),
                 approval: Some(self.id.clone()),
                 session: self.session.clone(),

@@ -104,6 +104,7 @@ impl Browser {
         SignInFrom {
             address: self.address,
             agent: &self.agent,
+            session: &self.session,
             request: self.request,
         }
     }

@@ -33,6 +33,11 @@ pub(crate) struct Call {
     pub(crate) body: Body,
 }
 
+/// SHA-256 of the certificate that the client of a connection showed, and whose key it holds. The
+/// listener puts it into a request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientCertificate(pub [u8; 32]);
+
 /// Which limit bounds a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum BodyLimit {
@@ -79,6 +84,11 @@ impl Call {
                 .get(AUTHORIZATION)
                 .map(http::HeaderValue::as_bytes),
             from: self.from,
+            certificate: self
+                .parts
+                .extensions
+                .get::<ClientCertificate>()
+                .map(|shown| &shown.0),
         }
     }
 

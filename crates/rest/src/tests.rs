@@ -22,5 +22,6 @@ mod provider;
 mod published_keys;
 mod resources;
 mod search;
+mod sign_in_limits;
 mod surface;
 mod world;

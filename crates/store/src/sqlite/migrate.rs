@@ -35,7 +35,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
-    keep_providers,
+    keep_more_of_signing_in,
 ];
 
 /// Resources indexed in one transaction.
@@ -161,10 +161,12 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Up to version 7 people signed in here alone.
-fn keep_providers(db: &Connection, _: &Moving<'_>) -> Result<()> {
-    db.execute_batch(schema::PROVIDERS)
-        .doing("changing a tenant's schema from version 7 to 8")
+/// Version 7 did not keep what this step adds.
+fn keep_more_of_signing_in(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 7 to 8";
+    db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
+    // Up to then people signed in here alone.
+    db.execute_batch(schema::PROVIDERS).doing(DOING)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

@@ -100,6 +100,13 @@ CREATE TABLE identity_provider (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Access tokens of programs that were taken back before they ended.
+pub(crate) const ENDED_TOKENS: &str = "
+CREATE TABLE ended_token (
+  id BLOB NOT NULL PRIMARY KEY, until_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Makes all tables in an empty database.
 pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     const DOING: &str = "making the tables of a tenant";
@@ -108,6 +115,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(policies::DDL).doing(DOING)?;
     db.execute_batch(PEOPLE).doing(DOING)?;
     db.execute_batch(PROVIDERS).doing(DOING)?;
+    db.execute_batch(ENDED_TOKENS).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;
