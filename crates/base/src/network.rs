@@ -145,7 +145,13 @@ mod tests {
 
     #[test]
     fn only_the_public_internet_is_public() {
-        for public in ["1.1.1.1", "172.32.0.1", "192.0.1.1", "2606:4700::1111", "2a00::1"] {
+        for public in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "2606:4700::1111",
+            "2a00::1",
+        ] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
         for own in [

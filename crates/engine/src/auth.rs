@@ -34,8 +34,8 @@ use base64::engine::general_purpose::STANDARD;
 use store::TenantStore;
 use zeroize::Zeroizing;
 
-pub(crate) use assertion::{Replays, is_usable_jwks};
 pub use arrival::{Arrival, Departure, Going};
+pub(crate) use assertion::{Replays, is_usable_jwks};
 pub(crate) use attempts::{Attempts, Door, HOUSE};
 pub use authorize::{
     Asked as AuthorizationAsked, AuthorizeRequest, LaunchDraft, LaunchMade, Next, OauthError,

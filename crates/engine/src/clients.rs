@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use access::{ClientId, ClientKeys, ClientRecord, NewClient, Program, Reason, RoleAt, ScopeContext, Scopes};
+use access::{
+    ClientId, ClientKeys, ClientRecord, NewClient, Program, Reason, RoleAt, ScopeContext, Scopes,
+};
 use base::{Code, Rng, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -225,7 +225,11 @@ fn failure(url: &str, why: OutboundError) -> Failure {
 /// A failure because of the status of an answer.
 pub(crate) fn unexpected(url: &str, status: u16) -> Failure {
     let host = host(url);
-    tracing::warn!(host, status, "an answer from outside was not as it should be");
+    tracing::warn!(
+        host,
+        status,
+        "an answer from outside was not as it should be"
+    );
     Failure::new(
         Code::OutboundFailed,
         format!("{host}: the answer has status {status}"),

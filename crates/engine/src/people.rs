@@ -151,7 +151,10 @@ fn accounts(given: Vec<Account>) -> Result<Vec<Account>, Failure> {
     Ok(given)
 }
 
-pub(crate) fn fhir_user(text: &str, model: &Model) -> Result<Option<(TypeId, ResourceId)>, Failure> {
+pub(crate) fn fhir_user(
+    text: &str,
+    model: &Model,
+) -> Result<Option<(TypeId, ResourceId)>, Failure> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -431,7 +431,11 @@ impl Operator {
                 "the secret of the house's provider is in the configuration",
             ));
         }
-        printable(secret, SECRET_BYTES_MAX, "client_secret has 1 to 2000 bytes")?;
+        printable(
+            secret,
+            SECRET_BYTES_MAX,
+            "client_secret has 1 to 2000 bytes",
+        )?;
         let (key, rng) = (store.people_key().await?, &*self.house.0.rng);
         let secret = secret.to_owned();
         seal(&key, SEALED_FOR, &secret, Micros(i64::MAX), rng).map(Some)
@@ -464,7 +468,9 @@ impl Operator {
             let issuer = issuer.clone();
             let deed = self.provider_deed(&tenant, "end sessions".to_owned())?;
             let which = move |s: &BrowserSession| {
-                s.through.as_ref().is_some_and(|t| t.account.issuer == issuer)
+                s.through
+                    .as_ref()
+                    .is_some_and(|t| t.account.issuer == issuer)
             };
             let end = |s: &mut BrowserSession| s.record.ended = true;
             store.change_sessions(deed, &person, which, end).await?;
@@ -507,14 +513,30 @@ mod tests {
     #[test]
     fn claims_come_to_roles() {
         for (claim, claims, wanted) in [
-            ("groups", json!({ "groups": ["x", "nurses"] }), &["nurse@Organization/7", "staff"][..]),
-            ("groups", json!({ "groups": ["all", "nurses"] }), &["staff", "nurse@Organization/7"]),
+            (
+                "groups",
+                json!({ "groups": ["x", "nurses"] }),
+                &["nurse@Organization/7", "staff"][..],
+            ),
+            (
+                "groups",
+                json!({ "groups": ["all", "nurses"] }),
+                &["staff", "nurse@Organization/7"],
+            ),
             ("groups", json!({ "groups": "all" }), &["staff"]),
-            ("groups", json!({ "groups": [7, {"all": 1}, null] }), &["lab"]),
+            (
+                "groups",
+                json!({ "groups": [7, {"all": 1}, null] }),
+                &["lab"],
+            ),
             ("groups", json!({}), &[]),
             ("a.b", json!({ "a": { "b": ["all"] } }), &["staff"]),
             ("a.b", json!({ "a": { "c": ["all"] } }), &[]),
-            ("https://x.example/r", json!({ "https://x.example/r": ["all"] }), &["staff"]),
+            (
+                "https://x.example/r",
+                json!({ "https://x.example/r": ["all"] }),
+                &["staff"],
+            ),
         ] {
             assert_eq!(roles(claim, &claims), wanted, "{claim} {claims}");
         }

@@ -288,10 +288,7 @@ pub(crate) async fn disable_person(by: Operator, call: Call) -> Result<Response<
 /// `GET /admin/v1/tenants/{name}/identity-providers`
 pub(crate) async fn list_providers(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
     let providers = by.list_providers(call.value("name")).await?;
-    answer(
-        StatusCode::OK,
-        &json!({ "identity_providers": providers }),
-    )
+    answer(StatusCode::OK, &json!({ "identity_providers": providers }))
 }
 
 /// `POST /admin/v1/tenants/{name}/identity-providers`: a new one, or in the place of the one of its id.

@@ -164,7 +164,10 @@ impl Gate {
         };
         let journey = journey.filter(own).ok_or(Failure::of(Code::FormForeign))?;
         self.house.0.attempts.check(door, from.address, now)?;
-        match self.arrived(&provider, &journey, &answer, visitor, from).await {
+        match self
+            .arrived(&provider, &journey, &answer, visitor, from)
+            .await
+        {
             Err(failure) => Err(self.turned_away(&provider, failure, from).await?),
             done => done,
         }
@@ -178,7 +181,9 @@ impl Gate {
         visitor: Option<&Visitor>,
         from: From<'_>,
     ) -> Result<Arrival, Failure> {
-        let claims = self.claims(provider, journey, answer, from.request.at).await?;
+        let claims = self
+            .claims(provider, journey, answer, from.request.at)
+            .await?;
         let through = Through {
             account: Account {
                 issuer: provider.settings.issuer.clone(),
@@ -200,8 +205,14 @@ impl Gate {
             None => self.known_as(&through.account).await?,
         };
         let person = match person {
-            Some(person) => self.with_roles(person, provider, &claims, from.request).await?,
-            None => self.made_known(provider, &through.account, &claims, from.request).await?,
+            Some(person) => {
+                self.with_roles(person, provider, &claims, from.request)
+                    .await?
+            }
+            None => {
+                self.made_known(provider, &through.account, &claims, from.request)
+                    .await?
+            }
         };
         let recognised = Recognised {
             assurance: match provider.settings.is_strong(&claims) {
@@ -246,7 +257,9 @@ impl Gate {
             verifier: &journey.verifier,
             nonce: &journey.nonce,
         };
-        let identity = self.house.identity(door, provider, &metadata, returned, now);
+        let identity = self
+            .house
+            .identity(door, provider, &metadata, returned, now);
         let claims = identity.await?;
         let left = Micros(journey.left_us).plus_secs(-SKEW);
         if journey.again && authenticated(&claims).is_none_or(|at| at < left) {
@@ -327,7 +340,11 @@ impl Gate {
         let settings = &provider.settings;
         let user = self.fhir_user_of(provider, claims)?;
         let by_claims = settings.all_roles();
-        let own = person.record.roles.iter().filter(|r| !by_claims.contains(r));
+        let own = person
+            .record
+            .roles
+            .iter()
+            .filter(|r| !by_claims.contains(r));
         let mut roles: Vec<RoleAt> = own.cloned().collect();
         roles.extend(settings.roles_of(claims));
         let same = roles.len() == person.record.roles.len()
@@ -545,9 +562,8 @@ impl Visitor {
         let id = &self.person.record.id;
         self.store.change_person(deed, id, change).await?;
         let deed = self.own("end sessions").await?;
-        let through = move |s: &BrowserSession| {
-            s.through.as_ref().is_some_and(|t| t.account == account)
-        };
+        let through =
+            move |s: &BrowserSession| s.through.as_ref().is_some_and(|t| t.account == account);
         let end = |s: &mut BrowserSession| s.record.ended = true;
         let ended = self.store.change_sessions(deed, id, through, end).await;
         Ok(ended.map(drop)?)

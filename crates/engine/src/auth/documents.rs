@@ -106,9 +106,7 @@ impl House {
         let mut kept = place.kept.lock().await;
         let believed = kept.bytes.clone().filter(|_| now < kept.until);
         let again = i64::try_from(limits.keys_again_seconds_min).unwrap_or(i64::MAX);
-        let early = kept
-            .asked
-            .is_some_and(|asked| now < asked.plus_secs(again));
+        let early = kept.asked.is_some_and(|asked| now < asked.plus_secs(again));
         let settled = early && (look == Look::Anew || believed.is_none());
         if let Some(failed) = kept.failed.clone().filter(|_| settled) {
             return Err(failed);
@@ -140,7 +138,9 @@ impl House {
         url: &str,
         is_it: fn(&[u8]) -> bool,
     ) -> Result<(Arc<[u8]>, u64), Failure> {
-        let reply = self.send(door, self.errand(url, "application/json")).await?;
+        let reply = self
+            .send(door, self.errand(url, "application/json"))
+            .await?;
         if reply.status != 200 {
             return Err(unexpected(url, reply.status));
         }

@@ -9,9 +9,9 @@ use ring::digest::{SHA256, SHA384, SHA512, digest};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::Door;
 use super::assertion::Audience;
 use super::documents::Look;
-use super::Door;
 use crate::failure::Failure;
 use crate::form;
 use crate::house::House;
@@ -168,9 +168,9 @@ fn check_audience(claims: &Claims, client_id: &str) -> Result<(), Failure> {
     let to_us = given_to.map(|azp| azp.as_str() == Some(client_id));
     match to_us {
         Some(false) => Err(not_good("the token was given to another program")),
-        None if audience.has_others(client_id) => {
-            Err(not_good("the token is for several, and says not to whom it was given"))
-        }
+        None if audience.has_others(client_id) => Err(not_good(
+            "the token is for several, and says not to whom it was given",
+        )),
         _ => Ok(()),
     }
 }
@@ -193,7 +193,10 @@ fn check_logout(
     const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
     let now = now.as_secs();
     let of_type = header.typ.as_deref().unwrap_or("JWT");
-    if !["JWT", "logout+jwt"].iter().any(|t| of_type.eq_ignore_ascii_case(t)) {
+    if !["JWT", "logout+jwt"]
+        .iter()
+        .any(|t| of_type.eq_ignore_ascii_case(t))
+    {
         return Err(not_good("the token is no logout token"));
     }
     if text(claims, "iss") != Some(issuer) {
@@ -211,7 +214,10 @@ fn check_logout(
     if !seconds(claims, "iat").is_some_and(fresh) {
         return Err(not_good("the logout token was not made just now"));
     }
-    if !claims.get("events").is_some_and(|e| e.get(EVENT).is_some_and(Value::is_object)) {
+    if !claims
+        .get("events")
+        .is_some_and(|e| e.get(EVENT).is_some_and(Value::is_object))
+    {
         return Err(not_good("the token is no logout token"));
     }
     if claims.contains_key("nonce") {
@@ -242,7 +248,9 @@ impl House {
             "{}/.well-known/openid-configuration",
             issuer.trim_end_matches('/')
         );
-        let found = self.document(door, &url, Look::Kept, is_metadata, now).await?;
+        let found = self
+            .document(door, &url, Look::Kept, is_metadata, now)
+            .await?;
         let metadata: Metadata = serde_json::from_slice(&found.bytes)
             .map_err(|_| not_good("the provider's description cannot be read"))?;
         if metadata.issuer != *issuer {
@@ -288,7 +296,9 @@ impl House {
         code: Returned<'_>,
         now: Micros,
     ) -> Result<Claims, Failure> {
-        let reply = self.send(door, self.exchange(provider, metadata, &code)).await?;
+        let reply = self
+            .send(door, self.exchange(provider, metadata, &code))
+            .await?;
         if reply.status != 200 {
             return Err(not_good(format!(
                 "{} took the code with status {}{}",
@@ -504,7 +514,10 @@ mod tests {
             ("nonce", json!("n")),
             ("nonce", json!(null)),
             ("events", json!({})),
-            ("events", json!({ "http://schemas.openid.net/event/backchannel-logout": 1 })),
+            (
+                "events",
+                json!({ "http://schemas.openid.net/event/backchannel-logout": 1 }),
+            ),
         ] {
             let claimed = value.clone();
             let done = logout(None, |c| drop(c.insert(name.into(), claimed)));

@@ -379,7 +379,11 @@ impl Gate {
         Ok(self.invitee(token, now).await?.record.login.to_string())
     }
 
-    pub(super) async fn invitee(&self, token: &str, now: Micros) -> Result<std::sync::Arc<Person>, Failure> {
+    pub(super) async fn invitee(
+        &self,
+        token: &str,
+        now: Micros,
+    ) -> Result<std::sync::Arc<Person>, Failure> {
         let ended = || Failure::of(Code::InvitationEnded);
         let store = self.store();
         let (id, secret) = token.split_once('.').ok_or_else(ended)?;

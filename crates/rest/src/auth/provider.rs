@@ -63,9 +63,7 @@ async fn arrived(
     let visitor = browser.visitor(gate).await?;
     let arrival = gate.arrive(provider, kept, query, visitor.as_ref(), browser.from());
     match arrival.await? {
-        Arrival::In(SignedIn::Done(session), next) => {
-            Ok(signed_in(gate, browser, &session, &next))
-        }
+        Arrival::In(SignedIn::Done(session), next) => Ok(signed_in(gate, browser, &session, &next)),
         Arrival::In(SignedIn::SecondFactor(ticket), next) => {
             let token = browser.token(gate).await?;
             let page = pages::second_factor(gate, &token, &ticket, &next, false);

@@ -32,7 +32,10 @@ pub(super) async fn redirect(gate: &Gate, browser: &Browser, next: &str) -> Stri
 }
 
 /// The answer of a page: a failure of what it does is told as a page too.
-pub(super) fn told(gate: &Gate, done: Result<Response<Body>, Failure>) -> Result<Response<Body>, Failure> {
+pub(super) fn told(
+    gate: &Gate,
+    done: Result<Response<Body>, Failure>,
+) -> Result<Response<Body>, Failure> {
     Ok(done.unwrap_or_else(|failure| failed(gate, &failure)))
 }
 
@@ -121,7 +124,12 @@ async fn try_second_factor(gate: &Gate, mut call: Call) -> Result<Response<Body>
     }
 }
 
-pub(super) fn signed_in(gate: &Gate, browser: &Browser, session: &NewSession, next: &str) -> Response<Body> {
+pub(super) fn signed_in(
+    gate: &Gate,
+    browser: &Browser,
+    session: &NewSession,
+    next: &str,
+) -> Response<Body> {
     let mut response = see(&target(gate, next));
     let cookies = &browser.cookies;
     let set = cookies.set(&cookies.session, &session.cookie, Some(session.seconds));

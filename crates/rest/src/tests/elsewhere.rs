@@ -88,7 +88,9 @@ impl Elsewhere {
     pub(super) fn last(&self, url: &str) -> Errand {
         let places = self.0.lock();
         let found = places.asked.iter().rev().find(|e| e.url == url);
-        found.unwrap_or_else(|| panic!("{url} was not asked")).clone()
+        found
+            .unwrap_or_else(|| panic!("{url} was not asked"))
+            .clone()
     }
 }
 

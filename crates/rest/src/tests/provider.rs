@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use engine::form::{encode, first};
 use engine::Reply;
+use engine::form::{encode, first};
 use parking_lot::Mutex;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::elsewhere::{Elsewhere, Pair, reply, set};
-use super::people::{Browser, administrator, between, code, person};
+use super::people::{Browser, PASSWORD, administrator, between, code, person};
 use super::world::{Answer, ROOT, World};
 
 const ISSUER: &str = "https://id.example";
@@ -43,7 +43,10 @@ impl Acme {
         change(&mut draft);
         let made = acme.world.admin(&format!("POST {PROVIDERS}"), &draft);
         made.status(201)
-            .at("/redirect_uri", format!("{ROOT}/t/lakeside/auth/providers/acme/callback"))
+            .at(
+                "/redirect_uri",
+                format!("{ROOT}/t/lakeside/auth/providers/acme/callback"),
+            )
             .at("/has_secret", true);
         acme
     }
@@ -112,7 +115,9 @@ impl Acme {
         let draft = json!({ "login": "ada", "name": "Ada", "roles": ["clinician"] });
         let (_, id) = person(&admin, &draft);
         let accounts = json!({ "accounts": [{ "issuer": ISSUER, "subject": subject }] });
-        admin.api(&format!("PATCH people/{id}"), &accounts).status(200);
+        admin
+            .api(&format!("PATCH people/{id}"), &accounts)
+            .status(200);
         (admin, id)
     }
 
@@ -123,7 +128,9 @@ impl Acme {
             "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
         });
         change(&mut claims);
-        let token = self.pair.sign_as(&claims, |h| h.typ = Some("logout+jwt".into()));
+        let token = self
+            .pair
+            .sign_as(&claims, |h| h.typ = Some("logout+jwt".into()));
         let body = format!("logout_token={token}");
         let line = "POST /t/lakeside/auth/providers/acme/logout";
         self.world.ask(line, &[FORM], body)
@@ -261,7 +268,9 @@ fn only_a_good_identity_token_signs_in() {
     let left = asked(&browser.open("/t/lakeside/auth/providers/acme"));
     *acme.gives.lock() = Value::Null;
     let state = first(&left, "state").unwrap();
-    let refused = browser.open(&callback(&format!("code=c&state={state}"))).status(401);
+    let refused = browser
+        .open(&callback(&format!("code=c&state={state}")))
+        .status(401);
     assert!(text(&refused).contains("invalid_grant"));
     let left = asked(&browser.open("/t/lakeside/auth/providers/acme"));
     let state = first(&left, "state").unwrap();
@@ -278,12 +287,18 @@ fn an_answer_of_another_issuer_is_not_taken_to_this_one() {
     let (_admin, _) = acme.linked("u-7");
     acme.describe(&json!({ "authorization_response_iss_parameter_supported": true }));
     let browser = Browser::new(&acme.world);
-    for (iss, wanted) in [("", 401), ("&iss=https://evil.example", 401), ("&iss=https://id.example", 303)] {
+    for (iss, wanted) in [
+        ("", 401),
+        ("&iss=https://evil.example", 401),
+        ("&iss=https://id.example", 303),
+    ] {
         let left = asked(&browser.open("/t/lakeside/auth/providers/acme"));
         let claims = acme.claims(&first(&left, "nonce").unwrap());
         *acme.gives.lock() = json!({ "id_token": acme.pair.sign(&claims) });
         let state = first(&left, "state").unwrap();
-        browser.open(&callback(&format!("code=c&state={state}{iss}"))).status(wanted);
+        browser
+            .open(&callback(&format!("code=c&state={state}{iss}")))
+            .status(wanted);
     }
     // A description that is another's.
     let other = Acme::new(&|_| {});
@@ -313,10 +328,14 @@ fn nobody_is_somebody_by_a_name_or_an_address() {
     let (_, id) = person(&admin, &draft);
     // The same subject at another issuer is somebody else.
     let accounts = json!({ "accounts": [{ "issuer": "https://other.example", "subject": "u-7" }] });
-    admin.api(&format!("PATCH people/{id}"), &accounts).status(200);
+    admin
+        .api(&format!("PATCH people/{id}"), &accounts)
+        .status(200);
     acme.through(&browser, &claims).status(403);
     let accounts = json!({ "accounts": [{ "issuer": ISSUER, "subject": "u-7" }] });
-    admin.api(&format!("PATCH people/{id}"), &accounts).status(200);
+    admin
+        .api(&format!("PATCH people/{id}"), &accounts)
+        .status(200);
     is_in(&acme.through(&browser, &claims));
     assert!(text(&browser.account()).contains("Ada"));
     // One account is one person's.
@@ -339,7 +358,11 @@ fn mapped(draft: &mut Value) {
 
 fn roles(admin: &Browser<'_>, login: &str) -> Value {
     let people = admin.api("GET people", &Value::Null).status(200).json();
-    let found = people["people"].as_array().unwrap().iter().find(|p| p["login"] == login);
+    let found = people["people"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|p| p["login"] == login);
     found.unwrap_or(&Value::Null)["roles"].clone()
 }
 
@@ -356,9 +379,13 @@ fn who_is_known_there_and_gets_a_role_is_made_known_here_if_that_is_wanted() {
     let admin_of = administrator(&acme.world, "lakeside");
     drop(admin);
     let browser = Browser::new(&acme.world);
-    acme.through(&browser, &|c| c["groups"] = json!(["other"])).status(403);
+    acme.through(&browser, &|c| c["groups"] = json!(["other"]))
+        .status(403);
     is_in(&acme.through(&browser, &|_| {}));
-    assert_eq!(roles(&admin_of, "ada@acme"), json!(["nurse@Organization/7"]));
+    assert_eq!(
+        roles(&admin_of, "ada@acme"),
+        json!(["nurse@Organization/7"])
+    );
     // Next time the roles are what the claims come to then, and sessions of before are over.
     let again = Browser::new(&acme.world);
     is_in(&acme.through(&again, &|c| c["groups"] = json!(["docs"])));
@@ -375,8 +402,14 @@ fn who_is_known_there_and_gets_a_role_is_made_known_here_if_that_is_wanted() {
     };
     let other = Browser::new(&acme.world);
     is_in(&acme.through(&other, &taken));
-    assert_eq!(roles(&admin_of, "u-8@acme"), json!(["nurse@Organization/7"]));
-    assert_eq!(roles(&admin_of, "root@clinic"), json!(["tenant-administrator"]));
+    assert_eq!(
+        roles(&admin_of, "u-8@acme"),
+        json!(["nurse@Organization/7"])
+    );
+    assert_eq!(
+        roles(&admin_of, "root@clinic"),
+        json!(["tenant-administrator"])
+    );
 }
 
 #[test]
@@ -387,7 +420,10 @@ fn roles_that_no_claim_comes_to_stay() {
     admin.api(&format!("PATCH people/{id}"), &given).status(200);
     let browser = Browser::new(&acme.world);
     is_in(&acme.through(&browser, &|_| {}));
-    assert_eq!(roles(&admin, "ada"), json!(["auditor", "nurse@Organization/7"]));
+    assert_eq!(
+        roles(&admin, "ada"),
+        json!(["auditor", "nurse@Organization/7"])
+    );
 }
 
 #[test]
@@ -400,7 +436,10 @@ fn an_invitation_is_accepted_with_an_account() {
     let browser = Browser::new(&acme.world);
     let page = browser.open(&link).status(200);
     let html = text(&page);
-    let href = html.split("href=\"").find(|h| h.contains("/providers/acme?invitation=")).unwrap();
+    let href = html
+        .split("href=\"")
+        .find(|h| h.contains("/providers/acme?invitation="))
+        .unwrap();
     let href = href.split('"').next().unwrap().replace("&amp;", "&");
     let left = asked(&browser.open(&href));
     is_in(&acme.back(&browser, &left, &|_| {}));
@@ -417,9 +456,14 @@ fn an_account_is_linked_and_taken_back_by_its_person() {
     let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
     let (bob, _) = person(&admin, &json!({ "login": "bob", "name": "Bob" }));
     let path = "/t/lakeside/auth/account/link";
-    let page = ada.send(&ada.account(), path, &[("id", "acme")]).status(200);
+    let page = ada
+        .send(&ada.account(), path, &[("id", "acme")])
+        .status(200);
     let html = text(&page);
-    let href = html.split("href=\"").find(|h| h.starts_with("https://id.example")).unwrap();
+    let href = html
+        .split("href=\"")
+        .find(|h| h.starts_with("https://id.example"))
+        .unwrap();
     let left = href.split('"').next().unwrap().replace("&amp;", "&");
     let left = left.split_once('?').unwrap().1.to_owned();
     // Bob comes back with what Ada left for.
@@ -432,7 +476,8 @@ fn an_account_is_linked_and_taken_back_by_its_person() {
     let through = Browser::new(&acme.world);
     is_in(&acme.through(&through, &|_| {}));
     let fields = [("issuer", ISSUER), ("subject", "u-7")];
-    ada.send(&account, "/t/lakeside/auth/account/unlink", &fields).status(303);
+    ada.send(&account, "/t/lakeside/auth/account/unlink", &fields)
+        .status(303);
     through.account().status(303);
     acme.through(&through, &|_| {}).status(403);
     ada.account().status(200);
@@ -448,7 +493,8 @@ fn who_is_signed_in_proves_anew_who_they_are() {
     assert_eq!(first(&left, "prompt").as_deref(), Some("login"));
     acme.back(&browser, &left, &|_| {}).status(401);
     let left = asked(&browser.open("/t/lakeside/auth/providers/acme"));
-    acme.back(&browser, &left, &|c| c["auth_time"] = json!(BEGIN - 300)).status(401);
+    acme.back(&browser, &left, &|c| c["auth_time"] = json!(BEGIN - 300))
+        .status(401);
     let left = asked(&browser.open("/t/lakeside/auth/providers/acme"));
     is_in(&acme.back(&browser, &left, &|c| c["auth_time"] = json!(BEGIN)));
 }
@@ -474,7 +520,9 @@ fn what_the_token_does_not_say_is_asked_for() {
         browser.open(&callback(&format!("code=c&state={state}")))
     };
     through(json!({ "sub": "u-9", "groups": ["nurses"] })).status(401);
-    is_in(&through(json!({ "sub": "u-7", "groups": ["nurses"], "name": "Eve" })));
+    is_in(&through(
+        json!({ "sub": "u-7", "groups": ["nurses"], "name": "Eve" }),
+    ));
     let asked = acme.elsewhere.last(userinfo);
     assert_eq!(asked.authorization.as_deref(), Some("Bearer at"));
     assert_eq!(roles(&admin, "ada@acme"), json!(["nurse@Organization/7"]));
@@ -508,7 +556,9 @@ fn the_provider_ends_sessions_behind_the_browsers_back() {
     })
     .status(200);
     one.account().status(200);
-    acme.logout(&|_| {}).status(200).header("cache-control", "no-store");
+    acme.logout(&|_| {})
+        .status(200)
+        .header("cache-control", "no-store");
     one.account().status(303);
     two.account().status(200);
     acme.logout(&|_| {}).status(400);
@@ -530,7 +580,9 @@ fn a_provider_that_is_forgotten_lets_nobody_in_any_more() {
     is_in(&acme.through(&browser, &|_| {}));
     let path = format!("DELETE {PROVIDERS}/acme");
     acme.world.admin(&path, &Value::Null).status(204);
-    acme.world.admin(&path, &Value::Null).refused(404, "provider-unknown");
+    acme.world
+        .admin(&path, &Value::Null)
+        .refused(404, "provider-unknown");
     browser.account().status(303);
     admin.account().status(200);
     browser.open("/t/lakeside/auth/providers/acme").status(404);
@@ -548,11 +600,21 @@ fn two_factors_there_count_where_the_clinic_says_so() {
     let me = Browser::new(&acme.world);
     is_in(&acme.through(&me, &|_| {}));
     // Who has one-time codes here shows one, where one factor was enough there.
-    let begun = me.send(&me.account(), "/t/lakeside/auth/account/begin-totp", &[]).status(200);
+    let begun = me
+        .send(
+            &me.account(),
+            "/t/lakeside/auth/account/begin-totp",
+            &[("password", PASSWORD)],
+        )
+        .status(200);
     let secret = between(&begun, "<code id=\"secret\">", "</code>");
     let shown = code(&acme.world, &secret);
-    me.send(&begun, "/t/lakeside/auth/account/confirm-totp", &[("code", &shown)])
-        .status(200);
+    me.send(
+        &begun,
+        "/t/lakeside/auth/account/confirm-totp",
+        &[("code", &shown)],
+    )
+    .status(200);
     let other = Browser::new(&acme.world);
     let asked = acme.through(&other, &|_| {}).status(200);
     other.account().status(303);
@@ -600,7 +662,9 @@ fn the_houses_provider_sends_back_to_one_address() {
         .status(201)
         .at("/redirect_uri", back.as_str());
     let wrong = json!({ "id": "house", "name": "x", "house": true, "issuer": ISSUER });
-    acme.world.admin(&path, &wrong).refused(400, "request-invalid");
+    acme.world
+        .admin(&path, &wrong)
+        .refused(400, "request-invalid");
 
     let (_admin, _) = acme.linked("u-7");
     let browser = Browser::new(&acme.world);
@@ -610,11 +674,19 @@ fn the_houses_provider_sends_back_to_one_address() {
     *acme.gives.lock() = json!({ "id_token": acme.pair.sign(&claims) });
     let state = first(&left, "state").unwrap();
     assert!(state.starts_with("lakeside."));
-    let to = browser.open(&format!("/auth/callback?code=c&state={state}")).status(303);
+    let to = browser
+        .open(&format!("/auth/callback?code=c&state={state}"))
+        .status(303);
     let to = to.header_text("location").unwrap().to_owned();
     assert!(to.starts_with(&format!("{ROOT}/t/lakeside/auth/providers/house/callback?")));
     is_in(&browser.open(&to));
-    assert!(acme.elsewhere.last(TOKEN).form.unwrap().contains("client_id=clinic"));
+    assert!(
+        acme.elsewhere
+            .last(TOKEN)
+            .form
+            .unwrap()
+            .contains("client_id=clinic")
+    );
     // A tenant that does not use it, one that is not there, and no state at all.
     browser.open("/t/hillside/auth/providers/house").status(404);
     for (state, status) in [("hillside.x", 404), ("nowhere.x", 404), ("x", 403)] {
@@ -649,6 +721,8 @@ fn only_a_good_provider_is_set() {
     let mut wrong = draft.clone();
     wrong["roles_claim"] = "groups".into();
     wrong["roles"] = json!({ "a": ["Not A Role"] });
-    acme.world.admin(&path, &wrong).refused(400, "request-invalid");
+    acme.world
+        .admin(&path, &wrong)
+        .refused(400, "request-invalid");
     acme.world.admin(&path, &draft).status(201);
 }

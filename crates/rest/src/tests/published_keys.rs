@@ -61,8 +61,7 @@ impl Vendor {
             "grant_type=client_credentials&scope=system/*.rs&client_assertion_type={KIND}\
              &client_assertion={assertion}"
         );
-        self.world
-            .ask("POST /t/lakeside/auth/token", &[FORM], body)
+        self.world.ask("POST /t/lakeside/auth/token", &[FORM], body)
     }
 }
 
@@ -139,7 +138,10 @@ fn it_is_told_that_keys_are_not_to_be_had() {
             }),
             "the answer has status 500",
         ),
-        (Ok(reply(&json!({}))), "the answer is not what was asked for"),
+        (
+            Ok(reply(&json!({}))),
+            "the answer is not what was asked for",
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -193,7 +195,10 @@ fn what_is_no_assertion_of_the_client_asks_nobody() {
     vendor.present(&elsewhere).status(401);
     let own = pair.sign_as(&good, |h| h.jku = Some(URL.into()));
     vendor.present(&own).status(200);
-    vendor.present(&own).status(401).at("/error", "invalid_client");
+    vendor
+        .present(&own)
+        .status(401)
+        .at("/error", "invalid_client");
     // Of another's signature, and of a good one without a name.
     let forged = Pair::es384("k").sign(&vendor.claims("two"));
     vendor.present(&forged).status(401);
@@ -214,7 +219,9 @@ fn only_good_addresses_are_registered() {
     world
         .admin(path, &draft("http://vendor.example/"))
         .refused(400, "outbound-refused");
-    world.admin(path, &draft("")).refused(400, "request-invalid");
+    world
+        .admin(path, &draft(""))
+        .refused(400, "request-invalid");
     let mut both = draft(URL);
     both["jwks"] = set(&[&Pair::es384("k")]);
     world.admin(path, &both).refused(400, "request-invalid");

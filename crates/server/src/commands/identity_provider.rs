@@ -103,7 +103,10 @@ impl Set {
             ("issuer", self.issuer.as_ref().map(|v| json!(v))),
             ("client_id", self.client_id.as_ref().map(|v| json!(v))),
             ("client_secret", self.secret()?.map(Value::String)),
-            ("scopes", (!self.scopes.is_empty()).then(|| json!(self.scopes))),
+            (
+                "scopes",
+                (!self.scopes.is_empty()).then(|| json!(self.scopes)),
+            ),
             ("roles_claim", self.roles_claim.as_ref().map(|v| json!(v))),
             ("roles", (!roles.is_empty()).then_some(Value::Object(roles))),
             (

@@ -300,15 +300,16 @@ impl TenantStore {
         let done = self.deed(deed, ActionName::Administer).await?;
         let entry = self.serving()?;
         let (of, detail) = (id.to_owned(), id);
-        let work = move |_: &OpenTenant, state: &mut writer::WriterState| {
-            match people::drop_provider(&state.db, &of)? {
+        let work =
+            move |_: &OpenTenant, state: &mut writer::WriterState| match people::drop_provider(
+                &state.db, &of,
+            )? {
                 true => Ok(()),
                 false => Err(StoreError::Refused(
                     Code::ProviderUnknown,
                     "no such identity provider".to_owned(),
                 )),
-            }
-        };
+            };
         self.handle
             .0
             .administer(entry, done.by, "drop identity provider", detail, work)
