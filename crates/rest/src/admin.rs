@@ -17,6 +17,7 @@ use engine::form;
 mod document;
 mod report;
 
+pub(crate) use document::held_against;
 pub use document::openapi as openapi_document;
 
 /// `GET /admin/v1/openapi.json`
@@ -305,6 +306,15 @@ pub(crate) async fn drop_provider(by: Operator, call: Call) -> Result<Response<B
     by.drop_provider(call.value("name"), call.value("provider"))
         .await?;
     Ok(done())
+}
+
+/// `POST /admin/v1/tenants/{name}/signing-keys`
+pub(crate) async fn rotate_signing_key(
+    by: Operator,
+    call: Call,
+) -> Result<Response<Body>, Failure> {
+    let kid = by.rotate_signing_key(call.value("name")).await?;
+    answer(StatusCode::CREATED, &json!({ "kid": kid }))
 }
 
 /// `POST /admin/v1/key/rotate`

@@ -192,6 +192,7 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/identity-providers"   "list-identity-providers" Operator admin::list_providers;
     POST   House  "/admin/v1/tenants/{name}/identity-providers"   "set-identity-provider" Operator admin::set_provider;
     DELETE House  "/admin/v1/tenants/{name}/identity-providers/{provider}" "drop-identity-provider" Operator admin::drop_provider;
+    POST   House  "/admin/v1/tenants/{name}/signing-keys"         "rotate-signing-key" Operator admin::rotate_signing_key;
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
     GET    House  "/auth/callback"      "provider-callback" Open   auth::provider::forward;
