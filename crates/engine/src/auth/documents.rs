@@ -16,7 +16,10 @@ use crate::outbound::{host, unexpected};
 
 /// Documents that are kept.
 #[derive(Debug, Default)]
-pub(crate) struct Documents(Mutex<HashMap<(Door, Box<str>), Arc<Place>>>);
+pub(crate) struct Documents(Mutex<Places>);
+
+/// By whose they are, and where they are from.
+type Places = HashMap<(Door, Box<str>), Arc<Place>>;
 
 /// The place of one. Whoever fetches it holds it, so that it is fetched once for all who wait.
 #[derive(Debug, Default)]
