@@ -168,6 +168,8 @@ codes! {
     ProviderUnknown = "provider-unknown", NotFound, "not-found", "No such identity provider.";
     ProviderAnswer = "provider-answer", Unauthenticated, "login", "What the identity provider answered is not good.";
     AccountUnlinked = "account-unlinked", Forbidden, "forbidden", "Nobody here is linked to this account of the identity provider.";
+    ResourceQuarantined = "resource-quarantined", Fault, "exception", "What is stored of the resource is not as it was written; it is kept apart until somebody of the tenant decides about it.";
+    QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
 }
 
 #[cfg(test)]

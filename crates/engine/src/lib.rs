@@ -20,6 +20,7 @@ mod outbound;
 mod people;
 mod policies;
 mod providers;
+mod quarantine;
 mod session;
 mod tenants;
 
@@ -46,6 +47,7 @@ pub use policies::{
     PresetView, Tested, preset_matrix, presets,
 };
 pub use providers::{HouseProvider, ProviderDraft, ProviderOffer, ProviderView};
+pub use quarantine::{QuarantineView, ScrubView};
 pub use session::Session;
 pub use store::{
     Access, AccessReport, AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored,

@@ -20,6 +20,7 @@ mod policy;
 mod provenance;
 mod provider;
 mod published_keys;
+mod quarantine;
 mod resources;
 mod search;
 mod sign_in_limits;

@@ -3,6 +3,7 @@
 mod data;
 mod page;
 mod people;
+mod quarantine;
 mod tenant;
 mod trail;
 mod write;
@@ -14,6 +15,7 @@ pub use people::{
     Account, Approval, BrowserSession, CodeTerms, IdentityProvider, Invitation, Person, Proofs,
     SigningKey, Through, Totp,
 };
+pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settlement};
 pub use tenant::{
     AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RestoreClients, Restored,
     State, StoreConfig, Synchronous, TenantInfo, TenantSettings,

@@ -15,7 +15,7 @@ use super::fault::{Doing, damaged};
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
-use super::{administration, extract, index, params, policies, rows, schema, writer};
+use super::{administration, extract, index, params, policies, quarantine, rows, schema, writer};
 use crate::Result;
 
 type Step = fn(&Connection, &Moving<'_>) -> Result<()>;
@@ -108,7 +108,7 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
                 .doing(DOING)?;
             drop(next);
             for rid in &rids {
-                let Some(opened) = rows::current_of(tenant, &state.db, *rid)? else {
+                let Some(opened) = rows::readable(tenant, &state.db, *rid)? else {
                     continue;
                 };
                 let values = extract::rows(tenant, &opened.stored)?;
@@ -166,7 +166,8 @@ fn keep_more_of_signing_in(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
     db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
     // Up to then people signed in here alone.
-    db.execute_batch(schema::PROVIDERS).doing(DOING)
+    db.execute_batch(schema::PROVIDERS).doing(DOING)?;
+    db.execute_batch(quarantine::DDL).doing(DOING)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.
