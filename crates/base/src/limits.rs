@@ -246,6 +246,9 @@ pub mod fixed {
     /// Bytes of the words of one resource's texts that `_content` and `_text` search; what is behind them
     /// is not found.
     pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
+    /// Points of the boundary of one place (GeoJSON) that is searched by what it contains; one with more
+    /// is not found.
+    pub const BOUNDARY_POINTS_MAX: usize = 20_000;
     /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
     /// version comes to.
     pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;

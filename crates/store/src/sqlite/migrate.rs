@@ -35,7 +35,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
-    keep_more_of_signing_in,
+    keep_more,
 ];
 
 /// Resources indexed in one transaction.
@@ -161,13 +161,15 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Version 7 did not keep what this step adds.
-fn keep_more_of_signing_in(db: &Connection, _: &Moving<'_>) -> Result<()> {
+/// Version 7 did not keep which tokens were given back, and had no composites among a tenant's own
+/// search parameters.
+fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
     db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
     // Up to then people signed in here alone.
     db.execute_batch(schema::PROVIDERS).doing(DOING)?;
-    db.execute_batch(quarantine::DDL).doing(DOING)
+    db.execute_batch(quarantine::DDL).doing(DOING)?;
+    params::add_components(db)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.
