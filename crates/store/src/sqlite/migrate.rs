@@ -168,6 +168,8 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
 fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
     db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
+    // Up to then people signed in here alone.
+    db.execute_batch(schema::PROVIDERS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(break_glass::DDL).doing(DOING)?;
     // From where and why changes were made.
