@@ -191,6 +191,7 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/people"               "list-administrators" Operator admin::list_people;
     POST   House  "/admin/v1/tenants/{name}/people"               "create-administrator" Operator admin::create_person;
     DELETE House  "/admin/v1/tenants/{name}/people/{person}"      "disable-person" Operator admin::disable_person;
+    POST   House  "/admin/v1/tenants/{name}/signing-keys"         "rotate-signing-key" Operator admin::rotate_signing_key;
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
     POST   Tenant "/auth/token"         "token"         Gate    oauth::token;

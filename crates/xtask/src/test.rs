@@ -72,6 +72,7 @@ const PYTHON_CLIENTS: &[&str] = &[
     "fhirpy==2.3.1",
     "cryptography==50.0.2",
     "pymerkle==6.1.0",
+    "schemathesis==4.32.5",
     "sqlcipher3-binary==0.6.0",
     "zstandard==0.25.0",
 ];

@@ -1,8 +1,14 @@
 //! The admin API described in OpenAPI 3.1, kept by hand beside the route table; a test compares
 //! the two.
 
+use std::sync::LazyLock;
+
 use ::fhir::definitions::FhirVersion;
+use base::Code;
+use engine::Failure;
 use serde_json::{Map, Value, json};
+
+mod exact;
 
 /// One operation: method, path, id, summary, body schema, status and schema of the answer.
 type Operation = (
@@ -333,6 +339,15 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "post",
+        "/admin/v1/tenants/{name}/signing-keys",
+        "rotate-signing-key",
+        "Make another key of identity tokens; those before it stay published for a day",
+        None,
+        "201",
+        Some("SigningKeyMade"),
+    ),
+    (
+        "post",
         "/admin/v1/key/rotate",
         "rotate-key",
         "Make a new key-encryption key and wrap every tenant's key with it",
@@ -342,8 +357,26 @@ const OPERATIONS: &[Operation] = &[
     ),
 ];
 
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| exact::exact(described()));
+
 /// The document.
 pub fn openapi() -> Value {
+    DOCUMENT.clone()
+}
+
+/// Holds the body of an operation against its description.
+///
+/// # Errors
+/// `request-invalid`, with the place.
+pub(crate) fn held_against(operation: &str, body: &mut Value) -> Result<(), Failure> {
+    let Some(schema) = exact::body_schema(&DOCUMENT, operation) else {
+        return Ok(());
+    };
+    let fits = exact::fits(&DOCUMENT, schema, body, "the body");
+    fits.map_err(|why| Failure::new(Code::RequestInvalid, why))
+}
+
+fn described() -> Value {
     let mut paths = Map::new();
     for (method, path, id, summary, body, status, answer) in OPERATIONS {
         let mut operation = json!({
@@ -365,7 +398,7 @@ pub fn openapi() -> Value {
             put(
                 &mut operation,
                 "requestBody",
-                json!({ "required": true, "content": content }),
+                json!({ "required": *id != "verify-tenant", "content": content }),
             );
         }
         let parameters = parameters(path, id);
@@ -451,7 +484,7 @@ fn schemas() -> Value {
         &json!({
             "references": { "enum": ["literal", "enforced"] },
             "cors_origins": { "type": "array", "items": text },
-            "audit_retention_days": { "type": "integer" }, "legal_hold": { "type": "boolean" },
+            "audit_retention_days": { "type": "integer", "minimum": 0, "maximum": u32::MAX }, "legal_hold": { "type": "boolean" },
         }),
     );
     let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
@@ -553,6 +586,7 @@ fn schemas() -> Value {
             object(&["id", "login", "name", "roles", "state"], &person) } })),
         "PersonInvited": { "allOf": [object(&["id", "login", "name", "roles", "state"], &person),
             object(&["invitation", "until"], &json!({ "invitation": text, "until": time }))] },
+        "SigningKeyMade": object(&["kid"], &json!({ "kid": text })),
         "KeyRotated": object(&["rewrapped"], &json!({ "rewrapped": { "type": "integer" } })),
         "Problem": object(&["type", "title", "status", "code"], &json!({
             "type": text, "title": text, "status": { "type": "integer" }, "code": text, "detail": text, "limit": text,
