@@ -206,6 +206,13 @@ limits! {
     sign_in_delay_ms_max = 2_000;
     /// Failed sign-ins a minute from one address at one tenant before it is answered 429.
     failed_logins_per_minute_max = 60;
+    /// Rows a second that the background check of seals and index rows looks at, over all tenants.
+    scrub_rows_per_second = 2_000;
+    /// Seconds from the end of a tenant's background check to the beginning of the next; 0 for none but
+    /// those that are asked for.
+    scrub_interval_seconds = 604_800;
+    /// Rows of one tenant that are in quarantine at once; what is found past it is counted and logged.
+    quarantine_entries_max = 10_000;
 }
 
 /// Limits that no configuration changes: they keep the process standing, whatever is asked of it.
@@ -225,6 +232,9 @@ pub mod fixed {
     /// Bytes of the words of one resource's texts that `_content` and `_text` search; what is behind them
     /// is not found.
     pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
+    /// Points of the boundary of one place (GeoJSON) that is searched by what it contains; one with more
+    /// is not found.
+    pub const BOUNDARY_POINTS_MAX: usize = 20_000;
     /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
     /// version comes to.
     pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;

@@ -3,8 +3,8 @@
 //! [`crate::Gate::enter`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use access::{RequestMeta, TenantId};
 use base::{Clock, Code, Limits, Micros, Network, RequestId, ResourceId, Rng, TenantName};
@@ -87,6 +87,8 @@ pub(crate) struct Inner {
     pub(crate) started: Micros,
     /// `rest.resource` of CapabilityStatements, with literal and with enforced references.
     pub(crate) capabilities: [PerVersion<String>; 2],
+    /// Interactions that the edge has routes for.
+    pub(crate) interactions: OnceLock<Vec<&'static str>>,
     closing: AtomicBool,
 }
 
@@ -140,8 +142,15 @@ impl House {
             benches: Benches::new(processors()),
             started,
             capabilities: Default::default(),
+            interactions: OnceLock::new(),
             closing: AtomicBool::new(false),
         }))
+    }
+
+    /// Notes which interactions the edge has routes for: what a CapabilityStatement may promise.
+    /// The first edge that says so counts.
+    pub fn offer(&self, interactions: impl Iterator<Item = &'static str>) {
+        let _ = self.0.interactions.get_or_init(|| interactions.collect());
     }
 
     /// How the house is set up.

@@ -15,7 +15,7 @@ use http::{Method, Response};
 use crate::app::At;
 use crate::call::Call;
 use crate::problem::Style;
-use crate::{admin, auth, fhir, oauth, operation, policy, probes};
+use crate::{admin, auth, fhir, oauth, operation, policy, probes, quarantine};
 
 /// What a handler gives back.
 pub(crate) type Answering =
@@ -166,6 +166,9 @@ routes! {
     POST   House  "/admin/v1/tenants/{name}/resume"               "resume-tenant"  Operator admin::resume_tenant;
     GET    House  "/admin/v1/tenants/{name}/receipt"              "receipt"        Operator admin::receipt;
     POST   House  "/admin/v1/tenants/{name}/verify"               "verify-tenant"  Operator admin::verify_tenant;
+    GET    House  "/admin/v1/tenants/{name}/scrub"                "scrub-status"   Operator quarantine::status;
+    POST   House  "/admin/v1/tenants/{name}/scrub"                "begin-scrub"    Operator quarantine::begin;
+    GET    House  "/admin/v1/tenants/{name}/quarantine"           "list-quarantine" Operator quarantine::list;
     GET    House  "/admin/v1/tenants/{name}/audit"                "read-audit"     Operator admin::read_audit;
     GET    House  "/admin/v1/tenants/{name}/audit/head"           "audit-head"     Operator admin::audit_head;
     GET    House  "/admin/v1/tenants/{name}/audit/proof"          "audit-proof"    Operator admin::audit_proof;
@@ -248,6 +251,9 @@ routes! {
     POST   Fhir   "/$policy-publish"        "policy-publish"     Caller("a")   operation::operation;
     POST   Fhir   "/$policy-test"           "policy-test"        Caller("a")   operation::operation;
     POST   Fhir   "/$policy-dry-run"        "policy-dry-run"     Caller("a")   operation::operation;
+    GET    Fhir   "/$quarantine"            "quarantine"         Caller("a")   operation::operation;
+    POST   Fhir   "/$quarantine"            "quarantine"         Caller("a")   operation::operation;
+    POST   Fhir   "/$quarantine-decide"     "quarantine-decide"  Caller("a")   operation::operation;
     GET    Fhir   "/$meta"                  "meta"               Caller("s")   operation::operation;
     POST   Fhir   "/$meta"                  "meta"               Caller("s")   operation::operation;
     GET    Fhir   "/{type}/$meta"           "meta"               Caller("s")   operation::operation;

@@ -113,6 +113,12 @@ pub struct StoreMetrics {
     pub heads_unexported: Count,
     /// Log checkpoints since start.
     pub checkpoints: Count,
+    /// Rows that background checks looked at since start.
+    pub scrub_rows: Count,
+    /// Rounds of background checks that were finished since start.
+    pub scrubs: Count,
+    /// Rows put into quarantine since start.
+    pub quarantined: Count,
     /// Jobs that panicked since start.
     pub panics: Count,
 }

@@ -15,6 +15,7 @@ mod face {
     mod limits;
     mod migration;
     mod parameters;
+    mod quarantine;
     mod raw;
     mod searches;
     mod tampering;

@@ -114,6 +114,33 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "get",
+        "/admin/v1/tenants/{name}/scrub",
+        "scrub-status",
+        "How far the background check of all rows is",
+        None,
+        "200",
+        Some("Scrub"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/scrub",
+        "begin-scrub",
+        "Check all rows in the background; with now at full speed",
+        Some("ScrubStart"),
+        "202",
+        Some("Scrub"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/quarantine",
+        "list-quarantine",
+        "Rows that are not as they were written; takes all",
+        None,
+        "200",
+        Some("Quarantine"),
+    ),
+    (
+        "get",
         "/admin/v1/tenants/{name}/audit",
         "read-audit",
         "Lines of the audit trail, oldest first; takes after (the number of a record) and limit",
@@ -420,14 +447,6 @@ fn described() -> Value {
     })
 }
 
-fn all_schemas() -> Value {
-    let mut all = schemas();
-    for (name, schema) in proofs() {
-        put(&mut all, name, schema);
-    }
-    all
-}
-
 fn put(object: &mut Value, key: &str, value: Value) {
     if let Some(object) = object.as_object_mut() {
         object.insert(key.to_owned(), value);
@@ -463,6 +482,7 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
             ("from", "integer", false),
             ("size", "integer", false),
         ],
+        "list-quarantine" => &[("all", "boolean", false)],
         "delete-tenant" => &[("confirm", "string", true), ("grace", "integer", false)],
         _ => &[],
     };
@@ -474,6 +494,37 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
 
 fn object(required: &[&str], properties: &Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
+}
+
+/// Every schema, of all parts together.
+fn all_schemas() -> Value {
+    let parts = [schemas(), quarantine_schemas(), proofs()];
+    let members = parts.into_iter().filter_map(|part| match part {
+        Value::Object(members) => Some(members),
+        _ => None,
+    });
+    Value::Object(members.flatten().collect())
+}
+
+/// What the background check tells.
+fn quarantine_schemas() -> Value {
+    let text = json!({ "type": "string" });
+    let time = json!({ "type": "string", "format": "date-time" });
+    json!({
+        "ScrubStart": object(&[], &json!({ "now": { "type": "boolean", "default": false } })),
+        "Scrub": object(&["running", "rows", "found", "last_rows", "last_found", "quarantined"], &json!({
+            "running": { "type": "boolean" }, "begun": time, "rows": { "type": "integer" }, "found": { "type": "integer" },
+            "finished": time, "last_rows": { "type": "integer" }, "last_found": { "type": "integer" },
+            "quarantined": { "type": "integer" },
+        })),
+        "Quarantine": object(&["quarantine"], &json!({ "quarantine": { "type": "array", "items":
+            object(&["number", "resource", "version", "kind", "current", "found"], &json!({
+                "number": { "type": "integer" }, "resource": text, "version": { "type": "integer" },
+                "kind": { "enum": ["seal", "body", "current", "index", "version-missing"] },
+                "current": { "type": "boolean" }, "found": time, "decided": time, "by": text, "remark": text,
+                "decision": { "enum": ["accept", "revert", "delete", "note"] }, "made": { "type": "integer" },
+            })) } })),
+    })
 }
 
 fn schemas() -> Value {
@@ -501,7 +552,7 @@ fn schemas() -> Value {
         "Tenant": object(&["name", "display", "fhir", "config", "state", "created", "base"], &json!({
             "name": name, "display": text, "fhir": text, "config": settings,
             "state": { "enum": ["active", "suspended", "leaving", "gone"] },
-            "created": time, "shred_at": time, "base": text,
+            "created": time, "shred_at": time, "base": text, "scrub": reference("Scrub"),
         })),
         "TenantPage": object(&["tenants"], &json!({ "tenants": { "type": "array", "items": reference("Tenant") }, "next": text })),
         "Receipt": { "type": "object" },
@@ -595,7 +646,7 @@ fn schemas() -> Value {
 }
 
 /// What proves a trail.
-fn proofs() -> Vec<(&'static str, Value)> {
+fn proofs() -> Value {
     let text = json!({ "type": "string" });
     let number = json!({ "type": "integer" });
     let heads = json!({ "type": "array", "items": reference("TrailHead") });
@@ -614,14 +665,11 @@ fn proofs() -> Vec<(&'static str, Value)> {
             "path": { "type": "array", "items": text },
         }),
     );
-    vec![
-        (
-            "VerifyAgainst",
-            object(&["heads"], &json!({ "heads": heads })),
-        ),
-        ("TrailHead", head),
-        ("TrailProof", proof),
-    ]
+    json!({
+        "VerifyAgainst": object(&["heads"], &json!({ "heads": heads })),
+        "TrailHead": head,
+        "TrailProof": proof,
+    })
 }
 
 fn policy_document(text: &Value) -> Value {

@@ -15,7 +15,7 @@ use super::fault::{Doing, damaged};
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
-use super::{administration, extract, index, params, policies, rows, schema, writer};
+use super::{administration, extract, index, params, policies, quarantine, rows, schema, writer};
 use crate::Result;
 
 type Step = fn(&Connection, &Moving<'_>) -> Result<()>;
@@ -35,7 +35,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
-    keep_more_of_signing_in,
+    keep_more,
 ];
 
 /// Resources indexed in one transaction.
@@ -108,7 +108,7 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
                 .doing(DOING)?;
             drop(next);
             for rid in &rids {
-                let Some(opened) = rows::current_of(tenant, &state.db, *rid)? else {
+                let Some(opened) = rows::readable(tenant, &state.db, *rid)? else {
                     continue;
                 };
                 let values = extract::rows(tenant, &opened.stored)?;
@@ -161,13 +161,16 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Version 7 did not keep what this step adds.
-fn keep_more_of_signing_in(db: &Connection, _: &Moving<'_>) -> Result<()> {
+/// Version 7 did not keep which tokens were given back, and had no composites among a tenant's own
+/// search parameters.
+fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
     db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
+    db.execute_batch(quarantine::DDL).doing(DOING)?;
     // From where and why changes were made.
     db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
-        .doing(DOING)
+        .doing(DOING)?;
+    params::add_components(db)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

@@ -19,6 +19,8 @@
 //! | `signing_key` | a pair of keys that signs identity tokens | by administration |
 //! | `session` | a session of a person's browser: its `record`, JSON | at sign-in, by use, at its end |
 //! | `approval` | what a person approved a program for: its `record`, JSON | at approval, with each refresh, at its end |
+//! | `quarantine` | something about a resource that is not as it was written, and what was decided | by the background check, by decisions |
+//! | `scrub` | how far the background check is | by it |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
@@ -29,7 +31,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
-use super::{codec, index, params as own_params, policies};
+use super::{codec, index, params as own_params, policies, quarantine};
 use crate::Result;
 
 /// The version of the schema that this program writes.
@@ -106,6 +108,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(BLOBS).doing(DOING)?;
     db.execute_batch(policies::DDL).doing(DOING)?;
     db.execute_batch(PEOPLE).doing(DOING)?;
+    db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(ENDED_TOKENS).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;
