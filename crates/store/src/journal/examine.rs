@@ -194,7 +194,9 @@ impl Looked {
             () if self.good.contains(&number) => Some(Tampering::Inserted),
             () if number < self.highest => Some(Tampering::Reordered),
             // It opens, and only what chains it is not its own.
-            () if Some(number) == self.before.number.checked_add(1) && !frame.follows(self.before) => {
+            () if Some(number) == self.before.number.checked_add(1)
+                && !frame.follows(self.before) =>
+            {
                 Some(Tampering::Edited)
             }
             () => None,

@@ -151,7 +151,9 @@ pub(super) fn newest(dir: &Path, bytes: u64) -> Result<(Segment, HashMap<[u8; 16
             // says so. Numbers go on after the last one, so that none is given twice.
             let before = heads.get(&frame.tenant).copied().unwrap_or_default();
             // So many frames there are not room for: a number that somebody made up.
-            let most = before.number.saturating_add(contents.bytes.len() as u64 / frame::BYTES_MIN);
+            let most = before
+                .number
+                .saturating_add(contents.bytes.len() as u64 / frame::BYTES_MIN);
             if frame.after.number > before.number && frame.after.number <= most {
                 heads.insert(frame.tenant, frame.after);
             }

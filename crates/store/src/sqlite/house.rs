@@ -474,7 +474,11 @@ impl House {
         entry: &Arc<Entry>,
         work: impl FnOnce(&Arc<OpenTenant>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _alone = entry.reading_trail.acquire().await.map_err(|_| stopping())?;
+        let _alone = entry
+            .reading_trail
+            .acquire()
+            .await
+            .map_err(|_| stopping())?;
         let of = entry.clone();
         self.beside(self.trails.clone(), move |house| {
             work(&house.open_tenant(&of)?)
@@ -487,10 +491,7 @@ impl House {
         places: Arc<tokio::sync::Semaphore>,
         work: impl FnOnce(&Arc<Self>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let place = places
-            .acquire_owned()
-            .await
-            .map_err(|_| stopping())?;
+        let place = places.acquire_owned().await.map_err(|_| stopping())?;
         let (send, receive) = oneshot::channel();
         let house = self.clone();
         // The thread holds its place, not the caller, who may go away.

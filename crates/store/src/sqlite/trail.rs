@@ -64,7 +64,7 @@ pub(crate) fn page(tenant: &Arc<OpenTenant>, after: u64, limit: usize) -> Result
                 Found::Access(told) => {
                     let most = AuditLine::SHOWN_MAX;
                     lines.push(access(tenant, &reader.db, number, *told, most)?);
-                },
+                }
                 Found::Changes(from, to) => {
                     let most = AuditLine::SHOWN_MAX;
                     changes(tenant, &reader.db, number, (from, to), most, &mut lines)?;
@@ -116,12 +116,7 @@ fn access(
 }
 
 /// The versions that a record names as shown.
-fn shown(
-    tenant: &OpenTenant,
-    db: &Connection,
-    told: &Told,
-    most: usize,
-) -> Result<Vec<String>> {
+fn shown(tenant: &OpenTenant, db: &Connection, told: &Told, most: usize) -> Result<Vec<String>> {
     let mut shown = Vec::new();
     for row in told.rows.iter().take(most) {
         let name = match told.as_of {

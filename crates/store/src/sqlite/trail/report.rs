@@ -44,7 +44,7 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
                 Found::Access(told) => {
                     // Every row counts for whom it is about.
                     making.add(access(tenant, &reader.db, number, *told, usize::MAX)?)?;
-                },
+                }
                 Found::Changes(from, to) => {
                     let mut lines = Vec::new();
                     let all = usize::MAX;

@@ -394,11 +394,7 @@ struct Merged {
 }
 
 /// Takes from each source what comes first, until the page is full.
-fn merge(
-    asked: &Question,
-    bytes_max: u64,
-    sources: &mut [&mut dyn Source],
-) -> Result<Merged> {
+fn merge(asked: &Question, bytes_max: u64, sources: &mut [&mut dyn Source]) -> Result<Merged> {
     let mut merged = Merged::default();
     let mut bytes = 0u64;
     loop {
@@ -423,7 +419,9 @@ fn merge(
             merged.complete = true;
             return Ok(merged);
         };
-        let size = source.head().map_or(0, |head| head.entry.resource.get().body.len() as u64);
+        let size = source
+            .head()
+            .map_or(0, |head| head.entry.resource.get().body.len() as u64);
         let heavy = bytes + size > bytes_max && !merged.entries.is_empty();
         let full = merged.more || heavy || merged.entries.len() >= asked.count;
         if full {
