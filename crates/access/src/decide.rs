@@ -123,6 +123,7 @@ pub fn decide<A: Action>(
         instance,
         rules: found.rules.clone(),
         shown: found.shown.clone(),
+        sees_trail: rights.sees_trail(),
     }))
 }
 

@@ -225,6 +225,8 @@ pub(crate) struct Grant {
     pub(crate) rules: Arc<RowRules>,
     /// Which rows, and which elements of them, may be shown when it is done.
     pub(crate) shown: Arc<RowRules>,
+    /// The trail is among the AuditEvents that may be looked at.
+    pub(crate) sees_trail: bool,
 }
 
 impl Grant {
@@ -239,6 +241,7 @@ impl Grant {
             instance: None,
             rules: RowRules::none(),
             shown: RowRules::none(),
+            sees_trail: false,
         }
     }
 }
@@ -363,6 +366,11 @@ impl<A: Action> Spent<A> {
     /// Which rows of a type, and which elements of them, may be shown when it is done.
     pub fn shown(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
         self.grant.shown.get(type_id)
+    }
+
+    /// Whether the trail is among the AuditEvents that it shows.
+    pub const fn sees_trail(&self) -> bool {
+        self.grant.sees_trail
     }
 
     /// What it can see.

@@ -168,10 +168,10 @@ codes! {
     ProviderUnknown = "provider-unknown", NotFound, "not-found", "No such identity provider.";
     ProviderAnswer = "provider-answer", Unauthenticated, "login", "What the identity provider answered is not good.";
     AccountUnlinked = "account-unlinked", Forbidden, "forbidden", "Nobody here is linked to this account of the identity provider.";
+    TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";
     ResourceQuarantined = "resource-quarantined", Fault, "exception", "What is stored of the resource is not as it was written; it is kept apart until somebody of the tenant decides about it.";
     BreakGlassState = "break-glass-state", Conflict, "conflict", "The opening of the patient is not in a state that allows this.";
     QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
-    TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";
     BodyCoding = "body-coding", Incorrect, "structure", "The body is not of the content coding that Content-Encoding names, or was cut short.";
 }
 

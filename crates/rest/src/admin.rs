@@ -3,8 +3,8 @@
 use axum::body::Body;
 use base::Code;
 use engine::{
-    AccessAsked, ClientDraft, Failure, Operator, PersonDraft, ProofOf, ProviderDraft, RestoreClients,
-    TenantDraft, TenantPatch,
+    AccessAsked, ClientDraft, Failure, Operator, PersonDraft, ProofOf, ProviderDraft,
+    RestoreClients, TenantDraft, TenantPatch,
 };
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};

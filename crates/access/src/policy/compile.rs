@@ -672,12 +672,29 @@ impl<'a> Making<'a> {
             reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
             seen: Reach::nothing(),
             administers: self.administers && !self.refuses_administering && self.unscoped(),
+            sees_trail: self.names_trail(),
             refused_operations: self.refused_operations,
             owed: self.owed,
             glass: self.glass,
         };
         rights.settle();
         rights
+    }
+
+    /// Whether the caller's token names AuditEvent: a scope for every type does not stand for the trail.
+    /// Somebody in their own browser has no token.
+    fn names_trail(&self) -> bool {
+        let Some(scopes) = self.subject.scopes else {
+            return true;
+        };
+        if self.subject.person.is_some() && self.subject.client.is_none() {
+            return true;
+        }
+        let names = |s: &ResourceScope| {
+            let rest = s.text.split_once('/').map_or("", |(_, rest)| rest);
+            rest.split(['.', '?']).next() == Some("AuditEvent")
+        };
+        scopes.resources().iter().any(names)
     }
 
     /// Whether the caller's token leaves everything: only then may it administer.

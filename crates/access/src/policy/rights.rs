@@ -209,6 +209,8 @@ pub struct Rights {
     /// What searches show: what may be searched, and of other types what may be read.
     pub(super) seen: Reach,
     pub(super) administers: bool,
+    /// The trail is among the AuditEvents that may be looked at.
+    pub(super) sees_trail: bool,
     pub(super) refused_operations: Vec<Box<str>>,
     pub(super) owed: Vec<Owed>,
     pub(super) glass: Glass,
@@ -263,6 +265,11 @@ impl Rights {
     /// Whether they may review what was opened under a grant.
     pub fn reviews(&self, grant: &str) -> bool {
         self.glass.reviews(grant, self.administers)
+    }
+
+    /// Whether the trail is among the AuditEvents that may be looked at.
+    pub(crate) const fn sees_trail(&self) -> bool {
+        self.sees_trail
     }
 
     /// Whether the tenant's policy may be administered.

@@ -461,7 +461,7 @@ fn described() -> Value {
             put(
                 &mut operation,
                 "requestBody",
-                json!({ "required": true, "content": content }),
+                json!({ "required": *id != "verify-tenant", "content": content }),
             );
         }
         let parameters = parameters(path, id);
@@ -564,16 +564,17 @@ fn object(required: &[&str], properties: &Value) -> Value {
 
 /// Every schema, of all parts together.
 fn all_schemas() -> Value {
-    let parts = [schemas(), quarantine_schemas(), provider_schemas()];
+    let parts = [
+        schemas(),
+        quarantine_schemas(),
+        provider_schemas(),
+        proofs(),
+    ];
     let members = parts.into_iter().filter_map(|part| match part {
         Value::Object(members) => Some(members),
         _ => None,
     });
-    let mut all = Value::Object(members.flatten().collect());
-    for (name, schema) in proofs() {
-        put(&mut all, name, schema);
-    }
-    all
+    Value::Object(members.flatten().collect())
 }
 
 /// What the background check tells.
@@ -608,7 +609,7 @@ fn schemas() -> Value {
         &json!({
             "references": { "enum": ["literal", "enforced"] },
             "cors_origins": { "type": "array", "items": text },
-            "audit_retention_days": { "type": "integer" }, "legal_hold": { "type": "boolean" },
+            "audit_retention_days": { "type": "integer", "minimum": 0, "maximum": u32::MAX }, "legal_hold": { "type": "boolean" },
         }),
     );
     let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
@@ -719,7 +720,7 @@ fn schemas() -> Value {
 }
 
 /// What proves a trail.
-fn proofs() -> Vec<(&'static str, Value)> {
+fn proofs() -> Value {
     let text = json!({ "type": "string" });
     let number = json!({ "type": "integer" });
     let heads = json!({ "type": "array", "items": reference("TrailHead") });
@@ -738,14 +739,11 @@ fn proofs() -> Vec<(&'static str, Value)> {
             "path": { "type": "array", "items": text },
         }),
     );
-    vec![
-        (
-            "VerifyAgainst",
-            object(&["heads"], &json!({ "heads": heads })),
-        ),
-        ("TrailHead", head),
-        ("TrailProof", proof),
-    ]
+    json!({
+        "VerifyAgainst": object(&["heads"], &json!({ "heads": heads })),
+        "TrailHead": head,
+        "TrailProof": proof,
+    })
 }
 
 fn policy_document(text: &Value) -> Value {

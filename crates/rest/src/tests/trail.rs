@@ -373,7 +373,7 @@ fn the_trail_needs_a_right_of_its_own() {
         ("auditor", 200),
         ("tenant-administrator", 200),
     ] {
-        let draft = json!({ "name": role, "scopes": ["system/*.cruds"], "roles": [role] });
+        let draft = json!({ "name": role, "scopes": ["system/*.cruds", "system/AuditEvent.rs"], "roles": [role] });
         let made = t
             .world
             .admin("POST /admin/v1/tenants/lakeside/clients", &draft)
@@ -383,6 +383,21 @@ fn the_trail_needs_a_right_of_its_own() {
         let answer = t.world.fhir(&who, "GET AuditEvent", "");
         assert_eq!(answer.code, code, "{role}");
     }
+}
+
+#[test]
+fn a_scope_for_every_type_does_not_stand_for_the_trail() {
+    let t = Trail::of("4.0.1");
+    let mut event = sent_event();
+    event["id"] = json!("mine");
+    t.world
+        .fhir(&t.all, "PUT AuditEvent/mine", event.to_string())
+        .status(201);
+    let seen = t.world.fhir(&t.all, "GET AuditEvent", "").status(200);
+    assert_eq!(seen.entries(), ["AuditEvent/mine"]);
+    let id = t.events("_count=1&subtype=update")[0]["id"].clone();
+    let line = format!("GET AuditEvent/{}", id.as_str().unwrap());
+    t.world.fhir(&t.all, &line, "").refused(404, "not-found");
 }
 
 #[test]

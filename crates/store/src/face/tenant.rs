@@ -90,9 +90,17 @@ pub struct TenantSettings {
     /// Days for which records of reads are kept; 0 for ever; the house's without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit_retention_days: Option<u32>,
-    /// Nothing of the trail goes, however old it is.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub legal_hold: bool,
+    /// `true`: nothing of the trail goes, however old it is, and the tenant is not deleted. Stays until it
+    /// is `false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<bool>,
+}
+
+impl TenantSettings {
+    /// Whether nothing of the trail goes.
+    pub fn is_held(&self) -> bool {
+        self.legal_hold == Some(true)
+    }
 }
 
 /// What is needed to make a tenant.

@@ -86,9 +86,7 @@ pub(super) fn examine(
         }
     })?;
     let last = looked.highest.max(extent.last);
-    let mut missing: BTreeSet<u64> = (extent.start.number + 1..=last)
-        .filter(|n| !looked.good.contains(n))
-        .collect();
+    let mut missing = Gaps::between(extent.start.number, &looked.good, last);
     let mut done = std::mem::take(&mut looked.done);
     let mut one = |record, what| {
         done.push(Done {
@@ -105,7 +103,7 @@ pub(super) fn examine(
             };
             let mut foreign = others.iter().filter(|(id, _)| id != tenant);
             let swapped = foreign.any(|(id, key)| frame.open_as(key, *id, &mut buffer).is_some());
-            let was_missing = missing.remove(number);
+            let was_missing = missing.take(*number);
             one(
                 *number,
                 match (swapped, was_missing) {
@@ -122,10 +120,10 @@ pub(super) fn examine(
                 return;
             };
             if frame.tenant != *tenant
-                && missing.contains(&frame.after.number)
+                && missing.has(frame.after.number)
                 && frame.open_as(key, *tenant, &mut buffer).is_some()
             {
-                missing.remove(&frame.after.number);
+                missing.take(frame.after.number);
                 one(frame.after.number, Tampering::Swapped);
             }
         })?;
@@ -133,8 +131,7 @@ pub(super) fn examine(
     if !missing.is_empty() {
         // Numbers of what was cut off were given again since.
         let highest = highest_at_open(dir, (tenant, key), extent)?;
-        let cut = missing.split_off(&(highest + 1));
-        if !cut.is_empty() {
+        if missing.cut_after(highest) {
             done.push(Done {
                 record: highest + 1,
                 records: last - highest,
@@ -142,9 +139,9 @@ pub(super) fn examine(
             });
         }
     }
-    done.extend(runs(&missing).map(|(record, records)| Done {
-        record,
-        records,
+    done.extend(missing.0.iter().map(|(first, after)| Done {
+        record: *first,
+        records: after - first,
         what: Tampering::Deleted,
     }));
     done.sort_unstable();
@@ -188,7 +185,7 @@ impl Looked {
         let number = frame.after.number;
         if !opens {
             self.suspects.push((number, bytes.to_vec()));
-            if number == self.before.number + 1 {
+            if Some(number) == self.before.number.checked_add(1) {
                 self.before = frame.after;
             }
             return;
@@ -197,7 +194,9 @@ impl Looked {
             () if self.good.contains(&number) => Some(Tampering::Inserted),
             () if number < self.highest => Some(Tampering::Reordered),
             // It opens, and only what chains it is not its own.
-            () if number == self.before.number + 1 && !frame.follows(self.before) => {
+            () if Some(number) == self.before.number.checked_add(1)
+                && !frame.follows(self.before) =>
+            {
                 Some(Tampering::Edited)
             }
             () => None,
@@ -223,14 +222,81 @@ fn each_frame(dir: &Path, extent: &Extent, each: &mut dyn FnMut(&[u8])) -> Resul
     Ok(())
 }
 
-/// Numbers in a row: the first of each row, and how many.
-fn runs(numbers: &BTreeSet<u64>) -> impl Iterator<Item = (u64, u64)> {
-    let mut found: Vec<(u64, u64)> = Vec::new();
-    for number in numbers {
-        match found.last_mut() {
-            Some((first, count)) if *first + *count == *number => *count += 1,
-            _ => found.push((*number, 1)),
+/// Numbers that are missing, in rows: the first of each, and the one after it. A row may be of any length.
+struct Gaps(Vec<(u64, u64)>);
+
+impl Gaps {
+    /// Those after `start` and up to `last` that are not among the good ones.
+    fn between(start: u64, good: &BTreeSet<u64>, last: u64) -> Self {
+        let mut rows = Vec::new();
+        let mut next = start.saturating_add(1);
+        let end = last.saturating_add(1);
+        for number in good.range(next..) {
+            if *number > next {
+                rows.push((next, *number));
+            }
+            next = number.saturating_add(1);
         }
+        if next < end {
+            rows.push((next, end));
+        }
+        Self(rows)
     }
-    found.into_iter()
+
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn place(&self, number: u64) -> Option<usize> {
+        let at = self.0.partition_point(|(first, _)| *first <= number);
+        let at = at.checked_sub(1)?;
+        self.0.get(at).filter(|(_, after)| number < *after)?;
+        Some(at)
+    }
+
+    fn has(&self, number: u64) -> bool {
+        self.place(number).is_some()
+    }
+
+    /// Takes one out; whether it was missing.
+    fn take(&mut self, number: u64) -> bool {
+        let Some(at) = self.place(number) else {
+            return false;
+        };
+        let (first, after) = self.0.remove(at);
+        let rest = [(first, number), (number + 1, after)];
+        let rest = rest.into_iter().filter(|(first, after)| first < after);
+        self.0.splice(at..at, rest);
+        true
+    }
+
+    /// Takes out all after a number; whether there were any.
+    fn cut_after(&mut self, number: u64) -> bool {
+        let from = number.saturating_add(1);
+        let any = self.0.last().is_some_and(|(_, after)| *after > from);
+        self.0.retain(|(first, _)| *first < from);
+        if let Some((_, after)) = self.0.last_mut() {
+            *after = (*after).min(from);
+        }
+        any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gaps;
+
+    #[test]
+    fn gaps_are_rows_whatever_their_length() {
+        let good = [2, 3, 7].into_iter().collect();
+        let mut gaps = Gaps::between(0, &good, u64::MAX - 1);
+        assert_eq!(gaps.0, [(1, 2), (4, 7), (8, u64::MAX)]);
+        assert!(gaps.take(5) && !gaps.take(5) && !gaps.take(3));
+        assert_eq!(gaps.0, [(1, 2), (4, 5), (6, 7), (8, u64::MAX)]);
+        assert!(gaps.cut_after(9));
+        assert_eq!(gaps.0, [(1, 2), (4, 5), (6, 7), (8, 10)]);
+        assert!(gaps.cut_after(3));
+        assert_eq!(gaps.0, [(1, 2)]);
+        assert!(!gaps.cut_after(3) && gaps.take(1) && gaps.is_empty());
+    }
 }

@@ -12,6 +12,8 @@ use ring::aead::{Aad, LessSafeKey, Nonce};
 use ring::digest;
 
 pub(super) const HEADER: usize = 76;
+/// No frame is shorter.
+pub(super) const BYTES_MIN: u64 = (HEADER + TAG) as u64;
 const MAGIC: &[u8; 4] = b"IJ1\0";
 const UNSEALED: usize = 44;
 const TAG: usize = 16;
@@ -136,7 +138,7 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 impl Frame<'_> {
     /// Whether it follows `before`, untouched.
     pub(super) fn follows(&self, before: Head) -> bool {
-        self.after.number == before.number + 1
+        Some(self.after.number) == before.number.checked_add(1)
             && chain(before, self.unsealed, self.sealed, &[]) == self.after.chain
     }
 

@@ -61,9 +61,13 @@ pub(crate) fn page(tenant: &Arc<OpenTenant>, after: u64, limit: usize) -> Result
         let mut lines = Vec::with_capacity(found.len());
         for (number, found) in found {
             match found {
-                Found::Access(told) => lines.push(access(tenant, &reader.db, number, *told)?),
+                Found::Access(told) => {
+                    let most = AuditLine::SHOWN_MAX;
+                    lines.push(access(tenant, &reader.db, number, *told, most)?);
+                }
                 Found::Changes(from, to) => {
-                    changes(tenant, &reader.db, number, (from, to), &mut lines)?;
+                    let most = AuditLine::SHOWN_MAX;
+                    changes(tenant, &reader.db, number, (from, to), most, &mut lines)?;
                 }
             }
         }
@@ -82,8 +86,14 @@ pub(crate) fn newest(tenant: &Arc<OpenTenant>, limit: usize) -> Result<AuditPage
     page(tenant, head.saturating_sub(limit as u64), limit)
 }
 
-fn access(tenant: &OpenTenant, db: &Connection, number: u64, told: Told) -> Result<AuditLine> {
-    let shown = shown(tenant, db, &told)?;
+fn access(
+    tenant: &OpenTenant,
+    db: &Connection,
+    number: u64,
+    told: Told,
+    most: usize,
+) -> Result<AuditLine> {
+    let shown = shown(tenant, db, &told, most)?;
     let type_name = told.type_id.map(|t| tenant.model.type_name(t));
     let about = match (type_name, told.word) {
         (Some(type_name), Some(word)) => Some(format!("{type_name}/{word}")),
@@ -106,9 +116,9 @@ fn access(tenant: &OpenTenant, db: &Connection, number: u64, told: Told) -> Resu
 }
 
 /// The versions that a record names as shown.
-fn shown(tenant: &OpenTenant, db: &Connection, told: &Told) -> Result<Vec<String>> {
+fn shown(tenant: &OpenTenant, db: &Connection, told: &Told, most: usize) -> Result<Vec<String>> {
     let mut shown = Vec::new();
-    for row in told.rows.iter().take(AuditLine::SHOWN_MAX) {
+    for row in told.rows.iter().take(most) {
         let name = match told.as_of {
             Some(seq) => resource(tenant, db, *row, seq)?,
             None => version(tenant, db, *row)?,
@@ -177,6 +187,7 @@ fn changes(
     db: &Connection,
     number: u64,
     (from, to): (Seq, Seq),
+    most: usize,
     lines: &mut Vec<AuditLine>,
 ) -> Result<()> {
     let signed = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
@@ -203,7 +214,8 @@ fn changes(
             count: u64::try_from(count).unwrap_or(0),
             shown: {
                 let seq: i64 = row.get(0).doing(DOING)?;
-                let made = members(tenant, db, Seq(u64::try_from(seq).unwrap_or(0)))?;
+                let seq = Seq(u64::try_from(seq).unwrap_or(0));
+                let made = members(tenant, db, seq, most)?;
                 made.into_iter().map(|member| member.name).collect()
             },
         });
@@ -211,8 +223,8 @@ fn changes(
     Ok(())
 }
 
-/// The versions of a change.
-fn members(tenant: &OpenTenant, db: &Connection, seq: Seq) -> Result<Vec<Member>> {
+/// The versions of a change, at most so many.
+fn members(tenant: &OpenTenant, db: &Connection, seq: Seq, most: usize) -> Result<Vec<Member>> {
     let seq = i64::try_from(seq.0).unwrap_or(i64::MAX);
     // Row numbers of versions grow with the change sequence.
     let mut look = db
@@ -241,7 +253,7 @@ fn members(tenant: &OpenTenant, db: &Connection, seq: Seq) -> Result<Vec<Member>
              WHERE v.vid >= ?1 AND v.seq = ?2 ORDER BY v.vid LIMIT ?3",
         )
         .doing(DOING)?;
-    let limit = i64::try_from(AuditLine::SHOWN_MAX).unwrap_or(i64::MAX);
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
     read.query_map((low, seq, limit), |r| {
         Ok(Member {
             name: named(tenant, r)?.unwrap_or_else(|| "?".to_owned()),

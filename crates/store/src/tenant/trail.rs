@@ -46,9 +46,8 @@ impl TenantStore {
         let (spent, (page, rows)) = self
             .handle
             .0
-            .aside(move |house| {
-                let tenant = house.open_tenant(&entry)?;
-                let done = trail::search(&tenant, &spent, &wanted)?;
+            .read_trail(&entry, move |tenant| {
+                let done = trail::search(tenant, &spent, &wanted)?;
                 Ok((spent, done))
             })
             .await?;
@@ -83,13 +82,13 @@ impl TenantStore {
             return Err(not_covered());
         }
         let rule = spent.rule(type_id).cloned();
-        let found = match EventId::parse(id.as_str()) {
+        let found = match EventId::parse(id.as_str()).filter(|_| spent.sees_trail()) {
             None => None,
             Some(event) => {
                 self.handle
                     .0
-                    .aside(move |house| {
-                        trail::one(&house.open_tenant(&entry)?, rule.as_ref(), &event)
+                    .read_trail(&entry, move |tenant| {
+                        trail::one(tenant, rule.as_ref(), &event)
                     })
                     .await?
             }

@@ -317,7 +317,7 @@ async fn old_records_go_once_nobody_asks_for_them_and_the_rest_verifies() {
     let all = segments();
     assert!(all.len() > 2, "{all:?}");
     let hold = |hold: bool| store::TenantSettings {
-        legal_hold: hold,
+        legal_hold: Some(hold),
         ..store::TenantSettings::default()
     };
     let set = async |on: bool| {

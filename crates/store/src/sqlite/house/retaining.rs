@@ -4,6 +4,7 @@
 //! that has records in it no longer asks for them, none of them is under a legal hold, and a signed head
 //! covers them. What their trees were then is kept, so that the rest is verified as before.
 
+use super::anchoring::HOUSE;
 use super::notary::trees;
 use super::{Entry, House};
 use crate::Result;
@@ -41,14 +42,22 @@ impl House {
         let journal = &self.shared.journal;
         let (before, after) = (journal.heads_before(segment)?, journal.heads_before(next)?);
         let now = self.shared.clock.now();
-        for entry in self.entries() {
-            let id = entry.tenant.bytes();
-            let number = |heads: &crate::journal::Heads| heads.get(id).map_or(0, |h| h.number);
-            let last = number(&after);
-            if last == number(&before) {
+        let entries = self.entries();
+        for (id, head) in &after {
+            let last = head.number;
+            if before.get(id).is_some_and(|h| h.number == last) || last == 0 {
                 continue;
             }
-            let Some(days) = self.retention_days(&entry) else {
+            let entry = entries.iter().find(|e| e.tenant.bytes() == id);
+            let days = match entry {
+                Some(entry) => self.retention_days(entry),
+                None if *id == HOUSE => self.house_days(),
+                // A tenant whose key is destroyed has no records any more; one that is not let in for
+                // another reason keeps them.
+                None if !self.folder.wrapped_key(id).exists() => continue,
+                None => None,
+            };
+            let Some(days) = days else {
                 return Ok(false);
             };
             // A head that covers the last of them was made after it.
@@ -65,12 +74,17 @@ impl House {
     /// For how many days a tenant's records are kept; for ever without a number.
     fn retention_days(&self, entry: &Entry) -> Option<i64> {
         let settings = entry.info.read().settings.clone();
-        if settings.legal_hold {
+        if settings.is_held() {
             return None;
         }
-        let days = settings
-            .audit_retention_days
-            .unwrap_or(self.shared.config.audit_retention_days);
+        match settings.audit_retention_days {
+            Some(days) => (days > 0).then(|| i64::from(days)),
+            None => self.house_days(),
+        }
+    }
+
+    fn house_days(&self) -> Option<i64> {
+        let days = self.shared.config.audit_retention_days;
         (days > 0).then(|| i64::from(days))
     }
 }

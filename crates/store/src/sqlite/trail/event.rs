@@ -91,7 +91,7 @@ impl<'a> Events<'a> {
 
     /// The event of a record.
     pub(super) fn access(&mut self, number: u64, told: &Told) -> Result<AuditEvent> {
-        let mut names = shown(self.tenant, self.db, told)?;
+        let mut names = shown(self.tenant, self.db, told, usize::MAX)?;
         let type_name = told.type_id.map(|t| self.tenant.model.type_name(t));
         let instance = match (type_name, &told.word) {
             (Some(of), Some(word)) if ResourceId::new(word).is_ok() => Some(format!("{of}/{word}")),
@@ -136,7 +136,7 @@ impl<'a> Events<'a> {
 
     /// The event of a change.
     pub(super) fn change(&mut self, row: &ChangeRow) -> Result<AuditEvent> {
-        let made = members(self.tenant, self.db, row.seq)?;
+        let made = members(self.tenant, self.db, row.seq, usize::MAX)?;
         let what = match made.as_slice() {
             [only] if row.members == 1 => {
                 let (interaction, action) = match (method_of(only.method), only.version) {
@@ -170,7 +170,9 @@ impl<'a> Events<'a> {
                 (_, 1) => Lifecycle::Made,
                 _ => Lifecycle::Changed,
             };
-            event.entities.push(Entity::Data(name.clone(), lifecycle));
+            if touched.len() < AuditLine::SHOWN_MAX {
+                event.entities.push(Entity::Data(name.clone(), lifecycle));
+            }
             touched.push(name);
         }
         self.touch(&mut event, &touched)?;
@@ -455,7 +457,6 @@ const PURPOSES: &[(&str, &str)] = &[
     ("FAMRQT", "family requested"),
     ("HLEGAL", "legal"),
     ("HQUALIMP", "health quality improvement"),
-    ("BTG", "break the glass"),
 ];
 const ACT_REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 

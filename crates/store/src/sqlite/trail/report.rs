@@ -41,10 +41,14 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
         };
         for (number, found) in found {
             match found {
-                Found::Access(told) => making.add(access(tenant, &reader.db, number, *told)?)?,
+                Found::Access(told) => {
+                    // Every row counts for whom it is about.
+                    making.add(access(tenant, &reader.db, number, *told, usize::MAX)?)?;
+                }
                 Found::Changes(from, to) => {
                     let mut lines = Vec::new();
-                    changes(tenant, &reader.db, number, (from, to), &mut lines)?;
+                    let all = usize::MAX;
+                    changes(tenant, &reader.db, number, (from, to), all, &mut lines)?;
                     for line in lines {
                         if query.fits(line.at, &line.actor) {
                             making.add(line)?;

@@ -23,7 +23,7 @@ use fhir::search::query::{Clause, Match, Prefix, ReferenceMatch, SortBy, SortKey
 use rusqlite::Connection;
 
 use super::event::{ChangeRow, Events, audit_event};
-use super::place::{EventId, Place};
+use super::place::{AtChange, AtRecord, EventId, Place};
 use crate::audit::Told;
 use crate::sqlite::connection::in_snapshot;
 use crate::sqlite::fault::internal;
@@ -50,7 +50,11 @@ pub(crate) fn search(
 ) -> Result<(Page, Vec<i64>)> {
     let asked = Question::understand(tenant, spent, &wanted.query)?;
     let reader = tenant.reader()?;
+    let limits = &tenant.shared.config.limits;
+    let latest = wanted.page.deadline;
+    reader.budget.set(latest, limits.search_kilosteps_max);
     let done = answer(tenant, &reader.db, spent, wanted, &asked);
+    let done = reader.budget.name_limit(done, limits);
     tenant.give_back(reader);
     done
 }
@@ -184,9 +188,16 @@ impl Question {
             rule: spent.rule(type_id).cloned(),
         };
         let patient = param("patient");
+        let hidden = question.rule.as_ref().and_then(|rule| rule.hidden());
+        let hides_entities = hidden.is_some_and(|mask| mask.has("entity"));
         for clause in &query.filter {
             question.bound(clause, &[Some(date), updated]);
             match patient.and_then(|p| patients_of(tenant, clause, p)) {
+                // Whom it touched stands in its entities.
+                Some(_) if hides_entities => {
+                    let text = "policy hides the entities of the audit trail's events".to_owned();
+                    return Err(StoreError::Refused(Code::ElementHidden, text));
+                }
                 Some(ids) => question.patients.push(ids),
                 None => {
                     must_be_answered(tenant, type_id, clause)?;
@@ -323,6 +334,9 @@ fn answer(
         Some(position) => Place::of_position(position)?,
         None => Place::start(shared.journal.head(tenant.id.bytes()).number),
     };
+    if !spent.sees_trail() {
+        (place.record, place.change) = (AtRecord::End, AtChange::End);
+    }
     let as_of = match wanted.page.as_of {
         Some(seq) => seq,
         None => rows::last_seq(db)?,
@@ -345,7 +359,8 @@ fn answer(
     let mut reads = Reads::begin(&around, &place)?;
     let mut changes = Changes::begin(&around, place.change);
     let mut sent = Sent::begin(&around, &wanted.query, place.stored.clone())?;
-    let merged = merge(asked, &mut [&mut reads, &mut changes, &mut sent])?;
+    let bytes_max = shared.config.limits.page_bytes_max;
+    let merged = merge(asked, bytes_max, &mut [&mut reads, &mut changes, &mut sent])?;
     (place.record, place.change) = (reads.done(), changes.done());
     place.stored = sent.done();
     if asked.count == 0 && !merged.complete {
@@ -362,6 +377,7 @@ fn answer(
         total: counted.then_some(merged.seen),
         next: (asked.count > 0 && merged.more).then(|| place.to_position()),
         as_of,
+        left_out: 0,
     };
     Ok((page, merged.rows))
 }
@@ -379,8 +395,9 @@ struct Merged {
 }
 
 /// Takes from each source what comes first, until the page is full.
-fn merge(asked: &Question, sources: &mut [&mut dyn Source]) -> Result<Merged> {
+fn merge(asked: &Question, bytes_max: u64, sources: &mut [&mut dyn Source]) -> Result<Merged> {
     let mut merged = Merged::default();
+    let mut bytes = 0u64;
     loop {
         for source in sources.iter_mut() {
             if source.head().is_none() && matches!(source.fill()?, Next::Later) {
@@ -403,7 +420,11 @@ fn merge(asked: &Question, sources: &mut [&mut dyn Source]) -> Result<Merged> {
             merged.complete = true;
             return Ok(merged);
         };
-        let full = merged.entries.len() >= asked.count;
+        let size = source
+            .head()
+            .map_or(0, |head| head.entry.resource.get().body.len() as u64);
+        let heavy = bytes + size > bytes_max && !merged.entries.is_empty();
+        let full = merged.more || heavy || merged.entries.len() >= asked.count;
         if full {
             merged.more = true;
             if !asked.total {
@@ -415,6 +436,7 @@ fn merge(asked: &Question, sources: &mut [&mut dyn Source]) -> Result<Merged> {
             continue;
         };
         if !full {
+            bytes += size;
             merged.entries.push(entry);
             merged.rows.extend(rid);
         }
