@@ -372,7 +372,6 @@ fn answer(
     }
     let counted = asked.total && merged.complete && wanted.page.after.is_none();
     let page = Page {
-        left_out: 0,
         entries: merged.entries,
         total: counted.then_some(merged.seen),
         next: (asked.count > 0 && merged.more).then(|| place.to_position()),
