@@ -37,6 +37,7 @@ DROP TABLE quarantine;
 DROP TABLE opening;
 DROP TABLE scrub;
 DROP TABLE ended_token;
+DROP TABLE identity_provider;
 DROP TABLE blob;
 DROP TABLE chunk;
 ALTER TABLE version DROP COLUMN blob;
