@@ -12,12 +12,14 @@ use fhir::definitions::{Model, PerVersion};
 use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
 
-use crate::auth::{Attempts, Guesses, Passwords, Replays, UsedCodes, Verdicts};
+use crate::auth::{Attempts, Documents, Guesses, Passwords, Replays, UsedCodes, Verdicts};
 use crate::benches::Benches;
 use crate::failure::Failure;
 use crate::held::{Bounds, Hold, Holder, Room};
 use crate::links::{Links, Reached};
 use crate::metrics::Metrics;
+use crate::outbound::{Outside, Turns};
+use crate::providers::HouseProvider;
 
 /// How the house is set up, apart from its store.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +50,10 @@ pub struct HouseConfig {
     pub backup_dir: PathBuf,
     /// Seconds between the deletion of a tenant and the destruction of its key.
     pub grace_seconds: u64,
+    /// The way to addresses outside.
+    pub outside: Outside,
+    /// The identity provider that all tenants may use.
+    pub house_provider: Option<HouseProvider>,
 }
 
 impl HouseConfig {
@@ -74,6 +80,10 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
     pub(crate) used_codes: UsedCodes,
+    /// Turns to ask addresses outside.
+    pub(crate) turns: Turns,
+    /// What was fetched from there and is still believed.
+    pub(crate) documents: Documents,
     pub(crate) metrics: Metrics,
     /// Bodies of requests of recognised callers.
     pub(crate) bodies: Arc<Room>,
@@ -121,6 +131,7 @@ impl House {
         let passwords = Passwords::new(&config.limits);
         let guesses = Guesses::new(&config.limits);
         let replays_max = config.limits.assertions_per_client_max;
+        let turns = Turns::new(&config.limits);
         let started = clock.now();
         let [bodies, open_bodies, answers] = rooms(&config.limits, &metrics);
         Self(Arc::new(Inner {
@@ -135,6 +146,8 @@ impl House {
             passwords,
             guesses,
             used_codes: UsedCodes::default(),
+            turns,
+            documents: Documents::default(),
             metrics,
             bodies,
             open_bodies,

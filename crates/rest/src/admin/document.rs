@@ -249,6 +249,33 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "get",
+        "/admin/v1/tenants/{name}/identity-providers",
+        "list-identity-providers",
+        "Where a tenant's people may sign in instead of here",
+        None,
+        "200",
+        Some("IdentityProviderList"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/identity-providers",
+        "set-identity-provider",
+        "Set an identity provider: a new one, or in the place of the one of its id",
+        Some("IdentityProviderDraft"),
+        "201",
+        Some("IdentityProvider"),
+    ),
+    (
+        "delete",
+        "/admin/v1/tenants/{name}/identity-providers/{provider}",
+        "drop-identity-provider",
+        "Forget an identity provider; sessions that were begun through it end",
+        None,
+        "204",
+        None,
+    ),
+    (
+        "get",
         "/admin/v1/tenants/{name}/audit/report",
         "access-report",
         "Who was shown what of whom; takes patient, actor, from, to and format (json, csv, html)",
@@ -469,7 +496,7 @@ fn response(answer: Option<&str>) -> Value {
 
 fn parameters(path: &str, id: &str) -> Vec<Value> {
     let mut all = Vec::new();
-    for name in ["name", "client_id", "import_id"] {
+    for name in ["name", "client_id", "import_id", "provider"] {
         if path.contains(&format!("{{{name}}}")) {
             all.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
         }
@@ -492,13 +519,48 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
     all
 }
 
+/// What is told of identity providers.
+fn provider_schemas() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "IdentityProviderDraft": object(&["id", "name"], &provider(&json!({ "client_secret": text }))),
+        "IdentityProvider": object(&["id", "name", "scopes", "has_secret", "redirect_uri", "backchannel_logout_uri"],
+            &provider(&json!({ "has_secret": { "type": "boolean" }, "redirect_uri": text, "backchannel_logout_uri": text }))),
+        "IdentityProviderList": object(&["identity_providers"], &json!({
+            "identity_providers": { "type": "array", "items": reference("IdentityProvider") },
+        })),
+    })
+}
+
+/// What a draft and a view of an identity provider share, with what only one of them has.
+fn provider(more: &Value) -> Value {
+    let text = json!({ "type": "string" });
+    let list = json!({ "type": "array", "items": text });
+    let mut all = json!({
+        "id": { "type": "string", "pattern": "^[a-z0-9-]{1,32}$" }, "name": text,
+        "house": { "type": "boolean", "default": false }, "issuer": text, "client_id": text,
+        "scopes": list, "roles_claim": text,
+        "roles": { "type": "object", "additionalProperties": list }, "fhir_user_claim": text,
+        "just_in_time": { "type": "boolean", "default": false }, "two_factors": list,
+    });
+    if let (Some(all), Some(more)) = (all.as_object_mut(), more.as_object()) {
+        all.extend(more.clone());
+    }
+    all
+}
+
 fn object(required: &[&str], properties: &Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
 /// Every schema, of all parts together.
 fn all_schemas() -> Value {
-    let parts = [schemas(), quarantine_schemas(), proofs()];
+    let parts = [
+        schemas(),
+        quarantine_schemas(),
+        provider_schemas(),
+        proofs(),
+    ];
     let members = parts.into_iter().filter_map(|part| match part {
         Value::Object(members) => Some(members),
         _ => None,
@@ -545,7 +607,7 @@ fn schemas() -> Value {
         "groups": { "type": "array", "items": text }, "fhir_user": text,
         "state": { "enum": ["invited", "active", "disabled"] }, "second_factor": { "type": "boolean" },
     });
-    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "roles": { "type": "array", "items": text }, "revoked": { "type": "boolean" } });
+    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "revoked": { "type": "boolean" } });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
         "TenantPatch": object(&[], &json!({ "display": text, "config": settings })),
@@ -586,7 +648,7 @@ fn schemas() -> Value {
                 "state": { "enum": ["open", "ended", "revoked"] },
             })) } })),
         "ClientDraft": object(&["name", "scopes"], &json!({
-            "name": text, "scopes": scopes, "jwks": { "type": "object" }, "roles": { "type": "array", "items": text },
+            "name": text, "scopes": scopes, "jwks": { "type": "object" }, "jwks_uri": text, "roles": { "type": "array", "items": text },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean", "default": false }, "launch_url": text,
         })),

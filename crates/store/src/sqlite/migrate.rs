@@ -166,6 +166,8 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
 fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
     db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
+    // Up to then people signed in here alone.
+    db.execute_batch(schema::PROVIDERS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
     // From where and why changes were made.
     db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
