@@ -163,12 +163,12 @@ codes! {
     ElementReadOnly = "element-read-only", Forbidden, "forbidden", "Policy does not let the caller change the element.";
     OperationRefused = "operation-refused", Forbidden, "forbidden", "Policy refuses the operation to the caller.";
     TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
+    TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";
     OutboundRefused = "outbound-refused", Incorrect, "value", "An address outside that may not be asked: https to a public address, or one that the configuration allows.";
     OutboundFailed = "outbound-failed", Busy, "transient", "An address outside did not answer as it should.";
     ProviderUnknown = "provider-unknown", NotFound, "not-found", "No such identity provider.";
     ProviderAnswer = "provider-answer", Unauthenticated, "login", "What the identity provider answered is not good.";
     AccountUnlinked = "account-unlinked", Forbidden, "forbidden", "Nobody here is linked to this account of the identity provider.";
-    TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";
     ResourceQuarantined = "resource-quarantined", Fault, "exception", "What is stored of the resource is not as it was written; it is kept apart until somebody of the tenant decides about it.";
     BreakGlassState = "break-glass-state", Conflict, "conflict", "The opening of the patient is not in a state that allows this.";
     QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
