@@ -381,7 +381,12 @@ impl Gate {
         let actor = Some(person.record.actor());
         let deed = self.signing(request, actor, "take off roles by claims")?;
         let change = |person: &mut Person| {
-            let issuers: Vec<String> = person.proofs.claimed.iter().map(|c| c.issuer.clone()).collect();
+            let issuers: Vec<String> = person
+                .proofs
+                .claimed
+                .iter()
+                .map(|c| c.issuer.clone())
+                .collect();
             for issuer in issuers {
                 person.take_claims_off(&issuer);
             }
@@ -476,12 +481,12 @@ impl Gate {
         let of = of.ok_or(Failure::of(Code::Internal))?;
         let replays = &self.house.0.replays;
         let told = self.house.logged_out(door, &provider, token, now).await;
-        let told = told.and_then(|told| {
-            match replays.is_used(&self.tenant, &of, &told.jti, now) {
+        let told = told.and_then(
+            |told| match replays.is_used(&self.tenant, &of, &told.jti, now) {
                 true => Err(not_good("the logout token was used")),
                 false => Ok(told),
-            }
-        });
+            },
+        );
         let told = match told {
             Ok(told) => told,
             Err(failure) => {

@@ -464,14 +464,18 @@ fn what_somebody_has_by_claims_ends_with_them() {
     admin.api(&line, &json!({ "accounts": [] })).status(200);
     assert_eq!(roles(&admin, "ada"), by_hand);
     let account = json!({ "issuer": ISSUER, "subject": "u-7" });
-    admin.api(&line, &json!({ "accounts": [account] })).status(200);
+    admin
+        .api(&line, &json!({ "accounts": [account] }))
+        .status(200);
     // By the person.
     let ada = come();
     let fields = [("issuer", ISSUER), ("subject", "u-7")];
     ada.send(&ada.account(), "/t/lakeside/auth/account/unlink", &fields)
         .status(303);
     assert_eq!(roles(&admin, "ada"), by_hand);
-    admin.api(&line, &json!({ "accounts": [account] })).status(200);
+    admin
+        .api(&line, &json!({ "accounts": [account] }))
+        .status(200);
     come();
     // No provider any more.
     let path = format!("DELETE {PROVIDERS}/acme");

@@ -63,10 +63,9 @@ impl Person {
     /// Takes off what they have by the claims of an issuer; whether there was anything. What was given to
     /// them before ends.
     pub fn take_claims_off(&mut self, issuer: &str) -> bool {
-        let (gone, stay): (Vec<Claimed>, Vec<Claimed>) =
-            std::mem::take(&mut self.proofs.claimed)
-                .into_iter()
-                .partition(|claimed| claimed.issuer == issuer);
+        let (gone, stay): (Vec<Claimed>, Vec<Claimed>) = std::mem::take(&mut self.proofs.claimed)
+            .into_iter()
+            .partition(|claimed| claimed.issuer == issuer);
         self.proofs.claimed = stay;
         for claimed in &gone {
             let by_claim = |role: &RoleAt| claimed.roles.contains(&role.to_string());
