@@ -163,6 +163,7 @@ codes! {
     ElementReadOnly = "element-read-only", Forbidden, "forbidden", "Policy does not let the caller change the element.";
     OperationRefused = "operation-refused", Forbidden, "forbidden", "Policy refuses the operation to the caller.";
     TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
+    TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";
     OutboundRefused = "outbound-refused", Incorrect, "value", "An address outside that may not be asked: https to a public address, or one that the configuration allows.";
     OutboundFailed = "outbound-failed", Busy, "transient", "An address outside did not answer as it should.";
     ProviderUnknown = "provider-unknown", NotFound, "not-found", "No such identity provider.";

@@ -190,7 +190,7 @@ impl Session {
             actor: self.principal.actor(),
             action,
             type_id,
-            request: self.request,
+            request: Box::new(self.request),
             lacks: None,
         };
         let _ = self.refuse(denied).await;

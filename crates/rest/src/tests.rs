@@ -25,4 +25,5 @@ mod resources;
 mod search;
 mod sign_in_limits;
 mod surface;
+mod trail;
 mod world;

@@ -20,7 +20,7 @@ pub use tenant::{
     AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RestoreClients, Restored,
     State, StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
-pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage};
+pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, TrailProof};
 pub use write::{
     Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Write,
     Written,

@@ -8,6 +8,7 @@ mod policies;
 mod quarantine;
 mod reading;
 mod together;
+mod trail;
 mod whole;
 
 pub(crate) use data::Staged;

@@ -198,6 +198,8 @@ pub struct Rights {
     /// What searches show: what may be searched, and of other types what may be read.
     pub(super) seen: Reach,
     pub(super) administers: bool,
+    /// The trail is among the AuditEvents that may be looked at.
+    pub(super) sees_trail: bool,
     pub(super) refused_operations: Vec<Box<str>>,
     pub(super) owed: Vec<Owed>,
 }
@@ -241,6 +243,11 @@ impl Rights {
     /// Whether some element is hidden in what searches show.
     pub fn hides(&self) -> bool {
         self.seen.rules.0.values().any(|rule| rule.hidden.is_some())
+    }
+
+    /// Whether the trail is among the AuditEvents that may be looked at.
+    pub(crate) const fn sees_trail(&self) -> bool {
+        self.sees_trail
     }
 
     /// Whether the tenant's policy may be administered.

@@ -169,6 +169,9 @@ fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     // Up to then people signed in here alone.
     db.execute_batch(schema::PROVIDERS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
+    // From where and why changes were made.
+    db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
+        .doing(DOING)?;
     params::add_components(db)
 }
 
@@ -214,10 +217,8 @@ fn chain_what_is_administered(db: &Connection, moving: &Moving<'_>) -> Result<()
     )
     .doing("changing a tenant's schema from version 2 to 3")?;
     let now = moving.shared.clock.now();
-    let request = RequestMeta {
-        id: RequestId(u128::from_be_bytes(moving.shared.rng.bytes())),
-        at: now,
-    };
+    let id = RequestId(u128::from_be_bytes(moving.shared.rng.bytes()));
+    let request = RequestMeta::new(id, now);
     let chain = administration::Chain {
         tenant: moving.id.bytes(),
         key: &moving.keys.seal,

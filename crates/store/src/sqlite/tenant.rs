@@ -21,6 +21,7 @@ use super::keyring::TenantKeys;
 use super::people::People;
 use super::quarantine::Quarantine;
 use super::shared::Shared;
+use super::trail::Spans;
 use super::writer::WriterState;
 use super::{administration, migrate, params, policies, rows, schema};
 use crate::Result;
@@ -62,6 +63,8 @@ pub(crate) struct OpenTenant {
     customs: RwLock<Arc<Customs>>,
     /// Its policy in force.
     policy: RwLock<Arc<Policy>>,
+    /// From when to when its records in full segments of the journal are.
+    pub(crate) trail_spans: Spans,
     /// There may be an index to build.
     building: AtomicBool,
     token_key: Arc<TokenKey>,
@@ -194,6 +197,7 @@ impl OpenTenant {
             people_key,
             customs: RwLock::new(customs),
             policy: RwLock::new(Arc::new(policy)),
+            trail_spans: Spans::default(),
             building: AtomicBool::new(building),
         })
     }
