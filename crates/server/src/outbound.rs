@@ -219,7 +219,8 @@ fn why(error: &Error) -> OutboundError {
 fn io(error: &std::io::Error) -> OutboundError {
     use std::io::ErrorKind;
     let inner = error.get_ref();
-    if inner.is_some_and(|e| e.is::<rustls::Error>()) {
+    let of_tls = inner.and_then(|e| e.downcast_ref::<rustls::Error>());
+    if of_tls.is_some() {
         return OutboundError::Tls;
     }
     match error.kind() {

@@ -99,7 +99,7 @@ impl Set {
             }
         }
         let members = [
-            ("house", self.house.then(|| json!(true))),
+            ("house", self.house.then_some(json!(true))),
             ("issuer", self.issuer.as_ref().map(|v| json!(v))),
             ("client_id", self.client_id.as_ref().map(|v| json!(v))),
             ("client_secret", self.secret()?.map(Value::String)),
