@@ -36,7 +36,7 @@ pub struct Denied {
     /// The first type that was refused.
     pub type_id: Option<TypeId>,
     /// For which request.
-    pub request: RequestMeta,
+    pub request: Box<RequestMeta>,
     /// What the caller would have to do first.
     pub lacks: Option<Obligation>,
 }
@@ -71,7 +71,7 @@ pub fn decide<A: Action>(
         actor: principal.actor(),
         action: A::NAME,
         type_id,
-        request,
+        request: Box::new(request),
         lacks: rights.owed(A::NAME, type_id),
     };
     let import = match &principal.0 {
@@ -123,6 +123,7 @@ pub fn decide<A: Action>(
         instance,
         rules: found.rules.clone(),
         shown: found.shown.clone(),
+        sees_trail: rights.sees_trail(),
     }))
 }
 
@@ -141,7 +142,7 @@ pub fn decide_policy(
             actor: principal.actor(),
             action: ActionName::Administer,
             type_id: None,
-            request,
+            request: Box::new(request),
             lacks: rights.owed(ActionName::Administer, None),
         });
     }
@@ -175,7 +176,7 @@ pub fn decide_system<A: Action>(
             actor,
             action: A::NAME,
             type_id: None,
-            request,
+            request: Box::new(request),
             lacks: None,
         });
     }
@@ -206,7 +207,7 @@ pub fn decide_house(principal: &Principal, request: RequestMeta) -> Result<House
         actor,
         action: ActionName::Administer,
         type_id: None,
-        request,
+        request: Box::new(request),
         lacks: None,
     })
 }

@@ -19,18 +19,18 @@ pub use action::{
     Action, ActionName, Administer, Create, Delete, Erase, Export, History, Read, Receive, Search,
     Update,
 };
-pub use client::{ClientId, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
+pub use client::{ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
 pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_policy, decide_system};
 pub use directory::{Directory, HouseKey, Record, Tampered, TenantId};
-pub use permit::{Actor, Permit, Released, RequestMeta, Sight, Spent, TypeSet};
+pub use permit::{Actor, Permit, Released, RequestMeta, Sight, Spent, TypeSet, Why};
 pub use person::{
     Administering, ApprovalRecord, Assurance, PeopleKey, PersonId, PersonRecord, PersonState,
     RoleAt, SessionRecord, TENANT_ADMINISTRATOR, decide_accounts,
 };
 pub use policy::{
-    Actions, Decision, Document, Effect, GrantText, Obligation, PRESETS, Policy, PolicyError,
-    Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject, Surroundings,
-    Verdict, Way, preset,
+    Actions, BreakGlass, Decision, Document, Effect, GrantText, Obligation, Offer, Opened, PRESETS,
+    Policy, PolicyError, Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step,
+    Subject, Surroundings, Verdict, Way, decide_opening, decide_openings, decide_reviewing, preset,
 };
 pub use principal::{OperatorToken, Principal, Reason};
 pub use scope::{ResourceScope, ScopeContext, ScopeError, Scopes};

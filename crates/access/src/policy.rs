@@ -6,6 +6,7 @@
 //! statements and asks about single resources. No policy means no; a deny wins; a deny that cannot be
 //! understood denies.
 
+mod break_glass;
 mod compile;
 mod document;
 mod explain;
@@ -15,8 +16,11 @@ mod subject;
 mod variables;
 mod when;
 
+pub use break_glass::{Offer, Opened, decide_opening, decide_openings, decide_reviewing};
 pub use compile::{Policy, Surroundings};
-pub use document::{Actions, Document, Effect, GrantText, PolicyError, Problem, Require};
+pub use document::{
+    Actions, BreakGlass, Document, Effect, GrantText, PolicyError, Problem, Require,
+};
 pub use explain::{Decision, Step, Verdict};
 pub use presets::{PRESETS, Preset, preset};
 pub use rights::{Obligation, Rights, RowRules, Rule, Way};

@@ -142,7 +142,7 @@ codes! {
     XmlNamespace = "xml-namespace", Incorrect, "structure", "The element is in another namespace than FHIR's.";
     XmlText = "xml-text", Incorrect, "structure", "Text where FHIR's XML has none.";
     LimitShare = "limit-share", Busy, "throttled", "The tenant's own share of a named limit is used up; try again.";
-    ContentCoding = "content-coding", Unsupported, "not-supported", "The body's content coding is not known, or the body is not of it.";
+    ContentCoding = "content-coding", Unsupported, "not-supported", "The body's content coding is not known.";
     PatchInvalid = "patch-invalid", Incorrect, "invalid", "The body is no patch of its kind.";
     PatchFailed = "patch-failed", Unprocessable, "processing", "The patch does not fit the resource.";
     ExpressionInvalid = "expression-invalid", Incorrect, "invalid", "The FHIRPath expression is none, or can be right for no resource of this type.";
@@ -163,8 +163,16 @@ codes! {
     ElementReadOnly = "element-read-only", Forbidden, "forbidden", "Policy does not let the caller change the element.";
     OperationRefused = "operation-refused", Forbidden, "forbidden", "Policy refuses the operation to the caller.";
     TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
+    TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";
+    OutboundRefused = "outbound-refused", Incorrect, "value", "An address outside that may not be asked: https to a public address, or one that the configuration allows.";
+    OutboundFailed = "outbound-failed", Busy, "transient", "An address outside did not answer as it should.";
+    ProviderUnknown = "provider-unknown", NotFound, "not-found", "No such identity provider.";
+    ProviderAnswer = "provider-answer", Unauthenticated, "login", "What the identity provider answered is not good.";
+    AccountUnlinked = "account-unlinked", Forbidden, "forbidden", "Nobody here is linked to this account of the identity provider.";
     ResourceQuarantined = "resource-quarantined", Fault, "exception", "What is stored of the resource is not as it was written; it is kept apart until somebody of the tenant decides about it.";
+    BreakGlassState = "break-glass-state", Conflict, "conflict", "The opening of the patient is not in a state that allows this.";
     QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
+    BodyCoding = "body-coding", Incorrect, "structure", "The body is not of the content coding that Content-Encoding names, or was cut short.";
 }
 
 #[cfg(test)]

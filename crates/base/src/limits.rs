@@ -106,6 +106,9 @@ limits! {
     graphql_resources_max = 5_000;
     /// Milliseconds that one search may take.
     search_ms_max = 30_000;
+    /// Milliseconds after which a page of a search of the audit trail ends, however many events it has;
+    /// its next link goes on.
+    trail_ms_max = 3_000;
     /// Virtual-machine steps of the storage engine that one search may take, in thousands.
     search_kilosteps_max = 2_000_000;
     /// Steps that one `$fhirpath` may take, each about the work of looking at one element.
@@ -203,11 +206,36 @@ limits! {
     sign_in_delay_ms_max = 2_000;
     /// Failed sign-ins a minute from one address at one tenant before it is answered 429.
     failed_logins_per_minute_max = 60;
+    /// Requests to addresses outside that are under way at once, over all tenants.
+    outbound_at_once_max = 32;
+    /// Requests to addresses outside that are under way at once for one tenant; further ones wait.
+    tenant_outbound_at_once_max = 4;
+    /// Milliseconds that one request to an address outside may take, waiting for its turn included.
+    outbound_ms_max = 5_000;
+    /// Bytes of an answer from an address outside.
+    outbound_bytes_max = 256 << 10;
+    /// Seconds for which keys, and the description of an identity provider, are believed after they
+    /// were fetched; less where their `Cache-Control` says so.
+    keys_seconds_max = 600;
+    /// Seconds between two looks at one address for a key that was not found there.
+    keys_again_seconds_min = 30;
+    /// Identity providers of one tenant.
+    identity_providers_max = 20;
+    /// Seconds that somebody has to sign in at an identity provider.
+    provider_sign_in_seconds_max = 600;
     /// Rows a second that the background check of seals and index rows looks at, over all tenants.
     scrub_rows_per_second = 2_000;
     /// Seconds from the end of a tenant's background check to the beginning of the next; 0 for none but
     /// those that are asked for.
     scrub_interval_seconds = 604_800;
+    /// Seconds for which a patient is opened by break-glass, where the policy says nothing else.
+    break_glass_seconds = 3_600;
+    /// Seconds that a policy may say.
+    break_glass_seconds_max = 14_400;
+    /// Seconds after the end of an opening within which it should be reviewed.
+    break_glass_review_seconds = 259_200;
+    /// Patients whom one person may have opened at once.
+    openings_per_person_max = 10;
     /// Rows of one tenant that are in quarantine at once; what is found past it is counted and logged.
     quarantine_entries_max = 10_000;
 }
@@ -229,6 +257,9 @@ pub mod fixed {
     /// Bytes of the words of one resource's texts that `_content` and `_text` search; what is behind them
     /// is not found.
     pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
+    /// Points of the boundary of one place (GeoJSON) that is searched by what it contains; one with more
+    /// is not found.
+    pub const BOUNDARY_POINTS_MAX: usize = 20_000;
     /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
     /// version comes to.
     pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;
@@ -246,6 +277,8 @@ pub mod fixed {
     pub const FHIRPATH_PATTERN_BYTES_MAX: usize = 1 << 20;
     /// Bytes of a UCUM code; a longer one is no unit.
     pub const UCUM_CODE_BYTES_MAX: usize = 256;
+    /// Documents from outside (keys, descriptions of identity providers) that the process remembers.
+    pub const DOCUMENTS_KEPT_MAX: usize = 1_024;
     /// UCUM codes whose meaning the process remembers.
     pub const UCUM_CACHE_ENTRIES_MAX: usize = 8_192;
 }

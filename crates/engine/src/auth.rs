@@ -5,13 +5,17 @@
 //! remembered holds only as long as the client's record keeps its epoch, so revoking a client
 //! acts on the next request.
 
+mod arrival;
 mod assertion;
 mod attempts;
 mod authorize;
+mod documents;
 mod exchange;
 mod guesses;
 mod identity;
+mod keys;
 mod password;
+mod provider;
 mod rights;
 mod sealed;
 mod sign_in;
@@ -23,21 +27,24 @@ mod visitor;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use access::{ClientId, Principal, RequestMeta};
+use access::{ClientId, Principal, RequestMeta, Why};
 use base::Code;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::TenantStore;
 use zeroize::Zeroizing;
 
+pub use arrival::{Arrival, Departure, Going};
 pub(crate) use assertion::{Replays, is_usable_jwks};
-pub(crate) use attempts::{Attempts, HOUSE};
+pub(crate) use attempts::{Attempts, Door, HOUSE};
 pub use authorize::{
     Asked as AuthorizationAsked, AuthorizeRequest, LaunchDraft, LaunchMade, Next, OauthError,
     Question,
 };
+pub(crate) use documents::Documents;
 pub(crate) use guesses::Guesses;
 pub(crate) use password::Passwords;
+pub(crate) use sealed::{open as unseal, seal};
 pub(crate) use sign_in::normal_login;
 pub use sign_in::{From as SignInFrom, NewSession, SignedIn};
 pub use token::{Granted, TokenFailure, TokenRequest};
@@ -113,8 +120,9 @@ impl Gate {
         store: TenantStore,
         verdict: Verdict,
         credentials: Credentials<'_>,
-        request: RequestMeta,
+        mut request: RequestMeta,
     ) -> Result<Session, Failure> {
+        request.why = credentials.reason.map_or(Why::NONE, Why::new);
         let Verdict {
             principal, rights, ..
         } = verdict;

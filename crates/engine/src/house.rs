@@ -3,8 +3,8 @@
 //! [`crate::Gate::enter`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use access::{RequestMeta, TenantId};
 use base::{Clock, Code, Limits, Micros, Network, RequestId, ResourceId, Rng, TenantName};
@@ -12,12 +12,14 @@ use fhir::definitions::{Model, PerVersion};
 use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
 
-use crate::auth::{Attempts, Guesses, Passwords, Replays, UsedCodes, Verdicts};
+use crate::auth::{Attempts, Documents, Guesses, Passwords, Replays, UsedCodes, Verdicts};
 use crate::benches::Benches;
 use crate::failure::Failure;
 use crate::held::{Bounds, Hold, Holder, Room};
 use crate::links::{Links, Reached};
 use crate::metrics::Metrics;
+use crate::outbound::{Outside, Turns};
+use crate::providers::HouseProvider;
 
 /// How the house is set up, apart from its store.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +50,10 @@ pub struct HouseConfig {
     pub backup_dir: PathBuf,
     /// Seconds between the deletion of a tenant and the destruction of its key.
     pub grace_seconds: u64,
+    /// The way to addresses outside.
+    pub outside: Outside,
+    /// The identity provider that all tenants may use.
+    pub house_provider: Option<HouseProvider>,
 }
 
 impl HouseConfig {
@@ -70,10 +76,16 @@ pub(crate) struct Inner {
     pub(crate) attempts: Attempts,
     /// Failed sign-ins of people: what programs fail at does not hold them up.
     pub(crate) sign_ins: Attempts,
+    /// Logout tokens of identity providers that were not good.
+    pub(crate) logouts: Attempts,
     pub(crate) replays: Replays,
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
     pub(crate) used_codes: UsedCodes,
+    /// Turns to ask addresses outside.
+    pub(crate) turns: Turns,
+    /// What was fetched from there and is still believed.
+    pub(crate) documents: Documents,
     pub(crate) metrics: Metrics,
     /// Bodies of requests of recognised callers.
     pub(crate) bodies: Arc<Room>,
@@ -87,6 +99,8 @@ pub(crate) struct Inner {
     pub(crate) started: Micros,
     /// `rest.resource` of CapabilityStatements, with literal and with enforced references.
     pub(crate) capabilities: [PerVersion<String>; 2],
+    /// Interactions that the edge has routes for.
+    pub(crate) interactions: OnceLock<Vec<&'static str>>,
     closing: AtomicBool,
 }
 
@@ -119,6 +133,7 @@ impl House {
         let passwords = Passwords::new(&config.limits);
         let guesses = Guesses::new(&config.limits);
         let replays_max = config.limits.assertions_per_client_max;
+        let turns = Turns::new(&config.limits);
         let started = clock.now();
         let [bodies, open_bodies, answers] = rooms(&config.limits, &metrics);
         Self(Arc::new(Inner {
@@ -129,10 +144,13 @@ impl House {
             verdicts,
             attempts,
             sign_ins,
+            logouts: Attempts::new(per_minute),
             replays: Replays::new(replays_max),
             passwords,
             guesses,
             used_codes: UsedCodes::default(),
+            turns,
+            documents: Documents::default(),
             metrics,
             bodies,
             open_bodies,
@@ -140,8 +158,15 @@ impl House {
             benches: Benches::new(processors()),
             started,
             capabilities: Default::default(),
+            interactions: OnceLock::new(),
             closing: AtomicBool::new(false),
         }))
+    }
+
+    /// Notes which interactions the edge has routes for: what a CapabilityStatement may promise.
+    /// The first edge that says so counts.
+    pub fn offer(&self, interactions: impl Iterator<Item = &'static str>) {
+        let _ = self.0.interactions.get_or_init(|| interactions.collect());
     }
 
     /// How the house is set up.
@@ -168,10 +193,7 @@ impl House {
     /// tell each tenant how busy the others are.
     pub fn request(&self) -> RequestMeta {
         let id = u128::from_be_bytes(self.0.rng.bytes());
-        RequestMeta {
-            id: RequestId(id),
-            at: self.0.clock.now(),
-        }
+        RequestMeta::new(RequestId(id), self.0.clock.now())
     }
 
     /// A hold for the body of a request.

@@ -32,6 +32,6 @@ pub use binary::{Download, Raw, Upload, UploadAbout};
 pub use capabilities::FORMATS;
 pub use condition::{Unless, VersionMatch, WriteConditions};
 pub use history::HistoryScope;
-pub use operation::{Input, OPERATIONS, On, Operation};
+pub use operation::{Input, OPERATIONS, On, OpeningCountsView, Operation};
 pub use patch::{Patch, PatchKind};
 pub use search::{Asked, SearchScope};

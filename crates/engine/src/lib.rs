@@ -16,8 +16,10 @@ mod imports;
 mod interaction;
 mod links;
 mod metrics;
+mod outbound;
 mod people;
 mod policies;
+mod providers;
 mod quarantine;
 mod session;
 mod tenants;
@@ -26,9 +28,9 @@ pub use access::Assurance;
 pub use access::{Released, RequestMeta};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
-    AccountView, ApprovalView, AuthorizationAsked, AuthorizeRequest, Credentials, Granted,
-    LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question, SessionView, SignInFrom,
-    SignedIn, TokenFailure, TokenRequest, Visitor,
+    AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Credentials,
+    Departure, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question,
+    SessionView, SignInFrom, SignedIn, TokenFailure, TokenRequest, Visitor,
 };
 pub use clients::{ClientDraft, ClientMade, ClientView};
 pub use failure::Failure;
@@ -38,16 +40,18 @@ pub use imports::{ImportOpened, ImportView};
 pub use interaction::*;
 pub use links::{Forwarded, Links, Reached};
 pub use metrics::{InteractionMetrics, Metrics};
+pub use outbound::{Errand, Outbound, OutboundError, Outside, Reply, Sending, Turn};
 pub use people::{PersonDraft, PersonInvited, PersonPatch, PersonView};
 pub use policies::{
     Changed, DryRun, Matrix, PolicyDiff, PolicyDraft, PolicyQuestion, PolicyTrial, PolicyView,
     PresetView, Tested, preset_matrix, presets,
 };
+pub use providers::{HouseProvider, ProviderDraft, ProviderOffer, ProviderView};
 pub use quarantine::{QuarantineView, ScrubView};
 pub use session::Session;
 pub use store::{
-    Access, AccessReport, AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored,
-    Synchronous,
+    Access, AccessReport, AuditMode, Data, Form, Method, Mode, ProofOf, RestoreClients,
+    StoreConfig, Stored, Synchronous,
 };
 pub use tenants::{
     AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,

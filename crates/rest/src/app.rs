@@ -17,7 +17,7 @@ use base::Code;
 use bytes::Bytes;
 use engine::{Failure, Forwarded, Holder, House, InteractionMetrics, RequestMeta};
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use tower::Service;
 
@@ -26,9 +26,12 @@ use crate::cors::Cors;
 use crate::problem::{self, Style};
 use crate::rendering::Rendering;
 use crate::routes::{self, Base, Handler, Route};
-use crate::{auth, caller, headers, outgoing, proxy, version};
+use crate::{auth, caller, headers, negotiate, outgoing, proxy, version};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// Bytes of an id of a client's own that are told back.
+const CORRELATION_BYTES_MAX: usize = 128;
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 /// The languages of patches (RFC 5789 section 3.1).
 const PATCHES: HeaderValue = HeaderValue::from_static(
@@ -62,6 +65,7 @@ impl App {
     /// Builds the router from the table.
     pub fn new(house: House) -> Self {
         let router = routes::router(&house);
+        house.offer(routes::ROUTES.iter().map(|route| route.interaction));
         let unmatched = house.metrics().interaction("unmatched");
         let config = house.config();
         let secure = config.behind_tls_proxy || config.listen_url.starts_with("https:");
@@ -79,13 +83,16 @@ impl App {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let meta = self.house.request();
+        let mut meta = self.house.request();
         let (from, forwarded) = proxy::read(self.house.config(), request.headers(), peer);
+        meta.from = Some(from);
         let mut request = request.map(Body::new);
         if from != peer {
             // It is the proxy's, not the caller's.
             request.extensions_mut().remove::<ClientCertificate>();
         }
+        without_last_slash(request.uri_mut());
+        let correlation = correlation(request.headers());
         request.extensions_mut().insert(Arrived {
             request: meta,
             from,
@@ -114,12 +121,42 @@ impl App {
         if let Ok(id) = HeaderValue::try_from(meta.id.to_string()) {
             headers.insert(REQUEST_ID, id);
         }
+        if let Some(correlation) = correlation {
+            headers.insert(CORRELATION_ID, correlation);
+        }
         headers.insert(NOSNIFF, HeaderValue::from_static("nosniff"));
         if self.secure {
             let year = HeaderValue::from_static("max-age=31536000");
             headers.insert(STRICT_TRANSPORT_SECURITY, year);
         }
         response
+    }
+}
+
+/// The id that a client gave its request, which is told back (`http.html#custom`).
+fn correlation(headers: &HeaderMap) -> Option<HeaderValue> {
+    let given = headers
+        .get(CORRELATION_ID)
+        .or_else(|| headers.get(REQUEST_ID))?;
+    let short = given.len() <= CORRELATION_BYTES_MAX;
+    let plain = given.as_bytes().iter().all(u8::is_ascii_graphic);
+    (short && plain).then(|| given.clone())
+}
+
+/// Takes the last slash off paths below a FHIR base: clients write `Patient/?name=x` as well.
+fn without_last_slash(uri: &mut Uri) {
+    let path = uri.path();
+    let Some(shorter) = path.strip_suffix('/').filter(|p| p.contains("/fhir/")) else {
+        return;
+    };
+    let shorter = match uri.query() {
+        Some(query) => format!("{shorter}?{query}"),
+        None => shorter.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = shorter.parse().ok();
+    if let Ok(made) = Uri::from_parts(parts) {
+        *uri = made;
     }
 }
 
@@ -261,6 +298,12 @@ impl Rows {
             .first()
             .map_or(Base::House, |(route, _)| route.base);
         let tenant = call.value("tenant").to_owned();
+        // A Binary in its own format says nothing about the format of resources.
+        let raw = call.value("type") == "Binary" && !negotiate::is_resource(&call.parts.headers);
+        let sends = [Method::POST, Method::PUT, Method::PATCH].contains(&call.parts.method);
+        if base == Base::Fhir && sends && !raw {
+            negotiate::prefer_as_sent(&mut call.parts.headers);
+        }
         let rendering = Rendering::of(&call.parts);
         let cors = Some(&call)
             .filter(|_| base != Base::House)

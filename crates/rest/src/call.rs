@@ -118,7 +118,7 @@ impl Call {
     ///
     /// # Errors
     /// `limit-exceeded`, `body-incomplete`, `limit-time`, `limit-share`, `limit-busy`,
-    /// `content-coding`.
+    /// `content-coding`, `body-coding`.
     pub(crate) async fn body(&mut self, limit: BodyLimit) -> Result<Bytes, Failure> {
         let limits = self.house.limits();
         let (code, name, max) = match limit {
@@ -199,6 +199,20 @@ impl Call {
             until: in_ms(limits.request_ms_max),
             step_ms: limits.request_ms_max,
         })
+    }
+
+    /// A JSON body of the admin API, as [`Self::json`], if there is one.
+    pub(crate) async fn json_if_any<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Failure> {
+        let body = self.body(BodyLimit::Resource).await?;
+        if body.is_empty() || &body[..] == b"null" {
+            return Ok(None);
+        }
+        negotiate::json_body(&self.parts.headers)?;
+        let wrong =
+            |error: serde_json::Error| Failure::new(Code::RequestInvalid, error.to_string());
+        let mut value: serde_json::Value = serde_json::from_slice(&body).map_err(wrong)?;
+        crate::admin::held_against(self.interaction, &mut value)?;
+        serde_json::from_value(value).map(Some).map_err(wrong)
     }
 
     /// A JSON body of the admin API, or of a tenant's API that is not FHIR's: an object, and what is described is

@@ -169,7 +169,10 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/scrub"                "scrub-status"   Operator quarantine::status;
     POST   House  "/admin/v1/tenants/{name}/scrub"                "begin-scrub"    Operator quarantine::begin;
     GET    House  "/admin/v1/tenants/{name}/quarantine"           "list-quarantine" Operator quarantine::list;
+    GET    House  "/admin/v1/tenants/{name}/break-glass"          "count-openings" Operator quarantine::openings;
     GET    House  "/admin/v1/tenants/{name}/audit"                "read-audit"     Operator admin::read_audit;
+    GET    House  "/admin/v1/tenants/{name}/audit/head"           "audit-head"     Operator admin::audit_head;
+    GET    House  "/admin/v1/tenants/{name}/audit/proof"          "audit-proof"    Operator admin::audit_proof;
     GET    House  "/admin/v1/tenants/{name}/audit/report"         "access-report"  Operator admin::report;
     POST   House  "/admin/v1/tenants/{name}/backup"               "backup-tenant"  Operator admin::back_up_tenant;
     POST   House  "/admin/v1/tenants/{name}/restore"              "restore-tenant" Operator admin::restore_tenant;
@@ -192,9 +195,17 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/people"               "list-administrators" Operator admin::list_people;
     POST   House  "/admin/v1/tenants/{name}/people"               "create-administrator" Operator admin::create_person;
     DELETE House  "/admin/v1/tenants/{name}/people/{person}"      "disable-person" Operator admin::disable_person;
+    GET    House  "/admin/v1/tenants/{name}/identity-providers"   "list-identity-providers" Operator admin::list_providers;
+    POST   House  "/admin/v1/tenants/{name}/identity-providers"   "set-identity-provider" Operator admin::set_provider;
+    DELETE House  "/admin/v1/tenants/{name}/identity-providers/{provider}" "drop-identity-provider" Operator admin::drop_provider;
     POST   House  "/admin/v1/tenants/{name}/signing-keys"         "rotate-signing-key" Operator admin::rotate_signing_key;
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
+    GET    House  "/auth/callback"      "provider-callback" Open   auth::provider::forward;
+    GET    Tenant "/auth/providers/{provider}" "provider-sign-in" Gate auth::provider::depart;
+    POST   Tenant "/auth/providers/{provider}" "provider-invitation" Gate auth::provider::invited;
+    GET    Tenant "/auth/providers/{provider}/callback" "provider-callback" Gate auth::provider::arrive;
+    POST   Tenant "/auth/providers/{provider}/logout" "back-channel-logout" Gate auth::provider::logout;
     POST   Tenant "/auth/token"         "token"         Gate    oauth::token;
     POST   Tenant "/auth/introspect"    "introspect"    Gate    oauth::introspect;
     POST   Tenant "/auth/revoke"        "revoke"        Gate    oauth::revoke;
@@ -249,6 +260,11 @@ routes! {
     POST   Fhir   "/$policy-publish"        "policy-publish"     Caller("a")   operation::operation;
     POST   Fhir   "/$policy-test"           "policy-test"        Caller("a")   operation::operation;
     POST   Fhir   "/$policy-dry-run"        "policy-dry-run"     Caller("a")   operation::operation;
+    GET    Fhir   "/$break-glass"           "break-glass-list"   Caller("r")   operation::operation;
+    POST   Fhir   "/$break-glass-end"       "break-glass-end"    Caller("r")   operation::operation;
+    GET    Fhir   "/$break-glass-review"    "break-glass-review" Caller("r")   operation::operation;
+    POST   Fhir   "/$break-glass-review"    "break-glass-review" Caller("r")   operation::operation;
+    POST   Fhir   "/{type}/{id}/$break-glass" "break-glass"      Caller("r")   operation::operation;
     GET    Fhir   "/$quarantine"            "quarantine"         Caller("a")   operation::operation;
     POST   Fhir   "/$quarantine"            "quarantine"         Caller("a")   operation::operation;
     POST   Fhir   "/$quarantine-decide"     "quarantine-decide"  Caller("a")   operation::operation;

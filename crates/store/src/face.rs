@@ -1,5 +1,6 @@
 //! The words that callers and engines exchange.
 
+mod break_glass;
 mod data;
 mod page;
 mod people;
@@ -8,18 +9,20 @@ mod tenant;
 mod trail;
 mod write;
 
+pub use break_glass::{Opening, OpeningCounts, OpeningState, Review};
 pub(crate) use data::{Apart, DataIn};
 pub use data::{Data, Form};
 pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};
 pub use people::{
-    Approval, BrowserSession, CodeTerms, Invitation, Person, Proofs, SigningKey, Totp,
+    Account, Approval, BrowserSession, Claimed, CodeTerms, IdentityProvider, Invitation, Person,
+    Proofs, SigningKey, Through, Totp,
 };
 pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settlement};
 pub use tenant::{
     AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RestoreClients, Restored,
     State, StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
-pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage};
+pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, TrailProof};
 pub use write::{
     Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Write,
     Written,

@@ -4,6 +4,7 @@ pub(crate) mod administration;
 pub(crate) mod apply;
 pub(crate) mod backup;
 pub(crate) mod blob;
+pub(crate) mod break_glass;
 mod cache;
 pub(crate) mod clients;
 mod codec;

@@ -1,6 +1,7 @@
 //! One tenant's data.
 
 mod audit;
+mod break_glass;
 mod data;
 mod indexing;
 mod people;
@@ -8,6 +9,7 @@ mod policies;
 mod quarantine;
 mod reading;
 mod together;
+mod trail;
 mod whole;
 
 pub(crate) use data::Staged;
@@ -27,6 +29,7 @@ use fhir::resource::Valid;
 use fhir::resource::mask::Mask;
 use tokio::sync::oneshot;
 
+use self::reading::marked;
 use crate::audit::{Outcome, Subject};
 use crate::face::{Apart, DataIn};
 use crate::sqlite::house::Entry;
@@ -34,7 +37,7 @@ use crate::sqlite::house::change::By;
 use crate::sqlite::mailboxes::Item;
 use crate::sqlite::readers::Class;
 use crate::sqlite::writer::{self, WriterState};
-use crate::sqlite::{OpenTenant, apply, clients, sight};
+use crate::sqlite::{OpenTenant, apply, clients, rows, sight};
 use crate::store::Handle;
 use crate::{Change, Prepared, Result, Settlement, StoreError, Write, Written};
 
@@ -130,6 +133,7 @@ impl TenantStore {
     ) -> Result<Vec<Written>> {
         let (mut work, bytes) = self.spend(request, change);
         work.settles = settles;
+        work.request = marked(work.request, self.writes_opened(&work).await?);
         let entry = self.serving()?;
         if work.ops.is_empty() && work.expects.is_empty() {
             return Ok(Vec::new());
@@ -165,6 +169,40 @@ impl TenantStore {
             }
         }
         Ok(done)
+    }
+
+    /// Whether only the opening of a patient leads to what a change writes. What it makes anew counts as
+    /// such, where the opening lets it be made at all.
+    async fn writes_opened(&self, work: &apply::Work) -> Result<bool> {
+        let opening = |op: &apply::Op| {
+            let (type_id, id) = op.target();
+            let rule = op.opening()?;
+            let id = (op.action() != ActionName::Create).then(|| id.clone());
+            Some((rule, type_id, id))
+        };
+        let asked: Vec<_> = work.ops.iter().filter_map(opening).collect();
+        if asked.is_empty() {
+            return Ok(false);
+        }
+        self.handle
+            .0
+            .read(self.serving()?, Class::Point, None, move |tenant, db, _| {
+                let as_of = rows::last_seq(db)?;
+                for (rule, type_id, id) in &asked {
+                    let rid = match id {
+                        None => return Ok(true),
+                        Some(id) => rows::rid_of(db, *type_id, id)?,
+                    };
+                    let Some(rid) = rid else { continue };
+                    if sight::meets_rule(tenant, db, rule, (rid, as_of), *type_id)?
+                        && sight::by_opening(tenant, db, Some(rule), (rid, as_of), *type_id)?
+                    {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })
+            .await
     }
 
     /// Spends all permits of a change; the work, and its rough size.

@@ -8,7 +8,8 @@ use fhir::resource::mask::Mask;
 use fhir::search::query::{Clause, Match, ParamClause, ReferenceMatch, Test};
 use fhir::search::{self, Customs, Options, Query};
 
-use super::document::{Document, Effect, GrantText, PolicyError, Problem};
+use super::break_glass::{Glass, Opened};
+use super::document::{BreakGlass, Document, Effect, GrantText, PolicyError, Problem, Who};
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
 use super::subject::Subject;
 use super::variables::{NoValue, Values};
@@ -118,6 +119,12 @@ impl Policy {
                     problem,
                 });
             };
+            let most = surroundings.limits.break_glass_seconds_max;
+            let minutes = grant.break_glass.as_ref().and_then(|g| g.minutes);
+            if minutes.is_some_and(|minutes| u64::from(minutes) * 60 > most) {
+                let problem = format!("the limit break_glass_seconds_max ({most}) was passed");
+                wrong("breakGlass", problem);
+            }
             let (types, all) = match types_of(grant, surroundings.model) {
                 Ok(types) => types,
                 Err(unknown) => {
@@ -169,9 +176,20 @@ impl Policy {
         facts: &RequestFacts<'_>,
         surroundings: &Surroundings<'_>,
     ) -> Rights {
+        self.rights_open(principal, facts, surroundings, &[])
+    }
+
+    /// The same, where the principal has opened patients.
+    pub fn rights_open(
+        &self,
+        principal: &Principal,
+        facts: &RequestFacts<'_>,
+        surroundings: &Surroundings<'_>,
+        opened: &[Opened<'_>],
+    ) -> Rights {
         let nobody = Subject::holding(&[]);
         let subject = Subject::of(principal).unwrap_or(nobody);
-        let mut rights = self.suppose(&subject, facts, surroundings);
+        let mut rights = self.suppose_open(&subject, facts, surroundings, opened);
         rights.owner = principal.tenant().cloned().map(|t| (t, principal.actor()));
         rights
     }
@@ -183,6 +201,16 @@ impl Policy {
         facts: &RequestFacts<'_>,
         surroundings: &Surroundings<'_>,
     ) -> Rights {
+        self.suppose_open(subject, facts, surroundings, &[])
+    }
+
+    fn suppose_open(
+        &self,
+        subject: &Subject<'_>,
+        facts: &RequestFacts<'_>,
+        surroundings: &Surroundings<'_>,
+        opened: &[Opened<'_>],
+    ) -> Rights {
         let mut making = Making::new(subject, surroundings);
         if !subject.governed {
             making.by_scopes();
@@ -192,8 +220,10 @@ impl Policy {
             if subject.importing || gives && !subject.governed {
                 continue;
             }
-            if let Some(roles) = concerns(grant, subject) {
-                making.grant(grant, &roles, holds);
+            if let Some(glass) = &grant.break_glass {
+                making.glass(grant, glass, holds, opened);
+            } else if let Some(roles) = concerns(grant, subject) {
+                making.grant(grant, &roles, holds, None);
             }
         }
         making.rights(self.version)
@@ -237,7 +267,11 @@ impl Rights {
 /// Whether a grant is about somebody: the roles by which it is, without any when it is for another
 /// reason.
 pub(super) fn concerns(grant: &GrantText, subject: &Subject<'_>) -> Option<Vec<String>> {
-    let who = &grant.who;
+    among(&grant.who, subject)
+}
+
+/// The same of those whom a list names.
+fn among(who: &Who, subject: &Subject<'_>) -> Option<Vec<String>> {
     let is = |ids: &[String], id: Option<&str>| id.is_some_and(|id| ids.iter().any(|w| w == id));
     let named = who.anyone
         || is(&who.people, subject.person)
@@ -269,6 +303,25 @@ pub(super) fn types_of(
         known.ok_or_else(|| name.clone())
     });
     Ok((named.collect::<Result<_, _>>()?, false))
+}
+
+/// Whether a grant's types cover a type for an action. Looking at AuditEvents, and with them at the
+/// tenant's own audit trail, is not given by a grant of every type: it must be named.
+pub(super) fn covers(
+    grant: &GrantText,
+    action: ActionName,
+    type_id: TypeId,
+    model: &'static Model,
+) -> bool {
+    let looks = matches!(
+        action,
+        ActionName::Read | ActionName::Search | ActionName::History
+    );
+    let guarded = grant.effect == Effect::Allow
+        && looks
+        && model.type_name(type_id) == "AuditEvent"
+        && !grant.types.iter().any(|t| t == "AuditEvent");
+    !guarded
 }
 
 /// What a grant says about one type.
@@ -318,6 +371,7 @@ pub(super) fn way(
         },
         mask: mask("hide", &grant.hide)?,
         read_only: mask("readOnly", &grant.read_only)?,
+        opened: false,
     })
 }
 
@@ -459,6 +513,7 @@ struct Making<'a> {
     refuses_administering: bool,
     refused_operations: Vec<Box<str>>,
     owed: Vec<Owed>,
+    glass: Glass,
 }
 
 impl<'a> Making<'a> {
@@ -472,6 +527,7 @@ impl<'a> Making<'a> {
             refuses_administering: false,
             refused_operations: Vec::new(),
             owed: Vec::new(),
+            glass: Glass::default(),
         }
     }
 
@@ -490,13 +546,49 @@ impl<'a> Making<'a> {
                         clause: None,
                         mask: None,
                         read_only: None,
+                        opened: false,
                     });
                 }
             }
         }
     }
 
-    fn grant(&mut self, grant: &GrantText, roles: &[String], holds: Holds) {
+    /// A grant under which patients are opened: what it offers, who reviews it, and the patients who
+    /// are open now.
+    fn glass(
+        &mut self,
+        grant: &GrantText,
+        glass: &BreakGlass,
+        holds: Holds,
+        opened: &[Opened<'_>],
+    ) {
+        let reviews = glass.reviewers.as_ref();
+        let reviews = reviews.map(|who| among(who, self.subject).is_some());
+        self.glass.know(&grant.name, reviews);
+        let Some(roles) = concerns(grant, self.subject) else {
+            return;
+        };
+        // Only people, who can be asked about it afterwards.
+        if self.subject.person.is_none() {
+            return;
+        }
+        if matches!(holds, Holds::Yes | Holds::Lacks(_)) {
+            let limits = self.surroundings.limits;
+            self.glass.offer(&grant.name, glass.minutes, limits);
+        }
+        for opened in opened.iter().filter(|o| o.grant == grant.name) {
+            self.grant(grant, &roles, holds, Some(opened.patient));
+        }
+    }
+
+    /// `opened`: the patient for whom alone it is.
+    fn grant(
+        &mut self,
+        grant: &GrantText,
+        roles: &[String],
+        holds: Holds,
+        opened: Option<&base::ResourceId>,
+    ) {
         let gives = grant.effect == Effect::Allow;
         match (holds, gives) {
             (Holds::No, _) | (Holds::Unknown, true) => return,
@@ -504,7 +596,7 @@ impl<'a> Making<'a> {
             (Holds::Yes, _) | (Holds::Unknown, false) => {}
         }
         let actions = grant.actions.named();
-        if actions.contains(&ActionName::Administer) {
+        if actions.contains(&ActionName::Administer) && opened.is_none() {
             self.administers |= gives;
             self.refuses_administering |= !gives;
         }
@@ -519,8 +611,16 @@ impl<'a> Making<'a> {
             Err(_) => (model.types().collect(), true),
         };
         for type_id in types {
-            let way = way(grant, type_id, all, &values, self.surroundings);
+            let mut way = way(grant, type_id, all, &values, self.surroundings);
+            if let (Ok(found), Some(patient)) = (&mut way, opened)
+                && !narrow_to(model, type_id, patient, found)
+            {
+                way = Err(Silent::Nothing);
+            }
             for action in &actions {
+                if !covers(grant, *action, type_id, model) {
+                    continue;
+                }
                 let Some(cell) = self.cell(*action, type_id) else {
                     continue;
                 };
@@ -572,11 +672,29 @@ impl<'a> Making<'a> {
             reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
             seen: Reach::nothing(),
             administers: self.administers && !self.refuses_administering && self.unscoped(),
+            sees_trail: self.names_trail(),
             refused_operations: self.refused_operations,
             owed: self.owed,
+            glass: self.glass,
         };
         rights.settle();
         rights
+    }
+
+    /// Whether the caller's token names AuditEvent: a scope for every type does not stand for the trail.
+    /// Somebody in their own browser has no token.
+    fn names_trail(&self) -> bool {
+        let Some(scopes) = self.subject.scopes else {
+            return true;
+        };
+        if self.subject.person.is_some() && self.subject.client.is_none() {
+            return true;
+        }
+        let names = |s: &ResourceScope| {
+            let rest = s.text.split_once('/').map_or("", |(_, rest)| rest);
+            rest.split(['.', '?']).next() == Some("AuditEvent")
+        };
+        scopes.resources().iter().any(names)
     }
 
     /// Whether the caller's token leaves everything: only then may it administer.
@@ -633,6 +751,28 @@ impl<'a> Making<'a> {
             _ => Some(Clause::And(all)),
         }
     }
+}
+
+/// Narrows a way to the chart of one patient; whether the type is ever in one.
+fn narrow_to(
+    model: &'static Model,
+    type_id: TypeId,
+    patient: &base::ResourceId,
+    way: &mut Way,
+) -> bool {
+    let own = std::slice::from_ref(patient);
+    let inside = model
+        .type_id("Patient")
+        .and_then(|head| in_own_compartment(model, head, type_id, own));
+    let Some(inside) = inside else {
+        return false;
+    };
+    way.opened = true;
+    way.clause = Some(match way.clause.take() {
+        None => inside,
+        Some(own) => Clause::And(vec![inside, own]),
+    });
+    true
 }
 
 /// In the compartments of known resources: what refers to them, without looking at them.

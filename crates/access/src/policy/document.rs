@@ -54,6 +54,21 @@ pub struct GrantText {
     /// What the caller must have done.
     #[serde(default, skip_serializing_if = "Require::is_nothing")]
     pub require: Require,
+    /// It gives nothing by itself: a person may open one patient under it in an emergency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
+}
+
+/// How a person may open a patient whom their rights do not reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct BreakGlass {
+    /// For how long; `break_glass_seconds` without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<u32>,
+    /// Who reviews it afterwards; without it, who may administer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reviewers: Option<Who>,
 }
 
 /// Whether a grant gives or refuses.
@@ -282,6 +297,20 @@ impl Document {
                 && (!grant.hide.is_empty() || !grant.read_only.is_empty())
             {
                 wrong("hide", "a refusal hides the whole resource");
+            }
+            if let Some(glass) = &grant.break_glass {
+                if grant.effect == Effect::Deny {
+                    wrong("breakGlass", "a refusal is not opened");
+                }
+                if grant.actions.named().contains(&ActionName::Administer) {
+                    wrong("breakGlass", "nobody administers by it");
+                }
+                if glass.minutes == Some(0) {
+                    wrong("breakGlass", "it is for some minutes");
+                }
+                if glass.reviewers == Some(Who::default()) {
+                    wrong("breakGlass", "reviewers names nobody");
+                }
             }
             if grant.effect == Effect::Deny && !grant.require.is_nothing() {
                 wrong("require", "a refusal asks for nothing");

@@ -4,7 +4,7 @@ use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
 use serde::Serialize;
 
-use super::compile::{Policy, Silent, Surroundings, concerns, types_of, way};
+use super::compile::{Policy, Silent, Surroundings, concerns, covers, types_of, way};
 use super::document::Effect;
 use super::rights::Obligation;
 use super::subject::Subject;
@@ -32,6 +32,8 @@ pub enum Verdict {
     CannotTell,
     /// A value that its criteria need is not there.
     NoValue,
+    /// It gives nothing by itself: they may open a patient under it.
+    BreakGlass,
     /// It is a grant of all of the type.
     Gives,
     /// It is a grant of some resources.
@@ -98,7 +100,11 @@ impl Policy {
                     Some(_) if !grant.actions.named().contains(&action) => Verdict::OtherAction,
                     Some(roles) => match types_of(grant, surroundings.model) {
                         Ok((types, _)) if !types.contains(&type_id) => Verdict::OtherType,
+                        Ok(_) if !covers(grant, action, type_id, surroundings.model) => {
+                            Verdict::OtherType
+                        }
                         Err(_) => Verdict::CannotTell,
+                        Ok(_) if grant.break_glass.is_some() => Verdict::BreakGlass,
                         Ok((_, all)) => {
                             let values = Values::of(surroundings.model, subject, &roles);
                             let way = way(grant, type_id, all, &values, surroundings);

@@ -1,7 +1,7 @@
 //! Policies that are ready to be put into force: rules for sharing charts between the facilities of
 //! one tenant, with the same roles.
 
-use super::document::{Actions, Document, Effect, GrantText, Require, Who};
+use super::document::{Actions, BreakGlass, Document, Effect, GrantText, Require, Who};
 
 /// A ready policy.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +117,7 @@ impl To {
             when: None,
             networks: Vec::new(),
             require: Require::default(),
+            break_glass: None,
         }
     }
 }
@@ -153,6 +154,17 @@ impl Preset {
         // are in a patient's compartment.
         grants.push(To("clinician").may("charts", "cruds", &["*"], chart));
         grants.push(To("nurse").may("charts", "crus", &["*"], chart));
+        if chart.is_some() {
+            let mut emergency = To("clinician").may("emergency", "rs", &["*"], None);
+            emergency.break_glass = Some(BreakGlass {
+                minutes: None,
+                reviewers: Some(Who {
+                    roles: vec!["auditor".to_owned()],
+                    ..Who::default()
+                }),
+            });
+            grants.push(emergency);
+        }
         grants.push(To("biller").may("accounts and claims", "crus", BILLING, Some(MANAGED)));
         let mut biller =
             To("biller").may("patients", "rs", &["Patient", "Encounter"], Some(MANAGED));
@@ -170,6 +182,10 @@ impl Preset {
         lab.hide = vec!["Patient.telecom".to_owned(), "Patient.address".to_owned()];
         grants.push(lab);
         grants.push(To("auditor").may("the trail", "rs", &["AuditEvent", "Provenance"], None));
+        let mut trail = To("tenant-administrator").may("the trail", "rs", &["AuditEvent"], None);
+        // What was searched for may name patients.
+        trail.hide = vec!["AuditEvent.entity.query".to_owned()];
+        grants.push(trail);
         let mut administrator = To("tenant-administrator").may("policy", "r", &["*"], None);
         administrator.actions = Actions::Words(vec!["administer".to_owned()]);
         grants.push(administrator);

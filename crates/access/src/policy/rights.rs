@@ -7,6 +7,7 @@ use fhir::definitions::TypeId;
 use fhir::resource::mask::Mask;
 use fhir::search::query::Clause;
 
+use super::break_glass::Glass;
 use crate::action::ActionName;
 use crate::directory::TenantId;
 use crate::permit::{Actor, TypeSet};
@@ -32,6 +33,8 @@ pub struct Way {
     pub mask: Option<Arc<Mask>>,
     /// Elements that it does not let change.
     pub read_only: Option<Arc<Mask>>,
+    /// It leads to a patient who was opened, and is no way otherwise.
+    pub opened: bool,
 }
 
 impl Way {
@@ -47,12 +50,14 @@ pub struct Rule {
     filter: Option<Clause>,
     hidden: Option<Mask>,
     read_only: Option<Mask>,
+    opens: bool,
 }
 
 impl Rule {
     /// Any of these ways, to what all of `narrow` hold for and none of `never`.
     pub(super) fn new(mut ways: Vec<Way>, narrow: Vec<Clause>, never: Vec<Clause>) -> Self {
-        ways.sort_by_key(Way::hidden);
+        // Of two ways that show the same, the one that needed no opening.
+        ways.sort_by_key(|way| (way.hidden(), way.opened));
         let mut all = narrow;
         if ways.iter().all(|w| w.clause.is_some()) {
             let any: Vec<Clause> = ways.iter().filter_map(|w| w.clause.clone()).collect();
@@ -72,6 +77,7 @@ impl Rule {
             },
             hidden: union(&mut ways.iter().filter_map(|w| w.mask.as_ref())),
             read_only: union(&mut ways.iter().filter_map(|w| w.read_only.as_ref())),
+            opens: ways.iter().any(|w| w.opened),
             ways,
         }
     }
@@ -94,6 +100,11 @@ impl Rule {
     /// Elements that some way does not let change.
     pub const fn read_only(&self) -> Option<&Mask> {
         self.read_only.as_ref()
+    }
+
+    /// Whether some way leads to a patient who was opened.
+    pub const fn opens(&self) -> bool {
+        self.opens
     }
 
     fn is_nothing(&self) -> bool {
@@ -198,8 +209,11 @@ pub struct Rights {
     /// What searches show: what may be searched, and of other types what may be read.
     pub(super) seen: Reach,
     pub(super) administers: bool,
+    /// The trail is among the AuditEvents that may be looked at.
+    pub(super) sees_trail: bool,
     pub(super) refused_operations: Vec<Box<str>>,
     pub(super) owed: Vec<Owed>,
+    pub(super) glass: Glass,
 }
 
 /// What is found of an action.
@@ -241,6 +255,21 @@ impl Rights {
     /// Whether some element is hidden in what searches show.
     pub fn hides(&self) -> bool {
         self.seen.rules.0.values().any(|rule| rule.hidden.is_some())
+    }
+
+    /// What the policy says about opening patients, for this caller.
+    pub(crate) const fn glass(&self) -> &Glass {
+        &self.glass
+    }
+
+    /// Whether they may review what was opened under a grant.
+    pub fn reviews(&self, grant: &str) -> bool {
+        self.glass.reviews(grant, self.administers)
+    }
+
+    /// Whether the trail is among the AuditEvents that may be looked at.
+    pub(crate) const fn sees_trail(&self) -> bool {
+        self.sees_trail
     }
 
     /// Whether the tenant's policy may be administered.

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use access::{Assurance, Policy, Principal, RequestFacts, Rights, Surroundings};
+use access::{Assurance, Opened, Policy, Principal, RequestFacts, Rights, Surroundings};
 use fhir::search::Customs;
 use parking_lot::Mutex;
-use store::TenantStore;
+use store::{Opening, TenantStore};
 
 use super::Credentials;
 use crate::failure::Failure;
@@ -25,6 +25,8 @@ struct Made {
     customs: Arc<Customs>,
     /// Which grants hold, of those that do not always.
     state: Vec<u8>,
+    /// Patients whom they have opened.
+    openings: Vec<Arc<Opening>>,
     rights: Arc<Rights>,
 }
 
@@ -49,10 +51,13 @@ impl Gate {
             }),
         };
         let state = policy.state(self.model(), &facts);
+        let person = principal.person();
+        let openings = person.map_or_else(Vec::new, |person| store.openings_of(person, at));
         let same = |made: &&Made| {
             Arc::ptr_eq(&made.policy, &policy)
                 && Arc::ptr_eq(&made.customs, &customs)
                 && made.state == state
+                && made.openings == openings
         };
         if let Some(made) = known.0.lock().iter().find(same) {
             return Ok(made.rights.clone());
@@ -65,7 +70,15 @@ impl Gate {
             customs: &customs,
             now: at,
         };
-        let rights = Arc::new(policy.rights(principal, &facts, &surroundings));
+        let opened: Vec<Opened<'_>> = openings
+            .iter()
+            .map(|opening| Opened {
+                grant: &opening.grant,
+                patient: &opening.patient,
+            })
+            .collect();
+        let rights = policy.rights_open(principal, &facts, &surroundings, &opened);
+        let rights = Arc::new(rights);
         let mut known = known.0.lock();
         known.retain(|made| Arc::ptr_eq(&made.policy, &policy));
         if known.len() >= KEPT_MAX {
@@ -75,6 +88,7 @@ impl Gate {
             policy,
             customs,
             state,
+            openings,
             rights: rights.clone(),
         });
         Ok(rights)

@@ -71,6 +71,8 @@ pub enum TokenFailure {
     Request(&'static str),
     /// `invalid_client`
     Client,
+    /// `invalid_client`: its keys were not to be had, and why.
+    Keys(String),
     /// `unsupported_grant_type`
     Grant,
     /// `invalid_grant`: a code or refresh token that is not good.
@@ -86,6 +88,16 @@ pub enum TokenFailure {
 impl From<Failure> for TokenFailure {
     fn from(failure: Failure) -> Self {
         Self::Other(failure)
+    }
+}
+
+/// A client whose keys are not to be had cannot prove who it is; it is told why.
+fn keys_failed(failure: Failure) -> TokenFailure {
+    match failure.code() {
+        Code::OutboundRefused | Code::OutboundFailed => {
+            TokenFailure::Keys(format!("the keys at jwks_uri: {}", failure.text()))
+        }
+        _ => TokenFailure::Other(failure),
     }
 }
 
@@ -114,6 +126,9 @@ impl Gate {
             _ => {}
         }
         let scopes = self.scopes(&record, asked.scope.as_deref())?;
+        // Recorded before it is given: there must be no token that no record tells of.
+        let deed = self.signing(request, Some(record.actor()), "give token")?;
+        store.signing(deed).await.map_err(Failure::from)?;
         let life = self.house.0.config.access_token_seconds;
         let random = self.house.0.rng.bytes();
         let key = store.token_key().await.map_err(Failure::from)?;
@@ -156,9 +171,47 @@ impl Gate {
             Some(record) => Ok(record),
             None => {
                 self.failed(credentials, request)?;
+                self.note_unproved(store, asked, credentials, request)
+                    .await?;
                 Err(TokenFailure::Client)
             }
         }
+    }
+
+    /// Records that a client that there is did not prove who it is. Names that nobody has are counted
+    /// only, so that nobody fills the trail with them.
+    async fn note_unproved(
+        &self,
+        store: &TenantStore,
+        asked: &TokenRequest,
+        credentials: Credentials<'_>,
+        request: RequestMeta,
+    ) -> Result<(), Failure> {
+        let header = credentials
+            .authorization
+            .and_then(|h| std::str::from_utf8(h).ok());
+        let basic = header
+            .and_then(|h| h.split_once(' '))
+            .and_then(|(_, value)| decode_basic(value.trim()));
+        let claimed = basic
+            .map(|(id, _)| id)
+            .or_else(|| {
+                asked
+                    .assertion
+                    .as_deref()
+                    .and_then(assertion::claimed_client)
+            })
+            .or_else(|| asked.client_id.as_deref().and_then(ClientId::new));
+        let Some(id) = claimed else {
+            return Ok(());
+        };
+        if let Some(record) = store.client(&id).await? {
+            let code = Code::CredentialsInvalid;
+            store
+                .not_let_in(request, &record.actor(), "give token", code)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn prove(
@@ -197,16 +250,11 @@ impl Gate {
                 let Some(record) = store.client(&id).await.map_err(Failure::from)? else {
                     return Ok(None);
                 };
-                let good = !record.revoked
-                    && assertion::check(
-                        assertion,
-                        &record,
-                        &self.tenant,
-                        &self.links.token(),
-                        &self.house.0.replays,
-                        request.at,
-                    );
-                Ok(good.then_some(record))
+                if record.revoked {
+                    return Ok(None);
+                }
+                let good = self.is_of_client(assertion, &record, request.at).await;
+                Ok(good.map_err(keys_failed)?.then_some(record))
             }
             (None, None) => {
                 let Some(id) = asked.client_id.as_deref().and_then(ClientId::new) else {

@@ -11,11 +11,14 @@ use crate::failure::Failure;
 use crate::form;
 use crate::session::Session;
 
+mod break_glass;
 mod everything;
 mod last_n;
 mod meta;
 pub(super) mod parameters;
 mod quarantine;
+
+pub use break_glass::OpeningCountsView;
 
 /// An operation as the CapabilityStatement tells it.
 #[derive(Clone, Copy, Debug)]
@@ -180,6 +183,9 @@ impl Session {
             ("policy" | "policy-publish" | "policy-test" | "policy-dry-run", On::System) => {
                 self.govern(name, input.body).await
             }
+            ("break-glass" | "break-glass-end" | "break-glass-review", _) => {
+                self.break_glass(name, on, &input).await
+            }
             ("quarantine" | "quarantine-decide", On::System) => self.keep_apart(name, &input).await,
             _ => Err(unknown(name)),
         }
@@ -226,7 +232,13 @@ fn unknown(name: &str) -> Failure {
 pub(super) fn changes(name: &str) -> bool {
     matches!(
         name,
-        "meta-add" | "meta-delete" | "policy-publish" | "quarantine-decide"
+        "meta-add"
+            | "meta-delete"
+            | "policy-publish"
+            | "quarantine-decide"
+            | "break-glass"
+            | "break-glass-end"
+            | "break-glass-review"
     )
 }
 

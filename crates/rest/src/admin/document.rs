@@ -107,8 +107,8 @@ const OPERATIONS: &[Operation] = &[
         "post",
         "/admin/v1/tenants/{name}/verify",
         "verify-tenant",
-        "Check rows, seals, index rows and the audit chain",
-        None,
+        "Check rows, seals, index rows and the audit chain, and signed heads of it that were kept elsewhere",
+        Some("VerifyAgainst"),
         "200",
         Some("VerifyReport"),
     ),
@@ -138,6 +138,15 @@ const OPERATIONS: &[Operation] = &[
         None,
         "200",
         Some("Quarantine"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/break-glass",
+        "count-openings",
+        "How many openings of patients wait for a review",
+        None,
+        "200",
+        Some("OpeningCounts"),
     ),
     (
         "get",
@@ -225,6 +234,51 @@ const OPERATIONS: &[Operation] = &[
         "/admin/v1/tenants/{name}/clients/{client_id}",
         "revoke-client",
         "Revoke an API client, from its next request on",
+        None,
+        "204",
+        None,
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/audit/head",
+        "audit-head",
+        "The last signed head of the audit trail's Merkle tree, made now if the tree has grown",
+        None,
+        "200",
+        Some("TrailHead"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/audit/proof",
+        "audit-proof",
+        "A proof (RFC 6962) that a record is in the trail, or that a tree is the beginning of a later one; takes record or from, and size",
+        None,
+        "200",
+        Some("TrailProof"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/identity-providers",
+        "list-identity-providers",
+        "Where a tenant's people may sign in instead of here",
+        None,
+        "200",
+        Some("IdentityProviderList"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/identity-providers",
+        "set-identity-provider",
+        "Set an identity provider: a new one, or in the place of the one of its id",
+        Some("IdentityProviderDraft"),
+        "201",
+        Some("IdentityProvider"),
+    ),
+    (
+        "delete",
+        "/admin/v1/tenants/{name}/identity-providers/{provider}",
+        "drop-identity-provider",
+        "Forget an identity provider; sessions that were begun through it end",
         None,
         "204",
         None,
@@ -407,7 +461,7 @@ fn described() -> Value {
             put(
                 &mut operation,
                 "requestBody",
-                json!({ "required": true, "content": content }),
+                json!({ "required": *id != "verify-tenant", "content": content }),
             );
         }
         let parameters = parameters(path, id);
@@ -451,7 +505,7 @@ fn response(answer: Option<&str>) -> Value {
 
 fn parameters(path: &str, id: &str) -> Vec<Value> {
     let mut all = Vec::new();
-    for name in ["name", "client_id", "import_id"] {
+    for name in ["name", "client_id", "import_id", "provider"] {
         if path.contains(&format!("{{{name}}}")) {
             all.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
         }
@@ -460,6 +514,11 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
         "list-tenants" => &[("after", "string", false), ("limit", "integer", false)],
         "read-audit" => &[("after", "integer", false), ("limit", "integer", false)],
         "list-quarantine" => &[("all", "boolean", false)],
+        "audit-proof" => &[
+            ("record", "integer", false),
+            ("from", "integer", false),
+            ("size", "integer", false),
+        ],
         "delete-tenant" => &[("confirm", "string", true), ("grace", "integer", false)],
         _ => &[],
     };
@@ -469,13 +528,48 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
     all
 }
 
+/// What is told of identity providers.
+fn provider_schemas() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "IdentityProviderDraft": object(&["id", "name"], &provider(&json!({ "client_secret": text }))),
+        "IdentityProvider": object(&["id", "name", "scopes", "has_secret", "redirect_uri", "backchannel_logout_uri"],
+            &provider(&json!({ "has_secret": { "type": "boolean" }, "redirect_uri": text, "backchannel_logout_uri": text }))),
+        "IdentityProviderList": object(&["identity_providers"], &json!({
+            "identity_providers": { "type": "array", "items": reference("IdentityProvider") },
+        })),
+    })
+}
+
+/// What a draft and a view of an identity provider share, with what only one of them has.
+fn provider(more: &Value) -> Value {
+    let text = json!({ "type": "string" });
+    let list = json!({ "type": "array", "items": text });
+    let mut all = json!({
+        "id": { "type": "string", "pattern": "^[a-z0-9-]{1,32}$" }, "name": text,
+        "house": { "type": "boolean", "default": false }, "issuer": text, "client_id": text,
+        "scopes": list, "roles_claim": text,
+        "roles": { "type": "object", "additionalProperties": list }, "fhir_user_claim": text,
+        "just_in_time": { "type": "boolean", "default": false }, "two_factors": list,
+    });
+    if let (Some(all), Some(more)) = (all.as_object_mut(), more.as_object()) {
+        all.extend(more.clone());
+    }
+    all
+}
+
 fn object(required: &[&str], properties: &Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
 /// Every schema, of all parts together.
 fn all_schemas() -> Value {
-    let parts = [schemas(), quarantine_schemas()];
+    let parts = [
+        schemas(),
+        quarantine_schemas(),
+        provider_schemas(),
+        proofs(),
+    ];
     let members = parts.into_iter().filter_map(|part| match part {
         Value::Object(members) => Some(members),
         _ => None,
@@ -488,6 +582,9 @@ fn quarantine_schemas() -> Value {
     let text = json!({ "type": "string" });
     let time = json!({ "type": "string", "format": "date-time" });
     json!({
+        "OpeningCounts": object(&["open", "due", "overdue"], &json!({
+            "open": { "type": "integer" }, "due": { "type": "integer" }, "overdue": { "type": "integer" },
+        })),
         "ScrubStart": object(&[], &json!({ "now": { "type": "boolean", "default": false } })),
         "Scrub": object(&["running", "rows", "found", "last_rows", "last_found", "quarantined"], &json!({
             "running": { "type": "boolean" }, "begun": time, "rows": { "type": "integer" }, "found": { "type": "integer" },
@@ -512,6 +609,7 @@ fn schemas() -> Value {
         &json!({
             "references": { "enum": ["literal", "enforced"] },
             "cors_origins": { "type": "array", "items": text },
+            "audit_retention_days": { "type": "integer", "minimum": 0, "maximum": u32::MAX }, "legal_hold": { "type": "boolean" },
         }),
     );
     let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
@@ -521,7 +619,7 @@ fn schemas() -> Value {
         "groups": { "type": "array", "items": text }, "fhir_user": text,
         "state": { "enum": ["invited", "active", "disabled"] }, "second_factor": { "type": "boolean" },
     });
-    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "roles": { "type": "array", "items": text }, "revoked": { "type": "boolean" } });
+    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "revoked": { "type": "boolean" } });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
         "TenantPatch": object(&[], &json!({ "display": text, "config": settings })),
@@ -562,7 +660,7 @@ fn schemas() -> Value {
                 "state": { "enum": ["open", "ended", "revoked"] },
             })) } })),
         "ClientDraft": object(&["name", "scopes"], &json!({
-            "name": text, "scopes": scopes, "jwks": { "type": "object" }, "roles": { "type": "array", "items": text },
+            "name": text, "scopes": scopes, "jwks": { "type": "object" }, "jwks_uri": text, "roles": { "type": "array", "items": text },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean", "default": false }, "launch_url": text,
         })),
@@ -621,6 +719,33 @@ fn schemas() -> Value {
     })
 }
 
+/// What proves a trail.
+fn proofs() -> Value {
+    let text = json!({ "type": "string" });
+    let number = json!({ "type": "integer" });
+    let heads = json!({ "type": "array", "items": reference("TrailHead") });
+    let head = object(
+        &["tenant", "origin", "size", "root", "at", "key", "signature"],
+        &json!({
+            "tenant": text, "origin": text, "size": number, "root": text,
+            "at": { "type": "string", "format": "date-time" }, "key": text, "signature": text,
+        }),
+    );
+    let proof = object(
+        &["size", "root", "path"],
+        &json!({
+            "record": number, "index": number, "leaf": text, "leafHash": text, "from": number,
+            "fromRoot": text, "size": number, "root": text,
+            "path": { "type": "array", "items": text },
+        }),
+    );
+    json!({
+        "VerifyAgainst": object(&["heads"], &json!({ "heads": heads })),
+        "TrailHead": head,
+        "TrailProof": proof,
+    })
+}
+
 fn policy_document(text: &Value) -> Value {
     let list = json!({ "type": "array", "items": text });
     let who = object(
@@ -634,6 +759,7 @@ fn policy_document(text: &Value) -> Value {
             "actions": { "oneOf": [text, list] }, "types": list, "criteria": text, "within": text,
             "hide": list, "readOnly": list, "when": text, "networks": list,
             "require": object(&[], &json!({ "reason": { "type": "boolean" }, "stepUp": { "type": "boolean" } })),
+            "breakGlass": object(&[], &json!({ "minutes": { "type": "integer" }, "reviewers": who })),
         }),
     );
     object(

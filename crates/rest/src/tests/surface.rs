@@ -7,7 +7,9 @@ use crate::{Class, ROUTES};
 
 #[test]
 fn every_route_asks_who_it_is() {
-    let (world, _) = World::clinic();
+    // One address asks for all of them.
+    let world = World::with(|l| l.failed_logins_per_minute_max = 10_000, |_| {});
+    world.tenant("lakeside");
     world.tenant("hillside");
     let stranger = world.client("hillside", "system/*.cruds");
     let nothing = world.client("lakeside", "system/Account.r");
@@ -405,4 +407,36 @@ fn pages_of_listed_origins_may_ask() {
         .ask("GET /t/lakeside/fhir/metadata", &[], "")
         .status(200);
     said.at("/rest/0/security/cors", true);
+}
+
+#[test]
+fn paths_may_end_with_a_slash_and_requests_have_ids() {
+    let (world, who) = World::clinic();
+    world
+        .fhir(
+            &who,
+            "PUT Patient/p",
+            super::world::patient_with_id("p", "A"),
+        )
+        .status(201);
+    for path in [
+        "Patient/",
+        "Patient/?_id=p",
+        "Patient/p/",
+        "Patient/p/_history/",
+        "metadata/",
+    ] {
+        world.fhir(&who, &format!("GET {path}"), "").status(200);
+    }
+    for (given, told) in [
+        (("x-request-id", "abc-1"), Some("abc-1")),
+        (("x-correlation-id", "abc-2"), Some("abc-2")),
+        (("x-request-id", "with space"), None),
+    ] {
+        let answer = world
+            .fhir_with(&who, "GET Patient/p", &[given], "")
+            .status(200);
+        assert_eq!(answer.header_text("x-correlation-id"), told);
+        assert_ne!(answer.header_text("x-request-id"), Some(given.1));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use access::{ApprovalRecord, PersonRecord, SessionRecord};
+use access::{ApprovalRecord, PersonRecord, RoleAt, SessionRecord};
 use base::Micros;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,52 @@ pub struct Proofs {
     /// The link by which they set a password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invitation: Option<Invitation>,
+    /// Their accounts at identity providers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<Account>,
+    /// What they have by claims of identity providers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claimed: Vec<Claimed>,
+}
+
+/// What a person has by the claims of an identity provider, and loses with them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The provider (`iss`).
+    pub issuer: String,
+    /// Roles that they would not have otherwise.
+    pub roles: Vec<String>,
+    /// Whether the resource that stands for them is by a claim.
+    #[serde(default)]
+    pub fhir_user: bool,
+}
+
+impl Person {
+    /// Takes off what they have by the claims of an issuer; whether there was anything. What was given to
+    /// them before ends.
+    pub fn take_claims_off(&mut self, issuer: &str) -> bool {
+        let (gone, stay): (Vec<Claimed>, Vec<Claimed>) = std::mem::take(&mut self.proofs.claimed)
+            .into_iter()
+            .partition(|claimed| claimed.issuer == issuer);
+        self.proofs.claimed = stay;
+        for claimed in &gone {
+            let by_claim = |role: &RoleAt| claimed.roles.contains(&role.to_string());
+            let roles = self.record.roles.iter().filter(|role| !by_claim(role));
+            self.record.roles = roles.cloned().collect();
+            if claimed.fhir_user {
+                self.record.fhir_user = None;
+            }
+        }
+        self.record.epoch += u64::from(!gone.is_empty());
+        !gone.is_empty()
+    }
+}
+
+impl Proofs {
+    /// Whether they can prove themselves without being invited.
+    pub fn suffice(&self) -> bool {
+        self.password.is_some() || !self.accounts.is_empty()
+    }
 }
 
 impl fmt::Debug for Proofs {
@@ -65,6 +111,41 @@ pub struct Invitation {
     pub until_us: i64,
 }
 
+/// An account at an identity provider. Nothing but both texts together says whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Account {
+    /// The provider (`iss`).
+    pub issuer: String,
+    /// Whom it means by what (`sub`).
+    pub subject: String,
+}
+
+/// Through which account a session was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// The account.
+    #[serde(flatten)]
+    pub account: Account,
+    /// What the provider calls its own session (`sid`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+}
+
+/// Where a tenant's people may sign in instead of here.
+#[derive(Clone)]
+pub struct IdentityProvider {
+    /// Its name in addresses.
+    pub id: Box<str>,
+    /// What it is, as whoever asks it wrote it down: JSON.
+    pub record: Box<str>,
+}
+
+impl fmt::Debug for IdentityProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdentityProvider({})", self.id)
+    }
+}
+
 /// A session of a person's browser.
 #[derive(Clone, Debug)]
 pub struct BrowserSession {
@@ -76,6 +157,8 @@ pub struct BrowserSession {
     pub agent: Box<str>,
     /// From where it was begun.
     pub address: Box<str>,
+    /// Through which account of an identity provider.
+    pub through: Option<Through>,
 }
 
 /// What a person approved a program for, with what its tokens need.

@@ -65,6 +65,10 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
             "signing_key",
             "SELECT kid, alg, pair, public, made_us, retired_us FROM signing_key ORDER BY kid",
         ),
+        (
+            "identity_provider",
+            "SELECT id, record FROM identity_provider ORDER BY id",
+        ),
     ] {
         if !is_there(db, table)? {
             continue;
@@ -145,7 +149,8 @@ pub(crate) fn holds(db: &Connection) -> Result<bool> {
                 "SELECT NOT EXISTS (SELECT 1 FROM client) AND NOT EXISTS (SELECT 1 FROM policy)
                    AND NOT EXISTS (SELECT 1 FROM person)
                    AND NOT EXISTS (SELECT 1 FROM program)
-                   AND NOT EXISTS (SELECT 1 FROM signing_key)",
+                   AND NOT EXISTS (SELECT 1 FROM signing_key)
+                   AND NOT EXISTS (SELECT 1 FROM identity_provider)",
                 [],
                 |r| r.get(0),
             )
@@ -195,6 +200,7 @@ pub(crate) fn append(
         members: 0,
         digest: &digest,
         journal: None,
+        about: None,
     };
     let head = ChangeHead {
         seq: line.seq,

@@ -31,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) as_of: Seq,
     /// Versions that are not as they were written.
     pub(crate) left_out: u32,
+    /// Only the opening of a patient led to some of them.
+    pub(crate) opened: bool,
 }
 
 const DOING: &str = "reading a history";
@@ -53,6 +55,7 @@ pub(crate) fn page(
         next: None,
         as_of,
         left_out: 0,
+        opened: false,
     };
     let mut parts = Parts::default();
     parts.and(
@@ -120,6 +123,10 @@ pub(crate) fn page(
         }
         let spent = ruled.then_some(spent);
         fill(tenant, db, request, &parts, spent, &mut found)?;
+        // What stands on one page is counted.
+        if request.page.after.is_none() && found.next.is_none() {
+            found.total = Some(found.stored.len() as u64);
+        }
     }
     Ok(found)
 }
@@ -217,11 +224,18 @@ fn fill(
             }
             Err(e) => return Err(e),
         };
+        let rid = opened.rid;
         let stored = match ruled {
             None => Some(opened.stored),
             Some(spent) => eye.seen(tenant, db, spent, opened)?,
         };
         let Some(stored) = stored else { continue };
+        let rule = ruled.and_then(|spent| spent.rule(stored.type_id));
+        if let Some(rule) = rule.filter(|rule| rule.opens()) {
+            let now = (rid, rows::last_seq(db)?);
+            let of = stored.type_id;
+            found.opened = found.opened || sight::by_opening(tenant, db, Some(rule), now, of)?;
+        }
         last = place;
         let stored = match blob::whole(tenant, db, stored) {
             Err(e) if e.code() == Code::ResourceQuarantined => {

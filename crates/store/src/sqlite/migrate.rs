@@ -15,7 +15,9 @@ use super::fault::{Doing, damaged};
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
-use super::{administration, extract, index, params, policies, quarantine, rows, schema, writer};
+use super::{
+    administration, break_glass, extract, index, params, policies, quarantine, rows, schema, writer,
+};
 use crate::Result;
 
 type Step = fn(&Connection, &Moving<'_>) -> Result<()>;
@@ -35,7 +37,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
-    keep_more_of_signing_in,
+    keep_more,
 ];
 
 /// Resources indexed in one transaction.
@@ -161,11 +163,19 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Version 7 did not keep what this step adds.
-fn keep_more_of_signing_in(db: &Connection, _: &Moving<'_>) -> Result<()> {
+/// Version 7 did not keep which tokens were given back, and had no composites among a tenant's own
+/// search parameters.
+fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
     db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
-    db.execute_batch(quarantine::DDL).doing(DOING)
+    // Up to then people signed in here alone.
+    db.execute_batch(schema::PROVIDERS).doing(DOING)?;
+    db.execute_batch(quarantine::DDL).doing(DOING)?;
+    db.execute_batch(break_glass::DDL).doing(DOING)?;
+    // From where and why changes were made.
+    db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
+        .doing(DOING)?;
+    params::add_components(db)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.
@@ -210,10 +220,8 @@ fn chain_what_is_administered(db: &Connection, moving: &Moving<'_>) -> Result<()
     )
     .doing("changing a tenant's schema from version 2 to 3")?;
     let now = moving.shared.clock.now();
-    let request = RequestMeta {
-        id: RequestId(u128::from_be_bytes(moving.shared.rng.bytes())),
-        at: now,
-    };
+    let id = RequestId(u128::from_be_bytes(moving.shared.rng.bytes()));
+    let request = RequestMeta::new(id, now);
     let chain = administration::Chain {
         tenant: moving.id.bytes(),
         key: &moving.keys.seal,

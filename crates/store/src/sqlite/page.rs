@@ -41,7 +41,7 @@ pub(crate) fn searched(
     in_snapshot(db, || {
         let limits = &tenant.shared.config.limits;
         let mut found = search::page(tenant, db, spent, query, page)?;
-        let mut left_out = 0;
+        let (mut left_out, mut opened) = (0, false);
         let matches = found.matches.iter().enumerate();
         let matches = matches.map(|(at, m)| (m.0, Mode::Match, at, None));
         let more = &found.included;
@@ -97,6 +97,9 @@ pub(crate) fn searched(
                         }
                     }
                 };
+                let rule = spent.rule(stored.type_id).map(|rule| &**rule);
+                let place = (rid, found.as_of);
+                opened = opened || sight::by_opening(tenant, db, rule, place, stored.type_id)?;
                 let stored = match blob::whole(tenant, db, stored) {
                     Err(e) if e.code() == Code::ResourceQuarantined => {
                         left_out += 1;
@@ -118,7 +121,7 @@ pub(crate) fn searched(
                 rows.push(rid);
             }
         }
-        found.left_out = left_out;
+        (found.left_out, found.opened) = (left_out, opened);
         Ok((entries, rows, found))
     })
 }

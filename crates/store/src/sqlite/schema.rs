@@ -17,10 +17,12 @@
 //! | `program` | how a client takes part in sign-ins of people: its `record`, JSON | by administration |
 //! | `person` | a person who may sign in: the `record`, JSON, with what they prove themselves with | by administration |
 //! | `signing_key` | a pair of keys that signs identity tokens | by administration |
+//! | `identity_provider` | where people may sign in instead of here: its `record`, JSON | by administration |
 //! | `session` | a session of a person's browser: its `record`, JSON | at sign-in, by use, at its end |
 //! | `approval` | what a person approved a program for: its `record`, JSON | at approval, with each refresh, at its end |
 //! | `quarantine` | something about a resource that is not as it was written, and what was decided | by the background check, by decisions |
 //! | `scrub` | how far the background check is | by it |
+//! | `opening` | a patient whom somebody opened in an emergency: its `record`, JSON | at the opening, at its end, by the review |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
@@ -31,7 +33,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
-use super::{codec, index, params as own_params, policies, quarantine};
+use super::{break_glass, codec, index, params as own_params, policies, quarantine};
 use crate::Result;
 
 /// The version of the schema that this program writes.
@@ -55,7 +57,7 @@ CREATE INDEX version_type ON version (type);
 CREATE TABLE change (
   seq INTEGER PRIMARY KEY, updated_us INTEGER NOT NULL, request BLOB NOT NULL,
   actor INTEGER NOT NULL, members INTEGER NOT NULL, digest BLOB NOT NULL,
-  chain BLOB NOT NULL, journal BLOB) STRICT;
+  chain BLOB NOT NULL, journal BLOB, about BLOB) STRICT;
 CREATE INDEX change_administered ON change (seq) WHERE members = 0;
 CREATE TABLE dictionary (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
 CREATE TABLE client (
@@ -94,6 +96,13 @@ CREATE TABLE approval (
 CREATE INDEX approval_until ON approval (until_us);
 ";
 
+/// Where people may sign in instead of here.
+pub(crate) const PROVIDERS: &str = "
+CREATE TABLE identity_provider (
+  id TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Access tokens of programs that were taken back before they ended.
 pub(crate) const ENDED_TOKENS: &str = "
 CREATE TABLE ended_token (
@@ -108,7 +117,9 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(BLOBS).doing(DOING)?;
     db.execute_batch(policies::DDL).doing(DOING)?;
     db.execute_batch(PEOPLE).doing(DOING)?;
+    db.execute_batch(PROVIDERS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
+    db.execute_batch(break_glass::DDL).doing(DOING)?;
     db.execute_batch(ENDED_TOKENS).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;

@@ -131,6 +131,34 @@ pub(crate) fn led<'r>(
     }
 }
 
+/// Whether a rule reaches the resource in a row.
+pub(crate) fn meets_rule(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: &Rule,
+    (rid, as_of): (i64, Seq),
+    type_id: TypeId,
+) -> Result<bool> {
+    match rule.filter() {
+        None => Ok(true),
+        Some(filter) => meets(tenant, db, filter, type_id, rid, as_of),
+    }
+}
+
+/// Whether only the opening of a patient leads to a resource that the rule is known to reach.
+pub(crate) fn by_opening(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: Option<&Rule>,
+    place: (i64, Seq),
+    type_id: TypeId,
+) -> Result<bool> {
+    match rule.filter(|rule| rule.opens()) {
+        None => Ok(false),
+        Some(rule) => Ok(led(tenant, db, rule, place, type_id)?.is_some_and(|way| way.opened)),
+    }
+}
+
 impl Seen {
     /// As a way shows it. No way: what the rule reaches has changed meanwhile.
     fn by(way: Option<&Way>) -> Self {

@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::break_glass::Openings;
 use super::clients::Clients;
 use super::connection::{self, Reader};
 use super::fault::{Doing, damaged, internal};
@@ -21,6 +22,7 @@ use super::keyring::TenantKeys;
 use super::people::People;
 use super::quarantine::Quarantine;
 use super::shared::Shared;
+use super::trail::Spans;
 use super::writer::WriterState;
 use super::{administration, migrate, params, policies, rows, schema};
 use crate::Result;
@@ -52,6 +54,8 @@ pub(crate) struct OpenTenant {
     pub(crate) marked: AtomicU64,
     /// Up to which change the index is swept.
     pub(crate) swept: AtomicU64,
+    /// Patients who are open.
+    pub(crate) openings: Openings,
     /// Resources that are kept apart.
     pub(crate) quarantine: Quarantine,
     actors: RwLock<HashMap<i64, Arc<str>>>,
@@ -62,6 +66,8 @@ pub(crate) struct OpenTenant {
     customs: RwLock<Arc<Customs>>,
     /// Its policy in force.
     policy: RwLock<Arc<Policy>>,
+    /// From when to when its records in full segments of the journal are.
+    pub(crate) trail_spans: Spans,
     /// There may be an index to build.
     building: AtomicBool,
     token_key: Arc<TokenKey>,
@@ -167,6 +173,7 @@ impl OpenTenant {
         let marked = rows::last_seq(&reader.db)?.0;
         let policy = policies::load(&reader.db, model)?;
         let quarantine = Quarantine::load(&reader.db)?;
+        let openings = Openings::load(&reader.db, trusted, shared.clock.now())?;
         Ok(Self {
             id: id.clone(),
             model,
@@ -187,6 +194,7 @@ impl OpenTenant {
             brisk_after: AtomicU32::new(SHORT_READS),
             marked: AtomicU64::new(marked),
             swept: AtomicU64::new(0),
+            openings,
             quarantine,
             actors: RwLock::default(),
             clients,
@@ -194,6 +202,7 @@ impl OpenTenant {
             people_key,
             customs: RwLock::new(customs),
             policy: RwLock::new(Arc::new(policy)),
+            trail_spans: Spans::default(),
             building: AtomicBool::new(building),
         })
     }

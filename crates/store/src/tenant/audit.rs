@@ -3,8 +3,9 @@
 use access::{Action, ActionName, Actor, Denied, RequestMeta, Spent};
 
 use super::TenantStore;
+use super::reading::marked;
 use crate::Result;
-use crate::audit::{Outcome, Record, Shown, Subject};
+use crate::audit::{Asked, Outcome, Record, Shown, Subject};
 
 impl TenantStore {
     /// Records a refusal in the tenant's audit log.
@@ -12,7 +13,7 @@ impl TenantStore {
         let subject = Subject::Other(denied.type_id, "");
         let outcome = Outcome::Refused(denied.code());
         self.note(
-            denied.request,
+            *denied.request,
             &denied.actor,
             denied.action,
             subject,
@@ -36,23 +37,28 @@ impl TenantStore {
             actor,
             action,
             subject,
+            asked: Asked::default(),
             outcome,
         };
         self.append(&record, None).await
     }
 
-    /// Records which rows are about to leave; in several records where they are many.
+    /// Records which rows are about to leave; in several records where they are many. `opened`: only the
+    /// opening of a patient led to some of them.
     pub(super) async fn note_shown<A: Action>(
         &self,
         spent: &Spent<A>,
         subject: Subject<'_>,
+        asked: Asked<'_>,
         shown: Shown<'_>,
+        opened: bool,
     ) -> Result<()> {
         let mut record = Record {
-            request: spent.request(),
+            request: marked(spent.request(), opened),
             actor: spent.actor(),
             action: spent.action(),
             subject,
+            asked,
             outcome: Outcome::Nothing,
         };
         if shown.count() == 0 {
@@ -65,7 +71,7 @@ impl TenantStore {
         Ok(())
     }
 
-    async fn append(&self, record: &Record<'_>, shown: Option<Shown<'_>>) -> Result<()> {
+    pub(super) async fn append(&self, record: &Record<'_>, shown: Option<Shown<'_>>) -> Result<()> {
         let tenant = self.opened().await?;
         let shared = &self.handle.0.shared;
         let ticket = shared.journal.append(&tenant.pen, &record.encode(shown))?;

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use access::{
-    Action, ActionName, History, Permit, Read as ReadAction, Rule, Search, Spent, Update,
+    Action, ActionName, History, Permit, Read as ReadAction, RequestMeta, Rule, Search, Spent,
+    Update,
 };
 use base::{Code, ResourceId, Version};
 use fhir::definitions::TypeId;
@@ -13,7 +14,7 @@ use fhir::search::Query;
 use rusqlite::Connection;
 
 use super::TenantStore;
-use crate::audit::{Outcome, Shown, Subject};
+use crate::audit::{Asked, Outcome, Record, Shown, Subject};
 use crate::sqlite::page::searched;
 use crate::sqlite::readers::Class;
 use crate::sqlite::{OpenTenant, Opened, blob, history, in_snapshot, rows, sha256, sight};
@@ -46,6 +47,30 @@ fn seen_now(
         return Ok(None);
     };
     sight::seen(tenant, db, rule, (rid, as_of), &stored)?.of(stored)
+}
+
+/// Whether only the opening of a patient leads to what was found.
+fn by_opening(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: Option<&Rule>,
+    found: Option<&Opened>,
+) -> Result<bool> {
+    match (rule.filter(|rule| rule.opens()), found) {
+        (Some(rule), Some(o)) => {
+            let place = (o.rid, rows::last_seq(db)?);
+            sight::by_opening(tenant, db, Some(rule), place, o.stored.type_id)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The request in a record: marked, where only the opening of a patient gave access.
+pub(super) fn marked(request: RequestMeta, opened: bool) -> RequestMeta {
+    RequestMeta {
+        break_glass: request.break_glass || opened,
+        ..request
+    }
 }
 
 /// The same, with every element.
@@ -178,7 +203,7 @@ impl TenantStore {
             return Err(not_covered());
         }
         let wanted = id.clone();
-        let (found, mask) = self
+        let (found, mask, opened) = self
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, _| {
@@ -198,16 +223,17 @@ impl TenantStore {
                             (a, b) => a.or_else(|| b.cloned()),
                         };
                     }
+                    let opened = by_opening(tenant, db, own.as_deref(), found.as_ref())?;
                     let found = match (&own, found) {
                         (Some(rule), found) => reached_now(tenant, db, rule, found)?,
                         (None, found) => found.map(|o| o.stored),
                     };
                     let whole = found.map(|stored| blob::whole(tenant, db, stored));
-                    Ok((whole.transpose()?, mask))
+                    Ok((whole.transpose()?, mask, opened))
                 })
             })
             .await?;
-        let read = self.answer(&spent, type_id, id, found).await?;
+        let read = self.answer(&spent, (type_id, id), found, opened).await?;
         Ok((read, mask))
     }
 
@@ -225,7 +251,9 @@ impl TenantStore {
         let shared = &self.handle.0.shared;
         // Without the open tenant there is no pen to record the read with.
         let rule = spent.rule(type_id).cloned();
-        let known = entry.if_open().and_then(|tenant| {
+        // Which way leads to it is asked of the index.
+        let opens = rule.as_ref().is_some_and(|rule| rule.opens());
+        let known = entry.if_open().filter(|_| !opens).and_then(|tenant| {
             tenant.touch();
             let hit = shared.cache.get(&self.tenant, type_id, id)?.stored;
             let hit = (form == Form::Apart || hit.data.is_none()).then_some(hit)?;
@@ -239,11 +267,11 @@ impl TenantStore {
         });
         if let Some(hit) = known {
             shared.metrics.cache_hits.add(1);
-            return self.answer(&spent, type_id, id, Some(hit?)).await;
+            return self.answer(&spent, (type_id, id), Some(hit?), false).await;
         }
         shared.metrics.cache_misses.add(1);
         let wanted = id.clone();
-        let found = self
+        let (found, opened) = self
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, ticket| {
@@ -264,16 +292,16 @@ impl TenantStore {
                         &shared.metrics,
                     );
                 }
+                let opened = by_opening(tenant, db, rule.as_deref(), found.as_ref())?;
                 let found = match &rule {
                     None => found.map(|o| o.stored),
                     Some(rule) => seen_now(tenant, db, rule, found)?,
                 };
-                found
-                    .map(|stored| blob::in_form(tenant, db, form, stored))
-                    .transpose()
+                let found = found.map(|stored| blob::in_form(tenant, db, form, stored));
+                Ok((found.transpose()?, opened))
             })
             .await?;
-        self.answer(&spent, type_id, id, found).await
+        self.answer(&spent, (type_id, id), found, opened).await
     }
 
     /// A version of a resource (`http.html#vread`); [`Read::Deleted`] if that version is a
@@ -305,12 +333,13 @@ impl TenantStore {
         }
         let wanted = id.clone();
         let rule = spent.rule(type_id).cloned();
-        let found = self
+        let (found, opened) = self
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, _| {
                 let found = rows::version(tenant, db, type_id, &wanted, version);
                 let found = or_absent(tenant, db, rule.as_deref(), (type_id, &wanted), found)?;
+                let opened = by_opening(tenant, db, rule.as_deref(), found.as_ref())?;
                 let found = match &rule {
                     None => found.map(|o| o.stored),
                     Some(rule) => {
@@ -318,26 +347,32 @@ impl TenantStore {
                         seen_then(tenant, db, rule, now, found)?
                     }
                 };
-                found
-                    .map(|stored| blob::in_form(tenant, db, form, stored))
-                    .transpose()
+                let found = found.map(|stored| blob::in_form(tenant, db, form, stored));
+                Ok((found.transpose()?, opened))
             })
             .await?;
-        self.answer(&spent, type_id, id, found).await
+        self.answer(&spent, (type_id, id), found, opened).await
     }
 
+    /// `opened`: only the opening of a patient led to it.
     async fn answer<A: Action>(
         &self,
         spent: &Spent<A>,
-        type_id: TypeId,
-        id: &ResourceId,
+        (type_id, id): (TypeId, &ResourceId),
         found: Option<Stored>,
+        opened: bool,
     ) -> Result<Read> {
         let outcome = match &found {
             Some(stored) if stored.method != Method::Delete => Outcome::Given(1),
             _ => Outcome::Nothing,
         };
-        self.noted(spent, Subject::Instance(type_id, id), outcome)
+        let asked = Asked {
+            version: found.as_ref().map(|stored| stored.version),
+            ..Asked::default()
+        };
+        let request = marked(spent.request(), opened && found.is_some());
+        let subject = Subject::Instance(type_id, id);
+        self.noted_as(request, spent, subject, asked, outcome)
             .await?;
         Ok(match found {
             None => Read::Absent,
@@ -350,16 +385,31 @@ impl TenantStore {
         &self,
         spent: &Spent<A>,
         subject: Subject<'_>,
+        asked: Asked<'_>,
         outcome: Outcome,
     ) -> Result<()> {
-        self.note(
-            spent.request(),
-            spent.actor(),
-            spent.action(),
+        self.noted_as(spent.request(), spent, subject, asked, outcome)
+            .await
+    }
+
+    /// The same, of a request that is marked.
+    pub(super) async fn noted_as<A: Action>(
+        &self,
+        request: RequestMeta,
+        spent: &Spent<A>,
+        subject: Subject<'_>,
+        asked: Asked<'_>,
+        outcome: Outcome,
+    ) -> Result<()> {
+        let record = Record {
+            request,
+            actor: spent.actor(),
+            action: spent.action(),
             subject,
+            asked,
             outcome,
-        )
-        .await
+        };
+        self.append(&record, None).await
     }
 
     /// A page of a search (`search.html`).
@@ -378,7 +428,8 @@ impl TenantStore {
             let _ = refused;
             return Err(not_covered());
         }
-        let asked = query.clone();
+        let wanted = query.clone();
+        let words = page.asked.clone();
         let here = entry
             .if_open()
             .filter(|_| query.count <= BRISK_COUNT_MAX && query.include.is_empty())
@@ -404,14 +455,19 @@ impl TenantStore {
                     .await?
             }
         };
-        let digest = sha256(&asked.bytes());
-        let type_id = asked
+        let digest = sha256(&wanted.bytes());
+        let type_id = wanted
             .types
             .first()
             .copied()
-            .filter(|_| asked.types.len() == 1);
+            .filter(|_| wanted.types.len() == 1);
         let shown = Shown::Resources(found.as_of, &rows);
-        self.note_shown(&spent, Subject::Query(type_id, &digest), shown)
+        let asked = Asked {
+            query: words.as_deref(),
+            version: None,
+        };
+        let subject = Subject::Query(type_id, &digest);
+        self.note_shown(&spent, subject, asked, shown, found.opened)
             .await?;
         Ok(Page {
             entries,
@@ -456,7 +512,8 @@ impl TenantStore {
             HistoryOf::System => Subject::Other(None, "history"),
         };
         debug_assert_eq!(spent.action(), ActionName::History);
-        self.note_shown(&spent, subject, Shown::Versions(&found.rows))
+        let shown = Shown::Versions(&found.rows);
+        self.note_shown(&spent, subject, Asked::default(), shown, found.opened)
             .await?;
         let release = |stored: Stored| Entry {
             resource: spent.release(stored.type_id, stored),

@@ -8,7 +8,8 @@ use base::{Code, ResourceId, Seq};
 use fhir::definitions::TypeId;
 
 use super::TenantStore;
-use crate::audit::{Outcome, Subject};
+use super::reading::marked;
+use crate::audit::{Asked, Outcome, Subject};
 use crate::sqlite::page::page_too_large;
 use crate::sqlite::readers::Class;
 use crate::sqlite::{blob, in_snapshot, labels, rows, sight};
@@ -50,7 +51,7 @@ impl TenantStore {
                     };
                     let max = tenant.shared.config.limits.page_bytes_max;
                     let (mut bytes, mut left_out) = (0, 0);
-                    let mut found: Vec<Option<Stored>> = Vec::with_capacity(names.len());
+                    let mut found: Vec<(Option<Stored>, bool)> = Vec::with_capacity(names.len());
                     for ((type_id, id), rule) in names.iter().zip(&rules) {
                         let rid = rows::rid_of(db, *type_id, id)?;
                         let stored = match rid {
@@ -76,20 +77,33 @@ impl TenantStore {
                             return Err(page_too_large(max));
                         }
                         let whole = stored.map(|s| blob::whole(tenant, db, s));
-                        found.push(whole.transpose()?);
+                        let opened = match (rule, rid) {
+                            (Some(rule), Some(rid)) => {
+                                let place = (rid, as_of);
+                                sight::by_opening(tenant, db, Some(rule), place, *type_id)?
+                            }
+                            _ => false,
+                        };
+                        found.push((whole.transpose()?, opened));
                     }
                     Ok((names, found, as_of, left_out))
                 })
             })
             .await?;
         let mut answers = Vec::with_capacity(found.len());
-        for ((spent, (type_id, id)), stored) in spent.iter().zip(&names).zip(found) {
+        for ((spent, (type_id, id)), (stored, opened)) in spent.iter().zip(&names).zip(found) {
             let given = stored.as_ref().is_some_and(|s| s.method != Method::Delete);
             let outcome = match given {
                 true => Outcome::Given(1),
                 false => Outcome::Nothing,
             };
-            self.noted(spent, Subject::Instance(*type_id, id), outcome)
+            let asked = Asked {
+                version: stored.as_ref().map(|s| s.version),
+                ..Asked::default()
+            };
+            let request = marked(spent.request(), opened && given);
+            let subject = Subject::Instance(*type_id, id);
+            self.noted_as(request, spent, subject, asked, outcome)
                 .await?;
             answers.push(match stored {
                 None => Read::Absent,
@@ -123,8 +137,13 @@ impl TenantStore {
             })
             .await?;
         let subject = Subject::Other(only.map(|[t]| t), "meta");
-        self.noted(&spent, subject, Outcome::Given(found.count()))
-            .await?;
+        self.noted(
+            &spent,
+            subject,
+            Asked::default(),
+            Outcome::Given(found.count()),
+        )
+        .await?;
         Ok(found)
     }
 }

@@ -27,6 +27,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{client_id}", "nobody")
         .replace("{person}", "00000000-0000-4000-8000-000000000000")
         .replace("{action}", "sign-out")
+        .replace("{provider}", "nobody")
         .replace("{type}", type_of(route))
         .replace("{import_id}", "nobody")
         .replace("{id}", "p1")
@@ -53,8 +54,17 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             "application/x-www-form-urlencoded",
             "grant_type=client_credentials",
         ),
-        (_, "sign-in" | "second-factor" | "accept-invitation" | "approve" | "change-account") => {
-            request.content("application/x-www-form-urlencoded", "login=intruder")
+        (
+            _,
+            "sign-in"
+            | "second-factor"
+            | "accept-invitation"
+            | "approve"
+            | "change-account"
+            | "provider-invitation",
+        ) => request.content("application/x-www-form-urlencoded", "login=intruder"),
+        (_, "back-channel-logout") => {
+            request.content("application/x-www-form-urlencoded", "logout_token=x")
         }
         (_, "launch") => request.content(
             "application/json",
@@ -182,8 +192,14 @@ fn unrecognised(route: &Route) -> Option<u16> {
     match (route.class(), route.interaction) {
         (_, "token" | "introspect" | "revoke") => Some(401),
         // Forms that were given out to nobody.
-        (_, "sign-in" | "second-factor" | "accept-invitation" | "approve") => Some(403),
-        (_, "authorize") => Some(404),
+        (
+            _,
+            "sign-in" | "second-factor" | "accept-invitation" | "approve" | "provider-invitation",
+        ) => Some(403),
+        (_, "authorize" | "provider-sign-in" | "back-channel-logout") => Some(404),
+        // The house's own sends nobody on who comes from nowhere.
+        (Class::Open, "provider-callback") => Some(403),
+        (_, "provider-callback") => Some(404),
         (_, "invitation") => Some(410),
         (Class::Open | Class::Gate, _) => Some(200),
         _ => Some(401),
@@ -300,7 +316,10 @@ fn a_client_with_the_scope() {
         .filter(|route| matches!(route.class(), Class::Caller(_)))
     {
         // Nobody administers policy by a scope; a launch needs a program, and is judged with them.
-        let apart = route.class() == Class::Caller("a") || route.interaction == "launch";
+        // Patients are opened by people, and judged with them too.
+        let by_people =
+            route.interaction == "launch" || route.interaction.starts_with("break-glass");
+        let apart = route.class() == Class::Caller("a") || by_people;
         if route.method == "DELETE" || apart {
             continue;
         }

@@ -234,10 +234,7 @@ impl World {
             roles: (!self.policy.is_empty()).then(|| [RoleAt::parse("r").unwrap()].into()),
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
-        let meta = RequestMeta {
-            id: RequestId(1),
-            at: Micros(0),
-        };
+        let meta = RequestMeta::new(RequestId(1), Micros(0));
         let rights = self.rights(&principal);
         decide::<Search>(&principal, &rights, &self.tenant, meta, Target::Readable)
             .unwrap()
@@ -260,6 +257,7 @@ impl World {
             conn: &self.conn,
             vocabulary: &self.vocabulary,
             model: self.model(),
+            own: fhir::search::Customs::NONE,
             limits: &self.limits,
             spent,
         };

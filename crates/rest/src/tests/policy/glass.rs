@@ -1,0 +1,436 @@
+//! Break-glass: a person opens one patient whom their rights do not reach, and what it does not open.
+
+use engine::form::encode;
+use ring::digest::{SHA256, digest};
+use serde_json::{Value, json};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{World, grants, sorted, staff, two_facilities};
+use crate::tests::people::{Browser, PASSWORD, administrator, between, code, person};
+use crate::tests::world::{Answer, ROOT};
+
+const CALLBACK: &str = "https://app.example/cb";
+const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
+
+/// What clinicians of one facility have, and may open in an emergency: reading all of a chart, writing
+/// observations; an auditor reviews it.
+fn policy(world: &World) {
+    let clinician = json!({ "roles": ["clinician"] });
+    grants(
+        world,
+        &json!([
+            { "name": "charts", "who": clinician, "actions": "cruds", "types": ["*"],
+              "within": "Patient?organization=%user.facilities" },
+            { "name": "directory", "who": clinician, "actions": "rs",
+              "types": ["Practitioner", "Organization"] },
+            { "name": "emergency", "who": clinician, "actions": "rs", "types": ["*"],
+              "breakGlass": { "minutes": 30, "reviewers": { "roles": ["auditor"] } } },
+            { "name": "emergency notes", "who": clinician, "actions": "c", "types": ["Observation"],
+              "breakGlass": { "minutes": 30, "reviewers": { "roles": ["auditor"] } } },
+            { "name": "keeper", "who": { "roles": ["tenant-administrator"] },
+              "actions": ["administer"], "types": ["*"] },
+        ]),
+    );
+}
+
+/// Somebody signed in with these roles, by two factors or one; a token of a program for them.
+fn token_of(admin: &Browser<'_>, login: &str, role: &str, two_factors: bool) -> String {
+    let world = admin.world;
+    let draft = json!({ "login": login, "name": login, "roles": [role] });
+    let (first, _) = person(admin, &draft);
+    let base = "/t/lakeside/auth/account";
+    if two_factors {
+        let fields = [("password", PASSWORD)];
+        let begun = first.send(&first.account(), &format!("{base}/begin-totp"), &fields);
+        let secret = between(&begun, "<code id=\"secret\">", "</code>");
+        let now = code(world, &secret);
+        first
+            .send(&begun, &format!("{base}/confirm-totp"), &[("code", &now)])
+            .status(200);
+        world.clock.forward_secs(30);
+        let again = Browser::new(world);
+        let step = again.sign_in("lakeside", login, PASSWORD).status(200);
+        let now = code(world, &secret);
+        again
+            .send(&step, "/t/lakeside/auth/second-factor", &[("code", &now)])
+            .status(303);
+        return approved(&again);
+    }
+    approved(&first)
+}
+
+/// A token of a program that the person approves for all that they may do.
+fn approved(browser: &Browser<'_>) -> String {
+    let world = browser.world;
+    let draft = json!({ "name": "Chart", "public": true, "redirect_uris": [CALLBACK],
+        "scopes": ["openid", "user/*.cruds"] });
+    let made = world
+        .admin("POST /admin/v1/tenants/lakeside/clients", &draft)
+        .status(201);
+    let id = made.text("/client_id");
+    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
+    let aud = format!("{ROOT}/t/lakeside/fhir");
+    let asked = [
+        ("response_type", "code"),
+        ("client_id", &id),
+        ("redirect_uri", CALLBACK),
+        ("scope", "openid user/*.cruds"),
+        ("state", "s"),
+        ("aud", &aud),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    let query: Vec<String> = asked
+        .iter()
+        .map(|(n, v)| format!("{n}={}", encode(v)))
+        .collect();
+    let page = browser
+        .open(&format!("/t/lakeside/auth/authorize?{}", query.join("&")))
+        .status(200);
+    let back = browser.send(
+        &page,
+        "/t/lakeside/auth/authorize",
+        &[("_decision", "approve")],
+    );
+    let url = back.header_text("location").unwrap().to_owned();
+    let code = engine::form::first(url.split_once('?').unwrap().1, "code")
+        .unwrap()
+        .into_owned();
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+        ("client_id", &id),
+    ];
+    let body: Vec<String> = fields
+        .iter()
+        .map(|(n, v)| format!("{n}={}", encode(v)))
+        .collect();
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let told = world
+        .ask("POST /t/lakeside/auth/token", &[form], body.join("&"))
+        .status(200);
+    format!("Bearer {}", told.text("/access_token"))
+}
+
+fn parameters(fields: &[(&str, &str)]) -> String {
+    let part = |(name, value): &(&str, &str)| json!({ "name": name, "valueString": value });
+    let parts: Vec<Value> = fields.iter().map(part).collect();
+    json!({ "resourceType": "Parameters", "parameter": parts }).to_string()
+}
+
+fn open(world: &World, who: &str, patient: &str, fields: &[(&str, &str)]) -> Answer {
+    let line = format!("POST Patient/{patient}/$break-glass");
+    world.fhir(who, &line, parameters(fields))
+}
+
+const WHY: (&str, &str) = ("reason", "found unconscious at the station");
+
+fn field(told: &Answer, name: &str) -> String {
+    let told = told.json();
+    let parts = told["parameter"].as_array().unwrap();
+    let part = parts
+        .iter()
+        .find(|p| p["name"] == name)
+        .unwrap_or_else(|| panic!("{name}: {told}"));
+    part["valueString"].as_str().unwrap().to_owned()
+}
+
+fn searched(world: &World, who: &str, query: &str) -> Vec<String> {
+    sorted(
+        world
+            .fhir(who, &format!("GET {query}"), "")
+            .status(200)
+            .entries(),
+    )
+}
+
+/// The world, somebody of the north by two factors, and an auditor.
+fn emergency() -> (World, String, String) {
+    let (world, _) = two_facilities();
+    policy(&world);
+    let admin = administrator(&world, "lakeside");
+    let doctor = token_of(&admin, "north", "clinician@Organization/o-north", true);
+    let auditor = token_of(&admin, "auditor", "auditor", false);
+    drop(admin);
+    (world, doctor, auditor)
+}
+
+#[test]
+fn one_patient_is_opened_for_a_time_and_nobody_else() {
+    let (world, doctor, _) = emergency();
+    let other = json!({ "resourceType": "Patient", "id": "p-third",
+        "managingOrganization": { "reference": "Organization/o-south" } });
+    let owner = world.client("lakeside", "system/*.cruds");
+    world
+        .fhir(&owner, "PUT Patient/p-third", other.to_string())
+        .status(201);
+    let third = json!({ "resourceType": "Observation", "id": "b-third", "status": "final",
+        "code": { "text": "x" }, "subject": { "reference": "Patient/p-third" },
+        "derivedFrom": [{ "reference": "Observation/b-south" }] });
+    world
+        .fhir(&owner, "PUT Observation/b-third", third.to_string())
+        .status(201);
+    world.fhir(&doctor, "GET Patient/p-south", "").status(404);
+    assert_eq!(
+        searched(&world, &doctor, "Observation"),
+        ["Observation/b-north"]
+    );
+
+    let opened = open(&world, &doctor, "p-south", &[WHY]).status(200);
+    assert_eq!(field(&opened, "state"), "open");
+    assert_eq!(field(&opened, "purpose"), "BTG");
+    // With the next request, on every road.
+    world.fhir(&doctor, "GET Patient/p-south", "").status(200);
+    world
+        .fhir(&doctor, "GET Observation/b-south", "")
+        .status(200);
+    world
+        .fhir(&doctor, "GET Observation/b-south/_history/1", "")
+        .status(200);
+    world
+        .fhir(&doctor, "GET Observation/b-south/_history", "")
+        .status(200);
+    let both = ["Observation/b-north", "Observation/b-south"];
+    assert_eq!(searched(&world, &doctor, "Observation"), both);
+    assert_eq!(
+        searched(&world, &doctor, "Observation?patient=p-south"),
+        ["Observation/b-south"]
+    );
+    assert_eq!(
+        searched(
+            &world,
+            &doctor,
+            "Observation?subject:Patient.family=Ofsouth"
+        ),
+        ["Observation/b-south"]
+    );
+    assert_eq!(
+        searched(
+            &world,
+            &doctor,
+            "Patient?_has:Condition:patient:code:text=ill"
+        ),
+        ["Patient/p-north", "Patient/p-south"]
+    );
+    let whole = world
+        .fhir(&doctor, "GET Patient/p-south/$everything", "")
+        .status(200)
+        .entries();
+    assert!(whole.contains(&"Condition/c-south".to_owned()), "{whole:?}");
+    assert_eq!(
+        searched(
+            &world,
+            &doctor,
+            "Encounter?_revinclude=Observation:encounter"
+        ),
+        [
+            "Encounter/e-north",
+            "Encounter/e-south",
+            "Observation/b-north",
+            "Observation/b-south"
+        ]
+    );
+
+    // Another patient is not, whatever leads there.
+    world.fhir(&doctor, "GET Patient/p-third", "").status(404);
+    world
+        .fhir(&doctor, "GET Observation/b-third", "")
+        .status(404);
+    assert!(searched(&world, &doctor, "Observation?patient=p-third").is_empty());
+    assert!(
+        searched(
+            &world,
+            &doctor,
+            "Observation?derived-from=Observation/b-south"
+        )
+        .is_empty()
+    );
+    assert!(
+        searched(
+            &world,
+            &doctor,
+            "Patient?_has:Observation:patient:derived-from=Observation/b-south"
+        )
+        .is_empty()
+    );
+    assert_eq!(
+        searched(
+            &world,
+            &doctor,
+            "Observation?_id=b-south&_revinclude=Observation:derived-from"
+        ),
+        ["Observation/b-south"]
+    );
+
+    // What is not offered: writing the chart, deleting it, administering; notes are another grant.
+    let mut south = super::patient("south");
+    south["birthDate"] = json!("1971-01-01");
+    world
+        .fhir(&doctor, "PUT Patient/p-south", south.to_string())
+        .refused(404, "not-found");
+    world
+        .fhir(&doctor, "DELETE Observation/b-south", "")
+        .status(204);
+    world
+        .fhir(&owner, "GET Observation/b-south", "")
+        .status(200);
+    let note = super::observation("south", "note").to_string();
+    world
+        .fhir(&doctor, "POST Observation", note.clone())
+        .status(403);
+    world
+        .fhir(&doctor, "GET $policy", "")
+        .refused(403, "scope-missing");
+    world
+        .fhir(&doctor, "GET $quarantine", "")
+        .refused(403, "scope-missing");
+    open(
+        &world,
+        &doctor,
+        "p-south",
+        &[WHY, ("grant", "emergency notes")],
+    )
+    .status(200);
+    world.fhir(&doctor, "POST Observation", note).status(201);
+    // Nor is anything moved to another patient's chart.
+    let moved = json!({ "resourceType": "Observation", "status": "final", "code": { "text": "x" },
+        "subject": { "reference": "Patient/p-third" } });
+    world
+        .fhir(&doctor, "POST Observation", moved.to_string())
+        .refused(403, "scope-missing");
+
+    // It is over by itself.
+    world.clock.forward_secs(30 * 60);
+    world.fhir(&doctor, "GET Patient/p-south", "").status(404);
+    assert_eq!(
+        searched(&world, &doctor, "Observation?code=finding"),
+        ["Observation/b-north"]
+    );
+}
+
+#[test]
+fn who_may_open_whom_and_how() {
+    let (world, doctor, auditor) = emergency();
+    world.tenant("hillside");
+    open(&world, &doctor, "p-south", &[]).refused(403, "reason-required");
+    open(&world, &doctor, "p-south", &[("reason", "  ")]).refused(403, "reason-required");
+    open(&world, &doctor, "nobody", &[WHY]).refused(404, "not-found");
+    open(&world, &doctor, "p-south", &[WHY, ("purpose", "TREAT")]).refused(400, "request-invalid");
+    open(&world, &doctor, "p-south", &[WHY, ("minutes", "31")]).refused(400, "request-invalid");
+    open(&world, &doctor, "p-south", &[WHY, ("grant", "charts")]).refused(403, "scope-missing");
+    // No grant, no person.
+    open(&world, &auditor, "p-south", &[WHY]).refused(403, "scope-missing");
+    let program = staff(
+        &world,
+        &["clinician@Organization/o-north"],
+        "system/*.cruds",
+    );
+    open(&world, &program, "p-south", &[WHY]).refused(403, "scope-missing");
+    // One factor is not enough, nor are two that were shown long ago.
+    let browser = Browser::new(&world);
+    browser.sign_in("lakeside", "root@clinic", PASSWORD);
+    let once = token_of(&browser, "once", "clinician@Organization/o-north", false);
+    open(&world, &once, "p-south", &[WHY]).refused(403, "step-up-required");
+    world.fhir(&once, "GET Patient/p-south", "").status(404);
+    // Their opening is theirs alone, and of this tenant.
+    open(&world, &doctor, "p-south", &[WHY, ("minutes", "20")]).status(200);
+    world.fhir(&once, "GET Patient/p-south", "").status(404);
+    let line = format!("GET {ROOT}/t/hillside/fhir/Patient/p-south").replace(ROOT, "");
+    let elsewhere = world.ask(&line, &[("authorization", &doctor)], "");
+    elsewhere.status(401);
+    world.clock.forward_secs(901);
+    world.fhir(&doctor, "GET Patient/p-south", "").status(200);
+    open(&world, &doctor, "p-south", &[WHY]).refused(403, "step-up-required");
+    // The policy takes it back from the next request on.
+    grants(
+        &world,
+        &json!([
+        { "name": "charts", "who": { "roles": ["clinician"] }, "actions": "cruds", "types": ["*"],
+          "within": "Patient?organization=%user.facilities" } ]),
+    );
+    world.fhir(&doctor, "GET Patient/p-south", "").status(404);
+}
+
+#[test]
+fn it_is_ended_and_reviewed_by_somebody_else() {
+    let (world, doctor, auditor) = emergency();
+    let opened = open(&world, &doctor, "p-south", &[WHY]).status(200);
+    let id = field(&opened, "id");
+    world
+        .fhir(&doctor, "GET Observation/b-south", "")
+        .status(200);
+    let line = "POST $break-glass-review";
+    let verdict = |who: &str, word: &str, remark: &str| {
+        world.fhir(
+            who,
+            line,
+            parameters(&[("id", &id), ("verdict", word), ("remark", remark)]),
+        )
+    };
+    verdict(&auditor, "accept", "").refused(409, "break-glass-state");
+    verdict(&doctor, "accept", "").refused(403, "scope-missing");
+    let end = |who: &str| world.fhir(who, "POST $break-glass-end", parameters(&[("id", &id)]));
+    end(&doctor).status(200);
+    world.fhir(&doctor, "GET Patient/p-south", "").status(404);
+    end(&doctor).refused(409, "break-glass-state");
+
+    let queue = |who: &str, state: &str| {
+        let told = world
+            .fhir(who, &format!("GET $break-glass?state={state}"), "")
+            .status(200)
+            .json();
+        told.to_string().matches(&id).count()
+    };
+    assert_eq!(
+        (
+            queue(&auditor, "due"),
+            queue(&auditor, "overdue"),
+            queue(&doctor, "due")
+        ),
+        (1, 0, 1)
+    );
+    let counts = |name: &str| {
+        let told = world.admin("GET /admin/v1/tenants/lakeside/break-glass", &Value::Null);
+        told.status(200).json()[name].as_u64().unwrap()
+    };
+    assert_eq!((counts("due"), counts("overdue")), (1, 0));
+    world.clock.forward_secs(259_201);
+    assert_eq!((counts("due"), counts("overdue")), (1, 1));
+    // A reviewer sees what was looked at, not what it says.
+    let admin = Browser::new(&world);
+    admin.sign_in("lakeside", "root@clinic", PASSWORD);
+    let auditor = token_of(&admin, "auditor-2", "auditor", false);
+    assert_eq!(queue(&auditor, "overdue"), 1);
+    let looked = world
+        .fhir(&auditor, &format!("GET $break-glass-review?id={id}"), "")
+        .status(200);
+    let looked = looked.json().to_string();
+    assert!(
+        looked.contains("Observation/b-south/_history/1"),
+        "{looked}"
+    );
+    assert!(!looked.contains("seen in the south"), "{looked}");
+    world
+        .fhir(&auditor, "GET Observation/b-south", "")
+        .status(403);
+    verdict(&auditor, "object", "").refused(400, "request-invalid");
+    verdict(&auditor, "object", "the patient was awake").status(200);
+    verdict(&auditor, "accept", "").refused(409, "break-glass-state");
+    assert_eq!((counts("due"), counts("overdue")), (0, 0));
+    let trail = world.admin(
+        "GET /admin/v1/tenants/lakeside/audit?limit=1000",
+        &Value::Null,
+    );
+    let trail = trail.status(200).json().to_string();
+    for line in [
+        "break-glass Patient/p-south",
+        "end break-glass ",
+        "object to break-glass ",
+    ] {
+        assert!(trail.contains(line), "{line}");
+    }
+}

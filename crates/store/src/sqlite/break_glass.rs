@@ -1,0 +1,218 @@
+//! Patients whom people opened in an emergency: in the tenant's database, and in the memory of an open
+//! tenant those who are open.
+//!
+//! An opening carries the epoch of the person's record. What it gives is policy's, asked anew for every
+//! request; here is only who opened whom, until when, and what was said about it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use access::PersonId;
+use base::{Micros, ResourceId};
+use parking_lot::RwLock;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Doing, damaged, internal};
+use crate::Result;
+use crate::face::{Opening, OpeningCounts, OpeningState, Review};
+
+/// Openings, by id.
+pub(crate) const DDL: &str = "
+CREATE TABLE opening (
+  id TEXT NOT NULL PRIMARY KEY, opened_us INTEGER NOT NULL, until_us INTEGER NOT NULL,
+  record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX opening_opened ON opening (opened_us);
+";
+
+const DOING: &str = "looking at what was opened";
+
+/// Patients who are open. While none is, asking costs one load.
+#[derive(Debug, Default)]
+pub(crate) struct Openings {
+    any: AtomicBool,
+    open: RwLock<HashMap<Box<str>, Arc<Opening>>>,
+}
+
+impl Openings {
+    /// Those that are open now. None, when what is administered is not `trusted`.
+    pub(crate) fn load(db: &Connection, trusted: bool, now: Micros) -> Result<Self> {
+        let openings = Self::default();
+        if !trusted {
+            return Ok(openings);
+        }
+        let mut read = db
+            .prepare("SELECT record FROM opening WHERE until_us > ?1")
+            .doing(DOING)?;
+        let mut rows = read.query([now.0]).doing(DOING)?;
+        while let Some(row) = rows.next().doing(DOING)? {
+            let opening = from_text(&row.get::<_, String>(0).doing(DOING)?)?;
+            openings.learn(opening, now);
+        }
+        Ok(openings)
+    }
+
+    /// Learns what was committed.
+    pub(crate) fn learn(&self, opening: Opening, now: Micros) {
+        let mut open = self.open.write();
+        open.retain(|_, o| o.is_open(now));
+        if opening.is_open(now) {
+            open.insert(opening.id.clone(), Arc::new(opening));
+        } else {
+            open.remove(&opening.id);
+        }
+        self.any.store(!open.is_empty(), Ordering::Release);
+    }
+
+    /// Whom a person has opened, in a fixed order.
+    pub(crate) fn of(&self, person: (&PersonId, u64), now: Micros) -> Vec<Arc<Opening>> {
+        if !self.any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let open = self.open.read();
+        let theirs = |o: &&Arc<Opening>| (&o.person, o.person_epoch) == person && o.is_open(now);
+        let mut found: Vec<_> = open.values().filter(theirs).cloned().collect();
+        drop(open);
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Text {
+    id: String,
+    person: String,
+    epoch: u64,
+    actor: String,
+    grant: String,
+    patient: String,
+    purpose: String,
+    reason: String,
+    opened_us: i64,
+    until_us: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_us: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    review: Option<ReviewText>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReviewText {
+    by: String,
+    at_us: i64,
+    objects: bool,
+    remark: String,
+}
+
+fn from_text(text: &str) -> Result<Opening> {
+    let broken = || damaged("a stored opening cannot be read");
+    let text: Text = serde_json::from_str(text).map_err(|_| broken())?;
+    Ok(Opening {
+        id: text.id.into(),
+        person: PersonId::new(&text.person).ok_or_else(broken)?,
+        person_epoch: text.epoch,
+        actor: text.actor,
+        grant: text.grant,
+        patient: ResourceId::new(&text.patient).map_err(|_| broken())?,
+        purpose: text.purpose,
+        reason: text.reason,
+        opened: Micros(text.opened_us),
+        until: Micros(text.until_us),
+        ended: match (text.ended_us, text.ended_by) {
+            (Some(at), by) => Some((Micros(at), by.unwrap_or_default())),
+            (None, _) => None,
+        },
+        review: text.review.map(|r| Review {
+            by: r.by,
+            at: Micros(r.at_us),
+            objects: r.objects,
+            remark: r.remark,
+        }),
+    })
+}
+
+fn to_text(opening: &Opening) -> Result<String> {
+    let text = Text {
+        id: opening.id.to_string(),
+        person: opening.person.as_str().to_owned(),
+        epoch: opening.person_epoch,
+        actor: opening.actor.clone(),
+        grant: opening.grant.clone(),
+        patient: opening.patient.as_str().to_owned(),
+        purpose: opening.purpose.clone(),
+        reason: opening.reason.clone(),
+        opened_us: opening.opened.0,
+        until_us: opening.until.0,
+        ended_us: opening.ended.as_ref().map(|(at, _)| at.0),
+        ended_by: opening.ended.as_ref().map(|(_, by)| by.clone()),
+        review: opening.review.as_ref().map(|r| ReviewText {
+            by: r.by.clone(),
+            at_us: r.at.0,
+            objects: r.objects,
+            remark: r.remark.clone(),
+        }),
+    };
+    serde_json::to_string(&text).map_err(|_| internal("writing an opening"))
+}
+
+/// Keeps an opening.
+pub(crate) fn put(db: &Connection, opening: &Opening) -> Result<()> {
+    db.execute(
+        "INSERT INTO opening (id, opened_us, until_us, record) VALUES (?1,?2,?3,?4)
+         ON CONFLICT (id) DO UPDATE SET until_us = excluded.until_us, record = excluded.record",
+        params![
+            &*opening.id,
+            opening.opened.0,
+            opening.end().0,
+            to_text(opening)?
+        ],
+    )
+    .doing("keeping what was opened")
+    .map(drop)
+}
+
+/// An opening, by id.
+pub(crate) fn get(db: &Connection, id: &str) -> Result<Option<Opening>> {
+    let text: Option<String> = db
+        .query_row("SELECT record FROM opening WHERE id = ?1", [id], |r| {
+            r.get(0)
+        })
+        .optional()
+        .doing(DOING)?;
+    text.map(|text| from_text(&text)).transpose()
+}
+
+/// Openings, the newest first.
+pub(crate) fn list(db: &Connection, max: usize) -> Result<Vec<Opening>> {
+    let mut read = db
+        .prepare("SELECT record FROM opening ORDER BY opened_us DESC LIMIT ?1")
+        .doing(DOING)?;
+    let mut rows = read
+        .query([i64::try_from(max).unwrap_or(i64::MAX)])
+        .doing(DOING)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().doing(DOING)? {
+        found.push(from_text(&row.get::<_, String>(0).doing(DOING)?)?);
+    }
+    Ok(found)
+}
+
+/// How many wait.
+pub(crate) fn counts(db: &Connection, now: Micros, review_seconds: u64) -> Result<OpeningCounts> {
+    let mut counts = OpeningCounts::default();
+    for opening in list(db, usize::MAX)? {
+        match opening.state(now, review_seconds) {
+            OpeningState::Open => counts.open += 1,
+            OpeningState::Due => counts.due += 1,
+            OpeningState::Overdue => {
+                counts.due += 1;
+                counts.overdue += 1;
+            }
+            OpeningState::Accepted | OpeningState::Objected => {}
+        }
+    }
+    Ok(counts)
+}

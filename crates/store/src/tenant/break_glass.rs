@@ -1,0 +1,148 @@
+//! Opening a patient in an emergency, ending it early, and saying afterwards what to think of it.
+//!
+//! Each is recorded in the journal before it is done, and durable before it is answered.
+
+use std::sync::Arc;
+
+use access::{Administer, Permit, PersonId};
+use base::{Code, Micros};
+
+use super::TenantStore;
+use crate::sqlite::index::IdKey;
+use crate::sqlite::readers::Class;
+use crate::sqlite::{OpenTenant, break_glass, writer};
+use crate::{Opening, OpeningCounts, Result, StoreError};
+
+/// Openings that a list shows.
+const LIST_MAX: usize = 1_000;
+
+impl TenantStore {
+    /// Whom a person has opened, without touching a disk.
+    pub fn openings_of(&self, person: (&PersonId, u64), now: Micros) -> Vec<Arc<Opening>> {
+        let open = self.entry.as_ref().and_then(|entry| entry.if_open());
+        open.map_or_else(Vec::new, |tenant| tenant.openings.of(person, now))
+    }
+
+    /// Opens a patient.
+    ///
+    /// # Errors
+    /// `not-found` if there is no such patient; `limit-query` if the person has too many open.
+    pub async fn open_patient(&self, permit: Permit<Administer>, opening: Opening) -> Result<()> {
+        let spent = permit.spend(&self.tenant);
+        let what = format!("break-glass Patient/{}", opening.patient.as_str());
+        self.administered(&spent, &what).await?;
+        let now = spent.request().at;
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
+            let limits = &tenant.shared.config.limits;
+            let person = (&opening.person, opening.person_epoch);
+            let max = limits.openings_per_person_max;
+            if tenant.openings.of(person, now).len() as u64 >= max {
+                return Err(StoreError::Limit {
+                    code: Code::LimitQuery,
+                    limit: "openings_per_person_max",
+                    max,
+                });
+            }
+            writer::alone_durably(tenant, slot, |tenant, state| {
+                must_be_there(tenant, state, &opening)?;
+                break_glass::put(&state.db, &opening)
+            })?;
+            tenant.openings.learn(opening, now);
+            Ok(())
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// Changes an opening: `change` is given what it is now, and nobody else changes it meanwhile.
+    ///
+    /// # Errors
+    /// `not-found`; those of `change`, and then nothing is changed.
+    pub async fn change_opening(
+        &self,
+        permit: Permit<Administer>,
+        (id, what): (&str, &str),
+        change: impl FnOnce(&mut Opening) -> Result<()> + Send + 'static,
+    ) -> Result<Opening> {
+        let spent = permit.spend(&self.tenant);
+        self.administered(&spent, &[what, " ", id].concat()).await?;
+        let (id, now) = (id.to_owned(), spent.request().at);
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
+            let opening = writer::alone_durably(tenant, slot, |_, state| {
+                let found = break_glass::get(&state.db, &id)?;
+                let mut opening = found.ok_or_else(unknown)?;
+                change(&mut opening)?;
+                break_glass::put(&state.db, &opening)?;
+                Ok(opening)
+            })?;
+            tenant.openings.learn(opening.clone(), now);
+            Ok(opening)
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// An opening, by id. Looking it up is no right to show it.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn opening(&self, id: &str) -> Result<Opening> {
+        let id = id.to_owned();
+        self.handle
+            .0
+            .read(self.serving()?, Class::Point, None, move |_, db, _| {
+                break_glass::get(db, &id)?.ok_or_else(unknown)
+            })
+            .await
+    }
+
+    /// Openings, the newest first.
+    pub async fn openings(&self, permit: Permit<Administer>) -> Result<Vec<Opening>> {
+        let spent = permit.spend(&self.tenant);
+        self.administered(&spent, "list break-glass").await?;
+        self.handle
+            .0
+            .read(self.serving()?, Class::Scan, None, |_, db, _| {
+                break_glass::list(db, LIST_MAX)
+            })
+            .await
+    }
+
+    /// How many openings wait.
+    pub async fn opening_counts(&self, permit: Permit<Administer>) -> Result<OpeningCounts> {
+        let now = permit.spend(&self.tenant).request().at;
+        let entry = self.entry()?;
+        entry.must_stay()?;
+        self.handle
+            .0
+            .read(entry, Class::Scan, None, move |tenant, db, _| {
+                let within = tenant.shared.config.limits.break_glass_review_seconds;
+                break_glass::counts(db, now, within)
+            })
+            .await
+    }
+}
+
+/// A patient who is not there is not opened.
+fn must_be_there(
+    tenant: &OpenTenant,
+    state: &writer::WriterState,
+    opening: &Opening,
+) -> Result<()> {
+    use crate::sqlite::fault::Doing as _;
+    let type_id = tenant.model.type_id("Patient").map_or(u16::MAX, |t| t.0);
+    let there: bool = state
+        .db
+        .query_row(
+            "SELECT EXISTS (SELECT 1 FROM resource WHERE type = ?1 AND id = ?2 AND deleted = 0)",
+            (type_id, IdKey::of_id(&opening.patient)),
+            |r| r.get(0),
+        )
+        .doing("looking a patient up")?;
+    match there {
+        true => Ok(()),
+        false => Err(unknown()),
+    }
+}
+
+fn unknown() -> StoreError {
+    StoreError::Refused(Code::NotFound, "no such resource".to_owned())
+}
