@@ -13,6 +13,7 @@ mod presets;
 mod rights;
 mod subject;
 mod variables;
+mod vendor;
 mod when;
 
 pub use compile::{Policy, Surroundings};

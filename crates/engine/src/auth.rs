@@ -11,12 +11,14 @@ mod authorize;
 mod exchange;
 mod guesses;
 mod identity;
+mod launch;
 mod password;
 mod rights;
 mod sealed;
 mod sign_in;
 mod token;
 mod totp;
+mod vendor;
 mod verdict;
 mod visitor;
 
@@ -52,6 +54,11 @@ use crate::session::Session;
 use crate::tenants::Operator;
 use verdict::Verdict;
 
+/// SHA-256 of the client certificate (DER) with which a connection was made. Whoever ends TLS, and has
+/// checked it, puts it among the extensions of the connection's requests; nothing in a request itself can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientCertificate(pub [u8; 32]);
+
 /// What a request brought to be recognised by.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
@@ -61,6 +68,8 @@ pub struct Credentials<'a> {
     pub from: IpAddr,
     /// Why access is asked for: the header `Access-Reason`.
     pub reason: Option<&'a str>,
+    /// SHA-256 of the client certificate of the connection, where there is one.
+    pub certificate: Option<&'a [u8; 32]>,
 }
 
 impl std::fmt::Debug for Credentials<'_> {
@@ -116,7 +125,10 @@ impl Gate {
         let Verdict {
             principal, rights, ..
         } = verdict;
-        let rights = self.rights(&store, &principal, &rights, credentials, request.at);
+        let vendor = self.bounded(&store, &principal, credentials, request);
+        let vendor = vendor.await?;
+        let who = (&*principal, vendor);
+        let rights = self.rights(&store, who, &rights, credentials, request.at);
         let rights = rights.await?;
         Ok(Session::new(self, store, principal, rights, request))
     }
@@ -219,6 +231,7 @@ impl House {
         let token = self.0.store.operator_token();
         match presented.and_then(|(_, value)| token.authenticate(value.trim())) {
             Some(principal) => {
+                self.0.rates.spend_operator(&self.0.metrics)?;
                 let origin = origin(&self.0.config, reached);
                 Ok(Operator::new(self.clone(), principal, request, origin))
             }

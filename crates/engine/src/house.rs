@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::held::{Bounds, Hold, Holder, Room};
 use crate::links::{Links, Reached};
 use crate::metrics::Metrics;
+use crate::rates::Rates;
 
 /// How the house is set up, apart from its store.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     pub(crate) guesses: Guesses,
     pub(crate) used_codes: UsedCodes,
     pub(crate) metrics: Metrics,
+    pub(crate) rates: Rates,
     /// Bodies of requests of recognised callers.
     pub(crate) bodies: Arc<Room>,
     /// Bodies of requests of callers who are not recognised yet.
@@ -115,6 +117,7 @@ impl House {
         let attempts = Attempts::new(config.limits.failed_logins_per_minute_max);
         let passwords = Passwords::new(&config.limits);
         let guesses = Guesses::new(&config.limits);
+        let rates = Rates::new(&config.limits, clock.clone());
         let replays_max = config.limits.assertions_per_client_max;
         let started = clock.now();
         let [bodies, open_bodies, answers] = rooms(&config.limits, &metrics);
@@ -130,6 +133,7 @@ impl House {
             guesses,
             used_codes: UsedCodes::default(),
             metrics,
+            rates,
             bodies,
             open_bodies,
             answers,

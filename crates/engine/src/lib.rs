@@ -18,14 +18,17 @@ mod links;
 mod metrics;
 mod people;
 mod policies;
+mod rates;
 mod session;
 mod tenants;
+mod vendors;
 
 pub use access::Assurance;
 pub use access::{Released, RequestMeta};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
-    AccountView, ApprovalView, AuthorizationAsked, AuthorizeRequest, Credentials, Granted,
+    AccountView, ApprovalView, AuthorizationAsked, AuthorizeRequest, ClientCertificate, Credentials,
+    Granted,
     LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question, SessionView, SignInFrom,
     SignedIn, TokenFailure, TokenRequest, Visitor,
 };
@@ -50,4 +53,8 @@ pub use store::{
 pub use tenants::{
     AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,
     TenantView, is_origin,
+};
+pub use vendors::{
+    ActivityAsked, ActivityDay, ActivityReport, ContractDraft, EventView, LinkDraft, LinkView,
+    RateDraft, SwitchDraft, SwitchView, TermsView, VendorDraft, VendorView,
 };

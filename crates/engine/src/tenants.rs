@@ -122,6 +122,10 @@ impl Operator {
         }
     }
 
+    pub(crate) const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     fn store(&self) -> &Store {
         &self.house.0.store
     }

@@ -25,6 +25,7 @@ pub(crate) mod authorize;
 mod pages;
 pub(crate) mod people;
 pub(crate) mod sign_in;
+pub(crate) mod vendors;
 
 /// Names and scope of the cookies of a tenant.
 struct Cookies {

@@ -8,7 +8,10 @@ use std::time::Duration;
 use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
-use engine::{Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta, Session};
+use engine::{
+    ClientCertificate, Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta,
+    Session,
+};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http_body_util::BodyExt;
@@ -79,6 +82,7 @@ impl Call {
                 .get(AUTHORIZATION)
                 .map(http::HeaderValue::as_bytes),
             from: self.from,
+            certificate: self.parts.extensions.get().map(|ClientCertificate(sha256)| sha256),
         }
     }
 

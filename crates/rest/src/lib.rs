@@ -26,6 +26,7 @@ mod proxy;
 mod rendering;
 mod room;
 mod routes;
+mod vendors;
 mod version;
 
 pub use admin::openapi_document;

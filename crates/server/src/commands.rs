@@ -18,6 +18,7 @@ pub mod policy;
 mod print;
 pub mod serve;
 pub mod tenant;
+pub mod vendor;
 pub mod verify;
 
 /// One process that hosts many clinics, each behind its own wall.
@@ -40,6 +41,8 @@ enum Command {
     Client(client::Client),
     /// What a tenant's people, and clients that policy governs, may do.
     Policy(policy::Policy),
+    /// What the programs of a vendor may do in a tenant, and what they did.
+    Vendor(vendor::Vendor),
     /// The first administrator of a tenant.
     Person(person::Person),
     /// Load Bundles and NDJSON into a tenant.
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Tenant(args) => tenant::run(&args),
         Command::Client(args) => client::run(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Vendor(args) => vendor::run(&args),
         Command::Person(args) => person::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Imports(args) => imports::run(&args),

@@ -5,6 +5,7 @@ mod page;
 mod people;
 mod tenant;
 mod trail;
+mod vendors;
 mod write;
 
 pub(crate) use data::{Apart, DataIn};
@@ -18,6 +19,9 @@ pub use tenant::{
     State, StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
 pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage};
+pub use vendors::{
+    Activity, ActivityQuery, PatientActivity, ProgramLink, VendorChange, VendorEvent, Volume,
+};
 pub use write::{
     Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Write,
     Written,

@@ -7,6 +7,7 @@ mod people;
 mod policies;
 mod reading;
 mod together;
+mod vendors;
 mod whole;
 
 pub(crate) use data::Staged;

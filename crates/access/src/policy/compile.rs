@@ -10,12 +10,14 @@ use fhir::search::{self, Customs, Options, Query};
 
 use super::document::{Document, Effect, GrantText, PolicyError, Problem};
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
-use super::subject::Subject;
+use super::subject::{Bound, Subject};
+use super::vendor::Narrowing;
 use super::variables::{NoValue, Values};
 use super::when::{Holds, RequestFacts, When};
 use crate::action::ActionName;
 use crate::principal::Principal;
-use crate::scope::{ResourceScope, ScopeContext};
+use crate::scope::{ResourceScope, ScopeContext, Scopes};
+use crate::vendor::VendorGrant;
 
 /// What criteria are understood in.
 #[derive(Clone, Copy, Debug)]
@@ -169,8 +171,20 @@ impl Policy {
         facts: &RequestFacts<'_>,
         surroundings: &Surroundings<'_>,
     ) -> Rights {
+        self.rights_under(principal, None, facts, surroundings)
+    }
+
+    /// The same, for one whom the grant of a vendor may bound; the grant as it stands. Whoever is bound
+    /// has nothing without it.
+    pub fn rights_under(
+        &self,
+        principal: &Principal,
+        vendor: Option<&VendorGrant>,
+        facts: &RequestFacts<'_>,
+        surroundings: &Surroundings<'_>,
+    ) -> Rights {
         let nobody = Subject::holding(&[]);
-        let subject = Subject::of(principal).unwrap_or(nobody);
+        let subject = Subject::of(principal).unwrap_or(nobody).under(vendor);
         let mut rights = self.suppose(&subject, facts, surroundings);
         rights.owner = principal.tenant().cloned().map(|t| (t, principal.actor()));
         rights
@@ -183,7 +197,11 @@ impl Policy {
         facts: &RequestFacts<'_>,
         surroundings: &Surroundings<'_>,
     ) -> Rights {
-        let mut making = Making::new(subject, surroundings);
+        let bounds = subject.bounds();
+        let mut making = Making::new(subject, surroundings, &bounds);
+        if matches!(bounds, Bound::Shut) {
+            return making.rights(self.version);
+        }
         if !subject.governed {
             making.by_scopes();
         }
@@ -322,7 +340,7 @@ pub(super) fn way(
 }
 
 /// A search of one type as one clause.
-fn understood(
+pub(super) fn understood(
     type_id: TypeId,
     text: &str,
     values: &Values,
@@ -413,7 +431,7 @@ fn within(
 
 /// The condition that a resource is in the compartment of one that meets a clause; none if the type
 /// never is.
-fn in_compartment(
+pub(super) fn in_compartment(
     model: &'static Model,
     head: TypeId,
     type_id: TypeId,
@@ -459,10 +477,23 @@ struct Making<'a> {
     refuses_administering: bool,
     refused_operations: Vec<Box<str>>,
     owed: Vec<Owed>,
+    /// What the grant of a vendor leaves, and whether to reading only.
+    vendor: Option<Narrowing>,
+    read_only: bool,
 }
 
 impl<'a> Making<'a> {
-    fn new(subject: &'a Subject<'a>, surroundings: &'a Surroundings<'a>) -> Self {
+    fn new(
+        subject: &'a Subject<'a>,
+        surroundings: &'a Surroundings<'a>,
+        bounds: &Bound<'_>,
+    ) -> Self {
+        let (vendor, read_only) = match bounds {
+            Bound::Free | Bound::Shut => (None, false),
+            Bound::To(terms, read_only) => {
+                (Some(Narrowing::of(terms, subject.contexts)), *read_only)
+            }
+        };
         let cells = ACTIONS.iter().map(|_| std::collections::BTreeMap::new());
         Self {
             subject,
@@ -472,6 +503,8 @@ impl<'a> Making<'a> {
             refuses_administering: false,
             refused_operations: Vec::new(),
             owed: Vec::new(),
+            vendor,
+            read_only,
         }
     }
 
@@ -556,10 +589,8 @@ impl<'a> Making<'a> {
                 if cell.refused || cell.ways.is_empty() {
                     continue;
                 }
-                let narrow = match self.narrowed(*action, *type_id) {
-                    Narrowed::Not => Vec::new(),
-                    Narrowed::To(clause) => vec![clause],
-                    Narrowed::Nothing => continue,
+                let Some(narrow) = self.narrowed(*action, *type_id) else {
+                    continue;
                 };
                 let rule = Rule::new(cell.ways.clone(), narrow, cell.never.clone());
                 found.push((*type_id, rule));
@@ -571,7 +602,11 @@ impl<'a> Making<'a> {
             version,
             reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
             seen: Reach::nothing(),
-            administers: self.administers && !self.refuses_administering && self.unscoped(),
+            administers: self.administers
+                && !self.refuses_administering
+                && self.unscoped()
+                && self.subject.bound.is_none(),
+            read_only: self.read_only,
             refused_operations: self.refused_operations,
             owed: self.owed,
         };
@@ -589,11 +624,30 @@ impl<'a> Making<'a> {
         ACTIONS.iter().all(whole)
     }
 
-    /// What the scopes of the caller's token leave of an action on a type.
-    fn narrowed(&self, action: ActionName, type_id: TypeId) -> Narrowed {
-        let Some(scopes) = self.subject.scopes else {
-            return Narrowed::Not;
-        };
+    /// What the caller's token and the grant of a vendor leave of an action on a type, as clauses that
+    /// all hold; none if they leave nothing.
+    fn narrowed(&self, action: ActionName, type_id: TypeId) -> Option<Vec<Clause>> {
+        let mut all = Vec::new();
+        let of_vendor = self.vendor.as_ref().map(Narrowing::scopes);
+        for scopes in self.subject.scopes.into_iter().chain(of_vendor) {
+            match self.left_by(scopes, action, type_id) {
+                Narrowed::Not => {}
+                Narrowed::To(clause) => all.push(clause),
+                Narrowed::Nothing => return None,
+            }
+        }
+        if let Some(vendor) = &self.vendor {
+            match vendor.of_facilities(type_id, self.surroundings) {
+                Narrowed::Not => {}
+                Narrowed::To(clause) => all.push(clause),
+                Narrowed::Nothing => return None,
+            }
+        }
+        Some(all)
+    }
+
+    /// What scopes leave of an action on a type.
+    fn left_by(&self, scopes: &Scopes, action: ActionName, type_id: TypeId) -> Narrowed {
         if scopes.types(action).contains(type_id) {
             return Narrowed::Not;
         }
@@ -664,7 +718,8 @@ fn in_own_compartment(
     (!ways.is_empty()).then_some(Clause::Or(ways))
 }
 
-enum Narrowed {
+/// What is left of a type.
+pub(super) enum Narrowed {
     Not,
     To(Clause),
     Nothing,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use access::{Assurance, Policy, Principal, RequestFacts, Rights, Surroundings};
+use access::{Assurance, Policy, Principal, RequestFacts, Rights, Surroundings, VendorGrant};
 use fhir::search::Customs;
 use parking_lot::Mutex;
 use store::TenantStore;
@@ -23,17 +23,19 @@ pub(crate) struct Known(Mutex<Vec<Made>>);
 struct Made {
     policy: Arc<Policy>,
     customs: Arc<Customs>,
+    /// The grant of a vendor that bounds them.
+    vendor: Option<Arc<VendorGrant>>,
     /// Which grants hold, of those that do not always.
     state: Vec<u8>,
     rights: Arc<Rights>,
 }
 
 impl Gate {
-    /// What a principal may do in this request.
+    /// What a principal may do in this request, under the grant of its vendor if it has one.
     pub(super) async fn rights(
         &self,
         store: &TenantStore,
-        principal: &Principal,
+        (principal, vendor): (&Principal, Option<Arc<VendorGrant>>),
         known: &Known,
         credentials: Credentials<'_>,
         at: base::Micros,
@@ -51,6 +53,11 @@ impl Gate {
         let same = |made: &&Made| {
             Arc::ptr_eq(&made.policy, &policy)
                 && Arc::ptr_eq(&made.customs, &customs)
+                && match (&made.vendor, &vendor) {
+                    (Some(made), Some(now)) => Arc::ptr_eq(made, now),
+                    (None, None) => true,
+                    _ => false,
+                }
                 && made.state == state
         };
         if let Some(made) = known.0.lock().iter().find(same) {
@@ -64,7 +71,12 @@ impl Gate {
             customs: &customs,
             now: at,
         };
-        let rights = Arc::new(policy.rights(principal, &facts, &surroundings));
+        let rights = Arc::new(policy.rights_under(
+            principal,
+            vendor.as_deref(),
+            &facts,
+            &surroundings,
+        ));
         let mut known = known.0.lock();
         known.retain(|made| Arc::ptr_eq(&made.policy, &policy));
         if known.len() >= KEPT_MAX {
@@ -73,6 +85,7 @@ impl Gate {
         known.push(Made {
             policy,
             customs,
+            vendor,
             state,
             rights: rights.clone(),
         });

@@ -33,7 +33,7 @@ impl Session {
 }
 
 /// Parameters as what they say.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
+pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
     let wrong = |text: String| Failure::new(Code::RequestInvalid, text);
     let body: Value =
         serde_json::from_slice(body).map_err(|e| Failure::new(Code::JsonSyntax, e.to_string()))?;
@@ -73,7 +73,7 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
     serde_json::from_value(Value::Object(members)).map_err(|e| wrong(e.to_string()))
 }
 
-fn answer<T: Serialize>(told: &T) -> Result<Answer, Failure> {
+pub(crate) fn answer<T: Serialize>(told: &T) -> Result<Answer, Failure> {
     let told = serde_json::to_value(told).map_err(|_| Failure::of(Code::Internal))?;
     let body = json!({ "resourceType": "Parameters", "parameter": parts(&told) });
     Ok(Answer::Document(Bytes::from(body.to_string())))

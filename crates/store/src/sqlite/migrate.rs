@@ -15,7 +15,7 @@ use super::fault::{Doing, damaged};
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
-use super::{administration, extract, index, params, policies, rows, schema, writer};
+use super::{administration, extract, index, params, policies, rows, schema, vendors, writer};
 use crate::Result;
 
 type Step = fn(&Connection, &Moving<'_>) -> Result<()>;
@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
+    keep_vendors,
 ];
 
 /// Resources indexed in one transaction.
@@ -158,6 +159,14 @@ fn keep_policies(db: &Connection, _: &Moving<'_>) -> Result<()> {
 fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(schema::PEOPLE)
         .doing("changing a tenant's schema from version 6 to 7")
+}
+
+/// Up to version 7 there were no grants to vendors and no program links.
+fn keep_vendors(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 7 to 8";
+    db.execute_batch(vendors::DDL).doing(DOING)?;
+    db.execute_batch("ALTER TABLE client ADD COLUMN vendor TEXT")
+        .doing(DOING)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

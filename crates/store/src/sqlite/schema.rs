@@ -19,6 +19,9 @@
 //! | `signing_key` | a pair of keys that signs identity tokens | by administration |
 //! | `session` | a session of a person's browser: its `record`, JSON | at sign-in, by use, at its end |
 //! | `approval` | what a person approved a program for: its `record`, JSON | at approval, with each refresh, at its end |
+//! | `vendor` | a grant to a vendor: its `record`, JSON | by administration |
+//! | `vendor_event` | something that was done to such a grant: who, why, the state before and after | appended |
+//! | `program_link` | a program that is opened from within a record: its `record`, JSON | by administration |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
@@ -29,11 +32,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
-use super::{codec, index, params as own_params, policies};
+use super::{codec, index, params as own_params, policies, vendors};
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 7;
+pub(crate) const VERSION: i64 = 8;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -59,7 +62,7 @@ CREATE TABLE dictionary (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, bytes BLO
 CREATE TABLE client (
   id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL,
   secret_hash BLOB NOT NULL, jwks TEXT, epoch INTEGER NOT NULL, revoked INTEGER NOT NULL,
-  opened_us INTEGER, until_us INTEGER, roles TEXT
+  opened_us INTEGER, until_us INTEGER, roles TEXT, vendor TEXT
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -99,6 +102,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(BLOBS).doing(DOING)?;
     db.execute_batch(policies::DDL).doing(DOING)?;
     db.execute_batch(PEOPLE).doing(DOING)?;
+    db.execute_batch(vendors::DDL).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;

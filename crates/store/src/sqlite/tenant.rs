@@ -21,6 +21,7 @@ use super::keyring::TenantKeys;
 use super::people::People;
 use super::shared::Shared;
 use super::writer::WriterState;
+use super::vendors::Vendors;
 use super::{administration, migrate, params, policies, rows, schema};
 use crate::Result;
 use crate::audit::ChangeHead;
@@ -59,6 +60,8 @@ pub(crate) struct OpenTenant {
     customs: RwLock<Arc<Customs>>,
     /// Its policy in force.
     policy: RwLock<Arc<Policy>>,
+    /// Grants to vendors and program links, as they are committed.
+    vendors: Vendors,
     /// There may be an index to build.
     building: AtomicBool,
     token_key: Arc<TokenKey>,
@@ -163,6 +166,7 @@ impl OpenTenant {
         let building = params::has_work(&reader.db)? || params::build::again(&reader.db)?.is_some();
         let marked = rows::last_seq(&reader.db)?.0;
         let policy = policies::load(&reader.db, model)?;
+        let vendors = Vendors::load(&reader.db, model, trusted)?;
         Ok(Self {
             id: id.clone(),
             model,
@@ -189,6 +193,7 @@ impl OpenTenant {
             people_key,
             customs: RwLock::new(customs),
             policy: RwLock::new(Arc::new(policy)),
+            vendors,
             building: AtomicBool::new(building),
         })
     }
@@ -336,6 +341,11 @@ impl OpenTenant {
     /// API clients as they are committed.
     pub(crate) const fn clients(&self) -> &Clients {
         &self.clients
+    }
+
+    /// Grants to vendors and program links as they are committed.
+    pub(crate) const fn vendors(&self) -> &Vendors {
+        &self.vendors
     }
 
     /// People, their sessions and approvals as they are committed.

@@ -1,6 +1,7 @@
 //! A tenant's audit trail read back: records of the journal with the rows they name looked up, and
 //! changes where the journal tells of them.
 
+mod activity;
 mod report;
 
 use std::fmt::Write;
@@ -18,6 +19,7 @@ use super::tenant::OpenTenant;
 use crate::audit::{ChangeHead, Told};
 use crate::{AuditLine, AuditPage, Result};
 
+pub(crate) use activity::activity;
 pub(crate) use report::report;
 
 const DOING: &str = "reading the audit trail";

@@ -22,8 +22,41 @@ use crate::{AuditLine, Method, Result};
 /// Patients by version, remembered for one report.
 const REMEMBERED_MAX: usize = 200_000;
 
+/// Which accesses are looked at.
+pub(super) struct Asked<'a> {
+    /// When and by whom.
+    pub(super) fits: &'a dyn Fn(Micros, &str) -> bool,
+    /// To this patient's data.
+    pub(super) patient: Option<&'a ResourceId>,
+    /// Those too that touch no patient.
+    pub(super) all: bool,
+}
+
 /// The accesses that a query asks for, oldest first.
 pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<AccessReport> {
+    let mut report = AccessReport::default();
+    let asked = Asked {
+        fits: &|at, actor| query.fits(at, actor),
+        patient: query.patient.as_ref(),
+        all: false,
+    };
+    each(tenant, &asked, &mut |access| {
+        if report.accesses.len() >= AccessReport::LINES_MAX {
+            report.more = true;
+            return false;
+        }
+        report.accesses.push(access);
+        true
+    })?;
+    Ok(report)
+}
+
+/// Hands over one access after the other, oldest first, until `take` wants no more.
+pub(super) fn each(
+    tenant: &Arc<OpenTenant>,
+    asked: &Asked<'_>,
+    take: &mut dyn FnMut(Access) -> bool,
+) -> Result<()> {
     let mut found: Vec<(u64, Found)> = Vec::new();
     let mut last = Seq(0);
     let journal = &tenant.shared.journal;
@@ -34,7 +67,7 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
             found.push((place.number, Found::Changes(from, head.seq)));
         } else if let Some(told) = Told::read(record)
             && told.outcome == "given"
-            && query.fits(told.request.at, &told.actor)
+            && (asked.fits)(told.request.at, &told.actor)
         {
             found.push((place.number, Found::Access(told)));
         }
@@ -44,9 +77,10 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
         let mut making = Making {
             tenant,
             db: &reader.db,
-            query,
+            asked,
             known: HashMap::new(),
-            report: AccessReport::default(),
+            take,
+            enough: false,
         };
         for (number, found) in found {
             match found {
@@ -55,17 +89,17 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
                     let mut lines = Vec::new();
                     changes(tenant, &reader.db, number, (from, to), &mut lines)?;
                     for line in lines {
-                        if query.fits(line.at, &line.actor) {
+                        if (asked.fits)(line.at, &line.actor) {
                             making.add(line)?;
                         }
                     }
                 }
             }
-            if making.report.more {
+            if making.enough {
                 break;
             }
         }
-        Ok(making.report)
+        Ok(())
     });
     tenant.give_back(reader);
     made
@@ -74,9 +108,10 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
 struct Making<'a> {
     tenant: &'a Arc<OpenTenant>,
     db: &'a Connection,
-    query: &'a AccessQuery,
+    asked: &'a Asked<'a>,
     known: HashMap<(TypeId, ResourceId, Version), Vec<ResourceId>>,
-    report: AccessReport,
+    take: &'a mut dyn FnMut(Access) -> bool,
+    enough: bool,
 }
 
 impl Making<'_> {
@@ -94,7 +129,7 @@ impl Making<'_> {
         let mut about = Vec::new();
         for name in &what {
             let of = self.patients(name)?;
-            let wanted = self.query.patient.as_ref().is_none_or(|p| of.contains(p));
+            let wanted = self.asked.patient.is_none_or(|p| of.contains(p));
             if wanted {
                 about.push(name.clone());
                 patients.extend(of);
@@ -102,14 +137,10 @@ impl Making<'_> {
         }
         patients.sort();
         patients.dedup();
-        if self.query.patient.is_some() {
-            patients.retain(|p| Some(p) == self.query.patient.as_ref());
+        if self.asked.patient.is_some() {
+            patients.retain(|p| Some(p) == self.asked.patient);
         }
-        if patients.is_empty() {
-            return Ok(());
-        }
-        if self.report.accesses.len() >= AccessReport::LINES_MAX {
-            self.report.more = true;
+        if patients.is_empty() && !self.asked.all {
             return Ok(());
         }
         let action = if line.action == "change" {
@@ -117,7 +148,7 @@ impl Making<'_> {
         } else {
             line.action
         };
-        self.report.accesses.push(Access {
+        let access = Access {
             number: line.number,
             at: line.at,
             request: line.request,
@@ -125,7 +156,8 @@ impl Making<'_> {
             action,
             what: about,
             patients,
-        });
+        };
+        self.enough |= !(self.take)(access);
         Ok(())
     }
 
