@@ -138,7 +138,7 @@ impl Metrics {
         );
         let rate_limited: Family<Limited, Counter> = Family::default();
         for limit in LIMITS {
-            rate_limited.get_or_create(&Limited { limit });
+            drop(rate_limited.get_or_create(&Limited { limit }));
         }
         registry.register(
             "rate_limited",

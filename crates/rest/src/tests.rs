@@ -20,4 +20,5 @@ mod provenance;
 mod resources;
 mod search;
 mod surface;
+mod vendors;
 mod world;

@@ -36,7 +36,7 @@ pub struct Subject<'s> {
     /// That grant as it stands. Whoever is bound and has none may do nothing.
     pub vendor: Option<&'s VendorGrant>,
     /// The contexts of the grant's scopes that count.
-    pub(crate) contexts: &'static [ScopeContext],
+    pub contexts: &'static [ScopeContext],
 }
 
 /// How a vendor's grant bounds somebody.

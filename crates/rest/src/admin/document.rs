@@ -409,7 +409,7 @@ pub fn openapi() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": { "operator": { "type": "http", "scheme": "bearer", "description": "The operator token, DIR/operator.token" } },
-            "schemas": schemas(),
+            "schemas": all_schemas(),
         },
     })
 }
@@ -463,6 +463,69 @@ fn object(required: &[&str], properties: &Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
+fn all_schemas() -> Value {
+    let mut all = schemas();
+    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), vendor_schemas()) {
+        all.extend(more);
+    }
+    all
+}
+
+fn vendor_schemas() -> Value {
+    let text = json!({ "type": "string" });
+    let time = json!({ "type": "string", "format": "date-time" });
+    let texts = json!({ "type": "array", "items": text });
+    let count = json!({ "type": "integer" });
+    let scopes = json!({ "type": "array", "items": text, "minItems": 1 });
+    let hold = json!({ "enum": ["enabled", "read-only", "disabled"] });
+    let vendor = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" });
+    json!({
+        "VendorDraft": object(&["vendor", "name", "contract", "scopes", "reason"], &json!({
+            "vendor": vendor, "name": text, "contract": reference("Contract"), "scopes": scopes,
+            "facilities": texts, "networks": texts, "certificates": texts, "rate": reference("Rate"),
+            "reason": { "type": "string", "minLength": 1, "maxLength": 500 },
+        })),
+        "Contract": object(&["data", "from", "until", "contact", "document"], &json!({
+            "data": text, "types": texts, "purposes": texts, "from": text, "until": text, "contact": text, "document": text,
+        })),
+        "Rate": object(&["per_minute"], &json!({
+            "per_minute": { "type": "integer", "minimum": 1 }, "burst": { "type": "integer", "minimum": 1 },
+        })),
+        "SwitchDraft": object(&["hold", "reason"], &json!({
+            "hold": hold, "terms": { "type": "integer" }, "reason": { "type": "string", "minLength": 1, "maxLength": 500 },
+        })),
+        "Terms": object(&["number", "name", "contract", "scopes", "facilities", "networks", "certificates"], &json!({
+            "number": { "type": "integer" }, "name": text, "contract": reference("Contract"), "scopes": scopes,
+            "facilities": texts, "networks": texts, "certificates": texts, "rate": reference("Rate"),
+        })),
+        "Vendor": object(&["vendor", "name", "state", "switches", "made"], &json!({
+            "vendor": vendor, "name": text,
+            "state": { "enum": ["enabled", "read-only", "disabled-by-clinic", "disabled-by-vendor", "disabled-by-operator"] },
+            "switches": { "type": "array", "items": object(&["party", "hold", "at"], &json!({
+                "party": { "enum": ["clinic", "vendor", "operator"] }, "hold": hold, "by": text, "reason": text, "at": time,
+            })) },
+            "terms": reference("Terms"), "proposal": reference("Terms"), "made": time,
+            "events": { "type": "array", "items": object(&["number", "at", "actor", "party", "what", "state"], &json!({
+                "number": { "type": "integer" }, "at": time, "actor": text, "party": text, "what": text, "was": text,
+                "state": text, "reason": text,
+            })) },
+        })),
+        "VendorList": object(&["vendors"], &json!({ "vendors": { "type": "array", "items": reference("Vendor") } })),
+        "ActivityReport": object(&["vendor", "name", "state", "clients", "reads", "writes", "refused", "outside", "days", "refusals", "patients", "more"], &json!({
+            "vendor": vendor, "name": text, "state": text, "terms": reference("Terms"), "clients": texts,
+            "reads": count, "writes": count, "refused": count, "more": { "type": "boolean" },
+            "outside": object(&["reads", "writes"], &json!({ "reads": count, "writes": count })),
+            "days": { "type": "array", "items": object(&["day", "client", "type", "reads", "writes"], &json!({
+                "day": text, "client": text, "type": text, "reads": count, "writes": count, "outside": texts,
+            })) },
+            "refusals": { "type": "array", "items": object(&["day", "code", "count"], &json!({ "day": text, "code": text, "count": count })) },
+            "patients": { "type": "array", "items": object(&["patient", "reads", "writes", "first", "last"], &json!({
+                "patient": text, "reads": count, "writes": count, "first": time, "last": time,
+            })) },
+        })),
+    })
+}
+
 fn schemas() -> Value {
     let text = json!({ "type": "string" });
     let time = json!({ "type": "string", "format": "date-time" });
@@ -480,9 +543,6 @@ fn schemas() -> Value {
         "groups": { "type": "array", "items": text }, "fhir_user": text,
         "state": { "enum": ["invited", "active", "disabled"] }, "second_factor": { "type": "boolean" },
     });
-    let texts = json!({ "type": "array", "items": text });
-    let count = json!({ "type": "integer" });
-    let hold = json!({ "enum": ["enabled", "read-only", "disabled"] });
     let vendor = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" });
     let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" } });
     json!({
@@ -576,49 +636,6 @@ fn schemas() -> Value {
             object(&["id", "login", "name", "roles", "state"], &person) } })),
         "PersonInvited": { "allOf": [object(&["id", "login", "name", "roles", "state"], &person),
             object(&["invitation", "until"], &json!({ "invitation": text, "until": time }))] },
-        "VendorDraft": object(&["vendor", "name", "contract", "scopes", "reason"], &json!({
-            "vendor": vendor, "name": text, "contract": reference("Contract"), "scopes": scopes,
-            "facilities": texts, "networks": texts, "certificates": texts, "rate": reference("Rate"),
-            "reason": { "type": "string", "minLength": 1, "maxLength": 500 },
-        })),
-        "Contract": object(&["data", "from", "until", "contact", "document"], &json!({
-            "data": text, "types": texts, "purposes": texts, "from": text, "until": text, "contact": text, "document": text,
-        })),
-        "Rate": object(&["per_minute"], &json!({
-            "per_minute": { "type": "integer", "minimum": 1 }, "burst": { "type": "integer", "minimum": 1 },
-        })),
-        "SwitchDraft": object(&["hold", "reason"], &json!({
-            "hold": hold, "terms": { "type": "integer" }, "reason": { "type": "string", "minLength": 1, "maxLength": 500 },
-        })),
-        "Terms": object(&["number", "name", "contract", "scopes", "facilities", "networks", "certificates"], &json!({
-            "number": { "type": "integer" }, "name": text, "contract": reference("Contract"), "scopes": scopes,
-            "facilities": texts, "networks": texts, "certificates": texts, "rate": reference("Rate"),
-        })),
-        "Vendor": object(&["vendor", "name", "state", "switches", "made"], &json!({
-            "vendor": vendor, "name": text,
-            "state": { "enum": ["enabled", "read-only", "disabled-by-clinic", "disabled-by-vendor", "disabled-by-operator"] },
-            "switches": { "type": "array", "items": object(&["party", "hold", "at"], &json!({
-                "party": { "enum": ["clinic", "vendor", "operator"] }, "hold": hold, "by": text, "reason": text, "at": time,
-            })) },
-            "terms": reference("Terms"), "proposal": reference("Terms"), "made": time,
-            "events": { "type": "array", "items": object(&["number", "at", "actor", "party", "what", "state"], &json!({
-                "number": { "type": "integer" }, "at": time, "actor": text, "party": text, "what": text, "was": text,
-                "state": text, "reason": text,
-            })) },
-        })),
-        "VendorList": object(&["vendors"], &json!({ "vendors": { "type": "array", "items": reference("Vendor") } })),
-        "ActivityReport": object(&["vendor", "name", "state", "clients", "reads", "writes", "refused", "outside", "days", "refusals", "patients", "more"], &json!({
-            "vendor": vendor, "name": text, "state": text, "terms": reference("Terms"), "clients": texts,
-            "reads": count, "writes": count, "refused": count, "more": { "type": "boolean" },
-            "outside": object(&["reads", "writes"], &json!({ "reads": count, "writes": count })),
-            "days": { "type": "array", "items": object(&["day", "client", "type", "reads", "writes"], &json!({
-                "day": text, "client": text, "type": text, "reads": count, "writes": count, "outside": texts,
-            })) },
-            "refusals": { "type": "array", "items": object(&["day", "code", "count"], &json!({ "day": text, "code": text, "count": count })) },
-            "patients": { "type": "array", "items": object(&["patient", "reads", "writes", "first", "last"], &json!({
-                "patient": text, "reads": count, "writes": count, "first": time, "last": time,
-            })) },
-        })),
         "KeyRotated": object(&["rewrapped"], &json!({ "rewrapped": { "type": "integer" } })),
         "Problem": object(&["type", "title", "status", "code"], &json!({
             "type": text, "title": text, "status": { "type": "integer" }, "code": text, "detail": text, "limit": text,

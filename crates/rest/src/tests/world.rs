@@ -14,7 +14,7 @@ use base::{Clock, Limits, Micros, Rng};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use engine::{AuditMode, House, HouseConfig, StoreConfig, Synchronous};
+use engine::{AuditMode, ClientCertificate, House, HouseConfig, StoreConfig, Synchronous};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -224,8 +224,23 @@ impl World {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
+        self.ask_with(from, None, line, headers, body)
+    }
+
+    /// The same over a connection that was made with a client certificate of this digest.
+    pub(super) fn ask_with(
+        &self,
+        from: IpAddr,
+        certificate: Option<[u8; 32]>,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let mut request = Request::builder().method(method).uri(path);
+        if let Some(certificate) = certificate {
+            request = request.extension(ClientCertificate(certificate));
+        }
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header("host", "127.0.0.1:8080");
         }

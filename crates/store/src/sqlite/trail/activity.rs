@@ -30,7 +30,7 @@ pub(crate) fn activity(tenant: &Arc<OpenTenant>, query: &ActivityQuery) -> Resul
 fn refusals(tenant: &OpenTenant, query: &ActivityQuery, activity: &mut Activity) -> Result<()> {
     let journal = &tenant.shared.journal;
     let id = *tenant.id.bytes();
-    journal.scan(id, &tenant.keys.journal, &mut |_, record| {
+    let counted = journal.scan(id, &tenant.keys.journal, &mut |_, record| {
         if let Some(told) = Told::read(record)
             && told.outcome == "refused"
             && query.fits(told.request.at, &told.actor)
@@ -43,7 +43,8 @@ fn refusals(tenant: &OpenTenant, query: &ActivityQuery, activity: &mut Activity)
                 activity.more = true;
             }
         }
-    })
+    });
+    counted.map(drop)
 }
 
 fn count(query: &ActivityQuery, access: &Access, activity: &mut Activity) {
