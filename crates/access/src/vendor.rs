@@ -427,7 +427,9 @@ pub fn decide_vendors(
     request: RequestMeta,
 ) -> Result<VendorPermit, Denied> {
     let own = match &principal.0 {
-        Who::Person(acting) => acting.client.is_none() && acting.person.has_role(TENANT_ADMINISTRATOR),
+        Who::Person(acting) => {
+            acting.client.is_none() && acting.person.has_role(TENANT_ADMINISTRATOR)
+        }
         Who::Client { .. } | Who::Operator => false,
     };
     let here = principal.tenant() == Some(tenant) && principal.vendor().is_none();
@@ -574,10 +576,7 @@ mod tests {
         grant.propose(wider);
         let outside: IpAddr = "192.0.2.1".parse().unwrap();
         let at = Micros(2 * DAY);
-        assert_eq!(
-            grant.admits(at, outside, None),
-            Err(VendorRefusal::Network)
-        );
+        assert_eq!(grant.admits(at, outside, None), Err(VendorRefusal::Network));
         grant.take_terms(2).unwrap();
         assert!(grant.admits(at, outside, None).is_ok());
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::rates::LIMITS;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
@@ -11,7 +12,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use crate::rates::LIMITS;
 use store::{Count, Histogram as Counted, Store};
 
 /// Upper bounds of request durations, in seconds.

@@ -346,9 +346,11 @@ mod tests {
         hand.0.fetch_add(500_000, Ordering::Relaxed);
         ask(&here, "a").unwrap();
         assert!(ask(&here, "a").is_err());
-        assert!(metrics.render().contains(
-            "insula_rate_limited_total{limit=\"client_requests_per_second_max\"} 2"
-        ));
+        assert!(
+            metrics
+                .render()
+                .contains("insula_rate_limited_total{limit=\"client_requests_per_second_max\"} 2")
+        );
     }
 
     #[test]

@@ -10,8 +10,8 @@ mod operation;
 use std::sync::Arc;
 
 use access::{
-    Contract, Hold, Party, RequestMeta, Scopes, VendorGrant, VendorId, VendorPermit, VendorRate, VendorTerms,
-    decide_vendor_own, decide_vendors, decide_vendors_operator, facility,
+    Contract, Hold, Party, RequestMeta, Scopes, VendorGrant, VendorId, VendorPermit, VendorRate,
+    VendorTerms, decide_vendor_own, decide_vendors, decide_vendors_operator, facility,
 };
 use base::limits::fixed::VENDOR_LIST_MAX;
 use base::{Code, Network};
@@ -28,8 +28,8 @@ use crate::session::Session;
 use crate::tenants::Operator;
 
 pub use activity::{ActivityAsked, ActivityDay, ActivityReport};
-pub(crate) use launching::{Values, filled};
 pub use launching::{LinkDraft, LinkView};
+pub(crate) use launching::{Values, filled};
 
 /// Terms to be put forward, as the APIs take them.
 #[derive(Debug, Deserialize)]
@@ -277,7 +277,9 @@ fn list<T>(
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Vec<T>, Failure> {
     if all.len() > VENDOR_LIST_MAX {
-        return Err(invalid(format!("{what} has at most {VENDOR_LIST_MAX} entries")));
+        return Err(invalid(format!(
+            "{what} has at most {VENDOR_LIST_MAX} entries"
+        )));
     }
     let one = |text: &String| {
         read(text).ok_or_else(|| invalid(format!("{what}: \"{text}\" is not {wanted}")))
@@ -288,7 +290,11 @@ fn list<T>(
 /// Thirty-two bytes of hexadecimal digits, with or without colons.
 fn digest(text: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = text.bytes().filter(|b| *b != b':').collect();
-    let digit = |b: &u8| char::from(*b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let digit = |b: &u8| {
+        char::from(*b)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
     (digits.len() == 64).then_some(())?;
     let mut out = [0; 32];
     for (place, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
@@ -381,7 +387,12 @@ fn terms_view(terms: &VendorTerms) -> TermsView {
             contact: contract.contact.to_string(),
             document: contract.document.to_string(),
         },
-        scopes: terms.scopes.as_str().split(' ').map(str::to_owned).collect(),
+        scopes: terms
+            .scopes
+            .as_str()
+            .split(' ')
+            .map(str::to_owned)
+            .collect(),
         facilities: terms
             .facilities
             .iter()
@@ -454,7 +465,11 @@ impl Contracts<'_> {
         Ok(view(&grant, Some(events)))
     }
 
-    async fn propose(&self, permit: VendorPermit, draft: &VendorDraft) -> Result<VendorView, Failure> {
+    async fn propose(
+        &self,
+        permit: VendorPermit,
+        draft: &VendorDraft,
+    ) -> Result<VendorView, Failure> {
         let why = reason(&draft.reason)?;
         let id = VendorId::new(&draft.vendor).ok_or_else(|| {
             invalid("vendor begins with a lower-case letter and has up to 64 of a-z, 0-9 and -")

@@ -82,7 +82,11 @@ impl Call {
                 .get(AUTHORIZATION)
                 .map(http::HeaderValue::as_bytes),
             from: self.from,
-            certificate: self.parts.extensions.get().map(|ClientCertificate(sha256)| sha256),
+            certificate: self
+                .parts
+                .extensions
+                .get()
+                .map(|ClientCertificate(sha256)| sha256),
         }
     }
 

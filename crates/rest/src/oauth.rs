@@ -126,16 +126,16 @@ pub(crate) async fn vendor(gate: Gate, mut call: Call) -> Result<Response<Body>,
 }
 
 /// The client's own parameters, and `hold` with `reason` where it moves its switch.
-async fn asked_of_vendor(
-    call: &mut Call,
-) -> Result<(TokenRequest, Option<SwitchDraft>), Failure> {
+async fn asked_of_vendor(call: &mut Call) -> Result<(TokenRequest, Option<SwitchDraft>), Failure> {
     let (asked, text) = asked_with(call).await?;
     let field = |name| form::first(&text, name).map(std::borrow::Cow::into_owned);
-    let draft = field("hold").filter(|h| !h.is_empty()).map(|hold| SwitchDraft {
-        hold,
-        terms: None,
-        reason: field("reason").unwrap_or_default(),
-    });
+    let draft = field("hold")
+        .filter(|h| !h.is_empty())
+        .map(|hold| SwitchDraft {
+            hold,
+            terms: None,
+            reason: field("reason").unwrap_or_default(),
+        });
     Ok((asked, draft))
 }
 

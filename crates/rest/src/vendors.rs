@@ -199,9 +199,15 @@ fn html(tenant: &str, asked: &Asked, report: &ActivityReport) -> Response<Body> 
         fact("Scopes", &terms.scopes().join(" "));
     }
     let told = |reads: u64, writes: u64| format!("{reads} read, {writes} written");
-    fact("Resources", &told(report.volume.reads, report.volume.writes));
+    fact(
+        "Resources",
+        &told(report.volume.reads, report.volume.writes),
+    );
     let outside = report.outside;
-    fact("Of these outside of the contract", &told(outside.reads, outside.writes));
+    fact(
+        "Of these outside of the contract",
+        &told(outside.reads, outside.writes),
+    );
     fact("Requests refused", &report.refused.to_string());
     fact("Patients", &report.patients.len().to_string());
     if report.more {

@@ -84,9 +84,8 @@ impl Narrowing {
     /// For a caller for whom scopes of these contexts count.
     pub(super) fn of(terms: &VendorTerms, contexts: &[ScopeContext]) -> Self {
         let of = |wanted: &str| {
-            let named = |(of, id): &Facility| {
-                (**of == *wanted).then(|| format!("{of}/{}", id.as_str()))
-            };
+            let named =
+                |(of, id): &Facility| (**of == *wanted).then(|| format!("{of}/{}", id.as_str()));
             terms.facilities.iter().filter_map(named).collect()
         };
         Self {
@@ -118,7 +117,14 @@ impl Narrowing {
             let filled = searches.iter().filter_map(|text| filled(text, facilities));
             // A parameter that this version of FHIR does not have leads nowhere.
             let understood = |text: String| {
-                understood(type_id, &text, &Values::default(), surroundings, "facilities").ok()
+                understood(
+                    type_id,
+                    &text,
+                    &Values::default(),
+                    surroundings,
+                    "facilities",
+                )
+                .ok()
             };
             filled.filter_map(understood).collect()
         };

@@ -41,7 +41,9 @@ impl Session {
         };
         let iss = self.links().fhir();
         let url = match (&link, &client) {
-            (Some(link), _) => Some(self.address(&link.template, &iss, launch.as_deref(), &draft)?),
+            (Some(link), _) => {
+                Some(self.address(&link.template, &iss, launch.as_deref(), &draft)?)
+            }
             (None, Some(client)) => launched(client, &iss, launch.as_deref().unwrap_or_default()),
             (None, None) => None,
         };
@@ -53,7 +55,9 @@ impl Session {
             }
         };
         let actor = Some(self.principal().actor());
-        let deed = self.gate().signing(self.request, actor, format!("launch {to}"))?;
+        let deed = self
+            .gate()
+            .signing(self.request, actor, format!("launch {to}"))?;
         self.store.signing(deed).await?;
         Ok(LaunchMade {
             expires_in: launch.is_some().then_some(seconds),
@@ -106,7 +110,9 @@ impl Session {
             return Ok(());
         };
         let encounter: Value = serde_json::from_slice(&encounter.get().body).unwrap_or_default();
-        let subject = encounter.pointer("/subject/reference").and_then(Value::as_str);
+        let subject = encounter
+            .pointer("/subject/reference")
+            .and_then(Value::as_str);
         let base = format!("{}/", self.links().fhir());
         let own = subject.map(|s| s.strip_prefix(&base).unwrap_or(s));
         let own = own.and_then(|s| s.strip_prefix("Patient/"));
@@ -156,7 +162,10 @@ impl Session {
         };
         let url = filled(template, &values)?;
         if url.len() > URL_BYTES_MAX {
-            return Err(Failure::new(Code::RequestInvalid, "the address is too long"));
+            return Err(Failure::new(
+                Code::RequestInvalid,
+                "the address is too long",
+            ));
         }
         Ok(url)
     }
@@ -169,5 +178,8 @@ const URL_BYTES_MAX: usize = 8_000;
 fn launched(client: &ClientRecord, iss: &str, launch: &str) -> Option<String> {
     let url = client.program.as_ref()?.launch_url.as_ref()?;
     let mark = if url.contains('?') { '&' } else { '?' };
-    Some(format!("{url}{mark}iss={}&launch={launch}", form::encode(iss)))
+    Some(format!(
+        "{url}{mark}iss={}&launch={launch}",
+        form::encode(iss)
+    ))
 }

@@ -71,12 +71,8 @@ impl Gate {
             customs: &customs,
             now: at,
         };
-        let rights = Arc::new(policy.rights_under(
-            principal,
-            vendor.as_deref(),
-            &facts,
-            &surroundings,
-        ));
+        let rights =
+            Arc::new(policy.rights_under(principal, vendor.as_deref(), &facts, &surroundings));
         let mut known = known.0.lock();
         known.retain(|made| Arc::ptr_eq(&made.policy, &policy));
         if known.len() >= KEPT_MAX {

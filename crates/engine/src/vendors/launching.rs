@@ -119,7 +119,9 @@ fn check(template: &str) -> Result<Vec<&'static str>, Failure> {
         Failure::new(Code::RequestInvalid, text)
     };
     let first = parts.first().map_or("", |(text, _)| text);
-    let behind = first.strip_prefix("https://").or_else(|| first.strip_prefix("http://"));
+    let behind = first
+        .strip_prefix("https://")
+        .or_else(|| first.strip_prefix("http://"));
     let host_ends = behind.is_some_and(|rest| rest.find(['/', '?']).is_some_and(|at| at > 0));
     let plain = bare.bytes().all(|b| b.is_ascii_graphic());
     if !host_ends || !plain || !is_redirect(&bare) {
@@ -304,7 +306,10 @@ mod tests {
             patient: "p&x=1/../#%",
             ..Values::default()
         };
-        let url = filled("https://a.example/{patient}?iss={iss}&e={encounter}", &values);
+        let url = filled(
+            "https://a.example/{patient}?iss={iss}&e={encounter}",
+            &values,
+        );
         assert_eq!(
             url.unwrap(),
             "https://a.example/p%26x%3D1%2F..%2F%23%25?iss=https%3A%2F%2Ff.example%2Ft%2Fa%2Ffhir&e="

@@ -56,11 +56,7 @@ pub(crate) async fn switch(by: Visitor, mut call: Call) -> Result<Response<Body>
     Ok(switched.unwrap_or_else(|failure| failed(&gate, &failure)))
 }
 
-async fn by_form(
-    by: &Visitor,
-    call: &mut Call,
-    vendor: &str,
-) -> Result<Response<Body>, Failure> {
+async fn by_form(by: &Visitor, call: &mut Call, vendor: &str) -> Result<Response<Body>, Failure> {
     let gate = by.gate();
     let browser = Browser::of(gate, call);
     let fields = browser.fields(gate, call).await?;

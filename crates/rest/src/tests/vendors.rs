@@ -27,10 +27,16 @@ fn clinic() -> (World, String) {
 fn furnish(world: &World, all: &str) {
     for id in ["p1", "p2"] {
         let line = format!("PUT Patient/{id}");
-        world.fhir(all, &line, patient_with_id(id, "Doe")).status(201);
+        world
+            .fhir(all, &line, patient_with_id(id, "Doe"))
+            .status(201);
     }
     world
-        .fhir(all, "PUT Observation/o1", observation("o1", "p1").to_string())
+        .fhir(
+            all,
+            "PUT Observation/o1",
+            observation("o1", "p1").to_string(),
+        )
         .status(201);
 }
 
@@ -62,7 +68,9 @@ const VENDORS: &str = "/admin/v1/tenants/lakeside/vendors";
 /// The operator puts terms forward; their number.
 fn propose(world: &World, change: &Value) -> u64 {
     let made = world.admin(&format!("POST {VENDORS}"), &terms(change));
-    made.status(201).json()["proposal"]["number"].as_u64().unwrap()
+    made.status(201).json()["proposal"]["number"]
+        .as_u64()
+        .unwrap()
 }
 
 /// The clinic's own switch.
@@ -154,8 +162,15 @@ fn what_is_no_grant_is_not_taken() {
 #[test]
 fn a_client_has_no_more_than_its_grant() {
     let (world, _) = clinic();
-    let admin = enabled(&world, &json!({ "scopes": ["system/Observation.rs", "system/Patient.r"] }));
-    for scopes in ["system/*.rs", "system/Observation.cruds", "system/Patient.rs"] {
+    let admin = enabled(
+        &world,
+        &json!({ "scopes": ["system/Observation.rs", "system/Patient.r"] }),
+    );
+    for scopes in [
+        "system/*.rs",
+        "system/Observation.cruds",
+        "system/Patient.rs",
+    ] {
         let scopes: Vec<&str> = scopes.split(' ').collect();
         let draft = json!({ "name": "x", "scopes": scopes, "vendor": "acme" });
         world
@@ -168,7 +183,7 @@ fn a_client_has_no_more_than_its_grant() {
     // The clinic takes narrower terms: from the next request on, for the same token.
     let number = propose(&world, &json!({ "scopes": ["system/Observation.r"] }));
     world.fhir(&token, "GET Patient/p1", "").status(200);
-    clinic_says(&admin, "enabled", None).refused(409, "version-conflict");
+    clinic_says(&admin, "enabled", None).refused(412, "version-conflict");
     clinic_says(&admin, "enabled", Some(number)).status(200);
     for who in [&token, &who] {
         world
@@ -191,13 +206,22 @@ fn a_client_has_no_more_than_its_grant() {
 fn time_network_and_certificate_bound_a_client() {
     let (world, _) = clinic();
     let pin = "ab".repeat(32);
-    let admin = enabled(&world, &json!({ "networks": ["10.0.0.0/8"], "certificates": [] }));
+    let admin = enabled(
+        &world,
+        &json!({ "networks": ["10.0.0.0/8"], "certificates": [] }),
+    );
     let who = basic(&client(&world, "system/*.rs"));
     let (inside, outside): (IpAddr, IpAddr) =
         ("10.1.1.1".parse().unwrap(), "192.0.2.1".parse().unwrap());
     let read = |from: IpAddr, certificate: Option<[u8; 32]>, who: &str| {
         let headers = [("authorization", who)];
-        world.ask_with(from, certificate, "GET /t/lakeside/fhir/Patient/p1", &headers, "")
+        world.ask_with(
+            from,
+            certificate,
+            "GET /t/lakeside/fhir/Patient/p1",
+            &headers,
+            "",
+        )
     };
     read(inside, None, &who).status(200);
     read(outside, None, &who).refused(403, "vendor-network");
@@ -214,7 +238,11 @@ fn time_network_and_certificate_bound_a_client() {
 
     let number = propose(&world, &json!({ "certificates": [pin] }));
     clinic_says(&admin, "enabled", Some(number)).status(200);
-    for (shown, wanted) in [(None, 403), (Some([0xba; 32]), 403), (Some([0xab; 32]), 200)] {
+    for (shown, wanted) in [
+        (None, 403),
+        (Some([0xba; 32]), 403),
+        (Some([0xab; 32]), 200),
+    ] {
         assert_eq!(read(outside, shown, &who).code, wanted, "{shown:?}");
         assert_eq!(read(outside, shown, &token).code, wanted, "{shown:?}");
     }
@@ -233,7 +261,9 @@ fn time_network_and_certificate_bound_a_client() {
     let number = propose(&world, &later);
     let admin = {
         let again = Browser::new(&world);
-        again.sign_in("lakeside", "root@clinic", super::people::PASSWORD).status(303);
+        again
+            .sign_in("lakeside", "root@clinic", super::people::PASSWORD)
+            .status(303);
         drop(admin);
         again
     };
@@ -249,7 +279,10 @@ fn a_vendor_of_one_clinic_is_none_in_another() {
     let who = basic(&client(&world, "system/*.rs"));
     let token = bearer(&world, &who);
     for who in [&who, &token] {
-        assert_eq!(world.fhir(who, "GET /t/hillside/fhir/Patient", "").code, 401);
+        assert_eq!(
+            world.fhir(who, "GET /t/hillside/fhir/Patient", "").code,
+            401
+        );
     }
     world
         .admin("GET /admin/v1/tenants/hillside/vendors/acme", &Value::Null)
@@ -260,6 +293,10 @@ fn a_vendor_of_one_clinic_is_none_in_another() {
         .refused(404, "vendor-unknown");
     let headers = [("authorization", who.as_str()), FORM];
     world
-        .ask("POST /t/hillside/auth/vendor", &headers, "hold=disabled&reason=x")
+        .ask(
+            "POST /t/hillside/auth/vendor",
+            &headers,
+            "hold=disabled&reason=x",
+        )
         .status(401);
 }

@@ -164,5 +164,9 @@ pub fn run(args: &Vendor) -> anyhow::Result<()> {
 fn words(view: &Value) -> String {
     let waiting = view.pointer("/proposal/number").and_then(Value::as_u64);
     let waiting = waiting.map_or_else(String::new, |n| format!("; terms {n} wait for the clinic"));
-    format!("{} is {}{waiting}", text(view, "vendor"), text(view, "state"))
+    format!(
+        "{} is {}{waiting}",
+        text(view, "vendor"),
+        text(view, "state")
+    )
 }

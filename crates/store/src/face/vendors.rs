@@ -75,7 +75,9 @@ impl ActivityQuery {
     pub(crate) fn fits(&self, at: Micros, actor: &str) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.to.is_none_or(|to| at < to)
-            && actor.split(' ').any(|name| self.actors.iter().any(|a| a == name))
+            && actor
+                .split(' ')
+                .any(|name| self.actors.iter().any(|a| a == name))
     }
 }
 

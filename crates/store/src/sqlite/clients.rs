@@ -8,9 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use access::{
-    ClientId, ClientRecord, ImportTimes, NewClient, Program, RoleAt, Scopes, VendorId,
-};
+use access::{ClientId, ClientRecord, ImportTimes, NewClient, Program, RoleAt, Scopes, VendorId};
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
 use parking_lot::RwLock;
@@ -19,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{Doing, damaged, internal};
 use super::people;
-use super::vendors;
 use super::tenant::OpenTenant;
+use super::vendors;
 use super::writer::WriterState;
 use crate::{Result, StoreError};
 
@@ -176,7 +174,11 @@ pub(crate) fn create(
             )
             .doing(DOING)?;
     }
-    if new.vendor.as_ref().is_some_and(|v| tenant.vendors().grant(v).is_none()) {
+    if new
+        .vendor
+        .as_ref()
+        .is_some_and(|v| tenant.vendors().grant(v).is_none())
+    {
         let text = "no such vendor here".to_owned();
         return Err(StoreError::Refused(Code::VendorUnknown, text));
     }

@@ -50,7 +50,8 @@ impl TenantStore {
         entry.must_stay()?;
         let known = permit.is_for(id) && self.vendor(id).await?.is_some();
         let what = format!("look at vendor {}", id.as_str());
-        self.administered(&permit.spend(&self.tenant), &what).await?;
+        self.administered(&permit.spend(&self.tenant), &what)
+            .await?;
         if !known {
             return Err(unknown());
         }
@@ -137,10 +138,7 @@ impl TenantStore {
             None => vendors::drop_link(&state.db, &of),
         };
         let by = super::by(&spent);
-        self.handle
-            .0
-            .administer(entry, by, action, id, work)
-            .await
+        self.handle.0.administer(entry, by, action, id, work).await
     }
 
     /// What some clients did, counted from the trail.

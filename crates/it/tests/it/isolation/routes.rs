@@ -160,7 +160,9 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
     let kind = answer.header("content-type").unwrap_or_default();
     let wanted = match (route.base, route.interaction) {
         // RFC 6749 has a form of its own for refusals of this one, once the tenant is known.
-        (_, "token" | "introspect" | "revoke" | "vendor-self") if kind.starts_with("application/json") => {
+        (_, "token" | "introspect" | "revoke" | "vendor-self")
+            if kind.starts_with("application/json") =>
+        {
             return None;
         }
         // What people see is told them as a page.
