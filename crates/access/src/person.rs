@@ -184,6 +184,12 @@ impl SessionRecord {
     pub fn is_good(&self, now: Micros) -> bool {
         !self.ended && now < self.until && now < self.used.plus_secs(self.idle_secs)
     }
+
+    /// Whether another session, begun in the same browser, is this one going on: the same person proved
+    /// anew who they are, and nothing ended what was given to them before.
+    pub fn goes_on_as(&self, other: &Self, now: Micros) -> bool {
+        self.is_good(now) && self.person == other.person && self.person_epoch == other.person_epoch
+    }
 }
 
 /// What a person approved a program for, once: scopes and context. Tokens are of an approval.
@@ -228,6 +234,7 @@ impl ApprovalRecord {
         tenant: &TenantId,
         person: &PersonRecord,
         client: &ClientRecord,
+        scopes: Arc<Scopes>,
         now: Micros,
     ) -> Option<Principal> {
         let same = self.person == person.id
@@ -241,7 +248,7 @@ impl ApprovalRecord {
                 person: person.clone(),
                 client: Some((self.client.clone(), self.client_epoch)),
                 vendor: client.vendor.clone(),
-                scopes: self.scopes.clone(),
+                scopes,
                 patient: self.patient.clone(),
                 approval: Some(self.id.clone()),
                 session: self.session.clone(),

@@ -240,12 +240,14 @@ fn a_token_of_an_approval_is_good_as_long_as_all_three_are_as_they_were() {
         until: NOW.plus_secs(30),
         ended: false,
     };
-    let token = key.issue_for("iss", &approval, NOW, 60, [1; 16]).unwrap();
+    let token = key
+        .issue_for("iss", &approval, &approval.scopes, NOW, 60, [1; 16])
+        .unwrap();
     let verified = key.verify(&token, NOW).unwrap();
     assert_eq!(verified.approval(), Some("ap"));
     assert_eq!(verified.expires(), NOW.plus_secs(30), "with the approval");
     let who = key
-        .person(&verified, &approval, &ada, &program, NOW)
+        .person(&verified, &approval, &ada, &program, (model(), NOW))
         .unwrap();
     assert_eq!(who.patient().unwrap().as_str(), "7");
     assert_eq!(who.client().unwrap().0.as_str(), "vendor");
@@ -263,7 +265,8 @@ fn a_token_of_an_approval_is_good_as_long_as_all_three_are_as_they_were() {
     let other = TokenKey::new(b, &seed).unwrap();
     assert!(other.verify(&token, NOW).is_err());
     let refused = |approval: &_, ada: &_, program: &_| {
-        key.person(&verified, approval, ada, program, NOW).is_err()
+        key.person(&verified, approval, ada, program, (model(), NOW))
+            .is_err()
     };
     let changed = |change: &dyn Fn(&mut ApprovalRecord)| {
         let mut other = approval.clone();

@@ -69,12 +69,18 @@ pub struct Verified {
     scope: String,
     expires: Micros,
     approval: Option<Box<str>>,
+    id: [u8; 16],
 }
 
 impl Verified {
     /// The approval whose record must be looked up, for a token of a person.
     pub fn approval(&self) -> Option<&str> {
         self.approval.as_deref()
+    }
+
+    /// The token's own id, by which it can be taken back.
+    pub const fn id(&self) -> &[u8; 16] {
+        &self.id
     }
 
     /// The client whose record must be looked up.
@@ -155,11 +161,13 @@ impl TokenKey {
         self.encode(&claims)
     }
 
-    /// A token of an approval, for the program to act for the person.
+    /// A token of an approval, for the program to act for the person. `scopes` are the approved ones,
+    /// or a part of them.
     pub fn issue_for(
         &self,
         issuer: &str,
         approval: &ApprovalRecord,
+        scopes: &Scopes,
         now: Micros,
         lifetime_secs: i64,
         random: [u8; 16],
@@ -169,7 +177,7 @@ impl TokenKey {
             iss: issuer.to_owned(),
             sub: approval.person.as_str().to_owned(),
             tid: self.tenant.hex(),
-            scope: approval.scopes.as_str().to_owned(),
+            scope: scopes.as_str().to_owned(),
             iat: now.as_secs(),
             exp: life.min(approval.until.as_secs()),
             jti: base::ids::uuid_text(random),
@@ -205,6 +213,7 @@ impl TokenKey {
             scope: claims.scope,
             expires: Micros(claims.exp.saturating_mul(1_000_000)),
             approval: claims.approval.map(Into::into),
+            id: base::ids::uuid_bytes(&claims.jti).ok_or(TokenError::Invalid)?,
         })
     }
 
@@ -226,20 +235,32 @@ impl TokenKey {
     }
 
     /// The principal of a verified token of a person, if approval, person and program are as they
-    /// were when the token was issued.
+    /// were when the token was issued. It has the scopes of the token, as far as they are approved.
     pub fn person(
         &self,
         verified: &Verified,
         approval: &ApprovalRecord,
         person: &PersonRecord,
         client: &ClientRecord,
-        now: Micros,
+        (model, now): (&Model, Micros),
     ) -> Result<Principal, TokenError> {
         let same = verified.approval.as_deref() == Some(&*approval.id)
             && verified.client == client.id
             && verified.epoch == client.epoch;
-        let principal = approval.principal(&self.tenant, person, client, now);
-        principal.filter(|_| same).ok_or(TokenError::Invalid)
+        if !same {
+            return Err(TokenError::Invalid);
+        }
+        let approved = &approval.scopes;
+        let scopes = match verified.scope == approved.as_str() {
+            true => approved.clone(),
+            false => {
+                let asked = Scopes::parse(&verified.scope, model);
+                let asked = asked.map_err(|_| TokenError::Invalid)?;
+                Arc::new(approved.narrowed_to(&asked))
+            }
+        };
+        let principal = approval.principal(&self.tenant, person, client, scopes, now);
+        principal.ok_or(TokenError::Invalid)
     }
 }
 

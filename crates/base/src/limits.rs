@@ -146,8 +146,9 @@ limits! {
     /// Bytes of one segment of the journal. One more is always kept ready: the reserve on which
     /// reads go on when the disk is full.
     journal_segment_bytes = 8 << 20;
-    /// Bytes of database pages kept in memory, over all tenants.
-    page_cache_bytes_max = 256 << 20;
+    /// Bytes of database pages kept in memory, over all tenants; 0 takes an eighth of the memory that the
+    /// process may have. Writing to a large store is the faster the more of its index is in memory.
+    page_cache_bytes_max = 0;
     /// Seconds that a paging cursor stays good.
     cursor_ttl_seconds = 600;
     /// Verified tokens kept in memory.
@@ -166,6 +167,10 @@ limits! {
     approvals_max = 200_000;
     /// Approvals of one person; the oldest ends when there would be more.
     approvals_per_person_max = 200;
+    /// Access tokens of one tenant that were taken back and would not have ended yet.
+    ended_tokens_max = 100_000;
+    /// Seconds for which a proof by two factors lets a person do what policy asks it for.
+    step_up_seconds_max = 900;
     /// Seconds after which a session ends, however much it is used.
     session_seconds_max = 43_200;
     /// Seconds without use after which a session ends.
@@ -178,9 +183,9 @@ limits! {
     invitation_seconds_max = 604_800;
     /// Seconds for which the context of a launch from within a record is good.
     launch_seconds_max = 300;
-    /// Passwords that are checked at once, over all tenants.
+    /// Passwords that are checked at once, over all tenants, who take turns.
     passwords_at_once_max = 2;
-    /// Passwords that wait to be checked, over all tenants.
+    /// Passwords of one tenant that wait to be checked.
     passwords_waiting_max = 64;
     /// KiB of memory that checking one password takes (argon2id).
     password_memory_kib = 19_456;
@@ -190,6 +195,9 @@ limits! {
     password_characters_min = 12;
     /// Wrong passwords for one person from one address before this address has to wait.
     wrong_passwords_max = 5;
+    /// Wrong one-time codes for one person in an hour, from wherever they come, before only recovery codes
+    /// are taken.
+    wrong_codes_max = 30;
     /// Milliseconds by which a sign-in is slowed down at most, when passwords of one person are guessed
     /// at from many addresses.
     sign_in_delay_ms_max = 2_000;

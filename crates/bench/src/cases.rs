@@ -1,6 +1,7 @@
 //! What is measured, one file per case.
 
 mod crowd;
+mod governed;
 mod import;
 mod interactions;
 mod neighbour;
@@ -95,6 +96,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Vec<Row>> {
     {
         say("read, search and create")?;
         rows.extend(interactions::of_house(&setting).await?);
+    }
+    if setting.wants("policy") {
+        say("policy")?;
+        rows.extend(governed::rows(&setting).await?);
     }
     if setting.wants("import") {
         say("import")?;

@@ -210,6 +210,11 @@ pub(crate) fn resources(size: Size) -> impl Iterator<Item = (String, String)> {
 /// Transaction Bundles that put everything in place, so that running twice changes nothing.
 pub(crate) fn bundles(size: Size, entries: usize) -> Vec<String> {
     let all: Vec<(String, String)> = resources(size).collect();
+    transactions(&all, entries)
+}
+
+/// The same of resources with their URLs.
+pub(crate) fn transactions(all: &[(String, String)], entries: usize) -> Vec<String> {
     all.chunks(entries.max(1))
         .map(|chunk| {
             let entries: Vec<String> = chunk

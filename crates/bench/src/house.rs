@@ -137,8 +137,16 @@ impl House {
     /// Makes a client with all rights in a tenant, and answers that tenant's base with a token of
     /// the client.
     pub(crate) async fn enter(&self, tenant: &str) -> anyhow::Result<Base> {
+        self.enter_as(tenant, &[]).await
+    }
+
+    /// The same for a client that policy governs, under these roles.
+    pub(crate) async fn enter_as(&self, tenant: &str, roles: &[String]) -> anyhow::Result<Base> {
         let path = format!("/admin/v1/tenants/{tenant}/clients");
-        let new = json!({"name": "bench", "scopes": ["system/*.cruds"]});
+        let mut new = json!({"name": "bench", "scopes": ["system/*.cruds"]});
+        if let Some(new) = new.as_object_mut().filter(|_| !roles.is_empty()) {
+            new.insert("roles".to_owned(), json!(roles));
+        }
         let client = self.admin("POST", &path, Some(new)).await?;
         let field = |name: &str| -> anyhow::Result<String> {
             Ok(client

@@ -54,11 +54,6 @@ use crate::session::Session;
 use crate::tenants::Operator;
 use verdict::Verdict;
 
-/// SHA-256 of the client certificate (DER) with which a connection was made. Whoever ends TLS, and has
-/// checked it, puts it among the extensions of the connection's requests; nothing in a request itself can.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientCertificate(pub [u8; 32]);
-
 /// What a request brought to be recognised by.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
@@ -68,7 +63,7 @@ pub struct Credentials<'a> {
     pub from: IpAddr,
     /// Why access is asked for: the header `Access-Reason`.
     pub reason: Option<&'a str>,
-    /// SHA-256 of the client certificate of the connection, where there is one.
+    /// SHA-256 of the certificate that the client of the connection showed and holds the key of.
     pub certificate: Option<&'a [u8; 32]>,
 }
 
@@ -94,7 +89,7 @@ impl Gate {
         let digest = verdict::digest(&self.tenant, header);
         let store = self.house.0.store.tenant(&self.tenant);
         if let Some(known) = self.house.0.verdicts.get(&digest, request.at)
-            && store.stands(&known.principal, request.at)
+            && store.stands(&known.principal, known.token.as_ref(), request.at)
         {
             return self.session(store, known, credentials, request).await;
         }
@@ -154,6 +149,7 @@ impl Gate {
             Ok(Verdict {
                 principal: Arc::new(principal),
                 until: None,
+                token: None,
                 rights: Arc::default(),
             })
         } else {
@@ -176,16 +172,27 @@ impl Gate {
                 let person = store.person(&approval.record.person).await?;
                 let person = person.ok_or_else(invalid)?;
                 let (approval, person) = (&approval.record, &person.record);
-                key.person(&verified, approval, person, &record, request.at)
+                key.person(
+                    &verified,
+                    approval,
+                    person,
+                    &record,
+                    (self.model(), request.at),
+                )
             }
         };
         let principal = principal.map_err(|e| Failure::of(e.code()))?;
-        if verified.approval().is_some() && !store.stands(&principal, request.at) {
+        let ended = match verified.approval() {
+            Some(_) => !store.stands(&principal, Some(verified.id()), request.at),
+            None => store.is_ended_token(verified.id()).await?,
+        };
+        if ended {
             return Err(invalid());
         }
         Ok(Verdict {
             principal: Arc::new(principal),
             until: Some(verified.expires()),
+            token: Some(*verified.id()),
             rights: Arc::default(),
         })
     }

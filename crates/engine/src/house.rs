@@ -69,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) config: HouseConfig,
     pub(crate) verdicts: Verdicts,
     pub(crate) attempts: Attempts,
+    /// Failed sign-ins of people: what programs fail at does not hold them up.
+    pub(crate) sign_ins: Attempts,
     pub(crate) replays: Replays,
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
@@ -114,7 +116,8 @@ impl House {
     fn new(store: Store, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, config: HouseConfig) -> Self {
         let metrics = Metrics::new(&store);
         let verdicts = Verdicts::new(config.limits.token_cache_entries_max);
-        let attempts = Attempts::new(config.limits.failed_logins_per_minute_max);
+        let per_minute = config.limits.failed_logins_per_minute_max;
+        let (attempts, sign_ins) = (Attempts::new(per_minute), Attempts::new(per_minute));
         let passwords = Passwords::new(&config.limits);
         let guesses = Guesses::new(&config.limits);
         let rates = Rates::new(&config.limits, clock.clone());
@@ -128,6 +131,7 @@ impl House {
             config,
             verdicts,
             attempts,
+            sign_ins,
             replays: Replays::new(replays_max),
             passwords,
             guesses,

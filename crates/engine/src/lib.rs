@@ -27,9 +27,9 @@ pub use access::Assurance;
 pub use access::{Released, RequestMeta};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
-    AccountView, ApprovalView, AuthorizationAsked, AuthorizeRequest, ClientCertificate,
-    Credentials, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question,
-    SessionView, SignInFrom, SignedIn, TokenFailure, TokenRequest, Visitor,
+    AccountView, ApprovalView, AuthorizationAsked, AuthorizeRequest, Credentials, Granted,
+    LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question, SessionView, SignInFrom,
+    SignedIn, TokenFailure, TokenRequest, Visitor,
 };
 pub use clients::{ClientDraft, ClientMade, ClientView};
 pub use failure::Failure;

@@ -366,7 +366,9 @@ impl Visitor {
         let deed = self.deed(Administering::People, "end sessions").await?;
         let end = |s: &mut BrowserSession| s.record.ended = true;
         let ended = self.store.change_sessions(deed, &id, |_| true, end);
-        Ok(ended.await.map(drop)?)
+        ended.await?;
+        let deed = self.deed(Administering::People, "end approvals").await?;
+        Ok(self.store.end_approvals(deed, &id).await.map(drop)?)
     }
 }
 

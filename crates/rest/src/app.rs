@@ -21,7 +21,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use tower::Service;
 
-use crate::call::Call;
+use crate::call::{Call, ClientCertificate};
 use crate::cors::Cors;
 use crate::problem::{self, Style};
 use crate::rendering::Rendering;
@@ -82,6 +82,10 @@ impl App {
         let meta = self.house.request();
         let (from, forwarded) = proxy::read(self.house.config(), request.headers(), peer);
         let mut request = request.map(Body::new);
+        if from != peer {
+            // It is the proxy's, not the caller's.
+            request.extensions_mut().remove::<ClientCertificate>();
+        }
         request.extensions_mut().insert(Arrived {
             request: meta,
             from,

@@ -102,6 +102,7 @@ impl Browser {
         SignInFrom {
             address: self.address,
             agent: &self.agent,
+            session: &self.session,
             request: self.request,
         }
     }

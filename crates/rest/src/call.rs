@@ -8,10 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
-use engine::{
-    ClientCertificate, Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta,
-    Session,
-};
+use engine::{Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta, Session};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http_body_util::BodyExt;
@@ -35,6 +32,11 @@ pub(crate) struct Call {
     pub(crate) path: Vec<(Box<str>, Box<str>)>,
     pub(crate) body: Body,
 }
+
+/// SHA-256 of the certificate that the client of a connection showed, and whose key it holds. The
+/// listener puts it into a request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientCertificate(pub [u8; 32]);
 
 /// Which limit bounds a body.
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +87,8 @@ impl Call {
             certificate: self
                 .parts
                 .extensions
-                .get()
-                .map(|ClientCertificate(sha256)| sha256),
+                .get::<ClientCertificate>()
+                .map(|shown| &shown.0),
         }
     }
 

@@ -31,6 +31,7 @@ mod version;
 
 pub use admin::openapi_document;
 pub use app::App;
+pub use call::ClientCertificate;
 pub use problem::{Style, status};
 pub use routes::{Base, Class, ROUTES, Route};
 

@@ -19,6 +19,7 @@ mod policy;
 mod provenance;
 mod resources;
 mod search;
+mod sign_in_limits;
 mod surface;
 mod vendors;
 mod world;

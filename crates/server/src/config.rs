@@ -56,6 +56,8 @@ pub struct Tls {
     pub cert: Option<PathBuf>,
     /// PEM file with the private key.
     pub key: Option<PathBuf>,
+    /// Whether clients are asked for certificates of their own.
+    pub client_certificates: bool,
 }
 
 /// `[auth]`
@@ -186,8 +188,21 @@ pub const KEYS: &[Key] = &[
         "",
         "Folder for backups; the admin API reads and writes files nowhere else. Default: `backups` in the data folder.",
     ),
-    key("tls.cert", "", "PEM file with the certificate chain."),
-    key("tls.key", "", "PEM file with the private key."),
+    key(
+        "tls.cert",
+        "",
+        "PEM file with the certificate chain. Read again when it changes, and on SIGHUP.",
+    ),
+    key(
+        "tls.key",
+        "",
+        "PEM file with the private key. Read again when it changes, and on SIGHUP.",
+    ),
+    key(
+        "tls.client_certificates",
+        "false",
+        "Whether clients are asked for certificates of their own; nobody has to show one. What one is good for is said where programs are administered, by its SHA-256.",
+    ),
     key(
         "auth.access_token_seconds",
         "3600",

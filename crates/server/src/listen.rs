@@ -4,9 +4,8 @@
 mod linger;
 mod pace;
 mod places;
+mod tls;
 
-use std::fs::File;
-use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
@@ -19,16 +18,16 @@ use fhir::outcome::{Issue, Outcome};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rest::App;
+use rest::{App, ClientCertificate};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
 
 use self::linger::Lingering;
 use self::pace::Pace;
 use self::places::{Met, Places};
-use crate::config::{Config, Tls};
+use self::tls::Door;
+use crate::config::Config;
 
 /// Seconds in which a client has to finish its TLS handshake, and its headers.
 const GREETING: Duration = Duration::from_secs(15);
@@ -50,7 +49,7 @@ const DRAIN: Duration = Duration::from_secs(7);
 #[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,
-    tls: Option<Tls>,
+    tls: Option<Door>,
     limits: Arc<Limits>,
     /// None: all connections come from a proxy.
     proxies: Option<Vec<Network>>,
@@ -69,7 +68,10 @@ impl Listener {
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = tcp.local_addr()?;
-        let tls = config.tls.cert.is_some().then(|| config.tls.clone());
+        let tls = match config.tls.cert {
+            Some(_) => Some(Door::open(&config.tls)?),
+            None => None,
+        };
         if tls.is_none() && !config.behind_tls_proxy && !address.ip().is_loopback() {
             bail!(
                 "{address} is not a loopback address: set [tls] cert and key, or \
@@ -109,7 +111,8 @@ impl Listener {
 
     /// Serves until `stop` says so, then lets requests in flight finish.
     pub async fn serve(self, app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-        let acceptor = self.tls.as_ref().map(tls_acceptor).transpose()?;
+        let acceptor = self.tls.as_ref().map(Door::acceptor);
+        let renewed = self.tls.map(|door| tokio::spawn(door.renew(stop.clone())));
         let whole = u32::try_from(self.limits.connections_max)?.min(CONNECTIONS_CEILING);
         let each = self
             .proxies
@@ -149,12 +152,13 @@ impl Listener {
             tokio::spawn(async move {
                 let _ = stream.set_nodelay(true);
                 match acceptor {
-                    None => connection(&http, stream, app, peer, pace, stop).await,
+                    None => connection(&http, stream, app, (peer, None), pace, stop).await,
                     Some(tls) => {
                         if let Ok(Ok(stream)) =
                             tokio::time::timeout(GREETING, tls.accept(stream)).await
                         {
-                            connection(&http, stream, app, peer, pace, stop).await;
+                            let shown = tls::shown(stream.get_ref().1);
+                            connection(&http, stream, app, (peer, shown), pace, stop).await;
                         }
                     }
                 }
@@ -162,6 +166,9 @@ impl Listener {
             });
         }
         drop(self.tcp);
+        if let Some(renewed) = renewed {
+            renewed.abort();
+        }
         if tokio::time::timeout(DRAIN, places.empty()).await.is_err() {
             tracing::warn!("requests were still running when the time to drain was over");
         }
@@ -194,7 +201,7 @@ async fn connection<S>(
     http: &Http,
     stream: S,
     app: App,
-    peer: SocketAddr,
+    (peer, certificate): (SocketAddr, Option<ClientCertificate>),
     pace: Arc<Pace>,
     mut stop: watch::Receiver<bool>,
 ) where
@@ -210,7 +217,10 @@ async fn connection<S>(
         }
     };
     let watched = pace.clone();
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+        if let Some(certificate) = certificate {
+            request.extensions_mut().insert(certificate);
+        }
         let app = app.clone();
         asked.notify_one();
         let asked = watched.asked();
@@ -279,27 +289,4 @@ async fn turn_away(
         Ok::<(), std::io::Error>(())
     };
     let _ = tokio::time::timeout(FAREWELL, answer).await;
-}
-
-fn tls_acceptor(tls: &Tls) -> anyhow::Result<TlsAcceptor> {
-    let open = |path: Option<&std::path::PathBuf>| -> anyhow::Result<BufReader<File>> {
-        let path = path.context("tls.cert and tls.key go together")?;
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(BufReader::new(file))
-    };
-    let chain = rustls_pemfile::certs(&mut open(tls.cert.as_ref())?)
-        .collect::<Result<Vec<_>, _>>()
-        .context("tls.cert is not PEM")?;
-    let key = rustls_pemfile::private_key(&mut open(tls.key.as_ref())?)
-        .context("tls.key is not PEM")?
-        .context("tls.key holds no private key")?;
-    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()?
-    .with_no_client_auth()
-    .with_single_cert(chain, key)
-    .context("tls.cert and tls.key do not fit")?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -224,7 +224,7 @@ pub(crate) fn by_cpu(ours: &Sample, floor: &Sample) -> f64 {
 }
 
 /// The answer of median size among those to the first requests of a mix.
-async fn median_answer(mix: &Mix) -> anyhow::Result<Captured> {
+pub(crate) async fn median_answer(mix: &Mix) -> anyhow::Result<Captured> {
     let mut connection = Connection::open(&mix.base.authority).await?;
     let mut answers = Vec::new();
     for request in mix.requests.iter().take(40) {

@@ -18,6 +18,12 @@ use super::token::{Granted, TokenFailure, TokenRequest};
 use crate::failure::Failure;
 use crate::house::Gate;
 
+/// Tokens of an approval: for the first time, or again, perhaps for a part of its scopes.
+enum Giving {
+    First,
+    Again(Option<Scopes>),
+}
+
 /// The tokens of an approval as they come back: which, and the number of a refresh token.
 struct Presented<'t> {
     approval: &'t str,
@@ -91,7 +97,7 @@ impl Gate {
             }
             Ok(())
         };
-        self.change_and_give(id, client, "exchange code", request, change, true)
+        self.change_and_give(id, client, "exchange code", request, change, Giving::First)
             .await
     }
 
@@ -113,11 +119,13 @@ impl Gate {
         if known.record.client != client.id {
             return Err(TokenFailure::Spent);
         }
+        let mut narrower = None;
         if let Some(scope) = &asked.scope {
             let asked = Scopes::parse(scope, self.model()).map_err(|_| TokenFailure::Scope)?;
             if !known.record.scopes.covers(&asked) {
                 return Err(TokenFailure::Scope);
             }
+            narrower = Some(known.record.scopes.narrowed_to(&asked));
         }
         let number = presented.number;
         let change = move |approval: &mut Approval| {
@@ -132,7 +140,7 @@ impl Gate {
             "refresh token",
             request,
             change,
-            false,
+            Giving::Again(narrower),
         )
         .await
     }
@@ -145,7 +153,7 @@ impl Gate {
         what: &str,
         request: RequestMeta,
         change: impl FnOnce(&mut Approval) -> Result<(), store::StoreError> + Send + 'static,
-        first: bool,
+        giving: Giving,
     ) -> Result<Granted, TokenFailure> {
         let store = self.store();
         let deed = self.signing(request, Some(client.actor()), what)?;
@@ -161,7 +169,7 @@ impl Gate {
             noted.map_err(Failure::from)?;
             return Err(TokenFailure::Spent);
         }
-        self.give(&changed, client, request, first).await
+        self.give(&changed, client, request, giving).await
     }
 
     async fn give(
@@ -169,24 +177,35 @@ impl Gate {
         approval: &Approval,
         client: &ClientRecord,
         request: RequestMeta,
-        first: bool,
+        giving: Giving,
     ) -> Result<Granted, TokenFailure> {
         let store = self.store();
         let record = &approval.record;
+        let (first, narrower) = match giving {
+            Giving::First => (true, None),
+            Giving::Again(narrower) => (false, narrower),
+        };
+        let scopes = narrower.as_ref().unwrap_or(&record.scopes);
         let key = store.token_key().await.map_err(Failure::from)?;
         let (config, now) = (&self.house.0.config, request.at);
         let life = config.access_token_seconds;
         let random = self.house.0.rng.bytes();
-        let token = key.issue_for(&self.links.issuer(), record, now, life, random);
+        let token = key.issue_for(&self.links.issuer(), record, scopes, now, life, random);
         let token = token.ok_or(Failure::of(Code::Internal))?;
         // Whoever was disabled, signed out or changed meanwhile gets nothing.
         let person = store.person(&record.person).await.map_err(Failure::from)?;
         let person = person.ok_or(TokenFailure::Spent)?;
         let verified = key.verify(&token, now).map_err(|_| TokenFailure::Spent)?;
         let principal = key
-            .person(&verified, record, &person.record, client, now)
+            .person(
+                &verified,
+                record,
+                &person.record,
+                client,
+                (self.model(), now),
+            )
             .map_err(|_: TokenError| TokenFailure::Spent)?;
-        if !store.stands(&principal, now) {
+        if !store.stands(&principal, None, now) {
             return Err(TokenFailure::Spent);
         }
         let mut more = Map::new();
@@ -205,7 +224,7 @@ impl Gate {
             let mac = URL_SAFE_NO_PAD.encode(key.hash("refresh", &named));
             more.insert("refresh_token".into(), json!(format!("{named}.{mac}")));
         }
-        if record.scopes.has("openid") {
+        if scopes.has("openid") {
             let token = self.id_token(approval, &person, now, first).await?;
             more.insert("id_token".into(), json!(token));
         }
@@ -214,7 +233,7 @@ impl Gate {
         Ok(Granted {
             access_token: token,
             expires_seconds: life.min(left),
-            scope: record.scopes.as_str().to_owned(),
+            scope: scopes.as_str().to_owned(),
             more,
         })
     }
@@ -314,8 +333,9 @@ impl Gate {
         Ok(Some(about))
     }
 
-    /// Takes a token back (RFC 7009): with it its approval and all its other tokens end. A token that
-    /// is none, or another client's, changes nothing and is told nothing about.
+    /// Takes a token back (RFC 7009): with that of a person its approval and all its other tokens end, one that a
+    /// program has for itself ends alone. A token that is none, or another client's, changes nothing and
+    /// is told nothing about.
     ///
     /// # Errors
     /// As those of [`Self::token`].
@@ -333,8 +353,17 @@ impl Gate {
             Some(presented) => Some(presented.approval.to_owned()),
             None => {
                 let key = store.token_key().await.map_err(Failure::from)?;
-                let verified = key.verify(token, request.at).ok();
-                verified.and_then(|v| v.approval().map(str::to_owned))
+                let Ok(verified) = key.verify(token, request.at) else {
+                    return Ok(());
+                };
+                let of = verified.approval().map(str::to_owned);
+                if of.is_none() && *verified.client() == asker.id {
+                    let deed = self.signing(request, Some(asker.actor()), "revoke token")?;
+                    let (id, until) = (*verified.id(), verified.expires());
+                    let ended = store.end_token(deed, id, until).await;
+                    return ended.map_err(|e| Failure::from(e).into());
+                }
+                of
             }
         };
         let Some(id) = id else { return Ok(()) };

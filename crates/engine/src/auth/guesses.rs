@@ -31,6 +31,7 @@ type Whom = [u8; 32];
 #[derive(Debug)]
 pub(crate) struct Guesses {
     max: u64,
+    codes_max: u64,
     delay_ms_max: u64,
     known: Mutex<Known>,
 }
@@ -39,6 +40,7 @@ pub(crate) struct Guesses {
 struct Known {
     pairs: HashMap<(Door, Whom, IpAddr), Guessed>,
     people: HashMap<(Door, Whom), Guessed>,
+    codes: HashMap<(Door, Whom), Guessed>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,6 +71,7 @@ impl Guesses {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             max: limits.wrong_passwords_max.max(1),
+            codes_max: limits.wrong_codes_max.max(1),
             delay_ms_max: limits.sign_in_delay_ms_max,
             known: Mutex::default(),
         }
@@ -103,6 +106,28 @@ impl Guesses {
         Ok(Duration::from_millis(
             (before * SLOW_MS).min(self.delay_ms_max),
         ))
+    }
+
+    /// Counts a one-time code that is shown for somebody.
+    ///
+    /// # Errors
+    /// `rate-limited` after too many that were wrong, until there was none for an hour.
+    pub(super) fn check_code(&self, of: (Door, Whom), now: Micros) -> Result<(), Failure> {
+        let now = now.as_secs();
+        let mut known = self.known.lock();
+        if let Some(guessed) = known.codes.get(&of)
+            && guessed.at(now) >= self.codes_max
+        {
+            let left = u32::try_from(guessed.last + FORGOTTEN - now).unwrap_or(60);
+            return Err(Failure::of(Code::RateLimited).retry_after(left));
+        }
+        count(&mut known.codes, of, now);
+        Ok(())
+    }
+
+    /// Forgets wrong codes of somebody who showed a right one.
+    pub(super) fn right_code(&self, of: (Door, Whom)) {
+        self.known.lock().codes.remove(&of);
     }
 
     /// Forgets the guesses from this address: it was the person after all.
@@ -156,6 +181,14 @@ mod tests {
         guesses.check(by(1, "10.0.0.1"), at(90)).unwrap();
         guesses.right(by(1, "10.0.0.1"));
         guesses.check(by(1, "10.0.0.1"), at(31)).unwrap();
+        // Codes: so many for a person, from wherever, and none refused prolongs it.
+        for n in 0..30 {
+            guesses.check_code(([1; 16], [9; 32]), at(n)).unwrap();
+        }
+        assert!(guesses.check_code(([1; 16], [9; 32]), at(30)).is_err());
+        assert!(guesses.check_code(([1; 16], [9; 32]), at(3_628)).is_err());
+        guesses.check_code(([1; 16], [9; 32]), at(3_629)).unwrap();
+        guesses.check_code(([2; 16], [9; 32]), at(0)).unwrap();
         // From many addresses: slower, for everyone, and never shut.
         for n in 0..100 {
             guesses.check(by(3, &format!("10.1.0.{n}")), at(0)).unwrap();

@@ -1,53 +1,63 @@
-//! Passwords: argon2id, off the workers, a few at once, and what may be one.
+//! Passwords: argon2id, off the workers, a few at once and tenants by turns, and what may be one.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
 
+use access::TenantId;
 use argon2::password_hash::SaltString;
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
 use base::{Code, Limits};
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+use crate::benches::Benches;
 use crate::failure::Failure;
 use crate::house::House;
 
 /// Bytes of a password that is looked at.
 const BYTES_MAX: usize = 1_024;
 
+type TenantKey = [u8; 16];
+
 /// Places where passwords are checked.
-#[derive(Debug)]
 pub(crate) struct Passwords {
-    places: Arc<Semaphore>,
-    waiting: AtomicU64,
+    places: Benches,
+    waiting: Mutex<HashMap<TenantKey, u64>>,
     waiting_max: u64,
+}
+
+/// One that waits for a place, and is counted as long as it does.
+struct Waiting<'p> {
+    all: &'p Mutex<HashMap<TenantKey, u64>>,
+    tenant: TenantKey,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut all = self.all.lock();
+        if let Some(count) = all.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.tenant);
+            }
+        }
+    }
 }
 
 impl Passwords {
     pub(crate) fn new(limits: &Limits) -> Self {
         let places = usize::try_from(limits.passwords_at_once_max).unwrap_or(1);
         Self {
-            places: Arc::new(Semaphore::new(places.clamp(1, 1_024))),
-            waiting: AtomicU64::new(0),
+            places: Benches::new(places.clamp(1, 1_024)),
+            waiting: Mutex::default(),
             waiting_max: limits.passwords_waiting_max,
         }
     }
 
-    /// Runs slow work at a place.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        struct Waiting<'a>(&'a AtomicU64);
-        impl Drop for Waiting<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting(&self.waiting);
-        if before >= self.waiting_max {
+    fn wait(&self, tenant: TenantKey) -> Result<Waiting<'_>, Failure> {
+        let mut all = self.waiting.lock();
+        let count = all.entry(tenant).or_default();
+        if *count >= self.waiting_max.max(1) {
             let max = self.waiting_max;
             return Err(Failure::limit(
                 Code::LimitBusy,
@@ -55,8 +65,22 @@ impl Passwords {
                 max,
             ));
         }
-        let place = self.places.clone().acquire_owned().await;
-        let place = place.map_err(|_| Failure::of(Code::Stopping))?;
+        *count += 1;
+        drop(all);
+        Ok(Waiting {
+            all: &self.waiting,
+            tenant,
+        })
+    }
+
+    /// Runs slow work of a tenant at a place, when it is the tenant's turn.
+    async fn run<T: Send + 'static>(
+        &self,
+        tenant: TenantKey,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let waiting = self.wait(tenant)?;
+        let place = self.places.place(tenant).await;
         drop(waiting);
         let done = tokio::task::spawn_blocking(move || {
             let _place = place;
@@ -105,7 +129,11 @@ pub(super) fn admit(password: &str, login: &str, limits: &Limits) -> Result<(), 
 
 impl House {
     /// The argon2id hash of a password, in PHC form.
-    pub(super) async fn password_hash(&self, password: &str) -> Result<String, Failure> {
+    pub(super) async fn password_hash(
+        &self,
+        tenant: &TenantId,
+        password: &str,
+    ) -> Result<String, Failure> {
         let (password, argon) = (normal(password), argon(self.limits())?);
         let salt: [u8; 16] = self.0.rng.bytes();
         let failed = || Failure::of(Code::Internal);
@@ -114,12 +142,17 @@ impl House {
             let hash = argon.hash_password(password.as_bytes(), &salt).ok()?;
             Some(hash.to_string())
         };
-        self.0.passwords.run(hash).await?.ok_or_else(failed)
+        self.0
+            .passwords
+            .run(*tenant.bytes(), hash)
+            .await?
+            .ok_or_else(failed)
     }
 
     /// Whether a password is the one of the hash. Takes as long where there is none.
     pub(super) async fn password_fits(
         &self,
+        tenant: &TenantId,
         password: &str,
         hash: Option<&str>,
     ) -> Result<bool, Failure> {
@@ -137,13 +170,46 @@ impl House {
             };
             argon.verify_password(password.as_bytes(), &hash).is_ok()
         };
-        self.0.passwords.run(fits).await
+        self.0.passwords.run(*tenant.bytes(), fits).await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
+
+    #[tokio::test]
+    async fn those_who_wait_are_counted_for_each_tenant() {
+        let limits = Limits {
+            passwords_at_once_max: 1,
+            passwords_waiting_max: 1,
+            ..Limits::default()
+        };
+        let passwords = Passwords::new(&limits);
+        let held = passwords.places.place([0; 16]).await;
+        let context = &mut Context::from_waker(Waker::noop());
+        let (mut here, mut there) = (
+            pin!(passwords.run([1; 16], || 1)),
+            pin!(passwords.run([2; 16], || 2)),
+        );
+        assert!(here.as_mut().poll(context).is_pending());
+        let refused = passwords.run([1; 16], || 3).await.unwrap_err();
+        assert_eq!(refused.code(), Code::LimitBusy);
+        assert!(there.as_mut().poll(context).is_pending(), "another tenant");
+        drop(held);
+        assert_eq!((here.await.unwrap(), there.await.unwrap()), (1, 2));
+        assert!(passwords.waiting.lock().is_empty());
+        let mut free = pin!(passwords.run([1; 16], || 4));
+        if let Poll::Ready(done) = free.as_mut().poll(context) {
+            assert_eq!(done.unwrap(), 4);
+        } else {
+            assert_eq!(free.await.unwrap(), 4);
+        }
+    }
 
     #[test]
     fn easy_passwords_are_refused() {

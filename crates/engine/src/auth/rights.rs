@@ -41,13 +41,14 @@ impl Gate {
         at: base::Micros,
     ) -> Result<Arc<Rights>, Failure> {
         let (policy, customs) = store.governing().await?;
+        let fresh = i64::try_from(self.house.limits().step_up_seconds_max).unwrap_or(i64::MAX);
         let facts = RequestFacts {
             at,
             from: Some(credentials.from),
             reason: credentials.reason,
-            stepped_up: principal
-                .assurance()
-                .is_some_and(|(assurance, _)| assurance >= Assurance::TwoFactors),
+            stepped_up: principal.assurance().is_some_and(|(assurance, proved)| {
+                assurance >= Assurance::TwoFactors && at <= proved.plus_secs(fresh)
+            }),
         };
         let state = policy.state(self.model(), &facts);
         let same = |made: &&Made| {

@@ -23,6 +23,8 @@ pub struct From<'a> {
     pub address: IpAddr,
     /// What the browser calls itself.
     pub agent: &'a str,
+    /// The cookie of the session that it was in.
+    pub session: &'a str,
     /// For which request.
     pub request: RequestMeta,
 }
@@ -54,6 +56,8 @@ pub enum SignedIn {
 struct Ticket {
     person: String,
     epoch: u64,
+    /// What the password was good against: another password makes the ticket worthless.
+    proof: [u8; 32],
 }
 
 /// Seconds that somebody has for their second factor.
@@ -106,7 +110,8 @@ impl Gate {
         let person = store.person_of_login(&login).await?;
         let active = person.filter(|p| p.record.state == PersonState::Active);
         let hash = active.as_ref().and_then(|p| p.proofs.password.as_deref());
-        let fits = self.house.password_fits(password, hash).await?;
+        let fits = self.house.password_fits(&self.tenant, password, hash);
+        let fits = fits.await?;
         let Some(person) = active.as_ref().filter(|_| fits) else {
             return Err(self.guessed_wrong(from, active.as_deref()).await?);
         };
@@ -114,6 +119,7 @@ impl Gate {
             let ticket = Ticket {
                 person: person.record.id.as_str().to_owned(),
                 epoch: person.record.epoch,
+                proof: key.hash("password", hash.unwrap_or_default()),
             };
             let until = from.request.at.plus_secs(TICKET_SECONDS);
             let rng = &*self.house.0.rng;
@@ -142,7 +148,11 @@ impl Gate {
             sealed::open(&key, "second factor", ticket, from.request.at).ok_or_else(stale)?;
         let id = PersonId::new(&ticket.person).ok_or_else(stale)?;
         let person = store.person(&id).await?.ok_or_else(stale)?;
-        if person.record.epoch != ticket.epoch || person.record.state != PersonState::Active {
+        let hash = person.proofs.password.as_deref().unwrap_or_default();
+        let same = person.record.epoch == ticket.epoch
+            && person.record.state == PersonState::Active
+            && key.is_hash("password", hash, &ticket.proof);
+        if !same {
             return Err(stale());
         }
         let by = self.guesser(&key.hash("guess", &person.record.login), from);
@@ -155,6 +165,10 @@ impl Gate {
     }
 
     /// Whether a code is a one-time code, or a recovery code, of the person; it is none afterwards.
+    ///
+    /// # Errors
+    /// `rate-limited` for a one-time code after too many wrong ones: whoever has a password guesses no
+    /// further from elsewhere, and the person still has their recovery codes.
     pub(super) async fn is_second_factor(
         &self,
         person: &Person,
@@ -162,14 +176,22 @@ impl Gate {
         request: RequestMeta,
     ) -> Result<bool, Failure> {
         let id = &person.record.id;
-        let totp = person.proofs.totp.as_ref();
-        let step = totp.and_then(|t| totp::step_of(&t.secret, code, request.at));
-        if let Some(step) = step {
-            return Ok(self.house.0.used_codes.first_use(&self.tenant, id, step));
+        let (store, recovery) = (self.store(), totp::recovery(code));
+        let key = store.people_key().await?;
+        if recovery.len() == totp::DIGITS {
+            let (guesses, door) = (&self.house.0.guesses, *self.tenant.bytes());
+            let whom = key.hash("code guess", id.as_str());
+            guesses.check_code((door, whom), request.at)?;
+            let totp = person.proofs.totp.as_ref();
+            let step = totp.and_then(|t| totp::step_of(&t.secret, code, request.at));
+            let used = &self.house.0.used_codes;
+            let good = step.is_some_and(|step| used.first_use(&self.tenant, id, step));
+            if good {
+                guesses.right_code((door, whom));
+            }
+            return Ok(good);
         }
-        let store = self.store();
-        let recovery = totp::recovery(code);
-        let hash = store.people_key().await?.hash("recovery", &recovery);
+        let hash = key.hash("recovery", &recovery);
         if recovery.len() != 12 || !person.proofs.recovery.contains(&hash) {
             return Ok(false);
         }
@@ -207,7 +229,7 @@ impl Gate {
         let now = from.request.at;
         let inner = &self.house.0;
         inner
-            .attempts
+            .sign_ins
             .check(self.tenant.bytes(), from.address, now)?;
         let delay = inner.guesses.check(by, now)?;
         if !delay.is_zero() {
@@ -224,7 +246,7 @@ impl Gate {
         let inner = &self.house.0;
         inner.metrics.failed_logins.inc();
         inner
-            .attempts
+            .sign_ins
             .failed(self.tenant.bytes(), from.address, from.request.at);
         let actor = person.map_or_else(
             || Actor::system(Reason::Authentication),
@@ -251,10 +273,11 @@ impl Gate {
         let idle = i64::try_from(limits.session_idle_seconds_max).unwrap_or(i64::MAX);
         let rng = &self.house.0.rng;
         let cookie = URL_SAFE_NO_PAD.encode(rng.bytes::<32>());
+        let key = store.people_key().await?;
         let session = BrowserSession {
             record: SessionRecord {
                 id: base::ids::uuid_text(rng.bytes()).into(),
-                cookie: store.people_key().await?.cookie_hash(&cookie),
+                cookie: key.cookie_hash(&cookie),
                 person: person.record.id.clone(),
                 person_epoch: person.record.epoch,
                 assurance,
@@ -270,7 +293,8 @@ impl Gate {
         };
         let what = format!("sign in from {}", from.address);
         let deed = self.signing(from.request, Some(person.record.actor()), what)?;
-        store.begin_session(deed, session).await?;
+        let known = (!from.session.is_empty()).then(|| key.cookie_hash(from.session));
+        store.begin_session(deed, session, known).await?;
         Ok(NewSession { cookie, seconds })
     }
 
@@ -312,12 +336,12 @@ impl Gate {
         from: From<'_>,
     ) -> Result<NewSession, Failure> {
         let (door, now) = (self.tenant.bytes(), from.request.at);
-        let attempts = &self.house.0.attempts;
+        let attempts = &self.house.0.sign_ins;
         attempts.check(door, from.address, now)?;
         let invitee = self.invitee(token, now).await;
         let person = invitee.inspect_err(|_| attempts.failed(door, from.address, now))?;
         password::admit(password, &person.record.login, self.house.limits())?;
-        let hash = self.house.password_hash(password).await?;
+        let hash = self.house.password_hash(&self.tenant, password).await?;
         let wanted = person.proofs.invitation.clone();
         let actor = person.record.actor();
         let deed = self.signing(from.request, Some(actor), "accept invitation")?;

@@ -8,6 +8,8 @@ use base::{Micros, Rng};
 use parking_lot::Mutex;
 use ring::hmac;
 
+/// Digits of a code.
+pub(super) const DIGITS: usize = 6;
 const STEP_SECONDS: i64 = 30;
 /// Steps before and after the current one that are taken.
 const DRIFT: i64 = 1;
@@ -26,7 +28,7 @@ fn code(secret: &[u8], step: i64) -> Option<u32> {
 /// The step of which a code is, if it is one now.
 pub(super) fn step_of(secret: &[u8], given: &str, now: Micros) -> Option<i64> {
     let digits: String = given.chars().filter(|c| !c.is_whitespace()).collect();
-    if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+    if digits.len() != DIGITS || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     let given: u32 = digits.parse().ok()?;

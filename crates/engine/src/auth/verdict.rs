@@ -18,6 +18,8 @@ use super::rights::Known;
 pub(crate) struct Verdict {
     pub(crate) principal: Arc<Principal>,
     pub(crate) until: Option<Micros>,
+    /// The id of the access token, if it is one.
+    pub(crate) token: Option<[u8; 16]>,
     /// What policy gives to them.
     pub(crate) rights: Arc<Known>,
 }
@@ -100,6 +102,7 @@ mod tests {
         Verdict {
             principal: Arc::new(principal),
             until: until.map(Micros),
+            token: None,
             rights: Arc::default(),
         }
     }

@@ -326,7 +326,8 @@ impl Visitor {
         Ok(self.store.change_approval(deed, id, end).await.map(drop)?)
     }
 
-    /// Sets another password; all other sessions end.
+    /// Sets another password. All other sessions end, and so does what programs were approved for, and
+    /// a link that was given out to set one.
     ///
     /// # Errors
     /// `credentials-invalid` if the old one is wrong, `password-refused`, `rate-limited`.
@@ -334,13 +335,16 @@ impl Visitor {
         self.must_fit(old).await?;
         let house = &self.gate.house;
         password::admit(new, &self.person.record.login, house.limits())?;
-        let hash = house.password_hash(new).await?;
+        let hash = house.password_hash(&self.gate.tenant, new).await?;
         let deed = self.own("change password").await?;
         let change = move |person: &mut Person| {
             person.proofs.password = Some(hash);
+            person.proofs.invitation = None;
             Ok(())
         };
         self.store.change_person(deed, self.id(), change).await?;
+        let deed = self.own("take back approvals").await?;
+        self.store.end_approvals(deed, self.id()).await?;
         self.end_other_sessions().await
     }
 
@@ -349,9 +353,9 @@ impl Visitor {
         // Whoever holds a stolen session guesses no faster than anyone else.
         let door = self.gate.tenant.bytes();
         let address = self.from;
-        house.0.attempts.check(door, address, self.request.at)?;
+        house.0.sign_ins.check(door, address, self.request.at)?;
         let hash = self.person.proofs.password.as_deref();
-        if house.password_fits(old, hash).await? {
+        if house.password_fits(&self.gate.tenant, old, hash).await? {
             return Ok(());
         }
         Err(self.not_proved("prove own password").await?)
@@ -360,7 +364,7 @@ impl Visitor {
     /// Counts and records that somebody in this session did not prove who they are.
     async fn not_proved(&self, what: &str) -> Result<Failure, Failure> {
         let (door, code) = (self.gate.tenant.bytes(), Code::CredentialsInvalid);
-        let attempts = &self.gate.house.0.attempts;
+        let attempts = &self.gate.house.0.sign_ins;
         attempts.failed(door, self.from, self.request.at);
         let actor = self.person.record.actor();
         self.store
@@ -372,8 +376,10 @@ impl Visitor {
     /// Begins with one-time codes: the secret, in base32, and the link that apps read.
     ///
     /// # Errors
-    /// `tenant-state` if they are asked for already.
-    pub async fn begin_totp(&self) -> Result<(String, String), Failure> {
+    /// `credentials-invalid` if the password is wrong, `rate-limited`; `tenant-state` if they are asked
+    /// for already.
+    pub async fn begin_totp(&self, password: &str) -> Result<(String, String), Failure> {
+        self.must_fit(password).await?;
         let secret: [u8; 20] = self.gate.house.0.rng.bytes();
         let deed = self.own("begin one-time codes").await?;
         let kept = secret.to_vec();
@@ -406,7 +412,7 @@ impl Visitor {
         let secret = totp.map(|t| t.secret.clone()).ok_or_else(wrong)?;
         let house = &self.gate.house;
         let (door, now) = (self.gate.tenant.bytes(), self.request.at);
-        house.0.attempts.check(door, self.from, now)?;
+        house.0.sign_ins.check(door, self.from, now)?;
         let Some(step) = totp::step_of(&secret, code, now) else {
             return Err(self.not_proved("ask for one-time codes").await?);
         };

@@ -62,7 +62,7 @@ async fn acted(
             visitor.change_password(&field("old"), &new).await?;
         }
         "begin-totp" => {
-            let (secret, link) = visitor.begin_totp().await?;
+            let (secret, link) = visitor.begin_totp(&field("password")).await?;
             let token = browser.token(gate).await?;
             let page = pages::begin_totp(gate, &token, &secret, &link);
             return Ok(browser.page(StatusCode::OK, page, ""));

@@ -288,7 +288,13 @@ pub(super) fn account(
                 button.second type="submit" { "Ask for codes no more" }
             }
         } @else {
-            (button(gate, token, "begin-totp", "", "Set up an authenticator app"))
+            form method="post" action=(gate.links().auth("/account/begin-totp")) {
+                input type="hidden" name="_form" value=(token);
+                label for="totp-password" { "Password" }
+                input #totp-password type="password" name="password"
+                    autocomplete="current-password" required;
+                button type="submit" { "Set up an authenticator app" }
+            }
         }
         h2 { "Password" }
         form method="post" action=(gate.links().auth("/account/password")) {

@@ -1,14 +1,25 @@
 //! The API of those who administer a tenant's people, in their browsers: JSON in, JSON out. A page of
-//! another origin cannot send it: it takes JSON only, and the session's cookie goes with no request
-//! that another site makes.
+//! another origin cannot send it: it takes JSON only, which must be said, and the session's cookie goes
+//! with no request that another site makes.
 
 use axum::body::Body;
+use base::Code;
 use engine::{Failure, PersonDraft, PersonPatch, Session, Visitor};
+use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::admin::{answer, done};
 use crate::call::Call;
+
+/// A body that is said to be JSON: a browser asks us first before it lets another origin send one.
+async fn said_json<T: DeserializeOwned>(call: &mut Call) -> Result<T, Failure> {
+    if !call.parts.headers.contains_key(CONTENT_TYPE) {
+        return Err(Failure::of(Code::MediaType));
+    }
+    call.json().await
+}
 
 /// `GET /t/{tenant}/auth/people`
 pub(crate) async fn list(by: Visitor, _: Call) -> Result<Response<Body>, Failure> {
@@ -20,27 +31,27 @@ pub(crate) async fn list(by: Visitor, _: Call) -> Result<Response<Body>, Failure
 
 /// `POST /t/{tenant}/auth/people`
 pub(crate) async fn create(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
-    let draft: PersonDraft = call.json().await?;
+    let draft: PersonDraft = said_json(&mut call).await?;
     answer(StatusCode::CREATED, &by.create_person(draft).await?)
 }
 
 /// `PATCH /t/{tenant}/auth/people/{person}`
 pub(crate) async fn change(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
-    let patch: PersonPatch = call.json().await?;
+    let patch: PersonPatch = said_json(&mut call).await?;
     let view = by.change_person(call.value("person"), patch).await?;
     answer(StatusCode::OK, &view)
 }
 
 /// `POST /t/{tenant}/auth/people/{person}/invitation`
 pub(crate) async fn invite(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
-    let _: serde_json::Value = call.json().await?;
+    let _: serde_json::Value = said_json(&mut call).await?;
     let invited = by.invite_person(call.value("person")).await?;
     answer(StatusCode::CREATED, &invited)
 }
 
 /// `POST /t/{tenant}/auth/people/{person}/sign-out`
 pub(crate) async fn sign_out(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
-    let _: serde_json::Value = call.json().await?;
+    let _: serde_json::Value = said_json(&mut call).await?;
     by.sign_person_out(call.value("person")).await?;
     Ok(done())
 }

@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::people::{Browser, administrator, person};
+use super::people::{self, Browser, PASSWORD, administrator, between, person};
 use super::world::{Answer, JSON, ROOT, World, patient_with_id};
 
 pub(super) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -28,7 +28,13 @@ pub(super) struct Program {
 
 impl Clinic {
     fn new() -> Self {
-        let (world, owner) = World::clinic();
+        Self::with(|_| {})
+    }
+
+    fn with(limits: impl FnOnce(&mut base::Limits)) -> Self {
+        let world = World::with(limits, |_| {});
+        world.tenant("lakeside");
+        let owner = world.client("lakeside", "system/*.cruds");
         world
             .fhir(&owner, "PUT Patient/p1", patient_with_id("p1", "Doe"))
             .status(201);
@@ -335,6 +341,81 @@ fn refresh_tokens_rotate_and_one_that_comes_back_ends_all() {
 }
 
 #[test]
+fn a_refresh_for_less_gives_less() {
+    let clinic = Clinic::new();
+    let (browser, _) = clinic.patient("lakeside");
+    let app = clinic.program("lakeside", true);
+    let code = approved(&browser, &request(&app, &[]));
+    let granted = clinic.exchange(&app, &code).status(200);
+    let first = granted.text("/refresh_token");
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", first.as_str()),
+        ("scope", "openid offline_access"),
+    ];
+    let less = clinic.token(&app, &fields).status(200);
+    let less = less.at("/scope", "openid offline_access");
+    let bearer = format!("Bearer {}", less.text("/access_token"));
+    clinic.world.fhir(&bearer, "GET Patient/p1", "").status(403);
+    // What was approved is still approved.
+    let second = less.text("/refresh_token");
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", second.as_str()),
+    ];
+    let all = clinic.token(&app, &fields).status(200);
+    assert_eq!(all.json()["scope"], granted.json()["scope"]);
+}
+
+#[test]
+fn another_password_ends_what_was_approved() {
+    let clinic = Clinic::new();
+    let (browser, _) = clinic.patient("lakeside");
+    let app = clinic.program("lakeside", true);
+    let code = approved(&browser, &request(&app, &[]));
+    let granted = clinic.exchange(&app, &code).status(200);
+    let bearer = format!("Bearer {}", granted.text("/access_token"));
+    assert_ne!(clinic.world.fhir(&bearer, "GET Patient/p1", "").code, 401);
+    let new = "another horse, another battery";
+    let fields = [("old", PASSWORD), ("new", new), ("again", new)];
+    let path = "/t/lakeside/auth/account/password";
+    browser.send(&browser.account(), path, &fields).status(303);
+    clinic.world.fhir(&bearer, "GET Patient/p1", "").status(401);
+    browser.account().status(200);
+}
+
+#[test]
+fn a_programs_own_token_is_given_back_alone() {
+    let clinic = Clinic::new();
+    let (id, secret) = clinic.world.client_secret("lakeside", "system/*.rs");
+    let program = Program {
+        id,
+        secret: Some(secret),
+    };
+    let fields = [("grant_type", "client_credentials")];
+    let token = || {
+        clinic
+            .token(&program, &fields)
+            .status(200)
+            .text("/access_token")
+    };
+    let (one, two) = (token(), token());
+    let read = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        clinic.world.fhir(&bearer, "GET Patient/p1", "").code
+    };
+    assert_eq!((read(&one), read(&two)), (200, 200));
+    // By somebody else: nothing happens.
+    let other = clinic.program("lakeside", false);
+    let given = clinic.post("lakeside", "revoke", &other, &[("token", &one)]);
+    given.status(200);
+    assert_eq!(read(&one), 200);
+    let given = clinic.post("lakeside", "revoke", &program, &[("token", &one)]);
+    given.status(200);
+    assert_eq!((read(&one), read(&two)), (401, 200));
+}
+
+#[test]
 fn access_that_is_not_offline_ends_with_the_session() {
     let clinic = Clinic::new();
     let (browser, _) = clinic.patient("lakeside");
@@ -514,6 +595,112 @@ fn a_launch_from_within_a_record_brings_its_patient() {
     clinic.world.clock.forward_secs(301);
     let answer = browser.open(&url(&app, &launch));
     assert_eq!(told(&answer, "error").as_deref(), Some("invalid_request"));
+}
+
+#[test]
+fn two_factors_shown_long_ago_are_shown_again() {
+    let clinic = Clinic::with(|limits| limits.step_up_seconds_max = 600);
+    let (browser, id) = clinic.patient("lakeside");
+    let world = &clinic.world;
+    let grant = json!({ "document": { "grants": [{
+        "name": "own chart", "who": { "people": [id] }, "actions": "rs", "types": ["Patient"],
+        "require": { "stepUp": true } }] }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &grant).status(201);
+    let base = "/t/lakeside/auth/account";
+    let begin = format!("{base}/begin-totp");
+    let begun = browser.send(&browser.account(), &begin, &[("password", PASSWORD)]);
+    let begun = begun.status(200);
+    let secret = between(&begun, "<code id=\"secret\">", "</code>");
+    let confirm = format!("{base}/confirm-totp");
+    let shown = people::code(world, &secret);
+    browser
+        .send(&begun, &confirm, &[("code", &shown)])
+        .status(200);
+    let app = clinic.program("lakeside", true);
+    let token = || {
+        let code = approved(&browser, &request(&app, &[]));
+        let granted = clinic.exchange(&app, &code).status(200);
+        format!("Bearer {}", granted.text("/access_token"))
+    };
+    let bearer = token();
+    world.fhir(&bearer, "GET Patient/p1", "").status(200);
+    world.clock.forward_secs(601);
+    let late = world.fhir(&bearer, "GET Patient/p1", "");
+    late.refused(403, "step-up-required");
+    // A new token of the same proof is no better; the program asks for a proof of now.
+    world
+        .fhir(&token(), "GET Patient/p1", "")
+        .refused(403, "step-up-required");
+    let asked = request(&app, &[("max_age", "600")]);
+    assert!(
+        browser
+            .open(&asked)
+            .status(303)
+            .header_text("location")
+            .unwrap()
+            .contains("/login")
+    );
+}
+
+#[test]
+fn limits_of_approvals() {
+    let clinic = Clinic::with(|limits| {
+        limits.approvals_per_person_max = 2;
+        limits.approvals_max = 2;
+        limits.code_seconds_max = 30;
+        limits.approval_seconds_max = 5_000;
+        limits.ended_tokens_max = 1;
+    });
+    let (browser, _) = clinic.patient("lakeside");
+    let app = clinic.program("lakeside", true);
+    let approve = || approved(&browser, &request(&app, &[]));
+    let code = approve();
+    clinic.world.clock.forward_secs(31);
+    clinic.exchange(&app, &code).status(400);
+    // However often one person approves, what they approved first ends, and there is room.
+    let all: Vec<String> = (0..5)
+        .map(|_| {
+            clinic.world.clock.forward_secs(1);
+            let granted = clinic.exchange(&app, &approve()).status(200);
+            granted.text("/refresh_token")
+        })
+        .collect();
+    let refresh = |token: &str| {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        clinic.token(&app, &fields)
+    };
+    refresh(&all[0]).status(400);
+    let next = refresh(&all[4]).status(200).text("/refresh_token");
+    let admin = Browser::new(&clinic.world);
+    admin
+        .sign_in("lakeside", "root@clinic", PASSWORD)
+        .status(303);
+    let asked = request(&app, &[("scope", "openid offline_access")]);
+    let page = admin.open(&asked).status(200);
+    let fields = [("_decision", "approve")];
+    let full = admin.send(&page, "/t/lakeside/auth/authorize", &fields);
+    let told = String::from_utf8_lossy(&full.body).into_owned();
+    assert!(
+        full.code == 503 && told.contains("approvals_max"),
+        "{} {told}",
+        full.code
+    );
+    clinic.world.clock.forward_secs(5_001);
+    refresh(&next).status(400);
+
+    let (id, secret) = clinic.world.client_secret("lakeside", "system/*.rs");
+    let secret = Some(secret);
+    let program = Program { id, secret };
+    let fields = [("grant_type", "client_credentials")];
+    for status in [200, 503] {
+        let token = clinic
+            .token(&program, &fields)
+            .status(200)
+            .text("/access_token");
+        let given = clinic.post("lakeside", "revoke", &program, &[("token", &token)]);
+        given.status(status);
+    }
 }
 
 #[test]

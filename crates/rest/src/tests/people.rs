@@ -272,6 +272,73 @@ fn signing_in_and_out() {
 }
 
 #[test]
+fn signing_in_again_goes_on_under_another_cookie() {
+    let world = lakeside();
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let cookie = |of: &Browser<'_>| of.cookies.borrow()["insula-lakeside"].0.clone();
+    let count = |of: &Browser<'_>| {
+        let page = of.account().status(200);
+        let html = String::from_utf8_lossy(&page.body).into_owned();
+        html.matches("/account/end-session").count()
+    };
+    let sessions = count(&ada);
+    let before = cookie(&ada);
+    ada.sign_in("lakeside", "ada", PASSWORD).status(303);
+    assert_ne!(before, cookie(&ada));
+    assert_eq!(count(&ada), sessions, "no session is left behind");
+    let old = format!("insula-lakeside={before}");
+    let headers = [("cookie", old.as_str()), ("accept", "text/html")];
+    let path = "GET /t/lakeside/auth/account";
+    assert_eq!(world.ask(path, &headers, "").code, 303, "the old cookie");
+    // Somebody else in the same browser: the first one's session ends.
+    let ada_now = cookie(&ada);
+    ada.sign_in("lakeside", "root@clinic", PASSWORD).status(303);
+    let old = format!("insula-lakeside={ada_now}");
+    let headers = [("cookie", old.as_str()), ("accept", "text/html")];
+    assert_eq!(world.ask(path, &headers, "").code, 303);
+    admin.account().status(200);
+}
+
+#[test]
+fn unused_sessions_are_ended_too() {
+    let world = World::with(|limits| limits.session_idle_seconds_max = 600, |_| {});
+    world.tenant("lakeside");
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    world.clock.forward_secs(500);
+    let other = Browser::new(&world);
+    other.sign_in("lakeside", "ada", PASSWORD).status(303);
+    world.clock.forward_secs(200);
+    // The first is unused for too long; ended in that state, it does not come back with a clock that
+    // is set right.
+    ada.account().status(303);
+    let end = "/t/lakeside/auth/account/password";
+    let new = "another horse, another battery";
+    let fields = [("old", PASSWORD), ("new", new), ("again", new)];
+    other.send(&other.account(), end, &fields).status(303);
+    world.clock.forward_secs(-300);
+    ada.account().status(303);
+    other.account().status(200);
+}
+
+#[test]
+fn what_programs_fail_at_does_not_hold_people_up() {
+    let world = World::with(|limits| limits.failed_logins_per_minute_max = 3, |_| {});
+    world.tenant("lakeside");
+    let admin = administrator(&world, "lakeside");
+    for _ in 0..6 {
+        let headers = [("authorization", "Basic YTpi")];
+        let line = "GET /t/lakeside/fhir/Patient";
+        world.ask_from(admin.from, line, &headers, String::new());
+    }
+    let again = Browser::new(&world);
+    again
+        .sign_in("lakeside", "root@clinic", PASSWORD)
+        .status(303);
+}
+
+#[test]
 fn a_session_ends_by_itself() {
     let world = lakeside();
     let admin = administrator(&world, "lakeside");
@@ -373,13 +440,15 @@ fn what_a_form_of_another_site_could_send_is_refused() {
         let answer = admin.ask("POST /t/lakeside/auth/people", &kind, body);
         assert_eq!(answer.code, 415);
     }
+    let unsaid = admin.ask("POST /t/lakeside/auth/people", &[], body);
+    assert_eq!(unsaid.code, 415);
     let page = admin.open("/t/lakeside/auth/login").status(200);
     assert!(page.header_text("x-frame-options").is_some());
     admin.open("/t/lakeside/auth/style.css").status(200);
 }
 
 /// The one-time code of a secret in base32 now.
-fn code(world: &World, secret: &str) -> String {
+pub(super) fn code(world: &World, secret: &str) -> String {
     const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let (mut bytes, mut buffer, mut bits) = (Vec::new(), 0u32, 0);
     for c in secret.chars() {
@@ -399,7 +468,7 @@ fn code(world: &World, secret: &str) -> String {
     format!("{:06}", word % 1_000_000)
 }
 
-fn between(page: &Answer, before: &str, after: &str) -> String {
+pub(super) fn between(page: &Answer, before: &str, after: &str) -> String {
     let html = String::from_utf8_lossy(&page.body).into_owned();
     let rest = html.split(before).nth(1).unwrap();
     rest.split(after).next().unwrap().to_owned()
@@ -411,8 +480,12 @@ fn a_second_factor_is_asked_for_and_no_code_is_good_twice() {
     let admin = administrator(&world, "lakeside");
     let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
     let base = "/t/lakeside/auth/account";
-    let begun = ada.send(&ada.account(), &format!("{base}/begin-totp"), &[]);
-    let begun = begun.status(200);
+    let begin = |password: &str| {
+        let fields = [("password", password)];
+        ada.send(&ada.account(), &format!("{base}/begin-totp"), &fields)
+    };
+    begin("whoever holds the session").status(401);
+    let begun = begin(PASSWORD).status(200);
     let secret = between(&begun, "<code id=\"secret\">", "</code>");
     let confirm = format!("{base}/confirm-totp");
     ada.send(&begun, &confirm, &[("code", "000000")])

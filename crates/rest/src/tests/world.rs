@@ -14,13 +14,13 @@ use base::{Clock, Limits, Micros, Rng};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use engine::{AuditMode, ClientCertificate, House, HouseConfig, StoreConfig, Synchronous};
+use engine::{AuditMode, House, HouseConfig, StoreConfig, Synchronous};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 
-use crate::App;
+use crate::{App, ClientCertificate};
 
 /// A clock that moves only when it is told to, and a little with each look.
 pub(super) struct Hand(AtomicI64);

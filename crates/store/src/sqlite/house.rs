@@ -170,11 +170,13 @@ const FILES_PER_TENANT: u64 = 10;
 impl House {
     /// Opens a data folder and starts the threads.
     pub(crate) fn open(
-        config: StoreConfig,
+        mut config: StoreConfig,
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Result<Arc<Self>> {
         let files = process::raise_open_files();
+        let pages = &mut config.limits.page_cache_bytes_max;
+        *pages = process::page_cache_bytes(*pages);
         let folder = Folder::hold(&config.dir)?;
         let keyring = Keyring::open(&folder.key_file(), &*rng)?;
         let house_secret = house_secret(&folder, &keyring, &*rng)?;

@@ -35,7 +35,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
-    keep_vendors,
+    keep_more_of_signing_in_and_vendors,
 ];
 
 /// Resources indexed in one transaction.
@@ -161,9 +161,10 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Up to version 7 there were no grants to vendors and no program links.
-fn keep_vendors(db: &Connection, _: &Moving<'_>) -> Result<()> {
+/// Version 7 kept no tokens that ended by themselves, no grants to vendors and no program links.
+fn keep_more_of_signing_in_and_vendors(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
+    db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
     db.execute_batch(vendors::DDL).doing(DOING)?;
     db.execute_batch("ALTER TABLE client ADD COLUMN vendor TEXT")
         .doing(DOING)

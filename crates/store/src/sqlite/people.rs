@@ -29,8 +29,13 @@ pub(crate) struct People {
     people: RwLock<Registered>,
     sessions: RwLock<Sessions>,
     approvals: RwLock<HashMap<Box<str>, Arc<Approval>>>,
+    /// Tokens that were taken back, until they would have ended.
+    ended_tokens: RwLock<HashMap<TokenId, Micros>>,
     keys: RwLock<Arc<Vec<SigningKey>>>,
 }
+
+/// The id of an access token (`jti`).
+pub(crate) type TokenId = [u8; 16];
 
 #[derive(Debug, Default)]
 struct Registered {
@@ -67,6 +72,7 @@ impl People {
         for approval in read_approvals(db, model, now)? {
             people.learn_approval(approval);
         }
+        *people.ended_tokens.write() = read_ended_tokens(db, now)?;
         Ok(people)
     }
 
@@ -83,15 +89,29 @@ impl People {
         Ok(())
     }
 
+    /// Learns of a session, new or changed; one that was ended is forgotten.
     pub(crate) fn learn_session(&self, session: BrowserSession) {
         let mut all = self.sessions.write();
         let id = session.record.id.clone();
-        all.by_cookie.insert(session.record.cookie, id.clone());
-        all.by_id.insert(id, Arc::new(session));
+        if session.record.ended {
+            all.by_cookie.remove(&session.record.cookie);
+            all.by_id.remove(&id);
+            return;
+        }
+        let cookie = session.record.cookie;
+        if let Some(before) = all.by_id.insert(id.clone(), Arc::new(session)) {
+            all.by_cookie.remove(&before.record.cookie);
+        }
+        all.by_cookie.insert(cookie, id);
     }
 
+    /// Learns of an approval, new or changed; one that was ended is forgotten.
     pub(crate) fn learn_approval(&self, approval: Approval) {
         let id = approval.record.id.clone();
+        if approval.record.ended {
+            self.approvals.write().remove(&id);
+            return;
+        }
         self.approvals.write().insert(id, Arc::new(approval));
     }
 
@@ -103,6 +123,21 @@ impl People {
         by_cookie.retain(|_, id| by_id.contains_key(id));
         drop(sessions);
         self.approvals.write().retain(|_, a| a.record.until > now);
+        self.ended_tokens.write().retain(|_, until| *until > now);
+    }
+
+    /// Learns that a token was taken back.
+    pub(crate) fn learn_ended_token(&self, token: TokenId, until: Micros) {
+        self.ended_tokens.write().insert(token, until);
+    }
+
+    pub(crate) fn ended_token_count(&self) -> usize {
+        self.ended_tokens.read().len()
+    }
+
+    /// Whether a token was taken back.
+    pub(crate) fn is_ended_token(&self, token: &TokenId) -> bool {
+        self.ended_tokens.read().contains_key(token)
     }
 
     pub(crate) fn person(&self, id: &PersonId) -> Option<Arc<Person>> {
@@ -140,11 +175,18 @@ impl People {
 
     /// A person's sessions that are good, the newest first.
     pub(crate) fn sessions_of(&self, person: &PersonId, now: Micros) -> Vec<Arc<BrowserSession>> {
+        let mut some = self.kept_sessions_of(person);
+        some.retain(|s| s.record.is_good(now));
+        some
+    }
+
+    /// A person's sessions that did not end, unused ones among them, the newest first.
+    pub(crate) fn kept_sessions_of(&self, person: &PersonId) -> Vec<Arc<BrowserSession>> {
         let all = self.sessions.read();
         let mut some: Vec<_> = all
             .by_id
             .values()
-            .filter(|s| s.record.person == *person && s.record.is_good(now))
+            .filter(|s| s.record.person == *person)
             .cloned()
             .collect();
         some.sort_by_key(|s| std::cmp::Reverse(s.began));
@@ -159,15 +201,19 @@ impl People {
         self.approvals.read().len()
     }
 
+    /// A person's approvals that did not end, the newest first.
+    pub(crate) fn kept_approvals_of(&self, person: &PersonId) -> Vec<Arc<Approval>> {
+        let all = self.approvals.read();
+        let of = |a: &&Arc<Approval>| a.record.person == *person;
+        let mut some: Vec<_> = all.values().filter(of).cloned().collect();
+        some.sort_by_key(|a| std::cmp::Reverse(a.began));
+        some
+    }
+
     /// A person's approvals that are good, the newest first.
     pub(crate) fn approvals_of(&self, person: &PersonId, now: Micros) -> Vec<Arc<Approval>> {
-        let all = self.approvals.read();
-        let mut some: Vec<_> = all
-            .values()
-            .filter(|a| a.record.person == *person && a.record.is_good(now))
-            .cloned()
-            .collect();
-        some.sort_by_key(|a| std::cmp::Reverse(a.began));
+        let mut some = self.kept_approvals_of(person);
+        some.retain(|a| a.record.is_good(now));
         some
     }
 
@@ -176,8 +222,18 @@ impl People {
         self.keys.read().clone()
     }
 
-    /// Whether a principal is still what their credentials stood for.
-    pub(crate) fn stands(&self, principal: &Principal, clients: &Clients, now: Micros) -> bool {
+    /// Whether a principal is still what their credentials stood for: a token of this id, if they
+    /// showed one.
+    pub(crate) fn stands(
+        &self,
+        principal: &Principal,
+        token: Option<&TokenId>,
+        clients: &Clients,
+        now: Micros,
+    ) -> bool {
+        if token.is_some_and(|token| self.is_ended_token(token)) {
+            return false;
+        }
         let client = principal
             .client()
             .is_none_or(|(id, epoch)| clients.epoch(id) == Some(epoch));
@@ -421,9 +477,12 @@ fn read_sessions(db: &Connection, now: Micros) -> Result<Vec<BrowserSession>> {
     read_rows(db, sql, now)?.into_iter().map(one).collect()
 }
 
-/// Writes a session, new or changed.
+/// Writes a session, new or changed; one that was ended is dropped.
 pub(crate) fn put_session(db: &Connection, session: &BrowserSession) -> Result<()> {
     let record = &session.record;
+    if record.ended {
+        return drop_row(db, "DELETE FROM session WHERE id = ?1", &record.id);
+    }
     let kept = KeptSession {
         cookie: record.cookie,
         person: record.person.as_str().to_owned(),
@@ -443,6 +502,13 @@ pub(crate) fn put_session(db: &Connection, session: &BrowserSession) -> Result<(
             s.execute(params![record.id, record.until.0, text])
         })
         .doing("writing a session")
+        .map(drop)
+}
+
+fn drop_row(db: &Connection, sql: &str, id: &str) -> Result<()> {
+    db.prepare_cached(sql)
+        .and_then(|mut s| s.execute([id]))
+        .doing("ending a session or an approval")
         .map(drop)
 }
 
@@ -502,9 +568,12 @@ fn read_approvals(db: &Connection, model: &Model, now: Micros) -> Result<Vec<App
     read_rows(db, sql, now)?.into_iter().map(one).collect()
 }
 
-/// Writes an approval, new or changed.
+/// Writes an approval, new or changed; one that was ended is dropped.
 pub(crate) fn put_approval(db: &Connection, approval: &Approval) -> Result<()> {
     let record = &approval.record;
+    if record.ended {
+        return drop_row(db, "DELETE FROM approval WHERE id = ?1", &record.id);
+    }
     let kept = KeptApproval {
         person: record.person.as_str().to_owned(),
         person_epoch: record.person_epoch,
@@ -531,12 +600,34 @@ pub(crate) fn put_approval(db: &Connection, approval: &Approval) -> Result<()> {
         .map(drop)
 }
 
+fn read_ended_tokens(db: &Connection, now: Micros) -> Result<HashMap<TokenId, Micros>> {
+    const DOING: &str = "reading tokens that were taken back";
+    let mut read = db
+        .prepare("SELECT id, until_us FROM ended_token WHERE until_us > ?1")
+        .doing(DOING)?;
+    read.query_map([now.0], |r| Ok((r.get(0)?, Micros(r.get(1)?))))
+        .and_then(Iterator::collect)
+        .doing(DOING)
+}
+
+/// Keeps that a token was taken back.
+pub(crate) fn put_ended_token(db: &Connection, token: &TokenId, until: Micros) -> Result<()> {
+    db.execute(
+        "INSERT OR REPLACE INTO ended_token (id, until_us) VALUES (?1,?2)",
+        params![token, until.0],
+    )
+    .doing("taking a token back")
+    .map(drop)
+}
+
 /// Drops what ended by itself.
 pub(crate) fn sweep(db: &Connection, now: Micros) -> Result<()> {
     const DOING: &str = "dropping what ended";
     db.execute("DELETE FROM session WHERE until_us <= ?1", [now.0])
         .doing(DOING)?;
     db.execute("DELETE FROM approval WHERE until_us <= ?1", [now.0])
+        .doing(DOING)?;
+    db.execute("DELETE FROM ended_token WHERE until_us <= ?1", [now.0])
         .doing(DOING)
         .map(drop)
 }

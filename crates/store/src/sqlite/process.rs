@@ -23,6 +23,39 @@ pub(crate) fn raise_open_files() -> u64 {
     if raised { limit.rlim_max } else { before }
 }
 
+/// Bytes of database pages that are kept where the configuration leaves it open: an eighth of the
+/// memory that the process may have, and never less than this.
+const PAGES_BYTES_MIN: u64 = 256 << 20;
+
+/// How many bytes of database pages are kept in memory.
+pub(crate) fn page_cache_bytes(configured: u64) -> u64 {
+    if configured > 0 {
+        return configured;
+    }
+    (memory().unwrap_or(0) / 8).max(PAGES_BYTES_MIN)
+}
+
+/// The memory of the machine, or what the process's group may have of it.
+fn memory() -> Option<u64> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let of_machine = read("/proc/meminfo").and_then(|text| total_of(&text));
+    let group = [
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ];
+    let of_group = group
+        .iter()
+        .filter_map(|path| read(path)?.trim().parse::<u64>().ok());
+    of_machine.into_iter().chain(of_group).min()
+}
+
+/// `MemTotal` of `/proc/meminfo`, in bytes.
+fn total_of(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1_024)
+}
+
 /// Gives memory that the engine freed back to the operating system. The C library keeps it
 /// otherwise.
 pub(crate) fn trim_memory() {
@@ -51,5 +84,19 @@ pub fn stand_back() {
     // SAFETY: the call takes plain numbers only. On Linux it is about the calling thread alone.
     unsafe {
         libc::setpriority(libc::PRIO_PROCESS, 0, BULK_NICE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_and_bounded() {
+        let text = "MemTotal:       24684268 kB\nMemFree: 1 kB\n";
+        assert_eq!(total_of(text), Some(24_684_268 * 1_024));
+        assert_eq!(total_of("MemFree: 1 kB"), None);
+        assert_eq!(page_cache_bytes(77), 77);
+        assert!(page_cache_bytes(0) >= PAGES_BYTES_MIN);
     }
 }

@@ -95,6 +95,13 @@ CREATE TABLE approval (
 CREATE INDEX approval_until ON approval (until_us);
 ";
 
+/// Access tokens of programs that were taken back before they ended.
+pub(crate) const ENDED_TOKENS: &str = "
+CREATE TABLE ended_token (
+  id BLOB NOT NULL PRIMARY KEY, until_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Makes all tables in an empty database.
 pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     const DOING: &str = "making the tables of a tenant";
@@ -103,6 +110,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(policies::DDL).doing(DOING)?;
     db.execute_batch(PEOPLE).doing(DOING)?;
     db.execute_batch(vendors::DDL).doing(DOING)?;
+    db.execute_batch(ENDED_TOKENS).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;

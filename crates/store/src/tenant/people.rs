@@ -102,9 +102,43 @@ impl TenantStore {
 
     /// Whether a principal is still what their credentials stood for, without touching a disk.
     /// `false` may also mean: look it up.
-    pub fn stands(&self, principal: &Principal, now: Micros) -> bool {
+    pub fn stands(&self, principal: &Principal, token: Option<&[u8; 16]>, now: Micros) -> bool {
         let open = self.entry.as_ref().and_then(|entry| entry.if_open());
-        open.is_some_and(|tenant| tenant.people().stands(principal, tenant.clients(), now))
+        open.is_some_and(|tenant| {
+            let (people, clients) = (tenant.people(), tenant.clients());
+            people.stands(principal, token, clients, now)
+        })
+    }
+
+    /// Whether an access token was taken back.
+    pub async fn is_ended_token(&self, token: &[u8; 16]) -> Result<bool> {
+        Ok(self.opened().await?.people().is_ended_token(token))
+    }
+
+    /// Takes an access token back that would have been good until then. Durable when this returns.
+    ///
+    /// # Errors
+    /// `limit-busy`.
+    pub async fn end_token(&self, deed: Deed, token: [u8; 16], until: Micros) -> Result<()> {
+        let done = self.deed(deed, ActionName::Authenticate).await?;
+        let now = done.by.1.at;
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            let (people, max) = (
+                tenant.people(),
+                tenant.shared.config.limits.ended_tokens_max,
+            );
+            people.forget(now);
+            if people.ended_token_count() as u64 >= max {
+                return Err(too_many("ended_tokens_max", max));
+            }
+            writer::alone_durably(tenant, slot, |_, state| {
+                people::sweep(&state.db, now)?;
+                people::put_ended_token(&state.db, &token, until)
+            })?;
+            people.learn_ended_token(token, until);
+            Ok(())
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
     }
 
     /// All people, in order of login.
@@ -206,28 +240,48 @@ impl TenantStore {
             .await
     }
 
-    /// Begins a session. Where the person has too many, the oldest ends.
+    /// Begins a session. Where the person has too many, the oldest ends. One of the same browser, known by
+    /// the keyed hash of its cookie, goes on under the new cookie if it is of the same person, with
+    /// what they approved in it; or else it ends.
     ///
     /// # Errors
     /// `limit-busy`.
-    pub async fn begin_session(&self, deed: Deed, session: BrowserSession) -> Result<()> {
+    pub async fn begin_session(
+        &self,
+        deed: Deed,
+        session: BrowserSession,
+        instead: Option<[u8; 32]>,
+    ) -> Result<()> {
         let done = self.deed(deed, ActionName::Authenticate).await?;
         let now = done.by.1.at;
         let begin = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             let limits = &tenant.shared.config.limits;
             let people = tenant.people();
             people.forget(now);
-            if people.session_count() as u64 >= limits.sessions_max {
-                return Err(too_many("sessions_max", limits.sessions_max));
-            }
             let keep = usize::try_from(limits.sessions_per_person_max).unwrap_or(usize::MAX);
-            let old = people.sessions_of(&session.record.person, now);
+            let old = people.kept_sessions_of(&session.record.person);
             let mut changed: Vec<BrowserSession> = old
                 .iter()
                 .skip(keep.saturating_sub(1))
                 .map(|s| (**s).clone())
                 .collect();
+            let before = instead.and_then(|cookie| people.session_of_cookie(&cookie));
+            let mut session = session;
+            match before {
+                Some(before) if before.record.goes_on_as(&session.record, now) => {
+                    changed.retain(|s| s.record.id != before.record.id);
+                    session.record.id = before.record.id.clone();
+                    session.began = before.began;
+                }
+                Some(before) => changed.push((*before).clone()),
+                None => {}
+            }
             changed.iter_mut().for_each(|s| s.record.ended = true);
+            // Where one goes on under another cookie it is counted once more, and that is near enough.
+            let left = people.session_count().saturating_sub(changed.len());
+            if left as u64 >= limits.sessions_max {
+                return Err(too_many("sessions_max", limits.sessions_max));
+            }
             changed.push(session);
             writer::alone(tenant, slot, |_, state| {
                 people::sweep(&state.db, now)?;
@@ -241,8 +295,8 @@ impl TenantStore {
         self.handle.0.with_writer(self.serving()?, begin).await
     }
 
-    /// Changes the sessions of a person that `which` names; how many. What was ended is durable when
-    /// this returns.
+    /// Changes the sessions of a person that `which` names, also those not used of late; how many. What was
+    /// ended is durable when this returns.
     ///
     /// # Errors
     /// None but the general ones.
@@ -253,12 +307,12 @@ impl TenantStore {
         which: impl Fn(&BrowserSession) -> bool + Send + 'static,
         change: impl Fn(&mut BrowserSession) + Send + 'static,
     ) -> Result<usize> {
-        let done = self.deed(deed, ActionName::Authenticate).await?;
-        let (now, of) = (done.by.1.at, person.clone());
+        self.deed(deed, ActionName::Authenticate).await?;
+        let of = person.clone();
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             let mut changed: Vec<BrowserSession> = tenant
                 .people()
-                .sessions_of(&of, now)
+                .kept_sessions_of(&of)
                 .iter()
                 .filter(|s| which(s))
                 .map(|s| (**s).clone())
@@ -312,17 +366,18 @@ impl TenantStore {
             let limits = &tenant.shared.config.limits;
             let people = tenant.people();
             people.forget(now);
-            if people.approval_count() as u64 >= limits.approvals_max {
-                return Err(too_many("approvals_max", limits.approvals_max));
-            }
             let keep = usize::try_from(limits.approvals_per_person_max).unwrap_or(usize::MAX);
             let mut changed: Vec<Approval> = people
-                .approvals_of(&approval.record.person, now)
+                .kept_approvals_of(&approval.record.person)
                 .iter()
                 .skip(keep.saturating_sub(1))
                 .map(|a| (**a).clone())
                 .collect();
             changed.iter_mut().for_each(|a| a.record.ended = true);
+            let left = people.approval_count().saturating_sub(changed.len());
+            if left as u64 >= limits.approvals_max {
+                return Err(too_many("approvals_max", limits.approvals_max));
+            }
             changed.push(approval);
             writer::alone(tenant, slot, |_, state| {
                 people::sweep(&state.db, now)?;
@@ -332,6 +387,32 @@ impl TenantStore {
             })?;
             changed.into_iter().for_each(|a| people.learn_approval(a));
             Ok(())
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// Ends all approvals of a person; how many. Durable when this returns.
+    ///
+    /// # Errors
+    /// None but the general ones.
+    pub async fn end_approvals(&self, deed: Deed, person: &PersonId) -> Result<usize> {
+        self.deed(deed, ActionName::Authenticate).await?;
+        let of = person.clone();
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            let people = tenant.people();
+            let kept = people.kept_approvals_of(&of);
+            let mut ended: Vec<Approval> = kept.iter().map(|a| (**a).clone()).collect();
+            ended.iter_mut().for_each(|a| a.record.ended = true);
+            if !ended.is_empty() {
+                writer::alone_durably(tenant, slot, |_, state| {
+                    ended
+                        .iter()
+                        .try_for_each(|a| people::put_approval(&state.db, a))
+                })?;
+            }
+            let count = ended.len();
+            ended.into_iter().for_each(|a| people.learn_approval(a));
+            Ok(count)
         };
         self.handle.0.with_writer(self.serving()?, work).await
     }

@@ -1,0 +1,294 @@
+//! TLS at the street door: the certificate, which is read again when its files change or the process is
+//! sent SIGHUP, and the certificates that clients show.
+//!
+//! A client's certificate is not checked against an authority. That the client holds its key is: what
+//! it is good for is decided by its digest, where programs are known.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use parking_lot::RwLock;
+use rest::ClientCertificate;
+use ring::digest::{SHA256, digest};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::Tls;
+
+/// Between two looks at the files.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The certificate and key that are in use, and where they come from.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    files: Arc<Files>,
+    current: Arc<Current>,
+    config: Arc<ServerConfig>,
+}
+
+#[derive(Debug)]
+struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+#[derive(Debug)]
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().clone())
+    }
+}
+
+impl Door {
+    /// Reads certificate and key.
+    pub(super) fn open(tls: &Tls) -> anyhow::Result<Self> {
+        let together = "tls.cert and tls.key go together";
+        let files = Files {
+            cert: tls.cert.clone().context(together)?,
+            key: tls.key.clone().context(together)?,
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let current = Arc::new(Current(RwLock::new(Arc::new(files.read(&provider)?))));
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()?;
+        let builder = match tls.client_certificates {
+            true => builder.with_client_cert_verifier(Arc::new(Holder(provider))),
+            false => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(current.clone());
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self {
+            files: Arc::new(files),
+            current,
+            config: Arc::new(config),
+        })
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.clone())
+    }
+
+    fn read_again(&self) -> anyhow::Result<()> {
+        let fresh = self.files.read(self.config.crypto_provider())?;
+        *self.current.0.write() = Arc::new(fresh);
+        Ok(())
+    }
+
+    /// Reads the files again when they change, until the server stops. What cannot be used is told, and
+    /// what was in use stays so.
+    pub(super) async fn renew(self, mut stop: watch::Receiver<bool>) {
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+            return;
+        };
+        let mut seen = self.files.times();
+        loop {
+            let asked = tokio::select! {
+                _ = hangup.recv() => true,
+                () = tokio::time::sleep(LOOK) => false,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            let now = self.files.times();
+            if !asked && now == seen {
+                continue;
+            }
+            match self.read_again() {
+                Ok(()) => {
+                    seen = now;
+                    tracing::info!("the TLS certificate was read again");
+                }
+                Err(error) => {
+                    // Perhaps one of the two files was written and the other was not yet.
+                    tracing::warn!("the TLS certificate stays as it was: {error:#}");
+                }
+            }
+        }
+    }
+}
+
+impl Files {
+    fn times(&self) -> [Option<SystemTime>; 2] {
+        let time = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
+        [time(&self.cert), time(&self.key)]
+    }
+
+    fn read(&self, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
+        let open = |path: &Path| -> anyhow::Result<BufReader<File>> {
+            let file = File::open(path);
+            let file = file.with_context(|| format!("cannot read {}", path.display()))?;
+            Ok(BufReader::new(file))
+        };
+        let chain = rustls_pemfile::certs(&mut open(&self.cert)?)
+            .collect::<Result<Vec<_>, _>>()
+            .context("tls.cert is not PEM")?;
+        let key = rustls_pemfile::private_key(&mut open(&self.key)?)
+            .context("tls.key is not PEM")?
+            .context("tls.key holds no private key")?;
+        CertifiedKey::from_der(chain, key, provider).context("tls.cert and tls.key do not fit")
+    }
+}
+
+/// The certificate that the client of a connection showed, if it did.
+pub(super) fn shown(connection: &rustls::ServerConnection) -> Option<ClientCertificate> {
+    let first = connection.peer_certificates()?.first()?;
+    let sha256 = digest(&SHA256, first);
+    Some(ClientCertificate(*sha256.as_ref().first_chunk()?))
+}
+
+/// Takes every certificate whose key the client holds; none has to be shown.
+#[derive(Debug)]
+struct Holder(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for Holder {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    struct Made {
+        cert: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+        pem: [String; 2],
+    }
+
+    fn made() -> Made {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = made.signing_key.serialize_der();
+        Made {
+            pem: [made.cert.pem(), made.signing_key.serialize_pem()],
+            cert: made.cert.der().clone(),
+            key: PrivateKeyDer::Pkcs8(key.into()),
+        }
+    }
+
+    fn put(tls: &Tls, made: &Made) {
+        let [cert, key] = &made.pem;
+        std::fs::write(tls.cert.as_ref().unwrap(), cert).unwrap();
+        std::fs::write(tls.key.as_ref().unwrap(), key).unwrap();
+    }
+
+    /// What the door is told by a client that trusts one certificate, and shows one or none.
+    async fn meet(
+        door: &Door,
+        trusted: &Made,
+        own: Option<&Made>,
+    ) -> std::io::Result<Option<ClientCertificate>> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(trusted.cert.clone()).unwrap();
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match own {
+            Some(own) => builder
+                .with_client_auth_cert(vec![own.cert.clone()], own.key.clone_key())
+                .unwrap(),
+            None => builder.with_no_client_auth(),
+        };
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let acceptor = door.acceptor();
+        let server = tokio::spawn(async move {
+            let mut stream = acceptor.accept(far).await?;
+            stream.write_all(b"!").await?;
+            stream.shutdown().await?;
+            Ok::<_, std::io::Error>(shown(stream.get_ref().1))
+        });
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut stream = connector.connect(name, near).await?;
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await?;
+        assert_eq!(told, "!");
+        server.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_replaced_while_the_door_is_open() {
+        let dir = std::env::temp_dir().join(format!("insula-tls-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let tls = Tls {
+            cert: Some(dir.join("cert.pem")),
+            key: Some(dir.join("key.pem")),
+            client_certificates: true,
+        };
+        let (old, new, program) = (made(), made(), made());
+        put(&tls, &old);
+        let door = Door::open(&tls).unwrap();
+        assert_eq!(meet(&door, &old, None).await.unwrap(), None);
+        assert!(meet(&door, &new, None).await.is_err());
+        // Half of a new pair: what was in use stays.
+        std::fs::write(tls.key.as_ref().unwrap(), &new.pem[1]).unwrap();
+        assert!(door.read_again().is_err());
+        assert_eq!(meet(&door, &old, None).await.unwrap(), None);
+        put(&tls, &new);
+        door.read_again().unwrap();
+        assert!(meet(&door, &old, None).await.is_err());
+        // A client's own certificate is known by its digest.
+        let sha256 = digest(&SHA256, &program.cert);
+        let wanted = ClientCertificate(*sha256.as_ref().first_chunk().unwrap());
+        let told = meet(&door, &new, Some(&program)).await.unwrap();
+        assert_eq!(told, Some(wanted));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
