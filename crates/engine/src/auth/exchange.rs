@@ -21,7 +21,7 @@ use crate::house::Gate;
 /// Tokens of an approval: for the first time, or again, perhaps for a part of its scopes.
 enum Giving {
     First,
-    Again(Option<Scopes>),
+    Again(Option<Box<Scopes>>),
 }
 
 /// The tokens of an approval as they come back: which, and the number of a refresh token.
@@ -140,7 +140,7 @@ impl Gate {
             "refresh token",
             request,
             change,
-            Giving::Again(narrower),
+            Giving::Again(narrower.map(Box::new)),
         )
         .await
     }
@@ -183,7 +183,7 @@ impl Gate {
         let record = &approval.record;
         let (first, narrower) = match giving {
             Giving::First => (true, None),
-            Giving::Again(narrower) => (false, narrower),
+            Giving::Again(narrower) => (false, narrower.map(|scopes| *scopes)),
         };
         let scopes = narrower.as_ref().unwrap_or(&record.scopes);
         let key = store.token_key().await.map_err(Failure::from)?;
@@ -253,6 +253,8 @@ impl Gate {
         if asker.is_public() {
             return Err(TokenFailure::Client);
         }
+        let bounded = self.bounded_client(&store, &asker, credentials, request);
+        bounded.await.map_err(TokenFailure::of_vendor)?;
         let token = asked.token.as_deref();
         let token = token.ok_or(TokenFailure::Request("token is missing"))?;
         let deed = self.signing(request, Some(asker.actor()), "introspect")?;

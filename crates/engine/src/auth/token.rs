@@ -93,7 +93,7 @@ impl From<Failure> for TokenFailure {
 
 impl TokenFailure {
     /// A refusal by the grant of a vendor in the words of OAuth; others stay what they are.
-    fn of_vendor(failure: Failure) -> Self {
+    pub(super) fn of_vendor(failure: Failure) -> Self {
         match failure.kind() {
             base::Kind::Forbidden => Self::Vendor(failure.code()),
             _ => Self::Other(failure),

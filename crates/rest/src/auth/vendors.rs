@@ -4,7 +4,9 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{Failure, LinkDraft, SwitchDraft, TermsView, VendorDraft, VendorView, Visitor};
+use engine::{
+    Failure, LinkDraft, SwitchDraft, SwitchView, TermsView, VendorDraft, VendorView, Visitor,
+};
 use http::{Response, StatusCode};
 use maud::{Markup, html};
 use serde_json::json;
@@ -109,7 +111,7 @@ fn listed(by: &Visitor, token: &str, vendors: &[VendorView]) -> Markup {
                 h2 { (vendor.name()) " (" (vendor.vendor()) ")" }
                 p { "State: " strong { (vendor.state()) } }
                 ul {
-                    @for (party, hold, reason) in vendor.switches().iter().map(|s| s.words()) {
+                    @for (party, hold, reason) in vendor.switches().iter().map(SwitchView::words) {
                         li { "The " (party) " says " strong { (hold) }
                             @if !reason.is_empty() { ": " (reason) } }
                     }
