@@ -128,12 +128,14 @@ codes! {
     ScopeInvalid = "scope-invalid", Incorrect, "value", "Not a SMART v2 scope that Insula grants.";
     ClientUnknown = "client-unknown", NotFound, "not-found", "No such client.";
     ConfirmationMissing = "confirmation-missing", Incorrect, "required", "Deleting a tenant needs confirm= with its name.";
+    BackupExists = "backup-exists", Conflict, "duplicate", "There is a backup of this name.";
+    BackupUnknown = "backup-unknown", NotFound, "not-found", "There is no backup of this name.";
     RequestInvalid = "request-invalid", Incorrect, "invalid", "The request is malformed.";
     StorageFull = "storage-full", Busy, "no-store", "The disk is full; nothing was written.";
     StorageFault = "storage-fault", Fault, "exception", "The storage failed; nothing was written.";
     AuditUnavailable = "audit-unavailable", Busy, "no-store", "The access cannot be recorded, so it is not given.";
     Stopping = "stopping", Busy, "transient", "The server is stopping.";
-    BackupInvalid = "backup-invalid", Incorrect, "value", "Not a backup, or not intact, or not of this key.";
+    BackupInvalid = "backup-invalid", Conflict, "conflict", "Not a backup, or not intact, or not of this key.";
     Internal = "internal", Fault, "exception", "An internal failure.";
     LimitHeaders = "limit-headers", TooLarge, "too-costly", "The headers are larger than a named limit.";
     XmlSyntax = "xml-syntax", Incorrect, "structure", "The body is not XML that Insula takes.";

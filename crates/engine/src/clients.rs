@@ -87,7 +87,7 @@ impl ClientMade {
     }
 }
 
-const NAME_BYTES_MAX: usize = 200;
+const NAME_CHARACTERS_MAX: usize = 200;
 
 impl Operator {
     /// Makes an API client with a fresh id and secret.
@@ -100,7 +100,11 @@ impl Operator {
         draft: ClientDraft,
     ) -> Result<ClientMade, Failure> {
         let (tenant, data) = self.tenant(tenant)?;
-        printable(&draft.name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
+        printable(
+            &draft.name,
+            NAME_CHARACTERS_MAX,
+            "name has 1 to 200 characters",
+        )?;
         let scopes = Scopes::parse(&draft.scopes.join(" "), Model::of(tenant.fhir()))
             .map_err(|e| Failure::new(Code::ScopeInvalid, e.to_string()))?;
         let program = program(&draft)?;
@@ -303,7 +307,7 @@ pub(crate) async fn known(
 }
 
 pub(crate) fn printable(text: &str, max: usize, wanted: &'static str) -> Result<(), Failure> {
-    if text.is_empty() || text.len() > max || text.contains(char::is_control) {
+    if text.is_empty() || text.chars().count() > max || text.contains(char::is_control) {
         return Err(Failure::new(Code::RequestInvalid, wanted));
     }
     Ok(())

@@ -49,7 +49,7 @@ pub struct ImportView {
     state: &'static str,
 }
 
-const REASON_BYTES_MAX: usize = 80;
+const REASON_CHARACTERS_MAX: usize = 80;
 
 impl Operator {
     /// Opens a way in for bulk loading. Every write made through it names it, with the reason, in
@@ -59,7 +59,11 @@ impl Operator {
     /// `tenant-unknown`, `request-invalid`.
     pub async fn open_import(&self, tenant: &str, reason: &str) -> Result<ImportOpened, Failure> {
         let (tenant, data) = self.tenant(tenant)?;
-        printable(reason, REASON_BYTES_MAX, "reason has 1 to 80 bytes")?;
+        printable(
+            reason,
+            REASON_CHARACTERS_MAX,
+            "reason has 1 to 80 characters",
+        )?;
         let opened = self.request.at;
         let scopes = Scopes::parse(Scopes::IMPORT, Model::of(tenant.fhir()))
             .map_err(|_| Failure::of(Code::Internal))?;

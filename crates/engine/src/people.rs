@@ -96,7 +96,7 @@ impl std::fmt::Debug for PersonInvited {
     }
 }
 
-const NAME_BYTES_MAX: usize = 200;
+const NAME_CHARACTERS_MAX: usize = 200;
 const ROLES_MAX: usize = 200;
 const FHIR_USERS: [&str; 5] = [
     "Practitioner",
@@ -127,7 +127,11 @@ fn groups(given: Vec<String>) -> Result<Arc<[Box<str>]>, Failure> {
         return Err(invalid("a person is in at most 200 groups"));
     }
     for group in &given {
-        printable(group, NAME_BYTES_MAX, "a group has 1 to 200 bytes")?;
+        printable(
+            group,
+            NAME_CHARACTERS_MAX,
+            "a group has 1 to 200 characters",
+        )?;
     }
     Ok(given.into_iter().map(Into::into).collect())
 }
@@ -200,8 +204,12 @@ impl Desk<'_> {
 
     async fn create(&self, deed: Deed, draft: PersonDraft) -> Result<PersonInvited, Failure> {
         let login = normal_login(&draft.login)
-            .ok_or_else(|| invalid("login has 1 to 200 bytes and no spaces"))?;
-        printable(&draft.name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
+            .ok_or_else(|| invalid("login has 1 to 200 characters and no spaces"))?;
+        printable(
+            &draft.name,
+            NAME_CHARACTERS_MAX,
+            "name has 1 to 200 characters",
+        )?;
         let id = PersonId::of(self.house.0.rng.bytes());
         let (invitation, link, until) = self.invitation(&id).await?;
         let person = Person {
@@ -251,7 +259,7 @@ impl Desk<'_> {
         patch: PersonPatch,
     ) -> Result<PersonView, Failure> {
         if let Some(name) = &patch.name {
-            printable(name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
+            printable(name, NAME_CHARACTERS_MAX, "name has 1 to 200 characters")?;
         }
         let roles = patch.roles.as_deref().map(roles).transpose()?;
         let groups = patch.groups.map(groups).transpose()?;

@@ -174,8 +174,8 @@ struct Change {
 
 /// Records that a trial looks at.
 const RECORDS_MAX: usize = 1_000;
-/// Bytes of a reason.
-const REASON_BYTES_MAX: usize = 500;
+/// Characters of a reason.
+const REASON_CHARACTERS_MAX: usize = 500;
 
 impl From<PolicyError> for Failure {
     fn from(error: PolicyError) -> Self {
@@ -231,8 +231,8 @@ impl Work<'_> {
         draft: PolicyDraft,
     ) -> Result<PolicyView, Failure> {
         let reason = draft.reason.trim().to_owned();
-        if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
-            let text = "reason says why, in 1 to 500 bytes";
+        if reason.is_empty() || reason.chars().count() > REASON_CHARACTERS_MAX {
+            let text = "reason says why, in 1 to 500 characters";
             return Err(Failure::new(Code::RequestInvalid, text));
         }
         let [listing, publishing] = permits;

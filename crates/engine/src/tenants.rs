@@ -15,7 +15,7 @@ use store::{
 };
 
 use crate::failure::Failure;
-use crate::house::House;
+use crate::house::{Gate, House};
 use crate::links::Links;
 
 /// The recognised operator, for one request.
@@ -101,8 +101,8 @@ pub struct AccessAsked<'a> {
     pub to: Option<&'a str>,
 }
 
-/// Longest display name, in bytes.
-const DISPLAY_BYTES_MAX: usize = 200;
+/// Longest display name, in characters.
+const DISPLAY_CHARACTERS_MAX: usize = 200;
 
 /// Most tenants on one page of the list.
 pub const LIST_MAX: usize = 1_000;
@@ -376,7 +376,7 @@ impl Operator {
     /// Makes a tenant from a backup in the folder for backups.
     ///
     /// # Errors
-    /// `backup-invalid`, `tenant-exists`, `tenant-name`, `request-invalid`.
+    /// `backup-unknown`, `backup-invalid`, `tenant-exists`, `tenant-name`, `request-invalid`.
     pub async fn restore_tenant(
         &self,
         file: &str,
@@ -387,7 +387,7 @@ impl Operator {
             TenantName::new(as_name).map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
         let path = self.backup_path(file)?;
         if !path.is_file() {
-            return Err(Failure::new(Code::BackupInvalid, "there is no such backup"));
+            return Err(Failure::of(Code::BackupUnknown));
         }
         let restored = self
             .store()
@@ -397,6 +397,21 @@ impl Operator {
             tenant: self.view(restored.info),
             clients: restored.clients,
         })
+    }
+
+    /// Makes another key of a tenant's identity tokens: it signs from now on, and those before it stay published
+    /// for a day. Returns its id.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `tenant-state`.
+    pub async fn rotate_signing_key(&self, tenant: &str) -> Result<String, Failure> {
+        let (tenant, _) = self.tenant(tenant)?;
+        let gate = Gate {
+            house: self.house.clone(),
+            links: self.links(&tenant),
+            tenant,
+        };
+        Ok(gate.new_signing_key().await?.kid)
     }
 
     /// Makes a new key-encryption key. Returns how many tenants' keys were wrapped anew.
@@ -450,12 +465,7 @@ pub fn is_origin(text: &str) -> bool {
 }
 
 fn checked_display(display: String) -> Result<String, Failure> {
-    if display.is_empty() || display.len() > DISPLAY_BYTES_MAX || display.contains(char::is_control)
-    {
-        return Err(Failure::new(
-            Code::RequestInvalid,
-            "display has 1 to 200 bytes and no control characters",
-        ));
-    }
+    let wanted = "display has 1 to 200 characters and no control characters";
+    crate::clients::printable(&display, DISPLAY_CHARACTERS_MAX, wanted)?;
     Ok(display)
 }

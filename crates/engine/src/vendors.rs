@@ -229,9 +229,9 @@ pub struct EventView {
     reason: String,
 }
 
-const NAME_BYTES_MAX: usize = 200;
-const WORDS_BYTES_MAX: usize = 1_000;
-const REASON_BYTES_MAX: usize = 500;
+const NAME_CHARACTERS_MAX: usize = 200;
+const WORDS_CHARACTERS_MAX: usize = 1_000;
+const REASON_CHARACTERS_MAX: usize = 500;
 
 fn invalid(text: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
     Failure::new(Code::RequestInvalid, text)
@@ -313,11 +313,15 @@ fn purpose(text: &str) -> Option<Box<str>> {
 
 impl VendorDraft {
     fn terms(&self, model: &'static Model) -> Result<VendorTerms, Failure> {
-        printable(&self.name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
+        printable(
+            &self.name,
+            NAME_CHARACTERS_MAX,
+            "name has 1 to 200 characters",
+        )?;
         let contract = &self.contract;
         for text in [&contract.data, &contract.contact, &contract.document] {
-            let wanted = "data, contact and document of the contract have 1 to 1000 bytes";
-            printable(text, WORDS_BYTES_MAX, wanted)?;
+            let wanted = "data, contact and document of the contract have 1 to 1000 characters";
+            printable(text, WORDS_CHARACTERS_MAX, wanted)?;
         }
         let time = |text: &str| {
             moment(text).ok_or_else(|| invalid("from and until are dates or instants"))
@@ -441,9 +445,12 @@ fn view(grant: &VendorGrant, events: Option<Vec<VendorEvent>>) -> VendorView {
 }
 
 fn reason(text: &str) -> Result<&str, Failure> {
-    let text = text.trim();
-    printable(text, REASON_BYTES_MAX, "reason says why, in 1 to 500 bytes")?;
-    Ok(text)
+    let wanted = "reason says why, in 1 to 500 characters";
+    printable(text, REASON_CHARACTERS_MAX, wanted)?;
+    match text.trim() {
+        "" => Err(invalid(wanted)),
+        text => Ok(text),
+    }
 }
 
 /// Where grants are worked on, whoever does it.

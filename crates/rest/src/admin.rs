@@ -17,6 +17,7 @@ use engine::form;
 mod document;
 pub(crate) mod report;
 
+pub(crate) use document::held_against;
 pub use document::openapi as openapi_document;
 
 /// `GET /admin/v1/openapi.json`
@@ -283,6 +284,15 @@ pub(crate) async fn disable_person(by: Operator, call: Call) -> Result<Response<
     by.disable_person(call.value("name"), call.value("person"))
         .await?;
     Ok(done())
+}
+
+/// `POST /admin/v1/tenants/{name}/signing-keys`
+pub(crate) async fn rotate_signing_key(
+    by: Operator,
+    call: Call,
+) -> Result<Response<Body>, Failure> {
+    let kid = by.rotate_signing_key(call.value("name")).await?;
+    answer(StatusCode::CREATED, &json!({ "kid": kid }))
 }
 
 /// `POST /admin/v1/key/rotate`

@@ -238,13 +238,14 @@ impl Rows {
             return response;
         };
         let path = values.iter().map(|(n, v)| (n.into(), v.into())).collect();
-        let call = Call {
+        let mut call = Call {
             house: self.house.clone(),
             request: meta,
             from,
             forwarded,
             holder: Holder::address(from),
             parts,
+            interaction: "unmatched",
             path,
             body,
         };
@@ -253,6 +254,8 @@ impl Rows {
             other => other,
         };
         let row = self.rows.iter().find(|(route, _)| route.method == *method);
+        let interaction = row.map_or("unmatched", |(route, _)| route.interaction);
+        call.interaction = interaction;
         let base = self
             .rows
             .first()
@@ -267,10 +270,16 @@ impl Rows {
             Some((route, _)) => Guarded(Box::pin(run(route, call, rendering.clone()))).await,
             None => self.not_allowed(base, &call),
         };
-        let interaction = row.map_or("unmatched", |(route, _)| route.interaction);
         let mut response = match answered {
             Ok(response) => response,
             Err(failure) => {
+                let failure = match base {
+                    // To the operator it is a state like another, and nothing that goes by itself.
+                    Base::House if failure.code() == Code::TenantSuspended => {
+                        Failure::new(Code::TenantState, "the tenant is suspended")
+                    }
+                    _ => failure,
+                };
                 let realm = if tenant.is_empty() { "insula" } else { &tenant };
                 note(&failure, meta, &tenant, interaction);
                 let refused = problem::respond(&failure, base.style(), realm);

@@ -28,6 +28,8 @@ pub(crate) struct Call {
     /// For whom its body is held.
     pub(crate) holder: Holder,
     pub(crate) parts: Parts,
+    /// The interaction of its row in the route table.
+    pub(crate) interaction: &'static str,
     /// Values of the path's `{…}`, in order.
     pub(crate) path: Vec<(Box<str>, Box<str>)>,
     pub(crate) body: Body,
@@ -199,20 +201,28 @@ impl Call {
         })
     }
 
-    /// A JSON body of the admin API.
+    /// A JSON body of the admin API, or of a tenant's API that is not FHIR's: an object, and what is described is
+    /// held against its description.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
         negotiate::json_body(&self.parts.headers)?;
         let body = self.body(BodyLimit::Resource).await?;
         if body.is_empty() {
             return Err(Failure::of(Code::BodyEmpty));
         }
-        serde_json::from_slice(&body).map_err(|error| {
+        let wrong = |error: serde_json::Error| {
             if error.is_data() {
                 Failure::new(Code::RequestInvalid, error.to_string())
             } else {
                 Failure::new(Code::JsonSyntax, error.to_string())
             }
-        })
+        };
+        let mut value: serde_json::Value = serde_json::from_slice(&body).map_err(wrong)?;
+        if !value.is_object() {
+            let text = "the body is not an object";
+            return Err(Failure::new(Code::RequestInvalid, text));
+        }
+        crate::admin::held_against(self.interaction, &mut value)?;
+        serde_json::from_value(value).map_err(wrong)
     }
 }
 

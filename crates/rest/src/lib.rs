@@ -3,6 +3,9 @@
 //! The only room with status codes. Knows nothing of storage; reaches data only through the
 //! engine's [`engine::Session`].
 
+// The description of the admin API is one value.
+#![recursion_limit = "512"]
+
 mod admin;
 mod answer;
 mod app;

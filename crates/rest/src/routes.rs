@@ -194,6 +194,7 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/vendors/{vendor}"     "show-vendor"    Operator vendors::show;
     POST   House  "/admin/v1/tenants/{name}/vendors/{vendor}/switch" "switch-vendor" Operator vendors::switch;
     GET    House  "/admin/v1/tenants/{name}/vendors/{vendor}/activity" "vendor-activity" Operator vendors::activity;
+    POST   House  "/admin/v1/tenants/{name}/signing-keys"         "rotate-signing-key" Operator admin::rotate_signing_key;
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
     POST   Tenant "/auth/token"         "token"         Gate    oauth::token;

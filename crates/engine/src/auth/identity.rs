@@ -20,6 +20,8 @@ const BITS: usize = 2_048;
 const LIFE: i64 = 600;
 /// Seconds for which a retired key is still published.
 const PUBLISHED: i64 = 86_400;
+/// Keys that are published at once.
+const PUBLISHED_MAX: usize = 5;
 
 /// base::Rng in the words of the library that makes RSA keys.
 struct Random<'r>(&'r dyn base::Rng);
@@ -123,10 +125,21 @@ impl Gate {
     /// a day.
     ///
     /// # Errors
-    /// Those of the store.
+    /// `tenant-state` where there were many of late; those of the store.
     pub(crate) async fn new_signing_key(&self) -> Result<SigningKey, Failure> {
         let rng = self.house.0.rng.clone();
         let request = self.house.request();
+        let known = self.store().signing_keys().await?;
+        let still = |key: &&SigningKey| {
+            let retired = key.retired;
+            retired.is_none_or(|at| at.plus_secs(PUBLISHED) > request.at)
+        };
+        if known.iter().filter(still).count() >= PUBLISHED_MAX {
+            return Err(Failure::new(
+                Code::TenantState,
+                "five keys are published already; those that sign no more go a day after they were followed",
+            ));
+        }
         let place = self.house.0.benches.place(*self.tenant.bytes()).await;
         let made = tokio::task::spawn_blocking(move || {
             let _place = place;

@@ -98,7 +98,7 @@ impl Session {
             context.insert("fhirContext".into(), json!(others));
         }
         if let Some(intent) = &draft.intent {
-            crate::clients::printable(intent, 200, "intent has 1 to 200 bytes")?;
+            crate::clients::printable(intent, 200, "intent has 1 to 200 characters")?;
             context.insert("intent".into(), json!(intent));
         }
         Ok(context)

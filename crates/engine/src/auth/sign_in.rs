@@ -62,8 +62,8 @@ struct Ticket {
 
 /// Seconds that somebody has for their second factor.
 const TICKET_SECONDS: i64 = 300;
-/// Bytes of a login.
-pub(super) const LOGIN_BYTES_MAX: usize = 200;
+/// Characters of a login.
+pub(super) const LOGIN_CHARACTERS_MAX: usize = 200;
 /// Bytes that are kept of what a browser calls itself.
 const AGENT_BYTES_MAX: usize = 200;
 
@@ -71,7 +71,7 @@ const AGENT_BYTES_MAX: usize = 200;
 pub(crate) fn normal_login(login: &str) -> Option<String> {
     let login: String = login.trim().nfkc().flat_map(char::to_lowercase).collect();
     let good = !login.is_empty()
-        && login.len() <= LOGIN_BYTES_MAX
+        && login.chars().count() <= LOGIN_CHARACTERS_MAX
         && !login.contains(|c: char| c.is_control() || c.is_whitespace());
     good.then_some(login)
 }

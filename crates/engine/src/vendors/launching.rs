@@ -59,7 +59,7 @@ const NAMES: [&str; 7] = [
     "tenant",
 ];
 
-const NAME_BYTES_MAX: usize = 200;
+const NAME_CHARACTERS_MAX: usize = 200;
 
 /// Values for a template.
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,7 +184,11 @@ impl Session {
             let text = "link begins with a lower-case letter and has up to 64 of a-z, 0-9 and -";
             Failure::new(Code::RequestInvalid, text)
         })?;
-        printable(&draft.name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
+        printable(
+            &draft.name,
+            NAME_CHARACTERS_MAX,
+            "name has 1 to 200 characters",
+        )?;
         let values = check(&draft.template)?;
         let client = match &draft.client_id {
             Some(client) => Some(self.program(client).await?),

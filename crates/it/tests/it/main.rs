@@ -7,6 +7,7 @@
     reason = "a failed expectation fails the test"
 )]
 
+mod admin_api;
 mod clients;
 mod commands;
 mod durability;

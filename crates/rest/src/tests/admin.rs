@@ -230,8 +230,8 @@ fn bad_requests_are_told_as_problems() {
         (
             "POST /admin/v1/tenants/copy/restore",
             json!({ "file": "none.backup" }),
-            400,
-            "backup-invalid",
+            404,
+            "backup-unknown",
         ),
         ("GET /admin/v1/nothing", Value::Null, 404, "route-unknown"),
         (
@@ -248,6 +248,27 @@ fn bad_requests_are_told_as_problems() {
     world
         .ask("POST /admin/v1/tenants", &headers, "{")
         .refused(400, "json-syntax");
+    // Members are named, not counted; and what is described is what is taken.
+    let line = "PATCH /admin/v1/tenants/lakeside";
+    for body in [
+        r#"["other"]"#,
+        r#"{"config": ["literal"]}"#,
+        r#"{"disply": "x"}"#,
+    ] {
+        world
+            .ask(line, &headers, body)
+            .refused(400, "request-invalid");
+    }
+    world
+        .ask(line, &headers, r#"{"display": null}"#)
+        .status(200);
+    // To the operator, a suspended tenant is a state and no failure that goes by itself.
+    let suspend = "POST /admin/v1/tenants/lakeside/suspend";
+    world.admin(suspend, &Value::Null).status(200);
+    let people = "GET /admin/v1/tenants/lakeside/people";
+    world
+        .admin(people, &Value::Null)
+        .refused(409, "tenant-state");
 }
 
 #[test]
@@ -412,7 +433,7 @@ fn a_tenant_is_verified_backed_up_and_restored() {
         .status(201);
     world
         .admin("POST /admin/v1/tenants/lakeside/backup", &file)
-        .status(400);
+        .refused(409, "backup-exists");
     let made = world
         .admin("POST /admin/v1/tenants/copy/restore", &file)
         .status(201);
@@ -433,6 +454,33 @@ fn a_tenant_is_verified_backed_up_and_restored() {
         .status(200)
         .at("/rewrapped", 3);
     world.fhir(&who, "GET Patient/p", "").status(200);
+}
+
+#[test]
+fn keys_of_identity_tokens_are_followed_by_others() {
+    let world = World::new();
+    world.tenant("lakeside");
+    let published = || -> Vec<String> {
+        let set = world.ask("GET /t/lakeside/auth/jwks", &[], "").status(200);
+        let keys = set.json()["keys"].as_array().unwrap().clone();
+        let kid = |key: &Value| key["kid"].as_str().unwrap().to_owned();
+        keys.iter().filter(|k| k["kty"] == "RSA").map(kid).collect()
+    };
+    let rotate = || world.admin("POST /admin/v1/tenants/lakeside/signing-keys", &Value::Null);
+    let first = rotate().status(201).text("/kid");
+    let second = rotate().status(201).text("/kid");
+    assert_eq!(published(), [second.clone(), first]);
+    world.clock.forward_secs(86_500);
+    let third = rotate().status(201).text("/kid");
+    assert_eq!(published(), [third, second], "retired for a day: gone");
+    for _ in 0..3 {
+        rotate().status(201);
+    }
+    rotate().refused(409, "tenant-state");
+    world.tenant("hillside");
+    world
+        .ask("POST /admin/v1/tenants/hillside/signing-keys", &[], "")
+        .status(401);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::print::print;
-use crate::admin_client::{Connect, Output};
+use crate::admin_client::{Connect, Output, tenant_path};
 
 /// Arguments.
 #[derive(Debug, Args)]
@@ -33,6 +33,12 @@ enum What {
     },
     /// Make a new key and wrap every tenant's key with it; tenants' data are not touched.
     Rotate,
+    /// Make another key of a tenant's identity tokens; those before it stay published for a day.
+    RotateSigning {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+    },
 }
 
 /// Runs the command.
@@ -43,6 +49,14 @@ pub fn run(args: &Key) -> anyhow::Result<()> {
             print(args.output, &done, |done| {
                 let count = done.get("rewrapped").and_then(Value::as_u64).unwrap_or(0);
                 format!("the key is new; {count} tenants' keys are wrapped with it")
+            })
+        }
+        What::RotateSigning { tenant } => {
+            let path = tenant_path(tenant, "/signing-keys")?;
+            let made = args.connect.admin()?.post(&path, &Value::Null)?;
+            print(args.output, &made, |made| {
+                let kid = made.get("kid").and_then(Value::as_str).unwrap_or("");
+                format!("identity tokens of {tenant} are signed with key {kid} from now on")
             })
         }
         What::Export { to } => {

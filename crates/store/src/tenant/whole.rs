@@ -77,14 +77,14 @@ impl TenantStore {
     /// Writes a backup of the tenant to a new file while the tenant serves, and verifies it.
     ///
     /// # Errors
-    /// `storage-full`, `storage-fault`; `request-invalid` if the file exists.
+    /// `storage-full`, `storage-fault`; `backup-exists`.
     pub async fn backup(&self, permit: Permit<Export>, file: &Path) -> Result<()> {
         let spent = permit.spend(&self.tenant);
         let entry = self.entry()?.clone();
         entry.must_stay()?;
         if file.exists() {
-            let text = "the backup file exists".to_owned();
-            return Err(StoreError::Refused(Code::RequestInvalid, text));
+            let text = Code::BackupExists.describe().to_owned();
+            return Err(StoreError::Refused(Code::BackupExists, text));
         }
         let subject = Subject::Other(None, "backup");
         let (request, action) = (spent.request(), spent.action());
