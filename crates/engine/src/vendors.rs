@@ -638,12 +638,12 @@ impl Gate {
     ) -> Result<VendorView, TokenFailure> {
         let store = self.store();
         let record = self.proved(&store, asked, credentials, request).await?;
+        let own = decide_vendor_own(&record, &self.tenant, request);
+        let (id, permit) = own.ok_or(TokenFailure::Client)?;
         let house = &self.house.0;
         house
             .rates
             .spend_client(&self.tenant, &record.id, None, &house.metrics)?;
-        let own = || decide_vendor_own(&record, &self.tenant, request);
-        let (id, permit) = own().ok_or(TokenFailure::Client)?;
         let model = self.model();
         let contracts = Contracts {
             store: &store,

@@ -637,7 +637,7 @@ impl<'a> Making<'a> {
             }
         }
         if let Some(vendor) = &self.vendor {
-            match vendor.of_facilities(type_id, self.surroundings) {
+            match vendor.of_facilities(action, type_id, self.surroundings) {
                 Narrowed::Not => {}
                 Narrowed::To(clause) => all.push(clause),
                 Narrowed::Nothing => return None,

@@ -1,14 +1,15 @@
 //! What the grant of a vendor leaves of a type: its scopes, and what belongs to its facilities.
 //!
 //! To a facility belong the charts of patients whom it manages or who were seen there, itself, and who
-//! and what works there. What belongs to no facility, catalogues and the like, is not narrowed; of a type
-//! that is neither, nothing is left.
+//! and what works there. What belongs to no facility, catalogues and the like, is read and not
+//! changed; of a type that is neither, nothing is left.
 
 use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
 
 use super::compile::{Narrowed, Surroundings, in_compartment, understood};
 use super::variables::Values;
+use crate::action::ActionName;
 use crate::scope::{ScopeContext, Scopes};
 use crate::vendor::{Facility, VendorTerms};
 
@@ -102,6 +103,7 @@ impl Narrowing {
     /// What belongs to the facilities, of a type.
     pub(super) fn of_facilities(
         &self,
+        action: ActionName,
         type_id: TypeId,
         surroundings: &Surroundings<'_>,
     ) -> Narrowed {
@@ -111,7 +113,11 @@ impl Narrowing {
         let model = surroundings.model;
         let name = model.type_name(type_id);
         if COMMON.contains(&name) {
-            return Narrowed::Not;
+            // What every facility reads, one of them does not change.
+            return match action.writes() {
+                true => Narrowed::Nothing,
+                false => Narrowed::Not,
+            };
         }
         let asked = |type_id: TypeId, searches: &[&str]| -> Vec<Clause> {
             let filled = searches.iter().filter_map(|text| filled(text, facilities));

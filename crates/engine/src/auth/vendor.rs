@@ -36,7 +36,8 @@ impl Gate {
             .spend(&self.tenant, principal, rate, &house.metrics)?;
         if let Some(id) = principal.vendor() {
             let actor = principal.actor();
-            self.admitted(store, (id, grant.as_deref()), &actor, credentials, request)
+            let bound = (id, grant.as_deref());
+            self.admitted(store, bound, Some(&actor), credentials, request)
                 .await?;
         }
         Ok(grant)
@@ -66,21 +67,21 @@ impl Gate {
                 .rates
                 .spend_client(&self.tenant, &record.id, rate, &house.metrics)?;
         }
-        match &record.vendor {
-            Some(id) => {
-                let actor = record.actor();
-                self.admitted(store, (id, grant.as_deref()), &actor, credentials, request)
-                    .await
-            }
-            None => Ok(()),
-        }
+        let Some(id) = &record.vendor else {
+            return Ok(());
+        };
+        let who = (!record.is_public()).then(|| record.actor());
+        let bound = (id, grant.as_deref());
+        self.admitted(store, bound, who.as_ref(), credentials, request)
+            .await
     }
 
+    /// `actor`: whom a refusal is recorded of; of somebody who only says who they are, none is.
     async fn admitted(
         &self,
         store: &TenantStore,
         (id, grant): (&VendorId, Option<&VendorGrant>),
-        actor: &Actor,
+        actor: Option<&Actor>,
         credentials: Credentials<'_>,
         request: RequestMeta,
     ) -> Result<(), Failure> {
@@ -91,8 +92,10 @@ impl Gate {
             None => Code::VendorDisabled,
         };
         self.house.0.metrics.denials.inc();
-        let what = format!("as client of vendor {}", id.as_str());
-        store.not_let_in(request, actor, &what, code).await?;
+        if let Some(actor) = actor {
+            let what = format!("as client of vendor {}", id.as_str());
+            store.not_let_in(request, actor, &what, code).await?;
+        }
         Err(Failure::of(code))
     }
 

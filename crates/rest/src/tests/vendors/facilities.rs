@@ -143,6 +143,11 @@ fn no_road_leads_to_the_other_facility() {
     world
         .fhir(&who, "GET Binary/y-north", "")
         .refused(403, "scope-missing");
+    let codes =
+        r#"{"resourceType": "CodeSystem", "id": "c", "status": "retired", "content": "complete"}"#;
+    world
+        .fhir(&who, "PUT CodeSystem/c", codes)
+        .refused(403, "scope-missing");
     let query = "{PatientList{id}p:Patient(id:\"p-south\"){id}}";
     let line = format!("GET $graphql?query={}", engine::form::encode(query));
     let answer = String::from_utf8_lossy(&world.fhir(&who, &line, "").body).into_owned();
