@@ -171,6 +171,8 @@ codes! {
     VendorCertificate = "vendor-certificate", Forbidden, "forbidden", "The request was not made with a client certificate that the vendor's grant names.";
     ClinicOnly = "clinic-only", Forbidden, "forbidden", "Only the clinic may do this.";
     LinkUnknown = "link-unknown", NotFound, "not-found", "No such program link.";
+    ResourceQuarantined = "resource-quarantined", Fault, "exception", "What is stored of the resource is not as it was written; it is kept apart until somebody of the tenant decides about it.";
+    QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
 }
 
 #[cfg(test)]

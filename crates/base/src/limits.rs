@@ -223,6 +223,13 @@ limits! {
     vendor_events_max = 10_000;
     /// Program links of one tenant.
     program_links_max = 200;
+    /// Rows a second that the background check of seals and index rows looks at, over all tenants.
+    scrub_rows_per_second = 2_000;
+    /// Seconds from the end of a tenant's background check to the beginning of the next; 0 for none but
+    /// those that are asked for.
+    scrub_interval_seconds = 604_800;
+    /// Rows of one tenant that are in quarantine at once; what is found past it is counted and logged.
+    quarantine_entries_max = 10_000;
 }
 
 /// Limits that no configuration changes: they keep the process standing, whatever is asked of it.

@@ -18,6 +18,7 @@ mod links;
 mod metrics;
 mod people;
 mod policies;
+mod quarantine;
 mod rates;
 mod session;
 mod tenants;
@@ -44,6 +45,7 @@ pub use policies::{
     Changed, DryRun, Matrix, PolicyDiff, PolicyDraft, PolicyQuestion, PolicyTrial, PolicyView,
     PresetView, Tested, preset_matrix, presets,
 };
+pub use quarantine::{QuarantineView, ScrubView};
 pub use session::Session;
 pub use store::{
     Access, AccessReport, AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored,

@@ -12,7 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use store::{Count, Histogram as Counted, Store};
+use store::{Count, Histogram as Counted, ScrubStatus, Store};
 
 /// Upper bounds of request durations, in seconds.
 const SECONDS: [f64; 14] = [
@@ -189,6 +189,50 @@ impl Metrics {
 
 struct StoreCollector(Store);
 
+/// Name and description of a level, and how it is read off what is known of a check.
+type Level<'a> = (
+    &'static str,
+    &'static str,
+    &'a dyn Fn(&ScrubStatus) -> Option<i64>,
+);
+
+impl StoreCollector {
+    /// By tenant, what is known of the background checks.
+    fn scrubs(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let known = self.0.scrubs();
+        let seconds = |t: base::Micros| t.0.div_euclid(1_000_000);
+        let running = |s: &ScrubStatus| s.begun.map(|_| i64::try_from(s.rows).unwrap_or(i64::MAX));
+        let waiting = |s: &ScrubStatus| Some(i64::try_from(s.quarantined).unwrap_or(i64::MAX));
+        let levels: [Level<'_>; 3] = [
+            (
+                "scrub_running_rows",
+                "Rows that the background check under way has looked at",
+                &running,
+            ),
+            (
+                "scrub_finished_timestamp_seconds",
+                "When the last background check was finished",
+                &|s| s.finished.map(seconds),
+            ),
+            (
+                "quarantine_waiting",
+                "Rows in quarantine that wait for a decision",
+                &waiting,
+            ),
+        ];
+        for (name, help, level) in levels {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (tenant, status) in &known {
+                if let Some(value) = level(status) {
+                    let labels = [("tenant", tenant.to_string())];
+                    metric.encode_family(&labels)?.encode_gauge(&value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Debug for StoreCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StoreCollector")
@@ -220,7 +264,7 @@ impl Collector for StoreCollector {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             metric.encode_gauge(&i64::try_from(count.get()).unwrap_or(i64::MAX))?;
         }
-        let counts: [(&str, &str, &Count); 10] = [
+        let counts: [(&str, &str, &Count); 13] = [
             ("tenant_opens", "Tenants opened", &m.tenant_opens),
             ("tenant_closes", "Tenants closed", &m.tenant_closes),
             (
@@ -254,12 +298,20 @@ impl Collector for StoreCollector {
                 &m.journal_flushes,
             ),
             ("checkpoints", "Log checkpoints", &m.checkpoints),
+            (
+                "scrub_rows",
+                "Rows that background checks looked at",
+                &m.scrub_rows,
+            ),
+            ("scrubs", "Background checks that were finished", &m.scrubs),
+            ("quarantined", "Rows put into quarantine", &m.quarantined),
             ("storage_panics", "Storage jobs that panicked", &m.panics),
         ];
         for (name, help, count) in counts {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             metric.encode_counter::<NoLabelSet, _, u64>(&count.get(), None)?;
         }
+        self.scrubs(&mut encoder)?;
         let spreads: [(&str, &str, &Counted, f64); 4] = [
             (
                 "group_commit_members",

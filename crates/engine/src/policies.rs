@@ -23,6 +23,8 @@ use crate::session::Session;
 use crate::tenants::Operator;
 use matrix::matrix;
 
+pub(crate) use operation::answer as parameters_of;
+
 pub use matrix::{Matrix, preset_matrix, presets};
 
 /// A policy to be put into force: one of a document, the name of a ready policy, or an older version.
@@ -704,7 +706,7 @@ impl Session {
     }
 
     /// The right to administer the policy, or its refusal, recorded.
-    async fn may_govern(&self) -> Result<Permit<Administer>, Failure> {
+    pub(crate) async fn may_govern(&self) -> Result<Permit<Administer>, Failure> {
         match self.decide_govern() {
             Ok(permit) => Ok(permit),
             Err(denied) => Err(self.refuse(denied).await),

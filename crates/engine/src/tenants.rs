@@ -17,6 +17,7 @@ use store::{
 use crate::failure::Failure;
 use crate::house::{Gate, House};
 use crate::links::Links;
+use crate::quarantine::ScrubView;
 
 /// The recognised operator, for one request.
 #[derive(Debug)]
@@ -69,6 +70,9 @@ pub struct TenantView {
     #[serde(skip_serializing_if = "Option::is_none")]
     shred_at: Option<String>,
     base: String,
+    /// How far the background check of its rows is, as far as the house knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scrub: Option<ScrubView>,
 }
 
 /// A tenant made from a backup, as the admin API shows it.
@@ -158,6 +162,9 @@ impl Operator {
 
     fn view(&self, info: TenantInfo) -> TenantView {
         let tenant = self.store().directory().resolve(&info.name);
+        let scrub = tenant
+            .as_ref()
+            .and_then(|tenant| self.store().scrub(tenant));
         let base = tenant.map_or_else(String::new, |tenant| self.links(&tenant).fhir());
         TenantView {
             name: info.name.to_string(),
@@ -168,6 +175,7 @@ impl Operator {
             created: info.created.instant().to_string(),
             shred_at: info.shred_at.map(|t| t.instant().to_string()),
             base,
+            scrub: scrub.map(Into::into),
         }
     }
 

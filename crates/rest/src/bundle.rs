@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use engine::{EntryAnswer, Failure, HistoryPage, Method, Mode, SearchPage, Session, Stored};
 use fhir::json::{is_plain, push_json_string};
+use fhir::outcome::{Issue, Outcome};
 use fhir::resource::shape::write_shaped;
 use fhir::search::query::Shape;
 
@@ -214,7 +215,30 @@ pub(crate) fn history(found: &HistoryPage, at: At<'_>) -> Bytes {
             stored.updated.instant(),
         );
     }
+    if found.page.left_out > 0 {
+        told_apart(&mut bundle, found);
+    }
     bundle.finish()
+}
+
+/// Says that versions of a history are kept apart: an entry without one, whose outcome tells it.
+fn told_apart(bundle: &mut Writer, found: &HistoryPage) {
+    let text = format!(
+        "{} versions that belong here are left out: what is stored of them is not as it was written",
+        found.page.left_out
+    );
+    let outcome = Outcome::from(Issue::warning(Code::ResourceQuarantined, text));
+    let url = found.this.split('?').next().unwrap_or_default();
+    bundle.entry();
+    bundle.raw("\"request\":{\"method\":\"GET\",\"url\":");
+    bundle.string(url);
+    let status = problem::status(Code::ResourceQuarantined);
+    let _ = write!(
+        bundle.out,
+        "}},\"response\":{{\"status\":\"{status}\",\"outcome\":"
+    );
+    outcome.write(&mut bundle.out);
+    bundle.raw("}}");
 }
 
 /// Bodies of Binaries whose data is kept apart, by the number of their entry.

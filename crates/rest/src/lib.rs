@@ -26,6 +26,7 @@ mod policy;
 mod probes;
 mod problem;
 mod proxy;
+mod quarantine;
 mod rendering;
 mod room;
 mod routes;

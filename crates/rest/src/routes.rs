@@ -15,7 +15,7 @@ use http::{Method, Response};
 use crate::app::At;
 use crate::call::Call;
 use crate::problem::Style;
-use crate::{admin, auth, fhir, oauth, operation, policy, probes, vendors};
+use crate::{admin, auth, fhir, oauth, operation, policy, probes, quarantine, vendors};
 
 /// What a handler gives back.
 pub(crate) type Answering =
@@ -166,6 +166,9 @@ routes! {
     POST   House  "/admin/v1/tenants/{name}/resume"               "resume-tenant"  Operator admin::resume_tenant;
     GET    House  "/admin/v1/tenants/{name}/receipt"              "receipt"        Operator admin::receipt;
     POST   House  "/admin/v1/tenants/{name}/verify"               "verify-tenant"  Operator admin::verify_tenant;
+    GET    House  "/admin/v1/tenants/{name}/scrub"                "scrub-status"   Operator quarantine::status;
+    POST   House  "/admin/v1/tenants/{name}/scrub"                "begin-scrub"    Operator quarantine::begin;
+    GET    House  "/admin/v1/tenants/{name}/quarantine"           "list-quarantine" Operator quarantine::list;
     GET    House  "/admin/v1/tenants/{name}/audit"                "read-audit"     Operator admin::read_audit;
     GET    House  "/admin/v1/tenants/{name}/audit/report"         "access-report"  Operator admin::report;
     POST   House  "/admin/v1/tenants/{name}/backup"               "backup-tenant"  Operator admin::back_up_tenant;
@@ -267,6 +270,9 @@ routes! {
     POST   Fhir   "/$vendor-propose"        "vendor-propose"     Caller("a")   operation::operation;
     POST   Fhir   "/$vendor-switch"         "vendor-switch"      Caller("a")   operation::operation;
     POST   Fhir   "/$vendor-activity"       "vendor-activity"    Caller("a")   operation::operation;
+    GET    Fhir   "/$quarantine"            "quarantine"         Caller("a")   operation::operation;
+    POST   Fhir   "/$quarantine"            "quarantine"         Caller("a")   operation::operation;
+    POST   Fhir   "/$quarantine-decide"     "quarantine-decide"  Caller("a")   operation::operation;
     GET    Fhir   "/$meta"                  "meta"               Caller("s")   operation::operation;
     POST   Fhir   "/$meta"                  "meta"               Caller("s")   operation::operation;
     GET    Fhir   "/{type}/$meta"           "meta"               Caller("s")   operation::operation;

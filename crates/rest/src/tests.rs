@@ -17,6 +17,7 @@ mod patch;
 mod people;
 mod policy;
 mod provenance;
+mod quarantine;
 mod resources;
 mod search;
 mod sign_in_limits;

@@ -16,6 +16,8 @@ pub mod key;
 pub mod person;
 pub mod policy;
 mod print;
+pub mod quarantine;
+pub mod scrub;
 pub mod serve;
 pub mod tenant;
 pub mod vendor;
@@ -51,6 +53,10 @@ enum Command {
     Imports(imports::Imports),
     /// Check a tenant's rows, seals, index rows and audit chain against each other.
     Verify(verify::Verify),
+    /// Check all rows of a tenant in the background.
+    Scrub(scrub::Scrub),
+    /// Rows that are not as they were written, and decisions about them.
+    Quarantine(quarantine::Quarantine),
     /// Read a tenant's audit trail: who was shown what, who was refused, what was changed.
     Audit(audit::Audit),
     /// Back up a tenant while it is used.
@@ -76,6 +82,8 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Imports(args) => imports::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Scrub(args) => scrub::run(&args),
+        Command::Quarantine(args) => quarantine::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),

@@ -3,6 +3,7 @@
 mod data;
 mod page;
 mod people;
+mod quarantine;
 mod tenant;
 mod trail;
 mod vendors;
@@ -14,6 +15,7 @@ pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest
 pub use people::{
     Approval, BrowserSession, CodeTerms, Invitation, Person, Proofs, SigningKey, Totp,
 };
+pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settlement};
 pub use tenant::{
     AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RestoreClients, Restored,
     State, StoreConfig, Synchronous, TenantInfo, TenantSettings,

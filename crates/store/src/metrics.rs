@@ -111,6 +111,12 @@ pub struct StoreMetrics {
     pub journal_flushes: Count,
     /// Log checkpoints since start.
     pub checkpoints: Count,
+    /// Rows that background checks looked at since start.
+    pub scrub_rows: Count,
+    /// Rounds of background checks that were finished since start.
+    pub scrubs: Count,
+    /// Rows put into quarantine since start.
+    pub quarantined: Count,
     /// Jobs that panicked since start.
     pub panics: Count,
 }

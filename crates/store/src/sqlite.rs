@@ -24,6 +24,7 @@ pub(crate) mod params;
 pub(crate) mod people;
 pub(crate) mod policies;
 pub(crate) mod process;
+pub(crate) mod quarantine;
 pub(crate) mod readers;
 pub(crate) mod rows;
 mod schema;

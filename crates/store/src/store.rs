@@ -9,8 +9,8 @@ use base::{Clock, Rng, TenantName};
 use crate::sqlite::house::House;
 use crate::sqlite::house::change::By;
 use crate::{
-    NewTenant, RestoreClients, Restored, Result, State, StoreConfig, StoreMetrics, TenantInfo,
-    TenantSettings, TenantStore,
+    NewTenant, RestoreClients, Restored, Result, ScrubStatus, State, StoreConfig, StoreMetrics,
+    TenantInfo, TenantSettings, TenantStore,
 };
 
 /// All tenants of one data folder. Cheap to clone; closed when the last clone, and the last
@@ -218,6 +218,16 @@ impl Store {
             .entry(tenant)
             .map(|e| e.info.read().settings.clone())
             .unwrap_or_default()
+    }
+
+    /// How far a tenant's background check is, without touching a disk; none if nobody looked yet.
+    pub fn scrub(&self, tenant: &TenantId) -> Option<ScrubStatus> {
+        self.house().scrub_known(tenant)
+    }
+
+    /// The same of all tenants of which it is known.
+    pub fn scrubs(&self) -> Vec<(TenantName, ScrubStatus)> {
+        self.house().scrubs_known()
     }
 
     /// What the store counts about itself.

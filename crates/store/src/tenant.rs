@@ -5,6 +5,7 @@ mod data;
 mod indexing;
 mod people;
 mod policies;
+mod quarantine;
 mod reading;
 mod together;
 mod vendors;
@@ -14,6 +15,7 @@ pub(crate) use data::Staged;
 pub use data::Upload;
 pub use indexing::{IndexStatus, ParamStatus};
 pub use people::Deed;
+pub(crate) use reading::current_or_last_good;
 
 use std::sync::Arc;
 
@@ -35,7 +37,7 @@ use crate::sqlite::readers::Class;
 use crate::sqlite::writer::{self, WriterState};
 use crate::sqlite::{OpenTenant, apply, clients, sight};
 use crate::store::Handle;
-use crate::{Change, Prepared, Result, StoreError, Write, Written};
+use crate::{Change, Prepared, Result, Settlement, StoreError, Write, Written};
 
 /// One tenant's data. Cheap to clone; the database behind it is opened on first use and closed
 /// when it has been idle.
@@ -117,7 +119,18 @@ impl TenantStore {
     /// `duplicate-id`, `bundle-duplicate`, `scope-missing`, `reference-in-use`;
     /// [`StoreError::ReferenceMissing`]; [`StoreError::Raced`]; `storage-full`.
     pub async fn commit(&self, request: RequestMeta, change: Change) -> Result<Vec<Written>> {
-        let (work, bytes) = self.spend(request, change);
+        self.commit_settling(request, change, None).await
+    }
+
+    /// The same; `settles` is what the change decides about a resource in quarantine.
+    async fn commit_settling(
+        &self,
+        request: RequestMeta,
+        change: Change,
+        settles: Option<Settlement>,
+    ) -> Result<Vec<Written>> {
+        let (mut work, bytes) = self.spend(request, change);
+        work.settles = settles;
         let entry = self.serving()?;
         if work.ops.is_empty() && work.expects.is_empty() {
             return Ok(Vec::new());
@@ -229,6 +242,7 @@ impl TenantStore {
                 ops,
                 expects,
                 enforce_references,
+                settles: None,
             },
             bytes,
         )

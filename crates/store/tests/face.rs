@@ -14,6 +14,7 @@ mod face {
     mod limits;
     mod migration;
     mod parameters;
+    mod quarantine;
     mod raw;
     mod searches;
     mod tampering;

@@ -15,6 +15,7 @@ mod everything;
 mod last_n;
 mod meta;
 pub(super) mod parameters;
+mod quarantine;
 
 /// An operation as the CapabilityStatement tells it.
 #[derive(Clone, Copy, Debug)]
@@ -183,6 +184,7 @@ impl Session {
             ("policy" | "policy-publish" | "policy-test" | "policy-dry-run", On::System) => {
                 self.govern(name, input.body).await
             }
+            ("quarantine" | "quarantine-decide", On::System) => self.keep_apart(name, &input).await,
             _ => Err(unknown(name)),
         }
     }
@@ -226,7 +228,10 @@ fn unknown(name: &str) -> Failure {
 
 /// Whether an operation changes what is stored.
 pub(super) fn changes(name: &str) -> bool {
-    matches!(name, "meta-add" | "meta-delete" | "policy-publish")
+    matches!(
+        name,
+        "meta-add" | "meta-delete" | "policy-publish" | "quarantine-decide"
+    )
 }
 
 /// The operations of a type of this version, or of the whole.

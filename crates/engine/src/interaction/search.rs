@@ -9,7 +9,7 @@ use std::sync::Arc;
 use access::{Search, Target};
 use base::{Code, Micros};
 use fhir::definitions::TypeId;
-use fhir::outcome::Outcome;
+use fhir::outcome::{Issue, Outcome};
 use fhir::search::Target as Everything;
 use store::{PageRequest, Position};
 
@@ -58,6 +58,18 @@ pub(super) struct Place {
     pub(super) query: String,
     pub(super) page: PageRequest,
     pub(super) first: Micros,
+}
+
+/// What there is to say about a page, and that something on it is kept apart.
+pub(super) fn with_apart(mut issues: Vec<Issue>, left_out: u32) -> Outcome {
+    if left_out > 0 {
+        let text = format!(
+            "{left_out} resources that belong here are left out: what is stored of them is not as it \
+             was written"
+        );
+        issues.push(Issue::warning(Code::ResourceQuarantined, text));
+    }
+    Outcome(issues)
 }
 
 impl Session {
@@ -116,10 +128,11 @@ impl Session {
             }
         };
         let shape = query.shape.clone();
+        let left_out = page.left_out;
         Ok(Answer::Search(SearchPage {
             page,
             shape,
-            issues: Outcome(parsed.issues),
+            issues: with_apart(parsed.issues, left_out),
             this,
             next,
         }))

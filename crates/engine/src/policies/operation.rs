@@ -73,6 +73,7 @@ pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
     serde_json::from_value(Value::Object(members)).map_err(|e| wrong(e.to_string()))
 }
 
+/// A Parameters resource that says what a structure says.
 pub(crate) fn answer<T: Serialize>(told: &T) -> Result<Answer, Failure> {
     let told = serde_json::to_value(told).map_err(|_| Failure::of(Code::Internal))?;
     let body = json!({ "resourceType": "Parameters", "parameter": parts(&told) });

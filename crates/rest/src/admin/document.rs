@@ -114,6 +114,33 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "get",
+        "/admin/v1/tenants/{name}/scrub",
+        "scrub-status",
+        "How far the background check of all rows is",
+        None,
+        "200",
+        Some("Scrub"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/scrub",
+        "begin-scrub",
+        "Check all rows in the background; with now at full speed",
+        Some("ScrubStart"),
+        "202",
+        Some("Scrub"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/quarantine",
+        "list-quarantine",
+        "Rows that are not as they were written; takes all",
+        None,
+        "200",
+        Some("Quarantine"),
+    ),
+    (
+        "get",
         "/admin/v1/tenants/{name}/audit",
         "read-audit",
         "Lines of the audit trail, oldest first; takes after (the number of a record) and limit",
@@ -477,6 +504,7 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
     let query: &[(&str, &str, bool)] = match id {
         "list-tenants" => &[("after", "string", false), ("limit", "integer", false)],
         "read-audit" => &[("after", "integer", false), ("limit", "integer", false)],
+        "list-quarantine" => &[("all", "boolean", false)],
         "delete-tenant" => &[("confirm", "string", true), ("grace", "integer", false)],
         _ => &[],
     };
@@ -488,14 +516,6 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
 
 fn object(required: &[&str], properties: &Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
-}
-
-fn all_schemas() -> Value {
-    let mut all = schemas();
-    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), vendor_schemas()) {
-        all.extend(more);
-    }
-    all
 }
 
 fn vendor_schemas() -> Value {
@@ -554,6 +574,37 @@ fn vendor_schemas() -> Value {
     })
 }
 
+/// Every schema, of all parts together.
+fn all_schemas() -> Value {
+    let parts = [schemas(), quarantine_schemas(), vendor_schemas()];
+    let members = parts.into_iter().filter_map(|part| match part {
+        Value::Object(members) => Some(members),
+        _ => None,
+    });
+    Value::Object(members.flatten().collect())
+}
+
+/// What the background check tells.
+fn quarantine_schemas() -> Value {
+    let text = json!({ "type": "string" });
+    let time = json!({ "type": "string", "format": "date-time" });
+    json!({
+        "ScrubStart": object(&[], &json!({ "now": { "type": "boolean", "default": false } })),
+        "Scrub": object(&["running", "rows", "found", "last_rows", "last_found", "quarantined"], &json!({
+            "running": { "type": "boolean" }, "begun": time, "rows": { "type": "integer" }, "found": { "type": "integer" },
+            "finished": time, "last_rows": { "type": "integer" }, "last_found": { "type": "integer" },
+            "quarantined": { "type": "integer" },
+        })),
+        "Quarantine": object(&["quarantine"], &json!({ "quarantine": { "type": "array", "items":
+            object(&["number", "resource", "version", "kind", "current", "found"], &json!({
+                "number": { "type": "integer" }, "resource": text, "version": { "type": "integer" },
+                "kind": { "enum": ["seal", "body", "current", "index", "version-missing"] },
+                "current": { "type": "boolean" }, "found": time, "decided": time, "by": text, "remark": text,
+                "decision": { "enum": ["accept", "revert", "delete", "note"] }, "made": { "type": "integer" },
+            })) } })),
+    })
+}
+
 fn schemas() -> Value {
     let text = json!({ "type": "string" });
     let time = json!({ "type": "string", "format": "date-time" });
@@ -579,7 +630,7 @@ fn schemas() -> Value {
         "Tenant": object(&["name", "display", "fhir", "config", "state", "created", "base"], &json!({
             "name": name, "display": text, "fhir": text, "config": settings,
             "state": { "enum": ["active", "suspended", "leaving", "gone"] },
-            "created": time, "shred_at": time, "base": text,
+            "created": time, "shred_at": time, "base": text, "scrub": reference("Scrub"),
         })),
         "TenantPage": object(&["tenants"], &json!({ "tenants": { "type": "array", "items": reference("Tenant") }, "next": text })),
         "Receipt": { "type": "object" },

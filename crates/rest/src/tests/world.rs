@@ -60,7 +60,7 @@ pub(super) struct World {
     pub(super) house: House,
     pub(super) clock: Arc<Hand>,
     pub(super) operator: String,
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 impl Drop for World {

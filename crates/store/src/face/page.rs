@@ -110,4 +110,7 @@ pub struct Page {
     pub next: Option<Position>,
     /// The point of the change sequence that all pages of this search show.
     pub as_of: Seq,
+    /// Resources, of a history versions, that belong on the page and are kept apart because they are
+    /// not as they were written.
+    pub left_out: u32,
 }

@@ -29,12 +29,12 @@ use super::index::IdKey;
 use super::seal::{ChangeLine, Digest, Sealed, method_number, sha256};
 use super::tenant::OpenTenant;
 use super::writer::WriterState;
-use super::{extract, params as own_params, rows, search, sight};
+use super::{extract, index, params as own_params, quarantine, rows, search, sight};
 use crate::face::DataIn;
 use crate::journal::Head;
 use crate::{
-    Condition, Data, Expected, Method, Outcome, PageRequest, Prepared, Result, StoreError, Stored,
-    Written,
+    Condition, Data, Expected, Method, Outcome, PageRequest, Prepared, Result, Settlement,
+    StoreError, Stored, Written,
 };
 
 /// Nesting that no stored resource passes, whatever limit it came in under.
@@ -79,6 +79,8 @@ pub(crate) struct Work {
     pub(crate) ops: Vec<Op>,
     pub(crate) expects: Vec<Expect>,
     pub(crate) enforce_references: bool,
+    /// What it decides about the resource in quarantine that its one write is about.
+    pub(crate) settles: Option<Settlement>,
 }
 
 impl Op {
@@ -195,6 +197,8 @@ struct Making<'a> {
     updated: Micros,
     members: u64,
     digest: Digest,
+    /// The resource that is written waits for a decision, and this is it.
+    settles: Option<&'a Settlement>,
 }
 
 fn refused(entry: usize, code: Code, text: &str) -> StoreError {
@@ -227,6 +231,7 @@ pub(crate) fn apply(
         updated: now.max(state.updated),
         members: 0,
         digest: Digest::default(),
+        settles: work.settles.as_ref(),
         state,
     };
     let reached = making.reached(&work.ops)?;
@@ -239,11 +244,17 @@ pub(crate) fn apply(
     if work.enforce_references {
         references::check(tenant, making.state, &work.ops)?;
     }
+    if let Some(settlement) = &work.settles {
+        making.settle(&work.ops, settlement)?;
+    }
     making.finish(work.request)?;
     Ok(written)
 }
 
 fn check(work: &Work) -> Result<()> {
+    if work.settles.is_some() && work.ops.len() != 1 {
+        return Err(internal("a decision is one write"));
+    }
     let mut seen = HashSet::with_capacity(work.ops.len());
     for (entry, op) in work.ops.iter().enumerate() {
         if !op.is_permitted() || work.actor.as_ref() != Some(op.actor()) {
@@ -429,7 +440,10 @@ impl Making<'_> {
 
     fn write(&mut self, entry: usize, op: &Op, reached: bool) -> Result<Written> {
         let (type_id, id) = op.target();
-        let current = find(&self.state.db, type_id, id)?;
+        let mut current = find(&self.state.db, type_id, id)?;
+        if let Some(current) = &mut current {
+            self.may_be_written(current)?;
+        }
         let live = current.as_ref().filter(|c| !c.deleted && reached);
         // Whoever reaches some resources of the type only learns nothing of others.
         let ruled = op.filter().is_some();
@@ -499,6 +513,50 @@ impl Making<'_> {
         }
     }
 
+    /// A resource in quarantine is written by the decision about it only; that follows the last
+    /// version that there is, whatever the resource's own row says.
+    fn may_be_written(&self, current: &mut Current) -> Result<()> {
+        let Some(settlement) = self.settles else {
+            return self.tenant.quarantine.must_be_free(current.rid);
+        };
+        let db = &self.state.db;
+        let (waits, last): (bool, Option<i64>) = db
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM quarantine WHERE rid = ?1 AND decision IS NULL),
+                   (SELECT max(version) FROM version WHERE rid = ?1)",
+                [current.rid],
+                |r| Ok((r.get(0)?, r.get(1)?)),
+            )
+            .doing("looking a resource up")?;
+        if !waits || settlement.version.0 != current.version {
+            let text = "somebody else decided meanwhile".to_owned();
+            return Err(StoreError::Refused(Code::QuarantineDecision, text));
+        }
+        let last = last.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        current.version = current.version.max(last);
+        current.deleted = false;
+        // What the index says of it is not to be trusted either.
+        index::wipe(db, current.rid).doing("making index rows again")
+    }
+
+    /// Writes down what this change decided.
+    fn settle(&mut self, ops: &[Op], settlement: &Settlement) -> Result<()> {
+        let Some((type_id, id)) = ops.first().map(Op::target) else {
+            return Ok(());
+        };
+        let Some(current) = find(&self.state.db, type_id, id)? else {
+            return Ok(());
+        };
+        quarantine::decide(
+            &self.state.db,
+            current.rid,
+            settlement.decision,
+            (self.actor.1, &settlement.remark),
+            Some(Version(current.version)),
+            self.updated,
+        )
+    }
+
     fn store(
         &mut self,
         entry: usize,
@@ -564,7 +622,7 @@ impl Making<'_> {
             }
             Some(c) => {
                 repoint(db, rid, version, false, vid)?;
-                if c.deleted {
+                if c.deleted || self.settles.is_some() {
                     state
                         .pending
                         .insert(db, vocabulary, type_id, rid, seq, updated, rows)

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::fault::{Doing, damaged, internal};
+use super::fault::{Doing, broken, damaged, internal};
 use super::seal::{Digest, sha256};
 use super::tenant::OpenTenant;
 use crate::{Data, Form, Result, Stored};
@@ -138,7 +138,7 @@ pub(crate) fn chunk(
     of: &Data,
     place: u64,
 ) -> Result<Vec<u8>> {
-    let missing = || damaged("a Binary's data is not whole");
+    let missing = || broken("a Binary's data is not whole");
     let wanted = of.piece_len(place).ok_or_else(missing)?;
     let found: Option<(Vec<u8>, Vec<u8>)> = db
         .prepare_cached("SELECT mac, bytes FROM chunk WHERE cid=?1")
@@ -150,7 +150,7 @@ pub(crate) fn chunk(
     let (seal, bytes) = found.ok_or_else(missing)?;
     let is_ours = mac(tenant, of.blob, place, &bytes).as_ref() == seal;
     if bytes.len() != wanted || !is_ours {
-        return Err(damaged("a Binary's data does not carry its seal"));
+        return Err(broken("a Binary's data does not carry its seal"));
     }
     Ok(bytes)
 }

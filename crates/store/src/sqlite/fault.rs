@@ -78,3 +78,9 @@ pub(crate) fn internal(what: &str) -> StoreError {
 pub(crate) fn damaged(what: &str) -> StoreError {
     StoreError::Refused(Code::TenantDamaged, what.to_owned())
 }
+
+/// A row that is not as it was written.
+pub(crate) fn broken(what: &str) -> StoreError {
+    let text = format!("{what}; the resource is kept apart until somebody of the tenant decides");
+    StoreError::Refused(Code::ResourceQuarantined, text)
+}

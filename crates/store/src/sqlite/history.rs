@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use access::{History, Spent};
+use access::{History, Rule, Spent};
 use base::{Code, Micros, Seq};
 use fhir::definitions::TypeId;
 use rusqlite::types::Value;
@@ -18,6 +18,7 @@ use super::index::IdKey;
 use super::rows::{self, COLUMNS, Opened};
 use super::sight::{self, Seen};
 use super::tenant::OpenTenant;
+use crate::tenant::current_or_last_good;
 use crate::{HistoryOf, HistoryRequest, Position, Result, StoreError, Stored};
 
 /// What a page holds, before it is released.
@@ -28,6 +29,8 @@ pub(crate) struct Found {
     pub(crate) total: Option<u64>,
     pub(crate) next: Option<Position>,
     pub(crate) as_of: Seq,
+    /// Versions that are not as they were written.
+    pub(crate) left_out: u32,
 }
 
 const DOING: &str = "reading a history";
@@ -49,6 +52,7 @@ pub(crate) fn page(
         total: None,
         next: None,
         as_of,
+        left_out: 0,
     };
     let mut parts = Parts::default();
     parts.and(
@@ -69,7 +73,8 @@ pub(crate) fn page(
                 return Ok(found);
             };
             if let Some(rule) = spent.rule(*type_id) {
-                let now = rows::current_of(tenant, db, rid)?;
+                let now = rows::current_of(tenant, db, rid);
+                let now = current_or_last_good(tenant, db, rule, now, rid)?;
                 let seen = now.map(|o| sight::seen(tenant, db, rule, (rid, as_of), &o.stored));
                 if matches!(seen.transpose()?, None | Some(Seen::Not)) {
                     found.total = Some(0);
@@ -197,14 +202,34 @@ fn fill(
             break;
         }
         let place = row.get(13).doing(DOING)?;
-        let opened = rows::read(tenant, db, row)?;
+        let opened = match rows::read(tenant, db, row) {
+            Ok(opened) => opened,
+            Err(e) if e.code() == Code::ResourceQuarantined => {
+                // Whoever reaches a part only is told of what they see.
+                let told = match (ruled, row.get(0)) {
+                    (None, _) => true,
+                    (Some(spent), Ok(rid)) => eye.told_of(tenant, db, spent, rid)?,
+                    (Some(_), Err(_)) => false,
+                };
+                found.left_out += u32::from(told);
+                last = place;
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
         let stored = match ruled {
             None => Some(opened.stored),
             Some(spent) => eye.seen(tenant, db, spent, opened)?,
         };
         let Some(stored) = stored else { continue };
         last = place;
-        let stored = blob::whole(tenant, db, stored)?;
+        let stored = match blob::whole(tenant, db, stored) {
+            Err(e) if e.code() == Code::ResourceQuarantined => {
+                found.left_out += 1;
+                continue;
+            }
+            other => other?,
+        };
         bytes = bytes.saturating_add(stored.body.len() as u64);
         found.stored.push(stored);
         found.rows.push(last);
@@ -230,24 +255,50 @@ impl Eye {
         let Some(rule) = spent.rule(then.stored.type_id) else {
             return Ok(Some(then.stored));
         };
-        let seen = match self.now.get(&then.rid) {
-            Some(seen) => seen.clone(),
-            None => {
-                let now = rows::current_of(tenant, db, then.rid)?;
-                let seen = match now {
-                    None => Seen::Not,
-                    Some(o) => {
-                        sight::seen(tenant, db, rule, (o.rid, rows::last_seq(db)?), &o.stored)?
-                    }
-                };
-                self.now.insert(then.rid, seen.clone());
-                seen
-            }
-        };
+        let seen = self.of_row(tenant, db, rule, then.rid)?;
         if !sight::was_in_reach(tenant, rule, &then.stored)? {
             return Ok(None);
         }
         seen.of(then.stored)
+    }
+}
+
+impl Eye {
+    /// What is seen of the resource in a row.
+    fn of_row(
+        &mut self,
+        tenant: &Arc<OpenTenant>,
+        db: &Connection,
+        rule: &Rule,
+        rid: i64,
+    ) -> Result<Seen> {
+        if let Some(seen) = self.now.get(&rid) {
+            return Ok(seen.clone());
+        }
+        let now = rows::current_of(tenant, db, rid);
+        let seen = match current_or_last_good(tenant, db, rule, now, rid)? {
+            None => Seen::Not,
+            Some(o) => sight::seen(tenant, db, rule, (o.rid, rows::last_seq(db)?), &o.stored)?,
+        };
+        self.now.insert(rid, seen.clone());
+        Ok(seen)
+    }
+
+    /// Whether somebody is told of a version in a row that is kept apart.
+    fn told_of(
+        &mut self,
+        tenant: &Arc<OpenTenant>,
+        db: &Connection,
+        spent: &Spent<History>,
+        rid: i64,
+    ) -> Result<bool> {
+        let Some((type_id, _)) = rows::name_of(db, rid)? else {
+            return Ok(false);
+        };
+        let Some(rule) = spent.rule(type_id) else {
+            return Ok(true);
+        };
+        Ok(!matches!(self.of_row(tenant, db, rule, rid)?, Seen::Not))
     }
 }
 

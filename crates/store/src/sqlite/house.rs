@@ -6,6 +6,7 @@ mod building;
 pub(crate) mod change;
 mod keeping;
 mod rotation;
+mod scrubbing;
 mod shredding;
 mod uploads;
 
@@ -117,6 +118,9 @@ pub(crate) struct House {
     tidy_wake: Condvar,
     builder: Mutex<Tidy>,
     builder_wake: Condvar,
+    scrubber: Mutex<Tidy>,
+    scrubber_wake: Condvar,
+    pub(crate) scrubs: Mutex<scrubbing::Scrubs>,
     /// Work on whole tenants that runs beside the rest: backups, checks, administration.
     aside: Arc<tokio::sync::Semaphore>,
     /// How many of those jobs run.
@@ -216,6 +220,9 @@ impl House {
             tidy_wake: Condvar::new(),
             builder: Mutex::default(),
             builder_wake: Condvar::new(),
+            scrubber: Mutex::default(),
+            scrubber_wake: Condvar::new(),
+            scrubs: Mutex::default(),
             aside: Arc::new(tokio::sync::Semaphore::new(ASIDE_MAX)),
             running: Mutex::new(0),
             ended: Condvar::new(),
@@ -514,6 +521,13 @@ impl House {
                 h.build_until_stopped();
             }),
         )?);
+        threads.push(spawn(
+            "scrub".to_owned(),
+            Box::new(|h: &Arc<Self>| {
+                process::stand_back();
+                h.scrub_until_stopped();
+            }),
+        )?);
         Ok(())
     }
 
@@ -547,6 +561,8 @@ impl House {
         self.tidy_wake.notify_all();
         self.builder.lock().stop = true;
         self.builder_wake.notify_all();
+        self.scrubber.lock().stop = true;
+        self.scrubber_wake.notify_all();
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
             // The last handle may be dropped on one of these threads.

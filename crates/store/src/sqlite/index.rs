@@ -152,6 +152,20 @@ pub(crate) fn make(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(TABLES)
 }
 
+/// Takes all rows of one resource away, of whatever change: what they say is not to be trusted.
+pub(crate) fn wipe(conn: &Connection, rid: i64) -> rusqlite::Result<()> {
+    let last = (1 << PLACE_BITS) - 1;
+    let inside = (key::row_of(rid, last), key::row_of(rid, 1));
+    for table in Table::ALL {
+        let sql = format!(
+            "DELETE FROM {} WHERE rid = ?1 OR rid BETWEEN ?2 AND ?3",
+            table.name()
+        );
+        conn.execute(&sql, (rid, inside.0, inside.1))?;
+    }
+    Ok(())
+}
+
 /// Takes all rows away and makes the tables as they are in this version. No page that was begun
 /// before can be continued.
 pub(crate) fn make_anew(conn: &Connection) -> rusqlite::Result<()> {

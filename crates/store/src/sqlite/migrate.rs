@@ -15,7 +15,9 @@ use super::fault::{Doing, damaged};
 use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
-use super::{administration, extract, index, params, policies, rows, schema, vendors, writer};
+use super::{
+    administration, extract, index, params, policies, quarantine, rows, schema, vendors, writer,
+};
 use crate::Result;
 
 type Step = fn(&Connection, &Moving<'_>) -> Result<()>;
@@ -35,7 +37,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
-    keep_more_of_signing_in_and_vendors,
+    keep_more_of_signing_in_quarantine_and_vendors,
 ];
 
 /// Resources indexed in one transaction.
@@ -108,7 +110,7 @@ fn index_anew(tenant: &Arc<OpenTenant>) -> Result<()> {
                 .doing(DOING)?;
             drop(next);
             for rid in &rids {
-                let Some(opened) = rows::current_of(tenant, &state.db, *rid)? else {
+                let Some(opened) = rows::readable(tenant, &state.db, *rid)? else {
                     continue;
                 };
                 let values = extract::rows(tenant, &opened.stored)?;
@@ -161,10 +163,11 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Version 7 kept no tokens that ended by themselves, no grants to vendors and no program links.
-fn keep_more_of_signing_in_and_vendors(db: &Connection, _: &Moving<'_>) -> Result<()> {
+/// Version 7 kept no tokens that were given back, no quarantine, no grants to vendors and no program links.
+fn keep_more_of_signing_in_quarantine_and_vendors(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
     db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
+    db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(vendors::DDL).doing(DOING)?;
     db.execute_batch("ALTER TABLE client ADD COLUMN vendor TEXT")
         .doing(DOING)

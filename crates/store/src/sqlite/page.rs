@@ -40,7 +40,8 @@ pub(crate) fn searched(
 ) -> Result<(Vec<Entry>, Vec<i64>, search::Found)> {
     in_snapshot(db, || {
         let limits = &tenant.shared.config.limits;
-        let found = search::page(tenant, db, spent, query, page)?;
+        let mut found = search::page(tenant, db, spent, query, page)?;
+        let mut left_out = 0;
         let matches = found.matches.iter().enumerate();
         let matches = matches.map(|(at, m)| (m.0, Mode::Match, at, None));
         let more = &found.included;
@@ -56,9 +57,20 @@ pub(crate) fn searched(
             if until.is_some_and(|until| tenant.shared.clock.monotonic() > until) {
                 return Err(out_of_time());
             }
+            if tenant.quarantine.is_left_out(rid) {
+                left_out += 1;
+                continue;
+            }
             let stored = match version {
-                None => rows::as_of(tenant, db, rid, found.as_of, ticket)?,
-                Some(version) => rows::older(tenant, db, rid, version)?,
+                None => rows::as_of(tenant, db, rid, found.as_of, ticket),
+                Some(version) => rows::older(tenant, db, rid, version),
+            };
+            let stored = match stored {
+                Err(e) if e.code() == Code::ResourceQuarantined => {
+                    left_out += 1;
+                    continue;
+                }
+                other => other?,
             };
             // Index rows of a deleted resource are closed with it; a row of a type that
             // may not be shown does not leave.
@@ -85,7 +97,13 @@ pub(crate) fn searched(
                         }
                     }
                 };
-                let stored = blob::whole(tenant, db, stored)?;
+                let stored = match blob::whole(tenant, db, stored) {
+                    Err(e) if e.code() == Code::ResourceQuarantined => {
+                        left_out += 1;
+                        continue;
+                    }
+                    other => other?,
+                };
                 let (stored, within) = match found.places.get(at) {
                     Some(place) if *place > 0 => contained(tenant.model, stored, *place)?,
                     _ => (stored, None),
@@ -100,6 +118,7 @@ pub(crate) fn searched(
                 rows.push(rid);
             }
         }
+        found.left_out = left_out;
         Ok((entries, rows, found))
     })
 }

@@ -1,13 +1,13 @@
 //! Version rows on their way out: found, unpacked, their seal checked, made whole.
 //!
-//! A row whose seal is broken is never served. Knows nothing of permits; what it returns has not
-//! left yet.
+//! A row whose seal is broken is never served: whoever meets one is told so, and it is remembered for
+//! the quarantine. Knows nothing of permits; what it returns has not left yet.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use base::ids::uuid_text;
-use base::{Micros, ResourceId, Seq, Version};
+use base::{Code, Micros, ResourceId, Seq, Version};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
 use fhir::resource::write_head;
@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::blob;
 use super::cache::Ticket;
-use super::fault::{Doing, damaged};
+use super::fault::{Doing, broken};
 use super::index::IdKey;
 use super::seal::{Sealed, method_of, sha256};
 use super::tenant::OpenTenant;
@@ -47,8 +47,11 @@ pub(crate) enum Broken {
 
 /// Reads [`COLUMNS`]; a broken row is an error.
 pub(crate) fn read(tenant: &OpenTenant, db: &Connection, row: &Row<'_>) -> Result<Opened> {
-    open(tenant, db, row)?.map_err(|broken| {
-        damaged(match broken {
+    open(tenant, db, row)?.map_err(|why| {
+        if let Ok(rid) = row.get(0) {
+            tenant.quarantine.suspect(rid);
+        }
+        broken(match why {
             Broken::Seal => "a stored version does not carry its seal",
             Broken::Body => "a stored body cannot be unpacked",
         })
@@ -78,7 +81,7 @@ pub(crate) fn open(
     } = columns;
     let actor = match tenant.actor(db, actor) {
         Ok(actor) => actor,
-        Err(e) if e.code() == base::Code::TenantDamaged => return Ok(Err(Broken::Seal)),
+        Err(e) if e.code() == Code::TenantDamaged => return Ok(Err(Broken::Seal)),
         Err(e) => return Err(e),
     };
     const DOING: &str = "reading a version";
@@ -146,6 +149,72 @@ pub(crate) fn open(
         digest,
         stored,
     }))
+}
+
+/// The content of a version as it lies there, whatever its seal says; nothing where it cannot be
+/// unpacked, or its data is kept apart. Only for whoever decides about it.
+pub(crate) fn unsealed(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rid: i64,
+    version: Version,
+) -> Result<Option<Stored>> {
+    const DOING: &str = "reading a version in quarantine";
+    let sql = format!(
+        "SELECT {COLUMNS} FROM version v JOIN resource r ON r.rid = v.rid
+         WHERE v.rid = ?1 AND v.version = ?2"
+    );
+    let mut statement = db.prepare(&sql).doing(DOING)?;
+    let mut rows = statement
+        .query((rid, i64::try_from(version.0).unwrap_or(i64::MAX)))
+        .doing(DOING)?;
+    let Some(row) = rows.next().doing(DOING)? else {
+        return Ok(None);
+    };
+    let Some(columns) = Columns::read(row) else {
+        return Ok(None);
+    };
+    if columns.method == Method::Delete || row.get::<_, Option<i64>>(12).doing(DOING)?.is_some() {
+        return Ok(None);
+    }
+    let packed = row.get_ref(11).doing(DOING)?.as_blob().unwrap_or_default();
+    let mut body = Vec::new();
+    let name = tenant.model.type_name(columns.type_id);
+    let (id, updated) = (columns.id, columns.updated);
+    write_head(&mut body, name, &id, columns.version, updated);
+    let codec = &tenant.shared.codec;
+    if codec
+        .unpack(columns.dict, packed, columns.size, &mut body)
+        .is_err()
+    {
+        return Ok(None);
+    }
+    Ok(Some(Stored {
+        type_id: columns.type_id,
+        id,
+        version: columns.version,
+        updated,
+        method: columns.method,
+        body: Bytes::from(body),
+        data: None,
+    }))
+}
+
+/// The newest version of a resource that carries its seal, which may be a deletion.
+pub(crate) fn last_good(tenant: &OpenTenant, db: &Connection, rid: i64) -> Result<Option<Opened>> {
+    const DOING: &str = "looking for a version that carries its seal";
+    let sql = format!(
+        "SELECT {COLUMNS} FROM version v JOIN resource r ON r.rid = v.rid
+         WHERE v.rid = ?1 ORDER BY v.version DESC"
+    );
+    let mut statement = db.prepare_cached(&sql).doing(DOING)?;
+    let mut rows = statement.query([rid]).doing(DOING)?;
+    while let Some(row) = rows.next().doing(DOING)? {
+        if let Ok(opened) = open(tenant, db, row)? {
+            return Ok(Some(opened));
+        }
+    }
+    Ok(None)
 }
 
 /// The columns that need no key.
@@ -232,6 +301,15 @@ pub(crate) fn current_of(tenant: &OpenTenant, db: &Connection, rid: i64) -> Resu
     )
 }
 
+/// The same, of a row that carries its seal: for work on all rows, which one that does not must not
+/// hold up.
+pub(crate) fn readable(tenant: &OpenTenant, db: &Connection, rid: i64) -> Result<Option<Opened>> {
+    match current_of(tenant, db, rid) {
+        Err(e) if e.code() == Code::ResourceQuarantined => Ok(None),
+        other => other,
+    }
+}
+
 /// A version of a resource.
 pub(crate) fn version(
     tenant: &OpenTenant,
@@ -278,6 +356,7 @@ pub(crate) fn as_of(
     ticket: Ticket,
 ) -> Result<Option<Stored>> {
     const DOING: &str = "reading a version";
+    tenant.quarantine.must_be_readable(rid)?;
     let shared = &tenant.shared;
     // Every change up to that point is known to the cache, so what it holds and is not younger is
     // what was current then.
@@ -326,6 +405,16 @@ pub(crate) fn rid_of(db: &Connection, type_id: TypeId, id: &ResourceId) -> Resul
                 .optional()
         })
         .doing("looking a resource up")
+}
+
+/// The number of the current version of the row `rid`, as the row itself says.
+pub(crate) fn version_number(db: &Connection, rid: i64) -> Result<i64> {
+    db.query_row("SELECT version FROM resource WHERE rid = ?1", [rid], |r| {
+        r.get(0)
+    })
+    .optional()
+    .doing("looking a resource up")
+    .map(Option::unwrap_or_default)
 }
 
 /// Type and id of the row `rid`.

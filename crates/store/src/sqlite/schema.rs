@@ -22,6 +22,8 @@
 //! | `vendor` | a grant to a vendor: its `record`, JSON | by administration |
 //! | `vendor_event` | something that was done to such a grant: who, why, the state before and after | appended |
 //! | `program_link` | a program that is opened from within a record: its `record`, JSON | by administration |
+//! | `quarantine` | something about a resource that is not as it was written, and what was decided | by the background check, by decisions |
+//! | `scrub` | how far the background check is | by it |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
@@ -32,7 +34,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
-use super::{codec, index, params as own_params, policies, vendors};
+use super::{codec, index, params as own_params, policies, quarantine, vendors};
 use crate::Result;
 
 /// The version of the schema that this program writes.
@@ -110,6 +112,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(policies::DDL).doing(DOING)?;
     db.execute_batch(PEOPLE).doing(DOING)?;
     db.execute_batch(vendors::DDL).doing(DOING)?;
+    db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(ENDED_TOKENS).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;

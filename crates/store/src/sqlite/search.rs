@@ -56,6 +56,8 @@ pub(crate) struct Found {
     pub(crate) next: Option<Position>,
     /// The change that all pages show.
     pub(crate) as_of: Seq,
+    /// Rows of the page that are kept apart; known when their bodies were read.
+    pub(crate) left_out: u32,
 }
 
 /// One page of a search.
@@ -194,6 +196,7 @@ impl Surroundings<'_> {
         };
         let included = include::included(&around, query, &page.matches, data.view.as_of)?;
         Ok(Found {
+            left_out: 0,
             matches: std::mem::take(&mut page.matches),
             places: page.inside,
             scores,

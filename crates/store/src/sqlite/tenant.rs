@@ -19,6 +19,7 @@ use super::fault::{Doing, damaged, internal};
 use super::index::Vocabulary;
 use super::keyring::TenantKeys;
 use super::people::People;
+use super::quarantine::Quarantine;
 use super::shared::Shared;
 use super::vendors::Vendors;
 use super::writer::WriterState;
@@ -52,6 +53,8 @@ pub(crate) struct OpenTenant {
     pub(crate) marked: AtomicU64,
     /// Up to which change the index is swept.
     pub(crate) swept: AtomicU64,
+    /// Resources that are kept apart.
+    pub(crate) quarantine: Quarantine,
     actors: RwLock<HashMap<i64, Arc<str>>>,
     clients: Clients,
     people: People,
@@ -167,6 +170,7 @@ impl OpenTenant {
         let marked = rows::last_seq(&reader.db)?.0;
         let policy = policies::load(&reader.db, model)?;
         let vendors = Vendors::load(&reader.db, model, trusted)?;
+        let quarantine = Quarantine::load(&reader.db)?;
         Ok(Self {
             id: id.clone(),
             model,
@@ -187,6 +191,7 @@ impl OpenTenant {
             brisk_after: AtomicU32::new(SHORT_READS),
             marked: AtomicU64::new(marked),
             swept: AtomicU64::new(0),
+            quarantine,
             actors: RwLock::default(),
             clients,
             people,

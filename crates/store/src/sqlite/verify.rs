@@ -69,6 +69,103 @@ pub(crate) fn database(tenant: &Arc<OpenTenant>) -> Result<VerifyReport> {
     Ok(check.finish())
 }
 
+/// What the background check goes through, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Every version, in the order they were made.
+    Versions,
+    /// Every resource, with its index rows.
+    Resources,
+}
+
+/// Some rows, looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    /// The last of them; none where there are no more.
+    pub(crate) last: Option<i64>,
+    /// How many.
+    pub(crate) rows: u64,
+    /// What is wrong, with the row of the resource where it has one.
+    pub(crate) found: Vec<(Option<i64>, Finding)>,
+}
+
+/// Looks at the next `count` rows of a part after a row.
+pub(crate) fn some(
+    tenant: &Arc<OpenTenant>,
+    db: &Connection,
+    part: Part,
+    after: i64,
+    count: i64,
+) -> Result<Looked> {
+    let sql = match part {
+        Part::Versions => format!(
+            "{} WHERE v.vid > ?1 ORDER BY v.vid LIMIT ?2",
+            versions_sql()
+        ),
+        Part::Resources => format!("{RESOURCES} WHERE r.rid > ?1 ORDER BY r.rid LIMIT ?2"),
+    };
+    look(tenant, db, (part, &sql), (after, count))
+}
+
+/// Looks at a resource and all its versions.
+pub(crate) fn one(tenant: &Arc<OpenTenant>, db: &Connection, rid: i64) -> Result<Looked> {
+    let sql = format!(
+        "{} WHERE v.rid = ?1 AND ?2 = 0 ORDER BY v.vid",
+        versions_sql()
+    );
+    let mut looked = look(tenant, db, (Part::Versions, &sql), (rid, 0))?;
+    let sql = format!("{RESOURCES} WHERE r.rid = ?1 AND ?2 = 0");
+    let resource = look(tenant, db, (Part::Resources, &sql), (rid, 0))?;
+    looked.rows += resource.rows;
+    looked.found.extend(resource.found);
+    Ok(looked)
+}
+
+fn look(
+    tenant: &Arc<OpenTenant>,
+    db: &Connection,
+    (part, sql): (Part, &str),
+    params: (i64, i64),
+) -> Result<Looked> {
+    let mut check = Check::new(tenant);
+    let mut looked = Looked::default();
+    let mut read = db.prepare_cached(sql).doing(DOING)?;
+    let mut rows = read.query(params).doing(DOING)?;
+    while let Some(row) = rows.next().doing(DOING)? {
+        let number = |i: usize| row.get::<_, Option<i64>>(i).ok().flatten();
+        let rid = match part {
+            Part::Versions => {
+                looked.last = number(14).or(looked.last);
+                check.version(db, row)?;
+                number(15)
+            }
+            Part::Resources => {
+                looked.last = number(0).or(looked.last);
+                check.resource(db, row)?;
+                number(0)
+            }
+        };
+        looked.rows += 1;
+        let found = check.report.findings.drain(..);
+        looked.found.extend(found.map(|finding| (rid, finding)));
+    }
+    Ok(looked)
+}
+
+fn versions_sql() -> String {
+    format!(
+        "SELECT {COLUMNS}, v.type, v.vid, v.rid FROM version v
+         LEFT JOIN resource r ON r.rid = v.rid"
+    )
+}
+
+/// A resource, what its current version says, and how many versions it has.
+const RESOURCES: &str = "SELECT r.rid, r.type, r.id, r.version, r.deleted,
+   v.rid, v.version, v.method, v.type,
+   (SELECT max(x.version) FROM version x WHERE x.rid = r.rid),
+   (SELECT count(*) FROM version x WHERE x.rid = r.rid)
+ FROM resource r LEFT JOIN version v ON v.vid = r.vid";
+
 struct Check<'t> {
     tenant: &'t Arc<OpenTenant>,
     report: VerifyReport,
@@ -221,10 +318,7 @@ impl<'t> Check<'t> {
             last: (Seq(0), [0; 32]),
             head,
         };
-        let sql = format!(
-            "SELECT {COLUMNS}, v.type FROM version v LEFT JOIN resource r ON r.rid = v.rid
-             ORDER BY v.vid"
-        );
+        let sql = format!("{} ORDER BY v.vid", versions_sql());
         let mut read = db.prepare(&sql).doing(DOING)?;
         let mut rows = read.query([]).doing(DOING)?;
         while let Some(row) = rows.next().doing(DOING)? {
@@ -275,7 +369,7 @@ impl<'t> Check<'t> {
         for place in 0..data.pieces() {
             match blob::chunk(self.tenant, db, &data, place) {
                 Ok(_) => {}
-                Err(e) if e.code() == Code::TenantDamaged => return Ok(false),
+                Err(e) if e.code() == Code::ResourceQuarantined => return Ok(false),
                 Err(e) => return Err(e),
             }
         }
@@ -284,36 +378,34 @@ impl<'t> Check<'t> {
 
     /// Every resource: its history whole, its current state the last version, its index rows.
     fn resources(&mut self, db: &Connection) -> Result<()> {
-        let mut read = db
-            .prepare(
-                "SELECT r.rid, r.type, r.id, r.version, r.deleted,
-                   v.rid, v.version, v.method, v.type,
-                   (SELECT max(x.version) FROM version x WHERE x.rid = r.rid),
-                   (SELECT count(*) FROM version x WHERE x.rid = r.rid)
-                 FROM resource r LEFT JOIN version v ON v.vid = r.vid ORDER BY r.rid",
-            )
-            .doing(DOING)?;
+        let sql = format!("{RESOURCES} ORDER BY r.rid");
+        let mut read = db.prepare(&sql).doing(DOING)?;
         let mut rows = read.query([]).doing(DOING)?;
         while let Some(row) = rows.next().doing(DOING)? {
-            let number = |i: usize| row.get::<_, Option<i64>>(i).ok().flatten();
-            let named = Named {
-                type_id: TypeId(row.get(1).unwrap_or(u16::MAX)),
-                id: row.get_ref(2).ok().and_then(rows::id_of),
-            };
-            let (rid, version, deleted) = (number(0), number(3), number(4) == Some(1));
-            let says = version.and_then(|v| u64::try_from(v).ok()).map(Version);
-            if number(9) != version || number(10) != version {
-                self.at_row(FindingKind::VersionMissing, &named, says);
-            }
-            let agree = number(5) == rid
-                && number(6) == version
-                && number(8) == number(1)
-                && (number(7) == Some(4)) == deleted;
-            if !agree {
-                self.at_row(FindingKind::Current, &named, says);
-            } else if let Some(rid) = rid {
-                self.index_rows(db, rid, deleted, &named, says)?;
-            }
+            self.resource(db, row)?;
+        }
+        Ok(())
+    }
+
+    fn resource(&mut self, db: &Connection, row: &Row<'_>) -> Result<()> {
+        let number = |i: usize| row.get::<_, Option<i64>>(i).ok().flatten();
+        let named = Named {
+            type_id: TypeId(row.get(1).unwrap_or(u16::MAX)),
+            id: row.get_ref(2).ok().and_then(rows::id_of),
+        };
+        let (rid, version, deleted) = (number(0), number(3), number(4) == Some(1));
+        let says = version.and_then(|v| u64::try_from(v).ok()).map(Version);
+        if number(9) != version || number(10) != version {
+            self.at_row(FindingKind::VersionMissing, &named, says);
+        }
+        let agree = number(5) == rid
+            && number(6) == version
+            && number(8) == number(1)
+            && (number(7) == Some(4)) == deleted;
+        if !agree {
+            self.at_row(FindingKind::Current, &named, says);
+        } else if let Some(rid) = rid {
+            self.index_rows(db, rid, deleted, &named, says)?;
         }
         Ok(())
     }

@@ -59,23 +59,76 @@ fn reached_now(
     Ok(seen_now(tenant, db, rule, found)?.and(whole))
 }
 
+/// What was found; nothing where it is kept apart from everybody and its caller would not see it:
+/// they are not told that it is there.
+fn or_absent(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: Option<&Rule>,
+    (type_id, id): (TypeId, &ResourceId),
+    found: Result<Option<Opened>>,
+) -> Result<Option<Opened>> {
+    let (apart, rule) = match (found, rule) {
+        (Err(e), Some(rule)) if e.code() == Code::ResourceQuarantined => (e, rule),
+        (other, _) => return other,
+    };
+    let Some(rid) = rows::rid_of(db, type_id, id)? else {
+        return Ok(None);
+    };
+    let Some(good) = current_or_last_good(tenant, db, rule, Err(apart.clone()), rid)? else {
+        return Ok(None);
+    };
+    let place = (rid, rows::last_seq(db)?);
+    match sight::seen(tenant, db, rule, place, &good.stored)? {
+        sight::Seen::Not => Ok(None),
+        _ => Err(apart),
+    }
+}
+
 /// An older version, for whoever sees the current one.
-pub(crate) fn seen_then(
+fn seen_then(
     tenant: &OpenTenant,
     db: &Connection,
     rule: &Rule,
-    now: Option<Opened>,
+    now: Result<Option<Opened>>,
     then: Option<Opened>,
 ) -> Result<Option<Stored>> {
-    let as_of = rows::last_seq(db)?;
-    let (Some(now), Some(then)) = (now, then) else {
+    let Some(then) = then else {
         return Ok(None);
     };
+    let Some(now) = current_or_last_good(tenant, db, rule, now, then.rid)? else {
+        return Ok(None);
+    };
+    let as_of = rows::last_seq(db)?;
     let seen = sight::seen(tenant, db, rule, (now.rid, as_of), &now.stored)?;
     if !sight::was_in_reach(tenant, rule, &then.stored)? {
         return Ok(None);
     }
     seen.of(then.stored)
+}
+
+/// The version by which it is judged who sees a resource: the current one. Where that does not carry
+/// its seal, the newest that does; then what the index knows must not speak against it either.
+pub(crate) fn current_or_last_good(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: &Rule,
+    now: Result<Option<Opened>>,
+    rid: i64,
+) -> Result<Option<Opened>> {
+    match now {
+        Err(e) if e.code() == Code::ResourceQuarantined => {}
+        other => return other,
+    }
+    let Some(good) = rows::last_good(tenant, db, rid)? else {
+        return Ok(None);
+    };
+    let as_of = rows::last_seq(db)?;
+    let type_id = good.stored.type_id;
+    Ok(match rule.filter() {
+        Some(filter) if !sight::meets(tenant, db, filter, type_id, rid, as_of)? => None,
+        _ => Some(good),
+    })
 }
 
 /// A page of more resources than this is never read on the caller's own thread.
@@ -130,7 +183,10 @@ impl TenantStore {
             .0
             .read(entry, Class::Point, None, move |tenant, db, _| {
                 in_snapshot(db, || {
-                    let found = rows::current(tenant, db, type_id, &wanted)?;
+                    let kept = &tenant.quarantine;
+                    let found = kept.must_be_readable_named(db, type_id, &wanted);
+                    let found = found.and_then(|()| rows::current(tenant, db, type_id, &wanted));
+                    let found = or_absent(tenant, db, own.as_deref(), (type_id, &wanted), found)?;
                     let rid = found.as_ref().map_or(-1, |o| o.rid);
                     let place = (rid, rows::last_seq(db)?);
                     let mut mask = None;
@@ -191,7 +247,10 @@ impl TenantStore {
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, ticket| {
-                let found = rows::current(tenant, db, type_id, &wanted)?;
+                let kept = &tenant.quarantine;
+                let found = kept.must_be_readable_named(db, type_id, &wanted);
+                let found = found.and_then(|()| rows::current(tenant, db, type_id, &wanted));
+                let found = or_absent(tenant, db, rule.as_deref(), (type_id, &wanted), found)?;
                 if let Some(Opened {
                     rid, stored, seq, ..
                 }) = &found
@@ -250,11 +309,12 @@ impl TenantStore {
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, _| {
-                let found = rows::version(tenant, db, type_id, &wanted, version)?;
+                let found = rows::version(tenant, db, type_id, &wanted, version);
+                let found = or_absent(tenant, db, rule.as_deref(), (type_id, &wanted), found)?;
                 let found = match &rule {
                     None => found.map(|o| o.stored),
                     Some(rule) => {
-                        let now = rows::current(tenant, db, type_id, &wanted)?;
+                        let now = rows::current(tenant, db, type_id, &wanted);
                         seen_then(tenant, db, rule, now, found)?
                     }
                 };
@@ -358,6 +418,7 @@ impl TenantStore {
             total: found.total,
             next: found.next,
             as_of: found.as_of,
+            left_out: found.left_out,
         })
     }
 
@@ -408,6 +469,7 @@ impl TenantStore {
             total: found.total,
             next: found.next,
             as_of: found.as_of,
+            left_out: found.left_out,
         })
     }
 }

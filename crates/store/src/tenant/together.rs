@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use access::{Permit, Read as ReadAction, Search};
-use base::{ResourceId, Seq};
+use base::{Code, ResourceId, Seq};
 use fhir::definitions::TypeId;
 
 use super::TenantStore;
@@ -16,12 +16,13 @@ use crate::{Labels, Method, Read, Result, Stored};
 
 impl TenantStore {
     /// What these resources were at a point of the change sequence, `None`: now; in their order,
-    /// with the point. All are read in one snapshot, and each is recorded.
+    /// with the point, and how many are absent because they are not as they were written. All are read
+    /// in one snapshot, and each is recorded.
     pub async fn read_together(
         &self,
         wanted: Vec<(Permit<ReadAction>, TypeId, ResourceId)>,
         as_of: Option<Seq>,
-    ) -> Result<(Vec<Read>, Seq)> {
+    ) -> Result<(Vec<Read>, Seq, u32)> {
         let entry = self.serving()?;
         let mut spent = Vec::with_capacity(wanted.len());
         let mut names = Vec::with_capacity(wanted.len());
@@ -38,7 +39,7 @@ impl TenantStore {
             .zip(&names)
             .map(|(spent, (type_id, _))| spent.rule(*type_id).cloned())
             .collect();
-        let (names, found, as_of) = self
+        let (names, found, as_of, left_out) = self
             .handle
             .0
             .read(entry, Class::Scan, None, move |tenant, db, ticket| {
@@ -48,12 +49,18 @@ impl TenantStore {
                         None => rows::last_seq(db)?,
                     };
                     let max = tenant.shared.config.limits.page_bytes_max;
-                    let mut bytes = 0;
+                    let (mut bytes, mut left_out) = (0, 0);
                     let mut found: Vec<Option<Stored>> = Vec::with_capacity(names.len());
                     for ((type_id, id), rule) in names.iter().zip(&rules) {
                         let rid = rows::rid_of(db, *type_id, id)?;
                         let stored = match rid {
-                            Some(rid) => rows::as_of(tenant, db, rid, as_of, ticket)?,
+                            Some(rid) => match rows::as_of(tenant, db, rid, as_of, ticket) {
+                                Err(e) if e.code() == Code::ResourceQuarantined => {
+                                    left_out += 1;
+                                    None
+                                }
+                                other => other?,
+                            },
                             None => None,
                         };
                         let stored = match (rule, stored, rid) {
@@ -71,7 +78,7 @@ impl TenantStore {
                         let whole = stored.map(|s| blob::whole(tenant, db, s));
                         found.push(whole.transpose()?);
                     }
-                    Ok((names, found, as_of))
+                    Ok((names, found, as_of, left_out))
                 })
             })
             .await?;
@@ -90,7 +97,7 @@ impl TenantStore {
                 Some(stored) => Read::Deleted(spent.release(*type_id, stored)),
             });
         }
-        Ok((answers, as_of))
+        Ok((answers, as_of, left_out))
     }
 
     /// The profiles, tags and security labels that current resources of these types carry. Types of

@@ -180,6 +180,6 @@ async fn altered_data_is_found_and_not_served() {
             "{sql}: {kinds:?}"
         );
         let refused = t.try_read("Binary", "b").await.unwrap_err();
-        assert_eq!(refused.code(), Code::TenantDamaged, "{sql}");
+        assert_eq!(refused.code(), Code::ResourceQuarantined, "{sql}");
     }
 }

@@ -108,7 +108,7 @@ async fn an_altered_row_is_never_served() {
         .unwrap();
     assert_eq!(
         t.try_read("Patient", "1").await.unwrap_err().code(),
-        Code::TenantDamaged
+        Code::ResourceQuarantined
     );
     assert!(matches!(t.read("Patient", "2").await, Read::Found(_)));
 }

@@ -122,7 +122,8 @@ impl Session {
         }
         let names: Vec<(TypeId, ResourceId)> =
             reads.iter().map(|(_, t, id)| (*t, id.clone())).collect();
-        let (found, as_of) = self.store.read_together(reads, loaded.as_of).await?;
+        let (found, as_of, left_out) = self.store.read_together(reads, loaded.as_of).await?;
+        must_be_whole(left_out)?;
         loaded.as_of = Some(as_of);
         for (name, read) in names.into_iter().zip(found) {
             let known = match read {
@@ -183,6 +184,7 @@ impl Session {
         let query = Arc::new(query);
         let permit = self.permit_search(&query, Target::Types).await?;
         let page = self.store.search(permit, query, place.page).await?;
+        must_be_whole(page.left_out)?;
         loaded.as_of = Some(page.as_of);
         let next = match &page.next {
             None => None,
@@ -205,5 +207,13 @@ impl Session {
             count,
             next,
         })
+    }
+}
+
+/// A document has no place to say that something is left out.
+fn must_be_whole(left_out: u32) -> Result<(), Failure> {
+    match left_out {
+        0 => Ok(()),
+        _ => Err(Failure::of(Code::ResourceQuarantined)),
     }
 }

@@ -25,7 +25,7 @@ use crate::form;
 use crate::interaction::compartment::Compartment;
 use crate::interaction::instant;
 use crate::interaction::read::id_in_url;
-use crate::interaction::search::Asked;
+use crate::interaction::search::{Asked, with_apart};
 use crate::session::Session;
 
 /// The parameter that tells when care took place: the first of these that a type has.
@@ -90,7 +90,8 @@ impl Session {
         let query = Arc::new(query);
         let permit = self.permit_search(&query, Target::Types).await?;
         let mut page = self.store.search(permit, query.clone(), place.page).await?;
-        let referred = self.referred(&page.entries, &wanted, page.as_of).await?;
+        let (referred, apart) = self.referred(&page.entries, &wanted, page.as_of).await?;
+        page.left_out += apart;
         page.entries
             .retain(|entry| wanted.gives(entry.resource.get().type_id));
         page.entries.extend(referred);
@@ -114,9 +115,9 @@ impl Session {
         };
         let shape = query.shape.clone();
         Ok(Answer::Search(SearchPage {
+            issues: with_apart(issues.0, page.left_out),
             page,
             shape,
-            issues,
             this,
             next,
         }))
@@ -276,7 +277,7 @@ impl Session {
         entries: &[Entry],
         wanted: &Wanted,
         as_of: Seq,
-    ) -> Result<Vec<Entry>, Failure> {
+    ) -> Result<(Vec<Entry>, u32), Failure> {
         let limits = self.limits();
         let of_patients = self.model().type_id("Patient");
         let of_patients = of_patients.and_then(|t| self.model().compartment(t));
@@ -284,7 +285,7 @@ impl Session {
             |t: TypeId| of_patients.is_some_and(|c| c.type_id == t || !c.params(t).is_empty());
         let mut seen: HashSet<(TypeId, ResourceId)> = HashSet::new();
         let mut found: Vec<Entry> = Vec::new();
-        let mut start = 0;
+        let (mut start, mut apart) = (0, 0);
         for round in 0..=limits.include_rounds_max {
             let from = if round == 0 { entries } else { &[] };
             let bodies = from.iter().chain(found.iter().skip(start));
@@ -309,13 +310,15 @@ impl Session {
                 let (name, max) = ("included_entries_max", limits.included_entries_max);
                 return Err(Failure::limit(Code::LimitQuery, name, max));
             }
-            found.extend(self.included(next, as_of).await?);
+            let (more, left_out) = self.included(next, as_of).await?;
+            found.extend(more);
+            apart += left_out;
         }
         found.retain(|entry| {
             let stored = entry.resource.get();
             wanted.gives(stored.type_id) && wanted.since.is_none_or(|since| stored.updated >= since)
         });
-        Ok(found)
+        Ok((found, apart))
     }
 
     /// Those of the resources that are there and that the caller may read.
@@ -323,14 +326,14 @@ impl Session {
         &self,
         names: Vec<(TypeId, ResourceId)>,
         as_of: Seq,
-    ) -> Result<Vec<Entry>, Failure> {
+    ) -> Result<(Vec<Entry>, u32), Failure> {
         let mut readable = Vec::with_capacity(names.len());
         for (type_id, id) in names {
             if let Ok(permit) = self.decide::<ReadAction>(Target::Instance(type_id, id.clone())) {
                 readable.push((permit, type_id, id));
             }
         }
-        let (reads, _) = self.store.read_together(readable, Some(as_of)).await?;
+        let (reads, _, left_out) = self.store.read_together(readable, Some(as_of)).await?;
         let include = |read| match read {
             Read::Found(resource) => Some(Entry {
                 resource,
@@ -340,7 +343,7 @@ impl Session {
             }),
             Read::Deleted(_) | Read::Absent => None,
         };
-        Ok(reads.into_iter().filter_map(include).collect())
+        Ok((reads.into_iter().filter_map(include).collect(), left_out))
     }
 
     fn local_references(

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use access::Released;
 use base::Code;
 use fhir::json::{self, Value};
-use fhir::outcome::Outcome;
 use fhir::search::Target;
 use fhir::search::query::Total;
 use store::{Entry, Mode, Page, PageRequest, Stored};
@@ -18,7 +17,7 @@ use store::{Entry, Mode, Page, PageRequest, Stored};
 use crate::answer::{Answer, SearchPage};
 use crate::failure::Failure;
 use crate::form;
-use crate::interaction::search::Asked;
+use crate::interaction::search::{Asked, with_apart};
 use crate::session::Session;
 
 /// What an observation is known by: system and code, or a text.
@@ -142,10 +141,12 @@ impl Session {
             of: Vec::new(),
             met: 0,
         };
+        let mut left_out = 0;
         let as_of = loop {
             let permit = self.permit_search(&query, access::Target::Types).await?;
             let page = self.store.search(permit, query.clone(), request.clone());
             let page = page.await?;
+            left_out += page.left_out;
             for entry in page.entries {
                 kinds.take(entry.resource);
             }
@@ -184,9 +185,10 @@ impl Session {
                 entries,
                 next: None,
                 as_of,
+                left_out,
             },
             shape,
-            issues: Outcome(parsed.issues),
+            issues: with_apart(parsed.issues, left_out),
             this: format!("Observation/$lastn?{}", asked.query),
             next: None,
         }))

@@ -84,7 +84,7 @@ fn build(tenant: &Arc<OpenTenant>, state: &mut WriterState, line: &Line) -> Resu
         params![line.definition.type_id.0, line.upto, RESOURCES],
     )?;
     for rid in &rids {
-        let Some(opened) = rows::current_of(tenant, &state.db, *rid)? else {
+        let Some(opened) = rows::readable(tenant, &state.db, *rid)? else {
             continue;
         };
         let rows = extract::custom_rows(tenant, &opened.stored, &customs, wanted)?;
@@ -180,7 +180,7 @@ fn all_again(tenant: &Arc<OpenTenant>, state: &mut WriterState) -> Result<bool> 
 /// Corrects the rows of one resource. What is right stays as it is; what is not is true from the
 /// last change on.
 pub(crate) fn again_one(tenant: &Arc<OpenTenant>, state: &mut WriterState, rid: i64) -> Result<()> {
-    let Some(opened) = rows::current_of(tenant, &state.db, rid)? else {
+    let Some(opened) = rows::readable(tenant, &state.db, rid)? else {
         return Ok(());
     };
     let stored = &opened.stored;

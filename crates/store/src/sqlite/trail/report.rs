@@ -192,14 +192,14 @@ impl Making<'_> {
             return Ok(known.clone());
         }
         let (type_id, id, version) = &key;
-        let mut found = rows::version(self.tenant, self.db, *type_id, id, *version)?;
+        let mut found = self.version(*type_id, id, *version)?;
         if found
             .as_ref()
             .is_some_and(|o| o.stored.method == Method::Delete)
             && version.0 > 1
         {
             let before = Version(version.0 - 1);
-            found = rows::version(self.tenant, self.db, *type_id, id, before)?;
+            found = self.version(*type_id, id, before)?;
         }
         let patients = match found {
             Some(o) if o.stored.method != Method::Delete => {
@@ -211,6 +211,19 @@ impl Making<'_> {
             self.known.insert(key, patients.clone());
         }
         Ok(patients)
+    }
+
+    /// A version that carries its seal: one that does not says of nobody that it is about them.
+    fn version(
+        &self,
+        type_id: TypeId,
+        id: &ResourceId,
+        version: Version,
+    ) -> Result<Option<rows::Opened>> {
+        match rows::version(self.tenant, self.db, type_id, id, version) {
+            Err(e) if e.code() == base::Code::ResourceQuarantined => Ok(None),
+            other => other,
+        }
     }
 
     fn key(&self, name: &str) -> Option<(TypeId, ResourceId, Version)> {

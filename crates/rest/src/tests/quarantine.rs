@@ -1,0 +1,446 @@
+//! Rows that were changed past Insula: found, kept apart, decided about by somebody of the tenant.
+
+use std::path::{Path, PathBuf};
+
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use testkit::poll;
+
+use super::world::{Answer, World, patient_with_id};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2)
+        .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
+        .collect()
+}
+
+/// The id of the only tenant, as its folder is named.
+fn tenant_id(data: &Path) -> String {
+    let found = std::fs::read_dir(data.join("tenants")).unwrap();
+    let names = found.map(|e| e.unwrap().file_name().into_string().unwrap());
+    names.into_iter().find(|n| n.len() == 32).unwrap()
+}
+
+/// The database of the only tenant, opened by somebody who has `insula.key` and no Insula.
+fn past_insula(data: &Path) -> Connection {
+    let id = tenant_id(data);
+    let wrapped = std::fs::read(data.join("keys").join(&id)).unwrap();
+    let keys = std::fs::read_to_string(data.join("insula.key")).unwrap();
+    let key: Vec<String> = keys
+        .lines()
+        .map(|l| l.split(' ').map(str::to_owned).collect::<Vec<_>>())
+        .find(|w| w[0] == "key" && unhex(&w[1]) == wrapped[5..13])
+        .unwrap();
+    let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &unhex(&key[2])).unwrap());
+    let aad = [b"insula wrapped key 1\0".as_slice(), &unhex(&id)].concat();
+    let mut sealed = wrapped[25..].to_vec();
+    let nonce = Nonce::try_assume_unique_for_key(&wrapped[13..25]).unwrap();
+    let key = cipher
+        .open_in_place(nonce, Aad::from(aad), &mut sealed)
+        .unwrap();
+    let key: String = key.iter().map(|b| format!("{b:02x}")).collect();
+    let file: PathBuf = data.join("tenants").join(&id).join("data.db");
+    let db = Connection::open(file).unwrap();
+    db.execute_batch(&format!(
+        "PRAGMA key = \"x'{key}'\"; PRAGMA cipher_page_size = 4096;
+         PRAGMA cipher_hmac_algorithm = HMAC_SHA256;"
+    ))
+    .unwrap();
+    db
+}
+
+/// A clinic with a patient of two versions, another one, and an observation.
+fn clinic() -> (World, String) {
+    let (world, all) = World::clinic();
+    for family in ["First", "Second"] {
+        let line = "PUT Patient/p";
+        let done = world.fhir(&all, line, patient_with_id("p", family));
+        assert!(done.code < 300);
+    }
+    world
+        .fhir(&all, "PUT Patient/other", patient_with_id("other", "Other"))
+        .status(201);
+    let observation = json!({ "resourceType": "Observation", "id": "o", "status": "final",
+        "code": { "text": "x" }, "subject": { "reference": "Patient/p" },
+        "valueQuantity": { "value": 7.20 } });
+    let observation = observation.to_string().replace("7.2", "7.20");
+    world
+        .fhir(&all, "PUT Observation/o", observation)
+        .status(201);
+    (world, all)
+}
+
+/// Somebody who may administer the tenant, with these letters on data.
+fn approver(world: &World, letters: &str) -> String {
+    let mut grants = vec![
+        json!({ "name": "administers", "who": { "roles": ["keeper"] },
+        "actions": ["administer"], "types": ["*"] }),
+    ];
+    if !letters.is_empty() {
+        grants.push(json!({ "name": "data", "who": { "roles": ["keeper"] },
+            "actions": letters, "types": ["*"] }));
+    }
+    let draft = json!({ "document": { "grants": grants }, "reason": "test" });
+    world
+        .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
+        .status(201);
+    client(world, "keeper")
+}
+
+fn client(world: &World, role: &str) -> String {
+    let draft = json!({ "name": role, "scopes": ["system/*.cruds"], "roles": [role] });
+    let made = world
+        .admin("POST /admin/v1/tenants/lakeside/clients", &draft)
+        .status(201);
+    let (id, secret) = (made.text("/client_id"), made.text("/client_secret"));
+    format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
+}
+
+/// Checks all rows now; how far it is then.
+fn scrub(world: &World) -> Value {
+    let path = "/admin/v1/tenants/lakeside/scrub";
+    world
+        .admin(&format!("POST {path}"), &json!({ "now": true }))
+        .status(202);
+    poll::until("a round", 60, || {
+        let told = world.admin(&format!("GET {path}"), &Value::Null).json();
+        (told["running"] == false).then_some(told)
+    })
+}
+
+fn waiting(world: &World) -> Vec<(String, u64, String)> {
+    let told = world.admin("GET /admin/v1/tenants/lakeside/quarantine", &Value::Null);
+    let told = told.status(200).json();
+    let line = |l: &Value| {
+        let text = |name: &str| l[name].as_str().unwrap().to_owned();
+        (
+            text("resource"),
+            l["version"].as_u64().unwrap(),
+            text("kind"),
+        )
+    };
+    told["quarantine"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(line)
+        .collect()
+}
+
+fn decide(world: &World, who: &str, resource: &str, decision: &str) -> Answer {
+    let body = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "resource", "valueString": resource },
+        { "name": "decision", "valueCode": decision },
+        { "name": "remark", "valueString": "seen on paper" } ] });
+    world.fhir(who, "POST $quarantine-decide", body.to_string())
+}
+
+/// The current version of Patient/p says what Patient/other says, and its seal does not hold.
+const SWAP: &str = "UPDATE version SET (body, size, dict) =
+   (SELECT body, size, dict FROM version WHERE vid = 3) WHERE vid = 2";
+
+#[test]
+fn a_changed_row_is_kept_apart_until_somebody_of_the_tenant_decides() {
+    let (world, all) = clinic();
+    let keeper = approver(&world, "cruds");
+    world.fhir(&all, "GET Patient/p", "").status(200);
+    past_insula(&world.dir).execute_batch(SWAP).unwrap();
+    let told = scrub(&world);
+    assert_eq!(
+        (told["found"].clone(), told["last_found"].clone()),
+        (json!(1), json!(1))
+    );
+    assert_eq!(
+        waiting(&world),
+        [("Patient/p".to_owned(), 2, "seal".to_owned())]
+    );
+
+    // Reads say so, also where a good body was in memory; others go on.
+    world
+        .fhir(&all, "GET Patient/p", "")
+        .refused(500, "resource-quarantined");
+    world
+        .fhir(&all, "GET Patient/p/_history/2", "")
+        .refused(500, "resource-quarantined");
+    world.fhir(&all, "GET Patient/other", "").status(200);
+    // The last good version is there.
+    world
+        .fhir(&all, "GET Patient/p/_history/1", "")
+        .status(200)
+        .at("/name/0/family", "First");
+    let history = world.fhir(&all, "GET Patient/p/_history", "").status(200);
+    assert_eq!(history.entries(), ["Patient/p", "?"]);
+    history.at(
+        "/entry/1/response/outcome/issue/0/details/coding/0/code",
+        "resource-quarantined",
+    );
+    // Searches leave it out, and say so.
+    let found = world.fhir(&all, "GET Patient", "").status(200);
+    assert_eq!(found.entries(), ["Patient/other", "outcome"]);
+    found.at(
+        "/entry/1/resource/issue/0/details/coding/0/code",
+        "resource-quarantined",
+    );
+    // Nobody writes over it.
+    let new = patient_with_id("p", "Third");
+    world
+        .fhir(&all, "PUT Patient/p", new)
+        .refused(500, "resource-quarantined");
+    world
+        .fhir(&all, "DELETE Patient/p", "")
+        .refused(500, "resource-quarantined");
+
+    // Who does not administer decides nothing, nor does the operator.
+    decide(&world, &all, "Patient/p", "revert").refused(403, "scope-missing");
+    let operator = world.operator.clone();
+    decide(&world, &operator, "Patient/p", "revert").status(401);
+
+    let shown = world
+        .fhir(&keeper, "GET $quarantine?resource=Patient/p", "")
+        .status(200);
+    let shown = shown.json().to_string();
+    assert!(
+        shown.contains("Other") && !shown.contains("Second"),
+        "{shown}"
+    );
+    assert!(shown.contains("First"), "{shown}");
+
+    let done = decide(&world, &keeper, "Patient/p", "revert")
+        .status(200)
+        .json();
+    assert!(done.to_string().contains("\"valueInteger\":3"), "{done}");
+    world
+        .fhir(&all, "GET Patient/p", "")
+        .status(200)
+        .at("/name/0/family", "First")
+        .at("/meta/versionId", "3");
+    // What was changed stays as it lies there: nothing was sealed anew.
+    world
+        .fhir(&all, "GET Patient/p/_history/2", "")
+        .refused(500, "resource-quarantined");
+    let found = world.fhir(&all, "GET Patient?family=First", "").status(200);
+    assert_eq!(found.entries(), ["Patient/p"]);
+    assert!(waiting(&world).is_empty());
+    scrub(&world);
+    assert!(waiting(&world).is_empty(), "decided is decided");
+    decide(&world, &keeper, "Patient/p", "revert").refused(409, "quarantine-decision");
+    // Who decided what is in the list, and in the trail.
+    let list = world.admin(
+        "GET /admin/v1/tenants/lakeside/quarantine?all=true",
+        &Value::Null,
+    );
+    list.status(200)
+        .at("/quarantine/0/decision", "revert")
+        .at("/quarantine/0/remark", "seen on paper")
+        .at("/quarantine/0/made", 3);
+    let trail = world.admin(
+        "GET /admin/v1/tenants/lakeside/audit?limit=1000",
+        &Value::Null,
+    );
+    let trail = trail.status(200).json().to_string();
+    for line in [
+        "quarantine seal Patient/p/_history/2",
+        "revert quarantine",
+        "Patient/p/_history/3",
+    ] {
+        assert!(trail.contains(line), "{line}: {trail}");
+    }
+    let metrics = world.ask("GET /metrics", &[("authorization", &operator)], "");
+    let metrics = String::from_utf8(metrics.status(200).body.to_vec()).unwrap();
+    assert!(
+        metrics.contains("insula_scrub_finished_timestamp_seconds{tenant=\"lakeside\"}"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn changed_content_is_accepted_as_a_new_version_if_it_is_valid() {
+    let (world, all) = clinic();
+    let keeper = approver(&world, "cruds");
+    past_insula(&world.dir).execute_batch(SWAP).unwrap();
+    // A read that meets it is enough to put it into quarantine.
+    world
+        .fhir(&all, "GET Patient?family=Second", "")
+        .status(200);
+    world
+        .fhir(&all, "PUT Patient/x", patient_with_id("x", "X"))
+        .status(201);
+    scrub(&world);
+    decide(&world, &keeper, "Patient/p", "note").refused(409, "quarantine-decision");
+    decide(&world, &keeper, "Patient/p", "delete").refused(409, "quarantine-decision");
+    decide(&world, &keeper, "Patient/p", "accept").status(200);
+    world
+        .fhir(&all, "GET Patient/p", "")
+        .status(200)
+        .at("/name/0/family", "Other")
+        .at("/meta/versionId", "3");
+    let found = world
+        .fhir(&all, "GET Patient?family=Other&_sort=_id", "")
+        .status(200);
+    assert_eq!(found.entries(), ["Patient/other", "Patient/p"]);
+}
+
+#[test]
+fn deciding_takes_the_right_to_administer_and_the_rights_to_the_resource() {
+    let (world, _) = clinic();
+    let keeper = approver(&world, "");
+    past_insula(&world.dir).execute_batch(SWAP).unwrap();
+    scrub(&world);
+    // What there is, but not what it says.
+    let shown = world
+        .fhir(&keeper, "GET $quarantine?resource=Patient/p", "")
+        .status(200);
+    let text = shown.json().to_string();
+    assert!(text.contains("Patient/p") && !text.contains("First") && !text.contains("Other"));
+    decide(&world, &keeper, "Patient/p", "accept").refused(403, "scope-missing");
+    decide(&world, &keeper, "Patient/p", "revert").refused(403, "scope-missing");
+}
+
+#[test]
+fn index_rows_pointers_and_old_versions_that_were_changed() {
+    let (world, all) = clinic();
+    let keeper = approver(&world, "cruds");
+    let db = past_insula(&world.dir);
+    // The observation moves to another patient, as far as searches know.
+    db.execute_batch(
+        "UPDATE ix_reference SET id = 'other' WHERE rid =
+           (SELECT rid FROM resource WHERE id = 'o') AND id = 'p';
+         UPDATE version SET updated_us = updated_us + 1 WHERE vid = 1;",
+    )
+    .unwrap();
+    scrub(&world);
+    let mut found = waiting(&world);
+    found.sort();
+    let line = |name: &str, version, kind: &str| (name.to_owned(), version, kind.to_owned());
+    assert_eq!(
+        found,
+        [
+            line("Observation/o", 1, "index"),
+            line("Patient/p", 1, "seal")
+        ]
+    );
+    let search = world
+        .fhir(&all, "GET Observation?patient=other", "")
+        .status(200);
+    assert_eq!(
+        search.entries(),
+        ["outcome"],
+        "it is not shown as another patient's"
+    );
+    world.fhir(&all, "GET Observation/o", "").status(200);
+    // An old version is in nobody's way.
+    world.fhir(&all, "GET Patient/p", "").status(200);
+    world
+        .fhir(&all, "PUT Patient/p", patient_with_id("p", "Third"))
+        .status(200);
+    decide(&world, &keeper, "Patient/p", "revert").refused(409, "quarantine-decision");
+    decide(&world, &keeper, "Patient/p", "note").status(200);
+    decide(&world, &keeper, "Observation/o", "revert").status(200);
+    let search = world
+        .fhir(&all, "GET Observation?patient=p", "")
+        .status(200);
+    assert_eq!(search.entries(), ["Observation/o"]);
+    search.at("/entry/0/resource/meta/versionId", "2");
+    assert!(
+        world
+            .fhir(&all, "GET Observation?patient=other", "")
+            .entries()
+            .is_empty()
+    );
+    assert!(
+        String::from_utf8_lossy(&world.fhir(&all, "GET Observation/o", "").body).contains("7.20")
+    );
+
+    // An older state of a resource is made the current one.
+    world
+        .fhir(&all, "PUT Patient/other", patient_with_id("other", "Newer"))
+        .status(200);
+    let version = "SELECT min(vid) FROM version WHERE rid =
+      (SELECT rid FROM resource WHERE id = 'other')";
+    db.execute_batch(&format!(
+        "UPDATE resource SET version = 1, vid = ({version}) WHERE id = 'other'"
+    ))
+    .unwrap();
+    scrub(&world);
+    world
+        .fhir(&all, "GET Patient/other", "")
+        .refused(500, "resource-quarantined");
+    decide(&world, &keeper, "Patient/other", "accept").refused(409, "quarantine-decision");
+    decide(&world, &keeper, "Patient/other", "revert").status(200);
+    world
+        .fhir(&all, "GET Patient/other", "")
+        .status(200)
+        .at("/name/0/family", "Newer")
+        .at("/meta/versionId", "3");
+    scrub(&world);
+    let report = world
+        .admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null)
+        .json();
+    let kinds: Vec<&str> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["seal"],
+        "only what is left as it lies there: {report}"
+    );
+    assert!(waiting(&world).is_empty());
+}
+
+#[test]
+fn a_resource_of_which_nothing_is_good_is_deleted_or_accepted() {
+    let (world, all) = clinic();
+    let keeper = approver(&world, "cruds");
+    let at = "(SELECT vid FROM resource WHERE id = 'o')";
+    past_insula(&world.dir)
+        .execute_batch(&format!("UPDATE version SET body = x'00' WHERE vid = {at}"))
+        .unwrap();
+    world
+        .fhir(&all, "GET Observation?patient=p", "")
+        .status(200);
+    scrub(&world);
+    assert_eq!(
+        waiting(&world),
+        [("Observation/o".to_owned(), 1, "body".to_owned())]
+    );
+    decide(&world, &keeper, "Observation/o", "revert").refused(409, "quarantine-decision");
+    decide(&world, &keeper, "Observation/o", "accept").refused(409, "quarantine-decision");
+    decide(&world, &keeper, "Observation/o", "delete").status(200);
+    world
+        .fhir(&all, "GET Observation/o", "")
+        .refused(410, "deleted");
+    assert!(world.fhir(&all, "GET Observation", "").entries().is_empty());
+}
+
+#[test]
+fn who_does_not_reach_a_resource_is_not_told_that_it_is_kept_apart() {
+    let (world, _) = clinic();
+    let grants = json!([{ "name": "own", "who": { "roles": ["nurse"] }, "actions": "rs",
+        "types": ["Patient"], "criteria": "family=Other" }]);
+    let draft = json!({ "document": { "grants": grants }, "reason": "test" });
+    world
+        .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
+        .status(201);
+    let nurse = client(&world, "nurse");
+    // What lies there now would be in reach, if it could be believed.
+    past_insula(&world.dir).execute_batch(SWAP).unwrap();
+    scrub(&world);
+    let unknown = world.fhir(&nurse, "GET Patient/none", "").status(404);
+    let apart = world.fhir(&nurse, "GET Patient/p", "").status(404);
+    assert_eq!(unknown.json()["issue"], apart.json()["issue"]);
+    world
+        .fhir(&nurse, "GET Patient/p/_history/2", "")
+        .status(404);
+    world
+        .fhir(&nurse, "GET Patient/p/_history/1", "")
+        .status(404);
+    let found = world.fhir(&nurse, "GET Patient", "").status(200);
+    assert_eq!(found.entries(), ["Patient/other"]);
+    world.fhir(&nurse, "GET Patient/p/_history", "").status(404);
+}
