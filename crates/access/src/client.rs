@@ -65,6 +65,32 @@ pub struct Program {
     pub launch_url: Option<Box<str>>,
 }
 
+/// The public keys that a client's assertions are checked with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientKeys {
+    /// A JWK Set.
+    Set(Box<str>),
+    /// Where the client publishes its JWK Set.
+    Url(Box<str>),
+}
+
+impl ClientKeys {
+    /// Reads them as they are kept: a JWK Set is a JSON object, everything else a URL.
+    pub fn read(text: &str) -> Self {
+        match text.trim_start().starts_with('{') {
+            true => Self::Set(text.into()),
+            false => Self::Url(text.into()),
+        }
+    }
+
+    /// The set or the URL, as they are kept.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Set(text) | Self::Url(text) => text,
+        }
+    }
+}
+
 /// A client as the tenant's database keeps it.
 #[derive(Clone, Debug)]
 pub struct ClientRecord {
@@ -76,8 +102,8 @@ pub struct ClientRecord {
     pub scopes: Arc<Scopes>,
     /// Keyed hash of its secret.
     pub secret_hash: [u8; 32],
-    /// Public keys as a JWK Set, for `private_key_jwt`.
-    pub jwks: Option<String>,
+    /// Public keys, for `private_key_jwt`.
+    pub jwks: Option<ClientKeys>,
     /// Grows with every change of the client; tokens carry it.
     pub epoch: u64,
     /// Whether it was revoked.
@@ -110,8 +136,8 @@ pub struct NewClient {
     pub name: String,
     /// What it may do.
     pub scopes: Scopes,
-    /// Public keys as a JWK Set.
-    pub jwks: Option<String>,
+    /// Public keys, for `private_key_jwt`.
+    pub jwks: Option<ClientKeys>,
     /// For how long it is a way in for bulk loading.
     pub import: Option<ImportTimes>,
     /// How it takes part in sign-ins of people.

@@ -20,7 +20,7 @@ pub use action::{
     Action, ActionName, Administer, Create, Delete, Erase, Export, History, Read, Receive, Search,
     Update,
 };
-pub use client::{ClientId, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
+pub use client::{ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
 pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_policy, decide_system};
 pub use directory::{Directory, HouseKey, Record, Tampered, TenantId};
 pub use permit::{Actor, Permit, Released, RequestMeta, Sight, Spent, TypeSet};

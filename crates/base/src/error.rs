@@ -142,7 +142,7 @@ codes! {
     XmlNamespace = "xml-namespace", Incorrect, "structure", "The element is in another namespace than FHIR's.";
     XmlText = "xml-text", Incorrect, "structure", "Text where FHIR's XML has none.";
     LimitShare = "limit-share", Busy, "throttled", "The tenant's own share of a named limit is used up; try again.";
-    ContentCoding = "content-coding", Unsupported, "not-supported", "The body's content coding is not known, or the body is not of it.";
+    ContentCoding = "content-coding", Unsupported, "not-supported", "The body's content coding is not known.";
     PatchInvalid = "patch-invalid", Incorrect, "invalid", "The body is no patch of its kind.";
     PatchFailed = "patch-failed", Unprocessable, "processing", "The patch does not fit the resource.";
     ExpressionInvalid = "expression-invalid", Incorrect, "invalid", "The FHIRPath expression is none, or can be right for no resource of this type.";
@@ -171,8 +171,14 @@ codes! {
     VendorCertificate = "vendor-certificate", Forbidden, "forbidden", "The request was not made with a client certificate that the vendor's grant names.";
     ClinicOnly = "clinic-only", Forbidden, "forbidden", "Only the clinic may do this.";
     LinkUnknown = "link-unknown", NotFound, "not-found", "No such program link.";
+    OutboundRefused = "outbound-refused", Incorrect, "value", "An address outside that may not be asked: https to a public address, or one that the configuration allows.";
+    OutboundFailed = "outbound-failed", Busy, "transient", "An address outside did not answer as it should.";
+    ProviderUnknown = "provider-unknown", NotFound, "not-found", "No such identity provider.";
+    ProviderAnswer = "provider-answer", Unauthenticated, "login", "What the identity provider answered is not good.";
+    AccountUnlinked = "account-unlinked", Forbidden, "forbidden", "Nobody here is linked to this account of the identity provider.";
     ResourceQuarantined = "resource-quarantined", Fault, "exception", "What is stored of the resource is not as it was written; it is kept apart until somebody of the tenant decides about it.";
     QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
+    BodyCoding = "body-coding", Incorrect, "structure", "The body is not of the content coding that Content-Encoding names, or was cut short.";
 }
 
 #[cfg(test)]

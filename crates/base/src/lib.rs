@@ -15,6 +15,6 @@ pub use clock::{Clock, Micros};
 pub use error::{Code, Kind};
 pub use ids::{RequestId, ResourceId, Seq, TenantName, Version};
 pub use limits::Limits;
-pub use network::{Network, NotANetwork};
+pub use network::{Network, NotANetwork, is_public};
 pub use rng::Rng;
 pub use secret::{Phi, Secret};

@@ -223,6 +223,23 @@ limits! {
     vendor_events_max = 10_000;
     /// Program links of one tenant.
     program_links_max = 200;
+    /// Requests to addresses outside that are under way at once, over all tenants.
+    outbound_at_once_max = 32;
+    /// Requests to addresses outside that are under way at once for one tenant; further ones wait.
+    tenant_outbound_at_once_max = 4;
+    /// Milliseconds that one request to an address outside may take, waiting for its turn included.
+    outbound_ms_max = 5_000;
+    /// Bytes of an answer from an address outside.
+    outbound_bytes_max = 256 << 10;
+    /// Seconds for which keys, and the description of an identity provider, are believed after they
+    /// were fetched; less where their `Cache-Control` says so.
+    keys_seconds_max = 600;
+    /// Seconds between two looks at one address for a key that was not found there.
+    keys_again_seconds_min = 30;
+    /// Identity providers of one tenant.
+    identity_providers_max = 20;
+    /// Seconds that somebody has to sign in at an identity provider.
+    provider_sign_in_seconds_max = 600;
     /// Rows a second that the background check of seals and index rows looks at, over all tenants.
     scrub_rows_per_second = 2_000;
     /// Seconds from the end of a tenant's background check to the beginning of the next; 0 for none but
@@ -249,6 +266,9 @@ pub mod fixed {
     /// Bytes of the words of one resource's texts that `_content` and `_text` search; what is behind them
     /// is not found.
     pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
+    /// Points of the boundary of one place (GeoJSON) that is searched by what it contains; one with more
+    /// is not found.
+    pub const BOUNDARY_POINTS_MAX: usize = 20_000;
     /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
     /// version comes to.
     pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;
@@ -270,6 +290,8 @@ pub mod fixed {
     pub const FHIRPATH_PATTERN_BYTES_MAX: usize = 1 << 20;
     /// Bytes of a UCUM code; a longer one is no unit.
     pub const UCUM_CODE_BYTES_MAX: usize = 256;
+    /// Documents from outside (keys, descriptions of identity providers) that the process remembers.
+    pub const DOCUMENTS_KEPT_MAX: usize = 1_024;
     /// UCUM codes whose meaning the process remembers.
     pub const UCUM_CACHE_ENTRIES_MAX: usize = 8_192;
 }

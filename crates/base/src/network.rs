@@ -1,7 +1,7 @@
 //! Networks of addresses, as configurations write them: `10.0.0.0/8`, `::1`.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Addresses that begin with the same bits.
@@ -33,6 +33,59 @@ impl Network {
             }
             _ => false,
         }
+    }
+}
+
+/// A network of IPv4, by its first address and its bits.
+const fn v4(a: u8, b: u8, c: u8, bits: u8) -> Network {
+    let address = IpAddr::V4(Ipv4Addr::new(a, b, c, 0));
+    Network { address, bits }
+}
+
+/// A network of IPv6, by its first four groups and its bits.
+const fn v6(a: u16, b: u16, c: u16, d: u16, bits: u8) -> Network {
+    let address = IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0));
+    Network { address, bits }
+}
+
+/// What is not of the public Internet of IPv4 (IANA's special-purpose registry).
+const NOT_PUBLIC_V4: &[Network] = &[
+    v4(0, 0, 0, 8),
+    v4(10, 0, 0, 8),
+    v4(100, 64, 0, 10),
+    v4(127, 0, 0, 8),
+    v4(169, 254, 0, 16),
+    v4(172, 16, 0, 12),
+    v4(192, 0, 0, 24),
+    v4(192, 0, 2, 24),
+    v4(192, 88, 99, 24),
+    v4(192, 168, 0, 16),
+    v4(198, 18, 0, 15),
+    v4(198, 51, 100, 24),
+    v4(203, 0, 113, 24),
+    v4(224, 0, 0, 4),
+    v4(240, 0, 0, 4),
+];
+
+/// The public Internet of IPv6, and what is not of it although it lies inside: protocol assignments,
+/// documentation, and addresses that stand for others of IPv4.
+const PUBLIC_V6: Network = v6(0x2000, 0, 0, 0, 3);
+const NOT_PUBLIC_V6: &[Network] = &[
+    v6(0x2001, 0, 0, 0, 23),
+    v6(0x2001, 0xdb8, 0, 0, 32),
+    v6(0x2002, 0, 0, 0, 16),
+    v6(0x3fff, 0, 0, 0, 20),
+];
+
+/// Whether an address is one of the public Internet: not of this machine, of a network of one's own,
+/// of one link, of a group, or set aside. An IPv4 address that is written as an IPv6 one is the IPv4
+/// address.
+pub fn is_public(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let inside = |networks: &[Network]| networks.iter().any(|n| n.contains(address));
+    match address {
+        IpAddr::V4(_) => !inside(NOT_PUBLIC_V4),
+        IpAddr::V6(_) => PUBLIC_V6.contains(address) && !inside(NOT_PUBLIC_V6),
     }
 }
 
@@ -87,6 +140,52 @@ mod tests {
             let network: Network = network.parse().unwrap();
             let address = address.parse().unwrap();
             assert_eq!(network.contains(address), inside, "{network} {address}");
+        }
+    }
+
+    #[test]
+    fn only_the_public_internet_is_public() {
+        for public in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "2606:4700::1111",
+            "2a00::1",
+        ] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+        for own in [
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "127.9.9.9",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.2.1",
+            "192.168.1.1",
+            "198.19.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:10.0.0.1",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+        ] {
+            assert!(!is_public(own.parse().unwrap()), "{own}");
         }
     }
 

@@ -73,7 +73,7 @@ impl Answer {
 }
 
 /// The shape that a read asks for; none for the whole resource.
-fn shape(query: &str) -> Option<Shape> {
+pub(crate) fn shape(query: &str) -> Option<Shape> {
     if let Some(elements) = form::first(query, "_elements").filter(|e| !e.is_empty()) {
         return Some(Shape::Elements(
             elements.split(',').map(str::to_owned).collect(),

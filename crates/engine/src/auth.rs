@@ -5,14 +5,18 @@
 //! remembered holds only as long as the client's record keeps its epoch, so revoking a client
 //! acts on the next request.
 
+mod arrival;
 mod assertion;
 mod attempts;
 mod authorize;
+mod documents;
 mod exchange;
 mod guesses;
 mod identity;
+mod keys;
 mod launch;
 mod password;
+mod provider;
 mod rights;
 mod sealed;
 mod sign_in;
@@ -32,14 +36,17 @@ use base64::engine::general_purpose::STANDARD;
 use store::TenantStore;
 use zeroize::Zeroizing;
 
+pub use arrival::{Arrival, Departure, Going};
 pub(crate) use assertion::{Replays, is_usable_jwks};
-pub(crate) use attempts::{Attempts, HOUSE};
+pub(crate) use attempts::{Attempts, Door, HOUSE};
 pub use authorize::{
     Asked as AuthorizationAsked, AuthorizeRequest, LaunchDraft, LaunchMade, Next, OauthError,
     Question,
 };
+pub(crate) use documents::Documents;
 pub(crate) use guesses::Guesses;
 pub(crate) use password::Passwords;
+pub(crate) use sealed::{open as unseal, seal};
 pub(crate) use sign_in::normal_login;
 pub use sign_in::{From as SignInFrom, NewSession, SignedIn};
 pub use token::{Granted, TokenFailure, TokenRequest};

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use access::{ClientId, ClientRecord, NewClient, Program, Reason, RoleAt, ScopeContext, Scopes};
+use access::{
+    ClientId, ClientKeys, ClientRecord, NewClient, Program, Reason, RoleAt, ScopeContext, Scopes,
+};
 use base::{Code, Rng, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,6 +28,9 @@ pub struct ClientDraft {
     /// Its public keys as a JWK Set, for `private_key_jwt`.
     #[serde(default)]
     pub jwks: Option<serde_json::Value>,
+    /// Where it publishes them instead.
+    #[serde(default)]
+    pub jwks_uri: Option<String>,
     /// Where people are sent back to, for a program that people sign in to (SMART App Launch).
     #[serde(default)]
     pub redirect_uris: Vec<String>,
@@ -51,6 +56,8 @@ pub struct ClientView {
     name: String,
     scopes: Vec<String>,
     jwks: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,13 +121,7 @@ impl Operator {
                 "without redirect_uris a client has scopes of the form system/Type.cruds",
             ));
         }
-        let jwks = draft.jwks.map(|set| set.to_string());
-        if jwks.as_ref().is_some_and(|set| !is_usable_jwks(set)) {
-            return Err(Failure::new(
-                Code::RequestInvalid,
-                "jwks is a JWK Set of public RSA or EC keys",
-            ));
-        }
+        let jwks = self.client_keys(&draft)?;
         let roles = draft.roles.as_deref().map(held).transpose()?;
         let vendor = match &draft.vendor {
             Some(vendor) => Some(binding(&data, vendor, &scopes).await?),
@@ -146,6 +147,28 @@ impl Operator {
             client_secret: (!record.is_public()).then(|| secret.expose().clone()),
             token_url: self.links(&tenant).token(),
         })
+    }
+
+    /// The keys of a client that is to be made.
+    fn client_keys(&self, draft: &ClientDraft) -> Result<Option<ClientKeys>, Failure> {
+        let invalid = |text: &'static str| Err(Failure::new(Code::RequestInvalid, text));
+        match (&draft.jwks, &draft.jwks_uri) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => invalid("a client has jwks or jwks_uri, not both"),
+            (Some(set), None) => {
+                let set = set.to_string();
+                match is_usable_jwks(&set) {
+                    true => Ok(Some(ClientKeys::Set(set.into()))),
+                    false => invalid("jwks is a JWK Set of public RSA or EC keys"),
+                }
+            }
+            (None, Some(url)) => {
+                let wanted = "jwks_uri has 1 to 2000 bytes";
+                printable(url, URL_BYTES_MAX, wanted)?;
+                self.house.admits(url)?;
+                Ok(Some(ClientKeys::Url(url.as_str().into())))
+            }
+        }
     }
 
     /// All API clients of a tenant.
@@ -197,6 +220,10 @@ fn view(record: &ClientRecord) -> ClientView {
             .map(str::to_owned)
             .collect(),
         jwks: record.jwks.is_some(),
+        jwks_uri: match &record.jwks {
+            Some(ClientKeys::Url(url)) => Some(url.to_string()),
+            _ => None,
+        },
         roles: record
             .roles
             .as_ref()

@@ -3,8 +3,8 @@
 //! [`crate::Gate::enter`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use access::{RequestMeta, TenantId};
 use base::{Clock, Code, Limits, Micros, Network, RequestId, ResourceId, Rng, TenantName};
@@ -12,12 +12,14 @@ use fhir::definitions::{Model, PerVersion};
 use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
 
-use crate::auth::{Attempts, Guesses, Passwords, Replays, UsedCodes, Verdicts};
+use crate::auth::{Attempts, Documents, Guesses, Passwords, Replays, UsedCodes, Verdicts};
 use crate::benches::Benches;
 use crate::failure::Failure;
 use crate::held::{Bounds, Hold, Holder, Room};
 use crate::links::{Links, Reached};
 use crate::metrics::Metrics;
+use crate::outbound::{Outside, Turns};
+use crate::providers::HouseProvider;
 use crate::rates::Rates;
 
 /// How the house is set up, apart from its store.
@@ -49,6 +51,10 @@ pub struct HouseConfig {
     pub backup_dir: PathBuf,
     /// Seconds between the deletion of a tenant and the destruction of its key.
     pub grace_seconds: u64,
+    /// The way to addresses outside.
+    pub outside: Outside,
+    /// The identity provider that all tenants may use.
+    pub house_provider: Option<HouseProvider>,
 }
 
 impl HouseConfig {
@@ -75,6 +81,10 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
     pub(crate) used_codes: UsedCodes,
+    /// Turns to ask addresses outside.
+    pub(crate) turns: Turns,
+    /// What was fetched from there and is still believed.
+    pub(crate) documents: Documents,
     pub(crate) metrics: Metrics,
     pub(crate) rates: Rates,
     /// Bodies of requests of recognised callers.
@@ -89,6 +99,8 @@ pub(crate) struct Inner {
     pub(crate) started: Micros,
     /// `rest.resource` of CapabilityStatements, with literal and with enforced references.
     pub(crate) capabilities: [PerVersion<String>; 2],
+    /// Interactions that the edge has routes for.
+    pub(crate) interactions: OnceLock<Vec<&'static str>>,
     closing: AtomicBool,
 }
 
@@ -122,6 +134,7 @@ impl House {
         let guesses = Guesses::new(&config.limits);
         let rates = Rates::new(&config.limits, clock.clone());
         let replays_max = config.limits.assertions_per_client_max;
+        let turns = Turns::new(&config.limits);
         let started = clock.now();
         let [bodies, open_bodies, answers] = rooms(&config.limits, &metrics);
         Self(Arc::new(Inner {
@@ -136,6 +149,8 @@ impl House {
             passwords,
             guesses,
             used_codes: UsedCodes::default(),
+            turns,
+            documents: Documents::default(),
             metrics,
             rates,
             bodies,
@@ -144,8 +159,15 @@ impl House {
             benches: Benches::new(processors()),
             started,
             capabilities: Default::default(),
+            interactions: OnceLock::new(),
             closing: AtomicBool::new(false),
         }))
+    }
+
+    /// Notes which interactions the edge has routes for: what a CapabilityStatement may promise.
+    /// The first edge that says so counts.
+    pub fn offer(&self, interactions: impl Iterator<Item = &'static str>) {
+        let _ = self.0.interactions.get_or_init(|| interactions.collect());
     }
 
     /// How the house is set up.

@@ -16,8 +16,10 @@ mod imports;
 mod interaction;
 mod links;
 mod metrics;
+mod outbound;
 mod people;
 mod policies;
+mod providers;
 mod quarantine;
 mod rates;
 mod session;
@@ -28,9 +30,9 @@ pub use access::Assurance;
 pub use access::{Released, RequestMeta};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
-    AccountView, ApprovalView, AuthorizationAsked, AuthorizeRequest, Credentials, Granted,
-    LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question, SessionView, SignInFrom,
-    SignedIn, TokenFailure, TokenRequest, Visitor,
+    AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Credentials,
+    Departure, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question,
+    SessionView, SignInFrom, SignedIn, TokenFailure, TokenRequest, Visitor,
 };
 pub use clients::{ClientDraft, ClientMade, ClientView};
 pub use failure::Failure;
@@ -40,11 +42,13 @@ pub use imports::{ImportOpened, ImportView};
 pub use interaction::*;
 pub use links::{Forwarded, Links, Reached};
 pub use metrics::{InteractionMetrics, Metrics};
+pub use outbound::{Errand, Outbound, OutboundError, Outside, Reply, Sending};
 pub use people::{PersonDraft, PersonInvited, PersonPatch, PersonView};
 pub use policies::{
     Changed, DryRun, Matrix, PolicyDiff, PolicyDraft, PolicyQuestion, PolicyTrial, PolicyView,
     PresetView, Tested, preset_matrix, presets,
 };
+pub use providers::{HouseProvider, ProviderDraft, ProviderOffer, ProviderView};
 pub use quarantine::{QuarantineView, ScrubView};
 pub use session::Session;
 pub use store::{

@@ -110,6 +110,12 @@ impl Links {
         format!("{}/auth{rest}", self.root)
     }
 
+    /// The address of the house, where the tenant is one of its paths.
+    pub(crate) fn house(&self, tenant: &TenantId) -> Option<&str> {
+        let rest = self.root.strip_suffix(tenant.name().as_str())?;
+        rest.strip_suffix("/t/")
+    }
+
     /// The path of everything under the tenant's issuer, as browsers see it.
     pub fn auth_path(&self) -> &str {
         let after = self.root.find("://").map_or(0, |at| at + 3);

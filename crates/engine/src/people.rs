@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir::definitions::{Model, TypeId};
 use serde::{Deserialize, Serialize};
-use store::{BrowserSession, Deed, Invitation, Person, Proofs, TenantStore};
+use store::{Account, BrowserSession, Deed, Invitation, Person, Proofs, TenantStore};
 
 use crate::auth::{Visitor, normal_login};
 use crate::clients::printable;
@@ -59,6 +59,9 @@ pub struct PersonPatch {
     /// Whether they may not sign in.
     #[serde(default)]
     pub disabled: Option<bool>,
+    /// Their accounts at identity providers.
+    #[serde(default)]
+    pub accounts: Option<Vec<Account>>,
 }
 
 /// A person, as the API shows them.
@@ -77,6 +80,8 @@ pub struct PersonView {
     /// `invited`, `active` or `disabled`.
     pub state: &'static str,
     second_factor: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    accounts: Vec<Account>,
 }
 
 /// A person with the link by which they set a password: the only time it is shown.
@@ -98,6 +103,8 @@ impl std::fmt::Debug for PersonInvited {
 
 const NAME_CHARACTERS_MAX: usize = 200;
 const ROLES_MAX: usize = 200;
+/// Accounts of one person at identity providers.
+pub(crate) const ACCOUNTS_MAX: usize = 10;
 const FHIR_USERS: [&str; 5] = [
     "Practitioner",
     "PractitionerRole",
@@ -136,7 +143,22 @@ fn groups(given: Vec<String>) -> Result<Arc<[Box<str>]>, Failure> {
     Ok(given.into_iter().map(Into::into).collect())
 }
 
-fn fhir_user(text: &str, model: &Model) -> Result<Option<(TypeId, ResourceId)>, Failure> {
+fn accounts(given: Vec<Account>) -> Result<Vec<Account>, Failure> {
+    if given.len() > ACCOUNTS_MAX {
+        return Err(invalid("a person has at most 10 accounts"));
+    }
+    for account in &given {
+        let wanted = "issuer and subject of an account have 1 to 2000 bytes";
+        printable(&account.issuer, 2_000, wanted)?;
+        printable(&account.subject, 2_000, wanted)?;
+    }
+    Ok(given)
+}
+
+pub(crate) fn fhir_user(
+    text: &str,
+    model: &Model,
+) -> Result<Option<(TypeId, ResourceId)>, Failure> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -167,6 +189,7 @@ fn view(person: &Person, model: &Model) -> PersonView {
             PersonState::Disabled => "disabled",
         },
         second_factor: person.proofs.totp.as_ref().is_some_and(|t| t.confirmed),
+        accounts: person.proofs.accounts.clone(),
     }
 }
 
@@ -266,6 +289,7 @@ impl Desk<'_> {
         let model = self.model();
         let user = patch.fhir_user.map(|u| fhir_user(&u, model)).transpose()?;
         let (name, disabled) = (patch.name, patch.disabled);
+        let accounts = patch.accounts.map(accounts).transpose()?;
         let change = move |person: &mut Person| {
             let record = &mut person.record;
             if let Some(name) = name {
@@ -273,19 +297,27 @@ impl Desk<'_> {
             }
             // Whatever a session or an approval rests on: they end.
             let ends = roles.is_some() || groups.is_some() || user.is_some() || disabled.is_some();
+            let ends = ends || accounts.is_some();
             record.epoch += u64::from(ends);
             record.roles = roles.unwrap_or_else(|| record.roles.clone());
             record.groups = groups.unwrap_or_else(|| record.groups.clone());
             record.fhir_user = user.unwrap_or_else(|| record.fhir_user.clone());
+            if let Some(accounts) = accounts {
+                person.proofs.accounts = accounts;
+                let known = person.proofs.suffice();
+                if known && record.state == PersonState::Invited {
+                    record.state = PersonState::Active;
+                }
+            }
             match disabled {
                 Some(true) => {
                     record.state = PersonState::Disabled;
                     person.proofs.invitation = None;
                 }
                 Some(false) if record.state == PersonState::Disabled => {
-                    record.state = match person.proofs.password {
-                        Some(_) => PersonState::Active,
-                        None => PersonState::Invited,
+                    record.state = match person.proofs.suffice() {
+                        true => PersonState::Active,
+                        false => PersonState::Invited,
                     };
                 }
                 _ => {}
@@ -467,6 +499,7 @@ impl Operator {
             groups: None,
             fhir_user: None,
             disabled: Some(true),
+            accounts: None,
         };
         desk.change(deed, &id, patch).await
     }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use fhir::definitions::{Model, TypeId};
 use store::TenantStore;
 
+use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::held::{Hold, Holder};
 use crate::house::{Gate, House};
@@ -61,6 +62,12 @@ impl Session {
     /// What this tenant's version of FHIR defines.
     pub fn model(&self) -> &'static Model {
         self.gate.model()
+    }
+
+    /// What the tenant can do, which anyone may know.
+    pub(crate) async fn capabilities(&self, query: &str) -> Result<Answer, Failure> {
+        let document = self.gate.capabilities(query).await?;
+        Ok(Answer::Document(document))
     }
 
     /// Most bytes of a query string or of the form body of a `_search`.

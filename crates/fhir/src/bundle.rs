@@ -206,7 +206,14 @@ impl<'d> Entry<'d> {
             return refuse(".request.url", "an entry needs a URL".into());
         };
         let resource = entry.get("resource");
-        if method.has_resource() != resource.is_some() {
+        // Operations and searches may have all their parameters in the URL.
+        let last = url
+            .split('?')
+            .next()
+            .and_then(|path| path.rsplit('/').next());
+        let asks = last.is_some_and(|name| name.starts_with('$') || name == "_search");
+        let free = method == Method::Post && asks && resource.is_none();
+        if method.has_resource() != resource.is_some() && !free {
             let needs = if method.has_resource() {
                 "needs a"
             } else {

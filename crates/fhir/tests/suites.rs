@@ -309,7 +309,7 @@ fn us_core_search_parameters_are_taken_in() {
             seen += 1;
             let bytes = fs::read(&file).unwrap();
             let doc = json::parse(&bytes, 64).unwrap();
-            match fhir::search::custom::define(model, doc.root()) {
+            match fhir::search::custom::define(model, doc.root(), &[]) {
                 Ok(found) => defined.extend(found),
                 Err(issue) => panic!("{name}: {}", issue.diagnostics),
             }

@@ -3,8 +3,8 @@
 use axum::body::Body;
 use base::Code;
 use engine::{
-    AccessAsked, ClientDraft, Failure, Operator, PersonDraft, RestoreClients, TenantDraft,
-    TenantPatch,
+    AccessAsked, ClientDraft, Failure, Operator, PersonDraft, ProviderDraft, RestoreClients,
+    TenantDraft, TenantPatch,
 };
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
@@ -282,6 +282,28 @@ pub(crate) async fn create_person(by: Operator, mut call: Call) -> Result<Respon
 /// `DELETE /admin/v1/tenants/{name}/people/{person}`: they may not sign in any more.
 pub(crate) async fn disable_person(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
     by.disable_person(call.value("name"), call.value("person"))
+        .await?;
+    Ok(done())
+}
+
+/// `GET /admin/v1/tenants/{name}/identity-providers`
+pub(crate) async fn list_providers(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let providers = by.list_providers(call.value("name")).await?;
+    answer(StatusCode::OK, &json!({ "identity_providers": providers }))
+}
+
+/// `POST /admin/v1/tenants/{name}/identity-providers`: a new one, or in the place of the one of its id.
+pub(crate) async fn set_provider(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let draft: ProviderDraft = call.json().await?;
+    let name = call.value("name");
+    let set = by.set_provider(name, draft).await?;
+    let location = format!("/admin/v1/tenants/{name}/identity-providers/{}", set.id());
+    Ok(located(answer(StatusCode::CREATED, &set)?, &location))
+}
+
+/// `DELETE /admin/v1/tenants/{name}/identity-providers/{provider}`
+pub(crate) async fn drop_provider(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    by.drop_provider(call.value("name"), call.value("provider"))
         .await?;
     Ok(done())
 }

@@ -26,7 +26,7 @@ use crate::cors::Cors;
 use crate::problem::{self, Style};
 use crate::rendering::Rendering;
 use crate::routes::{self, Base, Handler, Route};
-use crate::{auth, caller, headers, outgoing, proxy, version};
+use crate::{auth, caller, headers, negotiate, outgoing, proxy, version};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -62,6 +62,7 @@ impl App {
     /// Builds the router from the table.
     pub fn new(house: House) -> Self {
         let router = routes::router(&house);
+        house.offer(routes::ROUTES.iter().map(|route| route.interaction));
         let unmatched = house.metrics().interaction("unmatched");
         let config = house.config();
         let secure = config.behind_tls_proxy || config.listen_url.starts_with("https:");
@@ -261,6 +262,12 @@ impl Rows {
             .first()
             .map_or(Base::House, |(route, _)| route.base);
         let tenant = call.value("tenant").to_owned();
+        // A Binary in its own format says nothing about the format of resources.
+        let raw = call.value("type") == "Binary" && !negotiate::is_resource(&call.parts.headers);
+        let sends = [Method::POST, Method::PUT, Method::PATCH].contains(&call.parts.method);
+        if base == Base::Fhir && sends && !raw {
+            negotiate::prefer_as_sent(&mut call.parts.headers);
+        }
         let rendering = Rendering::of(&call.parts);
         let cors = Some(&call)
             .filter(|_| base != Base::House)

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
-use engine::{Failure, Gate, RequestMeta, SignInFrom, Visitor, form};
+use engine::{Departure, Failure, Gate, RequestMeta, SignInFrom, Visitor, form};
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderName, LOCATION,
     REFERRER_POLICY, SET_COOKIE, USER_AGENT, X_FRAME_OPTIONS,
@@ -24,6 +24,7 @@ pub(crate) mod account;
 pub(crate) mod authorize;
 mod pages;
 pub(crate) mod people;
+pub(crate) mod provider;
 pub(crate) mod sign_in;
 pub(crate) mod vendors;
 
@@ -31,6 +32,7 @@ pub(crate) mod vendors;
 struct Cookies {
     session: String,
     form: String,
+    journey: String,
     attributes: String,
 }
 
@@ -47,6 +49,7 @@ impl Cookies {
         Self {
             session: format!("{prefix}insula-{tenant}"),
             form: format!("{prefix}insula-{tenant}-form"),
+            journey: format!("{prefix}insula-{tenant}-journey"),
             attributes: format!("; Path={path}; HttpOnly; SameSite=Lax{secure}"),
         }
     }
@@ -140,6 +143,15 @@ impl Browser {
         let token = fields.get("_form").unwrap_or_default();
         gate.own_form(&self.form, &self.session, &token).await?;
         Ok(fields)
+    }
+
+    /// Has it keep what a journey to an identity provider needs at its end.
+    fn keep_journey(&self, response: &mut Response<Body>, departure: &Departure) {
+        let (cookies, seconds) = (&self.cookies, departure.seconds);
+        let set = cookies.set(&cookies.journey, &departure.cookie, Some(seconds));
+        if let Some(set) = set {
+            response.headers_mut().append(SET_COOKIE, set);
+        }
     }
 
     fn page(&self, status: StatusCode, page: Markup, redirect: &str) -> Response<Body> {

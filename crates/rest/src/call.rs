@@ -118,7 +118,7 @@ impl Call {
     ///
     /// # Errors
     /// `limit-exceeded`, `body-incomplete`, `limit-time`, `limit-share`, `limit-busy`,
-    /// `content-coding`.
+    /// `content-coding`, `body-coding`.
     pub(crate) async fn body(&mut self, limit: BodyLimit) -> Result<Bytes, Failure> {
         let limits = self.house.limits();
         let (code, name, max) = match limit {

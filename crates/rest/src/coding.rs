@@ -131,7 +131,7 @@ impl Coding {
     /// The bytes that were compressed.
     ///
     /// # Errors
-    /// `too_large` beyond `max`; those of `grow`, which is asked before memory is taken; `limit-exceeded` beyond the ratio; `content-coding` for what is
+    /// `too_large` beyond `max`; those of `grow`, which is asked before memory is taken; `limit-exceeded` beyond the ratio; `body-coding` for what is
     /// not of this coding.
     pub(crate) fn decode(
         self,
@@ -141,7 +141,10 @@ impl Coding {
         too_large: impl Fn() -> Failure,
         mut grow: impl FnMut(usize) -> Result<(), Failure>,
     ) -> Result<Vec<u8>, Failure> {
-        let malformed = |_| Failure::new(Code::ContentCoding, "the body is not of its coding");
+        let malformed = |_| {
+            let what = "the body is not of its content coding, or was cut short";
+            Failure::new(Code::BodyCoding, what)
+        };
         let by_ratio = (bytes.len() as u64).saturating_mul(ratio_max).max(FREE);
         let bound = usize::try_from(by_ratio.min(max)).unwrap_or(usize::MAX);
         let mut reader: Box<dyn Read + '_> = match self {
@@ -230,11 +233,11 @@ mod tests {
             let cut = coding
                 .decode(cut, 1 << 20, 1_000, refuse, |_| Ok(()))
                 .unwrap_err();
-            assert_eq!(cut.code(), Code::ContentCoding, "{coding:?}");
+            assert_eq!(cut.code(), Code::BodyCoding, "{coding:?}");
             let other = coding
                 .decode(b"{}", 1 << 20, 1_000, refuse, |_| Ok(()))
                 .unwrap_err();
-            assert_eq!(other.code(), Code::ContentCoding, "{coding:?}");
+            assert_eq!(other.code(), Code::BodyCoding, "{coding:?}");
         }
     }
 

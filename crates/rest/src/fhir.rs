@@ -16,7 +16,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use crate::answer::{self, At, Wish};
 use crate::call::{BodyLimit, Call};
 use crate::headers::{self, IF_NONE_EXIST, Prefer, Return, SECURITY_CONTEXT};
-use crate::routes::ROUTES;
+use crate::rendering::Pretty;
 use crate::{binary, bundle, negotiate};
 
 /// Parameters that are about the answer's form or its place, not about the search.
@@ -39,8 +39,7 @@ fn conditions(call: &Call) -> Result<WriteConditions, Failure> {
 /// `GET …/metadata`
 pub(crate) async fn capabilities(gate: Gate, call: Call) -> Answered {
     let wish = wish(&call)?;
-    let implemented: Vec<&str> = ROUTES.iter().map(|route| route.interaction).collect();
-    let document = Answer::Document(gate.capabilities(&implemented).await?);
+    let document = Answer::Document(gate.capabilities(call.query()).await?);
     answer::respond(
         document,
         At {
@@ -263,7 +262,9 @@ async fn search(session: &Session, mut call: Call, scope: SearchScope<'_>) -> An
     }
     let asked = Paged::of(&call.parts, &query)?;
     let answer = session.search(scope, asked.as_asked()).await?;
-    answer::respond(answer, At::of(session), &asked.wish)
+    let mut response = answer::respond(answer, At::of(session), &asked.wish)?;
+    Pretty::mark(&query, &mut response);
+    Ok(response)
 }
 
 /// The parameters of a `POST _search`: those of the body and those of the URL.

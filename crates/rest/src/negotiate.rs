@@ -82,6 +82,22 @@ pub(crate) fn answer_type(
     best.map(|b| b.1).ok_or(Failure::of(Code::NotAcceptable))
 }
 
+/// Makes the format of the body the one that is accepted, where the client says nothing of what it
+/// wants: who sends XML and accepts anything is answered in XML.
+pub(crate) fn prefer_as_sent(headers: &mut HeaderMap) {
+    let any = headers.get(ACCEPT).is_none_or(|accept| accept == "*/*");
+    if !any {
+        return;
+    }
+    let sent = match body_essence(headers).as_str() {
+        "application/fhir+xml" | "application/xml+fhir" => "application/fhir+xml",
+        "application/xml" => "application/xml",
+        "text/xml" => "text/xml",
+        _ => return,
+    };
+    headers.insert(ACCEPT, HeaderValue::from_static(sent));
+}
+
 /// The weight of a range (RFC 9110 section 12.4.2).
 pub(crate) fn quality(range: &str) -> f32 {
     let given = range.split(';').skip(1).find_map(|parameter| {
@@ -246,6 +262,30 @@ mod tests {
         ] {
             assert_eq!(ok(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn who_sends_xml_and_wants_anything_gets_xml() {
+        let after = |sent: &str, accept: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_str(sent).unwrap());
+            if let Some(accept) = accept {
+                headers.insert(ACCEPT, HeaderValue::from_str(accept).unwrap());
+            }
+            prefer_as_sent(&mut headers);
+            answer_type(&headers, None).unwrap()
+        };
+        for accept in [None, Some("*/*")] {
+            assert_eq!(
+                after("application/fhir+xml; charset=utf-8", accept),
+                FHIR_XML
+            );
+            assert_eq!(after("text/xml", accept), TEXT_XML);
+            assert_eq!(after("application/json", accept), FHIR_JSON);
+            assert_eq!(after("application/xml-patch+xml", accept), FHIR_JSON);
+        }
+        let json = Some("application/fhir+json");
+        assert_eq!(after("application/fhir+xml", json), FHIR_JSON);
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub(crate) async fn token(gate: Gate, mut call: Call) -> Result<Response<Body>, 
             }
             json(StatusCode::OK, &body)
         }
-        Err(failure) => refused(failure, gate.name().as_str())?,
+        Err(failure) => refused(&failure, gate.name().as_str())?,
     };
     Ok(unkept(response))
 }
@@ -98,7 +98,7 @@ pub(crate) async fn introspect(gate: Gate, mut call: Call) -> Result<Response<Bo
     let told = gate.introspect(&asked, call.credentials(), call.request);
     Ok(unkept(match told.await {
         Ok(told) => json(StatusCode::OK, &told),
-        Err(failure) => refused(failure, gate.name().as_str())?,
+        Err(failure) => refused(&failure, gate.name().as_str())?,
     }))
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn revoke(gate: Gate, mut call: Call) -> Result<Response<Body>,
     let done = gate.revoke(&asked, call.credentials(), call.request);
     Ok(unkept(match done.await {
         Ok(()) => Response::new(Body::empty()),
-        Err(failure) => refused(failure, gate.name().as_str())?,
+        Err(failure) => refused(&failure, gate.name().as_str())?,
     }))
 }
 
@@ -121,7 +121,7 @@ pub(crate) async fn vendor(gate: Gate, mut call: Call) -> Result<Response<Body>,
             let view = serde_json::to_value(&view).map_err(|_| Failure::of(Code::Internal))?;
             json(StatusCode::OK, &view)
         }
-        Err(failure) => refused(failure, gate.name().as_str())?,
+        Err(failure) => refused(&failure, gate.name().as_str())?,
     }))
 }
 
@@ -140,14 +140,15 @@ async fn asked_of_vendor(call: &mut Call) -> Result<(TokenRequest, Option<Switch
 }
 
 /// RFC 6749 section 5.2.
-fn refused(failure: TokenFailure, realm: &str) -> Result<Response<Body>, Failure> {
+fn refused(failure: &TokenFailure, realm: &str) -> Result<Response<Body>, Failure> {
     let (status, error, about) = match failure {
-        TokenFailure::Request(about) => (StatusCode::BAD_REQUEST, "invalid_request", about),
+        TokenFailure::Request(about) => (StatusCode::BAD_REQUEST, "invalid_request", *about),
         TokenFailure::Client => (
             StatusCode::UNAUTHORIZED,
             "invalid_client",
             Code::CredentialsInvalid.describe(),
         ),
+        TokenFailure::Keys(about) => (StatusCode::UNAUTHORIZED, "invalid_client", about.as_str()),
         TokenFailure::Grant => (
             StatusCode::BAD_REQUEST,
             "unsupported_grant_type",
@@ -173,7 +174,7 @@ fn refused(failure: TokenFailure, realm: &str) -> Result<Response<Body>, Failure
             "invalid_scope",
             "none of the scopes can be granted to this client",
         ),
-        TokenFailure::Other(failure) => return Err(failure),
+        TokenFailure::Other(failure) => return Err(failure.clone()),
     };
     let mut response = json(
         status,

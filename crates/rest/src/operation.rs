@@ -14,6 +14,7 @@ use crate::call::{BodyLimit, Call};
 use crate::fhir::NOT_SEARCHED;
 use crate::headers::Prefer;
 use crate::negotiate;
+use crate::rendering::Pretty;
 
 /// The content type of GraphQL's answers.
 const GRAPHQL_JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -79,5 +80,7 @@ pub(crate) async fn operation(session: Session, mut call: Call) -> Result<Respon
         body: &body,
     };
     let answer = session.operate(name, on, input).await?;
-    answer::respond(answer, At::of(&session), &wish)
+    let mut response = answer::respond(answer, At::of(&session), &wish)?;
+    Pretty::mark(&query, &mut response);
+    Ok(response)
 }

@@ -26,6 +26,19 @@ const CODED_MIN: u64 = 1_024;
 /// Answers up to this many bytes are rendered on the worker that serves the request.
 const INLINE_BYTES_MAX: usize = 64 << 10;
 
+/// Marks an answer that is to be laid out for people: `_pretty` came in a form, not in the URL.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pretty;
+
+impl Pretty {
+    /// Marks the answer if these parameters, of the URL or of a form, say so.
+    pub(crate) fn mark(query: &str, response: &mut Response<Body>) {
+        if engine::form::first(query, "_pretty").as_deref() == Some("true") {
+            response.extensions_mut().insert(Self);
+        }
+    }
+}
+
 /// What a client asked for beside the resource.
 #[derive(Clone, Debug)]
 pub(crate) struct Rendering {
@@ -83,11 +96,12 @@ impl Rendering {
     /// # Errors
     /// `internal`
     pub(crate) async fn give(
-        self,
+        mut self,
         model: &'static Model,
         by: Option<&Session>,
         mut response: Response<Body>,
     ) -> Result<Response<Body>, Failure> {
+        self.pretty |= response.extensions_mut().remove::<Pretty>().is_some();
         let headers = response.headers_mut();
         headers.append(VARY, HeaderValue::from_static("accept, accept-encoding"));
         let raw = headers.contains_key(CONTENT_DISPOSITION);

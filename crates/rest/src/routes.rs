@@ -197,9 +197,16 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/vendors/{vendor}"     "show-vendor"    Operator vendors::show;
     POST   House  "/admin/v1/tenants/{name}/vendors/{vendor}/switch" "switch-vendor" Operator vendors::switch;
     GET    House  "/admin/v1/tenants/{name}/vendors/{vendor}/activity" "vendor-activity" Operator vendors::activity;
+    GET    House  "/admin/v1/tenants/{name}/identity-providers"   "list-identity-providers" Operator admin::list_providers;
+    POST   House  "/admin/v1/tenants/{name}/identity-providers"   "set-identity-provider" Operator admin::set_provider;
+    DELETE House  "/admin/v1/tenants/{name}/identity-providers/{provider}" "drop-identity-provider" Operator admin::drop_provider;
     POST   House  "/admin/v1/tenants/{name}/signing-keys"         "rotate-signing-key" Operator admin::rotate_signing_key;
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
+    GET    House  "/auth/callback"      "provider-callback" Open   auth::provider::forward;
+    GET    Tenant "/auth/providers/{provider}" "provider-sign-in" Gate auth::provider::depart;
+    GET    Tenant "/auth/providers/{provider}/callback" "provider-callback" Gate auth::provider::arrive;
+    POST   Tenant "/auth/providers/{provider}/logout" "back-channel-logout" Gate auth::provider::logout;
     POST   Tenant "/auth/token"         "token"         Gate    oauth::token;
     POST   Tenant "/auth/introspect"    "introspect"    Gate    oauth::introspect;
     POST   Tenant "/auth/revoke"        "revoke"        Gate    oauth::revoke;

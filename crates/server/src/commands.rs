@@ -10,6 +10,7 @@ pub mod backup;
 pub mod check_config;
 pub mod client;
 pub mod demo;
+pub mod identity_provider;
 pub mod import;
 pub mod imports;
 pub mod key;
@@ -47,6 +48,8 @@ enum Command {
     Vendor(vendor::Vendor),
     /// The first administrator of a tenant.
     Person(person::Person),
+    /// Where a tenant's people may sign in instead of here.
+    IdentityProvider(identity_provider::IdentityProvider),
     /// Load Bundles and NDJSON into a tenant.
     Import(import::Import),
     /// Ways in for bulk loading that were opened into a tenant.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => policy::run(&args),
         Command::Vendor(args) => vendor::run(&args),
         Command::Person(args) => person::run(&args),
+        Command::IdentityProvider(args) => identity_provider::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Imports(args) => imports::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -38,6 +38,10 @@ pub struct Config {
     pub tls: Tls,
     /// Sign-in.
     pub auth: Auth,
+    /// Addresses outside.
+    pub outbound: Outbound,
+    /// The identity provider that all tenants may use.
+    pub identity_provider: IdentityProvider,
     /// The audit journal.
     pub audit: Audit,
     /// The storage engine.
@@ -70,6 +74,36 @@ pub struct Auth {
     pub import_token_seconds: u64,
     /// Life of a way in for bulk loading.
     pub import_seconds_max: u64,
+}
+
+/// `[outbound]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct Outbound {
+    /// Networks that are not public and may be reached by https.
+    pub networks: Vec<String>,
+    /// Addresses of this machine may be reached, also without TLS.
+    pub plain_loopback: bool,
+    /// PEM file with certificates of authorities to trust in place of the public ones.
+    pub roots: Option<PathBuf>,
+}
+
+/// `[identity_provider]`
+#[derive(Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default)]
+pub struct IdentityProvider {
+    /// Its issuer.
+    pub issuer: Option<String>,
+    /// What the house is called there.
+    pub client_id: Option<String>,
+    /// File with what the house proves itself with there.
+    pub client_secret_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for IdentityProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IdentityProvider({:?})", self.issuer)
+    }
 }
 
 /// `[audit]`
@@ -219,6 +253,36 @@ pub const KEYS: &[Key] = &[
         "Life of a way in for bulk loading, in seconds: no token of it is renewed after that.",
     ),
     key(
+        "outbound.networks",
+        "[]",
+        "Addresses and networks (`10.0.0.0/8`) that are not public and may be asked by https all the same, for keys of clients and by sign-in at identity providers. Everything public may.",
+    ),
+    key(
+        "outbound.plain_loopback",
+        "false",
+        "Addresses of this machine may be asked too, also by plain http: for trying things out.",
+    ),
+    key(
+        "outbound.roots",
+        "",
+        "PEM file with the certificates of authorities that are trusted outside, in place of the public ones.",
+    ),
+    key(
+        "identity_provider.issuer",
+        "",
+        "Issuer of an OpenID Connect provider that all tenants may use; each is told to by `insula identity-provider set --house`.",
+    ),
+    key(
+        "identity_provider.client_id",
+        "",
+        "What the house is called there. It sends people back to `{public_url}/auth/callback`.",
+    ),
+    key(
+        "identity_provider.client_secret_file",
+        "",
+        "File with what the house proves itself with there.",
+    ),
+    key(
         "audit.mode",
         "\"window\"",
         "`window`: the record of a read is flushed at least every `window_ms`; `strict`: before the answer.",
@@ -270,6 +334,8 @@ impl Default for Config {
             backups: None,
             tls: Tls::default(),
             auth: Auth::default(),
+            outbound: Outbound::default(),
+            identity_provider: IdentityProvider::default(),
             audit: Audit::default(),
             storage: Storage::default(),
             log: Log::default(),
@@ -414,7 +480,28 @@ impl Config {
                 "tokens live at least one second",
             ));
         }
+        let provider = &self.identity_provider;
+        if provider.issuer.is_some() != provider.client_id.is_some() {
+            return Err(ConfigError::Contradiction(
+                "identity_provider.issuer and identity_provider.client_id go together",
+            ));
+        }
+        self.outbound_networks()?;
         self.trusted_networks().map(drop)
+    }
+
+    /// The networks of `outbound.networks`.
+    ///
+    /// # Errors
+    /// One of them is no network.
+    pub fn outbound_networks(&self) -> Result<Vec<Network>, ConfigError> {
+        let bad = |_: NotANetwork| {
+            ConfigError::Contradiction(
+                "outbound.networks are addresses and networks: 192.0.2.1, 10.0.0.0/8, fd00::/8",
+            )
+        };
+        let networks = self.outbound.networks.iter().map(|text| text.parse());
+        networks.collect::<Result<_, _>>().map_err(bad)
     }
 
     /// The networks of `trusted_proxies`.

@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod import;
 pub mod listen;
+pub mod outbound;
 pub mod pages;
 pub mod telemetry;
 pub mod world;

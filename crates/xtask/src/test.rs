@@ -77,14 +77,15 @@ const PYTHON_CLIENTS: &[&str] = &[
 ];
 
 /// Clients from npm, likewise (this one still runs on the Node.js 18 of Debian 12), and NLM's
-/// FHIRPath engine, as a second opinion on what a search parameter's expression finds. The last three
-/// sign a person in, one of them in a browser.
+/// FHIRPath engine, as a second opinion on what a search parameter's expression finds. The last four
+/// sign a person in: two as programs, one in a browser, and one as a clinic's identity provider.
 const NODE_CLIENTS: &[(&str, &str)] = &[
     ("fhir-kit-client", "1.9.2"),
     ("fhirpath", "3.18.0"),
     ("openid-client", "5.7.1"),
     ("fhirclient", "2.6.3"),
     ("puppeteer-core", "24.10.0"),
+    ("oidc-provider", "8.8.1"),
 ];
 
 /// HL7's packages on npm that no suite brings: the folder they go to, name, version, and which of

@@ -3,13 +3,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use access::{ClientId, ClientRecord, TenantId};
+use access::{ClientId, ClientKeys, ClientRecord, TenantId};
 use base::Micros;
-use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, decode_header};
 use parking_lot::Mutex;
 use ring::digest;
 use serde::Deserialize;
+
+use super::keys::{key_set, unverified, verified};
+use crate::failure::Failure;
+use crate::house::Gate;
 
 /// `client_assertion_type`
 pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -29,11 +32,50 @@ struct Claims {
     jti: String,
 }
 
+/// `aud`: a text or several.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Audience {
+pub(super) enum Audience {
     One(String),
     Several(Vec<String>),
+}
+
+impl Audience {
+    pub(super) fn has(&self, wanted: &str) -> bool {
+        match self {
+            Self::One(aud) => aud == wanted,
+            Self::Several(all) => all.iter().any(|aud| aud == wanted),
+        }
+    }
+
+    /// Whether somebody else is meant too.
+    pub(super) fn has_others(&self, wanted: &str) -> bool {
+        match self {
+            Self::One(aud) => aud != wanted,
+            Self::Several(all) => all.iter().any(|aud| aud != wanted),
+        }
+    }
+}
+
+impl Claims {
+    /// Whether they are the client's, for this token URL, and fresh.
+    fn are_good(&self, client: &ClientId, token_url: &str, now: Micros) -> bool {
+        let seconds = now.as_secs();
+        let fresh = self.exp > seconds - SKEW
+            && self.exp <= seconds + LIFE_MAX + SKEW
+            && self.nbf.is_none_or(|n| n <= seconds + SKEW);
+        self.iss == client.as_str()
+            && self.sub == client.as_str()
+            && self.aud.has(token_url)
+            && fresh
+            && !self.jti.is_empty()
+    }
+}
+
+/// The header of an assertion that is signed by one of the algorithms that SMART names.
+fn header(assertion: &str) -> Option<Header> {
+    let header = decode_header(assertion).ok()?;
+    matches!(header.alg, Algorithm::RS384 | Algorithm::ES384).then_some(header)
 }
 
 /// The client that an assertion claims to be of, before anything is checked.
@@ -42,73 +84,57 @@ pub(crate) fn claimed_client(assertion: &str) -> Option<ClientId> {
     struct Subject {
         sub: String,
     }
-    let mut rules = rules(Algorithm::RS384);
-    rules.insecure_disable_signature_validation();
-    rules.algorithms = vec![Algorithm::RS384, Algorithm::ES384];
-    let key = DecodingKey::from_secret(&[]);
-    ClientId::new(&decode::<Subject>(assertion, &key, &rules).ok()?.claims.sub)
+    let header = header(assertion)?;
+    ClientId::new(&unverified::<Subject>(assertion, header.alg)?.sub)
 }
 
-/// Whether the assertion was signed by the client for this token URL, is fresh, and was not seen
-/// before.
-pub(crate) fn check(
-    assertion: &str,
-    record: &ClientRecord,
-    tenant: &TenantId,
-    token_url: &str,
-    replays: &Replays,
-    now: Micros,
-) -> bool {
-    let claims = verified(assertion, record);
-    let Some(claims) = claims else { return false };
-    let id = record.id.as_str();
-    let for_us = match &claims.aud {
-        Audience::One(aud) => aud == token_url,
-        Audience::Several(all) => all.iter().any(|aud| aud == token_url),
-    };
-    let seconds = now.as_secs();
-    let fresh = claims.exp > seconds - SKEW
-        && claims.exp <= seconds + LIFE_MAX + SKEW
-        && claims.nbf.is_none_or(|n| n <= seconds + SKEW);
-    claims.iss == id
-        && claims.sub == id
-        && for_us
-        && fresh
-        && !claims.jti.is_empty()
-        && replays.first_use(tenant, &record.id, &claims.jti, now)
-}
-
-fn verified(assertion: &str, record: &ClientRecord) -> Option<Claims> {
-    let header = decode_header(assertion).ok()?;
-    if !matches!(header.alg, Algorithm::RS384 | Algorithm::ES384) {
-        return None;
+impl Gate {
+    /// Whether an assertion was signed by the client for this tenant's token URL, is fresh, and was
+    /// not seen before.
+    ///
+    /// # Errors
+    /// `outbound-refused`, `outbound-failed` when the client's keys are not to be had.
+    pub(super) async fn is_of_client(
+        &self,
+        assertion: &str,
+        record: &ClientRecord,
+        now: Micros,
+    ) -> Result<bool, Failure> {
+        let (client, token_url) = (&record.id, self.links.token());
+        let Some(header) = header(assertion) else {
+            return Ok(false);
+        };
+        // Nobody is asked for keys because of what cannot be good.
+        let told = unverified::<Claims>(assertion, header.alg);
+        if !told.is_some_and(|claims| claims.are_good(client, &token_url, now)) {
+            return Ok(false);
+        }
+        let claims = match &record.jwks {
+            None => None,
+            Some(ClientKeys::Set(set)) => {
+                let keys = key_set(set.as_bytes()).unwrap_or_default();
+                verified::<Claims>(assertion, &header, &keys)
+            }
+            Some(ClientKeys::Url(url)) if header.jku.as_ref().is_some_and(|j| **j != **url) => None,
+            Some(ClientKeys::Url(url)) => {
+                let (house, door) = (&self.house, self.tenant.bytes());
+                let found = house.signed_by(door, url, assertion, &header, now);
+                found.await?
+            }
+        };
+        let good = claims.filter(|claims| claims.are_good(client, &token_url, now));
+        let first = |claims: Claims| {
+            let replays = &self.house.0.replays;
+            replays.first_use(&self.tenant, client, &claims.jti, now)
+        };
+        Ok(good.is_some_and(first))
     }
-    let keys: JwkSet = serde_json::from_str(record.jwks.as_deref()?).ok()?;
-    let named = |k: &&jsonwebtoken::jwk::Jwk| match &header.kid {
-        Some(kid) => k.common.key_id.as_ref() == Some(kid),
-        None => true,
-    };
-    keys.keys.iter().filter(named).find_map(|jwk| {
-        let key = DecodingKey::from_jwk(jwk).ok()?;
-        Some(
-            decode::<Claims>(assertion, &key, &rules(header.alg))
-                .ok()?
-                .claims,
-        )
-    })
-}
-
-fn rules(algorithm: Algorithm) -> Validation {
-    let mut rules = Validation::new(algorithm);
-    rules.validate_exp = false; // checked against the clock we were given
-    rules.validate_aud = false; // an array or a string; checked by us
-    rules.required_spec_claims.clear();
-    rules
 }
 
 /// Whether a text is a JWK Set that assertions can be checked with.
 pub(crate) fn is_usable_jwks(text: &str) -> bool {
-    serde_json::from_str::<JwkSet>(text).is_ok_and(|set| {
+    let all = serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(text);
+    all.is_ok_and(|set| {
         !set.keys.is_empty() && set.keys.iter().all(|k| DecodingKey::from_jwk(k).is_ok())
     })
 }
@@ -153,7 +179,13 @@ impl Replays {
         }
     }
 
-    fn first_use(&self, tenant: &TenantId, client: &ClientId, jti: &str, now: Micros) -> bool {
+    pub(super) fn first_use(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+        jti: &str,
+        now: Micros,
+    ) -> bool {
         let mut key = [0; 32];
         let digest = digest::digest(&digest::SHA256, jti.as_bytes());
         key.iter_mut()

@@ -25,7 +25,7 @@ fn cipher(key: &PeopleKey, purpose: &str) -> Result<LessSafeKey, Failure> {
 }
 
 /// The sealed text, good until a time.
-pub(super) fn seal<T: Serialize>(
+pub(crate) fn seal<T: Serialize>(
     key: &PeopleKey,
     purpose: &str,
     what: &T,
@@ -49,7 +49,7 @@ pub(super) fn seal<T: Serialize>(
 }
 
 /// What was sealed for this purpose, if it is still good.
-pub(super) fn open<T: DeserializeOwned>(
+pub(crate) fn open<T: DeserializeOwned>(
     key: &PeopleKey,
     purpose: &str,
     text: &str,

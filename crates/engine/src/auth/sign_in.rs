@@ -8,9 +8,10 @@ use base::{Code, Micros};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use store::{BrowserSession, Deed, Person, StoreError};
+use store::{BrowserSession, Deed, Person, StoreError, Through};
 use unicode_normalization::UnicodeNormalization;
 
+use super::arrival::Recognised;
 use super::guesses::Guesser;
 use super::{password, sealed, totp};
 use crate::failure::Failure;
@@ -58,6 +59,17 @@ struct Ticket {
     epoch: u64,
     /// What the password was good against: another password makes the ticket worthless.
     proof: [u8; 32],
+    /// Through which account the first factor was shown, where it was not a password.
+    #[serde(default)]
+    through: Option<Through>,
+}
+
+/// How a session begins.
+struct Begun {
+    assurance: Assurance,
+    /// When they proved who they are, if not just now.
+    authenticated: Option<Micros>,
+    through: Option<Through>,
 }
 
 /// Seconds that somebody has for their second factor.
@@ -116,19 +128,52 @@ impl Gate {
             return Err(self.guessed_wrong(from, active.as_deref()).await?);
         };
         if person.proofs.totp.as_ref().is_some_and(|t| t.confirmed) {
-            let ticket = Ticket {
-                person: person.record.id.as_str().to_owned(),
-                epoch: person.record.epoch,
-                proof: key.hash("password", hash.unwrap_or_default()),
-            };
-            let until = from.request.at.plus_secs(TICKET_SECONDS);
-            let rng = &*self.house.0.rng;
-            let sealed = sealed::seal(&key, "second factor", &ticket, until, rng)?;
-            return Ok(SignedIn::SecondFactor(sealed));
+            return self.ask_second(person, None, from.request.at).await;
         }
         self.house.0.guesses.right(by);
         let session = self.begin(person, Assurance::Password, from).await?;
         Ok(SignedIn::Done(session))
+    }
+
+    /// Asks somebody who showed one factor for another.
+    async fn ask_second(
+        &self,
+        person: &Person,
+        through: Option<Through>,
+        now: Micros,
+    ) -> Result<SignedIn, Failure> {
+        let key = self.store().people_key().await?;
+        let password = person.proofs.password.as_deref();
+        let ticket = Ticket {
+            person: person.record.id.as_str().to_owned(),
+            epoch: person.record.epoch,
+            proof: key.hash("password", password.unwrap_or_default()),
+            through,
+        };
+        let (until, rng) = (now.plus_secs(TICKET_SECONDS), &*self.house.0.rng);
+        let sealed = sealed::seal(&key, "second factor", &ticket, until, rng)?;
+        Ok(SignedIn::SecondFactor(sealed))
+    }
+
+    /// Signs somebody in who was recognised elsewhere; who has a second factor here shows it, where
+    /// one was enough there.
+    pub(super) async fn recognised(
+        &self,
+        person: &Person,
+        by: Recognised,
+        from: From<'_>,
+    ) -> Result<SignedIn, Failure> {
+        let asked = person.proofs.totp.as_ref().is_some_and(|t| t.confirmed);
+        if asked && by.assurance < Assurance::TwoFactors {
+            let through = Some(by.through);
+            return self.ask_second(person, through, from.request.at).await;
+        }
+        let begun = Begun {
+            assurance: by.assurance,
+            authenticated: by.authenticated,
+            through: Some(by.through),
+        };
+        self.begin_so(person, begun, from).await.map(SignedIn::Done)
     }
 
     /// Signs a person in whose password was good: by a one-time code or a recovery code.
@@ -151,7 +196,9 @@ impl Gate {
         let hash = person.proofs.password.as_deref().unwrap_or_default();
         let same = person.record.epoch == ticket.epoch
             && person.record.state == PersonState::Active
-            && key.is_hash("password", hash, &ticket.proof);
+            && key.is_hash("password", hash, &ticket.proof)
+            && (ticket.through.as_ref())
+                .is_none_or(|through| person.proofs.accounts.contains(&through.account));
         if !same {
             return Err(stale());
         }
@@ -161,7 +208,12 @@ impl Gate {
             return Err(self.guessed_wrong(from, Some(&person)).await?);
         }
         self.house.0.guesses.right(by);
-        self.begin(&person, Assurance::TwoFactors, from).await
+        let begun = Begun {
+            assurance: Assurance::TwoFactors,
+            authenticated: None,
+            through: ticket.through,
+        };
+        self.begin_so(&person, begun, from).await
     }
 
     /// Whether a code is a one-time code, or a recovery code, of the person; it is none afterwards.
@@ -267,6 +319,20 @@ impl Gate {
         assurance: Assurance,
         from: From<'_>,
     ) -> Result<NewSession, Failure> {
+        let begun = Begun {
+            assurance,
+            authenticated: None,
+            through: None,
+        };
+        self.begin_so(person, begun, from).await
+    }
+
+    async fn begin_so(
+        &self,
+        person: &Person,
+        begun: Begun,
+        from: From<'_>,
+    ) -> Result<NewSession, Failure> {
         let (limits, now) = (self.house.limits(), from.request.at);
         let store = self.store();
         let seconds = i64::try_from(limits.session_seconds_max).unwrap_or(i64::MAX);
@@ -280,8 +346,8 @@ impl Gate {
                 cookie: key.cookie_hash(&cookie),
                 person: person.record.id.clone(),
                 person_epoch: person.record.epoch,
-                assurance,
-                authenticated: now,
+                assurance: begun.assurance,
+                authenticated: begun.authenticated.unwrap_or(now).min(now),
                 until: now.plus_secs(seconds),
                 idle_secs: idle,
                 used: now,
@@ -290,8 +356,15 @@ impl Gate {
             began: now,
             agent: shortened(from.agent).into(),
             address: from.address.to_string().into(),
+            through: begun.through,
         };
-        let what = format!("sign in from {}", from.address);
+        let what = match &session.through {
+            Some(through) => format!(
+                "sign in through {} from {}",
+                through.account.issuer, from.address
+            ),
+            None => format!("sign in from {}", from.address),
+        };
         let deed = self.signing(from.request, Some(person.record.actor()), what)?;
         let known = (!from.session.is_empty()).then(|| key.cookie_hash(from.session));
         store.begin_session(deed, session, known).await?;
@@ -306,7 +379,11 @@ impl Gate {
         Ok(self.invitee(token, now).await?.record.login.to_string())
     }
 
-    async fn invitee(&self, token: &str, now: Micros) -> Result<std::sync::Arc<Person>, Failure> {
+    pub(super) async fn invitee(
+        &self,
+        token: &str,
+        now: Micros,
+    ) -> Result<std::sync::Arc<Person>, Failure> {
         let ended = || Failure::of(Code::InvitationEnded);
         let store = self.store();
         let (id, secret) = token.split_once('.').ok_or_else(ended)?;

@@ -71,6 +71,8 @@ pub enum TokenFailure {
     Request(&'static str),
     /// `invalid_client`
     Client,
+    /// `invalid_client`: its keys were not to be had, and why.
+    Keys(String),
     /// `unsupported_grant_type`
     Grant,
     /// `invalid_grant`: a code or refresh token that is not good.
@@ -98,6 +100,16 @@ impl TokenFailure {
             base::Kind::Forbidden => Self::Vendor(failure.code()),
             _ => Self::Other(failure),
         }
+    }
+}
+
+/// A client whose keys are not to be had cannot prove who it is; it is told why.
+fn keys_failed(failure: Failure) -> TokenFailure {
+    match failure.code() {
+        Code::OutboundRefused | Code::OutboundFailed => {
+            TokenFailure::Keys(format!("the keys at jwks_uri: {}", failure.text()))
+        }
+        _ => TokenFailure::Other(failure),
     }
 }
 
@@ -211,16 +223,11 @@ impl Gate {
                 let Some(record) = store.client(&id).await.map_err(Failure::from)? else {
                     return Ok(None);
                 };
-                let good = !record.revoked
-                    && assertion::check(
-                        assertion,
-                        &record,
-                        &self.tenant,
-                        &self.links.token(),
-                        &self.house.0.replays,
-                        request.at,
-                    );
-                Ok(good.then_some(record))
+                if record.revoked {
+                    return Ok(None);
+                }
+                let good = self.is_of_client(assertion, &record, request.at).await;
+                Ok(good.map_err(keys_failed)?.then_some(record))
             }
             (None, None) => {
                 let Some(id) = asked.client_id.as_deref().and_then(ClientId::new) else {

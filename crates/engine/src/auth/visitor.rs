@@ -17,6 +17,7 @@ use super::rights::Known;
 use super::{Credentials, password, totp};
 use crate::failure::Failure;
 use crate::house::Gate;
+use crate::providers::ProviderOffer;
 use crate::session::Session;
 
 /// Seconds after which the use of a session is noted anew.
@@ -75,6 +76,10 @@ pub struct AccountView {
     pub totp: bool,
     /// Recovery codes that are left.
     pub recovery_codes: usize,
+    /// Accounts at identity providers: issuer and subject.
+    pub accounts: Vec<(String, String)>,
+    /// Identity providers whose accounts can be linked.
+    pub providers: Vec<ProviderOffer>,
     /// Sessions, the newest first.
     pub sessions: Vec<SessionView>,
     /// Approvals, the newest first.
@@ -222,7 +227,7 @@ impl Visitor {
         }
     }
 
-    async fn own(&self, what: &str) -> Result<Deed, Failure> {
+    pub(super) async fn own(&self, what: &str) -> Result<Deed, Failure> {
         self.deed(Administering::OwnAccount, what).await
     }
 
@@ -253,6 +258,12 @@ impl Visitor {
             login: self.person.record.login.to_string(),
             totp: proofs.totp.as_ref().is_some_and(|t| t.confirmed),
             recovery_codes: proofs.recovery.len(),
+            accounts: proofs
+                .accounts
+                .iter()
+                .map(|a| (a.issuer.clone(), a.subject.clone()))
+                .collect(),
+            providers: self.gate.providers().await?,
             sessions: sessions.iter().map(|s| self.session_view(s)).collect(),
             approvals: views,
         })

@@ -2,17 +2,21 @@
 
 use std::fmt::Write;
 
+use base::Code;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use fhir::definitions::{FhirVersion, Model, Param, ParamKind, TypeId};
 use fhir::json::push_json_string;
+use fhir::resource::shape::write_shaped;
 use fhir::search::custom::Custom;
 use fhir::search::{Customs, served};
 use store::ReferencePolicy;
 
 use super::operation::{Operation, offered};
+use crate::answer::shape;
 use crate::failure::Failure;
+use crate::form;
 use crate::house::Gate;
 
 /// Formats that go in and out, as a CapabilityStatement names them.
@@ -59,14 +63,50 @@ const SPECIAL: [(&str, &str); 5] = [
 ];
 
 impl Gate {
-    /// The CapabilityStatement of this tenant. `implemented` names the interactions that the edge
-    /// has routes for.
+    /// What this tenant can do: its CapabilityStatement, with `mode=terminology` its
+    /// TerminologyCapabilities, in the shape that `_summary` and `_elements` of the query ask for.
     ///
     /// # Errors
     /// Those of the store: the tenant's own search parameters are in it.
-    pub async fn capabilities(&self, implemented: &[&str]) -> Result<Bytes, Failure> {
-        let customs = self.house.0.store.tenant(&self.tenant).customs().await?;
-        Ok(self.statement(implemented, &customs))
+    pub async fn capabilities(&self, query: &str) -> Result<Bytes, Failure> {
+        let whole = match form::first(query, "mode").as_deref() {
+            Some("terminology") => self.terminology(),
+            _ => {
+                let customs = self.house.0.store.tenant(&self.tenant).customs().await?;
+                let implemented = self.house.0.interactions.get();
+                self.statement(implemented.map_or(&[], Vec::as_slice), &customs)
+            }
+        };
+        let Some(shape) = shape(query) else {
+            return Ok(whole);
+        };
+        let mut part = Vec::new();
+        write_shaped(self.model(), &whole, &shape, &mut part)
+            .map_err(|_| Failure::of(Code::Internal))?;
+        Ok(part.into())
+    }
+
+    /// What is known of codes: value sets and code systems are searched by as they are listed.
+    fn terminology(&self) -> Bytes {
+        let mut out = String::with_capacity(600);
+        out.push_str("{\"resourceType\":\"TerminologyCapabilities\"");
+        self.about(&mut out);
+        out.push_str(",\"codeSearch\":\"explicit\"}");
+        out.into()
+    }
+
+    /// The elements that both statements begin with.
+    fn about(&self, out: &mut String) {
+        out.push_str(",\"status\":\"active\"");
+        let _ = write!(out, ",\"date\":\"{}\"", self.house.0.started.instant());
+        out.push_str(",\"publisher\":\"Insula\",\"kind\":\"instance\"");
+        out.push_str(",\"software\":{\"name\":\"Insula\",\"version\":");
+        push_json_string(env!("CARGO_PKG_VERSION"), out);
+        out.push_str("},\"implementation\":{\"description\":");
+        push_json_string(&format!("Insula, tenant {}", self.tenant.name()), out);
+        out.push_str(",\"url\":");
+        push_json_string(&self.links.fhir(), out);
+        out.push('}');
     }
 
     fn statement(&self, implemented: &[&str], customs: &Customs) -> Bytes {
@@ -83,16 +123,9 @@ impl Gate {
             _ => make(),
         };
         let mut out = String::with_capacity(resources.len() + 2_000);
-        out.push_str("{\"resourceType\":\"CapabilityStatement\",\"status\":\"active\"");
-        let _ = write!(out, ",\"date\":\"{}\"", self.house.0.started.instant());
-        out.push_str(",\"publisher\":\"Insula\",\"kind\":\"instance\"");
-        out.push_str(",\"software\":{\"name\":\"Insula\",\"version\":");
-        push_json_string(env!("CARGO_PKG_VERSION"), &mut out);
-        out.push_str("},\"implementation\":{\"description\":");
-        push_json_string(&format!("Insula, tenant {}", self.tenant.name()), &mut out);
-        out.push_str(",\"url\":");
-        push_json_string(&self.links.fhir(), &mut out);
-        let _ = write!(out, "}},\"fhirVersion\":\"{}\"", self.tenant.fhir());
+        out.push_str("{\"resourceType\":\"CapabilityStatement\"");
+        self.about(&mut out);
+        let _ = write!(out, ",\"fhirVersion\":\"{}\"", self.tenant.fhir());
         let owned = |all: &[&str]| all.iter().map(|f| (*f).to_owned()).collect::<Vec<_>>();
         list("format", owned(FORMATS).into_iter(), &mut out);
         list("patchFormat", owned(PATCH_FORMATS).into_iter(), &mut out);
@@ -260,7 +293,9 @@ fn resource(
         let _ = write!(out, ",\"type\":\"{}\"}}", definition.kind.as_str());
     }
     // No elements of a type are behind these.
-    for (name, kind) in SPECIAL {
+    let r5 = model.version() >= FhirVersion::R5;
+    let more = [("_in", "reference")].into_iter().filter(|_| r5);
+    for (name, kind) in SPECIAL.into_iter().chain(more) {
         let _ = write!(out, ",{{\"name\":\"{name}\",\"type\":\"{kind}\"}}");
     }
     out.push(']');

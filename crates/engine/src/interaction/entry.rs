@@ -24,6 +24,8 @@ const NOT_SEARCHED: [&str; 3] = ["_cursor", "_format", "_pretty"];
 /// What an entry asks for. Types, ids and queries are as they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Intent {
+    /// `GET metadata`, with its query.
+    Capabilities(String),
     Read(String, String, String),
     Vread(String, String, String),
     HistoryOfInstance(String, String, String),
@@ -65,6 +67,12 @@ pub(super) struct Part {
 impl Part {
     pub(super) fn read(entry: &Entry<'_>, base: &str) -> Result<Self, Failure> {
         let intent = intent(entry.method, &entry.url, base)?;
+        if matches!(intent, Intent::Search(..) | Intent::SearchCompartment(..))
+            && entry.resource.is_some()
+        {
+            let what = "the parameters of a search in a Bundle are those of its URL";
+            return Err(Failure::new(Code::BundleEntry, what));
+        }
         let is_read = matches!(entry.method, Method::Get | Method::Head);
         let none_match = entry.if_none_match.as_deref();
         let unless = Unless {
@@ -122,6 +130,7 @@ fn intent(method: Method, url: &str, base: &str) -> Result<Intent, Failure> {
             let name = operation.trim_start_matches('$').to_owned();
             Intent::Operate(name, on.iter().map(|step| own(step)).collect(), q)
         }
+        (Method::Get | Method::Head, ["metadata"], _) => Intent::Capabilities(q),
         (Method::Get | Method::Head, ["_history"], _) => Intent::HistoryOfSystem(q),
         (Method::Get | Method::Head, [], _) => Intent::Search(None, q),
         (Method::Get | Method::Head, [t], _) => Intent::Search(Some(own(t)), q),
@@ -135,6 +144,11 @@ fn intent(method: Method, url: &str, base: &str) -> Result<Intent, Failure> {
         }
         (Method::Get | Method::Head, [t, id, "_history", v], _) => {
             Intent::Vread(own(t), own(id), own(v))
+        }
+        (Method::Post, ["_search"], _) => Intent::Search(None, q),
+        (Method::Post, [t, "_search"], _) => Intent::Search(Some(own(t)), q),
+        (Method::Post, [head, id, t, "_search"], _) => {
+            Intent::SearchCompartment([own(head), own(id), own(t)], q)
         }
         (Method::Post, [t], None) => Intent::Create(own(t)),
         (Method::Put, [t, id], None) => Intent::Update(own(t), own(id)),
@@ -175,6 +189,7 @@ impl Session {
         };
         let conditions = &part.conditions;
         match &part.intent {
+            Intent::Capabilities(q) => self.capabilities(q).await,
             Intent::Read(t, id, q) => Ok(self.read(t, id, &part.unless).await?.in_shape(q)),
             Intent::Operate(name, on, q) => self.operate_entry(name, on, q, body, strict).await,
             Intent::Vread(t, id, version) => self.vread(t, id, version, &part.unless).await,
@@ -304,6 +319,16 @@ mod tests {
             Method::Get,
             "Patient/7/_history/2",
             Some(Intent::Vread(own("Patient"), own("7"), own("2"))),
+        );
+        check(
+            Method::Post,
+            "Patient/_search?a=b",
+            Some(Intent::Search(Some(own("Patient")), own("a=b"))),
+        );
+        check(
+            Method::Get,
+            "metadata?mode=full",
+            Some(Intent::Capabilities(own("mode=full"))),
         );
         check(
             Method::Get,

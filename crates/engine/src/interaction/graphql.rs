@@ -100,13 +100,15 @@ impl Session {
             Err(fault) => return Ok(faulty(&fault)),
         };
         let mut loaded = Loaded::default();
+        let own = self.store.customs().await?;
         // A document of some size is work before anything is loaded.
         let weight = 64 * (input.query.len() + input.body.len());
         let mut loaded_bytes = 0;
         for _ in 0..ROUNDS_MAX {
             let (session, document, focus) = (self.clone(), document.clone(), focus.clone());
+            let own = own.clone();
             let pass = move || {
-                let pass = Pass::new(&session, &document, &loaded);
+                let pass = Pass::new(&session, &own, &document, &loaded);
                 let done = pass.run(focus.as_ref());
                 let needs = pass.into_needs();
                 Ok((done, needs, loaded))

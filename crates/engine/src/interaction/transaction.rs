@@ -106,11 +106,7 @@ impl Session {
         strict: bool,
     ) -> Result<Answer, Failure> {
         let mut expectations = Vec::new();
-        let mut steps = Vec::with_capacity(parts.len());
-        for part in parts.iter() {
-            let step = self.step(part, body, &mut expectations).await;
-            steps.push(step.map_err(|failure| failure.at_entry(part.index))?);
-        }
+        let mut steps = self.steps(parts, body, &mut expectations).await?;
         refuse_twice(&steps)?;
         let patched = with_patched(parts, &steps);
         let parts = patched.as_ref().unwrap_or(parts);
@@ -168,15 +164,45 @@ impl Session {
             .await
     }
 
-    /// What an entry comes down to, on what is stored now.
+    /// What the entries come down to, on what is stored now. Deletions come first: what they take away
+    /// is nothing that others find.
+    async fn steps(
+        &self,
+        parts: &[Part],
+        body: &Bytes,
+        expectations: &mut Vec<Expectation>,
+    ) -> Result<Vec<Step>, Failure> {
+        let mut steps: Vec<Option<Step>> = parts.iter().map(|_| None).collect();
+        let mut gone = Vec::new();
+        for deletes in [true, false] {
+            for (slot, part) in steps.iter_mut().zip(parts) {
+                let is_one = matches!(part.intent, Intent::Delete(..) | Intent::DeleteWhere(..));
+                if is_one != deletes {
+                    continue;
+                }
+                let step = self.step(part, body, &gone, expectations).await;
+                let step = step.map_err(|failure| failure.at_entry(part.index))?;
+                if let Step::Delete(type_id, id, _) = &step {
+                    gone.push((*type_id, id.clone()));
+                }
+                *slot = Some(step);
+            }
+        }
+        Ok(steps.into_iter().flatten().collect())
+    }
+
+    /// What an entry comes down to, on what is stored now; `gone` is deleted by other entries.
     async fn step(
         &self,
         part: &Part,
         body: &Bytes,
+        gone: &[(TypeId, ResourceId)],
         expectations: &mut Vec<Expectation>,
     ) -> Result<Step, Failure> {
         match &part.intent {
-            Intent::Create(type_name) => self.create_step(type_name, part, expectations).await,
+            Intent::Create(type_name) => {
+                self.create_step(type_name, part, gone, expectations).await
+            }
             Intent::Update(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
                 let id = ResourceId::new(id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
@@ -233,6 +259,7 @@ impl Session {
         &self,
         type_name: &str,
         part: &Part,
+        gone: &[(TypeId, ResourceId)],
         expectations: &mut Vec<Expectation>,
     ) -> Result<Step, Failure> {
         let type_id = self.type_id(type_name)?;
@@ -241,7 +268,12 @@ impl Session {
             let found = self.match_of(&criteria).await?;
             let expected = found.as_ref().map_or(Expected::Nothing, one);
             expectations.push(self.expectation(&criteria, expected).await?);
-            if let Some(stored) = found {
+            let stays = |stored: &Released<Stored>| {
+                let is_gone =
+                    |(t, id): &(TypeId, ResourceId)| *t == type_id && *id == stored.get().id;
+                !gone.iter().any(is_gone)
+            };
+            if let Some(stored) = found.filter(stays) {
                 return Ok(Step::Settled(Box::new(self.existing(stored))));
             }
         }

@@ -4,10 +4,12 @@
 //! A definition becomes one [`Custom`] for each type it is for; the store gives it its number,
 //! keeps it and fills its index. Knows no storage.
 
+use std::borrow::Cow;
+
 use base::Code;
 
 use super::extract::{Extractor, ParamPlan, Plans};
-use super::rows::Row;
+use super::rows::{PartKind, Row};
 use crate::definitions::{Model, ParamId, ParamKind, TypeId};
 use crate::json::Value;
 use crate::outcome::Issue;
@@ -27,6 +29,19 @@ pub struct Definition {
     pub expression: String,
     /// What its references may point to.
     pub targets: Vec<TypeId>,
+    /// The parts of a composite.
+    pub components: Vec<Part>,
+}
+
+/// A part of a composite, its definition looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The name of the parameter that defines it.
+    pub code: String,
+    /// Its type.
+    pub kind: ParamKind,
+    /// FHIRPath over an instance of the composite.
+    pub expression: String,
 }
 
 /// A defined parameter, compiled.
@@ -88,6 +103,11 @@ impl Customs {
         self.0.iter().find(is)
     }
 
+    /// One by its number.
+    pub fn numbered(&self, id: ParamId) -> Option<&Custom> {
+        self.0.iter().find(|c| c.id == id)
+    }
+
     /// The index rows of a resource for these parameters (as far as `wanted` says), sorted and
     /// unique like those of [`super::extract()`].
     pub fn extract(
@@ -112,13 +132,18 @@ impl Customs {
 }
 
 /// What a `SearchParameter` resource defines: nothing unless it is active; nothing for the types
-/// that have a standard parameter of that name, which stays as it is.
+/// that have a standard parameter of that name, which stays as it is. `own`: what else the tenant
+/// defines, which parts of composites may name.
 ///
 /// # Errors
 /// What keeps it from being served: a type or a base that this version does not have, an
-/// expression that is missing, does not compile or yields nothing that its type can hold, a
-/// composite or special parameter.
-pub fn define(model: &'static Model, resource: Value<'_>) -> Result<Vec<Definition>, Issue> {
+/// expression that is missing, does not compile or yields nothing that its type can hold, parts that
+/// are not known or do not go together, a special parameter that is none of a kind that is known.
+pub fn define(
+    model: &'static Model,
+    resource: Value<'_>,
+    own: &[&Definition],
+) -> Result<Vec<Definition>, Issue> {
     let text = |name: &str| resource.get(name).and_then(Value::as_str);
     if text("status").as_deref() != Some("active") {
         return Ok(Vec::new());
@@ -126,11 +151,65 @@ pub fn define(model: &'static Model, resource: Value<'_>) -> Result<Vec<Definiti
     let (Some(code), Some(kind)) = (text("code"), text("type")) else {
         return Ok(Vec::new());
     };
-    let wrong = |element: &str, what: &str| {
-        let mut issue = Issue::error(Code::SearchParameterInvalid, what.to_owned());
-        issue.expression = Some(format!("SearchParameter.{element}"));
-        issue
+    let bases = bases(model, resource, &code)?;
+    if bases.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !code
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    {
+        return Err(wrong(
+            "code",
+            "the name of a parameter has letters, digits, - and _ only",
+        ));
+    }
+    let Some(kind) = ParamKind::parse(&kind) else {
+        return Err(wrong("type", "this version of FHIR has no such type"));
     };
+    let expression = match (text("expression"), kind) {
+        (Some(expression), _) => expression,
+        // The instances of a composite are the resources, unless it says otherwise.
+        (None, ParamKind::Composite) => Cow::Borrowed(""),
+        (None, _) => return Err(wrong("expression", "an expression is needed")),
+    };
+    let targets = targets(model, resource);
+    let one = |type_id: TypeId| {
+        let name = model.type_name(type_id);
+        let components = match kind {
+            ParamKind::Composite => components(model, resource, type_id, own)?,
+            _ => Vec::new(),
+        };
+        let expression = match &*expression {
+            "" => name.to_owned(),
+            some => branches(model, name, some),
+        };
+        let definition = Definition {
+            type_id,
+            code: code.clone().into_owned(),
+            url: text("url").unwrap_or_default().into_owned(),
+            kind,
+            expression,
+            targets: targets.clone(),
+            components,
+        };
+        if definition.expression.is_empty() {
+            let what = format!("the expression says nothing about {name}");
+            return Err(wrong("expression", &what));
+        }
+        checked(model, definition)
+    };
+    bases.into_iter().map(one).collect()
+}
+
+fn wrong(element: &str, what: &str) -> Issue {
+    let mut issue = Issue::error(Code::SearchParameterInvalid, what.to_owned());
+    issue.expression = Some(format!("SearchParameter.{element}"));
+    issue
+}
+
+/// The types that it is for and that have no standard parameter of that name.
+fn bases(model: &'static Model, resource: Value<'_>, code: &str) -> Result<Vec<TypeId>, Issue> {
     let mut bases = Vec::new();
     for base in resource.get("base").into_iter().flat_map(Value::items) {
         let Some(name) = base.as_str() else { continue };
@@ -145,61 +224,102 @@ pub fn define(model: &'static Model, resource: Value<'_>) -> Result<Vec<Definiti
     }
     bases.sort_unstable();
     bases.dedup();
-    bases.retain(|t| model.param(*t, &code).is_none() && !RESERVED.contains(&&*code));
-    if bases.is_empty() {
-        return Ok(Vec::new());
-    }
-    if !code
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    {
-        return Err(wrong(
-            "code",
-            "the name of a parameter has letters, digits, - and _ only",
-        ));
-    }
-    let kind = ParamKind::parse(&kind);
-    let kind = match kind {
-        None => return Err(wrong("type", "this version of FHIR has no such type")),
-        Some(ParamKind::Composite | ParamKind::Special) => {
-            let what = "composite and special parameters cannot be defined here";
-            return Err(wrong("type", what));
-        }
-        Some(kind) => kind,
-    };
-    let Some(expression) = text("expression") else {
-        return Err(wrong("expression", "an expression is needed"));
-    };
-    let targets = targets(model, resource);
+    bases.retain(|t| model.param(*t, code).is_none() && !RESERVED.contains(&code));
+    Ok(bases)
+}
+
+/// The definition, if it compiles and can be indexed; where it does not as it stands, with its
+/// choices named as FHIRPath names them.
+fn checked(model: &'static Model, mut definition: Definition) -> Result<Definition, Issue> {
     let plans = Plans::of(model);
-    let one = |type_id: TypeId| {
-        let name = model.type_name(type_id);
-        let mut definition = Definition {
-            type_id,
-            code: code.clone().into_owned(),
-            url: text("url").unwrap_or_default().into_owned(),
-            kind,
-            expression: branches(model, name, &expression),
-            targets: targets.clone(),
-        };
-        if definition.expression.is_empty() {
-            let what = format!("the expression says nothing about {name}");
-            return Err(wrong("expression", &what));
-        }
-        let compiles = |d: &Definition| plans.try_custom(ParamId(super::rows::CUSTOM), d);
-        match compiles(&definition) {
-            Ok(_) => Ok(definition),
-            Err(error) => {
-                definition.expression = choices_by_type(model, &definition.expression);
-                if compiles(&definition).is_ok() {
-                    return Ok(definition);
-                }
-                let what = format!("the expression does not compile for {name}: {error}");
-                Err(wrong("expression", &what))
+    let compiles = |d: &Definition| plans.try_custom(ParamId(super::rows::CUSTOM), d);
+    let plan = match compiles(&definition) {
+        Ok(plan) => plan,
+        Err(error) => {
+            definition.expression = choices_by_type(model, &definition.expression);
+            for part in &mut definition.components {
+                let whole = choices_by_type(model, &format!(".{}", part.expression));
+                part.expression = whole.strip_prefix('.').unwrap_or(&whole).to_owned();
             }
+            compiles(&definition).map_err(|_| {
+                let name = model.type_name(definition.type_id);
+                let what = format!("the expression does not compile for {name}: {error}");
+                wrong("expression", &what)
+            })?
         }
     };
-    bases.into_iter().map(one).collect()
+    let kinds = plan.component_kinds().into_iter().map(PartKind::of);
+    let kinds: Option<Vec<PartKind>> = kinds.collect();
+    let fits = definition.kind != ParamKind::Composite
+        || kinds.is_some_and(|kinds| super::rows::places(&kinds).is_some());
+    if !fits {
+        let what = "a composite has two parts, or three of which one is a token, reference or uri; \
+                    and two quantities only where there is nothing else";
+        return Err(wrong("component", what));
+    }
+    if definition.kind == ParamKind::Special && !plan.is_known_special() {
+        let what = "of special parameters those can be defined that yield positions (latitude and \
+                    longitude, searched like near), boundaries (GeoJSON attachments, searched like \
+                    contains) or narratives (searched like _text)";
+        return Err(wrong("type", what));
+    }
+    Ok(definition)
+}
+
+/// The parts of a composite (`searchparameter-definitions.html#SearchParameter.component`).
+fn components(
+    model: &'static Model,
+    resource: Value<'_>,
+    type_id: TypeId,
+    own: &[&Definition],
+) -> Result<Vec<Part>, Issue> {
+    let all = resource.get("component").into_iter().flat_map(Value::items);
+    let part = |component: Value<'_>| {
+        let text = |name: &str| component.get(name).and_then(Value::as_str);
+        let url = text("definition").unwrap_or_default();
+        let (code, kind) = known(model, &url, type_id, own).ok_or_else(|| {
+            let what = "the definition of a part is no search parameter of this version of FHIR \
+                        and none that the tenant has";
+            wrong("component.definition", what)
+        })?;
+        if PartKind::of(kind).is_none() {
+            let what = "a part of a composite is no composite and no special parameter";
+            return Err(wrong("component.definition", what));
+        }
+        let expression = text("expression")
+            .ok_or_else(|| wrong("component.expression", "a part needs an expression"))?;
+        Ok(Part {
+            code,
+            kind,
+            expression: expression.into_owned(),
+        })
+    };
+    all.map(part).collect()
+}
+
+/// Name and type of the parameter with this canonical URL: the standard's, or one of the tenant's own;
+/// of several types' the one of this type.
+fn known(
+    model: &'static Model,
+    canonical: &str,
+    type_id: TypeId,
+    own: &[&Definition],
+) -> Option<(String, ParamKind)> {
+    let url = canonical.split('|').next().unwrap_or("");
+    if url.is_empty() {
+        return None;
+    }
+    let types = std::iter::once(type_id).chain(model.types());
+    let mut standard = types.flat_map(|t| model.params(t)).filter(|p| p.url == url);
+    let own_one = || {
+        let fits = |d: &&&Definition| d.url == url;
+        let of_type = own.iter().filter(fits).find(|d| d.type_id == type_id);
+        of_type.or_else(|| own.iter().find(fits))
+    };
+    match standard.next() {
+        Some(param) => Some((param.code.to_owned(), param.kind)),
+        None => own_one().map(|d| (d.code.clone(), d.kind)),
+    }
 }
 
 /// Names that mean something else.
@@ -213,6 +333,7 @@ const RESERVED: &[&str] = &[
     "_filter",
     "_format",
     "_has",
+    "_in",
     "_include",
     "_list",
     "_pretty",
@@ -320,7 +441,7 @@ mod tests {
 
     fn defined(body: &str) -> Result<Vec<super::Definition>, String> {
         let document = json::parse(body.as_bytes(), 64).unwrap();
-        define(model(), document.root()).map_err(|e| e.diagnostics.to_string())
+        define(model(), document.root(), &[]).map_err(|e| e.diagnostics.to_string())
     }
 
     fn body(base: &str, code: &str, kind: &str, expression: &str) -> String {
@@ -379,7 +500,7 @@ mod tests {
         for bad in [
             body("Patient", "nick", "string", "Patient.name.where("),
             body("Patient", "nick", "string", "Patient.nothing"),
-            body("Patient", "nick", "composite", "Patient"),
+            body("Patient", "nick", "special", "Patient.name"),
             body("Nobody", "nick", "string", "Patient.name"),
             body("Patient", "nick", "string", "Person.name"),
             body("Patient", "a.b", "string", "Patient.name"),

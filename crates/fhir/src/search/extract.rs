@@ -13,7 +13,7 @@ use crate::json;
 use crate::path::{Item, Node, PathError, Plan, Type, Types};
 use crate::resource::mask::Mask;
 
-use super::custom::Definition;
+use super::custom::{Customs, Definition};
 use super::rows::{Row, RowValue};
 
 mod composite;
@@ -21,11 +21,14 @@ mod contained;
 mod quantity;
 mod reference;
 mod shape;
+mod special;
 mod string;
 mod temporal;
 mod token;
 
 use shape::{Shape, Shapes};
+use special::Narratives;
+pub(super) use special::Special;
 
 /// All index rows of a resource: sorted by [`Row::total_cmp`], unique. `own_bases` are the absolute
 /// URLs under which this server serves this tenant, without a final slash; references under them
@@ -163,12 +166,22 @@ impl<'a> Extractor<'a> {
     }
 }
 
-/// Whether a reference parameter holds canonicals, which are followed by URL
-/// (`references.html#canonical`).
-pub fn holds_canonicals(model: &'static Model, type_id: TypeId, param: ParamId) -> bool {
-    let plan = Plans::of(model)
-        .of_type(type_id)
-        .and_then(|t| t.param(param));
+/// Whether a reference parameter, of the definitions or one of the tenant's own, holds canonicals,
+/// which are followed by URL (`references.html#canonical`).
+pub fn holds_canonicals(
+    model: &'static Model,
+    own: &Customs,
+    type_id: TypeId,
+    param: ParamId,
+) -> bool {
+    let of_version = || {
+        let plans = Plans::of(model).of_type(type_id);
+        plans.and_then(|t| t.param(param))
+    };
+    let plan = match own.numbered(param) {
+        Some(custom) => Some(&custom.plan),
+        None => of_version(),
+    };
     plan.is_some_and(|plan| {
         let is_text = |t: &Type| matches!(t.content(), Content::Primitive(_));
         plan.plan.types().iter().any(is_text)
@@ -236,6 +249,8 @@ pub(super) struct ParamPlan {
     components: Vec<composite::Component>,
     /// Some of its values are identifiers, which may have a type.
     has_identifiers: bool,
+    /// How a special parameter is compared.
+    special: Option<Special>,
 }
 
 impl Plans {
@@ -266,13 +281,11 @@ impl Plans {
         let ty = self.types.resource(definition.type_id);
         let ty = ty.unwrap_or(Type::BOOLEAN);
         let plan = Plan::compile(&self.types, ty, &definition.expression)?;
-        Ok(ParamPlan::of(
-            &self.types,
-            id,
-            definition.kind,
-            plan,
-            Vec::new(),
-        ))
+        let parts = definition.components.iter();
+        let parts = parts.map(|part| (part.kind, part.expression.as_str()));
+        let components = composite::compile(&self.types, ty, &plan, parts)?;
+        let named = (id, definition.code.as_str(), definition.kind);
+        Ok(ParamPlan::of(&self.types, named, plan, components))
     }
 
     /// The same; `None` if it does not compile.
@@ -302,17 +315,17 @@ impl Plans {
 
 impl TypePlans {
     fn compile(types: &Types, type_id: TypeId, ty: Type) -> Self {
-        let special = |kind| kind == ParamKind::Special;
-        let of_content = |p: &&Param| {
-            !matches!(p.code, "_id" | "_lastUpdated")
-                && (!special(p.kind) || p.code == "near")
-                && !p.components.iter().any(|c| special(c.kind))
-        };
+        let of_content = |p: &&Param| !matches!(p.code, "_id" | "_lastUpdated");
         // An expression that does not compile makes a parameter that is not served; there is none
         // in the models that Insula has, as a test shows.
         let compile = |p: &Param| ParamPlan::compile(types, ty, p).ok();
         let all = types.model().params(type_id).iter();
-        let mut params: Vec<_> = all.filter(of_content).filter_map(compile).collect();
+        let known = |p: &ParamPlan| p.kind != ParamKind::Special || p.special.is_some();
+        let mut params: Vec<_> = all
+            .filter(of_content)
+            .filter_map(compile)
+            .filter(known)
+            .collect();
         params.sort_unstable_by_key(|p| p.id);
         Self { ty, params }
     }
@@ -330,6 +343,16 @@ impl ParamPlan {
         self.components.iter().map(|c| c.kind).collect()
     }
 
+    /// Whether it is a special parameter of a kind that is known.
+    pub(super) const fn is_known_special(&self) -> bool {
+        self.special.is_some()
+    }
+
+    /// How a special parameter is compared.
+    pub(super) const fn special(&self) -> Option<Special> {
+        self.special
+    }
+
     /// Some of its values are identifiers.
     pub(super) const fn has_identifiers(&self) -> bool {
         self.has_identifiers
@@ -344,17 +367,22 @@ impl ParamPlan {
 
     fn compile(types: &Types, ty: Type, param: &Param) -> Result<Self, PathError> {
         let plan = Plan::compile(types, ty, param.expression)?;
-        let components = composite::compile(types, ty, &plan, param)?;
-        Ok(Self::of(types, param.id, param.kind, plan, components))
+        let parts = param.components.iter().map(|c| (c.kind, c.expression));
+        let components = composite::compile(types, ty, &plan, parts)?;
+        let named = (param.id, param.code, param.kind);
+        Ok(Self::of(types, named, plan, components))
     }
 
     fn of(
         types: &Types,
-        id: ParamId,
-        kind: ParamKind,
+        (id, code, kind): (ParamId, &str, ParamKind),
         plan: Plan,
         components: Vec<composite::Component>,
     ) -> Self {
+        let special = match kind {
+            ParamKind::Special => Special::of(types, &plan, code),
+            _ => None,
+        };
         let is_identifier = |ty: &Type| types.name(*ty) == "Identifier";
         Self {
             id,
@@ -362,6 +390,7 @@ impl ParamPlan {
             has_identifiers: kind == ParamKind::Token && plan.types().iter().any(is_identifier),
             plan,
             components,
+            special,
         }
     }
 }
@@ -378,12 +407,29 @@ type Emit<'e> = &'e mut dyn FnMut(RowValue);
 
 impl<'a> Reader<'a> {
     fn param(&self, param: &'a ParamPlan, emit: Emit<'_>) {
-        if param.kind == ParamKind::Composite {
-            return self.composite(param, emit);
+        match (param.kind, param.special) {
+            (ParamKind::Composite, _) => return self.composite(param, emit),
+            (_, Some(special)) => return self.special(special, &param.plan, emit),
+            _ => {}
         }
         self.visit(&param.plan, self.resource, &mut |item| {
             self.values(param.kind, &item, emit);
         });
+    }
+
+    fn special(&self, special: Special, plan: &'a Plan, emit: Emit<'_>) {
+        let mut narratives = Narratives::default();
+        self.visit(plan, self.resource, &mut |item| {
+            let Some(value) = item.node().and_then(|node| node.value) else {
+                return;
+            };
+            match special {
+                Special::Position => special::position(value, emit),
+                Special::Boundary => special::boundary(value, emit),
+                Special::Narrative => narratives.add(value),
+            }
+        });
+        narratives.emit(emit);
     }
 
     /// Runs a plan. Content that breaks a cardinality the expression relies on yields nothing.
@@ -414,7 +460,12 @@ impl<'a> Reader<'a> {
                     emit(RowValue::Uri(keep(&text)));
                 }
             }
-            ParamKind::Special => quantity::position(value, emit),
+            // Within a composite: the words of a narrative.
+            ParamKind::Special => {
+                let mut narratives = Narratives::default();
+                narratives.add(value);
+                narratives.part(emit);
+            }
             ParamKind::Composite => {}
         }
     }

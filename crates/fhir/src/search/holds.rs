@@ -123,6 +123,8 @@ impl<'a> Beholder<'a> {
             | Match::Hierarchy { .. }
             | Match::CanonicalVersions { .. }
             | Match::Near(_)
+            | Match::Encloses(_)
+            | Match::Runs(_)
             | Match::UriBegins(_)
             | Match::Run(_)
             | Match::Composite(_) => None,

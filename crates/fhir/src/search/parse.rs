@@ -14,7 +14,7 @@ use crate::outcome::{Issue, Outcome};
 
 use super::custom::Customs;
 use super::extract::Plans;
-use super::query::{Clause, Query, Shape, Total};
+use super::query::{Clause, Query, Shape, SortBy, SortKey, Total};
 
 mod clause;
 mod composite;
@@ -194,15 +194,19 @@ impl Reading {
         };
         contained.alone = self.alone;
         let refused = |text: &str| Err(Issue::error(Code::NotSupported, text.to_owned()));
-        if !query.sort.is_empty() {
-            return refused("_sort cannot be combined with _contained=true and _contained=both");
+        let by_own = |key: &SortKey| match &key.by {
+            SortBy::Param(params, _) => params.iter().any(|p| p.0 >= super::rows::CUSTOM),
+            SortBy::Id | SortBy::LastUpdated(_) | SortBy::Score => false,
+        };
+        if query.sort.iter().any(|key| key.by == SortBy::Score) {
+            return refused("_sort=_score cannot be combined with _contained=true and both");
         }
         if self.alone && !query.include.is_empty() {
             return refused(
                 "_include and _revinclude cannot be combined with _containedType=contained",
             );
         }
-        if query.filter.iter().any(is_custom) {
+        if query.filter.iter().any(is_custom) || query.sort.iter().any(by_own) {
             return refused("contained resources are not indexed by the tenant's own parameters");
         }
         Ok(())

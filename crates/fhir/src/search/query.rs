@@ -213,10 +213,14 @@ pub enum Match {
     UriBegins(String),
     /// `near`: no farther than this.
     Near(Circle),
+    /// `contains`: the boundary goes around this place.
+    Encloses(Spot),
     /// `_text` and `_content`: the words stand one after the other.
     Run(super::words::Run),
+    /// A part of a composite: a text that has all of these.
+    Runs(Vec<super::words::Run>),
     /// composite: one match per component, all in the same instance. Components are `Token`,
-    /// `StringPrefix`, `Date`, `Number`, `Quantity`, `Reference` or `Uri`.
+    /// `StringPrefix`, `Runs`, `Date`, `Number`, `Quantity`, `Reference` or `Uri`.
     Composite(Vec<Match>),
 }
 
@@ -229,6 +233,15 @@ pub enum How {
     Contains,
     /// Ends with it.
     Ends,
+}
+
+/// A place on the earth (WGS 84).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spot {
+    /// Degrees, north is positive.
+    pub latitude: f64,
+    /// Degrees, east is positive.
+    pub longitude: f64,
 }
 
 /// A place on the earth (WGS 84) and the surroundings of it.

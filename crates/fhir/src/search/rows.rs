@@ -1,14 +1,17 @@
 //! What is kept in the index tables for one resource.
 
+mod places;
+
 use std::cmp::Ordering;
 
 use crate::definitions::{ParamId, TypeId};
 
 use super::query::Range;
 
+pub use self::places::{PartKind, Places, places};
 pub use super::value::fold::fold;
 pub use super::value::number::in_unit;
-pub use super::value::place::distance;
+pub use super::value::place::{distance, encloses};
 
 /// The parameter number under which identifiers with their type are kept, for `:of-type`.
 pub const fn of_type(param: ParamId) -> ParamId {

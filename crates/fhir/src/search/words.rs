@@ -92,6 +92,18 @@ impl Words {
         }
     }
 
+    /// What must be there, if that is all that is asked.
+    pub(crate) fn all(&self) -> Option<Vec<Run>> {
+        match self {
+            Self::Run(run) => Some(vec![run.clone()]),
+            Self::All(parts) => {
+                let parts: Option<Vec<Vec<Run>>> = parts.iter().map(Self::all).collect();
+                parts.map(|parts| parts.concat())
+            }
+            Self::Either(_) | Self::Not(_) => None,
+        }
+    }
+
     /// What counts for the score, in the texts under these parameters.
     pub(crate) fn relevance(&self, params: &[ParamId]) -> Vec<Relevance> {
         let mut runs = Vec::new();
@@ -107,11 +119,16 @@ impl Words {
     /// looked for in the text.
     pub(crate) fn in_narratives(&self, types: &[TypeId]) -> Clause {
         let params: Vec<ParamId> = types.iter().map(|t| narrative(*t)).collect();
+        self.in_texts(&params)
+    }
+
+    /// In texts whose words are indexed under these parameters.
+    pub(crate) fn in_texts(&self, params: &[ParamId]) -> Clause {
         self.clause(&|run| {
-            let whole = || param(&params, Match::Run(run.clone()));
-            let uri = |text: String| param(&params, Match::Uri(text));
+            let whole = || param(params, Match::Run(run.clone()));
+            let uri = |text: String| param(params, Match::Uri(text));
             match (run.words.as_slice(), run.begins) {
-                ([word], true) => param(&params, Match::UriBegins(word.clone())),
+                ([word], true) => param(params, Match::UriBegins(word.clone())),
                 ([word], false) => uri(word.clone()),
                 ([a, b], false) => uri(format!("{a} {b}")),
                 (several, _) => {

@@ -113,21 +113,60 @@ fn openid_client() {
     run("openid_client_judge.mjs", &arguments);
 }
 
-#[test]
-fn fhirclient_in_chromium() {
-    let Some(_) = outside::client("node/node_modules/puppeteer-core") else {
-        return;
-    };
-    let chromium = "/usr/bin/chromium";
-    if !Path::new(chromium).exists() {
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// Whether there is a browser.
+fn has_chromium() -> bool {
+    let there = outside::client("node/node_modules/puppeteer-core").is_some();
+    if there && !Path::new(CHROMIUM).exists() {
         outside::skipped("no Chromium; `cargo xtask test` brings it");
-        return;
+        return false;
     }
-    // Free again when it is dropped, at the end of the statement.
-    let port = TcpListener::bind("127.0.0.1:0")
+    there
+}
+
+/// A port that is free: its listener is dropped at the end of the statement.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
         .and_then(|free| free.local_addr())
         .unwrap()
-        .port();
+        .port()
+}
+
+#[test]
+fn oidc_provider_in_chromium() {
+    let provider = outside::client("node/node_modules/oidc-provider");
+    if provider.is_none() || !has_chromium() {
+        return;
+    }
+    let world = crate::world::own("corporate", &[("outbound.plain_loopback", "true")]);
+    let tenant = world.tenant();
+    let port = free_port().to_string();
+    let secret = "a secret that both know & keep";
+    let draft = json!({
+        "id": "acme", "name": "Acme Health", "issuer": format!("http://127.0.0.1:{port}"),
+        "client_id": "clinic", "client_secret": secret, "scopes": ["openid", "profile", "groups"],
+        "roles_claim": "groups", "roles": { "nurses": ["nurse"] }, "just_in_time": true,
+    });
+    admin(&tenant, "/identity-providers", &draft);
+    let base = tenant.url();
+    let root = base.strip_suffix("/fhir").unwrap();
+    let arguments = [root, &port, secret, CHROMIUM];
+    run("oidc_provider_judge.mjs", &arguments);
+    let target = format!("/admin/v1/tenants/{}/people", tenant.name());
+    let request = Request::new("GET", &target);
+    let people = world.server().admin(request).expect(200).json();
+    let made = &people["people"][0];
+    assert_eq!(made["login"], "grace@acme");
+    assert_eq!(made["roles"], json!(["nurse"]));
+}
+
+#[test]
+fn fhirclient_in_chromium() {
+    if !has_chromium() {
+        return;
+    }
+    let (chromium, port) = (CHROMIUM, free_port());
     let origin = format!("http://localhost:{port}");
     let tenant = tenant(&json!({ "cors_origins": [origin] }));
     let (id, _) = program(&tenant, &format!("{origin}/"), true);

@@ -231,6 +231,33 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "get",
+        "/admin/v1/tenants/{name}/identity-providers",
+        "list-identity-providers",
+        "Where a tenant's people may sign in instead of here",
+        None,
+        "200",
+        Some("IdentityProviderList"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/identity-providers",
+        "set-identity-provider",
+        "Set an identity provider: a new one, or in the place of the one of its id",
+        Some("IdentityProviderDraft"),
+        "201",
+        Some("IdentityProvider"),
+    ),
+    (
+        "delete",
+        "/admin/v1/tenants/{name}/identity-providers/{provider}",
+        "drop-identity-provider",
+        "Forget an identity provider; sessions that were begun through it end",
+        None,
+        "204",
+        None,
+    ),
+    (
+        "get",
         "/admin/v1/tenants/{name}/audit/report",
         "access-report",
         "Who was shown what of whom; takes patient, actor, from, to and format (json, csv, html)",
@@ -496,7 +523,7 @@ fn response(answer: Option<&str>) -> Value {
 
 fn parameters(path: &str, id: &str) -> Vec<Value> {
     let mut all = Vec::new();
-    for name in ["name", "client_id", "import_id", "vendor"] {
+    for name in ["name", "client_id", "import_id", "vendor", "provider"] {
         if path.contains(&format!("{{{name}}}")) {
             all.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
         }
@@ -511,6 +538,36 @@ fn parameters(path: &str, id: &str) -> Vec<Value> {
     all.extend(query.iter().map(|(name, kind, required)| {
         json!({ "name": name, "in": "query", "required": required, "schema": { "type": kind } })
     }));
+    all
+}
+
+/// What is told of identity providers.
+fn provider_schemas() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "IdentityProviderDraft": object(&["id", "name"], &provider(&json!({ "client_secret": text }))),
+        "IdentityProvider": object(&["id", "name", "scopes", "has_secret", "redirect_uri", "backchannel_logout_uri"],
+            &provider(&json!({ "has_secret": { "type": "boolean" }, "redirect_uri": text, "backchannel_logout_uri": text }))),
+        "IdentityProviderList": object(&["identity_providers"], &json!({
+            "identity_providers": { "type": "array", "items": reference("IdentityProvider") },
+        })),
+    })
+}
+
+/// What a draft and a view of an identity provider share, with what only one of them has.
+fn provider(more: &Value) -> Value {
+    let text = json!({ "type": "string" });
+    let list = json!({ "type": "array", "items": text });
+    let mut all = json!({
+        "id": { "type": "string", "pattern": "^[a-z0-9-]{1,32}$" }, "name": text,
+        "house": { "type": "boolean", "default": false }, "issuer": text, "client_id": text,
+        "scopes": list, "roles_claim": text,
+        "roles": { "type": "object", "additionalProperties": list }, "fhir_user_claim": text,
+        "just_in_time": { "type": "boolean", "default": false }, "two_factors": list,
+    });
+    if let (Some(all), Some(more)) = (all.as_object_mut(), more.as_object()) {
+        all.extend(more.clone());
+    }
     all
 }
 
@@ -576,7 +633,12 @@ fn vendor_schemas() -> Value {
 
 /// Every schema, of all parts together.
 fn all_schemas() -> Value {
-    let parts = [schemas(), quarantine_schemas(), vendor_schemas()];
+    let parts = [
+        schemas(),
+        quarantine_schemas(),
+        provider_schemas(),
+        vendor_schemas(),
+    ];
     let members = parts.into_iter().filter_map(|part| match part {
         Value::Object(members) => Some(members),
         _ => None,
@@ -623,7 +685,7 @@ fn schemas() -> Value {
         "state": { "enum": ["invited", "active", "disabled"] }, "second_factor": { "type": "boolean" },
     });
     let vendor = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" });
-    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" } });
+    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" } });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
         "TenantPatch": object(&[], &json!({ "display": text, "config": settings })),
@@ -664,7 +726,7 @@ fn schemas() -> Value {
                 "state": { "enum": ["open", "ended", "revoked"] },
             })) } })),
         "ClientDraft": object(&["name", "scopes"], &json!({
-            "name": text, "scopes": scopes, "jwks": { "type": "object" }, "roles": { "type": "array", "items": text },
+            "name": text, "scopes": scopes, "jwks": { "type": "object" }, "jwks_uri": text, "roles": { "type": "array", "items": text },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean", "default": false }, "launch_url": text, "vendor": vendor,
         })),

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{Failure, Visitor};
+use engine::{Failure, Going, Visitor};
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
 
@@ -72,6 +72,15 @@ async fn acted(
             let page = pages::recovery_codes(gate, &codes);
             return Ok(browser.page(StatusCode::OK, page, ""));
         }
+        "link" => {
+            let (id, at) = (field("id"), browser.request.at);
+            let departure = gate.depart(&id, Going::Link(visitor), at).await?;
+            let page = pages::link(gate, &departure.url);
+            let mut response = browser.page(StatusCode::OK, page, "");
+            browser.keep_journey(&mut response, &departure);
+            return Ok(response);
+        }
+        "unlink" => visitor.unlink(&field("issuer"), &field("subject")).await?,
         "end-totp" => visitor.end_totp(&field("password"), &field("code")).await?,
         _ => return Err(Failure::of(Code::RouteUnknown)),
     }

@@ -56,7 +56,11 @@ async fn answer(
             // Who signs in now has proved who they are.
             let query = form::without(&request.query(), &["prompt"]);
             let next = form::encode(&format!("authorize?{query}")).replace('/', "%2F");
-            Ok(see(&gate.links().auth(&format!("/login?next={next}"))))
+            let asked = request.get("prompt").unwrap_or_default();
+            let again = asked.split(' ').any(|prompt| prompt == "login");
+            let again = if again { "&again=1" } else { "" };
+            let login = format!("/login?next={next}{again}");
+            Ok(see(&gate.links().auth(&login)))
         }
     }
 }

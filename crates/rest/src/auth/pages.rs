@@ -2,7 +2,7 @@
 //! usable without a pointer.
 
 use base::{Code, Micros};
-use engine::{AccountView, AuthorizeRequest, Failure, Gate, Question, Visitor};
+use engine::{AccountView, AuthorizeRequest, Failure, Gate, ProviderOffer, Question, Visitor};
 use maud::{DOCTYPE, Markup, html};
 
 pub(super) const STYLE: &str = "\
@@ -17,6 +17,7 @@ button{font:inherit;margin:1rem .5rem 0 0;padding:.5rem 1.25rem;border-radius:4p
 background:#0b4f8a;color:#fff;cursor:pointer}
 button.second{background:#fff;color:#0b4f8a}
 a{color:#0b4f8a}
+a.button{display:inline-block;padding:.5rem 1.25rem;border-radius:4px;border:1px solid #0b4f8a;text-decoration:none}
 :focus-visible{outline:3px solid #b35900;outline-offset:2px}
 .wrong{border-left:4px solid #b00020;padding:.5rem 1rem;background:#fdecee;color:#5a0010}
 .choice label{font-weight:400;display:inline}
@@ -72,7 +73,26 @@ pub(super) fn failure(gate: &Gate, failure: &Failure) -> Markup {
     page(gate, "This did not work", &body)
 }
 
-pub(super) fn sign_in(gate: &Gate, token: &str, next: &str, failure: Option<&Failure>) -> Markup {
+/// Links to the identity providers through which people may come in.
+pub(super) fn through(gate: &Gate, providers: &[ProviderOffer], query: &str) -> Markup {
+    let link = |p: &ProviderOffer| gate.links().auth(&format!("/providers/{}?{query}", p.id));
+    html! {
+        @if !providers.is_empty() {
+            h2 { "Or" }
+            @for provider in providers {
+                p { a.button href=(link(provider)) { "Sign in with " (provider.name) } }
+            }
+        }
+    }
+}
+
+pub(super) fn sign_in(
+    gate: &Gate,
+    token: &str,
+    next: &str,
+    failure: Option<&Failure>,
+    through: &Markup,
+) -> Markup {
     let body = html! {
         @if let Some(failure) = failure { (wrong(&told(failure))) }
         form method="post" action=(gate.links().auth("/login")) {
@@ -85,6 +105,7 @@ pub(super) fn sign_in(gate: &Gate, token: &str, next: &str, failure: Option<&Fai
             input #password type="password" name="password" autocomplete="current-password" required;
             button type="submit" { "Sign in" }
         }
+        (through)
     };
     page(gate, "Sign in", &body)
 }
@@ -126,6 +147,7 @@ pub(super) fn invitation(
     invitation: &str,
     login: &str,
     failure: Option<&Failure>,
+    through: &Markup,
 ) -> Markup {
     let body = html! {
         @if let Some(failure) = failure { (wrong(failure.text())) }
@@ -137,6 +159,7 @@ pub(super) fn invitation(
             (new_password())
             button type="submit" { "Set the password" }
         }
+        (through)
     };
     page(gate, "Choose a password", &body)
 }
@@ -296,6 +319,22 @@ pub(super) fn account(
                 button type="submit" { "Set up an authenticator app" }
             }
         }
+        @if !account.providers.is_empty() || !account.accounts.is_empty() {
+            h2 { "Accounts elsewhere" }
+            @if account.accounts.is_empty() { p { "None." } }
+            @for (issuer, subject) in &account.accounts {
+                dl { dt { (issuer) } dd { (subject) } }
+                form method="post" action=(gate.links().auth("/account/unlink")) {
+                    input type="hidden" name="_form" value=(token);
+                    input type="hidden" name="issuer" value=(issuer);
+                    input type="hidden" name="subject" value=(subject);
+                    button.second type="submit" { "Do not sign in with it any more" }
+                }
+            }
+            @for provider in &account.providers {
+                (button(gate, token, "link", &provider.id, &format!("Sign in with {} too", provider.name)))
+            }
+        }
         h2 { "Password" }
         form method="post" action=(gate.links().auth("/account/password")) {
             input type="hidden" name="_form" value=(token);
@@ -309,6 +348,16 @@ pub(super) fn account(
         }
     };
     page(gate, "Your account", &body)
+}
+
+/// The last step before an account elsewhere is linked: a link, because forms go nowhere else.
+pub(super) fn link(gate: &Gate, url: &str) -> Markup {
+    let body = html! {
+        p { "Sign in there; then that account signs you in here too." }
+        p { a #go-on.button href=(url) { "Go on" } }
+        p { a href=(gate.links().auth("/account")) { "Back to your account" } }
+    };
+    page(gate, "An account elsewhere", &body)
 }
 
 pub(super) fn begin_totp(gate: &Gate, token: &str, secret: &str, link: &str) -> Markup {

@@ -20,7 +20,7 @@ fn target(gate: &Gate, next: &str) -> String {
 }
 
 /// Where the program behind a sign-in sends people, for the policy of the page.
-async fn redirect(gate: &Gate, browser: &Browser, next: &str) -> String {
+pub(super) async fn redirect(gate: &Gate, browser: &Browser, next: &str) -> String {
     let Some(query) = next.strip_prefix("authorize?") else {
         return String::new();
     };
@@ -32,7 +32,10 @@ async fn redirect(gate: &Gate, browser: &Browser, next: &str) -> String {
 }
 
 /// The answer of a page: a failure of what it does is told as a page too.
-fn told(gate: &Gate, done: Result<Response<Body>, Failure>) -> Result<Response<Body>, Failure> {
+pub(super) fn told(
+    gate: &Gate,
+    done: Result<Response<Body>, Failure>,
+) -> Result<Response<Body>, Failure> {
     Ok(done.unwrap_or_else(|failure| failed(gate, &failure)))
 }
 
@@ -40,7 +43,8 @@ fn told(gate: &Gate, done: Result<Response<Body>, Failure>) -> Result<Response<B
 pub(crate) async fn page(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
     let next = form::first(call.query(), "next").unwrap_or_default();
     let (browser, next) = (Browser::of(&gate, &call), next.into_owned());
-    let done = show(&gate, &browser, &next, None).await;
+    let again = form::first(call.query(), "again").is_some();
+    let done = show(&gate, &browser, &next, again, None).await;
     told(&gate, done)
 }
 
@@ -48,10 +52,17 @@ async fn show(
     gate: &Gate,
     browser: &Browser,
     next: &str,
+    again: bool,
     wrong: Option<&Failure>,
 ) -> Result<Response<Body>, Failure> {
     let token = browser.token(gate).await?;
-    let page = pages::sign_in(gate, &token, next, wrong);
+    let query = format!(
+        "next={}{}",
+        form::encode(next),
+        if again { "&again=1" } else { "" }
+    );
+    let through = pages::through(gate, &gate.providers().await?, &query);
+    let page = pages::sign_in(gate, &token, next, wrong, &through);
     let status = wrong.map_or(StatusCode::OK, |w| problem::status(w.code()));
     let redirect = redirect(gate, browser, next).await;
     Ok(browser.page(status, page, &redirect))
@@ -76,7 +87,9 @@ async fn try_sign_in(gate: &Gate, mut call: Call) -> Result<Response<Body>, Fail
             let redirect = redirect(gate, &browser, &next).await;
             Ok(browser.page(StatusCode::OK, page, &redirect))
         }
-        Err(failure) if is_told(&failure) => show(gate, &browser, &next, Some(&failure)).await,
+        Err(failure) if is_told(&failure) => {
+            show(gate, &browser, &next, false, Some(&failure)).await
+        }
         Err(failure) => Err(failure),
     }
 }
@@ -111,7 +124,12 @@ async fn try_second_factor(gate: &Gate, mut call: Call) -> Result<Response<Body>
     }
 }
 
-fn signed_in(gate: &Gate, browser: &Browser, session: &NewSession, next: &str) -> Response<Body> {
+pub(super) fn signed_in(
+    gate: &Gate,
+    browser: &Browser,
+    session: &NewSession,
+    next: &str,
+) -> Response<Body> {
     let mut response = see(&target(gate, next));
     let cookies = &browser.cookies;
     let set = cookies.set(&cookies.session, &session.cookie, Some(session.seconds));
@@ -138,7 +156,9 @@ async fn show_invitation(
     let login = gate.invited(invitation, browser.request.at).await?;
     let token = browser.token(gate).await?;
     let status = wrong.map_or(StatusCode::OK, |w| problem::status(w.code()));
-    let page = pages::invitation(gate, &token, invitation, &login, wrong);
+    let query = format!("invitation={}", form::encode(invitation));
+    let through = pages::through(gate, &gate.providers().await?, &query);
+    let page = pages::invitation(gate, &token, invitation, &login, wrong, &through);
     Ok(browser.page(status, page, ""))
 }
 

@@ -403,3 +403,70 @@ fn outcomes_stand_in_the_entries_that_were_written() {
     assert!(done.json().pointer("/entry/0/resource").is_none());
     assert!(done.json().pointer("/entry/1/response/outcome").is_none());
 }
+
+#[test]
+fn searches_and_operations_may_be_posted_within_a_bundle() {
+    let (world, who) = World::clinic();
+    world
+        .fhir(&who, "PUT Patient/p", patient_with_id("p", "Dunmore"))
+        .status(201);
+    for kind in ["batch", "transaction"] {
+        let bundle = json!({ "resourceType": "Bundle", "type": kind, "entry": [
+            { "request": { "method": "POST", "url": "Patient/_search?family=dunmore" } },
+            { "request": { "method": "POST", "url": "_search?_type=Patient" } },
+            { "request": { "method": "POST", "url": "Patient/p/$everything" } },
+        ] });
+        let answer = world.fhir(&who, "POST ", bundle.to_string()).status(200);
+        for at in 0..3 {
+            let id = answer.text(&format!("/entry/{at}/resource/entry/0/resource/id"));
+            assert_eq!(id, "p", "{kind} {at}");
+        }
+    }
+    let bundle = json!({ "resourceType": "Bundle", "type": "batch", "entry": [
+        { "request": { "method": "POST", "url": "Patient/_search" },
+          "resource": { "resourceType": "Parameters" } },
+        { "request": { "method": "POST", "url": "Patient" } },
+    ] });
+    let answer = world.fhir(&who, "POST ", bundle.to_string()).status(200);
+    for at in 0..2 {
+        let code = answer.text(&format!(
+            "/entry/{at}/response/outcome/issue/0/details/coding/0/code"
+        ));
+        assert_eq!(code, "bundle-entry");
+    }
+}
+
+#[test]
+fn what_a_transaction_deletes_is_not_found_by_its_creates() {
+    let (world, who) = World::clinic();
+    let known = json!({ "resourceType": "Patient", "id": "old", "identifier": [{ "value": "1" }] });
+    world
+        .fhir(&who, "PUT Patient/old", known.to_string())
+        .status(201);
+    let fresh =
+        json!({ "resourceType": "Patient", "active": true, "identifier": [{ "value": "1" }] });
+    let entries = json!([
+        { "resource": { "resourceType": "Observation", "status": "final", "code": { "text": "x" },
+            "subject": { "reference": "Patient?identifier=|1" } },
+          "request": { "method": "POST", "url": "Observation" } },
+        { "resource": fresh, "request": { "method": "POST", "url": "Patient", "ifNoneExist": "identifier=1" } },
+        { "request": { "method": "DELETE", "url": "Patient/old" } },
+    ]);
+    let answer = world.fhir(&who, "POST ", bundle("transaction", &entries));
+    let answer = answer.status(200).json();
+    assert_eq!(
+        statuses(&answer),
+        ["201 Created", "201 Created", "204 No Content"]
+    );
+    let made = answer["entry"][1]["response"]["location"].as_str().unwrap();
+    let made = made
+        .split("/fhir/")
+        .last()
+        .unwrap()
+        .split("/_history")
+        .next()
+        .unwrap();
+    let observations = world.fhir(&who, &format!("GET Observation?subject={made}"), "");
+    assert_eq!(observations.status(200).entries().len(), 1);
+    world.fhir(&who, "GET Patient/old", "").status(410);
+}

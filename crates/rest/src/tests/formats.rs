@@ -6,6 +6,7 @@ use engine::Failure;
 
 const XML: &str = "<Patient xmlns=\"http://hl7.org/fhir\"><id value=\"p\"/><text><status value=\"generated\"/><div xmlns=\"http://www.w3.org/1999/xhtml\">a<br/>é</div></text><active value=\"true\"/><name><family value=\"Rees\"/></name></Patient>";
 const OF_XML: (&str, &str) = ("content-type", "application/fhir+xml");
+const TO_JSON: (&str, &str) = ("accept", "application/fhir+json");
 const TO_XML: (&str, &str) = ("accept", "application/fhir+xml");
 
 fn text(answer: &Answer) -> String {
@@ -96,22 +97,22 @@ fn refusals_are_written_as_asked() {
     );
     let wrong = XML.replace("<active", "<actve");
     world
-        .fhir_with(&who, "PUT Patient/p", &[OF_XML], wrong)
+        .fhir_with(&who, "PUT Patient/p", &[OF_XML, TO_JSON], wrong)
         .refused(422, "element-unknown")
         .at("/issue/0/expression/0", "Patient.actve");
     world
         .fhir_with(
             &who,
             "PUT Patient/p",
-            &[OF_XML],
+            &[OF_XML, TO_JSON],
             "<!DOCTYPE a [<!ENTITY x 'y'>]><a/>",
         )
         .refused(400, "xml-syntax");
     world
-        .fhir_with(&who, "PUT Patient/p", &[OF_XML], "{}")
+        .fhir_with(&who, "PUT Patient/p", &[OF_XML, TO_JSON], "{}")
         .refused(400, "xml-syntax");
     world
-        .fhir_with(&who, "PUT Patient/p", &[OF_XML], " ")
+        .fhir_with(&who, "PUT Patient/p", &[OF_XML, TO_JSON], " ")
         .refused(400, "body-empty");
     let turtle = ("accept", "text/turtle");
     world
@@ -225,19 +226,103 @@ fn bodies_may_be_compressed() {
         let done = world.fhir_with(&who, "PUT Patient/p", &headers, coded);
         assert!(matches!(done.code, 200 | 201), "{coding:?}");
     }
-    for (coding, wanted) in [
-        ("compress", 415),
-        ("gzip, br", 415),
-        ("gzip", 415),
-        ("identity", 200),
-    ] {
+    for (coding, wanted) in [("compress", 415), ("gzip, br", 415), ("identity", 200)] {
         let headers = [("content-encoding", coding)];
         let done = world.fhir_with(&who, "PUT Patient/p", &headers, body.clone());
         assert_eq!(done.code, wanted, "{coding}");
+    }
+    let coded = Coding::Gzip.encode(body.as_bytes()).unwrap();
+    for other in [body.clone().into_bytes(), coded[..coded.len() / 2].to_vec()] {
+        let headers = [("content-encoding", "gzip")];
+        let refused = world.fhir_with(&who, "PUT Patient/p", &headers, other);
+        refused.refused(400, "body-coding");
     }
     let bomb = Coding::Gzip.encode(&vec![b' '; 40 << 20]).unwrap();
     let headers = [("content-encoding", "gzip")];
     let refused = world.fhir_with(&who, "PUT Patient/p", &headers, bomb);
     let refused = refused.refused(413, "limit-exceeded");
     refused.at("/issue/0/details/coding/1/code", "decompression_ratio_max");
+}
+
+#[test]
+fn who_sends_xml_is_answered_in_xml() {
+    let (world, who) = World::clinic();
+    let patient =
+        r#"<Patient xmlns="http://hl7.org/fhir"><id value="x"/><active value="true"/></Patient>"#;
+    let xml = ("content-type", "application/fhir+xml");
+    for headers in [vec![xml], vec![xml, ("accept", "*/*")]] {
+        let answer = world.fhir_with(&who, "PUT Patient/x", &headers, patient);
+        let answer = answer.header("content-type", "application/fhir+xml; charset=utf-8");
+        assert!(answer.body.starts_with(b"<?xml"));
+        let refused = world
+            .fhir_with(&who, "PUT Patient/y", &headers, patient)
+            .status(400);
+        assert!(refused.body.starts_with(b"<?xml"));
+    }
+    let json = [xml, ("accept", "application/fhir+json")];
+    let answer = world.fhir_with(&who, "PUT Patient/x", &json, patient);
+    answer.status(200).at("/active", true);
+    // The document of a Binary says nothing of the answer.
+    let answer = world.fhir_with(
+        &who,
+        "PUT Binary/x",
+        &[("content-type", "text/xml")],
+        "<a/>",
+    );
+    answer
+        .status(201)
+        .header("content-type", "application/fhir+json; charset=utf-8");
+}
+
+#[test]
+fn a_form_may_ask_for_a_layout() {
+    let (world, who) = World::clinic();
+    world
+        .fhir(&who, "PUT Patient/p", patient_with_id("p", "A"))
+        .status(201);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let pretty = world.fhir_with(&who, "POST Patient/_search", &form, "_id=p&_pretty=true");
+    assert!(
+        String::from_utf8_lossy(&pretty.status(200).body).contains("\n  \"type\": \"searchset\"")
+    );
+    let plain = world.fhir_with(&who, "POST Patient/_search", &form, "_id=p&_pretty=false");
+    assert!(!plain.status(200).body.contains(&b'\n'));
+    let both = world.fhir_with(
+        &who,
+        "POST Patient/_search",
+        &form,
+        "_id=p&_pretty=true&_format=xml",
+    );
+    assert!(
+        String::from_utf8_lossy(&both.status(200).body).contains("\n  <type value=\"searchset\"/>")
+    );
+}
+
+#[test]
+fn capabilities_come_in_parts_and_in_batches() {
+    let (world, who) = World::clinic();
+    let whole = world.fhir("", "GET metadata", "").status(200);
+    assert!(whole.json()["rest"].is_array());
+    let summary = world.fhir("", "GET metadata?_summary=true", "").status(200);
+    let summary = summary.at("/resourceType", "CapabilityStatement").json();
+    assert_eq!(summary["meta"]["tag"][0]["code"], "SUBSETTED");
+    let part = world
+        .fhir("", "GET metadata?_elements=software", "")
+        .status(200)
+        .json();
+    assert!(part.get("rest").is_none() && part["software"]["name"] == "Insula");
+    assert_eq!(part["fhirVersion"], "4.0.1");
+    world
+        .fhir("", "GET metadata?mode=terminology", "")
+        .status(200)
+        .at("/resourceType", "TerminologyCapabilities")
+        .at("/kind", "instance");
+    let batch = serde_json::json!({"resourceType": "Bundle", "type": "batch", "entry": [
+        {"request": {"method": "GET", "url": "metadata"}},
+        {"request": {"method": "GET", "url": "/metadata?_elements=software"}}]});
+    let answer = world.fhir(&who, "POST ", batch.to_string()).status(200);
+    let answer = answer.at("/entry/0/resource/resourceType", "CapabilityStatement");
+    let answer = answer.at("/entry/0/response/status", "200 OK").json();
+    assert!(answer["entry"][0]["resource"]["rest"][0]["resource"].is_array());
+    assert!(answer["entry"][1]["resource"].get("rest").is_none());
 }

@@ -204,3 +204,22 @@ fn a_version_that_is_known_is_not_sent_again() {
         .fhir_with(&who, line, &[("if-none-match", "W/\"1\"")], "")
         .status(200);
 }
+
+#[test]
+fn what_stands_on_one_page_is_counted() {
+    let (world, who) = World::clinic();
+    for family in ["A", "B"] {
+        world.fhir(&who, "PUT Patient/p", patient_with_id("p", family));
+    }
+    for line in ["GET Patient/_history", "GET _history"] {
+        world.fhir(&who, line, "").status(200).at("/total", 2);
+    }
+    world
+        .fhir(&who, "GET _history?_since=2199-01-01", "")
+        .status(200)
+        .at("/total", 0);
+    let page = world
+        .fhir(&who, "GET Patient/_history?_count=1", "")
+        .status(200);
+    assert!(page.json().get("total").is_none());
+}

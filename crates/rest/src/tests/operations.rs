@@ -125,7 +125,10 @@ fn everything_of_a_patient_and_what_it_refers_to() {
         { "name": "_type", "valueCode": "Encounter" } ] });
     let posted = world.fhir(&who, "POST Patient/a/$everything", posted.to_string());
     assert_eq!(sorted(&posted.status(200)), ["Encounter/e"]);
-    let xml = [("content-type", "application/fhir+xml")];
+    let xml = [
+        ("content-type", "application/fhir+xml"),
+        ("accept", "application/fhir+json"),
+    ];
     let posted = "<Parameters xmlns=\"http://hl7.org/fhir\"><parameter><name value=\"_type\"/>\
                   <valueCode value=\"Encounter\"/></parameter></Parameters>";
     let posted = world.fhir_with(&who, "POST Patient/a/$everything", &xml, posted);

@@ -51,8 +51,9 @@ fn three_languages_say_the_same() {
         .at("/meta/versionId", "4");
     let xml = "<Parameters xmlns=\"http://hl7.org/fhir\"><parameter><name value=\"operation\"/><part><name value=\"type\"/><valueCode value=\"delete\"/></part><part><name value=\"path\"/><valueString value=\"Patient.active\"/></part></parameter></Parameters>";
     let of_xml = ("content-type", "application/fhir+xml");
+    let to_json = ("accept", "application/fhir+json");
     let done = world
-        .fhir_with(&who, "PATCH Patient/p", &[of_xml], xml)
+        .fhir_with(&who, "PATCH Patient/p", &[of_xml, to_json], xml)
         .status(200);
     assert!(done.json().get("active").is_none());
     let history = world.fhir(&who, "GET Patient/p/_history", "").status(200);

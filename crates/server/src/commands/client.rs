@@ -61,6 +61,9 @@ struct Create {
     /// Public keys (JWK Set) for `private_key_jwt`.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
+    /// Where the client publishes its public keys instead.
+    #[arg(long, value_name = "URL", conflicts_with = "jwks")]
+    jwks_uri: Option<String>,
     /// Where people are sent back to, for a program that people sign in to; several are possible.
     #[arg(long = "redirect-uri", value_name = "URL")]
     redirects: Vec<String>,
@@ -94,6 +97,9 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
                     .with_context(|| format!("cannot read {}", path.display()))?;
                 body["jwks"] = serde_json::from_str(&text)
                     .with_context(|| format!("{} is not JSON", path.display()))?;
+            }
+            if let Some(url) = &new.jwks_uri {
+                body["jwks_uri"] = json!(url);
             }
             if !new.redirects.is_empty() {
                 body["redirect_uris"] = json!(new.redirects);

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use engine::{House, HouseConfig};
+use engine::{House, HouseConfig, HouseProvider, Outside};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::listen::Listener;
+use crate::outbound::WayOut;
 use crate::world::{SystemClock, SystemRng};
 
 /// Arguments.
@@ -166,5 +167,25 @@ fn house_config(config: &Config, listener: &Listener) -> anyhow::Result<HouseCon
         trusted_proxies: config.trusted_networks()?,
         backup_dir: config.backup_dir(),
         grace_seconds: config.storage.grace_seconds,
+        outside: Outside::new(WayOut::new(config)?),
+        house_provider: house_provider(config)?,
     })
+}
+
+/// The identity provider that all tenants may use.
+fn house_provider(config: &Config) -> anyhow::Result<Option<HouseProvider>> {
+    let set = &config.identity_provider;
+    let (Some(issuer), Some(client_id)) = (&set.issuer, &set.client_id) else {
+        return Ok(None);
+    };
+    let secret = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path);
+        let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+        anyhow::Ok(text.trim().to_owned())
+    };
+    Ok(Some(HouseProvider {
+        issuer: issuer.clone(),
+        client_id: client_id.clone(),
+        client_secret: set.client_secret_file.as_ref().map(secret).transpose()?,
+    }))
 }

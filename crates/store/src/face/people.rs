@@ -39,6 +39,16 @@ pub struct Proofs {
     /// The link by which they set a password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invitation: Option<Invitation>,
+    /// Their accounts at identity providers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<Account>,
+}
+
+impl Proofs {
+    /// Whether they can prove themselves without being invited.
+    pub fn suffice(&self) -> bool {
+        self.password.is_some() || !self.accounts.is_empty()
+    }
 }
 
 impl fmt::Debug for Proofs {
@@ -65,6 +75,41 @@ pub struct Invitation {
     pub until_us: i64,
 }
 
+/// An account at an identity provider. Nothing but both texts together says whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Account {
+    /// The provider (`iss`).
+    pub issuer: String,
+    /// Whom it means by what (`sub`).
+    pub subject: String,
+}
+
+/// Through which account a session was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// The account.
+    #[serde(flatten)]
+    pub account: Account,
+    /// What the provider calls its own session (`sid`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+}
+
+/// Where a tenant's people may sign in instead of here.
+#[derive(Clone)]
+pub struct IdentityProvider {
+    /// Its name in addresses.
+    pub id: Box<str>,
+    /// What it is, as whoever asks it wrote it down: JSON.
+    pub record: Box<str>,
+}
+
+impl fmt::Debug for IdentityProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdentityProvider({})", self.id)
+    }
+}
+
 /// A session of a person's browser.
 #[derive(Clone, Debug)]
 pub struct BrowserSession {
@@ -76,6 +121,8 @@ pub struct BrowserSession {
     pub agent: Box<str>,
     /// From where it was begun.
     pub address: Box<str>,
+    /// Through which account of an identity provider.
+    pub through: Option<Through>,
 }
 
 /// What a person approved a program for, with what its tokens need.

@@ -8,8 +8,8 @@ mod range;
 
 use base::{Code, ResourceId};
 use fhir::definitions::{ParamId, TypeId};
-use fhir::search::query::{Circle, How, Match, ReferenceMatch, TokenMatch};
-use fhir::search::rows::{distance, fold, of_type, typed_identifier};
+use fhir::search::query::{Circle, How, Match, ReferenceMatch, Spot, TokenMatch};
+use fhir::search::rows::{distance, encloses, fold, of_type, typed_identifier};
 
 use composite::composite;
 use range::{Ends, quantity};
@@ -216,6 +216,7 @@ pub(crate) fn tests(param: ParamId, value: &Match, facts: &mut dyn Facts) -> Res
         } => Ok(vec![versions(number, *above, url, version)]),
         Match::Composite(parts) => composite(number, parts, facts),
         Match::Near(circle) => near(number, circle, facts),
+        Match::Encloses(spot) => enclosing(number, spot, facts),
         Match::Unequal(inner) => Ok(unequal(number, tests(param, inner, facts)?, inner)),
         Match::InValueSet { .. } | Match::Subsumed { .. } => Err(StoreError::Refused(
             Code::SearchModifier,
@@ -369,6 +370,16 @@ fn near(param: i64, circle: &Circle, facts: &mut dyn Facts) -> Result<Vec<Test>>
         one(Table::Number, param, preds, ways)
     };
     Ok(inside.flat_map(test).collect())
+}
+
+/// Boundaries around a place: those that there are, compared one by one.
+fn enclosing(param: i64, spot: &Spot, facts: &mut dyn Facts) -> Result<Vec<Test>> {
+    let at = (spot.latitude, spot.longitude);
+    let found = facts.areas(param)?.into_iter();
+    let around = found.filter(|boundary| encloses(boundary, at));
+    Ok(around
+        .flat_map(|boundary| uri_test(param, &Match::Uri(boundary.into())))
+        .collect())
 }
 
 fn equality(preds: Vec<Pred>) -> Arm {

@@ -2,7 +2,7 @@
 //! places.
 //!
 //! A place is one number: the `rid` of the container and, below it, where in it the match stands; 0
-//! for the resource itself. Places are answered greatest first, which is newest first.
+//! for the resource itself. Without an order places are answered greatest first, which is newest first.
 
 use fhir::definitions::{ParamId, TypeId};
 use fhir::search::rows::contained;
@@ -11,6 +11,7 @@ use super::View;
 use super::compare::Arm;
 use super::cond::Cond;
 use super::drive::{Choice, Driver};
+use super::order::{self, FoundPlaces, Order, Place};
 use super::select::{probe, sources};
 use super::text::{Bind, Binds, Statement, joined};
 use crate::sqlite::index::{PLACE_BITS, Table};
@@ -25,6 +26,8 @@ pub(crate) struct Inside<'a> {
     pub(crate) holders: &'a [(TypeId, Cond)],
     /// What is contained counts, not what contains it.
     pub(crate) alone: bool,
+    /// The parameter `_id` of the types searched.
+    pub(crate) ids: &'a [ParamId],
 }
 
 /// All contained resources of a type; `id` is its parameter `_id`.
@@ -43,12 +46,27 @@ pub(crate) fn all(id: ParamId) -> Driver {
 }
 
 impl Inside<'_> {
-    /// The places below `after`, at most `limit`.
-    pub(crate) fn page(&self, after: Option<i64>, limit: u64, view: View) -> Statement {
+    /// The places after `after`, at most `limit`, with the values that place them in the order.
+    pub(crate) fn page(
+        &self,
+        order: &Order,
+        after: Option<&Place>,
+        limit: u64,
+        view: View,
+    ) -> Statement {
         let mut b = Binds::as_of(view.as_of, view.bounds);
-        let places = self.places(&mut b);
+        if !order.newest_first() {
+            let found = FoundPlaces {
+                places: self.places(", d.rid AS own", &mut b),
+                alone: self.alone,
+                ids: self.ids,
+            };
+            let main = order::places(found, order, after, limit, &mut b);
+            return b.finish(&main);
+        }
+        let places = self.places("", &mut b);
         let after = after.map_or_else(String::new, |place| {
-            format!(" WHERE rid < {}", b.place(&Bind::Int(place)))
+            format!(" WHERE rid < {}", b.place(&Bind::Int(place.rid)))
         });
         let limit = b.place(&Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
         b.finish(&format!(
@@ -59,20 +77,22 @@ impl Inside<'_> {
     /// The number of places.
     pub(crate) fn total(&self, view: View) -> Statement {
         let mut b = Binds::as_of(view.as_of, view.bounds);
-        let places = self.places(&mut b);
+        let places = self.places("", &mut b);
         b.finish(&format!("SELECT count(*) FROM ({places})"))
     }
 
-    fn places(&self, b: &mut Binds) -> String {
-        let mut each = vec!["SELECT 0 AS rid WHERE ?1 IS NULL".to_owned()];
+    /// `more`: a column besides the place.
+    fn places(&self, more: &str, b: &mut Binds) -> String {
+        let none = if more.is_empty() { "" } else { ", 0 AS own" };
+        let mut each = vec![format!("SELECT 0 AS rid{none} WHERE ?1 IS NULL")];
         for choice in self.own {
-            let place = format!("d.rid << {PLACE_BITS}");
+            let place = format!("d.rid << {PLACE_BITS} AS rid{more}");
             each.extend(rows(choice, &place, "", b));
         }
         let place = if self.alone {
-            "-d.rid".to_owned()
+            format!("-d.rid AS rid{more}")
         } else {
-            format!("((-d.rid) >> {PLACE_BITS}) << {PLACE_BITS}")
+            format!("((-d.rid) >> {PLACE_BITS}) << {PLACE_BITS} AS rid{more}")
         };
         for choice in self.inner {
             let holder = self.holder(b);
@@ -99,7 +119,7 @@ impl Inside<'_> {
     }
 }
 
-fn rows(choice: &Choice, place: &str, more: &str, b: &mut Binds) -> Vec<String> {
+fn rows(choice: &Choice, what: &str, more: &str, b: &mut Binds) -> Vec<String> {
     let found = sources(&choice.driver, choice.type_id, false, b);
     let probes: String = choice
         .rest
@@ -107,6 +127,6 @@ fn rows(choice: &Choice, place: &str, more: &str, b: &mut Binds) -> Vec<String> 
         .map(|c| format!(" AND {}", probe(c, choice.type_id, "d.rid", 1, b)))
         .collect();
     let each = found.iter();
-    each.map(|source| format!("SELECT {place} AS rid {}{more}{probes}", source.from))
+    each.map(|source| format!("SELECT {what} {}{more}{probes}", source.from))
         .collect()
 }

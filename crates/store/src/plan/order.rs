@@ -4,7 +4,10 @@
 //! apart by `rid`, in the direction of the first key, so that one key alone is the order of an
 //! index. The order does not depend on how the rows are found.
 
+mod places;
 mod walk;
+
+pub(crate) use places::{Found as FoundPlaces, places};
 
 use base::Code;
 use fhir::definitions::ParamId;
@@ -332,10 +335,21 @@ fn values_of(key: &Key, rid: &str, b: &mut Binds) -> Vec<String> {
         By::Score(relevance) => return vec![score::expression(relevance, rid, b)],
         By::Param { table, params, .. } => (*table, params),
     };
+    values(table, params, key.columns(), key.descending, rid, b)
+}
+
+/// These columns of the least (greatest, when descending) row of the parameters, of a resource.
+fn values(
+    table: Table,
+    params: &[i64],
+    columns: &[&'static str],
+    descending: bool,
+    rid: &str,
+    b: &mut Binds,
+) -> Vec<String> {
     let params: Vec<String> = params.iter().map(|p| b.place(&Bind::Int(*p))).collect();
-    let direction = if key.descending { "DESC" } else { "ASC" };
-    let by: Vec<String> = key
-        .columns()
+    let direction = if descending { "DESC" } else { "ASC" };
+    let by: Vec<String> = columns
         .iter()
         .map(|c| format!("s.{c} {direction}"))
         .collect();
@@ -350,7 +364,7 @@ fn values_of(key: &Key, rid: &str, b: &mut Binds) -> Vec<String> {
             by_rid = table.by_rid(),
         )
     };
-    key.columns().iter().map(value).collect()
+    columns.iter().map(value).collect()
 }
 
 /// The condition that a resource with these values (expressions) comes after a place.

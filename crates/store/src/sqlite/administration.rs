@@ -79,6 +79,10 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
             "signing_key",
             "SELECT kid, alg, pair, public, made_us, retired_us FROM signing_key ORDER BY kid",
         ),
+        (
+            "identity_provider",
+            "SELECT id, record FROM identity_provider ORDER BY id",
+        ),
     ] {
         if !is_there(db, table)? {
             continue;
@@ -165,7 +169,8 @@ pub(crate) fn holds(db: &Connection) -> Result<bool> {
                    AND NOT EXISTS (SELECT 1 FROM program)
                    AND NOT EXISTS (SELECT 1 FROM vendor)
                    AND NOT EXISTS (SELECT 1 FROM program_link)
-                   AND NOT EXISTS (SELECT 1 FROM signing_key)",
+                   AND NOT EXISTS (SELECT 1 FROM signing_key)
+                   AND NOT EXISTS (SELECT 1 FROM identity_provider)",
                 [],
                 |r| r.get(0),
             )

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use access::{ClientId, ClientRecord, ImportTimes, NewClient, Program, RoleAt, Scopes, VendorId};
+use access::{
+    ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, RoleAt, Scopes, VendorId,
+};
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
 use parking_lot::RwLock;
@@ -99,7 +101,10 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
             name: row.get(1).doing(DOING)?,
             scopes: Arc::new(scopes),
             secret_hash: row.get(3).doing(DOING)?,
-            jwks: row.get(4).doing(DOING)?,
+            jwks: row
+                .get::<_, Option<String>>(4)
+                .doing(DOING)?
+                .map(|text| ClientKeys::read(&text)),
             epoch: u64::try_from(epoch).unwrap_or(0),
             revoked: row.get(6).doing(DOING)?,
             import: opened.zip(until).map(|(opened, until)| ImportTimes {
@@ -207,7 +212,7 @@ pub(crate) fn create(
                 record.name,
                 record.scopes.as_str(),
                 record.secret_hash,
-                record.jwks,
+                record.jwks.as_ref().map(ClientKeys::as_str),
                 record.import.map(|i| i.opened.0),
                 record.import.map(|i| i.until.0),
                 kept_roles(record.roles.as_deref()),

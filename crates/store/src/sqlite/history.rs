@@ -120,6 +120,10 @@ pub(crate) fn page(
         }
         let spent = ruled.then_some(spent);
         fill(tenant, db, request, &parts, spent, &mut found)?;
+        // What stands on one page is counted.
+        if request.page.after.is_none() && found.next.is_none() {
+            found.total = Some(found.stored.len() as u64);
+        }
     }
     Ok(found)
 }

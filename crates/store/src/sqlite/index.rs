@@ -14,8 +14,8 @@
 //! | `ix_number` | param, low, high, rid (positions too: latitude and longitude) |
 //! | `ix_quantity` | param, unit, system, rid, low, high |
 //! | `ix_reference` | param, type, id, rid, version |
-//! | `ix_uri` | param, uri, rid (words of narratives too, under their type) |
-//! | `ix_composite` | param, codes and units of the parts, rid, ranges of the parts |
+//! | `ix_uri` | param, uri, rid (words of narratives too, under their type; boundaries of places) |
+//! | `ix_composite` | param, codes and units of the parts, rid, ranges of the parts (see `fhir::search::rows::places`) |
 //! | `ix_compartment` | patient, type, low, high, rid |
 //! | `ix_text` | rid, param: the words of a resource's texts, in order |
 //!
@@ -51,7 +51,7 @@ mod tests;
 
 /// Version of the index: of these tables and of what is put into them. A tenant whose index has
 /// another version is indexed again when it is opened.
-pub(crate) const INDEX_VERSION: u32 = 5;
+pub(crate) const INDEX_VERSION: u32 = 6;
 
 /// What outlives the index rows. `system` gives each token system a number; 0 stands for "no
 /// system". `ix_horizon` holds the one sequence number up to which closed rows are swept.

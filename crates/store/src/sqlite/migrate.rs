@@ -37,7 +37,7 @@ const STEPS: &[Step] = &[
     keep_data_apart,
     keep_policies,
     keep_people,
-    keep_more_of_signing_in_quarantine_and_vendors,
+    keep_more,
 ];
 
 /// Resources indexed in one transaction.
@@ -163,14 +163,19 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Version 7 kept no tokens that were given back, no quarantine, no grants to vendors and no program links.
-fn keep_more_of_signing_in_quarantine_and_vendors(db: &Connection, _: &Moving<'_>) -> Result<()> {
+/// Version 7 did not keep which tokens were given back, had no quarantine, no grants to
+/// vendors and no program links, and no composites among a tenant's own
+/// search parameters.
+fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
     db.execute_batch(schema::ENDED_TOKENS).doing(DOING)?;
+    // Up to then people signed in here alone.
+    db.execute_batch(schema::PROVIDERS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(vendors::DDL).doing(DOING)?;
     db.execute_batch("ALTER TABLE client ADD COLUMN vendor TEXT")
-        .doing(DOING)
+        .doing(DOING)?;
+    params::add_components(db)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use base::Code;
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
 use fhir::search::Customs;
-use fhir::search::custom::{Definition, define};
+use fhir::search::custom::{Definition, Part, define};
 use fhir::search::rows::CUSTOM;
 use rusqlite::{Connection, params};
 
@@ -27,9 +27,55 @@ pub(crate) const DDL: &str = "
 CREATE TABLE search_param (
   id INTEGER PRIMARY KEY AUTOINCREMENT, rid INTEGER NOT NULL, type INTEGER NOT NULL,
   code TEXT NOT NULL, kind TEXT NOT NULL, url TEXT NOT NULL, expression TEXT NOT NULL,
-  targets TEXT NOT NULL, state INTEGER NOT NULL, upto INTEGER NOT NULL, done INTEGER NOT NULL
+  targets TEXT NOT NULL, state INTEGER NOT NULL, upto INTEGER NOT NULL, done INTEGER NOT NULL,
+  components TEXT NOT NULL DEFAULT ''
 ) STRICT;
 ";
+
+/// Adds what a table of before version 8 of the schema lacks.
+pub(crate) fn add_components(db: &Connection) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 7 to 8";
+    let there: bool = db
+        .query_row(
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('search_param')
+             WHERE name = 'components')",
+            [],
+            |r| r.get(0),
+        )
+        .doing(DOING)?;
+    if there {
+        return Ok(());
+    }
+    db.execute_batch("ALTER TABLE search_param ADD COLUMN components TEXT NOT NULL DEFAULT ''")
+        .doing(DOING)
+}
+
+/// Between the parts of a composite, and between name, type and expression of a part: characters that
+/// no text of FHIR has.
+const PARTS: char = '\u{1e}';
+const FIELDS: char = '\u{1f}';
+
+/// The parts of a composite as one text.
+fn written_parts(parts: &[Part]) -> String {
+    let one = |p: &Part| {
+        let fields = [&p.code, p.kind.as_str(), &p.expression];
+        fields.join(&FIELDS.to_string())
+    };
+    let all: Vec<String> = parts.iter().map(one).collect();
+    all.join(&PARTS.to_string())
+}
+
+fn read_parts(text: &str) -> Vec<Part> {
+    let one = |part: &str| {
+        let mut fields = part.splitn(3, FIELDS);
+        Some(Part {
+            code: fields.next()?.to_owned(),
+            kind: ParamKind::parse(fields.next()?)?,
+            expression: fields.next()?.to_owned(),
+        })
+    };
+    text.split(PARTS).filter_map(one).collect()
+}
 
 /// How far a parameter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +134,8 @@ pub(crate) fn lines(db: &Connection) -> Result<Vec<Line>> {
     const DOING: &str = "reading a tenant's search parameters";
     let mut read = db
         .prepare_cached(
-            "SELECT id, rid, type, code, kind, url, expression, targets, state, upto, done
-             FROM search_param ORDER BY id",
+            "SELECT id, rid, type, code, kind, url, expression, targets, state, upto, done,
+             components FROM search_param ORDER BY id",
         )
         .doing(DOING)?;
     let mut rows = read.query([]).doing(DOING)?;
@@ -98,6 +144,7 @@ pub(crate) fn lines(db: &Connection) -> Result<Vec<Line>> {
         let line = || {
             let kind: String = row.get(4)?;
             let targets: String = row.get(7)?;
+            let components: String = row.get(11)?;
             let types = targets.split(',').filter_map(|t| t.parse().ok());
             let id: u32 = row.get(0)?;
             Ok(ParamKind::parse(&kind).map(|kind| Line {
@@ -110,6 +157,7 @@ pub(crate) fn lines(db: &Connection) -> Result<Vec<Line>> {
                     url: row.get(5).unwrap_or_default(),
                     expression: row.get(6).unwrap_or_default(),
                     targets: types.map(TypeId).collect(),
+                    components: read_parts(&components),
                 },
                 state: ParamState::of(row.get(8).unwrap_or(0)),
                 upto: row.get(9).unwrap_or(0),
@@ -157,20 +205,19 @@ pub(crate) fn written(
     stored: Option<&Stored>,
 ) -> Result<()> {
     const DOING: &str = "writing a search parameter";
+    let lines = lines(&state.db)?;
+    let live = || lines.iter().filter(|l| l.state != ParamState::Leaving);
     let defined = match stored {
         None => Vec::new(),
         Some(stored) => {
             let document = fhir::json::parse(&stored.body, 1_024)
                 .map_err(|_| damaged("a resource cannot be read"))?;
-            define(tenant.model, document.root())
+            let own: Vec<&Definition> = live().map(|l| &l.definition).collect();
+            define(tenant.model, document.root(), &own)
                 .map_err(|issue| refused(issue.diagnostics.clone()))?
         }
     };
-    let lines = lines(&state.db)?;
-    let (mine, others): (Vec<&Line>, Vec<&Line>) = lines
-        .iter()
-        .filter(|l| l.state != ParamState::Leaving)
-        .partition(|l| l.rid == rid);
+    let (mine, others): (Vec<&Line>, Vec<&Line>) = live().partition(|l| l.rid == rid);
     let kept = |l: &&&Line| defined.contains(&l.definition);
     for line in mine.iter().filter(|l| !kept(l)) {
         state
@@ -208,8 +255,8 @@ pub(crate) fn written(
             .db
             .execute(
                 "INSERT INTO search_param
-                 (rid,type,code,kind,url,expression,targets,state,upto,done)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,0,0,0)",
+                 (rid,type,code,kind,url,expression,targets,components,state,upto,done)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,0,0)",
                 params![
                     rid,
                     d.type_id.0,
@@ -217,7 +264,8 @@ pub(crate) fn written(
                     d.kind.as_str(),
                     d.url,
                     d.expression,
-                    targets.join(",")
+                    targets.join(","),
+                    written_parts(&d.components)
                 ],
             )
             .doing(DOING)?;

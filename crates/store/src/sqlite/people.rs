@@ -21,7 +21,10 @@ use serde::{Deserialize, Serialize};
 use super::clients::Clients;
 use super::fault::{Doing, damaged, internal};
 use crate::Result;
-use crate::face::{Approval, BrowserSession, CodeTerms, Person, Proofs, SigningKey};
+use crate::face::{
+    Account, Approval, BrowserSession, CodeTerms, IdentityProvider, Person, Proofs, SigningKey,
+    Through,
+};
 
 /// All of an open tenant, as they are committed.
 #[derive(Debug, Default)]
@@ -32,6 +35,7 @@ pub(crate) struct People {
     /// Tokens that were taken back, until they would have ended.
     ended_tokens: RwLock<HashMap<TokenId, Micros>>,
     keys: RwLock<Arc<Vec<SigningKey>>>,
+    providers: RwLock<Arc<Vec<IdentityProvider>>>,
 }
 
 /// The id of an access token (`jti`).
@@ -41,6 +45,7 @@ pub(crate) type TokenId = [u8; 16];
 struct Registered {
     by_id: HashMap<PersonId, Arc<Person>>,
     by_login: HashMap<Box<str>, PersonId>,
+    by_account: HashMap<Account, PersonId>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +70,7 @@ impl People {
             }
             drop(all);
             *people.keys.write() = Arc::default();
+            *people.providers.write() = Arc::default();
         }
         for session in read_sessions(db, now)? {
             people.learn_session(session);
@@ -82,10 +88,14 @@ impl People {
         for person in read_people(db, model)? {
             let id = person.record.id.clone();
             all.by_login.insert(person.record.login.clone(), id.clone());
+            for account in &person.proofs.accounts {
+                all.by_account.insert(account.clone(), id.clone());
+            }
             all.by_id.insert(id, Arc::new(person));
         }
         *self.people.write() = all;
         *self.keys.write() = Arc::new(read_keys(db)?);
+        *self.providers.write() = Arc::new(read_providers(db)?);
         Ok(())
     }
 
@@ -149,6 +159,16 @@ impl People {
         all.by_id.get(all.by_login.get(login)?).cloned()
     }
 
+    pub(crate) fn person_of_account(&self, account: &Account) -> Option<Arc<Person>> {
+        let all = self.people.read();
+        all.by_id.get(all.by_account.get(account)?).cloned()
+    }
+
+    /// Identity providers, in order of id.
+    pub(crate) fn providers(&self) -> Arc<Vec<IdentityProvider>> {
+        self.providers.read().clone()
+    }
+
     /// All people, in order of login.
     pub(crate) fn sorted(&self) -> Vec<Arc<Person>> {
         let mut all: Vec<_> = self.people.read().by_id.values().cloned().collect();
@@ -190,6 +210,26 @@ impl People {
             .cloned()
             .collect();
         some.sort_by_key(|s| std::cmp::Reverse(s.began));
+        some
+    }
+
+    /// Whose sessions that have not ended were begun through an account that `which` names; programs may
+    /// be at work in one that its browser does not use any more.
+    pub(crate) fn people_through(
+        &self,
+        which: impl Fn(&Through) -> bool,
+        now: Micros,
+    ) -> Vec<PersonId> {
+        let all = self.sessions.read();
+        let mut some: Vec<PersonId> = all
+            .by_id
+            .values()
+            .filter(|s| !s.record.ended && now < s.record.until)
+            .filter(|s| s.through.as_ref().is_some_and(&which))
+            .map(|s| s.record.person.clone())
+            .collect();
+        some.sort();
+        some.dedup();
         some
     }
 
@@ -375,8 +415,42 @@ pub(crate) fn restored(db: &Connection, admits: impl Fn(&PersonId) -> bool) -> R
         )
         .doing(DOING)?;
     }
-    db.execute_batch("DELETE FROM session; DELETE FROM approval;")
+    // Who is let in elsewhere, and as what, is configured anew.
+    db.execute_batch("DELETE FROM session; DELETE FROM approval; DELETE FROM identity_provider;")
         .doing(DOING)
+}
+
+fn read_providers(db: &Connection) -> Result<Vec<IdentityProvider>> {
+    const DOING: &str = "reading identity providers";
+    let mut read = db
+        .prepare("SELECT id, record FROM identity_provider ORDER BY id")
+        .doing(DOING)?;
+    read.query_map([], |r| {
+        let (id, record): (String, String) = (r.get(0)?, r.get(1)?);
+        Ok(IdentityProvider {
+            id: id.into(),
+            record: record.into(),
+        })
+    })
+    .and_then(Iterator::collect)
+    .doing(DOING)
+}
+
+/// Writes an identity provider, new or changed.
+pub(crate) fn put_provider(db: &Connection, provider: &IdentityProvider) -> Result<()> {
+    db.execute(
+        "INSERT OR REPLACE INTO identity_provider (id, record) VALUES (?1,?2)",
+        params![provider.id, provider.record],
+    )
+    .doing("writing an identity provider")
+    .map(drop)
+}
+
+/// Drops an identity provider; whether there was one.
+pub(crate) fn drop_provider(db: &Connection, id: &str) -> Result<bool> {
+    db.execute("DELETE FROM identity_provider WHERE id = ?1", [id])
+        .doing("dropping an identity provider")
+        .map(|count| count > 0)
 }
 
 fn read_keys(db: &Connection) -> Result<Vec<SigningKey>> {
@@ -433,6 +507,8 @@ struct KeptSession {
     began_us: i64,
     agent: String,
     address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    through: Option<Through>,
 }
 
 const fn assurance(two_factors: bool) -> Assurance {
@@ -472,6 +548,7 @@ fn read_sessions(db: &Connection, now: Micros) -> Result<Vec<BrowserSession>> {
             began: Micros(kept.began_us),
             agent: kept.agent.into(),
             address: kept.address.into(),
+            through: kept.through,
         })
     };
     read_rows(db, sql, now)?.into_iter().map(one).collect()
@@ -495,6 +572,7 @@ pub(crate) fn put_session(db: &Connection, session: &BrowserSession) -> Result<(
         began_us: session.began.0,
         agent: session.agent.to_string(),
         address: session.address.to_string(),
+        through: session.through.clone(),
     };
     db.prepare_cached("INSERT OR REPLACE INTO session (id, until_us, record) VALUES (?1,?2,?3)")
         .and_then(|mut s| {

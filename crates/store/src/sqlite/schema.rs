@@ -17,6 +17,7 @@
 //! | `program` | how a client takes part in sign-ins of people: its `record`, JSON | by administration |
 //! | `person` | a person who may sign in: the `record`, JSON, with what they prove themselves with | by administration |
 //! | `signing_key` | a pair of keys that signs identity tokens | by administration |
+//! | `identity_provider` | where people may sign in instead of here: its `record`, JSON | by administration |
 //! | `session` | a session of a person's browser: its `record`, JSON | at sign-in, by use, at its end |
 //! | `approval` | what a person approved a program for: its `record`, JSON | at approval, with each refresh, at its end |
 //! | `vendor` | a grant to a vendor: its `record`, JSON | by administration |
@@ -97,6 +98,13 @@ CREATE TABLE approval (
 CREATE INDEX approval_until ON approval (until_us);
 ";
 
+/// Where people may sign in instead of here.
+pub(crate) const PROVIDERS: &str = "
+CREATE TABLE identity_provider (
+  id TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Access tokens of programs that were taken back before they ended.
 pub(crate) const ENDED_TOKENS: &str = "
 CREATE TABLE ended_token (
@@ -112,6 +120,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(policies::DDL).doing(DOING)?;
     db.execute_batch(PEOPLE).doing(DOING)?;
     db.execute_batch(vendors::DDL).doing(DOING)?;
+    db.execute_batch(PROVIDERS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(ENDED_TOKENS).doing(DOING)?;
     index::make(db).doing(DOING)?;

@@ -14,8 +14,8 @@ use std::collections::{HashMap, HashSet};
 use access::{Search, Spent};
 use base::{Code, Limits, Seq};
 use fhir::definitions::{Model, ParamId, TypeId};
-use fhir::search::Query;
 use fhir::search::query::{Clause, Contained, SortBy, Total};
+use fhir::search::{Customs, Query};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
@@ -72,10 +72,12 @@ pub(crate) fn page(
     query: &Query,
     request: &PageRequest,
 ) -> Result<Found> {
+    let own = tenant.customs();
     let surroundings = Surroundings {
         conn,
         vocabulary: &tenant.vocabulary,
         model: tenant.model,
+        own: &own,
         limits: &tenant.shared.config.limits,
         spent,
     };
@@ -101,13 +103,14 @@ pub(crate) fn meeting(
     (rids, apart): (&[i64], &[i64]),
     as_of: Seq,
 ) -> Result<HashSet<i64>> {
-    let place = (conn, &tenant.vocabulary, tenant.model);
+    let own = tenant.customs();
+    let place = (conn, &tenant.vocabulary, tenant.model, &*own);
     let limits = &tenant.shared.config.limits;
     met(place, limits, clause, type_id, (rids, apart), as_of)
 }
 
 fn met(
-    (conn, vocabulary, model): (&Connection, &Vocabulary, &'static Model),
+    (conn, vocabulary, model, own): (&Connection, &Vocabulary, &'static Model, &Customs),
     limits: &Limits,
     clause: &Clause,
     type_id: TypeId,
@@ -122,6 +125,7 @@ fn met(
         conn,
         vocabulary,
         model,
+        own,
         view,
     };
     let conds = conditions(
@@ -152,6 +156,8 @@ struct Surroundings<'a> {
     conn: &'a Connection,
     vocabulary: &'a Vocabulary,
     model: &'static Model,
+    /// The tenant's own parameters.
+    own: &'a Customs,
     limits: &'a Limits,
     spent: &'a Spent<Search>,
 }
@@ -164,6 +170,7 @@ impl Surroundings<'_> {
             conn: self.conn,
             vocabulary: self.vocabulary,
             model: self.model,
+            own: self.own,
             view: View {
                 as_of: seq_number(as_of),
                 bounds,
@@ -190,6 +197,7 @@ impl Surroundings<'_> {
         let around = include::Around {
             conn: self.conn,
             model: self.model,
+            own: self.own,
             limits: self.limits,
             spent: self.spent,
             reach: &reach,
@@ -221,7 +229,7 @@ impl Surroundings<'_> {
             };
             let of_type = new.iter().filter(|(_, t)| *t == type_id);
             let rids: Vec<i64> = of_type.map(|(rid, _)| *rid).collect();
-            let place = (self.conn, self.vocabulary, self.model);
+            let place = (self.conn, self.vocabulary, self.model, self.own);
             let seen = met(place, self.limits, clause, type_id, (&rids, &[]), as_of)?;
             hidden.extend(rids.into_iter().filter(|rid| !seen.contains(rid)));
         }
@@ -269,10 +277,13 @@ impl Surroundings<'_> {
         known_total: Option<u64>,
         data: &mut Data<'_>,
     ) -> Result<Matches> {
-        if place.is_some_and(|place| !place.keys.is_empty()) {
+        let order = Order::of(&query.sort, &[])?;
+        if place.is_some_and(|place| place.keys.len() != order.len()) {
             return Err(position::invalid());
         }
         let view = data.view;
+        let id = |t: &TypeId| self.model.param(*t, "_id").map(|p| p.id);
+        let ids: Vec<ParamId> = query.types.iter().filter_map(id).collect();
         let inner = self.contained_choices(query, data)?;
         let own = if how.both {
             choices(query, Order::of(&[], &[])?, self.spent, data)?.0
@@ -291,12 +302,19 @@ impl Surroundings<'_> {
             own: &own,
             holders: &holders,
             alone: how.alone,
+            ids: &ids,
         };
         let (mut found, limit) = (Vec::new(), u64::from(query.count));
-        let after = place.map(|place| place.rid);
         if limit > 0 {
-            run(self.conn, &search.page(after, limit + 1, view), |row| {
-                found.push(row.get::<_, i64>(0)?);
+            let statement = search.page(&order, place, limit + 1, view);
+            run(self.conn, &statement, |row| {
+                let keys = (1..=order.len())
+                    .map(|at| key(row, at))
+                    .collect::<rusqlite::Result<_>>()?;
+                found.push(Place {
+                    keys,
+                    rid: row.get(0)?,
+                });
                 Ok(true)
             })?;
         }
@@ -304,20 +322,16 @@ impl Surroundings<'_> {
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let count = || data.count(&search.total(view));
         let total = total(query, place, known_total, (found.len(), more), count)?;
-        let rid = |place: &i64| place >> PLACE_BITS;
-        let hit = |place: &i64| Ok((rid(place), type_of(self.conn, &[], rid(place))?));
+        let rid = |place: &Place| place.rid >> PLACE_BITS;
+        let hit = |place: &Place| Ok((rid(place), type_of(self.conn, &[], rid(place))?));
         let last = (1 << PLACE_BITS) - 1;
-        let key = |place: &i64| Place {
-            keys: Vec::new(),
-            rid: *place,
-        };
         Ok(Matches {
             matches: found.iter().map(hit).collect::<Result<_>>()?,
             inside: found
                 .iter()
-                .map(|place| u16::try_from(place & last).unwrap_or(0))
+                .map(|place| u16::try_from(place.rid & last).unwrap_or(0))
                 .collect(),
-            places: found.iter().map(key).collect(),
+            places: found,
             more,
             total,
         })

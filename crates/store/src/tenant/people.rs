@@ -10,7 +10,9 @@ use base::{Code, Micros};
 
 use super::TenantStore;
 use crate::audit::{Outcome, Subject};
-use crate::face::{Approval, BrowserSession, Person, SigningKey};
+use crate::face::{
+    Account, Approval, BrowserSession, IdentityProvider, Person, SigningKey, Through,
+};
 use crate::sqlite::house::change::By;
 use crate::sqlite::{OpenTenant, people, writer};
 use crate::{Result, StoreError};
@@ -83,6 +85,25 @@ impl TenantStore {
     /// A person, by what they sign in with.
     pub async fn person_of_login(&self, login: &str) -> Result<Option<Arc<Person>>> {
         Ok(self.opened().await?.people().person_of_login(login))
+    }
+
+    /// A person, by an account at an identity provider.
+    pub async fn person_of_account(&self, account: &Account) -> Result<Option<Arc<Person>>> {
+        Ok(self.opened().await?.people().person_of_account(account))
+    }
+
+    /// Identity providers, in order of id.
+    pub async fn identity_providers(&self) -> Result<Arc<Vec<IdentityProvider>>> {
+        Ok(self.opened().await?.people().providers())
+    }
+
+    /// Whose sessions that have not ended were begun through an account that `which` names.
+    pub async fn people_through(
+        &self,
+        which: impl Fn(&Through) -> bool,
+        now: Micros,
+    ) -> Result<Vec<PersonId>> {
+        Ok(self.opened().await?.people().people_through(which, now))
     }
 
     /// A browser session, by the keyed hash of its cookie.
@@ -237,6 +258,61 @@ impl TenantStore {
         self.handle
             .0
             .administer(entry, done.by, "add signing key", &detail, add)
+            .await
+    }
+
+    /// Makes an identity provider known, or changes what is known about it.
+    ///
+    /// # Errors
+    /// `limit-query` if there are too many.
+    pub async fn put_identity_provider(
+        &self,
+        deed: Deed,
+        provider: IdentityProvider,
+    ) -> Result<()> {
+        let done = self.deed(deed, ActionName::Administer).await?;
+        let entry = self.serving()?;
+        let detail = provider.id.to_string();
+        let put = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
+            let max = tenant.shared.config.limits.identity_providers_max;
+            let known = tenant.people().providers();
+            let others = known.iter().filter(|p| p.id != provider.id).count();
+            if others as u64 >= max {
+                return Err(StoreError::Limit {
+                    code: Code::LimitQuery,
+                    limit: "identity_providers_max",
+                    max,
+                });
+            }
+            people::put_provider(&state.db, &provider)
+        };
+        self.handle
+            .0
+            .administer(entry, done.by, "set identity provider", &detail, put)
+            .await
+    }
+
+    /// Forgets an identity provider.
+    ///
+    /// # Errors
+    /// `provider-unknown`
+    pub async fn drop_identity_provider(&self, deed: Deed, id: &str) -> Result<()> {
+        let done = self.deed(deed, ActionName::Administer).await?;
+        let entry = self.serving()?;
+        let (of, detail) = (id.to_owned(), id);
+        let work =
+            move |_: &OpenTenant, state: &mut writer::WriterState| match people::drop_provider(
+                &state.db, &of,
+            )? {
+                true => Ok(()),
+                false => Err(StoreError::Refused(
+                    Code::ProviderUnknown,
+                    "no such identity provider".to_owned(),
+                )),
+            };
+        self.handle
+            .0
+            .administer(entry, done.by, "drop identity provider", detail, work)
             .await
     }
 
@@ -447,6 +523,13 @@ impl TenantStore {
 }
 
 fn must_be_free(tenant: &OpenTenant, person: &Person) -> Result<()> {
+    for account in &person.proofs.accounts {
+        let known = tenant.people().person_of_account(account);
+        if known.is_some_and(|known| known.record.id != person.record.id) {
+            let text = "another person signs in through this account".to_owned();
+            return Err(StoreError::Refused(Code::LoginTaken, text));
+        }
+    }
     let known = tenant.people().person_of_login(&person.record.login);
     if known.is_none_or(|known| known.record.id == person.record.id) {
         return Ok(());

@@ -51,6 +51,11 @@ const CORRECTIONS: &[Correction] = &[
             "version string version",
         ],
     ),
+    // 5.0.0: the parts are elements of the section, not of sections within it.
+    parts(
+        "Composition-section-code-text",
+        &["section token code", "section-text special text"],
+    ),
     parts(
         "Encounter-location-period",
         &["location reference location", "period date period"],
@@ -130,7 +135,7 @@ pub(super) fn expression_of(url: &str, on: &str, published: &str) -> Option<&'st
     (of == on && (short || !named)).then_some(expression)
 }
 
-/// The parts of a composite whose published parts lead nowhere.
+/// The parts of a composite whose published parts lead nowhere, or astray.
 pub(super) fn components_of(url: &str) -> Option<Vec<String>> {
     let parts = find(url)?.components;
     (!parts.is_empty()).then(|| parts.iter().map(|p| (*p).to_owned()).collect())

@@ -38,32 +38,32 @@ pub(crate) fn params<'p>(
         let (Some(code), Some(kind)) = (text(definition, "code"), text(definition, "type")) else {
             continue;
         };
-        let published = text(definition, "expression").unwrap_or_default();
+        let expressed = text(definition, "expression").unwrap_or_default();
         // `Location.near` is computed from a value all the same: it says `special`.
         if text(definition, "processingMode") == Some("other") && kind != "special" {
             continue;
         }
-        let components = items(definition, "component").map(|c| component(package, c));
-        let components: Vec<String> = match components.collect::<Result<_>>() {
-            Ok(components) => components,
-            Err(error) => {
-                let Some(components) = corrections::components_of(url) else {
+        let published = || items(definition, "component").map(|c| component(package, c));
+        let components: Vec<String> = match corrections::components_of(url) {
+            Some(components) => components,
+            None => match published().collect::<Result<_>>() {
+                Ok(components) => components,
+                Err(error) => {
                     left_out.push(format!("{url}: {error:#}"));
                     continue;
-                };
-                components
-            }
+                }
+            },
         };
         for base in items(definition, "base").filter_map(Value::as_str) {
             if types.get(base).is_none_or(|t| t.kind != "resource") {
                 continue;
             }
-            let mut expression = branches(published, base);
+            let mut expression = branches(expressed, base);
             if let Some(correct) = corrections::expression_of(url, base, &expression) {
                 correct.clone_into(&mut expression);
             }
             if expression.is_empty() {
-                if !published.is_empty() {
+                if !expressed.is_empty() {
                     left_out.push(format!("{url}: nothing on {base}"));
                 }
                 continue;

@@ -298,10 +298,12 @@ impl<'p> Pass<'p> {
         if name.starts_with('_') {
             return Ok(name.to_owned());
         }
-        let params = self.model.params(type_id).iter();
-        let mut fits = params.filter(|param| param.code.replace('-', "_") == name);
-        match fits.next() {
-            Some(param) => Ok(param.code.to_owned()),
+        let own = self.own.iter().filter(|c| c.serves);
+        let own = own.map(|c| &c.definition).filter(|d| d.type_id == type_id);
+        let params = self.model.params(type_id).iter().map(|param| param.code);
+        let mut all = params.chain(own.map(|d| d.code.as_str()));
+        match all.find(|code| code.replace('-', "_") == name) {
+            Some(code) => Ok(code.to_owned()),
             None => wrong(format!("there is no search parameter {name}"), at),
         }
     }

@@ -140,7 +140,7 @@ impl<'p> Pass<'p> {
             return Ok(Some(known.clone()));
         }
         let whole = Whole {
-            schema: Schema::of(self.model),
+            schema: self.schema(),
             root,
         };
         let mut asked = None;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use fhir::definitions::{
     Content, Element, ElementType, Model, ParamKind, PerVersion, Primitive, Structure, TypeId,
 };
+use fhir::search::Customs;
 
 use super::select::type_name;
 
@@ -152,7 +153,12 @@ impl Schema {
     /// The schema of a version; made on first use.
     pub(super) fn of(model: &'static Model) -> &'static Self {
         static SCHEMAS: PerVersion<Schema> = PerVersion::new();
-        SCHEMAS.get(model.version(), || Making::new(model).whole())
+        SCHEMAS.get(model.version(), || Self::with(model, Customs::NONE))
+    }
+
+    /// The schema of a tenant that has search parameters of its own.
+    pub(super) fn with(model: &'static Model, own: &Customs) -> Self {
+        Making::new(model, own).whole()
     }
 
     pub(super) fn types(&self) -> &[Type] {
@@ -170,8 +176,9 @@ const OF_ANY_SEARCH: [&str; 6] = [
 ];
 
 /// A schema that is being made.
-struct Making {
+struct Making<'o> {
     model: &'static Model,
+    own: &'o Customs,
     types: Vec<Type>,
     /// Scalars that are used.
     scalars: BTreeSet<&'static str>,
@@ -181,8 +188,8 @@ struct Making {
     back: BTreeMap<TypeId, BTreeSet<TypeId>>,
 }
 
-impl Making {
-    fn new(model: &'static Model) -> Self {
+impl<'o> Making<'o> {
+    fn new(model: &'static Model, own: &'o Customs) -> Self {
         let mut back: BTreeMap<TypeId, BTreeSet<TypeId>> = BTreeMap::new();
         for of in model.types() {
             for param in model.params(of) {
@@ -193,8 +200,17 @@ impl Making {
         }
         let scalars = BTreeSet::from(["Boolean", "Float", "ID", "Int", "String", "code"]);
         let (types, searches) = (Vec::new(), BTreeMap::new());
+        for custom in own.iter().filter(|c| c.serves) {
+            for target in &custom.definition.targets {
+                let of = custom.definition.type_id;
+                if custom.definition.kind == ParamKind::Reference {
+                    back.entry(*target).or_default().insert(of);
+                }
+            }
+        }
         Self {
             model,
+            own,
             types,
             scalars,
             searches,
@@ -292,10 +308,14 @@ impl Making {
 
     fn search_arguments(&mut self, type_id: TypeId) -> [Arc<[Argument]>; 2] {
         let mut args: Vec<Argument> = Vec::new();
-        for param in self.model.params(type_id) {
-            let scalar = scalar_of_param(param.kind);
+        let own = self.own.iter().map(|c| (c.serves, &c.definition));
+        let own = own.filter(|(serves, d)| *serves && d.type_id == type_id);
+        let own = own.map(|(_, d)| (d.code.as_str(), d.kind));
+        let params = self.model.params(type_id).iter();
+        for (code, kind) in params.map(|p| (p.code, p.kind)).chain(own) {
+            let scalar = scalar_of_param(kind);
             self.scalars.insert(scalar);
-            let name = param.code.replace('-', "_");
+            let name = code.replace('-', "_");
             if args.iter().all(|a| a.name != name) {
                 args.push(argument(name, Of::list(scalar)));
             }

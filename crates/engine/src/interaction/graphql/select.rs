@@ -1,7 +1,7 @@
 //! Selecting from resources: elements, references and the directives that reorganise
 //! (`graphql.html`). No I/O: what is not loaded is noted.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -13,12 +13,14 @@ use fhir::definitions::{Content, Model, Structure, TypeId};
 use fhir::json::{self, Doc, Kind, Value};
 use fhir::path::Types;
 use fhir::reference::Literal;
+use fhir::search::Customs;
 
 use super::collect::{Group, known_directives};
 use super::document::Document;
 use super::fields::{Fields, Form, Out};
 use super::filter::{Compiled, Slice, scalar};
 use super::load::{Known, Loaded, Need};
+use super::schema::Schema;
 use super::{Checked, Fault, Stop, wrong};
 use crate::session::Session;
 
@@ -30,6 +32,10 @@ pub(super) struct Pass<'p> {
     pub(super) document: &'p Document,
     pub(super) loaded: &'p Loaded,
     pub(super) model: &'static Model,
+    /// The tenant's own search parameters.
+    pub(super) own: &'p Customs,
+    /// The schema with these parameters, where there are some.
+    own_schema: OnceCell<Schema>,
     pub(super) types: Types,
     base: String,
     pub(super) fields: Cell<u64>,
@@ -104,12 +110,19 @@ impl Way<'_> {
 }
 
 impl<'p> Pass<'p> {
-    pub(super) fn new(session: &Session, document: &'p Document, loaded: &'p Loaded) -> Self {
+    pub(super) fn new(
+        session: &Session,
+        own: &'p Customs,
+        document: &'p Document,
+        loaded: &'p Loaded,
+    ) -> Self {
         let model = session.model();
         Self {
             document,
             loaded,
             model,
+            own,
+            own_schema: OnceCell::new(),
             types: Types::of(model),
             base: session.links().fhir(),
             fields: Cell::new(0),
@@ -120,6 +133,16 @@ impl<'p> Pass<'p> {
             path_steps: Cell::new(PATH_STEPS_MAX),
             parsed: RefCell::default(),
             needs: RefCell::default(),
+        }
+    }
+
+    /// What can be asked of this tenant.
+    pub(super) fn schema(&self) -> &Schema {
+        match self.own.iter().any(|c| c.serves) {
+            false => Schema::of(self.model),
+            true => self
+                .own_schema
+                .get_or_init(|| Schema::with(self.model, self.own)),
         }
     }
 

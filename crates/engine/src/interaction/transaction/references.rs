@@ -146,10 +146,15 @@ impl Session {
             Err(failure) if failure.code() == Code::MultipleMatches => return Err(ambiguous()),
             found => found?,
         };
-        if let Some(stored) = found {
-            let target = format!("{type_name}/{}", stored.get().id);
-            expectations.push(self.expectation(&criteria, one(&stored)).await?);
-            return Ok(target);
+        let expected = found.as_ref().map_or(Expected::Nothing, one);
+        expectations.push(self.expectation(&criteria, expected).await?);
+        let goes = |id: &ResourceId| {
+            let deletes =
+                |step: &Step| matches!(step, Step::Delete(t, i, _) if *t == type_id && i == id);
+            steps.iter().any(deletes)
+        };
+        if let Some(stored) = found.filter(|stored| !goes(&stored.get().id)) {
+            return Ok(format!("{type_name}/{}", stored.get().id));
         }
         let identifier = crate::form::decode(text.strip_prefix("identifier=").unwrap_or(""));
         let key = (type_name.to_owned(), identifier.into_owned());
@@ -159,7 +164,6 @@ impl Session {
         };
         let identity = steps.get(*only).and_then(Step::identity);
         let identity = identity.ok_or_else(ambiguous)?;
-        expectations.push(self.expectation(&criteria, Expected::Nothing).await?);
         Ok(format!("{type_name}/{}", identity.id))
     }
 }

@@ -1,6 +1,6 @@
 //! `search.html#composite`
 
-use crate::definitions::{Param, ParamKind};
+use crate::definitions::ParamKind;
 use crate::path::{Node, PathError, Plan, Type, Types};
 
 use super::super::rows::RowValue;
@@ -24,16 +24,16 @@ impl Component {
     }
 }
 
-pub(super) fn compile(
+/// `parts`: the type of each part, and its expression.
+pub(super) fn compile<'p>(
     types: &Types,
     resource: Type,
     instances: &Plan,
-    param: &Param,
+    parts: impl Iterator<Item = (ParamKind, &'p str)>,
 ) -> Result<Vec<Component>, PathError> {
-    let component = |c: &crate::definitions::Component| {
-        let plan = |ty: &Type| {
-            Plan::compile_in(types, resource, *ty, c.expression).map(|plan| (*ty, plan))
-        };
+    let component = |(declared, expression): (ParamKind, &str)| {
+        let plan =
+            |ty: &Type| Plan::compile_in(types, resource, *ty, expression).map(|plan| (*ty, plan));
         let plans: Vec<(Type, Plan)> = instances
             .types()
             .iter()
@@ -43,10 +43,10 @@ pub(super) fn compile(
             .iter()
             .flat_map(|(_, plan)| plan.types())
             .map(|t| types.name(*t));
-        let kind = kind_of(c.kind, names);
+        let kind = kind_of(declared, names);
         Ok(Component { kind, plans })
     };
-    param.components.iter().map(component).collect()
+    parts.map(component).collect()
 }
 
 /// How a part is compared: as its definition says, unless its expression yields what no parameter

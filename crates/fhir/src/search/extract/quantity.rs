@@ -63,17 +63,6 @@ pub(super) fn of(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
     }
 }
 
-/// Where a Location is, as a pair that is no range: latitude and longitude.
-pub(super) fn position(value: Value<'_>, emit: Emit<'_>) {
-    let at = |name| value.get(name).and_then(point);
-    if let (Some(latitude), Some(longitude)) = (at("latitude"), at("longitude")) {
-        emit(RowValue::Number(Range {
-            low: latitude,
-            high: longitude,
-        }));
-    }
-}
-
 fn point(value: Value<'_>) -> Option<f64> {
     number::point(value.as_number()?)
 }

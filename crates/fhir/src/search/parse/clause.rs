@@ -6,9 +6,10 @@ use base::{Code, ResourceId};
 use crate::definitions::{ParamKind, TypeId};
 use crate::outcome::Issue;
 
+use super::super::extract::{ParamPlan, Special};
 use super::super::query::{Clause, Match, ParamClause, Test};
 use super::super::words::Words;
-use super::named::Named;
+use super::named::{Known, Named};
 use super::text::{split, unescape};
 use super::{Context, date, shown, token, too_much};
 
@@ -200,6 +201,17 @@ impl Context<'_> {
         if !self.takes(named) {
             return Err(named.bad_modifier(named.modifier.unwrap_or("")));
         }
+        let special = |p: &Known<'_>| p.plan.and_then(ParamPlan::special);
+        if named.kind == ParamKind::Special
+            && named.modifier.is_none()
+            && named
+                .params
+                .iter()
+                .all(|p| special(p) == Some(Special::Narrative))
+        {
+            let words = Words::parse(&unescape(value)).map_err(|what| named.bad_value(&what))?;
+            return Ok(words.in_texts(&named.ids()));
+        }
         match (named.kind, named.modifier) {
             (ParamKind::String, Some("text")) | (_, Some("text-advanced")) => {
                 return text_advanced(named, value);
@@ -281,7 +293,11 @@ impl Context<'_> {
             }
             ParamKind::Special => {
                 only_plain()?;
-                super::place::read(named, text)?
+                let special = |p: &Known<'_>| p.plan.and_then(ParamPlan::special);
+                match named.params.first().and_then(special) {
+                    Some(Special::Boundary) => super::place::inside(named, text)?,
+                    _ => super::place::read(named, text)?,
+                }
             }
         }))
     }

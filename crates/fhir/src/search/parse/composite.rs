@@ -5,10 +5,20 @@ use crate::outcome::Issue;
 
 use super::super::extract::ParamPlan;
 use super::super::query::Match;
+use super::super::words::{Run, Words};
 use super::Context;
 use super::named::Named;
 use super::text::{split, unescape};
 use super::{date, number, string, token, uri};
+
+/// Words that a narrative within a composite must have.
+fn words(inner: &Named<'_>, part: &str) -> Result<Vec<Run>, Issue> {
+    let words = Words::parse(&unescape(part)).map_err(|what| inner.bad_value(&what))?;
+    words.all().ok_or_else(|| {
+        let what = "of texts within a composite words and phrases can be asked that are all there";
+        inner.bad_value(what)
+    })
+}
 
 impl Context<'_> {
     /// `a$b`: one value for each component, by the rules of the component's type; `None` if
@@ -27,17 +37,12 @@ impl Context<'_> {
             .unwrap_or_default();
         let parts = split(text, '$');
         if parts.len() != kinds.len() || parts.iter().any(|p| unescape(p).trim().is_empty()) {
-            let form = param
-                .components
-                .iter()
-                .map(|c| c.code)
-                .collect::<Vec<_>>()
-                .join("$");
+            let form = param.components.codes().collect::<Vec<_>>().join("$");
             return Err(named.bad_value(&format!("the value has the form {form}")));
         }
         let mut matches = Vec::with_capacity(parts.len());
-        for ((part, kind), component) in parts.iter().zip(kinds).zip(param.components) {
-            let of = self.known(param.type_id, component.code);
+        for ((part, kind), code) in parts.iter().zip(kinds).zip(param.components.codes()) {
+            let of = self.known(param.type_id, code);
             let inner = Named {
                 code: named.code,
                 modifier: None,
@@ -55,7 +60,8 @@ impl Context<'_> {
                 ParamKind::Quantity => Some(number::quantity(&inner, part)?),
                 ParamKind::Uri => Some(uri::read(&inner, part)?),
                 ParamKind::Reference => self.component_reference(param.type_id, &inner, part)?,
-                ParamKind::Composite | ParamKind::Special => None,
+                ParamKind::Special => Some(Match::Runs(words(&inner, part)?)),
+                ParamKind::Composite => None,
             };
             match found {
                 Some(found) => matches.push(found),

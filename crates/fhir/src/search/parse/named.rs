@@ -5,11 +5,33 @@ use base::Code;
 use crate::definitions::{Component, ParamId, ParamKind, TypeId};
 use crate::outcome::Issue;
 
+use super::super::custom::Part;
 use super::super::extract::ParamPlan;
 use super::{Context, shown};
 
 /// Parameters of the specification that Insula knows and does not serve.
 const UNSUPPORTED: &[&str] = &["_query"];
+
+/// The parts of a composite.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Parts<'q> {
+    /// Of one of the definitions.
+    Standard(&'q [Component]),
+    /// Of one of the tenant's.
+    Own(&'q [Part]),
+}
+
+impl<'q> Parts<'q> {
+    /// The names of the parameters that define them.
+    pub(super) fn codes(self) -> impl Iterator<Item = &'q str> {
+        let (standard, own): (&[Component], &[Part]) = match self {
+            Self::Standard(parts) => (parts, &[]),
+            Self::Own(parts) => (&[], parts),
+        };
+        let own = own.iter().map(|part| part.code.as_str());
+        standard.iter().map(|part| part.code).chain(own)
+    }
+}
 
 /// A search parameter, of the definitions or of the tenant.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +40,7 @@ pub(super) struct Known<'q> {
     pub(super) type_id: TypeId,
     pub(super) kind: ParamKind,
     pub(super) targets: &'q [TypeId],
-    pub(super) components: &'q [Component],
+    pub(super) components: Parts<'q>,
     /// How its values are computed; not for `_id` and `_lastUpdated`.
     pub(super) plan: Option<&'q ParamPlan>,
 }
@@ -77,7 +99,7 @@ impl<'c> Context<'c> {
                 type_id,
                 kind: param.kind,
                 targets: &param.targets,
-                components: &param.components,
+                components: Parts::Standard(&param.components),
                 plan,
             });
         }
@@ -90,7 +112,7 @@ impl<'c> Context<'c> {
                 ParamKind::Reference => &custom.definition.targets,
                 _ => &[],
             },
-            components: &[],
+            components: Parts::Own(&custom.definition.components),
             plan: Some(&custom.plan),
         })
     }
@@ -148,7 +170,9 @@ impl<'c> Context<'c> {
     pub(super) fn exists(&self, type_id: TypeId, name: &str) -> bool {
         let end = name.find([':', '.']).unwrap_or(name.len());
         let code = name.get(..end).unwrap_or(name);
+        let r5 = super::super::served::is_r5(self.model.version());
         matches!(code, "_has" | "_text" | "_content" | "_list" | "_filter")
+            || (code == "_in" && r5)
             || self.known(type_id, code).is_some()
     }
 }

@@ -1,6 +1,6 @@
 //! `near`: `latitude|longitude|distance|units` (`location.html#positional`).
 
-use super::super::query::{Circle, Match};
+use super::super::query::{Circle, Match, Spot};
 use super::super::value::number;
 use super::named::Named;
 use super::text::{split, unescape};
@@ -19,21 +19,45 @@ const UNITS: &[(&str, f64)] = &[
     ("[nmi_i]", 1_852.0),
 ];
 
+/// `latitude|longitude`: a place that is inside of a boundary.
+pub(super) fn inside(named: &Named<'_>, text: &str) -> Result<Match, Issue> {
+    const FORM: &str = "the form is latitude|longitude, in degrees";
+    let parts = split(text, '|');
+    let spot = spot(named, &parts, FORM)?;
+    match parts.len() {
+        2 => Ok(Match::Encloses(spot)),
+        _ => Err(named.bad_value(FORM)),
+    }
+}
+
+/// The place that the first two parts are.
+fn spot(named: &Named<'_>, parts: &[&str], form: &str) -> Result<Spot, Issue> {
+    let number = |at: usize| parts.get(at).and_then(|p| number::point(&unescape(p)));
+    let (Some(latitude), Some(longitude)) = (number(0), number(1)) else {
+        return Err(named.bad_value(form));
+    };
+    if !(-90.0..=90.0).contains(&latitude) || !(-180.0..=180.0).contains(&longitude) {
+        return Err(named.bad_value("there is no such place"));
+    }
+    Ok(Spot {
+        latitude,
+        longitude,
+    })
+}
+
+/// `near`
 pub(super) fn read(named: &Named<'_>, text: &str) -> Result<Match, Issue> {
     let bad = |what: &str| named.bad_value(what);
     let parts = split(text, '|');
     let number = |text: &str| number::point(&unescape(text));
-    let (Some(latitude), Some(longitude)) = (
-        parts.first().and_then(|p| number(p)),
-        parts.get(1).and_then(|p| number(p)),
-    ) else {
-        return Err(bad(
-            "the form is latitude|longitude|distance|units, in degrees",
-        ));
-    };
-    if !(-90.0..=90.0).contains(&latitude) || !(-180.0..=180.0).contains(&longitude) {
-        return Err(bad("there is no such place"));
-    }
+    let Spot {
+        latitude,
+        longitude,
+    } = spot(
+        named,
+        &parts,
+        "the form is latitude|longitude|distance|units, in degrees",
+    )?;
     let unit = match parts.get(3).copied().filter(|u| !u.is_empty()) {
         None => 1_000.0,
         Some(name) => {

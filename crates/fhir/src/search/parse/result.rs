@@ -177,6 +177,13 @@ impl Context<'_> {
                     .filter(|p| p.kind == ParamKind::Reference)
                     .filter(is_useful);
                 params.extend(references.map(|p| (source, p.id)));
+                let own = self.options.custom.iter().filter(|c| {
+                    let of = &c.definition;
+                    let useful =
+                        !reverse || iterate || self.types.iter().any(|t| of.targets.contains(t));
+                    c.serves && useful && (of.type_id, of.kind) == (source, ParamKind::Reference)
+                });
+                params.extend(own.map(|c| (source, c.id)));
                 continue;
             }
             // An unknown parameter is a bad value of a known one.

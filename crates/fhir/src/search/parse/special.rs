@@ -1,10 +1,11 @@
-//! Parameters that are no values of an element: `_text`, `_content`, `_list`, `_filter`
+//! Parameters that are no values of an element: `_text`, `_content`, `_list`, `_in`, `_filter`
 //! (`search.html#special`).
 
 use base::{Code, ResourceId};
 
 use super::super::query::Clause;
 use super::super::rows::{content, narrative};
+use super::super::value::reference::Target;
 use super::super::words::Words;
 use super::text::unescape;
 use super::{Context, Reading, shown};
@@ -50,8 +51,11 @@ impl Context<'_> {
         value: &str,
         depth: u64,
     ) -> Result<Option<Clause>, Issue> {
-        if !matches!(code, "_text" | "_content" | "_list" | "_filter") {
-            return Ok(None);
+        let r5 = super::super::served::is_r5(self.model.version());
+        match code {
+            "_text" | "_content" | "_list" | "_filter" => {}
+            "_in" if r5 => {}
+            _ => return Ok(None),
         }
         if let Some(modifier) = modifier {
             let text = format!("{code} takes no modifier {}", shown(modifier));
@@ -61,6 +65,7 @@ impl Context<'_> {
             "_text" => Ok(Some(words(code, value)?.in_narratives(types))),
             "_content" => Ok(Some(words(code, value)?.in_resources(types))),
             "_list" => self.list(value).map(Some),
+            "_in" => self.members(value).map(Some),
             _ => self.filter(types, value, depth).map(Some),
         }
     }
@@ -89,5 +94,30 @@ impl Context<'_> {
             param: item.id,
             inner: Box::new(Clause::Id(ids)),
         })
+    }
+
+    /// `_in=Group/7`: members of a Group, CareTeam or List (R5, `search.html#_in`).
+    fn members(&self, value: &str) -> Result<Clause, Issue> {
+        const FORM: &str = "the value is Group/id, CareTeam/id or List/id";
+        let mut each = Vec::new();
+        for text in self.values(value)? {
+            self.count_clause()?;
+            let read = Target::read(text, self.model, self.options.own_bases);
+            let Target::Local { type_id, id, .. } = read else {
+                return Err(bad_value("_in", FORM));
+            };
+            let members = match self.model.type_name(type_id) {
+                "Group" => self.known(type_id, "member"),
+                "CareTeam" => self.known(type_id, "participant"),
+                "List" => self.known(type_id, "item"),
+                _ => None,
+            };
+            each.push(Clause::Has {
+                source: type_id,
+                param: members.ok_or_else(|| bad_value("_in", FORM))?.id,
+                inner: Box::new(Clause::Id(vec![id])),
+            });
+        }
+        Ok(Clause::Or(each))
     }
 }

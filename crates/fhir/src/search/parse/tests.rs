@@ -146,6 +146,11 @@ fn of_match(m: &Match) -> String {
             if *above { "above" } else { "below" }
         ),
         Match::Near(c) => format!("near {} {} {}m", c.latitude, c.longitude, c.radius),
+        Match::Encloses(s) => format!("encloses {} {}", s.latitude, s.longitude),
+        Match::Runs(runs) => {
+            let runs: Vec<String> = runs.iter().map(|r| format!("{:?}", r.pattern())).collect();
+            format!("has {}", runs.join(" "))
+        }
         Match::Composite(parts) => parts.iter().map(of_match).collect::<Vec<_>>().join(" $ "),
     }
 }

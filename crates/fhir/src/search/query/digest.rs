@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::{Circle, Query, Range};
+use super::{Circle, Query, Range, Spot};
 
 impl Query {
     /// Bytes that differ where queries differ, and are the same for the same query. Not a format:
@@ -36,6 +36,12 @@ impl Hash for Range<i64> {
 impl Hash for Range<f64> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.low.to_bits(), self.high.to_bits()).hash(state);
+    }
+}
+
+impl Hash for Spot {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.latitude.to_bits(), self.longitude.to_bits()).hash(state);
     }
 }
 

@@ -13,6 +13,40 @@ pub fn distance(from: (f64, f64), to: (f64, f64)) -> f64 {
     ellipsoid(from, to).unwrap_or_else(|| sphere(from, to))
 }
 
+/// Whether a boundary, as the index keeps it, goes around a place (latitude and longitude): polygons
+/// parted by `|`, rings by `;`, points `longitude latitude` by commas. Sides are straight on the map,
+/// as GeoJSON says (RFC 7946 section 3.1.1); of a ring within another the inside is outside.
+pub fn encloses(boundary: &str, (latitude, longitude): (f64, f64)) -> bool {
+    boundary.split('|').any(|polygon| {
+        // Each ring that goes around it turns inside and outside about.
+        let around = polygon
+            .split(';')
+            .filter(|r| goes_around(r, (latitude, longitude)));
+        around.count() % 2 == 1
+    })
+}
+
+fn goes_around(ring: &str, (y, x): (f64, f64)) -> bool {
+    let point = |text: &str| {
+        let (longitude, latitude) = text.split_once(' ')?;
+        Some((longitude.parse().ok()?, latitude.parse().ok()?))
+    };
+    let points: Vec<(f64, f64)> = ring.split(',').filter_map(point).collect();
+    let Some(mut last) = points.last().copied() else {
+        return false;
+    };
+    let mut inside = false;
+    for (x1, y1) in points {
+        let (x2, y2) = last;
+        // A side that is crossed on the way east.
+        if (y1 > y) != (y2 > y) && x < (x2 - x1) * (y - y1) / (y2 - y1) + x1 {
+            inside = !inside;
+        }
+        last = (x1, y1);
+    }
+    inside
+}
+
 fn ellipsoid(from: (f64, f64), to: (f64, f64)) -> Option<f64> {
     let reduced = |degrees: f64| ((1.0 - F) * degrees.to_radians().tan()).atan();
     let (u1, u2) = (reduced(from.0), reduced(to.0));
@@ -62,7 +96,27 @@ fn sphere(from: (f64, f64), to: (f64, f64)) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::distance;
+    use super::{distance, encloses};
+
+    #[test]
+    fn places_are_inside_of_boundaries() {
+        let square = "10 50,12 50,12 52,10 52,10 50";
+        let holed = format!("{square};10.5 50.5,11 50.5,11 51,10.5 51,10.5 50.5");
+        let both = format!("{holed}|0 0,1 0,0 1,0 0");
+        for (at, of, inside) in [
+            ((51.0, 11.0), square, true),
+            ((51.0, 9.9), square, false),
+            ((49.9, 11.0), square, false),
+            ((50.7, 10.7), square, true),
+            ((50.7, 10.7), holed.as_str(), false),
+            ((51.5, 11.5), holed.as_str(), true),
+            ((0.2, 0.2), both.as_str(), true),
+            ((0.8, 0.8), both.as_str(), false),
+            ((0.0, 0.0), "", false),
+        ] {
+            assert_eq!(encloses(of, at), inside, "{at:?} {of}");
+        }
+    }
 
     #[test]
     fn distances_are_those_of_the_ellipsoid() {

@@ -29,6 +29,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{link}", "nobody")
         .replace("{person}", "00000000-0000-4000-8000-000000000000")
         .replace("{action}", "sign-out")
+        .replace("{provider}", "nobody")
         .replace("{type}", type_of(route))
         .replace("{import_id}", "nobody")
         .replace("{id}", "p1")
@@ -57,6 +58,9 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         ),
         (_, "sign-in" | "second-factor" | "accept-invitation" | "approve" | "change-account") => {
             request.content("application/x-www-form-urlencoded", "login=intruder")
+        }
+        (_, "back-channel-logout") => {
+            request.content("application/x-www-form-urlencoded", "logout_token=x")
         }
         (_, "launch") => request.content(
             "application/json",
@@ -187,7 +191,10 @@ fn unrecognised(route: &Route) -> Option<u16> {
         (_, "token" | "introspect" | "revoke" | "vendor-self") => Some(401),
         // Forms that were given out to nobody.
         (_, "sign-in" | "second-factor" | "accept-invitation" | "approve") => Some(403),
-        (_, "authorize") => Some(404),
+        (_, "authorize" | "provider-sign-in" | "back-channel-logout") => Some(404),
+        // The house's own sends nobody on who comes from nowhere.
+        (Class::Open, "provider-callback") => Some(403),
+        (_, "provider-callback") => Some(404),
         (_, "invitation") => Some(410),
         (Class::Open | Class::Gate, _) => Some(200),
         _ => Some(401),

@@ -32,7 +32,7 @@ const RULES: &[Rule] = &[
         only_in: &["crates/server/"],
     },
     Rule {
-        about: "outbound connections only in the commands of server, which call the admin API",
+        about: "outbound connections only in server: the one way out, and commands that call the admin API",
         words: &["TcpStream::connect", "ureq::", "UnixStream"],
         only_in: &["crates/server/"],
     },

@@ -114,7 +114,7 @@ fn they_are_found_within_their_containers_or_alone() {
             .ends_with("/t/lakeside/fhir/Medication/own")
     );
     for (query, status, code) in [
-        ("_contained=true&_sort=code", 501, "not-supported"),
+        ("_contained=true&_sort=_score", 501, "not-supported"),
         (
             "_contained=true&_containedType=contained&_include=*",
             501,
@@ -238,4 +238,69 @@ fn pages_of_them_agree() {
             .fhir(&who, &format!("DELETE MedicationRequest/later-{kind}"), "")
             .status(204);
     }
+}
+
+#[test]
+fn they_are_sorted_by_what_was_found() {
+    let (world, who) = world();
+    // The lesser of its two counts.
+    let other = json!({
+        "resourceType": "Medication", "id": "m2", "status": "active",
+        "code": {"coding": [{"system": "urn:drugs", "code": "zinc"}]},
+    });
+    put(&world, &who, &prescription("c", "bismuth", &[other]));
+    let ordered = |query: &str| {
+        let line = format!("GET Medication?{query}");
+        world.fhir(&who, &line, "").status(200).entries()
+    };
+    let (own, a, b, c) = (
+        "Medication/own",
+        "MedicationRequest/a",
+        "MedicationRequest/b",
+        "MedicationRequest/c",
+    );
+    for (query, want) in [
+        ("_contained=true&_sort=code", &[a, c, b][..]),
+        ("_contained=true&_sort=-code", &[c, b, a]),
+        ("_contained=true&code=zinc,codeine&_sort=code", &[b, c]),
+        ("_contained=both&_sort=code,_id", &[a, own, c, b]),
+        ("_contained=both&_sort=code,-_id", &[own, a, c, b]),
+        ("_contained=both&_sort=_lastUpdated", &[own, a, b, c]),
+        ("_contained=both&_sort=-_lastUpdated", &[c, b, a, own]),
+        ("_contained=both&_sort=-_id", &[own, c, b, a]),
+        (
+            "_contained=true&_containedType=contained&_sort=_id,code",
+            &[
+                "Medication/m1",
+                "Medication/m1",
+                "Medication/m1",
+                "Medication/m2",
+            ],
+        ),
+    ] {
+        assert_eq!(ordered(query), want, "{query}");
+        // Pages put together are the whole.
+        let mut page = world
+            .fhir(&who, &format!("GET Medication?{query}&_count=1"), "")
+            .status(200);
+        let mut all = page.entries();
+        while let Some(next) = page.link("next") {
+            page = world.follow(&who, &next).status(200);
+            all.extend(page.entries());
+        }
+        assert_eq!(all, want, "pages of {query}");
+    }
+    let alone = world.fhir(
+        &who,
+        "GET Medication?_contained=true&_containedType=contained&_sort=-code",
+        "",
+    );
+    let alone = alone.status(200).json();
+    let urls: Vec<&str> = alone["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["fullUrl"].as_str().unwrap().rsplit('/').next().unwrap())
+        .collect();
+    assert_eq!(urls, ["c#m2", "b#m1", "c#m1", "a#m1"]);
 }

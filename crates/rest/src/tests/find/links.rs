@@ -199,6 +199,18 @@ fn references_to_members_of_groups_and_lists_are_found_in_r5() {
     ] {
         finds(&world, &who, &format!("Encounter?{query}"), want);
     }
+    for (query, want) in [
+        ("Patient?_in=Group/g", &["Patient/a", "Patient/b"][..]),
+        ("Patient?_in=List/l", &["Patient/c"]),
+        ("Patient?_in=Group/gone", &[]),
+        (
+            "Encounter?patient._in=Group/g",
+            &["Encounter/a", "Encounter/b"],
+        ),
+    ] {
+        finds(&world, &who, query, want);
+    }
+    refuses(&world, &who, "Patient?_in=Patient/a", 400, "search-value");
     refuses(
         &world,
         &who,

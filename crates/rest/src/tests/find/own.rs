@@ -196,3 +196,345 @@ fn an_index_is_made_again() {
         .fhir(&reader, "POST $reindex", "")
         .refused(403, "scope-missing");
 }
+
+fn composite(code: &str, base: &str, expression: Option<&str>, parts: &[(&str, &str)]) -> Value {
+    let mut made = parameter(code, "composite", base, expression.unwrap_or("x"));
+    if expression.is_none() {
+        made.as_object_mut().unwrap().remove("expression");
+    }
+    let parts: Vec<Value> = parts
+        .iter()
+        .map(|(of, expression)| json!({"definition": of, "expression": expression}))
+        .collect();
+    made["component"] = Value::Array(parts);
+    made
+}
+
+const STANDARD: &str = "http://hl7.org/fhir/SearchParameter";
+
+#[test]
+fn composites_of_a_tenants_own_hold_within_one_instance() {
+    let (world, who) = World::clinic();
+    let names = json!({"name": [{"family": "Berg", "given": ["Ada"]}, {"family": "Tal", "given": ["Eve"]}],
+        "birthDate": "1990-05-01", "gender": "female",
+        "telecom": [{"system": "phone", "value": "1", "use": "home"}]});
+    put(&world, &who, &person("p", &names));
+    let individual = |name: &str| format!("{STANDARD}/individual-{name}");
+    let (family, given) = (individual("family"), individual("given"));
+    for parameter in [
+        parameter("use", "token", "Patient", "Patient.telecom.use"),
+        composite(
+            "full",
+            "Patient",
+            Some("Patient.name"),
+            &[(&family, "family"), (&given, "given")],
+        ),
+        // Of the resource itself, with a part that the tenant defines.
+        composite(
+            "three",
+            "Patient",
+            None,
+            &[
+                (&individual("gender"), "gender"),
+                ("http://e.org/use", "telecom.use"),
+                (&individual("telecom"), "telecom"),
+            ],
+        ),
+        composite(
+            "born",
+            "Patient",
+            None,
+            &[
+                (&individual("birthdate"), "birthDate"),
+                (&family, "name.family"),
+            ],
+        ),
+    ] {
+        put(&world, &who, &parameter);
+    }
+    built(&world, &who);
+    for (query, there) in [
+        ("full=berg$ada", true),
+        ("full=ber$ad", true),
+        ("full=berg$eve", false),
+        ("full=tal$eve", true),
+        ("three=female$home$|1", true),
+        ("three=female$home$1", true),
+        ("three=male$home$1", false),
+        ("three=female$work$1", false),
+        ("three=female$home$2", false),
+        ("born=1990$tal", true),
+        ("born=lt1990$tal", false),
+        ("born=ge1990-05$ber", true),
+    ] {
+        let wanted: &[&str] = if there { &["Patient/p"] } else { &[] };
+        finds(&world, &who, &format!("Patient?{query}"), wanted);
+    }
+    // What is written later is indexed as well, and what goes is gone.
+    put(
+        &world,
+        &who,
+        &person(
+            "q",
+            &json!({"name": [{"family": "Berg", "given": ["Eve"]}]}),
+        ),
+    );
+    finds(&world, &who, "Patient?full=berg$eve", &["Patient/q"]);
+    put(
+        &world,
+        &who,
+        &person("q", &json!({"name": [{"family": "Berg"}]})),
+    );
+    finds(&world, &who, "Patient?full=berg$eve", &[]);
+    let wrong = world.fhir(&who, "GET Patient?full=berg", "");
+    wrong.refused(400, "search-value");
+    let report = world.admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null);
+    report.status(200).at("/ok", true);
+}
+
+#[test]
+fn quantities_within_composites_are_compared_in_their_units() {
+    let (world, who) = World::clinic();
+    let pressure = |value: f64, unit: &str| json!({"value": value, "system": "http://unitsofmeasure.org", "code": unit});
+    let observation = |id: &str, low: Value, high: Value| {
+        put(
+            &world,
+            &who,
+            &json!({"resourceType": "Observation", "id": id, "status": "final",
+                "code": {"coding": [{"system": "s", "code": "c"}]},
+                "referenceRange": [{"low": low, "high": high}]}),
+        );
+    };
+    observation("mg", pressure(500.0, "mg"), pressure(2.0, "g"));
+    observation("kg", pressure(1.0, "kg"), pressure(2.0, "kg"));
+    let value = format!("{STANDARD}/Observation-value-quantity");
+    put(
+        &world,
+        &who,
+        &composite(
+            "normal",
+            "Observation",
+            Some("Observation.referenceRange"),
+            &[(&value, "low"), (&value, "high")],
+        ),
+    );
+    let code = format!("{STANDARD}/clinical-code");
+    put(
+        &world,
+        &who,
+        &composite(
+            "code-low-status",
+            "Observation",
+            None,
+            &[
+                (&code, "code"),
+                (&value, "referenceRange.low"),
+                (&format!("{STANDARD}/Observation-status"), "status"),
+            ],
+        ),
+    );
+    built(&world, &who);
+    const UCUM: &str = "http://unitsofmeasure.org";
+    for (query, wanted) in [
+        (
+            format!("normal=0.5|{UCUM}|g$2000|{UCUM}|mg"),
+            vec!["Observation/mg"],
+        ),
+        (
+            format!("normal=le1|{UCUM}|kg$ge2|{UCUM}|g"),
+            vec!["Observation/kg", "Observation/mg"],
+        ),
+        (format!("normal=1|{UCUM}|kg$gt2|{UCUM}|kg"), vec![]),
+        ("normal=500$2".to_owned(), vec!["Observation/mg"]),
+        ("normal=500||mg$2||g".to_owned(), vec!["Observation/mg"]),
+        (
+            format!("code-low-status=s|c$lt1|{UCUM}|g$final"),
+            vec!["Observation/mg"],
+        ),
+        (format!("code-low-status=s|c$lt1|{UCUM}|g$amended"), vec![]),
+    ] {
+        finds(&world, &who, &format!("Observation?{query}"), &wanted);
+    }
+}
+
+#[test]
+fn composites_that_cannot_be_are_refused() {
+    let (world, who) = World::clinic();
+    let family = format!("{STANDARD}/individual-family");
+    for parts in [
+        vec![
+            ("http://e.org/nobody", "name.family"),
+            (family.as_str(), "name.family"),
+        ],
+        vec![(family.as_str(), "name.family")],
+        vec![
+            (family.as_str(), "name.nothing"),
+            (family.as_str(), "name.family"),
+        ],
+        vec![(family.as_str(), "name.family"); 3],
+        vec![
+            ("http://hl7.org/fhir/SearchParameter/Location-near", "name"),
+            (family.as_str(), "name.family"),
+        ],
+    ] {
+        let bad = composite("x", "Patient", None, &parts);
+        let answer = world.fhir(&who, "PUT SearchParameter/x", bad.to_string());
+        answer.refused(422, "search-parameter-invalid");
+    }
+}
+
+#[test]
+fn references_of_a_tenants_own_follow_canonicals() {
+    let (world, who) = World::clinic();
+    put(
+        &world,
+        &who,
+        &json!({"resourceType": "Questionnaire", "id": "q", "status": "active", "title": "Pain",
+            "url": "http://e.org/q", "version": "2.1"}),
+    );
+    let goal = |id: &str, name: &str| {
+        put(
+            &world,
+            &who,
+            &json!({"resourceType": "Patient", "id": id,
+                "extension": [{"url": "http://e.org/form", "valueCanonical": name}]}),
+        );
+    };
+    goal("a", "http://e.org/q|2.1");
+    goal("b", "http://e.org/q|1");
+    goal("c", "http://e.org/other");
+    let mut form = parameter(
+        "form",
+        "reference",
+        "Patient",
+        "Patient.extension.where(url = 'http://e.org/form').value.ofType(canonical)",
+    );
+    form["target"] = json!(["Questionnaire"]);
+    put(&world, &who, &form);
+    built(&world, &who);
+    finds(
+        &world,
+        &who,
+        "Patient?form=http://e.org/q",
+        &["Patient/a", "Patient/b"],
+    );
+    finds(
+        &world,
+        &who,
+        "Patient?form:Questionnaire.title=pain",
+        &["Patient/a"],
+    );
+    finds(&world, &who, "Patient?form.title=pain", &["Patient/a"]);
+    finds(
+        &world,
+        &who,
+        "Questionnaire?_has:Patient:form:_id=a",
+        &["Questionnaire/q"],
+    );
+    finds(&world, &who, "Questionnaire?_has:Patient:form:_id=b", &[]);
+    for include in ["Patient:form", "*", "Patient:*"] {
+        let query = format!("Patient?_id=a&_include={include}");
+        finds(&world, &who, &query, &["Patient/a", "Questionnaire/q"]);
+    }
+    for include in ["Patient:form", "Patient:*"] {
+        let query = format!("Questionnaire?_id=q&_revinclude={include}");
+        finds(&world, &who, &query, &["Patient/a", "Questionnaire/q"]);
+    }
+}
+
+#[test]
+fn graphql_knows_parameters_of_a_tenants_own() {
+    let (world, who) = World::clinic();
+    let eye = json!({"extension": [{"url": "http://e.org/eye", "valueCode": "blue"}]});
+    put(&world, &who, &person("p", &eye));
+    put(&world, &who, &person("q", &json!({})));
+    put(
+        &world,
+        &who,
+        &parameter(
+            "eye-colour",
+            "token",
+            "Patient",
+            "Patient.extension.where(url = 'http://e.org/eye').value",
+        ),
+    );
+    built(&world, &who);
+    let document = json!({"query": "{ PatientList(eye_colour: \"blue\") { id } \
+        __type(name: \"Query\") { fields { name args { name } } } }"});
+    let answer = world
+        .fhir_with(
+            &who,
+            "POST $graphql",
+            &[super::super::world::JSON],
+            document.to_string(),
+        )
+        .status(200)
+        .at("/data/PatientList", json!([{"id": "p"}]));
+    let fields = answer.json()["data"]["__type"]["fields"].clone();
+    let list = fields
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|f| f["name"] == "PatientList");
+    let args = list.unwrap()["args"].as_array().unwrap().clone();
+    assert!(args.iter().any(|a| a["name"] == "eye_colour"));
+    // Another tenant's schema has none of it.
+    world.tenant("hillside");
+    let other = world.client("hillside", "system/*.cruds");
+    let headers = [("authorization", other.as_str()), super::super::world::JSON];
+    let refused = world.ask(
+        "POST /t/hillside/fhir/$graphql",
+        &headers,
+        document.to_string(),
+    );
+    refused.status(400);
+}
+
+#[test]
+fn positions_and_boundaries_can_be_special_parameters() {
+    let (world, who) = World::clinic();
+    let geolocation = json!({"url": "http://hl7.org/fhir/StructureDefinition/geolocation", "extension": [
+        {"url": "latitude", "valueDecimal": 52.52}, {"url": "longitude", "valueDecimal": 13.405}]});
+    let home = json!({"address": [{"city": "Berlin", "extension": [geolocation]}]});
+    put(&world, &who, &person("p", &home));
+    put(&world, &who, &person("q", &json!({})));
+    put(
+        &world,
+        &who,
+        &parameter(
+            "home-near",
+            "special",
+            "Patient",
+            "Patient.address.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/geolocation')",
+        ),
+    );
+    put(
+        &world,
+        &who,
+        &parameter(
+            "contains",
+            "special",
+            "Location",
+            "Location.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/location-boundary-geojson')",
+        ),
+    );
+    put(&world, &who, &super::places::region("berlin"));
+    built(&world, &who);
+    finds(
+        &world,
+        &who,
+        "Patient?home-near=52.52|13.4|5|km",
+        &["Patient/p"],
+    );
+    finds(&world, &who, "Patient?home-near=48|11|5|km", &[]);
+    finds(
+        &world,
+        &who,
+        "Location?contains=52.5|13.4",
+        &["Location/berlin"],
+    );
+    finds(&world, &who, "Location?contains=48|11", &[]);
+    let bad = parameter("age", "special", "Patient", "Patient.birthDate");
+    let answer = world.fhir(&who, "PUT SearchParameter/age", bad.to_string());
+    answer.refused(422, "search-parameter-invalid");
+}

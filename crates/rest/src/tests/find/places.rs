@@ -1,6 +1,8 @@
 //! `near`, and hierarchies.
 
-use serde_json::json;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
 use super::super::world::World;
 use super::{finds, put, refuses};
@@ -86,5 +88,50 @@ fn places_are_found_near_and_below_each_other() {
         "Encounter?location:below=Location/ward",
         403,
         "scope-missing",
+    );
+}
+
+/// A Location whose boundary is a square around Berlin with a hole in it.
+pub(super) fn region(id: &str) -> Value {
+    let boundary = json!({"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [
+        [[13.0, 52.3], [13.8, 52.3], [13.8, 52.7], [13.0, 52.7], [13.0, 52.3]],
+        [[13.5, 52.4], [13.6, 52.4], [13.6, 52.45], [13.5, 52.45], [13.5, 52.4]]]}});
+    json!({"resourceType": "Location", "id": id, "status": "active", "extension": [{
+        "url": "http://hl7.org/fhir/StructureDefinition/location-boundary-geojson",
+        "valueAttachment": {"contentType": "application/geo+json", "data": STANDARD.encode(boundary.to_string())}}]})
+}
+
+#[test]
+fn places_are_found_by_what_they_contain() {
+    let (world, who) = World::clinic_of("5.0.0");
+    put(&world, &who, &region("berlin"));
+    put(
+        &world,
+        &who,
+        &json!({"resourceType": "Location", "id": "none", "status": "active"}),
+    );
+    for (at, there) in [
+        ("52.52|13.405", true),
+        ("48.1|11.6", false),
+        ("52.42|13.55", false),
+        ("48.1|11.6,52.52|13.405", true),
+    ] {
+        let wanted: &[&str] = if there { &["Location/berlin"] } else { &[] };
+        finds(&world, &who, &format!("Location?contains={at}"), wanted);
+    }
+    refuses(&world, &who, "Location?contains=52", 400, "search-value");
+    refuses(
+        &world,
+        &who,
+        "Location?contains=52|13|1|km",
+        400,
+        "search-value",
+    );
+    refuses(
+        &world,
+        &who,
+        "Location?contains=152|13",
+        400,
+        "search-value",
     );
 }

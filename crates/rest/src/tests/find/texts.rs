@@ -248,3 +248,43 @@ fn texts_of_codes_and_references_are_searched_in_r5() {
         refuses(&world, &who, query, 400, "search-modifier");
     }
 }
+
+#[test]
+fn sections_are_found_by_their_narratives() {
+    let (world, who) = World::clinic_of("5.0.0");
+    let section = |code: &str, text: &str| {
+        json!({"code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+            "text": {"status": "generated", "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>{text}</p></div>")}})
+    };
+    put(
+        &world,
+        &who,
+        &json!({"resourceType": "Composition", "id": "c", "status": "final", "date": "2024-01-01",
+            "title": "x", "type": {"text": "x"}, "author": [{"display": "x"}],
+            "section": [section("1", "Fever and dry cough"), section("2", "No known allergies")]}),
+    );
+    let there: &[&str] = &["Composition/c"];
+    for (query, wanted) in [
+        ("section-text=cough", there),
+        ("section-text=known allergies fever", there),
+        ("section-text=\"known allergies\"", there),
+        ("section-text=\"cough known\"", &[]),
+        ("section-text=not cough", &[]),
+        ("section-text=asthma or aller*", there),
+        ("section-code-text=1$cough", there),
+        ("section-code-text=http://loinc.org|1$dry fever", there),
+        ("section-code-text=2$cough", &[]),
+        ("section-code-text=2$\"known allergies\"", there),
+        ("section-code-text=2$cough,1$cough", there),
+        ("section-code-text=1$fever allergies", &[]),
+    ] {
+        finds(&world, &who, &format!("Composition?{query}"), wanted);
+    }
+    refuses(
+        &world,
+        &who,
+        "Composition?section-code-text=1$not cough",
+        400,
+        "search-value",
+    );
+}

@@ -2,6 +2,8 @@
 
 use base::Code;
 use fhir::search::query::{Match, Unit};
+use fhir::search::rows::{PartKind, places};
+use fhir::search::words::Run;
 
 use super::range::{Ends, Place, in_units};
 use super::{Equal, Op, Pred, Test, Ways, filtered, prefix};
@@ -10,13 +12,13 @@ use crate::plan::text::Bind;
 use crate::sqlite::index::Table;
 use crate::{Result, StoreError};
 
-/// The place of a part in the order of parts; see `index::key::part_rank`.
-const fn rank(part: &Match) -> u8 {
+/// How a part is compared; see `index::key::made`.
+const fn part_kind(part: &Match) -> PartKind {
     match part {
-        Match::Token(_) | Match::Reference(_) | Match::Uri(_) => 0,
-        Match::StringPrefix(_) => 1,
-        Match::Quantity(..) => 2,
-        _ => 3,
+        Match::Token(_) | Match::Reference(_) | Match::Uri(_) => PartKind::Equal,
+        Match::StringPrefix(_) | Match::Runs(_) => PartKind::Text,
+        Match::Quantity(..) => PartKind::Quantity,
+        _ => PartKind::Range,
     }
 }
 
@@ -68,6 +70,10 @@ impl Second {
             Match::StringPrefix(text) => Self {
                 ordered: false,
                 ..keyed(prefix("code2", text), Vec::new())
+            },
+            Match::Runs(runs) => Self {
+                ordered: false,
+                ..keyed(Vec::new(), has(runs, "code2").collect())
             },
             Match::Date(how, r) => keyed(no_code(), Ends::of_date("low2", "high2", *r).preds(*how)),
             Match::Number(how, r) => {
@@ -123,17 +129,81 @@ impl Second {
     }
 }
 
+/// The parts of a composite in their places.
+#[derive(Clone, Copy)]
+struct Parts<'p> {
+    first: Option<&'p Match>,
+    second: &'p Match,
+    third: Option<&'p Match>,
+}
+
+impl<'p> Parts<'p> {
+    fn of(parts: &'p [Match]) -> Option<Self> {
+        let kinds: Vec<PartKind> = parts.iter().map(part_kind).collect();
+        let at = places(&kinds)?;
+        Some(Self {
+            first: at.first.and_then(|at| parts.get(at)),
+            second: parts.get(at.second)?,
+            third: at.third.and_then(|at| parts.get(at)),
+        })
+    }
+
+    /// What the columns of the first part must be; `None` if no row can meet it.
+    fn found_by(&self, facts: &mut dyn Facts) -> Result<Option<Equal>> {
+        let of = |code: Option<&str>, number| Equal {
+            code: code.map(Bind::text),
+            number,
+            any_of: Vec::new(),
+        };
+        match (self.first, self.third) {
+            (Some(first), _) => equal_part(first, facts),
+            // The unit of the second quantity stands there.
+            (None, Some(Match::Quantity(_, _, unit))) => Ok(match unit {
+                Unit::Any => Some(of(None, None)),
+                Unit::Code(text) => Some(of(Some(text), None)),
+                Unit::Coded { system, code } => facts
+                    .system(system)?
+                    .map(|number| of(Some(code), Some(number))),
+            }),
+            (None, _) => Ok(Some(of(Some(""), Some(0)))),
+        }
+    }
+}
+
 /// The tests of a composite; none if no row can meet it. A quantity in a UCUM unit is compared in
 /// every unit of its kind that stands beside the first part.
 pub(super) fn composite(param: i64, parts: &[Match], facts: &mut dyn Facts) -> Result<Vec<Test>> {
-    let mut parts: Vec<&Match> = parts.iter().collect();
-    parts.sort_by_key(|p| rank(p));
-    let (Some(first), Some(Match::Quantity(how, range, Unit::Coded { system, code }))) =
-        (parts.first(), parts.get(1))
-    else {
-        return Ok(in_one_unit(param, &parts, facts)?.into_iter().collect());
+    let Some(parts) = Parts::of(parts) else {
+        return Ok(Vec::new());
     };
-    let Some(first) = equal_part(first, facts)? else {
+    let Some(Match::Quantity(how, range, Unit::Coded { system, code })) = parts.third else {
+        return in_second_units(param, parts, facts);
+    };
+    // Of two quantities each is compared in every unit of its kind.
+    let place = Place {
+        table: Table::Composite,
+        param,
+        fixed: Vec::new(),
+        columns: &["code1", "system1"],
+    };
+    let mut tests = Vec::new();
+    for (code, range) in in_units(system, code, *range, &place, facts)? {
+        let system = system.clone();
+        let quantity = Match::Quantity(*how, range, Unit::Coded { system, code });
+        let parts = Parts {
+            third: Some(&quantity),
+            ..parts
+        };
+        tests.extend(in_second_units(param, parts, facts)?);
+    }
+    Ok(tests)
+}
+
+fn in_second_units(param: i64, parts: Parts<'_>, facts: &mut dyn Facts) -> Result<Vec<Test>> {
+    let Match::Quantity(how, range, Unit::Coded { system, code }) = parts.second else {
+        return Ok(in_one_unit(param, parts, facts)?.into_iter().collect());
+    };
+    let Some(first) = parts.found_by(facts)? else {
         return Ok(Vec::new());
     };
     let code1 = first.code.clone().map(|code| ("code1", code));
@@ -157,27 +227,25 @@ pub(super) fn composite(param: i64, parts: &[Match], facts: &mut dyn Facts) -> R
     for (code, range) in in_units(system, code, *range, &place, facts)? {
         let system = system.clone();
         let quantity = Match::Quantity(*how, range, Unit::Coded { system, code });
-        let mut parts = parts.clone();
-        if let Some(second) = parts.get_mut(1) {
-            *second = &quantity;
-        }
-        tests.extend(in_one_unit(param, &parts, facts)?);
+        let parts = Parts {
+            second: &quantity,
+            ..parts
+        };
+        tests.extend(in_one_unit(param, parts, facts)?);
     }
     Ok(tests)
 }
 
-/// The test of a composite whose parts are in order.
-fn in_one_unit(param: i64, parts: &[&Match], facts: &mut dyn Facts) -> Result<Option<Test>> {
-    let (Some(first), Some(second), third) = (parts.first(), parts.get(1), parts.get(2)) else {
-        return Ok(None);
-    };
-    let (Some(first), Some(mut second)) = (equal_part(first, facts)?, Second::of(second, facts)?)
+/// The test of a composite whose quantities are of one unit each.
+fn in_one_unit(param: i64, parts: Parts<'_>, facts: &mut dyn Facts) -> Result<Option<Test>> {
+    let (Some(first), Some(mut second)) =
+        (parts.found_by(facts)?, Second::of(parts.second, facts)?)
     else {
         return Ok(None);
     };
-    match third {
+    match parts.third {
         None => {}
-        Some(Match::Number(how, r)) => {
+        Some(Match::Number(how, r) | Match::Quantity(how, r, _)) => {
             let range = Ends::of_number("low3", "high3", *r).preds(*how);
             second.filter.extend(range);
         }
@@ -185,7 +253,12 @@ fn in_one_unit(param: i64, parts: &[&Match], facts: &mut dyn Facts) -> Result<Op
             let range = Ends::of_date("low3", "high3", *r).preds(*how);
             second.filter.extend(range);
         }
-        Some(_) => return Ok(None),
+        Some(Match::StringPrefix(text)) => second.filter.extend(prefix("low3", text)),
+        Some(Match::Runs(runs)) => second.filter.extend(has(runs, "low3")),
+        Some(equal) => match equal_part(equal, facts)? {
+            Some(part) => second.filter.extend(part.preds("low3", "high3")),
+            None => return Ok(None),
+        },
     }
     let own = first.preds("code1", "system1");
     let preds = [own.clone(), second.key.clone(), second.filter.clone()].concat();
@@ -196,6 +269,12 @@ fn in_one_unit(param: i64, parts: &[&Match], facts: &mut dyn Facts) -> Result<Op
         preds,
         ways,
     }))
+}
+
+/// A text that has all of these words.
+fn has<'r>(runs: &'r [Run], column: &'static str) -> impl Iterator<Item = Pred> + 'r {
+    runs.iter()
+        .map(move |run| Pred::Column(column, Op::Contains, Bind::text(&run.pattern())))
 }
 
 fn composite_ways(first: &Equal, own: Vec<Pred>, second: Second) -> Ways {

@@ -113,13 +113,16 @@ impl Ord for Real {
     }
 }
 
-/// One end of a composite's range: a date's microseconds, a number, or 0 where there is no range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// One end of a composite's range: a date's microseconds, a number, or 0 where there is no range. A part
+/// of another kind that stands where ranges do has its text and its number there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
-    /// Microseconds, or 0.
+    /// Microseconds, the number of a system or type, or 0.
     Int(i64),
     /// A number.
     Real(Real),
+    /// A code, an id or a text.
+    Id(IdKey),
 }
 
 impl ToSql for End {
@@ -127,6 +130,7 @@ impl ToSql for End {
         Ok(match self {
             Self::Int(i) => (*i).into(),
             Self::Real(r) => r.get().into(),
+            Self::Id(id) => return id.to_sql(),
         })
     }
 }

@@ -4,8 +4,8 @@ use rusqlite::Connection;
 
 use base::Code;
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
-use fhir::search::holds_canonicals;
 use fhir::search::rows::{contained, plain};
+use fhir::search::{Customs, holds_canonicals};
 
 use super::{failed, key, run};
 use crate::plan::select::{is_there, key_index};
@@ -19,6 +19,8 @@ pub(super) struct Data<'c> {
     pub(super) conn: &'c Connection,
     pub(super) vocabulary: &'c Vocabulary,
     pub(super) model: &'static Model,
+    /// The tenant's own parameters.
+    pub(super) own: &'c Customs,
     pub(super) view: View,
 }
 
@@ -150,20 +152,27 @@ impl Facts for Data<'_> {
 
     fn canonical(&self, param: ParamId, target: TypeId) -> Option<(i64, i64)> {
         let param = plain(param);
-        let from = self.model.param_by_id(param)?.type_id;
+        let own = || self.own.numbered(param).map(|c| c.definition.type_id);
+        let from = self.owner(param).or_else(own)?;
         let url = self.model.param(target, "url")?;
         let version = self.model.param(target, "version").map_or(0, |p| p.id.0);
-        let named = url.kind == ParamKind::Uri && holds_canonicals(self.model, from, param);
+        let named =
+            url.kind == ParamKind::Uri && holds_canonicals(self.model, self.own, from, param);
         named.then_some((i64::from(url.id.0), i64::from(version)))
     }
 
     fn canonicals(&self, param: ParamId) -> Vec<(TypeId, i64, i64)> {
-        let targets = self.model.param_by_id(plain(param)).map(|p| &p.targets);
+        let param = plain(param);
+        let targets: &[TypeId] = match (self.model.param_by_id(param), self.own.numbered(param)) {
+            (Some(param), _) => &param.targets,
+            (None, Some(own)) => &own.definition.targets,
+            (None, None) => &[],
+        };
         let named = |target: &TypeId| {
             let (url, version) = self.canonical(param, *target)?;
             Some((*target, url, version))
         };
-        targets.into_iter().flatten().filter_map(named).collect()
+        targets.iter().filter_map(named).collect()
     }
 
     fn owner(&self, param: ParamId) -> Option<TypeId> {
@@ -199,6 +208,29 @@ impl Facts for Data<'_> {
         let mut found = Vec::new();
         let all = run(self.conn, &Statement { text, binds }, |row| {
             found.push((row.get(0)?, row.get(1)?));
+            Ok(found.len() <= max)
+        })?;
+        if all {
+            return Ok(found);
+        }
+        Err(StoreError::Limit {
+            code: Code::LimitQuery,
+            limit: "search_positions_max",
+            max: max as u64,
+        })
+    }
+
+    fn areas(&mut self, param: i64) -> Result<Vec<Box<str>>> {
+        let text = format!(
+            "SELECT DISTINCT u.uri FROM ix_uri AS u INDEXED BY {} WHERE u.param = ?2 AND {}",
+            key_index(Table::Uri),
+            holds("u")
+        );
+        let binds = vec![Bind::Int(self.view.as_of), Bind::Int(param)];
+        let max = self.view.bounds.positions;
+        let mut found: Vec<Box<str>> = Vec::new();
+        let all = run(self.conn, &Statement { text, binds }, |row| {
+            found.push(row.get(0)?);
             Ok(found.len() <= max)
         })?;
         if all {

@@ -10,7 +10,7 @@ use access::{Search, Spent};
 use base::{Code, Limits};
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
 use fhir::search::query::Include;
-use fhir::search::{Query, holds_canonicals};
+use fhir::search::{Customs, Query, holds_canonicals};
 use rusqlite::Connection;
 
 use super::run;
@@ -27,6 +27,7 @@ type Hit = (i64, TypeId);
 struct Walk<'a> {
     conn: &'a Connection,
     model: &'static Model,
+    own: &'a Customs,
     spent: &'a Spent<Search>,
     /// Types that may be shown, as a JSON array.
     shown: Bind,
@@ -54,6 +55,8 @@ pub(crate) struct Included {
 pub(super) struct Around<'a> {
     pub(super) conn: &'a Connection,
     pub(super) model: &'static Model,
+    /// The tenant's own parameters.
+    pub(super) own: &'a Customs,
     pub(super) limits: &'a Limits,
     pub(super) spent: &'a Spent<Search>,
     /// Keeps, of what was found from a place on, what the permit reaches.
@@ -74,6 +77,7 @@ pub(super) fn included(
     let Around {
         conn,
         model,
+        own,
         limits,
         spent,
         reach,
@@ -88,6 +92,7 @@ pub(super) fn included(
     let mut walk = Walk {
         conn,
         model,
+        own,
         spent,
         shown: json(shown),
         as_of,
@@ -149,7 +154,7 @@ impl Walk<'_> {
                 start.iter().filter(|h| h.1 == *on).map(|h| h.0).collect()
             };
             for some in from.chunks(STARTS_MAX) {
-                let by_url = holds_canonicals(self.model, *on, *param);
+                let by_url = holds_canonicals(self.model, self.own, *on, *param);
                 if include.reverse {
                     self.referring(*on, *param, some)?;
                 } else {

@@ -142,6 +142,9 @@ impl Composite {
         let end = |at: usize| -> rusqlite::Result<End> {
             Ok(match row.get_ref(at)? {
                 ValueRef::Real(r) => End::Real(Real(r)),
+                text @ (ValueRef::Text(_) | ValueRef::Blob(_)) => {
+                    IdKey::read(text).map_or(End::Int(0), End::Id)
+                }
                 other => End::Int(other.as_i64().unwrap_or(0)),
             })
         };

@@ -2,7 +2,7 @@
 
 use fhir::definitions::ParamId;
 use fhir::search::query::Range;
-use fhir::search::rows::RowValue;
+use fhir::search::rows::{PartKind, RowValue, places};
 
 use super::{Composite, End, IdKey, Key, NO_TYPE, PRINTED, Real, exact_digest};
 
@@ -93,70 +93,85 @@ impl Key {
     }
 }
 
-/// How a part of a composite takes part in the order of parts: parts compared for equality first,
-/// then texts, then ranges. Rows and queries put their parts in this order, each kind keeping its
-/// place among equals.
-pub(crate) const fn part_rank(value: &RowValue) -> u8 {
-    match value {
+/// How a value is compared within a composite; `None` for what cannot be a part.
+const fn part_kind(value: &RowValue) -> Option<PartKind> {
+    Some(match value {
         RowValue::Token { .. }
         | RowValue::Reference { .. }
         | RowValue::ReferenceUrl { .. }
         | RowValue::ReferenceIdentifier { .. }
-        | RowValue::Uri(_) => 0,
-        RowValue::String { .. } => 1,
-        RowValue::Quantity { .. } => 2,
-        RowValue::Date(_)
-        | RowValue::Number(_)
-        | RowValue::Composite(_)
-        | RowValue::Text(_)
-        | RowValue::Contained(..) => 3,
-    }
+        | RowValue::Uri(_) => PartKind::Equal,
+        RowValue::String { .. } => PartKind::Text,
+        RowValue::Quantity { .. } => PartKind::Quantity,
+        RowValue::Date(_) | RowValue::Number(_) => PartKind::Range,
+        RowValue::Composite(_) | RowValue::Text(_) | RowValue::Contained(..) => return None,
+    })
 }
 
-/// The columns of a composite; `None` for a combination of kinds that no parameter of FHIR has.
+/// The columns of a composite; `None` for a combination of kinds that is never defined.
 fn composite<E>(
     parts: &[RowValue],
     system: &mut impl FnMut(&str) -> Result<i64, E>,
 ) -> Result<Option<Composite>, E> {
     let none = || (IdKey::Text("".into()), 0);
-    let no_range = (End::Int(0), End::Int(0));
-    let mut parts: Vec<&RowValue> = parts.iter().collect();
-    parts.sort_by_key(|p| part_rank(p));
-    let (Some(first), Some(second), third) = (parts.first(), parts.get(1), parts.get(2)) else {
+    let no_range = || (End::Int(0), End::Int(0));
+    let kinds: Option<Vec<PartKind>> = parts.iter().map(part_kind).collect();
+    let Some(at) = kinds.and_then(|kinds| places(&kinds)) else {
         return Ok(None);
     };
-    let Some(first) = equal_part(first, system)? else {
-        return Ok(None);
-    };
-    let range3 = match third {
-        None => no_range,
-        Some(RowValue::Number(r)) => reals(*r),
-        Some(RowValue::Date(r)) => (End::Int(r.low), End::Int(r.high)),
-        Some(_) => return Ok(None),
-    };
+    let part = |at: usize| parts.get(at);
     let mut out = Composite {
-        first,
-        range2: no_range,
+        first: none(),
+        range2: no_range(),
         code2: none(),
         unit2: "".into(),
-        range3,
+        range3: no_range(),
     };
-    match second {
-        RowValue::String { folded, .. } => out.code2.0 = IdKey::Text(folded.clone()),
-        RowValue::Date(r) => out.range2 = (End::Int(r.low), End::Int(r.high)),
-        RowValue::Number(r) => out.range2 = reals(*r),
-        RowValue::Quantity {
+    if let Some(first) = at.first.and_then(part)
+        && let Some(first) = equal_part(first, system)?
+    {
+        out.first = first;
+    }
+    match part(at.second) {
+        Some(RowValue::String { folded, .. }) => out.code2.0 = IdKey::Text(folded.clone()),
+        Some(RowValue::Date(r)) => out.range2 = (End::Int(r.low), End::Int(r.high)),
+        Some(RowValue::Number(r)) => out.range2 = reals(*r),
+        Some(RowValue::Quantity {
             value,
             system: s,
             code,
             unit,
-        } => {
+        }) => {
             out.range2 = reals(*value);
             out.code2 = (IdKey::Text(code.clone()), system(s)?);
             out.unit2 = unit.clone();
         }
-        other => match equal_part(other, system)? {
+        Some(other) => match equal_part(other, system)? {
             Some(code) => out.code2 = code,
+            None => return Ok(None),
+        },
+        None => return Ok(None),
+    }
+    match at.third.and_then(part) {
+        None => {}
+        Some(RowValue::String { folded, .. }) => {
+            out.range3 = (End::Id(IdKey::Text(folded.clone())), End::Int(0));
+        }
+        Some(RowValue::Date(r)) => out.range3 = (End::Int(r.low), End::Int(r.high)),
+        Some(RowValue::Number(r)) => out.range3 = reals(*r),
+        Some(RowValue::Quantity {
+            value,
+            system: s,
+            code,
+            unit,
+        }) => {
+            // Beside another quantity there is no first part.
+            let code = if code.is_empty() { unit } else { code };
+            out.first = (IdKey::Text(code.clone()), system(s)?);
+            out.range3 = reals(*value);
+        }
+        Some(other) => match equal_part(other, system)? {
+            Some((code, number)) => out.range3 = (End::Id(code), End::Int(number)),
             None => return Ok(None),
         },
     }

@@ -261,6 +261,7 @@ impl World {
             conn: &self.conn,
             vocabulary: &self.vocabulary,
             model: self.model(),
+            own: fhir::search::Customs::NONE,
             limits: &self.limits,
             spent,
         };

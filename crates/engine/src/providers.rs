@@ -1,0 +1,555 @@
+//! Identity providers of a tenant, as the operator sets them: where people may sign in instead of
+//! here, and what claims come to.
+
+use std::collections::BTreeMap;
+
+use access::{Reason, RoleAt, TenantId};
+use base::{Code, Micros};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use store::{BrowserSession, Deed, IdentityProvider, TenantStore, Through};
+use zeroize::Zeroizing;
+
+use crate::auth::{seal, unseal};
+use crate::clients::{held, printable};
+use crate::failure::Failure;
+use crate::house::{Gate, House};
+use crate::links::Links;
+use crate::tenants::Operator;
+
+/// The identity provider that all tenants may use, as the configuration names it.
+#[derive(Clone, Default)]
+pub struct HouseProvider {
+    /// Its issuer.
+    pub issuer: String,
+    /// What the house is called there.
+    pub client_id: String,
+    /// What the house proves itself with there; without one it has PKCE alone.
+    pub client_secret: Option<String>,
+}
+
+impl std::fmt::Debug for HouseProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HouseProvider({})", self.issuer)
+    }
+}
+
+/// An identity provider of a tenant, as the admin API takes it.
+pub struct ProviderDraft {
+    /// Its name in addresses: 1 to 32 of `a-z 0-9 -`.
+    pub id: String,
+    settings: Settings,
+    /// What the tenant proves itself with there. One that is known stays where it is absent and
+    /// issuer and client id are the same.
+    client_secret: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for ProviderDraft {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut members = Map::deserialize(from)?;
+        let mut text = |name: &str| match members.remove(name) {
+            Some(Value::String(text)) => Ok(Some(text)),
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => Err(D::Error::custom(format!("{name} is a text"))),
+        };
+        let id = text("id")?.ok_or_else(|| D::Error::missing_field("id"))?;
+        let client_secret = text("client_secret")?;
+        let settings = Settings::deserialize(Value::Object(members)).map_err(D::Error::custom)?;
+        Ok(Self {
+            id,
+            settings,
+            client_secret,
+        })
+    }
+}
+
+impl std::fmt::Debug for ProviderDraft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ProviderDraft({})", self.id)
+    }
+}
+
+/// What is set about an identity provider, apart from its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// What people see on the button.
+    pub(crate) name: String,
+    /// Whether it is the house's: issuer and client id are those of the configuration.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) house: bool,
+    #[serde(default)]
+    pub(crate) issuer: String,
+    #[serde(default)]
+    pub(crate) client_id: String,
+    #[serde(default = "usual_scopes")]
+    pub(crate) scopes: Vec<String>,
+    /// The claim that roles come from: its name, or names with dots between them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) roles_claim: Option<String>,
+    /// What its values come to: `role`, or `role@Organization/id`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) roles: BTreeMap<String, Vec<String>>,
+    /// The claim with the resource that stands for the person: `Practitioner/id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fhir_user_claim: Option<String>,
+    /// Whether whoever is known there, and gets a role by it, is made known here.
+    #[serde(default)]
+    pub(crate) just_in_time: bool,
+    /// Values of `acr` or `amr` that stand for two factors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) two_factors: Vec<String>,
+}
+
+fn usual_scopes() -> Vec<String> {
+    ["openid", "profile", "email"].map(str::to_owned).to_vec()
+}
+
+/// An identity provider, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    settings: Settings,
+    /// Sealed with the tenant's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+/// An identity provider, as the admin API shows it.
+#[derive(Debug, Serialize)]
+pub struct ProviderView {
+    id: String,
+    #[serde(flatten)]
+    settings: Settings,
+    has_secret: bool,
+    redirect_uri: String,
+    backchannel_logout_uri: String,
+}
+
+impl ProviderView {
+    /// Its name in addresses.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// An identity provider, ready to be asked.
+pub(crate) struct Provider {
+    pub(crate) id: String,
+    pub(crate) settings: Settings,
+    pub(crate) secret: Option<Zeroizing<String>>,
+    pub(crate) redirect: String,
+}
+
+/// An identity provider, as people choose it.
+#[derive(Clone, Debug)]
+pub struct ProviderOffer {
+    /// Its name in addresses.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+}
+
+const NAME_BYTES_MAX: usize = 200;
+const URL_BYTES_MAX: usize = 2_000;
+const SECRET_BYTES_MAX: usize = 2_000;
+const VALUES_MAX: usize = 500;
+/// What the secret is sealed for.
+const SEALED_FOR: &str = "secret at identity provider";
+
+fn invalid(text: &'static str) -> Failure {
+    Failure::new(Code::RequestInvalid, text)
+}
+
+impl Settings {
+    fn check(&self, house: &House) -> Result<(), Failure> {
+        printable(&self.name, NAME_BYTES_MAX, "name has 1 to 200 bytes")?;
+        match self.house {
+            true if house.0.config.house_provider.is_none() => {
+                return Err(invalid("the configuration names no provider of the house"));
+            }
+            true if !self.issuer.is_empty() || !self.client_id.is_empty() => {
+                return Err(invalid(
+                    "issuer and client_id of the house's provider are in the configuration",
+                ));
+            }
+            true => {}
+            false => {
+                printable(&self.issuer, URL_BYTES_MAX, "issuer has 1 to 2000 bytes")?;
+                let wanted = "client_id has 1 to 200 bytes";
+                printable(&self.client_id, NAME_BYTES_MAX, wanted)?;
+                if self.issuer.contains(['?', '#']) {
+                    return Err(invalid("an issuer has no query and no fragment"));
+                }
+                house.admits(&self.issuer)?;
+            }
+        }
+        let word = |w: &String| {
+            !w.is_empty() && w.len() <= NAME_BYTES_MAX && w.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if !self.scopes.iter().all(word) || !self.scopes.iter().any(|s| s == "openid") {
+            return Err(invalid("scopes are words, and openid is one of them"));
+        }
+        let many = self.scopes.len().max(self.roles.len());
+        if many.max(self.two_factors.len()) > VALUES_MAX {
+            return Err(invalid("at most 500 scopes, values and roles each"));
+        }
+        if self.roles_claim.is_some() == self.roles.is_empty() {
+            return Err(invalid("roles_claim and roles go together"));
+        }
+        for roles in self.roles.values() {
+            held(roles)?;
+        }
+        Ok(())
+    }
+
+    /// The values of the claim that roles come from.
+    fn values(&self, claims: &Map<String, Value>) -> Vec<String> {
+        let found = self.roles_claim.as_deref().and_then(|p| claim(claims, p));
+        match found {
+            Some(Value::Array(all)) => all.iter().filter_map(word).collect(),
+            Some(one) => word(one).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The roles that claims come to.
+    pub(crate) fn roles_of(&self, claims: &Map<String, Value>) -> Vec<RoleAt> {
+        let values = self.values(claims);
+        let given = self.roles.iter().filter(|(v, _)| values.contains(v));
+        distinct(given.flat_map(|(_, roles)| roles))
+    }
+
+    /// All roles that claims may come to: what somebody has of them, they have by claims.
+    pub(crate) fn all_roles(&self) -> Vec<RoleAt> {
+        distinct(self.roles.values().flatten())
+    }
+
+    /// Whether the person was recognised there by two factors.
+    pub(crate) fn is_strong(&self, claims: &Map<String, Value>) -> bool {
+        let counts = |v: &Value| {
+            let text = v.as_str();
+            text.is_some_and(|t| self.two_factors.iter().any(|f| f == t))
+        };
+        let amr = claims.get("amr").and_then(Value::as_array);
+        claims.get("acr").is_some_and(counts) || amr.is_some_and(|all| all.iter().any(counts))
+    }
+}
+
+fn distinct<'r>(texts: impl Iterator<Item = &'r String>) -> Vec<RoleAt> {
+    let mut roles: Vec<RoleAt> = Vec::new();
+    for role in texts.filter_map(|text| RoleAt::parse(text)) {
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    roles
+}
+
+/// A claim by its name, or by names with dots between them.
+pub(crate) fn claim<'c>(claims: &'c Map<String, Value>, path: &str) -> Option<&'c Value> {
+    if let Some(found) = claims.get(path) {
+        return Some(found);
+    }
+    let mut names = path.split('.');
+    let mut at = claims.get(names.next()?)?;
+    for name in names {
+        at = at.get(name)?;
+    }
+    Some(at)
+}
+
+fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+fn read(kept: &IdentityProvider) -> Result<Kept, Failure> {
+    serde_json::from_str(&kept.record).map_err(|_| Failure::of(Code::Internal))
+}
+
+fn find(all: &[IdentityProvider], id: &str) -> Result<Kept, Failure> {
+    let found = all.iter().find(|p| &*p.id == id);
+    read(found.ok_or(Failure::of(Code::ProviderUnknown))?)
+}
+
+/// Where the provider sends people back to, and where it tells that somebody signed out.
+fn addresses(id: &str, house: bool, links: &Links, house_origin: &str) -> (String, String) {
+    let logout = links.auth(&format!("/providers/{id}/logout"));
+    match house {
+        true => (format!("{house_origin}/auth/callback"), logout),
+        false => (links.auth(&format!("/providers/{id}/callback")), logout),
+    }
+}
+
+impl Gate {
+    /// Where people may sign in instead of here.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn providers(&self) -> Result<Vec<ProviderOffer>, Failure> {
+        let all = self.store().identity_providers().await?;
+        let offer = |kept: &IdentityProvider| {
+            Ok(ProviderOffer {
+                id: kept.id.to_string(),
+                name: read(kept)?.settings.name,
+            })
+        };
+        all.iter().map(offer).collect()
+    }
+
+    /// The name in addresses of the house's provider, where this tenant uses it.
+    ///
+    /// # Errors
+    /// `provider-unknown`
+    pub async fn house_provider(&self) -> Result<String, Failure> {
+        let all = self.store().identity_providers().await?;
+        for kept in all.iter() {
+            if read(kept)?.settings.house {
+                return Ok(kept.id.to_string());
+            }
+        }
+        Err(Failure::of(Code::ProviderUnknown))
+    }
+
+    /// A provider, ready to be asked.
+    pub(crate) async fn provider(&self, id: &str) -> Result<Provider, Failure> {
+        let unknown = || Failure::of(Code::ProviderUnknown);
+        let store = self.store();
+        let all = store.identity_providers().await?;
+        let mut kept = find(&all, id)?;
+        let secret = match &self.house.0.config.house_provider {
+            Some(house) if kept.settings.house => {
+                kept.settings.issuer.clone_from(&house.issuer);
+                kept.settings.client_id.clone_from(&house.client_id);
+                house.client_secret.clone().map(Zeroizing::new)
+            }
+            _ if kept.settings.house => return Err(unknown()),
+            _ => match kept.secret {
+                None => None,
+                Some(sealed) => {
+                    let key = store.people_key().await?;
+                    let secret = unseal::<String>(&key, SEALED_FOR, &sealed, Micros(0));
+                    Some(Zeroizing::new(secret.ok_or_else(unknown)?))
+                }
+            },
+        };
+        let (links, origin) = (&self.links, self.house_origin());
+        let (redirect, _) = addresses(id, kept.settings.house, links, &origin);
+        Ok(Provider {
+            id: id.to_owned(),
+            settings: kept.settings,
+            secret,
+            redirect,
+        })
+    }
+
+    /// The address of the house itself.
+    fn house_origin(&self) -> String {
+        let config = &self.house.0.config;
+        let own = config.public_url.as_ref().unwrap_or(&config.listen_url);
+        self.links
+            .house(&self.tenant)
+            .map_or_else(|| own.clone(), str::to_owned)
+    }
+}
+
+impl Operator {
+    fn provider_deed(&self, tenant: &TenantId, what: String) -> Result<Deed, Failure> {
+        Ok(Deed {
+            permit: self.system(Reason::Operation, tenant)?,
+            actor: None,
+            what,
+        })
+    }
+
+    fn provider_view(&self, tenant: &TenantId, id: &str, kept: Kept) -> ProviderView {
+        let links = self.links(tenant);
+        let origin = links.house(tenant).unwrap_or_default().to_owned();
+        let house = kept.settings.house;
+        let (redirect, logout) = addresses(id, house, &links, &origin);
+        let configured = self.house.0.config.house_provider.as_ref();
+        let own = configured.is_some_and(|p| p.client_secret.is_some());
+        ProviderView {
+            id: id.to_owned(),
+            has_secret: kept.secret.is_some() || house && own,
+            settings: kept.settings,
+            redirect_uri: redirect,
+            backchannel_logout_uri: logout,
+        }
+    }
+
+    /// Sets an identity provider of a tenant: a new one, or another in the place of the one of this id.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `request-invalid`, `outbound-refused`, `limit-query`.
+    pub async fn set_provider(
+        &self,
+        tenant: &str,
+        draft: ProviderDraft,
+    ) -> Result<ProviderView, Failure> {
+        let (tenant, store) = self.tenant(tenant)?;
+        let of_id = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !(1..=32).contains(&draft.id.len()) || !draft.id.bytes().all(of_id) {
+            return Err(invalid("id has 1 to 32 of a-z, 0-9 and -"));
+        }
+        draft.settings.check(&self.house)?;
+        let secret = self.secret(&store, &draft).await?;
+        let kept = Kept {
+            settings: draft.settings,
+            secret,
+        };
+        let record = serde_json::to_string(&kept).map_err(|_| Failure::of(Code::Internal))?;
+        let provider = IdentityProvider {
+            id: draft.id.as_str().into(),
+            record: record.into(),
+        };
+        let deed = self.provider_deed(&tenant, format!("set identity provider {}", draft.id))?;
+        store.put_identity_provider(deed, provider).await?;
+        Ok(self.provider_view(&tenant, &draft.id, kept))
+    }
+
+    /// The sealed secret that a provider gets.
+    async fn secret(
+        &self,
+        store: &TenantStore,
+        draft: &ProviderDraft,
+    ) -> Result<Option<String>, Failure> {
+        let Some(secret) = draft.client_secret.as_deref() else {
+            let all = store.identity_providers().await?;
+            let known = find(&all, &draft.id).ok().filter(|kept| {
+                let (old, new) = (&kept.settings, &draft.settings);
+                (old.house, &old.issuer, &old.client_id) == (new.house, &new.issuer, &new.client_id)
+            });
+            return Ok(known.and_then(|kept| kept.secret));
+        };
+        if draft.settings.house {
+            return Err(invalid(
+                "the secret of the house's provider is in the configuration",
+            ));
+        }
+        printable(
+            secret,
+            SECRET_BYTES_MAX,
+            "client_secret has 1 to 2000 bytes",
+        )?;
+        let (key, rng) = (store.people_key().await?, &*self.house.0.rng);
+        let secret = secret.to_owned();
+        seal(&key, SEALED_FOR, &secret, Micros(i64::MAX), rng).map(Some)
+    }
+
+    /// The identity providers of a tenant.
+    ///
+    /// # Errors
+    /// `tenant-unknown`
+    pub async fn list_providers(&self, tenant: &str) -> Result<Vec<ProviderView>, Failure> {
+        let (tenant, store) = self.tenant(tenant)?;
+        let all = store.identity_providers().await?;
+        let view = |kept: &IdentityProvider| Ok(self.provider_view(&tenant, &kept.id, read(kept)?));
+        all.iter().map(view).collect()
+    }
+
+    /// Forgets an identity provider of a tenant. Sessions that were begun through it end.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `provider-unknown`.
+    pub async fn drop_provider(&self, tenant: &str, id: &str) -> Result<(), Failure> {
+        let (tenant, store) = self.tenant(tenant)?;
+        let shown: String = id.chars().take(64).collect();
+        let deed = self.provider_deed(&tenant, format!("drop identity provider {shown}"))?;
+        let issuer = self.issuer_of(&store, id).await?;
+        store.drop_identity_provider(deed, id).await?;
+        let through = |t: &Through| t.account.issuer == issuer;
+        let now = self.request.at;
+        for person in store.people_through(through, now).await? {
+            let issuer = issuer.clone();
+            let deed = self.provider_deed(&tenant, "end sessions".to_owned())?;
+            let which = move |s: &BrowserSession| {
+                s.through
+                    .as_ref()
+                    .is_some_and(|t| t.account.issuer == issuer)
+            };
+            let end = |s: &mut BrowserSession| s.record.ended = true;
+            store.change_sessions(deed, &person, which, end).await?;
+        }
+        Ok(())
+    }
+
+    async fn issuer_of(&self, store: &TenantStore, id: &str) -> Result<String, Failure> {
+        let all = store.identity_providers().await?;
+        let kept = find(&all, id)?;
+        let house = self.house.0.config.house_provider.as_ref();
+        Ok(match house.filter(|_| kept.settings.house) {
+            Some(house) => house.issuer.clone(),
+            None => kept.settings.issuer,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(claim: &str) -> Settings {
+        serde_json::from_value(json!({
+            "name": "Acme", "issuer": "https://id.example", "client_id": "x",
+            "roles_claim": claim,
+            "roles": { "nurses": ["nurse@Organization/7", "staff"], "all": ["staff"], "7": ["lab"] },
+            "two_factors": ["mfa", "urn:strong"],
+        }))
+        .unwrap()
+    }
+
+    fn roles(claim: &str, claims: &Value) -> Vec<String> {
+        let roles = settings(claim).roles_of(claims.as_object().unwrap());
+        roles.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn claims_come_to_roles() {
+        for (claim, claims, wanted) in [
+            (
+                "groups",
+                json!({ "groups": ["x", "nurses"] }),
+                &["nurse@Organization/7", "staff"][..],
+            ),
+            (
+                "groups",
+                json!({ "groups": ["all", "nurses"] }),
+                &["staff", "nurse@Organization/7"],
+            ),
+            ("groups", json!({ "groups": "all" }), &["staff"]),
+            (
+                "groups",
+                json!({ "groups": [7, {"all": 1}, null] }),
+                &["lab"],
+            ),
+            ("groups", json!({}), &[]),
+            ("a.b", json!({ "a": { "b": ["all"] } }), &["staff"]),
+            ("a.b", json!({ "a": { "c": ["all"] } }), &[]),
+            (
+                "https://x.example/r",
+                json!({ "https://x.example/r": ["all"] }),
+                &["staff"],
+            ),
+        ] {
+            assert_eq!(roles(claim, &claims), wanted, "{claim} {claims}");
+        }
+        let all = settings("groups").all_roles();
+        assert_eq!(all.len(), 3);
+    }
+
+    #[test]
+    fn two_factors_are_what_is_said_to_be() {
+        let strong = |claims: Value| settings("g").is_strong(claims.as_object().unwrap());
+        assert!(strong(json!({ "amr": ["pwd", "mfa"] })));
+        assert!(strong(json!({ "acr": "urn:strong" })));
+        assert!(!strong(json!({ "amr": ["pwd"], "acr": "1" })));
+        assert!(!strong(json!({})));
+    }
+}
