@@ -17,7 +17,7 @@ use base::Code;
 use bytes::Bytes;
 use engine::{Failure, Forwarded, Holder, House, InteractionMetrics, RequestMeta};
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use tower::Service;
 
@@ -29,6 +29,9 @@ use crate::routes::{self, Base, Handler, Route};
 use crate::{auth, caller, headers, negotiate, outgoing, proxy, version};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// Bytes of an id of a client's own that are told back.
+const CORRELATION_BYTES_MAX: usize = 128;
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 /// The languages of patches (RFC 5789 section 3.1).
 const PATCHES: HeaderValue = HeaderValue::from_static(
@@ -87,6 +90,8 @@ impl App {
             // It is the proxy's, not the caller's.
             request.extensions_mut().remove::<ClientCertificate>();
         }
+        without_last_slash(request.uri_mut());
+        let correlation = correlation(request.headers());
         request.extensions_mut().insert(Arrived {
             request: meta,
             from,
@@ -115,12 +120,42 @@ impl App {
         if let Ok(id) = HeaderValue::try_from(meta.id.to_string()) {
             headers.insert(REQUEST_ID, id);
         }
+        if let Some(correlation) = correlation {
+            headers.insert(CORRELATION_ID, correlation);
+        }
         headers.insert(NOSNIFF, HeaderValue::from_static("nosniff"));
         if self.secure {
             let year = HeaderValue::from_static("max-age=31536000");
             headers.insert(STRICT_TRANSPORT_SECURITY, year);
         }
         response
+    }
+}
+
+/// The id that a client gave its request, which is told back (`http.html#custom`).
+fn correlation(headers: &HeaderMap) -> Option<HeaderValue> {
+    let given = headers
+        .get(CORRELATION_ID)
+        .or_else(|| headers.get(REQUEST_ID))?;
+    let short = given.len() <= CORRELATION_BYTES_MAX;
+    let plain = given.as_bytes().iter().all(u8::is_ascii_graphic);
+    (short && plain).then(|| given.clone())
+}
+
+/// Takes the last slash off paths below a FHIR base: clients write `Patient/?name=x` as well.
+fn without_last_slash(uri: &mut Uri) {
+    let path = uri.path();
+    let Some(shorter) = path.strip_suffix('/').filter(|p| p.contains("/fhir/")) else {
+        return;
+    };
+    let shorter = match uri.query() {
+        Some(query) => format!("{shorter}?{query}"),
+        None => shorter.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = shorter.parse().ok();
+    if let Ok(made) = Uri::from_parts(parts) {
+        *uri = made;
     }
 }
 

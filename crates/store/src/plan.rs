@@ -20,6 +20,7 @@ pub(crate) mod select;
 pub(crate) mod text;
 
 use fhir::definitions::{ParamId, TypeId};
+use fhir::search::query::Spot;
 
 use crate::Result;
 use crate::sqlite::index::{IdKey, Table};
@@ -102,8 +103,8 @@ pub(crate) trait Facts {
     fn contains(&mut self, type_id: TypeId) -> Result<Option<ParamId>>;
     /// The different positions under a parameter between two latitudes.
     fn positions(&mut self, param: i64, south: f64, north: f64) -> Result<Vec<(f64, f64)>>;
-    /// The different boundaries under a parameter.
-    fn areas(&mut self, param: i64) -> Result<Vec<Box<str>>>;
+    /// The different boundaries under a parameter that go around a place.
+    fn areas(&mut self, param: i64, around: Spot) -> Result<Vec<Box<str>>>;
     /// Runs a statement that answers a number of rows and a `rid`.
     fn measure(&mut self, statement: &Statement) -> Result<(u64, i64)>;
     /// The change that is answered as of.

@@ -183,7 +183,7 @@ impl Gate {
         let record = &approval.record;
         let (first, narrower) = match giving {
             Giving::First => (true, None),
-            Giving::Again(narrower) => (false, narrower.map(|scopes| *scopes)),
+            Giving::Again(narrower) => (false, narrower.map(|n| *n)),
         };
         let scopes = narrower.as_ref().unwrap_or(&record.scopes);
         let key = store.token_key().await.map_err(Failure::from)?;

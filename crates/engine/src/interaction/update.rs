@@ -71,7 +71,7 @@ impl Session {
     /// Updates the one resource that matches; makes it if none does.
     ///
     /// # Errors
-    /// As [`Session::update`]; `multiple-matches`, `write-race`.
+    /// As [`Session::update`]; `multiple-matches`, `duplicate-id`, `write-race`.
     pub async fn update_where(
         &self,
         type_name: &str,
@@ -108,6 +108,14 @@ impl Session {
             match self.commit_one(write, Some(expectation)).await {
                 Err(failure) if failure.code() == Code::WriteRace => checked = Some(valid),
                 Err(failure) if kept.again && failure.code() == Code::VersionConflict => {}
+                // The id that the body brings is another resource's, which does not match.
+                Err(failure)
+                    if plan.make == Make::WithThisId
+                        && condition.is_none()
+                        && failure.code() == Code::PreconditionFailed =>
+                {
+                    return Err(Failure::of(Code::DuplicateId));
+                }
                 done => return done?.try_into(),
             }
         }

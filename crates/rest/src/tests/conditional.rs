@@ -105,3 +105,17 @@ fn delete_the_one_that_matches() {
         .fhir(&no_delete, &format!("DELETE Patient?{EXIST}"), "")
         .refused(403, "scope-missing");
 }
+
+#[test]
+fn an_id_of_another_resource_is_not_taken_over() {
+    let (world, who) = World::clinic();
+    let body = serde_json::json!({"resourceType": "Patient", "id": "p"}).to_string();
+    world.fhir(&who, "PUT Patient/p", body.clone()).status(201);
+    world
+        .fhir(&who, "PUT Patient?identifier=none", body.clone())
+        .refused(409, "duplicate-id");
+    let absent = [("if-none-match", "*")];
+    world
+        .fhir_with(&who, "PUT Patient?identifier=none", &absent, body)
+        .refused(412, "precondition-failed");
+}

@@ -410,3 +410,35 @@ fn pages_of_listed_origins_may_ask() {
         .status(200);
     said.at("/rest/0/security/cors", true);
 }
+
+#[test]
+fn paths_may_end_with_a_slash_and_requests_have_ids() {
+    let (world, who) = World::clinic();
+    world
+        .fhir(
+            &who,
+            "PUT Patient/p",
+            super::world::patient_with_id("p", "A"),
+        )
+        .status(201);
+    for path in [
+        "Patient/",
+        "Patient/?_id=p",
+        "Patient/p/",
+        "Patient/p/_history/",
+        "metadata/",
+    ] {
+        world.fhir(&who, &format!("GET {path}"), "").status(200);
+    }
+    for (given, told) in [
+        (("x-request-id", "abc-1"), Some("abc-1")),
+        (("x-correlation-id", "abc-2"), Some("abc-2")),
+        (("x-request-id", "with space"), None),
+    ] {
+        let answer = world
+            .fhir_with(&who, "GET Patient/p", &[given], "")
+            .status(200);
+        assert_eq!(answer.header_text("x-correlation-id"), told);
+        assert_ne!(answer.header_text("x-request-id"), Some(given.1));
+    }
+}

@@ -9,7 +9,7 @@ mod range;
 use base::{Code, ResourceId};
 use fhir::definitions::{ParamId, TypeId};
 use fhir::search::query::{Circle, How, Match, ReferenceMatch, Spot, TokenMatch};
-use fhir::search::rows::{distance, encloses, fold, of_type, typed_identifier};
+use fhir::search::rows::{distance, fold, of_type, typed_identifier};
 
 use composite::composite;
 use range::{Ends, quantity};
@@ -374,9 +374,7 @@ fn near(param: i64, circle: &Circle, facts: &mut dyn Facts) -> Result<Vec<Test>>
 
 /// Boundaries around a place: those that there are, compared one by one.
 fn enclosing(param: i64, spot: &Spot, facts: &mut dyn Facts) -> Result<Vec<Test>> {
-    let at = (spot.latitude, spot.longitude);
-    let found = facts.areas(param)?.into_iter();
-    let around = found.filter(|boundary| encloses(boundary, at));
+    let around = facts.areas(param, *spot)?.into_iter();
     Ok(around
         .flat_map(|boundary| uri_test(param, &Match::Uri(boundary.into())))
         .collect())

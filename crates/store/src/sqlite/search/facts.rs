@@ -4,7 +4,8 @@ use rusqlite::Connection;
 
 use base::Code;
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
-use fhir::search::rows::{contained, plain};
+use fhir::search::query::Spot;
+use fhir::search::rows::{contained, encloses, plain};
 use fhir::search::{Customs, holds_canonicals};
 
 use super::{failed, key, run};
@@ -13,6 +14,9 @@ use crate::plan::text::{Bind, Statement, holds};
 use crate::plan::{Bounds, Facts, View};
 use crate::sqlite::index::{IdKey, Table, Vocabulary};
 use crate::{Result, StoreError};
+
+/// Bytes of the boundaries that one search finds.
+const AREA_BYTES_MAX: usize = 32 << 20;
 
 /// One tenant's data as the planner sees it.
 pub(super) struct Data<'c> {
@@ -220,7 +224,7 @@ impl Facts for Data<'_> {
         })
     }
 
-    fn areas(&mut self, param: i64) -> Result<Vec<Box<str>>> {
+    fn areas(&mut self, param: i64, around: Spot) -> Result<Vec<Box<str>>> {
         let text = format!(
             "SELECT DISTINCT u.uri FROM ix_uri AS u INDEXED BY {} WHERE u.param = ?2 AND {}",
             key_index(Table::Uri),
@@ -228,10 +232,17 @@ impl Facts for Data<'_> {
         );
         let binds = vec![Bind::Int(self.view.as_of), Bind::Int(param)];
         let max = self.view.bounds.positions;
+        let at = (around.latitude, around.longitude);
         let mut found: Vec<Box<str>> = Vec::new();
+        let (mut looked, mut bytes) = (0, 0);
         let all = run(self.conn, &Statement { text, binds }, |row| {
-            found.push(row.get(0)?);
-            Ok(found.len() <= max)
+            let boundary: Box<str> = row.get(0)?;
+            looked += 1;
+            if encloses(&boundary, at) {
+                bytes += boundary.len();
+                found.push(boundary);
+            }
+            Ok(looked <= max && bytes <= AREA_BYTES_MAX)
         })?;
         if all {
             return Ok(found);
