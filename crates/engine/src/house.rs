@@ -77,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) attempts: Attempts,
     /// Failed sign-ins of people: what programs fail at does not hold them up.
     pub(crate) sign_ins: Attempts,
+    /// Logout tokens of identity providers that were not good.
+    pub(crate) logouts: Attempts,
     pub(crate) replays: Replays,
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
@@ -145,6 +147,7 @@ impl House {
             verdicts,
             attempts,
             sign_ins,
+            logouts: Attempts::new(per_minute),
             replays: Replays::new(replays_max),
             passwords,
             guesses,

@@ -42,7 +42,7 @@ pub use imports::{ImportOpened, ImportView};
 pub use interaction::*;
 pub use links::{Forwarded, Links, Reached};
 pub use metrics::{InteractionMetrics, Metrics};
-pub use outbound::{Errand, Outbound, OutboundError, Outside, Reply, Sending};
+pub use outbound::{Errand, Outbound, OutboundError, Outside, Reply, Sending, Turn};
 pub use people::{PersonDraft, PersonInvited, PersonPatch, PersonView};
 pub use policies::{
     Changed, DryRun, Matrix, PolicyDiff, PolicyDraft, PolicyQuestion, PolicyTrial, PolicyView,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use base::{Code, Limits};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::Door;
 use crate::failure::Failure;
@@ -33,6 +33,15 @@ pub struct Errand {
     pub within: Duration,
     /// Bytes that the body of the answer has at most.
     pub bytes_max: u64,
+    /// The turn to go out: to be held until nothing is done for it any more, whoever still waits.
+    pub turn: Turn,
+}
+
+/// A turn to go out; somebody else's when the last copy is dropped.
+#[derive(Clone, Debug, Default)]
+pub struct Turn {
+    _own: Option<Arc<OwnedSemaphorePermit>>,
+    _all: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl fmt::Debug for Errand {
@@ -155,8 +164,8 @@ impl Turns {
         }
     }
 
-    /// Does work when it is this tenant's turn.
-    async fn take<T>(&self, door: &Door, work: impl Future<Output = T>) -> Option<T> {
+    /// A turn of this tenant.
+    async fn take(&self, door: &Door) -> Option<Turn> {
         let own = {
             let mut tenants = self.tenants.lock();
             tenants.retain(|_, places| Arc::strong_count(places) > 1);
@@ -164,9 +173,12 @@ impl Turns {
             tenants.entry(*door).or_insert_with(fresh).clone()
         };
         // One's own turn first: who waits for it stands in nobody else's way.
-        let _own = own.acquire().await.ok()?;
-        let _all = self.all.acquire().await.ok()?;
-        Some(work.await)
+        let own = own.acquire_owned().await.ok()?;
+        let all = self.all.clone().acquire_owned().await.ok()?;
+        Some(Turn {
+            _own: Some(Arc::new(own)),
+            _all: Some(Arc::new(all)),
+        })
     }
 }
 
@@ -188,12 +200,14 @@ impl House {
         let within = Duration::from_millis(self.limits().outbound_ms_max);
         let url = errand.url.clone();
         let outside = &self.0.config.outside.0;
-        let sent = self.0.turns.take(door, outside.send(errand));
-        let done = match tokio::time::timeout(within, sent).await {
-            Ok(Some(done)) => done,
-            Ok(None) => return Err(Failure::of(Code::Stopping)),
-            Err(_) => Err(OutboundError::Late),
+        let sent = async {
+            let mut errand = errand;
+            let turn = self.0.turns.take(door).await;
+            errand.turn = turn.ok_or(OutboundError::Connection)?;
+            outside.send(errand).await
         };
+        let done = tokio::time::timeout(within, sent).await;
+        let done = done.unwrap_or(Err(OutboundError::Late));
         done.map_err(|why| failure(&url, why))
     }
 
@@ -207,6 +221,7 @@ impl House {
             form: None,
             within: Duration::from_millis(limits.outbound_ms_max),
             bytes_max: limits.outbound_bytes_max,
+            turn: Turn::default(),
         }
     }
 }
@@ -257,23 +272,20 @@ mod tests {
         };
         let turns = Turns::new(&limits);
         let (a, b) = ([1; 16], [2; 16]);
-        let (_keep, held) = tokio::sync::oneshot::channel::<()>();
-        let first = turns.take(&a, held);
-        tokio::pin!(first);
-        tokio::select! {
-            biased;
-            _ = &mut first => unreachable!("nobody lets it go"),
-            () = std::future::ready(()) => {}
-        }
-        let second = turns.take(&a, std::future::ready(()));
+        let first = turns.take(&a).await.unwrap();
+        let copy = first.clone();
+        drop(first);
+        let second = turns.take(&a);
         tokio::pin!(second);
         let waits = tokio::select! {
             biased;
             _ = &mut second => false,
             () = std::future::ready(()) => true,
         };
-        assert!(waits, "its own turn is taken");
-        assert_eq!(turns.take(&b, std::future::ready(5)).await, Some(5));
+        assert!(waits, "something is still done in its turn");
+        turns.take(&b).await.unwrap();
+        drop(copy);
+        second.await.unwrap();
     }
 
     #[test]

@@ -303,12 +303,19 @@ impl Desk<'_> {
             record.groups = groups.unwrap_or_else(|| record.groups.clone());
             record.fhir_user = user.unwrap_or_else(|| record.fhir_user.clone());
             if let Some(accounts) = accounts {
+                let known = |issuer: &str| accounts.iter().any(|a| a.issuer == issuer);
+                let claimed = person.proofs.claimed.iter().map(|c| c.issuer.clone());
+                let gone: Vec<String> = claimed.filter(|issuer| !known(issuer)).collect();
+                for issuer in gone {
+                    person.take_claims_off(&issuer);
+                }
                 person.proofs.accounts = accounts;
                 let known = person.proofs.suffice();
-                if known && record.state == PersonState::Invited {
-                    record.state = PersonState::Active;
+                if known && person.record.state == PersonState::Invited {
+                    person.record.state = PersonState::Active;
                 }
             }
+            let record = &mut person.record;
             match disabled {
                 Some(true) => {
                     record.state = PersonState::Disabled;

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use access::{Reason, RoleAt, TenantId};
+use access::{Reason, RoleAt, TENANT_ADMINISTRATOR, TenantId};
 use base::{Code, Micros};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
-use store::{BrowserSession, Deed, IdentityProvider, TenantStore, Through};
+use store::{BrowserSession, Deed, IdentityProvider, Person, TenantStore, Through};
 use zeroize::Zeroizing;
 
 use crate::auth::{seal, unseal};
@@ -197,8 +197,13 @@ impl Settings {
         if self.roles_claim.is_some() == self.roles.is_empty() {
             return Err(invalid("roles_claim and roles go together"));
         }
-        for roles in self.roles.values() {
-            held(roles)?;
+        for role in self.roles.values().map(|roles| held(roles)) {
+            // Whoever sets providers would make themselves one.
+            if role?.iter().any(|held| *held.role == *TENANT_ADMINISTRATOR) {
+                return Err(invalid(
+                    "a tenant's administrators are made by its administrators, not by claims",
+                ));
+            }
         }
         Ok(())
     }
@@ -220,11 +225,6 @@ impl Settings {
         distinct(given.flat_map(|(_, roles)| roles))
     }
 
-    /// All roles that claims may come to: what somebody has of them, they have by claims.
-    pub(crate) fn all_roles(&self) -> Vec<RoleAt> {
-        distinct(self.roles.values().flatten())
-    }
-
     /// Whether the person was recognised there by two factors.
     pub(crate) fn is_strong(&self, claims: &Map<String, Value>) -> bool {
         let counts = |v: &Value| {
@@ -238,7 +238,8 @@ impl Settings {
 
 fn distinct<'r>(texts: impl Iterator<Item = &'r String>) -> Vec<RoleAt> {
     let mut roles: Vec<RoleAt> = Vec::new();
-    for role in texts.filter_map(|text| RoleAt::parse(text)) {
+    let parsed = texts.filter_map(|text| RoleAt::parse(text));
+    for role in parsed.filter(|held| *held.role != *TENANT_ADMINISTRATOR) {
         if !roles.contains(&role) {
             roles.push(role);
         }
@@ -407,8 +408,15 @@ impl Operator {
             id: draft.id.as_str().into(),
             record: record.into(),
         };
+        let before = store.identity_providers().await?;
+        let before = find(&before, &draft.id).ok();
         let deed = self.provider_deed(&tenant, format!("set identity provider {}", draft.id))?;
         store.put_identity_provider(deed, provider).await?;
+        // What claims came to by another mapping, they come to no more.
+        if let Some(before) = before.filter(|before| before.settings != kept.settings) {
+            let issuer = self.issuer(&before.settings);
+            self.take_claims_off(&tenant, &store, &issuer).await?;
+        }
         Ok(self.provider_view(&tenant, &draft.id, kept))
     }
 
@@ -475,17 +483,43 @@ impl Operator {
             let end = |s: &mut BrowserSession| s.record.ended = true;
             store.change_sessions(deed, &person, which, end).await?;
         }
+        self.take_claims_off(&tenant, &store, &issuer).await
+    }
+
+    /// Takes off whatever people have by claims of an issuer; what was given to them before ends.
+    async fn take_claims_off(
+        &self,
+        tenant: &TenantId,
+        store: &TenantStore,
+        issuer: &str,
+    ) -> Result<(), Failure> {
+        let deed = self.provider_deed(tenant, "look for roles by claims".to_owned())?;
+        for person in store.people(deed).await? {
+            if !person.proofs.claimed.iter().any(|c| c.issuer == issuer) {
+                continue;
+            }
+            let issuer = issuer.to_owned();
+            let deed = self.provider_deed(tenant, "take off roles by claims".to_owned())?;
+            let change = move |person: &mut Person| {
+                person.take_claims_off(&issuer);
+                Ok(())
+            };
+            store.change_person(deed, &person.record.id, change).await?;
+        }
         Ok(())
     }
 
     async fn issuer_of(&self, store: &TenantStore, id: &str) -> Result<String, Failure> {
         let all = store.identity_providers().await?;
-        let kept = find(&all, id)?;
+        Ok(self.issuer(&find(&all, id)?.settings))
+    }
+
+    fn issuer(&self, settings: &Settings) -> String {
         let house = self.house.0.config.house_provider.as_ref();
-        Ok(match house.filter(|_| kept.settings.house) {
+        match house.filter(|_| settings.house) {
             Some(house) => house.issuer.clone(),
-            None => kept.settings.issuer,
-        })
+            None => settings.issuer.clone(),
+        }
     }
 }
 
@@ -540,8 +574,12 @@ mod tests {
         ] {
             assert_eq!(roles(claim, &claims), wanted, "{claim} {claims}");
         }
-        let all = settings("groups").all_roles();
-        assert_eq!(all.len(), 3);
+        let mut root = settings("groups");
+        let wanted = vec!["tenant-administrator".to_owned(), "lab".to_owned()];
+        root.roles.insert("root".to_owned(), wanted);
+        let claims = json!({ "groups": ["root"] });
+        let given = root.roles_of(claims.as_object().unwrap());
+        assert_eq!(given.len(), 1, "nobody administers by claims");
     }
 
     #[test]

@@ -205,6 +205,7 @@ routes! {
 
     GET    House  "/auth/callback"      "provider-callback" Open   auth::provider::forward;
     GET    Tenant "/auth/providers/{provider}" "provider-sign-in" Gate auth::provider::depart;
+    POST   Tenant "/auth/providers/{provider}" "provider-invitation" Gate auth::provider::invited;
     GET    Tenant "/auth/providers/{provider}/callback" "provider-callback" Gate auth::provider::arrive;
     POST   Tenant "/auth/providers/{provider}/logout" "back-channel-logout" Gate auth::provider::logout;
     POST   Tenant "/auth/token"         "token"         Gate    oauth::token;

@@ -258,6 +258,7 @@ mod tests {
             form: None,
             within: Duration::from_secs(5),
             bytes_max: 100,
+            turn: engine::Turn::default(),
         }
     }
 

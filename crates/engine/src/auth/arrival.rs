@@ -12,11 +12,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use store::{Account, BrowserSession, Person, Proofs, StoreError, Through};
+use store::{Account, BrowserSession, Claimed, Person, Proofs, StoreError, Through};
 
 use super::provider::{Claims, Returned, authenticated, is_word, not_good, subject};
 use super::sign_in::{From, SignedIn, normal_login};
-use super::{AuthorizeRequest, Visitor, sealed};
+use super::{Attempts, AuthorizeRequest, Visitor, sealed};
 use crate::failure::Failure;
 use crate::form;
 use crate::house::Gate;
@@ -36,7 +36,12 @@ pub enum Going<'a> {
     /// To accept an invitation, by its token.
     Invited(&'a str),
     /// To have the account there count as theirs here.
-    Link(&'a Visitor),
+    Link {
+        /// Who.
+        by: &'a Visitor,
+        /// Their password, where they have one.
+        password: &'a str,
+    },
 }
 
 /// Somebody on their way to an identity provider.
@@ -103,6 +108,9 @@ impl Gate {
         going: Going<'_>,
         now: Micros,
     ) -> Result<Departure, Failure> {
+        if let Going::Link { by, password } = going {
+            by.must_prove(password).await?;
+        }
         let provider = self.provider(provider).await?;
         let metadata = self.house.metadata(self.tenant.bytes(), &provider, now);
         let metadata = metadata.await?;
@@ -126,8 +134,15 @@ impl Gate {
                 next.clone_into(&mut journey.next);
                 journey.again = again;
             }
-            Going::Invited(token) => journey.invitation = Some(token.to_owned()),
-            Going::Link(by) => journey.linking = Some(by.session.record.id.to_string()),
+            // Whoever sits there says who they are there: nobody's account is taken by the way.
+            Going::Invited(token) => {
+                journey.invitation = Some(token.to_owned());
+                journey.again = true;
+            }
+            Going::Link { by, .. } => {
+                journey.linking = Some(by.session.record.id.to_string());
+                journey.again = true;
+            }
         }
         let seconds = self.house.limits().provider_sign_in_seconds_max;
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
@@ -163,12 +178,11 @@ impl Gate {
             j.provider == provider.id && answer.get("state") == Some(j.state.as_str())
         };
         let journey = journey.filter(own).ok_or(Failure::of(Code::FormForeign))?;
-        self.house.0.attempts.check(door, from.address, now)?;
-        match self
-            .arrived(&provider, &journey, &answer, visitor, from)
-            .await
-        {
-            Err(failure) => Err(self.turned_away(&provider, failure, from).await?),
+        let counted = &self.house.0.sign_ins;
+        counted.check(door, from.address, now)?;
+        let arrived = self.arrived(&provider, &journey, &answer, visitor, from);
+        match arrived.await {
+            Err(failure) => Err(self.turned_away(counted, &provider, failure, from).await?),
             done => done,
         }
     }
@@ -271,17 +285,15 @@ impl Gate {
     /// Counts and records that somebody was not let in.
     async fn turned_away(
         &self,
+        counted: &Attempts,
         provider: &Provider,
         failure: Failure,
         from: From<'_>,
     ) -> Result<Failure, Failure> {
         let code = failure.code();
         if matches!(code, Code::ProviderAnswer | Code::AccountUnlinked) {
-            let inner = &self.house.0;
-            inner.metrics.failed_logins.inc();
-            inner
-                .attempts
-                .failed(self.tenant.bytes(), from.address, from.request.at);
+            self.house.0.metrics.failed_logins.inc();
+            counted.failed(self.tenant.bytes(), from.address, from.request.at);
             let actor = Actor::system(Reason::Authentication);
             let what = format!("sign in through {} from {}", provider.id, from.address);
             let store = self.store();
@@ -328,8 +340,8 @@ impl Gate {
         Ok(Some(person.await?))
     }
 
-    /// The person with the roles that claims come to now. Roles that no claim can come to are the
-    /// tenant's own affair, and stay.
+    /// The person with what claims come to now, in place of what they came to before. What the tenant
+    /// itself gave them stays.
     async fn with_roles(
         &self,
         person: Arc<Person>,
@@ -337,29 +349,47 @@ impl Gate {
         claims: &Claims,
         request: RequestMeta,
     ) -> Result<Arc<Person>, Failure> {
-        let settings = &provider.settings;
         let user = self.fhir_user_of(provider, claims)?;
-        let by_claims = settings.all_roles();
-        let own = person
-            .record
-            .roles
-            .iter()
-            .filter(|r| !by_claims.contains(r));
-        let mut roles: Vec<RoleAt> = own.cloned().collect();
-        roles.extend(settings.roles_of(claims));
-        let same = roles.len() == person.record.roles.len()
-            && roles.iter().all(|r| person.record.roles.contains(r));
-        if same && (user.is_none() || user == person.record.fhir_user) {
+        let roles = provider.settings.roles_of(claims);
+        let issuer = provider.settings.issuer.clone();
+        let mut now = (*person).clone();
+        claim_anew(&mut now, &issuer, &roles, user.clone());
+        let same = now.record.roles == person.record.roles
+            && now.record.fhir_user == person.record.fhir_user
+            && now.proofs.claimed == person.proofs.claimed;
+        if same {
             return Ok(person);
         }
         let actor = Some(person.record.actor());
         let deed = self.signing(request, actor, format!("roles by {}", provider.id))?;
         let change = move |person: &mut Person| {
-            person.record.roles = roles.into();
-            if user.is_some() {
-                person.record.fhir_user = user;
-            }
+            claim_anew(person, &issuer, &roles, user);
             person.record.epoch += 1;
+            Ok(())
+        };
+        let store = self.store();
+        Ok(store.change_person(deed, &person.record.id, change).await?)
+    }
+
+    /// A person who comes in another way than through a provider, without what they have by claims:
+    /// nobody has said today that they still hold.
+    pub(super) async fn without_claims(
+        &self,
+        person: &Person,
+        request: RequestMeta,
+    ) -> Result<Arc<Person>, Failure> {
+        let actor = Some(person.record.actor());
+        let deed = self.signing(request, actor, "take off roles by claims")?;
+        let change = |person: &mut Person| {
+            let issuers: Vec<String> = person
+                .proofs
+                .claimed
+                .iter()
+                .map(|c| c.issuer.clone())
+                .collect();
+            for issuer in issuers {
+                person.take_claims_off(&issuer);
+            }
             Ok(())
         };
         let store = self.store();
@@ -407,14 +437,14 @@ impl Gate {
         }
         let name = told("name").unwrap_or(&login);
         let name: String = name.chars().filter(|c| !c.is_control()).take(50).collect();
-        let person = Person {
+        let mut person = Person {
             record: PersonRecord {
                 id: PersonId::of(self.house.0.rng.bytes()),
                 name: if name.is_empty() { login.clone() } else { name }.into(),
                 login: login.into(),
-                roles: roles.into(),
+                roles: Arc::default(),
                 groups: Arc::default(),
-                fhir_user: self.fhir_user_of(provider, claims)?,
+                fhir_user: None,
                 epoch: 1,
                 state: PersonState::Active,
             },
@@ -424,6 +454,8 @@ impl Gate {
             },
             made: request.at,
         };
+        let user = self.fhir_user_of(provider, claims)?;
+        claim_anew(&mut person, &account.issuer, &roles, user);
         let actor = Some(person.record.actor());
         let deed = self.signing(request, actor, format!("made known by {}", provider.id))?;
         Ok(store.create_person(deed, person).await?)
@@ -443,23 +475,25 @@ impl Gate {
     ) -> Result<(), Failure> {
         let (door, now) = (self.tenant.bytes(), from.request.at);
         let provider = self.provider(provider).await?;
-        self.house.0.attempts.check(door, from.address, now)?;
-        let told = self.house.logged_out(door, &provider, token, now).await;
-        let told = match told {
-            Ok(told) => told,
-            Err(failure) => return Err(self.turned_away(&provider, failure, from).await?),
-        };
+        let counted = &self.house.0.logouts;
+        counted.check(door, from.address, now)?;
         let of = access::ClientId::new(&format!("idp.{}", provider.id));
         let of = of.ok_or(Failure::of(Code::Internal))?;
-        if !self
-            .house
-            .0
-            .replays
-            .first_use(&self.tenant, &of, &told.jti, now)
-        {
-            let used = not_good("the logout token was used");
-            return Err(self.turned_away(&provider, used, from).await?);
-        }
+        let replays = &self.house.0.replays;
+        let told = self.house.logged_out(door, &provider, token, now).await;
+        let told = told.and_then(
+            |told| match replays.is_used(&self.tenant, &of, &told.jti, now) {
+                true => Err(not_good("the logout token was used")),
+                false => Ok(told),
+            },
+        );
+        let told = match told {
+            Ok(told) => told,
+            Err(failure) => {
+                return Err(self.turned_away(counted, &provider, failure, from).await?);
+            }
+        };
+        let jti = told.jti.clone();
         let issuer = provider.settings.issuer.clone();
         let which = move |through: &Through| {
             let subject = told.subject.as_ref();
@@ -478,6 +512,8 @@ impl Gate {
             let end = |s: &mut BrowserSession| s.record.ended = true;
             store.change_sessions(deed, &person, through, end).await?;
         }
+        // Only now: where something failed, the provider may send it again.
+        replays.first_use(&self.tenant, &of, &jti, now);
         Ok(())
     }
 }
@@ -516,7 +552,51 @@ fn request(provider: &Provider, endpoint: &str, journey: &Journey) -> String {
     url
 }
 
+/// Puts what claims come to in the place of what they came to before.
+fn claim_anew(
+    person: &mut Person,
+    issuer: &str,
+    roles: &[RoleAt],
+    user: Option<(fhir::definitions::TypeId, base::ResourceId)>,
+) {
+    person.take_claims_off(issuer);
+    let has = |role: &&RoleAt| person.record.roles.contains(role);
+    let new: Vec<RoleAt> = roles.iter().filter(|r| !has(r)).cloned().collect();
+    // A resource that the tenant wrote down stays.
+    let user = user.filter(|_| person.record.fhir_user.is_none());
+    if new.is_empty() && user.is_none() {
+        return;
+    }
+    person.proofs.claimed.push(Claimed {
+        issuer: issuer.to_owned(),
+        roles: new.iter().map(ToString::to_string).collect(),
+        fhir_user: user.is_some(),
+    });
+    person.record.roles = person.record.roles.iter().cloned().chain(new).collect();
+    if user.is_some() {
+        person.record.fhir_user = user;
+    }
+}
+
+/// Seconds for which somebody without a password may link accounts after they signed in.
+const PROVED_SECONDS: i64 = 300;
+
 impl Visitor {
+    /// Whoever holds a stolen session adds nothing by which people sign in: they show the password, or,
+    /// where there is none, have just signed in.
+    async fn must_prove(&self, password: &str) -> Result<(), Failure> {
+        if self.person.proofs.password.is_some() {
+            return self.must_fit(password).await;
+        }
+        match self.is_recognised(Assurance::Password, Some(PROVED_SECONDS)) {
+            true => Ok(()),
+            false => Err(Failure::new(
+                Code::StepUpRequired,
+                "sign out and in again first: you signed in more than five minutes ago",
+            )),
+        }
+    }
+
     /// Has an account at an identity provider count as the person's own.
     async fn link(&self, account: Account) -> Result<(), Failure> {
         let deed = self.own("link account").await?;
@@ -553,6 +633,7 @@ impl Visitor {
                 let text = "there is no such account".to_owned();
                 return Err(StoreError::Refused(Code::NotFound, text));
             }
+            person.take_claims_off(&gone.issuer);
             if !person.proofs.suffice() {
                 let text = "without it you could not sign in any more: set a password first";
                 return Err(StoreError::Refused(Code::TenantState, text.to_owned()));

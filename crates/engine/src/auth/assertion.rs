@@ -166,6 +166,15 @@ struct Used {
 
 type Digest = [u8; 32];
 
+fn of_jti(jti: &str) -> Digest {
+    let mut key = [0; 32];
+    let digest = digest::digest(&digest::SHA256, jti.as_bytes());
+    key.iter_mut()
+        .zip(digest.as_ref())
+        .for_each(|(o, d)| *o = *d);
+    key
+}
+
 /// No assertion is good for longer after its first use, in seconds.
 const GENERATION: i64 = LIFE_MAX + 2 * SKEW;
 const SWEEP_AT_MIN: usize = 1_024;
@@ -179,6 +188,23 @@ impl Replays {
         }
     }
 
+    /// Whether one was used already.
+    pub(super) fn is_used(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+        jti: &str,
+        now: Micros,
+    ) -> bool {
+        let key = of_jti(jti);
+        let mut clients = self.clients.lock();
+        let known = clients.used.get_mut(&(tenant.clone(), client.clone()));
+        known.is_some_and(|used| {
+            drop(used.turn(now.as_secs()));
+            used.old.contains(&key) || used.young.contains(&key)
+        })
+    }
+
     pub(super) fn first_use(
         &self,
         tenant: &TenantId,
@@ -186,11 +212,7 @@ impl Replays {
         jti: &str,
         now: Micros,
     ) -> bool {
-        let mut key = [0; 32];
-        let digest = digest::digest(&digest::SHA256, jti.as_bytes());
-        key.iter_mut()
-            .zip(digest.as_ref())
-            .for_each(|(o, d)| *o = *d);
+        let key = of_jti(jti);
         let now = now.as_secs();
         let mut clients = self.clients.lock();
         if clients.used.len() > clients.sweep_at {

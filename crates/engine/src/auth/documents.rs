@@ -124,7 +124,9 @@ impl House {
         match self.fetch(door, url, is_it).await {
             Ok((bytes, seconds)) => {
                 kept.bytes = Some(bytes.clone());
-                kept.until = now.plus_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+                // However short-lived it says it is, strangers do not have it asked for all the time.
+                let seconds = i64::try_from(seconds).unwrap_or(i64::MAX).max(again);
+                kept.until = now.plus_secs(seconds);
                 kept.failed = None;
                 Ok(Document { bytes, fresh: true })
             }

@@ -170,7 +170,8 @@ impl Gate {
         }
         let begun = Begun {
             assurance: by.assurance,
-            authenticated: by.authenticated,
+            // Where the provider does not say when, nobody knows that it was of late.
+            authenticated: Some(by.authenticated.unwrap_or(Micros(0))),
             through: Some(by.through),
         };
         self.begin_so(person, begun, from).await.map(SignedIn::Done)
@@ -333,6 +334,15 @@ impl Gate {
         begun: Begun,
         from: From<'_>,
     ) -> Result<NewSession, Failure> {
+        let changed;
+        let claims = begun.through.is_none() && !person.proofs.claimed.is_empty();
+        let person = match claims {
+            true => {
+                changed = self.without_claims(person, from.request).await?;
+                &*changed
+            }
+            false => person,
+        };
         let (limits, now) = (self.house.limits(), from.request.at);
         let store = self.store();
         let seconds = i64::try_from(limits.session_seconds_max).unwrap_or(i64::MAX);

@@ -76,6 +76,8 @@ pub struct AccountView {
     pub totp: bool,
     /// Recovery codes that are left.
     pub recovery_codes: usize,
+    /// Whether they have a password.
+    pub has_password: bool,
     /// Accounts at identity providers: issuer and subject.
     pub accounts: Vec<(String, String)>,
     /// Identity providers whose accounts can be linked.
@@ -258,6 +260,7 @@ impl Visitor {
             login: self.person.record.login.to_string(),
             totp: proofs.totp.as_ref().is_some_and(|t| t.confirmed),
             recovery_codes: proofs.recovery.len(),
+            has_password: proofs.password.is_some(),
             accounts: proofs
                 .accounts
                 .iter()
@@ -359,7 +362,7 @@ impl Visitor {
         self.end_other_sessions().await
     }
 
-    async fn must_fit(&self, old: &str) -> Result<(), Failure> {
+    pub(super) async fn must_fit(&self, old: &str) -> Result<(), Failure> {
         let house = &self.gate.house;
         // Whoever holds a stolen session guesses no faster than anyone else.
         let door = self.gate.tenant.bytes();

@@ -73,8 +73,10 @@ async fn acted(
             return Ok(browser.page(StatusCode::OK, page, ""));
         }
         "link" => {
-            let (id, at) = (field("id"), browser.request.at);
-            let departure = gate.depart(&id, Going::Link(visitor), at).await?;
+            let (id, password) = (field("id"), field("password"));
+            let (by, password) = (visitor, &*password);
+            let going = Going::Link { by, password };
+            let departure = gate.depart(&id, going, browser.request.at).await?;
             let page = pages::link(gate, &departure.url);
             let mut response = browser.page(StatusCode::OK, page, "");
             browser.keep_journey(&mut response, &departure);

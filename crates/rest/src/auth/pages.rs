@@ -86,6 +86,28 @@ pub(super) fn through(gate: &Gate, providers: &[ProviderOffer], query: &str) -> 
     }
 }
 
+/// Forms by which an invitation is accepted with an account elsewhere.
+pub(super) fn invited_through(
+    gate: &Gate,
+    providers: &[ProviderOffer],
+    token: &str,
+    invitation: &str,
+) -> Markup {
+    let action = |p: &ProviderOffer| gate.links().auth(&format!("/providers/{}", p.id));
+    html! {
+        @if !providers.is_empty() {
+            h2 { "Or" }
+            @for provider in providers {
+                form method="post" action=(action(provider)) {
+                    input type="hidden" name="_form" value=(token);
+                    input type="hidden" name="token" value=(invitation);
+                    button.second type="submit" { "Sign in with " (provider.name) }
+                }
+            }
+        }
+    }
+}
+
 pub(super) fn sign_in(
     gate: &Gate,
     token: &str,
@@ -332,7 +354,16 @@ pub(super) fn account(
                 }
             }
             @for provider in &account.providers {
-                (button(gate, token, "link", &provider.id, &format!("Sign in with {} too", provider.name)))
+                form method="post" action=(gate.links().auth("/account/link")) {
+                    input type="hidden" name="_form" value=(token);
+                    input type="hidden" name="id" value=(provider.id);
+                    @if account.has_password {
+                        label for={ "link-" (provider.id) } { "Password" }
+                        input id={ "link-" (provider.id) } type="password" name="password"
+                            autocomplete="current-password" required;
+                    }
+                    button.second type="submit" { "Sign in with " (provider.name) " too" }
+                }
             }
         }
         h2 { "Password" }
@@ -353,7 +384,7 @@ pub(super) fn account(
 /// The last step before an account elsewhere is linked: a link, because forms go nowhere else.
 pub(super) fn link(gate: &Gate, url: &str) -> Markup {
     let body = html! {
-        p { "Sign in there; then that account signs you in here too." }
+        p { "Sign in there anew; then that account signs you in here." }
         p { a #go-on.button href=(url) { "Go on" } }
         p { a href=(gate.links().auth("/account")) { "Back to your account" } }
     };

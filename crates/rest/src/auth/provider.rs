@@ -10,7 +10,7 @@ use super::sign_in::{signed_in, told};
 use super::{Browser, Fields, cookie, pages, see};
 use crate::call::Call;
 
-/// `GET /t/{tenant}/auth/providers/{provider}?next=&invitation=`
+/// `GET /t/{tenant}/auth/providers/{provider}?next=`
 pub(crate) async fn depart(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
     let browser = Browser::of(&gate, &call);
     let (provider, query) = (call.value("provider"), call.query());
@@ -25,15 +25,31 @@ async fn departed(
     query: &str,
 ) -> Result<Response<Body>, Failure> {
     let field = |name| form::first(query, name).unwrap_or_default();
-    let (next, invitation) = (field("next"), field("invitation"));
+    let next = field("next");
     // Who is signed in and comes all the same has to prove anew who they are.
     let again = !field("again").is_empty() || browser.visitor(gate).await?.is_some();
-    let going = match invitation.is_empty() {
-        true => Going::SignIn { next: &next, again },
-        false => Going::Invited(&invitation),
-    };
+    let going = Going::SignIn { next: &next, again };
     let departure = gate.depart(provider, going, browser.request.at).await?;
     let mut response = see(&departure.url);
+    browser.keep_journey(&mut response, &departure);
+    Ok(response)
+}
+
+/// `POST /t/{tenant}/auth/providers/{provider}`: an invitation is to be accepted with an account there.
+pub(crate) async fn invited(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let done = try_invited(&gate, call).await;
+    told(&gate, done)
+}
+
+async fn try_invited(gate: &Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let browser = Browser::of(gate, &call);
+    let provider = call.value("provider").to_owned();
+    let fields = browser.fields(gate, &mut call).await?;
+    let token = fields.or_empty("token");
+    let going = Going::Invited(&token);
+    let departure = gate.depart(&provider, going, browser.request.at).await?;
+    let page = pages::link(gate, &departure.url);
+    let mut response = browser.page(StatusCode::OK, page, "");
     browser.keep_journey(&mut response, &departure);
     Ok(response)
 }

@@ -156,8 +156,7 @@ async fn show_invitation(
     let login = gate.invited(invitation, browser.request.at).await?;
     let token = browser.token(gate).await?;
     let status = wrong.map_or(StatusCode::OK, |w| problem::status(w.code()));
-    let query = format!("invitation={}", form::encode(invitation));
-    let through = pages::through(gate, &gate.providers().await?, &query);
+    let through = pages::invited_through(gate, &gate.providers().await?, &token, invitation);
     let page = pages::invitation(gate, &token, invitation, &login, wrong, &through);
     Ok(browser.page(status, page, ""))
 }

@@ -36,7 +36,8 @@ impl std::fmt::Debug for Elsewhere {
 }
 
 impl Outbound for Elsewhere {
-    fn send(&self, errand: Errand) -> Sending {
+    fn send(&self, mut errand: Errand) -> Sending {
+        errand.turn = engine::Turn::default();
         let mut places = self.0.lock();
         let done = match places.answers.get_mut(&errand.url) {
             Some(answer) => answer(&errand),

@@ -151,6 +151,20 @@ fn asked(left: &Answer) -> String {
     query.to_owned()
 }
 
+/// What the provider is asked by the link of a page.
+fn going_on(page: &Answer) -> String {
+    let html = text(page);
+    let mut links = html.split("href=\"");
+    let href = links.find(|h| h.starts_with("https://id.example")).unwrap();
+    let left = href.split('"').next().unwrap().replace("&amp;", "&");
+    left.split_once('?').unwrap().1.to_owned()
+}
+
+/// They proved there anew who they are.
+fn anew(claims: &mut Value) {
+    claims["auth_time"] = json!(BEGIN);
+}
+
 fn text(answer: &Answer) -> String {
     String::from_utf8_lossy(&answer.body).into_owned()
 }
@@ -413,17 +427,60 @@ fn who_is_known_there_and_gets_a_role_is_made_known_here_if_that_is_wanted() {
 }
 
 #[test]
-fn roles_that_no_claim_comes_to_stay() {
+fn what_somebody_has_by_claims_ends_with_them() {
     let acme = Acme::new(&mapped);
+    // What the clinic gave by hand stays, also where a value comes to it.
     let (admin, id) = acme.linked("u-7");
-    let given = json!({ "roles": ["auditor", "clinician"] });
-    admin.api(&format!("PATCH people/{id}"), &given).status(200);
-    let browser = Browser::new(&acme.world);
-    is_in(&acme.through(&browser, &|_| {}));
-    assert_eq!(
-        roles(&admin, "ada"),
-        json!(["auditor", "nurse@Organization/7"])
+    let (by_hand, with_claims) = (
+        json!(["clinician"]),
+        json!(["clinician", "nurse@Organization/7"]),
     );
+    let come = || {
+        let browser = Browser::new(&acme.world);
+        is_in(&acme.through(&browser, &|_| {}));
+        assert_eq!(roles(&admin, "ada"), with_claims);
+        browser
+    };
+    let first = come();
+    // Nobody says today that they still hold.
+    let local = Browser::new(&acme.world);
+    local.sign_in("lakeside", "ada", PASSWORD).status(303);
+    assert_eq!(roles(&admin, "ada"), by_hand);
+    first.account().status(303);
+    local.account().status(200);
+    come();
+    // Another mapping.
+    let mut draft = json!({
+        "id": "acme", "name": "Acme Health", "issuer": ISSUER, "client_id": "clinic",
+    });
+    let path = format!("POST {PROVIDERS}");
+    acme.world.admin(&path, &draft).status(201);
+    assert_eq!(roles(&admin, "ada"), by_hand);
+    mapped(&mut draft);
+    acme.world.admin(&path, &draft).status(201);
+    come();
+    // Another account, by an administrator.
+    let line = format!("PATCH people/{id}");
+    admin.api(&line, &json!({ "accounts": [] })).status(200);
+    assert_eq!(roles(&admin, "ada"), by_hand);
+    let account = json!({ "issuer": ISSUER, "subject": "u-7" });
+    admin
+        .api(&line, &json!({ "accounts": [account] }))
+        .status(200);
+    // By the person.
+    let ada = come();
+    let fields = [("issuer", ISSUER), ("subject", "u-7")];
+    ada.send(&ada.account(), "/t/lakeside/auth/account/unlink", &fields)
+        .status(303);
+    assert_eq!(roles(&admin, "ada"), by_hand);
+    admin
+        .api(&line, &json!({ "accounts": [account] }))
+        .status(200);
+    come();
+    // No provider any more.
+    let path = format!("DELETE {PROVIDERS}/acme");
+    acme.world.admin(&path, &Value::Null).status(204);
+    assert_eq!(roles(&admin, "ada"), by_hand);
 }
 
 #[test]
@@ -435,14 +492,16 @@ fn an_invitation_is_accepted_with_an_account() {
     let link = invited.text("/invitation");
     let browser = Browser::new(&acme.world);
     let page = browser.open(&link).status(200);
-    let html = text(&page);
-    let href = html
-        .split("href=\"")
-        .find(|h| h.contains("/providers/acme?invitation="))
-        .unwrap();
-    let href = href.split('"').next().unwrap().replace("&amp;", "&");
-    let left = asked(&browser.open(&href));
-    is_in(&acme.back(&browser, &left, &|_| {}));
+    let path = "/t/lakeside/auth/providers/acme";
+    // Another page cannot have it accepted, and nobody's account is taken by the way.
+    let token = link.split_once("token=").unwrap().1.to_owned();
+    let foreign = [("token".to_owned(), token)];
+    Browser::new(&acme.world).post(path, &foreign).status(403);
+    let left = going_on(&browser.send(&page, path, &[]).status(200));
+    assert_eq!(first(&left, "prompt").as_deref(), Some("login"));
+    acme.back(&browser, &left, &|_| {}).status(401);
+    let left = going_on(&browser.send(&page, path, &[]).status(200));
+    is_in(&acme.back(&browser, &left, &anew));
     assert!(text(&browser.account()).contains("Ada"));
     Browser::new(&acme.world).open(&link).status(410);
     // The same account again, without the invitation.
@@ -456,19 +515,16 @@ fn an_account_is_linked_and_taken_back_by_its_person() {
     let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
     let (bob, _) = person(&admin, &json!({ "login": "bob", "name": "Bob" }));
     let path = "/t/lakeside/auth/account/link";
-    let page = ada
-        .send(&ada.account(), path, &[("id", "acme")])
-        .status(200);
-    let html = text(&page);
-    let href = html
-        .split("href=\"")
-        .find(|h| h.starts_with("https://id.example"))
-        .unwrap();
-    let left = href.split('"').next().unwrap().replace("&amp;", "&");
-    let left = left.split_once('?').unwrap().1.to_owned();
+    // Whoever holds a stolen session does not know the password.
+    let wrong = [("id", "acme"), ("password", "not the password")];
+    ada.send(&ada.account(), path, &wrong).status(401);
+    let right = [("id", "acme"), ("password", PASSWORD)];
+    let page = ada.send(&ada.account(), path, &right).status(200);
+    let left = going_on(&page);
+    assert_eq!(first(&left, "prompt").as_deref(), Some("login"));
     // Bob comes back with what Ada left for.
-    acme.back(&bob, &left, &|_| {}).status(403);
-    is_in(&acme.back(&ada, &left, &|_| {}));
+    acme.back(&bob, &left, &anew).status(403);
+    is_in(&acme.back(&ada, &left, &anew));
     let account = ada.account();
     assert!(text(&account).contains("u-7"));
     is_in(&acme.through(&Browser::new(&acme.world), &|_| {}));
@@ -718,11 +774,14 @@ fn only_a_good_provider_is_set() {
         draft[name] = value;
         acme.world.admin(&path, &draft).refused(400, code);
     }
-    let mut wrong = draft.clone();
-    wrong["roles_claim"] = "groups".into();
-    wrong["roles"] = json!({ "a": ["Not A Role"] });
-    acme.world
-        .admin(&path, &wrong)
-        .refused(400, "request-invalid");
+    // The operator would make themselves an administrator by claims.
+    for role in ["Not A Role", "tenant-administrator"] {
+        let mut wrong = draft.clone();
+        wrong["roles_claim"] = "groups".into();
+        wrong["roles"] = json!({ "a": [role] });
+        acme.world
+            .admin(&path, &wrong)
+            .refused(400, "request-invalid");
+    }
     acme.world.admin(&path, &draft).status(201);
 }

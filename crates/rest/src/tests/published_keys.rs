@@ -119,7 +119,10 @@ fn a_set_is_kept_no_longer_than_its_header_says() {
     vendor.token(&old).status(200);
     assert_eq!(vendor.elsewhere.count(URL), 1);
     vendor.elsewhere.serve(URL, &set(&[&new]));
+    // Not looked up more often than the limit allows, whatever it says.
     vendor.forward_secs(10);
+    vendor.token(&old).status(200);
+    vendor.forward_secs(20);
     vendor.token(&old).status(401);
     vendor.token(&new).status(200);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use access::{ApprovalRecord, PersonRecord, SessionRecord};
+use access::{ApprovalRecord, PersonRecord, RoleAt, SessionRecord};
 use base::Micros;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,42 @@ pub struct Proofs {
     /// Their accounts at identity providers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<Account>,
+    /// What they have by claims of identity providers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claimed: Vec<Claimed>,
+}
+
+/// What a person has by the claims of an identity provider, and loses with them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The provider (`iss`).
+    pub issuer: String,
+    /// Roles that they would not have otherwise.
+    pub roles: Vec<String>,
+    /// Whether the resource that stands for them is by a claim.
+    #[serde(default)]
+    pub fhir_user: bool,
+}
+
+impl Person {
+    /// Takes off what they have by the claims of an issuer; whether there was anything. What was given to
+    /// them before ends.
+    pub fn take_claims_off(&mut self, issuer: &str) -> bool {
+        let (gone, stay): (Vec<Claimed>, Vec<Claimed>) = std::mem::take(&mut self.proofs.claimed)
+            .into_iter()
+            .partition(|claimed| claimed.issuer == issuer);
+        self.proofs.claimed = stay;
+        for claimed in &gone {
+            let by_claim = |role: &RoleAt| claimed.roles.contains(&role.to_string());
+            let roles = self.record.roles.iter().filter(|role| !by_claim(role));
+            self.record.roles = roles.cloned().collect();
+            if claimed.fhir_user {
+                self.record.fhir_user = None;
+            }
+        }
+        self.record.epoch += u64::from(!gone.is_empty());
+        !gone.is_empty()
+    }
 }
 
 impl Proofs {

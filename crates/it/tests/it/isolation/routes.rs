@@ -56,9 +56,15 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             "application/x-www-form-urlencoded",
             "grant_type=client_credentials",
         ),
-        (_, "sign-in" | "second-factor" | "accept-invitation" | "approve" | "change-account") => {
-            request.content("application/x-www-form-urlencoded", "login=intruder")
-        }
+        (
+            _,
+            "sign-in"
+            | "second-factor"
+            | "accept-invitation"
+            | "approve"
+            | "change-account"
+            | "provider-invitation",
+        ) => request.content("application/x-www-form-urlencoded", "login=intruder"),
         (_, "back-channel-logout") => {
             request.content("application/x-www-form-urlencoded", "logout_token=x")
         }
@@ -190,7 +196,10 @@ fn unrecognised(route: &Route) -> Option<u16> {
     match (route.class(), route.interaction) {
         (_, "token" | "introspect" | "revoke" | "vendor-self") => Some(401),
         // Forms that were given out to nobody.
-        (_, "sign-in" | "second-factor" | "accept-invitation" | "approve") => Some(403),
+        (
+            _,
+            "sign-in" | "second-factor" | "accept-invitation" | "approve" | "provider-invitation",
+        ) => Some(403),
         (_, "authorize" | "provider-sign-in" | "back-channel-logout") => Some(404),
         // The house's own sends nobody on who comes from nowhere.
         (Class::Open, "provider-callback") => Some(403),
