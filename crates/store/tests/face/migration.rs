@@ -36,6 +36,7 @@ DROP TABLE person;
 DROP TABLE signing_key;
 DROP TABLE session;
 DROP TABLE approval;
+DROP TABLE identity_provider;
 DROP TABLE quarantine;
 DROP TABLE scrub;
 DROP TABLE ended_token;
