@@ -163,7 +163,10 @@ impl ClientRecord {
     pub fn actor(&self) -> Actor {
         let id = self.id.as_str();
         match self.import {
-            None => Actor::new(&format!("client:{id}")),
+            None => {
+                let roles = self.roles.as_deref().unwrap_or_default();
+                Actor::holding(&format!("client:{id}"), roles)
+            }
             Some(_) => Actor::new(&format!("import:{id} {}", self.name)),
         }
     }

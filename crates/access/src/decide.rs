@@ -36,7 +36,7 @@ pub struct Denied {
     /// The first type that was refused.
     pub type_id: Option<TypeId>,
     /// For which request.
-    pub request: RequestMeta,
+    pub request: Box<RequestMeta>,
     /// What the caller would have to do first.
     pub lacks: Option<Obligation>,
     /// It is a write, and the vendor's grant lets read only.
@@ -74,7 +74,7 @@ pub fn decide<A: Action>(
         actor: principal.actor(),
         action: A::NAME,
         type_id,
-        request,
+        request: Box::new(request),
         lacks: rights.owed(A::NAME, type_id),
         read_only: rights.read_only && A::NAME.writes(),
     };
@@ -127,6 +127,7 @@ pub fn decide<A: Action>(
         instance,
         rules: found.rules.clone(),
         shown: found.shown.clone(),
+        sees_trail: rights.sees_trail(),
     }))
 }
 
@@ -145,7 +146,7 @@ pub fn decide_policy(
             actor: principal.actor(),
             action: ActionName::Administer,
             type_id: None,
-            request,
+            request: Box::new(request),
             lacks: rights.owed(ActionName::Administer, None),
             read_only: false,
         });
@@ -180,7 +181,7 @@ pub fn decide_system<A: Action>(
             actor,
             action: A::NAME,
             type_id: None,
-            request,
+            request: Box::new(request),
             lacks: None,
             read_only: false,
         });
@@ -212,7 +213,7 @@ pub fn decide_house(principal: &Principal, request: RequestMeta) -> Result<House
         actor,
         action: ActionName::Administer,
         type_id: None,
-        request,
+        request: Box::new(request),
         lacks: None,
         read_only: false,
     })

@@ -23,7 +23,7 @@ pub use action::{
 pub use client::{ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
 pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_policy, decide_system};
 pub use directory::{Directory, HouseKey, Record, Tampered, TenantId};
-pub use permit::{Actor, Permit, Released, RequestMeta, Sight, Spent, TypeSet};
+pub use permit::{Actor, Permit, Released, RequestMeta, Sight, Spent, TypeSet, Why};
 pub use person::{
     Administering, ApprovalRecord, Assurance, PeopleKey, PersonId, PersonRecord, PersonState,
     RoleAt, SessionRecord, TENANT_ADMINISTRATOR, decide_accounts,

@@ -2,7 +2,9 @@
 //! [`Released`].
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base::{Micros, RequestId, ResourceId};
@@ -10,6 +12,7 @@ use fhir::definitions::TypeId;
 
 use crate::action::{Action, ActionName};
 use crate::directory::TenantId;
+use crate::person::RoleAt;
 use crate::policy::{RowRules, Rule};
 use crate::principal::Reason;
 
@@ -64,23 +67,129 @@ impl FromIterator<TypeId> for TypeSet {
     }
 }
 
-/// Which request something is done for.
+/// Which request something is done for, from where, and why.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestMeta {
     /// The request's id.
     pub id: RequestId,
     /// When it came in.
     pub at: Micros,
+    /// The address that it came from.
+    pub from: Option<IpAddr>,
+    /// The reason that was given with it.
+    pub why: Why,
+    /// Access was broken open: the caller has no right to this otherwise.
+    pub break_glass: bool,
+}
+
+impl RequestMeta {
+    /// A request of which nothing else is known.
+    pub const fn new(id: RequestId, at: Micros) -> Self {
+        Self {
+            id,
+            at,
+            from: None,
+            why: Why::NONE,
+            break_glass: false,
+        }
+    }
+}
+
+/// Why access is asked for, in somebody's words; cut where it is long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Why {
+    length: u8,
+    bytes: [u8; Self::BYTES_MAX],
+}
+
+impl Why {
+    /// Bytes that are kept of it.
+    pub const BYTES_MAX: usize = 120;
+    /// Nothing was said.
+    pub const NONE: Self = Self {
+        length: 0,
+        bytes: [0; Self::BYTES_MAX],
+    };
+
+    /// Keeps the beginning of a text.
+    pub fn new(text: &str) -> Self {
+        let text = text.trim();
+        let mut length = text.len().min(Self::BYTES_MAX);
+        while !text.is_char_boundary(length) {
+            length -= 1;
+        }
+        let mut why = Self::NONE;
+        let kept = text.as_bytes().iter().take(length);
+        why.bytes.iter_mut().zip(kept).for_each(|(b, t)| *b = *t);
+        why.length = u8::try_from(length).unwrap_or(0);
+        why
+    }
+
+    /// The text; empty where nothing was said.
+    pub fn as_str(&self) -> &str {
+        let kept = self.bytes.get(..usize::from(self.length));
+        kept.and_then(|b| std::str::from_utf8(b).ok()).unwrap_or("")
+    }
+}
+
+impl fmt::Debug for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Why(…)")
+    }
 }
 
 /// Who acts, as stored rows and audit lines name them: `client:…`, `import:…`, `person:…` (and
 /// ` client:…` after it for the program that they use), `operator`, `system:…`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Actor(Arc<str>);
+#[derive(Clone)]
+pub struct Actor {
+    text: Arc<str>,
+    /// Facilities that their roles are at; not part of who they are.
+    facilities: Option<Arc<str>>,
+}
+
+impl PartialEq for Actor {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Actor {}
+
+impl Hash for Actor {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
 
 impl Actor {
+    /// Facilities that are kept.
+    const FACILITIES_MAX: usize = 8;
+
     pub(crate) fn new(text: &str) -> Self {
-        Self(text.into())
+        Self {
+            text: text.into(),
+            facilities: None,
+        }
+    }
+
+    /// One who holds these roles.
+    pub(crate) fn holding(text: &str, roles: &[RoleAt]) -> Self {
+        let mut found: Vec<String> = Vec::new();
+        for (of, id) in roles.iter().filter_map(|r| r.facility.as_ref()) {
+            let name = format!("{of}/{}", id.as_str());
+            if !found.contains(&name) && found.len() < Self::FACILITIES_MAX {
+                found.push(name);
+            }
+        }
+        Self {
+            facilities: (!found.is_empty()).then(|| found.join(" ").into()),
+            ..Self::new(text)
+        }
+    }
+
+    /// Facilities that their roles are at, as references, with a space between them.
+    pub fn facilities(&self) -> Option<&str> {
+        self.facilities.as_deref()
     }
 
     /// The platform itself, in lines about its own doing. Names somebody; is no right to anything.
@@ -90,13 +199,13 @@ impl Actor {
 
     /// The text in rows and audit lines.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 impl fmt::Debug for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -116,6 +225,8 @@ pub(crate) struct Grant {
     pub(crate) rules: Arc<RowRules>,
     /// Which rows, and which elements of them, may be shown when it is done.
     pub(crate) shown: Arc<RowRules>,
+    /// The trail is among the AuditEvents that may be looked at.
+    pub(crate) sees_trail: bool,
 }
 
 impl Grant {
@@ -130,6 +241,7 @@ impl Grant {
             instance: None,
             rules: RowRules::none(),
             shown: RowRules::none(),
+            sees_trail: false,
         }
     }
 }
@@ -254,6 +366,11 @@ impl<A: Action> Spent<A> {
     /// Which rows of a type, and which elements of them, may be shown when it is done.
     pub fn shown(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
         self.grant.shown.get(type_id)
+    }
+
+    /// Whether the trail is among the AuditEvents that it shows.
+    pub const fn sees_trail(&self) -> bool {
+        self.grant.sees_trail
     }
 
     /// What it can see.

@@ -124,7 +124,7 @@ pub struct PersonRecord {
 impl PersonRecord {
     /// Who they are in audit lines.
     pub fn actor(&self) -> Actor {
-        Actor::new(&format!("person:{}", self.id.as_str()))
+        Actor::holding(&format!("person:{}", self.id.as_str()), &self.roles)
     }
 
     /// Whether they hold a role for the whole tenant.
@@ -254,11 +254,14 @@ impl ApprovalRecord {
                 session: self.session.clone(),
                 assurance: self.assurance,
                 authenticated: self.authenticated,
-                actor: Actor::new(&format!(
-                    "person:{} client:{}",
-                    person.id.as_str(),
-                    client.id.as_str()
-                )),
+                actor: Actor::holding(
+                    &format!(
+                        "person:{} client:{}",
+                        person.id.as_str(),
+                        client.id.as_str()
+                    ),
+                    &person.roles,
+                ),
             })))
         })
     }
@@ -392,7 +395,7 @@ pub fn decide_accounts(
             actor: principal.actor(),
             action: ActionName::Administer,
             type_id: None,
-            request,
+            request: Box::new(request),
             lacks: None,
             read_only: false,
         });

@@ -37,10 +37,7 @@ fn client(scopes: &str, key: &SecretKey) -> ClientRecord {
 }
 
 fn request() -> RequestMeta {
-    RequestMeta {
-        id: RequestId(1),
-        at: NOW,
-    }
+    RequestMeta::new(RequestId(1), NOW)
 }
 
 fn principal(tenant: &TenantId, scopes: &str) -> Principal {
@@ -441,9 +438,6 @@ fn a_way_in_for_bulk_loading_writes_shows_nothing_and_ends() {
         assert!(decide::<Read>(&who, &a, request(), shown.clone()).is_err());
         assert!(decide::<Delete>(&who, &a, request(), shown).is_err());
     }
-    let late = RequestMeta {
-        id: RequestId(1),
-        at: NOW.plus_secs(50),
-    };
+    let late = RequestMeta::new(RequestId(1), NOW.plus_secs(50));
     assert!(decide::<Create>(&who, &a, late, Target::Readable).is_err());
 }

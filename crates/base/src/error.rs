@@ -171,6 +171,7 @@ codes! {
     VendorCertificate = "vendor-certificate", Forbidden, "forbidden", "The request was not made with a client certificate that the vendor's grant names.";
     ClinicOnly = "clinic-only", Forbidden, "forbidden", "Only the clinic may do this.";
     LinkUnknown = "link-unknown", NotFound, "not-found", "No such program link.";
+    TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";
     OutboundRefused = "outbound-refused", Incorrect, "value", "An address outside that may not be asked: https to a public address, or one that the configuration allows.";
     OutboundFailed = "outbound-failed", Busy, "transient", "An address outside did not answer as it should.";
     ProviderUnknown = "provider-unknown", NotFound, "not-found", "No such identity provider.";

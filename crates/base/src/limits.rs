@@ -106,6 +106,9 @@ limits! {
     graphql_resources_max = 5_000;
     /// Milliseconds that one search may take.
     search_ms_max = 30_000;
+    /// Milliseconds after which a page of a search of the audit trail ends, however many events it has;
+    /// its next link goes on.
+    trail_ms_max = 3_000;
     /// Virtual-machine steps of the storage engine that one search may take, in thousands.
     search_kilosteps_max = 2_000_000;
     /// Steps that one `$fhirpath` may take, each about the work of looking at one element.

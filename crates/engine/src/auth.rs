@@ -29,7 +29,7 @@ mod visitor;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use access::{ClientId, Principal, RequestMeta};
+use access::{ClientId, Principal, RequestMeta, Why};
 use base::Code;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -122,8 +122,9 @@ impl Gate {
         store: TenantStore,
         verdict: Verdict,
         credentials: Credentials<'_>,
-        request: RequestMeta,
+        mut request: RequestMeta,
     ) -> Result<Session, Failure> {
+        request.why = credentials.reason.map_or(Why::NONE, Why::new);
         let Verdict {
             principal, rights, ..
         } = verdict;

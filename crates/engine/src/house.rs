@@ -197,10 +197,7 @@ impl House {
     /// tell each tenant how busy the others are.
     pub fn request(&self) -> RequestMeta {
         let id = u128::from_be_bytes(self.0.rng.bytes());
-        RequestMeta {
-            id: RequestId(id),
-            at: self.0.clock.now(),
-        }
+        RequestMeta::new(RequestId(id), self.0.clock.now())
     }
 
     /// A hold for the body of a request.

@@ -52,8 +52,8 @@ pub use providers::{HouseProvider, ProviderDraft, ProviderOffer, ProviderView};
 pub use quarantine::{QuarantineView, ScrubView};
 pub use session::Session;
 pub use store::{
-    Access, AccessReport, AuditMode, Data, Form, Method, Mode, RestoreClients, StoreConfig, Stored,
-    Synchronous,
+    Access, AccessReport, AuditMode, Data, Form, Method, Mode, ProofOf, RestoreClients,
+    StoreConfig, Stored, Synchronous,
 };
 pub use tenants::{
     AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,

@@ -242,7 +242,7 @@ impl fmt::Debug for StoreCollector {
 impl Collector for StoreCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let m = self.0.metrics();
-        let levels: [(&str, &str, &Count); 4] = [
+        let levels: [(&str, &str, &Count); 5] = [
             ("open_tenants", "Tenants that are open", &m.open_tenants),
             (
                 "reader_queue",
@@ -258,6 +258,11 @@ impl Collector for StoreCollector {
                 "body_cache_bytes",
                 "Bytes in the body cache",
                 &m.cache_bytes,
+            ),
+            (
+                "heads_unexported",
+                "Audit trails whose last signed head is not outside the data folder",
+                &m.heads_unexported,
             ),
         ];
         for (name, help, count) in levels {

@@ -195,7 +195,7 @@ impl Session {
             actor: self.principal.actor(),
             action,
             type_id,
-            request: self.request,
+            request: Box::new(self.request),
             lacks: None,
             read_only: false,
         };

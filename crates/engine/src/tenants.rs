@@ -316,10 +316,39 @@ impl Operator {
     ///
     /// # Errors
     /// `tenant-unknown`, `tenant-damaged`.
-    pub async fn verify_tenant(&self, name: &str) -> Result<store::VerifyReport, Failure> {
+    pub async fn verify_tenant(
+        &self,
+        name: &str,
+        heads: Vec<String>,
+    ) -> Result<store::VerifyReport, Failure> {
         let (tenant, data) = self.tenant(name)?;
         let permit = self.system(Reason::Verify, &tenant)?;
-        Ok(data.verify(permit).await?)
+        Ok(data.verify_against(permit, heads).await?)
+    }
+
+    /// The last signed head of a tenant's audit trail, as a line of JSON.
+    ///
+    /// # Errors
+    /// `tenant-unknown`.
+    pub async fn audit_head(&self, name: &str) -> Result<String, Failure> {
+        let (tenant, data) = self.tenant(name)?;
+        let permit = self.system(Reason::Verify, &tenant)?;
+        Ok(data.head(permit).await?)
+    }
+
+    /// A proof about a tenant's audit trail.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `request-invalid`.
+    pub async fn audit_proof(
+        &self,
+        name: &str,
+        what: store::ProofOf,
+        size: Option<u64>,
+    ) -> Result<store::TrailProof, Failure> {
+        let (tenant, data) = self.tenant(name)?;
+        let permit = self.system(Reason::Verify, &tenant)?;
+        Ok(data.prove(permit, what, size).await?)
     }
 
     /// Lines of a tenant's audit trail after a record: ids of what was shown and changed, no content.

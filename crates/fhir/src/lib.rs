@@ -1,5 +1,6 @@
 //! The FHIR language, without I/O, tenants or SQL.
 
+pub mod audit_event;
 pub mod bundle;
 pub mod definitions;
 pub mod json;

@@ -3,8 +3,8 @@
 use axum::body::Body;
 use base::Code;
 use engine::{
-    AccessAsked, ClientDraft, Failure, Operator, PersonDraft, ProviderDraft, RestoreClients,
-    TenantDraft, TenantPatch,
+    AccessAsked, ClientDraft, Failure, Operator, PersonDraft, ProofOf, ProviderDraft,
+    RestoreClients, TenantDraft, TenantPatch,
 };
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
@@ -129,8 +129,42 @@ pub(crate) async fn receipt(by: Operator, call: Call) -> Result<Response<Body>, 
 }
 
 /// `POST /admin/v1/tenants/{name}/verify`
-pub(crate) async fn verify_tenant(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
-    answer(StatusCode::OK, &by.verify_tenant(call.value("name")).await?)
+pub(crate) async fn verify_tenant(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let heads = match call.json_if_any::<VerifyAgainst>().await? {
+        Some(against) => against.heads,
+        None => Vec::new(),
+    };
+    let lines = heads.iter().map(serde_json::Value::to_string).collect();
+    let report = by.verify_tenant(call.value("name"), lines).await?;
+    answer(StatusCode::OK, &report)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerifyAgainst {
+    heads: Vec<serde_json::Value>,
+}
+
+/// `GET /admin/v1/tenants/{name}/audit/head`
+pub(crate) async fn audit_head(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let line = by.audit_head(call.value("name")).await?;
+    let head: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+    answer(StatusCode::OK, &head)
+}
+
+/// `GET /admin/v1/tenants/{name}/audit/proof?record=&from=&size=`
+pub(crate) async fn audit_proof(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let what = match (number(&call, "record")?, number(&call, "from")?) {
+        (Some(record), None) => ProofOf::Record(record),
+        (None, Some(from)) => ProofOf::Growth(from),
+        _ => {
+            let text = "a proof is of a record, or from a size on: record or from";
+            return Err(Failure::new(Code::RequestInvalid, text));
+        }
+    };
+    let size = number(&call, "size")?;
+    let proof = by.audit_proof(call.value("name"), what, size).await?;
+    answer(StatusCode::OK, &proof)
 }
 
 /// `GET /admin/v1/tenants/{name}/audit?after=&limit=`

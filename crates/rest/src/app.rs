@@ -83,8 +83,9 @@ impl App {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let meta = self.house.request();
+        let mut meta = self.house.request();
         let (from, forwarded) = proxy::read(self.house.config(), request.headers(), peer);
+        meta.from = Some(from);
         let mut request = request.map(Body::new);
         if from != peer {
             // It is the proxy's, not the caller's.

@@ -201,6 +201,20 @@ impl Call {
         })
     }
 
+    /// A JSON body of the admin API, as [`Self::json`], if there is one.
+    pub(crate) async fn json_if_any<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Failure> {
+        let body = self.body(BodyLimit::Resource).await?;
+        if body.is_empty() || &body[..] == b"null" {
+            return Ok(None);
+        }
+        negotiate::json_body(&self.parts.headers)?;
+        let wrong =
+            |error: serde_json::Error| Failure::new(Code::RequestInvalid, error.to_string());
+        let mut value: serde_json::Value = serde_json::from_slice(&body).map_err(wrong)?;
+        crate::admin::held_against(self.interaction, &mut value)?;
+        serde_json::from_value(value).map(Some).map_err(wrong)
+    }
+
     /// A JSON body of the admin API, or of a tenant's API that is not FHIR's: an object, and what is described is
     /// held against its description.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {

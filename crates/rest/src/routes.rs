@@ -170,6 +170,8 @@ routes! {
     POST   House  "/admin/v1/tenants/{name}/scrub"                "begin-scrub"    Operator quarantine::begin;
     GET    House  "/admin/v1/tenants/{name}/quarantine"           "list-quarantine" Operator quarantine::list;
     GET    House  "/admin/v1/tenants/{name}/audit"                "read-audit"     Operator admin::read_audit;
+    GET    House  "/admin/v1/tenants/{name}/audit/head"           "audit-head"     Operator admin::audit_head;
+    GET    House  "/admin/v1/tenants/{name}/audit/proof"          "audit-proof"    Operator admin::audit_proof;
     GET    House  "/admin/v1/tenants/{name}/audit/report"         "access-report"  Operator admin::report;
     POST   House  "/admin/v1/tenants/{name}/backup"               "backup-tenant"  Operator admin::back_up_tenant;
     POST   House  "/admin/v1/tenants/{name}/restore"              "restore-tenant" Operator admin::restore_tenant;

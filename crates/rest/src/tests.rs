@@ -25,5 +25,6 @@ mod resources;
 mod search;
 mod sign_in_limits;
 mod surface;
+mod trail;
 mod vendors;
 mod world;

@@ -114,6 +114,10 @@ pub struct Audit {
     pub mode: AuditWhen,
     /// Longest time between an answer and its record's flush, in mode `window`.
     pub window_ms: u64,
+    /// A folder, best on another machine, to which signed heads of the audit trails are written.
+    pub heads: Option<PathBuf>,
+    /// Days for which records of reads are kept where a tenant says nothing else; 0 for ever.
+    pub retention_days: u32,
 }
 
 /// When a read's record reaches the disk.
@@ -293,6 +297,16 @@ pub const KEYS: &[Key] = &[
         "Milliseconds between two flushes of the audit journal.",
     ),
     key(
+        "audit.heads",
+        "",
+        "A folder, best on another machine, to which signed heads of the audit trails are written.",
+    ),
+    key(
+        "audit.retention_days",
+        "0",
+        "Days for which records of reads and refusals are kept where a tenant's own `audit_retention_days` does not say otherwise; 0: for ever.",
+    ),
+    key(
         "storage.synchronous",
         "\"full\"",
         "`full`: a write is answered when it is on the disk; `normal`: when it is with the operating system, so a power cut may lose the last moments.",
@@ -359,6 +373,8 @@ impl Default for Audit {
         Self {
             mode: AuditWhen::Window,
             window_ms: 50,
+            heads: None,
+            retention_days: 0,
         }
     }
 }
@@ -531,6 +547,8 @@ impl Config {
             reader_threads: self.storage.reader_threads,
             writer_threads: self.storage.writer_threads,
             grace_seconds: self.storage.grace_seconds,
+            heads: self.audit.heads.clone(),
+            audit_retention_days: self.audit.retention_days,
         }
     }
 

@@ -3,9 +3,13 @@
 //!
 //! Knows the bytes only; keeping, encrypting and chaining them is the journal's.
 
+mod about;
+
 use access::{ActionName, Actor, RequestMeta};
 use base::{Code, Micros, RequestId, ResourceId, Seq};
 use fhir::definitions::TypeId;
+
+pub(crate) use about::{About, Asked, write as write_about};
 
 /// How an access ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,7 @@ pub(crate) struct Record<'a> {
     pub(crate) actor: &'a Actor,
     pub(crate) action: ActionName,
     pub(crate) subject: Subject<'a>,
+    pub(crate) asked: Asked<'a>,
     pub(crate) outcome: Outcome,
 }
 
@@ -58,14 +63,16 @@ pub(crate) const ROWS_MAX: usize = 5_000;
 
 impl Record<'_> {
     /// ```text
-    /// 1 · at (8) · request (16) · action (1) · outcome (1: given, 2: nothing, 3: refused) ·
+    /// 4 · at (8) · request (16) · action (1) · outcome (1: given, 2: nothing, 3: refused) ·
     /// count (4) · type (2; ffff: none) · subject (1: id, 2: query digest, 3: word) ·
-    /// length (1) and text of subject, of actor, and of the code ·
+    /// length (1) and text of subject, of actor, and of the code · length and items of what else is
+    /// known ·
     /// rows, where any were shown: 1 and the change they are as of, or 2 for versions; row numbers,
     /// each as its difference to the one before
     /// ```
     /// The change and the differences are numbers of seven bits a byte, the lowest first, the eighth
     /// bit set where more come; a difference is folded so that small ones are short (0, -1, 1, -2 …).
+    /// The length of the items is such a number too. Older records begin with 1 and have no items.
     pub(crate) fn encode(&self, shown: Option<Shown<'_>>) -> Vec<u8> {
         let (outcome, count, code) = match self.outcome {
             Outcome::Given(n) => (GIVEN, n, ""),
@@ -78,8 +85,9 @@ impl Record<'_> {
             Subject::Other(t, word) => (OTHER, t, word.as_bytes()),
         };
         let rows = shown.map_or(0, |s| s.rows().len());
-        let mut out = Vec::with_capacity(160 + rows * 3);
-        out.push(1);
+        let query = self.asked.query.map_or(0, str::len);
+        let mut out = Vec::with_capacity(256 + query.min(1_024) + rows * 3);
+        out.push(ACCESS);
         out.extend_from_slice(&self.request.at.0.to_be_bytes());
         out.extend_from_slice(&self.request.id.0.to_be_bytes());
         out.extend_from_slice(&[self.action.number(), outcome]);
@@ -89,6 +97,10 @@ impl Record<'_> {
         text(&mut out, subject_text, TEXT_BYTES_MAX);
         text(&mut out, self.actor.as_str().as_bytes(), ACTOR_BYTES_MAX);
         text(&mut out, code.as_bytes(), CODE_BYTES_MAX);
+        let mut items = Vec::with_capacity(64 + query.min(1_024));
+        about::write(&mut items, &self.request, self.actor, self.asked);
+        number(&mut out, items.len() as u64);
+        out.extend_from_slice(&items);
         if let Some(shown) = shown.filter(|s| !s.rows().is_empty()) {
             shown.write(&mut out);
         }
@@ -96,6 +108,9 @@ impl Record<'_> {
     }
 }
 
+/// How a record of an access begins, and how one without items did.
+const ACCESS: u8 = 4;
+const ACCESS_WITHOUT_ITEMS: u8 = 1;
 const GIVEN: u8 = 1;
 const NOTHING: u8 = 2;
 const REFUSED: u8 = 3;
@@ -172,12 +187,16 @@ pub(crate) struct Told {
     pub(crate) rows: Vec<i64>,
     /// As of which change the rows are resources; without one they are versions.
     pub(crate) as_of: Option<Seq>,
+    pub(crate) about: About,
 }
 
 impl Told {
     /// `None` if the bytes are not a record of an access.
     pub(crate) fn read(record: &[u8]) -> Option<Self> {
-        let mut rest = record.strip_prefix(&[1])?;
+        let (kind, mut rest) = record.split_first()?;
+        if !matches!(*kind, ACCESS | ACCESS_WITHOUT_ITEMS) {
+            return None;
+        }
         let at = i64::from_be_bytes(take(&mut rest)?);
         let id = u128::from_be_bytes(take(&mut rest)?);
         let [action, outcome] = take(&mut rest)?;
@@ -193,6 +212,13 @@ impl Told {
             let words = String::from_utf8_lossy(bytes).into_owned();
             (!words.is_empty()).then_some(words)
         };
+        let mut items = About::default();
+        if *kind == ACCESS {
+            let length = usize::try_from(take_number(&mut rest)?).ok()?;
+            let (bytes, more) = rest.split_at_checked(length)?;
+            items = About::read(bytes)?;
+            rest = more;
+        }
         let mut as_of = None;
         let mut rows = Vec::new();
         if let Some((kind, more)) = rest.split_first() {
@@ -210,8 +236,10 @@ impl Told {
         }
         Some(Self {
             request: RequestMeta {
-                id: RequestId(id),
-                at: Micros(at),
+                from: items.from,
+                why: items.given(),
+                break_glass: items.break_glass,
+                ..RequestMeta::new(RequestId(id), Micros(at))
             },
             action: ActionName::of_number(action),
             outcome: match outcome {
@@ -227,6 +255,7 @@ impl Told {
             code: words(code),
             rows,
             as_of,
+            about: items,
         })
     }
 }
@@ -353,12 +382,18 @@ mod tests {
         let actor = Actor::system(access::Reason::Operation);
         let record = |subject, outcome| Record {
             request: RequestMeta {
-                id: RequestId(77),
-                at: Micros(1_800_000_000_000_000),
+                from: Some("2001:db8::7".parse().unwrap()),
+                why: access::Why::new("TREAT: sore throat"),
+                break_glass: true,
+                ..RequestMeta::new(RequestId(77), Micros(1_800_000_000_000_000))
             },
             actor: &actor,
             action: ActionName::Search,
             subject,
+            asked: Asked {
+                query: Some("Observation?patient=7"),
+                version: None,
+            },
             outcome,
         };
         let rows = [1_000_000, 999_999, 3, 0, i64::MAX, i64::MIN, 7];
@@ -375,6 +410,10 @@ mod tests {
             (Some(TypeId(4)), Some(vec![9; 32]))
         );
         assert_eq!(told.request.id, RequestId(77));
+        assert_eq!(told.about.query.as_deref(), Some("Observation?patient=7"));
+        assert_eq!(told.request.why.as_str(), "TREAT: sore throat");
+        assert_eq!(told.request.from, Some("2001:db8::7".parse().unwrap()));
+        assert!(told.request.break_glass);
         let told = Told::read(&given.encode(Some(Shown::Versions(&rows)))).unwrap();
         assert_eq!((told.rows.as_slice(), told.as_of), (&rows[..], None));
         let refused = Outcome::Refused(Code::ScopeMissing);

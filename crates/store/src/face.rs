@@ -21,7 +21,7 @@ pub use tenant::{
     AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RestoreClients, Restored,
     State, StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
-pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage};
+pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, TrailProof};
 pub use vendors::{
     Activity, ActivityQuery, PatientActivity, ProgramLink, VendorChange, VendorEvent, Volume,
 };

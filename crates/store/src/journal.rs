@@ -8,6 +8,7 @@
 //! Segments are filled with zeros before they are used, and one spare is always ready: on a full
 //! disk reads go on until it is spent. Knows nothing of what records say.
 
+mod examine;
 mod frame;
 mod recover;
 mod segment;
@@ -20,6 +21,8 @@ use base::{Code, Rng, Secret};
 use parking_lot::{Condvar, Mutex};
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 
+pub use examine::Tampering;
+pub(crate) use examine::{Done, Keyed};
 pub(crate) use frame::Head;
 pub(crate) use recover::Scan;
 use segment::Segment;
@@ -38,6 +41,8 @@ struct Shared {
     dir: PathBuf,
     segment_bytes: u64,
     mode: AuditMode,
+    /// Where it ended when it was opened.
+    opened: (u64, u64),
     state: Mutex<State>,
     /// Wakes the flusher: something was written, or the journal is closing.
     dirty: Condvar,
@@ -86,6 +91,9 @@ struct Chain {
 #[must_use = "the answer may leave only after the record is durable"]
 pub(crate) struct Ticket(u64);
 
+/// Every tenant's place in its chain.
+pub(crate) type Heads = std::collections::HashMap<[u8; 16], Head>;
+
 type Result<T> = std::result::Result<T, StoreError>;
 
 fn unavailable() -> StoreError {
@@ -93,7 +101,7 @@ fn unavailable() -> StoreError {
     StoreError::Refused(Code::AuditUnavailable, text.into())
 }
 
-fn key_of(key: &Secret<[u8; 32]>) -> Result<LessSafeKey> {
+pub(crate) fn key_of(key: &Secret<[u8; 32]>) -> Result<LessSafeKey> {
     UnboundKey::new(&AES_256_GCM, key.expose())
         .map(LessSafeKey::new)
         .map_err(|_| unavailable())
@@ -105,6 +113,7 @@ impl Journal {
         let segment_bytes = segment_bytes.max(64 << 10);
         let (current, heads) = recover::newest(dir, segment_bytes)?;
         let spare = Segment::spare(dir, segment_bytes).ok();
+        let opened = (current.number(), current.end());
         let state = State {
             current,
             spare,
@@ -118,6 +127,7 @@ impl Journal {
             dir: dir.to_owned(),
             segment_bytes,
             mode,
+            opened,
             state: Mutex::new(state),
             dirty: Condvar::new(),
             flushed: tokio::sync::watch::Sender::new(Flushed {
@@ -228,6 +238,134 @@ impl Journal {
             (state.current.number(), state.current.end())
         };
         recover::scan(&self.shared.dir, tenant, &key_of(key)?, end, each)
+    }
+
+    /// The segment that is written to, and the place in it up to which the disk has everything.
+    pub(crate) fn settled(&self) -> Result<(u64, u64)> {
+        let (file, place) = {
+            let state = self.shared.state.lock();
+            let current = &state.current;
+            (current.file(), (current.number(), current.end()))
+        };
+        // Segments that are full were flushed before the next one began.
+        file.sync_data().map_err(|_| unavailable())?;
+        Ok(place)
+    }
+
+    /// The frames of a segment from a place in it on, byte for byte, up to `end` or to the end of the
+    /// segment; the place after the last one.
+    pub(crate) fn frames_from(
+        &self,
+        (segment, from): (u64, u64),
+        end: Option<u64>,
+        each: &mut dyn FnMut([u8; 16], &[u8]),
+    ) -> Result<u64> {
+        recover::frames_from(&self.shared.dir, (segment, from), end, each)
+    }
+
+    /// What was done to a tenant's records on the disk. `last` is the last one that somebody else knows
+    /// of; `others` is asked for all tenants' keys where something does not open.
+    pub(crate) fn examine(
+        &self,
+        keyed: &Keyed,
+        last: u64,
+        others: &mut dyn FnMut() -> Result<Vec<Keyed>>,
+    ) -> Result<Vec<Done>> {
+        let segments = self.segments()?;
+        let oldest = segments.first().copied().unwrap_or(1);
+        let heads = recover::heads_before(&self.shared.dir, oldest)?;
+        let (end, head) = {
+            let state = self.shared.state.lock();
+            let head = state.heads.get(&keyed.0).copied().unwrap_or_default();
+            ((state.current.number(), state.current.end()), head)
+        };
+        let extent = examine::Extent {
+            segments,
+            end,
+            opened: self.shared.opened,
+            start: heads
+                .and_then(|h| h.get(&keyed.0).copied())
+                .unwrap_or_default(),
+            last: last.max(head.number),
+        };
+        examine::examine(&self.shared.dir, keyed, &extent, others)
+    }
+
+    /// Every tenant's place before a segment.
+    pub(crate) fn heads_before(&self, segment: u64) -> Result<Heads> {
+        let heads = recover::heads_before(&self.shared.dir, segment)?;
+        heads.ok_or_else(unavailable)
+    }
+
+    /// Where a segment is.
+    pub(crate) fn path_of(&self, segment: u64) -> PathBuf {
+        segment::path(&self.shared.dir, segment)
+    }
+
+    /// The segment that follows one.
+    pub(crate) fn segment_after(&self, segment: u64) -> Result<Option<u64>> {
+        let segments = self.segments()?;
+        Ok(segments.into_iter().find(|s| *s > segment))
+    }
+
+    /// Whether nothing came before a segment.
+    pub(crate) fn begins_with(&self, segment: u64) -> Result<bool> {
+        let heads = recover::heads_before(&self.shared.dir, segment)?;
+        Ok(heads.is_some_and(|heads| heads.values().all(|head| head.number == 0)))
+    }
+
+    /// Numbers of the segments, oldest first.
+    pub(crate) fn segments(&self) -> Result<Vec<u64>> {
+        let mut numbers = recover::numbers(&self.shared.dir)?;
+        let current = self.shared.state.lock().current.number();
+        numbers.retain(|n| *n <= current);
+        Ok(numbers)
+    }
+
+    /// The segment that holds a record of a tenant, if there is one.
+    pub(crate) fn segment_of(&self, tenant: [u8; 16], number: u64) -> Result<Option<u64>> {
+        if number == 0 || number > self.head(&tenant).number {
+            return Ok(None);
+        }
+        let segments = self.segments()?;
+        let (mut low, mut high) = (0, segments.len());
+        // The last segment that begins before the record.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let segment = segments.get(middle).copied().unwrap_or(0);
+            let heads = recover::heads_before(&self.shared.dir, segment)?;
+            let before = heads.and_then(|h| h.get(&tenant).map(|head| head.number));
+            if before.unwrap_or(0) < number {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low.checked_sub(1).and_then(|at| segments.get(at).copied()))
+    }
+
+    /// Reads the records of a tenant in one segment, without a look at the chain; whether the segment
+    /// is full, so that no more come.
+    pub(crate) fn records_of(
+        &self,
+        tenant: [u8; 16],
+        key: &Secret<[u8; 32]>,
+        segment: u64,
+        each: &mut dyn FnMut(Head, &[u8]),
+    ) -> Result<bool> {
+        let (current, end) = {
+            let state = self.shared.state.lock();
+            (state.current.number(), state.current.end())
+        };
+        let end = (segment == current).then_some(end);
+        recover::records_of(
+            &self.shared.dir,
+            (tenant, &key_of(key)?),
+            segment,
+            end,
+            each,
+        )?;
+        Ok(segment < current)
     }
 
     /// Bytes appended since the journal was opened.

@@ -109,6 +109,8 @@ pub struct StoreMetrics {
     pub journal_records: Count,
     /// Flushes of the journal to the disk since start.
     pub journal_flushes: Count,
+    /// Trails whose last head could not be written outside the data folder.
+    pub heads_unexported: Count,
     /// Log checkpoints since start.
     pub checkpoints: Count,
     /// Rows that background checks looked at since start.

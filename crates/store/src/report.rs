@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use base::{ResourceId, Seq, Version};
 use serde::Serialize;
 
+pub use crate::journal::Tampering;
+
 /// The result of [`crate::TenantStore::verify`].
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct VerifyReport {
@@ -42,9 +44,34 @@ pub struct Finding {
         serialize_with = "version_number"
     )]
     pub version: Option<Version>,
+    /// What was done to records of the trail, where that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tampering: Option<Tampering>,
+    /// The first record of the trail that is concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<u64>,
+    /// How many records, from the first on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
     /// The position in the change sequence, where one is concerned.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seq_number")]
     pub seq: Option<Seq>,
+}
+
+impl Finding {
+    /// Something that is about nothing in particular.
+    pub const fn of(kind: FindingKind) -> Self {
+        Self {
+            kind,
+            type_name: None,
+            id: None,
+            version: None,
+            tampering: None,
+            record: None,
+            records: None,
+            seq: None,
+        }
+    }
 }
 
 /// What is wrong.
@@ -68,6 +95,8 @@ pub enum FindingKind {
     /// A record of the journal does not continue the tenant's chain, or the chain does not go where
     /// a change, or the house, knows that it went.
     Journal,
+    /// A signed head of the trail is not of the records that are there, or nobody signed it.
+    Head,
     /// API clients, or facts about the tenant, are not those that were last administered.
     Client,
     /// A line of the operators' audit, whose number stands as `seq`, is not as it was written.

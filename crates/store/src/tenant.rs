@@ -9,6 +9,7 @@ mod quarantine;
 mod reading;
 mod together;
 mod vendors;
+mod trail;
 mod whole;
 
 pub(crate) use data::Staged;

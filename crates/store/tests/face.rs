@@ -11,6 +11,7 @@ mod face {
     mod clients;
     mod commits;
     mod cuts;
+    mod heads;
     mod limits;
     mod migration;
     mod parameters;

@@ -71,6 +71,7 @@ const PYTHON_CLIENTS: &[&str] = &[
     "fhirclient==4.4.0",
     "fhirpy==2.3.1",
     "cryptography==50.0.2",
+    "pymerkle==6.1.0",
     "schemathesis==4.32.5",
     "sqlcipher3-binary==0.6.0",
     "zstandard==0.25.0",

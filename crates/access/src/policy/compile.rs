@@ -289,6 +289,25 @@ pub(super) fn types_of(
     Ok((named.collect::<Result<_, _>>()?, false))
 }
 
+/// Whether a grant's types cover a type for an action. Looking at AuditEvents, and with them at the
+/// tenant's own audit trail, is not given by a grant of every type: it must be named.
+pub(super) fn covers(
+    grant: &GrantText,
+    action: ActionName,
+    type_id: TypeId,
+    model: &'static Model,
+) -> bool {
+    let looks = matches!(
+        action,
+        ActionName::Read | ActionName::Search | ActionName::History
+    );
+    let guarded = grant.effect == Effect::Allow
+        && looks
+        && model.type_name(type_id) == "AuditEvent"
+        && !grant.types.iter().any(|t| t == "AuditEvent");
+    !guarded
+}
+
 /// What a grant says about one type.
 pub(super) fn way(
     grant: &GrantText,
@@ -554,6 +573,9 @@ impl<'a> Making<'a> {
         for type_id in types {
             let way = way(grant, type_id, all, &values, self.surroundings);
             for action in &actions {
+                if !covers(grant, *action, type_id, model) {
+                    continue;
+                }
                 let Some(cell) = self.cell(*action, type_id) else {
                     continue;
                 };
@@ -607,11 +629,28 @@ impl<'a> Making<'a> {
                 && self.unscoped()
                 && self.subject.bound.is_none(),
             read_only: self.read_only,
+            sees_trail: self.names_trail() && self.subject.bound.is_none(),
             refused_operations: self.refused_operations,
             owed: self.owed,
         };
         rights.settle();
         rights
+    }
+
+    /// Whether the caller's token names AuditEvent: a scope for every type does not stand for the trail.
+    /// Somebody in their own browser has no token.
+    fn names_trail(&self) -> bool {
+        let Some(scopes) = self.subject.scopes else {
+            return true;
+        };
+        if self.subject.person.is_some() && self.subject.client.is_none() {
+            return true;
+        }
+        let names = |s: &ResourceScope| {
+            let rest = s.text.split_once('/').map_or("", |(_, rest)| rest);
+            rest.split(['.', '?']).next() == Some("AuditEvent")
+        };
+        scopes.resources().iter().any(names)
     }
 
     /// Whether the caller's token leaves everything: only then may it administer.

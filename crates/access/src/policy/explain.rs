@@ -4,7 +4,7 @@ use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
 use serde::Serialize;
 
-use super::compile::{Policy, Silent, Surroundings, concerns, types_of, way};
+use super::compile::{Policy, Silent, Surroundings, concerns, covers, types_of, way};
 use super::document::Effect;
 use super::rights::Obligation;
 use super::subject::Subject;
@@ -98,6 +98,9 @@ impl Policy {
                     Some(_) if !grant.actions.named().contains(&action) => Verdict::OtherAction,
                     Some(roles) => match types_of(grant, surroundings.model) {
                         Ok((types, _)) if !types.contains(&type_id) => Verdict::OtherType,
+                        Ok(_) if !covers(grant, action, type_id, surroundings.model) => {
+                            Verdict::OtherType
+                        }
                         Err(_) => Verdict::CannotTell,
                         Ok((_, all)) => {
                             let values = Values::of(surroundings.model, subject, &roles);

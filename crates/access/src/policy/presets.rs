@@ -170,6 +170,10 @@ impl Preset {
         lab.hide = vec!["Patient.telecom".to_owned(), "Patient.address".to_owned()];
         grants.push(lab);
         grants.push(To("auditor").may("the trail", "rs", &["AuditEvent", "Provenance"], None));
+        let mut trail = To("tenant-administrator").may("the trail", "rs", &["AuditEvent"], None);
+        // What was searched for may name patients.
+        trail.hide = vec!["AuditEvent.entity.query".to_owned()];
+        grants.push(trail);
         let mut administrator = To("tenant-administrator").may("policy", "r", &["*"], None);
         administrator.actions = Actions::Words(vec!["administer".to_owned()]);
         grants.push(administrator);

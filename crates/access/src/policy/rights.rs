@@ -200,6 +200,8 @@ pub struct Rights {
     pub(super) administers: bool,
     /// A vendor's grant lets read only.
     pub(crate) read_only: bool,
+    /// The trail is among the AuditEvents that may be looked at.
+    pub(super) sees_trail: bool,
     pub(super) refused_operations: Vec<Box<str>>,
     pub(super) owed: Vec<Owed>,
 }
@@ -243,6 +245,11 @@ impl Rights {
     /// Whether some element is hidden in what searches show.
     pub fn hides(&self) -> bool {
         self.seen.rules.0.values().any(|rule| rule.hidden.is_some())
+    }
+
+    /// Whether the trail is among the AuditEvents that may be looked at.
+    pub(crate) const fn sees_trail(&self) -> bool {
+        self.sees_trail
     }
 
     /// Whether the tenant's policy may be administered.

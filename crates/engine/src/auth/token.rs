@@ -140,6 +140,9 @@ impl Gate {
             _ => {}
         }
         let scopes = self.scopes(&record, asked.scope.as_deref())?;
+        // Recorded before it is given: there must be no token that no record tells of.
+        let deed = self.signing(request, Some(record.actor()), "give token")?;
+        store.signing(deed).await.map_err(Failure::from)?;
         let life = self.house.0.config.access_token_seconds;
         let random = self.house.0.rng.bytes();
         let key = store.token_key().await.map_err(Failure::from)?;
@@ -182,9 +185,47 @@ impl Gate {
             Some(record) => Ok(record),
             None => {
                 self.failed(credentials, request)?;
+                self.note_unproved(store, asked, credentials, request)
+                    .await?;
                 Err(TokenFailure::Client)
             }
         }
+    }
+
+    /// Records that a client that there is did not prove who it is. Names that nobody has are counted
+    /// only, so that nobody fills the trail with them.
+    async fn note_unproved(
+        &self,
+        store: &TenantStore,
+        asked: &TokenRequest,
+        credentials: Credentials<'_>,
+        request: RequestMeta,
+    ) -> Result<(), Failure> {
+        let header = credentials
+            .authorization
+            .and_then(|h| std::str::from_utf8(h).ok());
+        let basic = header
+            .and_then(|h| h.split_once(' '))
+            .and_then(|(_, value)| decode_basic(value.trim()));
+        let claimed = basic
+            .map(|(id, _)| id)
+            .or_else(|| {
+                asked
+                    .assertion
+                    .as_deref()
+                    .and_then(assertion::claimed_client)
+            })
+            .or_else(|| asked.client_id.as_deref().and_then(ClientId::new));
+        let Some(id) = claimed else {
+            return Ok(());
+        };
+        if let Some(record) = store.client(&id).await? {
+            let code = Code::CredentialsInvalid;
+            store
+                .not_let_in(request, &record.actor(), "give token", code)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn prove(

@@ -100,6 +100,7 @@ impl Session {
             after: None,
             as_of: None,
             deadline: self.deadline(),
+            asked: None,
         };
         for _ in 0..ROUNDS_MAX + LOOKED_UP_MAX {
             let (reply, known) = self

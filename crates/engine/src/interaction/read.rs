@@ -74,6 +74,9 @@ impl Session {
         let permit = self
             .permit::<ReadAction>(Target::Instance(type_id, id.clone()))
             .await?;
+        if self.store.is_event(type_id, id) {
+            return Ok(self.store.read_event(permit, type_id, id).await?);
+        }
         Ok(self.store.read_as(permit, type_id, id, form).await?)
     }
 }

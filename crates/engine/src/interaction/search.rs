@@ -10,7 +10,7 @@ use access::{Search, Target};
 use base::{Code, Micros};
 use fhir::definitions::TypeId;
 use fhir::outcome::{Issue, Outcome};
-use fhir::search::Target as Everything;
+use fhir::search::{Query, Target as Everything};
 use store::{PageRequest, Position};
 
 use super::compartment::Compartment;
@@ -109,7 +109,19 @@ impl Session {
         let permit = self.permit_search(&query, Target::Types).await?;
         self.with_terms(&mut query, &mut place.page).await?;
         let query = Arc::new(query);
-        let page = self.store.search(permit, query.clone(), place.page).await?;
+        let words = match place.query.as_str() {
+            "" => path.clone(),
+            query => [&path, "?", query].concat(),
+        };
+        place.page.asked = Some(words.into());
+        let page = match self.is_of_trail(&query, scope) {
+            true => {
+                self.store
+                    .search_trail(permit, query.clone(), place.page)
+                    .await?
+            }
+            false => self.store.search(permit, query.clone(), place.page).await?,
+        };
         let this = match asked.cursor {
             Some(cursor) => [&path, "?_cursor=", cursor].concat(),
             None if parsed.self_query.is_empty() => path.clone(),
@@ -136,6 +148,12 @@ impl Session {
             this,
             next,
         }))
+    }
+
+    /// Whether a search is one of AuditEvents alone: then the tenant's own trail answers too.
+    fn is_of_trail(&self, query: &Query, scope: SearchScope<'_>) -> bool {
+        let names = |t: &TypeId| self.model().type_name(*t) == "AuditEvent";
+        matches!(scope, SearchScope::Type(_)) && query.types.iter().all(names)
     }
 
     /// What a search of all types, or of a whole compartment, searches: what `_type` names, or what
@@ -207,6 +225,7 @@ impl Session {
             after: Some(Position(cursor.position.0)),
             as_of: Some(cursor.as_of),
             deadline,
+            asked: None,
         };
         Ok(Place {
             query: cursor.query,

@@ -71,6 +71,7 @@ impl Session {
             after: None,
             as_of: page.as_of,
             deadline: page.deadline,
+            asked: None,
         };
         let found = self.store.search(permit, Arc::new(query), request).await?;
         page.as_of = Some(found.as_of);

@@ -24,5 +24,6 @@ mod sign_in;
 mod synthea;
 mod tenants;
 mod tidy;
+mod trail;
 mod versions;
 mod world;

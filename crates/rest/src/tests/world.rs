@@ -101,6 +101,8 @@ impl World {
             reader_threads: 2,
             writer_threads: 2,
             grace_seconds: 1_000,
+            heads: None,
+            audit_retention_days: 0,
         };
         let mut house_config = HouseConfig {
             limits: all,

@@ -22,6 +22,18 @@ pub struct Audit {
     /// Only what comes after the record of this number.
     #[arg(long, default_value_t = 0)]
     after: u64,
+    /// The last signed head of the trail instead, made now if the trail has grown.
+    #[arg(long)]
+    head: bool,
+    /// A proof instead, that the record of this number is in the trail.
+    #[arg(long)]
+    proof: Option<u64>,
+    /// A proof instead, that the trail of so many records is the beginning of the later one.
+    #[arg(long)]
+    proof_from: Option<u64>,
+    /// Proofs are in the tree of the first so many records; of all without it.
+    #[arg(long)]
+    size: Option<u64>,
     /// A report instead: who was shown or changed what about which patients.
     #[arg(long)]
     report: bool,
@@ -50,6 +62,23 @@ pub fn run(args: &Audit) -> anyhow::Result<()> {
     let admin = args.connect.admin()?;
     let path = tenant_path(&args.tenant, "/audit")?;
     let mut out = std::io::stdout().lock();
+    if args.head {
+        let head = admin.get(&format!("{path}/head"))?;
+        return Ok(writeln!(out, "{head}")?);
+    }
+    if args.proof.is_some() || args.proof_from.is_some() {
+        let parts = [
+            ("record", args.proof),
+            ("from", args.proof_from),
+            ("size", args.size),
+        ];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter_map(|(name, value)| value.map(|value| format!("{name}={value}")))
+            .collect();
+        let proof = admin.get(&format!("{path}/proof?{}", parts.join("&")))?;
+        return Ok(writeln!(out, "{proof}")?);
+    }
     if args.report {
         let mut query = Vec::new();
         let parts = [

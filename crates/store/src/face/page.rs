@@ -1,6 +1,7 @@
 //! Pages of searches and histories.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use access::Released;
 use base::{Micros, ResourceId, Seq};
@@ -28,6 +29,8 @@ pub struct PageRequest {
     pub as_of: Option<Seq>,
     /// Clock::monotonic time after which the search is given up.
     pub deadline: Option<Micros>,
+    /// The query as it came (`Patient?name=x`), for the record of the access.
+    pub asked: Option<Arc<str>>,
 }
 
 /// Which history is wanted.

@@ -23,6 +23,10 @@ pub struct StoreConfig {
     pub writer_threads: usize,
     /// Seconds between deletion of a tenant and the destruction of its key.
     pub grace_seconds: u64,
+    /// The folder outside the data folder to which signed heads of audit trails are written.
+    pub heads: Option<PathBuf>,
+    /// Days for which records of reads are kept where a tenant says nothing else; 0 for ever.
+    pub audit_retention_days: u32,
 }
 
 /// When a write is answered.
@@ -83,6 +87,20 @@ pub struct TenantSettings {
     /// Origins whose pages may use the tenant, beside those of the house; `*` for any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cors_origins: Vec<String>,
+    /// Days for which records of reads are kept; 0 for ever; the house's without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_retention_days: Option<u32>,
+    /// `true`: nothing of the trail goes, however old it is, and the tenant is not deleted. Stays until it
+    /// is `false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<bool>,
+}
+
+impl TenantSettings {
+    /// Whether nothing of the trail goes.
+    pub fn is_held(&self) -> bool {
+        self.legal_hold == Some(true)
+    }
 }
 
 /// What is needed to make a tenant.

@@ -110,6 +110,45 @@ impl AccessReport {
     pub const LINES_MAX: usize = 100_000;
 }
 
+/// What is to be proved about a tenant's trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofOf {
+    /// That a record, by its number, is a leaf of the tree.
+    Record(u64),
+    /// That the tree of the first leaves, so many, is the beginning of the tree.
+    Growth(u64),
+}
+
+/// A proof about a tenant's trail (RFC 6962, section 2.1); hashes and bytes in base64.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrailProof {
+    /// The record's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<u64>,
+    /// The place of its leaf, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+    /// The leaf: the record's frame in the journal, byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<String>,
+    /// Its hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaf_hash: Option<String>,
+    /// The size of the earlier tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// Its root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_root: Option<String>,
+    /// The size of the tree.
+    pub size: u64,
+    /// Its root.
+    pub root: String,
+    /// The hashes that prove it.
+    pub path: Vec<String>,
+}
+
 fn ids<S: Serializer>(ids: &[ResourceId], s: S) -> Result<S::Ok, S::Error> {
     s.collect_seq(ids.iter().map(ResourceId::as_str))
 }

@@ -12,6 +12,8 @@ use ring::aead::{Aad, LessSafeKey, Nonce};
 use ring::digest;
 
 pub(super) const HEADER: usize = 76;
+/// No frame is shorter.
+pub(super) const BYTES_MIN: u64 = (HEADER + TAG) as u64;
 const MAGIC: &[u8; 4] = b"IJ1\0";
 const UNSEALED: usize = 44;
 const TAG: usize = 16;
@@ -136,8 +138,25 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 impl Frame<'_> {
     /// Whether it follows `before`, untouched.
     pub(super) fn follows(&self, before: Head) -> bool {
-        self.after.number == before.number + 1
+        Some(self.after.number) == before.number.checked_add(1)
             && chain(before, self.unsealed, self.sealed, &[]) == self.after.chain
+    }
+
+    /// The record, if it is another tenant's, whose key this is, under this one's name.
+    pub(super) fn open_as<'v>(
+        &self,
+        key: &LessSafeKey,
+        tenant: [u8; 16],
+        into: &'v mut Vec<u8>,
+    ) -> Option<&'v [u8]> {
+        let mut unsealed = self.unsealed.to_vec();
+        unsealed.get_mut(8..24)?.copy_from_slice(&tenant);
+        into.clear();
+        into.extend_from_slice(self.sealed);
+        let nonce = Nonce::assume_unique_for_key(self.nonce);
+        key.open_in_place(nonce, Aad::from(unsealed), into)
+            .ok()
+            .map(|r| &*r)
     }
 
     /// The record, if the key is its tenant's.

@@ -178,6 +178,22 @@ pub(super) fn read(file: &mut File, number: u64) -> io::Result<Option<Contents>>
     }))
 }
 
+/// The heads in a segment's header; `None` if it is not whole.
+pub(super) fn read_heads(
+    file: &mut File,
+    number: u64,
+) -> io::Result<Option<HashMap<[u8; 16], Head>>> {
+    let mut bytes = vec![0; 24];
+    if file.read_exact(&mut bytes).is_err() {
+        return Ok(None);
+    }
+    let count = bytes.get(16..24).and_then(|b| b.try_into().ok());
+    let count = count.map_or(0, u64::from_le_bytes);
+    let rest = count.saturating_mul(ENTRY as u64).saturating_add(32);
+    file.take(rest).read_to_end(&mut bytes)?;
+    Ok(parse(&bytes, number).map(|(heads, _)| heads))
+}
+
 fn parse(bytes: &[u8], number: u64) -> Option<(HashMap<[u8; 16], Head>, usize)> {
     let word = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     if bytes.get(..8)? != MAGIC || word(8)? != number {

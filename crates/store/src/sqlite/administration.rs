@@ -220,6 +220,7 @@ pub(crate) fn append(
         members: 0,
         digest: &digest,
         journal: None,
+        about: None,
     };
     let head = ChangeHead {
         seq: line.seq,

@@ -28,8 +28,10 @@ use super::fault::{Doing, internal};
 use super::index::IdKey;
 use super::seal::{ChangeLine, Digest, Sealed, method_number, sha256};
 use super::tenant::OpenTenant;
+use super::trail::EventId;
 use super::writer::WriterState;
 use super::{extract, index, params as own_params, quarantine, rows, search, sight};
+use crate::audit::{Asked, write_about};
 use crate::face::DataIn;
 use crate::journal::Head;
 use crate::{
@@ -216,6 +218,7 @@ pub(crate) fn apply(
     work: &Work,
 ) -> Result<Vec<Written>> {
     check(work)?;
+    must_not_be_of_the_trail(tenant, work)?;
     if !work.expects.is_empty() {
         expectations(tenant, state, &work.expects)?;
     }
@@ -247,7 +250,7 @@ pub(crate) fn apply(
     if let Some(settlement) = &work.settles {
         making.settle(&work.ops, settlement)?;
     }
-    making.finish(work.request)?;
+    making.finish(work.request, actor)?;
     Ok(written)
 }
 
@@ -267,6 +270,18 @@ fn check(work: &Work) -> Result<()> {
         if !seen.insert(op.target()) {
             let text = "two writes of one change are about the same resource";
             return Err(refused(entry, Code::BundleDuplicate, text));
+        }
+    }
+    Ok(())
+}
+
+/// Events of the trail have ids of their own form; nobody writes resources of such ids.
+fn must_not_be_of_the_trail(tenant: &OpenTenant, work: &Work) -> Result<()> {
+    for (entry, op) in work.ops.iter().enumerate() {
+        let (type_id, id) = op.target();
+        if EventId::is_of(tenant.model, type_id, id.as_str()) {
+            let text = "ids that begin with trail- are those of the store's own audit trail";
+            return Err(refused(entry, Code::TrailReadOnly, text));
         }
     }
     Ok(())
@@ -772,11 +787,13 @@ impl Making<'_> {
     }
 
     /// Adds the change to the chain.
-    fn finish(self, request: RequestMeta) -> Result<()> {
+    fn finish(self, request: RequestMeta, actor: &Actor) -> Result<()> {
         if self.members == 0 {
             return Ok(());
         }
         let digest = self.digest.value();
+        let mut about = Vec::new();
+        write_about(&mut about, &request, actor, Asked::default());
         let line = ChangeLine {
             tenant: self.tenant.id.bytes(),
             seq: self.seq,
@@ -786,13 +803,15 @@ impl Making<'_> {
             members: self.members,
             digest: &digest,
             journal: self.state.note.take().map(Head::to_bytes),
+            about: (!about.is_empty()).then_some(about.as_slice()),
         };
         let chain = line.chain(&self.tenant.keys.seal, &self.state.chain);
         self.state
             .db
             .prepare_cached(
-                "INSERT INTO change (seq,updated_us,request,actor,members,digest,chain,journal)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
+                "INSERT INTO change
+                   (seq,updated_us,request,actor,members,digest,chain,journal,about)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)",
             )
             .and_then(|mut s| {
                 s.execute(params![
@@ -803,7 +822,8 @@ impl Making<'_> {
                     number(self.members),
                     digest,
                     chain,
-                    line.journal
+                    line.journal,
+                    line.about
                 ])
             })
             .doing("writing a change")?;

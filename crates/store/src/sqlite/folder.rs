@@ -103,6 +103,11 @@ impl Folder {
     pub(crate) fn journal(&self) -> PathBuf {
         self.root.join("journal")
     }
+
+    /// Heads of trails, and where the trees of trails stood.
+    pub(crate) fn heads(&self) -> PathBuf {
+        self.root.join("heads")
+    }
 }
 
 /// Lower-case hexadecimal digits.

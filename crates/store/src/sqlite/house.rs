@@ -5,6 +5,9 @@ mod anchoring;
 mod building;
 pub(crate) mod change;
 mod keeping;
+pub(crate) mod notary;
+mod noting;
+mod retaining;
 mod rotation;
 mod scrubbing;
 mod shredding;
@@ -47,6 +50,8 @@ pub(crate) struct Entry {
     pub(crate) record: Mutex<Record>,
     /// Where in its chain of changes something was last administered.
     pub(crate) administered: Mutex<Option<ChangeHead>>,
+    /// One reading of its trail at a time.
+    pub(crate) reading_trail: tokio::sync::Semaphore,
     open: RwLock<Option<Arc<OpenTenant>>>,
     /// Held while it is opened or closed, so that both happen once.
     opening: Mutex<()>,
@@ -64,6 +69,7 @@ impl Entry {
             info: RwLock::new(info),
             record: Mutex::new(record),
             administered: Mutex::new(administered),
+            reading_trail: tokio::sync::Semaphore::new(1),
             open: RwLock::new(None),
             opening: Mutex::new(()),
         })
@@ -123,10 +129,13 @@ pub(crate) struct House {
     pub(crate) scrubs: Mutex<scrubbing::Scrubs>,
     /// Work on whole tenants that runs beside the rest: backups, checks, administration.
     aside: Arc<tokio::sync::Semaphore>,
+    /// Readings of trails that run beside the rest.
+    trails: Arc<tokio::sync::Semaphore>,
     /// How many of those jobs run.
     running: Mutex<usize>,
     ended: Condvar,
     anchors: Mutex<anchoring::Anchors>,
+    notary: Mutex<notary::Notary>,
 }
 
 /// A job beside the rest, from its start to its end.
@@ -156,6 +165,8 @@ type Body = Box<dyn FnOnce(&Arc<House>) + Send>;
 
 /// Whole-tenant jobs that run at once.
 const ASIDE_MAX: usize = 8;
+/// Readings of trails that run at once.
+const TRAILS_MAX: usize = 4;
 /// Microseconds that a read on its caller's own thread may take.
 const BRISK_US: i64 = 1_000;
 /// Thousands of engine steps that it may take.
@@ -224,9 +235,11 @@ impl House {
             scrubber_wake: Condvar::new(),
             scrubs: Mutex::default(),
             aside: Arc::new(tokio::sync::Semaphore::new(ASIDE_MAX)),
+            trails: Arc::new(tokio::sync::Semaphore::new(TRAILS_MAX)),
             running: Mutex::new(0),
             ended: Condvar::new(),
             anchors: Mutex::default(),
+            notary: Mutex::default(),
             shared: Arc::new(Shared {
                 cache: BodyCache::new(limits.body_cache_bytes_max, u64::from_be_bytes(rng.bytes())),
                 codec: Codec::default(),
@@ -277,10 +290,8 @@ impl House {
 
     /// The house itself, in lines about its own doing.
     fn system(&self) -> change::By {
-        let request = access::RequestMeta {
-            id: base::RequestId(u128::from_be_bytes(self.shared.rng.bytes())),
-            at: self.shared.clock.now(),
-        };
+        let id = base::RequestId(u128::from_be_bytes(self.shared.rng.bytes()));
+        let request = access::RequestMeta::new(id, self.shared.clock.now());
         (access::Actor::system(access::Reason::Operation), request)
     }
 
@@ -453,12 +464,34 @@ impl House {
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<Self>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let place = self
-            .aside
-            .clone()
-            .acquire_owned()
+        self.beside(self.aside.clone(), work).await
+    }
+
+    /// Reads a tenant's trail on a thread of its own: one at a time for each tenant, and away from the
+    /// places of what operators do.
+    pub(crate) async fn read_trail<T: Send + 'static>(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        work: impl FnOnce(&Arc<OpenTenant>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _alone = entry
+            .reading_trail
+            .acquire()
             .await
             .map_err(|_| stopping())?;
+        let of = entry.clone();
+        self.beside(self.trails.clone(), move |house| {
+            work(&house.open_tenant(&of)?)
+        })
+        .await
+    }
+
+    async fn beside<T: Send + 'static>(
+        self: &Arc<Self>,
+        places: Arc<tokio::sync::Semaphore>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let place = places.acquire_owned().await.map_err(|_| stopping())?;
         let (send, receive) = oneshot::channel();
         let house = self.clone();
         // The thread holds its place, not the caller, who may go away.
@@ -553,6 +586,7 @@ impl House {
     /// Stops taking work, finishes what was taken, closes everything.
     pub(crate) fn close(&self) {
         self.aside.close();
+        self.trails.close();
         self.ended
             .wait_while_for(&mut self.running.lock(), |n| *n > 0, ASIDE_PATIENCE);
         self.readers.stop();
@@ -581,6 +615,9 @@ impl House {
             }
         }
         self.shared.journal.close();
+        if let Err(e) = self.notarise(notary::Due::All) {
+            tracing::error!(error = %e, "heads of trails were not made");
+        }
         if let Err(e) = self.anchor_end() {
             tracing::error!(error = %e, "where the journal ends was not kept");
         }

@@ -251,6 +251,8 @@ pub(crate) struct HouseKeys {
     pub(crate) receipt: Secret<[u8; 32]>,
     /// Encrypts the house's own records in the journal.
     pub(crate) journal: Secret<[u8; 32]>,
+    /// Seed of the pair that signs heads of the house's own trail.
+    pub(crate) head: Secret<[u8; 32]>,
 }
 
 impl HouseKeys {
@@ -261,6 +263,7 @@ impl HouseKeys {
             control: d.mac("control"),
             receipt: d.key("receipt"),
             journal: d.key("journal"),
+            head: d.key("head"),
         }
     }
 }
@@ -283,6 +286,8 @@ pub(crate) struct TenantKeys {
     pub(crate) backup: hmac::Key,
     /// Encrypts the tenant's records in the journal.
     pub(crate) journal: Secret<[u8; 32]>,
+    /// Seed of the pair that signs heads of the trail.
+    pub(crate) head: Secret<[u8; 32]>,
 }
 
 impl TenantKeys {
@@ -296,6 +301,7 @@ impl TenantKeys {
             cursor: std::sync::Arc::new(d.key("cursor")),
             backup: d.mac("backup"),
             journal: d.key("journal"),
+            head: d.key("head"),
             database,
         }
     }

@@ -175,6 +175,9 @@ fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(vendors::DDL).doing(DOING)?;
     db.execute_batch("ALTER TABLE client ADD COLUMN vendor TEXT")
         .doing(DOING)?;
+    // From where and why changes were made.
+    db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
+        .doing(DOING)?;
     params::add_components(db)
 }
 
@@ -220,10 +223,8 @@ fn chain_what_is_administered(db: &Connection, moving: &Moving<'_>) -> Result<()
     )
     .doing("changing a tenant's schema from version 2 to 3")?;
     let now = moving.shared.clock.now();
-    let request = RequestMeta {
-        id: RequestId(u128::from_be_bytes(moving.shared.rng.bytes())),
-        at: now,
-    };
+    let id = RequestId(u128::from_be_bytes(moving.shared.rng.bytes()));
+    let request = RequestMeta::new(id, now);
     let chain = administration::Chain {
         tenant: moving.id.bytes(),
         key: &moving.keys.seal,

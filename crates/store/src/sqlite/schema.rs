@@ -59,7 +59,7 @@ CREATE INDEX version_type ON version (type);
 CREATE TABLE change (
   seq INTEGER PRIMARY KEY, updated_us INTEGER NOT NULL, request BLOB NOT NULL,
   actor INTEGER NOT NULL, members INTEGER NOT NULL, digest BLOB NOT NULL,
-  chain BLOB NOT NULL, journal BLOB) STRICT;
+  chain BLOB NOT NULL, journal BLOB, about BLOB) STRICT;
 CREATE INDEX change_administered ON change (seq) WHERE members = 0;
 CREATE TABLE dictionary (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
 CREATE TABLE client (

@@ -98,18 +98,27 @@ pub(crate) struct ChangeLine<'a> {
     pub(crate) digest: &'a [u8; 32],
     /// Where the tenant's chain in the journal stood, as far as the disk has it.
     pub(crate) journal: Option<[u8; Head::BYTES]>,
+    /// From where it came, why, at which facilities: items of [`crate::audit::About`].
+    pub(crate) about: Option<&'a [u8]>,
 }
 
 impl ChangeLine<'_> {
     /// The chain value that follows `last`.
     pub(crate) fn chain(&self, key: &hmac::Key, last: &[u8; 32]) -> [u8; 32] {
         let mut mac = hmac::Context::with_key(key);
-        match &self.journal {
-            None => mac.update(&[2]),
-            Some(place) => {
-                mac.update(&[3]);
-                mac.update(place);
-            }
+        let kind = match (&self.journal, self.about) {
+            (None, None) => 2,
+            (Some(_), None) => 3,
+            (None, Some(_)) => 4,
+            (Some(_), Some(_)) => 5,
+        };
+        mac.update(&[kind]);
+        if let Some(place) = &self.journal {
+            mac.update(place);
+        }
+        if let Some(about) = self.about {
+            mac.update(&(about.len() as u64).to_be_bytes());
+            mac.update(about);
         }
         mac.update(last);
         mac.update(self.tenant);

@@ -22,6 +22,7 @@ use super::people::People;
 use super::quarantine::Quarantine;
 use super::shared::Shared;
 use super::vendors::Vendors;
+use super::trail::Spans;
 use super::writer::WriterState;
 use super::{administration, migrate, params, policies, rows, schema};
 use crate::Result;
@@ -65,6 +66,8 @@ pub(crate) struct OpenTenant {
     policy: RwLock<Arc<Policy>>,
     /// Grants to vendors and program links, as they are committed.
     vendors: Vendors,
+    /// From when to when its records in full segments of the journal are.
+    pub(crate) trail_spans: Spans,
     /// There may be an index to build.
     building: AtomicBool,
     token_key: Arc<TokenKey>,
@@ -199,6 +202,7 @@ impl OpenTenant {
             customs: RwLock::new(customs),
             policy: RwLock::new(Arc::new(policy)),
             vendors,
+            trail_spans: Spans::default(),
             building: AtomicBool::new(building),
         })
     }

@@ -2,7 +2,11 @@
 //! changes where the journal tells of them.
 
 mod activity;
+mod event;
+mod patients;
+mod place;
 mod report;
+mod search;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -20,13 +24,15 @@ use crate::audit::{ChangeHead, Told};
 use crate::{AuditLine, AuditPage, Result};
 
 pub(crate) use activity::activity;
+pub(crate) use place::EventId;
 pub(crate) use report::report;
+pub(crate) use search::{Spans, Wanted, one, search};
 
 const DOING: &str = "reading the audit trail";
 
 /// A record that a page begins or goes on with.
 enum Found {
-    Access(Told),
+    Access(Box<Told>),
     /// Changes after the first of these, up to the second.
     Changes(Seq, Seq),
 }
@@ -48,7 +54,7 @@ pub(crate) fn page(tenant: &Arc<OpenTenant>, after: u64, limit: usize) -> Result
                 found.push((place.number, Found::Changes(from, head.seq)));
             }
         } else if wanted && let Some(told) = Told::read(record) {
-            found.push((place.number, Found::Access(told)));
+            found.push((place.number, Found::Access(Box::new(told))));
         }
     })?;
     let next = found.last().map(|(number, _)| *number).filter(|_| more);
@@ -57,9 +63,13 @@ pub(crate) fn page(tenant: &Arc<OpenTenant>, after: u64, limit: usize) -> Result
         let mut lines = Vec::with_capacity(found.len());
         for (number, found) in found {
             match found {
-                Found::Access(told) => lines.push(access(tenant, &reader.db, number, told)?),
+                Found::Access(told) => {
+                    let most = AuditLine::SHOWN_MAX;
+                    lines.push(access(tenant, &reader.db, number, *told, most)?);
+                }
                 Found::Changes(from, to) => {
-                    changes(tenant, &reader.db, number, (from, to), &mut lines)?;
+                    let most = AuditLine::SHOWN_MAX;
+                    changes(tenant, &reader.db, number, (from, to), most, &mut lines)?;
                 }
             }
         }
@@ -78,16 +88,14 @@ pub(crate) fn newest(tenant: &Arc<OpenTenant>, limit: usize) -> Result<AuditPage
     page(tenant, head.saturating_sub(limit as u64), limit)
 }
 
-fn access(tenant: &OpenTenant, db: &Connection, number: u64, told: Told) -> Result<AuditLine> {
-    let mut shown = Vec::new();
-    for row in told.rows.iter().take(AuditLine::SHOWN_MAX) {
-        let name = match told.as_of {
-            Some(seq) => resource(tenant, db, *row, seq)?,
-            None => version(tenant, db, *row)?,
-        };
-        // A row that is not there any more was taken out behind our back; verification says so.
-        shown.push(name.unwrap_or_else(|| "?".to_owned()));
-    }
+fn access(
+    tenant: &OpenTenant,
+    db: &Connection,
+    number: u64,
+    told: Told,
+    most: usize,
+) -> Result<AuditLine> {
+    let shown = shown(tenant, db, &told, most)?;
     let type_name = told.type_id.map(|t| tenant.model.type_name(t));
     let about = match (type_name, told.word) {
         (Some(type_name), Some(word)) => Some(format!("{type_name}/{word}")),
@@ -107,6 +115,37 @@ fn access(tenant: &OpenTenant, db: &Connection, number: u64, told: Told) -> Resu
         count: told.count.into(),
         shown,
     })
+}
+
+/// The versions that a record names as shown.
+fn shown(tenant: &OpenTenant, db: &Connection, told: &Told, most: usize) -> Result<Vec<String>> {
+    let mut shown = Vec::new();
+    for row in told.rows.iter().take(most) {
+        let name = match told.as_of {
+            Some(seq) => resource(tenant, db, *row, seq)?,
+            None => version(tenant, db, *row)?,
+        };
+        // A row that is not there any more was taken out behind our back; verification says so.
+        shown.push(name.unwrap_or_else(|| "?".to_owned()));
+    }
+    if let (true, Some(type_id), Some(id), Some(version)) = (
+        shown.is_empty() && told.outcome == "given",
+        told.type_id,
+        &told.word,
+        told.about.version,
+    ) {
+        let of = tenant.model.type_name(type_id);
+        shown.push(format!("{of}/{id}/_history/{}", version.0));
+    }
+    Ok(shown)
+}
+
+/// A version that a change made.
+struct Member {
+    /// `Type/id/_history/version`
+    name: String,
+    method: i64,
+    version: i64,
 }
 
 /// `Type/id/_history/version` of a row of `resource`, as it was at a point of the change sequence.
@@ -150,6 +189,7 @@ fn changes(
     db: &Connection,
     number: u64,
     (from, to): (Seq, Seq),
+    most: usize,
     lines: &mut Vec<AuditLine>,
 ) -> Result<()> {
     let signed = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
@@ -162,7 +202,7 @@ fn changes(
         .doing(DOING)?;
     let mut rows = read.query((signed(from), signed(to))).doing(DOING)?;
     while let Some(row) = rows.next().doing(DOING)? {
-        let members: i64 = row.get(4).doing(DOING)?;
+        let count: i64 = row.get(4).doing(DOING)?;
         lines.push(AuditLine {
             number,
             at: Micros(row.get(1).doing(DOING)?),
@@ -173,15 +213,21 @@ fn changes(
             code: None,
             about: None,
             query: None,
-            count: u64::try_from(members).unwrap_or(0),
-            shown: made(tenant, db, row.get(0).doing(DOING)?)?,
+            count: u64::try_from(count).unwrap_or(0),
+            shown: {
+                let seq: i64 = row.get(0).doing(DOING)?;
+                let seq = Seq(u64::try_from(seq).unwrap_or(0));
+                let made = members(tenant, db, seq, most)?;
+                made.into_iter().map(|member| member.name).collect()
+            },
         });
     }
     Ok(())
 }
 
-/// The versions of a change.
-fn made(tenant: &OpenTenant, db: &Connection, seq: i64) -> Result<Vec<String>> {
+/// The versions of a change, at most so many.
+fn members(tenant: &OpenTenant, db: &Connection, seq: Seq, most: usize) -> Result<Vec<Member>> {
+    let seq = i64::try_from(seq.0).unwrap_or(i64::MAX);
     // Row numbers of versions grow with the change sequence.
     let mut look = db
         .prepare_cached("SELECT vid, seq FROM version WHERE vid >= ?1 ORDER BY vid LIMIT 1")
@@ -204,17 +250,19 @@ fn made(tenant: &OpenTenant, db: &Connection, seq: i64) -> Result<Vec<String>> {
     }
     let mut read = db
         .prepare_cached(
-            "SELECT r.type, r.id, v.version FROM version v JOIN resource r ON r.rid = v.rid
+            "SELECT r.type, r.id, v.version, v.method
+             FROM version v JOIN resource r ON r.rid = v.rid
              WHERE v.vid >= ?1 AND v.seq = ?2 ORDER BY v.vid LIMIT ?3",
         )
         .doing(DOING)?;
-    let limit = i64::try_from(AuditLine::SHOWN_MAX).unwrap_or(i64::MAX);
-    let names: Vec<Option<String>> = read
-        .query_map((low, seq, limit), |r| named(tenant, r))
-        .and_then(Iterator::collect)
-        .doing(DOING)?;
-    Ok(names
-        .into_iter()
-        .map(|name| name.unwrap_or_else(|| "?".to_owned()))
-        .collect())
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
+    read.query_map((low, seq, limit), |r| {
+        Ok(Member {
+            name: named(tenant, r)?.unwrap_or_else(|| "?".to_owned()),
+            method: r.get(3)?,
+            version: r.get(2)?,
+        })
+    })
+    .and_then(Iterator::collect)
+    .doing(DOING)
 }

@@ -17,6 +17,8 @@ use rusqlite::{Connection, Row, Rows};
 use super::blob;
 use super::connection::in_snapshot;
 use super::fault::Doing;
+use super::house::House;
+use super::house::notary::{Origin, SignedHead};
 use super::rows::{self, Broken, COLUMNS};
 use super::seal::{ChangeLine, Digest, sha256};
 use super::tenant::OpenTenant;
@@ -28,8 +30,12 @@ use crate::{Finding, FindingKind, Result, StoreError, Stored, VerifyReport};
 const DOING: &str = "checking a tenant";
 
 /// What others know about a tenant.
-#[derive(Default)]
-pub(crate) struct Against {
+pub(crate) struct Against<'h> {
+    pub(crate) house: &'h House,
+    /// Signed heads of the trail that were kept elsewhere.
+    pub(crate) heads: Vec<SignedHead>,
+    /// Who signs them.
+    pub(crate) origin: Origin,
     /// Where something was last administered, as the house knows.
     pub(crate) administered: Option<ChangeHead>,
     /// Where the house knows that the journal stood.
@@ -39,7 +45,7 @@ pub(crate) struct Against {
 }
 
 /// Checks a tenant and what the journal and the house say about it.
-pub(crate) fn run(tenant: &Arc<OpenTenant>, against: &Against) -> Result<VerifyReport> {
+pub(crate) fn run(tenant: &Arc<OpenTenant>, against: &Against<'_>) -> Result<VerifyReport> {
     let mut check = Check::new(tenant);
     if let Some(line) = against.operators {
         check.at_change(
@@ -192,6 +198,7 @@ struct Change {
     digest: [u8; 32],
     chain: [u8; 32],
     journal: Option<[u8; Head::BYTES]>,
+    about: Option<Vec<u8>>,
 }
 
 impl<'t> Check<'t> {
@@ -216,33 +223,23 @@ impl<'t> Check<'t> {
     }
 
     fn plain(&mut self, kind: FindingKind) {
-        self.found(Finding {
-            kind,
-            type_name: None,
-            id: None,
-            version: None,
-            seq: None,
-        });
+        self.found(Finding::of(kind));
     }
 
     fn at_change(&mut self, kind: FindingKind, seq: Seq) {
         self.found(Finding {
-            kind,
-            type_name: None,
-            id: None,
-            version: None,
             seq: Some(seq),
+            ..Finding::of(kind)
         });
     }
 
     fn at_row(&mut self, kind: FindingKind, of: &Named, version: Option<Version>) {
         let type_name = Some(Cow::Borrowed(self.tenant.model.type_name(of.type_id)));
         self.found(Finding {
-            kind,
             type_name,
             id: of.id.clone(),
             version,
-            seq: None,
+            ..Finding::of(kind)
         });
     }
 
@@ -305,7 +302,7 @@ impl<'t> Check<'t> {
     fn versions(&mut self, db: &Connection, head: Option<ChangeHead>) -> Result<()> {
         let mut read_changes = db
             .prepare(
-                "SELECT seq, updated_us, request, actor, members, digest, chain, journal
+                "SELECT seq, updated_us, request, actor, members, digest, chain, journal, about
                  FROM change ORDER BY seq",
             )
             .doing(DOING)?;
@@ -520,6 +517,7 @@ impl Changes<'_> {
             digest: row.get(5).doing(DOING)?,
             chain: row.get(6).doing(DOING)?,
             journal: row.get(7).doing(DOING)?,
+            about: row.get(8).doing(DOING)?,
         });
         Ok(true)
     }
@@ -545,6 +543,7 @@ impl Changes<'_> {
             members: change.members,
             digest: &change.digest,
             journal: change.journal,
+            about: change.about.as_deref(),
         };
         let follows = change.seq.0 == self.last.0.0 + 1
             && line.chain(&check.tenant.keys.seal, &self.last.1) == change.chain;

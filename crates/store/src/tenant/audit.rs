@@ -4,7 +4,7 @@ use access::{Action, ActionName, Actor, Denied, RequestMeta, Spent};
 
 use super::TenantStore;
 use crate::Result;
-use crate::audit::{Outcome, Record, Shown, Subject};
+use crate::audit::{Asked, Outcome, Record, Shown, Subject};
 
 impl TenantStore {
     /// Records a refusal in the tenant's audit log.
@@ -12,7 +12,7 @@ impl TenantStore {
         let subject = Subject::Other(denied.type_id, "");
         let outcome = Outcome::Refused(denied.code());
         self.note(
-            denied.request,
+            *denied.request,
             &denied.actor,
             denied.action,
             subject,
@@ -36,6 +36,7 @@ impl TenantStore {
             actor,
             action,
             subject,
+            asked: Asked::default(),
             outcome,
         };
         self.append(&record, None).await
@@ -46,6 +47,7 @@ impl TenantStore {
         &self,
         spent: &Spent<A>,
         subject: Subject<'_>,
+        asked: Asked<'_>,
         shown: Shown<'_>,
     ) -> Result<()> {
         let mut record = Record {
@@ -53,6 +55,7 @@ impl TenantStore {
             actor: spent.actor(),
             action: spent.action(),
             subject,
+            asked,
             outcome: Outcome::Nothing,
         };
         if shown.count() == 0 {
@@ -65,7 +68,7 @@ impl TenantStore {
         Ok(())
     }
 
-    async fn append(&self, record: &Record<'_>, shown: Option<Shown<'_>>) -> Result<()> {
+    pub(super) async fn append(&self, record: &Record<'_>, shown: Option<Shown<'_>>) -> Result<()> {
         let tenant = self.opened().await?;
         let shared = &self.handle.0.shared;
         let ticket = shared.journal.append(&tenant.pen, &record.encode(shown))?;

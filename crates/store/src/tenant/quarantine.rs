@@ -11,7 +11,7 @@ use fhir::definitions::TypeId;
 
 use super::TenantStore;
 use super::reading::{current_or_last_good, not_covered};
-use crate::audit::{Outcome, Subject};
+use crate::audit::{Asked, Outcome, Subject};
 use crate::sqlite::fault::broken;
 use crate::sqlite::readers::Class;
 use crate::sqlite::{OpenTenant, blob, in_snapshot, quarantine, rows, sight, writer};
@@ -147,6 +147,7 @@ impl TenantStore {
         self.noted(
             &read,
             Subject::Instance(type_id, &id),
+            Asked::default(),
             Outcome::Given(given),
         )
         .await?;

@@ -13,7 +13,7 @@ use fhir::search::Query;
 use rusqlite::Connection;
 
 use super::TenantStore;
-use crate::audit::{Outcome, Shown, Subject};
+use crate::audit::{Asked, Outcome, Record, Shown, Subject};
 use crate::sqlite::page::searched;
 use crate::sqlite::readers::Class;
 use crate::sqlite::{OpenTenant, Opened, blob, history, in_snapshot, rows, sha256, sight};
@@ -337,7 +337,11 @@ impl TenantStore {
             Some(stored) if stored.method != Method::Delete => Outcome::Given(1),
             _ => Outcome::Nothing,
         };
-        self.noted(spent, Subject::Instance(type_id, id), outcome)
+        let asked = Asked {
+            version: found.as_ref().map(|stored| stored.version),
+            ..Asked::default()
+        };
+        self.noted(spent, Subject::Instance(type_id, id), asked, outcome)
             .await?;
         Ok(match found {
             None => Read::Absent,
@@ -350,16 +354,18 @@ impl TenantStore {
         &self,
         spent: &Spent<A>,
         subject: Subject<'_>,
+        asked: Asked<'_>,
         outcome: Outcome,
     ) -> Result<()> {
-        self.note(
-            spent.request(),
-            spent.actor(),
-            spent.action(),
+        let record = Record {
+            request: spent.request(),
+            actor: spent.actor(),
+            action: spent.action(),
             subject,
+            asked,
             outcome,
-        )
-        .await
+        };
+        self.append(&record, None).await
     }
 
     /// A page of a search (`search.html`).
@@ -378,7 +384,8 @@ impl TenantStore {
             let _ = refused;
             return Err(not_covered());
         }
-        let asked = query.clone();
+        let wanted = query.clone();
+        let words = page.asked.clone();
         let here = entry
             .if_open()
             .filter(|_| query.count <= BRISK_COUNT_MAX && query.include.is_empty())
@@ -404,14 +411,18 @@ impl TenantStore {
                     .await?
             }
         };
-        let digest = sha256(&asked.bytes());
-        let type_id = asked
+        let digest = sha256(&wanted.bytes());
+        let type_id = wanted
             .types
             .first()
             .copied()
-            .filter(|_| asked.types.len() == 1);
+            .filter(|_| wanted.types.len() == 1);
         let shown = Shown::Resources(found.as_of, &rows);
-        self.note_shown(&spent, Subject::Query(type_id, &digest), shown)
+        let asked = Asked {
+            query: words.as_deref(),
+            version: None,
+        };
+        self.note_shown(&spent, Subject::Query(type_id, &digest), asked, shown)
             .await?;
         Ok(Page {
             entries,
@@ -456,7 +467,8 @@ impl TenantStore {
             HistoryOf::System => Subject::Other(None, "history"),
         };
         debug_assert_eq!(spent.action(), ActionName::History);
-        self.note_shown(&spent, subject, Shown::Versions(&found.rows))
+        let shown = Shown::Versions(&found.rows);
+        self.note_shown(&spent, subject, Asked::default(), shown)
             .await?;
         let release = |stored: Stored| Entry {
             resource: spent.release(stored.type_id, stored),

@@ -8,7 +8,7 @@ use base::{Code, ResourceId, Seq};
 use fhir::definitions::TypeId;
 
 use super::TenantStore;
-use crate::audit::{Outcome, Subject};
+use crate::audit::{Asked, Outcome, Subject};
 use crate::sqlite::page::page_too_large;
 use crate::sqlite::readers::Class;
 use crate::sqlite::{blob, in_snapshot, labels, rows, sight};
@@ -89,7 +89,11 @@ impl TenantStore {
                 true => Outcome::Given(1),
                 false => Outcome::Nothing,
             };
-            self.noted(spent, Subject::Instance(*type_id, id), outcome)
+            let asked = Asked {
+                version: stored.as_ref().map(|s| s.version),
+                ..Asked::default()
+            };
+            self.noted(spent, Subject::Instance(*type_id, id), asked, outcome)
                 .await?;
             answers.push(match stored {
                 None => Read::Absent,
@@ -123,8 +127,13 @@ impl TenantStore {
             })
             .await?;
         let subject = Subject::Other(only.map(|[t]| t), "meta");
-        self.noted(&spent, subject, Outcome::Given(found.count()))
-            .await?;
+        self.noted(
+            &spent,
+            subject,
+            Asked::default(),
+            Outcome::Given(found.count()),
+        )
+        .await?;
         Ok(found)
     }
 }

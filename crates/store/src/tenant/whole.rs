@@ -1,12 +1,16 @@
 //! Work on a whole tenant: checking it, reading its audit trail, backing it up.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use access::{Export, Permit};
 use base::Code;
 
 use super::TenantStore;
 use crate::audit::{Outcome, Subject};
+use crate::face::{ProofOf, TrailProof};
+use crate::sqlite::house::Entry;
+use crate::sqlite::house::notary::SignedHead;
 use crate::sqlite::{backup, trail, verify};
 use crate::{AccessQuery, AccessReport, AuditPage, Result, StoreError, VerifyReport};
 
@@ -14,6 +18,24 @@ impl TenantStore {
     /// Checks rows, seals, index rows and the audit chains against each other, on one snapshot,
     /// while the tenant serves.
     pub async fn verify(&self, permit: Permit<Export>) -> Result<VerifyReport> {
+        self.verify_against(permit, Vec::new()).await
+    }
+
+    /// The same, with signed heads of the trail that were kept elsewhere, each as it is written in a
+    /// file of heads. Those in the data folder are looked at as well.
+    ///
+    /// # Errors
+    /// `request-invalid` for a line that is no head.
+    pub async fn verify_against(
+        &self,
+        permit: Permit<Export>,
+        heads: Vec<String>,
+    ) -> Result<VerifyReport> {
+        let read = |line: &String| {
+            let none = || StoreError::Refused(Code::RequestInvalid, "not a head of a trail".into());
+            SignedHead::read(line).ok_or_else(none)
+        };
+        let heads: Vec<SignedHead> = heads.iter().map(read).collect::<Result<_>>()?;
         let spent = permit.spend(&self.tenant);
         let entry = self.entry()?.clone();
         entry.must_stay()?;
@@ -24,7 +46,12 @@ impl TenantStore {
         self.handle
             .0
             .aside(move |house| {
+                let mut all = house.heads_of(entry.tenant.bytes())?;
+                all.extend(heads);
                 let against = verify::Against {
+                    house,
+                    heads: all,
+                    origin: house.origin(&entry)?,
                     administered: *entry.administered.lock(),
                     anchor: house.anchor_of(entry.tenant.bytes()),
                     operators: house.operators_broken_at()?,
@@ -32,6 +59,44 @@ impl TenantStore {
                 verify::run(&house.open_tenant(&entry)?, &against)
             })
             .await
+    }
+
+    /// The last signed head of the trail, as a line of JSON; made now if there is something that none
+    /// is of.
+    pub async fn head(&self, permit: Permit<Export>) -> Result<String> {
+        let entry = self.of_the_trail(permit, "audit head").await?;
+        self.handle
+            .0
+            .aside(move |house| house.head_now(&entry)?.to_line())
+            .await
+    }
+
+    /// A proof about the trail, in the tree of its first `size` records, or of all.
+    ///
+    /// # Errors
+    /// `request-invalid` where there is no such record or tree.
+    pub async fn prove(
+        &self,
+        permit: Permit<Export>,
+        what: ProofOf,
+        size: Option<u64>,
+    ) -> Result<TrailProof> {
+        let entry = self.of_the_trail(permit, "audit proof").await?;
+        self.handle
+            .0
+            .aside(move |house| house.prove(entry.tenant.bytes(), what, size))
+            .await
+    }
+
+    async fn of_the_trail(&self, permit: Permit<Export>, word: &str) -> Result<Arc<Entry>> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?.clone();
+        entry.must_stay()?;
+        let subject = Subject::Other(None, word);
+        let (request, action) = (spent.request(), spent.action());
+        self.note(request, spent.actor(), action, subject, Outcome::Given(0))
+            .await?;
+        Ok(entry)
     }
 
     /// Lines of the audit trail of at most `limit` records after the record `after`: who was shown

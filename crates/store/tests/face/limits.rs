@@ -147,6 +147,7 @@ async fn histories_page_backwards_on_one_snapshot() {
                 after: Some(next),
                 as_of: Some(found.as_of),
                 deadline: None,
+                ..PageRequest::default()
             };
         }
         let unique: std::collections::HashSet<_> = seen.iter().collect();

@@ -23,6 +23,7 @@ DROP TABLE search_param;
 DROP TABLE ix_compartment;
 DROP INDEX change_administered;
 ALTER TABLE change DROP COLUMN journal;
+ALTER TABLE change DROP COLUMN about;
 ALTER TABLE client DROP COLUMN opened_us;
 ALTER TABLE client DROP COLUMN until_us;
 ALTER TABLE client DROP COLUMN roles;

@@ -96,6 +96,7 @@ async fn pages_agree(t: &Tenant<'_>) {
             after: Some(next),
             as_of: Some(page.as_of),
             deadline: None,
+            ..PageRequest::default()
         };
     }
     let expected: Vec<String> = (0..30).rev().map(|i| format!("o{i}")).collect();

@@ -220,7 +220,7 @@ async fn a_backup_made_while_writing_becomes_a_tenant_of_its_own() {
         .backup(t.system(access::Reason::Backup), &file)
         .await
         .unwrap_err();
-    assert_eq!(twice.code(), Code::RequestInvalid);
+    assert_eq!(twice.code(), Code::BackupExists);
 
     let taken = world
         .store

@@ -113,6 +113,8 @@ impl World {
             reader_threads: 2,
             writer_threads: 2,
             grace_seconds: 30 * 86_400,
+            heads: None,
+            audit_retention_days: 0,
         };
         change(&mut config);
         let clock = Arc::new(Hand {
@@ -160,10 +162,7 @@ impl World {
     pub fn request(&self) -> RequestMeta {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = RequestId(NEXT.fetch_add(1, Ordering::Relaxed).into());
-        RequestMeta {
-            id,
-            at: self.clock.now(),
-        }
+        RequestMeta::new(id, self.clock.now())
     }
 
     pub fn operator(&self) -> Principal {

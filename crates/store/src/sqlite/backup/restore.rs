@@ -382,10 +382,10 @@ impl Chain<'_> {
         }
         let ours = std::mem::take(&mut self.digest).value();
         let seq = i64::try_from(self.seq).unwrap_or(i64::MAX);
-        let (updated, request, actor, members, was) = self
+        let (updated, request, actor, members, was, about) = self
             .db
             .prepare_cached(
-                "SELECT c.updated_us, c.request, a.text, c.members, c.digest
+                "SELECT c.updated_us, c.request, a.text, c.members, c.digest, c.about
                  FROM change c JOIN actor a ON a.id = c.actor WHERE c.seq = ?1",
             )
             .and_then(|mut s| {
@@ -394,7 +394,8 @@ impl Chain<'_> {
                     let actor: String = r.get(2)?;
                     let members: i64 = r.get(3)?;
                     let was: [u8; 32] = r.get(4)?;
-                    Ok((Micros(r.get(0)?), request, actor, members, was))
+                    let about: Option<Vec<u8>> = r.get(5)?;
+                    Ok((Micros(r.get(0)?), request, actor, members, was, about))
                 })
             })
             .doing(DOING)?;
@@ -410,6 +411,7 @@ impl Chain<'_> {
             digest: &digest,
             // Its place in the journal is another one.
             journal: None,
+            about: about.as_deref(),
         };
         let chain = line.chain(&self.keys.seal, &self.last);
         self.db

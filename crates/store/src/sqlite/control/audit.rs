@@ -130,10 +130,7 @@ mod tests {
         let known = Arc::new(Mutex::new(None));
         let told = known.clone();
         control.tell(move |head| *told.lock() = Some(head));
-        let request = RequestMeta {
-            id: RequestId(1),
-            at: Micros(1),
-        };
+        let request = RequestMeta::new(RequestId(1), Micros(1));
         let by = (Actor::system(Reason::Operation), request);
         let tenant = [7; 16];
         for path in ["a", "b", "c"] {

@@ -76,7 +76,8 @@ impl House {
         fs::rename(&new_key_file, &key_file).doing("naming a key file")?;
         fs::rename(&new_dir, &dir).doing("naming a tenant's folder")?;
         let info = line.info.clone();
-        self.admit(line)?;
+        let entry = self.admit(line)?;
+        self.note_in_trail(&entry, by, action);
         Ok(info)
     }
 
@@ -183,9 +184,23 @@ impl House {
         settings: Option<TenantSettings>,
     ) -> Result<TenantInfo> {
         let entry = self.entry_named(name)?;
-        self.update(&entry, by, "change tenant", |info| {
+        let held = entry.info.read().settings.is_held();
+        let asked = settings.as_ref().and_then(|s| s.legal_hold);
+        let action = match asked.unwrap_or(held) {
+            true if !held => "set legal hold",
+            false if held => "lift legal hold",
+            _ => "change tenant",
+        };
+        self.update(&entry, by, action, |info| {
             info.display = display.unwrap_or_else(|| info.display.clone());
-            info.settings = settings.unwrap_or_else(|| info.settings.clone());
+            if let Some(mut settings) = settings {
+                // What is not said stays.
+                let now = &info.settings;
+                settings.legal_hold = settings.legal_hold.or(now.legal_hold);
+                let days = settings.audit_retention_days;
+                settings.audit_retention_days = days.or(now.audit_retention_days);
+                info.settings = settings;
+            }
             Ok(())
         })
     }
@@ -240,6 +255,9 @@ impl House {
         let at = self.shared.clock.now().to_millis_precision();
         let grace = i64::try_from(grace_seconds).unwrap_or(i64::MAX / 2_000_000);
         let info = self.update(&entry, by, "delete tenant", |info| {
+            if info.settings.is_held() {
+                return Err(wrong_state("it is under a legal hold"));
+            }
             info.state = State::Leaving;
             info.shred_at = Some(at.plus_secs(grace));
             Ok(())
@@ -271,6 +289,8 @@ impl House {
         };
         control.update(id, &info, None, *entry.administered.lock(), &deed)?;
         *entry.info.write() = info.clone();
+        drop(control);
+        self.note_in_trail(entry, by, action);
         Ok(info)
     }
 

@@ -14,6 +14,7 @@ use super::super::process;
 use super::super::rows;
 use super::super::tenant::OpenTenant;
 use super::super::writer;
+use super::notary::Due;
 use super::{Entry, House, Item};
 use crate::{Result, State};
 
@@ -75,6 +76,13 @@ impl House {
         }
         if let Err(e) = self.anchor_journal() {
             tracing::error!(error = %e, "where the journal stands was not kept");
+        }
+        match self.notarise(Due::ByTime) {
+            Ok(more) => self.tidy.lock().hurry |= more,
+            Err(e) => tracing::error!(error = %e, "heads of trails were not made"),
+        }
+        if let Err(e) = self.drop_old_records() {
+            tracing::error!(error = %e, "old records of the audit journal were not removed");
         }
         let now = self.shared.clock.now();
         for entry in self.entries() {

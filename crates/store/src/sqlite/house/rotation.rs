@@ -41,10 +41,14 @@ impl House {
     fn rewrap_all(self: &Arc<Self>, by: &By) -> Result<usize> {
         self.rewrap_house()?;
         let mut records = Vec::new();
+        let mut wrapped = Vec::new();
         let mut failed = 0usize;
         for entry in self.entries() {
             match self.rewrap(&entry) {
-                Ok(record) => records.push(record),
+                Ok(record) => {
+                    records.push(record);
+                    wrapped.push(entry);
+                }
                 Err(e) => {
                     failed += 1;
                     tracing::error!(tenant = %entry.tenant.name(), error = %e, "a key was not wrapped anew");
@@ -59,6 +63,9 @@ impl House {
             detail: &detail,
         };
         self.control.lock().rewrap(&records, &deed)?;
+        for entry in &wrapped {
+            self.note_in_trail(entry, by, "rotate key");
+        }
         failed += self.wrapped_otherwise()?;
         // A key file that could not be read keeps the old key in place, so that nothing is lost.
         if failed == 0 {

@@ -19,7 +19,7 @@ use super::super::tenant::OpenTenant;
 use super::super::verify::{self, Looked, Part};
 use super::super::writer;
 use super::{Entry, House};
-use crate::audit::{Outcome, Record, Subject};
+use crate::audit::{Asked, Outcome, Record, Subject};
 use crate::{FindingKind, Result, ScrubStatus, State};
 
 /// How often tenants are looked through for something to do, at least.
@@ -387,6 +387,7 @@ impl House {
             actor: &Actor::system(Reason::Verify),
             action: ActionName::Administer,
             subject: Subject::Other(Some(wrong.type_id), &what),
+            asked: Asked::default(),
             outcome: Outcome::Given(0),
         };
         let told = self

@@ -6,7 +6,7 @@ use super::report;
 use crate::audit::Told;
 use crate::face::{Access, Activity, ActivityQuery, PatientActivity, Volume};
 use crate::sqlite::tenant::OpenTenant;
-use crate::{AuditLine, Result};
+use crate::Result;
 
 const DAY_US: i64 = 86_400_000_000;
 const LINES_MAX: usize = base::limits::fixed::ACTIVITY_LINES_MAX;
@@ -57,7 +57,6 @@ fn count(query: &ActivityQuery, access: &Access, activity: &mut Activity) {
     let named = |name: &&str| query.actors.iter().any(|a| a == name);
     let client = access.actor.split(' ').find(named).unwrap_or_default();
     let client = client.strip_prefix("client:").unwrap_or(client);
-    activity.more |= access.what.len() >= AuditLine::SHOWN_MAX;
     for name in &access.what {
         let of = name.split_once('/').map_or("", |(of, _)| of);
         let key = (day, client.to_owned(), of.to_owned());

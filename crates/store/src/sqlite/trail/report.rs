@@ -3,24 +3,17 @@
 //! Patients are read off the versions that were shown or made, as they were then, so a resource that
 //! was moved or deleted since still counts for whom it was about.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use base::{Micros, ResourceId, Seq, Version};
-use fhir::definitions::TypeId;
-use rusqlite::{Connection, OptionalExtension};
+use base::{Micros, ResourceId, Seq};
 
+use super::patients::Patients;
 use super::{Found, access, changes};
 use crate::audit::{ChangeHead, Told};
 use crate::face::{Access, AccessQuery, AccessReport};
 use crate::sqlite::connection::in_snapshot;
-use crate::sqlite::index::IdKey;
 use crate::sqlite::tenant::OpenTenant;
-use crate::sqlite::{rows, sight};
-use crate::{AuditLine, Method, Result};
-
-/// Patients by version, remembered for one report.
-const REMEMBERED_MAX: usize = 200_000;
+use crate::{AuditLine, Result};
 
 /// Which accesses are looked at.
 pub(super) struct Asked<'a> {
@@ -69,25 +62,27 @@ pub(super) fn each(
             && told.outcome == "given"
             && (asked.fits)(told.request.at, &told.actor)
         {
-            found.push((place.number, Found::Access(told)));
+            found.push((place.number, Found::Access(Box::new(told))));
         }
     })?;
     let reader = tenant.reader()?;
     let made = in_snapshot(&reader.db, || {
         let mut making = Making {
-            tenant,
-            db: &reader.db,
             asked,
-            known: HashMap::new(),
+            patients: Patients::new(tenant, &reader.db),
             take,
             enough: false,
         };
         for (number, found) in found {
             match found {
-                Found::Access(told) => making.add(access(tenant, &reader.db, number, told)?)?,
+                Found::Access(told) => {
+                    // Every row counts for whom it is about.
+                    making.add(access(tenant, &reader.db, number, *told, usize::MAX)?)?;
+                }
                 Found::Changes(from, to) => {
                     let mut lines = Vec::new();
-                    changes(tenant, &reader.db, number, (from, to), &mut lines)?;
+                    let all = usize::MAX;
+                    changes(tenant, &reader.db, number, (from, to), all, &mut lines)?;
                     for line in lines {
                         if (asked.fits)(line.at, &line.actor) {
                             making.add(line)?;
@@ -106,10 +101,8 @@ pub(super) fn each(
 }
 
 struct Making<'a> {
-    tenant: &'a Arc<OpenTenant>,
-    db: &'a Connection,
     asked: &'a Asked<'a>,
-    known: HashMap<(TypeId, ResourceId, Version), Vec<ResourceId>>,
+    patients: Patients<'a>,
     take: &'a mut dyn FnMut(Access) -> bool,
     enough: bool,
 }
@@ -121,14 +114,14 @@ impl Making<'_> {
             && let Some(name) = line
                 .about
                 .as_deref()
-                .and_then(|a| self.version_then(a, line.at))
+                .and_then(|a| self.patients.version_then(a, line.at))
         {
             what.push(name);
         }
         let mut patients = Vec::new();
         let mut about = Vec::new();
         for name in &what {
-            let of = self.patients(name)?;
+            let of = self.patients.of(name)?;
             let wanted = self.asked.patient.is_none_or(|p| of.contains(p));
             if wanted {
                 about.push(name.clone());
@@ -159,81 +152,5 @@ impl Making<'_> {
         };
         self.enough |= !(self.take)(access);
         Ok(())
-    }
-
-    /// The version of `Type/id` that was current at a time.
-    fn version_then(&self, name: &str, at: Micros) -> Option<String> {
-        let (type_name, id) = name.split_once('/')?;
-        let type_id = self.tenant.model.type_id(type_name)?;
-        let id = ResourceId::new(id).ok()?;
-        let version: Option<i64> = self
-            .db
-            .prepare_cached(
-                "SELECT max(v.version) FROM resource r JOIN version v ON v.rid = r.rid
-                 WHERE r.type = ?1 AND r.id = ?2 AND v.updated_us <= ?3 AND v.method <> ?4",
-            )
-            .and_then(|mut s| {
-                let delete = crate::sqlite::method_number(Method::Delete);
-                let key = IdKey::of_id(&id);
-                s.query_row((type_id.0, key, at.0, delete), |r| r.get(0))
-                    .optional()
-            })
-            .ok()?
-            .flatten();
-        Some(format!("{name}/_history/{}", version?))
-    }
-
-    /// Whom a version is about.
-    fn patients(&mut self, name: &str) -> Result<Vec<ResourceId>> {
-        let Some(key) = self.key(name) else {
-            return Ok(Vec::new());
-        };
-        if let Some(known) = self.known.get(&key) {
-            return Ok(known.clone());
-        }
-        let (type_id, id, version) = &key;
-        let mut found = self.version(*type_id, id, *version)?;
-        if found
-            .as_ref()
-            .is_some_and(|o| o.stored.method == Method::Delete)
-            && version.0 > 1
-        {
-            let before = Version(version.0 - 1);
-            found = self.version(*type_id, id, before)?;
-        }
-        let patients = match found {
-            Some(o) if o.stored.method != Method::Delete => {
-                sight::patients(self.tenant, &o.stored)?
-            }
-            _ => Vec::new(),
-        };
-        if self.known.len() < REMEMBERED_MAX {
-            self.known.insert(key, patients.clone());
-        }
-        Ok(patients)
-    }
-
-    /// A version that carries its seal: one that does not says of nobody that it is about them.
-    fn version(
-        &self,
-        type_id: TypeId,
-        id: &ResourceId,
-        version: Version,
-    ) -> Result<Option<rows::Opened>> {
-        match rows::version(self.tenant, self.db, type_id, id, version) {
-            Err(e) if e.code() == base::Code::ResourceQuarantined => Ok(None),
-            other => other,
-        }
-    }
-
-    fn key(&self, name: &str) -> Option<(TypeId, ResourceId, Version)> {
-        let (resource, version) = name.split_once("/_history/")?;
-        let (type_name, id) = resource.split_once('/')?;
-        let type_id = self.tenant.model.type_id(type_name)?;
-        Some((
-            type_id,
-            ResourceId::new(id).ok()?,
-            Version(version.parse().ok()?),
-        ))
     }
 }

@@ -10,20 +10,90 @@ use super::super::connection::in_snapshot;
 use super::super::fault::Doing;
 use super::{Against, Check, DOING};
 use crate::audit::ChangeHead;
-use crate::journal::Head;
-use crate::{FindingKind, Result};
+use crate::journal::{self, Head};
+use crate::merkle::{self, Frontier};
+use crate::sqlite::house::notary::{Judged, SignedHead};
+use crate::{Finding, FindingKind, Result, Tampering};
 
 impl Check<'_> {
     /// Checks the records; the last end of the chain of changes that they tell of.
-    pub(super) fn journal(&mut self, against: &Against) -> Result<Option<ChangeHead>> {
+    pub(super) fn journal(&mut self, against: &Against<'_>) -> Result<Option<ChangeHead>> {
         // Places first: each is of a record that the journal has by now.
         let reader = self.tenant.reader()?;
         let done = in_snapshot(&reader.db, || self.scan(&reader.db, against));
         self.tenant.give_back(reader);
+        self.heads(against)?;
         done
     }
 
-    fn scan(&mut self, db: &Connection, against: &Against) -> Result<Option<ChangeHead>> {
+    /// Compares the tree of the records with the heads that were signed of it.
+    fn heads(&mut self, against: &Against<'_>) -> Result<()> {
+        let mut heads = Vec::new();
+        for head in &against.heads {
+            match head.judge(&against.origin) {
+                Judged::Good => heads.push(head),
+                Judged::Other => {}
+                Judged::Forged => self.found(Finding {
+                    record: Some(head.size),
+                    ..Finding::of(FindingKind::Head)
+                }),
+            }
+        }
+        heads.sort_by_key(|head| head.size);
+        let mut compared = Compared {
+            heads: heads.into_iter().peekable(),
+            good: 0,
+            differs: None,
+        };
+        let mut tree: Option<Frontier> = None;
+        let id = *self.tenant.id.bytes();
+        against.house.leaves(&id, &mut |gone, frame| {
+            let tree = tree.get_or_insert_with(|| gone.clone());
+            compared.pass(tree);
+            tree.push(merkle::leaf(frame));
+            compared.meet(tree);
+        })?;
+        let size = tree.map_or(0, |tree| tree.size());
+        let beyond = compared.heads.find(|head| head.size > size);
+        let wrong = match (compared.differs, beyond) {
+            (Some(at), _) => Some((compared.good + 1, at - compared.good, Tampering::Rewritten)),
+            (None, Some(head)) => Some((size + 1, head.size - size, Tampering::CutOff)),
+            (None, None) => None,
+        };
+        if let Some((record, records, tampering)) = wrong {
+            self.found(Finding {
+                record: Some(record),
+                records: Some(records),
+                tampering: Some(tampering),
+                ..Finding::of(FindingKind::Head)
+            });
+        }
+        Ok(())
+    }
+
+    /// What was done to records on the disk; whether it was anything.
+    fn tampering(&mut self, against: &Against<'_>, known: u64) -> Result<bool> {
+        let keyed = (
+            *self.tenant.id.bytes(),
+            journal::key_of(&self.tenant.keys.journal)?,
+        );
+        let signed = against.heads.iter();
+        let signed = signed.filter(|h| h.judge(&against.origin) == Judged::Good);
+        let last = signed.map(|head| head.size).fold(known, u64::max);
+        let journal = &self.tenant.shared.journal;
+        let done = journal.examine(&keyed, last, &mut || against.house.journal_keys())?;
+        for one in &done {
+            self.found(Finding {
+                record: Some(one.record),
+                records: (one.records > 1).then_some(one.records),
+                tampering: Some(one.what),
+                ..Finding::of(FindingKind::Journal)
+            });
+        }
+        Ok(!done.is_empty())
+    }
+
+    fn scan(&mut self, db: &Connection, against: &Against<'_>) -> Result<Option<ChangeHead>> {
         let mut read = db
             .prepare("SELECT seq, journal FROM change WHERE journal IS NOT NULL ORDER BY seq")
             .doing(DOING)?;
@@ -53,14 +123,54 @@ impl Check<'_> {
         let ends = scan.head.number;
         let short = ends < last.number || against.anchor.is_some_and(|a| ends < a.number);
         self.report.events += scan.records;
-        // Segments are never taken away by the house.
-        if scan.broken_at.is_some() || scan.start.number > 0 || short || elsewhere {
+        let known = against.anchor.map_or(0, |a| a.number).max(last.number);
+        let told = self.tampering(against, known)?;
+        // Old segments are taken away by the house only.
+        let taken = against.house.segments_taken()?;
+        if taken {
+            self.found(Finding {
+                record: Some(1),
+                records: Some(scan.start.number),
+                tampering: Some(Tampering::Deleted),
+                ..Finding::of(FindingKind::Journal)
+            });
+        } else if (scan.broken_at.is_some() || short || elsewhere) && !told {
             self.plain(FindingKind::Journal);
         }
         for seq in std::mem::take(&mut places.missed) {
             self.at_change(FindingKind::Journal, seq);
         }
         Ok(changes)
+    }
+}
+
+/// Heads in order of size, met by the tree as it grows.
+struct Compared<'h> {
+    heads: std::iter::Peekable<std::vec::IntoIter<&'h SignedHead>>,
+    /// The size of the last head that agrees.
+    good: u64,
+    /// The size of the first that does not.
+    differs: Option<u64>,
+}
+
+impl Compared<'_> {
+    /// Heads of trees that were smaller when the first leaf that is kept came cannot be compared.
+    fn pass(&mut self, tree: &Frontier) {
+        while self.heads.next_if(|head| head.size < tree.size()).is_some() {}
+        self.meet(tree);
+    }
+
+    fn meet(&mut self, tree: &Frontier) {
+        while let Some(head) = self.heads.next_if(|head| head.size == tree.size()) {
+            if self.differs.is_some() {
+                continue;
+            }
+            if head.root == tree.root() {
+                self.good = head.size;
+            } else {
+                self.differs = Some(head.size);
+            }
+        }
     }
 }
 

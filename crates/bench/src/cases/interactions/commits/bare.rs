@@ -43,6 +43,8 @@ impl Bare {
             reader_threads: 0,
             writer_threads: 0,
             grace_seconds: 0,
+            heads: None,
+            audit_retention_days: 0,
         };
         std::fs::create_dir_all(dir)?;
         let store = Store::open(
@@ -50,10 +52,7 @@ impl Bare {
             clock.clone(),
             Arc::new(SystemRng(SystemRandom::new())),
         )?;
-        let request = || RequestMeta {
-            id: RequestId(0),
-            at: clock.now(),
-        };
+        let request = || RequestMeta::new(RequestId(0), clock.now());
         let token = std::fs::read_to_string(dir.join("operator.token"))?;
         let operator = store
             .operator_token()
@@ -127,10 +126,7 @@ impl Bare {
 
     /// Creates: decided, committed together, durable.
     pub(super) async fn commit(&self, resources: Vec<Prepared>) -> anyhow::Result<()> {
-        let request = RequestMeta {
-            id: RequestId(0),
-            at: self.clock.now(),
-        };
+        let request = RequestMeta::new(RequestId(0), self.clock.now());
         let mut change = Change::default();
         for resource in resources {
             let target = Target::Types(vec![resource.valid().type_id()]);

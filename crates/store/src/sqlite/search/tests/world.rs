@@ -235,10 +235,7 @@ impl World {
             vendor: None,
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
-        let meta = RequestMeta {
-            id: RequestId(1),
-            at: Micros(0),
-        };
+        let meta = RequestMeta::new(RequestId(1), Micros(0));
         let rights = self.rights(&principal);
         decide::<Search>(&principal, &rights, &self.tenant, meta, Target::Readable)
             .unwrap()

@@ -1,0 +1,110 @@
+//! Whom versions are about, as they were then: a resource that was moved or deleted since still counts
+//! for whom it was about.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base::{Micros, ResourceId, Version};
+use fhir::definitions::TypeId;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::sqlite::index::IdKey;
+use crate::sqlite::tenant::OpenTenant;
+use crate::sqlite::{rows, sight};
+use crate::{Method, Result};
+
+/// Versions of which it is remembered.
+const REMEMBERED_MAX: usize = 200_000;
+
+/// Patients by version, remembered for one reading of the trail.
+pub(super) struct Patients<'a> {
+    tenant: &'a Arc<OpenTenant>,
+    db: &'a Connection,
+    known: HashMap<(TypeId, ResourceId, Version), Vec<ResourceId>>,
+}
+
+impl<'a> Patients<'a> {
+    pub(super) fn new(tenant: &'a Arc<OpenTenant>, db: &'a Connection) -> Self {
+        Self {
+            tenant,
+            db,
+            known: HashMap::new(),
+        }
+    }
+
+    /// The version of `Type/id` that was current at a time.
+    pub(super) fn version_then(&self, name: &str, at: Micros) -> Option<String> {
+        let (type_name, id) = name.split_once('/')?;
+        let type_id = self.tenant.model.type_id(type_name)?;
+        let id = ResourceId::new(id).ok()?;
+        let version: Option<i64> = self
+            .db
+            .prepare_cached(
+                "SELECT max(v.version) FROM resource r JOIN version v ON v.rid = r.rid
+                 WHERE r.type = ?1 AND r.id = ?2 AND v.updated_us <= ?3 AND v.method <> ?4",
+            )
+            .and_then(|mut s| {
+                let delete = crate::sqlite::method_number(Method::Delete);
+                let key = IdKey::of_id(&id);
+                s.query_row((type_id.0, key, at.0, delete), |r| r.get(0))
+                    .optional()
+            })
+            .ok()?
+            .flatten();
+        Some(format!("{name}/_history/{}", version?))
+    }
+
+    /// Whom a version is about.
+    pub(super) fn of(&mut self, name: &str) -> Result<Vec<ResourceId>> {
+        let Some(key) = self.key(name) else {
+            return Ok(Vec::new());
+        };
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known.clone());
+        }
+        let (type_id, id, version) = &key;
+        let mut found = self.version(*type_id, id, *version)?;
+        if found
+            .as_ref()
+            .is_some_and(|o| o.stored.method == Method::Delete)
+            && version.0 > 1
+        {
+            let before = Version(version.0 - 1);
+            found = self.version(*type_id, id, before)?;
+        }
+        let patients = match found {
+            Some(o) if o.stored.method != Method::Delete => {
+                sight::patients(self.tenant, &o.stored)?
+            }
+            _ => Vec::new(),
+        };
+        if self.known.len() < REMEMBERED_MAX {
+            self.known.insert(key, patients.clone());
+        }
+        Ok(patients)
+    }
+
+    /// A version that carries its seal: one that does not says of nobody that it is about them.
+    fn version(
+        &self,
+        type_id: TypeId,
+        id: &ResourceId,
+        version: Version,
+    ) -> Result<Option<rows::Opened>> {
+        match rows::version(self.tenant, self.db, type_id, id, version) {
+            Err(e) if e.code() == base::Code::ResourceQuarantined => Ok(None),
+            other => other,
+        }
+    }
+
+    fn key(&self, name: &str) -> Option<(TypeId, ResourceId, Version)> {
+        let (resource, version) = name.split_once("/_history/")?;
+        let (type_name, id) = resource.split_once('/')?;
+        let type_id = self.tenant.model.type_id(type_name)?;
+        Some((
+            type_id,
+            ResourceId::new(id).ok()?,
+            Version(version.parse().ok()?),
+        ))
+    }
+}
