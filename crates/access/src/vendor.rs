@@ -408,7 +408,7 @@ fn refused(principal: &Principal, request: RequestMeta) -> Denied {
         actor: principal.actor(),
         action: ActionName::Administer,
         type_id: None,
-        request,
+        request: Box::new(request),
         lacks: None,
         read_only: false,
     }
