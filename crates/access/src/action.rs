@@ -70,6 +70,19 @@ impl ActionName {
         }
     }
 
+    /// Whether it changes what is kept.
+    pub const fn writes(self) -> bool {
+        match self {
+            Self::Read | Self::Search | Self::History | Self::Export | Self::Authenticate => false,
+            Self::Create
+            | Self::Update
+            | Self::Delete
+            | Self::Erase
+            | Self::Receive
+            | Self::Administer => true,
+        }
+    }
+
     /// The letter of a SMART v2 scope that allows it on a type, if any does.
     pub(crate) const fn letter(self) -> Option<u8> {
         match self {

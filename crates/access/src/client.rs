@@ -11,6 +11,7 @@ use crate::permit::Actor;
 use crate::person::RoleAt;
 use crate::principal::{Principal, Who};
 use crate::scope::{ScopeContext, Scopes};
+use crate::vendor::VendorId;
 
 /// A client's id, as it is sent in Basic and in `client_id`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,6 +114,8 @@ pub struct ClientRecord {
     pub program: Option<Program>,
     /// The roles by which the tenant's policy governs it; without, its scopes are all that it has.
     pub roles: Option<Arc<[RoleAt]>>,
+    /// The vendor whose grant bounds it.
+    pub vendor: Option<VendorId>,
 }
 
 /// When a way in for bulk loading was opened and when it ends.
@@ -141,6 +144,8 @@ pub struct NewClient {
     pub program: Option<Program>,
     /// The roles by which the tenant's policy governs it.
     pub roles: Option<Arc<[RoleAt]>>,
+    /// The vendor whose grant bounds it.
+    pub vendor: Option<VendorId>,
 }
 
 impl ClientRecord {
@@ -189,6 +194,7 @@ impl ClientRecord {
             epoch: self.epoch,
             import_until: self.import.map(|times| times.until),
             roles: self.roles.clone(),
+            vendor: self.vendor.clone(),
             actor: self.actor(),
         })
     }

@@ -39,6 +39,8 @@ pub struct Denied {
     pub request: Box<RequestMeta>,
     /// What the caller would have to do first.
     pub lacks: Option<Obligation>,
+    /// It is a write, and the vendor's grant lets read only.
+    pub read_only: bool,
 }
 
 impl Denied {
@@ -50,6 +52,7 @@ impl Denied {
     /// Its stable code.
     pub const fn code(&self) -> Code {
         match self.lacks {
+            _ if self.read_only => Code::VendorReadOnly,
             None => Code::ScopeMissing,
             Some(Obligation::Reason) => Code::ReasonRequired,
             Some(Obligation::StepUp) => Code::StepUpRequired,
@@ -73,6 +76,7 @@ pub fn decide<A: Action>(
         type_id,
         request: Box::new(request),
         lacks: rights.owed(A::NAME, type_id),
+        read_only: rights.read_only && A::NAME.writes(),
     };
     let import = match &principal.0 {
         Who::Client { import_until, .. } => {
@@ -84,7 +88,7 @@ pub fn decide<A: Action>(
         Who::Person(_) => false,
         Who::Operator => return Err(deny(None)),
     };
-    if !rights.are_of(principal, tenant) {
+    if !rights.are_of(principal, tenant) || rights.read_only && A::NAME.writes() {
         return Err(deny(None));
     }
     // A way in for bulk loading searches to find what its writes refer to, and shows nothing.
@@ -144,6 +148,7 @@ pub fn decide_policy(
             type_id: None,
             request: Box::new(request),
             lacks: rights.owed(ActionName::Administer, None),
+            read_only: false,
         });
     }
     Ok(Permit::mint(Grant::of_tenant(
@@ -178,6 +183,7 @@ pub fn decide_system<A: Action>(
             type_id: None,
             request: Box::new(request),
             lacks: None,
+            read_only: false,
         });
     }
     Ok(Permit::mint(Grant::of_tenant(tenant, actor, request)))
@@ -209,5 +215,6 @@ pub fn decide_house(principal: &Principal, request: RequestMeta) -> Result<House
         type_id: None,
         request: Box::new(request),
         lacks: None,
+        read_only: false,
     })
 }

@@ -14,6 +14,7 @@ mod policy;
 mod principal;
 mod scope;
 mod token;
+mod vendor;
 
 pub use action::{
     Action, ActionName, Administer, Create, Delete, Erase, Export, History, Read, Receive, Search,
@@ -35,6 +36,11 @@ pub use policy::{
 pub use principal::{OperatorToken, Principal, Reason};
 pub use scope::{ResourceScope, ScopeContext, ScopeError, Scopes};
 pub use token::{TokenError, TokenKey, Verified};
+pub use vendor::{
+    Contract, Facility, Held, Hold, Party, VendorGrant, VendorId, VendorPermit, VendorRate,
+    VendorRefusal, VendorTerms, decide_vendor_own, decide_vendors, decide_vendors_operator,
+    facility,
+};
 
 #[cfg(test)]
 mod tests;

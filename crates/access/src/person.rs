@@ -17,6 +17,7 @@ use crate::directory::TenantId;
 use crate::permit::{Actor, Grant, Permit, RequestMeta};
 use crate::principal::{Principal, Who};
 use crate::scope::{ScopeContext, Scopes};
+use crate::vendor::VendorId;
 
 /// The role of those who administer a tenant's people and programs.
 pub const TENANT_ADMINISTRATOR: &str = "tenant-administrator";
@@ -246,6 +247,7 @@ impl ApprovalRecord {
                 tenant: tenant.clone(),
                 person: person.clone(),
                 client: Some((self.client.clone(), self.client_epoch)),
+                vendor: client.vendor.clone(),
                 scopes,
                 patient: self.patient.clone(),
                 approval: Some(self.id.clone()),
@@ -272,6 +274,8 @@ pub(crate) struct Acting {
     pub(crate) person: PersonRecord,
     /// The program and its epoch; none for the person's own browser.
     pub(crate) client: Option<(ClientId, u64)>,
+    /// The vendor whose program it is.
+    pub(crate) vendor: Option<VendorId>,
     pub(crate) scopes: Arc<Scopes>,
     pub(crate) patient: Option<ResourceId>,
     pub(crate) approval: Option<Box<str>>,
@@ -346,6 +350,7 @@ impl PeopleKey {
                 tenant: self.tenant.clone(),
                 person: person.clone(),
                 client: None,
+                vendor: None,
                 scopes: Arc::new(Scopes::all(ScopeContext::User, model)),
                 patient: None,
                 approval: None,
@@ -392,6 +397,7 @@ pub fn decide_accounts(
             type_id: None,
             request: Box::new(request),
             lacks: None,
+            read_only: false,
         });
     }
     Ok(Permit::mint(Grant::of_tenant(

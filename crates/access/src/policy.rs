@@ -14,6 +14,7 @@ mod presets;
 mod rights;
 mod subject;
 mod variables;
+mod vendor;
 mod when;
 
 pub use break_glass::{Offer, Opened, decide_opening, decide_openings, decide_reviewing};

@@ -8,7 +8,8 @@ use crate::client::ClientId;
 use crate::directory::TenantId;
 use crate::permit::Actor;
 use crate::person::{Acting, Assurance, PersonId, RoleAt};
-use crate::scope::Scopes;
+use crate::scope::{ScopeContext, Scopes};
+use crate::vendor::VendorId;
 
 /// Why the platform itself works on a tenant. Closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +62,8 @@ pub(crate) enum Who {
         import_until: Option<Micros>,
         /// The roles by which policy governs it; without, its scopes are all that it has.
         roles: Option<std::sync::Arc<[RoleAt]>>,
+        /// The vendor whose grant bounds it.
+        vendor: Option<VendorId>,
         actor: Actor,
     },
     /// A person of one tenant, in their own browser or through a program that they approved.
@@ -106,6 +109,24 @@ impl Principal {
             Who::Client { scopes, .. } => Some(scopes),
             Who::Person(acting) => Some(&acting.scopes),
             Who::Operator => None,
+        }
+    }
+
+    /// The vendor whose grant bounds the client, or the program that the person uses.
+    pub fn vendor(&self) -> Option<&VendorId> {
+        match &self.0 {
+            Who::Client { vendor, .. } => vendor.as_ref(),
+            Who::Person(acting) => acting.vendor.as_ref(),
+            Who::Operator => None,
+        }
+    }
+
+    /// The contexts of scopes that count for it.
+    pub(crate) fn contexts(&self) -> &'static [ScopeContext] {
+        match &self.0 {
+            Who::Client { .. } => &[ScopeContext::System],
+            Who::Person(_) => &[ScopeContext::User, ScopeContext::Patient],
+            Who::Operator => &[],
         }
     }
 

@@ -32,6 +32,7 @@ fn client(scopes: &str, key: &SecretKey) -> ClientRecord {
         import: None,
         program: None,
         roles: None,
+        vendor: None,
     }
 }
 

@@ -163,6 +163,14 @@ codes! {
     ElementReadOnly = "element-read-only", Forbidden, "forbidden", "Policy does not let the caller change the element.";
     OperationRefused = "operation-refused", Forbidden, "forbidden", "Policy refuses the operation to the caller.";
     TermsMissing = "terms-missing", Incorrect, "not-found", "The tenant does not hold the value set or code system, or not in a form that can be searched by.";
+    VendorUnknown = "vendor-unknown", NotFound, "not-found", "No such vendor here.";
+    VendorDisabled = "vendor-disabled", Forbidden, "suppressed", "The vendor's grant is switched off, or was never enabled.";
+    VendorReadOnly = "vendor-read-only", Forbidden, "suppressed", "The vendor's grant lets read only at present.";
+    VendorEnded = "vendor-ended", Forbidden, "expired", "The vendor's contract has not begun, or has ended.";
+    VendorNetwork = "vendor-network", Forbidden, "forbidden", "The request does not come from a network of the vendor's grant.";
+    VendorCertificate = "vendor-certificate", Forbidden, "forbidden", "The request was not made with a client certificate that the vendor's grant names.";
+    ClinicOnly = "clinic-only", Forbidden, "forbidden", "Only the clinic may do this.";
+    LinkUnknown = "link-unknown", NotFound, "not-found", "No such program link.";
     TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";
     OutboundRefused = "outbound-refused", Incorrect, "value", "An address outside that may not be asked: https to a public address, or one that the configuration allows.";
     OutboundFailed = "outbound-failed", Busy, "transient", "An address outside did not answer as it should.";

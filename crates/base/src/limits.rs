@@ -206,6 +206,26 @@ limits! {
     sign_in_delay_ms_max = 2_000;
     /// Failed sign-ins a minute from one address at one tenant before it is answered 429.
     failed_logins_per_minute_max = 60;
+    /// Requests a second of one tenant's callers together, over all interactions; 0 for no limit. As many
+    /// may come at once.
+    tenant_requests_per_second_max = 100_000;
+    /// Requests a second of one API client or program; 0 for no limit. As many may come at once.
+    client_requests_per_second_max = 50_000;
+    /// Requests a second of one person, through all programs and browsers together; 0 for no limit. As many
+    /// may come at once.
+    person_requests_per_second_max = 1_000;
+    /// Requests a second of the operator; 0 for no limit. As many may come at once.
+    operator_requests_per_second_max = 1_000;
+    /// Callers whose requests are counted at once, over all tenants; those who have been quiet long enough
+    /// to have their whole allowance again are forgotten.
+    rate_keys_max = 200_000;
+    /// Vendor grants of one tenant.
+    vendors_max = 1_000;
+    /// What was done to the vendor grants of one tenant and is kept. Past it, nobody but the clinic lifts or
+    /// proposes anything; switching off is never held up.
+    vendor_events_max = 10_000;
+    /// Program links of one tenant.
+    program_links_max = 200;
     /// Requests to addresses outside that are under way at once, over all tenants.
     outbound_at_once_max = 32;
     /// Requests to addresses outside that are under way at once for one tenant; further ones wait.
@@ -263,6 +283,10 @@ pub mod fixed {
     /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
     /// version comes to.
     pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;
+    /// Days and types that the activity report of one vendor tells apart, and patients.
+    pub const ACTIVITY_LINES_MAX: usize = 200_000;
+    /// Networks, facilities, certificates, types and purposes of one vendor grant, each.
+    pub const VENDOR_LIST_MAX: usize = 200;
     /// Grants of one policy.
     pub const POLICY_GRANTS_MAX: u64 = 500;
     /// Bytes of the name of an XML namespace.

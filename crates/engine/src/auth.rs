@@ -14,6 +14,7 @@ mod exchange;
 mod guesses;
 mod identity;
 mod keys;
+mod launch;
 mod password;
 mod provider;
 mod rights;
@@ -21,6 +22,7 @@ mod sealed;
 mod sign_in;
 mod token;
 mod totp;
+mod vendor;
 mod verdict;
 mod visitor;
 
@@ -126,7 +128,10 @@ impl Gate {
         let Verdict {
             principal, rights, ..
         } = verdict;
-        let rights = self.rights(&store, &principal, &rights, credentials, request.at);
+        let vendor = self.bounded(&store, &principal, credentials, request);
+        let vendor = vendor.await?;
+        let who = (&*principal, vendor);
+        let rights = self.rights(&store, who, &rights, credentials, request.at);
         let rights = rights.await?;
         Ok(Session::new(self, store, principal, rights, request))
     }
@@ -241,6 +246,7 @@ impl House {
         let token = self.0.store.operator_token();
         match presented.and_then(|(_, value)| token.authenticate(value.trim())) {
             Some(principal) => {
+                self.0.rates.spend_operator(&self.0.metrics)?;
                 let origin = origin(&self.0.config, reached);
                 Ok(Operator::new(self.clone(), principal, request, origin))
             }

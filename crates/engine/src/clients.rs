@@ -15,6 +15,7 @@ use store::TenantStore;
 use crate::auth::is_usable_jwks;
 use crate::failure::Failure;
 use crate::tenants::Operator;
+use crate::vendors::binding;
 
 /// A client to be made, as the admin API takes it.
 #[derive(Debug, Deserialize)]
@@ -43,6 +44,9 @@ pub struct ClientDraft {
     /// its scopes are all that it has.
     #[serde(default)]
     pub roles: Option<Vec<String>>,
+    /// The vendor whose grant bounds it.
+    #[serde(default)]
+    pub vendor: Option<String>,
 }
 
 /// A client, as the admin API shows it.
@@ -56,6 +60,8 @@ pub struct ClientView {
     jwks_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor: Option<String>,
     revoked: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     redirect_uris: Vec<String>,
@@ -94,7 +100,7 @@ impl Operator {
     /// Makes an API client with a fresh id and secret.
     ///
     /// # Errors
-    /// `tenant-unknown`, `scope-invalid`, `request-invalid`.
+    /// `tenant-unknown`, `scope-invalid`, `request-invalid`, `vendor-unknown`.
     pub async fn create_client(
         &self,
         tenant: &str,
@@ -117,6 +123,10 @@ impl Operator {
         }
         let jwks = self.client_keys(&draft)?;
         let roles = draft.roles.as_deref().map(held).transpose()?;
+        let vendor = match &draft.vendor {
+            Some(vendor) => Some(binding(&data, vendor, &scopes).await?),
+            None => None,
+        };
         let rng = &self.house.0.rng;
         let id = fresh_id(&**rng)?;
         let secret = Secret::new(URL_SAFE_NO_PAD.encode(rng.bytes::<32>()));
@@ -128,6 +138,7 @@ impl Operator {
             import: None,
             program,
             roles,
+            vendor,
         };
         let permit = self.system(Reason::Operation, &tenant)?;
         let record = data.create_client(permit, new, &secret).await?;
@@ -217,6 +228,7 @@ fn view(record: &ClientRecord) -> ClientView {
             .roles
             .as_ref()
             .map(|roles| roles.iter().map(ToString::to_string).collect()),
+        vendor: record.vendor.as_ref().map(|v| v.as_str().to_owned()),
         revoked: record.revoked,
         redirect_uris: record
             .program
@@ -266,7 +278,7 @@ fn program(draft: &ClientDraft) -> Result<Option<Program>, Failure> {
 }
 
 /// Whether people may be sent there (RFC 8252, sections 7.1 to 7.3).
-fn is_redirect(url: &str) -> bool {
+pub(crate) fn is_redirect(url: &str) -> bool {
     let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'`');
     if url.len() > URL_BYTES_MAX || !url.bytes().all(plain) || url.contains('#') {
         return false;

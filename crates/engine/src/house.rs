@@ -20,6 +20,7 @@ use crate::links::{Links, Reached};
 use crate::metrics::Metrics;
 use crate::outbound::{Outside, Turns};
 use crate::providers::HouseProvider;
+use crate::rates::Rates;
 
 /// How the house is set up, apart from its store.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +88,7 @@ pub(crate) struct Inner {
     /// What was fetched from there and is still believed.
     pub(crate) documents: Documents,
     pub(crate) metrics: Metrics,
+    pub(crate) rates: Rates,
     /// Bodies of requests of recognised callers.
     pub(crate) bodies: Arc<Room>,
     /// Bodies of requests of callers who are not recognised yet.
@@ -132,6 +134,7 @@ impl House {
         let (attempts, sign_ins) = (Attempts::new(per_minute), Attempts::new(per_minute));
         let passwords = Passwords::new(&config.limits);
         let guesses = Guesses::new(&config.limits);
+        let rates = Rates::new(&config.limits, clock.clone());
         let replays_max = config.limits.assertions_per_client_max;
         let turns = Turns::new(&config.limits);
         let started = clock.now();
@@ -152,6 +155,7 @@ impl House {
             turns,
             documents: Documents::default(),
             metrics,
+            rates,
             bodies,
             open_bodies,
             answers,

@@ -73,6 +73,7 @@ impl Operator {
             scopes,
             jwks: None,
             roles: None,
+            vendor: None,
             import: Some(ImportTimes {
                 opened,
                 until: opened.plus_secs(self.house.0.config.import_seconds_max),

@@ -21,8 +21,10 @@ mod people;
 mod policies;
 mod providers;
 mod quarantine;
+mod rates;
 mod session;
 mod tenants;
+mod vendors;
 
 pub use access::Assurance;
 pub use access::{Released, RequestMeta};
@@ -56,4 +58,8 @@ pub use store::{
 pub use tenants::{
     AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,
     TenantView, is_origin,
+};
+pub use vendors::{
+    ActivityAsked, ActivityDay, ActivityReport, ContractDraft, EventView, LinkDraft, LinkView,
+    RateDraft, SwitchDraft, SwitchView, TermsView, VendorDraft, VendorView,
 };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::rates::LIMITS;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
@@ -25,6 +26,11 @@ struct Answered {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Limited {
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Of {
     interaction: &'static str,
 }
@@ -34,6 +40,7 @@ pub struct Metrics {
     registry: Mutex<Registry>,
     requests: Family<Answered, Counter>,
     seconds: Family<Of, Histogram, fn() -> Histogram>,
+    rate_limited: Family<Limited, Counter>,
     /// Requests that are being answered.
     pub in_flight: Gauge,
     /// Credentials that were not good.
@@ -79,6 +86,14 @@ impl InteractionMetrics {
 
 impl Metrics {
     pub(crate) fn new(store: &Store) -> Self {
+        let metrics = Self::bare();
+        let collector = Box::new(StoreCollector(store.clone()));
+        metrics.registry.lock().register_collector(collector);
+        metrics
+    }
+
+    /// Without those of a store.
+    pub(crate) fn bare() -> Self {
         let mut registry = Registry::with_prefix("insula");
         let requests = Family::default();
         let seconds: Family<Of, Histogram, fn() -> Histogram> =
@@ -121,12 +136,21 @@ impl Metrics {
             "Bytes of answers in memory until clients have taken them",
             Gauge::clone(&answer_bytes),
         );
-        registry.register_collector(Box::new(StoreCollector(store.clone())));
+        let rate_limited: Family<Limited, Counter> = Family::default();
+        for limit in LIMITS {
+            drop(rate_limited.get_or_create(&Limited { limit }));
+        }
+        registry.register(
+            "rate_limited",
+            "Requests refused because an allowance was used up",
+            rate_limited.clone(),
+        );
         let registry = Mutex::new(registry);
         Self {
             registry,
             requests,
             seconds,
+            rate_limited,
             in_flight,
             failed_logins,
             tokens_issued,
@@ -134,6 +158,12 @@ impl Metrics {
             body_bytes,
             answer_bytes,
         }
+    }
+
+    /// Counts a request that was refused because an allowance was used up; `limit` is one of
+    /// [`LIMITS`].
+    pub(crate) fn rate_limited(&self, limit: &'static str) {
+        self.rate_limited.get_or_create(&Limited { limit }).inc();
     }
 
     /// The counters of an interaction.

@@ -3,7 +3,7 @@
 //! Two may: the operator, through the admin API, and whom the policy itself lets administer it.
 
 mod matrix;
-mod operation;
+pub(crate) mod operation;
 
 use std::collections::BTreeMap;
 
@@ -287,8 +287,12 @@ impl Work<'_> {
             None => None,
             Some(id) => Some(self.client(id).await?),
         };
+        let vendor = match client.as_ref().and_then(|c| c.vendor.as_ref()) {
+            Some(id) => self.store.vendor(id).await?,
+            None => None,
+        };
         let subject = match &client {
-            Some(record) => Subject::client(record),
+            Some(record) => Subject::client(record).under(vendor.as_deref()),
             None => Subject::holding(&roles),
         };
         let facts = RequestFacts {
@@ -400,8 +404,12 @@ impl Work<'_> {
             let count = usize::try_from(times).unwrap_or(usize::MAX);
             if known.as_ref().is_none_or(|(of, _)| *of != actor) {
                 let record = self.actor(&actor).await?;
+                let vendor = match record.as_ref().and_then(|r| r.vendor.as_ref()) {
+                    Some(id) => self.store.vendor(id).await?,
+                    None => None,
+                };
                 let rights = record.map(|record| {
-                    let subject = Subject::client(&record);
+                    let subject = Subject::client(&record).under(vendor.as_deref());
                     [&*in_force, &draft].map(|policy| self.supposed(policy, &subject, &customs))
                 });
                 known = Some((actor.clone(), rights));

@@ -49,6 +49,11 @@ impl Session {
         }
     }
 
+    /// The tenant's gate.
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// The tenant's addresses.
     pub const fn links(&self) -> &Links {
         self.gate.links()
@@ -192,6 +197,7 @@ impl Session {
             type_id,
             request: Box::new(self.request),
             lacks: None,
+            read_only: false,
         };
         let _ = self.refuse(denied).await;
         Failure::of(code)

@@ -126,6 +126,10 @@ impl Operator {
         }
     }
 
+    pub(crate) const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     fn store(&self) -> &Store {
         &self.house.0.store
     }

@@ -15,7 +15,7 @@ use crate::call::Call;
 use engine::form;
 
 mod document;
-mod report;
+pub(crate) mod report;
 
 pub(crate) use document::held_against;
 pub use document::openapi as openapi_document;
@@ -44,7 +44,7 @@ pub(crate) fn done() -> Response<Body> {
     response
 }
 
-fn located(mut response: Response<Body>, location: &str) -> Response<Body> {
+pub(crate) fn located(mut response: Response<Body>, location: &str) -> Response<Body> {
     if let Ok(location) = HeaderValue::from_str(location) {
         response.headers_mut().insert(LOCATION, location);
     }

@@ -26,6 +26,7 @@ mod pages;
 pub(crate) mod people;
 pub(crate) mod provider;
 pub(crate) mod sign_in;
+pub(crate) mod vendors;
 
 /// Names and scope of the cookies of a tenant.
 struct Cookies {

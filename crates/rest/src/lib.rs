@@ -30,6 +30,7 @@ mod quarantine;
 mod rendering;
 mod room;
 mod routes;
+mod vendors;
 mod version;
 
 pub use admin::openapi_document;

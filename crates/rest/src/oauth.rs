@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{Assurance, Failure, Gate, TokenFailure, TokenRequest};
+use engine::{Assurance, Failure, Gate, SwitchDraft, TokenFailure, TokenRequest};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
@@ -23,6 +23,11 @@ fn json(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
 
 /// The parameters of a request of a client.
 async fn asked(call: &mut Call) -> Result<TokenRequest, Failure> {
+    Ok(asked_with(call).await?.0)
+}
+
+/// The same, with the form that it was read from.
+async fn asked_with(call: &mut Call) -> Result<(TokenRequest, String), Failure> {
     if negotiate::body_essence(&call.parts.headers) != "application/x-www-form-urlencoded" {
         return Err(Failure::of(Code::MediaType));
     }
@@ -56,7 +61,7 @@ async fn asked(call: &mut Call) -> Result<TokenRequest, Failure> {
         }
         *place = value;
     }
-    Ok(asked)
+    Ok((asked, text.to_owned()))
 }
 
 fn unkept(mut response: Response<Body>) -> Response<Body> {
@@ -107,6 +112,33 @@ pub(crate) async fn revoke(gate: Gate, mut call: Call) -> Result<Response<Body>,
     }))
 }
 
+/// `POST /t/{tenant}/auth/vendor`: what a vendor does with its own grant, by one of its clients.
+pub(crate) async fn vendor(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let (asked, draft) = asked_of_vendor(&mut call).await?;
+    let view = gate.own_vendor(&asked, draft, call.credentials(), call.request);
+    Ok(unkept(match view.await {
+        Ok(view) => {
+            let view = serde_json::to_value(&view).map_err(|_| Failure::of(Code::Internal))?;
+            json(StatusCode::OK, &view)
+        }
+        Err(failure) => refused(&failure, gate.name().as_str())?,
+    }))
+}
+
+/// The client's own parameters, and `hold` with `reason` where it moves its switch.
+async fn asked_of_vendor(call: &mut Call) -> Result<(TokenRequest, Option<SwitchDraft>), Failure> {
+    let (asked, text) = asked_with(call).await?;
+    let field = |name| form::first(&text, name).map(std::borrow::Cow::into_owned);
+    let draft = field("hold")
+        .filter(|h| !h.is_empty())
+        .map(|hold| SwitchDraft {
+            hold,
+            terms: None,
+            reason: field("reason").unwrap_or_default(),
+        });
+    Ok((asked, draft))
+}
+
 /// RFC 6749 section 5.2.
 fn refused(failure: &TokenFailure, realm: &str) -> Result<Response<Body>, Failure> {
     let (status, error, about) = match failure {
@@ -131,6 +163,11 @@ fn refused(failure: &TokenFailure, realm: &str) -> Result<Response<Body>, Failur
             StatusCode::BAD_REQUEST,
             "unauthorized_client",
             "a public client has no rights of its own",
+        ),
+        TokenFailure::Vendor(code) => (
+            StatusCode::BAD_REQUEST,
+            "unauthorized_client",
+            code.describe(),
         ),
         TokenFailure::Scope => (
             StatusCode::BAD_REQUEST,

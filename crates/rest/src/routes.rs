@@ -15,7 +15,7 @@ use http::{Method, Response};
 use crate::app::At;
 use crate::call::Call;
 use crate::problem::Style;
-use crate::{admin, auth, fhir, oauth, operation, policy, probes, quarantine};
+use crate::{admin, auth, fhir, oauth, operation, policy, probes, quarantine, vendors};
 
 /// What a handler gives back.
 pub(crate) type Answering =
@@ -195,6 +195,11 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/people"               "list-administrators" Operator admin::list_people;
     POST   House  "/admin/v1/tenants/{name}/people"               "create-administrator" Operator admin::create_person;
     DELETE House  "/admin/v1/tenants/{name}/people/{person}"      "disable-person" Operator admin::disable_person;
+    GET    House  "/admin/v1/tenants/{name}/vendors"              "list-vendors"   Operator vendors::list;
+    POST   House  "/admin/v1/tenants/{name}/vendors"              "propose-vendor" Operator vendors::propose;
+    GET    House  "/admin/v1/tenants/{name}/vendors/{vendor}"     "show-vendor"    Operator vendors::show;
+    POST   House  "/admin/v1/tenants/{name}/vendors/{vendor}/switch" "switch-vendor" Operator vendors::switch;
+    GET    House  "/admin/v1/tenants/{name}/vendors/{vendor}/activity" "vendor-activity" Operator vendors::activity;
     GET    House  "/admin/v1/tenants/{name}/identity-providers"   "list-identity-providers" Operator admin::list_providers;
     POST   House  "/admin/v1/tenants/{name}/identity-providers"   "set-identity-provider" Operator admin::set_provider;
     DELETE House  "/admin/v1/tenants/{name}/identity-providers/{provider}" "drop-identity-provider" Operator admin::drop_provider;
@@ -227,6 +232,16 @@ routes! {
     POST   Tenant "/auth/people/{person}/invitation" "invite-person" Visitor auth::people::invite;
     POST   Tenant "/auth/people/{person}/sign-out" "sign-person-out" Visitor auth::people::sign_out;
     POST   Tenant "/auth/launches"      "launch"        Caller("r") auth::people::launch;
+    GET    Tenant "/auth/launches"      "list-launches" Caller("")  auth::people::launches;
+    GET    Tenant "/auth/vendors"       "list-own-vendors" Visitor  auth::vendors::list;
+    POST   Tenant "/auth/vendors"       "propose-own-vendor" Visitor auth::vendors::propose;
+    GET    Tenant "/auth/vendors/{vendor}" "show-own-vendor" Visitor auth::vendors::show;
+    POST   Tenant "/auth/vendors/{vendor}/switch" "switch-own-vendor" Visitor auth::vendors::switch;
+    GET    Tenant "/auth/vendors/{vendor}/activity" "own-vendor-activity" Visitor auth::vendors::activity;
+    POST   Tenant "/auth/vendor"        "vendor-self"   Gate    oauth::vendor;
+    GET    Tenant "/auth/links"         "list-links"    Visitor auth::vendors::links;
+    POST   Tenant "/auth/links"         "keep-link"     Visitor auth::vendors::keep_link;
+    DELETE Tenant "/auth/links/{link}"  "drop-link"     Visitor auth::vendors::drop_link;
 
     GET    Fhir   "/.well-known/smart-configuration" "smart-configuration" Gate oauth::smart_configuration;
     GET    Fhir   "/metadata"               "capabilities"       Gate          fhir::capabilities;
@@ -265,6 +280,12 @@ routes! {
     GET    Fhir   "/$break-glass-review"    "break-glass-review" Caller("r")   operation::operation;
     POST   Fhir   "/$break-glass-review"    "break-glass-review" Caller("r")   operation::operation;
     POST   Fhir   "/{type}/{id}/$break-glass" "break-glass"      Caller("r")   operation::operation;
+    GET    Fhir   "/$vendors"               "vendors"            Caller("a")   operation::operation;
+    POST   Fhir   "/$vendors"               "vendors"            Caller("a")   operation::operation;
+    POST   Fhir   "/$vendor"                "vendor"             Caller("a")   operation::operation;
+    POST   Fhir   "/$vendor-propose"        "vendor-propose"     Caller("a")   operation::operation;
+    POST   Fhir   "/$vendor-switch"         "vendor-switch"      Caller("a")   operation::operation;
+    POST   Fhir   "/$vendor-activity"       "vendor-activity"    Caller("a")   operation::operation;
     GET    Fhir   "/$quarantine"            "quarantine"         Caller("a")   operation::operation;
     POST   Fhir   "/$quarantine"            "quarantine"         Caller("a")   operation::operation;
     POST   Fhir   "/$quarantine-decide"     "quarantine-decide"  Caller("a")   operation::operation;

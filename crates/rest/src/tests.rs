@@ -26,4 +26,5 @@ mod search;
 mod sign_in_limits;
 mod surface;
 mod trail;
+mod vendors;
 mod world;

@@ -21,6 +21,7 @@ pub mod quarantine;
 pub mod scrub;
 pub mod serve;
 pub mod tenant;
+pub mod vendor;
 pub mod verify;
 
 /// One process that hosts many clinics, each behind its own wall.
@@ -43,6 +44,8 @@ enum Command {
     Client(client::Client),
     /// What a tenant's people, and clients that policy governs, may do.
     Policy(policy::Policy),
+    /// What the programs of a vendor may do in a tenant, and what they did.
+    Vendor(vendor::Vendor),
     /// The first administrator of a tenant.
     Person(person::Person),
     /// Where a tenant's people may sign in instead of here.
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Tenant(args) => tenant::run(&args),
         Command::Client(args) => client::run(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Vendor(args) => vendor::run(&args),
         Command::Person(args) => person::run(&args),
         Command::IdentityProvider(args) => identity_provider::run(&args),
         Command::Import(args) => import::run(&args),

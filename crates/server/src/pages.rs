@@ -58,6 +58,7 @@ fn urls() -> String {
             Class::Open => "anyone".to_owned(),
             Class::Gate => "anyone, in a tenant that serves".to_owned(),
             Class::Caller("a") => "whom policy lets administer it".to_owned(),
+            Class::Caller("") => "a recognised caller".to_owned(),
             Class::Caller(letters) => format!("a client with `{letters}`"),
             Class::Visitor => "a person in their own browser".to_owned(),
             Class::Operator => "the operator".to_owned(),

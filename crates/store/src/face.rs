@@ -7,6 +7,7 @@ mod people;
 mod quarantine;
 mod tenant;
 mod trail;
+mod vendors;
 mod write;
 
 pub use break_glass::{Opening, OpeningCounts, OpeningState, Review};
@@ -23,6 +24,9 @@ pub use tenant::{
     State, StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
 pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, TrailProof};
+pub use vendors::{
+    Activity, ActivityQuery, PatientActivity, ProgramLink, VendorChange, VendorEvent, Volume,
+};
 pub use write::{
     Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Write,
     Written,

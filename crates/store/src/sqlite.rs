@@ -36,6 +36,7 @@ pub(crate) mod sight;
 mod template;
 mod tenant;
 pub(crate) mod trail;
+pub(crate) mod vendors;
 pub(crate) mod verify;
 pub(crate) mod writer;
 

@@ -10,6 +10,7 @@ mod quarantine;
 mod reading;
 mod together;
 mod trail;
+mod vendors;
 mod whole;
 
 pub(crate) use data::Staged;

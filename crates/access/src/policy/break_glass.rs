@@ -75,6 +75,7 @@ fn refused(principal: &Principal, request: RequestMeta, lacks: Option<Obligation
         type_id: None,
         request: Box::new(request),
         lacks,
+        read_only: false,
     }
 }
 

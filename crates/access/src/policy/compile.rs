@@ -11,12 +11,14 @@ use fhir::search::{self, Customs, Options, Query};
 use super::break_glass::{Glass, Opened};
 use super::document::{BreakGlass, Document, Effect, GrantText, PolicyError, Problem, Who};
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
-use super::subject::Subject;
+use super::subject::{Bound, Subject};
 use super::variables::{NoValue, Values};
+use super::vendor::Narrowing;
 use super::when::{Holds, RequestFacts, When};
 use crate::action::ActionName;
 use crate::principal::Principal;
-use crate::scope::{ResourceScope, ScopeContext};
+use crate::scope::{ResourceScope, ScopeContext, Scopes};
+use crate::vendor::VendorGrant;
 
 /// What criteria are understood in.
 #[derive(Clone, Copy, Debug)]
@@ -176,19 +178,21 @@ impl Policy {
         facts: &RequestFacts<'_>,
         surroundings: &Surroundings<'_>,
     ) -> Rights {
-        self.rights_open(principal, facts, surroundings, &[])
+        self.rights_under(principal, None, facts, surroundings, &[])
     }
 
-    /// The same, where the principal has opened patients.
-    pub fn rights_open(
+    /// The same, for one whom the grant of a vendor may bound, as it stands, and who may have opened
+    /// patients. Whoever is bound has nothing without the grant, and it bounds what was opened too.
+    pub fn rights_under(
         &self,
         principal: &Principal,
+        vendor: Option<&VendorGrant>,
         facts: &RequestFacts<'_>,
         surroundings: &Surroundings<'_>,
         opened: &[Opened<'_>],
     ) -> Rights {
         let nobody = Subject::holding(&[]);
-        let subject = Subject::of(principal).unwrap_or(nobody);
+        let subject = Subject::of(principal).unwrap_or(nobody).under(vendor);
         let mut rights = self.suppose_open(&subject, facts, surroundings, opened);
         rights.owner = principal.tenant().cloned().map(|t| (t, principal.actor()));
         rights
@@ -211,7 +215,11 @@ impl Policy {
         surroundings: &Surroundings<'_>,
         opened: &[Opened<'_>],
     ) -> Rights {
-        let mut making = Making::new(subject, surroundings);
+        let bounds = subject.bounds();
+        let mut making = Making::new(subject, surroundings, &bounds);
+        if matches!(bounds, Bound::Shut) {
+            return making.rights(self.version);
+        }
         if !subject.governed {
             making.by_scopes();
         }
@@ -376,7 +384,7 @@ pub(super) fn way(
 }
 
 /// A search of one type as one clause.
-fn understood(
+pub(super) fn understood(
     type_id: TypeId,
     text: &str,
     values: &Values,
@@ -467,7 +475,7 @@ fn within(
 
 /// The condition that a resource is in the compartment of one that meets a clause; none if the type
 /// never is.
-fn in_compartment(
+pub(super) fn in_compartment(
     model: &'static Model,
     head: TypeId,
     type_id: TypeId,
@@ -514,10 +522,23 @@ struct Making<'a> {
     refused_operations: Vec<Box<str>>,
     owed: Vec<Owed>,
     glass: Glass,
+    /// What the grant of a vendor leaves, and whether to reading only.
+    vendor: Option<Narrowing>,
+    read_only: bool,
 }
 
 impl<'a> Making<'a> {
-    fn new(subject: &'a Subject<'a>, surroundings: &'a Surroundings<'a>) -> Self {
+    fn new(
+        subject: &'a Subject<'a>,
+        surroundings: &'a Surroundings<'a>,
+        bounds: &Bound<'_>,
+    ) -> Self {
+        let (vendor, read_only) = match bounds {
+            Bound::Free | Bound::Shut => (None, false),
+            Bound::To(terms, read_only) => {
+                (Some(Narrowing::of(terms, subject.contexts)), *read_only)
+            }
+        };
         let cells = ACTIONS.iter().map(|_| std::collections::BTreeMap::new());
         Self {
             subject,
@@ -528,6 +549,8 @@ impl<'a> Making<'a> {
             refused_operations: Vec::new(),
             owed: Vec::new(),
             glass: Glass::default(),
+            vendor,
+            read_only,
         }
     }
 
@@ -656,10 +679,8 @@ impl<'a> Making<'a> {
                 if cell.refused || cell.ways.is_empty() {
                     continue;
                 }
-                let narrow = match self.narrowed(*action, *type_id) {
-                    Narrowed::Not => Vec::new(),
-                    Narrowed::To(clause) => vec![clause],
-                    Narrowed::Nothing => continue,
+                let Some(narrow) = self.narrowed(*action, *type_id) else {
+                    continue;
                 };
                 let rule = Rule::new(cell.ways.clone(), narrow, cell.never.clone());
                 found.push((*type_id, rule));
@@ -671,8 +692,12 @@ impl<'a> Making<'a> {
             version,
             reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
             seen: Reach::nothing(),
-            administers: self.administers && !self.refuses_administering && self.unscoped(),
-            sees_trail: self.names_trail(),
+            administers: self.administers
+                && !self.refuses_administering
+                && self.unscoped()
+                && self.subject.bound.is_none(),
+            read_only: self.read_only,
+            sees_trail: self.names_trail() && self.subject.bound.is_none(),
             refused_operations: self.refused_operations,
             owed: self.owed,
             glass: self.glass,
@@ -707,11 +732,30 @@ impl<'a> Making<'a> {
         ACTIONS.iter().all(whole)
     }
 
-    /// What the scopes of the caller's token leave of an action on a type.
-    fn narrowed(&self, action: ActionName, type_id: TypeId) -> Narrowed {
-        let Some(scopes) = self.subject.scopes else {
-            return Narrowed::Not;
-        };
+    /// What the caller's token and the grant of a vendor leave of an action on a type, as clauses that
+    /// all hold; none if they leave nothing.
+    fn narrowed(&self, action: ActionName, type_id: TypeId) -> Option<Vec<Clause>> {
+        let mut all = Vec::new();
+        let of_vendor = self.vendor.as_ref().map(Narrowing::scopes);
+        for scopes in self.subject.scopes.into_iter().chain(of_vendor) {
+            match self.left_by(scopes, action, type_id) {
+                Narrowed::Not => {}
+                Narrowed::To(clause) => all.push(clause),
+                Narrowed::Nothing => return None,
+            }
+        }
+        if let Some(vendor) = &self.vendor {
+            match vendor.of_facilities(action, type_id, self.surroundings) {
+                Narrowed::Not => {}
+                Narrowed::To(clause) => all.push(clause),
+                Narrowed::Nothing => return None,
+            }
+        }
+        Some(all)
+    }
+
+    /// What scopes leave of an action on a type.
+    fn left_by(&self, scopes: &Scopes, action: ActionName, type_id: TypeId) -> Narrowed {
         if scopes.types(action).contains(type_id) {
             return Narrowed::Not;
         }
@@ -804,7 +848,8 @@ fn in_own_compartment(
     (!ways.is_empty()).then_some(Clause::Or(ways))
 }
 
-enum Narrowed {
+/// What is left of a type.
+pub(super) enum Narrowed {
     Not,
     To(Clause),
     Nothing,

@@ -209,6 +209,8 @@ pub struct Rights {
     /// What searches show: what may be searched, and of other types what may be read.
     pub(super) seen: Reach,
     pub(super) administers: bool,
+    /// A vendor's grant lets read only.
+    pub(crate) read_only: bool,
     /// The trail is among the AuditEvents that may be looked at.
     pub(super) sees_trail: bool,
     pub(super) refused_operations: Vec<Box<str>>,

@@ -6,7 +6,8 @@ use fhir::definitions::TypeId;
 use crate::client::ClientRecord;
 use crate::person::{PersonRecord, RoleAt};
 use crate::principal::{Principal, Who};
-use crate::scope::Scopes;
+use crate::scope::{ScopeContext, Scopes};
+use crate::vendor::{Hold, VendorGrant, VendorId, VendorTerms};
 
 /// What grants look at. Rights made for one that is no [`Principal`] are rights to nothing; they say
 /// what somebody like this would have.
@@ -30,6 +31,22 @@ pub struct Subject<'s> {
     pub governed: bool,
     /// It is a way in for bulk loading.
     pub importing: bool,
+    /// The vendor whose grant bounds it.
+    pub bound: Option<&'s VendorId>,
+    /// That grant as it stands. Whoever is bound and has none may do nothing.
+    pub vendor: Option<&'s VendorGrant>,
+    /// The contexts of the grant's scopes that count.
+    pub contexts: &'static [ScopeContext],
+}
+
+/// How a vendor's grant bounds somebody.
+pub(super) enum Bound<'s> {
+    /// None does.
+    Free,
+    /// To these terms, and whether to reading only.
+    To(&'s VendorTerms, bool),
+    /// To nothing.
+    Shut,
 }
 
 impl<'s> Subject<'s> {
@@ -54,7 +71,29 @@ impl<'s> Subject<'s> {
             scopes: principal.scopes(),
             governed,
             importing,
+            bound: principal.vendor(),
+            vendor: None,
+            contexts: principal.contexts(),
         })
+    }
+
+    /// The same, with the grant of its vendor as it stands.
+    #[must_use]
+    pub const fn under(mut self, vendor: Option<&'s VendorGrant>) -> Self {
+        self.vendor = vendor;
+        self
+    }
+
+    pub(super) fn bounds(&self) -> Bound<'s> {
+        let Some(bound) = self.bound else {
+            return Bound::Free;
+        };
+        let own = self.vendor.filter(|v| v.id == *bound);
+        match own.and_then(|v| Some((v.terms.as_deref()?, v.standing()))) {
+            Some((terms, Hold::Enabled)) => Bound::To(terms, false),
+            Some((terms, Hold::ReadOnly)) => Bound::To(terms, true),
+            Some((_, Hold::Disabled)) | None => Bound::Shut,
+        }
     }
 
     /// An API client.
@@ -65,6 +104,8 @@ impl<'s> Subject<'s> {
             scopes: Some(&record.scopes),
             governed: record.roles.is_some(),
             importing: record.import.is_some(),
+            bound: record.vendor.as_ref(),
+            contexts: &[ScopeContext::System],
             ..Self::default()
         }
     }

@@ -105,15 +105,15 @@ struct Wanted {
 
 /// The context of a launch from within a record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Launch {
+pub(super) struct Launch {
     #[serde(default)]
-    client: Option<String>,
+    pub(super) client: Option<String>,
     #[serde(default)]
-    patient: Option<String>,
+    pub(super) patient: Option<String>,
     #[serde(default)]
-    encounter: Option<String>,
+    pub(super) encounter: Option<String>,
     #[serde(default)]
-    context: Map<String, Value>,
+    pub(super) context: Map<String, Value>,
 }
 
 /// A launch to be made, as the API takes it.
@@ -121,13 +121,20 @@ struct Launch {
 #[serde(deny_unknown_fields)]
 pub struct LaunchDraft {
     /// The program that is launched.
-    pub client_id: String,
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// A program link of the clinic, instead.
+    #[serde(default)]
+    pub link: Option<String>,
     /// The id of the patient in context.
     #[serde(default)]
     pub patient: Option<String>,
     /// The id of the encounter in context.
     #[serde(default)]
     pub encounter: Option<String>,
+    /// The facility in context: `Organization/id` or `Location/id`.
+    #[serde(default)]
+    pub facility: Option<String>,
     /// Further resources in context: `Type/id`.
     #[serde(default)]
     pub fhir_context: Vec<String>,
@@ -139,11 +146,13 @@ pub struct LaunchDraft {
 /// A launch that was made.
 #[derive(Serialize)]
 pub struct LaunchMade {
-    launch: String,
-    iss: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    expires_in: u64,
+    pub(super) launch: Option<String>,
+    pub(super) iss: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expires_in: Option<u64>,
 }
 
 impl std::fmt::Debug for LaunchMade {
@@ -178,7 +187,7 @@ pub struct Question {
     pub patient: Option<String>,
 }
 
-fn invalid(text: &'static str) -> Failure {
+pub(super) fn invalid(text: &'static str) -> Failure {
     Failure::new(Code::RequestInvalid, text)
 }
 
@@ -186,13 +195,14 @@ impl Gate {
     /// Looks at a request.
     ///
     /// # Errors
-    /// `request-invalid`, `client-unknown`: to be told to the person, and nobody is sent anywhere.
+    /// `request-invalid`, `client-unknown`, `vendor-disabled`, `vendor-ended`: to be told to the person, and nobody is sent anywhere.
     pub async fn asked(&self, request: &AuthorizeRequest, now: Micros) -> Result<Asked, Failure> {
         let unknown = || Failure::of(Code::ClientUnknown);
         let id = request.get("client_id").and_then(ClientId::new);
         let client = self.store().client(&id.ok_or_else(unknown)?).await?;
         let client = client.filter(|c| c.is_good(now)).ok_or_else(unknown)?;
         let program = client.program.as_ref().ok_or_else(unknown)?;
+        self.vendor_runs(client.vendor.as_ref(), now).await?;
         let redirect = request.get("redirect_uri");
         let redirect =
             redirect.filter(|uri| program.redirects.iter().any(|known| **known == **uri));
@@ -597,66 +607,4 @@ fn patient_words(body: &[u8]) -> (String, String) {
     let born = patient.get("birthDate").map(text).unwrap_or_default();
     let id = patient.get("id").map(text).unwrap_or_default();
     (id, format!("{} {born}", whole.trim()).trim().to_owned())
-}
-
-impl Session {
-    /// Makes the context of a launch from within a record (SMART App Launch 2.2, "EHR Launch"): for
-    /// a program, with a patient and an encounter that the caller may read.
-    ///
-    /// # Errors
-    /// `client-unknown`, `request-invalid`; those of reading the patient and the encounter.
-    pub async fn make_launch(&self, draft: LaunchDraft) -> Result<LaunchMade, Failure> {
-        let unless = Unless::default();
-        for (of, id) in [("Patient", &draft.patient), ("Encounter", &draft.encounter)] {
-            if let Some(id) = id {
-                self.read(of, id, &unless).await?;
-            }
-        }
-        let unknown = || Failure::of(Code::ClientUnknown);
-        let id = ClientId::new(&draft.client_id).ok_or_else(unknown)?;
-        let client = self.store.client(&id).await?;
-        let good = |c: &ClientRecord| c.is_good(self.request.at);
-        let client = client.filter(good).ok_or_else(unknown)?;
-        let program = client.program.as_ref().ok_or_else(unknown)?;
-        let mut context = Map::new();
-        let mut others = Vec::new();
-        for reference in &draft.fhir_context {
-            let (of, id) = reference
-                .split_once('/')
-                .ok_or_else(|| invalid("fhir_context has references of the form Type/id"))?;
-            self.read(of, id, &unless).await?;
-            others.push(json!({ "reference": reference }));
-        }
-        if !others.is_empty() {
-            context.insert("fhirContext".into(), json!(others));
-        }
-        if let Some(intent) = &draft.intent {
-            crate::clients::printable(intent, 200, "intent has 1 to 200 characters")?;
-            context.insert("intent".into(), json!(intent));
-        }
-        let launch = Launch {
-            client: Some(draft.client_id),
-            patient: draft.patient,
-            encounter: draft.encounter,
-            context,
-        };
-        let seconds = self.limits().launch_seconds_max;
-        let until = self
-            .request
-            .at
-            .plus_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-        let key = self.store.people_key().await?;
-        let text = sealed::seal(&key, "launch", &launch, until, &*self.house().0.rng)?;
-        let iss = self.links().fhir();
-        let url = program.launch_url.as_ref().map(|url| {
-            let mark = if url.contains('?') { '&' } else { '?' };
-            format!("{url}{mark}iss={}&launch={text}", form::encode(&iss))
-        });
-        Ok(LaunchMade {
-            launch: text,
-            iss,
-            url,
-            expires_in: seconds,
-        })
-    }
 }

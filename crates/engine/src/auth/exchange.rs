@@ -253,6 +253,8 @@ impl Gate {
         if asker.is_public() {
             return Err(TokenFailure::Client);
         }
+        let bounded = self.bounded_client(&store, &asker, credentials, request);
+        bounded.await.map_err(TokenFailure::of_vendor)?;
         let token = asked.token.as_deref();
         let token = token.ok_or(TokenFailure::Request("token is missing"))?;
         let deed = self.signing(request, Some(asker.actor()), "introspect")?;
@@ -278,7 +280,10 @@ impl Gate {
         let person = store.person(&record.person).await?;
         let same = person.is_some_and(|p| p.record.epoch == record.person_epoch)
             && store.client_epoch(&record.client) == Some(record.client_epoch);
-        Ok((good && same).then(|| {
+        let client = store.client(&record.client).await?;
+        let vendor = client.as_ref().and_then(|c| c.vendor.as_ref());
+        let runs = self.vendor_runs(vendor, request.at).await.is_ok();
+        Ok((good && same && runs).then(|| {
             json!({
                 "active": true, "scope": record.scopes.as_str(), "token_type": "refresh_token",
                 "client_id": record.client.as_str(), "sub": record.person.as_str(),
@@ -298,6 +303,9 @@ impl Gate {
             Err(e) => return Err(e),
         };
         let who = &verdict.principal;
+        if self.vendor_runs(who.vendor(), request.at).await.is_err() {
+            return Ok(None);
+        }
         let Some((client, _)) = who.client() else {
             return Ok(None);
         };

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use access::{Assurance, Opened, Policy, Principal, RequestFacts, Rights, Surroundings};
+use access::{
+    Assurance, Opened, Policy, Principal, RequestFacts, Rights, Surroundings, VendorGrant,
+};
 use fhir::search::Customs;
 use parking_lot::Mutex;
 use store::{Opening, TenantStore};
@@ -23,6 +25,8 @@ pub(crate) struct Known(Mutex<Vec<Made>>);
 struct Made {
     policy: Arc<Policy>,
     customs: Arc<Customs>,
+    /// The grant of a vendor that bounds them.
+    vendor: Option<Arc<VendorGrant>>,
     /// Which grants hold, of those that do not always.
     state: Vec<u8>,
     /// Patients whom they have opened.
@@ -31,11 +35,11 @@ struct Made {
 }
 
 impl Gate {
-    /// What a principal may do in this request.
+    /// What a principal may do in this request, under the grant of its vendor if it has one.
     pub(super) async fn rights(
         &self,
         store: &TenantStore,
-        principal: &Principal,
+        (principal, vendor): (&Principal, Option<Arc<VendorGrant>>),
         known: &Known,
         credentials: Credentials<'_>,
         at: base::Micros,
@@ -56,6 +60,11 @@ impl Gate {
         let same = |made: &&Made| {
             Arc::ptr_eq(&made.policy, &policy)
                 && Arc::ptr_eq(&made.customs, &customs)
+                && match (&made.vendor, &vendor) {
+                    (Some(made), Some(now)) => Arc::ptr_eq(made, now),
+                    (None, None) => true,
+                    _ => false,
+                }
                 && made.state == state
                 && made.openings == openings
         };
@@ -77,7 +86,8 @@ impl Gate {
                 patient: &opening.patient,
             })
             .collect();
-        let rights = policy.rights_open(principal, &facts, &surroundings, &opened);
+        let rights =
+            policy.rights_under(principal, vendor.as_deref(), &facts, &surroundings, &opened);
         let rights = Arc::new(rights);
         let mut known = known.0.lock();
         known.retain(|made| Arc::ptr_eq(&made.policy, &policy));
@@ -87,6 +97,7 @@ impl Gate {
         known.push(Made {
             policy,
             customs,
+            vendor,
             state,
             openings,
             rights: rights.clone(),

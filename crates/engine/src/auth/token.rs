@@ -79,6 +79,8 @@ pub enum TokenFailure {
     Spent,
     /// `unauthorized_client`
     Unauthorized,
+    /// `unauthorized_client`, by the grant of the client's vendor.
+    Vendor(Code),
     /// `invalid_scope`
     Scope,
     /// Not the caller's fault, or too many failures.
@@ -88,6 +90,16 @@ pub enum TokenFailure {
 impl From<Failure> for TokenFailure {
     fn from(failure: Failure) -> Self {
         Self::Other(failure)
+    }
+}
+
+impl TokenFailure {
+    /// A refusal by the grant of a vendor in the words of OAuth; others stay what they are.
+    pub(super) fn of_vendor(failure: Failure) -> Self {
+        match failure.kind() {
+            base::Kind::Forbidden => Self::Vendor(failure.code()),
+            _ => Self::Other(failure),
+        }
     }
 }
 
@@ -119,6 +131,8 @@ impl Gate {
         };
         let store = self.house.0.store.tenant(&self.tenant);
         let record = self.proved(&store, asked, credentials, request).await?;
+        let bounded = self.bounded_client(&store, &record, credentials, request);
+        bounded.await.map_err(TokenFailure::of_vendor)?;
         match grant {
             "authorization_code" => return self.exchange(asked, &record, request).await,
             "refresh_token" => return self.refresh(asked, &record, request).await,
@@ -150,7 +164,7 @@ impl Gate {
     }
 
     /// The client that proves who it is; a public one only says it.
-    pub(super) async fn proved(
+    pub(crate) async fn proved(
         &self,
         store: &TenantStore,
         asked: &TokenRequest,

@@ -96,7 +96,7 @@ impl Gate {
     /// The person whose session this cookie is of; none if it is of no good session of this tenant.
     ///
     /// # Errors
-    /// Those of the store.
+    /// `rate-limited`; those of the store.
     pub async fn visitor(
         &self,
         cookie: &str,
@@ -117,6 +117,10 @@ impl Gate {
         let Some(principal) = principal else {
             return Ok(None);
         };
+        let house = &self.house.0;
+        house
+            .rates
+            .spend(&self.tenant, &principal, None, &house.metrics)?;
         if session.record.used.plus_secs(NOTED_AFTER) < now {
             store.session_used(&session.record.id, now).await?;
         }
@@ -186,7 +190,7 @@ impl Visitor {
         let (known, at) = (Known::default(), self.request.at);
         let rights = self
             .gate
-            .rights(&store, &principal, &known, credentials, at);
+            .rights(&store, (&principal, None), &known, credentials, at);
         let rights = rights.await?;
         Ok(Session::new(
             self.gate.clone(),

@@ -180,6 +180,10 @@ impl Session {
                 self.change_meta(type_name, id, meta::Edit::Delete, input.body)
                     .await
             }
+            (
+                "vendors" | "vendor" | "vendor-propose" | "vendor-switch" | "vendor-activity",
+                On::System,
+            ) => self.contract(name, input.body).await,
             ("policy" | "policy-publish" | "policy-test" | "policy-dry-run", On::System) => {
                 self.govern(name, input.body).await
             }

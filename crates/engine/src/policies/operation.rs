@@ -33,7 +33,7 @@ impl Session {
 }
 
 /// Parameters as what they say.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
+pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
     let wrong = |text: String| Failure::new(Code::RequestInvalid, text);
     let body: Value =
         serde_json::from_slice(body).map_err(|e| Failure::new(Code::JsonSyntax, e.to_string()))?;

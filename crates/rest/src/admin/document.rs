@@ -401,6 +401,51 @@ const OPERATIONS: &[Operation] = &[
         None,
     ),
     (
+        "get",
+        "/admin/v1/tenants/{name}/vendors",
+        "list-vendors",
+        "Vendors of a tenant, in order of id",
+        None,
+        "200",
+        Some("VendorList"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/vendors",
+        "propose-vendor",
+        "Put terms forward; they count once the clinic takes them",
+        Some("VendorDraft"),
+        "201",
+        Some("Vendor"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/vendors/{vendor}",
+        "show-vendor",
+        "One vendor, and what was done to its grant",
+        None,
+        "200",
+        Some("Vendor"),
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/vendors/{vendor}/switch",
+        "switch-vendor",
+        "Move the operator's own switch, from the next request on",
+        Some("SwitchDraft"),
+        "200",
+        Some("Vendor"),
+    ),
+    (
+        "get",
+        "/admin/v1/tenants/{name}/vendors/{vendor}/activity",
+        "vendor-activity",
+        "What a vendor did, against its contract; takes from, to, format (json, csv, html) and by (day, patient)",
+        None,
+        "200",
+        Some("ActivityReport"),
+    ),
+    (
         "post",
         "/admin/v1/tenants/{name}/signing-keys",
         "rotate-signing-key",
@@ -505,7 +550,7 @@ fn response(answer: Option<&str>) -> Value {
 
 fn parameters(path: &str, id: &str) -> Vec<Value> {
     let mut all = Vec::new();
-    for name in ["name", "client_id", "import_id", "provider"] {
+    for name in ["name", "client_id", "import_id", "vendor", "provider"] {
         if path.contains(&format!("{{{name}}}")) {
             all.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
         }
@@ -562,12 +607,69 @@ fn object(required: &[&str], properties: &Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
+fn vendor_schemas() -> Value {
+    let text = json!({ "type": "string" });
+    let time = json!({ "type": "string", "format": "date-time" });
+    let texts = json!({ "type": "array", "items": text });
+    let count = json!({ "type": "integer" });
+    let scopes = json!({ "type": "array", "items": text, "minItems": 1 });
+    let hold = json!({ "enum": ["enabled", "read-only", "disabled"] });
+    let vendor = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" });
+    json!({
+        "VendorDraft": object(&["vendor", "name", "contract", "scopes", "reason"], &json!({
+            "vendor": vendor, "name": text, "contract": reference("Contract"), "scopes": scopes,
+            "facilities": texts, "networks": texts, "certificates": texts, "rate": reference("Rate"),
+            "reason": { "type": "string", "minLength": 1, "maxLength": 500 },
+        })),
+        "Contract": object(&["data", "from", "until", "contact", "document"], &json!({
+            "data": text, "types": texts, "purposes": texts, "from": text, "until": text, "contact": text, "document": text,
+        })),
+        "Rate": object(&["per_minute"], &json!({
+            "per_minute": { "type": "integer", "minimum": 1, "maximum": u32::MAX },
+            "burst": { "type": "integer", "minimum": 1, "maximum": u32::MAX },
+        })),
+        "SwitchDraft": object(&["hold", "reason"], &json!({
+            "hold": hold, "terms": { "type": "integer" }, "reason": { "type": "string", "minLength": 1, "maxLength": 500 },
+        })),
+        "Terms": object(&["number", "name", "contract", "scopes", "facilities", "networks", "certificates"], &json!({
+            "number": { "type": "integer" }, "name": text, "contract": reference("Contract"), "scopes": scopes,
+            "facilities": texts, "networks": texts, "certificates": texts, "rate": reference("Rate"),
+        })),
+        "Vendor": object(&["vendor", "name", "state", "switches", "made"], &json!({
+            "vendor": vendor, "name": text,
+            "state": { "enum": ["enabled", "read-only", "disabled-by-clinic", "disabled-by-vendor", "disabled-by-operator"] },
+            "switches": { "type": "array", "items": object(&["party", "hold", "at"], &json!({
+                "party": { "enum": ["clinic", "vendor", "operator"] }, "hold": hold, "by": text, "reason": text, "at": time,
+            })) },
+            "terms": reference("Terms"), "proposal": reference("Terms"), "made": time,
+            "events": { "type": "array", "items": object(&["number", "at", "actor", "party", "what", "state"], &json!({
+                "number": { "type": "integer" }, "at": time, "actor": text, "party": text, "what": text, "was": text,
+                "state": text, "reason": text,
+            })) },
+        })),
+        "VendorList": object(&["vendors"], &json!({ "vendors": { "type": "array", "items": reference("Vendor") } })),
+        "ActivityReport": object(&["vendor", "name", "state", "clients", "reads", "writes", "refused", "outside", "days", "refusals", "patients", "more"], &json!({
+            "vendor": vendor, "name": text, "state": text, "terms": reference("Terms"), "clients": texts,
+            "reads": count, "writes": count, "refused": count, "more": { "type": "boolean" },
+            "outside": object(&["reads", "writes"], &json!({ "reads": count, "writes": count })),
+            "days": { "type": "array", "items": object(&["day", "client", "type", "reads", "writes"], &json!({
+                "day": text, "client": text, "type": text, "reads": count, "writes": count, "outside": texts,
+            })) },
+            "refusals": { "type": "array", "items": object(&["day", "code", "count"], &json!({ "day": text, "code": text, "count": count })) },
+            "patients": { "type": "array", "items": object(&["patient", "reads", "writes", "first", "last"], &json!({
+                "patient": text, "reads": count, "writes": count, "first": time, "last": time,
+            })) },
+        })),
+    })
+}
+
 /// Every schema, of all parts together.
 fn all_schemas() -> Value {
     let parts = [
         schemas(),
         quarantine_schemas(),
         provider_schemas(),
+        vendor_schemas(),
         proofs(),
     ];
     let members = parts.into_iter().filter_map(|part| match part {
@@ -619,7 +721,8 @@ fn schemas() -> Value {
         "groups": { "type": "array", "items": text }, "fhir_user": text,
         "state": { "enum": ["invited", "active", "disabled"] }, "second_factor": { "type": "boolean" },
     });
-    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "revoked": { "type": "boolean" } });
+    let vendor = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" });
+    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" } });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
         "TenantPatch": object(&[], &json!({ "display": text, "config": settings })),
@@ -662,14 +765,14 @@ fn schemas() -> Value {
         "ClientDraft": object(&["name", "scopes"], &json!({
             "name": text, "scopes": scopes, "jwks": { "type": "object" }, "jwks_uri": text, "roles": { "type": "array", "items": text },
             "redirect_uris": { "type": "array", "items": text },
-            "public": { "type": "boolean", "default": false }, "launch_url": text,
+            "public": { "type": "boolean", "default": false }, "launch_url": text, "vendor": vendor,
         })),
         "ClientList": object(&["clients"], &json!({ "clients": { "type": "array", "items": object(&["client_id", "name", "scopes"], &client) } })),
         "ClientMade": object(&["client_id", "name", "scopes", "token_url"], &json!({
             "client_id": text, "client_secret": text, "name": text, "scopes": scopes, "token_url": text,
             "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" },
             "redirect_uris": { "type": "array", "items": text },
-            "public": { "type": "boolean" }, "launch_url": text,
+            "public": { "type": "boolean" }, "launch_url": text, "vendor": vendor,
         })),
         "AccessReport": object(&["accesses", "more"], &json!({ "more": { "type": "boolean" }, "accesses": { "type": "array", "items":
             object(&["number", "at", "request", "actor", "action", "what", "patients"], &json!({

@@ -25,7 +25,7 @@ fn cells(access: &Access) -> [String; 6] {
     ]
 }
 
-fn of(body: String, kind: &'static str) -> Response<Body> {
+pub(crate) fn of(body: String, kind: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -33,14 +33,16 @@ fn of(body: String, kind: &'static str) -> Response<Body> {
     response
 }
 
+/// A cell of CSV.
+pub(crate) fn quoted(cell: &str) -> String {
+    // What a spreadsheet would take for a formula is kept a text.
+    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let mark = if formula { "'" } else { "" };
+    format!("\"{mark}{}\"", cell.replace('"', "\"\""))
+}
+
 /// Lines of CSV with a head.
 pub(super) fn csv(report: &AccessReport) -> Response<Body> {
-    let quoted = |cell: &str| {
-        // What a spreadsheet would take for a formula is kept a text.
-        let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-        let mark = if formula { "'" } else { "" };
-        format!("\"{mark}{}\"", cell.replace('"', "\"\""))
-    };
     let mut out = COLUMNS.join(",");
     out.push_str("\r\n");
     for access in &report.accesses {
@@ -102,7 +104,7 @@ pub(super) fn html(tenant: &str, asked: &AccessAsked<'_>, report: &AccessReport)
     response
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -14,7 +14,12 @@ pub(crate) async fn page(visitor: Visitor, call: Call) -> Result<Response<Body>,
     let gate = visitor.gate();
     let browser = Browser::of(gate, &call);
     let token = browser.token(gate).await?;
-    let page = pages::account(gate, &token, &visitor.account().await?);
+    let page = pages::account(
+        gate,
+        &token,
+        &visitor.account().await?,
+        visitor.administers(),
+    );
     Ok(browser.page(StatusCode::OK, page, ""))
 }
 

@@ -29,7 +29,7 @@ button{background:#7cc0ff;border-color:#7cc0ff;color:#06233d}button.second{backg
 a{color:#7cc0ff}.wrong{background:#3a1218;color:#ffd9de}}
 ";
 
-fn page(gate: &Gate, title: &str, body: &Markup) -> Markup {
+pub(super) fn page(gate: &Gate, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -283,10 +283,18 @@ fn button(gate: &Gate, token: &str, action: &str, id: &str, words: &str) -> Mark
     }
 }
 
-pub(super) fn account(gate: &Gate, token: &str, account: &AccountView) -> Markup {
+pub(super) fn account(
+    gate: &Gate,
+    token: &str,
+    account: &AccountView,
+    administers: bool,
+) -> Markup {
     let body = html! {
         p { (account.name) ", signing in as " strong { (account.login) } }
         (button(gate, token, "sign-out", "", "Sign out"))
+        @if administers {
+            p { a href=(gate.links().auth("/vendors")) { "Vendors of this clinic" } }
+        }
         h2 { "Where you are signed in" }
         @for session in &account.sessions {
             dl {

@@ -56,6 +56,12 @@ pub(crate) async fn sign_out(by: Visitor, mut call: Call) -> Result<Response<Bod
     Ok(done())
 }
 
+/// `GET /t/{tenant}/auth/launches`: the programs that can be opened from within a record.
+pub(crate) async fn launches(by: Session, _: Call) -> Result<Response<Body>, Failure> {
+    let links = by.program_links().await?;
+    answer(StatusCode::OK, &json!({ "links": links }))
+}
+
 /// `POST /t/{tenant}/auth/launches`
 pub(crate) async fn launch(by: Session, mut call: Call) -> Result<Response<Body>, Failure> {
     let draft = call.json().await?;

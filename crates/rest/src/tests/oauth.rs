@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::people::{self, Browser, PASSWORD, administrator, between, person};
 use super::world::{Answer, JSON, ROOT, World, patient_with_id};
 
-const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+pub(super) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
 const CALLBACK: &str = "https://app.example/cb?a=1";
 const ASKED: &str = "openid fhirUser profile launch/patient patient/*.rs offline_access";
@@ -21,9 +21,9 @@ struct Clinic {
     world: World,
 }
 
-struct Program {
-    id: String,
-    secret: Option<String>,
+pub(super) struct Program {
+    pub(super) id: String,
+    pub(super) secret: Option<String>,
 }
 
 impl Clinic {
@@ -95,7 +95,7 @@ impl Clinic {
     }
 }
 
-fn code_fields(code: &str) -> [(&str, &str); 4] {
+pub(super) fn code_fields(code: &str) -> [(&str, &str); 4] {
     [
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -109,7 +109,7 @@ fn challenge() -> String {
 }
 
 /// The parameters of a good request, some of them changed, or left out where the value is empty.
-fn request(program: &Program, change: &[(&str, &str)]) -> String {
+pub(super) fn request(program: &Program, change: &[(&str, &str)]) -> String {
     let (challenge, aud) = (challenge(), format!("{ROOT}/t/lakeside/fhir"));
     let good = [
         ("response_type", "code"),
@@ -133,7 +133,7 @@ fn request(program: &Program, change: &[(&str, &str)]) -> String {
 }
 
 /// What a redirect tells the program.
-fn told(answer: &Answer, name: &str) -> Option<String> {
+pub(super) fn told(answer: &Answer, name: &str) -> Option<String> {
     assert_eq!(
         answer.code,
         303,
@@ -147,7 +147,7 @@ fn told(answer: &Answer, name: &str) -> Option<String> {
 }
 
 /// Approves a request; the code.
-fn approved(browser: &Browser<'_>, url: &str) -> String {
+pub(super) fn approved(browser: &Browser<'_>, url: &str) -> String {
     let page = browser.open(url).status(200);
     let fields = [("_decision", "approve")];
     let back = browser.send(&page, "/t/lakeside/auth/authorize", &fields);

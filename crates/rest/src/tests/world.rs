@@ -20,24 +20,29 @@ use http_body_util::BodyExt;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 
-use crate::App;
+use crate::{App, ClientCertificate};
 
 /// A clock that moves only when it is told to, and a little with each look.
-pub(super) struct Hand(AtomicI64);
+pub(super) struct Hand {
+    now: AtomicI64,
+    /// The monotonic clock does not follow where the other is set back.
+    passed: AtomicI64,
+}
 
 impl Hand {
     pub(super) fn forward_secs(&self, secs: i64) {
-        self.0.fetch_add(secs * 1_000_000, Ordering::SeqCst);
+        self.now.fetch_add(secs * 1_000_000, Ordering::SeqCst);
     }
 }
 
 impl Clock for Hand {
     fn now(&self) -> Micros {
-        Micros(self.0.fetch_add(1_000, Ordering::SeqCst))
+        Micros(self.now.fetch_add(1_000, Ordering::SeqCst))
     }
 
     fn monotonic(&self) -> Micros {
-        Micros(self.0.load(Ordering::SeqCst))
+        let now = self.now.load(Ordering::SeqCst);
+        Micros(self.passed.fetch_max(now, Ordering::SeqCst).max(now))
     }
 }
 
@@ -81,7 +86,10 @@ impl World {
         let name = format!("insula-rest-{}-{count}", std::process::id());
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&dir).unwrap();
-        let clock = Arc::new(Hand(AtomicI64::new(1_795_310_523_000_000)));
+        let clock = Arc::new(Hand {
+            now: AtomicI64::new(1_795_310_523_000_000),
+            passed: AtomicI64::new(0),
+        });
         let rng = Arc::new(Dice(SystemRandom::new()));
         let mut all = Limits::default();
         limits(&mut all);
@@ -226,8 +234,23 @@ impl World {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
+        self.ask_with(from, None, line, headers, body)
+    }
+
+    /// The same over a connection that was made with a client certificate of this digest.
+    pub(super) fn ask_with(
+        &self,
+        from: IpAddr,
+        certificate: Option<[u8; 32]>,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let mut request = Request::builder().method(method).uri(path);
+        if let Some(certificate) = certificate {
+            request = request.extension(ClientCertificate(certificate));
+        }
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header("host", "127.0.0.1:8080");
         }

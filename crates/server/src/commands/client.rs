@@ -55,6 +55,9 @@ struct Create {
     /// Without one, its scopes are all that it has.
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
+    /// The vendor whose grant bounds it.
+    #[arg(long, value_name = "VENDOR")]
+    vendor: Option<String>,
     /// Public keys (JWK Set) for `private_key_jwt`.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
@@ -85,6 +88,9 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             let mut body = json!({ "name": new.name, "scopes": scopes });
             if !new.roles.is_empty() {
                 body["roles"] = json!(new.roles);
+            }
+            if let Some(vendor) = &new.vendor {
+                body["vendor"] = json!(vendor);
             }
             if let Some(path) = &new.jwks {
                 let text = std::fs::read_to_string(path)

@@ -56,6 +56,20 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
             "client roles",
             "SELECT id, roles FROM client WHERE roles IS NOT NULL ORDER BY id",
         ),
+        (
+            "client vendors",
+            "SELECT id, vendor FROM client WHERE vendor IS NOT NULL ORDER BY id",
+        ),
+        ("vendor", "SELECT id, record FROM vendor ORDER BY id"),
+        (
+            "vendor_event",
+            "SELECT number, vendor, at_us, actor, party, what, was, state, reason
+             FROM vendor_event ORDER BY number",
+        ),
+        (
+            "program_link",
+            "SELECT id, record FROM program_link ORDER BY id",
+        ),
         ("person", "SELECT id, login, record FROM person ORDER BY id"),
         (
             "program",
@@ -92,13 +106,17 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
     Ok(digest.value())
 }
 
-/// Whether a file has a table, or clients their roles: one of an earlier schema, before it is brought up
+/// Whether a file has a table, or clients their roles and vendors: one of an earlier schema, before it is brought up
 /// to date, does not.
 fn is_there(db: &Connection, table: &str) -> Result<bool> {
     let (sql, name) = match table {
         "client roles" => (
             "SELECT EXISTS (SELECT 1 FROM pragma_table_info('client') WHERE name = ?1)",
             "roles",
+        ),
+        "client vendors" => (
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('client') WHERE name = ?1)",
+            "vendor",
         ),
         table => (
             "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)",
@@ -149,6 +167,8 @@ pub(crate) fn holds(db: &Connection) -> Result<bool> {
                 "SELECT NOT EXISTS (SELECT 1 FROM client) AND NOT EXISTS (SELECT 1 FROM policy)
                    AND NOT EXISTS (SELECT 1 FROM person)
                    AND NOT EXISTS (SELECT 1 FROM program)
+                   AND NOT EXISTS (SELECT 1 FROM vendor)
+                   AND NOT EXISTS (SELECT 1 FROM program_link)
                    AND NOT EXISTS (SELECT 1 FROM signing_key)
                    AND NOT EXISTS (SELECT 1 FROM identity_provider)",
                 [],

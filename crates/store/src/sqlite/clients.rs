@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use access::{ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, RoleAt, Scopes};
+use access::{
+    ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, RoleAt, Scopes, VendorId,
+};
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
 use parking_lot::RwLock;
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Doing, damaged, internal};
 use super::people;
 use super::tenant::OpenTenant;
+use super::vendors;
 use super::writer::WriterState;
 use crate::{Result, StoreError};
 
@@ -77,7 +80,8 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
     const DOING: &str = "reading API clients";
     let mut read = db
         .prepare(
-            "SELECT id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles
+            "SELECT id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles,
+               vendor
              FROM client",
         )
         .doing(DOING)?;
@@ -109,6 +113,7 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
             }),
             program: programs.remove(id.as_str()),
             roles: roles(row.get(9).doing(DOING)?)?,
+            vendor: vendor(row.get(10).doing(DOING)?)?,
         };
         clients.insert(id, record);
     }
@@ -125,11 +130,18 @@ fn roles(text: Option<String>) -> Result<Option<Arc<[RoleAt]>>> {
     text.map(read).transpose()
 }
 
+/// A client whose vendor cannot be read is not one without a vendor.
+fn vendor(text: Option<String>) -> Result<Option<VendorId>> {
+    let read = |text: String| VendorId::new(&text).ok_or_else(|| damaged("a stored vendor"));
+    text.map(read).transpose()
+}
+
 /// Makes it so in the database that no client is good, if they are doubted.
 pub(crate) fn settle_doubt(tenant: &OpenTenant, db: &Connection) -> Result<()> {
     if tenant.clients().doubted.load(Ordering::Relaxed) {
         revoke_all(db)?;
         people::disable_all(db)?;
+        vendors::disable_all(db, "what is administered was altered")?;
     }
     Ok(())
 }
@@ -167,6 +179,14 @@ pub(crate) fn create(
             )
             .doing(DOING)?;
     }
+    if new
+        .vendor
+        .as_ref()
+        .is_some_and(|v| tenant.vendors().grant(v).is_none())
+    {
+        let text = "no such vendor here".to_owned();
+        return Err(StoreError::Refused(Code::VendorUnknown, text));
+    }
     must_have_room(&state.db, &tenant.shared.config.limits)?;
     let record = ClientRecord {
         id: new.id,
@@ -179,13 +199,14 @@ pub(crate) fn create(
         import: new.import,
         program: new.program,
         roles: new.roles,
+        vendor: new.vendor,
     };
     state
         .db
         .execute(
             "INSERT INTO client
-             (id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles)
-             VALUES (?1,?2,?3,?4,?5,1,0,?6,?7,?8)",
+             (id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles, vendor)
+             VALUES (?1,?2,?3,?4,?5,1,0,?6,?7,?8,?9)",
             params![
                 record.id.as_str(),
                 record.name,
@@ -195,6 +216,7 @@ pub(crate) fn create(
                 record.import.map(|i| i.opened.0),
                 record.import.map(|i| i.until.0),
                 kept_roles(record.roles.as_deref()),
+                record.vendor.as_ref().map(VendorId::as_str),
             ],
         )
         .doing(DOING)?;

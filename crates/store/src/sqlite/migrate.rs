@@ -16,7 +16,8 @@ use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
 use super::{
-    administration, break_glass, extract, index, params, policies, quarantine, rows, schema, writer,
+    administration, break_glass, extract, index, params, policies, quarantine, rows, schema,
+    vendors, writer,
 };
 use crate::Result;
 
@@ -163,7 +164,8 @@ fn keep_people(db: &Connection, _: &Moving<'_>) -> Result<()> {
         .doing("changing a tenant's schema from version 6 to 7")
 }
 
-/// Version 7 did not keep which tokens were given back, and had no composites among a tenant's own
+/// Version 7 did not keep which tokens were given back, had no quarantine, no grants to
+/// vendors and no program links, and no composites among a tenant's own
 /// search parameters.
 fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 7 to 8";
@@ -172,6 +174,9 @@ fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch(schema::PROVIDERS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(break_glass::DDL).doing(DOING)?;
+    db.execute_batch(vendors::DDL).doing(DOING)?;
+    db.execute_batch("ALTER TABLE client ADD COLUMN vendor TEXT")
+        .doing(DOING)?;
     // From where and why changes were made.
     db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
         .doing(DOING)?;

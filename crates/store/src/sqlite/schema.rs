@@ -20,6 +20,9 @@
 //! | `identity_provider` | where people may sign in instead of here: its `record`, JSON | by administration |
 //! | `session` | a session of a person's browser: its `record`, JSON | at sign-in, by use, at its end |
 //! | `approval` | what a person approved a program for: its `record`, JSON | at approval, with each refresh, at its end |
+//! | `vendor` | a grant to a vendor: its `record`, JSON | by administration |
+//! | `vendor_event` | something that was done to such a grant: who, why, the state before and after | appended |
+//! | `program_link` | a program that is opened from within a record: its `record`, JSON | by administration |
 //! | `quarantine` | something about a resource that is not as it was written, and what was decided | by the background check, by decisions |
 //! | `scrub` | how far the background check is | by it |
 //! | `opening` | a patient whom somebody opened in an emergency: its `record`, JSON | at the opening, at its end, by the review |
@@ -33,7 +36,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
-use super::{break_glass, codec, index, params as own_params, policies, quarantine};
+use super::{break_glass, codec, index, params as own_params, policies, quarantine, vendors};
 use crate::Result;
 
 /// The version of the schema that this program writes.
@@ -63,7 +66,7 @@ CREATE TABLE dictionary (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, bytes BLO
 CREATE TABLE client (
   id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL,
   secret_hash BLOB NOT NULL, jwks TEXT, epoch INTEGER NOT NULL, revoked INTEGER NOT NULL,
-  opened_us INTEGER, until_us INTEGER, roles TEXT
+  opened_us INTEGER, until_us INTEGER, roles TEXT, vendor TEXT
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -117,6 +120,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(BLOBS).doing(DOING)?;
     db.execute_batch(policies::DDL).doing(DOING)?;
     db.execute_batch(PEOPLE).doing(DOING)?;
+    db.execute_batch(vendors::DDL).doing(DOING)?;
     db.execute_batch(PROVIDERS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(break_glass::DDL).doing(DOING)?;

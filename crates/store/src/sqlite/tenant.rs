@@ -23,6 +23,7 @@ use super::people::People;
 use super::quarantine::Quarantine;
 use super::shared::Shared;
 use super::trail::Spans;
+use super::vendors::Vendors;
 use super::writer::WriterState;
 use super::{administration, migrate, params, policies, rows, schema};
 use crate::Result;
@@ -66,6 +67,8 @@ pub(crate) struct OpenTenant {
     customs: RwLock<Arc<Customs>>,
     /// Its policy in force.
     policy: RwLock<Arc<Policy>>,
+    /// Grants to vendors and program links, as they are committed.
+    vendors: Vendors,
     /// From when to when its records in full segments of the journal are.
     pub(crate) trail_spans: Spans,
     /// There may be an index to build.
@@ -172,6 +175,7 @@ impl OpenTenant {
         let building = params::has_work(&reader.db)? || params::build::again(&reader.db)?.is_some();
         let marked = rows::last_seq(&reader.db)?.0;
         let policy = policies::load(&reader.db, model)?;
+        let vendors = Vendors::load(&reader.db, model, trusted)?;
         let quarantine = Quarantine::load(&reader.db)?;
         let openings = Openings::load(&reader.db, trusted, shared.clock.now())?;
         Ok(Self {
@@ -202,6 +206,7 @@ impl OpenTenant {
             people_key,
             customs: RwLock::new(customs),
             policy: RwLock::new(Arc::new(policy)),
+            vendors,
             trail_spans: Spans::default(),
             building: AtomicBool::new(building),
         })
@@ -350,6 +355,11 @@ impl OpenTenant {
     /// API clients as they are committed.
     pub(crate) const fn clients(&self) -> &Clients {
         &self.clients
+    }
+
+    /// Grants to vendors and program links as they are committed.
+    pub(crate) const fn vendors(&self) -> &Vendors {
+        &self.vendors
     }
 
     /// People, their sessions and approvals as they are committed.

@@ -1,6 +1,7 @@
 //! A tenant's audit trail read back: records of the journal with the rows they name looked up, and
 //! changes where the journal tells of them.
 
+mod activity;
 mod event;
 mod patients;
 mod place;
@@ -22,6 +23,7 @@ use super::tenant::OpenTenant;
 use crate::audit::{ChangeHead, Told};
 use crate::{AuditLine, AuditPage, Result};
 
+pub(crate) use activity::activity;
 pub(crate) use place::EventId;
 pub(crate) use report::report;
 pub(crate) use search::{Spans, Wanted, one, search};

@@ -222,6 +222,7 @@ pub fn with_scopes(tenant: &TenantId, client: &str, scopes: &str) -> Principal {
         import: None,
         program: None,
         roles: None,
+        vendor: None,
     }
     .authenticate(tenant, &key, "secret")
     .unwrap()
@@ -236,6 +237,7 @@ pub fn new_client(client: &str, scopes: &str) -> NewClient {
         import: None,
         program: None,
         roles: None,
+        vendor: None,
     }
 }
 

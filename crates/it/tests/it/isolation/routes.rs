@@ -25,6 +25,8 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{tenant}", tenant)
         .replace("{name}", tenant)
         .replace("{client_id}", "nobody")
+        .replace("{vendor}", "nobody")
+        .replace("{link}", "nobody")
         .replace("{person}", "00000000-0000-4000-8000-000000000000")
         .replace("{action}", "sign-out")
         .replace("{provider}", "nobody")
@@ -50,7 +52,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
     }
     let made = patient_identified("Intruder", "none");
     match (route.base, route.interaction) {
-        (_, "token" | "introspect" | "revoke") => request.content(
+        (_, "token" | "introspect" | "revoke" | "vendor-self") => request.content(
             "application/x-www-form-urlencoded",
             "grant_type=client_credentials",
         ),
@@ -168,7 +170,9 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
     let kind = answer.header("content-type").unwrap_or_default();
     let wanted = match (route.base, route.interaction) {
         // RFC 6749 has a form of its own for refusals of this one, once the tenant is known.
-        (_, "token" | "introspect" | "revoke") if kind.starts_with("application/json") => {
+        (_, "token" | "introspect" | "revoke" | "vendor-self")
+            if kind.starts_with("application/json") =>
+        {
             return None;
         }
         // What people see is told them as a page.
@@ -190,7 +194,7 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
 /// What anyone without good credentials must get.
 fn unrecognised(route: &Route) -> Option<u16> {
     match (route.class(), route.interaction) {
-        (_, "token" | "introspect" | "revoke") => Some(401),
+        (_, "token" | "introspect" | "revoke" | "vendor-self") => Some(401),
         // Forms that were given out to nobody.
         (
             _,

@@ -14,11 +14,18 @@ fn printable(characters: usize) -> Value {
 }
 
 /// What the engine asks of members, by schema and member.
-fn members() -> [(&'static str, &'static str, Value); 12] {
+fn members() -> [(&'static str, &'static str, Value); 18] {
     let administrator = json!({
         "type": "array", "minItems": 1, "maxItems": 1, "items": { "const": "tenant-administrator" },
     });
+    let reason = json!({ "type": "string", "minLength": 1, "maxLength": 500, "pattern": "\\S" });
     [
+        ("VendorDraft", "name", printable(200)),
+        ("VendorDraft", "reason", reason.clone()),
+        ("SwitchDraft", "reason", reason.clone()),
+        ("Contract", "data", printable(1_000)),
+        ("Contract", "contact", printable(1_000)),
+        ("Contract", "document", printable(1_000)),
         ("TenantDraft", "display", printable(200)),
         ("TenantPatch", "display", printable(200)),
         ("ImportReason", "reason", printable(80)),
@@ -41,11 +48,7 @@ fn members() -> [(&'static str, &'static str, Value); 12] {
             json!({ "type": "string", "pattern":
                 "^((Practitioner|PractitionerRole|Patient|RelatedPerson|Person)/[A-Za-z0-9.-]{1,64})?$" }),
         ),
-        (
-            "PolicyDraft",
-            "reason",
-            json!({ "type": "string", "minLength": 1, "maxLength": 500, "pattern": "\\S" }),
-        ),
+        ("PolicyDraft", "reason", reason),
         (
             "PolicyQuestion",
             "action",

@@ -19,7 +19,9 @@ use super::super::keyring::{Owner, TenantKeys, WRAPPED_BYTES};
 use super::super::rows::{self, COLUMNS};
 use super::super::seal::{ChangeLine, Digest, Sealed};
 use super::super::tenant::{OpenTenant, open_reader};
-use super::super::{administration, blob, connection, migrate, people, schema, verify, writer};
+use super::super::{
+    administration, blob, connection, migrate, people, schema, vendors, verify, writer,
+};
 use super::{Header, check_file, invalid, read_header};
 use crate::audit::ChangeHead;
 use crate::{KeptClients, RestoreClients, Restored, Result, State, TenantInfo};
@@ -245,6 +247,10 @@ fn reseal(
             Admitted::All => true,
             Admitted::Only(_, some) => some.contains(id),
         })?;
+        // What was switched off since the backup was made stays off until the clinic looks at it.
+        if !matches!(admitted, Admitted::All) {
+            vendors::disable_all(db, "restored from a backup")?;
+        }
         let chain = administration::Chain {
             tenant: id,
             key: &keys.seal,

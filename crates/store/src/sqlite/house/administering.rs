@@ -63,6 +63,7 @@ impl House {
             if let Some(state) = &*slot {
                 tenant.clients().learn(&state.db, tenant.model)?;
                 tenant.learn_policy(&state.db)?;
+                tenant.vendors().learn(&state.db, tenant.model)?;
                 tenant.people().learn(&state.db, tenant.model)?;
             }
             // It made no version: what the cache knows of every change before, it knows of this one.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use base::Seq;
+use base::{Micros, ResourceId, Seq};
 
 use super::patients::Patients;
 use super::{Found, access, changes};
@@ -15,8 +15,41 @@ use crate::sqlite::connection::in_snapshot;
 use crate::sqlite::tenant::OpenTenant;
 use crate::{AuditLine, Result};
 
+/// Which accesses are looked at.
+pub(super) struct Asked<'a> {
+    /// When and by whom.
+    pub(super) fits: &'a dyn Fn(Micros, &str) -> bool,
+    /// To this patient's data.
+    pub(super) patient: Option<&'a ResourceId>,
+    /// Those too that touch no patient.
+    pub(super) all: bool,
+}
+
 /// The accesses that a query asks for, oldest first.
 pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<AccessReport> {
+    let mut report = AccessReport::default();
+    let asked = Asked {
+        fits: &|at, actor| query.fits(at, actor),
+        patient: query.patient.as_ref(),
+        all: false,
+    };
+    each(tenant, &asked, &mut |access| {
+        if report.accesses.len() >= AccessReport::LINES_MAX {
+            report.more = true;
+            return false;
+        }
+        report.accesses.push(access);
+        true
+    })?;
+    Ok(report)
+}
+
+/// Hands over one access after the other, oldest first, until `take` wants no more.
+pub(super) fn each(
+    tenant: &Arc<OpenTenant>,
+    asked: &Asked<'_>,
+    take: &mut dyn FnMut(Access) -> bool,
+) -> Result<()> {
     let mut found: Vec<(u64, Found)> = Vec::new();
     let mut last = Seq(0);
     let journal = &tenant.shared.journal;
@@ -27,7 +60,7 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
             found.push((place.number, Found::Changes(from, head.seq)));
         } else if let Some(told) = Told::read(record)
             && told.outcome == "given"
-            && query.fits(told.request.at, &told.actor)
+            && (asked.fits)(told.request.at, &told.actor)
         {
             found.push((place.number, Found::Access(Box::new(told))));
         }
@@ -35,9 +68,10 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
     let reader = tenant.reader()?;
     let made = in_snapshot(&reader.db, || {
         let mut making = Making {
-            query,
+            asked,
             patients: Patients::new(tenant, &reader.db),
-            report: AccessReport::default(),
+            take,
+            enough: false,
         };
         for (number, found) in found {
             match found {
@@ -50,26 +84,27 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
                     let all = usize::MAX;
                     changes(tenant, &reader.db, number, (from, to), all, &mut lines)?;
                     for line in lines {
-                        if query.fits(line.at, &line.actor) {
+                        if (asked.fits)(line.at, &line.actor) {
                             making.add(line)?;
                         }
                     }
                 }
             }
-            if making.report.more {
+            if making.enough {
                 break;
             }
         }
-        Ok(making.report)
+        Ok(())
     });
     tenant.give_back(reader);
     made
 }
 
 struct Making<'a> {
-    query: &'a AccessQuery,
+    asked: &'a Asked<'a>,
     patients: Patients<'a>,
-    report: AccessReport,
+    take: &'a mut dyn FnMut(Access) -> bool,
+    enough: bool,
 }
 
 impl Making<'_> {
@@ -87,7 +122,7 @@ impl Making<'_> {
         let mut about = Vec::new();
         for name in &what {
             let of = self.patients.of(name)?;
-            let wanted = self.query.patient.as_ref().is_none_or(|p| of.contains(p));
+            let wanted = self.asked.patient.is_none_or(|p| of.contains(p));
             if wanted {
                 about.push(name.clone());
                 patients.extend(of);
@@ -95,14 +130,10 @@ impl Making<'_> {
         }
         patients.sort();
         patients.dedup();
-        if self.query.patient.is_some() {
-            patients.retain(|p| Some(p) == self.query.patient.as_ref());
+        if self.asked.patient.is_some() {
+            patients.retain(|p| Some(p) == self.asked.patient);
         }
-        if patients.is_empty() {
-            return Ok(());
-        }
-        if self.report.accesses.len() >= AccessReport::LINES_MAX {
-            self.report.more = true;
+        if patients.is_empty() && !self.asked.all {
             return Ok(());
         }
         let action = if line.action == "change" {
@@ -110,7 +141,7 @@ impl Making<'_> {
         } else {
             line.action
         };
-        self.report.accesses.push(Access {
+        let access = Access {
             number: line.number,
             at: line.at,
             request: line.request,
@@ -118,7 +149,8 @@ impl Making<'_> {
             action,
             what: about,
             patients,
-        });
+        };
+        self.enough |= !(self.take)(access);
         Ok(())
     }
 }

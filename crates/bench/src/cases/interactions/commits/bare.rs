@@ -83,6 +83,7 @@ impl Bare {
             import: None,
             program: None,
             roles: None,
+            vendor: None,
         };
         let permit = access::decide_system(Reason::Operation, &tenant, request())?;
         let client = data.create_client(permit, new, &secret).await?;

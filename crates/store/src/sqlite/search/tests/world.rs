@@ -232,6 +232,7 @@ impl World {
             import: None,
             program: None,
             roles: (!self.policy.is_empty()).then(|| [RoleAt::parse("r").unwrap()].into()),
+            vendor: None,
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
         let meta = RequestMeta::new(RequestId(1), Micros(0));

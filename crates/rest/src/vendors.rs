@@ -1,0 +1,247 @@
+//! Vendors of tenants in the admin API, and the report of what one did in its three forms.
+
+use std::fmt::Write;
+
+use axum::body::Body;
+use base::Code;
+use engine::{
+    ActivityAsked, ActivityDay, ActivityReport, Failure, Operator, SwitchDraft, VendorDraft, form,
+};
+use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+use crate::admin::report::{escaped, of, quoted};
+use crate::admin::{answer, located};
+use crate::call::Call;
+
+/// `GET /admin/v1/tenants/{name}/vendors`
+pub(crate) async fn list(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let vendors = by.vendors(call.value("name")).await?;
+    answer(StatusCode::OK, &json!({ "vendors": vendors }))
+}
+
+/// `POST /admin/v1/tenants/{name}/vendors`: terms are put forward.
+pub(crate) async fn propose(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let draft: VendorDraft = call.json().await?;
+    let name = call.value("name");
+    let made = by.propose_vendor(name, draft).await?;
+    let location = format!("/admin/v1/tenants/{name}/vendors/{}", made.vendor());
+    Ok(located(answer(StatusCode::CREATED, &made)?, &location))
+}
+
+/// `GET /admin/v1/tenants/{name}/vendors/{vendor}`
+pub(crate) async fn show(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let view = by.vendor(call.value("name"), call.value("vendor")).await?;
+    answer(StatusCode::OK, &view)
+}
+
+/// `POST /admin/v1/tenants/{name}/vendors/{vendor}/switch`: the operator's own.
+pub(crate) async fn switch(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let draft: SwitchDraft = call.json().await?;
+    let (name, vendor) = (call.value("name"), call.value("vendor"));
+    answer(
+        StatusCode::OK,
+        &by.switch_vendor(name, vendor, draft).await?,
+    )
+}
+
+/// `GET /admin/v1/tenants/{name}/vendors/{vendor}/activity?from=&to=&format=&by=`
+pub(crate) async fn activity(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let asked = Asked::of(&call)?;
+    let (name, vendor) = (call.value("name"), call.value("vendor"));
+    let report = by.vendor_activity(name, vendor, &asked.times()).await?;
+    asked.told(name, &report)
+}
+
+/// What is asked of a report.
+pub(crate) struct Asked {
+    from: Option<String>,
+    to: Option<String>,
+    format: String,
+    by_patient: bool,
+}
+
+impl Asked {
+    /// # Errors
+    /// `request-invalid`
+    pub(crate) fn of(call: &Call) -> Result<Self, Failure> {
+        let [from, to, format, by] = ["from", "to", "format", "by"]
+            .map(|name| form::first(call.query(), name).map(std::borrow::Cow::into_owned));
+        let (format, by) = (format.unwrap_or_default(), by.unwrap_or_default());
+        let known = matches!(&*format, "" | "json" | "csv" | "html");
+        if !known || !matches!(&*by, "" | "day" | "patient") {
+            let text = "format is json, csv or html, and by is day or patient";
+            return Err(Failure::new(Code::RequestInvalid, text));
+        }
+        Ok(Self {
+            from,
+            to,
+            format,
+            by_patient: by == "patient",
+        })
+    }
+
+    pub(crate) fn times(&self) -> ActivityAsked<'_> {
+        ActivityAsked {
+            from: self.from.as_deref(),
+            to: self.to.as_deref(),
+        }
+    }
+
+    /// The report in the form that was asked for.
+    ///
+    /// # Errors
+    /// None but `internal`.
+    pub(crate) fn told(
+        &self,
+        tenant: &str,
+        report: &ActivityReport,
+    ) -> Result<Response<Body>, Failure> {
+        match &*self.format {
+            "csv" => Ok(csv(report, self.by_patient)),
+            "html" => Ok(html(tenant, self, report)),
+            _ => answer(StatusCode::OK, report),
+        }
+    }
+}
+
+const DAYS: [&str; 6] = ["day", "client", "type", "reads", "writes", "outside"];
+const PATIENTS: [&str; 5] = ["patient", "reads", "writes", "first", "last"];
+
+fn day(line: &ActivityDay) -> Vec<String> {
+    vec![
+        line.day.clone(),
+        line.client.clone(),
+        line.type_name.clone(),
+        line.volume.reads.to_string(),
+        line.volume.writes.to_string(),
+        line.outside.join(" "),
+    ]
+}
+
+fn days(report: &ActivityReport) -> impl Iterator<Item = Vec<String>> {
+    let refused = report.refusals.iter().map(|line| {
+        let what = format!("refused {} times: {}", line.count, line.code);
+        vec![
+            line.day.clone(),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            what,
+        ]
+    });
+    report.days.iter().map(day).chain(refused)
+}
+
+fn patients(report: &ActivityReport) -> impl Iterator<Item = Vec<String>> {
+    report.patients.iter().map(|line| {
+        vec![
+            format!("Patient/{}", line.patient),
+            line.volume.reads.to_string(),
+            line.volume.writes.to_string(),
+            line.first.clone(),
+            line.last.clone(),
+        ]
+    })
+}
+
+/// Lines of CSV (RFC 4180) with a head.
+fn csv(report: &ActivityReport, by_patient: bool) -> Response<Body> {
+    let (columns, lines): (&[&str], Vec<Vec<String>>) = match by_patient {
+        true => (&PATIENTS, patients(report).collect()),
+        false => (&DAYS, days(report).collect()),
+    };
+    let mut out = columns.join(",");
+    out.push_str("\r\n");
+    for line in lines {
+        let cells: Vec<String> = line.iter().map(|cell| quoted(cell)).collect();
+        out.push_str(&cells.join(","));
+        out.push_str("\r\n");
+    }
+    let mut response = of(out, "text/csv; charset=utf-8; header=present");
+    let name = HeaderValue::from_static("attachment; filename=\"activity.csv\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    response
+}
+
+/// A page for printing, without script.
+fn html(tenant: &str, asked: &Asked, report: &ActivityReport) -> Response<Body> {
+    let mut out = String::from(
+        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Activity</title><style>\
+         body{font:14px/1.4 sans-serif;margin:2em;color:#111;background:#fff}table{border-collapse:collapse;width:100%;margin-bottom:2em}\
+         th,td{border:1px solid #767676;padding:.3em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}\
+         thead{display:table-header-group}tr{break-inside:avoid}caption{text-align:left;margin-bottom:.5em;font-weight:bold}\
+         dt{font-weight:bold}</style></head><body><main>",
+    );
+    // Writing to a String does not fail.
+    let _ = write!(out, "<h1>What {} did</h1><dl>", escaped(&report.name));
+    let mut fact = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = write!(out, "<dt>{name}</dt><dd>{}</dd>", escaped(value));
+        }
+    };
+    fact("Tenant", tenant);
+    fact("Vendor", &report.vendor);
+    fact("State", report.state);
+    fact("From", asked.from.as_deref().unwrap_or_default());
+    fact("To", asked.to.as_deref().unwrap_or_default());
+    if let Some(terms) = &report.terms {
+        let contract = terms.contract();
+        fact("Contract", &contract.document);
+        fact("Data agreed", &contract.data);
+        fact("Types agreed", &contract.types.join(", "));
+        fact("Purposes agreed", &contract.purposes.join(", "));
+        fact("Runs from", &contract.from);
+        fact("Runs until", &contract.until);
+        fact("Contact", &contract.contact);
+        fact("Scopes", &terms.scopes().join(" "));
+    }
+    let told = |reads: u64, writes: u64| format!("{reads} read, {writes} written");
+    fact(
+        "Resources",
+        &told(report.volume.reads, report.volume.writes),
+    );
+    let outside = report.outside;
+    fact(
+        "Of these outside of the contract",
+        &told(outside.reads, outside.writes),
+    );
+    fact("Requests refused", &report.refused.to_string());
+    fact("Patients", &report.patients.len().to_string());
+    if report.more {
+        fact("Note", "There is more than is told apart here.");
+    }
+    out.push_str("</dl>");
+    table(&mut out, "By day, client and type", &DAYS, days(report));
+    table(&mut out, "By patient", &PATIENTS, patients(report));
+    out.push_str("</main></body></html>");
+    let mut response = of(out, "text/html; charset=utf-8");
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+fn table(
+    out: &mut String,
+    caption: &str,
+    columns: &[&str],
+    lines: impl Iterator<Item = Vec<String>>,
+) {
+    let _ = write!(out, "<table><caption>{caption}</caption><thead><tr>");
+    for name in columns {
+        let _ = write!(out, "<th scope=\"col\">{name}</th>");
+    }
+    out.push_str("</tr></thead><tbody>");
+    for line in lines {
+        out.push_str("<tr>");
+        for cell in line {
+            let _ = write!(out, "<td>{}</td>", escaped(&cell));
+        }
+        out.push_str("</tr>");
+    }
+    out.push_str("</tbody></table>");
+}
