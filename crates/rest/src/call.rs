@@ -204,7 +204,7 @@ impl Call {
     /// A JSON body of the admin API, as [`Self::json`], if there is one.
     pub(crate) async fn json_if_any<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Failure> {
         let body = self.body(BodyLimit::Resource).await?;
-        if body.is_empty() || &body[..] == b"null" {
+        if body.is_empty() {
             return Ok(None);
         }
         negotiate::json_body(&self.parts.headers)?;

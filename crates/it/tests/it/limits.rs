@@ -83,6 +83,7 @@ const MET_BESIDE: &[&str] = &[
     "approvals_max",
     "approvals_per_person_max",
     "assertions_per_client_max",
+    "client_requests_per_second_max",
     "clients_max",
     "code_seconds_max",
     "decompression_ratio_max",
@@ -93,6 +94,11 @@ const MET_BESIDE: &[&str] = &[
     "invitation_seconds_max",
     "launch_seconds_max",
     "operation_resources_max",
+    "operator_requests_per_second_max",
+    "person_requests_per_second_max",
+    "tenant_outbound_at_once_max",
+    "tenant_requests_per_second_max",
+    "vendor_events_max",
     "password_characters_min",
     "passwords_waiting_max",
     "people_max",
@@ -106,8 +112,19 @@ const MET_BESIDE: &[&str] = &[
     "wrong_passwords_max",
 ];
 
-/// Limits of which only what is within them is tested: they are times and sizes of work.
+/// Limits of which only what is within them is tested.
 const WITHIN: &[&str] = &[
+    "identity_providers_max",
+    "keys_again_seconds_min",
+    "keys_seconds_max",
+    "outbound_at_once_max",
+    "outbound_bytes_max",
+    "outbound_ms_max",
+    "program_links_max",
+    "provider_sign_in_seconds_max",
+    "rate_keys_max",
+    "trail_ms_max",
+    "vendors_max",
     "password_memory_kib",
     "password_passes",
     "passwords_at_once_max",

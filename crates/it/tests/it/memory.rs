@@ -72,7 +72,7 @@ fn most_resident(world: &World) -> u64 {
 #[test]
 fn a_large_binary_is_never_held_whole() {
     const SIZE: usize = 200 << 20;
-    let world = own("binary", &[]);
+    let world = own("binary", &[("limits.page_cache_bytes_max", "33554432")]);
     let caller = world.tenant().owner();
     caller.create(&patient("Before"));
     let before = most_resident(&world);

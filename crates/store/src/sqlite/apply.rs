@@ -4,6 +4,7 @@
 //! the transaction sees, so nothing can come between the look and the write. Knows nothing of
 //! groups and commits.
 
+mod current;
 mod references;
 
 use std::borrow::Cow;
@@ -21,8 +22,9 @@ use fhir::search::Query;
 use fhir::search::custom::Custom;
 use fhir::search::query::{Clause, Total};
 use fhir::search::rows::Row;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 
+use self::current::{Current, find, holds, repoint};
 use super::blob;
 use super::fault::{Doing, internal};
 use super::index::IdKey;
@@ -192,13 +194,6 @@ impl Op {
             Self::Delete { spent, .. } => spent.covers(type_id, id),
         }
     }
-}
-
-/// The current state of a resource.
-struct Current {
-    rid: i64,
-    version: u64,
-    deleted: bool,
 }
 
 /// One change on its way into the tables.
@@ -863,50 +858,4 @@ struct Packed<'a> {
 
 fn number(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-fn find(db: &Connection, type_id: TypeId, id: &ResourceId) -> Result<Option<Current>> {
-    db.prepare_cached("SELECT rid, version, deleted FROM resource WHERE type = ?1 AND id = ?2")
-        .and_then(|mut s| {
-            s.query_row(params![type_id.0, IdKey::of_id(id)], |r| {
-                let version = u64::try_from(r.get::<_, i64>(1)?).unwrap_or(0);
-                Ok(Current {
-                    rid: r.get(0)?,
-                    version,
-                    deleted: r.get(2)?,
-                })
-            })
-            .optional()
-        })
-        .doing("looking a resource up")
-}
-
-fn repoint(db: &Connection, rid: i64, version: Version, deleted: bool, vid: i64) -> Result<()> {
-    let done = db
-        .prepare_cached("UPDATE resource SET version=?2, deleted=?3, vid=?4 WHERE rid=?1")
-        .and_then(|mut s| s.execute(params![rid, number(version.0), deleted, vid]))
-        .doing("writing a resource")?;
-    if done == 1 {
-        Ok(())
-    } else {
-        Err(internal("a resource vanished while it was written"))
-    }
-}
-
-fn holds(entry: usize, condition: Option<Condition>, live: Option<&Current>) -> Result<()> {
-    match (condition, live) {
-        (None, _) | (Some(Condition::Absent), None) | (Some(Condition::Present), Some(_)) => Ok(()),
-        (Some(Condition::Version(v)), Some(c)) if v.0 == c.version => Ok(()),
-        (Some(Condition::Version(_)), _) => Err(refused(
-            entry,
-            Code::VersionConflict,
-            "another version is current",
-        )),
-        (Some(Condition::Absent), Some(_)) => Err(refused(
-            entry,
-            Code::PreconditionFailed,
-            "the resource exists",
-        )),
-        (Some(Condition::Present), None) => Err(StoreError::Raced),
-    }
 }

@@ -37,7 +37,6 @@ DROP TABLE person;
 DROP TABLE signing_key;
 DROP TABLE session;
 DROP TABLE approval;
-DROP TABLE identity_provider;
 DROP TABLE quarantine;
 DROP TABLE opening;
 DROP TABLE scrub;

@@ -138,7 +138,16 @@ impl Session {
         on: On<'_>,
         input: &Input<'_>,
     ) -> Result<Answer, Failure> {
-        let query = self.simple_parameters(input)?;
+        let query = match self.simple_parameters(input) {
+            Ok(query) => query,
+            Err(wrong) => {
+                // Whoever has no right to any of it is told so first.
+                let may =
+                    decide_openings(self.principal(), self.rights(), self.tenant(), self.request);
+                drop(self.given(may).await?);
+                return Err(wrong);
+            }
+        };
         match (name, on) {
             ("break-glass", On::Instance("Patient", id)) => self.open_patient(id, &query).await,
             ("break-glass", On::System) => self.openings(&query).await,

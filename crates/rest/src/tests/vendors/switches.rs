@@ -85,8 +85,6 @@ fn only_the_clinic_enables() {
         told,
         [
             "operator proposes terms",
-            "operator switches to enabled",
-            "vendor switches to enabled",
             "clinic switches to enabled on terms 1"
         ]
     );

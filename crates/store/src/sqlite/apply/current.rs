@@ -1,0 +1,73 @@
+//! The row that says what a resource is now: looked up, held against a condition, pointed elsewhere.
+
+use base::{Code, ResourceId, Version};
+use fhir::definitions::TypeId;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{number, refused};
+use crate::sqlite::fault::{Doing, internal};
+use crate::sqlite::index::IdKey;
+use crate::{Condition, Result, StoreError};
+
+/// The current state of a resource.
+pub(super) struct Current {
+    pub(super) rid: i64,
+    pub(super) version: u64,
+    pub(super) deleted: bool,
+}
+
+pub(super) fn find(db: &Connection, type_id: TypeId, id: &ResourceId) -> Result<Option<Current>> {
+    db.prepare_cached("SELECT rid, version, deleted FROM resource WHERE type = ?1 AND id = ?2")
+        .and_then(|mut s| {
+            s.query_row(params![type_id.0, IdKey::of_id(id)], |r| {
+                let version = u64::try_from(r.get::<_, i64>(1)?).unwrap_or(0);
+                Ok(Current {
+                    rid: r.get(0)?,
+                    version,
+                    deleted: r.get(2)?,
+                })
+            })
+            .optional()
+        })
+        .doing("looking a resource up")
+}
+
+pub(super) fn repoint(
+    db: &Connection,
+    rid: i64,
+    version: Version,
+    deleted: bool,
+    vid: i64,
+) -> Result<()> {
+    let done = db
+        .prepare_cached("UPDATE resource SET version=?2, deleted=?3, vid=?4 WHERE rid=?1")
+        .and_then(|mut s| s.execute(params![rid, number(version.0), deleted, vid]))
+        .doing("writing a resource")?;
+    if done == 1 {
+        Ok(())
+    } else {
+        Err(internal("a resource vanished while it was written"))
+    }
+}
+
+pub(super) fn holds(
+    entry: usize,
+    condition: Option<Condition>,
+    live: Option<&Current>,
+) -> Result<()> {
+    match (condition, live) {
+        (None, _) | (Some(Condition::Absent), None) | (Some(Condition::Present), Some(_)) => Ok(()),
+        (Some(Condition::Version(v)), Some(c)) if v.0 == c.version => Ok(()),
+        (Some(Condition::Version(_)), _) => Err(refused(
+            entry,
+            Code::VersionConflict,
+            "another version is current",
+        )),
+        (Some(Condition::Absent), Some(_)) => Err(refused(
+            entry,
+            Code::PreconditionFailed,
+            "the resource exists",
+        )),
+        (Some(Condition::Present), None) => Err(StoreError::Raced),
+    }
+}
