@@ -444,3 +444,27 @@ fn who_does_not_reach_a_resource_is_not_told_that_it_is_kept_apart() {
     assert_eq!(found.entries(), ["Patient/other"]);
     world.fhir(&nurse, "GET Patient/p/_history", "").status(404);
 }
+
+#[test]
+fn own_addresses_in_any_place_are_as_they_were_written() {
+    let (world, who) = World::clinic();
+    let own = "http://127.0.0.1:8080/t/lakeside/fhir";
+    let response = json!({ "resourceType": "QuestionnaireResponse", "id": "q",
+        "status": "completed", "questionnaire": format!("{own}/Questionnaire/1") });
+    let mut entries: Vec<Value> = (0..6)
+        .map(|n| format!("https://other-{n}.example/base/Patient/1"))
+        .map(|url| json!({ "item": { "reference": url } }))
+        .collect();
+    entries.push(json!({ "item": { "reference": format!("{own}/Patient/1") } }));
+    let list = json!({ "resourceType": "List", "id": "l", "status": "current",
+        "mode": "working", "entry": entries });
+    for (line, body) in [
+        ("PUT QuestionnaireResponse/q", response),
+        ("PUT List/l", list),
+    ] {
+        world.fhir(&who, line, body.to_string()).status(201);
+    }
+    let line = "POST /admin/v1/tenants/lakeside/verify";
+    let report = world.admin(line, &Value::Null).status(200);
+    report.at("/ok", true);
+}

@@ -36,6 +36,9 @@ pub(crate) fn any(
 ) -> Result<bool> {
     let draft = draft(tenant, stored)?;
     let mut bases = bases(draft.value());
+    // What looks like this tenant's address first: there may be many others.
+    let name = tenant.id.name().as_str();
+    bases.sort_by_key(|base| (!base.contains(name), !base.ends_with("/fhir")));
     bases.truncate(BASES_MAX);
     // Every choice of some of them; without absolute references there is one, the empty one.
     for choice in 0..1u32 << bases.len() {
@@ -102,20 +105,21 @@ fn bases(value: Value<'_>) -> Vec<String> {
     found
 }
 
+/// Canonical and other addresses are values like references, so every text is looked at.
 fn collect(value: Value<'_>, found: &mut Vec<String>) {
     match value.kind() {
-        Kind::Object => {
-            for member in value.members() {
-                if member.is("reference")
-                    && let Some(base) = member.value.as_str().as_deref().and_then(base_of)
-                    && !found.iter().any(|b| b == base)
-                {
-                    found.push(base.to_owned());
-                }
-                collect(member.value, found);
+        Kind::Object => value
+            .members()
+            .for_each(|member| collect(member.value, found)),
+        Kind::Array => value.items().for_each(|item| collect(item, found)),
+        Kind::String => {
+            let text = value.as_str();
+            if let Some(base) = text.as_deref().and_then(base_of)
+                && !found.iter().any(|b| b == base)
+            {
+                found.push(base.to_owned());
             }
         }
-        Kind::Array => value.items().for_each(|item| collect(item, found)),
         _ => {}
     }
 }
