@@ -39,9 +39,17 @@ pub(crate) struct Glass {
     /// Every grant of that kind, with whether the caller is among those whom it names to review;
     /// `None` where it names nobody.
     grants: Vec<(Box<str>, Option<bool>)>,
+    /// The caller's token leaves everything, or they have none: a program that was approved for less
+    /// neither opens, reviews nor lists.
+    whole: bool,
 }
 
 impl Glass {
+    pub(super) fn of_token(mut self, whole: bool) -> Self {
+        self.whole = whole;
+        self
+    }
+
     pub(super) fn know(&mut self, grant: &str, reviews: Option<bool>) {
         self.grants.push((grant.into(), reviews));
     }
@@ -59,12 +67,13 @@ impl Glass {
     /// where it names nobody or is not there any more.
     pub(super) fn reviews(&self, grant: &str, administers: bool) -> bool {
         let known = self.grants.iter().find(|(name, _)| **name == *grant);
-        known.and_then(|(_, named)| *named).unwrap_or(administers)
+        let named = known.and_then(|(_, named)| *named);
+        named.map_or(administers, |named| named && self.whole)
     }
 
     /// Whether some grant names the caller to review.
     fn reviews_any(&self) -> bool {
-        self.grants.iter().any(|(_, named)| *named == Some(true))
+        self.whole && self.grants.iter().any(|(_, named)| *named == Some(true))
     }
 }
 
@@ -93,7 +102,7 @@ pub fn decide_opening(
     proved_since: Micros,
 ) -> Result<(Permit<Administer>, Offer), Denied> {
     let is_person = matches!(principal.0, Who::Person(_));
-    if !is_person || !rights.are_of(principal, tenant) {
+    if !is_person || !rights.glass().whole || !rights.are_of(principal, tenant) {
         return Err(refused(principal, request, None));
     }
     let mut offers = rights.glass().offers.iter();
@@ -141,7 +150,8 @@ pub fn decide_openings(
     request: RequestMeta,
 ) -> Result<Permit<Administer>, Denied> {
     let is_person = matches!(principal.0, Who::Person(_));
-    let may = is_person || rights.administers() || rights.glass().reviews_any();
+    let may =
+        is_person && rights.glass().whole || rights.administers() || rights.glass().reviews_any();
     if !may || !rights.are_of(principal, tenant) {
         return Err(refused(principal, request, None));
     }

@@ -671,7 +671,7 @@ impl<'a> Making<'a> {
         }
     }
 
-    fn rights(self, version: u64) -> Rights {
+    fn rights(mut self, version: u64) -> Rights {
         let mut reach = [const { None }; ACTIONS.len()];
         for ((action, cells), out) in ACTIONS.iter().zip(&self.cells).zip(&mut reach) {
             let mut found = Vec::new();
@@ -687,6 +687,7 @@ impl<'a> Making<'a> {
             }
             *out = Some(Reach::of(found));
         }
+        let glass = std::mem::take(&mut self.glass).of_token(self.unscoped());
         let mut rights = Rights {
             owner: None,
             version,
@@ -700,7 +701,7 @@ impl<'a> Making<'a> {
             sees_trail: self.names_trail() && self.subject.bound.is_none(),
             refused_operations: self.refused_operations,
             owed: self.owed,
-            glass: self.glass,
+            glass,
         };
         rights.settle();
         rights

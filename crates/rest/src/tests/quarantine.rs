@@ -360,21 +360,24 @@ fn index_rows_pointers_and_old_versions_that_were_changed() {
         .status(200);
     let version = "SELECT min(vid) FROM version WHERE rid =
       (SELECT rid FROM resource WHERE id = 'other')";
-    db.execute_batch(&format!(
-        "UPDATE resource SET version = 1, vid = ({version}) WHERE id = 'other'"
-    ))
-    .unwrap();
-    scrub(&world);
-    world
-        .fhir(&all, "GET Patient/other", "")
-        .refused(500, "resource-quarantined");
-    decide(&world, &keeper, "Patient/other", "accept").refused(409, "quarantine-decision");
-    decide(&world, &keeper, "Patient/other", "revert").status(200);
-    world
-        .fhir(&all, "GET Patient/other", "")
-        .status(200)
-        .at("/name/0/family", "Newer")
-        .at("/meta/versionId", "3");
+    // And again, to the same one, after it was decided.
+    for made in ["3", "4"] {
+        db.execute_batch(&format!(
+            "UPDATE resource SET version = 1, vid = ({version}) WHERE id = 'other'"
+        ))
+        .unwrap();
+        scrub(&world);
+        world
+            .fhir(&all, "GET Patient/other", "")
+            .refused(500, "resource-quarantined");
+        decide(&world, &keeper, "Patient/other", "accept").refused(409, "quarantine-decision");
+        decide(&world, &keeper, "Patient/other", "revert").status(200);
+        world
+            .fhir(&all, "GET Patient/other", "")
+            .status(200)
+            .at("/name/0/family", "Newer")
+            .at("/meta/versionId", made);
+    }
     scrub(&world);
     let report = world
         .admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null)

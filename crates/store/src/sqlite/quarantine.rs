@@ -24,8 +24,8 @@ pub(crate) const DDL: &str = "
 CREATE TABLE quarantine (
   number INTEGER PRIMARY KEY, rid INTEGER NOT NULL, type INTEGER NOT NULL, id ANY NOT NULL,
   version INTEGER NOT NULL, kind TEXT NOT NULL, found_us INTEGER NOT NULL,
-  decision TEXT, decided_us INTEGER, decided_by TEXT, remark TEXT, made INTEGER,
-  UNIQUE (rid, version, kind)) STRICT;
+  decision TEXT, decided_us INTEGER, decided_by TEXT, remark TEXT, made INTEGER) STRICT;
+CREATE UNIQUE INDEX quarantine_open ON quarantine (rid, version, kind) WHERE decision IS NULL;
 CREATE TABLE scrub (
   one INTEGER PRIMARY KEY CHECK (one = 1), begun_us INTEGER, part INTEGER NOT NULL,
   after INTEGER NOT NULL, rows INTEGER NOT NULL, found INTEGER NOT NULL,
@@ -201,10 +201,14 @@ pub(crate) fn put(db: &Connection, wrong: &Wrong, now: Micros, max: u64) -> Resu
             max,
         });
     }
+    // A version that was decided stays in the history as it is, and is not told of again. What points at
+    // versions can be bent again and again.
     let made = db
         .prepare_cached(
             "INSERT INTO quarantine (rid, type, id, version, kind, found_us)
-             VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT (rid, version, kind) DO NOTHING",
+             SELECT ?1,?2,?3,?4,?5,?6 WHERE NOT EXISTS (
+               SELECT 1 FROM quarantine WHERE rid = ?1 AND version = ?4 AND kind = ?5
+                 AND (decision IS NULL OR kind NOT IN ('current','index')))",
         )
         .and_then(|mut s| {
             s.execute(params![

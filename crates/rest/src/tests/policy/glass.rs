@@ -63,9 +63,14 @@ fn token_of(admin: &Browser<'_>, login: &str, role: &str, two_factors: bool) -> 
 
 /// A token of a program that the person approves for all that they may do.
 fn approved(browser: &Browser<'_>) -> String {
+    approved_for(browser, "user/*.cruds")
+}
+
+/// The same of one that is approved for these scopes.
+fn approved_for(browser: &Browser<'_>, scope: &str) -> String {
     let world = browser.world;
     let draft = json!({ "name": "Chart", "public": true, "redirect_uris": [CALLBACK],
-        "scopes": ["openid", "user/*.cruds"] });
+        "scopes": ["openid", scope] });
     let made = world
         .admin("POST /admin/v1/tenants/lakeside/clients", &draft)
         .status(201);
@@ -76,7 +81,7 @@ fn approved(browser: &Browser<'_>) -> String {
         ("response_type", "code"),
         ("client_id", &id),
         ("redirect_uri", CALLBACK),
-        ("scope", "openid user/*.cruds"),
+        ("scope", &format!("openid {scope}")),
         ("state", "s"),
         ("aud", &aud),
         ("code_challenge", &challenge),
@@ -336,6 +341,14 @@ fn who_may_open_whom_and_how() {
     let once = token_of(&browser, "once", "clinician@Organization/o-north", false);
     open(&world, &once, "p-south", &[WHY]).refused(403, "step-up-required");
     world.fhir(&once, "GET Patient/p-south", "").status(404);
+    // A program that was approved for less opens nothing for its person, and lists nothing.
+    let again = Browser::new(&world);
+    again.sign_in("lakeside", "once", PASSWORD).status(303);
+    let narrow = approved_for(&again, "user/Patient.rs");
+    open(&world, &narrow, "p-south", &[WHY]).refused(403, "scope-missing");
+    world
+        .fhir(&narrow, "GET $break-glass", "")
+        .refused(403, "scope-missing");
     // Their opening is theirs alone, and of this tenant.
     open(&world, &doctor, "p-south", &[WHY, ("minutes", "20")]).status(200);
     world.fhir(&once, "GET Patient/p-south", "").status(404);
