@@ -118,16 +118,26 @@ impl Customs {
         own_bases: &[&str],
         wanted: impl Fn(&Custom) -> bool,
     ) -> Vec<Row> {
-        let of_type = |c: &&Custom| c.definition.type_id == type_id && wanted(c);
-        let mut plans: Vec<&ParamPlan> = self.0.iter().filter(of_type).map(|c| &c.plan).collect();
-        if plans.is_empty() {
+        if self.0.is_empty() {
             return Vec::new();
         }
+        let steps = base::limits::fixed::SEARCH_PARAMETER_STEPS_MAX;
+        let of_type = |c: &&Custom| c.definition.type_id == type_id && wanted(c);
+        let mut plans: Vec<&ParamPlan> = self.0.iter().filter(of_type).map(|c| &c.plan).collect();
         plans.sort_unstable_by_key(|p| p.id);
-        Extractor::new(model, type_id, resource, own_bases).map_or_else(Vec::new, |e| {
-            e.within(base::limits::fixed::SEARCH_PARAMETER_STEPS_MAX)
-                .rows(&plans)
-        })
+        let mut rows = match plans.as_slice() {
+            [] => Vec::new(),
+            plans => Extractor::new(model, type_id, resource, own_bases)
+                .map_or_else(Vec::new, |e| e.within(steps).rows(plans)),
+        };
+        let of = (type_id, resource);
+        let inside = Extractor::contained_of(model, self, of, own_bases, &wanted, steps);
+        if !inside.is_empty() {
+            rows.extend(inside);
+            rows.sort_unstable_by(Row::total_cmp);
+            rows.dedup();
+        }
+        rows
     }
 }
 

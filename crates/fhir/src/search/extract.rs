@@ -249,6 +249,8 @@ pub(super) struct ParamPlan {
     components: Vec<composite::Component>,
     /// Some of its values are identifiers, which may have a type.
     has_identifiers: bool,
+    /// Some of its values may be whole resources.
+    encloses: bool,
     /// How a special parameter is compared.
     special: Option<Special>,
 }
@@ -384,9 +386,13 @@ impl ParamPlan {
             _ => None,
         };
         let is_identifier = |ty: &Type| types.name(*ty) == "Identifier";
+        let whole = |ty: &Type| {
+            ty.content() == Content::Resource || types.model().type_id(types.name(*ty)).is_some()
+        };
         Self {
             id,
             kind,
+            encloses: kind == ParamKind::Reference && plan.types().iter().any(whole),
             has_identifiers: kind == ParamKind::Token && plan.types().iter().any(is_identifier),
             plan,
             components,

@@ -9,12 +9,12 @@ use std::cell::Cell;
 
 use base::{Code, Limits, Micros};
 
-use crate::definitions::{Model, ParamId, TypeId};
+use crate::definitions::{Model, TypeId};
 use crate::outcome::{Issue, Outcome};
 
 use super::custom::Customs;
 use super::extract::Plans;
-use super::query::{Clause, Query, Shape, SortBy, SortKey, Total};
+use super::query::{Query, Shape, Total};
 
 mod clause;
 mod composite;
@@ -174,48 +174,14 @@ impl Reading {
             self.parsed.query.count = 0;
             self.parsed.query.total = Total::Accurate;
         }
-        if let Err(issue) = self.check_contained() {
-            self.errors.push(issue);
+        if let Some(contained) = &mut self.parsed.query.contained {
+            contained.alone = self.alone;
         }
         if self.errors.is_empty() {
             Ok(self.parsed)
         } else {
             Err(Outcome(self.errors))
         }
-    }
-}
-
-impl Reading {
-    /// What does not go together with contained resources.
-    fn check_contained(&mut self) -> Result<(), Issue> {
-        let query = &mut self.parsed.query;
-        let Some(contained) = &mut query.contained else {
-            return Ok(());
-        };
-        contained.alone = self.alone;
-        let refused = |text: &str| Err(Issue::error(Code::NotSupported, text.to_owned()));
-        let by_own = |key: &SortKey| match &key.by {
-            SortBy::Param(params, _) => params.iter().any(|p| p.0 >= super::rows::CUSTOM),
-            SortBy::Id | SortBy::LastUpdated(_) | SortBy::Score => false,
-        };
-        if query.filter.iter().any(is_custom) || query.sort.iter().any(by_own) {
-            return refused("contained resources are not indexed by the tenant's own parameters");
-        }
-        Ok(())
-    }
-}
-
-/// Whether a parameter of the tenant's own is asked of what is searched itself.
-fn is_custom(clause: &Clause) -> bool {
-    let custom = |params: &[ParamId]| params.iter().any(|p| p.0 >= super::rows::CUSTOM);
-    match clause {
-        Clause::Param(clause) => custom(&clause.param),
-        Clause::Chain { param, .. } | Clause::MemberOf { param, .. } => custom(param),
-        Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => {
-            parts.iter().any(is_custom)
-        }
-        Clause::Not(part) => is_custom(part),
-        Clause::Id(_) | Clause::NotId(_) | Clause::Has { .. } | Clause::Never => false,
     }
 }
 

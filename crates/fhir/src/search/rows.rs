@@ -32,8 +32,9 @@ pub const fn content(type_id: TypeId) -> ParamId {
 /// Parameter numbers from here on are of a tenant's own search parameters.
 pub const CUSTOM: u32 = 1 << 26;
 
-/// Whether a number is that of a tenant's own search parameter.
+/// Whether a number is that of a tenant's own search parameter, of what is contained too.
 pub const fn is_custom(number: u32) -> bool {
+    let number = number & !(CONTAINED | INTO_CONTAINED);
     number >= CUSTOM && number < CONTAINED
 }
 
@@ -59,6 +60,10 @@ pub const fn plain(param: ParamId) -> ParamId {
 
 /// Contained resources of one resource that are searched; further ones are kept and not found.
 pub const CONTAINED_MAX: u16 = 1_000;
+
+/// Places above [`CONTAINED_MAX`] are of resources that are enclosed and that a reference parameter
+/// yields (`Bundle.composition`): chains go into them, but they are not contained. At most so many.
+pub const ENCLOSED_MAX: u16 = 20;
 
 /// How `:of-type` is kept as a code: the code of the identifier's type and its value.
 pub fn typed_identifier(code: &str, value: &str) -> String {

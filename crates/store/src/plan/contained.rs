@@ -5,7 +5,7 @@
 //! for the resource itself. Without an order places are answered greatest first, which is newest first.
 
 use fhir::definitions::{ParamId, TypeId};
-use fhir::search::rows::contained;
+use fhir::search::rows::{CONTAINED_MAX, contained};
 
 use super::View;
 use super::compare::Arm;
@@ -101,7 +101,7 @@ impl Inside<'_> {
         each.join(" UNION ")
     }
 
-    /// The condition that the container may be shown.
+    /// The condition that it is contained, and not only enclosed, and that the container may be shown.
     fn holder(&self, b: &mut Binds) -> String {
         let free = Cond::All(Vec::new());
         let (free, bound): (Vec<_>, Vec<_>) = self.holders.iter().partition(|(_, c)| *c == free);
@@ -112,9 +112,10 @@ impl Inside<'_> {
             ways.push(format!("(h.type = {} AND {holds})", type_id.0));
         }
         format!(
-            " AND EXISTS (SELECT 1 FROM resource AS h WHERE h.rid = (-d.rid) >> {PLACE_BITS} \
+            " AND ((-d.rid) & {last}) <= {CONTAINED_MAX} AND EXISTS (SELECT 1 FROM resource AS h WHERE h.rid = (-d.rid) >> {PLACE_BITS} \
              AND {} LIMIT 1)",
-            joined(&ways, "OR", "0")
+            joined(&ways, "OR", "0"),
+            last = (1 << PLACE_BITS) - 1,
         )
     }
 }

@@ -21,7 +21,7 @@ use fhir::resource::write_head;
 use fhir::search::Query;
 use fhir::search::custom::Custom;
 use fhir::search::query::{Clause, Total};
-use fhir::search::rows::Row;
+use fhir::search::rows::{Row, RowValue};
 use rusqlite::params;
 
 use self::current::{Current, find, holds, repoint};
@@ -664,10 +664,14 @@ impl Making<'_> {
     fn rows<'r>(&self, rows: &'r [Row], stored: &Stored) -> Result<Cow<'r, [Row]>> {
         let customs = &self.state.customs;
         let of_type = |c: &Custom| c.definition.type_id == stored.type_id;
-        if !customs.iter().any(of_type) {
+        let inside = || {
+            rows.iter()
+                .any(|r| matches!(r.value, RowValue::Contained(..)))
+        };
+        if !customs.iter().any(of_type) && (customs.is_empty() || !inside()) {
             return Ok(Cow::Borrowed(rows));
         }
-        let own = extract::custom_rows(self.tenant, stored, customs, of_type)?;
+        let own = extract::custom_rows(self.tenant, stored, customs, |_| true)?;
         Ok(Cow::Owned([rows, &own].concat()))
     }
 

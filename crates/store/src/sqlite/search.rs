@@ -15,7 +15,7 @@ use access::{Search, Spent};
 use base::{Code, Limits, Seq};
 use fhir::definitions::{Model, ParamId, TypeId};
 use fhir::search::query::{Clause, Contained, SortBy, Total};
-use fhir::search::rows::contained;
+use fhir::search::rows::{CONTAINED_MAX, contained};
 use fhir::search::{Customs, Query};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
@@ -406,7 +406,7 @@ impl Surroundings<'_> {
     /// How well each of the matches fits: what is contained counts, of several within one resource
     /// the best.
     fn inner_scores(&self, query: &Query, page: &Matches, view: View) -> Result<Vec<f64>> {
-        let last = (1 << PLACE_BITS) - 1;
+        let last = CONTAINED_MAX;
         let both = query.contained.is_some_and(|how| how.both);
         let mut scores = Vec::with_capacity(page.matches.len());
         for ((rid, _), place) in page.matches.iter().zip(&page.inside) {

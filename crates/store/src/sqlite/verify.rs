@@ -10,8 +10,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use base::{Code, Micros, RequestId, ResourceId, Seq, Version};
+use fhir::definitions::ParamId;
 use fhir::definitions::TypeId;
-use fhir::search::rows::{Row as FhirRow, is_custom};
+use fhir::search::rows::{Row as FhirRow, is_custom, plain};
 use rusqlite::{Connection, Row, Rows};
 
 use super::blob;
@@ -420,10 +421,11 @@ impl<'t> Check<'t> {
         let customs = self.tenant.customs();
         // An index that is being built, or dropped, is not complete.
         let incomplete = |param: i64| {
-            u32::try_from(param).is_ok_and(is_custom)
-                && !customs
-                    .iter()
-                    .any(|c| c.serves && i64::from(c.id.0) == param)
+            let number = u32::try_from(param).ok().filter(|n| is_custom(*n));
+            number.is_some_and(|number| {
+                let id = plain(ParamId(number));
+                !customs.iter().any(|c| c.serves && c.id == id)
+            })
         };
         let differs = |expected: Option<(Micros, &[FhirRow])>| {
             index::differs(db, vocabulary, named.type_id, rid, expected, &incomplete).doing(DOING)

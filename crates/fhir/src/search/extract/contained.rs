@@ -3,12 +3,13 @@
 
 use base::ResourceId;
 
-use crate::definitions::{Model, ParamKind, TypeId};
+use crate::definitions::{Model, ParamId, ParamKind, TypeId};
 use crate::json::Value;
 use crate::path::Item;
 
-use super::super::rows::{self, CONTAINED_MAX, Row, RowValue};
-use super::{Extractor, Shape};
+use super::super::custom::Customs;
+use super::super::rows::{self, CONTAINED_MAX, ENCLOSED_MAX, Row, RowValue};
+use super::{Extractor, ParamPlan, Shape};
 
 /// A contained resource of a type that the version has.
 struct Inner<'a> {
@@ -42,14 +43,18 @@ impl Extractor<'_> {
             return;
         };
         let all = inner(model, resource);
-        if all.is_empty() {
+        let enclosed = self.enclosed();
+        if all.is_empty() && enclosed.is_empty() {
             return;
         }
         let from = out.len();
-        for one in &all {
+        for one in all.iter().chain(enclosed.iter().map(|(_, one)| one)) {
             self.of_inner(model, one, out);
         }
-        self.links(&all, out);
+        for param in &self.of_type.params {
+            self.links(param, &all, out);
+        }
+        out.extend(enclosed.iter().filter_map(|(param, one)| link(*param, one)));
         if let Some(new) = out.get_mut(from..) {
             new.sort_unstable_by(Row::total_cmp);
         }
@@ -72,43 +77,122 @@ impl Extractor<'_> {
                 value,
             });
         }
-        out.extend(found.into_iter().map(|row| Row {
-            param: rows::contained(row.param),
-            value: RowValue::Contained(one.place, Box::new(row.value)),
-        }));
+        out.extend(found.into_iter().map(|row| one.row(row)));
     }
 
-    fn links(&self, all: &[Inner<'_>], out: &mut Vec<Row>) {
-        let reader = self.reader();
+    /// Resources that reference parameters yield themselves (`Bundle.entry[0].resource`).
+    fn enclosed(&self) -> Vec<(ParamId, Inner<'_>)> {
+        let mut found = Vec::new();
         let params = self.of_type.params.iter();
-        for param in params.filter(|p| p.kind == ParamKind::Reference) {
+        for param in params.filter(|p| p.encloses) {
+            let reader = self.reader();
             reader.visit(&param.plan, self.resource, &mut |item: Item<'_>| {
-                let Some(node) = item.node() else { return };
-                let value = match self.plans.shapes.of_type(node.ty) {
-                    Shape::Reference => node.value,
-                    Shape::CodeableReference => node.value.and_then(|v| v.get("reference")),
-                    _ => None,
-                };
-                let text = value
-                    .and_then(|v| v.get("reference"))
-                    .and_then(Value::as_str);
-                let Some(id) = text.as_deref().and_then(|t| t.strip_prefix('#')) else {
+                let place = u16::try_from(found.len()).unwrap_or(ENCLOSED_MAX);
+                let node = item.node().filter(|_| place < ENCLOSED_MAX);
+                let Some((node, value)) = node.and_then(|n| Some((n, n.value?))) else {
                     return;
                 };
-                let Some(to) = all.iter().find(|one| *one.id == *id) else {
+                let Shape::Resource(type_id) = self.plans.shapes.of_type(node.ty) else {
                     return;
                 };
-                if let Ok(place) = ResourceId::new(&to.place.to_string()) {
-                    out.push(Row {
-                        param: rows::into_contained(param.id),
-                        value: RowValue::Reference {
-                            type_id: to.type_id,
-                            id: place,
-                            version: Box::default(),
-                        },
-                    });
-                }
+                let id = value.get("id").and_then(Value::as_str).unwrap_or_default();
+                let one = Inner {
+                    place: CONTAINED_MAX + 1 + place,
+                    type_id,
+                    id: id.into(),
+                    value,
+                };
+                found.push((param.id, one));
             });
         }
+        found
     }
+
+    /// The references of a parameter to what is contained.
+    fn links(&self, param: &ParamPlan, all: &[Inner<'_>], out: &mut Vec<Row>) {
+        if param.kind != ParamKind::Reference {
+            return;
+        }
+        let reader = self.reader();
+        reader.visit(&param.plan, self.resource, &mut |item: Item<'_>| {
+            let Some(node) = item.node() else { return };
+            let value = match self.plans.shapes.of_type(node.ty) {
+                Shape::Reference => node.value,
+                Shape::CodeableReference => node.value.and_then(|v| v.get("reference")),
+                _ => None,
+            };
+            let text = value
+                .and_then(|v| v.get("reference"))
+                .and_then(Value::as_str);
+            let Some(id) = text.as_deref().and_then(|t| t.strip_prefix('#')) else {
+                return;
+            };
+            let to = all.iter().find(|one| *one.id == *id);
+            out.extend(to.and_then(|to| link(param.id, to)));
+        });
+    }
+
+    /// The rows of what is contained for a tenant's own parameters, and the references of those to it.
+    pub(in super::super) fn contained_of(
+        model: &'static Model,
+        customs: &Customs,
+        (type_id, resource): (TypeId, Value<'_>),
+        own_bases: &[&str],
+        wanted: &dyn Fn(&super::super::custom::Custom) -> bool,
+        steps: u64,
+    ) -> Vec<Row> {
+        let mut out = Vec::new();
+        let all = inner(model, resource);
+        if all.is_empty() {
+            return out;
+        }
+        let plans = |of: TypeId| {
+            let fits =
+                move |c: &&super::super::custom::Custom| c.definition.type_id == of && wanted(c);
+            let mut plans: Vec<&ParamPlan> = customs.iter().filter(fits).map(|c| &c.plan).collect();
+            plans.sort_unstable_by_key(|p| p.id);
+            plans
+        };
+        for one in &all {
+            let plans = plans(one.type_id);
+            if plans.is_empty() {
+                continue;
+            }
+            let Some(extractor) = Extractor::new(model, one.type_id, one.value, own_bases) else {
+                continue;
+            };
+            let found = extractor.within(steps).rows(&plans);
+            out.extend(found.into_iter().map(|row| one.row(row)));
+        }
+        let own = plans(type_id);
+        if let Some(extractor) = Extractor::new(model, type_id, resource, own_bases) {
+            let extractor = extractor.within(steps);
+            for param in own {
+                extractor.links(param, &all, &mut out);
+            }
+        }
+        out
+    }
+}
+
+impl Inner<'_> {
+    /// A row of its own as one of the resource around it.
+    fn row(&self, row: Row) -> Row {
+        Row {
+            param: rows::contained(row.param),
+            value: RowValue::Contained(self.place, Box::new(row.value)),
+        }
+    }
+}
+
+fn link(param: ParamId, to: &Inner<'_>) -> Option<Row> {
+    let place = ResourceId::new(&to.place.to_string()).ok()?;
+    Some(Row {
+        param: rows::into_contained(param),
+        value: RowValue::Reference {
+            type_id: to.type_id,
+            id: place,
+            version: Box::default(),
+        },
+    })
 }

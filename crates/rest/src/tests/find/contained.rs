@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::world::World;
+use super::own::built;
 use super::{finds, found, put, refuses};
 
 fn prescription(id: &str, drug: &str, more: &[Value]) -> Value {
@@ -376,5 +377,146 @@ fn they_are_sorted_by_how_well_they_fit() {
         let newest: Vec<_> = page("_text=bitter").into_iter().map(|(id, _)| id).collect();
         assert_eq!(newest, ["more", "most", "some"], "{alone}");
         assert_eq!(page("_text=bitter")[1], best[0], "{alone}");
+    }
+}
+
+#[test]
+fn a_tenants_own_parameters_find_them() {
+    let (world, who) = world();
+    let own = |code: &str, kind: &str, base: &str, expression: &str| {
+        put(
+            &world,
+            &who,
+            &json!({
+                "resourceType": "SearchParameter", "id": code, "status": "active", "code": code, "base": [base],
+                "url": format!("http://e.org/{code}"), "name": code, "description": code, "type": kind, "expression": expression,
+            }),
+        );
+    };
+    own("state", "token", "Medication", "Medication.status");
+    own("words", "string", "Medication", "Medication.code.text");
+    own(
+        "drug",
+        "reference",
+        "MedicationRequest",
+        "MedicationRequest.medication",
+    );
+    built(&world, &who);
+    // Those that were there before, and those that come after.
+    put(&world, &who, &prescription("c", "caffeine", &[]));
+    let all = [
+        "MedicationRequest/a",
+        "MedicationRequest/b",
+        "MedicationRequest/c",
+    ];
+    for (query, want) in [
+        ("Medication?state=active&_contained=true", &all[..]),
+        (
+            "Medication?words=caff&_contained=true",
+            &["MedicationRequest/c"],
+        ),
+        (
+            "Medication?words=aspirin&_contained=true",
+            &["MedicationRequest/a"],
+        ),
+        (
+            "Medication?words:missing=true&_contained=both",
+            &["Medication/own"],
+        ),
+        (
+            "MedicationRequest?drug:Medication.words=code",
+            &["MedicationRequest/b"],
+        ),
+        (
+            "MedicationRequest?drug:Medication.code=caffeine",
+            &["MedicationRequest/c"],
+        ),
+        (
+            "MedicationRequest?medication:Medication.words=caff",
+            &["MedicationRequest/c"],
+        ),
+    ] {
+        finds(&world, &who, query, want);
+    }
+    let sorted = "GET Medication?_contained=true&_sort=-words";
+    let sorted = world.fhir(&who, sorted, "").status(200).entries();
+    assert_eq!(
+        sorted,
+        [
+            "MedicationRequest/b",
+            "MedicationRequest/c",
+            "MedicationRequest/a"
+        ]
+    );
+    // They go with their definition.
+    world
+        .fhir(&who, "DELETE SearchParameter/words", "")
+        .status(204);
+    let gone = "Medication?words=caff&_contained=true";
+    world
+        .fhir_with(
+            &who,
+            &format!("GET {gone}"),
+            &[("prefer", "handling=strict")],
+            "",
+        )
+        .refused(400, "search-parameter-unknown");
+    built(&world, &who);
+}
+
+#[test]
+fn chains_go_into_what_a_document_begins_with() {
+    for fhir in ["4.0.1", "5.0.0"] {
+        let (world, who) = World::clinic_of(fhir);
+        let subject = json!({"reference": "Patient/p"});
+        let note = |id: &str, title: &str| {
+            let mut composition = json!({
+                "resourceType": "Composition", "id": "c", "status": "final", "date": "2026-01-01", "title": title,
+                "type": {"coding": [{"system": "http://loinc.org", "code": "11488-4"}]}, "author": [{"display": "x"}],
+            });
+            composition["subject"] = if fhir == "5.0.0" {
+                json!([subject])
+            } else {
+                subject.clone()
+            };
+            put(
+                &world,
+                &who,
+                &json!({
+                    "resourceType": "Bundle", "id": id, "type": "document", "timestamp": "2026-01-01T00:00:00Z",
+                    "identifier": {"system": "urn:d", "value": id},
+                    "entry": [{"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000001", "resource": composition}],
+                }),
+            );
+        };
+        put(
+            &world,
+            &who,
+            &json!({"resourceType": "Patient", "id": "p", "name": [{"family": "Inner"}]}),
+        );
+        note("d1", "Consult note");
+        note("d2", "Discharge");
+        for (query, want) in [
+            ("Bundle?composition.title=consult", &["Bundle/d1"][..]),
+            (
+                "Bundle?composition:Composition.type=11488-4",
+                &["Bundle/d1", "Bundle/d2"],
+            ),
+            ("Bundle?composition.title=x", &[]),
+            (
+                "Bundle?composition.patient=p&composition.title=dis",
+                &["Bundle/d2"],
+            ),
+            (
+                "Bundle?composition:missing=false",
+                &["Bundle/d1", "Bundle/d2"],
+            ),
+            // It is not contained.
+            ("Composition?title=consult&_contained=true", &[]),
+            ("Composition?title=consult&_contained=both", &[]),
+            ("Composition?title=consult", &[]),
+        ] {
+            finds(&world, &who, query, want);
+        }
     }
 }

@@ -18,7 +18,10 @@ pub(crate) const PRINTED: i64 = -1;
 /// Bits of a contained resource's `rid` that are its place in the container.
 pub(crate) const PLACE_BITS: u32 = 10;
 
-const _: () = assert!((fhir::search::rows::CONTAINED_MAX as i64) < 1 << PLACE_BITS);
+const _: () = assert!(
+    ((fhir::search::rows::CONTAINED_MAX + fhir::search::rows::ENCLOSED_MAX) as i64)
+        < 1 << PLACE_BITS
+);
 
 /// The `rid` of index rows: the resource's own, or that of what it contains at this place (from 1).
 pub(crate) const fn row_of(rid: i64, place: u16) -> i64 {

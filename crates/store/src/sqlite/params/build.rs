@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use base::Seq;
 use fhir::search::custom::Custom;
+use fhir::search::rows::{contained, into_contained};
 use rusqlite::params;
 
 use super::super::fault::Doing;
-use super::super::index::Table;
+use super::super::index::{PLACE_BITS, Table};
 use super::super::tenant::OpenTenant;
 use super::super::writer::{self, WriterState};
 use super::super::{extract, rows, schema};
@@ -77,12 +78,16 @@ fn build(tenant: &Arc<OpenTenant>, state: &mut WriterState, line: &Line) -> Resu
     const DOING: &str = "building the index of a search parameter";
     let customs = load(&state.db, tenant.model)?;
     let wanted = |c: &Custom| c.id == line.id;
-    let rids = next(
+    let mut rids = next(
         state,
         "SELECT rid FROM ix_type WHERE type = ?1 AND rid > ?2 AND until_seq = 0
          ORDER BY rid LIMIT ?3",
         params![line.definition.type_id.0, line.upto, RESOURCES],
     )?;
+    rids.extend(containers(tenant, state, line)?);
+    rids.sort_unstable();
+    rids.dedup();
+    rids.truncate(usize::try_from(RESOURCES).unwrap_or(usize::MAX));
     for rid in &rids {
         let Some(opened) = rows::readable(tenant, &state.db, *rid)? else {
             continue;
@@ -112,6 +117,23 @@ fn build(tenant: &Arc<OpenTenant>, state: &mut WriterState, line: &Line) -> Resu
         .map(drop)
 }
 
+/// The next resources that contain some of the parameter's type.
+fn containers(tenant: &OpenTenant, state: &WriterState, line: &Line) -> Result<Vec<i64>> {
+    let Some(id) = tenant.model.param(line.definition.type_id, "_id") else {
+        return Ok(Vec::new());
+    };
+    // Rows of what is contained stand below zero, those of later containers lower.
+    let below = -((line.upto + 1) << PLACE_BITS);
+    next(
+        state,
+        &format!(
+            "SELECT (-rid) >> {PLACE_BITS} FROM ix_token INDEXED BY ix_token_rid
+             WHERE rid <= ?1 AND param = ?2 AND until_seq = 0 ORDER BY rid DESC LIMIT ?3"
+        ),
+        params![below, contained(id.id).0, RESOURCES],
+    )
+}
+
 fn next(state: &WriterState, sql: &str, params: impl rusqlite::Params) -> Result<Vec<i64>> {
     state
         .db
@@ -126,22 +148,23 @@ fn next(state: &WriterState, sql: &str, params: impl rusqlite::Params) -> Result
 /// Drops some rows of a parameter that is defined no more, and at last the parameter.
 fn drop_rows(state: &mut WriterState, line: &Line) -> Result<()> {
     const DOING: &str = "dropping the index of a search parameter";
-    let param = i64::from(line.id.0);
     // Texts are of no one parameter's.
     let tables = Table::OF_PARAMS.into_iter();
     for table in tables.filter(|t| *t != Table::Text) {
         let name = table.name();
         let key = format!("{}, rid, from_seq", table.columns().join(", "));
-        let dropped = state
-            .db
-            .prepare_cached(&format!(
-                "DELETE FROM {name} WHERE param = ?1 AND ({key}) IN
-                 (SELECT {key} FROM {name} WHERE param = ?1 LIMIT ?2)"
-            ))
-            .and_then(|mut s| s.execute(params![param, ROWS]))
-            .doing(DOING)?;
-        if dropped > 0 {
-            return Ok(());
+        for param in [line.id, contained(line.id), into_contained(line.id)] {
+            let dropped = state
+                .db
+                .prepare_cached(&format!(
+                    "DELETE FROM {name} WHERE param = ?1 AND ({key}) IN
+                     (SELECT {key} FROM {name} WHERE param = ?1 LIMIT ?2)"
+                ))
+                .and_then(|mut s| s.execute(params![param.0, ROWS]))
+                .doing(DOING)?;
+            if dropped > 0 {
+                return Ok(());
+            }
         }
     }
     state

@@ -180,7 +180,12 @@ impl Facts for Data<'_> {
     }
 
     fn owner(&self, param: ParamId) -> Option<TypeId> {
-        self.model.param_by_id(plain(param)).map(|p| p.type_id)
+        let param = plain(param);
+        let own = || self.own.numbered(param).map(|c| c.definition.type_id);
+        self.model
+            .param_by_id(param)
+            .map(|p| p.type_id)
+            .or_else(own)
     }
 
     fn contains(&mut self, type_id: TypeId) -> Result<Option<ParamId>> {
