@@ -15,12 +15,13 @@ use access::{Search, Spent};
 use base::{Code, Limits, Seq};
 use fhir::definitions::{Model, ParamId, TypeId};
 use fhir::search::query::{Clause, Contained, SortBy, Total};
+use fhir::search::rows::contained;
 use fhir::search::{Customs, Query};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::fault::of_sql;
-use super::index::{PLACE_BITS, Vocabulary, horizon};
+use super::index::{PLACE_BITS, Vocabulary, horizon, row_of};
 use super::tenant::OpenTenant;
 use crate::plan::cond::within;
 use crate::plan::contained::{Inside, all};
@@ -196,10 +197,10 @@ impl Surroundings<'_> {
         };
         let scored =
             !query.relevance.is_empty() || query.sort.iter().any(|k| k.by == SortBy::Score);
-        let scores = if scored && query.contained.is_none() {
-            self.scores(query, &page.matches, data.view)?
-        } else {
-            Vec::new()
+        let scores = match query.contained {
+            None if scored => self.scores(query, &page.matches, data.view)?,
+            Some(_) if scored => self.inner_scores(query, &page, data.view)?,
+            _ => Vec::new(),
         };
         let reach = |found: &mut Vec<_>, from| self.reached(found, from, as_of);
         let around = include::Around {
@@ -210,7 +211,8 @@ impl Surroundings<'_> {
             spent: self.spent,
             reach: &reach,
         };
-        let included = include::included(&around, query, &page.matches, data.view.as_of)?;
+        let starts = self.starts(query, &page)?;
+        let included = include::included(&around, query, &starts, data.view.as_of)?;
         Ok(Found {
             left_out: 0,
             opened: false,
@@ -286,7 +288,7 @@ impl Surroundings<'_> {
         known_total: Option<u64>,
         data: &mut Data<'_>,
     ) -> Result<Matches> {
-        let order = Order::of(&query.sort, &[])?;
+        let order = Order::of(&query.sort, &query.relevance)?;
         if place.is_some_and(|place| place.keys.len() != order.len()) {
             return Err(position::invalid());
         }
@@ -370,6 +372,67 @@ impl Surroundings<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// What includes start from: the matches, or the index rows of contained ones that are answered
+    /// alone, each with its type.
+    fn starts(&self, query: &Query, page: &Matches) -> Result<Vec<(i64, TypeId)>> {
+        let alone = page.inside.iter().any(|place| *place > 0);
+        if query.include.is_empty() || !alone {
+            return Ok(page.matches.clone());
+        }
+        let mut starts = Vec::with_capacity(page.matches.len());
+        for (hit, place) in page.matches.iter().zip(&page.inside) {
+            if *place == 0 {
+                starts.push(*hit);
+                continue;
+            }
+            let row = row_of(hit.0, *place);
+            for type_id in &query.types {
+                let id = self
+                    .model
+                    .param(*type_id, "_id")
+                    .map_or(ParamId(0), |p| p.id);
+                if query.types.len() == 1 || self.has_row(row, contained(id))? {
+                    starts.push((row, *type_id));
+                    break;
+                }
+            }
+        }
+        Ok(starts)
+    }
+
+    fn has_row(&self, rid: i64, param: ParamId) -> Result<bool> {
+        self.conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM ix_token WHERE rid = ?1 AND param = ?2)")
+            .and_then(|mut s| s.query_row((rid, param.0), |row| row.get(0)))
+            .map_err(|e| failed(&e))
+    }
+
+    /// How well each of the matches fits: what is contained counts, of several within one resource
+    /// the best.
+    fn inner_scores(&self, query: &Query, page: &Matches, view: View) -> Result<Vec<f64>> {
+        let last = (1 << PLACE_BITS) - 1;
+        let both = query.contained.is_some_and(|how| how.both);
+        let mut scores = Vec::with_capacity(page.matches.len());
+        for ((rid, _), place) in page.matches.iter().zip(&page.inside) {
+            let (own, inside) = match *place {
+                // Of themselves resources count only where they are searched.
+                0 => (
+                    if both { *rid } else { 0 },
+                    (row_of(*rid, last), row_of(*rid, 1)),
+                ),
+                place => (row_of(*rid, place), (0, -1)),
+            };
+            let statement = score::best(&query.relevance, own, inside, view);
+            let mut found = 0.0;
+            run(self.conn, &statement, |row| {
+                found = row.get(0)?;
+                Ok(true)
+            })?;
+            scores.push(found);
+        }
+        Ok(scores)
     }
 
     /// How well each of these matches fits.
