@@ -63,7 +63,7 @@ pub(crate) struct Found {
     pub(crate) opened: bool,
 }
 
-/// One page of a search.
+/// One page of a search, in a snapshot whose newest change is `newest`.
 ///
 /// # Errors
 /// `cursor-invalid`, `cursor-expired` (as of a change whose rows are swept), `limit-time`,
@@ -74,6 +74,7 @@ pub(crate) fn page(
     spent: &Spent<Search>,
     query: &Query,
     request: &PageRequest,
+    newest: Seq,
 ) -> Result<Found> {
     let own = tenant.customs();
     let surroundings = Surroundings {
@@ -84,7 +85,7 @@ pub(crate) fn page(
         limits: &tenant.shared.config.limits,
         spent,
     };
-    surroundings.page(query, request, bounds_of(surroundings.limits))
+    surroundings.page(query, (request, newest), bounds_of(surroundings.limits))
 }
 
 fn bounds_of(limits: &Limits) -> Bounds {
@@ -166,8 +167,13 @@ struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    fn page(&self, query: &Query, request: &PageRequest, bounds: Bounds) -> Result<Found> {
-        let as_of = as_of(self.conn, request)?;
+    fn page(
+        &self,
+        query: &Query,
+        (request, newest): (&PageRequest, Seq),
+        bounds: Bounds,
+    ) -> Result<Found> {
+        let as_of = as_of(self.conn, request, newest)?;
         let after = request.after.as_ref().map(position::read).transpose()?;
         let mut data = Data {
             conn: self.conn,
@@ -476,15 +482,9 @@ fn seq_number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }
 
-fn as_of(conn: &Connection, request: &PageRequest) -> Result<Seq> {
+fn as_of(conn: &Connection, request: &PageRequest, newest: Seq) -> Result<Seq> {
     match request.as_of {
-        None => {
-            let newest = conn
-                .prepare_cached("SELECT coalesce(max(seq), 0) FROM change")
-                .and_then(|mut s| s.query_row([], |r| r.get::<_, i64>(0)))
-                .map_err(|e| failed(&e))?;
-            Ok(Seq(u64::try_from(newest).unwrap_or(0)))
-        }
+        None => Ok(newest),
         Some(seq) if seq < horizon(conn).map_err(|e| failed(&e))? => Err(StoreError::Refused(
             Code::CursorExpired,
             "the paging link is older than what is kept for it".to_owned(),
