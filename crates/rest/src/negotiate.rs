@@ -62,7 +62,8 @@ pub(crate) fn answer_type(
         return Ok(FHIR_JSON);
     };
     match accept.as_bytes() {
-        b"application/fhir+json" | b"*/*" => return Ok(FHIR_JSON),
+        // A header without a range asks for nothing.
+        b"application/fhir+json" | b"*/*" | b"" => return Ok(FHIR_JSON),
         _ => {}
     }
     let mut best: Option<(f32, HeaderValue)> = None;

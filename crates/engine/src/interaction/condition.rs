@@ -41,6 +41,8 @@ impl Unless {
 pub struct WriteConditions {
     /// `If-Match`
     pub if_match: Option<Version>,
+    /// `If-Match: *`: there must be a current version.
+    pub if_there: bool,
     /// `If-None-Match`
     pub if_none_match: Option<VersionMatch>,
 }
@@ -52,9 +54,10 @@ impl WriteConditions {
     /// `request-invalid` for combinations that mean nothing.
     pub(crate) fn to_store(&self) -> Result<Option<Condition>, Failure> {
         match (self.if_match, &self.if_none_match) {
+            (None, None) if self.if_there => Ok(Some(Condition::There)),
             (None, None) => Ok(None),
             (Some(version), None) => Ok(Some(Condition::Version(version))),
-            (None, Some(VersionMatch::Any)) => Ok(Some(Condition::Absent)),
+            (None, Some(VersionMatch::Any)) if !self.if_there => Ok(Some(Condition::Absent)),
             _ => Err(Failure::new(
                 Code::RequestInvalid,
                 "a write takes If-Match with a version, or If-None-Match: *",
@@ -102,11 +105,14 @@ impl WriteConditions {
                 "If-Match names no version: versions are W/\"1\", W/\"2\" …",
             )
         };
+        let if_there = if_match.is_some_and(|t| t.trim() == "*");
         let if_match = if_match
+            .filter(|_| !if_there)
             .map(|t| etag(t).ok_or_else(no_version))
             .transpose()?;
         Ok(Self {
             if_match,
+            if_there,
             if_none_match: if_none_match.map(VersionMatch::parse),
         })
     }
@@ -141,6 +147,8 @@ mod tests {
             Some(Condition::Version(Version(2)))
         );
         assert_eq!(store(None, Some("*")).unwrap(), Some(Condition::Absent));
+        assert_eq!(store(Some("*"), None).unwrap(), Some(Condition::There));
+        assert!(store(Some("*"), Some("*")).is_err());
         assert_eq!(
             store(Some("abc"), None).unwrap_err().code(),
             Code::VersionConflict

@@ -73,9 +73,12 @@ impl Session {
         let kept = self.compute(sent, move || kept(stored.as_ref(), &body, &mask));
         Ok(Kept {
             body: kept.await?,
-            again: condition.is_none() || condition == Some(Condition::Present),
+            again: matches!(
+                condition,
+                None | Some(Condition::Present | Condition::There)
+            ),
             condition: match condition {
-                None | Some(Condition::Present) => version.or(condition),
+                None | Some(Condition::Present | Condition::There) => version.or(condition),
                 own => own,
             },
         })

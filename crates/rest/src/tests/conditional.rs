@@ -119,3 +119,41 @@ fn an_id_of_another_resource_is_not_taken_over() {
         .fhir_with(&who, "PUT Patient?identifier=none", &absent, body)
         .refused(412, "precondition-failed");
 }
+
+#[test]
+fn any_version_is_a_condition_too() {
+    let (world, who) = World::clinic();
+    let any = [("if-match", "*")];
+    let put = |id: &str| {
+        world.fhir_with(
+            &who,
+            &format!("PUT Patient/{id}"),
+            &any,
+            patient("1", Some(id)),
+        )
+    };
+    put("x").refused(412, "precondition-failed");
+    world
+        .fhir(&who, "PUT Patient/x", patient("1", Some("x")))
+        .status(201);
+    put("x").status(200);
+    let patch = [
+        ("if-match", "*"),
+        ("content-type", "application/json-patch+json"),
+    ];
+    let add = r#"[{"op":"add","path":"/active","value":true}]"#;
+    world
+        .fhir_with(&who, "PATCH Patient/x", &patch, add)
+        .status(200);
+    world
+        .fhir_with(&who, "DELETE Patient/y", &any, "")
+        .refused(412, "precondition-failed");
+    world
+        .fhir_with(&who, "DELETE Patient/x", &any, "")
+        .status(204);
+    put("x").refused(412, "precondition-failed");
+    // Nothing accepted in particular is anything.
+    world
+        .fhir_with(&who, "GET metadata", &[("accept", "")], "")
+        .status(200);
+}

@@ -102,6 +102,8 @@ pub enum Condition {
     Absent,
     /// There must be a current version (a conditional update that found one).
     Present,
+    /// `If-Match: *`: there must be a current version, whichever.
+    There,
 }
 
 /// One resource's part in a change.

@@ -74,7 +74,10 @@ impl Session {
         let made = match self.store.read_to_change(permit, type_id, &id).await?.0 {
             Read::Found(stored) => {
                 let current = stored.get().version;
-                if matches!(condition, None | Some(Condition::Present)) {
+                if matches!(
+                    condition,
+                    None | Some(Condition::Present | Condition::There)
+                ) {
                     *condition = Some(Condition::Version(current));
                 }
                 Version(current.0 + 1)

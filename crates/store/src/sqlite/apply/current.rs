@@ -56,7 +56,14 @@ pub(super) fn holds(
     live: Option<&Current>,
 ) -> Result<()> {
     match (condition, live) {
-        (None, _) | (Some(Condition::Absent), None) | (Some(Condition::Present), Some(_)) => Ok(()),
+        (None, _)
+        | (Some(Condition::Absent), None)
+        | (Some(Condition::Present | Condition::There), Some(_)) => Ok(()),
+        (Some(Condition::There), None) => Err(refused(
+            entry,
+            Code::PreconditionFailed,
+            "there is no such resource",
+        )),
         (Some(Condition::Version(v)), Some(c)) if v.0 == c.version => Ok(()),
         (Some(Condition::Version(_)), _) => Err(refused(
             entry,
