@@ -2,6 +2,8 @@
 //!
 //! Knows what each condition would cost only through counts that stop early.
 
+use std::sync::Arc;
+
 use fhir::definitions::{ParamId, TypeId};
 
 use super::Facts;
@@ -27,6 +29,8 @@ pub(crate) enum Driver {
     },
     /// Resources by their ids.
     Ids(Vec<IdKey>),
+    /// Resources by their rows, oldest first.
+    Rows(Arc<[i64]>),
     /// A patient's resources by their date.
     Compartment {
         patients: Vec<IdKey>,
@@ -74,7 +78,7 @@ pub(crate) enum Driver {
 impl Driver {
     fn ordered(&self) -> bool {
         match self {
-            Self::Type | Self::Nothing => true,
+            Self::Type | Self::Nothing | Self::Rows(_) => true,
             Self::Arms { arms, .. } => arms.iter().all(|a| a.ordered),
             Self::Either(drivers) => drivers.iter().all(Self::ordered),
             _ => false,
@@ -211,7 +215,7 @@ const HOPS: u8 = 6;
 fn rank(driver: &Driver) -> u8 {
     match driver {
         Driver::Ids(_) | Driver::Nothing => 0,
-        Driver::Compartment { .. } => 1,
+        Driver::Compartment { .. } | Driver::Rows(_) => 1,
         Driver::Either(_) => 4,
         Driver::Arms {
             table: Table::Reference,
@@ -243,6 +247,11 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
     match driver {
         Driver::Nothing => return Ok((0, 0)),
         Driver::Ids(ids) => return Ok((ids.len() as u64, 0)),
+        Driver::Rows(rows) => {
+            let counted = usize::try_from(max).unwrap_or(usize::MAX).min(rows.len());
+            let oldest = rows.get(rows.len() - counted).copied();
+            return Ok((counted as u64, oldest.unwrap_or(0)));
+        }
         Driver::Chain { targets, .. } | Driver::Inside { targets, .. } => {
             let mut inner: u64 = 0;
             for (to, driver) in targets {
@@ -287,6 +296,10 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
 fn driver(cond: &Cond, facts: &mut dyn Facts) -> Result<Option<Driver>> {
     Ok(match cond {
         Cond::Never | Cond::None(_) | Cond::Missing(..) | Cond::NotId(_) | Cond::Not(_) => None,
+        Cond::Reached(number) => match facts.listed(*number) {
+            Some(rows) if rows.is_empty() => Some(Driver::Nothing),
+            rows => rows.map(Driver::Rows),
+        },
         // The first part that has a way gives the rows; the whole is asked about each of them.
         Cond::All(parts) => {
             for part in parts {
@@ -402,6 +415,8 @@ fn is_exact(cond: &Cond) -> bool {
         Cond::Has { inner, .. } | Cond::NamedBy { inner, .. } | Cond::MemberOf { inner, .. } => {
             is_exact(inner)
         }
+        // What is listed is asked about once more.
+        Cond::Reached(_) => false,
         _ => true,
     }
 }

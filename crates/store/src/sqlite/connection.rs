@@ -11,6 +11,7 @@ use zeroize::Zeroize;
 
 use super::fault::{Doing, damaged};
 use super::folder::hex;
+use super::reach;
 use crate::{Result, StoreError, Synchronous};
 
 /// Page size of every tenant's database. SQLCipher stores neither it nor the algorithm of the pages'
@@ -153,6 +154,7 @@ pub(crate) fn reader(
         r.get::<_, i64>(0)
     })
     .map_err(|_| damaged("the tenant's database cannot be read with its key"))?;
+    reach::register(&db).doing("opening a tenant")?;
     let budget = Arc::new(Budget::new());
     let seen = budget.clone();
     db.progress_handler(STEPS_PER_LOOK, Some(move || seen.is_spent(&*clock)))

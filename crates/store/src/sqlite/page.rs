@@ -38,9 +38,10 @@ pub(crate) fn searched(
     page: &PageRequest,
     until: Option<Micros>,
 ) -> Result<(Vec<Entry>, Vec<i64>, search::Found)> {
+    let known = tenant.reaches.ticket();
     in_snapshot(db, || {
         let limits = &tenant.shared.config.limits;
-        let mut found = search::page(tenant, db, spent, query, page)?;
+        let mut found = search::page(tenant, db, spent, query, page, Some(known))?;
         let (mut left_out, mut opened) = (0, false);
         let matches = found.matches.iter().enumerate();
         let matches = matches.map(|(at, m)| (m.0, Mode::Match, at, None));

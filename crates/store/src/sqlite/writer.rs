@@ -19,6 +19,7 @@ use super::connection;
 use super::fault::Doing;
 use super::index::Pending;
 use super::params;
+use super::reach::Touch;
 use super::tenant::{OpenTenant, writer_cache_kib};
 use crate::audit::ChangeHead;
 use crate::journal::Head;
@@ -49,6 +50,8 @@ pub(crate) struct WriterState {
     /// They are not what is committed.
     pub(crate) customs_changed: bool,
     actors: HashMap<String, i64>,
+    /// The rows that this transaction wrote, in the order of its changes.
+    pub(crate) touches: Vec<Touch>,
 }
 
 /// Actors whose numbers the writer remembers.
@@ -99,6 +102,7 @@ impl WriterState {
             customs_changed: false,
             db,
             actors: HashMap::new(),
+            touches: Vec::new(),
         })
     }
 
@@ -159,6 +163,7 @@ pub(crate) fn run(tenant: &Arc<OpenTenant>, slot: &mut Option<WriterState>, memb
             // a commit that was reported as failed be found in the log after all.
             *slot = None;
             shared.cache.forget(&tenant.id, &shared.metrics);
+            tenant.reaches.failed();
             for (_, answer) in &mut answers {
                 *answer = Err(e.clone());
             }
@@ -188,6 +193,7 @@ fn group(
     answers: &mut Answers,
 ) -> Result<u64> {
     let before = state.seq;
+    state.touches.clear();
     state.note = place_in_journal(tenant, state);
     let begun = state
         .db
@@ -210,7 +216,11 @@ fn group(
             .pending
             .flush(&state.db)
             .doing("writing index rows")
-            .and_then(|()| state.db.execute_batch("COMMIT").doing("committing")),
+            .and_then(|()| {
+                // Before anybody can see them in the database.
+                tenant.reaches.committing(&state.touches);
+                state.db.execute_batch("COMMIT").doing("committing")
+            }),
     };
     match committed {
         Ok(()) => {
@@ -246,6 +256,7 @@ fn place_in_journal(tenant: &OpenTenant, state: &mut WriterState) -> Option<Head
 
 fn one(tenant: &Arc<OpenTenant>, state: &mut WriterState, work: &Work) -> Result<Vec<Written>> {
     let mark = state.pending.mark();
+    let touched = state.touches.len();
     let known = (state.seq, state.chain, state.updated, state.last_rid);
     let note = state.note;
     statement(&state.db, "SAVEPOINT member")?;
@@ -256,6 +267,7 @@ fn one(tenant: &Arc<OpenTenant>, state: &mut WriterState, work: &Work) -> Result
         }
         Err(e) => {
             state.pending.undo(mark);
+            state.touches.truncate(touched);
             (state.seq, state.chain, state.updated, state.last_rid) = known;
             state.note = note;
             state.actors.clear();
@@ -307,6 +319,7 @@ fn finish(tenant: &Arc<OpenTenant>, state: Option<&WriterState>, before: u64, an
             }
         }
     }
+    tenant.reaches.committed();
     if let Some(state) = state
         && state.seq > before
     {

@@ -60,6 +60,14 @@ pub(super) fn search(w: &World, query: &Query, as_of: u64) -> Answer {
     }
 }
 
+/// Whether policy lets a caller see a row as it is now.
+pub(super) fn sees(w: &World, spent: &Spent<Search>, rid: i64) -> bool {
+    let all = w.now(w.seq);
+    let spent = Some(spent);
+    let eye = Eye { w, all, spent };
+    all.get(&rid).is_some_and(|r| eye.sees(r))
+}
+
 /// A value in an order that is the tables': numbers, then texts, then UUIDs.
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
 enum Value {
