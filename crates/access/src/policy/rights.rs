@@ -131,6 +131,11 @@ impl RowRules {
         NONE.get_or_init(Arc::default).clone()
     }
 
+    /// Whether every type is reached whole.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The rule of a type.
     pub fn get(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
         if self.0.is_empty() {

@@ -58,6 +58,9 @@ pub(crate) fn searched(
             if until.is_some_and(|until| tenant.shared.clock.monotonic() > until) {
                 return Err(out_of_time());
             }
+            if found.withdrawn.contains(&rid) {
+                continue;
+            }
             if tenant.quarantine.is_left_out(rid) {
                 left_out += 1;
                 continue;
@@ -90,7 +93,8 @@ pub(crate) fn searched(
                 let stored = match spent.rule(stored.type_id).filter(asked) {
                     None => stored,
                     Some(rule) => {
-                        let place = (rid, found.as_of);
+                        // By what leads to it now, whatever the page shows.
+                        let place = (rid, rows::last_seq(db)?);
                         let seen = sight::seen(tenant, db, rule, place, &stored)?;
                         match seen.of(stored)? {
                             Some(stored) => stored,

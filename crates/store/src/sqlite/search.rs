@@ -26,7 +26,7 @@ use super::tenant::OpenTenant;
 use crate::plan::cond::within;
 use crate::plan::contained::{Inside, all};
 use crate::plan::drive::Driver;
-use crate::plan::select::probe;
+use crate::plan::select::{is_there, probe};
 use crate::plan::text::{Bind, Binds, Statement, json};
 use crate::plan::{
     Bounds, Choice, Cond, Facts, For, Order, Place, View, choose, conditions, order, score,
@@ -61,6 +61,8 @@ pub(crate) struct Found {
     pub(crate) left_out: u32,
     /// Only the opening of a patient led to some of them; known when their bodies were read.
     pub(crate) opened: bool,
+    /// Rows of a later page that policy does not reach any more.
+    pub(crate) withdrawn: HashSet<i64>,
 }
 
 /// One page of a search. With a ticket that was taken before the snapshot, what is remembered of policy is
@@ -199,17 +201,69 @@ struct Surroundings<'a> {
 const ROUNDS: usize = 4;
 
 impl Surroundings<'_> {
-    /// A page, with what is remembered of policy where that serves.
+    /// A page. All pages show the same change, but nothing that policy does not reach any more.
     fn answer(&self, query: &Query, request: &PageRequest, bounds: Bounds) -> Result<Found> {
-        let ruled = || {
-            let sight = self.spent.sight();
-            self.model
-                .types()
-                .any(|t| sight.rule(t).is_some_and(|rule| rule.filter().is_some()))
+        let sight = self.spent.sight();
+        if !sight.is_ruled() {
+            return self.page(query, request, bounds, None);
+        }
+        let newest = newest(self.conn)?;
+        let mut found = self.remembering(query, request, bounds, newest)?;
+        if found.as_of < newest {
+            self.withdraw(&mut found, bounds, newest)?;
+        }
+        Ok(found)
+    }
+
+    /// Notes which rows of a page policy does not reach now.
+    fn withdraw(&self, found: &mut Found, bounds: Bounds, newest: Seq) -> Result<()> {
+        let sight = self.spent.sight();
+        let rows = found.matches.iter().chain(&found.included.rows);
+        let mut by_type: HashMap<TypeId, Vec<i64>> = HashMap::new();
+        for (rid, type_id) in rows {
+            by_type.entry(*type_id).or_default().push(*rid);
+        }
+        let view = View {
+            as_of: seq_number(newest),
+            bounds,
         };
-        let serves = query.contained.is_none() && self.memory.is_some() && ruled();
-        if serves && let Some((reaches, ticket)) = self.memory {
-            let newest = newest(self.conn)?;
+        let place = (self.conn, self.vocabulary, self.model, self.own);
+        for (type_id, rids) in by_type {
+            let rule = sight.rule(type_id);
+            if let Some(filter) = rule.and_then(|rule| rule.filter()) {
+                // Of what is deleted nothing says whether it would be reached.
+                let there = self.there(&rids, type_id, view)?;
+                let reached = met(place, view, filter, type_id, (&there, &[]))?;
+                let gone = rids.into_iter().filter(|rid| !reached.contains(rid));
+                found.withdrawn.extend(gone);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of these rows, those of resources that there are.
+    fn there(&self, rids: &[i64], type_id: TypeId, view: View) -> Result<Vec<i64>> {
+        let mut binds = Binds::as_of(view.as_of, view.bounds);
+        let list = binds.place(&json(rids.iter().copied()));
+        let there = is_there(type_id, "j.value", 0);
+        let text = format!("SELECT j.value FROM json_each({list}) AS j WHERE {there}");
+        let mut found = Vec::with_capacity(rids.len());
+        run(self.conn, &binds.finish(&text), |row| {
+            found.push(row.get(0)?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// A page, with what is remembered of policy where that serves.
+    fn remembering(
+        &self,
+        query: &Query,
+        request: &PageRequest,
+        bounds: Bounds,
+        newest: Seq,
+    ) -> Result<Found> {
+        if let (None, Some((reaches, ticket))) = (query.contained, self.memory) {
             for _ in 0..ROUNDS {
                 let asking = Asking::begin();
                 let memory = Memory {
@@ -304,6 +358,7 @@ impl Surroundings<'_> {
         Ok(Found {
             left_out: 0,
             opened: false,
+            withdrawn: HashSet::new(),
             matches: std::mem::take(&mut page.matches),
             places: page.inside,
             scores,

@@ -63,6 +63,10 @@ fn agree(w: &mut World, dice: &mut Dice) {
     loop {
         let found = w.page(&spent, &query, after, Some(as_of)).unwrap();
         rids.extend(found.matches.iter().map(|m| m.0));
+        for (rid, _) in &found.matches {
+            let reached = as_of == w.seq || naive::reaches(w, &spent, *rid);
+            assert_eq!(found.withdrawn.contains(rid), !reached, "{rid}");
+        }
         assert_eq!(found.total, Some(wanted.matches.len() as u64));
         assert_eq!(found.as_of, Seq(as_of));
         after = found.next;
@@ -207,7 +211,7 @@ fn memory_is_asked_and_is_right_at_hand() {
     let mut w = World::new();
     w.reaches = Some(Reaches::new(0, 1 << 20));
     w.bounds = Bounds::MEASURED;
-    w.policy = vec![("Observation", "patient.gender=x,y,z")];
+    w.policy = vec![("Observation", "patient:Patient.name=a,b,z,A,é")];
     for _ in 0..300 {
         w.change(&mut dice);
     }
