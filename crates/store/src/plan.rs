@@ -117,8 +117,9 @@ pub(crate) trait Facts {
     fn areas(&mut self, param: i64, around: Spot) -> Result<Vec<Box<str>>>;
     /// The number by which memory is asked which rows of a type a rule reaches, if it is remembered.
     fn remembered(&mut self, type_id: TypeId, rule: &Rule) -> Result<Option<i64>>;
-    /// The rows that memory of this number may reach, oldest first, where they are few.
-    fn listed(&mut self, number: i64) -> Option<Arc<[i64]>>;
+    /// The rows that memory of this number may reach, oldest first, where they are few; whether it reaches
+    /// all of these.
+    fn listed(&mut self, number: i64) -> Option<(Arc<[i64]>, bool)>;
     /// Runs a statement that answers a number of rows and a `rid`.
     fn measure(&mut self, statement: &Statement) -> Result<(u64, i64)>;
     /// The change that is answered as of.

@@ -174,10 +174,10 @@ pub(crate) fn page(
     }
     if order.newest_first() {
         if let [one] = choices
-            && let Driver::Rows(rows) = &one.driver
+            && let Driver::Rows { rows, exact } = &one.driver
             && !one.walk
         {
-            return in_pieces(one, rows, after, limit, view);
+            return in_pieces(one, (rows, *exact), after, limit, view);
         }
         return vec![by_rid(choices, false, &[], after, true, limit, view)];
     }
@@ -198,7 +198,7 @@ const PIECE_GROWS: usize = 8;
 /// The newest of a list of rows first, a piece at a time: most pages end before the list does.
 fn in_pieces(
     choice: &Choice,
-    rows: &[i64],
+    (rows, exact): (&[i64], bool),
     after: Option<&Place>,
     limit: u64,
     view: View,
@@ -210,7 +210,10 @@ fn in_pieces(
     while !rest.is_empty() {
         let (older, piece) = rest.split_at(rest.len().saturating_sub(size));
         let choice = Choice {
-            driver: Driver::Rows(piece.into()),
+            driver: Driver::Rows {
+                rows: piece.into(),
+                exact,
+            },
             ..choice.clone()
         };
         statements.push(by_rid(&[choice], false, &[], None, true, limit, view));

@@ -301,7 +301,8 @@ impl Surroundings<'_> {
             as_of: view.as_of(),
             bounds,
         };
-        let met = met(place, of, filter, type_id, (&rids, &[]))?;
+        let there = self.there(&rids, type_id, of)?;
+        let met = met(place, of, filter, type_id, (&there, &[]))?;
         for rid in rids {
             view.learn(rid, met.contains(&rid));
         }

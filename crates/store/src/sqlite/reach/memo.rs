@@ -40,7 +40,7 @@ impl Memo {
     }
 }
 
-/// Rows of which it is known whether they are reached, and which are.
+/// Rows of which it is known whether there is a resource that is reached, and which are.
 #[derive(Debug)]
 struct Page {
     known: [u64; WORDS],
@@ -55,8 +55,8 @@ pub(crate) enum Listing {
     Unknown,
     /// They are too many, or too many of their type.
     Many,
-    /// These, and perhaps some that it does not reach; oldest first.
-    Few(Arc<[i64]>),
+    /// These, oldest first; where it is not `exact`, perhaps some that it does not reach.
+    Few { rows: Arc<[i64]>, exact: bool },
 }
 
 /// What is known.
@@ -72,7 +72,7 @@ pub(super) struct Bits {
     recent_floor: u64,
     /// Every row that is reached is among these, sorted.
     listed: Option<Vec<i64>>,
-    shared: Option<Arc<[i64]>>,
+    shared: Option<(Arc<[i64]>, bool)>,
     /// As of which change the rows were too many to be listed.
     many: Option<u64>,
 }
@@ -109,11 +109,12 @@ impl Bits {
             *known |= bit;
             *yes = if reached { *yes | bit } else { *yes & !bit };
         }
-        if !reached
-            && let Some(listed) = &mut self.listed
+        if let Some(listed) = &mut self.listed
             && let Ok(at) = listed.binary_search(&rid)
         {
-            listed.remove(at);
+            if !reached {
+                listed.remove(at);
+            }
             self.shared = None;
         }
     }
@@ -140,11 +141,11 @@ impl Bits {
         {
             *known &= !bit;
         }
-        if let Some(listed) = &mut self.listed
-            && let Err(at) = listed.binary_search(&rid)
-        {
-            listed.insert(at, rid);
+        if let Some(listed) = &mut self.listed {
             self.shared = None;
+            if let Err(at) = listed.binary_search(&rid) {
+                listed.insert(at, rid);
+            }
             if listed.len() > 2 * LISTED_MAX {
                 self.listed = None;
             }
@@ -212,14 +213,22 @@ impl Bits {
         let since = self.recent.iter().rev().take_while(|(seq, _)| *seq > as_of);
         let mut since: Vec<i64> = since.map(|(_, rid)| *rid).collect();
         if since.is_empty() {
-            let shared = self.shared.get_or_insert_with(|| listed.as_slice().into());
-            return Listing::Few(shared.clone());
+            if self.shared.is_none() {
+                let exact = listed.iter().all(|rid| self.get(*rid) == Some(true));
+                self.shared = Some((listed.as_slice().into(), exact));
+            }
+            if let Some((rows, exact)) = self.shared.clone() {
+                return Listing::Few { rows, exact };
+            }
         }
         // What was reached then may have been found to be out of reach now.
         since.extend(listed);
         since.sort_unstable();
         since.dedup();
-        Listing::Few(since.into())
+        Listing::Few {
+            rows: since.into(),
+            exact: false,
+        }
     }
 
     pub(super) fn list(&mut self, as_of: u64, rows: Option<Vec<i64>>) {
@@ -246,7 +255,7 @@ impl Bits {
 
     pub(super) fn bytes(&self) -> usize {
         let listed = self.listed.as_ref().map_or(0, |l| l.capacity() * 8);
-        let shared = self.shared.as_ref().map_or(0, |l| l.len() * 8);
+        let shared = self.shared.as_ref().map_or(0, |l| l.0.len() * 8);
         MEMO_BYTES + self.pages.len() * PAGE_BYTES + self.recent.len() * 16 + listed + shared
     }
 }

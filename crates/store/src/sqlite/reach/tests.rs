@@ -116,7 +116,7 @@ fn a_list_holds_every_row_that_may_be_reached() {
     assert!(matches!(first.listing(), Listing::Unknown));
     first.list(Some(vec![9, 3]));
     let rows = |view: &View| match view.listing() {
-        Listing::Few(rows) => rows.to_vec(),
+        Listing::Few { rows, .. } => rows.to_vec(),
         other => panic!("{other:?}"),
     };
     assert_eq!(rows(&first), [3, 9]);

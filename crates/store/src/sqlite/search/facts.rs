@@ -419,9 +419,9 @@ impl Facts for Data<'_> {
         self.number_of(type_id, rule)
     }
 
-    fn listed(&mut self, number: i64) -> Option<Arc<[i64]>> {
+    fn listed(&mut self, number: i64) -> Option<(Arc<[i64]>, bool)> {
         match self.memory?.asking.view(number)?.listing() {
-            Listing::Few(rows) => Some(rows),
+            Listing::Few { rows, exact } => Some((rows, exact)),
             Listing::Many | Listing::Unknown => None,
         }
     }
