@@ -38,6 +38,9 @@ pub(crate) use shape::{Shape, is_worth};
 /// Rows of the log. Who looks at a memo that is further behind finds it forgotten.
 const TOUCHES_MAX: usize = 8_192;
 
+/// Rows that are learned one by one between two looks at the room that all takes.
+const LEARNED: u64 = 64;
+
 /// A row that a change wrote.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Touch {
@@ -185,13 +188,15 @@ impl Reaches {
         state.epoch += 1;
     }
 
-    /// The row that `get` finds, if it is remembered that the rule reaches it as it is now. `get` looks
-    /// where rows are changed after [`Self::committing`] and before [`Self::committed`].
+    /// The row that `get` finds, if it is remembered that the rule reaches it as it is now, or if it says so
+    /// itself: then `says` is true, and that is remembered. `get` looks where rows are changed after
+    /// [`Self::committing`] and before [`Self::committed`].
     pub(crate) fn reached_now<T>(
         &self,
         rule: &Rule,
         type_id: TypeId,
         get: impl FnOnce() -> Option<(T, i64)>,
+        says: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
         let state = self.state.read();
         let kept = state.memos.get(&(type_id, *rule.digest(digest)))?;
@@ -205,7 +210,35 @@ impl Reaches {
             return None;
         }
         kept.used.store(self.ticked(), Ordering::Relaxed);
-        (bits.get(rid) == Some(true)).then_some(found)
+        let reached = match bits.get(rid) {
+            Some(reached) => reached,
+            None => {
+                let reached = says(&found);
+                if reached {
+                    bits.set(rid, true);
+                }
+                drop(bits);
+                drop(state);
+                self.learned_one();
+                reached
+            }
+        };
+        reached.then_some(found)
+    }
+
+    /// Begins to remember a rule, if that is not done yet.
+    pub(crate) fn begin(&self, rule: &Rule, type_id: TypeId, shape: impl FnOnce() -> Option<Shape>) {
+        let (ticket, newest) = {
+            let state = self.state.read();
+            let key = (type_id, *rule.digest(digest));
+            if state.memos.contains_key(&key) {
+                return;
+            }
+            (Ticket(state.epoch), state.log.last)
+        };
+        if let Some(asked) = Asked::of(rule, shape) {
+            self.memo(ticket, &asked, newest);
+        }
     }
 
     /// The memo of a rule as of a snapshot that was taken after the ticket; none where what is remembered
@@ -296,17 +329,28 @@ impl Reaches {
             memo: Arc::new(Memo::new(asked.shape.clone(), newest)),
             used: AtomicU64::new(used),
         });
-        Some(kept.memo.clone())
+        let memo = kept.memo.clone();
+        drop(state);
+        self.make_room();
+        Some(memo)
     }
 
     fn ticked(&self) -> u64 {
         self.tick.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A row more is remembered: from time to time it is seen to that there is room.
+    pub(crate) fn learned_one(&self) {
+        if self.ticked().is_multiple_of(LEARNED) {
+            self.make_room();
+        }
+    }
+
     /// Forgets what was not asked for longest, until the rest has room.
     pub(crate) fn make_room(&self) {
         let mut state = self.state.write();
-        let size = |kept: &Kept| kept.memo.bits.lock().bytes();
+        // Nobody is waited for: what is at work now is counted the next time.
+        let size = |kept: &Kept| kept.memo.bits.try_lock().map_or(0, |bits| bits.bytes());
         let mut all: usize = state.memos.values().map(size).sum();
         while all > self.bytes_max {
             let oldest = state

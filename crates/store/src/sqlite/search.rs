@@ -21,7 +21,7 @@ use rusqlite::{Connection, Row};
 
 use super::fault::of_sql;
 use super::index::{PLACE_BITS, Vocabulary, horizon};
-use super::reach::{Asking, Reaches, Ticket, View as Known};
+use super::reach::{Asking, Reaches, Shape, Ticket, View as Known, is_worth};
 use super::tenant::OpenTenant;
 use crate::plan::cond::within;
 use crate::plan::contained::{Inside, all};
@@ -143,6 +143,18 @@ pub(crate) fn remembered(
         memory: None,
     };
     data.known(type_id, rule, (&tenant.reaches, ticket, as_of.0))
+}
+
+/// Begins to remember a rule that is asked without a database at hand: one that rows answer by themselves.
+pub(crate) fn begin_to_remember(tenant: &OpenTenant, rule: &Rule, type_id: TypeId) {
+    let canonical = |_, _| true;
+    let shape = || {
+        let filter = rule.filter()?;
+        let worth = is_worth(filter, tenant.model.type_id("Patient"));
+        let shape = worth.then(|| Shape::of(filter, type_id, &canonical))??;
+        (!shape.looks_further()).then_some(shape)
+    };
+    tenant.reaches.begin(rule, type_id, shape);
 }
 
 fn met(

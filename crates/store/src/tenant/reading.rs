@@ -65,6 +65,7 @@ fn seen_now(
     let seen = sight::seen(tenant, db, rule, (rid, as_of), &stored)?;
     if let (Some(known), true, sight::Seen::Whole) = (known, live, &seen) {
         known.learn(rid, true);
+        tenant.reaches.learned_one();
     }
     seen.of(stored)
 }
@@ -317,7 +318,11 @@ impl TenantStore {
                     let (hit, rid) = shared.cache.get_placed(&self.tenant, type_id, id)?;
                     Some((hit.stored, rid?))
                 };
-                let reached = tenant.reaches.reached_now(rule, type_id, get);
+                let says = |stored: &Stored| {
+                    let seen = sight::by_itself(&tenant, rule, stored);
+                    matches!(seen, Ok(Some(sight::Seen::Whole)))
+                };
+                let reached = tenant.reaches.reached_now(rule, type_id, get, says);
                 if let Some(hit) = reached.filter(fits) {
                     return Some(Ok(hit));
                 }
@@ -328,6 +333,11 @@ impl TenantStore {
                 None => Some(Ok(hit)),
                 // What is not seen goes the way of what is not there.
                 Some(rule) => sight::by_itself(&tenant, rule, &hit)
+                    .inspect(|seen| {
+                        if matches!(seen, Some(sight::Seen::Whole)) {
+                            search::begin_to_remember(&tenant, rule, type_id);
+                        }
+                    })
                     .and_then(|seen| seen.map_or(Ok(None), |seen| seen.of(hit)))
                     .transpose(),
             }

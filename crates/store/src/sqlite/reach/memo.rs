@@ -16,6 +16,8 @@ const WORDS: usize = 64;
 const RECENT_MAX: usize = 1_024;
 /// Changes after which it is looked anew whether the rows that a rule reaches are few.
 const MANY_FOR: u64 = 10_000;
+/// Rows that may be listed anew for each change that made a list end.
+const LISTED_PER_CHANGE: u64 = 64;
 /// What a memo takes without its pages.
 const MEMO_BYTES: usize = 512;
 const PAGE_BYTES: usize = WORDS * 2 * 8 + 64;
@@ -55,6 +57,8 @@ pub(crate) enum Listing {
     Unknown,
     /// They are too many, or too many of their type.
     Many,
+    /// They were until a moment ago, and it would cost too much to list them for each change.
+    Later,
     /// These, oldest first; where it is not `exact`, perhaps some that it does not reach.
     Few { rows: Arc<[i64]>, exact: bool },
 }
@@ -75,6 +79,8 @@ pub(super) struct Bits {
     shared: Option<(Arc<[i64]>, bool)>,
     /// As of which change the rows were too many to be listed.
     many: Option<u64>,
+    /// They are not listed again before this change: a list that soon ends is not worth its making.
+    list_from: u64,
 }
 
 /// The most rows that are listed.
@@ -171,11 +177,12 @@ impl Bits {
 
     /// Everything depends on what was written.
     pub(super) fn clear(&mut self, seq: u64) {
-        let many = self.many;
+        let listed = self.listed.as_ref().map_or(0, Vec::len) as u64;
         *self = Self {
             upto: seq,
             cleared: seq,
-            many,
+            many: self.many,
+            list_from: self.list_from.max(seq.saturating_add(listed / LISTED_PER_CHANGE)),
             ..Self::default()
         };
     }
@@ -207,6 +214,7 @@ impl Bits {
             let many = |seq: u64| self.upto < seq.saturating_add(MANY_FOR);
             return match self.many.is_some_and(many) {
                 true => Listing::Many,
+                false if self.upto < self.list_from => Listing::Later,
                 false => Listing::Unknown,
             };
         };

@@ -38,6 +38,11 @@ impl Shape {
         self.any && self.others.contains(type_id)
     }
 
+    /// Whether it looks at other rows at all.
+    pub(crate) const fn looks_further(&self) -> bool {
+        self.any
+    }
+
     fn meet(&mut self, type_id: TypeId) {
         self.others.add(type_id);
         self.any = true;

@@ -78,8 +78,13 @@ impl Data<'_> {
         let Some(view) = self.known(type_id, rule, place)? else {
             return Ok(None);
         };
-        if let (Listing::Unknown, Some(filter)) = (view.listing(), rule.filter()) {
-            view.list(self.list(type_id, filter)?);
+        match (view.listing(), rule.filter()) {
+            (Listing::Unknown, Some(filter)) => {
+                view.list(self.list(type_id, filter)?);
+                memory.reaches.make_room();
+            }
+            (Listing::Later, _) => return Ok(None),
+            _ => {}
         }
         Ok(Some(memory.asking.add(view)))
     }
@@ -91,19 +96,21 @@ impl Data<'_> {
         rule: &Rule,
         (reaches, ticket, newest): (&Reaches, Ticket, u64),
     ) -> Result<Option<reach::View>> {
-        let shape = || {
-            let filter = rule.filter()?;
-            let worth = is_worth(filter, self.model.type_id("Patient"));
-            let canonical = |param, target| self.canonical(param, target).is_some();
-            worth.then(|| Shape::of(filter, type_id, &canonical))?
-        };
-        let Some(asked) = Remembered::of(rule, shape) else {
+        let Some(asked) = Remembered::of(rule, || self.shape(type_id, rule)) else {
             return Ok(None);
         };
         let as_of = u64::try_from(self.view.as_of).unwrap_or(0);
         reaches.view(ticket, &asked, (as_of, newest), |rids| {
             self.affected(&asked, rids)
         })
+    }
+
+    /// What a rule depends on; none where it had better not be remembered.
+    pub(super) fn shape(&self, type_id: TypeId, rule: &Rule) -> Option<Shape> {
+        let filter = rule.filter()?;
+        let worth = is_worth(filter, self.model.type_id("Patient"));
+        let canonical = |param, target| self.canonical(param, target).is_some();
+        worth.then(|| Shape::of(filter, type_id, &canonical))?
     }
 
     /// The rows that a rule is to be asked about anew after these rows were written, which it looks at;
@@ -422,7 +429,7 @@ impl Facts for Data<'_> {
     fn listed(&mut self, number: i64) -> Option<(Arc<[i64]>, bool)> {
         match self.memory?.asking.view(number)?.listing() {
             Listing::Few { rows, exact } => Some((rows, exact)),
-            Listing::Many | Listing::Unknown => None,
+            Listing::Many | Listing::Later | Listing::Unknown => None,
         }
     }
 

@@ -196,7 +196,7 @@ fn is_reached_at_hand(w: &World) {
         let Some(rule) = spent.sight().rule(r.type_id) else {
             continue;
         };
-        let at_hand = reaches.reached_now(rule, r.type_id, || Some(((), *rid)));
+        let at_hand = reaches.reached_now(rule, r.type_id, || Some(((), *rid)), |()| false);
         assert!(
             at_hand.is_none() || naive::sees(w, &spent, *rid),
             "{rid}\n{}",
@@ -232,7 +232,8 @@ fn memory_is_asked_and_is_right_at_hand() {
     for (rid, type_id) in &found.matches {
         if let Some(rule) = spent.sight().rule(*type_id) {
             let get = || Some(((), *rid));
-            assert_eq!(reaches.reached_now(rule, *type_id, get), Some(()), "{rid}");
+            let reached = reaches.reached_now(rule, *type_id, get, |()| false);
+            assert_eq!(reached, Some(()), "{rid}");
         }
     }
     reaches.forget();
