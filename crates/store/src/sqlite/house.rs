@@ -15,11 +15,12 @@ mod uploads;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use access::{Directory, OperatorToken, Record, TenantId};
-use base::{Clock, Code, Micros, Rng, Secret, TenantName};
+use base::{Clock, Code, Micros, Rng, Secret, Seq, TenantName};
 use parking_lot::{Condvar, Mutex, RwLock};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -33,6 +34,7 @@ use super::folder::{self, Folder, hex};
 use super::keyring::{HouseKeys, Keyring, Owner, TenantKeys};
 use super::mailboxes::{Item, Mailboxes, Pace, Taken};
 use super::process;
+use super::reach;
 use super::readers::{Class, Readers, stopping};
 use super::seal::sha256;
 use super::shared::Shared;
@@ -407,23 +409,32 @@ impl House {
     /// Tries a small read on the caller's own thread, where the tenant's reads have been short of
     /// late: changing threads twice costs more than such a read. It gets few steps and little time;
     /// `None` if that was not enough, or was not tried: then it is a matter for a reader thread.
-    /// `work` is given the moment at which it must give up.
+    /// `work` runs inside a snapshot; it is given the newest change of that and the moment at which it
+    /// must give up.
     pub(crate) fn read_briskly<T>(
         &self,
         tenant: &Arc<OpenTenant>,
-        work: impl FnOnce(&Connection, Ticket, Micros) -> Result<T>,
+        work: impl FnOnce(&Connection, (Ticket, reach::Ticket), Seq, Micros) -> Result<T>,
     ) -> Option<Result<T>> {
         if !tenant.is_brisk() {
             return None;
         }
-        let reader = tenant.idle_reader()?;
+        let mut reader = tenant.idle_reader()?;
         let started = self.shared.clock.monotonic();
         let until = Micros(started.0 + BRISK_US);
         let most = self.shared.config.limits.search_kilosteps_max;
         reader.budget.set(Some(until), most.min(BRISK_KILOSTEPS));
-        let ticket = self.shared.cache.ticket();
-        let done = work(&reader.db, ticket, until);
-        tenant.give_back(reader);
+        // The tickets before the commits: who changes an entry of the cache, or makes memory be
+        // forgotten, has committed before.
+        let tickets = (self.shared.cache.ticket(), tenant.reaches.ticket());
+        let commits = tenant.commits.load(Ordering::Acquire);
+        let done = reader
+            .hold(commits, started)
+            .and_then(|newest| work(&reader.db, tickets, newest, until));
+        // A snapshot in which something failed is not kept.
+        if done.is_ok() || reader.let_go().is_ok() {
+            tenant.give_back(reader);
+        }
         let took = self.shared.clock.monotonic().0 - started.0;
         tenant.was_read(took);
         if matches!(&done, Err(e) if e.code() == Code::LimitTime) {

@@ -15,12 +15,13 @@ use access::{Rule, Search, Spent};
 use base::{Code, Limits, Seq};
 use fhir::definitions::{Model, ParamId, TypeId};
 use fhir::search::query::{Clause, Contained, SortBy, Total};
+use fhir::search::rows::contained;
 use fhir::search::{Customs, Query};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::fault::of_sql;
-use super::index::{PLACE_BITS, Vocabulary, horizon};
+use super::index::{PLACE_BITS, Vocabulary, horizon, row_of};
 use super::reach::{Asking, Reaches, Shape, Ticket, View as Known, is_worth};
 use super::tenant::OpenTenant;
 use crate::plan::cond::within;
@@ -65,8 +66,8 @@ pub(crate) struct Found {
     pub(crate) withdrawn: HashSet<i64>,
 }
 
-/// One page of a search. With a ticket that was taken before the snapshot, what is remembered of policy is
-/// used and added to.
+/// One page of a search, in a snapshot whose newest change is `newest`. With a ticket that was taken before
+/// the snapshot, what is remembered of policy is used and added to.
 ///
 /// # Errors
 /// `cursor-invalid`, `cursor-expired` (as of a change whose rows are swept), `limit-time`,
@@ -77,7 +78,7 @@ pub(crate) fn page(
     spent: &Spent<Search>,
     query: &Query,
     request: &PageRequest,
-    ticket: Option<Ticket>,
+    (newest, ticket): (Seq, Option<Ticket>),
 ) -> Result<Found> {
     let own = tenant.customs();
     let surroundings = Surroundings {
@@ -89,7 +90,7 @@ pub(crate) fn page(
         spent,
         memory: ticket.map(|ticket| (&tenant.reaches, ticket)),
     };
-    surroundings.answer(query, request, bounds_of(tenant))
+    surroundings.answer(query, (request, newest), bounds_of(tenant))
 }
 
 fn bounds_of(tenant: &OpenTenant) -> Bounds {
@@ -214,13 +215,17 @@ const ROUNDS: usize = 4;
 
 impl Surroundings<'_> {
     /// A page. All pages show the same change, but nothing that policy does not reach any more.
-    fn answer(&self, query: &Query, request: &PageRequest, bounds: Bounds) -> Result<Found> {
+    fn answer(
+        &self,
+        query: &Query,
+        (request, newest): (&PageRequest, Seq),
+        bounds: Bounds,
+    ) -> Result<Found> {
         let sight = self.spent.sight();
         if !sight.is_ruled() {
-            return self.page(query, request, bounds, None);
+            return self.page(query, (request, newest), bounds, None);
         }
-        let newest = newest(self.conn)?;
-        let mut found = self.remembering(query, request, bounds, newest)?;
+        let mut found = self.remembering(query, (request, newest), bounds)?;
         if found.as_of < newest {
             self.withdraw(&mut found, bounds, newest)?;
         }
@@ -271,9 +276,8 @@ impl Surroundings<'_> {
     fn remembering(
         &self,
         query: &Query,
-        request: &PageRequest,
+        (request, newest): (&PageRequest, Seq),
         bounds: Bounds,
-        newest: Seq,
     ) -> Result<Found> {
         if let (None, Some((reaches, ticket))) = (query.contained, self.memory) {
             for _ in 0..ROUNDS {
@@ -284,7 +288,7 @@ impl Surroundings<'_> {
                     asking: &asking,
                     newest,
                 };
-                let found = self.page(query, request, bounds, Some(&memory));
+                let found = self.page(query, (request, newest), bounds, Some(&memory));
                 let unknown = asking.unknown();
                 if unknown.is_empty() || out_of_time(&found) {
                     return found;
@@ -296,7 +300,7 @@ impl Surroundings<'_> {
                 reaches.make_room();
             }
         }
-        self.page(query, request, bounds, None)
+        self.page(query, (request, newest), bounds, None)
     }
 
     /// Asks the index which of these rows a rule reaches.
@@ -324,11 +328,11 @@ impl Surroundings<'_> {
     fn page(
         &self,
         query: &Query,
-        request: &PageRequest,
+        (request, newest): (&PageRequest, Seq),
         bounds: Bounds,
         memory: Option<&Memory<'_>>,
     ) -> Result<Found> {
-        let as_of = as_of(self.conn, request)?;
+        let as_of = as_of(self.conn, request, newest)?;
         let after = request.after.as_ref().map(position::read).transpose()?;
         let mut data = Data {
             conn: self.conn,
@@ -353,10 +357,10 @@ impl Surroundings<'_> {
         };
         let scored =
             !query.relevance.is_empty() || query.sort.iter().any(|k| k.by == SortBy::Score);
-        let scores = if scored && query.contained.is_none() {
-            self.scores(query, &page.matches, data.view)?
-        } else {
-            Vec::new()
+        let scores = match query.contained {
+            None if scored => self.scores(query, &page.matches, data.view)?,
+            Some(_) if scored => self.inner_scores(query, &page, data.view)?,
+            _ => Vec::new(),
         };
         let reach = |found: &mut Vec<_>, from| self.reached(found, from, (as_of, bounds), memory);
         let around = include::Around {
@@ -367,7 +371,8 @@ impl Surroundings<'_> {
             spent: self.spent,
             reach: &reach,
         };
-        let included = include::included(&around, query, &page.matches, data.view.as_of)?;
+        let starts = self.starts(query, &page)?;
+        let included = include::included(&around, query, &starts, data.view.as_of)?;
         Ok(Found {
             left_out: 0,
             opened: false,
@@ -486,7 +491,7 @@ impl Surroundings<'_> {
         known_total: Option<u64>,
         data: &mut Data<'_>,
     ) -> Result<Matches> {
-        let order = Order::of(&query.sort, &[])?;
+        let order = Order::of(&query.sort, &query.relevance)?;
         if place.is_some_and(|place| place.keys.len() != order.len()) {
             return Err(position::invalid());
         }
@@ -583,6 +588,67 @@ impl Surroundings<'_> {
         }
     }
 
+    /// What includes start from: the matches, or the index rows of contained ones that are answered
+    /// alone, each with its type.
+    fn starts(&self, query: &Query, page: &Matches) -> Result<Vec<(i64, TypeId)>> {
+        let alone = page.inside.iter().any(|place| *place > 0);
+        if query.include.is_empty() || !alone {
+            return Ok(page.matches.clone());
+        }
+        let mut starts = Vec::with_capacity(page.matches.len());
+        for (hit, place) in page.matches.iter().zip(&page.inside) {
+            if *place == 0 {
+                starts.push(*hit);
+                continue;
+            }
+            let row = row_of(hit.0, *place);
+            for type_id in &query.types {
+                let id = self
+                    .model
+                    .param(*type_id, "_id")
+                    .map_or(ParamId(0), |p| p.id);
+                if query.types.len() == 1 || self.has_row(row, contained(id))? {
+                    starts.push((row, *type_id));
+                    break;
+                }
+            }
+        }
+        Ok(starts)
+    }
+
+    fn has_row(&self, rid: i64, param: ParamId) -> Result<bool> {
+        self.conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM ix_token WHERE rid = ?1 AND param = ?2)")
+            .and_then(|mut s| s.query_row((rid, param.0), |row| row.get(0)))
+            .map_err(|e| failed(&e))
+    }
+
+    /// How well each of the matches fits: what is contained counts, of several within one resource
+    /// the best.
+    fn inner_scores(&self, query: &Query, page: &Matches, view: View) -> Result<Vec<f64>> {
+        let last = (1 << PLACE_BITS) - 1;
+        let both = query.contained.is_some_and(|how| how.both);
+        let mut scores = Vec::with_capacity(page.matches.len());
+        for ((rid, _), place) in page.matches.iter().zip(&page.inside) {
+            let (own, inside) = match *place {
+                // Of themselves resources count only where they are searched.
+                0 => (
+                    if both { *rid } else { 0 },
+                    (row_of(*rid, last), row_of(*rid, 1)),
+                ),
+                place => (row_of(*rid, place), (0, -1)),
+            };
+            let statement = score::best(&query.relevance, own, inside, view);
+            let mut found = 0.0;
+            run(self.conn, &statement, |row| {
+                found = row.get(0)?;
+                Ok(true)
+            })?;
+            scores.push(found);
+        }
+        Ok(scores)
+    }
+
     /// How well each of these matches fits.
     fn scores(&self, query: &Query, matches: &[(i64, TypeId)], view: View) -> Result<Vec<f64>> {
         let rids: Vec<i64> = matches.iter().map(|m| m.0).collect();
@@ -630,22 +696,13 @@ fn seq_number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }
 
-/// The newest change that the snapshot shows.
-fn newest(conn: &Connection) -> Result<Seq> {
-    let newest = conn
-        .prepare_cached("SELECT coalesce(max(seq), 0) FROM change")
-        .and_then(|mut s| s.query_row([], |r| r.get::<_, i64>(0)))
-        .map_err(|e| failed(&e))?;
-    Ok(Seq(u64::try_from(newest).unwrap_or(0)))
-}
-
 fn out_of_time(found: &Result<Found>) -> bool {
     matches!(found, Err(e) if e.code() == Code::LimitTime)
 }
 
-fn as_of(conn: &Connection, request: &PageRequest) -> Result<Seq> {
+fn as_of(conn: &Connection, request: &PageRequest, newest: Seq) -> Result<Seq> {
     match request.as_of {
-        None => newest(conn),
+        None => Ok(newest),
         Some(seq) if seq < horizon(conn).map_err(|e| failed(&e))? => Err(StoreError::Refused(
             Code::CursorExpired,
             "the paging link is older than what is kept for it".to_owned(),

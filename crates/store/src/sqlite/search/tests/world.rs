@@ -270,7 +270,8 @@ impl World {
             spent,
             memory: self.reaches.as_ref().map(|r| (r, r.ticket())),
         };
-        surroundings.answer(query, &request, self.bounds)
+        let newest = crate::sqlite::rows::last_seq(&self.conn)?;
+        surroundings.answer(query, (&request, newest), self.bounds)
     }
 
     /// What there is after a change.
