@@ -484,19 +484,33 @@ fn what_is_kept_apart_opens_no_chart_and_still_closes_them() {
         put(json!({ "resourceType": "Organization", "id": id, "name": id }));
     }
     for (id, of) in [("s", "south"), ("d", "shut"), ("n", "north")] {
-        put(json!({ "resourceType": "Patient", "id": id, "name": [{ "family": id }],
-            "managingOrganization": { "reference": format!("Organization/{of}") } }));
-        put(json!({ "resourceType": "Observation", "id": format!("o-{id}"), "status": "final",
-            "code": { "text": "x" }, "subject": { "reference": format!("Patient/{id}") } }));
+        put(
+            json!({ "resourceType": "Patient", "id": id, "name": [{ "family": id }],
+            "managingOrganization": { "reference": format!("Organization/{of}") } }),
+        );
+        put(
+            json!({ "resourceType": "Observation", "id": format!("o-{id}"), "status": "final",
+            "code": { "text": "x" }, "subject": { "reference": format!("Patient/{id}") } }),
+        );
     }
     let grant = |name: &str, role: &str, effect: &str, within: Value| {
         json!({ "name": name, "effect": effect, "who": { "roles": [role] }, "actions": "rs",
             "types": ["Patient", "Observation"], "within": within })
     };
     let grants = vec![
-        grant("north", "guest", "allow", json!("Patient?organization=Organization/north")),
+        grant(
+            "north",
+            "guest",
+            "allow",
+            json!("Patient?organization=Organization/north"),
+        ),
         grant("all", "other", "allow", json!("Patient?name:missing=false")),
-        grant("shut", "other", "deny", json!("Patient?organization=Organization/shut")),
+        grant(
+            "shut",
+            "other",
+            "deny",
+            json!("Patient?organization=Organization/shut"),
+        ),
     ];
     let draft = json!({ "document": { "grants": grants }, "reason": "test" });
     world

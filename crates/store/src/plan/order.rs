@@ -203,7 +203,9 @@ fn in_pieces(
     limit: u64,
     view: View,
 ) -> Vec<Statement> {
-    let end = after.map_or(rows.len(), |place| rows.partition_point(|rid| *rid < place.rid));
+    let end = after.map_or(rows.len(), |place| {
+        rows.partition_point(|rid| *rid < place.rid)
+    });
     let mut rest = rows.get(..end).unwrap_or(rows);
     let mut statements = Vec::new();
     let mut size = PIECE;

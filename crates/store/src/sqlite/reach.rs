@@ -31,8 +31,8 @@ use parking_lot::RwLock;
 
 use super::sha256;
 pub(crate) use asked::{Asking, register};
-pub(crate) use memo::{LISTED_MAX, Listing};
 use memo::Memo;
+pub(crate) use memo::{LISTED_MAX, Listing};
 pub(crate) use shape::{Shape, is_worth};
 
 /// Rows of the log. Who looks at a memo that is further behind finds it forgotten.
@@ -227,7 +227,12 @@ impl Reaches {
     }
 
     /// Begins to remember a rule, if that is not done yet.
-    pub(crate) fn begin(&self, rule: &Rule, type_id: TypeId, shape: impl FnOnce() -> Option<Shape>) {
+    pub(crate) fn begin(
+        &self,
+        rule: &Rule,
+        type_id: TypeId,
+        shape: impl FnOnce() -> Option<Shape>,
+    ) {
         let (ticket, newest) = {
             let state = self.state.read();
             let key = (type_id, *rule.digest(digest));

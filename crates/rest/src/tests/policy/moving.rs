@@ -22,13 +22,25 @@ fn found(world: &World, who: &str, line: &str) -> Vec<String> {
 /// Asks often enough that it is remembered.
 fn warm(world: &World, who: &str) {
     for _ in 0..3 {
-        for line in ["Observation/b-north", "Condition/c-north", "Patient/p-north"] {
+        for line in [
+            "Observation/b-north",
+            "Condition/c-north",
+            "Patient/p-north",
+        ] {
             world.fhir(who, &format!("GET {line}"), "").status(200);
         }
         assert_eq!(found(world, who, "Observation"), ["Observation/b-north"]);
         assert_eq!(
-            found(world, who, "Observation?_include=Observation:subject&_include=Observation:encounter"),
-            ["Encounter/e-north", "Observation/b-north", "Patient/p-north"]
+            found(
+                world,
+                who,
+                "Observation?_include=Observation:subject&_include=Observation:encounter"
+            ),
+            [
+                "Encounter/e-north",
+                "Observation/b-north",
+                "Patient/p-north"
+            ]
         );
     }
 }
@@ -82,14 +94,18 @@ fn a_finding_that_becomes_another_patients_is_gone_at_the_next_request() {
     put("north");
     world.fhir(&who, "GET Observation/b-north", "").status(200);
     assert_eq!(found(&world, &who, "Observation"), ["Observation/b-north"]);
-    world.fhir(&all, "DELETE Observation/b-north", "").status(204);
+    world
+        .fhir(&all, "DELETE Observation/b-north", "")
+        .status(204);
     assert_eq!(found(&world, &who, "Observation"), [""; 0]);
     let body = {
         let mut body = observation("south", "finding");
         body["id"] = json!("b-north");
         body.to_string()
     };
-    world.fhir(&all, "PUT Observation/b-north", body).status(201);
+    world
+        .fhir(&all, "PUT Observation/b-north", body)
+        .status(201);
     world.fhir(&who, "GET Observation/b-north", "").status(404);
 }
 
@@ -112,7 +128,11 @@ fn later_pages_show_nothing_that_moved_meanwhile() {
         world.fhir(&all, &line, body.to_string()).status(201);
     }
     let first = world
-        .fhir(&who, "GET Observation?_count=3&_include=Observation:subject", "")
+        .fhir(
+            &who,
+            "GET Observation?_count=3&_include=Observation:subject",
+            "",
+        )
         .status(200);
     let mut next = first.link("next");
     moved(&world, &all, "south");
@@ -122,11 +142,16 @@ fn later_pages_show_nothing_that_moved_meanwhile() {
         seen.extend(page.entries());
         next = page.link("next");
     }
-    let left: Vec<&String> = seen.iter().filter(|e| e.starts_with("Observation/")).collect();
+    let left: Vec<&String> = seen
+        .iter()
+        .filter(|e| e.starts_with("Observation/"))
+        .collect();
     assert!(!left.is_empty());
     for entry in seen {
         let of_second = ["Patient/p-second"].contains(&entry.as_str())
-            || (0..12).step_by(2).any(|n| entry == format!("Observation/x-{n}"));
+            || (0..12)
+                .step_by(2)
+                .any(|n| entry == format!("Observation/x-{n}"));
         assert!(of_second, "{entry}");
     }
 }

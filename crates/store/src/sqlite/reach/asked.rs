@@ -89,7 +89,9 @@ pub(crate) fn register(db: &Connection) -> rusqlite::Result<()> {
     db.create_scalar_function("reached", 2, flags, |asked| {
         let (number, rid): (i64, i64) = (asked.get(0)?, asked.get(1)?);
         SLOTS.with_borrow_mut(|slots| {
-            let slot = usize::try_from(number).ok().and_then(|at| slots.get_mut(at));
+            let slot = usize::try_from(number)
+                .ok()
+                .and_then(|at| slots.get_mut(at));
             let slot = slot.ok_or(rusqlite::Error::InvalidFunctionParameterType(
                 0,
                 rusqlite::types::Type::Integer,

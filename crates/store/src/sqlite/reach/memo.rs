@@ -182,7 +182,9 @@ impl Bits {
             upto: seq,
             cleared: seq,
             many: self.many,
-            list_from: self.list_from.max(seq.saturating_add(listed / LISTED_PER_CHANGE)),
+            list_from: self
+                .list_from
+                .max(seq.saturating_add(listed / LISTED_PER_CHANGE)),
             ..Self::default()
         };
     }
@@ -195,7 +197,10 @@ impl Bits {
         if self.upto < log.floor {
             return false;
         }
-        if log.between(self.upto, log.last).any(|t| shape.looks_at(t.type_id)) {
+        if log
+            .between(self.upto, log.last)
+            .any(|t| shape.looks_at(t.type_id))
+        {
             return false;
         }
         let own = log.between(self.upto, log.last);

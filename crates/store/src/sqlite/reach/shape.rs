@@ -56,9 +56,9 @@ impl Shape {
     ) -> Option<()> {
         match clause {
             Clause::Never | Clause::Id(_) | Clause::NotId(_) => Some(()),
-            Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => {
-                parts.iter().try_for_each(|p| self.take(p, first, canonical))
-            }
+            Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => parts
+                .iter()
+                .try_for_each(|p| self.take(p, first, canonical)),
             Clause::Not(part) => self.take(part, first, canonical),
             Clause::Param(param) => self.compared(param),
             Clause::Chain { param, targets } => {

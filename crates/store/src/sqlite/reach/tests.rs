@@ -23,7 +23,9 @@ fn asked(number: u8) -> Asked {
 fn view(reaches: &Reaches, asked: &Asked, as_of: u64, newest: u64) -> Option<View> {
     let affected = |rids: &[i64]| Ok::<_, ()>(Some(rids.iter().map(|r| r + 100).collect()));
     let ticket = reaches.ticket();
-    reaches.view(ticket, asked, (as_of, newest), affected).unwrap()
+    reaches
+        .view(ticket, asked, (as_of, newest), affected)
+        .unwrap()
 }
 
 fn touch(seq: u64, type_id: TypeId, rid: i64) -> Touch {
@@ -50,7 +52,11 @@ fn a_row_is_known_until_it_or_what_it_refers_to_is_written() {
     // As of before, the other rows are as they were.
     assert_eq!((first.known(1), first.known(103)), (None, Some(true)));
     first.learn(1, true);
-    assert_eq!(second.known(1), None, "what was then is not taken for what is");
+    assert_eq!(
+        second.known(1),
+        None,
+        "what was then is not taken for what is"
+    );
     second.learn(1, false);
     assert_eq!((second.known(1), first.known(1)), (Some(false), None));
     // A row that one of them refers to.
@@ -84,9 +90,19 @@ fn a_ticket_from_before_something_else_changed_is_void() {
     let rule = asked(1);
     let ticket = reaches.ticket();
     let affected = |_: &[i64]| Ok::<_, ()>(None);
-    assert!(reaches.view(ticket, &rule, (5, 5), affected).unwrap().is_some());
+    assert!(
+        reaches
+            .view(ticket, &rule, (5, 5), affected)
+            .unwrap()
+            .is_some()
+    );
     reaches.forget();
-    assert!(reaches.view(ticket, &rule, (5, 5), affected).unwrap().is_none());
+    assert!(
+        reaches
+            .view(ticket, &rule, (5, 5), affected)
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]

@@ -129,7 +129,6 @@ fn passed(limit: &'static str, max: u64) -> StoreError {
     }
 }
 
-
 impl Walk<'_> {
     fn follow(&mut self, include: &Include, start: &[Hit]) -> Result<()> {
         if !include.reverse && include.target.is_some_and(|t| !self.spent.shows(t)) {
