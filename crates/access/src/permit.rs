@@ -263,6 +263,11 @@ impl<'p> Sight<'p> {
     pub fn rule(&self, type_id: TypeId) -> Option<&'p Arc<Rule>> {
         self.rules.get(type_id)
     }
+
+    /// Whether there are rules at all.
+    pub fn is_ruled(&self) -> bool {
+        !self.rules.is_empty()
+    }
 }
 
 /// The right to do `A` once, in one tenant. Made by [`crate::decide()`]; not `Clone`; the store takes

@@ -146,6 +146,8 @@ limits! {
     log_bytes_max = 64 << 20;
     /// Bytes of decompressed resource bodies kept in memory, over all tenants.
     body_cache_bytes_max = 256 << 20;
+    /// Bytes, for each open tenant, of what is remembered of which resources policies reach.
+    reach_bytes_max = 4 << 20;
     /// Bytes of one segment of the journal. One more is always kept ready: the reserve on which
     /// reads go on when the disk is full.
     journal_segment_bytes = 8 << 20;

@@ -19,11 +19,15 @@ pub(crate) mod score;
 pub(crate) mod select;
 pub(crate) mod text;
 
+use std::sync::Arc;
+
+use access::Rule;
 use fhir::definitions::{ParamId, TypeId};
 use fhir::search::query::Spot;
 
 use crate::Result;
 use crate::sqlite::index::{IdKey, Table};
+use crate::sqlite::reach::LISTED_MAX;
 use text::{Bind, Statement};
 
 pub(crate) use cond::{Cond, For, conditions};
@@ -51,6 +55,10 @@ pub(crate) struct Bounds {
     pub(crate) hierarchy: usize,
     /// Different positions that `near` compares.
     pub(crate) positions: usize,
+    /// Rows of a rule that are remembered as a list.
+    pub(crate) remembered: u64,
+    /// Some rows are kept apart, and are no evidence for others.
+    pub(crate) quarantine: bool,
 }
 
 impl Bounds {
@@ -65,6 +73,8 @@ impl Bounds {
         arms: 32,
         hierarchy: 1_000,
         positions: 20_000,
+        remembered: LISTED_MAX as u64,
+        quarantine: false,
     };
 }
 
@@ -105,6 +115,11 @@ pub(crate) trait Facts {
     fn positions(&mut self, param: i64, south: f64, north: f64) -> Result<Vec<(f64, f64)>>;
     /// The different boundaries under a parameter that go around a place.
     fn areas(&mut self, param: i64, around: Spot) -> Result<Vec<Box<str>>>;
+    /// The number by which memory is asked which rows of a type a rule reaches, if it is remembered.
+    fn remembered(&mut self, type_id: TypeId, rule: &Rule) -> Result<Option<i64>>;
+    /// The rows that memory of this number may reach, oldest first, where they are few; whether it reaches
+    /// all of these.
+    fn listed(&mut self, number: i64) -> Option<(Arc<[i64]>, bool)>;
     /// Runs a statement that answers a number of rows and a `rid`.
     fn measure(&mut self, statement: &Statement) -> Result<(u64, i64)>;
     /// The change that is answered as of.

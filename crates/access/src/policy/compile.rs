@@ -101,6 +101,22 @@ impl Policy {
         self.version
     }
 
+    /// Whether some criteria mean something else as time passes: "approximately" a date (`ap`) is nearer to
+    /// it the nearer it is.
+    pub fn passes(&self) -> bool {
+        let about = |text: &Option<String>| {
+            let text = text.as_deref().unwrap_or_default();
+            text.contains("=ap")
+                || text.contains(",ap")
+                || text.contains(" ap ")
+                || text.contains("%20ap%20")
+        };
+        let grants = &self.document.grants;
+        grants
+            .iter()
+            .any(|g| about(&g.criteria) || about(&g.within))
+    }
+
     /// What it says.
     pub const fn document(&self) -> &Document {
         &self.document

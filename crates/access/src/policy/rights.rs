@@ -51,6 +51,7 @@ pub struct Rule {
     hidden: Option<Mask>,
     read_only: Option<Mask>,
     opens: bool,
+    digest: OnceLock<[u8; 32]>,
 }
 
 impl Rule {
@@ -79,7 +80,14 @@ impl Rule {
             read_only: union(&mut ways.iter().filter_map(|w| w.read_only.as_ref())),
             opens: ways.iter().any(|w| w.opened),
             ways,
+            digest: OnceLock::new(),
         }
+    }
+
+    /// A digest of what [`Self::filter`] says, by `make`, which is asked once: rules of different callers
+    /// that say the same have the same.
+    pub fn digest(&self, make: impl FnOnce(Option<&Clause>) -> [u8; 32]) -> &[u8; 32] {
+        self.digest.get_or_init(|| make(self.filter.as_ref()))
     }
 
     /// Which resources, all ways together; every one without it.
@@ -121,6 +129,11 @@ impl RowRules {
     pub fn none() -> Arc<Self> {
         static NONE: OnceLock<Arc<RowRules>> = OnceLock::new();
         NONE.get_or_init(Arc::default).clone()
+    }
+
+    /// Whether every type is reached whole.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The rule of a type.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use access::{
     Assurance, Opened, Policy, Principal, RequestFacts, Rights, Surroundings, VendorGrant,
 };
+use base::Micros;
 use fhir::search::Customs;
 use parking_lot::Mutex;
 use store::{Opening, TenantStore};
@@ -16,6 +17,9 @@ use crate::house::Gate;
 
 /// Rights that are remembered for one caller: as many as there are different circumstances at once.
 const KEPT_MAX: usize = 8;
+
+/// Seconds after which rights are made anew that mean something else as time passes.
+const PASSING_SECS: i64 = 10;
 
 /// Rights that were made for one caller, with what they were made of.
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ struct Made {
     state: Vec<u8>,
     /// Patients whom they have opened.
     openings: Vec<Arc<Opening>>,
+    /// Until when they are what the policy says; for ever without.
+    until: Option<Micros>,
     rights: Arc<Rights>,
 }
 
@@ -42,7 +48,7 @@ impl Gate {
         (principal, vendor): (&Principal, Option<Arc<VendorGrant>>),
         known: &Known,
         credentials: Credentials<'_>,
-        at: base::Micros,
+        at: Micros,
     ) -> Result<Arc<Rights>, Failure> {
         let (policy, customs) = store.governing().await?;
         let fresh = i64::try_from(self.house.limits().step_up_seconds_max).unwrap_or(i64::MAX);
@@ -65,6 +71,7 @@ impl Gate {
                     (None, None) => true,
                     _ => false,
                 }
+                && made.until.is_none_or(|until| at < until)
                 && made.state == state
                 && made.openings == openings
         };
@@ -89,8 +96,13 @@ impl Gate {
         let rights =
             policy.rights_under(principal, vendor.as_deref(), &facts, &surroundings, &opened);
         let rights = Arc::new(rights);
+        let scopes = principal.scopes();
+        let passes = policy.passes() || scopes.is_some_and(|s| s.as_str().contains("=ap"));
+        let until = passes.then(|| at.plus_secs(PASSING_SECS));
         let mut known = known.0.lock();
-        known.retain(|made| Arc::ptr_eq(&made.policy, &policy));
+        known.retain(|made| {
+            Arc::ptr_eq(&made.policy, &policy) && made.until.is_none_or(|until| at < until)
+        });
         if known.len() >= KEPT_MAX {
             known.remove(0);
         }
@@ -100,6 +112,7 @@ impl Gate {
             vendor,
             state,
             openings,
+            until,
             rights: rights.clone(),
         });
         Ok(rights)

@@ -2,6 +2,7 @@
 
 mod glass;
 mod masks;
+mod moving;
 mod report;
 mod roads;
 mod work;
@@ -17,12 +18,17 @@ use base64::engine::general_purpose::STANDARD;
 /// all-powerful client, and the ready policy for staff of one facility.
 fn two_facilities() -> (World, String) {
     let (world, all) = World::clinic();
+    fill(&world, &all);
+    (world, all)
+}
+
+fn fill(world: &World, all: &str) {
     for at in ["north", "south"] {
         let put = |name: &str, body: Value| {
             let line = format!("PUT {}/{name}-{at}", body["resourceType"].as_str().unwrap());
             let mut body = body;
             body["id"] = json!(format!("{name}-{at}"));
-            world.fhir(&all, &line, body.to_string()).status(201);
+            world.fhir(all, &line, body.to_string()).status(201);
         };
         put("o", json!({ "resourceType": "Organization", "name": at }));
         put("p", patient(at));
@@ -50,10 +56,9 @@ fn two_facilities() -> (World, String) {
         );
     }
     govern(
-        &world,
+        world,
         &json!({ "preset": "own-facility", "reason": "test" }),
     );
-    (world, all)
 }
 
 fn patient(at: &str) -> Value {

@@ -471,3 +471,78 @@ fn own_addresses_in_any_place_are_as_they_were_written() {
     let report = world.admin(line, &Value::Null).status(200);
     report.at("/ok", true);
 }
+
+#[test]
+fn what_is_kept_apart_opens_no_chart_and_still_closes_them() {
+    let (world, all) = World::clinic();
+    let put = |body: Value| {
+        let at = |name: &str| body[name].as_str().unwrap().to_owned();
+        let line = format!("PUT {}/{}", at("resourceType"), at("id"));
+        world.fhir(&all, &line, body.to_string()).status(201);
+    };
+    for id in ["north", "south", "shut"] {
+        put(json!({ "resourceType": "Organization", "id": id, "name": id }));
+    }
+    for (id, of) in [("s", "south"), ("d", "shut"), ("n", "north")] {
+        put(
+            json!({ "resourceType": "Patient", "id": id, "name": [{ "family": id }],
+            "managingOrganization": { "reference": format!("Organization/{of}") } }),
+        );
+        put(
+            json!({ "resourceType": "Observation", "id": format!("o-{id}"), "status": "final",
+            "code": { "text": "x" }, "subject": { "reference": format!("Patient/{id}") } }),
+        );
+    }
+    let grant = |name: &str, role: &str, effect: &str, within: Value| {
+        json!({ "name": name, "effect": effect, "who": { "roles": [role] }, "actions": "rs",
+            "types": ["Patient", "Observation"], "within": within })
+    };
+    let grants = vec![
+        grant(
+            "north",
+            "guest",
+            "allow",
+            json!("Patient?organization=Organization/north"),
+        ),
+        grant("all", "other", "allow", json!("Patient?name:missing=false")),
+        grant(
+            "shut",
+            "other",
+            "deny",
+            json!("Patient?organization=Organization/shut"),
+        ),
+    ];
+    let draft = json!({ "document": { "grants": grants }, "reason": "test" });
+    world
+        .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
+        .status(201);
+    let (guest, other) = (client(&world, "guest"), client(&world, "other"));
+    let reads = |who: &str, id: &str| world.fhir(who, &format!("GET Observation/{id}"), "").code;
+    let found = |who: &str| {
+        let page = world.fhir(who, "GET Observation?_sort=_id", "").status(200);
+        page.entries()
+    };
+    assert_eq!((reads(&guest, "o-n"), reads(&guest, "o-s")), (200, 404));
+    assert_eq!((reads(&other, "o-s"), reads(&other, "o-d")), (200, 404));
+    // Somebody makes the index say that the southern patient is a northern one, and nothing of the name
+    // of the one whose chart is shut.
+    let db = past_insula(&world.dir);
+    db.execute_batch(
+        "UPDATE OR REPLACE ix_reference SET id = 'north' WHERE id = 'south'
+           AND rid = (SELECT rid FROM resource WHERE id = 's');
+         DELETE FROM ix_string WHERE rid = (SELECT rid FROM resource WHERE id = 'd');",
+    )
+    .unwrap();
+    drop(db);
+    scrub(&world);
+    let mut apart: Vec<String> = waiting(&world).into_iter().map(|w| w.0).collect();
+    apart.sort();
+    apart.dedup();
+    assert_eq!(apart, ["Patient/d", "Patient/s"]);
+    for _ in 0..2 {
+        assert_eq!((reads(&guest, "o-n"), reads(&guest, "o-s")), (200, 404));
+        assert_eq!(found(&guest), ["Observation/o-n"]);
+        assert_eq!((reads(&other, "o-n"), reads(&other, "o-d")), (200, 404));
+        assert_eq!(found(&other), ["Observation/o-n"]);
+    }
+}

@@ -91,6 +91,8 @@ pub(crate) enum Cond {
     Either(Vec<Cond>),
     /// This does not hold.
     Not(Box<Cond>),
+    /// Memory of this number says that policy reaches it.
+    Reached(i64),
 }
 
 /// A type that canonicals name.
@@ -157,9 +159,15 @@ impl For<'_> {
         let Self::Caller(sight) = self else {
             return Ok(None);
         };
-        match sight.rule(type_id).and_then(|rule| rule.filter()) {
-            None => Ok(None),
-            Some(clause) => condition(clause, 0, Self::Policy, facts).map(Some),
+        let Some(rule) = sight.rule(type_id) else {
+            return Ok(None);
+        };
+        let Some(clause) = rule.filter() else {
+            return Ok(None);
+        };
+        match facts.remembered(type_id, rule)? {
+            Some(number) => Ok(Some(Cond::Reached(number))),
+            None => condition(clause, 0, Self::Policy, facts).map(Some),
         }
     }
 }
@@ -173,8 +181,11 @@ pub(crate) fn conditions(
     facts: &mut dyn Facts,
 ) -> Result<Vec<Cond>> {
     let mut all = each(filter, at, whom, facts)?;
-    if let Some(reach) = whom.reach(type_id, facts)? {
-        flatten(reach, &mut all);
+    match whom.reach(type_id, facts)? {
+        // Asked first: nothing costs less.
+        Some(reach @ Cond::Reached(_)) => all.insert(0, reach),
+        Some(reach) => flatten(reach, &mut all),
+        None => {}
     }
     Ok(all)
 }

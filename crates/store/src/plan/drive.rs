@@ -2,6 +2,8 @@
 //!
 //! Knows what each condition would cost only through counts that stop early.
 
+use std::sync::Arc;
+
 use fhir::definitions::{ParamId, TypeId};
 
 use super::Facts;
@@ -27,6 +29,8 @@ pub(crate) enum Driver {
     },
     /// Resources by their ids.
     Ids(Vec<IdKey>),
+    /// Resources by their rows, oldest first. Where they are not `exact`, memory is asked about each.
+    Rows { rows: Arc<[i64]>, exact: bool },
     /// A patient's resources by their date.
     Compartment {
         patients: Vec<IdKey>,
@@ -74,7 +78,7 @@ pub(crate) enum Driver {
 impl Driver {
     fn ordered(&self) -> bool {
         match self {
-            Self::Type | Self::Nothing => true,
+            Self::Type | Self::Nothing | Self::Rows { .. } => true,
             Self::Arms { arms, .. } => arms.iter().all(|a| a.ordered),
             Self::Either(drivers) => drivers.iter().all(Self::ordered),
             _ => false,
@@ -127,7 +131,8 @@ pub(crate) fn choose(
             if driver == Driver::Nothing {
                 return Ok(None);
             }
-            let covers = if is_exact(cond) { vec![at] } else { Vec::new() };
+            let exact = is_exact(cond) || matches!(driver, Driver::Rows { exact: true, .. });
+            let covers = if exact { vec![at] } else { Vec::new() };
             candidates.push(Candidate {
                 driver,
                 covers,
@@ -188,7 +193,12 @@ fn rarest(
     sorted: bool,
     facts: &mut dyn Facts,
 ) -> Result<Option<Candidate>> {
-    let max = facts.bounds().compared;
+    // Of what is longer than a list that is at hand it need not be known how long it is.
+    let listed = candidates.iter().filter_map(|c| match &c.driver {
+        Driver::Rows { rows, .. } => Some(rows.len() as u64),
+        _ => None,
+    });
+    let max = listed.fold(facts.bounds().compared, u64::min);
     let unordered = candidates.iter().any(|c| !c.driver.ordered());
     if sorted || candidates.len() > 1 || unordered {
         for candidate in &mut candidates {
@@ -211,7 +221,7 @@ const HOPS: u8 = 6;
 fn rank(driver: &Driver) -> u8 {
     match driver {
         Driver::Ids(_) | Driver::Nothing => 0,
-        Driver::Compartment { .. } => 1,
+        Driver::Compartment { .. } | Driver::Rows { .. } => 1,
         Driver::Either(_) => 4,
         Driver::Arms {
             table: Table::Reference,
@@ -243,6 +253,11 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
     match driver {
         Driver::Nothing => return Ok((0, 0)),
         Driver::Ids(ids) => return Ok((ids.len() as u64, 0)),
+        Driver::Rows { rows, .. } => {
+            let counted = usize::try_from(max).unwrap_or(usize::MAX).min(rows.len());
+            let oldest = rows.get(rows.len() - counted).copied();
+            return Ok((counted as u64, oldest.unwrap_or(0)));
+        }
         Driver::Chain { targets, .. } | Driver::Inside { targets, .. } => {
             let mut inner: u64 = 0;
             for (to, driver) in targets {
@@ -287,6 +302,10 @@ fn cost(driver: &Driver, type_id: TypeId, max: u64, facts: &mut dyn Facts) -> Re
 fn driver(cond: &Cond, facts: &mut dyn Facts) -> Result<Option<Driver>> {
     Ok(match cond {
         Cond::Never | Cond::None(_) | Cond::Missing(..) | Cond::NotId(_) | Cond::Not(_) => None,
+        Cond::Reached(number) => match facts.listed(*number) {
+            Some((rows, _)) if rows.is_empty() => Some(Driver::Nothing),
+            listed => listed.map(|(rows, exact)| Driver::Rows { rows, exact }),
+        },
         // The first part that has a way gives the rows; the whole is asked about each of them.
         Cond::All(parts) => {
             for part in parts {
@@ -402,6 +421,8 @@ fn is_exact(cond: &Cond) -> bool {
         Cond::Has { inner, .. } | Cond::NamedBy { inner, .. } | Cond::MemberOf { inner, .. } => {
             is_exact(inner)
         }
+        // See [`Driver::Rows`].
+        Cond::Reached(_) => false,
         _ => true,
     }
 }

@@ -173,6 +173,12 @@ pub(crate) fn page(
         return Vec::new();
     }
     if order.newest_first() {
+        if let [one] = choices
+            && let Driver::Rows { rows, exact } = &one.driver
+            && !one.walk
+        {
+            return in_pieces(one, (rows, *exact), after, limit, view);
+        }
         return vec![by_rid(choices, false, &[], after, true, limit, view)];
     }
     let few = choices.iter().all(|c| c.few);
@@ -183,6 +189,39 @@ pub(crate) fn page(
         },
         _ => vec![gathered(choices, order, after, limit, view)],
     }
+}
+
+/// Rows of the first piece of a list; each further one is larger by so much.
+const PIECE: usize = 128;
+const PIECE_GROWS: usize = 8;
+
+/// The newest of a list of rows first, a piece at a time: most pages end before the list does.
+fn in_pieces(
+    choice: &Choice,
+    (rows, exact): (&[i64], bool),
+    after: Option<&Place>,
+    limit: u64,
+    view: View,
+) -> Vec<Statement> {
+    let end = after.map_or(rows.len(), |place| {
+        rows.partition_point(|rid| *rid < place.rid)
+    });
+    let mut rest = rows.get(..end).unwrap_or(rows);
+    let mut statements = Vec::new();
+    let mut size = PIECE;
+    while !rest.is_empty() {
+        let (older, piece) = rest.split_at(rest.len().saturating_sub(size));
+        let choice = Choice {
+            driver: Driver::Rows {
+                rows: piece.into(),
+                exact,
+            },
+            ..choice.clone()
+        };
+        statements.push(by_rid(&[choice], false, &[], None, true, limit, view));
+        (rest, size) = (older, size * PIECE_GROWS);
+    }
+    statements
 }
 
 /// The number of matches.

@@ -13,7 +13,7 @@ use fhir::definitions::TypeId;
 use super::compare::{Arm, Test, all};
 use super::cond::{Canonical, Cond};
 use super::drive::Driver;
-use super::text::{Bind, Binds, holds, joined};
+use super::text::{Bind, Binds, holds, joined, json};
 use crate::sqlite::index::{IdKey, NO_TYPE, Table};
 
 /// The name of the index that is the table's own key.
@@ -44,7 +44,16 @@ pub(crate) fn probe(
 ) -> String {
     match cond {
         Cond::Never => "0".to_owned(),
-        Cond::Not(part) => format!("NOT ({})", probe(part, type_id, rid, depth, b)),
+        Cond::Not(part) => {
+            b.turn();
+            let part = probe(part, type_id, rid, depth, b);
+            b.turn();
+            format!("NOT ({part})")
+        }
+        Cond::Reached(number) => {
+            let number = b.place(&Bind::Int(*number));
+            ["reached(", &number, ", ", rid, ")"].concat()
+        }
         Cond::Any(tests) => some_row(tests, rid, depth, b),
         Cond::None(tests) => format!("NOT {}", some_row(tests, rid, depth, b)),
         Cond::Missing(missing, param, tables) => {
@@ -260,8 +269,9 @@ fn named(param: i64, to: &Canonical, rid: &str, depth: usize, b: &mut Binds) -> 
         "EXISTS (SELECT 1 FROM ix_reference AS {r} INDEXED BY ix_reference_rid \
          CROSS JOIN ix_uri AS {u} INDEXED BY {key} WHERE {r}.rid = {rid} AND {r}.param = {param} \
          AND {r}.type = {NO_TYPE} AND {from} AND {u}.param = {url} AND {u}.uri = {r}.id AND {there} \
-         AND {version} AND {inner} LIMIT 1)",
+         AND {version} AND {inner}{evidence} LIMIT 1)",
         key = key_index(Table::Uri),
+        evidence = b.is_evidence(&target),
         from = holds(&r),
         there = holds(&u),
         version = version_fits(&r, &target, &to.version.to_string()),
@@ -277,8 +287,9 @@ fn chain(param: i64, to: TypeId, inner: &Cond, rid: &str, depth: usize, b: &mut 
         "EXISTS (SELECT 1 FROM ix_reference AS {r} INDEXED BY ix_reference_rid \
          CROSS JOIN resource AS {t} WHERE {r}.rid = {rid} AND {r}.param = {param} \
          AND {r}.type = {to} AND {holds} AND {t}.type = {to} AND {t}.id = {r}.id \
-         AND {there} AND {inner} LIMIT 1)",
+         AND {there} AND {inner}{evidence} LIMIT 1)",
         to = to.0,
+        evidence = b.is_evidence(&target),
         holds = holds(&r),
         there = is_there(to, &target, depth + 1),
     )
@@ -296,7 +307,8 @@ fn has(
     let (r, t) = (format!("r{depth}"), format!("t{depth}"));
     let param = b.place(&Bind::Int(param));
     let inner = probe(inner, source, &format!("{r}.rid"), depth + 1, b);
-    let apart = b.not_apart(&format!("{r}.rid"));
+    let mut apart = b.not_apart(&format!("{r}.rid"));
+    apart.push_str(&b.is_evidence(&format!("{r}.rid")));
     format!(
         "EXISTS (SELECT 1 FROM resource AS {t} CROSS JOIN ix_reference AS {r} INDEXED BY {key} \
          WHERE {t}.rid = {rid} AND {r}.param = {param} AND {r}.type = {type_id} \
@@ -346,6 +358,7 @@ pub(crate) fn sources(
                 true,
             )
         }
+        Driver::Rows { rows, .. } => one(row_source(rows, b), true),
         Driver::Compartment { patients, dates } => compartment_sources(patients, dates, type_id, b),
         Driver::Either(drivers) => drivers
             .iter()
@@ -363,9 +376,10 @@ pub(crate) fn sources(
                 let from = format!(
                     "FROM {inner} AS i CROSS JOIN resource AS t CROSS JOIN ix_reference AS d \
                      INDEXED BY {key} WHERE t.rid = i.rid AND d.param = {param} \
-                     AND d.type = {to} AND d.id = t.id AND {holds}",
+                     AND d.type = {to} AND d.id = t.id AND {holds}{evidence}",
                     key = key_index(Table::Reference),
                     to = to.0,
+                    evidence = b.is_evidence("t.rid"),
                     holds = holds("d"),
                 );
                 Source {
@@ -384,8 +398,9 @@ pub(crate) fn sources(
                     "FROM {inner} AS i CROSS JOIN ix_uri AS u INDEXED BY ix_uri_rid \
                      CROSS JOIN ix_reference AS d INDEXED BY {key} WHERE u.rid = i.rid \
                      AND u.param = {url} AND {there} AND d.param = {param} AND d.type = {NO_TYPE} \
-                     AND d.id = u.uri AND {holds} AND {version}",
+                     AND d.id = u.uri AND {holds} AND {version}{evidence}",
                     key = key_index(Table::Reference),
+                    evidence = b.is_evidence("u.rid"),
                     there = holds("u"),
                     holds = holds("d"),
                     version = version_fits("d", "u.rid", &to.version.to_string()),
@@ -428,7 +443,8 @@ pub(crate) fn sources(
                 "FROM {inner} AS i CROSS JOIN ix_reference AS r INDEXED BY ix_reference_rid \
                  CROSS JOIN resource AS d WHERE r.rid = i.rid AND r.param = {param} \
                  AND r.type = {type_id} AND {holds} AND d.type = {type_id} AND d.id = r.id \
-                 AND {there}",
+                 AND {there}{evidence}",
+                evidence = b.is_evidence("r.rid"),
                 type_id = type_id.0,
                 holds = holds("r"),
                 there = is_there(type_id, "d.rid", 0),
@@ -436,6 +452,12 @@ pub(crate) fn sources(
             one(from, false)
         }
     }
+}
+
+/// Resources by their rows; what is remembered as reached is there.
+fn row_source(rows: &[i64], b: &mut Binds) -> String {
+    let list = b.place(&json(rows.iter().copied()));
+    format!("FROM (SELECT value AS rid FROM json_each({list})) AS d WHERE 1")
 }
 
 fn arm_sources(

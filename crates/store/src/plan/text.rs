@@ -1,8 +1,10 @@
 //! Statement text and its bound values.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use super::Bounds;
+use crate::sqlite::quarantine::is_evidence;
 
 /// Up to so many values are looked through for an equal one; more are looked up.
 const LOOKED_THROUGH: usize = 16;
@@ -52,6 +54,8 @@ pub(crate) struct Binds {
     tables: Vec<(String, String)>,
     /// Rows that are no evidence for others, as a JSON array.
     apart: Option<Bind>,
+    /// What is written now is what must not be.
+    denied: bool,
 }
 
 impl Binds {
@@ -59,6 +63,19 @@ impl Binds {
     /// may reach.
     pub(crate) fn set_apart(&mut self, rids: Bind) {
         self.apart = Some(rids);
+    }
+
+    /// From here on it is written what must not be, or no longer so.
+    pub(crate) fn turn(&mut self) {
+        self.denied = !self.denied;
+    }
+
+    /// The condition that a row on the way is not kept apart. It counts against somebody all the same.
+    pub(crate) fn is_evidence(&self, rid: &str) -> String {
+        match self.bounds.quarantine && !self.denied {
+            true => [" AND ", &is_evidence(rid)].concat(),
+            false => String::new(),
+        }
     }
 
     /// The condition that a row is none of those.
@@ -81,6 +98,7 @@ impl Binds {
             places: HashMap::new(),
             tables: Vec::new(),
             apart: None,
+            denied: false,
         }
     }
 
@@ -145,6 +163,17 @@ fn numbered(place: usize) -> String {
         power /= 10;
     }
     text
+}
+
+/// Numbers as a JSON array.
+pub(crate) fn json(numbers: impl Iterator<Item = i64>) -> Bind {
+    let mut text = String::from("[");
+    for (at, number) in numbers.enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        let _ = write!(text, "{comma}{number}");
+    }
+    text.push(']');
+    Bind::text(&text)
 }
 
 /// Joins conditions by `AND` or `OR`, as a balanced tree: the engine bounds the depth of

@@ -28,6 +28,7 @@ use self::current::{Current, find, holds, repoint};
 use super::blob;
 use super::fault::{Doing, internal};
 use super::index::IdKey;
+use super::reach::Touch;
 use super::seal::{ChangeLine, Digest, Sealed, method_number, sha256};
 use super::tenant::OpenTenant;
 use super::trail::EventId;
@@ -312,7 +313,7 @@ fn expectations(
             &expect.spent,
             &query,
             &PageRequest::default(),
-            newest,
+            (newest, None),
         )?;
         let holds = match (&expect.expected, found.matches.as_slice()) {
             (Expected::Nothing, []) => true,
@@ -771,6 +772,11 @@ impl Making<'_> {
         };
         let seal = sealed.seal(&self.tenant.keys.seal);
         self.members += 1;
+        self.state.touches.push(Touch {
+            seq: self.seq.0,
+            type_id,
+            rid,
+        });
         self.digest.add(&seal);
         self.state
             .db

@@ -149,6 +149,16 @@ impl BodyCache {
 
     /// The current version, if it is here.
     pub(crate) fn get(&self, tenant: &TenantId, type_id: TypeId, id: &ResourceId) -> Option<Hit> {
+        Some(self.get_placed(tenant, type_id, id)?.0)
+    }
+
+    /// The same, with the row of `resource` that it is found by as well, if that is known.
+    pub(crate) fn get_placed(
+        &self,
+        tenant: &TenantId,
+        type_id: TypeId,
+        id: &ResourceId,
+    ) -> Option<(Hit, Option<i64>)> {
         let key = Key {
             tenant: *tenant.bytes(),
             type_id,
@@ -159,7 +169,7 @@ impl BodyCache {
         if !slot.used.load(Ordering::Relaxed) {
             slot.used.store(true, Ordering::Relaxed);
         }
-        Some(slot.hit.clone())
+        Some((slot.hit.clone(), slot.rid))
     }
 
     /// The current version of the row `rid`, if it is here.

@@ -11,6 +11,7 @@ use zeroize::Zeroize;
 
 use super::fault::{Doing, damaged};
 use super::folder::hex;
+use super::reach;
 use super::rows;
 use crate::{Result, StoreError, Synchronous};
 
@@ -218,6 +219,7 @@ pub(crate) fn reader(
         r.get::<_, i64>(0)
     })
     .map_err(|_| damaged("the tenant's database cannot be read with its key"))?;
+    reach::register(&db).doing("opening a tenant")?;
     let budget = Arc::new(Budget::new());
     let seen = budget.clone();
     db.progress_handler(STEPS_PER_LOOK, Some(move || seen.is_spent(&*clock)))

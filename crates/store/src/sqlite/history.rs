@@ -78,7 +78,8 @@ pub(crate) fn page(
             if let Some(rule) = spent.rule(*type_id) {
                 let now = rows::current_of(tenant, db, rid);
                 let now = current_or_last_good(tenant, db, rule, now, rid)?;
-                let seen = now.map(|o| sight::seen(tenant, db, rule, (rid, as_of), &o.stored));
+                let place = (rid, rows::last_seq(db)?);
+                let seen = now.map(|o| sight::seen(tenant, db, rule, place, &o.stored));
                 if matches!(seen.transpose()?, None | Some(Seen::Not)) {
                     found.total = Some(0);
                     return Ok(found);

@@ -34,6 +34,7 @@ use super::folder::{self, Folder, hex};
 use super::keyring::{HouseKeys, Keyring, Owner, TenantKeys};
 use super::mailboxes::{Item, Mailboxes, Pace, Taken};
 use super::process;
+use super::reach;
 use super::readers::{Class, Readers, stopping};
 use super::seal::sha256;
 use super::shared::Shared;
@@ -413,7 +414,7 @@ impl House {
     pub(crate) fn read_briskly<T>(
         &self,
         tenant: &Arc<OpenTenant>,
-        work: impl FnOnce(&Connection, Ticket, Seq, Micros) -> Result<T>,
+        work: impl FnOnce(&Connection, (Ticket, reach::Ticket), Seq, Micros) -> Result<T>,
     ) -> Option<Result<T>> {
         if !tenant.is_brisk() {
             return None;
@@ -423,12 +424,13 @@ impl House {
         let until = Micros(started.0 + BRISK_US);
         let most = self.shared.config.limits.search_kilosteps_max;
         reader.budget.set(Some(until), most.min(BRISK_KILOSTEPS));
-        // The ticket before the commits: who changes an entry of the cache has committed before.
-        let ticket = self.shared.cache.ticket();
+        // The tickets before the commits: who changes an entry of the cache, or makes memory be
+        // forgotten, has committed before.
+        let tickets = (self.shared.cache.ticket(), tenant.reaches.ticket());
         let commits = tenant.commits.load(Ordering::Acquire);
         let done = reader
             .hold(commits, started)
-            .and_then(|newest| work(&reader.db, ticket, newest, until));
+            .and_then(|newest| work(&reader.db, tickets, newest, until));
         // A snapshot in which something failed is not kept.
         if done.is_ok() || reader.let_go().is_ok() {
             tenant.give_back(reader);

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use super::cache::Ticket;
 use super::fault::damaged;
-use super::{OpenTenant, blob, in_snapshot, rows, search, sight};
+use super::{OpenTenant, blob, in_snapshot, reach, rows, search, sight};
 use crate::{Entry, Method, Mode, PageRequest, Result, StoreError, Stored};
 
 /// Nesting that no stored resource passes, whatever limit it came in under.
@@ -36,23 +36,30 @@ pub(crate) fn searched(
     query: &Query,
     page: &PageRequest,
 ) -> Result<(Vec<Entry>, Vec<i64>, search::Found)> {
+    let known = tenant.reaches.ticket();
     in_snapshot(db, || {
         let newest = rows::last_seq(db)?;
-        searched_at((tenant, db, ticket, newest), spent, query, page, None)
+        let tickets = (ticket, known);
+        searched_at((tenant, db, tickets, newest), spent, query, page, None)
     })
 }
 
-/// The same inside a snapshot that is open, with its newest change. `until`: gives up with
+/// The same inside a snapshot that is open, with its newest change; the tickets were taken before it. `until`: gives up with
 /// `limit-time` after that moment of the monotonic clock.
 pub(crate) fn searched_at(
-    (tenant, db, ticket, newest): (&Arc<OpenTenant>, &Connection, Ticket, Seq),
+    (tenant, db, (ticket, known), newest): (
+        &Arc<OpenTenant>,
+        &Connection,
+        (Ticket, reach::Ticket),
+        Seq,
+    ),
     spent: &Spent<Search>,
     query: &Query,
     page: &PageRequest,
     until: Option<Micros>,
 ) -> Result<(Vec<Entry>, Vec<i64>, search::Found)> {
     let limits = &tenant.shared.config.limits;
-    let mut found = search::page(tenant, db, spent, query, page, newest)?;
+    let mut found = search::page(tenant, db, spent, query, page, (newest, Some(known)))?;
     let (mut left_out, mut opened) = (0, false);
     let matches = found.matches.iter().enumerate();
     let matches = matches.map(|(at, m)| (m.0, Mode::Match, at, None));
@@ -68,6 +75,9 @@ pub(crate) fn searched_at(
     for (rid, mode, at, version) in matches.chain(included) {
         if until.is_some_and(|until| tenant.shared.clock.monotonic() > until) {
             return Err(out_of_time());
+        }
+        if found.withdrawn.contains(&rid) {
+            continue;
         }
         if tenant.quarantine.is_left_out(rid) {
             left_out += 1;
@@ -101,7 +111,8 @@ pub(crate) fn searched_at(
             let stored = match spent.rule(stored.type_id).filter(asked) {
                 None => stored,
                 Some(rule) => {
-                    let place = (rid, found.as_of);
+                    // By what leads to it now, whatever the page shows.
+                    let place = (rid, newest);
                     let seen = sight::seen(tenant, db, rule, place, &stored)?;
                     match seen.of(stored)? {
                         Some(stored) => stored,

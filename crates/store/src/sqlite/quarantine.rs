@@ -32,6 +32,15 @@ CREATE TABLE scrub (
   finished_us INTEGER, last_rows INTEGER NOT NULL, last_found INTEGER NOT NULL) STRICT;
 ";
 
+/// The condition that a row (an expression) is not left out of searches, as [`Quarantine::learn`] has it.
+pub(crate) fn is_evidence(rid: &str) -> String {
+    format!(
+        "NOT EXISTS (SELECT 1 FROM quarantine AS q INDEXED BY quarantine_open WHERE q.rid = {rid} \
+         AND q.decision IS NULL AND (q.kind IN ('index', 'current') OR q.kind <> 'version-missing' \
+         AND q.version = (SELECT o.version FROM resource AS o WHERE o.rid = q.rid)) LIMIT 1)"
+    )
+}
+
 /// Rows that were met and are not looked into yet.
 const SUSPECTS_MAX: usize = 1_000;
 const DOING: &str = "looking into the quarantine";
@@ -123,6 +132,11 @@ impl Quarantine {
     /// Whether searches leave a row out.
     pub(crate) fn is_left_out(&self, rid: i64) -> bool {
         self.get(rid).is_some()
+    }
+
+    /// Whether what is wrong of a row is only what searches know of it: its content may be read.
+    pub(crate) fn is_misindexed(&self, rid: i64) -> bool {
+        self.get(rid) == Some(true)
     }
 
     /// Refuses an ordinary write of a row that waits for a decision.

@@ -98,6 +98,10 @@ pub(crate) fn seen(
     if let Some(seen) = by_itself(tenant, rule, stored)? {
         return Ok(seen);
     }
+    // What the index says of it is not what it says itself.
+    if tenant.quarantine.is_misindexed(rid) {
+        return Ok(Seen::Not);
+    }
     if let Some(filter) = rule.filter()
         && !meets(tenant, db, filter, stored.type_id, rid, as_of)?
     {

@@ -21,6 +21,7 @@ use super::index::Vocabulary;
 use super::keyring::TenantKeys;
 use super::people::People;
 use super::quarantine::Quarantine;
+use super::reach::Reaches;
 use super::shared::Shared;
 use super::trail::Spans;
 use super::vendors::Vendors;
@@ -61,6 +62,8 @@ pub(crate) struct OpenTenant {
     pub(crate) openings: Openings,
     /// Resources that are kept apart.
     pub(crate) quarantine: Quarantine,
+    /// Which rows rules of policy reach, as far as it is remembered.
+    pub(crate) reaches: Reaches,
     actors: RwLock<HashMap<i64, Arc<str>>>,
     clients: Clients,
     people: People,
@@ -203,6 +206,7 @@ impl OpenTenant {
             swept: AtomicU64::new(0),
             openings,
             quarantine,
+            reaches: Reaches::new(marked, shared.config.limits.reach_bytes_max),
             actors: RwLock::default(),
             clients,
             people,
@@ -275,8 +279,9 @@ impl OpenTenant {
         }
     }
 
-    /// Gives back the memory of connections that nobody uses now.
+    /// Gives back the memory of connections that nobody uses now, and of what is remembered.
     pub(crate) fn shrink(&self) {
+        self.reaches.forget();
         self.let_go_snapshots();
         for reader in self.readers.lock().iter() {
             let _ = reader.db.release_memory();
@@ -347,6 +352,7 @@ impl OpenTenant {
     /// Takes in parameters that are committed.
     pub(crate) fn set_customs(&self, customs: &Arc<Customs>) {
         *self.customs.write() = customs.clone();
+        self.reaches.forget();
     }
 
     /// There is an index to build.

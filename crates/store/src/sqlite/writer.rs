@@ -19,6 +19,7 @@ use super::connection;
 use super::fault::Doing;
 use super::index::Pending;
 use super::params;
+use super::reach::Touch;
 use super::tenant::{OpenTenant, writer_cache_kib};
 use crate::audit::ChangeHead;
 use crate::journal::Head;
@@ -49,6 +50,8 @@ pub(crate) struct WriterState {
     /// They are not what is committed.
     pub(crate) customs_changed: bool,
     actors: HashMap<String, i64>,
+    /// The rows that this transaction wrote, in the order of its changes.
+    pub(crate) touches: Vec<Touch>,
 }
 
 /// Actors whose numbers the writer remembers.
@@ -102,6 +105,7 @@ impl WriterState {
             customs_changed: false,
             db,
             actors: HashMap::new(),
+            touches: Vec::new(),
         })
     }
 
@@ -163,6 +167,7 @@ pub(crate) fn run(tenant: &Arc<OpenTenant>, slot: &mut Option<WriterState>, memb
             *slot = None;
             shared.cache.forget(&tenant.id, &shared.metrics);
             tenant.commits.fetch_add(1, Ordering::Release);
+            tenant.reaches.failed();
             for (_, answer) in &mut answers {
                 *answer = Err(e.clone());
             }
@@ -192,6 +197,7 @@ fn group(
     answers: &mut Answers,
 ) -> Result<u64> {
     let before = state.seq;
+    state.touches.clear();
     state.note = place_in_journal(tenant, state);
     if tenant.log_pages.load(Ordering::Relaxed) == 0 {
         // All of the log is in the database: it begins anew, unless somebody still reads it.
@@ -218,7 +224,11 @@ fn group(
             .pending
             .flush(&state.db)
             .doing("writing index rows")
-            .and_then(|()| state.db.execute_batch("COMMIT").doing("committing")),
+            .and_then(|()| {
+                // Before anybody can see them in the database.
+                tenant.reaches.committing(&state.touches);
+                state.db.execute_batch("COMMIT").doing("committing")
+            }),
     };
     match committed {
         Ok(()) => {
@@ -254,6 +264,7 @@ fn place_in_journal(tenant: &OpenTenant, state: &mut WriterState) -> Option<Head
 
 fn one(tenant: &Arc<OpenTenant>, state: &mut WriterState, work: &Work) -> Result<Vec<Written>> {
     let mark = state.pending.mark();
+    let touched = state.touches.len();
     let known = (state.seq, state.chain, state.updated, state.last_rid);
     let note = state.note;
     statement(&state.db, "SAVEPOINT member")?;
@@ -264,6 +275,7 @@ fn one(tenant: &Arc<OpenTenant>, state: &mut WriterState, work: &Work) -> Result
         }
         Err(e) => {
             state.pending.undo(mark);
+            state.touches.truncate(touched);
             (state.seq, state.chain, state.updated, state.last_rid) = known;
             state.note = note;
             state.actors.clear();
@@ -315,6 +327,7 @@ fn finish(tenant: &Arc<OpenTenant>, state: Option<&WriterState>, before: u64, an
             }
         }
     }
+    tenant.reaches.committed();
     if let Some(state) = state
         && state.seq > before
     {

@@ -227,7 +227,9 @@ impl TenantStore {
         self.handle
             .0
             .read(self.entry()?, Class::Point, None, |tenant, db, _| {
-                tenant.quarantine.learn(db)
+                tenant.quarantine.learn(db)?;
+                tenant.reaches.forget();
+                Ok(())
             })
             .await
     }

@@ -15,9 +15,12 @@ use rusqlite::Connection;
 
 use super::TenantStore;
 use crate::audit::{Asked, Outcome, Record, Shown, Subject};
+use crate::sqlite::cache::Ticket;
 use crate::sqlite::page::{searched, searched_at};
 use crate::sqlite::readers::Class;
-use crate::sqlite::{OpenTenant, Opened, blob, history, in_snapshot, rows, sha256, sight};
+use crate::sqlite::{
+    OpenTenant, Opened, blob, history, in_snapshot, reach, rows, search, sha256, sight,
+};
 use crate::{
     Entry, Form, HistoryOf, HistoryRequest, Method, Mode, Page, PageRequest, Read, Result,
     StoreError, Stored,
@@ -38,6 +41,7 @@ fn seen_now(
     db: &Connection,
     rule: &Rule,
     found: Option<Opened>,
+    memory: Option<reach::Ticket>,
 ) -> Result<Option<Stored>> {
     let as_of = rows::last_seq(db)?;
     let Some(Opened { rid, stored, .. }) = found else {
@@ -46,7 +50,24 @@ fn seen_now(
         }
         return Ok(None);
     };
-    sight::seen(tenant, db, rule, (rid, as_of), &stored)?.of(stored)
+    let known = match memory.filter(|_| rule.hidden().is_none()) {
+        Some(ticket) => {
+            let of = (stored.type_id, as_of, ticket);
+            search::remembered(tenant, db, rule, of)?
+        }
+        None => None,
+    };
+    // Only that it is seen is answered from memory: what is not is looked for as long as before.
+    let live = stored.method != Method::Delete;
+    if live && known.as_ref().and_then(|known| known.known(rid)) == Some(true) {
+        return Ok(Some(stored));
+    }
+    let seen = sight::seen(tenant, db, rule, (rid, as_of), &stored)?;
+    if let (Some(known), true, sight::Seen::Whole) = (known, live, &seen) {
+        known.learn(rid, true);
+        tenant.reaches.learned_one();
+    }
+    seen.of(stored)
 }
 
 /// Whether only the opening of a patient leads to what was found.
@@ -81,7 +102,7 @@ fn reached_now(
     found: Option<Opened>,
 ) -> Result<Option<Stored>> {
     let whole = found.as_ref().map(|o| o.stored.clone());
-    Ok(seen_now(tenant, db, rule, found)?.and(whole))
+    Ok(seen_now(tenant, db, rule, found, None)?.and(whole))
 }
 
 /// What was found; nothing where it is kept apart from everybody and its caller would not see it:
@@ -124,6 +145,12 @@ fn seen_then(
     let Some(now) = current_or_last_good(tenant, db, rule, now, then.rid)? else {
         return Ok(None);
     };
+    // What the index says of a row that is kept apart shows nobody its versions.
+    if tenant.quarantine.is_left_out(now.rid)
+        && sight::by_itself(tenant, rule, &now.stored)?.is_none()
+    {
+        return Ok(None);
+    }
     let as_of = rows::last_seq(db)?;
     let seen = sight::seen(tenant, db, rule, (now.rid, as_of), &now.stored)?;
     if !sight::was_in_reach(tenant, rule, &then.stored)? {
@@ -154,6 +181,36 @@ pub(crate) fn current_or_last_good(
         Some(filter) if !sight::meets(tenant, db, filter, type_id, rid, as_of)? => None,
         _ => Some(good),
     })
+}
+
+/// The current version of a resource as its caller sees it, and whether only the opening of a patient led
+/// to it.
+fn looked_up(
+    tenant: &OpenTenant,
+    db: &Connection,
+    (type_id, id): (TypeId, &ResourceId),
+    rule: Option<&Rule>,
+    (form, ticket, memory): (Form, Ticket, reach::Ticket),
+) -> Result<(Option<Stored>, bool)> {
+    let kept = &tenant.quarantine;
+    let found = kept.must_be_readable_named(db, type_id, id);
+    let found = found.and_then(|()| rows::current(tenant, db, type_id, id));
+    let found = or_absent(tenant, db, rule, (type_id, id), found)?;
+    if let Some(Opened {
+        rid, stored, seq, ..
+    }) = &found
+    {
+        let shared = &tenant.shared;
+        let (cache, metrics) = (&shared.cache, &shared.metrics);
+        cache.put(&tenant.id, (Some(*rid), stored), *seq, ticket, metrics);
+    }
+    let opened = by_opening(tenant, db, rule, found.as_ref())?;
+    let found = match rule {
+        None => found.map(|o| o.stored),
+        Some(rule) => seen_now(tenant, db, rule, found, Some(memory))?,
+    };
+    let found = found.map(|stored| blob::in_form(tenant, db, form, stored));
+    Ok((found.transpose()?, opened))
 }
 
 /// A page of more resources than this is never read on the caller's own thread.
@@ -253,14 +310,34 @@ impl TenantStore {
         let rule = spent.rule(type_id).cloned();
         // Which way leads to it is asked of the index.
         let opens = rule.as_ref().is_some_and(|rule| rule.opens());
+        let fits = |stored: &Stored| form == Form::Apart || stored.data.is_none();
         let known = entry.if_open().filter(|_| !opens).and_then(|tenant| {
             tenant.touch();
+            if let Some(rule) = rule.as_deref().filter(|rule| rule.hidden().is_none()) {
+                let get = || {
+                    let (hit, rid) = shared.cache.get_placed(&self.tenant, type_id, id)?;
+                    Some((hit.stored, rid?))
+                };
+                let says = |stored: &Stored| {
+                    let seen = sight::by_itself(&tenant, rule, stored);
+                    matches!(seen, Ok(Some(sight::Seen::Whole)))
+                };
+                let reached = tenant.reaches.reached_now(rule, type_id, get, says);
+                if let Some(hit) = reached.filter(fits) {
+                    return Some(Ok(hit));
+                }
+            }
             let hit = shared.cache.get(&self.tenant, type_id, id)?.stored;
-            let hit = (form == Form::Apart || hit.data.is_none()).then_some(hit)?;
+            let hit = fits(&hit).then_some(hit)?;
             match &rule {
                 None => Some(Ok(hit)),
                 // What is not seen goes the way of what is not there.
                 Some(rule) => sight::by_itself(&tenant, rule, &hit)
+                    .inspect(|seen| {
+                        if matches!(seen, Some(sight::Seen::Whole)) {
+                            search::begin_to_remember(&tenant, rule, type_id);
+                        }
+                    })
                     .and_then(|seen| seen.map_or(Ok(None), |seen| seen.of(hit)))
                     .transpose(),
             }
@@ -275,30 +352,13 @@ impl TenantStore {
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, ticket| {
-                let kept = &tenant.quarantine;
-                let found = kept.must_be_readable_named(db, type_id, &wanted);
-                let found = found.and_then(|()| rows::current(tenant, db, type_id, &wanted));
-                let found = or_absent(tenant, db, rule.as_deref(), (type_id, &wanted), found)?;
-                if let Some(Opened {
-                    rid, stored, seq, ..
-                }) = &found
-                {
-                    let shared = &tenant.shared;
-                    shared.cache.put(
-                        &tenant.id,
-                        (Some(*rid), stored),
-                        *seq,
-                        ticket,
-                        &shared.metrics,
-                    );
+                let how = (form, ticket, tenant.reaches.ticket());
+                let look = || looked_up(tenant, db, (type_id, &wanted), rule.as_deref(), how);
+                // Where policy is asked, the resource and what policy says of it are of one snapshot.
+                match &rule {
+                    None => look(),
+                    Some(_) => in_snapshot(db, look),
                 }
-                let opened = by_opening(tenant, db, rule.as_deref(), found.as_ref())?;
-                let found = match &rule {
-                    None => found.map(|o| o.stored),
-                    Some(rule) => seen_now(tenant, db, rule, found)?,
-                };
-                let found = found.map(|stored| blob::in_form(tenant, db, form, stored));
-                Ok((found.transpose()?, opened))
             })
             .await?;
         self.answer(&spent, (type_id, id), found, opened).await
@@ -436,8 +496,8 @@ impl TenantStore {
             .and_then(|tenant| {
                 self.handle
                     .0
-                    .read_briskly(&tenant, |db, ticket, newest, until| {
-                        let place = (&tenant, db, ticket, newest);
+                    .read_briskly(&tenant, |db, tickets, newest, until| {
+                        let place = (&tenant, db, tickets, newest);
                         searched_at(place, &spent, &query, &page, Some(until))
                     })
             });

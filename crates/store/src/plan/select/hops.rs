@@ -64,7 +64,8 @@ pub(super) fn named_by(
     let param = b.place(&Bind::Int(param));
     let url = b.place(&Bind::Int(to.url));
     let inner = probe(inner, source, &format!("{r}.rid"), depth + 1, b);
-    let apart = b.not_apart(&format!("{r}.rid"));
+    let mut apart = b.not_apart(&format!("{r}.rid"));
+    apart.push_str(&b.is_evidence(&format!("{r}.rid")));
     format!(
         "EXISTS (SELECT 1 FROM ix_uri AS {u} INDEXED BY ix_uri_rid CROSS JOIN ix_reference AS {r} \
          INDEXED BY {key} WHERE {u}.rid = {rid} AND {u}.param = {url} AND {there} \
@@ -92,7 +93,8 @@ pub(super) fn named(
         "FROM {inner} AS i CROSS JOIN ix_reference AS r INDEXED BY ix_reference_rid \
          CROSS JOIN ix_uri AS d INDEXED BY {key} WHERE r.rid = i.rid AND r.param = {param} \
          AND r.type = {NO_TYPE} AND {from} AND d.param = {url} AND d.uri = r.id AND {there} \
-         AND {version}",
+         AND {version}{evidence}",
+        evidence = b.is_evidence("r.rid"),
         key = key_index(Table::Uri),
         from = holds("r"),
         there = holds("d"),
@@ -117,7 +119,8 @@ pub(super) fn member_of(
     let param = b.place(&Bind::Int(param));
     let member = b.place(&Bind::Int(member));
     let inner = probe(inner, source, &format!("{g}.rid"), depth + 1, b);
-    let apart = b.not_apart(&format!("{g}.rid"));
+    let mut apart = b.not_apart(&format!("{g}.rid"));
+    apart.push_str(&b.is_evidence(&format!("{g}.rid")));
     format!(
         "EXISTS (SELECT 1 FROM ix_reference AS {r} INDEXED BY ix_reference_rid \
          CROSS JOIN ix_reference AS {g} INDEXED BY {key} WHERE {r}.rid = {rid} \
@@ -142,7 +145,8 @@ pub(super) fn members(
     let from = format!(
         "FROM {inner} AS i CROSS JOIN ix_reference AS g INDEXED BY ix_reference_rid \
          CROSS JOIN ix_reference AS d INDEXED BY {key} WHERE g.rid = i.rid AND g.param = {member} \
-         AND {there} AND d.param = {param} AND d.type = g.type AND d.id = g.id AND {holds}",
+         AND {there} AND d.param = {param} AND d.type = g.type AND d.id = g.id AND {holds}{evidence}",
+        evidence = b.is_evidence("g.rid"),
         key = key_index(Table::Reference),
         there = holds("g"),
         holds = holds("d"),

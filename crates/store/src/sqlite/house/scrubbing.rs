@@ -359,6 +359,7 @@ impl House {
         })?;
         if let Some(state) = &*slot {
             tenant.quarantine.learn(&state.db)?;
+            tenant.reaches.forget();
         }
         for wrong in &made {
             // A good body in memory must not stand for what lies there.

@@ -1,18 +1,24 @@
 //! What the planner asks of the data, answered by small statements on the connection.
 
-use rusqlite::Connection;
+use std::sync::Arc;
 
-use base::Code;
+use access::Rule;
+use base::{Code, Seq};
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
-use fhir::search::query::Spot;
+use fhir::search::query::{Clause, Spot};
 use fhir::search::rows::{contained, encloses, plain};
 use fhir::search::{Customs, holds_canonicals};
+use rusqlite::Connection;
 
 use super::{failed, key, run};
+use crate::plan::drive::Driver;
 use crate::plan::select::{is_there, key_index};
-use crate::plan::text::{Bind, Statement, holds};
-use crate::plan::{Bounds, Facts, View};
+use crate::plan::text::{Bind, Statement, holds, json};
+use crate::plan::{Bounds, Facts, For, Order, View, choose, conditions};
 use crate::sqlite::index::{IdKey, Table, Vocabulary};
+use crate::sqlite::reach::{
+    self, Asked as Remembered, Asking, Listing, Reaches, Shape, Ticket, is_worth,
+};
 use crate::{Result, StoreError};
 
 /// Bytes of the boundaries that one search finds.
@@ -26,7 +32,28 @@ pub(super) struct Data<'c> {
     /// The tenant's own parameters.
     pub(super) own: &'c Customs,
     pub(super) view: View,
+    /// What is remembered of policy, where it is asked.
+    pub(super) memory: Option<&'c Memory<'c>>,
 }
+
+/// What is remembered of policy, for one search.
+pub(super) struct Memory<'c> {
+    pub(super) reaches: &'c Reaches,
+    /// Taken before the snapshot.
+    pub(super) ticket: Ticket,
+    pub(super) asking: &'c Asking,
+    /// The newest change that the snapshot shows.
+    pub(super) newest: Seq,
+}
+
+/// Rows whose makers are asked for at once.
+const AFFECTED_BY_MAX: usize = 64;
+/// Rows that may have to be asked about anew because of those.
+const AFFECTED_MAX: usize = 20_000;
+/// Rows are few where they are less than one of so many of their type.
+const SPARSE: usize = 16;
+/// The newest of the rows of a rule by which that is judged.
+const JUDGED_BY: usize = 256;
 
 impl Data<'_> {
     /// Runs a statement that answers one number.
@@ -37,6 +64,135 @@ impl Data<'_> {
             Ok(false)
         })?;
         Ok(count)
+    }
+
+    /// The number by which statements ask memory about a rule, if it is remembered.
+    pub(super) fn number_of(&mut self, type_id: TypeId, rule: &Rule) -> Result<Option<i64>> {
+        let Some(memory) = self.memory else {
+            return Ok(None);
+        };
+        if let Some(number) = memory.asking.number_of(type_id) {
+            return Ok(Some(number));
+        }
+        let place = (memory.reaches, memory.ticket, memory.newest.0);
+        let Some(view) = self.known(type_id, rule, place)? else {
+            return Ok(None);
+        };
+        match (view.listing(), rule.filter()) {
+            (Listing::Unknown, Some(filter)) => {
+                view.list(self.list(type_id, filter)?);
+                memory.reaches.make_room();
+            }
+            (Listing::Later, _) => return Ok(None),
+            _ => {}
+        }
+        Ok(Some(memory.asking.add(view)))
+    }
+
+    /// What is remembered of a rule.
+    pub(super) fn known(
+        &self,
+        type_id: TypeId,
+        rule: &Rule,
+        (reaches, ticket, newest): (&Reaches, Ticket, u64),
+    ) -> Result<Option<reach::View>> {
+        let Some(asked) = Remembered::of(rule, || self.shape(type_id, rule)) else {
+            return Ok(None);
+        };
+        let as_of = u64::try_from(self.view.as_of).unwrap_or(0);
+        reaches.view(ticket, &asked, (as_of, newest), |rids| {
+            self.affected(&asked, rids)
+        })
+    }
+
+    /// What a rule depends on; none where it had better not be remembered.
+    pub(super) fn shape(&self, type_id: TypeId, rule: &Rule) -> Option<Shape> {
+        let filter = rule.filter()?;
+        let worth = is_worth(filter, self.model.type_id("Patient"));
+        let canonical = |param, target| self.canonical(param, target).is_some();
+        worth.then(|| Shape::of(filter, type_id, &canonical))?
+    }
+
+    /// The rows that a rule is to be asked about anew after these rows were written, which it looks at;
+    /// none where that may be all.
+    fn affected(&self, asked: &Remembered, rids: &[i64]) -> Result<Option<Vec<i64>>> {
+        let Some(steps) = asked.steps().filter(|_| rids.len() <= AFFECTED_BY_MAX) else {
+            return Ok(None);
+        };
+        let text = format!(
+            "SELECT r.rid FROM json_each(?1) AS j CROSS JOIN resource AS t CROSS JOIN json_each(?2) AS p \
+             CROSS JOIN ix_reference AS r INDEXED BY {} WHERE t.rid = j.value \
+             AND r.param = p.value AND r.type = t.type AND r.id = t.id",
+            key_index(Table::Reference)
+        );
+        let binds = vec![
+            json(rids.iter().copied()),
+            json(steps.iter().map(|p| i64::from(p.0))),
+        ];
+        let mut found = Vec::new();
+        let all = run(self.conn, &Statement { text, binds }, |row| {
+            found.push(row.get(0)?);
+            Ok(found.len() <= AFFECTED_MAX)
+        })?;
+        Ok(all.then_some(found))
+    }
+
+    /// Every row that a rule reaches now; none where those are many.
+    fn list(&mut self, type_id: TypeId, filter: &Clause) -> Result<Option<Vec<i64>>> {
+        let bounds = self.view.bounds;
+        let max = bounds.remembered;
+        let wide = Bounds {
+            compared: max,
+            sorted: max,
+            gathered: max,
+            inner: max,
+            ..bounds
+        };
+        let mut data = Data {
+            memory: None,
+            view: View {
+                bounds: wide,
+                ..self.view
+            },
+            ..*self
+        };
+        let filter = std::slice::from_ref(filter);
+        let conds = conditions(filter, (0, type_id), For::Policy, &mut data)?;
+        let shape = data.vocabulary.shape();
+        let Some(choice) = choose(type_id, conds, shape, true, &mut data)? else {
+            return Ok(Some(Vec::new()));
+        };
+        if !choice.few || choice.driver == Driver::Type {
+            return Ok(None);
+        }
+        let order = Order::of(&[], &[])?;
+        let (places, more) = super::rows(self.conn, &[choice], &order, None, max, data.view)?;
+        let rows: Vec<i64> = places.iter().map(|place| place.rid).collect();
+        if more || self.are_dense(type_id, &rows)? {
+            return Ok(None);
+        }
+        Ok(Some(rows))
+    }
+
+    /// Whether rows of a type, newest first, are a large part of it, as far as the newest tell.
+    fn are_dense(&self, type_id: TypeId, rows: &[i64]) -> Result<bool> {
+        let newest = rows.len().min(JUDGED_BY);
+        let Some(oldest) = newest.checked_sub(1).and_then(|at| rows.get(at)) else {
+            return Ok(false);
+        };
+        let max = newest * SPARSE;
+        let text = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM ix_type AS d WHERE d.type = ?2 AND d.rid >= ?3 \
+             AND {} LIMIT ?4)",
+            holds("d")
+        );
+        let binds = vec![
+            Bind::Int(self.view.as_of),
+            Bind::Int(i64::from(type_id.0)),
+            Bind::Int(*oldest),
+            Bind::Int(i64::try_from(max).unwrap_or(i64::MAX)),
+        ];
+        Ok(self.count(&Statement { text, binds })? < max as u64)
     }
 
     /// The types that there are, or were.
@@ -269,6 +425,17 @@ impl Facts for Data<'_> {
             Ok(false)
         })?;
         Ok(measured)
+    }
+
+    fn remembered(&mut self, type_id: TypeId, rule: &Rule) -> Result<Option<i64>> {
+        self.number_of(type_id, rule)
+    }
+
+    fn listed(&mut self, number: i64) -> Option<(Arc<[i64]>, bool)> {
+        match self.memory?.asking.view(number)?.listing() {
+            Listing::Few { rows, exact } => Some((rows, exact)),
+            Listing::Many | Listing::Later | Listing::Unknown => None,
+        }
     }
 
     fn as_of(&self) -> i64 {

@@ -4,7 +4,6 @@
 //! over types that the permit shows. A reference to a version brings that version if there is one.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fmt::Write as _;
 
 use access::{Search, Spent};
 use base::{Code, Limits};
@@ -16,7 +15,7 @@ use rusqlite::Connection;
 
 use super::run;
 use crate::plan::select::{key_index, version_fits};
-use crate::plan::text::{Bind, Statement, holds};
+use crate::plan::text::{Bind, Statement, holds, json};
 use crate::sqlite::index::{NO_TYPE, Table};
 use crate::{Result, StoreError};
 
@@ -128,16 +127,6 @@ fn passed(limit: &'static str, max: u64) -> StoreError {
         limit,
         max,
     }
-}
-
-pub(super) fn json(numbers: impl Iterator<Item = i64>) -> Bind {
-    let mut text = String::from("[");
-    for (at, number) in numbers.enumerate() {
-        let comma = if at == 0 { "" } else { "," };
-        let _ = write!(text, "{comma}{number}");
-    }
-    text.push(']');
-    Bind::text(&text)
 }
 
 impl Walk<'_> {

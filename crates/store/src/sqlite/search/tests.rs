@@ -63,6 +63,10 @@ fn agree(w: &mut World, dice: &mut Dice) {
     loop {
         let found = w.page(&spent, &query, after, Some(as_of)).unwrap();
         rids.extend(found.matches.iter().map(|m| m.0));
+        for (rid, _) in &found.matches {
+            let reached = as_of == w.seq || naive::reaches(w, &spent, *rid);
+            assert_eq!(found.withdrawn.contains(rid), !reached, "{rid}");
+        }
         assert_eq!(found.total, Some(wanted.matches.len() as u64));
         assert_eq!(found.as_of, Seq(as_of));
         after = found.next;
@@ -133,6 +137,107 @@ proptest! {
             agree(&mut w, &mut dice);
         }
     }
+}
+
+/// Criteria whose answers are remembered: over one step, over more, and back.
+const REMEMBERED: &[(&str, &str)] = &[
+    ("Observation", "patient.gender=x,y"),
+    ("Observation", "patient.gender=x,y,z&code=x,y"),
+    ("Observation", "subject:Patient.name=an,bo,zoe"),
+    (
+        "Observation",
+        "patient.general-practitioner:Practitioner.name=an",
+    ),
+    ("Observation", "patient._has:Encounter:patient:status=x"),
+    ("Observation", "patient.general-practitioner=1,2,3"),
+    ("Observation", "subject:missing=true"),
+    ("Patient", "_has:Observation:patient:code=y"),
+    ("Patient", "_has:Group:member:_id=1,2,3"),
+    ("Patient", "gender=x,y,z"),
+    ("Patient", "link:Patient.gender=x"),
+    ("Practitioner", "gender=x,y"),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn what_policy_reaches_is_remembered_as_long_as_it_does(seed in any::<u64>()) {
+        let mut dice = Dice(seed);
+        let mut w = World::new();
+        w.reaches = Some(Reaches::new(0, dice.one(&[1 << 20, 4 << 10])));
+        for _ in 0..dice.below(60) {
+            w.change(&mut dice);
+        }
+        for _ in 0..8 {
+            w.policy = (0..=dice.below(4)).map(|_| dice.one(REMEMBERED)).collect();
+            w.policy.push(("Encounter", "status:not=x"));
+            w.bounds = dice.one(&[SMALL, SMALL, Bounds::MEASURED]);
+            for _ in 0..5 {
+                agree(&mut w, &mut dice);
+                is_reached_at_hand(&w);
+                for _ in 0..dice.below(3) {
+                    w.change(&mut dice);
+                    is_reached_at_hand(&w);
+                }
+                if dice.below(12) == 0 {
+                    w.fail();
+                }
+            }
+        }
+    }
+}
+
+/// What is said to be reached without a look at the index is.
+fn is_reached_at_hand(w: &World) {
+    let (Some(reaches), spent) = (&w.reaches, w.spend()) else {
+        return;
+    };
+    for (rid, r) in w.now(w.seq) {
+        let Some(rule) = spent.sight().rule(r.type_id) else {
+            continue;
+        };
+        let at_hand = reaches.reached_now(rule, r.type_id, || Some(((), *rid)), |()| false);
+        assert!(
+            at_hand.is_none() || naive::sees(w, &spent, *rid),
+            "{rid}\n{}",
+            w.show(w.seq)
+        );
+    }
+}
+
+#[test]
+fn memory_is_asked_and_is_right_at_hand() {
+    let mut dice = Dice(11);
+    let mut w = World::new();
+    w.reaches = Some(Reaches::new(0, 1 << 20));
+    w.bounds = Bounds::MEASURED;
+    w.policy = vec![("Observation", "patient:Patient.name=a,b,z,A,é")];
+    for _ in 0..300 {
+        w.change(&mut dice);
+    }
+    w.reaches.as_ref().unwrap().committed();
+    let spent = w.spend();
+    let query = w.everything();
+    let found = w.page(&spent, &query, None, None).unwrap();
+    assert!(!found.matches.is_empty());
+    let ran = |w: &World| {
+        RAN.with_borrow_mut(Vec::clear);
+        w.page(&spent, &query, None, None).unwrap();
+        RAN.with_borrow(|ran| ran.iter().map(|s| s.text.clone()).collect::<Vec<_>>())
+    };
+    for text in ran(&w) {
+        assert!(!text.contains("ix_reference"), "{text}");
+    }
+    let reaches = w.reaches.as_ref().unwrap();
+    for (rid, type_id) in &found.matches {
+        if let Some(rule) = spent.sight().rule(*type_id) {
+            let get = || Some(((), *rid));
+            let reached = reaches.reached_now(rule, *type_id, get, |()| false);
+            assert_eq!(reached, Some(()), "{rid}");
+        }
+    }
+    reaches.forget();
+    assert!(ran(&w).iter().any(|text| text.contains("ix_reference")));
 }
 
 #[test]

@@ -60,6 +60,24 @@ pub(super) fn search(w: &World, query: &Query, as_of: u64) -> Answer {
     }
 }
 
+/// Whether policy lets a caller see a row as it is now.
+pub(super) fn sees(w: &World, spent: &Spent<Search>, rid: i64) -> bool {
+    let all = w.now(w.seq);
+    let spent = Some(spent);
+    let eye = Eye { w, all, spent };
+    all.get(&rid).is_some_and(|r| eye.sees(r))
+}
+
+/// Whether policy reaches a row as it is now; all that there was, where no rule is about its type.
+pub(super) fn reaches(w: &World, spent: &Spent<Search>, rid: i64) -> bool {
+    let ruled = |r: &Resource| {
+        let rule = spent.rule(r.type_id);
+        rule.is_some_and(|rule| rule.filter().is_some())
+    };
+    let ever = (0..=w.seq).filter_map(|seq| w.now(seq).get(&rid)).next();
+    !ever.is_some_and(ruled) || sees(w, spent, rid)
+}
+
 /// A value in an order that is the tables': numbers, then texts, then UUIDs.
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
 enum Value {

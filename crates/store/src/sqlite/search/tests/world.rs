@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::plan::Bounds;
 use crate::sqlite::index::{IdKey, Pending, Vocabulary, make};
+use crate::sqlite::reach::{Reaches, Touch, register};
 use crate::{PageRequest, Position, Result};
 
 mod questions;
@@ -34,6 +35,8 @@ pub(super) const SMALL: Bounds = Bounds {
     arms: 12,
     hierarchy: 1_000,
     positions: 1_000,
+    remembered: 6,
+    quarantine: false,
 };
 
 pub(super) struct Dice(pub(super) u64);
@@ -84,6 +87,8 @@ pub(super) struct World {
     pub(super) scopes: &'static str,
     /// What the tenant's policy says of its rows: criteria by type.
     pub(super) policy: Vec<(&'static str, &'static str)>,
+    /// What is remembered of it, where it is.
+    pub(super) reaches: Option<Reaches>,
 }
 
 pub(super) const TYPES: &[&str] = &[
@@ -145,6 +150,7 @@ impl World {
     pub(super) fn new() -> Self {
         let conn = Connection::open_in_memory().unwrap();
         make(&conn).unwrap();
+        register(&conn).unwrap();
         conn.execute_batch(
             "CREATE TABLE resource (rid INTEGER PRIMARY KEY, type INTEGER NOT NULL,
                id ANY NOT NULL, UNIQUE (type, id)) STRICT;
@@ -170,6 +176,7 @@ impl World {
             scopes: "system/Observation.rs system/Patient.rs system/Encounter.rs \
                      system/Practitioner.r",
             policy: Vec::new(),
+            reaches: None,
         }
     }
 
@@ -261,9 +268,10 @@ impl World {
             own: fhir::search::Customs::NONE,
             limits: &self.limits,
             spent,
+            memory: self.reaches.as_ref().map(|r| (r, r.ticket())),
         };
         let newest = crate::sqlite::rows::last_seq(&self.conn)?;
-        surroundings.page(query, (&request, newest), self.bounds)
+        surroundings.answer(query, (&request, newest), self.bounds)
     }
 
     /// What there is after a change.
@@ -370,9 +378,33 @@ impl World {
             };
             state.insert(rid, resource);
         }
+        if let Some(reaches) = &self.reaches {
+            let rid = self.rid(type_id, &key);
+            reaches.committing(&[Touch { seq, type_id, rid }]);
+        }
         self.pending.flush(&self.conn).unwrap();
         self.pending.committed(&self.vocabulary);
+        // Now and then nobody gets to say that it is committed before the next search.
+        if let Some(reaches) = self.reaches.as_ref().filter(|_| dice.often()) {
+            reaches.committed();
+        }
         self.states.push(state);
+    }
+
+    /// A commit of a write that never was.
+    pub(super) fn fail(&self) {
+        if let Some(reaches) = &self.reaches {
+            let (seq, rid) = (self.seq + 1, 1);
+            let type_id = self.type_id("Patient");
+            reaches.committing(&[Touch { seq, type_id, rid }]);
+            reaches.failed();
+        }
+    }
+
+    fn rid(&self, type_id: TypeId, key: &IdKey) -> i64 {
+        let sql = "SELECT rid FROM resource WHERE type = ?1 AND id = ?2";
+        let place = rusqlite::params![type_id.0, key];
+        self.conn.query_row(sql, place, |r| r.get(0)).unwrap()
     }
 
     fn is_updated(&self, param: ParamId) -> bool {

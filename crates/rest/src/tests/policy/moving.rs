@@ -1,0 +1,184 @@
+//! What is out of reach from the moment that it is answered that it was moved, whatever is remembered.
+
+use serde_json::json;
+
+use super::super::world::World;
+use super::{northern, observation, patient, sorted, two_facilities};
+
+/// The northern patient, now of a facility.
+fn moved(world: &World, all: &str, to: &str) {
+    let mut body = patient("north");
+    body["managingOrganization"] = json!({ "reference": format!("Organization/o-{to}") });
+    world
+        .fhir(all, "PUT Patient/p-north", body.to_string())
+        .status(200);
+}
+
+fn found(world: &World, who: &str, line: &str) -> Vec<String> {
+    let page = world.fhir(who, &format!("GET {line}"), "").status(200);
+    sorted(page.entries())
+}
+
+/// Asks often enough that it is remembered.
+fn warm(world: &World, who: &str) {
+    for _ in 0..3 {
+        for line in [
+            "Observation/b-north",
+            "Condition/c-north",
+            "Patient/p-north",
+        ] {
+            world.fhir(who, &format!("GET {line}"), "").status(200);
+        }
+        assert_eq!(found(world, who, "Observation"), ["Observation/b-north"]);
+        assert_eq!(
+            found(
+                world,
+                who,
+                "Observation?_include=Observation:subject&_include=Observation:encounter"
+            ),
+            [
+                "Encounter/e-north",
+                "Observation/b-north",
+                "Patient/p-north"
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_chart_is_closed_and_open_again_at_the_next_request() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    for _ in 0..3 {
+        warm(&world, &who);
+        moved(&world, &all, "south");
+        for line in [
+            "Observation/b-north",
+            "Condition/c-north",
+            "Encounter/e-north",
+            "Patient/p-north",
+            "Observation/b-north/_history/1",
+            "Patient/p-north/_history/1",
+            "Observation/b-north/_history",
+        ] {
+            world.fhir(&who, &format!("GET {line}"), "").status(404);
+        }
+        for line in [
+            "Observation",
+            "Observation?code=finding&_include=Observation:subject",
+            "Patient?_revinclude=Observation:subject",
+            "Encounter?_has:Observation:encounter:code=finding",
+            "Observation?_total=accurate&_sort=date",
+        ] {
+            assert_eq!(found(&world, &who, line), [""; 0], "{line}");
+        }
+        moved(&world, &all, "north");
+    }
+    warm(&world, &who);
+}
+
+#[test]
+fn a_finding_that_becomes_another_patients_is_gone_at_the_next_request() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    warm(&world, &who);
+    let put = |at: &str| {
+        let mut body = observation(at, "finding");
+        body["id"] = json!("b-north");
+        let line = "PUT Observation/b-north";
+        world.fhir(&all, line, body.to_string()).status(200);
+    };
+    put("south");
+    world.fhir(&who, "GET Observation/b-north", "").status(404);
+    assert_eq!(found(&world, &who, "Observation"), [""; 0]);
+    put("north");
+    world.fhir(&who, "GET Observation/b-north", "").status(200);
+    assert_eq!(found(&world, &who, "Observation"), ["Observation/b-north"]);
+    world
+        .fhir(&all, "DELETE Observation/b-north", "")
+        .status(204);
+    assert_eq!(found(&world, &who, "Observation"), [""; 0]);
+    let body = {
+        let mut body = observation("south", "finding");
+        body["id"] = json!("b-north");
+        body.to_string()
+    };
+    world
+        .fhir(&all, "PUT Observation/b-north", body)
+        .status(201);
+    world.fhir(&who, "GET Observation/b-north", "").status(404);
+}
+
+#[test]
+fn later_pages_show_nothing_that_moved_meanwhile() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    let mut second = patient("north");
+    second["id"] = json!("p-second");
+    world
+        .fhir(&all, "PUT Patient/p-second", second.to_string())
+        .status(201);
+    for n in 0..12 {
+        let mut body = observation("north", "finding");
+        body["id"] = json!(format!("x-{n}"));
+        if n % 2 == 0 {
+            body["subject"] = json!({ "reference": "Patient/p-second" });
+        }
+        let line = format!("PUT Observation/x-{n}");
+        world.fhir(&all, &line, body.to_string()).status(201);
+    }
+    let first = world
+        .fhir(
+            &who,
+            "GET Observation?_count=3&_include=Observation:subject",
+            "",
+        )
+        .status(200);
+    let mut next = first.link("next");
+    moved(&world, &all, "south");
+    let mut seen = Vec::new();
+    while let Some(url) = next {
+        let page = world.follow(&who, &url).status(200);
+        seen.extend(page.entries());
+        next = page.link("next");
+    }
+    let left: Vec<&String> = seen
+        .iter()
+        .filter(|e| e.starts_with("Observation/"))
+        .collect();
+    assert!(!left.is_empty());
+    for entry in seen {
+        let of_second = ["Patient/p-second"].contains(&entry.as_str())
+            || (0..12)
+                .step_by(2)
+                .any(|n| entry == format!("Observation/x-{n}"));
+        assert!(of_second, "{entry}");
+    }
+}
+
+#[test]
+fn a_role_that_ends_and_a_policy_that_narrows_count_at_once() {
+    let (world, _) = two_facilities();
+    let who = northern(&world, "clinician");
+    warm(&world, &who);
+    super::grants(
+        &world,
+        &json!([{ "name": "south", "who": { "roles": ["clinician"] }, "actions": "rs", "types": ["*"],
+            "within": "Patient?organization=Organization/o-south" }]),
+    );
+    world.fhir(&who, "GET Observation/b-north", "").status(404);
+    assert_eq!(found(&world, &who, "Observation"), ["Observation/b-south"]);
+}
+
+#[test]
+fn with_next_to_no_memory_the_answers_are_the_same() {
+    let world = World::with(|limits| limits.reach_bytes_max = 0, |_| {});
+    world.tenant("lakeside");
+    let all = world.client("lakeside", "system/*.cruds");
+    super::fill(&world, &all);
+    let who = northern(&world, "clinician");
+    warm(&world, &who);
+    moved(&world, &all, "south");
+    world.fhir(&who, "GET Observation/b-north", "").status(404);
+    assert_eq!(found(&world, &who, "Observation"), [""; 0]);
+}
