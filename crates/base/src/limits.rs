@@ -172,6 +172,10 @@ limits! {
     approvals_per_person_max = 200;
     /// Access tokens of one tenant that were taken back and would not have ended yet.
     ended_tokens_max = 100_000;
+    /// Passkeys of one person.
+    passkeys_per_person_max = 20;
+    /// Seconds that somebody has to answer when they are asked for a passkey.
+    passkey_seconds_max = 300;
     /// Seconds for which a proof by two factors lets a person do what policy asks it for.
     step_up_seconds_max = 900;
     /// Seconds after which a session ends, however much it is used.

@@ -15,6 +15,7 @@ mod guesses;
 mod identity;
 mod keys;
 mod launch;
+mod passkeys;
 mod password;
 mod provider;
 mod rights;
@@ -45,6 +46,7 @@ pub use authorize::{
 };
 pub(crate) use documents::Documents;
 pub(crate) use guesses::Guesses;
+pub use passkeys::{PasskeyQuestion, PasskeyView};
 pub(crate) use password::Passwords;
 pub(crate) use sealed::{open as unseal, seal};
 pub(crate) use sign_in::normal_login;

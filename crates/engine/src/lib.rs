@@ -31,8 +31,9 @@ pub use access::{Released, RequestMeta};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
     AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Credentials,
-    Departure, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question,
-    SessionView, SignInFrom, SignedIn, TokenFailure, TokenRequest, Visitor,
+    Departure, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError,
+    PasskeyQuestion, PasskeyView, Question, SessionView, SignInFrom, SignedIn, TokenFailure,
+    TokenRequest, Visitor,
 };
 pub use clients::{ClientDraft, ClientMade, ClientView};
 pub use failure::Failure;

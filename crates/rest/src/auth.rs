@@ -1,8 +1,8 @@
 //! Pages of a tenant's issuer for people: signing in, approving programs, one's own account; and the
 //! API of those who administer people.
 //!
-//! No page needs a script, and none may run one. Every form carries a token that was given out to the
-//! same browser in the same session.
+//! No page needs a script but those that ask for a passkey, and no other may run one. Every form
+//! carries a token that was given out to the same browser in the same session.
 
 use std::net::IpAddr;
 
@@ -106,6 +106,7 @@ impl Browser {
             address: self.address,
             agent: &self.agent,
             session: &self.session,
+            browser: &self.form,
             request: self.request,
         }
     }
@@ -152,6 +153,27 @@ impl Browser {
         if let Some(set) = set {
             response.headers_mut().append(SET_COOKIE, set);
         }
+    }
+
+    /// A page that may run the one script that asks for passkeys.
+    fn page_for_passkeys(
+        &self,
+        gate: &Gate,
+        status: StatusCode,
+        page: Markup,
+        redirect: &str,
+    ) -> Response<Body> {
+        let mut response = self.page(status, page, redirect);
+        let headers = response.headers_mut();
+        let policy = headers
+            .get(CONTENT_SECURITY_POLICY)
+            .and_then(|p| p.to_str().ok());
+        let script = gate.links().auth("/passkey.js");
+        let policy = policy.map(|policy| format!("{policy}; script-src {script}"));
+        if let Some(policy) = policy.and_then(|p| HeaderValue::from_str(&p).ok()) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        response
     }
 
     fn page(&self, status: StatusCode, page: Markup, redirect: &str) -> Response<Body> {
@@ -273,6 +295,16 @@ pub(crate) fn to_sign_in(gate: &Gate, call: &Call) -> Response<Body> {
     see(&gate
         .links()
         .auth(&format!("/login?next={}", form::encode(page))))
+}
+
+/// `GET /t/{tenant}/auth/passkey.js`: the only script there is.
+pub(crate) async fn script(_: Gate, _: Call) -> Result<Response<Body>, Failure> {
+    let mut response = Response::new(Body::from(include_str!("auth/passkey.js")));
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
+    Ok(response)
 }
 
 /// `GET /t/{tenant}/auth/style.css`

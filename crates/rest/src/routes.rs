@@ -217,6 +217,9 @@ routes! {
     GET    Tenant "/auth/jwks"          "jwks"          Gate    oauth::jwks;
     GET    Tenant "/auth/.well-known/openid-configuration" "openid-configuration" Gate oauth::configuration;
     GET    Tenant "/auth/style.css"     "style"         Gate    auth::style;
+    GET    Tenant "/auth/passkey.js"    "script"        Gate    auth::script;
+    GET    Tenant "/auth/passkey"       "passkey-page"  Gate    auth::sign_in::passkey;
+    POST   Tenant "/auth/passkey"       "passkey-sign-in" Gate  auth::sign_in::by_passkey;
     GET    Tenant "/auth/login"         "sign-in-page"  Gate    auth::sign_in::page;
     POST   Tenant "/auth/login"         "sign-in"       Gate    auth::sign_in::sign_in;
     POST   Tenant "/auth/second-factor" "second-factor" Gate    auth::sign_in::second_factor;

@@ -14,6 +14,7 @@ mod graphql;
 mod history;
 mod oauth;
 mod operations;
+mod passkeys;
 mod patch;
 mod people;
 mod policy;

@@ -15,8 +15,8 @@ pub(crate) use data::{Apart, DataIn};
 pub use data::{Data, Form};
 pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};
 pub use people::{
-    Account, Approval, BrowserSession, Claimed, CodeTerms, IdentityProvider, Invitation, Person,
-    Proofs, SigningKey, Through, Totp,
+    Account, Approval, BrowserSession, Claimed, CodeTerms, IdentityProvider, Invitation,
+    KeptPasskey, Person, Proofs, SigningKey, Through, Totp,
 };
 pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settlement};
 pub use tenant::{

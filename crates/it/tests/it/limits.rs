@@ -99,6 +99,8 @@ const MET_BESIDE: &[&str] = &[
     "tenant_outbound_at_once_max",
     "tenant_requests_per_second_max",
     "vendor_events_max",
+    "passkey_seconds_max",
+    "passkeys_per_person_max",
     "password_characters_min",
     "passwords_waiting_max",
     "people_max",

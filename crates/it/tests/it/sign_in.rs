@@ -162,6 +162,22 @@ fn oidc_provider_in_chromium() {
 }
 
 #[test]
+fn passkeys_in_chromium() {
+    if !has_chromium() {
+        return;
+    }
+    let tenant = tenant(&json!({}));
+    // Browsers bind passkeys to names of hosts, not to addresses.
+    let base = tenant.url().replace("127.0.0.1", "localhost");
+    let root = base.strip_suffix("/fhir").unwrap();
+    let other = crate::world::shared().tenant();
+    let other = other.url().replace("127.0.0.1", "localhost");
+    let other = other.strip_suffix("/fhir").unwrap();
+    let arguments = [root, other, "doe", PASSWORD, CHROMIUM];
+    run("passkey_judge.cjs", &arguments);
+}
+
+#[test]
 fn fhirclient_in_chromium() {
     if !has_chromium() {
         return;

@@ -81,10 +81,7 @@ async fn arrived(
     match arrival.await? {
         Arrival::In(SignedIn::Done(session), next) => Ok(signed_in(gate, browser, &session, &next)),
         Arrival::In(SignedIn::SecondFactor(ticket), next) => {
-            let token = browser.token(gate).await?;
-            let page = pages::second_factor(gate, &token, &ticket, &next, false);
-            let redirect = super::sign_in::redirect(gate, browser, &next).await;
-            Ok(browser.page(StatusCode::OK, page, &redirect))
+            super::sign_in::ask_second(gate, browser, &ticket, &next, false).await
         }
         Arrival::Linked => Ok(see(&gate.links().auth("/account"))),
     }

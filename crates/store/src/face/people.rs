@@ -45,6 +45,9 @@ pub struct Proofs {
     /// What they have by claims of identity providers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claimed: Vec<Claimed>,
+    /// Their passkeys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passkeys: Vec<KeptPasskey>,
 }
 
 /// What a person has by the claims of an identity provider, and loses with them.
@@ -81,6 +84,11 @@ impl Person {
 }
 
 impl Proofs {
+    /// Whether they are asked for more than a password.
+    pub fn has_second_factor(&self) -> bool {
+        self.totp.as_ref().is_some_and(|t| t.confirmed) || !self.passkeys.is_empty()
+    }
+
     /// Whether they can prove themselves without being invited.
     pub fn suffice(&self) -> bool {
         self.password.is_some() || !self.accounts.is_empty()
@@ -91,6 +99,19 @@ impl fmt::Debug for Proofs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Proofs(…)")
     }
+}
+
+/// A passkey (Web Authentication): a public key, and what has to be known to check with it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPasskey {
+    /// The credential's id, as browsers write it.
+    pub id: String,
+    /// What its person calls it.
+    pub name: String,
+    /// When it was added, in microseconds of Unix time.
+    pub made_us: i64,
+    /// The key, as whoever checks with it wrote it down.
+    pub key: String,
 }
 
 /// One-time codes by time (RFC 6238).

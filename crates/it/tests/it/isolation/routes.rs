@@ -63,7 +63,8 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             | "accept-invitation"
             | "approve"
             | "change-account"
-            | "provider-invitation",
+            | "provider-invitation"
+            | "passkey-sign-in",
         ) => request.content("application/x-www-form-urlencoded", "login=intruder"),
         (_, "back-channel-logout") => {
             request.content("application/x-www-form-urlencoded", "logout_token=x")
@@ -198,7 +199,12 @@ fn unrecognised(route: &Route) -> Option<u16> {
         // Forms that were given out to nobody.
         (
             _,
-            "sign-in" | "second-factor" | "accept-invitation" | "approve" | "provider-invitation",
+            "sign-in"
+            | "second-factor"
+            | "accept-invitation"
+            | "approve"
+            | "provider-invitation"
+            | "passkey-sign-in",
         ) => Some(403),
         (_, "authorize" | "provider-sign-in" | "back-channel-logout") => Some(404),
         // The house's own sends nobody on who comes from nowhere.
