@@ -55,6 +55,10 @@ pub struct HouseConfig {
     pub outside: Outside,
     /// The identity provider that all tenants may use.
     pub house_provider: Option<HouseProvider>,
+    /// Whether clients of connections are asked for certificates.
+    pub client_certificates: bool,
+    /// Whether there are authorities that vouch for their names.
+    pub client_authorities: bool,
 }
 
 impl HouseConfig {

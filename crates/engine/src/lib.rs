@@ -27,7 +27,7 @@ mod tenants;
 mod vendors;
 
 pub use access::Assurance;
-pub use access::{Released, RequestMeta};
+pub use access::{CertificateNames, DistinguishedName, Released, RequestMeta, ShownCertificate};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
     AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Credentials,

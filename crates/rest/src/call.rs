@@ -3,12 +3,16 @@
 //! no more of it is read than there is room for.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
-use engine::{Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta, Session};
+use engine::{
+    Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta, Session,
+    ShownCertificate,
+};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http_body_util::BodyExt;
@@ -35,10 +39,10 @@ pub(crate) struct Call {
     pub(crate) body: Body,
 }
 
-/// SHA-256 of the certificate that the client of a connection showed, and whose key it holds. The
-/// listener puts it into a request's extensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientCertificate(pub [u8; 32]);
+/// The certificate that the client of a connection showed, and whose key it holds. The listener puts
+/// it into a request's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate(pub Arc<ShownCertificate>);
 
 /// Which limit bounds a body.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +94,7 @@ impl Call {
                 .parts
                 .extensions
                 .get::<ClientCertificate>()
-                .map(|shown| &shown.0),
+                .map(|shown| &*shown.0),
         }
     }
 

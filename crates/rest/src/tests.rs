@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod binary;
 mod bundles;
+mod certificates;
 mod compartments;
 mod conditional;
 mod elsewhere;

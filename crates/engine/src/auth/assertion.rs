@@ -9,8 +9,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, decode_header};
 use parking_lot::Mutex;
 use ring::digest;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::keys::{key_set, unverified, verified};
+use super::keys::{certificate_of, key_set, unverified, verified};
 use crate::failure::Failure;
 use crate::house::Gate;
 
@@ -136,6 +137,16 @@ pub(crate) fn is_usable_jwks(text: &str) -> bool {
     let all = serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(text);
     all.is_ok_and(|set| {
         !set.keys.is_empty() && set.keys.iter().all(|k| DecodingKey::from_jwk(k).is_ok())
+    })
+}
+
+/// Whether every key of a set comes with its certificate (RFC 7517 sections 4.7 and 4.9).
+pub(crate) fn has_certificates(text: &str) -> bool {
+    let set: Option<Value> = serde_json::from_str(text).ok();
+    let keys = set.as_ref().and_then(|set| set.get("keys")?.as_array());
+    keys.is_some_and(|keys| {
+        let digest = |key: &Value| certificate_of(key).is_some();
+        !keys.is_empty() && keys.iter().all(digest)
     })
 }
 

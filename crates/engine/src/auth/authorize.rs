@@ -547,6 +547,7 @@ impl Visitor {
                 challenge: wanted.challenge.clone(),
             }),
             refresh: None,
+            certificate: None,
             context: wanted.context()?,
             nonce: wanted.nonce.as_deref().map(Into::into),
         };

@@ -73,6 +73,33 @@ struct Create {
     /// Where a launch from within a record begins.
     #[arg(long, value_name = "URL")]
     launch_url: Option<String>,
+    /// It proves who it is by a TLS certificate (RFC 8705): `self-signed` for one in its keys, or a name that
+    /// an authority vouches for: `subject=CN=app,O=Acme`, `dns=…`, `uri=…`, `ip=…`, `email=…`.
+    #[arg(long, value_name = "NAME")]
+    certificate: Option<String>,
+    /// Its access tokens are good over connections with its certificate alone.
+    #[arg(long)]
+    bind_tokens: bool,
+}
+
+impl Create {
+    /// What certificates are to it.
+    fn certificates(&self) -> anyhow::Result<Value> {
+        let mut terms = json!({ "bound": self.bind_tokens });
+        match self.certificate.as_deref() {
+            None => {}
+            Some("self-signed") => terms["by"] = json!("self_signed"),
+            Some(name) => {
+                let known = ["subject", "dns", "uri", "ip", "email"];
+                let split = name.split_once('=').filter(|(of, _)| known.contains(of));
+                let (of, value) = split.with_context(|| {
+                    format!("\"{name}\" is neither self-signed nor like dns=app.example")
+                })?;
+                terms["by"] = json!({ of: value });
+            }
+        }
+        Ok(terms)
+    }
 }
 
 /// Runs the command.
@@ -109,6 +136,9 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             }
             if let Some(url) = &new.launch_url {
                 body["launch_url"] = json!(url);
+            }
+            if new.certificate.is_some() || new.bind_tokens {
+                body["certificates"] = new.certificates()?;
             }
             let made = admin.post(&tenant_path(&new.tenant, "/clients")?, &body)?;
             print(args.output, &made, |made| {

@@ -193,6 +193,8 @@ pub struct Approval {
     pub code: Option<CodeTerms>,
     /// The number of its refresh token that is good; without one it has none.
     pub refresh: Option<u64>,
+    /// SHA-256 of the certificate that its refresh tokens are bound to.
+    pub certificate: Option<[u8; 32]>,
     /// Further context of the launch, as the token answer tells it: a JSON object.
     pub context: Option<Box<str>>,
     /// `nonce` of the request, for identity tokens.

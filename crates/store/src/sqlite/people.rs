@@ -610,6 +610,8 @@ struct KeptApproval {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<[u8; 32]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     context: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nonce: Option<String>,
@@ -639,6 +641,7 @@ fn read_approvals(db: &Connection, model: &Model, now: Micros) -> Result<Vec<App
             began: Micros(kept.began_us),
             code: kept.code,
             refresh: kept.refresh,
+            certificate: kept.certificate,
             context: kept.context.map(Into::into),
             nonce: kept.nonce.map(Into::into),
         })
@@ -666,6 +669,7 @@ pub(crate) fn put_approval(db: &Connection, approval: &Approval) -> Result<()> {
         began_us: approval.began.0,
         code: approval.code.clone(),
         refresh: approval.refresh,
+        certificate: approval.certificate,
         context: approval.context.as_deref().map(str::to_owned),
         nonce: approval.nonce.as_deref().map(str::to_owned),
     };

@@ -40,7 +40,7 @@ use super::{break_glass, codec, index, params as own_params, policies, quarantin
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 8;
+pub(crate) const VERSION: i64 = 9;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -66,7 +66,7 @@ CREATE TABLE dictionary (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, bytes BLO
 CREATE TABLE client (
   id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL,
   secret_hash BLOB NOT NULL, jwks TEXT, epoch INTEGER NOT NULL, revoked INTEGER NOT NULL,
-  opened_us INTEGER, until_us INTEGER, roles TEXT, vendor TEXT
+  opened_us INTEGER, until_us INTEGER, roles TEXT, vendor TEXT, certificates TEXT
 ) STRICT, WITHOUT ROWID;
 ";
 

@@ -198,6 +198,7 @@ fn schemas() -> Value {
             "name": text, "scopes": scopes, "jwks": { "type": "object" }, "jwks_uri": text, "roles": { "type": "array", "items": text },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean", "default": false }, "launch_url": text, "vendor": vendor,
+            "certificates": { "type": "object" },
         })),
         "ClientList": object(&["clients"], &json!({ "clients": { "type": "array", "items": object(&["client_id", "name", "scopes"], &client) } })),
         "ClientMade": object(&["client_id", "name", "scopes", "token_url"], &json!({
@@ -205,6 +206,7 @@ fn schemas() -> Value {
             "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean" }, "launch_url": text, "vendor": vendor,
+            "certificates": { "type": "object" },
         })),
         "AccessReport": object(&["accesses", "more"], &json!({ "more": { "type": "boolean" }, "accesses": { "type": "array", "items":
             object(&["number", "at", "request", "actor", "action", "what", "patients"], &json!({
