@@ -83,6 +83,8 @@ pub(crate) struct Inner {
     pub(crate) sign_ins: Attempts,
     /// Logout tokens of identity providers that were not good.
     pub(crate) logouts: Attempts,
+    /// Programs that asked to be registered.
+    pub(crate) registrations: Attempts,
     pub(crate) replays: Replays,
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
@@ -140,6 +142,7 @@ impl House {
         let guesses = Guesses::new(&config.limits);
         let rates = Rates::new(&config.limits, clock.clone());
         let replays_max = config.limits.assertions_per_client_max;
+        let registrations_max = config.limits.registrations_per_minute_max;
         let turns = Turns::new(&config.limits);
         let started = clock.now();
         let [bodies, open_bodies, answers] = rooms(&config.limits, &metrics);
@@ -152,6 +155,7 @@ impl House {
             attempts,
             sign_ins,
             logouts: Attempts::new(per_minute),
+            registrations: Attempts::new(registrations_max),
             replays: Replays::new(replays_max),
             passwords,
             guesses,

@@ -22,6 +22,7 @@ mod policies;
 mod providers;
 mod quarantine;
 mod rates;
+mod registrations;
 mod session;
 mod tenants;
 mod vendors;
@@ -51,10 +52,13 @@ pub use policies::{
 };
 pub use providers::{HouseProvider, ProviderDraft, ProviderOffer, ProviderView};
 pub use quarantine::{QuarantineView, ScrubView};
+pub use registrations::{
+    InitialAccess, Registering, RegistrationDecision, RegistrationFailure, RegistrationView,
+};
 pub use session::Session;
 pub use store::{
-    Access, AccessReport, AuditMode, Data, Form, Method, Mode, ProofOf, RestoreClients,
-    StoreConfig, Stored, Synchronous,
+    Access, AccessReport, AuditMode, Data, Form, Method, Mode, ProofOf, RegistrationBy,
+    RestoreClients, StoreConfig, Stored, Synchronous, TenantSettings,
 };
 pub use tenants::{
     AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,

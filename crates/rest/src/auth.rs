@@ -25,6 +25,7 @@ pub(crate) mod authorize;
 mod pages;
 pub(crate) mod people;
 pub(crate) mod provider;
+pub(crate) mod registrations;
 pub(crate) mod sign_in;
 pub(crate) mod vendors;
 

@@ -210,6 +210,7 @@ fn described(gate: &Gate, house: &House) -> serde_json::Value {
         "token_endpoint": links.token(),
         "introspection_endpoint": links.auth("/introspect"),
         "revocation_endpoint": links.auth("/revoke"),
+        "registration_endpoint": links.auth("/register"),
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

@@ -183,6 +183,8 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/clients"              "list-clients"   Operator admin::list_clients;
     POST   House  "/admin/v1/tenants/{name}/clients"              "create-client"  Operator admin::create_client;
     DELETE House  "/admin/v1/tenants/{name}/clients/{client_id}"  "revoke-client"  Operator admin::revoke_client;
+    GET    House  "/admin/v1/tenants/{name}/registrations"        "list-waiting-clients" Operator admin::list_registrations;
+    POST   House  "/admin/v1/tenants/{name}/registrations/{client_id}" "decide-waiting-client" Operator admin::decide_registration;
     GET    House  "/admin/v1/policy-presets"                      "policy-presets" Operator policy::presets;
     GET    House  "/admin/v1/tenants/{name}/policy"               "show-policy"    Operator policy::show;
     POST   House  "/admin/v1/tenants/{name}/policy"               "publish-policy" Operator policy::publish;
@@ -214,6 +216,12 @@ routes! {
     POST   Tenant "/auth/token"         "token"         Gate    oauth::token;
     POST   Tenant "/auth/introspect"    "introspect"    Gate    oauth::introspect;
     POST   Tenant "/auth/revoke"        "revoke"        Gate    oauth::revoke;
+    POST   Tenant "/auth/register"      "register"      Gate    auth::registrations::register;
+    GET    Tenant "/auth/register/{client_id}" "registered" Gate auth::registrations::registered;
+    DELETE Tenant "/auth/register/{client_id}" "unregister" Gate auth::registrations::unregister;
+    GET    Tenant "/auth/registrations" "list-registrations" Visitor auth::registrations::list;
+    POST   Tenant "/auth/registrations/{client_id}" "decide-registration" Visitor auth::registrations::decide;
+    POST   Tenant "/auth/registration-tokens" "invite-program" Visitor auth::registrations::invite;
     GET    Tenant "/auth/jwks"          "jwks"          Gate    oauth::jwks;
     GET    Tenant "/auth/.well-known/openid-configuration" "openid-configuration" Gate oauth::configuration;
     GET    Tenant "/auth/style.css"     "style"         Gate    auth::style;

@@ -23,6 +23,7 @@ mod provenance;
 mod provider;
 mod published_keys;
 mod quarantine;
+mod registrations;
 mod resources;
 mod search;
 mod sign_in_limits;

@@ -27,6 +27,7 @@ pub(crate) mod policies;
 pub(crate) mod process;
 pub(crate) mod quarantine;
 pub(crate) mod readers;
+pub(crate) mod registrations;
 pub(crate) mod rows;
 mod schema;
 mod seal;

@@ -8,6 +8,7 @@ mod people;
 mod policies;
 mod quarantine;
 mod reading;
+mod registrations;
 mod together;
 mod trail;
 mod vendors;

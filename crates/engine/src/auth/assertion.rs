@@ -132,12 +132,22 @@ impl Gate {
     }
 }
 
-/// Whether a text is a JWK Set that assertions can be checked with.
+/// Whether a text is a JWK Set that assertions can be checked with: of public keys, and of nothing that is
+/// a secret.
 pub(crate) fn is_usable_jwks(text: &str) -> bool {
-    let all = serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(text);
-    all.is_ok_and(|set| {
-        !set.keys.is_empty() && set.keys.iter().all(|k| DecodingKey::from_jwk(k).is_ok())
-    })
+    use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
+    let usable = |key: &Jwk| {
+        let pair = matches!(
+            key.algorithm,
+            AlgorithmParameters::RSA(_) | AlgorithmParameters::EllipticCurve(_)
+        );
+        pair && DecodingKey::from_jwk(key).is_ok()
+    };
+    let read: Option<Value> = serde_json::from_str(text).ok();
+    let keys = read.as_ref().and_then(|set| set.get("keys")?.as_array());
+    let public = keys.is_some_and(|keys| keys.iter().all(|key| key.get("d").is_none()));
+    let set = serde_json::from_str::<JwkSet>(text);
+    public && set.is_ok_and(|set| !set.keys.is_empty() && set.keys.iter().all(usable))
 }
 
 /// Whether every key of a set comes with its certificate (RFC 7517 sections 4.7 and 4.9).

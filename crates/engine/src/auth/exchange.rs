@@ -379,7 +379,7 @@ impl Gate {
                 if of.is_none() && *verified.client() == asker.id {
                     let deed = self.signing(request, Some(asker.actor()), "revoke token")?;
                     let (id, until) = (*verified.id(), verified.expires());
-                    let ended = store.end_token(deed, id, until).await;
+                    let ended = store.end_token(deed, (id, &asker.id), until).await;
                     return ended.map_err(|e| Failure::from(e).into());
                 }
                 of

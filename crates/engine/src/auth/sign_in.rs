@@ -95,7 +95,7 @@ pub(crate) fn normal_login(login: &str) -> Option<String> {
 
 impl Gate {
     /// What is done about somebody who signs in, under the platform's own right.
-    pub(super) fn signing(
+    pub(crate) fn signing(
         &self,
         request: RequestMeta,
         actor: Option<Actor>,

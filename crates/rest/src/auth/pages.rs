@@ -357,6 +357,7 @@ pub(super) fn account(
         (button(gate, token, "sign-out", "", "Sign out"))
         @if administers {
             p { a href=(gate.links().auth("/vendors")) { "Vendors of this clinic" } }
+            p { a href=(gate.links().auth("/registrations")) { "Programs that wait for approval" } }
         }
         h2 { "Where you are signed in" }
         @for session in &account.sessions {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use access::{ApprovalRecord, PersonRecord, RoleAt, SessionRecord};
+use access::{ApprovalRecord, ClientId, PersonRecord, RoleAt, SessionRecord};
 use base::Micros;
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +150,29 @@ pub struct Through {
     /// What the provider calls its own session (`sid`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+}
+
+/// A program that asked to be registered and waits for somebody's approval. It is no client.
+#[derive(Clone)]
+pub struct Registration {
+    /// The id that it was given.
+    pub id: ClientId,
+    /// When it asked.
+    pub made: Micros,
+    /// Until when it waits.
+    pub until: Micros,
+    /// Whether it showed that it was invited.
+    pub invited: bool,
+    /// Keyed hash of the secret that it was given.
+    pub secret_hash: Option<[u8; 32]>,
+    /// What it says about itself, as whoever checked it wrote it down: JSON.
+    pub record: Box<str>,
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registration({})", self.id.as_str())
+    }
 }
 
 /// Where a tenant's people may sign in instead of here.

@@ -42,6 +42,7 @@ DROP TABLE quarantine;
 DROP TABLE opening;
 DROP TABLE scrub;
 DROP TABLE ended_token;
+DROP TABLE registration;
 DROP TABLE identity_provider;
 DROP TABLE blob;
 DROP TABLE chunk;

@@ -52,6 +52,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
     }
     let made = patient_identified("Intruder", "none");
     match (route.base, route.interaction) {
+        (_, "register") => request.content("application/json", "{}"),
         (_, "token" | "introspect" | "revoke" | "vendor-self") => request.content(
             "application/x-www-form-urlencoded",
             "grant_type=client_credentials",
@@ -171,9 +172,11 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
     let kind = answer.header("content-type").unwrap_or_default();
     let wanted = match (route.base, route.interaction) {
         // RFC 6749 has a form of its own for refusals of this one, once the tenant is known.
-        (_, "token" | "introspect" | "revoke" | "vendor-self")
-            if kind.starts_with("application/json") =>
-        {
+        (
+            _,
+            "token" | "introspect" | "revoke" | "vendor-self" | "register" | "registered"
+            | "unregister",
+        ) if kind.starts_with("application/json") => {
             return None;
         }
         // What people see is told them as a page.
@@ -196,6 +199,8 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
 fn unrecognised(route: &Route) -> Option<u16> {
     match (route.class(), route.interaction) {
         (_, "token" | "introspect" | "revoke" | "vendor-self") => Some(401),
+        (_, "registered" | "unregister") => Some(401),
+        (_, "register") => Some(400),
         // Forms that were given out to nobody.
         (
             _,
