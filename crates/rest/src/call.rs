@@ -76,6 +76,14 @@ impl Call {
         }
     }
 
+    /// Its `Authorization`; where there are several, what is nobody's: something before us may have looked
+    /// at another of them.
+    fn authorization(&self) -> Option<&[u8]> {
+        let mut all = self.parts.headers.get_all(AUTHORIZATION).iter();
+        let first = all.next()?.as_bytes();
+        Some(if all.next().is_none() { first } else { b"" })
+    }
+
     /// What the caller is recognised by.
     pub(crate) fn credentials(&self) -> Credentials<'_> {
         Credentials {
@@ -84,11 +92,7 @@ impl Call {
                 .headers
                 .get("access-reason")
                 .and_then(|v| v.to_str().ok()),
-            authorization: self
-                .parts
-                .headers
-                .get(AUTHORIZATION)
-                .map(http::HeaderValue::as_bytes),
+            authorization: self.authorization(),
             from: self.from,
             certificate: self
                 .parts

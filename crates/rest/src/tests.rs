@@ -10,6 +10,7 @@ mod conditional;
 mod elsewhere;
 mod fhirpath;
 mod find;
+mod forgeries;
 mod formats;
 mod graphql;
 mod history;
