@@ -254,6 +254,8 @@ limits! {
     keys_again_seconds_min = 30;
     /// Identity providers of one tenant.
     identity_providers_max = 20;
+    /// Tenants up to which the house looks for those where somebody is known who wants to choose.
+    clinics_chosen_among_max = 500;
     /// Seconds that somebody has to sign in at an identity provider.
     provider_sign_in_seconds_max = 600;
     /// Rows a second that the background check of seals and index rows looks at, over all tenants.

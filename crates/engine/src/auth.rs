@@ -9,6 +9,7 @@ mod arrival;
 mod assertion;
 mod attempts;
 mod authorize;
+mod choice;
 mod documents;
 mod exchange;
 mod guesses;
@@ -44,6 +45,7 @@ pub use authorize::{
     Asked as AuthorizationAsked, AuthorizeRequest, LaunchDraft, LaunchMade, Next, OauthError,
     Question,
 };
+pub use choice::Clinic;
 pub(crate) use documents::Documents;
 pub(crate) use guesses::Guesses;
 pub use passkeys::{PasskeyQuestion, PasskeyView};

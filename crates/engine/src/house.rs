@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use access::{RequestMeta, TenantId};
-use base::{Clock, Code, Limits, Micros, Network, RequestId, ResourceId, Rng, TenantName};
+use base::{Clock, Code, Limits, Micros, Network, RequestId, ResourceId, Rng, Secret, TenantName};
 use fhir::definitions::{Model, PerVersion};
 use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
@@ -85,6 +85,8 @@ pub(crate) struct Inner {
     pub(crate) logouts: Attempts,
     /// Programs that asked to be registered.
     pub(crate) registrations: Attempts,
+    /// What journeys of those who choose among clinics are sealed with; another one with each start.
+    pub(crate) choosing: Secret<[u8; 32]>,
     pub(crate) replays: Replays,
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
@@ -144,6 +146,7 @@ impl House {
         let replays_max = config.limits.assertions_per_client_max;
         let registrations_max = config.limits.registrations_per_minute_max;
         let turns = Turns::new(&config.limits);
+        let choosing = Secret::new(rng.bytes());
         let started = clock.now();
         let [bodies, open_bodies, answers] = rooms(&config.limits, &metrics);
         Self(Arc::new(Inner {
@@ -156,6 +159,7 @@ impl House {
             sign_ins,
             logouts: Attempts::new(per_minute),
             registrations: Attempts::new(registrations_max),
+            choosing,
             replays: Replays::new(replays_max),
             passwords,
             guesses,

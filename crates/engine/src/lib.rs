@@ -31,7 +31,7 @@ pub use access::Assurance;
 pub use access::{CertificateNames, DistinguishedName, Released, RequestMeta, ShownCertificate};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
-    AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Credentials,
+    AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Clinic, Credentials,
     Departure, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError,
     PasskeyQuestion, PasskeyView, Question, SessionView, SignInFrom, SignedIn, TokenFailure,
     TokenRequest, Visitor,

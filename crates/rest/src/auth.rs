@@ -22,6 +22,7 @@ use crate::{negotiate, problem};
 
 pub(crate) mod account;
 pub(crate) mod authorize;
+pub(crate) mod choice;
 mod pages;
 pub(crate) mod people;
 pub(crate) mod provider;
@@ -309,7 +310,12 @@ pub(crate) async fn script(_: Gate, _: Call) -> Result<Response<Body>, Failure> 
 }
 
 /// `GET /t/{tenant}/auth/style.css`
-pub(crate) async fn style(_: Gate, _: Call) -> Result<Response<Body>, Failure> {
+pub(crate) async fn style(_: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    house_style(call).await
+}
+
+/// `GET /auth/style.css`
+pub(crate) async fn house_style(_: Call) -> Result<Response<Body>, Failure> {
     let mut response = Response::new(Body::from(pages::STYLE));
     let headers = response.headers_mut();
     headers.insert(

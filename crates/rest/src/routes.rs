@@ -208,6 +208,8 @@ routes! {
     POST   House  "/admin/v1/tenants/{name}/signing-keys"         "rotate-signing-key" Operator admin::rotate_signing_key;
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
+    GET    House  "/auth/style.css"     "house-style"   Open    auth::house_style;
+    GET    House  "/auth/choose"        "choose-tenant" Open    auth::choice::leave;
     GET    House  "/auth/callback"      "provider-callback" Open   auth::provider::forward;
     GET    Tenant "/auth/providers/{provider}" "provider-sign-in" Gate auth::provider::depart;
     POST   Tenant "/auth/providers/{provider}" "provider-invitation" Gate auth::provider::invited;

@@ -85,6 +85,7 @@ const MET_BESIDE: &[&str] = &[
     "assertions_per_client_max",
     "client_requests_per_second_max",
     "clients_max",
+    "clinics_chosen_among_max",
     "code_seconds_max",
     "decompression_ratio_max",
     "ended_tokens_max",

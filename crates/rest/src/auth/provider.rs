@@ -88,10 +88,14 @@ async fn arrived(
 }
 
 /// `GET /auth/callback`: the one address that the house's provider sends people back to; the tenant
-/// that they left from is the beginning of `state`.
+/// that they left from is the beginning of `state`, and nothing for who wants to choose one.
 pub(crate) async fn forward(call: Call) -> Result<Response<Body>, Failure> {
     let unknown = || Failure::of(Code::FormForeign);
     let state = form::first(call.query(), "state").ok_or_else(unknown)?;
+    if state.starts_with('.') {
+        drop(state);
+        return super::choice::arrive(call).await;
+    }
     let (tenant, _) = state.split_once('.').ok_or_else(unknown)?;
     let gate = call.house.gate(tenant, call.reached(), false)?;
     let provider = gate.house_provider().await?;

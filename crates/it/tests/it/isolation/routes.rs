@@ -211,7 +211,9 @@ fn unrecognised(route: &Route) -> Option<u16> {
             | "provider-invitation"
             | "passkey-sign-in",
         ) => Some(403),
-        (_, "authorize" | "provider-sign-in" | "back-channel-logout") => Some(404),
+        (_, "authorize" | "provider-sign-in" | "back-channel-logout" | "choose-tenant") => {
+            Some(404)
+        }
         // The house's own sends nobody on who comes from nowhere.
         (Class::Open, "provider-callback") => Some(403),
         (_, "provider-callback") => Some(404),
