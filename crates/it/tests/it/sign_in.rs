@@ -82,7 +82,8 @@ fn program(tenant: &Tenant, redirect: &str, public: bool) -> (String, String) {
     (text("client_id"), text("client_secret"))
 }
 
-fn run(script: &str, arguments: &[&str]) {
+/// Runs a script; what it prints.
+fn run(script: &str, arguments: &[&str]) -> String {
     let folder = outside::client("node").expect("the folder of its parent");
     let output = Command::new("node")
         .arg(format!("{}/clients/{script}", env!("CARGO_MANIFEST_DIR")))
@@ -97,6 +98,7 @@ fn run(script: &str, arguments: &[&str]) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A browser that keeps the newest cookie of each name, and sends forms as pages give them out.
@@ -200,6 +202,27 @@ fn oathtool_shows_the_codes_that_are_asked_for() {
     doe.send("second-factor", &second, &[("code", &next)])
         .expect(303);
     doe.page("account");
+}
+
+#[test]
+fn openid_client_registers_itself() {
+    let Some(_) = outside::client("node/node_modules/openid-client") else {
+        return;
+    };
+    let tenant = tenant(&json!({}));
+    let base = tenant.url();
+    let issuer = format!("{}/auth", base.strip_suffix("/fhir").unwrap());
+    let told = run("registration_judge.mjs", &[&issuer]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let text = |member: &str| told[member].as_str().unwrap();
+    let (id, secret) = (text("client_id"), text("client_secret"));
+    let path = format!("/registrations/{id}");
+    admin(&tenant, &path, &json!({ "decision": "approve" }));
+    let own = ["registration_client_uri", "registration_access_token"].map(text);
+    run(
+        "registration_judge.mjs",
+        &[&issuer, id, secret, own[0], own[1]],
+    );
 }
 
 #[test]

@@ -9,6 +9,43 @@ use crate::tests::people::Browser;
 use crate::tests::world::{ROOT, World};
 
 #[test]
+fn a_house_with_many_clinics_looks_through_none() {
+    let elsewhere = Elsewhere::default();
+    let outside = engine::Outside::new(elsewhere.clone());
+    let mut acme = Acme::without();
+    acme.world = World::with(
+        |limits| limits.clinics_chosen_among_max = 1,
+        |config| {
+            config.outside = outside;
+            config.house_provider = Some(engine::HouseProvider {
+                issuer: ISSUER.into(),
+                client_id: "clinic".into(),
+                client_secret: None,
+            });
+        },
+    );
+    let gives = acme.gives.clone();
+    elsewhere.answer(TOKEN, move |_| Ok(reply(&gives.lock())));
+    elsewhere.serve(KEYS, &set(&[&acme.pair]));
+    acme.elsewhere = elsewhere;
+    acme.describe(&json!({}));
+    let ask = || {
+        let browser = Browser::new(&acme.world);
+        let left = asked(&browser.open("/auth/choose"));
+        let claims = acme.claims(&first(&left, "nonce").unwrap());
+        *acme.gives.lock() = json!({ "id_token": acme.pair.sign(&claims) });
+        let state = first(&left, "state").unwrap();
+        browser.open(&format!("/auth/callback?code=c&state={state}"))
+    };
+    acme.world.tenant("lakeside");
+    let page = ask().status(200);
+    assert!(String::from_utf8_lossy(&page.body).contains("No clinic here knows you"));
+    acme.world.tenant("hillside");
+    let full = ask().refused(400, "limit-query");
+    assert!(full.json().to_string().contains("clinics_chosen_among_max"));
+}
+
+#[test]
 fn the_houses_provider_sends_back_to_one_address() {
     let elsewhere = Elsewhere::default();
     let outside = engine::Outside::new(elsewhere.clone());
