@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::{Micros, Secret};
 use ring::hmac;
 
+use crate::certificate::CertificateTerms;
 use crate::directory::TenantId;
 use crate::permit::Actor;
 use crate::person::RoleAt;
@@ -116,6 +117,8 @@ pub struct ClientRecord {
     pub roles: Option<Arc<[RoleAt]>>,
     /// The vendor whose grant bounds it.
     pub vendor: Option<VendorId>,
+    /// What certificates of connections are to it.
+    pub certificates: CertificateTerms,
 }
 
 /// When a way in for bulk loading was opened and when it ends.
@@ -146,6 +149,8 @@ pub struct NewClient {
     pub roles: Option<Arc<[RoleAt]>>,
     /// The vendor whose grant bounds it.
     pub vendor: Option<VendorId>,
+    /// What certificates of connections are to it.
+    pub certificates: CertificateTerms,
 }
 
 impl ClientRecord {
@@ -157,6 +162,11 @@ impl ClientRecord {
     /// Whether it cannot keep a secret.
     pub fn is_public(&self) -> bool {
         self.program.as_ref().is_some_and(|program| program.public)
+    }
+
+    /// Whether it proves who it is by a secret, where it does not by keys.
+    pub fn has_secret(&self) -> bool {
+        !self.is_public() && self.certificates.by.is_none()
     }
 
     /// Who it is in audit lines. A way in for bulk loading is named with its reason.
@@ -180,7 +190,8 @@ impl ClientRecord {
         secret: &str,
     ) -> Option<Principal> {
         let good = hmac::verify(&key.0, secret.as_bytes(), &self.secret_hash).is_ok();
-        (good && !self.revoked && self.import.is_none() && !self.is_public()).then(|| {
+        let by_secret = self.import.is_none() && self.has_secret();
+        (good && !self.revoked && by_secret).then(|| {
             let own = self.scopes.only(&[ScopeContext::System]);
             self.principal(tenant, Arc::new(own))
         })

@@ -5,6 +5,7 @@
 //! forge one. Pure: no I/O, no clock, no SQL.
 
 mod action;
+mod certificate;
 mod client;
 mod decide;
 mod directory;
@@ -19,6 +20,9 @@ mod vendor;
 pub use action::{
     Action, ActionName, Administer, Create, Delete, Erase, Export, History, Read, Receive, Search,
     Update,
+};
+pub use certificate::{
+    ByCertificate, CertificateNames, CertificateTerms, DistinguishedName, ShownCertificate,
 };
 pub use client::{ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
 pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_policy, decide_system};
@@ -35,7 +39,7 @@ pub use policy::{
 };
 pub use principal::{OperatorToken, Principal, Reason};
 pub use scope::{ResourceScope, ScopeContext, ScopeError, Scopes};
-pub use token::{TokenError, TokenKey, Verified};
+pub use token::{Issuing, TokenError, TokenKey, Verified};
 pub use vendor::{
     Contract, Facility, Held, Hold, Party, VendorGrant, VendorId, VendorPermit, VendorRate,
     VendorRefusal, VendorTerms, decide_vendor_own, decide_vendors, decide_vendors_operator,

@@ -33,6 +33,17 @@ fn client(scopes: &str, key: &SecretKey) -> ClientRecord {
         program: None,
         roles: None,
         vendor: None,
+        certificates: CertificateTerms::default(),
+    }
+}
+
+fn issuing() -> Issuing<'static> {
+    Issuing {
+        issuer: "iss",
+        now: NOW,
+        lifetime_secs: 60,
+        random: [1; 16],
+        certificate: None,
     }
 }
 
@@ -238,7 +249,7 @@ fn a_token_of_an_approval_is_good_as_long_as_all_three_are_as_they_were() {
         ended: false,
     };
     let token = key
-        .issue_for("iss", &approval, &approval.scopes, NOW, 60, [1; 16])
+        .issue_for(&approval, &approval.scopes, issuing())
         .unwrap();
     let verified = key.verify(&token, NOW).unwrap();
     assert_eq!(verified.approval(), Some("ap"));
@@ -355,7 +366,7 @@ fn tokens() {
     let secret_key = SecretKey::new(&Secret::new([5; 32]));
     let mut record = client("system/Patient.rs", &secret_key);
     let wide = Scopes::parse("system/*.cruds", model()).unwrap();
-    let token = key.issue("iss", &record, &wide, NOW, 60, [1; 16]).unwrap();
+    let token = key.issue(&record, &wide, issuing()).unwrap();
 
     let verified = key.verify(&token, NOW).unwrap();
     let who = key.principal(&verified, &record, model()).unwrap();
@@ -417,7 +428,7 @@ fn a_way_in_for_bulk_loading_writes_shows_nothing_and_ends() {
         until: NOW.plus_secs(50),
     });
     let scopes = record.scopes.clone();
-    let token = key.issue("iss", &record, &scopes, NOW, 60, [1; 16]);
+    let token = key.issue(&record, &scopes, issuing());
     let verified = key.verify(&token.unwrap(), NOW).unwrap();
     assert_eq!(verified.expires(), NOW.plus_secs(50), "with the way in");
     let who = key.principal(&verified, &record, model()).unwrap();

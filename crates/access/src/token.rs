@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use base::{Code, Kind, Micros, Secret};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir::definitions::Model;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -58,6 +60,45 @@ struct Claims {
     /// The approval that a person's token is of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     approval: Option<String>,
+    /// The certificate that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
+}
+
+/// `cnf` (RFC 8705 section 3.1).
+#[derive(Serialize, Deserialize)]
+struct Confirmation {
+    #[serde(rename = "x5t#S256")]
+    sha256: String,
+}
+
+/// By whom, when, for how long and for whose connections a token is made.
+#[derive(Clone, Copy)]
+pub struct Issuing<'a> {
+    /// `iss`
+    pub issuer: &'a str,
+    /// When.
+    pub now: Micros,
+    /// Its life in seconds, if nothing else ends before.
+    pub lifetime_secs: i64,
+    /// Its id.
+    pub random: [u8; 16],
+    /// SHA-256 of the certificate that it is bound to.
+    pub certificate: Option<[u8; 32]>,
+}
+
+impl std::fmt::Debug for Issuing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Issuing(…)")
+    }
+}
+
+impl Issuing<'_> {
+    fn confirmation(&self) -> Option<Confirmation> {
+        self.certificate.map(|sha256| Confirmation {
+            sha256: URL_SAFE_NO_PAD.encode(sha256),
+        })
+    }
 }
 
 /// A token's content after its signature, tenant and times were checked. Becomes a [`Principal`]
@@ -70,6 +111,7 @@ pub struct Verified {
     expires: Micros,
     approval: Option<Box<str>>,
     id: [u8; 16],
+    certificate: Option<[u8; 32]>,
 }
 
 impl Verified {
@@ -81,6 +123,11 @@ impl Verified {
     /// The token's own id, by which it can be taken back.
     pub const fn id(&self) -> &[u8; 16] {
         &self.id
+    }
+
+    /// SHA-256 of the certificate that it is bound to: over other connections it is none.
+    pub const fn certificate(&self) -> Option<&[u8; 32]> {
+        self.certificate.as_ref()
     }
 
     /// The client whose record must be looked up.
@@ -136,27 +183,25 @@ impl TokenKey {
     /// bulk loading ends with it at the latest.
     pub fn issue(
         &self,
-        issuer: &str,
         client: &ClientRecord,
         scopes: &Scopes,
-        now: Micros,
-        lifetime_secs: i64,
-        random: [u8; 16],
+        issuing: Issuing<'_>,
     ) -> Option<String> {
-        let life = now.as_secs() + lifetime_secs;
+        let life = issuing.now.as_secs() + issuing.lifetime_secs;
         let claims = Claims {
-            iss: issuer.to_owned(),
+            iss: issuing.issuer.to_owned(),
             sub: client.id.as_str().to_owned(),
             tid: self.tenant.hex(),
             scope: scopes.as_str().to_owned(),
-            iat: now.as_secs(),
+            iat: issuing.now.as_secs(),
             exp: client
                 .import
                 .map_or(life, |times| life.min(times.until.as_secs())),
-            jti: base::ids::uuid_text(random),
+            jti: base::ids::uuid_text(issuing.random),
             epoch: client.epoch,
             client_id: None,
             approval: None,
+            cnf: issuing.confirmation(),
         };
         self.encode(&claims)
     }
@@ -165,25 +210,23 @@ impl TokenKey {
     /// or a part of them.
     pub fn issue_for(
         &self,
-        issuer: &str,
         approval: &ApprovalRecord,
         scopes: &Scopes,
-        now: Micros,
-        lifetime_secs: i64,
-        random: [u8; 16],
+        issuing: Issuing<'_>,
     ) -> Option<String> {
-        let life = now.as_secs() + lifetime_secs;
+        let life = issuing.now.as_secs() + issuing.lifetime_secs;
         self.encode(&Claims {
-            iss: issuer.to_owned(),
+            iss: issuing.issuer.to_owned(),
             sub: approval.person.as_str().to_owned(),
             tid: self.tenant.hex(),
             scope: scopes.as_str().to_owned(),
-            iat: now.as_secs(),
+            iat: issuing.now.as_secs(),
             exp: life.min(approval.until.as_secs()),
-            jti: base::ids::uuid_text(random),
+            jti: base::ids::uuid_text(issuing.random),
             epoch: approval.client_epoch,
             client_id: Some(approval.client.as_str().to_owned()),
             approval: Some(approval.id.to_string()),
+            cnf: issuing.confirmation(),
         })
     }
 
@@ -206,6 +249,12 @@ impl TokenKey {
         if claims.exp <= now.as_secs() {
             return Err(TokenError::Expired);
         }
+        // One that is bound to something that we do not know is good for nobody.
+        let certificate = claims.cnf.map(|cnf| {
+            let bytes = URL_SAFE_NO_PAD.decode(cnf.sha256).ok();
+            let bytes = bytes.and_then(|b| <[u8; 32]>::try_from(b).ok());
+            bytes.ok_or(TokenError::Invalid)
+        });
         Ok(Verified {
             client: ClientId::new(claims.client_id.as_ref().unwrap_or(&claims.sub))
                 .ok_or(TokenError::Invalid)?,
@@ -214,6 +263,7 @@ impl TokenKey {
             expires: Micros(claims.exp.saturating_mul(1_000_000)),
             approval: claims.approval.map(Into::into),
             id: base::ids::uuid_bytes(&claims.jti).ok_or(TokenError::Invalid)?,
+            certificate: certificate.transpose()?,
         })
     }
 

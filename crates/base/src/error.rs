@@ -180,6 +180,7 @@ codes! {
     ResourceQuarantined = "resource-quarantined", Fault, "exception", "What is stored of the resource is not as it was written; it is kept apart until somebody of the tenant decides about it.";
     BreakGlassState = "break-glass-state", Conflict, "conflict", "The opening of the patient is not in a state that allows this.";
     QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
+    TokenBound = "token-bound", Unauthenticated, "login", "The token is bound to a client certificate that this connection was not made with.";
     BodyCoding = "body-coding", Incorrect, "structure", "The body is not of the content coding that Content-Encoding names, or was cut short.";
 }
 

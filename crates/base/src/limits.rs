@@ -174,6 +174,19 @@ limits! {
     approvals_per_person_max = 200;
     /// Access tokens of one tenant that were taken back and would not have ended yet.
     ended_tokens_max = 100_000;
+    /// Passkeys of one person.
+    passkeys_per_person_max = 20;
+    /// Seconds that somebody has to answer when they are asked for a passkey.
+    passkey_seconds_max = 300;
+    /// Access tokens of one client that were taken back and would not have ended yet.
+    ended_tokens_per_client_max = 5_000;
+    /// Programs of one tenant that wait for approval after they asked to be registered: of those that were
+    /// invited, and of the others, each.
+    registrations_max = 100;
+    /// Requests for registration a minute from one address at one tenant before it is answered 429.
+    registrations_per_minute_max = 10;
+    /// Seconds for which such a program waits, and for which an initial access token is good.
+    registration_seconds_max = 1_209_600;
     /// Seconds for which a proof by two factors lets a person do what policy asks it for.
     step_up_seconds_max = 900;
     /// Seconds after which a session ends, however much it is used.
@@ -243,6 +256,8 @@ limits! {
     keys_again_seconds_min = 30;
     /// Identity providers of one tenant.
     identity_providers_max = 20;
+    /// Tenants up to which the house looks for those where somebody is known who wants to choose.
+    clinics_chosen_among_max = 500;
     /// Seconds that somebody has to sign in at an identity provider.
     provider_sign_in_seconds_max = 600;
     /// Rows a second that the background check of seals and index rows looks at, over all tenants.

@@ -9,12 +9,14 @@ mod arrival;
 mod assertion;
 mod attempts;
 mod authorize;
+mod choice;
 mod documents;
 mod exchange;
 mod guesses;
 mod identity;
 mod keys;
 mod launch;
+mod passkeys;
 mod password;
 mod provider;
 mod rights;
@@ -29,7 +31,7 @@ mod visitor;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use access::{ClientId, Principal, RequestMeta, Why};
+use access::{ClientId, Principal, RequestMeta, ShownCertificate, Why};
 use base::Code;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -37,14 +39,16 @@ use store::TenantStore;
 use zeroize::Zeroizing;
 
 pub use arrival::{Arrival, Departure, Going};
-pub(crate) use assertion::{Replays, is_usable_jwks};
+pub(crate) use assertion::{Replays, has_certificates, is_usable_jwks};
 pub(crate) use attempts::{Attempts, Door, HOUSE};
 pub use authorize::{
     Asked as AuthorizationAsked, AuthorizeRequest, LaunchDraft, LaunchMade, Next, OauthError,
     Question,
 };
+pub use choice::Clinic;
 pub(crate) use documents::Documents;
 pub(crate) use guesses::Guesses;
+pub use passkeys::{PasskeyQuestion, PasskeyView};
 pub(crate) use password::Passwords;
 pub(crate) use sealed::{open as unseal, seal};
 pub(crate) use sign_in::normal_login;
@@ -70,8 +74,8 @@ pub struct Credentials<'a> {
     pub from: IpAddr,
     /// Why access is asked for: the header `Access-Reason`.
     pub reason: Option<&'a str>,
-    /// SHA-256 of the certificate that the client of the connection showed and holds the key of.
-    pub certificate: Option<&'a [u8; 32]>,
+    /// The certificate that the client of the connection showed and holds the key of.
+    pub certificate: Option<&'a ShownCertificate>,
 }
 
 impl std::fmt::Debug for Credentials<'_> {
@@ -125,6 +129,8 @@ impl Gate {
         mut request: RequestMeta,
     ) -> Result<Session, Failure> {
         request.why = credentials.reason.map_or(Why::NONE, Why::new);
+        self.must_be_bound(&store, &verdict, credentials, request)
+            .await?;
         let Verdict {
             principal, rights, ..
         } = verdict;
@@ -134,6 +140,26 @@ impl Gate {
         let rights = self.rights(&store, who, &rights, credentials, request.at);
         let rights = rights.await?;
         Ok(Session::new(self, store, principal, rights, request))
+    }
+
+    /// A token that is bound to a certificate is one over connections that were made with it, and over no
+    /// others (RFC 8705 section 3).
+    async fn must_be_bound(
+        &self,
+        store: &TenantStore,
+        verdict: &Verdict,
+        credentials: Credentials<'_>,
+        request: RequestMeta,
+    ) -> Result<(), Failure> {
+        let shown = credentials.certificate.map(|c| &c.sha256);
+        if verdict.certificate.is_none() || verdict.certificate.as_ref() == shown {
+            return Ok(());
+        }
+        self.failed(credentials, request)?;
+        let (actor, code) = (verdict.principal.actor(), Code::TokenBound);
+        let what = "use a token over a connection without its certificate";
+        store.not_let_in(request, &actor, what, code).await?;
+        Err(Failure::of(code))
     }
 
     /// Counts credentials that were not good. Good ones are never held up by bad ones of others at
@@ -158,6 +184,7 @@ impl Gate {
                 principal: Arc::new(principal),
                 until: None,
                 token: None,
+                certificate: None,
                 rights: Arc::default(),
             })
         } else {
@@ -201,6 +228,7 @@ impl Gate {
             principal: Arc::new(principal),
             until: Some(verified.expires()),
             token: Some(*verified.id()),
+            certificate: verified.certificate().copied(),
             rights: Arc::default(),
         })
     }

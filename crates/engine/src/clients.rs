@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use access::{
-    ClientId, ClientKeys, ClientRecord, NewClient, Program, Reason, RoleAt, ScopeContext, Scopes,
+    ByCertificate, CertificateTerms, ClientId, ClientKeys, ClientRecord, DistinguishedName,
+    NewClient, Program, Reason, RoleAt, ScopeContext, Scopes,
 };
 use base::{Code, Rng, Secret};
 use base64::Engine;
@@ -12,7 +13,7 @@ use fhir::definitions::Model;
 use serde::{Deserialize, Serialize};
 use store::TenantStore;
 
-use crate::auth::is_usable_jwks;
+use crate::auth::{has_certificates, is_usable_jwks};
 use crate::failure::Failure;
 use crate::tenants::Operator;
 use crate::vendors::binding;
@@ -47,6 +48,9 @@ pub struct ClientDraft {
     /// The vendor whose grant bounds it.
     #[serde(default)]
     pub vendor: Option<String>,
+    /// What certificates of connections are to it (RFC 8705).
+    #[serde(default)]
+    pub certificates: CertificateTerms,
 }
 
 /// A client, as the admin API shows it.
@@ -69,6 +73,8 @@ pub struct ClientView {
     public: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     launch_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificates: Option<CertificateTerms>,
 }
 
 /// A client that was just made: the only time its secret is shown.
@@ -122,6 +128,7 @@ impl Operator {
             ));
         }
         let jwks = self.client_keys(&draft)?;
+        self.check_certificates(&draft, jwks.as_ref())?;
         let roles = draft.roles.as_deref().map(held).transpose()?;
         let vendor = match &draft.vendor {
             Some(vendor) => Some(binding(&data, vendor, &scopes).await?),
@@ -139,12 +146,13 @@ impl Operator {
             program,
             roles,
             vendor,
+            certificates: draft.certificates,
         };
         let permit = self.system(Reason::Operation, &tenant)?;
         let record = data.create_client(permit, new, &secret).await?;
         Ok(ClientMade {
             view: view(&record),
-            client_secret: (!record.is_public()).then(|| secret.expose().clone()),
+            client_secret: record.has_secret().then(|| secret.expose().clone()),
             token_url: self.links(&tenant).token(),
         })
     }
@@ -168,6 +176,41 @@ impl Operator {
                 self.house.admits(url)?;
                 Ok(Some(ClientKeys::Url(url.as_str().into())))
             }
+        }
+    }
+
+    /// Refuses terms about certificates that nobody can keep.
+    fn check_certificates(
+        &self,
+        draft: &ClientDraft,
+        keys: Option<&ClientKeys>,
+    ) -> Result<(), Failure> {
+        let invalid = |text: &'static str| Err(Failure::new(Code::RequestInvalid, text));
+        let (terms, config) = (&draft.certificates, self.house.config());
+        if *terms == CertificateTerms::default() {
+            return Ok(());
+        }
+        if !config.client_certificates {
+            return invalid("nobody is asked for certificates here: tls.client_certificates");
+        }
+        match (&terms.by, keys) {
+            (Some(_), _) if draft.public => {
+                invalid("a program that cannot keep a secret cannot keep a key")
+            }
+            (Some(ByCertificate::SelfSigned), Some(ClientKeys::Set(set)))
+                if has_certificates(set) =>
+            {
+                Ok(())
+            }
+            (Some(ByCertificate::SelfSigned), Some(ClientKeys::Url(_))) => Ok(()),
+            (Some(ByCertificate::SelfSigned), _) => {
+                invalid("its certificates are in jwks (x5c or x5t#S256), or at jwks_uri")
+            }
+            (Some(_), _) if !config.client_authorities => {
+                invalid("no authority vouches for certificates here: tls.client_authorities")
+            }
+            (Some(by), _) => check_name(by),
+            (None, _) => Ok(()),
         }
     }
 
@@ -209,7 +252,25 @@ pub(crate) fn held(roles: &[String]) -> Result<Arc<[RoleAt]>, Failure> {
     roles.iter().map(role).collect()
 }
 
-fn view(record: &ClientRecord) -> ClientView {
+/// Refuses a name that no certificate has.
+pub(crate) fn check_name(by: &ByCertificate) -> Result<(), Failure> {
+    let wanted = "a name of a certificate has 1 to 2000 characters";
+    match by {
+        ByCertificate::SelfSigned | ByCertificate::Ip(_) => Ok(()),
+        ByCertificate::Subject(name) => {
+            printable(name, URL_BYTES_MAX, wanted)?;
+            let text = "the subject is a distinguished name: CN=app,O=Acme,C=DE";
+            let read = DistinguishedName::parse(name);
+            read.map(drop)
+                .ok_or(Failure::new(Code::RequestInvalid, text))
+        }
+        ByCertificate::Dns(name) | ByCertificate::Uri(name) | ByCertificate::Email(name) => {
+            printable(name, URL_BYTES_MAX, wanted)
+        }
+    }
+}
+
+pub(crate) fn view(record: &ClientRecord) -> ClientView {
     ClientView {
         client_id: record.id.as_str().to_owned(),
         name: record.name.clone(),
@@ -240,12 +301,14 @@ fn view(record: &ClientRecord) -> ClientView {
             .program
             .as_ref()
             .and_then(|p| p.launch_url.as_deref().map(str::to_owned)),
+        certificates: Some(record.certificates.clone())
+            .filter(|terms| *terms != CertificateTerms::default()),
     }
 }
 
 /// Most redirect URIs of one program.
-const REDIRECTS_MAX: usize = 20;
-const URL_BYTES_MAX: usize = 2_000;
+pub(crate) const REDIRECTS_MAX: usize = 20;
+pub(crate) const URL_BYTES_MAX: usize = 2_000;
 
 /// How a client takes part in sign-ins of people, if it does.
 fn program(draft: &ClientDraft) -> Result<Option<Program>, Failure> {

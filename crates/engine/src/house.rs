@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use access::{RequestMeta, TenantId};
-use base::{Clock, Code, Limits, Micros, Network, RequestId, ResourceId, Rng, TenantName};
+use base::{Clock, Code, Limits, Micros, Network, RequestId, ResourceId, Rng, Secret, TenantName};
 use fhir::definitions::{Model, PerVersion};
 use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
@@ -55,6 +55,10 @@ pub struct HouseConfig {
     pub outside: Outside,
     /// The identity provider that all tenants may use.
     pub house_provider: Option<HouseProvider>,
+    /// Whether clients of connections are asked for certificates.
+    pub client_certificates: bool,
+    /// Whether there are authorities that vouch for their names.
+    pub client_authorities: bool,
 }
 
 impl HouseConfig {
@@ -79,6 +83,10 @@ pub(crate) struct Inner {
     pub(crate) sign_ins: Attempts,
     /// Logout tokens of identity providers that were not good.
     pub(crate) logouts: Attempts,
+    /// Programs that asked to be registered.
+    pub(crate) registrations: Attempts,
+    /// What journeys of those who choose among clinics are sealed with; another one with each start.
+    pub(crate) choosing: Secret<[u8; 32]>,
     pub(crate) replays: Replays,
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
@@ -136,7 +144,9 @@ impl House {
         let guesses = Guesses::new(&config.limits);
         let rates = Rates::new(&config.limits, clock.clone());
         let replays_max = config.limits.assertions_per_client_max;
+        let registrations_max = config.limits.registrations_per_minute_max;
         let turns = Turns::new(&config.limits);
+        let choosing = Secret::new(rng.bytes());
         let started = clock.now();
         let [bodies, open_bodies, answers] = rooms(&config.limits, &metrics);
         Self(Arc::new(Inner {
@@ -148,6 +158,8 @@ impl House {
             attempts,
             sign_ins,
             logouts: Attempts::new(per_minute),
+            registrations: Attempts::new(registrations_max),
+            choosing,
             replays: Replays::new(replays_max),
             passwords,
             guesses,

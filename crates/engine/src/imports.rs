@@ -4,7 +4,9 @@
 //! A token of one lives for minutes and is renewed by whoever holds the operator's token, as long as
 //! the way in is open. On each request the way in itself is looked at, like any client.
 
-use access::{ClientRecord, ImportTimes, NewClient, Reason, Scopes, TenantId};
+use access::{
+    CertificateTerms, ClientRecord, ImportTimes, Issuing, NewClient, Reason, Scopes, TenantId,
+};
 use base::{Code, Micros};
 use fhir::definitions::Model;
 use serde::Serialize;
@@ -74,6 +76,7 @@ impl Operator {
             jwks: None,
             roles: None,
             vendor: None,
+            certificates: CertificateTerms::default(),
             import: Some(ImportTimes {
                 opened,
                 until: opened.plus_secs(self.house.0.config.import_seconds_max),
@@ -112,7 +115,17 @@ impl Operator {
         let life = config.import_token_seconds;
         let key = data.token_key().await?;
         let scopes = &record.scopes;
-        let token = key.issue(&links.issuer(), record, scopes, now, life, rng.bytes());
+        let token = key.issue(
+            record,
+            scopes,
+            Issuing {
+                issuer: &links.issuer(),
+                now,
+                lifetime_secs: life,
+                random: rng.bytes(),
+                certificate: None,
+            },
+        );
         let actor = record.actor();
         let import = actor.as_str().trim_start_matches("import:").to_owned();
         Ok(ImportOpened {

@@ -22,17 +22,19 @@ mod policies;
 mod providers;
 mod quarantine;
 mod rates;
+mod registrations;
 mod session;
 mod tenants;
 mod vendors;
 
 pub use access::Assurance;
-pub use access::{Released, RequestMeta};
+pub use access::{CertificateNames, DistinguishedName, Released, RequestMeta, ShownCertificate};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
-    AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Credentials,
-    Departure, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError, Question,
-    SessionView, SignInFrom, SignedIn, TokenFailure, TokenRequest, Visitor,
+    AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Clinic, Credentials,
+    Departure, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError,
+    PasskeyQuestion, PasskeyView, Question, SessionView, SignInFrom, SignedIn, TokenFailure,
+    TokenRequest, Visitor,
 };
 pub use clients::{ClientDraft, ClientMade, ClientView};
 pub use failure::Failure;
@@ -50,10 +52,13 @@ pub use policies::{
 };
 pub use providers::{HouseProvider, ProviderDraft, ProviderOffer, ProviderView};
 pub use quarantine::{QuarantineView, ScrubView};
+pub use registrations::{
+    InitialAccess, Registering, RegistrationDecision, RegistrationFailure, RegistrationView,
+};
 pub use session::Session;
 pub use store::{
-    Access, AccessReport, AuditMode, Data, Form, Method, Mode, ProofOf, RestoreClients,
-    StoreConfig, Stored, Synchronous,
+    Access, AccessReport, AuditMode, Data, Form, Method, Mode, ProofOf, RegistrationBy,
+    RestoreClients, StoreConfig, Stored, Synchronous, TenantSettings,
 };
 pub use tenants::{
     AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,

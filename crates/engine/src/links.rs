@@ -116,6 +116,14 @@ impl Links {
         rest.strip_suffix("/t/")
     }
 
+    /// Scheme, host and perhaps port of all addresses.
+    pub fn origin(&self) -> &str {
+        let after = self.root.find("://").map_or(0, |at| at + 3);
+        let rest = self.root.get(after..).unwrap_or_default();
+        let end = rest.find('/').map_or(self.root.len(), |at| after + at);
+        self.root.get(..end).unwrap_or_default()
+    }
+
     /// The path of everything under the tenant's issuer, as browsers see it.
     pub fn auth_path(&self) -> &str {
         let after = self.root.find("://").map_or(0, |at| at + 3);

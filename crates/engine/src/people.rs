@@ -62,6 +62,9 @@ pub struct PersonPatch {
     /// Their accounts at identity providers.
     #[serde(default)]
     pub accounts: Option<Vec<Account>>,
+    /// `false` takes their second factors off: one-time codes, recovery codes and passkeys.
+    #[serde(default)]
+    pub second_factor: Option<bool>,
 }
 
 /// A person, as the API shows them.
@@ -80,6 +83,7 @@ pub struct PersonView {
     /// `invited`, `active` or `disabled`.
     pub state: &'static str,
     second_factor: bool,
+    passkeys: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     accounts: Vec<Account>,
 }
@@ -188,7 +192,8 @@ fn view(person: &Person, model: &Model) -> PersonView {
             PersonState::Active => "active",
             PersonState::Disabled => "disabled",
         },
-        second_factor: person.proofs.totp.as_ref().is_some_and(|t| t.confirmed),
+        second_factor: person.proofs.has_second_factor(),
+        passkeys: person.proofs.passkeys.len(),
         accounts: person.proofs.accounts.clone(),
     }
 }
@@ -290,6 +295,10 @@ impl Desk<'_> {
         let user = patch.fhir_user.map(|u| fhir_user(&u, model)).transpose()?;
         let (name, disabled) = (patch.name, patch.disabled);
         let accounts = patch.accounts.map(accounts).transpose()?;
+        if patch.second_factor == Some(true) {
+            return Err(invalid("second factors are set up by whoever has them"));
+        }
+        let alone = patch.second_factor.is_some();
         let change = move |person: &mut Person| {
             let record = &mut person.record;
             if let Some(name) = name {
@@ -297,7 +306,12 @@ impl Desk<'_> {
             }
             // Whatever a session or an approval rests on: they end.
             let ends = roles.is_some() || groups.is_some() || user.is_some() || disabled.is_some();
-            let ends = ends || accounts.is_some();
+            let ends = ends || accounts.is_some() || alone;
+            if alone {
+                person.proofs.totp = None;
+                person.proofs.recovery.clear();
+                person.proofs.passkeys.clear();
+            }
             record.epoch += u64::from(ends);
             record.roles = roles.unwrap_or_else(|| record.roles.clone());
             record.groups = groups.unwrap_or_else(|| record.groups.clone());
@@ -381,7 +395,10 @@ impl Visitor {
     /// `scope-missing`, `request-invalid`, `person-unknown`.
     pub async fn change_person(&self, id: &str, patch: PersonPatch) -> Result<PersonView, Failure> {
         let id = person_id(id)?;
-        let what = format!("change person {}", id.as_str());
+        let what = match patch.second_factor {
+            Some(_) => format!("remove second factors of person {}", id.as_str()),
+            None => format!("change person {}", id.as_str()),
+        };
         let deed = self.deed(Administering::People, what).await?;
         self.desk().change(deed, &id, patch).await
     }
@@ -507,6 +524,7 @@ impl Operator {
             fhir_user: None,
             disabled: Some(true),
             accounts: None,
+            second_factor: None,
         };
         desk.change(deed, &id, patch).await
     }

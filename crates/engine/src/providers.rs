@@ -141,6 +141,29 @@ pub(crate) struct Provider {
     pub(crate) redirect: String,
 }
 
+impl Provider {
+    /// The house's own, for whoever signs in to no tenant yet.
+    pub(crate) fn of_house(known: &HouseProvider, origin: &str) -> Self {
+        Self {
+            id: String::new(),
+            settings: Settings {
+                name: String::new(),
+                house: true,
+                issuer: known.issuer.clone(),
+                client_id: known.client_id.clone(),
+                scopes: vec!["openid".to_owned()],
+                roles_claim: None,
+                roles: BTreeMap::new(),
+                fhir_user_claim: None,
+                just_in_time: false,
+                two_factors: Vec::new(),
+            },
+            secret: known.client_secret.clone().map(Zeroizing::new),
+            redirect: format!("{origin}/auth/callback"),
+        }
+    }
+}
+
 /// An identity provider, as people choose it.
 #[derive(Clone, Debug)]
 pub struct ProviderOffer {

@@ -4,7 +4,7 @@ use axum::body::Body;
 use base::Code;
 use engine::{
     AccessAsked, ClientDraft, Failure, Operator, PersonDraft, ProofOf, ProviderDraft,
-    RestoreClients, TenantDraft, TenantPatch,
+    RegistrationDecision, RestoreClients, TenantDraft, TenantPatch,
 };
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
@@ -289,6 +289,26 @@ pub(crate) async fn create_client(by: Operator, mut call: Call) -> Result<Respon
     let made = by.create_client(name, draft).await?;
     let location = format!("/admin/v1/tenants/{name}/clients/{}", made.client_id());
     Ok(located(answer(StatusCode::CREATED, &made)?, &location))
+}
+
+/// `GET /admin/v1/tenants/{name}/registrations`
+pub(crate) async fn list_registrations(
+    by: Operator,
+    call: Call,
+) -> Result<Response<Body>, Failure> {
+    let all = by.list_registrations(call.value("name")).await?;
+    answer(StatusCode::OK, &json!({ "registrations": all }))
+}
+
+/// `POST /admin/v1/tenants/{name}/registrations/{client_id}`
+pub(crate) async fn decide_registration(
+    by: Operator,
+    mut call: Call,
+) -> Result<Response<Body>, Failure> {
+    let decision: RegistrationDecision = call.json().await?;
+    let (name, id) = (call.value("name"), call.value("client_id"));
+    let made = by.decide_registration(name, id, decision).await?;
+    crate::auth::registrations::decided(made.as_ref())
 }
 
 /// `DELETE /admin/v1/tenants/{name}/clients/{client_id}`

@@ -1,8 +1,8 @@
 //! Pages of a tenant's issuer for people: signing in, approving programs, one's own account; and the
 //! API of those who administer people.
 //!
-//! No page needs a script, and none may run one. Every form carries a token that was given out to the
-//! same browser in the same session.
+//! No page needs a script but those that ask for a passkey, and no other may run one. Every form
+//! carries a token that was given out to the same browser in the same session.
 
 use std::net::IpAddr;
 
@@ -22,9 +22,11 @@ use crate::{negotiate, problem};
 
 pub(crate) mod account;
 pub(crate) mod authorize;
+pub(crate) mod choice;
 mod pages;
 pub(crate) mod people;
 pub(crate) mod provider;
+pub(crate) mod registrations;
 pub(crate) mod sign_in;
 pub(crate) mod vendors;
 
@@ -106,6 +108,7 @@ impl Browser {
             address: self.address,
             agent: &self.agent,
             session: &self.session,
+            browser: &self.form,
             request: self.request,
         }
     }
@@ -152,6 +155,27 @@ impl Browser {
         if let Some(set) = set {
             response.headers_mut().append(SET_COOKIE, set);
         }
+    }
+
+    /// A page that may run the one script that asks for passkeys.
+    fn page_for_passkeys(
+        &self,
+        gate: &Gate,
+        status: StatusCode,
+        page: Markup,
+        redirect: &str,
+    ) -> Response<Body> {
+        let mut response = self.page(status, page, redirect);
+        let headers = response.headers_mut();
+        let policy = headers
+            .get(CONTENT_SECURITY_POLICY)
+            .and_then(|p| p.to_str().ok());
+        let script = gate.links().auth("/passkey.js");
+        let policy = policy.map(|policy| format!("{policy}; script-src {script}"));
+        if let Some(policy) = policy.and_then(|p| HeaderValue::from_str(&p).ok()) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        response
     }
 
     fn page(&self, status: StatusCode, page: Markup, redirect: &str) -> Response<Body> {
@@ -275,8 +299,23 @@ pub(crate) fn to_sign_in(gate: &Gate, call: &Call) -> Response<Body> {
         .auth(&format!("/login?next={}", form::encode(page))))
 }
 
+/// `GET /t/{tenant}/auth/passkey.js`: the only script there is.
+pub(crate) async fn script(_: Gate, _: Call) -> Result<Response<Body>, Failure> {
+    let mut response = Response::new(Body::from(include_str!("auth/passkey.js")));
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
+    Ok(response)
+}
+
 /// `GET /t/{tenant}/auth/style.css`
-pub(crate) async fn style(_: Gate, _: Call) -> Result<Response<Body>, Failure> {
+pub(crate) async fn style(_: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    house_style(call).await
+}
+
+/// `GET /auth/style.css`
+pub(crate) async fn house_style(_: Call) -> Result<Response<Body>, Failure> {
     let mut response = Response::new(Body::from(pages::STYLE));
     let headers = response.headers_mut();
     headers.insert(

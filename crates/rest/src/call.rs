@@ -3,12 +3,16 @@
 //! no more of it is read than there is room for.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
-use engine::{Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta, Session};
+use engine::{
+    Credentials, Failure, Forwarded, Hold, Holder, House, Reached, RequestMeta, Session,
+    ShownCertificate,
+};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http_body_util::BodyExt;
@@ -35,10 +39,10 @@ pub(crate) struct Call {
     pub(crate) body: Body,
 }
 
-/// SHA-256 of the certificate that the client of a connection showed, and whose key it holds. The
-/// listener puts it into a request's extensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientCertificate(pub [u8; 32]);
+/// The certificate that the client of a connection showed, and whose key it holds. The listener puts
+/// it into a request's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate(pub Arc<ShownCertificate>);
 
 /// Which limit bounds a body.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +76,14 @@ impl Call {
         }
     }
 
+    /// Its `Authorization`; where there are several, what is nobody's: something before us may have looked
+    /// at another of them.
+    fn authorization(&self) -> Option<&[u8]> {
+        let mut all = self.parts.headers.get_all(AUTHORIZATION).iter();
+        let first = all.next()?.as_bytes();
+        Some(if all.next().is_none() { first } else { b"" })
+    }
+
     /// What the caller is recognised by.
     pub(crate) fn credentials(&self) -> Credentials<'_> {
         Credentials {
@@ -80,17 +92,13 @@ impl Call {
                 .headers
                 .get("access-reason")
                 .and_then(|v| v.to_str().ok()),
-            authorization: self
-                .parts
-                .headers
-                .get(AUTHORIZATION)
-                .map(http::HeaderValue::as_bytes),
+            authorization: self.authorization(),
             from: self.from,
             certificate: self
                 .parts
                 .extensions
                 .get::<ClientCertificate>()
-                .map(|shown| &shown.0),
+                .map(|shown| &*shown.0),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{Assurance, Failure, Gate, SwitchDraft, TokenFailure, TokenRequest};
+use engine::{Assurance, Failure, Gate, House, SwitchDraft, TokenFailure, TokenRequest};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
@@ -194,8 +194,15 @@ pub(crate) async fn jwks(gate: Gate, _: Call) -> Result<Response<Body>, Failure>
 }
 
 /// What both descriptions of the issuer say.
-fn described(gate: &Gate) -> serde_json::Value {
-    let links = gate.links();
+fn described(gate: &Gate, house: &House) -> serde_json::Value {
+    let (links, config) = (gate.links(), house.config());
+    let mut methods = vec!["client_secret_basic", "private_key_jwt", "none"];
+    if config.client_certificates {
+        methods.push("self_signed_tls_client_auth");
+    }
+    if config.client_authorities {
+        methods.push("tls_client_auth");
+    }
     json!({
         "issuer": links.issuer(),
         "jwks_uri": links.jwks(),
@@ -203,11 +210,13 @@ fn described(gate: &Gate) -> serde_json::Value {
         "token_endpoint": links.token(),
         "introspection_endpoint": links.auth("/introspect"),
         "revocation_endpoint": links.auth("/revoke"),
+        "registration_endpoint": links.auth("/register"),
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt", "none"],
+        "token_endpoint_auth_methods_supported": methods,
+        "tls_client_certificate_bound_access_tokens": config.client_certificates,
         "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
         "authorization_response_iss_parameter_supported": true,
         "scopes_supported": [
@@ -219,8 +228,8 @@ fn described(gate: &Gate) -> serde_json::Value {
 }
 
 /// `GET …/fhir/.well-known/smart-configuration` (SMART App Launch 2.2).
-pub(crate) async fn smart_configuration(gate: Gate, _: Call) -> Result<Response<Body>, Failure> {
-    let mut about = described(&gate);
+pub(crate) async fn smart_configuration(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let mut about = described(&gate, &call.house);
     if let Some(members) = about.as_object_mut() {
         members.insert(
             "management_endpoint".into(),
@@ -251,8 +260,8 @@ pub(crate) async fn smart_configuration(gate: Gate, _: Call) -> Result<Response<
 }
 
 /// `GET /t/{tenant}/auth/.well-known/openid-configuration` (OpenID Connect Discovery 1.0).
-pub(crate) async fn configuration(gate: Gate, _: Call) -> Result<Response<Body>, Failure> {
-    let mut about = described(&gate);
+pub(crate) async fn configuration(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let mut about = described(&gate, &call.house);
     if let Some(members) = about.as_object_mut() {
         for (name, value) in [
             ("subject_types_supported", json!(["public"])),

@@ -183,6 +183,8 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/clients"              "list-clients"   Operator admin::list_clients;
     POST   House  "/admin/v1/tenants/{name}/clients"              "create-client"  Operator admin::create_client;
     DELETE House  "/admin/v1/tenants/{name}/clients/{client_id}"  "revoke-client"  Operator admin::revoke_client;
+    GET    House  "/admin/v1/tenants/{name}/registrations"        "list-waiting-clients" Operator admin::list_registrations;
+    POST   House  "/admin/v1/tenants/{name}/registrations/{client_id}" "decide-waiting-client" Operator admin::decide_registration;
     GET    House  "/admin/v1/policy-presets"                      "policy-presets" Operator policy::presets;
     GET    House  "/admin/v1/tenants/{name}/policy"               "show-policy"    Operator policy::show;
     POST   House  "/admin/v1/tenants/{name}/policy"               "publish-policy" Operator policy::publish;
@@ -206,6 +208,8 @@ routes! {
     POST   House  "/admin/v1/tenants/{name}/signing-keys"         "rotate-signing-key" Operator admin::rotate_signing_key;
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
+    GET    House  "/auth/style.css"     "house-style"   Open    auth::house_style;
+    GET    House  "/auth/choose"        "choose-tenant" Open    auth::choice::leave;
     GET    House  "/auth/callback"      "provider-callback" Open   auth::provider::forward;
     GET    Tenant "/auth/providers/{provider}" "provider-sign-in" Gate auth::provider::depart;
     POST   Tenant "/auth/providers/{provider}" "provider-invitation" Gate auth::provider::invited;
@@ -214,9 +218,18 @@ routes! {
     POST   Tenant "/auth/token"         "token"         Gate    oauth::token;
     POST   Tenant "/auth/introspect"    "introspect"    Gate    oauth::introspect;
     POST   Tenant "/auth/revoke"        "revoke"        Gate    oauth::revoke;
+    POST   Tenant "/auth/register"      "register"      Gate    auth::registrations::register;
+    GET    Tenant "/auth/register/{client_id}" "registered" Gate auth::registrations::registered;
+    DELETE Tenant "/auth/register/{client_id}" "unregister" Gate auth::registrations::unregister;
+    GET    Tenant "/auth/registrations" "list-registrations" Visitor auth::registrations::list;
+    POST   Tenant "/auth/registrations/{client_id}" "decide-registration" Visitor auth::registrations::decide;
+    POST   Tenant "/auth/registration-tokens" "invite-program" Visitor auth::registrations::invite;
     GET    Tenant "/auth/jwks"          "jwks"          Gate    oauth::jwks;
     GET    Tenant "/auth/.well-known/openid-configuration" "openid-configuration" Gate oauth::configuration;
     GET    Tenant "/auth/style.css"     "style"         Gate    auth::style;
+    GET    Tenant "/auth/passkey.js"    "script"        Gate    auth::script;
+    GET    Tenant "/auth/passkey"       "passkey-page"  Gate    auth::sign_in::passkey;
+    POST   Tenant "/auth/passkey"       "passkey-sign-in" Gate  auth::sign_in::by_passkey;
     GET    Tenant "/auth/login"         "sign-in-page"  Gate    auth::sign_in::page;
     POST   Tenant "/auth/login"         "sign-in"       Gate    auth::sign_in::sign_in;
     POST   Tenant "/auth/second-factor" "second-factor" Gate    auth::sign_in::second_factor;

@@ -62,6 +62,8 @@ pub struct Tls {
     pub key: Option<PathBuf>,
     /// Whether clients are asked for certificates of their own.
     pub client_certificates: bool,
+    /// PEM file with the certificates of authorities that vouch for clients' names.
+    pub client_authorities: Option<PathBuf>,
 }
 
 /// `[auth]`
@@ -240,6 +242,11 @@ pub const KEYS: &[Key] = &[
         "tls.client_certificates",
         "false",
         "Whether clients are asked for certificates of their own; nobody has to show one. What one is good for is said where programs are administered, by its SHA-256.",
+    ),
+    key(
+        "tls.client_authorities",
+        "",
+        "PEM file with the certificates of authorities that vouch for the names in clients' certificates (`tls_client_auth`). Read again when it changes, and on SIGHUP.",
     ),
     key(
         "auth.access_token_seconds",
@@ -468,6 +475,11 @@ impl Config {
         if self.tls.cert.is_some() != self.tls.key.is_some() {
             return Err(ConfigError::Contradiction(
                 "tls.cert and tls.key go together",
+            ));
+        }
+        if self.tls.client_authorities.is_some() && !self.tls.client_certificates {
+            return Err(ConfigError::Contradiction(
+                "tls.client_authorities goes with tls.client_certificates = true",
             ));
         }
         if self.public_url.as_ref().is_some_and(|u| {

@@ -111,8 +111,9 @@ impl Listener {
 
     /// Serves until `stop` says so, then lets requests in flight finish.
     pub async fn serve(self, app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-        let acceptor = self.tls.as_ref().map(Door::acceptor);
-        let renewed = self.tls.map(|door| tokio::spawn(door.renew(stop.clone())));
+        let door = self.tls;
+        let renewing = door.clone().map(|door| door.renew(stop.clone()));
+        let renewed = renewing.map(tokio::spawn);
         let whole = u32::try_from(self.limits.connections_max)?.min(CONNECTIONS_CEILING);
         let each = self
             .proxies
@@ -141,23 +142,22 @@ impl Listener {
                             "connections_max" => self.limits.connections_max,
                             _ => self.limits.connections_per_address_max,
                         };
-                        tokio::spawn(turn_away(stream, acceptor.is_some(), (met, max), step));
+                        tokio::spawn(turn_away(stream, door.is_some(), (met, max), step));
                     }
                     continue;
                 }
             };
             let (app, http, stop) = (app.clone(), http.clone(), stop.clone());
             let pace = Pace::new(&self.limits);
-            let acceptor = acceptor.clone();
+            let door = door.clone();
             tokio::spawn(async move {
                 let _ = stream.set_nodelay(true);
-                match acceptor {
+                match door {
                     None => connection(&http, stream, app, (peer, None), pace, stop).await,
-                    Some(tls) => {
-                        if let Ok(Ok(stream)) =
-                            tokio::time::timeout(GREETING, tls.accept(stream)).await
-                        {
-                            let shown = tls::shown(stream.get_ref().1);
+                    Some(door) => {
+                        let accepting = door.acceptor().accept(stream);
+                        if let Ok(Ok(stream)) = tokio::time::timeout(GREETING, accepting).await {
+                            let shown = door.shown(stream.get_ref().1);
                             connection(&http, stream, app, (peer, shown), pace, stop).await;
                         }
                     }
@@ -218,7 +218,7 @@ async fn connection<S>(
     };
     let watched = pace.clone();
     let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-        if let Some(certificate) = certificate {
+        if let Some(certificate) = certificate.clone() {
             request.extensions_mut().insert(certificate);
         }
         let app = app.clone();

@@ -15,13 +15,13 @@ pub(crate) use data::{Apart, DataIn};
 pub use data::{Data, Form};
 pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};
 pub use people::{
-    Account, Approval, BrowserSession, Claimed, CodeTerms, IdentityProvider, Invitation, Person,
-    Proofs, SigningKey, Through, Totp,
+    Account, Approval, BrowserSession, Claimed, CodeTerms, IdentityProvider, Invitation,
+    KeptPasskey, Person, Proofs, Registration, SigningKey, Through, Totp,
 };
 pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settlement};
 pub use tenant::{
-    AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RestoreClients, Restored,
-    State, StoreConfig, Synchronous, TenantInfo, TenantSettings,
+    AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RegistrationBy,
+    RestoreClients, Restored, State, StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
 pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, TrailProof};
 pub use vendors::{

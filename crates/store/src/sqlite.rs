@@ -28,6 +28,7 @@ pub(crate) mod process;
 pub(crate) mod quarantine;
 pub(crate) mod reach;
 pub(crate) mod readers;
+pub(crate) mod registrations;
 pub(crate) mod rows;
 mod schema;
 mod seal;

@@ -220,6 +220,13 @@ impl Store {
             .unwrap_or_default()
     }
 
+    /// Tenants that serve.
+    pub fn serving(&self) -> Vec<TenantId> {
+        let all = self.house().entries();
+        let serving = all.iter().filter(|entry| entry.must_serve().is_ok());
+        serving.map(|entry| entry.tenant.clone()).collect()
+    }
+
     /// How far a tenant's background check is, without touching a disk; none if nobody looked yet.
     pub fn scrub(&self, tenant: &TenantId) -> Option<ScrubStatus> {
         self.house().scrub_known(tenant)

@@ -8,6 +8,7 @@ mod people;
 mod policies;
 mod quarantine;
 mod reading;
+mod registrations;
 mod together;
 mod trail;
 mod vendors;
@@ -342,13 +343,8 @@ impl TenantStore {
         let (by, now) = (by(&spent), spent.request().at);
         let detail = new.id.as_str().to_owned();
         let add = move |tenant: &OpenTenant, state: &mut WriterState| {
-            clients::create(
-                tenant,
-                state,
-                new,
-                secret.as_ref().map(|s| s.expose().as_str()),
-                now,
-            )
+            let hash = |secret: &Secret<String>| tenant.secret_key().hash(secret.expose());
+            clients::create(tenant, state, new, secret.as_ref().map(hash), now)
         };
         self.handle
             .0

@@ -54,6 +54,11 @@ const TOOLS: &[Tool] = &[
         wanted_for: "a person who signs in",
     },
     Tool {
+        package: "oathtool",
+        probe: &["oathtool", "--version"],
+        wanted_for: "one-time codes of another maker",
+    },
+    Tool {
         package: "strace",
         probe: &["strace", "--version"],
         wanted_for: "the simulated power cut",

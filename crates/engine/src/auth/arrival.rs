@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use access::{Actor, Assurance, PersonId, PersonRecord, PersonState, Reason, RequestMeta, RoleAt};
-use base::{Code, Micros};
+use base::{Code, Micros, Rng};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
@@ -16,10 +16,10 @@ use store::{Account, BrowserSession, Claimed, Person, Proofs, StoreError, Throug
 
 use super::provider::{Claims, Returned, authenticated, is_word, not_good, subject};
 use super::sign_in::{From, SignedIn, normal_login};
-use super::{Attempts, AuthorizeRequest, Visitor, sealed};
+use super::{Attempts, AuthorizeRequest, Door, Visitor, sealed};
 use crate::failure::Failure;
 use crate::form;
-use crate::house::Gate;
+use crate::house::{Gate, House};
 use crate::people::{ACCOUNTS_MAX, fhir_user};
 use crate::providers::{Provider, claim};
 
@@ -71,9 +71,9 @@ pub enum Arrival {
 
 /// What is remembered meanwhile.
 #[derive(Serialize, Deserialize)]
-struct Journey {
-    provider: String,
-    state: String,
+pub(super) struct Journey {
+    pub(super) provider: String,
+    pub(super) state: String,
     nonce: String,
     verifier: String,
     redirect: String,
@@ -88,16 +88,35 @@ struct Journey {
     linking: Option<String>,
 }
 
+impl Journey {
+    /// One to sign in at a provider; the answer's `state` begins with the tenant's name, and a dot, where
+    /// it comes to the house.
+    pub(super) fn new(provider: &Provider, state: String, rng: &dyn Rng, now: Micros) -> Self {
+        Self {
+            state,
+            nonce: random(rng),
+            verifier: random(rng),
+            redirect: provider.redirect.clone(),
+            left_us: now.0,
+            next: String::new(),
+            again: false,
+            invitation: None,
+            linking: None,
+            provider: provider.id.clone(),
+        }
+    }
+}
+
+pub(super) fn random(rng: &dyn Rng) -> String {
+    URL_SAFE_NO_PAD.encode(rng.bytes::<32>())
+}
+
 /// What the journey is sealed for.
 const SEALED_FOR: &str = "journey to identity provider";
 /// Tolerance for clocks that differ, in seconds.
 const SKEW: i64 = 60;
 
 impl Gate {
-    fn random(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.house.0.rng.bytes::<32>())
-    }
-
     /// Sends a person to an identity provider.
     ///
     /// # Errors
@@ -114,21 +133,12 @@ impl Gate {
         let provider = self.provider(provider).await?;
         let metadata = self.house.metadata(self.tenant.bytes(), &provider, now);
         let metadata = metadata.await?;
-        let mut journey = Journey {
-            state: match provider.settings.house {
-                true => format!("{}.{}", self.name(), self.random()),
-                false => self.random(),
-            },
-            nonce: self.random(),
-            verifier: self.random(),
-            redirect: provider.redirect.clone(),
-            left_us: now.0,
-            next: String::new(),
-            again: false,
-            invitation: None,
-            linking: None,
-            provider: provider.id.clone(),
+        let rng = &*self.house.0.rng;
+        let state = match provider.settings.house {
+            true => format!("{}.{}", self.name(), random(rng)),
+            false => random(rng),
         };
+        let mut journey = Journey::new(&provider, state, rng, now);
         match going {
             Going::SignIn { next, again } => {
                 next.clone_into(&mut journey.next);
@@ -146,7 +156,7 @@ impl Gate {
         }
         let seconds = self.house.limits().provider_sign_in_seconds_max;
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-        let (key, rng) = (self.store().people_key().await?, &*self.house.0.rng);
+        let key = self.store().people_key().await?;
         let cookie = sealed::seal(&key, SEALED_FOR, &journey, now.plus_secs(seconds), rng)?;
         Ok(Departure {
             url: request(&provider, &metadata.authorization_endpoint, &journey),
@@ -195,9 +205,9 @@ impl Gate {
         visitor: Option<&Visitor>,
         from: From<'_>,
     ) -> Result<Arrival, Failure> {
-        let claims = self
-            .claims(provider, journey, answer, from.request.at)
-            .await?;
+        let (door, now) = (self.tenant.bytes(), from.request.at);
+        let claims = self.house.claims(door, provider, journey, answer, now);
+        let claims = claims.await?;
         let through = Through {
             account: Account {
                 issuer: provider.settings.issuer.clone(),
@@ -238,48 +248,6 @@ impl Gate {
         };
         let signed_in = self.recognised(&person, recognised, from).await?;
         Ok(Arrival::In(signed_in, journey.next.clone()))
-    }
-
-    /// What the provider says about whoever comes with this answer.
-    async fn claims(
-        &self,
-        provider: &Provider,
-        journey: &Journey,
-        answer: &AuthorizeRequest,
-        now: Micros,
-    ) -> Result<Claims, Failure> {
-        let door = self.tenant.bytes();
-        let metadata = self.house.metadata(door, provider, now).await?;
-        // RFC 9207: an answer of another provider is not taken to this one.
-        match answer.get("iss") {
-            Some(iss) if iss != provider.settings.issuer => {
-                return Err(not_good("the answer is of another issuer"));
-            }
-            None if metadata.authorization_response_iss_parameter_supported => {
-                return Err(not_good("the answer does not say of whom it is"));
-            }
-            _ => {}
-        }
-        if let Some(error) = answer.get("error") {
-            let error = if is_word(error) { error } else { "an error" };
-            return Err(not_good(format!("the provider signed nobody in: {error}")));
-        }
-        let code = answer.get("code");
-        let returned = Returned {
-            code: code.ok_or_else(|| not_good("the answer has no code"))?,
-            redirect: &journey.redirect,
-            verifier: &journey.verifier,
-            nonce: &journey.nonce,
-        };
-        let identity = self
-            .house
-            .identity(door, provider, &metadata, returned, now);
-        let claims = identity.await?;
-        let left = Micros(journey.left_us).plus_secs(-SKEW);
-        if journey.again && authenticated(&claims).is_none_or(|at| at < left) {
-            return Err(not_good("the provider did not ask who it is anew"));
-        }
-        Ok(claims)
     }
 
     /// Counts and records that somebody was not let in.
@@ -525,8 +493,50 @@ pub(super) struct Recognised {
     pub(super) through: Through,
 }
 
+impl House {
+    /// What the provider says about whoever comes with this answer.
+    pub(super) async fn claims(
+        &self,
+        door: &Door,
+        provider: &Provider,
+        journey: &Journey,
+        answer: &AuthorizeRequest,
+        now: Micros,
+    ) -> Result<Claims, Failure> {
+        let metadata = self.metadata(door, provider, now).await?;
+        // RFC 9207: an answer of another provider is not taken to this one.
+        match answer.get("iss") {
+            Some(iss) if iss != provider.settings.issuer => {
+                return Err(not_good("the answer is of another issuer"));
+            }
+            None if metadata.authorization_response_iss_parameter_supported => {
+                return Err(not_good("the answer does not say of whom it is"));
+            }
+            _ => {}
+        }
+        if let Some(error) = answer.get("error") {
+            let error = if is_word(error) { error } else { "an error" };
+            return Err(not_good(format!("the provider signed nobody in: {error}")));
+        }
+        let code = answer.get("code");
+        let returned = Returned {
+            code: code.ok_or_else(|| not_good("the answer has no code"))?,
+            redirect: &journey.redirect,
+            verifier: &journey.verifier,
+            nonce: &journey.nonce,
+        };
+        let identity = self.identity(door, provider, &metadata, returned, now);
+        let claims = identity.await?;
+        let left = Micros(journey.left_us).plus_secs(-SKEW);
+        if journey.again && authenticated(&claims).is_none_or(|at| at < left) {
+            return Err(not_good("the provider did not ask who it is anew"));
+        }
+        Ok(claims)
+    }
+}
+
 /// The authorization request (OpenID Connect Core 3.1.2.1), with PKCE.
-fn request(provider: &Provider, endpoint: &str, journey: &Journey) -> String {
+pub(super) fn request(provider: &Provider, endpoint: &str, journey: &Journey) -> String {
     let challenge = digest(&SHA256, journey.verifier.as_bytes());
     let challenge = URL_SAFE_NO_PAD.encode(challenge);
     let scopes = provider.settings.scopes.join(" ");

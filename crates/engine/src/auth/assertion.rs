@@ -9,8 +9,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, decode_header};
 use parking_lot::Mutex;
 use ring::digest;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::keys::{key_set, unverified, verified};
+use super::keys::{certificate_of, key_set, unverified, verified};
 use crate::failure::Failure;
 use crate::house::Gate;
 
@@ -131,11 +132,31 @@ impl Gate {
     }
 }
 
-/// Whether a text is a JWK Set that assertions can be checked with.
+/// Whether a text is a JWK Set that assertions can be checked with: of public keys, and of nothing that is
+/// a secret.
 pub(crate) fn is_usable_jwks(text: &str) -> bool {
-    let all = serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(text);
-    all.is_ok_and(|set| {
-        !set.keys.is_empty() && set.keys.iter().all(|k| DecodingKey::from_jwk(k).is_ok())
+    use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
+    let usable = |key: &Jwk| {
+        let pair = matches!(
+            key.algorithm,
+            AlgorithmParameters::RSA(_) | AlgorithmParameters::EllipticCurve(_)
+        );
+        pair && DecodingKey::from_jwk(key).is_ok()
+    };
+    let read: Option<Value> = serde_json::from_str(text).ok();
+    let keys = read.as_ref().and_then(|set| set.get("keys")?.as_array());
+    let public = keys.is_some_and(|keys| keys.iter().all(|key| key.get("d").is_none()));
+    let set = serde_json::from_str::<JwkSet>(text);
+    public && set.is_ok_and(|set| !set.keys.is_empty() && set.keys.iter().all(usable))
+}
+
+/// Whether every key of a set comes with its certificate (RFC 7517 sections 4.7 and 4.9).
+pub(crate) fn has_certificates(text: &str) -> bool {
+    let set: Option<Value> = serde_json::from_str(text).ok();
+    let keys = set.as_ref().and_then(|set| set.get("keys")?.as_array());
+    keys.is_some_and(|keys| {
+        let digest = |key: &Value| certificate_of(key).is_some();
+        !keys.is_empty() && keys.iter().all(digest)
     })
 }
 

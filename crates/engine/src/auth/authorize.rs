@@ -453,11 +453,7 @@ fn resource_words(scope: &access::ResourceScope) -> String {
 impl Visitor {
     /// Whether the person has a second factor.
     pub fn has_second_factor(&self) -> bool {
-        self.person
-            .proofs
-            .totp
-            .as_ref()
-            .is_some_and(|t| t.confirmed)
+        self.person.proofs.has_second_factor()
     }
 
     /// The patient that the person themselves is.
@@ -551,6 +547,7 @@ impl Visitor {
                 challenge: wanted.challenge.clone(),
             }),
             refresh: None,
+            certificate: None,
             context: wanted.context()?,
             nonce: wanted.nonce.as_deref().map(Into::into),
         };

@@ -5,7 +5,7 @@
 //! A refresh token is the approval's id, a number, and a keyed hash of both: nothing of it is kept but
 //! the number that is good.
 
-use access::{ClientRecord, RequestMeta, Scopes, TokenError};
+use access::{ClientRecord, Issuing, RequestMeta, Scopes, TokenError};
 use base::Code;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -64,7 +64,7 @@ impl Gate {
     pub(super) async fn exchange(
         &self,
         asked: &TokenRequest,
-        client: &ClientRecord,
+        (client, bound): (&ClientRecord, Option<[u8; 32]>),
         request: RequestMeta,
     ) -> Result<Granted, TokenFailure> {
         let code = asked.code.as_deref();
@@ -77,6 +77,8 @@ impl Gate {
             URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()));
         let redirect = asked.redirect.clone();
         let by = client.id.clone();
+        // Refresh tokens of who proves nothing are bound too (RFC 8705 section 4).
+        let certificate = bound.filter(|_| client.is_public());
         let sound = (43..=128).contains(&verifier.len());
         let change = move |approval: &mut Approval| {
             let terms = approval.code.take();
@@ -91,13 +93,15 @@ impl Gate {
             // A code that is shown again, by another client or without what belongs to it was
             // stolen: what was given for it ends.
             approval.record.ended |= !good;
+            approval.certificate = certificate;
             let scopes = &approval.record.scopes;
             if scopes.has("offline_access") || scopes.has("online_access") {
                 approval.refresh = Some(1);
             }
             Ok(())
         };
-        self.change_and_give(id, client, "exchange code", request, change, Giving::First)
+        let giving = (Giving::First, bound);
+        self.change_and_give(id, client, "exchange code", request, change, giving)
             .await
     }
 
@@ -105,7 +109,7 @@ impl Gate {
     pub(super) async fn refresh(
         &self,
         asked: &TokenRequest,
-        client: &ClientRecord,
+        (client, bound): (&ClientRecord, Option<[u8; 32]>),
         request: RequestMeta,
     ) -> Result<Granted, TokenFailure> {
         let token = asked.refresh.as_deref();
@@ -129,7 +133,9 @@ impl Gate {
         }
         let number = presented.number;
         let change = move |approval: &mut Approval| {
-            let good = approval.record.is_good(request.at) && approval.refresh == Some(number);
+            let same = approval.certificate.is_none() || approval.certificate == bound;
+            let good = same && approval.record.is_good(request.at);
+            let good = good && approval.refresh == Some(number);
             approval.record.ended |= !good;
             approval.refresh = Some(number.saturating_add(1).max(approval.refresh.unwrap_or(0)));
             Ok(())
@@ -140,7 +146,7 @@ impl Gate {
             "refresh token",
             request,
             change,
-            Giving::Again(narrower.map(Box::new)),
+            (Giving::Again(narrower.map(Box::new)), bound),
         )
         .await
     }
@@ -153,7 +159,7 @@ impl Gate {
         what: &str,
         request: RequestMeta,
         change: impl FnOnce(&mut Approval) -> Result<(), store::StoreError> + Send + 'static,
-        giving: Giving,
+        giving: (Giving, Option<[u8; 32]>),
     ) -> Result<Granted, TokenFailure> {
         let store = self.store();
         let deed = self.signing(request, Some(client.actor()), what)?;
@@ -177,7 +183,7 @@ impl Gate {
         approval: &Approval,
         client: &ClientRecord,
         request: RequestMeta,
-        giving: Giving,
+        (giving, bound): (Giving, Option<[u8; 32]>),
     ) -> Result<Granted, TokenFailure> {
         let store = self.store();
         let record = &approval.record;
@@ -190,7 +196,14 @@ impl Gate {
         let (config, now) = (&self.house.0.config, request.at);
         let life = config.access_token_seconds;
         let random = self.house.0.rng.bytes();
-        let token = key.issue_for(&self.links.issuer(), record, scopes, now, life, random);
+        let issuing = Issuing {
+            issuer: &self.links.issuer(),
+            now,
+            lifetime_secs: life,
+            random,
+            certificate: bound,
+        };
+        let token = key.issue_for(record, scopes, issuing);
         let token = token.ok_or(Failure::of(Code::Internal))?;
         // Whoever was disabled, signed out or changed meanwhile gets nothing.
         let person = store.person(&record.person).await.map_err(Failure::from)?;
@@ -317,6 +330,10 @@ impl Gate {
         });
         let more = about.as_object_mut();
         if let Some(more) = more {
+            if let Some(sha256) = &verdict.certificate {
+                let sha256 = URL_SAFE_NO_PAD.encode(sha256);
+                more.insert("cnf".into(), json!({ "x5t#S256": sha256 }));
+            }
             if let Some(until) = verdict.until {
                 more.insert("exp".into(), json!(until.as_secs()));
             }
@@ -362,7 +379,7 @@ impl Gate {
                 if of.is_none() && *verified.client() == asker.id {
                     let deed = self.signing(request, Some(asker.actor()), "revoke token")?;
                     let (id, until) = (*verified.id(), verified.expires());
-                    let ended = store.end_token(deed, id, until).await;
+                    let ended = store.end_token(deed, (id, &asker.id), until).await;
                     return ended.map_err(|e| Failure::from(e).into());
                 }
                 of

@@ -1,9 +1,13 @@
 //! Which key of a JSON Web Key Set (RFC 7517) made a signature. Keys that are not understood stand
 //! in nobody's way.
 
+use access::{ClientKeys, ShownCertificate};
 use base::Micros;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode};
+use ring::digest::{SHA256, digest};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -49,6 +53,32 @@ pub(super) fn verified<T: DeserializeOwned>(
 }
 
 impl House {
+    /// Whether a certificate is that of a key of a client, wherever the client's keys are. One that is not
+    /// there is looked for once more.
+    ///
+    /// # Errors
+    /// `outbound-refused`, `outbound-failed`.
+    pub(super) async fn is_certificate_of(
+        &self,
+        door: &Door,
+        keys: &ClientKeys,
+        shown: &ShownCertificate,
+        now: Micros,
+    ) -> Result<bool, Failure> {
+        let url = match keys {
+            ClientKeys::Set(set) => return Ok(is_in(set.as_bytes(), &shown.sha256)),
+            ClientKeys::Url(url) => url,
+        };
+        for look in [Look::Kept, Look::Anew] {
+            let document = self.document(door, url, look, is_key_set, now).await?;
+            let found = is_in(&document.bytes, &shown.sha256);
+            if found || document.fresh {
+                return Ok(found);
+            }
+        }
+        Ok(false)
+    }
+
     /// What a token says, if one of the keys that are published at an address signed it. A key that is
     /// not there is looked for once more: it may have been added since.
     ///
@@ -72,6 +102,28 @@ impl House {
         }
         Ok(None)
     }
+}
+
+/// SHA-256 of the certificate that a key comes with: that of `x5c`, or `x5t#S256`.
+pub(super) fn certificate_of(key: &Value) -> Option<[u8; 32]> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let whole = key.get("x5c").and_then(|chain| text(chain.get(0)?));
+    let digest = match (whole, key.get("x5t#S256").and_then(text)) {
+        (Some(whole), _) => digest(&SHA256, &STANDARD.decode(whole).ok()?)
+            .as_ref()
+            .to_vec(),
+        (None, Some(thumbprint)) => URL_SAFE_NO_PAD.decode(thumbprint).ok()?,
+        (None, None) => return None,
+    };
+    digest.try_into().ok()
+}
+
+/// Whether a certificate is that of a key of a set.
+fn is_in(set: &[u8], sha256: &[u8; 32]) -> bool {
+    let set: Option<Value> = serde_json::from_slice(set).ok();
+    let keys = set.as_ref().and_then(|set| set.get("keys")?.as_array());
+    let mut keys = keys.into_iter().flatten();
+    keys.any(|key| certificate_of(key).as_ref() == Some(sha256))
 }
 
 /// What a token says, whoever signed it.

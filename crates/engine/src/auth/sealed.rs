@@ -17,8 +17,12 @@ struct Dated<T> {
     what: T,
 }
 
-fn cipher(key: &PeopleKey, purpose: &str) -> Result<LessSafeKey, Failure> {
-    let key = Secret::new(key.hash("seal", purpose));
+/// The key of a tenant for one purpose.
+fn key_for(key: &PeopleKey, purpose: &str) -> Secret<[u8; 32]> {
+    Secret::new(key.hash("seal", purpose))
+}
+
+fn cipher(key: &Secret<[u8; 32]>) -> Result<LessSafeKey, Failure> {
     UnboundKey::new(&CHACHA20_POLY1305, key.expose())
         .map(LessSafeKey::new)
         .map_err(|_| Failure::of(Code::Internal))
@@ -32,11 +36,21 @@ pub(crate) fn seal<T: Serialize>(
     until: Micros,
     rng: &dyn Rng,
 ) -> Result<String, Failure> {
+    seal_with(&key_for(key, purpose), what, until, rng)
+}
+
+/// The same with a key that is for this alone.
+pub(crate) fn seal_with<T: Serialize>(
+    key: &Secret<[u8; 32]>,
+    what: &T,
+    until: Micros,
+    rng: &dyn Rng,
+) -> Result<String, Failure> {
     let failed = || Failure::of(Code::Internal);
     let until = until.0;
     let mut bytes = serde_json::to_vec(&Dated { until, what }).map_err(|_| failed())?;
     let nonce: [u8; NONCE_LEN] = rng.bytes();
-    cipher(key, purpose)?
+    cipher(key)?
         .seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
             Aad::empty(),
@@ -55,10 +69,19 @@ pub(crate) fn open<T: DeserializeOwned>(
     text: &str,
     now: Micros,
 ) -> Option<T> {
+    open_with(&key_for(key, purpose), text, now)
+}
+
+/// The same with a key that is for this alone.
+pub(crate) fn open_with<T: DeserializeOwned>(
+    key: &Secret<[u8; 32]>,
+    text: &str,
+    now: Micros,
+) -> Option<T> {
     let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    let plain = cipher(key, purpose).ok()?;
+    let plain = cipher(key).ok()?;
     let plain = plain.open_in_place(nonce, Aad::empty(), sealed).ok()?;
     let dated: Dated<T> = serde_json::from_slice(plain).ok()?;
     (now.0 < dated.until).then_some(dated.what)

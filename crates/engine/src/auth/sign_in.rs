@@ -2,6 +2,7 @@
 //! link of an invitation. What comes of it is a browser session.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use access::{Actor, Assurance, PersonId, PersonState, Reason, RequestMeta, SessionRecord};
 use base::{Code, Micros};
@@ -26,6 +27,8 @@ pub struct From<'a> {
     pub agent: &'a str,
     /// The cookie of the session that it was in.
     pub session: &'a str,
+    /// The cookie that its forms are given out to.
+    pub browser: &'a str,
     /// For which request.
     pub request: RequestMeta,
 }
@@ -70,6 +73,8 @@ struct Begun {
     /// When they proved who they are, if not just now.
     authenticated: Option<Micros>,
     through: Option<Through>,
+    /// A word on how, with a space behind it.
+    how: &'static str,
 }
 
 /// Seconds that somebody has for their second factor.
@@ -90,7 +95,7 @@ pub(crate) fn normal_login(login: &str) -> Option<String> {
 
 impl Gate {
     /// What is done about somebody who signs in, under the platform's own right.
-    pub(super) fn signing(
+    pub(crate) fn signing(
         &self,
         request: RequestMeta,
         actor: Option<Actor>,
@@ -127,7 +132,7 @@ impl Gate {
         let Some(person) = active.as_ref().filter(|_| fits) else {
             return Err(self.guessed_wrong(from, active.as_deref()).await?);
         };
-        if person.proofs.totp.as_ref().is_some_and(|t| t.confirmed) {
+        if person.proofs.has_second_factor() {
             return self.ask_second(person, None, from.request.at).await;
         }
         self.house.0.guesses.right(by);
@@ -163,7 +168,7 @@ impl Gate {
         by: Recognised,
         from: From<'_>,
     ) -> Result<SignedIn, Failure> {
-        let asked = person.proofs.totp.as_ref().is_some_and(|t| t.confirmed);
+        let asked = person.proofs.has_second_factor();
         if asked && by.assurance < Assurance::TwoFactors {
             let through = Some(by.through);
             return self.ask_second(person, through, from.request.at).await;
@@ -173,6 +178,7 @@ impl Gate {
             // Where the provider does not say when, nobody knows that it was of late.
             authenticated: Some(by.authenticated.unwrap_or(Micros(0))),
             through: Some(by.through),
+            how: "",
         };
         self.begin_so(person, begun, from).await.map(SignedIn::Done)
     }
@@ -187,22 +193,8 @@ impl Gate {
         code: &str,
         from: From<'_>,
     ) -> Result<NewSession, Failure> {
-        let store = self.store();
-        let key = store.people_key().await?;
-        let stale = || Failure::of(Code::FormForeign);
-        let ticket: Ticket =
-            sealed::open(&key, "second factor", ticket, from.request.at).ok_or_else(stale)?;
-        let id = PersonId::new(&ticket.person).ok_or_else(stale)?;
-        let person = store.person(&id).await?.ok_or_else(stale)?;
-        let hash = person.proofs.password.as_deref().unwrap_or_default();
-        let same = person.record.epoch == ticket.epoch
-            && person.record.state == PersonState::Active
-            && key.is_hash("password", hash, &ticket.proof)
-            && (ticket.through.as_ref())
-                .is_none_or(|through| person.proofs.accounts.contains(&through.account));
-        if !same {
-            return Err(stale());
-        }
+        let (person, through) = self.ticket(ticket, from.request.at).await?;
+        let key = self.store().people_key().await?;
         let by = self.guesser(&key.hash("guess", &person.record.login), from);
         self.may_guess(by, from).await?;
         if !self.is_second_factor(&person, code, from.request).await? {
@@ -212,9 +204,50 @@ impl Gate {
         let begun = Begun {
             assurance: Assurance::TwoFactors,
             authenticated: None,
-            through: ticket.through,
+            through,
+            how: "",
         };
         self.begin_so(&person, begun, from).await
+    }
+
+    /// Begins a session of somebody who showed a passkey.
+    pub(super) async fn begin_by_passkey(
+        &self,
+        person: &Person,
+        through: Option<Through>,
+        from: From<'_>,
+    ) -> Result<NewSession, Failure> {
+        let begun = Begun {
+            assurance: Assurance::TwoFactors,
+            authenticated: None,
+            through,
+            how: "by passkey ",
+        };
+        self.begin_so(person, begun, from).await
+    }
+
+    /// The person of a ticket that is still good, and through which account they came.
+    pub(super) async fn ticket(
+        &self,
+        ticket: &str,
+        now: Micros,
+    ) -> Result<(Arc<Person>, Option<Through>), Failure> {
+        let store = self.store();
+        let key = store.people_key().await?;
+        let stale = || Failure::of(Code::FormForeign);
+        let ticket: Ticket = sealed::open(&key, "second factor", ticket, now).ok_or_else(stale)?;
+        let id = PersonId::new(&ticket.person).ok_or_else(stale)?;
+        let person = store.person(&id).await?.ok_or_else(stale)?;
+        let hash = person.proofs.password.as_deref().unwrap_or_default();
+        let same = person.record.epoch == ticket.epoch
+            && person.record.state == PersonState::Active
+            && key.is_hash("password", hash, &ticket.proof)
+            && (ticket.through.as_ref())
+                .is_none_or(|through| person.proofs.accounts.contains(&through.account));
+        match same {
+            true => Ok((person, ticket.through)),
+            false => Err(stale()),
+        }
     }
 
     /// Whether a code is a one-time code, or a recovery code, of the person; it is none afterwards.
@@ -291,7 +324,7 @@ impl Gate {
         Ok(())
     }
 
-    async fn guessed_wrong(
+    pub(super) async fn guessed_wrong(
         &self,
         from: From<'_>,
         person: Option<&Person>,
@@ -324,6 +357,7 @@ impl Gate {
             assurance,
             authenticated: None,
             through: None,
+            how: "",
         };
         self.begin_so(person, begun, from).await
     }
@@ -370,10 +404,10 @@ impl Gate {
         };
         let what = match &session.through {
             Some(through) => format!(
-                "sign in through {} from {}",
-                through.account.issuer, from.address
+                "sign in {}through {} from {}",
+                begun.how, through.account.issuer, from.address
             ),
-            None => format!("sign in from {}", from.address),
+            None => format!("sign in {}from {}", begun.how, from.address),
         };
         let deed = self.signing(from.request, Some(person.record.actor()), what)?;
         let known = (!from.session.is_empty()).then(|| key.cookie_hash(from.session));
@@ -389,11 +423,7 @@ impl Gate {
         Ok(self.invitee(token, now).await?.record.login.to_string())
     }
 
-    pub(super) async fn invitee(
-        &self,
-        token: &str,
-        now: Micros,
-    ) -> Result<std::sync::Arc<Person>, Failure> {
+    pub(super) async fn invitee(&self, token: &str, now: Micros) -> Result<Arc<Person>, Failure> {
         let ended = || Failure::of(Code::InvitationEnded);
         let store = self.store();
         let (id, secret) = token.split_once('.').ok_or_else(ended)?;

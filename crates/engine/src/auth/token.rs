@@ -1,11 +1,11 @@
 //! The token endpoint: `client_credentials` (RFC 6749 section 4.4) for confidential clients with
-//! `client_secret_basic`, and for SMART Backend Services with `private_key_jwt`; codes and refresh
-//! tokens of approvals, for public clients too.
+//! `client_secret_basic`, for SMART Backend Services with `private_key_jwt`, and with certificates
+//! (RFC 8705); codes and refresh tokens of approvals, for public clients too.
 //!
 //! A secret in the request's body (`client_secret_post`) is refused: it would be one more place
 //! where secrets travel.
 
-use access::{ClientId, ClientRecord, RequestMeta, ScopeContext, Scopes};
+use access::{ByCertificate, ClientId, ClientRecord, Issuing, RequestMeta, ScopeContext, Scopes};
 use base::Code;
 use store::TenantStore;
 
@@ -103,6 +103,20 @@ impl TokenFailure {
     }
 }
 
+/// The certificate that the tokens of a client are bound to, if they are.
+fn bound_to(
+    record: &ClientRecord,
+    credentials: Credentials<'_>,
+) -> Result<Option<[u8; 32]>, TokenFailure> {
+    match (record.certificates.bound, credentials.certificate) {
+        (false, _) => Ok(None),
+        (true, Some(shown)) => Ok(Some(shown.sha256)),
+        (true, None) => Err(TokenFailure::Request(
+            "tokens of this client are bound to its certificate: make the connection with one",
+        )),
+    }
+}
+
 /// A client whose keys are not to be had cannot prove who it is; it is told why.
 fn keys_failed(failure: Failure) -> TokenFailure {
     match failure.code() {
@@ -133,9 +147,12 @@ impl Gate {
         let record = self.proved(&store, asked, credentials, request).await?;
         let bounded = self.bounded_client(&store, &record, credentials, request);
         bounded.await.map_err(TokenFailure::of_vendor)?;
+        let bound = bound_to(&record, credentials)?;
         match grant {
-            "authorization_code" => return self.exchange(asked, &record, request).await,
-            "refresh_token" => return self.refresh(asked, &record, request).await,
+            "authorization_code" => {
+                return self.exchange(asked, (&record, bound), request).await;
+            }
+            "refresh_token" => return self.refresh(asked, (&record, bound), request).await,
             _ if record.is_public() => return Err(TokenFailure::Unauthorized),
             _ => {}
         }
@@ -146,14 +163,14 @@ impl Gate {
         let life = self.house.0.config.access_token_seconds;
         let random = self.house.0.rng.bytes();
         let key = store.token_key().await.map_err(Failure::from)?;
-        let token = key.issue(
-            &self.links.issuer(),
-            &record,
-            &scopes,
-            request.at,
-            life,
+        let issuing = Issuing {
+            issuer: &self.links.issuer(),
+            now: request.at,
+            lifetime_secs: life,
             random,
-        );
+            certificate: bound,
+        };
+        let token = key.issue(&record, &scopes, issuing);
         self.house.0.metrics.tokens_issued.inc();
         Ok(Granted {
             access_token: token.ok_or(Failure::of(Code::Internal))?,
@@ -264,7 +281,7 @@ impl Gate {
                 let Some(record) = store.client(&id).await.map_err(Failure::from)? else {
                     return Ok(None);
                 };
-                if record.revoked {
+                if record.revoked || record.certificates.by.is_some() {
                     return Ok(None);
                 }
                 let good = self.is_of_client(assertion, &record, request.at).await;
@@ -275,9 +292,38 @@ impl Gate {
                     return Ok(None);
                 };
                 let record = store.client(&id).await.map_err(Failure::from)?;
-                Ok(record.filter(|r| r.is_public() && r.is_good(request.at)))
+                let Some(record) = record.filter(|r| r.is_good(request.at)) else {
+                    return Ok(None);
+                };
+                let good = match &record.certificates.by {
+                    None => record.is_public(),
+                    Some(by) => self.shows_own(&record, by, credentials, request).await?,
+                };
+                Ok(good.then_some(record))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// Whether the connection was made with the certificate of a client (RFC 8705 section 2).
+    async fn shows_own(
+        &self,
+        record: &ClientRecord,
+        by: &ByCertificate,
+        credentials: Credentials<'_>,
+        request: RequestMeta,
+    ) -> Result<bool, TokenFailure> {
+        let Some(shown) = credentials.certificate else {
+            return Ok(false);
+        };
+        match (by, &record.jwks) {
+            (ByCertificate::SelfSigned, Some(keys)) => {
+                let (house, door) = (&self.house, self.tenant.bytes());
+                let found = house.is_certificate_of(door, keys, shown, request.at);
+                found.await.map_err(keys_failed)
+            }
+            (ByCertificate::SelfSigned, None) => Ok(false),
+            (named, _) => Ok(named.is_named_by(shown)),
         }
     }
 

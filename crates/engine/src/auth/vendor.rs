@@ -85,7 +85,8 @@ impl Gate {
         credentials: Credentials<'_>,
         request: RequestMeta,
     ) -> Result<(), Failure> {
-        let (from, certificate) = (credentials.from, credentials.certificate);
+        let from = credentials.from;
+        let certificate = credentials.certificate.map(|shown| &shown.sha256);
         let code = match grant.map(|g| g.admits(request.at, from, certificate)) {
             Some(Ok(_)) => return Ok(()),
             Some(Err(refusal)) => refusal.code(),

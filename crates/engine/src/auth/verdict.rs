@@ -20,6 +20,8 @@ pub(crate) struct Verdict {
     pub(crate) until: Option<Micros>,
     /// The id of the access token, if it is one.
     pub(crate) token: Option<[u8; 16]>,
+    /// SHA-256 of the certificate that it is bound to.
+    pub(crate) certificate: Option<[u8; 32]>,
     /// What policy gives to them.
     pub(crate) rights: Arc<Known>,
 }
@@ -103,6 +105,7 @@ mod tests {
             principal: Arc::new(principal),
             until: until.map(Micros),
             token: None,
+            certificate: None,
             rights: Arc::default(),
         }
     }

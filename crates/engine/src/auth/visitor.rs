@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use store::{Approval, BrowserSession, Deed, Person, StoreError, TenantStore, Totp};
 
+use super::passkeys::PasskeyView;
 use super::rights::Known;
 use super::{Credentials, password, totp};
 use crate::failure::Failure;
@@ -78,6 +79,10 @@ pub struct AccountView {
     pub recovery_codes: usize,
     /// Whether they have a password.
     pub has_password: bool,
+    /// Passkeys.
+    pub passkeys: Vec<PasskeyView>,
+    /// Whether passkeys can be used at the tenant's address.
+    pub takes_passkeys: bool,
     /// Accounts at identity providers: issuer and subject.
     pub accounts: Vec<(String, String)>,
     /// Identity providers whose accounts can be linked.
@@ -261,6 +266,8 @@ impl Visitor {
             totp: proofs.totp.as_ref().is_some_and(|t| t.confirmed),
             recovery_codes: proofs.recovery.len(),
             has_password: proofs.password.is_some(),
+            passkeys: self.passkeys(),
+            takes_passkeys: self.gate.takes_passkeys(),
             accounts: proofs
                 .accounts
                 .iter()
@@ -507,7 +514,9 @@ impl Visitor {
         let deed = self.own("end one-time codes").await?;
         let change = |person: &mut Person| {
             person.proofs.totp = None;
-            person.proofs.recovery.clear();
+            if !person.proofs.has_second_factor() {
+                person.proofs.recovery.clear();
+            }
             Ok(())
         };
         self.store.change_person(deed, self.id(), change).await?;

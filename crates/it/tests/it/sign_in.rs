@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use testkit::Request;
 use testkit::build::{patient_identified, with_id};
+use testkit::http::Answer;
 use testkit::outside;
 use testkit::world::Tenant;
 
@@ -81,7 +82,8 @@ fn program(tenant: &Tenant, redirect: &str, public: bool) -> (String, String) {
     (text("client_id"), text("client_secret"))
 }
 
-fn run(script: &str, arguments: &[&str]) {
+/// Runs a script; what it prints.
+fn run(script: &str, arguments: &[&str]) -> String {
     let folder = outside::client("node").expect("the folder of its parent");
     let output = Command::new("node")
         .arg(format!("{}/clients/{script}", env!("CARGO_MANIFEST_DIR")))
@@ -95,6 +97,131 @@ fn run(script: &str, arguments: &[&str]) {
         output.status,
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A browser that keeps the newest cookie of each name, and sends forms as pages give them out.
+struct Browser<'t> {
+    tenant: &'t Tenant,
+    cookies: Vec<(String, String)>,
+}
+
+impl Browser<'_> {
+    fn ask(&mut self, request: Request) -> Answer {
+        let pairs: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect();
+        let request = request.header("Cookie", &pairs.join("; "));
+        let answer = self.tenant.world().server().ask(&request);
+        let set = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "set-cookie");
+        for (_, value) in set {
+            let (name, value) = value.split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.retain(|(n, _)| n != name);
+            self.cookies.push((name.to_owned(), value.to_owned()));
+        }
+        answer
+    }
+
+    fn page(&mut self, path: &str) -> String {
+        let target = format!("/t/{}/auth/{path}", self.tenant.name());
+        let page = self.ask(Request::new("GET", &target)).expect(200);
+        page.text().to_owned()
+    }
+
+    fn send(&mut self, path: &str, page: &str, fields: &[(&str, &str)]) -> Answer {
+        let given = |name: &str| {
+            let rest = page.split(&format!("name=\"{name}\" value=\"")).nth(1)?;
+            rest.split('"').next().map(str::to_owned)
+        };
+        let mut body = format!("_form={}", given("_form").unwrap());
+        if let Some(ticket) = given("ticket") {
+            body.push_str(&format!("&ticket={ticket}"));
+        }
+        for (name, value) in fields {
+            body.push_str(&format!("&{name}={}", value.replace(' ', "+")));
+        }
+        let target = format!("/t/{}/auth/{path}", self.tenant.name());
+        self.ask(Request::new("POST", &target).content(FORM, body))
+    }
+
+    /// What comes of the login and the password.
+    fn sign_in(&mut self) -> Answer {
+        let page = self.page("login");
+        self.send("login", &page, &[("login", "doe"), ("password", PASSWORD)])
+    }
+}
+
+/// The code that another maker's program shows at a time.
+fn oathtool(secret: &str, at: &str) -> Option<String> {
+    let made = Command::new("oathtool")
+        .args(["--totp", "--base32", "--now", at, secret])
+        .output();
+    let Ok(made) = made else {
+        outside::skipped("no oathtool; `cargo xtask test` brings it");
+        return None;
+    };
+    assert!(made.status.success(), "{made:?}");
+    Some(String::from_utf8(made.stdout).unwrap().trim().to_owned())
+}
+
+#[test]
+fn oathtool_shows_the_codes_that_are_asked_for() {
+    let tenant = tenant(&json!({}));
+    let browser = || Browser {
+        tenant: &tenant,
+        cookies: Vec::new(),
+    };
+    let mut doe = browser();
+    doe.sign_in().expect(303);
+    let account = doe.page("account");
+    let begun = doe.send("account/begin-totp", &account, &[("password", PASSWORD)]);
+    let page = begun.expect(200).text().to_owned();
+    let secret = page.split("secret=").nth(1).unwrap();
+    let secret = secret.split(['&', '"']).next().unwrap();
+    let Some(code) = oathtool(secret, "now") else {
+        return;
+    };
+    let done = doe.send("account/confirm-totp", &page, &[("code", &code)]);
+    assert!(done.expect(200).text().contains("ecovery"));
+    let mut doe = browser();
+    let second = doe.sign_in().expect(200).text().to_owned();
+    // Neither one that was shown, nor an old one, nor one of a time to come.
+    let old = oathtool(secret, "5 minutes ago").unwrap();
+    let early = oathtool(secret, "now + 5 minutes").unwrap();
+    for wrong in [&code, &old, &early] {
+        doe.send("second-factor", &second, &[("code", wrong)])
+            .expect(401);
+    }
+    let next = oathtool(secret, "now + 30 seconds").unwrap();
+    doe.send("second-factor", &second, &[("code", &next)])
+        .expect(303);
+    doe.page("account");
+}
+
+#[test]
+fn openid_client_registers_itself() {
+    let Some(_) = outside::client("node/node_modules/openid-client") else {
+        return;
+    };
+    let tenant = tenant(&json!({}));
+    let base = tenant.url();
+    let issuer = format!("{}/auth", base.strip_suffix("/fhir").unwrap());
+    let told = run("registration_judge.mjs", &[&issuer]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let text = |member: &str| told[member].as_str().unwrap();
+    let (id, secret) = (text("client_id"), text("client_secret"));
+    let path = format!("/registrations/{id}");
+    admin(&tenant, &path, &json!({ "decision": "approve" }));
+    let own = ["registration_client_uri", "registration_access_token"].map(text);
+    run(
+        "registration_judge.mjs",
+        &[&issuer, id, secret, own[0], own[1]],
     );
 }
 
@@ -159,6 +286,22 @@ fn oidc_provider_in_chromium() {
     let made = &people["people"][0];
     assert_eq!(made["login"], "grace@acme");
     assert_eq!(made["roles"], json!(["nurse"]));
+}
+
+#[test]
+fn passkeys_in_chromium() {
+    if !has_chromium() {
+        return;
+    }
+    let tenant = tenant(&json!({}));
+    // Browsers bind passkeys to names of hosts, not to addresses.
+    let base = tenant.url().replace("127.0.0.1", "localhost");
+    let root = base.strip_suffix("/fhir").unwrap();
+    let other = crate::world::shared().tenant();
+    let other = other.url().replace("127.0.0.1", "localhost");
+    let other = other.strip_suffix("/fhir").unwrap();
+    let arguments = [root, other, "doe", PASSWORD, CHROMIUM];
+    run("passkey_judge.cjs", &arguments);
 }
 
 #[test]

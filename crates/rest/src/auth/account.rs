@@ -72,6 +72,23 @@ async fn acted(
             let page = pages::recovery_codes(gate, &codes);
             return Ok(browser.page(StatusCode::OK, page, ""));
         }
+        "begin-passkey" => {
+            let question = visitor.begin_passkey(&browser.form).await?;
+            let token = browser.token(gate).await?;
+            let page = pages::begin_passkey(gate, &token, &question);
+            return Ok(browser.page_for_passkeys(gate, StatusCode::OK, page, ""));
+        }
+        "add-passkey" => {
+            let (state, answer, name) = (field("state"), field("answer"), field("name"));
+            let codes = visitor
+                .add_passkey((&state, &answer), &name, &browser.form)
+                .await?;
+            if !codes.is_empty() {
+                let page = pages::recovery_codes(gate, &codes);
+                return Ok(browser.page(StatusCode::OK, page, ""));
+            }
+        }
+        "remove-passkey" => visitor.remove_passkey(&field("id")).await?,
         "link" => {
             let (id, password) = (field("id"), field("password"));
             let (by, password) = (visitor, &*password);

@@ -2,7 +2,9 @@
 //! usable without a pointer.
 
 use base::{Code, Micros};
-use engine::{AccountView, AuthorizeRequest, Failure, Gate, ProviderOffer, Question, Visitor};
+use engine::{
+    AccountView, AuthorizeRequest, Failure, Gate, PasskeyQuestion, ProviderOffer, Question, Visitor,
+};
 use maud::{DOCTYPE, Markup, html};
 
 pub(super) const STYLE: &str = "\
@@ -132,19 +134,80 @@ pub(super) fn sign_in(
     page(gate, "Sign in", &body)
 }
 
+/// A link to signing in with a passkey.
+pub(super) fn passkey_link(gate: &Gate, query: &str) -> Markup {
+    let href = gate.links().auth(&format!("/passkey?{query}"));
+    html! { p { a #passkey.button href=(href) { "Sign in with a passkey" } } }
+}
+
+/// A form that the browser answers with a passkey.
+fn passkey_form(
+    gate: &Gate,
+    action: &str,
+    question: &PasskeyQuestion,
+    fields: &Markup,
+    words: &str,
+) -> Markup {
+    html! {
+        form method="post" action=(gate.links().auth(action)) data-passkey=(question.options) {
+            (fields)
+            input type="hidden" name="state" value=(question.state);
+            input type="hidden" name="answer" value="";
+            p role="status" {}
+            button type="submit" { (words) }
+        }
+        noscript { p { "The browser asks for passkeys by a script, which is switched off." } }
+        script src=(gate.links().auth("/passkey.js")) defer {}
+    }
+}
+
+pub(super) fn passkey(gate: &Gate, token: &str, next: &str, question: &PasskeyQuestion) -> Markup {
+    let fields = html! {
+        input type="hidden" name="_form" value=(token);
+        input type="hidden" name="next" value=(next);
+    };
+    let body = html! {
+        (passkey_form(gate, "/passkey", question, &fields, "Use a passkey"))
+        p { a href=(gate.links().auth("/login")) { "Sign in in another way" } }
+    };
+    page(gate, "Sign in with a passkey", &body)
+}
+
+pub(super) fn begin_passkey(gate: &Gate, token: &str, question: &PasskeyQuestion) -> Markup {
+    let fields = html! {
+        input type="hidden" name="_form" value=(token);
+        label for="name" { "What you call this device" }
+        input #name type="text" name="name" maxlength="100" autocomplete="off" required autofocus;
+    };
+    let action = "/account/add-passkey";
+    let body = html! {
+        p { "The device asks who you are by itself: by a finger, a face or its code. From then on it is asked \
+             for at every sign-in." }
+        (passkey_form(gate, action, question, &fields, "Add the passkey"))
+        p { a href=(gate.links().auth("/account")) { "Back to your account" } }
+    };
+    page(gate, "Add a passkey", &body)
+}
+
 pub(super) fn second_factor(
     gate: &Gate,
     token: &str,
-    ticket: &str,
-    next: &str,
+    (ticket, next): (&str, &str),
     again: bool,
+    question: Option<&PasskeyQuestion>,
 ) -> Markup {
+    let fields = html! {
+        input type="hidden" name="_form" value=(token);
+        input type="hidden" name="ticket" value=(ticket);
+        input type="hidden" name="next" value=(next);
+    };
     let body = html! {
-        @if again { (wrong("This code is not good, or was used. Wait for the next one.")) }
+        @if again { (wrong("This is not good, or was used. For a code, wait for the next one.")) }
+        @if let Some(question) = question {
+            (passkey_form(gate, "/second-factor", question, &fields, "Use a passkey"))
+        }
         form method="post" action=(gate.links().auth("/second-factor")) {
-            input type="hidden" name="_form" value=(token);
-            input type="hidden" name="ticket" value=(ticket);
-            input type="hidden" name="next" value=(next);
+            (fields)
             label for="code" { "Code of your authenticator app, or a recovery code" }
             input #code type="text" name="code" autocomplete="one-time-code" autocapitalize="none"
                 spellcheck="false" required autofocus;
@@ -294,6 +357,7 @@ pub(super) fn account(
         (button(gate, token, "sign-out", "", "Sign out"))
         @if administers {
             p { a href=(gate.links().auth("/vendors")) { "Vendors of this clinic" } }
+            p { a href=(gate.links().auth("/registrations")) { "Programs that wait for approval" } }
         }
         h2 { "Where you are signed in" }
         @for session in &account.sessions {
@@ -340,6 +404,15 @@ pub(super) fn account(
                     autocomplete="current-password" required;
                 button type="submit" { "Set up an authenticator app" }
             }
+        }
+        @if account.takes_passkeys || !account.passkeys.is_empty() {
+            h2 { "Passkeys" }
+            @if account.passkeys.is_empty() { p { "None." } }
+            @for passkey in &account.passkeys {
+                dl { dt { (passkey.name) } dd { "Since " (time(passkey.made)) } }
+                (button(gate, token, "remove-passkey", &passkey.id, "Remove"))
+            }
+            @if account.takes_passkeys { (button(gate, token, "begin-passkey", "", "Add a passkey")) }
         }
         @if !account.providers.is_empty() || !account.accounts.is_empty() {
             h2 { "Accounts elsewhere" }

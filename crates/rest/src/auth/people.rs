@@ -14,7 +14,7 @@ use crate::admin::{answer, done};
 use crate::call::Call;
 
 /// A body that is said to be JSON: a browser asks us first before it lets another origin send one.
-async fn said_json<T: DeserializeOwned>(call: &mut Call) -> Result<T, Failure> {
+pub(super) async fn said_json<T: DeserializeOwned>(call: &mut Call) -> Result<T, Failure> {
     if !call.parts.headers.contains_key(CONTENT_TYPE) {
         return Err(Failure::of(Code::MediaType));
     }

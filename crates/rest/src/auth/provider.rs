@@ -81,20 +81,21 @@ async fn arrived(
     match arrival.await? {
         Arrival::In(SignedIn::Done(session), next) => Ok(signed_in(gate, browser, &session, &next)),
         Arrival::In(SignedIn::SecondFactor(ticket), next) => {
-            let token = browser.token(gate).await?;
-            let page = pages::second_factor(gate, &token, &ticket, &next, false);
-            let redirect = super::sign_in::redirect(gate, browser, &next).await;
-            Ok(browser.page(StatusCode::OK, page, &redirect))
+            super::sign_in::ask_second(gate, browser, &ticket, &next, false).await
         }
         Arrival::Linked => Ok(see(&gate.links().auth("/account"))),
     }
 }
 
 /// `GET /auth/callback`: the one address that the house's provider sends people back to; the tenant
-/// that they left from is the beginning of `state`.
+/// that they left from is the beginning of `state`, and nothing for who wants to choose one.
 pub(crate) async fn forward(call: Call) -> Result<Response<Body>, Failure> {
     let unknown = || Failure::of(Code::FormForeign);
     let state = form::first(call.query(), "state").ok_or_else(unknown)?;
+    if state.starts_with('.') {
+        drop(state);
+        return super::choice::arrive(call).await;
+    }
     let (tenant, _) = state.split_once('.').ok_or_else(unknown)?;
     let gate = call.house.gate(tenant, call.reached(), false)?;
     let provider = gate.house_provider().await?;

@@ -5,6 +5,7 @@ use base::Code;
 use engine::{AuthorizeRequest, Failure, Gate, NewSession, SignedIn, form};
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
+use maud::html;
 
 use super::{Browser, failed, pages, see};
 use crate::call::Call;
@@ -12,7 +13,7 @@ use crate::problem;
 
 /// Where somebody goes who is signed in: a page of the same tenant, nothing else.
 fn target(gate: &Gate, next: &str) -> String {
-    let known = matches!(next, "account" | "people" | "vendors");
+    let known = matches!(next, "account" | "people" | "registrations" | "vendors");
     match known || next.starts_with("authorize?") {
         true => gate.links().auth(&format!("/{next}")),
         false => gate.links().auth("/account"),
@@ -20,7 +21,7 @@ fn target(gate: &Gate, next: &str) -> String {
 }
 
 /// Where the program behind a sign-in sends people, for the policy of the page.
-pub(super) async fn redirect(gate: &Gate, browser: &Browser, next: &str) -> String {
+async fn redirect(gate: &Gate, browser: &Browser, next: &str) -> String {
     let Some(query) = next.strip_prefix("authorize?") else {
         return String::new();
     };
@@ -62,6 +63,10 @@ async fn show(
         if again { "&again=1" } else { "" }
     );
     let through = pages::through(gate, &gate.providers().await?, &query);
+    let through = html! {
+        @if gate.takes_passkeys() { (pages::passkey_link(gate, &query)) }
+        (through)
+    };
     let page = pages::sign_in(gate, &token, next, wrong, &through);
     let status = wrong.map_or(StatusCode::OK, |w| problem::status(w.code()));
     let redirect = redirect(gate, browser, next).await;
@@ -82,10 +87,7 @@ async fn try_sign_in(gate: &Gate, mut call: Call) -> Result<Response<Body>, Fail
     match gate.sign_in(&login, &password, browser.from()).await {
         Ok(SignedIn::Done(session)) => Ok(signed_in(gate, &browser, &session, &next)),
         Ok(SignedIn::SecondFactor(ticket)) => {
-            let token = browser.token(gate).await?;
-            let page = pages::second_factor(gate, &token, &ticket, &next, false);
-            let redirect = redirect(gate, &browser, &next).await;
-            Ok(browser.page(StatusCode::OK, page, &redirect))
+            ask_second(gate, &browser, &ticket, &next, false).await
         }
         Err(failure) if is_told(&failure) => {
             show(gate, &browser, &next, false, Some(&failure)).await
@@ -107,18 +109,86 @@ pub(crate) async fn second_factor(gate: Gate, call: Call) -> Result<Response<Bod
     told(&gate, done)
 }
 
+/// The page that asks for a second factor: a code, or a passkey where there is one.
+pub(super) async fn ask_second(
+    gate: &Gate,
+    browser: &Browser,
+    ticket: &str,
+    next: &str,
+    again: bool,
+) -> Result<Response<Body>, Failure> {
+    let token = browser.token(gate).await?;
+    let question = gate.ask_passkey_of(ticket, browser.from()).await?;
+    let page = pages::second_factor(gate, &token, (ticket, next), again, question.as_ref());
+    let redirect = redirect(gate, browser, next).await;
+    let status = match again {
+        true => StatusCode::UNAUTHORIZED,
+        false => StatusCode::OK,
+    };
+    Ok(match question {
+        Some(_) => browser.page_for_passkeys(gate, status, page, &redirect),
+        None => browser.page(status, page, &redirect),
+    })
+}
+
+/// `GET /t/{tenant}/auth/passkey?next=`
+pub(crate) async fn passkey(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let next = form::first(call.query(), "next").unwrap_or_default();
+    let (browser, next) = (Browser::of(&gate, &call), next.into_owned());
+    let done = ask_passkey(&gate, &browser, &next).await;
+    told(&gate, done)
+}
+
+async fn ask_passkey(
+    gate: &Gate,
+    browser: &Browser,
+    next: &str,
+) -> Result<Response<Body>, Failure> {
+    let question = gate.ask_passkey(browser.from()).await?;
+    let token = browser.token(gate).await?;
+    let page = pages::passkey(gate, &token, next, &question);
+    let redirect = redirect(gate, browser, next).await;
+    Ok(browser.page_for_passkeys(gate, StatusCode::OK, page, &redirect))
+}
+
+/// `POST /t/{tenant}/auth/passkey`
+pub(crate) async fn by_passkey(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let done = try_passkey(&gate, call).await;
+    told(&gate, done)
+}
+
+async fn try_passkey(gate: &Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let browser = Browser::of(gate, &call);
+    let fields = browser.fields(gate, &mut call).await?;
+    let (state, answer) = (fields.or_empty("state"), fields.or_empty("answer"));
+    let session = gate.sign_in_by_passkey(&state, &answer, browser.from());
+    let session = session.await?;
+    Ok(signed_in(
+        gate,
+        &browser,
+        &session,
+        &fields.or_empty("next"),
+    ))
+}
+
 async fn try_second_factor(gate: &Gate, mut call: Call) -> Result<Response<Body>, Failure> {
     let browser = Browser::of(gate, &call);
     let fields = browser.fields(gate, &mut call).await?;
     let (ticket, next) = (fields.or_empty("ticket"), fields.or_empty("next"));
-    let code = fields.or_empty("code");
-    match gate.second_factor(&ticket, &code, browser.from()).await {
+    let (code, answer) = (fields.or_empty("code"), fields.or_empty("answer"));
+    let from = browser.from();
+    let done = match answer.is_empty() {
+        true => gate.second_factor(&ticket, &code, from).await,
+        false => {
+            let state = fields.or_empty("state");
+            gate.second_factor_by_passkey(&ticket, (&state, &answer), from)
+                .await
+        }
+    };
+    match done {
         Ok(session) => Ok(signed_in(gate, &browser, &session, &next)),
         Err(failure) if failure.code() == Code::CredentialsInvalid => {
-            let token = browser.token(gate).await?;
-            let page = pages::second_factor(gate, &token, &ticket, &next, true);
-            let redirect = redirect(gate, &browser, &next).await;
-            Ok(browser.page(StatusCode::UNAUTHORIZED, page, &redirect))
+            ask_second(gate, &browser, &ticket, &next, true).await
         }
         Err(failure) => Err(failure),
     }

@@ -356,3 +356,33 @@ fn a_client_may_sign_instead_of_keeping_a_secret() {
     }
     token(&world, None, &sign(&|c| jti(c, "two"), header())).status(200);
 }
+
+#[test]
+fn a_client_that_gives_back_all_the_time_stands_in_nobodys_way() {
+    let world = World::with(|limits| limits.ended_tokens_per_client_max = 1, |_| {});
+    world.tenant("lakeside");
+    let [one, two] = [(); 2].map(|()| world.client("lakeside", "system/*.rs"));
+    let given = |basic: &str| {
+        let answer = token(&world, Some(basic), GRANT).status(200);
+        answer.text("/access_token")
+    };
+    let revoke = |basic: &str, token: &str| {
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        let headers = [form, ("authorization", basic)];
+        let line = "POST /t/lakeside/auth/revoke";
+        world.ask(line, &headers, format!("token={token}"))
+    };
+    let first = given(&one);
+    revoke(&one, &first).status(200);
+    revoke(&one, &first).status(200);
+    let full = revoke(&one, &given(&one)).status(503);
+    let told = String::from_utf8_lossy(&full.body).into_owned();
+    assert!(told.contains("ended_tokens_per_client_max"), "{told}");
+    revoke(&two, &given(&two)).status(200);
+    // When the first would have ended by itself, there is room.
+    world.clock.forward_secs(3_601);
+    let third = given(&one);
+    revoke(&one, &third).status(200);
+    let bearer = format!("Bearer {third}");
+    world.fhir(&bearer, "GET Patient", "").status(401);
+}

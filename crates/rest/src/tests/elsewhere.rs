@@ -9,10 +9,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use engine::{Errand, Outbound, OutboundError, Outside, Reply, Sending};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use parking_lot::Mutex;
-use ring::rand::SystemRandom;
+use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
 };
+use rsa::pkcs1::EncodeRsaPrivateKey;
+use rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
 
 use super::world::World;
@@ -149,6 +151,61 @@ impl Pair {
         let mut header = Header::new(self.algorithm);
         header.kid = Some(self.kid.to_owned());
         change(&mut header);
+        jsonwebtoken::encode(&header, claims, &self.key).unwrap()
+    }
+}
+
+/// Randomness in the words of the library that makes RSA keys.
+struct Dice(SystemRandom);
+
+impl rsa::rand_core::RngCore for Dice {
+    fn next_u32(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        self.fill_bytes(&mut bytes);
+        u32::from_be_bytes(bytes)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill_bytes(&mut bytes);
+        u64::from_be_bytes(bytes)
+    }
+
+    fn fill_bytes(&mut self, out: &mut [u8]) {
+        SecureRandom::fill(&self.0, out).unwrap();
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
+        self.fill_bytes(out);
+        Ok(())
+    }
+}
+
+impl rsa::rand_core::CryptoRng for Dice {}
+
+/// A pair of RSA keys of somebody outside, which signs in each way that RSA does.
+pub(super) struct RsaPair {
+    kid: &'static str,
+    key: EncodingKey,
+    pub(super) public: Value,
+}
+
+impl RsaPair {
+    pub(super) fn new(kid: &'static str) -> Self {
+        let pair = rsa::RsaPrivateKey::new(&mut Dice(SystemRandom::new()), 2_048).unwrap();
+        let number = |n: &rsa::BigUint| URL_SAFE_NO_PAD.encode(n.to_bytes_be());
+        Self {
+            kid,
+            key: EncodingKey::from_rsa_der(pair.to_pkcs1_der().unwrap().as_bytes()),
+            public: json!({ "kty": "RSA", "kid": kid, "use": "sig",
+                            "n": number(pair.n()), "e": number(pair.e()) }),
+        }
+    }
+
+    /// A token that it signs.
+    pub(super) fn sign(&self, claims: &Value, algorithm: Algorithm) -> String {
+        let mut header = Header::new(algorithm);
+        header.kid = Some(self.kid.to_owned());
         jsonwebtoken::encode(&header, claims, &self.key).unwrap()
     }
 }

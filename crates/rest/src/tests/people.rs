@@ -17,6 +17,8 @@ pub(super) const PASSWORD: &str = "correct horse battery staple";
 pub(super) struct Browser<'w> {
     pub(super) world: &'w World,
     pub(super) from: IpAddr,
+    /// Where the house is, as its links say.
+    root: String,
     cookies: RefCell<BTreeMap<String, (String, String)>>,
 }
 
@@ -25,6 +27,7 @@ impl<'w> Browser<'w> {
         Self {
             world,
             from: "10.9.8.7".parse().unwrap(),
+            root: (world.house.config().public_url.clone()).unwrap_or_else(|| ROOT.to_owned()),
             cookies: RefCell::default(),
         }
     }
@@ -65,7 +68,7 @@ impl<'w> Browser<'w> {
 
     /// Opens a page, by URL or path.
     pub(super) fn open(&self, url: &str) -> Answer {
-        let path = url.strip_prefix(ROOT).unwrap_or(url);
+        let path = url.strip_prefix(&self.root).unwrap_or(url);
         self.ask(&format!("GET {path}"), &[("accept", "text/html")], "")
     }
 
@@ -75,7 +78,7 @@ impl<'w> Browser<'w> {
         let form = html
             .split("<form ")
             .skip(1)
-            .find(|form| form.contains(&format!("action=\"{ROOT}{path}\"")))
+            .find(|form| form.contains(&format!("action=\"{}{path}\"", self.root)))
             .unwrap_or_else(|| panic!("no form to {path}: {html}"));
         let form = form.split("</form>").next().unwrap();
         let mut all: Vec<(String, String)> = form
@@ -98,7 +101,7 @@ impl<'w> Browser<'w> {
     /// Accepts an invitation; the browser is signed in.
     pub(super) fn accept(&self, invitation: &str) -> Answer {
         let page = self.open(invitation).status(200);
-        let path = invitation.strip_prefix(ROOT).unwrap();
+        let path = invitation.strip_prefix(&self.root).unwrap();
         let path = path.split('?').next().unwrap();
         let fields = [("password", PASSWORD), ("again", PASSWORD)];
         self.send(&page, path, &fields).status(303)
@@ -126,7 +129,7 @@ impl<'w> Browser<'w> {
 }
 
 /// The value of an attribute, without its escapes.
-fn attribute(tag: &str, name: &str) -> Option<String> {
+pub(super) fn attribute(tag: &str, name: &str) -> Option<String> {
     let value = tag.split(&format!("{name}=\"")).nth(1)?;
     let value = value.split('"').next()?;
     Some(

@@ -1,17 +1,20 @@
 //! Signing in through an identity provider: out and back, whom that makes somebody here, and what must
 //! not work.
 
+mod house;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use engine::Reply;
 use engine::form::{encode, first};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use parking_lot::Mutex;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::elsewhere::{Elsewhere, Pair, reply, set};
+use super::elsewhere::{Elsewhere, Pair, RsaPair, reply, set};
 use super::people::{Browser, PASSWORD, administrator, between, code, person};
 use super::world::{Answer, ROOT, World};
 
@@ -687,69 +690,57 @@ fn two_factors_there_count_where_the_clinic_says_so() {
 }
 
 #[test]
-fn the_houses_provider_sends_back_to_one_address() {
-    let elsewhere = Elsewhere::default();
-    let outside = engine::Outside::new(elsewhere.clone());
-    let world = World::with(
-        |_| {},
-        |config| {
-            config.outside = outside;
-            config.house_provider = Some(engine::HouseProvider {
-                issuer: ISSUER.into(),
-                client_id: "clinic".into(),
-                client_secret: None,
-            });
-        },
-    );
-    world.tenant("lakeside");
-    world.tenant("hillside");
-    let mut acme = Acme::without();
-    let gives = acme.gives.clone();
-    elsewhere.answer(TOKEN, move |_| Ok(reply(&gives.lock())));
-    elsewhere.serve(KEYS, &set(&[&acme.pair]));
-    acme.elsewhere = elsewhere;
-    acme.world = world;
-    acme.describe(&json!({}));
-    let draft = json!({ "id": "house", "name": "The house", "house": true });
-    let path = format!("POST {PROVIDERS}");
-    let back = format!("{ROOT}/auth/callback");
-    acme.world
-        .admin(&path, &draft)
-        .status(201)
-        .at("/redirect_uri", back.as_str());
-    let wrong = json!({ "id": "house", "name": "x", "house": true, "issuer": ISSUER });
-    acme.world
-        .admin(&path, &wrong)
-        .refused(400, "request-invalid");
-
+fn a_provider_signs_as_it_likes_with_its_own_keys() {
+    let acme = Acme::new(&|_| {});
     let (_admin, _) = acme.linked("u-7");
-    let browser = Browser::new(&acme.world);
-    let left = asked(&browser.open("/t/lakeside/auth/providers/house"));
-    assert_eq!(first(&left, "redirect_uri").as_deref(), Some(&*back));
-    let claims = acme.claims(&first(&left, "nonce").unwrap());
-    *acme.gives.lock() = json!({ "id_token": acme.pair.sign(&claims) });
-    let state = first(&left, "state").unwrap();
-    assert!(state.starts_with("lakeside."));
-    let to = browser
-        .open(&format!("/auth/callback?code=c&state={state}"))
-        .status(303);
-    let to = to.header_text("location").unwrap().to_owned();
-    assert!(to.starts_with(&format!("{ROOT}/t/lakeside/auth/providers/house/callback?")));
-    is_in(&browser.open(&to));
-    assert!(
-        acme.elsewhere
-            .last(TOKEN)
-            .form
-            .unwrap()
-            .contains("client_id=clinic")
-    );
-    // A tenant that does not use it, one that is not there, and no state at all.
-    browser.open("/t/hillside/auth/providers/house").status(404);
-    for (state, status) in [("hillside.x", 404), ("nowhere.x", 404), ("x", 403)] {
+    let rsa = RsaPair::new("r1");
+    let es384 = Pair::es384("e1");
+    let keys = json!({ "keys": [acme.pair.public, es384.public, rsa.public] });
+    acme.elsewhere.serve(KEYS, &keys);
+    let signed = |sign: &dyn Fn(&Value) -> String| {
+        let browser = Browser::new(&acme.world);
+        let left = asked(&browser.open("/t/lakeside/auth/providers/acme?next=account"));
+        let claims = acme.claims(&first(&left, "nonce").unwrap());
+        *acme.gives.lock() = json!({ "id_token": sign(&claims) });
+        let state = first(&left, "state").unwrap();
         browser
-            .open(&format!("/auth/callback?code=c&state={state}"))
-            .status(status);
+            .open(&callback(&format!("code=c-1&state={}", encode(&state))))
+            .code
+    };
+    assert_eq!(signed(&|c| acme.pair.sign(c)), 303, "ES256");
+    assert_eq!(signed(&|c| es384.sign(c)), 303, "ES384");
+    for algorithm in [
+        Algorithm::RS256,
+        Algorithm::RS384,
+        Algorithm::RS512,
+        Algorithm::PS256,
+        Algorithm::PS384,
+        Algorithm::PS512,
+    ] {
+        assert_eq!(signed(&|c| rsa.sign(c, algorithm)), 303, "{algorithm:?}");
     }
+    // A public key is no secret, and one kind's signature is no other's.
+    let modulus = rsa.public["n"].as_str().unwrap().to_owned();
+    for secret in [modulus.clone(), rsa.public.to_string(), String::new()] {
+        let confused = |c: &Value| {
+            let mut header = Header::new(Algorithm::HS256);
+            header.kid = Some("r1".into());
+            jsonwebtoken::encode(&header, c, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+        };
+        assert_eq!(signed(&confused), 401);
+    }
+    let relabelled = |c: &Value| {
+        let token = rsa.sign(c, Algorithm::RS256);
+        let (_, rest) = token.split_once('.').unwrap();
+        let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"PS256","kid":"r1"}"#);
+        format!("{head}.{rest}")
+    };
+    assert_eq!(signed(&relabelled), 401);
+    let unsigned = |c: &Value| {
+        let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"r1"}"#);
+        format!("{head}.{}.", URL_SAFE_NO_PAD.encode(c.to_string()))
+    };
+    assert_eq!(signed(&unsigned), 401);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use base::{Clock, Limits, Micros, Rng};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use engine::{AuditMode, House, HouseConfig, StoreConfig, Synchronous};
+use engine::{AuditMode, House, HouseConfig, ShownCertificate, StoreConfig, Synchronous};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -246,10 +246,26 @@ impl World {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
+        let shown = certificate.map(|sha256| ShownCertificate {
+            sha256,
+            names: None,
+        });
+        self.ask_showing(from, shown, line, headers, body)
+    }
+
+    /// The same with a certificate whose names an authority may vouch for.
+    pub(super) fn ask_showing(
+        &self,
+        from: IpAddr,
+        shown: Option<ShownCertificate>,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let mut request = Request::builder().method(method).uri(path);
-        if let Some(certificate) = certificate {
-            request = request.extension(ClientCertificate(certificate));
+        if let Some(shown) = shown {
+            request = request.extension(ClientCertificate(Arc::new(shown)));
         }
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header("host", "127.0.0.1:8080");

@@ -30,6 +30,22 @@ enum What {
         #[arg(long)]
         tenant: String,
     },
+    /// List programs that asked to be registered and wait for approval.
+    Pending {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Make a client of a program that waits.
+    Approve(Approve),
+    /// Refuse a program that waits.
+    Refuse {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+        /// The id that it was given.
+        client_id: String,
+    },
     /// Revoke a client, from the next request on.
     Revoke {
         /// The tenant.
@@ -38,6 +54,24 @@ enum What {
         /// The client's id.
         client_id: String,
     },
+}
+
+#[derive(Debug, Args)]
+struct Approve {
+    /// The tenant.
+    #[arg(long)]
+    tenant: String,
+    /// The id that it was given.
+    client_id: String,
+    /// A part of the scopes that it asks for, in one argument or several; all of them without.
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// A role by which the tenant's policy governs it: `clinician@Organization/1`; may be repeated.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// The vendor whose grant bounds it.
+    #[arg(long, value_name = "VENDOR")]
+    vendor: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +107,33 @@ struct Create {
     /// Where a launch from within a record begins.
     #[arg(long, value_name = "URL")]
     launch_url: Option<String>,
+    /// It proves who it is by a TLS certificate (RFC 8705): `self-signed` for one in its keys, or a name that
+    /// an authority vouches for: `subject=CN=app,O=Acme`, `dns=…`, `uri=…`, `ip=…`, `email=…`.
+    #[arg(long, value_name = "NAME")]
+    certificate: Option<String>,
+    /// Its access tokens are good over connections with its certificate alone.
+    #[arg(long)]
+    bind_tokens: bool,
+}
+
+impl Create {
+    /// What certificates are to it.
+    fn certificates(&self) -> anyhow::Result<Value> {
+        let mut terms = json!({ "bound": self.bind_tokens });
+        match self.certificate.as_deref() {
+            None => {}
+            Some("self-signed") => terms["by"] = json!("self_signed"),
+            Some(name) => {
+                let known = ["subject", "dns", "uri", "ip", "email"];
+                let split = name.split_once('=').filter(|(of, _)| known.contains(of));
+                let (of, value) = split.with_context(|| {
+                    format!("\"{name}\" is neither self-signed nor like dns=app.example")
+                })?;
+                terms["by"] = json!({ of: value });
+            }
+        }
+        Ok(terms)
+    }
 }
 
 /// Runs the command.
@@ -110,6 +171,9 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             if let Some(url) = &new.launch_url {
                 body["launch_url"] = json!(url);
             }
+            if new.certificate.is_some() || new.bind_tokens {
+                body["certificates"] = new.certificates()?;
+            }
             let made = admin.post(&tenant_path(&new.tenant, "/clients")?, &body)?;
             print(args.output, &made, |made| {
                 if made.get("client_secret").is_none() {
@@ -139,18 +203,77 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
                 )
             })
         }
-        What::Revoke { tenant, client_id } => {
-            if !client_id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-            {
-                bail!("\"{client_id}\" is not a client id");
+        What::Pending { tenant } => {
+            let found = admin.get(&tenant_path(tenant, "/registrations")?)?;
+            let all = found.get("registrations").cloned().unwrap_or_default();
+            print(args.output, &all, |all| {
+                let all = all.as_array().map_or(&[][..], Vec::as_slice);
+                table(
+                    &["CLIENT ID", "NAME", "FROM", "REDIRECTS", "SCOPES"],
+                    &all.iter().map(waiting).collect::<Vec<_>>(),
+                )
+            })
+        }
+        What::Approve(given) => {
+            let mut body = json!({ "decision": "approve" });
+            if !given.scopes.is_empty() {
+                let scopes = given.scopes.iter().flat_map(|s| s.split_whitespace());
+                body["scopes"] = json!(scopes.collect::<Vec<_>>());
             }
+            if !given.roles.is_empty() {
+                body["roles"] = json!(given.roles);
+            }
+            if let Some(vendor) = &given.vendor {
+                body["vendor"] = json!(vendor);
+            }
+            let path = registration(&given.tenant, &given.client_id)?;
+            let made = admin.post(&path, &body)?;
+            print(args.output, &made, |made| {
+                format!("{} is a client: {}", given.client_id, row(made).join("  "))
+            })
+        }
+        What::Refuse { tenant, client_id } => {
+            let path = registration(tenant, client_id)?;
+            admin.post(&path, &json!({ "decision": "refuse" }))?;
+            let done = json!({ "client_id": client_id, "refused": true });
+            print(args.output, &done, |_| format!("{client_id} is refused"))
+        }
+        What::Revoke { tenant, client_id } => {
+            must_be_id(client_id)?;
             admin.delete(&tenant_path(tenant, &format!("/clients/{client_id}"))?)?;
             let done = json!({ "client_id": client_id, "revoked": true });
             print(args.output, &done, |_| format!("{client_id} is revoked"))
         }
     }
+}
+
+fn must_be_id(client_id: &str) -> anyhow::Result<()> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if !client_id.bytes().all(plain) {
+        bail!("\"{client_id}\" is not a client id");
+    }
+    Ok(())
+}
+
+/// The address of a program that waits.
+fn registration(tenant: &str, client_id: &str) -> anyhow::Result<String> {
+    must_be_id(client_id)?;
+    tenant_path(tenant, &format!("/registrations/{client_id}"))
+}
+
+fn waiting(one: &Value) -> Vec<String> {
+    let words = |member: &str| {
+        let all = one.get(member).and_then(Value::as_array);
+        let all = all.into_iter().flatten().filter_map(Value::as_str);
+        all.collect::<Vec<_>>().join(" ")
+    };
+    vec![
+        text(one, "client_id").to_owned(),
+        text(one, "client_name").to_owned(),
+        text(one, "from").to_owned(),
+        words("redirect_uris"),
+        words("scopes"),
+    ]
 }
 
 fn row(client: &Value) -> Vec<String> {

@@ -169,6 +169,8 @@ fn house_config(config: &Config, listener: &Listener) -> anyhow::Result<HouseCon
         grace_seconds: config.storage.grace_seconds,
         outside: Outside::new(WayOut::new(config)?),
         house_provider: house_provider(config)?,
+        client_certificates: config.tls.cert.is_some() && config.tls.client_certificates,
+        client_authorities: config.tls.cert.is_some() && config.tls.client_authorities.is_some(),
     })
 }
 

@@ -1,8 +1,11 @@
 //! TLS at the street door: the certificate, which is read again when its files change or the process is
 //! sent SIGHUP, and the certificates that clients show.
 //!
-//! A client's certificate is not checked against an authority. That the client holds its key is: what
-//! it is good for is decided by its digest, where programs are known.
+//! A client's certificate does not have to be of an authority that is known. That the client holds its key
+//! is checked: what it is good for is decided by its digest, where programs are known, or by its names,
+//! where an authority of the configuration vouches for them.
+
+mod names;
 
 use std::fs::File;
 use std::io::BufReader;
@@ -11,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use engine::ShownCertificate;
 use parking_lot::RwLock;
 use rest::ClientCertificate;
 use ring::digest::{SHA256, digest};
@@ -18,9 +22,11 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -35,6 +41,7 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(super) struct Door {
     files: Arc<Files>,
     current: Arc<Current>,
+    authorities: Authorities,
     config: Arc<ServerConfig>,
 }
 
@@ -42,10 +49,14 @@ pub(super) struct Door {
 struct Files {
     cert: PathBuf,
     key: PathBuf,
+    authorities: Option<PathBuf>,
 }
 
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
+
+/// Who vouches for the names of clients' certificates.
+type Authorities = Arc<RwLock<Option<Arc<dyn ClientCertVerifier>>>>;
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
@@ -60,9 +71,11 @@ impl Door {
         let files = Files {
             cert: tls.cert.clone().context(together)?,
             key: tls.key.clone().context(together)?,
+            authorities: tls.client_authorities.clone(),
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let current = Arc::new(Current(RwLock::new(Arc::new(files.read(&provider)?))));
+        let authorities = Arc::new(RwLock::new(files.authorities(&provider)?));
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()?;
         let builder = match tls.client_certificates {
@@ -74,6 +87,7 @@ impl Door {
         Ok(Self {
             files: Arc::new(files),
             current,
+            authorities,
             config: Arc::new(config),
         })
     }
@@ -84,8 +98,25 @@ impl Door {
 
     fn read_again(&self) -> anyhow::Result<()> {
         let fresh = self.files.read(self.config.crypto_provider())?;
+        let authorities = self.files.authorities(self.config.crypto_provider())?;
         *self.current.0.write() = Arc::new(fresh);
+        *self.authorities.write() = authorities;
         Ok(())
+    }
+
+    /// The certificate that the client of a connection showed, if it did.
+    pub(super) fn shown(&self, connection: &rustls::ServerConnection) -> Option<ClientCertificate> {
+        let (first, others) = connection.peer_certificates()?.split_first()?;
+        let sha256 = digest(&SHA256, first);
+        let authorities = self.authorities.read().clone();
+        let vouched = authorities.is_some_and(|all| {
+            let checked = all.verify_client_cert(first, others, UnixTime::now());
+            checked.is_ok()
+        });
+        Some(ClientCertificate(Arc::new(ShownCertificate {
+            sha256: *sha256.as_ref().first_chunk()?,
+            names: vouched.then(|| names::read(first)).flatten(),
+        })))
     }
 
     /// Reads the files again when they change, until the server stops. What cannot be used is told, and
@@ -120,9 +151,37 @@ impl Door {
 }
 
 impl Files {
-    fn times(&self) -> [Option<SystemTime>; 2] {
+    fn times(&self) -> [Option<SystemTime>; 3] {
         let time = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
-        [time(&self.cert), time(&self.key)]
+        let authorities = self.authorities.as_deref();
+        [
+            time(&self.cert),
+            time(&self.key),
+            authorities.and_then(time),
+        ]
+    }
+
+    fn authorities(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> anyhow::Result<Option<Arc<dyn ClientCertVerifier>>> {
+        let Some(path) = &self.authorities else {
+            return Ok(None);
+        };
+        let file = File::open(path);
+        let file = file.with_context(|| format!("cannot read {}", path.display()))?;
+        let mut roots = RootCertStore::empty();
+        for found in rustls_pemfile::certs(&mut BufReader::new(file)) {
+            let found = found.context("tls.client_authorities is not PEM")?;
+            let added = roots.add(found);
+            added.context("tls.client_authorities holds what is no certificate of an authority")?;
+        }
+        let checker =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let checker = checker.build();
+        Ok(Some(
+            checker.context("tls.client_authorities holds no certificate")?,
+        ))
     }
 
     fn read(&self, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
@@ -139,13 +198,6 @@ impl Files {
             .context("tls.key holds no private key")?;
         CertifiedKey::from_der(chain, key, provider).context("tls.cert and tls.key do not fit")
     }
-}
-
-/// The certificate that the client of a connection showed, if it did.
-pub(super) fn shown(connection: &rustls::ServerConnection) -> Option<ClientCertificate> {
-    let first = connection.peer_certificates()?.first()?;
-    let sha256 = digest(&SHA256, first);
-    Some(ClientCertificate(*sha256.as_ref().first_chunk()?))
 }
 
 /// Takes every certificate whose key the client holds; none has to be shown.
@@ -198,8 +250,8 @@ impl ClientCertVerifier for Holder {
 
 #[cfg(test)]
 mod tests {
+    use rustls::ClientConfig;
     use rustls::pki_types::{PrivateKeyDer, ServerName};
-    use rustls::{ClientConfig, RootCertStore};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_rustls::TlsConnector;
 
@@ -247,12 +299,12 @@ mod tests {
             None => builder.with_no_client_auth(),
         };
         let (near, far) = tokio::io::duplex(64 << 10);
-        let acceptor = door.acceptor();
+        let (acceptor, door) = (door.acceptor(), door.clone());
         let server = tokio::spawn(async move {
             let mut stream = acceptor.accept(far).await?;
             stream.write_all(b"!").await?;
             stream.shutdown().await?;
-            Ok::<_, std::io::Error>(shown(stream.get_ref().1))
+            Ok::<_, std::io::Error>(door.shown(stream.get_ref().1))
         });
         let name = ServerName::try_from("localhost").unwrap();
         let connector = TlsConnector::from(Arc::new(config));
@@ -263,6 +315,79 @@ mod tests {
         server.await.unwrap()
     }
 
+    /// An authority, and the certificate of a program that it signed.
+    fn signed(name: &str) -> (Made, Made) {
+        use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = params.self_signed(&key).unwrap();
+        let issuer = Issuer::new(params, &key);
+        let own = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let address = std::net::IpAddr::from([10, 0, 0, 1]);
+        params.subject_alt_names.push(SanType::IpAddress(address));
+        let subject = &mut params.distinguished_name;
+        *subject = rcgen::DistinguishedName::new();
+        subject.push(DnType::CountryName, "DE");
+        subject.push(DnType::OrganizationName, "Acme, Inc.");
+        subject.push(DnType::CommonName, "Growth chart");
+        let cert = params.signed_by(&own, &issuer).unwrap();
+        let made = |cert: &rcgen::Certificate, key: &KeyPair| Made {
+            pem: [cert.pem(), key.serialize_pem()],
+            cert: cert.der().clone(),
+            key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        };
+        (made(&root, &key), made(&cert, &own))
+    }
+
+    #[tokio::test]
+    async fn names_are_those_that_an_authority_vouches_for() {
+        let dir = std::env::temp_dir().join(format!("insula-tls-ca-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let tls = Tls {
+            cert: Some(dir.join("cert.pem")),
+            key: Some(dir.join("key.pem")),
+            client_certificates: true,
+            client_authorities: Some(dir.join("authorities.pem")),
+        };
+        let own = made();
+        put(&tls, &own);
+        let (authority, program) = signed("chart.acme.example");
+        let (another, stranger) = signed("chart.acme.example");
+        let authorities = tls.client_authorities.as_ref().unwrap();
+        std::fs::write(authorities, &authority.pem[0]).unwrap();
+        let door = Door::open(&tls).unwrap();
+        let names = |shown: Option<ClientCertificate>| shown.unwrap().0.names.clone();
+        let found = names(meet(&door, &own, Some(&program)).await.unwrap()).unwrap();
+        assert_eq!(
+            found.subject.to_string(),
+            r"CN=Growth\ chart,O=Acme\,\ Inc.,C=DE"
+        );
+        let subject = r"CN=Growth chart,O=Acme\, Inc.,C=DE";
+        assert_eq!(
+            Some(found.subject),
+            engine::DistinguishedName::parse(subject)
+        );
+        assert_eq!(found.dns, ["chart.acme.example"]);
+        assert_eq!(found.ip, [std::net::IpAddr::from([10, 0, 0, 1])]);
+        for stranger in [&stranger, &made()] {
+            assert_eq!(
+                names(meet(&door, &own, Some(stranger)).await.unwrap()),
+                None
+            );
+        }
+        // Authorities change while the door is open.
+        std::fs::write(authorities, &another.pem[0]).unwrap();
+        door.read_again().unwrap();
+        assert!(names(meet(&door, &own, Some(&stranger)).await.unwrap()).is_some());
+        assert_eq!(
+            names(meet(&door, &own, Some(&program)).await.unwrap()),
+            None
+        );
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
     #[tokio::test]
     async fn a_certificate_is_replaced_while_the_door_is_open() {
         let dir = std::env::temp_dir().join(format!("insula-tls-{}", std::process::id()));
@@ -271,6 +396,7 @@ mod tests {
             cert: Some(dir.join("cert.pem")),
             key: Some(dir.join("key.pem")),
             client_certificates: true,
+            client_authorities: None,
         };
         let (old, new, program) = (made(), made(), made());
         put(&tls, &old);
@@ -286,7 +412,10 @@ mod tests {
         assert!(meet(&door, &old, None).await.is_err());
         // A client's own certificate is known by its digest.
         let sha256 = digest(&SHA256, &program.cert);
-        let wanted = ClientCertificate(*sha256.as_ref().first_chunk().unwrap());
+        let wanted = ClientCertificate(Arc::new(ShownCertificate {
+            sha256: *sha256.as_ref().first_chunk().unwrap(),
+            names: None,
+        }));
         let told = meet(&door, &new, Some(&program)).await.unwrap();
         assert_eq!(told, Some(wanted));
         std::fs::remove_dir_all(&dir).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use access::{ApprovalRecord, PersonRecord, RoleAt, SessionRecord};
+use access::{ApprovalRecord, ClientId, PersonRecord, RoleAt, SessionRecord};
 use base::Micros;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,9 @@ pub struct Proofs {
     /// What they have by claims of identity providers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claimed: Vec<Claimed>,
+    /// Their passkeys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passkeys: Vec<KeptPasskey>,
 }
 
 /// What a person has by the claims of an identity provider, and loses with them.
@@ -81,6 +84,11 @@ impl Person {
 }
 
 impl Proofs {
+    /// Whether they are asked for more than a password.
+    pub fn has_second_factor(&self) -> bool {
+        self.totp.as_ref().is_some_and(|t| t.confirmed) || !self.passkeys.is_empty()
+    }
+
     /// Whether they can prove themselves without being invited.
     pub fn suffice(&self) -> bool {
         self.password.is_some() || !self.accounts.is_empty()
@@ -91,6 +99,19 @@ impl fmt::Debug for Proofs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Proofs(…)")
     }
+}
+
+/// A passkey (Web Authentication): a public key, and what has to be known to check with it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPasskey {
+    /// The credential's id, as browsers write it.
+    pub id: String,
+    /// What its person calls it.
+    pub name: String,
+    /// When it was added, in microseconds of Unix time.
+    pub made_us: i64,
+    /// The key, as whoever checks with it wrote it down.
+    pub key: String,
 }
 
 /// One-time codes by time (RFC 6238).
@@ -129,6 +150,29 @@ pub struct Through {
     /// What the provider calls its own session (`sid`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+}
+
+/// A program that asked to be registered and waits for somebody's approval. It is no client.
+#[derive(Clone)]
+pub struct Registration {
+    /// The id that it was given.
+    pub id: ClientId,
+    /// When it asked.
+    pub made: Micros,
+    /// Until when it waits.
+    pub until: Micros,
+    /// Whether it showed that it was invited.
+    pub invited: bool,
+    /// Keyed hash of the secret that it was given.
+    pub secret_hash: Option<[u8; 32]>,
+    /// What it says about itself, as whoever checked it wrote it down: JSON.
+    pub record: Box<str>,
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registration({})", self.id.as_str())
+    }
 }
 
 /// Where a tenant's people may sign in instead of here.
@@ -172,6 +216,8 @@ pub struct Approval {
     pub code: Option<CodeTerms>,
     /// The number of its refresh token that is good; without one it has none.
     pub refresh: Option<u64>,
+    /// SHA-256 of the certificate that its refresh tokens are bound to.
+    pub certificate: Option<[u8; 32]>,
     /// Further context of the launch, as the token answer tells it: a JSON object.
     pub context: Option<Box<str>>,
     /// `nonce` of the request, for identity tokens.

@@ -94,6 +94,28 @@ pub struct TenantSettings {
     /// is `false`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub legal_hold: Option<bool>,
+    /// Who may ask that a program is registered.
+    #[serde(skip_serializing_if = "RegistrationBy::is_anyone")]
+    pub registration: RegistrationBy,
+}
+
+/// Who may ask that a program is registered (RFC 7591); whoever asks, it waits for approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationBy {
+    /// Whoever reaches the tenant.
+    #[default]
+    Anyone,
+    /// Who has an initial access token.
+    Invited,
+    /// Nobody: programs are registered by the operator.
+    Nobody,
+}
+
+impl RegistrationBy {
+    fn is_anyone(&self) -> bool {
+        *self == Self::Anyone
+    }
 }
 
 impl TenantSettings {

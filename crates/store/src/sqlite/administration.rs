@@ -60,6 +60,10 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
             "client vendors",
             "SELECT id, vendor FROM client WHERE vendor IS NOT NULL ORDER BY id",
         ),
+        (
+            "client certificates",
+            "SELECT id, certificates FROM client WHERE certificates IS NOT NULL ORDER BY id",
+        ),
         ("vendor", "SELECT id, record FROM vendor ORDER BY id"),
         (
             "vendor_event",
@@ -117,6 +121,10 @@ fn is_there(db: &Connection, table: &str) -> Result<bool> {
         "client vendors" => (
             "SELECT EXISTS (SELECT 1 FROM pragma_table_info('client') WHERE name = ?1)",
             "vendor",
+        ),
+        "client certificates" => (
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('client') WHERE name = ?1)",
+            "certificates",
         ),
         table => (
             "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)",

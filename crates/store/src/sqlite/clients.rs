@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::{
-    ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, RoleAt, Scopes, VendorId,
+    CertificateTerms, ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, RoleAt,
+    Scopes, VendorId,
 };
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
@@ -81,7 +82,7 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
     let mut read = db
         .prepare(
             "SELECT id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles,
-               vendor
+               vendor, certificates
              FROM client",
         )
         .doing(DOING)?;
@@ -114,6 +115,7 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
             program: programs.remove(id.as_str()),
             roles: roles(row.get(9).doing(DOING)?)?,
             vendor: vendor(row.get(10).doing(DOING)?)?,
+            certificates: certificates(row.get(11).doing(DOING)?)?,
         };
         clients.insert(id, record);
     }
@@ -136,6 +138,23 @@ fn vendor(text: Option<String>) -> Result<Option<VendorId>> {
     text.map(read).transpose()
 }
 
+/// One whose terms cannot be read is not one without.
+fn certificates(text: Option<String>) -> Result<CertificateTerms> {
+    let read = |text: String| {
+        serde_json::from_str(&text).map_err(|_| damaged("what certificates are to a client"))
+    };
+    text.map_or_else(|| Ok(CertificateTerms::default()), read)
+}
+
+fn kept_certificates(terms: &CertificateTerms) -> Result<Option<String>> {
+    if *terms == CertificateTerms::default() {
+        return Ok(None);
+    }
+    let text = serde_json::to_string(terms);
+    text.map(Some)
+        .map_err(|_| internal("writing an API client"))
+}
+
 /// Makes it so in the database that no client is good, if they are doubted.
 pub(crate) fn settle_doubt(tenant: &OpenTenant, db: &Connection) -> Result<()> {
     if tenant.clients().doubted.load(Ordering::Relaxed) {
@@ -155,12 +174,12 @@ pub(crate) fn revoke_all(db: &Connection) -> Result<usize> {
     .doing("revoking API clients")
 }
 
-/// Adds a client, or a way in for bulk loading; those that ended long ago make room.
+/// Adds a client with the keyed hash of its secret, or a way in for bulk loading; those that ended long ago make room.
 pub(crate) fn create(
     tenant: &OpenTenant,
     state: &WriterState,
     new: NewClient,
-    secret: Option<&str>,
+    secret_hash: Option<[u8; 32]>,
     now: Micros,
 ) -> Result<ClientRecord> {
     const DOING: &str = "writing an API client";
@@ -192,7 +211,7 @@ pub(crate) fn create(
         id: new.id,
         name: new.name,
         scopes: Arc::new(new.scopes),
-        secret_hash: secret.map_or([0; 32], |secret| tenant.secret_key().hash(secret)),
+        secret_hash: secret_hash.unwrap_or([0; 32]),
         jwks: new.jwks,
         epoch: 1,
         revoked: false,
@@ -200,13 +219,15 @@ pub(crate) fn create(
         program: new.program,
         roles: new.roles,
         vendor: new.vendor,
+        certificates: new.certificates,
     };
     state
         .db
         .execute(
             "INSERT INTO client
-             (id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles, vendor)
-             VALUES (?1,?2,?3,?4,?5,1,0,?6,?7,?8,?9)",
+             (id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles, vendor,
+              certificates)
+             VALUES (?1,?2,?3,?4,?5,1,0,?6,?7,?8,?9,?10)",
             params![
                 record.id.as_str(),
                 record.name,
@@ -217,6 +238,7 @@ pub(crate) fn create(
                 record.import.map(|i| i.until.0),
                 kept_roles(record.roles.as_deref()),
                 record.vendor.as_ref().map(VendorId::as_str),
+                kept_certificates(&record.certificates)?,
             ],
         )
         .doing(DOING)?;

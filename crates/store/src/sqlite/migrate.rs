@@ -16,8 +16,8 @@ use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
 use super::{
-    administration, break_glass, extract, index, params, policies, quarantine, rows, schema,
-    vendors, writer,
+    administration, break_glass, extract, index, params, policies, quarantine, registrations, rows,
+    schema, vendors, writer,
 };
 use crate::Result;
 
@@ -39,6 +39,7 @@ const STEPS: &[Step] = &[
     keep_policies,
     keep_people,
     keep_more,
+    keep_what_came_with_9,
 ];
 
 /// Resources indexed in one transaction.
@@ -181,6 +182,16 @@ fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
         .doing(DOING)?;
     params::add_components(db)
+}
+
+/// Version 8 did not keep what certificates are to clients, which programs ask to be registered, and
+/// whose the tokens were that were given back.
+fn keep_what_came_with_9(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 8 to 9";
+    db.execute_batch("ALTER TABLE client ADD COLUMN certificates TEXT")
+        .doing(DOING)?;
+    db.execute_batch(schema::ENDED_TOKENS_CLIENT).doing(DOING)?;
+    db.execute_batch(registrations::DDL).doing(DOING)
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

@@ -33,13 +33,22 @@ pub(crate) struct People {
     sessions: RwLock<Sessions>,
     approvals: RwLock<HashMap<Box<str>, Arc<Approval>>>,
     /// Tokens that were taken back, until they would have ended.
-    ended_tokens: RwLock<HashMap<TokenId, Micros>>,
+    ended_tokens: RwLock<HashMap<TokenId, Ended>>,
     keys: RwLock<Arc<Vec<SigningKey>>>,
     providers: RwLock<Arc<Vec<IdentityProvider>>>,
 }
 
 /// The id of an access token (`jti`).
 pub(crate) type TokenId = [u8; 16];
+
+/// A token that was taken back.
+#[derive(Debug)]
+struct Ended {
+    /// Whose it was; not kept up to version 8 of the schema.
+    client: Option<ClientId>,
+    /// When it would have ended.
+    until: Micros,
+}
 
 #[derive(Debug, Default)]
 struct Registered {
@@ -133,16 +142,23 @@ impl People {
         by_cookie.retain(|_, id| by_id.contains_key(id));
         drop(sessions);
         self.approvals.write().retain(|_, a| a.record.until > now);
-        self.ended_tokens.write().retain(|_, until| *until > now);
+        self.ended_tokens
+            .write()
+            .retain(|_, ended| ended.until > now);
     }
 
     /// Learns that a token was taken back.
-    pub(crate) fn learn_ended_token(&self, token: TokenId, until: Micros) {
-        self.ended_tokens.write().insert(token, until);
+    pub(crate) fn learn_ended_token(&self, token: TokenId, client: ClientId, until: Micros) {
+        let client = Some(client);
+        let mut all = self.ended_tokens.write();
+        all.insert(token, Ended { client, until });
     }
 
-    pub(crate) fn ended_token_count(&self) -> usize {
-        self.ended_tokens.read().len()
+    /// How many tokens were taken back that would not have ended yet: of all clients, and of one.
+    pub(crate) fn ended_token_counts(&self, client: &ClientId) -> (usize, usize) {
+        let all = self.ended_tokens.read();
+        let own = all.values().filter(|e| e.client.as_ref() == Some(client));
+        (all.len(), own.count())
     }
 
     /// Whether a token was taken back.
@@ -610,6 +626,8 @@ struct KeptApproval {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<[u8; 32]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     context: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nonce: Option<String>,
@@ -639,6 +657,7 @@ fn read_approvals(db: &Connection, model: &Model, now: Micros) -> Result<Vec<App
             began: Micros(kept.began_us),
             code: kept.code,
             refresh: kept.refresh,
+            certificate: kept.certificate,
             context: kept.context.map(Into::into),
             nonce: kept.nonce.map(Into::into),
         })
@@ -666,6 +685,7 @@ pub(crate) fn put_approval(db: &Connection, approval: &Approval) -> Result<()> {
         began_us: approval.began.0,
         code: approval.code.clone(),
         refresh: approval.refresh,
+        certificate: approval.certificate,
         context: approval.context.as_deref().map(str::to_owned),
         nonce: approval.nonce.as_deref().map(str::to_owned),
     };
@@ -678,21 +698,34 @@ pub(crate) fn put_approval(db: &Connection, approval: &Approval) -> Result<()> {
         .map(drop)
 }
 
-fn read_ended_tokens(db: &Connection, now: Micros) -> Result<HashMap<TokenId, Micros>> {
+fn read_ended_tokens(db: &Connection, now: Micros) -> Result<HashMap<TokenId, Ended>> {
     const DOING: &str = "reading tokens that were taken back";
     let mut read = db
-        .prepare("SELECT id, until_us FROM ended_token WHERE until_us > ?1")
+        .prepare("SELECT id, until_us, client FROM ended_token WHERE until_us > ?1")
         .doing(DOING)?;
-    read.query_map([now.0], |r| Ok((r.get(0)?, Micros(r.get(1)?))))
+    let one = |row: &rusqlite::Row<'_>| {
+        let client: Option<String> = row.get(2)?;
+        let ended = Ended {
+            client: client.as_deref().and_then(ClientId::new),
+            until: Micros(row.get(1)?),
+        };
+        Ok((row.get(0)?, ended))
+    };
+    read.query_map([now.0], one)
         .and_then(Iterator::collect)
         .doing(DOING)
 }
 
 /// Keeps that a token was taken back.
-pub(crate) fn put_ended_token(db: &Connection, token: &TokenId, until: Micros) -> Result<()> {
+pub(crate) fn put_ended_token(
+    db: &Connection,
+    token: &TokenId,
+    client: &ClientId,
+    until: Micros,
+) -> Result<()> {
     db.execute(
-        "INSERT OR REPLACE INTO ended_token (id, until_us) VALUES (?1,?2)",
-        params![token, until.0],
+        "INSERT OR REPLACE INTO ended_token (id, until_us, client) VALUES (?1,?2,?3)",
+        params![token, until.0, client.as_str()],
     )
     .doing("taking a token back")
     .map(drop)

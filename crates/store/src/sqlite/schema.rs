@@ -26,6 +26,7 @@
 //! | `quarantine` | something about a resource that is not as it was written, and what was decided | by the background check, by decisions |
 //! | `scrub` | how far the background check is | by it |
 //! | `opening` | a patient whom somebody opened in an emergency: its `record`, JSON | at the opening, at its end, by the review |
+//! | `registration` | a program that asked to be registered and waits for approval | when it asks, when it is decided about |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
@@ -36,11 +37,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
-use super::{break_glass, codec, index, params as own_params, policies, quarantine, vendors};
+use super::{
+    break_glass, codec, index, params as own_params, policies, quarantine, registrations, vendors,
+};
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 8;
+pub(crate) const VERSION: i64 = 9;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -66,7 +69,7 @@ CREATE TABLE dictionary (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, bytes BLO
 CREATE TABLE client (
   id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL,
   secret_hash BLOB NOT NULL, jwks TEXT, epoch INTEGER NOT NULL, revoked INTEGER NOT NULL,
-  opened_us INTEGER, until_us INTEGER, roles TEXT, vendor TEXT
+  opened_us INTEGER, until_us INTEGER, roles TEXT, vendor TEXT, certificates TEXT
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -113,6 +116,9 @@ CREATE TABLE ended_token (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Whose they were.
+pub(crate) const ENDED_TOKENS_CLIENT: &str = "ALTER TABLE ended_token ADD COLUMN client TEXT";
+
 /// Makes all tables in an empty database.
 pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     const DOING: &str = "making the tables of a tenant";
@@ -125,6 +131,8 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(break_glass::DDL).doing(DOING)?;
     db.execute_batch(ENDED_TOKENS).doing(DOING)?;
+    db.execute_batch(ENDED_TOKENS_CLIENT).doing(DOING)?;
+    db.execute_batch(registrations::DDL).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;

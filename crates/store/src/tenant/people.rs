@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use access::{ActionName, Actor, Administer, PeopleKey, Permit, PersonId, Principal, RequestMeta};
+use access::{
+    ActionName, Actor, Administer, ClientId, PeopleKey, Permit, PersonId, Principal, RequestMeta,
+};
 use base::{Code, Micros};
 
 use super::TenantStore;
@@ -29,12 +31,19 @@ pub struct Deed {
 }
 
 /// Its permit, spent.
-struct Done {
+pub(super) struct Done {
     by: By,
 }
 
+impl Done {
+    /// When.
+    pub(super) const fn at(&self) -> Micros {
+        self.by.1.at
+    }
+}
+
 impl TenantStore {
-    async fn deed(&self, deed: Deed, action: ActionName) -> Result<Done> {
+    pub(super) async fn deed(&self, deed: Deed, action: ActionName) -> Result<Done> {
         let spent = deed.permit.spend(&self.tenant);
         self.serving()?;
         let actor = deed.actor.unwrap_or_else(|| spent.actor().clone());
@@ -136,27 +145,44 @@ impl TenantStore {
         Ok(self.opened().await?.people().is_ended_token(token))
     }
 
-    /// Takes an access token back that would have been good until then. Durable when this returns.
+    /// Takes an access token of a client back that would have been good until then. Durable when this
+    /// returns.
     ///
     /// # Errors
-    /// `limit-busy`.
-    pub async fn end_token(&self, deed: Deed, token: [u8; 16], until: Micros) -> Result<()> {
+    /// `limit-busy`, also for a client that takes and gives back tokens all the time: it stands in
+    /// nobody else's way.
+    pub async fn end_token(
+        &self,
+        deed: Deed,
+        (token, client): ([u8; 16], &ClientId),
+        until: Micros,
+    ) -> Result<()> {
         let done = self.deed(deed, ActionName::Authenticate).await?;
-        let now = done.by.1.at;
+        let (now, client) = (done.at(), client.clone());
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
-            let (people, max) = (
-                tenant.people(),
-                tenant.shared.config.limits.ended_tokens_max,
-            );
+            let (people, limits) = (tenant.people(), &tenant.shared.config.limits);
             people.forget(now);
-            if people.ended_token_count() as u64 >= max {
-                return Err(too_many("ended_tokens_max", max));
+            if people.is_ended_token(&token) {
+                return Ok(());
+            }
+            let (all, own) = people.ended_token_counts(&client);
+            for (count, limit, max) in [
+                (
+                    own,
+                    "ended_tokens_per_client_max",
+                    limits.ended_tokens_per_client_max,
+                ),
+                (all, "ended_tokens_max", limits.ended_tokens_max),
+            ] {
+                if count as u64 >= max {
+                    return Err(too_many(limit, max));
+                }
             }
             writer::alone_durably(tenant, slot, |_, state| {
                 people::sweep(&state.db, now)?;
-                people::put_ended_token(&state.db, &token, until)
+                people::put_ended_token(&state.db, &token, &client, until)
             })?;
-            people.learn_ended_token(token, until);
+            people.learn_ended_token(token, client, until);
             Ok(())
         };
         self.handle.0.with_writer(self.serving()?, work).await

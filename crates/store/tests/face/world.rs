@@ -223,6 +223,7 @@ pub fn with_scopes(tenant: &TenantId, client: &str, scopes: &str) -> Principal {
         program: None,
         roles: None,
         vendor: None,
+        certificates: access::CertificateTerms::default(),
     }
     .authenticate(tenant, &key, "secret")
     .unwrap()
@@ -238,6 +239,7 @@ pub fn new_client(client: &str, scopes: &str) -> NewClient {
         program: None,
         roles: None,
         vendor: None,
+        certificates: access::CertificateTerms::default(),
     }
 }
 

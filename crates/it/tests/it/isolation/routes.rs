@@ -52,6 +52,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
     }
     let made = patient_identified("Intruder", "none");
     match (route.base, route.interaction) {
+        (_, "register") => request.content("application/json", "{}"),
         (_, "token" | "introspect" | "revoke" | "vendor-self") => request.content(
             "application/x-www-form-urlencoded",
             "grant_type=client_credentials",
@@ -63,7 +64,8 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             | "accept-invitation"
             | "approve"
             | "change-account"
-            | "provider-invitation",
+            | "provider-invitation"
+            | "passkey-sign-in",
         ) => request.content("application/x-www-form-urlencoded", "login=intruder"),
         (_, "back-channel-logout") => {
             request.content("application/x-www-form-urlencoded", "logout_token=x")
@@ -170,9 +172,11 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
     let kind = answer.header("content-type").unwrap_or_default();
     let wanted = match (route.base, route.interaction) {
         // RFC 6749 has a form of its own for refusals of this one, once the tenant is known.
-        (_, "token" | "introspect" | "revoke" | "vendor-self")
-            if kind.starts_with("application/json") =>
-        {
+        (
+            _,
+            "token" | "introspect" | "revoke" | "vendor-self" | "register" | "registered"
+            | "unregister",
+        ) if kind.starts_with("application/json") => {
             return None;
         }
         // What people see is told them as a page.
@@ -195,12 +199,21 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
 fn unrecognised(route: &Route) -> Option<u16> {
     match (route.class(), route.interaction) {
         (_, "token" | "introspect" | "revoke" | "vendor-self") => Some(401),
+        (_, "registered" | "unregister") => Some(401),
+        (_, "register") => Some(400),
         // Forms that were given out to nobody.
         (
             _,
-            "sign-in" | "second-factor" | "accept-invitation" | "approve" | "provider-invitation",
+            "sign-in"
+            | "second-factor"
+            | "accept-invitation"
+            | "approve"
+            | "provider-invitation"
+            | "passkey-sign-in",
         ) => Some(403),
-        (_, "authorize" | "provider-sign-in" | "back-channel-logout") => Some(404),
+        (_, "authorize" | "provider-sign-in" | "back-channel-logout" | "choose-tenant") => {
+            Some(404)
+        }
         // The house's own sends nobody on who comes from nowhere.
         (Class::Open, "provider-callback") => Some(403),
         (_, "provider-callback") => Some(404),

@@ -144,6 +144,7 @@ fn schemas() -> Value {
             "references": { "enum": ["literal", "enforced"] },
             "cors_origins": { "type": "array", "items": text },
             "audit_retention_days": { "type": "integer", "minimum": 0, "maximum": u32::MAX }, "legal_hold": { "type": "boolean" },
+            "registration": { "enum": ["anyone", "invited", "nobody"] },
         }),
     );
     let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
@@ -154,7 +155,7 @@ fn schemas() -> Value {
         "state": { "enum": ["invited", "active", "disabled"] }, "second_factor": { "type": "boolean" },
     });
     let vendor = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" });
-    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" } });
+    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" }, "redirect_uris": { "type": "array", "items": text }, "public": { "type": "boolean" }, "launch_url": text, "certificates": { "type": "object" } });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
         "TenantPatch": object(&[], &json!({ "display": text, "config": settings })),
@@ -198,13 +199,27 @@ fn schemas() -> Value {
             "name": text, "scopes": scopes, "jwks": { "type": "object" }, "jwks_uri": text, "roles": { "type": "array", "items": text },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean", "default": false }, "launch_url": text, "vendor": vendor,
+            "certificates": { "type": "object" },
         })),
         "ClientList": object(&["clients"], &json!({ "clients": { "type": "array", "items": object(&["client_id", "name", "scopes"], &client) } })),
+        "ClientView": object(&["client_id", "name", "scopes"], &client),
+        "RegistrationDecision": object(&["decision"], &json!({
+            "decision": { "enum": ["approve", "refuse"] }, "scopes": { "type": "array", "items": text },
+            "roles": { "type": "array", "items": text }, "vendor": vendor,
+        })),
+        "RegistrationList": object(&["registrations"], &json!({ "registrations": { "type": "array", "items":
+            object(&["client_id", "client_name", "asked", "until", "from", "invited", "scopes", "redirect_uris"], &json!({
+                "client_id": text, "client_name": text, "asked": time, "until": time, "from": text,
+                "invited": { "type": "boolean" }, "scopes": { "type": "array", "items": text },
+                "redirect_uris": { "type": "array", "items": text }, "token_endpoint_auth_method": text,
+                "contacts": { "type": "array", "items": text }, "metadata": { "type": "object" },
+            })) } })),
         "ClientMade": object(&["client_id", "name", "scopes", "token_url"], &json!({
             "client_id": text, "client_secret": text, "name": text, "scopes": scopes, "token_url": text,
             "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean" }, "launch_url": text, "vendor": vendor,
+            "certificates": { "type": "object" },
         })),
         "AccessReport": object(&["accesses", "more"], &json!({ "more": { "type": "boolean" }, "accesses": { "type": "array", "items":
             object(&["number", "at", "request", "actor", "action", "what", "patients"], &json!({

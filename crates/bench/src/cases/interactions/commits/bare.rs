@@ -84,6 +84,7 @@ impl Bare {
             program: None,
             roles: None,
             vendor: None,
+            certificates: access::CertificateTerms::default(),
         };
         let permit = access::decide_system(Reason::Operation, &tenant, request())?;
         let client = data.create_client(permit, new, &secret).await?;

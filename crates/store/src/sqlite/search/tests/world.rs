@@ -240,6 +240,7 @@ impl World {
             program: None,
             roles: (!self.policy.is_empty()).then(|| [RoleAt::parse("r").unwrap()].into()),
             vendor: None,
+            certificates: access::CertificateTerms::default(),
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
         let meta = RequestMeta::new(RequestId(1), Micros(0));

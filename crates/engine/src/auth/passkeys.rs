@@ -1,0 +1,530 @@
+//! Passkeys (Web Authentication): a key on a device of the person, which verifies them itself. One
+//! stands for two factors, and signs in with or without a password before it.
+//!
+//! What was asked travels sealed through the browser that it was asked of, and is answered once. The
+//! names of hosts that browsers bind keys to come from the tenant's address; keys of another tenant are
+//! not in this one's records, whatever they are bound to. Challenges are drawn by the library itself.
+
+use access::{Assurance, ClientId, PersonId, PersonState};
+use base::{Code, Micros};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use store::{BrowserSession, KeptPasskey, Person, StoreError};
+use webauthn_rs::prelude::{
+    AuthenticationResult, DiscoverableAuthentication, DiscoverableKey, Passkey,
+    PasskeyAuthentication, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential,
+    Url, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
+};
+
+use super::attempts::network;
+use super::sign_in::{From, NewSession};
+use super::{Visitor, sealed, totp};
+use crate::clients::printable;
+use crate::failure::Failure;
+use crate::house::Gate;
+
+/// What a device is asked.
+pub struct PasskeyQuestion {
+    /// For the browser: options of `navigator.credentials`, as JSON.
+    pub options: String,
+    /// What comes back with the answer.
+    pub state: String,
+}
+
+impl std::fmt::Debug for PasskeyQuestion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasskeyQuestion(…)")
+    }
+}
+
+/// A passkey, as its person sees it.
+#[derive(Debug)]
+pub struct PasskeyView {
+    /// Its id.
+    pub id: String,
+    /// What its person calls it.
+    pub name: String,
+    /// When it was added.
+    pub made: Micros,
+}
+
+/// Characters of a passkey's name.
+const NAME_CHARACTERS_MAX: usize = 100;
+
+/// What a device is asked for, and in which browser: what was asked for one thing is no answer to
+/// another, nor in another browser or session.
+#[derive(Clone, Copy)]
+struct Purpose<'a> {
+    what: &'static str,
+    browser: &'a str,
+    session: &'a str,
+}
+
+impl<'a> Purpose<'a> {
+    const TO_ADD: &'static str = "passkey to add";
+    const TO_SIGN_IN: &'static str = "passkey to sign in";
+    const TO_GO_ON: &'static str = "passkey to go on";
+
+    const fn of(what: &'static str, from: &From<'a>) -> Self {
+        Self {
+            what,
+            browser: from.browser,
+            session: from.session,
+        }
+    }
+
+    fn text(self) -> String {
+        format!("{}\0{}\0{}", self.what, self.browser, self.session)
+    }
+}
+
+/// What was asked of one person.
+#[derive(Serialize, Deserialize)]
+struct Of<T> {
+    person: String,
+    asked: T,
+}
+
+fn failed(_: impl std::fmt::Debug) -> Failure {
+    Failure::of(Code::Internal)
+}
+
+fn too_many(max: u64) -> StoreError {
+    StoreError::Limit {
+        code: Code::LimitQuery,
+        limit: "passkeys_per_person_max",
+        max,
+    }
+}
+
+fn not_good() -> Failure {
+    Failure::of(Code::CredentialsInvalid)
+}
+
+/// Whoever answers, as those are known whose answers are taken once.
+fn answerer(text: &str) -> Result<ClientId, Failure> {
+    ClientId::new(&format!("passkey.{text}")).ok_or(Failure::of(Code::Internal))
+}
+
+fn keys(person: &Person) -> Vec<Passkey> {
+    let read = |kept: &KeptPasskey| serde_json::from_str(&kept.key).ok();
+    person.proofs.passkeys.iter().filter_map(read).collect()
+}
+
+impl Gate {
+    /// The tenant as devices know it; none where browsers bind no keys to its address.
+    fn webauthn(&self) -> Option<Webauthn> {
+        let origin = Url::parse(self.links.origin()).ok()?;
+        let host = origin.domain()?.to_owned();
+        if origin.scheme() != "https" && host != "localhost" {
+            return None;
+        }
+        let builder = WebauthnBuilder::new(&host, &origin).ok()?;
+        builder.rp_name(self.name().as_str()).build().ok()
+    }
+
+    fn must_take_passkeys(&self) -> Result<Webauthn, Failure> {
+        let text = "browsers take passkeys at names of hosts with https alone, not at addresses";
+        self.webauthn()
+            .ok_or_else(|| Failure::new(Code::NotSupported, text))
+    }
+
+    /// Whether passkeys can be used at the tenant's address.
+    pub fn takes_passkeys(&self) -> bool {
+        self.webauthn().is_some()
+    }
+
+    async fn question(
+        &self,
+        options: &impl Serialize,
+        purpose: Purpose<'_>,
+        state: &impl Serialize,
+        now: Micros,
+    ) -> Result<PasskeyQuestion, Failure> {
+        let key = self.store().people_key().await?;
+        let seconds = i64::try_from(self.house.limits().passkey_seconds_max).unwrap_or(i64::MAX);
+        let (until, rng) = (now.plus_secs(seconds), &*self.house.0.rng);
+        Ok(PasskeyQuestion {
+            options: serde_json::to_string(options).map_err(failed)?,
+            state: sealed::seal(&key, &purpose.text(), state, until, rng)?,
+        })
+    }
+
+    /// What was asked in this browser, once by one answerer.
+    ///
+    /// # Errors
+    /// `form-foreign`
+    async fn asked_of_device<T: DeserializeOwned>(
+        &self,
+        purpose: Purpose<'_>,
+        state: &str,
+        by: &ClientId,
+        now: Micros,
+    ) -> Result<T, Failure> {
+        let stale = || Failure::of(Code::FormForeign);
+        if purpose.browser.is_empty() {
+            return Err(stale());
+        }
+        let key = self.store().people_key().await?;
+        let asked = sealed::open(&key, &purpose.text(), state, now).ok_or_else(stale)?;
+        self.answered(state, by, now)?;
+        Ok(asked)
+    }
+
+    /// Takes an answer, once by one answerer.
+    fn answered(&self, state: &str, by: &ClientId, now: Micros) -> Result<(), Failure> {
+        let replays = &self.house.0.replays;
+        let first = replays.first_use(&self.tenant, by, state, now);
+        first.then_some(()).ok_or(Failure::of(Code::FormForeign))
+    }
+
+    /// Records that a key was used whose counter says that there are two of it.
+    async fn note_copy(&self, person: &Person, from: From<'_>) -> Result<(), Failure> {
+        let what = "sign in: the counter of the passkey went back, it may have been copied";
+        let (actor, code) = (person.record.actor(), Code::CredentialsInvalid);
+        let store = self.store();
+        Ok(store.not_let_in(from.request, &actor, what, code).await?)
+    }
+
+    /// Asks whoever is there for a passkey.
+    ///
+    /// # Errors
+    /// `not-supported` where the tenant's address takes none.
+    pub async fn ask_passkey(&self, from: From<'_>) -> Result<PasskeyQuestion, Failure> {
+        let webauthn = self.must_take_passkeys()?;
+        let (options, state) = webauthn
+            .start_discoverable_authentication()
+            .map_err(failed)?;
+        let purpose = Purpose::of(Purpose::TO_SIGN_IN, &from);
+        self.question(&options, purpose, &state, from.request.at)
+            .await
+    }
+
+    /// Signs in whoever showed a passkey.
+    ///
+    /// # Errors
+    /// `credentials-invalid`, `rate-limited`; `form-foreign` for an answer to what was not asked.
+    pub async fn sign_in_by_passkey(
+        &self,
+        state: &str,
+        answer: &str,
+        from: From<'_>,
+    ) -> Result<NewSession, Failure> {
+        let (now, door) = (from.request.at, self.tenant.bytes());
+        let webauthn = self.must_take_passkeys()?;
+        self.house.0.sign_ins.check(door, from.address, now)?;
+        let purpose = Purpose::of(Purpose::TO_SIGN_IN, &from);
+        let by = answerer(&network(from.address).to_string().replace(':', "_"))?;
+        let asked: DiscoverableAuthentication =
+            self.asked_of_device(purpose, state, &by, now).await?;
+        let shown: Option<PublicKeyCredential> = serde_json::from_str(answer).ok();
+        let claimed = shown.as_ref().and_then(|shown| {
+            let (user, _) = webauthn.identify_discoverable_authentication(shown).ok()?;
+            PersonId::new(&user.to_string())
+        });
+        let person = match &claimed {
+            Some(id) => self.store().person(id).await?,
+            None => None,
+        };
+        let active = person.filter(|p| p.record.state == PersonState::Active);
+        let (Some(person), Some(shown)) = (active, shown) else {
+            return Err(self.guessed_wrong(from, None).await?);
+        };
+        let known: Vec<DiscoverableKey> = keys(&person).iter().map(Into::into).collect();
+        match webauthn.finish_discoverable_authentication(&shown, asked, &known) {
+            Ok(result) => {
+                self.answered(state, &answerer(person.record.id.as_str())?, now)?;
+                self.used(&person, &result, from).await?;
+                self.begin_by_passkey(&person, None, from).await
+            }
+            Err(error) => Err(self.not_shown(&person, &error, from).await?),
+        }
+    }
+
+    async fn not_shown(
+        &self,
+        person: &Person,
+        error: &WebauthnError,
+        from: From<'_>,
+    ) -> Result<Failure, Failure> {
+        if matches!(error, WebauthnError::CredentialPossibleCompromise) {
+            self.note_copy(person, from).await?;
+        }
+        self.guessed_wrong(from, Some(person)).await
+    }
+
+    /// Asks somebody who showed one factor for a passkey, if they have one.
+    ///
+    /// # Errors
+    /// `form-foreign` for a ticket that is not good any more.
+    pub async fn ask_passkey_of(
+        &self,
+        ticket: &str,
+        from: From<'_>,
+    ) -> Result<Option<PasskeyQuestion>, Failure> {
+        let now = from.request.at;
+        let (person, _) = self.ticket(ticket, now).await?;
+        let (keys, webauthn) = (keys(&person), self.webauthn());
+        let Some(webauthn) = webauthn.filter(|_| !keys.is_empty()) else {
+            return Ok(None);
+        };
+        let (options, asked) = webauthn
+            .start_passkey_authentication(&keys)
+            .map_err(failed)?;
+        let state = Of {
+            person: person.record.id.as_str().to_owned(),
+            asked,
+        };
+        let purpose = Purpose::of(Purpose::TO_GO_ON, &from);
+        let question = self.question(&options, purpose, &state, now).await?;
+        Ok(Some(question))
+    }
+
+    /// Signs in somebody who showed one factor and then a passkey.
+    ///
+    /// # Errors
+    /// `credentials-invalid`, `rate-limited`; `form-foreign`.
+    pub async fn second_factor_by_passkey(
+        &self,
+        ticket: &str,
+        (state, answer): (&str, &str),
+        from: From<'_>,
+    ) -> Result<NewSession, Failure> {
+        let (now, door) = (from.request.at, self.tenant.bytes());
+        self.house.0.sign_ins.check(door, from.address, now)?;
+        let (person, through) = self.ticket(ticket, now).await?;
+        let webauthn = self.must_take_passkeys()?;
+        let purpose = Purpose::of(Purpose::TO_GO_ON, &from);
+        let by = answerer(person.record.id.as_str())?;
+        let asked: Of<PasskeyAuthentication> =
+            self.asked_of_device(purpose, state, &by, now).await?;
+        if asked.person != person.record.id.as_str() {
+            return Err(Failure::of(Code::FormForeign));
+        }
+        let shown: Option<PublicKeyCredential> = serde_json::from_str(answer).ok();
+        let Some(shown) = shown else {
+            return Err(self.guessed_wrong(from, Some(&person)).await?);
+        };
+        // A key that was removed meanwhile is none.
+        let known = |r: &AuthenticationResult| {
+            let mut all = keys(&person).into_iter();
+            all.any(|key| key.cred_id() == r.cred_id())
+        };
+        match webauthn.finish_passkey_authentication(&shown, &asked.asked) {
+            Ok(result) if known(&result) => {
+                self.used(&person, &result, from).await?;
+                self.begin_by_passkey(&person, through, from).await
+            }
+            Ok(_) => Err(self.guessed_wrong(from, Some(&person)).await?),
+            Err(error) => Err(self.not_shown(&person, &error, from).await?),
+        }
+    }
+
+    fn must_have_room(&self, person: &Person) -> Result<(), Failure> {
+        let max = self.house.limits().passkeys_per_person_max;
+        match (person.proofs.passkeys.len() as u64) < max {
+            true => Ok(()),
+            false => Err(too_many(max).into()),
+        }
+    }
+
+    /// Notes what a device says about its key: how often it was used.
+    async fn used(
+        &self,
+        person: &Person,
+        result: &AuthenticationResult,
+        from: From<'_>,
+    ) -> Result<(), Failure> {
+        if !result.needs_update() {
+            return Ok(());
+        }
+        let actor = Some(person.record.actor());
+        let deed = self.signing(from.request, actor, "use passkey")?;
+        let result = result.clone();
+        let change = move |person: &mut Person| {
+            for kept in &mut person.proofs.passkeys {
+                let Ok(mut key) = serde_json::from_str::<Passkey>(&kept.key) else {
+                    continue;
+                };
+                if key.update_credential(&result) == Some(true)
+                    && let Ok(text) = serde_json::to_string(&key)
+                {
+                    kept.key = text;
+                }
+            }
+            Ok(())
+        };
+        let store = self.store();
+        store.change_person(deed, &person.record.id, change).await?;
+        Ok(())
+    }
+}
+
+impl Visitor {
+    /// The person's passkeys.
+    pub(super) fn passkeys(&self) -> Vec<PasskeyView> {
+        let all = self.person.proofs.passkeys.iter();
+        all.map(|kept| PasskeyView {
+            id: kept.id.clone(),
+            name: kept.name.clone(),
+            made: Micros(kept.made_us),
+        })
+        .collect()
+    }
+
+    /// Whoever holds a stolen session adds and removes nothing by which people sign in.
+    fn must_be_fresh(&self) -> Result<(), Failure> {
+        let seconds = self.gate.house.limits().step_up_seconds_max;
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        let wanted = match self.person.proofs.has_second_factor() {
+            true => Assurance::TwoFactors,
+            false => Assurance::Password,
+        };
+        match self.is_recognised(wanted, Some(seconds)) {
+            true => Ok(()),
+            false => Err(Failure::new(
+                Code::StepUpRequired,
+                "you signed in too long ago for this: sign out and in again first",
+            )),
+        }
+    }
+
+    fn to_add<'a>(&'a self, browser: &'a str) -> Purpose<'a> {
+        Purpose {
+            what: Purpose::TO_ADD,
+            browser,
+            session: &self.session.record.id,
+        }
+    }
+
+    /// Begins to add a passkey, in the browser that has this cookie for its forms.
+    ///
+    /// # Errors
+    /// `not-supported`, `step-up-required`, `limit-query` if there are too many.
+    pub async fn begin_passkey(&self, browser: &str) -> Result<PasskeyQuestion, Failure> {
+        self.must_be_fresh()?;
+        let webauthn = self.gate.must_take_passkeys()?;
+        let (record, known) = (&self.person.record, keys(&self.person));
+        self.gate.must_have_room(&self.person)?;
+        let user: Uuid = record.id.as_str().parse().map_err(failed)?;
+        let known = known.iter().map(|key| key.cred_id().clone()).collect();
+        let (login, name) = (&*record.login, &*record.name);
+        let (options, asked) = webauthn
+            .start_passkey_registration(user, login, name, Some(known))
+            .map_err(failed)?;
+        let mut options = serde_json::to_value(options).map_err(failed)?;
+        // So that it can sign in without anyone having said who they are.
+        if let Some(choice) = options.pointer_mut("/publicKey/authenticatorSelection")
+            && let Some(choice) = choice.as_object_mut()
+        {
+            choice.insert("residentKey".to_owned(), "preferred".into());
+        }
+        let state = Of {
+            person: record.id.as_str().to_owned(),
+            asked,
+        };
+        let (purpose, now) = (self.to_add(browser), self.request.at);
+        self.gate.question(&options, purpose, &state, now).await
+    }
+
+    /// Adds a passkey: it is asked for from now on. Recovery codes, if the person had none.
+    ///
+    /// # Errors
+    /// `credentials-invalid`, `form-foreign`, `request-invalid`, `step-up-required`, `limit-query`.
+    pub async fn add_passkey(
+        &self,
+        (state, answer): (&str, &str),
+        name: &str,
+        browser: &str,
+    ) -> Result<Vec<String>, Failure> {
+        self.must_be_fresh()?;
+        let wanted = "the name of a passkey has 1 to 100 characters";
+        printable(name, NAME_CHARACTERS_MAX, wanted)?;
+        let webauthn = self.gate.must_take_passkeys()?;
+        let (purpose, now) = (self.to_add(browser), self.request.at);
+        let by = answerer(self.person.record.id.as_str())?;
+        let asked: Of<PasskeyRegistration> =
+            self.gate.asked_of_device(purpose, state, &by, now).await?;
+        if asked.person != self.person.record.id.as_str() {
+            return Err(Failure::of(Code::FormForeign));
+        }
+        let shown: RegisterPublicKeyCredential =
+            serde_json::from_str(answer).map_err(|_| not_good())?;
+        let key = webauthn
+            .finish_passkey_registration(&shown, &asked.asked)
+            .map_err(|_| not_good())?;
+        let kept = KeptPasskey {
+            id: shown.id,
+            name: name.to_owned(),
+            made_us: now.0,
+            key: serde_json::to_string(&key).map_err(failed)?,
+        };
+        let mut codes = Vec::new();
+        let mut hashes = Vec::new();
+        if self.person.proofs.recovery.is_empty() {
+            codes = totp::recovery_codes(&*self.gate.house.0.rng);
+            let key = self.store.people_key().await?;
+            let hash = |code: &String| key.hash("recovery", &totp::recovery(code));
+            hashes = codes.iter().map(hash).collect();
+        }
+        let deed = self.own("add passkey").await?;
+        let max = self.gate.house.limits().passkeys_per_person_max;
+        let change = move |person: &mut Person| {
+            if person.proofs.passkeys.iter().any(|p| p.id == kept.id) {
+                let text = "this passkey was added already".to_owned();
+                return Err(StoreError::Refused(Code::DuplicateId, text));
+            }
+            if person.proofs.passkeys.len() as u64 >= max {
+                return Err(too_many(max));
+            }
+            person.proofs.passkeys.push(kept);
+            if person.proofs.recovery.is_empty() {
+                person.proofs.recovery = hashes;
+            }
+            Ok(())
+        };
+        let id = &self.person.record.id;
+        self.store.change_person(deed, id, change).await?;
+        self.two_factors_now().await?;
+        Ok(codes)
+    }
+
+    /// Removes a passkey.
+    ///
+    /// # Errors
+    /// `not-found`, `step-up-required`.
+    pub async fn remove_passkey(&self, id: &str) -> Result<(), Failure> {
+        self.must_be_fresh()?;
+        let (deed, gone) = (self.own("remove passkey").await?, id.to_owned());
+        let change = move |person: &mut Person| {
+            let before = person.proofs.passkeys.len();
+            person.proofs.passkeys.retain(|p| p.id != gone);
+            if person.proofs.passkeys.len() == before {
+                let text = "there is no such passkey".to_owned();
+                return Err(StoreError::Refused(Code::NotFound, text));
+            }
+            if !person.proofs.has_second_factor() {
+                person.proofs.recovery.clear();
+            }
+            Ok(())
+        };
+        let id = &self.person.record.id;
+        self.store.change_person(deed, id, change).await?;
+        // Whoever holds the device may be signed in on it.
+        self.end_other_sessions().await
+    }
+
+    /// Who showed a second factor has two from now on; other sessions had one, and end.
+    async fn two_factors_now(&self) -> Result<(), Failure> {
+        let (current, now) = (self.session.record.id.clone(), self.request.at);
+        let deed = self.own("two factors").await?;
+        let which = move |s: &BrowserSession| s.record.id == current;
+        let raise = move |s: &mut BrowserSession| {
+            s.record.assurance = Assurance::TwoFactors;
+            s.record.authenticated = now;
+        };
+        let id = &self.person.record.id;
+        self.store.change_sessions(deed, id, which, raise).await?;
+        self.end_other_sessions().await
+    }
+}

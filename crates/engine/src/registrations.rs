@@ -1,0 +1,514 @@
+//! Dynamic registration (RFC 7591) behind an approval: whoever asks gets an id, and a secret where it
+//! has one, that are good for nothing until somebody of the clinic, or the operator, approves them.
+
+mod metadata;
+
+use std::net::IpAddr;
+
+use access::{Administer, Administering, ClientId, NewClient, Permit, Reason, RequestMeta, Scopes};
+use base::{Code, Micros, Secret};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fhir::definitions::Model;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use store::{Registration, RegistrationBy, TenantStore};
+
+use crate::auth::{Visitor, seal, unseal};
+use crate::clients::{ClientView, fresh_id, held, view};
+use crate::failure::Failure;
+use crate::house::{Gate, House};
+use crate::tenants::Operator;
+use crate::vendors::binding;
+use metadata::{Metadata, Takes};
+
+/// What initial access tokens are sealed for.
+const INVITATION: &str = "initial access token";
+
+/// Why a program was not registered, in the words of RFC 7591 section 3.2.2.
+#[derive(Clone, Debug)]
+pub enum RegistrationFailure {
+    /// `invalid_redirect_uri`
+    Redirect(String),
+    /// `invalid_client_metadata`
+    Metadata(String),
+    /// The initial access token, or the registration access token, is not good or is missing.
+    Token,
+    /// Not the program's fault, or too many.
+    Other(Failure),
+}
+
+impl From<Failure> for RegistrationFailure {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+impl From<store::StoreError> for RegistrationFailure {
+    fn from(error: store::StoreError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// A program that asks to be registered.
+#[derive(Clone, Copy)]
+pub struct Registering<'a> {
+    /// What it says about itself: JSON.
+    pub metadata: &'a [u8],
+    /// The initial access token that it shows.
+    pub token: Option<&'a str>,
+    /// From where.
+    pub from: IpAddr,
+    /// For which request.
+    pub request: RequestMeta,
+}
+
+impl std::fmt::Debug for Registering<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registering(…)")
+    }
+}
+
+/// A program that waits for approval, as those see it who decide.
+#[derive(Debug, Serialize)]
+pub struct RegistrationView {
+    /// Its id, once it is a client.
+    pub client_id: String,
+    /// What it calls itself.
+    pub client_name: String,
+    /// Since when it waits.
+    pub asked: String,
+    /// Until when it may wait.
+    pub until: String,
+    /// From where it asked.
+    pub from: String,
+    /// Whether it was invited: it showed an initial access token.
+    pub invited: bool,
+    /// What it asks for.
+    pub scopes: Vec<String>,
+    /// Where people are sent back to.
+    pub redirect_uris: Vec<String>,
+    /// How it proves who it is.
+    pub token_endpoint_auth_method: String,
+    /// Whom to ask.
+    pub contacts: Vec<String>,
+    /// All that it says about itself.
+    pub metadata: Value,
+}
+
+/// What is decided about a program that waits.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrationDecision {
+    /// `approve` or `refuse`.
+    pub decision: String,
+    /// A part of what it asks for; all of it without.
+    #[serde(default)]
+    pub scopes: Option<Vec<String>>,
+    /// The roles by which policy governs it.
+    #[serde(default)]
+    pub roles: Option<Vec<String>>,
+    /// The vendor whose grant bounds it.
+    #[serde(default)]
+    pub vendor: Option<String>,
+}
+
+/// An initial access token (RFC 7591 section 3).
+#[derive(Serialize)]
+pub struct InitialAccess {
+    initial_access_token: String,
+    until: String,
+    registration_endpoint: String,
+}
+
+impl std::fmt::Debug for InitialAccess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InitialAccess(…)")
+    }
+}
+
+/// A registration as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    from: String,
+    metadata: Metadata,
+}
+
+fn internal(_: impl std::fmt::Debug) -> Failure {
+    Failure::of(Code::Internal)
+}
+
+fn invalid(text: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
+    Failure::new(Code::RequestInvalid, text)
+}
+
+fn unknown() -> Failure {
+    Failure::of(Code::ClientUnknown)
+}
+
+fn seconds(limit: u64) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn kept(registration: &Registration) -> Result<Kept, Failure> {
+    serde_json::from_str(&registration.record).map_err(internal)
+}
+
+fn view_of(registration: &Registration) -> Result<RegistrationView, Failure> {
+    let Kept { from, metadata } = kept(registration)?;
+    let words = |text: Option<&String>| {
+        let text = text.map_or("", String::as_str);
+        text.split(' ')
+            .filter(|w| !w.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    Ok(RegistrationView {
+        client_id: registration.id.as_str().to_owned(),
+        client_name: metadata.client_name.clone().unwrap_or_default(),
+        asked: registration.made.instant().to_string(),
+        until: registration.until.instant().to_string(),
+        from,
+        invited: registration.invited,
+        scopes: words(metadata.scope.as_ref()),
+        redirect_uris: metadata.redirect_uris.clone().unwrap_or_default(),
+        token_endpoint_auth_method: metadata.method().to_owned(),
+        contacts: metadata.contacts.clone().unwrap_or_default(),
+        metadata: serde_json::to_value(&metadata).map_err(internal)?,
+    })
+}
+
+impl Gate {
+    fn takes(&self) -> Takes {
+        let config = self.house.config();
+        Takes {
+            certificates: config.client_certificates,
+            authorities: config.client_authorities,
+        }
+    }
+
+    /// Whether whoever asks may, and whether they were invited.
+    async fn is_invited(&self, asks: &Registering<'_>) -> Result<bool, RegistrationFailure> {
+        let key = self.store().people_key().await?;
+        let of_token = |token: &str| {
+            let sealed: Option<()> = unseal(&key, INVITATION, token, asks.request.at);
+            sealed.is_some()
+        };
+        let by = self.house.0.store.settings(&self.tenant).registration;
+        match (asks.token, by) {
+            (_, RegistrationBy::Nobody) => {
+                let text = "this tenant registers no programs that ask by themselves";
+                Err(Failure::new(Code::NotSupported, text).into())
+            }
+            (Some(token), _) if of_token(token) => Ok(true),
+            (None, RegistrationBy::Anyone) => Ok(false),
+            _ => Err(RegistrationFailure::Token),
+        }
+    }
+
+    /// Keeps a program that asks to be registered: what it is told (RFC 7591 section 3.2.1).
+    ///
+    /// # Errors
+    /// See [`RegistrationFailure`]; `rate-limited`, `limit-busy`, `not-supported`.
+    pub async fn register(&self, asks: Registering<'_>) -> Result<Value, RegistrationFailure> {
+        let (house, now) = (&self.house.0, asks.request.at);
+        let door = self.tenant.bytes();
+        house.registrations.check(door, asks.from, now)?;
+        house.registrations.failed(door, asks.from, now);
+        let metadata = Metadata::read(asks.metadata, self.model(), self.takes())?;
+        let invited = self.is_invited(&asks).await?;
+        if let Some(url) = &metadata.jwks_uri {
+            let refused =
+                |e: Failure| RegistrationFailure::Metadata(format!("jwks_uri: {}", e.text()));
+            self.house.admits(url).map_err(refused)?;
+        }
+        let (id, store) = (fresh_id(&*house.rng)?, self.store());
+        let secret = Secret::new(URL_SAFE_NO_PAD.encode(house.rng.bytes::<32>()));
+        let secret = metadata.has_secret().then_some(secret);
+        let key = store.secret_key().await?;
+        let until = now.plus_secs(seconds(house.config.limits.registration_seconds_max));
+        let kept = Kept {
+            from: asks.from.to_string(),
+            metadata,
+        };
+        let new = Registration {
+            id: id.clone(),
+            made: now,
+            until,
+            invited,
+            secret_hash: secret.as_ref().map(|s| key.hash(s.expose())),
+            record: serde_json::to_string(&kept).map_err(internal)?.into(),
+        };
+        let what = format!("register client {} from {}", id.as_str(), asks.from);
+        let deed = self.signing(asks.request, None, what)?;
+        store.register(deed, new).await?;
+        let mut told = self.told(&id, &kept.metadata).await?;
+        told.insert("client_id_issued_at".into(), json!(now.as_secs()));
+        if let Some(secret) = &secret {
+            told.insert("client_secret".into(), json!(secret.expose()));
+            told.insert("client_secret_expires_at".into(), json!(0));
+        }
+        let mac = URL_SAFE_NO_PAD.encode(store.people_key().await?.hash(REGISTERED, id.as_str()));
+        told.insert("registration_access_token".into(), json!(mac));
+        Ok(Value::Object(told))
+    }
+
+    /// What a program is told about itself, at any time.
+    async fn told(&self, id: &ClientId, of: &Metadata) -> Result<Map<String, Value>, Failure> {
+        let Ok(Value::Object(mut told)) = serde_json::to_value(of) else {
+            return Err(Failure::of(Code::Internal));
+        };
+        let own = self.links.auth(&format!("/register/{}", id.as_str()));
+        told.insert("client_id".into(), json!(id.as_str()));
+        told.insert("registration_client_uri".into(), json!(own));
+        Ok(told)
+    }
+
+    /// Whether a registration access token is that of a program.
+    async fn is_registered_as(
+        &self,
+        id: &ClientId,
+        token: Option<&str>,
+    ) -> Result<(), RegistrationFailure> {
+        let key = self.store().people_key().await?;
+        let mac = URL_SAFE_NO_PAD.decode(token.unwrap_or_default());
+        let good = mac.is_ok_and(|mac| key.is_hash(REGISTERED, id.as_str(), &mac));
+        good.then_some(()).ok_or(RegistrationFailure::Token)
+    }
+
+    /// What is registered of a program that asks for it itself (RFC 7592 section 2.1); `approved` says
+    /// whether it is a client by now.
+    ///
+    /// # Errors
+    /// [`RegistrationFailure::Token`], also of one that was refused or revoked.
+    pub async fn registered(
+        &self,
+        id: &str,
+        token: Option<&str>,
+        request: RequestMeta,
+    ) -> Result<Value, RegistrationFailure> {
+        let id = ClientId::new(id).ok_or(RegistrationFailure::Token)?;
+        self.is_registered_as(&id, token).await?;
+        let store = self.store();
+        if let Some(waiting) = store.registration(&id, request.at).await? {
+            let mut told = self.told(&id, &kept(&waiting)?.metadata).await?;
+            told.insert("approved".into(), json!(false));
+            return Ok(Value::Object(told));
+        }
+        let known = store.client(&id).await?.filter(|c| c.is_good(request.at));
+        let known = known.ok_or(RegistrationFailure::Token)?;
+        let redirects = known.program.iter().flat_map(|p| p.redirects.iter());
+        let redirects: Vec<String> = redirects.map(ToString::to_string).collect();
+        let (name, scope) = (known.name.clone(), known.scopes.as_str().to_owned());
+        let told = Metadata::of_client(name, redirects, scope);
+        let mut told = self.told(&id, &told).await?;
+        told.insert("approved".into(), json!(true));
+        Ok(Value::Object(told))
+    }
+
+    /// Drops the registration of a program that asks for it itself, and revokes the client that it is by
+    /// now (RFC 7592 section 2.3).
+    ///
+    /// # Errors
+    /// [`RegistrationFailure::Token`]
+    pub async fn unregister(
+        &self,
+        id: &str,
+        token: Option<&str>,
+        request: RequestMeta,
+    ) -> Result<(), RegistrationFailure> {
+        let id = ClientId::new(id).ok_or(RegistrationFailure::Token)?;
+        self.is_registered_as(&id, token).await?;
+        let store = self.store();
+        let what = format!("unregister client {}", id.as_str());
+        let permit = self.signing(request, None, what)?.permit;
+        match store.registration(&id, request.at).await? {
+            Some(_) => store.refuse_registration(permit, &id).await?,
+            None => {
+                let known = store.client(&id).await?.filter(|c| c.is_good(request.at));
+                known.ok_or(RegistrationFailure::Token)?;
+                store.revoke_client(permit, &id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What registration access tokens are hashes for.
+const REGISTERED: &str = "registration access";
+
+/// Who decides about programs that wait: a permit for each thing that is done.
+struct Desk<'a> {
+    store: &'a TenantStore,
+    model: &'static Model,
+}
+
+impl Desk<'_> {
+    async fn list(&self, permit: Permit<Administer>) -> Result<Vec<RegistrationView>, Failure> {
+        let all = self.store.registrations(permit).await?;
+        all.iter().map(view_of).collect()
+    }
+
+    async fn decide(
+        &self,
+        permit: Permit<Administer>,
+        id: &str,
+        decision: RegistrationDecision,
+        now: Micros,
+    ) -> Result<Option<ClientView>, Failure> {
+        let id = ClientId::new(id).ok_or_else(unknown)?;
+        match decision.decision.as_str() {
+            "approve" => {}
+            "refuse" => {
+                self.store.refuse_registration(permit, &id).await?;
+                return Ok(None);
+            }
+            _ => return Err(invalid("decision is approve or refuse")),
+        }
+        let waiting = self
+            .store
+            .registration(&id, now)
+            .await?
+            .ok_or_else(unknown)?;
+        let Kept { metadata, .. } = kept(&waiting)?;
+        let asked = metadata.scope.as_deref().unwrap_or_default();
+        let scopes = |text: &str| {
+            let read = Scopes::parse(text, self.model);
+            read.map_err(|e| Failure::new(Code::ScopeInvalid, e.to_string()))
+        };
+        let asked = scopes(asked)?;
+        let given = match &decision.scopes {
+            None => asked,
+            Some(some) => {
+                let some = scopes(&some.join(" "))?;
+                if !asked.covers(&some) {
+                    let text = "the program did not ask for all of these scopes";
+                    return Err(Failure::new(Code::ScopeInvalid, text));
+                }
+                some
+            }
+        };
+        let roles = decision.roles.as_deref().map(held).transpose()?;
+        let vendor = match &decision.vendor {
+            Some(vendor) => Some(binding(self.store, vendor, &given).await?),
+            None => None,
+        };
+        let new = NewClient {
+            name: metadata
+                .client_name
+                .clone()
+                .unwrap_or_else(|| id.as_str().to_owned()),
+            id,
+            scopes: given,
+            jwks: metadata.keys(),
+            import: None,
+            program: metadata.program(),
+            roles,
+            vendor,
+            certificates: metadata.certificates(),
+        };
+        let made = self.store.approve_registration(permit, new).await?;
+        Ok(Some(view(&made)))
+    }
+}
+
+/// A fresh initial access token; it is kept nowhere and ends by itself.
+async fn invitation(
+    house: &House,
+    store: &TenantStore,
+    endpoint: String,
+    now: Micros,
+) -> Result<InitialAccess, Failure> {
+    let key = store.people_key().await?;
+    let until = now.plus_secs(seconds(house.limits().registration_seconds_max));
+    Ok(InitialAccess {
+        initial_access_token: seal(&key, INVITATION, &(), until, &*house.0.rng)?,
+        until: until.instant().to_string(),
+        registration_endpoint: endpoint,
+    })
+}
+
+impl Visitor {
+    fn registrations_desk(&self) -> Desk<'_> {
+        Desk {
+            store: &self.store,
+            model: self.gate.model(),
+        }
+    }
+
+    /// Programs that wait for approval, the oldest first.
+    ///
+    /// # Errors
+    /// `scope-missing`
+    pub async fn list_registrations(&self) -> Result<Vec<RegistrationView>, Failure> {
+        let deed = self
+            .deed(Administering::People, "list registrations")
+            .await?;
+        self.registrations_desk().list(deed.permit).await
+    }
+
+    /// Decides about a program that waits: the client that it is now, if it is one.
+    ///
+    /// # Errors
+    /// `scope-missing`, `client-unknown`, `scope-invalid`, `vendor-unknown`, `request-invalid`.
+    pub async fn decide_registration(
+        &self,
+        id: &str,
+        decision: RegistrationDecision,
+    ) -> Result<Option<ClientView>, Failure> {
+        let deed = self
+            .deed(Administering::People, "decide about client")
+            .await?;
+        let now = self.request.at;
+        self.registrations_desk()
+            .decide(deed.permit, id, decision, now)
+            .await
+    }
+
+    /// A token with which programs ask as invited ones.
+    ///
+    /// # Errors
+    /// `scope-missing`
+    pub async fn invite_program(&self) -> Result<InitialAccess, Failure> {
+        let what = "give initial access token";
+        let deed = self.deed(Administering::People, what).await?;
+        self.store.signing(deed).await?;
+        let endpoint = self.gate.links.auth("/register");
+        invitation(&self.gate.house, &self.store, endpoint, self.request.at).await
+    }
+}
+
+impl Operator {
+    /// Programs of a tenant that wait for approval, the oldest first.
+    ///
+    /// # Errors
+    /// `tenant-unknown`
+    pub async fn list_registrations(&self, tenant: &str) -> Result<Vec<RegistrationView>, Failure> {
+        let (tenant, store) = self.tenant(tenant)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        let desk = Desk {
+            store: &store,
+            model: Model::of(tenant.fhir()),
+        };
+        desk.list(permit).await
+    }
+
+    /// Decides about a program of a tenant that waits: the client that it is now, if it is one.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `client-unknown`, `scope-invalid`, `vendor-unknown`, `request-invalid`.
+    pub async fn decide_registration(
+        &self,
+        tenant: &str,
+        id: &str,
+        decision: RegistrationDecision,
+    ) -> Result<Option<ClientView>, Failure> {
+        let (tenant, store) = self.tenant(tenant)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        let desk = Desk {
+            store: &store,
+            model: Model::of(tenant.fhir()),
+        };
+        desk.decide(permit, id, decision, self.request.at).await
+    }
+}

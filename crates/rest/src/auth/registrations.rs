@@ -1,0 +1,215 @@
+//! Programs that ask to be registered (RFC 7591, RFC 7592), and those who decide about them: pages for
+//! people, and the same as JSON.
+
+use axum::body::Body;
+use base::Code;
+use engine::{
+    Failure, Gate, Registering, RegistrationDecision, RegistrationFailure, RegistrationView,
+    Visitor,
+};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+use super::people::said_json;
+use super::{Browser, failed, pages, reads_pages, see};
+use crate::admin::answer;
+use crate::call::{BodyLimit, Call};
+use crate::negotiate;
+
+/// The token of `Authorization: Bearer`.
+fn bearer(call: &Call) -> Option<String> {
+    let header = call.credentials().authorization?;
+    let (scheme, token) = std::str::from_utf8(header).ok()?.split_once(' ')?;
+    let token = token.trim();
+    // Other credentials are no token, and nobody is let in as if they had brought none.
+    Some(match scheme.eq_ignore_ascii_case("bearer") {
+        true => token.to_owned(),
+        false => String::new(),
+    })
+}
+
+fn told(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// RFC 7591 section 3.2.2; RFC 6750 for tokens.
+fn refused(failure: RegistrationFailure, realm: &str) -> Result<Response<Body>, Failure> {
+    let (status, error, about) = match failure {
+        RegistrationFailure::Redirect(about) => {
+            (StatusCode::BAD_REQUEST, "invalid_redirect_uri", about)
+        }
+        RegistrationFailure::Metadata(about) => {
+            (StatusCode::BAD_REQUEST, "invalid_client_metadata", about)
+        }
+        RegistrationFailure::Token => {
+            let about =
+                "an access token for registration is needed, and this is none, or none any more";
+            (StatusCode::UNAUTHORIZED, "invalid_token", about.to_owned())
+        }
+        RegistrationFailure::Other(failure) => return Err(failure),
+    };
+    let body = json!({ "error": error, "error_description": about });
+    let mut response = told(status, &body);
+    let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_token\"");
+    if status == StatusCode::UNAUTHORIZED
+        && let Ok(challenge) = HeaderValue::from_str(&challenge)
+    {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    Ok(response)
+}
+
+/// `POST /t/{tenant}/auth/register`
+pub(crate) async fn register(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    if negotiate::body_essence(&call.parts.headers) != "application/json" {
+        return Err(Failure::of(Code::MediaType));
+    }
+    let body = call.body(BodyLimit::Form).await?;
+    let token = bearer(&call);
+    let asks = Registering {
+        metadata: &body,
+        token: token.as_deref(),
+        from: call.from,
+        request: call.request,
+    };
+    match gate.register(asks).await {
+        Ok(registered) => Ok(told(StatusCode::CREATED, &registered)),
+        Err(failure) => refused(failure, gate.name().as_str()),
+    }
+}
+
+/// `GET /t/{tenant}/auth/register/{client_id}`
+pub(crate) async fn registered(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let token = bearer(&call);
+    let id = call.value("client_id");
+    match gate.registered(id, token.as_deref(), call.request).await {
+        Ok(registered) => Ok(told(StatusCode::OK, &registered)),
+        Err(failure) => refused(failure, gate.name().as_str()),
+    }
+}
+
+/// `DELETE /t/{tenant}/auth/register/{client_id}`
+pub(crate) async fn unregister(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
+    let token = bearer(&call);
+    let id = call.value("client_id");
+    match gate.unregister(id, token.as_deref(), call.request).await {
+        Ok(()) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            Ok(response)
+        }
+        Err(failure) => refused(failure, gate.name().as_str()),
+    }
+}
+
+/// `GET /t/{tenant}/auth/registrations`
+pub(crate) async fn list(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
+    let found = by.list_registrations().await;
+    if !reads_pages(&call) {
+        return answer(StatusCode::OK, &json!({ "registrations": found? }));
+    }
+    let gate = by.gate();
+    let browser = Browser::of(gate, &call);
+    let token = browser.token(gate).await?;
+    match found {
+        Ok(all) => Ok(browser.page(StatusCode::OK, listed(gate, &token, &all), "")),
+        Err(failure) => Ok(failed(gate, &failure)),
+    }
+}
+
+/// `POST /t/{tenant}/auth/registrations/{client_id}`
+pub(crate) async fn decide(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+    let id = call.value("client_id").to_owned();
+    if negotiate::body_essence(&call.parts.headers) != negotiate::FORM {
+        let decision: RegistrationDecision = said_json(&mut call).await?;
+        return decided(by.decide_registration(&id, decision).await?.as_ref());
+    }
+    let gate = by.gate().clone();
+    let done = by_form(&by, &mut call, &id).await;
+    Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
+}
+
+/// What is told of a decision: the client, if it is one now.
+pub(crate) fn decided(made: Option<&engine::ClientView>) -> Result<Response<Body>, Failure> {
+    match made {
+        Some(client) => answer(StatusCode::CREATED, client),
+        None => Ok(crate::admin::done()),
+    }
+}
+
+async fn by_form(by: &Visitor, call: &mut Call, id: &str) -> Result<Response<Body>, Failure> {
+    let gate = by.gate();
+    let browser = Browser::of(gate, call);
+    let fields = browser.fields(gate, call).await?;
+    let decision = RegistrationDecision {
+        decision: fields.or_empty("decision"),
+        ..RegistrationDecision::default()
+    };
+    by.decide_registration(id, decision).await?;
+    Ok(see(&gate.links().auth("/registrations")))
+}
+
+/// `POST /t/{tenant}/auth/registration-tokens`
+pub(crate) async fn invite(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+    let _: Value = said_json(&mut call).await?;
+    answer(StatusCode::CREATED, &by.invite_program().await?)
+}
+
+fn listed(gate: &Gate, token: &str, all: &[RegistrationView]) -> Markup {
+    let body = html! {
+        p { a href=(gate.links().auth("/account")) { "To your account" } }
+        p { "Programs that asked to be registered. What they say about themselves was checked by nobody: approve \
+             only those that you were told about." }
+        @if all.is_empty() { p { "None waits." } }
+        @for one in all {
+            section {
+                h2 { @if one.client_name.is_empty() { (one.client_id) } @else { (one.client_name) } }
+                (facts(one))
+                form method="post"
+                    action=(gate.links().auth(&format!("/registrations/{}", one.client_id))) {
+                    input type="hidden" name="_form" value=(token);
+                    button type="submit" name="decision" value="approve" { "Approve" }
+                    button.second type="submit" name="decision" value="refuse" { "Refuse" }
+                }
+            }
+        }
+    };
+    pages::page(gate, "Programs that wait", &body)
+}
+
+fn facts(one: &RegistrationView) -> Markup {
+    let how = match one.token_endpoint_auth_method.as_str() {
+        "none" => "It proves nothing: an app in a browser or on a phone",
+        "private_key_jwt" => "By a key of its own",
+        "client_secret_basic" => "By a secret",
+        _ => "By a certificate",
+    };
+    let invited = match one.invited {
+        true => "Yes",
+        false => "No: anyone could have asked",
+    };
+    let facts = [
+        ("Id", one.client_id.clone()),
+        ("People are sent back to", one.redirect_uris.join(" ")),
+        ("Asks for", one.scopes.join(" ")),
+        ("Proves who it is", how.to_owned()),
+        ("Was invited", invited.to_owned()),
+        ("Contacts", one.contacts.join(", ")),
+        ("Asked", format!("{}, from {}", one.asked, one.from)),
+        ("Waits until", one.until.clone()),
+    ];
+    html! {
+        dl {
+            @for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+                dt { (name) } dd { (value) }
+            }
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! Passkeys, by a device of our own: what it may be asked for, what it may answer, and what must not
+//! work.
+#![expect(clippy::disallowed_methods, reason = "a device draws its keys")]
+
+use base::Limits;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::{Value, json};
+
+use super::people::{Browser, PASSWORD, administrator, attribute, person};
+use super::world::{Answer, World};
+
+const ORIGIN: &str = "https://clinic.example";
+const HOST: &str = "clinic.example";
+const ACCOUNT: &str = "/t/lakeside/auth/account";
+const PASSKEY: &str = "/t/lakeside/auth/passkey";
+
+fn lakeside(limits: impl FnOnce(&mut Limits)) -> World {
+    let world = World::with(limits, |config| config.public_url = Some(ORIGIN.to_owned()));
+    world.tenant("lakeside");
+    world
+}
+
+/// A key on somebody's device.
+struct Device {
+    pair: EcdsaKeyPair,
+    id: Vec<u8>,
+    person: Vec<u8>,
+    counter: u32,
+    verifies: bool,
+    origin: &'static str,
+}
+
+fn coded(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn sha256(bytes: &[u8]) -> Vec<u8> {
+    digest(&SHA256, bytes).as_ref().to_vec()
+}
+
+/// The head of an item of CBOR: its kind and its length.
+fn head(kind: u8, length: usize) -> Vec<u8> {
+    match u8::try_from(length).unwrap() {
+        short @ 0..24 => vec![kind << 5 | short],
+        long => vec![kind << 5 | 24, long],
+    }
+}
+
+fn cbor_text(text: &str) -> Vec<u8> {
+    [head(3, text.len()), text.as_bytes().to_vec()].concat()
+}
+
+fn cbor_bytes(bytes: &[u8]) -> Vec<u8> {
+    [head(2, bytes.len()), bytes.to_vec()].concat()
+}
+
+impl Device {
+    fn new() -> Self {
+        let random = SystemRandom::new();
+        let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
+        let mut id = vec![0; 16];
+        random.fill(&mut id).unwrap();
+        Self {
+            pair: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key.as_ref(), &random)
+                .unwrap(),
+            id,
+            person: Vec::new(),
+            counter: 0,
+            verifies: true,
+            origin: ORIGIN,
+        }
+    }
+
+    /// `authData` without what is about a new key.
+    fn about(&mut self, more: u8) -> Vec<u8> {
+        self.counter += 1;
+        let flags = 1 | more | if self.verifies { 4 } else { 0 };
+        let mut out = sha256(HOST.as_bytes());
+        out.push(flags);
+        out.extend(self.counter.to_be_bytes());
+        out
+    }
+
+    fn client_data(&self, kind: &str, challenge: &Value) -> Vec<u8> {
+        json!({ "type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": false })
+            .to_string()
+            .into_bytes()
+    }
+
+    fn told(&self, response: Value) -> String {
+        let id = coded(&self.id);
+        json!({ "id": id, "rawId": id, "type": "public-key", "response": response, "extensions": {} })
+            .to_string()
+    }
+
+    /// Makes its key known: `navigator.credentials.create`.
+    fn create(&mut self, options: &Value) -> String {
+        let options = &options["publicKey"];
+        assert_eq!(options["rp"]["id"], HOST);
+        assert_eq!(options["attestation"], "none");
+        let choice = &options["authenticatorSelection"];
+        assert_eq!(choice["userVerification"], "required");
+        self.person = URL_SAFE_NO_PAD
+            .decode(options["user"]["id"].as_str().unwrap())
+            .unwrap();
+        let client = self.client_data("webauthn.create", &options["challenge"]);
+        let point = self.pair.public_key().as_ref()[1..].to_vec();
+        let (x, y) = point.split_at(32);
+        // {1: 2 (EC2), 3: -7 (ES256), -1: 1 (P-256), -2: x, -3: y}
+        let mut key = vec![0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21];
+        key.extend(cbor_bytes(x));
+        key.push(0x22);
+        key.extend(cbor_bytes(y));
+        let mut about = self.about(0x40);
+        about.extend([0; 16]);
+        about.extend(u16::try_from(self.id.len()).unwrap().to_be_bytes());
+        about.extend(&self.id);
+        about.extend(key);
+        let object = [
+            vec![0xa3],
+            cbor_text("fmt"),
+            cbor_text("none"),
+            cbor_text("attStmt"),
+            vec![0xa0],
+            cbor_text("authData"),
+            cbor_bytes(&about),
+        ]
+        .concat();
+        self.told(json!({ "attestationObject": coded(&object), "clientDataJSON": coded(&client) }))
+    }
+
+    /// Shows its key: `navigator.credentials.get`.
+    fn get(&mut self, options: &Value) -> String {
+        let options = &options["publicKey"];
+        assert_eq!(options["rpId"], HOST);
+        assert_eq!(options["userVerification"], "required");
+        let client = self.client_data("webauthn.get", &options["challenge"]);
+        let about = self.about(0);
+        let signed = [about.clone(), sha256(&client)].concat();
+        let signature = self.pair.sign(&SystemRandom::new(), &signed).unwrap();
+        self.told(json!({
+            "authenticatorData": coded(&about), "clientDataJSON": coded(&client),
+            "signature": coded(signature.as_ref()), "userHandle": coded(&self.person),
+        }))
+    }
+}
+
+/// What a page asks a device.
+fn asked(page: &Answer) -> Value {
+    let html = String::from_utf8_lossy(&page.body).into_owned();
+    let options = attribute(&html, "data-passkey").unwrap_or_else(|| panic!("{html}"));
+    serde_json::from_str(&options).unwrap()
+}
+
+/// Begins to add a passkey.
+fn begin(browser: &Browser<'_>) -> Answer {
+    let account = browser.open(ACCOUNT).status(200);
+    browser.send(&account, &format!("{ACCOUNT}/begin-passkey"), &[])
+}
+
+fn add(browser: &Browser<'_>, page: &Answer, answer: &str) -> Answer {
+    let fields = [("answer", answer), ("name", "My laptop")];
+    browser.send(page, &format!("{ACCOUNT}/add-passkey"), &fields)
+}
+
+fn added(browser: &Browser<'_>) -> Device {
+    let mut device = Device::new();
+    let page = begin(browser).status(200);
+    let answer = device.create(&asked(&page));
+    let code = add(browser, &page, &answer).code;
+    assert!(matches!(code, 200 | 303), "{code}");
+    device
+}
+
+/// Signs in with nothing but a passkey.
+fn alone(browser: &Browser<'_>, device: &mut Device) -> Answer {
+    let page = browser.open(PASSKEY).status(200);
+    let answer = device.get(&asked(&page));
+    browser.send(&page, PASSKEY, &[("answer", &answer)])
+}
+
+fn trail(world: &World) -> String {
+    let path = "GET /admin/v1/tenants/lakeside/audit?limit=500";
+    let trail = world.admin(path, &Value::Null).status(200);
+    String::from_utf8_lossy(&trail.body).into_owned()
+}
+
+#[test]
+fn a_passkey_is_added_signs_in_alone_and_is_two_factors() {
+    let world = lakeside(|_| {});
+    let admin = administrator(&world, "lakeside");
+    let (ada, id) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let elsewhere = Browser::new(&world);
+    elsewhere.sign_in("lakeside", "ada", PASSWORD).status(303);
+    let mut device = Device::new();
+    let page = begin(&ada).status(200);
+    let policy = page.header_text("content-security-policy").unwrap();
+    assert!(policy.contains("script-src https://clinic.example/t/lakeside/auth/passkey.js"));
+    assert!(policy.contains("default-src 'none'"));
+    let answer = device.create(&asked(&page));
+    let codes = add(&ada, &page, &answer).status(200);
+    assert!(String::from_utf8_lossy(&codes.body).contains("recovery"));
+    // The same question is not answered again, by another device either.
+    add(&ada, &page, &answer).status(403);
+    let other = Device::new().create(&asked(&page));
+    add(&ada, &page, &other).status(403);
+    let account = ada.open(ACCOUNT).status(200);
+    assert!(String::from_utf8_lossy(&account.body).contains("My laptop"));
+    // Whoever was signed in with less is not any more.
+    elsewhere.open(ACCOUNT).status(303);
+    // The password alone is not enough from now on.
+    let fresh = Browser::new(&world);
+    let second = fresh.sign_in("lakeside", "ada", PASSWORD).status(200);
+    fresh.open(ACCOUNT).status(303);
+    let answer = device.get(&asked(&second));
+    let path = "/t/lakeside/auth/second-factor";
+    let fields = [("answer", answer.as_str())];
+    fresh.send(&second, path, &fields).status(303);
+    fresh.open(ACCOUNT).status(200);
+    // What was answered is not answered again.
+    let again = Browser::new(&world);
+    again.send(&second, path, &fields).status(403);
+    // Alone.
+    let alone_in = Browser::new(&world);
+    alone(&alone_in, &mut device).status(303);
+    alone_in.open(ACCOUNT).status(200);
+    let trail = trail(&world);
+    for what in ["add passkey", "sign in by passkey from"] {
+        assert!(trail.contains(what), "{what}");
+    }
+    let all = admin.api("GET people", &Value::Null).status(200).json();
+    let ada = &all["people"][0];
+    assert_eq!(
+        (&ada["passkeys"], &ada["second_factor"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(ada["id"], *id);
+}
+
+#[test]
+fn what_a_device_must_not_answer() {
+    let world = lakeside(|_| {});
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    // Not one that does not ask who is there, nor one of another page.
+    for change in [
+        (|d: &mut Device| d.verifies = false) as fn(&mut Device),
+        |d| d.origin = "https://evil.example",
+    ] {
+        let mut device = Device::new();
+        change(&mut device);
+        let page = begin(&ada).status(200);
+        let answer = device.create(&asked(&page));
+        add(&ada, &page, &answer).status(401);
+    }
+    let mut device = added(&ada);
+    let browser = || Browser::new(&world);
+    for change in [
+        (|d: &mut Device| d.verifies = false) as fn(&mut Device),
+        |d| d.origin = "https://evil.example",
+        |d| d.person = vec![7; 16],
+        |d| d.id = vec![7; 16],
+    ] {
+        let (person, id) = (device.person.clone(), device.id.clone());
+        change(&mut device);
+        alone(&browser(), &mut device).status(401);
+        (device.verifies, device.origin) = (true, ORIGIN);
+        (device.person, device.id) = (person, id);
+    }
+    alone(&browser(), &mut device).status(303);
+    // Another's key, in their name.
+    let (bob, _) = person(&admin, &json!({ "login": "bob", "name": "Bob" }));
+    let mut of_bob = added(&bob);
+    let own = std::mem::replace(&mut of_bob.person, device.person.clone());
+    alone(&browser(), &mut of_bob).status(401);
+    of_bob.person = own;
+    alone(&browser(), &mut of_bob).status(303);
+    // The answer of one browser is none in another, however it came by the page.
+    let (here, there) = (browser(), browser());
+    let page = here.open(PASSKEY).status(200);
+    let theirs = there.open(PASSKEY).status(200);
+    let answer = device.get(&asked(&page));
+    let state = |page: &Answer| {
+        let html = String::from_utf8_lossy(&page.body).into_owned();
+        let input = html.split("name=\"state\"").nth(1).unwrap();
+        attribute(input, "value").unwrap()
+    };
+    let fields = [("answer", answer.as_str()), ("state", &state(&page))];
+    there.send(&theirs, PASSKEY, &fields).status(403);
+    // Nor to another question, nor rubbish, nor too late.
+    let fields = [("answer", answer.as_str())];
+    there.send(&theirs, PASSKEY, &fields).status(401);
+    here.send(&page, PASSKEY, &fields).status(303);
+    here.send(&page, PASSKEY, &fields).status(403);
+    let page = browser().open(PASSKEY);
+    drop(page);
+    let here = browser();
+    for rubbish in ["", "{}", "[]", "null", "\u{0}"] {
+        let page = here.open(PASSKEY).status(200);
+        here.send(&page, PASSKEY, &[("answer", rubbish)])
+            .status(401);
+    }
+}
+
+#[test]
+fn a_question_is_answered_in_time() {
+    let world = lakeside(|limits| limits.passkey_seconds_max = 30);
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let mut device = added(&ada);
+    let late = Browser::new(&world);
+    let page = late.open(PASSKEY).status(200);
+    world.clock.forward_secs(31);
+    let answer = device.get(&asked(&page));
+    late.send(&page, PASSKEY, &[("answer", &answer)])
+        .status(403);
+    alone(&late, &mut device).status(303);
+}
+
+#[test]
+fn a_copied_passkey_is_refused_and_recorded() {
+    let world = lakeside(|_| {});
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let mut device = added(&ada);
+    alone(&Browser::new(&world), &mut device).status(303);
+    // The copy was made when it was added.
+    device.counter -= 1;
+    alone(&Browser::new(&world), &mut device).status(401);
+    assert!(trail(&world).contains("the counter of the passkey went back"));
+    alone(&Browser::new(&world), &mut device).status(303);
+}
+
+#[test]
+fn a_passkey_of_one_tenant_is_none_in_another() {
+    let world = lakeside(|_| {});
+    world.tenant("hillside");
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let mut device = added(&ada);
+    let path = "/t/hillside/auth/passkey";
+    let there = Browser::new(&world);
+    let page = there.open(path).status(200);
+    let answer = device.get(&asked(&page));
+    there.send(&page, path, &[("answer", &answer)]).status(401);
+    // What one tenant asked is nothing that the other asked.
+    let here = Browser::new(&world);
+    let own = here.open(PASSKEY).status(200);
+    let page = here.open(path).status(200);
+    let html = String::from_utf8_lossy(&own.body).into_owned();
+    let input = html.split("name=\"state\"").nth(1).unwrap();
+    let state = attribute(input, "value").unwrap();
+    let answer = device.get(&asked(&own));
+    let fields = [("answer", answer.as_str()), ("state", state.as_str())];
+    here.send(&page, path, &fields).status(403);
+}
+
+#[test]
+fn passkeys_are_removed_by_their_person_and_by_administrators() {
+    let world = lakeside(|limits| limits.passkeys_per_person_max = 2);
+    let admin = administrator(&world, "lakeside");
+    let (ada, id) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let (mut one, mut two) = (added(&ada), added(&ada));
+    let full = begin(&ada).status(400);
+    assert!(String::from_utf8_lossy(&full.body).contains("passkeys_per_person_max"));
+    let account = ada.open(ACCOUNT).status(200);
+    let remove = format!("{ACCOUNT}/remove-passkey");
+    ada.send(&account, &remove, &[("id", "none")]).status(404);
+    ada.send(&account, &remove, &[("id", &coded(&one.id))])
+        .status(303);
+    alone(&Browser::new(&world), &mut one).status(401);
+    alone(&Browser::new(&world), &mut two).status(303);
+    // Not by whoever holds a session for long.
+    world.clock.forward_secs(901);
+    let account = ada.open(ACCOUNT).status(200);
+    begin(&ada).status(403);
+    ada.send(&account, &remove, &[("id", &coded(&two.id))])
+        .status(403);
+    // An administrator takes them off; the password is what is left.
+    let line = format!("PATCH people/{id}");
+    admin
+        .api(&line, &json!({ "second_factor": true }))
+        .refused(400, "request-invalid");
+    let off = json!({ "second_factor": false });
+    ada.api(&line, &off).refused(403, "scope-missing");
+    admin
+        .api(&line, &off)
+        .status(200)
+        .at("/passkeys", 0)
+        .at("/second_factor", false);
+    ada.open(ACCOUNT).status(303);
+    alone(&Browser::new(&world), &mut two).status(401);
+    ada.sign_in("lakeside", "ada", PASSWORD).status(303);
+    ada.open(ACCOUNT).status(200);
+    assert!(trail(&world).contains("remove second factors of person"));
+    // Who is disabled is not let in by any.
+    let mut three = added(&ada);
+    admin.api(&line, &json!({ "disabled": true })).status(200);
+    alone(&Browser::new(&world), &mut three).status(401);
+}
+
+#[test]
+fn addresses_that_browsers_bind_no_keys_to_take_none() {
+    let world = World::new();
+    world.tenant("lakeside");
+    let admin = administrator(&world, "lakeside");
+    let browser = Browser::new(&world);
+    browser.open(PASSKEY).status(501);
+    let login = browser.open("/t/lakeside/auth/login").status(200);
+    assert!(!String::from_utf8_lossy(&login.body).contains("passkey"));
+    let account = admin.open(ACCOUNT).status(200);
+    assert!(!String::from_utf8_lossy(&account.body).contains("asskey"));
+}

@@ -1,0 +1,114 @@
+//! Programs that wait for approval: kept with the permit of whoever lets them ask, made clients or
+//! dropped with that of whoever decides. Looking one up takes no permit: it is no right.
+
+use std::sync::Arc;
+
+use access::{ActionName, Administer, ClientId, ClientRecord, NewClient, Permit};
+use base::{Code, Micros};
+
+use super::TenantStore;
+use super::people::Deed;
+use crate::face::Registration;
+use crate::sqlite::writer::{self, WriterState};
+use crate::sqlite::{OpenTenant, clients, registrations};
+use crate::{Result, StoreError};
+
+fn unknown() -> StoreError {
+    StoreError::Refused(Code::ClientUnknown, "no such registration".to_owned())
+}
+
+impl TenantStore {
+    /// Keeps a program that asks to be registered. Those who were invited and those who were not do not
+    /// take each other's room. Durable when this returns.
+    ///
+    /// # Errors
+    /// `limit-busy`
+    pub async fn register(&self, deed: Deed, new: Registration) -> Result<()> {
+        let done = self.deed(deed, ActionName::Authenticate).await?;
+        let now = done.at();
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            let max = tenant.shared.config.limits.registrations_max;
+            writer::alone_durably(tenant, slot, |_, state| {
+                registrations::sweep(&state.db, now)?;
+                if registrations::count(&state.db, new.invited)? >= max {
+                    return Err(StoreError::Limit {
+                        code: Code::LimitBusy,
+                        limit: "registrations_max",
+                        max,
+                    });
+                }
+                registrations::put(&state.db, &new)
+            })
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// A program that waits for approval.
+    pub async fn registration(&self, id: &ClientId, now: Micros) -> Result<Option<Registration>> {
+        let id = id.clone();
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            writer::alone(tenant, slot, |_, state| {
+                registrations::one(&state.db, &id, now)
+            })
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// All programs that wait for approval, the oldest first.
+    pub async fn registrations(&self, permit: Permit<Administer>) -> Result<Vec<Registration>> {
+        let spent = permit.spend(&self.tenant);
+        let now = spent.request().at;
+        self.administered(&spent, "list registrations").await?;
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            writer::alone(tenant, slot, |_, state| registrations::all(&state.db, now))
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// Makes a client of one that waits, with the secret that it was given then.
+    ///
+    /// # Errors
+    /// `client-unknown` if it does not wait any more, `duplicate-id`, `limit-query`, `vendor-unknown`.
+    pub async fn approve_registration(
+        &self,
+        permit: Permit<Administer>,
+        new: NewClient,
+    ) -> Result<ClientRecord> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.serving()?;
+        let (detail, now) = (new.id.as_str().to_owned(), spent.request().at);
+        self.administered(&spent, &format!("approve client {detail}"))
+            .await?;
+        let work = move |tenant: &OpenTenant, state: &mut WriterState| {
+            let known = registrations::one(&state.db, &new.id, now)?.ok_or_else(unknown)?;
+            registrations::drop_one(&state.db, &new.id)?;
+            clients::create(tenant, state, new, known.secret_hash, now)
+        };
+        self.handle
+            .0
+            .administer(entry, super::by(&spent), "approve client", &detail, work)
+            .await
+    }
+
+    /// Drops one that waits.
+    ///
+    /// # Errors
+    /// `client-unknown` if it does not wait any more.
+    pub async fn refuse_registration(
+        &self,
+        permit: Permit<Administer>,
+        id: &ClientId,
+    ) -> Result<()> {
+        let spent = permit.spend(&self.tenant);
+        let what = format!("refuse client {}", id.as_str());
+        self.administered(&spent, &what).await?;
+        let id = id.clone();
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            let gone = writer::alone_durably(tenant, slot, |_, state| {
+                registrations::drop_one(&state.db, &id)
+            })?;
+            gone.then_some(()).ok_or_else(unknown)
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+}
