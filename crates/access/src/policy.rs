@@ -10,6 +10,7 @@ mod break_glass;
 mod compile;
 mod document;
 mod explain;
+mod import;
 mod presets;
 mod rights;
 mod subject;
@@ -23,6 +24,9 @@ pub use document::{
     Actions, BreakGlass, Document, Effect, GrantText, PolicyError, Problem, Require,
 };
 pub use explain::{Decision, Step, Verdict};
+pub use import::{
+    ImportFrom, ImportLine, ImportOptions, ImportOutcome, Imported, import as import_policies,
+};
 pub use presets::{PRESETS, Preset, preset};
 pub use rights::{Obligation, Rights, RowRules, Rule, Way};
 pub use subject::Subject;

@@ -160,8 +160,15 @@ impl Policy {
 
     /// Which grants hold for a request, of those that do not always: what rights depend on beside
     /// policy and principal.
-    pub fn state(&self, model: &'static Model, facts: &RequestFacts<'_>) -> Vec<u8> {
-        let state = |when: &When| match when.holds(model, facts) {
+    pub fn state(
+        &self,
+        model: &'static Model,
+        facts: &RequestFacts<'_>,
+        principal: &Principal,
+    ) -> Vec<u8> {
+        let nobody = Subject::holding(&[]);
+        let subject = Subject::of(principal).unwrap_or(nobody);
+        let state = |when: &When| match when.holds(model, facts, &subject) {
             Holds::Yes => 0,
             Holds::No => 1,
             Holds::Lacks(super::rights::Obligation::Reason) => 2,
@@ -208,7 +215,8 @@ impl Policy {
         self.suppose_open(subject, facts, surroundings, &[])
     }
 
-    fn suppose_open(
+    /// The same, for one who has opened patients.
+    pub fn suppose_open(
         &self,
         subject: &Subject<'_>,
         facts: &RequestFacts<'_>,
@@ -223,7 +231,7 @@ impl Policy {
         if !subject.governed {
             making.by_scopes();
         }
-        for (grant, holds) in self.grants(surroundings.model, facts) {
+        for (grant, holds) in self.grants(surroundings.model, facts, subject) {
             let gives = grant.effect == Effect::Allow;
             if subject.importing || gives && !subject.governed {
                 continue;
@@ -242,10 +250,12 @@ impl Policy {
         &self,
         model: &'static Model,
         facts: &RequestFacts<'_>,
+        subject: &Subject<'_>,
     ) -> impl Iterator<Item = (&GrantText, Holds)> {
         let all = self.document.grants.iter().zip(&self.whens);
         all.map(move |(grant, when)| {
-            let holds = when.as_ref().map_or(Holds::Yes, |w| w.holds(model, facts));
+            let holds = when.as_ref();
+            let holds = holds.map_or(Holds::Yes, |w| w.holds(model, facts, subject));
             (grant, holds)
         })
     }
@@ -281,7 +291,10 @@ pub(super) fn concerns(grant: &GrantText, subject: &Subject<'_>) -> Option<Vec<S
 /// The same of those whom a list names.
 fn among(who: &Who, subject: &Subject<'_>) -> Option<Vec<String>> {
     let is = |ids: &[String], id: Option<&str>| id.is_some_and(|id| ids.iter().any(|w| w == id));
+    let any = |ids: &[String], id: Option<&str>| id.is_some() && ids.iter().any(|w| w == "*");
     let named = who.anyone
+        || any(&who.people, subject.person)
+        || any(&who.clients, subject.client)
         || is(&who.people, subject.person)
         || is(&who.clients, subject.client)
         || subject.groups.iter().any(|g| is(&who.groups, Some(g)));
@@ -799,7 +812,7 @@ impl<'a> Making<'a> {
 }
 
 /// Narrows a way to the chart of one patient; whether the type is ever in one.
-fn narrow_to(
+pub(super) fn narrow_to(
     model: &'static Model,
     type_id: TypeId,
     patient: &base::ResourceId,

@@ -99,10 +99,10 @@ pub struct Who {
     /// Members of a group.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// People, by id.
+    /// People, by id; `*` is every person.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<String>,
-    /// API clients and programs, by id.
+    /// API clients and programs, by id; `*` is every one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
     /// Everybody whom the tenant knows.

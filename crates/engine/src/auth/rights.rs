@@ -54,7 +54,7 @@ impl Gate {
                 assurance >= Assurance::TwoFactors && at <= proved.plus_secs(fresh)
             }),
         };
-        let state = policy.state(self.model(), &facts);
+        let state = policy.state(self.model(), &facts, principal);
         let person = principal.person();
         let openings = person.map_or_else(Vec::new, |person| store.openings_of(person, at));
         let same = |made: &&Made| {

@@ -227,12 +227,24 @@ fn schemas() -> Value {
         })),
         "PolicyMatrix": object(&["roles", "types"], &json!({ "roles": { "type": "array", "items": text }, "types": { "type": "object" } })),
         "PolicyQuestion": object(&["action", "type"], &json!({
-            "client": text, "roles": { "type": "array", "items": text }, "action": text, "type": text, "id": text,
+            "client": text, "person": text, "steppedUp": { "type": "boolean" },
+            "roles": { "type": "array", "items": text }, "action": text, "type": text, "id": text,
             "document": reference("PolicyDocument"), "address": text, "reason": text,
         })),
         "PolicyAnswer": object(&["allowed", "in_scope", "steps"], &json!({
             "version": { "type": "integer" }, "allowed": { "type": "boolean" }, "found": { "type": "boolean" },
-            "in_scope": { "type": "boolean" }, "steps": { "type": "array", "items": { "type": "object" } },
+            "signs_in": { "type": "boolean" }, "in_scope": { "type": "boolean" }, "steps": { "type": "array", "items": { "type": "object" } },
+        })),
+        "PolicyImport": object(&["from", "documents"], &json!({
+            "from": { "enum": ["aidbox", "medplum"] }, "documents": { "type": "array", "items": {} },
+            "role": text, "names": { "type": "object", "additionalProperties": text },
+        })),
+        "PolicyImported": object(&["document", "report"], &json!({
+            "document": reference("PolicyDocument"),
+            "report": { "type": "array", "items": object(&["document", "pointer", "outcome", "text"], &json!({
+                "document": text, "pointer": text,
+                "outcome": { "enum": ["mapped", "assumed", "left-out", "refused"] }, "text": text,
+            })) },
         })),
         "PolicyTrial": object(&[], &json!({ "document": reference("PolicyDocument"), "preset": text, "records": { "type": "integer", "minimum": 0 } })),
         "PolicyDryRun": object(&["tried", "left_out", "changes"], &json!({
