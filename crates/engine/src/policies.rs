@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use access::{
-    ActionName, Administer, ClientId, Decision, Document, GrantText, Opened, PRESETS, Permit,
-    PersonId, PersonState, Policy, PolicyError, Reason, RequestFacts, Rights, Subject,
+    ActionName, Administer, ClientId, Consents, Decision, Document, GrantText, Opened, PRESETS,
+    Permit, PersonId, PersonState, Policy, PolicyError, Reason, RequestFacts, Rights, Subject,
     Surroundings, decide_policy, preset,
 };
 use base::{Code, Limits, Micros, ResourceId};
@@ -238,6 +238,7 @@ impl Work<'_> {
             limits: self.limits,
             own_bases: base,
             customs,
+            consents: Consents::none(),
             now: self.now,
         }
     }
@@ -349,10 +350,19 @@ impl Work<'_> {
             })
             .collect();
         let base = [self.base.as_str()];
-        let surroundings = self.surroundings(&base, &customs);
         let asked = (action, type_id);
-        let mut decision = policy.explain(&subject, asked, &facts, &surroundings, &opened);
-        let rights = policy.suppose_open(&subject, &facts, &surroundings, &opened);
+        let count = policy.document().enforces_consents();
+        let told = self.store.with_consents(count, |consents| {
+            let surroundings = Surroundings {
+                consents,
+                ..self.surroundings(&base, &customs)
+            };
+            (
+                policy.explain(&subject, asked, &facts, &surroundings, &opened),
+                policy.suppose_open(&subject, &facts, &surroundings, &opened),
+            )
+        });
+        let (mut decision, rights) = told.await?;
         // Whoever may not sign in does nothing, whatever policy says of them.
         let signs_in = person
             .as_ref()
@@ -469,8 +479,10 @@ impl Work<'_> {
         for ((actor, name, about), (at, times)) in asked {
             let count = usize::try_from(times).unwrap_or(usize::MAX);
             if known.as_ref().is_none_or(|(of, _)| *of != actor) {
-                let both = |subject: &Subject<'_>| {
-                    [&*in_force, &draft].map(|policy| self.supposed(policy, subject, &customs))
+                let both = async |subject: Subject<'_>| {
+                    let now = self.supposed(&in_force, &subject, &customs).await?;
+                    let then = self.supposed(&draft, &subject, &customs).await?;
+                    Ok::<_, Failure>([now, then])
                 };
                 let rights = match self.actor(&actor).await? {
                     None => None,
@@ -479,9 +491,11 @@ impl Work<'_> {
                             Some(id) => self.store.vendor(id).await?,
                             None => None,
                         };
-                        Some(both(&Subject::client(&record).under(vendor.as_deref())))
+                        Some(both(Subject::client(&record).under(vendor.as_deref())).await?)
                     }
-                    Some(Somebody::Person(person)) => Some(both(&Subject::person(&person.record))),
+                    Some(Somebody::Person(person)) => {
+                        Some(both(Subject::person(&person.record)).await?)
+                    }
                 };
                 known = Some((actor.clone(), rights));
             }
@@ -529,7 +543,12 @@ impl Work<'_> {
     }
 
     /// What a policy would give to somebody.
-    fn supposed(&self, policy: &Policy, subject: &Subject<'_>, customs: &Customs) -> Rights {
+    async fn supposed(
+        &self,
+        policy: &Policy,
+        subject: &Subject<'_>,
+        customs: &Customs,
+    ) -> Result<Rights, Failure> {
         let facts = RequestFacts {
             at: self.now,
             from: None,
@@ -537,7 +556,15 @@ impl Work<'_> {
             stepped_up: false,
         };
         let base = [self.base.as_str()];
-        policy.suppose(subject, &facts, &self.surroundings(&base, customs))
+        let count = policy.document().enforces_consents();
+        let rights = self.store.with_consents(count, |consents| {
+            let surroundings = Surroundings {
+                consents,
+                ..self.surroundings(&base, customs)
+            };
+            policy.suppose(subject, &facts, &surroundings)
+        });
+        Ok(rights.await?)
     }
 
     /// Whether rights would allow it: of a resource that is not there, as for its type.

@@ -5,7 +5,10 @@ use fhir::search::query::Clause;
 use serde::Serialize;
 
 use super::break_glass::Opened;
-use super::compile::{Policy, Silent, Surroundings, concerns, covers, narrow_to, types_of, way};
+use super::compile::{
+    BuiltIn, Policy, Silent, Surroundings, concerns, covers, narrow_to, types_of, way,
+};
+use super::consent::Refused;
 use super::document::Effect;
 use super::rights::Obligation;
 use super::subject::Subject;
@@ -142,10 +145,34 @@ impl Policy {
                     hides: grant.hide.clone(),
                 }
             });
+        let mut steps: Vec<Step> = steps.collect();
+        let model = surroundings.model;
+        let patients = opened.iter().map(|o| o.patient.clone()).collect();
+        let built_in = BuiltIn::of(self.document(), subject, surroundings, patients);
+        for (name, refused) in [
+            (
+                "consents",
+                built_in.by_consents(action, type_id, rights.administers(), model),
+            ),
+            ("labels", built_in.by_labels(subject, type_id, surroundings)),
+        ] {
+            let (says, clause) = match refused {
+                Refused::Nothing => continue,
+                Refused::Everything => (Verdict::Refuses, None),
+                Refused::Some(clauses) => (Verdict::RefusesSome, Some(Clause::Or(clauses))),
+            };
+            steps.push(Step {
+                grant: name.to_owned(),
+                says,
+                met: None,
+                clause,
+                hides: Vec::new(),
+            });
+        }
         Decision {
             allowed: rights.allows(action, type_id),
             in_scope: rights.allows(action, type_id) || !without.allows(action, type_id),
-            steps: steps.collect(),
+            steps,
         }
     }
 }

@@ -7,6 +7,8 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use testkit::poll;
 
+use super::people::{administrator, person};
+use super::policy::glass::approved;
 use super::world::{Answer, World, patient_with_id};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -87,7 +89,10 @@ fn approver(world: &World, letters: &str) -> String {
     world
         .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
         .status(201);
-    client(world, "keeper")
+    let admin = administrator(world, "lakeside");
+    let draft = json!({ "login": "keeper", "name": "Keeper", "roles": ["keeper"] });
+    let (keeper, _) = person(&admin, &draft);
+    approved(&keeper)
 }
 
 fn client(world: &World, role: &str) -> String {
@@ -130,11 +135,41 @@ fn waiting(world: &World) -> Vec<(String, u64, String)> {
         .collect()
 }
 
+/// Decides about what is there now.
 fn decide(world: &World, who: &str, resource: &str, decision: &str) -> Answer {
-    let body = json!({ "resourceType": "Parameters", "parameter": [
+    let shown = world.fhir(who, &format!("GET $quarantine?resource={resource}"), "");
+    let shown = match shown.code {
+        200 => shown.json()["parameter"].clone(),
+        _ => json!([]),
+    };
+    let digest = shown
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|p| p["name"] == "changedDigest");
+    let digest = digest.filter(|_| decision == "accept");
+    decide_seen(
+        world,
+        who,
+        (resource, decision),
+        digest.and_then(|d| d["valueString"].as_str()),
+    )
+}
+
+fn decide_seen(
+    world: &World,
+    who: &str,
+    (resource, decision): (&str, &str),
+    digest: Option<&str>,
+) -> Answer {
+    let mut body = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "resource", "valueString": resource },
         { "name": "decision", "valueCode": decision },
         { "name": "remark", "valueString": "seen on paper" } ] });
+    if let Some(digest) = digest {
+        let part = json!({ "name": "digest", "valueString": digest });
+        body["parameter"].as_array_mut().unwrap().push(part);
+    }
     world.fhir(who, "POST $quarantine-decide", body.to_string())
 }
 
@@ -470,4 +505,40 @@ fn own_addresses_in_any_place_are_as_they_were_written() {
     let line = "POST /admin/v1/tenants/lakeside/verify";
     let report = world.admin(line, &Value::Null).status(200);
     report.at("/ok", true);
+}
+
+#[test]
+fn what_is_accepted_is_what_a_person_looked_at() {
+    let (world, _) = clinic();
+    let keeper = approver(&world, "cruds");
+    // The operator makes API clients; they may look, and decide nothing.
+    let robot = client(&world, "keeper");
+    past_insula(&world.dir).execute_batch(SWAP).unwrap();
+    scrub(&world);
+    let shown = world
+        .fhir(&robot, "GET $quarantine?resource=Patient/p", "")
+        .status(200)
+        .json();
+    let parts = shown["parameter"].as_array().unwrap();
+    let part = |name: &str| {
+        let found = parts.iter().find(|p| p["name"] == name).unwrap();
+        found["valueString"].as_str().unwrap().to_owned()
+    };
+    let (changed, good) = (part("changedDigest"), part("lastGoodDigest"));
+    for decision in ["accept", "revert", "note", "delete"] {
+        let asked = ("Patient/p", decision);
+        decide_seen(&world, &robot, asked, Some(&changed)).refused(403, "person-only");
+    }
+    let asked = ("Patient/p", "accept");
+    decide_seen(&world, &keeper, asked, None).refused(400, "request-invalid");
+    decide_seen(&world, &keeper, asked, Some(&good)).refused(409, "quarantine-decision");
+    // It is changed once more after it was looked at.
+    past_insula(&world.dir)
+        .execute_batch(
+            "UPDATE version SET (body, size, dict) =
+               (SELECT body, size, dict FROM version WHERE vid = 1) WHERE vid = 2",
+        )
+        .unwrap();
+    decide_seen(&world, &keeper, asked, Some(&changed)).refused(409, "quarantine-decision");
+    decide_seen(&world, &keeper, ("Patient/p", "revert"), Some(&good)).status(200);
 }

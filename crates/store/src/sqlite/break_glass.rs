@@ -65,6 +65,15 @@ impl Openings {
         self.any.store(!open.is_empty(), Ordering::Release);
     }
 
+    /// Learns it from the tables.
+    pub(crate) fn learn_all(&self, db: &Connection, now: Micros) -> Result<()> {
+        let loaded = Self::load(db, true, now)?;
+        let mut open = self.open.write();
+        *open = loaded.open.into_inner();
+        self.any.store(!open.is_empty(), Ordering::Release);
+        Ok(())
+    }
+
     /// Whom a person has opened, in a fixed order.
     pub(crate) fn of(&self, person: (&PersonId, u64), now: Micros) -> Vec<Arc<Opening>> {
         if !self.any.load(Ordering::Acquire) {
@@ -198,6 +207,31 @@ pub(crate) fn list(db: &Connection, max: usize) -> Result<Vec<Opening>> {
         found.push(from_text(&row.get::<_, String>(0).doing(DOING)?)?);
     }
     Ok(found)
+}
+
+/// Ends what is open, of one person or of all; what was ended.
+pub(crate) fn end(
+    db: &Connection,
+    person: Option<&PersonId>,
+    (by, now): (&str, Micros),
+) -> Result<Vec<Opening>> {
+    let mut read = db
+        .prepare("SELECT record FROM opening WHERE until_us > ?1")
+        .doing(DOING)?;
+    let texts: Vec<String> = read
+        .query_map([now.0], |r| r.get(0))
+        .and_then(Iterator::collect)
+        .doing(DOING)?;
+    let mut ended = Vec::new();
+    for text in texts {
+        let mut opening = from_text(&text)?;
+        if opening.is_open(now) && person.is_none_or(|person| *person == opening.person) {
+            opening.ended = Some((now, by.to_owned()));
+            put(db, &opening)?;
+            ended.push(opening);
+        }
+    }
+    Ok(ended)
 }
 
 /// How many wait.

@@ -16,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::break_glass::Openings;
 use super::clients::Clients;
 use super::connection::{self, Reader};
+use super::consents::KnownConsents;
 use super::fault::{Doing, damaged, internal};
 use super::index::Vocabulary;
 use super::keyring::TenantKeys;
@@ -57,6 +58,8 @@ pub(crate) struct OpenTenant {
     pub(crate) swept: AtomicU64,
     /// Patients who are open.
     pub(crate) openings: Openings,
+    /// What patients consented to.
+    pub(crate) consents: KnownConsents,
     /// Resources that are kept apart.
     pub(crate) quarantine: Quarantine,
     actors: RwLock<HashMap<i64, Arc<str>>>,
@@ -199,6 +202,7 @@ impl OpenTenant {
             marked: AtomicU64::new(marked),
             swept: AtomicU64::new(0),
             openings,
+            consents: KnownConsents::default(),
             quarantine,
             actors: RwLock::default(),
             clients,

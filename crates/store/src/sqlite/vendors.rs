@@ -33,10 +33,34 @@ CREATE TABLE program_link (
 #[derive(Debug, Default)]
 pub(crate) struct Vendors(RwLock<Known>);
 
+/// Whose switch of whose grant.
+type Switch = (VendorId, Party);
+
 #[derive(Debug, Default)]
 struct Known {
     grants: HashMap<VendorId, Arc<VendorGrant>>,
+    /// The same with what is pressed.
+    effective: HashMap<VendorId, Arc<VendorGrant>>,
     links: Vec<Arc<ProgramLink>>,
+    /// Switches that were moved towards off and are not committed yet: they hold from when they were asked
+    /// for.
+    pressed: HashMap<Switch, Held>,
+}
+
+impl Known {
+    fn press(&mut self) {
+        self.effective = self.grants.clone();
+        for ((id, party), held) in &self.pressed {
+            let Some(known) = self.effective.get_mut(id) else {
+                continue;
+            };
+            if known.held(*party).hold < held.hold {
+                let mut grant = (**known).clone();
+                grant.press(*party, held.clone());
+                *known = Arc::new(grant);
+            }
+        }
+    }
 }
 
 impl Vendors {
@@ -60,18 +84,44 @@ impl Vendors {
                 *grant = before.clone();
             }
         }
-        *known = Known { grants, links };
+        let pressed = std::mem::take(&mut known.pressed);
+        *known = Known {
+            grants,
+            effective: HashMap::new(),
+            links,
+            pressed,
+        };
+        known.press();
         Ok(())
+    }
+
+    /// A switch holds from now on, whether or not it was written yet.
+    pub(crate) fn press(&self, id: &VendorId, party: Party, held: Held) {
+        let mut known = self.0.write();
+        known.pressed.insert((id.clone(), party), held);
+        known.press();
+    }
+
+    /// What was pressed is written.
+    pub(crate) fn is_written(&self, id: &VendorId, party: Party) {
+        let mut known = self.0.write();
+        known.pressed.remove(&(id.clone(), party));
+        known.press();
+    }
+
+    /// One vendor's grant as it is committed.
+    pub(crate) fn committed(&self, id: &VendorId) -> Option<Arc<VendorGrant>> {
+        self.0.read().grants.get(id).cloned()
     }
 
     /// One vendor's grant.
     pub(crate) fn grant(&self, id: &VendorId) -> Option<Arc<VendorGrant>> {
-        self.0.read().grants.get(id).cloned()
+        self.0.read().effective.get(id).cloned()
     }
 
     /// All of them, in order of id.
     pub(crate) fn sorted(&self) -> Vec<Arc<VendorGrant>> {
-        let mut all: Vec<_> = self.0.read().grants.values().cloned().collect();
+        let mut all: Vec<_> = self.0.read().effective.values().cloned().collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all
     }
@@ -311,10 +361,11 @@ pub(crate) fn disable_all(db: &Connection, why: &str) -> Result<()> {
     Ok(())
 }
 
-/// How many events are kept.
-pub(crate) fn event_count(db: &Connection) -> Result<u64> {
+/// How many events are kept of a vendor.
+pub(crate) fn event_count(db: &Connection, vendor: &VendorId) -> Result<u64> {
+    let sql = "SELECT count(*) FROM vendor_event WHERE vendor = ?1";
     let count: i64 = db
-        .query_row("SELECT count(*) FROM vendor_event", [], |r| r.get(0))
+        .query_row(sql, [vendor.as_str()], |r| r.get(0))
         .doing("counting what was done to vendor grants")?;
     Ok(u64::try_from(count).unwrap_or(0))
 }

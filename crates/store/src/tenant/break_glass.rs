@@ -84,13 +84,25 @@ impl TenantStore {
     ///
     /// # Errors
     /// `not-found`.
-    pub async fn opening(&self, id: &str) -> Result<Opening> {
+    pub async fn opening(&self, permit: Permit<Administer>, id: &str) -> Result<Opening> {
+        let spent = permit.spend(&self.tenant);
+        let known = base::ResourceId::new(id).is_ok();
+        let named = if known { id } else { "of another name" };
+        self.administered(&spent, &["look up break-glass ", named].concat())
+            .await?;
         let id = id.to_owned();
         self.handle
             .0
             .read(self.serving()?, Class::Point, None, move |_, db, _| {
                 break_glass::get(db, &id)?.ok_or_else(unknown)
             })
+            .await
+    }
+
+    /// Records that a reviewer looks at what was done under an opening.
+    pub async fn looked_at_opening(&self, permit: Permit<Administer>, id: &str) -> Result<()> {
+        let spent = permit.spend(&self.tenant);
+        self.administered(&spent, &["look at break-glass ", id].concat())
             .await
     }
 

@@ -32,6 +32,7 @@ fn around<T>(look: impl FnOnce(&Surroundings<'_>) -> T) -> T {
         limits: &limits,
         own_bases: &[],
         customs: Customs::NONE,
+        consents: crate::Consents::none(),
         now: Micros(0),
     })
 }

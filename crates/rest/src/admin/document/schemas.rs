@@ -311,6 +311,15 @@ fn policy_document(text: &Value) -> Value {
     );
     object(
         &["grants"],
-        &json!({ "title": text, "grants": { "type": "array", "items": grant } }),
+        &json!({
+            "title": text, "grants": { "type": "array", "items": grant },
+            "consents": { "anyOf": [{ "const": "enforced" }, object(&[], &json!({
+                "purposes": { "type": "object", "additionalProperties": list }, "emergency": { "type": "boolean" },
+            }))] },
+            "labels": { "anyOf": [{ "const": "enforced" }, object(&[], &json!({
+                "confidentiality": { "type": "object", "additionalProperties": { "enum": ["U", "L", "M", "N", "R", "V"] } },
+                "sensitivity": { "type": "object", "additionalProperties": who },
+            }))] },
+        }),
     )
 }

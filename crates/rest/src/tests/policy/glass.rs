@@ -62,7 +62,7 @@ fn token_of(admin: &Browser<'_>, login: &str, role: &str, two_factors: bool) -> 
 }
 
 /// A token of a program that the person approves for all that they may do.
-pub(super) fn approved(browser: &Browser<'_>) -> String {
+pub(in crate::tests) fn approved(browser: &Browser<'_>) -> String {
     approved_for(browser, "user/*.cruds")
 }
 

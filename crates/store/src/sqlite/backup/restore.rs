@@ -20,7 +20,7 @@ use super::super::rows::{self, COLUMNS};
 use super::super::seal::{ChangeLine, Digest, Sealed};
 use super::super::tenant::{OpenTenant, open_reader};
 use super::super::{
-    administration, blob, connection, migrate, people, schema, vendors, verify, writer,
+    administration, blob, break_glass, connection, migrate, people, schema, vendors, verify, writer,
 };
 use super::{Header, check_file, invalid, read_header};
 use crate::audit::ChangeHead;
@@ -247,6 +247,9 @@ fn reseal(
             Admitted::All => true,
             Admitted::Only(_, some) => some.contains(id),
         })?;
+        // Nobody is open who was open then.
+        let at = old.shared.clock.now();
+        break_glass::end(db, None, ("system:restored from a backup", at))?;
         // What was switched off since the backup was made stays off until the clinic looks at it.
         if !matches!(admitted, Admitted::All) {
             vendors::disable_all(db, "restored from a backup")?;
