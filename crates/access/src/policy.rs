@@ -13,6 +13,7 @@ mod document;
 mod explain;
 mod import;
 mod labels;
+mod lint;
 mod presets;
 mod rights;
 mod subject;

@@ -65,6 +65,9 @@ pub struct PolicyView {
     /// What it says; left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<Document>,
+    /// What its author may not have meant; told when it is published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A ready policy, as it is listed.
@@ -274,6 +277,8 @@ impl Work<'_> {
         let (_, customs) = self.in_force().await?;
         let policy = self.checked(&document, &customs)?;
         let document = policy.document().clone();
+        let base = [self.base.as_str()];
+        let warnings = policy.lint(&self.surroundings(&base, &customs));
         let version = self
             .store
             .publish_policy(publishing, document.clone(), &reason, draft.after)
@@ -284,6 +289,7 @@ impl Work<'_> {
             by: None,
             reason: Some(reason),
             document: Some(document),
+            warnings,
         })
     }
 
@@ -629,6 +635,7 @@ fn view(version: PolicyVersion, whole: bool) -> PolicyView {
         by: Some(version.by),
         reason: Some(version.reason),
         document: whole.then_some(version.document),
+        warnings: Vec::new(),
     }
 }
 
@@ -642,6 +649,7 @@ fn one(all: Vec<PolicyVersion>, version: Option<u64>) -> Result<PolicyView, Fail
             by: None,
             reason: None,
             document: Some(Document::default()),
+            warnings: Vec::new(),
         }),
         None => Err(Failure::of(Code::NotFound)),
     }

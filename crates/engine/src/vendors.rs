@@ -665,7 +665,9 @@ impl Gate {
         let terms = grant.as_ref().and_then(|g| g.terms.as_ref());
         let bound = terms.and_then(|t| t.rate).map(|rate| (&id, rate));
         // Also while it is switched off.
-        house.rates.spend_switch(&self.tenant, &id, &house.metrics)?;
+        house
+            .rates
+            .spend_switch(&self.tenant, &id, &house.metrics)?;
         house
             .rates
             .spend_client(&self.tenant, &record.id, bound, &house.metrics)?;

@@ -294,7 +294,11 @@ fn publish(admin: &AdminClient, output: Output, tenant: &str, draft: &Value) -> 
     let made = admin.post(&tenant_path(tenant, "/policy")?, draft)?;
     print(output, &made, |made| {
         let version = made.get("version").and_then(Value::as_u64).unwrap_or(0);
-        format!("version {version} is in force")
+        let warnings = made.get("warnings").and_then(Value::as_array);
+        let warnings = warnings.into_iter().flatten().filter_map(Value::as_str);
+        let mut lines = vec![format!("version {version} is in force")];
+        lines.extend(warnings.map(|w| format!("warning: {w}")));
+        lines.join("\n")
     })
 }
 

@@ -214,6 +214,7 @@ fn schemas() -> Value {
         "PolicyDocument": policy_document(&text),
         "Policy": object(&["version"], &json!({
             "version": { "type": "integer" }, "at": time, "by": text, "reason": text, "document": reference("PolicyDocument"),
+            "warnings": { "type": "array", "items": text },
         })),
         "PolicyDraft": object(&["reason"], &json!({
             "document": reference("PolicyDocument"), "preset": text, "version": { "type": "integer" },
