@@ -661,7 +661,7 @@ impl Gate {
         let own = decide_vendor_own(&record, &self.tenant, request);
         let (id, permit) = own.ok_or(TokenFailure::Client)?;
         let house = &self.house.0;
-        let grant = store.vendor(&id).await?;
+        let grant = store.vendor(&id).await.map_err(Failure::from)?;
         let terms = grant.as_ref().and_then(|g| g.terms.as_ref());
         let bound = terms.and_then(|t| t.rate).map(|rate| (&id, rate));
         // Also while it is switched off.

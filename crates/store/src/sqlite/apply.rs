@@ -595,7 +595,7 @@ impl Making<'_> {
             settlement.decision,
             (self.actor.1, &settlement.remark),
             Some(Version(current.version)),
-            self.updated,
+            (self.updated, self.tenant.chain()),
         )
     }
 

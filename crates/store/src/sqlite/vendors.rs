@@ -10,11 +10,13 @@ use access::{
 use base::{Code, Micros, Network};
 use fhir::definitions::Model;
 use parking_lot::RwLock;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use super::administration;
 use super::fault::{Doing, damaged, internal};
 use super::folder::{hex, unhex};
+use super::seal::Digest;
 use crate::face::{ProgramLink, VendorEvent};
 use crate::{Result, StoreError};
 
@@ -24,7 +26,8 @@ CREATE TABLE vendor (id TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) STRICT,
 CREATE TABLE vendor_event (
   number INTEGER PRIMARY KEY, vendor TEXT NOT NULL, at_us INTEGER NOT NULL, actor TEXT NOT NULL,
   party TEXT NOT NULL, what TEXT NOT NULL, was TEXT NOT NULL, state TEXT NOT NULL,
-  reason TEXT NOT NULL) STRICT;
+  reason TEXT NOT NULL, chain BLOB) STRICT;
+CREATE INDEX vendor_event_vendor ON vendor_event (vendor);
 CREATE TABLE program_link (
   id TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ";
@@ -386,8 +389,88 @@ pub(crate) fn add_event(db: &Connection, vendor: &VendorId, event: &VendorEvent)
             event.reason
         ],
     )
-    .doing("writing what was done to a vendor grant")
-    .map(drop)
+    .doing("writing what was done to a vendor grant")?;
+    let number = db.last_insert_rowid();
+    let last: Option<Option<Vec<u8>>> = db
+        .query_row(
+            "SELECT chain FROM vendor_event WHERE number < ?1 ORDER BY number DESC LIMIT 1",
+            [number],
+            |r| r.get(0),
+        )
+        .optional()
+        .doing(CHAINING)?;
+    link(db, number, &last.flatten().unwrap_or_default()).map(drop)
+}
+
+const CHAINING: &str = "chaining what was done to vendor grants";
+
+/// What an event says after those before it.
+fn linked(db: &Connection, number: i64, last: &[u8]) -> Result<[u8; 32]> {
+    let mut digest = Digest::default();
+    digest.add(last);
+    db.prepare_cached(
+        "SELECT number, vendor, at_us, actor, party, what, was, state, reason
+         FROM vendor_event WHERE number = ?1",
+    )
+    .and_then(|mut read| {
+        read.query_row([number], |row| {
+            for column in 0..9 {
+                administration::add(&mut digest, row.get_ref(column)?);
+            }
+            Ok(())
+        })
+    })
+    .doing(CHAINING)?;
+    Ok(digest.value())
+}
+
+fn link(db: &Connection, number: i64, last: &[u8]) -> Result<[u8; 32]> {
+    let chain = linked(db, number, last)?;
+    db.execute(
+        "UPDATE vendor_event SET chain = ?2 WHERE number = ?1",
+        params![number, chain],
+    )
+    .doing(CHAINING)?;
+    Ok(chain)
+}
+
+fn numbers(db: &Connection) -> Result<Vec<i64>> {
+    let mut read = db
+        .prepare("SELECT number FROM vendor_event ORDER BY number")
+        .doing(CHAINING)?;
+    read.query_map([], |r| r.get(0))
+        .and_then(Iterator::collect)
+        .doing(CHAINING)
+}
+
+/// Chains events that are there; how many.
+pub(crate) fn chain_events(db: &Connection) -> Result<usize> {
+    let numbers = numbers(db)?;
+    let mut last: Vec<u8> = Vec::new();
+    for number in &numbers {
+        last = link(db, *number, &last)?.to_vec();
+    }
+    Ok(numbers.len())
+}
+
+/// Whether every event stands after those before it, as it was written.
+pub(crate) fn events_hold(db: &Connection) -> Result<bool> {
+    let mut last: Vec<u8> = Vec::new();
+    for number in numbers(db)? {
+        let ours = linked(db, number, &last)?;
+        let kept: Option<Vec<u8>> = db
+            .query_row(
+                "SELECT chain FROM vendor_event WHERE number = ?1",
+                [number],
+                |r| r.get(0),
+            )
+            .doing(CHAINING)?;
+        if kept.as_deref() != Some(ours.as_slice()) {
+            return Ok(false);
+        }
+        last = ours.to_vec();
+    }
+    Ok(true)
 }
 
 /// What was done to one grant, oldest first.

@@ -236,7 +236,8 @@ impl TenantStore {
                 || person.record.epoch != now.record.epoch;
             if anew {
                 let at = tenant.shared.clock.now();
-                break_glass::end(&state.db, Some(&of), ("system:another password", at))?;
+                let by = ("system:another password", at);
+                break_glass::end(&state.db, tenant.chain(), Some(&of), by)?;
             }
             people::put_person(&state.db, tenant.model, &person)?;
             Ok(anew)
@@ -254,7 +255,8 @@ impl TenantStore {
 
     async fn learn_openings(&self) -> Result<()> {
         let learn = |tenant: &Arc<OpenTenant>, db: &rusqlite::Connection, _| {
-            tenant.openings.learn_all(db, tenant.shared.clock.now())
+            let now = tenant.shared.clock.now();
+            tenant.openings.learn_all(db, tenant.chain(), now)
         };
         let entry = self.serving()?;
         self.handle.0.read(entry, Class::Point, None, learn).await

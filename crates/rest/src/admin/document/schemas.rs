@@ -180,10 +180,13 @@ fn schemas() -> Value {
             "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" },
             "clients": { "enum": ["as-now", "keep", "revoke"], "default": "as-now" },
         })),
-        "Restored": { "allOf": [reference("Tenant"), object(&["clients"], &json!({
+        "Restored": { "allOf": [reference("Tenant"), object(&["clients", "quarantined"], &json!({
+            "quarantined": { "type": "integer" },
             "clients": object(&["kept", "revoked"], &json!({ "kept": { "type": "integer" }, "revoked": { "type": "integer" } })),
         }))] },
-        "BackupMade": object(&["file", "path"], &json!({ "file": text, "path": text })),
+        "BackupMade": object(&["file", "path", "quarantined"], &json!({
+            "file": text, "path": text, "quarantined": { "type": "integer" },
+        })),
         "ImportReason": object(&["reason"], &json!({ "reason": text })),
         "ImportOpened": object(&["import_id", "import", "access_token", "expires_in", "until", "base"], &json!({
             "import_id": text, "import": text, "access_token": text, "expires_in": { "type": "integer" },

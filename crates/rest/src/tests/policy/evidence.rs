@@ -101,10 +101,11 @@ fn taking_evidence_away_that_refuses_opens_nothing_to_whoever_does_it() {
         &json!([
             { "name": "all", "who": { "roles": ["doctor"] }, "actions": "cruds", "types": ["*"] },
             { "name": "not those", "effect": "deny", "who": { "roles": ["doctor"] }, "actions": "rs",
-              "types": ["Patient", "Observation"], "within": "Patient?_has:Flag:patient:status=active" },
+              "types": ["Patient", "Observation"], "within": "Patient?_has:Flag:patient:_tag=vip" },
         ]),
     );
-    let flag = json!({ "resourceType": "Flag", "id": "f", "status": "active", "code": { "text": "VIP" },
+    let flag = json!({ "resourceType": "Flag", "id": "f", "status": "active",
+        "meta": { "tag": [{ "system": "urn:t", "code": "vip" }] }, "code": { "text": "VIP" },
         "subject": { "reference": "Patient/p-south" } });
     world.fhir(&all, "PUT Flag/f", flag.to_string()).status(201);
     let doctor = northern(&world, "doctor");
@@ -115,7 +116,7 @@ fn taking_evidence_away_that_refuses_opens_nothing_to_whoever_does_it() {
         .fhir(&doctor, "DELETE Flag/f", "")
         .refused(403, "own-evidence");
     let mut off = flag.clone();
-    off["status"] = json!("inactive");
+    off["meta"]["tag"][0]["code"] = json!("none");
     world
         .fhir(&doctor, "PUT Flag/f", off.to_string())
         .refused(403, "own-evidence");
