@@ -128,6 +128,7 @@ pub fn decide<A: Action>(
         rules: found.rules.clone(),
         shown: found.shown.clone(),
         sees_trail: rights.sees_trail(),
+        administers: rights.administers(),
     }))
 }
 

@@ -227,6 +227,8 @@ pub(crate) struct Grant {
     pub(crate) shown: Arc<RowRules>,
     /// The trail is among the AuditEvents that may be looked at.
     pub(crate) sees_trail: bool,
+    /// The caller may administer the tenant.
+    pub(crate) administers: bool,
 }
 
 impl Grant {
@@ -242,6 +244,7 @@ impl Grant {
             rules: RowRules::none(),
             shown: RowRules::none(),
             sees_trail: false,
+            administers: false,
         }
     }
 }
@@ -325,6 +328,11 @@ impl<A: Action> Spent<A> {
     /// The action's name.
     pub const fn action(&self) -> ActionName {
         A::NAME
+    }
+
+    /// Whether the caller may administer the tenant.
+    pub const fn administers(&self) -> bool {
+        self.grant.administers
     }
 
     /// Who acts.

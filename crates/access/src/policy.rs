@@ -8,8 +8,12 @@
 
 mod break_glass;
 mod compile;
+mod consent;
 mod document;
 mod explain;
+mod import;
+mod labels;
+mod lint;
 mod presets;
 mod rights;
 mod subject;
@@ -19,10 +23,15 @@ mod when;
 
 pub use break_glass::{Offer, Opened, decide_opening, decide_openings, decide_reviewing};
 pub use compile::{Policy, Surroundings};
+pub use consent::{Consents, ConsentsState};
 pub use document::{
-    Actions, BreakGlass, Document, Effect, GrantText, PolicyError, Problem, Require,
+    Actions, BreakGlass, ConsentRules, ConsentsText, Document, Effect, Enforced, GrantText,
+    LabelRules, LabelsText, PolicyError, Problem, Require,
 };
 pub use explain::{Decision, Step, Verdict};
+pub use import::{
+    ImportFrom, ImportLine, ImportOptions, ImportOutcome, Imported, import as import_policies,
+};
 pub use presets::{PRESETS, Preset, preset};
 pub use rights::{Obligation, Rights, RowRules, Rule, Way};
 pub use subject::Subject;

@@ -254,6 +254,14 @@ impl VendorGrant {
         }
     }
 
+    /// The same with a switch that is further towards off; one that is not stays as it is.
+    pub fn press(&mut self, party: Party, held: Held) {
+        let own = self.held_mut(party);
+        if own.hold < held.hold {
+            *own = held;
+        }
+    }
+
     fn held_mut(&mut self, party: Party) -> &mut Held {
         let [clinic, vendor, operator] = &mut self.holds;
         match party {

@@ -169,6 +169,8 @@ codes! {
     VendorEnded = "vendor-ended", Forbidden, "expired", "The vendor's contract has not begun, or has ended.";
     VendorNetwork = "vendor-network", Forbidden, "forbidden", "The request does not come from a network of the vendor's grant.";
     VendorCertificate = "vendor-certificate", Forbidden, "forbidden", "The request was not made with a client certificate that the vendor's grant names.";
+    OwnEvidence = "own-evidence", Forbidden, "forbidden", "The change would open a chart to whoever makes it.";
+    PersonOnly = "person-only", Forbidden, "forbidden", "Only a person of the tenant may decide this.";
     ClinicOnly = "clinic-only", Forbidden, "forbidden", "Only the clinic may do this.";
     LinkUnknown = "link-unknown", NotFound, "not-found", "No such program link.";
     TrailReadOnly = "trail-read-only", Forbidden, "forbidden", "Events of the store's own audit trail are made by it alone; nobody creates, changes or deletes them.";

@@ -308,6 +308,11 @@ pub mod fixed {
     pub const ACTIVITY_LINES_MAX: usize = 200_000;
     /// Networks, facilities, certificates, types and purposes of one vendor grant, each.
     pub const VENDOR_LIST_MAX: usize = 200;
+    /// Patients whose consents may refuse something to one caller; with more, the charts of all patients who
+    /// have a consent are refused.
+    pub const CONSENT_PATIENTS_MAX: usize = 2_000;
+    /// Consents that refuse one caller some resources of a type; with more, the same.
+    pub const CONSENT_RULES_MAX: usize = 200;
     /// Grants of one policy.
     pub const POLICY_GRANTS_MAX: u64 = 500;
     /// Bytes of the name of an XML namespace.

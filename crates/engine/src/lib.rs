@@ -47,8 +47,8 @@ pub use metrics::{InteractionMetrics, Metrics};
 pub use outbound::{Errand, Outbound, OutboundError, Outside, Reply, Sending, Turn};
 pub use people::{PersonDraft, PersonInvited, PersonPatch, PersonView};
 pub use policies::{
-    Changed, DryRun, Matrix, PolicyDiff, PolicyDraft, PolicyQuestion, PolicyTrial, PolicyView,
-    PresetView, Tested, preset_matrix, presets,
+    Changed, DryRun, Matrix, PolicyDiff, PolicyDraft, PolicyImport, PolicyImported, PolicyQuestion,
+    PolicyTrial, PolicyView, PresetView, Tested, preset_matrix, presets,
 };
 pub use providers::{HouseProvider, ProviderDraft, ProviderOffer, ProviderView};
 pub use quarantine::{QuarantineView, ScrubView};

@@ -2,21 +2,25 @@
 //!
 //! Two may: the operator, through the admin API, and whom the policy itself lets administer it.
 
+mod importing;
 mod matrix;
 pub(crate) mod operation;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use access::{
-    ActionName, Administer, ClientId, Decision, Document, GrantText, PRESETS, Permit, Policy,
-    PolicyError, Reason, RequestFacts, Rights, Subject, Surroundings, decide_policy, preset,
+    ActionName, Administer, ClientId, Consents, Decision, Document, GrantText, Opened, PRESETS,
+    Permit, PersonId, PersonState, Policy, PolicyError, Reason, RequestFacts, Rights, Subject,
+    Surroundings, decide_policy, preset,
 };
 use base::{Code, Limits, Micros, ResourceId};
 use fhir::definitions::{Model, TypeId};
 use fhir::search::Customs;
 use serde::{Deserialize, Serialize};
-use store::{PolicyVersion, TenantStore};
+use store::{Person, PolicyVersion, TenantStore};
 
+use crate::auth::normal_login;
 use crate::clients::held;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -25,6 +29,7 @@ use matrix::matrix;
 
 pub(crate) use operation::answer as parameters_of;
 
+pub use importing::{PolicyImport, PolicyImported};
 pub use matrix::{Matrix, preset_matrix, presets};
 
 /// A policy to be put into force: one of a document, the name of a ready policy, or an older version.
@@ -60,6 +65,9 @@ pub struct PolicyView {
     /// What it says; left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<Document>,
+    /// What its author may not have meant; told when it is published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A ready policy, as it is listed.
@@ -92,6 +100,11 @@ pub struct Changed {
 pub struct PolicyQuestion {
     /// An API client, by id.
     pub client: Option<String>,
+    /// A person of the tenant, by id or by login, in their own browser.
+    pub person: Option<String>,
+    /// That person proved by two factors who they are.
+    #[serde(rename = "steppedUp")]
+    pub stepped_up: Option<bool>,
     /// Somebody with these roles.
     pub roles: Vec<String>,
     /// `read search history create update delete`.
@@ -120,6 +133,9 @@ pub struct Tested {
     /// Whether the resource that was named is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<bool>,
+    /// Whether the person may sign in at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signs_in: Option<bool>,
     /// Whether the caller's scopes leave it.
     in_scope: bool,
     /// Grant by grant.
@@ -190,6 +206,12 @@ impl From<PolicyError> for Failure {
     }
 }
 
+/// Somebody whom the trail names.
+enum Somebody {
+    Client(access::ClientRecord),
+    Person(Arc<Person>),
+}
+
 /// A tenant whose policy is worked on by somebody who may.
 struct Work<'a> {
     store: &'a TenantStore,
@@ -219,6 +241,7 @@ impl Work<'_> {
             limits: self.limits,
             own_bases: base,
             customs,
+            consents: Consents::none(),
             now: self.now,
         }
     }
@@ -254,6 +277,8 @@ impl Work<'_> {
         let (_, customs) = self.in_force().await?;
         let policy = self.checked(&document, &customs)?;
         let document = policy.document().clone();
+        let base = [self.base.as_str()];
+        let warnings = policy.lint(&self.surroundings(&base, &customs));
         let version = self
             .store
             .publish_policy(publishing, document.clone(), &reason, draft.after)
@@ -264,6 +289,7 @@ impl Work<'_> {
             by: None,
             reason: Some(reason),
             document: Some(document),
+            warnings,
         })
     }
 
@@ -283,6 +309,19 @@ impl Work<'_> {
         let type_id = self.model.type_id(&question.type_name);
         let type_id = type_id.ok_or(Failure::of(Code::ResourceTypeUnknown))?;
         let roles = held(&question.roles)?;
+        let named = [
+            question.client.is_some(),
+            question.person.is_some(),
+            !roles.is_empty(),
+        ];
+        if named.iter().filter(|named| **named).count() > 1 {
+            let text = "one of client, person and roles is given";
+            return Err(Failure::new(Code::RequestInvalid, text));
+        }
+        let person = match &question.person {
+            None => None,
+            Some(name) => Some(self.person(name).await?),
+        };
         let client = match &question.client {
             None => None,
             Some(id) => Some(self.client(id).await?),
@@ -291,20 +330,50 @@ impl Work<'_> {
             Some(id) => self.store.vendor(id).await?,
             None => None,
         };
-        let subject = match &client {
-            Some(record) => Subject::client(record).under(vendor.as_deref()),
-            None => Subject::holding(&roles),
+        let subject = match (&client, &person) {
+            (Some(record), _) => Subject::client(record).under(vendor.as_deref()),
+            (None, Some(person)) => Subject::person(&person.record),
+            (None, None) => Subject::holding(&roles),
         };
         let facts = RequestFacts {
             at: self.now,
             from: question.address,
             reason: question.reason.as_deref(),
-            stepped_up: false,
+            stepped_up: question.stepped_up.unwrap_or(false),
         };
+        let openings = match &person {
+            Some(person) => {
+                let who = (&person.record.id, person.record.epoch);
+                self.store.openings_of(who, self.now)
+            }
+            None => Vec::new(),
+        };
+        let opened: Vec<Opened<'_>> = openings
+            .iter()
+            .map(|opening| Opened {
+                grant: &opening.grant,
+                patient: &opening.patient,
+            })
+            .collect();
         let base = [self.base.as_str()];
-        let surroundings = self.surroundings(&base, &customs);
-        let mut decision = policy.explain(&subject, action, type_id, &facts, &surroundings);
-        let rights = policy.suppose(&subject, &facts, &surroundings);
+        let asked = (action, type_id);
+        let count = policy.document().enforces_consents();
+        let told = self.store.with_consents(count, |consents| {
+            let surroundings = Surroundings {
+                consents,
+                ..self.surroundings(&base, &customs)
+            };
+            (
+                policy.explain(&subject, asked, &facts, &surroundings, &opened),
+                policy.suppose_open(&subject, &facts, &surroundings, &opened),
+            )
+        });
+        let (mut decision, rights) = told.await?;
+        // Whoever may not sign in does nothing, whatever policy says of them.
+        let signs_in = person
+            .as_ref()
+            .is_none_or(|p| p.record.state == PersonState::Active);
+        decision.allowed &= signs_in;
         let filter = rights
             .rule(action, type_id)
             .and_then(|r| r.filter())
@@ -324,6 +393,7 @@ impl Work<'_> {
             version: draft.is_none().then(|| in_force.version()),
             allowed,
             found,
+            signs_in: person.is_some().then_some(signs_in),
             in_scope: decision.in_scope,
             steps: decision.steps,
         })
@@ -333,6 +403,18 @@ impl Work<'_> {
         let unknown = || Failure::of(Code::ClientUnknown);
         let id = ClientId::new(id).ok_or_else(unknown)?;
         self.store.client(&id).await?.ok_or_else(unknown)
+    }
+
+    /// A person, by id or by login.
+    async fn person(&self, name: &str) -> Result<Arc<Person>, Failure> {
+        let found = match PersonId::new(name) {
+            Some(id) => self.store.person(&id).await?,
+            None => {
+                let login = normal_login(name).unwrap_or_default();
+                self.store.person_of_login(&login).await?
+            }
+        };
+        found.ok_or(Failure::of(Code::PersonUnknown))
     }
 
     /// What of a decision a certain resource meets.
@@ -403,15 +485,24 @@ impl Work<'_> {
         for ((actor, name, about), (at, times)) in asked {
             let count = usize::try_from(times).unwrap_or(usize::MAX);
             if known.as_ref().is_none_or(|(of, _)| *of != actor) {
-                let record = self.actor(&actor).await?;
-                let vendor = match record.as_ref().and_then(|r| r.vendor.as_ref()) {
-                    Some(id) => self.store.vendor(id).await?,
-                    None => None,
+                let both = async |subject: Subject<'_>| {
+                    let now = self.supposed(&in_force, &subject, &customs).await?;
+                    let then = self.supposed(&draft, &subject, &customs).await?;
+                    Ok::<_, Failure>([now, then])
                 };
-                let rights = record.map(|record| {
-                    let subject = Subject::client(&record).under(vendor.as_deref());
-                    [&*in_force, &draft].map(|policy| self.supposed(policy, &subject, &customs))
-                });
+                let rights = match self.actor(&actor).await? {
+                    None => None,
+                    Some(Somebody::Client(record)) => {
+                        let vendor = match &record.vendor {
+                            Some(id) => self.store.vendor(id).await?,
+                            None => None,
+                        };
+                        Some(both(Subject::client(&record).under(vendor.as_deref())).await?)
+                    }
+                    Some(Somebody::Person(person)) => {
+                        Some(both(Subject::person(&person.record)).await?)
+                    }
+                };
                 known = Some((actor.clone(), rights));
             }
             let Some((_, Some([before, after]))) = &known else {
@@ -444,17 +535,26 @@ impl Work<'_> {
         Ok(run)
     }
 
-    /// The client that a line of the trail names.
-    async fn actor(&self, actor: &str) -> Result<Option<access::ClientRecord>, Failure> {
-        let id = actor.strip_prefix("client:").and_then(ClientId::new);
+    /// Whom a line of the trail names; of somebody who used a program, the person.
+    async fn actor(&self, actor: &str) -> Result<Option<Somebody>, Failure> {
+        let name = actor.split(' ').next().unwrap_or_default();
+        if let Some(id) = name.strip_prefix("person:").and_then(PersonId::new) {
+            return Ok(self.store.person(&id).await?.map(Somebody::Person));
+        }
+        let id = name.strip_prefix("client:").and_then(ClientId::new);
         match id {
             None => Ok(None),
-            Some(id) => Ok(self.store.client(&id).await?),
+            Some(id) => Ok(self.store.client(&id).await?.map(Somebody::Client)),
         }
     }
 
     /// What a policy would give to somebody.
-    fn supposed(&self, policy: &Policy, subject: &Subject<'_>, customs: &Customs) -> Rights {
+    async fn supposed(
+        &self,
+        policy: &Policy,
+        subject: &Subject<'_>,
+        customs: &Customs,
+    ) -> Result<Rights, Failure> {
         let facts = RequestFacts {
             at: self.now,
             from: None,
@@ -462,7 +562,15 @@ impl Work<'_> {
             stepped_up: false,
         };
         let base = [self.base.as_str()];
-        policy.suppose(subject, &facts, &self.surroundings(&base, customs))
+        let count = policy.document().enforces_consents();
+        let rights = self.store.with_consents(count, |consents| {
+            let surroundings = Surroundings {
+                consents,
+                ..self.surroundings(&base, customs)
+            };
+            policy.suppose(subject, &facts, &surroundings)
+        });
+        Ok(rights.await?)
     }
 
     /// Whether rights would allow it: of a resource that is not there, as for its type.
@@ -527,6 +635,7 @@ fn view(version: PolicyVersion, whole: bool) -> PolicyView {
         by: Some(version.by),
         reason: Some(version.reason),
         document: whole.then_some(version.document),
+        warnings: Vec::new(),
     }
 }
 
@@ -540,6 +649,7 @@ fn one(all: Vec<PolicyVersion>, version: Option<u64>) -> Result<PolicyView, Fail
             by: None,
             reason: None,
             document: Some(Document::default()),
+            warnings: Vec::new(),
         }),
         None => Err(Failure::of(Code::NotFound)),
     }

@@ -33,8 +33,16 @@ enum Whose<'a> {
     Client(&'a ClientId),
     Person(&'a PersonId),
     Vendor(&'a VendorId),
+    /// A vendor at its own switch.
+    Switch(&'a VendorId),
     Operator,
 }
+
+/// How often a vendor may look at its own grant or move its own switch, whatever its rate.
+const SWITCHES_PER_MINUTE: VendorRate = VendorRate {
+    per_minute: 60,
+    burst: 20,
+};
 
 impl Whose<'_> {
     /// The name of the limit.
@@ -44,17 +52,19 @@ impl Whose<'_> {
             Self::Client(_) => "client_requests_per_second_max",
             Self::Person(_) => "person_requests_per_second_max",
             Self::Vendor(_) => "vendor_requests_per_minute",
+            Self::Switch(_) => "vendor_switches_per_minute",
             Self::Operator => "operator_requests_per_second_max",
         }
     }
 }
 
 /// All names of limits of rates.
-pub(crate) const LIMITS: [&str; 5] = [
+pub(crate) const LIMITS: [&str; 6] = [
     Whose::Tenant.limit(),
     "client_requests_per_second_max",
     "person_requests_per_second_max",
     "vendor_requests_per_minute",
+    "vendor_switches_per_minute",
     Whose::Operator.limit(),
 ];
 
@@ -155,11 +165,12 @@ impl Rates {
         }
     }
 
-    /// One request of a recognised caller, with the rate of the grant that bounds it.
+    /// One request of a recognised caller, with the rate of the grant that bounds it: of what is theirs
+    /// alone, and of their vendor's. What they share with others of the tenant comes once they are let in.
     ///
     /// # Errors
     /// `rate-limited`, with the name of the limit and the time after which it is worth trying again.
-    pub(crate) fn spend(
+    pub(crate) fn spend_own(
         &self,
         tenant: &TenantId,
         principal: &Principal,
@@ -171,16 +182,24 @@ impl Rates {
         if let Some((person, _)) = principal.person() {
             self.take(door, Whose::Person(person), self.person, metrics)?;
         }
-        if let Some((client, _)) = principal.client() {
-            self.client(door, client, principal.vendor().zip(rate), metrics)?;
+        match principal.client() {
+            Some((client, _)) => self.client(door, client, principal.vendor().zip(rate), metrics),
+            None => Ok(()),
         }
-        self.take(door, Whose::Tenant, self.tenant, metrics)
     }
 
-    /// One request of a client that proved who it is and has no token yet.
+    /// One request of somebody who is let in, of what all of the tenant share.
     ///
     /// # Errors
-    /// As those of [`Self::spend`].
+    /// As those of [`Self::spend_own`].
+    pub(crate) fn spend_tenant(&self, tenant: &TenantId, metrics: &Metrics) -> Result<(), Failure> {
+        self.take(tenant.bytes(), Whose::Tenant, self.tenant, metrics)
+    }
+
+    /// One request of a client that proved who it is and has no token yet, of what is its own.
+    ///
+    /// # Errors
+    /// As those of [`Self::spend_own`].
     pub(crate) fn spend_client(
         &self,
         tenant: &TenantId,
@@ -188,15 +207,27 @@ impl Rates {
         vendor: Option<(&VendorId, VendorRate)>,
         metrics: &Metrics,
     ) -> Result<(), Failure> {
-        let door = tenant.bytes();
-        self.client(door, client, vendor, metrics)?;
-        self.take(door, Whose::Tenant, self.tenant, metrics)
+        self.client(tenant.bytes(), client, vendor, metrics)
+    }
+
+    /// One request of a vendor about its own grant, switched off or not.
+    ///
+    /// # Errors
+    /// As those of [`Self::spend_own`].
+    pub(crate) fn spend_switch(
+        &self,
+        tenant: &TenantId,
+        vendor: &VendorId,
+        metrics: &Metrics,
+    ) -> Result<(), Failure> {
+        let pace = Pace::of(SWITCHES_PER_MINUTE);
+        self.take(tenant.bytes(), Whose::Switch(vendor), pace, metrics)
     }
 
     /// One request of the operator.
     ///
     /// # Errors
-    /// As those of [`Self::spend`].
+    /// As those of [`Self::spend_own`].
     pub(crate) fn spend_operator(&self, metrics: &Metrics) -> Result<(), Failure> {
         self.take(&[0; 16], Whose::Operator, self.operator, metrics)
     }
@@ -362,7 +393,10 @@ mod tests {
             l.tenant_requests_per_second_max = 3;
         });
         let here = tenant("here", 1);
-        let ask = |id: &str| rates.spend_client(&here, &client(id), None, &metrics);
+        let ask = |id: &str| {
+            rates.spend_client(&here, &client(id), None, &metrics)?;
+            rates.spend_tenant(&here, &metrics)
+        };
         ask("a").unwrap();
         for _ in 0..10 {
             assert!(ask("a").is_err());

@@ -81,6 +81,8 @@ pub struct RestoredView {
     #[serde(flatten)]
     tenant: TenantView,
     clients: KeptClients,
+    /// Rows that are not as they were written, and are kept apart.
+    quarantined: u64,
 }
 
 /// A page of tenants, as the admin API shows it.
@@ -398,16 +400,17 @@ impl Operator {
         Ok(data.accesses(permit, query).await?)
     }
 
-    /// Writes a backup to a file in the folder for backups. Returns its path.
+    /// Writes a backup to a file in the folder for backups. Returns its path, and how many rows in it are not
+    /// as they were written and are kept apart.
     ///
     /// # Errors
     /// `request-invalid` for a file name that is a path; those of the store.
-    pub async fn back_up_tenant(&self, name: &str, file: &str) -> Result<PathBuf, Failure> {
+    pub async fn back_up_tenant(&self, name: &str, file: &str) -> Result<(PathBuf, u64), Failure> {
         let (tenant, data) = self.tenant(name)?;
         let path = self.backup_path(file)?;
         let permit = self.system(Reason::Backup, &tenant)?;
-        data.backup(permit, &path).await?;
-        Ok(path)
+        let quarantined = data.backup(permit, &path).await?;
+        Ok((path, quarantined))
     }
 
     /// Makes a tenant from a backup in the folder for backups.
@@ -433,6 +436,7 @@ impl Operator {
         Ok(RestoredView {
             tenant: self.view(restored.info),
             clients: restored.clients,
+            quarantined: restored.quarantined,
         })
     }
 

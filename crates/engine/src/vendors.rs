@@ -212,6 +212,21 @@ impl VendorView {
         self.terms.as_ref()
     }
 
+    /// As the vendor sees it: who acts for the clinic and for the operator, and why, is theirs.
+    fn for_vendor(mut self) -> Self {
+        let own = Party::Vendor.as_str();
+        for switch in self.switches.iter_mut().filter(|s| s.party != own) {
+            switch.by.clear();
+            switch.reason.clear();
+        }
+        let events = self.events.iter_mut().flatten();
+        for event in events.filter(|e| e.party != own) {
+            event.actor.clear();
+            event.reason.clear();
+        }
+        self
+    }
+
     /// Terms that wait for the clinic.
     pub const fn proposal(&self) -> Option<&TermsView> {
         self.proposal.as_ref()
@@ -223,6 +238,7 @@ impl VendorView {
 pub struct EventView {
     number: u64,
     at: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     actor: String,
     party: String,
     what: String,
@@ -645,17 +661,25 @@ impl Gate {
         let own = decide_vendor_own(&record, &self.tenant, request);
         let (id, permit) = own.ok_or(TokenFailure::Client)?;
         let house = &self.house.0;
+        let grant = store.vendor(&id).await.map_err(Failure::from)?;
+        let terms = grant.as_ref().and_then(|g| g.terms.as_ref());
+        let bound = terms.and_then(|t| t.rate).map(|rate| (&id, rate));
+        // Also while it is switched off.
         house
             .rates
-            .spend_client(&self.tenant, &record.id, None, &house.metrics)?;
+            .spend_switch(&self.tenant, &id, &house.metrics)?;
+        house
+            .rates
+            .spend_client(&self.tenant, &record.id, bound, &house.metrics)?;
         let model = self.model();
         let contracts = Contracts {
             store: &store,
             model,
         };
-        match draft {
-            None => Ok(contracts.one(permit, &id).await?),
-            Some(draft) => Ok(contracts.switch(permit, &id, &draft).await?),
-        }
+        let told = match draft {
+            None => contracts.one(permit, &id).await?,
+            Some(draft) => contracts.switch(permit, &id, &draft).await?,
+        };
+        Ok(told.for_vendor())
     }
 }

@@ -23,3 +23,4 @@ pub use parse::{Options, Parsed, Target, parse};
 pub use query::Query;
 pub use served::{RESULT_PARAMETERS, Served, served};
 pub use understood::understood;
+pub use value::covered;

@@ -187,10 +187,11 @@ pub(crate) async fn back_up_tenant(
     mut call: Call,
 ) -> Result<Response<Body>, Failure> {
     let BackupFile { file } = call.json().await?;
-    let path = by.back_up_tenant(call.value("name"), &file).await?;
+    let (path, quarantined) = by.back_up_tenant(call.value("name"), &file).await?;
+    let path = path.display().to_string();
     answer(
         StatusCode::CREATED,
-        &json!({ "file": file, "path": path.display().to_string() }),
+        &json!({ "file": file, "path": path, "quarantined": quarantined }),
     )
 }
 

@@ -64,6 +64,15 @@ pub(crate) async fn test(by: Operator, mut call: Call) -> Result<Response<Body>,
     )
 }
 
+/// `POST /admin/v1/tenants/{name}/policy/import`
+pub(crate) async fn import(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let asked = call.json().await?;
+    answer(
+        StatusCode::OK,
+        &by.import_policy(call.value("name"), asked).await?,
+    )
+}
+
 /// `POST /admin/v1/tenants/{name}/policy/dry-run`
 pub(crate) async fn dry_run(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
     let trial = call.json().await?;

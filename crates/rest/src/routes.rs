@@ -193,6 +193,7 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/policy/diff"          "diff-policy"    Operator policy::diff;
     GET    House  "/admin/v1/tenants/{name}/policy/matrix"        "policy-matrix"  Operator policy::matrix;
     POST   House  "/admin/v1/tenants/{name}/policy/test"          "test-policy"    Operator policy::test;
+    POST   House  "/admin/v1/tenants/{name}/policy/import"        "import-policy"  Operator policy::import;
     POST   House  "/admin/v1/tenants/{name}/policy/dry-run"       "dry-run-policy" Operator policy::dry_run;
     GET    House  "/admin/v1/tenants/{name}/people"               "list-administrators" Operator admin::list_people;
     POST   House  "/admin/v1/tenants/{name}/people"               "create-administrator" Operator admin::create_person;
@@ -287,6 +288,7 @@ routes! {
     POST   Fhir   "/$policy"                "policy"             Caller("a")   operation::operation;
     POST   Fhir   "/$policy-publish"        "policy-publish"     Caller("a")   operation::operation;
     POST   Fhir   "/$policy-test"           "policy-test"        Caller("a")   operation::operation;
+    POST   Fhir   "/$policy-import"         "policy-import"      Caller("a")   operation::operation;
     POST   Fhir   "/$policy-dry-run"        "policy-dry-run"     Caller("a")   operation::operation;
     GET    Fhir   "/$break-glass"           "break-glass-list"   Caller("r")   operation::operation;
     POST   Fhir   "/$break-glass-end"       "break-glass-end"    Caller("r")   operation::operation;

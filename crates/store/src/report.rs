@@ -99,6 +99,8 @@ pub enum FindingKind {
     Head,
     /// API clients, or facts about the tenant, are not those that were last administered.
     Client,
+    /// An opening or a line of the quarantine does not carry its seal.
+    List,
     /// A line of the operators' audit, whose number stands as `seq`, is not as it was written.
     Operators,
     /// A dictionary is not the one that bodies were packed with.

@@ -9,6 +9,7 @@ pub(crate) mod cache;
 pub(crate) mod clients;
 mod codec;
 mod connection;
+mod consents;
 mod control;
 mod extract;
 pub(crate) mod fault;

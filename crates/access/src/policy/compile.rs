@@ -9,7 +9,11 @@ use fhir::search::query::{Clause, Match, ParamClause, ReferenceMatch, Test};
 use fhir::search::{self, Customs, Options, Query};
 
 use super::break_glass::{Glass, Opened};
-use super::document::{BreakGlass, Document, Effect, GrantText, PolicyError, Problem, Who};
+use super::consent::{Asking, Consents, Refusals, Refused};
+use super::document::{
+    BreakGlass, ConsentRules, Document, Effect, GrantText, LabelRules, PolicyError, Problem, Who,
+};
+use super::labels;
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
 use super::subject::{Bound, Subject};
 use super::variables::{NoValue, Values};
@@ -31,6 +35,8 @@ pub struct Surroundings<'s> {
     pub own_bases: &'s [&'s str],
     /// The tenant's own search parameters.
     pub customs: &'s Customs,
+    /// What patients consented to.
+    pub consents: &'s Consents,
     /// The time.
     pub now: Micros,
 }
@@ -91,6 +97,8 @@ impl Policy {
             document: Document {
                 title: String::new(),
                 grants: Vec::new(),
+                consents: None,
+                labels: None,
             },
             whens: Vec::new(),
         }
@@ -176,8 +184,15 @@ impl Policy {
 
     /// Which grants hold for a request, of those that do not always: what rights depend on beside
     /// policy and principal.
-    pub fn state(&self, model: &'static Model, facts: &RequestFacts<'_>) -> Vec<u8> {
-        let state = |when: &When| match when.holds(model, facts) {
+    pub fn state(
+        &self,
+        model: &'static Model,
+        facts: &RequestFacts<'_>,
+        principal: &Principal,
+    ) -> Vec<u8> {
+        let nobody = Subject::holding(&[]);
+        let subject = Subject::of(principal).unwrap_or(nobody);
+        let state = |when: &When| match when.holds(model, facts, &subject) {
             Holds::Yes => 0,
             Holds::No => 1,
             Holds::Lacks(super::rights::Obligation::Reason) => 2,
@@ -224,7 +239,8 @@ impl Policy {
         self.suppose_open(subject, facts, surroundings, &[])
     }
 
-    fn suppose_open(
+    /// The same, for one who has opened patients.
+    pub fn suppose_open(
         &self,
         subject: &Subject<'_>,
         facts: &RequestFacts<'_>,
@@ -233,13 +249,17 @@ impl Policy {
     ) -> Rights {
         let bounds = subject.bounds();
         let mut making = Making::new(subject, surroundings, &bounds);
+        if !subject.importing {
+            let opened: Vec<_> = opened.iter().map(|o| o.patient.clone()).collect();
+            making.built_in = BuiltIn::of(&self.document, subject, surroundings, opened);
+        }
         if matches!(bounds, Bound::Shut) {
             return making.rights(self.version);
         }
         if !subject.governed {
             making.by_scopes();
         }
-        for (grant, holds) in self.grants(surroundings.model, facts) {
+        for (grant, holds) in self.grants(surroundings.model, facts, subject) {
             let gives = grant.effect == Effect::Allow;
             if subject.importing || gives && !subject.governed {
                 continue;
@@ -258,10 +278,12 @@ impl Policy {
         &self,
         model: &'static Model,
         facts: &RequestFacts<'_>,
+        subject: &Subject<'_>,
     ) -> impl Iterator<Item = (&GrantText, Holds)> {
         let all = self.document.grants.iter().zip(&self.whens);
         all.map(move |(grant, when)| {
-            let holds = when.as_ref().map_or(Holds::Yes, |w| w.holds(model, facts));
+            let holds = when.as_ref();
+            let holds = holds.map_or(Holds::Yes, |w| w.holds(model, facts, subject));
             (grant, holds)
         })
     }
@@ -276,6 +298,7 @@ impl Rights {
             limits: &limits,
             own_bases: &[],
             customs: Customs::NONE,
+            consents: Consents::none(),
             now,
         };
         let facts = RequestFacts {
@@ -295,9 +318,12 @@ pub(super) fn concerns(grant: &GrantText, subject: &Subject<'_>) -> Option<Vec<S
 }
 
 /// The same of those whom a list names.
-fn among(who: &Who, subject: &Subject<'_>) -> Option<Vec<String>> {
+pub(super) fn among(who: &Who, subject: &Subject<'_>) -> Option<Vec<String>> {
     let is = |ids: &[String], id: Option<&str>| id.is_some_and(|id| ids.iter().any(|w| w == id));
+    let any = |ids: &[String], id: Option<&str>| id.is_some() && ids.iter().any(|w| w == "*");
     let named = who.anyone
+        || any(&who.people, subject.person)
+        || any(&who.clients, subject.client)
         || is(&who.people, subject.person)
         || is(&who.clients, subject.client)
         || subject.groups.iter().any(|g| is(&who.groups, Some(g)));
@@ -541,6 +567,107 @@ struct Making<'a> {
     /// What the grant of a vendor leaves, and whether to reading only.
     vendor: Option<Narrowing>,
     read_only: bool,
+    built_in: BuiltIn<'a>,
+}
+
+/// Refusals that a policy switches on and does not write out: patients' consents, security labels.
+#[derive(Default)]
+pub(super) struct BuiltIn<'a> {
+    consents: Option<Refusals<'a>>,
+    labels: Option<LabelRules>,
+    /// Patients whom consents do not close.
+    opened: Vec<base::ResourceId>,
+    /// What labels withhold of a type, once it was looked at.
+    labelled: std::cell::RefCell<std::collections::HashMap<TypeId, Result<Option<Clause>, ()>>>,
+}
+
+impl<'a> BuiltIn<'a> {
+    pub(super) fn of(
+        document: &Document,
+        subject: &'a Subject<'a>,
+        surroundings: &'a Surroundings<'a>,
+        opened: Vec<base::ResourceId>,
+    ) -> Self {
+        let rules = document.consent_rules();
+        let emergency = rules.as_ref().is_some_and(|r| r.emergency);
+        let consents = rules.map(|rules| {
+            let asking = Asking {
+                subject,
+                surroundings,
+                purposes: purposes(&rules, subject),
+            };
+            Refusals::of(asking, surroundings.consents)
+        });
+        Self {
+            consents,
+            labels: document.label_rules(),
+            opened: if emergency { opened } else { Vec::new() },
+            labelled: std::cell::RefCell::default(),
+        }
+    }
+
+    /// What consents refuse.
+    pub(super) fn by_consents(
+        &self,
+        action: ActionName,
+        type_id: TypeId,
+        administers: bool,
+        model: &'static Model,
+    ) -> Refused {
+        let Some(consents) = &self.consents else {
+            return Refused::Nothing;
+        };
+        match consents.refused(action, type_id, administers) {
+            Refused::Some(clauses) if !self.opened.is_empty() => {
+                let patient = model.type_id("Patient");
+                let open =
+                    patient.and_then(|head| in_own_compartment(model, head, type_id, &self.opened));
+                let Some(open) = open else {
+                    return Refused::Some(clauses);
+                };
+                let closed = Clause::Not(Box::new(open));
+                Refused::Some(vec![Clause::And(vec![Clause::Or(clauses), closed])])
+            }
+            refused => refused,
+        }
+    }
+
+    /// What labels refuse.
+    pub(super) fn by_labels(
+        &self,
+        subject: &Subject<'_>,
+        type_id: TypeId,
+        surroundings: &Surroundings<'_>,
+    ) -> Refused {
+        let Some(rules) = &self.labels else {
+            return Refused::Nothing;
+        };
+        // The trail has labels of its own.
+        if surroundings.model.type_name(type_id) == "AuditEvent" {
+            return Refused::Nothing;
+        }
+        let mut labelled = self.labelled.borrow_mut();
+        let found = labelled
+            .entry(type_id)
+            .or_insert_with(|| labels::refused(rules, subject, type_id, surroundings));
+        match found.clone() {
+            Ok(None) => Refused::Nothing,
+            Ok(Some(clause)) => Refused::Some(vec![clause]),
+            Err(()) => Refused::Everything,
+        }
+    }
+}
+
+/// What accesses of somebody are for: of each of their roles, else of everybody; unknown where nothing is
+/// said.
+fn purposes(rules: &ConsentRules, subject: &Subject<'_>) -> Option<Vec<String>> {
+    let held = subject.roles.iter();
+    let own = held.filter_map(|held| rules.purposes.get(&*held.role));
+    let own: Vec<String> = own.flatten().cloned().collect();
+    match own.is_empty() {
+        false => Some(own),
+        true => rules.purposes.get("*").cloned(),
+    }
 }
 
 impl<'a> Making<'a> {
@@ -567,6 +694,7 @@ impl<'a> Making<'a> {
             glass: Glass::default(),
             vendor,
             read_only,
+            built_in: BuiltIn::default(),
         }
     }
 
@@ -689,6 +817,10 @@ impl<'a> Making<'a> {
 
     fn rights(mut self, version: u64) -> Rights {
         let mut reach = [const { None }; ACTIONS.len()];
+        let administers = self.administers
+            && !self.refuses_administering
+            && self.unscoped()
+            && self.subject.bound.is_none();
         for ((action, cells), out) in ACTIONS.iter().zip(&self.cells).zip(&mut reach) {
             let mut found = Vec::new();
             for (type_id, cell) in cells {
@@ -698,7 +830,11 @@ impl<'a> Making<'a> {
                 let Some(narrow) = self.narrowed(*action, *type_id) else {
                     continue;
                 };
-                let rule = Rule::new(cell.ways.clone(), narrow, cell.never.clone());
+                let Some(withheld) = self.withheld(*action, *type_id, administers) else {
+                    continue;
+                };
+                let never = [cell.never.clone(), withheld].concat();
+                let rule = Rule::new(cell.ways.clone(), narrow, never);
                 found.push((*type_id, rule));
             }
             *out = Some(Reach::of(found));
@@ -709,10 +845,7 @@ impl<'a> Making<'a> {
             version,
             reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
             seen: Reach::nothing(),
-            administers: self.administers
-                && !self.refuses_administering
-                && self.unscoped()
-                && self.subject.bound.is_none(),
+            administers,
             read_only: self.read_only,
             sees_trail: self.names_trail() && self.subject.bound.is_none(),
             refused_operations: self.refused_operations,
@@ -721,6 +854,30 @@ impl<'a> Making<'a> {
         };
         rights.settle();
         rights
+    }
+
+    /// What consents and labels refuse; none if that is everything.
+    fn withheld(
+        &self,
+        action: ActionName,
+        type_id: TypeId,
+        administers: bool,
+    ) -> Option<Vec<Clause>> {
+        let model = self.surroundings.model;
+        let mut all = Vec::new();
+        for refused in [
+            self.built_in
+                .by_consents(action, type_id, administers, model),
+            self.built_in
+                .by_labels(self.subject, type_id, self.surroundings),
+        ] {
+            match refused {
+                Refused::Nothing => {}
+                Refused::Some(clauses) => all.extend(clauses),
+                Refused::Everything => return None,
+            }
+        }
+        Some(all)
     }
 
     /// Whether the caller's token names AuditEvent: a scope for every type does not stand for the trail.
@@ -815,7 +972,7 @@ impl<'a> Making<'a> {
 }
 
 /// Narrows a way to the chart of one patient; whether the type is ever in one.
-fn narrow_to(
+pub(super) fn narrow_to(
     model: &'static Model,
     type_id: TypeId,
     patient: &base::ResourceId,
@@ -837,7 +994,7 @@ fn narrow_to(
 }
 
 /// In the compartments of known resources: what refers to them, without looking at them.
-fn in_own_compartment(
+pub(super) fn in_own_compartment(
     model: &'static Model,
     head: TypeId,
     type_id: TypeId,

@@ -14,6 +14,66 @@ pub struct Document {
     pub title: String,
     /// The grants; their order says nothing.
     pub grants: Vec<GrantText>,
+    /// Patients' consents narrow what grants give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consents: Option<ConsentsText>,
+    /// Security labels narrow what grants give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelsText>,
+}
+
+/// `"enforced"`, or how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ConsentsText {
+    /// With nothing more to be said.
+    Word(Enforced),
+    /// With what more there is to say.
+    Rules(ConsentRules),
+}
+
+/// `"enforced"`, or how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LabelsText {
+    /// With nothing more to be said.
+    Word(Enforced),
+    /// With what more there is to say.
+    Rules(LabelRules),
+}
+
+/// The word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Enforced {
+    /// It counts.
+    Enforced,
+}
+
+/// What is said about consents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct ConsentRules {
+    /// What accesses are for (v3-PurposeOfUse), by role; `*` for those of other roles. Without it a
+    /// provision that names purposes cannot be evaluated.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub purposes: std::collections::BTreeMap<String, Vec<String>>,
+    /// A patient who was opened in an emergency is open whatever their consents say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
+}
+
+/// What is said about security labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct LabelRules {
+    /// How confidential what somebody sees may be, by role (`U L M N R V`); `*` for everybody. Without it
+    /// `N`.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub confidentiality: std::collections::BTreeMap<String, String>,
+    /// Who sees information of a sensitive kind.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub sensitivity: std::collections::BTreeMap<String, Who>,
 }
 
 /// One grant, or one refusal.
@@ -99,10 +159,10 @@ pub struct Who {
     /// Members of a group.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// People, by id.
+    /// People, by id; `*` is every person.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<String>,
-    /// API clients and programs, by id.
+    /// API clients and programs, by id; `*` is every one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
     /// Everybody whom the tenant knows.
@@ -258,8 +318,50 @@ impl Document {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// What it says about consents; none where they do not count.
+    pub(super) fn consent_rules(&self) -> Option<ConsentRules> {
+        match self.consents.as_ref()? {
+            ConsentsText::Word(_) => Some(ConsentRules::default()),
+            ConsentsText::Rules(rules) => Some(rules.clone()),
+        }
+    }
+
+    /// What it says about security labels; none where they do not count.
+    pub(super) fn label_rules(&self) -> Option<LabelRules> {
+        match self.labels.as_ref()? {
+            LabelsText::Word(_) => Some(LabelRules::default()),
+            LabelsText::Rules(rules) => Some(rules.clone()),
+        }
+    }
+
+    /// Whether patients' consents count.
+    pub const fn enforces_consents(&self) -> bool {
+        self.consents.is_some()
+    }
+
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        if let Some(rules) = self.label_rules() {
+            for (role, mark) in &rules.confidentiality {
+                if !super::labels::is_mark(mark) {
+                    let problem = format!("{role}: \"{mark}\" is none of U L M N R V");
+                    problems.extend(PolicyError::of("labels", problem).0);
+                }
+            }
+            for (kind, who) in &rules.sensitivity {
+                let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+                if kind.is_empty() || !kind.chars().all(plain) || *who == Who::default() {
+                    let problem = format!("\"{kind}\" is no code, or names nobody");
+                    problems.extend(PolicyError::of("labels", problem).0);
+                }
+            }
+        }
+        if let Some(rules) = self.consent_rules()
+            && rules.purposes.values().any(Vec::is_empty)
+        {
+            let problem = "a role whose accesses are for nothing".to_owned();
+            problems.extend(PolicyError::of("consents", problem).0);
+        }
         let max = usize::try_from(base::limits::fixed::POLICY_GRANTS_MAX).unwrap_or(usize::MAX);
         if self.grants.len() > max {
             let problem = format!("more than {max} grants");

@@ -4,7 +4,11 @@ use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
 use serde::Serialize;
 
-use super::compile::{Policy, Silent, Surroundings, concerns, covers, types_of, way};
+use super::break_glass::Opened;
+use super::compile::{
+    BuiltIn, Policy, Silent, Surroundings, concerns, covers, narrow_to, types_of, way,
+};
+use super::consent::Refused;
 use super::document::Effect;
 use super::rights::Obligation;
 use super::subject::Subject;
@@ -78,19 +82,19 @@ impl Policy {
     pub fn explain(
         &self,
         subject: &Subject<'_>,
-        action: ActionName,
-        type_id: TypeId,
+        (action, type_id): (ActionName, TypeId),
         facts: &RequestFacts<'_>,
         surroundings: &Surroundings<'_>,
+        opened: &[Opened<'_>],
     ) -> Decision {
-        let rights = self.suppose(subject, facts, surroundings);
+        let rights = self.suppose_open(subject, facts, surroundings, opened);
         let unscoped = Subject {
             scopes: None,
             ..subject.clone()
         };
-        let without = self.suppose(&unscoped, facts, surroundings);
+        let without = self.suppose_open(&unscoped, facts, surroundings, opened);
         let steps = self
-            .grants(surroundings.model, facts)
+            .grants(surroundings.model, facts, subject)
             .map(|(grant, holds)| {
                 let gives = grant.effect == Effect::Allow;
                 let mut clause = None;
@@ -104,7 +108,26 @@ impl Policy {
                             Verdict::OtherType
                         }
                         Err(_) => Verdict::CannotTell,
-                        Ok(_) if grant.break_glass.is_some() => Verdict::BreakGlass,
+                        Ok((_, all)) if grant.break_glass.is_some() => {
+                            let own: Vec<&Opened<'_>> =
+                                opened.iter().filter(|o| o.grant == grant.name).collect();
+                            let values = Values::of(surroundings.model, subject, &roles);
+                            let of = |o: &&Opened<'_>| {
+                                let mut way =
+                                    way(grant, type_id, all, &values, surroundings).ok()?;
+                                narrow_to(surroundings.model, type_id, o.patient, &mut way)
+                                    .then_some(way.clause)?
+                            };
+                            let mut open: Vec<Clause> = own.iter().filter_map(of).collect();
+                            clause = match open.len() {
+                                0 | 1 => open.pop(),
+                                _ => Some(Clause::Or(open)),
+                            };
+                            match clause {
+                                Some(_) => Verdict::GivesSome,
+                                None => Verdict::BreakGlass,
+                            }
+                        }
                         Ok((_, all)) => {
                             let values = Values::of(surroundings.model, subject, &roles);
                             let way = way(grant, type_id, all, &values, surroundings);
@@ -122,10 +145,34 @@ impl Policy {
                     hides: grant.hide.clone(),
                 }
             });
+        let mut steps: Vec<Step> = steps.collect();
+        let model = surroundings.model;
+        let patients = opened.iter().map(|o| o.patient.clone()).collect();
+        let built_in = BuiltIn::of(self.document(), subject, surroundings, patients);
+        for (name, refused) in [
+            (
+                "consents",
+                built_in.by_consents(action, type_id, rights.administers(), model),
+            ),
+            ("labels", built_in.by_labels(subject, type_id, surroundings)),
+        ] {
+            let (says, clause) = match refused {
+                Refused::Nothing => continue,
+                Refused::Everything => (Verdict::Refuses, None),
+                Refused::Some(clauses) => (Verdict::RefusesSome, Some(Clause::Or(clauses))),
+            };
+            steps.push(Step {
+                grant: name.to_owned(),
+                says,
+                met: None,
+                clause,
+                hides: Vec::new(),
+            });
+        }
         Decision {
             allowed: rights.allows(action, type_id),
             in_scope: rights.allows(action, type_id) || !without.allows(action, type_id),
-            steps: steps.collect(),
+            steps,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Policies that are ready to be put into force: rules for sharing charts between the facilities of
 //! one tenant, with the same roles.
 
-use super::document::{Actions, BreakGlass, Document, Effect, GrantText, Require, Who};
+use super::document::{
+    Actions, BreakGlass, ConsentRules, ConsentsText, Document, Effect, GrantText, Require, Who,
+};
 
 /// A ready policy.
 #[derive(Clone, Copy, Debug)]
@@ -195,6 +197,26 @@ impl Preset {
         Document {
             title: format!("{} ({})", self.about, self.name),
             grants,
+            // Whom a consent names it need not permit: what it says counts as well.
+            consents: (self.key == Some("Consent")).then(|| {
+                let of = |role: &str, codes: &[&str]| {
+                    let codes = codes.iter().map(|c| (*c).to_owned()).collect();
+                    (role.to_owned(), codes)
+                };
+                ConsentsText::Rules(ConsentRules {
+                    purposes: [
+                        of("*", &["TREAT"]),
+                        of("biller", &["HPAYMT"]),
+                        of("front-desk", &["HOPERAT"]),
+                        of("auditor", &["HOPERAT"]),
+                        of("tenant-administrator", &["HOPERAT"]),
+                        of("patient", &["PATRQT"]),
+                    ]
+                    .into(),
+                    emergency: true,
+                })
+            }),
+            labels: None,
         }
     }
 }

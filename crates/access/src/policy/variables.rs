@@ -12,6 +12,8 @@ pub(super) struct Values {
     facilities: Vec<String>,
     user: Option<String>,
     practitioner: Option<String>,
+    /// The Patient that stands for the caller, whatever the context of a launch is.
+    own_patient: Option<String>,
     patient: Option<String>,
     patient_id: Option<String>,
     user_id: Option<String>,
@@ -27,10 +29,14 @@ pub(super) enum NoValue {
     Nothing,
 }
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 11] = [
     "patient.id",
+    "user.practitioner.id",
     "user.practitioner",
+    "user.patient.id",
+    "user.patient",
     "user.facilities",
+    "user.fhirUser.id",
     "user.fhirUser",
     "user.id",
     "client.id",
@@ -61,12 +67,14 @@ impl Values {
         facilities.dedup();
         let in_context = subject.patient.map(|id| format!("Patient/{}", id.as_str()));
         // Who is a patient is that one: a context only narrows.
-        let patient = as_type("Patient").or(in_context);
+        let own_patient = as_type("Patient");
+        let patient = own_patient.clone().or(in_context);
         let bare = |reference: &String| reference.split_once('/').map(|(_, id)| id.to_owned());
         Self {
             facilities,
             patient_id: patient.as_ref().and_then(bare),
             practitioner: as_type("Practitioner"),
+            own_patient,
             patient,
             user: user.as_ref().map(|(name, id)| format!("{name}/{id}")),
             user_id: subject.person.map(str::to_owned),
@@ -80,6 +88,7 @@ impl Values {
             facilities: vec!["Organization/1".to_owned()],
             user: Some("Practitioner/1".to_owned()),
             practitioner: Some("Practitioner/1".to_owned()),
+            own_patient: Some("Patient/1".to_owned()),
             patient: Some("Patient/1".to_owned()),
             patient_id: Some("1".to_owned()),
             user_id: Some("1".to_owned()),
@@ -92,6 +101,10 @@ impl Values {
             "user.facilities" => {
                 return self.facilities.iter().map(String::as_str).collect();
             }
+            "user.practitioner.id" => return Self::bare(&self.practitioner),
+            "user.fhirUser.id" => return Self::bare(&self.user),
+            "user.patient.id" => return Self::bare(&self.own_patient),
+            "user.patient" => &self.own_patient,
             "user.practitioner" => &self.practitioner,
             "user.fhirUser" => &self.user,
             "patient" => &self.patient,
@@ -100,6 +113,12 @@ impl Values {
             _ => &self.client_id,
         };
         single.iter().map(String::as_str).collect()
+    }
+
+    /// The id of a reference alone.
+    fn bare(reference: &Option<String>) -> Vec<&str> {
+        let id = reference.as_deref().and_then(|r| r.split_once('/'));
+        id.map(|(_, id)| id).into_iter().collect()
     }
 
     /// The text of a search with its variables replaced.

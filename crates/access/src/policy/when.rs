@@ -10,6 +10,7 @@ use fhir::path::{Environment, Item, Moment, NoHost, Plan, Rules, Settings, Types
 
 use super::document::GrantText;
 use super::rights::Obligation;
+use super::subject::Subject;
 
 /// What is known of the request that asks.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +35,15 @@ pub(super) struct When {
 }
 
 /// Variables of the expression.
-const VARIABLES: [&str; 3] = ["address", "reason", "steppedUp"];
+const VARIABLES: [&str; 7] = [
+    "address",
+    "reason",
+    "steppedUp",
+    "person",
+    "client",
+    "roles",
+    "groups",
+];
 /// Steps that an expression may take.
 const STEPS_MAX: u64 = 10_000;
 
@@ -84,7 +93,12 @@ impl When {
         Ok((!always).then_some(when))
     }
 
-    pub(super) fn holds(&self, model: &'static Model, facts: &RequestFacts<'_>) -> Holds {
+    pub(super) fn holds(
+        &self,
+        model: &'static Model,
+        facts: &RequestFacts<'_>,
+        subject: &Subject<'_>,
+    ) -> Holds {
         if !self.networks.is_empty() {
             match facts.from {
                 None => return Holds::Unknown,
@@ -93,7 +107,7 @@ impl When {
             }
         }
         if let Some(plan) = &self.plan {
-            match evaluate(model, plan, facts) {
+            match evaluate(model, plan, facts, subject) {
                 Some(true) => {}
                 Some(false) => return Holds::No,
                 None => return Holds::Unknown,
@@ -109,7 +123,12 @@ impl When {
     }
 }
 
-fn evaluate(model: &'static Model, plan: &Plan, facts: &RequestFacts<'_>) -> Option<bool> {
+fn evaluate(
+    model: &'static Model,
+    plan: &Plan,
+    facts: &RequestFacts<'_>,
+    subject: &Subject<'_>,
+) -> Option<bool> {
     let types = Types::of(model);
     let steps = Cell::new(STEPS_MAX);
     let address = facts.from.map(|a| a.to_canonical().to_string());
@@ -119,7 +138,18 @@ fn evaluate(model: &'static Model, plan: &Plan, facts: &RequestFacts<'_>) -> Opt
             .into_iter()
             .collect()
     };
+    let texts = |all: &mut dyn Iterator<Item = &str>| -> Vec<Item<'static>> {
+        all.map(|v| Item::String(Cow::Owned(v.to_owned())))
+            .collect()
+    };
     let variables = [
+        ("person", text(subject.person)),
+        ("client", text(subject.client)),
+        (
+            "roles",
+            texts(&mut subject.roles.iter().map(|held| &*held.role)),
+        ),
+        ("groups", texts(&mut subject.groups.iter().map(|g| &**g))),
         ("address", text(address.as_deref())),
         ("reason", text(facts.reason)),
         ("steppedUp", vec![Item::Bool(facts.stepped_up)]),

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use access::{
-    Assurance, Opened, Policy, Principal, RequestFacts, Rights, Surroundings, VendorGrant,
+    Assurance, ConsentsState, Opened, Policy, Principal, RequestFacts, Rights, Surroundings,
+    VendorGrant,
 };
 use base::Micros;
 use fhir::search::Customs;
@@ -33,6 +34,8 @@ struct Made {
     vendor: Option<Arc<VendorGrant>>,
     /// Which grants hold, of those that do not always.
     state: Vec<u8>,
+    /// What patients consented to.
+    consents: ConsentsState,
     /// Patients whom they have opened.
     openings: Vec<Arc<Opening>>,
     /// Until when they are what the policy says; for ever without.
@@ -60,9 +63,11 @@ impl Gate {
                 assurance >= Assurance::TwoFactors && at <= proved.plus_secs(fresh)
             }),
         };
-        let state = policy.state(self.model(), &facts);
+        let state = policy.state(self.model(), &facts, principal);
         let person = principal.person();
         let openings = person.map_or_else(Vec::new, |person| store.openings_of(person, at));
+        let count = policy.document().enforces_consents();
+        let consents = store.with_consents(count, |c| c.state(at)).await?;
         let same = |made: &&Made| {
             Arc::ptr_eq(&made.policy, &policy)
                 && Arc::ptr_eq(&made.customs, &customs)
@@ -73,19 +78,13 @@ impl Gate {
                 }
                 && made.until.is_none_or(|until| at < until)
                 && made.state == state
+                && made.consents == consents
                 && made.openings == openings
         };
         if let Some(made) = known.0.lock().iter().find(same) {
             return Ok(made.rights.clone());
         }
         let base = self.links().fhir();
-        let surroundings = Surroundings {
-            model: self.model(),
-            limits: self.house.limits(),
-            own_bases: &[base.as_str()],
-            customs: &customs,
-            now: at,
-        };
         let opened: Vec<Opened<'_>> = openings
             .iter()
             .map(|opening| Opened {
@@ -93,9 +92,20 @@ impl Gate {
                 patient: &opening.patient,
             })
             .collect();
-        let rights =
-            policy.rights_under(principal, vendor.as_deref(), &facts, &surroundings, &opened);
-        let rights = Arc::new(rights);
+        let made = store.with_consents(count, |consents| {
+            let surroundings = Surroundings {
+                model: self.model(),
+                limits: self.house.limits(),
+                own_bases: &[base.as_str()],
+                customs: &customs,
+                consents,
+                now: at,
+            };
+            let vendor = vendor.as_deref();
+            let rights = policy.rights_under(principal, vendor, &facts, &surroundings, &opened);
+            (consents.state(at), Arc::new(rights))
+        });
+        let (consents, rights) = made.await?;
         let scopes = principal.scopes();
         let passes = policy.passes() || scopes.is_some_and(|s| s.as_str().contains("=ap"));
         let until = passes.then(|| at.plus_secs(PASSING_SECS));
@@ -111,6 +121,7 @@ impl Gate {
             customs,
             vendor,
             state,
+            consents,
             openings,
             until,
             rights: rights.clone(),

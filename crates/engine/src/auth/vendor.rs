@@ -33,13 +33,15 @@ impl Gate {
         let rate = terms.and_then(|t| t.rate);
         house
             .rates
-            .spend(&self.tenant, principal, rate, &house.metrics)?;
+            .spend_own(&self.tenant, principal, rate, &house.metrics)?;
         if let Some(id) = principal.vendor() {
             let actor = principal.actor();
             let bound = (id, grant.as_deref());
             self.admitted(store, bound, Some(&actor), credentials, request)
                 .await?;
         }
+        // Whoever is not let in takes nothing from the others of the tenant.
+        house.rates.spend_tenant(&self.tenant, &house.metrics)?;
         Ok(grant)
     }
 
@@ -67,13 +69,16 @@ impl Gate {
                 .rates
                 .spend_client(&self.tenant, &record.id, rate, &house.metrics)?;
         }
-        let Some(id) = &record.vendor else {
-            return Ok(());
-        };
-        let who = (!record.is_public()).then(|| record.actor());
-        let bound = (id, grant.as_deref());
-        self.admitted(store, bound, who.as_ref(), credentials, request)
-            .await
+        if let Some(id) = &record.vendor {
+            let who = (!record.is_public()).then(|| record.actor());
+            let bound = (id, grant.as_deref());
+            self.admitted(store, bound, who.as_ref(), credentials, request)
+                .await?;
+        }
+        if !record.is_public() {
+            house.rates.spend_tenant(&self.tenant, &house.metrics)?;
+        }
+        Ok(())
     }
 
     /// `actor`: whom a refusal is recorded of; of somebody who only says who they are, none is.

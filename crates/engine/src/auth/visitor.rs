@@ -125,7 +125,8 @@ impl Gate {
         let house = &self.house.0;
         house
             .rates
-            .spend(&self.tenant, &principal, None, &house.metrics)?;
+            .spend_own(&self.tenant, &principal, None, &house.metrics)?;
+        house.rates.spend_tenant(&self.tenant, &house.metrics)?;
         if session.record.used.plus_secs(NOTED_AFTER) < now {
             store.session_used(&session.record.id, now).await?;
         }

@@ -184,9 +184,10 @@ impl Session {
                 "vendors" | "vendor" | "vendor-propose" | "vendor-switch" | "vendor-activity",
                 On::System,
             ) => self.contract(name, input.body).await,
-            ("policy" | "policy-publish" | "policy-test" | "policy-dry-run", On::System) => {
-                self.govern(name, input.body).await
-            }
+            (
+                "policy" | "policy-publish" | "policy-test" | "policy-import" | "policy-dry-run",
+                On::System,
+            ) => self.govern(name, input.body).await,
             ("break-glass" | "break-glass-end" | "break-glass-review", _) => {
                 self.break_glass(name, on, &input).await
             }

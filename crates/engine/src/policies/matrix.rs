@@ -103,6 +103,7 @@ pub fn preset_matrix(name: &str, model: &'static Model) -> Option<Matrix> {
         limits: &limits,
         own_bases: &[],
         customs: Customs::NONE,
+        consents: access::Consents::none(),
         now: Micros(0),
     };
     let policy = Policy::new(1, access::preset(name)?, model).ok()?;

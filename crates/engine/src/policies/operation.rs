@@ -1,4 +1,4 @@
-//! `$policy`, `$policy-publish`, `$policy-test` and `$policy-dry-run`: the same as in the admin API,
+//! `$policy`, `$policy-publish`, `$policy-test`, `$policy-import` and `$policy-dry-run`: the same as in the admin API,
 //! with Parameters resources in and out.
 
 use base::Code;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 
 /// Members that are lists.
-const LISTS: [&str; 1] = ["roles"];
+const LISTS: [&str; 2] = ["roles", "documents"];
 
 impl Session {
     /// One of the operations on the policy.
@@ -26,6 +26,7 @@ impl Session {
             "policy" => answer(&self.policy().await?),
             "policy-publish" => answer(&self.publish_policy(read(body)?).await?),
             "policy-test" => answer(&self.test_policy(read(body)?).await?),
+            "policy-import" => answer(&self.import_policy(read(body)?).await?),
             "policy-dry-run" => answer(&self.dry_run_policy(read(body)?).await?),
             _ => Err(Failure::of(Code::NotSupported)),
         }
@@ -59,6 +60,22 @@ pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
                 (name, document.map_err(|e| wrong(format!("document: {e}")))?)
             }
             ("role", _) => ("roles", value),
+            // Documents of other platforms, and what their names stand for, are JSON in strings.
+            ("source", Value::String(text)) => {
+                let document = serde_json::from_str(text);
+                (
+                    "documents",
+                    document.map_err(|e| wrong(format!("source: {e}")))?,
+                )
+            }
+            ("names", Value::String(text)) => {
+                let names = serde_json::from_str(text);
+                (name, names.map_err(|e| wrong(format!("names: {e}")))?)
+            }
+            ("given-to", _) => {
+                members.insert("role".to_owned(), value);
+                continue;
+            }
             _ => (name, value),
         };
         if LISTS.contains(&name) {

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use access::{ClientId, ClientRecord};
+use access::{ClientId, ClientRecord, decide_vendors};
 use base::Code;
 use serde::{Deserialize, Serialize};
 use store::ProgramLink;
@@ -40,7 +40,9 @@ pub struct LinkDraft {
 pub struct LinkView {
     link: String,
     name: String,
-    template: String,
+    /// For whoever keeps links.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,7 +153,7 @@ fn view(link: &ProgramLink) -> LinkView {
     LinkView {
         link: link.id.clone(),
         name: link.name.clone(),
-        template: link.template.clone(),
+        template: Some(link.template.clone()),
         client_id: link.client.clone(),
         vendor: link.vendor.clone(),
         values: check(&link.template).unwrap_or_default(),
@@ -159,16 +161,27 @@ fn view(link: &ProgramLink) -> LinkView {
 }
 
 impl Session {
-    /// The programs that can be opened from within a record, in order of id. Those whose vendor is
-    /// switched off are left out.
+    /// The programs that can be opened from within a record, in order of id, for whoever may read some
+    /// record; where they lead is told to those alone who keep links. Those whose vendor is switched off
+    /// are left out.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn program_links(&self) -> Result<Vec<LinkView>, Failure> {
+        let keeps = decide_vendors(self.principal(), self.rights(), self.tenant(), self.request);
+        let keeps = keeps.is_ok();
+        let reads = self
+            .decide::<access::Read>(access::Target::Readable)
+            .is_ok();
         let mut all = Vec::new();
+        if !keeps && !reads {
+            return Ok(all);
+        }
         for link in self.store.program_links().await? {
             if self.link_runs(&link).await.is_ok() {
-                all.push(view(&link));
+                let mut shown = view(&link);
+                shown.template = shown.template.filter(|_| keeps);
+                all.push(shown);
             }
         }
         Ok(all)

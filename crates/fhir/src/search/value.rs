@@ -13,6 +13,12 @@ pub(crate) mod reference;
 /// so that they still find it. Not configurable: rows that are there were cut to it.
 pub(crate) const VALUE_BYTES_MAX: usize = 4_096;
 
+/// The time that a `date`, `dateTime` or `instant` covers at the precision it was written with, in
+/// microseconds since 1970; none if the text is none.
+pub fn covered(text: &str) -> Option<super::query::Range<i64>> {
+    date::range(text)
+}
+
 /// The beginning of `text` that has at most `bytes_max` bytes, cut between characters.
 pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {

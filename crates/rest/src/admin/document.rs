@@ -384,6 +384,15 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "post",
+        "/admin/v1/tenants/{name}/policy/import",
+        "import-policy",
+        "What policies of Aidbox or Medplum become here: a draft and a report",
+        Some("PolicyImport"),
+        "200",
+        Some("PolicyImported"),
+    ),
+    (
+        "post",
         "/admin/v1/tenants/{name}/policy/dry-run",
         "dry-run-policy",
         "Try a draft on what was asked lately",

@@ -1,6 +1,9 @@
 //! Policies at the edge: what one facility's staff reaches of a clinic that has two.
 
-mod glass;
+mod consents;
+mod evidence;
+pub(super) mod glass;
+mod import;
 mod masks;
 mod moving;
 mod report;

@@ -776,3 +776,48 @@ fn only_a_good_provider_is_set() {
     }
     acme.world.admin(&path, &draft).status(201);
 }
+
+/// The resource that stands for a person, as their claims say: with policies that go by it.
+#[test]
+fn a_claim_says_which_resource_stands_for_a_person() {
+    let acme = Acme::new(&|draft| {
+        mapped(draft);
+        draft["just_in_time"] = true.into();
+        draft["fhir_user_claim"] = "practitioner".into();
+    });
+    let admin = administrator(&acme.world, "lakeside");
+    let user_of = || {
+        let people = admin.api("GET people", &Value::Null).status(200).json();
+        let people = people["people"].as_array().unwrap().clone();
+        let ada = people.into_iter().find(|p| p["login"] == "ada@acme");
+        ada.map(|p| p["fhir_user"].clone()).unwrap_or_default()
+    };
+    let come = |claim: Value| {
+        let browser = Browser::new(&acme.world);
+        let answer = acme.through(&browser, &|c| c["practitioner"] = claim.clone());
+        (browser, answer)
+    };
+    // What is no resource that can stand for a person makes nobody known.
+    for wrong in [
+        "Organization/1",
+        "Practitioner",
+        "Practitioner/../x",
+        "dr-1",
+    ] {
+        assert_eq!(come(json!(wrong)).1.code, 401, "{wrong}");
+    }
+    assert_eq!(user_of(), Value::Null);
+    let (first, answer) = come(json!("Practitioner/dr-1"));
+    is_in(&answer);
+    assert_eq!(user_of(), "Practitioner/dr-1");
+    // Another one the next time ends what was begun as the first.
+    let (second, answer) = come(json!("Practitioner/dr-2"));
+    is_in(&answer);
+    assert_eq!(user_of(), "Practitioner/dr-2");
+    first.account().status(303);
+    second.account().status(200);
+    // Without the claim nobody stands for them any more.
+    is_in(&come(Value::Null).1);
+    assert_eq!(user_of(), Value::Null);
+    second.account().status(303);
+}

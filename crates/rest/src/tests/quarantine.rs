@@ -7,6 +7,8 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use testkit::poll;
 
+use super::people::{administrator, person};
+use super::policy::glass::approved;
 use super::world::{Answer, World, patient_with_id};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -87,7 +89,10 @@ fn approver(world: &World, letters: &str) -> String {
     world
         .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
         .status(201);
-    client(world, "keeper")
+    let admin = administrator(world, "lakeside");
+    let draft = json!({ "login": "keeper", "name": "Keeper", "roles": ["keeper"] });
+    let (keeper, _) = person(&admin, &draft);
+    approved(&keeper)
 }
 
 fn client(world: &World, role: &str) -> String {
@@ -130,11 +135,41 @@ fn waiting(world: &World) -> Vec<(String, u64, String)> {
         .collect()
 }
 
+/// Decides about what is there now.
 fn decide(world: &World, who: &str, resource: &str, decision: &str) -> Answer {
-    let body = json!({ "resourceType": "Parameters", "parameter": [
+    let shown = world.fhir(who, &format!("GET $quarantine?resource={resource}"), "");
+    let shown = match shown.code {
+        200 => shown.json()["parameter"].clone(),
+        _ => json!([]),
+    };
+    let digest = shown
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|p| p["name"] == "changedDigest");
+    let digest = digest.filter(|_| decision == "accept");
+    decide_seen(
+        world,
+        who,
+        (resource, decision),
+        digest.and_then(|d| d["valueString"].as_str()),
+    )
+}
+
+fn decide_seen(
+    world: &World,
+    who: &str,
+    (resource, decision): (&str, &str),
+    digest: Option<&str>,
+) -> Answer {
+    let mut body = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "resource", "valueString": resource },
         { "name": "decision", "valueCode": decision },
         { "name": "remark", "valueString": "seen on paper" } ] });
+    if let Some(digest) = digest {
+        let part = json!({ "name": "digest", "valueString": digest });
+        body["parameter"].as_array_mut().unwrap().push(part);
+    }
     world.fhir(who, "POST $quarantine-decide", body.to_string())
 }
 
@@ -545,4 +580,138 @@ fn what_is_kept_apart_opens_no_chart_and_still_closes_them() {
         assert_eq!((reads(&other, "o-n"), reads(&other, "o-d")), (200, 404));
         assert_eq!(found(&other), ["Observation/o-n"]);
     }
+}
+
+#[test]
+fn what_is_accepted_is_what_a_person_looked_at() {
+    let (world, _) = clinic();
+    let keeper = approver(&world, "cruds");
+    // The operator makes API clients; they may look, and decide nothing.
+    let robot = client(&world, "keeper");
+    past_insula(&world.dir).execute_batch(SWAP).unwrap();
+    scrub(&world);
+    let shown = world
+        .fhir(&robot, "GET $quarantine?resource=Patient/p", "")
+        .status(200)
+        .json();
+    let parts = shown["parameter"].as_array().unwrap();
+    let part = |name: &str| {
+        let found = parts.iter().find(|p| p["name"] == name).unwrap();
+        found["valueString"].as_str().unwrap().to_owned()
+    };
+    let (changed, good) = (part("changedDigest"), part("lastGoodDigest"));
+    for decision in ["accept", "revert", "note", "delete"] {
+        let asked = ("Patient/p", decision);
+        decide_seen(&world, &robot, asked, Some(&changed)).refused(403, "person-only");
+    }
+    let asked = ("Patient/p", "accept");
+    decide_seen(&world, &keeper, asked, None).refused(400, "request-invalid");
+    decide_seen(&world, &keeper, asked, Some(&good)).refused(409, "quarantine-decision");
+    // It is changed once more after it was looked at.
+    past_insula(&world.dir)
+        .execute_batch(
+            "UPDATE version SET (body, size, dict) =
+               (SELECT body, size, dict FROM version WHERE vid = 1) WHERE vid = 2",
+        )
+        .unwrap();
+    decide_seen(&world, &keeper, asked, Some(&changed)).refused(409, "quarantine-decision");
+    decide_seen(&world, &keeper, ("Patient/p", "revert"), Some(&good)).status(200);
+}
+
+#[test]
+fn a_tenant_with_a_changed_row_is_backed_up_and_restored_and_the_row_stays_kept_apart() {
+    let (world, all) = clinic();
+    let _ = approver(&world, "cruds");
+    past_insula(&world.dir).execute_batch(SWAP).unwrap();
+    // Nobody has met the row yet: the backup does, and says so.
+    let made = world
+        .admin(
+            "POST /admin/v1/tenants/lakeside/backup",
+            &json!({ "file": "one" }),
+        )
+        .status(201)
+        .at("/quarantined", 1);
+    drop(made);
+    assert_eq!(
+        waiting(&world),
+        [("Patient/p".to_owned(), 2, "seal".to_owned())]
+    );
+    let line = "POST /admin/v1/tenants/again/restore";
+    world
+        .admin(line, &json!({ "file": "one", "clients": "keep" }))
+        .status(201)
+        .at("/quarantined", 1);
+    let listed = world
+        .admin("GET /admin/v1/tenants/again/quarantine", &Value::Null)
+        .status(200)
+        .at("/quarantine/0/resource", "Patient/p")
+        .at("/quarantine/0/kind", "seal");
+    assert_eq!(listed.json()["quarantine"].as_array().unwrap().len(), 1);
+    let there = |line: &str| {
+        let (method, path) = line.split_once(' ').unwrap();
+        let headers = [("authorization", all.as_str())];
+        world.ask(&format!("{method} /t/again/fhir/{path}"), &headers, "")
+    };
+    there("GET Patient/p").refused(500, "resource-quarantined");
+    there("GET Patient/p/_history/1")
+        .status(200)
+        .at("/name/0/family", "First");
+    there("GET Patient/other").status(200);
+    // Verified, and only that is wrong; a second backup of the copy goes as well.
+    let report = world.admin("POST /admin/v1/tenants/again/verify", &Value::Null);
+    let report = report.json();
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{report:#}");
+    assert_eq!(
+        (&findings[0]["kind"], &findings[0]["id"]),
+        (&json!("seal"), &json!("p"))
+    );
+    world
+        .admin(
+            "POST /admin/v1/tenants/again/backup",
+            &json!({ "file": "two" }),
+        )
+        .status(201)
+        .at("/quarantined", 1);
+}
+
+#[test]
+fn lines_that_somebody_put_into_the_lists_count_for_nothing() {
+    let (world, all) = clinic();
+    let keeper = approver(&world, "cruds");
+    let db = past_insula(&world.dir);
+    // A good row is said to be wrong, and a wrong one to be decided.
+    db.execute_batch(
+        "INSERT INTO quarantine (rid, type, id, version, kind, found_us)
+           SELECT rid, type, id, version, 'seal', 1 FROM resource WHERE id = 'other';",
+    )
+    .unwrap();
+    db.execute_batch(SWAP).unwrap();
+    db.execute_batch(
+        "INSERT INTO quarantine (rid, type, id, version, kind, found_us, decision, decided_us, decided_by, remark)
+           SELECT rid, type, id, version, 'seal', 1, 'note', 1, 'nobody', 'fine' FROM resource WHERE id = 'p';
+         INSERT INTO opening (id, opened_us, until_us, record) VALUES ('o-1', 1, 9999999999999999, '{}');",
+    )
+    .unwrap();
+    let report = world.admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null);
+    let report = report.json();
+    let kinds = report["findings"].to_string();
+    assert!(
+        kinds.contains("\"list\"") && kinds.contains("\"seal\""),
+        "{report:#}"
+    );
+    scrub(&world);
+    assert_eq!(
+        waiting(&world),
+        [("Patient/p".to_owned(), 2, "seal".to_owned())]
+    );
+    world.fhir(&all, "GET Patient/other", "").status(200);
+    world
+        .fhir(&all, "GET Patient/p", "")
+        .refused(500, "resource-quarantined");
+    let shown = world
+        .fhir(&keeper, "GET $break-glass", "")
+        .status(200)
+        .json();
+    assert!(!shown.to_string().contains("o-1"));
 }

@@ -73,9 +73,13 @@ pub fn backup(args: &Backup) -> anyhow::Result<()> {
             .with_context(|| format!("the backup is {}, but could not be moved", path.display()))?;
         path.clone_from(&args.file);
     }
-    let done = json!({ "tenant": args.name, "path": path.display().to_string() });
+    let quarantined = made.get("quarantined").and_then(Value::as_u64).unwrap_or(0);
+    let done = json!({
+        "tenant": args.name, "path": path.display().to_string(), "quarantined": quarantined,
+    });
     print(args.output, &done, |_| {
-        format!("{} is backed up in {}", args.name, path.display())
+        let line = format!("{} is backed up in {}", args.name, path.display());
+        warned(line, quarantined)
     })
 }
 
@@ -107,15 +111,26 @@ pub fn restore(args: &Restore) -> anyhow::Result<()> {
     };
     print(args.output, &made, |made| {
         let count = |at: &str| made.pointer(at).and_then(Value::as_u64).unwrap_or(0);
-        format!(
+        let line = format!(
             "{} is restored from {}\n{}\n{} API clients are let in, {} are revoked",
             args.as_name,
             args.file.display(),
             text(made, "base"),
             count("/clients/kept"),
             count("/clients/revoked")
-        )
+        );
+        warned(line, count("/quarantined"))
     })
+}
+
+/// Says so where rows are not as they were written.
+fn warned(line: String, quarantined: u64) -> String {
+    match quarantined {
+        0 => line,
+        rows => format!(
+            "{line}\nWARNING: {rows} rows in it are not as they were written; they are kept apart: see insula quarantine list"
+        ),
+    }
 }
 
 /// Renames, or copies when the target lies on another file system.

@@ -70,6 +70,8 @@ enum What {
     },
     /// Explain a decision.
     Test(Test),
+    /// What policies of Aidbox or Medplum become here: a draft, and what could not be mapped.
+    Import(Import),
     /// Try a draft on what was asked lately.
     DryRun {
         /// The tenant.
@@ -100,6 +102,29 @@ struct Publish {
 }
 
 #[derive(Debug, Args)]
+struct Import {
+    /// The tenant whose types and search parameters they are understood in.
+    #[arg(long)]
+    tenant: String,
+    /// Whose documents they are: `aidbox`, `medplum`.
+    #[arg(long)]
+    from: String,
+    /// The role to which policies are given that name nobody.
+    #[arg(long)]
+    role: Option<String>,
+    /// What a name of the other platform stands for here: `%provider_organization=%user.facilities`,
+    /// `.user.data.org=%user.facilities`, `User/jane=…`; may be repeated.
+    #[arg(long = "name", value_name = "THERE=HERE")]
+    names: Vec<String>,
+    /// Write the draft to this file, ready to be published.
+    #[arg(long, value_name = "FILE")]
+    draft: Option<PathBuf>,
+    /// Documents: JSON (one, a list, a Bundle) or NDJSON.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct Test {
     /// The tenant.
     #[arg(long)]
@@ -107,6 +132,12 @@ struct Test {
     /// An API client, by id.
     #[arg(long)]
     client: Option<String>,
+    /// A person of the tenant, by id or by login.
+    #[arg(long, conflicts_with_all = ["client", "roles"])]
+    person: Option<String>,
+    /// The person proved by two factors who they are.
+    #[arg(long, requires = "person")]
+    stepped_up: bool,
     /// Somebody with this role: `clinician@Organization/1`; may be repeated.
     #[arg(long = "role")]
     roles: Vec<String>,
@@ -222,12 +253,17 @@ pub fn run(args: &Policy) -> anyhow::Result<()> {
             if let Some(client) = &test.client {
                 question["client"] = json!(client);
             }
+            if let Some(person) = &test.person {
+                question["person"] = json!(person);
+                question["steppedUp"] = json!(test.stepped_up);
+            }
             if let Some(draft) = &test.draft {
                 question["document"] = document(draft)?;
             }
             let told = admin.post(&tenant_path(&test.tenant, "/policy/test")?, &question)?;
             print(args.output, &told, explained)
         }
+        What::Import(asked) => import(&admin, args.output, asked),
         What::DryRun { tenant, file } => {
             let trial = json!({ "document": document(file)? });
             let run = admin.post(&tenant_path(tenant, "/policy/dry-run")?, &trial)?;
@@ -258,7 +294,55 @@ fn publish(admin: &AdminClient, output: Output, tenant: &str, draft: &Value) -> 
     let made = admin.post(&tenant_path(tenant, "/policy")?, draft)?;
     print(output, &made, |made| {
         let version = made.get("version").and_then(Value::as_u64).unwrap_or(0);
-        format!("version {version} is in force")
+        let warnings = made.get("warnings").and_then(Value::as_array);
+        let warnings = warnings.into_iter().flatten().filter_map(Value::as_str);
+        let mut lines = vec![format!("version {version} is in force")];
+        lines.extend(warnings.map(|w| format!("warning: {w}")));
+        lines.join("\n")
+    })
+}
+
+fn import(admin: &AdminClient, output: Output, asked: &Import) -> anyhow::Result<()> {
+    let mut documents = Vec::new();
+    for path in &asked.files {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        // One document, or one in each line.
+        for found in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
+            let found = found.with_context(|| format!("{} is not JSON", path.display()))?;
+            documents.push(found);
+        }
+    }
+    let mut names = serde_json::Map::new();
+    for name in &asked.names {
+        let (there, here) = name
+            .split_once('=')
+            .with_context(|| format!("--name {name}: THERE=HERE is expected"))?;
+        names.insert(there.to_owned(), json!(here));
+    }
+    let mut body = json!({ "from": asked.from, "documents": documents, "names": names });
+    if let Some(role) = &asked.role {
+        body["role"] = json!(role);
+    }
+    let made = admin.post(&tenant_path(&asked.tenant, "/policy/import")?, &body)?;
+    let draft = made.get("document").cloned().unwrap_or_default();
+    let draft = serde_json::to_string_pretty(&draft).unwrap_or_default();
+    if let Some(path) = &asked.draft {
+        std::fs::write(path, &draft).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    print(output, &made, |made| {
+        let lines = made.get("report").and_then(Value::as_array);
+        let lines = lines.into_iter().flatten();
+        let row = |line: &Value| -> Vec<String> {
+            let words = ["document", "pointer", "outcome", "text"];
+            words.map(|name| text(line, name).to_owned()).to_vec()
+        };
+        let rows: Vec<Vec<String>> = lines.map(row).collect();
+        let report = table(&["DOCUMENT", "WHERE", "WHAT", "WHY"], &rows);
+        match &asked.draft {
+            Some(_) => report,
+            None => format!("{draft}\n\n{report}"),
+        }
     })
 }
 
@@ -282,6 +366,9 @@ fn as_table(matrix: &Value) -> String {
 fn explained(told: &Value) -> String {
     let allowed = told.get("allowed").and_then(Value::as_bool) == Some(true);
     let mut lines = vec![if allowed { "allowed" } else { "refused" }.to_owned()];
+    if told.get("signs_in").and_then(Value::as_bool) == Some(false) {
+        lines.push("this person may not sign in".to_owned());
+    }
     if told.get("found").and_then(Value::as_bool) == Some(false) {
         lines.push("there is no such resource".to_owned());
     }

@@ -71,6 +71,10 @@ struct Decide {
     /// Why.
     #[arg(long)]
     remark: String,
+    /// SHA-256 of the content that was looked at, as `show` tells it (`changedDigest`, `lastGoodDigest`);
+    /// nothing else is accepted.
+    #[arg(long)]
+    digest: Option<String>,
 }
 
 /// Runs the command.
@@ -101,11 +105,15 @@ pub fn run(args: &Quarantine) -> anyhow::Result<()> {
 }
 
 fn decide(args: &Quarantine, decided: &Decide, word: &str) -> anyhow::Result<()> {
-    let parameters = json!([
-        { "name": "resource", "valueString": decided.of.resource },
-        { "name": "decision", "valueCode": word },
-        { "name": "remark", "valueString": decided.remark },
-    ]);
+    let mut parameters = vec![
+        json!({ "name": "resource", "valueString": decided.of.resource }),
+        json!({ "name": "decision", "valueCode": word }),
+        json!({ "name": "remark", "valueString": decided.remark }),
+    ];
+    if let Some(digest) = &decided.digest {
+        parameters.push(json!({ "name": "digest", "valueString": digest }));
+    }
+    let parameters = json!(parameters);
     let told = ask(args, &decided.of, "$quarantine-decide", &parameters)?;
     print(args.output, &told, |_| {
         format!("{}: {word}", decided.of.resource)
@@ -126,8 +134,8 @@ fn ask(args: &Quarantine, of: &Of, operation: &str, parameters: &Value) -> anyho
         }
         (_, _, Some(token)) => format!("Bearer {}", file(token)?.trim()),
         _ => bail!(
-            "deciding is the tenant's: --client with --secret-file, or --bearer-file, of somebody \
-             who may administer it"
+            "this is the tenant's: --bearer-file of a person who may administer it, or to look, \
+             --client with --secret-file"
         ),
     };
     let url = args.connect.server_url()?;

@@ -168,6 +168,8 @@ pub struct Restored {
     pub info: TenantInfo,
     /// What became of its clients.
     pub clients: KeptClients,
+    /// Rows that are not as they were written, and are kept apart.
+    pub quarantined: u64,
 }
 
 /// Whether a tenant serves.

@@ -9,7 +9,7 @@ use access::{Actor, RequestMeta};
 use base::{Micros, RequestId, Seq};
 use ring::hmac;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Doing;
 use super::seal::{ChangeLine, Digest};
@@ -22,6 +22,39 @@ use crate::audit::ChangeHead;
 pub(crate) struct Chain<'a> {
     pub(crate) tenant: &'a [u8; 16],
     pub(crate) key: &'a hmac::Key,
+}
+
+impl Chain<'_> {
+    /// The seal of a row of one of the tenant's lists, over all that the row says.
+    pub(crate) fn seal_of(&self, list: &str, values: &[ValueRef<'_>]) -> [u8; 32] {
+        let tag = hmac::sign(self.key, &self.said(list, values));
+        let mut seal = [0; 32];
+        seal.iter_mut()
+            .zip(tag.as_ref())
+            .for_each(|(to, b)| *to = *b);
+        seal
+    }
+
+    fn said(&self, list: &str, values: &[ValueRef<'_>]) -> Vec<u8> {
+        let mut digest = Digest::default();
+        add(&mut digest, ValueRef::Text(list.as_bytes()));
+        for value in values {
+            add(&mut digest, *value);
+        }
+        [b"row\0".as_slice(), self.tenant, &digest.value()].concat()
+    }
+
+    /// Whether a row carries its seal: the one behind so many columns, over those.
+    pub(crate) fn is_sealed(&self, list: &str, row: &Row<'_>, columns: usize) -> Result<bool> {
+        const DOING: &str = "reading a sealed list";
+        let mut values = Vec::with_capacity(columns);
+        for column in 0..columns {
+            values.push(row.get_ref(column).doing(DOING)?);
+        }
+        let seal: Option<Vec<u8>> = row.get(columns).doing(DOING)?;
+        let said = self.said(list, &values);
+        Ok(seal.is_some_and(|seal| hmac::verify(self.key, &said, &seal).is_ok()))
+    }
 }
 
 /// SHA-256 over all that is administered. Facts that steps of the schema and of the index set for
@@ -91,6 +124,13 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
         if !is_there(db, table)? {
             continue;
         }
+        // Each event stands for those before it.
+        let sql = match table {
+            "vendor_event" if is_there(db, "vendor event chain")? => {
+                "SELECT number, chain FROM vendor_event ORDER BY number DESC LIMIT 1"
+            }
+            _ => sql,
+        };
         let mut read = db.prepare(sql).doing(DOING)?;
         let columns = read.column_count();
         let mut rows = read.query([]).doing(DOING)?;
@@ -126,6 +166,10 @@ fn is_there(db: &Connection, table: &str) -> Result<bool> {
             "SELECT EXISTS (SELECT 1 FROM pragma_table_info('client') WHERE name = ?1)",
             "certificates",
         ),
+        "vendor event chain" => (
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('vendor_event') WHERE name = ?1)",
+            "chain",
+        ),
         table => (
             "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)",
             table,
@@ -136,7 +180,7 @@ fn is_there(db: &Connection, table: &str) -> Result<bool> {
 }
 
 /// Kind, length and bytes of a value.
-fn add(digest: &mut Digest, value: ValueRef<'_>) {
+pub(super) fn add(digest: &mut Digest, value: ValueRef<'_>) {
     let number;
     let (kind, bytes): (u8, &[u8]) = match value {
         ValueRef::Null => (0, &[]),

@@ -5,6 +5,7 @@
 //! groups and commits.
 
 mod current;
+mod evidence;
 mod references;
 
 use std::borrow::Cow;
@@ -139,6 +140,18 @@ impl Op {
         rule.filter(|rule| rule.opens()).cloned()
     }
 
+    /// What its caller reads of a type, where that is some of it, and what they write may be evidence for
+    /// it; nothing for who administers.
+    fn evidence(&self, of: TypeId) -> Option<Arc<Rule>> {
+        let (administers, shown) = match self {
+            Self::Create { spent, .. } => (spent.administers(), spent.shown(of)),
+            Self::Put { spent, .. } => (spent.administers(), spent.shown(of)),
+            Self::Delete { spent, .. } => (spent.administers(), spent.shown(of)),
+        };
+        let narrow = shown.filter(|rule| !administers && rule.filter().is_some());
+        narrow.cloned()
+    }
+
     /// Whether a resource may be made with an id of the caller's choice: only by those who reach all
     /// of its type, since whether the id is taken would tell what there is.
     fn may_choose_id(&self) -> bool {
@@ -246,11 +259,13 @@ pub(crate) fn apply(
     };
     let reached = making.reached(&work.ops)?;
     making.must_keep_hidden(&work.ops, &reached)?;
+    let watched = making.watched(&work.ops)?;
     let mut written = Vec::with_capacity(work.ops.len());
     for ((entry, op), reached) in work.ops.iter().enumerate().zip(reached) {
         written.push(making.write(entry, op, reached)?);
     }
     making.must_be_in_reach(&work.ops)?;
+    making.must_not_open(&work.ops, &watched)?;
     if work.enforce_references {
         references::check(tenant, making.state, &work.ops)?;
     }
@@ -378,10 +393,7 @@ impl Making<'_> {
                 let narrative = narrative.map(str::to_owned);
                 Ok((content(&hidden), content(&read_only), narrative))
             };
-            let mut whole = Vec::with_capacity(resource.body().len() + 192);
-            let name = resource.valid.type_name();
-            write_head(&mut whole, name, id, Version(1), self.updated);
-            whole.extend_from_slice(resource.body().as_bytes());
+            let whole = self.whole(resource, id);
             let after: (String, String, Option<String>) = parsed(&whole)?;
             let before = match &before {
                 Some(o) => parsed(&o.stored.body)?,
@@ -397,6 +409,15 @@ impl Making<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is written, with a head.
+    fn whole(&self, resource: &Prepared, id: &ResourceId) -> Vec<u8> {
+        let mut whole = Vec::with_capacity(resource.body().len() + 192);
+        let name = resource.valid.type_name();
+        write_head(&mut whole, name, id, Version(1), self.updated);
+        whole.extend_from_slice(resource.body().as_bytes());
+        whole
     }
 
     /// Elements hidden from the caller of a write, and those that they may not change. Of a resource
@@ -577,7 +598,7 @@ impl Making<'_> {
             settlement.decision,
             (self.actor.1, &settlement.remark),
             Some(Version(current.version)),
-            self.updated,
+            (self.updated, self.tenant.chain()),
         )
     }
 

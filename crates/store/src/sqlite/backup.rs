@@ -34,8 +34,8 @@ use super::keyring::{Owner, TenantKeys};
 use super::rows;
 use super::seal::Digest;
 use super::tenant::{OpenTenant, open_reader};
-use super::{connection, schema, verify};
-use crate::{Result, StoreError, TenantSettings};
+use super::{connection, quarantine, schema, verify};
+use crate::{Finding, FindingKind, Result, StoreError, TenantSettings};
 
 const MAGIC: &[u8; 8] = b"INSBAK1\n";
 /// No header is longer.
@@ -52,14 +52,93 @@ struct Header {
     created_us: i64,
     database_bytes: u64,
     wrapped_key: String,
+    /// What in it is not as it was written, and is kept apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    quarantined: Vec<Apart>,
+}
+
+/// A row that is not as it was written, and waits in the quarantine, or was decided there and left as it
+/// lies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Apart {
+    #[serde(rename = "type")]
+    type_name: String,
+    id: String,
+    version: u64,
+    kind: String,
+}
+
+impl Apart {
+    /// What a finding is about; none where it is about no row that can be kept apart.
+    fn of(finding: &Finding) -> Option<Self> {
+        let kept = matches!(
+            finding.kind,
+            FindingKind::Seal | FindingKind::Body | FindingKind::Current | FindingKind::Index
+        );
+        kept.then_some(())?;
+        Some(Self {
+            type_name: finding.type_name.as_deref()?.to_owned(),
+            id: finding.id.as_ref()?.as_str().to_owned(),
+            version: finding.version.map_or(0, |v| v.0),
+            kind: quarantine::word(finding.kind).to_owned(),
+        })
+    }
+}
+
+/// What is not as it was written in a database, each of it in its quarantine; or what is not there yet.
+enum Checked {
+    Apart(Vec<Apart>),
+    Unknown(Vec<Apart>),
+}
+
+/// Checks a database whole.
+///
+/// # Errors
+/// `tenant-damaged` where something else is wrong than rows that can be kept apart.
+fn checked(tenant: &Arc<OpenTenant>, why: &'static str) -> Result<Checked> {
+    let report = verify::database(tenant)?;
+    if report.findings_more > 0 {
+        return Err(damaged(why));
+    }
+    let all: Option<Vec<Apart>> = report.findings.iter().map(Apart::of).collect();
+    let mut all = all.ok_or_else(|| damaged(why))?;
+    all.sort();
+    all.dedup();
+    if all.is_empty() {
+        return Ok(Checked::Apart(all));
+    }
+    let reader = tenant.reader()?;
+    let lines = quarantine::list(
+        &reader.db,
+        tenant.model,
+        (false, usize::MAX),
+        tenant.chain(),
+    );
+    tenant.give_back(reader);
+    let lines = lines?;
+    let covers = |apart: &&Apart| {
+        !lines.iter().any(|line| {
+            let place = line.version.0 == apart.version
+                || matches!(line.kind, FindingKind::Current | FindingKind::Index);
+            line.type_name == apart.type_name
+                && line.id.as_str() == apart.id
+                && quarantine::word(line.kind) == apart.kind
+                && place
+        })
+    };
+    let unknown: Vec<Apart> = all.iter().filter(covers).cloned().collect();
+    Ok(match unknown.is_empty() {
+        true => Checked::Apart(all),
+        false => Checked::Unknown(unknown),
+    })
 }
 
 fn invalid(why: &str) -> StoreError {
     StoreError::Refused(Code::BackupInvalid, why.to_owned())
 }
 
-/// Writes a backup.
-pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path) -> Result<()> {
+/// Writes a backup; how many rows in it are not as they were written and are kept apart.
+pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path) -> Result<u64> {
     const DOING: &str = "writing a backup";
     let tenant = house.open_tenant(entry)?;
     let id = tenant.id.bytes();
@@ -73,8 +152,14 @@ pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let random = hex(&house.shared.rng.bytes::<8>());
     let part = file.with_file_name(format!(".{name}.{random}.part"));
-    let done = copy_database(&tenant, &copy).and_then(|()| {
-        verified_copy(&tenant, &copy)?;
+    let done = verified_copy(house, &tenant, &copy).and_then(|quarantined| {
+        let count = quarantined.len() as u64;
+        if count > 0 {
+            tracing::error!(
+                tenant = %tenant.id.name(), rows = count,
+                "the backup holds rows that are not as they were written; they stay kept apart where it is restored"
+            );
+        }
         let wrapped = house.keyring.read().wrap(
             Owner::Tenant(id),
             tenant.keys.database.expose(),
@@ -91,6 +176,7 @@ pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path
             created_us: info.created.0,
             database_bytes: std::fs::metadata(&copy).doing(DOING)?.len(),
             wrapped_key: hex(&wrapped),
+            quarantined,
         };
         assemble(&header, &copy, &part, &tenant.keys.backup)?;
         // Read back from the disk as a restore would.
@@ -99,7 +185,8 @@ pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path
         give_name(&part, file).doing(DOING)?;
         file.parent()
             .filter(|p| !p.as_os_str().is_empty())
-            .map_or(Ok(()), folder::sync_dir)
+            .map_or(Ok(()), folder::sync_dir)?;
+        Ok(count)
     });
     let _ = std::fs::remove_dir_all(&scratch);
     if done.is_err() {
@@ -138,25 +225,40 @@ fn copy_database(tenant: &Arc<OpenTenant>, to: &Path) -> Result<()> {
     File::open(to).and_then(|f| f.sync_all()).doing(DOING)
 }
 
-/// Checks every row of the copy as a restore would.
-fn verified_copy(tenant: &Arc<OpenTenant>, copy: &Path) -> Result<()> {
-    let keys = TenantKeys::derive(Secret::new(*tenant.keys.database.expose()));
-    let copied = open_copy(&tenant.id, keys, copy, tenant)?;
-    if !verify::database(&copied)?.ok {
-        return Err(damaged(
-            "the tenant's rows do not verify; a backup of them would not restore",
-        ));
+/// Copies the database and checks every row of the copy as a restore would. What is found to be wrong and
+/// was not known is put into quarantine, and then it is copied once more.
+fn verified_copy(house: &Arc<House>, tenant: &Arc<OpenTenant>, copy: &Path) -> Result<Vec<Apart>> {
+    const WHY: &str = "the tenant's rows do not verify; a backup of them would not restore";
+    for last in [false, true] {
+        copy_database(tenant, copy)?;
+        let keys = TenantKeys::derive(Secret::new(*tenant.keys.database.expose()));
+        let copied = open_copy(&tenant.id, keys, copy, tenant)?;
+        let count = |t: &Arc<OpenTenant>| {
+            let reader = t.reader()?;
+            let seq = rows::last_seq(&reader.db)?;
+            t.give_back(reader);
+            Ok::<_, StoreError>(seq)
+        };
+        if count(&copied)? > count(tenant)? {
+            return Err(internal("a copy holds more than its source"));
+        }
+        match checked(&copied, WHY)? {
+            Checked::Apart(apart) => return Ok(apart),
+            Checked::Unknown(_) if last => break,
+            Checked::Unknown(unknown) => {
+                let names = unknown
+                    .iter()
+                    .map(|a| (a.type_name.as_str(), a.id.as_str()));
+                house.keep_apart_named(tenant, names)?;
+                drop(copied);
+                std::fs::remove_file(copy).doing("copying a tenant's database")?;
+                for end in ["-wal", "-shm"] {
+                    let _ = std::fs::remove_file(copy.with_file_name(format!("data.db{end}")));
+                }
+            }
+        }
     }
-    let count = |t: &Arc<OpenTenant>| {
-        let reader = t.reader()?;
-        let seq = rows::last_seq(&reader.db)?;
-        t.give_back(reader);
-        Ok::<_, StoreError>(seq)
-    };
-    if count(&copied)? > count(tenant)? {
-        return Err(internal("a copy holds more than its source"));
-    }
-    Ok(())
+    Err(damaged(WHY))
 }
 
 fn open_copy(

@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use access::PersonId;
 use base::{Micros, ResourceId};
 use parking_lot::RwLock;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
+use super::administration::Chain;
 use super::fault::{Doing, damaged, internal};
 use crate::Result;
 use crate::face::{Opening, OpeningCounts, OpeningState, Review};
@@ -22,11 +24,61 @@ use crate::face::{Opening, OpeningCounts, OpeningState, Review};
 pub(crate) const DDL: &str = "
 CREATE TABLE opening (
   id TEXT NOT NULL PRIMARY KEY, opened_us INTEGER NOT NULL, until_us INTEGER NOT NULL,
-  record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  record TEXT NOT NULL, seal BLOB) STRICT, WITHOUT ROWID;
 CREATE INDEX opening_opened ON opening (opened_us);
 ";
 
 const DOING: &str = "looking at what was opened";
+const LIST: &str = "opening";
+/// What a row says, and its seal.
+const COLUMNS: &str = "id, opened_us, until_us, record, seal";
+
+/// Rows that carry their seals: one that somebody put into the file opens nobody.
+fn sealed(
+    db: &Connection,
+    chain: Chain<'_>,
+    rest: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<Opening>> {
+    let sql = format!("SELECT {COLUMNS} FROM opening {rest}");
+    let mut read = db.prepare(&sql).doing(DOING)?;
+    let mut rows = read.query(params).doing(DOING)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().doing(DOING)? {
+        if chain.is_sealed(LIST, row, 4)? {
+            found.push(from_text(&row.get::<_, String>(3).doing(DOING)?)?);
+        } else {
+            tracing::error!("an opening does not carry its seal, and counts for nothing");
+        }
+    }
+    Ok(found)
+}
+
+/// How many rows do not carry their seals.
+pub(crate) fn unsealed(db: &Connection, chain: Chain<'_>) -> Result<u64> {
+    let all: i64 = db
+        .query_row("SELECT count(*) FROM opening", [], |r| r.get(0))
+        .doing(DOING)?;
+    let good = sealed(db, chain, "", [])?.len() as u64;
+    Ok(u64::try_from(all).unwrap_or(0).saturating_sub(good))
+}
+
+/// Seals all rows that carry the seal of another chain, for this one; without another, all that are there.
+pub(crate) fn reseal(db: &Connection, from: Option<Chain<'_>>, to: Chain<'_>) -> Result<()> {
+    let all = match from {
+        Some(from) => sealed(db, from, "", [])?,
+        None => {
+            let mut read = db.prepare("SELECT record FROM opening").doing(DOING)?;
+            let texts: Vec<String> = read
+                .query_map([], |r| r.get(0))
+                .and_then(Iterator::collect)
+                .doing(DOING)?;
+            let all: Result<Vec<Opening>> = texts.iter().map(|t| from_text(t)).collect();
+            all?
+        }
+    };
+    all.iter().try_for_each(|opening| put(db, opening, to))
+}
 
 /// Patients who are open. While none is, asking costs one load.
 #[derive(Debug, Default)]
@@ -37,17 +89,17 @@ pub(crate) struct Openings {
 
 impl Openings {
     /// Those that are open now. None, when what is administered is not `trusted`.
-    pub(crate) fn load(db: &Connection, trusted: bool, now: Micros) -> Result<Self> {
+    pub(crate) fn load(
+        db: &Connection,
+        trusted: bool,
+        chain: Chain<'_>,
+        now: Micros,
+    ) -> Result<Self> {
         let openings = Self::default();
         if !trusted {
             return Ok(openings);
         }
-        let mut read = db
-            .prepare("SELECT record FROM opening WHERE until_us > ?1")
-            .doing(DOING)?;
-        let mut rows = read.query([now.0]).doing(DOING)?;
-        while let Some(row) = rows.next().doing(DOING)? {
-            let opening = from_text(&row.get::<_, String>(0).doing(DOING)?)?;
+        for opening in sealed(db, chain, "WHERE until_us > ?1", [now.0])? {
             openings.learn(opening, now);
         }
         Ok(openings)
@@ -63,6 +115,15 @@ impl Openings {
             open.remove(&opening.id);
         }
         self.any.store(!open.is_empty(), Ordering::Release);
+    }
+
+    /// Learns it from the tables.
+    pub(crate) fn learn_all(&self, db: &Connection, chain: Chain<'_>, now: Micros) -> Result<()> {
+        let loaded = Self::load(db, true, chain, now)?;
+        let mut open = self.open.write();
+        *open = loaded.open.into_inner();
+        self.any.store(!open.is_empty(), Ordering::Release);
+        Ok(())
     }
 
     /// Whom a person has opened, in a fixed order.
@@ -159,51 +220,66 @@ fn to_text(opening: &Opening) -> Result<String> {
 }
 
 /// Keeps an opening.
-pub(crate) fn put(db: &Connection, opening: &Opening) -> Result<()> {
-    db.execute(
-        "INSERT INTO opening (id, opened_us, until_us, record) VALUES (?1,?2,?3,?4)
-         ON CONFLICT (id) DO UPDATE SET until_us = excluded.until_us, record = excluded.record",
-        params![
-            &*opening.id,
-            opening.opened.0,
-            opening.end().0,
-            to_text(opening)?
+pub(crate) fn put(db: &Connection, opening: &Opening, chain: Chain<'_>) -> Result<()> {
+    let (id, text) = (&*opening.id, to_text(opening)?);
+    let (opened, until) = (opening.opened.0, opening.end().0);
+    let seal = chain.seal_of(
+        LIST,
+        &[
+            ValueRef::Text(id.as_bytes()),
+            ValueRef::Integer(opened),
+            ValueRef::Integer(until),
+            ValueRef::Text(text.as_bytes()),
         ],
+    );
+    db.execute(
+        "INSERT INTO opening (id, opened_us, until_us, record, seal) VALUES (?1,?2,?3,?4,?5)
+         ON CONFLICT (id) DO UPDATE SET until_us = excluded.until_us, record = excluded.record,
+           seal = excluded.seal",
+        params![id, opened, until, text, seal],
     )
     .doing("keeping what was opened")
     .map(drop)
 }
 
 /// An opening, by id.
-pub(crate) fn get(db: &Connection, id: &str) -> Result<Option<Opening>> {
-    let text: Option<String> = db
-        .query_row("SELECT record FROM opening WHERE id = ?1", [id], |r| {
-            r.get(0)
-        })
-        .optional()
-        .doing(DOING)?;
-    text.map(|text| from_text(&text)).transpose()
+pub(crate) fn get(db: &Connection, chain: Chain<'_>, id: &str) -> Result<Option<Opening>> {
+    Ok(sealed(db, chain, "WHERE id = ?1", [id])?.pop())
 }
 
 /// Openings, the newest first.
-pub(crate) fn list(db: &Connection, max: usize) -> Result<Vec<Opening>> {
-    let mut read = db
-        .prepare("SELECT record FROM opening ORDER BY opened_us DESC LIMIT ?1")
-        .doing(DOING)?;
-    let mut rows = read
-        .query([i64::try_from(max).unwrap_or(i64::MAX)])
-        .doing(DOING)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next().doing(DOING)? {
-        found.push(from_text(&row.get::<_, String>(0).doing(DOING)?)?);
+pub(crate) fn list(db: &Connection, chain: Chain<'_>, max: usize) -> Result<Vec<Opening>> {
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    sealed(db, chain, "ORDER BY opened_us DESC LIMIT ?1", [max])
+}
+
+/// Ends what is open, of one person or of all; what was ended.
+pub(crate) fn end(
+    db: &Connection,
+    chain: Chain<'_>,
+    person: Option<&PersonId>,
+    (by, now): (&str, Micros),
+) -> Result<Vec<Opening>> {
+    let mut ended = Vec::new();
+    for mut opening in sealed(db, chain, "WHERE until_us > ?1", [now.0])? {
+        if opening.is_open(now) && person.is_none_or(|person| *person == opening.person) {
+            opening.ended = Some((now, by.to_owned()));
+            put(db, &opening, chain)?;
+            ended.push(opening);
+        }
     }
-    Ok(found)
+    Ok(ended)
 }
 
 /// How many wait.
-pub(crate) fn counts(db: &Connection, now: Micros, review_seconds: u64) -> Result<OpeningCounts> {
+pub(crate) fn counts(
+    db: &Connection,
+    chain: Chain<'_>,
+    now: Micros,
+    review_seconds: u64,
+) -> Result<OpeningCounts> {
     let mut counts = OpeningCounts::default();
-    for opening in list(db, usize::MAX)? {
+    for opening in list(db, chain, usize::MAX)? {
         match opening.state(now, review_seconds) {
             OpeningState::Open => counts.open += 1,
             OpeningState::Due => counts.due += 1,

@@ -23,6 +23,8 @@ pub(crate) type Task = Box<dyn FnOnce() + Send>;
 pub(crate) enum Item {
     Change(Box<Member>),
     Task(Task),
+    /// One that does not wait behind what others write: before all that waits, but for its like.
+    Urgent(Task),
 }
 
 /// What a thread takes at once.
@@ -61,6 +63,9 @@ struct Queue {
 
 impl Lane {
     fn pace(&self) -> Pace {
+        if matches!(self.items.front(), Some(Item::Urgent(_))) {
+            return Pace::Prompt;
+        }
         let mut bytes = 0u64;
         for item in &self.items {
             if let Item::Change(member) = item {
@@ -126,7 +131,11 @@ impl Mailboxes {
             items: VecDeque::new(),
             busy: false,
         });
-        if lane.items.len() as u64 >= self.waiting_max {
+        let urgent = matches!(item, Item::Urgent(_));
+        let before = lane.items.iter();
+        let before = before.take_while(|i| matches!(i, Item::Urgent(_))).count();
+        let waits = if urgent { before } else { lane.items.len() };
+        if waits as u64 >= self.waiting_max {
             self.metrics.refused_busy.add(1);
             return Err(StoreError::Limit {
                 code: Code::LimitBusy,
@@ -134,10 +143,15 @@ impl Mailboxes {
                 max: self.waiting_max,
             });
         }
-        lane.items.push_back(item);
+        match urgent {
+            true => lane.items.insert(before, item),
+            false => lane.items.push_back(item),
+        }
         self.metrics.writer_queue.add(1);
-        if lane.items.len() == 1 && !lane.busy {
-            let pace = lane.pace();
+        let alone = lane.items.len() == 1;
+        if (alone || urgent) && !lane.busy {
+            // Where bulk waits for a thread that stands back, a prompt one comes for this.
+            let pace = if urgent { Pace::Prompt } else { lane.pace() };
             self.call(queue, key, pace);
         }
         Ok(())
@@ -172,6 +186,10 @@ impl Mailboxes {
             let Some(lane) = queue.lanes.get_mut(&key) else {
                 continue;
             };
+            // Called for twice, it may be worked for already.
+            if lane.busy {
+                continue;
+            }
             let Some(taken) = self.take(lane, pace) else {
                 continue;
             };
@@ -218,7 +236,9 @@ impl Mailboxes {
                         break Taken::Group(group);
                     }
                 }
-                Some(Item::Task(task)) if group.is_empty() => break Taken::Task(task),
+                Some(Item::Task(task) | Item::Urgent(task)) if group.is_empty() => {
+                    break Taken::Task(task);
+                }
                 Some(task) => {
                     lane.items.push_front(task);
                     break Taken::Group(group);

@@ -186,12 +186,56 @@ fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
 
 /// Version 8 did not keep what certificates are to clients, which programs ask to be registered, and
 /// whose the tokens were that were given back.
-fn keep_what_came_with_9(db: &Connection, _: &Moving<'_>) -> Result<()> {
+fn keep_what_came_with_9(db: &Connection, moving: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 8 to 9";
     db.execute_batch("ALTER TABLE client ADD COLUMN certificates TEXT")
         .doing(DOING)?;
     db.execute_batch(schema::ENDED_TOKENS_CLIENT).doing(DOING)?;
-    db.execute_batch(registrations::DDL).doing(DOING)
+    db.execute_batch(registrations::DDL).doing(DOING)?;
+    seal_lists(db, moving)
+}
+
+/// Version 8 had openings and lines of the quarantine without seals of their own, and vouched for every
+/// event of vendors whenever something was administered. What is there is taken as it is.
+fn seal_lists(db: &Connection, moving: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 8 to 9";
+    let chain = administration::Chain {
+        tenant: moving.id.bytes(),
+        key: &moving.keys.seal,
+    };
+    let held = administration::holds(db)?;
+    for (table, column) in [
+        ("opening", "seal"),
+        ("quarantine", "seal"),
+        ("vendor_event", "chain"),
+    ] {
+        // Tables that this program made anew on the way here have it.
+        let there: bool = db
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2)",
+                [table, column],
+                |r| r.get(0),
+            )
+            .doing(DOING)?;
+        if !there {
+            db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} BLOB"))
+                .doing(DOING)?;
+        }
+    }
+    db.execute_batch("CREATE INDEX IF NOT EXISTS vendor_event_vendor ON vendor_event (vendor)")
+        .doing(DOING)?;
+    break_glass::reseal(db, None, chain)?;
+    quarantine::reseal(db, None, chain)?;
+    let events = vendors::chain_events(db)?;
+    // What vouched for the events vouches for the last of them now.
+    if held && events > 0 {
+        let now = moving.shared.clock.now();
+        let id = RequestId(u128::from_be_bytes(moving.shared.rng.bytes()));
+        let request = RequestMeta::new(id, now);
+        let actor = Actor::system(Reason::Migration);
+        administration::append(db, chain, request, &actor, now)?;
+    }
+    Ok(())
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

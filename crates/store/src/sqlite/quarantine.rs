@@ -2,8 +2,9 @@
 //! is kept from being read, found and written until then.
 //!
 //! A row is never sealed anew. A decision makes another version, by the ordinary write; the row that is
-//! wrong stays in the history as it lies there. What is kept here is a list, and no evidence: a line
-//! that is taken out of it, or put into it, changes nothing about which rows carry their seals.
+//! wrong stays in the history as it lies there. Each line of the list carries a seal of its own: one that
+//! somebody put into the file counts for nothing, and one that is taken out of it changes nothing about
+//! which rows carry their seals.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use fhir::definitions::{Model, TypeId};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::administration::Chain;
 use super::fault::{Doing, broken};
 use super::index::IdKey;
 use super::rows;
@@ -24,7 +26,7 @@ pub(crate) const DDL: &str = "
 CREATE TABLE quarantine (
   number INTEGER PRIMARY KEY, rid INTEGER NOT NULL, type INTEGER NOT NULL, id ANY NOT NULL,
   version INTEGER NOT NULL, kind TEXT NOT NULL, found_us INTEGER NOT NULL,
-  decision TEXT, decided_us INTEGER, decided_by TEXT, remark TEXT, made INTEGER) STRICT;
+  decision TEXT, decided_us INTEGER, decided_by TEXT, remark TEXT, made INTEGER, seal BLOB) STRICT;
 CREATE UNIQUE INDEX quarantine_open ON quarantine (rid, version, kind) WHERE decision IS NULL;
 CREATE TABLE scrub (
   one INTEGER PRIMARY KEY CHECK (one = 1), begun_us INTEGER, part INTEGER NOT NULL,
@@ -44,6 +46,96 @@ pub(crate) fn is_evidence(rid: &str) -> String {
 /// Rows that were met and are not looked into yet.
 const SUSPECTS_MAX: usize = 1_000;
 const DOING: &str = "looking into the quarantine";
+const LIST: &str = "quarantine";
+/// What a line says: what its seal is over.
+const SAID: &str = "q.rid, q.type, q.id, q.version, q.kind, q.found_us, q.decision, q.decided_us,
+   q.decided_by, q.remark, q.made";
+const SAID_COUNT: usize = 11;
+
+/// Seals a line as it is now.
+fn seal(db: &Connection, number: i64, chain: Chain<'_>) -> Result<()> {
+    let sql = format!("SELECT {SAID} FROM quarantine q WHERE q.number = ?1");
+    let seal = db
+        .prepare_cached(&sql)
+        .and_then(|mut read| {
+            read.query_row([number], |row| {
+                let mut values = Vec::with_capacity(SAID_COUNT);
+                for column in 0..SAID_COUNT {
+                    values.push(row.get_ref(column)?);
+                }
+                Ok(chain.seal_of(LIST, &values))
+            })
+        })
+        .doing(DOING)?;
+    db.execute(
+        "UPDATE quarantine SET seal = ?2 WHERE number = ?1",
+        params![number, seal],
+    )
+    .doing("sealing a line of the quarantine")
+    .map(drop)
+}
+
+/// Numbers of the lines that carry their seals.
+fn sealed(
+    db: &Connection,
+    chain: Chain<'_>,
+    rest: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<i64>> {
+    let sql = format!("SELECT {SAID}, q.seal, q.number FROM quarantine q {rest}");
+    let mut read = db.prepare(&sql).doing(DOING)?;
+    let mut rows = read.query(params).doing(DOING)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().doing(DOING)? {
+        if chain.is_sealed(LIST, row, SAID_COUNT)? {
+            found.push(row.get(SAID_COUNT + 1).doing(DOING)?);
+        }
+    }
+    Ok(found)
+}
+
+/// How many lines do not carry their seals.
+pub(crate) fn unsealed(db: &Connection, chain: Chain<'_>) -> Result<u64> {
+    let all: i64 = db
+        .query_row("SELECT count(*) FROM quarantine", [], |r| r.get(0))
+        .doing(DOING)?;
+    let good = sealed(db, chain, "", [])?.len() as u64;
+    Ok(u64::try_from(all).unwrap_or(0).saturating_sub(good))
+}
+
+/// Seals all lines that carry the seal of another chain, for this one; without another, all that are there.
+pub(crate) fn reseal(db: &Connection, from: Option<Chain<'_>>, to: Chain<'_>) -> Result<()> {
+    let numbers = match from {
+        Some(from) => sealed(db, from, "", [])?,
+        None => {
+            let mut read = db.prepare("SELECT number FROM quarantine").doing(DOING)?;
+            read.query_map([], |r| r.get(0))
+                .and_then(Iterator::collect)
+                .doing(DOING)?
+        }
+    };
+    numbers
+        .into_iter()
+        .try_for_each(|number| seal(db, number, to))
+}
+
+/// Lines about a resource that do not carry their seals go: nobody wrote them here.
+fn drop_unsealed(db: &Connection, rid: i64, chain: Chain<'_>) -> Result<()> {
+    let good = sealed(db, chain, "WHERE q.rid = ?1", [rid])?;
+    let mut read = db
+        .prepare_cached("SELECT number FROM quarantine WHERE rid = ?1")
+        .doing(DOING)?;
+    let all: Vec<i64> = read
+        .query_map([rid], |r| r.get(0))
+        .and_then(Iterator::collect)
+        .doing(DOING)?;
+    for number in all.iter().filter(|number| !good.contains(number)) {
+        tracing::error!("a line of the quarantine does not carry its seal, and is removed");
+        db.execute("DELETE FROM quarantine WHERE number = ?1", [number])
+            .doing("removing a line of the quarantine")?;
+    }
+    Ok(())
+}
 
 /// What is kept from whom, without touching a disk. While nothing is, asking costs one load.
 #[derive(Debug, Default)]
@@ -56,25 +148,31 @@ pub(crate) struct Quarantine {
 
 impl Quarantine {
     /// As the list says.
-    pub(crate) fn load(db: &Connection) -> Result<Self> {
+    pub(crate) fn load(db: &Connection, chain: Chain<'_>) -> Result<Self> {
         let quarantine = Self::default();
-        quarantine.learn(db)?;
+        quarantine.learn(db, chain)?;
         Ok(quarantine)
     }
 
     /// Learns what was committed.
-    pub(crate) fn learn(&self, db: &Connection) -> Result<()> {
-        let mut read = db
-            .prepare_cached(
-                "SELECT q.rid, q.kind, q.version = r.version FROM quarantine q
-                 LEFT JOIN resource r ON r.rid = q.rid WHERE q.decision IS NULL",
-            )
-            .doing(DOING)?;
+    pub(crate) fn learn(&self, db: &Connection, chain: Chain<'_>) -> Result<()> {
+        let sql = format!(
+            "SELECT {SAID}, q.seal, q.version = r.version FROM quarantine q
+             LEFT JOIN resource r ON r.rid = q.rid WHERE q.decision IS NULL"
+        );
+        let mut read = db.prepare_cached(&sql).doing(DOING)?;
         let mut rows = read.query([]).doing(DOING)?;
         let mut held: HashMap<i64, bool> = HashMap::new();
         while let Some(row) = rows.next().doing(DOING)? {
-            let (rid, kind): (i64, String) = (row.get(0).doing(DOING)?, row.get(1).doing(DOING)?);
-            let current = row.get::<_, Option<bool>>(2).doing(DOING)? == Some(true);
+            // A line that somebody put into the file keeps nothing apart.
+            if !chain.is_sealed(LIST, row, SAID_COUNT)? {
+                tracing::error!(
+                    "a line of the quarantine does not carry its seal, and counts for nothing"
+                );
+                continue;
+            }
+            let (rid, kind): (i64, String) = (row.get(0).doing(DOING)?, row.get(4).doing(DOING)?);
+            let current = row.get::<_, Option<bool>>(SAID_COUNT + 1).doing(DOING)? == Some(true);
             let readable = match kind_of(&kind) {
                 // What the current version says is good; what searches know of it is not.
                 FindingKind::Index => true,
@@ -203,7 +301,13 @@ pub(crate) struct Wrong {
 ///
 /// # Errors
 /// `limit-query` when it is full.
-pub(crate) fn put(db: &Connection, wrong: &Wrong, now: Micros, max: u64) -> Result<bool> {
+pub(crate) fn put(
+    db: &Connection,
+    wrong: &Wrong,
+    (now, max): (Micros, u64),
+    chain: Chain<'_>,
+) -> Result<bool> {
+    drop_unsealed(db, wrong.rid, chain)?;
     let open: i64 = db
         .prepare_cached("SELECT count(*) FROM quarantine WHERE decision IS NULL")
         .and_then(|mut s| s.query_row([], |r| r.get(0)))
@@ -235,6 +339,9 @@ pub(crate) fn put(db: &Connection, wrong: &Wrong, now: Micros, max: u64) -> Resu
             ])
         })
         .doing("putting a row into quarantine")?;
+    if made > 0 {
+        seal(db, db.last_insert_rowid(), chain)?;
+    }
     Ok(made > 0)
 }
 
@@ -261,16 +368,19 @@ pub(crate) type Line = (i64, Quarantined);
 pub(crate) fn list(
     db: &Connection,
     model: &'static Model,
-    open: bool,
-    max: usize,
+    (open, max): (bool, usize),
+    chain: Chain<'_>,
 ) -> Result<Vec<Quarantined>> {
+    let good: BTreeSet<i64> = sealed(db, chain, "", [])?.into_iter().collect();
     let sql = format!("{LINE} WHERE ?1 = 0 OR q.decision IS NULL ORDER BY q.number DESC LIMIT ?2");
     let mut read = db.prepare(&sql).doing(DOING)?;
     let max = i64::try_from(max).unwrap_or(i64::MAX);
     let mut rows = read.query((i64::from(open), max)).doing(DOING)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().doing(DOING)? {
-        found.extend(line(row, model).map(|(_, line)| line));
+        let number = row.get::<_, i64>(0).doing(DOING)?;
+        let told = line(row, model).filter(|_| good.contains(&number));
+        found.extend(told.map(|(_, line)| line));
     }
     Ok(found)
 }
@@ -279,9 +389,11 @@ pub(crate) fn list(
 pub(crate) fn of(
     db: &Connection,
     model: &'static Model,
-    type_id: TypeId,
-    id: &ResourceId,
+    (type_id, id): (TypeId, &ResourceId),
+    chain: Chain<'_>,
 ) -> Result<Vec<Line>> {
+    let of = "WHERE q.type = ?1 AND q.id = ?2";
+    let good = sealed(db, chain, of, (type_id.0, IdKey::of_id(id)))?;
     let sql = format!(
         "{LINE} WHERE q.type = ?1 AND q.id = ?2 AND q.decision IS NULL
          ORDER BY q.kind = 'index', q.version DESC, q.number"
@@ -290,7 +402,8 @@ pub(crate) fn of(
     let mut rows = read.query((type_id.0, IdKey::of_id(id))).doing(DOING)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().doing(DOING)? {
-        found.extend(line(row, model));
+        let number = row.get::<_, i64>(0).doing(DOING)?;
+        found.extend(line(row, model).filter(|_| good.contains(&number)));
     }
     Ok(found)
 }
@@ -332,8 +445,9 @@ pub(crate) fn decide(
     decision: Decision,
     (by, remark): (&str, &str),
     made: Option<Version>,
-    now: Micros,
+    (now, chain): (Micros, Chain<'_>),
 ) -> Result<()> {
+    drop_unsealed(db, rid, chain)?;
     // Old versions stay open: the decision is about what is current, unless that is what it says.
     let old = "AND (version = (SELECT max(version) FROM version WHERE rid = ?1 AND version < ?6)
                 OR version = (SELECT version FROM resource WHERE rid = ?1) OR kind IN ('current', 'index'))";
@@ -346,12 +460,18 @@ pub(crate) fn decide(
          WHERE rid = ?1 AND decision IS NULL {which}"
     );
     let made = made.map(|v| i64::try_from(v.0).unwrap_or(i64::MAX));
-    db.execute(
-        &sql,
-        params![rid, decision.as_str(), now.0, by, remark, made],
-    )
-    .doing("writing down a decision")
-    .map(drop)
+    let sql = format!("{sql} RETURNING number");
+    let mut write = db.prepare(&sql).doing(DOING)?;
+    let decided: Vec<i64> = write
+        .query_map(
+            params![rid, decision.as_str(), now.0, by, remark, made],
+            |r| r.get(0),
+        )
+        .and_then(Iterator::collect)
+        .doing("writing down a decision")?;
+    decided
+        .into_iter()
+        .try_for_each(|number| seal(db, number, chain))
 }
 
 /// How far the background check of a tenant is, as its file knows.

@@ -13,9 +13,11 @@ use parking_lot::{Mutex, RwLock};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::administration::Chain;
 use super::break_glass::Openings;
 use super::clients::Clients;
 use super::connection::{self, Reader};
+use super::consents::KnownConsents;
 use super::fault::{Doing, damaged, internal};
 use super::index::Vocabulary;
 use super::keyring::TenantKeys;
@@ -60,6 +62,8 @@ pub(crate) struct OpenTenant {
     pub(crate) swept: AtomicU64,
     /// Patients who are open.
     pub(crate) openings: Openings,
+    /// What patients consented to.
+    pub(crate) consents: KnownConsents,
     /// Resources that are kept apart.
     pub(crate) quarantine: Quarantine,
     /// Which rows rules of policy reach, as far as it is remembered.
@@ -92,6 +96,14 @@ const SHORT_US: i64 = 400;
 const ACTORS_MAX: usize = 4_096;
 
 impl OpenTenant {
+    /// Whose rows are sealed, and with what.
+    pub(crate) fn chain(&self) -> Chain<'_> {
+        Chain {
+            tenant: self.id.bytes(),
+            key: &self.keys.seal,
+        }
+    }
+
     /// Opens a tenant: checks that file, key and directory agree, and brings an old schema up to
     /// date. `administered` is where the house knows that something was last administered.
     pub(crate) fn open(
@@ -181,8 +193,12 @@ impl OpenTenant {
         let marked = rows::last_seq(&reader.db)?.0;
         let policy = policies::load(&reader.db, model)?;
         let vendors = Vendors::load(&reader.db, model, trusted)?;
-        let quarantine = Quarantine::load(&reader.db)?;
-        let openings = Openings::load(&reader.db, trusted, shared.clock.now())?;
+        let chain = Chain {
+            tenant: id.bytes(),
+            key: &keys.seal,
+        };
+        let quarantine = Quarantine::load(&reader.db, chain)?;
+        let openings = Openings::load(&reader.db, trusted, chain, shared.clock.now())?;
         Ok(Self {
             id: id.clone(),
             model,
@@ -205,6 +221,7 @@ impl OpenTenant {
             marked: AtomicU64::new(marked),
             swept: AtomicU64::new(0),
             openings,
+            consents: KnownConsents::default(),
             quarantine,
             reaches: Reaches::new(marked, shared.config.limits.reach_bytes_max),
             actors: RwLock::default(),

@@ -10,11 +10,13 @@ use access::{
 use base::{Code, Micros, Network};
 use fhir::definitions::Model;
 use parking_lot::RwLock;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use super::administration;
 use super::fault::{Doing, damaged, internal};
 use super::folder::{hex, unhex};
+use super::seal::Digest;
 use crate::face::{ProgramLink, VendorEvent};
 use crate::{Result, StoreError};
 
@@ -24,7 +26,8 @@ CREATE TABLE vendor (id TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) STRICT,
 CREATE TABLE vendor_event (
   number INTEGER PRIMARY KEY, vendor TEXT NOT NULL, at_us INTEGER NOT NULL, actor TEXT NOT NULL,
   party TEXT NOT NULL, what TEXT NOT NULL, was TEXT NOT NULL, state TEXT NOT NULL,
-  reason TEXT NOT NULL) STRICT;
+  reason TEXT NOT NULL, chain BLOB) STRICT;
+CREATE INDEX vendor_event_vendor ON vendor_event (vendor);
 CREATE TABLE program_link (
   id TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ";
@@ -33,10 +36,34 @@ CREATE TABLE program_link (
 #[derive(Debug, Default)]
 pub(crate) struct Vendors(RwLock<Known>);
 
+/// Whose switch of whose grant.
+type Switch = (VendorId, Party);
+
 #[derive(Debug, Default)]
 struct Known {
     grants: HashMap<VendorId, Arc<VendorGrant>>,
+    /// The same with what is pressed.
+    effective: HashMap<VendorId, Arc<VendorGrant>>,
     links: Vec<Arc<ProgramLink>>,
+    /// Switches that were moved towards off and are not committed yet: they hold from when they were asked
+    /// for.
+    pressed: HashMap<Switch, Held>,
+}
+
+impl Known {
+    fn press(&mut self) {
+        self.effective = self.grants.clone();
+        for ((id, party), held) in &self.pressed {
+            let Some(known) = self.effective.get_mut(id) else {
+                continue;
+            };
+            if known.held(*party).hold < held.hold {
+                let mut grant = (**known).clone();
+                grant.press(*party, held.clone());
+                *known = Arc::new(grant);
+            }
+        }
+    }
 }
 
 impl Vendors {
@@ -60,18 +87,44 @@ impl Vendors {
                 *grant = before.clone();
             }
         }
-        *known = Known { grants, links };
+        let pressed = std::mem::take(&mut known.pressed);
+        *known = Known {
+            grants,
+            effective: HashMap::new(),
+            links,
+            pressed,
+        };
+        known.press();
         Ok(())
+    }
+
+    /// A switch holds from now on, whether or not it was written yet.
+    pub(crate) fn press(&self, id: &VendorId, party: Party, held: Held) {
+        let mut known = self.0.write();
+        known.pressed.insert((id.clone(), party), held);
+        known.press();
+    }
+
+    /// What was pressed is written.
+    pub(crate) fn is_written(&self, id: &VendorId, party: Party) {
+        let mut known = self.0.write();
+        known.pressed.remove(&(id.clone(), party));
+        known.press();
+    }
+
+    /// One vendor's grant as it is committed.
+    pub(crate) fn committed(&self, id: &VendorId) -> Option<Arc<VendorGrant>> {
+        self.0.read().grants.get(id).cloned()
     }
 
     /// One vendor's grant.
     pub(crate) fn grant(&self, id: &VendorId) -> Option<Arc<VendorGrant>> {
-        self.0.read().grants.get(id).cloned()
+        self.0.read().effective.get(id).cloned()
     }
 
     /// All of them, in order of id.
     pub(crate) fn sorted(&self) -> Vec<Arc<VendorGrant>> {
-        let mut all: Vec<_> = self.0.read().grants.values().cloned().collect();
+        let mut all: Vec<_> = self.0.read().effective.values().cloned().collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all
     }
@@ -311,10 +364,11 @@ pub(crate) fn disable_all(db: &Connection, why: &str) -> Result<()> {
     Ok(())
 }
 
-/// How many events are kept.
-pub(crate) fn event_count(db: &Connection) -> Result<u64> {
+/// How many events are kept of a vendor.
+pub(crate) fn event_count(db: &Connection, vendor: &VendorId) -> Result<u64> {
+    let sql = "SELECT count(*) FROM vendor_event WHERE vendor = ?1";
     let count: i64 = db
-        .query_row("SELECT count(*) FROM vendor_event", [], |r| r.get(0))
+        .query_row(sql, [vendor.as_str()], |r| r.get(0))
         .doing("counting what was done to vendor grants")?;
     Ok(u64::try_from(count).unwrap_or(0))
 }
@@ -335,8 +389,88 @@ pub(crate) fn add_event(db: &Connection, vendor: &VendorId, event: &VendorEvent)
             event.reason
         ],
     )
-    .doing("writing what was done to a vendor grant")
-    .map(drop)
+    .doing("writing what was done to a vendor grant")?;
+    let number = db.last_insert_rowid();
+    let last: Option<Option<Vec<u8>>> = db
+        .query_row(
+            "SELECT chain FROM vendor_event WHERE number < ?1 ORDER BY number DESC LIMIT 1",
+            [number],
+            |r| r.get(0),
+        )
+        .optional()
+        .doing(CHAINING)?;
+    link(db, number, &last.flatten().unwrap_or_default()).map(drop)
+}
+
+const CHAINING: &str = "chaining what was done to vendor grants";
+
+/// What an event says after those before it.
+fn linked(db: &Connection, number: i64, last: &[u8]) -> Result<[u8; 32]> {
+    let mut digest = Digest::default();
+    digest.add(last);
+    db.prepare_cached(
+        "SELECT number, vendor, at_us, actor, party, what, was, state, reason
+         FROM vendor_event WHERE number = ?1",
+    )
+    .and_then(|mut read| {
+        read.query_row([number], |row| {
+            for column in 0..9 {
+                administration::add(&mut digest, row.get_ref(column)?);
+            }
+            Ok(())
+        })
+    })
+    .doing(CHAINING)?;
+    Ok(digest.value())
+}
+
+fn link(db: &Connection, number: i64, last: &[u8]) -> Result<[u8; 32]> {
+    let chain = linked(db, number, last)?;
+    db.execute(
+        "UPDATE vendor_event SET chain = ?2 WHERE number = ?1",
+        params![number, chain],
+    )
+    .doing(CHAINING)?;
+    Ok(chain)
+}
+
+fn numbers(db: &Connection) -> Result<Vec<i64>> {
+    let mut read = db
+        .prepare("SELECT number FROM vendor_event ORDER BY number")
+        .doing(CHAINING)?;
+    read.query_map([], |r| r.get(0))
+        .and_then(Iterator::collect)
+        .doing(CHAINING)
+}
+
+/// Chains events that are there; how many.
+pub(crate) fn chain_events(db: &Connection) -> Result<usize> {
+    let numbers = numbers(db)?;
+    let mut last: Vec<u8> = Vec::new();
+    for number in &numbers {
+        last = link(db, *number, &last)?.to_vec();
+    }
+    Ok(numbers.len())
+}
+
+/// Whether every event stands after those before it, as it was written.
+pub(crate) fn events_hold(db: &Connection) -> Result<bool> {
+    let mut last: Vec<u8> = Vec::new();
+    for number in numbers(db)? {
+        let ours = linked(db, number, &last)?;
+        let kept: Option<Vec<u8>> = db
+            .query_row(
+                "SELECT chain FROM vendor_event WHERE number = ?1",
+                [number],
+                |r| r.get(0),
+            )
+            .doing(CHAINING)?;
+        if kept.as_deref() != Some(ours.as_slice()) {
+            return Ok(false);
+        }
+        last = ours.to_vec();
+    }
+    Ok(true)
 }
 
 /// What was done to one grant, oldest first.

@@ -23,7 +23,7 @@ use super::house::notary::{Origin, SignedHead};
 use super::rows::{self, Broken, COLUMNS};
 use super::seal::{ChangeLine, Digest, sha256};
 use super::tenant::OpenTenant;
-use super::{administration, codec, extract, index};
+use super::{administration, break_glass, codec, extract, index, quarantine, vendors};
 use crate::audit::ChangeHead;
 use crate::journal::Head;
 use crate::{Finding, FindingKind, Result, StoreError, Stored, VerifyReport};
@@ -250,8 +250,13 @@ impl<'t> Check<'t> {
             Some(place) => administration::passes(db, place)?,
             None => true,
         };
-        if !whole || !administration::holds(db)? {
+        if !whole || !administration::holds(db)? || !vendors::events_hold(db)? {
             self.plain(FindingKind::Client);
+        }
+        // Lists whose rows carry seals of their own.
+        let chain = self.tenant.chain();
+        if break_glass::unsealed(db, chain)? > 0 || quarantine::unsealed(db, chain)? > 0 {
+            self.plain(FindingKind::List);
         }
         Ok(())
     }

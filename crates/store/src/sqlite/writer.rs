@@ -166,6 +166,7 @@ pub(crate) fn run(tenant: &Arc<OpenTenant>, slot: &mut Option<WriterState>, memb
             // a commit that was reported as failed be found in the log after all.
             *slot = None;
             shared.cache.forget(&tenant.id, &shared.metrics);
+            tenant.consents.forget();
             tenant.commits.fetch_add(1, Ordering::Release);
             tenant.reaches.failed();
             for (_, answer) in &mut answers {
@@ -314,6 +315,7 @@ fn finish(tenant: &Arc<OpenTenant>, state: Option<&WriterState>, before: u64, an
                 seq += 1;
                 any = true;
             }
+            tenant.consents.learn(tenant, stored);
             let was_there =
                 shared
                     .cache

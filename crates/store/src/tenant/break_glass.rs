@@ -45,7 +45,7 @@ impl TenantStore {
             }
             writer::alone_durably(tenant, slot, |tenant, state| {
                 must_be_there(tenant, state, &opening)?;
-                break_glass::put(&state.db, &opening)
+                break_glass::put(&state.db, &opening, tenant.chain())
             })?;
             tenant.openings.learn(opening, now);
             Ok(())
@@ -67,11 +67,11 @@ impl TenantStore {
         self.administered(&spent, &[what, " ", id].concat()).await?;
         let (id, now) = (id.to_owned(), spent.request().at);
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
-            let opening = writer::alone_durably(tenant, slot, |_, state| {
-                let found = break_glass::get(&state.db, &id)?;
+            let opening = writer::alone_durably(tenant, slot, |tenant, state| {
+                let found = break_glass::get(&state.db, tenant.chain(), &id)?;
                 let mut opening = found.ok_or_else(unknown)?;
                 change(&mut opening)?;
-                break_glass::put(&state.db, &opening)?;
+                break_glass::put(&state.db, &opening, tenant.chain())?;
                 Ok(opening)
             })?;
             tenant.openings.learn(opening.clone(), now);
@@ -84,13 +84,25 @@ impl TenantStore {
     ///
     /// # Errors
     /// `not-found`.
-    pub async fn opening(&self, id: &str) -> Result<Opening> {
+    pub async fn opening(&self, permit: Permit<Administer>, id: &str) -> Result<Opening> {
+        let spent = permit.spend(&self.tenant);
+        let known = base::ResourceId::new(id).is_ok();
+        let named = if known { id } else { "of another name" };
+        self.administered(&spent, &["look up break-glass ", named].concat())
+            .await?;
         let id = id.to_owned();
         self.handle
             .0
-            .read(self.serving()?, Class::Point, None, move |_, db, _| {
-                break_glass::get(db, &id)?.ok_or_else(unknown)
+            .read(self.serving()?, Class::Point, None, move |tenant, db, _| {
+                break_glass::get(db, tenant.chain(), &id)?.ok_or_else(unknown)
             })
+            .await
+    }
+
+    /// Records that a reviewer looks at what was done under an opening.
+    pub async fn looked_at_opening(&self, permit: Permit<Administer>, id: &str) -> Result<()> {
+        let spent = permit.spend(&self.tenant);
+        self.administered(&spent, &["look at break-glass ", id].concat())
             .await
     }
 
@@ -100,8 +112,8 @@ impl TenantStore {
         self.administered(&spent, "list break-glass").await?;
         self.handle
             .0
-            .read(self.serving()?, Class::Scan, None, |_, db, _| {
-                break_glass::list(db, LIST_MAX)
+            .read(self.serving()?, Class::Scan, None, |tenant, db, _| {
+                break_glass::list(db, tenant.chain(), LIST_MAX)
             })
             .await
     }
@@ -115,7 +127,7 @@ impl TenantStore {
             .0
             .read(entry, Class::Scan, None, move |tenant, db, _| {
                 let within = tenant.shared.config.limits.break_glass_review_seconds;
-                break_glass::counts(db, now, within)
+                break_glass::counts(db, tenant.chain(), now, within)
             })
             .await
     }

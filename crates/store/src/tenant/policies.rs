@@ -1,11 +1,15 @@
 //! A tenant's policy: put into force, read, and what it reaches.
 
-use access::{Administer, Document, Permit};
+use std::sync::Arc;
+
+use access::{Administer, Consents, Document, Permit};
 use base::{Code, ResourceId};
 use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
+use rusqlite::Connection;
 
 use super::TenantStore;
+use crate::sqlite::fault::internal;
 use crate::sqlite::readers::Class;
 use crate::sqlite::writer::WriterState;
 use crate::sqlite::{OpenTenant, in_snapshot, policies, rows, sight, trail};
@@ -22,6 +26,29 @@ impl TenantStore {
             .0
             .read(entry, Class::Scan, None, |_, db, _| policies::all(db))
             .await
+    }
+
+    /// Looks at what patients consented to, as it is committed; at nothing where that does not count.
+    pub async fn with_consents<T>(&self, count: bool, look: impl Fn(&Consents) -> T) -> Result<T> {
+        /// They may be forgotten again before they were looked at.
+        const TRIES: usize = 8;
+        if !count {
+            return Ok(look(Consents::none()));
+        }
+        for _ in 0..TRIES {
+            let tenant = match self.entry()?.if_open() {
+                Some(tenant) => tenant,
+                None => self.opened().await?,
+            };
+            if let Some(looked) = tenant.consents.look(&look) {
+                return Ok(looked);
+            }
+            let entry = self.entry()?;
+            let read =
+                |tenant: &Arc<OpenTenant>, db: &Connection, _| tenant.consents.read(tenant, db);
+            self.handle.0.read(entry, Class::Scan, None, read).await?;
+        }
+        Err(internal("consents are not known"))
     }
 
     /// Records that somebody looks at what the policy in force gives.

@@ -65,7 +65,7 @@ impl TenantStore {
         self.handle
             .0
             .read(entry, Class::Scan, None, move |tenant, db, _| {
-                quarantine::list(db, tenant.model, !all, LIST_MAX)
+                quarantine::list(db, tenant.model, (!all, LIST_MAX), tenant.chain())
             })
             .await
     }
@@ -92,7 +92,8 @@ impl TenantStore {
             .0
             .read(entry, Class::Scan, None, move |tenant, db, _| {
                 in_snapshot(db, || {
-                    let lines = quarantine::of(db, tenant.model, type_id, &wanted)?;
+                    let lines =
+                        quarantine::of(db, tenant.model, (type_id, &wanted), tenant.chain())?;
                     let Some((rid, _)) = lines.first() else {
                         return Ok(None);
                     };
@@ -202,7 +203,8 @@ impl TenantStore {
         let (by, now): (String, Micros) = (spent.actor().as_str().to_owned(), spent.request().at);
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
             writer::alone_durably(tenant, slot, |tenant, state| {
-                let lines = quarantine::of(&state.db, tenant.model, type_id, &id)?;
+                let lines =
+                    quarantine::of(&state.db, tenant.model, (type_id, &id), tenant.chain())?;
                 let refuse = |text: &str| {
                     Err(StoreError::Refused(
                         Code::QuarantineDecision,
@@ -216,7 +218,8 @@ impl TenantStore {
                     return refuse("what is current is wrong: accept it or revert it");
                 }
                 let (by, remark) = (by.as_str(), remark.as_str());
-                quarantine::decide(&state.db, *rid, Decision::Note, (by, remark), None, now)
+                let at = (now, tenant.chain());
+                quarantine::decide(&state.db, *rid, Decision::Note, (by, remark), None, at)
             })
         };
         self.handle.0.with_writer(entry, work).await?;
@@ -227,7 +230,7 @@ impl TenantStore {
         self.handle
             .0
             .read(self.entry()?, Class::Point, None, |tenant, db, _| {
-                tenant.quarantine.learn(db)?;
+                tenant.quarantine.learn(db, tenant.chain())?;
                 tenant.reaches.forget();
                 Ok(())
             })

@@ -88,6 +88,18 @@ impl TenantStore {
             return Err(unknown());
         }
         let (of, now) = (id.clone(), spent.request().at);
+        let pressed = match &change {
+            VendorChange::Switch { hold, .. } => {
+                let held = Held {
+                    hold: *hold,
+                    at: now,
+                    by: spent.actor().as_str().into(),
+                    reason: reason.into(),
+                };
+                self.press(id, party, held).await?
+            }
+            VendorChange::Propose(_) => false,
+        };
         let event = VendorEvent {
             number: 0,
             at: now,
@@ -106,7 +118,22 @@ impl TenantStore {
             .0
             .administer(entry, by, "change vendor", &detail, work)
             .await?;
+        if pressed {
+            self.opened().await?.vendors().is_written(id, party);
+        }
         self.vendor(id).await?.ok_or_else(unknown)
+    }
+
+    /// A switch that is moved towards off holds at once, whatever its writing waits for; one that cannot be
+    /// written holds while the house runs. Whether it is one.
+    async fn press(&self, id: &VendorId, party: Party, held: Held) -> Result<bool> {
+        let tenant = self.opened().await?;
+        let known = tenant.vendors().grant(id);
+        let tightens = known.is_some_and(|known| known.held(party).hold < held.hold);
+        if tightens {
+            tenant.vendors().press(id, party, held);
+        }
+        Ok(tightens)
     }
 
     /// Keeps a program link, new or changed, or removes the one of an id.
@@ -201,10 +228,10 @@ fn work(
     mut event: VendorEvent,
 ) -> Result<()> {
     let limits = &tenant.shared.config.limits;
-    let known = tenant.vendors().grant(id);
+    let known = tenant.vendors().committed(id);
     let grant = match (known, change) {
         (known, VendorChange::Propose(terms)) => {
-            must_have_room(state, party, limits)?;
+            must_have_room(state, (id, party), limits)?;
             match known {
                 Some(known) => {
                     event.was = known.state().to_owned();
@@ -229,7 +256,7 @@ fn work(
                 return Ok(());
             }
             if hold < held {
-                must_have_room(state, party, limits)?;
+                must_have_room(state, (id, party), limits)?;
             }
             switched(&known, party, (hold, terms), &event)?
         }
@@ -239,10 +266,14 @@ fn work(
     vendors::add_event(&state.db, id, &event)
 }
 
-/// Nobody but the clinic fills what is kept of events; switching off is always possible.
-fn must_have_room(state: &WriterState, party: Party, limits: &Limits) -> Result<()> {
+/// Nobody but the clinic fills what is kept of events of one vendor; switching off is always possible.
+fn must_have_room(
+    state: &WriterState,
+    (id, party): (&VendorId, Party),
+    limits: &Limits,
+) -> Result<()> {
     let max = limits.vendor_events_max;
-    if party != Party::Clinic && vendors::event_count(&state.db)? >= max {
+    if party != Party::Clinic && vendors::event_count(&state.db, id)? >= max {
         return Err(full("vendor_events_max", max));
     }
     Ok(())

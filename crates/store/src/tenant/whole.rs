@@ -139,11 +139,12 @@ impl TenantStore {
             .await
     }
 
-    /// Writes a backup of the tenant to a new file while the tenant serves, and verifies it.
+    /// Writes a backup of the tenant to a new file while the tenant serves, and verifies it; how many rows
+    /// in it are not as they were written and are kept apart.
     ///
     /// # Errors
     /// `storage-full`, `storage-fault`; `backup-exists`.
-    pub async fn backup(&self, permit: Permit<Export>, file: &Path) -> Result<()> {
+    pub async fn backup(&self, permit: Permit<Export>, file: &Path) -> Result<u64> {
         let spent = permit.spend(&self.tenant);
         let entry = self.entry()?.clone();
         entry.must_stay()?;

@@ -275,9 +275,9 @@ impl Session {
 
     /// The opening that a request names, if the caller may know of it.
     async fn opening_named(&self, query: &str) -> Result<Opening, Failure> {
-        let _ = self.may_look_at_openings().await?;
+        let permit = self.may_look_at_openings().await?;
         let id = text(query, "id").ok_or(invalid("id names an opening"))?;
-        let opening = self.store.opening(&id).await?;
+        let opening = self.store.opening(permit, &id).await?;
         match self.is_own(&opening) || self.rights().reviews(&opening.grant) {
             true => Ok(opening),
             false => Err(Failure::of(Code::NotFound)),
@@ -357,7 +357,8 @@ impl Session {
     /// An opening, and what its person was shown or changed of the patient while it was open.
     async fn look_at_opening(&self, query: &str) -> Result<Answer, Failure> {
         let opening = self.opening_named(query).await?;
-        let _ = self.may_review(&opening).await?;
+        let reviewing = self.may_review(&opening).await?;
+        self.store.looked_at_opening(reviewing, &opening.id).await?;
         let permit = decide_system(Reason::Verify, self.tenant(), self.request);
         let permit = permit.map_err(|denied| Failure::from(&denied))?;
         let asked = AccessQuery {

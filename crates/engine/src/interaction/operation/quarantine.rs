@@ -4,7 +4,7 @@
 //! Who administers the tenant sees what there is. To see what a resource says, and to decide, takes the
 //! ordinary rights to the resource too: a decision is an ordinary write of another version.
 
-use access::{Delete, Read as ReadAction, Target, Update};
+use access::{ActionName, Delete, Read as ReadAction, Target, Update};
 use base::{Code, ResourceId};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
@@ -74,6 +74,12 @@ impl Session {
 
     async fn decide_quarantine(&self, query: &str) -> Result<Answer, Failure> {
         let wrong = |text: &'static str| Failure::new(Code::RequestInvalid, text);
+        // Who answers for it is somebody: the operator makes API clients.
+        if self.principal().person().is_none() {
+            return Err(self
+                .refuse_for(ActionName::Administer, None, Code::PersonOnly)
+                .await);
+        }
         let (type_id, id) = self.named(query)?.ok_or(wrong("resource is Type/id"))?;
         let decision = form::first(query, "decision").unwrap_or_default();
         let decision = Decision::parse(&decision)
@@ -91,7 +97,11 @@ impl Session {
                     .await?;
                 None
             }
-            _ => Some(self.settle(decision, (type_id, &id), remark).await?),
+            _ => {
+                let seen = form::first(query, "digest").filter(|d| !d.is_empty());
+                let settled = self.settle(decision, (type_id, &id), seen.as_deref(), remark);
+                Some(settled.await?)
+            }
         };
         parameters_of(&json!({
             "resource": format!("{}/{id}", self.model().type_name(type_id)),
@@ -105,6 +115,7 @@ impl Session {
         &self,
         decision: Decision,
         (type_id, id): (TypeId, &ResourceId),
+        seen: Option<&str>,
         remark: String,
     ) -> Result<u64, Failure> {
         let target = || Target::Instance(type_id, id.clone());
@@ -124,6 +135,7 @@ impl Session {
         }
         let version = damaged.current;
         let content = content(decision, damaged)?;
+        must_be_seen(decision, content.as_deref(), seen)?;
         let write = match content {
             None => Write::Delete {
                 permit: self.permit::<Delete>(target()).await?,
@@ -159,6 +171,30 @@ impl Session {
         let made = made.ok_or(Failure::of(Code::Internal))?;
         Ok(made.get().version.0)
     }
+}
+
+/// What is accepted is what was looked at: whoever decides names its digest, as it was shown.
+fn must_be_seen(
+    decision: Decision,
+    content: Option<&[u8]>,
+    seen: Option<&str>,
+) -> Result<(), Failure> {
+    match (content, seen) {
+        (Some(content), Some(seen)) if !seen.eq_ignore_ascii_case(&digest_of(content)) => Err(
+            conflict("the content is not the one whose digest is named: look at it again"),
+        ),
+        (Some(_), None) if decision == Decision::Accept => Err(Failure::new(
+            Code::RequestInvalid,
+            "digest is that of the changed content, as $quarantine shows it",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// SHA-256, in hexadecimal digits.
+fn digest_of(content: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, content);
+    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// What the new version says; nothing for a deletion.
@@ -199,6 +235,8 @@ fn shown(damaged: Damaged) -> Result<Bytes, Failure> {
     ] {
         let Some(stored) = stored else { continue };
         let stored = stored.into_inner();
+        let digest = digest_of(&stored.body);
+        parts.push(json!({ "name": format!("{name}Digest"), "valueString": digest }).to_string());
         parts.push(
             match (stored.method, serde_json::from_slice::<Value>(&stored.body)) {
                 (Method::Delete, _) => {

@@ -38,6 +38,21 @@ impl Query {
     }
 }
 
+impl Clause {
+    /// Types other than that of the resource itself at whose resources it looks.
+    pub fn looks_at(&self, model: &Model) -> Vec<TypeId> {
+        let mut found = Vec::new();
+        // A type that is none stands for the resource itself.
+        let itself = TypeId(u16::MAX);
+        of_clause(self, &[itself], model, &mut found);
+        let mut types: Vec<TypeId> = found.into_iter().map(|(of, _)| of).collect();
+        types.retain(|of| *of != itself);
+        types.sort_unstable();
+        types.dedup();
+        types
+    }
+}
+
 fn of_clause(clause: &Clause, types: &[TypeId], model: &Model, found: &mut Vec<(TypeId, ParamId)>) {
     match clause {
         Clause::Param(clause) => {

@@ -181,10 +181,13 @@ fn schemas() -> Value {
             "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" },
             "clients": { "enum": ["as-now", "keep", "revoke"], "default": "as-now" },
         })),
-        "Restored": { "allOf": [reference("Tenant"), object(&["clients"], &json!({
+        "Restored": { "allOf": [reference("Tenant"), object(&["clients", "quarantined"], &json!({
+            "quarantined": { "type": "integer" },
             "clients": object(&["kept", "revoked"], &json!({ "kept": { "type": "integer" }, "revoked": { "type": "integer" } })),
         }))] },
-        "BackupMade": object(&["file", "path"], &json!({ "file": text, "path": text })),
+        "BackupMade": object(&["file", "path", "quarantined"], &json!({
+            "file": text, "path": text, "quarantined": { "type": "integer" },
+        })),
         "ImportReason": object(&["reason"], &json!({ "reason": text })),
         "ImportOpened": object(&["import_id", "import", "access_token", "expires_in", "until", "base"], &json!({
             "import_id": text, "import": text, "access_token": text, "expires_in": { "type": "integer" },
@@ -229,6 +232,7 @@ fn schemas() -> Value {
         "PolicyDocument": policy_document(&text),
         "Policy": object(&["version"], &json!({
             "version": { "type": "integer" }, "at": time, "by": text, "reason": text, "document": reference("PolicyDocument"),
+            "warnings": { "type": "array", "items": text },
         })),
         "PolicyDraft": object(&["reason"], &json!({
             "document": reference("PolicyDocument"), "preset": text, "version": { "type": "integer" },
@@ -242,12 +246,24 @@ fn schemas() -> Value {
         })),
         "PolicyMatrix": object(&["roles", "types"], &json!({ "roles": { "type": "array", "items": text }, "types": { "type": "object" } })),
         "PolicyQuestion": object(&["action", "type"], &json!({
-            "client": text, "roles": { "type": "array", "items": text }, "action": text, "type": text, "id": text,
+            "client": text, "person": text, "steppedUp": { "type": "boolean" },
+            "roles": { "type": "array", "items": text }, "action": text, "type": text, "id": text,
             "document": reference("PolicyDocument"), "address": text, "reason": text,
         })),
         "PolicyAnswer": object(&["allowed", "in_scope", "steps"], &json!({
             "version": { "type": "integer" }, "allowed": { "type": "boolean" }, "found": { "type": "boolean" },
-            "in_scope": { "type": "boolean" }, "steps": { "type": "array", "items": { "type": "object" } },
+            "signs_in": { "type": "boolean" }, "in_scope": { "type": "boolean" }, "steps": { "type": "array", "items": { "type": "object" } },
+        })),
+        "PolicyImport": object(&["from", "documents"], &json!({
+            "from": { "enum": ["aidbox", "medplum"] }, "documents": { "type": "array", "items": {} },
+            "role": text, "names": { "type": "object", "additionalProperties": text },
+        })),
+        "PolicyImported": object(&["document", "report"], &json!({
+            "document": reference("PolicyDocument"),
+            "report": { "type": "array", "items": object(&["document", "pointer", "outcome", "text"], &json!({
+                "document": text, "pointer": text,
+                "outcome": { "enum": ["mapped", "assumed", "left-out", "refused"] }, "text": text,
+            })) },
         })),
         "PolicyTrial": object(&[], &json!({ "document": reference("PolicyDocument"), "preset": text, "records": { "type": "integer", "minimum": 0 } })),
         "PolicyDryRun": object(&["tried", "left_out", "changes"], &json!({
@@ -314,6 +330,15 @@ fn policy_document(text: &Value) -> Value {
     );
     object(
         &["grants"],
-        &json!({ "title": text, "grants": { "type": "array", "items": grant } }),
+        &json!({
+            "title": text, "grants": { "type": "array", "items": grant },
+            "consents": { "anyOf": [{ "const": "enforced" }, object(&[], &json!({
+                "purposes": { "type": "object", "additionalProperties": list }, "emergency": { "type": "boolean" },
+            }))] },
+            "labels": { "anyOf": [{ "const": "enforced" }, object(&[], &json!({
+                "confidentiality": { "type": "object", "additionalProperties": { "enum": ["U", "L", "M", "N", "R", "V"] } },
+                "sensitivity": { "type": "object", "additionalProperties": who },
+            }))] },
+        }),
     )
 }

@@ -62,7 +62,7 @@ fn token_of(admin: &Browser<'_>, login: &str, role: &str, two_factors: bool) -> 
 }
 
 /// A token of a program that the person approves for all that they may do.
-fn approved(browser: &Browser<'_>) -> String {
+pub(in crate::tests) fn approved(browser: &Browser<'_>) -> String {
     approved_for(browser, "user/*.cruds")
 }
 
@@ -446,4 +446,55 @@ fn it_is_ended_and_reviewed_by_somebody_else() {
     ] {
         assert!(trail.contains(line), "{line}");
     }
+}
+
+/// Another password ends what is open, and so does a restore.
+#[test]
+fn what_is_open_ends_with_another_password_and_with_a_restore() {
+    let (world, _) = two_facilities();
+    policy(&world);
+    let admin = administrator(&world, "lakeside");
+    let doctor = token_of(&admin, "north", "clinician@Organization/o-north", true);
+    let auditor = token_of(&admin, "auditor", "auditor", false);
+    let opened = open(&world, &doctor, "p-south", &[WHY]).status(200);
+    let id = field(&opened, "id");
+    world.fhir(&doctor, "GET Patient/p-south", "").status(200);
+    // What is open in a backup is closed in what is made of it.
+    let file = json!({ "file": "open" });
+    world
+        .admin("POST /admin/v1/tenants/lakeside/backup", &file)
+        .status(201);
+    let file = json!({ "file": "open", "clients": "keep" });
+    world
+        .admin("POST /admin/v1/tenants/again/restore", &file)
+        .status(201);
+    let counts = world.admin("GET /admin/v1/tenants/again/break-glass", &Value::Null);
+    counts.status(200).at("/open", 0).at("/due", 1);
+    let counts = world.admin("GET /admin/v1/tenants/lakeside/break-glass", &Value::Null);
+    counts.status(200).at("/open", 1);
+
+    let browser = Browser::new(&world);
+    let people = admin.api("GET people", &Value::Null).status(200).json();
+    let north = people["people"].as_array().unwrap().iter();
+    let north = north.filter(|p| p["login"] == "north").collect::<Vec<_>>();
+    let person = north[0]["id"].as_str().unwrap();
+    let invited = admin
+        .api(&format!("POST people/{person}/invitation"), &json!({}))
+        .status(201);
+    browser.accept(&invited.text("/invitation"));
+    let look = format!("GET $break-glass-review?id={id}");
+    let told = world.fhir(&auditor, &look, "").status(200);
+    let told = told.json().to_string();
+    assert!(told.contains("system:another password"), "{told}");
+    assert_ne!(world.fhir(&doctor, "GET Patient/p-south", "").code, 200);
+    // Who looked at it is in the trail, by name.
+    let trail = world.admin(
+        "GET /admin/v1/tenants/lakeside/audit?limit=1000",
+        &Value::Null,
+    );
+    let trail = trail.status(200).json().to_string();
+    assert!(
+        trail.contains(&format!("look at break-glass {id}")),
+        "{trail}"
+    );
 }

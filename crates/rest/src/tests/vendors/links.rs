@@ -103,6 +103,14 @@ fn a_template_is_filled_with_what_is_open() {
             .json()
     };
     assert_eq!(listed()["links"][0]["link"], "viewer");
+    // Where it leads is told to whoever keeps links; that there is one, to whoever reads some record.
+    assert!(listed()["links"][0]["template"].is_null(), "{}", listed());
+    let kept = admin.api("GET links", &Value::Null).status(200).json();
+    assert!(kept["links"][0]["template"].is_string(), "{kept}");
+    let writes = world.client("lakeside", "system/Observation.c");
+    let headers = [("authorization", writes.as_str())];
+    let told = world.ask("GET /t/lakeside/auth/launches", &headers, "");
+    assert_eq!(told.status(200).json()["links"], json!([]));
     clinic_says(&admin, "disabled", None).status(200);
     open(&all, json!({})).refused(403, "vendor-disabled");
     assert_eq!(listed()["links"], json!([]));

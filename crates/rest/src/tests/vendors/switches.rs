@@ -396,3 +396,75 @@ fn limits_of_what_is_kept_hold_up_no_switching_off() {
     clinic_says(&admin, "disabled", None).status(200);
     clinic_says(&admin, "enabled", None).status(200);
 }
+
+#[test]
+fn a_vendor_at_its_own_switch_is_not_told_who_acts_for_the_clinic_nor_comes_as_often_as_it_likes() {
+    let (world, _) = clinic();
+    let admin = enabled(&world, &json!({}));
+    let who = basic(&client(&world, "system/*.cruds"));
+    let body = json!({ "hold": "disabled", "reason": "they asked too much" });
+    admin.api("POST vendors/acme/switch", &body).status(200);
+    vendor_says(&world, &who, "disabled").status(200);
+    let headers = [("authorization", who.as_str()), FORM];
+    let shown = world.ask("POST /t/lakeside/auth/vendor", &headers, "");
+    let shown = shown.status(200).at("/state", "disabled-by-vendor").json();
+    let text = shown.to_string();
+    assert!(
+        !text.contains("they asked too much") && !text.contains("person:"),
+        "{shown:#}"
+    );
+    assert!(text.contains("client:"), "its own doing is told: {shown:#}");
+    let asked = (0..100).map(|_| world.ask("POST /t/lakeside/auth/vendor", &headers, ""));
+    let codes: Vec<u16> = asked.map(|a| a.code).collect();
+    assert!(codes.contains(&429), "{codes:?}");
+    // The clinic is told everything.
+    let told = admin
+        .api("GET vendors/acme", &Value::Null)
+        .status(200)
+        .json();
+    assert!(told.to_string().contains("they asked too much"));
+}
+
+#[test]
+fn one_vendor_fills_nothing_of_another() {
+    let world = World::with(|limits| limits.vendor_events_max = 6, |_| {});
+    world.tenant("lakeside");
+    let number = propose(&world, &json!({}));
+    let admin = administrator(&world, "lakeside");
+    clinic_says(&admin, "enabled", Some(number)).status(200);
+    let other = json!({ "vendor": "zenith", "name": "Zenith" });
+    propose(&world, &other);
+    let who = basic(&client(&world, "system/*.cruds"));
+    for _ in 0..6 {
+        vendor_says(&world, &who, "disabled");
+        vendor_says(&world, &who, "enabled");
+    }
+    vendor_says(&world, &who, "disabled").status(200);
+    let full = vendor_says(&world, &who, "enabled");
+    assert!(full.code >= 400, "{}", full.code);
+    // The other's operator still has room.
+    for hold in ["disabled", "enabled"] {
+        let body = json!({ "hold": hold, "reason": "test" });
+        world
+            .admin(&format!("POST {VENDORS}/zenith/switch"), &body)
+            .status(200);
+    }
+}
+
+#[test]
+fn who_is_not_let_in_takes_nothing_of_the_tenants_rate() {
+    let world = World::with(|limits| limits.tenant_requests_per_second_max = 8, |_| {});
+    world.tenant("lakeside");
+    let _admin = enabled(&world, &json!({}));
+    let who = basic(&client(&world, "system/*.cruds"));
+    let own = world.client("lakeside", "system/*.cruds");
+    world.clock.forward_secs(10);
+    operator_says(&world, "disabled").status(200);
+    world.clock.forward_secs(10);
+    for _ in 0..30 {
+        world
+            .fhir(&who, "GET Patient/p1", "")
+            .refused(403, "vendor-disabled");
+    }
+    world.fhir(&own, "GET Patient/p1", "").status(404);
+}

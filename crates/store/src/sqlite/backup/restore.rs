@@ -20,9 +20,10 @@ use super::super::rows::{self, COLUMNS};
 use super::super::seal::{ChangeLine, Digest, Sealed};
 use super::super::tenant::{OpenTenant, open_reader};
 use super::super::{
-    administration, blob, connection, migrate, people, schema, vendors, verify, writer,
+    administration, blob, break_glass, connection, migrate, people, quarantine, schema, vendors,
+    writer,
 };
-use super::{Header, check_file, invalid, read_header};
+use super::{Checked, Header, check_file, checked, invalid, read_header};
 use crate::audit::ChangeHead;
 use crate::{KeptClients, RestoreClients, Restored, Result, State, TenantInfo};
 
@@ -80,6 +81,7 @@ impl House {
         Ok(Restored {
             info,
             clients: kept,
+            quarantined: source.header.quarantined.len() as u64,
         })
     }
 
@@ -142,8 +144,11 @@ impl House {
         }
         let reader = open_reader(&path, &keys, &self.shared)?;
         let old = OpenTenant::assemble(&old_id, keys, &path, &self.shared, reader).map(Arc::new)?;
-        if !verify::database(&old)?.ok {
-            return Err(invalid("rows of the backup do not verify"));
+        // What was kept apart when it was made is, and nothing else.
+        let why = "rows of the backup do not verify";
+        match checked(&old, why).map_err(|_| invalid(why))? {
+            Checked::Apart(apart) if apart == source.header.quarantined => {}
+            _ => return Err(invalid(why)),
         }
         let new_keys = || TenantKeys::derive(Secret::new(*key.expose()));
         let done = reseal(&old, id, &new_keys(), by, admitted)?;
@@ -159,8 +164,15 @@ impl House {
         let reader = open_reader(&path, &new_keys(), &self.shared)?;
         let new =
             OpenTenant::assemble(&new_id, new_keys(), &path, &self.shared, reader).map(Arc::new)?;
-        if !verify::database(&new)?.ok {
-            return Err(internal("a restored tenant does not verify"));
+        match checked(&new, "a restored tenant does not verify")? {
+            Checked::Apart(apart) if apart == source.header.quarantined => {}
+            _ => return Err(internal("a restored tenant does not verify")),
+        }
+        if !source.header.quarantined.is_empty() {
+            tracing::error!(
+                rows = source.header.quarantined.len(),
+                "rows of the backup are not as they were written, and stay kept apart"
+            );
         }
         Ok(done)
     }
@@ -247,6 +259,15 @@ fn reseal(
             Admitted::All => true,
             Admitted::Only(_, some) => some.contains(id),
         })?;
+        let sealed_anew = administration::Chain {
+            tenant: id,
+            key: &keys.seal,
+        };
+        // Nobody is open who was open then.
+        let ending = ("system:restored from a backup", old.shared.clock.now());
+        break_glass::end(db, old.chain(), None, ending)?;
+        break_glass::reseal(db, Some(old.chain()), sealed_anew)?;
+        quarantine::reseal(db, Some(old.chain()), sealed_anew)?;
         // What was switched off since the backup was made stays off until the clinic looks at it.
         if !matches!(admitted, Admitted::All) {
             vendors::disable_all(db, "restored from a backup")?;
@@ -285,7 +306,14 @@ fn reseal_versions(
         digest: Digest::default(),
     };
     while let Some(row) = rows.next().doing(DOING)? {
-        let opened = rows::read(old, db, row)?;
+        let Ok(opened) = rows::open(old, db, row)? else {
+            // It was found not to be as it was written, and is not sealed anew: what it carries is not a
+            // seal of this tenant either.
+            let carried: [u8; 32] = row.get(10).doing(DOING)?;
+            let seq: i64 = row.get(4).doing(DOING)?;
+            chain.add(u64::try_from(seq).unwrap_or(0), &carried)?;
+            continue;
+        };
         let vid: i64 = row.get(13).doing(DOING)?;
         let sealed = Sealed {
             tenant: id,

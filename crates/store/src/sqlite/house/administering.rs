@@ -33,7 +33,7 @@ impl House {
         let task = Box::new(move || {
             let _ = send.send(house.administer_now(&of, &by, (action, &detail), work));
         });
-        self.mailboxes.put(entry, Item::Task(task))?;
+        self.mailboxes.put(entry, Item::Urgent(task))?;
         receive
             .await
             .unwrap_or_else(|_| Err(internal("the work ended without an answer")))

@@ -328,6 +328,29 @@ impl House {
         }
     }
 
+    /// Looks into resources by name, and puts what is wrong with them into quarantine.
+    pub(crate) fn keep_apart_named<'n>(
+        &self,
+        tenant: &Arc<OpenTenant>,
+        names: impl Iterator<Item = (&'n str, &'n str)>,
+    ) -> Result<()> {
+        for (type_name, id) in names {
+            let type_id = tenant.model.type_id(type_name);
+            let id = base::ResourceId::new(id).ok();
+            let Some((type_id, id)) = type_id.zip(id) else {
+                continue;
+            };
+            let looked = on_reader(tenant, |db| {
+                match super::super::rows::rid_of(db, type_id, &id)? {
+                    Some(rid) => verify::one(tenant, db, rid),
+                    None => Ok(Looked::default()),
+                }
+            })?;
+            self.keep_apart(tenant, &looked)?;
+        }
+        Ok(())
+    }
+
     /// Puts what was found into quarantine, once it was found again with nobody writing.
     fn keep_apart(&self, tenant: &Arc<OpenTenant>, looked: &Looked) -> Result<()> {
         let rids: BTreeSet<i64> = looked.found.iter().filter_map(|(rid, _)| *rid).collect();
@@ -345,7 +368,7 @@ impl House {
                         continue;
                     };
                     let wrong = placed(&state.db, wrong)?;
-                    match quarantine::put(&state.db, &wrong, now, max) {
+                    match quarantine::put(&state.db, &wrong, (now, max), tenant.chain()) {
                         Ok(true) => made.push(wrong),
                         Ok(false) => {}
                         Err(e) if e.code() == Code::LimitQuery => {
@@ -358,7 +381,7 @@ impl House {
             Ok((made, quarantine::open_count(&state.db)?))
         })?;
         if let Some(state) = &*slot {
-            tenant.quarantine.learn(&state.db)?;
+            tenant.quarantine.learn(&state.db, tenant.chain())?;
             tenant.reaches.forget();
         }
         for wrong in &made {

@@ -214,6 +214,7 @@ impl World {
             limits: &self.limits,
             own_bases: &[],
             customs: fhir::search::Customs::NONE,
+            consents: access::Consents::none(),
             now: Micros(0),
         };
         policy.check(&surroundings).unwrap();

@@ -1,0 +1,611 @@
+//! Patients' consents (FHIR Consent) as refusals: which of them say no to a caller, about what.
+//!
+//! A consent never gives anything; what policy gives is narrowed by what consents refuse. What of a consent
+//! cannot be evaluated refuses. Parts about the caller are decided here; parts about resources become
+//! clauses. Knows nothing of where consents are kept.
+
+mod read;
+
+use std::collections::{BTreeMap, HashMap};
+
+use base::limits::fixed::{CONSENT_PATIENTS_MAX, CONSENT_RULES_MAX};
+use base::{Micros, ResourceId};
+use fhir::definitions::{Model, ParamKind, TypeId};
+use fhir::search::query::Clause;
+
+use super::compile::{Surroundings, in_compartment, in_own_compartment, understood};
+use super::labels::Labelled;
+use super::subject::Subject;
+use super::variables::Values;
+use crate::action::ActionName;
+
+/// One consent that may refuse something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Consent {
+    patient: ResourceId,
+    rule: Rule,
+    /// When what it says changes.
+    turns: Vec<i64>,
+}
+
+/// What it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rule {
+    /// It cannot be evaluated.
+    Unclear,
+    Tree {
+        /// Whether it refuses where its root does not apply; none if it then says nothing.
+        base: Option<bool>,
+        root: Node,
+    },
+}
+
+/// A provision and its exceptions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Node {
+    denies: bool,
+    conditions: Vec<Condition>,
+    exceptions: Vec<Node>,
+}
+
+/// A condition of a provision; its alternatives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Condition {
+    Period(Option<i64>, Option<i64>),
+    /// References to actors, and whether there are some that cannot be looked at.
+    Actors(Vec<(Box<str>, ResourceId)>, bool),
+    Actions(Vec<Box<str>>),
+    Purposes(Vec<Box<str>>),
+    /// Names of types, and whether other classes are named.
+    Types(Vec<Box<str>>, bool),
+    /// System and code.
+    Labels(Vec<(Box<str>, Box<str>)>),
+    Codes(Vec<(Box<str>, Box<str>)>),
+    /// Instances, and whether others are named.
+    Data(Vec<(Box<str>, ResourceId)>, bool),
+    /// Dates of data, as criteria.
+    DataPeriod(Box<str>),
+    Unclear,
+}
+
+/// Consents of a tenant that may refuse something, by the id of the Consent.
+#[derive(Debug, Default)]
+pub struct Consents {
+    known: HashMap<ResourceId, Consent>,
+    /// Those that could not be read.
+    broken: Vec<ResourceId>,
+    /// How many of them change at a time.
+    turns: BTreeMap<i64, u32>,
+    changes: u64,
+}
+
+/// Of which state of consents rights are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsentsState {
+    changes: u64,
+    until: Option<i64>,
+}
+
+impl Consents {
+    /// Those of a tenant without any.
+    pub fn none() -> &'static Self {
+        static NONE: std::sync::LazyLock<Consents> = std::sync::LazyLock::new(Consents::default);
+        &NONE
+    }
+
+    /// Learns of a Consent as it is now; `None`: it is gone.
+    pub fn learn(&mut self, model: &'static Model, id: &ResourceId, body: Option<&[u8]>) {
+        self.changes += 1;
+        self.broken.retain(|b| b != id);
+        if let Some(before) = self.known.remove(id) {
+            for turn in before.turns {
+                if let Some(count) = self.turns.get_mut(&turn) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.turns.remove(&turn);
+                    }
+                }
+            }
+        }
+        if let Some(consent) = body.and_then(|body| read::consent(model, body)) {
+            for turn in &consent.turns {
+                *self.turns.entry(*turn).or_default() += 1;
+            }
+            self.known.insert(id.clone(), consent);
+        }
+    }
+
+    /// One is there that cannot be read: it refuses.
+    pub fn is_broken(&mut self, id: ResourceId) {
+        self.changes += 1;
+        self.known.remove(&id);
+        self.broken.push(id);
+    }
+
+    /// What rights that are made now are of: they are good until another state.
+    pub fn state(&self, now: Micros) -> ConsentsState {
+        let next = self.turns.range(now.0.saturating_add(1)..).next();
+        ConsentsState {
+            changes: self.changes,
+            until: next.map(|(at, _)| *at),
+        }
+    }
+}
+
+/// What is known of a condition: for sure, and at most.
+struct Bound {
+    surely: Formula,
+    at_most: Formula,
+}
+
+/// A condition on resources.
+#[derive(Clone, Debug)]
+enum Formula {
+    Never,
+    Always,
+    Where(Clause),
+}
+
+impl Formula {
+    const fn of(holds: bool) -> Self {
+        match holds {
+            true => Self::Always,
+            false => Self::Never,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Never, _) | (_, Self::Never) => Self::Never,
+            (Self::Always, other) | (other, Self::Always) => other,
+            (Self::Where(a), Self::Where(b)) => Self::Where(Clause::And(vec![a, b])),
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Always, _) | (_, Self::Always) => Self::Always,
+            (Self::Never, other) | (other, Self::Never) => other,
+            (Self::Where(a), Self::Where(b)) => Self::Where(Clause::Or(vec![a, b])),
+        }
+    }
+
+    fn not(self) -> Self {
+        match self {
+            Self::Never => Self::Always,
+            Self::Always => Self::Never,
+            Self::Where(clause) => Self::Where(Clause::Not(Box::new(clause))),
+        }
+    }
+}
+
+impl Bound {
+    fn sure(formula: Formula) -> Self {
+        Self {
+            surely: formula.clone(),
+            at_most: formula,
+        }
+    }
+
+    fn unclear() -> Self {
+        Self {
+            surely: Formula::Never,
+            at_most: Formula::Always,
+        }
+    }
+
+    /// Any of these hold, and perhaps more.
+    fn with_others(formula: Formula, others: bool) -> Self {
+        match others {
+            true => Self {
+                surely: formula,
+                at_most: Formula::Always,
+            },
+            false => Self::sure(formula),
+        }
+    }
+}
+
+/// Who asks for what.
+pub(super) struct Asking<'a> {
+    pub(super) subject: &'a Subject<'a>,
+    pub(super) surroundings: &'a Surroundings<'a>,
+    /// What accesses of the caller are for; unknown without.
+    pub(super) purposes: Option<Vec<String>>,
+}
+
+/// What consents refuse of a type.
+pub(super) enum Refused {
+    Nothing,
+    Some(Vec<Clause>),
+    Everything,
+}
+
+/// Patients' consents, ready to be asked about one caller: those that may refuse them something.
+pub(super) struct Refusals<'a> {
+    asking: Asking<'a>,
+    some: Vec<&'a Consent>,
+    broken: bool,
+    overflow: bool,
+}
+
+impl<'a> Refusals<'a> {
+    pub(super) fn of(asking: Asking<'a>, consents: &'a Consents) -> Self {
+        let own = asking.subject.fhir_user;
+        let patient = asking.surroundings.model.type_id("Patient");
+        let theirs =
+            |c: &Consent| own.is_some_and(|(of, id)| Some(of) == patient && *id == c.patient);
+        let mut some = Vec::new();
+        let mut overflow = false;
+        for consent in consents.known.values() {
+            // Patients are not kept from their own record.
+            if theirs(consent) || !asking.concerned(&consent.rule) {
+                continue;
+            }
+            if some.len() >= CONSENT_PATIENTS_MAX {
+                overflow = true;
+                break;
+            }
+            some.push(consent);
+        }
+        some.sort_by(|a, b| a.patient.as_str().cmp(b.patient.as_str()));
+        Self {
+            asking,
+            some,
+            broken: !consents.broken.is_empty(),
+            overflow,
+        }
+    }
+
+    /// What is refused of an action on a type. Consents themselves are read and made whatever they say;
+    /// who is refused something may not change or remove what refuses it, unless they administer.
+    pub(super) fn refused(
+        &self,
+        action: ActionName,
+        type_id: TypeId,
+        administers: bool,
+    ) -> Refused {
+        let model = self.asking.surroundings.model;
+        let name = model.type_name(type_id);
+        let own = name == "Consent";
+        if name == "AuditEvent" || own && (administers || !changes(action)) {
+            return Refused::Nothing;
+        }
+        let Some(patient) = model.type_id("Patient") else {
+            return Refused::Everything;
+        };
+        if self.broken && in_own_compartment(model, patient, type_id, &[]).is_some() {
+            return Refused::Everything;
+        }
+        if self.overflow {
+            return self.coarse(patient, type_id);
+        }
+        let mut whole: Vec<ResourceId> = Vec::new();
+        let mut clauses = Vec::new();
+        for consent in &self.some {
+            let denied = match own {
+                true => Formula::Always,
+                false => self.asking.denied(&consent.rule, action, type_id),
+            };
+            match denied {
+                Formula::Never => {}
+                Formula::Always => whole.push(consent.patient.clone()),
+                Formula::Where(clause) => {
+                    let of = std::slice::from_ref(&consent.patient);
+                    let inside = in_own_compartment(model, patient, type_id, of);
+                    clauses.extend(inside.map(|inside| Clause::And(vec![inside, clause])));
+                }
+            }
+        }
+        if clauses.len() > CONSENT_RULES_MAX {
+            return self.coarse(patient, type_id);
+        }
+        whole.dedup();
+        if !whole.is_empty() {
+            clauses.extend(in_own_compartment(model, patient, type_id, &whole));
+        }
+        match clauses.is_empty() {
+            true => Refused::Nothing,
+            false => Refused::Some(clauses),
+        }
+    }
+
+    /// Too many to be named one by one: the charts of all who have a consent.
+    fn coarse(&self, patient: TypeId, type_id: TypeId) -> Refused {
+        let text = "_has:Consent:patient:status=active";
+        let (values, around) = (Values::default(), self.asking.surroundings);
+        let Ok(all) = understood(patient, text, &values, around, "consents") else {
+            return Refused::Everything;
+        };
+        match in_compartment(around.model, patient, type_id, all) {
+            Some(clause) => Refused::Some(vec![clause]),
+            None => Refused::Nothing,
+        }
+    }
+}
+
+const fn changes(action: ActionName) -> bool {
+    matches!(action, ActionName::Update | ActionName::Delete)
+}
+
+impl Asking<'_> {
+    /// Whether a consent may refuse this caller anything: by what it says of callers alone.
+    fn concerned(&self, rule: &Rule) -> bool {
+        match rule {
+            Rule::Unclear => true,
+            Rule::Tree { base, root } => {
+                if !self.in_force(root) {
+                    return false;
+                }
+                *base == Some(true) || self.may_deny(root)
+            }
+        }
+    }
+
+    fn may_deny(&self, node: &Node) -> bool {
+        let about = |c: &Condition| match c {
+            Condition::Actors(..) | Condition::Purposes(_) | Condition::Period(..) => {
+                !matches!(self.condition(c, None).at_most, Formula::Never)
+            }
+            _ => true,
+        };
+        node.conditions.iter().all(about)
+            && (node.denies || node.exceptions.iter().any(|e| self.may_deny(e)))
+    }
+
+    /// A consent whose own period is over, or to come, says nothing.
+    fn in_force(&self, root: &Node) -> bool {
+        let periods = root.conditions.iter();
+        let mut periods = periods.filter(|c| matches!(c, Condition::Period(..)));
+        periods.all(|c| !matches!(self.condition(c, None).at_most, Formula::Never))
+    }
+
+    /// What a consent refuses of an action on a type.
+    fn denied(&self, rule: &Rule, action: ActionName, type_id: TypeId) -> Formula {
+        match rule {
+            Rule::Unclear => Formula::Always,
+            Rule::Tree { base, root } => {
+                if !self.in_force(root) {
+                    return Formula::Never;
+                }
+                let about = Some((action, type_id));
+                let applies = self.applies(root, about);
+                let inside = applies.at_most.and(self.denied_within(root, about));
+                let outside = match base {
+                    Some(true) => applies.surely.not(),
+                    _ => Formula::Never,
+                };
+                inside.or(outside)
+            }
+        }
+    }
+
+    /// What a provision refuses where it applies: an exception that refuses wins over one that permits.
+    fn denied_within(&self, node: &Node, about: Option<(ActionName, TypeId)>) -> Formula {
+        let mut denied = Formula::Never;
+        let mut permitted = Formula::Never;
+        for exception in &node.exceptions {
+            let applies = self.applies(exception, about);
+            let inside = self.denied_within(exception, about);
+            denied = denied.or(applies.at_most.and(inside.clone()));
+            permitted = permitted.or(applies.surely.and(inside.not()));
+        }
+        match node.denies {
+            true => denied.or(permitted.not()),
+            false => denied,
+        }
+    }
+
+    fn applies(&self, node: &Node, about: Option<(ActionName, TypeId)>) -> Bound {
+        let mut all = Bound::sure(Formula::Always);
+        for condition in &node.conditions {
+            let one = match condition {
+                Condition::Labels(labels) => self.labelled(labels, node.denies, about),
+                condition => self.condition(condition, about),
+            };
+            all = Bound {
+                surely: all.surely.and(one.surely),
+                at_most: all.at_most.and(one.at_most),
+            };
+        }
+        all
+    }
+
+    fn condition(&self, condition: &Condition, about: Option<(ActionName, TypeId)>) -> Bound {
+        let now = self.surroundings.now.0;
+        match condition {
+            Condition::Period(from, until) => {
+                let begun = from.is_none_or(|from| from <= now);
+                Bound::sure(Formula::of(begun && until.is_none_or(|until| now < until)))
+            }
+            Condition::Actors(actors, others) => {
+                let meant = actors.iter().any(|actor| self.is(actor));
+                Bound::with_others(Formula::of(meant), *others && !meant)
+            }
+            Condition::Purposes(purposes) => self.purposes(purposes),
+            Condition::Actions(actions) => match about {
+                Some((action, _)) => acts(actions, action),
+                None => Bound::unclear(),
+            },
+            Condition::Types(types, others) => match about {
+                Some((_, type_id)) => {
+                    let name = self.surroundings.model.type_name(type_id);
+                    let named = types.iter().any(|t| **t == *name);
+                    Bound::with_others(Formula::of(named), *others && !named)
+                }
+                None => Bound::unclear(),
+            },
+            Condition::Data(data, others) => match about {
+                Some((_, type_id)) => {
+                    let name = self.surroundings.model.type_name(type_id);
+                    let of_type = data.iter().filter(|(of, _)| **of == *name);
+                    let ids: Vec<ResourceId> = of_type.map(|(_, id)| id.clone()).collect();
+                    let these = match ids.is_empty() {
+                        true => Formula::Never,
+                        false => Formula::Where(Clause::Id(ids)),
+                    };
+                    Bound::with_others(these, *others)
+                }
+                None => Bound::unclear(),
+            },
+            Condition::Codes(codes) => match about {
+                Some((_, type_id)) => self.coded(codes, type_id),
+                None => Bound::unclear(),
+            },
+            Condition::DataPeriod(text) => match about {
+                Some((_, type_id)) => self.asked(type_id, text),
+                None => Bound::unclear(),
+            },
+            Condition::Labels(_) | Condition::Unclear => Bound::unclear(),
+        }
+    }
+
+    /// Whether a reference means the caller: who stands for them, or a facility where they have a role.
+    fn is(&self, (of, id): &(Box<str>, ResourceId)) -> bool {
+        let subject = self.subject;
+        let model = self.surroundings.model;
+        let own = subject
+            .fhir_user
+            .is_some_and(|(t, own)| model.type_name(t) == &**of && own == id);
+        let at = |held: &crate::person::RoleAt| {
+            held.facility
+                .as_ref()
+                .is_some_and(|(t, at)| **t == **of && at == id)
+        };
+        own || subject.roles.iter().any(at)
+    }
+
+    fn purposes(&self, wanted: &[Box<str>]) -> Bound {
+        /// Purposes that are none of each other (v3-PurposeOfUse).
+        const APART: [&str; 7] = [
+            "TREAT", "HPAYMT", "HOPERAT", "HRESCH", "HMARKT", "PATRQT", "PUBHLTH",
+        ];
+        let Some(own) = &self.purposes else {
+            return Bound::unclear();
+        };
+        let same = own.iter().any(|o| wanted.iter().any(|w| **w == **o));
+        let apart = own.iter().all(|o| APART.contains(&o.as_str()))
+            && wanted.iter().all(|w| APART.contains(&&**w));
+        Bound::with_others(Formula::of(same), !same && !apart)
+    }
+
+    /// Resources that a search of their type finds.
+    fn asked(&self, type_id: TypeId, text: &str) -> Bound {
+        match understood(
+            type_id,
+            text,
+            &Values::default(),
+            self.surroundings,
+            "consents",
+        ) {
+            Ok(clause) => Bound::sure(Formula::Where(clause)),
+            Err(_) => Bound::unclear(),
+        }
+    }
+
+    /// Resources of which some coded element that searches look at has one of the codes.
+    fn coded(&self, codes: &[(Box<str>, Box<str>)], type_id: TypeId) -> Bound {
+        let model = self.surroundings.model;
+        let value = tokens(codes);
+        let mut any = Formula::Never;
+        for param in model.params(type_id) {
+            let of_codes = param.kind == ParamKind::Token;
+            let name = param.code;
+            if !of_codes || name.starts_with('_') || name == "identifier" {
+                continue;
+            }
+            let found = self.asked(type_id, &format!("{name}={value}"));
+            if let Formula::Where(clause) = found.surely {
+                any = any.or(Formula::Where(clause));
+            }
+        }
+        Bound::sure(any)
+    }
+
+    fn marked(&self, labelled: Labelled, type_id: TypeId) -> Bound {
+        match labelled {
+            Labelled::All => Bound::sure(Formula::Always),
+            Labelled::None => Bound::sure(Formula::Never),
+            Labelled::Found(text) => self.asked(type_id, &text),
+            Labelled::NotFound(text) => {
+                let found = self.asked(type_id, &text);
+                Bound {
+                    surely: found.at_most.not(),
+                    at_most: found.surely.not(),
+                }
+            }
+        }
+    }
+
+    /// Labels of confidentiality are a mark: what permits does so up to it, what refuses does so from it on.
+    /// Other labels are themselves.
+    fn labelled(
+        &self,
+        labels: &[(Box<str>, Box<str>)],
+        denies: bool,
+        about: Option<(ActionName, TypeId)>,
+    ) -> Bound {
+        let Some((_, type_id)) = about else {
+            return Bound::unclear();
+        };
+        let mut any = Bound::sure(Formula::Never);
+        for label in labels {
+            let one = match super::labels::rank(&label.0, &label.1) {
+                Some(mark) if denies => self.marked(super::labels::from(mark), type_id),
+                Some(mark) => {
+                    let above = self.marked(super::labels::from(mark + 1), type_id);
+                    Bound {
+                        surely: above.at_most.not(),
+                        at_most: above.surely.not(),
+                    }
+                }
+                None => {
+                    let text = format!("_security={}", tokens(std::slice::from_ref(label)));
+                    self.asked(type_id, &text)
+                }
+            };
+            any = Bound {
+                surely: any.surely.or(one.surely),
+                at_most: any.at_most.or(one.at_most),
+            };
+        }
+        any
+    }
+}
+
+/// Actions of consents (consentaction) and those here.
+fn acts(wanted: &[Box<str>], action: ActionName) -> Bound {
+    let own: &[&str] = match action {
+        ActionName::Create => &["collect"],
+        ActionName::Update => &["collect", "correct"],
+        ActionName::Delete => &["correct"],
+        _ => &["access", "use", "disclose"],
+    };
+    let known = |w: &str| matches!(w, "collect" | "access" | "use" | "disclose" | "correct");
+    let meant = wanted.iter().any(|w| own.contains(&&**w));
+    let others = wanted.iter().any(|w| !known(w));
+    Bound::with_others(Formula::of(meant), others && !meant)
+}
+
+/// Codes as values of a token parameter.
+fn tokens(codes: &[(Box<str>, Box<str>)]) -> String {
+    let escaped = |text: &str| {
+        let mut out = String::new();
+        for byte in text.bytes() {
+            if matches!(byte, b',' | b'|' | b'$' | b'\\') {
+                out.push_str("%5C");
+            }
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b':') {
+                out.push(char::from(byte));
+            } else {
+                out.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        out
+    };
+    let one = |(system, code): &(Box<str>, Box<str>)| match system.is_empty() {
+        true => escaped(code),
+        false => format!("{}%7C{}", escaped(system), escaped(code)),
+    };
+    codes.iter().map(one).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,309 @@
+//! A Consent as it is stored becomes what it refuses, by the version of FHIR that it is of.
+
+use base::ResourceId;
+use fhir::definitions::{FhirVersion, Model};
+use fhir::search::covered;
+use serde_json::Value;
+
+use super::{Condition, Consent, Node, Rule};
+
+/// Nesting of provisions that is looked at.
+const DEPTH_MAX: usize = 20;
+/// Scopes of consents that are about something else than who may see what.
+const OTHER_SCOPES: [&str; 3] = ["adr", "research", "treatment"];
+/// Categories of consents that are about something else (R5 has no scope).
+const OTHER_CATEGORIES: [&str; 8] = [
+    "acd", "dnr", "emrgonly", "hcd", "polst", "research", "rsdid", "rsreid",
+];
+
+/// What a Consent refuses, in force or later; none where it never refuses anything.
+pub(super) fn consent(model: &'static Model, body: &[u8]) -> Option<Consent> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let five = model.version() == FhirVersion::R5;
+    if text(&body, "status") != Some("active") || is_about_other(&body, five) {
+        return None;
+    }
+    let subject = body.get(if five { "subject" } else { "patient" })?;
+    let (of, id) = reference(subject)?;
+    (&*of == "Patient").then_some(())?;
+    let rule = match five {
+        true => r5(&body),
+        false => r4(&body),
+    };
+    let rule = rule.filter(|_| is_plain(&body)).unwrap_or(Rule::Unclear);
+    let mut turns = Vec::new();
+    if let Rule::Tree { base, root } = &rule {
+        if *base != Some(true) && !denies_somewhere(root) {
+            return None;
+        }
+        turns_of(root, &mut turns);
+    }
+    turns.sort_unstable();
+    turns.dedup();
+    Some(Consent {
+        patient: id,
+        rule,
+        turns,
+    })
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
+    value.get(name).and_then(Value::as_str)
+}
+
+fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    value
+        .get(name)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn codings(concept: &Value) -> impl Iterator<Item = (&str, &str)> {
+    list(concept, "coding")
+        .iter()
+        .filter_map(|c| Some((text(c, "system").unwrap_or_default(), text(c, "code")?)))
+}
+
+/// Nothing in it changes the meaning of the rest.
+fn is_plain(value: &Value) -> bool {
+    value.get("modifierExtension").is_none() && value.get("implicitRules").is_none()
+}
+
+fn is_about_other(body: &Value, five: bool) -> bool {
+    if five {
+        let mut categories = list(body, "category").iter().flat_map(codings).peekable();
+        return categories.peek().is_some()
+            && categories.all(|(_, code)| OTHER_CATEGORIES.contains(&code));
+    }
+    let scope = body.get("scope");
+    let mut scopes = scope.into_iter().flat_map(codings).peekable();
+    scopes.peek().is_some() && scopes.all(|(_, code)| OTHER_SCOPES.contains(&code))
+}
+
+fn denies_somewhere(node: &Node) -> bool {
+    node.denies || node.exceptions.iter().any(denies_somewhere)
+}
+
+fn turns_of(node: &Node, turns: &mut Vec<i64>) {
+    for condition in &node.conditions {
+        if let Condition::Period(from, until) = condition {
+            turns.extend(from.iter().chain(until));
+        }
+    }
+    node.exceptions.iter().for_each(|e| turns_of(e, turns));
+}
+
+/// `Type/id` of a reference; one to elsewhere is taken by its end.
+fn reference(value: &Value) -> Option<(Box<str>, ResourceId)> {
+    let text = text(value, "reference")?;
+    let text = text.split("/_history/").next()?;
+    let mut parts = text.rsplit('/');
+    let id = ResourceId::new(parts.next()?).ok()?;
+    Some((parts.next()?.into(), id))
+}
+
+/// R4 and R4B: a policy rule, and one provision with exceptions.
+fn r4(body: &Value) -> Option<Rule> {
+    let rule = body.get("policyRule");
+    let mut base = None;
+    for (_, code) in rule.into_iter().flat_map(codings) {
+        match code {
+            "OPTIN" | "OPTINR" => base = base.or(Some(false)),
+            "OPTOUT" | "OPTOUTE" => base = Some(true),
+            _ => {}
+        }
+    }
+    let Some(provision) = body.get("provision") else {
+        let root = Node {
+            denies: base?,
+            conditions: Vec::new(),
+            exceptions: Vec::new(),
+        };
+        return Some(Rule::Tree { base, root });
+    };
+    let denies = match (text(provision, "type"), base) {
+        (Some("deny"), _) => true,
+        (Some("permit"), _) => false,
+        (Some(_), _) => return None,
+        // The root need not say it: then it is the base of which the others are exceptions.
+        (None, Some(base)) => base,
+        (None, None) => {
+            let kinds = list(provision, "provision").iter().map(|p| text(p, "type"));
+            let mut kinds = kinds.peekable();
+            kinds.peek()?;
+            match kinds.clone().all(|k| k == Some("permit")) {
+                true => true,
+                false => kinds.all(|k| k == Some("deny")).then_some(false)?,
+            }
+        }
+    };
+    let root = node(provision, denies, Some("type"), 0)?;
+    Some(Rule::Tree { base, root })
+}
+
+/// R5: a decision, and provisions that are exceptions to it, each to the one that it is in.
+fn r5(body: &Value) -> Option<Rule> {
+    let denies = match text(body, "decision")? {
+        "deny" => true,
+        "permit" => false,
+        _ => return None,
+    };
+    let mut exceptions = Vec::new();
+    for provision in list(body, "provision") {
+        exceptions.push(node(provision, !denies, None, 0)?);
+    }
+    let root = Node {
+        denies,
+        conditions: period(body, "period").into_iter().collect(),
+        exceptions,
+    };
+    Some(Rule::Tree { base: None, root })
+}
+
+/// A provision. `kind`: the member that says whether it refuses; without one exceptions take turns.
+fn node(provision: &Value, denies: bool, kind: Option<&str>, depth: usize) -> Option<Node> {
+    if depth >= DEPTH_MAX {
+        return None;
+    }
+    let mut node = Node {
+        denies,
+        conditions: conditions(provision),
+        exceptions: Vec::new(),
+    };
+    for inner in list(provision, "provision") {
+        let denies = match kind.map(|kind| text(inner, kind)) {
+            None => !denies,
+            Some(Some("deny")) => true,
+            Some(Some("permit")) => false,
+            Some(_) => return None,
+        };
+        node.exceptions
+            .push(self::node(inner, denies, kind, depth + 1)?);
+    }
+    Some(node)
+}
+
+fn period(value: &Value, name: &str) -> Option<Condition> {
+    let period = value.get(name)?;
+    let end = |name: &str| match text(period, name) {
+        None => Some(None),
+        Some(text) => covered(text).map(Some),
+    };
+    Some(match (end("start"), end("end")) {
+        (Some(start), Some(end)) => Condition::Period(start.map(|r| r.low), end.map(|r| r.high)),
+        _ => Condition::Unclear,
+    })
+}
+
+fn conditions(provision: &Value) -> Vec<Condition> {
+    let mut all: Vec<Condition> = period(provision, "period").into_iter().collect();
+    if !is_plain(provision) {
+        all.push(Condition::Unclear);
+    }
+    for (name, value) in provision.as_object().into_iter().flatten() {
+        let found = match name.as_str() {
+            // Read above, or says nothing.
+            "type" | "period" | "provision" | "id" | "modifierExtension" | "implicitRules" => {
+                continue;
+            }
+            "actor" => actors(provision),
+            "action" => codes_of(provision, "action")
+                .map(|codes| Condition::Actions(codes.into_iter().map(|(_, code)| code).collect())),
+            "purpose" => coding_list(provision, "purpose").map(|codes| {
+                Condition::Purposes(codes.into_iter().map(|(_, code)| code).collect())
+            }),
+            "class" | "resourceType" => types(provision, name),
+            "securityLabel" => coding_list(provision, name).map(Condition::Labels),
+            "code" => codes_of(provision, "code").map(Condition::Codes),
+            "data" => Some(data(provision)),
+            "dataPeriod" => data_period(value),
+            // Also extensions: what they say is not known.
+            _ => None,
+        };
+        all.push(found.unwrap_or(Condition::Unclear));
+    }
+    all
+}
+
+type Codes = Vec<(Box<str>, Box<str>)>;
+
+/// Codes of a list of Codings; none where one has no code.
+fn coding_list(provision: &Value, name: &str) -> Option<Codes> {
+    let all = list(provision, name);
+    let code = |c: &Value| {
+        let system = text(c, "system").unwrap_or_default();
+        Some((system.into(), text(c, "code")?.into()))
+    };
+    (!all.is_empty()).then_some(())?;
+    all.iter().map(code).collect()
+}
+
+/// Codes of a list of CodeableConcepts; none where one has no code.
+fn codes_of(provision: &Value, name: &str) -> Option<Codes> {
+    let all = list(provision, name);
+    let mut found = Codes::new();
+    for concept in all {
+        let before = found.len();
+        found.extend(codings(concept).map(|(system, code)| (system.into(), code.into())));
+        (found.len() > before).then_some(())?;
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+/// Who receives: an author or a custodian of data is not who asks for it.
+fn actors(provision: &Value) -> Option<Condition> {
+    const RECEIVE: [&str; 6] = ["PRCP", "IRCP", "IRCP-PRCP", "PRF", "CAREGIVER", "DELEGATEE"];
+    let mut found = Vec::new();
+    let mut others = false;
+    for actor in list(provision, "actor") {
+        let role = actor.get("role");
+        let mut codes = role.into_iter().flat_map(codings).peekable();
+        let receives = role.is_none()
+            || codes.peek().is_some() && codes.all(|(_, code)| RECEIVE.contains(&code));
+        let known = actor.get("reference").and_then(reference);
+        match known.filter(|(of, _)| receives && !matches!(&**of, "Group" | "CareTeam" | "Device"))
+        {
+            Some(known) => found.push(known),
+            None => others = true,
+        }
+    }
+    Some(Condition::Actors(found, others))
+}
+
+fn types(provision: &Value, name: &str) -> Option<Condition> {
+    const SYSTEMS: [&str; 3] = [
+        "http://hl7.org/fhir/resource-types",
+        "http://hl7.org/fhir/fhir-types",
+        "",
+    ];
+    let codes = coding_list(provision, name)?;
+    let (named, others): (Codes, Codes) = codes
+        .into_iter()
+        .partition(|(system, _)| SYSTEMS.contains(&&**system));
+    let named = named.into_iter().map(|(_, code)| code).collect();
+    Some(Condition::Types(named, !others.is_empty()))
+}
+
+fn data(provision: &Value) -> Condition {
+    let mut found = Vec::new();
+    let mut others = false;
+    for data in list(provision, "data") {
+        let known = data.get("reference").and_then(reference);
+        match known.filter(|_| text(data, "meaning") == Some("instance")) {
+            Some(known) => found.push(known),
+            None => others = true,
+        }
+    }
+    Condition::Data(found, others)
+}
+
+fn data_period(value: &Value) -> Option<Condition> {
+    let mut criteria = Vec::new();
+    for (member, prefix) in [("start", "ge"), ("end", "le")] {
+        if let Some(text) = text(value, member) {
+            covered(text)?;
+            criteria.push(format!("date={prefix}{}", text.replace('+', "%2B")));
+        }
+    }
+    (!criteria.is_empty()).then(|| Condition::DataPeriod(criteria.join("&").into()))
+}

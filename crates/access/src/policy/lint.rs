@@ -1,0 +1,84 @@
+//! What a policy lets happen that its author may not have meant.
+
+use std::collections::BTreeMap;
+
+use super::compile::{Policy, Surroundings, types_of, way};
+use super::document::Effect;
+use super::variables::Values;
+use crate::action::ActionName;
+
+impl Policy {
+    /// Warnings for people, in a fixed order.
+    pub fn lint(&self, surroundings: &Surroundings<'_>) -> Vec<String> {
+        let mut warnings = self.evidence(surroundings);
+        let document = self.document();
+        let opens_by_consent =
+            |text: &Option<String>| text.as_ref().is_some_and(|t| t.contains("_has:Consent:"));
+        for grant in &document.grants {
+            let by_consent = opens_by_consent(&grant.within) || opens_by_consent(&grant.criteria);
+            if grant.effect == Effect::Allow && by_consent && !document.enforces_consents() {
+                warnings.push(format!(
+                    "\"{}\" goes by Consents, and what they refuse does not count: \"consents\": \"enforced\"",
+                    grant.name
+                ));
+            }
+        }
+        warnings
+    }
+
+    /// Types whose resources open others, and who may write them.
+    fn evidence(&self, surroundings: &Surroundings<'_>) -> Vec<String> {
+        let model = surroundings.model;
+        let values = Values::sample();
+        let mut evidence: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for grant in &self.document().grants {
+            let Ok((types, all)) = types_of(grant, model) else {
+                continue;
+            };
+            let mut looked = Vec::new();
+            for type_id in types {
+                let Ok(way) = way(grant, type_id, all, &values, surroundings) else {
+                    continue;
+                };
+                let clause = way.clause.as_ref();
+                looked.extend(clause.into_iter().flat_map(|c| c.looks_at(model)));
+            }
+            looked.sort_unstable();
+            looked.dedup();
+            for type_id in looked {
+                let name = model.type_name(type_id);
+                // Charts hang on patients: that is what a compartment is.
+                if name != "Patient" {
+                    evidence.entry(name).or_default().push(&grant.name);
+                }
+            }
+        }
+        let mut warnings = Vec::new();
+        for (name, opened) in evidence {
+            let writes = |grant: &&super::document::GrantText| {
+                let actions = grant.actions.named();
+                grant.effect == Effect::Allow
+                    && grant.break_glass.is_none()
+                    && grant.types.iter().any(|t| t == "*" || t == name)
+                    && (actions.contains(&ActionName::Create)
+                        || actions.contains(&ActionName::Update))
+            };
+            let writers: Vec<&str> = self
+                .document()
+                .grants
+                .iter()
+                .filter(writes)
+                .map(|g| g.name.as_str())
+                .collect();
+            if !writers.is_empty() {
+                warnings.push(format!(
+                    "{name} is evidence for \"{}\" and is written under \"{}\": whoever writes it opens what it \
+                     is evidence for to others",
+                    opened.join("\", \""),
+                    writers.join("\", \"")
+                ));
+            }
+        }
+        warnings
+    }
+}
