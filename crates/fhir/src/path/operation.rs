@@ -27,7 +27,7 @@ use crate::search::value::reference::Target;
 mod coded;
 mod part;
 mod place;
-mod service;
+mod terminology;
 mod tree;
 
 /// A value as JSON text, where Parameters cannot hold its type.
@@ -509,7 +509,7 @@ impl<'a> Host<'a> for Traced<'a> {
     }
 
     fn terms(&self, call: TermsCall, args: &[Item<'a>]) -> Option<Option<String>> {
-        match service::answer(self.around.terms, self.around.types, call, args) {
+        match terminology::answer(self.around.terms, self.around.types, call, args) {
             Ok(answer) => Some(answer),
             Err(Unresolved::Needs(need)) => {
                 let mut needs = self.asked.needs.borrow_mut();

@@ -6,10 +6,10 @@
 //! listed concepts, of whole code systems, of other value sets, and filters on the hierarchy and
 //! the properties of code systems that are held in full. Anything else is refused by name.
 
+mod answers;
 mod code_system;
 mod codes;
 mod member;
-mod service;
 
 use std::cell::Cell;
 use std::collections::HashMap;

@@ -32,7 +32,7 @@ impl Compiler<'_> {
             && matches!(&**of, "factory" | "terminologies" | "server")
             && !self.is_defined(of, scope)
         {
-            return self.service(of, name, args, scope);
+            return self.variable_call(of, name, args, scope);
         }
         let of = match on {
             Some(on) => self.expr(on, scope)?,
@@ -90,7 +90,7 @@ impl Compiler<'_> {
     }
 
     /// A function of `%factory` or `%terminologies`.
-    fn service(
+    fn variable_call(
         &self,
         of: &str,
         name: &str,
