@@ -193,9 +193,9 @@ fn rarest(
     sorted: bool,
     facts: &mut dyn Facts,
 ) -> Result<Option<Candidate>> {
-    // Of what is longer than a list that is at hand it need not be known how long it is.
+    // Of what is not much shorter than a list that is at hand it need not be known how long it is.
     let listed = candidates.iter().filter_map(|c| match &c.driver {
-        Driver::Rows { rows, .. } => Some(rows.len() as u64),
+        Driver::Rows { rows, .. } => Some((rows.len() as u64 / SHORTER).max(SHORT)),
         _ => None,
     });
     let max = listed.fold(facts.bounds().compared, u64::min);
@@ -213,6 +213,10 @@ fn rarest(
             (c.rows.min(max), !ordered, c.oldest, rank(&c.driver))
         }))
 }
+
+/// What gives fewer rows than one in so many of a list, or than this many, is started from instead.
+const SHORTER: u64 = 4;
+const SHORT: u64 = 16;
 
 /// The rank of what comes from other resources.
 const HOPS: u8 = 6;

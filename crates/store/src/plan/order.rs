@@ -210,7 +210,13 @@ fn in_pieces(
     let mut statements = Vec::new();
     let mut size = PIECE;
     while !rest.is_empty() {
-        let (older, piece) = rest.split_at(rest.len().saturating_sub(size));
+        // What is left is not worth a statement of its own.
+        let taken = if rest.len() <= 2 * size {
+            rest.len()
+        } else {
+            size
+        };
+        let (older, piece) = rest.split_at(rest.len().saturating_sub(taken));
         let choice = Choice {
             driver: Driver::Rows {
                 rows: piece.into(),
