@@ -264,16 +264,26 @@ impl Gate {
         Ok(told)
     }
 
-    /// Whether a registration access token is that of a program.
+    /// Whether a registration access token is that of a program; and one request less of what its address
+    /// may ask, as nobody vouches for who registers.
     async fn is_registered_as(
         &self,
         id: &ClientId,
         token: Option<&str>,
+        request: RequestMeta,
     ) -> Result<(), RegistrationFailure> {
         let key = self.store().people_key().await?;
         let mac = URL_SAFE_NO_PAD.decode(token.unwrap_or_default());
         let good = mac.is_ok_and(|mac| key.is_hash(REGISTERED, id.as_str(), &mac));
-        good.then_some(()).ok_or(RegistrationFailure::Token)
+        if !good {
+            return Err(RegistrationFailure::Token);
+        }
+        if let Some(from) = request.from {
+            let (asked, door) = (&self.house.0.registrations, self.tenant.bytes());
+            asked.check(door, from, request.at)?;
+            asked.failed(door, from, request.at);
+        }
+        Ok(())
     }
 
     /// What is registered of a program that asks for it itself (RFC 7592 section 2.1); `approved` says
@@ -288,7 +298,7 @@ impl Gate {
         request: RequestMeta,
     ) -> Result<Value, RegistrationFailure> {
         let id = ClientId::new(id).ok_or(RegistrationFailure::Token)?;
-        self.is_registered_as(&id, token).await?;
+        self.is_registered_as(&id, token, request).await?;
         let store = self.store();
         if let Some(waiting) = store.registration(&id, request.at).await? {
             let mut told = self.told(&id, &kept(&waiting)?.metadata).await?;
@@ -318,7 +328,7 @@ impl Gate {
         request: RequestMeta,
     ) -> Result<(), RegistrationFailure> {
         let id = ClientId::new(id).ok_or(RegistrationFailure::Token)?;
-        self.is_registered_as(&id, token).await?;
+        self.is_registered_as(&id, token, request).await?;
         let store = self.store();
         let what = format!("unregister client {}", id.as_str());
         let permit = self.signing(request, None, what)?.permit;

@@ -191,7 +191,8 @@ impl Gate {
             acr: record.assurance.acr(),
             amr: match record.assurance {
                 access::Assurance::Password => &["pwd"],
-                access::Assurance::TwoFactors => &["pwd", "otp", "mfa"],
+                // Which two is not kept: a passkey is two by itself.
+                access::Assurance::TwoFactors => &["mfa"],
             },
             nonce: approval.nonce.as_deref().filter(|_| nonce),
             sid: record.session.as_deref(),

@@ -108,6 +108,42 @@ fn a_tenant_lives_and_ends_by_commands() {
 }
 
 #[test]
+fn programs_that_wait_are_decided_about() {
+    let world = own("waiting", &[]);
+    let server = world.server();
+    let tenant = world.tenant();
+    let name = tenant.name();
+    let register = || {
+        let metadata = json!({
+            "client_name": "Lab", "grant_types": ["client_credentials"],
+            "scope": "system/Patient.rs system/Observation.rs",
+        });
+        let target = format!("/t/{name}/auth/register");
+        let request = Request::new("POST", &target);
+        let request = request.content("application/json", metadata.to_string());
+        server.ask(&request).expect(201).json()
+    };
+    let (one, two) = (register(), register());
+    let of = ["--tenant", name];
+    let waiting = json_of(server, &[&["client", "pending"], &of[..]].concat());
+    assert_eq!(waiting.as_array().unwrap().len(), 2);
+    assert!(!waiting.to_string().contains(word(&one, "client_secret")));
+    let id = word(&one, "client_id");
+    let scope = ["--scope", "system/Patient.rs"];
+    let approve = [&["client", "approve", id], &of[..], &scope[..]].concat();
+    let made = json_of(server, &approve);
+    assert_eq!(made["scopes"], json!(["system/Patient.rs"]));
+    let token = testkit::world::token(server, name, id, word(&one, "client_secret"));
+    let caller = Caller::of(server, name, Some(format!("Bearer {token}")));
+    caller.get("/Patient").expect(200);
+    caller.get("/Observation").expect(403);
+    let id = word(&two, "client_id");
+    server.run(&[&["client", "refuse", id], &of[..]].concat());
+    let waiting = json_of(server, &[&["client", "pending"], &of[..]].concat());
+    assert_eq!(waiting, json!([]));
+}
+
+#[test]
 fn exit_codes_tell_refusal_from_wrong_usage() {
     let world = own("exits", &[]);
     let server = world.server();

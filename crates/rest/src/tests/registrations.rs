@@ -405,7 +405,7 @@ fn a_clinic_says_who_may_ask() {
 
 #[test]
 fn a_program_looks_after_its_own_registration() {
-    let world = lakeside(|_| {});
+    let world = lakeside(|limits| limits.registrations_per_minute_max = 6);
     let made = register(&world, &service()).status(201);
     let other = register(&world, &service()).status(201);
     let uri = made.text("/registration_client_uri");
@@ -439,7 +439,12 @@ fn a_program_looks_after_its_own_registration() {
     // One that was not decided about yet.
     let uri = other.text("/registration_client_uri");
     let path = uri.strip_prefix(ROOT).unwrap();
+    ask("GET", path, &other).status(200);
     ask("DELETE", path, &other).status(204);
+    // Nobody vouches for who registers: they ask no more often than that. Wrong tokens are not counted.
+    world.ask(&format!("GET {path}"), &[], "").status(401);
+    ask("GET", path, &other).refused(429, "rate-limited");
+    world.clock.forward_secs(60);
     ask("GET", path, &other).status(401);
     // Both documents say where.
     for path in [

@@ -9,6 +9,7 @@ use base::{Code, Micros};
 use super::TenantStore;
 use super::people::Deed;
 use crate::face::Registration;
+use crate::sqlite::readers::Class;
 use crate::sqlite::writer::{self, WriterState};
 use crate::sqlite::{OpenTenant, clients, registrations};
 use crate::{Result, StoreError};
@@ -46,12 +47,13 @@ impl TenantStore {
     /// A program that waits for approval.
     pub async fn registration(&self, id: &ClientId, now: Micros) -> Result<Option<Registration>> {
         let id = id.clone();
-        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
-            writer::alone(tenant, slot, |_, state| {
-                registrations::one(&state.db, &id, now)
+        let entry = self.serving()?;
+        self.handle
+            .0
+            .read(entry, Class::Point, None, move |_, db, _| {
+                registrations::one(db, &id, now)
             })
-        };
-        self.handle.0.with_writer(self.serving()?, work).await
+            .await
     }
 
     /// All programs that wait for approval, the oldest first.
@@ -59,10 +61,13 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let now = spent.request().at;
         self.administered(&spent, "list registrations").await?;
-        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
-            writer::alone(tenant, slot, |_, state| registrations::all(&state.db, now))
-        };
-        self.handle.0.with_writer(self.serving()?, work).await
+        let entry = self.serving()?;
+        self.handle
+            .0
+            .read(entry, Class::Scan, None, move |_, db, _| {
+                registrations::all(db, now)
+            })
+            .await
     }
 
     /// Makes a client of one that waits, with the secret that it was given then.
