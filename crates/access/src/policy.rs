@@ -7,6 +7,7 @@
 //! understood denies.
 
 mod break_glass;
+mod built_in;
 mod compile;
 mod consent;
 mod document;

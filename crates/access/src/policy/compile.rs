@@ -9,11 +9,9 @@ use fhir::search::query::{Clause, Match, ParamClause, ReferenceMatch, Test};
 use fhir::search::{self, Customs, Options, Query};
 
 use super::break_glass::{Glass, Opened};
-use super::consent::{Asking, Consents, Refusals, Refused};
-use super::document::{
-    BreakGlass, ConsentRules, Document, Effect, GrantText, LabelRules, PolicyError, Problem, Who,
-};
-use super::labels;
+use super::built_in::BuiltIn;
+use super::consent::Consents;
+use super::document::{BreakGlass, Document, Effect, GrantText, PolicyError, Problem, Who};
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
 use super::subject::{Bound, Subject};
 use super::variables::{NoValue, Values};
@@ -570,106 +568,6 @@ struct Making<'a> {
     built_in: BuiltIn<'a>,
 }
 
-/// Refusals that a policy switches on and does not write out: patients' consents, security labels.
-#[derive(Default)]
-pub(super) struct BuiltIn<'a> {
-    consents: Option<Refusals<'a>>,
-    labels: Option<LabelRules>,
-    /// Patients whom consents do not close.
-    opened: Vec<base::ResourceId>,
-    /// What labels withhold of a type, once it was looked at.
-    labelled: std::cell::RefCell<std::collections::HashMap<TypeId, Result<Option<Clause>, ()>>>,
-}
-
-impl<'a> BuiltIn<'a> {
-    pub(super) fn of(
-        document: &Document,
-        subject: &'a Subject<'a>,
-        surroundings: &'a Surroundings<'a>,
-        opened: Vec<base::ResourceId>,
-    ) -> Self {
-        let rules = document.consent_rules();
-        let emergency = rules.as_ref().is_some_and(|r| r.emergency);
-        let consents = rules.map(|rules| {
-            let asking = Asking {
-                subject,
-                surroundings,
-                purposes: purposes(&rules, subject),
-            };
-            Refusals::of(asking, surroundings.consents)
-        });
-        Self {
-            consents,
-            labels: document.label_rules(),
-            opened: if emergency { opened } else { Vec::new() },
-            labelled: std::cell::RefCell::default(),
-        }
-    }
-
-    /// What consents refuse.
-    pub(super) fn by_consents(
-        &self,
-        action: ActionName,
-        type_id: TypeId,
-        administers: bool,
-        model: &'static Model,
-    ) -> Refused {
-        let Some(consents) = &self.consents else {
-            return Refused::Nothing;
-        };
-        match consents.refused(action, type_id, administers) {
-            Refused::Some(clauses) if !self.opened.is_empty() => {
-                let patient = model.type_id("Patient");
-                let open =
-                    patient.and_then(|head| in_own_compartment(model, head, type_id, &self.opened));
-                let Some(open) = open else {
-                    return Refused::Some(clauses);
-                };
-                let closed = Clause::Not(Box::new(open));
-                Refused::Some(vec![Clause::And(vec![Clause::Or(clauses), closed])])
-            }
-            refused => refused,
-        }
-    }
-
-    /// What labels refuse.
-    pub(super) fn by_labels(
-        &self,
-        subject: &Subject<'_>,
-        type_id: TypeId,
-        surroundings: &Surroundings<'_>,
-    ) -> Refused {
-        let Some(rules) = &self.labels else {
-            return Refused::Nothing;
-        };
-        // The trail has labels of its own.
-        if surroundings.model.type_name(type_id) == "AuditEvent" {
-            return Refused::Nothing;
-        }
-        let mut labelled = self.labelled.borrow_mut();
-        let found = labelled
-            .entry(type_id)
-            .or_insert_with(|| labels::refused(rules, subject, type_id, surroundings));
-        match found.clone() {
-            Ok(None) => Refused::Nothing,
-            Ok(Some(clause)) => Refused::Some(vec![clause]),
-            Err(()) => Refused::Everything,
-        }
-    }
-}
-
-/// What accesses of somebody are for: of each of their roles, else of everybody; unknown where nothing is
-/// said.
-fn purposes(rules: &ConsentRules, subject: &Subject<'_>) -> Option<Vec<String>> {
-    let held = subject.roles.iter();
-    let own = held.filter_map(|held| rules.purposes.get(&*held.role));
-    let own: Vec<String> = own.flatten().cloned().collect();
-    match own.is_empty() {
-        false => Some(own),
-        true => rules.purposes.get("*").cloned(),
-    }
-}
-
 impl<'a> Making<'a> {
     fn new(
         subject: &'a Subject<'a>,
@@ -830,7 +728,11 @@ impl<'a> Making<'a> {
                 let Some(narrow) = self.narrowed(*action, *type_id) else {
                     continue;
                 };
-                let Some(withheld) = self.withheld(*action, *type_id, administers) else {
+                let about = (*action, *type_id, administers);
+                let Some(withheld) = self
+                    .built_in
+                    .withheld(about, self.subject, self.surroundings)
+                else {
                     continue;
                 };
                 let never = [cell.never.clone(), withheld].concat();
@@ -854,30 +756,6 @@ impl<'a> Making<'a> {
         };
         rights.settle();
         rights
-    }
-
-    /// What consents and labels refuse; none if that is everything.
-    fn withheld(
-        &self,
-        action: ActionName,
-        type_id: TypeId,
-        administers: bool,
-    ) -> Option<Vec<Clause>> {
-        let model = self.surroundings.model;
-        let mut all = Vec::new();
-        for refused in [
-            self.built_in
-                .by_consents(action, type_id, administers, model),
-            self.built_in
-                .by_labels(self.subject, type_id, self.surroundings),
-        ] {
-            match refused {
-                Refused::Nothing => {}
-                Refused::Some(clauses) => all.extend(clauses),
-                Refused::Everything => return None,
-            }
-        }
-        Some(all)
     }
 
     /// Whether the caller's token names AuditEvent: a scope for every type does not stand for the trail.

@@ -5,9 +5,8 @@ use fhir::search::query::Clause;
 use serde::Serialize;
 
 use super::break_glass::Opened;
-use super::compile::{
-    BuiltIn, Policy, Silent, Surroundings, concerns, covers, narrow_to, types_of, way,
-};
+use super::built_in::BuiltIn;
+use super::compile::{Policy, Silent, Surroundings, concerns, covers, narrow_to, types_of, way};
 use super::consent::Refused;
 use super::document::Effect;
 use super::rights::Obligation;

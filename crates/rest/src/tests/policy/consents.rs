@@ -411,3 +411,60 @@ fn by_consent_opens_to_whom_it_permits_only() {
         .fhir(&north, "GET Patient/p-south", "")
         .refused(404, "not-found");
 }
+
+#[test]
+fn a_decision_of_r5_and_its_exceptions_take_turns() {
+    let (world, all) = World::clinic_of("5.0.0");
+    for at in ["north", "south"] {
+        let body = json!({ "resourceType": "Organization", "id": format!("o-{at}"), "name": at });
+        let line = format!("PUT Organization/o-{at}");
+        world.fhir(&all, &line, body.to_string()).status(201);
+    }
+    for (line, body) in [
+        (
+            "PUT Patient/p",
+            json!({ "resourceType": "Patient", "id": "p" }),
+        ),
+        (
+            "PUT Observation/b",
+            json!({ "resourceType": "Observation", "id": "b", "status": "final", "code": { "text": "x" },
+                "subject": { "reference": "Patient/p" } }),
+        ),
+    ] {
+        world.fhir(&all, line, body.to_string()).status(201);
+    }
+    sharing(&world, &json!({ "consents": "enforced" }));
+    let north = northern(&world, CHARTS);
+    let south = staff(
+        &world,
+        &["clinician@Organization/o-south"],
+        "system/*.cruds",
+    );
+    let keeper = staff(&world, &["keeper"], "system/*.cruds");
+    let sees = |who: &str| {
+        let code = |line: &str| world.fhir(who, line, "").code == 200;
+        (code("GET Patient/p"), code("GET Observation/b"))
+    };
+    let mut consent = json!({ "resourceType": "Consent", "id": "k", "status": "active",
+        "subject": { "reference": "Patient/p" }, "decision": "deny",
+        "provision": [{ "actor": [{ "reference": { "reference": "Organization/o-north" } }],
+            "provision": [{ "resourceType": [{ "system": "http://hl7.org/fhir/fhir-types", "code": "Observation" }] }] }] });
+    world
+        .fhir(&keeper, "PUT Consent/k", consent.to_string())
+        .status(201);
+    assert_eq!(sees(&north), (true, false));
+    assert_eq!(sees(&south), (false, false));
+    consent["decision"] = json!("permit");
+    world
+        .fhir(&keeper, "PUT Consent/k", consent.to_string())
+        .status(200);
+    assert_eq!(sees(&north), (false, true));
+    assert_eq!(sees(&south), (true, true));
+    // Out of its own period it says nothing.
+    consent["decision"] = json!("deny");
+    consent["period"] = json!({ "end": "2020" });
+    world
+        .fhir(&keeper, "PUT Consent/k", consent.to_string())
+        .status(200);
+    assert_eq!(sees(&south), (true, true));
+}
