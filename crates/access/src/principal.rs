@@ -28,6 +28,8 @@ pub enum Reason {
     Operation,
     /// Looking up credentials.
     Authentication,
+    /// Shipping audit trails to somebody outside.
+    Shipping,
 }
 
 impl Reason {
@@ -41,6 +43,7 @@ impl Reason {
             Self::Sweep => "sweep",
             Self::Operation => "operation",
             Self::Authentication => "authentication",
+            Self::Shipping => "shipping",
         }
     }
 }

@@ -23,6 +23,7 @@ mod providers;
 mod quarantine;
 mod rates;
 mod session;
+mod shipping;
 mod tenants;
 mod vendors;
 
@@ -51,9 +52,10 @@ pub use policies::{
 pub use providers::{HouseProvider, ProviderDraft, ProviderOffer, ProviderView};
 pub use quarantine::{QuarantineView, ScrubView};
 pub use session::Session;
+pub use shipping::{Carrier, Carrying, ShipForm, Shipper, ShipperView, SyslogTarget, TargetError};
 pub use store::{
-    Access, AccessReport, AuditMode, Data, Form, Method, Mode, ProofOf, RestoreClients,
-    StoreConfig, Stored, Synchronous,
+    Access, AccessReport, AuditMode, AuditShipping, Data, Form, Method, Mode, ProofOf,
+    RestoreClients, ShipOf, ShippedAs, StoreConfig, Stored, Synchronous,
 };
 pub use tenants::{
     AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,

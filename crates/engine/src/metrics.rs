@@ -1,8 +1,10 @@
 //! What the house counts, for Prometheus. Names interactions and statuses, never tenants' content.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::rates::LIMITS;
+use crate::shipping::ShipperView;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
@@ -35,6 +37,12 @@ struct Of {
     interaction: &'static str,
 }
 
+/// To whom audit trails are shipped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Shipped {
+    pub(crate) shipper: String,
+}
+
 /// The house's counters.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -53,6 +61,11 @@ pub struct Metrics {
     pub(crate) body_bytes: Gauge,
     /// Bytes of answers that are held.
     pub(crate) answer_bytes: Gauge,
+    /// How those to whom audit trails are shipped are doing.
+    pub(crate) shippers: Mutex<BTreeMap<String, ShipperView>>,
+    pub(crate) ship_lag_bytes: Family<Shipped, Gauge>,
+    pub(crate) ship_lag_seconds: Family<Shipped, Gauge>,
+    pub(crate) ship_failures: Family<Shipped, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -145,6 +158,24 @@ impl Metrics {
             "Requests refused because an allowance was used up",
             rate_limited.clone(),
         );
+        let ship_lag_bytes: Family<Shipped, Gauge> = Family::default();
+        let ship_lag_seconds: Family<Shipped, Gauge> = Family::default();
+        let ship_failures: Family<Shipped, Counter> = Family::default();
+        registry.register(
+            "audit_ship_lag_bytes",
+            "Bytes of the audit journal that are not shipped yet",
+            ship_lag_bytes.clone(),
+        );
+        registry.register(
+            "audit_ship_lag_seconds",
+            "Seconds since everything was shipped",
+            ship_lag_seconds.clone(),
+        );
+        registry.register(
+            "audit_ship_failures",
+            "Attempts to ship audit trails that failed",
+            ship_failures.clone(),
+        );
         let registry = Mutex::new(registry);
         Self {
             registry,
@@ -157,6 +188,10 @@ impl Metrics {
             denials,
             body_bytes,
             answer_bytes,
+            shippers: Mutex::default(),
+            ship_lag_bytes,
+            ship_lag_seconds,
+            ship_failures,
         }
     }
 

@@ -145,6 +145,14 @@ struct VerifyAgainst {
     heads: Vec<serde_json::Value>,
 }
 
+/// `GET /admin/v1/audit/shipping`
+pub(crate) async fn audit_shipping(_: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    answer(
+        StatusCode::OK,
+        &json!({ "shippers": call.house.shippers().await }),
+    )
+}
+
 /// `GET /admin/v1/tenants/{name}/audit/head`
 pub(crate) async fn audit_head(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
     let line = by.audit_head(call.value("name")).await?;

@@ -171,6 +171,7 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/quarantine"           "list-quarantine" Operator quarantine::list;
     GET    House  "/admin/v1/tenants/{name}/break-glass"          "count-openings" Operator quarantine::openings;
     GET    House  "/admin/v1/tenants/{name}/audit"                "read-audit"     Operator admin::read_audit;
+    GET    House  "/admin/v1/audit/shipping"                      "audit-shipping" Operator admin::audit_shipping;
     GET    House  "/admin/v1/tenants/{name}/audit/head"           "audit-head"     Operator admin::audit_head;
     GET    House  "/admin/v1/tenants/{name}/audit/proof"          "audit-proof"    Operator admin::audit_proof;
     GET    House  "/admin/v1/tenants/{name}/audit/report"         "access-report"  Operator admin::report;

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use base::{Limits, Network, NotANetwork};
+use engine::ShippedAs;
 use serde::Deserialize;
 use store::{AuditMode, StoreConfig, Synchronous};
 use toml::{Table, Value};
@@ -118,6 +119,18 @@ pub struct Audit {
     pub heads: Option<PathBuf>,
     /// Days for which records of reads are kept where a tenant says nothing else; 0 for ever.
     pub retention_days: u32,
+    /// A syslog receiver: `tls://host:port`, or `tcp://address:port` on this machine.
+    pub syslog: Option<String>,
+    /// How it gets events.
+    pub syslog_form: ShippedAs,
+    /// Whom its certificate is from (PEM).
+    pub syslog_ca: Option<PathBuf>,
+    /// The certificate that is shown to it (PEM).
+    pub syslog_cert: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    pub syslog_key: Option<PathBuf>,
+    /// A file of OCSF events, one a line.
+    pub ocsf: Option<PathBuf>,
 }
 
 /// When a read's record reaches the disk.
@@ -302,6 +315,36 @@ pub const KEYS: &[Key] = &[
         "A folder, best on another machine, to which signed heads of the audit trails are written.",
     ),
     key(
+        "audit.syslog",
+        "",
+        "A syslog receiver that gets the audit trails (RFC 5424): `tls://host:port`, or `tcp://address:port` on this machine.",
+    ),
+    key(
+        "audit.syslog_form",
+        "\"rfc5424\"",
+        "`rfc5424`: the text of a message is the AuditEvent; `ocsf`: an event of the Open Cybersecurity Schema Framework.",
+    ),
+    key(
+        "audit.syslog_ca",
+        "",
+        "Certificates that the syslog receiver's must be from (PEM).",
+    ),
+    key(
+        "audit.syslog_cert",
+        "",
+        "The certificate that is shown to the syslog receiver (PEM).",
+    ),
+    key(
+        "audit.syslog_key",
+        "",
+        "The key of `audit.syslog_cert` (PEM).",
+    ),
+    key(
+        "audit.ocsf",
+        "",
+        "A file that gets the audit trails as OCSF events, one a line.",
+    ),
+    key(
         "audit.retention_days",
         "0",
         "Days for which records of reads and refusals are kept where a tenant's own `audit_retention_days` does not say otherwise; 0: for ever.",
@@ -375,6 +418,12 @@ impl Default for Audit {
             window_ms: 50,
             heads: None,
             retention_days: 0,
+            syslog: None,
+            syslog_form: ShippedAs::Rfc5424,
+            syslog_ca: None,
+            syslog_cert: None,
+            syslog_key: None,
+            ocsf: None,
         }
     }
 }

@@ -5,6 +5,7 @@ mod data;
 mod page;
 mod people;
 mod quarantine;
+mod ship;
 mod tenant;
 mod trail;
 mod vendors;
@@ -19,9 +20,11 @@ pub use people::{
     Proofs, SigningKey, Through, Totp,
 };
 pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settlement};
+pub use ship::{ShipOf, ShipPlace, ShippedEvent};
 pub use tenant::{
-    AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RestoreClients, Restored,
-    State, StoreConfig, Synchronous, TenantInfo, TenantSettings,
+    AuditMode, AuditShipping, KeptClients, NewTenant, PolicyVersion, ReferencePolicy,
+    RestoreClients, Restored, ShippedAs, State, StoreConfig, Synchronous, TenantInfo,
+    TenantSettings,
 };
 pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, TrailProof};
 pub use vendors::{

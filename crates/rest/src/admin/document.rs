@@ -240,6 +240,15 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "get",
+        "/admin/v1/audit/shipping",
+        "audit-shipping",
+        "To whom audit trails are shipped, and how far behind they are",
+        None,
+        "200",
+        Some("Shipping"),
+    ),
+    (
+        "get",
         "/admin/v1/tenants/{name}/audit/head",
         "audit-head",
         "The last signed head of the audit trail's Merkle tree, made now if the tree has grown",

@@ -10,6 +10,7 @@ mod noting;
 mod retaining;
 mod rotation;
 mod scrubbing;
+pub(crate) mod shipping;
 mod shredding;
 mod uploads;
 
@@ -136,6 +137,7 @@ pub(crate) struct House {
     ended: Condvar,
     anchors: Mutex<anchoring::Anchors>,
     notary: Mutex<notary::Notary>,
+    shippers: Mutex<shipping::Shippers>,
 }
 
 /// A job beside the rest, from its start to its end.
@@ -240,6 +242,7 @@ impl House {
             ended: Condvar::new(),
             anchors: Mutex::default(),
             notary: Mutex::default(),
+            shippers: Mutex::default(),
             shared: Arc::new(Shared {
                 cache: BodyCache::new(limits.body_cache_bytes_max, u64::from_be_bytes(rng.bytes())),
                 codec: Codec::default(),

@@ -12,6 +12,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use base::{Micros, RequestId, Seq};
+use fhir::audit_event::AuditEvent;
 use fhir::definitions::TypeId;
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -24,6 +25,7 @@ use crate::audit::{ChangeHead, Told};
 use crate::{AuditLine, AuditPage, Result};
 
 pub(crate) use activity::activity;
+use event::{ChangeRow, Events};
 pub(crate) use place::EventId;
 pub(crate) use report::report;
 pub(crate) use search::{Spans, Wanted, one, search};
@@ -35,6 +37,39 @@ enum Found {
     Access(Box<Told>),
     /// Changes after the first of these, up to the second.
     Changes(Seq, Seq),
+}
+
+/// The event of a record.
+pub(crate) fn access_event(
+    tenant: &Arc<OpenTenant>,
+    number: u64,
+    told: &Told,
+) -> Result<AuditEvent> {
+    let reader = tenant.reader()?;
+    let made = in_snapshot(&reader.db, || {
+        Events::new(tenant, &reader.db).access(number, told)
+    });
+    tenant.give_back(reader);
+    made
+}
+
+/// Events of some of the changes after one point of the change sequence and up to another, in order.
+pub(crate) fn change_events(
+    tenant: &Arc<OpenTenant>,
+    after: Seq,
+    to: Seq,
+) -> Result<Vec<(Seq, AuditEvent)>> {
+    const AT_ONCE: usize = 64;
+    let reader = tenant.reader()?;
+    let made = in_snapshot(&reader.db, || {
+        let mut events = Events::new(tenant, &reader.db);
+        let rows = ChangeRow::some(&reader.db, (Some(after), to), false, AT_ONCE)?;
+        rows.iter()
+            .map(|row| Ok((row.seq, events.change(row)?)))
+            .collect()
+    });
+    tenant.give_back(reader);
+    made
 }
 
 /// Lines of at most `limit` records after the record `after`.

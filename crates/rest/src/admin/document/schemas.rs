@@ -144,6 +144,7 @@ fn schemas() -> Value {
             "references": { "enum": ["literal", "enforced"] },
             "cors_origins": { "type": "array", "items": text },
             "audit_retention_days": { "type": "integer", "minimum": 0, "maximum": u32::MAX }, "legal_hold": { "type": "boolean" },
+            "audit_shipping": object(&[], &json!({ "syslog": text, "form": { "enum": ["rfc5424", "ocsf"] }, "ca": text })),
         }),
     );
     let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
@@ -274,7 +275,27 @@ fn proofs() -> Value {
             "path": { "type": "array", "items": text },
         }),
     );
+    let shipper = object(
+        &[
+            "name",
+            "target",
+            "form",
+            "lag_bytes",
+            "lag_seconds",
+            "shipped",
+            "failures",
+            "segment",
+            "offset",
+        ],
+        &json!({
+            "name": text, "tenant": text, "target": text, "form": { "enum": ["rfc5424", "ocsf", "lines"] },
+            "lag_bytes": number, "lag_seconds": number, "shipped": number, "failures": number,
+            "error": text, "segment": number, "offset": number,
+        }),
+    );
+    let shippers = json!({ "type": "array", "items": shipper });
     json!({
+        "Shipping": object(&["shippers"], &json!({ "shippers": shippers })),
         "VerifyAgainst": object(&["heads"], &json!({ "heads": heads })),
         "TrailHead": head,
         "TrailProof": proof,
