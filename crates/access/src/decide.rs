@@ -172,7 +172,11 @@ pub fn decide_system<A: Action>(
             Reason::Backup | Reason::Verify | Reason::Shipping,
             ActionName::Export
         ) | (
-            Reason::Restore | Reason::Migration | Reason::Sweep | Reason::Operation,
+            Reason::Restore
+                | Reason::Telling
+                | Reason::Migration
+                | Reason::Sweep
+                | Reason::Operation,
             ActionName::Administer
         ) | (Reason::Operation, ActionName::Erase)
             | (Reason::Authentication, ActionName::Administer)

@@ -31,7 +31,8 @@ pub use person::{
 pub use policy::{
     Actions, BreakGlass, Decision, Document, Effect, GrantText, Obligation, Offer, Opened, PRESETS,
     Policy, PolicyError, Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step,
-    Subject, Surroundings, Verdict, Way, decide_opening, decide_openings, decide_reviewing, preset,
+    Subject, Surroundings, Verdict, Way, decide_alerts, decide_opening, decide_openings,
+    decide_reviewing, preset,
 };
 pub use principal::{OperatorToken, Principal, Reason};
 pub use scope::{ResourceScope, ScopeContext, ScopeError, Scopes};

@@ -30,6 +30,8 @@ pub enum Reason {
     Authentication,
     /// Shipping audit trails to somebody outside.
     Shipping,
+    /// Telling somebody outside that there are alerts.
+    Telling,
 }
 
 impl Reason {
@@ -44,6 +46,7 @@ impl Reason {
             Self::Operation => "operation",
             Self::Authentication => "authentication",
             Self::Shipping => "shipping",
+            Self::Telling => "telling",
         }
     }
 }

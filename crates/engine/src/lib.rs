@@ -24,6 +24,7 @@ mod quarantine;
 mod rates;
 mod session;
 mod shipping;
+mod telling;
 mod tenants;
 mod vendors;
 
@@ -57,6 +58,7 @@ pub use store::{
     Access, AccessReport, AuditMode, AuditShipping, Data, Form, Method, Mode, ProofOf,
     RestoreClients, ShipOf, ShippedAs, StoreConfig, Stored, Synchronous,
 };
+pub use telling::{HeadTeller, HeadTellerView, HeadWay, MailOutbox};
 pub use tenants::{
     AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,
     TenantView, is_origin,

@@ -66,6 +66,7 @@ pub struct Metrics {
     pub(crate) ship_lag_bytes: Family<Shipped, Gauge>,
     pub(crate) ship_lag_seconds: Family<Shipped, Gauge>,
     pub(crate) ship_failures: Family<Shipped, Counter>,
+    heads_waiting: Family<Shipped, Gauge>,
 }
 
 impl fmt::Debug for Metrics {
@@ -171,6 +172,12 @@ impl Metrics {
             "Seconds since everything was shipped",
             ship_lag_seconds.clone(),
         );
+        let heads_waiting: Family<Shipped, Gauge> = Family::default();
+        registry.register(
+            "audit_heads_waiting",
+            "Signed heads of audit trails that somebody was not told of yet",
+            heads_waiting.clone(),
+        );
         registry.register(
             "audit_ship_failures",
             "Attempts to ship audit trails that failed",
@@ -192,6 +199,7 @@ impl Metrics {
             ship_lag_bytes,
             ship_lag_seconds,
             ship_failures,
+            heads_waiting,
         }
     }
 
@@ -219,6 +227,16 @@ impl Metrics {
         // Writing to a String does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry.lock());
         text
+    }
+}
+
+impl Metrics {
+    /// Tells how many heads somebody was not told of yet.
+    pub(crate) fn heads_waiting(&self, name: &str, waiting: i64) {
+        let label = Shipped {
+            shipper: name.to_owned(),
+        };
+        self.heads_waiting.get_or_create(&label).set(waiting);
     }
 }
 

@@ -377,6 +377,11 @@ impl Work {
     }
 }
 
+/// A signed head of a trail as a syslog message.
+pub(crate) fn head_message(at: Micros, line: &str) -> Vec<u8> {
+    syslog::head(at, line)
+}
+
 /// An event without what somebody wrote: searches, and the words of a reason.
 fn narrow(mut of: ShippedEvent) -> ShippedEvent {
     let is_query = |e: &fhir::audit_event::Entity| matches!(e, fhir::audit_event::Entity::Query(_));

@@ -149,7 +149,10 @@ struct VerifyAgainst {
 pub(crate) async fn audit_shipping(_: Operator, call: Call) -> Result<Response<Body>, Failure> {
     answer(
         StatusCode::OK,
-        &json!({ "shippers": call.house.shippers().await }),
+        &json!({
+            "shippers": call.house.shippers().await,
+            "heads": call.house.head_tellers(),
+        }),
     )
 }
 

@@ -45,6 +45,8 @@ pub struct Config {
     pub identity_provider: IdentityProvider,
     /// The audit journal.
     pub audit: Audit,
+    /// How people are told of alerts.
+    pub alerts: Alerts,
     /// The storage engine.
     pub storage: Storage,
     /// Logs.
@@ -131,6 +133,31 @@ pub struct Audit {
     pub syslog_key: Option<PathBuf>,
     /// A file of OCSF events, one a line.
     pub ocsf: Option<PathBuf>,
+    /// Signed heads go to the syslog receiver too.
+    pub heads_syslog: bool,
+    /// A webhook that is told of signed heads.
+    pub heads_webhook: Option<String>,
+    /// A file with what its calls are signed with.
+    pub heads_webhook_secret: Option<PathBuf>,
+}
+
+/// How people are told of alerts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alerts {
+    /// The folder where mail waits for a gateway.
+    pub mail_outbox: Option<PathBuf>,
+    /// Whom mail is from.
+    pub mail_from: String,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self {
+            mail_outbox: None,
+            mail_from: "insula@localhost".to_owned(),
+        }
+    }
 }
 
 /// When a read's record reaches the disk.
@@ -345,6 +372,31 @@ pub const KEYS: &[Key] = &[
         "A file that gets the audit trails as OCSF events, one a line.",
     ),
     key(
+        "audit.heads_syslog",
+        "false",
+        "Whether signed heads of the audit trails go to `audit.syslog` too.",
+    ),
+    key(
+        "audit.heads_webhook",
+        "",
+        "An address to which signed heads of the audit trails are posted.",
+    ),
+    key(
+        "audit.heads_webhook_secret",
+        "",
+        "A file with what calls of `audit.heads_webhook` are signed with.",
+    ),
+    key(
+        "alerts.mail_outbox",
+        "",
+        "A folder to which mails about alerts are written, for a mail gateway to pick up; without it there are none.",
+    ),
+    key(
+        "alerts.mail_from",
+        "\"insula@localhost\"",
+        "Whom mails about alerts are from.",
+    ),
+    key(
         "audit.retention_days",
         "0",
         "Days for which records of reads and refusals are kept where a tenant's own `audit_retention_days` does not say otherwise; 0: for ever.",
@@ -394,6 +446,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             identity_provider: IdentityProvider::default(),
             audit: Audit::default(),
+            alerts: Alerts::default(),
             storage: Storage::default(),
             log: Log::default(),
             limits: Limits::default(),
@@ -424,6 +477,9 @@ impl Default for Audit {
             syslog_cert: None,
             syslog_key: None,
             ocsf: None,
+            heads_syslog: false,
+            heads_webhook: None,
+            heads_webhook_secret: None,
         }
     }
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use engine::{
-    AuditShipping, Carrier, Carrying, House, ShipForm, ShipOf, ShippedAs, Shipper, SyslogTarget,
+    AuditShipping, Carrier, Carrying, HeadTeller, HeadWay, House, ShipForm, ShipOf, ShippedAs,
+    Shipper, SyslogTarget,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
@@ -69,6 +70,38 @@ fn syslog(target: &str, ca: Option<&str>, audit: &Audit) -> anyhow::Result<Syslo
     Syslog::new(target, tls)
 }
 
+/// Those who are told of signed heads.
+fn head_tellers(house: &House, audit: &Audit) -> anyhow::Result<Vec<HeadTeller>> {
+    let mut all = Vec::new();
+    if let (true, Some(target)) = (audit.heads_syslog, &audit.syslog) {
+        let carrier = syslog(target, None, audit).context("audit.syslog")?;
+        all.push(HeadTeller {
+            name: "heads-syslog",
+            target: target.clone(),
+            by: HeadWay::Syslog(Arc::new(carrier)),
+        });
+    }
+    if let Some(url) = &audit.heads_webhook {
+        if let Err(code) = house.admits_webhook(url) {
+            bail!("audit.heads_webhook: {}", code.as_str());
+        }
+        let secret = match &audit.heads_webhook_secret {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+                Some(text.trim().to_owned())
+            }
+        };
+        all.push(HeadTeller {
+            name: "heads-webhook",
+            target: url.clone(),
+            by: HeadWay::Webhook(url.clone(), secret),
+        });
+    }
+    Ok(all)
+}
+
 /// One who ships for a tenant.
 struct Own {
     destination: AuditShipping,
@@ -91,6 +124,15 @@ pub(crate) fn start(
         .into_iter()
         .map(|shipper| spawn(house, shipper, stopped.clone()))
         .collect();
+    for teller in head_tellers(house, audit)? {
+        let (house, stopped) = (house.clone(), stopped.clone());
+        tasks.push(tokio::spawn(async move {
+            if let Err(e) = house.tell_heads(teller, stopped).await {
+                tracing::error!(error = %e, "heads of trails are not told");
+            }
+        }));
+    }
+    tasks.push(tokio::spawn(house.clone().tell(stopped.clone())));
     let (house, audit) = (house.clone(), audit.clone());
     Ok(tokio::spawn(async move {
         let mut own = HashMap::new();

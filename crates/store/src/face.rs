@@ -1,5 +1,6 @@
 //! The words that callers and engines exchange.
 
+mod alerts;
 mod break_glass;
 mod data;
 mod page;
@@ -11,6 +12,10 @@ mod trail;
 mod vendors;
 mod write;
 
+pub use alerts::{
+    Acknowledged, Alert, AlertCounts, AlertMail, AlertRule, AlertRules, AlertRulesVersion,
+    AlertWay, AlertWebhook, AlertsAsked, AlertsWaiting, Explaining, RuleTerms,
+};
 pub use break_glass::{Opening, OpeningCounts, OpeningState, Review};
 pub(crate) use data::{Apart, DataIn};
 pub use data::{Data, Form};
@@ -20,7 +25,7 @@ pub use people::{
     Proofs, SigningKey, Through, Totp,
 };
 pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settlement};
-pub use ship::{ShipOf, ShipPlace, ShippedEvent};
+pub use ship::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
 pub use tenant::{
     AuditMode, AuditShipping, KeptClients, NewTenant, PolicyVersion, ReferencePolicy,
     RestoreClients, Restored, ShippedAs, State, StoreConfig, Synchronous, TenantInfo,

@@ -1,12 +1,13 @@
 //! All tenants of one data folder.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use access::{Directory, Export, HousePermit, OperatorToken, Permit, TenantId};
 use base::{Clock, Rng, TenantName};
 
-use crate::face::{ShipOf, ShipPlace, ShippedEvent};
+use crate::face::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
 use crate::sqlite::house::House;
 use crate::sqlite::house::change::By;
 use crate::{
@@ -266,6 +267,37 @@ impl Store {
             .await
     }
 
+    /// Signed heads of trees that are larger than somebody knows them, at most so many, and how many
+    /// there are.
+    pub async fn heads_after(
+        &self,
+        known: BTreeMap<String, u64>,
+        max: usize,
+    ) -> Result<(Vec<HeadLine>, u64)> {
+        self.house()
+            .aside(move |h| h.heads_after(&known, max))
+            .await
+    }
+
+    /// Of which heads somebody was told: the size of each tree.
+    ///
+    /// # Errors
+    /// If what is kept of it cannot be read.
+    pub fn head_place(&self, name: &str) -> Result<BTreeMap<String, u64>> {
+        self.house().head_place(name)
+    }
+
+    /// Keeps of which heads somebody was told.
+    pub async fn keep_head_place(
+        &self,
+        name: &'static str,
+        place: BTreeMap<String, u64>,
+    ) -> Result<()> {
+        self.house()
+            .aside(move |h| h.keep_head_place(name, &place))
+            .await
+    }
+
     /// Nobody ships under this name any more: retention does not wait for it.
     pub fn ship_no_more(&self, name: &str) {
         self.house().ship_no_more(name);
@@ -279,6 +311,17 @@ impl Store {
             Some((e.tenant.clone(), destination))
         };
         all.iter().filter_map(own).collect()
+    }
+
+    /// Tenants with alerts that nobody may have been told of yet; each is named once.
+    pub fn untold(&self) -> Vec<TenantId> {
+        let entries = self.house().take_untold();
+        entries.iter().map(|e| e.tenant.clone()).collect()
+    }
+
+    /// A tenant is to be named again.
+    pub fn still_untold(&self, tenant: &TenantId) {
+        self.house().still_untold(tenant.bytes());
     }
 
     /// What the store counts about itself.

@@ -82,3 +82,14 @@ pub(super) fn within(
         }
     }
 }
+
+/// A signed head as a message.
+pub(super) fn head(at: base::Micros, line: &str) -> Vec<u8> {
+    // Severity 5: normal, and worth to be kept.
+    let pri = FACILITY * 8 + 5;
+    let head = format!("<{pri}>1 {} - insula - TrailHead - ", at.instant());
+    let mut bytes = head.into_bytes();
+    bytes.extend_from_slice(b"\xef\xbb\xbf");
+    bytes.extend_from_slice(line.as_bytes());
+    bytes
+}

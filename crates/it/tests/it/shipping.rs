@@ -140,7 +140,8 @@ fn every_event_reaches_a_syslog_receiver_over_tls_whoever_of_the_two_was_away() 
     let folder = Folder::new("shipped");
     let setup = crate::world::setup(&folder.join("data"))
         .set("audit.syslog", &receiver.target())
-        .set("audit.syslog_ca", &receiver.ca());
+        .set("audit.syslog_ca", &receiver.ca())
+        .set("audit.heads_syslog", "true");
     let server = setup.start();
     create_tenant(&server, "north", &json!({}));
     let caller = reader(&server, "north");
@@ -181,6 +182,14 @@ fn every_event_reaches_a_syslog_receiver_over_tls_whoever_of_the_two_was_away() 
         .collect();
     assert!(wanted.len() > 110, "{}", wanted.len());
     arrived(&server, "syslog");
+    let head = server.run(&["audit", "--tenant", "north", "--head"]);
+    let head: Value = serde_json::from_str(&head).unwrap();
+    let root = head["root"].as_str().unwrap();
+    until("the head has arrived", 60, || {
+        let seen = receiver.seen();
+        let came = |line: &String| line.contains("|TrailHead|") && line.contains(root);
+        seen.iter().any(came).then_some(())
+    });
     receiver.stop();
     let came = receiver.ids("north");
     let missing: Vec<_> = wanted

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use engine::{House, HouseConfig, HouseProvider, Outside};
+use engine::{House, HouseConfig, HouseProvider, MailOutbox, Outside};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -177,6 +177,10 @@ fn house_config(config: &Config, listener: &Listener) -> anyhow::Result<HouseCon
         grace_seconds: config.storage.grace_seconds,
         outside: Outside::new(WayOut::new(config)?),
         house_provider: house_provider(config)?,
+        mail: MailOutbox {
+            dir: config.alerts.mail_outbox.clone(),
+            from: config.alerts.mail_from.clone(),
+        },
     })
 }
 

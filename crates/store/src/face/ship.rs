@@ -60,3 +60,14 @@ pub struct ShippedEvent {
     /// The event.
     pub event: AuditEvent,
 }
+
+/// A signed head that somebody is to be told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadLine {
+    /// Of which tree: a tenant's id in hexadecimal digits.
+    pub tree: String,
+    /// The tree's size.
+    pub size: u64,
+    /// The head as a line of JSON.
+    pub line: String,
+}

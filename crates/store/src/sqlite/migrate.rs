@@ -16,8 +16,8 @@ use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
 use super::{
-    administration, break_glass, extract, index, params, policies, quarantine, rows, schema,
-    vendors, writer,
+    administration, alerts, break_glass, extract, index, params, policies, quarantine, rows,
+    schema, vendors, writer,
 };
 use crate::Result;
 
@@ -39,6 +39,7 @@ const STEPS: &[Step] = &[
     keep_policies,
     keep_people,
     keep_more,
+    keep_alerts,
 ];
 
 /// Resources indexed in one transaction.
@@ -181,6 +182,12 @@ fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     db.execute_batch("ALTER TABLE change ADD COLUMN about BLOB")
         .doing(DOING)?;
     params::add_components(db)
+}
+
+/// Up to version 8 nobody watched the trail.
+fn keep_alerts(db: &Connection, _: &Moving<'_>) -> Result<()> {
+    db.execute_batch(alerts::DDL)
+        .doing("changing a tenant's schema from version 8 to 9")
 }
 
 /// Version 4 kept the data of Binaries in their bodies alone.

@@ -26,6 +26,9 @@
 //! | `quarantine` | something about a resource that is not as it was written, and what was decided | by the background check, by decisions |
 //! | `scrub` | how far the background check is | by it |
 //! | `opening` | a patient whom somebody opened in an emergency: its `record`, JSON | at the opening, at its end, by the review |
+//! | `alert` | an access that somebody should look at: its `record`, JSON, and who was told | by the watch over the trail, when something is said about it |
+//! | `watched` | what is usual for somebody, and how far the watch got | by it |
+//! | `alert_rules` | rules by which alerts are raised; the newest are in force | by administration |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
@@ -36,11 +39,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
-use super::{break_glass, codec, index, params as own_params, policies, quarantine, vendors};
+use super::{
+    alerts, break_glass, codec, index, params as own_params, policies, quarantine, vendors,
+};
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 8;
+pub(crate) const VERSION: i64 = 9;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -124,6 +129,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(PROVIDERS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(break_glass::DDL).doing(DOING)?;
+    db.execute_batch(alerts::DDL).doing(DOING)?;
     db.execute_batch(ENDED_TOKENS).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;

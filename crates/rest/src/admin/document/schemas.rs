@@ -119,6 +119,10 @@ fn quarantine_schemas() -> Value {
         "OpeningCounts": object(&["open", "due", "overdue"], &json!({
             "open": { "type": "integer" }, "due": { "type": "integer" }, "overdue": { "type": "integer" },
         })),
+        "AlertCounts": object(&["open", "acknowledged", "webhook_waiting", "mail_waiting"], &json!({
+            "open": { "type": "integer" }, "acknowledged": { "type": "integer" },
+            "webhook_waiting": { "type": "integer" }, "mail_waiting": { "type": "integer" },
+        })),
         "ScrubStart": object(&[], &json!({ "now": { "type": "boolean", "default": false } })),
         "Scrub": object(&["running", "rows", "found", "last_rows", "last_found", "quarantined"], &json!({
             "running": { "type": "boolean" }, "begun": time, "rows": { "type": "integer" }, "found": { "type": "integer" },
@@ -293,9 +297,12 @@ fn proofs() -> Value {
             "error": text, "segment": number, "offset": number,
         }),
     );
+    let heads_told = json!({ "type": "array", "items": object(&["name", "target", "waiting", "failures"], &json!({
+        "name": text, "target": text, "waiting": number, "failures": number, "error": text,
+    })) });
     let shippers = json!({ "type": "array", "items": shipper });
     json!({
-        "Shipping": object(&["shippers"], &json!({ "shippers": shippers })),
+        "Shipping": object(&["shippers", "heads"], &json!({ "shippers": shippers, "heads": heads_told })),
         "VerifyAgainst": object(&["heads"], &json!({ "heads": heads })),
         "TrailHead": head,
         "TrailProof": proof,

@@ -1,16 +1,17 @@
 //! Events of tenants' trails in the order of the journal, for those who ship them, and how far each
 //! of them got. Shipping leaves no records of its own: it would never end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use access::{Export, Permit, TenantId};
 use base::{Code, Seq};
 
+use super::notary::HeadFile;
 use super::{Entry, House};
 use crate::audit::{ChangeHead, Told};
-use crate::face::{ShipOf, ShipPlace, ShippedEvent};
+use crate::face::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
 use crate::sqlite::fault::Doing;
 use crate::sqlite::folder::{self, hex};
 use crate::sqlite::trail;
@@ -251,6 +252,57 @@ impl House {
         folder::replace(&self.ship_file(name), &text)?;
         self.shippers.lock().insert(name.to_owned(), place.clone());
         Ok(())
+    }
+
+    /// Heads of trees that are larger than somebody knows them, at most so many, and how many there are.
+    pub(crate) fn heads_after(
+        &self,
+        known: &BTreeMap<String, u64>,
+        max: usize,
+    ) -> Result<(Vec<HeadLine>, u64)> {
+        let mut heads = Vec::new();
+        let mut all = 0;
+        for (tree, last) in self.grown_heads() {
+            let name = hex(&tree);
+            let from = known.get(&name).copied().unwrap_or(0);
+            if last <= from {
+                continue;
+            }
+            for head in HeadFile::of(&self.folder.heads(), &tree).all()? {
+                if head.size <= from {
+                    continue;
+                }
+                all += 1;
+                if heads.len() < max {
+                    heads.push(HeadLine {
+                        tree: name.clone(),
+                        size: head.size,
+                        line: head.to_line()?,
+                    });
+                }
+            }
+        }
+        Ok((heads, all))
+    }
+
+    /// Of which heads somebody was told: the size of each tree.
+    pub(crate) fn head_place(&self, name: &str) -> Result<BTreeMap<String, u64>> {
+        match std::fs::read(self.ship_file(name)) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| {
+                let text = format!("shipping/{name}.json does not say which heads were told");
+                StoreError::Refused(Code::StorageFault, text)
+            }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            Err(e) => Err(e).doing("reading of which heads somebody was told"),
+        }
+    }
+
+    /// Keeps of which heads somebody was told.
+    pub(crate) fn keep_head_place(&self, name: &str, place: &BTreeMap<String, u64>) -> Result<()> {
+        const DOING: &str = "keeping of which heads somebody was told";
+        std::fs::create_dir_all(self.folder.shipping()).doing(DOING)?;
+        let text = serde_json::to_vec(place).unwrap_or_default();
+        folder::replace(&self.ship_file(name), &text)
     }
 
     /// Nobody ships under this name any more: nothing waits for it.
