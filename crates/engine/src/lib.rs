@@ -56,7 +56,7 @@ pub use session::Session;
 pub use shipping::{Carrier, Carrying, ShipForm, Shipper, ShipperView, SyslogTarget, TargetError};
 pub use store::{
     Access, AccessReport, AuditMode, AuditShipping, Data, Form, Method, Mode, ProofOf,
-    RestoreClients, ShipOf, ShippedAs, StoreConfig, Stored, Synchronous,
+    RestoreClients, ShipOf, ShippedAs, StoreConfig, Stored, Synchronous, Touched,
 };
 pub use telling::{HeadTeller, HeadTellerView, HeadWay, MailOutbox};
 pub use tenants::{

@@ -31,7 +31,9 @@ pub use tenant::{
     RestoreClients, Restored, ShippedAs, State, StoreConfig, Synchronous, TenantInfo,
     TenantSettings,
 };
-pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, TrailProof};
+pub use trail::{
+    Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, Touched, TrailProof,
+};
 pub use vendors::{
     Activity, ActivityQuery, PatientActivity, ProgramLink, VendorChange, VendorEvent, Volume,
 };

@@ -80,12 +80,15 @@ fn vendor_schemas() -> Value {
             })) },
         })),
         "VendorList": object(&["vendors"], &json!({ "vendors": { "type": "array", "items": reference("Vendor") } })),
-        "ActivityReport": object(&["vendor", "name", "state", "clients", "reads", "writes", "refused", "outside", "days", "refusals", "patients", "more"], &json!({
+        "ActivityReport": object(&["vendor", "name", "state", "clients", "reads", "writes", "refused", "outside", "days", "refusals", "patients", "purposes", "more"], &json!({
             "vendor": vendor, "name": text, "state": text, "terms": reference("Terms"), "clients": texts,
             "reads": count, "writes": count, "refused": count, "more": { "type": "boolean" },
             "outside": object(&["reads", "writes"], &json!({ "reads": count, "writes": count })),
             "days": { "type": "array", "items": object(&["day", "client", "type", "reads", "writes"], &json!({
                 "day": text, "client": text, "type": text, "reads": count, "writes": count, "outside": texts,
+            })) },
+            "purposes": { "type": "array", "items": object(&["requests", "agreed"], &json!({
+                "purpose": text, "requests": count, "agreed": { "type": "boolean" },
             })) },
             "refusals": { "type": "array", "items": object(&["day", "code", "count"], &json!({ "day": text, "code": text, "count": count })) },
             "patients": { "type": "array", "items": object(&["patient", "reads", "writes", "first", "last"], &json!({
@@ -211,7 +214,10 @@ fn schemas() -> Value {
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean" }, "launch_url": text, "vendor": vendor,
         })),
-        "AccessReport": object(&["accesses", "more"], &json!({ "more": { "type": "boolean" }, "accesses": { "type": "array", "items":
+        "AccessReport": object(&["accesses", "patients", "more"], &json!({ "more": { "type": "boolean" },
+            "patients": { "type": "array", "items": object(&["patient", "reads", "writes", "first", "last"], &json!({
+                "patient": text, "reads": { "type": "integer" }, "writes": { "type": "integer" }, "first": time, "last": time,
+            })) }, "accesses": { "type": "array", "items":
             object(&["number", "at", "request", "actor", "action", "what", "patients"], &json!({
                 "number": { "type": "integer" }, "at": time, "request": text, "actor": text, "action": text,
                 "what": { "type": "array", "items": text }, "patients": { "type": "array", "items": text },

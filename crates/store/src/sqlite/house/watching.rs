@@ -34,13 +34,19 @@ const ROUND_US: i64 = 250_000;
 const WINDOWS_MAX: usize = 64;
 /// How often it is looked whether openings wait for review, in microseconds.
 const OPENINGS_US: i64 = 600_000_000;
+/// The same of tenants that nobody uses.
+const CLOSED_US: i64 = 3_600_000_000;
 
 /// The watch, as it stands.
 #[derive(Default)]
 pub(crate) struct Watch {
     place: Option<ShipPlace>,
     kept_at: Micros,
+    /// When openings were last looked for, and when in tenants too that nobody used.
     openings_at: Option<Micros>,
+    closed_at: Option<Micros>,
+    /// Tenants where they are still to be looked for.
+    openings: Vec<Arc<Entry>>,
     tenants: HashMap<[u8; 16], Watched>,
 }
 
@@ -129,9 +135,13 @@ impl House {
             let Some(entry) = entry.filter(|e| e.must_stay().is_ok()) else {
                 continue;
             };
+            let was_open = entry.if_open().is_some();
             let kept = self
                 .open_tenant(&entry)
                 .and_then(|tenant| keep(&tenant, &mut watched, &[]));
+            if !was_open {
+                self.close_tenant(&entry);
+            }
             if let Err(e) = kept {
                 tracing::error!(tenant = %entry.tenant.name(), error = %e, "what is usual for people was not kept");
             }
@@ -159,6 +169,7 @@ impl House {
             let Some(entry) = wanted.get(&id) else {
                 continue;
             };
+            let was_open = entry.if_open().is_some();
             match self.judge_tenant(watch, entry, &frames) {
                 Ok(false) => {}
                 Ok(true) => {
@@ -168,6 +179,9 @@ impl House {
                 Err(e) => {
                     tracing::error!(tenant = %entry.tenant.name(), error = %e, "records of a trail were not judged");
                 }
+            }
+            if !was_open {
+                self.close_tenant(entry);
             }
         }
     }
@@ -218,16 +232,24 @@ impl House {
         }
     }
 
-    /// Raises alerts of openings that nobody reviewed in time.
+    /// Raises alerts of openings that nobody reviewed in time. Tenants that nobody uses are opened for it
+    /// now and then, a few in a round, and closed again.
     fn watch_openings(self: &Arc<Self>, watch: &mut Watch, now: Micros) {
-        if watch
-            .openings_at
-            .is_some_and(|at| now.0 - at.0 < OPENINGS_US)
-        {
-            return;
+        let since = |at: Option<Micros>| at.map_or(i64::MAX, |at| now.0 - at.0);
+        if watch.openings.is_empty() && since(watch.openings_at) >= OPENINGS_US {
+            let closed_too = since(watch.closed_at) >= CLOSED_US;
+            watch.openings_at = Some(now);
+            if closed_too {
+                watch.closed_at = Some(now);
+            }
+            let due = |e: &Arc<Entry>| closed_too || e.if_open().is_some();
+            watch.openings = self.entries().into_iter().filter(due).collect();
         }
-        watch.openings_at = Some(now);
-        for entry in self.entries() {
+        let clock = &self.shared.clock;
+        while clock.monotonic().0 - now.0 <= 2 * ROUND_US {
+            let Some(entry) = watch.openings.pop() else {
+                return;
+            };
             if entry.must_stay().is_err() || !self.has_key(&entry) {
                 continue;
             }

@@ -460,6 +460,15 @@ const PURPOSES: &[(&str, &str)] = &[
 ];
 const ACT_REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 
+/// The code of the purpose of use that was named; empty where none was.
+pub(super) fn purpose_of(about: &About) -> String {
+    if about.break_glass {
+        return "BTG".to_owned();
+    }
+    let named = purposes(about).into_iter().find_map(|(code, _)| code);
+    named.map_or_else(String::new, |code| code.code)
+}
+
 fn purposes(about: &About) -> Vec<(Option<Coding>, String)> {
     let mut purposes = Vec::new();
     if about.break_glass {
