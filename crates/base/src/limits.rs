@@ -270,6 +270,10 @@ pub mod fixed {
     pub const FHIRPATH_BRACKETS_MAX: usize = 64;
     /// Nesting of a compiled FHIRPath expression; evaluating recurses as deeply.
     pub const FHIRPATH_DEPTH_MAX: usize = 200;
+    /// Elements that one FHIRPath expression makes (`%factory`, `%terminologies`).
+    pub const FHIRPATH_MADE_MAX: usize = 1_000;
+    /// How deeply the making of such elements nests.
+    pub const FHIRPATH_MADE_ROUNDS_MAX: usize = 32;
     /// Expressions that compiling one FHIRPath expression may come to: some are compiled more than
     /// once.
     pub const FHIRPATH_COMPILED_MAX: usize = 50_000;

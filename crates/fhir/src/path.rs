@@ -15,6 +15,7 @@ mod function;
 mod host;
 mod item;
 mod lex;
+mod make;
 mod moment;
 pub mod operation;
 mod parse;
@@ -29,6 +30,7 @@ use base::limits::fixed::{
 
 pub use host::{Environment, Host, NoHost, Told};
 pub use item::{Item, Node};
+pub use make::TermsCall;
 pub use moment::{Moment, MomentKind, Precision};
 pub use parse::parse;
 pub use plan::{Plan, Touched};
@@ -66,6 +68,15 @@ impl Settings<'_> {
         },
         variables: &[],
     };
+}
+
+/// Bytes of stack that one level of an expression takes at most, in builds without optimisation.
+const LEVEL_BYTES: usize = 48 << 10;
+
+/// Does work that nests so many levels deep on a stack that has room for it.
+fn on_stack<T>(levels: usize, work: impl FnOnce() -> T) -> T {
+    let room = levels.saturating_add(1).saturating_mul(LEVEL_BYTES);
+    stacker::maybe_grow(room, room.max(1 << 20), work)
 }
 
 /// The names of all functions, alphabetical.

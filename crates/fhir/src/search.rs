@@ -3,6 +3,7 @@
 //! Both sides meet in the storage engine, which knows neither strings nor FHIRPath. Clause numbers
 //! refer to FHIR R4 `search.html`.
 
+pub mod among;
 pub mod custom;
 pub mod extract;
 pub mod guarded;

@@ -9,7 +9,7 @@ use base::{Code, ResourceId};
 use smallvec::SmallVec;
 
 use crate::definitions::{
-    Content, Element, ElementType, Found, Model, Structure, StructureId, TypeId,
+    Content, Element, ElementType, Found, Model, Primitive, Structure, StructureId, TypeId,
 };
 use crate::json::{Kind, Value};
 use crate::outcome::Issue;
@@ -22,6 +22,17 @@ mod references;
 mod xhtml;
 
 use path::Path;
+
+/// Whether a text, as a JSON number or boolean where JSON has those, is a value of a primitive type.
+pub(crate) fn is_primitive(of: Primitive, text: &str) -> bool {
+    match of {
+        Primitive::Boolean => matches!(text, "true" | "false"),
+        Primitive::Decimal => crate::json::parse(text.as_bytes(), 1)
+            .is_ok_and(|doc| doc.root().kind() == Kind::Number),
+        Primitive::String | Primitive::Markdown | Primitive::Xhtml => !text.is_empty(),
+        of => primitive::is_valid(of, text),
+    }
+}
 
 /// What validation needs to know beside the model.
 #[derive(Clone, Copy, Debug)]

@@ -16,9 +16,11 @@ use std::path::{Path, PathBuf};
 
 use fhir::definitions::{FhirVersion, Model};
 use fhir::json;
+use fhir::path::operation::{Question, Subject, Surroundings};
 use fhir::path::{
     Environment, EvalError, Item, Moment, NoHost, Node, PathError, Plan, Rules, Settings, Types,
 };
+use fhir::search::terms::Terms;
 use fhir::xml::{self, Bounds};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -146,8 +148,58 @@ enum Outcome {
     Failed(&'static str, String),
 }
 
+/// What a terminology is needed for is asked as `$fhirpath`, of a tenant that holds nothing of its own.
+fn run_with_terms(types: &Types, case: &Case, source: &str) -> Outcome {
+    let expression = serde_json::Value::from(case.expression.trim());
+    let parameters = format!(
+        r#"{{"resourceType":"Parameters","parameter":[{{"name":"expression","valueString":{expression}}},{{"name":"resource","resource":{source}}}]}}"#
+    );
+    let doc = json::parse(parameters.as_bytes(), 64).unwrap();
+    let question = Question::read(types.model(), doc.root()).unwrap();
+    let Subject::Inline(subject) = question.subject else {
+        panic!("{}: no subject", case.name)
+    };
+    let mut terms = Terms::new(types.model(), 1_000);
+    loop {
+        let around = Surroundings {
+            types,
+            known: &[],
+            own_bases: &[],
+            terms: &terms,
+            now: Moment::parse("2026-11-22T04:50:00.000Z").unwrap(),
+            steps_max: 1_000_000,
+        };
+        let reply = match question.reply(&around, Some(subject)) {
+            Ok(reply) => reply,
+            Err(issue) => return Outcome::Failed("execution", issue.diagnostics),
+        };
+        if reply.needs.is_empty() {
+            let reply: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+            let all = reply["parameter"].as_array().unwrap();
+            let results = all.iter().filter(|p| p["name"] == "result");
+            let parts = results.flat_map(|p| p["part"].as_array().cloned().unwrap_or_default());
+            let item = |part: serde_json::Value| {
+                let members = part.as_object().unwrap();
+                let value = members.iter().find(|(name, _)| name.starts_with("value"));
+                let text = value.map(|(_, v)| v.as_str().map_or(v.to_string(), str::to_owned));
+                (
+                    part["name"].as_str().unwrap().to_owned(),
+                    text.unwrap_or_default(),
+                )
+            };
+            return Outcome::Items(parts.map(item).collect());
+        }
+        for need in reply.needs {
+            terms.bring(need, None);
+        }
+    }
+}
+
 fn run(types: &Types, case: &Case, source: Option<&str>) -> Outcome {
     let mode = case.attribute("mode").unwrap_or("");
+    if let ("tx", Some(source)) = (mode, source) {
+        return run_with_terms(types, case, source);
+    }
     let ordered = case.attribute("checkOrderedFunctions") == Some("true")
         || case.attribute("ordered") == Some("true");
     let settings = Settings {

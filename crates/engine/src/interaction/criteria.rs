@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use access::{Action, ActionName, Permit, Released, Search, Target};
-use base::Code;
+use base::{Code, ResourceId};
 use fhir::definitions::TypeId;
-use fhir::search::query::Total;
+use fhir::search::query::{Clause, Shape, Total};
 use fhir::search::{self, Options, Parsed, Query};
 use store::{Expectation, Expected, PageRequest, Stored};
 
@@ -16,6 +16,22 @@ use crate::session::Session;
 /// Criteria, understood.
 #[derive(Clone, Debug)]
 pub(super) struct Criteria(Arc<Query>);
+
+impl Criteria {
+    /// The conditions, all of which must hold.
+    pub(super) fn clauses(&self) -> &[Clause] {
+        &self.0.filter
+    }
+
+    /// The same about all other resources than these.
+    pub(super) fn without(mut self, ids: Vec<ResourceId>) -> Self {
+        if !ids.is_empty() {
+            let query = Arc::make_mut(&mut self.0);
+            query.filter.push(Clause::NotId(ids));
+        }
+        self
+    }
+}
 
 impl Session {
     /// Understands a query string.
@@ -155,5 +171,26 @@ impl Session {
             query: criteria.0.clone(),
             expected,
         })
+    }
+
+    /// Whether a stored resource meets a clause, for the caller.
+    pub(super) async fn meets(
+        &self,
+        (type_id, id, clause): &(TypeId, ResourceId, Clause),
+    ) -> Result<bool, Failure> {
+        let query = Query {
+            types: vec![*type_id],
+            filter: vec![Clause::Id(vec![id.clone()]), clause.clone()],
+            relevance: Vec::new(),
+            contained: None,
+            sort: Vec::new(),
+            count: 1,
+            total: Total::None,
+            include: Vec::new(),
+            shape: Shape::Whole,
+        };
+        self.match_of(&Criteria(Arc::new(query)))
+            .await
+            .map(|found| found.is_some())
     }
 }

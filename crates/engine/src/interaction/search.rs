@@ -4,6 +4,7 @@
 //! Pages of one search show one state of the data: the next link is an encrypted cursor that
 //! carries the search, the place where the page ended and the state that was shown.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::{Search, Target};
@@ -106,6 +107,7 @@ impl Session {
             parsed.query.filter.push(clause);
         }
         let mut query = parsed.query;
+        self.narrow(&mut query);
         let permit = self.permit_search(&query, Target::Types).await?;
         self.with_terms(&mut query, &mut place.page).await?;
         let query = Arc::new(query);
@@ -148,6 +150,20 @@ impl Session {
             this,
             next,
         }))
+    }
+
+    /// Leaves out of includes that name no type what the caller may not look at.
+    fn narrow(&self, query: &mut Query) {
+        let mut may: HashMap<TypeId, bool> = HashMap::new();
+        for include in query.include.iter_mut().filter(|include| include.open) {
+            include.params.retain(|(type_id, _)| {
+                *may.entry(*type_id).or_insert_with(|| {
+                    let rule = self.rights().seen(*type_id);
+                    rule.is_none_or(|rule| rule.hidden().is_none())
+                        && self.decide::<Search>(Target::Types(vec![*type_id])).is_ok()
+                })
+            });
+        }
     }
 
     /// Whether a search is one of AuditEvents alone: then the tenant's own trail answers too.

@@ -85,6 +85,7 @@ fn wanted(model: &Model, need: &Need) -> Option<Query> {
     let (type_name, name) = match need {
         Need::ValueSet(name) => ("ValueSet", name),
         Need::CodeSystem(name) => ("CodeSystem", name),
+        Need::ConceptMap(name) => ("ConceptMap", name),
     };
     let type_id = model.type_id(type_name)?;
     let id = name

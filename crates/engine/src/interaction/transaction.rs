@@ -7,6 +7,7 @@
 
 mod prepare;
 mod references;
+mod together;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,9 +23,11 @@ use store::{
 };
 
 use self::prepare::Checked;
+use self::together::Wanted;
 use super::admit::Identity;
 use super::batch::Parts;
 use super::create::ATTEMPTS_MAX;
+use super::criteria::Criteria;
 use super::entry::{Intent, Part};
 use super::operation::changes;
 use super::patch;
@@ -41,6 +44,8 @@ enum Step {
     Settled(Box<Answer>),
     /// A new resource.
     Create(Identity),
+    /// Nothing to write: the condition of a create is met by what this other entry makes.
+    Same(Criteria, usize),
     /// A version, under conditions.
     Put(Identity, UpdatePlan, Option<Condition>),
     /// An update by id.
@@ -60,7 +65,16 @@ impl Step {
             | Self::Put(identity, ..)
             | Self::Update(identity, _)
             | Self::Patch(identity, ..) => Some(identity),
-            Self::Settled(_) | Self::Delete(..) | Self::Read => None,
+            Self::Settled(_) | Self::Same(..) | Self::Delete(..) | Self::Read => None,
+        }
+    }
+
+    /// Whether it makes a resource that is not there yet.
+    fn is_new(&self) -> bool {
+        match self {
+            Self::Create(_) => true,
+            Self::Put(_, plan, _) => plan.make != Make::Version,
+            _ => false,
         }
     }
 
@@ -106,7 +120,8 @@ impl Session {
         strict: bool,
     ) -> Result<Answer, Failure> {
         let mut expectations = Vec::new();
-        let mut steps = self.steps(parts, body, &mut expectations).await?;
+        let (mut steps, criteria) = self.steps(parts, body, &mut expectations).await?;
+        self.join((parts, body), &mut steps, criteria).await?;
         refuse_twice(&steps)?;
         let patched = with_patched(parts, &steps);
         let parts = patched.as_ref().unwrap_or(parts);
@@ -164,44 +179,86 @@ impl Session {
             .await
     }
 
-    /// What the entries come down to, on what is stored now. Deletions come first: what they take away
-    /// is nothing that others find.
+    /// What the entries come down to, on what is stored now, and the conditions of those that make
+    /// something because nothing stored met them. Deletions come first: what they take away is nothing
+    /// that others find.
     async fn steps(
         &self,
         parts: &[Part],
         body: &Bytes,
         expectations: &mut Vec<Expectation>,
-    ) -> Result<Vec<Step>, Failure> {
+    ) -> Result<(Vec<Step>, Unmet), Failure> {
         let mut steps: Vec<Option<Step>> = parts.iter().map(|_| None).collect();
-        let mut gone = Vec::new();
+        let mut so_far = SoFar::default();
         for deletes in [true, false] {
             for (slot, part) in steps.iter_mut().zip(parts) {
                 let is_one = matches!(part.intent, Intent::Delete(..) | Intent::DeleteWhere(..));
                 if is_one != deletes {
                     continue;
                 }
-                let step = self.step(part, body, &gone, expectations).await;
+                let step = self.step(part, body, &mut so_far, expectations).await;
                 let step = step.map_err(|failure| failure.at_entry(part.index))?;
                 if let Step::Delete(type_id, id, _) = &step {
-                    gone.push((*type_id, id.clone()));
+                    so_far.gone.push((*type_id, id.clone()));
                 }
                 *slot = Some(step);
             }
         }
-        Ok(steps.into_iter().flatten().collect())
+        Ok((steps.into_iter().flatten().collect(), so_far.unmet))
     }
 
-    /// What an entry comes down to, on what is stored now; `gone` is deleted by other entries.
+    /// Conditions are about what the transaction makes as well: a create whose condition is met by
+    /// what an earlier entry makes comes down to that, and an update to a second write of it.
+    async fn join(
+        &self,
+        sent: (&Arc<Vec<Part>>, &Bytes),
+        steps: &mut [Step],
+        unmet: Unmet,
+    ) -> Result<(), Failure> {
+        if unmet.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<Wanted<'_>> = unmet
+            .iter()
+            .map(|(index, type_id, criteria)| Wanted {
+                index: *index,
+                type_id: *type_id,
+                clauses: criteria.clauses(),
+                earlier: true,
+            })
+            .collect();
+        let links = self.links_between(sent.0, steps);
+        let found = self.meeting(sent, steps, &links, &wanted).await?;
+        for ((index, _, criteria), mut entries) in unmet.into_iter().zip(found) {
+            // What comes down to something else makes nothing.
+            entries.retain(|at| steps.get(*at).is_some_and(|step| step.identity().is_some()));
+            let Some(step) = steps.get_mut(index) else {
+                continue;
+            };
+            *step = match (entries.as_slice(), &*step) {
+                ([], _) => continue,
+                ([only], Step::Create(_)) => Step::Same(criteria, *only),
+                (_, Step::Create(_)) => {
+                    return Err(Failure::of(Code::MultipleMatches).at_entry(index));
+                }
+                _ => return Err(Failure::of(Code::BundleDuplicate).at_entry(index)),
+            };
+        }
+        Ok(())
+    }
+
+    /// What an entry comes down to, on what is stored now.
     async fn step(
         &self,
         part: &Part,
         body: &Bytes,
-        gone: &[(TypeId, ResourceId)],
+        so_far: &mut SoFar,
         expectations: &mut Vec<Expectation>,
     ) -> Result<Step, Failure> {
         match &part.intent {
             Intent::Create(type_name) => {
-                self.create_step(type_name, part, gone, expectations).await
+                self.create_step(type_name, part, so_far, expectations)
+                    .await
             }
             Intent::Update(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
@@ -216,7 +273,8 @@ impl Session {
             }
             Intent::UpdateWhere(type_name, criteria) => {
                 let of = (type_name.as_str(), criteria.as_str());
-                self.update_where_step(of, part, body, expectations).await
+                self.update_where_step(of, (part, body), so_far, expectations)
+                    .await
             }
             Intent::Patch(type_name, id) => {
                 let type_id = self.type_id(type_name)?;
@@ -225,6 +283,7 @@ impl Session {
             }
             Intent::PatchWhere(type_name, criteria) => {
                 let (type_id, criteria) = self.criteria_of::<Update>(type_name, criteria).await?;
+                let criteria = criteria.without(so_far.gone_of(type_id));
                 let stored = self.match_of(&criteria).await?;
                 let stored = stored.ok_or(Failure::of(Code::NotFound))?;
                 expectations.push(self.expectation(&criteria, one(&stored)).await?);
@@ -259,23 +318,20 @@ impl Session {
         &self,
         type_name: &str,
         part: &Part,
-        gone: &[(TypeId, ResourceId)],
+        so_far: &mut SoFar,
         expectations: &mut Vec<Expectation>,
     ) -> Result<Step, Failure> {
         let type_id = self.type_id(type_name)?;
         if let Some(criteria) = &part.if_none_exist {
             let criteria = self.criteria(type_id, criteria).await?;
+            let criteria = criteria.without(so_far.gone_of(type_id));
             let found = self.match_of(&criteria).await?;
             let expected = found.as_ref().map_or(Expected::Nothing, one);
             expectations.push(self.expectation(&criteria, expected).await?);
-            let stays = |stored: &Released<Stored>| {
-                let is_gone =
-                    |(t, id): &(TypeId, ResourceId)| *t == type_id && *id == stored.get().id;
-                !gone.iter().any(is_gone)
-            };
-            if let Some(stored) = found.filter(stays) {
+            if let Some(stored) = found {
                 return Ok(Step::Settled(Box::new(self.existing(stored))));
             }
+            so_far.unmet.push((part.index, type_id, criteria));
         }
         Ok(Step::Create(Identity {
             type_id,
@@ -288,16 +344,20 @@ impl Session {
     async fn update_where_step(
         &self,
         (type_name, criteria): (&str, &str),
-        part: &Part,
-        body: &Bytes,
+        (part, body): (&Part, &Bytes),
+        so_far: &mut SoFar,
         expectations: &mut Vec<Expectation>,
     ) -> Result<Step, Failure> {
         let (type_id, criteria) = self.criteria_of::<Update>(type_name, criteria).await?;
+        let criteria = criteria.without(so_far.gone_of(type_id));
         let found = self.match_of(&criteria).await?;
         let found = found.map(|stored| stored.get().id.clone());
         let claimed = self.claimed_id(&part.body(body))?;
         let plan = self.plan_update(type_id, found, claimed.as_ref())?;
         expectations.push(self.expectation(&criteria, plan.expected.clone()).await?);
+        if plan.make != Make::Version {
+            so_far.unmet.push((part.index, type_id, criteria));
+        }
         let identity = Identity {
             type_id,
             id: plan.id.clone(),
@@ -357,7 +417,7 @@ impl Session {
     ) -> Result<Option<Write>, Failure> {
         let missing = || Failure::of(Code::Internal);
         Ok(Some(match step {
-            Step::Settled(_) | Step::Read => return Ok(None),
+            Step::Settled(_) | Step::Same(..) | Step::Read => return Ok(None),
             Step::Create(identity) => {
                 let target = Target::Types(vec![identity.type_id]);
                 let permit = self.permit::<Create>(target).await?;
@@ -429,6 +489,11 @@ impl Session {
                 }
                 (_, Some(written)) => written.try_into(),
                 (Step::Settled(answer), None) => Ok(*answer),
+                (Step::Same(criteria, _), None) => match self.match_of(&criteria).await? {
+                    Some(stored) => Ok(self.existing(stored)),
+                    // Somebody else was there meanwhile.
+                    None => Err(Failure::of(Code::NotFound)),
+                },
                 (_, None) => {
                     let answer = self.perform(part, &part.body(body), strict).await;
                     answer.map_err(|failure| failure.at_entry(part.index))
@@ -439,6 +504,24 @@ impl Session {
             transaction: true,
             entries,
         })
+    }
+}
+
+/// Entries that make something because nothing stored met their conditions.
+type Unmet = Vec<(usize, TypeId, Criteria)>;
+
+/// What was learned of the entries that were looked at.
+#[derive(Default)]
+struct SoFar {
+    /// What they delete.
+    gone: Vec<(TypeId, ResourceId)>,
+    unmet: Unmet,
+}
+
+impl SoFar {
+    fn gone_of(&self, type_id: TypeId) -> Vec<ResourceId> {
+        let of_type = self.gone.iter().filter(|(t, _)| *t == type_id);
+        of_type.map(|(_, id)| id.clone()).collect()
     }
 }
 

@@ -18,7 +18,7 @@ use super::moment::Moment;
 use super::plan::{Child, Op, Plan, Step, Test};
 use super::quantity::{Quantity, Unit, calendar};
 use super::types::{System, Type, Types};
-use super::{EvalError, PathError, Settings, parse};
+use super::{EvalError, PathError, Settings, on_stack, parse};
 
 mod cast;
 mod function;
@@ -171,6 +171,7 @@ impl Plan {
             context: Kinds::of(focus.as_slice()),
             slots: Cell::new(0),
             depth: Cell::new(0),
+            deepest: Cell::new(0),
             work: Cell::new(0),
         };
         let scope = Scope {
@@ -194,6 +195,7 @@ impl Plan {
             op: typed.op,
             types: list,
             slots: compiler.slots.get(),
+            deep: compiler.deepest.get(),
             rules: settings.rules,
         })
     }
@@ -207,6 +209,7 @@ struct Compiler<'m> {
     context: Kinds,
     slots: Cell<usize>,
     depth: Cell<usize>,
+    deepest: Cell<usize>,
     /// Expressions compiled so far: the argument of `repeat` is compiled more than once.
     work: Cell<usize>,
 }
@@ -223,8 +226,9 @@ impl Compiler<'_> {
             return Err(PathError::TooLarge);
         }
         self.depth.set(depth);
+        self.deepest.set(self.deepest.get().max(depth));
         self.work.set(work);
-        let typed = self.any_expr(expr, scope);
+        let typed = on_stack(1, || self.any_expr(expr, scope));
         self.depth.set(depth - 1);
         typed
     }

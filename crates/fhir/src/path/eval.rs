@@ -9,7 +9,7 @@ use super::host::{Environment, NoHost};
 use super::item::{Item, Node};
 use super::plan::{Op, Plan};
 use super::types::Types;
-use super::{EvalError, TEXT_BYTES_MAX};
+use super::{EvalError, TEXT_BYTES_MAX, on_stack};
 use crate::json;
 
 mod arithmetic;
@@ -20,6 +20,7 @@ mod convert;
 mod element;
 mod equal;
 mod lambda;
+mod make;
 mod math;
 mod order;
 mod pattern;
@@ -33,6 +34,9 @@ pub(super) use pattern::{Pattern, pattern};
 pub(super) type Items<'a> = SmallVec<[Item<'a>; 4]>;
 
 type Evaluated<'a> = Result<Items<'a>, EvalError>;
+
+/// Plans that nest less have room on any stack.
+const DEEP: usize = 16;
 
 /// What stays the same during one evaluation.
 pub(super) struct Run<'a> {
@@ -94,12 +98,30 @@ impl Plan {
             index: None,
             total: &[],
         };
+        if self.deep > DEEP {
+            return on_stack(self.deep, || run.items(&self.op, &frame));
+        }
         run.items(&self.op, &frame)
     }
 
     /// Hands every item to `sink`, without the union's removal of duplicates at the outermost
     /// level: for callers that collect into a set anyway. Takes no memory for plain paths.
     pub fn visit<'a>(
+        &'a self,
+        types: &'a Types,
+        resource: Node<'a>,
+        focus: Node<'a>,
+        steps: &'a Cell<u64>,
+        sink: &mut dyn FnMut(Item<'a>),
+    ) -> Result<(), EvalError> {
+        if self.deep > DEEP {
+            let work = || self.visit_here(types, resource, focus, steps, sink);
+            return on_stack(self.deep, work);
+        }
+        self.visit_here(types, resource, focus, steps, sink)
+    }
+
+    fn visit_here<'a>(
         &'a self,
         types: &'a Types,
         resource: Node<'a>,

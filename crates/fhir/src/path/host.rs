@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use super::item::{Item, Node};
+use super::make::TermsCall;
 use super::moment::Moment;
 use super::types::Types;
 use crate::json;
@@ -44,6 +45,25 @@ pub trait Host<'a> {
     /// known here.
     fn conforms_to(&self, item: &Item<'a>, profile: &str) -> Option<bool> {
         let _ = (item, profile);
+        None
+    }
+
+    /// Whether there are elements that an expression makes, and a terminology.
+    fn makes(&self) -> bool {
+        false
+    }
+
+    /// The element that this JSON text is, which an expression put together. `None`: it is not there
+    /// yet, and the evaluation has to be done again when it is.
+    fn made(&self, text: &str) -> Option<json::Value<'a>> {
+        let _ = text;
+        None
+    }
+
+    /// What a terminology says: a resource as JSON text, or a code; nothing where the question means
+    /// nothing. `None`: that cannot be told here.
+    fn terms(&self, call: TermsCall, args: &[Item<'a>]) -> Option<Option<String>> {
+        let _ = (call, args);
         None
     }
 

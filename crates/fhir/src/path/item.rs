@@ -226,4 +226,42 @@ impl<'a> Item<'a> {
             Self::TypeInfo(namespace, name) => Cow::Owned(format!("{namespace}.{name}")),
         })
     }
+
+    /// The item as JSON of the FHIR type that it is.
+    pub(super) fn to_json(&self, types: &Types) -> String {
+        let mut json = String::new();
+        match self {
+            Self::Node(node) => {
+                if let Some(value) = node.value {
+                    json::write_compact(value, &mut json);
+                }
+            }
+            Self::Bool(_) | Self::Integer(_) | Self::Decimal(_) => {
+                json.push_str(&self.to_text(types).unwrap_or_default());
+            }
+            Self::Quantity(q) => {
+                json = format!("{{\"value\":{}", q.value);
+                let code = match &q.unit {
+                    Unit::Calendar(word) => q.unit.ucum_code().unwrap_or(word),
+                    unit => unit.text(),
+                };
+                let system = match &q.unit {
+                    Unit::Other(system, _) => system,
+                    _ => ucum::SYSTEM,
+                };
+                for (name, value) in [("unit", q.unit.text()), ("system", system), ("code", code)] {
+                    json.push(',');
+                    json::push_json_string(name, &mut json);
+                    json.push(':');
+                    json::push_json_string(value, &mut json);
+                }
+                json.push('}');
+            }
+            Self::TypeInfo(namespace, name) => {
+                json = format!("{{\"namespace\":\"{namespace}\",\"name\":\"{name}\"}}");
+            }
+            item => json::push_json_string(&item.to_text(types).unwrap_or_default(), &mut json),
+        }
+        json
+    }
 }

@@ -6,17 +6,20 @@
 
 use std::cell::{Cell, RefCell};
 
-use base::limits::fixed::FHIRPATH_EXPRESSION_BYTES_MAX;
+use base::limits::fixed::{
+    FHIRPATH_EXPRESSION_BYTES_MAX, FHIRPATH_MADE_MAX, FHIRPATH_MADE_ROUNDS_MAX,
+};
 use base::{Code, ResourceId};
 
 use super::host::{Environment, Host, Told};
 use super::item::{Item, Node};
+use super::make::TermsCall;
 use super::moment::Moment;
 use super::plan::Plan;
 use super::types::{Type, Types};
 use super::{EvalError, PathError, Rules, Settings};
 use crate::definitions::{Model, TypeId};
-use crate::json::{Doc, Value, push_json_string, write_compact};
+use crate::json::{self, Doc, Value, push_json_string, write_compact};
 use crate::outcome::Issue;
 use crate::search::terms::{Need, Terms, Unresolved};
 use crate::search::value::reference::Target;
@@ -24,6 +27,7 @@ use crate::search::value::reference::Target;
 mod coded;
 mod part;
 mod place;
+mod service;
 mod tree;
 
 /// A value as JSON text, where Parameters cannot hold its type.
@@ -31,6 +35,9 @@ const JSON_VALUE: &str = "http://fhir.forms-lab.com/StructureDefinition/json-val
 
 /// Where in the resource a value stands.
 const RESOURCE_PATH: &str = "http://fhir.forms-lab.com/StructureDefinition/resource-path";
+
+/// Nesting of what an expression makes.
+const MADE_DEPTH_MAX: usize = 64;
 
 /// What is asked.
 #[derive(Debug)]
@@ -148,8 +155,7 @@ impl<'d> Question<'d> {
         around: &Surroundings<'_>,
         subject: Option<Value<'_>>,
     ) -> Result<Reply, Issue> {
-        let asked = Asked::default();
-        let done = self.evaluated(around, &asked, subject);
+        let (asked, done) = self.with_made(around, subject)?;
         let missing = asked.missing.take();
         let needs = asked.needs.take();
         let body = match done {
@@ -165,11 +171,45 @@ impl<'d> Question<'d> {
         })
     }
 
+    /// Evaluates it until every element that it makes is there: what it puts together is text, which
+    /// the next round has as elements.
+    fn with_made(
+        &self,
+        around: &Surroundings<'_>,
+        subject: Option<Value<'_>>,
+    ) -> Result<(Asked, Result<String, Issue>), Issue> {
+        let too_many = || {
+            let text = "the expression makes too many elements, or nests them too deeply";
+            Issue::error(Code::LimitQuery, text)
+        };
+        let mut texts: Vec<String> = Vec::new();
+        for _ in 0..FHIRPATH_MADE_ROUNDS_MAX {
+            let mut made = Vec::with_capacity(texts.len());
+            for text in &texts {
+                let doc = json::parse(text.as_bytes(), MADE_DEPTH_MAX).map_err(|_| too_many())?;
+                made.push((text.as_str(), doc));
+            }
+            let asked = Asked::default();
+            let done = self.evaluated(around, &asked, subject, &made);
+            let more = asked.made.take();
+            if more.is_empty() {
+                return Ok((asked, done));
+            }
+            drop(made);
+            texts.extend(more);
+            if texts.len() > FHIRPATH_MADE_MAX {
+                break;
+            }
+        }
+        Err(too_many())
+    }
+
     fn evaluated(
         &self,
         around: &Surroundings<'_>,
         asked: &Asked,
         subject: Option<Value<'_>>,
+        made: &[(&str, Doc<'_>)],
     ) -> Result<String, Issue> {
         let types = around.types;
         let node = match subject {
@@ -194,6 +234,7 @@ impl<'d> Question<'d> {
         let host = Traced {
             around,
             asked,
+            made,
             traces: RefCell::default(),
         };
         let env = Environment {
@@ -388,12 +429,16 @@ struct Asked {
     needs: RefCell<Vec<Need>>,
     /// Why a value set or code system cannot be judged by.
     refused: RefCell<Option<Issue>>,
+    /// Elements that were put together and are not there yet.
+    made: RefCell<Vec<String>>,
 }
 
 /// What one evaluation asks for, and what it shows.
 struct Traced<'a> {
     around: &'a Surroundings<'a>,
     asked: &'a Asked,
+    /// What was put together before.
+    made: &'a [(&'a str, Doc<'a>)],
     traces: RefCell<Vec<(String, Vec<Item<'a>>)>>,
 }
 
@@ -446,6 +491,38 @@ impl<'a> Host<'a> for Traced<'a> {
             return Told::Nothing;
         };
         self.told(self.around.terms.subsumes(&left, &right))
+    }
+
+    fn makes(&self) -> bool {
+        true
+    }
+
+    fn made(&self, text: &str) -> Option<Value<'a>> {
+        if let Some((_, doc)) = self.made.iter().find(|(known, _)| *known == text) {
+            return Some(doc.root());
+        }
+        let mut made = self.asked.made.borrow_mut();
+        if !made.iter().any(|known| known == text) {
+            made.push(text.to_owned());
+        }
+        None
+    }
+
+    fn terms(&self, call: TermsCall, args: &[Item<'a>]) -> Option<Option<String>> {
+        match service::answer(self.around.terms, self.around.types, call, args) {
+            Ok(answer) => Some(answer),
+            Err(Unresolved::Needs(need)) => {
+                let mut needs = self.asked.needs.borrow_mut();
+                if !needs.contains(&need) {
+                    needs.push(need);
+                }
+                Some(None)
+            }
+            Err(Unresolved::Refused(issue)) => {
+                self.asked.refused.replace(Some(issue));
+                None
+            }
+        }
     }
 
     fn trace(&self, name: &str, items: &[Item<'a>]) {

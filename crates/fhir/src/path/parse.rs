@@ -5,7 +5,7 @@ use base::limits::fixed::FHIRPATH_BRACKETS_MAX as DEPTH_MAX;
 use super::ast::{Expr, Literal, Operator, TypeName};
 use super::lex::{Token, tokens};
 use super::quantity::calendar;
-use super::{EXPRESSION_BYTES_MAX, NODES_MAX, PathError};
+use super::{EXPRESSION_BYTES_MAX, NODES_MAX, PathError, on_stack};
 
 /// Reads an expression.
 pub fn parse(text: &str) -> Result<Expr, PathError> {
@@ -90,7 +90,7 @@ impl<'t> Parser<'t> {
         if self.depth > DEPTH_MAX {
             return Err(PathError::TooLarge);
         }
-        let mut left = self.unary()?;
+        let mut left = on_stack(1, || self.unary())?;
         while let Some(infix) = self.infix() {
             let level = infix.level();
             if level <= level_min {
@@ -99,7 +99,7 @@ impl<'t> Parser<'t> {
             self.at += 1;
             let expr = match infix {
                 Infix::Operator(operator) => {
-                    let right = self.expression(level)?;
+                    let right = on_stack(1, || self.expression(level))?;
                     Expr::Binary(operator, Box::new(left), Box::new(right))
                 }
                 Infix::Is => Expr::Is(Box::new(left), self.type_name()?),

@@ -7,6 +7,7 @@ use super::ast::Operator;
 use super::eval::Pattern;
 use super::function::Function;
 use super::item::Item;
+use super::make::Make;
 use super::types::{System, Type, Types};
 use crate::definitions::ValueSetId;
 
@@ -17,6 +18,8 @@ pub struct Plan {
     pub(super) types: Vec<Type>,
     /// Variables that `defineVariable()` fills.
     pub(super) slots: usize,
+    /// How deeply evaluating it nests.
+    pub(super) deep: usize,
     pub(super) rules: super::Rules,
 }
 
@@ -88,6 +91,8 @@ pub(super) enum Op {
     /// Fills a slot: name and value (the input where there is none).
     Define(Box<Self>, usize, Box<Self>, Option<Box<Self>>),
     Call(Function, Box<Self>, Vec<Self>),
+    /// A function of `%factory` or `%terminologies`.
+    Make(Make, Vec<Self>),
     /// `matches`, `matchesFull`, `replaceMatches` of a pattern that is a literal.
     Pattern(Function, Box<Self>, Box<Pattern>, Vec<Self>),
 }
@@ -246,6 +251,7 @@ fn touch(op: &Op, types: &Types, touched: &mut Touched) {
         Op::Member(_, name) => {
             touched.anywhere.insert(name.clone());
         }
+        Op::Make(..) => touched.everything = true,
         Op::Call(function, ..) if function.is_deep() => touched.everything = true,
         Op::Equal(left, right) | Op::Equivalent(left, right) | Op::In(left, right) => {
             touched.everything |= !left.is_flat() && !right.is_flat();
@@ -349,6 +355,7 @@ impl Op {
                 take(of);
                 keys.iter().for_each(|(key, _)| take(key));
             }
+            Self::Make(_, args) => args.iter().for_each(take),
             Self::Call(_, of, args) | Self::Pattern(_, of, _, args) => {
                 take(of);
                 args.iter().for_each(take);

@@ -147,7 +147,7 @@ impl<'a> Beholder<'a> {
     }
 }
 
-fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+pub(super) fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut answer = Some(true);
     for part in parts {
         match part {
@@ -159,11 +159,11 @@ fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     answer
 }
 
-fn any(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+pub(super) fn any(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     all(parts.map(|p| p.map(|h| !h))).map(|h| !h)
 }
 
-fn meets(row: &RowValue, value: &Match) -> Option<bool> {
+pub(super) fn meets(row: &RowValue, value: &Match) -> Option<bool> {
     Some(match (row, value) {
         (RowValue::Token { system, code }, Match::Token(wanted))
         | (RowValue::ReferenceIdentifier { system, code }, Match::ReferenceIdentifier(wanted)) => {

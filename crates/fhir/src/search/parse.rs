@@ -198,14 +198,6 @@ impl Reading {
             SortBy::Param(params, _) => params.iter().any(|p| p.0 >= super::rows::CUSTOM),
             SortBy::Id | SortBy::LastUpdated(_) | SortBy::Score => false,
         };
-        if query.sort.iter().any(|key| key.by == SortBy::Score) {
-            return refused("_sort=_score cannot be combined with _contained=true and both");
-        }
-        if self.alone && !query.include.is_empty() {
-            return refused(
-                "_include and _revinclude cannot be combined with _containedType=contained",
-            );
-        }
         if query.filter.iter().any(is_custom) || query.sort.iter().any(by_own) {
             return refused("contained resources are not indexed by the tenant's own parameters");
         }

@@ -416,6 +416,8 @@ pub struct Include {
     pub params: Vec<(TypeId, ParamId)>,
     /// Only targets of this type.
     pub target: Option<TypeId>,
+    /// `*`, of whatever type: what the caller may not look at is no part of it.
+    pub open: bool,
 }
 
 /// `_summary` and `_elements`.

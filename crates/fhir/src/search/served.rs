@@ -97,8 +97,10 @@ pub(super) fn modifiers(version: FhirVersion, kind: ParamKind) -> &'static [&'st
         ParamKind::Reference => &["above", "below", "identifier", "missing", "type"],
         ParamKind::Uri if r5 => &["above", "below", "contains", "missing"],
         ParamKind::Uri => &["above", "below", "missing"],
-        ParamKind::Number | ParamKind::Date | ParamKind::Quantity => &["missing"],
-        ParamKind::Composite | ParamKind::Special => &[],
+        ParamKind::Number | ParamKind::Date | ParamKind::Quantity | ParamKind::Special => {
+            &["missing"]
+        }
+        ParamKind::Composite => &[],
     }
 }
 

@@ -9,6 +9,7 @@
 mod code_system;
 mod codes;
 mod member;
+mod service;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -32,6 +33,8 @@ pub enum Need {
     ValueSet(String),
     /// A CodeSystem by its URL, perhaps with `|version`.
     CodeSystem(String),
+    /// A ConceptMap, in the same ways as a ValueSet.
+    ConceptMap(String),
 }
 
 /// Why a query is not resolved.

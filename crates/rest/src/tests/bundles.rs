@@ -470,3 +470,142 @@ fn what_a_transaction_deletes_is_not_found_by_its_creates() {
     assert_eq!(observations.status(200).entries().len(), 1);
     world.fhir(&who, "GET Patient/old", "").status(410);
 }
+
+/// `POST` of a transaction; `Type/id` of what each entry came down to.
+fn places(done: &Value) -> Vec<String> {
+    let entries = done["entry"].as_array().unwrap();
+    let place = |e: &Value| {
+        let url = e["response"]["location"].as_str().unwrap_or("");
+        let path = url.split("/fhir/").nth(1).unwrap_or("").to_owned();
+        path.split("/_history").next().unwrap().to_owned()
+    };
+    entries.iter().map(place).collect()
+}
+
+#[test]
+fn conditional_references_find_what_the_transaction_makes() {
+    let (world, who) = World::clinic();
+    let put = |r: Value| {
+        let line = format!(
+            "PUT {}/{}",
+            r["resourceType"].as_str().unwrap(),
+            r["id"].as_str().unwrap()
+        );
+        world.fhir(&who, &line, r.to_string()).status(201);
+    };
+    put(json!({ "resourceType": "Organization", "id": "old", "name": "Old House" }));
+    put(json!({ "resourceType": "Organization", "id": "moved", "name": "North" }));
+    put(
+        json!({ "resourceType": "Patient", "id": "p", "managingOrganization": { "reference": "Organization/old" } }),
+    );
+    let urn = |n: u8| format!("urn:uuid:00000000-0000-4000-8000-0000000000{n:02}");
+    let refers =
+        |n: &str| json!({ "request": request("POST", "Observation"), "resource": observation(n) });
+    let entries = json!([
+        { "fullUrl": urn(1), "request": request("POST", "Patient"), "resource": {
+            "resourceType": "Patient", "birthDate": "1980-05-17", "gender": "female",
+            "name": [{ "family": "Müller", "given": ["Ana"] }], "identifier": [{ "value": "only" }],
+            "managingOrganization": { "reference": urn(2) } } },
+        { "fullUrl": urn(2), "request": request("POST", "Organization"),
+          "resource": { "resourceType": "Organization", "name": "New Wing", "partOf": { "reference": "Organization?name=old%20house" } } },
+        // North no more.
+        { "request": request("PUT", "Organization/moved"),
+          "resource": { "resourceType": "Organization", "id": "moved", "name": "South" } },
+        { "request": request("POST", "Organization"), "resource": { "resourceType": "Organization", "name": "North" } },
+        { "request": request("POST", "Provenance"), "resource": {
+            "resourceType": "Provenance", "recorded": "2026-01-01T00:00:00Z", "target": [{ "reference": urn(1) }],
+            "agent": [{ "who": { "reference": "Organization?name=North" } }] } },
+        refers("Patient?family=muller&birthdate=1980-05"),
+        refers("Patient?identifier=only"),
+        refers("Patient?name:contains=lle&gender:not=male&organization:missing=false"),
+        refers("Patient?organization.name=new"),
+        refers("Patient?organization.partof.name=old"),
+        refers("Patient?_has:Provenance:target:recorded=2026"),
+        refers("Patient?_filter=birthdate le 1980-06 and organization.name eq \"new wing\""),
+        refers("Patient?organization=Organization/old"),
+    ]);
+    let sent = bundle("transaction", &entries);
+    let done = world.fhir(&who, "POST ", sent).status(200).json();
+    let made = places(&done);
+    let read = |at: usize| world.fhir(&who, &format!("GET {}", made[at]), "").json();
+    assert_eq!(read(1)["partOf"]["reference"], "Organization/old");
+    assert_eq!(read(4)["agent"][0]["who"]["reference"], made[3]);
+    for at in 5..12 {
+        assert_eq!(read(at)["subject"]["reference"], made[0], "{}", entries[at]);
+    }
+    assert_eq!(read(12)["subject"]["reference"], "Patient/p");
+    // What is stored and what is made count alike: two are too many, and none is none.
+    for reference in [
+        "Patient?family=muller",
+        "Patient?family=nobody",
+        "Patient?organization.name=north",
+    ] {
+        let entries = json!([
+            { "request": request("POST", "Patient"), "resource": { "resourceType": "Patient", "name": [{ "family": "Mullerin" }] } },
+            refers(reference),
+        ]);
+        let refused = world.fhir(&who, "POST ", bundle("transaction", &entries));
+        refused.refused(412, "reference-ambiguous");
+    }
+    // Of two that match one is deleted.
+    put(json!({ "resourceType": "Organization", "id": "twin1", "name": "Twin" }));
+    put(json!({ "resourceType": "Organization", "id": "twin2", "name": "Twin" }));
+    let entries = json!([
+        { "request": request("POST", "Patient"), "resource": {
+            "resourceType": "Patient", "managingOrganization": { "reference": "Organization?name=Twin" } } },
+        { "request": request("DELETE", "Organization/twin1") },
+        { "request": { "method": "POST", "url": "Organization", "ifNoneExist": "name=Twin" },
+          "resource": { "resourceType": "Organization", "name": "Twin" } },
+    ]);
+    let done = world
+        .fhir(&who, "POST ", bundle("transaction", &entries))
+        .status(200)
+        .json();
+    assert_eq!(places(&done)[2], "Organization/twin2");
+    let patient = world.fhir(&who, &format!("GET {}", places(&done)[0]), "");
+    patient.at("/managingOrganization/reference", "Organization/twin2");
+}
+
+#[test]
+fn conditions_see_what_earlier_entries_make() {
+    let (world, who) = World::clinic();
+    let patient = |value: &str| json!({ "resourceType": "Patient", "identifier": [{ "system": "http://mrn", "value": value }] });
+    let create = |value: &str, urn: &str| {
+        json!({ "fullUrl": urn, "resource": patient(value),
+            "request": { "method": "POST", "url": "Patient", "ifNoneExist": format!("identifier=http://mrn|{value}") } })
+    };
+    let (one, two) = (URN, "urn:uuid:aaaaaaaa-4be2-4561-91ce-51548425acb9");
+    let entries = json!([
+        create("1", one), create("1", two), create("2", "urn:uuid:bbbbbbbb-4be2-4561-91ce-51548425acb9"),
+        { "request": request("POST", "Observation"), "resource": observation(two) },
+    ]);
+    let done = world
+        .fhir(&who, "POST ", bundle("transaction", &entries))
+        .status(200)
+        .json();
+    assert_eq!(
+        statuses(&done),
+        ["201 Created", "200 OK", "201 Created", "201 Created"]
+    );
+    let made = places(&done);
+    assert_eq!(made[0], made[1]);
+    assert_ne!(made[0], made[2]);
+    let observation = world.fhir(&who, &format!("GET {}", made[3]), "");
+    observation.at("/subject/reference", made[0].as_str());
+    world
+        .fhir(&who, "GET Patient?_summary=count", "")
+        .at("/total", 2);
+    // A conditional update is not a second write of what is made here.
+    let update = |value: &str| json!({ "request": request("PUT", &format!("Patient?identifier=http://mrn|{value}")), "resource": patient(value) });
+    for twice in [
+        json!([update("3"), update("3")]),
+        json!([{ "request": request("POST", "Patient"), "resource": patient("3") }, update("3")]),
+        json!([update("3"), { "request": request("POST", "Patient"), "resource": patient("3") }]),
+    ] {
+        let refused = world.fhir(&who, "POST ", bundle("transaction", &twice));
+        refused.refused(400, "bundle-duplicate");
+    }
+    world
+        .fhir(&who, "GET Patient?_summary=count", "")
+        .at("/total", 2);
+}

@@ -281,7 +281,7 @@ fn value_sets_and_code_systems_of_the_tenant_are_known() {
     );
     refused(
         &who,
-        "%terminologies.expand('http://dogs')",
+        "%terminologies.at('http://tx').expand('http://dogs')",
         400,
         "expression-invalid",
     );
@@ -326,4 +326,231 @@ fn answers_and_codes_weigh_what_they_say() {
         .map(|p| p["valueDecimal"].as_f64().unwrap())
         .collect();
     assert_eq!(found, [1.5, 2.0]);
+}
+
+/// The results of an expression on the patient, as JSON texts.
+fn made(world: &World, who: &str, expression: &str) -> Vec<Value> {
+    let answer = ask(world, who, of_patient(), expression).status(200);
+    let parts = results(&answer)[0]["part"].as_array().cloned();
+    let value = |part: &Value| {
+        let members = part.as_object().unwrap();
+        let is =
+            |name: &str| name.starts_with("value") || name == "resource" || name.starts_with('_');
+        let kept = members.iter().filter(|(name, _)| is(name));
+        Value::Object(kept.map(|(n, v)| (n.clone(), v.clone())).collect())
+    };
+    parts.unwrap_or_default().iter().map(value).collect()
+}
+
+#[test]
+fn elements_are_made_by_the_factory() {
+    let (world, who) = World::clinic();
+    let one = |expression: &str, want: Value| {
+        assert_eq!(made(&world, &who, expression), [want], "{expression}");
+    };
+    one("%factory.code('final')", json!({"valueCode": "final"}));
+    one("%factory.integer(7)", json!({"valueInteger": 7}));
+    one("%factory.decimal('1.50')", json!({"valueDecimal": 1.50}));
+    one("%factory.date(@2026-11)", json!({"valueDate": "2026-11"}));
+    one(
+        "%factory.string('x', %factory.Extension('http://e', 3))",
+        json!({"valueString": "x", "_valueString": {"extension": [{"url": "http://e", "valueInteger": 3}]}}),
+    );
+    one(
+        "%factory.HumanName('Smith', 'Julia' | 'A', {}, {}, 'Julia Smith')",
+        json!({"valueHumanName": {"family": "Smith", "given": ["Julia", "A"], "text": "Julia Smith"}}),
+    );
+    one(
+        "%factory.Identifier('urn:s', '1', 'official', %factory.CodeableConcept(%factory.Coding('urn:c', 'MR', 'Record')))",
+        json!({"valueIdentifier": {"system": "urn:s", "value": "1", "use": "official",
+            "type": {"coding": [{"system": "urn:c", "code": "MR", "display": "Record"}]}}}),
+    );
+    one(
+        "%factory.Address('5 Nowhere Road', 'Town', {}, '0000', {}, 'home', 'physical')",
+        json!({"valueAddress": {"line": ["5 Nowhere Road"], "city": "Town", "postalCode": "0000", "use": "home", "type": "physical"}}),
+    );
+    one(
+        "%factory.ContactPoint('email', 'a@b', 'work').value",
+        json!({"valueString": "a@b"}),
+    );
+    one(
+        "%factory.Quantity('http://unitsofmeasure.org', 'mg/dL', '5.03', 'mg/dL') = 5.03 'mg/dL'",
+        json!({"valueBoolean": true}),
+    );
+    one(
+        "%factory.create(Money).exists()",
+        json!({"valueBoolean": true}),
+    );
+    one(
+        "%factory.withProperty(%factory.create(Reference), 'reference', 'Patient/1')",
+        json!({"valueReference": {"reference": "Patient/1"}}),
+    );
+    one(
+        "%factory.withExtension(%factory.withProperty(name.first(), 'given', 'Ann' | 'Lee'), 'http://e', %factory.code('x'))",
+        json!({"valueHumanName": {"use": "official", "family": "Chalmers", "given": ["Ann", "Lee"],
+            "extension": [{"url": "http://e", "valueCode": "x"}]}}),
+    );
+    one(
+        "%factory.withExtension(birthDate, 'http://e', 'y')",
+        json!({"valueDate": "1974-12-25", "_valueDate": {"extension": [{"url": "http://e", "valueString": "y"}]}}),
+    );
+    one(
+        "name.select(%factory.HumanName(family, given)).given.count()",
+        json!({"valueInteger": 3}),
+    );
+    one(
+        "%factory.Extension('u', name.first()).value.family",
+        json!({"valueString": "Chalmers"}),
+    );
+    for (wrong, status, code) in [
+        ("%factory.Nothing('x')", 400, "expression-invalid"),
+        ("%factory.code()", 400, "expression-invalid"),
+        ("%factory.create(Nothing)", 400, "expression-invalid"),
+        ("%factory", 400, "expression-invalid"),
+        ("%server.read(Patient, 'x')", 400, "expression-invalid"),
+        ("%factory.integer('x')", 422, "expression-failed"),
+        ("%factory.date('x')", 422, "expression-failed"),
+        ("%factory.boolean('x')", 422, "expression-failed"),
+        ("%factory.decimal('1,2}')", 422, "expression-failed"),
+        (
+            "%factory.ContactPoint('a' | 'b', 'c')",
+            422,
+            "expression-failed",
+        ),
+        (
+            "%factory.Identifier('s', 'v', 'u', %factory.Coding('a', 'b'))",
+            422,
+            "expression-failed",
+        ),
+        (
+            "%factory.withProperty(name.first(), 'shoe', 1)",
+            422,
+            "expression-failed",
+        ),
+    ] {
+        ask(&world, &who, of_patient(), wrong).refused(status, code);
+    }
+    // What is made has a bound, and so has its nesting.
+    let deep = format!(
+        "{}%factory.create(Period){}",
+        "%factory.withExtension(".repeat(40),
+        ", 'u', 1)".repeat(40)
+    );
+    ask(&world, &who, of_patient(), &deep).refused(400, "limit-query");
+    let many = "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'.toChars().select($index).select(%factory.integer($this + %factory.integer($index))).count()";
+    assert_eq!(made(&world, &who, many), [json!({"valueInteger": 40})]);
+}
+
+#[test]
+fn a_terminology_answers_from_what_the_tenant_holds() {
+    for fhir in ["4.0.1", "5.0.0"] {
+        let (world, who) = World::clinic_of(fhir);
+        let put = |resource: Value| {
+            let line = format!(
+                "PUT {}/{}",
+                resource["resourceType"].as_str().unwrap(),
+                resource["id"].as_str().unwrap()
+            );
+            world.fhir(&who, &line, resource.to_string()).status(201);
+        };
+        put(
+            json!({"resourceType": "CodeSystem", "id": "pets", "url": "http://pets", "status": "active", "content": "complete", "name": "Pets",
+            "concept": [{"code": "dog", "display": "Dog", "concept": [{"code": "poodle", "display": "Poodle", "definition": "curly"}]}, {"code": "cat"}]}),
+        );
+        put(
+            json!({"resourceType": "ValueSet", "id": "dogs", "url": "http://dogs", "status": "active",
+            "compose": {"include": [{"system": "http://pets", "filter": [{"property": "concept", "op": "is-a", "value": "dog"}]}]}}),
+        );
+        let how = if fhir == "5.0.0" {
+            "relationship"
+        } else {
+            "equivalence"
+        };
+        put(
+            json!({"resourceType": "ConceptMap", "id": "m", "url": "http://map", "status": "active",
+            "group": [{"source": "http://pets", "target": "http://animals", "element": [
+                {"code": "cat", "target": [{"code": "felis", how: if fhir == "5.0.0" { "equivalent" } else { "equal" }}]}]}]}),
+        );
+        let one = |expression: &str, want: Value| {
+            assert_eq!(made(&world, &who, expression), [want], "{expression}");
+        };
+        let none = |expression: &str| {
+            assert_eq!(
+                made(&world, &who, expression),
+                [Value::Null; 0],
+                "{expression}"
+            )
+        };
+        one(
+            "%terminologies.expand('http://hl7.org/fhir/ValueSet/administrative-gender').expansion.contains.count()",
+            json!({"valueInteger": 4}),
+        );
+        one(
+            "%terminologies.expand('http://dogs').expansion.contains.code.join(' ')",
+            json!({"valueString": "dog poodle"}),
+        );
+        one(
+            "%terminologies.validateVS('http://hl7.org/fhir/ValueSet/administrative-gender', contact.gender).parameter.where(name = 'result').value",
+            json!({"valueBoolean": true}),
+        );
+        one(
+            "%terminologies.validateVS('http://dogs', %factory.Coding('http://pets', 'cat')).parameter.where(name = 'result').value",
+            json!({"valueBoolean": false}),
+        );
+        one(
+            "%terminologies.validateCS('http://pets', 'cat', '').parameter.where(name = 'result').value",
+            json!({"valueBoolean": true}),
+        );
+        one(
+            "%terminologies.validateCS('http://pets', 'cow').parameter.where(name = 'result').value",
+            json!({"valueBoolean": false}),
+        );
+        one(
+            "%terminologies.subsumes('http://pets', 'dog', 'poodle')",
+            json!({"valueCode": "subsumes"}),
+        );
+        one(
+            "%terminologies.subsumes('http://pets', 'poodle', 'dog', '')",
+            json!({"valueCode": "subsumed-by"}),
+        );
+        one(
+            "%terminologies.subsumes('http://pets', 'cat', 'dog')",
+            json!({"valueCode": "not-subsumed"}),
+        );
+        one(
+            "%terminologies.subsumes('http://pets', 'cat', 'cat')",
+            json!({"valueCode": "equivalent"}),
+        );
+        one(
+            "%terminologies.lookup(%factory.Coding('http://pets', 'poodle')).parameter.where(name = 'display' or name = 'definition').value.join(':')",
+            json!({"valueString": "Poodle:curly"}),
+        );
+        one(
+            "%terminologies.translate('http://map', %factory.Coding('http://pets', 'cat')).parameter.where(name = 'match').part.where(name = 'concept').value.code",
+            json!({"valueCode": "felis"}),
+        );
+        one(
+            "%terminologies.translate('http://map', 'dog').parameter.where(name = 'result').value",
+            json!({"valueBoolean": false}),
+        );
+        none("%terminologies.expand('http://nobody-knows')");
+        none("%terminologies.translate('http://nobody-knows', 'x')");
+        none("%terminologies.expand({})");
+        none("%terminologies.lookup(%factory.Coding('http://pets', 'cow'))");
+        ask(
+            &world,
+            &who,
+            of_patient(),
+            "%terminologies.lookup(%factory.Coding('http://loinc.org', '1-8'))",
+        )
+        .refused(400, "terms-missing");
+        let blind = world.client("lakeside", "system/Patient.rs");
+        ask(
+            &world,
+            &blind,
+            of_patient(),
+            "%terminologies.expand('http://dogs')",
+        )
+        .refused(403, "scope-missing");
+    }
 }

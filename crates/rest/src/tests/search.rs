@@ -248,3 +248,27 @@ fn long_queries_are_refused_by_name() {
         .fhir_with(&who, "POST Patient/_search", &form, long)
         .refused(400, "limit-query");
 }
+
+#[test]
+fn a_profile_without_a_version_stands_for_each() {
+    for fhir in ["4.0.1", "4.3.0", "5.0.0"] {
+        let (world, who) = World::clinic_of(fhir);
+        for (id, profile) in [
+            ("a", "http://e.org/p|1.2"),
+            ("b", "http://e.org/p"),
+            ("c", "http://e.org/pp"),
+        ] {
+            let line = format!("PUT Patient/{id}");
+            let body = json!({"resourceType": "Patient", "id": id, "meta": {"profile": [profile]}});
+            world.fhir(&who, &line, body.to_string()).status(201);
+        }
+        let found = |query: &str| {
+            let line = format!("GET Patient?_sort=_id&{query}");
+            world.fhir(&who, &line, "").status(200).entries()
+        };
+        assert_eq!(found("_profile=http://e.org/p"), ["Patient/a", "Patient/b"]);
+        assert_eq!(found("_profile=http://e.org/p%7C1.2"), ["Patient/a"]);
+        assert_eq!(found("_profile=http://e.org/p%7C2"), [""; 0]);
+        assert_eq!(found("_profile:missing=true"), [""; 0]);
+    }
+}

@@ -36,7 +36,7 @@ pub struct Import {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     parallel: u8,
     /// Most resources of one request.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     batch: u16,
     /// File of rejects (NDJSON); default: `insula-import-TENANT.rejects.ndjson` here.
     #[arg(long, value_name = "FILE")]
@@ -47,7 +47,7 @@ pub struct Import {
 }
 
 /// Bytes of resources after which a request is closed.
-const REQUEST_BYTES: usize = 2 << 20;
+const REQUEST_BYTES: usize = 8 << 20;
 
 /// Runs the command.
 ///

@@ -5,6 +5,7 @@
 //! the resource and the search alone. A search that asks for no words gives each match 1.
 
 use fhir::search::query::Relevance;
+use fhir::search::rows::contained;
 
 use super::text::{Bind, Binds, Statement, holds};
 use super::{Bounds, View};
@@ -37,6 +38,32 @@ pub(super) fn expression(relevance: &[Relevance], rid: &str, b: &mut Binds) -> S
         .collect();
     let sum = each.join(" + ");
     format!("round(({sum}) / {}, 4)", each.len())
+}
+
+/// The same, in what is contained as well: whichever of both the row is.
+pub(super) fn within(relevance: &[Relevance]) -> Vec<Relevance> {
+    let both = |one: &Relevance| Relevance {
+        run: one.run.clone(),
+        params: one
+            .params
+            .iter()
+            .flat_map(|p| [*p, contained(*p)])
+            .collect(),
+    };
+    relevance.iter().map(both).collect()
+}
+
+/// The score of the best of these index rows: of a resource, and of what it contains.
+pub(crate) fn best(relevance: &[Relevance], own: i64, inside: (i64, i64), view: View) -> Statement {
+    let mut b = Binds::as_of(view.as_of, view.bounds);
+    let score = expression(&within(relevance), "c.rid", &mut b);
+    let own = b.place(&Bind::Int(own));
+    let (low, high) = (b.place(&Bind::Int(inside.0)), b.place(&Bind::Int(inside.1)));
+    b.finish(&format!(
+        "SELECT coalesce(max({score}), 0.0) FROM (SELECT {own} AS rid UNION \
+         SELECT s.rid FROM ix_text AS s WHERE s.rid BETWEEN {low} AND {high}) AS c \
+         WHERE ?1 IS NOT NULL"
+    ))
 }
 
 /// The scores of these resources, each behind its `rid`.

@@ -305,12 +305,14 @@ fn expectations(
         let mut query = Query::clone(&expect.query);
         (query.count, query.total) = (2, Total::None);
         query.include.clear();
+        let newest = rows::last_seq(&state.db)?;
         let found = search::page(
             tenant,
             &state.db,
             &expect.spent,
             &query,
             &PageRequest::default(),
+            newest,
         )?;
         let holds = match (&expect.expected, found.matches.as_slice()) {
             (Expected::Nothing, []) => true,

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use base::{Clock, Code, Limits, Micros, Secret};
+use base::{Clock, Code, Limits, Micros, Secret, Seq};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use zeroize::Zeroize;
 
 use super::fault::{Doing, damaged};
 use super::folder::hex;
+use super::rows;
 use crate::{Result, StoreError, Synchronous};
 
 /// Page size of every tenant's database. SQLCipher stores neither it nor the algorithm of the pages'
@@ -91,6 +92,70 @@ impl Budget {
 pub(crate) struct Reader {
     pub(crate) db: Connection,
     pub(crate) budget: Arc<Budget>,
+    held: Option<Held>,
+}
+
+/// A snapshot that is kept from one read to the next.
+#[derive(Debug)]
+struct Held {
+    /// Commits of the tenant's writer that were counted before it was taken.
+    commits: u64,
+    since: Micros,
+    newest: Seq,
+}
+
+/// How long a snapshot is kept. Commits of the tenant's writer end it at once; this is for what
+/// changes the file in another way.
+const HELD_US: i64 = 10_000;
+
+impl Reader {
+    /// Makes sure that a snapshot is open that shows all `commits`; its newest change. Taking a
+    /// snapshot costs several calls to the system and locks that all readers share, so one is kept
+    /// while nothing is committed.
+    pub(crate) fn hold(&mut self, commits: u64, now: Micros) -> Result<Seq> {
+        if let Some(held) = &self.held {
+            if held.commits == commits && now.0 - held.since.0 < HELD_US {
+                return Ok(held.newest);
+            }
+            self.let_go()?;
+        }
+        run(&self.db, "BEGIN").doing("beginning to read")?;
+        match rows::last_seq(&self.db) {
+            Ok(newest) => {
+                self.held = Some(Held {
+                    commits,
+                    since: now,
+                    newest,
+                });
+                Ok(newest)
+            }
+            Err(e) => {
+                let _ = run(&self.db, "COMMIT");
+                Err(e)
+            }
+        }
+    }
+
+    /// Ends the snapshot that is kept, if there is one.
+    pub(crate) fn let_go(&mut self) -> Result<()> {
+        match self.held.take() {
+            Some(_) => run(&self.db, "COMMIT").doing("ending to read"),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it can be given to another: it is in no transaction, or in that of a snapshot that it
+    /// keeps.
+    pub(crate) fn is_fit(&self) -> bool {
+        self.held.is_some() != self.db.is_autocommit()
+    }
+}
+
+/// Runs a word that is kept prepared: for a small search, reading it again is a part that shows.
+fn run(db: &Connection, word: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(word)
+        .and_then(|mut s| s.execute([]))
+        .map(drop)
 }
 
 /// Opens an existing database with its raw key. Nothing is read from it yet.
@@ -157,7 +222,11 @@ pub(crate) fn reader(
     let seen = budget.clone();
     db.progress_handler(STEPS_PER_LOOK, Some(move || seen.is_spent(&*clock)))
         .doing("opening a tenant")?;
-    Ok(Reader { db, budget })
+    Ok(Reader {
+        db,
+        budget,
+        held: None,
+    })
 }
 
 /// A connection for writing.
@@ -184,11 +253,9 @@ pub(crate) fn writer(
 
 /// Runs `work` so that all its statements see the same state of the database.
 pub(crate) fn in_snapshot<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Kept prepared: for a small search, reading these two words again is a part that shows.
-    let run = |text| db.prepare_cached(text).and_then(|mut s| s.execute([]));
-    run("BEGIN").doing("beginning to read")?;
+    run(db, "BEGIN").doing("beginning to read")?;
     let done = work();
-    let ended = run("COMMIT").doing("ending to read");
+    let ended = run(db, "COMMIT").doing("ending to read");
     let value = done?;
-    ended.map(|_| value)
+    ended.map(|()| value)
 }

@@ -17,11 +17,12 @@ mod watching;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use access::{Directory, OperatorToken, Record, TenantId};
-use base::{Clock, Code, Micros, Rng, Secret, TenantName};
+use base::{Clock, Code, Micros, Rng, Secret, Seq, TenantName};
 use parking_lot::{Condvar, Mutex, RwLock};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -417,23 +418,31 @@ impl House {
     /// Tries a small read on the caller's own thread, where the tenant's reads have been short of
     /// late: changing threads twice costs more than such a read. It gets few steps and little time;
     /// `None` if that was not enough, or was not tried: then it is a matter for a reader thread.
-    /// `work` is given the moment at which it must give up.
+    /// `work` runs inside a snapshot; it is given the newest change of that and the moment at which it
+    /// must give up.
     pub(crate) fn read_briskly<T>(
         &self,
         tenant: &Arc<OpenTenant>,
-        work: impl FnOnce(&Connection, Ticket, Micros) -> Result<T>,
+        work: impl FnOnce(&Connection, Ticket, Seq, Micros) -> Result<T>,
     ) -> Option<Result<T>> {
         if !tenant.is_brisk() {
             return None;
         }
-        let reader = tenant.idle_reader()?;
+        let mut reader = tenant.idle_reader()?;
         let started = self.shared.clock.monotonic();
         let until = Micros(started.0 + BRISK_US);
         let most = self.shared.config.limits.search_kilosteps_max;
         reader.budget.set(Some(until), most.min(BRISK_KILOSTEPS));
+        // The ticket before the commits: who changes an entry of the cache has committed before.
         let ticket = self.shared.cache.ticket();
-        let done = work(&reader.db, ticket, until);
-        tenant.give_back(reader);
+        let commits = tenant.commits.load(Ordering::Acquire);
+        let done = reader
+            .hold(commits, started)
+            .and_then(|newest| work(&reader.db, ticket, newest, until));
+        // A snapshot in which something failed is not kept.
+        if done.is_ok() || reader.let_go().is_ok() {
+            tenant.give_back(reader);
+        }
         let took = self.shared.clock.monotonic().0 - started.0;
         tenant.was_read(took);
         if matches!(&done, Err(e) if e.code() == Code::LimitTime) {

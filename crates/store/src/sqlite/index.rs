@@ -43,7 +43,7 @@ mod vocabulary;
 
 pub(crate) use batch::Pending;
 pub(crate) use keep::{differs, horizon, sweep};
-pub(crate) use key::{IdKey, NO_TYPE, PLACE_BITS, Real, Table, exact_digest};
+pub(crate) use key::{IdKey, NO_TYPE, PLACE_BITS, Real, Table, exact_digest, row_of};
 pub(crate) use vocabulary::{Shape, Vocabulary};
 
 #[cfg(test)]

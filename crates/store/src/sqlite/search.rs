@@ -15,12 +15,13 @@ use access::{Search, Spent};
 use base::{Code, Limits, Seq};
 use fhir::definitions::{Model, ParamId, TypeId};
 use fhir::search::query::{Clause, Contained, SortBy, Total};
+use fhir::search::rows::contained;
 use fhir::search::{Customs, Query};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::fault::of_sql;
-use super::index::{PLACE_BITS, Vocabulary, horizon};
+use super::index::{PLACE_BITS, Vocabulary, horizon, row_of};
 use super::tenant::OpenTenant;
 use crate::plan::cond::within;
 use crate::plan::contained::{Inside, all};
@@ -62,7 +63,7 @@ pub(crate) struct Found {
     pub(crate) opened: bool,
 }
 
-/// One page of a search.
+/// One page of a search, in a snapshot whose newest change is `newest`.
 ///
 /// # Errors
 /// `cursor-invalid`, `cursor-expired` (as of a change whose rows are swept), `limit-time`,
@@ -73,6 +74,7 @@ pub(crate) fn page(
     spent: &Spent<Search>,
     query: &Query,
     request: &PageRequest,
+    newest: Seq,
 ) -> Result<Found> {
     let own = tenant.customs();
     let surroundings = Surroundings {
@@ -83,7 +85,7 @@ pub(crate) fn page(
         limits: &tenant.shared.config.limits,
         spent,
     };
-    surroundings.page(query, request, bounds_of(surroundings.limits))
+    surroundings.page(query, (request, newest), bounds_of(surroundings.limits))
 }
 
 fn bounds_of(limits: &Limits) -> Bounds {
@@ -165,8 +167,13 @@ struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    fn page(&self, query: &Query, request: &PageRequest, bounds: Bounds) -> Result<Found> {
-        let as_of = as_of(self.conn, request)?;
+    fn page(
+        &self,
+        query: &Query,
+        (request, newest): (&PageRequest, Seq),
+        bounds: Bounds,
+    ) -> Result<Found> {
+        let as_of = as_of(self.conn, request, newest)?;
         let after = request.after.as_ref().map(position::read).transpose()?;
         let mut data = Data {
             conn: self.conn,
@@ -190,10 +197,10 @@ impl Surroundings<'_> {
         };
         let scored =
             !query.relevance.is_empty() || query.sort.iter().any(|k| k.by == SortBy::Score);
-        let scores = if scored && query.contained.is_none() {
-            self.scores(query, &page.matches, data.view)?
-        } else {
-            Vec::new()
+        let scores = match query.contained {
+            None if scored => self.scores(query, &page.matches, data.view)?,
+            Some(_) if scored => self.inner_scores(query, &page, data.view)?,
+            _ => Vec::new(),
         };
         let reach = |found: &mut Vec<_>, from| self.reached(found, from, as_of);
         let around = include::Around {
@@ -204,7 +211,8 @@ impl Surroundings<'_> {
             spent: self.spent,
             reach: &reach,
         };
-        let included = include::included(&around, query, &page.matches, data.view.as_of)?;
+        let starts = self.starts(query, &page)?;
+        let included = include::included(&around, query, &starts, data.view.as_of)?;
         Ok(Found {
             left_out: 0,
             opened: false,
@@ -280,7 +288,7 @@ impl Surroundings<'_> {
         known_total: Option<u64>,
         data: &mut Data<'_>,
     ) -> Result<Matches> {
-        let order = Order::of(&query.sort, &[])?;
+        let order = Order::of(&query.sort, &query.relevance)?;
         if place.is_some_and(|place| place.keys.len() != order.len()) {
             return Err(position::invalid());
         }
@@ -366,6 +374,67 @@ impl Surroundings<'_> {
         Ok(found)
     }
 
+    /// What includes start from: the matches, or the index rows of contained ones that are answered
+    /// alone, each with its type.
+    fn starts(&self, query: &Query, page: &Matches) -> Result<Vec<(i64, TypeId)>> {
+        let alone = page.inside.iter().any(|place| *place > 0);
+        if query.include.is_empty() || !alone {
+            return Ok(page.matches.clone());
+        }
+        let mut starts = Vec::with_capacity(page.matches.len());
+        for (hit, place) in page.matches.iter().zip(&page.inside) {
+            if *place == 0 {
+                starts.push(*hit);
+                continue;
+            }
+            let row = row_of(hit.0, *place);
+            for type_id in &query.types {
+                let id = self
+                    .model
+                    .param(*type_id, "_id")
+                    .map_or(ParamId(0), |p| p.id);
+                if query.types.len() == 1 || self.has_row(row, contained(id))? {
+                    starts.push((row, *type_id));
+                    break;
+                }
+            }
+        }
+        Ok(starts)
+    }
+
+    fn has_row(&self, rid: i64, param: ParamId) -> Result<bool> {
+        self.conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM ix_token WHERE rid = ?1 AND param = ?2)")
+            .and_then(|mut s| s.query_row((rid, param.0), |row| row.get(0)))
+            .map_err(|e| failed(&e))
+    }
+
+    /// How well each of the matches fits: what is contained counts, of several within one resource
+    /// the best.
+    fn inner_scores(&self, query: &Query, page: &Matches, view: View) -> Result<Vec<f64>> {
+        let last = (1 << PLACE_BITS) - 1;
+        let both = query.contained.is_some_and(|how| how.both);
+        let mut scores = Vec::with_capacity(page.matches.len());
+        for ((rid, _), place) in page.matches.iter().zip(&page.inside) {
+            let (own, inside) = match *place {
+                // Of themselves resources count only where they are searched.
+                0 => (
+                    if both { *rid } else { 0 },
+                    (row_of(*rid, last), row_of(*rid, 1)),
+                ),
+                place => (row_of(*rid, place), (0, -1)),
+            };
+            let statement = score::best(&query.relevance, own, inside, view);
+            let mut found = 0.0;
+            run(self.conn, &statement, |row| {
+                found = row.get(0)?;
+                Ok(true)
+            })?;
+            scores.push(found);
+        }
+        Ok(scores)
+    }
+
     /// How well each of these matches fits.
     fn scores(&self, query: &Query, matches: &[(i64, TypeId)], view: View) -> Result<Vec<f64>> {
         let rids: Vec<i64> = matches.iter().map(|m| m.0).collect();
@@ -413,15 +482,9 @@ fn seq_number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }
 
-fn as_of(conn: &Connection, request: &PageRequest) -> Result<Seq> {
+fn as_of(conn: &Connection, request: &PageRequest, newest: Seq) -> Result<Seq> {
     match request.as_of {
-        None => {
-            let newest = conn
-                .prepare_cached("SELECT coalesce(max(seq), 0) FROM change")
-                .and_then(|mut s| s.query_row([], |r| r.get::<_, i64>(0)))
-                .map_err(|e| failed(&e))?;
-            Ok(Seq(u64::try_from(newest).unwrap_or(0)))
-        }
+        None => Ok(newest),
         Some(seq) if seq < horizon(conn).map_err(|e| failed(&e))? => Err(StoreError::Refused(
             Code::CursorExpired,
             "the paging link is older than what is kept for it".to_owned(),

@@ -45,6 +45,8 @@ pub(crate) struct OpenTenant {
     pub(crate) writer: Mutex<Option<WriterState>>,
     /// Pages in the write-ahead log that are not in the database yet, as the last commit saw it.
     pub(crate) log_pages: Arc<AtomicU64>,
+    /// Commits of its writer; counted before any of them is answered.
+    pub(crate) commits: Arc<AtomicU64>,
     /// When it was last used, by the monotonic clock.
     pub(crate) used_us: AtomicI64,
     /// Where the change sequence stood when, for sweeping the index.
@@ -193,6 +195,7 @@ impl OpenTenant {
             readers: Mutex::new(vec![reader]),
             writer: Mutex::new(None),
             log_pages: Arc::new(AtomicU64::new(0)),
+            commits: Arc::new(AtomicU64::new(0)),
             used_us: AtomicI64::new(shared.clock.monotonic().0),
             sweep_marks: Mutex::default(),
             brisk_after: AtomicU32::new(SHORT_READS),
@@ -227,14 +230,22 @@ impl OpenTenant {
     pub(crate) fn reader(&self) -> Result<Reader> {
         let kept = self.readers.lock().pop();
         let reader = match kept {
-            Some(r) => r,
+            Some(mut r) => {
+                r.let_go()?;
+                r
+            }
             None => open_reader(&self.path, &self.keys, &self.shared)?,
         };
         reader.budget.lift();
         Ok(reader)
     }
 
-    /// A connection for reading that is open already, if there is one.
+    /// Ends the snapshots that connections keep which nobody uses now: they hold up the log.
+    pub(crate) fn let_go_snapshots(&self) {
+        self.readers.lock().retain_mut(|r| r.let_go().is_ok());
+    }
+
+    /// A connection for reading that is open already, if there is one. It may keep a snapshot.
     pub(crate) fn idle_reader(&self) -> Option<Reader> {
         self.readers.lock().pop()
     }
@@ -259,13 +270,14 @@ impl OpenTenant {
     /// Gives a connection back. One that is inside a transaction is dropped instead.
     pub(crate) fn give_back(&self, reader: Reader) {
         let mut kept = self.readers.lock();
-        if kept.len() < READERS_KEPT_MAX && reader.db.is_autocommit() {
+        if kept.len() < READERS_KEPT_MAX && reader.is_fit() {
             kept.push(reader);
         }
     }
 
     /// Gives back the memory of connections that nobody uses now.
     pub(crate) fn shrink(&self) {
+        self.let_go_snapshots();
         for reader in self.readers.lock().iter() {
             let _ = reader.db.release_memory();
         }

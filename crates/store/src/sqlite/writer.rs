@@ -67,7 +67,10 @@ impl WriterState {
             config.limits.log_bytes_max,
         )?;
         let log_pages = tenant.log_pages.clone();
+        let commits = tenant.commits.clone();
+        // Called after a commit and before whoever asked for it goes on.
         db.wal_hook(Some(move |_: &mut _, pages: std::ffi::c_int| {
+            commits.fetch_add(1, Ordering::Release);
             log_pages.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
             Ok(())
         }))
@@ -159,6 +162,7 @@ pub(crate) fn run(tenant: &Arc<OpenTenant>, slot: &mut Option<WriterState>, memb
             // a commit that was reported as failed be found in the log after all.
             *slot = None;
             shared.cache.forget(&tenant.id, &shared.metrics);
+            tenant.commits.fetch_add(1, Ordering::Release);
             for (_, answer) in &mut answers {
                 *answer = Err(e.clone());
             }
@@ -189,6 +193,10 @@ fn group(
 ) -> Result<u64> {
     let before = state.seq;
     state.note = place_in_journal(tenant, state);
+    if tenant.log_pages.load(Ordering::Relaxed) == 0 {
+        // All of the log is in the database: it begins anew, unless somebody still reads it.
+        tenant.let_go_snapshots();
+    }
     let begun = state
         .db
         .execute_batch("BEGIN IMMEDIATE")
@@ -343,6 +351,7 @@ pub(crate) fn alone<T>(
     if done.is_err() {
         // Also what the writer knew may not be so.
         *slot = None;
+        tenant.commits.fetch_add(1, Ordering::Release);
     }
     done
 }

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 use super::TenantStore;
 use crate::audit::{Asked, Outcome, Record, Shown, Subject};
-use crate::sqlite::page::searched;
+use crate::sqlite::page::{searched, searched_at};
 use crate::sqlite::readers::Class;
 use crate::sqlite::{OpenTenant, Opened, blob, history, in_snapshot, rows, sha256, sight};
 use crate::{
@@ -434,9 +434,12 @@ impl TenantStore {
             .if_open()
             .filter(|_| query.count <= BRISK_COUNT_MAX && query.include.is_empty())
             .and_then(|tenant| {
-                self.handle.0.read_briskly(&tenant, |db, ticket, until| {
-                    searched(&tenant, db, ticket, &spent, &query, &page, Some(until))
-                })
+                self.handle
+                    .0
+                    .read_briskly(&tenant, |db, ticket, newest, until| {
+                        let place = (&tenant, db, ticket, newest);
+                        searched_at(place, &spent, &query, &page, Some(until))
+                    })
             });
         let (spent, (entries, rows, found)) = match here {
             Some(done) => (spent, done?),
@@ -448,7 +451,7 @@ impl TenantStore {
                         Class::Scan,
                         page.deadline,
                         move |tenant, db, ticket| {
-                            let done = searched(tenant, db, ticket, &spent, &query, &page, None)?;
+                            let done = searched(tenant, db, ticket, &spent, &query, &page)?;
                             Ok((spent, done))
                         },
                     )

@@ -42,7 +42,7 @@ pub(super) fn ids(page: &Page) -> Vec<&str> {
 }
 
 /// Enough small searches that the next ones are tried on their caller's thread.
-async fn be_brisk(t: &Tenant<'_>) {
+pub(super) async fn be_brisk(t: &Tenant<'_>) {
     for _ in 0..40 {
         find(t, "Observation", "_id=nobody", PageRequest::default()).await;
     }
@@ -71,6 +71,25 @@ async fn a_search_that_is_too_much_for_its_callers_thread_is_answered_all_the_sa
     let costly = "code:not=1-1&_total=accurate&_count=1";
     let page = find(&t, "Observation", costly, PageRequest::default()).await;
     assert_eq!((page.total, page.entries.len()), (Some(1_000), 1));
+}
+
+#[tokio::test]
+async fn what_was_committed_shows_in_the_next_search_on_its_callers_thread() {
+    let world = World::new();
+    let t = world.create("lakeside").await;
+    be_brisk(&t).await;
+    let found = async |id: &str| {
+        let page = find(&t, "Observation", "code=718-7", PageRequest::default()).await;
+        ids(&page).contains(&id)
+    };
+    for i in 0..40 {
+        let id = format!("o{i}");
+        assert!(!found(&id).await);
+        t.make(observation(&id, "1")).await.unwrap();
+        assert!(found(&id).await, "{id} was made");
+        t.delete("Observation", &id).await.unwrap();
+        assert!(!found(&id).await, "{id} was deleted");
+    }
 }
 
 async fn pages_agree(t: &Tenant<'_>) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::Code;
 use bytes::Bytes;
 use fhir::bundle::{asks_for_versions, pin_references, resolved, rewrite_references};
+use fhir::definitions::Model;
 use store::Prepared;
 
 use super::references::{Links, Versions};
@@ -20,6 +21,23 @@ pub(super) struct Checked {
     pub(super) links: Arc<Links>,
     /// The versions that the transaction makes, where a reference asks for one.
     pub(super) versions: Option<Versions>,
+}
+
+/// What a link in an entry becomes.
+pub(super) fn target(model: &Model, links: &Links, part: &Part, link: &str) -> Option<String> {
+    if let Some(target) = links.get(link) {
+        return Some(target.clone());
+    }
+    let (link, fragment) = link.split_once('#').map_or((link, ""), |(l, f)| (l, f));
+    let found = links.get(link).or_else(|| {
+        let absolute = resolved(model, part.full_url.as_deref()?, link)?;
+        links.get(&absolute)
+    })?;
+    Some(if fragment.is_empty() {
+        found.clone()
+    } else {
+        format!("{found}#{fragment}")
+    })
 }
 
 impl Checked {
@@ -55,21 +73,7 @@ impl Checked {
             return Ok(store.prepare(self.checking.admit_draft(&draft, identity)?));
         }
         let model = self.checking.model;
-        let mut map = |link: &str| {
-            if let Some(target) = self.links.get(link) {
-                return Some(target.clone());
-            }
-            let (link, fragment) = link.split_once('#').map_or((link, ""), |(l, f)| (l, f));
-            let found = self.links.get(link).or_else(|| {
-                let absolute = resolved(model, part.full_url.as_deref()?, link)?;
-                self.links.get(&absolute)
-            })?;
-            Some(if fragment.is_empty() {
-                found.clone()
-            } else {
-                format!("{found}#{fragment}")
-            })
-        };
+        let mut map = |link: &str| target(model, &self.links, part, link);
         let text = rewrite_references(model, draft.value(), &mut map);
         let text = self.pinned(text)?;
         Ok(store.prepare(self.checking.admit(text.as_bytes(), identity)?))

@@ -11,7 +11,8 @@ use fhir::bundle::rewrite_references;
 use fhir::definitions::TypeId;
 use store::{Condition, Expectation, Expected, Read};
 
-use super::{Step, one};
+use super::together::{Wanted, goes_far};
+use super::{Step, one as expected_one};
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::interaction::admit::Checking;
@@ -62,7 +63,9 @@ impl Session {
             Step::Put(identity, _, condition) | Step::Update(identity, condition) => {
                 (identity, condition)
             }
-            Step::Patch(..) | Step::Delete(..) | Step::Read => return Ok(None),
+            Step::Patch(..) | Step::Same(..) | Step::Delete(..) | Step::Read => {
+                return Ok(None);
+            }
         };
         let (type_id, id) = (identity.type_id, identity.id.clone());
         let permit = self
@@ -99,6 +102,10 @@ impl Session {
                     }
                     _ => None,
                 },
+                Step::Same(_, entry) => {
+                    let identity = steps.get(*entry).and_then(Step::identity);
+                    identity.map(|i| (i.type_id, i.id.clone()))
+                }
                 other => other.identity().map(|i| (i.type_id, i.id.clone())),
             };
             if let Some((type_id, id)) = target {
@@ -110,7 +117,7 @@ impl Session {
     }
 
     /// Resolves references of the form `Patient?identifier=…` (`http.html#trules`): each must
-    /// match exactly one resource that is stored, or else one that this transaction writes.
+    /// match exactly one resource of those that are there when the transaction is done.
     pub(super) async fn conditional_references(
         &self,
         parts: &Arc<Vec<Part>>,
@@ -120,71 +127,127 @@ impl Session {
         expectations: &mut Vec<Expectation>,
     ) -> Result<(), Failure> {
         let writes: Vec<bool> = steps.iter().map(|step| step.identity().is_some()).collect();
-        let (checking, parts, bytes) = (self.checking(), parts.clone(), body.clone());
-        let find = move || find_conditional(&checking, &parts, &writes, &bytes);
+        let (checking, entries, bytes) = (self.checking(), parts.clone(), body.clone());
+        let find = move || find_conditional(&checking, &entries, &writes, &bytes);
         let found = self.compute(body.len(), find).await?;
-        for (index, reference) in found.references {
-            let resolve = self.resolve(&reference, &found.identifiers, steps, expectations);
-            let target = resolve.await.map_err(|failure| failure.at_entry(index))?;
-            links.insert(reference, target);
+        let (mut near, mut far) = (Vec::new(), Vec::new());
+        for (index, reference) in found {
+            let one = self.understood(index, reference, steps).await;
+            let one = one.map_err(|failure| failure.at_entry(index))?;
+            match one.criteria.clauses().iter().any(goes_far) {
+                true => far.push(one),
+                false => near.push(one),
+            }
+        }
+        // What looks at references of others may look at those that are resolved before.
+        for some in [near, far] {
+            self.resolve((parts, body), steps, some, links, expectations)
+                .await?;
         }
         Ok(())
     }
 
+    /// A conditional reference about what no entry writes: what entries make of it is looked at apart.
+    async fn understood(
+        &self,
+        index: usize,
+        text: String,
+        steps: &[Step],
+    ) -> Result<Reference, Failure> {
+        let ambiguous = || Failure::of(Code::ReferenceAmbiguous);
+        let (type_name, query) = text.split_once('?').ok_or_else(ambiguous)?;
+        let type_id = self.type_id(type_name)?;
+        let of_type = steps.iter().filter(|step| !step.is_new());
+        let of_type = of_type
+            .filter_map(Step::writes)
+            .filter(|(t, _)| *t == type_id);
+        let written = of_type.map(|(_, id)| id.clone()).collect();
+        let all = self.criteria(type_id, query).await?;
+        Ok(Reference {
+            index,
+            type_id,
+            criteria: all.clone(),
+            stored: all.without(written),
+            text,
+        })
+    }
+
     async fn resolve(
         &self,
-        reference: &str,
-        identifiers: &HashMap<(String, String), Vec<usize>>,
+        sent: (&Arc<Vec<Part>>, &Bytes),
+        steps: &[Step],
+        references: Vec<Reference>,
+        links: &mut Links,
+        expectations: &mut Vec<Expectation>,
+    ) -> Result<(), Failure> {
+        if references.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<Wanted<'_>> = references
+            .iter()
+            .map(|one| Wanted {
+                index: one.index,
+                type_id: one.type_id,
+                clauses: one.criteria.clauses(),
+                earlier: false,
+            })
+            .collect();
+        let made = self.meeting(sent, steps, links, &wanted).await?;
+        for (one, made) in references.iter().zip(made) {
+            let target = self.target(one, &made, steps, expectations).await;
+            let target = target.map_err(|failure| failure.at_entry(one.index))?;
+            links.insert(one.text.clone(), target);
+        }
+        Ok(())
+    }
+
+    /// The one resource that a reference means.
+    async fn target(
+        &self,
+        one: &Reference,
+        made: &[usize],
         steps: &[Step],
         expectations: &mut Vec<Expectation>,
     ) -> Result<String, Failure> {
         let ambiguous = || Failure::of(Code::ReferenceAmbiguous);
-        let (type_name, text) = reference.split_once('?').ok_or_else(ambiguous)?;
-        let type_id = self.type_id(type_name)?;
-        let criteria: Criteria = self.criteria(type_id, text).await?;
-        let found = match self.match_of(&criteria).await {
+        let found = match self.match_of(&one.stored).await {
             Err(failure) if failure.code() == Code::MultipleMatches => return Err(ambiguous()),
             found => found?,
         };
-        let expected = found.as_ref().map_or(Expected::Nothing, one);
-        expectations.push(self.expectation(&criteria, expected).await?);
-        let goes = |id: &ResourceId| {
-            let deletes =
-                |step: &Step| matches!(step, Step::Delete(t, i, _) if *t == type_id && i == id);
-            steps.iter().any(deletes)
+        let expected = found.as_ref().map_or(Expected::Nothing, expected_one);
+        expectations.push(self.expectation(&one.stored, expected).await?);
+        let id = match (found, made) {
+            (Some(stored), []) => stored.get().id.clone(),
+            (None, [entry]) => {
+                let identity = steps.get(*entry).and_then(Step::identity);
+                identity.ok_or_else(ambiguous)?.id.clone()
+            }
+            _ => return Err(ambiguous()),
         };
-        if let Some(stored) = found.filter(|stored| !goes(&stored.get().id)) {
-            return Ok(format!("{type_name}/{}", stored.get().id));
-        }
-        let identifier = crate::form::decode(text.strip_prefix("identifier=").unwrap_or(""));
-        let key = (type_name.to_owned(), identifier.into_owned());
-        let inside = identifiers.get(&key).map_or(&[][..], Vec::as_slice);
-        let [only] = inside else {
-            return Err(ambiguous());
-        };
-        let identity = steps.get(*only).and_then(Step::identity);
-        let identity = identity.ok_or_else(ambiguous)?;
-        Ok(format!("{type_name}/{}", identity.id))
+        Ok(format!("{}/{id}", self.model().type_name(one.type_id)))
     }
 }
 
-/// Conditional references of a transaction, and what they may mean inside it.
-#[derive(Default)]
-struct Conditional {
-    /// Each once, with the first entry that has it.
-    references: Vec<(usize, String)>,
-    /// Entries by type and `system|value` of their identifiers.
-    identifiers: HashMap<(String, String), Vec<usize>>,
+/// A conditional reference, understood.
+struct Reference {
+    /// The first entry that has it.
+    index: usize,
+    type_id: TypeId,
+    criteria: Criteria,
+    /// The same about what no entry writes.
+    stored: Criteria,
+    /// As it is written.
+    text: String,
 }
 
+/// Conditional references of a transaction, each once, with the first entry that has it.
 fn find_conditional(
     checking: &Checking,
     parts: &[Part],
     writes: &[bool],
     body: &Bytes,
-) -> Result<Conditional, Failure> {
-    let mut found = Conditional::default();
-    let mut seen = HashSet::new();
+) -> Result<Vec<(usize, String)>, Failure> {
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
     for (part, _) in parts.iter().zip(writes).filter(|(_, writes)| **writes) {
         let bytes = part.body(body);
         if !bytes.contains(&b'?') {
@@ -198,36 +261,11 @@ fn find_conditional(
                 .split_once('?')
                 .is_some_and(|(type_name, _)| checking.model.type_id(type_name).is_some());
             if criteria && seen.insert(link.to_owned()) {
-                found.references.push((part.index, link.to_owned()));
+                found.push((part.index, link.to_owned()));
             }
             None
         };
         let _ = rewrite_references(checking.model, draft.value(), &mut note);
-    }
-    if found.references.is_empty() {
-        return Ok(found);
-    }
-    for (part, _) in parts.iter().zip(writes).filter(|(_, writes)| **writes) {
-        let bytes = part.body(body);
-        let draft = checking
-            .draft(&bytes)
-            .map_err(|failure| failure.at_entry(part.index))?;
-        let name = checking.model.type_name(draft.type_id());
-        let identifiers = draft.value().get("identifier");
-        for identifier in identifiers.into_iter().flat_map(fhir::json::Value::items) {
-            let text = |name| {
-                let value = identifier.get(name).and_then(fhir::json::Value::as_str);
-                value.unwrap_or_default()
-            };
-            let key = (
-                name.to_owned(),
-                format!("{}|{}", text("system"), text("value")),
-            );
-            let entries = found.identifiers.entry(key).or_default();
-            if !entries.contains(&part.index) {
-                entries.push(part.index);
-            }
-        }
     }
     Ok(found)
 }

@@ -4,6 +4,7 @@ use super::super::ast::{Expr, Literal};
 use super::super::eval::{Pattern, pattern};
 use super::super::function::{Function, Input, Output};
 use super::super::item::Item;
+use super::super::make::Make;
 use super::super::plan::{Op, Step};
 use super::super::types::{System, Type};
 use super::super::{EvalError, PathError};
@@ -26,6 +27,12 @@ impl Compiler<'_> {
     ) -> Result<Typed, PathError> {
         if matches!(name, "is" | "as" | "ofType") {
             return self.type_call(on, name, args, scope);
+        }
+        if let Some(Expr::Variable(of)) = on
+            && matches!(&**of, "factory" | "terminologies" | "server")
+            && !self.is_defined(of, scope)
+        {
+            return self.service(of, name, args, scope);
         }
         let of = match on {
             Some(on) => self.expr(on, scope)?,
@@ -80,6 +87,59 @@ impl Compiler<'_> {
             }
             _ => self.table(of, name, args, scope),
         }
+    }
+
+    /// A function of `%factory` or `%terminologies`.
+    fn service(
+        &self,
+        of: &str,
+        name: &str,
+        args: &[Expr],
+        scope: &Scope,
+    ) -> Result<Typed, PathError> {
+        let unknown = || PathError::NoFunction(format!("%{of}.{name}"));
+        let whole = format!("%{of}.{name}");
+        let found = match (of, name) {
+            ("server", _) => {
+                let text = "%server: an expression reads no other resources than those that references lead to";
+                return Err(PathError::Unsupported(text.to_owned()));
+            }
+            ("terminologies", "at") => {
+                let text = "%terminologies.at(): no other server is ever asked";
+                return Err(PathError::Unsupported(text.to_owned()));
+            }
+            ("factory", "create") => {
+                let [arg] = args else {
+                    return Err(arity(&whole, args.len()));
+                };
+                let named = arg.type_name().ok_or_else(unknown)?;
+                let fhir = named.namespace.as_deref().is_none_or(|n| n == "FHIR");
+                let ty = self.types.by_name(&named.name).filter(|_| fhir);
+                let ty = ty.ok_or_else(|| PathError::NoType(named.name.to_string()))?;
+                return Ok(Typed::new(
+                    Op::Make(Make::Create(ty), Vec::new()),
+                    Kinds::of(&[ty]),
+                ));
+            }
+            ("factory", _) => Make::factory(self.types, name),
+            _ => Make::terms(name),
+        };
+        let (make, takes) = found.ok_or_else(unknown)?;
+        if !takes.contains(&args.len()) {
+            return Err(arity(&whole, args.len()));
+        }
+        let mut ops = Vec::with_capacity(args.len());
+        let mut first = None;
+        for arg in args {
+            let arg = self.expr(arg, scope)?;
+            first.get_or_insert(arg.types);
+            ops.push(arg.op);
+        }
+        let kinds = match make.output(self.types) {
+            Some(ty) => Kinds::of(&[ty]),
+            None => first.unwrap_or_default(),
+        };
+        Ok(Typed::new(Op::Make(make, ops), kinds))
     }
 
     fn slice(&self, of: Typed, skip: usize, take: usize) -> Result<Typed, PathError> {

@@ -19,7 +19,7 @@ pub(super) struct Defined {
 }
 
 /// Names that no expression can define.
-const FIXED: [&str; 7] = [
+const FIXED: [&str; 9] = [
     "sct",
     "loinc",
     "ucum",
@@ -27,9 +27,17 @@ const FIXED: [&str; 7] = [
     "resource",
     "rootResource",
     "terminologies",
+    "factory",
+    "server",
 ];
 
 impl Compiler<'_> {
+    /// Whether a caller or the expression itself gives a name of the standard's another meaning.
+    pub(super) fn is_defined(&self, name: &str, scope: &Scope) -> bool {
+        let known = |d: &Defined| d.name.as_deref() == Some(name);
+        scope.defined.iter().any(known) || self.settings.variables.contains(&name)
+    }
+
     pub(super) fn variable(&self, name: &str, scope: &Scope) -> Result<Typed, PathError> {
         let text = |text: String| {
             Ok(one(
@@ -76,7 +84,7 @@ impl Compiler<'_> {
             ));
         }
         Err(if matches!(name, "terminologies" | "factory" | "server") {
-            PathError::Unsupported(format!("%{name}"))
+            PathError::Unsupported(format!("%{name} without one of its functions"))
         } else {
             PathError::NoVariable(format!("%{name}"))
         })

@@ -73,6 +73,7 @@ impl<'a> Run<'a> {
                 out.extend(input);
                 Ok(())
             }
+            Op::Make(make, args) => self.make(*make, args, frame, out),
             Op::Call(function, of, args) => {
                 let input = self.items(of, frame)?;
                 self.call(*function, input, args, frame, out)

@@ -1,12 +1,10 @@
 //! Values in and out of the parts of Parameters.
 
 use super::super::item::{Item, Node};
-use super::super::quantity::Unit;
 use super::super::types::{System, Type, Types};
 use super::{JSON_VALUE, RESOURCE_PATH, place};
 use crate::definitions::Content;
 use crate::json::{Value, push_json_string, write_compact};
-use crate::ucum;
 
 /// The value of a variable: its `value[x]` or its `resource`.
 pub(super) fn value_of<'a>(types: &Types, part: Value<'a>) -> Vec<Item<'a>> {
@@ -144,27 +142,7 @@ impl<'a> Writer<'_, 'a> {
             Item::Bool(_) | Item::Integer(_) | Item::Decimal(_) => {
                 json.push_str(&item.to_text(self.types).unwrap_or_default());
             }
-            Item::Quantity(q) => {
-                json = format!("{{\"value\":{}", q.value);
-                let code = match &q.unit {
-                    Unit::Calendar(word) => q.unit.ucum_code().unwrap_or(word),
-                    unit => unit.text(),
-                };
-                let system = match &q.unit {
-                    Unit::Other(system, _) => system,
-                    _ => ucum::SYSTEM,
-                };
-                for (name, value) in [("unit", q.unit.text()), ("system", system), ("code", code)] {
-                    json.push(',');
-                    push_json_string(name, &mut json);
-                    json.push(':');
-                    push_json_string(value, &mut json);
-                }
-                json.push('}');
-            }
-            Item::TypeInfo(namespace, name) => {
-                json = format!("{{\"namespace\":\"{namespace}\",\"name\":\"{name}\"}}");
-            }
+            Item::Quantity(_) | Item::TypeInfo(..) => json = item.to_json(self.types),
             item => push_json_string(&item.to_text(self.types).unwrap_or_default(), &mut json),
         }
         let is_resource = |node: Node<'a>| match node.ty.content() {

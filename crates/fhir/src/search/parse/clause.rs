@@ -235,6 +235,7 @@ impl Context<'_> {
                     return Err(named.bad_value("a value is empty"));
                 }
                 matches.extend(self.one(named, text)?);
+                matches.extend(super::uri::any_version(named, text));
                 if named.modifier == Some("code-text") {
                     matches.push(Match::TokenTextPrefix(token::folded(text)));
                 }

@@ -128,7 +128,11 @@ impl<'c> Context<'c> {
         'c: 'q,
     {
         if UNSUPPORTED.contains(&code) {
-            let text = format!("the parameter {} is not supported", shown(code));
+            let text = format!(
+                "the parameter {} is not supported: there are no named queries here; a search is \
+                 asked by its parameters, or with _filter",
+                shown(code)
+            );
             return Err(Issue::error(Code::NotSupported, text));
         }
         let mut params = Vec::with_capacity(types.len());

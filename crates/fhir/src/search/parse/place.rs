@@ -1,7 +1,7 @@
 //! `near`: `latitude|longitude|distance|units` (`location.html#positional`).
 
-use super::super::query::{Circle, Match, Spot};
-use super::super::value::number;
+use super::super::query::{Circle, Match, Range, Spot};
+use super::super::value::number::{self, in_unit};
 use super::named::Named;
 use super::text::{split, unescape};
 use crate::outcome::Issue;
@@ -18,6 +18,15 @@ const UNITS: &[(&str, f64)] = &[
     ("[ft_i]", 0.304_8),
     ("[nmi_i]", 1_852.0),
 ];
+
+/// How many metres a UCUM unit of length is.
+fn metres(unit: &str) -> Option<f64> {
+    let one = Range {
+        low: 1.0,
+        high: 1.0,
+    };
+    in_unit(one, unit, "m").map(|r| r.low)
+}
 
 /// `latitude|longitude`: a place that is inside of a boundary.
 pub(super) fn inside(named: &Named<'_>, text: &str) -> Result<Match, Issue> {
@@ -61,10 +70,12 @@ pub(super) fn read(named: &Named<'_>, text: &str) -> Result<Match, Issue> {
     let unit = match parts.get(3).copied().filter(|u| !u.is_empty()) {
         None => 1_000.0,
         Some(name) => {
-            let known = UNITS.iter().find(|(n, _)| *n == unescape(name));
+            let name = unescape(name);
+            let known = UNITS.iter().find(|(n, _)| *n == name);
             known
                 .map(|(_, metres)| *metres)
-                .ok_or_else(|| bad("the unit is one of km, m, [mi_i], mi, [ft_i], [nmi_i]"))?
+                .or_else(|| metres(&name))
+                .ok_or_else(|| bad("the unit is a UCUM unit of length, as km, m, [mi_i], [ft_i]"))?
         }
     };
     let radius = match parts.get(2).copied().filter(|d| !d.is_empty()) {

@@ -154,13 +154,16 @@ impl Context<'_> {
         let reverse = code == "_revinclude";
         let mut parts = value.splitn(3, ':');
         let (source, param, target) = (parts.next(), parts.next(), parts.next());
+        // Over what is found on the way, any type may come.
+        let open = source == Some("*") && param.is_none() && (reverse || iterate);
         let (sources, param) = match (source, param) {
-            (Some("*"), None) if !reverse => (self.types.to_vec(), "*"),
+            (Some("*"), None) if open => (self.model.types().collect(), "*"),
+            (Some("*"), None) => (self.types.to_vec(), "*"),
             (Some(source), Some(param)) => (vec![self.type_named(source)?], param),
             _ => {
                 return Err(bad_value(
                     code,
-                    "the form is Type:parameter or Type:parameter:Target",
+                    "the form is Type:parameter, Type:parameter:Target or *",
                 ));
             }
         };
@@ -206,6 +209,7 @@ impl Context<'_> {
             iterate,
             params,
             target,
+            open,
         })
     }
 }

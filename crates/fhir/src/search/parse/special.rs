@@ -16,6 +16,68 @@ fn bad_value(name: &str, what: &str) -> Issue {
     Issue::error(Code::SearchValue, format!("{name}: {what}"))
 }
 
+/// A list whose members are computed.
+struct Current {
+    name: &'static str,
+    /// Codes of the List resources that hold it.
+    codes: &'static str,
+    /// What members must be besides.
+    only: Option<(&'static str, &'static str)>,
+    /// The types of members, and what makes one current by itself.
+    types: &'static [(&'static str, &'static [(&'static str, &'static str)])],
+}
+
+const ALLERGIES: &str = "http://loinc.org|18716-1,http://loinc.org|52472-8,http://loinc.org|48765-2,\
+     http://terminology.hl7.org/CodeSystem/list-example-use-codes|allergies";
+const NOT_WRONG: (&str, &str) = ("verification-status:not", "refuted,entered-in-error");
+const ALLERGY: (&str, &[(&str, &str)]) = (
+    "AllergyIntolerance",
+    &[("clinical-status", "active"), NOT_WRONG],
+);
+
+/// The functional lists that the specification names (`lifecycle.html#lists`).
+const CURRENT: &[Current] = &[
+    Current {
+        name: "$current-problems",
+        codes: "http://loinc.org|46105-3,http://loinc.org|11450-4,\
+            http://terminology.hl7.org/CodeSystem/list-example-use-codes|problems",
+        only: None,
+        types: &[(
+            "Condition",
+            &[
+                ("clinical-status", "active,recurrence,relapse"),
+                NOT_WRONG,
+                ("category:not", "encounter-diagnosis"),
+            ],
+        )],
+    },
+    Current {
+        name: "$current-medications",
+        codes: "http://loinc.org|57828-6,http://loinc.org|10160-0,\
+            http://terminology.hl7.org/CodeSystem/list-example-use-codes|medications",
+        only: None,
+        types: &[
+            (
+                "MedicationRequest",
+                &[("status", "active"), ("intent:not", "proposal,plan,option")],
+            ),
+            ("MedicationStatement", &[("status", "active")]),
+        ],
+    },
+    Current {
+        name: "$current-allergies",
+        codes: ALLERGIES,
+        only: None,
+        types: &[ALLERGY],
+    },
+    Current {
+        name: "$current-drug-allergies",
+        codes: ALLERGIES,
+        only: Some(("category", "medication")),
+        types: &[ALLERGY],
+    },
+];
+
 /// What `_text` and `_content` ask.
 fn words(name: &str, value: &str) -> Result<Words, Issue> {
     Words::parse(&unescape(value)).map_err(|what| bad_value(name, &what))
@@ -64,6 +126,7 @@ impl Context<'_> {
         match code {
             "_text" => Ok(Some(words(code, value)?.in_narratives(types))),
             "_content" => Ok(Some(words(code, value)?.in_resources(types))),
+            "_list" if value.starts_with('$') => self.current(types, value).map(Some),
             "_list" => self.list(value).map(Some),
             "_in" => self.members(value).map(Some),
             _ => self.filter(types, value, depth).map(Some),
@@ -79,11 +142,6 @@ impl Context<'_> {
         };
         let mut ids = Vec::new();
         for text in self.values(value)? {
-            if text.starts_with('$') {
-                let what = "lists that are computed ($current-…) are not supported; the id of a \
-                            List resource is";
-                return Err(bad_value("_list", what));
-            }
             let id = text.strip_prefix("List/").unwrap_or(text);
             let id = ResourceId::new(id)
                 .map_err(|_| bad_value("_list", "the value is the id of a List resource"))?;
@@ -93,6 +151,88 @@ impl Context<'_> {
             source,
             param: item.id,
             inner: Box::new(Clause::Id(ids)),
+        })
+    }
+
+    /// `_list=$current-problems` and the like (`lifecycle.html#lists`): what the patient's current
+    /// lists of that kind name; of a patient who has none, what is current by its status.
+    fn current(&self, types: &[TypeId], value: &str) -> Result<Clause, Issue> {
+        let named = CURRENT.iter().find(|list| list.name == value);
+        let named = named.ok_or_else(|| {
+            let names: Vec<&str> = CURRENT.iter().map(|list| list.name).collect();
+            bad_value(
+                "_list",
+                &format!("the lists that are computed are {}", names.join(", ")),
+            )
+        })?;
+        let mut each = Vec::with_capacity(types.len());
+        for type_id in types {
+            let name = self.model.type_name(*type_id);
+            let of_type = named.types.iter().find(|of| of.0 == name);
+            each.push(match of_type {
+                Some((_, conditions)) => self.current_of(*type_id, named, conditions)?,
+                None => Clause::Never,
+            });
+        }
+        match each.len() {
+            1 => Ok(each.pop().unwrap_or(Clause::Never)),
+            _ => Ok(Clause::ByType(each)),
+        }
+    }
+
+    fn current_of(
+        &self,
+        type_id: TypeId,
+        list: &Current,
+        conditions: &[(&str, &str)],
+    ) -> Result<Clause, Issue> {
+        let known = |type_id: TypeId, code: &str| self.known(type_id, code).map(|p| p.id);
+        let listed = || {
+            let lists = self.model.type_id("List")?;
+            let patient = self.model.type_id("Patient")?;
+            let params = (known(lists, "item")?, known(lists, "subject")?);
+            Some((lists, patient, params, known(type_id, "patient")?))
+        };
+        let missing = || bad_value("_list", "this version of FHIR has no such list");
+        let (lists, patient, (item, subject), of) = listed().ok_or_else(missing)?;
+        let by = |on: TypeId, all: &[(&str, &str)]| {
+            // What a version does not have says nothing.
+            let there = all.iter().filter(|(name, _)| {
+                let code = name.split(':').next().unwrap_or(name);
+                self.known(on, code).is_some()
+            });
+            let each = there.map(|(name, value)| self.clause(&[on], name, value, 0));
+            each.collect::<Result<Vec<_>, _>>().map(Clause::And)
+        };
+        let current = by(lists, &[("status", "current"), ("code", list.codes)])?;
+        let has = |param| Clause::Has {
+            source: lists,
+            param,
+            inner: Box::new(current.clone()),
+        };
+        let curated = Clause::Chain {
+            param: vec![of],
+            targets: vec![(patient, Box::new(has(subject)))],
+        };
+        let status = if super::super::served::is_r5(self.model.version()) {
+            ("status", "active,recorded")
+        } else {
+            ("status", "active")
+        };
+        let conditions: Vec<(&str, &str)> = conditions
+            .iter()
+            .map(|pair| if pair.0 == "status" { status } else { *pair })
+            .collect();
+        let open = Clause::And(vec![
+            Clause::Not(Box::new(curated)),
+            by(type_id, &conditions)?,
+        ]);
+        let found = Clause::Or(vec![has(item), open]);
+        Ok(match list.only {
+            None => found,
+            Some((name, value)) => {
+                Clause::And(vec![found, self.clause(&[type_id], name, value, 0)?])
+            }
         })
     }
 

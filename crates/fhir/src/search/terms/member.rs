@@ -59,7 +59,7 @@ impl Terms {
         Ok(Some(codes.iter().any(|code| members.has(code))))
     }
 
-    fn members(&self, set: &str, bare: bool) -> Result<Option<Arc<Codes>>, Unresolved> {
+    pub(super) fn members(&self, set: &str, bare: bool) -> Result<Option<Arc<Codes>>, Unresolved> {
         let key = (set.to_owned(), bare);
         if let Some(known) = self.compared.sets.borrow().get(&key) {
             return Ok(Some(known.clone()));

@@ -114,12 +114,6 @@ fn they_are_found_within_their_containers_or_alone() {
             .ends_with("/t/lakeside/fhir/Medication/own")
     );
     for (query, status, code) in [
-        ("_contained=true&_sort=_score", 501, "not-supported"),
-        (
-            "_contained=true&_containedType=contained&_include=*",
-            501,
-            "not-supported",
-        ),
         ("_contained=maybe", 400, "search-value"),
         ("_containedType=maybe", 400, "search-value"),
         ("_contained=true&_contained=false", 400, "search-value"),
@@ -303,4 +297,84 @@ fn they_are_sorted_by_what_was_found() {
         .map(|e| e["fullUrl"].as_str().unwrap().rsplit('/').next().unwrap())
         .collect();
     assert_eq!(urls, ["c#m2", "b#m1", "c#m1", "a#m1"]);
+}
+
+#[test]
+fn what_they_refer_to_is_brought() {
+    let (world, who) = World::clinic();
+    let maker = |id: &str| json!({"resourceType": "Organization", "id": id, "name": id});
+    put(&world, &who, &maker("m1"));
+    put(&world, &who, &maker("m2"));
+    let mut holder = prescription("a", "aspirin", &[]);
+    holder["contained"][0]["manufacturer"] = json!({"reference": "Organization/m1"});
+    put(&world, &who, &holder);
+    put(
+        &world,
+        &who,
+        &json!({"resourceType": "Medication", "id": "own", "manufacturer": {"reference": "Organization/m2"}}),
+    );
+    let alone = "Medication?_containedType=contained&_include=Medication:manufacturer&_contained";
+    finds(
+        &world,
+        &who,
+        &format!("{alone}=true"),
+        &["Medication/m1", "Organization/m1"],
+    );
+    let both = [
+        "Medication/m1",
+        "Medication/own",
+        "Organization/m1",
+        "Organization/m2",
+    ];
+    finds(&world, &who, &format!("{alone}=both"), &both);
+    let query = "Medication?_contained=true&_containedType=contained&_include=*&_revinclude=*";
+    finds(&world, &who, query, &["Medication/m1", "Organization/m1"]);
+}
+
+#[test]
+fn they_are_sorted_by_how_well_they_fit() {
+    let (world, who) = World::clinic();
+    let noted = |id: &str, text: &str| {
+        let mut holder = prescription(id, "x", &[]);
+        let div = format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{text}</div>");
+        holder["contained"][0]["text"] = json!({"status": "generated", "div": div});
+        put(&world, &who, &holder);
+    };
+    noted("some", "bitter");
+    noted("most", "bitter and bitter and more bitter");
+    noted("none", "sweet");
+    noted("more", "bitter and bitter");
+    for alone in ["", "&_containedType=contained"] {
+        let page = |query: &str| {
+            let line = format!("GET Medication?_contained=true{alone}&{query}");
+            let found = world.fhir(&who, &line, "").status(200).json();
+            let entries = found["entry"].as_array().unwrap().clone();
+            let name = |e: &Value| {
+                let url = e["fullUrl"].as_str().unwrap();
+                let id = url
+                    .rsplit('/')
+                    .next()
+                    .unwrap()
+                    .trim_end_matches("#m1")
+                    .to_owned();
+                (id, e["search"]["score"].as_f64().unwrap())
+            };
+            entries.iter().map(name).collect::<Vec<_>>()
+        };
+        let best = [
+            ("most".to_owned(), 0.75),
+            ("more".to_owned(), 0.6667),
+            ("some".to_owned(), 0.5),
+        ];
+        assert_eq!(page("_text=bitter&_sort=_score"), best, "{alone}");
+        assert_eq!(
+            page("_text=bitter&_sort=_score&_count=2"),
+            best[..2],
+            "{alone}"
+        );
+        assert_eq!(page("_text=bitter&_sort=-_score")[0], best[2], "{alone}");
+        let newest: Vec<_> = page("_text=bitter").into_iter().map(|(id, _)| id).collect();
+        assert_eq!(newest, ["more", "most", "some"], "{alone}");
+        assert_eq!(page("_text=bitter")[1], best[0], "{alone}");
+    }
 }

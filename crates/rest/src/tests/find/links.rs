@@ -1,6 +1,6 @@
 //! Lists, groups and canonicals.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::world::World;
 use super::{finds, found, person, put, refuses};
@@ -21,13 +21,8 @@ fn lists_and_canonicals_are_followed() {
     );
     finds(&world, &who, "Patient?_list=l", &["Patient/a", "Patient/c"]);
     finds(&world, &who, "Patient?_list=none", &[]);
-    refuses(
-        &world,
-        &who,
-        "Patient?_list=$current-allergies",
-        400,
-        "search-value",
-    );
+    finds(&world, &who, "Patient?_list=$current-allergies", &[]);
+    refuses(&world, &who, "Patient?_list=$current", 400, "search-value");
     let blind = world.client("lakeside", "system/Patient.rs");
     refuses(&world, &blind, "Patient?_list=l", 403, "scope-missing");
 
@@ -272,5 +267,143 @@ fn references_to_versions_bring_those() {
         &who,
         "Observation?subject=Patient/a/_history/1",
         &["Observation/o1"],
+    );
+}
+
+#[test]
+fn current_lists_are_what_patients_lists_say_or_what_is_current() {
+    for fhir in ["4.0.1", "4.3.0", "5.0.0"] {
+        let (world, who) = World::clinic_of(fhir);
+        let concept =
+            |system: &str, code: &str| json!({"coding": [{"system": system, "code": code}]});
+        let allergy = |id: &str, patient: &str, status: &str, more: &Value| {
+            let system = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical";
+            let mut it = json!({
+                "resourceType": "AllergyIntolerance", "id": id, "clinicalStatus": concept(system, status),
+                "patient": {"reference": format!("Patient/{patient}")},
+            });
+            it.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            put(&world, &who, &it);
+        };
+        let verified = |code: &str| {
+            let system = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification";
+            json!({"verificationStatus": concept(system, code), "category": ["medication"]})
+        };
+        for id in ["with", "without"] {
+            put(&world, &who, &person(id, &json!({})));
+        }
+        allergy(
+            "listed",
+            "with",
+            "inactive",
+            &json!({"category": ["medication"]}),
+        );
+        allergy("unlisted", "with", "active", &json!({}));
+        allergy("open", "without", "active", &verified("confirmed"));
+        allergy("wrong", "without", "active", &verified("refuted"));
+        allergy("over", "without", "resolved", &json!({}));
+        let subject = json!({"reference": "Patient/with"});
+        let list = |id: &str, status: &str, item: &str| {
+            put(
+                &world,
+                &who,
+                &json!({
+                    "resourceType": "List", "id": id, "status": status, "mode": "working",
+                    "code": concept("http://loinc.org", "48765-2"), "subject": if fhir == "5.0.0" { json!([subject]) } else { subject.clone() },
+                    "entry": [{"item": {"reference": format!("AllergyIntolerance/{item}")}}],
+                }),
+            );
+        };
+        list("now", "current", "listed");
+        list("then", "retired", "unlisted");
+        let named = |query: &str, want: &[&str]| {
+            finds(&world, &who, &format!("AllergyIntolerance?{query}"), want)
+        };
+        named(
+            "_list=$current-allergies",
+            &["AllergyIntolerance/listed", "AllergyIntolerance/open"],
+        );
+        named(
+            "patient=with&_list=$current-allergies",
+            &["AllergyIntolerance/listed"],
+        );
+        named(
+            "patient=without&_list=$current-drug-allergies",
+            &["AllergyIntolerance/open"],
+        );
+        named("_list=$current-problems", &[]);
+        finds(
+            &world,
+            &who,
+            "?_type=AllergyIntolerance,Patient&_list=$current-drug-allergies",
+            &["AllergyIntolerance/listed", "AllergyIntolerance/open"],
+        );
+        let mut order = json!({
+            "resourceType": "MedicationRequest", "id": "m", "status": "active", "intent": "order",
+            "subject": {"reference": "Patient/with"},
+        });
+        match fhir {
+            "5.0.0" => order["medication"] = json!({"concept": {"text": "x"}}),
+            _ => order["medicationCodeableConcept"] = json!({"text": "x"}),
+        }
+        put(&world, &who, &order);
+        finds(
+            &world,
+            &who,
+            "MedicationRequest?_list=$current-medications",
+            &["MedicationRequest/m"],
+        );
+        finds(
+            &world,
+            &who,
+            "MedicationStatement?_list=$current-medications",
+            &[],
+        );
+    }
+}
+
+#[test]
+fn whatever_refers_to_the_matches_is_brought() {
+    let (world, who) = World::clinic();
+    put(&world, &who, &person("a", &json!({})));
+    put(
+        &world,
+        &who,
+        &person(
+            "b",
+            &json!({"link": [{"type": "seealso", "other": {"reference": "Patient/a"}}]}),
+        ),
+    );
+    put(
+        &world,
+        &who,
+        &json!({"resourceType": "Group", "id": "g", "type": "person", "actual": true,
+        "member": [{"entity": {"reference": "Patient/a"}}]}),
+    );
+    put(
+        &world,
+        &who,
+        &json!({"resourceType": "Provenance", "id": "v", "recorded": "2026-01-01T00:00:00Z",
+        "target": [{"reference": "Group/g"}], "agent": [{"who": {"display": "x"}}]}),
+    );
+    let all = ["Group/g", "Patient/a", "Patient/b"];
+    finds(&world, &who, "Patient?_id=a&_revinclude=*", &all);
+    let more = ["Group/g", "Patient/a", "Patient/b", "Provenance/v"];
+    finds(&world, &who, "Patient?_id=a&_revinclude:iterate=*", &more);
+    finds(
+        &world,
+        &who,
+        "Provenance?_include:iterate=*",
+        &["Group/g", "Patient/a", "Provenance/v"],
+    );
+    // What the caller may not search is not brought, and no reason to refuse.
+    let some = world.client("lakeside", "system/Patient.rs");
+    finds(
+        &world,
+        &some,
+        "Patient?_id=a&_revinclude=*",
+        &["Patient/a", "Patient/b"],
     );
 }

@@ -49,6 +49,16 @@ fn places_are_found_near_and_below_each_other() {
         &["Location/house", "Location/ward"],
     );
     refuses(&world, &who, "Location?near=95|13", 400, "search-value");
+    // Any unit of length that UCUM has.
+    let near = ["Location/house", "Location/ward"];
+    finds(&world, &who, "Location?near=52.52|13.405|1|[mi_us]", &near);
+    finds(&world, &who, "Location?near=52.52|13.405|100000|cm", &near);
+    let far = "Location?near=52.52|13.405|1|kg";
+    refuses(&world, &who, far, 400, "search-value");
+    let missing = "Location?near:missing=true";
+    finds(&world, &who, missing, &["Location/bed"]);
+    let there = ["Location/far", "Location/house", "Location/ward"];
+    finds(&world, &who, "Location?near:missing=false", &there);
     let stay = |id: &str, at: &str| {
         put(
             &world,

@@ -6,6 +6,7 @@ use fhir::definitions::ParamId;
 use fhir::search::rows::contained;
 
 use super::{By, Key, Order, Place, behind, terms, values};
+use crate::plan::score;
 use crate::plan::text::{Bind, Binds};
 use crate::sqlite::index::{PLACE_BITS, Table};
 
@@ -75,7 +76,9 @@ fn of_place(key: &Key, found: &Found<'_>, b: &mut Binds) -> Vec<String> {
             let both: Vec<i64> = both.collect();
             values(*table, &both, key.columns(), key.descending, "m.own", b)
         }
-        By::Score(_) => vec!["NULL".to_owned()],
+        By::Score(relevance) => {
+            vec![score::expression(&score::within(relevance), "m.own", b)]
+        }
     }
 }
 

@@ -124,6 +124,7 @@ impl House {
 
     /// Moves what is in the log into the database, beside readers and the writer.
     pub(crate) fn checkpoint(&self, tenant: &Arc<OpenTenant>) -> Result<()> {
+        tenant.let_go_snapshots();
         let reader = tenant.reader()?;
         let (log, done): (i64, i64) = reader
             .db

@@ -10,6 +10,7 @@ use access::{Search, Spent};
 use base::{Code, Limits};
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
 use fhir::search::query::Include;
+use fhir::search::rows::contained;
 use fhir::search::{Customs, Query, holds_canonicals};
 use rusqlite::Connection;
 
@@ -63,7 +64,8 @@ pub(super) struct Around<'a> {
     pub(super) reach: &'a dyn Fn(&mut Vec<Hit>, usize) -> Result<()>,
 }
 
-/// What the query's includes bring to these matches; none of them is a match.
+/// What the query's includes bring to these matches (below zero: index rows of contained ones); none
+/// of them is a match.
 ///
 /// # Errors
 /// `limit-query` if there are more than `included_entries_max`, or if there is still more to
@@ -145,14 +147,23 @@ impl Walk<'_> {
         }
         for (on, param) in &include.params {
             let from: Vec<i64> = if include.reverse {
-                if !self.spent.shows(*on) {
+                if !self.spent.shows(*on) || (include.open && !self.has_any(*on)?) {
                     continue;
                 }
                 let wanted = |t: TypeId| include.target.is_none_or(|target| target == t);
-                start.iter().filter(|h| wanted(h.1)).map(|h| h.0).collect()
+                // Nothing refers to what is contained.
+                let own = start.iter().filter(|h| h.0 > 0);
+                own.filter(|h| wanted(h.1)).map(|h| h.0).collect()
             } else {
                 start.iter().filter(|h| h.1 == *on).map(|h| h.0).collect()
             };
+            let (inside, from): (Vec<i64>, Vec<i64>) = from.into_iter().partition(|rid| *rid < 0);
+            for some in inside.chunks(STARTS_MAX) {
+                self.referred(contained(*param), include.target, some)?;
+                if holds_canonicals(self.model, self.own, *on, *param) {
+                    self.named(contained(*param), include.target, some)?;
+                }
+            }
             for some in from.chunks(STARTS_MAX) {
                 let by_url = holds_canonicals(self.model, self.own, *on, *param);
                 if include.reverse {
@@ -168,6 +179,14 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is any resource of a type, or was.
+    fn has_any(&self, type_id: TypeId) -> Result<bool> {
+        self.conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM ix_type WHERE type = ?1)")
+            .and_then(|mut s| s.query_row([type_id.0], |row| row.get(0)))
+            .map_err(|e| super::failed(&e))
     }
 
     /// Resources that `start` refer to by a parameter.

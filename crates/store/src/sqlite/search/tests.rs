@@ -213,6 +213,7 @@ fn includes_past_a_limit_are_refused_by_its_name() {
         iterate: false,
         params,
         target: None,
+        open: false,
     }];
     let spent = w.spend();
     let all = w

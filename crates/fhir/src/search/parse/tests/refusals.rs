@@ -111,12 +111,12 @@ fn what_is_wrong_is_said() {
             "search-value: \"birthdate\": co does not compare a parameter of type date",
         ),
         (
-            "_list=$current-problems",
-            "search-value: _list: lists that are computed ($current-…) are not supported; the id of a List resource is",
+            "_list=$current-shoes",
+            "search-value: _list: the lists that are computed are $current-problems, $current-medications, $current-allergies, $current-drug-allergies",
         ),
         (
             "_query=x",
-            "not-supported: the parameter \"_query\" is not supported",
+            "not-supported: the parameter \"_query\" is not supported: there are no named queries here; a search is asked by its parameters, or with _filter",
         ),
         (
             "identifier:of-type=x",
@@ -161,7 +161,7 @@ fn what_is_wrong_is_said() {
         ),
         (
             "_include=Patient",
-            "search-value: _include: the form is Type:parameter or Type:parameter:Target",
+            "search-value: _include: the form is Type:parameter, Type:parameter:Target or *",
         ),
         (
             "_include=Patient:nonsense",
@@ -180,8 +180,8 @@ fn what_is_wrong_is_said() {
             "search-modifier: _include takes no modifier \"always\"",
         ),
         (
-            "_revinclude=*",
-            "search-value: _revinclude: the form is Type:parameter or Type:parameter:Target",
+            "_revinclude=Patient",
+            "search-value: _revinclude: the form is Type:parameter, Type:parameter:Target or *",
         ),
         (
             "a=%",

@@ -82,7 +82,7 @@ fn strings_and_uris() {
     check(
         "Patient",
         "_profile=http://p&_source:missing=false",
-        "Patient._profile: <http://p> & Patient._source: missing false",
+        "Patient._profile: <http://p>, <http://p|*> & Patient._source: missing false",
     );
 }
 

@@ -126,27 +126,45 @@ impl Eye<'_> {
             }
         }
         let matches: Vec<i64> = found.iter().rev().map(|(rid, _)| *rid).collect();
+        let scored = |(rid, place): &(i64, u16)| self.inner_score(query, how, *rid, *place);
         Answer {
             included: self.included(query, &matches),
             places: found.iter().rev().map(|(_, place)| *place).collect(),
-            scores: Vec::new(),
+            scores: match query.relevance.is_empty() {
+                true => Vec::new(),
+                false => found.iter().rev().map(scored).collect(),
+            },
             matches,
         }
     }
 
+    /// The score of what is contained at a place, or the best of a resource and of all that it
+    /// contains; of itself a resource counts only where it is searched.
+    fn inner_score(&self, query: &Query, how: Contained, rid: i64, place: u16) -> f64 {
+        let r = &self.all[&rid];
+        let inner = self.contained(r);
+        let of = |one: &Resource| self.score_of(query, &one.rows);
+        if place > 0 {
+            return inner.iter().find(|one| one.place == place).map_or(0.0, of);
+        }
+        let own = if how.both { of(r) } else { 0.0 };
+        inner.iter().map(of).fold(own, f64::max)
+    }
+
     fn score(&self, query: &Query, rid: i64) -> f64 {
+        self.score_of(query, &self.all[&rid].rows)
+    }
+
+    fn score_of(&self, query: &Query, rows: &[Row]) -> f64 {
         if query.relevance.is_empty() {
             return 1.0;
         }
         let each = query.relevance.iter().map(|one| {
             let pattern = one.run.pattern();
-            let texts = self.all[&rid]
-                .rows
-                .iter()
-                .filter_map(|row| match &row.value {
-                    RowValue::Text(text) if one.params.contains(&row.param) => Some(text),
-                    _ => None,
-                });
+            let texts = rows.iter().filter_map(|row| match &row.value {
+                RowValue::Text(text) if one.params.contains(&row.param) => Some(text),
+                _ => None,
+            });
             let count: usize = texts.map(|text| text.matches(&pattern).count()).sum();
             1.0 - 1.0 / (1 + count) as f64
         });

@@ -262,7 +262,8 @@ impl World {
             limits: &self.limits,
             spent,
         };
-        surroundings.page(query, &request, self.bounds)
+        let newest = crate::sqlite::rows::last_seq(&self.conn)?;
+        surroundings.page(query, (&request, newest), self.bounds)
     }
 
     /// What there is after a change.

@@ -459,8 +459,7 @@ impl Source for Sent<'_> {
             };
             let ticket = tenant.shared.cache.ticket();
             let (db, spent) = (self.around.db, self.around.spent);
-            let (entries, rows, found) =
-                searched(tenant, db, ticket, spent, &self.query, &page, None)?;
+            let (entries, rows, found) = searched(tenant, db, ticket, spent, &self.query, &page)?;
             let past = found.next.map_or(AtStored::End, |p| AtStored::Past(p.0));
             self.next = past.clone();
             let Some(entry) = entries.into_iter().next() else {

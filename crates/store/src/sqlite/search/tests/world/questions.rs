@@ -414,6 +414,7 @@ impl World {
             iterate: dice.below(2) == 0,
             params,
             target,
+            open: false,
         }
     }
 }
