@@ -4,7 +4,7 @@
 //! Nobody outside is told who did what to whom: a webhook gets an alert's number, rule, time and count, a
 //! mail that there is something to look at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +26,12 @@ use crate::shipping::Carrier;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(2);
+/// Until a tenant's webhook that did not answer is called again: the first time, and at most, in
+/// microseconds.
+const PAUSE_US: i64 = 4_000_000;
+const PAUSE_US_MAX: i64 = 600_000_000;
+/// How often tenants' webhooks did not answer, and when they are called again.
+type Patience = HashMap<[u8; 16], (u32, i64)>;
 /// Heads told of at once.
 const HEADS_MAX: usize = 500;
 /// Mails that may wait for the gateway.
@@ -91,8 +97,9 @@ impl House {
 
     /// Tells of alerts until it is told to stop.
     pub async fn tell(self, mut stopped: watch::Receiver<bool>) {
+        let mut patience = Patience::new();
         while !*stopped.borrow() {
-            self.tell_now().await;
+            self.tell_some(&mut patience).await;
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 _ = stopped.changed() => {}
@@ -100,19 +107,34 @@ impl House {
         }
     }
 
-    /// Tells of alerts that nobody was told of yet.
+    /// Tells of alerts that nobody was told of yet, whoever did not answer before.
     pub async fn tell_now(&self) {
+        self.tell_some(&mut Patience::new()).await;
+    }
+
+    async fn tell_some(&self, patience: &mut Patience) {
         for tenant in self.0.store.untold() {
+            let now = self.clock().monotonic().0;
+            let (failures, next) = patience.get(tenant.bytes()).copied().unwrap_or((0, now));
+            if now < next {
+                self.0.store.still_untold(&tenant);
+                continue;
+            }
             let data = self.0.store.tenant(&tenant);
             match self.tell_of(&tenant, &data).await {
-                Ok(true) => {}
-                Ok(false) => self.0.store.still_untold(&tenant),
+                Ok(true) => {
+                    patience.remove(tenant.bytes());
+                    continue;
+                }
+                Ok(false) => {}
+                // One that is suspended is looked at again when it is back.
                 Err(e) => {
                     tracing::warn!(tenant = %tenant.name(), error = %e, "alerts were not told of");
-                    // One that is suspended, or on its way out, is looked at again when it is back.
-                    self.0.store.still_untold(&tenant);
                 }
             }
+            let pause = (PAUSE_US << failures.min(9)).min(PAUSE_US_MAX);
+            patience.insert(*tenant.bytes(), (failures + 1, now + pause));
+            self.0.store.still_untold(&tenant);
         }
     }
 

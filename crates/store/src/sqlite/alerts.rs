@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Doing, damaged, internal};
+use super::folder::hex;
 use crate::face::{
     Acknowledged, Alert, AlertCounts, AlertRule, AlertRules, AlertRulesVersion, AlertWay,
     AlertsAsked,
@@ -45,8 +46,10 @@ const EVENTS_MAX: usize = 20;
 const CURSOR: &str = "";
 
 /// How far the watch got in a tenant's trail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cursor {
+    /// Whose trail: a restored tenant begins another one.
+    tenant: String,
     /// The last record.
     pub(crate) record: u64,
     /// The last change.
@@ -380,20 +383,26 @@ fn remember(db: &Connection, name: &str, record: &str) -> Result<()> {
     .map(drop)
 }
 
-/// How far the watch got.
-pub(crate) fn cursor(db: &Connection) -> Result<Cursor> {
+/// How far the watch got in a tenant's trail.
+pub(crate) fn cursor(db: &Connection, tenant: &[u8; 16]) -> Result<Cursor> {
     let text = remembered(db, CURSOR)?;
-    Ok(text
-        .and_then(|t| serde_json::from_str(&t).ok())
-        .unwrap_or_default())
+    let known: Option<Cursor> = text.and_then(|t| serde_json::from_str(&t).ok());
+    let tenant = hex(tenant);
+    Ok(match known {
+        Some(known) if known.tenant == tenant => known,
+        _ => Cursor {
+            tenant,
+            ..Cursor::default()
+        },
+    })
 }
 
 /// Keeps how far it got.
-pub(crate) fn keep_cursor(db: &Connection, cursor: Cursor) -> Result<()> {
+pub(crate) fn keep_cursor(db: &Connection, cursor: &Cursor) -> Result<()> {
     remember(
         db,
         CURSOR,
-        &serde_json::to_string(&cursor).unwrap_or_default(),
+        &serde_json::to_string(cursor).unwrap_or_default(),
     )
 }
 
@@ -412,6 +421,32 @@ pub(crate) fn keep_profile(db: &Connection, actor: &str, profile: &Profile) -> R
         actor,
         &serde_json::to_string(profile).unwrap_or_default(),
     )
+}
+
+/// Of networks that nobody who is known came from, so many are remembered.
+const STRANGERS_MAX: i64 = 1_000;
+/// How names of such networks begin among what is remembered.
+pub(crate) const STRANGER: &str = "from ";
+
+/// Forgets such networks where they are too many: their sign-ins are counted anew.
+pub(crate) fn forget_strangers(db: &Connection) -> Result<()> {
+    // `from!` is the first name after those that begin with `from `.
+    let (first, end) = (STRANGER, "from!");
+    let count: i64 = db
+        .query_row(
+            "SELECT count(*) FROM watched WHERE name >= ?1 AND name < ?2",
+            [first, end],
+            |r| r.get(0),
+        )
+        .doing(DOING)?;
+    if count > STRANGERS_MAX {
+        db.execute(
+            "DELETE FROM watched WHERE name >= ?1 AND name < ?2",
+            [first, end],
+        )
+        .doing(WRITING)?;
+    }
+    Ok(())
 }
 
 /// Openings that nobody reviewed in time.

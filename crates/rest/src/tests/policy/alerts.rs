@@ -793,3 +793,34 @@ fn a_webhook_is_told_until_it_takes_it_and_mail_waits_for_its_gateway() {
     }
     std::fs::remove_dir_all(&outbox).unwrap();
 }
+
+#[test]
+fn a_restored_clinic_is_watched_from_its_own_beginning() {
+    let clinic = Clinic::new();
+    let rules = json!({ "rules": { "failed-sign-ins": { "atLeast": 2 } } });
+    clinic.rules(&rules).status(200);
+    clinic.patient("p", &json!({}));
+    // Its trail is longer than the other one's will be.
+    (0..50).for_each(|_| clinic.look("p"));
+    let world = &clinic.world;
+    world.house.tidy();
+    world.clock.forward_secs(61);
+    world.house.tidy();
+    let file = json!({ "file": "a.backup" });
+    world.admin("POST /admin/v1/tenants/lakeside/backup", &file);
+    let restored = world.admin("POST /admin/v1/tenants/copy/restore", &file);
+    assert!(restored.code < 300, "{restored:?}");
+    let open = || {
+        world.house.tidy();
+        let counts = world.admin("GET /admin/v1/tenants/copy/alerts", &Value::Null);
+        counts.status(200).json()["open"].as_u64().unwrap()
+    };
+    let before = open();
+    for _ in 0..2 {
+        let browser = Browser::new(world);
+        browser
+            .sign_in("copy", "nobody", "wrong password")
+            .status(401);
+    }
+    assert_eq!(open(), before + 1);
+}

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use base::{Micros, Seq};
+use base::{Code, Micros, Seq};
 
 use super::shipping::Framed;
 use super::{Entry, House};
@@ -17,7 +17,7 @@ use crate::audit::{ChangeHead, Told};
 use crate::face::ShipPlace;
 use crate::sqlite::alerts::facts::Facts;
 use crate::sqlite::alerts::judge::{Access, Judge, Raised};
-use crate::sqlite::alerts::profile::Profile;
+use crate::sqlite::alerts::profile::{Profile, network_of};
 use crate::sqlite::alerts::{self, Cursor};
 use crate::sqlite::connection::in_snapshot;
 use crate::sqlite::tenant::OpenTenant;
@@ -57,6 +57,8 @@ struct Watched {
     profiles: BTreeMap<String, Profile>,
     /// Their profiles that changed.
     changed: HashSet<String>,
+    /// What was raised and is not kept yet.
+    pending: Vec<Raised>,
 }
 
 impl House {
@@ -125,33 +127,44 @@ impl House {
     }
 
     fn keep_watch(self: &Arc<Self>, watch: &mut Watch) -> Result<()> {
-        let dirty = watch.tenants.values().any(|w| !w.changed.is_empty());
-        let tenants: Vec<[u8; 16]> = watch.tenants.keys().copied().collect();
-        for id in tenants {
+        let mut all = true;
+        let mut left = HashMap::new();
+        for (id, mut watched) in std::mem::take(&mut watch.tenants) {
             let entry = self.entries.read().get(&id).cloned();
-            let Some(mut watched) = watch.tenants.remove(&id) else {
-                continue;
-            };
             let Some(entry) = entry.filter(|e| e.must_stay().is_ok()) else {
                 continue;
             };
+            if watched.is_kept() {
+                continue;
+            }
             let was_open = entry.if_open().is_some();
             let kept = self
                 .open_tenant(&entry)
-                .and_then(|tenant| keep(&tenant, &mut watched, &[]));
+                .and_then(|tenant| keep(&tenant, &mut watched));
+            match kept {
+                Ok(false) => {}
+                Ok(true) => self.still_untold(&id),
+                Err(e) => {
+                    tracing::error!(tenant = %entry.tenant.name(), error = %e, "alerts, and what is usual for people, were not kept");
+                    // Its own damage does not stop the watch over others.
+                    if e.code() != Code::TenantDamaged {
+                        all = false;
+                        left.insert(id, watched);
+                    }
+                }
+            }
             if !was_open {
                 self.close_tenant(&entry);
             }
-            if let Err(e) = kept {
-                tracing::error!(tenant = %entry.tenant.name(), error = %e, "what is usual for people was not kept");
-            }
         }
-        let place = watch.place.clone();
+        watch.tenants = left;
         let known = self.shippers.lock().get(NAME).cloned();
-        if let (Some(place), true) = (place, dirty || known != watch.place) {
-            self.keep_ship_place(NAME, &place)?;
+        match &watch.place {
+            Some(place) if all && known.as_ref() != Some(place) => {
+                self.keep_ship_place(NAME, place)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Judges frames, tenant by tenant.
@@ -200,7 +213,7 @@ impl House {
             let watched = match watch.tenants.entry(id) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::hash_map::Entry::Vacant(place) => place.insert(Watched {
-                    cursor: alerts::cursor(&reader.db)?,
+                    cursor: alerts::cursor(&reader.db, &id)?,
                     ..Watched::default()
                 }),
             };
@@ -223,13 +236,14 @@ impl House {
         });
         tenant.give_back(reader);
         let raised = judged?;
-        if raised.is_empty() {
+        let Some(watched) = watch.tenants.get_mut(&id) else {
+            return Ok(false);
+        };
+        watched.pending.extend(raised);
+        if watched.pending.is_empty() {
             return Ok(false);
         }
-        match watch.tenants.get_mut(&id) {
-            Some(watched) => keep(&tenant, watched, &raised),
-            None => Ok(false),
-        }
+        keep(&tenant, watched)
     }
 
     /// Raises alerts of openings that nobody reviewed in time. Tenants that nobody uses are opened for it
@@ -254,7 +268,7 @@ impl House {
                 continue;
             }
             let was_open = entry.if_open().is_some();
-            match self.unreviewed(watch, &entry) {
+            match self.unreviewed(&entry) {
                 Ok(false) => {}
                 Ok(true) => {
                     self.still_untold(entry.tenant.bytes());
@@ -270,7 +284,7 @@ impl House {
     }
 
     /// Whether somebody is to be told of something.
-    fn unreviewed(self: &Arc<Self>, watch: &mut Watch, entry: &Arc<Entry>) -> Result<bool> {
+    fn unreviewed(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<bool> {
         let tenant = self.open_tenant(entry)?;
         let within = self.shared.config.limits.break_glass_review_seconds;
         let now = self.shared.clock.now();
@@ -291,15 +305,10 @@ impl House {
         if late.is_empty() {
             return Ok(untold);
         }
-        let mut watched = watch.tenants.remove(tenant.id.bytes());
-        let raised = match &mut watched {
-            Some(watched) => keep(&tenant, watched, &late),
-            None => raise_only(&tenant, &late),
-        };
-        if let Some(watched) = watched {
-            watch.tenants.insert(*tenant.id.bytes(), watched);
-        }
-        Ok(raised? || untold)
+        let mut slot = tenant.writer.lock();
+        let raised =
+            writer::alone_durably(&tenant, &mut slot, |_, state| raise_all(&state.db, &late))?;
+        Ok(raised || untold)
     }
 
     /// Tenants with alerts that nobody may have been told of; they are taken off the list.
@@ -318,11 +327,6 @@ impl House {
     }
 }
 
-fn raise_only(tenant: &Arc<OpenTenant>, raised: &[Raised]) -> Result<bool> {
-    let mut slot = tenant.writer.lock();
-    writer::alone_durably(tenant, &mut slot, |_, state| raise_all(&state.db, raised))
-}
-
 /// Whether one is new.
 fn raise_all(db: &rusqlite::Connection, raised: &[Raised]) -> Result<bool> {
     if raised.is_empty() {
@@ -337,24 +341,39 @@ fn raise_all(db: &rusqlite::Connection, raised: &[Raised]) -> Result<bool> {
     Ok(new)
 }
 
-/// Keeps alerts with what is usual and how far the watch got; whether one is new.
-fn keep(tenant: &Arc<OpenTenant>, watched: &mut Watched, raised: &[Raised]) -> Result<bool> {
-    if raised.is_empty() && watched.changed.is_empty() {
+/// Keeps alerts with what is usual and how far the watch got; whether one is new. What cannot be kept now
+/// is kept with the next time.
+fn keep(tenant: &Arc<OpenTenant>, watched: &mut Watched) -> Result<bool> {
+    if watched.is_kept() {
         return Ok(false);
     }
     let mut slot = tenant.writer.lock();
     let new = writer::alone_durably(tenant, &mut slot, |_, state| {
-        let new = raise_all(&state.db, raised)?;
+        let new = raise_all(&state.db, &watched.pending)?;
         for name in &watched.changed {
             if let Some(profile) = watched.profiles.get(name) {
                 alerts::keep_profile(&state.db, name, profile)?;
             }
         }
-        alerts::keep_cursor(&state.db, watched.cursor)?;
+        if watched
+            .changed
+            .iter()
+            .any(|n| n.starts_with(alerts::STRANGER))
+        {
+            alerts::forget_strangers(&state.db)?;
+        }
+        alerts::keep_cursor(&state.db, &watched.cursor)?;
         Ok(new)
     })?;
     watched.changed.clear();
+    watched.pending.clear();
     Ok(new)
+}
+
+impl Watched {
+    fn is_kept(&self) -> bool {
+        self.changed.is_empty() && self.pending.is_empty()
+    }
 }
 
 /// Records of one tenant being judged.
@@ -398,10 +417,10 @@ impl Judging<'_> {
             // Of nobody who is known, sign-ins are counted by where they come from.
             let name = match by_client || by_person {
                 true => access.who().to_owned(),
-                false => format!(
-                    "from {}",
-                    access.from.map_or_else(String::new, |a| a.to_string())
-                ),
+                false => {
+                    let network = access.from.map_or_else(String::new, network_of);
+                    format!("{}{network}", alerts::STRANGER)
+                }
             };
             let unknown;
             let access = match by_client || by_person {
