@@ -169,12 +169,17 @@ pub fn decide_system<A: Action>(
     let actor = Actor::new(&format!("system:{}", reason.as_str()));
     let fits = matches!(
         (reason, A::NAME),
-        (Reason::Backup | Reason::Verify, ActionName::Export)
-            | (
-                Reason::Restore | Reason::Migration | Reason::Sweep | Reason::Operation,
-                ActionName::Administer
-            )
-            | (Reason::Operation, ActionName::Erase)
+        (
+            Reason::Backup | Reason::Verify | Reason::Shipping,
+            ActionName::Export
+        ) | (
+            Reason::Restore
+                | Reason::Telling
+                | Reason::Migration
+                | Reason::Sweep
+                | Reason::Operation,
+            ActionName::Administer
+        ) | (Reason::Operation, ActionName::Erase)
             | (Reason::Authentication, ActionName::Administer)
     );
     if !fits {

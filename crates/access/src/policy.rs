@@ -22,7 +22,9 @@ mod variables;
 mod vendor;
 mod when;
 
-pub use break_glass::{Offer, Opened, decide_opening, decide_openings, decide_reviewing};
+pub use break_glass::{
+    Offer, Opened, decide_alerts, decide_opening, decide_openings, decide_reviewing,
+};
 pub use compile::{Policy, Surroundings};
 pub use consent::{Consents, ConsentsState};
 pub use document::{

@@ -28,6 +28,10 @@ pub enum Reason {
     Operation,
     /// Looking up credentials.
     Authentication,
+    /// Shipping audit trails to somebody outside.
+    Shipping,
+    /// Telling somebody outside that there are alerts.
+    Telling,
 }
 
 impl Reason {
@@ -41,6 +45,8 @@ impl Reason {
             Self::Sweep => "sweep",
             Self::Operation => "operation",
             Self::Authentication => "authentication",
+            Self::Shipping => "shipping",
+            Self::Telling => "telling",
         }
     }
 }

@@ -180,6 +180,7 @@ codes! {
     ProviderAnswer = "provider-answer", Unauthenticated, "login", "What the identity provider answered is not good.";
     AccountUnlinked = "account-unlinked", Forbidden, "forbidden", "Nobody here is linked to this account of the identity provider.";
     ResourceQuarantined = "resource-quarantined", Fault, "exception", "What is stored of the resource is not as it was written; it is kept apart until somebody of the tenant decides about it.";
+    AlertState = "alert-state", Conflict, "conflict", "Something was said about the alert already, or it is of the one who asks.";
     BreakGlassState = "break-glass-state", Conflict, "conflict", "The opening of the patient is not in a state that allows this.";
     QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
     TokenBound = "token-bound", Unauthenticated, "login", "The token is bound to a client certificate that this connection was not made with.";

@@ -109,6 +109,8 @@ limits! {
     /// Milliseconds after which a page of a search of the audit trail ends, however many events it has;
     /// its next link goes on.
     trail_ms_max = 3_000;
+    /// Bytes of one message to a syslog receiver; an event that is longer is sent with fewer entities.
+    syslog_bytes_max = 8_000;
     /// Virtual-machine steps of the storage engine that one search may take, in thousands.
     search_kilosteps_max = 2_000_000;
     /// Steps that one `$fhirpath` may take, each about the work of looking at one element.

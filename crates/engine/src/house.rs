@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::outbound::{Outside, Turns};
 use crate::providers::HouseProvider;
 use crate::rates::Rates;
+use crate::telling::{HeadTellers, MailOutbox};
 
 /// How the house is set up, apart from its store.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +60,8 @@ pub struct HouseConfig {
     pub client_certificates: bool,
     /// Whether there are authorities that vouch for their names.
     pub client_authorities: bool,
+    /// Where mail waits for a gateway.
+    pub mail: MailOutbox,
 }
 
 impl HouseConfig {
@@ -96,6 +99,7 @@ pub(crate) struct Inner {
     /// What was fetched from there and is still believed.
     pub(crate) documents: Documents,
     pub(crate) metrics: Metrics,
+    pub(crate) head_tellers: HeadTellers,
     pub(crate) rates: Rates,
     /// Bodies of requests of recognised callers.
     pub(crate) bodies: Arc<Room>,
@@ -167,6 +171,7 @@ impl House {
             turns,
             documents: Documents::default(),
             metrics,
+            head_tellers: HeadTellers::default(),
             rates,
             bodies,
             open_bodies,
@@ -183,6 +188,11 @@ impl House {
     /// The first edge that says so counts.
     pub fn offer(&self, interactions: impl Iterator<Item = &'static str>) {
         let _ = self.0.interactions.get_or_init(|| interactions.collect());
+    }
+
+    /// One round of housekeeping now, instead of with the next tick. Blocks until done.
+    pub fn tidy(&self) {
+        self.0.store.tidy();
     }
 
     /// How the house is set up.

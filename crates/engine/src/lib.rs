@@ -24,6 +24,8 @@ mod quarantine;
 mod rates;
 mod registrations;
 mod session;
+mod shipping;
+mod telling;
 mod tenants;
 mod vendors;
 
@@ -56,10 +58,13 @@ pub use registrations::{
     InitialAccess, Registering, RegistrationDecision, RegistrationFailure, RegistrationView,
 };
 pub use session::Session;
+pub use shipping::{Carrier, Carrying, ShipForm, Shipper, ShipperView, SyslogTarget, TargetError};
 pub use store::{
-    Access, AccessReport, AuditMode, Data, Form, Method, Mode, ProofOf, RegistrationBy,
-    RestoreClients, StoreConfig, Stored, Synchronous, TenantSettings,
+    Access, AccessReport, AuditMode, AuditShipping, Data, Form, Method, Mode, ProofOf,
+    RegistrationBy, RestoreClients, ShipOf, ShippedAs, StoreConfig, Stored, Synchronous,
+    TenantSettings, Touched,
 };
+pub use telling::{HeadTeller, HeadTellerView, HeadWay, MailOutbox};
 pub use tenants::{
     AccessAsked, LIST_MAX, Operator, RestoredView, TenantDraft, TenantPage, TenantPatch,
     TenantView, is_origin,

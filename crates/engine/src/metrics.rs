@@ -1,8 +1,10 @@
 //! What the house counts, for Prometheus. Names interactions and statuses, never tenants' content.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::rates::LIMITS;
+use crate::shipping::ShipperView;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
@@ -35,6 +37,12 @@ struct Of {
     interaction: &'static str,
 }
 
+/// To whom audit trails are shipped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Shipped {
+    pub(crate) shipper: String,
+}
+
 /// The house's counters.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -53,6 +61,12 @@ pub struct Metrics {
     pub(crate) body_bytes: Gauge,
     /// Bytes of answers that are held.
     pub(crate) answer_bytes: Gauge,
+    /// How those to whom audit trails are shipped are doing.
+    pub(crate) shippers: Mutex<BTreeMap<String, ShipperView>>,
+    pub(crate) ship_lag_bytes: Family<Shipped, Gauge>,
+    pub(crate) ship_lag_seconds: Family<Shipped, Gauge>,
+    pub(crate) ship_failures: Family<Shipped, Counter>,
+    heads_waiting: Family<Shipped, Gauge>,
 }
 
 impl fmt::Debug for Metrics {
@@ -145,6 +159,30 @@ impl Metrics {
             "Requests refused because an allowance was used up",
             rate_limited.clone(),
         );
+        let ship_lag_bytes: Family<Shipped, Gauge> = Family::default();
+        let ship_lag_seconds: Family<Shipped, Gauge> = Family::default();
+        let ship_failures: Family<Shipped, Counter> = Family::default();
+        registry.register(
+            "audit_ship_lag_bytes",
+            "Bytes of the audit journal that are not shipped yet",
+            ship_lag_bytes.clone(),
+        );
+        registry.register(
+            "audit_ship_lag_seconds",
+            "Seconds since everything was shipped",
+            ship_lag_seconds.clone(),
+        );
+        let heads_waiting: Family<Shipped, Gauge> = Family::default();
+        registry.register(
+            "audit_heads_waiting",
+            "Signed heads of audit trails that somebody was not told of yet",
+            heads_waiting.clone(),
+        );
+        registry.register(
+            "audit_ship_failures",
+            "Attempts to ship audit trails that failed",
+            ship_failures.clone(),
+        );
         let registry = Mutex::new(registry);
         Self {
             registry,
@@ -157,6 +195,11 @@ impl Metrics {
             denials,
             body_bytes,
             answer_bytes,
+            shippers: Mutex::default(),
+            ship_lag_bytes,
+            ship_lag_seconds,
+            ship_failures,
+            heads_waiting,
         }
     }
 
@@ -184,6 +227,16 @@ impl Metrics {
         // Writing to a String does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry.lock());
         text
+    }
+}
+
+impl Metrics {
+    /// Tells how many heads somebody was not told of yet.
+    pub(crate) fn heads_waiting(&self, name: &str, waiting: i64) {
+        let label = Shipped {
+            shipper: name.to_owned(),
+        };
+        self.heads_waiting.get_or_create(&label).set(waiting);
     }
 }
 

@@ -10,8 +10,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Code, Limits};
+use base::{Code, Limits, Micros};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
+use ring::hmac;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::Door;
@@ -27,14 +30,55 @@ pub struct Errand {
     pub accept: &'static str,
     /// `Authorization`, if there is one.
     pub authorization: Option<String>,
-    /// The body of a POST, `application/x-www-form-urlencoded`; without one it is a GET.
+    /// The body of a POST, `application/x-www-form-urlencoded`; without any body it is a GET.
     pub form: Option<String>,
+    /// The body of a POST of JSON that is signed.
+    pub signed: Option<SignedJson>,
     /// Time until the whole answer has to be there.
     pub within: Duration,
     /// Bytes that the body of the answer has at most.
     pub bytes_max: u64,
     /// The turn to go out: to be held until nothing is done for it any more, whoever still waits.
     pub turn: Turn,
+}
+
+/// JSON as it is posted, with what shows that the house posts it, after the specification of Standard
+/// Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`.
+#[derive(Clone)]
+pub struct SignedJson {
+    /// The body.
+    pub body: String,
+    /// The message's id: the same when it is sent again.
+    pub id: String,
+    /// Seconds since 1970.
+    pub at: i64,
+    /// `v1,` and HMAC-SHA256 of id, time and body with points between them, in base64; none without a
+    /// secret.
+    pub signature: Option<String>,
+}
+
+impl SignedJson {
+    /// Signs a body.
+    pub(crate) fn new(body: String, id: String, at: Micros, secret: Option<&str>) -> Self {
+        let at = at.0.div_euclid(1_000_000);
+        let signature = secret.map(|secret| {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+            let text = format!("{id}.{at}.{body}");
+            format!("v1,{}", STANDARD.encode(hmac::sign(&key, text.as_bytes())))
+        });
+        Self {
+            body,
+            id,
+            at,
+            signature,
+        }
+    }
+}
+
+impl fmt::Debug for SignedJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SignedJson({}, {} bytes)", self.id, self.body.len())
+    }
 }
 
 /// A turn to go out; somebody else's when the last copy is dropped.
@@ -211,6 +255,25 @@ impl House {
         done.map_err(|why| failure(&url, why))
     }
 
+    /// Posts JSON; whether it was taken.
+    ///
+    /// # Errors
+    /// `outbound-refused`, `outbound-failed`.
+    pub(crate) async fn post(
+        &self,
+        door: &Door,
+        url: &str,
+        signed: SignedJson,
+    ) -> Result<(), Failure> {
+        let mut errand = self.errand(url, "*/*");
+        errand.signed = Some(signed);
+        let reply = self.send(door, errand).await?;
+        match reply.status {
+            200..=299 => Ok(()),
+            status => Err(unexpected(url, status)),
+        }
+    }
+
     /// A GET.
     pub(crate) fn errand(&self, url: &str, accept: &'static str) -> Errand {
         let limits = self.limits();
@@ -219,6 +282,7 @@ impl House {
             accept,
             authorization: None,
             form: None,
+            signed: None,
             within: Duration::from_millis(limits.outbound_ms_max),
             bytes_max: limits.outbound_bytes_max,
             turn: Turn::default(),

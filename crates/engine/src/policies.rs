@@ -27,7 +27,7 @@ use crate::session::Session;
 use crate::tenants::Operator;
 use matrix::matrix;
 
-pub(crate) use operation::answer as parameters_of;
+pub(crate) use operation::{answer as parameters_of, read as read_parameters};
 
 pub use importing::{PolicyImport, PolicyImported};
 pub use matrix::{Matrix, preset_matrix, presets};

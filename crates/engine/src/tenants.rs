@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::house::{Gate, House};
 use crate::links::Links;
 use crate::quarantine::ScrubView;
+use crate::shipping::SyslogTarget;
 
 /// The recognised operator, for one request.
 #[derive(Debug)]
@@ -197,6 +198,7 @@ impl Operator {
         };
         let display = checked_display(draft.display.unwrap_or(draft.name))?;
         check_origins(&draft.config)?;
+        check_destination(&draft.config)?;
         let new = NewTenant {
             name,
             display,
@@ -255,6 +257,7 @@ impl Operator {
         let name = known_name(name)?;
         let display = patch.display.map(checked_display).transpose()?;
         patch.config.as_ref().map_or(Ok(()), check_origins)?;
+        patch.config.as_ref().map_or(Ok(()), check_destination)?;
         let permit = self.permit()?;
         let info = self
             .store()
@@ -483,6 +486,20 @@ impl Operator {
 
 fn known_name(name: &str) -> Result<TenantName, Failure> {
     TenantName::new(name).map_err(|_| Failure::of(Code::TenantUnknown))
+}
+
+/// Whether a trail can be shipped to where it is to be.
+fn check_destination(settings: &TenantSettings) -> Result<(), Failure> {
+    let Some(own) = settings.ships_to() else {
+        return Ok(());
+    };
+    match SyslogTarget::parse(&own.syslog) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(Failure::new(
+            Code::RequestInvalid,
+            format!("audit_shipping.syslog: {e}"),
+        )),
+    }
 }
 
 /// Refuses settings with origins that are none: `*`, or a scheme, a host and perhaps a port.

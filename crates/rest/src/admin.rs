@@ -145,6 +145,17 @@ struct VerifyAgainst {
     heads: Vec<serde_json::Value>,
 }
 
+/// `GET /admin/v1/audit/shipping`
+pub(crate) async fn audit_shipping(_: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    answer(
+        StatusCode::OK,
+        &json!({
+            "shippers": call.house.shippers().await,
+            "heads": call.house.head_tellers(),
+        }),
+    )
+}
+
 /// `GET /admin/v1/tenants/{name}/audit/head`
 pub(crate) async fn audit_head(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
     let line = by.audit_head(call.value("name")).await?;
@@ -252,10 +263,11 @@ pub(crate) async fn revoke_import(by: Operator, call: Call) -> Result<Response<B
     Ok(done())
 }
 
-/// `GET /admin/v1/tenants/{name}/audit/report?patient=&actor=&from=&to=&format=`
+/// `GET /admin/v1/tenants/{name}/audit/report?patient=&actor=&from=&to=&format=&by=`
 pub(crate) async fn report(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
-    let [patient, actor, from, to, format] = ["patient", "actor", "from", "to", "format"]
-        .map(|name| form::first(call.query(), name).map(std::borrow::Cow::into_owned));
+    let [patient, actor, from, to, format, by_what] =
+        ["patient", "actor", "from", "to", "format", "by"]
+            .map(|name| form::first(call.query(), name).map(std::borrow::Cow::into_owned));
     let asked = AccessAsked {
         patient: patient.as_deref(),
         actor: actor.as_deref(),
@@ -263,16 +275,19 @@ pub(crate) async fn report(by: Operator, call: Call) -> Result<Response<Body>, F
         to: to.as_deref(),
     };
     let format = format.unwrap_or_default();
-    if !matches!(&*format, "" | "json" | "csv" | "html") {
-        let text = "format is json, csv or html";
+    let by_what = by_what.unwrap_or_default();
+    let known = matches!(&*by_what, "" | "access" | "patient");
+    if !known || !matches!(&*format, "" | "json" | "csv" | "html") {
+        let text = "format is json, csv or html, and by is access or patient";
         return Err(Failure::new(Code::RequestInvalid, text));
     }
+    let by_patient = by_what == "patient";
     let name = call.value("name").to_owned();
     drop(call);
     let report = by.accesses(&name, &asked).await?;
     match &*format {
-        "csv" => Ok(report::csv(&report)),
-        "html" => Ok(report::html(&name, &asked, &report)),
+        "csv" => Ok(report::csv(&report, by_patient)),
+        "html" => Ok(report::html(&name, &asked, &report, by_patient)),
         _ => answer(StatusCode::OK, &report),
     }
 }

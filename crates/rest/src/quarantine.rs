@@ -50,3 +50,8 @@ pub(crate) async fn openings(by: Operator, call: Call) -> Result<Response<Body>,
         &by.opening_counts(call.value("name")).await?,
     )
 }
+
+/// `GET /admin/v1/tenants/{name}/alerts`: how many, not of whom.
+pub(crate) async fn alerts(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    answer(StatusCode::OK, &by.alert_counts(call.value("name")).await?)
+}

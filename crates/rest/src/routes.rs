@@ -171,6 +171,8 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/quarantine"           "list-quarantine" Operator quarantine::list;
     GET    House  "/admin/v1/tenants/{name}/break-glass"          "count-openings" Operator quarantine::openings;
     GET    House  "/admin/v1/tenants/{name}/audit"                "read-audit"     Operator admin::read_audit;
+    GET    House  "/admin/v1/tenants/{name}/alerts"               "count-alerts"   Operator quarantine::alerts;
+    GET    House  "/admin/v1/audit/shipping"                      "audit-shipping" Operator admin::audit_shipping;
     GET    House  "/admin/v1/tenants/{name}/audit/head"           "audit-head"     Operator admin::audit_head;
     GET    House  "/admin/v1/tenants/{name}/audit/proof"          "audit-proof"    Operator admin::audit_proof;
     GET    House  "/admin/v1/tenants/{name}/audit/report"         "access-report"  Operator admin::report;
@@ -295,6 +297,12 @@ routes! {
     GET    Fhir   "/$break-glass-review"    "break-glass-review" Caller("r")   operation::operation;
     POST   Fhir   "/$break-glass-review"    "break-glass-review" Caller("r")   operation::operation;
     POST   Fhir   "/{type}/{id}/$break-glass" "break-glass"      Caller("r")   operation::operation;
+    GET    Fhir   "/$alerts"                "alerts"             Caller("a")   operation::operation;
+    POST   Fhir   "/$alerts"                "alerts"             Caller("a")   operation::operation;
+    POST   Fhir   "/$alert-acknowledge"     "alert-acknowledge"  Caller("a")   operation::operation;
+    GET    Fhir   "/$alert-rules"           "alert-rules"        Caller("a")   operation::operation;
+    POST   Fhir   "/$alert-rules"           "alert-rules"        Caller("a")   operation::operation;
+    POST   Fhir   "/$alert-rules-publish"   "alert-rules-publish" Caller("a")  operation::operation;
     GET    Fhir   "/$vendors"               "vendors"            Caller("a")   operation::operation;
     POST   Fhir   "/$vendors"               "vendors"            Caller("a")   operation::operation;
     POST   Fhir   "/$vendor"                "vendor"             Caller("a")   operation::operation;

@@ -59,7 +59,15 @@ pub(crate) struct Asked {
     from: Option<String>,
     to: Option<String>,
     format: String,
-    by_patient: bool,
+    by: By,
+}
+
+/// By what a report of lines goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Day,
+    Patient,
+    Purpose,
 }
 
 impl Asked {
@@ -70,15 +78,21 @@ impl Asked {
             .map(|name| form::first(call.query(), name).map(std::borrow::Cow::into_owned));
         let (format, by) = (format.unwrap_or_default(), by.unwrap_or_default());
         let known = matches!(&*format, "" | "json" | "csv" | "html");
-        if !known || !matches!(&*by, "" | "day" | "patient") {
-            let text = "format is json, csv or html, and by is day or patient";
+        let by = match &*by {
+            "" | "day" => Some(By::Day),
+            "patient" => Some(By::Patient),
+            "purpose" => Some(By::Purpose),
+            _ => None,
+        };
+        let Some(by) = by.filter(|_| known) else {
+            let text = "format is json, csv or html, and by is day, patient or purpose";
             return Err(Failure::new(Code::RequestInvalid, text));
-        }
+        };
         Ok(Self {
             from,
             to,
             format,
-            by_patient: by == "patient",
+            by,
         })
     }
 
@@ -99,7 +113,7 @@ impl Asked {
         report: &ActivityReport,
     ) -> Result<Response<Body>, Failure> {
         match &*self.format {
-            "csv" => Ok(csv(report, self.by_patient)),
+            "csv" => Ok(csv(report, self.by)),
             "html" => Ok(html(tenant, self, report)),
             _ => answer(StatusCode::OK, report),
         }
@@ -107,6 +121,7 @@ impl Asked {
 }
 
 const DAYS: [&str; 6] = ["day", "client", "type", "reads", "writes", "outside"];
+const PURPOSES: [&str; 3] = ["purpose", "requests", "agreed"];
 const PATIENTS: [&str; 5] = ["patient", "reads", "writes", "first", "last"];
 
 fn day(line: &ActivityDay) -> Vec<String> {
@@ -135,6 +150,21 @@ fn days(report: &ActivityReport) -> impl Iterator<Item = Vec<String>> {
     report.days.iter().map(day).chain(refused)
 }
 
+fn purposes(report: &ActivityReport) -> impl Iterator<Item = Vec<String>> {
+    report.purposes.iter().map(|line| {
+        let purpose = match line.purpose.as_str() {
+            "" => "none named",
+            purpose => purpose,
+        };
+        let agreed = if line.agreed { "yes" } else { "no" };
+        vec![
+            purpose.to_owned(),
+            line.requests.to_string(),
+            agreed.to_owned(),
+        ]
+    })
+}
+
 fn patients(report: &ActivityReport) -> impl Iterator<Item = Vec<String>> {
     report.patients.iter().map(|line| {
         vec![
@@ -148,10 +178,11 @@ fn patients(report: &ActivityReport) -> impl Iterator<Item = Vec<String>> {
 }
 
 /// Lines of CSV (RFC 4180) with a head.
-fn csv(report: &ActivityReport, by_patient: bool) -> Response<Body> {
-    let (columns, lines): (&[&str], Vec<Vec<String>>) = match by_patient {
-        true => (&PATIENTS, patients(report).collect()),
-        false => (&DAYS, days(report).collect()),
+fn csv(report: &ActivityReport, by: By) -> Response<Body> {
+    let (columns, lines): (&[&str], Vec<Vec<String>>) = match by {
+        By::Patient => (&PATIENTS, patients(report).collect()),
+        By::Purpose => (&PURPOSES, purposes(report).collect()),
+        By::Day => (&DAYS, days(report).collect()),
     };
     let mut out = columns.join(",");
     out.push_str("\r\n");
@@ -215,6 +246,7 @@ fn html(tenant: &str, asked: &Asked, report: &ActivityReport) -> Response<Body> 
     }
     out.push_str("</dl>");
     table(&mut out, "By day, client and type", &DAYS, days(report));
+    table(&mut out, "By purpose of use", &PURPOSES, purposes(report));
     table(&mut out, "By patient", &PATIENTS, patients(report));
     out.push_str("</main></body></html>");
     let mut response = of(out, "text/html; charset=utf-8");

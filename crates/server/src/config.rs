@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use base::{Limits, Network, NotANetwork};
+use engine::ShippedAs;
 use serde::Deserialize;
 use store::{AuditMode, StoreConfig, Synchronous};
 use toml::{Table, Value};
@@ -44,6 +45,8 @@ pub struct Config {
     pub identity_provider: IdentityProvider,
     /// The audit journal.
     pub audit: Audit,
+    /// How people are told of alerts.
+    pub alerts: Alerts,
     /// The storage engine.
     pub storage: Storage,
     /// Logs.
@@ -120,6 +123,43 @@ pub struct Audit {
     pub heads: Option<PathBuf>,
     /// Days for which records of reads are kept where a tenant says nothing else; 0 for ever.
     pub retention_days: u32,
+    /// A syslog receiver: `tls://host:port`, or `tcp://address:port` on this machine.
+    pub syslog: Option<String>,
+    /// How it gets events.
+    pub syslog_form: ShippedAs,
+    /// Whom its certificate is from (PEM).
+    pub syslog_ca: Option<PathBuf>,
+    /// The certificate that is shown to it (PEM).
+    pub syslog_cert: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    pub syslog_key: Option<PathBuf>,
+    /// A file of OCSF events, one a line.
+    pub ocsf: Option<PathBuf>,
+    /// Signed heads go to the syslog receiver too.
+    pub heads_syslog: bool,
+    /// A webhook that is told of signed heads.
+    pub heads_webhook: Option<String>,
+    /// A file with what its calls are signed with.
+    pub heads_webhook_secret: Option<PathBuf>,
+}
+
+/// How people are told of alerts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alerts {
+    /// The folder where mail waits for a gateway.
+    pub mail_outbox: Option<PathBuf>,
+    /// Whom mail is from.
+    pub mail_from: String,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self {
+            mail_outbox: None,
+            mail_from: "insula@localhost".to_owned(),
+        }
+    }
 }
 
 /// When a read's record reaches the disk.
@@ -309,6 +349,61 @@ pub const KEYS: &[Key] = &[
         "A folder, best on another machine, to which signed heads of the audit trails are written.",
     ),
     key(
+        "audit.syslog",
+        "",
+        "A syslog receiver that gets the audit trails (RFC 5424): `tls://host:port`, or `tcp://address:port` on this machine.",
+    ),
+    key(
+        "audit.syslog_form",
+        "\"rfc5424\"",
+        "`rfc5424`: the text of a message is the AuditEvent; `ocsf`: an event of the Open Cybersecurity Schema Framework.",
+    ),
+    key(
+        "audit.syslog_ca",
+        "",
+        "Certificates that the syslog receiver's must be from (PEM).",
+    ),
+    key(
+        "audit.syslog_cert",
+        "",
+        "The certificate that is shown to the syslog receiver (PEM).",
+    ),
+    key(
+        "audit.syslog_key",
+        "",
+        "The key of `audit.syslog_cert` (PEM).",
+    ),
+    key(
+        "audit.ocsf",
+        "",
+        "A file that gets the audit trails as OCSF events, one a line.",
+    ),
+    key(
+        "audit.heads_syslog",
+        "false",
+        "Whether signed heads of the audit trails go to `audit.syslog` too.",
+    ),
+    key(
+        "audit.heads_webhook",
+        "",
+        "An address to which signed heads of the audit trails are posted.",
+    ),
+    key(
+        "audit.heads_webhook_secret",
+        "",
+        "A file with what calls of `audit.heads_webhook` are signed with.",
+    ),
+    key(
+        "alerts.mail_outbox",
+        "",
+        "A folder to which mails about alerts are written, for a mail gateway to pick up; without it there are none.",
+    ),
+    key(
+        "alerts.mail_from",
+        "\"insula@localhost\"",
+        "Whom mails about alerts are from.",
+    ),
+    key(
         "audit.retention_days",
         "0",
         "Days for which records of reads and refusals are kept where a tenant's own `audit_retention_days` does not say otherwise; 0: for ever.",
@@ -358,6 +453,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             identity_provider: IdentityProvider::default(),
             audit: Audit::default(),
+            alerts: Alerts::default(),
             storage: Storage::default(),
             log: Log::default(),
             limits: Limits::default(),
@@ -382,6 +478,15 @@ impl Default for Audit {
             window_ms: 50,
             heads: None,
             retention_days: 0,
+            syslog: None,
+            syslog_form: ShippedAs::Rfc5424,
+            syslog_ca: None,
+            syslog_cert: None,
+            syslog_key: None,
+            ocsf: None,
+            heads_syslog: false,
+            heads_webhook: None,
+            heads_webhook_secret: None,
         }
     }
 }

@@ -8,5 +8,6 @@ pub mod import;
 pub mod listen;
 pub mod outbound;
 pub mod pages;
+mod ship;
 pub mod telemetry;
 pub mod world;

@@ -131,8 +131,19 @@ impl WayOut {
     }
 
     fn ask(&self, errand: &Errand) -> Result<Reply, OutboundError> {
-        let sent = match &errand.form {
-            None => {
+        let sent = match (&errand.form, &errand.signed) {
+            (_, Some(signed)) => {
+                let mut post = self.agent.post(&errand.url).header(ACCEPT, errand.accept);
+                post = post.header(CONTENT_TYPE, "application/json");
+                post = post.header("webhook-id", &signed.id);
+                post = post.header("webhook-timestamp", signed.at.to_string());
+                if let Some(signature) = &signed.signature {
+                    post = post.header("webhook-signature", signature);
+                }
+                let post = post.config().timeout_global(Some(errand.within)).build();
+                post.send(&signed.body)
+            }
+            (None, None) => {
                 let mut get = self.agent.get(&errand.url).header(ACCEPT, errand.accept);
                 if let Some(authorization) = &errand.authorization {
                     get = get.header(AUTHORIZATION, authorization);
@@ -140,7 +151,7 @@ impl WayOut {
                 let get = get.config().timeout_global(Some(errand.within)).build();
                 get.call()
             }
-            Some(form) => {
+            (Some(form), None) => {
                 let mut post = self.agent.post(&errand.url).header(ACCEPT, errand.accept);
                 post = post.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
                 if let Some(authorization) = &errand.authorization {
@@ -257,6 +268,7 @@ mod tests {
             accept: "application/json",
             authorization: None,
             form: None,
+            signed: None,
             within: Duration::from_secs(5),
             bytes_max: 100,
             turn: engine::Turn::default(),

@@ -1,15 +1,21 @@
 //! The words that callers and engines exchange.
 
+mod alerts;
 mod break_glass;
 mod data;
 mod page;
 mod people;
 mod quarantine;
+mod ship;
 mod tenant;
 mod trail;
 mod vendors;
 mod write;
 
+pub use alerts::{
+    Acknowledged, Alert, AlertCounts, AlertMail, AlertRule, AlertRules, AlertRulesVersion,
+    AlertWay, AlertWebhook, AlertsAsked, AlertsWaiting, Explaining, RuleTerms,
+};
 pub use break_glass::{Opening, OpeningCounts, OpeningState, Review};
 pub(crate) use data::{Apart, DataIn};
 pub use data::{Data, Form};
@@ -19,11 +25,15 @@ pub use people::{
     KeptPasskey, Person, Proofs, Registration, SigningKey, Through, Totp,
 };
 pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settlement};
+pub use ship::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
 pub use tenant::{
-    AuditMode, KeptClients, NewTenant, PolicyVersion, ReferencePolicy, RegistrationBy,
-    RestoreClients, Restored, State, StoreConfig, Synchronous, TenantInfo, TenantSettings,
+    AuditMode, AuditShipping, KeptClients, NewTenant, PolicyVersion, ReferencePolicy,
+    RegistrationBy, RestoreClients, Restored, ShippedAs, State, StoreConfig, Synchronous,
+    TenantInfo, TenantSettings,
 };
-pub use trail::{Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, TrailProof};
+pub use trail::{
+    Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, Touched, TrailProof,
+};
 pub use vendors::{
     Activity, ActivityQuery, PatientActivity, ProgramLink, VendorChange, VendorEvent, Volume,
 };

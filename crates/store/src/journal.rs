@@ -252,6 +252,12 @@ impl Journal {
         Ok(place)
     }
 
+    /// The segment that is written to, and the place in it up to which something was written.
+    pub(crate) fn end(&self) -> (u64, u64) {
+        let state = self.shared.state.lock();
+        (state.current.number(), state.current.end())
+    }
+
     /// The frames of a segment from a place in it on, byte for byte, up to `end` or to the end of the
     /// segment; the place after the last one.
     pub(crate) fn frames_from(
@@ -300,6 +306,20 @@ impl Journal {
     /// Where a segment is.
     pub(crate) fn path_of(&self, segment: u64) -> PathBuf {
         segment::path(&self.shared.dir, segment)
+    }
+
+    /// The record in a frame and its number, if the key is its tenant's.
+    pub(crate) fn open_frame(
+        &self,
+        key: &Secret<[u8; 32]>,
+        bytes: &[u8],
+    ) -> Result<Option<(u64, Vec<u8>)>> {
+        let key = key_of(key)?;
+        let mut buffer = Vec::new();
+        Ok(frame::read(bytes).and_then(|(frame, _)| {
+            let record = frame.open(&key, &mut buffer)?.to_vec();
+            Some((frame.after.number, record))
+        }))
     }
 
     /// The segment that follows one.

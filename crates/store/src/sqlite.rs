@@ -1,6 +1,7 @@
 //! The embedded engine: one SQLCipher database per tenant.
 
 pub(crate) mod administration;
+pub(crate) mod alerts;
 pub(crate) mod apply;
 pub(crate) mod backup;
 pub(crate) mod blob;

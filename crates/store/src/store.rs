@@ -1,16 +1,18 @@
 //! All tenants of one data folder.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{Directory, HousePermit, OperatorToken, TenantId};
+use access::{Directory, Export, HousePermit, OperatorToken, Permit, TenantId};
 use base::{Clock, Rng, TenantName};
 
+use crate::face::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
 use crate::sqlite::house::House;
 use crate::sqlite::house::change::By;
 use crate::{
-    NewTenant, RestoreClients, Restored, Result, ScrubStatus, State, StoreConfig, StoreMetrics,
-    TenantInfo, TenantSettings, TenantStore,
+    AuditShipping, NewTenant, RestoreClients, Restored, Result, ScrubStatus, State, StoreConfig,
+    StoreMetrics, TenantInfo, TenantSettings, TenantStore,
 };
 
 /// All tenants of one data folder. Cheap to clone; closed when the last clone, and the last
@@ -235,6 +237,98 @@ impl Store {
     /// The same of all tenants of which it is known.
     pub fn scrubs(&self) -> Vec<(TenantName, ScrubStatus)> {
         self.house().scrubs_known()
+    }
+
+    /// Events of trails after a place, in the order of the journal, about `most` of them,
+    /// and the place after them. `permits` gives the right to each tenant's.
+    pub async fn to_ship(
+        &self,
+        of: ShipOf,
+        from: ShipPlace,
+        most: usize,
+        permits: impl Fn(&TenantId) -> Option<Permit<Export>> + Send + 'static,
+    ) -> Result<(Vec<ShippedEvent>, ShipPlace)> {
+        self.house()
+            .aside(move |h| h.to_ship(&of, &from, most, &permits))
+            .await
+    }
+
+    /// Bytes of the journal after a place.
+    pub async fn ship_lag(&self, place: ShipPlace) -> Result<u64> {
+        self.house().aside(move |h| h.ship_lag(&place)).await
+    }
+
+    /// How far a shipper got. From now on nothing that it did not ship is removed by retention.
+    ///
+    /// # Errors
+    /// If what is kept of it cannot be read.
+    pub fn ship_place(&self, name: &str) -> Result<ShipPlace> {
+        self.house().ship_place(name)
+    }
+
+    /// Keeps how far a shipper got.
+    pub async fn keep_ship_place(&self, name: &str, place: ShipPlace) -> Result<()> {
+        let name = name.to_owned();
+        self.house()
+            .aside(move |h| h.keep_ship_place(&name, &place))
+            .await
+    }
+
+    /// Signed heads of trees that are larger than somebody knows them, at most so many, and how many
+    /// there are.
+    pub async fn heads_after(
+        &self,
+        known: BTreeMap<String, u64>,
+        max: usize,
+    ) -> Result<(Vec<HeadLine>, u64)> {
+        self.house()
+            .aside(move |h| h.heads_after(&known, max))
+            .await
+    }
+
+    /// Of which heads somebody was told: the size of each tree.
+    ///
+    /// # Errors
+    /// If what is kept of it cannot be read.
+    pub fn head_place(&self, name: &str) -> Result<BTreeMap<String, u64>> {
+        self.house().head_place(name)
+    }
+
+    /// Keeps of which heads somebody was told.
+    pub async fn keep_head_place(
+        &self,
+        name: &'static str,
+        place: BTreeMap<String, u64>,
+    ) -> Result<()> {
+        self.house()
+            .aside(move |h| h.keep_head_place(name, &place))
+            .await
+    }
+
+    /// Nobody ships under this name any more: retention does not wait for it.
+    pub fn ship_no_more(&self, name: &str) {
+        self.house().ship_no_more(name);
+    }
+
+    /// Tenants that have a destination of their own, and where it is.
+    pub fn destinations(&self) -> Vec<(TenantId, AuditShipping)> {
+        let all = self.house().entries();
+        let own = |e: &Arc<crate::sqlite::house::Entry>| {
+            let destination = e.info.read().settings.ships_to()?.clone();
+            Some((e.tenant.clone(), destination))
+        };
+        all.iter().filter_map(own).collect()
+    }
+
+    /// Tenants with alerts that nobody may have been told of yet; each is named once.
+    pub fn untold(&self) -> Vec<TenantId> {
+        let entries = self.house().take_untold();
+        entries.iter().map(|e| e.tenant.clone()).collect()
+    }
+
+    /// A tenant is to be named again.
+    pub fn still_untold(&self, tenant: &TenantId) {
+        self.house().still_untold(tenant.bytes());
     }
 
     /// What the store counts about itself.

@@ -1,5 +1,6 @@
 //! One tenant's data.
 
+mod alerts;
 mod audit;
 mod break_glass;
 mod data;

@@ -64,6 +64,16 @@ const TOOLS: &[Tool] = &[
         wanted_for: "the simulated power cut",
     },
     Tool {
+        package: "rsyslog",
+        probe: &["rsyslogd", "-v"],
+        wanted_for: "a receiver of audit trails",
+    },
+    Tool {
+        package: "rsyslog-gnutls",
+        probe: &["sh", "-c", "ls /usr/lib/*/rsyslog/lmnsd_gtls.so"],
+        wanted_for: "its TLS",
+    },
+    Tool {
         package: "xz-utils",
         probe: &["xz", "--version"],
         wanted_for: "unpacking suites",
@@ -78,6 +88,8 @@ const PYTHON_CLIENTS: &[&str] = &[
     "cryptography==50.0.2",
     "pymerkle==6.1.0",
     "schemathesis==4.32.5",
+    "ocsf-json-schema==1.2.0",
+    "jsonschema==4.26.0",
     "sqlcipher3-binary==0.6.0",
     "zstandard==0.25.0",
 ];

@@ -5,6 +5,7 @@
 //! time, whom a person opened under it, and ends with that.
 
 use base::{Limits, Micros, ResourceId};
+use fhir::definitions::TypeId;
 
 use super::rights::{Obligation, Rights};
 use crate::action::{ActionName, Administer};
@@ -153,6 +154,30 @@ pub fn decide_openings(
     let may =
         is_person && rights.glass().whole || rights.administers() || rights.glass().reviews_any();
     if !may || !rights.are_of(principal, tenant) {
+        return Err(refused(principal, request, None));
+    }
+    let grant = Grant::of_tenant(tenant, principal.actor(), request);
+    Ok(Permit::mint(grant))
+}
+
+/// Decides whether somebody may look at alerts and say something about them: who administers, and who may
+/// look at the whole trail.
+///
+/// # Errors
+/// [`Denied`], to be recorded.
+pub fn decide_alerts(
+    principal: &Principal,
+    rights: &Rights,
+    tenant: &TenantId,
+    request: RequestMeta,
+    audit_event: Option<TypeId>,
+) -> Result<Permit<Administer>, Denied> {
+    let is_whole = |of: TypeId| {
+        let rule = rights.rule(ActionName::Search, of);
+        rights.allows(ActionName::Search, of) && rule.is_none_or(|r| r.filter().is_none())
+    };
+    let trail = rights.sees_trail() && audit_event.is_some_and(is_whole);
+    if !rights.are_of(principal, tenant) || !rights.administers() && !trail {
         return Err(refused(principal, request, None));
     }
     let grant = Grant::of_tenant(tenant, principal.actor(), request);

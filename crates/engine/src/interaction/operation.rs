@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::form;
 use crate::session::Session;
 
+mod alerts;
 mod break_glass;
 mod everything;
 mod last_n;
@@ -191,6 +192,10 @@ impl Session {
             ("break-glass" | "break-glass-end" | "break-glass-review", _) => {
                 self.break_glass(name, on, &input).await
             }
+            (
+                "alerts" | "alert-acknowledge" | "alert-rules" | "alert-rules-publish",
+                On::System,
+            ) => self.attend(name, &input).await,
             ("quarantine" | "quarantine-decide", On::System) => self.keep_apart(name, &input).await,
             _ => Err(unknown(name)),
         }
@@ -244,6 +249,8 @@ pub(super) fn changes(name: &str) -> bool {
             | "break-glass"
             | "break-glass-end"
             | "break-glass-review"
+            | "alert-acknowledge"
+            | "alert-rules-publish"
     )
 }
 

@@ -68,6 +68,18 @@ pub struct PatientLine {
     pub last: String,
 }
 
+/// Requests with one purpose of use.
+#[derive(Clone, Debug, Serialize)]
+pub struct PurposeLine {
+    /// The purpose's code (`TREAT`, `HPAYMT`, …); none where none was named.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub purpose: String,
+    /// How many.
+    pub requests: u64,
+    /// Whether the contract agrees to it; where it names no purpose, to any.
+    pub agreed: bool,
+}
+
 /// What a vendor's clients and programs did.
 #[derive(Debug, Serialize)]
 pub struct ActivityReport {
@@ -95,6 +107,8 @@ pub struct ActivityReport {
     pub refusals: Vec<RefusedDay>,
     /// By patient.
     pub patients: Vec<PatientLine>,
+    /// By purpose of use.
+    pub purposes: Vec<PurposeLine>,
     /// There is more than is told apart, or some accesses showed more than they name.
     pub more: bool,
 }
@@ -201,6 +215,19 @@ fn report(
         first: of.first.instant().to_string(),
         last: of.last.instant().to_string(),
     });
+    let agreed = terms.map(|t| &t.contract.purposes);
+    let agreed = |purpose: &str| {
+        agreed.is_none_or(|all| all.is_empty() || all.iter().any(|p| **p == *purpose))
+    };
+    let purposes = activity
+        .purposes
+        .into_iter()
+        .map(|(purpose, requests)| PurposeLine {
+            agreed: agreed(&purpose),
+            purpose,
+            requests,
+        });
+    let purposes: Vec<PurposeLine> = purposes.collect();
     ActivityReport {
         vendor: grant.id.as_str().to_owned(),
         name: grant.name().to_owned(),
@@ -213,6 +240,7 @@ fn report(
         days,
         refusals,
         patients: patients.collect(),
+        purposes,
         more: activity.more,
     }
 }

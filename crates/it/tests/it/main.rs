@@ -20,6 +20,7 @@ mod memory;
 mod migration;
 mod on_disk;
 mod search;
+mod shipping;
 mod sign_in;
 mod synthea;
 mod tenants;

@@ -10,7 +10,7 @@ use testkit::build::{patient, with_id};
 use testkit::world::{Caller, create_client, create_tenant, token};
 use testkit::{Folder, Insula, outside};
 
-fn reader(server: &Insula, tenant: &str) -> Caller {
+pub(crate) fn reader(server: &Insula, tenant: &str) -> Caller {
     let (id, secret) = create_client(server, tenant, &["system/*.cruds", "system/AuditEvent.rs"]);
     let token = token(server, tenant, &id, &secret);
     Caller::of(server, tenant, Some(format!("Bearer {token}")))

@@ -150,6 +150,15 @@ const OPERATIONS: &[Operation] = &[
     ),
     (
         "get",
+        "/admin/v1/tenants/{name}/alerts",
+        "count-alerts",
+        "How many alerts there are, and how many wait for being told of",
+        None,
+        "200",
+        Some("AlertCounts"),
+    ),
+    (
+        "get",
         "/admin/v1/tenants/{name}/audit",
         "read-audit",
         "Lines of the audit trail, oldest first; takes after (the number of a record) and limit",
@@ -255,6 +264,15 @@ const OPERATIONS: &[Operation] = &[
         Some("RegistrationDecision"),
         "201",
         Some("ClientView"),
+    ),
+    (
+        "get",
+        "/admin/v1/audit/shipping",
+        "audit-shipping",
+        "To whom audit trails are shipped, and how far behind they are",
+        None,
+        "200",
+        Some("Shipping"),
     ),
     (
         "get",

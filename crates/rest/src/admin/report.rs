@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use axum::body::Body;
-use engine::{Access, AccessAsked, AccessReport};
+use engine::{Access, AccessAsked, AccessReport, Touched};
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 
@@ -25,6 +25,18 @@ fn cells(access: &Access) -> [String; 6] {
     ]
 }
 
+const PATIENTS: [&str; 5] = ["patient", "reads", "writes", "first", "last"];
+
+fn touched(line: &Touched) -> [String; 5] {
+    [
+        format!("Patient/{}", line.patient.as_str()),
+        line.reads.to_string(),
+        line.writes.to_string(),
+        line.first.instant().to_string(),
+        line.last.instant().to_string(),
+    ]
+}
+
 pub(crate) fn of(body: String, kind: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
@@ -41,26 +53,65 @@ pub(crate) fn quoted(cell: &str) -> String {
     format!("\"{mark}{}\"", cell.replace('"', "\"\""))
 }
 
-/// Lines of CSV with a head.
-pub(super) fn csv(report: &AccessReport) -> Response<Body> {
-    let mut out = COLUMNS.join(",");
-    out.push_str("\r\n");
-    for access in &report.accesses {
-        let cells: Vec<String> = cells(access).iter().map(|cell| quoted(cell)).collect();
+/// Lines of CSV with a head: accesses, or the patients whom they touched.
+pub(super) fn csv(report: &AccessReport, by_patient: bool) -> Response<Body> {
+    let mut out = String::new();
+    let mut line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
         out.push_str(&cells.join(","));
         out.push_str("\r\n");
-    }
+    };
+    let (columns, file) = match by_patient {
+        true => {
+            let each = report.patients.iter();
+            each.for_each(|patient| line(&touched(patient)));
+            (PATIENTS.join(","), "attachment; filename=\"patients.csv\"")
+        }
+        false => {
+            let each = report.accesses.iter();
+            each.for_each(|access| line(&cells(access)));
+            (COLUMNS.join(","), "attachment; filename=\"accesses.csv\"")
+        }
+    };
+    let out = format!("{columns}\r\n{out}");
     let mut response = of(out, "text/csv; charset=utf-8; header=present");
-    let name = HeaderValue::from_static("attachment; filename=\"accesses.csv\"");
+    let name = HeaderValue::from_static(file);
     response.headers_mut().insert(CONTENT_DISPOSITION, name);
     response
 }
 
-/// A page for printing, without script.
-pub(super) fn html(tenant: &str, asked: &AccessAsked<'_>, report: &AccessReport) -> Response<Body> {
+fn table(
+    out: &mut String,
+    caption: &str,
+    columns: &[&str],
+    lines: impl Iterator<Item = Vec<String>>,
+) {
+    // Writing to a String does not fail.
+    let _ = write!(out, "<table><caption>{caption}</caption><thead><tr>");
+    for name in columns {
+        let _ = write!(out, "<th scope=\"col\">{name}</th>");
+    }
+    out.push_str("</tr></thead><tbody>");
+    for line in lines {
+        out.push_str("<tr>");
+        for cell in line {
+            let _ = write!(out, "<td>{}</td>", escaped(&cell));
+        }
+        out.push_str("</tr>");
+    }
+    out.push_str("</tbody></table>");
+}
+
+/// A page for printing, without script: the patients, and the accesses unless only patients are asked for.
+pub(super) fn html(
+    tenant: &str,
+    asked: &AccessAsked<'_>,
+    report: &AccessReport,
+    by_patient: bool,
+) -> Response<Body> {
     let mut out = String::from(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Accesses</title><style>\
-         body{font:14px/1.4 sans-serif;margin:2em;color:#111;background:#fff}table{border-collapse:collapse;width:100%}\
+         body{font:14px/1.4 sans-serif;margin:2em;color:#111;background:#fff}table{border-collapse:collapse;width:100%;margin-bottom:2em}\
          th,td{border:1px solid #767676;padding:.3em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}\
          thead{display:table-header-group}tr{break-inside:avoid}caption{text-align:left;margin-bottom:.5em}\
          </style></head><body><main><h1>Who was shown what of whom</h1><dl>",
@@ -78,24 +129,17 @@ pub(super) fn html(tenant: &str, asked: &AccessAsked<'_>, report: &AccessReport)
             let _ = write!(out, "<dt>{name}</dt><dd>{}</dd>", escaped(value));
         }
     }
-    let count = report.accesses.len();
+    out.push_str("</dl>");
     let more = if report.more { ", and more" } else { "" };
-    let _ = write!(
-        out,
-        "</dl><table><caption>{count} accesses{more}</caption><thead><tr>"
-    );
-    for name in COLUMNS {
-        let _ = write!(out, "<th scope=\"col\">{name}</th>");
+    let caption = format!("{} patients{more}", report.patients.len());
+    let patients = report.patients.iter().map(|p| touched(p).to_vec());
+    table(&mut out, &caption, &PATIENTS, patients);
+    if !by_patient {
+        let caption = format!("{} accesses{more}", report.accesses.len());
+        let accesses = report.accesses.iter().map(|a| cells(a).to_vec());
+        table(&mut out, &caption, &COLUMNS, accesses);
     }
-    out.push_str("</tr></thead><tbody>");
-    for access in &report.accesses {
-        out.push_str("<tr>");
-        for cell in cells(access) {
-            let _ = write!(out, "<td>{}</td>", escaped(&cell));
-        }
-        out.push_str("</tr>");
-    }
-    out.push_str("</tbody></table></main></body></html>");
+    out.push_str("</main></body></html>");
     let mut response = of(out, "text/html; charset=utf-8");
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
     response

@@ -1,5 +1,6 @@
 //! Policies at the edge: what one facility's staff reaches of a clinic that has two.
 
+mod alerts;
 mod consents;
 mod evidence;
 pub(super) mod glass;

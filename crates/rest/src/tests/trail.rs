@@ -4,6 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use engine::{HeadTeller, HeadWay, OutboundError};
+
+use super::elsewhere::Elsewhere;
 use super::world::{Answer, JSON, World, patient_with_id};
 
 /// A clinic with two patients, an observation of each, and somebody who may look at the trail.
@@ -420,4 +423,63 @@ fn what_the_trail_cannot_answer_is_refused_by_name() {
     t.search("nonsense=1").status(200);
     assert!(!t.events("agent-name:missing=false").is_empty());
     assert!(!t.events("altid=client:").is_empty() || !t.events("agent-name=t").is_empty());
+}
+
+#[test]
+fn heads_are_posted_until_they_are_taken_each_once_and_signed() {
+    let (world, elsewhere) = Elsewhere::world();
+    world.tenant("lakeside");
+    let url = "https://notary.example/heads";
+    let teller = HeadTeller {
+        name: "heads-webhook",
+        target: url.to_owned(),
+        by: HeadWay::Webhook(url.to_owned(), Some("0123456789abcdef".to_owned())),
+    };
+    let mut place = std::collections::BTreeMap::new();
+    let mut round = || {
+        world.clock.forward_secs(61);
+        world.house.tidy();
+        world.tell_heads(&teller, &mut place);
+        world.house.head_tellers().remove(0)
+    };
+    let all = world.client("lakeside", "system/*.cruds");
+    world.fhir(&all, "GET Patient", "").status(200);
+    elsewhere.answer(url, |_| Err(OutboundError::Connection));
+    let view = round();
+    assert!(view.waiting > 0 && view.failures == 1 && view.error.is_some());
+    elsewhere.serve(url, &json!({}));
+    let view = round();
+    assert!(view.waiting == 0 && view.error.is_none());
+    let told = |errand: &engine::Errand| -> Vec<(String, u64)> {
+        let signed = errand.signed.as_ref().unwrap();
+        assert!(signed.signature.as_ref().unwrap().starts_with("v1,"));
+        let body: Value = serde_json::from_str(&signed.body).unwrap();
+        let heads = body["data"]["heads"].as_array().unwrap();
+        let head = |h: &Value| {
+            (
+                h["tenant"].as_str().unwrap().to_owned(),
+                h["size"].as_u64().unwrap(),
+            )
+        };
+        heads.iter().map(head).collect()
+    };
+    let first = told(&elsewhere.last(url));
+    assert!(first.iter().any(|(tenant, _)| tenant == "lakeside"));
+    // Nothing new is nothing told; what is new is told alone.
+    let count = elsewhere.count(url);
+    round();
+    world.fhir(&all, "GET Patient", "").status(200);
+    round();
+    round();
+    let second = told(&elsewhere.last(url));
+    let of = |heads: &[(String, u64)]| {
+        heads
+            .iter()
+            .filter(|(t, _)| t == "lakeside")
+            .map(|(_, n)| *n)
+            .max()
+    };
+    assert!(of(&second) > of(&first), "{first:?} {second:?}");
+    assert!(second.iter().all(|head| !first.contains(head)));
+    assert!(elsewhere.count(url) > count);
 }

@@ -135,6 +135,21 @@ impl World {
         }
     }
 
+    /// Tells of alerts that nobody was told of yet.
+    pub(super) fn tell(&self) {
+        self.runtime.block_on(self.house.tell_now());
+    }
+
+    /// Tells somebody of signed heads.
+    pub(super) fn tell_heads(
+        &self,
+        teller: &engine::HeadTeller,
+        place: &mut std::collections::BTreeMap<String, u64>,
+    ) {
+        self.runtime
+            .block_on(self.house.tell_heads_now(teller, place));
+    }
+
     /// A tenant with a client that may do everything there: `(world, Authorization)`.
     pub(super) fn clinic() -> (Self, String) {
         let world = Self::new();

@@ -49,6 +49,9 @@ pub struct Audit {
     /// Before this date or instant.
     #[arg(long, requires = "report")]
     to: Option<String>,
+    /// One line for each access, or for each patient whom they touched.
+    #[arg(long, requires = "report", default_value = "access", value_parser = ["access", "patient"])]
+    by: String,
     /// `csv`, or `html` for printing.
     #[arg(long, requires = "report", default_value = "csv", value_parser = ["csv", "html"])]
     format: String,
@@ -97,7 +100,7 @@ pub fn run(args: &Audit) -> anyhow::Result<()> {
         } else {
             &args.format
         };
-        query.push(format!("format={format}"));
+        query.push(format!("format={format}&by={}", args.by));
         let text = admin.text(&format!("{path}/report?{}", query.join("&")))?;
         return Ok(writeln!(out, "{}", text.trim_end())?);
     }

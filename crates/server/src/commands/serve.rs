@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use engine::{House, HouseConfig, HouseProvider, Outside};
+use engine::{House, HouseConfig, HouseProvider, MailOutbox, Outside};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -84,6 +84,7 @@ pub struct Running {
     house: House,
     url: String,
     task: tokio::task::JoinHandle<anyhow::Result<()>>,
+    shipping: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
@@ -105,9 +106,15 @@ impl Running {
         let house = House::open(config.store(), clock, rng, house_config(config, &listener)?)
             .with_context(|| format!("cannot open the data folder {}", config.data.display()))?;
         listener.announce(&config.data)?;
+        let shipping = crate::ship::start(&house, &config.audit, stopped.clone())?;
         let app = rest::App::new(house.clone());
         let task = tokio::spawn(listener.serve(app, stopped));
-        Ok(Self { house, url, task })
+        Ok(Self {
+            house,
+            url,
+            task,
+            shipping,
+        })
     }
 
     /// Where it listens.
@@ -136,6 +143,7 @@ impl Running {
     /// Waits until requests in flight are answered, then closes the store.
     pub async fn finish(self) -> anyhow::Result<()> {
         self.task.await.context("the listener failed")??;
+        self.shipping.await.context("shipping failed")?;
         let house = self.house;
         let closed = tokio::task::spawn_blocking(move || house.close());
         if tokio::time::timeout(CLOSE, closed).await.is_err() {
@@ -171,6 +179,10 @@ fn house_config(config: &Config, listener: &Listener) -> anyhow::Result<HouseCon
         house_provider: house_provider(config)?,
         client_certificates: config.tls.cert.is_some() && config.tls.client_certificates,
         client_authorities: config.tls.cert.is_some() && config.tls.client_authorities.is_some(),
+        mail: MailOutbox {
+            dir: config.alerts.mail_outbox.clone(),
+            from: config.alerts.mail_from.clone(),
+        },
     })
 }
 

@@ -87,7 +87,7 @@ struct Activity {
     #[arg(long, default_value = "csv", value_parser = ["csv", "html"])]
     format: String,
     /// Lines of CSV for each `day`, client and type, or for each `patient`.
-    #[arg(long, default_value = "day", value_parser = ["day", "patient"])]
+    #[arg(long, default_value = "day", value_parser = ["day", "patient", "purpose"])]
     by: String,
 }
 

@@ -97,6 +97,34 @@ pub struct TenantSettings {
     /// Who may ask that a program is registered.
     #[serde(skip_serializing_if = "RegistrationBy::is_anyone")]
     pub registration: RegistrationBy,
+    /// Where the tenant's trail is shipped, instead of where the house's goes. Stays until its `syslog` is
+    /// empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_shipping: Option<AuditShipping>,
+}
+
+/// Where a trail is shipped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditShipping {
+    /// A syslog receiver: `tls://host:port`, or `tcp://address:port` on this machine; empty for nowhere.
+    pub syslog: String,
+    /// How it gets events.
+    pub form: ShippedAs,
+    /// Certificates that the receiver's must be from (PEM); those of `audit.syslog_ca` without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+}
+
+/// How a receiver gets events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum ShippedAs {
+    /// As AuditEvents.
+    #[default]
+    Rfc5424,
+    /// As OCSF events.
+    Ocsf,
 }
 
 /// Who may ask that a program is registered (RFC 7591); whoever asks, it waits for approval.
@@ -119,6 +147,13 @@ impl RegistrationBy {
 }
 
 impl TenantSettings {
+    /// The tenant's own destination.
+    pub fn ships_to(&self) -> Option<&AuditShipping> {
+        self.audit_shipping
+            .as_ref()
+            .filter(|s| !s.syslog.is_empty())
+    }
+
     /// Whether nothing of the trail goes.
     pub fn is_held(&self) -> bool {
         self.legal_hold == Some(true)

@@ -96,11 +96,31 @@ pub struct Access {
     pub patients: Vec<ResourceId>,
 }
 
+/// A patient whom accesses touched.
+#[derive(Clone, Debug, Serialize)]
+pub struct Touched {
+    /// Their id.
+    #[serde(serialize_with = "id")]
+    pub patient: ResourceId,
+    /// Accesses by which something was shown.
+    pub reads: u64,
+    /// Accesses by which something was made.
+    pub writes: u64,
+    /// The first.
+    #[serde(serialize_with = "instant")]
+    pub first: Micros,
+    /// The last.
+    #[serde(serialize_with = "instant")]
+    pub last: Micros,
+}
+
 /// Accesses, oldest first.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct AccessReport {
     /// The accesses.
     pub accesses: Vec<Access>,
+    /// The patients whom all of them touched, also those that are not listed.
+    pub patients: Vec<Touched>,
     /// There are more than [`AccessReport::LINES_MAX`].
     pub more: bool,
 }
@@ -147,6 +167,10 @@ pub struct TrailProof {
     pub root: String,
     /// The hashes that prove it.
     pub path: Vec<String>,
+}
+
+fn id<S: Serializer>(id: &ResourceId, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(id.as_str())
 }
 
 fn ids<S: Serializer>(ids: &[ResourceId], s: S) -> Result<S::Ok, S::Error> {

@@ -110,6 +110,8 @@ pub struct Activity {
     pub refused: BTreeMap<(i64, String), u64>,
     /// By patient.
     pub patients: BTreeMap<ResourceId, PatientActivity>,
+    /// Requests that were answered, by the purpose of use that they named; the empty one for none.
+    pub purposes: BTreeMap<String, u64>,
     /// There is more than is told apart.
     pub more: bool,
 }

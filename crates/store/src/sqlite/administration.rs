@@ -120,6 +120,10 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
             "identity_provider",
             "SELECT id, record FROM identity_provider ORDER BY id",
         ),
+        (
+            "alert_rules",
+            "SELECT version, at_us, actor, reason, document FROM alert_rules ORDER BY version",
+        ),
     ] {
         if !is_there(db, table)? {
             continue;
@@ -222,7 +226,8 @@ pub(crate) fn holds(db: &Connection) -> Result<bool> {
                    AND NOT EXISTS (SELECT 1 FROM vendor)
                    AND NOT EXISTS (SELECT 1 FROM program_link)
                    AND NOT EXISTS (SELECT 1 FROM signing_key)
-                   AND NOT EXISTS (SELECT 1 FROM identity_provider)",
+                   AND NOT EXISTS (SELECT 1 FROM identity_provider)
+                   AND NOT EXISTS (SELECT 1 FROM alert_rules)",
                 [],
                 |r| r.get(0),
             )

@@ -104,6 +104,11 @@ impl Folder {
         self.root.join("journal")
     }
 
+    /// How far the trails were shipped.
+    pub(crate) fn shipping(&self) -> PathBuf {
+        self.root.join("shipping")
+    }
+
     /// Heads of trails, and where the trees of trails stood.
     pub(crate) fn heads(&self) -> PathBuf {
         self.root.join("heads")

@@ -10,10 +10,12 @@ mod noting;
 mod retaining;
 mod rotation;
 mod scrubbing;
+pub(crate) mod shipping;
 mod shredding;
 mod uploads;
+mod watching;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -138,6 +140,10 @@ pub(crate) struct House {
     ended: Condvar,
     anchors: Mutex<anchoring::Anchors>,
     notary: Mutex<notary::Notary>,
+    shippers: Mutex<shipping::Shippers>,
+    watch: Mutex<watching::Watch>,
+    /// Tenants with alerts that nobody may have been told of.
+    untold: Mutex<HashSet<[u8; 16]>>,
 }
 
 /// A job beside the rest, from its start to its end.
@@ -242,6 +248,9 @@ impl House {
             ended: Condvar::new(),
             anchors: Mutex::default(),
             notary: Mutex::default(),
+            shippers: Mutex::default(),
+            watch: Mutex::default(),
+            untold: Mutex::default(),
             shared: Arc::new(Shared {
                 cache: BodyCache::new(limits.body_cache_bytes_max, u64::from_be_bytes(rng.bytes())),
                 codec: Codec::default(),
@@ -259,6 +268,7 @@ impl House {
         house.compare_anchors()?;
         house.finish_shredding();
         house.resume_rotation()?;
+        house.begin_watch()?;
         house.start(Readers::threads(reader_threads), writer_threads)?;
         Ok(house)
     }

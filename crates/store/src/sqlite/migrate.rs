@@ -16,8 +16,8 @@ use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
 use super::{
-    administration, break_glass, extract, index, params, policies, quarantine, registrations, rows,
-    schema, vendors, writer,
+    administration, alerts, break_glass, extract, index, params, policies, quarantine,
+    registrations, rows, schema, vendors, writer,
 };
 use crate::Result;
 
@@ -184,14 +184,15 @@ fn keep_more(db: &Connection, _: &Moving<'_>) -> Result<()> {
     params::add_components(db)
 }
 
-/// Version 8 did not keep what certificates are to clients, which programs ask to be registered, and
-/// whose the tokens were that were given back.
+/// Version 8 did not keep what certificates are to clients, which programs ask to be registered, whose the
+/// tokens were that were given back; and nobody watched the trail.
 fn keep_what_came_with_9(db: &Connection, moving: &Moving<'_>) -> Result<()> {
     const DOING: &str = "changing a tenant's schema from version 8 to 9";
     db.execute_batch("ALTER TABLE client ADD COLUMN certificates TEXT")
         .doing(DOING)?;
     db.execute_batch(schema::ENDED_TOKENS_CLIENT).doing(DOING)?;
     db.execute_batch(registrations::DDL).doing(DOING)?;
+    db.execute_batch(alerts::DDL).doing(DOING)?;
     seal_lists(db, moving)
 }
 

@@ -27,6 +27,9 @@
 //! | `scrub` | how far the background check is | by it |
 //! | `opening` | a patient whom somebody opened in an emergency: its `record`, JSON | at the opening, at its end, by the review |
 //! | `registration` | a program that asked to be registered and waits for approval | when it asks, when it is decided about |
+//! | `alert` | an access that somebody should look at: its `record`, JSON, and who was told | by the watch over the trail, when something is said about it |
+//! | `watched` | what is usual for somebody, and how far the watch got | by it |
+//! | `alert_rules` | rules by which alerts are raised; the newest are in force | by administration |
 //! | `search_param` | a search parameter of the tenant's own | with the `SearchParameter` |
 //!
 //! An id that is a lower-case UUID is held as its 16 bytes, any other as text.
@@ -38,7 +41,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
 use super::{
-    break_glass, codec, index, params as own_params, policies, quarantine, registrations, vendors,
+    alerts, break_glass, codec, index, params as own_params, policies, quarantine, registrations,
+    vendors,
 };
 use crate::Result;
 
@@ -130,6 +134,7 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(PROVIDERS).doing(DOING)?;
     db.execute_batch(quarantine::DDL).doing(DOING)?;
     db.execute_batch(break_glass::DDL).doing(DOING)?;
+    db.execute_batch(alerts::DDL).doing(DOING)?;
     db.execute_batch(ENDED_TOKENS).doing(DOING)?;
     db.execute_batch(ENDED_TOKENS_CLIENT).doing(DOING)?;
     db.execute_batch(registrations::DDL).doing(DOING)?;

@@ -11,7 +11,8 @@ mod search;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use base::{Micros, RequestId, Seq};
+use base::{Micros, RequestId, ResourceId, Seq};
+use fhir::audit_event::{AuditEvent, Entity};
 use fhir::definitions::TypeId;
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -24,6 +25,7 @@ use crate::audit::{ChangeHead, Told};
 use crate::{AuditLine, AuditPage, Result};
 
 pub(crate) use activity::activity;
+use event::{ChangeRow, Events};
 pub(crate) use place::EventId;
 pub(crate) use report::report;
 pub(crate) use search::{Spans, Wanted, one, search};
@@ -35,6 +37,104 @@ enum Found {
     Access(Box<Told>),
     /// Changes after the first of these, up to the second.
     Changes(Seq, Seq),
+}
+
+/// The event of a record.
+pub(crate) fn access_event(
+    tenant: &Arc<OpenTenant>,
+    number: u64,
+    told: &Told,
+) -> Result<AuditEvent> {
+    let reader = tenant.reader()?;
+    let made = in_snapshot(&reader.db, || {
+        Events::new(tenant, &reader.db).access(number, told)
+    });
+    tenant.give_back(reader);
+    made
+}
+
+/// The id of the event of a record.
+pub(crate) fn event_of_record(number: u64) -> String {
+    EventId::Access(number).to_string()
+}
+
+/// The id of the event of a change.
+pub(crate) fn event_of_change(seq: Seq) -> String {
+    EventId::Change(seq).to_string()
+}
+
+/// Looks whom records and changes touched, on one snapshot.
+pub(crate) struct Look<'a>(Events<'a>);
+
+/// Who made a change.
+pub(crate) struct Changed {
+    pub(crate) at: Micros,
+    pub(crate) actor: String,
+    pub(crate) from: Option<std::net::IpAddr>,
+    pub(crate) facilities: Option<String>,
+}
+
+impl<'a> Look<'a> {
+    pub(crate) fn new(tenant: &'a Arc<OpenTenant>, db: &'a Connection) -> Self {
+        Self(Events::new(tenant, db))
+    }
+
+    /// Patients whom a record says somebody was shown.
+    pub(crate) fn touched(&mut self, number: u64, told: &Told) -> Result<Vec<ResourceId>> {
+        Ok(patients_of(self.0.access(number, told)?))
+    }
+
+    /// Changes that people made, after one point of the change sequence and up to another, with the
+    /// patients that they touched; those that touched none are left out.
+    pub(crate) fn changes_by_people(
+        &mut self,
+        after: Seq,
+        to: Seq,
+    ) -> Result<Vec<(Seq, Vec<ResourceId>, Changed)>> {
+        const AT_ONCE: usize = 256;
+        let mut found = Vec::new();
+        let mut after = after;
+        loop {
+            let rows = ChangeRow::some(self.0.db, (Some(after), to), false, AT_ONCE)?;
+            let Some(last) = rows.last() else {
+                return Ok(found);
+            };
+            after = last.seq;
+            for row in rows.iter().filter(|row| row.is_by_person()) {
+                let patients = patients_of(self.0.change(row)?);
+                if !patients.is_empty() {
+                    found.push((row.seq, patients, row.made()));
+                }
+            }
+        }
+    }
+}
+
+fn patients_of(event: AuditEvent) -> Vec<ResourceId> {
+    let patient = |entity| match entity {
+        Entity::Patient(id) => Some(id),
+        _ => None,
+    };
+    event.entities.into_iter().filter_map(patient).collect()
+}
+
+/// Events of some of the changes after one point of the change sequence and up to another, in order.
+pub(crate) fn change_events(
+    tenant: &Arc<OpenTenant>,
+    after: Seq,
+    to: Seq,
+) -> Result<Vec<(Seq, AuditEvent)>> {
+    const AT_ONCE: usize = 64;
+    let reader = tenant.reader()?;
+    let made = in_snapshot(&reader.db, || {
+        let mut events = Events::new(tenant, &reader.db);
+        let rows = ChangeRow::some(&reader.db, (Some(after), to), false, AT_ONCE)?;
+        rows.iter()
+            .map(|row| Ok((row.seq, events.change(row)?)))
+            .collect()
+    });
+    tenant.give_back(reader);
+    made
 }
 
 /// Lines of at most `limit` records after the record `after`.

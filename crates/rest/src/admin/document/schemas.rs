@@ -80,12 +80,15 @@ fn vendor_schemas() -> Value {
             })) },
         })),
         "VendorList": object(&["vendors"], &json!({ "vendors": { "type": "array", "items": reference("Vendor") } })),
-        "ActivityReport": object(&["vendor", "name", "state", "clients", "reads", "writes", "refused", "outside", "days", "refusals", "patients", "more"], &json!({
+        "ActivityReport": object(&["vendor", "name", "state", "clients", "reads", "writes", "refused", "outside", "days", "refusals", "patients", "purposes", "more"], &json!({
             "vendor": vendor, "name": text, "state": text, "terms": reference("Terms"), "clients": texts,
             "reads": count, "writes": count, "refused": count, "more": { "type": "boolean" },
             "outside": object(&["reads", "writes"], &json!({ "reads": count, "writes": count })),
             "days": { "type": "array", "items": object(&["day", "client", "type", "reads", "writes"], &json!({
                 "day": text, "client": text, "type": text, "reads": count, "writes": count, "outside": texts,
+            })) },
+            "purposes": { "type": "array", "items": object(&["requests", "agreed"], &json!({
+                "purpose": text, "requests": count, "agreed": { "type": "boolean" },
             })) },
             "refusals": { "type": "array", "items": object(&["day", "code", "count"], &json!({ "day": text, "code": text, "count": count })) },
             "patients": { "type": "array", "items": object(&["patient", "reads", "writes", "first", "last"], &json!({
@@ -119,6 +122,10 @@ fn quarantine_schemas() -> Value {
         "OpeningCounts": object(&["open", "due", "overdue"], &json!({
             "open": { "type": "integer" }, "due": { "type": "integer" }, "overdue": { "type": "integer" },
         })),
+        "AlertCounts": object(&["open", "acknowledged", "webhook_waiting", "mail_waiting"], &json!({
+            "open": { "type": "integer" }, "acknowledged": { "type": "integer" },
+            "webhook_waiting": { "type": "integer" }, "mail_waiting": { "type": "integer" },
+        })),
         "ScrubStart": object(&[], &json!({ "now": { "type": "boolean", "default": false } })),
         "Scrub": object(&["running", "rows", "found", "last_rows", "last_found", "quarantined"], &json!({
             "running": { "type": "boolean" }, "begun": time, "rows": { "type": "integer" }, "found": { "type": "integer" },
@@ -145,6 +152,7 @@ fn schemas() -> Value {
             "cors_origins": { "type": "array", "items": text },
             "audit_retention_days": { "type": "integer", "minimum": 0, "maximum": u32::MAX }, "legal_hold": { "type": "boolean" },
             "registration": { "enum": ["anyone", "invited", "nobody"] },
+            "audit_shipping": object(&[], &json!({ "syslog": text, "form": { "enum": ["rfc5424", "ocsf"] }, "ca": text })),
         }),
     );
     let name = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{2,62}$" });
@@ -224,7 +232,10 @@ fn schemas() -> Value {
             "public": { "type": "boolean" }, "launch_url": text, "vendor": vendor,
             "certificates": { "type": "object" },
         })),
-        "AccessReport": object(&["accesses", "more"], &json!({ "more": { "type": "boolean" }, "accesses": { "type": "array", "items":
+        "AccessReport": object(&["accesses", "patients", "more"], &json!({ "more": { "type": "boolean" },
+            "patients": { "type": "array", "items": object(&["patient", "reads", "writes", "first", "last"], &json!({
+                "patient": text, "reads": { "type": "integer" }, "writes": { "type": "integer" }, "first": time, "last": time,
+            })) }, "accesses": { "type": "array", "items":
             object(&["number", "at", "request", "actor", "action", "what", "patients"], &json!({
                 "number": { "type": "integer" }, "at": time, "request": text, "actor": text, "action": text,
                 "what": { "type": "array", "items": text }, "patients": { "type": "array", "items": text },
@@ -305,7 +316,30 @@ fn proofs() -> Value {
             "path": { "type": "array", "items": text },
         }),
     );
+    let shipper = object(
+        &[
+            "name",
+            "target",
+            "form",
+            "lag_bytes",
+            "lag_seconds",
+            "shipped",
+            "failures",
+            "segment",
+            "offset",
+        ],
+        &json!({
+            "name": text, "tenant": text, "target": text, "form": { "enum": ["rfc5424", "ocsf", "lines"] },
+            "lag_bytes": number, "lag_seconds": number, "shipped": number, "failures": number,
+            "error": text, "segment": number, "offset": number,
+        }),
+    );
+    let heads_told = json!({ "type": "array", "items": object(&["name", "target", "waiting", "failures"], &json!({
+        "name": text, "target": text, "waiting": number, "failures": number, "error": text,
+    })) });
+    let shippers = json!({ "type": "array", "items": shipper });
     json!({
+        "Shipping": object(&["shippers", "heads"], &json!({ "shippers": shippers, "heads": heads_told })),
         "VerifyAgainst": object(&["heads"], &json!({ "heads": heads })),
         "TrailHead": head,
         "TrailProof": proof,

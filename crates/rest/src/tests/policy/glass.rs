@@ -16,7 +16,7 @@ const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
 
 /// What clinicians of one facility have, and may open in an emergency: reading all of a chart, writing
 /// observations; an auditor reviews it.
-fn policy(world: &World) {
+pub(super) fn policy(world: &World) {
     let clinician = json!({ "roles": ["clinician"] });
     grants(
         world,
@@ -36,7 +36,7 @@ fn policy(world: &World) {
 }
 
 /// Somebody signed in with these roles, by two factors or one; a token of a program for them.
-fn token_of(admin: &Browser<'_>, login: &str, role: &str, two_factors: bool) -> String {
+pub(super) fn token_of(admin: &Browser<'_>, login: &str, role: &str, two_factors: bool) -> String {
     let world = admin.world;
     let draft = json!({ "login": login, "name": login, "roles": [role] });
     let (first, _) = person(admin, &draft);
@@ -67,7 +67,7 @@ pub(in crate::tests) fn approved(browser: &Browser<'_>) -> String {
 }
 
 /// The same of one that is approved for these scopes.
-fn approved_for(browser: &Browser<'_>, scope: &str) -> String {
+pub(super) fn approved_for(browser: &Browser<'_>, scope: &str) -> String {
     let world = browser.world;
     let draft = json!({ "name": "Chart", "public": true, "redirect_uris": [CALLBACK],
         "scopes": ["openid", scope] });
@@ -121,20 +121,20 @@ fn approved_for(browser: &Browser<'_>, scope: &str) -> String {
     format!("Bearer {}", told.text("/access_token"))
 }
 
-fn parameters(fields: &[(&str, &str)]) -> String {
+pub(super) fn parameters(fields: &[(&str, &str)]) -> String {
     let part = |(name, value): &(&str, &str)| json!({ "name": name, "valueString": value });
     let parts: Vec<Value> = fields.iter().map(part).collect();
     json!({ "resourceType": "Parameters", "parameter": parts }).to_string()
 }
 
-fn open(world: &World, who: &str, patient: &str, fields: &[(&str, &str)]) -> Answer {
+pub(super) fn open(world: &World, who: &str, patient: &str, fields: &[(&str, &str)]) -> Answer {
     let line = format!("POST Patient/{patient}/$break-glass");
     world.fhir(who, &line, parameters(fields))
 }
 
-const WHY: (&str, &str) = ("reason", "found unconscious at the station");
+pub(super) const WHY: (&str, &str) = ("reason", "found unconscious at the station");
 
-fn field(told: &Answer, name: &str) -> String {
+pub(super) fn field(told: &Answer, name: &str) -> String {
     let told = told.json();
     let parts = told["parameter"].as_array().unwrap();
     let part = parts
@@ -144,7 +144,7 @@ fn field(told: &Answer, name: &str) -> String {
     part["valueString"].as_str().unwrap().to_owned()
 }
 
-fn searched(world: &World, who: &str, query: &str) -> Vec<String> {
+pub(super) fn searched(world: &World, who: &str, query: &str) -> Vec<String> {
     sorted(
         world
             .fhir(who, &format!("GET {query}"), "")

@@ -94,3 +94,49 @@ fn every_look_at_a_patient_is_told_with_who_and_what() {
     let page = page.header("content-type", "text/html; charset=utf-8");
     assert!(String::from_utf8_lossy(&page.body).contains("<td>Patient/p-north</td>"));
 }
+
+#[test]
+fn the_patients_whom_a_client_touched_in_a_window() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    world.fhir(&who, "GET Patient/p-north", "").status(200);
+    let actor = report(&world, "patient=p-north").pop().unwrap().0;
+    world.clock.forward_secs(86_400);
+    world
+        .fhir(&who, "GET Observation?code=finding", "")
+        .status(200);
+    world.fhir(&who, "DELETE Condition/c-north", "").status(204);
+    world.fhir(&all, "GET Patient/p-south", "").status(200);
+    let patients = |query: &str| {
+        let line = format!("{REPORT}?actor={actor}{query}");
+        world.admin(&line, &Value::Null).status(200).json()["patients"].clone()
+    };
+    let both = patients("");
+    assert_eq!(both.as_array().unwrap().len(), 1, "{both}");
+    assert_eq!(both[0]["patient"], "p-north");
+    assert_eq!(
+        (&both[0]["reads"], &both[0]["writes"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!(patients("&from=2026-11-23")[0]["reads"], 1);
+    assert_eq!(patients("&to=2026-11-23")[0]["writes"], 0);
+    let line = format!("{REPORT}?actor={actor}&by=patient&format=csv");
+    let csv = world.admin(&line, &Value::Null).status(200);
+    let csv = String::from_utf8_lossy(&csv.body).into_owned();
+    assert!(
+        csv.starts_with("patient,reads,writes,first,last\r\n\"Patient/p-north\",\"2\",\"1\","),
+        "{csv}"
+    );
+    assert_eq!(csv.lines().count(), 2);
+    let line = format!("{REPORT}?actor={actor}&by=patient&format=html");
+    let page = world.admin(&line, &Value::Null).status(200);
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    assert!(
+        page.contains("1 patients") && !page.contains("accesses</caption>"),
+        "{page}"
+    );
+    let line = format!("{REPORT}?by=moon");
+    world
+        .admin(&line, &Value::Null)
+        .refused(400, "request-invalid");
+}

@@ -127,3 +127,47 @@ fn reads_and_writes_are_counted_by_day_type_and_patient_against_the_contract() {
         .status(200)
         .at("/days/0/outside/0", "time");
 }
+
+#[test]
+fn purposes_are_held_against_those_of_the_contract() {
+    let (world, _) = clinic();
+    drop(enabled(
+        &world,
+        &json!({ "contract": { "purposes": ["TREAT"] } }),
+    ));
+    let who = basic(&client(&world, "system/*.cruds"));
+    let asks = |why: Option<&str>| {
+        let why: Vec<(&str, &str)> = why.map(|why| ("access-reason", why)).into_iter().collect();
+        world
+            .fhir_with(&who, "GET Observation/o1", &why, "")
+            .status(200);
+    };
+    asks(Some("TREAT: sore throat"));
+    asks(Some("HRESCH"));
+    asks(Some("HRESCH, again"));
+    asks(Some("because"));
+    asks(None);
+    let why = [("access-reason", "HPAYMT")];
+    let body = observation("y", "p1").to_string();
+    world
+        .fhir_with(&who, "POST Observation", &why, body)
+        .status(201);
+    let line = format!("GET {VENDORS}/acme/activity");
+    let report = world.admin(&line, &Value::Null).status(200).json();
+    assert_eq!(
+        report["purposes"],
+        json!([
+            { "requests": 2, "agreed": false },
+            { "purpose": "HPAYMT", "requests": 1, "agreed": false },
+            { "purpose": "HRESCH", "requests": 2, "agreed": false },
+            { "purpose": "TREAT", "requests": 1, "agreed": true },
+        ])
+    );
+    let line = format!("GET {VENDORS}/acme/activity?format=csv&by=purpose");
+    let csv = world.admin(&line, &Value::Null).status(200);
+    let csv = String::from_utf8_lossy(&csv.body).into_owned();
+    assert!(
+        csv.contains("\"HRESCH\",\"2\",\"no\"") && csv.contains("\"none named\""),
+        "{csv}"
+    );
+}

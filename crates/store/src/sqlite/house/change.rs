@@ -199,6 +199,10 @@ impl House {
                 settings.legal_hold = settings.legal_hold.or(now.legal_hold);
                 let days = settings.audit_retention_days;
                 settings.audit_retention_days = days.or(now.audit_retention_days);
+                let own = settings.audit_shipping.take();
+                settings.audit_shipping = own
+                    .or_else(|| now.audit_shipping.clone())
+                    .filter(|s| !s.syslog.is_empty());
                 info.settings = settings;
             }
             Ok(())

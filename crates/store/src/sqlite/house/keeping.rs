@@ -39,7 +39,8 @@ impl House {
                     self.tidy_wake.wait_for(&mut tidy, ROUND);
                 }
                 if tidy.stop {
-                    return;
+                    drop(tidy);
+                    return self.end_watch();
                 }
                 tidy.hurry = false;
             }
@@ -80,6 +81,10 @@ impl House {
         match self.notarise(Due::ByTime) {
             Ok(more) => self.tidy.lock().hurry |= more,
             Err(e) => tracing::error!(error = %e, "heads of trails were not made"),
+        }
+        match self.watch() {
+            Ok(more) => self.tidy.lock().hurry |= more,
+            Err(e) => tracing::error!(error = %e, "the trails were not watched"),
         }
         if let Err(e) = self.drop_old_records() {
             tracing::error!(error = %e, "old records of the audit journal were not removed");

@@ -259,6 +259,16 @@ impl House {
         self.shared.metrics.heads_unexported.set(behind);
     }
 
+    /// Trees of which there are heads, with the size of the last one.
+    pub(super) fn grown_heads(&self) -> Vec<([u8; 16], u64)> {
+        let notary = self.notary.lock();
+        let last = |grown: &Grown| grown.last.as_ref()?.as_ref().map(|head| head.size);
+        let grown = notary.trees.iter();
+        grown
+            .filter_map(|(tree, g)| Some((*tree, last(g)?)))
+            .collect()
+    }
+
     /// The last head of a tenant, made now if there is something that none is of.
     pub(crate) fn head_now(self: &Arc<Self>, entry: &Entry) -> Result<SignedHead> {
         let tenant = entry.tenant.bytes();

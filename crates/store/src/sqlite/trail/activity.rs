@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
+use access::ActionName;
+use base::Micros;
+use rusqlite::Connection;
+
+use super::event::purpose_of;
 use super::report;
 use crate::Result;
-use crate::audit::Told;
+use crate::audit::{About, Told};
 use crate::face::{Access, Activity, ActivityQuery, PatientActivity, Volume};
+use crate::sqlite::fault::Doing;
 use crate::sqlite::tenant::OpenTenant;
 
 const DAY_US: i64 = 86_400_000_000;
@@ -27,24 +33,77 @@ pub(crate) fn activity(tenant: &Arc<OpenTenant>, query: &ActivityQuery) -> Resul
     Ok(activity)
 }
 
+/// Refusals and purposes: what records say by themselves.
 fn refusals(tenant: &OpenTenant, query: &ActivityQuery, activity: &mut Activity) -> Result<()> {
     let journal = &tenant.shared.journal;
     let id = *tenant.id.bytes();
-    let counted = journal.scan(id, &tenant.keys.journal, &mut |_, record| {
-        if let Some(told) = Told::read(record)
-            && told.outcome == "refused"
-            && query.fits(told.request.at, &told.actor)
-        {
-            let day = told.request.at.0.div_euclid(DAY_US);
-            let key = (day, told.code.unwrap_or_default());
-            if activity.refused.len() < LINES_MAX || activity.refused.contains_key(&key) {
-                *activity.refused.entry(key).or_default() += 1;
-            } else {
-                activity.more = true;
-            }
+    journal.scan(id, &tenant.keys.journal, &mut |_, record| {
+        let Some(told) = Told::read(record) else {
+            return;
+        };
+        if !query.fits(told.request.at, &told.actor) {
+            return;
         }
-    });
-    counted.map(drop)
+        if told.outcome != "refused" {
+            if told.action.is_some_and(|a| TOUCHING.contains(&a)) {
+                *activity
+                    .purposes
+                    .entry(purpose_of(&told.about))
+                    .or_default() += 1;
+            }
+            return;
+        }
+        let day = told.request.at.0.div_euclid(DAY_US);
+        let key = (day, told.code.unwrap_or_default());
+        if activity.refused.len() < LINES_MAX || activity.refused.contains_key(&key) {
+            *activity.refused.entry(key).or_default() += 1;
+        } else {
+            activity.more = true;
+        }
+    })?;
+    let reader = tenant.reader()?;
+    let read = purposes_of_changes(&reader.db, query, activity);
+    tenant.give_back(reader);
+    read
+}
+
+/// Actions that touch resources.
+const TOUCHING: [ActionName; 4] = [
+    ActionName::Read,
+    ActionName::Search,
+    ActionName::History,
+    ActionName::Export,
+];
+
+fn purposes_of_changes(
+    db: &Connection,
+    query: &ActivityQuery,
+    activity: &mut Activity,
+) -> Result<()> {
+    const DOING: &str = "reading why changes were made";
+    let mut read = db
+        .prepare(
+            "SELECT c.updated_us, a.text, c.about FROM change c JOIN actor a ON a.id = c.actor
+             WHERE c.members > 0 AND c.updated_us >= ?1 AND c.updated_us < ?2",
+        )
+        .doing(DOING)?;
+    let (from, to) = (
+        query.from.map_or(i64::MIN, |t| t.0),
+        query.to.map_or(i64::MAX, |t| t.0),
+    );
+    let mut rows = read.query((from, to)).doing(DOING)?;
+    while let Some(row) = rows.next().doing(DOING)? {
+        let at = Micros(row.get(0).doing(DOING)?);
+        let actor: String = row.get(1).doing(DOING)?;
+        if query.fits(at, &actor) {
+            let about: Option<Vec<u8>> = row.get(2).doing(DOING)?;
+            let about = about
+                .and_then(|bytes| About::read(&bytes))
+                .unwrap_or_default();
+            *activity.purposes.entry(purpose_of(&about)).or_default() += 1;
+        }
+    }
+    Ok(())
 }
 
 fn count(query: &ActivityQuery, access: &Access, activity: &mut Activity) {

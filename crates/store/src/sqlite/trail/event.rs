@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::patients::Patients;
 use super::place::EventId;
-use super::{Member, members, shown};
+use super::{Changed, Member, members, shown};
 use crate::audit::{About, Told};
 use crate::sqlite::fault::Doing;
 use crate::sqlite::seal::method_of;
@@ -460,6 +460,15 @@ const PURPOSES: &[(&str, &str)] = &[
 ];
 const ACT_REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 
+/// The code of the purpose of use that was named; empty where none was.
+pub(super) fn purpose_of(about: &About) -> String {
+    if about.break_glass {
+        return "BTG".to_owned();
+    }
+    let named = purposes(about).into_iter().find_map(|(code, _)| code);
+    named.map_or_else(String::new, |code| code.code)
+}
+
 fn purposes(about: &About) -> Vec<(Option<Coding>, String)> {
     let mut purposes = Vec::new();
     if about.break_glass {
@@ -484,6 +493,21 @@ fn purposes(about: &About) -> Vec<(Option<Coding>, String)> {
 }
 
 impl ChangeRow {
+    /// Whether a person made it.
+    pub(super) fn is_by_person(&self) -> bool {
+        self.actor.starts_with("person:")
+    }
+
+    /// Who made it, and from where.
+    pub(super) fn made(&self) -> Changed {
+        Changed {
+            at: self.at,
+            actor: self.actor.clone(),
+            from: self.about.from,
+            facilities: self.about.facilities.clone(),
+        }
+    }
+
     const COLUMNS: &str = "c.seq, c.updated_us, c.request, a.text, c.members, c.about";
 
     /// Changes with versions, from a place on in this direction; at most `limit`.

@@ -3,6 +3,7 @@
 //! Patients are read off the versions that were shown or made, as they were then, so a resource that
 //! was moved or deleted since still counts for whom it was about.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::{Micros, ResourceId, Seq};
@@ -10,10 +11,13 @@ use base::{Micros, ResourceId, Seq};
 use super::patients::Patients;
 use super::{Found, access, changes};
 use crate::audit::{ChangeHead, Told};
-use crate::face::{Access, AccessQuery, AccessReport};
+use crate::face::{Access, AccessQuery, AccessReport, Touched};
 use crate::sqlite::connection::in_snapshot;
 use crate::sqlite::tenant::OpenTenant;
 use crate::{AuditLine, Result};
+
+/// Patients that one report tells apart.
+const PATIENTS_MAX: usize = base::limits::fixed::ACTIVITY_LINES_MAX;
 
 /// Which accesses are looked at.
 pub(super) struct Asked<'a> {
@@ -33,14 +37,35 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
         patient: query.patient.as_ref(),
         all: false,
     };
+    let mut touched: BTreeMap<ResourceId, Touched> = BTreeMap::new();
     each(tenant, &asked, &mut |access| {
+        for patient in &access.patients {
+            if touched.len() >= PATIENTS_MAX && !touched.contains_key(patient) {
+                report.more = true;
+                continue;
+            }
+            let line = touched.entry(patient.clone()).or_insert_with(|| Touched {
+                patient: patient.clone(),
+                reads: 0,
+                writes: 0,
+                first: access.at,
+                last: access.at,
+            });
+            line.first = line.first.min(access.at);
+            line.last = line.last.max(access.at);
+            match access.action {
+                "change" => line.writes += 1,
+                _ => line.reads += 1,
+            }
+        }
         if report.accesses.len() >= AccessReport::LINES_MAX {
             report.more = true;
-            return false;
+        } else {
+            report.accesses.push(access);
         }
-        report.accesses.push(access);
         true
     })?;
+    report.patients = touched.into_values().collect();
     Ok(report)
 }
 

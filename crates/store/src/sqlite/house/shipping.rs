@@ -1,0 +1,317 @@
+//! Events of tenants' trails in the order of the journal, for those who ship them, and how far each
+//! of them got. Shipping leaves no records of its own: it would never end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use access::{Export, Permit, TenantId};
+use base::{Code, Seq};
+
+use super::notary::HeadFile;
+use super::{Entry, House};
+use crate::audit::{ChangeHead, Told};
+use crate::face::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
+use crate::sqlite::fault::Doing;
+use crate::sqlite::folder::{self, hex};
+use crate::sqlite::trail;
+use crate::{Result, StoreError};
+
+/// Bytes of the journal that are looked through at once; a frame is shorter.
+const WINDOW_BYTES: u64 = 256 << 10;
+
+/// How far everybody who reads the trails for others got, by name.
+pub(super) type Shippers = HashMap<String, ShipPlace>;
+
+/// Gives the right to read a tenant's trail.
+pub(crate) type Permits<'p> = &'p dyn Fn(&TenantId) -> Option<Permit<Export>>;
+
+/// A frame, whose it is, and where it begins.
+pub(super) struct Framed {
+    pub(super) tenant: [u8; 16],
+    pub(super) bytes: Vec<u8>,
+    pub(super) at: u64,
+}
+
+/// Events that are being put together for one who ships.
+struct Shipment<'p> {
+    wanted: HashMap<[u8; 16], Arc<Entry>>,
+    permits: Permits<'p>,
+    most: usize,
+    place: ShipPlace,
+    events: Vec<ShippedEvent>,
+}
+
+impl House {
+    /// What comes after a place, up to about `most` events, and the place after it.
+    pub(crate) fn to_ship(
+        self: &Arc<Self>,
+        of: &ShipOf,
+        from: &ShipPlace,
+        most: usize,
+        permits: Permits<'_>,
+    ) -> Result<(Vec<ShippedEvent>, ShipPlace)> {
+        // Nothing was written since: the disk is left alone.
+        if self.shared.journal.end() == (from.segment, from.offset) {
+            return Ok((Vec::new(), from.clone()));
+        }
+        let mut shipment = Shipment {
+            wanted: self.wanted(of),
+            permits,
+            most,
+            place: from.clone(),
+            events: Vec::new(),
+        };
+        let upto = self.shared.journal.settled()?;
+        while shipment.events.len() < most {
+            let place = (shipment.place.segment, shipment.place.offset);
+            let (frames, next) =
+                self.frames_after(place, upto, &|id| shipment.wanted.contains_key(id))?;
+            for frame in &frames {
+                if !self.ship_frame(frame, &mut shipment)? {
+                    // More changes than go at once: the rest of them comes next.
+                    shipment.place.offset = frame.at;
+                    return Ok((shipment.events, shipment.place));
+                }
+            }
+            if next == place {
+                break;
+            }
+            (shipment.place.segment, shipment.place.offset) = next;
+        }
+        Ok((shipment.events, shipment.place))
+    }
+
+    /// Tenants whose trails go there, and whose key is there.
+    fn wanted(&self, of: &ShipOf) -> HashMap<[u8; 16], Arc<Entry>> {
+        let fits = |entry: &Arc<Entry>| match of {
+            ShipOf::House => entry.info.read().settings.ships_to().is_none(),
+            ShipOf::Tenant(tenant) => entry.tenant.bytes() == tenant.bytes(),
+        };
+        let all = self.entries();
+        let some = all.into_iter().filter(|e| fits(e) && self.has_key(e));
+        some.map(|e| (*e.tenant.bytes(), e)).collect()
+    }
+
+    /// Frames of some tenants after a place, and the place after them; the same place where there is
+    /// nothing more. A place that retention has passed is where the journal begins now.
+    pub(super) fn frames_after(
+        &self,
+        (mut segment, mut offset): (u64, u64),
+        (last, end): (u64, u64),
+        wanted: &dyn Fn(&[u8; 16]) -> bool,
+    ) -> Result<(Vec<Framed>, (u64, u64))> {
+        let journal = &self.shared.journal;
+        let oldest = journal.segments()?.first().copied().unwrap_or(last);
+        if segment < oldest {
+            (segment, offset) = (oldest, 0);
+        }
+        let mut frames: Vec<Framed> = Vec::new();
+        let mut length = 0;
+        if (segment, offset) >= (last, end) {
+            return Ok((frames, (segment, offset)));
+        }
+        let whole = (segment == last).then_some(end);
+        // From the beginning of a segment the header comes first, and nobody knows how long it is.
+        let stop = match (offset, whole) {
+            (0, whole) => whole,
+            (_, Some(end)) => Some(end.min(offset + WINDOW_BYTES)),
+            (_, None) => Some(offset + WINDOW_BYTES),
+        };
+        let reached = journal.frames_from((segment, offset), stop, &mut |tenant, bytes| {
+            if wanted(&tenant) {
+                frames.push(Framed {
+                    tenant,
+                    bytes: bytes.to_vec(),
+                    at: length,
+                });
+            }
+            length += bytes.len() as u64;
+        })?;
+        let begin = reached.saturating_sub(length);
+        frames.iter_mut().for_each(|frame| frame.at += begin);
+        if reached == offset && segment < last {
+            return Ok((frames, (journal.segment_after(segment)?.unwrap_or(last), 0)));
+        }
+        Ok((frames, (segment, reached)))
+    }
+
+    /// Whether all of a frame is in the shipment.
+    fn ship_frame(self: &Arc<Self>, frame: &Framed, shipment: &mut Shipment<'_>) -> Result<bool> {
+        let Some(entry) = shipment.wanted.get(&frame.tenant).cloned() else {
+            return Ok(true);
+        };
+        let Some(permit) = (shipment.permits)(&entry.tenant) else {
+            return Ok(true);
+        };
+        let _spent = permit.spend(&entry.tenant);
+        let tenant = match self.open_tenant(&entry) {
+            Ok(tenant) => tenant,
+            // Its own damage does not stop the others' trails.
+            Err(e) if e.code() == Code::TenantDamaged => {
+                tracing::error!(tenant = %entry.tenant.name(), error = %e, "a trail is not shipped");
+                shipment.wanted.remove(&frame.tenant);
+                return Ok(true);
+            }
+            Err(e) => return Err(e),
+        };
+        let key = &tenant.keys.journal;
+        let Some((number, record)) = self.shared.journal.open_frame(key, &frame.bytes)? else {
+            tracing::error!(
+                tenant = %entry.tenant.name(),
+                code = Code::AuditAltered.as_str(),
+                "a record of the trail does not open and is not shipped"
+            );
+            return Ok(true);
+        };
+        let events = &mut shipment.events;
+        let mut add = |event| {
+            events.push(ShippedEvent {
+                tenant: tenant.id.name().clone(),
+                fhir: tenant.id.fhir(),
+                event,
+            });
+        };
+        if let Some(head) = ChangeHead::decode(&record) {
+            let known = shipment
+                .place
+                .changes
+                .entry(hex(&frame.tenant))
+                .or_insert(0);
+            let mut added = 0;
+            while *known < head.seq.0 {
+                if added >= shipment.most {
+                    return Ok(false);
+                }
+                let some = trail::change_events(&tenant, Seq(*known), head.seq)?;
+                let Some((last, _)) = some.last() else {
+                    *known = head.seq.0;
+                    break;
+                };
+                *known = last.0;
+                added += some.len();
+                some.into_iter().for_each(|(_, event)| add(event));
+            }
+        } else if let Some(told) = Told::read(&record) {
+            add(trail::access_event(&tenant, number, &told)?);
+        }
+        Ok(true)
+    }
+
+    /// Bytes of the journal after a place.
+    pub(crate) fn ship_lag(&self, place: &ShipPlace) -> Result<u64> {
+        let journal = &self.shared.journal;
+        let (last, end) = journal.end();
+        if place.segment == last {
+            return Ok(end.saturating_sub(place.offset));
+        }
+        let mut bytes = 0;
+        for segment in journal
+            .segments()?
+            .into_iter()
+            .filter(|s| *s >= place.segment)
+        {
+            let whole = match segment == last {
+                true => end,
+                false => std::fs::metadata(journal.path_of(segment)).map_or(0, |m| m.len()),
+            };
+            let done = if segment == place.segment {
+                place.offset
+            } else {
+                0
+            };
+            bytes += whole.saturating_sub(done);
+        }
+        Ok(bytes)
+    }
+
+    fn ship_file(&self, name: &str) -> PathBuf {
+        self.folder.shipping().join(format!("{name}.json"))
+    }
+
+    /// How far a shipper got; from now on nothing that it did not ship goes.
+    pub(crate) fn ship_place(&self, name: &str) -> Result<ShipPlace> {
+        const DOING: &str = "reading how far a trail was shipped";
+        let place: ShipPlace = match std::fs::read(self.ship_file(name)) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| {
+                let text = format!("shipping/{name}.json does not say how far a trail was shipped");
+                StoreError::Refused(Code::StorageFault, text)
+            })?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => ShipPlace::default(),
+            Err(e) => return Err(e).doing(DOING),
+        };
+        self.shippers.lock().insert(name.to_owned(), place.clone());
+        Ok(place)
+    }
+
+    /// Keeps how far a shipper got.
+    pub(crate) fn keep_ship_place(&self, name: &str, place: &ShipPlace) -> Result<()> {
+        const DOING: &str = "keeping how far a trail was shipped";
+        std::fs::create_dir_all(self.folder.shipping()).doing(DOING)?;
+        let text = serde_json::to_vec(place).unwrap_or_default();
+        folder::replace(&self.ship_file(name), &text)?;
+        self.shippers.lock().insert(name.to_owned(), place.clone());
+        Ok(())
+    }
+
+    /// Heads of trees that are larger than somebody knows them, at most so many, and how many there are.
+    pub(crate) fn heads_after(
+        &self,
+        known: &BTreeMap<String, u64>,
+        max: usize,
+    ) -> Result<(Vec<HeadLine>, u64)> {
+        let mut heads = Vec::new();
+        let mut all = 0;
+        for (tree, last) in self.grown_heads() {
+            let name = hex(&tree);
+            let from = known.get(&name).copied().unwrap_or(0);
+            if last <= from {
+                continue;
+            }
+            for head in HeadFile::of(&self.folder.heads(), &tree).all()? {
+                if head.size <= from {
+                    continue;
+                }
+                all += 1;
+                if heads.len() < max {
+                    heads.push(HeadLine {
+                        tree: name.clone(),
+                        size: head.size,
+                        line: head.to_line()?,
+                    });
+                }
+            }
+        }
+        Ok((heads, all))
+    }
+
+    /// Of which heads somebody was told: the size of each tree.
+    pub(crate) fn head_place(&self, name: &str) -> Result<BTreeMap<String, u64>> {
+        match std::fs::read(self.ship_file(name)) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| {
+                let text = format!("shipping/{name}.json does not say which heads were told");
+                StoreError::Refused(Code::StorageFault, text)
+            }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            Err(e) => Err(e).doing("reading of which heads somebody was told"),
+        }
+    }
+
+    /// Keeps of which heads somebody was told.
+    pub(crate) fn keep_head_place(&self, name: &str, place: &BTreeMap<String, u64>) -> Result<()> {
+        const DOING: &str = "keeping of which heads somebody was told";
+        std::fs::create_dir_all(self.folder.shipping()).doing(DOING)?;
+        let text = serde_json::to_vec(place).unwrap_or_default();
+        folder::replace(&self.ship_file(name), &text)
+    }
+
+    /// Nobody ships under this name any more: nothing waits for it.
+    pub(crate) fn ship_no_more(&self, name: &str) {
+        self.shippers.lock().remove(name);
+    }
+
+    /// Whether everybody who ships has what a segment holds.
+    pub(super) fn is_shipped(&self, segment: u64) -> bool {
+        self.shippers.lock().values().all(|p| p.segment > segment)
+    }
+}
