@@ -11,6 +11,7 @@ use base::{Code, Micros};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::administration::Chain;
 use super::fault::{Doing, damaged, internal};
 use super::folder::hex;
 use crate::face::{
@@ -450,8 +451,13 @@ pub(crate) fn forget_strangers(db: &Connection) -> Result<()> {
 }
 
 /// Openings that nobody reviewed in time.
-pub(crate) fn unreviewed(db: &Connection, now: Micros, review_seconds: u64) -> Result<Vec<Raised>> {
-    let all = super::break_glass::list(db, usize::MAX)?;
+pub(crate) fn unreviewed(
+    db: &Connection,
+    chain: Chain<'_>,
+    now: Micros,
+    review_seconds: u64,
+) -> Result<Vec<Raised>> {
+    let all = super::break_glass::list(db, chain, usize::MAX)?;
     let late = all
         .into_iter()
         .filter(|o| o.state(now, review_seconds) == crate::face::OpeningState::Overdue);

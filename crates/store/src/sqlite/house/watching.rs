@@ -295,7 +295,7 @@ impl House {
             let untold = counts.webhook_waiting + counts.mail_waiting > 0;
             let rule = crate::face::AlertRule::UnreviewedOpening;
             let late = match rules.terms(rule) {
-                Some(_) => alerts::unreviewed(&reader.db, now, within)?,
+                Some(_) => alerts::unreviewed(&reader.db, tenant.chain(), now, within)?,
                 None => Vec::new(),
             };
             Ok((late, untold))
