@@ -715,3 +715,46 @@ fn lines_that_somebody_put_into_the_lists_count_for_nothing() {
         .json();
     assert!(!shown.to_string().contains("o-1"));
 }
+
+#[test]
+fn a_row_of_which_the_index_is_wrong_is_not_shown_on_its_word_however_often_it_is_met() {
+    let (world, all) = World::clinic();
+    let put = |body: Value| {
+        let at = |name: &str| body[name].as_str().unwrap().to_owned();
+        let line = format!("PUT {}/{}", at("resourceType"), at("id"));
+        world.fhir(&all, &line, body.to_string()).status(201);
+    };
+    for id in ["north", "south"] {
+        put(json!({ "resourceType": "Organization", "id": id, "name": id }));
+        put(
+            json!({ "resourceType": "Patient", "id": format!("p-{id}"), "name": [{ "family": id }],
+            "managingOrganization": { "reference": format!("Organization/{id}") } }),
+        );
+        put(
+            json!({ "resourceType": "Observation", "id": format!("o-{id}"), "status": "final",
+            "code": { "text": "x" }, "subject": { "reference": format!("Patient/p-{id}") } }),
+        );
+    }
+    let grant = json!({ "name": "north", "effect": "allow", "who": { "roles": ["guest"] }, "actions": "rs",
+        "types": ["Patient", "Observation"], "within": "Patient?organization=Organization/north" });
+    let draft = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    world
+        .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
+        .status(201);
+    let guest = client(&world, "guest");
+    let db = past_insula(&world.dir);
+    db.execute_batch(
+        "UPDATE OR REPLACE ix_reference SET id = 'p-north' WHERE id = 'p-south'
+           AND rid = (SELECT rid FROM resource WHERE id = 'o-south');",
+    )
+    .unwrap();
+    drop(db);
+    scrub(&world);
+    for _ in 0..3 {
+        world
+            .fhir(&guest, "GET Observation/o-south", "")
+            .status(404);
+        let page = world.fhir(&guest, "GET Observation", "").status(200);
+        assert_eq!(page.entries(), ["Observation/o-north"]);
+    }
+}

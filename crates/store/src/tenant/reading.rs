@@ -41,22 +41,22 @@ fn seen_now(
     db: &Connection,
     rule: &Rule,
     found: Option<Opened>,
-    memory: Option<reach::Ticket>,
+    memory: Option<(TypeId, reach::Ticket)>,
 ) -> Result<Option<Stored>> {
     let as_of = rows::last_seq(db)?;
+    // Whether it is there or not: bringing memory up to date may take its time.
+    let known = match memory.filter(|_| rule.hidden().is_none()) {
+        Some((type_id, ticket)) => search::remembered(tenant, db, rule, (type_id, as_of, ticket))?,
+        None => None,
+    };
     let Some(Opened { rid, stored, .. }) = found else {
         if let Some(filter) = rule.filter() {
             sight::meets(tenant, db, filter, TypeId(0), -1, as_of)?;
         }
         return Ok(None);
     };
-    let known = match memory.filter(|_| rule.hidden().is_none()) {
-        Some(ticket) => {
-            let of = (stored.type_id, as_of, ticket);
-            search::remembered(tenant, db, rule, of)?
-        }
-        None => None,
-    };
+    // What the index says of a row that is kept apart is not taken for true, remembered or not.
+    let known = known.filter(|_| !tenant.quarantine.is_left_out(rid));
     // Only that it is seen is answered from memory: what is not is looked for as long as before.
     let live = stored.method != Method::Delete;
     if live && known.as_ref().and_then(|known| known.known(rid)) == Some(true) {
@@ -207,7 +207,7 @@ fn looked_up(
     let opened = by_opening(tenant, db, rule, found.as_ref())?;
     let found = match rule {
         None => found.map(|o| o.stored),
-        Some(rule) => seen_now(tenant, db, rule, found, Some(memory))?,
+        Some(rule) => seen_now(tenant, db, rule, found, Some((type_id, memory)))?,
     };
     let found = found.map(|stored| blob::in_form(tenant, db, form, stored));
     Ok((found.transpose()?, opened))
@@ -316,7 +316,10 @@ impl TenantStore {
             if let Some(rule) = rule.as_deref().filter(|rule| rule.hidden().is_none()) {
                 let get = || {
                     let (hit, rid) = shared.cache.get_placed(&self.tenant, type_id, id)?;
-                    Some((hit.stored, rid?))
+                    let rid = rid.filter(|rid| !tenant.quarantine.is_left_out(*rid))?;
+                    // A rule that asks what is not there holds of all that was deleted.
+                    let live = hit.stored.method != Method::Delete;
+                    live.then_some((hit.stored, rid))
                 };
                 let says = |stored: &Stored| {
                     let seen = sight::by_itself(&tenant, rule, stored);

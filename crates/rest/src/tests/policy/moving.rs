@@ -1,5 +1,7 @@
 //! What is out of reach from the moment that it is answered that it was moved, whatever is remembered.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::super::world::World;
@@ -181,4 +183,50 @@ fn with_next_to_no_memory_the_answers_are_the_same() {
     moved(&world, &all, "south");
     world.fhir(&who, "GET Observation/b-north", "").status(404);
     assert_eq!(found(&world, &who, "Observation"), [""; 0]);
+}
+
+/// A client that policy governs by the role of guests.
+fn guest(world: &World) -> String {
+    let draft = json!({ "name": "guest", "scopes": ["system/*.cruds"], "roles": ["guest"] });
+    let made = world
+        .admin("POST /admin/v1/tenants/lakeside/clients", &draft)
+        .status(201);
+    let (id, secret) = (made.text("/client_id"), made.text("/client_secret"));
+    format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
+}
+
+#[test]
+fn what_is_denied_and_then_deleted_is_told_of_as_little_as_before() {
+    let (world, all) = World::clinic();
+    for id in ["shut", "open"] {
+        let organization = json!({ "resourceType": "Organization", "id": id, "name": id });
+        let line = format!("PUT Organization/{id}");
+        world
+            .fhir(&all, &line, organization.to_string())
+            .status(201);
+        let patient = json!({ "resourceType": "Patient", "id": id,
+            "managingOrganization": { "reference": format!("Organization/{id}") } });
+        let line = format!("PUT Patient/{id}");
+        world.fhir(&all, &line, patient.to_string()).status(201);
+    }
+    let who = json!({ "roles": ["guest"] });
+    let grants = json!([
+        { "name": "all", "effect": "allow", "who": who, "actions": "rs", "types": ["Patient"] },
+        { "name": "shut", "effect": "deny", "who": who, "actions": "rs", "types": ["Patient"],
+          "criteria": "organization.name=shut" },
+    ]);
+    let draft = json!({ "document": { "grants": grants }, "reason": "test" });
+    world
+        .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
+        .status(201);
+    let guest = guest(&world);
+    let asks = |line: &str, code: u16| world.fhir(&guest, line, "").status(code);
+    asks("GET Patient/open", 200);
+    asks("GET Patient/shut", 404);
+    world.fhir(&all, "DELETE Patient/shut", "").status(204);
+    for _ in 0..3 {
+        assert_eq!(found(&world, &guest, "Patient?_id=shut"), [""; 0]);
+        assert_eq!(found(&world, &guest, "Patient"), ["Patient/open"]);
+        asks("GET Patient/shut", 404);
+    }
 }

@@ -52,7 +52,10 @@ impl House {
         let task = Box::new(move || {
             let done = house.open_tenant(&of).and_then(|tenant| {
                 let mut slot = tenant.writer.lock();
-                writer::alone(&tenant, &mut slot, work)?;
+                let done = writer::alone(&tenant, &mut slot, work);
+                // Index rows changed without a change of the resources that they are of.
+                tenant.reaches.forget();
+                done?;
                 tenant.wants_building();
                 Ok(())
             });
