@@ -208,7 +208,7 @@ impl From<PolicyError> for Failure {
 
 /// Somebody whom the trail names.
 enum Somebody {
-    Client(access::ClientRecord),
+    Client(Box<access::ClientRecord>),
     Person(Arc<Person>),
 }
 
@@ -544,7 +544,11 @@ impl Work<'_> {
         let id = name.strip_prefix("client:").and_then(ClientId::new);
         match id {
             None => Ok(None),
-            Some(id) => Ok(self.store.client(&id).await?.map(Somebody::Client)),
+            Some(id) => Ok(self
+                .store
+                .client(&id)
+                .await?
+                .map(|record| Somebody::Client(Box::new(record)))),
         }
     }
 

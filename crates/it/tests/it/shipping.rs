@@ -1,9 +1,5 @@
 //! Trails on their way to somebody outside: to a real syslog receiver over TLS, which comes and goes, and to
 //! a file of OCSF events that is judged by the framework's own schema.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test has a receiver in a folder"
-)]
 
 use std::fs;
 use std::process::{Child, Command};

@@ -479,7 +479,7 @@ fn a_terminology_answers_from_what_the_tenant_holds() {
                 made(&world, &who, expression),
                 [Value::Null; 0],
                 "{expression}"
-            )
+            );
         };
         one(
             "%terminologies.expand('http://hl7.org/fhir/ValueSet/administrative-gender').expansion.contains.count()",

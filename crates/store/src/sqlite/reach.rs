@@ -160,7 +160,7 @@ impl Reaches {
         log.in_flight.sort_unstable();
         log.touches.extend(touches);
         let over = log.touches.len().saturating_sub(TOUCHES_MAX);
-        if let Some(gone) = log.touches.drain(..over).last() {
+        if let Some(gone) = log.touches.drain(..over).next_back() {
             log.floor = log.floor.max(gone.seq);
         }
     }

@@ -241,7 +241,7 @@ impl<'a> Run<'a> {
         for member in node
             .object()
             .into_iter()
-            .flat_map(|object| object.members())
+            .flat_map(crate::json::Value::members)
         {
             if !is_it(&member.name()) {
                 members.add(&member.name(), &compact(member.value));

@@ -8,7 +8,8 @@ use crate::synthea;
 
 /// Starts an import, and gives it and the server up once some of it is there.
 fn part(server: &Insula, caller: &Caller, paths: &[&str], enough: u64) -> std::process::Child {
-    let mut words = vec!["import", "--tenant", "clinic"];
+    // Small requests, so that there is something to cut between.
+    let mut words = vec!["import", "--tenant", "clinic", "--batch", "200"];
     words.extend(paths);
     let mut import = server.spawn(&words);
     poll::until("some of the import", 120, || {

@@ -319,7 +319,7 @@ fn current_lists_are_what_patients_lists_say_or_what_is_current() {
         list("now", "current", "listed");
         list("then", "retired", "unlisted");
         let named = |query: &str, want: &[&str]| {
-            finds(&world, &who, &format!("AllergyIntolerance?{query}"), want)
+            finds(&world, &who, &format!("AllergyIntolerance?{query}"), want);
         };
         named(
             "_list=$current-allergies",
