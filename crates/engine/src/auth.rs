@@ -40,7 +40,7 @@ use zeroize::Zeroizing;
 
 pub use arrival::{Arrival, Departure, Going};
 pub(crate) use assertion::{Replays, has_certificates, is_usable_jwks};
-pub(crate) use attempts::{Attempts, Door, HOUSE};
+pub(crate) use attempts::{Attempts, Door, HOUSE, network};
 pub use authorize::{
     Asked as AuthorizationAsked, AuthorizeRequest, LaunchDraft, LaunchMade, Next, OauthError,
     Question,
