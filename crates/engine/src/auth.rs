@@ -48,7 +48,7 @@ pub use authorize::{
 pub use choice::Clinic;
 pub(crate) use documents::Documents;
 pub(crate) use guesses::Guesses;
-pub use passkeys::{PasskeyQuestion, PasskeyView};
+pub use passkeys::{PasskeyQuestion, PasskeyView, Proving};
 pub(crate) use password::Passwords;
 pub(crate) use sealed::{open as unseal, seal};
 pub(crate) use sign_in::normal_login;
