@@ -239,6 +239,10 @@ impl Gate {
         let (id, secret) = decode_basic(encoded).ok_or_else(invalid)?;
         let store = self.house.0.store.tenant(&self.tenant);
         let record = store.client(&id).await?.ok_or_else(invalid)?;
+        // What is bound is a token; a secret alone would go around it.
+        if record.certificates.bound {
+            return Err(invalid());
+        }
         let key = store.secret_key().await?;
         record
             .authenticate(&self.tenant, &key, &secret)

@@ -335,15 +335,21 @@ impl Gate {
         let id = ClientId::new(id).ok_or(RegistrationFailure::Token)?;
         self.is_registered_as(&id, token, request).await?;
         let store = self.store();
-        let what = format!("unregister client {}", id.as_str());
-        let permit = self.signing(request, None, what)?.permit;
-        match store.registration(&id, request.at).await? {
-            Some(_) => store.refuse_registration(permit, &id).await?,
-            None => {
-                let known = store.client(&id).await?.filter(|c| c.is_good(request.at));
-                known.ok_or(RegistrationFailure::Token)?;
-                store.revoke_client(permit, &id).await?;
-            }
+        let waits = store.registration(&id, request.at).await?.is_some();
+        if !waits {
+            let known = store.client(&id).await?.filter(|c| c.is_good(request.at));
+            known.ok_or(RegistrationFailure::Token)?;
+        }
+        let from = request.from.map_or_else(String::new, |a| a.to_string());
+        let what = format!(
+            "unregister client {} by its own token from {from}",
+            id.as_str()
+        );
+        store.signing(self.signing(request, None, what)?).await?;
+        let permit = self.signing(request, None, "unregister client")?.permit;
+        match waits {
+            true => store.refuse_registration(permit, &id).await?,
+            false => drop(store.revoke_client(permit, &id).await?),
         }
         Ok(())
     }

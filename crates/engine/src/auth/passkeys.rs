@@ -21,7 +21,7 @@ use webauthn_rs::prelude::{
 use super::attempts::network;
 use super::sign_in::{From, NewSession};
 use super::{Visitor, sealed, totp};
-use crate::clients::printable;
+use crate::clients::{is_unseen, printable};
 use crate::failure::Failure;
 use crate::house::Gate;
 
@@ -541,6 +541,9 @@ impl Visitor {
     ) -> Result<Vec<String>, Failure> {
         let wanted = "the name of a passkey has 1 to 100 characters";
         printable(name, NAME_CHARACTERS_MAX, wanted)?;
+        if name.contains(is_unseen) {
+            return Err(Failure::new(Code::RequestInvalid, wanted));
+        }
         let webauthn = self.gate.must_take_passkeys()?;
         let from = self.here(browser);
         let (purpose, now) = (Purpose::of(Purpose::TO_ADD, &from), self.request.at);

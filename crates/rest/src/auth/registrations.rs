@@ -216,6 +216,15 @@ fn given(one: &RegistrationView) -> Markup {
     }
 }
 
+/// Members of its metadata that are told in words; the others are shown as they are.
+const TOLD: &[&str] = &[
+    "client_name",
+    "redirect_uris",
+    "scope",
+    "contacts",
+    "token_endpoint_auth_method",
+];
+
 fn facts(one: &RegistrationView) -> Markup {
     let how = match one.token_endpoint_auth_method.as_str() {
         "none" => "It proves nothing: an app in a browser or on a phone",
@@ -241,6 +250,12 @@ fn facts(one: &RegistrationView) -> Markup {
         dl {
             @for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
                 dt { (name) } dd { (value) }
+            }
+            @for (name, value) in one.metadata.as_object().into_iter().flatten() {
+                @if !TOLD.contains(&name.as_str()) {
+                    dt { code { (name) } }
+                    dd { (value.as_str().map_or_else(|| value.to_string(), str::to_owned)) }
+                }
             }
         }
     }

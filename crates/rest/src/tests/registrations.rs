@@ -182,6 +182,7 @@ fn a_program_is_approved_on_a_page_and_signs_people_in() {
     let html = String::from_utf8_lossy(&page.body).into_owned();
     assert!(html.contains("&lt;script&gt;") && !html.contains("<script"));
     assert!(html.contains("https://app.example/cb?a=1") && html.contains("dev@app.example"));
+    assert!(html.contains("client_uri") && html.contains("https://app.example/</dd>"));
     let form = format!("{path}/{}", app.id);
     // Not by a form that was not given out here.
     let fields = [("decision", "approve"), ("_form", "x")];
@@ -302,6 +303,8 @@ fn what_a_program_says_about_itself_is_checked() {
         ("client_name", json!("")),
         ("client_name", json!("x".repeat(201))),
         ("client_name", json!("a\nb")),
+        ("client_name", json!("a\u{202e}b")),
+        ("contacts", json!(["a\u{200b}b"])),
         ("client_name", json!(7)),
         ("client_uri", json!("javascript:alert(1)")),
         ("logo_uri", json!("http://app.example/logo")),
@@ -509,6 +512,7 @@ fn a_program_looks_after_its_own_registration() {
     let path = uri.strip_prefix(ROOT).unwrap();
     ask("GET", path, &other).status(200);
     ask("DELETE", path, &other).status(204);
+    assert!(trail(&world).contains("by its own token from "));
     // Nobody vouches for who registers: they ask no more often than that. Wrong tokens are not counted.
     world.ask(&format!("GET {path}"), &[], "").status(401);
     ask("GET", path, &other).refused(429, "rate-limited");
