@@ -81,30 +81,30 @@ fn assertions_that_nobody_signed_for_this_token_url_now() {
         ("valid as text", &|c| c["nbf"] = json!("soon")),
         ("ended", &|c| c["exp"] = json!(now - 120)),
         ("without an end", &|c| {
-            drop(c.as_object_mut().unwrap().remove("exp"))
+            drop(c.as_object_mut().unwrap().remove("exp"));
         }),
         ("another audience", &|c| {
-            c["aud"] = json!("https://other.example/token")
+            c["aud"] = json!("https://other.example/token");
         }),
         ("another tenant", &|c| {
-            c["aud"] = json!(format!("{ROOT}/t/hillside/auth/token"))
+            c["aud"] = json!(format!("{ROOT}/t/hillside/auth/token"));
         }),
         ("the tenant in capitals", &|c| {
-            c["aud"] = json!(token_url.replace("lake", "LAKE"))
+            c["aud"] = json!(token_url.replace("lake", "LAKE"));
         }),
         ("a beginning of the audience", &|c| {
-            c["aud"] = json!(format!("{ROOT}/t/lakeside"))
+            c["aud"] = json!(format!("{ROOT}/t/lakeside"));
         }),
         ("no audience", &|c| c["aud"] = json!([])),
         ("of somebody else", &|c| {
-            c["iss"] = json!("0000000000000000")
+            c["iss"] = json!("0000000000000000");
         }),
         ("without a name", &|c| c["jti"] = json!("")),
     ] {
         signing.refused(about, &changed(about, change));
     }
     let several = changed("several", &|c| {
-        c["aud"] = json!(["https://other.example", token_url])
+        c["aud"] = json!(["https://other.example", token_url]);
     });
     signing.ask("lakeside", &several).status(200);
     // Once, and at one tenant.

@@ -92,7 +92,7 @@ impl Device {
             .into_bytes()
     }
 
-    fn told(&self, response: Value) -> String {
+    fn told(&self, response: &Value) -> String {
         let id = coded(&self.id);
         json!({ "id": id, "rawId": id, "type": "public-key", "response": response, "extensions": {} })
             .to_string()
@@ -131,7 +131,7 @@ impl Device {
             cbor_bytes(&about),
         ]
         .concat();
-        self.told(json!({ "attestationObject": coded(&object), "clientDataJSON": coded(&client) }))
+        self.told(&json!({ "attestationObject": coded(&object), "clientDataJSON": coded(&client) }))
     }
 
     /// Shows its key: `navigator.credentials.get`.
@@ -143,7 +143,7 @@ impl Device {
         let about = self.about(0);
         let signed = [about.clone(), sha256(&client)].concat();
         let signature = self.pair.sign(&SystemRandom::new(), &signed).unwrap();
-        self.told(json!({
+        self.told(&json!({
             "authenticatorData": coded(&about), "clientDataJSON": coded(&client),
             "signature": coded(signature.as_ref()), "userHandle": coded(&self.person),
         }))

@@ -281,18 +281,18 @@ fn what_a_program_says_about_itself_is_checked() {
         json!(""),
     ] {
         wrong("invalid_redirect_uri", &|m| {
-            m["redirect_uris"] = json!([CALLBACK, bad])
+            m["redirect_uris"] = json!([CALLBACK, bad]);
         });
     }
     wrong("invalid_redirect_uri", &|m| m["redirect_uris"] = json!([]));
     wrong("invalid_redirect_uri", &|m| {
-        m["redirect_uris"] = Value::Null
+        m["redirect_uris"] = Value::Null;
     });
     let many: Vec<String> = (0..21)
         .map(|n| format!("https://app.example/{n}"))
         .collect();
     wrong("invalid_redirect_uri", &|m| {
-        m["redirect_uris"] = json!(many)
+        m["redirect_uris"] = json!(many);
     });
     let secret = json!({ "kty": "oct", "k": "c2VjcmV0", "kid": "x" });
     let keys = set(&[&Pair::es384("one")]);
