@@ -185,6 +185,8 @@ limits! {
     /// Programs of one tenant that wait for approval after they asked to be registered: of those that were
     /// invited, and of the others, each.
     registrations_max = 100;
+    /// Of those that were not invited, from one network: an address, or a /64 of IPv6.
+    registrations_per_network_max = 5;
     /// Requests for registration a minute from one address at one tenant before it is answered 429.
     registrations_per_minute_max = 10;
     /// Seconds for which such a program waits, and for which an initial access token is good.

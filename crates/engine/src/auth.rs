@@ -40,7 +40,7 @@ use zeroize::Zeroizing;
 
 pub use arrival::{Arrival, Departure, Going};
 pub(crate) use assertion::{Replays, has_certificates, is_usable_jwks};
-pub(crate) use attempts::{Attempts, Door, HOUSE};
+pub(crate) use attempts::{Attempts, Door, HOUSE, network};
 pub use authorize::{
     Asked as AuthorizationAsked, AuthorizeRequest, LaunchDraft, LaunchMade, Next, OauthError,
     Question,
@@ -48,7 +48,7 @@ pub use authorize::{
 pub use choice::Clinic;
 pub(crate) use documents::Documents;
 pub(crate) use guesses::Guesses;
-pub use passkeys::{PasskeyQuestion, PasskeyView};
+pub use passkeys::{PasskeyQuestion, PasskeyView, Proving};
 pub(crate) use password::Passwords;
 pub(crate) use sealed::{open as unseal, seal};
 pub(crate) use sign_in::normal_login;
@@ -239,6 +239,10 @@ impl Gate {
         let (id, secret) = decode_basic(encoded).ok_or_else(invalid)?;
         let store = self.house.0.store.tenant(&self.tenant);
         let record = store.client(&id).await?.ok_or_else(invalid)?;
+        // What is bound is a token; a secret alone would go around it.
+        if record.certificates.bound {
+            return Err(invalid());
+        }
         let key = store.secret_key().await?;
         record
             .authenticate(&self.tenant, &key, &secret)

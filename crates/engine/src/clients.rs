@@ -396,6 +396,24 @@ pub(crate) async fn known(
         .ok_or_else(unknown)
 }
 
+/// Characters that nobody sees and that turn around or hide what people read: of writing from right to
+/// left and back, without width, and of language tags. Joiners stay, which some scripts are written with.
+pub(crate) const fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200e}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
 pub(crate) fn printable(text: &str, max: usize, wanted: &'static str) -> Result<(), Failure> {
     if text.is_empty() || text.chars().count() > max || text.contains(char::is_control) {
         return Err(Failure::new(Code::RequestInvalid, wanted));

@@ -35,8 +35,8 @@ pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
     AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Clinic, Credentials,
     Departure, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError,
-    PasskeyQuestion, PasskeyView, Question, SessionView, SignInFrom, SignedIn, TokenFailure,
-    TokenRequest, Visitor,
+    PasskeyQuestion, PasskeyView, Proving, Question, SessionView, SignInFrom, SignedIn,
+    TokenFailure, TokenRequest, Visitor,
 };
 pub use clients::{ClientDraft, ClientMade, ClientView};
 pub use failure::Failure;

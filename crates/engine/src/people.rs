@@ -325,6 +325,12 @@ impl Desk<'_> {
                 }
                 person.proofs.accounts = accounts;
                 let known = person.proofs.suffice();
+                if !known {
+                    // Nothing is left that these would be second to.
+                    person.proofs.totp = None;
+                    person.proofs.recovery.clear();
+                    person.proofs.passkeys.clear();
+                }
                 if known && person.record.state == PersonState::Invited {
                     person.record.state = PersonState::Active;
                 }

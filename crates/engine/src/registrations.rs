@@ -5,7 +5,10 @@ mod metadata;
 
 use std::net::IpAddr;
 
-use access::{Administer, Administering, ClientId, NewClient, Permit, Reason, RequestMeta, Scopes};
+use access::{
+    Administer, Administering, Assurance, ClientId, NewClient, Permit, Reason, RequestMeta,
+    ScopeContext, Scopes,
+};
 use base::{Code, Micros, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use store::{Registration, RegistrationBy, TenantStore};
 
-use crate::auth::{Visitor, seal, unseal};
+use crate::auth::{Visitor, network, seal, unseal};
 use crate::clients::{ClientView, fresh_id, held, view};
 use crate::failure::Failure;
 use crate::house::{Gate, House};
@@ -105,7 +108,8 @@ pub struct RegistrationDecision {
     /// A part of what it asks for; all of it without.
     #[serde(default)]
     pub scopes: Option<Vec<String>>,
-    /// The roles by which policy governs it.
+    /// The roles by which policy governs it; somebody of the clinic names them where it acts without a
+    /// person.
     #[serde(default)]
     pub roles: Option<Vec<String>>,
     /// The vendor whose grant bounds it.
@@ -235,6 +239,7 @@ impl Gate {
             id: id.clone(),
             made: now,
             until,
+            network: network(asks.from).to_string(),
             invited,
             secret_hash: secret.as_ref().map(|s| key.hash(s.expose())),
             record: serde_json::to_string(&kept).map_err(internal)?.into(),
@@ -330,15 +335,21 @@ impl Gate {
         let id = ClientId::new(id).ok_or(RegistrationFailure::Token)?;
         self.is_registered_as(&id, token, request).await?;
         let store = self.store();
-        let what = format!("unregister client {}", id.as_str());
-        let permit = self.signing(request, None, what)?.permit;
-        match store.registration(&id, request.at).await? {
-            Some(_) => store.refuse_registration(permit, &id).await?,
-            None => {
-                let known = store.client(&id).await?.filter(|c| c.is_good(request.at));
-                known.ok_or(RegistrationFailure::Token)?;
-                store.revoke_client(permit, &id).await?;
-            }
+        let waits = store.registration(&id, request.at).await?.is_some();
+        if !waits {
+            let known = store.client(&id).await?.filter(|c| c.is_good(request.at));
+            known.ok_or(RegistrationFailure::Token)?;
+        }
+        let from = request.from.map_or_else(String::new, |a| a.to_string());
+        let what = format!(
+            "unregister client {} by its own token from {from}",
+            id.as_str()
+        );
+        store.signing(self.signing(request, None, what)?).await?;
+        let permit = self.signing(request, None, "unregister client")?.permit;
+        match waits {
+            true => store.refuse_registration(permit, &id).await?,
+            false => drop(store.revoke_client(permit, &id).await?),
         }
         Ok(())
     }
@@ -350,6 +361,8 @@ const REGISTERED: &str = "registration access";
 /// Who decides about programs that wait: a permit for each thing that is done.
 struct Desk<'a> {
     store: &'a TenantStore,
+    /// Whether programs that act without a person are let in ungoverned by policy.
+    ungoverned: bool,
     model: &'static Model,
 }
 
@@ -398,6 +411,12 @@ impl Desk<'_> {
                 some
             }
         };
+        let system = |s: &access::ResourceScope| s.context == ScopeContext::System;
+        let alone = metadata.grants("client_credentials") || given.resources().iter().any(system);
+        if alone && decision.roles.is_none() && !self.ungoverned {
+            let text = "it acts without a person: name the roles by which policy governs it";
+            return Err(invalid(text));
+        }
         let roles = decision.roles.as_deref().map(held).transpose()?;
         let vendor = match &decision.vendor {
             Some(vendor) => Some(binding(self.store, vendor, &given).await?),
@@ -442,7 +461,17 @@ impl Visitor {
     fn registrations_desk(&self) -> Desk<'_> {
         Desk {
             store: &self.store,
+            ungoverned: false,
             model: self.gate.model(),
+        }
+    }
+
+    /// Whoever holds a session that was left open lets no program in.
+    fn must_step_up(&self) -> Result<(), Failure> {
+        let fresh = seconds(self.gate.house.limits().step_up_seconds_max);
+        match self.is_recognised(Assurance::TwoFactors, Some(fresh)) {
+            true => Ok(()),
+            false => Err(Failure::of(Code::StepUpRequired)),
         }
     }
 
@@ -457,10 +486,11 @@ impl Visitor {
         self.registrations_desk().list(deed.permit).await
     }
 
-    /// Decides about a program that waits: the client that it is now, if it is one.
+    /// Decides about a program that waits: the client that it is now, if it is one. Policy governs one that
+    /// acts without a person.
     ///
     /// # Errors
-    /// `scope-missing`, `client-unknown`, `scope-invalid`, `vendor-unknown`, `request-invalid`.
+    /// `scope-missing`, `step-up-required` without two factors shown of late, `client-unknown`, `scope-invalid`, `vendor-unknown`, `request-invalid`.
     pub async fn decide_registration(
         &self,
         id: &str,
@@ -469,6 +499,7 @@ impl Visitor {
         let deed = self
             .deed(Administering::People, "decide about client")
             .await?;
+        self.must_step_up()?;
         let now = self.request.at;
         self.registrations_desk()
             .decide(deed.permit, id, decision, now)
@@ -478,10 +509,11 @@ impl Visitor {
     /// A token with which programs ask as invited ones.
     ///
     /// # Errors
-    /// `scope-missing`
+    /// `scope-missing`, `step-up-required` without two factors shown of late.
     pub async fn invite_program(&self) -> Result<InitialAccess, Failure> {
         let what = "give initial access token";
         let deed = self.deed(Administering::People, what).await?;
+        self.must_step_up()?;
         self.store.signing(deed).await?;
         let endpoint = self.gate.links.auth("/register");
         invitation(&self.gate.house, &self.store, endpoint, self.request.at).await
@@ -498,6 +530,7 @@ impl Operator {
         let permit = self.system(Reason::Operation, &tenant)?;
         let desk = Desk {
             store: &store,
+            ungoverned: true,
             model: Model::of(tenant.fhir()),
         };
         desk.list(permit).await
@@ -517,6 +550,7 @@ impl Operator {
         let permit = self.system(Reason::Operation, &tenant)?;
         let desk = Desk {
             store: &store,
+            ungoverned: true,
             model: Model::of(tenant.fhir()),
         };
         desk.decide(permit, id, decision, self.request.at).await

@@ -50,6 +50,7 @@ async function main() {
 
     await typePassword(tab);
     assert.equal(tab.url(), account);
+    await tab.type("#passkey-password", password);
     await click(tab, send("begin-passkey"));
     await tab.type("#name", "This laptop");
     await click(tab, asking);
@@ -111,7 +112,9 @@ async function main() {
     await tab.goto(`${root}/auth/login`);
     await click(tab, "#passkey");
     await click(tab, asking);
-    await click(tab, send("remove-passkey"));
+    await click(tab, send("prove"));
+    await tab.type("#passkey-password", password);
+    await click(tab, asking);
     assert.equal(tab.url(), account);
     await click(tab, send("sign-out"));
     await click(tab, "#passkey");

@@ -209,6 +209,12 @@ impl Fields {
         (!value.is_empty()).then(|| value.into_owned())
     }
 
+    /// All values of a name.
+    fn all(&self, name: &str) -> Vec<String> {
+        let pairs = form::pairs(self.text()).filter(|(n, _)| n == name);
+        pairs.map(|(_, value)| value.into_owned()).collect()
+    }
+
     fn or_empty(&self, name: &str) -> String {
         self.get(name).unwrap_or_default()
     }

@@ -594,7 +594,7 @@ const PROVED_SECONDS: i64 = 300;
 impl Visitor {
     /// Whoever holds a stolen session adds nothing by which people sign in: they show the password, or,
     /// where there is none, have just signed in.
-    async fn must_prove(&self, password: &str) -> Result<(), Failure> {
+    pub(super) async fn must_prove(&self, password: &str) -> Result<(), Failure> {
         if self.person.proofs.password.is_some() {
             return self.must_fit(password).await;
         }

@@ -7,6 +7,8 @@
 
 use access::{Assurance, ClientId, PersonId, PersonState};
 use base::{Code, Micros};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store::{BrowserSession, KeptPasskey, Person, StoreError};
@@ -19,7 +21,7 @@ use webauthn_rs::prelude::{
 use super::attempts::network;
 use super::sign_in::{From, NewSession};
 use super::{Visitor, sealed, totp};
-use crate::clients::printable;
+use crate::clients::{is_unseen, printable};
 use crate::failure::Failure;
 use crate::house::Gate;
 
@@ -48,6 +50,25 @@ pub struct PasskeyView {
     pub made: Micros,
 }
 
+/// What somebody shows, in one form, before what they sign in with is changed.
+#[derive(Clone, Copy)]
+pub struct Proving<'a> {
+    /// Their password.
+    pub password: &'a str,
+    /// A one-time code or a recovery code.
+    pub code: &'a str,
+    /// What a passkey of theirs answers, in place of a code: what was asked, and the answer.
+    pub passkey: (&'a str, &'a str),
+    /// The cookie of the browser that its forms are given out to.
+    pub browser: &'a str,
+}
+
+impl std::fmt::Debug for Proving<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Proving(…)")
+    }
+}
+
 /// Characters of a passkey's name.
 const NAME_CHARACTERS_MAX: usize = 100;
 
@@ -64,6 +85,7 @@ impl<'a> Purpose<'a> {
     const TO_ADD: &'static str = "passkey to add";
     const TO_SIGN_IN: &'static str = "passkey to sign in";
     const TO_GO_ON: &'static str = "passkey to go on";
+    const TO_PROVE: &'static str = "passkey to prove";
 
     const fn of(what: &'static str, from: &From<'a>) -> Self {
         Self {
@@ -85,6 +107,15 @@ struct Of<T> {
     asked: T,
 }
 
+/// What was asked of one person who proved who they are.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    person: String,
+    /// What the password was good against: another password makes this worthless.
+    proof: [u8; 32],
+    asked: PasskeyRegistration,
+}
+
 fn failed(_: impl std::fmt::Debug) -> Failure {
     Failure::of(Code::Internal)
 }
@@ -104,6 +135,14 @@ fn not_good() -> Failure {
 /// Whoever answers, as those are known whose answers are taken once.
 fn answerer(text: &str) -> Result<ClientId, Failure> {
     ClientId::new(&format!("passkey.{text}")).ok_or(Failure::of(Code::Internal))
+}
+
+/// How often a key was used, as it is kept.
+fn counter_of(kept: &KeptPasskey) -> u32 {
+    let key: Option<serde_json::Value> = serde_json::from_str(&kept.key).ok();
+    let counter = key.as_ref().and_then(|key| key.pointer("/cred/counter"));
+    let counter = counter.and_then(serde_json::Value::as_u64);
+    counter.and_then(|c| u32::try_from(c).ok()).unwrap_or(0)
 }
 
 fn keys(person: &Person) -> Vec<Passkey> {
@@ -226,7 +265,10 @@ impl Gate {
             Some(id) => self.store().person(id).await?,
             None => None,
         };
-        let active = person.filter(|p| p.record.state == PersonState::Active);
+        // Who has no password here comes in through a provider, which may have turned them away meanwhile:
+        // their passkey is a second factor only.
+        let active =
+            person.filter(|p| p.record.state == PersonState::Active && p.proofs.password.is_some());
         let (Some(person), Some(shown)) = (active, shown) else {
             return Err(self.guessed_wrong(from, None).await?);
         };
@@ -264,7 +306,17 @@ impl Gate {
     ) -> Result<Option<PasskeyQuestion>, Failure> {
         let now = from.request.at;
         let (person, _) = self.ticket(ticket, now).await?;
-        let (keys, webauthn) = (keys(&person), self.webauthn());
+        let purpose = Purpose::of(Purpose::TO_GO_ON, &from);
+        self.ask_person(&person, purpose, now).await
+    }
+
+    async fn ask_person(
+        &self,
+        person: &Person,
+        purpose: Purpose<'_>,
+        now: Micros,
+    ) -> Result<Option<PasskeyQuestion>, Failure> {
+        let (keys, webauthn) = (keys(person), self.webauthn());
         let Some(webauthn) = webauthn.filter(|_| !keys.is_empty()) else {
             return Ok(None);
         };
@@ -275,7 +327,6 @@ impl Gate {
             person: person.record.id.as_str().to_owned(),
             asked,
         };
-        let purpose = Purpose::of(Purpose::TO_GO_ON, &from);
         let question = self.question(&options, purpose, &state, now).await?;
         Ok(Some(question))
     }
@@ -293,8 +344,22 @@ impl Gate {
         let (now, door) = (from.request.at, self.tenant.bytes());
         self.house.0.sign_ins.check(door, from.address, now)?;
         let (person, through) = self.ticket(ticket, now).await?;
+        self.shows_passkey(&person, Purpose::TO_GO_ON, (state, answer), from)
+            .await?;
+        self.begin_by_passkey(&person, through, from).await
+    }
+
+    /// Takes what a passkey of this person answered to what they were asked.
+    async fn shows_passkey(
+        &self,
+        person: &Person,
+        what: &'static str,
+        (state, answer): (&str, &str),
+        from: From<'_>,
+    ) -> Result<(), Failure> {
+        let now = from.request.at;
         let webauthn = self.must_take_passkeys()?;
-        let purpose = Purpose::of(Purpose::TO_GO_ON, &from);
+        let purpose = Purpose::of(what, &from);
         let by = answerer(person.record.id.as_str())?;
         let asked: Of<PasskeyAuthentication> =
             self.asked_of_device(purpose, state, &by, now).await?;
@@ -303,20 +368,17 @@ impl Gate {
         }
         let shown: Option<PublicKeyCredential> = serde_json::from_str(answer).ok();
         let Some(shown) = shown else {
-            return Err(self.guessed_wrong(from, Some(&person)).await?);
+            return Err(self.guessed_wrong(from, Some(person)).await?);
         };
         // A key that was removed meanwhile is none.
         let known = |r: &AuthenticationResult| {
-            let mut all = keys(&person).into_iter();
+            let mut all = keys(person).into_iter();
             all.any(|key| key.cred_id() == r.cred_id())
         };
         match webauthn.finish_passkey_authentication(&shown, &asked.asked) {
-            Ok(result) if known(&result) => {
-                self.used(&person, &result, from).await?;
-                self.begin_by_passkey(&person, through, from).await
-            }
-            Ok(_) => Err(self.guessed_wrong(from, Some(&person)).await?),
-            Err(error) => Err(self.not_shown(&person, &error, from).await?),
+            Ok(result) if known(&result) => self.used(person, &result, from).await,
+            Ok(_) => Err(self.guessed_wrong(from, Some(person)).await?),
+            Err(error) => Err(self.not_shown(person, &error, from).await?),
         }
     }
 
@@ -328,7 +390,8 @@ impl Gate {
         }
     }
 
-    /// Notes what a device says about its key: how often it was used.
+    /// Notes what a device says about its key: how often it was used. What was asked carries the key as
+    /// it was then; the one that is kept decides, so that of two answers at once one is a copy's.
     async fn used(
         &self,
         person: &Person,
@@ -346,6 +409,10 @@ impl Gate {
                 let Ok(mut key) = serde_json::from_str::<Passkey>(&kept.key) else {
                     continue;
                 };
+                if key.cred_id() == result.cred_id() && result.counter() <= counter_of(kept) {
+                    let text = "the counter of the passkey went back".to_owned();
+                    return Err(StoreError::Refused(Code::CredentialsInvalid, text));
+                }
                 if key.update_credential(&result) == Some(true)
                     && let Ok(text) = serde_json::to_string(&key)
                 {
@@ -355,8 +422,14 @@ impl Gate {
             Ok(())
         };
         let store = self.store();
-        store.change_person(deed, &person.record.id, change).await?;
-        Ok(())
+        match store.change_person(deed, &person.record.id, change).await {
+            Ok(_) => Ok(()),
+            Err(e) if e.code() == Code::CredentialsInvalid => {
+                let copied = WebauthnError::CredentialPossibleCompromise;
+                Err(self.not_shown(person, &copied, from).await?)
+            }
+            Err(e) => Err(e.into()),
+        }
     }
 }
 
@@ -372,37 +445,62 @@ impl Visitor {
         .collect()
     }
 
-    /// Whoever holds a stolen session adds and removes nothing by which people sign in.
-    fn must_be_fresh(&self) -> Result<(), Failure> {
-        let seconds = self.gate.house.limits().step_up_seconds_max;
-        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-        let wanted = match self.person.proofs.has_second_factor() {
-            true => Assurance::TwoFactors,
-            false => Assurance::Password,
-        };
-        match self.is_recognised(wanted, Some(seconds)) {
-            true => Ok(()),
-            false => Err(Failure::new(
-                Code::StepUpRequired,
-                "you signed in too long ago for this: sign out and in again first",
-            )),
+    /// Where this session is, for what is asked in it: by its id, which stays when its cookie changes.
+    fn here<'a>(&'a self, browser: &'a str) -> From<'a> {
+        From {
+            address: self.from,
+            agent: "",
+            session: &self.session.record.id,
+            browser,
+            request: self.request,
         }
     }
 
-    fn to_add<'a>(&'a self, browser: &'a str) -> Purpose<'a> {
-        Purpose {
-            what: Purpose::TO_ADD,
-            browser,
-            session: &self.session.record.id,
+    /// Asks for a passkey of theirs, so that they prove who they are; none if they have none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn ask_own_passkey(&self, browser: &str) -> Result<Option<PasskeyQuestion>, Failure> {
+        let from = self.here(browser);
+        let purpose = Purpose::of(Purpose::TO_PROVE, &from);
+        let (gate, now) = (&self.gate, self.request.at);
+        gate.ask_person(&self.person, purpose, now).await
+    }
+
+    /// Whoever holds a stolen session, however fresh, adds and removes nothing by which people sign in:
+    /// they show the password, or have just signed in where there is none, and the second factor if
+    /// there is one.
+    async fn prove(&self, shown: Proving<'_>) -> Result<(), Failure> {
+        self.must_prove(shown.password).await?;
+        if !self.person.proofs.has_second_factor() {
+            return Ok(());
+        }
+        let (door, now) = (self.gate.tenant.bytes(), self.request.at);
+        let attempts = &self.gate.house.0.sign_ins;
+        attempts.check(door, self.from, now)?;
+        let (gate, person) = (&self.gate, &self.person);
+        if !shown.passkey.1.is_empty() {
+            let from = self.here(shown.browser);
+            return gate
+                .shows_passkey(person, Purpose::TO_PROVE, shown.passkey, from)
+                .await;
+        }
+        match gate
+            .is_second_factor(person, shown.code, self.request)
+            .await?
+        {
+            true => Ok(()),
+            false => Err(self.not_proved("prove own second factor").await?),
         }
     }
 
     /// Begins to add a passkey, in the browser that has this cookie for its forms.
     ///
     /// # Errors
-    /// `not-supported`, `step-up-required`, `limit-query` if there are too many.
-    pub async fn begin_passkey(&self, browser: &str) -> Result<PasskeyQuestion, Failure> {
-        self.must_be_fresh()?;
+    /// `not-supported`, `limit-query` if there are too many; `credentials-invalid`, `rate-limited`,
+    /// `step-up-required` if the person does not prove who they are.
+    pub async fn begin_passkey(&self, shown: Proving<'_>) -> Result<PasskeyQuestion, Failure> {
+        self.prove(shown).await?;
         let webauthn = self.gate.must_take_passkeys()?;
         let (record, known) = (&self.person.record, keys(&self.person));
         self.gate.must_have_room(&self.person)?;
@@ -419,33 +517,42 @@ impl Visitor {
         {
             choice.insert("residentKey".to_owned(), "preferred".into());
         }
-        let state = Of {
+        let key = self.store.people_key().await?;
+        let password = self.person.proofs.password.as_deref().unwrap_or_default();
+        let state = Begun {
             person: record.id.as_str().to_owned(),
+            proof: key.hash("password", password),
             asked,
         };
-        let (purpose, now) = (self.to_add(browser), self.request.at);
+        let from = self.here(shown.browser);
+        let (purpose, now) = (Purpose::of(Purpose::TO_ADD, &from), self.request.at);
         self.gate.question(&options, purpose, &state, now).await
     }
 
     /// Adds a passkey: it is asked for from now on. Recovery codes, if the person had none.
     ///
     /// # Errors
-    /// `credentials-invalid`, `form-foreign`, `request-invalid`, `step-up-required`, `limit-query`.
+    /// `credentials-invalid`, `form-foreign`, `request-invalid`, `limit-query`.
     pub async fn add_passkey(
         &self,
         (state, answer): (&str, &str),
         name: &str,
         browser: &str,
     ) -> Result<Vec<String>, Failure> {
-        self.must_be_fresh()?;
         let wanted = "the name of a passkey has 1 to 100 characters";
         printable(name, NAME_CHARACTERS_MAX, wanted)?;
+        if name.contains(is_unseen) {
+            return Err(Failure::new(Code::RequestInvalid, wanted));
+        }
         let webauthn = self.gate.must_take_passkeys()?;
-        let (purpose, now) = (self.to_add(browser), self.request.at);
+        let from = self.here(browser);
+        let (purpose, now) = (Purpose::of(Purpose::TO_ADD, &from), self.request.at);
         let by = answerer(self.person.record.id.as_str())?;
-        let asked: Of<PasskeyRegistration> =
-            self.gate.asked_of_device(purpose, state, &by, now).await?;
-        if asked.person != self.person.record.id.as_str() {
+        let asked: Begun = self.gate.asked_of_device(purpose, state, &by, now).await?;
+        let people = self.store.people_key().await?;
+        let password = self.person.proofs.password.as_deref();
+        let same = people.is_hash("password", password.unwrap_or_default(), &asked.proof);
+        if !same || asked.person != self.person.record.id.as_str() {
             return Err(Failure::of(Code::FormForeign));
         }
         let shown: RegisterPublicKeyCredential =
@@ -454,7 +561,8 @@ impl Visitor {
             .finish_passkey_registration(&shown, &asked.asked)
             .map_err(|_| not_good())?;
         let kept = KeptPasskey {
-            id: shown.id,
+            // Not what the browser calls it: one key is kept once.
+            id: URL_SAFE_NO_PAD.encode(key.cred_id()),
             name: name.to_owned(),
             made_us: now.0,
             key: serde_json::to_string(&key).map_err(failed)?,
@@ -463,13 +571,14 @@ impl Visitor {
         let mut hashes = Vec::new();
         if self.person.proofs.recovery.is_empty() {
             codes = totp::recovery_codes(&*self.gate.house.0.rng);
-            let key = self.store.people_key().await?;
-            let hash = |code: &String| key.hash("recovery", &totp::recovery(code));
+            let hash = |code: &String| people.hash("recovery", &totp::recovery(code));
             hashes = codes.iter().map(hash).collect();
         }
         let deed = self.own("add passkey").await?;
         let max = self.gate.house.limits().passkeys_per_person_max;
+        let proved = self.proved();
         let change = move |person: &mut Person| {
+            proved(person)?;
             if person.proofs.passkeys.iter().any(|p| p.id == kept.id) {
                 let text = "this passkey was added already".to_owned();
                 return Err(StoreError::Refused(Code::DuplicateId, text));
@@ -485,18 +594,26 @@ impl Visitor {
         };
         let id = &self.person.record.id;
         self.store.change_person(deed, id, change).await?;
-        self.two_factors_now().await?;
+        // Without a password nothing but a recent sign-in was shown, which is not made more of.
+        if password.is_some() {
+            self.two_factors_now().await?;
+        }
+        // They were begun with less.
+        self.end_other_sessions().await?;
         Ok(codes)
     }
 
-    /// Removes a passkey.
+    /// Removes a passkey. All other sessions end, and so does what programs were approved for.
     ///
     /// # Errors
-    /// `not-found`, `step-up-required`.
-    pub async fn remove_passkey(&self, id: &str) -> Result<(), Failure> {
-        self.must_be_fresh()?;
+    /// `not-found`; `credentials-invalid`, `rate-limited`, `step-up-required` if the person does not prove
+    /// who they are.
+    pub async fn remove_passkey(&self, id: &str, shown: Proving<'_>) -> Result<(), Failure> {
+        self.prove(shown).await?;
+        let proved = self.proved();
         let (deed, gone) = (self.own("remove passkey").await?, id.to_owned());
         let change = move |person: &mut Person| {
+            proved(person)?;
             let before = person.proofs.passkeys.len();
             person.proofs.passkeys.retain(|p| p.id != gone);
             if person.proofs.passkeys.len() == before {
@@ -510,11 +627,14 @@ impl Visitor {
         };
         let id = &self.person.record.id;
         self.store.change_person(deed, id, change).await?;
-        // Whoever holds the device may be signed in on it.
+        // Whoever holds the device may be signed in on it, and have let programs in.
+        let deed = self.own("take back approvals").await?;
+        self.store.end_approvals(deed, id).await?;
         self.end_other_sessions().await
     }
 
-    /// Who showed a second factor has two from now on; other sessions had one, and end.
+    /// Who showed a password, and a second factor if there was one, and now has a key of theirs answer, has
+    /// shown two factors.
     async fn two_factors_now(&self) -> Result<(), Failure> {
         let (current, now) = (self.session.record.id.clone(), self.request.at);
         let deed = self.own("two factors").await?;
@@ -525,6 +645,6 @@ impl Visitor {
         };
         let id = &self.person.record.id;
         self.store.change_sessions(deed, id, which, raise).await?;
-        self.end_other_sessions().await
+        Ok(())
     }
 }

@@ -32,7 +32,7 @@ pub struct Visitor {
     pub(crate) principal: Arc<Principal>,
     pub(crate) person: Arc<Person>,
     pub(crate) session: Arc<BrowserSession>,
-    from: IpAddr,
+    pub(super) from: IpAddr,
     pub(crate) request: RequestMeta,
 }
 
@@ -174,6 +174,11 @@ impl Visitor {
     /// The person's name.
     pub fn name(&self) -> &str {
         &self.person.record.name
+    }
+
+    /// Whether they have a password here.
+    pub fn has_password(&self) -> bool {
+        self.person.proofs.password.is_some()
     }
 
     /// Whether they administer the tenant's people.
@@ -386,7 +391,7 @@ impl Visitor {
     }
 
     /// Whether what a password was good against is still the person's: it was looked at before the change.
-    fn proved(&self) -> impl Fn(&Person) -> Result<(), StoreError> + Send + 'static {
+    pub(super) fn proved(&self) -> impl Fn(&Person) -> Result<(), StoreError> + Send + 'static {
         let against = self.person.proofs.password.clone();
         move |person| match person.proofs.password == against {
             true => Ok(()),
@@ -398,7 +403,7 @@ impl Visitor {
     }
 
     /// Counts and records that somebody in this session did not prove who they are.
-    async fn not_proved(&self, what: &str) -> Result<Failure, Failure> {
+    pub(super) async fn not_proved(&self, what: &str) -> Result<Failure, Failure> {
         let (door, code) = (self.gate.tenant.bytes(), Code::CredentialsInvalid);
         let attempts = &self.gate.house.0.sign_ins;
         attempts.failed(door, self.from, self.request.at);

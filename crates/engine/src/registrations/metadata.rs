@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::RegistrationFailure;
 use crate::auth::{has_certificates, is_usable_jwks};
-use crate::clients::{REDIRECTS_MAX, URL_BYTES_MAX, is_redirect};
+use crate::clients::{REDIRECTS_MAX, URL_BYTES_MAX, is_redirect, is_unseen};
 
 /// Bytes of a name, of a contact and of other short texts.
 const TEXT_BYTES_MAX: usize = 200;
@@ -103,11 +103,14 @@ fn one_of(value: Option<&String>, name: &str, known: &[&str]) -> Checked<()> {
 
 fn short(text: Option<&String>, name: &str) -> Checked<()> {
     let good = |t: &&String| {
-        !t.is_empty() && t.len() <= TEXT_BYTES_MAX && !t.contains(|c: char| c.is_control())
+        let unseen = |c: char| c.is_control() || is_unseen(c);
+        !t.is_empty() && t.len() <= TEXT_BYTES_MAX && !t.contains(unseen)
     };
     match text.is_none_or(|t| good(&t)) {
         true => Ok(()),
-        false => wrong(format!("{name} has 1 to {TEXT_BYTES_MAX} bytes")),
+        false => wrong(format!(
+            "{name} has 1 to {TEXT_BYTES_MAX} bytes that can be read"
+        )),
     }
 }
 

@@ -111,7 +111,7 @@ fn a_tenant_lives_and_ends_by_commands() {
 fn programs_that_wait_are_decided_about() {
     let world = own("waiting", &[]);
     let server = world.server();
-    let tenant = world.tenant();
+    let tenant = world.tenant_with(&json!({ "registration": "anyone" }));
     let name = tenant.name();
     let register = || {
         let metadata = json!({

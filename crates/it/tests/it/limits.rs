@@ -110,6 +110,7 @@ const MET_BESIDE: &[&str] = &[
     "registration_seconds_max",
     "registrations_max",
     "registrations_per_minute_max",
+    "registrations_per_network_max",
     "search_parameters_custom_max",
     "session_idle_seconds_max",
     "session_seconds_max",

@@ -2,11 +2,11 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{Failure, Going, Visitor};
+use engine::{Failure, Going, Proving, Visitor};
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
 
-use super::{Browser, failed, pages, see};
+use super::{Browser, Fields, failed, pages, see};
 use crate::call::Call;
 
 /// `GET /t/{tenant}/auth/account`
@@ -29,6 +29,33 @@ pub(crate) async fn act(visitor: Visitor, mut call: Call) -> Result<Response<Bod
     let action = call.value("action").to_owned();
     let done = acted(&visitor, &mut call, &action).await;
     Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
+}
+
+/// What a form shows of whoever sends it.
+struct Shown {
+    password: String,
+    code: String,
+    passkey: (String, String),
+}
+
+impl Shown {
+    fn of(fields: &Fields) -> Self {
+        let field = |name| fields.or_empty(name);
+        Self {
+            password: field("password"),
+            code: field("code"),
+            passkey: (field("state"), field("answer")),
+        }
+    }
+
+    fn proving<'a>(&'a self, browser: &'a Browser) -> Proving<'a> {
+        Proving {
+            password: &self.password,
+            code: &self.code,
+            passkey: (&self.passkey.0, &self.passkey.1),
+            browser: &browser.form,
+        }
+    }
 }
 
 async fn acted(
@@ -72,8 +99,21 @@ async fn acted(
             let page = pages::recovery_codes(gate, &codes);
             return Ok(browser.page(StatusCode::OK, page, ""));
         }
+        "prove" => {
+            let what = match &*field("what") {
+                "begin-passkey" => "begin-passkey",
+                "remove-passkey" => "remove-passkey",
+                _ => return Err(Failure::of(Code::RouteUnknown)),
+            };
+            let question = visitor.ask_own_passkey(&browser.form).await?;
+            let token = browser.token(gate).await?;
+            let asks = (what, &*field("id"), visitor.has_password());
+            let page = pages::prove(gate, &token, asks, question.as_ref());
+            return Ok(browser.page_for_passkeys(gate, StatusCode::OK, page, ""));
+        }
         "begin-passkey" => {
-            let question = visitor.begin_passkey(&browser.form).await?;
+            let shown = Shown::of(&fields);
+            let question = visitor.begin_passkey(shown.proving(&browser)).await?;
             let token = browser.token(gate).await?;
             let page = pages::begin_passkey(gate, &token, &question);
             return Ok(browser.page_for_passkeys(gate, StatusCode::OK, page, ""));
@@ -88,7 +128,11 @@ async fn acted(
                 return Ok(browser.page(StatusCode::OK, page, ""));
             }
         }
-        "remove-passkey" => visitor.remove_passkey(&field("id")).await?,
+        "remove-passkey" => {
+            let shown = Shown::of(&fields);
+            let proving = shown.proving(&browser);
+            visitor.remove_passkey(&field("id"), proving).await?;
+        }
         "link" => {
             let (id, password) = (field("id"), field("password"));
             let (by, password) = (visitor, &*password);

@@ -410,9 +410,19 @@ pub(super) fn account(
             @if account.passkeys.is_empty() { p { "None." } }
             @for passkey in &account.passkeys {
                 dl { dt { (passkey.name) } dd { "Since " (time(passkey.made)) } }
-                (button(gate, token, "remove-passkey", &passkey.id, "Remove"))
+                (to_prove(gate, token, ("remove-passkey", &passkey.id), "Remove"))
             }
-            @if account.takes_passkeys { (button(gate, token, "begin-passkey", "", "Add a passkey")) }
+            @if account.takes_passkeys {
+                @if account.totp || !account.passkeys.is_empty() {
+                    (to_prove(gate, token, ("begin-passkey", ""), "Add a passkey"))
+                } @else {
+                    form method="post" action=(gate.links().auth("/account/begin-passkey")) {
+                        input type="hidden" name="_form" value=(token);
+                        @if account.has_password { (password_now("passkey-password")) }
+                        button type="submit" { "Add a passkey" }
+                    }
+                }
+            }
         }
         @if !account.providers.is_empty() || !account.accounts.is_empty() {
             h2 { "Accounts elsewhere" }
@@ -452,6 +462,57 @@ pub(super) fn account(
         }
     };
     page(gate, "Your account", &body)
+}
+
+fn password_now(id: &str) -> Markup {
+    html! {
+        label for=(id) { "Password" }
+        input id=(id) type="password" name="password" autocomplete="current-password" required;
+    }
+}
+
+/// A button to where somebody shows who they are before something is done.
+fn to_prove(gate: &Gate, token: &str, (what, id): (&str, &str), words: &str) -> Markup {
+    html! {
+        form method="post" action=(gate.links().auth("/account/prove")) {
+            input type="hidden" name="_form" value=(token);
+            input type="hidden" name="what" value=(what);
+            input type="hidden" name="id" value=(id);
+            button.second type="submit" { (words) }
+        }
+    }
+}
+
+/// Asks for the password and a second factor, and goes on to what was wanted with both.
+pub(super) fn prove(
+    gate: &Gate,
+    token: &str,
+    (what, id, has_password): (&str, &str, bool),
+    question: Option<&PasskeyQuestion>,
+) -> Markup {
+    let action = format!("/account/{what}");
+    let fields = |place: &str| {
+        html! {
+            input type="hidden" name="_form" value=(token);
+            input type="hidden" name="id" value=(id);
+            @if has_password { (password_now(&format!("{place}-password"))) }
+        }
+    };
+    let body = html! {
+        @if let Some(question) = question {
+            (passkey_form(gate, &action, question, &fields("passkey"), "Use a passkey that you have"))
+            h2 { "Or" }
+        }
+        form method="post" action=(gate.links().auth(&action)) {
+            (fields("code"))
+            label for="code" { "Code of your authenticator app, or a recovery code" }
+            input #code type="text" name="code" autocomplete="one-time-code" autocapitalize="none"
+                spellcheck="false" required;
+            button type="submit" { "Go on" }
+        }
+        p { a href=(gate.links().auth("/account")) { "Back to your account" } }
+    };
+    page(gate, "Show that it is you", &body)
 }
 
 /// The last step before an account elsewhere is linked: a link, because forms go nowhere else.

@@ -148,9 +148,17 @@ async fn by_form(by: &Visitor, call: &mut Call, id: &str) -> Result<Response<Bod
     let gate = by.gate();
     let browser = Browser::of(gate, call);
     let fields = browser.fields(gate, call).await?;
+    let roles: Vec<String> = fields
+        .or_empty("roles")
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
     let decision = RegistrationDecision {
         decision: fields.or_empty("decision"),
-        ..RegistrationDecision::default()
+        // What is not ticked is not given, and nothing is given if nothing is ticked.
+        scopes: Some(fields.all("scope")),
+        roles: (!roles.is_empty()).then_some(roles),
+        vendor: fields.get("vendor"),
     };
     by.decide_registration(id, decision).await?;
     Ok(see(&gate.links().auth("/registrations")))
@@ -175,6 +183,7 @@ fn listed(gate: &Gate, token: &str, all: &[RegistrationView]) -> Markup {
                 form method="post"
                     action=(gate.links().auth(&format!("/registrations/{}", one.client_id))) {
                     input type="hidden" name="_form" value=(token);
+                    (given(one))
                     button type="submit" name="decision" value="approve" { "Approve" }
                     button.second type="submit" name="decision" value="refuse" { "Refuse" }
                 }
@@ -183,6 +192,38 @@ fn listed(gate: &Gate, token: &str, all: &[RegistrationView]) -> Markup {
     };
     pages::page(gate, "Programs that wait", &body)
 }
+
+/// What is given to it: nothing but that people sign in is proposed.
+fn given(one: &RegistrationView) -> Markup {
+    let signs_in = |scope: &str| matches!(scope, "openid" | "profile" | "fhirUser");
+    let id = |what: &str| format!("{what}-{}", one.client_id);
+    html! {
+        fieldset.choice {
+            legend { "What it may do" }
+            @for (place, scope) in one.scopes.iter().enumerate() {
+                div {
+                    input type="checkbox" name="scope" value=(scope) checked[signs_in(scope)]
+                        id=(id(&place.to_string()));
+                    " "
+                    label for=(id(&place.to_string())) { code { (scope) } }
+                }
+            }
+        }
+        label for=(id("roles")) { "Roles by which policy governs it, where it acts without a person" }
+        input id=(id("roles")) type="text" name="roles" autocomplete="off" spellcheck="false";
+        label for=(id("vendor")) { "The vendor whose grant bounds it, if any" }
+        input id=(id("vendor")) type="text" name="vendor" autocomplete="off" spellcheck="false";
+    }
+}
+
+/// Members of its metadata that are told in words; the others are shown as they are.
+const TOLD: &[&str] = &[
+    "client_name",
+    "redirect_uris",
+    "scope",
+    "contacts",
+    "token_endpoint_auth_method",
+];
 
 fn facts(one: &RegistrationView) -> Markup {
     let how = match one.token_endpoint_auth_method.as_str() {
@@ -209,6 +250,12 @@ fn facts(one: &RegistrationView) -> Markup {
         dl {
             @for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
                 dt { (name) } dd { (value) }
+            }
+            @for (name, value) in one.metadata.as_object().into_iter().flatten() {
+                @if !TOLD.contains(&name.as_str()) {
+                    dt { code { (name) } }
+                    dd { (value.as_str().map_or_else(|| value.to_string(), str::to_owned)) }
+                }
             }
         }
     }

@@ -271,6 +271,10 @@ fn a_bound_token_is_one_with_its_certificate_alone() {
     let given = given.text("/access_token");
     read(&world, &given, Some(&own)).refused(401, "token-bound");
     read(&world, &given, Some(&mine)).status(200);
+    // Its secret asks for tokens, and is not taken in place of one.
+    world
+        .fhir(&basic, "GET Patient", "")
+        .refused(401, "credentials-invalid");
 }
 
 #[test]

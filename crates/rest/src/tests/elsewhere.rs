@@ -60,9 +60,20 @@ impl Outbound for Elsewhere {
 impl Elsewhere {
     /// A house that reaches it.
     pub(super) fn world() -> (World, Self) {
+        Self::world_at(None)
+    }
+
+    /// The same, of a house that is reached at this address.
+    pub(super) fn world_at(url: Option<&str>) -> (World, Self) {
         let elsewhere = Self::default();
         let outside = Outside::new(elsewhere.clone());
-        let world = World::with(|_| {}, |config| config.outside = outside);
+        let world = World::with(
+            |_| {},
+            |config| {
+                config.outside = outside;
+                config.public_url = url.map(str::to_owned);
+            },
+        );
         (world, elsewhere)
     }
 

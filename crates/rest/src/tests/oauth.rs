@@ -13,7 +13,7 @@ use super::world::{Answer, JSON, ROOT, World, patient_with_id};
 
 pub(super) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
-const CALLBACK: &str = "https://app.example/cb?a=1";
+pub(super) const CALLBACK: &str = "https://app.example/cb?a=1";
 const ASKED: &str = "openid fhirUser profile launch/patient patient/*.rs offline_access";
 
 /// A tenant with an administrator, a patient who signs in, and a public program.

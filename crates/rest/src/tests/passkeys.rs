@@ -10,12 +10,13 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
 
+use super::oauth::{CALLBACK, FORM, Program, code_fields, request, told};
 use super::people::{Browser, PASSWORD, administrator, attribute, person};
 use super::world::{Answer, World};
 
-const ORIGIN: &str = "https://clinic.example";
+pub(super) const ORIGIN: &str = "https://clinic.example";
 const HOST: &str = "clinic.example";
-const ACCOUNT: &str = "/t/lakeside/auth/account";
+pub(super) const ACCOUNT: &str = "/t/lakeside/auth/account";
 const PASSKEY: &str = "/t/lakeside/auth/passkey";
 
 fn lakeside(limits: impl FnOnce(&mut Limits)) -> World {
@@ -25,7 +26,7 @@ fn lakeside(limits: impl FnOnce(&mut Limits)) -> World {
 }
 
 /// A key on somebody's device.
-struct Device {
+pub(super) struct Device {
     pair: EcdsaKeyPair,
     id: Vec<u8>,
     person: Vec<u8>,
@@ -34,7 +35,7 @@ struct Device {
     origin: &'static str,
 }
 
-fn coded(bytes: &[u8]) -> String {
+pub(super) fn coded(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -59,7 +60,7 @@ fn cbor_bytes(bytes: &[u8]) -> Vec<u8> {
 }
 
 impl Device {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let random = SystemRandom::new();
         let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
         let mut id = vec![0; 16];
@@ -91,14 +92,14 @@ impl Device {
             .into_bytes()
     }
 
-    fn told(&self, response: Value) -> String {
+    fn told(&self, response: &Value) -> String {
         let id = coded(&self.id);
         json!({ "id": id, "rawId": id, "type": "public-key", "response": response, "extensions": {} })
             .to_string()
     }
 
     /// Makes its key known: `navigator.credentials.create`.
-    fn create(&mut self, options: &Value) -> String {
+    pub(super) fn create(&mut self, options: &Value) -> String {
         let options = &options["publicKey"];
         assert_eq!(options["rp"]["id"], HOST);
         assert_eq!(options["attestation"], "none");
@@ -130,11 +131,11 @@ impl Device {
             cbor_bytes(&about),
         ]
         .concat();
-        self.told(json!({ "attestationObject": coded(&object), "clientDataJSON": coded(&client) }))
+        self.told(&json!({ "attestationObject": coded(&object), "clientDataJSON": coded(&client) }))
     }
 
     /// Shows its key: `navigator.credentials.get`.
-    fn get(&mut self, options: &Value) -> String {
+    pub(super) fn get(&mut self, options: &Value) -> String {
         let options = &options["publicKey"];
         assert_eq!(options["rpId"], HOST);
         assert_eq!(options["userVerification"], "required");
@@ -142,7 +143,7 @@ impl Device {
         let about = self.about(0);
         let signed = [about.clone(), sha256(&client)].concat();
         let signature = self.pair.sign(&SystemRandom::new(), &signed).unwrap();
-        self.told(json!({
+        self.told(&json!({
             "authenticatorData": coded(&about), "clientDataJSON": coded(&client),
             "signature": coded(signature.as_ref()), "userHandle": coded(&self.person),
         }))
@@ -150,19 +151,47 @@ impl Device {
 }
 
 /// What a page asks a device.
-fn asked(page: &Answer) -> Value {
+pub(super) fn asked(page: &Answer) -> Value {
     let html = String::from_utf8_lossy(&page.body).into_owned();
     let options = attribute(&html, "data-passkey").unwrap_or_else(|| panic!("{html}"));
     serde_json::from_str(&options).unwrap()
 }
 
-/// Begins to add a passkey.
+const BEGIN: &str = "/t/lakeside/auth/account/begin-passkey";
+const REMOVE: &str = "/t/lakeside/auth/account/remove-passkey";
+
+/// Begins to add the first passkey.
 fn begin(browser: &Browser<'_>) -> Answer {
     let account = browser.open(ACCOUNT).status(200);
-    browser.send(&account, &format!("{ACCOUNT}/begin-passkey"), &[])
+    browser.send(&account, BEGIN, &[("password", PASSWORD)])
 }
 
-fn add(browser: &Browser<'_>, page: &Answer, answer: &str) -> Answer {
+/// The page on which somebody who has a second factor shows who they are before this is done.
+pub(super) fn proving(browser: &Browser<'_>, what: &str, id: &str) -> Answer {
+    let account = browser.open(ACCOUNT).status(200);
+    let fields = [("what", what), ("id", id)];
+    browser
+        .send(&account, &format!("{ACCOUNT}/prove"), &fields)
+        .status(200)
+}
+
+/// Shows the password and a passkey, to add another.
+fn begin_with(browser: &Browser<'_>, device: &mut Device) -> Answer {
+    let page = proving(browser, "begin-passkey", "");
+    let answer = device.get(&asked(&page));
+    let fields = [("password", PASSWORD), ("answer", &answer)];
+    browser.send(&page, BEGIN, &fields)
+}
+
+/// Shows the password and a passkey, to remove one.
+fn remove_with(browser: &Browser<'_>, device: &mut Device, id: &str) -> Answer {
+    let page = proving(browser, "remove-passkey", id);
+    let answer = device.get(&asked(&page));
+    let fields = [("password", PASSWORD), ("answer", &answer)];
+    browser.send(&page, REMOVE, &fields)
+}
+
+pub(super) fn add(browser: &Browser<'_>, page: &Answer, answer: &str) -> Answer {
     let fields = [("answer", answer), ("name", "My laptop")];
     browser.send(page, &format!("{ACCOUNT}/add-passkey"), &fields)
 }
@@ -177,7 +206,7 @@ fn added(browser: &Browser<'_>) -> Device {
 }
 
 /// Signs in with nothing but a passkey.
-fn alone(browser: &Browser<'_>, device: &mut Device) -> Answer {
+pub(super) fn alone(browser: &Browser<'_>, device: &mut Device) -> Answer {
     let page = browser.open(PASSKEY).status(200);
     let answer = device.get(&asked(&page));
     browser.send(&page, PASSKEY, &[("answer", &answer)])
@@ -364,22 +393,16 @@ fn passkeys_are_removed_by_their_person_and_by_administrators() {
     let world = lakeside(|limits| limits.passkeys_per_person_max = 2);
     let admin = administrator(&world, "lakeside");
     let (ada, id) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
-    let (mut one, mut two) = (added(&ada), added(&ada));
-    let full = begin(&ada).status(400);
+    let (mut one, mut two) = (added(&ada), Device::new());
+    let page = begin_with(&ada, &mut one).status(200);
+    let answer = two.create(&asked(&page));
+    add(&ada, &page, &answer).status(303);
+    let full = begin_with(&ada, &mut one).status(400);
     assert!(String::from_utf8_lossy(&full.body).contains("passkeys_per_person_max"));
-    let account = ada.open(ACCOUNT).status(200);
-    let remove = format!("{ACCOUNT}/remove-passkey");
-    ada.send(&account, &remove, &[("id", "none")]).status(404);
-    ada.send(&account, &remove, &[("id", &coded(&one.id))])
-        .status(303);
+    remove_with(&ada, &mut two, "none").status(404);
+    remove_with(&ada, &mut two, &coded(&one.id)).status(303);
     alone(&Browser::new(&world), &mut one).status(401);
     alone(&Browser::new(&world), &mut two).status(303);
-    // Not by whoever holds a session for long.
-    world.clock.forward_secs(901);
-    let account = ada.open(ACCOUNT).status(200);
-    begin(&ada).status(403);
-    ada.send(&account, &remove, &[("id", &coded(&two.id))])
-        .status(403);
     // An administrator takes them off; the password is what is left.
     let line = format!("PATCH people/{id}");
     admin
@@ -401,6 +424,113 @@ fn passkeys_are_removed_by_their_person_and_by_administrators() {
     let mut three = added(&ada);
     admin.api(&line, &json!({ "disabled": true })).status(200);
     alone(&Browser::new(&world), &mut three).status(401);
+}
+
+#[test]
+fn whoever_stole_a_fresh_session_adds_and_removes_no_passkey() {
+    let world = lakeside(|_| {});
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    world.clock.forward_secs(60);
+    let account = ada.open(ACCOUNT).status(200);
+    ada.send(&account, BEGIN, &[]).status(401);
+    ada.send(&account, BEGIN, &[("password", "guessed, all of it")])
+        .status(401);
+    // What was begun under a password ends with it.
+    let page = begin(&ada).status(200);
+    let answer = Device::new().create(&asked(&page));
+    let other = "another of that length";
+    let change = [("old", PASSWORD), ("new", other), ("again", other)];
+    let password = format!("{ACCOUNT}/password");
+    ada.send(&account, &password, &change).status(303);
+    add(&ada, &page, &answer).status(403);
+    let back = [("old", other), ("new", PASSWORD), ("again", PASSWORD)];
+    ada.send(&account, &password, &back).status(303);
+    let mut device = Device::new();
+    let page = begin(&ada).status(200);
+    let answer = device.create(&asked(&page));
+    let codes = add(&ada, &page, &answer).status(200);
+    // Where there is a second factor, the password is not enough, in however fresh a session.
+    for (what, path) in [("begin-passkey", BEGIN), ("remove-passkey", REMOVE)] {
+        let page = proving(&ada, what, &coded(&device.id));
+        ada.send(&page, path, &[]).status(401);
+        ada.send(&page, path, &[("password", PASSWORD)]).status(401);
+        let answer = device.get(&asked(&page));
+        ada.send(&page, path, &[("answer", &answer)]).status(401);
+        // Nor what was answered to another question.
+        let sign_in = ada.open(PASSKEY).status(200);
+        let answer = device.get(&asked(&sign_in));
+        let fields = [("password", PASSWORD), ("answer", &answer)];
+        ada.send(&page, path, &fields).status(401);
+    }
+    alone(&Browser::new(&world), &mut device).status(303);
+    // A recovery code is one.
+    let html = String::from_utf8_lossy(&codes.body).into_owned();
+    let code = html.split("<li><code>").nth(1).unwrap();
+    let code = code.split('<').next().unwrap();
+    let page = proving(&ada, "remove-passkey", &coded(&device.id));
+    let fields = [("password", PASSWORD), ("code", code)];
+    ada.send(&page, REMOVE, &fields).status(303);
+    alone(&Browser::new(&world), &mut device).status(401);
+}
+
+#[test]
+fn of_two_answers_with_one_count_one_is_a_copys() {
+    let world = lakeside(|_| {});
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let mut device = added(&ada);
+    let (one, two) = (Browser::new(&world), Browser::new(&world));
+    let asks = |browser: &Browser<'_>| browser.sign_in("lakeside", "ada", PASSWORD).status(200);
+    let (here, there) = (asks(&one), asks(&two));
+    let own = device.get(&asked(&here));
+    device.counter -= 1;
+    let copy = device.get(&asked(&there));
+    let path = "/t/lakeside/auth/second-factor";
+    one.send(&here, path, &[("answer", &own)]).status(303);
+    two.send(&there, path, &[("answer", &copy)]).status(401);
+    assert!(trail(&world).contains("the counter of the passkey went back"));
+}
+
+#[test]
+fn a_passkey_that_is_removed_takes_what_programs_got_with_it() {
+    let world = lakeside(|_| {});
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let mut device = added(&ada);
+    let draft = json!({
+        "name": "Growth chart", "public": true, "redirect_uris": [CALLBACK],
+        "scopes": ["openid", "offline_access"],
+    });
+    let path = "POST /admin/v1/tenants/lakeside/clients";
+    let id = world.admin(path, &draft).status(201).text("/client_id");
+    let app = Program { id, secret: None };
+    let aud = format!("{ORIGIN}/t/lakeside/fhir");
+    let change = [("scope", "openid offline_access"), ("aud", aud.as_str())];
+    let page = ada.open(&request(&app, &change)).status(200);
+    let fields = [("_decision", "approve")];
+    let back = ada.send(&page, "/t/lakeside/auth/authorize", &fields);
+    let code = told(&back, "code").unwrap();
+    let line = "POST /t/lakeside/auth/token";
+    let ask = |fields: &[(&str, &str)]| {
+        let pair = |(n, v): &(&str, &str)| format!("{n}={}", engine::form::encode(v));
+        let body: Vec<String> = fields.iter().map(pair).collect();
+        world.ask(line, &[FORM], body.join("&"))
+    };
+    let mut fields = code_fields(&code).to_vec();
+    fields.push(("client_id", &app.id));
+    let given = ask(&fields).status(200).text("/refresh_token");
+    let again = |token: &str| {
+        ask(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token),
+            ("client_id", &app.id),
+        ])
+    };
+    let given = again(&given).status(200).text("/refresh_token");
+    let id = coded(&device.id);
+    remove_with(&ada, &mut device, &id).status(303);
+    again(&given).status(400).at("/error", "invalid_grant");
 }
 
 #[test]

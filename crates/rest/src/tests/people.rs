@@ -471,6 +471,20 @@ pub(super) fn code(world: &World, secret: &str) -> String {
     format!("{:06}", word % 1_000_000)
 }
 
+/// Has a person show one-time codes from now on, and one now; the secret.
+pub(super) fn two_factors(browser: &Browser<'_>) -> String {
+    let base = "/t/lakeside/auth/account";
+    let fields = [("password", PASSWORD)];
+    let begun = browser.send(&browser.account(), &format!("{base}/begin-totp"), &fields);
+    let begun = begun.status(200);
+    let secret = between(&begun, "<code id=\"secret\">", "</code>");
+    let shown = code(browser.world, &secret);
+    let confirm = format!("{base}/confirm-totp");
+    let fields = [("code", shown.as_str())];
+    browser.send(&begun, &confirm, &fields).status(200);
+    secret
+}
+
 pub(super) fn between(page: &Answer, before: &str, after: &str) -> String {
     let html = String::from_utf8_lossy(&page.body).into_owned();
     let rest = html.split(before).nth(1).unwrap();

@@ -15,6 +15,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::elsewhere::{Elsewhere, Pair, RsaPair, reply, set};
+use super::passkeys::{self, Device};
 use super::people::{Browser, PASSWORD, administrator, between, code, person};
 use super::world::{Answer, ROOT, World};
 
@@ -38,7 +39,13 @@ struct Acme {
 
 impl Acme {
     fn new(change: &dyn Fn(&mut Value)) -> Self {
-        let acme = Self::without();
+        Self::at(None, change)
+    }
+
+    /// At the clinic of a house that is reached at this address.
+    fn at(url: Option<&str>, change: &dyn Fn(&mut Value)) -> Self {
+        let acme = Self::without_at(url);
+        let root = url.unwrap_or(ROOT);
         let mut draft = json!({
             "id": "acme", "name": "Acme Health", "issuer": ISSUER, "client_id": "clinic",
             "client_secret": "s3cret&",
@@ -48,14 +55,18 @@ impl Acme {
         made.status(201)
             .at(
                 "/redirect_uri",
-                format!("{ROOT}/t/lakeside/auth/providers/acme/callback"),
+                format!("{root}/t/lakeside/auth/providers/acme/callback"),
             )
             .at("/has_secret", true);
         acme
     }
 
     fn without() -> Self {
-        let (world, elsewhere) = Elsewhere::world();
+        Self::without_at(None)
+    }
+
+    fn without_at(url: Option<&str>) -> Self {
+        let (world, elsewhere) = Elsewhere::world_at(url);
         world.tenant("lakeside");
         let acme = Self {
             world,
@@ -509,6 +520,51 @@ fn an_invitation_is_accepted_with_an_account() {
     Browser::new(&acme.world).open(&link).status(410);
     // The same account again, without the invitation.
     is_in(&acme.through(&Browser::new(&acme.world), &|_| {}));
+}
+
+#[test]
+fn a_passkey_of_somebody_without_a_password_is_second_to_their_account() {
+    let acme = Acme::at(Some(passkeys::ORIGIN), &|_| {});
+    let admin = administrator(&acme.world, "lakeside");
+    let draft = json!({ "login": "ada", "name": "Ada", "roles": ["tenant-administrator"] });
+    let invited = admin.api("POST people", &draft).status(201);
+    let ada = Browser::new(&acme.world);
+    let page = ada.open(&invited.text("/invitation")).status(200);
+    let path = "/t/lakeside/auth/providers/acme";
+    let left = going_on(&ada.send(&page, path, &[]).status(200));
+    acme.back(&ada, &left, &anew).status(303);
+    let begin = "/t/lakeside/auth/account/begin-passkey";
+    let mut device = Device::new();
+    let account = ada.account().status(200);
+    let page = ada.send(&account, begin, &[]).status(200);
+    let answer = device.create(&passkeys::asked(&page));
+    passkeys::add(&ada, &page, &answer).status(200);
+    // The session is one of one factor, as it was.
+    ada.api("POST registration-tokens", &json!({}))
+        .refused(403, "step-up-required");
+    // Alone it is nothing: the provider may have turned them away.
+    passkeys::alone(&Browser::new(&acme.world), &mut device).status(401);
+    let again = Browser::new(&acme.world);
+    let asks = acme.through(&again, &anew).status(200);
+    let answer = device.get(&passkeys::asked(&asks));
+    let fields = [("answer", answer.as_str())];
+    let second = "/t/lakeside/auth/second-factor";
+    again.send(&asks, second, &fields).status(303);
+    again.account().status(200);
+    // Not by whoever has signed in a while ago.
+    acme.world.clock.forward_secs(301);
+    let page = passkeys::proving(&again, "begin-passkey", "");
+    let answer = device.get(&passkeys::asked(&page));
+    again.send(&page, begin, &[("answer", &answer)]).status(403);
+    // With the account goes what was second to it.
+    admin
+        .api(
+            &format!("PATCH people/{}", invited.text("/id")),
+            &json!({ "accounts": [] }),
+        )
+        .status(200)
+        .at("/passkeys", 0)
+        .at("/second_factor", false);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::elsewhere::{Elsewhere, Pair, set};
 use super::oauth::{FORM, Program, approved, code_fields, request};
-use super::people::{Browser, administrator, person};
+use super::people::{Browser, administrator, person, two_factors};
 use super::world::{Answer, JSON, ROOT, World, patient_with_id};
 
 const CALLBACK: &str = "https://app.example/cb?a=1";
@@ -19,7 +19,14 @@ fn lakeside(limits: impl FnOnce(&mut base::Limits)) -> World {
     let outside = Outside::new(Elsewhere::default());
     let world = World::with(limits, |config| config.outside = outside);
     world.tenant("lakeside");
+    takes(&world, "anyone").status(200);
     world
+}
+
+/// Says who may ask.
+fn takes(world: &World, who: &str) -> Answer {
+    let patch = json!({ "config": { "registration": who } });
+    world.admin("PATCH /admin/v1/tenants/lakeside", &patch)
 }
 
 fn register_with(world: &World, from: u8, headers: &[(&str, &str)], metadata: &Value) -> Answer {
@@ -104,11 +111,20 @@ fn a_service_is_nobody_before_it_is_approved() {
         .api("GET registrations", &Value::Null)
         .refused(403, "scope-missing");
     let wider = json!({ "decision": "approve", "scopes": ["system/*.cruds"] });
+    // Whoever has the session has shown a password at some time, which is not enough.
+    decide(&admin, &id, &wider).refused(403, "step-up-required");
+    let refuse = json!({ "decision": "refuse" });
+    decide(&admin, &id, &refuse).refused(403, "step-up-required");
+    two_factors(&admin);
     decide(&admin, &id, &wider).refused(400, "scope-invalid");
+    // Nobody governs what acts without a person but policy, by roles that are named.
+    decide(&admin, &id, &approve).refused(400, "request-invalid");
     decide(&admin, &id, &json!({ "decision": "perhaps" })).refused(400, "request-invalid");
     token(&world, &made).status(401);
     // Approved for a part.
-    let part = json!({ "decision": "approve", "scopes": ["system/Patient.r"] });
+    let part = json!({
+        "decision": "approve", "scopes": ["system/Patient.r"], "roles": ["laboratory"],
+    });
     decide(&admin, &id, &part)
         .status(201)
         .at("/client_id", id.as_str())
@@ -116,6 +132,11 @@ fn a_service_is_nobody_before_it_is_approved() {
     token(&world, &made)
         .status(200)
         .at("/scope", "system/Patient.r");
+    // Which gives that role nothing so far.
+    let granted = token(&world, &made).text("/access_token");
+    world
+        .fhir(&format!("Bearer {granted}"), "GET Patient/p1", "")
+        .status(403);
     decide(&admin, &id, &approve).refused(404, "client-unknown");
     // Refused: as if it had never asked.
     let other = register(&world, &service()).status(201);
@@ -123,6 +144,13 @@ fn a_service_is_nobody_before_it_is_approved() {
     decide(&admin, &id, &json!({ "decision": "refuse" })).status(204);
     decide(&admin, &id, &approve).refused(404, "client-unknown");
     token(&world, &other).status(401);
+    // Two factors of long ago are none.
+    world.clock.forward_secs(901);
+    let other = register(&world, &service()).status(201);
+    decide(&admin, &other.text("/client_id"), &part).refused(403, "step-up-required");
+    admin
+        .api("POST registration-tokens", &json!({}))
+        .refused(403, "step-up-required");
     let trail = trail(&world);
     for what in ["register client", "approve client", "refuse client"] {
         assert!(trail.contains(what), "{what}");
@@ -154,14 +182,31 @@ fn a_program_is_approved_on_a_page_and_signs_people_in() {
     let html = String::from_utf8_lossy(&page.body).into_owned();
     assert!(html.contains("&lt;script&gt;") && !html.contains("<script"));
     assert!(html.contains("https://app.example/cb?a=1") && html.contains("dev@app.example"));
+    assert!(html.contains("client_uri") && html.contains("https://app.example/</dd>"));
     let form = format!("{path}/{}", app.id);
     // Not by a form that was not given out here.
     let fields = [("decision", "approve"), ("_form", "x")];
     admin.send(&page, &form, &fields).status(403);
     doe.open(path).status(403);
-    admin
-        .send(&page, &form, &[("decision", "approve")])
-        .status(303);
+    let all = [
+        ("decision", "approve"),
+        ("scope", "openid"),
+        ("scope", "fhirUser"),
+        ("scope", "launch/patient"),
+        ("scope", "patient/*.rs"),
+        ("scope", "offline_access"),
+    ];
+    admin.send(&page, &form, &all).status(403);
+    two_factors(&admin);
+    // What is not ticked is not given; nothing beyond signing in is ticked.
+    admin.send(&page, &form, &all[..1]).status(400);
+    for scope in ["openid", "fhirUser", "patient/*.rs", "offline_access"] {
+        let input = html.split(&format!("value=\"{scope}\"")).nth(1).unwrap();
+        let input = input.split('>').next().unwrap();
+        let signs_in = matches!(scope, "openid" | "fhirUser");
+        assert_eq!(input.contains("checked"), signs_in, "{scope}");
+    }
+    admin.send(&page, &form, &all).status(303);
     let page = admin.open(path).status(200);
     assert!(String::from_utf8_lossy(&page.body).contains("None waits."));
     let code = approved(&doe, &request(&app, &[]));
@@ -182,6 +227,7 @@ fn keys_of_its_own_sign_in_a_service_once_it_is_approved() {
     let way_out = Outside::new(outside.clone());
     let world = World::with(|_| {}, |config| config.outside = way_out);
     world.tenant("lakeside");
+    takes(&world, "anyone").status(200);
     let key = Pair::es384("one");
     let url = "https://lab.example/jwks";
     outside.serve(url, &set(&[&key]));
@@ -235,18 +281,18 @@ fn what_a_program_says_about_itself_is_checked() {
         json!(""),
     ] {
         wrong("invalid_redirect_uri", &|m| {
-            m["redirect_uris"] = json!([CALLBACK, bad])
+            m["redirect_uris"] = json!([CALLBACK, bad]);
         });
     }
     wrong("invalid_redirect_uri", &|m| m["redirect_uris"] = json!([]));
     wrong("invalid_redirect_uri", &|m| {
-        m["redirect_uris"] = Value::Null
+        m["redirect_uris"] = Value::Null;
     });
     let many: Vec<String> = (0..21)
         .map(|n| format!("https://app.example/{n}"))
         .collect();
     wrong("invalid_redirect_uri", &|m| {
-        m["redirect_uris"] = json!(many)
+        m["redirect_uris"] = json!(many);
     });
     let secret = json!({ "kty": "oct", "k": "c2VjcmV0", "kid": "x" });
     let keys = set(&[&Pair::es384("one")]);
@@ -257,6 +303,8 @@ fn what_a_program_says_about_itself_is_checked() {
         ("client_name", json!("")),
         ("client_name", json!("x".repeat(201))),
         ("client_name", json!("a\nb")),
+        ("client_name", json!("a\u{202e}b")),
+        ("contacts", json!(["a\u{200b}b"])),
         ("client_name", json!(7)),
         ("client_uri", json!("javascript:alert(1)")),
         ("logo_uri", json!("http://app.example/logo")),
@@ -337,10 +385,13 @@ fn nobody_fills_the_list_for_those_who_were_invited() {
         limits.registration_seconds_max = 600;
     });
     let admin = administrator(&world, "lakeside");
+    two_factors(&admin);
     for from in 1..=3 {
         register_with(&world, from, &[], &service()).status(201);
     }
     register_with(&world, 4, &[], &service()).refused(503, "limit-busy");
+    // Which is not in the trail as if it had been done.
+    assert_eq!(trail(&world).matches("register client").count(), 3);
     let invited = admin
         .api("POST registration-tokens", &json!({}))
         .status(201);
@@ -376,15 +427,35 @@ fn nobody_fills_the_list_for_those_who_were_invited() {
 }
 
 #[test]
+fn no_network_takes_all_the_room() {
+    let world = lakeside(|limits| limits.registrations_per_network_max = 2);
+    for _ in 0..2 {
+        register(&world, &service()).status(201);
+    }
+    let full = register(&world, &service()).refused(503, "limit-busy");
+    assert!(String::from_utf8_lossy(&full.body).contains("registrations_per_network_max"));
+    register_with(&world, 2, &[], &service()).status(201);
+    // Those who were invited are not held up by who shares their way out.
+    let admin = administrator(&world, "lakeside");
+    two_factors(&admin);
+    let invited = admin.api("POST registration-tokens", &json!({}));
+    let bearer = format!("Bearer {}", invited.text("/initial_access_token"));
+    let shown = [("authorization", bearer.as_str())];
+    register_with(&world, 1, &shown, &service()).status(201);
+    // What found no room took nobody's time: the writer is the one that it was.
+    let owner = world.client("lakeside", "system/*.cruds");
+    world
+        .fhir(&owner, "PUT Patient/p1", patient_with_id("p1", "Doe"))
+        .status(201);
+}
+
+#[test]
 fn a_clinic_says_who_may_ask() {
     let world = lakeside(|_| {});
     let admin = administrator(&world, "lakeside");
-    let config = |who: &str| {
-        let patch = json!({ "config": { "registration": who } });
-        world.admin("PATCH /admin/v1/tenants/lakeside", &patch)
-    };
-    config("everyone").status(400);
-    config("invited").status(200);
+    two_factors(&admin);
+    takes(&world, "everyone").status(400);
+    takes(&world, "invited").status(200);
     register(&world, &service()).status(401).header(
         "www-authenticate",
         "Bearer realm=\"lakeside\", error=\"invalid_token\"",
@@ -395,11 +466,11 @@ fn a_clinic_says_who_may_ask() {
     let bearer = format!("Bearer {}", invited.text("/initial_access_token"));
     let shown = [("authorization", bearer.as_str())];
     register_with(&world, 1, &shown, &service()).status(201);
-    config("nobody").status(200);
+    takes(&world, "nobody").status(200);
     register_with(&world, 1, &shown, &service()).refused(501, "not-supported");
     assert_eq!(
         TenantSettings::default().registration,
-        RegistrationBy::Anyone
+        RegistrationBy::Invited
     );
 }
 
@@ -441,6 +512,7 @@ fn a_program_looks_after_its_own_registration() {
     let path = uri.strip_prefix(ROOT).unwrap();
     ask("GET", path, &other).status(200);
     ask("DELETE", path, &other).status(204);
+    assert!(trail(&world).contains("by its own token from "));
     // Nobody vouches for who registers: they ask no more often than that. Wrong tokens are not counted.
     world.ask(&format!("GET {path}"), &[], "").status(401);
     ask("GET", path, &other).refused(429, "rate-limited");

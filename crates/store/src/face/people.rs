@@ -161,6 +161,8 @@ pub struct Registration {
     pub made: Micros,
     /// Until when it waits.
     pub until: Micros,
+    /// From which network it asked.
+    pub network: String,
     /// Whether it showed that it was invited.
     pub invited: bool,
     /// Keyed hash of the secret that it was given.

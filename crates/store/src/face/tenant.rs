@@ -95,7 +95,7 @@ pub struct TenantSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub legal_hold: Option<bool>,
     /// Who may ask that a program is registered.
-    #[serde(skip_serializing_if = "RegistrationBy::is_anyone")]
+    #[serde(skip_serializing_if = "RegistrationBy::is_invited")]
     pub registration: RegistrationBy,
     /// Where the tenant's trail is shipped, instead of where the house's goes. Stays until its `syslog` is
     /// empty.
@@ -132,17 +132,17 @@ pub enum ShippedAs {
 #[serde(rename_all = "lowercase")]
 pub enum RegistrationBy {
     /// Whoever reaches the tenant.
-    #[default]
     Anyone,
     /// Who has an initial access token.
+    #[default]
     Invited,
     /// Nobody: programs are registered by the operator.
     Nobody,
 }
 
 impl RegistrationBy {
-    fn is_anyone(&self) -> bool {
-        *self == Self::Anyone
+    fn is_invited(&self) -> bool {
+        *self == Self::Invited
     }
 }
 

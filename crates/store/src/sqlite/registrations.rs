@@ -2,7 +2,7 @@
 //! database. What is here is no client: nothing is looked up here when credentials are.
 
 use access::ClientId;
-use base::Micros;
+use base::{Limits, Micros};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::{Doing, damaged};
@@ -13,13 +13,16 @@ use crate::face::Registration;
 pub(crate) const DDL: &str = "
 CREATE TABLE registration (
   id TEXT NOT NULL PRIMARY KEY, made_us INTEGER NOT NULL, until_us INTEGER NOT NULL,
-  invited INTEGER NOT NULL, secret_hash BLOB, record TEXT NOT NULL
+  network TEXT NOT NULL, invited INTEGER NOT NULL, secret_hash BLOB, record TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";
 
-const COLUMNS: &str = "id, made_us, until_us, invited, secret_hash, record";
+const COLUMNS: &str = "id, made_us, until_us, network, invited, secret_hash, record";
 
-type Kept = (String, i64, i64, bool, Option<[u8; 32]>, String);
+/// A limit, by name, and what it is.
+pub(crate) type Past = Option<(&'static str, u64)>;
+
+type Kept = (String, i64, i64, String, bool, Option<[u8; 32]>, String);
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     Ok((
@@ -29,14 +32,16 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         row.get(3)?,
         row.get(4)?,
         row.get(5)?,
+        row.get(6)?,
     ))
 }
 
-fn read((id, made, until, invited, secret_hash, record): Kept) -> Result<Registration> {
+fn read((id, made, until, network, invited, secret_hash, record): Kept) -> Result<Registration> {
     Ok(Registration {
         id: ClientId::new(&id).ok_or_else(|| damaged("a stored client id"))?,
         made: Micros(made),
         until: Micros(until),
+        network,
         invited,
         secret_hash,
         record: record.into(),
@@ -66,13 +71,26 @@ pub(crate) fn one(db: &Connection, id: &ClientId, now: Micros) -> Result<Option<
         .transpose()
 }
 
-/// How many wait, that were invited or that were not.
-pub(crate) fn count(db: &Connection, invited: bool) -> Result<u64> {
-    let sql = "SELECT count(*) FROM registration WHERE invited = ?1";
-    let count: i64 = db
-        .query_row(sql, [invited], |row| row.get(0))
+/// The limit that one more would be past; none where there is room. Those who were invited and those who
+/// were not do not take each other's, and no network takes all that there is for those who were not.
+pub(crate) fn past(db: &Connection, new: &Registration, limits: &Limits) -> Result<Past> {
+    let sql = "SELECT count(*), count(*) FILTER (WHERE network = ?2) FROM registration \
+               WHERE invited = ?1 AND until_us > ?3";
+    let counts: (i64, i64) = db
+        .query_row(sql, params![new.invited, new.network, new.made.0], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .doing("counting registrations")?;
-    Ok(u64::try_from(count).unwrap_or(0))
+    let count = |n: i64| u64::try_from(n).unwrap_or(0);
+    let (all, max) = (
+        limits.registrations_max,
+        limits.registrations_per_network_max,
+    );
+    Ok(match (count(counts.0), count(counts.1)) {
+        (count, _) if count >= all => Some(("registrations_max", all)),
+        (_, count) if !new.invited && count >= max => Some(("registrations_per_network_max", max)),
+        _ => None,
+    })
 }
 
 /// Drops those that waited too long.
@@ -84,13 +102,14 @@ pub(crate) fn sweep(db: &Connection, now: Micros) -> Result<()> {
 
 /// Keeps one.
 pub(crate) fn put(db: &Connection, new: &Registration) -> Result<()> {
-    let sql = format!("INSERT INTO registration ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6)");
+    let sql = format!("INSERT INTO registration ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7)");
     db.execute(
         &sql,
         params![
             new.id.as_str(),
             new.made.0,
             new.until.0,
+            new.network,
             new.invited,
             new.secret_hash,
             new.record

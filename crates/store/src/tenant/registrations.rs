@@ -18,6 +18,17 @@ fn unknown() -> StoreError {
     StoreError::Refused(Code::ClientUnknown, "no such registration".to_owned())
 }
 
+fn room(past: registrations::Past) -> Result<()> {
+    match past {
+        None => Ok(()),
+        Some((limit, max)) => Err(StoreError::Limit {
+            code: Code::LimitBusy,
+            limit,
+            max,
+        }),
+    }
+}
+
 impl TenantStore {
     /// Keeps a program that asks to be registered. Those who were invited and those who were not do not
     /// take each other's room. Durable when this returns.
@@ -25,21 +36,31 @@ impl TenantStore {
     /// # Errors
     /// `limit-busy`
     pub async fn register(&self, deed: Deed, new: Registration) -> Result<()> {
+        let entry = self.serving()?;
+        let asked = new.clone();
+        // Whoever finds no room leaves nothing in the trail either, and takes no writer's time.
+        let past = self
+            .handle
+            .0
+            .read(entry, Class::Point, None, move |tenant, db, _| {
+                registrations::past(db, &asked, &tenant.shared.config.limits)
+            })
+            .await?;
+        room(past)?;
         let done = self.deed(deed, ActionName::Authenticate).await?;
         let now = done.at();
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
-            let max = tenant.shared.config.limits.registrations_max;
-            writer::alone_durably(tenant, slot, |_, state| {
+            // As a value: a failure inside closes the writer.
+            let past = writer::alone_durably(tenant, slot, |_, state| {
                 registrations::sweep(&state.db, now)?;
-                if registrations::count(&state.db, new.invited)? >= max {
-                    return Err(StoreError::Limit {
-                        code: Code::LimitBusy,
-                        limit: "registrations_max",
-                        max,
-                    });
+                let limits = &tenant.shared.config.limits;
+                let past = registrations::past(&state.db, &new, limits)?;
+                if past.is_none() {
+                    registrations::put(&state.db, &new)?;
                 }
-                registrations::put(&state.db, &new)
-            })
+                Ok(past)
+            })?;
+            room(past)
         };
         self.handle.0.with_writer(self.serving()?, work).await
     }
