@@ -7,7 +7,7 @@
 mod places;
 mod read;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::limits::fixed::{CONSENT_PATIENTS_MAX, CONSENT_RULES_MAX};
@@ -84,6 +84,8 @@ pub struct Consents {
     known: HashMap<ResourceId, Consent>,
     /// Those that could not be read.
     broken: Vec<ResourceId>,
+    /// Those in force that name no patient who could be held to them.
+    unheld: BTreeSet<ResourceId>,
     /// How many of them change at a time.
     turns: BTreeMap<i64, u32>,
     /// Facilities, and what each is part of.
@@ -109,6 +111,7 @@ impl Default for Consents {
         Self {
             known: HashMap::new(),
             broken: Vec::new(),
+            unheld: BTreeSet::new(),
             turns: BTreeMap::new(),
             places: Places::default(),
             changes: generation(),
@@ -137,7 +140,12 @@ impl Consents {
                 }
             }
         }
-        if let Some(consent) = body.and_then(|body| read::consent(model, body)) {
+        self.unheld.remove(id);
+        let read = body.map_or(Ok(None), |body| read::consent(model, body));
+        if read.is_err() {
+            self.unheld.insert(id.clone());
+        }
+        if let Ok(Some(consent)) = read {
             for turn in &consent.turns {
                 *self.turns.entry(*turn).or_default() += 1;
             }
@@ -150,6 +158,12 @@ impl Consents {
         self.changes = generation();
         self.known.remove(&id);
         self.broken.push(id);
+    }
+
+    /// Consents that may mean to refuse something and refuse nothing, as no patient is named by them whom
+    /// they could be about.
+    pub fn unheld(&self) -> impl ExactSizeIterator<Item = &ResourceId> {
+        self.unheld.iter()
     }
 
     /// Whether resources of a type say where facilities belong.

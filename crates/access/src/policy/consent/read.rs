@@ -17,22 +17,36 @@ const OTHER_CATEGORIES: [&str; 7] = ["acd", "dnr", "hcd", "polst", "research", "
 const SCOPES: &str = "/consentscope";
 const CATEGORIES: &str = "/consentcategorycodes";
 
+/// It may mean to refuse something, and nobody can be held to it.
+pub(super) struct Unheld;
+
 /// What a Consent refuses, in force or later; none where it never refuses anything.
-pub(super) fn consent(model: &'static Model, body: &[u8]) -> Option<Consent> {
-    let body: Value = serde_json::from_slice(body).ok()?;
+pub(super) fn consent(model: &'static Model, body: &[u8]) -> Result<Option<Consent>, Unheld> {
+    let body: Value = serde_json::from_slice(body).map_err(|_| Unheld)?;
     let five = model.version() == FhirVersion::R5;
-    if text(&body, "status") != Some("active") || is_about_other(&body, five) {
-        return None;
-    }
-    let subject = body.get(if five { "subject" } else { "patient" })?;
-    // By its end wherever the patient is said to be: a consent only withholds.
-    let Reference { of, id, .. } = reference(subject)?;
-    (&*of == "Patient").then_some(())?;
-    let rule = match five {
-        true => r5(&body),
-        false => r4(&body),
+    let in_force = match text(&body, "status") {
+        Some("active") => true,
+        Some("unknown") if five => return Err(Unheld),
+        _ => false,
     };
-    let rule = rule.filter(|rule| is_plain(&body) && (!is_for_emergencies(&body) || closes(rule)));
+    if !in_force || is_about_other(&body, five) {
+        return Ok(None);
+    }
+    // By its end wherever the patient is said to be: a consent only withholds.
+    let subject = body.get(if five { "subject" } else { "patient" });
+    match subject.and_then(reference) {
+        Some(Reference { of, id, .. }) if &*of == "Patient" => Ok(about(&body, five, id)),
+        _ => Err(Unheld),
+    }
+}
+
+/// What one about a patient refuses.
+fn about(body: &Value, five: bool, patient: ResourceId) -> Option<Consent> {
+    let rule = match five {
+        true => r5(body),
+        false => r4(body),
+    };
+    let rule = rule.filter(|rule| is_plain(body) && (!is_for_emergencies(body) || closes(rule)));
     let rule = rule.unwrap_or(Rule::Unclear);
     let mut turns = Vec::new();
     if let Rule::Tree { base, root } = &rule {
@@ -44,7 +58,7 @@ pub(super) fn consent(model: &'static Model, body: &[u8]) -> Option<Consent> {
     turns.sort_unstable();
     turns.dedup();
     Some(Consent {
-        patient: id,
+        patient,
         rule,
         turns,
     })

@@ -440,6 +440,22 @@ fn a_policy_rule_that_is_not_known_permits_nothing() {
 }
 
 #[test]
+fn consents_that_nobody_can_be_held_to_are_told() {
+    let named = r4(&value!({ "type": "deny" }));
+    let mut by_number = named.clone();
+    by_number["patient"] = value!({ "identifier": { "value": "1" } });
+    let mut ended = by_number.clone();
+    ended["status"] = value!("inactive");
+    let mut known = known(FhirVersion::R4, &[&named, &by_number, &ended]);
+    assert_eq!(known.unheld().collect::<Vec<_>>(), [&id("k1")]);
+    known.learn(Model::of(FhirVersion::R4), &id("k1"), None);
+    assert_eq!(known.unheld().len(), 0);
+    let unknown = value!({ "resourceType": "Consent", "status": "unknown",
+        "subject": { "reference": "Patient/p1" }, "decision": "deny" });
+    assert_eq!(self::known(FhirVersion::R5, &[&unknown]).unheld().len(), 1);
+}
+
+#[test]
 fn all_purposes_are_permitted_or_none_and_any_is_refused() {
     let system = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
     let both = value!({ "purposes": { "clinician": ["TREAT", "HMARKT"] } });
