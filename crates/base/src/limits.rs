@@ -319,6 +319,10 @@ pub mod fixed {
     pub const CONSENT_RULES_MAX: usize = 200;
     /// Grants of one policy.
     pub const POLICY_GRANTS_MAX: u64 = 500;
+    /// Policies of another platform in one import.
+    pub const POLICY_IMPORT_DOCUMENTS_MAX: usize = 500;
+    /// Alternatives (of conditions, links, entries) in one import.
+    pub const POLICY_IMPORT_WAYS_MAX: usize = 2000;
     /// Bytes of the name of an XML namespace.
     pub const XML_NAMESPACE_BYTES_MAX: usize = 256;
     /// Nesting of a document that an XML Patch makes.

@@ -250,6 +250,26 @@ impl Work<'_> {
         Ok(self.store.policies(permit).await?)
     }
 
+    /// What is told of Consents that are in force and hold nobody.
+    async fn unheld(&self, document: &Document) -> Result<Option<String>, Failure> {
+        /// So many are told by their ids.
+        const TOLD_MAX: usize = 20;
+        let told = |consents: &Consents| {
+            let all = consents.unheld();
+            let count = all.len();
+            let ids: Vec<String> = all
+                .take(TOLD_MAX)
+                .map(|id| format!("Consent/{id}"))
+                .collect();
+            (count > 0).then(|| {
+                let ids = ids.join(", ");
+                format!("{count} Consents refuse nothing, as their status or patient is not known: {ids}")
+            })
+        };
+        let count = document.enforces_consents();
+        Ok(self.store.with_consents(count, told).await?)
+    }
+
     async fn publish(
         &self,
         permits: [Permit<Administer>; 2],
@@ -278,7 +298,8 @@ impl Work<'_> {
         let policy = self.checked(&document, &customs)?;
         let document = policy.document().clone();
         let base = [self.base.as_str()];
-        let warnings = policy.lint(&self.surroundings(&base, &customs));
+        let mut warnings = policy.lint(&self.surroundings(&base, &customs));
+        warnings.extend(self.unheld(&document).await?);
         let version = self
             .store
             .publish_policy(publishing, document.clone(), &reason, draft.after)

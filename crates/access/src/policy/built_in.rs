@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use fhir::definitions::{Model, TypeId};
+use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
 
-use super::compile::{Surroundings, in_own_compartment};
+use super::compile::Surroundings;
 use super::consent::{Asking, Refusals, Refused};
 use super::document::{ConsentRules, Document, LabelRules};
 use super::labels;
+use super::rights::Way;
 use super::subject::Subject;
 use crate::action::ActionName;
 
@@ -18,8 +19,8 @@ use crate::action::ActionName;
 pub(super) struct BuiltIn<'a> {
     consents: Option<Refusals<'a>>,
     labels: Option<LabelRules>,
-    /// Patients whom consents do not close.
-    opened: Vec<base::ResourceId>,
+    /// Whether consents leave open what was opened.
+    emergency: bool,
     /// What labels withhold of a type, once it was looked at.
     labelled: RefCell<HashMap<TypeId, Result<Option<Clause>, ()>>>,
 }
@@ -29,7 +30,6 @@ impl<'a> BuiltIn<'a> {
         document: &Document,
         subject: &'a Subject<'a>,
         surroundings: &'a Surroundings<'a>,
-        opened: Vec<base::ResourceId>,
     ) -> Self {
         let rules = document.consent_rules();
         let emergency = rules.as_ref().is_some_and(|r| r.emergency);
@@ -44,56 +44,59 @@ impl<'a> BuiltIn<'a> {
         Self {
             consents,
             labels: document.label_rules(),
-            opened: if emergency { opened } else { Vec::new() },
+            emergency,
             labelled: RefCell::default(),
         }
     }
 
-    /// What consents and labels refuse of an action on a type, to somebody who administers or does not; none
-    /// if that is everything.
+    /// What is left of ways by which an action reaches a type, for somebody who administers or does not,
+    /// and what is refused of all of them. Consents narrow each way but, in an emergency, those that were
+    /// opened: what is seen only because it was opened is seen by that way, and told so.
     pub(super) fn withheld(
         &self,
         (action, type_id, administers): (ActionName, TypeId, bool),
+        mut ways: Vec<Way>,
         subject: &Subject<'_>,
         surroundings: &Surroundings<'_>,
-    ) -> Option<Vec<Clause>> {
-        let mut all = Vec::new();
-        for refused in [
-            self.by_consents(action, type_id, administers, surroundings.model),
-            self.by_labels(subject, type_id, surroundings),
-        ] {
-            match refused {
-                Refused::Nothing => {}
-                Refused::Some(clauses) => all.extend(clauses),
-                Refused::Everything => return None,
+    ) -> (Vec<Way>, Vec<Clause>) {
+        let mut never = match self.by_labels(subject, type_id, surroundings) {
+            Refused::Nothing => Vec::new(),
+            Refused::Some(clauses) => clauses,
+            Refused::Everything => return (Vec::new(), Vec::new()),
+        };
+        let lifts = |way: &Way| self.emergency && way.opened;
+        match self.by_consents(action, type_id, administers) {
+            Refused::Nothing => {}
+            Refused::Some(clauses) if ways.iter().any(lifts) => {
+                let left = Clause::Not(Box::new(Clause::Or(clauses)));
+                for way in ways.iter_mut().filter(|way| !lifts(way)) {
+                    way.clause = Some(match way.clause.take() {
+                        None => left.clone(),
+                        Some(own) => Clause::And(vec![own, left.clone()]),
+                    });
+                }
             }
+            Refused::Some(clauses) => never.extend(clauses),
+            Refused::Everything => ways.retain(lifts),
         }
-        Some(all)
+        (ways, never)
     }
 
-    /// What consents refuse.
+    /// Whether consents leave open what was opened.
+    pub(super) const fn lifts(&self) -> bool {
+        self.emergency
+    }
+
+    /// What consents refuse, where nothing was opened.
     pub(super) fn by_consents(
         &self,
         action: ActionName,
         type_id: TypeId,
         administers: bool,
-        model: &'static Model,
     ) -> Refused {
-        let Some(consents) = &self.consents else {
-            return Refused::Nothing;
-        };
-        match consents.refused(action, type_id, administers) {
-            Refused::Some(clauses) if !self.opened.is_empty() => {
-                let patient = model.type_id("Patient");
-                let open =
-                    patient.and_then(|head| in_own_compartment(model, head, type_id, &self.opened));
-                let Some(open) = open else {
-                    return Refused::Some(clauses);
-                };
-                let closed = Clause::Not(Box::new(open));
-                Refused::Some(vec![Clause::And(vec![Clause::Or(clauses), closed])])
-            }
-            refused => refused,
+        match &self.consents {
+            Some(consents) => consents.refused(action, type_id, administers),
+            None => Refused::Nothing,
         }
     }
 

@@ -248,8 +248,7 @@ impl Policy {
         let bounds = subject.bounds();
         let mut making = Making::new(subject, surroundings, &bounds);
         if !subject.importing {
-            let opened: Vec<_> = opened.iter().map(|o| o.patient.clone()).collect();
-            making.built_in = BuiltIn::of(&self.document, subject, surroundings, opened);
+            making.built_in = BuiltIn::of(&self.document, subject, surroundings);
         }
         if matches!(bounds, Bound::Shut) {
             return making.rights(self.version);
@@ -729,14 +728,15 @@ impl<'a> Making<'a> {
                     continue;
                 };
                 let about = (*action, *type_id, administers);
-                let Some(withheld) = self
-                    .built_in
-                    .withheld(about, self.subject, self.surroundings)
-                else {
+                let ways = cell.ways.clone();
+                let (ways, withheld) =
+                    self.built_in
+                        .withheld(about, ways, self.subject, self.surroundings);
+                if ways.is_empty() {
                     continue;
-                };
+                }
                 let never = [cell.never.clone(), withheld].concat();
-                let rule = Rule::new(cell.ways.clone(), narrow, never);
+                let rule = Rule::new(ways, narrow, never);
                 found.push((*type_id, rule));
             }
             *out = Some(Reach::of(found));

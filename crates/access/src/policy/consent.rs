@@ -4,17 +4,19 @@
 //! cannot be evaluated refuses. Parts about the caller are decided here; parts about resources become
 //! clauses. Knows nothing of where consents are kept.
 
+mod places;
 mod read;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::limits::fixed::{CONSENT_PATIENTS_MAX, CONSENT_RULES_MAX};
 use base::{Micros, ResourceId};
 use fhir::definitions::{Model, ParamKind, TypeId};
 use fhir::search::query::Clause;
 
+use self::places::Places;
 use super::compile::{Surroundings, in_compartment, in_own_compartment, understood};
-use super::labels::Labelled;
 use super::subject::Subject;
 use super::variables::Values;
 use crate::action::ActionName;
@@ -48,12 +50,20 @@ struct Node {
     exceptions: Vec<Node>,
 }
 
+/// What a reference names. An absolute one means something of this tenant only under a URL of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reference {
+    base: Option<Box<str>>,
+    of: Box<str>,
+    id: ResourceId,
+}
+
 /// A condition of a provision; its alternatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Condition {
     Period(Option<i64>, Option<i64>),
     /// References to actors, and whether there are some that cannot be looked at.
-    Actors(Vec<(Box<str>, ResourceId)>, bool),
+    Actors(Vec<Reference>, bool),
     Actions(Vec<Box<str>>),
     Purposes(Vec<Box<str>>),
     /// Names of types, and whether other classes are named.
@@ -62,20 +72,24 @@ enum Condition {
     Labels(Vec<(Box<str>, Box<str>)>),
     Codes(Vec<(Box<str>, Box<str>)>),
     /// Instances, and whether others are named.
-    Data(Vec<(Box<str>, ResourceId)>, bool),
+    Data(Vec<Reference>, bool),
     /// Dates of data, as criteria.
     DataPeriod(Box<str>),
     Unclear,
 }
 
 /// Consents of a tenant that may refuse something, by the id of the Consent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Consents {
     known: HashMap<ResourceId, Consent>,
     /// Those that could not be read.
     broken: Vec<ResourceId>,
+    /// Those in force that name no patient who could be held to them.
+    unheld: BTreeSet<ResourceId>,
     /// How many of them change at a time.
     turns: BTreeMap<i64, u32>,
+    /// Facilities, and what each is part of.
+    places: Places,
     changes: u64,
 }
 
@@ -84,6 +98,25 @@ pub struct Consents {
 pub struct ConsentsState {
     changes: u64,
     until: Option<i64>,
+}
+
+/// A number that no state had before: what is read anew is never taken for what was known once.
+fn generation() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Default for Consents {
+    fn default() -> Self {
+        Self {
+            known: HashMap::new(),
+            broken: Vec::new(),
+            unheld: BTreeSet::new(),
+            turns: BTreeMap::new(),
+            places: Places::default(),
+            changes: generation(),
+        }
+    }
 }
 
 impl Consents {
@@ -95,7 +128,7 @@ impl Consents {
 
     /// Learns of a Consent as it is now; `None`: it is gone.
     pub fn learn(&mut self, model: &'static Model, id: &ResourceId, body: Option<&[u8]>) {
-        self.changes += 1;
+        self.changes = generation();
         self.broken.retain(|b| b != id);
         if let Some(before) = self.known.remove(id) {
             for turn in before.turns {
@@ -107,7 +140,12 @@ impl Consents {
                 }
             }
         }
-        if let Some(consent) = body.and_then(|body| read::consent(model, body)) {
+        self.unheld.remove(id);
+        let read = body.map_or(Ok(None), |body| read::consent(model, body));
+        if read.is_err() {
+            self.unheld.insert(id.clone());
+        }
+        if let Ok(Some(consent)) = read {
             for turn in &consent.turns {
                 *self.turns.entry(*turn).or_default() += 1;
             }
@@ -117,9 +155,27 @@ impl Consents {
 
     /// One is there that cannot be read: it refuses.
     pub fn is_broken(&mut self, id: ResourceId) {
-        self.changes += 1;
+        self.changes = generation();
         self.known.remove(&id);
         self.broken.push(id);
+    }
+
+    /// Consents that may mean to refuse something and refuse nothing, as no patient is named by them whom
+    /// they could be about.
+    pub fn unheld(&self) -> impl ExactSizeIterator<Item = &ResourceId> {
+        self.unheld.iter()
+    }
+
+    /// Whether resources of a type say where facilities belong.
+    pub fn is_place(type_name: &str) -> bool {
+        matches!(type_name, "Organization" | "Location")
+    }
+
+    /// Learns of an Organization or a Location as it is now; `None`: it is gone, or cannot be read.
+    pub fn learn_place(&mut self, type_name: &str, id: &ResourceId, body: Option<&[u8]>) {
+        if self.places.learn(type_name, id, body) {
+            self.changes = generation();
+        }
     }
 
     /// What rights that are made now are of: they are good until another state.
@@ -130,6 +186,14 @@ impl Consents {
             until: next.map(|(at, _)| *at),
         }
     }
+}
+
+/// Whether an actor is the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meant {
+    Them,
+    Other,
+    Perhaps,
 }
 
 /// What is known of a condition: for sure, and at most.
@@ -419,8 +483,10 @@ impl Asking<'_> {
                 Bound::sure(Formula::of(begun && until.is_none_or(|until| now < until)))
             }
             Condition::Actors(actors, others) => {
-                let meant = actors.iter().any(|actor| self.is(actor));
-                Bound::with_others(Formula::of(meant), *others && !meant)
+                let is = |meant: Meant| actors.iter().any(|actor| self.is(actor) == meant);
+                let meant = is(Meant::Them);
+                let others = *others || is(Meant::Perhaps);
+                Bound::with_others(Formula::of(meant), others && !meant)
             }
             Condition::Purposes(purposes) => self.purposes(purposes),
             Condition::Actions(actions) => match about {
@@ -438,13 +504,14 @@ impl Asking<'_> {
             Condition::Data(data, others) => match about {
                 Some((_, type_id)) => {
                     let name = self.surroundings.model.type_name(type_id);
-                    let of_type = data.iter().filter(|(of, _)| **of == *name);
-                    let ids: Vec<ResourceId> = of_type.map(|(_, id)| id.clone()).collect();
+                    let of_type = data.iter().filter(|r| *r.of == *name && self.is_here(r));
+                    let ids: Vec<ResourceId> = of_type.map(|r| r.id.clone()).collect();
+                    let others = *others || !data.iter().all(|r| self.is_here(r));
                     let these = match ids.is_empty() {
                         true => Formula::Never,
                         false => Formula::Where(Clause::Id(ids)),
                     };
-                    Bound::with_others(these, *others)
+                    Bound::with_others(these, others)
                 }
                 None => Bound::unclear(),
             },
@@ -460,19 +527,61 @@ impl Asking<'_> {
         }
     }
 
+    /// Whether a reference leads to this tenant.
+    fn is_here(&self, reference: &Reference) -> bool {
+        let own = self.surroundings.own_bases.iter();
+        let mut own = own.map(|base| base.trim_end_matches('/'));
+        let base = reference.base.as_deref();
+        base.is_none_or(|base| own.any(|own| own == base))
+    }
+
     /// Whether a reference means the caller: who stands for them, or a facility where they have a role.
-    fn is(&self, (of, id): &(Box<str>, ResourceId)) -> bool {
+    /// Whoever is not surely somebody else may be meant.
+    fn is(&self, reference: &Reference) -> Meant {
         let subject = self.subject;
         let model = self.surroundings.model;
-        let own = subject
-            .fhir_user
-            .is_some_and(|(t, own)| model.type_name(t) == &**of && own == id);
+        if !self.is_here(reference) {
+            return Meant::Perhaps;
+        }
+        let of = &*reference.of;
+        let user = subject.fhir_user.map(|(t, id)| (model.type_name(t), id));
+        if user == Some((of, &reference.id)) {
+            return Meant::Them;
+        }
+        let user = user.map(|(of, _)| of);
+        match of {
+            "Organization" | "Location" => self.held_at(reference),
+            "Practitioner" | "Patient" => match user {
+                Some("Practitioner" | "Patient" | "RelatedPerson") => Meant::Other,
+                Some(_) => Meant::Perhaps,
+                // A program is none of them.
+                None if subject.client.is_some() && subject.person.is_none() => Meant::Other,
+                None => Meant::Perhaps,
+            },
+            _ => Meant::Perhaps,
+        }
+    }
+
+    /// Whether a facility is one where the caller has a role.
+    fn held_at(&self, reference: &Reference) -> Meant {
+        let roles = self.subject.roles;
+        let wanted = (&*reference.of, &reference.id);
         let at = |held: &crate::person::RoleAt| {
-            held.facility
-                .as_ref()
-                .is_some_and(|(t, at)| **t == **of && at == id)
+            let own = held.facility.as_ref();
+            own.is_some_and(|(of, id)| (&**of, id) == wanted)
         };
-        own || subject.roles.iter().any(at)
+        if roles.iter().any(at) {
+            return Meant::Them;
+        }
+        let places = &self.surroundings.consents.places;
+        let apart = |held: &crate::person::RoleAt| {
+            let own = held.facility.as_ref();
+            own.is_some_and(|(of, id)| places.are_apart((of, id), wanted))
+        };
+        match !roles.is_empty() && roles.iter().all(apart) {
+            true => Meant::Other,
+            false => Meant::Perhaps,
+        }
     }
 
     fn purposes(&self, wanted: &[Box<str>]) -> Bound {
@@ -483,10 +592,14 @@ impl Asking<'_> {
         let Some(own) = &self.purposes else {
             return Bound::unclear();
         };
-        let same = own.iter().any(|o| wanted.iter().any(|w| **w == **o));
+        let meant = |o: &String| wanted.iter().any(|w| **w == **o);
         let apart = own.iter().all(|o| APART.contains(&o.as_str()))
             && wanted.iter().all(|w| APART.contains(&&**w));
-        Bound::with_others(Formula::of(same), !same && !apart)
+        // Whoever comes for several is permitted what all of them are, and refused what any of them is.
+        Bound {
+            surely: Formula::of(!own.is_empty() && own.iter().all(meant)),
+            at_most: Formula::of(own.iter().any(meant) || !apart),
+        }
     }
 
     /// Resources that a search of their type finds.
@@ -522,19 +635,19 @@ impl Asking<'_> {
         Bound::sure(any)
     }
 
-    fn marked(&self, labelled: Labelled, type_id: TypeId) -> Bound {
-        match labelled {
-            Labelled::All => Bound::sure(Formula::Always),
-            Labelled::None => Bound::sure(Formula::Never),
-            Labelled::Found(text) => self.asked(type_id, &text),
-            Labelled::NotFound(text) => {
-                let found = self.asked(type_id, &text);
-                Bound {
-                    surely: found.at_most.not(),
-                    at_most: found.surely.not(),
-                }
-            }
-        }
+    /// What may be marked so high, or higher.
+    fn marked(&self, mark: usize, type_id: TypeId) -> Formula {
+        let marked = super::labels::from(mark);
+        let found = |text: &str| self.asked(type_id, text);
+        let unless = marked.unless.as_deref().map(found);
+        let where_found = marked.found.as_deref().map(found);
+        let rest = match marked.is_normal {
+            true => unless.map_or(Formula::Always, |lower| lower.surely.not()),
+            false => Formula::Never,
+        };
+        where_found
+            .map_or(Formula::Never, |found| found.at_most)
+            .or(rest)
     }
 
     /// Labels of confidentiality are a mark: what permits does so up to it, what refuses does so from it on.
@@ -551,14 +664,15 @@ impl Asking<'_> {
         let mut any = Bound::sure(Formula::Never);
         for label in labels {
             let one = match super::labels::rank(&label.0, &label.1) {
-                Some(mark) if denies => self.marked(super::labels::from(mark), type_id),
-                Some(mark) => {
-                    let above = self.marked(super::labels::from(mark + 1), type_id);
-                    Bound {
-                        surely: above.at_most.not(),
-                        at_most: above.surely.not(),
-                    }
-                }
+                // What may be marked so is refused, and not permitted.
+                Some(mark) if denies => Bound {
+                    surely: Formula::Never,
+                    at_most: self.marked(mark, type_id),
+                },
+                Some(mark) => Bound {
+                    surely: self.marked(mark + 1, type_id).not(),
+                    at_most: Formula::Always,
+                },
                 None => {
                     let text = format!("_security={}", tokens(std::slice::from_ref(label)));
                     self.asked(type_id, &text)
@@ -609,3 +723,6 @@ fn tokens(codes: &[(Box<str>, Box<str>)]) -> String {
     };
     codes.iter().map(one).collect::<Vec<_>>().join(",")
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,8 @@ impl Policy {
             ..subject.clone()
         };
         let without = self.suppose_open(&unscoped, facts, surroundings, opened);
+        // What is open, under grants that hold.
+        let mut lifted = Vec::new();
         let steps = self
             .grants(surroundings.model, facts, subject)
             .map(|(grant, holds)| {
@@ -122,8 +124,12 @@ impl Policy {
                                 0 | 1 => open.pop(),
                                 _ => Some(Clause::Or(open)),
                             };
-                            match clause {
-                                Some(_) => Verdict::GivesSome,
+                            match &clause {
+                                Some(clause) if holds == Holds::Yes => {
+                                    lifted.push(clause.clone());
+                                    Verdict::GivesSome
+                                }
+                                Some(_) => Verdict::NotNow,
                                 None => Verdict::BreakGlass,
                             }
                         }
@@ -145,14 +151,17 @@ impl Policy {
                 }
             });
         let mut steps: Vec<Step> = steps.collect();
-        let model = surroundings.model;
-        let patients = opened.iter().map(|o| o.patient.clone()).collect();
-        let built_in = BuiltIn::of(self.document(), subject, surroundings, patients);
+        let built_in = BuiltIn::of(self.document(), subject, surroundings);
+        let by_consents = built_in.by_consents(action, type_id, rights.administers());
+        let by_consents = match by_consents {
+            Refused::Some(clauses) if built_in.lifts() && !lifted.is_empty() => {
+                let closed = Clause::Not(Box::new(Clause::Or(lifted)));
+                Refused::Some(vec![Clause::And(vec![Clause::Or(clauses), closed])])
+            }
+            refused => refused,
+        };
         for (name, refused) in [
-            (
-                "consents",
-                built_in.by_consents(action, type_id, rights.administers(), model),
-            ),
+            ("consents", by_consents),
             ("labels", built_in.by_labels(subject, type_id, surroundings)),
         ] {
             let (says, clause) = match refused {

@@ -11,12 +11,13 @@ mod uri;
 
 use std::collections::BTreeMap;
 
-use base::limits::fixed::POLICY_GRANTS_MAX;
+use base::limits::fixed::{POLICY_GRANTS_MAX, POLICY_IMPORT_DOCUMENTS_MAX, POLICY_IMPORT_WAYS_MAX};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::compile::{Policy, Surroundings};
 use super::document::{Document, Effect, GrantText};
+use crate::person::RoleAt;
 
 /// Whose documents they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,12 +37,12 @@ pub struct ImportOptions {
     pub role: Option<String>,
     /// What names of the other platform stand for here: `%provider_organization` → `%user.facilities`,
     /// `.user.data.organization_id` → `%user.facilities`, `User/jane` → a person's id, `Client/app` → a
-    /// client's.
+    /// client's, `role/Ward Nurse` → a role's name.
     pub names: BTreeMap<String, String>,
 }
 
 /// What became of a part of a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImportOutcome {
     /// It is in the draft.
@@ -55,7 +56,7 @@ pub enum ImportOutcome {
 }
 
 /// One line of the report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ImportLine {
     /// Which document: its id, its name or its place.
     pub document: String,
@@ -80,9 +81,64 @@ pub struct Imported {
 struct Report {
     document: String,
     lines: Vec<ImportLine>,
+    known: std::collections::HashSet<ImportLine>,
+    names: Names,
+}
+
+/// What all documents of an import share.
+#[derive(Default)]
+struct Names {
+    /// Roles here, and what each was called there.
+    roles: BTreeMap<String, String>,
+    /// Alternatives that were looked at.
+    ways: usize,
 }
 
 impl Report {
+    /// The role here of a name there. Two names there are never one here unless that is said.
+    fn role(
+        &mut self,
+        options: &ImportOptions,
+        there: &str,
+        here: &str,
+        pointer: &str,
+    ) -> Result<String, Unmapped> {
+        let ask = |why: &str| {
+            let text = format!("{why}: say which role it is with role/{there}=…");
+            Err(Unmapped::new(pointer, text))
+        };
+        if let Some(said) = options.names.get(&format!("role/{there}")) {
+            if RoleAt::parse(said).is_none_or(|r| r.facility.is_some()) {
+                return ask("a role has 1 to 64 of a-z 0-9 - _ .");
+            }
+            self.names.roles.insert(said.clone(), there.to_owned());
+            return Ok(said.clone());
+        }
+        let own = there.chars().filter(|c| c.is_alphanumeric());
+        if here.is_empty() || own.clone().any(|c| !c.is_ascii()) || RoleAt::parse(here).is_none() {
+            return ask("no role has such a name here");
+        }
+        match self.names.roles.get(here) {
+            Some(taken) if taken != there => ask(&format!("\"{here}\" is \"{taken}\" already")),
+            _ => {
+                self.names.roles.insert(here.to_owned(), there.to_owned());
+                Ok(here.to_owned())
+            }
+        }
+    }
+
+    /// Counts alternatives; an error where they are too many.
+    fn look(&mut self, ways: usize, pointer: &str) -> Result<(), Unmapped> {
+        self.names.ways = self.names.ways.saturating_add(ways);
+        match self.names.ways > POLICY_IMPORT_WAYS_MAX {
+            true => Err(Unmapped::new(
+                pointer,
+                format!("more than {POLICY_IMPORT_WAYS_MAX} alternatives in one import"),
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn add(&mut self, outcome: ImportOutcome, pointer: &str, text: impl Into<String>) {
         let line = ImportLine {
             document: self.document.clone(),
@@ -90,7 +146,7 @@ impl Report {
             outcome,
             text: text.into(),
         };
-        if !self.lines.contains(&line) {
+        if self.known.insert(line.clone()) {
             self.lines.push(line);
         }
     }
@@ -136,11 +192,20 @@ pub fn import(
         report: Vec::new(),
     };
     let policies = documents.iter().flat_map(policies_of);
+    let mut names = Names::default();
     for (at, policy) in policies.enumerate() {
         let mut report = Report {
             document: name_of(policy, at),
             lines: Vec::new(),
+            known: std::collections::HashSet::new(),
+            names: std::mem::take(&mut names),
         };
+        if at >= POLICY_IMPORT_DOCUMENTS_MAX {
+            let text = format!("more than {POLICY_IMPORT_DOCUMENTS_MAX} documents in one import");
+            report.add(ImportOutcome::Refused, "", text);
+            imported.report.append(&mut report.lines);
+            break;
+        }
         let read = match from {
             ImportFrom::Aidbox => aidbox::read(policy, options, surroundings, &mut report),
             ImportFrom::Medplum => medplum::read(policy, options, surroundings, &mut report),
@@ -153,6 +218,7 @@ pub fn import(
             }
         }
         imported.report.append(&mut report.lines);
+        names = report.names;
     }
     imported
 }
@@ -186,6 +252,16 @@ fn take(
     let mut made: Vec<GrantText> = Vec::new();
     for mut draft in drafts {
         let refuses = draft.grant.effect == Effect::Deny;
+        // There it is a resource like others.
+        let before = draft.grant.types.len();
+        draft.grant.types.retain(|t| refuses || t != "AuditEvent");
+        if draft.grant.types.len() != before {
+            let text = "AuditEvent is the tenant's own trail here: a grant that names it is written by hand";
+            report.add(ImportOutcome::LeftOut, &draft.pointer, text);
+            if draft.grant.types.is_empty() {
+                continue;
+            }
+        }
         let Some(text) = problem(&draft.grant, surroundings) else {
             made.push(named(draft, document, &made, report));
             continue;
@@ -272,9 +348,7 @@ fn role_name(text: &str) -> String {
             _ => out.push('-'),
         }
     }
-    let mut out = out.trim_end_matches('-').to_owned();
-    out.truncate(48);
-    out
+    out.trim_end_matches('-').to_owned()
 }
 
 /// A value of a search, as a query has it.

@@ -36,31 +36,35 @@ pub(super) fn is_mark(code: &str) -> bool {
     MARKS.contains(&code)
 }
 
-/// What is labelled so high or higher, or so high or lower. What has no label is normal.
-pub(super) enum Labelled {
-    /// Everything.
-    All,
-    /// Nothing.
-    None,
-    /// What a search finds.
-    Found(String),
-    /// What a search does not find.
-    NotFound(String),
+/// The code systems of confidentiality. Any other, and none, may raise a mark and never lowers it.
+const SYSTEMS: [&str; 3] = [
+    "http://terminology.hl7.org/CodeSystem/v3-Confidentiality",
+    "http://hl7.org/fhir/v3/Confidentiality",
+    "urn:oid:2.16.840.1.113883.5.25",
+];
+
+/// What may be labelled so high or higher: what a search finds, and where that is normal also the rest,
+/// unless a search finds it.
+pub(super) struct Marked {
+    pub(super) found: Option<String>,
+    pub(super) is_normal: bool,
+    pub(super) unless: Option<String>,
 }
 
-/// What is labelled so high, or higher.
-pub(super) fn from(rank: usize) -> Labelled {
-    if rank <= NORMAL {
-        let lower: Vec<&str> = MARKS.iter().take(rank).copied().collect();
-        return match lower.is_empty() {
-            true => Labelled::All,
-            false => Labelled::NotFound(format!("_security={}", lower.join(","))),
-        };
-    }
-    let marks: Vec<&str> = MARKS.iter().skip(rank).copied().collect();
-    match marks.is_empty() {
-        true => Labelled::None,
-        false => Labelled::Found(format!("_security={}", marks.join(","))),
+/// What may be labelled so high, or higher. By a label in any system it is; what has several labels is
+/// taken by the highest, and what has none is normal.
+pub(super) fn from(rank: usize) -> Marked {
+    let higher: Vec<&str> = MARKS.iter().skip(rank).copied().collect();
+    let lower: Vec<String> = MARKS
+        .iter()
+        .take(rank)
+        .flat_map(|mark| SYSTEMS.map(|system| format!("{system}%7C{mark}")))
+        .collect();
+    let one_of = |codes: String| (!codes.is_empty()).then(|| format!("_security={codes}"));
+    Marked {
+        found: one_of(higher.join(",")),
+        is_normal: rank <= NORMAL,
+        unless: one_of(lower.join(",")).filter(|_| rank <= NORMAL),
     }
 }
 
@@ -72,13 +76,8 @@ pub(super) fn refused(
     surroundings: &Surroundings<'_>,
 ) -> Result<Option<Clause>, ()> {
     let cleared = cleared(rules, subject);
-    let mut values: Vec<&str> = Vec::new();
     // By code alone, whatever the system: it only withholds.
-    if cleared < NORMAL {
-        // What has no label is normal, and withheld as well.
-        return everything_but(cleared, type_id, surroundings);
-    }
-    values.extend(MARKS.iter().skip(cleared + 1).copied());
+    let mut values: Vec<&str> = MARKS.iter().skip(cleared + 1).copied().collect();
     let named = rules.sensitivity.keys().map(String::as_str);
     let mut kinds: Vec<&str> = SENSITIVE.iter().copied().chain(named).collect();
     kinds.sort_unstable();
@@ -90,12 +89,22 @@ pub(super) fn refused(
         }
         values.push(kind);
     }
-    if values.is_empty() {
-        return Ok(None);
+    let ask = |text: &str| {
+        let found = understood(type_id, text, &Values::default(), surroundings, "labels");
+        found.map_err(drop)
+    };
+    let mut all = Vec::new();
+    if !values.is_empty() {
+        all.push(ask(&format!("_security={}", values.join(",")))?);
     }
-    let text = format!("_security={}", values.join(","));
-    let found = understood(type_id, &text, &Values::default(), surroundings, "labels");
-    found.map(Some).map_err(drop)
+    // What has no label is normal, and withheld as well from whoever sees less.
+    if let Some(lower) = from(cleared + 1).unless {
+        all.push(Clause::Not(Box::new(ask(&lower)?)));
+    }
+    Ok(match all.len() {
+        0 | 1 => all.pop(),
+        _ => Some(Clause::Or(all)),
+    })
 }
 
 /// How confidential what somebody sees may be: by the role that lets them see most; of everybody by `*`.
@@ -106,16 +115,4 @@ fn cleared(rules: &LabelRules, subject: &Subject<'_>) -> usize {
     };
     let own = subject.roles.iter().filter_map(|held| of(&held.role));
     own.chain(of("*")).max().unwrap_or(NORMAL)
-}
-
-/// Of whoever may see less than what is normal, all but that.
-fn everything_but(
-    cleared: usize,
-    type_id: TypeId,
-    surroundings: &Surroundings<'_>,
-) -> Result<Option<Clause>, ()> {
-    let marks: Vec<&str> = MARKS.iter().take(cleared + 1).copied().collect();
-    let text = format!("_security={}", marks.join(","));
-    let found = understood(type_id, &text, &Values::default(), surroundings, "labels");
-    found.map(|c| Some(Clause::Not(Box::new(c)))).map_err(drop)
 }

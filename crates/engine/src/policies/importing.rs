@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use access::{
-    Administer, Document, ImportFrom, ImportLine, ImportOptions, Permit, Reason, RoleAt,
-    import_policies,
+    Administer, Consents, Document, ImportFrom, ImportLine, ImportOptions, Permit, Reason, RoleAt,
+    Surroundings, TenantId, import_policies,
 };
 use base::Code;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Work;
+use crate::benches::Benches;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::tenants::Operator;
@@ -53,9 +54,11 @@ impl PolicyImported {
 }
 
 impl Work<'_> {
+    /// Beside the workers that serve requests, tenants in turns: it may take its time.
     pub(super) async fn import(
         &self,
         permit: Permit<Administer>,
+        (benches, tenant): (&Benches, &TenantId),
         asked: PolicyImport,
     ) -> Result<PolicyImported, Failure> {
         if let Some(role) = &asked.role
@@ -69,10 +72,24 @@ impl Work<'_> {
             role: asked.role,
             names: asked.names.unwrap_or_default(),
         };
-        let base = [self.base.as_str()];
-        let surroundings = self.surroundings(&base, &customs);
-        let made = import_policies(asked.from, &asked.documents, &options, &surroundings);
         self.store.looked_at_policy(permit, "import policy").await?;
+        let (base, limits) = (self.base.clone(), self.limits.clone());
+        let (model, now) = (self.model, self.now);
+        let place = benches.place(*tenant.bytes()).await;
+        let made = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let base = [base.as_str()];
+            let surroundings = Surroundings {
+                model,
+                limits: &limits,
+                own_bases: &base,
+                customs: &customs,
+                consents: Consents::none(),
+                now,
+            };
+            import_policies(asked.from, &asked.documents, &options, &surroundings)
+        });
+        let made = made.await.map_err(|_| Failure::of(Code::Internal))?;
         Ok(PolicyImported {
             document: made.document,
             report: made.report,
@@ -92,7 +109,8 @@ impl Operator {
     ) -> Result<PolicyImported, Failure> {
         let (tenant, store) = self.tenant(name)?;
         let permit = self.system(Reason::Operation, &tenant)?;
-        self.work(&tenant, &store).import(permit, asked).await
+        let at = (&self.house.0.benches, &tenant);
+        self.work(&tenant, &store).import(permit, at, asked).await
     }
 }
 
@@ -103,6 +121,7 @@ impl Session {
     /// `scope-missing`, recorded; `request-invalid`.
     pub async fn import_policy(&self, asked: PolicyImport) -> Result<PolicyImported, Failure> {
         let permit = self.may_govern().await?;
-        self.work().import(permit, asked).await
+        let at = (&self.house().0.benches, self.tenant());
+        self.work().import(permit, at, asked).await
     }
 }

@@ -25,13 +25,18 @@ impl KnownConsents {
 
     /// Learns what was committed.
     pub(crate) fn learn(&self, tenant: &OpenTenant, stored: &Stored) {
-        if tenant.model.type_name(stored.type_id) != "Consent" {
+        let name = tenant.model.type_name(stored.type_id);
+        let place = Consents::is_place(name);
+        if name != "Consent" && !place {
             return;
         }
         let mut known = self.0.write();
         if let Some(known) = known.as_mut() {
             let body = (stored.method != Method::Delete).then_some(&*stored.body);
-            known.learn(tenant.model, &stored.id, body);
+            match place {
+                true => known.learn_place(name, &stored.id, body),
+                false => known.learn(tenant.model, &stored.id, body),
+            }
         }
     }
 
@@ -48,19 +53,18 @@ impl KnownConsents {
             return Ok(());
         }
         let mut consents = Consents::default();
-        let Some(type_id) = tenant.model.type_id("Consent") else {
-            *known = Some(consents);
-            return Ok(());
-        };
         connection::in_snapshot(db, || {
             let mut read = db
                 .prepare("SELECT id FROM resource WHERE type = ?1 AND deleted = 0")
                 .doing(DOING)?;
-            let mut found = read.query([type_id.0]).doing(DOING)?;
-            while let Some(row) = found.next().doing(DOING)? {
-                let id = row.get_ref(0).ok().and_then(rows::id_of);
-                let Some(id) = id else { continue };
-                learn_stored(tenant, db, &mut consents, type_id, id);
+            let named = ["Consent", "Organization", "Location"];
+            for type_id in named.iter().filter_map(|name| tenant.model.type_id(name)) {
+                let mut found = read.query([type_id.0]).doing(DOING)?;
+                while let Some(row) = found.next().doing(DOING)? {
+                    let id = row.get_ref(0).ok().and_then(rows::id_of);
+                    let Some(id) = id else { continue };
+                    learn_stored(tenant, db, &mut consents, type_id, id);
+                }
             }
             Ok(())
         })?;
@@ -69,7 +73,8 @@ impl KnownConsents {
     }
 }
 
-/// One that cannot be read refuses, whatever it said.
+/// A Consent that cannot be read refuses, whatever it said; of a facility that cannot be read nothing is
+/// known.
 fn learn_stored(
     tenant: &OpenTenant,
     db: &rusqlite::Connection,
@@ -77,7 +82,12 @@ fn learn_stored(
     type_id: fhir::definitions::TypeId,
     id: ResourceId,
 ) {
+    let name = tenant.model.type_name(type_id);
     match rows::current(tenant, db, type_id, &id) {
+        Ok(Some(opened)) if Consents::is_place(name) => {
+            consents.learn_place(name, &id, Some(&opened.stored.body));
+        }
+        Err(_) if Consents::is_place(name) => {}
         Ok(Some(opened)) if opened.stored.method != Method::Delete => {
             consents.learn(tenant.model, &id, Some(&opened.stored.body));
         }

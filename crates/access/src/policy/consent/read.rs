@@ -5,32 +5,49 @@ use fhir::definitions::{FhirVersion, Model};
 use fhir::search::covered;
 use serde_json::Value;
 
-use super::{Condition, Consent, Node, Rule};
+use super::{Condition, Consent, Node, Reference, Rule};
 
 /// Nesting of provisions that is looked at.
 const DEPTH_MAX: usize = 20;
 /// Scopes of consents that are about something else than who may see what.
 const OTHER_SCOPES: [&str; 3] = ["adr", "research", "treatment"];
 /// Categories of consents that are about something else (R5 has no scope).
-const OTHER_CATEGORIES: [&str; 8] = [
-    "acd", "dnr", "emrgonly", "hcd", "polst", "research", "rsdid", "rsreid",
-];
+const OTHER_CATEGORIES: [&str; 7] = ["acd", "dnr", "hcd", "polst", "research", "rsdid", "rsreid"];
+/// The code systems of scopes and categories, by their end.
+const SCOPES: &str = "/consentscope";
+const CATEGORIES: &str = "/consentcategorycodes";
+
+/// It may mean to refuse something, and nobody can be held to it.
+pub(super) struct Unheld;
 
 /// What a Consent refuses, in force or later; none where it never refuses anything.
-pub(super) fn consent(model: &'static Model, body: &[u8]) -> Option<Consent> {
-    let body: Value = serde_json::from_slice(body).ok()?;
+pub(super) fn consent(model: &'static Model, body: &[u8]) -> Result<Option<Consent>, Unheld> {
+    let body: Value = serde_json::from_slice(body).map_err(|_| Unheld)?;
     let five = model.version() == FhirVersion::R5;
-    if text(&body, "status") != Some("active") || is_about_other(&body, five) {
-        return None;
-    }
-    let subject = body.get(if five { "subject" } else { "patient" })?;
-    let (of, id) = reference(subject)?;
-    (&*of == "Patient").then_some(())?;
-    let rule = match five {
-        true => r5(&body),
-        false => r4(&body),
+    let in_force = match text(&body, "status") {
+        Some("active") => true,
+        Some("unknown") if five => return Err(Unheld),
+        _ => false,
     };
-    let rule = rule.filter(|_| is_plain(&body)).unwrap_or(Rule::Unclear);
+    if !in_force || is_about_other(&body, five) {
+        return Ok(None);
+    }
+    // By its end wherever the patient is said to be: a consent only withholds.
+    let subject = body.get(if five { "subject" } else { "patient" });
+    match subject.and_then(reference) {
+        Some(Reference { of, id, .. }) if &*of == "Patient" => Ok(about(&body, five, id)),
+        _ => Err(Unheld),
+    }
+}
+
+/// What one about a patient refuses.
+fn about(body: &Value, five: bool, patient: ResourceId) -> Option<Consent> {
+    let rule = match five {
+        true => r5(body),
+        false => r4(body),
+    };
+    let rule = rule.filter(|rule| is_plain(body) && (!is_for_emergencies(body) || closes(rule)));
+    let rule = rule.unwrap_or(Rule::Unclear);
     let mut turns = Vec::new();
     if let Rule::Tree { base, root } = &rule {
         if *base != Some(true) && !denies_somewhere(root) {
@@ -41,7 +58,7 @@ pub(super) fn consent(model: &'static Model, body: &[u8]) -> Option<Consent> {
     turns.sort_unstable();
     turns.dedup();
     Some(Consent {
-        patient: id,
+        patient,
         rule,
         turns,
     })
@@ -73,11 +90,30 @@ fn is_about_other(body: &Value, five: bool) -> bool {
     if five {
         let mut categories = list(body, "category").iter().flat_map(codings).peekable();
         return categories.peek().is_some()
-            && categories.all(|(_, code)| OTHER_CATEGORIES.contains(&code));
+            && categories.all(|(system, code)| {
+                system.ends_with(CATEGORIES) && OTHER_CATEGORIES.contains(&code)
+            });
     }
     let scope = body.get("scope");
     let mut scopes = scope.into_iter().flat_map(codings).peekable();
-    scopes.peek().is_some() && scopes.all(|(_, code)| OTHER_SCOPES.contains(&code))
+    let other = |(system, code): (&str, &str)| {
+        (system.is_empty() || system.ends_with(SCOPES)) && OTHER_SCOPES.contains(&code)
+    };
+    !is_for_emergencies(body) && scopes.peek().is_some() && scopes.all(other)
+}
+
+/// Its category says that only emergencies are let in.
+fn is_for_emergencies(body: &Value) -> bool {
+    let mut categories = list(body, "category").iter().flat_map(codings);
+    categories.any(|(_, code)| code == "emrgonly" || code == "EMRGONLY")
+}
+
+/// Whether a rule refuses by itself, whatever it permits then.
+const fn closes(rule: &Rule) -> bool {
+    match rule {
+        Rule::Unclear => true,
+        Rule::Tree { base, root } => root.denies || matches!(base, Some(true)),
+    }
 }
 
 fn denies_somewhere(node: &Node) -> bool {
@@ -93,26 +129,51 @@ fn turns_of(node: &Node, turns: &mut Vec<i64>) {
     node.exceptions.iter().for_each(|e| turns_of(e, turns));
 }
 
-/// `Type/id` of a reference; one to elsewhere is taken by its end.
-fn reference(value: &Value) -> Option<(Box<str>, ResourceId)> {
+/// What a reference names: a type, an id, and what stands before them.
+pub(super) fn reference(value: &Value) -> Option<Reference> {
     let text = text(value, "reference")?;
     let text = text.split("/_history/").next()?;
-    let mut parts = text.rsplit('/');
-    let id = ResourceId::new(parts.next()?).ok()?;
-    Some((parts.next()?.into(), id))
+    let (rest, id) = text.rsplit_once('/')?;
+    let (base, of) = match rest.rsplit_once('/') {
+        Some((base, of)) => (Some(base.trim_end_matches('/')), of),
+        None => (None, rest),
+    };
+    Some(Reference {
+        base: base.map(Into::into),
+        of: of.into(),
+        id: ResourceId::new(id).ok()?,
+    })
 }
 
 /// R4 and R4B: a policy rule, and one provision with exceptions.
 fn r4(body: &Value) -> Option<Rule> {
+    let (base, unknown) = policy_rule(body);
+    let rule = tree(body, base)?;
+    // What is not known may refuse what the rest permits.
+    let closes = matches!(&rule, Rule::Tree { root, .. } if root.denies);
+    (!unknown || closes).then_some(rule)
+}
+
+/// What the policy rule says by itself, and whether it or the policies that are named say something that
+/// is not known.
+fn policy_rule(body: &Value) -> (Option<bool>, bool) {
     let rule = body.get("policyRule");
     let mut base = None;
-    for (_, code) in rule.into_iter().flat_map(codings) {
+    let mut unknown = rule.is_some_and(|rule| codings(rule).next().is_none());
+    for (system, code) in rule.into_iter().flat_map(codings) {
+        let acts =
+            system.is_empty() || system.ends_with("v3-ActCode") || system.ends_with("v3/ActCode");
         match code {
-            "OPTIN" | "OPTINR" => base = base.or(Some(false)),
-            "OPTOUT" | "OPTOUTE" => base = Some(true),
-            _ => {}
+            "OPTIN" | "OPTINR" if acts => base = base.or(Some(false)),
+            "OPTOUT" | "OPTOUTE" | "EMRGONLY" if acts => base = Some(true),
+            _ => unknown = true,
         }
     }
+    unknown |= list(body, "policy").iter().any(|p| p.get("uri").is_some());
+    (base, unknown)
+}
+
+fn tree(body: &Value, base: Option<bool>) -> Option<Rule> {
     let Some(provision) = body.get("provision") else {
         let root = Node {
             denies: base?,
@@ -261,8 +322,7 @@ fn actors(provision: &Value) -> Option<Condition> {
         let receives = role.is_none()
             || codes.peek().is_some() && codes.all(|(_, code)| RECEIVE.contains(&code));
         let known = actor.get("reference").and_then(reference);
-        match known.filter(|(of, _)| receives && !matches!(&**of, "Group" | "CareTeam" | "Device"))
-        {
+        match known.filter(|_| receives) {
             Some(known) => found.push(known),
             None => others = true,
         }

@@ -72,6 +72,8 @@ pub(super) fn read(
     let of_engine = reading.engine(policy, "", SILENT, 0)?;
     let of_role = reading.role(policy)?;
     let linked = reading.links(policy)?;
+    let ways = linked.len().saturating_mul(of_engine.len());
+    reading.report.look(ways, "")?;
     let name = policy.get("id").and_then(Value::as_str);
     let name = name.map_or_else(|| report.document.clone(), str::to_owned);
     let mut drafts = Vec::new();
@@ -83,7 +85,16 @@ pub(super) fn read(
                 report.add(ImportOutcome::LeftOut, &pointer, text);
                 continue;
             };
-            let made = grants(&whole, &name, &pointer, surroundings.model);
+            let patched = options
+                .names
+                .get("FhirPatch")
+                .is_some_and(|n| n == "update");
+            let made = grants(&whole, &name, &pointer, patched, surroundings.model);
+            let updates = |draft: &Draft| says(draft, "update");
+            if !patched && whole.lets_method("put") && !made.iter().any(updates) {
+                let text = "PATCH is an update here: updates are left out of what does not let it, but with FhirPatch=update";
+                report.add(ImportOutcome::LeftOut, &pointer, text);
+            }
             if made.is_empty() {
                 let text = "it allows no request on resources that is known here";
                 report.add(ImportOutcome::LeftOut, &pointer, text);
@@ -95,18 +106,21 @@ pub(super) fn read(
     Ok(drafts)
 }
 
+fn says(draft: &Draft, action: &str) -> bool {
+    match &draft.grant.actions {
+        super::super::document::Actions::Words(words) => words.iter().any(|w| w == action),
+        super::super::document::Actions::Letters(_) => false,
+    }
+}
+
 /// Differences of the two platforms that a reader should know of.
 fn note(made: &[Draft], report: &mut Report) {
     for draft in made {
-        let says = |action: &str| match &draft.grant.actions {
-            super::super::document::Actions::Words(words) => words.iter().any(|w| w == action),
-            super::super::document::Actions::Letters(_) => false,
-        };
-        if says("read") {
+        if says(draft, "read") {
             let text = "reading an old version is reading here";
             report.add(ImportOutcome::Assumed, &draft.pointer, text);
         }
-        if says("update") {
+        if says(draft, "update") {
             let text = "PATCH is an update here";
             report.add(ImportOutcome::Assumed, &draft.pointer, text);
         }
@@ -245,10 +259,9 @@ impl Reading<'_> {
     }
 
     fn named(&mut self, role: &str, pointer: &str) -> Result<String, Unmapped> {
-        let here = role_name(role);
-        if here.is_empty() {
-            return Err(Unmapped::new(pointer, "no role has such a name here"));
-        }
+        let here = self
+            .report
+            .role(self.options, role, &role_name(role), pointer)?;
         let text = format!("the role \"{role}\" is \"{here}\" here, wherever it is held");
         self.report.add(ImportOutcome::Assumed, pointer, text);
         Ok(here)
@@ -276,9 +289,13 @@ impl Reading<'_> {
                 continue;
             };
             let mut conditions = Conditions::default();
+            if let Err(why) = named_by(id, &pointer) {
+                self.report.add(ImportOutcome::LeftOut, &pointer, why.text);
+                continue;
+            }
             match kind {
-                "User" => conditions.people = Some([self.known("User", id, &pointer)].into()),
-                "Client" => conditions.clients = Some([self.known("Client", id, &pointer)].into()),
+                "User" => conditions.people = Some([self.known("User", id, &pointer)?].into()),
+                "Client" => conditions.clients = Some([self.known("Client", id, &pointer)?].into()),
                 "Operation" => conditions.operations = Some([id.to_owned()].into()),
                 other => {
                     let text = format!("links to {other} have no counterpart here");
@@ -292,10 +309,14 @@ impl Reading<'_> {
     }
 
     /// The id here of a user or a client there.
-    fn known(&mut self, kind: &str, id: &str, pointer: &str) -> String {
+    fn known(&mut self, kind: &str, id: &str, pointer: &str) -> Result<String, Unmapped> {
         let name = format!("{kind}/{id}");
-        match self.options.names.get(&name) {
-            Some(here) => here.clone(),
+        named_by(id, pointer)?;
+        Ok(match self.options.names.get(&name) {
+            Some(here) => {
+                named_by(here, pointer)?;
+                here.clone()
+            }
             None => {
                 let text = format!(
                     "{name} is named by the same id here: give it another name with {name}=…"
@@ -303,7 +324,7 @@ impl Reading<'_> {
                 self.report.add(ImportOutcome::Assumed, pointer, text);
                 id.to_owned()
             }
-        }
+        })
     }
 
     /// What a path of the request stands for, among the variables of criteria.
@@ -355,6 +376,9 @@ impl Reading<'_> {
         let mut found = Conditions::default();
         let texts = || -> Result<AnyOf, Unmapped> {
             match &asked.asks {
+                Asks::AnyOf(all) if all.iter().any(|t| t == EVERY) => {
+                    named_by(EVERY, pointer).map(|()| None)
+                }
                 Asks::AnyOf(all) => Ok(Some(all.iter().cloned().collect())),
                 _ => Err(Unmapped::new(
                     pointer,
@@ -387,15 +411,24 @@ impl Reading<'_> {
             ["client"] if matches!(asked.asks, Asks::There) => found.clients = every(),
             ["user", "id"] if matches!(asked.asks, Asks::There) => found.people = every(),
             ["client", "id"] if matches!(asked.asks, Asks::There) => found.clients = every(),
-            ["user", "id"] => found.people = Some(self.ids("User", texts()?, pointer)),
-            ["client", "id"] => found.clients = Some(self.ids("Client", texts()?, pointer)),
+            ["user", "id"] => found.people = Some(self.ids("User", texts()?, pointer)?),
+            ["client", "id"] => found.clients = Some(self.ids("Client", texts()?, pointer)?),
             ["user", "roles" | "role"]
             | ["user", "data", "roles" | "role"]
             | ["session", "role" | "roles"] => {
                 found.people = every();
                 found.roles.push(self.roles(&asked.asks, pointer)?);
             }
-            ["remote-addr"] => found.networks = texts()?,
+            // There it is compared as text: a network is no address.
+            ["remote-addr"] => {
+                let all = texts()?;
+                let mut each = all.iter().flatten();
+                if !each.all(|a| a.parse::<std::net::IpAddr>().is_ok()) {
+                    let text = "single addresses only are understood here";
+                    return Err(Unmapped::new(pointer, text));
+                }
+                found.networks = all;
+            }
             other => {
                 let text = format!("a condition on {} has no counterpart here", other.join("."));
                 return Err(Unmapped::new(pointer, text));
@@ -404,7 +437,12 @@ impl Reading<'_> {
         Ok(found)
     }
 
-    fn ids(&mut self, kind: &str, ids: AnyOf, pointer: &str) -> std::collections::BTreeSet<String> {
+    fn ids(
+        &mut self,
+        kind: &str,
+        ids: AnyOf,
+        pointer: &str,
+    ) -> Result<std::collections::BTreeSet<String>, Unmapped> {
         let ids = ids.into_iter().flatten();
         ids.map(|id| self.known(kind, &id, pointer)).collect()
     }
@@ -432,8 +470,21 @@ impl Reading<'_> {
     }
 }
 
+/// What stands for whoever there is in a grant; elsewhere it is a name like others.
+const EVERY: &str = "*";
+
 fn every() -> AnyOf {
-    Some(["*".to_owned()].into())
+    Some([EVERY.to_owned()].into())
+}
+
+fn named_by(name: &str, pointer: &str) -> Result<(), Unmapped> {
+    match name == EVERY {
+        true => Err(Unmapped::new(
+            pointer,
+            "\"*\" is a name there, and would be everybody here",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn listed(texts: &AnyOf) -> String {
@@ -598,7 +649,8 @@ fn json_schema(
             pointer,
         });
     };
-    let mut nested = Vec::new();
+    let mut nested: Vec<Asked> = Vec::new();
+    let mut required = Vec::new();
     for (name, value) in members {
         let place = step(pointer, name);
         let wrong = |text: &str| Unmapped::new(&place, text);
@@ -613,8 +665,10 @@ fn json_schema(
                 _ => return Err(wrong("only a text is understood here")),
             },
             "enum" => {
-                let all = value.as_array().into_iter().flatten();
-                let texts = all.map(|v| v.as_str().map(str::to_owned));
+                let all = value
+                    .as_array()
+                    .ok_or_else(|| wrong("a list is expected"))?;
+                let texts = all.iter().map(|v| v.as_str().map(str::to_owned));
                 let texts: Option<Vec<String>> = texts.collect();
                 ask(
                     Asks::AnyOf(texts.ok_or_else(|| wrong("only texts are understood here"))?),
@@ -626,32 +680,12 @@ fn json_schema(
                 _ => return Err(wrong("a pattern is a text")),
             },
             "required" => {
-                let properties = members.get("properties");
-                for name in value.as_array().into_iter().flatten() {
+                let all = value
+                    .as_array()
+                    .ok_or_else(|| wrong("a list is expected"))?;
+                for name in all {
                     let name = name.as_str().ok_or_else(|| wrong("names are expected"))?;
-                    // What is asked of it says more.
-                    let said = properties
-                        .and_then(|p| p.get(name))
-                        .and_then(Value::as_object);
-                    let keywords = [
-                        "const",
-                        "constant",
-                        "enum",
-                        "pattern",
-                        "properties",
-                        "required",
-                    ];
-                    let asks_more =
-                        said.is_some_and(|s| keywords.iter().any(|k| s.contains_key(*k)));
-                    if !asks_more {
-                        let mut inner = path.to_vec();
-                        inner.push(name.to_owned());
-                        nested.push(Asked {
-                            path: inner,
-                            asks: Asks::There,
-                            pointer: place.clone(),
-                        });
-                    }
+                    required.push((name.to_owned(), place.clone()));
                 }
             }
             "properties" => {
@@ -667,7 +701,10 @@ fn json_schema(
                 }
             }
             "allOf" => {
-                for (at, part) in value.as_array().into_iter().flatten().enumerate() {
+                let all = value
+                    .as_array()
+                    .ok_or_else(|| wrong("a list is expected"))?;
+                for (at, part) in all.iter().enumerate() {
                     let mut found = Vec::new();
                     json_schema(part, path, &format!("{place}/{at}"), &mut found)?;
                     nested.extend(found);
@@ -678,6 +715,18 @@ fn json_schema(
                     "the keyword \"{other}\" is not understood here"
                 )));
             }
+        }
+    }
+    for (name, pointer) in required {
+        let mut inner = path.to_vec();
+        inner.push(name);
+        // Whatever is asked of it says that it is there.
+        if !nested.iter().any(|a| a.path.starts_with(&inner)) {
+            nested.push(Asked {
+                path: inner,
+                asks: Asks::There,
+                pointer,
+            });
         }
     }
     asked.extend(nested);

@@ -63,6 +63,7 @@ pub(super) fn read(
     }
     let entries = policy.get("resource").and_then(Value::as_array);
     let entries: Vec<&Value> = entries.into_iter().flatten().collect();
+    report.look(entries.len(), "/resource")?;
     let who = given_to(policy, options, report)?;
     let rules = addresses(policy, report)?;
     let masks = Masks::of(&entries, surroundings, report)?;
@@ -121,14 +122,15 @@ fn given_to(policy: &Value, options: &ImportOptions, report: &mut Report) -> Res
         Some(role) => role.clone(),
         None => {
             let name = policy.get("name").or_else(|| policy.get("id"));
-            let name = role_name(name.and_then(Value::as_str).unwrap_or_default());
+            let there = name.and_then(Value::as_str).unwrap_or_default();
+            let name = role_name(there);
             if name.is_empty() {
                 return Err(Unmapped::new(
                     "/name",
                     "the policy has no name, and no role is given",
                 ));
             }
-            format!("medplum-{name}")
+            report.role(options, there, &format!("medplum-{name}"), "/name")?
         }
     };
     let text = format!("it is given to whoever holds the role \"{role}\"");
@@ -482,6 +484,12 @@ fn actions(
             _ => {}
         }
         actions.retain(|a| named.contains(a));
+        // There it is of one resource that is known; here also of all of a type.
+        if named.contains("history") && !named.contains("search") {
+            let text = "history is of all of a type here: it is left out without search";
+            report.add(ImportOutcome::LeftOut, &place, text);
+            actions.retain(|a| *a != "history");
+        }
     }
     match entry.get("readonly") {
         None | Some(Value::Bool(false)) => {}

@@ -49,6 +49,11 @@ pub(super) fn both(one: &AnyOf, other: &AnyOf) -> AnyOf {
 }
 
 impl Conditions {
+    /// Whether they are about requests by a method.
+    pub(super) fn lets_method(&self, method: &str) -> bool {
+        allows(&self.methods, method)
+    }
+
     /// These and those; none where they cannot be put together.
     pub(super) fn and(&self, other: &Self) -> Option<Self> {
         let networks = match (&self.networks, &other.networks) {
@@ -107,7 +112,8 @@ const KINDS: &[Kind] = &[
         action: "history",
         method: "get",
         tail: "/\u{1}/_history",
-        operations: &["FhirHistory", "History"],
+        // Of one resource there.
+        operations: &[],
     },
     Kind {
         action: "create",
@@ -164,12 +170,24 @@ impl Address {
 }
 
 /// What these conditions allow of one kind of request on one type: criteria, or everything.
-fn allowed(conditions: &Conditions, kind: &Kind, type_name: &str) -> Option<Option<String>> {
+fn allowed(
+    conditions: &Conditions,
+    kind: &Kind,
+    type_name: &str,
+    patched: bool,
+) -> Option<Option<String>> {
     let operation = match &conditions.operations {
         None => true,
         Some(any) => kind.operations.iter().any(|o| any.contains(*o)),
     };
+    // Whoever updates here may patch as well.
+    let patches = kind.action != "update"
+        || patched
+        || allows(&conditions.methods, "patch")
+            && (conditions.operations.as_ref())
+                .is_none_or(|any| any.contains("FhirPatch") || any.contains("Patch"));
     if !operation
+        || !patches
         || !allows(&conditions.methods, kind.method)
         || !allows(&conditions.types, type_name)
     {
@@ -183,6 +201,13 @@ fn allowed(conditions: &Conditions, kind: &Kind, type_name: &str) -> Option<Opti
                 return None;
             }
             ids = Some(format!("_id={}", encoded_ids(&named)));
+        }
+    }
+    // Whoever has it here has that of all of a type.
+    if kind.action == "history" && ids.is_none() {
+        let whole = |a: &Address| matches!(a.lets(type_name, "/_history"), Some(None));
+        if !conditions.addresses.iter().all(whole) {
+            return None;
         }
     }
     let of_one = kind.tail.contains(ID);
@@ -212,11 +237,13 @@ fn encoded_ids(ids: &str) -> String {
     ids.split(',').map(encoded).collect::<Vec<_>>().join(",")
 }
 
-/// Grants that allow no more than requests under these conditions, of a policy of this name.
+/// Grants that allow no more than requests under these conditions, of a policy of this name. `patched`:
+/// what lets PUT is said to let PATCH.
 pub(super) fn grants(
     conditions: &Conditions,
     name: &str,
     pointer: &str,
+    patched: bool,
     model: &'static Model,
 ) -> Vec<Draft> {
     let Some((who, when)) = whom(conditions) else {
@@ -227,7 +254,7 @@ pub(super) fn grants(
         let type_name = model.type_name(type_id);
         let mut ways: BTreeMap<Option<String>, Vec<&'static str>> = BTreeMap::new();
         for kind in KINDS {
-            if let Some(criteria) = allowed(conditions, kind, type_name) {
+            if let Some(criteria) = allowed(conditions, kind, type_name, patched) {
                 ways.entry(criteria).or_default().push(kind.action);
             }
         }

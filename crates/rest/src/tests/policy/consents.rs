@@ -468,3 +468,39 @@ fn a_decision_of_r5_and_its_exceptions_take_turns() {
         .status(200);
     assert_eq!(sees(&south), (true, true));
 }
+
+#[test]
+fn publishing_tells_of_consents_that_hold_nobody_and_parts_of_a_facility_are_closed_too() {
+    let (world, all) = two_facilities();
+    let mut unheld = consent(&json!({ "type": "deny" }));
+    unheld["id"] = json!("u");
+    unheld["patient"] = json!({ "identifier": { "value": "1" } });
+    world
+        .fhir(&all, "PUT Consent/u", unheld.to_string())
+        .status(201);
+    let document = json!({ "consents": "enforced", "grants": [
+        { "name": "charts", "who": { "roles": [CHARTS, "desk"] }, "actions": "cruds", "types": ["*"] }] });
+    let draft = json!({ "document": document, "reason": "test" });
+    let made = world.admin("POST /admin/v1/tenants/lakeside/policy", &draft);
+    let warnings = made.status(201).json()["warnings"].to_string();
+    assert!(warnings.contains("Consent/u"), "{warnings}");
+
+    let department = json!({ "resourceType": "Organization", "id": "o-dep", "name": "dep" });
+    world
+        .fhir(&all, "PUT Organization/o-dep", department.to_string())
+        .status(201);
+    let against = json!({ "type": "deny", "actor": [{
+        "role": { "coding": [{ "code": "PRCP" }] }, "reference": { "reference": "Organization/o-north" } }] });
+    keep(&world, &all, &against);
+    let inside = staff(&world, &["clinician@Organization/o-dep"], "system/*.cruds");
+    world.fhir(&inside, "GET Patient/p-south", "").status(200);
+    // With the next request after it became part of what is refused.
+    let mut department = department;
+    department["partOf"] = json!({ "reference": "Organization/o-north" });
+    world
+        .fhir(&all, "PUT Organization/o-dep", department.to_string())
+        .status(200);
+    world
+        .fhir(&inside, "GET Patient/p-south", "")
+        .refused(404, "not-found");
+}
