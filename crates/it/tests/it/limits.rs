@@ -129,15 +129,16 @@ const WITHIN: &[&str] = &[
     "outbound_at_once_max",
     "outbound_bytes_max",
     "outbound_ms_max",
-    "program_links_max",
-    "provider_sign_in_seconds_max",
-    "rate_keys_max",
-    "trail_ms_max",
-    "vendors_max",
     "password_memory_kib",
     "password_passes",
     "passwords_at_once_max",
+    "program_links_max",
+    "provider_sign_in_seconds_max",
+    "rate_keys_max",
     "sign_in_delay_ms_max",
+    "syslog_bytes_max",
+    "trail_ms_max",
+    "vendors_max",
 ];
 
 #[test]

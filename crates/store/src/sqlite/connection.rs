@@ -120,6 +120,8 @@ impl Reader {
             }
             self.let_go()?;
         }
+        // What the last read was given is spent.
+        self.budget.lift();
         run(&self.db, "BEGIN").doing("beginning to read")?;
         match rows::last_seq(&self.db) {
             Ok(newest) => {
@@ -137,10 +139,14 @@ impl Reader {
         }
     }
 
-    /// Ends the snapshot that is kept, if there is one.
+    /// Ends the snapshot that is kept, if there is one. Takes the bounds of what was read in it away: an
+    /// end is not to be broken off.
     pub(crate) fn let_go(&mut self) -> Result<()> {
         match self.held.take() {
-            Some(_) => run(&self.db, "COMMIT").doing("ending to read"),
+            Some(_) => {
+                self.budget.lift();
+                run(&self.db, "COMMIT").doing("ending to read")
+            }
             None => Ok(()),
         }
     }

@@ -433,14 +433,14 @@ impl House {
         let started = self.shared.clock.monotonic();
         let until = Micros(started.0 + BRISK_US);
         let most = self.shared.config.limits.search_kilosteps_max;
-        reader.budget.set(Some(until), most.min(BRISK_KILOSTEPS));
         // The tickets before the commits: who changes an entry of the cache, or makes memory be
         // forgotten, has committed before.
         let tickets = (self.shared.cache.ticket(), tenant.reaches.ticket());
         let commits = tenant.commits.load(Ordering::Acquire);
-        let done = reader
-            .hold(commits, started)
-            .and_then(|newest| work(&reader.db, tickets, newest, until));
+        let done = reader.hold(commits, started).and_then(|newest| {
+            reader.budget.set(Some(until), most.min(BRISK_KILOSTEPS));
+            work(&reader.db, tickets, newest, until)
+        });
         // A snapshot in which something failed is not kept.
         if done.is_ok() || reader.let_go().is_ok() {
             tenant.give_back(reader);

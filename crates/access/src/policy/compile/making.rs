@@ -1,0 +1,316 @@
+//! Rights on their way: what each grant, scope and opening adds to them or takes away.
+
+use super::*;
+
+/// What an action comes to on one type.
+#[derive(Default)]
+pub(super) struct Cell {
+    ways: Vec<Way>,
+    never: Vec<Clause>,
+    refused: bool,
+}
+
+/// Rights on their way.
+pub(super) struct Making<'a> {
+    subject: &'a Subject<'a>,
+    surroundings: &'a Surroundings<'a>,
+    cells: Vec<std::collections::BTreeMap<TypeId, Cell>>,
+    administers: bool,
+    refuses_administering: bool,
+    refused_operations: Vec<Box<str>>,
+    owed: Vec<Owed>,
+    glass: Glass,
+    /// What the grant of a vendor leaves, and whether to reading only.
+    vendor: Option<Narrowing>,
+    read_only: bool,
+    pub(super) built_in: BuiltIn<'a>,
+}
+
+impl<'a> Making<'a> {
+    pub(super) fn new(
+        subject: &'a Subject<'a>,
+        surroundings: &'a Surroundings<'a>,
+        bounds: &Bound<'_>,
+    ) -> Self {
+        let (vendor, read_only) = match bounds {
+            Bound::Free | Bound::Shut => (None, false),
+            Bound::To(terms, read_only) => {
+                (Some(Narrowing::of(terms, subject.contexts)), *read_only)
+            }
+        };
+        let cells = ACTIONS.iter().map(|_| std::collections::BTreeMap::new());
+        Self {
+            subject,
+            surroundings,
+            cells: cells.collect(),
+            administers: false,
+            refuses_administering: false,
+            refused_operations: Vec::new(),
+            owed: Vec::new(),
+            glass: Glass::default(),
+            vendor,
+            read_only,
+            built_in: BuiltIn::default(),
+        }
+    }
+
+    pub(super) fn cell(&mut self, action: ActionName, type_id: TypeId) -> Option<&mut Cell> {
+        let cells = self.cells.get_mut(usize::from(action.number()))?;
+        Some(cells.entry(type_id).or_default())
+    }
+
+    /// A client that no policy governs: its scopes are its grant, and they narrow it below.
+    pub(super) fn by_scopes(&mut self) {
+        for action in ACTIONS {
+            for type_id in self.surroundings.model.types() {
+                if let Some(cell) = self.cell(action, type_id) {
+                    cell.ways.push(Way {
+                        grant: "scopes".into(),
+                        clause: None,
+                        mask: None,
+                        read_only: None,
+                        opened: false,
+                    });
+                }
+            }
+        }
+    }
+
+    /// A grant under which patients are opened: what it offers, who reviews it, and the patients who
+    /// are open now.
+    pub(super) fn glass(
+        &mut self,
+        grant: &GrantText,
+        glass: &BreakGlass,
+        holds: Holds,
+        opened: &[Opened<'_>],
+    ) {
+        let reviews = glass.reviewers.as_ref();
+        let reviews = reviews.map(|who| among(who, self.subject).is_some());
+        self.glass.know(&grant.name, reviews);
+        let Some(roles) = concerns(grant, self.subject) else {
+            return;
+        };
+        // Only people, who can be asked about it afterwards.
+        if self.subject.person.is_none() {
+            return;
+        }
+        if matches!(holds, Holds::Yes | Holds::Lacks(_)) {
+            let limits = self.surroundings.limits;
+            self.glass.offer(&grant.name, glass.minutes, limits);
+        }
+        for opened in opened.iter().filter(|o| o.grant == grant.name) {
+            self.grant(grant, &roles, holds, Some(opened.patient));
+        }
+    }
+
+    /// `opened`: the patient for whom alone it is.
+    pub(super) fn grant(
+        &mut self,
+        grant: &GrantText,
+        roles: &[String],
+        holds: Holds,
+        opened: Option<&base::ResourceId>,
+    ) {
+        let gives = grant.effect == Effect::Allow;
+        match (holds, gives) {
+            (Holds::No, _) | (Holds::Unknown, true) => return,
+            (Holds::Lacks(what), _) => return self.owe(grant, what),
+            (Holds::Yes, _) | (Holds::Unknown, false) => {}
+        }
+        let actions = grant.actions.named();
+        if actions.contains(&ActionName::Administer) && opened.is_none() {
+            self.administers |= gives;
+            self.refuses_administering |= !gives;
+        }
+        self.refused_operations
+            .extend(grant.actions.operations().map(Into::into));
+        let model = self.surroundings.model;
+        let values = Values::of(model, self.subject, roles);
+        // Types that are none: published documents have none; what is refused is refused for all.
+        let (types, all) = match types_of(grant, model) {
+            Ok(types) => types,
+            Err(_) if gives => return,
+            Err(_) => (model.types().collect(), true),
+        };
+        for type_id in types {
+            let mut way = way(grant, type_id, all, &values, self.surroundings);
+            if let (Ok(found), Some(patient)) = (&mut way, opened)
+                && !narrow_to(model, type_id, patient, found)
+            {
+                way = Err(Silent::Nothing);
+            }
+            for action in &actions {
+                if !covers(grant, *action, type_id, model) {
+                    continue;
+                }
+                let Some(cell) = self.cell(*action, type_id) else {
+                    continue;
+                };
+                match (&way, gives) {
+                    (Ok(way), true) => cell.ways.push(way.clone()),
+                    (Ok(way), false) => match &way.clause {
+                        Some(clause) => cell.never.push(clause.clone()),
+                        None => cell.refused = true,
+                    },
+                    (Err(_), true) => {}
+                    // What cannot be evaluated refuses.
+                    (Err(_), false) => cell.refused = true,
+                }
+            }
+        }
+    }
+
+    pub(super) fn owe(&mut self, grant: &GrantText, what: crate::policy::rights::Obligation) {
+        if let Ok((types, _)) = types_of(grant, self.surroundings.model) {
+            self.owed.push(Owed {
+                actions: grant.actions.named(),
+                types: types.into_iter().collect(),
+                what,
+            });
+        }
+    }
+
+    pub(super) fn rights(mut self, version: u64) -> Rights {
+        let mut reach = [const { None }; ACTIONS.len()];
+        let administers = self.administers
+            && !self.refuses_administering
+            && self.unscoped()
+            && self.subject.bound.is_none();
+        for ((action, cells), out) in ACTIONS.iter().zip(&self.cells).zip(&mut reach) {
+            let mut found = Vec::new();
+            for (type_id, cell) in cells {
+                if cell.refused || cell.ways.is_empty() {
+                    continue;
+                }
+                let Some(narrow) = self.narrowed(*action, *type_id) else {
+                    continue;
+                };
+                let about = (*action, *type_id, administers);
+                let ways = cell.ways.clone();
+                let (ways, withheld) =
+                    self.built_in
+                        .withheld(about, ways, self.subject, self.surroundings);
+                if ways.is_empty() {
+                    continue;
+                }
+                let never = [cell.never.clone(), withheld].concat();
+                let rule = Rule::new(ways, narrow, never);
+                found.push((*type_id, rule));
+            }
+            *out = Some(Reach::of(found));
+        }
+        let glass = std::mem::take(&mut self.glass).of_token(self.unscoped());
+        let mut rights = Rights {
+            owner: None,
+            version,
+            reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
+            seen: Reach::nothing(),
+            administers,
+            read_only: self.read_only,
+            sees_trail: self.names_trail() && self.subject.bound.is_none(),
+            refused_operations: self.refused_operations,
+            owed: self.owed,
+            glass,
+        };
+        rights.settle();
+        rights
+    }
+
+    /// Whether the caller's token names AuditEvent: a scope for every type does not stand for the trail.
+    /// Somebody in their own browser has no token.
+    pub(super) fn names_trail(&self) -> bool {
+        let Some(scopes) = self.subject.scopes else {
+            return true;
+        };
+        if self.subject.person.is_some() && self.subject.client.is_none() {
+            return true;
+        }
+        let names = |s: &ResourceScope| {
+            let rest = s.text.split_once('/').map_or("", |(_, rest)| rest);
+            rest.split(['.', '?']).next() == Some("AuditEvent")
+        };
+        scopes.resources().iter().any(names)
+    }
+
+    /// Whether the caller's token leaves everything: only then may it administer.
+    pub(super) fn unscoped(&self) -> bool {
+        let Some(scopes) = self.subject.scopes else {
+            return true;
+        };
+        let all = self.surroundings.model.types().collect();
+        let whole = |action: &ActionName| scopes.types(*action).contains_all(&all);
+        ACTIONS.iter().all(whole)
+    }
+
+    /// What the caller's token and the grant of a vendor leave of an action on a type, as clauses that
+    /// all hold; none if they leave nothing.
+    pub(super) fn narrowed(&self, action: ActionName, type_id: TypeId) -> Option<Vec<Clause>> {
+        let mut all = Vec::new();
+        let of_vendor = self.vendor.as_ref().map(Narrowing::scopes);
+        for scopes in self.subject.scopes.into_iter().chain(of_vendor) {
+            match self.left_by(scopes, action, type_id) {
+                Narrowed::Not => {}
+                Narrowed::To(clause) => all.push(clause),
+                Narrowed::Nothing => return None,
+            }
+        }
+        if let Some(vendor) = &self.vendor {
+            match vendor.of_facilities(action, type_id, self.surroundings) {
+                Narrowed::Not => {}
+                Narrowed::To(clause) => all.push(clause),
+                Narrowed::Nothing => return None,
+            }
+        }
+        Some(all)
+    }
+
+    /// What scopes leave of an action on a type.
+    pub(super) fn left_by(&self, scopes: &Scopes, action: ActionName, type_id: TypeId) -> Narrowed {
+        if scopes.types(action).contains(type_id) {
+            return Narrowed::Not;
+        }
+        let allowing = |s: &&ResourceScope| s.allows(action) && s.types.contains(type_id);
+        let narrow = |s: &ResourceScope| s.query.is_some() || s.context == ScopeContext::Patient;
+        let mut ways = Vec::new();
+        for scope in scopes.resources().iter().filter(allowing) {
+            if narrow(scope)
+                && let Some(clause) = self.scope(scope, type_id)
+            {
+                ways.push(clause);
+            }
+        }
+        match ways.len() {
+            0 => Narrowed::Nothing,
+            1 => ways.pop().map_or(Narrowed::Nothing, Narrowed::To),
+            _ => Narrowed::To(Clause::Or(ways)),
+        }
+    }
+
+    /// One scope as a clause; none if it lets nothing through.
+    pub(super) fn scope(&self, scope: &ResourceScope, type_id: TypeId) -> Option<Clause> {
+        let model = self.surroundings.model;
+        let mut all = Vec::new();
+        if scope.context == ScopeContext::Patient {
+            let patient = self.subject.patient?;
+            let head = model.type_id("Patient")?;
+            let own = std::slice::from_ref(patient);
+            all.push(in_own_compartment(model, head, type_id, own)?);
+        }
+        if let Some(query) = &scope.query {
+            let values = Values::default();
+            all.push(understood(type_id, query, &values, self.surroundings, "scope").ok()?);
+        }
+        match all.len() {
+            1 => all.pop(),
+            _ => Some(Clause::And(all)),
+        }
+    }
+}
+
+/// What is left of a type.
+pub(in crate::policy) enum Narrowed {
+    Not,
+    To(Clause),
+    Nothing,
+}
