@@ -49,7 +49,7 @@ pub(super) fn read(
     }
     for (name, value) in policy.as_object().into_iter().flatten() {
         let empty = value.as_array().is_some_and(Vec::is_empty);
-        if !SILENT.contains(&name.as_str()) && !(name == "basedOn" && empty) {
+        if !(SILENT.contains(&name.as_str()) || name == "basedOn" && empty) {
             let text = match name.as_str() {
                 "basedOn" => "what it is based on may narrow it, and is not here".to_owned(),
                 name => format!("\"{name}\" is not known here"),

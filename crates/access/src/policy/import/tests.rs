@@ -543,10 +543,11 @@ fn medplum_gives(
         None => false,
         Some(rules) => rules
             .iter()
-            .find(|r| match r["value"].as_str().unwrap() {
-                "*" => true,
-                "198.51.100.0/24" | "198.51.0.0/16" | "198.51.100.7" => true,
-                _ => false,
+            .find(|r| {
+                matches!(
+                    r["value"].as_str().unwrap(),
+                    "*" | "198.51.100.0/24" | "198.51.0.0/16" | "198.51.100.7"
+                )
             })
             .is_some_and(|r| r["action"] == "block"),
     };
