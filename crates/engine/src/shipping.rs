@@ -107,7 +107,7 @@ const UNSETTLED_US: i64 = 5_000_000;
 /// Between two looks where nothing is new.
 const LOOK: Duration = Duration::from_millis(500);
 /// Until messages are taken.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest time between two attempts.
 const PAUSE_SECONDS_MAX: u64 = 30;
 /// How far somebody got is kept at least so often, in microseconds, also where nothing was theirs.
@@ -174,8 +174,12 @@ impl House {
             place: place.clone(),
         };
         let name = shipper.name.clone();
-        let metrics = &self.0.metrics;
-        metrics.shippers.lock().insert(name.clone(), view);
+        self.0.metrics.shippers.lock().insert(name.clone(), view);
+        // However it ends, also where it is broken off.
+        let _known = Known {
+            house: self.clone(),
+            name,
+        };
         let now = self.clock().monotonic();
         let mut work = Work {
             house: self.clone(),
@@ -198,12 +202,26 @@ impl House {
         if work.place != work.sent {
             work.settle().await;
         }
-        metrics.shippers.lock().remove(&name);
-        let label = Shipped { shipper: name };
+        Ok(())
+    }
+}
+
+/// A shipper that the house knows of, for as long as it is at work.
+struct Known {
+    house: House,
+    name: String,
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        let metrics = &self.house.0.metrics;
+        metrics.shippers.lock().remove(&self.name);
+        let label = Shipped {
+            shipper: std::mem::take(&mut self.name),
+        };
         metrics.ship_lag_bytes.remove(&label);
         metrics.ship_lag_seconds.remove(&label);
-        self.0.store.ship_no_more(&label.shipper);
-        Ok(())
+        self.house.0.store.ship_no_more(&label.shipper);
     }
 }
 
@@ -356,15 +374,9 @@ impl Work {
     }
 
     fn message(&self, event: &ShippedEvent, max: usize) -> Vec<u8> {
-        let narrowed;
-        let event = match &self.shipper.of {
-            ShipOf::Tenant(_) => event,
-            // The house is told who touched what, not what they searched for nor why.
-            ShipOf::House => {
-                narrowed = narrow(event.clone());
-                &narrowed
-            }
-        };
+        // Whoever is behind a destination, it is the operator who set it: it is told who touched what, not
+        // what they searched for nor why.
+        let event = &narrow(event.clone());
         match self.shipper.form {
             ShipForm::Lines => {
                 let mut line = ocsf::event(event).to_string().into_bytes();
