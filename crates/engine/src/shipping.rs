@@ -199,8 +199,10 @@ impl House {
                 }
             }
         }
-        if work.place != work.sent {
-            work.settle().await;
+        if work.place != work.sent
+            && let Err(why) = work.settle().await
+        {
+            work.failed(&why).await;
         }
         Ok(())
     }
@@ -242,8 +244,8 @@ impl Work {
         let now = self.house.clock().monotonic();
         if next == self.sent {
             return match self.settle().await {
-                true => LOOK,
-                false => self.failed("what was sent may not have arrived").await,
+                Ok(()) => LOOK,
+                Err(why) => self.failed(&why).await,
             };
         }
         let count = events.len() as u64;
@@ -259,8 +261,11 @@ impl Work {
         self.sent = next;
         let waited = now.0 - self.unsettled.1.0;
         let due = self.unsettled.0 >= UNSETTLED_MAX || waited >= UNSETTLED_US;
-        if due && self.unsettled.0 > 0 && !self.settle().await {
-            return self.failed("what was sent may not have arrived").await;
+        if due
+            && self.unsettled.0 > 0
+            && let Err(why) = self.settle().await
+        {
+            return self.failed(&why).await;
         }
         if self.unsettled.0 == 0 && self.keep(false).await.is_err() {
             return self.failed("how far it got cannot be kept").await;
@@ -281,21 +286,21 @@ impl Work {
     }
 
     /// Makes sure that what was handed over has arrived, and keeps that it has.
-    async fn settle(&mut self) -> bool {
+    async fn settle(&mut self) -> Result<(), String> {
         let all = self.unsettled.0 > 0;
         if all {
             let settled = self.shipper.carrier.settle();
             match tokio::time::timeout(PATIENCE, settled).await {
                 Ok(Ok(())) => self.unsettled.0 = 0,
-                Ok(Err(_)) | Err(_) => return false,
+                Ok(Err(e)) => return Err(format!("what was sent may not have arrived: {e}")),
+                Err(_) => return Err("what was sent may not have arrived".to_owned()),
             }
         }
-        if self.keep(all).await.is_err() {
-            return false;
-        }
+        let kept = self.keep(all).await;
+        kept.map_err(|e| format!("how far it got cannot be kept: {e}"))?;
         self.pause_seconds = 1;
         self.look(0).await;
-        true
+        Ok(())
     }
 
     /// Everything up to what was handed over has arrived.

@@ -67,7 +67,7 @@ fn syslog(target: &str, ca: Option<&str>, audit: &Audit) -> anyhow::Result<Syslo
         true => Some(client_config(ca, audit)?),
         false => None,
     };
-    Syslog::new(target, tls)
+    Syslog::new(target, tls, audit.syslog_bare_end)
 }
 
 /// Those who are told of signed heads.

@@ -141,6 +141,7 @@ fn every_event_reaches_a_syslog_receiver_over_tls_whoever_of_the_two_was_away() 
     let setup = crate::world::setup(&folder.join("data"))
         .set("audit.syslog", &receiver.target())
         .set("audit.syslog_ca", &receiver.ca())
+        .set("audit.syslog_bare_end", "true")
         .set("audit.heads_syslog", "true");
     let server = setup.start();
     create_tenant(&server, "north", &json!({}));
@@ -225,6 +226,7 @@ fn what_is_shipped_of_a_tenant_goes_to_its_own_destination_alone() {
     let server = crate::world::setup(&folder.join("data"))
         .set("audit.syslog", &house.target())
         .set("audit.syslog_ca", &house.ca())
+        .set("audit.syslog_bare_end", "true")
         .start();
     let ca = fs::read_to_string(own.ca()).unwrap();
     let target = own.target();

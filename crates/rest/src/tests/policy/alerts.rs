@@ -318,9 +318,7 @@ fn what_goes_on_after_something_was_said_is_an_alert_again() {
     let number = found[0]["number"].to_string();
     let said = [("number", &*number), ("verdict", "explained")];
     let line = "POST $alert-acknowledge";
-    let said = clinic
-        .world
-        .fhir(&clinic.auditor, line, parameters(&said));
+    let said = clinic.world.fhir(&clinic.auditor, line, parameters(&said));
     said.status(200);
     // Judging again is not going on.
     assert_eq!(clinic.list("rule=vip&state=open").len(), 0);

@@ -351,7 +351,10 @@ impl RuleTerms {
         if let Some((name, _)) = strange.iter().find(|(_, strange)| *strange) {
             return Err(format!("it has no {name}"));
         }
-        if self.factor.is_some_and(|f| !(1.0..=FACTOR_MAX).contains(&f)) {
+        if self
+            .factor
+            .is_some_and(|f| !(1.0..=FACTOR_MAX).contains(&f))
+        {
             return Err(format!("factor is 1 to {FACTOR_MAX}"));
         }
         for (name, said, least, most) in [

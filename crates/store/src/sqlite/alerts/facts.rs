@@ -478,12 +478,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether a reference leads to one of these, by a PractitionerRole too.
-    fn names(
-        &self,
-        reference: &str,
-        names: &BTreeSet<String>,
-        viewer: &Viewer,
-    ) -> Result<bool> {
+    fn names(&self, reference: &str, names: &BTreeSet<String>, viewer: &Viewer) -> Result<bool> {
         if names.contains(reference) {
             return Ok(true);
         }

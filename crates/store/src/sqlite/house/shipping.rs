@@ -73,6 +73,11 @@ impl House {
             let (frames, next) =
                 self.frames_after(place, upto, &|id| shipment.wanted.contains_key(id))?;
             for frame in &frames {
+                // From the beginning of a segment there may be tens of thousands.
+                if shipment.events.len() >= most {
+                    (shipment.place.segment, shipment.place.offset) = (next.0, frame.at);
+                    return Ok((shipment.events, shipment.place));
+                }
                 let name = hex(&frame.tenant);
                 if shipment.place.stuck.contains_key(&name) {
                     continue;
@@ -116,8 +121,8 @@ impl House {
             'windows: while shipment.events.len() < shipment.most && place < upto {
                 let (frames, next) = self.frames_after(place, upto, &|of| *of == id)?;
                 for frame in &frames {
-                    let shipped = self.ship_frame(frame, shipment);
-                    if !matches!(shipped, Ok(true)) {
+                    let is_full = shipment.events.len() >= shipment.most;
+                    if is_full || !matches!(self.ship_frame(frame, shipment), Ok(true)) {
                         // Where it was before, or there are more changes than go at once.
                         place = (next.0, frame.at);
                         is_broken = true;
@@ -270,11 +275,7 @@ impl House {
             return Ok(end.saturating_sub(offset));
         }
         let mut bytes = 0;
-        for segment in journal
-            .segments()?
-            .into_iter()
-            .filter(|s| *s >= from)
-        {
+        for segment in journal.segments()?.into_iter().filter(|s| *s >= from) {
             let whole = match segment == last {
                 true => end,
                 false => std::fs::metadata(journal.path_of(segment)).map_or(0, |m| m.len()),
