@@ -336,6 +336,19 @@ fn what_goes_on_after_something_was_said_is_an_alert_again() {
 }
 
 #[test]
+fn to_whom_some_of_an_event_is_hidden_alerts_are_too() {
+    let clinic = Clinic::new();
+    let asked = || clinic.world.fhir(&clinic.auditor, "GET $alerts", "");
+    asked().status(200);
+    grants(
+        &clinic.world,
+        &json!([{ "name": "trail", "who": { "roles": ["auditor"] }, "actions": "rs",
+            "types": ["AuditEvent"], "hide": ["entity"] }]),
+    );
+    asked().status(403);
+}
+
+#[test]
 fn nobody_excepts_themselves_from_a_rule() {
     let clinic = Clinic::new();
     let people = administrator_again(&clinic).api("GET people", &Value::Null);
