@@ -143,7 +143,7 @@ pub(crate) fn raise(db: &Connection, raised: &Raised, rules: &AlertRules) -> Res
         .doing(DOING)?;
     if let Some(found) = found {
         let mut alert = found?;
-        let known = alert.events.iter().any(|e| *e == raised.event);
+        let known = alert.events.contains(&raised.event);
         if known || raised.at < alert.last {
             return Ok(false);
         }

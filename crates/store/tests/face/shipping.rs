@@ -1,6 +1,5 @@
 //! Trails for those who ship them: what is wrong with one holds up neither the others nor retention, and
 //! a destination that changes takes nothing of another's along.
-#![expect(clippy::disallowed_methods, reason = "a test looks into its folder")]
 
 use access::{Reason, TenantId, decide_system};
 use store::{AuditShipping, ShipOf, ShipPlace, ShippedEvent, TenantSettings};

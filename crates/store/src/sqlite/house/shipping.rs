@@ -33,9 +33,12 @@ pub(super) struct Framed {
     pub(super) at: u64,
 }
 
+/// Tenants by id.
+type Wanted = HashMap<[u8; 16], Arc<Entry>>;
+
 /// Events that are being put together for one who ships.
 struct Shipment<'p> {
-    wanted: HashMap<[u8; 16], Arc<Entry>>,
+    wanted: Wanted,
     /// Of these, those whose trails go elsewhere: it is known how far they are, and nothing is shipped.
     elsewhere: HashSet<[u8; 16]>,
     permits: Permits<'p>,
@@ -144,14 +147,14 @@ impl House {
 
     /// Tenants whose key is there and whose trails go there, with those of which is known how far they
     /// are because they might; and the latter.
-    fn wanted(&self, of: &ShipOf) -> (HashMap<[u8; 16], Arc<Entry>>, HashSet<[u8; 16]>) {
+    fn wanted(&self, of: &ShipOf) -> (Wanted, HashSet<[u8; 16]>) {
         let fits = |entry: &Arc<Entry>| match of {
             ShipOf::House => true,
             ShipOf::Tenant(tenant) => entry.tenant.bytes() == tenant.bytes(),
         };
         let all = self.entries();
         let some = all.into_iter().filter(|e| fits(e) && self.has_key(e));
-        let wanted: HashMap<_, _> = some.map(|e| (*e.tenant.bytes(), e)).collect();
+        let wanted: Wanted = some.map(|e| (*e.tenant.bytes(), e)).collect();
         let has_own = |e: &Arc<Entry>| e.info.read().settings.ships_to().is_some();
         let own = wanted.iter().filter(|(_, entry)| has_own(entry));
         let elsewhere = match of {
