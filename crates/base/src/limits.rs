@@ -111,6 +111,9 @@ limits! {
     trail_ms_max = 3_000;
     /// Bytes of one message to a syslog receiver; an event that is longer is sent with fewer entities.
     syslog_bytes_max = 8_000;
+    /// Bytes of the journal that wait at most for somebody to whom audit trails are shipped: beyond it,
+    /// retention no longer waits for them; 0: for ever.
+    ship_backlog_bytes_max = 16 << 30;
     /// Virtual-machine steps of the storage engine that one search may take, in thousands.
     search_kilosteps_max = 2_000_000;
     /// Steps that one `$fhirpath` may take, each about the work of looking at one element.

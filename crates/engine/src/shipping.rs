@@ -107,7 +107,7 @@ const UNSETTLED_US: i64 = 5_000_000;
 /// Between two looks where nothing is new.
 const LOOK: Duration = Duration::from_millis(500);
 /// Until messages are taken.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest time between two attempts.
 const PAUSE_SECONDS_MAX: u64 = 30;
 /// How far somebody got is kept at least so often, in microseconds, also where nothing was theirs.
@@ -174,8 +174,12 @@ impl House {
             place: place.clone(),
         };
         let name = shipper.name.clone();
-        let metrics = &self.0.metrics;
-        metrics.shippers.lock().insert(name.clone(), view);
+        self.0.metrics.shippers.lock().insert(name.clone(), view);
+        // However it ends, also where it is broken off.
+        let _known = Known {
+            house: self.clone(),
+            name,
+        };
         let now = self.clock().monotonic();
         let mut work = Work {
             house: self.clone(),
@@ -195,15 +199,31 @@ impl House {
                 }
             }
         }
-        if work.place != work.sent {
-            work.settle().await;
+        if work.place != work.sent
+            && let Err(why) = work.settle().await
+        {
+            work.failed(&why).await;
         }
-        metrics.shippers.lock().remove(&name);
-        let label = Shipped { shipper: name };
+        Ok(())
+    }
+}
+
+/// A shipper that the house knows of, for as long as it is at work.
+struct Known {
+    house: House,
+    name: String,
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        let metrics = &self.house.0.metrics;
+        metrics.shippers.lock().remove(&self.name);
+        let label = Shipped {
+            shipper: std::mem::take(&mut self.name),
+        };
         metrics.ship_lag_bytes.remove(&label);
         metrics.ship_lag_seconds.remove(&label);
-        self.0.store.ship_no_more(&label.shipper);
-        Ok(())
+        self.house.0.store.ship_no_more(&label.shipper);
     }
 }
 
@@ -224,8 +244,8 @@ impl Work {
         let now = self.house.clock().monotonic();
         if next == self.sent {
             return match self.settle().await {
-                true => LOOK,
-                false => self.failed("what was sent may not have arrived").await,
+                Ok(()) => LOOK,
+                Err(why) => self.failed(&why).await,
             };
         }
         let count = events.len() as u64;
@@ -241,8 +261,11 @@ impl Work {
         self.sent = next;
         let waited = now.0 - self.unsettled.1.0;
         let due = self.unsettled.0 >= UNSETTLED_MAX || waited >= UNSETTLED_US;
-        if due && self.unsettled.0 > 0 && !self.settle().await {
-            return self.failed("what was sent may not have arrived").await;
+        if due
+            && self.unsettled.0 > 0
+            && let Err(why) = self.settle().await
+        {
+            return self.failed(&why).await;
         }
         if self.unsettled.0 == 0 && self.keep(false).await.is_err() {
             return self.failed("how far it got cannot be kept").await;
@@ -263,21 +286,21 @@ impl Work {
     }
 
     /// Makes sure that what was handed over has arrived, and keeps that it has.
-    async fn settle(&mut self) -> bool {
+    async fn settle(&mut self) -> Result<(), String> {
         let all = self.unsettled.0 > 0;
         if all {
             let settled = self.shipper.carrier.settle();
             match tokio::time::timeout(PATIENCE, settled).await {
                 Ok(Ok(())) => self.unsettled.0 = 0,
-                Ok(Err(_)) | Err(_) => return false,
+                Ok(Err(e)) => return Err(format!("what was sent may not have arrived: {e}")),
+                Err(_) => return Err("what was sent may not have arrived".to_owned()),
             }
         }
-        if self.keep(all).await.is_err() {
-            return false;
-        }
+        let kept = self.keep(all).await;
+        kept.map_err(|e| format!("how far it got cannot be kept: {e}"))?;
         self.pause_seconds = 1;
         self.look(0).await;
-        true
+        Ok(())
     }
 
     /// Everything up to what was handed over has arrived.
@@ -356,15 +379,9 @@ impl Work {
     }
 
     fn message(&self, event: &ShippedEvent, max: usize) -> Vec<u8> {
-        let narrowed;
-        let event = match &self.shipper.of {
-            ShipOf::Tenant(_) => event,
-            // The house is told who touched what, not what they searched for nor why.
-            ShipOf::House => {
-                narrowed = narrow(event.clone());
-                &narrowed
-            }
-        };
+        // Whoever is behind a destination, it is the operator who set it: it is told who touched what, not
+        // what they searched for nor why.
+        let event = &narrow(event.clone());
         match self.shipper.form {
             ShipForm::Lines => {
                 let mut line = ocsf::event(event).to_string().into_bytes();

@@ -344,8 +344,14 @@ impl House {
                 let at = self.clock().now();
                 let message = |line: &String| crate::shipping::head_message(at, line);
                 let messages = lines.iter().map(message).collect();
-                carrier.carry(messages).await.map_err(|e| e.to_string())?;
-                carrier.settle().await.map_err(|e| e.to_string())
+                let told = async {
+                    carrier.carry(messages).await?;
+                    carrier.settle().await
+                };
+                match tokio::time::timeout(crate::shipping::PATIENCE, told).await {
+                    Ok(done) => done.map_err(|e| e.to_string()),
+                    Err(_) => Err("it takes nothing".to_owned()),
+                }
             }
         }
     }

@@ -133,6 +133,8 @@ pub struct Audit {
     pub syslog_cert: Option<PathBuf>,
     /// The key of that certificate (PEM).
     pub syslog_key: Option<PathBuf>,
+    /// Whether a TLS line that ends without `close_notify` has ended well.
+    pub syslog_bare_end: bool,
     /// A file of OCSF events, one a line.
     pub ocsf: Option<PathBuf>,
     /// Signed heads go to the syslog receiver too.
@@ -374,6 +376,11 @@ pub const KEYS: &[Key] = &[
         "The key of `audit.syslog_cert` (PEM).",
     ),
     key(
+        "audit.syslog_bare_end",
+        "false",
+        "Whether a receiver may end a TLS line without `close_notify`, as rsyslog does. Whoever is on the way to it may then end a line unseen, and what was on its way is not sent again.",
+    ),
+    key(
         "audit.ocsf",
         "",
         "A file that gets the audit trails as OCSF events, one a line.",
@@ -483,6 +490,7 @@ impl Default for Audit {
             syslog_ca: None,
             syslog_cert: None,
             syslog_key: None,
+            syslog_bare_end: false,
             ocsf: None,
             heads_syslog: false,
             heads_webhook: None,

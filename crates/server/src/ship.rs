@@ -67,7 +67,7 @@ fn syslog(target: &str, ca: Option<&str>, audit: &Audit) -> anyhow::Result<Syslo
         true => Some(client_config(ca, audit)?),
         false => None,
     };
-    Syslog::new(target, tls)
+    Syslog::new(target, tls, audit.syslog_bare_end)
 }
 
 /// Those who are told of signed heads.
@@ -175,9 +175,13 @@ async fn look_after(house: &House, audit: &Audit, own: &mut HashMap<[u8; 16], Ow
         }
     }
     for tenant in gone {
-        if let Some(Own { stop, task, .. }) = own.remove(&tenant) {
+        if let Some(Own { stop, mut task, .. }) = own.remove(&tenant) {
             stop.send_replace(true);
-            let _ = tokio::time::timeout(END, task).await;
+            if tokio::time::timeout(END, &mut task).await.is_err() {
+                // Two of one name would take away what is known of each other.
+                task.abort();
+                let _ = task.await;
+            }
         }
     }
     for (tenant, destination) in wanted {

@@ -18,6 +18,7 @@ mod face {
     mod quarantine;
     mod raw;
     mod searches;
+    mod shipping;
     mod tampering;
     mod tenants;
     mod trail;

@@ -7,7 +7,7 @@
 use base::{Limits, Micros, ResourceId};
 use fhir::definitions::TypeId;
 
-use super::rights::{Obligation, Rights};
+use super::rights::{Obligation, Rights, Rule};
 use crate::action::{ActionName, Administer};
 use crate::decide::Denied;
 use crate::directory::TenantId;
@@ -174,7 +174,9 @@ pub fn decide_alerts(
 ) -> Result<Permit<Administer>, Denied> {
     let is_whole = |of: TypeId| {
         let rule = rights.rule(ActionName::Search, of);
-        rights.allows(ActionName::Search, of) && rule.is_none_or(|r| r.filter().is_none())
+        // An alert says who, whom and from where: to whom some of an event is hidden, alerts are too.
+        let is_whole = |r: &Rule| r.filter().is_none() && r.hidden().is_none();
+        rights.allows(ActionName::Search, of) && rule.is_none_or(|r| is_whole(r))
     };
     let trail = rights.sees_trail() && audit_event.is_some_and(is_whole);
     if !rights.are_of(principal, tenant) || !rights.administers() && !trail {

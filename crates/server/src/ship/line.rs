@@ -43,6 +43,8 @@ impl Line for TlsStream<TcpStream> {
 pub(super) struct Syslog {
     target: SyslogTarget,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// Whether the other side may end a line without TLS's own word for it.
+    bare_end: bool,
     line: Mutex<Option<Box<dyn Line>>>,
 }
 
@@ -51,7 +53,11 @@ impl Syslog {
     ///
     /// # Errors
     /// A host that no certificate can name.
-    pub(super) fn new(target: SyslogTarget, tls: Option<ClientConfig>) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        target: SyslogTarget,
+        tls: Option<ClientConfig>,
+        bare_end: bool,
+    ) -> anyhow::Result<Self> {
         let tls = match tls {
             None => None,
             Some(config) => {
@@ -62,6 +68,7 @@ impl Syslog {
         Ok(Self {
             target,
             tls,
+            bare_end,
             line: Mutex::new(None),
         })
     }
@@ -106,8 +113,15 @@ impl Syslog {
             match line.read(&mut said).await {
                 Ok(0) => break,
                 Ok(_) => {}
-                // The other side may leave the word out.
-                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => break,
+                // Anybody on the way can end a line like this.
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => match self.bare_end {
+                    true => break,
+                    false => {
+                        let text = "the receiver ends lines without close_notify: it may not have \
+                                    read everything (audit.syslog_bare_end)";
+                        return Err(io::Error::new(e.kind(), text));
+                    }
+                },
                 Err(e) => return Err(e),
             }
         }
@@ -127,5 +141,63 @@ impl Carrier for Syslog {
 
     fn settle(&self) -> Carrying<'_> {
         Box::pin(self.end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::ReadBuf;
+
+    use super::*;
+
+    /// A TLS line that is cut without the word for it.
+    struct Cut;
+
+    impl AsyncRead for Cut {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()))
+        }
+    }
+
+    impl AsyncWrite for Cut {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Line for Cut {
+        fn error(&self) -> io::Result<Option<io::Error>> {
+            Ok(None)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_cut_has_ended_well_only_where_that_is_said() {
+        for bare_end in [false, true] {
+            let target = SyslogTarget::parse("tls://a.example:6514").unwrap();
+            let mut syslog = Syslog::new(target, None, bare_end).unwrap();
+            syslog.line = Mutex::new(Some(Box::new(Cut)));
+            syslog.carry(vec![b"x".to_vec()]).await.unwrap();
+            assert_eq!(syslog.settle().await.is_ok(), bare_end);
+        }
     }
 }

@@ -26,6 +26,9 @@ pub struct ShipPlace {
     pub offset: u64,
     /// The last change of each tenant that was shipped.
     pub(crate) changes: BTreeMap<String, u64>,
+    /// Tenants whose trail could not be read, and the place from which on it is not shipped.
+    #[serde(default)]
+    pub(crate) stuck: BTreeMap<String, (u64, u64)>,
     /// When everything had arrived last.
     #[serde(default)]
     level_us: i64,
@@ -42,6 +45,12 @@ impl ShipPlace {
     pub fn level(mut self, now: Micros) -> Self {
         self.level_us = now.0;
         self
+    }
+
+    /// The place from which on something is not shipped.
+    pub(crate) fn oldest(&self) -> (u64, u64) {
+        let stuck = self.stuck.values().copied();
+        stuck.fold((self.segment, self.offset), Ord::min)
     }
 
     /// Whether two are the same place in the journal.

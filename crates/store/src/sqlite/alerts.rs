@@ -130,7 +130,8 @@ fn to_text(alert: &Alert) -> Result<String> {
     serde_json::to_string(&text).map_err(|_| internal("writing an alert"))
 }
 
-/// Raises an alert; one of its key that is there counts on. Whether it is new.
+/// Raises an alert; one of its key that is there counts on, unless something was said about it: what
+/// goes on after that is an alert of its own. Whether it is new.
 pub(crate) fn raise(db: &Connection, raised: &Raised, rules: &AlertRules) -> Result<bool> {
     let found = db
         .query_row(
@@ -142,18 +143,25 @@ pub(crate) fn raise(db: &Connection, raised: &Raised, rules: &AlertRules) -> Res
         .doing(DOING)?;
     if let Some(found) = found {
         let mut alert = found?;
-        let known = alert.events.iter().any(|e| *e == raised.event);
+        let known = alert.events.contains(&raised.event);
         if known || raised.at < alert.last {
             return Ok(false);
         }
-        alert.last = raised.at;
-        alert.count = raised.count.unwrap_or(alert.count + 1);
-        alert.seen.clone_from(&raised.seen);
-        if alert.events.len() < EVENTS_MAX {
+        if alert.acknowledged.is_none() {
+            alert.last = raised.at;
+            alert.count = raised.count.unwrap_or(alert.count + 1);
+            alert.seen.clone_from(&raised.seen);
+            // The first ones, and the last: by that it is known again.
+            alert.events.truncate(EVENTS_MAX - 1);
             alert.events.push(raised.event.clone());
+            put(db, &alert)?;
+            return Ok(false);
         }
-        put(db, &alert)?;
-        return Ok(false);
+        db.execute(
+            "UPDATE alert SET key = key || '#' || number WHERE key = ?1",
+            [&raised.key],
+        )
+        .doing(WRITING)?;
     }
     let alert = Alert {
         number: 0,
@@ -331,7 +339,7 @@ pub(crate) fn versions(db: &Connection, max: usize) -> Result<Vec<AlertRulesVers
             at: Micros(row.get(1).doing(DOING)?),
             by: row.get(2).doing(DOING)?,
             reason: row.get(3).doing(DOING)?,
-            rules: AlertRules::parse(&text)
+            rules: AlertRules::stored(&text)
                 .map_err(|_| damaged("stored rules of alerts cannot be read"))?,
         });
     }

@@ -90,7 +90,7 @@ impl TenantStore {
     /// Puts rules into force; their version. `after`: the version that their author knew.
     ///
     /// # Errors
-    /// `version-conflict` if another is in force.
+    /// `version-conflict` if another is in force; `request-invalid` if their author is excepted by name.
     pub async fn publish_alert_rules(
         &self,
         permit: Permit<Administer>,
@@ -102,6 +102,13 @@ impl TenantStore {
         let entry = self.serving()?;
         self.administered(&spent, "publish alert rules").await?;
         let (by, now) = (super::by(&spent), spent.request().at);
+        let who = spent.actor().as_str().split(' ').next().unwrap_or_default();
+        if let Some(person) = who.strip_prefix("person:")
+            && rules.excepts(person)
+        {
+            let text = "nobody excepts themselves from a rule".to_owned();
+            return Err(StoreError::Refused(Code::RequestInvalid, text));
+        }
         let (actor, why) = (spent.actor().as_str().to_owned(), reason.to_owned());
         let add = move |_: &OpenTenant, state: &mut WriterState| {
             alerts::publish(&state.db, rules, (&actor, &why), after, now)

@@ -249,6 +249,118 @@ fn what_is_marked_is_looked_at_by_those_who_care_for_it_and_nobody_else() {
     assert_eq!(clinic.alerts("vip").len(), 3);
 }
 
+fn star() -> Value {
+    let importance = "http://terminology.hl7.org/CodeSystem/v3-PatientImportance";
+    json!({ "meta": { "security": [{ "system": importance, "code": "VIP" }] } })
+}
+
+#[test]
+fn whose_record_it_is_counts_however_many_are_asked_for_at_once() {
+    let clinic = Clinic::new();
+    clinic.patient("star", &star());
+    let own = json!({ "identifier": [{ "system": "urn:staff", "value": "1" }] });
+    clinic.patient("me", &own);
+    let colleague = json!({ "identifier": [{ "system": "urn:staff", "value": "2" }] });
+    clinic.patient("colleague", &colleague);
+    clinic.patient("namesake", &json!({ "name": [{ "family": "Smith" }] }));
+    for n in 0..5 {
+        clinic.patient(&format!("p{n}"), &json!({}));
+    }
+    let line = "GET Patient?_id=star,me,colleague,namesake,p0,p1,p2,p3,p4";
+    clinic.world.fhir(&clinic.doctor, line, "").status(200);
+    assert_eq!(clinic.alerts("vip"), ["Patient/star"]);
+    assert_eq!(clinic.alerts("own-record"), ["Patient/me"]);
+    assert_eq!(clinic.alerts("co-worker"), ["Patient/colleague"]);
+    assert_eq!(clinic.alerts("same-surname"), ["Patient/namesake"]);
+    // By which of the marks is for those who read charts.
+    let seen = clinic.list("rule=vip")[0]["seen"].to_string();
+    assert!(!seen.contains("VIP"), "{seen}");
+}
+
+#[test]
+fn nobody_makes_what_explains_their_own_access_nor_does_what_comes_after_it() {
+    let clinic = Clinic::new();
+    for id in ["by-myself", "as-gp", "afterwards", "mine", "mine-changed"] {
+        clinic.patient(id, &star());
+    }
+    let doctor = json!({ "reference": "Practitioner/dr-a" });
+    let order = |id: &str| {
+        json!({ "resourceType": "ServiceRequest", "id": format!("s-{id}"), "status": "active",
+            "intent": "order", "subject": { "reference": format!("Patient/{id}") },
+            "requester": doctor, "authoredOn": "2026-11-20" })
+    };
+    put(&clinic.world, &clinic.doctor, &order("by-myself"));
+    let mut as_gp = patient("as-gp", &star());
+    as_gp["generalPractitioner"] = json!([doctor]);
+    put(&clinic.world, &clinic.doctor, &as_gp);
+    clinic.put(&order("mine"));
+    clinic.put(&order("mine-changed"));
+    // What others say of them stays, also where they go on writing it.
+    let mut changed = order("mine-changed");
+    changed["note"] = json!([{ "text": "seen" }]);
+    put(&clinic.world, &clinic.doctor, &changed);
+    for id in ["by-myself", "as-gp", "afterwards", "mine", "mine-changed"] {
+        clinic.world.clock.forward_secs(1);
+        clinic.look(id);
+    }
+    clinic.world.clock.forward_secs(1);
+    clinic.put(&order("afterwards"));
+    let wanted = ["Patient/afterwards", "Patient/as-gp", "Patient/by-myself"];
+    assert_eq!(clinic.alerts("vip"), wanted);
+}
+
+#[test]
+fn what_goes_on_after_something_was_said_is_an_alert_again() {
+    let clinic = Clinic::new();
+    clinic.patient("star", &star());
+    clinic.look("star");
+    let found = clinic.list("rule=vip");
+    let number = found[0]["number"].to_string();
+    let said = [("number", &*number), ("verdict", "explained")];
+    let line = "POST $alert-acknowledge";
+    let said = clinic.world.fhir(&clinic.auditor, line, parameters(&said));
+    said.status(200);
+    // Judging again is not going on.
+    assert_eq!(clinic.list("rule=vip&state=open").len(), 0);
+    for wanted in [1, 2] {
+        clinic.world.clock.forward_secs(1);
+        clinic.look("star");
+        let open = clinic.list("rule=vip&state=open");
+        assert_eq!((open.len(), &open[0]["count"]), (1, &json!(wanted)));
+        assert_ne!(open[0]["number"].to_string(), number);
+    }
+    let counts = clinic
+        .world
+        .admin("GET /admin/v1/tenants/lakeside/alerts", &Value::Null);
+    counts.status(200).at("/open", 1).at("/acknowledged", 1);
+}
+
+#[test]
+fn to_whom_some_of_an_event_is_hidden_alerts_are_too() {
+    let clinic = Clinic::new();
+    let asked = || clinic.world.fhir(&clinic.auditor, "GET $alerts", "");
+    asked().status(200);
+    grants(
+        &clinic.world,
+        &json!([{ "name": "trail", "who": { "roles": ["auditor"] }, "actions": "rs",
+            "types": ["AuditEvent"], "hide": ["entity"] }]),
+    );
+    asked().status(403);
+}
+
+#[test]
+fn nobody_excepts_themselves_from_a_rule() {
+    let clinic = Clinic::new();
+    let people = administrator_again(&clinic).api("GET people", &Value::Null);
+    let people = people.status(200).json();
+    let is_admin = |p: &&Value| p["login"] == "root@clinic";
+    let admin = people["people"].as_array().unwrap().iter().find(is_admin);
+    let admin = admin.unwrap()["id"].as_str().unwrap();
+    let except = |id: &str| clinic.rules(&json!({ "rules": { "vip": { "exceptPeople": [id] } } }));
+    except(admin).refused(400, "request-invalid");
+    except(&clinic.doctor_id).status(200);
+}
+
 #[test]
 fn every_kind_of_care_explains_an_access_and_what_is_over_does_not() {
     let clinic = Clinic::new();

@@ -131,6 +131,16 @@ const STAFF: [&str; 3] = [
 ];
 /// Bytes of the shortest and the longest secret.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=256;
+/// The longest time for which something explains, in days.
+const DAYS_MAX: u32 = 366;
+/// From so many patients on at the latest, an answer is a list.
+const LIST_PATIENTS_MAX: u32 = 100;
+/// The largest of numbers that a rule counts up to.
+const AT_LEAST_MAX: u64 = 1_000;
+/// The largest factor of what is usual.
+const FACTOR_MAX: f64 = 20.0;
+/// Days that must be known before something is usual, at most: what is usual is of fewer than 28.
+const MIN_DAYS_MAX: u64 = 20;
 /// Lists of a document have at most so many entries.
 const LIST_MAX: usize = 100;
 
@@ -143,6 +153,17 @@ impl AlertRules {
         let rules: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
         rules.check()?;
         Ok(rules)
+    }
+
+    /// Reads a document that is in force: it was checked when it was published.
+    pub(crate) fn stored(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// Whether some rule does not count for a person, by their id.
+    pub(crate) fn excepts(&self, person: &str) -> bool {
+        let mut all = self.rules.values().flat_map(|terms| &terms.except_people);
+        all.any(|id| id == person)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -162,10 +183,8 @@ impl AlertRules {
                 return Err("webhook.secret has 16 to 256 bytes".to_owned());
             }
         }
-        if let Some(explain) = &self.explain
-            && explain.visit_roles.len() > LIST_MAX
-        {
-            return Err("visitRoles has at most 100 entries".to_owned());
+        if let Some(explain) = &self.explain {
+            explain.check()?;
         }
         if let Some(mail) = &self.mail {
             let good = |to: &String| {
@@ -221,6 +240,22 @@ impl AlertRules {
             webhook.secret = None;
         }
         told
+    }
+}
+
+impl Explaining {
+    /// What would explain everything explains nothing.
+    fn check(&self) -> Result<(), String> {
+        if self.visit_roles.len() > LIST_MAX {
+            return Err("visitRoles has at most 100 entries".to_owned());
+        }
+        if self.days_before > DAYS_MAX || self.days_ahead > DAYS_MAX {
+            return Err(format!("daysBefore and daysAhead are at most {DAYS_MAX}"));
+        }
+        if !(1..=LIST_PATIENTS_MAX).contains(&self.list_patients) {
+            return Err(format!("listPatients is 1 to {LIST_PATIENTS_MAX}"));
+        }
+        Ok(())
     }
 }
 
@@ -316,18 +351,26 @@ impl RuleTerms {
         if let Some((name, _)) = strange.iter().find(|(_, strange)| *strange) {
             return Err(format!("it has no {name}"));
         }
-        if self.factor.is_some_and(|f| !(1.0..=1_000.0).contains(&f)) {
-            return Err("factor is 1 to 1000".to_owned());
+        if self
+            .factor
+            .is_some_and(|f| !(1.0..=FACTOR_MAX).contains(&f))
+        {
+            return Err(format!("factor is 1 to {FACTOR_MAX}"));
         }
-        if self.at_least == Some(0) || self.minutes == Some(0) {
-            return Err("atLeast and minutes are at least 1".to_owned());
-        }
-        if self.minutes.is_some_and(|m| m > 1_440) {
-            return Err("minutes is at most 1440".to_owned());
+        for (name, said, least, most) in [
+            ("atLeast", self.at_least, 1, AT_LEAST_MAX),
+            ("minutes", self.minutes, 1, 1_440),
+            ("minDays", self.min_days, 0, MIN_DAYS_MAX),
+            ("usualPercent", self.usual_percent, 1, 100),
+        ] {
+            if said.is_some_and(|n| !(least..=most).contains(&n)) {
+                return Err(format!("{name} is {least} to {most}"));
+            }
         }
         for time in [&self.from, &self.to].into_iter().flatten() {
             minutes_of_day(time).ok_or("from and to are times like 20:00")?;
         }
+        self.check_hours(ready)?;
         let code = |label: &String| {
             label
                 .split_once('|')
@@ -342,7 +385,20 @@ impl RuleTerms {
         if !labels.iter().all(code) || too_many.iter().any(|n| *n > LIST_MAX) {
             return Err("labels are system|code; a list has at most 100 entries".to_owned());
         }
+        if self.labels.as_ref().is_some_and(Vec::is_empty) {
+            return Err("labels is not empty; a rule that is off says why".to_owned());
+        }
         Ok(())
+    }
+
+    /// A time at which nobody works, which is not none.
+    fn check_hours(&self, ready: Self) -> Result<(), String> {
+        let has_hours = ready.from.is_some();
+        let (from, to, _) = self.clone().over(ready).off_hours();
+        match has_hours && from == to {
+            true => Err("from and to are different times".to_owned()),
+            false => Ok(()),
+        }
     }
 
     /// The time at which nobody works, in minutes of the day; whether weekends are one whole.
@@ -391,8 +447,24 @@ mod tests {
             ),
             (
                 r#"{"rules":{"unusual-volume":{"atLeast":0}}}"#,
-                "at least 1",
+                "atLeast is 1",
             ),
+            (
+                r#"{"rules":{"unusual-volume":{"atLeast":18446744073709551615}}}"#,
+                "atLeast is 1",
+            ),
+            (r#"{"rules":{"new-network":{"minDays":365}}}"#, "minDays is"),
+            (
+                r#"{"rules":{"after-hours":{"usualPercent":0}}}"#,
+                "usualPercent is",
+            ),
+            (
+                r#"{"rules":{"after-hours":{"from":"06:00"}}}"#,
+                "different times",
+            ),
+            (r#"{"rules":{"vip":{"labels":[]}}}"#, "labels is not empty"),
+            (r#"{"explain":{"listPatients":0}}"#, "listPatients is 1"),
+            (r#"{"explain":{"daysBefore":4294967295}}"#, "daysBefore"),
             (r#"{"rules":{"after-hours":{"from":"25:00"}}}"#, "20:00"),
             (r#"{"rules":{"nosy":{}}}"#, "there is no rule nosy"),
             (r#"{"mail":{"to":["a@b.example"]}}"#, ""),

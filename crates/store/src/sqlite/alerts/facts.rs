@@ -7,12 +7,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use access::{PersonId, PersonState};
-use base::{Micros, ResourceId};
+use base::{Code, Micros, ResourceId, Version};
 use fhir::definitions::TypeId;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::profile::Local;
 use crate::face::{Explaining, Person};
 use crate::sqlite::fault::Doing;
 use crate::sqlite::index::IdKey;
@@ -42,6 +41,8 @@ const VOID: [&str; 5] = [
     "revoked",
     "proposed",
 ];
+/// Versions of a resource that are looked at for one that somebody else wrote in time, the newest first.
+const VERSIONS_MAX: usize = 20;
 const IMPORTANCE: &str = "http://hl7.org/fhir/StructureDefinition/patient-importance";
 
 /// Who a human being is, as far as a resource says.
@@ -73,6 +74,22 @@ pub(crate) struct Staff {
     pub(crate) human: Human,
     /// What stands for them.
     names: BTreeSet<String>,
+}
+
+/// For whom something is evidence, and when they looked.
+struct Viewer {
+    /// `person:…`
+    who: String,
+    at: Micros,
+}
+
+impl Viewer {
+    fn of(person: &PersonId, at: Micros) -> Self {
+        Self {
+            who: format!("person:{}", person.as_str()),
+            at,
+        }
+    }
 }
 
 /// Looks things up in one snapshot, once.
@@ -161,7 +178,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn read(&self, name: &str) -> Result<Option<Value>> {
+    fn rid(&self, name: &str) -> Result<Option<i64>> {
         let Some((type_name, id)) = name.split_once('/') else {
             return Ok(None);
         };
@@ -169,10 +186,49 @@ impl<'a> Facts<'a> {
         else {
             return Ok(None);
         };
-        match rows::rid_of(self.db, type_id, &id)? {
+        rows::rid_of(self.db, type_id, &id)
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Value>> {
+        match self.rid(name)? {
             Some(rid) => self.body(rid),
             None => Ok(None),
         }
+    }
+
+    /// The same, as it is evidence for somebody.
+    fn read_for(&self, name: &str, viewer: &Viewer) -> Result<Option<Value>> {
+        match self.rid(name)? {
+            Some(rid) => self.evidence(rid, viewer),
+            None => Ok(None),
+        }
+    }
+
+    /// What a row is as evidence for somebody: its newest version of that time that they did not write
+    /// themselves. Nobody explains their own access, and nothing that came after it does.
+    fn evidence(&self, rid: i64, viewer: &Viewer) -> Result<Option<Value>> {
+        let mut found = rows::readable(self.tenant, self.db, rid)?;
+        for _ in 0..VERSIONS_MAX {
+            let Some(opened) = found else {
+                return Ok(None);
+            };
+            let stored = opened.stored;
+            let who = opened.actor.split(' ').next().unwrap_or_default();
+            if who != viewer.who && stored.updated <= viewer.at {
+                let is_there = stored.method != Method::Delete;
+                let body = is_there.then(|| serde_json::from_slice(&stored.body).ok());
+                return Ok(body.flatten());
+            }
+            let Some(before) = stored.version.0.checked_sub(1).filter(|n| *n > 0) else {
+                return Ok(None);
+            };
+            let (of, id) = (stored.type_id, stored.id);
+            found = match rows::version(self.tenant, self.db, of, &id, Version(before)) {
+                Err(e) if e.code() == Code::ResourceQuarantined => None,
+                other => other?,
+            };
+        }
+        Ok(None)
     }
 
     /// What a row says now; nothing of one that is deleted, or does not carry its seal.
@@ -182,8 +238,8 @@ impl<'a> Facts<'a> {
         Ok(there.and_then(|o| serde_json::from_slice(&o.stored.body).ok()))
     }
 
-    /// What names a patient as the one whom it is about, the newest first.
-    fn of_patient(&self, type_name: &str, patient: &ResourceId) -> Result<Vec<Value>> {
+    /// Rows that name a patient as the one whom it is about, the newest first.
+    fn of_patient(&self, type_name: &str, patient: &ResourceId) -> Result<Vec<i64>> {
         let model = self.tenant.model;
         let types = (model.type_id(type_name), model.type_id("Patient"));
         let (Some(of), Some(TypeId(to))) = types else {
@@ -200,12 +256,14 @@ impl<'a> Facts<'a> {
             )
             .doing(DOING)?;
         let key = IdKey::of_id(patient);
-        let rids: Vec<i64> = read
-            .query_map((patients, subjects, to, key, EACH_MAX), |r| r.get(0))
+        read.query_map((patients, subjects, to, key, EACH_MAX), |r| r.get(0))
             .and_then(Iterator::collect)
-            .doing(DOING)?;
+            .doing(DOING)
+    }
+
+    fn bodies_of(&self, type_name: &str, patient: &ResourceId) -> Result<Vec<Value>> {
         let mut found = Vec::new();
-        for rid in rids {
+        for rid in self.of_patient(type_name, patient)? {
             found.extend(self.body(rid)?);
         }
         Ok(found)
@@ -234,13 +292,13 @@ impl<'a> Facts<'a> {
                     .extend(of.as_str().map(|r| relative(r).to_owned()));
             }
         }
-        for flag in self.of_patient("Flag", id)? {
+        for flag in self.bodies_of("Flag", id)? {
             if flag.get("status").and_then(Value::as_str) == Some("active") {
                 let codings = list(flag.pointer("/code/coding"));
                 patient.labels.extend(codings.filter_map(label));
             }
         }
-        for encounter in self.of_patient("Encounter", id)? {
+        for encounter in self.bodies_of("Encounter", id)? {
             if !is_void(&encounter) {
                 let mut add = |r: &str| {
                     if r.starts_with("Organization/") || r.starts_with("Location/") {
@@ -287,9 +345,12 @@ impl<'a> Facts<'a> {
         }
         let name = format!("{of}/{}", id.as_str());
         let mut body = self.read(&name)?;
+        // Nobody says of themselves who they are besides.
+        let viewer = Viewer::of(&person.record.id, Micros(i64::MAX));
+        let said = self.read_for(&name, &viewer)?;
         staff.names.insert(name);
         if of == "PractitionerRole" {
-            let practitioner = body
+            let practitioner = said
                 .as_ref()
                 .and_then(|b| b.pointer("/practitioner/reference"))
                 .and_then(Value::as_str)
@@ -301,13 +362,13 @@ impl<'a> Facts<'a> {
         }
         if let Some(body) = body {
             staff.human = Human::of(&body);
-            if of == "Person" {
-                let own = staff.human.references.iter();
-                let practitioners: Vec<String> = own
-                    .filter(|r| r.starts_with("Practitioner"))
-                    .cloned()
-                    .collect();
-                staff.names.extend(practitioners);
+            if of == "Person"
+                && let Some(said) = &said
+            {
+                let all = Human::of(said).references.into_iter();
+                staff
+                    .names
+                    .extend(all.filter(|r| r.starts_with("Practitioner")));
             }
         }
         Ok(Some(Arc::new(staff)))
@@ -352,10 +413,12 @@ impl<'a> Facts<'a> {
         &mut self,
         staff: &Staff,
         patient: &ResourceId,
-        (at, local): (Micros, Local),
+        at: Micros,
         by: &Explaining,
     ) -> Result<bool> {
-        let key = (staff.person.record.id.clone(), patient.clone(), local.day);
+        // What is not there yet at one access may be at the next.
+        let second = at.0.div_euclid(1_000_000);
+        let key = (staff.person.record.id.clone(), patient.clone(), second);
         if let Some(known) = self.explained.get(&key) {
             return Ok(*known);
         }
@@ -371,10 +434,12 @@ impl<'a> Facts<'a> {
         at: Micros,
         by: &Explaining,
     ) -> Result<bool> {
+        let viewer = Viewer::of(&staff.person.record.id, at);
         // Their general practitioner is of the care team.
-        let known = self.patient(patient)?;
-        for name in &known.human.references {
-            if self.names(name, &staff.names)? {
+        let known = self.read_for(&format!("Patient/{}", patient.as_str()), &viewer)?;
+        let known = known.map(|body| Human::of(&body)).unwrap_or_default();
+        for name in &known.references {
+            if self.names(name, &staff.names, &viewer)? {
                 return Ok(true);
             }
         }
@@ -383,17 +448,18 @@ impl<'a> Facts<'a> {
         let desk: Vec<_> = roles.iter().filter(|r| sees_visits(&r.role)).collect();
         let around = (i64::from(by.days_before), i64::from(by.days_ahead));
         for type_name in EXPLAINING {
-            for resource in self.of_patient(type_name, patient)? {
-                if is_void(&resource) {
+            for rid in self.of_patient(type_name, patient)? {
+                let evidence = self.evidence(rid, &viewer)?;
+                let Some(resource) = evidence.filter(|r| !is_void(r)) else {
                     continue;
-                }
+                };
                 let mut named = BTreeSet::new();
                 each_reference(&resource, &mut |r| {
                     named.insert(r.to_owned());
                 });
                 if is_around(&resource, at, around) {
                     for name in &named {
-                        if self.names(name, &staff.names)? {
+                        if self.names(name, &staff.names, &viewer)? {
                             return Ok(true);
                         }
                     }
@@ -412,14 +478,14 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether a reference leads to one of these, by a PractitionerRole too.
-    fn names(&self, reference: &str, names: &BTreeSet<String>) -> Result<bool> {
+    fn names(&self, reference: &str, names: &BTreeSet<String>, viewer: &Viewer) -> Result<bool> {
         if names.contains(reference) {
             return Ok(true);
         }
         if !reference.starts_with("PractitionerRole/") {
             return Ok(false);
         }
-        let role = self.read(reference)?;
+        let role = self.read_for(reference, viewer)?;
         let practitioner = role
             .as_ref()
             .and_then(|b| b.pointer("/practitioner/reference"))
@@ -508,60 +574,4 @@ pub(crate) fn facilities(text: Option<&str>) -> HashSet<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn days() {
-        for (text, wanted) in [
-            ("1970-01-01", Some(0)),
-            ("2026-11-22T01:22:03Z", Some(20_779)),
-            ("2000-02-29", Some(11_016)),
-            ("2026", Some(20_454)),
-            ("2026-13-01", None),
-            ("x", None),
-        ] {
-            assert_eq!(day_of(text), wanted, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_going_on() {
-        let at = Micros(20_779 * DAY_US + 7);
-        let around = |resource: Value| is_around(&resource, at, (30, 14));
-        assert!(around(json!({ "status": "active" })));
-        assert!(around(json!({ "start": "2026-12-01T10:00:00Z" })));
-        assert!(!around(json!({ "start": "2027-02-01T10:00:00Z" })));
-        assert!(around(json!({ "period": { "start": "2020-01-01" } })));
-        let over = json!({ "period": { "start": "2020-01-01", "end": "2026-01-01" } });
-        assert!(!around(over));
-        let ended = json!({ "period": { "start": "2020-01-01", "end": "2026-11-01" } });
-        assert!(around(ended));
-        let done = json!({ "status": "finished", "period": { "start": "2020-01-01" } });
-        assert!(!around(done));
-        assert!(around(json!({ "authoredOn": "2026-11-20" })));
-        assert!(!around(json!({ "authoredOn": "2025-11-20" })));
-        assert_eq!(
-            relative("https://x/fhir/Practitioner/7/_history/2"),
-            "Practitioner/7"
-        );
-        assert_eq!(relative("Practitioner/7"), "Practitioner/7");
-    }
-
-    #[test]
-    fn the_same_human_being() {
-        let of = |family: &str, given: &str, birth: &str, number: &str| {
-            Human::of(
-                &json!({ "name": [{ "family": family, "given": [given] }], "birthDate": birth,
-                "identifier": [{ "system": "urn:ssn", "value": number }] }),
-            )
-        };
-        let one = of("Smith", "Ann", "1980-01-01", "1");
-        assert!(one.is(&of("SMITH", "ann", "1980-01-01", "2")));
-        assert!(one.is(&of("Jones", "Bea", "1990-01-01", "1")));
-        assert!(!one.is(&of("Smith", "Ann", "1980-01-02", "2")));
-        assert!(!Human::default().is(&Human::default()));
-    }
-}
+mod tests;

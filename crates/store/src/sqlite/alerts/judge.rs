@@ -196,17 +196,16 @@ impl<'a> Judge<'a> {
         let is_list = patients.len() > self.explaining.list_patients as usize;
         for id in patients {
             let patient = self.facts.patient(id)?;
-            if !is_list {
-                self.own(&looking, id, &patient);
-            }
+            self.own(&looking, id, &patient);
             let by = self.explaining.clone();
-            let when = (access.at, local);
-            if self.facts.explained(&looking.staff, id, when, &by)? {
+            if self.facts.explained(&looking.staff, id, access.at, &by)? {
                 continue;
             }
             self.volume(&looking, id, profile);
+            // Whose record it is counts however many are asked for at once.
+            self.by_whose(&looking, id, &patient)?;
             if !is_list {
-                self.unexplained(&looking, id, &patient)?;
+                self.by_where(&looking, id, &patient);
             }
         }
         Ok(())
@@ -250,7 +249,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn unexplained(
+    /// What is unusual because of who the patient is.
+    fn by_whose(
         &mut self,
         looking: &Looking<'_>,
         id: &ResourceId,
@@ -259,23 +259,21 @@ impl<'a> Judge<'a> {
         let staff = looking.staff.clone();
         let of = Some(&*staff);
         let mut found: Vec<(AlertRule, String)> = Vec::new();
-        if let Some(terms) = self.counts(AlertRule::AfterHours, of)
-            && let Some(seen) = after_hours(terms, looking)
-        {
-            found.push((AlertRule::AfterHours, seen));
-        }
+        // By which mark is for those who may read the chart.
+        let by_mark = || "the patient is marked".to_owned();
         if let Some(terms) = self.counts(AlertRule::Vip, of)
-            && let Some(label) = marked(terms, patient)
+            && is_marked(terms, patient)
         {
-            found.push((AlertRule::Vip, format!("marked {label}")));
+            found.push((AlertRule::Vip, by_mark()));
         }
         if let Some(terms) = self.counts(AlertRule::CoWorker, of) {
-            let label = marked(terms, patient).map(|label| format!("marked {label}"));
-            let is_self = Facts::is_self(&staff, id, patient);
-            if is_self {
+            let is_marked = is_marked(terms, patient);
+            if Facts::is_self(&staff, id, patient) {
                 // That is a rule of its own.
-            } else if label.is_some() || self.facts.works_here(&looking.person, id, patient)? {
-                let seen = label.unwrap_or_else(|| "the patient may sign in here".to_owned());
+            } else if is_marked {
+                found.push((AlertRule::CoWorker, by_mark()));
+            } else if self.facts.works_here(&looking.person, id, patient)? {
+                let seen = "the patient may sign in here".to_owned();
                 found.push((AlertRule::CoWorker, seen));
             }
         }
@@ -288,6 +286,20 @@ impl<'a> Judge<'a> {
                 "the surnames are the same".to_owned(),
             ));
         }
+        self.raise_all(looking, id, found);
+        Ok(())
+    }
+
+    /// What is unusual because of when and where somebody works.
+    fn by_where(&mut self, looking: &Looking<'_>, id: &ResourceId, patient: &Patient) {
+        let staff = looking.staff.clone();
+        let of = Some(&*staff);
+        let mut found: Vec<(AlertRule, String)> = Vec::new();
+        if let Some(terms) = self.counts(AlertRule::AfterHours, of)
+            && let Some(seen) = after_hours(terms, looking)
+        {
+            found.push((AlertRule::AfterHours, seen));
+        }
         if self.counts(AlertRule::OtherFacility, of).is_some() {
             let own = facts::facilities(looking.access.facilities);
             let mut theirs = patient.facilities.iter();
@@ -299,10 +311,18 @@ impl<'a> Judge<'a> {
                 found.push((AlertRule::OtherFacility, seen));
             }
         }
+        self.raise_all(looking, id, found);
+    }
+
+    fn raise_all(
+        &mut self,
+        looking: &Looking<'_>,
+        id: &ResourceId,
+        found: Vec<(AlertRule, String)>,
+    ) {
         for (rule, seen) in found {
             self.raise(rule, looking.access, Some(id), None, seen);
         }
-        Ok(())
     }
 }
 
@@ -332,11 +352,8 @@ fn after_hours(terms: &RuleTerms, looking: &Looking<'_>) -> Option<String> {
     ))
 }
 
-/// The first code of a rule that marks a patient.
-fn marked<'t>(terms: &'t RuleTerms, patient: &Patient) -> Option<&'t str> {
+/// Whether a code of a rule marks a patient.
+fn is_marked(terms: &RuleTerms, patient: &Patient) -> bool {
     let labels = terms.labels.as_deref().unwrap_or_default();
-    labels
-        .iter()
-        .map(String::as_str)
-        .find(|label| patient.labels.contains(*label))
+    labels.iter().any(|label| patient.labels.contains(label))
 }

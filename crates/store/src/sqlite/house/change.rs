@@ -186,12 +186,19 @@ impl House {
         let entry = self.entry_named(name)?;
         let held = entry.info.read().settings.is_held();
         let asked = settings.as_ref().and_then(|s| s.legal_hold);
-        let action = match asked.unwrap_or(held) {
-            true if !held => "set legal hold",
-            false if held => "lift legal hold",
-            _ => "change tenant",
+        let own = settings.as_ref().and_then(|s| s.audit_shipping.as_ref());
+        let now = entry.info.read().settings.audit_shipping.clone();
+        let ships = own.and_then(|own| match own.syslog.is_empty() {
+            true => now.is_some().then_some("clear audit destination"),
+            false => (now.as_ref() != Some(own)).then_some("set audit destination"),
+        });
+        let holds = match asked.unwrap_or(held) {
+            true if !held => Some("set legal hold"),
+            false if held => Some("lift legal hold"),
+            _ => None,
         };
-        self.update(&entry, by, action, |info| {
+        let action = holds.or(ships).unwrap_or("change tenant");
+        let changed = self.update(&entry, by, action, |info| {
             info.display = display.unwrap_or_else(|| info.display.clone());
             if let Some(mut settings) = settings {
                 // What is not said stays.
@@ -206,7 +213,12 @@ impl House {
                 info.settings = settings;
             }
             Ok(())
-        })
+        })?;
+        // Each has words of its own.
+        if let (Some(ships), Some(_)) = (ships, holds) {
+            self.note_in_trail(&entry, by, ships);
+        }
+        Ok(changed)
     }
 
     /// Suspends a tenant.

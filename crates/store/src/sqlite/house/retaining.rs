@@ -2,13 +2,19 @@
 //!
 //! The journal is of all tenants, so a segment goes as a whole, the oldest first: once every tenant
 //! that has records in it no longer asks for them, none of them is under a legal hold, and a signed head
-//! covers them, and everybody who ships trails has them. What their trees were then is kept, so that the rest is verified as before.
+//! covers them, and everybody who ships trails has them, or is further behind than a limit lets them be. What their trees were then is kept, so that the rest is verified as before.
+
+use access::{Actor, Reason, RequestMeta};
+use base::RequestId;
 
 use super::anchoring::HOUSE;
 use super::notary::trees;
-use super::{Entry, House};
+use super::{Entry, House, watching};
 use crate::Result;
+use crate::face::ShipPlace;
+use crate::journal::Heads;
 use crate::sqlite::fault::Doing;
+use crate::sqlite::folder::hex;
 
 /// Segments that are taken away in one round.
 const AT_ONCE: usize = 16;
@@ -25,6 +31,7 @@ impl House {
             if !self.may_go(*oldest, *next)? {
                 return Ok(());
             }
+            self.note_unshipped(*oldest, *next)?;
             trees::carry(self, *oldest, *next)?;
             // From here on it is the house that left it out.
             trees::set_floor(self, *next)?;
@@ -39,8 +46,10 @@ impl House {
 
     /// Whether nobody asks for what is between the beginnings of two segments.
     fn may_go(&self, segment: u64, next: u64) -> Result<bool> {
-        if !self.is_shipped(segment) {
-            return Ok(false);
+        for (name, place) in self.lacking(segment) {
+            if !self.is_given_up(&name, &place)? {
+                return Ok(false);
+            }
         }
         let journal = &self.shared.journal;
         let (before, after) = (journal.heads_before(segment)?, journal.heads_before(next)?);
@@ -72,6 +81,50 @@ impl House {
             }
         }
         Ok(true)
+    }
+
+    /// Whether so much waits for somebody that nothing waits for them any longer.
+    fn is_given_up(&self, name: &str, place: &ShipPlace) -> Result<bool> {
+        let most = self.shared.config.limits.ship_backlog_bytes_max;
+        // The watch over the trails is the house's own: it is never left behind.
+        let may = most > 0 && name != watching::NAME;
+        Ok(may && self.ship_lag(place)? > most)
+    }
+
+    /// Says in the trails of tenants that records of theirs go which somebody did not get.
+    fn note_unshipped(&self, segment: u64, next: u64) -> Result<()> {
+        let lacking = self.lacking(segment);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let journal = &self.shared.journal;
+        let (before, after) = (journal.heads_before(segment)?, journal.heads_before(next)?);
+        let id = RequestId(u128::from_be_bytes(self.shared.rng.bytes()));
+        let request = RequestMeta::new(id, self.shared.clock.now());
+        let by = (Actor::system(Reason::Shipping), request);
+        for (name, _) in &lacking {
+            tracing::error!(
+                shipper = name,
+                segment,
+                limit = "ship_backlog_bytes_max",
+                "records of the audit journal are removed that were not shipped"
+            );
+        }
+        for entry in self.entries() {
+            let of = entry.tenant.bytes();
+            let last = |heads: &Heads| heads.get(of).map(|h| h.number);
+            let is_in = last(&after).is_some() && last(&after) != last(&before);
+            let own = format!("tenant-{}", hex(of));
+            let has_own = entry.info.read().settings.ships_to().is_some();
+            let waits = |name: &String| match name.starts_with("tenant-") {
+                true => *name == own,
+                false => !has_own,
+            };
+            if is_in && lacking.iter().any(|(name, _)| waits(name)) {
+                self.note_in_trail(&entry, &by, "remove records that were not shipped");
+            }
+        }
+        Ok(())
     }
 
     /// For how many days a tenant's records are kept; for ever without a number.

@@ -1,7 +1,7 @@
 //! Events of tenants' trails in the order of the journal, for those who ship them, and how far each
 //! of them got. Shipping leaves no records of its own: it would never end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,9 +33,14 @@ pub(super) struct Framed {
     pub(super) at: u64,
 }
 
+/// Tenants by id.
+type Wanted = HashMap<[u8; 16], Arc<Entry>>;
+
 /// Events that are being put together for one who ships.
 struct Shipment<'p> {
-    wanted: HashMap<[u8; 16], Arc<Entry>>,
+    wanted: Wanted,
+    /// Of these, those whose trails go elsewhere: it is known how far they are, and nothing is shipped.
+    elsewhere: HashSet<[u8; 16]>,
     permits: Permits<'p>,
     most: usize,
     place: ShipPlace,
@@ -52,26 +57,46 @@ impl House {
         permits: Permits<'_>,
     ) -> Result<(Vec<ShippedEvent>, ShipPlace)> {
         // Nothing was written since: the disk is left alone.
-        if self.shared.journal.end() == (from.segment, from.offset) {
+        if self.shared.journal.end() == (from.segment, from.offset) && from.stuck.is_empty() {
             return Ok((Vec::new(), from.clone()));
         }
+        let (wanted, elsewhere) = self.wanted(of);
         let mut shipment = Shipment {
-            wanted: self.wanted(of),
+            wanted,
+            elsewhere,
             permits,
             most,
             place: from.clone(),
             events: Vec::new(),
         };
         let upto = self.shared.journal.settled()?;
+        self.ship_stuck(&mut shipment)?;
         while shipment.events.len() < most {
             let place = (shipment.place.segment, shipment.place.offset);
             let (frames, next) =
                 self.frames_after(place, upto, &|id| shipment.wanted.contains_key(id))?;
             for frame in &frames {
-                if !self.ship_frame(frame, &mut shipment)? {
-                    // More changes than go at once: the rest of them comes next.
-                    shipment.place.offset = frame.at;
+                // From the beginning of a segment there may be tens of thousands.
+                if shipment.events.len() >= most {
+                    (shipment.place.segment, shipment.place.offset) = (next.0, frame.at);
                     return Ok((shipment.events, shipment.place));
+                }
+                let name = hex(&frame.tenant);
+                if shipment.place.stuck.contains_key(&name) {
+                    continue;
+                }
+                match self.ship_frame(frame, &mut shipment) {
+                    Ok(true) => {}
+                    // More changes than go at once: the rest of them comes next.
+                    Ok(false) => {
+                        (shipment.place.segment, shipment.place.offset) = (next.0, frame.at);
+                        return Ok((shipment.events, shipment.place));
+                    }
+                    // What is wrong with one trail does not stop the others.
+                    Err(e) => {
+                        tracing::error!(tenant = name, error = %e, "a trail is not shipped");
+                        shipment.place.stuck.insert(name, (next.0, frame.at));
+                    }
                 }
             }
             if next == place {
@@ -82,15 +107,61 @@ impl House {
         Ok((shipment.events, shipment.place))
     }
 
-    /// Tenants whose trails go there, and whose key is there.
-    fn wanted(&self, of: &ShipOf) -> HashMap<[u8; 16], Arc<Entry>> {
+    /// Ships what was left of trails that could not be read, up to where the others are.
+    fn ship_stuck(self: &Arc<Self>, shipment: &mut Shipment<'_>) -> Result<()> {
+        let upto = (shipment.place.segment, shipment.place.offset);
+        for (name, begin) in shipment.place.stuck.clone() {
+            let found = shipment.wanted.iter().find(|(id, _)| hex(*id) == name);
+            let Some((id, entry)) = found.map(|(id, entry)| (*id, entry.clone())) else {
+                shipment.place.stuck.remove(&name);
+                continue;
+            };
+            if self.open_tenant(&entry).is_err() {
+                continue;
+            }
+            let mut place = begin;
+            let mut is_broken = false;
+            'windows: while shipment.events.len() < shipment.most && place < upto {
+                let (frames, next) = self.frames_after(place, upto, &|of| *of == id)?;
+                for frame in &frames {
+                    let is_full = shipment.events.len() >= shipment.most;
+                    if is_full || !matches!(self.ship_frame(frame, shipment), Ok(true)) {
+                        // Where it was before, or there are more changes than go at once.
+                        place = (next.0, frame.at);
+                        is_broken = true;
+                        break 'windows;
+                    }
+                }
+                if next == place {
+                    break;
+                }
+                place = next;
+            }
+            match place < upto || is_broken {
+                true => shipment.place.stuck.insert(name, place),
+                false => shipment.place.stuck.remove(&name),
+            };
+        }
+        Ok(())
+    }
+
+    /// Tenants whose key is there and whose trails go there, with those of which is known how far they
+    /// are because they might; and the latter.
+    fn wanted(&self, of: &ShipOf) -> (Wanted, HashSet<[u8; 16]>) {
         let fits = |entry: &Arc<Entry>| match of {
-            ShipOf::House => entry.info.read().settings.ships_to().is_none(),
+            ShipOf::House => true,
             ShipOf::Tenant(tenant) => entry.tenant.bytes() == tenant.bytes(),
         };
         let all = self.entries();
         let some = all.into_iter().filter(|e| fits(e) && self.has_key(e));
-        some.map(|e| (*e.tenant.bytes(), e)).collect()
+        let wanted: Wanted = some.map(|e| (*e.tenant.bytes(), e)).collect();
+        let has_own = |e: &Arc<Entry>| e.info.read().settings.ships_to().is_some();
+        let own = wanted.iter().filter(|(_, entry)| has_own(entry));
+        let elsewhere = match of {
+            ShipOf::House => own.map(|(id, _)| *id).collect(),
+            ShipOf::Tenant(_) => HashSet::new(),
+        };
+        (wanted, elsewhere)
     }
 
     /// Frames of some tenants after a place, and the place after them; the same place where there is
@@ -145,16 +216,7 @@ impl House {
             return Ok(true);
         };
         let _spent = permit.spend(&entry.tenant);
-        let tenant = match self.open_tenant(&entry) {
-            Ok(tenant) => tenant,
-            // Its own damage does not stop the others' trails.
-            Err(e) if e.code() == Code::TenantDamaged => {
-                tracing::error!(tenant = %entry.tenant.name(), error = %e, "a trail is not shipped");
-                shipment.wanted.remove(&frame.tenant);
-                return Ok(true);
-            }
-            Err(e) => return Err(e),
-        };
+        let tenant = self.open_tenant(&entry)?;
         let key = &tenant.keys.journal;
         let Some((number, record)) = self.shared.journal.open_frame(key, &frame.bytes)? else {
             tracing::error!(
@@ -164,6 +226,15 @@ impl House {
             );
             return Ok(true);
         };
+        let is_elsewhere = shipment.elsewhere.contains(&frame.tenant);
+        if is_elsewhere {
+            if let Some(head) = ChangeHead::decode(&record) {
+                // Should it come here one day, it begins here.
+                let known = &mut shipment.place.changes;
+                known.insert(hex(&frame.tenant), head.seq.0);
+            }
+            return Ok(true);
+        }
         let events = &mut shipment.events;
         let mut add = |event| {
             events.push(ShippedEvent {
@@ -202,24 +273,17 @@ impl House {
     pub(crate) fn ship_lag(&self, place: &ShipPlace) -> Result<u64> {
         let journal = &self.shared.journal;
         let (last, end) = journal.end();
-        if place.segment == last {
-            return Ok(end.saturating_sub(place.offset));
+        let (from, offset) = place.oldest();
+        if from == last {
+            return Ok(end.saturating_sub(offset));
         }
         let mut bytes = 0;
-        for segment in journal
-            .segments()?
-            .into_iter()
-            .filter(|s| *s >= place.segment)
-        {
+        for segment in journal.segments()?.into_iter().filter(|s| *s >= from) {
             let whole = match segment == last {
                 true => end,
                 false => std::fs::metadata(journal.path_of(segment)).map_or(0, |m| m.len()),
             };
-            let done = if segment == place.segment {
-                place.offset
-            } else {
-                0
-            };
+            let done = if segment == from { offset } else { 0 };
             bytes += whole.saturating_sub(done);
         }
         Ok(bytes)
@@ -250,7 +314,10 @@ impl House {
         std::fs::create_dir_all(self.folder.shipping()).doing(DOING)?;
         let text = serde_json::to_vec(place).unwrap_or_default();
         folder::replace(&self.ship_file(name), &text)?;
-        self.shippers.lock().insert(name.to_owned(), place.clone());
+        // One that ended meanwhile is not waited for again.
+        if let Some(known) = self.shippers.lock().get_mut(name) {
+            known.clone_from(place);
+        }
         Ok(())
     }
 
@@ -310,8 +377,10 @@ impl House {
         self.shippers.lock().remove(name);
     }
 
-    /// Whether everybody who ships has what a segment holds.
-    pub(super) fn is_shipped(&self, segment: u64) -> bool {
-        self.shippers.lock().values().all(|p| p.segment > segment)
+    /// Who does not have what a segment holds, by name, and where they are.
+    pub(super) fn lacking(&self, segment: u64) -> Vec<(String, ShipPlace)> {
+        let shippers = self.shippers.lock();
+        let lacking = shippers.iter().filter(|(_, p)| p.oldest().0 <= segment);
+        lacking.map(|(n, p)| (n.clone(), p.clone())).collect()
     }
 }

@@ -25,7 +25,7 @@ use crate::sqlite::trail::{self, Look};
 use crate::sqlite::writer;
 
 /// Its name among those who read the trails for others.
-const NAME: &str = "alerts";
+pub(super) const NAME: &str = "alerts";
 /// What is usual for somebody is kept at least so often, in microseconds.
 const KEEP_US: i64 = 60_000_000;
 /// Time for one round, in microseconds.
