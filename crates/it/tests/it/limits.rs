@@ -135,6 +135,7 @@ const WITHIN: &[&str] = &[
     "program_links_max",
     "provider_sign_in_seconds_max",
     "rate_keys_max",
+    "ship_backlog_bytes_max",
     "sign_in_delay_ms_max",
     "syslog_bytes_max",
     "trail_ms_max",

@@ -767,6 +767,10 @@ fn aidbox(policy: Value) -> Imported {
     imported(ImportFrom::Aidbox, &policy, &ImportOptions::default())
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "patterns are written where they are used"
+)]
 fn matcho(pattern: Value) -> Value {
     value!({ "id": "p", "engine": "matcho", "matcho": pattern })
 }

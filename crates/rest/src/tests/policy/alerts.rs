@@ -831,6 +831,7 @@ fn rules_are_versioned_and_can_be_switched_off_for_a_reason() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test has a folder of its own")]
 fn a_webhook_is_told_until_it_takes_it_and_mail_waits_for_its_gateway() {
     let elsewhere = Elsewhere::default();
     let outside = Outside::new(elsewhere.clone());
