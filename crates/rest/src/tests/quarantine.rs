@@ -754,7 +754,11 @@ fn a_row_of_which_the_index_is_wrong_is_not_shown_on_its_word_however_often_it_i
         world
             .fhir(&guest, "GET Observation/o-south", "")
             .status(404);
-        let page = world.fhir(&guest, "GET Observation", "").status(200);
-        assert_eq!(page.entries(), ["Observation/o-north"]);
+        let mut found = world
+            .fhir(&guest, "GET Observation", "")
+            .status(200)
+            .entries();
+        found.retain(|entry| entry != "outcome");
+        assert_eq!(found, ["Observation/o-north"]);
     }
 }

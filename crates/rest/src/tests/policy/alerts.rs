@@ -1,5 +1,7 @@
 //! Alerts: which accesses call for attention, which do not, and who is told.
 
+mod telling;
+
 use std::net::IpAddr;
 
 use base64::Engine as _;
@@ -828,112 +830,4 @@ fn rules_are_versioned_and_can_be_switched_off_for_a_reason() {
     // What is administered is vouched for.
     let verified = world.admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null);
     verified.status(200).at("/ok", true);
-}
-
-#[test]
-#[expect(clippy::disallowed_methods, reason = "a test has a folder of its own")]
-fn a_webhook_is_told_until_it_takes_it_and_mail_waits_for_its_gateway() {
-    let elsewhere = Elsewhere::default();
-    let outside = Outside::new(elsewhere.clone());
-    let outbox = std::env::temp_dir().join(format!("insula-mail-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&outbox);
-    let mail = MailOutbox {
-        dir: Some(outbox.clone()),
-        from: "insula@clinic.example".to_owned(),
-    };
-    let world = World::with(
-        |_| {},
-        |config| {
-            config.outside = outside;
-            config.mail = mail;
-        },
-    );
-    let clinic = Clinic::with(world);
-    let url = "https://siem.clinic.example/alerts";
-    let inside = json!({ "webhook": { "url": "https://inside.example/" } });
-    clinic.rules(&inside).refused(400, "outbound-refused");
-    let rules = json!({
-        "webhook": { "url": url, "secret": "0123456789abcdef0123456789abcdef" },
-        "mail": { "to": ["privacy@clinic.example"] },
-    });
-    clinic.rules(&rules).status(200);
-    clinic.patient("namesake", &json!({ "name": [{ "family": "Smith" }] }));
-    clinic.look("namesake");
-    clinic.world.house.tidy();
-    let world = &clinic.world;
-    let waiting = |wanted: u64| {
-        let counts = world.admin("GET /admin/v1/tenants/lakeside/alerts", &Value::Null);
-        counts.status(200).at("/webhook_waiting", wanted);
-    };
-    waiting(1);
-    elsewhere.answer(url, |_| Err(OutboundError::Connection));
-    world.tell();
-    waiting(1);
-    elsewhere.serve(url, &json!({}));
-    world.tell();
-    waiting(0);
-    world.tell();
-    assert_eq!(elsewhere.count(url), 2);
-    let signed = elsewhere.last(url).signed.unwrap();
-    let body: Value = serde_json::from_str(&signed.body).unwrap();
-    assert_eq!(body["data"]["rule"], "same-surname");
-    assert_eq!(body["data"]["tenant"], "lakeside");
-    for hidden in ["namesake", "Smith", &clinic.doctor_id] {
-        assert!(!signed.body.contains(hidden), "{}", signed.body);
-    }
-    let key = hmac::Key::new(hmac::HMAC_SHA256, b"0123456789abcdef0123456789abcdef");
-    let text = format!("{}.{}.{}", signed.id, signed.at, signed.body);
-    let wanted = STANDARD.encode(hmac::sign(&key, text.as_bytes()));
-    assert_eq!(signed.signature.unwrap(), format!("v1,{wanted}"));
-    // The secret is shown to nobody.
-    let told = world
-        .fhir(&clinic.auditor, "GET $alert-rules", "")
-        .status(200);
-    assert!(!String::from_utf8_lossy(&told.body).contains("0123456789abcdef"));
-    let mails: Vec<_> = std::fs::read_dir(&outbox)
-        .unwrap()
-        .map(|f| f.unwrap().path())
-        .collect();
-    assert_eq!(mails.len(), 1, "{mails:?}");
-    let mail = std::fs::read_to_string(&mails[0]).unwrap();
-    assert!(mail.starts_with("From: insula@clinic.example\r\nTo: privacy@clinic.example\r\n"));
-    assert!(
-        mail.contains("\r\n\r\nIn lakeside 1 alert on accesses"),
-        "{mail}"
-    );
-    for hidden in ["namesake", "Smith", "surname", &clinic.doctor_id] {
-        assert!(!mail.contains(hidden), "{mail}");
-    }
-    std::fs::remove_dir_all(&outbox).unwrap();
-}
-
-#[test]
-fn a_restored_clinic_is_watched_from_its_own_beginning() {
-    let clinic = Clinic::new();
-    let rules = json!({ "rules": { "failed-sign-ins": { "atLeast": 2 } } });
-    clinic.rules(&rules).status(200);
-    clinic.patient("p", &json!({}));
-    // Its trail is longer than the other one's will be.
-    (0..50).for_each(|_| clinic.look("p"));
-    let world = &clinic.world;
-    world.house.tidy();
-    world.clock.forward_secs(61);
-    world.house.tidy();
-    let file = json!({ "file": "a.backup" });
-    world.admin("POST /admin/v1/tenants/lakeside/backup", &file);
-    let restored = world.admin("POST /admin/v1/tenants/copy/restore", &file);
-    assert!(restored.code < 300, "{restored:?}");
-    let open = || {
-        world.house.tidy();
-        let counts = world.admin("GET /admin/v1/tenants/copy/alerts", &Value::Null);
-        counts.status(200).json()["open"].as_u64().unwrap()
-    };
-    let before = open();
-    for _ in 0..2 {
-        let browser = Browser::new(world);
-        browser
-            .sign_in("copy", "nobody", "wrong password")
-            .status(401);
-    }
-    assert_eq!(open(), before + 1);
 }
