@@ -250,7 +250,7 @@ impl Work {
         }
         let count = events.len() as u64;
         if count > 0 {
-            if let Err(why) = self.hand_over(&events).await {
+            if let Err(why) = self.hand_over(events).await {
                 return self.failed(&why).await;
             }
             if self.unsettled.0 == 0 {
@@ -275,9 +275,9 @@ impl Work {
         Duration::ZERO
     }
 
-    async fn hand_over(&self, events: &[ShippedEvent]) -> Result<(), String> {
+    async fn hand_over(&self, events: Vec<ShippedEvent>) -> Result<(), String> {
         let max = usize::try_from(self.house.limits().syslog_bytes_max).unwrap_or(usize::MAX);
-        let messages = events.iter().map(|e| self.message(e, max)).collect();
+        let messages = events.into_iter().map(|e| self.message(e, max)).collect();
         let carried = self.shipper.carrier.carry(messages);
         match tokio::time::timeout(PATIENCE, carried).await {
             Ok(done) => done.map_err(|e| e.to_string()),
@@ -378,10 +378,10 @@ impl Work {
         metrics.ship_lag_seconds.get_or_create(&label).set(seconds);
     }
 
-    fn message(&self, event: &ShippedEvent, max: usize) -> Vec<u8> {
+    fn message(&self, event: ShippedEvent, max: usize) -> Vec<u8> {
         // Whoever is behind a destination, it is the operator who set it: it is told who touched what, not
         // what they searched for nor why.
-        let event = &narrow(event.clone());
+        let event = &narrow(event);
         match self.shipper.form {
             ShipForm::Lines => {
                 let mut line = ocsf::event(event).to_string().into_bytes();

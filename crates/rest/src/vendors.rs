@@ -11,7 +11,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use crate::admin::report::{escaped, of, quoted};
+use crate::admin::report::{escaped, of, quoted, table};
 use crate::admin::{answer, located};
 use crate::call::Call;
 
@@ -255,25 +255,4 @@ fn html(tenant: &str, asked: &Asked, report: &ActivityReport) -> Response<Body> 
         .headers_mut()
         .insert(CONTENT_SECURITY_POLICY, policy);
     response
-}
-
-fn table(
-    out: &mut String,
-    caption: &str,
-    columns: &[&str],
-    lines: impl Iterator<Item = Vec<String>>,
-) {
-    let _ = write!(out, "<table><caption>{caption}</caption><thead><tr>");
-    for name in columns {
-        let _ = write!(out, "<th scope=\"col\">{name}</th>");
-    }
-    out.push_str("</tr></thead><tbody>");
-    for line in lines {
-        out.push_str("<tr>");
-        for cell in line {
-            let _ = write!(out, "<td>{}</td>", escaped(&cell));
-        }
-        out.push_str("</tr>");
-    }
-    out.push_str("</tbody></table>");
 }

@@ -80,7 +80,8 @@ pub(super) fn csv(report: &AccessReport, by_patient: bool) -> Response<Body> {
     response
 }
 
-fn table(
+/// A table of HTML; cells are escaped, names are not.
+pub(crate) fn table(
     out: &mut String,
     caption: &str,
     columns: &[&str],

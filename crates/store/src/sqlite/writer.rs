@@ -367,6 +367,7 @@ pub(crate) fn alone<T>(
         // Also what the writer knew may not be so.
         *slot = None;
         tenant.commits.fetch_add(1, Ordering::Release);
+        tenant.reaches.failed();
     }
     done
 }
