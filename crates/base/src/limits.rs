@@ -302,6 +302,11 @@ pub mod fixed {
     /// Steps that a tenant's own search parameters may take on one resource; past it they have no
     /// more values there.
     pub const SEARCH_PARAMETER_STEPS_MAX: u64 = 1_000_000;
+    /// Index rows that are looked at to find what the entries of one transaction mean among what it writes
+    /// itself.
+    pub const TRANSACTION_STEPS_MAX: u64 = 100_000_000;
+    /// What the store is asked about that.
+    pub const TRANSACTION_QUESTIONS_MAX: usize = 2_000;
     /// Bytes of the words of one resource's texts that `_content` and `_text` search; what is behind them
     /// is not found.
     pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
@@ -311,7 +316,8 @@ pub mod fixed {
     /// Fields of the schema that one `$graphql` may select: four times what introspection of a whole
     /// version comes to.
     pub const GRAPHQL_SCHEMA_FIELDS_MAX: u64 = 4_000_000;
-    /// Days and types that the activity report of one vendor tells apart, and patients.
+    /// Days and types that the activity report of one vendor tells apart, and patients that one report
+    /// does.
     pub const ACTIVITY_LINES_MAX: usize = 200_000;
     /// Networks, facilities, certificates, types and purposes of one vendor grant, each.
     pub const VENDOR_LIST_MAX: usize = 200;

@@ -5,13 +5,15 @@
 //! Compares the same index values as the store's tables do, by the same rules. What depends on stored
 //! resources is asked of the caller, who asks the store; nothing is read here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 
+use base::limits::fixed::TRANSACTION_STEPS_MAX;
 use base::{Micros, ResourceId};
 
 use super::custom::Customs;
 use super::holds::{all, any, meets};
-use super::query::{Clause, Match, ParamClause, Test, Unit};
+use super::query::{Clause, Match, ParamClause, Test, TokenMatch, Unit};
 use super::rows::{
     Row, RowValue, contained, distance, encloses, in_unit, into_contained, of_type, plain,
     typed_identifier,
@@ -19,9 +21,6 @@ use super::rows::{
 use crate::definitions::{Model, ParamId, ParamKind, TypeId};
 use crate::json::Value;
 use crate::ucum;
-
-/// How far a hierarchy is followed among them.
-const STEPS_MAX: usize = 64;
 
 /// A resource that is about to be written.
 #[derive(Debug)]
@@ -73,6 +72,11 @@ pub struct Among<'a> {
     /// What was asked, with the answers.
     known: &'a [(Question, bool)],
     asked: RefCell<Vec<Question>>,
+    by_id: HashMap<(TypeId, &'a ResourceId), &'a Fresh>,
+    /// Places of those that have a code under a parameter.
+    by_code: HashMap<(ParamId, &'a str), Vec<usize>>,
+    /// Rows that may still be looked at.
+    left: Cell<u64>,
 }
 
 /// One of them, or what one of them contains.
@@ -85,32 +89,86 @@ struct Eye<'e> {
 
 impl<'a> Among<'a> {
     /// These resources; `known` are the answers to what was asked before.
-    pub const fn new(
-        model: &'static Model,
-        fresh: &'a [Fresh],
-        known: &'a [(Question, bool)],
-    ) -> Self {
+    pub fn new(model: &'static Model, fresh: &'a [Fresh], known: &'a [(Question, bool)]) -> Self {
+        let mut by_code: HashMap<_, Vec<usize>> = HashMap::new();
+        for (at, one) in fresh.iter().enumerate() {
+            for row in &one.rows {
+                if let RowValue::Token { code, .. } = &row.value {
+                    by_code.entry((row.param, &**code)).or_default().push(at);
+                }
+            }
+        }
+        let by_id = fresh.iter().map(|one| ((one.type_id, &one.id), one));
         Self {
             model,
             fresh,
             known,
             asked: RefCell::new(Vec::new()),
+            by_id: by_id.collect(),
+            by_code,
+            left: Cell::new(TRANSACTION_STEPS_MAX),
         }
     }
 
-    /// Whether one of them meets a clause of a search of its type; `None` while that depends on
-    /// what [`Self::questions`] are, or cannot be said at all.
-    pub fn holds(&self, at: usize, clause: &Clause) -> Option<bool> {
-        let one = self.fresh.get(at)?;
-        self.clause(&one.eye(), clause)
+    /// Places of those that may meet these clauses: few where codes are asked for.
+    pub fn candidates(&self, clauses: &[Clause]) -> Vec<usize> {
+        let mut places = clauses.iter().find_map(|clause| self.with_codes(clause));
+        let places = places.get_or_insert_with(|| (0..self.fresh.len()).collect());
+        std::mem::take(places)
+    }
+
+    fn with_codes(&self, clause: &Clause) -> Option<Vec<usize>> {
+        let Clause::Param(ParamClause {
+            param,
+            test: Test::Any(values),
+            ..
+        }) = clause
+        else {
+            return None;
+        };
+        let mut places = Vec::new();
+        for value in values {
+            let Match::Token(TokenMatch {
+                code: Some(code), ..
+            }) = value
+            else {
+                return None;
+            };
+            let key = (*param.first()?, code.as_str());
+            places.extend(self.by_code.get(&key).into_iter().flatten());
+        }
+        places.sort_unstable();
+        places.dedup();
+        Some(places)
+    }
+
+    /// Whether one of them meets these clauses of a search of its type; `None` while that depends on
+    /// what [`Self::questions`] are, cannot be said at all, or would be too much work
+    /// ([`Self::is_spent`]).
+    pub fn holds(&self, at: usize, clauses: &[Clause]) -> Option<bool> {
+        let eye = self.fresh.get(at)?.eye();
+        all(clauses.iter().map(|clause| self.clause(&eye, clause)))
+    }
+
+    /// Whether more rows would have to be looked at than may be.
+    pub fn is_spent(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    /// Notes that rows are looked at; `None` if that was too many.
+    fn look(&self, rows: usize) -> Option<()> {
+        let left = self.left.get().saturating_sub(1 + rows as u64);
+        self.left.set(left);
+        (left > 0).then_some(())
     }
 
     /// What must be known of stored resources first.
-    pub fn questions(self) -> Vec<Question> {
-        self.asked.into_inner()
+    pub fn questions(&self) -> Vec<Question> {
+        self.asked.take()
     }
 
     fn clause(&self, eye: &Eye<'_>, clause: &Clause) -> Option<bool> {
+        self.look(eye.rows.len())?;
         match clause {
             Clause::Never => Some(false),
             Clause::And(parts) => all(parts.iter().map(|p| self.clause(eye, p))),
@@ -152,12 +210,11 @@ impl<'a> Among<'a> {
     }
 
     fn find(&self, type_id: TypeId, id: &ResourceId) -> Option<&'a Fresh> {
-        self.fresh
-            .iter()
-            .find(|one| one.type_id == type_id && one.id == *id)
+        self.by_id.get(&(type_id, id)).copied()
     }
 
     fn stored(&self, type_id: TypeId, id: &ResourceId, clause: &Clause) -> Option<bool> {
+        self.look(self.known.len())?;
         let is = |q: &Question| q.0 == type_id && q.1 == *id && q.2 == *clause;
         if let Some((_, answer)) = self.known.iter().find(|(q, _)| is(q)) {
             return Some(*answer);
@@ -211,6 +268,7 @@ impl<'a> Among<'a> {
                 found.push(self.clause(&inside, inner));
             }
         }
+        self.look(self.fresh.len())?;
         for one in self.fresh.iter().filter(|one| self.names(eye, param, one)) {
             for (_, inner) in of_type(one.type_id) {
                 found.push(self.clause(&one.eye(), inner));
@@ -229,6 +287,7 @@ impl<'a> Among<'a> {
         let Some(me) = eye.of else {
             return Some(false);
         };
+        self.look(self.fresh.iter().map(|from| from.rows.len()).sum())?;
         let refers = |from: &&Fresh| {
             let by_id =
                 || references(&from.rows, param).any(|(t, id)| t == me.type_id && *id == me.id);
@@ -314,30 +373,20 @@ impl<'a> Among<'a> {
                 let own = references(eye.rows, param).filter(|(t, _)| t == type_id);
                 any(own.map(|(_, found)| {
                     let (lower, upper) = if *above { (id, found) } else { (found, id) };
-                    self.is_part((*type_id, *part_of), lower, upper, STEPS_MAX)
+                    self.is_part((*type_id, *part_of), lower, upper)
                 }))
             }
             value => any(rows(param).map(|row| is(&row.value, value))),
         }
     }
 
-    /// Whether a resource is the other one or part of it.
+    /// Whether a resource is the other one or part of it, however often it is part of the same.
     fn is_part(
         &self,
         (type_id, part_of): (TypeId, ParamId),
         lower: &ResourceId,
         upper: &ResourceId,
-        steps: usize,
     ) -> Option<bool> {
-        if lower == upper || steps == 0 {
-            return Some(lower == upper);
-        }
-        if let Some(one) = self.find(type_id, lower) {
-            let above = references(&one.rows, part_of).filter(|(t, _)| *t == type_id);
-            return any(
-                above.map(|(_, next)| self.is_part((type_id, part_of), next, upper, steps - 1))
-            );
-        }
         let below = Match::Hierarchy {
             above: false,
             type_id,
@@ -349,7 +398,29 @@ impl<'a> Among<'a> {
             kind: ParamKind::Reference,
             test: Test::Any(vec![below]),
         });
-        self.stored(type_id, lower, &clause)
+        let (mut seen, mut waiting) = (HashSet::new(), vec![lower]);
+        let mut answer = Some(false);
+        while let Some(next) = waiting.pop() {
+            if next == upper {
+                return Some(true);
+            }
+            if !seen.insert(next) {
+                continue;
+            }
+            match self.find(type_id, next) {
+                Some(one) => {
+                    self.look(one.rows.len())?;
+                    let above = references(&one.rows, part_of).filter(|(t, _)| *t == type_id);
+                    waiting.extend(above.map(|(_, id)| id));
+                }
+                None => match self.stored(type_id, next, &clause) {
+                    Some(true) => return Some(true),
+                    Some(false) => {}
+                    None => answer = None,
+                },
+            }
+        }
+        answer
     }
 }
 

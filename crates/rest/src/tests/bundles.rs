@@ -609,3 +609,25 @@ fn conditions_see_what_earlier_entries_make() {
         .fhir(&who, "GET Patient?_summary=count", "")
         .at("/total", 2);
 }
+
+#[test]
+fn a_hierarchy_that_goes_round_in_a_transaction_ends() {
+    let (world, who) = World::clinic();
+    let part = |id: &str| {
+        json!({ "request": request("PUT", &format!("Procedure/{id}")), "resource": {
+            "resourceType": "Procedure", "id": id, "status": "completed", "subject": { "display": "x" },
+            "partOf": [{ "reference": "Procedure/a" }, { "reference": "Procedure/b" }] } })
+    };
+    let asks = |above: &str| {
+        json!({ "request": request("POST", "Observation"), "resource": {
+            "resourceType": "Observation", "status": "final", "code": { "text": "x" },
+            "partOf": [{ "reference": format!("Procedure?part-of:below=Procedure/{above}") }] } })
+    };
+    let entries = json!([part("a"), part("b"), asks("none")]);
+    let answer = world.fhir(&who, "POST ", bundle("transaction", &entries));
+    assert!((400..500).contains(&answer.code), "{}", answer.code);
+    // Both are part of either.
+    let entries = json!([part("a"), part("b"), asks("a")]);
+    let answer = world.fhir(&who, "POST ", bundle("transaction", &entries));
+    assert!((400..500).contains(&answer.code), "{}", answer.code);
+}

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use base::limits::fixed::{TRANSACTION_QUESTIONS_MAX, TRANSACTION_STEPS_MAX};
 use base::{Code, ResourceId};
 use bytes::Bytes;
 use fhir::bundle::rewrite_references;
@@ -58,35 +59,43 @@ impl Session {
             .into_iter()
             .filter(|(_, type_id, ..)| far || of_type(*type_id));
         let needed: Vec<_> = needed.collect();
-        let places: Vec<(usize, TypeId)> = needed.iter().map(|(i, t, ..)| (*i, *t)).collect();
+        let places: Vec<Place> = needed
+            .iter()
+            .map(|(i, t, ..)| (*i, *t, turn(steps, *i)))
+            .collect();
+        let asked: Vec<Asked> = wanted
+            .iter()
+            .map(|w| Asked {
+                index: w.index,
+                type_id: w.type_id,
+                clauses: w.clauses.to_vec(),
+                before: w.earlier.then(|| turn(steps, w.index)),
+            })
+            .collect();
         let fresh = self.fresh((parts, body), needed, links).await?;
+        let (model, all) = (self.model(), Arc::new((fresh, places, asked)));
         let mut known: Vec<(Question, bool)> = Vec::new();
         for _ in 0..ROUNDS_MAX {
-            let among = Among::new(self.model(), &fresh, &known);
-            let mut found = Vec::with_capacity(wanted.len());
-            let mut unknown = None;
-            for one in wanted {
-                let mut entries = Vec::new();
-                for (at, (index, type_id)) in places.iter().enumerate() {
-                    let before = !one.earlier || turn(steps, *index) < turn(steps, one.index);
-                    let asked = *type_id == one.type_id && before;
-                    if !asked {
-                        continue;
-                    }
-                    let each = one.clauses.iter().map(|clause| among.holds(at, clause));
-                    match every(each) {
-                        Some(true) => entries.push(*index),
-                        Some(false) => {}
-                        None => unknown = unknown.or(Some(one.index)),
-                    }
-                }
-                found.push(entries);
+            let (of, answers) = (all.clone(), std::mem::take(&mut known));
+            let round = move || {
+                let (fresh, places, asked) = &*of;
+                let (found, questions) = round(&Among::new(model, fresh, &answers), places, asked)?;
+                Ok((found, questions, answers))
+            };
+            let (found, questions, answers) = self.compute(body.len(), round).await?;
+            known = answers;
+            let Some(index) = found.1 else {
+                return Ok(found.0);
+            };
+            if questions.is_empty() {
+                return Err(undecided(index));
             }
-            let questions = among.questions();
-            match unknown {
-                None => return Ok(found),
-                Some(index) if questions.is_empty() => return Err(undecided(index)),
-                Some(_) => {}
+            if known.len() + questions.len() > TRANSACTION_QUESTIONS_MAX {
+                let (name, max) = (
+                    "transaction_questions_max",
+                    TRANSACTION_QUESTIONS_MAX as u64,
+                );
+                return Err(Failure::limit(Code::LimitQuery, name, max).at_entry(index));
             }
             for question in questions {
                 let answer = self.meets(&question).await?;
@@ -129,6 +138,54 @@ impl Session {
     }
 }
 
+/// An entry that writes: its place in the Bundle, its type and its turn.
+type Place = (usize, TypeId, (bool, usize));
+
+/// [`Wanted`], of its own.
+struct Asked {
+    index: usize,
+    type_id: TypeId,
+    clauses: Vec<Clause>,
+    /// Only of entries with a turn before this one.
+    before: Option<(bool, usize)>,
+}
+
+/// What is found so far: for each that asks, the entries that meet it; and the first of which that cannot
+/// be said yet.
+type Found = (Vec<Vec<usize>>, Option<usize>);
+
+/// One look at all of them; with what must be known of stored resources first.
+fn round(
+    among: &Among<'_>,
+    places: &[Place],
+    asked: &[Asked],
+) -> Result<(Found, Vec<Question>), Failure> {
+    let mut found = Vec::with_capacity(asked.len());
+    let mut unknown = None;
+    for one in asked {
+        let mut entries = Vec::new();
+        for at in among.candidates(&one.clauses) {
+            let Some((index, type_id, turn)) = places.get(at) else {
+                continue;
+            };
+            if *type_id != one.type_id || one.before.is_some_and(|before| *turn >= before) {
+                continue;
+            }
+            match among.holds(at, &one.clauses) {
+                Some(true) => entries.push(*index),
+                Some(false) => {}
+                None => unknown = unknown.or(Some(one.index)),
+            }
+        }
+        if among.is_spent() {
+            let (name, max) = ("transaction_steps_max", TRANSACTION_STEPS_MAX);
+            return Err(Failure::limit(Code::LimitQuery, name, max).at_entry(one.index));
+        }
+        found.push(entries);
+    }
+    Ok(((found, unknown), among.questions()))
+}
+
 /// When an entry that writes is carried out.
 fn turn(steps: &[Step], index: usize) -> (bool, usize) {
     let creates = matches!(steps.get(index), Some(Step::Create(_)));
@@ -138,18 +195,6 @@ fn turn(steps: &[Step], index: usize) -> (bool, usize) {
 fn undecided(index: usize) -> Failure {
     let text = "whether what the transaction itself writes is meant cannot be said";
     Failure::new(Code::ReferenceAmbiguous, text).at_entry(index)
-}
-
-fn every(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut answer = Some(true);
-    for part in parts {
-        match part {
-            Some(false) => return Some(false),
-            None => answer = None,
-            Some(true) => {}
-        }
-    }
-    answer
 }
 
 /// Whether a condition is also about other resources than the one that meets it.

@@ -187,23 +187,24 @@ impl Terms {
             answer.text("definition", &definition);
         }
         for property in parts(concept, "property") {
-            let mut members = String::new();
+            let (mut named, mut valued) = (String::new(), String::new());
             for member in property.members() {
                 match &*member.name() {
                     "code" => {
-                        members.push_str("{\"name\":\"code\",\"valueCode\":");
-                        write_compact(member.value, &mut members);
-                        members.push('}');
+                        named.push_str("{\"name\":\"code\",\"valueCode\":");
+                        write_compact(member.value, &mut named);
+                        named.push('}');
                     }
                     name if name.starts_with("value") => {
-                        let _ = write!(members, ",{{\"name\":\"value\",\"{name}\":");
-                        write_compact(member.value, &mut members);
-                        members.push('}');
+                        let _ = write!(valued, "{{\"name\":\"value\",\"{name}\":");
+                        write_compact(member.value, &mut valued);
+                        valued.push('}');
                     }
                     _ => {}
                 }
             }
-            let part = members.trim_start_matches(',');
+            let parts = [named, valued].into_iter().filter(|part| !part.is_empty());
+            let part = parts.collect::<Vec<_>>().join(",");
             answer.add(&format!("{{\"name\":\"property\",\"part\":[{part}]}}"));
         }
         Ok(Some(answer.finish()))

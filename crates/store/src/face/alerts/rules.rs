@@ -35,7 +35,7 @@ pub struct Explaining {
     pub days_before: u32,
     /// Days for which one that is to come explains already.
     pub days_ahead: u32,
-    /// An answer with more patients than that is a list; nobody in it was looked at.
+    /// An answer with more patients than that is a list: the hour and the facility do not count in it.
     pub list_patients: u32,
     /// To whom every visit of a patient that is due explains an access, where they work: roles that see
     /// everybody who comes.
