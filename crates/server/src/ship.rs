@@ -190,7 +190,9 @@ async fn look_after(house: &House, audit: &Audit, own: &mut HashMap<[u8; 16], Ow
     for (tenant, one) in &*own {
         let still = wanted.iter().find(|(id, _)| id.bytes() == tenant);
         // One that ended of itself is started again.
-        if one.task.is_finished() || still.is_none_or(|(_, destination)| *destination != one.destination) {
+        if one.task.is_finished()
+            || still.is_none_or(|(_, destination)| *destination != one.destination)
+        {
             gone.push(*tenant);
         }
     }
