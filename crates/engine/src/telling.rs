@@ -33,7 +33,11 @@ const PAUSE_US_MAX: i64 = 600_000_000;
 const fn pause_us(failures: u32) -> i64 {
     let shift = if failures < 9 { failures } else { 9 };
     let pause = PAUSE_US << shift;
-    if pause < PAUSE_US_MAX { pause } else { PAUSE_US_MAX }
+    if pause < PAUSE_US_MAX {
+        pause
+    } else {
+        PAUSE_US_MAX
+    }
 }
 /// How often tenants' webhooks did not answer, and when they are called again.
 type Patience = HashMap<[u8; 16], (u32, i64)>;

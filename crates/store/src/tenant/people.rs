@@ -16,7 +16,6 @@ use crate::face::{
     Account, Approval, BrowserSession, IdentityProvider, Person, SigningKey, Through,
 };
 use crate::sqlite::house::change::By;
-use crate::sqlite::readers::Class;
 use crate::sqlite::{OpenTenant, break_glass, people, writer};
 use crate::{Result, StoreError};
 

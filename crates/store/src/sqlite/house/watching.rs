@@ -12,7 +12,6 @@ use base::{Code, Micros, Seq};
 
 use super::shipping::Framed;
 use super::{Entry, House};
-use crate::{Result, StoreError};
 use crate::audit::{ChangeHead, Told};
 use crate::face::ShipPlace;
 use crate::sqlite::alerts::facts::Facts;
@@ -23,6 +22,7 @@ use crate::sqlite::connection::in_snapshot;
 use crate::sqlite::tenant::OpenTenant;
 use crate::sqlite::trail::{self, Look};
 use crate::sqlite::writer;
+use crate::{Result, StoreError};
 
 /// Its name among those who read the trails for others.
 pub(super) const NAME: &str = "alerts";
