@@ -128,10 +128,14 @@ pub(crate) fn start(
         .collect();
     for teller in head_tellers(house, audit)? {
         let (house, stopped) = (house.clone(), stopped.clone());
+        let teller = Arc::new(teller);
         tasks.push(tokio::spawn(async move {
-            let stop = stopped.clone();
-            let tell = async || house.clone().tell_heads(&teller, stopped.clone()).await;
-            again(tell, stop, &teller.target, "heads of trails are not told").await;
+            let tell = || {
+                let (house, teller, stopped) = (house.clone(), teller.clone(), stopped.clone());
+                async move { house.tell_heads(&teller, stopped).await }
+            };
+            let (stop, what) = (stopped.clone(), "heads of trails are not told");
+            again(tell, stop, &teller.target, what).await;
         }));
     }
     tasks.push(tokio::spawn(house.clone().tell(stopped.clone())));
@@ -160,14 +164,14 @@ fn spawn(house: &House, shipper: Shipper, stopped: watch::Receiver<bool>) -> Joi
     let house = house.clone();
     tokio::spawn(async move {
         let (target, stop) = (shipper.target.clone(), stopped.clone());
-        let ship = async || house.clone().ship(shipper.clone(), stopped.clone()).await;
+        let ship = || house.clone().ship(shipper.clone(), stopped.clone());
         again(ship, stop, &target, "audit trails are not shipped").await;
     })
 }
 
 /// Does something until it is told to stop; what ends before is begun again.
-async fn again<E: std::fmt::Display>(
-    work: impl AsyncFn() -> Result<(), E>,
+async fn again<E: std::fmt::Display, F: Future<Output = Result<(), E>>>(
+    work: impl Fn() -> F,
     mut stopped: watch::Receiver<bool>,
     target: &str,
     what: &str,
