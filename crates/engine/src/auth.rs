@@ -50,6 +50,7 @@ pub(crate) use documents::Documents;
 pub(crate) use guesses::Guesses;
 pub use passkeys::{PasskeyQuestion, PasskeyView, Proving};
 pub(crate) use password::Passwords;
+pub(crate) use rights::Remembered;
 pub(crate) use sealed::{open as unseal, seal};
 pub(crate) use sign_in::normal_login;
 pub use sign_in::{From as SignInFrom, NewSession, SignedIn};

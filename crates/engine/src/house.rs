@@ -12,7 +12,9 @@ use fhir::definitions::{Model, PerVersion};
 use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
 
-use crate::auth::{Attempts, Documents, Guesses, Passwords, Replays, UsedCodes, Verdicts};
+use crate::auth::{
+    Attempts, Documents, Guesses, Passwords, Remembered, Replays, UsedCodes, Verdicts,
+};
 use crate::benches::Benches;
 use crate::failure::Failure;
 use crate::held::{Bounds, Hold, Holder, Room};
@@ -81,6 +83,8 @@ pub(crate) struct Inner {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) config: HouseConfig,
     pub(crate) verdicts: Verdicts,
+    /// What policies give to callers, as far as it is remembered.
+    pub(crate) remembered: Remembered,
     pub(crate) attempts: Attempts,
     /// Failed sign-ins of people: what programs fail at does not hold them up.
     pub(crate) sign_ins: Attempts,
@@ -142,6 +146,7 @@ impl House {
     fn new(store: Store, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, config: HouseConfig) -> Self {
         let metrics = Metrics::new(&store);
         let verdicts = Verdicts::new(config.limits.token_cache_entries_max);
+        let remembered = Remembered::new(config.limits.rights_bytes_max);
         let per_minute = config.limits.failed_logins_per_minute_max;
         let (attempts, sign_ins) = (Attempts::new(per_minute), Attempts::new(per_minute));
         let passwords = Passwords::new(&config.limits);
@@ -159,6 +164,7 @@ impl House {
             rng,
             config,
             verdicts,
+            remembered,
             attempts,
             sign_ins,
             logouts: Attempts::new(per_minute),

@@ -2,7 +2,7 @@
 
 mod contained;
 mod links;
-mod own;
+pub(super) mod own;
 mod places;
 mod terms;
 mod texts;
