@@ -275,7 +275,7 @@ fn who_moves_a_patient_to_their_own_facility_does_not_open_the_chart() {
 
 #[test]
 fn what_decides_whom_consents_refuse_is_changed_by_who_administers() {
-    let (world, all) = two_facilities();
+    let (world, _) = two_facilities();
     govern(
         &world,
         &json!({ "reason": "test", "document": { "consents": "enforced", "grants": [
@@ -314,7 +314,6 @@ fn what_decides_whom_consents_refuse_is_changed_by_who_administers() {
         &json!([{ "name": "all", "who": { "roles": ["doctor"] }, "actions": "cruds", "types": ["*"] }]),
     );
     world.fhir(&doctor, line, part(None)).status(200);
-    let _ = all;
 }
 
 #[test]
