@@ -15,6 +15,9 @@ pub(super) struct Cell {
     refused: bool,
 }
 
+/// A rule that was made already; none where all was withheld.
+type Known = (Parts, Option<Arc<Rule>>);
+
 /// Rights on their way.
 pub(super) struct Making<'a> {
     subject: &'a Subject<'a>,
@@ -201,7 +204,7 @@ impl<'a> Making<'a> {
 
     pub(super) fn rights(mut self, version: u64) -> Rights {
         let mut reach = [const { None }; ACTIONS.len()];
-        let mut known: HashMap<TypeId, Vec<(Parts, Option<Arc<Rule>>)>> = HashMap::new();
+        let mut known: HashMap<TypeId, Vec<Known>> = HashMap::new();
         let administers = self.administers
             && !self.refuses_administering
             && self.unscoped()
