@@ -326,6 +326,9 @@ pub mod fixed {
     pub const CONSENT_PATIENTS_MAX: usize = 2_000;
     /// Consents that refuse one caller some resources of a type; with more, the same.
     pub const CONSENT_RULES_MAX: usize = 200;
+    /// Conditions and values that one consent may come to for an action on a type; with more, it refuses
+    /// everything of the chart.
+    pub const CONSENT_CLAUSES_MAX: usize = 10_000;
     /// Grants of one policy.
     pub const POLICY_GRANTS_MAX: u64 = 500;
     /// Policies of another platform in one import.

@@ -513,7 +513,7 @@ fn within(
         .type_id(head)
         .ok_or_else(|| wrong("no such resource type"))?;
     let inner = understood(head_id, query, values, surroundings, "within")?;
-    in_compartment(model, head_id, type_id, inner)
+    in_compartment(model, head_id, type_id, &Arc::new(inner))
         .ok_or_else(|| wrong("the type is never in such a compartment"))
 }
 
@@ -523,23 +523,23 @@ pub(super) fn in_compartment(
     model: &'static Model,
     head: TypeId,
     type_id: TypeId,
-    inner: Clause,
+    inner: &Arc<Clause>,
 ) -> Option<Clause> {
     if type_id == head {
-        return Some(inner);
+        return Some(Clause::clone(inner));
     }
     let params = model.compartment(head)?.params(type_id);
     if params.is_empty() {
         return None;
     }
-    if let Clause::And(parts) = &inner
+    if let Clause::And(parts) = &**inner
         && let [Clause::Id(ids)] = parts.as_slice()
     {
         return in_own_compartment(model, head, type_id, ids);
     }
     let refers = |param: &ParamId| Clause::Chain {
         param: vec![*param],
-        targets: vec![(head, Box::new(inner.clone()))],
+        targets: vec![(head, inner.clone())],
     };
     let mut ways: Vec<Clause> = params.iter().map(refers).collect();
     match ways.len() {
@@ -578,9 +578,9 @@ pub(super) fn in_own_compartment(
     ids: &[base::ResourceId],
 ) -> Option<Clause> {
     if type_id == head {
-        return Some(Clause::Id(ids.to_vec()));
+        return Some(Clause::Id(ids.into()));
     }
-    let to = |id: &base::ResourceId| {
+    let one = |id: &base::ResourceId| {
         Match::Reference(ReferenceMatch::Local {
             type_id: head,
             id: id.clone(),
@@ -588,13 +588,16 @@ pub(super) fn in_own_compartment(
         })
     };
     let params = model.compartment(head)?.params(type_id);
+    let to: Arc<[Match]> = match params.is_empty() {
+        true => return None,
+        false => ids.iter().map(one).collect(),
+    };
     let refers = |param: &ParamId| {
         Clause::Param(ParamClause {
             param: vec![*param],
             kind: ParamKind::Reference,
-            test: Test::Any(ids.iter().map(to).collect()),
+            test: Test::Any(to.clone()),
         })
     };
-    let ways: Vec<Clause> = params.iter().map(refers).collect();
-    (!ways.is_empty()).then_some(Clause::Or(ways))
+    Some(Clause::Or(params.iter().map(refers).collect()))
 }

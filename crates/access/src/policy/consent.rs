@@ -10,7 +10,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base::limits::fixed::{CONSENT_PATIENTS_MAX, CONSENT_RULES_MAX};
+use base::limits::fixed::{CONSENT_CLAUSES_MAX, CONSENT_PATIENTS_MAX, CONSENT_RULES_MAX};
 use base::{Micros, ResourceId};
 use fhir::definitions::{Model, ParamKind, TypeId};
 use fhir::search::query::Clause;
@@ -207,7 +207,10 @@ struct Bound {
 enum Formula {
     Never,
     Always,
-    Where(Clause),
+    /// With its size ([`Clause::size`]).
+    Where(Clause, usize),
+    /// It has more than [`CONSENT_CLAUSES_MAX`] parts: nothing is known of it.
+    Vast,
 }
 
 impl Formula {
@@ -218,11 +221,26 @@ impl Formula {
         }
     }
 
+    fn of_clause(clause: Clause) -> Self {
+        let size = clause.size();
+        Self::bounded(clause, size)
+    }
+
+    fn bounded(clause: Clause, size: usize) -> Self {
+        match size > CONSENT_CLAUSES_MAX {
+            true => Self::Vast,
+            false => Self::Where(clause, size),
+        }
+    }
+
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Never, _) | (_, Self::Never) => Self::Never,
             (Self::Always, other) | (other, Self::Always) => other,
-            (Self::Where(a), Self::Where(b)) => Self::Where(Clause::And(vec![a, b])),
+            (Self::Where(a, of_a), Self::Where(b, of_b)) => {
+                Self::bounded(Clause::And(vec![a, b]), of_a + of_b + 1)
+            }
+            (Self::Vast, _) | (_, Self::Vast) => Self::Vast,
         }
     }
 
@@ -230,7 +248,10 @@ impl Formula {
         match (self, other) {
             (Self::Always, _) | (_, Self::Always) => Self::Always,
             (Self::Never, other) | (other, Self::Never) => other,
-            (Self::Where(a), Self::Where(b)) => Self::Where(Clause::Or(vec![a, b])),
+            (Self::Where(a, of_a), Self::Where(b, of_b)) => {
+                Self::bounded(Clause::Or(vec![a, b]), of_a + of_b + 1)
+            }
+            (Self::Vast, _) | (_, Self::Vast) => Self::Vast,
         }
     }
 
@@ -238,7 +259,8 @@ impl Formula {
         match self {
             Self::Never => Self::Always,
             Self::Always => Self::Never,
-            Self::Where(clause) => Self::Where(Clause::Not(Box::new(clause))),
+            Self::Where(clause, size) => Self::bounded(Clause::Not(Box::new(clause)), size + 1),
+            Self::Vast => Self::Vast,
         }
     }
 }
@@ -255,6 +277,13 @@ impl Bound {
         Self {
             surely: Formula::Never,
             at_most: Formula::Always,
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            surely: self.surely.or(other.surely),
+            at_most: self.at_most.or(other.at_most),
         }
     }
 
@@ -353,8 +382,8 @@ impl<'a> Refusals<'a> {
             };
             match denied {
                 Formula::Never => {}
-                Formula::Always => whole.push(consent.patient.clone()),
-                Formula::Where(clause) => {
+                Formula::Always | Formula::Vast => whole.push(consent.patient.clone()),
+                Formula::Where(clause, _) => {
                     let of = std::slice::from_ref(&consent.patient);
                     let inside = in_own_compartment(model, patient, type_id, of);
                     clauses.extend(inside.map(|inside| Clause::And(vec![inside, clause])));
@@ -381,7 +410,7 @@ impl<'a> Refusals<'a> {
         let Ok(all) = understood(patient, text, &values, around, "consents") else {
             return Refused::Everything;
         };
-        match in_compartment(around.model, patient, type_id, all) {
+        match in_compartment(around.model, patient, type_id, &all.into()) {
             Some(clause) => Refused::Some(vec![clause]),
             None => Refused::Nothing,
         }
@@ -445,14 +474,23 @@ impl Asking<'_> {
     }
 
     /// What a provision refuses where it applies: an exception that refuses wins over one that permits.
+    /// Where none refuses, those that surely apply permit; so what is inside of each is written once.
     fn denied_within(&self, node: &Node, about: Option<(ActionName, TypeId)>) -> Formula {
         let mut denied = Formula::Never;
         let mut permitted = Formula::Never;
         for exception in &node.exceptions {
             let applies = self.applies(exception, about);
-            let inside = self.denied_within(exception, about);
-            denied = denied.or(applies.at_most.and(inside.clone()));
-            permitted = permitted.or(applies.surely.and(inside.not()));
+            let inside = match applies.at_most {
+                Formula::Never => continue,
+                _ => self.denied_within(exception, about),
+            };
+            if !matches!(inside, Formula::Always) {
+                permitted = permitted.or(applies.surely);
+            }
+            denied = denied.or(applies.at_most.and(inside));
+            if matches!(denied, Formula::Always | Formula::Vast) {
+                return denied;
+            }
         }
         match node.denies {
             true => denied.or(permitted.not()),
@@ -509,7 +547,7 @@ impl Asking<'_> {
                     let others = *others || !data.iter().all(|r| self.is_here(r));
                     let these = match ids.is_empty() {
                         true => Formula::Never,
-                        false => Formula::Where(Clause::Id(ids)),
+                        false => Formula::of_clause(Clause::Id(ids.into())),
                     };
                     Bound::with_others(these, others)
                 }
@@ -611,7 +649,7 @@ impl Asking<'_> {
             self.surroundings,
             "consents",
         ) {
-            Ok(clause) => Bound::sure(Formula::Where(clause)),
+            Ok(clause) => Bound::sure(Formula::of_clause(clause)),
             Err(_) => Bound::unclear(),
         }
     }
@@ -619,20 +657,47 @@ impl Asking<'_> {
     /// Resources of which some coded element that searches look at has one of the codes.
     fn coded(&self, codes: &[(Box<str>, Box<str>)], type_id: TypeId) -> Bound {
         let model = self.surroundings.model;
-        let value = tokens(codes);
-        let mut any = Formula::Never;
+        let values = self.tokens_in_parts(codes);
+        let mut any = Bound::sure(Formula::Never);
         for param in model.params(type_id) {
             let of_codes = param.kind == ParamKind::Token;
             let name = param.code;
             if !of_codes || name.starts_with('_') || name == "identifier" {
                 continue;
             }
-            let found = self.asked(type_id, &format!("{name}={value}"));
-            if let Formula::Where(clause) = found.surely {
-                any = any.or(Formula::Where(clause));
+            // Of true and false no code is one.
+            let takes = self.asked(type_id, &format!("{name}=x"));
+            if matches!(takes.surely, Formula::Never) {
+                continue;
+            }
+            for value in &values {
+                any = any.or(self.asked(type_id, &format!("{name}={value}")));
             }
         }
-        Bound::sure(any)
+        any
+    }
+
+    /// Codes as values of token parameters, as many at once as one query may have.
+    fn tokens_in_parts(&self, codes: &[(Box<str>, Box<str>)]) -> Vec<String> {
+        let limits = self.surroundings.limits;
+        let as_size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let values_max = as_size(limits.query_values_max);
+        let bytes_max = as_size(limits.query_bytes_max) / 2;
+        let mut parts: Vec<(usize, String)> = Vec::new();
+        for code in codes {
+            let text = tokens(std::slice::from_ref(code));
+            match parts.last_mut() {
+                Some((count, part))
+                    if *count < values_max && part.len() + text.len() < bytes_max =>
+                {
+                    *count += 1;
+                    part.push(',');
+                    part.push_str(&text);
+                }
+                _ => parts.push((1, text)),
+            }
+        }
+        parts.into_iter().map(|(_, part)| part).collect()
     }
 
     /// What may be marked so high, or higher.
@@ -678,10 +743,7 @@ impl Asking<'_> {
                     self.asked(type_id, &text)
                 }
             };
-            any = Bound {
-                surely: any.surely.or(one.surely),
-                at_most: any.at_most.or(one.at_most),
-            };
+            any = any.or(one);
         }
         any
     }

@@ -139,7 +139,7 @@ impl Narrowing {
         if let Some(patient) = model.type_id("Patient") {
             let charts = asked(patient, CHARTS);
             if !charts.is_empty() {
-                ways.extend(in_compartment(model, patient, type_id, any(charts)));
+                ways.extend(in_compartment(model, patient, type_id, &any(charts).into()));
             }
         }
         match ways.is_empty() {

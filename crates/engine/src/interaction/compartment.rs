@@ -73,12 +73,12 @@ impl Compartment {
             && type_id == head
             && !ids.is_empty()
         {
-            ways.push(Clause::Id(ids.clone()));
+            ways.push(Clause::Id(ids.as_slice().into()));
         }
         if let Some((besides, id)) = &self.besides
             && *besides == type_id
         {
-            ways.push(Clause::Id(vec![id.clone()]));
+            ways.push(Clause::Id([id.clone()].into()));
         }
         Clause::Or(ways)
     }
@@ -111,7 +111,7 @@ fn refers(param: ParamId, type_id: TypeId, ids: &[ResourceId]) -> Clause {
 fn refers_to_some(param: ParamId, type_id: TypeId) -> Clause {
     Clause::Chain {
         param: vec![param],
-        targets: vec![(type_id, Box::new(Clause::And(Vec::new())))],
+        targets: vec![(type_id, std::sync::Arc::new(Clause::And(Vec::new())))],
     }
 }
 

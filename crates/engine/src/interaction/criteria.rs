@@ -180,7 +180,7 @@ impl Session {
     ) -> Result<bool, Failure> {
         let query = Query {
             types: vec![*type_id],
-            filter: vec![Clause::Id(vec![id.clone()]), clause.clone()],
+            filter: vec![Clause::Id([id.clone()].into()), clause.clone()],
             relevance: Vec::new(),
             contained: None,
             sort: Vec::new(),

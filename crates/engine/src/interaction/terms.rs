@@ -92,7 +92,7 @@ fn wanted(model: &Model, need: &Need) -> Option<Query> {
         .strip_prefix(type_name)
         .and_then(|r| r.strip_prefix('/'));
     let filter = match id.and_then(|id| base::ResourceId::new(id).ok()) {
-        Some(id) => vec![Clause::Id(vec![id])],
+        Some(id) => vec![Clause::Id([id].into())],
         None => {
             let (url, version) = name.rsplit_once('|').unwrap_or((name, ""));
             let mut filter = vec![is(model, type_id, "url", Match::Uri(url.to_owned()))?];
@@ -124,6 +124,6 @@ fn is(model: &Model, type_id: TypeId, code: &str, value: Match) -> Option<Clause
     Some(Clause::Param(ParamClause {
         param: vec![param],
         kind,
-        test: Test::Any(vec![value]),
+        test: Test::Any([value].into()),
     }))
 }

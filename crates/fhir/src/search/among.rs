@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use base::limits::fixed::TRANSACTION_STEPS_MAX;
 use base::{Micros, ResourceId};
@@ -127,7 +128,7 @@ impl<'a> Among<'a> {
             return None;
         };
         let mut places = Vec::new();
-        for value in values {
+        for value in values.iter() {
             let Match::Token(TokenMatch {
                 code: Some(code), ..
             }) = value
@@ -245,7 +246,7 @@ impl<'a> Among<'a> {
         &self,
         eye: &Eye<'_>,
         param: ParamId,
-        targets: &[(TypeId, Box<Clause>)],
+        targets: &[(TypeId, Arc<Clause>)],
     ) -> Option<bool> {
         let of_type = |type_id: TypeId| targets.iter().filter(move |(to, _)| *to == type_id);
         let mut found = Vec::new();
@@ -396,7 +397,7 @@ impl<'a> Among<'a> {
         let clause = Clause::Param(ParamClause {
             param: vec![part_of],
             kind: ParamKind::Reference,
-            test: Test::Any(vec![below]),
+            test: Test::Any([below].into()),
         });
         let (mut seen, mut waiting) = (HashSet::new(), vec![lower]);
         let mut answer = Some(false);

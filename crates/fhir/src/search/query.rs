@@ -2,6 +2,9 @@
 
 mod digest;
 mod mentions;
+mod size;
+
+use std::sync::Arc;
 
 use crate::definitions::{ParamId, ParamKind, TypeId};
 
@@ -48,13 +51,13 @@ pub struct Contained {
     pub alone: bool,
 }
 
-/// One condition of a [`Query`].
+/// One condition of a [`Query`]. What is long in it, or stands in it at several places, is shared.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Clause {
     /// A search parameter of the searched type(s) compared with values.
     Param(ParamClause),
     /// `_id`: any of these ids.
-    Id(Vec<base::ResourceId>),
+    Id(Arc<[base::ResourceId]>),
     /// `_id:not`
     NotId(Vec<base::ResourceId>),
     /// A chain `subject:Patient.name=…`: the reference points to a resource for which the inner
@@ -63,7 +66,7 @@ pub enum Clause {
         /// The reference parameter, for each searched type.
         param: Vec<ParamId>,
         /// Target types, each with the clause that must hold there.
-        targets: Vec<(TypeId, Box<Clause>)>,
+        targets: Vec<(TypeId, Arc<Clause>)>,
     },
     /// `_has:Observation:patient:code=…`: some resource of `source` refers to this one by
     /// `param`, and the inner clause holds for it.
@@ -73,7 +76,7 @@ pub enum Clause {
         /// Its reference parameter.
         param: ParamId,
         /// The condition on the referring resource.
-        inner: Box<Clause>,
+        inner: Arc<Clause>,
     },
     /// `:in` on a reference: it points to a member of a resource of `source` for which the inner
     /// clause holds; `member` is the parameter of its members.
@@ -85,7 +88,7 @@ pub enum Clause {
         /// Its reference parameter.
         member: ParamId,
         /// The condition on the Group or List.
-        inner: Box<Clause>,
+        inner: Arc<Clause>,
     },
     /// All of these; without any, everything.
     And(Vec<Clause>),
@@ -118,9 +121,9 @@ pub enum Test {
     /// `:missing=true` (no value) or `:missing=false` (some value).
     Missing(bool),
     /// Any of these values matches.
-    Any(Vec<Match>),
+    Any(Arc<[Match]>),
     /// `:not`: none of these values matches (resources without the parameter are found too).
-    None(Vec<Match>),
+    None(Arc<[Match]>),
 }
 
 /// One value to match. Each variant belongs to one index table.

@@ -13,6 +13,7 @@ mod member;
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use base::Code;
 
@@ -112,9 +113,11 @@ impl Terms {
                 Test::Any(values) | Test::None(values) => self.values(values),
             },
             Clause::Chain { targets, .. } => {
-                targets.iter_mut().try_for_each(|(_, c)| self.clause(c))
+                (targets.iter_mut()).try_for_each(|(_, c)| self.clause(Arc::make_mut(c)))
             }
-            Clause::Has { inner, .. } | Clause::MemberOf { inner, .. } => self.clause(inner),
+            Clause::Has { inner, .. } | Clause::MemberOf { inner, .. } => {
+                self.clause(Arc::make_mut(inner))
+            }
             Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => {
                 parts.iter_mut().try_for_each(|c| self.clause(c))
             }
@@ -123,13 +126,13 @@ impl Terms {
         }
     }
 
-    fn values(&self, values: &mut Vec<Match>) -> Result<(), Unresolved> {
+    fn values(&self, values: &mut Arc<[Match]>) -> Result<(), Unresolved> {
         if !values.iter().any(is_terms) {
             return Ok(());
         }
         let mut resolved = Vec::with_capacity(values.len());
-        for value in values.drain(..) {
-            let (codes, bare) = match &value {
+        for value in values.iter() {
+            let (codes, bare) = match value {
                 Match::InValueSet { set, bare } => (self.value_set(set, 0)?, *bare),
                 Match::Subsumed {
                     above,
@@ -138,7 +141,7 @@ impl Terms {
                     bare,
                 } => (self.subsumed(system, code, *above)?, *bare),
                 _ => {
-                    resolved.push(value);
+                    resolved.push(value.clone());
                     continue;
                 }
             };
@@ -149,7 +152,7 @@ impl Terms {
             }
             self.tokens(codes, bare, &mut resolved)?;
         }
-        *values = resolved;
+        *values = resolved.into();
         Ok(())
     }
 

@@ -163,7 +163,7 @@ impl Words {
             Clause::Param(ParamClause {
                 param: params.to_vec(),
                 kind,
-                test: Test::Any(vec![Match::StringContains(run.words.join(" "))]),
+                test: Test::Any([Match::StringContains(run.words.join(" "))].into()),
             })
         })
     }
@@ -173,7 +173,7 @@ fn param(params: &[ParamId], value: Match) -> Clause {
     Clause::Param(ParamClause {
         param: params.to_vec(),
         kind: ParamKind::Uri,
-        test: Test::Any(vec![value]),
+        test: Test::Any([value].into()),
     })
 }
 

@@ -3,6 +3,8 @@
 //! Where the permit reaches some rows of a type only, what it reaches them by is one more condition at
 //! each place where rows of that type are looked at. Knows no statements.
 
+use std::sync::Arc;
+
 use access::{Rule, Sight};
 use base::Code;
 use fhir::definitions::{ParamId, ParamKind, TypeId};
@@ -289,7 +291,7 @@ fn condition(clause: &Clause, at: usize, whom: For<'_>, facts: &mut dyn Facts) -
 /// A chain: through references to resources, through canonicals, and into what is contained.
 fn chain(
     param: ParamId,
-    targets: &[(TypeId, Box<Clause>)],
+    targets: &[(TypeId, Arc<Clause>)],
     whom: For<'_>,
     facts: &mut dyn Facts,
 ) -> Result<Cond> {
@@ -401,7 +403,7 @@ pub(crate) fn within(clause: &Clause, ids: &[ParamId]) -> Clause {
                 code: Some(id.as_str().to_owned()),
             })
         };
-        let values = of.iter().map(token).collect();
+        let values: Arc<[Match]> = of.iter().map(token).collect();
         Clause::Param(ParamClause {
             param: inner(ids),
             kind: ParamKind::Token,
@@ -463,7 +465,7 @@ fn parameter(
         Asked::None(values) => (values, true),
     };
     let mut all = Vec::new();
-    for value in values {
+    for value in values.iter() {
         // A hierarchy is followed over rows of its type, whoever may see them.
         if let Match::Hierarchy { type_id, .. } = value
             && let For::Caller(sight) = whom

@@ -470,3 +470,134 @@ fn all_purposes_are_permitted_or_none_and_any_is_refused() {
     assert!(sees_as(FhirVersion::R4, doctor(), &one, &deny));
     assert!(!sees_as(FhirVersion::R4, doctor(), &both, &deny));
 }
+
+/// Refusals in refusals, each about one label, and one that permits inside of them all.
+fn nested(depth: usize, labels: &[String]) -> Value {
+    let mut provision = value!({ "type": "permit" });
+    for at in (0..depth).rev() {
+        provision = value!({ "type": "deny", "provision": [provision],
+            "securityLabel": [{ "system": "urn:l", "code": labels[at % labels.len()] }] });
+    }
+    provision
+}
+
+/// Rules of all actions and types together.
+fn size(version: FhirVersion, rights: &Rights) -> usize {
+    let model = Model::of(version);
+    let actions = [ActionName::Read, ActionName::Search];
+    let of_type = |type_id| {
+        let of = |action| rights.rule(action, type_id)?.filter().map(Clause::size);
+        actions.into_iter().filter_map(of).sum::<usize>()
+    };
+    model.types().map(of_type).sum()
+}
+
+#[test]
+fn what_is_nested_does_not_double_with_each_level() {
+    let version = FhirVersion::R4;
+    let labels: Vec<String> = (0..20).map(|at| format!("L{at}")).collect();
+    let of = |depth| {
+        let consents = known(version, &[&r4(&nested(depth, &labels))]);
+        let rights = rights_at(
+            version,
+            &charts(&value!("enforced")),
+            doctor(),
+            &consents,
+            &[],
+        );
+        size(version, &rights)
+    };
+    let (few, many) = (of(4), of(19));
+    assert!(many < few * 10, "{few} {many}");
+}
+
+#[test]
+fn nested_provisions_say_what_they_say() {
+    // Each level is an exception to the one around it.
+    let said = |labels: &[bool], node: &Value| -> bool {
+        fn denied(node: &Value, has: &dyn Fn(&str) -> bool) -> bool {
+            let applies = |n: &Value| n["securityLabel"][0]["code"].as_str().is_none_or(has);
+            let (mut refuses, mut permits) = (false, false);
+            for inner in node["provision"].as_array().into_iter().flatten() {
+                if applies(inner) {
+                    match denied(inner, has) {
+                        true => refuses = true,
+                        false => permits = true,
+                    }
+                }
+            }
+            refuses || node["type"] == "deny" && !permits
+        }
+        let has = |code: &str| labels[code[1..].parse::<usize>().unwrap()];
+        let applies = node["securityLabel"][0]["code"].as_str().is_none_or(has);
+        applies && denied(node, &has)
+    };
+    let mut seed = 7_u64;
+    let mut dice = |of: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) % of
+    };
+    fn tree(dice: &mut dyn FnMut(u64) -> u64, depth: u64) -> Value {
+        let kind = if dice(2) == 0 { "deny" } else { "permit" };
+        let mut node = value!({ "type": kind });
+        if depth < 4 {
+            node["securityLabel"] =
+                value!([{ "system": "urn:l", "code": format!("L{}", dice(3)) }]);
+        }
+        if depth > 0 {
+            let inner: Vec<Value> = (0..dice(3)).map(|_| tree(dice, depth - 1)).collect();
+            node["provision"] = value!(inner);
+        }
+        node
+    }
+    for _ in 0..60 {
+        let provision = tree(&mut dice, 4);
+        let consents = known(FhirVersion::R4, &[&r4(&provision)]);
+        let document = charts(&value!("enforced"));
+        let rights = rights_at(FhirVersion::R4, &document, doctor(), &consents, &[]);
+        for labels in 0..8_usize {
+            let labels: Vec<bool> = (0..3).map(|at| labels >> at & 1 == 1).collect();
+            let held: Vec<Value> = (0..3)
+                .filter(|at| labels[*at])
+                .map(|at| value!({ "system": "urn:l", "code": format!("L{at}") }))
+                .collect();
+            let seen =
+                value!({ "resourceType": "Patient", "id": "p1", "meta": { "security": held } });
+            assert_eq!(
+                way(FhirVersion::R4, &rights, &seen).is_none(),
+                said(&labels, &provision),
+                "{labels:?} {provision:#}"
+            );
+        }
+    }
+}
+
+#[test]
+fn many_codes_are_refused_like_few_and_too_much_refuses_everything() {
+    let observation = |code: &str| {
+        value!({ "resourceType": "Observation", "id": "o", "status": "final",
+            "code": { "coding": [{ "system": "urn:c", "code": code }] }, "subject": { "reference": "Patient/p1" } })
+    };
+    for (count, others) in [(3, true), (300, true), (60_000, false)] {
+        let codes: Vec<Value> = (0..count)
+            .map(|at| value!({ "coding": [{ "system": "urn:c", "code": format!("c{at}") }] }))
+            .collect();
+        let consents = known(
+            FhirVersion::R4,
+            &[&r4(&value!({ "type": "deny", "code": codes }))],
+        );
+        let document = charts(&value!("enforced"));
+        let rights = rights_at(FhirVersion::R4, &document, doctor(), &consents, &[]);
+        let sees = |code: &str| way(FhirVersion::R4, &rights, &observation(code)).is_some();
+        let last = format!("c{}", count - 1);
+        assert_eq!((sees("c0"), sees(&last)), (false, false), "{count}");
+        assert_eq!(sees("other"), others, "{count}");
+    }
+    // One that is longer than any query.
+    let long = value!([{ "coding": [{ "system": "urn:c", "code": "x".repeat(70_000) }] }]);
+    let deny = r4(&value!({ "type": "deny", "code": long }));
+    let consents = known(FhirVersion::R4, &[&deny]);
+    let document = charts(&value!("enforced"));
+    let rights = rights_at(FhirVersion::R4, &document, doctor(), &consents, &[]);
+    assert_eq!(way(FhirVersion::R4, &rights, &observation("other")), None);
+}

@@ -8,6 +8,12 @@
 pub(super) const ID: char = '\u{1}';
 /// Steps of one match.
 const STEPS_MAX: u32 = 20_000;
+/// How deep one match goes: it recurses as deeply.
+const DEPTH_MAX: u32 = 1_000;
+/// Parts that a pattern may have.
+const PARTS_MAX: usize = 300;
+/// Bytes that it may have.
+const BYTES_MAX: usize = 2_048;
 
 /// A pattern.
 #[derive(Clone, Debug)]
@@ -55,14 +61,23 @@ impl Class {
 struct Reading<'t> {
     rest: std::iter::Peekable<std::str::Chars<'t>>,
     depth: u32,
+    parts: usize,
+}
+
+/// What one match may still cost; what costs more is not found.
+struct Effort {
+    steps: u32,
+    depth: u32,
 }
 
 impl Pattern {
-    /// Reads a regular expression; none where it has what is not understood.
+    /// Reads a regular expression; none where it has what is not understood, or is too long.
     pub(super) fn read(text: &str) -> Option<Self> {
+        (text.len() <= BYTES_MAX).then_some(())?;
         let mut reading = Reading {
             rest: text.chars().peekable(),
             depth: 0,
+            parts: 0,
         };
         let found = reading.alternatives()?;
         reading.rest.peek().is_none().then_some(Self(found))
@@ -71,10 +86,13 @@ impl Pattern {
     /// Whether it is found in a text, whatever ids stand in it.
     pub(super) fn finds(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
-        let mut steps = STEPS_MAX;
+        let mut effort = Effort {
+            steps: STEPS_MAX,
+            depth: DEPTH_MAX,
+        };
         (0..=text.len()).any(|at| {
             let mut end = |_| true;
-            any(&self.0, &text, at, &mut steps, &mut end)
+            any(&self.0, &text, at, &mut effort, &mut end)
         })
     }
 }
@@ -105,6 +123,8 @@ impl Reading<'_> {
     }
 
     fn node(&mut self, c: char) -> Option<Node> {
+        self.parts += 1;
+        (self.parts <= PARTS_MAX).then_some(())?;
         let node = match c {
             '^' => return Some(Node::Begin),
             '$' => return Some(Node::End),
@@ -241,24 +261,44 @@ impl Reading<'_> {
 
 type After<'a> = &'a mut dyn FnMut(usize) -> bool;
 
-fn any(all: &[Vec<Node>], text: &[char], at: usize, steps: &mut u32, after: After<'_>) -> bool {
-    all.iter().any(|one| sequence(one, text, at, steps, after))
+fn any(all: &[Vec<Node>], text: &[char], at: usize, effort: &mut Effort, after: After<'_>) -> bool {
+    all.iter().any(|one| sequence(one, text, at, effort, after))
 }
 
-fn sequence(nodes: &[Node], text: &[char], at: usize, steps: &mut u32, after: After<'_>) -> bool {
-    let Some(left) = steps.checked_sub(1) else {
+fn sequence(
+    nodes: &[Node],
+    text: &[char],
+    at: usize,
+    effort: &mut Effort,
+    after: After<'_>,
+) -> bool {
+    let (Some(steps), Some(depth)) = (effort.steps.checked_sub(1), effort.depth.checked_sub(1))
+    else {
         return false;
     };
-    *steps = left;
-    let Some((node, rest)) = nodes.split_first() else {
-        return after(at);
+    (effort.steps, effort.depth) = (steps, depth);
+    let found = match nodes.split_first() {
+        None => after(at),
+        Some((node, rest)) => one(node, rest, text, at, effort, after),
     };
+    effort.depth += 1;
+    found
+}
+
+fn one(
+    node: &Node,
+    rest: &[Node],
+    text: &[char],
+    at: usize,
+    effort: &mut Effort,
+    after: After<'_>,
+) -> bool {
     match node {
-        Node::Begin => at == 0 && sequence(rest, text, at, steps, after),
-        Node::End => at == text.len() && sequence(rest, text, at, steps, after),
+        Node::Begin => at == 0 && sequence(rest, text, at, effort, after),
+        Node::End => at == text.len() && sequence(rest, text, at, effort, after),
         Node::Char(c, times) => {
             let takes = |found: char| found == *c && found != ID;
-            run(*times, &takes, rest, text, at, steps, after)
+            run(*times, &takes, rest, text, at, effort, after)
         }
         Node::Class(class, times) => {
             // An id is of any length: only what takes any number takes it.
@@ -270,14 +310,14 @@ fn sequence(nodes: &[Node], text: &[char], at: usize, steps: &mut u32, after: Af
             };
             match a_whole_id && text.get(at) == Some(&ID) {
                 // What takes 64 characters takes an id and nothing beside it.
-                true => takes(ID) && sequence(rest, text, at + 1, steps, after),
+                true => takes(ID) && sequence(rest, text, at + 1, effort, after),
                 false => {
                     let plain = |found: char| (any_number || found != ID) && takes(found);
-                    run(*times, &plain, rest, text, at, steps, after)
+                    run(*times, &plain, rest, text, at, effort, after)
                 }
             }
         }
-        Node::Group(inner, times) => group(inner, *times, rest, text, at, steps, after),
+        Node::Group(inner, times) => group(inner, *times, rest, text, at, effort, after),
     }
 }
 
@@ -287,13 +327,13 @@ fn run(
     rest: &[Node],
     text: &[char],
     at: usize,
-    steps: &mut u32,
+    effort: &mut Effort,
     after: After<'_>,
 ) -> bool {
     let mut count = 0;
     let mut end = at;
     loop {
-        if count >= times.min && sequence(rest, text, end, steps, after) {
+        if count >= times.min && sequence(rest, text, end, effort, after) {
             return true;
         }
         if times.max == Some(count) || !text.get(end).is_some_and(|c| takes(*c)) {
@@ -309,10 +349,10 @@ fn group(
     rest: &[Node],
     text: &[char],
     at: usize,
-    steps: &mut u32,
+    effort: &mut Effort,
     after: After<'_>,
 ) -> bool {
-    if times.min == 0 && sequence(rest, text, at, steps, after) {
+    if times.min == 0 && sequence(rest, text, at, effort, after) {
         return true;
     }
     if times.max == Some(0) {
@@ -322,22 +362,22 @@ fn group(
         min: times.min.saturating_sub(1),
         max: times.max.map(|max| max - 1),
     };
-    // Ends of the group are collected first: what follows borrows the steps as well.
+    // Ends of the group are collected first: what follows borrows the effort as well.
     let mut ends = Vec::new();
     let mut collect = |end: usize| {
         ends.push(end);
         false
     };
-    any(inner, text, at, steps, &mut collect);
+    any(inner, text, at, effort, &mut collect);
     ends.sort_unstable();
     ends.dedup();
     ends.into_iter().any(|end| {
         if times == ONCE {
-            return sequence(rest, text, end, steps, after);
+            return sequence(rest, text, end, effort, after);
         }
         // A round that took nothing leads nowhere new.
-        end > at && group(inner, left, rest, text, end, steps, after)
-            || end == at && left.min == 0 && sequence(rest, text, end, steps, after)
+        end > at && group(inner, left, rest, text, end, effort, after)
+            || end == at && left.min == 0 && sequence(rest, text, end, effort, after)
     })
 }
 
@@ -370,6 +410,19 @@ mod tests {
             let found = Pattern::read(pattern).unwrap().finds(every);
             assert_eq!(found, wanted, "{pattern}");
         }
+        // What is too long is not understood, and is not followed either.
+        for part in ["x*", "(x*)", "(x|)*", "x{0,9}"] {
+            for count in [300, 9_000] {
+                let long = part.repeat(count);
+                assert!(
+                    Pattern::read(&format!("^a{long}")).is_none(),
+                    "{part} {count}"
+                );
+            }
+            let some = Pattern::read(&format!("^{}$", part.repeat(60))).unwrap();
+            some.finds(&"x".repeat(2_000));
+        }
+        assert!(Pattern::read(&format!("[{}]", "a".repeat(3_000))).is_none());
         for unknown in ["(?=a)", "a**", "\\bfhir", "[[:alpha:]]", "(", "a)"] {
             assert!(Pattern::read(unknown).is_none(), "{unknown}");
         }

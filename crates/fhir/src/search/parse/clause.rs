@@ -1,6 +1,8 @@
 //! Names of parameters: plain, chained (`subject:Patient.name`) and reverse
 //! (`_has:Observation:patient:code`), `search.html#chaining`, `search.html#has`.
 
+use std::sync::Arc;
+
 use base::{Code, ResourceId};
 
 use crate::definitions::{ParamKind, TypeId};
@@ -70,7 +72,7 @@ impl Context<'_> {
             );
             return Err(Issue::error(Code::SearchValue, text));
         }
-        let inner = Box::new(self.clause(&[source], inner, value, depth + 1)?);
+        let inner = Arc::new(self.clause(&[source], inner, value, depth + 1)?);
         let param = named.params.first().map(|p| p.id);
         match param {
             Some(param) => Ok(Clause::Has {
@@ -126,7 +128,7 @@ impl Context<'_> {
                 continue;
             }
             match inner(type_id) {
-                Ok(inner) => targets.push((type_id, Box::new(inner))),
+                Ok(inner) => targets.push((type_id, Arc::new(inner))),
                 Err(issue) if issue.code == Code::LimitQuery => return Err(issue),
                 Err(issue) => refused = refused.or(Some(issue)),
             }
@@ -177,9 +179,9 @@ impl Context<'_> {
             .values(value)?
             .iter()
             .map(id)
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         match named.modifier {
-            None => Ok(Clause::Id(ids)),
+            None => Ok(Clause::Id(ids.into())),
             Some("not") => Ok(Clause::NotId(ids)),
             Some(other) => Err(named.bad_modifier(other)),
         }
@@ -241,10 +243,10 @@ impl Context<'_> {
                 }
             }
             match named.modifier {
-                Some("not" | "not-in") => Test::None(matches),
+                Some("not" | "not-in") => Test::None(matches.into()),
                 // Every value was one that nothing can match.
                 _ if matches.is_empty() => return Ok(Clause::Never),
-                _ => Test::Any(matches),
+                _ => Test::Any(matches.into()),
             }
         };
         Ok(Clause::Param(ParamClause {

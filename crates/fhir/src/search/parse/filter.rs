@@ -131,7 +131,7 @@ impl Context<'_> {
         if named.code == "_id" {
             let id = base::ResourceId::new(raw).map_err(|_| named.bad_value("no id"))?;
             return match op {
-                "eq" => Ok(Clause::Id(vec![id])),
+                "eq" => Ok(Clause::Id([id].into())),
                 "ne" => Ok(Clause::NotId(vec![id])),
                 _ => Err(no_such(named, op)),
             };
@@ -166,15 +166,18 @@ impl Context<'_> {
                 self.range_match(named, op, &text)?
             }
             ParamKind::Token if op == "ni" => {
-                return param(Test::None(vec![Match::InValueSet {
-                    set: unescape(&text).into_owned(),
-                    bare: self.is_bare(named),
-                }]));
+                return param(Test::None(
+                    [Match::InValueSet {
+                        set: unescape(&text).into_owned(),
+                        bare: self.is_bare(named),
+                    }]
+                    .into(),
+                ));
             }
             _ => self.other_match(named, op, &text)?,
         };
         match found {
-            Some(found) => param(Test::Any(vec![found])),
+            Some(found) => param(Test::Any([found].into())),
             None => Ok(Clause::Never),
         }
     }

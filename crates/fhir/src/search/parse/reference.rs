@@ -1,5 +1,7 @@
 //! `search.html#reference`
 
+use std::sync::Arc;
+
 use base::ResourceId;
 
 use crate::definitions::{Content, TypeId};
@@ -70,7 +72,7 @@ impl Context<'_> {
                 param: named.ids(),
                 source: type_id,
                 member: members.ok_or_else(bad)?.id,
-                inner: Box::new(Clause::Id(vec![id])),
+                inner: Arc::new(Clause::Id([id].into())),
             });
         }
         Ok(Clause::Or(each))

@@ -1,6 +1,8 @@
 //! Parameters that are no values of an element: `_text`, `_content`, `_list`, `_in`, `_filter`
 //! (`search.html#special`).
 
+use std::sync::Arc;
+
 use base::{Code, ResourceId};
 
 use super::super::query::Clause;
@@ -150,7 +152,7 @@ impl Context<'_> {
         Ok(Clause::Has {
             source,
             param: item.id,
-            inner: Box::new(Clause::Id(ids)),
+            inner: Arc::new(Clause::Id(ids.into())),
         })
     }
 
@@ -208,11 +210,11 @@ impl Context<'_> {
         let has = |param| Clause::Has {
             source: lists,
             param,
-            inner: Box::new(current.clone()),
+            inner: Arc::new(current.clone()),
         };
         let curated = Clause::Chain {
             param: vec![of],
-            targets: vec![(patient, Box::new(has(subject)))],
+            targets: vec![(patient, Arc::new(has(subject)))],
         };
         let status = if super::super::served::is_r5(self.model.version()) {
             ("status", "active,recorded")
@@ -255,7 +257,7 @@ impl Context<'_> {
             each.push(Clause::Has {
                 source: type_id,
                 param: members.ok_or_else(|| bad_value("_in", FORM))?.id,
-                inner: Box::new(Clause::Id(vec![id])),
+                inner: Arc::new(Clause::Id([id].into())),
             });
         }
         Ok(Clause::Or(each))

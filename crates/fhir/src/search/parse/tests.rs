@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use base::{Limits, Micros};
 
 use super::{Options, Parsed, Target, parse};
@@ -175,7 +177,7 @@ fn of_clause(clause: &Clause) -> String {
         Clause::Id(of) => format!("id {}", ids(of)),
         Clause::NotId(of) => format!("not id {}", ids(of)),
         Clause::Chain { param, targets } => {
-            let inner = |(t, c): &(TypeId, Box<Clause>)| {
+            let inner = |(t, c): &(TypeId, Arc<Clause>)| {
                 format!("{} {}", model().type_name(*t), of_clause(c))
             };
             let inner: Vec<_> = targets.iter().map(inner).collect();

@@ -33,7 +33,7 @@ fn codes(set: &str, bare: bool) -> Result<Vec<String>, String> {
 }
 
 fn resolved(terms: &Terms, value: Match) -> Result<Vec<String>, String> {
-    let mut values = vec![value];
+    let mut values: std::sync::Arc<[Match]> = [value].into();
     match terms.values(&mut values) {
         Ok(()) => {}
         Err(Unresolved::Refused(issue)) => return Err(issue.diagnostics.to_string()),

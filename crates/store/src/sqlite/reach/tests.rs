@@ -11,7 +11,7 @@ const OTHER: TypeId = TypeId(8);
 fn asked(number: u8) -> Asked {
     let chain = Clause::Chain {
         param: vec![ParamId(3)],
-        targets: vec![(OTHER, Box::new(Clause::Id(Vec::new())))],
+        targets: vec![(OTHER, Arc::new(Clause::Id([].into())))],
     };
     let shape = Shape::of(&chain, TYPE, &|_, _| false).unwrap();
     Asked {
@@ -168,6 +168,6 @@ fn memory_has_a_bound_and_keeps_what_was_used_last() {
 fn a_chart_by_name_is_not_worth_remembering() {
     let model = Model::of(FhirVersion::R4);
     let patient = model.type_id("Patient");
-    assert!(!is_worth(&Clause::Id(Vec::new()), patient));
+    assert!(!is_worth(&Clause::Id([].into()), patient));
     assert!(is_worth(&Clause::Not(Box::new(Clause::Never)), patient));
 }

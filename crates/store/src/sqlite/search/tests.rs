@@ -6,6 +6,8 @@ mod naive;
 mod shapes;
 mod world;
 
+use std::sync::Arc;
+
 use base::{Code, Seq};
 use fhir::search::query::{Clause, Include, SortBy, SortKey, Test, Total};
 use proptest::prelude::*;
@@ -372,7 +374,7 @@ fn many_values_and_many_clauses_are_one_statement() {
     for kind in 0..12 {
         for not in [false, true] {
             let mut query = w.everything();
-            let values: Vec<_> = (0..1_000).map(|_| w.value(&mut dice, kind)).collect();
+            let values: Arc<[_]> = (0..1_000).map(|_| w.value(&mut dice, kind)).collect();
             let clause = w.param_clause(
                 kind,
                 if not {
@@ -394,7 +396,7 @@ fn many_values_and_many_clauses_are_one_statement() {
                 naive::search(&w, &query, w.seq).matches,
                 "kind {kind}"
             );
-            let one = w.param_clause(kind, Test::None(vec![w.value(&mut dice, kind)]));
+            let one = w.param_clause(kind, Test::None([w.value(&mut dice, kind)].into()));
             query.filter = vec![Clause::Param(one); 200];
             assert!(w.page(&spent, &query, None, None).is_ok());
         }

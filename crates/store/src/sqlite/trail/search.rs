@@ -218,7 +218,7 @@ impl Question {
         let Test::Any(values) = &param.test else {
             return;
         };
-        let (true, [Match::Date(prefix, range)]) = (of_date, values.as_slice()) else {
+        let (true, [Match::Date(prefix, range)]) = (of_date, &**values) else {
             return;
         };
         match prefix {

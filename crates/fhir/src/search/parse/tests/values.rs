@@ -317,7 +317,7 @@ fn r5_has_modifiers_of_its_own() {
         let parsed = crate::search::parse(model, &target, query, &options);
         parsed.map(|p| match p.query.filter.into_iter().next() {
             Some(Clause::Param(clause)) => match clause.test {
-                Test::Any(mut values) => values.remove(0),
+                Test::Any(values) => values[0].clone(),
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),

@@ -9,6 +9,7 @@
     reason = "a measurement has a clock and a folder"
 )]
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use base::{Micros, ResourceId, Seq};
@@ -299,7 +300,7 @@ impl Loaded {
         Clause::Param(ParamClause {
             param,
             kind,
-            test: Test::Any(vec![value]),
+            test: Test::Any([value].into()),
         })
     }
 
@@ -459,11 +460,11 @@ fn figures() {
     l.measure("chain patient.family", |at| {
         base(vec![Clause::Chain {
             param: vec![w.param("Observation", "patient")],
-            targets: vec![(w.type_id("Patient"), Box::new(name(at, "heldel")))],
+            targets: vec![(w.type_id("Patient"), Arc::new(name(at, "heldel")))],
         }])
     });
     l.measure("chain patient.gender", |_| {
-        let inner = Box::new(l.code("Patient", "gender", None, "male"));
+        let inner = Arc::new(l.code("Patient", "gender", None, "male"));
         base(vec![Clause::Chain {
             param: vec![w.param("Observation", "patient")],
             targets: vec![(w.type_id("Patient"), inner)],
@@ -473,7 +474,7 @@ fn figures() {
         patients(vec![Clause::Has {
             source: w.type_id("Observation"),
             param: w.param("Observation", "patient"),
-            inner: Box::new(l.code("Observation", "code", loinc, &code(at))),
+            inner: Arc::new(l.code("Observation", "code", loinc, &code(at))),
         }])
     });
     l.measure("_sort=-_lastUpdated", |_| {

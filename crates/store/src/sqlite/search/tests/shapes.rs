@@ -1,6 +1,8 @@
 //! The statements themselves: what some look like, and that no common one reads a table from end
 //! to end or sorts what an index has in order.
 
+use std::sync::Arc;
+
 use fhir::definitions::ParamKind;
 use fhir::search::query::{
     Clause, Match, ParamClause, Prefix, Query, Range, ReferenceMatch, SortBy, SortKey, Test,
@@ -33,7 +35,7 @@ impl Shapes {
         Clause::Param(ParamClause {
             param,
             kind,
-            test: Test::Any(vec![value]),
+            test: Test::Any([value].into()),
         })
     }
 
@@ -146,12 +148,12 @@ fn common_searches_scan_no_table_and_read_in_order() {
     let name = || s.clause("Patient", "name", Match::StringPrefix("an".to_owned()));
     let chain = |inner: Clause| Clause::Chain {
         param: vec![s.w.param("Observation", "patient")],
-        targets: vec![(s.w.type_id("Patient"), Box::new(inner))],
+        targets: vec![(s.w.type_id("Patient"), Arc::new(inner))],
     };
     let has = |inner: Clause| Clause::Has {
         source: s.w.type_id("Observation"),
         param: s.w.param("Observation", "patient"),
-        inner: Box::new(inner),
+        inner: Arc::new(inner),
     };
     let not = |clause: Clause| match clause {
         Clause::Param(mut p) => {
@@ -313,7 +315,7 @@ fn a_patient_and_a_date_are_one_index() {
 #[test]
 fn a_chain_starts_from_its_end_when_that_is_rare() {
     let s = Shapes::new();
-    let inner = Box::new(s.clause("Patient", "name", Match::StringPrefix("an".to_owned())));
+    let inner = Arc::new(s.clause("Patient", "name", Match::StringPrefix("an".to_owned())));
     let chain = Clause::Chain {
         param: vec![s.w.param("Observation", "patient")],
         targets: vec![(s.w.type_id("Patient"), inner)],
@@ -405,7 +407,7 @@ fn searches_of_every_form_scan_no_table() {
     let word = Clause::Param(ParamClause {
         param: vec![fhir::search::rows::narrative(s.w.type_id("Observation"))],
         kind: ParamKind::Uri,
-        test: Test::Any(vec![Match::Uri("fever".to_owned())]),
+        test: Test::Any([Match::Uri("fever".to_owned())].into()),
     });
     s.check("_text", &s.query(vec![word]), true);
     let title = s.clause(
@@ -415,7 +417,7 @@ fn searches_of_every_form_scan_no_table() {
     );
     let chain = Clause::Chain {
         param: vec![s.w.param("QuestionnaireResponse", "questionnaire")],
-        targets: vec![(s.w.type_id("Questionnaire"), Box::new(title))],
+        targets: vec![(s.w.type_id("Questionnaire"), Arc::new(title))],
     };
     s.check(
         "canonical",

@@ -1,5 +1,7 @@
 //! Random questions to the world: searches of every kind, whose answers two judges compare.
 
+use std::sync::Arc;
+
 use fhir::definitions::{ParamId, ParamKind};
 use fhir::search::query::{
     Circle, Clause, Contained, How, Include, Match, ParamClause, Prefix, Query, Range,
@@ -232,7 +234,7 @@ impl World {
                     .map(|t| {
                         (
                             self.type_id(t),
-                            Box::new(self.clause(dice, &[t], depth - 1)),
+                            Arc::new(self.clause(dice, &[t], depth - 1)),
                         )
                     })
                     .collect();
@@ -241,7 +243,7 @@ impl World {
             }
             5 | 6 if depth > 0 => {
                 let source = dice.one(&["Observation", "Patient", "Group"]);
-                let inner = Box::new(self.clause(dice, &[source], depth - 1));
+                let inner = Arc::new(self.clause(dice, &[source], depth - 1));
                 let param = match source {
                     "Group" => self.param("Group", "member"),
                     s => self.param(s, code(5, s)),
@@ -266,14 +268,14 @@ impl World {
                 Clause::Param(ParamClause {
                     param: types.iter().map(|t| content(self.type_id(t))).collect(),
                     kind: ParamKind::Uri,
-                    test: Test::Any(vec![value]),
+                    test: Test::Any([value].into()),
                 })
             }
             9 if rich => Clause::MemberOf {
                 param: params(dice.one(&[5, 8])),
                 source: self.type_id("Group"),
                 member: self.param("Group", "member"),
-                inner: Box::new(self.clause(dice, &["Group"], 0)),
+                inner: Arc::new(self.clause(dice, &["Group"], 0)),
             },
             7 => Clause::Never,
             _ => Clause::NotId(vec![self.id(dice)]),
@@ -352,12 +354,12 @@ impl World {
             version: None,
         });
         let which = dice.one(&[5, 8]);
-        let dates = (0..dice.one(&[1, 2]))
+        let dates: Arc<[Match]> = (0..dice.one(&[1, 2]))
             .map(|_| self.value(dice, 2))
             .collect();
         Some(vec![
             Clause::Param(self.param_clause(2, Test::Any(dates))),
-            Clause::Param(self.param_clause(which, Test::Any(vec![patient]))),
+            Clause::Param(self.param_clause(which, Test::Any([patient].into()))),
         ])
     }
 
