@@ -294,6 +294,14 @@ pub mod fixed {
     pub const FHIRPATH_DEPTH_MAX: usize = 200;
     /// Elements that one FHIRPath expression makes (`%factory`, `%terminologies`).
     pub const FHIRPATH_MADE_MAX: usize = 1_000;
+    /// Bytes of what such elements are made of, together.
+    pub const FHIRPATH_MADE_BYTES_MAX: usize = 4 << 20;
+    /// Keys that one search is sorted by.
+    pub const SORT_KEYS_MAX: usize = 16;
+    /// Versions that one `If-Match` names.
+    pub const IF_MATCH_VERSIONS_MAX: usize = 8;
+    /// Variables that one `$fhirpath` brings.
+    pub const FHIRPATH_VARIABLES_MAX: usize = 100;
     /// How deeply the making of such elements nests.
     pub const FHIRPATH_MADE_ROUNDS_MAX: usize = 32;
     /// Expressions that compiling one FHIRPath expression may come to: some are compiled more than

@@ -38,6 +38,6 @@ pub use vendors::{
     Activity, ActivityQuery, PatientActivity, ProgramLink, VendorChange, VendorEvent, Volume,
 };
 pub use write::{
-    Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Write,
-    Written,
+    Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Versions,
+    Write, Written,
 };

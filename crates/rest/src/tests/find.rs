@@ -1,6 +1,7 @@
 //! Everything that can be searched by, through the edge: forms of parameters, modifiers, filters.
 
 mod contained;
+mod edges;
 mod links;
 mod own;
 mod places;
