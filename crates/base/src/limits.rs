@@ -357,6 +357,10 @@ pub mod fixed {
     pub const UCUM_CODE_BYTES_MAX: usize = 256;
     /// Documents from outside (keys, descriptions of identity providers) that the process remembers.
     pub const DOCUMENTS_KEPT_MAX: usize = 1_024;
+    /// Parameters of one authorization request.
+    pub const AUTHORIZE_PARAMETERS_MAX: usize = 64;
+    /// Bytes of what a browser keeps while its person is at an identity provider.
+    pub const JOURNEY_BYTES_MAX: usize = 3_900;
     /// UCUM codes whose meaning the process remembers.
     pub const UCUM_CACHE_ENTRIES_MAX: usize = 8_192;
 }

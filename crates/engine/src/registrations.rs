@@ -6,7 +6,7 @@ mod metadata;
 use std::net::IpAddr;
 
 use access::{
-    Administer, Administering, Assurance, ClientId, NewClient, Permit, Reason, RequestMeta,
+    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientId, NewClient, Permit, Reason, RequestMeta,
     ScopeContext, Scopes,
 };
 use base::{Code, Micros, Secret};
@@ -115,6 +115,9 @@ pub struct RegistrationDecision {
     /// The vendor whose grant bounds it.
     #[serde(default)]
     pub vendor: Option<String>,
+    /// The authority that vouches for the name in its certificate, where there are several: SHA-256.
+    #[serde(default)]
+    pub authority: Option<String>,
 }
 
 /// An initial access token (RFC 7591 section 3).
@@ -422,6 +425,13 @@ impl Desk<'_> {
             Some(vendor) => Some(binding(self.store, vendor, &given).await?),
             None => None,
         };
+        let mut certificates = metadata.certificates();
+        if let Some(authority) = &decision.authority {
+            let named = matches!(&certificates.by, Some(by) if *by != ByCertificate::SelfSigned);
+            let read = AuthorityDigest::parse(authority).filter(|_| named);
+            let text = "authority is the SHA-256 of a certificate that vouches for the program's name";
+            certificates.authority = Some(read.ok_or_else(|| invalid(text))?);
+        }
         let new = NewClient {
             name: metadata
                 .client_name
@@ -434,7 +444,7 @@ impl Desk<'_> {
             program: metadata.program(),
             roles,
             vendor,
-            certificates: metadata.certificates(),
+            certificates,
         };
         let made = self.store.approve_registration(permit, new).await?;
         Ok(Some(view(&made)))

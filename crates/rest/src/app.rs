@@ -412,6 +412,10 @@ async fn run(
         Handler::Visitor(handler) => {
             let gate = caller::gate(&call)?;
             let browser = auth::Browser::of(&gate, &call);
+            let looks = matches!(call.parts.method, Method::GET | Method::HEAD);
+            if !looks {
+                auth::of_this_origin(&call)?;
+            }
             let page = call.parts.method == Method::GET && auth::reads_pages(&call);
             match browser.known(&gate).await {
                 Ok(visitor) => handler(visitor, call).await,

@@ -294,6 +294,19 @@ pub(crate) fn reads_pages(call: &Call) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
+/// Refuses what a page of another origin has a browser send, where the browser says so (Fetch Metadata):
+/// the session's cookie goes to no other site, but does so between the hosts of one.
+///
+/// # Errors
+/// `form-foreign`
+pub(crate) fn of_this_origin(call: &Call) -> Result<(), Failure> {
+    let site = call.parts.headers.get("sec-fetch-site");
+    match site.is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none")) {
+        true => Ok(()),
+        false => Err(Failure::of(Code::FormForeign)),
+    }
+}
+
 /// Where somebody who is not signed in signs in, on the way to this page.
 pub(crate) fn to_sign_in(gate: &Gate, call: &Call) -> Response<Body> {
     let path = call.parts.uri.path();

@@ -5,6 +5,7 @@
 //! wrong with the program or its URI is told to the person, everything else to the program.
 
 use access::{ApprovalRecord, Assurance, ClientId, ClientRecord, ScopeContext, Scopes};
+use base::limits::fixed::AUTHORIZE_PARAMETERS_MAX;
 use base::{Code, Micros, ResourceId};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -34,7 +35,7 @@ impl AuthorizeRequest {
     /// Reads them from a query string or a form.
     ///
     /// # Errors
-    /// `request-invalid` for what is there twice or is too long.
+    /// `request-invalid` for what is there twice or is too long; `limit-query` for too many.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in form::pairs(text) {
@@ -43,6 +44,10 @@ impl AuthorizeRequest {
             }
             if value.len() > PARAMETER_BYTES_MAX || pairs.iter().any(|(known, _)| *known == name) {
                 return Err(invalid("a parameter is there twice or is too long"));
+            }
+            if pairs.len() >= AUTHORIZE_PARAMETERS_MAX {
+                let (name, max) = ("authorize_parameters_max", AUTHORIZE_PARAMETERS_MAX as u64);
+                return Err(Failure::limit(Code::LimitQuery, name, max));
             }
             pairs.push((name.into_owned(), value.into_owned()));
         }

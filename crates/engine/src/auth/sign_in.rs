@@ -368,6 +368,9 @@ impl Gate {
         begun: Begun,
         from: From<'_>,
     ) -> Result<NewSession, Failure> {
+        // Whoever has what signs in may not have all that is written about it written without end.
+        let (rates, metrics) = (&self.house.0.rates, &self.house.0.metrics);
+        rates.spend_sign_in(&self.tenant, &person.record.id, metrics)?;
         let changed;
         let claims = begun.through.is_none() && !person.proofs.claimed.is_empty();
         let person = match claims {
@@ -469,6 +472,8 @@ impl Gate {
                     let text = "the invitation was used".to_owned();
                     return Err(StoreError::Refused(Code::InvitationEnded, text));
                 }
+                // What says which roles are by claims goes below, and those roles with it.
+                person.take_all_claims_off();
                 person.proofs = store::Proofs {
                     password: Some(hash),
                     ..store::Proofs::default()

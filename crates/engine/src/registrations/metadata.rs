@@ -358,6 +358,8 @@ impl Metadata {
         };
         CertificateTerms {
             by,
+            // Whoever approves it says which.
+            authority: None,
             bound: self.tls_client_certificate_bound_access_tokens == Some(true),
         }
     }

@@ -387,41 +387,19 @@ pub(super) fn account(
         @if account.totp {
             p { "A code of your authenticator app is asked for. Recovery codes left: "
                 (account.recovery_codes) "." }
-            form method="post" action=(gate.links().auth("/account/end-totp")) {
-                input type="hidden" name="_form" value=(token);
-                label for="totp-password" { "Password" }
-                input #totp-password type="password" name="password"
-                    autocomplete="current-password" required;
-                label for="totp-code" { "Code" }
-                input #totp-code type="text" name="code" autocomplete="one-time-code" required;
-                button.second type="submit" { "Ask for codes no more" }
-            }
+            (guarded(gate, token, account, ("end-totp", &[]), "Ask for codes no more"))
         } @else {
-            form method="post" action=(gate.links().auth("/account/begin-totp")) {
-                input type="hidden" name="_form" value=(token);
-                label for="totp-password" { "Password" }
-                input #totp-password type="password" name="password"
-                    autocomplete="current-password" required;
-                button type="submit" { "Set up an authenticator app" }
-            }
+            (guarded(gate, token, account, ("begin-totp", &[]), "Set up an authenticator app"))
         }
         @if account.takes_passkeys || !account.passkeys.is_empty() {
             h2 { "Passkeys" }
             @if account.passkeys.is_empty() { p { "None." } }
             @for passkey in &account.passkeys {
                 dl { dt { (passkey.name) } dd { "Since " (time(passkey.made)) } }
-                (to_prove(gate, token, ("remove-passkey", &passkey.id), "Remove"))
+                (guarded(gate, token, account, ("remove-passkey", &[("id", &passkey.id)]), "Remove"))
             }
             @if account.takes_passkeys {
-                @if account.totp || !account.passkeys.is_empty() {
-                    (to_prove(gate, token, ("begin-passkey", ""), "Add a passkey"))
-                } @else {
-                    form method="post" action=(gate.links().auth("/account/begin-passkey")) {
-                        input type="hidden" name="_form" value=(token);
-                        @if account.has_password { (password_now("passkey-password")) }
-                        button type="submit" { "Add a passkey" }
-                    }
-                }
+                (guarded(gate, token, account, ("begin-passkey", &[]), "Add a passkey"))
             }
         }
         @if !account.providers.is_empty() || !account.accounts.is_empty() {
@@ -429,24 +407,12 @@ pub(super) fn account(
             @if account.accounts.is_empty() { p { "None." } }
             @for (issuer, subject) in &account.accounts {
                 dl { dt { (issuer) } dd { (subject) } }
-                form method="post" action=(gate.links().auth("/account/unlink")) {
-                    input type="hidden" name="_form" value=(token);
-                    input type="hidden" name="issuer" value=(issuer);
-                    input type="hidden" name="subject" value=(subject);
-                    button.second type="submit" { "Do not sign in with it any more" }
-                }
+                @let of = [("issuer", issuer.as_str()), ("subject", subject.as_str())];
+                (guarded(gate, token, account, ("unlink", &of), "Do not sign in with it any more"))
             }
             @for provider in &account.providers {
-                form method="post" action=(gate.links().auth("/account/link")) {
-                    input type="hidden" name="_form" value=(token);
-                    input type="hidden" name="id" value=(provider.id);
-                    @if account.has_password {
-                        label for={ "link-" (provider.id) } { "Password" }
-                        input id={ "link-" (provider.id) } type="password" name="password"
-                            autocomplete="current-password" required;
-                    }
-                    button.second type="submit" { "Sign in with " (provider.name) " too" }
-                }
+                @let words = format!("Sign in with {} too", provider.name);
+                (guarded(gate, token, account, ("link", &[("id", &provider.id)]), &words))
             }
         }
         h2 { "Password" }
@@ -471,13 +437,31 @@ fn password_now(id: &str) -> Markup {
     }
 }
 
-/// A button to where somebody shows who they are before something is done.
-fn to_prove(gate: &Gate, token: &str, (what, id): (&str, &str), words: &str) -> Markup {
+/// Fields that say of what something is done.
+type Of<'a> = &'a [(&'a str, &'a str)];
+
+/// What is done only by somebody who shows who they are: a form that asks for the password, or a button to
+/// where a second factor is asked for too.
+fn guarded(
+    gate: &Gate,
+    token: &str,
+    account: &AccountView,
+    (what, of): (&str, Of<'_>),
+    words: &str,
+) -> Markup {
+    let two = account.totp || !account.passkeys.is_empty();
+    let action = if two { "prove" } else { what };
+    let field = match (what, of.last()) {
+        ("begin-passkey", _) => "passkey-password".to_owned(),
+        ("begin-totp", _) => "totp-password".to_owned(),
+        (what, last) => format!("{what}-{}", last.map_or("", |(_, value)| value)),
+    };
     html! {
-        form method="post" action=(gate.links().auth("/account/prove")) {
+        form method="post" action=(gate.links().auth(&format!("/account/{action}"))) {
             input type="hidden" name="_form" value=(token);
-            input type="hidden" name="what" value=(what);
-            input type="hidden" name="id" value=(id);
+            @if two { input type="hidden" name="what" value=(what); }
+            @for (name, value) in of { input type="hidden" name=(name) value=(value); }
+            @if !two && account.has_password { (password_now(&field)) }
             button.second type="submit" { (words) }
         }
     }
@@ -487,14 +471,16 @@ fn to_prove(gate: &Gate, token: &str, (what, id): (&str, &str), words: &str) -> 
 pub(super) fn prove(
     gate: &Gate,
     token: &str,
-    (what, id, has_password): (&str, &str, bool),
+    (what, of, has_password): (&str, &[(&str, String)], bool),
     question: Option<&PasskeyQuestion>,
 ) -> Markup {
     let action = format!("/account/{what}");
     let fields = |place: &str| {
         html! {
             input type="hidden" name="_form" value=(token);
-            input type="hidden" name="id" value=(id);
+            @for (name, value) in of {
+                @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
+            }
             @if has_password { (password_now(&format!("{place}-password"))) }
         }
     };

@@ -159,6 +159,7 @@ async fn by_form(by: &Visitor, call: &mut Call, id: &str) -> Result<Response<Bod
         scopes: Some(fields.all("scope")),
         roles: (!roles.is_empty()).then_some(roles),
         vendor: fields.get("vendor"),
+        authority: fields.get("authority"),
     };
     by.decide_registration(id, decision).await?;
     Ok(see(&gate.links().auth("/registrations")))
@@ -213,6 +214,12 @@ fn given(one: &RegistrationView) -> Markup {
         input id=(id("roles")) type="text" name="roles" autocomplete="off" spellcheck="false";
         label for=(id("vendor")) { "The vendor whose grant bounds it, if any" }
         input id=(id("vendor")) type="text" name="vendor" autocomplete="off" spellcheck="false";
+        @if one.token_endpoint_auth_method == "tls_client_auth" {
+            label for=(id("authority")) {
+                "The authority that vouches for its certificate, where there are several: SHA-256"
+            }
+            input id=(id("authority")) type="text" name="authority" autocomplete="off" spellcheck="false";
+        }
     }
 }
 

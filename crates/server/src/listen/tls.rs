@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use engine::ShownCertificate;
+use engine::{CertificateNames, ShownCertificate};
 use parking_lot::RwLock;
 use rest::ClientCertificate;
 use ring::digest::{SHA256, digest};
@@ -55,8 +55,10 @@ struct Files {
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
-/// Who vouches for the names of clients' certificates.
-type Authorities = Arc<RwLock<Option<Arc<dyn ClientCertVerifier>>>>;
+/// Who vouches for the names of clients' certificates: each by the SHA-256 of its own, with what checks
+/// that it does.
+type Authorities = Arc<RwLock<Checkers>>;
+type Checkers = Arc<Vec<([u8; 32], Arc<dyn ClientCertVerifier>)>>;
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
@@ -108,14 +110,21 @@ impl Door {
     pub(super) fn shown(&self, connection: &rustls::ServerConnection) -> Option<ClientCertificate> {
         let (first, others) = connection.peer_certificates()?.split_first()?;
         let sha256 = digest(&SHA256, first);
-        let authorities = self.authorities.read().clone();
-        let vouched = authorities.is_some_and(|all| {
-            let checked = all.verify_client_cert(first, others, UnixTime::now());
+        let all = self.authorities.read().clone();
+        let now = UnixTime::now();
+        let vouch = all.iter().filter(|(_, checker)| {
+            let checked = checker.verify_client_cert(first, others, now);
             checked.is_ok()
         });
+        let vouch: Vec<[u8; 32]> = vouch.map(|(authority, _)| *authority).collect();
+        let named = (!vouch.is_empty()).then(|| names::read(first)).flatten();
         Some(ClientCertificate(Arc::new(ShownCertificate {
             sha256: *sha256.as_ref().first_chunk()?,
-            names: vouched.then(|| names::read(first)).flatten(),
+            names: named.map(|names| CertificateNames {
+                only: vouch.len() == all.len(),
+                authorities: vouch,
+                ..names
+            }),
         })))
     }
 
@@ -164,24 +173,32 @@ impl Files {
     fn authorities(
         &self,
         provider: &Arc<CryptoProvider>,
-    ) -> anyhow::Result<Option<Arc<dyn ClientCertVerifier>>> {
+    ) -> anyhow::Result<Checkers> {
         let Some(path) = &self.authorities else {
-            return Ok(None);
+            return Ok(Arc::default());
         };
         let file = File::open(path);
         let file = file.with_context(|| format!("cannot read {}", path.display()))?;
-        let mut roots = RootCertStore::empty();
+        let mut all: Vec<([u8; 32], Arc<dyn ClientCertVerifier>)> = Vec::new();
         for found in rustls_pemfile::certs(&mut BufReader::new(file)) {
             let found = found.context("tls.client_authorities is not PEM")?;
-            let added = roots.add(found);
+            let sha256 = digest(&SHA256, &found);
+            let sha256 = *sha256.as_ref().first_chunk().context("a digest")?;
+            let mut root = RootCertStore::empty();
+            let added = root.add(found);
             added.context("tls.client_authorities holds what is no certificate of an authority")?;
+            if all.iter().any(|(known, _)| *known == sha256) {
+                continue;
+            }
+            let checker =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(root), provider.clone());
+            all.push((sha256, checker.build()?));
         }
-        let checker =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-        let checker = checker.build();
-        Ok(Some(
-            checker.context("tls.client_authorities holds no certificate")?,
-        ))
+        anyhow::ensure!(
+            !all.is_empty(),
+            "tls.client_authorities holds no certificate"
+        );
+        Ok(Arc::new(all))
     }
 
     fn read(&self, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
@@ -376,6 +393,16 @@ mod tests {
                 names(meet(&door, &own, Some(stranger)).await.unwrap()),
                 None
             );
+        }
+        let sha256 = |made: &Made| *digest(&SHA256, &made.cert).as_ref().first_chunk().unwrap();
+        assert_eq!((found.authorities, found.only), (vec![sha256(&authority)], true));
+        // Of two each speaks for its own.
+        let both = format!("{}{}", authority.pem[0], another.pem[0]);
+        std::fs::write(authorities, both).unwrap();
+        door.read_again().unwrap();
+        for (shown, by) in [(&program, &authority), (&stranger, &another)] {
+            let found = names(meet(&door, &own, Some(shown)).await.unwrap()).unwrap();
+            assert_eq!((found.authorities, found.only), (vec![sha256(by)], false));
         }
         // Authorities change while the door is open.
         std::fs::write(authorities, &another.pem[0]).unwrap();

@@ -187,16 +187,16 @@ impl OpenTenant {
         let model = Model::of(id.fhir());
         let clients = Clients::load(&reader.db, model, trusted)?;
         let people_key = Arc::new(PeopleKey::new(id.clone(), &keys.people));
-        let people = People::load(&reader.db, model, trusted, shared.clock.now())?;
+        let chain = Chain {
+            tenant: id.bytes(),
+            key: &keys.seal,
+        };
+        let people = People::load(&reader.db, model, chain, (trusted, shared.clock.now()))?;
         let customs = params::load(&reader.db, model)?;
         let building = params::has_work(&reader.db)? || params::build::again(&reader.db)?.is_some();
         let marked = rows::last_seq(&reader.db)?.0;
         let policy = policies::load(&reader.db, model)?;
         let vendors = Vendors::load(&reader.db, model, trusted)?;
-        let chain = Chain {
-            tenant: id.bytes(),
-            key: &keys.seal,
-        };
         let quarantine = Quarantine::load(&reader.db, chain)?;
         let openings = Openings::load(&reader.db, trusted, chain, shared.clock.now())?;
         Ok(Self {

@@ -51,12 +51,12 @@ impl TenantStore {
         let now = done.at();
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
             // As a value: a failure inside closes the writer.
-            let past = writer::alone_durably(tenant, slot, |_, state| {
+            let past = writer::alone_durably(tenant, slot, |tenant, state| {
                 registrations::sweep(&state.db, now)?;
                 let limits = &tenant.shared.config.limits;
                 let past = registrations::past(&state.db, &new, limits)?;
                 if past.is_none() {
-                    registrations::put(&state.db, &new)?;
+                    registrations::put(&state.db, tenant.chain(), &new)?;
                 }
                 Ok(past)
             })?;
@@ -71,8 +71,8 @@ impl TenantStore {
         let entry = self.serving()?;
         self.handle
             .0
-            .read(entry, Class::Point, None, move |_, db, _| {
-                registrations::one(db, &id, now)
+            .read(entry, Class::Point, None, move |tenant, db, _| {
+                registrations::one(db, tenant.chain(), &id, now)
             })
             .await
     }
@@ -85,8 +85,8 @@ impl TenantStore {
         let entry = self.serving()?;
         self.handle
             .0
-            .read(entry, Class::Scan, None, move |_, db, _| {
-                registrations::all(db, now)
+            .read(entry, Class::Scan, None, move |tenant, db, _| {
+                registrations::all(db, tenant.chain(), now)
             })
             .await
     }
@@ -106,7 +106,7 @@ impl TenantStore {
         self.administered(&spent, &format!("approve client {detail}"))
             .await?;
         let work = move |tenant: &OpenTenant, state: &mut WriterState| {
-            let known = registrations::one(&state.db, &new.id, now)?.ok_or_else(unknown)?;
+            let known = registrations::one(&state.db, tenant.chain(), &new.id, now)?.ok_or_else(unknown)?;
             registrations::drop_one(&state.db, &new.id)?;
             clients::create(tenant, state, new, known.secret_hash, now)
         };

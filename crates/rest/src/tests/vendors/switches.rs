@@ -102,6 +102,34 @@ fn only_the_clinic_enables() {
     verified.status(200).at("/ok", true);
 }
 
+/// A switch that nobody may move so does nothing, not for a moment and not until the tenant is closed.
+#[test]
+fn a_switch_that_is_refused_was_not_pressed() {
+    let (world, _) = clinic();
+    let admin = enabled(&world, &json!({}));
+    let who = basic(&client(&world, "system/*.cruds"));
+    let writes = || {
+        let patient = super::patient_with_id("p9", "Doe");
+        world.fhir(&who, "PUT Patient/p9", patient).code
+    };
+    assert_eq!(writes(), 201);
+    // Other terms wait: whoever lets go of less than all has to say which are meant.
+    let number = propose(&world, &json!({}));
+    clinic_says(&admin, "read-only", None).refused(412, "version-conflict");
+    assert_eq!(writes(), 200);
+    clinic_says(&admin, "read-only", Some(number + 7)).refused(412, "version-conflict");
+    assert_eq!(writes(), 200);
+    let body = json!({ "hold": "disabled", "reason": "x", "terms": number });
+    world
+        .admin(&format!("POST {VENDORS}/acme/switch"), &body)
+        .refused(403, "clinic-only");
+    assert_eq!(writes(), 200);
+    clinic_says(&admin, "read-only", Some(number)).status(200);
+    assert_eq!(writes(), 403);
+    clinic_says(&admin, "enabled", None).status(200);
+    assert_eq!(writes(), 200);
+}
+
 fn switching(hold: &str, number: Option<u64>) -> Value {
     let mut all = vec![
         json!({ "name": "vendor", "valueString": "acme" }),

@@ -208,6 +208,10 @@ impl House {
         let closed = {
             let mut open = entry.open.write();
             match &*open {
+                // What a vendor is switched off by and was not written is known here alone.
+                Some(tenant) if tenant.vendors().any_pressed() && entry.must_stay().is_ok() => {
+                    return false;
+                }
                 Some(tenant) if Arc::strong_count(tenant) == 1 => open.take(),
                 Some(_) => return false,
                 None => return true,
