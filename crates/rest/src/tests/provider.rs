@@ -634,7 +634,11 @@ fn whoever_has_a_second_factor_shows_it_before_an_account_is_linked_or_taken_bac
         c["exp"] = json!(BEGIN + 3_600);
     };
     is_in(&acme.back(&ada, &leave(), &now));
-    let fields = [("issuer", ISSUER), ("subject", "u-7"), ("password", PASSWORD)];
+    let fields = [
+        ("issuer", ISSUER),
+        ("subject", "u-7"),
+        ("password", PASSWORD),
+    ];
     let account = ada.account().status(200);
     // The form asks for no password: it leads to where both are asked for.
     assert!(!text(&account).contains("account/unlink"));

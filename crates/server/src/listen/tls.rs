@@ -170,10 +170,7 @@ impl Files {
         ]
     }
 
-    fn authorities(
-        &self,
-        provider: &Arc<CryptoProvider>,
-    ) -> anyhow::Result<Checkers> {
+    fn authorities(&self, provider: &Arc<CryptoProvider>) -> anyhow::Result<Checkers> {
         let Some(path) = &self.authorities else {
             return Ok(Arc::default());
         };
@@ -395,7 +392,10 @@ mod tests {
             );
         }
         let sha256 = |made: &Made| *digest(&SHA256, &made.cert).as_ref().first_chunk().unwrap();
-        assert_eq!((found.authorities, found.only), (vec![sha256(&authority)], true));
+        assert_eq!(
+            (found.authorities, found.only),
+            (vec![sha256(&authority)], true)
+        );
         // Of two each speaks for its own.
         let both = format!("{}{}", authority.pem[0], another.pem[0]);
         std::fs::write(authorities, both).unwrap();

@@ -106,7 +106,8 @@ impl TenantStore {
         self.administered(&spent, &format!("approve client {detail}"))
             .await?;
         let work = move |tenant: &OpenTenant, state: &mut WriterState| {
-            let known = registrations::one(&state.db, tenant.chain(), &new.id, now)?.ok_or_else(unknown)?;
+            let known =
+                registrations::one(&state.db, tenant.chain(), &new.id, now)?.ok_or_else(unknown)?;
             registrations::drop_one(&state.db, &new.id)?;
             clients::create(tenant, state, new, known.secret_hash, now)
         };

@@ -1,6 +1,8 @@
 //! What criteria ask of stored resources that a transaction leaves alone, where they are also about
 //! others that it changes: a chain leads to what those will be, not to what they were.
 
+use std::sync::Arc;
+
 use base::ResourceId;
 
 use super::super::query::Clause;
@@ -38,7 +40,7 @@ impl Among<'_> {
             Clause::Chain { param, targets } => {
                 let each: Vec<_> = targets
                     .iter()
-                    .map(|(to, inner)| Some((*to, Box::new(self.target(*to, inner, gone)?))))
+                    .map(|(to, inner)| Some((*to, Arc::new(self.target(*to, inner, gone)?))))
                     .collect();
                 Clause::Chain {
                     param: param.clone(),
@@ -55,7 +57,7 @@ impl Among<'_> {
                 let others = Clause::Has {
                     source: *source,
                     param: *param,
-                    inner: Box::new(rest),
+                    inner: Arc::new(rest),
                 };
                 let referred = held.iter().flat_map(|one| references(&one.rows, *param));
                 let mut ids: Vec<ResourceId> = referred
@@ -119,6 +121,6 @@ fn or_these(clause: Clause, ids: Vec<ResourceId>) -> Clause {
     if ids.is_empty() {
         clause
     } else {
-        Clause::Or(vec![clause, Clause::Id(ids)])
+        Clause::Or(vec![clause, Clause::Id(ids.into())])
     }
 }
