@@ -48,6 +48,7 @@ pub enum ShipForm {
 }
 
 /// Somebody to whom trails are shipped.
+#[derive(Clone)]
 pub struct Shipper {
     /// Its name, for what is kept of it: of a file's name.
     pub name: String,
@@ -223,6 +224,7 @@ impl Drop for Known {
         };
         metrics.ship_lag_bytes.remove(&label);
         metrics.ship_lag_seconds.remove(&label);
+        metrics.ship_failures.remove(&label);
         self.house.0.store.ship_no_more(&label.shipper);
     }
 }
@@ -271,7 +273,7 @@ impl Work {
             return self.failed("how far it got cannot be kept").await;
         }
         self.pause_seconds = 1;
-        self.look(count).await;
+        self.tell(count, None).await;
         Duration::ZERO
     }
 
@@ -299,7 +301,7 @@ impl Work {
         let kept = self.keep(all).await;
         kept.map_err(|e| format!("how far it got cannot be kept: {e}"))?;
         self.pause_seconds = 1;
-        self.look(0).await;
+        self.tell(0, None).await;
         Ok(())
     }
 
@@ -346,10 +348,6 @@ impl Work {
             us => Micros(us),
         };
         ((self.house.clock().now().0 - level.0) / 1_000_000).max(0)
-    }
-
-    async fn look(&self, shipped: u64) {
-        self.tell(shipped, None).await;
     }
 
     /// Tells how it goes.

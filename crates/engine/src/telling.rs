@@ -30,6 +30,15 @@ const LOOK: Duration = Duration::from_secs(2);
 /// microseconds.
 const PAUSE_US: i64 = 4_000_000;
 const PAUSE_US_MAX: i64 = 600_000_000;
+const fn pause_us(failures: u32) -> i64 {
+    let shift = if failures < 9 { failures } else { 9 };
+    let pause = PAUSE_US << shift;
+    if pause < PAUSE_US_MAX {
+        pause
+    } else {
+        PAUSE_US_MAX
+    }
+}
 /// How often tenants' webhooks did not answer, and when they are called again.
 type Patience = HashMap<[u8; 16], (u32, i64)>;
 /// Heads told of at once.
@@ -89,6 +98,15 @@ pub struct HeadTellerView {
 /// Those who are told of heads, by name.
 pub(crate) type HeadTellers = Mutex<BTreeMap<&'static str, HeadTellerView>>;
 
+/// How it went to tell a tenant's people.
+enum Told {
+    All,
+    /// There are more than are told of at once.
+    Some,
+    /// Somebody did not take it.
+    Refused,
+}
+
 impl House {
     fn request_of_house(&self) -> RequestMeta {
         let id = RequestId(u128::from_be_bytes(self.0.rng.bytes()));
@@ -122,24 +140,27 @@ impl House {
             }
             let data = self.0.store.tenant(&tenant);
             match self.tell_of(&tenant, &data).await {
-                Ok(true) => {
+                Ok(Told::All) => {
                     patience.remove(tenant.bytes());
                     continue;
                 }
-                Ok(false) => {}
+                Ok(Told::Some) => {
+                    patience.remove(tenant.bytes());
+                    self.0.store.still_untold(&tenant);
+                    continue;
+                }
+                Ok(Told::Refused) => {}
                 // One that is suspended is looked at again when it is back.
                 Err(e) => {
                     tracing::warn!(tenant = %tenant.name(), error = %e, "alerts were not told of");
                 }
             }
-            let pause = (PAUSE_US << failures.min(9)).min(PAUSE_US_MAX);
-            patience.insert(*tenant.bytes(), (failures + 1, now + pause));
+            patience.insert(*tenant.bytes(), (failures + 1, now + pause_us(failures)));
             self.0.store.still_untold(&tenant);
         }
     }
 
-    /// Whether everybody was told of everything.
-    async fn tell_of(&self, tenant: &TenantId, data: &TenantStore) -> Result<bool, Failure> {
+    async fn tell_of(&self, tenant: &TenantId, data: &TenantStore) -> Result<Told, Failure> {
         let permit = || {
             let permit = decide_system(Reason::Telling, tenant, self.request_of_house());
             permit.map_err(|denied| Failure::from(&denied))
@@ -173,7 +194,11 @@ impl House {
                 },
             }
         }
-        Ok(all)
+        Ok(match (all, waiting.more) {
+            (false, _) => Told::Refused,
+            (true, true) => Told::Some,
+            (true, false) => Told::All,
+        })
     }
 
     async fn call(
@@ -257,22 +282,34 @@ impl House {
     /// If what is kept of it cannot be read.
     pub async fn tell_heads(
         self,
-        teller: HeadTeller,
+        teller: &HeadTeller,
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), store::StoreError> {
         let mut place = self.0.store.head_place(teller.name)?;
+        let mut failures = 0;
         while !*stopped.borrow() {
-            self.tell_heads_now(&teller, &mut place).await;
+            failures = match self.tell_heads_now(teller, &mut place).await {
+                true => 0,
+                false => failures + 1,
+            };
+            let pause = match failures {
+                0 => LOOK,
+                n => Duration::from_micros(pause_us(n - 1).unsigned_abs()),
+            };
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = stopped.changed() => {}
             }
         }
         Ok(())
     }
 
-    /// Tells somebody of the heads that they were not told of yet.
-    pub async fn tell_heads_now(&self, teller: &HeadTeller, place: &mut BTreeMap<String, u64>) {
+    /// Tells somebody of the heads that they were not told of yet; whether that went well.
+    pub async fn tell_heads_now(
+        &self,
+        teller: &HeadTeller,
+        place: &mut BTreeMap<String, u64>,
+    ) -> bool {
         let known = place.clone();
         let store = &self.0.store;
         let told = match store.heads_after(known, HEADS_MAX).await {
@@ -317,8 +354,10 @@ impl House {
             }
         }
         let waiting = i64::try_from(view.waiting).unwrap_or(i64::MAX);
+        let went_well = view.error.is_none();
         drop(all);
         self.0.metrics.heads_waiting(teller.name, waiting);
+        went_well
     }
 
     async fn hand_heads(&self, teller: &HeadTeller, lines: Vec<String>) -> Result<(), String> {

@@ -26,6 +26,8 @@ use line::Syslog;
 
 /// How often it is looked which tenants have destinations of their own.
 const LOOK: Duration = Duration::from_secs(2);
+/// Until one who ships and ended is started again.
+const AGAIN: Duration = Duration::from_secs(10);
 /// How long those who ship may take to end.
 const END: Duration = Duration::from_secs(3);
 
@@ -126,10 +128,14 @@ pub(crate) fn start(
         .collect();
     for teller in head_tellers(house, audit)? {
         let (house, stopped) = (house.clone(), stopped.clone());
+        let teller = Arc::new(teller);
         tasks.push(tokio::spawn(async move {
-            if let Err(e) = house.tell_heads(teller, stopped).await {
-                tracing::error!(error = %e, "heads of trails are not told");
-            }
+            let tell = || {
+                let (house, teller, stopped) = (house.clone(), teller.clone(), stopped.clone());
+                async move { house.tell_heads(&teller, stopped).await }
+            };
+            let (stop, what) = (stopped.clone(), "heads of trails are not told");
+            again(tell, stop, &teller.target, what).await;
         }));
     }
     tasks.push(tokio::spawn(house.clone().tell(stopped.clone())));
@@ -157,11 +163,28 @@ pub(crate) fn start(
 fn spawn(house: &House, shipper: Shipper, stopped: watch::Receiver<bool>) -> JoinHandle<()> {
     let house = house.clone();
     tokio::spawn(async move {
-        let target = shipper.target.clone();
-        if let Err(e) = house.ship(shipper, stopped).await {
-            tracing::error!(target, error = %e, "audit trails are not shipped");
-        }
+        let (target, stop) = (shipper.target.clone(), stopped.clone());
+        let ship = || house.clone().ship(shipper.clone(), stopped.clone());
+        again(ship, stop, &target, "audit trails are not shipped").await;
     })
+}
+
+/// Does something until it is told to stop; what ends before is begun again.
+async fn again<E: std::fmt::Display, F: Future<Output = Result<(), E>>>(
+    work: impl Fn() -> F,
+    mut stopped: watch::Receiver<bool>,
+    target: &str,
+    what: &str,
+) {
+    while !*stopped.borrow() {
+        if let Err(e) = work().await {
+            tracing::error!(target, error = %e, "{what}");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            _ = stopped.changed() => {}
+        }
+    }
 }
 
 /// Starts and stops as tenants' settings say.
@@ -170,7 +193,10 @@ async fn look_after(house: &House, audit: &Audit, own: &mut HashMap<[u8; 16], Ow
     let mut gone = Vec::new();
     for (tenant, one) in &*own {
         let still = wanted.iter().find(|(id, _)| id.bytes() == tenant);
-        if still.is_none_or(|(_, destination)| *destination != one.destination) {
+        // One that ended of itself is started again.
+        if one.task.is_finished()
+            || still.is_none_or(|(_, destination)| *destination != one.destination)
+        {
             gone.push(*tenant);
         }
     }

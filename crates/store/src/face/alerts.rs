@@ -151,4 +151,6 @@ pub struct AlertsWaiting {
     pub webhook: Vec<(u64, AlertRule, Micros, u64)>,
     /// Numbers of those that mail is to tell of, in order.
     pub mail: Vec<u64>,
+    /// Whether there are more than are told of at once.
+    pub more: bool,
 }

@@ -52,11 +52,6 @@ impl ShipPlace {
         let stuck = self.stuck.values().copied();
         stuck.fold((self.segment, self.offset), Ord::min)
     }
-
-    /// Whether two are the same place in the journal.
-    pub const fn is_at(&self, other: &Self) -> bool {
-        self.segment == other.segment && self.offset == other.offset
-    }
 }
 
 /// An event to be shipped.

@@ -268,6 +268,20 @@ pub(crate) fn counts(db: &Connection) -> Result<AlertCounts> {
     })
 }
 
+/// Whether somebody is to be told of an alert.
+pub(crate) fn is_anybody_untold(db: &Connection, rules: &AlertRules) -> Result<bool> {
+    let ways = [
+        (rules.webhook.is_some(), AlertWay::Webhook),
+        (rules.mail.is_some(), AlertWay::Mail),
+    ];
+    for (wanted, way) in ways {
+        if wanted && !untold(db, way, 1)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Alerts that somebody is to be told of, at most so many for each way.
 pub(crate) fn untold(
     db: &Connection,
@@ -465,7 +479,7 @@ pub(crate) fn unreviewed(
     now: Micros,
     review_seconds: u64,
 ) -> Result<Vec<Raised>> {
-    let all = super::break_glass::list(db, chain, usize::MAX)?;
+    let all = super::break_glass::waiting(db, chain)?;
     let late = all
         .into_iter()
         .filter(|o| o.state(now, review_seconds) == crate::face::OpeningState::Overdue);

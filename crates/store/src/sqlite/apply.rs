@@ -265,7 +265,7 @@ pub(crate) fn apply(
         written.push(making.write(entry, op, reached)?);
     }
     making.must_be_in_reach(&work.ops)?;
-    making.must_not_open(&work.ops, &watched)?;
+    making.must_not_open(&watched)?;
     if work.enforce_references {
         references::check(tenant, making.state, &work.ops)?;
     }

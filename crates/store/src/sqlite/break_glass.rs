@@ -253,6 +253,13 @@ pub(crate) fn list(db: &Connection, chain: Chain<'_>, max: usize) -> Result<Vec<
     sealed(db, chain, "ORDER BY opened_us DESC LIMIT ?1", [max])
 }
 
+/// Openings that nobody reviewed yet.
+pub(crate) fn waiting(db: &Connection, chain: Chain<'_>) -> Result<Vec<Opening>> {
+    const UNREVIEWED: &str =
+        "WHERE iif(json_valid(record), json_extract(record, '$.review'), NULL) IS NULL";
+    sealed(db, chain, UNREVIEWED, [])
+}
+
 /// Ends what is open, of one person or of all; what was ended.
 pub(crate) fn end(
     db: &Connection,
@@ -279,7 +286,7 @@ pub(crate) fn counts(
     review_seconds: u64,
 ) -> Result<OpeningCounts> {
     let mut counts = OpeningCounts::default();
-    for opening in list(db, chain, usize::MAX)? {
+    for opening in waiting(db, chain)? {
         match opening.state(now, review_seconds) {
             OpeningState::Open => counts.open += 1,
             OpeningState::Due => counts.due += 1,

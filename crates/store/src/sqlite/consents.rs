@@ -6,7 +6,7 @@
 
 use access::Consents;
 use base::ResourceId;
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::RwLock;
 
 use super::fault::Doing;
 use super::{OpenTenant, connection, rows};
@@ -17,10 +17,9 @@ use crate::{Method, Result, Stored};
 pub(crate) struct KnownConsents(RwLock<Option<Consents>>);
 
 impl KnownConsents {
-    /// What is known; none before it was read.
+    /// What is known; none before it was read, and while it is read or learned: nobody waits here.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Consents) -> T) -> Option<T> {
-        let known: RwLockReadGuard<'_, _> = self.0.read();
-        known.as_ref().map(look)
+        self.0.try_read()?.as_ref().map(look)
     }
 
     /// Learns what was committed.

@@ -121,7 +121,7 @@ pub(crate) fn searched_at(
                 }
             };
             let rule = spent.rule(stored.type_id).map(|rule| &**rule);
-            let place = (rid, found.as_of);
+            let place = (rid, newest);
             opened = opened || sight::by_opening(tenant, db, rule, place, stored.type_id)?;
             let stored = match blob::whole(tenant, db, stored) {
                 Err(e) if e.code() == Code::ResourceQuarantined => {

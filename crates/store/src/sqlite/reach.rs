@@ -85,6 +85,17 @@ struct State {
     epoch: u64,
 }
 
+impl State {
+    /// Of no change it is known which rows it wrote.
+    fn forget_all(&mut self) {
+        self.log.in_flight.clear();
+        self.log.touches.clear();
+        self.log.floor = self.log.last;
+        self.memos.clear();
+        self.epoch += 1;
+    }
+}
+
 /// What is remembered of one open tenant.
 #[derive(Debug)]
 pub(crate) struct Reaches {
@@ -152,10 +163,17 @@ impl Reaches {
 
     /// These rows are about to be committed, in the order of their changes.
     pub(crate) fn committing(&self, touches: &[Touch]) {
-        let Some(newest) = touches.last() else { return };
+        let (Some(first), Some(newest)) = (touches.first(), touches.last()) else {
+            return;
+        };
         let mut state = self.state.write();
+        if first.seq <= state.log.last {
+            // The number was given before, to a change that was not made: what was asked since then
+            // may be taken for newer than this one.
+            state.forget_all();
+        }
         let log = &mut state.log;
-        log.last = log.last.max(newest.seq);
+        log.last = newest.seq;
         log.in_flight = touches.iter().map(|t| t.rid).collect();
         log.in_flight.sort_unstable();
         log.touches.extend(touches);
@@ -172,13 +190,7 @@ impl Reaches {
 
     /// A commit failed: whether its rows are written, and under which number, is not known.
     pub(crate) fn failed(&self) {
-        let mut state = self.state.write();
-        let log = &mut state.log;
-        log.in_flight.clear();
-        log.touches.clear();
-        log.floor = log.last;
-        state.memos.clear();
-        state.epoch += 1;
+        self.state.write().forget_all();
     }
 
     /// Index rows came to mean something else.

@@ -87,7 +87,12 @@ impl Vendors {
                 *grant = before.clone();
             }
         }
-        let pressed = std::mem::take(&mut known.pressed);
+        // A switch is let go once it stands so in the grant, or the same party moved it after that.
+        let mut pressed = std::mem::take(&mut known.pressed);
+        pressed.retain(|(id, party), held| {
+            let stands = grants.get(id).map(|grant| grant.held(*party));
+            stands.is_some_and(|is| is.hold < held.hold && is.at <= held.at)
+        });
         *known = Known {
             grants,
             effective: HashMap::new(),
@@ -102,13 +107,6 @@ impl Vendors {
     pub(crate) fn press(&self, id: &VendorId, party: Party, held: Held) {
         let mut known = self.0.write();
         known.pressed.insert((id.clone(), party), held);
-        known.press();
-    }
-
-    /// What was pressed is written.
-    pub(crate) fn is_written(&self, id: &VendorId, party: Party) {
-        let mut known = self.0.write();
-        known.pressed.remove(&(id.clone(), party));
         known.press();
     }
 

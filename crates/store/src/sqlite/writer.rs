@@ -351,25 +351,29 @@ pub(crate) fn alone<T>(
     work: impl FnOnce(&Arc<OpenTenant>, &mut WriterState) -> Result<T>,
 ) -> Result<T> {
     let state = open_state(tenant, slot)?;
-    let done = state
+    let made = state
         .db
         .execute_batch("BEGIN IMMEDIATE")
         .doing("beginning to write")
-        .and_then(|()| work(tenant, state))
-        .and_then(|t| {
-            state
-                .db
-                .execute_batch("COMMIT")
-                .doing("committing")
-                .map(|()| t)
-        });
-    if done.is_err() {
-        // Also what the writer knew may not be so.
-        *slot = None;
-        tenant.commits.fetch_add(1, Ordering::Release);
-        tenant.reaches.failed();
+        .and_then(|()| work(tenant, state));
+    let committed = match made {
+        Ok(made) => (state.db.execute_batch("COMMIT").doing("committing"), made),
+        Err(e) => {
+            // Nothing was made; what the writer knew may not be so.
+            *slot = None;
+            return Err(e);
+        }
+    };
+    match committed {
+        (Ok(()), made) => Ok(made),
+        (Err(e), _) => {
+            // Nobody knows whether it was made.
+            *slot = None;
+            tenant.commits.fetch_add(1, Ordering::Release);
+            tenant.reaches.failed();
+            Err(e)
+        }
     }
-    done
 }
 
 /// Runs something in a transaction of its own that is on the disk when this returns, whatever the

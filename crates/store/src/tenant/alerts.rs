@@ -136,6 +136,7 @@ impl TenantStore {
                     None => Vec::new(),
                 };
                 Ok(AlertsWaiting {
+                    more: webhook.len().max(mail.len()) >= TOLD_MAX,
                     rules,
                     webhook,
                     mail: mail.into_iter().map(|(number, ..)| number).collect(),

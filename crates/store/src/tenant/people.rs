@@ -16,7 +16,6 @@ use crate::face::{
     Account, Approval, BrowserSession, IdentityProvider, Person, SigningKey, Through,
 };
 use crate::sqlite::house::change::By;
-use crate::sqlite::readers::Class;
 use crate::sqlite::{OpenTenant, break_glass, people, writer};
 use crate::{Result, StoreError};
 
@@ -265,27 +264,13 @@ impl TenantStore {
                 let by = ("system:another password", at);
                 break_glass::end(&state.db, tenant.chain(), Some(&of), by)?;
             }
-            people::put_person(&state.db, tenant.model, &person)?;
-            Ok(anew)
+            people::put_person(&state.db, tenant.model, &person)
         };
-        let anew = self
-            .handle
+        self.handle
             .0
             .administer(entry, done.by, "change person", detail, work)
             .await?;
-        if anew {
-            self.learn_openings().await?;
-        }
         self.known(id).await
-    }
-
-    async fn learn_openings(&self) -> Result<()> {
-        let learn = |tenant: &Arc<OpenTenant>, db: &rusqlite::Connection, _| {
-            let now = tenant.shared.clock.now();
-            tenant.openings.learn_all(db, tenant.chain(), now)
-        };
-        let entry = self.serving()?;
-        self.handle.0.read(entry, Class::Point, None, learn).await
     }
 
     async fn known(&self, id: &PersonId) -> Result<Arc<Person>> {

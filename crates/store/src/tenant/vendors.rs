@@ -88,18 +88,15 @@ impl TenantStore {
             return Err(unknown());
         }
         let (of, now) = (id.clone(), spent.request().at);
-        let pressed = match &change {
-            VendorChange::Switch { hold, .. } => {
-                let held = Held {
-                    hold: *hold,
-                    at: now,
-                    by: spent.actor().as_str().into(),
-                    reason: reason.into(),
-                };
-                self.press(id, party, held).await?
-            }
-            VendorChange::Propose(_) => false,
-        };
+        if let VendorChange::Switch { hold, .. } = &change {
+            let held = Held {
+                hold: *hold,
+                at: now,
+                by: spent.actor().as_str().into(),
+                reason: reason.into(),
+            };
+            self.press(id, party, held).await?;
+        }
         let event = VendorEvent {
             number: 0,
             at: now,
@@ -118,22 +115,18 @@ impl TenantStore {
             .0
             .administer(entry, by, "change vendor", &detail, work)
             .await?;
-        if pressed {
-            self.opened().await?.vendors().is_written(id, party);
-        }
         self.vendor(id).await?.ok_or_else(unknown)
     }
 
     /// A switch that is moved towards off holds at once, whatever its writing waits for; one that cannot be
-    /// written holds while the house runs. Whether it is one.
-    async fn press(&self, id: &VendorId, party: Party, held: Held) -> Result<bool> {
+    /// written holds while the house runs, or until the same party moves it again.
+    async fn press(&self, id: &VendorId, party: Party, held: Held) -> Result<()> {
         let tenant = self.opened().await?;
         let known = tenant.vendors().grant(id);
-        let tightens = known.is_some_and(|known| known.held(party).hold < held.hold);
-        if tightens {
+        if known.is_some_and(|known| known.held(party).hold < held.hold) {
             tenant.vendors().press(id, party, held);
         }
-        Ok(tightens)
+        Ok(())
     }
 
     /// Keeps a program link, new or changed, or removes the one of an id.

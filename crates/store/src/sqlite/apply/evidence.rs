@@ -5,6 +5,8 @@
 //! The change that makes the evidence shows nothing yet (see [`super`]); this refuses it, so that the next
 //! request does not stand on it either. Who administers the tenant may.
 
+use std::sync::Arc;
+
 use access::Rule;
 use base::{Code, ResourceId, Seq};
 use bytes::Bytes;
@@ -19,6 +21,7 @@ use crate::{Method, Result, Stored};
 pub(super) struct Watched {
     entry: usize,
     patient: ResourceId,
+    ways: Arc<Vec<Clause>>,
     led: Vec<bool>,
 }
 
@@ -40,15 +43,16 @@ impl Making<'_> {
             let Some(rule) = op.evidence(patient) else {
                 continue;
             };
-            let clauses = clauses(self, &rule, op.target().0);
-            if clauses.is_empty() {
+            let ways = Arc::new(clauses(self, &rule, op.target().0));
+            if ways.is_empty() {
                 continue;
             }
             for id in self.named(op)? {
-                let led = self.led(&clauses, (patient, &id), Seq(self.state.seq))?;
+                let led = self.led(&ways, (patient, &id), Seq(self.state.seq))?;
                 watched.push(Watched {
                     entry,
                     patient: id,
+                    ways: ways.clone(),
                     led,
                 });
             }
@@ -57,19 +61,12 @@ impl Making<'_> {
     }
 
     /// Refuses a change that leads its caller to a patient to whom nothing like it led before.
-    pub(super) fn must_not_open(&mut self, ops: &[Op], watched: &[Watched]) -> Result<()> {
+    pub(super) fn must_not_open(&mut self, watched: &[Watched]) -> Result<()> {
         let Some(patient) = self.tenant.model.type_id("Patient") else {
             return Ok(());
         };
         for before in watched {
-            let Some(op) = ops.get(before.entry) else {
-                continue;
-            };
-            let Some(rule) = op.evidence(patient) else {
-                continue;
-            };
-            let clauses = clauses(self, &rule, op.target().0);
-            let now = self.led(&clauses, (patient, &before.patient), self.seq)?;
+            let now = self.led(&before.ways, (patient, &before.patient), self.seq)?;
             let opens = now.iter().zip(&before.led).any(|(now, then)| *now && !then);
             if opens {
                 let text = "it would open the chart of a patient to whoever writes it";

@@ -65,6 +65,7 @@ impl House {
                 tenant.learn_policy(&state.db)?;
                 tenant.vendors().learn(&state.db, tenant.model)?;
                 tenant.people().learn(&state.db, tenant.model)?;
+                tenant.openings.learn_all(&state.db, tenant.chain(), now)?;
             }
             // It made no version: what the cache knows of every change before, it knows of this one.
             tenant.marked.fetch_max(done.1.seq.0, Ordering::AcqRel);

@@ -260,6 +260,11 @@ impl House {
         self.folder.wrapped_key(entry.tenant.bytes()).exists()
     }
 
+    /// Whether a tenant is open, or its key is there to open it with.
+    pub(super) fn may_open(&self, entry: &Entry) -> bool {
+        entry.if_open().is_some() || self.has_key(entry)
+    }
+
     /// Deletes a tenant now or later.
     pub(crate) fn delete_tenant(
         self: &Arc<Self>,

@@ -112,6 +112,7 @@ impl House {
         let upto = (shipment.place.segment, shipment.place.offset);
         for (name, begin) in shipment.place.stuck.clone() {
             let found = shipment.wanted.iter().find(|(id, _)| hex(*id) == name);
+            let found = found.filter(|(_, entry)| self.may_open(entry));
             let Some((id, entry)) = found.map(|(id, entry)| (*id, entry.clone())) else {
                 shipment.place.stuck.remove(&name);
                 continue;
@@ -145,7 +146,7 @@ impl House {
         Ok(())
     }
 
-    /// Tenants whose key is there and whose trails go there, with those of which is known how far they
+    /// Tenants whose trails go there, with those of which is known how far they
     /// are because they might; and the latter.
     fn wanted(&self, of: &ShipOf) -> (Wanted, HashSet<[u8; 16]>) {
         let fits = |entry: &Arc<Entry>| match of {
@@ -153,7 +154,7 @@ impl House {
             ShipOf::Tenant(tenant) => entry.tenant.bytes() == tenant.bytes(),
         };
         let all = self.entries();
-        let some = all.into_iter().filter(|e| fits(e) && self.has_key(e));
+        let some = all.into_iter().filter(fits);
         let wanted: Wanted = some.map(|e| (*e.tenant.bytes(), e)).collect();
         let has_own = |e: &Arc<Entry>| e.info.read().settings.ships_to().is_some();
         let own = wanted.iter().filter(|(_, entry)| has_own(entry));
@@ -216,6 +217,10 @@ impl House {
             return Ok(true);
         };
         let _spent = permit.spend(&entry.tenant);
+        // Nobody reads what is left of a tenant whose key is gone.
+        if !self.may_open(&entry) {
+            return Ok(true);
+        }
         let tenant = self.open_tenant(&entry)?;
         let key = &tenant.keys.journal;
         let Some((number, record)) = self.shared.journal.open_frame(key, &frame.bytes)? else {

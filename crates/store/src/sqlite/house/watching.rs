@@ -12,7 +12,6 @@ use base::{Code, Micros, Seq};
 
 use super::shipping::Framed;
 use super::{Entry, House};
-use crate::Result;
 use crate::audit::{ChangeHead, Told};
 use crate::face::ShipPlace;
 use crate::sqlite::alerts::facts::Facts;
@@ -23,6 +22,7 @@ use crate::sqlite::connection::in_snapshot;
 use crate::sqlite::tenant::OpenTenant;
 use crate::sqlite::trail::{self, Look};
 use crate::sqlite::writer;
+use crate::{Result, StoreError};
 
 /// Its name among those who read the trails for others.
 pub(super) const NAME: &str = "alerts";
@@ -69,7 +69,11 @@ impl House {
             (place.segment, place.offset) = self.shared.journal.end();
             self.keep_ship_place(NAME, &place)?;
         }
-        self.watch.lock().place = Some(place);
+        let mut watch = self.watch.lock();
+        watch.place = Some(place);
+        // Tenants that nobody uses yet are not all opened at once as the house begins.
+        let now = self.shared.clock.monotonic();
+        watch.closed_at = Some(Micros(now.0 - CLOSED_US + OPENINGS_US));
         Ok(())
     }
 
@@ -85,7 +89,7 @@ impl House {
         if self.shared.journal.end() != (place.segment, place.offset) {
             let upto = self.shared.journal.settled()?;
             let entries = self.entries();
-            let fits = |e: &&Arc<Entry>| e.must_stay().is_ok() && self.has_key(e);
+            let fits = |e: &&Arc<Entry>| e.must_stay().is_ok();
             let wanted: HashMap<[u8; 16], Arc<Entry>> = entries
                 .iter()
                 .filter(fits)
@@ -183,6 +187,9 @@ impl House {
                 continue;
             };
             let was_open = entry.if_open().is_some();
+            if !self.may_open(entry) {
+                continue;
+            }
             match self.judge_tenant(watch, entry, &frames) {
                 Ok(false) => {}
                 Ok(true) => {
@@ -225,12 +232,23 @@ impl House {
                 db: &reader.db,
                 watched,
             };
+            let mut wrong: Option<(u64, StoreError)> = None;
             for frame in frames {
                 let key = &tenant.keys.journal;
-                let opened = self.shared.journal.open_frame(key, &frame.bytes)?;
-                if let Some((number, record)) = opened {
-                    judging.record(number, &record)?;
+                let opened = self.shared.journal.open_frame(key, &frame.bytes);
+                let judged = match opened {
+                    Ok(Some((number, record))) => judging.record(number, &record),
+                    Ok(None) => Ok(()),
+                    Err(e) => Err(e),
+                };
+                // One record that cannot be judged takes away nothing of the others.
+                if let Err(e) = judged {
+                    wrong = Some((wrong.map_or(1, |(count, _)| count + 1), e));
                 }
+            }
+            if let Some((count, e)) = wrong {
+                let (name, of) = (entry.tenant.name(), frames.len());
+                tracing::error!(tenant = %name, count, of, error = %e, "records of a trail were not judged");
             }
             Ok(judging.judge.raised)
         });
@@ -291,8 +309,7 @@ impl House {
         let reader = tenant.reader()?;
         let found = in_snapshot(&reader.db, || {
             let rules = alerts::in_force(&reader.db)?.rules;
-            let counts = alerts::counts(&reader.db)?;
-            let untold = counts.webhook_waiting + counts.mail_waiting > 0;
+            let untold = alerts::is_anybody_untold(&reader.db, &rules)?;
             let rule = crate::face::AlertRule::UnreviewedOpening;
             let late = match rules.terms(rule) {
                 Some(_) => alerts::unreviewed(&reader.db, tenant.chain(), now, within)?,
@@ -389,12 +406,12 @@ impl Judging<'_> {
         if number <= self.watched.cursor.record {
             return Ok(());
         }
+        self.watched.cursor.record = number;
         if let Some(head) = ChangeHead::decode(record) {
             self.changes(head.seq)?;
         } else if let Some(told) = Told::read(record) {
             self.told(number, &told)?;
         }
-        self.watched.cursor.record = number;
         Ok(())
     }
 
