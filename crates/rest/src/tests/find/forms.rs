@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::world::World;
 use super::edges::ids;
-use super::{encoded, person, put, refuses};
+use super::own::{STANDARD, built, composite};
+use super::{encoded, finds, person, put, refuses};
 
 #[test]
 fn a_relationship_between_documents_is_named_either_way() {
@@ -226,4 +227,103 @@ fn no_query_breaks_the_server() {
             answer.code
         );
     }
+}
+
+#[test]
+fn composites_may_have_many_parts() {
+    let (world, who) = World::clinic();
+    let clinical = format!("{STANDARD}/clinical-code");
+    let status = format!("{STANDARD}/Observation-status");
+    let subject = format!("{STANDARD}/Observation-subject");
+    let category = format!("{STANDARD}/Observation-category");
+    let value = format!("{STANDARD}/Observation-value-quantity");
+    let date = format!("{STANDARD}/clinical-date");
+    let whole = |code: &str, parts: &[(&str, &str)]| {
+        put(&world, &who, &composite(code, "Observation", None, parts));
+        built(&world, &who);
+    };
+    let four = [
+        (clinical.as_str(), "code"),
+        (status.as_str(), "status"),
+        (subject.as_str(), "subject"),
+        (category.as_str(), "category"),
+    ];
+    let observation = |id: &str,
+                       code: &str,
+                       status: &str,
+                       of: &str,
+                       value: f64,
+                       unit: &str,
+                       at: &str| {
+        put(
+            &world,
+            &who,
+            &json!({"resourceType": "Observation", "id": id, "status": status,
+            "code": {"coding": [{"system": "http://loinc.org", "code": code}, {"code": "local"}]},
+            "category": [{"coding": [{"system": "http://cat", "code": "lab"}]}, {"coding": [{"code": "vital"}]}],
+            "subject": {"reference": format!("Patient/{of}")}, "effectiveDateTime": at,
+            "valueQuantity": {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}}),
+        );
+    };
+    observation("a", "x", "final", "p", 1.0, "g", "2020-01-01");
+    whole("four", &four);
+    let six = [
+        &four[..],
+        &[(value.as_str(), "value"), (date.as_str(), "effective")],
+    ]
+    .concat();
+    whole("six", &six);
+    observation("b", "x", "amended", "p", 1000.0, "mg", "2021-01-01");
+    observation("c", "y", "final", "q", 2.0, "g", "2020-06-01");
+    for (query, want) in [
+        ("four=x$final$Patient/p$lab", "a"),
+        ("four=http://loinc.org|x$final$p$http://cat|lab", "a"),
+        ("four=http://loinc.org|$final$p$http://cat|", "a"),
+        ("four=local$final$q$vital", "c"),
+        ("four=|local$final$q$|vital", "c"),
+        ("four=|x$final$p$lab", ""),
+        ("four=x$final$Patient/q$lab", ""),
+        ("four=x$amended$p$lab,y$final$q$lab", "b c"),
+        (
+            "six=local$final$p$lab$1000|http://unitsofmeasure.org|mg$2020",
+            "a",
+        ),
+        (
+            "six=local$final$p$lab$gt1|http://unitsofmeasure.org|g$2020",
+            "",
+        ),
+        (
+            "six=local$final$q$lab$gt1|http://unitsofmeasure.org|g$ge2020-05",
+            "c",
+        ),
+        ("six=x$amended$p$lab$1$2021", ""),
+        ("six=x$amended$p$lab$1000$2021", "b"),
+    ] {
+        let want: Vec<String> = want
+            .split_whitespace()
+            .map(|id| format!("Observation/{id}"))
+            .collect();
+        let want: Vec<&str> = want.iter().map(String::as_str).collect();
+        finds(&world, &who, &format!("Observation?{query}"), &want);
+    }
+    refuses(
+        &world,
+        &who,
+        "Observation?four=x$final$p",
+        400,
+        "search-value",
+    );
+    // What is kept is what would be made anew.
+    observation("a", "x", "amended", "p", 1.0, "g", "2020-01-01");
+    finds(&world, &who, "Observation?four=x$final$p$lab", &[]);
+    finds(
+        &world,
+        &who,
+        "Observation?four=x$amended$p$lab",
+        &["Observation/a", "Observation/b"],
+    );
+    let too_many = [&six[..], &[(value.as_str(), "value")]].concat();
+    let bad = composite("x", "Observation", None, &too_many);
+    let answer = world.fhir(&who, "PUT SearchParameter/x", bad.to_string());
+    answer.refused(422, "search-parameter-invalid");
 }
