@@ -368,6 +368,13 @@ impl Rows {
             }
             return Ok(response);
         }
+        // What looks like an id and is the name of an operation is one that is not there.
+        let last = call.parts.uri.path().rsplit('/').next().unwrap_or("");
+        let known = || self.rows.iter().any(|(r, _)| r.path.ends_with(last));
+        if base == Base::Fhir && last.starts_with('$') && !known() {
+            let text = "this operation is not supported";
+            return Err(Failure::new(Code::NotSupported, text));
+        }
         Err(Failure::of(Code::MethodNotAllowed))
     }
 
