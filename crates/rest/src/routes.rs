@@ -223,6 +223,7 @@ routes! {
     POST   Tenant "/auth/revoke"        "revoke"        Gate    oauth::revoke;
     POST   Tenant "/auth/register"      "register"      Gate    auth::registrations::register;
     GET    Tenant "/auth/register/{client_id}" "registered" Gate auth::registrations::registered;
+    PUT    Tenant "/auth/register/{client_id}" "register-anew" Gate auth::registrations::register_anew;
     DELETE Tenant "/auth/register/{client_id}" "unregister" Gate auth::registrations::unregister;
     GET    Tenant "/auth/registrations" "list-registrations" Visitor auth::registrations::list;
     POST   Tenant "/auth/registrations/{client_id}" "decide-registration" Visitor auth::registrations::decide;
