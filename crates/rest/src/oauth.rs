@@ -232,6 +232,8 @@ fn described(gate: &Gate, house: &House) -> serde_json::Value {
     if config.client_authorities {
         methods.push("tls_client_auth");
     }
+    let proving: Vec<&str> = methods.iter().copied().filter(|m| *m != "none").collect();
+    let algorithms = json!(["RS384", "ES384"]);
     json!({
         "issuer": links.issuer(),
         "jwks_uri": links.jwks(),
@@ -246,7 +248,11 @@ fn described(gate: &Gate, house: &House) -> serde_json::Value {
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
         "tls_client_certificate_bound_access_tokens": config.client_certificates,
-        "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint_auth_methods_supported": proving,
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "authorization_response_iss_parameter_supported": true,
         "scopes_supported": [
             "openid", "profile", "fhirUser", "launch", "launch/patient",
@@ -269,10 +275,12 @@ pub(crate) async fn smart_configuration(gate: Gate, call: Call) -> Result<Respon
             json!([
                 "launch-ehr",
                 "launch-standalone",
+                "authorize-post",
                 "client-public",
                 "client-confidential-symmetric",
                 "client-confidential-asymmetric",
                 "sso-openid-connect",
+                "context-banner",
                 "context-ehr-patient",
                 "context-ehr-encounter",
                 "context-standalone-patient",
@@ -286,6 +294,13 @@ pub(crate) async fn smart_configuration(gate: Gate, call: Call) -> Result<Respon
         );
     }
     Ok(json(StatusCode::OK, &about))
+}
+
+/// `GET /.well-known/oauth-authorization-server/t/{tenant}/auth` (RFC 8414 section 3.1), and on a tenant's own
+/// host `/.well-known/oauth-authorization-server/auth`.
+pub(crate) async fn authorization_server(call: Call) -> Result<Response<Body>, Failure> {
+    let gate = crate::caller::gate(&call)?;
+    configuration(gate, call).await
 }
 
 /// `GET /t/{tenant}/auth/.well-known/openid-configuration` (OpenID Connect Discovery 1.0).
@@ -317,7 +332,10 @@ pub(crate) async fn configuration(gate: Gate, call: Call) -> Result<Response<Bod
                 "acr_values_supported",
                 json!([Assurance::Password.acr(), Assurance::TwoFactors.acr()]),
             ),
-            ("prompt_values_supported", json!(["none", "login"])),
+            (
+                "prompt_values_supported",
+                json!(["none", "login", "consent"]),
+            ),
             ("claims_parameter_supported", json!(false)),
             ("request_parameter_supported", json!(false)),
             ("request_uri_parameter_supported", json!(false)),
