@@ -357,6 +357,9 @@ pub mod fixed {
     pub const UCUM_CODE_BYTES_MAX: usize = 256;
     /// Documents from outside (keys, descriptions of identity providers) that the process remembers.
     pub const DOCUMENTS_KEPT_MAX: usize = 1_024;
+    /// Those whose assertions, or whose answers with passkeys, are remembered at once so that none is taken
+    /// twice; others wait until those are forgotten.
+    pub const REPLAYERS_MAX: usize = 200_000;
     /// Parameters of one authorization request.
     pub const AUTHORIZE_PARAMETERS_MAX: usize = 64;
     /// Bytes of what a browser keeps while its person is at an identity provider.

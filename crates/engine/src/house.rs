@@ -93,6 +93,8 @@ pub(crate) struct Inner {
     /// What journeys of those who choose among clinics are sealed with; another one with each start.
     pub(crate) choosing: Secret<[u8; 32]>,
     pub(crate) replays: Replays,
+    /// Answers of passkeys.
+    pub(crate) passkey_answers: Replays,
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
     pub(crate) used_codes: UsedCodes,
@@ -171,6 +173,7 @@ impl House {
             registrations: Attempts::new(registrations_max),
             choosing,
             replays: Replays::new(replays_max),
+            passkey_answers: Replays::new(replays_max),
             passwords,
             guesses,
             used_codes: UsedCodes::default(),

@@ -87,8 +87,8 @@ impl App {
         let (from, forwarded) = proxy::read(self.house.config(), request.headers(), peer);
         meta.from = Some(from);
         let mut request = request.map(Body::new);
-        if from != peer {
-            // It is the proxy's, not the caller's.
+        if from != peer || proxy::is_believed(self.house.config(), peer) {
+            // It is the proxy's, not the caller's, whatever it says of whom it brings.
             request.extensions_mut().remove::<ClientCertificate>();
         }
         without_last_slash(request.uri_mut());

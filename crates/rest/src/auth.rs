@@ -143,9 +143,14 @@ impl Browser {
     /// The fields of a form that was given out to it.
     async fn fields(&self, gate: &Gate, call: &mut Call) -> Result<Fields, Failure> {
         let fields = Fields::read(call).await?;
-        let token = fields.get("_form").unwrap_or_default();
-        gate.own_form(&self.form, &self.session, &token).await?;
+        self.own(gate, &fields).await?;
         Ok(fields)
+    }
+
+    /// Refuses a form that was not given out to it.
+    async fn own(&self, gate: &Gate, fields: &Fields) -> Result<(), Failure> {
+        let token = fields.get("_form").unwrap_or_default();
+        gate.own_form(&self.form, &self.session, &token).await
     }
 
     /// Has it keep what a journey to an identity provider needs at its end.

@@ -212,6 +212,8 @@ routes! {
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
     GET    House  "/auth/style.css"     "house-style"   Open    auth::house_style;
+    GET    House  "/.well-known/oauth-authorization-server/t/{tenant}/auth" "authorization-server" Open oauth::authorization_server;
+    GET    House  "/.well-known/oauth-authorization-server/auth" "authorization-server" Open oauth::authorization_server;
     GET    House  "/auth/choose"        "choose-tenant" Open    auth::choice::leave;
     GET    House  "/auth/callback"      "provider-callback" Open   auth::provider::forward;
     GET    Tenant "/auth/providers/{provider}" "provider-sign-in" Gate auth::provider::depart;
@@ -223,6 +225,7 @@ routes! {
     POST   Tenant "/auth/revoke"        "revoke"        Gate    oauth::revoke;
     POST   Tenant "/auth/register"      "register"      Gate    auth::registrations::register;
     GET    Tenant "/auth/register/{client_id}" "registered" Gate auth::registrations::registered;
+    PUT    Tenant "/auth/register/{client_id}" "register-anew" Gate auth::registrations::register_anew;
     DELETE Tenant "/auth/register/{client_id}" "unregister" Gate auth::registrations::unregister;
     GET    Tenant "/auth/registrations" "list-registrations" Visitor auth::registrations::list;
     POST   Tenant "/auth/registrations/{client_id}" "decide-registration" Visitor auth::registrations::decide;

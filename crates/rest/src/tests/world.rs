@@ -61,6 +61,7 @@ pub(super) struct World {
     pub(super) clock: Arc<Hand>,
     pub(super) operator: String,
     pub(super) dir: PathBuf,
+    configs: (StoreConfig, HouseConfig),
 }
 
 impl Drop for World {
@@ -116,6 +117,7 @@ impl World {
         };
         config(&mut house_config);
         std::fs::create_dir_all(&house_config.backup_dir).unwrap();
+        let configs = (store_config.clone(), house_config.clone());
         let house = House::open(store_config, clock.clone(), rng, house_config).unwrap();
         let operator = std::fs::read_to_string(dir.join("operator.token")).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -132,7 +134,17 @@ impl World {
             clock,
             operator,
             dir,
+            configs,
         }
+    }
+
+    /// The house ends and begins again.
+    pub(super) fn begin_again(&mut self) {
+        self.house.close();
+        let rng = Arc::new(Dice(SystemRandom::new()));
+        let (store, house) = self.configs.clone();
+        self.house = House::open(store, self.clock.clone(), rng, house).unwrap();
+        self.app = App::new(self.house.clone());
     }
 
     /// Tells of alerts that nobody was told of yet.

@@ -425,6 +425,28 @@ fn limits_of_what_is_kept_hold_up_no_switching_off() {
     clinic_says(&admin, "enabled", None).status(200);
 }
 
+/// Whoever has a vendor's secret switches it off from anywhere, and lets go of it only from where the terms
+/// want its clients to be.
+#[test]
+fn a_vendor_lets_go_of_its_switch_from_its_networks_alone() {
+    let (world, _) = clinic();
+    let _admin = enabled(&world, &json!({ "networks": ["192.0.2.0/24"] }));
+    let who = basic(&client(&world, "system/*.cruds"));
+    let says = |from: &str, hold: &str| {
+        let headers = [("authorization", who.as_str()), FORM];
+        let body = format!("hold={hold}&reason=test");
+        let from = from.parse().unwrap();
+        world.ask_from(from, "POST /t/lakeside/auth/vendor", &headers, body)
+    };
+    says("198.51.100.7", "disabled").status(200);
+    says("198.51.100.7", "enabled")
+        .status(400)
+        .at("/error", "unauthorized_client");
+    says("198.51.100.7", "read-only").status(400);
+    says("198.51.100.7", "disabled").status(200);
+    says("192.0.2.7", "enabled").status(200).at("/state", "enabled");
+}
+
 #[test]
 fn a_vendor_at_its_own_switch_is_not_told_who_acts_for_the_clinic_nor_comes_as_often_as_it_likes() {
     let (world, _) = clinic();
