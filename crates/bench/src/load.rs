@@ -2,13 +2,13 @@
 //! (requests at fixed times, whether or not the server keeps up; latency counts from the time a
 //! request was due, so a stall is not hidden by requests that were never sent).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::http::{Base, Connection};
+use crate::http::{Answer, Base, Connection};
 use crate::process;
 
 /// Requests to choose from, and the status that a good answer has.
@@ -40,6 +40,8 @@ pub(crate) struct Sample {
     pub(crate) answers: u64,
     /// Bad answers and broken connections.
     pub(crate) failures: u64,
+    /// How the first of them began.
+    pub(crate) failure: Option<String>,
     /// Time measured.
     pub(crate) elapsed: Duration,
     /// Processor time of the server process in that time.
@@ -57,6 +59,7 @@ impl Sample {
     pub(crate) fn join(&mut self, other: Self) {
         self.answers += other.answers;
         self.failures += other.failures;
+        self.failure = self.failure.take().or(other.failure);
         self.elapsed += other.elapsed;
         self.cpu += other.cpu;
         self.own_cpu += other.own_cpu;
@@ -121,6 +124,7 @@ struct Gate {
     counting: AtomicBool,
     stop: AtomicBool,
     failures: AtomicU64,
+    failure: OnceLock<String>,
 }
 
 /// Closed loop: every connection sends its next request when the last answer is there.
@@ -153,6 +157,7 @@ pub(crate) async fn closed(mix: &Mix, shape: Shape, server: Option<u32>) -> anyh
     Ok(Sample {
         answers: latencies_us.len() as u64,
         failures: gate.failures.load(Ordering::Relaxed),
+        failure: gate.failure.get().cloned(),
         elapsed,
         cpu: after.0.saturating_sub(before.0),
         own_cpu: after.1.saturating_sub(before.1),
@@ -185,11 +190,14 @@ async fn one_connection(
                     latencies.push(micros(sent.elapsed()));
                 }
             }
-            Ok(_) => {
+            Ok(answer) => {
                 gate.failures.fetch_add(1, Ordering::Relaxed);
+                gate.failure
+                    .get_or_init(|| beginning(&connection, &answer, request));
             }
-            Err(_) => {
+            Err(e) => {
                 gate.failures.fetch_add(1, Ordering::Relaxed);
+                gate.failure.get_or_init(|| e.to_string());
                 match Connection::open(&mix.base.authority).await {
                     Ok(fresh) => connection = fresh,
                     Err(_) => break,
@@ -198,6 +206,14 @@ async fn one_connection(
         }
     }
     latencies
+}
+
+/// The beginning of a request and of its answer, for people.
+fn beginning(connection: &Connection, answer: &Answer, request: &[u8]) -> String {
+    let asked = request.split(|b| *b == b'\r').next().unwrap_or_default();
+    let body: Vec<u8> = connection.body(answer).iter().copied().take(300).collect();
+    let text = String::from_utf8_lossy;
+    format!("{}: {} {}", text(asked), answer.status, text(&body))
 }
 
 /// Open loop: one request each `1/rate` seconds, spread over the connections.

@@ -61,6 +61,8 @@ pub(crate) struct Row {
     pub(crate) resident_bytes: Option<u64>,
     /// Answers that were not what they should be.
     pub(crate) failures: u64,
+    /// How the first of them began.
+    pub(crate) failure: Option<String>,
     /// The figure that is held against the target.
     pub(crate) value: f64,
     /// Its unit: `%`, `ms`, `MB`, `/s`, `×`.
@@ -88,6 +90,7 @@ impl Row {
             p99_us: None,
             resident_bytes: None,
             failures: 0,
+            failure: None,
             value,
             unit,
             target,
@@ -104,6 +107,7 @@ impl Row {
         self.p99_us = Some(sample.quantile_us(0.99));
         self.resident_bytes = (sample.resident > 0).then_some(sample.resident);
         self.failures += sample.failures;
+        self.failure = self.failure.or_else(|| sample.failure.clone());
         if sample.failures > 0 && self.ok.is_some() {
             self.ok = Some(false);
         }
@@ -195,6 +199,11 @@ pub(crate) fn print(rows: &[Row]) -> String {
     }
     for row in rows.iter().filter(|r| !r.note.is_empty()) {
         let _ = writeln!(out, "  {}: {}", row.name, row.note);
+    }
+    for row in rows {
+        if let Some(failure) = &row.failure {
+            let _ = writeln!(out, "  {}: first failure: {failure}", row.name);
+        }
     }
     out
 }
