@@ -109,11 +109,16 @@ limits! {
     /// Milliseconds after which a page of a search of the audit trail ends, however many events it has;
     /// its next link goes on.
     trail_ms_max = 3_000;
+    /// Records and versions of a tenant that the index of its audit trail may lack: once there are more, they
+    /// are added in the background; 0: no index is made.
+    trail_index_lag_max = 1_000;
     /// Bytes of one message to a syslog receiver; an event that is longer is sent with fewer entities.
     syslog_bytes_max = 8_000;
     /// Bytes of the journal that wait at most for somebody to whom audit trails are shipped: beyond it,
     /// retention no longer waits for them; 0: for ever.
     ship_backlog_bytes_max = 16 << 30;
+    /// Tenants whose webhooks are called at once, to tell of alerts.
+    tenants_told_at_once_max = 8;
     /// Virtual-machine steps of the storage engine that one search may take, in thousands.
     search_kilosteps_max = 2_000_000;
     /// Steps that one `$fhirpath` may take, each about the work of looking at one element.

@@ -21,6 +21,7 @@ use crate::call::{BodyLimit, Call};
 use crate::{negotiate, problem};
 
 pub(crate) mod account;
+pub(crate) mod alerts;
 pub(crate) mod authorize;
 pub(crate) mod choice;
 mod pages;

@@ -250,6 +250,11 @@ routes! {
     PATCH  Tenant "/auth/people/{person}" "change-person" Visitor auth::people::change;
     POST   Tenant "/auth/people/{person}/invitation" "invite-person" Visitor auth::people::invite;
     POST   Tenant "/auth/people/{person}/sign-out" "sign-person-out" Visitor auth::people::sign_out;
+    GET    Tenant "/auth/alerts"        "list-alerts"   Visitor auth::alerts::list;
+    GET    Tenant "/auth/alerts/{number}" "show-alert"  Visitor auth::alerts::show;
+    POST   Tenant "/auth/alerts/{number}" "acknowledge-alert" Visitor auth::alerts::acknowledge;
+    GET    Tenant "/auth/alert-rules"   "show-alert-rules" Visitor auth::alerts::rules::show;
+    POST   Tenant "/auth/alert-rules"   "publish-alert-rules" Visitor auth::alerts::rules::publish;
     POST   Tenant "/auth/launches"      "launch"        Caller("r") auth::people::launch;
     GET    Tenant "/auth/launches"      "list-launches" Caller("")  auth::people::launches;
     GET    Tenant "/auth/vendors"       "list-own-vendors" Visitor  auth::vendors::list;

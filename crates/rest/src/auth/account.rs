@@ -14,11 +14,12 @@ pub(crate) async fn page(visitor: Visitor, call: Call) -> Result<Response<Body>,
     let gate = visitor.gate();
     let browser = Browser::of(gate, &call);
     let token = browser.token(gate).await?;
+    let attends = visitor.caller().await.is_ok_and(|caller| caller.attends());
     let page = pages::account(
         gate,
         &token,
         &visitor.account().await?,
-        visitor.administers(),
+        (visitor.administers(), attends),
     );
     Ok(browser.page(StatusCode::OK, page, ""))
 }

@@ -264,6 +264,43 @@ impl World {
         self.ask_with(from, None, line, headers, body)
     }
 
+    /// Asks, and waits for no answer yet.
+    pub(super) fn begin(
+        &self,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> tokio::task::JoinHandle<u16> {
+        let (method, path) = line.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header("host", "127.0.0.1:8080");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.into())).unwrap();
+        let app = self.app.clone();
+        self.runtime.spawn(async move {
+            let answer = app.answer(request, Ipv4Addr::LOCALHOST.into()).await;
+            answer.status().as_u16()
+        })
+    }
+
+    /// The status of what was begun.
+    pub(super) fn finish(&self, begun: tokio::task::JoinHandle<u16>) -> u16 {
+        self.runtime.block_on(begun).unwrap()
+    }
+
+    /// Tells of alerts in the background until something is there.
+    pub(super) fn tell_until(&self, there: impl Future<Output = ()>) {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let telling = self.runtime.spawn(self.house.clone().tell(stopped));
+        self.runtime.block_on(async {
+            there.await;
+            stop.send_replace(true);
+            telling.await.unwrap();
+        });
+    }
+
     /// The same over a connection that was made with a client certificate of this digest.
     pub(super) fn ask_with(
         &self,
