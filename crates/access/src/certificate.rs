@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The certificate that the client of a connection showed, and whose key it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,64 @@ pub struct CertificateNames {
     pub ip: Vec<IpAddr>,
     /// `rfc822Name`s.
     pub email: Vec<String>,
+    /// SHA-256 of the certificates of those authorities that vouch for them.
+    pub authorities: Vec<[u8; 32]>,
+    /// Whether the house trusts no other authorities than these.
+    pub only: bool,
+}
+
+impl CertificateNames {
+    /// Whether the authority that a client names vouches for them. A client that names none is
+    /// recognised as long as there is no second one: the authority of one clinic says nothing about the
+    /// programs of another.
+    fn are_vouched_for(&self, authority: Option<&AuthorityDigest>) -> bool {
+        match authority {
+            Some(AuthorityDigest(wanted)) => self.authorities.contains(wanted),
+            None => self.only,
+        }
+    }
+}
+
+/// SHA-256 of the certificate of an authority; as it is kept and told: in hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuthorityDigest(pub [u8; 32]);
+
+impl AuthorityDigest {
+    /// Reads 64 hexadecimal digits, perhaps with colons between pairs.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: Vec<u8> = text.bytes().filter(|b| *b != b':').collect();
+        let (pairs, rest) = digits.as_chunks::<2>();
+        let mut bytes = [0; 32];
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            let digit = |d: u8| char::from(d).to_digit(16);
+            let [high, low] = pair.map(digit);
+            *byte = u8::try_from(high? << 4 | low?).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for AuthorityDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for AuthorityDigest {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AuthorityDigest {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let wanted = "authority is the SHA-256 of a certificate: 64 hexadecimal digits";
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(wanted))
+    }
 }
 
 /// A distinguished name, the most specific part first, as RFC 4514 writes it. Each part has one or more
@@ -188,10 +246,15 @@ impl ByCertificate {
         }
     }
 
-    /// Whether a certificate that an authority vouches for is the client's; never for one that is in a
+    /// Whether a certificate that this authority vouches for is the client's; never for one that is in a
     /// key set, which is looked for there.
-    pub fn is_named_by(&self, shown: &ShownCertificate) -> bool {
-        let Some(names) = &shown.names else {
+    pub fn is_named_by(
+        &self,
+        shown: &ShownCertificate,
+        authority: Option<&AuthorityDigest>,
+    ) -> bool {
+        let names = shown.names.as_ref();
+        let Some(names) = names.filter(|names| names.are_vouched_for(authority)) else {
             return false;
         };
         match self {
@@ -214,6 +277,9 @@ pub struct CertificateTerms {
     /// It proves who it is by one, and by nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<ByCertificate>,
+    /// The authority that vouches for its name; without one the only authority that there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority: Option<AuthorityDigest>,
     /// Its access tokens are good over connections with its certificate alone (RFC 8705 section 3).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bound: bool,
@@ -266,6 +332,8 @@ mod tests {
             uri: vec!["urn:app".to_owned()],
             ip: vec![IpAddr::from([10, 0, 0, 1])],
             email: vec!["a@app.example".to_owned()],
+            authorities: vec![[1; 32]],
+            only: true,
         };
         let mut shown = ShownCertificate {
             sha256: [7; 32],
@@ -279,7 +347,11 @@ mod tests {
             ByCertificate::Email("a@app.example".to_owned()),
         ];
         for rule in &rules {
-            assert!(rule.is_named_by(&shown), "{rule:?}");
+            assert!(rule.is_named_by(&shown, None), "{rule:?}");
+            let own = AuthorityDigest([1; 32]);
+            assert!(rule.is_named_by(&shown, Some(&own)), "{rule:?}");
+            let other = AuthorityDigest([2; 32]);
+            assert!(!rule.is_named_by(&shown, Some(&other)), "{rule:?}");
         }
         for rule in [
             ByCertificate::Subject("CN=app,O=x".to_owned()),
@@ -289,9 +361,32 @@ mod tests {
             ByCertificate::Email("b@app.example".to_owned()),
             ByCertificate::SelfSigned,
         ] {
-            assert!(!rule.is_named_by(&shown), "{rule:?}");
+            assert!(!rule.is_named_by(&shown, None), "{rule:?}");
+        }
+        // Of several authorities the client says which.
+        if let Some(names) = &mut shown.names {
+            names.only = false;
+        }
+        let own = AuthorityDigest([1; 32]);
+        for rule in &rules {
+            assert!(!rule.is_named_by(&shown, None), "{rule:?}");
+            assert!(rule.is_named_by(&shown, Some(&own)), "{rule:?}");
         }
         shown.names = None;
-        assert!(!rules.iter().any(|rule| rule.is_named_by(&shown)));
+        let named = |rule: &ByCertificate| rule.is_named_by(&shown, Some(&own));
+        assert!(!rules.iter().any(named));
+    }
+
+    #[test]
+    fn authorities_are_told_apart_by_their_digests() {
+        let text = "0a".repeat(32);
+        let read = AuthorityDigest::parse(&text).unwrap();
+        assert_eq!(read, AuthorityDigest([10; 32]));
+        assert_eq!(read.to_string(), text);
+        let colons = ["0A"; 32].join(":");
+        assert_eq!(AuthorityDigest::parse(&colons), Some(read));
+        for bad in ["", "0a", &"0".repeat(63), &"0g".repeat(32), &"é".repeat(32)] {
+            assert_eq!(AuthorityDigest::parse(bad), None, "{bad}");
+        }
     }
 }

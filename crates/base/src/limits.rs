@@ -109,11 +109,16 @@ limits! {
     /// Milliseconds after which a page of a search of the audit trail ends, however many events it has;
     /// its next link goes on.
     trail_ms_max = 3_000;
+    /// Records and versions of a tenant that the index of its audit trail may lack: once there are more, they
+    /// are added in the background; 0: no index is made.
+    trail_index_lag_max = 1_000;
     /// Bytes of one message to a syslog receiver; an event that is longer is sent with fewer entities.
     syslog_bytes_max = 8_000;
     /// Bytes of the journal that wait at most for somebody to whom audit trails are shipped: beyond it,
     /// retention no longer waits for them; 0: for ever.
     ship_backlog_bytes_max = 16 << 30;
+    /// Tenants whose webhooks are called at once, to tell of alerts.
+    tenants_told_at_once_max = 8;
     /// Virtual-machine steps of the storage engine that one search may take, in thousands.
     search_kilosteps_max = 2_000_000;
     /// Steps that one `$fhirpath` may take, each about the work of looking at one element.
@@ -297,6 +302,14 @@ pub mod fixed {
     pub const FHIRPATH_DEPTH_MAX: usize = 200;
     /// Elements that one FHIRPath expression makes (`%factory`, `%terminologies`).
     pub const FHIRPATH_MADE_MAX: usize = 1_000;
+    /// Bytes of what such elements are made of, together.
+    pub const FHIRPATH_MADE_BYTES_MAX: usize = 4 << 20;
+    /// Keys that one search is sorted by.
+    pub const SORT_KEYS_MAX: usize = 16;
+    /// Versions that one `If-Match` names.
+    pub const IF_MATCH_VERSIONS_MAX: usize = 8;
+    /// Variables that one `$fhirpath` brings.
+    pub const FHIRPATH_VARIABLES_MAX: usize = 100;
     /// How deeply the making of such elements nests.
     pub const FHIRPATH_MADE_ROUNDS_MAX: usize = 32;
     /// Expressions that compiling one FHIRPath expression may come to: some are compiled more than
@@ -377,6 +390,13 @@ pub mod fixed {
     pub const UCUM_CODE_BYTES_MAX: usize = 256;
     /// Documents from outside (keys, descriptions of identity providers) that the process remembers.
     pub const DOCUMENTS_KEPT_MAX: usize = 1_024;
+    /// Those whose assertions, or whose answers with passkeys, are remembered at once so that none is taken
+    /// twice; others wait until those are forgotten.
+    pub const REPLAYERS_MAX: usize = 200_000;
+    /// Parameters of one authorization request.
+    pub const AUTHORIZE_PARAMETERS_MAX: usize = 64;
+    /// Bytes of what a browser keeps while its person is at an identity provider.
+    pub const JOURNEY_BYTES_MAX: usize = 3_900;
     /// UCUM codes whose meaning the process remembers.
     pub const UCUM_CACHE_ENTRIES_MAX: usize = 8_192;
 }

@@ -45,6 +45,7 @@ pub use authorize::{
     Asked as AuthorizationAsked, AuthorizeRequest, LaunchDraft, LaunchMade, Next, OauthError,
     Question,
 };
+pub(crate) use choice::Choosers;
 pub use choice::Clinic;
 pub(crate) use documents::Documents;
 pub(crate) use guesses::Guesses;

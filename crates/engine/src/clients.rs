@@ -197,6 +197,9 @@ impl Operator {
             (Some(_), _) if draft.public => {
                 invalid("a program that cannot keep a secret cannot keep a key")
             }
+            (Some(ByCertificate::SelfSigned), _) if terms.authority.is_some() => {
+                invalid("an authority goes with a name that it vouches for")
+            }
             (Some(ByCertificate::SelfSigned), Some(ClientKeys::Set(set)))
                 if has_certificates(set) =>
             {
@@ -210,6 +213,9 @@ impl Operator {
                 invalid("no authority vouches for certificates here: tls.client_authorities")
             }
             (Some(by), _) => check_name(by),
+            (None, _) if terms.authority.is_some() => {
+                invalid("an authority goes with a name that it vouches for")
+            }
             (None, _) => Ok(()),
         }
     }

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
 
 use crate::auth::{
-    Attempts, Documents, Guesses, Passwords, Remembered, Replays, UsedCodes, Verdicts,
+    Attempts, Choosers, Documents, Guesses, Passwords, Remembered, Replays, UsedCodes, Verdicts,
 };
 use crate::benches::Benches;
 use crate::failure::Failure;
@@ -95,6 +95,8 @@ pub(crate) struct Inner {
     /// What journeys of those who choose among clinics are sealed with; another one with each start.
     pub(crate) choosing: Secret<[u8; 32]>,
     pub(crate) replays: Replays,
+    /// Answers of passkeys.
+    pub(crate) passkey_answers: Replays,
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
     pub(crate) used_codes: UsedCodes,
@@ -113,6 +115,10 @@ pub(crate) struct Inner {
     pub(crate) answers: Arc<Room>,
     /// Places for processor work on large bodies.
     pub(crate) benches: Benches,
+    /// A place for whoever looks through all clinics, one after the other.
+    pub(crate) choices: Benches,
+    /// Which tenants they need not look at.
+    pub(crate) choosers: Choosers,
     /// When the house was opened.
     pub(crate) started: Micros,
     /// `rest.resource` of CapabilityStatements, with literal and with enforced references.
@@ -171,6 +177,7 @@ impl House {
             registrations: Attempts::new(registrations_max),
             choosing,
             replays: Replays::new(replays_max),
+            passkey_answers: Replays::new(replays_max),
             passwords,
             guesses,
             used_codes: UsedCodes::default(),
@@ -183,6 +190,8 @@ impl House {
             open_bodies,
             answers,
             benches: Benches::new(processors()),
+            choices: Benches::new(1),
+            choosers: Choosers::default(),
             started,
             capabilities: Default::default(),
             interactions: OnceLock::new(),
@@ -290,6 +299,24 @@ impl House {
             tenant,
             links,
         })
+    }
+
+    /// The gate of a tenant to which somebody comes back from the house's identity provider, by the answer's
+    /// `state`: at the address that they left from, where the browser shows its cookies.
+    ///
+    /// # Errors
+    /// `form-foreign`; those of [`Self::gate`].
+    pub fn gate_of_state(&self, state: &str, reached: Reached<'_>) -> Result<Gate, Failure> {
+        let foreign = || Failure::of(Code::FormForeign);
+        let (tenant, rest) = state.split_once('.').ok_or_else(foreign)?;
+        let mut gate = self.gate(tenant, reached, false)?;
+        if let Some((port, _)) = rest.split_once('.') {
+            let port = (!port.is_empty()).then(|| port.parse().map_err(|_| foreign()));
+            let port = port.transpose()?;
+            let own = Links::at_own_host(&self.0.config, &gate.tenant, reached, port);
+            gate.links = own.ok_or_else(foreign)?;
+        }
+        Ok(gate)
     }
 
     pub(crate) fn fresh_id(&self, at: Micros) -> ResourceId {

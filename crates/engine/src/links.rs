@@ -85,6 +85,30 @@ impl Links {
         }
     }
 
+    /// The addresses of a tenant at its own host under the domain, and perhaps at a port; none where the house
+    /// has no domain.
+    pub(crate) fn at_own_host(
+        config: &HouseConfig,
+        tenant: &TenantId,
+        reached: Reached<'_>,
+        port: Option<u16>,
+    ) -> Option<Self> {
+        let (scheme, domain) = (reached.scheme(config), config.domain.as_deref()?);
+        let port = port.map_or_else(String::new, |port| format!(":{port}"));
+        let root = format!("{scheme}://{}.{domain}{port}", tenant.name().as_str());
+        Some(Self { root: root.into() })
+    }
+
+    /// The port of a tenant's own host, as far as its addresses name one; none where the tenant is a path of
+    /// the house.
+    pub(crate) fn own_port(&self, tenant: &TenantId) -> Option<Option<u16>> {
+        if self.house(tenant).is_some() {
+            return None;
+        }
+        let port = self.origin().rsplit_once(':').map(|(_, port)| port);
+        Some(port.and_then(|port| port.parse().ok()))
+    }
+
     /// The FHIR base, without a slash at its end.
     pub fn fhir(&self) -> String {
         [&self.root, "/fhir"].concat()

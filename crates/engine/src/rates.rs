@@ -35,6 +35,10 @@ enum Whose<'a> {
     Vendor(&'a VendorId),
     /// A vendor at its own switch.
     Switch(&'a VendorId),
+    /// A person who signs in.
+    SignIn(&'a PersonId),
+    /// Somebody at the house's identity provider who chooses among clinics.
+    Choice(&'a str),
     Operator,
 }
 
@@ -42,6 +46,18 @@ enum Whose<'a> {
 const SWITCHES_PER_MINUTE: VendorRate = VendorRate {
     per_minute: 60,
     burst: 20,
+};
+
+/// How often one person begins sessions: each is written down.
+const SIGN_INS_PER_MINUTE: VendorRate = VendorRate {
+    per_minute: 60,
+    burst: 60,
+};
+
+/// How often one account looks through all clinics for where it is known.
+const CHOICES_PER_MINUTE: VendorRate = VendorRate {
+    per_minute: 6,
+    burst: 6,
 };
 
 impl Whose<'_> {
@@ -53,18 +69,22 @@ impl Whose<'_> {
             Self::Person(_) => "person_requests_per_second_max",
             Self::Vendor(_) => "vendor_requests_per_minute",
             Self::Switch(_) => "vendor_switches_per_minute",
+            Self::SignIn(_) => "person_sign_ins_per_minute",
+            Self::Choice(_) => "clinic_choices_per_minute",
             Self::Operator => "operator_requests_per_second_max",
         }
     }
 }
 
 /// All names of limits of rates.
-pub(crate) const LIMITS: [&str; 6] = [
+pub(crate) const LIMITS: [&str; 8] = [
     Whose::Tenant.limit(),
     "client_requests_per_second_max",
     "person_requests_per_second_max",
     "vendor_requests_per_minute",
     "vendor_switches_per_minute",
+    "person_sign_ins_per_minute",
+    "clinic_choices_per_minute",
     Whose::Operator.limit(),
 ];
 
@@ -222,6 +242,29 @@ impl Rates {
     ) -> Result<(), Failure> {
         let pace = Pace::of(SWITCHES_PER_MINUTE);
         self.take(tenant.bytes(), Whose::Switch(vendor), pace, metrics)
+    }
+
+    /// One session that a person begins.
+    ///
+    /// # Errors
+    /// As those of [`Self::spend_own`].
+    pub(crate) fn spend_sign_in(
+        &self,
+        tenant: &TenantId,
+        person: &PersonId,
+        metrics: &Metrics,
+    ) -> Result<(), Failure> {
+        let pace = Pace::of(SIGN_INS_PER_MINUTE);
+        self.take(tenant.bytes(), Whose::SignIn(person), pace, metrics)
+    }
+
+    /// One look through all clinics of somebody with an account at the house's identity provider.
+    ///
+    /// # Errors
+    /// As those of [`Self::spend_own`].
+    pub(crate) fn spend_choice(&self, subject: &str, metrics: &Metrics) -> Result<(), Failure> {
+        let pace = Pace::of(CHOICES_PER_MINUTE);
+        self.take(&[0; 16], Whose::Choice(subject), pace, metrics)
     }
 
     /// One request of the operator.

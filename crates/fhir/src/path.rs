@@ -188,6 +188,9 @@ pub enum EvalError {
     /// A text or a pattern grew too large.
     #[error("a text that the expression put together is larger than allowed")]
     TextTooLong,
+    /// More or larger elements than one expression may make.
+    #[error("the expression makes more or larger elements than allowed")]
+    Made,
     /// Several items where the language wants one.
     #[error("several items where one is expected")]
     NotSingle,

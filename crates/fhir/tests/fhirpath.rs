@@ -167,7 +167,8 @@ fn run_with_terms(types: &Types, case: &Case, source: &str) -> Outcome {
             own_bases: &[],
             terms: &terms,
             now: Moment::parse("2026-11-22T04:50:00.000Z").unwrap(),
-            steps_max: 1_000_000,
+            steps: &Cell::new(1_000_000),
+            results_bytes_max: 1 << 20,
         };
         let reply = match question.reply(&around, Some(subject)) {
             Ok(reply) => reply,

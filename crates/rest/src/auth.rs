@@ -21,6 +21,7 @@ use crate::call::{BodyLimit, Call};
 use crate::{negotiate, problem};
 
 pub(crate) mod account;
+pub(crate) mod alerts;
 pub(crate) mod authorize;
 pub(crate) mod choice;
 mod pages;
@@ -143,9 +144,14 @@ impl Browser {
     /// The fields of a form that was given out to it.
     async fn fields(&self, gate: &Gate, call: &mut Call) -> Result<Fields, Failure> {
         let fields = Fields::read(call).await?;
-        let token = fields.get("_form").unwrap_or_default();
-        gate.own_form(&self.form, &self.session, &token).await?;
+        self.own(gate, &fields).await?;
         Ok(fields)
+    }
+
+    /// Refuses a form that was not given out to it.
+    async fn own(&self, gate: &Gate, fields: &Fields) -> Result<(), Failure> {
+        let token = fields.get("_form").unwrap_or_default();
+        gate.own_form(&self.form, &self.session, &token).await
     }
 
     /// Has it keep what a journey to an identity provider needs at its end.
@@ -292,6 +298,19 @@ fn failed(gate: &Gate, failure: &Failure) -> Response<Body> {
 pub(crate) fn reads_pages(call: &Call) -> bool {
     let accept = call.parts.headers.get(ACCEPT).and_then(|a| a.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// Refuses what a page of another origin has a browser send, where the browser says so (Fetch Metadata):
+/// the session's cookie goes to no other site, but does so between the hosts of one.
+///
+/// # Errors
+/// `form-foreign`
+pub(crate) fn of_this_origin(call: &Call) -> Result<(), Failure> {
+    let site = call.parts.headers.get("sec-fetch-site");
+    match site.is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none")) {
+        true => Ok(()),
+        false => Err(Failure::of(Code::FormForeign)),
+    }
 }
 
 /// Where somebody who is not signed in signs in, on the way to this page.

@@ -203,7 +203,10 @@ pub(crate) async fn delete(session: Session, call: Call) -> Answered {
 pub(crate) async fn delete_where(session: Session, call: Call) -> Answered {
     let wish = wish(&call)?;
     let criteria = form::without(call.query(), &NOT_SEARCHED);
-    let answer = session.delete_where(call.value("type"), &criteria).await?;
+    let conditions = conditions(&call)?;
+    let answer = session
+        .delete_where(call.value("type"), &criteria, &conditions)
+        .await?;
     answer::respond(answer, At::of(&session), &wish)
 }
 

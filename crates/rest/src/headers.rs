@@ -1,6 +1,8 @@
 //! Request headers with a meaning in FHIR: conditions and preferences (`http.html#versions`,
 //! `http.html#return`).
 
+use std::borrow::Cow;
+
 use base::{Code, Micros};
 use bytes::Bytes;
 use engine::{Failure, Session, Unless, VersionMatch, WriteConditions};
@@ -108,14 +110,34 @@ pub(crate) fn text<'h>(
     value.map_err(|_| Failure::new(Code::RequestInvalid, "a header is not text"))
 }
 
+/// Entity tags, of all headers of this name (RFC 9110 section 5.3).
+fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<Cow<'h, str>>, Failure> {
+    let mut all = headers.get_all(name).iter().map(|value| {
+        let text = value.to_str();
+        text.map_err(|_| Failure::new(Code::RequestInvalid, "a header is not text"))
+    });
+    let Some(first) = all.next() else {
+        return Ok(None);
+    };
+    let mut tags = Cow::Borrowed(first?);
+    for more in all {
+        let tags = tags.to_mut();
+        tags.push(',');
+        tags.push_str(more?);
+    }
+    Ok(Some(tags))
+}
+
 /// Conditions of a write.
 pub(crate) fn conditions(headers: &HeaderMap) -> Result<WriteConditions, Failure> {
-    WriteConditions::parse(text(headers, &IF_MATCH)?, text(headers, &IF_NONE_MATCH)?)
+    let (wanted, unwanted) = (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?);
+    WriteConditions::parse(wanted.as_deref(), unwanted.as_deref())
 }
 
 /// When a read may answer "not modified".
 pub(crate) fn unless(headers: &HeaderMap) -> Result<Unless, Failure> {
-    let none_match = text(headers, &IF_NONE_MATCH)?.map(VersionMatch::parse);
+    let none_match = tags(headers, &IF_NONE_MATCH)?;
+    let none_match = none_match.as_deref().map(VersionMatch::parse);
     let since = text(headers, &IF_MODIFIED_SINCE)?;
     Ok(Unless {
         version: none_match,

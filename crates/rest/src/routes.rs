@@ -212,6 +212,8 @@ routes! {
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
     GET    House  "/auth/style.css"     "house-style"   Open    auth::house_style;
+    GET    House  "/.well-known/oauth-authorization-server/t/{tenant}/auth" "authorization-server" Open oauth::authorization_server;
+    GET    House  "/.well-known/oauth-authorization-server/auth" "authorization-server" Open oauth::authorization_server;
     GET    House  "/auth/choose"        "choose-tenant" Open    auth::choice::leave;
     GET    House  "/auth/callback"      "provider-callback" Open   auth::provider::forward;
     GET    Tenant "/auth/providers/{provider}" "provider-sign-in" Gate auth::provider::depart;
@@ -223,6 +225,7 @@ routes! {
     POST   Tenant "/auth/revoke"        "revoke"        Gate    oauth::revoke;
     POST   Tenant "/auth/register"      "register"      Gate    auth::registrations::register;
     GET    Tenant "/auth/register/{client_id}" "registered" Gate auth::registrations::registered;
+    PUT    Tenant "/auth/register/{client_id}" "register-anew" Gate auth::registrations::register_anew;
     DELETE Tenant "/auth/register/{client_id}" "unregister" Gate auth::registrations::unregister;
     GET    Tenant "/auth/registrations" "list-registrations" Visitor auth::registrations::list;
     POST   Tenant "/auth/registrations/{client_id}" "decide-registration" Visitor auth::registrations::decide;
@@ -247,6 +250,11 @@ routes! {
     PATCH  Tenant "/auth/people/{person}" "change-person" Visitor auth::people::change;
     POST   Tenant "/auth/people/{person}/invitation" "invite-person" Visitor auth::people::invite;
     POST   Tenant "/auth/people/{person}/sign-out" "sign-person-out" Visitor auth::people::sign_out;
+    GET    Tenant "/auth/alerts"        "list-alerts"   Visitor auth::alerts::list;
+    GET    Tenant "/auth/alerts/{number}" "show-alert"  Visitor auth::alerts::show;
+    POST   Tenant "/auth/alerts/{number}" "acknowledge-alert" Visitor auth::alerts::acknowledge;
+    GET    Tenant "/auth/alert-rules"   "show-alert-rules" Visitor auth::alerts::rules::show;
+    POST   Tenant "/auth/alert-rules"   "publish-alert-rules" Visitor auth::alerts::rules::publish;
     POST   Tenant "/auth/launches"      "launch"        Caller("r") auth::people::launch;
     GET    Tenant "/auth/launches"      "list-launches" Caller("")  auth::people::launches;
     GET    Tenant "/auth/vendors"       "list-own-vendors" Visitor  auth::vendors::list;

@@ -22,6 +22,7 @@ mod people;
 mod policy;
 mod provenance;
 mod provider;
+mod proving;
 mod published_keys;
 mod quarantine;
 mod registrations;

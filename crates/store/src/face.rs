@@ -22,7 +22,7 @@ pub use data::{Data, Form};
 pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};
 pub use people::{
     Account, Approval, BrowserSession, Claimed, CodeTerms, IdentityProvider, Invitation,
-    KeptPasskey, Person, Proofs, Registration, SigningKey, Through, Totp,
+    KeptPasskey, PasskeyUse, Person, Proofs, Registration, SigningKey, Through, Totp,
 };
 pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settlement};
 pub use ship::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
@@ -38,6 +38,6 @@ pub use vendors::{
     Activity, ActivityQuery, PatientActivity, ProgramLink, VendorChange, VendorEvent, Volume,
 };
 pub use write::{
-    Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Write,
-    Written,
+    Change, Condition, Expectation, Expected, Method, Outcome, Prepared, Read, Stored, Versions,
+    Write, Written,
 };

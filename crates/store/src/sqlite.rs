@@ -24,6 +24,7 @@ pub(crate) mod mailboxes;
 mod migrate;
 pub(crate) mod page;
 pub(crate) mod params;
+pub(crate) mod passkeys;
 pub(crate) mod people;
 pub(crate) mod policies;
 pub(crate) mod process;

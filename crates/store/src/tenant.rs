@@ -5,6 +5,7 @@ mod audit;
 mod break_glass;
 mod data;
 mod indexing;
+mod passkeys;
 mod people;
 mod policies;
 mod quarantine;

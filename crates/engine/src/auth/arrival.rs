@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use access::{Actor, Assurance, PersonId, PersonRecord, PersonState, Reason, RequestMeta, RoleAt};
+use access::{
+    Actor, Assurance, PeopleKey, PersonId, PersonRecord, PersonState, Reason, RequestMeta, RoleAt,
+};
 use base::{Code, Micros, Rng};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +16,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use store::{Account, BrowserSession, Claimed, Person, Proofs, StoreError, Through};
 
+use super::passkeys::Proving;
 use super::provider::{Claims, Returned, authenticated, is_word, not_good, subject};
 use super::sign_in::{From, SignedIn, normal_login};
 use super::{Attempts, AuthorizeRequest, Door, Visitor, sealed};
@@ -39,8 +42,8 @@ pub enum Going<'a> {
     Link {
         /// Who.
         by: &'a Visitor,
-        /// Their password, where they have one.
-        password: &'a str,
+        /// What they show.
+        shown: Proving<'a>,
     },
 }
 
@@ -86,6 +89,9 @@ pub(super) struct Journey {
     /// The session in which an account is linked.
     #[serde(default)]
     linking: Option<String>,
+    /// What the password was good against then: another password makes this worthless.
+    #[serde(default)]
+    proof: Option<String>,
 }
 
 impl Journey {
@@ -102,6 +108,7 @@ impl Journey {
             again: false,
             invitation: None,
             linking: None,
+            proof: None,
             provider: provider.id.clone(),
         }
     }
@@ -113,6 +120,8 @@ pub(super) fn random(rng: &dyn Rng) -> String {
 
 /// What the journey is sealed for.
 const SEALED_FOR: &str = "journey to identity provider";
+/// Bytes of it: browsers keep cookies of 4096 bytes, their names included.
+const JOURNEY_BYTES_MAX: usize = base::limits::fixed::JOURNEY_BYTES_MAX;
 /// Tolerance for clocks that differ, in seconds.
 const SKEW: i64 = 60;
 
@@ -120,24 +129,31 @@ impl Gate {
     /// Sends a person to an identity provider.
     ///
     /// # Errors
-    /// `provider-unknown`, `provider-answer`, `outbound-refused`, `outbound-failed`.
+    /// `limit-query` where the page that they want to see has too long an address to be remembered
+    /// meanwhile; `provider-unknown`, `provider-answer`, `outbound-refused`, `outbound-failed`.
     pub async fn depart(
         &self,
         provider: &str,
         going: Going<'_>,
         now: Micros,
     ) -> Result<Departure, Failure> {
-        if let Going::Link { by, password } = going {
-            by.must_prove(password).await?;
+        if let Going::Link { by, shown } = going {
+            by.prove(shown).await?;
         }
         let provider = self.provider(provider).await?;
         let metadata = self.house.metadata(self.tenant.bytes(), &provider, now);
         let metadata = metadata.await?;
         let rng = &*self.house.0.rng;
-        let state = match provider.settings.house {
-            true => format!("{}.{}", self.name(), random(rng)),
-            false => random(rng),
+        let state = match (provider.settings.house, self.links.own_port(&self.tenant)) {
+            (false, _) => random(rng),
+            (true, None) => format!("{}.{}", self.name(), random(rng)),
+            // The answer comes to the house, which shows this browser the way back to the tenant's own host.
+            (true, Some(port)) => {
+                let port = port.map_or_else(String::new, |port| port.to_string());
+                format!("{}.{port}.{}", self.name(), random(rng))
+            }
         };
+        let key = self.store().people_key().await?;
         let mut journey = Journey::new(&provider, state, rng, now);
         match going {
             Going::SignIn { next, again } => {
@@ -151,13 +167,18 @@ impl Gate {
             }
             Going::Link { by, .. } => {
                 journey.linking = Some(by.session.record.id.to_string());
+                journey.proof = Some(by.proof(&key));
                 journey.again = true;
             }
         }
         let seconds = self.house.limits().provider_sign_in_seconds_max;
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-        let key = self.store().people_key().await?;
         let cookie = sealed::seal(&key, SEALED_FOR, &journey, now.plus_secs(seconds), rng)?;
+        // Browsers drop a longer cookie without a word, and nobody would arrive.
+        if cookie.len() > JOURNEY_BYTES_MAX {
+            let (name, max) = ("journey_bytes_max", JOURNEY_BYTES_MAX as u64);
+            return Err(Failure::limit(Code::LimitQuery, name, max));
+        }
         Ok(Departure {
             url: request(&provider, &metadata.authorization_endpoint, &journey),
             cookie,
@@ -183,11 +204,13 @@ impl Gate {
         let provider = self.provider(provider).await?;
         let key = self.store().people_key().await?;
         let journey: Option<Journey> = sealed::open(&key, SEALED_FOR, cookie, now);
+        // Nothing is read of what nobody here left for.
+        let left = journey.filter(|j| j.provider == provider.id);
+        let journey = left.ok_or(Failure::of(Code::FormForeign))?;
         let answer = AuthorizeRequest::parse(answer)?;
-        let own = |j: &Journey| {
-            j.provider == provider.id && answer.get("state") == Some(j.state.as_str())
-        };
-        let journey = journey.filter(own).ok_or(Failure::of(Code::FormForeign))?;
+        if answer.get("state") != Some(journey.state.as_str()) {
+            return Err(Failure::of(Code::FormForeign));
+        }
         let counted = &self.house.0.sign_ins;
         counted.check(door, from.address, now)?;
         let arrived = self.arrived(&provider, &journey, &answer, visitor, from);
@@ -221,6 +244,10 @@ impl Gate {
         if let Some(session) = &journey.linking {
             let own = visitor.filter(|v| *v.session.record.id == **session);
             let own = own.ok_or(Failure::of(Code::FormForeign))?;
+            let key = self.store().people_key().await?;
+            if journey.proof.as_deref() != Some(&*own.proof(&key)) {
+                return Err(Failure::of(Code::FormForeign));
+            }
             own.link(through.account).await?;
             return Ok(Arrival::Linked);
         }
@@ -295,6 +322,8 @@ impl Gate {
                 let text = "the invitation was used".to_owned();
                 return Err(StoreError::Refused(Code::InvitationEnded, text));
             }
+            // What says which roles are by claims goes below, and those roles with it.
+            person.take_all_claims_off();
             person.proofs = Proofs {
                 accounts: vec![account],
                 ..Proofs::default()
@@ -349,15 +378,7 @@ impl Gate {
         let actor = Some(person.record.actor());
         let deed = self.signing(request, actor, "take off roles by claims")?;
         let change = |person: &mut Person| {
-            let issuers: Vec<String> = person
-                .proofs
-                .claimed
-                .iter()
-                .map(|c| c.issuer.clone())
-                .collect();
-            for issuer in issuers {
-                person.take_claims_off(&issuer);
-            }
+            person.take_all_claims_off();
             Ok(())
         };
         let store = self.store();
@@ -607,10 +628,18 @@ impl Visitor {
         }
     }
 
+    /// What their password is, as it is remembered while they are away.
+    fn proof(&self, key: &PeopleKey) -> String {
+        let password = self.person.proofs.password.as_deref().unwrap_or_default();
+        URL_SAFE_NO_PAD.encode(key.hash("password", password))
+    }
+
     /// Has an account at an identity provider count as the person's own.
     async fn link(&self, account: Account) -> Result<(), Failure> {
         let deed = self.own("link account").await?;
+        let proved = self.proved();
         let change = move |person: &mut Person| {
+            proved(person)?;
             if !person.proofs.accounts.contains(&account) {
                 person.proofs.accounts.push(account);
             }
@@ -629,14 +658,26 @@ impl Visitor {
     /// Takes an account at an identity provider back; sessions that were begun through it end.
     ///
     /// # Errors
-    /// `tenant-state` if they could not sign in any more; `not-found` if there is none.
-    pub async fn unlink(&self, issuer: &str, subject: &str) -> Result<(), Failure> {
+    /// `tenant-state` if they could not sign in any more; `not-found` if there is none; `credentials-invalid`,
+    /// `rate-limited`, `step-up-required` if the person does not prove who they are.
+    pub async fn unlink(
+        &self,
+        (issuer, subject): (&str, &str),
+        shown: Proving<'_>,
+    ) -> Result<(), Failure> {
         let account = Account {
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
         };
+        // What is somebody else's takes nobody's time.
+        if !self.person.proofs.accounts.contains(&account) {
+            return Err(Failure::of(Code::NotFound));
+        }
+        self.prove(shown).await?;
+        let proved = self.proved();
         let (deed, gone) = (self.own("unlink account").await?, account.clone());
         let change = move |person: &mut Person| {
+            proved(person)?;
             let before = person.proofs.accounts.len();
             person.proofs.accounts.retain(|a| *a != gone);
             if person.proofs.accounts.len() == before {

@@ -2,10 +2,12 @@
 //! person, and chooses. Nothing is opened by it: the tenant that they choose recognises them itself, at the
 //! same provider, and lets them in with what they have there.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
-use access::PersonState;
+use access::{PersonState, TenantId};
 use base::{Code, Micros};
+use parking_lot::Mutex;
 use store::Account;
 
 use super::arrival::{Departure, Journey, random, request};
@@ -23,6 +25,41 @@ pub struct Clinic {
     pub name: String,
     /// Where they sign in there.
     pub url: String,
+}
+
+/// Which tenants do not use the house's provider, as far as somebody looked: nobody is known there by it, and
+/// they need not be opened to find that out.
+#[derive(Debug, Default)]
+pub(crate) struct Choosers(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    others: HashSet<[u8; 16]>,
+    /// How often a tenant's providers were changed.
+    changes: u64,
+}
+
+impl Choosers {
+    /// Whether it has to be looked whether a tenant uses the provider, and as of when.
+    fn ask(&self, tenant: &TenantId) -> Option<u64> {
+        let known = self.0.lock();
+        (!known.others.contains(tenant.bytes())).then_some(known.changes)
+    }
+
+    /// A tenant does not use it, as somebody saw who asked then.
+    fn uses_none(&self, tenant: &TenantId, asked: u64) {
+        let mut known = self.0.lock();
+        if known.changes == asked {
+            known.others.insert(*tenant.bytes());
+        }
+    }
+
+    /// A tenant's providers were changed.
+    pub(crate) fn changed(&self, tenant: &TenantId) {
+        let mut known = self.0.lock();
+        known.changes += 1;
+        known.others.remove(tenant.bytes());
+    }
 }
 
 impl House {
@@ -80,15 +117,22 @@ impl House {
         let counted = &self.0.sign_ins;
         counted.check(&HOUSE, from, now)?;
         let journey: Option<Journey> = sealed::open_with(&self.0.choosing, cookie, now);
+        // Nothing is read of what nobody here left for.
+        let journey = journey.ok_or(Failure::of(Code::FormForeign))?;
         let answer = AuthorizeRequest::parse(answer)?;
-        let own = |j: &Journey| answer.get("state") == Some(j.state.as_str());
-        let journey = journey.filter(own).ok_or(Failure::of(Code::FormForeign))?;
+        if answer.get("state") != Some(journey.state.as_str()) {
+            return Err(Failure::of(Code::FormForeign));
+        }
         let claims = self.claims(&HOUSE, &provider, &journey, &answer, now).await;
         let claims = claims.inspect_err(|_| counted.failed(&HOUSE, from, now))?;
         let account = Account {
             issuer: provider.settings.issuer.clone(),
             subject: subject(&claims)?,
         };
+        // Whoever has an account there may look through all clinics, and so not as often as they like.
+        let (rates, metrics) = (&self.0.rates, &self.0.metrics);
+        rates.spend_choice(&account.subject, metrics)?;
+        let _place = self.0.choices.place(HOUSE).await;
         self.clinics_of(&account, reached).await
     }
 
@@ -127,11 +171,23 @@ impl House {
         reached: Reached<'_>,
     ) -> Result<Option<Clinic>, Failure> {
         let gate = self.gate(name, reached, false)?;
+        let choosers = &self.0.choosers;
+        let Some(asked) = choosers.ask(&gate.tenant) else {
+            return Ok(None);
+        };
+        let provider = match gate.house_provider().await {
+            Ok(provider) => provider,
+            Err(failure) => {
+                if failure.code() == Code::ProviderUnknown {
+                    choosers.uses_none(&gate.tenant, asked);
+                }
+                return Ok(None);
+            }
+        };
         let person = gate.store().person_of_account(account).await?;
         if person.is_none_or(|p| p.record.state != PersonState::Active) {
             return Ok(None);
         }
-        let provider = gate.house_provider().await?;
         let path = format!("/providers/{provider}?next=account");
         Ok(Some(Clinic {
             name: name.to_owned(),

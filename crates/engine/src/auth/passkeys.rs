@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use store::{BrowserSession, KeptPasskey, Person, StoreError};
+use store::{BrowserSession, KeptPasskey, PasskeyUse, Person, StoreError};
 use webauthn_rs::prelude::{
     AuthenticationResult, DiscoverableAuthentication, DiscoverableKey, Passkey,
     PasskeyAuthentication, PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential,
@@ -20,7 +20,7 @@ use webauthn_rs::prelude::{
 
 use super::attempts::network;
 use super::sign_in::{From, NewSession};
-use super::{Visitor, sealed, totp};
+use super::{Visitor, sealed};
 use crate::clients::{is_unseen, printable};
 use crate::failure::Failure;
 use crate::house::Gate;
@@ -139,15 +139,29 @@ fn answerer(text: &str) -> Result<ClientId, Failure> {
 
 /// How often a key was used, as it is kept.
 fn counter_of(kept: &KeptPasskey) -> u32 {
+    if let Some(used) = kept.used {
+        return used.counter;
+    }
     let key: Option<serde_json::Value> = serde_json::from_str(&kept.key).ok();
     let counter = key.as_ref().and_then(|key| key.pointer("/cred/counter"));
     let counter = counter.and_then(serde_json::Value::as_u64);
     counter.and_then(|c| u32::try_from(c).ok()).unwrap_or(0)
 }
 
+/// A key as it was when it was used last.
+fn key(kept: &KeptPasskey) -> Option<Passkey> {
+    let mut key: serde_json::Value = serde_json::from_str(&kept.key).ok()?;
+    if let Some(used) = kept.used {
+        let known = key.pointer_mut("/cred")?.as_object_mut()?;
+        known.insert("counter".to_owned(), used.counter.into());
+        known.insert("backup_eligible".to_owned(), used.eligible.into());
+        known.insert("backup_state".to_owned(), used.backed_up.into());
+    }
+    serde_json::from_value(key).ok()
+}
+
 fn keys(person: &Person) -> Vec<Passkey> {
-    let read = |kept: &KeptPasskey| serde_json::from_str(&kept.key).ok();
-    person.proofs.passkeys.iter().filter_map(read).collect()
+    person.proofs.passkeys.iter().filter_map(key).collect()
 }
 
 impl Gate {
@@ -205,14 +219,21 @@ impl Gate {
             return Err(stale());
         }
         let key = self.store().people_key().await?;
-        let asked = sealed::open(&key, &purpose.text(), state, now).ok_or_else(stale)?;
+        let opened = sealed::open_dated(&key, &purpose.text(), state, now);
+        let (asked, until) = opened.ok_or_else(stale)?;
+        // What was answered before the house began nobody remembers.
+        let house = &self.house.0;
+        let life = i64::try_from(self.house.limits().passkey_seconds_max).unwrap_or(i64::MAX);
+        if until < house.started.plus_secs(life) {
+            return Err(stale());
+        }
         self.answered(state, by, now)?;
         Ok(asked)
     }
 
     /// Takes an answer, once by one answerer.
     fn answered(&self, state: &str, by: &ClientId, now: Micros) -> Result<(), Failure> {
-        let replays = &self.house.0.replays;
+        let replays = &self.house.0.passkey_answers;
         let first = replays.first_use(&self.tenant, by, state, now);
         first.then_some(()).ok_or(Failure::of(Code::FormForeign))
     }
@@ -401,28 +422,29 @@ impl Gate {
         if !result.needs_update() {
             return Ok(());
         }
+        let id = URL_SAFE_NO_PAD.encode(result.cred_id());
         let actor = Some(person.record.actor());
         let deed = self.signing(from.request, actor, "use passkey")?;
-        let result = result.clone();
-        let change = move |person: &mut Person| {
-            for kept in &mut person.proofs.passkeys {
-                let Ok(mut key) = serde_json::from_str::<Passkey>(&kept.key) else {
-                    continue;
-                };
-                if key.cred_id() == result.cred_id() && result.counter() <= counter_of(kept) {
-                    let text = "the counter of the passkey went back".to_owned();
-                    return Err(StoreError::Refused(Code::CredentialsInvalid, text));
-                }
-                if key.update_credential(&result) == Some(true)
-                    && let Ok(text) = serde_json::to_string(&key)
-                {
-                    kept.key = text;
-                }
+        let used = PasskeyUse {
+            counter: result.counter(),
+            eligible: result.backup_eligible(),
+            backed_up: result.backup_state(),
+        };
+        let judge = move |kept: &KeptPasskey| {
+            let before = counter_of(kept);
+            // Keys that are kept in several places at once do not count (section 6.1.1).
+            let counts = used.counter > 0 || before > 0;
+            match counts && used.counter <= before {
+                true => Err(StoreError::Refused(
+                    Code::CredentialsInvalid,
+                    "the counter of the passkey went back".to_owned(),
+                )),
+                false => Ok(used),
             }
-            Ok(())
         };
         let store = self.store();
-        match store.change_person(deed, &person.record.id, change).await {
+        let of = (&person.record.id, &*id);
+        match store.passkey_used(deed, of, judge).await {
             Ok(_) => Ok(()),
             Err(e) if e.code() == Code::CredentialsInvalid => {
                 let copied = WebauthnError::CredentialPossibleCompromise;
@@ -470,7 +492,7 @@ impl Visitor {
     /// Whoever holds a stolen session, however fresh, adds and removes nothing by which people sign in:
     /// they show the password, or have just signed in where there is none, and the second factor if
     /// there is one.
-    async fn prove(&self, shown: Proving<'_>) -> Result<(), Failure> {
+    pub(super) async fn prove(&self, shown: Proving<'_>) -> Result<(), Failure> {
         self.must_prove(shown.password).await?;
         if !self.person.proofs.has_second_factor() {
             return Ok(());
@@ -566,14 +588,9 @@ impl Visitor {
             name: name.to_owned(),
             made_us: now.0,
             key: serde_json::to_string(&key).map_err(failed)?,
+            used: None,
         };
-        let mut codes = Vec::new();
-        let mut hashes = Vec::new();
-        if self.person.proofs.recovery.is_empty() {
-            codes = totp::recovery_codes(&*self.gate.house.0.rng);
-            let hash = |code: &String| people.hash("recovery", &totp::recovery(code));
-            hashes = codes.iter().map(hash).collect();
-        }
+        let (codes, hashes) = self.recovery_codes().await?;
         let deed = self.own("add passkey").await?;
         let max = self.gate.house.limits().passkeys_per_person_max;
         let proved = self.proved();
@@ -587,6 +604,7 @@ impl Visitor {
                 return Err(too_many(max));
             }
             person.proofs.passkeys.push(kept);
+            person.proofs.drop_begun();
             if person.proofs.recovery.is_empty() {
                 person.proofs.recovery = hashes;
             }
@@ -635,7 +653,7 @@ impl Visitor {
 
     /// Who showed a password, and a second factor if there was one, and now has a key of theirs answer, has
     /// shown two factors.
-    async fn two_factors_now(&self) -> Result<(), Failure> {
+    pub(super) async fn two_factors_now(&self) -> Result<(), Failure> {
         let (current, now) = (self.session.record.id.clone(), self.request.at);
         let deed = self.own("two factors").await?;
         let which = move |s: &BrowserSession| s.record.id == current;

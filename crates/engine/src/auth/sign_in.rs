@@ -270,6 +270,9 @@ impl Gate {
             guesses.check_code((door, whom), request.at)?;
             let totp = person.proofs.totp.as_ref();
             let step = totp.and_then(|t| totp::step_of(&t.secret, code, request.at));
+            // Which were used before the house began nobody remembers.
+            let began = self.house.0.started;
+            let step = step.filter(|step| person.made >= began || *step > totp::step_at(began));
             let used = &self.house.0.used_codes;
             let good = step.is_some_and(|step| used.first_use(&self.tenant, id, step));
             if good {
@@ -368,6 +371,9 @@ impl Gate {
         begun: Begun,
         from: From<'_>,
     ) -> Result<NewSession, Failure> {
+        // Whoever has what signs in may not have all that is written about it written without end.
+        let (rates, metrics) = (&self.house.0.rates, &self.house.0.metrics);
+        rates.spend_sign_in(&self.tenant, &person.record.id, metrics)?;
         let changed;
         let claims = begun.through.is_none() && !person.proofs.claimed.is_empty();
         let person = match claims {
@@ -469,6 +475,8 @@ impl Gate {
                     let text = "the invitation was used".to_owned();
                     return Err(StoreError::Refused(Code::InvitationEnded, text));
                 }
+                // What says which roles are by claims goes below, and those roles with it.
+                person.take_all_claims_off();
                 person.proofs = store::Proofs {
                     password: Some(hash),
                     ..store::Proofs::default()

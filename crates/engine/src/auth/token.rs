@@ -323,7 +323,10 @@ impl Gate {
                 found.await.map_err(keys_failed)
             }
             (ByCertificate::SelfSigned, None) => Ok(false),
-            (named, _) => Ok(named.is_named_by(shown)),
+            (named, _) => {
+                let authority = record.certificates.authority.as_ref();
+                Ok(named.is_named_by(shown, authority))
+            }
         }
     }
 

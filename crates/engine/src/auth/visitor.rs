@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use store::{Approval, BrowserSession, Deed, Person, StoreError, TenantStore, Totp};
 
-use super::passkeys::PasskeyView;
+use super::passkeys::{PasskeyView, Proving};
 use super::rights::Known;
 use super::{Credentials, password, totp};
 use crate::failure::Failure;
@@ -369,6 +369,7 @@ impl Visitor {
             proved(person)?;
             person.proofs.password = Some(hash);
             person.proofs.invitation = None;
+            person.proofs.drop_begun();
             Ok(())
         };
         self.store.change_person(deed, self.id(), change).await?;
@@ -417,10 +418,10 @@ impl Visitor {
     /// Begins with one-time codes: the secret, in base32, and the link that apps read.
     ///
     /// # Errors
-    /// `credentials-invalid` if the password is wrong, `rate-limited`; `tenant-state` if they are asked
-    /// for already.
-    pub async fn begin_totp(&self, password: &str) -> Result<(String, String), Failure> {
-        self.must_fit(password).await?;
+    /// `credentials-invalid`, `rate-limited`, `step-up-required` if the person does not prove who they are;
+    /// `tenant-state` if codes are asked for already.
+    pub async fn begin_totp(&self, shown: Proving<'_>) -> Result<(String, String), Failure> {
+        self.prove(shown).await?;
         let secret: [u8; 20] = self.gate.house.0.rng.bytes();
         let deed = self.own("begin one-time codes").await?;
         let kept = secret.to_vec();
@@ -445,7 +446,8 @@ impl Visitor {
         Ok((secret, link))
     }
 
-    /// Asks for one-time codes from now on, once the person has shown one; their recovery codes.
+    /// Asks for one-time codes from now on, once the person has shown one; recovery codes, if they had
+    /// none.
     ///
     /// # Errors
     /// `credentials-invalid`
@@ -466,14 +468,11 @@ impl Visitor {
         {
             return Err(wrong());
         }
-        let codes = totp::recovery_codes(&*house.0.rng);
-        let key = self.store.people_key().await?;
-        let hashes = codes
-            .iter()
-            .map(|code| key.hash("recovery", &totp::recovery(code)))
-            .collect();
+        let (codes, hashes) = self.recovery_codes().await?;
         let deed = self.own("ask for one-time codes").await?;
+        let proved = self.proved();
         let change = move |person: &mut Person| {
+            proved(person)?;
             // What was begun with is still what is confirmed.
             let begun = person.proofs.totp.as_ref();
             if !begun.is_some_and(|t| !t.confirmed && t.secret == secret) {
@@ -484,41 +483,43 @@ impl Visitor {
                 secret,
                 confirmed: true,
             });
-            person.proofs.recovery = hashes;
+            if person.proofs.recovery.is_empty() {
+                person.proofs.recovery = hashes;
+            }
             Ok(())
         };
         self.store.change_person(deed, self.id(), change).await?;
-        // Who showed a code has two factors from now on; other sessions had one, and end.
-        let current = self.session.record.id.clone();
-        let now = self.request.at;
-        let deed = self.own("two factors").await?;
-        let which = move |s: &BrowserSession| s.record.id == current;
-        let raise = move |s: &mut BrowserSession| {
-            s.record.assurance = Assurance::TwoFactors;
-            s.record.authenticated = now;
-        };
-        self.store
-            .change_sessions(deed, self.id(), which, raise)
-            .await?;
+        // Without a password nothing but a recent sign-in was shown, which is not made more of.
+        if self.has_password() {
+            self.two_factors_now().await?;
+        }
+        // They were begun with less.
         self.end_other_sessions().await?;
         Ok(codes)
+    }
+
+    /// New recovery codes and their hashes; none for a person who has some.
+    pub(super) async fn recovery_codes(&self) -> Result<(Vec<String>, Vec<[u8; 32]>), Failure> {
+        if !self.person.proofs.recovery.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let codes = totp::recovery_codes(&*self.gate.house.0.rng);
+        let key = self.store.people_key().await?;
+        let hash = |code: &String| key.hash("recovery", &totp::recovery(code));
+        let hashes = codes.iter().map(hash).collect();
+        Ok((codes, hashes))
     }
 
     /// Asks for one-time codes no more.
     ///
     /// # Errors
-    /// `credentials-invalid` unless a code and the password are right.
-    pub async fn end_totp(&self, password: &str, code: &str) -> Result<(), Failure> {
-        self.must_fit(password).await?;
-        if !self
-            .gate
-            .is_second_factor(&self.person, code, self.request)
-            .await?
-        {
-            return Err(self.not_proved("end one-time codes").await?);
-        }
+    /// `credentials-invalid`, `rate-limited`, `step-up-required` if the person does not prove who they are.
+    pub async fn end_totp(&self, shown: Proving<'_>) -> Result<(), Failure> {
+        self.prove(shown).await?;
+        let proved = self.proved();
         let deed = self.own("end one-time codes").await?;
-        let change = |person: &mut Person| {
+        let change = move |person: &mut Person| {
+            proved(person)?;
             person.proofs.totp = None;
             if !person.proofs.has_second_factor() {
                 person.proofs.recovery.clear();

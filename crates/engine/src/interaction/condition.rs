@@ -2,7 +2,7 @@
 //! `http.html#concurrency`).
 
 use base::{Code, Micros, Version};
-use store::{Condition, Stored};
+use store::{Condition, Stored, Versions};
 
 use crate::failure::Failure;
 
@@ -39,8 +39,8 @@ impl Unless {
 /// Conditions on a write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteConditions {
-    /// `If-Match`
-    pub if_match: Option<Version>,
+    /// `If-Match`: any of these.
+    pub if_match: Option<Vec<Version>>,
     /// `If-Match: *`: there must be a current version.
     pub if_there: bool,
     /// `If-None-Match`
@@ -53,10 +53,17 @@ impl WriteConditions {
     /// # Errors
     /// `request-invalid` for combinations that mean nothing.
     pub(crate) fn to_store(&self) -> Result<Option<Condition>, Failure> {
-        match (self.if_match, &self.if_none_match) {
+        match (self.if_match.as_deref(), &self.if_none_match) {
             (None, None) if self.if_there => Ok(Some(Condition::There)),
             (None, None) => Ok(None),
-            (Some(version), None) => Ok(Some(Condition::Version(version))),
+            (Some([version]), None) => Ok(Some(Condition::Version(*version))),
+            (Some(versions), None) => match Versions::new(versions) {
+                Some(versions) => Ok(Some(Condition::OneOf(versions))),
+                None => Err(Failure::new(
+                    Code::RequestInvalid,
+                    "If-Match names too many versions",
+                )),
+            },
             (None, Some(VersionMatch::Any)) if !self.if_there => Ok(Some(Condition::Absent)),
             _ => Err(Failure::new(
                 Code::RequestInvalid,
@@ -97,7 +104,7 @@ impl WriteConditions {
     /// The conditions of a request, from its `If-Match` and `If-None-Match`.
     ///
     /// # Errors
-    /// `version-conflict` for an `If-Match` that is no version of ours: it cannot match.
+    /// `version-conflict` for an `If-Match` that names no version of ours: it cannot match.
     pub fn parse(if_match: Option<&str>, if_none_match: Option<&str>) -> Result<Self, Failure> {
         let no_version = || {
             Failure::new(
@@ -106,10 +113,15 @@ impl WriteConditions {
             )
         };
         let if_there = if_match.is_some_and(|t| t.trim() == "*");
-        let if_match = if_match
-            .filter(|_| !if_there)
-            .map(|t| etag(t).ok_or_else(no_version))
-            .transpose()?;
+        let versions = |text: &str| {
+            // Tags that are none of ours match nothing; the others may.
+            let known: Vec<Version> = text.split(',').filter_map(etag).collect();
+            if known.is_empty() {
+                return Err(no_version());
+            }
+            Ok(known)
+        };
+        let if_match = if_match.filter(|_| !if_there).map(versions).transpose()?;
         Ok(Self {
             if_match,
             if_there,
@@ -146,6 +158,12 @@ mod tests {
             store(Some("W/\"2\""), None).unwrap(),
             Some(Condition::Version(Version(2)))
         );
+        let two = Versions::new(&[Version(2), Version(4)]).unwrap();
+        assert_eq!(
+            store(Some("W/\"2\", \"x\",W/\"4\""), None).unwrap(),
+            Some(Condition::OneOf(two))
+        );
+        assert!(store(Some("1,2,3,4,5,6,7,8,9"), None).is_err());
         assert_eq!(store(None, Some("*")).unwrap(), Some(Condition::Absent));
         assert_eq!(store(Some("*"), None).unwrap(), Some(Condition::There));
         assert!(store(Some("*"), Some("*")).is_err());

@@ -23,6 +23,11 @@ impl Criteria {
         &self.0.filter
     }
 
+    /// Other conditions in place of those.
+    pub(super) fn ask(&mut self, clauses: Vec<Clause>) {
+        Arc::make_mut(&mut self.0).filter = clauses;
+    }
+
     /// The same about all other resources than these.
     pub(super) fn without(mut self, ids: Vec<ResourceId>) -> Self {
         if !ids.is_empty() {

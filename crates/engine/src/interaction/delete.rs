@@ -6,7 +6,7 @@
 
 use access::{Delete, Target};
 use base::Code;
-use store::{Expected, Write};
+use store::{Condition, Expected, Write};
 
 use super::condition::WriteConditions;
 use super::create::ATTEMPTS_MAX;
@@ -45,11 +45,17 @@ impl Session {
     ///
     /// # Errors
     /// `multiple-matches`, `write-race`, and those of [`Session::delete`].
-    pub async fn delete_where(&self, type_name: &str, criteria: &str) -> Result<Answer, Failure> {
+    pub async fn delete_where(
+        &self,
+        type_name: &str,
+        criteria: &str,
+        conditions: &WriteConditions,
+    ) -> Result<Answer, Failure> {
         let (type_id, criteria) = self.criteria_of::<Delete>(type_name, criteria).await?;
+        let condition = conditions.to_store()?;
         for _ in 0..ATTEMPTS_MAX {
             let Some(stored) = self.match_of(&criteria).await? else {
-                return Ok(Answer::Deleted(None));
+                return nothing_to_delete(condition);
             };
             let id = stored.get().id.clone();
             let expected = Expected::One(type_id, id.clone());
@@ -61,7 +67,7 @@ impl Session {
                 permit,
                 type_id,
                 id,
-                condition: None,
+                condition,
             };
             match self.commit_one(write, Some(expectation)).await {
                 Err(failure) if failure.code() == Code::WriteRace => {}
@@ -69,5 +75,13 @@ impl Session {
             }
         }
         Err(Failure::of(Code::WriteRace))
+    }
+}
+
+/// The answer where criteria match nothing: there is no version that a caller's condition could be about.
+pub(super) fn nothing_to_delete(condition: Option<Condition>) -> Result<Answer, Failure> {
+    match condition {
+        None | Some(Condition::Absent) => Ok(Answer::Deleted(None)),
+        Some(_) => Err(Failure::of(Code::PreconditionFailed)),
     }
 }

@@ -220,7 +220,7 @@ impl Session {
                 self.patch_where(t, criteria, &patch, conditions).await
             }
             Intent::Delete(t, id) => self.delete(t, id, conditions).await,
-            Intent::DeleteWhere(t, criteria) => self.delete_where(t, criteria).await,
+            Intent::DeleteWhere(t, criteria) => self.delete_where(t, criteria, conditions).await,
         }
     }
 

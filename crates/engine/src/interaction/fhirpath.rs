@@ -1,6 +1,7 @@
 //! `$fhirpath`: an expression on a resource that the caller brings or may read.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use access::{Read as ReadAction, Target};
 use base::{Code, ResourceId};
@@ -26,6 +27,9 @@ const ROUNDS_MAX: usize = 8;
 
 /// A resource that was asked for: type, id, and its bytes unless there is none to be seen.
 type Fetched = (TypeId, ResourceId, Option<Bytes>);
+
+/// What came out, the value sets that were known, and the steps that are left.
+type Evaluated = (Result<Reply, Failure>, Terms, u64);
 
 impl Session {
     /// Evaluates the expression in a Parameters resource. Everything that is read for it, the subject
@@ -102,11 +106,12 @@ impl Session {
             deadline: self.deadline(),
             asked: None,
         };
+        let mut steps = self.limits().fhirpath_steps_max;
         for _ in 0..ROUNDS_MAX + LOOKED_UP_MAX {
-            let (reply, known) = self
-                .evaluate(body, subject.as_ref(), &fetched, terms)
+            let (reply, known, left) = self
+                .evaluate(body, subject.as_ref(), &fetched, terms, steps)
                 .await?;
-            terms = known;
+            (terms, steps) = (known, left);
             let reply = reply?;
             if reply.missing.is_empty() && reply.needs.is_empty() {
                 return Ok(Answer::Document(reply.body.into()));
@@ -168,19 +173,22 @@ impl Session {
             .map_err(|error| Outcome::from(fhir::outcome::Issue::from(&error)).into())
     }
 
-    /// One evaluation, beside the workers that serve requests; gives the value sets back.
+    /// One evaluation, beside the workers that serve requests; gives the value sets back, and the steps
+    /// that are left.
     async fn evaluate(
         &self,
         body: &Bytes,
         subject: Option<&Bytes>,
         fetched: &[Fetched],
         terms: Terms,
-    ) -> Result<(Result<Reply, Failure>, Terms), Failure> {
+        steps: u64,
+    ) -> Result<Evaluated, Failure> {
         let (session, body) = (self.clone(), body.clone());
         let (subject, fetched) = (subject.cloned(), fetched.to_vec());
         self.compute(usize::MAX, move || {
-            let reply = session.evaluated(&body, subject.as_ref(), &fetched, &terms);
-            Ok((reply, terms))
+            let left = Cell::new(steps);
+            let reply = session.evaluated(&body, subject.as_ref(), &fetched, &terms, &left);
+            Ok((reply, terms, left.get()))
         })
         .await
     }
@@ -191,6 +199,7 @@ impl Session {
         stored: Option<&Bytes>,
         fetched: &[Fetched],
         terms: &Terms,
+        steps: &Cell<u64>,
     ) -> Result<Reply, Failure> {
         let wrong = |issue| Failure::from(Outcome::from(issue));
         let doc = self.json(body)?;
@@ -220,7 +229,8 @@ impl Session {
             own_bases: &own_bases,
             terms,
             now: Moment::of_instant(self.request.at),
-            steps_max: self.limits().fhirpath_steps_max,
+            steps,
+            results_bytes_max: self.limits().page_bytes_max,
         };
         question.reply(&around, subject).map_err(wrong)
     }

@@ -64,8 +64,8 @@ impl Session {
             });
         };
         let version = stored.as_ref().map(|s| Condition::Version(s.version));
-        if let (Some(Condition::Version(_)), Some(now)) = (condition, version)
-            && condition != Some(now)
+        if let (Some(condition), Some(stored)) = (condition, &stored)
+            && condition.rules_out(stored.version)
         {
             return Err(Failure::of(Code::VersionConflict));
         }
@@ -78,7 +78,9 @@ impl Session {
                 None | Some(Condition::Present | Condition::There)
             ),
             condition: match condition {
-                None | Some(Condition::Present | Condition::There) => version.or(condition),
+                None | Some(Condition::Present | Condition::There | Condition::OneOf(_)) => {
+                    version.or(condition)
+                }
                 own => own,
             },
         })

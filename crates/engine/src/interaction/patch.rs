@@ -156,7 +156,7 @@ impl Session {
             Read::Absent => return Err(Failure::of(Code::NotFound)),
         };
         match condition {
-            Some(Condition::Version(wanted)) if wanted != stored.version => {
+            Some(versions) if versions.rules_out(stored.version) => {
                 return Err(Failure::of(Code::VersionConflict));
             }
             Some(Condition::Absent) => return Err(Failure::of(Code::PreconditionFailed)),
@@ -222,7 +222,7 @@ impl Session {
 fn is_race(failure: &Failure, condition: Option<Condition>) -> bool {
     match failure.code() {
         Code::WriteRace => true,
-        Code::VersionConflict => !matches!(condition, Some(Condition::Version(_))),
+        Code::VersionConflict => !condition.is_some_and(|c| c.names_versions()),
         _ => false,
     }
 }

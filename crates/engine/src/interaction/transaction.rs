@@ -23,11 +23,12 @@ use store::{
 };
 
 use self::prepare::Checked;
-use self::together::Wanted;
+use self::together::{Drafts, Wanted};
 use super::admit::Identity;
 use super::batch::Parts;
 use super::create::ATTEMPTS_MAX;
 use super::criteria::Criteria;
+use super::delete::nothing_to_delete;
 use super::entry::{Intent, Part};
 use super::operation::changes;
 use super::patch;
@@ -121,12 +122,15 @@ impl Session {
     ) -> Result<Answer, Failure> {
         let mut expectations = Vec::new();
         let (mut steps, criteria) = self.steps(parts, body, &mut expectations).await?;
-        self.join((parts, body), &mut steps, criteria).await?;
-        refuse_twice(&steps)?;
         let patched = with_patched(parts, &steps);
         let parts = patched.as_ref().unwrap_or(parts);
+        let mut drafts = Drafts::default();
+        self.join((parts, body), &mut steps, criteria, &mut drafts)
+            .await?;
+        refuse_twice(&steps)?;
         let mut links = self.links_between(parts, &steps);
-        self.conditional_references(parts, body, &steps, &mut links, &mut expectations)
+        let found = &mut (&mut links, &mut expectations, drafts);
+        self.conditional_references((parts, body), &steps, found)
             .await?;
         let links = Arc::new(links);
         let versions = match asks_for_versions(body) {
@@ -214,6 +218,7 @@ impl Session {
         sent: (&Arc<Vec<Part>>, &Bytes),
         steps: &mut [Step],
         unmet: Unmet,
+        drafts: &mut Drafts,
     ) -> Result<(), Failure> {
         if unmet.is_empty() {
             return Ok(());
@@ -225,11 +230,13 @@ impl Session {
                 type_id: *type_id,
                 clauses: criteria.clauses(),
                 earlier: true,
+                stored: None,
             })
             .collect();
         let links = self.links_between(sent.0, steps);
-        let found = self.meeting(sent, steps, &links, &wanted).await?;
-        for ((index, _, criteria), mut entries) in unmet.into_iter().zip(found) {
+        let found = self.meeting(sent, steps, &links, &wanted, drafts).await?;
+        for ((index, _, criteria), met) in unmet.into_iter().zip(found) {
+            let mut entries = met.entries;
             // What comes down to something else makes nothing.
             entries.retain(|at| steps.get(*at).is_some_and(|step| step.identity().is_some()));
             let Some(step) = steps.get_mut(index) else {
@@ -300,9 +307,10 @@ impl Session {
                 let found = self.match_of(&criteria).await?;
                 let expected = found.as_ref().map_or(Expected::Nothing, one);
                 expectations.push(self.expectation(&criteria, expected).await?);
+                let condition = part.conditions.to_store()?;
                 Ok(match found {
-                    None => Step::Settled(Box::new(Answer::Deleted(None))),
-                    Some(stored) => Step::Delete(type_id, stored.get().id.clone(), None),
+                    None => Step::Settled(Box::new(nothing_to_delete(condition)?)),
+                    Some(stored) => Step::Delete(type_id, stored.get().id.clone(), condition),
                 })
             }
             Intent::Operate(name, ..) if changes(name) => {

@@ -185,14 +185,10 @@ impl<'a> Run<'a> {
     /// Counts work that grows with content.
     fn steps(&self, count: usize) -> Result<(), EvalError> {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        let left = self
-            .env
-            .steps
-            .get()
-            .checked_sub(count)
-            .ok_or(EvalError::Steps)?;
-        self.env.steps.set(left);
-        Ok(())
+        let left = self.env.steps.get().checked_sub(count);
+        // What was too much once leaves nothing for others that count down the same.
+        self.env.steps.set(left.unwrap_or(0));
+        left.map(drop).ok_or(EvalError::Steps)
     }
 
     /// A text that was put together, unless it is too long.

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use super::EvalError;
 use super::item::{Item, Node};
 use super::make::TermsCall;
 use super::moment::Moment;
@@ -55,9 +56,12 @@ pub trait Host<'a> {
 
     /// The element that this JSON text is, which an expression put together. `None`: it is not there
     /// yet, and the evaluation has to be done again when it is.
-    fn made(&self, text: &str) -> Option<json::Value<'a>> {
+    ///
+    /// # Errors
+    /// [`EvalError::Made`] past what one expression may make.
+    fn made(&self, text: &str) -> Result<Option<json::Value<'a>>, EvalError> {
         let _ = text;
-        None
+        Ok(None)
     }
 
     /// What a terminology says: a resource as JSON text, or a code; nothing where the question means

@@ -5,9 +5,11 @@
 //! not there is told, so that the caller can fetch it and ask again.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 
 use base::limits::fixed::{
-    FHIRPATH_EXPRESSION_BYTES_MAX, FHIRPATH_MADE_MAX, FHIRPATH_MADE_ROUNDS_MAX,
+    FHIRPATH_EXPRESSION_BYTES_MAX, FHIRPATH_MADE_BYTES_MAX, FHIRPATH_MADE_MAX,
+    FHIRPATH_MADE_ROUNDS_MAX, FHIRPATH_VARIABLES_MAX,
 };
 use base::{Code, ResourceId};
 
@@ -80,8 +82,11 @@ pub struct Surroundings<'a> {
     pub terms: &'a Terms,
     /// `now()`
     pub now: Moment,
-    /// Steps that the whole question may take: limit `fhirpath_steps_max`.
-    pub steps_max: u64,
+    /// Steps that are left of those that the whole question may take (limit `fhirpath_steps_max`);
+    /// counted down, over all rounds of it.
+    pub steps: &'a Cell<u64>,
+    /// Bytes that the results may have: limit `page_bytes_max`.
+    pub results_bytes_max: u64,
 }
 
 /// What came out.
@@ -132,6 +137,9 @@ impl<'d> Question<'d> {
         let mut variables = Vec::new();
         let parts = named("variables").and_then(|v| v.get("part"));
         for part in parts.into_iter().flat_map(Value::items) {
+            if variables.len() >= FHIRPATH_VARIABLES_MAX {
+                return Err(Issue::error(Code::LimitQuery, "too many variables"));
+            }
             let name = part.get("name").and_then(Value::as_str);
             let name = name.ok_or_else(|| bad("a variable has no name"))?;
             variables.push((name.into_owned(), part));
@@ -156,12 +164,16 @@ impl<'d> Question<'d> {
         subject: Option<Value<'_>>,
     ) -> Result<Reply, Issue> {
         let (asked, done) = self.with_made(around, subject)?;
-        let missing = asked.missing.take();
+        let missing: Vec<_> = asked.missing.take().into_iter().collect();
         let needs = asked.needs.take();
         let body = match done {
             Ok(body) => body,
             // What was missing may be why: it is judged when all is there.
-            Err(_) if !missing.is_empty() || !needs.is_empty() => String::new(),
+            Err(issue)
+                if issue.code != Code::LimitQuery && (!missing.is_empty() || !needs.is_empty()) =>
+            {
+                String::new()
+            }
             Err(issue) => return Err(asked.refused.take().unwrap_or(issue)),
         };
         Ok(Reply {
@@ -184,22 +196,23 @@ impl<'d> Question<'d> {
         };
         let mut texts: Vec<String> = Vec::new();
         for _ in 0..FHIRPATH_MADE_ROUNDS_MAX {
-            let mut made = Vec::with_capacity(texts.len());
+            let mut made = HashMap::with_capacity(texts.len());
             for text in &texts {
                 let doc = json::parse(text.as_bytes(), MADE_DEPTH_MAX).map_err(|_| too_many())?;
-                made.push((text.as_str(), doc));
+                made.insert(text.as_str(), doc);
             }
+            let bytes: usize = texts.iter().map(String::len).sum();
             let asked = Asked::default();
+            asked.made_bytes.set(bytes);
             let done = self.evaluated(around, &asked, subject, &made);
             let more = asked.made.take();
-            if more.is_empty() {
+            // What failed for want of steps or room will not have more of them.
+            let ended = matches!(&done, Err(issue) if issue.code == Code::LimitQuery);
+            if more.is_empty() || ended {
                 return Ok((asked, done));
             }
             drop(made);
             texts.extend(more);
-            if texts.len() > FHIRPATH_MADE_MAX {
-                break;
-            }
         }
         Err(too_many())
     }
@@ -209,7 +222,7 @@ impl<'d> Question<'d> {
         around: &Surroundings<'_>,
         asked: &Asked,
         subject: Option<Value<'_>>,
-        made: &[(&str, Doc<'_>)],
+        made: &HashMap<&str, Doc<'_>>,
     ) -> Result<String, Issue> {
         let types = around.types;
         let node = match subject {
@@ -230,7 +243,6 @@ impl<'d> Question<'d> {
         let compile = |context: &String| Plan::compile_as(types, &settings, ty, ty, context);
         let context = self.context.as_ref().map(compile).transpose();
         let context = context.map_err(|e| expression_issue(&e))?;
-        let steps = Cell::new(around.steps_max);
         let host = Traced {
             around,
             asked,
@@ -242,7 +254,7 @@ impl<'d> Question<'d> {
             resource: node,
             root: None,
             now: Some(around.now),
-            steps: &steps,
+            steps: around.steps,
             variables: &variables,
             host: &host,
         };
@@ -258,21 +270,25 @@ impl<'d> Question<'d> {
         let host_traces = || std::mem::take(&mut *host.traces.borrow_mut());
         host_traces();
         let mut results = String::new();
+        let writer = part::Writer {
+            types,
+            places: place::Places::new(types, node),
+            bytes_max: usize::try_from(around.results_bytes_max).unwrap_or(usize::MAX),
+        };
         for (at, item) in contexts.iter().enumerate() {
             let plan = plans.iter().find(|(of, _)| *of == Some(item.ty()));
             let Some((_, plan)) = plan else { continue };
             let focus = std::slice::from_ref(item);
             let items = plan.run(env, focus).map_err(|e| evaluation_issue(&e))?;
             let label = self.context.as_ref().map(|context| {
-                place::of(types, node, item).unwrap_or_else(|| format!("{context}[{at}]"))
+                let place = writer.places.of(item);
+                place.unwrap_or_else(|| format!("{context}[{at}]"))
             });
-            let writer = part::Writer { types, root: node };
-            writer.result(label.as_deref(), &items, &host_traces(), &mut results);
+            writer.result(label.as_deref(), &items, &host_traces(), &mut results)?;
         }
         if let Some((None, plan)) = plans.first() {
             let items = plan.run(env, &[]).map_err(|e| evaluation_issue(&e))?;
-            let writer = part::Writer { types, root: node };
-            writer.result(None, &items, &host_traces(), &mut results);
+            writer.result(None, &items, &host_traces(), &mut results)?;
         }
         let expected = expected(types, &plans);
         Ok(self.parameters(types, &expected, &results))
@@ -418,6 +434,7 @@ fn evaluation_issue(error: &EvalError) -> Issue {
         EvalError::Steps => {
             Issue::error(Code::LimitQuery, error.to_string()).limit("fhirpath_steps_max")
         }
+        EvalError::Made => Issue::error(Code::LimitQuery, error.to_string()),
         error => Issue::error(Code::ExpressionFailed, error.to_string()),
     }
 }
@@ -425,12 +442,14 @@ fn evaluation_issue(error: &EvalError) -> Issue {
 /// What one evaluation asks for.
 #[derive(Default)]
 struct Asked {
-    missing: RefCell<Vec<(TypeId, ResourceId)>>,
+    missing: RefCell<HashSet<(TypeId, ResourceId)>>,
     needs: RefCell<Vec<Need>>,
     /// Why a value set or code system cannot be judged by.
     refused: RefCell<Option<Issue>>,
     /// Elements that were put together and are not there yet.
-    made: RefCell<Vec<String>>,
+    made: RefCell<HashSet<String>>,
+    /// Bytes of all that was put together.
+    made_bytes: Cell<usize>,
 }
 
 /// What one evaluation asks for, and what it shows.
@@ -438,7 +457,7 @@ struct Traced<'a> {
     around: &'a Surroundings<'a>,
     asked: &'a Asked,
     /// What was put together before.
-    made: &'a [(&'a str, Doc<'a>)],
+    made: &'a HashMap<&'a str, Doc<'a>>,
     traces: RefCell<Vec<(String, Vec<Item<'a>>)>>,
 }
 
@@ -471,10 +490,7 @@ impl<'a> Host<'a> for Traced<'a> {
         if let Some(known) = self.around.known.iter().find(is) {
             return known.2.as_ref().map(Doc::root);
         }
-        let mut missing = self.asked.missing.borrow_mut();
-        if !missing.contains(&(type_id, id.clone())) {
-            missing.push((type_id, id));
-        }
+        self.asked.missing.borrow_mut().insert((type_id, id));
         None
     }
 
@@ -497,15 +513,21 @@ impl<'a> Host<'a> for Traced<'a> {
         true
     }
 
-    fn made(&self, text: &str) -> Option<Value<'a>> {
-        if let Some((_, doc)) = self.made.iter().find(|(known, _)| *known == text) {
-            return Some(doc.root());
+    fn made(&self, text: &str) -> Result<Option<Value<'a>>, EvalError> {
+        if let Some(doc) = self.made.get(text) {
+            return Ok(Some(doc.root()));
         }
         let mut made = self.asked.made.borrow_mut();
-        if !made.iter().any(|known| known == text) {
-            made.push(text.to_owned());
+        if made.contains(text) {
+            return Ok(None);
         }
-        None
+        let bytes = self.asked.made_bytes.get().saturating_add(text.len());
+        if self.made.len() + made.len() >= FHIRPATH_MADE_MAX || bytes > FHIRPATH_MADE_BYTES_MAX {
+            return Err(EvalError::Made);
+        }
+        self.asked.made_bytes.set(bytes);
+        made.insert(text.to_owned());
+        Ok(None)
     }
 
     fn terms(&self, call: TermsCall, args: &[Item<'a>]) -> Option<Option<String>> {

@@ -23,6 +23,10 @@ use crate::definitions::{Model, ParamId, ParamKind, TypeId};
 use crate::json::Value;
 use crate::ucum;
 
+mod beside;
+
+pub use beside::Gone;
+
 /// A resource that is about to be written.
 #[derive(Debug)]
 pub struct Fresh {
@@ -69,7 +73,7 @@ pub type Question = (TypeId, ResourceId, Clause);
 #[derive(Debug)]
 pub struct Among<'a> {
     model: &'static Model,
-    fresh: &'a [Fresh],
+    fresh: &'a [Arc<Fresh>],
     /// What was asked, with the answers.
     known: &'a [(Question, bool)],
     asked: RefCell<Vec<Question>>,
@@ -90,7 +94,11 @@ struct Eye<'e> {
 
 impl<'a> Among<'a> {
     /// These resources; `known` are the answers to what was asked before.
-    pub fn new(model: &'static Model, fresh: &'a [Fresh], known: &'a [(Question, bool)]) -> Self {
+    pub fn new(
+        model: &'static Model,
+        fresh: &'a [Arc<Fresh>],
+        known: &'a [(Question, bool)],
+    ) -> Self {
         let mut by_code: HashMap<_, Vec<usize>> = HashMap::new();
         for (at, one) in fresh.iter().enumerate() {
             for row in &one.rows {
@@ -99,7 +107,7 @@ impl<'a> Among<'a> {
                 }
             }
         }
-        let by_id = fresh.iter().map(|one| ((one.type_id, &one.id), one));
+        let by_id = fresh.iter().map(|one| ((one.type_id, &one.id), &**one));
         Self {
             model,
             fresh,
@@ -259,6 +267,7 @@ impl<'a> Among<'a> {
             let Ok(place) = place.as_str().parse::<u16>() else {
                 continue;
             };
+            self.look(eye.rows.len())?;
             let rows = of_place(eye.rows, place);
             let inside = Eye {
                 of: None,
@@ -269,10 +278,14 @@ impl<'a> Among<'a> {
                 found.push(self.clause(&inside, inner));
             }
         }
-        self.look(self.fresh.len())?;
-        for one in self.fresh.iter().filter(|one| self.names(eye, param, one)) {
-            for (_, inner) in of_type(one.type_id) {
-                found.push(self.clause(&one.eye(), inner));
+        let names_some =
+            |row: &Row| row.param == param && matches!(row.value, RowValue::ReferenceUrl { .. });
+        if eye.rows.iter().any(names_some) {
+            self.look(self.fresh.len().saturating_mul(eye.rows.len()))?;
+            for one in self.fresh.iter().filter(|one| self.names(eye, param, one)) {
+                for (_, inner) in of_type(one.type_id) {
+                    found.push(self.clause(&one.eye(), inner));
+                }
             }
         }
         any(found.into_iter())
@@ -289,7 +302,7 @@ impl<'a> Among<'a> {
             return Some(false);
         };
         self.look(self.fresh.iter().map(|from| from.rows.len()).sum())?;
-        let refers = |from: &&Fresh| {
+        let refers = |from: &&Arc<Fresh>| {
             let by_id =
                 || references(&from.rows, param).any(|(t, id)| t == me.type_id && *id == me.id);
             from.type_id == source && (by_id() || self.names(&from.eye(), param, me))

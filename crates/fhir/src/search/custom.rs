@@ -5,6 +5,7 @@
 //! keeps it and fills its index. Knows no storage.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use base::Code;
 
@@ -121,17 +122,18 @@ impl Customs {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let steps = base::limits::fixed::SEARCH_PARAMETER_STEPS_MAX;
+        // One budget for the resource with all that it contains.
+        let left = Cell::new(base::limits::fixed::SEARCH_PARAMETER_STEPS_MAX);
         let of_type = |c: &&Custom| c.definition.type_id == type_id && wanted(c);
         let mut plans: Vec<&ParamPlan> = self.0.iter().filter(of_type).map(|c| &c.plan).collect();
         plans.sort_unstable_by_key(|p| p.id);
         let mut rows = match plans.as_slice() {
             [] => Vec::new(),
             plans => Extractor::new(model, type_id, resource, own_bases)
-                .map_or_else(Vec::new, |e| e.within(steps).rows(plans)),
+                .map_or_else(Vec::new, |e| e.within(&left).rows(plans)),
         };
         let of = (type_id, resource);
-        let inside = Extractor::contained_of(model, self, of, own_bases, &wanted, steps);
+        let inside = Extractor::contained_of(model, self, of, own_bases, &wanted, &left);
         if !inside.is_empty() {
             rows.extend(inside);
             rows.sort_unstable_by(Row::total_cmp);
@@ -261,10 +263,13 @@ fn checked(model: &'static Model, mut definition: Definition) -> Result<Definiti
     let kinds = plan.component_kinds().into_iter().map(PartKind::of);
     let kinds: Option<Vec<PartKind>> = kinds.collect();
     let fits = definition.kind != ParamKind::Composite
-        || kinds.is_some_and(|kinds| super::rows::places(&kinds).is_some());
+        || kinds.is_some_and(|kinds| {
+            super::rows::places(&kinds).is_some() || super::rows::folded(&kinds).is_some()
+        });
     if !fits {
-        let what = "a composite has two parts, or three of which one is a token, reference or uri; \
-                    and two quantities only where there is nothing else";
+        let what = "a composite has at least two parts; of three or more at most two are not tokens, \
+                    references or uris, at most four are, and two quantities stand only where there is \
+                    nothing else";
         return Err(wrong("component", what));
     }
     if definition.kind == ParamKind::Special && !plan.is_known_special() {
@@ -546,6 +551,41 @@ mod tests {
                 code: "blue".into()
             }
         );
+    }
+
+    #[test]
+    fn a_resource_has_one_budget_with_all_that_it_contains() {
+        // Each name is compared with each.
+        let costly = body(
+            "Patient",
+            "costly",
+            "string",
+            "Patient.name.where(%resource.name.where(family = 'a').exists().not()).family",
+        );
+        let definition = defined(&costly).unwrap().remove(0);
+        let id = ParamId(super::super::rows::CUSTOM + 7);
+        let customs = Customs::compile(model(), [(id, definition, true)]);
+        let count = |inside: usize, names: usize| {
+            let names = vec![r#"{"family":"b"}"#; names].join(",");
+            let one = format!(r#"{{"resourceType":"Patient","id":"p","name":[{names}]}}"#);
+            let all = vec![one; inside].join(",");
+            let text = format!(r#"{{"resourceType":"Observation","contained":[{all}]}}"#);
+            let document = json::parse(text.as_bytes(), 64).unwrap();
+            let of = model().type_id("Observation").unwrap();
+            let rows = customs.extract(model(), of, document.root(), &[], |_| true);
+            let mut places: Vec<u16> = rows
+                .iter()
+                .filter_map(|row| match row.value {
+                    RowValue::Contained(place, _) => Some(place),
+                    _ => None,
+                })
+                .collect();
+            places.dedup();
+            places.len()
+        };
+        assert_eq!(count(3, 10), 3);
+        assert_eq!(count(1, 400), 1);
+        assert!(count(12, 400) < 12);
     }
 
     #[test]

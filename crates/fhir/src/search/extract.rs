@@ -57,7 +57,9 @@ pub(super) struct Extractor<'a> {
     of_type: &'static TypePlans,
     resource: Node<'a>,
     own_bases: &'a [&'a str],
-    steps: Cell<u64>,
+    /// Steps left, where the expressions are others'.
+    left: Option<&'a Cell<u64>>,
+    endless: Cell<u64>,
 }
 
 impl<'a> Extractor<'a> {
@@ -75,14 +77,22 @@ impl<'a> Extractor<'a> {
             of_type,
             resource: Node::new(resource, of_type.ty),
             own_bases,
-            steps: Cell::new(u64::MAX),
+            left: None,
+            endless: Cell::new(u64::MAX),
         })
     }
 
-    /// The same, which ends after so many steps: for expressions that others wrote.
-    pub(super) const fn within(mut self, steps: u64) -> Self {
-        self.steps = Cell::new(steps);
+    /// The same, which takes its steps from those that are left: for expressions that others wrote.
+    pub(super) const fn within(mut self, left: &'a Cell<u64>) -> Self {
+        self.left = Some(left);
         self
+    }
+
+    const fn steps(&self) -> &Cell<u64> {
+        match self.left {
+            Some(left) => left,
+            None => &self.endless,
+        }
     }
 
     /// The rows of these parameters, which are sorted by id.
@@ -118,7 +128,7 @@ impl<'a> Extractor<'a> {
             plans: self.plans,
             resource: self.resource,
             own_bases: self.own_bases,
-            steps: &self.steps,
+            steps: self.steps(),
         }
     }
 
@@ -136,7 +146,7 @@ impl<'a> Extractor<'a> {
             };
             let _ = param
                 .plan
-                .visit(types, self.resource, self.resource, &self.steps, &mut sink);
+                .visit(types, self.resource, self.resource, self.steps(), &mut sink);
             settle(rows, from, ParamKind::Token);
         }
         let text = self.resource.value.and_then(|v| v.get("text"));
@@ -431,7 +441,7 @@ impl<'a> Reader<'a> {
             };
             match special {
                 Special::Position => special::position(value, emit),
-                Special::Boundary => special::boundary(value, emit),
+                Special::Boundary => special::boundary(value, self.resource.value, emit),
                 Special::Narrative => narratives.add(value),
             }
         });

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use base::Code;
 
-use crate::definitions::{Element, Found, Primitive};
+use crate::definitions::{Element, FhirVersion, Found, Primitive};
 use crate::json::{Kind, Value};
 
 use super::path::Path;
@@ -71,6 +71,14 @@ impl Checker<'_> {
             && let Err(what) = xhtml::check(&text)
         {
             return self.issue(Code::ElementValue, path, || what.into());
+        }
+        // Published examples of R4 and R4B have narratives that say nothing; those of R5 do not.
+        if of == Primitive::Xhtml
+            && self.model.version() == FhirVersion::R5
+            && !xhtml::says_something(&text)
+        {
+            let text = "a narrative has some text or an image (txt-2)";
+            return self.issue(Code::ElementEmpty, path, || text.into());
         }
         if let Some(set) = element.required_codes.and_then(|c| self.model.value_set(c))
             && !set.has_code(&text)

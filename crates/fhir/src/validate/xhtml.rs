@@ -114,6 +114,30 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Whether a checked narrative has content that is no whitespace: text or an image (`txt-2`).
+pub(super) fn says_something(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        let (before, tail) = rest.split_once('<').unwrap_or((rest, ""));
+        if !before.trim().is_empty() || tail.starts_with("img") {
+            return true;
+        }
+        if tail.is_empty() {
+            return false;
+        }
+        rest = match tail.strip_prefix("!--") {
+            Some(comment) => comment.split_once("-->").map_or("", |(_, behind)| behind),
+            None => tail_of_tag(tail),
+        };
+    }
+}
+
+fn tail_of_tag(tail: &str) -> &str {
+    tag_end(tail)
+        .and_then(|end| tail.get(end + 1..))
+        .unwrap_or("")
+}
+
 /// Where the tag ends that starts this text: the first `>` outside quotes.
 fn tag_end(text: &str) -> Option<usize> {
     let mut quote = None;
@@ -160,7 +184,25 @@ fn attributes(mut rest: &str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{check, says_something};
+
+    #[test]
+    fn some_narratives_say_nothing() {
+        for some in [
+            "<div>x</div>",
+            "<div><p a='>'> <b>&#160;</b></p></div>",
+            "<div><img src='#p'/></div>",
+        ] {
+            assert!(says_something(some), "{some}");
+        }
+        for none in [
+            "<div/>",
+            "<div xmlns='x'> \n</div>",
+            "<div><p><!-- x --></p><br/></div>",
+        ] {
+            assert!(!says_something(none), "{none}");
+        }
+    }
 
     #[test]
     fn narratives() {

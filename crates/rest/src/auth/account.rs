@@ -14,11 +14,12 @@ pub(crate) async fn page(visitor: Visitor, call: Call) -> Result<Response<Body>,
     let gate = visitor.gate();
     let browser = Browser::of(gate, &call);
     let token = browser.token(gate).await?;
+    let attends = visitor.caller().await.is_ok_and(|caller| caller.attends());
     let page = pages::account(
         gate,
         &token,
         &visitor.account().await?,
-        visitor.administers(),
+        (visitor.administers(), attends),
     );
     Ok(browser.page(StatusCode::OK, page, ""))
 }
@@ -58,6 +59,16 @@ impl Shown {
     }
 }
 
+/// What is done only by somebody who has shown all that they sign in with.
+const PROVED: [&str; 6] = [
+    "begin-passkey",
+    "remove-passkey",
+    "begin-totp",
+    "end-totp",
+    "link",
+    "unlink",
+];
+
 async fn acted(
     visitor: &Visitor,
     call: &mut Call,
@@ -89,25 +100,28 @@ async fn acted(
             visitor.change_password(&field("old"), &new).await?;
         }
         "begin-totp" => {
-            let (secret, link) = visitor.begin_totp(&field("password")).await?;
+            let (secret, link) = visitor
+                .begin_totp(Shown::of(&fields).proving(&browser))
+                .await?;
             let token = browser.token(gate).await?;
             let page = pages::begin_totp(gate, &token, &secret, &link);
             return Ok(browser.page(StatusCode::OK, page, ""));
         }
         "confirm-totp" => {
             let codes = visitor.confirm_totp(&field("code")).await?;
-            let page = pages::recovery_codes(gate, &codes);
-            return Ok(browser.page(StatusCode::OK, page, ""));
+            if !codes.is_empty() {
+                let page = pages::recovery_codes(gate, &codes);
+                return Ok(browser.page(StatusCode::OK, page, ""));
+            }
         }
         "prove" => {
-            let what = match &*field("what") {
-                "begin-passkey" => "begin-passkey",
-                "remove-passkey" => "remove-passkey",
-                _ => return Err(Failure::of(Code::RouteUnknown)),
-            };
+            let what = field("what");
+            let what = PROVED.iter().find(|known| **known == what);
+            let what = what.ok_or(Failure::of(Code::RouteUnknown))?;
             let question = visitor.ask_own_passkey(&browser.form).await?;
             let token = browser.token(gate).await?;
-            let asks = (what, &*field("id"), visitor.has_password());
+            let of = ["id", "issuer", "subject"].map(|name| (name, field(name)));
+            let asks = (*what, &of[..], visitor.has_password());
             let page = pages::prove(gate, &token, asks, question.as_ref());
             return Ok(browser.page_for_passkeys(gate, StatusCode::OK, page, ""));
         }
@@ -134,17 +148,24 @@ async fn acted(
             visitor.remove_passkey(&field("id"), proving).await?;
         }
         "link" => {
-            let (id, password) = (field("id"), field("password"));
-            let (by, password) = (visitor, &*password);
-            let going = Going::Link { by, password };
+            let (id, shown) = (field("id"), Shown::of(&fields));
+            let (by, shown) = (visitor, shown.proving(&browser));
+            let going = Going::Link { by, shown };
             let departure = gate.depart(&id, going, browser.request.at).await?;
             let page = pages::link(gate, &departure.url);
             let mut response = browser.page(StatusCode::OK, page, "");
             browser.keep_journey(&mut response, &departure);
             return Ok(response);
         }
-        "unlink" => visitor.unlink(&field("issuer"), &field("subject")).await?,
-        "end-totp" => visitor.end_totp(&field("password"), &field("code")).await?,
+        "unlink" => {
+            let (issuer, subject, shown) = (field("issuer"), field("subject"), Shown::of(&fields));
+            let proving = shown.proving(&browser);
+            visitor.unlink((&issuer, &subject), proving).await?;
+        }
+        "end-totp" => {
+            let shown = Shown::of(&fields);
+            visitor.end_totp(shown.proving(&browser)).await?;
+        }
         _ => return Err(Failure::of(Code::RouteUnknown)),
     }
     Ok(see(&gate.links().auth("/account")))

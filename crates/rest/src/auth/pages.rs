@@ -13,7 +13,7 @@ body{font:1.0625rem/1.5 system-ui,sans-serif;margin:0;background:#fff;color:#162
 main{max-width:34rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;line-height:1.25}h2{font-size:1.15rem;margin-top:2rem}
 label{display:block;margin:1rem 0 .25rem;font-weight:600}
-input[type=text],input[type=password]{width:100%;box-sizing:border-box;font:inherit;padding:.5rem;
+input[type=text],input[type=password],textarea,select{width:100%;box-sizing:border-box;font:inherit;padding:.5rem;
 border:1px solid #5b6773;border-radius:4px;background:#fff;color:#16202a}
 button{font:inherit;margin:1rem .5rem 0 0;padding:.5rem 1.25rem;border-radius:4px;border:1px solid #0b4f8a;
 background:#0b4f8a;color:#fff;cursor:pointer}
@@ -24,9 +24,12 @@ a.button{display:inline-block;padding:.5rem 1.25rem;border-radius:4px;border:1px
 .wrong{border-left:4px solid #b00020;padding:.5rem 1rem;background:#fdecee;color:#5a0010}
 .choice label{font-weight:400;display:inline}
 dt{font-weight:600}dd{margin:0 0 .5rem}
+nav a{margin-right:1rem}a[aria-current]{font-weight:600;text-decoration:none}
+fieldset{margin:1.5rem 0;border:1px solid #5b6773;border-radius:4px}legend{font-weight:600;padding:0 .25rem}
+.note{margin:.25rem 0;font-size:.95em}
 code{font-size:1.05em;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#11181f;color:#e8edf2}
-input[type=text],input[type=password]{background:#1b242d;color:#e8edf2;border-color:#8b98a5}
+input[type=text],input[type=password],textarea,select{background:#1b242d;color:#e8edf2;border-color:#8b98a5}
 button{background:#7cc0ff;border-color:#7cc0ff;color:#06233d}button.second{background:#11181f;color:#7cc0ff}
 a{color:#7cc0ff}.wrong{background:#3a1218;color:#ffd9de}}
 ";
@@ -350,7 +353,7 @@ pub(super) fn account(
     gate: &Gate,
     token: &str,
     account: &AccountView,
-    administers: bool,
+    (administers, attends): (bool, bool),
 ) -> Markup {
     let body = html! {
         p { (account.name) ", signing in as " strong { (account.login) } }
@@ -358,6 +361,9 @@ pub(super) fn account(
         @if administers {
             p { a href=(gate.links().auth("/vendors")) { "Vendors of this clinic" } }
             p { a href=(gate.links().auth("/registrations")) { "Programs that wait for approval" } }
+        }
+        @if attends {
+            p { a href=(gate.links().auth("/alerts")) { "Accesses that somebody should look at" } }
         }
         h2 { "Where you are signed in" }
         @for session in &account.sessions {
@@ -387,41 +393,19 @@ pub(super) fn account(
         @if account.totp {
             p { "A code of your authenticator app is asked for. Recovery codes left: "
                 (account.recovery_codes) "." }
-            form method="post" action=(gate.links().auth("/account/end-totp")) {
-                input type="hidden" name="_form" value=(token);
-                label for="totp-password" { "Password" }
-                input #totp-password type="password" name="password"
-                    autocomplete="current-password" required;
-                label for="totp-code" { "Code" }
-                input #totp-code type="text" name="code" autocomplete="one-time-code" required;
-                button.second type="submit" { "Ask for codes no more" }
-            }
+            (guarded(gate, token, account, ("end-totp", &[]), "Ask for codes no more"))
         } @else {
-            form method="post" action=(gate.links().auth("/account/begin-totp")) {
-                input type="hidden" name="_form" value=(token);
-                label for="totp-password" { "Password" }
-                input #totp-password type="password" name="password"
-                    autocomplete="current-password" required;
-                button type="submit" { "Set up an authenticator app" }
-            }
+            (guarded(gate, token, account, ("begin-totp", &[]), "Set up an authenticator app"))
         }
         @if account.takes_passkeys || !account.passkeys.is_empty() {
             h2 { "Passkeys" }
             @if account.passkeys.is_empty() { p { "None." } }
             @for passkey in &account.passkeys {
                 dl { dt { (passkey.name) } dd { "Since " (time(passkey.made)) } }
-                (to_prove(gate, token, ("remove-passkey", &passkey.id), "Remove"))
+                (guarded(gate, token, account, ("remove-passkey", &[("id", &passkey.id)]), "Remove"))
             }
             @if account.takes_passkeys {
-                @if account.totp || !account.passkeys.is_empty() {
-                    (to_prove(gate, token, ("begin-passkey", ""), "Add a passkey"))
-                } @else {
-                    form method="post" action=(gate.links().auth("/account/begin-passkey")) {
-                        input type="hidden" name="_form" value=(token);
-                        @if account.has_password { (password_now("passkey-password")) }
-                        button type="submit" { "Add a passkey" }
-                    }
-                }
+                (guarded(gate, token, account, ("begin-passkey", &[]), "Add a passkey"))
             }
         }
         @if !account.providers.is_empty() || !account.accounts.is_empty() {
@@ -429,24 +413,12 @@ pub(super) fn account(
             @if account.accounts.is_empty() { p { "None." } }
             @for (issuer, subject) in &account.accounts {
                 dl { dt { (issuer) } dd { (subject) } }
-                form method="post" action=(gate.links().auth("/account/unlink")) {
-                    input type="hidden" name="_form" value=(token);
-                    input type="hidden" name="issuer" value=(issuer);
-                    input type="hidden" name="subject" value=(subject);
-                    button.second type="submit" { "Do not sign in with it any more" }
-                }
+                @let of = [("issuer", issuer.as_str()), ("subject", subject.as_str())];
+                (guarded(gate, token, account, ("unlink", &of), "Do not sign in with it any more"))
             }
             @for provider in &account.providers {
-                form method="post" action=(gate.links().auth("/account/link")) {
-                    input type="hidden" name="_form" value=(token);
-                    input type="hidden" name="id" value=(provider.id);
-                    @if account.has_password {
-                        label for={ "link-" (provider.id) } { "Password" }
-                        input id={ "link-" (provider.id) } type="password" name="password"
-                            autocomplete="current-password" required;
-                    }
-                    button.second type="submit" { "Sign in with " (provider.name) " too" }
-                }
+                @let words = format!("Sign in with {} too", provider.name);
+                (guarded(gate, token, account, ("link", &[("id", &provider.id)]), &words))
             }
         }
         h2 { "Password" }
@@ -471,13 +443,31 @@ fn password_now(id: &str) -> Markup {
     }
 }
 
-/// A button to where somebody shows who they are before something is done.
-fn to_prove(gate: &Gate, token: &str, (what, id): (&str, &str), words: &str) -> Markup {
+/// Fields that say of what something is done.
+type Of<'a> = &'a [(&'a str, &'a str)];
+
+/// What is done only by somebody who shows who they are: a form that asks for the password, or a button to
+/// where a second factor is asked for too.
+fn guarded(
+    gate: &Gate,
+    token: &str,
+    account: &AccountView,
+    (what, of): (&str, Of<'_>),
+    words: &str,
+) -> Markup {
+    let two = account.totp || !account.passkeys.is_empty();
+    let action = if two { "prove" } else { what };
+    let field = match (what, of.last()) {
+        ("begin-passkey", _) => "passkey-password".to_owned(),
+        ("begin-totp", _) => "totp-password".to_owned(),
+        (what, last) => format!("{what}-{}", last.map_or("", |(_, value)| value)),
+    };
     html! {
-        form method="post" action=(gate.links().auth("/account/prove")) {
+        form method="post" action=(gate.links().auth(&format!("/account/{action}"))) {
             input type="hidden" name="_form" value=(token);
-            input type="hidden" name="what" value=(what);
-            input type="hidden" name="id" value=(id);
+            @if two { input type="hidden" name="what" value=(what); }
+            @for (name, value) in of { input type="hidden" name=(name) value=(value); }
+            @if !two && account.has_password { (password_now(&field)) }
             button.second type="submit" { (words) }
         }
     }
@@ -487,14 +477,16 @@ fn to_prove(gate: &Gate, token: &str, (what, id): (&str, &str), words: &str) -> 
 pub(super) fn prove(
     gate: &Gate,
     token: &str,
-    (what, id, has_password): (&str, &str, bool),
+    (what, of, has_password): (&str, &[(&str, String)], bool),
     question: Option<&PasskeyQuestion>,
 ) -> Markup {
     let action = format!("/account/{what}");
     let fields = |place: &str| {
         html! {
             input type="hidden" name="_form" value=(token);
-            input type="hidden" name="id" value=(id);
+            @for (name, value) in of {
+                @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
+            }
             @if has_password { (password_now(&format!("{place}-password"))) }
         }
     };

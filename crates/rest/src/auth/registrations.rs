@@ -95,6 +95,29 @@ pub(crate) async fn registered(gate: Gate, call: Call) -> Result<Response<Body>,
     }
 }
 
+/// `PUT /t/{tenant}/auth/register/{client_id}`
+pub(crate) async fn register_anew(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let (token, id) = (bearer(&call), call.value("client_id").to_owned());
+    if negotiate::body_essence(&call.parts.headers) != "application/json" {
+        let known = gate.registered(&id, token.as_deref(), call.request).await;
+        return match known {
+            Ok(_) => Err(Failure::of(Code::MediaType)),
+            Err(failure) => refused(failure, gate.name().as_str()),
+        };
+    }
+    let body = call.body(BodyLimit::Form).await?;
+    let asks = Registering {
+        metadata: &body,
+        token: token.as_deref(),
+        from: call.from,
+        request: call.request,
+    };
+    match gate.register_anew(&id, asks).await {
+        Ok(registered) => Ok(told(StatusCode::OK, &registered)),
+        Err(failure) => refused(failure, gate.name().as_str()),
+    }
+}
+
 /// `DELETE /t/{tenant}/auth/register/{client_id}`
 pub(crate) async fn unregister(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
     let token = bearer(&call);
@@ -159,6 +182,7 @@ async fn by_form(by: &Visitor, call: &mut Call, id: &str) -> Result<Response<Bod
         scopes: Some(fields.all("scope")),
         roles: (!roles.is_empty()).then_some(roles),
         vendor: fields.get("vendor"),
+        authority: fields.get("authority"),
     };
     by.decide_registration(id, decision).await?;
     Ok(see(&gate.links().auth("/registrations")))
@@ -179,6 +203,9 @@ fn listed(gate: &Gate, token: &str, all: &[RegistrationView]) -> Markup {
         @for one in all {
             section {
                 h2 { @if one.client_name.is_empty() { (one.client_id) } @else { (one.client_name) } }
+                @if one.changes {
+                    p { strong { "It is a client of this clinic already" } " and asks to be another: what it was                          given before ends when you approve." }
+                }
                 (facts(one))
                 form method="post"
                     action=(gate.links().auth(&format!("/registrations/{}", one.client_id))) {
@@ -213,6 +240,12 @@ fn given(one: &RegistrationView) -> Markup {
         input id=(id("roles")) type="text" name="roles" autocomplete="off" spellcheck="false";
         label for=(id("vendor")) { "The vendor whose grant bounds it, if any" }
         input id=(id("vendor")) type="text" name="vendor" autocomplete="off" spellcheck="false";
+        @if one.token_endpoint_auth_method == "tls_client_auth" {
+            label for=(id("authority")) {
+                "The authority that vouches for its certificate, where there are several: SHA-256"
+            }
+            input id=(id("authority")) type="text" name="authority" autocomplete="off" spellcheck="false";
+        }
     }
 }
 

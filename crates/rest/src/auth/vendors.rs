@@ -11,6 +11,7 @@ use http::{Response, StatusCode};
 use maud::{Markup, html};
 use serde_json::json;
 
+use super::people::said_json;
 use super::{Browser, failed, pages, reads_pages, see};
 use crate::admin::{answer, done};
 use crate::call::Call;
@@ -40,7 +41,7 @@ pub(crate) async fn show(by: Visitor, call: Call) -> Result<Response<Body>, Fail
 
 /// `POST /t/{tenant}/auth/vendors`
 pub(crate) async fn propose(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
-    let draft: VendorDraft = call.json().await?;
+    let draft: VendorDraft = said_json(&mut call).await?;
     let made = by.caller().await?.propose_vendor(draft).await?;
     answer(StatusCode::CREATED, &made)
 }
@@ -49,7 +50,7 @@ pub(crate) async fn propose(by: Visitor, mut call: Call) -> Result<Response<Body
 pub(crate) async fn switch(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
     let vendor = call.value("vendor").to_owned();
     if negotiate::body_essence(&call.parts.headers) != negotiate::FORM {
-        let draft: SwitchDraft = call.json().await?;
+        let draft: SwitchDraft = said_json(&mut call).await?;
         let view = by.caller().await?.switch_vendor(&vendor, draft).await?;
         return answer(StatusCode::OK, &view);
     }
@@ -90,7 +91,7 @@ pub(crate) async fn links(by: Visitor, _: Call) -> Result<Response<Body>, Failur
 
 /// `POST /t/{tenant}/auth/links`
 pub(crate) async fn keep_link(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
-    let draft: LinkDraft = call.json().await?;
+    let draft: LinkDraft = said_json(&mut call).await?;
     let kept = by.caller().await?.keep_link(draft).await?;
     answer(StatusCode::CREATED, &kept)
 }

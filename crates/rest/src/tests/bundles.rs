@@ -631,3 +631,77 @@ fn a_hierarchy_that_goes_round_in_a_transaction_ends() {
     let answer = world.fhir(&who, "POST ", bundle("transaction", &entries));
     assert!((400..500).contains(&answer.code), "{}", answer.code);
 }
+
+#[test]
+fn chains_lead_to_what_a_transaction_makes_of_stored_resources() {
+    let (world, who) = World::clinic();
+    let put = |r: Value| {
+        let (of, id) = (
+            r["resourceType"].as_str().unwrap(),
+            r["id"].as_str().unwrap(),
+        );
+        world
+            .fhir(&who, &format!("PUT {of}/{id}"), r.to_string())
+            .status(201);
+    };
+    let house =
+        |id: &str, name: &str| json!({ "resourceType": "Organization", "id": id, "name": name });
+    let patient = |id: &str, house: &str| {
+        json!({ "resourceType": "Patient", "id": id,
+            "managingOrganization": { "reference": format!("Organization/{house}") } })
+    };
+    for (id, name) in [("a", "Alpha"), ("b", "Beta"), ("c", "Gamma")] {
+        put(house(id, name));
+        put(patient(&format!("in-{id}"), id));
+    }
+    let refers = |to: &str| json!({ "request": request("POST", "Observation"), "resource": observation(to) });
+    let moved = |rest: Value| {
+        let mut entries = vec![
+            // What was Alpha is Beta now, and Beta is Delta.
+            json!({ "request": request("PUT", "Organization/a"), "resource": house("a", "Beta") }),
+            json!({ "request": request("PUT", "Organization/b"), "resource": house("b", "Delta") }),
+        ];
+        entries.extend(rest.as_array().unwrap().clone());
+        world.fhir(&who, "POST ", bundle("transaction", &json!(entries)))
+    };
+    for nobody in [
+        "Patient?organization.name=alpha",
+        "Patient?organization.name=nothing",
+    ] {
+        moved(json!([refers(nobody)])).refused(412, "reference-ambiguous");
+    }
+    let gone = json!([
+        { "request": request("DELETE", "Organization/c") },
+        refers("Patient?organization.name=gamma"),
+    ]);
+    moved(gone).refused(412, "reference-ambiguous");
+    let done = moved(json!([
+        refers("Patient?organization.name=beta"),
+        refers("Patient?organization.name=delta"),
+        refers("Patient?organization.name=gamma"),
+        refers("Patient?_filter=organization.name eq \"beta\""),
+        { "request": request("PATCH", "Organization/c"), "resource": {
+            "resourceType": "Parameters", "parameter": [{ "name": "operation", "part": [
+                { "name": "type", "valueCode": "add" }, { "name": "path", "valueString": "Organization" },
+                { "name": "name", "valueString": "active" }, { "name": "value", "valueBoolean": true }] }] } },
+        refers("Patient?organization.active=true"),
+        { "request": request("POST", "Provenance"), "resource": {
+            "resourceType": "Provenance", "recorded": "2031-01-01T00:00:00Z",
+            "target": [{ "reference": "Patient/in-b" }], "agent": [{ "who": { "reference": "Organization/a" } }] } },
+        refers("Patient?_has:Provenance:target:recorded=2031"),
+    ]))
+    .status(200)
+    .json();
+    let made = places(&done);
+    for (at, id) in [
+        (2, "in-a"),
+        (3, "in-b"),
+        (4, "in-c"),
+        (5, "in-a"),
+        (7, "in-c"),
+        (9, "in-b"),
+    ] {
+        let read = world.fhir(&who, &format!("GET {}", made[at]), "");
+        read.at("/subject/reference", format!("Patient/{id}"));
+    }
+}

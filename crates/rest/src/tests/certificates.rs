@@ -49,6 +49,8 @@ fn vouched(certificate: &[u8]) -> ShownCertificate {
         names: Some(CertificateNames {
             subject: DistinguishedName::parse("C=DE").unwrap(),
             dns: vec!["chart.acme.example".to_owned()],
+            authorities: vec![[1; 32]],
+            only: true,
             ..CertificateNames::default()
         }),
         ..alone(certificate)
@@ -137,6 +139,46 @@ fn a_program_is_recognised_by_the_name_in_its_certificate() {
     let line = "POST /t/hillside/auth/token";
     let body = format!("grant_type=client_credentials&client_id={by_subject}");
     refused(world.ask_showing(HERE, Some(own), line, &[FORM], body));
+}
+
+/// The authority of one clinic says nothing about the programs of another.
+#[test]
+fn of_several_authorities_a_client_is_recognised_by_its_own() {
+    let world = clinic();
+    let by = |authority: Option<&str>| {
+        let mut terms = json!({ "by": { "subject": SUBJECT } });
+        if let Some(authority) = authority {
+            terms["authority"] = json!(authority);
+        }
+        made(&world, &draft(&terms)).status(201).text("/client_id")
+    };
+    let (one, two) = ("01".repeat(32), "02".repeat(32));
+    let (any, first) = (by(None), by(Some(&one)));
+    let second = by(Some(&two.to_uppercase()));
+    let mut shown = named(SUBJECT);
+    for (client, code) in [(&any, 200), (&first, 200), (&second, 401)] {
+        token(&world, client, Some(&shown)).status(code);
+    }
+    // Once there is another authority, the first does not speak for whoever did not name it.
+    if let Some(names) = &mut shown.names {
+        names.only = false;
+    }
+    for (client, code) in [(&any, 401), (&first, 200), (&second, 401)] {
+        token(&world, client, Some(&shown)).status(code);
+    }
+    if let Some(names) = &mut shown.names {
+        names.authorities = vec![[2; 32]];
+    }
+    for (client, code) in [(&any, 401), (&first, 401), (&second, 200)] {
+        token(&world, client, Some(&shown)).status(code);
+    }
+    for wrong in [
+        json!({ "by": { "subject": SUBJECT }, "authority": "01" }),
+        json!({ "authority": one, "bound": true }),
+        json!({ "by": "self_signed", "authority": one }),
+    ] {
+        made(&world, &draft(&wrong)).refused(400, "request-invalid");
+    }
 }
 
 #[test]

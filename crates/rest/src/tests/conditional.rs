@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::World;
+use super::world::{World, patient_with_id};
 
 fn patient(identifier: &str, id: Option<&str>) -> String {
     let mut patient = json!({
@@ -156,4 +156,62 @@ fn any_version_is_a_condition_too() {
     world
         .fhir_with(&who, "GET metadata", &[("accept", "")], "")
         .status(200);
+}
+
+#[test]
+fn several_versions_are_a_condition_too() {
+    let (world, who) = World::clinic();
+    let body = |family: &str| patient_with_id("p", family);
+    for family in ["One", "Two", "Three"] {
+        world.fhir(&who, "PUT Patient/p", body(family));
+    }
+    let with = |line: &str, tags: &str, body: String| {
+        world.fhir_with(&who, line, &[("if-match", tags)], body)
+    };
+    with("PUT Patient/p", "W/\"1\", W/\"2\"", body("No")).refused(412, "version-conflict");
+    with("PUT Patient/p", "\"x\", W/\"9\"", body("No")).refused(412, "version-conflict");
+    with("PUT Patient/p", "W/\"2\", \"x\", W/\"3\"", body("Four"))
+        .status(200)
+        .header("etag", "W/\"4\"");
+    // Several headers are one list.
+    let two = [("if-match", "W/\"1\""), ("if-match", "W/\"4\"")];
+    world
+        .fhir_with(&who, "PUT Patient/p", &two, body("Five"))
+        .status(200);
+    let patch = json!([{"op": "replace", "path": "/active", "value": true}]).to_string();
+    let patched = |tags: &str| {
+        let headers = [
+            ("if-match", tags),
+            ("content-type", "application/json-patch+json"),
+        ];
+        world.fhir_with(
+            &who,
+            "PATCH Patient/p",
+            &headers,
+            patch.replace("replace", "add"),
+        )
+    };
+    patched("W/\"3\",W/\"4\"").refused(412, "version-conflict");
+    patched("W/\"4\",W/\"5\"").status(200);
+    let entry = |tags: &str| {
+        json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+            "request": { "method": "PUT", "url": "Patient/p", "ifMatch": tags },
+            "resource": serde_json::from_str::<serde_json::Value>(&body("Seven")).unwrap() }] })
+        .to_string()
+    };
+    world
+        .fhir(&who, "POST ", entry("W/\"1\",W/\"5\""))
+        .refused(412, "version-conflict");
+    world
+        .fhir(&who, "POST ", entry("W/\"5\",W/\"6\""))
+        .status(200);
+    with("DELETE Patient/p", "W/\"5\",W/\"6\"", String::new()).refused(412, "version-conflict");
+    let nine = "1,2,3,4,5,6,7,8,9";
+    with("PUT Patient/p", nine, body("No")).refused(400, "request-invalid");
+    // A deletion by criteria heeds them as well.
+    let deleted =
+        |id: &str, tags: &str| with(&format!("DELETE Patient?_id={id}"), tags, String::new());
+    deleted("p", "W/\"1\"").refused(412, "version-conflict");
+    deleted("nobody", "W/\"1\"").refused(412, "precondition-failed");
+    deleted("p", "W/\"6\", W/\"7\"").status(204);
 }

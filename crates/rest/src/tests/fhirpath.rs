@@ -554,3 +554,82 @@ fn a_terminology_answers_from_what_the_tenant_holds() {
         .refused(403, "scope-missing");
     }
 }
+
+#[test]
+fn a_question_has_one_budget() {
+    let (steps, bytes) = (4_000, 100_000);
+    let world = World::with(
+        |limits| {
+            limits.fhirpath_steps_max = steps;
+            limits.page_bytes_max = bytes;
+        },
+        |_| {},
+    );
+    world.tenant("lakeside");
+    let who = world.client("lakeside", "system/*.cruds");
+    let given: Vec<String> = (0..150).map(|n| format!("n{n}")).collect();
+    let subject = json!({"resourceType": "Patient", "name": [{"given": given}]});
+    let about = || vec![json!({"name": "resource", "resource": subject})];
+    // What is made nests: each level is a round of its own, and all of them have the same steps.
+    let nested = |levels: usize| {
+        let start = "name.given.where($this = 'n149').select(%factory.string($this))".to_owned();
+        (0..levels).fold(start, |inner, n| {
+            format!("({inner}).select(%factory.string($this & '{n}'))")
+        })
+    };
+    ask(&world, &who, about(), &nested(1)).status(200);
+    let refused = ask(&world, &who, about(), &nested(20)).refused(400, "limit-query");
+    assert!(refused.json().to_string().contains("fhirpath_steps_max"));
+    // Too many at once are refused before they are all made.
+    let many = "name.given.select(%factory.string($this & %context.id)).count()";
+    ask(&world, &who, about(), many).status(200);
+    // A small expression can name much again and again.
+    let all = "name.given.select(%resource)";
+    let refused = ask(&world, &who, about(), all).refused(400, "limit-query");
+    assert!(refused.json().to_string().contains("page_bytes_max"));
+    let variables: Vec<Value> = (0..101)
+        .map(|n| json!({"name": format!("v{n}"), "valueString": "x"}))
+        .collect();
+    let mut with = about();
+    with.push(json!({"name": "variables", "part": variables}));
+    ask(&world, &who, with, "1").refused(400, "limit-query");
+}
+
+#[test]
+fn elements_that_are_made_have_a_limit() {
+    let (world, who) = World::clinic();
+    let given = |count: usize| -> Vec<String> { (0..count).map(|n| format!("n{n}")).collect() };
+    let about = |count: usize| {
+        let subject = json!({"resourceType": "Patient", "name": [{"given": given(count)}]});
+        vec![json!({"name": "resource", "resource": subject})]
+    };
+    let make = "name.given.select(%factory.string($this)).count()";
+    let made = ask(&world, &who, about(1_000), make).status(200);
+    assert_eq!(results(&made)[0]["part"][0]["valueInteger"], 1_000);
+    ask(&world, &who, about(1_001), make).refused(400, "limit-query");
+    // Each of them is not large, all of them together are.
+    let large = "name.given.select(%factory.string(%long & $this)).count()";
+    let mut with = about(100);
+    with.push(json!({"name": "variables", "part": [
+        {"name": "long", "valueString": "x".repeat(100_000)}]}));
+    ask(&world, &who, with, large).refused(400, "limit-query");
+}
+
+#[test]
+fn places_of_many_elements_are_told() {
+    let (world, who) = World::clinic();
+    let given: Vec<String> = (0..3_000).map(|n| format!("n{n}")).collect();
+    let subject = json!({"resourceType": "Patient", "name": [{"given": ["x"]}, {"given": given}]});
+    let about = vec![json!({"name": "resource", "resource": subject})];
+    let answer = ask(&world, &who, about, "name.given").status(200);
+    let parts = results(&answer)[0]["part"].clone();
+    assert_eq!(parts.as_array().unwrap().len(), 3_001);
+    assert_eq!(
+        parts[0]["extension"][0]["valueString"],
+        "Patient.name[0].given[0]"
+    );
+    assert_eq!(
+        parts[3_000]["extension"][0]["valueString"],
+        "Patient.name[1].given[2999]"
+    );
+}

@@ -1,9 +1,12 @@
 //! Everything that can be searched by, through the edge: forms of parameters, modifiers, filters.
 
 mod contained;
+mod edges;
+mod forms;
 mod links;
 pub(super) mod own;
 mod places;
+mod shapes;
 mod terms;
 mod texts;
 mod values;

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use engine::form::encode;
+use engine::form::{encode, first};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -745,6 +745,73 @@ fn tokens_are_looked_into_and_given_back() {
     assert_eq!(look(&refresh)["active"], false);
 }
 
+/// A program on the person's machine is sent back to whichever port it got there, and to nothing else that
+/// was not registered.
+#[test]
+fn the_port_of_a_loopback_address_is_the_programs_own() {
+    let world = World::new();
+    world.tenant("lakeside");
+    let draft = json!({
+        "name": "Native", "public": true, "scopes": ["openid"],
+        "redirect_uris": ["http://127.0.0.1/cb?x=1", "http://[::1]:8000/cb", "http://localhost:8000/cb"],
+    });
+    let line = "POST /admin/v1/tenants/lakeside/clients";
+    let id = world.admin(line, &draft).status(201).text("/client_id");
+    let program = Program { id, secret: None };
+    let browser = Browser::new(&world);
+    for (uri, code) in [
+        ("http://127.0.0.1/cb?x=1", 303),
+        ("http://127.0.0.1:49152/cb?x=1", 303),
+        ("http://[::1]:49152/cb", 303),
+        ("http://[::1]/cb", 303),
+        ("http://localhost:8000/cb", 303),
+        ("http://localhost:8001/cb", 400),
+        ("http://127.0.0.1:49152/cb", 400),
+        ("http://127.0.0.1:49152/cb?x=1&y", 400),
+        ("http://127.0.0.1:99999/cb?x=1", 400),
+        ("http://127.0.0.1:1@evil.example/cb?x=1", 400),
+        ("http://127.0.0.1.evil.example/cb?x=1", 400),
+        ("https://127.0.0.1:49152/cb?x=1", 400),
+        ("http://[::1]:1/other", 400),
+    ] {
+        let change = [("redirect_uri", uri), ("scope", "openid"), ("state", "s")];
+        assert_eq!(browser.open(&request(&program, &change)).code, code, "{uri}");
+    }
+}
+
+#[test]
+fn a_request_comes_by_post_too() {
+    let clinic = Clinic::new();
+    let program = clinic.program("lakeside", true);
+    let url = request(&program, &[]);
+    let (path, query) = url.split_once('?').unwrap();
+    let browser = Browser::new(&clinic.world);
+    let on = browser.ask(&format!("POST {path}"), &[FORM], query).status(303);
+    let to = on.header_text("location").unwrap().to_owned();
+    let (at, posted) = to.split_once('?').unwrap();
+    assert_eq!(at, format!("{ROOT}{path}"));
+    for pair in query.split('&') {
+        let (name, _) = pair.split_once('=').unwrap();
+        assert_eq!(first(posted, name), first(query, name), "{name}");
+    }
+    browser.open(&to).status(303);
+}
+
+#[test]
+fn whoever_is_to_sign_in_at_once_does_so_once() {
+    let clinic = Clinic::new();
+    let program = clinic.program("lakeside", true);
+    let (doe, _) = clinic.patient("lakeside");
+    let asks = doe.open(&request(&program, &[("max_age", "0")])).status(303);
+    let to = asks.header_text("location").unwrap().to_owned();
+    assert!(to.contains("again=1") && !to.contains("max_age"), "{to}");
+    // None and something is no wish that can be met.
+    let both = doe.open(&request(&program, &[("prompt", "none login")]));
+    assert_eq!(told(&both, "error").as_deref(), Some("invalid_request"));
+    let no_type = doe.open(&request(&program, &[("response_type", "")]));
+    assert_eq!(told(&no_type, "error").as_deref(), Some("invalid_request"));
+}
+
 #[test]
 fn nothing_of_one_tenant_is_good_in_another() {
     let clinic = Clinic::new();
@@ -864,7 +931,19 @@ fn the_issuer_describes_itself() {
     let about = about
         .at("/issuer", issuer.as_str())
         .at("/code_challenge_methods_supported", json!(["S256"]))
-        .at("/id_token_signing_alg_values_supported", json!(["RS256"]));
+        .at("/id_token_signing_alg_values_supported", json!(["RS256"]))
+        .at(
+            "/introspection_endpoint_auth_methods_supported",
+            json!(["client_secret_basic", "private_key_jwt"]),
+        );
+    // The same where RFC 8414 looks for it.
+    let well_known = "GET /.well-known/oauth-authorization-server/t/lakeside/auth";
+    let found = clinic.world.ask(well_known, &[], "").status(200);
+    assert_eq!(found.json(), about.json());
+    let nobody = "GET /.well-known/oauth-authorization-server/t/nowhere/auth";
+    clinic.world.ask(nobody, &[], "").status(404);
+    let hostless = "GET /.well-known/oauth-authorization-server/auth";
+    clinic.world.ask(hostless, &[], "").status(404);
     let at = about.text("/authorization_endpoint");
     assert_eq!(at, format!("{issuer}/authorize"));
     let smart = "GET /t/lakeside/fhir/.well-known/smart-configuration";

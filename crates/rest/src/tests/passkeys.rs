@@ -31,6 +31,10 @@ pub(super) struct Device {
     id: Vec<u8>,
     person: Vec<u8>,
     counter: u32,
+    /// Whether it counts at all.
+    counts: bool,
+    /// What it says of copies: that there may be some, and that there is one.
+    backup: u8,
     verifies: bool,
     origin: &'static str,
 }
@@ -71,6 +75,8 @@ impl Device {
             id,
             person: Vec::new(),
             counter: 0,
+            counts: true,
+            backup: 0,
             verifies: true,
             origin: ORIGIN,
         }
@@ -78,8 +84,8 @@ impl Device {
 
     /// `authData` without what is about a new key.
     fn about(&mut self, more: u8) -> Vec<u8> {
-        self.counter += 1;
-        let flags = 1 | more | if self.verifies { 4 } else { 0 };
+        self.counter += u32::from(self.counts);
+        let flags = 1 | more | self.backup | if self.verifies { 4 } else { 0 };
         let mut out = sha256(HOST.as_bytes());
         out.push(flags);
         out.extend(self.counter.to_be_bytes());
@@ -361,6 +367,79 @@ fn a_copied_passkey_is_refused_and_recorded() {
     device.counter -= 1;
     alone(&Browser::new(&world), &mut device).status(401);
     assert!(trail(&world).contains("the counter of the passkey went back"));
+    alone(&Browser::new(&world), &mut device).status(303);
+}
+
+/// A key that is kept in several places does not count, and says of itself whether a copy is there.
+#[test]
+fn a_passkey_whose_copies_come_and_go_is_no_copy() {
+    const MAY: u8 = 0x08;
+    const IS: u8 = 0x10;
+    let world = lakeside(|_| {});
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let mut device = Device::new();
+    (device.counts, device.backup) = (false, MAY);
+    let page = begin(&ada).status(200);
+    let answer = device.create(&asked(&page));
+    add(&ada, &page, &answer).status(200);
+    for backup in [MAY | IS, MAY | IS, MAY, MAY | IS] {
+        device.backup = backup;
+        alone(&Browser::new(&world), &mut device).status(303);
+    }
+    // As a second factor too, and where it is shown once more.
+    device.backup = MAY;
+    let id = coded(&device.id);
+    remove_with(&ada, &mut device, &id).status(303);
+    assert!(!trail(&world).contains("went back"));
+}
+
+/// What a key counts is written with each sign-in: it is nothing that is administered.
+#[test]
+fn signing_in_by_passkey_administers_nothing() {
+    let world = lakeside(|limits| limits.tenant_idle_seconds = 60);
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let mut device = added(&ada);
+    for _ in 0..3 {
+        alone(&Browser::new(&world), &mut device).status(303);
+    }
+    let path = "GET /admin/v1/tenants/lakeside/audit?limit=500";
+    let lines = world.admin(path, &Value::Null).status(200).json();
+    let lines = lines["lines"].as_array().unwrap().clone();
+    let uses: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line.to_string().contains("use passkey"))
+        .collect();
+    assert_eq!(uses.len(), 3);
+    assert!(
+        uses.iter().all(|line| line["action"] == "authenticate"),
+        "{uses:?}"
+    );
+    // What was counted is known after the tenant was closed, and a copy is found by it.
+    world.clock.forward_secs(61);
+    world.house.tidy();
+    device.counter -= 1;
+    alone(&Browser::new(&world), &mut device).status(401);
+    assert!(trail(&world).contains("the counter of the passkey went back"));
+    alone(&Browser::new(&world), &mut device).status(303);
+    let verified = world.admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null);
+    verified.status(200).at("/ok", true);
+}
+
+/// Whoever has what signs in does not have all that is written about it written without end.
+#[test]
+fn a_person_signs_in_only_so_often() {
+    let world = lakeside(|_| {});
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let mut device = added(&ada);
+    let codes: Vec<u16> = (0..62)
+        .map(|_| alone(&Browser::new(&world), &mut device).code)
+        .collect();
+    assert_eq!(codes[..55], [303; 55]);
+    assert_eq!(codes[61], 429);
+    world.clock.forward_secs(60);
     alone(&Browser::new(&world), &mut device).status(303);
 }
 

@@ -443,8 +443,34 @@ fn what_a_form_of_another_site_could_send_is_refused() {
         let answer = admin.ask("POST /t/lakeside/auth/people", &kind, body);
         assert_eq!(answer.code, 415);
     }
-    let unsaid = admin.ask("POST /t/lakeside/auth/people", &[], body);
-    assert_eq!(unsaid.code, 415);
+    let switch = r#"{"hold": "enabled", "reason": "x"}"#;
+    let draft = r#"{"vendor": "x"}"#;
+    let link = r#"{"id": "x"}"#;
+    for (path, body) in [
+        ("people", body),
+        ("vendors", draft),
+        ("vendors/acme/switch", switch),
+        ("links", link),
+        ("registration-tokens", "{}"),
+    ] {
+        let line = format!("POST /t/lakeside/auth/{path}");
+        for headers in [&[][..], &[("content-type", "text/plain")]] {
+            assert_eq!(admin.ask(&line, headers, body).code, 415, "{path}");
+        }
+    }
+    // A page of another host of the same site is another's too: its browser says so.
+    let line = "POST /t/lakeside/auth/people";
+    for (site, code) in [
+        ("same-site", 403),
+        ("cross-site", 403),
+        ("same-origin", 201),
+    ] {
+        let headers = [JSON, ("sec-fetch-site", site)];
+        assert_eq!(admin.ask(line, &headers, body).code, code, "{site}");
+    }
+    let headers = [("accept", "text/html"), ("sec-fetch-site", "cross-site")];
+    let line = "GET /t/lakeside/auth/account";
+    assert_eq!(admin.ask(line, &headers, "").code, 200);
     let page = admin.open("/t/lakeside/auth/login").status(200);
     assert!(page.header_text("x-frame-options").is_some());
     admin.open("/t/lakeside/auth/style.css").status(200);

@@ -18,6 +18,27 @@ fn ada(n: usize) -> Value {
     json!({ "login": format!("ada{n}"), "name": "Ada" })
 }
 
+/// Whoever sends a program's request is nobody yet: it is not read without end.
+#[test]
+fn parameters_of_a_request() {
+    let world = limited(|_| {});
+    let admin = administrator(&world, "lakeside");
+    let many: Vec<String> = (0..70).map(|n| format!("p{n}=x")).collect();
+    let refused = Browser::new(&world).open(&format!("{BASE}/authorize?{}", many.join("&")));
+    assert_eq!(refused.code, 400);
+    assert!(String::from_utf8_lossy(&refused.body).contains("authorize_parameters_max"));
+    let page = admin.open(&format!("{BASE}/account")).status(200);
+    let html = String::from_utf8_lossy(&page.body).into_owned();
+    let token = super::people::attribute(html.split("name=\"_form\"").nth(1).unwrap(), "value");
+    let mut fields = vec![("_form".to_owned(), token.unwrap())];
+    fields.extend((0..70).map(|n| (format!("p{n}"), "x".to_owned())));
+    let refused = admin.post(&format!("{BASE}/authorize"), &fields);
+    assert_eq!(refused.code, 400);
+    // What nobody left for is not read at all.
+    let far = Browser::new(&world).open(&format!("/auth/callback?state=.x&{}", many.join("&")));
+    assert!(far.code == 403 || far.code == 404, "{}", far.code);
+}
+
 #[test]
 fn people_of_a_tenant() {
     let world = limited(|limits| limits.people_max = 2);

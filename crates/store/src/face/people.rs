@@ -63,6 +63,14 @@ pub struct Claimed {
 }
 
 impl Person {
+    /// Takes off what they have by the claims of any issuer.
+    pub fn take_all_claims_off(&mut self) {
+        while let Some(claimed) = self.proofs.claimed.first() {
+            let issuer = claimed.issuer.clone();
+            self.take_claims_off(&issuer);
+        }
+    }
+
     /// Takes off what they have by the claims of an issuer; whether there was anything. What was given to
     /// them before ends.
     pub fn take_claims_off(&mut self, issuer: &str) -> bool {
@@ -89,6 +97,11 @@ impl Proofs {
         self.totp.as_ref().is_some_and(|t| t.confirmed) || !self.passkeys.is_empty()
     }
 
+    /// Drops what was begun and not confirmed: it was begun on the ground of what they proved then.
+    pub fn drop_begun(&mut self) {
+        self.totp = self.totp.take().filter(|t| t.confirmed);
+    }
+
     /// Whether they can prove themselves without being invited.
     pub fn suffice(&self) -> bool {
         self.password.is_some() || !self.accounts.is_empty()
@@ -112,6 +125,20 @@ pub struct KeptPasskey {
     pub made_us: i64,
     /// The key, as whoever checks with it wrote it down.
     pub key: String,
+    /// What is known of its last use; nothing if it was not used since it was added.
+    #[serde(skip)]
+    pub used: Option<PasskeyUse>,
+}
+
+/// The last use of a passkey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasskeyUse {
+    /// How often it was used by then, as the device counts; 0 where it does not.
+    pub counter: u32,
+    /// Whether copies of it may be kept elsewhere.
+    pub eligible: bool,
+    /// Whether one is.
+    pub backed_up: bool,
 }
 
 /// One-time codes by time (RFC 6238).

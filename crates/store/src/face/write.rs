@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::{Create, Delete, Permit, Released, Search, Update};
+use base::limits::fixed::IF_MATCH_VERSIONS_MAX;
 use base::{Micros, ResourceId, Version};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
@@ -98,12 +99,53 @@ impl Prepared {
 pub enum Condition {
     /// `If-Match: W/"n"`
     Version(Version),
+    /// `If-Match: W/"n", W/"m"`
+    OneOf(Versions),
     /// `If-None-Match: *`: there must be no current version.
     Absent,
     /// There must be a current version (a conditional update that found one).
     Present,
     /// `If-Match: *`: there must be a current version, whichever.
     There,
+}
+
+/// Several versions of which any will do (RFC 9110 section 13.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions([Option<Version>; IF_MATCH_VERSIONS_MAX]);
+
+impl Versions {
+    /// These; `None` for more than [`IF_MATCH_VERSIONS_MAX`].
+    pub fn new(versions: &[Version]) -> Option<Self> {
+        let mut all = [None; IF_MATCH_VERSIONS_MAX];
+        if versions.len() > all.len() {
+            return None;
+        }
+        for (slot, version) in all.iter_mut().zip(versions) {
+            *slot = Some(*version);
+        }
+        Some(Self(all))
+    }
+
+    /// Whether a version is one of them.
+    pub fn have(&self, version: Version) -> bool {
+        self.0.contains(&Some(version))
+    }
+}
+
+impl Condition {
+    /// Whether it names versions, and this is none of them.
+    pub fn rules_out(&self, current: Version) -> bool {
+        match self {
+            Self::Version(wanted) => *wanted != current,
+            Self::OneOf(versions) => !versions.have(current),
+            Self::Absent | Self::Present | Self::There => false,
+        }
+    }
+
+    /// Whether the caller named versions.
+    pub const fn names_versions(&self) -> bool {
+        matches!(self, Self::Version(_) | Self::OneOf(_))
+    }
 }
 
 /// One resource's part in a change.

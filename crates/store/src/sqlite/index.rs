@@ -41,7 +41,7 @@ mod keep;
 mod key;
 mod vocabulary;
 
-pub(crate) use batch::Pending;
+pub(crate) use batch::{Mark, Pending};
 pub(crate) use keep::{differs, horizon, sweep};
 pub(crate) use key::{IdKey, NO_TYPE, PLACE_BITS, Real, Table, exact_digest, row_of};
 pub(crate) use vocabulary::{Shape, Vocabulary};

@@ -16,7 +16,7 @@ use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
 use super::{
-    administration, alerts, break_glass, extract, index, params, policies, quarantine,
+    administration, alerts, break_glass, extract, index, params, passkeys, policies, quarantine,
     registrations, rows, schema, vendors, writer,
 };
 use crate::Result;
@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
     keep_people,
     keep_more,
     keep_what_came_with_9,
+    keep_what_came_with_10,
 ];
 
 /// Resources indexed in one transaction.
@@ -194,6 +195,19 @@ fn keep_what_came_with_9(db: &Connection, moving: &Moving<'_>) -> Result<()> {
     db.execute_batch(registrations::DDL).doing(DOING)?;
     db.execute_batch(alerts::DDL).doing(DOING)?;
     seal_lists(db, moving)
+}
+
+/// Version 9 kept how often passkeys were used with the people whose they are, and programs that wait for
+/// approval without seals.
+fn keep_what_came_with_10(db: &Connection, moving: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 9 to 10";
+    let chain = administration::Chain {
+        tenant: moving.id.bytes(),
+        key: &moving.keys.seal,
+    };
+    db.execute_batch(passkeys::DDL).doing(DOING)?;
+    db.execute_batch(registrations::SEALS).doing(DOING)?;
+    registrations::reseal(db, None, chain)
 }
 
 /// Version 8 had openings and lines of the quarantine without seals of their own, and vouched for every

@@ -18,12 +18,14 @@ use parking_lot::RwLock;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
+use super::administration::Chain;
 use super::clients::Clients;
 use super::fault::{Doing, damaged, internal};
+use super::passkeys;
 use crate::Result;
 use crate::face::{
-    Account, Approval, BrowserSession, CodeTerms, IdentityProvider, Person, Proofs, SigningKey,
-    Through,
+    Account, Approval, BrowserSession, CodeTerms, IdentityProvider, PasskeyUse, Person, Proofs,
+    SigningKey, Through,
 };
 
 /// All of an open tenant, as they are committed.
@@ -66,9 +68,14 @@ struct Sessions {
 impl People {
     /// Reads them. When what is administered is not `trusted`, all people are disabled and no key
     /// signs.
-    pub(crate) fn load(db: &Connection, model: &Model, trusted: bool, now: Micros) -> Result<Self> {
+    pub(crate) fn load(
+        db: &Connection,
+        model: &Model,
+        chain: Chain<'_>,
+        (trusted, now): (bool, Micros),
+    ) -> Result<Self> {
         let people = Self::default();
-        people.learn(db, model)?;
+        people.learn(db, model, chain)?;
         if !trusted {
             let mut all = people.people.write();
             for person in all.by_id.values_mut() {
@@ -92,9 +99,11 @@ impl People {
     }
 
     /// Learns which people and keys were committed.
-    pub(crate) fn learn(&self, db: &Connection, model: &Model) -> Result<()> {
+    pub(crate) fn learn(&self, db: &Connection, model: &Model, chain: Chain<'_>) -> Result<()> {
         let mut all = Registered::default();
-        for person in read_people(db, model)? {
+        let uses = passkeys::all(db, chain)?;
+        for mut person in read_people(db, model)? {
+            passkeys::tell(&uses, &mut person);
             let id = person.record.id.clone();
             all.by_login.insert(person.record.login.clone(), id.clone());
             for account in &person.proofs.accounts {
@@ -106,6 +115,21 @@ impl People {
         *self.keys.write() = Arc::new(read_keys(db)?);
         *self.providers.write() = Arc::new(read_providers(db)?);
         Ok(())
+    }
+
+    /// Learns how a person's passkey was used.
+    pub(crate) fn learn_passkey_use(&self, person: &PersonId, passkey: &str, used: PasskeyUse) {
+        let mut all = self.people.write();
+        let Some(known) = all.by_id.get_mut(person) else {
+            return;
+        };
+        let mut other = (**known).clone();
+        for kept in &mut other.proofs.passkeys {
+            if kept.id == passkey {
+                kept.used = Some(used);
+            }
+        }
+        *known = Arc::new(other);
     }
 
     /// Learns of a session, new or changed; one that was ended is forgotten.
@@ -396,8 +420,8 @@ pub(crate) fn put_person(db: &Connection, model: &Model, person: &Person) -> Res
          ON CONFLICT (id) DO UPDATE SET login = excluded.login, record = excluded.record",
         params![record.id.as_str(), record.login, json(&kept)?],
     )
-    .doing("writing a person")
-    .map(drop)
+    .doing("writing a person")?;
+    passkeys::sweep(db, person)
 }
 
 /// Makes it so that nobody may sign in; the records stay.

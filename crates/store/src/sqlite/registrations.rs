@@ -3,8 +3,10 @@
 
 use access::ClientId;
 use base::{Limits, Micros};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Params, Row, params};
 
+use super::administration::Chain;
 use super::fault::{Doing, damaged};
 use crate::Result;
 use crate::face::Registration;
@@ -17,58 +19,75 @@ CREATE TABLE registration (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Their seals: what waits is not vouched for by what is administered.
+pub(crate) const SEALS: &str = "ALTER TABLE registration ADD COLUMN seal BLOB";
+
+const LIST: &str = "registration";
 const COLUMNS: &str = "id, made_us, until_us, network, invited, secret_hash, record";
 
 /// A limit, by name, and what it is.
 pub(crate) type Past = Option<(&'static str, u64)>;
 
-type Kept = (String, i64, i64, String, bool, Option<[u8; 32]>, String);
-
-fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
-    Ok((
-        row.get(0)?,
-        row.get(1)?,
-        row.get(2)?,
-        row.get(3)?,
-        row.get(4)?,
-        row.get(5)?,
-        row.get(6)?,
-    ))
-}
-
-fn read((id, made, until, network, invited, secret_hash, record): Kept) -> Result<Registration> {
+fn read(row: &Row<'_>) -> Result<Registration> {
+    const DOING: &str = "reading a registration";
+    let id: String = row.get(0).doing(DOING)?;
+    let record: String = row.get(6).doing(DOING)?;
     Ok(Registration {
         id: ClientId::new(&id).ok_or_else(|| damaged("a stored client id"))?,
-        made: Micros(made),
-        until: Micros(until),
-        network,
-        invited,
-        secret_hash,
+        made: Micros(row.get(1).doing(DOING)?),
+        until: Micros(row.get(2).doing(DOING)?),
+        network: row.get(3).doing(DOING)?,
+        invited: row.get(4).doing(DOING)?,
+        secret_hash: row.get(5).doing(DOING)?,
         record: record.into(),
     })
 }
 
-/// All that wait, the oldest first.
-pub(crate) fn all(db: &Connection, now: Micros) -> Result<Vec<Registration>> {
+/// Those rows that carry their seal, or all without a chain.
+fn sealed(
+    db: &Connection,
+    chain: Option<Chain<'_>>,
+    which: &str,
+    values: impl Params,
+) -> Result<Vec<Registration>> {
     const DOING: &str = "reading registrations";
-    let sql =
-        format!("SELECT {COLUMNS} FROM registration WHERE until_us > ?1 ORDER BY made_us, id");
+    let sql = format!("SELECT {COLUMNS}, seal FROM registration {which}");
     let mut found = db.prepare(&sql).doing(DOING)?;
-    let rows: Vec<Kept> = found
-        .query_map([now.0], kept)
-        .and_then(Iterator::collect)
-        .doing(DOING)?;
-    rows.into_iter().map(read).collect()
+    let mut rows = found.query(values).doing(DOING)?;
+    let mut some = Vec::new();
+    while let Some(row) = rows.next().doing(DOING)? {
+        if match chain {
+            Some(chain) => chain.is_sealed(LIST, row, 7)?,
+            None => true,
+        } {
+            some.push(read(row)?);
+        }
+    }
+    Ok(some)
+}
+
+/// All that wait, the oldest first. What does not carry its seal waits for nothing.
+pub(crate) fn all(db: &Connection, chain: Chain<'_>, now: Micros) -> Result<Vec<Registration>> {
+    let which = "WHERE until_us > ?1 ORDER BY made_us, id";
+    sealed(db, Some(chain), which, [now.0])
 }
 
 /// One that waits.
-pub(crate) fn one(db: &Connection, id: &ClientId, now: Micros) -> Result<Option<Registration>> {
-    let sql = format!("SELECT {COLUMNS} FROM registration WHERE id = ?1 AND until_us > ?2");
-    db.query_row(&sql, params![id.as_str(), now.0], kept)
-        .optional()
-        .doing("reading a registration")?
-        .map(read)
-        .transpose()
+pub(crate) fn one(
+    db: &Connection,
+    chain: Chain<'_>,
+    id: &ClientId,
+    now: Micros,
+) -> Result<Option<Registration>> {
+    let which = "WHERE id = ?1 AND until_us > ?2";
+    let mut found = sealed(db, Some(chain), which, params![id.as_str(), now.0])?;
+    Ok(found.pop())
+}
+
+/// Seals all rows that carry the seal of another chain, for this one; without another, all that are there.
+pub(crate) fn reseal(db: &Connection, from: Option<Chain<'_>>, to: Chain<'_>) -> Result<()> {
+    let all = sealed(db, from, "", [])?;
+    all.iter().try_for_each(|one| put(db, to, one))
 }
 
 /// The limit that one more would be past; none where there is room. Those who were invited and those who
@@ -100,9 +119,24 @@ pub(crate) fn sweep(db: &Connection, now: Micros) -> Result<()> {
         .map(drop)
 }
 
-/// Keeps one.
-pub(crate) fn put(db: &Connection, new: &Registration) -> Result<()> {
-    let sql = format!("INSERT INTO registration ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7)");
+/// Keeps one, new or changed.
+pub(crate) fn put(db: &Connection, chain: Chain<'_>, new: &Registration) -> Result<()> {
+    let hash = new.secret_hash.as_ref();
+    let seal = chain.seal_of(
+        LIST,
+        &[
+            ValueRef::Text(new.id.as_str().as_bytes()),
+            ValueRef::Integer(new.made.0),
+            ValueRef::Integer(new.until.0),
+            ValueRef::Text(new.network.as_bytes()),
+            ValueRef::Integer(new.invited.into()),
+            hash.map_or(ValueRef::Null, |hash| ValueRef::Blob(hash)),
+            ValueRef::Text(new.record.as_bytes()),
+        ],
+    );
+    let sql = format!(
+        "INSERT OR REPLACE INTO registration ({COLUMNS}, seal) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)"
+    );
     db.execute(
         &sql,
         params![
@@ -112,7 +146,8 @@ pub(crate) fn put(db: &Connection, new: &Registration) -> Result<()> {
             new.network,
             new.invited,
             new.secret_hash,
-            new.record
+            new.record,
+            seal
         ],
     )
     .doing("keeping a registration")

@@ -16,6 +16,7 @@
 //! | `policy` | a policy that was put into force; the newest is | by administration |
 //! | `program` | how a client takes part in sign-ins of people: its `record`, JSON | by administration |
 //! | `person` | a person who may sign in: the `record`, JSON, with what they prove themselves with | by administration |
+//! | `passkey_use` | a passkey that was used: how often, under a seal of its own | at sign-in |
 //! | `signing_key` | a pair of keys that signs identity tokens | by administration |
 //! | `identity_provider` | where people may sign in instead of here: its `record`, JSON | by administration |
 //! | `session` | a session of a person's browser: its `record`, JSON | at sign-in, by use, at its end |
@@ -41,13 +42,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::fault::{Doing, damaged};
 use super::seal::sha256;
 use super::{
-    alerts, break_glass, codec, index, params as own_params, policies, quarantine, registrations,
-    vendors,
+    alerts, break_glass, codec, index, params as own_params, passkeys, policies, quarantine,
+    registrations, vendors,
 };
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 9;
+pub(crate) const VERSION: i64 = 10;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -138,6 +139,8 @@ pub(crate) fn make(db: &Connection, version: FhirVersion) -> Result<()> {
     db.execute_batch(ENDED_TOKENS).doing(DOING)?;
     db.execute_batch(ENDED_TOKENS_CLIENT).doing(DOING)?;
     db.execute_batch(registrations::DDL).doing(DOING)?;
+    db.execute_batch(registrations::SEALS).doing(DOING)?;
+    db.execute_batch(passkeys::DDL).doing(DOING)?;
     index::make(db).doing(DOING)?;
     db.execute_batch(own_params::DDL).doing(DOING)?;
     set_meta(db, "schema", VERSION)?;

@@ -80,6 +80,8 @@ pub(crate) struct OpenTenant {
     vendors: Vendors,
     /// From when to when its records in full segments of the journal are.
     pub(crate) trail_spans: Spans,
+    /// Held by those who read in the index of its trail, and by the one who takes that away.
+    pub(crate) trail_index: RwLock<()>,
     /// There may be an index to build.
     building: AtomicBool,
     token_key: Arc<TokenKey>,
@@ -187,16 +189,16 @@ impl OpenTenant {
         let model = Model::of(id.fhir());
         let clients = Clients::load(&reader.db, model, trusted)?;
         let people_key = Arc::new(PeopleKey::new(id.clone(), &keys.people));
-        let people = People::load(&reader.db, model, trusted, shared.clock.now())?;
+        let chain = Chain {
+            tenant: id.bytes(),
+            key: &keys.seal,
+        };
+        let people = People::load(&reader.db, model, chain, (trusted, shared.clock.now()))?;
         let customs = params::load(&reader.db, model)?;
         let building = params::has_work(&reader.db)? || params::build::again(&reader.db)?.is_some();
         let marked = rows::last_seq(&reader.db)?.0;
         let policy = policies::load(&reader.db, model)?;
         let vendors = Vendors::load(&reader.db, model, trusted)?;
-        let chain = Chain {
-            tenant: id.bytes(),
-            key: &keys.seal,
-        };
         let quarantine = Quarantine::load(&reader.db, chain)?;
         let openings = Openings::load(&reader.db, trusted, chain, shared.clock.now())?;
         Ok(Self {
@@ -232,6 +234,7 @@ impl OpenTenant {
             policy: RwLock::new(Arc::new(policy)),
             vendors,
             trail_spans: Spans::default(),
+            trail_index: RwLock::default(),
             building: AtomicBool::new(building),
         })
     }

@@ -46,8 +46,8 @@ struct Known {
     effective: HashMap<VendorId, Arc<VendorGrant>>,
     links: Vec<Arc<ProgramLink>>,
     /// Switches that were moved towards off and are not committed yet: they hold from when they were asked
-    /// for.
-    pressed: HashMap<Switch, Held>,
+    /// for. Of one switch at most one for each way that it can be moved.
+    pressed: Vec<(Switch, Held)>,
 }
 
 impl Known {
@@ -89,7 +89,7 @@ impl Vendors {
         }
         // A switch is let go once it stands so in the grant, or the same party moved it after that.
         let mut pressed = std::mem::take(&mut known.pressed);
-        pressed.retain(|(id, party), held| {
+        pressed.retain(|((id, party), held)| {
             let stands = grants.get(id).map(|grant| grant.held(*party));
             stands.is_some_and(|is| is.hold < held.hold && is.at <= held.at)
         });
@@ -106,8 +106,25 @@ impl Vendors {
     /// A switch holds from now on, whether or not it was written yet.
     pub(crate) fn press(&self, id: &VendorId, party: Party, held: Held) {
         let mut known = self.0.write();
-        known.pressed.insert((id.clone(), party), held);
+        let switch = (id.clone(), party);
+        let before = |(of, was): &(Switch, Held)| *of == switch && was.hold == held.hold;
+        known.pressed.retain(|one| !before(one));
+        known.pressed.push((switch, held));
         known.press();
+    }
+
+    /// A switch that was pressed is as if it had not been: nobody may move it so.
+    pub(crate) fn let_go(&self, id: &VendorId, party: Party, held: &Held) {
+        let mut known = self.0.write();
+        known
+            .pressed
+            .retain(|((of, by), was)| (of, *by) != (id, party) || was != held);
+        known.press();
+    }
+
+    /// Whether a switch holds that is not written.
+    pub(crate) fn any_pressed(&self) -> bool {
+        !self.0.read().pressed.is_empty()
     }
 
     /// One vendor's grant as it is committed.

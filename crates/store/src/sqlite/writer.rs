@@ -17,7 +17,7 @@ use super::apply::{self, Work};
 use super::blob;
 use super::connection;
 use super::fault::Doing;
-use super::index::Pending;
+use super::index::{Mark, Pending};
 use super::params;
 use super::reach::Touch;
 use super::tenant::{OpenTenant, writer_cache_kib};
@@ -351,6 +351,8 @@ pub(crate) fn alone<T>(
     work: impl FnOnce(&Arc<OpenTenant>, &mut WriterState) -> Result<T>,
 ) -> Result<T> {
     let state = open_state(tenant, slot)?;
+    let mark = (state.pending.mark(), state.touches.len(), state.note);
+    let known = (state.seq, state.chain, state.updated, state.last_rid);
     let made = state
         .db
         .execute_batch("BEGIN IMMEDIATE")
@@ -359,8 +361,13 @@ pub(crate) fn alone<T>(
     let committed = match made {
         Ok(made) => (state.db.execute_batch("COMMIT").doing("committing"), made),
         Err(e) => {
-            // Nothing was made; what the writer knew may not be so.
-            *slot = None;
+            // Nothing was made. Whoever is refused takes nothing from those who write after them; past
+            // anything else what the writer knew may not be so.
+            let refused = matches!(e, StoreError::Refused(..) | StoreError::Limit { .. });
+            let undone = refused && !state.customs_changed && undo(state, mark, known).is_ok();
+            if !undone {
+                *slot = None;
+            }
             return Err(e);
         }
     };
@@ -374,6 +381,24 @@ pub(crate) fn alone<T>(
             Err(e)
         }
     }
+}
+
+/// The writer as it was before a transaction that is not made.
+fn undo(
+    state: &mut WriterState,
+    (pending, touched, note): (Mark, usize, Option<Head>),
+    known: (u64, [u8; 32], Micros, i64),
+) -> Result<()> {
+    state
+        .db
+        .execute_batch("ROLLBACK")
+        .doing("leaving a transaction")?;
+    state.pending.undo(pending);
+    state.touches.truncate(touched);
+    (state.seq, state.chain, state.updated, state.last_rid) = known;
+    state.note = note;
+    state.actors.clear();
+    Ok(())
 }
 
 /// Runs something in a transaction of its own that is on the disk when this returns, whatever the

@@ -88,15 +88,6 @@ impl TenantStore {
             return Err(unknown());
         }
         let (of, now) = (id.clone(), spent.request().at);
-        if let VendorChange::Switch { hold, .. } = &change {
-            let held = Held {
-                hold: *hold,
-                at: now,
-                by: spent.actor().as_str().into(),
-                reason: reason.into(),
-            };
-            self.press(id, party, held).await?;
-        }
         let event = VendorEvent {
             number: 0,
             at: now,
@@ -107,26 +98,49 @@ impl TenantStore {
             state: String::new(),
             reason: reason.to_owned(),
         };
+        let pressed = self.press((id, party, loosens), &change, &event).await?;
         let work = move |tenant: &OpenTenant, state: &mut WriterState| {
             work(tenant, state, (&of, party, loosens), change, event)
         };
         let by = super::by(&spent);
-        self.handle
-            .0
-            .administer(entry, by, "change vendor", &detail, work)
-            .await?;
+        let handle = &self.handle.0;
+        let done = handle.administer(entry, by, "change vendor", &detail, work);
+        let done = done.await;
+        if let (Err(StoreError::Refused(..) | StoreError::Limit { .. }), Some(held)) =
+            (&done, &pressed)
+        {
+            self.opened().await?.vendors().let_go(id, party, held);
+        }
+        done?;
         self.vendor(id).await?.ok_or_else(unknown)
     }
 
-    /// A switch that is moved towards off holds at once, whatever its writing waits for; one that cannot be
-    /// written holds while the house runs, or until the same party moves it again.
-    async fn press(&self, id: &VendorId, party: Party, held: Held) -> Result<()> {
+    /// A switch that is moved towards off by whoever may holds at once, whatever its writing waits for; one
+    /// that cannot be written holds while the house runs, or until the same party moves it again.
+    async fn press(
+        &self,
+        (id, party, loosens): (&VendorId, Party, bool),
+        change: &VendorChange,
+        event: &VendorEvent,
+    ) -> Result<Option<Held>> {
+        let &VendorChange::Switch { hold, terms } = change else {
+            return Ok(None);
+        };
         let tenant = self.opened().await?;
-        let known = tenant.vendors().grant(id);
-        if known.is_some_and(|known| known.held(party).hold < held.hold) {
-            tenant.vendors().press(id, party, held);
+        let vendors = tenant.vendors();
+        let (Some(written), Some(known)) = (vendors.committed(id), vendors.grant(id)) else {
+            return Ok(None);
+        };
+        let moved = (hold, terms);
+        if known.held(party).hold >= hold
+            || may_switch(&written, (party, loosens), moved).is_err()
+            || switched(&written, party, moved, event).is_err()
+        {
+            return Ok(None);
         }
-        Ok(())
+        let held = held(hold, event);
+        vendors.press(id, party, held.clone());
+        Ok(Some(held))
     }
 
     /// Keeps a program link, new or changed, or removes the one of an id.
@@ -242,9 +256,7 @@ fn work(
         (Some(known), VendorChange::Switch { hold, terms }) => {
             event.was = known.state().to_owned();
             let held = known.held(party).hold;
-            if !loosens && (hold < held || terms.is_some() && hold != Hold::Disabled) {
-                return Err(clinic_only());
-            }
+            may_switch(&known, (party, loosens), (hold, terms))?;
             if party != Party::Clinic && hold == held && terms.is_none() {
                 return Ok(());
             }
@@ -272,6 +284,28 @@ fn must_have_room(
     Ok(())
 }
 
+/// Refuses whoever may not let go of what is held.
+fn may_switch(
+    known: &VendorGrant,
+    (party, loosens): (Party, bool),
+    (hold, terms): (Hold, Option<u64>),
+) -> Result<()> {
+    let less = hold < known.held(party).hold || terms.is_some() && hold != Hold::Disabled;
+    match less && !loosens {
+        true => Err(clinic_only()),
+        false => Ok(()),
+    }
+}
+
+fn held(hold: Hold, event: &VendorEvent) -> Held {
+    Held {
+        hold,
+        at: Micros(event.at.0),
+        by: event.actor.as_str().into(),
+        reason: event.reason.as_str().into(),
+    }
+}
+
 fn switched(
     known: &VendorGrant,
     party: Party,
@@ -290,12 +324,6 @@ fn switched(
         (_, Some(_)) => return Err(clinic_only()),
         (_, None) => {}
     }
-    let held = Held {
-        hold,
-        at: Micros(event.at.0),
-        by: event.actor.as_str().into(),
-        reason: event.reason.as_str().into(),
-    };
-    grant.switch(party, held).map_err(refused)?;
+    grant.switch(party, held(hold, event)).map_err(refused)?;
     Ok(grant)
 }

@@ -11,7 +11,7 @@ use fhir::bundle::rewrite_references;
 use fhir::definitions::TypeId;
 use store::{Condition, Expectation, Expected, Read};
 
-use super::together::{Wanted, goes_far};
+use super::together::{Drafts, Wanted, goes_far};
 use super::{Step, one as expected_one};
 use crate::answer::Answer;
 use crate::failure::Failure;
@@ -25,6 +25,10 @@ pub(super) type Links = HashMap<String, String>;
 
 /// The version that a transaction makes of each resource that it writes, by `Type/id`.
 pub(super) type Versions = HashMap<String, Version>;
+
+/// What is known of a transaction's references so far: their targets, what those rely on, and the
+/// resources that were drafted for that.
+pub(super) type Resolving<'s> = (&'s mut Links, &'s mut Vec<Expectation>, Drafts);
 
 impl Session {
     /// The versions that steps make. Steps that make one of what is there are tied to what was there
@@ -74,10 +78,10 @@ impl Session {
         let made = match self.store.read_to_change(permit, type_id, &id).await?.0 {
             Read::Found(stored) => {
                 let current = stored.get().version;
-                if matches!(
-                    condition,
-                    None | Some(Condition::Present | Condition::There)
-                ) {
+                if condition.is_some_and(|c| c.rules_out(current)) {
+                    return Err(Failure::of(Code::VersionConflict));
+                }
+                if !matches!(condition, Some(Condition::Version(_) | Condition::Absent)) {
                     *condition = Some(Condition::Version(current));
                 }
                 Version(current.0 + 1)
@@ -123,11 +127,9 @@ impl Session {
     /// match exactly one resource of those that are there when the transaction is done.
     pub(super) async fn conditional_references(
         &self,
-        parts: &Arc<Vec<Part>>,
-        body: &Bytes,
+        (parts, body): (&Arc<Vec<Part>>, &Bytes),
         steps: &[Step],
-        links: &mut Links,
-        expectations: &mut Vec<Expectation>,
+        known: &mut Resolving<'_>,
     ) -> Result<(), Failure> {
         let writes: Vec<bool> = steps.iter().map(|step| step.identity().is_some()).collect();
         let (checking, entries, bytes) = (self.checking(), parts.clone(), body.clone());
@@ -137,15 +139,14 @@ impl Session {
         for (index, reference) in found {
             let one = self.understood(index, reference, steps).await;
             let one = one.map_err(|failure| failure.at_entry(index))?;
-            match one.criteria.clauses().iter().any(goes_far) {
+            match one.is_far {
                 true => far.push(one),
                 false => near.push(one),
             }
         }
         // What looks at references of others may look at those that are resolved before.
         for some in [near, far] {
-            self.resolve((parts, body), steps, some, links, expectations)
-                .await?;
+            self.resolve((parts, body), steps, some, known).await?;
         }
         Ok(())
     }
@@ -169,6 +170,7 @@ impl Session {
         Ok(Reference {
             index,
             type_id,
+            is_far: all.clauses().iter().any(goes_far),
             criteria: all.clone(),
             stored: all.without(written),
             text,
@@ -179,9 +181,8 @@ impl Session {
         &self,
         sent: (&Arc<Vec<Part>>, &Bytes),
         steps: &[Step],
-        references: Vec<Reference>,
-        links: &mut Links,
-        expectations: &mut Vec<Expectation>,
+        mut references: Vec<Reference>,
+        (links, expectations, drafts): &mut Resolving<'_>,
     ) -> Result<(), Failure> {
         if references.is_empty() {
             return Ok(());
@@ -193,11 +194,15 @@ impl Session {
                 type_id: one.type_id,
                 clauses: one.criteria.clauses(),
                 earlier: false,
+                stored: one.is_far.then(|| one.stored.clauses()),
             })
             .collect();
-        let made = self.meeting(sent, steps, links, &wanted).await?;
-        for (one, made) in references.iter().zip(made) {
-            let target = self.target(one, &made, steps, expectations).await;
+        let made = self.meeting(sent, steps, links, &wanted, drafts).await?;
+        for (one, made) in references.iter_mut().zip(made) {
+            if let Some(clauses) = made.stored {
+                one.stored.ask(clauses);
+            }
+            let target = self.target(one, &made.entries, steps, expectations).await;
             let target = target.map_err(|failure| failure.at_entry(one.index))?;
             links.insert(one.text.clone(), target);
         }
@@ -236,6 +241,8 @@ struct Reference {
     /// The first entry that has it.
     index: usize,
     type_id: TypeId,
+    /// It is also about other resources than those that it may mean.
+    is_far: bool,
     criteria: Criteria,
     /// The same about what no entry writes.
     stored: Criteria,

@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
     /// The element that a text is, once it is there.
     fn made(&self, ty: Type, text: &str, out: &mut Items<'a>) -> Result<(), EvalError> {
         self.text(text.to_owned())?;
-        if let Some(value) = self.env.host.made(text) {
+        if let Some(value) = self.env.host.made(text)? {
             out.push(Item::Node(Node {
                 value: value.get("value"),
                 extra: value.get("_value"),

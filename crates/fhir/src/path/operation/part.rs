@@ -1,10 +1,17 @@
 //! Values in and out of the parts of Parameters.
 
+use base::Code;
+
 use super::super::item::{Item, Node};
 use super::super::types::{System, Type, Types};
-use super::{JSON_VALUE, RESOURCE_PATH, place};
+use super::place::Places;
+use super::{JSON_VALUE, RESOURCE_PATH};
 use crate::definitions::Content;
 use crate::json::{Value, push_json_string, write_compact};
+use crate::outcome::Issue;
+
+/// Before the first part within another.
+const PART: &str = ",\"part\":[";
 
 /// The value of a variable: its `value[x]` or its `resource`.
 pub(super) fn value_of<'a>(types: &Types, part: Value<'a>) -> Vec<Item<'a>> {
@@ -55,76 +62,110 @@ pub(super) fn name_of(types: &Types, ty: Type) -> &'static str {
 /// Writes results of one resource.
 pub(super) struct Writer<'w, 'a> {
     pub(super) types: &'w Types,
-    pub(super) root: Option<Node<'a>>,
+    pub(super) places: Places<'w, 'a>,
+    /// Bytes that all results may have.
+    pub(super) bytes_max: usize,
 }
 
 impl<'a> Writer<'_, 'a> {
     /// One `result`, with a comma before it.
+    ///
+    /// # Errors
+    /// `limit-query` where the results grow too large: a small expression can name much again and
+    /// again.
     pub(super) fn result(
         &self,
         label: Option<&str>,
         items: &[Item<'a>],
         traces: &[(String, Vec<Item<'a>>)],
         out: &mut String,
-    ) {
+    ) -> Result<(), Issue> {
         out.push_str(",{\"name\":\"result\"");
         if let Some(label) = label {
             out.push_str(",\"valueString\":");
             push_json_string(label, out);
         }
-        let mut parts = Vec::with_capacity(items.len() + traces.len());
-        parts.extend(items.iter().map(|item| self.item(item)));
-        for (name, items) in traces {
-            let mut trace = String::from("{\"name\":\"trace\"");
-            // An empty string is no FHIR string.
-            if !name.is_empty() {
-                trace.push_str(",\"valueString\":");
-                push_json_string(name, &mut trace);
-            }
-            let values: Vec<String> = items.iter().map(|item| self.item(item)).collect();
-            list(&values, &mut trace);
-            trace.push('}');
-            parts.push(trace);
+        let mut between = PART;
+        for item in items {
+            out.push_str(between);
+            between = ",";
+            self.item(item, out)?;
         }
-        list(&parts, out);
+        for (name, items) in traces {
+            out.push_str(between);
+            between = ",";
+            self.trace(name, items, out)?;
+        }
+        if between != PART {
+            out.push(']');
+        }
         out.push('}');
+        Ok(())
     }
 
-    fn item(&self, item: &Item<'a>) -> String {
+    fn trace(&self, name: &str, items: &[Item<'a>], out: &mut String) -> Result<(), Issue> {
+        out.push_str("{\"name\":\"trace\"");
+        // An empty string is no FHIR string.
+        if !name.is_empty() {
+            out.push_str(",\"valueString\":");
+            push_json_string(name, out);
+        }
+        let mut between = PART;
+        for item in items {
+            out.push_str(between);
+            between = ",";
+            self.item(item, out)?;
+        }
+        if between != PART {
+            out.push(']');
+        }
+        out.push('}');
+        Ok(())
+    }
+
+    fn item(&self, item: &Item<'a>, out: &mut String) -> Result<(), Issue> {
         let name = name_of(self.types, item.ty());
-        let mut out = String::from("{");
+        out.push('{');
         let (member, value, extra) = self.value(item, name);
-        let mut extensions = Vec::new();
-        if let Some(path) = place::of(self.types, self.root, item) {
-            extensions.push(extension(RESOURCE_PATH, &path));
+        let mut between = "\"extension\":[";
+        let mut extension = |url: &str, value: &str, out: &mut String| {
+            out.push_str(between);
+            between = ",";
+            push_extension(url, value, out);
+        };
+        let place = self.places.of(item);
+        if let Some(path) = &place {
+            extension(RESOURCE_PATH, path, out);
         }
         if member.is_none() {
-            extensions.push(extension(JSON_VALUE, &value));
+            extension(JSON_VALUE, &value, out);
         }
-        if !extensions.is_empty() {
-            out.push_str("\"extension\":[");
-            out.push_str(&extensions.join(","));
+        if place.is_some() || member.is_none() {
             out.push_str("],");
         }
         let empty = value == "\"\"" && name == "string";
         out.push_str("\"name\":");
-        push_json_string(if empty { "empty-string" } else { name }, &mut out);
+        push_json_string(if empty { "empty-string" } else { name }, out);
         if let Some(member) = member.filter(|_| !empty) {
             if !value.is_empty() {
                 out.push(',');
-                push_json_string(&member, &mut out);
+                push_json_string(&member, out);
                 out.push(':');
                 out.push_str(&value);
             }
             if let Some(extra) = extra {
                 out.push(',');
-                push_json_string(&format!("_{member}"), &mut out);
+                push_json_string(&format!("_{member}"), out);
                 out.push(':');
-                write_compact(extra, &mut out);
+                write_compact(extra, out);
             }
         }
         out.push('}');
-        out
+        if out.len() > self.bytes_max {
+            let text = "the results are larger than allowed";
+            return Err(Issue::error(Code::LimitQuery, text).limit("page_bytes_max"));
+        }
+        Ok(())
     }
 
     /// The member that holds an item (`valueHumanName`; none if Parameters have none for it), its
@@ -167,20 +208,10 @@ impl<'a> Writer<'_, 'a> {
     }
 }
 
-fn extension(url: &str, value: &str) -> String {
-    let mut out = String::from("{\"url\":");
-    push_json_string(url, &mut out);
+fn push_extension(url: &str, value: &str, out: &mut String) {
+    out.push_str("{\"url\":");
+    push_json_string(url, out);
     out.push_str(",\"valueString\":");
-    push_json_string(value, &mut out);
+    push_json_string(value, out);
     out.push('}');
-    out
-}
-
-/// `,"part":[…]`, where there is anything.
-fn list(parts: &[String], out: &mut String) {
-    if !parts.is_empty() {
-        out.push_str(",\"part\":[");
-        out.push_str(&parts.join(","));
-        out.push(']');
-    }
 }

@@ -1,6 +1,8 @@
 //! Contained resources (`references.html#contained`): their own rows, and which references point to
 //! them.
 
+use std::cell::Cell;
+
 use base::ResourceId;
 
 use crate::definitions::{Model, ParamId, ParamKind, TypeId};
@@ -139,7 +141,7 @@ impl Extractor<'_> {
         (type_id, resource): (TypeId, Value<'_>),
         own_bases: &[&str],
         wanted: &dyn Fn(&super::super::custom::Custom) -> bool,
-        steps: u64,
+        left: &Cell<u64>,
     ) -> Vec<Row> {
         let mut out = Vec::new();
         let all = inner(model, resource);
@@ -161,12 +163,12 @@ impl Extractor<'_> {
             let Some(extractor) = Extractor::new(model, one.type_id, one.value, own_bases) else {
                 continue;
             };
-            let found = extractor.within(steps).rows(&plans);
+            let found = extractor.within(left).rows(&plans);
             out.extend(found.into_iter().map(|row| one.row(row)));
         }
         let own = plans(type_id);
         if let Some(extractor) = Extractor::new(model, type_id, resource, own_bases) {
-            let extractor = extractor.within(steps);
+            let extractor = extractor.within(left);
             for param in own {
                 extractor.links(param, &all, &mut out);
             }

@@ -83,14 +83,11 @@ pub(super) fn position(value: Value<'_>, emit: Emit<'_>) {
     }
 }
 
-/// The boundary that an attachment, or the extension around one, holds as GeoJSON (RFC 7946).
-pub(super) fn boundary(value: Value<'_>, emit: Emit<'_>) {
+/// The boundary that an attachment, or the extension around one, holds as GeoJSON (RFC 7946), itself
+/// or in a Binary that the resource contains.
+pub(super) fn boundary(value: Value<'_>, resource: Option<Value<'_>>, emit: Emit<'_>) {
     let attachment = value.get("valueAttachment").unwrap_or(value);
-    let Some(data) = attachment.get("data").and_then(Value::as_str) else {
-        return;
-    };
-    let data: String = data.split_ascii_whitespace().collect();
-    let Ok(bytes) = STANDARD.decode(data) else {
+    let Some(bytes) = attached(attachment, resource) else {
         return;
     };
     let Ok(document) = json::parse(&bytes, DEPTH_MAX) else {
@@ -101,6 +98,57 @@ pub(super) fn boundary(value: Value<'_>, emit: Emit<'_>) {
     if areas.points > 0 && areas.points <= BOUNDARY_POINTS_MAX {
         emit(RowValue::Uri(areas.text.into()));
     }
+}
+
+/// What is attached: `data`, or a `url` that has its data in itself (RFC 2397) or leads to a Binary
+/// that is contained.
+fn attached(attachment: Value<'_>, resource: Option<Value<'_>>) -> Option<Vec<u8>> {
+    let base64 = |text: &str| {
+        let text: String = text.split_ascii_whitespace().collect();
+        STANDARD.decode(text).ok()
+    };
+    if let Some(data) = attachment.get("data").and_then(Value::as_str) {
+        return base64(&data);
+    }
+    let url = attachment.get("url").and_then(Value::as_str)?;
+    if let Some(id) = url.strip_prefix('#') {
+        let is = |inner: &Value<'_>| {
+            let text = |name| inner.get(name).and_then(Value::as_str);
+            text("id").as_deref() == Some(id) && text("resourceType").as_deref() == Some("Binary")
+        };
+        let inner = resource?.get("contained")?.items().find(is)?;
+        return base64(&inner.get("data")?.as_str()?);
+    }
+    let (head, text) = url.strip_prefix("data:")?.split_once(',')?;
+    let bytes = percent_decoded(text);
+    match head.strip_suffix(";base64") {
+        Some(_) => base64(std::str::from_utf8(&bytes).ok()?),
+        None => Some(bytes),
+    }
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        let digit = |b: &u8| {
+            char::from(*b)
+                .to_digit(16)
+                .and_then(|d| u8::try_from(d).ok())
+        };
+        out.push(match after {
+            [high, low, behind @ ..] if *first == b'%' => match (digit(high), digit(low)) {
+                (Some(high), Some(low)) => {
+                    rest = behind;
+                    high << 4 | low
+                }
+                _ => *first,
+            },
+            _ => *first,
+        });
+    }
+    out
 }
 
 /// Polygons as the index keeps them: points `longitude latitude`, parted by commas, rings by `;`,

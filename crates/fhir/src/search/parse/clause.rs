@@ -236,7 +236,10 @@ impl Context<'_> {
                 if unescape(text).trim().is_empty() {
                     return Err(named.bad_value("a value is empty"));
                 }
-                matches.extend(self.one(named, text)?);
+                match named.kind {
+                    ParamKind::Composite => matches.extend(self.composite_values(named, text)?),
+                    _ => matches.extend(self.one(named, text)?),
+                }
                 matches.extend(super::uri::any_version(named, text));
                 if named.modifier == Some("code-text") {
                     matches.push(Match::TokenTextPrefix(token::folded(text)));

@@ -21,6 +21,64 @@ fn words(inner: &Named<'_>, part: &str) -> Result<Vec<Run>, Issue> {
 }
 
 impl Context<'_> {
+    /// What a value may mean. Where two parts are defined the other way round than their expressions
+    /// have them (R4's `DocumentReference.relationship`), the value is taken either way.
+    pub(super) fn composite_values(
+        &self,
+        named: &Named<'_>,
+        text: &str,
+    ) -> Result<Vec<Match>, Issue> {
+        let as_is = || self.composite_value(named, text);
+        let parts = split(text, '$');
+        let [first, second] = parts.as_slice() else {
+            return Ok(as_is()?.into_iter().collect());
+        };
+        if !self.is_crossed(named) {
+            return Ok(as_is()?.into_iter().collect());
+        }
+        let turned = || self.composite_value(named, &format!("{second}${first}"));
+        // A part that can only be a reference says which way it is; two bare ones may be either.
+        let refers = |part: &str| part.contains('/') && !part.contains('|');
+        let kinds = named.params.first().and_then(|p| p.plan);
+        let kinds = kinds.map(ParamPlan::component_kinds).unwrap_or_default();
+        let leads = kinds.first() == Some(&ParamKind::Reference);
+        let each = match (refers(first), refers(second)) {
+            (true, false) => [leads.then(as_is), (!leads).then(turned)],
+            (false, true) => [(!leads).then(as_is), leads.then(turned)],
+            _ => [Some(as_is()), Some(turned())],
+        };
+        let mut matches = Vec::new();
+        let mut refused = None;
+        for found in each.into_iter().flatten() {
+            match found {
+                Ok(found) => matches.extend(found),
+                Err(issue) => refused = refused.or(Some(issue)),
+            }
+        }
+        match refused {
+            Some(issue) if matches.is_empty() => Err(issue),
+            _ => Ok(matches),
+        }
+    }
+
+    /// Whether each of two parts yields what the definition of the other one says.
+    fn is_crossed(&self, named: &Named<'_>) -> bool {
+        let Some(param) = named.params.first() else {
+            return false;
+        };
+        let kinds = param.plan.map(ParamPlan::component_kinds);
+        let declared: Vec<_> = param
+            .components
+            .codes()
+            .filter_map(|code| self.known(param.type_id, code))
+            .map(|known| known.kind)
+            .collect();
+        match (kinds.as_deref(), declared.as_slice()) {
+            (Some([a, b]), [c, d]) => a != b && a == d && b == c,
+            _ => false,
+        }
+    }
+
     /// `a$b`: one value for each component, by the rules of the component's type; `None` if
     /// nothing can match one of them.
     pub(super) fn composite_value(

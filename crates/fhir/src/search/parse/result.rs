@@ -2,12 +2,13 @@
 //! (`search.html#modifyingresults`), and `_type`.
 
 use base::Code;
+use base::limits::fixed::SORT_KEYS_MAX;
 
 use crate::definitions::{Model, Param, ParamKind, TypeId};
 use crate::outcome::Issue;
 
 use super::super::query::{Contained, Include, Shape, SortBy, SortKey, Total};
-use super::{Context, Reading, Target, shown};
+use super::{Context, Reading, Target, shown, too_much};
 
 /// The types that are searched.
 pub(super) fn types(
@@ -68,7 +69,17 @@ impl Context<'_> {
                 };
             }
             "_summary" => summary(value, reading)?,
-            "_elements" => elements(value, reading)?,
+            "_elements" => {
+                elements(value, reading)?;
+                let all = match &reading.parsed.query.shape {
+                    Shape::Elements(all) => all.len(),
+                    _ => 0,
+                };
+                if all as u64 > self.options.limits.query_values_max {
+                    let text = "_elements: too many elements";
+                    return Err(too_much(text, "query_values_max"));
+                }
+            }
             "_include" | "_revinclude" => {
                 let include = self.include(code, modifier, value)?;
                 reading.parsed.query.include.push(include);
@@ -120,7 +131,11 @@ impl Context<'_> {
                     SortBy::Param(named.ids(), named.kind)
                 }
             };
-            reading.parsed.query.sort.push(SortKey { by, descending });
+            let sort = &mut reading.parsed.query.sort;
+            if sort.len() >= SORT_KEYS_MAX {
+                return Err(too_much("_sort: too many keys", "sort_keys_max"));
+            }
+            sort.push(SortKey { by, descending });
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Single codes against value sets and code systems: `memberOf()`, `subsumes()`.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{CodeSystem, Codes, Need, Terms, Unresolved};
@@ -126,16 +126,15 @@ impl Terms {
 impl CodeSystem {
     /// Whether a concept is under another one, however deep.
     fn is_above(&self, above: &str, below: &str) -> bool {
-        let mut seen: Vec<&str> = vec![below];
-        let mut at = 0;
-        while let Some(code) = seen.get(at).copied() {
-            at += 1;
+        let mut seen: HashSet<&str> = HashSet::from([below]);
+        let mut waiting = vec![below];
+        while let Some(code) = waiting.pop() {
             for parent in self.parents.get(code).into_iter().flatten() {
                 if parent == above {
                     return true;
                 }
-                if !seen.contains(&parent.as_str()) {
-                    seen.push(parent);
+                if seen.insert(parent) {
+                    waiting.push(parent);
                 }
             }
         }

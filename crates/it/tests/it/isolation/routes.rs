@@ -34,7 +34,8 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{import_id}", "nobody")
         .replace("{id}", "p1")
         .replace("{inner}", "Patient")
-        .replace("{version}", "1");
+        .replace("{version}", "1")
+        .replace("{number}", "1");
     let query = match route.interaction {
         "search-system" if route.method == "GET" => "?_type=Patient",
         "update-conditional" | "patch-conditional" | "delete-conditional" => {

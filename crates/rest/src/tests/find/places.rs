@@ -145,3 +145,40 @@ fn places_are_found_by_what_they_contain() {
         "search-value",
     );
 }
+
+#[test]
+fn boundaries_may_stand_in_urls_and_in_what_is_contained() {
+    let (world, who) = World::clinic_of("5.0.0");
+    let data = region("x")["extension"][0]["valueAttachment"]["data"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let text = String::from_utf8(STANDARD.decode(&data).unwrap()).unwrap();
+    let escaped = text.replace('"', "%22").replace(' ', "%20");
+    let at = |id: &str, url: &str| {
+        let mut place = region(id);
+        place["extension"][0]["valueAttachment"] =
+            json!({"contentType": "application/geo+json", "url": url});
+        place
+    };
+    put(
+        &world,
+        &who,
+        &at("a", &format!("data:application/geo+json;base64,{data}")),
+    );
+    put(&world, &who, &at("b", &format!("data:,{escaped}")));
+    let mut inside = at("c", "#boundary");
+    inside["contained"] = json!([{"resourceType": "Binary", "id": "boundary",
+        "contentType": "application/geo+json", "data": data}]);
+    put(&world, &who, &inside);
+    put(&world, &who, &at("d", "http://elsewhere/boundary"));
+    put(
+        &world,
+        &who,
+        &at("e", "data:application/geo+json;base64,%%%"),
+    );
+    put(&world, &who, &at("f", "#nothing"));
+    let all = ["Location/a", "Location/b", "Location/c"];
+    finds(&world, &who, "Location?contains=52.52|13.405", &all);
+    finds(&world, &who, "Location?contains=48.1|11.6", &[]);
+}

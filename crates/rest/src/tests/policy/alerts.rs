@@ -1,5 +1,6 @@
 //! Alerts: which accesses call for attention, which do not, and who is told.
 
+mod pages;
 mod telling;
 
 use std::net::IpAddr;

@@ -112,6 +112,55 @@ fn the_houses_provider_sends_back_to_one_address() {
     }
 }
 
+/// At a clinic's own host the browser shows its cookies there alone.
+#[test]
+fn the_houses_provider_sends_back_to_a_clinics_own_host() {
+    let elsewhere = Elsewhere::default();
+    let outside = engine::Outside::new(elsewhere.clone());
+    let world = World::with(
+        |_| {},
+        |config| {
+            config.outside = outside;
+            config.domain = Some("insula.example".into());
+            config.house_provider = Some(engine::HouseProvider {
+                issuer: ISSUER.into(),
+                client_id: "clinic".into(),
+                client_secret: None,
+            });
+        },
+    );
+    world.tenant("lakeside");
+    let mut acme = Acme::without();
+    acme.elsewhere = elsewhere;
+    acme.world = world;
+    acme.describe(&json!({}));
+    let draft = json!({ "id": "house", "name": "The house", "house": true });
+    acme.world
+        .admin(&format!("POST {PROVIDERS}"), &draft)
+        .status(201);
+    for (host, state) in [
+        ("lakeside.insula.example", "lakeside.."),
+        ("lakeside.insula.example:8443", "lakeside.8443."),
+    ] {
+        let headers = [("host", host), ("accept", "text/html")];
+        let left = acme.world.ask("GET /auth/providers/house", &headers, "");
+        let left = asked(&left);
+        let told = first(&left, "state").unwrap();
+        assert!(told.starts_with(state), "{told}");
+        let back = first(&left, "redirect_uri").unwrap();
+        assert_eq!(back, format!("{ROOT}/auth/callback"));
+        let line = format!("GET /auth/callback?code=c&state={told}");
+        let to = acme.world.ask(&line, &[], "").status(303);
+        let to = to.header_text("location").unwrap().to_owned();
+        let wanted = format!("http://{host}/auth/providers/house/callback?code=c&state=");
+        assert!(to.starts_with(&wanted), "{to}");
+    }
+    for state in ["lakeside.x.y", "lakeside.-1.y", "lakeside.65536.y"] {
+        let line = format!("GET /auth/callback?code=c&state={state}");
+        acme.world.ask(&line, &[], "").status(403);
+    }
+}
+
 /// Whoever signs in for the house is told where they are known, and chooses.
 fn choosing(acme: &Acme) {
     let world = &acme.world;
@@ -187,4 +236,13 @@ fn choosing(acme: &Acme) {
     let left = leave();
     back(&left, &Browser::new(world)).status(403);
     back(&left, &browser).status(200);
+    // A clinic that begins to use the provider is found, though it was known that it did not.
+    let line = "POST /admin/v1/tenants/northside/identity-providers";
+    world.admin(line, &house).status(201);
+    let page = back(&leave(), &browser).status(200);
+    assert!(String::from_utf8_lossy(&page.body).contains("northside"));
+    // Nobody looks through all clinics as often as they like.
+    let codes: Vec<u16> = (0..6).map(|_| back(&leave(), &browser).code).collect();
+    assert!(codes.contains(&200) && codes.ends_with(&[429]), "{codes:?}");
+    world.clock.forward_secs(60);
 }

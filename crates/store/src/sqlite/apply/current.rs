@@ -65,7 +65,8 @@ pub(super) fn holds(
             "there is no such resource",
         )),
         (Some(Condition::Version(v)), Some(c)) if v.0 == c.version => Ok(()),
-        (Some(Condition::Version(_)), _) => Err(refused(
+        (Some(Condition::OneOf(all)), Some(c)) if all.have(Version(c.version)) => Ok(()),
+        (Some(Condition::Version(_) | Condition::OneOf(_)), _) => Err(refused(
             entry,
             Code::VersionConflict,
             "another version is current",

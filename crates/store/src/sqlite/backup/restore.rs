@@ -20,8 +20,8 @@ use super::super::rows::{self, COLUMNS};
 use super::super::seal::{ChangeLine, Digest, Sealed};
 use super::super::tenant::{OpenTenant, open_reader};
 use super::super::{
-    administration, blob, break_glass, connection, migrate, people, quarantine, schema, vendors,
-    writer,
+    administration, blob, break_glass, connection, migrate, passkeys, people, quarantine,
+    registrations, schema, vendors, writer,
 };
 use super::{Checked, Header, check_file, checked, invalid, read_header};
 use crate::audit::ChangeHead;
@@ -248,6 +248,7 @@ fn reseal(
     let mut slot = old.writer.lock();
     writer::alone(old, &mut slot, |old, state| {
         let db = &state.db;
+        let held = administration::openings_hold(db)?;
         reseal_versions(old, db, id, keys)?;
         blob::reseal(old, db, id, &keys.seal)?;
         schema::set_meta(db, "tenant", id)?;
@@ -268,6 +269,8 @@ fn reseal(
         break_glass::end(db, old.chain(), None, ending)?;
         break_glass::reseal(db, Some(old.chain()), sealed_anew)?;
         quarantine::reseal(db, Some(old.chain()), sealed_anew)?;
+        passkeys::reseal(db, old.chain(), sealed_anew)?;
+        registrations::reseal(db, Some(old.chain()), sealed_anew)?;
         // What was switched off since the backup was made stays off until the clinic looks at it.
         if !matches!(admitted, Admitted::All) {
             vendors::disable_all(db, "restored from a backup")?;
@@ -277,7 +280,7 @@ fn reseal(
             key: &keys.seal,
         };
         let now = old.shared.clock.now();
-        let head = administration::record(state, chain, by, now)?;
+        let head = administration::record(state, chain, by, now, held)?;
         Ok((head, kept))
     })
 }

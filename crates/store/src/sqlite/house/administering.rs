@@ -52,20 +52,22 @@ impl House {
             let mut slot = tenant.writer.lock();
             let done = writer::alone_durably(&tenant, &mut slot, |tenant, state| {
                 clients::settle_doubt(tenant, &state.db)?;
+                let held = administration::openings_hold(&state.db)?;
                 let record = work(tenant, state)?;
                 let chain = administration::Chain {
                     tenant: tenant.id.bytes(),
                     key: &tenant.keys.seal,
                 };
-                let head = administration::record(state, chain, by, now)?;
+                let head = administration::record(state, chain, by, now, held)?;
                 Ok((record, head))
             })?;
             if let Some(state) = &*slot {
                 tenant.clients().learn(&state.db, tenant.model)?;
                 tenant.learn_policy(&state.db)?;
                 tenant.vendors().learn(&state.db, tenant.model)?;
-                tenant.people().learn(&state.db, tenant.model)?;
-                tenant.openings.learn_all(&state.db, tenant.chain(), now)?;
+                let chain = tenant.chain();
+                tenant.people().learn(&state.db, tenant.model, chain)?;
+                tenant.openings.learn_all(&state.db, chain, now)?;
             }
             // It made no version: what the cache knows of every change before, it knows of this one.
             tenant.marked.fetch_max(done.1.seq.0, Ordering::AcqRel);

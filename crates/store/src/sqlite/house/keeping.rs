@@ -86,6 +86,10 @@ impl House {
             Ok(more) => self.tidy.lock().hurry |= more,
             Err(e) => tracing::error!(error = %e, "the trails were not watched"),
         }
+        match self.index_trails() {
+            Ok(more) => self.tidy.lock().hurry |= more,
+            Err(e) => tracing::error!(error = %e, "the indexes of trails were not kept up"),
+        }
         if let Err(e) = self.drop_old_records() {
             tracing::error!(error = %e, "old records of the audit journal were not removed");
         }
@@ -208,6 +212,10 @@ impl House {
         let closed = {
             let mut open = entry.open.write();
             match &*open {
+                // What a vendor is switched off by and was not written is known here alone.
+                Some(tenant) if tenant.vendors().any_pressed() && entry.must_stay().is_ok() => {
+                    return false;
+                }
                 Some(tenant) if Arc::strong_count(tenant) == 1 => open.take(),
                 Some(_) => return false,
                 None => return true,

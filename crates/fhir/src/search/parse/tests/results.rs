@@ -102,3 +102,24 @@ fn includes() {
         "DiagnosticReport.assessed-condition+DiagnosticReport.result"
     );
 }
+
+#[test]
+fn results_have_limits() {
+    let limited = |query: &str| {
+        let refused = read("Patient", query, true).unwrap_err();
+        refused.0[0].limit
+    };
+    let keys = |count: usize| vec!["family"; count].join(",");
+    assert!(read("Patient", &format!("_sort={}", keys(16)), true).is_ok());
+    assert_eq!(
+        limited(&format!("_sort={}", keys(17))),
+        Some("sort_keys_max")
+    );
+    let twice = format!("_sort={}&_sort={}", keys(10), keys(10));
+    assert_eq!(limited(&twice), Some("sort_keys_max"));
+    let elements = ["name"; 6].join(",");
+    assert_eq!(
+        limited(&format!("_elements={elements}")),
+        Some("query_values_max")
+    );
+}

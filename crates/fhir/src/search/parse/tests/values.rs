@@ -209,6 +209,11 @@ fn composites() {
         "DocumentReference.relationship: replaces $ DocumentReference/1",
     );
     check(
+        "DocumentReference",
+        "relationship=DocumentReference/1$replaces",
+        "DocumentReference.relationship: replaces $ DocumentReference/1",
+    );
+    check(
         "MolecularSequence",
         "chromosome-variant-coordinate=8$lt5$gt6",
         "MolecularSequence.chromosome-variant-coordinate: 8 $ lt 5 $ gt 6",
