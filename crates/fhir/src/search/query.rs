@@ -233,6 +233,8 @@ pub enum How {
     Contains,
     /// Ends with it.
     Ends,
+    /// Is the same.
+    Is,
 }
 
 /// A place on the earth (WGS 84).
