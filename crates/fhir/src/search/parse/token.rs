@@ -101,13 +101,13 @@ impl Context<'_> {
         }
         let token = read(named, text).ok()?;
         let lower = token.code.as_ref()?.to_ascii_lowercase();
-        let changed = token.code.as_deref() != Some(lower.as_str());
-        changed.then(|| {
-            Match::Token(TokenMatch {
-                code: Some(lower),
-                ..token
-            })
-        })
+        if token.code.as_deref() == Some(lower.as_str()) {
+            return None;
+        }
+        Some(Match::Token(TokenMatch {
+            code: Some(lower),
+            ..token
+        }))
     }
 
     /// Whether all its elements are of such a type.
