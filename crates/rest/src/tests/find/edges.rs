@@ -227,6 +227,46 @@ fn negation_is_about_the_whole_resource() {
 }
 
 #[test]
+fn case_counts_in_codes_and_not_in_texts() {
+    let (world, who) = World::clinic();
+    let mail = |value: &str| json!({"telecom": [{"system": "email", "value": value}], "identifier": [{"value": value}], "gender": "male"});
+    put(&world, &who, &person("a", &mail("zoe@example.org")));
+    put(&world, &who, &person("b", &mail("Zoe@Example.org")));
+    for (query, want) in [
+        ("email=zoe@example.org", "a"),
+        ("email=Zoe@Example.org", "a b"),
+        ("email=ZOE@EXAMPLE.ORG", "a"),
+        ("telecom=ZOE@example.org", "a"),
+        ("email:not=ZOE@EXAMPLE.ORG", "b"),
+        ("identifier=ZOE@EXAMPLE.ORG", ""),
+        ("identifier=Zoe@Example.org", "b"),
+        ("gender=MALE", ""),
+    ] {
+        ids(&world, &who, &format!("Patient?{query}"), want);
+    }
+    let set = |id: &str, version: &str| {
+        put(
+            &world,
+            &who,
+            &json!({"resourceType": "ValueSet", "id": id, "status": "draft", "version": version}),
+        );
+    };
+    set("a", "1.0-RC1");
+    set("b", "1.0-rc1");
+    set("c", "1.0-rc10");
+    for (query, want) in [
+        ("version=1.0-rc1", "a b"),
+        ("version=1.0-Rc1", "a b"),
+        ("version=|1.0-RC1", "a b"),
+        ("version:not=1.0-RC1", "c"),
+        ("version=1.0", ""),
+        ("version:missing=true", ""),
+    ] {
+        ids(&world, &who, &format!("ValueSet?{query}"), want);
+    }
+}
+
+#[test]
 fn separators_can_be_escaped_everywhere() {
     let (world, who) = World::clinic();
     let of = |family: &str, value: &str| json!({"name": [{"family": family}], "identifier": [{"system": "urn:a|b", "value": value}]});
