@@ -2,8 +2,8 @@
 //! (requests at fixed times, whether or not the server keeps up; latency counts from the time a
 //! request was due, so a stall is not hidden by requests that were never sent).
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;

@@ -20,6 +20,7 @@ use maud::Markup;
 use crate::call::{BodyLimit, Call};
 use crate::{negotiate, problem};
 
+pub(crate) mod access_report;
 pub(crate) mod account;
 pub(crate) mod alerts;
 pub(crate) mod authorize;

@@ -250,6 +250,7 @@ routes! {
     GET    Tenant "/auth/alerts"        "list-alerts"   Visitor auth::alerts::list;
     GET    Tenant "/auth/alerts/{number}" "show-alert"  Visitor auth::alerts::show;
     POST   Tenant "/auth/alerts/{number}" "acknowledge-alert" Visitor auth::alerts::acknowledge;
+    GET    Tenant "/auth/access-report" "own-access-report" Visitor auth::access_report::show;
     GET    Tenant "/auth/alert-rules"   "show-alert-rules" Visitor auth::alerts::rules::show;
     POST   Tenant "/auth/alert-rules"   "publish-alert-rules" Visitor auth::alerts::rules::publish;
     POST   Tenant "/auth/launches"      "launch"        Caller("r") auth::people::launch;

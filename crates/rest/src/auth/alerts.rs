@@ -159,6 +159,7 @@ fn listed(gate: &Gate, asked: &Asked, found: &AlertsPage) -> Markup {
     let body = html! {
         p { a href=(gate.links().auth("/account")) { "To your account" } }
         p { a href=(gate.links().auth("/alert-rules")) { "The rules by which they are raised" } }
+        p { a href=(gate.links().auth("/access-report")) { "Who was shown what of whom" } }
         nav aria-label="Which alerts" {
             (tab("open", "Nobody said anything yet"))
             (tab("acknowledged", "Somebody did"))
