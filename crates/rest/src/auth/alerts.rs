@@ -229,7 +229,7 @@ fn in_short(alert: &AlertView) -> Markup {
 }
 
 /// An instant, to the minute.
-fn time(text: &str) -> Markup {
+pub(super) fn time(text: &str) -> Markup {
     html! { time datetime=(text) { (text.get(..16).unwrap_or(text).replace('T', " ")) " UTC" } }
 }
 
