@@ -8,12 +8,13 @@ use base::{Code, Micros};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{
-    Acknowledged, Alert, AlertCounts, AlertRule, AlertRules, AlertRulesVersion, AlertsAsked,
+    AccessReport, Acknowledged, Alert, AlertCounts, AlertRule, AlertRules, AlertRulesVersion,
+    AlertsAsked,
 };
 
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::tenants::Operator;
+use crate::tenants::{AccessAsked, Operator};
 
 /// Bytes of a reason or a remark.
 const TEXT_BYTES_MAX: usize = 500;
@@ -309,6 +310,15 @@ impl Session {
         decide_alerts(principal, rights, self.tenant(), self.request, audit_event).is_ok()
     }
 
+    /// Whether the caller sees alerts, or the refusal, recorded.
+    ///
+    /// # Errors
+    /// `scope-missing`
+    pub async fn alerts_are_seen(&self) -> Result<(), Failure> {
+        let _ = self.may_attend().await?;
+        Ok(())
+    }
+
     /// Whether the caller may change the rules; nothing is recorded.
     pub fn may_change_alert_rules(&self) -> bool {
         self.rights().administers()
@@ -449,6 +459,23 @@ impl Session {
         let after = draft.after;
         let published = self.store.publish_alert_rules(permit, rules, reason, after);
         Ok(published.await?)
+    }
+
+    /// Who was shown or changed what about which patients, for those who see alerts. Somebody is named as
+    /// the trail names them, or by what they sign in with.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded; `request-invalid`.
+    pub async fn accesses(&self, asked: &AccessAsked<'_>) -> Result<AccessReport, Failure> {
+        let permit = self.may_attend().await?;
+        let mut query = asked.query()?;
+        if let Some(name) = asked.actor.filter(|name| !name.contains(':')) {
+            let person = self.store.person_of_login(name).await?;
+            let unknown = || invalid("nobody signs in with this name here");
+            let person = person.ok_or_else(unknown)?;
+            query.actor = Some(format!("person:{}", person.record.id.as_str()));
+        }
+        Ok(self.store.report_of_accesses(permit, query).await?)
     }
 
     async fn alert_view(&self, alert: Alert) -> AlertView {

@@ -20,10 +20,12 @@ use maud::Markup;
 use crate::call::{BodyLimit, Call};
 use crate::{negotiate, problem};
 
+pub(crate) mod access_report;
 pub(crate) mod account;
 pub(crate) mod alerts;
 pub(crate) mod authorize;
 pub(crate) mod choice;
+pub(crate) mod openings;
 mod pages;
 pub(crate) mod people;
 pub(crate) mod provider;

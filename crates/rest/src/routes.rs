@@ -253,6 +253,10 @@ routes! {
     GET    Tenant "/auth/alerts"        "list-alerts"   Visitor auth::alerts::list;
     GET    Tenant "/auth/alerts/{number}" "show-alert"  Visitor auth::alerts::show;
     POST   Tenant "/auth/alerts/{number}" "acknowledge-alert" Visitor auth::alerts::acknowledge;
+    GET    Tenant "/auth/break-glass"   "list-openings" Visitor auth::openings::list;
+    GET    Tenant "/auth/break-glass/{id}" "show-opening" Visitor auth::openings::show;
+    POST   Tenant "/auth/break-glass/{id}" "review-opening" Visitor auth::openings::review;
+    GET    Tenant "/auth/access-report" "own-access-report" Visitor auth::access_report::show;
     GET    Tenant "/auth/alert-rules"   "show-alert-rules" Visitor auth::alerts::rules::show;
     POST   Tenant "/auth/alert-rules"   "publish-alert-rules" Visitor auth::alerts::rules::publish;
     POST   Tenant "/auth/launches"      "launch"        Caller("r") auth::people::launch;

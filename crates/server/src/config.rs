@@ -385,7 +385,7 @@ pub const KEYS: &[Key] = &[
     key(
         "audit.syslog_bare_end",
         "false",
-        "Whether a receiver may end a TLS line without `close_notify`, as rsyslog does. Whoever is on the way to it may then end a line unseen, and what was on its way is not sent again.",
+        "Whether a receiver may end a TLS line without `close_notify`, as rsyslog does with its driver for GnuTLS, and not with that for OpenSSL. Whoever is on the way to it may then end a line unseen, and what was on its way is not sent again.",
     ),
     key(
         "audit.ocsf",

@@ -159,6 +159,7 @@ fn listed(gate: &Gate, asked: &Asked, found: &AlertsPage) -> Markup {
     let body = html! {
         p { a href=(gate.links().auth("/account")) { "To your account" } }
         p { a href=(gate.links().auth("/alert-rules")) { "The rules by which they are raised" } }
+        p { a href=(gate.links().auth("/access-report")) { "Who was shown what of whom" } }
         nav aria-label="Which alerts" {
             (tab("open", "Nobody said anything yet"))
             (tab("acknowledged", "Somebody did"))
@@ -228,7 +229,7 @@ fn in_short(alert: &AlertView) -> Markup {
 }
 
 /// An instant, to the minute.
-fn time(text: &str) -> Markup {
+pub(super) fn time(text: &str) -> Markup {
     html! { time datetime=(text) { (text.get(..16).unwrap_or(text).replace('T', " ")) " UTC" } }
 }
 

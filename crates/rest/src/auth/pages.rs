@@ -353,7 +353,7 @@ pub(super) fn account(
     gate: &Gate,
     token: &str,
     account: &AccountView,
-    (administers, attends): (bool, bool),
+    (administers, attends, opens): (bool, bool, bool),
 ) -> Markup {
     let body = html! {
         p { (account.name) ", signing in as " strong { (account.login) } }
@@ -364,6 +364,9 @@ pub(super) fn account(
         }
         @if attends {
             p { a href=(gate.links().auth("/alerts")) { "Accesses that somebody should look at" } }
+        }
+        @if opens {
+            p { a href=(gate.links().auth("/break-glass")) { "Patients opened in an emergency" } }
         }
         h2 { "Where you are signed in" }
         @for session in &account.sessions {

@@ -252,3 +252,61 @@ fn whoever_administers_changes_the_rules_and_sees_what_each_version_changed() {
         .to_string();
     assert!(told.contains("rules.unusual-volume.atLeast"), "{told}");
 }
+
+#[test]
+fn whoever_looks_at_the_trail_is_told_who_saw_what_of_whom() {
+    let clinic = Clinic::new();
+    clinic.patient("p1", &json!({}));
+    clinic.patient("p2", &json!({}));
+    clinic.look("p1");
+    const REPORT: &str = "/t/lakeside/auth/access-report";
+    let (doctor, auditor) = (signed_in(&clinic, "a"), signed_in(&clinic, "auditor"));
+    doctor.open(REPORT).status(403);
+    doctor
+        .open(&format!("{REPORT}?patient=p1&format=html"))
+        .status(403);
+    doctor
+        .api("GET access-report?patient=p1", &Value::Null)
+        .refused(403, "scope-missing");
+    Browser::new(&clinic.world).open(REPORT).status(303);
+    let form = html(&auditor.open(REPORT).status(200));
+    assert!(form.contains("name=\"patient\""), "{form}");
+    // By what they sign in with; what is not filled in is not asked.
+    let asked = format!("{REPORT}?patient=&actor=a&from=&to=&by=access&format=html");
+    let page = html(&auditor.open(&asked).status(200));
+    assert!(
+        page.contains("Patient/p1/_history/1") && !page.contains("Patient/p2"),
+        "{page}"
+    );
+    let told = auditor
+        .api("GET access-report?patient=Patient/p2", &Value::Null)
+        .status(200)
+        .json();
+    let actors: Vec<&str> = told["accesses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["actor"].as_str().unwrap())
+        .collect();
+    assert_eq!(actors.len(), 1, "only who made it: {told:#}");
+    let csv = auditor
+        .open(&format!("{REPORT}?patient=p1&by=patient&format=csv"))
+        .status(200);
+    assert!(
+        html(&csv).starts_with("patient,reads,writes"),
+        "{}",
+        html(&csv)
+    );
+    auditor
+        .open(&format!("{REPORT}?actor=nobody-here&format=html"))
+        .status(400);
+    auditor
+        .open(&format!("{REPORT}?patient=p1&format=pdf"))
+        .status(400);
+    // Looking is in the trail, in the name of who looked.
+    let trail = clinic.world.admin(
+        "GET /admin/v1/tenants/lakeside/audit?limit=1000",
+        &Value::Null,
+    );
+    assert!(trail.json().to_string().contains("report of accesses"));
+}

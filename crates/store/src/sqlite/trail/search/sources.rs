@@ -128,6 +128,9 @@ enum Record {
     At(JournalPlace),
 }
 
+/// Such a record, with its time and number.
+type Queued = (Micros, u64, Record);
+
 /// Records of the journal.
 pub(super) struct Reads<'a> {
     around: &'a Surroundings<'a>,
@@ -139,7 +142,7 @@ pub(super) struct Reads<'a> {
     segments: Vec<u64>,
     segment: u64,
     /// Records of the segment that may fit, in order.
-    queue: VecDeque<(Micros, u64, Record)>,
+    queue: VecDeque<Queued>,
     head: Option<(Candidate, AtRecord)>,
     done: Done<AtRecord>,
 }
@@ -230,7 +233,7 @@ impl<'a> Reads<'a> {
 
     /// What the index names of a segment, and from where on the segment is not in the index; none where it
     /// knows nothing of the segment.
-    fn named(&self, segment: u64) -> Result<Option<(Vec<(Micros, u64, Record)>, Option<u64>)>> {
+    fn named(&self, segment: u64) -> Result<Option<(Vec<Queued>, Option<u64>)>> {
         let Some(Narrowed { index, narrow }) = self.narrowed else {
             return Ok(None);
         };
@@ -253,7 +256,7 @@ impl<'a> Reads<'a> {
     }
 
     /// Looks through a segment from a place on.
-    fn scan(&self, place: JournalPlace, found: &mut Vec<(Micros, u64, Record)>) -> Result<()> {
+    fn scan(&self, place: JournalPlace, found: &mut Vec<Queued>) -> Result<()> {
         let (tenant, asked, last) = (self.around.tenant, self.around.asked, self.last);
         let mut span = Span::EMPTY;
         let journal = &tenant.shared.journal;
