@@ -22,7 +22,8 @@ pub use action::{
     Update,
 };
 pub use certificate::{
-    AuthorityDigest, ByCertificate, CertificateNames, CertificateTerms, DistinguishedName, ShownCertificate,
+    AuthorityDigest, ByCertificate, CertificateNames, CertificateTerms, DistinguishedName,
+    ShownCertificate,
 };
 pub use client::{ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
 pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_policy, decide_system};

@@ -12,7 +12,9 @@ use fhir::definitions::{Model, PerVersion};
 use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
 
-use crate::auth::{Attempts, Choosers, Documents, Guesses, Passwords, Replays, UsedCodes, Verdicts};
+use crate::auth::{
+    Attempts, Choosers, Documents, Guesses, Passwords, Replays, UsedCodes, Verdicts,
+};
 use crate::benches::Benches;
 use crate::failure::Failure;
 use crate::held::{Bounds, Hold, Holder, Room};

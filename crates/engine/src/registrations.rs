@@ -6,8 +6,8 @@ mod metadata;
 use std::net::IpAddr;
 
 use access::{
-    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientId, ClientRecord, NewClient, Permit, Reason, RequestMeta,
-    ScopeContext, Scopes,
+    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientId, ClientRecord,
+    NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
 };
 use base::{Code, Micros, Secret};
 use base64::Engine;
@@ -583,7 +583,8 @@ impl Desk<'_> {
         if let Some(authority) = &decision.authority {
             let named = matches!(&certificates.by, Some(by) if *by != ByCertificate::SelfSigned);
             let read = AuthorityDigest::parse(authority).filter(|_| named);
-            let text = "authority is the SHA-256 of a certificate that vouches for the program's name";
+            let text =
+                "authority is the SHA-256 of a certificate that vouches for the program's name";
             certificates.authority = Some(read.ok_or_else(|| invalid(text))?);
         }
         let new = NewClient {

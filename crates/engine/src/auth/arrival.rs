@@ -144,10 +144,7 @@ impl Gate {
         let metadata = self.house.metadata(self.tenant.bytes(), &provider, now);
         let metadata = metadata.await?;
         let rng = &*self.house.0.rng;
-        let state = match (
-            provider.settings.house,
-            self.links.own_port(&self.tenant),
-        ) {
+        let state = match (provider.settings.house, self.links.own_port(&self.tenant)) {
             (false, _) => random(rng),
             (true, None) => format!("{}.{}", self.name(), random(rng)),
             // The answer comes to the house, which shows this browser the way back to the tenant's own host.

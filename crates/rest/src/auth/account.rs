@@ -99,7 +99,9 @@ async fn acted(
             visitor.change_password(&field("old"), &new).await?;
         }
         "begin-totp" => {
-            let (secret, link) = visitor.begin_totp(Shown::of(&fields).proving(&browser)).await?;
+            let (secret, link) = visitor
+                .begin_totp(Shown::of(&fields).proving(&browser))
+                .await?;
             let token = browser.token(gate).await?;
             let page = pages::begin_totp(gate, &token, &secret, &link);
             return Ok(browser.page(StatusCode::OK, page, ""));

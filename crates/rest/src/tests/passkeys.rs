@@ -412,7 +412,10 @@ fn signing_in_by_passkey_administers_nothing() {
         .filter(|line| line.to_string().contains("use passkey"))
         .collect();
     assert_eq!(uses.len(), 3);
-    assert!(uses.iter().all(|line| line["action"] == "authenticate"), "{uses:?}");
+    assert!(
+        uses.iter().all(|line| line["action"] == "authenticate"),
+        "{uses:?}"
+    );
     // What was counted is known after the tenant was closed, and a copy is found by it.
     world.clock.forward_secs(61);
     world.house.tidy();

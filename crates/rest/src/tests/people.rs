@@ -460,7 +460,11 @@ fn what_a_form_of_another_site_could_send_is_refused() {
     }
     // A page of another host of the same site is another's too: its browser says so.
     let line = "POST /t/lakeside/auth/people";
-    for (site, code) in [("same-site", 403), ("cross-site", 403), ("same-origin", 201)] {
+    for (site, code) in [
+        ("same-site", 403),
+        ("cross-site", 403),
+        ("same-origin", 201),
+    ] {
         let headers = [JSON, ("sec-fetch-site", site)];
         assert_eq!(admin.ask(line, &headers, body).code, code, "{site}");
     }

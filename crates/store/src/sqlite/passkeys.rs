@@ -50,8 +50,7 @@ pub(crate) fn all(db: &Connection, chain: Chain<'_>) -> Result<Uses> {
             row.get(1).doing(DOING)?,
             row.get(2).doing(DOING)?,
         );
-        let (counter, backup): (i64, i64) =
-            (row.get(3).doing(DOING)?, row.get(4).doing(DOING)?);
+        let (counter, backup): (i64, i64) = (row.get(3).doing(DOING)?, row.get(4).doing(DOING)?);
         let said = u32::try_from(counter).ok().map(|counter| PasskeyUse {
             counter,
             eligible: backup & 1 != 0,
