@@ -213,7 +213,6 @@ routes! {
 
     GET    House  "/auth/style.css"     "house-style"   Open    auth::house_style;
     GET    House  "/.well-known/oauth-authorization-server/t/{tenant}/auth" "authorization-server" Open oauth::authorization_server;
-    GET    House  "/.well-known/oauth-authorization-server/auth" "authorization-server" Open oauth::authorization_server;
     GET    House  "/auth/choose"        "choose-tenant" Open    auth::choice::leave;
     GET    House  "/auth/callback"      "provider-callback" Open   auth::provider::forward;
     GET    Tenant "/auth/providers/{provider}" "provider-sign-in" Gate auth::provider::depart;
@@ -231,6 +230,7 @@ routes! {
     POST   Tenant "/auth/registrations/{client_id}" "decide-registration" Visitor auth::registrations::decide;
     POST   Tenant "/auth/registration-tokens" "invite-program" Visitor auth::registrations::invite;
     GET    Tenant "/auth/jwks"          "jwks"          Gate    oauth::jwks;
+    GET    Tenant "/.well-known/oauth-authorization-server/auth" "authorization-server" Gate oauth::configuration;
     GET    Tenant "/auth/.well-known/openid-configuration" "openid-configuration" Gate oauth::configuration;
     GET    Tenant "/auth/style.css"     "style"         Gate    auth::style;
     GET    Tenant "/auth/passkey.js"    "script"        Gate    auth::script;

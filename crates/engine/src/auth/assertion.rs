@@ -263,10 +263,7 @@ impl Replays {
         if clients.used.len() >= REPLAYERS_MAX && !clients.used.contains_key(&whose) {
             return false;
         }
-        let used = clients
-            .used
-            .entry(whose)
-            .or_default();
+        let used = clients.used.entry(whose).or_default();
         // Dropped when the lock is not held any more.
         let spent = used.turn(now);
         let room = used.young.len() < self.max;

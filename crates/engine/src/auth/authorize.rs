@@ -201,20 +201,22 @@ pub(super) fn invalid(text: &'static str) -> Failure {
 /// (RFC 8252 section 7.3, OAuth 2.1 section 8.4.2).
 fn is_registered(known: &str, asked: &str) -> bool {
     let without_port = |uri: &str| -> Option<(&'static str, String)> {
-        ["http://127.0.0.1", "http://[::1]"].iter().find_map(|host| {
-            let rest = uri.strip_prefix(host)?;
-            let path = match rest.strip_prefix(':') {
-                Some(rest) => {
-                    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-                    let (port, path) = rest.split_at_checked(end)?;
-                    port.parse::<u16>().ok()?;
-                    path
-                }
-                None => rest,
-            };
-            let begins = path.is_empty() || path.starts_with(['/', '?']);
-            begins.then(|| (*host, path.to_owned()))
-        })
+        ["http://127.0.0.1", "http://[::1]"]
+            .iter()
+            .find_map(|host| {
+                let rest = uri.strip_prefix(host)?;
+                let path = match rest.strip_prefix(':') {
+                    Some(rest) => {
+                        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+                        let (port, path) = rest.split_at_checked(end)?;
+                        port.parse::<u16>().ok()?;
+                        path
+                    }
+                    None => rest,
+                };
+                let begins = path.is_empty() || path.starts_with(['/', '?']);
+                begins.then(|| (*host, path.to_owned()))
+            })
     };
     let same_but_port = || without_port(known).is_some_and(|k| without_port(asked) == Some(k));
     known == asked || same_but_port()
@@ -233,8 +235,12 @@ impl Gate {
         let program = client.program.as_ref().ok_or_else(unknown)?;
         self.vendor_runs(client.vendor.as_ref(), now).await?;
         let redirect = request.get("redirect_uri");
-        let redirect =
-            redirect.filter(|uri| program.redirects.iter().any(|known| is_registered(known, uri)));
+        let redirect = redirect.filter(|uri| {
+            program
+                .redirects
+                .iter()
+                .any(|known| is_registered(known, uri))
+        });
         let redirect = redirect.ok_or_else(|| {
             invalid("redirect_uri is not, character by character, one that the program registered")
         })?;

@@ -158,11 +158,18 @@ impl Metadata {
             (None, None) => "client_secret_basic",
         };
         let refreshes = ["offline_access", "online_access"];
-        let alone = !client.scopes.only(&[ScopeContext::System]).resources().is_empty();
+        let alone = !client
+            .scopes
+            .only(&[ScopeContext::System])
+            .resources()
+            .is_empty();
         let grants = [
             ("authorization_code", program.is_some()),
             ("client_credentials", alone),
-            ("refresh_token", refreshes.iter().any(|scope| client.scopes.has(scope))),
+            (
+                "refresh_token",
+                refreshes.iter().any(|scope| client.scopes.has(scope)),
+            ),
         ];
         let grants = grants.iter().filter(|(_, has)| *has);
         let responses = program.map(|_| "code".to_owned());
@@ -341,7 +348,10 @@ impl Metadata {
     /// Keys are for those who prove who they are by them: of others they are left out, so that nobody is
     /// recognised in a way that was not registered.
     pub(super) fn leave_out_keys(&mut self) {
-        if !matches!(self.method(), "private_key_jwt" | "self_signed_tls_client_auth") {
+        if !matches!(
+            self.method(),
+            "private_key_jwt" | "self_signed_tls_client_auth"
+        ) {
             (self.jwks, self.jwks_uri) = (None, None);
         }
     }

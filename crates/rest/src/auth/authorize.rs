@@ -55,7 +55,11 @@ async fn answer(
         _ => {
             // Who signs in now has proved who they are.
             let at_once = request.get("max_age") == Some("0");
-            let met: &[&str] = if at_once { &["prompt", "max_age"] } else { &["prompt"] };
+            let met: &[&str] = if at_once {
+                &["prompt", "max_age"]
+            } else {
+                &["prompt"]
+            };
             let query = form::without(&request.query(), met);
             let next = form::encode(&format!("authorize?{query}")).replace('/', "%2F");
             let asked = request.get("prompt").unwrap_or_default();
@@ -81,7 +85,9 @@ fn as_address(gate: &Gate, fields: &Fields) -> Result<Option<Response<Body>>, Fa
         let text = "the request is too long";
         return Err(Failure::new(Code::RequestInvalid, text));
     }
-    Ok(Some(see(&gate.links().auth(&format!("/authorize?{query}")))))
+    Ok(Some(see(&gate
+        .links()
+        .auth(&format!("/authorize?{query}")))))
 }
 
 /// `POST /t/{tenant}/auth/authorize`: a program's request, or the answer of the person.

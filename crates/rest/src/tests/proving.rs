@@ -168,7 +168,11 @@ fn what_was_used_once_is_not_good_again_after_the_house_began_anew() {
     let (page, answer) = device_state;
     let passkey = "/t/lakeside/auth/passkey";
     let late = Browser::new(&world);
-    late.send(&page, passkey, &[("answer", &answer)]).status(403);
-    let trail = world.admin("GET /admin/v1/tenants/lakeside/audit?limit=500", &Value::Null);
+    late.send(&page, passkey, &[("answer", &answer)])
+        .status(403);
+    let trail = world.admin(
+        "GET /admin/v1/tenants/lakeside/audit?limit=500",
+        &Value::Null,
+    );
     trail.status(200);
 }

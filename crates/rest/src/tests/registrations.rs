@@ -494,7 +494,10 @@ fn a_program_looks_after_its_own_registration() {
         .status(200)
         .at("/approved", false)
         .at("/client_name", "Lab")
-        .at("/registration_access_token", made.text("/registration_access_token"));
+        .at(
+            "/registration_access_token",
+            made.text("/registration_access_token"),
+        );
     for (method, answer) in [("GET", &other), ("DELETE", &other)] {
         ask(method, path, answer)
             .status(401)
@@ -511,7 +514,10 @@ fn a_program_looks_after_its_own_registration() {
     ask("GET", path, &made)
         .status(200)
         .at("/approved", true)
-        .at("/registration_access_token", made.text("/registration_access_token"))
+        .at(
+            "/registration_access_token",
+            made.text("/registration_access_token"),
+        )
         .at("/token_endpoint_auth_method", "client_secret_basic")
         .at("/grant_types", json!(["client_credentials"]))
         .at("/response_types", json!([]));
@@ -547,7 +553,11 @@ fn manage(world: &World, method: &str, of: &Answer, body: &Value) -> Answer {
     let path = uri.strip_prefix(ROOT).unwrap();
     let bearer = format!("Bearer {}", of.text("/registration_access_token"));
     let headers = [JSON, ("authorization", bearer.as_str())];
-    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
     world.ask(&format!("{method} {path}"), &headers, body)
 }
 
@@ -694,7 +704,10 @@ fn keys_are_kept_of_those_who_prove_who_they_are_by_them() {
         .at("/token_endpoint_auth_method", "private_key_jwt")
         .at("/jwks", set(&[&pair]));
     let mut claims = claims.clone();
-    (claims["iss"], claims["sub"]) = (json!(made.text("/client_id")), json!(made.text("/client_id")));
+    (claims["iss"], claims["sub"]) = (
+        json!(made.text("/client_id")),
+        json!(made.text("/client_id")),
+    );
     let good = pair.sign(&claims);
     let (_, rest) = good.split_once('.').unwrap();
     let header = json!({ "alg": "ES384", "kid": "k1", "crit": ["exp"], "exp": 1 }).to_string();

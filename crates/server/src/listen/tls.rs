@@ -233,10 +233,7 @@ impl Files {
         Ok(all)
     }
 
-    fn authorities(
-        &self,
-        provider: &Arc<CryptoProvider>,
-    ) -> anyhow::Result<Checkers> {
+    fn authorities(&self, provider: &Arc<CryptoProvider>) -> anyhow::Result<Checkers> {
         let Some(path) = &self.authorities else {
             return Ok(Arc::default());
         };
@@ -430,7 +427,9 @@ mod tests {
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         params.distinguished_name = rcgen::DistinguishedName::new();
         let authority = format!("authority {count}");
-        params.distinguished_name.push(DnType::CommonName, authority);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, authority);
         let root = params.self_signed(&key).unwrap();
         let issuer = Issuer::new(params, &key);
         let own = KeyPair::generate().unwrap();
@@ -498,7 +497,11 @@ mod tests {
         door.read_again().unwrap();
         assert!(!is_named(&open) && is_named(&strange));
         // What cannot be read leaves what was in use.
-        std::fs::write(&revocations, "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n").unwrap();
+        std::fs::write(
+            &revocations,
+            "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
+        )
+        .unwrap();
         assert!(door.read_again().is_err());
         assert!(!is_named(&open) && is_named(&strange));
         std::fs::remove_dir_all(&dir).unwrap();

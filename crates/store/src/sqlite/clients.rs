@@ -281,8 +281,11 @@ fn put(db: &Connection, record: &ClientRecord) -> Result<()> {
             ],
         )
         .doing(DOING)?;
-    db.execute("DELETE FROM program WHERE client = ?1", [record.id.as_str()])
-        .doing(DOING)?;
+    db.execute(
+        "DELETE FROM program WHERE client = ?1",
+        [record.id.as_str()],
+    )
+    .doing(DOING)?;
     if let Some(program) = &record.program {
         let kept = KeptProgram {
             redirects: program.redirects.iter().map(ToString::to_string).collect(),

@@ -163,7 +163,8 @@ fn schemas() -> Value {
         "state": { "enum": ["invited", "active", "disabled"] }, "second_factor": { "type": "boolean" },
     });
     let vendor = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" });
-    let authority = json!({ "type": "string", "pattern": "^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$" });
+    let authority =
+        json!({ "type": "string", "pattern": "^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$" });
     let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" }, "redirect_uris": { "type": "array", "items": text }, "public": { "type": "boolean" }, "launch_url": text, "certificates": { "type": "object" } });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),

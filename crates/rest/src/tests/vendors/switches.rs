@@ -444,7 +444,9 @@ fn a_vendor_lets_go_of_its_switch_from_its_networks_alone() {
         .at("/error", "unauthorized_client");
     says("198.51.100.7", "read-only").status(400);
     says("198.51.100.7", "disabled").status(200);
-    says("192.0.2.7", "enabled").status(200).at("/state", "enabled");
+    says("192.0.2.7", "enabled")
+        .status(200)
+        .at("/state", "enabled");
 }
 
 #[test]
