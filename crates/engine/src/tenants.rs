@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use access::{
-    Action, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId, decide_house,
-    decide_system,
+    Action, HousePermit, Permit, Principal, Reason, RequestMeta, Search, Target, TenantId,
+    decide_house, decide_system,
 };
 use base::{Code, TenantName};
 use fhir::definitions::FhirVersion;
@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::house::{Gate, House};
 use crate::links::Links;
 use crate::quarantine::ScrubView;
+use crate::session::Session;
 use crate::shipping::SyslogTarget;
 
 /// The recognised operator, for one request.
@@ -100,7 +101,7 @@ pub struct TenantPage {
 pub struct AccessAsked<'a> {
     /// To this patient's data: `Patient/id`.
     pub patient: Option<&'a str>,
-    /// By whom: `client:…`, `person:…`.
+    /// By whom: `client:…`, `person:…`, a login, or the name of a person or a program.
     pub actor: Option<&'a str>,
     /// From then on: a date or an instant.
     pub from: Option<&'a str>,
@@ -108,8 +109,47 @@ pub struct AccessAsked<'a> {
     pub to: Option<&'a str>,
 }
 
+impl AccessAsked<'_> {
+    pub(crate) fn query(&self) -> Result<store::AccessQuery, Failure> {
+        let invalid = |text: &str| Failure::new(Code::RequestInvalid, text.to_owned());
+        let patient = self.patient.map(|text| {
+            let id = text.strip_prefix("Patient/").unwrap_or(text);
+            base::ResourceId::new(id).map_err(|_| invalid("patient is Patient/id"))
+        });
+        let time = |text: Option<&str>| {
+            text.map(|t| {
+                crate::interaction::moment(t)
+                    .ok_or_else(|| invalid("from and to are dates or instants"))
+            })
+            .transpose()
+        };
+        Ok(store::AccessQuery {
+            patient: patient.transpose()?,
+            actor: self.actor.map(str::to_owned),
+            from: time(self.from)?,
+            to: time(self.to)?,
+        })
+    }
+}
+
+impl Session {
+    /// Who was shown or changed what about which patients, for a caller who sees the whole trail.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded; `request-invalid`.
+    pub async fn accesses(&self, asked: &AccessAsked<'_>) -> Result<store::AccessReport, Failure> {
+        let type_id = self.type_id("AuditEvent")?;
+        let query = asked.query()?;
+        let permit = self.permit::<Search>(Target::Types(vec![type_id])).await?;
+        Ok(self.store.accesses_of_trail(permit, query).await?)
+    }
+}
+
 /// Longest display name, in characters.
 const DISPLAY_CHARACTERS_MAX: usize = 200;
+
+/// Longest name, and longest reason, of who decides about a tenant, in characters.
+const BY_CHARACTERS_MAX: usize = 200;
 
 /// Most tenants on one page of the list.
 pub const LIST_MAX: usize = 1_000;
@@ -331,6 +371,20 @@ impl Operator {
         Ok(data.verify_against(permit, heads).await?)
     }
 
+    /// Begins a tenant's administration anew, where it is not what was last administered: all clients are
+    /// revoked, all people disabled, and a policy without grants is in force.
+    ///
+    /// # Errors
+    /// `tenant-unknown`; `request-invalid` without who decides and why, or where nothing was altered.
+    pub async fn begin_anew(&self, name: &str, by: &str, reason: &str) -> Result<(), Failure> {
+        let (tenant, data) = self.tenant(name)?;
+        let wanted = "by and reason have 1 to 200 characters";
+        crate::clients::printable(by, BY_CHARACTERS_MAX, wanted)?;
+        crate::clients::printable(reason, BY_CHARACTERS_MAX, wanted)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        Ok(data.begin_anew(permit, by, reason).await?)
+    }
+
     /// The last signed head of a tenant's audit trail, as a line of JSON.
     ///
     /// # Errors
@@ -381,24 +435,7 @@ impl Operator {
         asked: &AccessAsked<'_>,
     ) -> Result<store::AccessReport, Failure> {
         let (tenant, data) = self.tenant(name)?;
-        let invalid = |text: &str| Failure::new(Code::RequestInvalid, text.to_owned());
-        let patient = asked.patient.map(|text| {
-            let id = text.strip_prefix("Patient/").unwrap_or(text);
-            base::ResourceId::new(id).map_err(|_| invalid("patient is Patient/id"))
-        });
-        let time = |text: Option<&str>| {
-            text.map(|t| {
-                crate::interaction::moment(t)
-                    .ok_or_else(|| invalid("from and to are dates or instants"))
-            })
-            .transpose()
-        };
-        let query = store::AccessQuery {
-            patient: patient.transpose()?,
-            actor: asked.actor.map(str::to_owned),
-            from: time(asked.from)?,
-            to: time(asked.to)?,
-        };
+        let query = asked.query()?;
         let permit = self.system(Reason::Verify, &tenant)?;
         Ok(data.accesses(permit, query).await?)
     }

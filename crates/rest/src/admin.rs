@@ -3,8 +3,8 @@
 use axum::body::Body;
 use base::Code;
 use engine::{
-    AccessAsked, ClientDraft, Failure, Operator, PersonDraft, ProofOf, ProviderDraft,
-    RegistrationDecision, RestoreClients, TenantDraft, TenantPatch,
+    ClientDraft, Failure, Operator, PersonDraft, ProofOf, ProviderDraft, RegistrationDecision,
+    RestoreClients, TenantDraft, TenantPatch, Visitor,
 };
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
@@ -141,6 +141,21 @@ pub(crate) async fn verify_tenant(by: Operator, mut call: Call) -> Result<Respon
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Decided {
+    by: String,
+    reason: String,
+}
+
+/// `POST /admin/v1/tenants/{name}/begin-anew`
+pub(crate) async fn begin_anew(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let said: Decided = call.json().await?;
+    by.begin_anew(call.value("name"), &said.by, &said.reason)
+        .await?;
+    Ok(done())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct VerifyAgainst {
     heads: Vec<serde_json::Value>,
 }
@@ -265,31 +280,19 @@ pub(crate) async fn revoke_import(by: Operator, call: Call) -> Result<Response<B
 
 /// `GET /admin/v1/tenants/{name}/audit/report?patient=&actor=&from=&to=&format=&by=`
 pub(crate) async fn report(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
-    let [patient, actor, from, to, format, by_what] =
-        ["patient", "actor", "from", "to", "format", "by"]
-            .map(|name| form::first(call.query(), name).map(std::borrow::Cow::into_owned));
-    let asked = AccessAsked {
-        patient: patient.as_deref(),
-        actor: actor.as_deref(),
-        from: from.as_deref(),
-        to: to.as_deref(),
-    };
-    let format = format.unwrap_or_default();
-    let by_what = by_what.unwrap_or_default();
-    let known = matches!(&*by_what, "" | "access" | "patient");
-    if !known || !matches!(&*format, "" | "json" | "csv" | "html") {
-        let text = "format is json, csv or html, and by is access or patient";
-        return Err(Failure::new(Code::RequestInvalid, text));
-    }
-    let by_patient = by_what == "patient";
+    let asked = report::Asked::of(&call)?;
     let name = call.value("name").to_owned();
     drop(call);
-    let report = by.accesses(&name, &asked).await?;
-    match &*format {
-        "csv" => Ok(report::csv(&report, by_patient)),
-        "html" => Ok(report::html(&name, &asked, &report, by_patient)),
-        _ => answer(StatusCode::OK, &report),
-    }
+    let report = by.accesses(&name, &asked.accesses()).await?;
+    asked.told(&name, &report)
+}
+
+/// `GET /t/{tenant}/auth/audit/report?patient=&actor=&from=&to=&format=&by=`
+pub(crate) async fn own_report(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
+    let asked = report::Asked::of(&call)?;
+    drop(call);
+    let report = by.caller().await?.accesses(&asked.accesses()).await?;
+    asked.told(by.gate().name().as_str(), &report)
 }
 
 /// `GET /admin/v1/tenants/{name}/clients`
@@ -354,6 +357,12 @@ pub(crate) async fn disable_person(by: Operator, call: Call) -> Result<Response<
     by.disable_person(call.value("name"), call.value("person"))
         .await?;
     Ok(done())
+}
+
+/// `POST /admin/v1/tenants/{name}/people/{person}/invitation`: another link for the administrator.
+pub(crate) async fn invite_person(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let (name, person) = (call.value("name"), call.value("person"));
+    answer(StatusCode::CREATED, &by.invite_person(name, person).await?)
 }
 
 /// `GET /admin/v1/tenants/{name}/identity-providers`

@@ -3,13 +3,80 @@
 use std::fmt::Write;
 
 use axum::body::Body;
-use engine::{Access, AccessAsked, AccessReport, Touched};
+use base::Code;
+use engine::{Access, AccessAsked, AccessReport, Failure, Touched, form};
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 
-const COLUMNS: [&str; 6] = ["record", "at", "who", "action", "patients", "what"];
+use super::answer;
+use crate::call::Call;
 
-fn cells(access: &Access) -> [String; 6] {
+/// What a report is asked for.
+pub(super) struct Asked {
+    patient: Option<String>,
+    actor: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    format: String,
+    by_patient: bool,
+}
+
+impl Asked {
+    pub(super) fn of(call: &Call) -> Result<Self, Failure> {
+        let said = |name: &str| form::first(call.query(), name).map(std::borrow::Cow::into_owned);
+        let format = said("format").unwrap_or_default();
+        let by = said("by").unwrap_or_default();
+        let known = matches!(&*by, "" | "access" | "patient");
+        if !known || !matches!(&*format, "" | "json" | "csv" | "html") {
+            let text = "format is json, csv or html, and by is access or patient";
+            return Err(Failure::new(Code::RequestInvalid, text));
+        }
+        Ok(Self {
+            patient: said("patient"),
+            actor: said("actor"),
+            from: said("from"),
+            to: said("to"),
+            format,
+            by_patient: by == "patient",
+        })
+    }
+
+    pub(super) fn accesses(&self) -> AccessAsked<'_> {
+        AccessAsked {
+            patient: self.patient.as_deref(),
+            actor: self.actor.as_deref(),
+            from: self.from.as_deref(),
+            to: self.to.as_deref(),
+        }
+    }
+
+    /// The report in the form that was asked for.
+    pub(super) fn told(
+        &self,
+        tenant: &str,
+        report: &AccessReport,
+    ) -> Result<Response<Body>, Failure> {
+        match &*self.format {
+            "csv" => Ok(csv(report, self.by_patient)),
+            "html" => Ok(html(tenant, &self.accesses(), report, self.by_patient)),
+            _ => answer(StatusCode::OK, report),
+        }
+    }
+}
+
+const COLUMNS: [&str; 9] = [
+    "record",
+    "at",
+    "who",
+    "actor",
+    "action",
+    "why",
+    "break-glass",
+    "patients",
+    "what",
+];
+
+fn cells(access: &Access) -> [String; 9] {
     let patients: Vec<String> = access
         .patients
         .iter()
@@ -18,8 +85,11 @@ fn cells(access: &Access) -> [String; 6] {
     [
         access.number.to_string(),
         access.at.instant().to_string(),
+        access.who.clone(),
         access.actor.clone(),
         access.action.to_owned(),
+        access.why.clone().unwrap_or_default(),
+        if access.break_glass { "yes" } else { "" }.to_owned(),
         patients.join(" "),
         access.what.join(" "),
     ]
@@ -54,7 +124,7 @@ pub(crate) fn quoted(cell: &str) -> String {
 }
 
 /// Lines of CSV with a head: accesses, or the patients whom they touched.
-pub(super) fn csv(report: &AccessReport, by_patient: bool) -> Response<Body> {
+fn csv(report: &AccessReport, by_patient: bool) -> Response<Body> {
     let mut out = String::new();
     let mut line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
@@ -104,7 +174,7 @@ pub(crate) fn table(
 }
 
 /// A page for printing, without script: the patients, and the accesses unless only patients are asked for.
-pub(super) fn html(
+fn html(
     tenant: &str,
     asked: &AccessAsked<'_>,
     report: &AccessReport,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{Export, Permit};
+use access::{Action, Export, Permit, Search, Spent};
 use base::Code;
 
 use super::TenantStore;
@@ -127,6 +127,30 @@ impl TenantStore {
         query: AccessQuery,
     ) -> Result<AccessReport> {
         let spent = permit.spend(&self.tenant);
+        self.report(&spent, query).await
+    }
+
+    /// The same for a caller who sees the whole trail.
+    ///
+    /// # Errors
+    /// `scope-missing` if they do not.
+    pub async fn accesses_of_trail(
+        &self,
+        permit: Permit<Search>,
+        query: AccessQuery,
+    ) -> Result<AccessReport> {
+        let spent = permit.spend(&self.tenant);
+        if !spent.sees_trail() {
+            return Err(super::reading::not_covered());
+        }
+        self.report(&spent, query).await
+    }
+
+    async fn report<A: Action>(
+        &self,
+        spent: &Spent<A>,
+        query: AccessQuery,
+    ) -> Result<AccessReport> {
         let entry = self.entry()?.clone();
         entry.must_stay()?;
         let subject = Subject::Other(None, "access report");

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{Micros, ResourceId, Seq};
+use access::{ClientId, PersonId};
+use base::{Code, Micros, ResourceId, Seq};
 
 use super::patients::Patients;
 use super::{Found, access, changes};
@@ -14,7 +15,7 @@ use crate::audit::{ChangeHead, Told};
 use crate::face::{Access, AccessQuery, AccessReport, Touched};
 use crate::sqlite::connection::in_snapshot;
 use crate::sqlite::tenant::OpenTenant;
-use crate::{AuditLine, Result};
+use crate::{AuditLine, Result, StoreError};
 
 /// Patients that one report tells apart.
 const PATIENTS_MAX: usize = base::limits::fixed::ACTIVITY_LINES_MAX;
@@ -32,13 +33,16 @@ pub(super) struct Asked<'a> {
 /// The accesses that a query asks for, oldest first.
 pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<AccessReport> {
     let mut report = AccessReport::default();
+    let (among, known) = whom(tenant, query.actor.as_deref());
     let asked = Asked {
-        fits: &|at, actor| query.fits(at, actor),
+        fits: &|at, actor| query.fits(at, actor, &among),
         patient: query.patient.as_ref(),
         all: false,
     };
+    let mut met = known;
     let mut touched: BTreeMap<ResourceId, Touched> = BTreeMap::new();
     each(tenant, &asked, &mut |access| {
+        met = true;
         for patient in &access.patients {
             if touched.len() >= PATIENTS_MAX && !touched.contains_key(patient) {
                 report.more = true;
@@ -65,8 +69,68 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
         }
         true
     })?;
+    if !met {
+        let text = format!(
+            "nobody is called {} here; give a login, a name, person:ID or client:ID",
+            query.actor.as_deref().unwrap_or_default()
+        );
+        return Err(StoreError::Refused(Code::RequestInvalid, text));
+    }
     report.patients = touched.into_values().collect();
     Ok(report)
+}
+
+/// Whom words name, as the trail does, and whether there is such a one: a person by id, login or name, a
+/// client by id or name, or the house itself.
+fn whom(tenant: &OpenTenant, words: Option<&str>) -> (Vec<String>, bool) {
+    let Some(words) = words else {
+        return (Vec::new(), true);
+    };
+    let house = ["operator", "system:", "import:"];
+    if house.iter().any(|of| words.starts_with(of)) {
+        return (vec![words.to_owned()], true);
+    }
+    let login = words.to_lowercase();
+    let mut found = Vec::new();
+    for person in tenant.people().sorted() {
+        let (record, id) = (&person.record, person.record.id.as_str());
+        let is = words == id || words.strip_prefix("person:") == Some(id);
+        if is || *record.login == *login || *record.name == *words {
+            found.push(format!("person:{id}"));
+        }
+    }
+    for client in tenant.clients().sorted() {
+        let id = client.id.as_str();
+        let is = words == id || words.strip_prefix("client:") == Some(id);
+        if is || *client.name == *words {
+            found.push(format!("client:{id}"));
+        }
+    }
+    let known = !found.is_empty();
+    if !known {
+        // Somebody who is not kept any more may still be in the trail.
+        found.push(words.to_owned());
+    }
+    (found, known)
+}
+
+/// Who an actor of the trail is, by name.
+fn names(tenant: &OpenTenant, actor: &str) -> String {
+    let one = |part: &str| match part.split_once(':') {
+        Some(("person", id)) => {
+            let person = PersonId::new(id).and_then(|id| tenant.people().person(&id));
+            person.map(|p| format!("{} ({})", p.record.name, p.record.login))
+        }
+        Some(("client", id)) => {
+            let client = ClientId::new(id).and_then(|id| tenant.clients().get(&id));
+            client.map(|c| c.name)
+        }
+        _ => None,
+    };
+    let parts = actor
+        .split(' ')
+        .map(|p| one(p).unwrap_or_else(|| p.to_owned()));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Hands over one access after the other, oldest first, until `take` wants no more.
@@ -93,6 +157,7 @@ pub(super) fn each(
     let reader = tenant.reader()?;
     let made = in_snapshot(&reader.db, || {
         let mut making = Making {
+            tenant,
             asked,
             patients: Patients::new(tenant, &reader.db),
             take,
@@ -126,6 +191,7 @@ pub(super) fn each(
 }
 
 struct Making<'a> {
+    tenant: &'a Arc<OpenTenant>,
     asked: &'a Asked<'a>,
     patients: Patients<'a>,
     take: &'a mut dyn FnMut(Access) -> bool,
@@ -170,7 +236,10 @@ impl Making<'_> {
             number: line.number,
             at: line.at,
             request: line.request,
+            who: names(self.tenant, &line.actor),
             actor: line.actor,
+            why: line.why,
+            break_glass: line.break_glass,
             action,
             what: about,
             patients,
