@@ -118,10 +118,15 @@ pub fn decide<A: Action>(
         Target::Readable if *allowed != TypeSet::EMPTY => allowed.clone(),
         Target::Readable | Target::Tenant => return Err(deny(None)),
     };
+    let reads = instance.as_ref().is_some_and(|(type_id, _)| {
+        let read = rights.of(ActionName::Read);
+        read.is_some_and(|read| read.on.contains(*type_id))
+    });
     Ok(Permit::mint(Grant {
         tenant: tenant.clone(),
         actor: principal.actor(),
         request,
+        reads,
         on,
         visible: found.visible.clone(),
         instance,

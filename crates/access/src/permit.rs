@@ -225,6 +225,8 @@ pub(crate) struct Grant {
     pub(crate) rules: Arc<RowRules>,
     /// Which rows, and which elements of them, may be shown when it is done.
     pub(crate) shown: Arc<RowRules>,
+    /// Of the one resource meant, its caller may read the type: all of it, or what `shown` says.
+    pub(crate) reads: bool,
     /// The trail is among the AuditEvents that may be looked at.
     pub(crate) sees_trail: bool,
     /// The caller may administer the tenant.
@@ -245,6 +247,7 @@ impl Grant {
             instance: None,
             rules: RowRules::none(),
             shown: RowRules::none(),
+            reads: false,
             sees_trail: false,
             administers: false,
             placed: false,
@@ -392,6 +395,12 @@ impl<A: Action> Spent<A> {
     /// The same of every type.
     pub const fn shown_rules(&self) -> &Arc<RowRules> {
         &self.grant.shown
+    }
+
+    /// Whether its caller may read the type of the one resource that it is about: all of it, or what
+    /// [`Self::shown`] says.
+    pub const fn reads(&self) -> bool {
+        self.grant.reads
     }
 
     /// Whether the trail is among the AuditEvents that it shows.

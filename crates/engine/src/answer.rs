@@ -28,6 +28,8 @@ pub enum Answer {
         /// The version.
         stored: Released<Stored>,
     },
+    /// update by an import: this version has the same content, none was made.
+    Unchanged(Released<Stored>),
     /// patch: this version was made for a caller who may not read it.
     Unseen(Released<Stored>),
     /// Conditional create: this resource matches, nothing was made.

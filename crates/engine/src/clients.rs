@@ -136,7 +136,10 @@ impl Operator {
         };
         let rng = &self.house.0.rng;
         let id = fresh_id(&**rng)?;
-        let secret = Secret::new(URL_SAFE_NO_PAD.encode(rng.bytes::<32>()));
+        // Whoever proves who it is by keys has no second, weaker way in.
+        let secret = jwks
+            .is_none()
+            .then(|| Secret::new(URL_SAFE_NO_PAD.encode(rng.bytes::<32>())));
         let new = NewClient {
             id,
             name: draft.name,
@@ -149,10 +152,12 @@ impl Operator {
             certificates: draft.certificates,
         };
         let permit = self.system(Reason::Operation, &tenant)?;
-        let record = data.create_client(permit, new, &secret).await?;
+        let record = data.create_client(permit, new, secret.as_ref()).await?;
         Ok(ClientMade {
             view: view(&record),
-            client_secret: record.has_secret().then(|| secret.expose().clone()),
+            client_secret: secret
+                .filter(|_| record.has_secret())
+                .map(|secret| secret.expose().clone()),
             token_url: self.links(&tenant).token(),
         })
     }

@@ -494,6 +494,60 @@ impl Operator {
         desk.create(deed, draft).await
     }
 
+    /// Invites an administrator anew whose link was lost or who was disabled: only as long as nobody else
+    /// administers the tenant. What they proved themselves with before is taken off.
+    ///
+    /// # Errors
+    /// `tenant-unknown`, `person-unknown`, `tenant-state` if the tenant has another administrator;
+    /// `request-invalid` for somebody who is none.
+    pub async fn invite_person(&self, tenant: &str, id: &str) -> Result<PersonInvited, Failure> {
+        let (tenant, store, links) = self.desk_of(tenant).await?;
+        let id = person_id(id)?;
+        let deed = self.people_deed(&tenant, "look for administrator")?;
+        let all = store.people(deed).await?;
+        let one = all.iter().find(|p| p.record.id == id);
+        let one = one.ok_or(Failure::of(Code::PersonUnknown))?;
+        if !one.record.has_role(TENANT_ADMINISTRATOR) {
+            return Err(invalid(
+                "the operator invites tenant administrators only; they invite everybody else",
+            ));
+        }
+        if all.iter().any(|p| {
+            p.record.id != id
+                && p.record.state == PersonState::Active
+                && p.record.has_role(TENANT_ADMINISTRATOR)
+        }) {
+            return Err(Failure::new(
+                Code::TenantState,
+                "the tenant has another administrator, who can invite them",
+            ));
+        }
+        let desk = Desk {
+            house: &self.house,
+            tenant: &tenant,
+            store: &store,
+            links: &links,
+            now: self.request.at,
+        };
+        let (invitation, link, until) = desk.invitation(&id).await?;
+        let change = move |person: &mut Person| {
+            person.proofs = Proofs {
+                invitation: Some(invitation),
+                ..Proofs::default()
+            };
+            person.record.state = PersonState::Invited;
+            person.record.epoch += 1;
+            Ok(())
+        };
+        let deed = self.people_deed(&tenant, format!("invite person {}", id.as_str()))?;
+        let person = store.change_person(deed, &id, change).await?;
+        Ok(PersonInvited {
+            person: view(&person, Model::of(tenant.fhir())),
+            invitation: link,
+            until: until.instant().to_string(),
+        })
+    }
+
     /// All people of a tenant, in order of login.
     ///
     /// # Errors

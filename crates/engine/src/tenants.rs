@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use access::{
-    Action, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId, decide_house,
-    decide_system,
+    Action, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId,
+    decide_house, decide_system,
 };
 use base::{Code, TenantName};
 use fhir::definitions::FhirVersion;
@@ -100,7 +100,7 @@ pub struct TenantPage {
 pub struct AccessAsked<'a> {
     /// To this patient's data: `Patient/id`.
     pub patient: Option<&'a str>,
-    /// By whom: `client:…`, `person:…`.
+    /// By whom: `client:…`, `person:…`, a login, or the name of a person or a program.
     pub actor: Option<&'a str>,
     /// From then on: a date or an instant.
     pub from: Option<&'a str>,
@@ -135,6 +135,9 @@ impl AccessAsked<'_> {
 
 /// Longest display name, in characters.
 const DISPLAY_CHARACTERS_MAX: usize = 200;
+
+/// Longest name, and longest reason, of who decides about a tenant, in characters.
+const BY_CHARACTERS_MAX: usize = 200;
 
 /// Most tenants on one page of the list.
 pub const LIST_MAX: usize = 1_000;
@@ -354,6 +357,20 @@ impl Operator {
         let (tenant, data) = self.tenant(name)?;
         let permit = self.system(Reason::Verify, &tenant)?;
         Ok(data.verify_against(permit, heads).await?)
+    }
+
+    /// Begins a tenant's administration anew, where it is not what was last administered: all clients are
+    /// revoked, all people disabled, and a policy without grants is in force.
+    ///
+    /// # Errors
+    /// `tenant-unknown`; `request-invalid` without who decides and why, or where nothing was altered.
+    pub async fn begin_anew(&self, name: &str, by: &str, reason: &str) -> Result<(), Failure> {
+        let (tenant, data) = self.tenant(name)?;
+        let wanted = "by and reason have 1 to 200 characters";
+        crate::clients::printable(by, BY_CHARACTERS_MAX, wanted)?;
+        crate::clients::printable(reason, BY_CHARACTERS_MAX, wanted)?;
+        let permit = self.system(Reason::Operation, &tenant)?;
+        Ok(data.begin_anew(permit, by, reason).await?)
     }
 
     /// The last signed head of a tenant's audit trail, as a line of JSON.

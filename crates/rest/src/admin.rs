@@ -2,9 +2,9 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{
-    AccessAsked, ClientDraft, Failure, Operator, PersonDraft, ProofOf, ProviderDraft,
-    RegistrationDecision, RestoreClients, TenantDraft, TenantPatch,
+use engine::{AccessAsked, 
+    ClientDraft, Failure, Operator, PersonDraft, ProofOf, ProviderDraft, RegistrationDecision,
+    RestoreClients, TenantDraft, TenantPatch,
 };
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
@@ -137,6 +137,21 @@ pub(crate) async fn verify_tenant(by: Operator, mut call: Call) -> Result<Respon
     let lines = heads.iter().map(serde_json::Value::to_string).collect();
     let report = by.verify_tenant(call.value("name"), lines).await?;
     answer(StatusCode::OK, &report)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decided {
+    by: String,
+    reason: String,
+}
+
+/// `POST /admin/v1/tenants/{name}/begin-anew`
+pub(crate) async fn begin_anew(by: Operator, mut call: Call) -> Result<Response<Body>, Failure> {
+    let said: Decided = call.json().await?;
+    by.begin_anew(call.value("name"), &said.by, &said.reason)
+        .await?;
+    Ok(done())
 }
 
 #[derive(Deserialize)]
@@ -395,6 +410,12 @@ pub(crate) async fn disable_person(by: Operator, call: Call) -> Result<Response<
     by.disable_person(call.value("name"), call.value("person"))
         .await?;
     Ok(done())
+}
+
+/// `POST /admin/v1/tenants/{name}/people/{person}/invitation`: another link for the administrator.
+pub(crate) async fn invite_person(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
+    let (name, person) = (call.value("name"), call.value("person"));
+    answer(StatusCode::CREATED, &by.invite_person(name, person).await?)
 }
 
 /// `GET /admin/v1/tenants/{name}/identity-providers`

@@ -87,7 +87,9 @@ pub(crate) fn head(answer: &Answer, model: &'static Model) -> Head {
             created: false,
             stored,
         } => placed(StatusCode::OK, stored.get()),
-        Answer::Existing { stored, .. } => placed(StatusCode::OK, stored.get()),
+        Answer::Existing { stored, .. } | Answer::Unchanged(stored) => {
+            placed(StatusCode::OK, stored.get())
+        }
         Answer::Unseen(stored) => placed(StatusCode::OK, stored.get()),
         Answer::Deleted(version) => Head {
             version: *version,
@@ -116,7 +118,9 @@ pub(crate) fn respond(answer: Answer, at: At<'_>, wish: &Wish) -> Result<Respons
         Answer::Part(stored, shape) => Some(shaped(stored.get(), &shape, at)?),
         Answer::NotModified(_) | Answer::Bare(_) => None,
         Answer::Existing { shown: false, .. } if wish.prefer != Some(Return::Outcome) => None,
-        Answer::Written { stored, .. } | Answer::Existing { stored, .. } => match wish.prefer {
+        Answer::Written { stored, .. }
+        | Answer::Existing { stored, .. }
+        | Answer::Unchanged(stored) => match wish.prefer {
             Some(Return::Minimal) => None,
             Some(Return::Outcome) => Some(done(head.status)),
             // Data that is kept apart is not in the body: [`one`] sends it.
@@ -163,7 +167,9 @@ pub(crate) fn one(
     let wanted = match &answer {
         Answer::Found(stored) => Some(stored),
         Answer::Existing { shown: false, .. } => None,
-        Answer::Written { stored, .. } | Answer::Existing { stored, .. } => match wish.prefer {
+        Answer::Written { stored, .. }
+        | Answer::Existing { stored, .. }
+        | Answer::Unchanged(stored) => match wish.prefer {
             Some(Return::Representation) => Some(stored),
             None => {
                 let size = stored.get().data.map_or(0, |data| data.base64_len());

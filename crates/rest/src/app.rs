@@ -16,7 +16,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use base::Code;
 use bytes::Bytes;
 use engine::{Failure, Forwarded, Holder, House, InteractionMetrics, RequestMeta};
-use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, STRICT_TRANSPORT_SECURITY};
+use http::header::{ALLOW, CONTENT_LENGTH, HOST, HeaderName, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use tower::Service;
@@ -103,7 +103,10 @@ impl App {
             request.uri().path().to_owned(),
         );
         let _counted = InFlight::new(&self.house);
-        let mut response = match self.oversized(request.headers()) {
+        let unfit = self.oversized(request.headers());
+        let unfit = unfit.or_else(|| several_hosts(request.headers()));
+        let unfit = unfit.or_else(|| spelt_otherwise(&path).then(|| counted(unknown(&path))));
+        let mut response = match unfit {
             Some(refused) => refused,
             None => {
                 let Ok(response) = self.router.clone().call(request).await;
@@ -194,6 +197,25 @@ impl App {
         response.extensions_mut().insert(Counted);
         Some(response)
     }
+}
+
+/// The answer to a request with several `Host` headers (RFC 9112, section 3.2): who looked at it before us
+/// may have taken another one.
+fn several_hosts(headers: &HeaderMap) -> Option<Response<Body>> {
+    headers.get_all(HOST).iter().nth(1)?;
+    let failure = Failure::new(Code::RequestInvalid, "a request has one Host header");
+    Some(counted(problem::respond(&failure, Style::Fhir, "")))
+}
+
+/// Whether a path names a tenant in other letters than its own: names have no others.
+fn spelt_otherwise(path: &str) -> bool {
+    let name = path.strip_prefix("/t/").map(|rest| rest.split('/').next());
+    name.flatten().is_some_and(|name| name.contains('%'))
+}
+
+fn counted(mut response: Response<Body>) -> Response<Body> {
+    response.extensions_mut().insert(Counted);
+    response
 }
 
 /// No row has this path.

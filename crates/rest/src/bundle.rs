@@ -254,7 +254,7 @@ pub(crate) async fn apart(session: &Session, entries: &[EntryAnswer]) -> Result<
     let mut left = session.page_bytes_max();
     let mut apart = Apart::new();
     for (number, entry) in entries.iter().enumerate() {
-        let (Ok(Written { stored, .. })
+        let (Ok(Written { stored, .. } | engine::Answer::Unchanged(stored))
         | Ok(Existing {
             stored,
             shown: true,
@@ -319,20 +319,24 @@ fn written(
 ) -> Result<(), Failure> {
     use engine::Answer::{
         Bare, Deleted, Document, Existing, Found, Graphql, History, NotModified, Part, Responses,
-        Search, Written,
+        Search, Unchanged, Written,
     };
-    let head = answer::head(&answer, at.model);
+    let mut head = answer::head(&answer, at.model);
+    if matches!(answer, Unchanged(_)) {
+        // In an entry, whose program counts what was written.
+        head.status = http::StatusCode::NOT_MODIFIED;
+    }
     let base = at.links.fhir();
     let shown = !matches!(answer, Existing { shown: false, .. });
     let writes = matches!(
         answer,
-        Written { .. } | Existing { .. } | Deleted(_) | engine::Answer::Unseen(_)
+        Written { .. } | Existing { .. } | Unchanged(_) | Deleted(_) | engine::Answer::Unseen(_)
     );
     let outcome = writes && prefer == Some(Return::Outcome);
     let resource = match answer {
         Found(stored) => Some(stored.into_inner().body),
         Part(stored, shape) => Some(answer::shaped(stored.get(), &shape, at)?),
-        Written { stored, .. } | Existing { stored, .. } => {
+        Written { stored, .. } | Existing { stored, .. } | Unchanged(stored) => {
             let stored = stored.into_inner();
             bundle.full_url(
                 &unclosed(&base),

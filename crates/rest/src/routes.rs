@@ -166,6 +166,7 @@ routes! {
     POST   House  "/admin/v1/tenants/{name}/resume"               "resume-tenant"  Operator admin::resume_tenant;
     GET    House  "/admin/v1/tenants/{name}/receipt"              "receipt"        Operator admin::receipt;
     POST   House  "/admin/v1/tenants/{name}/verify"               "verify-tenant"  Operator admin::verify_tenant;
+    POST   House  "/admin/v1/tenants/{name}/begin-anew"           "begin-anew"     Operator admin::begin_anew;
     GET    House  "/admin/v1/tenants/{name}/scrub"                "scrub-status"   Operator quarantine::status;
     POST   House  "/admin/v1/tenants/{name}/scrub"                "begin-scrub"    Operator quarantine::begin;
     GET    House  "/admin/v1/tenants/{name}/quarantine"           "list-quarantine" Operator quarantine::list;
@@ -200,6 +201,7 @@ routes! {
     GET    House  "/admin/v1/tenants/{name}/people"               "list-administrators" Operator admin::list_people;
     POST   House  "/admin/v1/tenants/{name}/people"               "create-administrator" Operator admin::create_person;
     DELETE House  "/admin/v1/tenants/{name}/people/{person}"      "disable-person" Operator admin::disable_person;
+    POST   House  "/admin/v1/tenants/{name}/people/{person}/invitation" "invite-administrator" Operator admin::invite_person;
     GET    House  "/admin/v1/tenants/{name}/vendors"              "list-vendors"   Operator vendors::list;
     POST   House  "/admin/v1/tenants/{name}/vendors"              "propose-vendor" Operator vendors::propose;
     GET    House  "/admin/v1/tenants/{name}/vendors/{vendor}"     "show-vendor"    Operator vendors::show;

@@ -78,8 +78,13 @@ impl Connect {
         let named = self.token_file.clone();
         let named = named.or_else(|| std::env::var_os("INSULA_TOKEN_FILE").map(Into::into));
         let path = named.unwrap_or_else(|| self.data_dir().join("operator.token"));
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read the operator token {}", path.display()))?;
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!(
+                "cannot read the operator token {}: name the data folder of the server by --data \
+                     or INSULA_DATA, or the token by --token-file",
+                path.display()
+            )
+        })?;
         Ok(Secret::new(text.trim().to_owned()))
     }
 
@@ -204,6 +209,19 @@ impl AdminClient {
             return self.answer(request.send_empty());
         }
         let request = request.header("content-type", "application/json");
+        self.answer(request.send(body.to_string().as_bytes()))
+    }
+
+    /// `PATCH /admin/v1{path}` with a JSON body.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses.
+    pub fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self
+            .agent
+            .patch(self.at(path))
+            .header("authorization", self.bearer())
+            .header("content-type", "application/json");
         self.answer(request.send(body.to_string().as_bytes()))
     }
 

@@ -16,6 +16,7 @@ pub mod identity_provider;
 pub mod import;
 pub mod imports;
 pub mod key;
+pub mod login;
 pub mod person;
 pub mod policy;
 mod print;
@@ -50,6 +51,8 @@ enum Command {
     Vendor(vendor::Vendor),
     /// The first administrator of a tenant.
     Person(person::Person),
+    /// Sign in to a tenant in a browser, and keep the access token in a file.
+    Login(login::Login),
     /// Where a tenant's people may sign in instead of here.
     IdentityProvider(identity_provider::IdentityProvider),
     /// Load Bundles and NDJSON into a tenant.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => policy::run(&args),
         Command::Vendor(args) => vendor::run(&args),
         Command::Person(args) => person::run(&args),
+        Command::Login(args) => login::run(&args),
         Command::IdentityProvider(args) => identity_provider::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Imports(args) => imports::run(&args),

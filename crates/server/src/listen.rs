@@ -6,7 +6,7 @@ mod pace;
 mod places;
 mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -60,6 +60,38 @@ pub struct Listener {
 const STREAM_WINDOW: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
 
+/// Whether the configured address can be listened on as it is configured, without doing it.
+///
+/// # Errors
+/// What is no address, a certificate that cannot be used, plain HTTP beyond loopback.
+pub fn may_bind(config: &Config) -> anyhow::Result<()> {
+    let found = config.listen.to_socket_addrs();
+    let addresses: Vec<SocketAddr> = found
+        .with_context(|| format!("cannot listen on {}", config.listen))?
+        .collect();
+    if config.tls.cert.is_some() {
+        Door::open(&config.tls)?;
+    }
+    if config.limits.connections_max == 0 {
+        bail!("limits.connections_max is 0: nobody could connect");
+    }
+    match addresses.iter().find(|a| !may_be_plain(config, **a)) {
+        Some(address) => beyond_loopback(*address),
+        None => Ok(()),
+    }
+}
+
+fn may_be_plain(config: &Config, address: SocketAddr) -> bool {
+    config.tls.cert.is_some() || config.behind_tls_proxy || address.ip().is_loopback()
+}
+
+fn beyond_loopback(address: SocketAddr) -> anyhow::Result<()> {
+    bail!(
+        "{address} is not a loopback address: set [tls] cert and key, or \
+         behind_tls_proxy = true"
+    )
+}
+
 impl Listener {
     /// Binds the configured address. Plain HTTP beyond loopback is refused unless a proxy is
     /// declared.
@@ -72,11 +104,8 @@ impl Listener {
             Some(_) => Some(Door::open(&config.tls)?),
             None => None,
         };
-        if tls.is_none() && !config.behind_tls_proxy && !address.ip().is_loopback() {
-            bail!(
-                "{address} is not a loopback address: set [tls] cert and key, or \
-                 behind_tls_proxy = true"
-            );
+        if !may_be_plain(config, address) {
+            beyond_loopback(address)?;
         }
         Ok(Self {
             tcp,
@@ -97,11 +126,24 @@ impl Listener {
         Ok(format!("{scheme}://{}", self.address()?))
     }
 
-    /// Writes the address to `DIR/listen.json`.
-    pub fn announce(&self, dir: &Path) -> anyhow::Result<()> {
+    /// Writes the address to `DIR/listen.json`, and where commands find the server: with TLS under the
+    /// name that its certificate is for, `public_url`.
+    pub fn announce(&self, dir: &Path, public_url: Option<&str>) -> anyhow::Result<()> {
+        let mut reached = self.address()?;
+        if reached.ip().is_unspecified() {
+            reached.set_ip(match reached.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let url = match (&self.tls, public_url) {
+            (Some(_), Some(url)) => url.trim_end_matches('/').to_owned(),
+            (Some(_), None) => format!("https://{reached}"),
+            (None, _) => format!("http://{reached}"),
+        };
         let text = serde_json::json!({
             "address": self.address()?.to_string(),
-            "url": self.url()?,
+            "url": url,
             "pid": std::process::id(),
         });
         let (path, fresh) = (dir.join("listen.json"), dir.join("listen.json.new"));

@@ -31,6 +31,19 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// How long those who ship may take to end.
 const END: Duration = Duration::from_secs(3);
 
+/// Whether trails could be shipped as it is configured; only where a webhook may lead is asked of the way
+/// out.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) fn may_ship(audit: &Audit) -> anyhow::Result<()> {
+    of_house(audit)?;
+    if let (Some(_), Some(path)) = (&audit.heads_webhook, &audit.heads_webhook_secret) {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    }
+    Ok(())
+}
+
 /// Those who ship by the configuration of the house.
 fn of_house(audit: &Audit) -> anyhow::Result<Vec<Shipper>> {
     let mut all = Vec::new();

@@ -20,6 +20,9 @@ pub struct VerifyReport {
     pub findings: Vec<Finding>,
     /// Findings that were left out of the list.
     pub findings_more: u64,
+    /// What is not as it was written and somebody decided about: no findings any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decided: Vec<Finding>,
 }
 
 impl VerifyReport {

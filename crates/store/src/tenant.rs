@@ -37,11 +37,15 @@ use self::reading::marked;
 use crate::audit::{Outcome, Subject};
 use crate::face::{Apart, DataIn};
 use crate::sqlite::house::Entry;
+use crate::sqlite::house::administering::ANEW;
 use crate::sqlite::house::change::By;
 use crate::sqlite::mailboxes::Item;
 use crate::sqlite::readers::Class;
 use crate::sqlite::writer::{self, WriterState};
-use crate::sqlite::{OpenTenant, apply, clients, rows, sight};
+use crate::sqlite::{
+    OpenTenant, administration, alerts as alert_rows, apply, break_glass as openings, clients,
+    people as people_rows, policies as policy_rows, rows, sight, vendors as vendor_rows,
+};
 use crate::store::Handle;
 use crate::{Change, Prepared, Result, Settlement, StoreError, Write, Written};
 
@@ -311,9 +315,9 @@ impl TenantStore {
         &self,
         permit: Permit<Administer>,
         new: NewClient,
-        secret: &Secret<String>,
+        secret: Option<&Secret<String>>,
     ) -> Result<ClientRecord> {
-        let secret = Some(Secret::new(secret.expose().clone()));
+        let secret = secret.map(|secret| Secret::new(secret.expose().clone()));
         self.add_client(permit, new, secret, "create client").await
     }
 
@@ -372,6 +376,47 @@ impl TenantStore {
             .administer(entry, by(&spent), "revoke client", detail, revoke)
             .await
             .map(drop)
+    }
+
+    /// Begins the tenant's administration anew, where it is not what was last administered: nobody may do
+    /// anything until somebody administers it. All clients are revoked, all people disabled and without
+    /// proofs, all vendor grants off, identity providers and program links gone, and a policy without
+    /// grants is in force. `who` decided so, and why.
+    ///
+    /// # Errors
+    /// `request-invalid` where it is what was last administered.
+    pub async fn begin_anew(
+        &self,
+        permit: Permit<Administer>,
+        who: &str,
+        reason: &str,
+    ) -> Result<()> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?;
+        entry.must_stay()?;
+        self.administered(&spent, ANEW).await?;
+        let (by, now) = (by(&spent), spent.request().at);
+        let detail = format!("{who}: {reason}");
+        let why = format!("administration begun anew by {detail}");
+        let actor = spent.actor().as_str().to_owned();
+        let work = move |tenant: &OpenTenant, state: &mut WriterState| {
+            let (db, by) = (&state.db, (actor.as_str(), why.as_str()));
+            let doubted = tenant.clients().is_doubted() || !administration::holds(db)?;
+            if !doubted && vendor_rows::events_hold(db)? {
+                let text = "what is administered is what was last administered";
+                return Err(StoreError::Refused(Code::RequestInvalid, text.to_owned()));
+            }
+            clients::revoke_all(db)?;
+            people_rows::begin_anew(db)?;
+            vendor_rows::begin_anew(db, &why)?;
+            policy_rows::begin_anew(db, by, now)?;
+            alert_rows::begin_anew(db, by, now)?;
+            openings::end(db, tenant.chain(), None, ("operator", now)).map(drop)
+        };
+        self.handle
+            .0
+            .administer(entry, by, ANEW, &detail, work)
+            .await
     }
 
     /// Records that a token of a way in for bulk loading is given.

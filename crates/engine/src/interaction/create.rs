@@ -139,6 +139,7 @@ impl TryFrom<Written> for Answer {
                 created: written.outcome == store::Outcome::Created,
                 stored: written.stored.ok_or_else(missing)?,
             },
+            store::Outcome::Unchanged => Self::Unchanged(written.stored.ok_or_else(missing)?),
             store::Outcome::Deleted | store::Outcome::Nothing => {
                 Self::Deleted(written.stored.map(|stored| stored.get().version))
             }

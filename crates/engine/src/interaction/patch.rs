@@ -153,7 +153,7 @@ impl Session {
         let stored = match read {
             Read::Found(stored) => stored.into_inner(),
             Read::Deleted(_) => return Err(Failure::of(Code::Deleted)),
-            Read::Absent => return Err(Failure::of(Code::NotFound)),
+            Read::Absent => return Err(self.not_theirs(type_id, id).await?),
         };
         match condition {
             Some(versions) if versions.rules_out(stored.version) => {
@@ -182,6 +182,22 @@ impl Session {
             })
             .await?;
         Ok((text, version))
+    }
+
+    /// Why a resource is out of reach of a change: what the caller may read is not theirs to change; of
+    /// other ones they do not learn that they are there.
+    async fn not_theirs(&self, type_id: TypeId, id: &ResourceId) -> Result<Failure, Failure> {
+        let target = Target::Instance(type_id, id.clone());
+        let Ok(permit) = self.decide::<ReadAction>(target) else {
+            return Ok(Failure::of(Code::NotFound));
+        };
+        Ok(match self.store.read(permit, type_id, id).await? {
+            Read::Found(_) => Failure::new(
+                Code::ScopeMissing,
+                "the caller may read the resource, but not change it like this",
+            ),
+            Read::Deleted(_) | Read::Absent => Failure::of(Code::NotFound),
+        })
     }
 
     fn patch_bounds(&self) -> patch::Bounds {

@@ -108,6 +108,71 @@ fn a_tenant_lives_and_ends_by_commands() {
 }
 
 #[test]
+fn a_tenant_is_changed_and_presets_are_listed_by_commands() {
+    let world = own("changes", &[]);
+    let server = world.server();
+    server.run(&["tenant", "create", "lakeside"]);
+    server.run(&["tenant", "change", "lakeside", "--audit-retention", "400"]);
+    let words = [
+        "tenant",
+        "change",
+        "lakeside",
+        "--display",
+        "Lakeside",
+        "--legal-hold",
+        "true",
+    ];
+    let changed = json_of(server, &words);
+    assert_eq!(word(&changed, "display"), "Lakeside");
+    assert_eq!(changed["config"]["legal_hold"], true);
+    assert_eq!(changed["config"]["audit_retention_days"], 400, "stays");
+    let presets = server.run(&["policy", "presets"]);
+    assert!(presets.contains("own-facility"), "{presets}");
+    let anew = [
+        "tenant",
+        "begin-anew",
+        "lakeside",
+        "--by",
+        "Ada",
+        "--reason",
+        "to see",
+    ];
+    let refused = run(server, &anew);
+    assert!(
+        stderr(&refused).contains("request-invalid"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
+#[test]
+fn what_comes_again_is_imported_once() {
+    let world = own("again", &[]);
+    let tenant = world.tenant();
+    let folder = Folder::new("again-input");
+    let text: Vec<String> = ["p1", "p2"]
+        .iter()
+        .map(|id| with_id(patient("Kept"), id).to_string())
+        .collect();
+    let input = folder.join("patients.ndjson");
+    fs::write(&input, text.join("\n")).unwrap();
+    let words = ["import", "--tenant", tenant.name(), input.to_str().unwrap()];
+    let first = json_of(world.server(), &words);
+    assert_eq!(
+        (&first["written"], &first["repeated"]),
+        (&json!(2), &json!(0))
+    );
+    let again = json_of(world.server(), &words);
+    assert_eq!(
+        (&again["written"], &again["repeated"]),
+        (&json!(0), &json!(2))
+    );
+    let owner = tenant.owner();
+    let history = owner.get("/Patient/p1/_history").expect(200).json();
+    assert_eq!(history["total"], 1, "no second version");
+}
+
+#[test]
 fn programs_that_wait_are_decided_about() {
     let world = own("waiting", &[]);
     let server = world.server();

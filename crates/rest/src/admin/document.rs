@@ -113,6 +113,15 @@ const OPERATIONS: &[Operation] = &[
         Some("VerifyReport"),
     ),
     (
+        "post",
+        "/admin/v1/tenants/{name}/begin-anew",
+        "begin-anew",
+        "Where what is administered was altered: revoke all clients, disable all people, put a policy without grants into force",
+        Some("Decided"),
+        "204",
+        None,
+    ),
+    (
         "get",
         "/admin/v1/tenants/{name}/scrub",
         "scrub-status",
@@ -444,6 +453,15 @@ const OPERATIONS: &[Operation] = &[
         None,
         "204",
         None,
+    ),
+    (
+        "post",
+        "/admin/v1/tenants/{name}/people/{person}/invitation",
+        "invite-administrator",
+        "Invite the tenant's administrator anew, whose link was lost or who was disabled",
+        None,
+        "201",
+        Some("PersonInvited"),
     ),
     (
         "get",

@@ -7,9 +7,19 @@ use engine::{Access, AccessAsked, AccessReport, Touched};
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 
-const COLUMNS: [&str; 6] = ["record", "at", "who", "action", "patients", "what"];
+const COLUMNS: [&str; 9] = [
+    "record",
+    "at",
+    "who",
+    "actor",
+    "action",
+    "why",
+    "break-glass",
+    "patients",
+    "what",
+];
 
-fn cells(access: &Access) -> [String; 6] {
+fn cells(access: &Access) -> [String; 9] {
     let patients: Vec<String> = access
         .patients
         .iter()
@@ -18,8 +28,11 @@ fn cells(access: &Access) -> [String; 6] {
     [
         access.number.to_string(),
         access.at.instant().to_string(),
+        access.who.clone(),
         access.actor.clone(),
         access.action.to_owned(),
+        access.why.clone().unwrap_or_default(),
+        if access.break_glass { "yes" } else { "" }.to_owned(),
         patients.join(" "),
         access.what.join(" "),
     ]

@@ -352,7 +352,25 @@ fn an_import_is_a_timed_way_in() {
     let renew = format!("POST /admin/v1/tenants/lakeside/imports/{id}/renew");
     let renewed = world.admin(&renew, &Value::Null).status(200);
     let token = format!("Bearer {}", renewed.text("/access_token"));
-    world.fhir(&token, "PUT Patient/p", patient).status(200);
+    // What comes again as it was makes no version; what differs does.
+    world
+        .fhir(&token, "PUT Patient/p", patient)
+        .status(200)
+        .header("etag", "W/\"1\"");
+    let again = |text: &str| {
+        let resource: Value = serde_json::from_str(text).unwrap();
+        let entry = json!({"resource": resource, "request": {"method": "PUT", "url": "Patient/p"}});
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]});
+        world.fhir(&token, "POST ", bundle.to_string()).status(200)
+    };
+    again(patient)
+        .at("/entry/0/response/status", "304 Not Modified")
+        .at("/entry/0/response/etag", "W/\"1\"");
+    let other = patient.replace("urn:s", "urn:t");
+    again(&other)
+        .at("/entry/0/response/status", "200 OK")
+        .at("/entry/0/response/etag", "W/\"2\"");
+    again(patient).at("/entry/0/response/etag", "W/\"3\"");
     // The way in ends, and its last token with it.
     world.clock.forward_secs(3600 - 901 - 60);
     let last = world.admin(&renew, &Value::Null).status(200);

@@ -476,6 +476,41 @@ fn what_a_form_of_another_site_could_send_is_refused() {
     admin.open("/t/lakeside/auth/style.css").status(200);
 }
 
+#[test]
+fn a_lost_administrator_is_invited_anew_by_the_operator() {
+    let world = World::new();
+    world.tenant("lakeside");
+    let people = "POST /admin/v1/tenants/lakeside/people";
+    let draft = json!({ "login": "ada", "name": "Ada", "roles": ["tenant-administrator"] });
+    let made = world.admin(people, &draft).status(201);
+    let id = made.text("/id");
+    let line = format!("DELETE /admin/v1/tenants/lakeside/people/{id}");
+    world.admin(&line, &Value::Null).status(204);
+    let invite = format!("{people}/{id}/invitation");
+    let again = world.admin(&invite, &Value::Null).status(201);
+    let again = again.at("/state", "invited").text("/invitation");
+    Browser::new(&world)
+        .open(&made.text("/invitation"))
+        .status(410);
+    let ada = Browser::new(&world);
+    ada.accept(&again);
+    ada.sign_in("lakeside", "ada", PASSWORD);
+    let nurse = ada.ask(
+        "POST /t/lakeside/auth/people",
+        &[JSON],
+        r#"{"login": "eve", "name": "Eve", "roles": ["nurse"]}"#,
+    );
+    let nurse = nurse.status(201).text("/id");
+    let invite = |id: &str| world.admin(&format!("{people}/{id}/invitation"), &Value::Null);
+    invite(&nurse).refused(400, "request-invalid");
+    let other = ada.ask(
+        "POST /t/lakeside/auth/people",
+        &[JSON],
+        r#"{"login": "bob", "name": "Bob", "roles": ["tenant-administrator"]}"#,
+    );
+    invite(&other.status(201).text("/id")).refused(409, "tenant-state");
+}
+
 /// The one-time code of a secret in base32 now.
 pub(super) fn code(world: &World, secret: &str) -> String {
     const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

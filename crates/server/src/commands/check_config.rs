@@ -20,7 +20,9 @@ pub struct CheckConfig {
 /// Checks the file, together with the environment.
 pub fn run(args: &CheckConfig) -> anyhow::Result<()> {
     let file = args.file.display().to_string();
-    let wrong = super::serve::load(Some(&args.file)).err();
+    let wrong = super::serve::load(Some(&args.file))
+        .and_then(|config| super::serve::may_start(&config))
+        .err();
     let mut said = json!({ "file": file, "ok": wrong.is_none() });
     if let (Some(wrong), Some(said)) = (&wrong, said.as_object_mut()) {
         said.insert("error".to_owned(), format!("{wrong:#}").into());

@@ -39,6 +39,15 @@ enum What {
         #[arg(long)]
         tenant: String,
     },
+    /// Invite the administrator anew, whose link was lost or who was disabled; what they proved themselves
+    /// with before is taken off, and the new link is shown once.
+    Invite {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+        /// The person's id.
+        id: String,
+    },
     /// Disable a person, from their next request on.
     Disable {
         /// The tenant.
@@ -61,14 +70,7 @@ pub fn run(args: &Person) -> anyhow::Result<()> {
             let roles = ["tenant-administrator"];
             let body = json!({ "login": login, "name": name, "roles": roles });
             let made = admin.post(&tenant_path(tenant, "/people")?, &body)?;
-            print(args.output, &made, |made| {
-                format!(
-                    "id          {}\ninvitation  {}\nuntil       {}\nThe link is not shown again.",
-                    text(made, "id"),
-                    text(made, "invitation"),
-                    text(made, "until"),
-                )
-            })
+            print(args.output, &made, invited)
         }
         What::List { tenant } => {
             let found = admin.get(&tenant_path(tenant, "/people")?)?;
@@ -81,15 +83,35 @@ pub fn run(args: &Person) -> anyhow::Result<()> {
                 )
             })
         }
+        What::Invite { tenant, id } => {
+            must_be_id(id)?;
+            let path = tenant_path(tenant, &format!("/people/{id}/invitation"))?;
+            let made = admin.post(&path, &Value::Null)?;
+            print(args.output, &made, invited)
+        }
         What::Disable { tenant, id } => {
-            if !id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
-                bail!("\"{id}\" is not a person's id");
-            }
+            must_be_id(id)?;
             admin.delete(&tenant_path(tenant, &format!("/people/{id}"))?)?;
             let done = json!({ "id": id, "state": "disabled" });
             print(args.output, &done, |_| format!("{id} is disabled"))
         }
     }
+}
+
+fn must_be_id(id: &str) -> anyhow::Result<()> {
+    if !id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+        bail!("\"{id}\" is not a person's id");
+    }
+    Ok(())
+}
+
+fn invited(made: &Value) -> String {
+    format!(
+        "id          {}\ninvitation  {}\nuntil       {}\nThe link is not shown again.",
+        text(made, "id"),
+        text(made, "invitation"),
+        text(made, "until"),
+    )
 }
 
 fn row(person: &Value) -> Vec<String> {

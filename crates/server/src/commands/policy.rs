@@ -161,7 +161,7 @@ pub fn run(args: &Policy) -> anyhow::Result<()> {
     let admin = args.connect.admin()?;
     match &args.what {
         What::Presets => {
-            let found = admin.get("/admin/v1/policy-presets")?;
+            let found = admin.get("/policy-presets")?;
             let presets = found.get("presets").cloned().unwrap_or_default();
             print(args.output, &presets, |presets| {
                 let rows = presets.as_array().map_or(&[][..], Vec::as_slice).iter();

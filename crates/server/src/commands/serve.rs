@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use engine::{House, HouseConfig, HouseProvider, MailOutbox, Outside};
+use engine::{House, HouseConfig, HouseProvider, MailOutbox, Outbound, Outside};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -63,7 +63,28 @@ pub fn load(file: Option<&Path>) -> anyhow::Result<Config> {
     Config::read(&text, std::env::vars()).with_context(|| place)
 }
 
+/// Whether a server of this configuration would begin to serve, as far as can be told without touching
+/// the data folder: what it names is there, and of the kind that is wanted.
+///
+/// # Errors
+/// What would keep it from starting.
+pub fn may_start(config: &Config) -> anyhow::Result<()> {
+    if config.data.as_os_str().is_empty() {
+        bail!("data is empty: name the data folder");
+    }
+    crate::listen::may_bind(config)?;
+    crate::ship::may_ship(&config.audit)?;
+    let way_out = WayOut::new(config)?;
+    if let Some(url) = &config.audit.heads_webhook
+        && let Err(why) = way_out.admits(url)
+    {
+        bail!("audit.heads_webhook: {why}");
+    }
+    house_provider(config).map(drop)
+}
+
 async fn serve(config: &Config) -> anyhow::Result<()> {
+    may_start(config)?;
     let (stop, stopped) = watch::channel(false);
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
@@ -105,7 +126,7 @@ impl Running {
         let url = listener.url()?;
         let house = House::open(config.store(), clock, rng, house_config(config, &listener)?)
             .with_context(|| format!("cannot open the data folder {}", config.data.display()))?;
-        listener.announce(&config.data)?;
+        listener.announce(&config.data, config.public_url.as_deref())?;
         let shipping = crate::ship::start(&house, &config.audit, stopped.clone())?;
         let app = rest::App::new(house.clone());
         let task = tokio::spawn(listener.serve(app, stopped));

@@ -1,6 +1,6 @@
 //! `insula tenant …`: makes, lists, changes and ends tenants through the admin API.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
@@ -28,6 +28,20 @@ enum What {
     Show {
         /// Its name.
         name: String,
+    },
+    /// Change a tenant's name for people and its settings; what is not named stays as it is.
+    Change(Box<Change>),
+    /// Where what is administered (policy, people, clients) was altered in the file: revoke all clients,
+    /// disable all people and put a policy without grants into force, so that each is made good by name.
+    BeginAnew {
+        /// Its name.
+        name: String,
+        /// Who decides so.
+        #[arg(long)]
+        by: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
     },
     /// Stop serving a tenant until it is resumed; nothing is lost.
     Suspend {
@@ -63,12 +77,115 @@ struct Create {
     references: Option<References>,
 }
 
+#[derive(Debug, Args)]
+struct Change {
+    /// Its name.
+    name: String,
+    /// A name for people.
+    #[arg(long)]
+    display: Option<String>,
+    /// Whether references must resolve.
+    #[arg(long)]
+    references: Option<References>,
+    /// Whether nothing of the trail goes and the tenant is not deleted.
+    #[arg(long)]
+    legal_hold: Option<bool>,
+    /// Days for which records of reads are kept; 0 for ever.
+    #[arg(long, value_name = "DAYS")]
+    audit_retention: Option<u32>,
+    /// Who may ask that a program is registered.
+    #[arg(long)]
+    registration: Option<Registration>,
+    /// An origin whose pages may use the tenant; may be repeated, and replaces those that are set.
+    #[arg(long = "cors-origin", value_name = "ORIGIN")]
+    cors_origins: Vec<String>,
+    /// Where the trail is shipped (`tls://host:port`); empty: where the house's goes.
+    #[arg(long, value_name = "URL")]
+    ship_to: Option<String>,
+    /// How the receiver gets events.
+    #[arg(long, requires = "ship_to")]
+    ship_form: Option<ShipForm>,
+    /// Certificates (PEM) that the receiver's must be from.
+    #[arg(long, value_name = "FILE", requires = "ship_to")]
+    ship_ca: Option<std::path::PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Registration {
+    /// Whoever has a token of the tenant's administrators.
+    Invited,
+    /// Anybody; who asked waits until it is decided.
+    Anyone,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ShipForm {
+    /// As AuditEvents.
+    Rfc5424,
+    /// As OCSF events.
+    Ocsf,
+}
+
+impl Change {
+    /// What the tenant's settings become, by what they are.
+    fn body(&self, now: &Value) -> anyhow::Result<Value> {
+        let mut config = now.get("config").cloned().unwrap_or_else(|| json!({}));
+        if let Some(references) = self.references {
+            config["references"] = json!(references.word());
+        }
+        if let Some(hold) = self.legal_hold {
+            config["legal_hold"] = json!(hold);
+        }
+        if let Some(days) = self.audit_retention {
+            config["audit_retention_days"] = json!(days);
+        }
+        if let Some(registration) = self.registration {
+            config["registration"] = json!(match registration {
+                Registration::Invited => "invited",
+                Registration::Anyone => "anyone",
+            });
+        }
+        if !self.cors_origins.is_empty() {
+            config["cors_origins"] = json!(self.cors_origins);
+        }
+        if let Some(url) = &self.ship_to {
+            let mut shipping = json!({ "syslog": url });
+            if let Some(form) = self.ship_form {
+                shipping["form"] = json!(match form {
+                    ShipForm::Rfc5424 => "rfc5424",
+                    ShipForm::Ocsf => "ocsf",
+                });
+            }
+            if let Some(path) = &self.ship_ca {
+                let pem = std::fs::read_to_string(path);
+                let pem = pem.with_context(|| format!("cannot read {}", path.display()))?;
+                shipping["ca"] = json!(pem);
+            }
+            config["audit_shipping"] = shipping;
+        }
+        let mut body = json!({ "config": config });
+        if let Some(display) = &self.display {
+            body["display"] = json!(display);
+        }
+        Ok(body)
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum References {
     /// References are stored as they are.
     Literal,
     /// A reference must resolve when it is written.
     Enforced,
+}
+
+impl References {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Literal => "literal",
+            Self::Enforced => "enforced",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -94,16 +211,27 @@ pub fn run(args: &Tenant) -> anyhow::Result<()> {
                 body["display"] = json!(display);
             }
             if let Some(references) = new.references {
-                let word = match references {
-                    References::Literal => "literal",
-                    References::Enforced => "enforced",
-                };
-                body["config"] = json!({ "references": word });
+                body["config"] = json!({ "references": references.word() });
             }
             admin.post("/tenants", &body)?
         }
         What::List => return list(args),
         What::Show { name } => admin.get(&tenant_path(name, "")?)?,
+        What::Change(change) => {
+            let path = tenant_path(&change.name, "")?;
+            let now = admin.get(&path)?;
+            admin.patch(&path, &change.body(&now)?)?
+        }
+        What::BeginAnew { name, by, reason } => {
+            let said = json!({ "by": by, "reason": reason });
+            admin.post(&tenant_path(name, "/begin-anew")?, &said)?;
+            let done = json!({ "name": name, "administration": "begun anew" });
+            return print(args.output, &done, |_| {
+                "all clients are revoked, all people are disabled, and a policy without grants is in force;\n\
+                 next: insula person create (or invite) an administrator, and publish a policy"
+                    .to_owned()
+            });
+        }
         What::Suspend { name } => admin.post(&tenant_path(name, "/suspend")?, &Value::Null)?,
         What::Resume { name } => admin.post(&tenant_path(name, "/resume")?, &Value::Null)?,
         What::Receipt { name } => {

@@ -42,7 +42,15 @@ pub fn run(args: &Verify) -> anyhow::Result<()> {
         }
         body = json!({ "heads": heads });
     }
-    let report = admin.post(&tenant_path(&args.tenant, "/verify")?, &body)?;
+    let report = match admin.post(&tenant_path(&args.tenant, "/verify")?, &body) {
+        // A tenant whose file cannot even be opened has no report; programs are told so all the same.
+        Err(error) if args.output.json => {
+            let said = json!({ "ok": false, "error": format!("{error:#}") });
+            print(args.output, &said, Value::to_string)?;
+            return Err(error);
+        }
+        report => report?,
+    };
     print(args.output, &report, describe)?;
     match report.get("ok").and_then(Value::as_bool) {
         Some(true) => Ok(()),
@@ -93,8 +101,13 @@ fn describe(report: &Value) -> String {
         .and_then(Value::as_array)
         .map_or(&[][..], Vec::as_slice);
     let (rows, events) = (count("rows"), count("events"));
+    let decided = report.get("decided").and_then(Value::as_array);
+    let decided = match decided.map_or(0, Vec::len) {
+        0 => String::new(),
+        n => format!("\n{n} rows are not as they were written, and somebody decided about each"),
+    };
     if findings.is_empty() {
-        return format!("{rows} rows and {events} audit events agree");
+        return format!("{rows} rows and {events} audit events agree{decided}");
     }
     let cell = |finding: &Value, name: &str| match finding.get(name) {
         None | Some(Value::Null) => String::new(),
@@ -117,7 +130,7 @@ fn describe(report: &Value) -> String {
         .collect();
     let more = text(report, "more");
     format!(
-        "{rows} rows, {events} audit events, {} findings\n{}{more}",
+        "{rows} rows, {events} audit events, {} findings\n{}{more}{decided}",
         findings.len(),
         table(
             &[

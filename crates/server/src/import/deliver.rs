@@ -15,11 +15,16 @@ use super::way_in::{Said, WayIn, is_passing, refusal};
 pub(super) enum Verdict {
     /// It is there, in this place (`Type/id`) when the server said so.
     Written(Option<String>),
+    /// It was there already, with the same content, in this place.
+    Same(Option<String>),
     /// It refers to something that is not there, or not yet.
     Missing(String),
     /// Refused: code and words.
     Refused(Option<String>, String),
 }
+
+/// The status of an entry that made no version, as it brought what is there.
+const SAME: u16 = 304;
 
 /// Times that a single entry is tried again after a passing failure.
 const TRIES: usize = 5;
@@ -44,8 +49,10 @@ fn transaction(way: &WayIn, items: &[&Item], tell: Tell<'_>) -> anyhow::Result<(
     }
     let said = way.post(&bundle("transaction", items))?;
     if said.is_good() {
-        // Where something is only matters for conditional entries.
-        if items.iter().any(|item| item.conditional.is_some()) {
+        // Where something is only matters for conditional entries, and what was there already is told by
+        // its status.
+        let same = said.body.contains("\"304 ");
+        if same || items.iter().any(|item| item.conditional.is_some()) {
             tell_each(&said, items, tell);
         } else {
             (0..items.len()).for_each(|at| tell(at, Verdict::Written(None)));
@@ -73,7 +80,7 @@ fn batch(way: &WayIn, items: &[&Item], tell: Tell<'_>) -> anyhow::Result<()> {
         for left in (0..TRIES).rev() {
             let said = way.post(&bundle("transaction", &[*item]))?;
             if said.is_good() {
-                tell(at, Verdict::Written(None));
+                tell_each(&said, &[*item], &mut |_, verdict| tell(at, verdict));
                 break;
             }
             let (code, words) = said.refusal();
@@ -107,11 +114,15 @@ fn tell_each(said: &Said, items: &[&Item], tell: Tell<'_>) -> Vec<usize> {
             .and_then(Value::as_str)
             .unwrap_or_default();
         let number: u16 = status.get(..3).and_then(|s| s.parse().ok()).unwrap_or(0);
-        if (200..300).contains(&number) {
+        if (200..300).contains(&number) || number == SAME {
             let location = response.get("location").and_then(Value::as_str);
+            let place = location.and_then(|l| place(l, item.type_name));
             tell(
                 at,
-                Verdict::Written(location.and_then(|l| place(l, item.type_name))),
+                match number {
+                    SAME => Verdict::Same(place),
+                    _ => Verdict::Written(place),
+                },
             );
             continue;
         }
@@ -155,7 +166,9 @@ pub(super) fn places(items: &[Item], verdicts: &[Verdict]) -> HashMap<String, St
     let mut places = HashMap::new();
     for (item, verdict) in items.iter().zip(verdicts) {
         let full_url = item.conditional.as_ref().and_then(|c| c.full_url.as_ref());
-        if let (Some(url), Verdict::Written(Some(place))) = (full_url, verdict) {
+        if let (Some(url), Verdict::Written(Some(place)) | Verdict::Same(Some(place))) =
+            (full_url, verdict)
+        {
             places.insert(url.clone(), place.clone());
         }
     }

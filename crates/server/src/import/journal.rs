@@ -29,6 +29,9 @@ pub(super) struct Line {
     /// Digest in hex and number of resources of an input that was read to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) end: Option<(String, u64)>,
+    /// The id of the way in that the lines from here on were written through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) way: Option<String>,
 }
 
 #[expect(
@@ -75,6 +78,7 @@ struct Done {
     written: BTreeMap<String, u64>,
     rejected: u64,
     repeated: u64,
+    ways: Vec<String>,
 }
 
 /// The journal of an earlier run, and the file in which it goes on.
@@ -165,6 +169,11 @@ impl Journal {
         (&self.done.written, self.done.rejected, self.done.repeated)
     }
 
+    /// Ids of the ways in of earlier runs.
+    pub(super) fn ways(&self) -> &[String] {
+        &self.done.ways
+    }
+
     /// Appends a line.
     pub(super) fn write(&self, line: &Line) -> anyhow::Result<()> {
         let mut text = serde_json::to_string(line)?;
@@ -194,6 +203,7 @@ impl Done {
         self.rejected += line.rejected;
         self.repeated += line.repeated;
         self.ends.extend(line.end);
+        self.ways.extend(line.way);
     }
 }
 

@@ -68,6 +68,7 @@ impl Ledger {
         let mut line = Line::default();
         let mut done: Vec<Which> = Vec::with_capacity(chunk.items.len() + chunk.repeated.len());
         let mut rejects = Vec::new();
+        let mut same = 0;
         let mut books = self.books.lock();
         for (item, verdict) in chunk.items.iter().zip(verdicts) {
             let which = (item.place.origin.digest, item.ordinal);
@@ -75,6 +76,7 @@ impl Ledger {
                 Verdict::Written(_) => {
                     *line.written.entry(item.type_name.to_owned()).or_default() += 1;
                 }
+                Verdict::Same(_) => same += 1,
                 Verdict::Missing(_) if books.patient => {
                     books.missing.insert(which);
                     continue;
@@ -85,7 +87,7 @@ impl Ledger {
             done.push(which);
         }
         done.extend(&chunk.repeated);
-        line.repeated = chunk.repeated.len() as u64;
+        line.repeated = chunk.repeated.len() as u64 + same;
         line.rejected = rejects.len() as u64;
         line.done = ranges(done);
         books.write_rejects(&rejects)?;

@@ -12,7 +12,7 @@ use fhir::definitions::Model;
 use parking_lot::Mutex;
 
 use super::deliver::{Verdict, deliver, places};
-use super::journal::Journal;
+use super::journal::{Journal, Line};
 use super::ledger::{Ledger, Which};
 use super::pack::{Chunk, Packer, content, key};
 use super::source::Feed;
@@ -53,8 +53,22 @@ pub fn load(
         plan,
         journal,
     } = load;
+    let earlier = journal.as_ref().map(|j| j.ways().to_vec());
+    if let Some(journal) = &journal {
+        let line = Line {
+            way: Some(way.id().to_owned()),
+            ..Line::default()
+        };
+        journal.write(&line)?;
+    }
     let done = passes(&way, model, &plan, journal, feed);
     way.close();
+    if done.is_ok() {
+        // What an interrupted run left open: nobody needs it any more.
+        for id in earlier.unwrap_or_default() {
+            way.close_other(&id);
+        }
+    }
     done
 }
 

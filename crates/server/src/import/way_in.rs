@@ -132,9 +132,19 @@ impl WayIn {
         Ok(())
     }
 
+    /// Its id.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Closes the way in. One that cannot be closed ends by itself.
     pub(super) fn close(&self) {
-        if let Ok(path) = tenant_path(&self.tenant, &format!("/imports/{}", self.id)) {
+        self.close_other(&self.id);
+    }
+
+    /// Closes another way into the same tenant.
+    pub(super) fn close_other(&self, id: &str) {
+        if let Ok(path) = tenant_path(&self.tenant, &format!("/imports/{id}")) {
             let _ = self.admin.delete(&path);
         }
     }

@@ -34,6 +34,20 @@ pub struct AuditLine {
     /// Which: `Type/id/_history/version`, at most [`AuditLine::SHOWN_MAX`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shown: Vec<String>,
+    /// Why, in the caller's words: a purpose of use, a reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Only the opening of a patient led to it.
+    #[serde(skip_serializing_if = "is_not")]
+    pub break_glass: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field over like this"
+)]
+const fn is_not(yes: &bool) -> bool {
+    !*yes
 }
 
 impl AuditLine {
@@ -56,8 +70,8 @@ pub struct AuditPage {
 pub struct AccessQuery {
     /// To this patient's data.
     pub patient: Option<ResourceId>,
-    /// By this person, client or program, as the trail names them: `client:…`, `person:…`; of a person
-    /// through a program, either.
+    /// By this person, client or program: as the trail names them (`client:…`, `person:…`; of a person
+    /// through a program, either), or by login or name.
     pub actor: Option<String>,
     /// From then on.
     pub from: Option<Micros>,
@@ -66,16 +80,17 @@ pub struct AccessQuery {
 }
 
 impl AccessQuery {
-    pub(crate) fn fits(&self, at: Micros, actor: &str) -> bool {
+    /// `among`: whom the query names, as the trail does.
+    pub(crate) fn fits(&self, at: Micros, actor: &str, among: &[String]) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.to.is_none_or(|to| at < to)
-            && self.is_by(actor)
+            && self.is_by(actor, among)
     }
 
     /// Whether it is about what somebody did, as the trail names them.
-    pub(crate) fn is_by(&self, actor: &str) -> bool {
-        let named = |wanted: &String| actor.split(' ').any(|name| name == wanted);
-        self.actor.as_ref().is_none_or(named)
+    pub(crate) fn is_by(&self, actor: &str, among: &[String]) -> bool {
+        let named = || actor.split(' ').any(|name| among.iter().any(|a| a == name));
+        self.actor.is_none() || named()
     }
 }
 
@@ -90,8 +105,15 @@ pub struct Access {
     /// For which request.
     #[serde(serialize_with = "text")]
     pub request: RequestId,
-    /// Who, and through which program.
+    /// Who, and through which program, as the trail names them.
     pub actor: String,
+    /// The same by name, as people and programs are called now; of a person with their login.
+    pub who: String,
+    /// Why, in the caller's words: a purpose of use, a reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Only the opening of a patient led to it.
+    pub break_glass: bool,
     /// What: the name of an action, or `change`.
     pub action: &'static str,
     /// Versions that were shown or made: `Type/id/_history/version`.

@@ -231,6 +231,8 @@ pub enum Outcome {
     Deleted,
     /// There was nothing to delete.
     Nothing,
+    /// An import brought what is there already; no version was made.
+    Unchanged,
 }
 
 /// The answer to one write of a change.

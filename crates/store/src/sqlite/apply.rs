@@ -171,6 +171,15 @@ impl Op {
         administers || self.actor().as_str().starts_with("import:")
     }
 
+    /// Whether its caller reads of its type, and by which rule.
+    fn shown(&self, of: TypeId) -> (bool, Option<&Arc<Rule>>) {
+        match self {
+            Self::Create { spent, .. } => (spent.reads(), spent.shown(of)),
+            Self::Put { spent, .. } => (spent.reads(), spent.shown(of)),
+            Self::Delete { spent, .. } => (spent.reads(), spent.shown(of)),
+        }
+    }
+
     /// Whether a resource may be made with an id of the caller's choice: only by those who reach all
     /// of its type, since whether the id is taken would tell what there is.
     fn may_choose_id(&self) -> bool {
@@ -366,20 +375,37 @@ fn expectations(
 
 impl Making<'_> {
     /// For each write, whether the resource is there for its caller. What policy keeps out of reach
-    /// is looked at before anything of the change is made.
+    /// is looked at before anything of the change is made. What the caller may read is refused in
+    /// words; of what they may not even read they learn nothing.
     fn reached(&mut self, ops: &[Op]) -> Result<Vec<bool>> {
         let mut reached = Vec::with_capacity(ops.len());
-        for op in ops {
+        for (entry, op) in ops.iter().enumerate() {
             let Some(filter) = op.filter().filter(|_| !matches!(op, Op::Create { .. })) else {
                 reached.push(true);
                 continue;
             };
             let (type_id, id) = op.target();
-            let rid = find(&self.state.db, type_id, id)?.map_or(-1, |c| c.rid);
+            let current = find(&self.state.db, type_id, id)?;
+            let rid = current.as_ref().map_or(-1, |c| c.rid);
             let as_of = Seq(self.state.seq);
-            reached.push(self.meets(filter, type_id, (rid, &[]), as_of)?);
+            let there = self.meets(filter, type_id, (rid, &[]), as_of)?;
+            if !there && current.is_some_and(|c| !c.deleted) && self.is_shown(op, rid, as_of)? {
+                let text = "the caller may read the resource, but not change it like this";
+                return Err(refused(entry, Code::ScopeMissing, text));
+            }
+            reached.push(there);
         }
         Ok(reached)
+    }
+
+    /// Whether the caller of a write may read the resource that it is about.
+    fn is_shown(&mut self, op: &Op, rid: i64, as_of: Seq) -> Result<bool> {
+        let (type_id, _) = op.target();
+        let (reads, rule) = op.shown(type_id);
+        match rule.and_then(|rule| rule.filter()) {
+            Some(filter) if reads => self.meets(filter, type_id, (rid, &[]), as_of),
+            _ => Ok(reads),
+        }
     }
 
     /// What is hidden from a caller, or not theirs to change, is the same afterwards.
@@ -432,6 +458,42 @@ impl Making<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The current version, where what an import brings is the same: it has been written before.
+    fn as_it_was(&self, op: &Op, current: Option<&Current>) -> Result<Option<Stored>> {
+        let Some(resource) = op
+            .resource()
+            .filter(|_| self.actor.1.starts_with("import:"))
+        else {
+            return Ok(None);
+        };
+        let Some(current) = current.filter(|c| !c.deleted && self.settles.is_none()) else {
+            return Ok(None);
+        };
+        let (type_id, id) = op.target();
+        let Some(opened) = rows::current(self.tenant, &self.state.db, type_id, id)? else {
+            return Ok(None);
+        };
+        let stored = opened.stored;
+        let mut same = Vec::with_capacity(stored.body.len());
+        let name = resource.valid.type_name();
+        write_head(
+            &mut same,
+            name,
+            id,
+            Version(current.version),
+            stored.updated,
+        );
+        same.extend_from_slice(resource.body().as_bytes());
+        let apart = match (&resource.apart, &stored.data) {
+            (None, None) => true,
+            (Some(apart), Some(data)) => {
+                apart.size == data.size && blob::is_same(self.tenant, &self.state.db, apart, data)?
+            }
+            _ => false,
+        };
+        Ok((apart && same == stored.body).then_some(stored))
     }
 
     /// What is written, with a head.
@@ -550,6 +612,12 @@ impl Making<'_> {
                 } else {
                     Outcome::Created
                 };
+                if let Some(stored) = self.as_it_was(op, live)? {
+                    return Ok(Written {
+                        outcome: Outcome::Unchanged,
+                        stored: Some(spent.release(type_id, stored)),
+                    });
+                }
                 let stored = self.store(entry, current.as_ref(), resource, *method)?;
                 Ok(Written {
                     outcome,

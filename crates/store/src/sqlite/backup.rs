@@ -181,7 +181,8 @@ pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path
         assemble(&header, &copy, &part, &tenant.keys.backup)?;
         // Read back from the disk as a restore would.
         check_file(&part, |_| Ok(&tenant.keys)).map(drop)?;
-        house.note_copy(by, entry, &file.display().to_string())?;
+        let place = std::path::absolute(file).doing(DOING)?;
+        house.note_copy(by, entry, &place.display().to_string())?;
         give_name(&part, file).doing(DOING)?;
         file.parent()
             .filter(|p| !p.as_os_str().is_empty())

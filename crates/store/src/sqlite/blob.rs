@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::fault::{Doing, broken, damaged, internal};
 use super::seal::{Digest, sha256};
 use super::tenant::OpenTenant;
+use crate::face::{Apart, DataIn};
 use crate::{Data, Form, Result, Stored};
 
 /// Bytes of every chunk but a blob's last. A multiple of three, so that the base64 of chunks put
@@ -153,6 +154,35 @@ pub(crate) fn chunk(
         return Err(broken("a Binary's data does not carry its seal"));
     }
     Ok(bytes)
+}
+
+/// Whether data that comes in is what a version has.
+pub(crate) fn is_same(
+    tenant: &OpenTenant,
+    db: &Connection,
+    new: &Apart,
+    old: &Data,
+) -> Result<bool> {
+    for place in 0..old.pieces() {
+        let before = chunk(tenant, db, old, place)?;
+        let same = match &new.data {
+            DataIn::Here(bytes) => {
+                let at = usize::try_from(place).unwrap_or(usize::MAX);
+                bytes.chunks(CHUNK_BYTES).nth(at) == Some(before.as_slice())
+            }
+            DataIn::Staged(staged) => {
+                let of = Data {
+                    blob: staged.blob,
+                    ..*old
+                };
+                chunk(tenant, db, &of, place)? == before
+            }
+        };
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A version in the form that is wanted.

@@ -19,9 +19,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Doing, damaged, internal};
-use super::people;
 use super::tenant::OpenTenant;
-use super::vendors;
 use super::writer::WriterState;
 use crate::{Result, StoreError};
 
@@ -72,8 +70,17 @@ impl Clients {
     /// Learns what was committed.
     pub(crate) fn learn(&self, db: &Connection, model: &Model) -> Result<()> {
         *self.all.write() = read(db, model)?;
-        self.doubted.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether what is administered was not what was last administered when the tenant was opened.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed)
+    }
+
+    /// From now on what is committed is what was last administered.
+    pub(crate) fn believe(&self) {
+        self.doubted.store(false, Ordering::Relaxed);
     }
 }
 
@@ -153,16 +160,6 @@ fn kept_certificates(terms: &CertificateTerms) -> Result<Option<String>> {
     let text = serde_json::to_string(terms);
     text.map(Some)
         .map_err(|_| internal("writing an API client"))
-}
-
-/// Makes it so in the database that no client is good, if they are doubted.
-pub(crate) fn settle_doubt(tenant: &OpenTenant, db: &Connection) -> Result<()> {
-    if tenant.clients().doubted.load(Ordering::Relaxed) {
-        revoke_all(db)?;
-        people::disable_all(db)?;
-        vendors::disable_all(db, "what is administered was altered")?;
-    }
-    Ok(())
 }
 
 /// Revokes all clients that are not revoked; how many.

@@ -41,7 +41,7 @@ pub(crate) fn of_sql(what: &str, error: &rusqlite::Error) -> StoreError {
             ErrorCode::DiskFull => (Code::StorageFull, "the disk is full".to_owned()),
             ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => (
                 Code::TenantDamaged,
-                "the file is damaged or its key is wrong".to_owned(),
+                "the file is damaged, or another tenant's: its key does not open it".to_owned(),
             ),
             ErrorCode::OperationInterrupted => {
                 (Code::LimitTime, "it took longer than allowed".to_owned())

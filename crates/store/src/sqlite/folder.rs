@@ -89,6 +89,23 @@ impl Folder {
         self.keys().join(hex(id))
     }
 
+    /// Whether anything is wrapped by the key file.
+    pub(crate) fn has_keys(&self) -> Result<bool> {
+        let mut files = std::fs::read_dir(self.keys()).doing("reading keys/")?;
+        Ok(files.next().is_some())
+    }
+
+    /// The ids of tenants whose wrapped key is there.
+    pub(crate) fn tenants_with_keys(&self) -> Result<Vec<[u8; 16]>> {
+        const DOING: &str = "reading keys/";
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(self.keys()).doing(DOING)? {
+            let name = file.doing(DOING)?.file_name();
+            found.extend(name.to_str().and_then(unhex::<16>));
+        }
+        Ok(found)
+    }
+
     pub(crate) fn tenants(&self) -> PathBuf {
         self.root.join("tenants")
     }

@@ -1,6 +1,6 @@
 //! The whole house: which tenants there are, which are open, and the threads that work for them.
 
-mod administering;
+pub(crate) mod administering;
 mod anchoring;
 mod building;
 pub(crate) mod change;
@@ -203,7 +203,8 @@ impl House {
         let pages = &mut config.limits.page_cache_bytes_max;
         *pages = process::page_cache_bytes(*pages);
         let folder = Folder::hold(&config.dir)?;
-        let keyring = Keyring::open(&folder.key_file(), &*rng)?;
+        let keyring = Keyring::open(&folder.key_file(), folder.has_keys()?, &*rng)?;
+        must_have_directory(&folder)?;
         let house_secret = house_secret(&folder, &keyring, &*rng)?;
         let keys = HouseKeys::derive(&house_secret);
         let operator = operator_token(&folder, &*rng)?;
@@ -294,6 +295,15 @@ impl House {
         }
         let known: Vec<[u8; 16]> = lines.iter().map(|l| l.record.id).collect();
         self.settle_new(&known)?;
+        for id in self.folder.tenants_with_keys()? {
+            if !known.contains(&id) {
+                tracing::error!(
+                    folder = %self.folder.tenant(&id).display(),
+                    code = Code::AuditAltered.as_str(),
+                    "a tenant's key and folder have no line in control.db; it is not served"
+                );
+            }
+        }
         for line in lines {
             let name = line.record.name.clone();
             if self.admit(line).is_err() {
@@ -387,7 +397,12 @@ impl House {
         let keys = self.unwrap_keys(entry)?;
         let path = self.folder.database(entry.tenant.bytes());
         let administered = *entry.administered.lock();
-        let open = OpenTenant::open(&entry.tenant, keys, &path, &self.shared, administered)?;
+        let open = OpenTenant::open(&entry.tenant, keys, &path, &self.shared, administered);
+        let open = open.inspect_err(|error| {
+            if error.code() == Code::TenantDamaged {
+                tracing::error!(tenant = %entry.tenant.name(), %error, "a tenant cannot be opened");
+            }
+        })?;
         let open = Arc::new(open);
         *entry.open.write() = Some(open.clone());
         self.opened.lock().push(entry.clone());
@@ -677,6 +692,19 @@ fn open_max(limits: &base::Limits, files: u64) -> usize {
         n => n.min(by_files),
     };
     usize::try_from(max).unwrap_or(usize::MAX).max(1)
+}
+
+/// A data folder whose list of tenants is gone, and not they: none of them would be served, and none missed.
+fn must_have_directory(folder: &Folder) -> Result<()> {
+    let tenants = folder.tenants_with_keys()?;
+    if tenants.is_empty() || folder.control().exists() {
+        return Ok(());
+    }
+    let text = format!(
+        "control.db is missing, and keys/ has the keys of {} tenants: put control.db back from a copy",
+        tenants.len()
+    );
+    Err(StoreError::Refused(Code::StorageFault, text))
 }
 
 fn house_secret(folder: &Folder, keyring: &Keyring, rng: &dyn Rng) -> Result<Secret<[u8; 32]>> {

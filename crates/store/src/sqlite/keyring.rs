@@ -63,14 +63,18 @@ pub(crate) struct Keyring {
 }
 
 impl Keyring {
-    /// Reads the key file, or makes one.
-    pub(crate) fn open(path: &Path, rng: &dyn Rng) -> Result<Self> {
+    /// Reads the key file, or makes one where nothing is wrapped by one yet.
+    pub(crate) fn open(path: &Path, has_keys: bool, rng: &dyn Rng) -> Result<Self> {
         match std::fs::read_to_string(path) {
             Ok(mut text) => {
                 let ring = Self::parse(&text);
                 text.zeroize();
                 ring.ok_or_else(|| bad_key_file("insula.key is not a key file"))
             }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && has_keys => Err(bad_key_file(
+                "insula.key is missing, and keys/ has keys that only it opens: put it back from where \
+                 it was copied to. Nothing was written",
+            )),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let ring = Self {
                     keys: vec![fresh(rng)],

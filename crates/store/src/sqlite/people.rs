@@ -432,6 +432,34 @@ pub(crate) fn disable_all(db: &Connection) -> Result<()> {
         .map(drop)
 }
 
+/// Disables everybody, takes off what they prove themselves with and where they may sign in instead of
+/// here: each of them has to be invited anew.
+pub(crate) fn begin_anew(db: &Connection) -> Result<()> {
+    const DOING: &str = "disabling people";
+    disable_all(db)?;
+    db.execute("DELETE FROM identity_provider", [])
+        .doing(DOING)?;
+    let mut read = db.prepare("SELECT id, record FROM person").doing(DOING)?;
+    let all: Vec<(String, String)> = read
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))
+        .and_then(Iterator::collect)
+        .doing(DOING)?;
+    for (id, text) in all {
+        let mut kept: KeptPerson =
+            serde_json::from_str(&text).map_err(|_| damaged("a stored person"))?;
+        kept.proofs = Proofs::default();
+        db.execute(
+            "UPDATE person SET record = ?2 WHERE id = ?1",
+            params![
+                id,
+                serde_json::to_string(&kept).map_err(|_| damaged("a stored person"))?
+            ],
+        )
+        .doing(DOING)?;
+    }
+    Ok(())
+}
+
 /// Disables those people who are not admitted, and ends all sessions and approvals.
 pub(crate) fn restored(db: &Connection, admits: impl Fn(&PersonId) -> bool) -> Result<()> {
     const DOING: &str = "disabling people";

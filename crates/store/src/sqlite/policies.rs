@@ -85,3 +85,16 @@ pub(crate) fn add(
     .doing(DOING)?;
     Ok(version)
 }
+
+/// Marks all versions as not vouched for and puts one without grants into force.
+pub(crate) fn begin_anew(db: &Connection, by: (&str, &str), now: Micros) -> Result<()> {
+    db.execute(
+        "UPDATE policy SET reason = 'not vouched for: ' || reason
+         WHERE reason NOT LIKE 'not vouched for: %'",
+        [],
+    )
+    .doing("writing a policy")?;
+    let nothing = Document::parse("{\"grants\":[]}")
+        .map_err(|_| damaged("an empty policy cannot be read"))?;
+    add(db, &nothing, by, None, now).map(drop)
+}

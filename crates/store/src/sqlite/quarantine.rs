@@ -6,7 +6,7 @@
 //! somebody put into the file counts for nothing, and one that is taken out of it changes nothing about
 //! which rows carry their seals.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::{Code, Micros, ResourceId, Version};
@@ -383,6 +383,19 @@ pub(crate) fn list(
         found.extend(told.map(|(_, line)| line));
     }
     Ok(found)
+}
+
+/// What was decided: resource, version, and what was wrong with it.
+pub(crate) fn decided(
+    db: &Connection,
+    model: &'static Model,
+    chain: Chain<'_>,
+) -> Result<HashSet<(TypeId, ResourceId, Version, FindingKind)>> {
+    let all = list(db, model, (false, usize::MAX), chain)?;
+    let decided = all.into_iter().filter(|line| line.decided.is_some());
+    Ok(decided
+        .map(|line| (line.type_id, line.id, line.version, line.kind))
+        .collect())
 }
 
 /// What waits for a decision about a resource, the gravest first.

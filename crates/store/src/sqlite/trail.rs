@@ -22,7 +22,7 @@ use super::fault::Doing;
 use super::folder::hex;
 use super::rows;
 use super::tenant::OpenTenant;
-use crate::audit::{ChangeHead, Told};
+use crate::audit::{About, ChangeHead, Told};
 use crate::{AuditLine, AuditPage, Result};
 
 pub(crate) use activity::activity;
@@ -197,6 +197,7 @@ fn access(
     most: usize,
 ) -> Result<AuditLine> {
     let shown = shown(tenant, db, &told, most)?;
+    let (why, break_glass) = (told.about.why.clone(), told.about.break_glass);
     let type_name = told.type_id.map(|t| tenant.model.type_name(t));
     let about = match (type_name, told.word) {
         (Some(type_name), Some(word)) => Some(format!("{type_name}/{word}")),
@@ -215,6 +216,8 @@ fn access(
         query: told.query.map(|digest| hex(&digest)),
         count: told.count.into(),
         shown,
+        why,
+        break_glass,
     })
 }
 
@@ -296,7 +299,7 @@ fn changes(
     let signed = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
     let mut read = db
         .prepare_cached(
-            "SELECT c.seq, c.updated_us, c.request, a.text, c.members
+            "SELECT c.seq, c.updated_us, c.request, a.text, c.members, c.about
              FROM change c JOIN actor a ON a.id = c.actor
              WHERE c.seq > ?1 AND c.seq <= ?2 AND c.members > 0 ORDER BY c.seq",
         )
@@ -304,6 +307,9 @@ fn changes(
     let mut rows = read.query((signed(from), signed(to))).doing(DOING)?;
     while let Some(row) = rows.next().doing(DOING)? {
         let count: i64 = row.get(4).doing(DOING)?;
+        let about: Option<Vec<u8>> = row.get(5).doing(DOING)?;
+        let about = about.and_then(|items| About::read(&items));
+        let about = about.unwrap_or_default();
         lines.push(AuditLine {
             number,
             at: Micros(row.get(1).doing(DOING)?),
@@ -321,6 +327,8 @@ fn changes(
                 let made = members(tenant, db, seq, most)?;
                 made.into_iter().map(|member| member.name).collect()
             },
+            why: about.why,
+            break_glass: about.break_glass,
         });
     }
     Ok(())

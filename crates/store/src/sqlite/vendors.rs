@@ -379,6 +379,14 @@ pub(crate) fn disable_all(db: &Connection, why: &str) -> Result<()> {
     Ok(())
 }
 
+/// Switches every grant off and takes the program links away; the events that are there are chained anew.
+pub(crate) fn begin_anew(db: &Connection, why: &str) -> Result<()> {
+    disable_all(db, why)?;
+    db.execute("DELETE FROM program_link", [])
+        .doing("dropping program links")?;
+    chain_events(db).map(drop)
+}
+
 /// How many events are kept of a vendor.
 pub(crate) fn event_count(db: &Connection, vendor: &VendorId) -> Result<u64> {
     let sql = "SELECT count(*) FROM vendor_event WHERE vendor = ?1";

@@ -7,6 +7,7 @@
 mod journal;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use base::{Code, Micros, RequestId, ResourceId, Seq, Version};
@@ -176,6 +177,8 @@ const RESOURCES: &str = "SELECT r.rid, r.type, r.id, r.version, r.deleted,
 struct Check<'t> {
     tenant: &'t Arc<OpenTenant>,
     report: VerifyReport,
+    /// What of the quarantine was decided.
+    decided: HashSet<(TypeId, ResourceId, Version, FindingKind)>,
 }
 
 type Stage<'t> = fn(&mut Check<'t>, &Connection, Known) -> Result<()>;
@@ -207,6 +210,7 @@ impl<'t> Check<'t> {
         Self {
             tenant,
             report: VerifyReport::default(),
+            decided: HashSet::new(),
         }
     }
 
@@ -236,12 +240,22 @@ impl<'t> Check<'t> {
 
     fn at_row(&mut self, kind: FindingKind, of: &Named, version: Option<Version>) {
         let type_name = Some(Cow::Borrowed(self.tenant.model.type_name(of.type_id)));
-        self.found(Finding {
+        let finding = Finding {
             type_name,
             id: of.id.clone(),
             version,
             ..Finding::of(kind)
-        });
+        };
+        let line = (of.id.clone())
+            .zip(version)
+            .map(|(id, version)| (of.type_id, id, version, kind));
+        if line.is_some_and(|line| self.decided.contains(&line)) {
+            if self.report.decided.len() < VerifyReport::FINDINGS_MAX {
+                self.report.decided.push(finding);
+            }
+            return;
+        }
+        self.found(finding);
     }
 
     /// API clients and facts are those that were last administered.
@@ -268,6 +282,7 @@ impl<'t> Check<'t> {
         self.tenant.forget_actors();
         let reader = self.tenant.reader()?;
         let done = in_snapshot(&reader.db, || {
+            self.decided = quarantine::decided(&reader.db, self.tenant.model, self.tenant.chain())?;
             let stages: [Stage<'t>; 5] = [
                 |c, db, _| c.engine(db),
                 |c, db, known| c.versions(db, known.changes),

@@ -303,9 +303,12 @@ fn finish(tenant: &Arc<OpenTenant>, state: Option<&WriterState>, before: u64, an
     let mut seq = before;
     for (_, answer) in answers {
         let Ok(written) = answer else { continue };
-        let made = written
-            .iter()
-            .filter(|w| w.outcome != crate::Outcome::Nothing);
+        let made = written.iter().filter(|w| {
+            !matches!(
+                w.outcome,
+                crate::Outcome::Nothing | crate::Outcome::Unchanged
+            )
+        });
         let mut any = false;
         for stored in made
             .filter_map(|w| w.stored.as_ref())

@@ -16,7 +16,7 @@ async fn make(t: &Tenant<'_>, id: &str) -> ClientRecord {
     let secret = Secret::new("s3cret".to_owned());
     let permit = t.system(Reason::Operation);
     t.store
-        .create_client(permit, new_client(id, "system/*.rs"), &secret)
+        .create_client(permit, new_client(id, "system/*.rs"), Some(&secret))
         .await
         .unwrap()
 }
@@ -35,6 +35,55 @@ async fn is_let_in(t: &Tenant<'_>, id: &str) -> bool {
     good
 }
 
+async fn begin_anew(t: &Tenant<'_>) -> Result<(), store::StoreError> {
+    let permit = t.system(Reason::Operation);
+    t.store.begin_anew(permit, "Ada", "a forged row").await
+}
+
+#[tokio::test]
+async fn a_forged_policy_is_never_adopted() {
+    let world = World::new();
+    let t = world.create("lakeside").await;
+    let grants = |name: &str| {
+        let text = format!(
+            r#"{{"grants":[{{"name":"{name}","who":{{"anyone":true}},"actions":"rs","types":["Patient"]}}]}}"#
+        );
+        access::Document::parse(&text).unwrap()
+    };
+    let publish = async |document| {
+        let permit = t.system(Reason::Operation);
+        t.store.publish_policy(permit, document, "test", None).await
+    };
+    publish(grants("good")).await.unwrap();
+    assert!(begin_anew(&t).await.is_err(), "nothing was altered");
+    // While it is open, and behind everybody's back.
+    raw::open(&t)
+        .execute(
+            "UPDATE policy SET document = replace(document, 'good', 'evil')",
+            [],
+        )
+        .unwrap();
+    let refused = publish(grants("other")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::AuditAltered);
+    assert!(finds(&t, FindingKind::Client).await);
+    begin_anew(&t).await.unwrap();
+    assert!(t.verify().await.ok);
+    let kept = t.store.policies(t.system(Reason::Operation)).await.unwrap();
+    assert!(kept[0].document.to_text().contains("\"grants\":[]"));
+    assert!(
+        kept[0].reason.contains("Ada: a forged row"),
+        "{}",
+        kept[0].reason
+    );
+    assert!(
+        kept[1].reason.starts_with("not vouched for: "),
+        "{}",
+        kept[1].reason
+    );
+    publish(grants("better")).await.unwrap();
+    assert!(t.verify().await.ok);
+}
+
 async fn finds(t: &Tenant<'_>, kind: FindingKind) -> bool {
     t.verify().await.findings.iter().any(|f| f.kind == kind)
 }
@@ -47,13 +96,13 @@ async fn clients_are_kept_and_revoked() {
     let secret = Secret::new("s3cret".to_owned());
     let made = t
         .store
-        .create_client(admin(), new_client("a", "system/*.rs"), &secret)
+        .create_client(admin(), new_client("a", "system/*.rs"), Some(&secret))
         .await
         .unwrap();
     assert_eq!(t.store.client_epoch(&made.id), Some(made.epoch));
     let again = t
         .store
-        .create_client(admin(), new_client("a", "system/*.rs"), &secret)
+        .create_client(admin(), new_client("a", "system/*.rs"), Some(&secret))
         .await;
     assert_eq!(again.unwrap_err().code(), Code::DuplicateId);
     let world = world.reopen();
@@ -96,7 +145,17 @@ async fn a_revocation_that_is_taken_back_lets_nobody_in() {
         "nothing vouches for any of them"
     );
     assert!(finds(&t, FindingKind::Client).await);
-    // Administering goes on from there, and what was altered does not become good by it.
+    // Nothing is administered until somebody decides, and what was altered does not become good by it.
+    let secret = Secret::new("s3cret".to_owned());
+    let permit = t.system(Reason::Operation);
+    let refused = t
+        .store
+        .create_client(permit, new_client("other", "system/*.rs"), Some(&secret))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::AuditAltered);
+    assert!(finds(&t, FindingKind::Client).await, "the finding stands");
+    begin_anew(&t).await.unwrap();
     make(&t, "other").await;
     assert!(is_let_in(&t, "other").await);
     let world = world.reopen();
@@ -195,7 +254,7 @@ async fn clients_are_bounded() {
     let permit = t.system(Reason::Operation);
     let refused = t
         .store
-        .create_client(permit, new_client("c", "system/*.rs"), &secret)
+        .create_client(permit, new_client("c", "system/*.rs"), Some(&secret))
         .await
         .unwrap_err();
     assert_eq!(refused.code(), Code::LimitQuery);

@@ -160,6 +160,11 @@ async fn an_edited_record_is_found_and_named() {
     assert!(has(&findings, Tampering::Edited, 5), "{findings:?}");
     assert!(contradicts_a_head(&findings), "{findings:?}");
     assert_eq!(findings.len(), 2, "{findings:?}");
+    let accused = |f: &Finding| f.tampering == Some(Tampering::Rewritten);
+    assert!(
+        !findings.iter().any(accused),
+        "who signed rewrote nothing: {findings:?}"
+    );
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn two_openings(t: &Tenant<'_>) {
     let permit = t.system(Reason::Operation);
     let client = new_client("reader", "system/*.rs");
     t.store
-        .create_client(permit, client, &secret())
+        .create_client(permit, client, Some(&secret()))
         .await
         .unwrap();
     for name in ["first", "second"] {
@@ -71,7 +71,7 @@ async fn an_opening_that_was_taken_out_is_missed() {
     let permit = t.system(Reason::Operation);
     let client = new_client("another", "system/*.rs");
     t.store
-        .create_client(permit, client, &secret())
+        .create_client(permit, client, Some(&secret()))
         .await
         .unwrap();
     finds_the_list(&t).await;

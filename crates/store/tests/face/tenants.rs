@@ -6,7 +6,7 @@ use base::{Code, Secret};
 use store::{Read, RestoreClients, State};
 
 use super::raw;
-use super::world::{World, found, name, new_client, observation, patient, text};
+use super::world::{World, found, name, new_client, observation, patient, rng, text};
 
 #[tokio::test]
 async fn tenants_are_made_listed_changed_and_come_back_after_a_restart() {
@@ -143,6 +143,17 @@ async fn a_receipt_is_signed_and_names_the_copies() {
         .backup(t.system(access::Reason::Backup), &file)
         .await
         .unwrap();
+    let moved = world.dir.0.join("moved.bak");
+    t.store
+        .backup(t.system(access::Reason::Backup), &moved)
+        .await
+        .unwrap();
+    std::fs::remove_file(&moved).unwrap();
+    world
+        .store
+        .restore(world.house(), &file, name("clone"), RestoreClients::AsNow)
+        .await
+        .unwrap();
     let info = world
         .store
         .delete_tenant(world.house(), &name("lakeside"), 0)
@@ -161,6 +172,11 @@ async fn a_receipt_is_signed_and_names_the_copies() {
         receipt["receipt"]["copies"][0]["path"],
         file.display().to_string()
     );
+    let copies = &receipt["receipt"]["copies"];
+    assert_eq!(copies[1]["name"], "clone", "{copies}");
+    assert_eq!(copies.as_array().unwrap().len(), 2, "{copies}");
+    let elsewhere = &receipt["receipt"]["copies_not_where_they_were_made"];
+    assert_eq!(elsewhere[0]["path"], moved.display().to_string());
     let signed = text
         .split_once("{\"receipt\":")
         .unwrap()
@@ -188,7 +204,7 @@ async fn a_backup_made_while_writing_becomes_a_tenant_of_its_own() {
     let secret = Secret::new("client secret".to_owned());
     let client = new_client("vendor", "system/*.rs");
     t.store
-        .create_client(t.system(access::Reason::Operation), client, &secret)
+        .create_client(t.system(access::Reason::Operation), client, Some(&secret))
         .await
         .unwrap();
     for i in 0..50 {
@@ -526,4 +542,29 @@ async fn a_deletion_that_a_crash_interrupted_is_finished_at_the_next_start() {
         .await
         .unwrap();
     assert!(receipt.contains("lakeside"));
+}
+
+#[tokio::test]
+async fn a_folder_without_its_key_file_or_its_list_of_tenants_is_left_as_it_is() {
+    for lost in ["insula.key", "control.db"] {
+        let world = World::new();
+        world.create("lakeside").await;
+        world.store.close();
+        let file = world.data().join(lost);
+        let ends = ["", "-wal", "-shm"];
+        for end in ends {
+            let from = world.data().join(format!("{lost}{end}"));
+            let _ = std::fs::rename(&from, world.dir.0.join(format!("kept{end}")));
+        }
+        let refused = store::Store::open(world.config.clone(), world.clock.clone(), rng(2));
+        let refused = refused.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(refused.contains(&format!("{lost} is missing")), "{refused}");
+        assert!(!file.exists(), "nothing is made in its place");
+        for end in ends {
+            let to = world.data().join(format!("{lost}{end}"));
+            let _ = std::fs::rename(world.dir.0.join(format!("kept{end}")), to);
+        }
+        let world = world.reopen();
+        assert!(world.tenant("lakeside").verify().await.ok);
+    }
 }

@@ -179,6 +179,7 @@ fn schemas() -> Value {
         "VerifyReport": object(&["ok", "rows", "events", "findings"], &json!({
             "ok": { "type": "boolean" }, "rows": { "type": "integer" }, "events": { "type": "integer" },
             "findings": { "type": "array", "items": { "type": "object" } }, "findings_more": { "type": "integer" },
+            "decided": { "type": "array", "items": { "type": "object" } },
         })),
         "AuditPage": object(&["lines"], &json!({ "next": { "type": "integer" }, "lines": { "type": "array", "items":
             object(&["number", "at", "request", "actor", "action", "outcome", "count"], &json!({
@@ -240,8 +241,9 @@ fn schemas() -> Value {
             "patients": { "type": "array", "items": object(&["patient", "reads", "writes", "first", "last"], &json!({
                 "patient": text, "reads": { "type": "integer" }, "writes": { "type": "integer" }, "first": time, "last": time,
             })) }, "accesses": { "type": "array", "items":
-            object(&["number", "at", "request", "actor", "action", "what", "patients"], &json!({
+            object(&["number", "at", "request", "actor", "who", "break_glass", "action", "what", "patients"], &json!({
                 "number": { "type": "integer" }, "at": time, "request": text, "actor": text, "action": text,
+                "who": text, "why": text, "break_glass": { "type": "boolean" },
                 "what": { "type": "array", "items": text }, "patients": { "type": "array", "items": text },
             })) } })),
         "PolicyDocument": policy_document(&text),
@@ -290,6 +292,7 @@ fn schemas() -> Value {
         })),
         "PersonList": object(&["people"], &json!({ "people": { "type": "array", "items":
             object(&["id", "login", "name", "roles", "state"], &person) } })),
+        "Decided": object(&["by", "reason"], &json!({ "by": text, "reason": text })),
         "PersonInvited": { "allOf": [object(&["id", "login", "name", "roles", "state"], &person),
             object(&["invitation", "until"], &json!({ "invitation": text, "until": time }))] },
         "SigningKeyMade": object(&["kid"], &json!({ "kid": text })),

@@ -1,7 +1,8 @@
 //! Who was shown what of whom.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::super::people::{administrator, person};
 use super::super::world::World;
 use super::{northern, two_facilities};
 
@@ -82,7 +83,7 @@ fn every_look_at_a_patient_is_told_with_who_and_what() {
         .status(200);
     let csv = String::from_utf8_lossy(&csv.body).into_owned();
     assert!(
-        csv.starts_with("record,at,who,action,patients,what\r\n")
+        csv.starts_with("record,at,who,actor,action,why,break-glass,patients,what\r\n")
             && csv.contains("\"Patient/p-north\"")
     );
     let page = world
@@ -139,4 +140,31 @@ fn the_patients_whom_a_client_touched_in_a_window() {
     world
         .admin(&line, &Value::Null)
         .refused(400, "request-invalid");
+}
+
+#[test]
+fn a_report_names_people_and_programs_and_takes_their_names() {
+    let (world, _) = two_facilities();
+    let who = northern(&world, "clinician");
+    let asked = [("access-reason", "TREAT: seen today")];
+    world
+        .fhir_with(&who, "GET Patient/p-north", &asked, "")
+        .status(200);
+    let told = |query: &str| world.admin(&format!("{REPORT}?{query}"), &Value::Null);
+    let by_name = told("actor=staff").status(200);
+    let by_name = by_name.at("/accesses/0/who", "staff");
+    assert!(by_name.text("/accesses/0/why").contains("seen today"));
+    assert_eq!(by_name.json()["accesses"][0]["break_glass"], false);
+    told("actor=nobody").refused(400, "request-invalid");
+    told("actor=client:nobody").refused(400, "request-invalid");
+    // The clinic makes its own.
+    let admin = administrator(&world, "lakeside");
+    let own = "GET /t/lakeside/auth/access-report?patient=p-north";
+    let (eve, _) = person(&admin, &json!({ "login": "eve", "name": "Eve" }));
+    eve.ask(own, &[], "").status(403);
+    let page = admin
+        .ask(&format!("{own}&format=html"), &[], "")
+        .status(200);
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    assert!(page.contains("seen today") && page.contains("staff"), "{page}");
 }

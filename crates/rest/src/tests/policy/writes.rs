@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{northern, observation, patient, two_facilities};
+use super::{grants, northern, observation, patient, staff, two_facilities};
 
 #[test]
 fn nothing_is_made_or_moved_out_of_reach() {
@@ -252,4 +252,53 @@ fn a_transaction_with_a_part_out_of_reach_is_not_made() {
     world.fhir(&who, "POST ", together.to_string()).status(200);
     let found = world.fhir(&who, "GET Condition", "").status(200).entries();
     assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn what_is_read_and_not_theirs_to_change_is_refused_in_words() {
+    let (world, all) = two_facilities();
+    grants(
+        &world,
+        &json!([
+            { "name": "look", "who": { "roles": ["reader"] }, "actions": "rs", "types": ["Patient"] },
+            { "name": "keep", "who": { "roles": ["reader"] }, "actions": "ud", "types": ["Patient"],
+              "criteria": "name=ofnorth" },
+        ]),
+    );
+    let who = staff(&world, &["reader"], "system/*.cruds");
+    world.fhir(&who, "GET Patient/p-south", "").status(200);
+    let south = patient("south").to_string();
+    let flip = json!([{ "op": "replace", "path": "/active", "value": false }]).to_string();
+    let json_patch = [("content-type", "application/json-patch+json")];
+    world
+        .fhir(&who, "DELETE Patient/p-south", "")
+        .refused(403, "scope-missing");
+    world
+        .fhir(&who, "DELETE Patient?name=ofsouth", "")
+        .refused(403, "scope-missing");
+    world
+        .fhir(&who, "PUT Patient/p-south", south.clone())
+        .refused(403, "scope-missing");
+    world
+        .fhir_with(&who, "PATCH Patient/p-south", &json_patch, flip.clone())
+        .refused(403, "scope-missing");
+    let entry = json!({ "request": { "method": "DELETE", "url": "Patient/p-south" } });
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [entry] });
+    world
+        .fhir(&who, "POST ", bundle.to_string())
+        .refused(403, "scope-missing");
+    world
+        .fhir(&all, "GET Patient/p-south", "")
+        .at("/meta/versionId", "1");
+    // Of what they may not even read they learn nothing; what is theirs they change.
+    let blind = staff(&world, &["nobody"], "system/*.cruds");
+    world
+        .fhir(&blind, "GET Patient/p-south", "")
+        .refused(403, "scope-missing");
+    world.fhir(&who, "DELETE Patient/p-absent", "").status(204);
+    world
+        .fhir_with(&who, "PATCH Patient/p-north", &json_patch, flip)
+        .status(200);
+    world.fhir(&who, "DELETE Patient/p-north", "").status(204);
+    world.fhir(&all, "GET Patient/p-north", "").status(410);
 }

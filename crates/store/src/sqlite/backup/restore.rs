@@ -72,12 +72,14 @@ impl House {
             Ok(Some(head))
         })?;
         self.note_restored(&info.name)?;
-        // The file is a copy of the new tenant too.
+        // The file is a copy of the new tenant too, and the new tenant one of the old.
+        let file = std::path::absolute(file).doing("reading a backup")?;
         self.note_copy(
             by,
             &*self.entry_named(&info.name)?,
             &file.display().to_string(),
         )?;
+        self.note_copied_tenant(by, &source.id, (&id, &info.name))?;
         Ok(Restored {
             info,
             clients: kept,

@@ -4,18 +4,40 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use base::Code;
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::super::administration;
 use super::super::control::Deed;
 use super::super::fault::internal;
 use super::super::mailboxes::Item;
 use super::super::tenant::OpenTenant;
 use super::super::writer::{self, WriterState};
-use super::super::{administration, clients};
 use super::change::By;
 use super::{Entry, House};
 use crate::audit::ChangeHead;
-use crate::{Result, State};
+use crate::{Result, State, StoreError};
+
+/// The one deed that is done where what is administered is not what was last administered: somebody
+/// decides, by name, that it begins anew.
+pub(crate) const ANEW: &str = "begin administration anew";
+
+/// What is vouched for is what somebody administered: a row that was altered in the file must not
+/// become good because another one is administered.
+fn must_be_as_administered(tenant: &OpenTenant, db: &Connection) -> Result<()> {
+    if !tenant.clients().is_doubted() && administration::holds(db)? {
+        return Ok(());
+    }
+    tracing::error!(
+        tenant = %tenant.id.name(),
+        code = Code::AuditAltered.as_str(),
+        "what is administered is not what was last administered; nothing is administered until somebody decides"
+    );
+    let text = "what is administered about the tenant is not what was last administered; \
+                `insula tenant begin-anew` decides about it";
+    Err(StoreError::Refused(Code::AuditAltered, text.to_owned()))
+}
 
 impl House {
     /// Runs `work` with the tenant's writer, whether or not the caller still waits. When this
@@ -51,7 +73,9 @@ impl House {
         let (record, head) = {
             let mut slot = tenant.writer.lock();
             let done = writer::alone_durably(&tenant, &mut slot, |tenant, state| {
-                clients::settle_doubt(tenant, &state.db)?;
+                if deed.0 != ANEW {
+                    must_be_as_administered(tenant, &state.db)?;
+                }
                 let held = administration::openings_hold(&state.db)?;
                 let record = work(tenant, state)?;
                 let chain = administration::Chain {
@@ -63,6 +87,7 @@ impl House {
             })?;
             if let Some(state) = &*slot {
                 tenant.clients().learn(&state.db, tenant.model)?;
+                tenant.clients().believe();
                 tenant.learn_policy(&state.db)?;
                 tenant.vendors().learn(&state.db, tenant.model)?;
                 let chain = tenant.chain();

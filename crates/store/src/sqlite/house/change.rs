@@ -315,6 +315,25 @@ impl House {
         Ok(info)
     }
 
+    /// Remembers that a tenant was made of a backup of another one.
+    pub(crate) fn note_copied_tenant(
+        &self,
+        by: &By,
+        of: &[u8; 16],
+        (id, name): (&[u8; 16], &TenantName),
+    ) -> Result<()> {
+        let path = format!("{}{} {name}", super::shredding::TENANT, folder::hex(id));
+        let deed = Deed {
+            by,
+            action: "restore tenant from its backup",
+            tenant: Some(of),
+            detail: name.as_str(),
+        };
+        self.control
+            .lock()
+            .copied(&path, self.shared.clock.now(), &deed)
+    }
+
     /// Remembers that a copy of a tenant was made.
     pub(crate) fn note_copy(&self, by: &By, entry: &Entry, path: &str) -> Result<()> {
         let tenant = Some(entry.tenant.bytes());

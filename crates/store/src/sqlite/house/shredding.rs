@@ -4,6 +4,8 @@
 //! of the database are noise. Then the folder goes, then the directory says so. A crash in between
 //! is finished at the next start: a leaving tenant without a key is gone, whatever the clock says.
 
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use parking_lot::MutexGuard;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::json;
 
-use super::super::control::Deed;
+use super::super::control::{Control, Deed};
 use super::super::fault::internal;
 use super::super::folder::{self, hex};
 use super::{Entry, House};
@@ -21,6 +23,16 @@ use crate::{Result, State, StoreError, TenantInfo};
 /// How long running work on the tenant may go on before its deletion is put off.
 const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(5);
+
+/// What a copy that is a tenant begins with in the control database; its id and name follow.
+pub(super) const TENANT: &str = "tenant:";
+
+/// Copies of a tenant, as its receipt lists them.
+#[derive(Default)]
+struct Copies {
+    there: Vec<serde_json::Value>,
+    elsewhere: Vec<serde_json::Value>,
+}
 
 impl House {
     /// Destroys a leaving tenant's key and removes its folder.
@@ -44,7 +56,7 @@ impl House {
                 return Err(StoreError::Refused(Code::TenantState, text));
             }
         }
-        let copies = control.copies(&id)?;
+        let copies = self.copies_of(&control, &id)?;
         folder::shred(&self.folder.wrapped_key(&id))?;
         folder::remove_dir(&self.folder.tenant(&id))?;
         self.shared
@@ -116,21 +128,44 @@ impl House {
             .unwrap_or_default()
     }
 
-    fn sign_receipt(
-        &self,
-        id: &[u8; 16],
-        info: &TenantInfo,
-        copies: &[(String, base::Micros)],
-    ) -> Result<String> {
-        let copies: Vec<_> = copies
-            .iter()
-            .map(|(path, made)| {
-                json!({
-                    "kind": "backup", "path": path, "made": made.instant().to_string(),
-                    "expires": null
-                })
-            })
-            .collect();
+    /// Copies of a tenant, and of tenants that were made of them: those that are there, and files that are
+    /// not where they were made. None ends by itself.
+    fn copies_of(&self, control: &Control, id: &[u8; 16]) -> Result<Copies> {
+        let mut copies = Copies::default();
+        let (mut left, mut seen) = (vec![*id], HashSet::from([*id]));
+        let mut files = HashSet::new();
+        while let Some(id) = left.pop() {
+            for (path, made) in control.copies(&id)? {
+                let made = made.instant().to_string();
+                let tenant = path.strip_prefix(TENANT).and_then(|of| of.split_once(' '));
+                let Some((tenant, name)) = tenant else {
+                    let copy = json!({
+                        "kind": "backup", "path": path, "made": made, "expires": null
+                    });
+                    if !files.insert(path.clone()) {
+                        continue;
+                    }
+                    match Path::new(&path).exists() {
+                        true => copies.there.push(copy),
+                        false => copies.elsewhere.push(copy),
+                    }
+                    continue;
+                };
+                let Some(tenant) = folder::unhex::<16>(tenant).filter(|t| seen.insert(*t)) else {
+                    continue;
+                };
+                left.push(tenant);
+                if self.folder.wrapped_key(&tenant).exists() {
+                    copies.there.push(json!({
+                        "kind": "tenant", "name": name, "made": made, "expires": null
+                    }));
+                }
+            }
+        }
+        Ok(copies)
+    }
+
+    fn sign_receipt(&self, id: &[u8; 16], info: &TenantInfo, copies: &Copies) -> Result<String> {
         let receipt = json!({
             "tenant": info.name.as_str(),
             "id": hex(id),
@@ -139,7 +174,8 @@ impl House {
             "what": ["the tenant's key", "its database: resources, history, indexes, API clients",
                 "the readability of its records in the journal"],
             "kept": ["this receipt", "the operators' audit lines about the tenant"],
-            "copies": copies,
+            "copies": copies.there,
+            "copies_not_where_they_were_made": copies.elsewhere,
         });
         let text = receipt.to_string();
         let pair = self.pair()?;

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{Micros, ResourceId, Seq};
+use access::{ClientId, PersonId};
+use base::{Code, Micros, ResourceId, Seq};
 use rusqlite::Connection;
 
 use super::index::{Between, Index, Narrow, of_names};
@@ -17,7 +18,7 @@ use crate::face::{Access, AccessQuery, AccessReport, Touched};
 use crate::journal::Frames;
 use crate::sqlite::connection::in_snapshot;
 use crate::sqlite::tenant::OpenTenant;
-use crate::{AuditLine, Result, StoreMetrics};
+use crate::{AuditLine, Result, StoreError, StoreMetrics};
 
 /// Patients that one report tells apart.
 const PATIENTS_MAX: usize = base::limits::fixed::ACTIVITY_LINES_MAX;
@@ -39,16 +40,19 @@ pub(super) struct Asked<'a> {
 /// The accesses that a query asks for, oldest first.
 pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<AccessReport> {
     let mut report = AccessReport::default();
-    let is_by = |actor: &str| query.is_by(actor);
+    let (among, known) = whom(tenant, query.actor.as_deref());
+    let is_by = |actor: &str| query.is_by(actor, &among);
     let asked = Asked {
-        fits: &|at, actor| query.fits(at, actor),
+        fits: &|at, actor| query.fits(at, actor, &among),
         times: (query.from, query.to),
         is_by: query.actor.is_some().then_some(&is_by),
         patient: query.patient.as_ref(),
         all: false,
     };
+    let mut met = known;
     let mut touched: BTreeMap<ResourceId, Touched> = BTreeMap::new();
     each(tenant, &asked, &mut |access| {
+        met = true;
         for patient in &access.patients {
             if touched.len() >= PATIENTS_MAX && !touched.contains_key(patient) {
                 report.more = true;
@@ -75,8 +79,68 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
         }
         true
     })?;
+    if !met {
+        let text = format!(
+            "nobody is called {} here; give a login, a name, person:ID or client:ID",
+            query.actor.as_deref().unwrap_or_default()
+        );
+        return Err(StoreError::Refused(Code::RequestInvalid, text));
+    }
     report.patients = touched.into_values().collect();
     Ok(report)
+}
+
+/// Whom words name, as the trail does, and whether there is such a one: a person by id, login or name, a
+/// client by id or name, or the house itself.
+fn whom(tenant: &OpenTenant, words: Option<&str>) -> (Vec<String>, bool) {
+    let Some(words) = words else {
+        return (Vec::new(), true);
+    };
+    let house = ["operator", "system:", "import:"];
+    if house.iter().any(|of| words.starts_with(of)) {
+        return (vec![words.to_owned()], true);
+    }
+    let login = words.to_lowercase();
+    let mut found = Vec::new();
+    for person in tenant.people().sorted() {
+        let (record, id) = (&person.record, person.record.id.as_str());
+        let is = words == id || words.strip_prefix("person:") == Some(id);
+        if is || *record.login == *login || *record.name == *words {
+            found.push(format!("person:{id}"));
+        }
+    }
+    for client in tenant.clients().sorted() {
+        let id = client.id.as_str();
+        let is = words == id || words.strip_prefix("client:") == Some(id);
+        if is || *client.name == *words {
+            found.push(format!("client:{id}"));
+        }
+    }
+    let known = !found.is_empty();
+    if !known {
+        // Somebody who is not kept any more may still be in the trail.
+        found.push(words.to_owned());
+    }
+    (found, known)
+}
+
+/// Who an actor of the trail is, by name.
+fn names(tenant: &OpenTenant, actor: &str) -> String {
+    let one = |part: &str| match part.split_once(':') {
+        Some(("person", id)) => {
+            let person = PersonId::new(id).and_then(|id| tenant.people().person(&id));
+            person.map(|p| format!("{} ({})", p.record.name, p.record.login))
+        }
+        Some(("client", id)) => {
+            let client = ClientId::new(id).and_then(|id| tenant.clients().get(&id));
+            client.map(|c| c.name)
+        }
+        _ => None,
+    };
+    let parts = actor
+        .split(' ')
+        .map(|p| one(p).unwrap_or_else(|| p.to_owned()));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Hands over one access after the other, oldest first, until `take` wants no more.
@@ -95,6 +159,7 @@ pub(super) fn each(
     };
     let made = in_snapshot(&reader.db, || {
         let mut making = Making {
+            tenant,
             asked,
             patients: Patients::new(tenant, &reader.db),
             metrics: &tenant.shared.metrics,
@@ -218,6 +283,7 @@ fn named(
 }
 
 struct Making<'a> {
+    tenant: &'a Arc<OpenTenant>,
     asked: &'a Asked<'a>,
     patients: Patients<'a>,
     metrics: &'a StoreMetrics,
@@ -264,7 +330,10 @@ impl Making<'_> {
             number: line.number,
             at: line.at,
             request: line.request,
+            who: names(self.tenant, &line.actor),
             actor: line.actor,
+            why: line.why,
+            break_glass: line.break_glass,
             action,
             what: about,
             patients,

@@ -60,11 +60,19 @@ impl Check<'_> {
             (None, Some(head)) => Some((size + 1, head.size - size, Tampering::CutOff)),
             (None, None) => None,
         };
+        // Records that were edited, or are gone, explain why the tree is another one: who signed them did
+        // not rewrite them.
+        let explained = |until: u64| {
+            let told = self.report.findings.iter();
+            told.filter(|f| f.kind == FindingKind::Journal && f.tampering.is_some())
+                .any(|f| f.record.is_some_and(|record| record <= until))
+        };
         if let Some((record, records, tampering)) = wrong {
+            let accuses = tampering != Tampering::Rewritten || !explained(record + records);
             self.found(Finding {
                 record: Some(record),
                 records: Some(records),
-                tampering: Some(tampering),
+                tampering: accuses.then_some(tampering),
                 ..Finding::of(FindingKind::Head)
             });
         }

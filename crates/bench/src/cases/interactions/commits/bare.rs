@@ -87,7 +87,7 @@ impl Bare {
             certificates: access::CertificateTerms::default(),
         };
         let permit = access::decide_system(Reason::Operation, &tenant, request())?;
-        let client = data.create_client(permit, new, &secret).await?;
+        let client = data.create_client(permit, new, Some(&secret)).await?;
         let key = data.secret_key().await?;
         let principal = client
             .authenticate(&tenant, &key, secret.expose())
