@@ -14,7 +14,7 @@ fn parameter(code: &str, kind: &str, base: &str, expression: &str) -> Value {
 }
 
 /// Waits until nothing is being built; a build of a few resources takes no time.
-pub(super) fn built(world: &World, who: &str) -> Value {
+pub(in super::super) fn built(world: &World, who: &str) -> Value {
     for _ in 0..200_000 {
         let status = world
             .fhir(who, "GET $reindex-status", "")
