@@ -17,7 +17,8 @@ use crate::validate::{Context, validate_shell};
 mod links;
 
 pub use links::{
-    VERSION_SPECIFIC, asks_for_versions, pin_references, resolved, rewrite_references,
+    VERSION_SPECIFIC, asks_for_versions, names_versions, pin_references, resolved,
+    rewrite_references,
 };
 
 /// How the entries belong together.

@@ -8,6 +8,7 @@ use base::ResourceId;
 
 use crate::definitions::TypeId;
 use crate::search::rows::Row;
+use crate::validate::Pointed;
 
 mod admit;
 pub mod mask;
@@ -26,7 +27,8 @@ pub struct Valid {
     id: ResourceId,
     body: String,
     rows: Vec<Row>,
-    references: Vec<(TypeId, ResourceId)>,
+    references: Vec<Pointed>,
+    dangling: Option<Box<str>>,
 }
 
 impl Valid {
@@ -56,8 +58,13 @@ impl Valid {
     }
 
     /// Every literal reference to a resource of this server, for `references = enforced`.
-    pub fn references(&self) -> &[(TypeId, ResourceId)] {
+    pub fn references(&self) -> &[Pointed] {
         &self.references
+    }
+
+    /// A reference by URN (`urn:uuid:…`), which leads nowhere outside of the Bundle that it came in.
+    pub fn dangling(&self) -> Option<&str> {
+        self.dangling.as_deref()
     }
 }
 

@@ -15,6 +15,7 @@ use crate::json::{Kind, Value};
 use crate::outcome::Issue;
 
 mod coded;
+mod contained;
 mod path;
 mod primitive;
 mod primitives;
@@ -50,7 +51,20 @@ pub struct Report {
     pub issues: Vec<Issue>,
     /// Literal references to resources of this server, in document order, repeated ones once.
     /// Those inside the entries of a Bundle are that Bundle's own affair and not listed.
-    pub references: Vec<(TypeId, ResourceId)>,
+    pub references: Vec<Pointed>,
+    /// The first reference by URN that is no affair of a Bundle.
+    pub dangling: Option<Box<str>>,
+}
+
+/// What a literal reference to this server points to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pointed {
+    /// The type.
+    pub type_id: TypeId,
+    /// The id.
+    pub id: ResourceId,
+    /// The version, where it names one; as written.
+    pub version: Option<Box<str>>,
 }
 
 /// Checks one resource.
@@ -106,6 +120,8 @@ struct Checker<'c> {
     entries: usize,
     /// Leave resources inside the resource alone.
     shell_only: bool,
+    /// What the resource around this place contains.
+    inside: contained::Inside,
 }
 
 impl<'c> Checker<'c> {
@@ -119,6 +135,7 @@ impl<'c> Checker<'c> {
             unlisted: 0,
             entries: 0,
             shell_only: false,
+            inside: contained::Inside::default(),
         }
     }
 
@@ -170,10 +187,17 @@ impl<'c> Checker<'c> {
             let text = || "a contained resource contains no further resources".into();
             self.issue(Code::ElementUnknown, at.name("contained"), text);
         }
+        if level == Level::Contained {
+            self.contained(value, at);
+            return self.structure(value, structure, at, Form::Resource);
+        }
+        let inside = contained::Inside::of(self.model, structure, value);
+        let around = std::mem::replace(&mut self.inside, inside);
         let entries = usize::from(level == Level::Entry);
         self.entries += entries;
         self.structure(value, structure, at, Form::Resource);
         self.entries -= entries;
+        self.inside = around;
     }
 
     /// Checks the members of an object against a structure's elements.

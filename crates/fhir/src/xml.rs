@@ -17,6 +17,8 @@ mod read;
 mod token;
 mod write;
 
+pub(crate) use entity::named as named_character;
+pub(crate) use narrative::is_well_formed_narrative;
 pub use token::XmlError;
 pub(crate) use token::{Attribute, Name, Start, Token, Tokens, is_name, is_space};
 pub use write::{Layout, write_xml};

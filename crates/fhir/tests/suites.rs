@@ -176,7 +176,9 @@ impl Examples {
             for shape in [&Shape::Summary, &Shape::Text, &Shape::Data, &elements] {
                 let mut part = Vec::new();
                 write_shaped(model, &whole, shape, &mut part).unwrap();
-                let found = issues(self.version, &part);
+                let mut found = issues(self.version, &part);
+                // What a part leaves out may be referred to in it.
+                found.retain(|issue| !issue.starts_with("reference-target"));
                 assert!(
                     found.is_empty(),
                     "{shape:?} of {}: {found:?}",

@@ -202,9 +202,7 @@ pub(crate) fn history(found: &HistoryPage, at: At<'_>) -> Bytes {
         let (url, status) = match stored.method {
             Method::Post => (name.to_owned(), "201 Created"),
             Method::Delete => (format!("{name}/{}", stored.id), "204 No Content"),
-            Method::Put if stored.version.0 == 1 => {
-                (format!("{name}/{}", stored.id), "201 Created")
-            }
+            Method::Put if entry.made => (format!("{name}/{}", stored.id), "201 Created"),
             Method::Put | Method::Patch => (format!("{name}/{}", stored.id), "200 OK"),
         };
         let _ = write!(

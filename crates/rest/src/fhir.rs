@@ -248,6 +248,10 @@ pub(crate) async fn search_system(session: Session, call: Call) -> Answered {
 /// `GET …/{type}/{id}/{inner}?…`, `POST …/{type}/{id}/{inner}/_search`
 pub(crate) async fn search_compartment(session: Session, call: Call) -> Answered {
     let [head, id, inner] = ["type", "id", "inner"].map(|name| call.value(name).to_owned());
+    if inner.starts_with('$') {
+        let text = "this operation is not supported";
+        return Err(Failure::new(Code::NotSupported, text));
+    }
     search(&session, call, SearchScope::Compartment(&head, &id, &inner)).await
 }
 
@@ -264,10 +268,25 @@ async fn search(session: &Session, mut call: Call, scope: SearchScope<'_>) -> An
         return Err(Failure::limit(Code::LimitQuery, "query_bytes_max", max));
     }
     let asked = Paged::of(&call.parts, &query)?;
-    let answer = session.search(scope, asked.as_asked()).await?;
+    let mut answer = session.search(scope, asked.as_asked()).await?;
+    if let Answer::Search(page) = &mut answer {
+        carry_form(&query, page.next.as_mut());
+    }
     let mut response = answer::respond(answer, At::of(session), &asked.wish)?;
     Pretty::mark(&query, &mut response);
     Ok(response)
+}
+
+/// Who follows a link gets the form that was asked for with the page before it.
+fn carry_form(query: &str, next: Option<&mut String>) {
+    let Some(next) = next else { return };
+    for name in ["_format", "_pretty"] {
+        if let Some(value) = form::first(query, name) {
+            for part in ["&", name, "=", &form::encode(&value)] {
+                next.push_str(part);
+            }
+        }
+    }
 }
 
 /// The parameters of a `POST _search`: those of the body and those of the URL.
@@ -329,7 +348,10 @@ pub(crate) async fn history_system(session: Session, call: Call) -> Answered {
 
 async fn history(session: &Session, parts: &Parts, scope: HistoryScope<'_>) -> Answered {
     let asked = Paged::of(parts, parts.uri.query().unwrap_or(""))?;
-    let answer = session.history(scope, asked.as_asked()).await?;
+    let mut answer = session.history(scope, asked.as_asked()).await?;
+    if let Answer::History(page) = &mut answer {
+        carry_form(parts.uri.query().unwrap_or(""), page.next.as_mut());
+    }
     answer::respond(answer, At::of(session), &asked.wish)
 }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use base::{Code, Micros};
 use bytes::Bytes;
 use engine::{Failure, Session, Unless, VersionMatch, WriteConditions};
-use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, Method};
 
 use crate::routes::Route;
@@ -87,7 +87,9 @@ impl Prefer {
             .filter_map(|v| v.to_str().ok())
         {
             for wish in value.split([',', ';']).map(str::trim) {
-                match wish.to_ascii_lowercase().as_str() {
+                // A value may be quoted (RFC 7240 section 2).
+                let plain = wish.to_ascii_lowercase().replace(['"', ' '], "");
+                match plain.as_str() {
                     "return=minimal" => prefer.answer = Some(Return::Minimal),
                     "return=representation" => prefer.answer = Some(Return::Representation),
                     "return=operationoutcome" => prefer.answer = Some(Return::Outcome),
@@ -131,7 +133,10 @@ fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<Cow<'h, 
 /// Conditions of a write.
 pub(crate) fn conditions(headers: &HeaderMap) -> Result<WriteConditions, Failure> {
     let (wanted, unwanted) = (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?);
-    WriteConditions::parse(wanted.as_deref(), unwanted.as_deref())
+    let mut conditions = WriteConditions::parse(wanted.as_deref(), unwanted.as_deref())?;
+    let since = text(headers, &IF_UNMODIFIED_SINCE)?;
+    conditions.unmodified_since = since.and_then(http_date);
+    Ok(conditions)
 }
 
 /// When a read may answer "not modified".
@@ -198,5 +203,10 @@ mod tests {
             strict: true,
         };
         assert_eq!(Prefer::of(&headers), wanted);
+        let quoted = HeaderMap::from_iter([(
+            HeaderName::from_static("prefer"),
+            "return=\"minimal\"".parse().unwrap(),
+        )]);
+        assert_eq!(Prefer::of(&quoted).answer, Some(Return::Minimal));
     }
 }

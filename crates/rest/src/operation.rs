@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use axum::body::Body;
 use base::Code;
 use bytes::Bytes;
-use engine::{Failure, Input, On, Session, form};
+use engine::{Failure, Input, On, Session, WriteConditions, form};
 use http::{HeaderValue, Method, Response};
 
 use crate::answer::{self, At, Wish};
 use crate::call::{BodyLimit, Call};
 use crate::fhir::NOT_SEARCHED;
-use crate::headers::Prefer;
+use crate::headers::{self, Prefer};
 use crate::negotiate;
 use crate::rendering::Pretty;
 
@@ -73,10 +73,15 @@ pub(crate) async fn operation(session: Session, mut call: Call) -> Result<Respon
         (type_name, id, version) => On::Version(type_name, id, version),
     };
     let cursor = form::first(&query, "_cursor").map(Cow::into_owned);
+    let conditions = match name {
+        "meta-add" | "meta-delete" => headers::conditions(&call.parts.headers)?,
+        _ => WriteConditions::default(),
+    };
     let input = Input {
         query: &form::without(&query, &NOT_SEARCHED),
         cursor: cursor.as_deref(),
         strict: Prefer::of(&call.parts.headers).strict,
+        conditions: &conditions,
         body: &body,
     };
     let answer = session.operate(name, on, input).await?;

@@ -27,6 +27,7 @@ mod published_keys;
 mod quarantine;
 mod registrations;
 mod resources;
+mod rules;
 mod search;
 mod sign_in_limits;
 mod surface;

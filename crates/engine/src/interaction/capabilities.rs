@@ -13,7 +13,7 @@ use fhir::search::custom::Custom;
 use fhir::search::{Customs, served};
 use store::ReferencePolicy;
 
-use super::operation::{Operation, offered};
+use super::operation::offered;
 use crate::answer::shape;
 use crate::failure::Failure;
 use crate::form;
@@ -52,6 +52,12 @@ const ON_TYPES: [&str; 9] = [
 
 /// Interactions on the whole, by FHIR's `system-restful-interaction`.
 const ON_SYSTEM: [&str; 4] = ["transaction", "batch", "search-system", "history-system"];
+
+/// Parameters that say nothing of events of the trail, and that it refuses.
+const NOT_OF_TRAIL: [&str; 3] = ["_content", "_profile", "_text"];
+
+/// Operations of the server's own that have no definition, with their interactions.
+const OWN_OPERATIONS: [&str; 3] = ["fhirpath", "reindex", "reindex-status"];
 
 /// Parameters that every type has and no definition of its own, with their types.
 const SPECIAL: [(&str, &str); 5] = [
@@ -139,9 +145,52 @@ impl Gate {
             implemented.contains(code) || (*code == "batch" && implemented.contains(&"transaction"))
         };
         codes(ON_SYSTEM.into_iter().filter(has), &mut out);
-        operations(offered(self.model(), None), implemented, &mut out);
+        self.search_parameters(&mut out);
+        let own = |name: &&str| implemented.contains(name);
+        let own = OWN_OPERATIONS.into_iter().filter(own);
+        let own = own.map(|name| {
+            (
+                name,
+                format!("https://insula.dev/OperationDefinition/{name}"),
+            )
+        });
+        let standard = offered(self.model(), None);
+        let standard = standard.filter(|operation| implemented.contains(&operation.name));
+        let standard = standard.map(|o| (o.name, o.definition.to_owned()));
+        operations(standard.chain(own), &mut out);
+        let model = self.model();
+        let heads = model.compartments().iter();
+        let heads =
+            heads.map(|compartment| model.type_name(compartment.type_id).to_ascii_lowercase());
+        list(
+            "compartment",
+            heads.map(|of| format!("http://hl7.org/fhir/CompartmentDefinition/{of}")),
+            &mut out,
+        );
         out.push_str("}]}");
         out.into()
+    }
+
+    /// `rest.searchParam`: what searches over all types take.
+    fn search_parameters(&self, out: &mut String) {
+        let model = self.model();
+        out.push_str(",\"searchParam\":[");
+        let of = model.type_id("Basic");
+        let params = of.map(|of| served(model, of)).unwrap_or_default();
+        let shared = params.iter().map(|s| s.param);
+        for param in shared.filter(|p| p.code.starts_with('_')) {
+            out.push_str("{\"name\":");
+            push_json_string(param.code, out);
+            out.push_str(",\"definition\":");
+            push_json_string(param.url, out);
+            let _ = write!(out, ",\"type\":\"{}\"}},", param.kind.as_str());
+        }
+        let r5 = model.version() >= FhirVersion::R5;
+        let more = [("_in", "reference")].into_iter().filter(|_| r5);
+        for (name, kind) in SPECIAL.into_iter().chain(more) {
+            let _ = write!(out, "{{\"name\":\"{name}\",\"type\":\"{kind}\"}},");
+        }
+        out.push_str("{\"name\":\"_type\",\"type\":\"special\"}]");
     }
 
     fn security(&self, out: &mut String) {
@@ -263,14 +312,22 @@ fn resource(
                 .filter(|c| c.definition.kind == ParamKind::Reference)
                 .map(|c| c.definition.code.as_str()),
         );
-    list(
-        "searchInclude",
-        references.map(|code| format!("{name}:{code}")),
-        out,
-    );
-    list("searchRevInclude", pointing.into_iter(), out);
+    // The trail is searched event by event (`search-modifier`).
+    let trail = name == "AuditEvent";
+    if !trail {
+        list(
+            "searchInclude",
+            references.map(|code| format!("{name}:{code}")),
+            out,
+        );
+        list("searchRevInclude", pointing.into_iter(), out);
+    }
+    let own: &[&Custom] = if trail { &[] } else { &own };
     out.push_str(",\"searchParam\":[");
-    for (i, param) in params.iter().enumerate() {
+    let known = params
+        .iter()
+        .filter(|p| !(trail && NOT_OF_TRAIL.contains(&p.code)));
+    for (i, param) in known.enumerate() {
         if i > 0 {
             out.push(',');
         }
@@ -295,28 +352,25 @@ fn resource(
     // No elements of a type are behind these.
     let r5 = model.version() >= FhirVersion::R5;
     let more = [("_in", "reference")].into_iter().filter(|_| r5);
-    for (name, kind) in SPECIAL.into_iter().chain(more) {
+    let more = SPECIAL.into_iter().chain(more);
+    for (name, kind) in more.filter(|(name, _)| !trail || *name == "_filter") {
         let _ = write!(out, ",{{\"name\":\"{name}\",\"type\":\"{kind}\"}}");
     }
     out.push(']');
-    operations(offered(model, Some(name)), implemented, out);
+    let offered = offered(model, Some(name));
+    let offered = offered.filter(|operation| implemented.contains(&operation.name));
+    operations(offered.map(|o| (o.name, o.definition.to_owned())), out);
     out.push('}');
 }
 
-fn operations(
-    offered: impl Iterator<Item = &'static Operation>,
-    implemented: &[&str],
-    out: &mut String,
-) {
+fn operations(offered: impl Iterator<Item = (&'static str, String)>, out: &mut String) {
     let mut any = false;
-    for operation in offered.filter(|operation| implemented.contains(&operation.name)) {
+    for (name, definition) in offered {
         out.push_str(if any { "," } else { ",\"operation\":[" });
         any = true;
-        let _ = write!(
-            out,
-            "{{\"name\":\"{}\",\"definition\":\"{}\"}}",
-            operation.name, operation.definition
-        );
+        let _ = write!(out, "{{\"name\":\"{name}\",\"definition\":");
+        push_json_string(&definition, out);
+        out.push('}');
     }
     if any {
         out.push(']');

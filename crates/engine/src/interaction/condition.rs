@@ -45,6 +45,8 @@ pub struct WriteConditions {
     pub if_there: bool,
     /// `If-None-Match`
     pub if_none_match: Option<VersionMatch>,
+    /// `If-Unmodified-Since`; not looked at beside `If-Match` (RFC 9110 section 13.1.4).
+    pub unmodified_since: Option<Micros>,
 }
 
 impl WriteConditions {
@@ -54,6 +56,10 @@ impl WriteConditions {
     /// `request-invalid` for combinations that mean nothing.
     pub(crate) fn to_store(&self) -> Result<Option<Condition>, Failure> {
         match (self.if_match.as_deref(), &self.if_none_match) {
+            (None, None) if !self.if_there && self.unmodified_since.is_some() => {
+                Ok(self.unmodified_since.map(Condition::Unmodified))
+            }
+            (None, Some(VersionMatch::OneOf(versions))) if !self.if_there => self.none_of(versions),
             (None, None) if self.if_there => Ok(Some(Condition::There)),
             (None, None) => Ok(None),
             (Some([version]), None) => Ok(Some(Condition::Version(*version))),
@@ -67,15 +73,35 @@ impl WriteConditions {
             (None, Some(VersionMatch::Any)) if !self.if_there => Ok(Some(Condition::Absent)),
             _ => Err(Failure::new(
                 Code::RequestInvalid,
-                "a write takes If-Match with a version, or If-None-Match: *",
+                "a write takes If-Match or If-None-Match, not both",
+            )),
+        }
+    }
+
+    /// None of these versions is current. Tags that are none of ours cannot be.
+    fn none_of(&self, versions: &[Version]) -> Result<Option<Condition>, Failure> {
+        if versions.is_empty() {
+            return Ok(self.unmodified_since.map(Condition::Unmodified));
+        }
+        if self.unmodified_since.is_some() {
+            let text = "a write takes If-None-Match or If-Unmodified-Since, not both";
+            return Err(Failure::new(Code::RequestInvalid, text));
+        }
+        match Versions::new(versions) {
+            Some(versions) => Ok(Some(Condition::NoneOf(versions))),
+            None => Err(Failure::new(
+                Code::RequestInvalid,
+                "If-None-Match names too many versions",
             )),
         }
     }
 }
 
-/// The version in decimal digits; `None` for any other text.
+/// The version in decimal digits, as this server writes it; `None` for any other text.
 pub(super) fn version(digits: &str) -> Option<Version> {
-    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let plain = !digits.is_empty()
+        && !digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| digits.parse().ok().map(Version)).flatten()
 }
 
@@ -126,6 +152,7 @@ impl WriteConditions {
             if_match,
             if_there,
             if_none_match: if_none_match.map(VersionMatch::parse),
+            unmodified_since: None,
         })
     }
 }
@@ -140,6 +167,7 @@ mod tests {
             ("W/\"3\"", Some(3)),
             ("\"3\"", Some(3)),
             ("3", Some(3)),
+            ("W/\"03\"", None),
             ("W/\"3", None),
             ("W/\"x\"", None),
             ("", None),
@@ -175,9 +203,12 @@ mod tests {
             store(Some("1"), Some("*")).unwrap_err().code(),
             Code::RequestInvalid
         );
+        let one = Versions::new(&[Version(1)]).unwrap();
         assert_eq!(
-            store(None, Some("W/\"1\"")).unwrap_err().code(),
-            Code::RequestInvalid
+            store(None, Some("W/\"1\"")).unwrap(),
+            Some(Condition::NoneOf(one))
         );
+        // Which can only be another server's.
+        assert_eq!(store(None, Some("W/\"x\"")).unwrap(), None);
     }
 }

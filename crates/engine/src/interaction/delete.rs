@@ -82,6 +82,7 @@ impl Session {
 pub(super) fn nothing_to_delete(condition: Option<Condition>) -> Result<Answer, Failure> {
     match condition {
         None | Some(Condition::Absent) => Ok(Answer::Deleted(None)),
+        Some(weak) if weak.is_weak() => Ok(Answer::Deleted(None)),
         Some(_) => Err(Failure::of(Code::PreconditionFailed)),
     }
 }

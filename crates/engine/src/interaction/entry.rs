@@ -191,7 +191,10 @@ impl Session {
         match &part.intent {
             Intent::Capabilities(q) => self.capabilities(q).await,
             Intent::Read(t, id, q) => Ok(self.read(t, id, &part.unless).await?.in_shape(q)),
-            Intent::Operate(name, on, q) => self.operate_entry(name, on, q, body, strict).await,
+            Intent::Operate(name, on, q) => {
+                self.operate_entry(name, (on, q), (body, conditions), strict)
+                    .await
+            }
             Intent::Vread(t, id, version) => self.vread(t, id, version, &part.unless).await,
             Intent::HistoryOfInstance(t, id, q) => {
                 self.history(HistoryScope::Instance(t, id), asked(q)).await
@@ -227,9 +230,8 @@ impl Session {
     async fn operate_entry(
         &self,
         name: &str,
-        on: &[String],
-        text: &str,
-        body: &Bytes,
+        (on, text): (&[String], &str),
+        (body, conditions): (&Bytes, &WriteConditions),
         strict: bool,
     ) -> Result<Answer, Failure> {
         let on: Vec<&str> = on.iter().map(String::as_str).collect();
@@ -245,6 +247,7 @@ impl Session {
             query: &form::without(text, &NOT_SEARCHED),
             cursor: cursor.as_deref(),
             strict,
+            conditions,
             body,
         };
         self.operate(name, on, input).await

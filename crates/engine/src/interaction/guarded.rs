@@ -65,22 +65,21 @@ impl Session {
         };
         let version = stored.as_ref().map(|s| Condition::Version(s.version));
         if let (Some(condition), Some(stored)) = (condition, &stored)
-            && condition.rules_out(stored.version)
+            && condition.rules_out(stored.version, stored.updated)
         {
-            return Err(Failure::of(Code::VersionConflict));
+            return Err(Failure::of(condition.refusal()));
         }
         let sent = body.len();
         let kept = self.compute(sent, move || kept(stored.as_ref(), &body, &mask));
         Ok(Kept {
             body: kept.await?,
-            again: matches!(
-                condition,
-                None | Some(Condition::Present | Condition::There)
-            ),
+            again: condition
+                .is_none_or(|c| c.is_weak() || matches!(c, Condition::Present | Condition::There)),
             condition: match condition {
                 None | Some(Condition::Present | Condition::There | Condition::OneOf(_)) => {
                     version.or(condition)
                 }
+                Some(weak) if weak.is_weak() => version.or(condition),
                 own => own,
             },
         })

@@ -5,6 +5,7 @@ use base::Code;
 use bytes::Bytes;
 use fhir::definitions::Model;
 
+use super::condition::WriteConditions;
 use super::search::Asked;
 use crate::answer::Answer;
 use crate::failure::Failure;
@@ -135,6 +136,8 @@ pub struct Input<'a> {
     pub cursor: Option<&'a str>,
     /// `Prefer: handling=strict`
     pub strict: bool,
+    /// Conditions on the version that is changed.
+    pub conditions: &'a WriteConditions,
     /// A Parameters resource, for `$graphql` also its own JSON form; empty for none.
     pub body: &'a Bytes,
 }
@@ -174,12 +177,22 @@ impl Session {
                 self.graphql(on, input).await
             }
             ("meta-add", On::Instance(type_name, id)) => {
-                self.change_meta(type_name, id, meta::Edit::Add, input.body)
-                    .await
+                self.change_meta(
+                    (type_name, id),
+                    meta::Edit::Add,
+                    input.body,
+                    input.conditions,
+                )
+                .await
             }
             ("meta-delete", On::Instance(type_name, id)) => {
-                self.change_meta(type_name, id, meta::Edit::Delete, input.body)
-                    .await
+                self.change_meta(
+                    (type_name, id),
+                    meta::Edit::Delete,
+                    input.body,
+                    input.conditions,
+                )
+                .await
             }
             (
                 "vendors" | "vendor" | "vendor-propose" | "vendor-switch" | "vendor-activity",

@@ -156,8 +156,8 @@ impl Session {
             Read::Absent => return Err(self.not_theirs(type_id, id).await?),
         };
         match condition {
-            Some(versions) if versions.rules_out(stored.version) => {
-                return Err(Failure::of(Code::VersionConflict));
+            Some(one) if one.rules_out(stored.version, stored.updated) => {
+                return Err(Failure::of(one.refusal()));
             }
             Some(Condition::Absent) => return Err(Failure::of(Code::PreconditionFailed)),
             _ => {}

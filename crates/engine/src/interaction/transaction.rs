@@ -15,7 +15,7 @@ use std::sync::Arc;
 use access::{Create, Delete, Released, Target, Update};
 use base::{Code, ResourceId};
 use bytes::Bytes;
-use fhir::bundle::asks_for_versions;
+use fhir::bundle::names_versions;
 use fhir::definitions::TypeId;
 use fhir::resource::BodyId;
 use store::{
@@ -133,7 +133,7 @@ impl Session {
         self.conditional_references((parts, body), &steps, found)
             .await?;
         let links = Arc::new(links);
-        let versions = match asks_for_versions(body) {
+        let versions = match names_versions(body) {
             true => Some(self.versions_made(&mut steps).await?),
             false => None,
         };
@@ -548,7 +548,7 @@ fn patches(parts: &[Part]) -> bool {
 /// Whether versions that it does not name itself are what it is tied to, so that it is tried again
 /// if one changed.
 fn ties_itself(parts: &[Part], body: &[u8]) -> bool {
-    asks_for_versions(body) && parts.iter().all(|part| part.conditions.if_match.is_none())
+    names_versions(body) && parts.iter().all(|part| part.conditions.if_match.is_none())
 }
 
 /// The entries with what patches made in place of the patches; none if there are none.

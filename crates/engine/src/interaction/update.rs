@@ -172,7 +172,7 @@ impl Session {
     ) -> Result<Write, Failure> {
         let type_id = resource.valid().type_id();
         if plan.make == Make::Fresh {
-            if condition.is_some_and(|c| c != Condition::Absent) {
+            if condition.is_some_and(|c| c != Condition::Absent && !c.is_weak()) {
                 return Err(Failure::of(Code::PreconditionFailed));
             }
             let permit = self.permit::<Create>(Self::create_target(type_id)).await?;
@@ -181,6 +181,11 @@ impl Session {
         let permit = self
             .permit::<Update>(Target::Instance(type_id, plan.id.clone()))
             .await?;
+        // Of what is not there it says nothing.
+        let condition = match plan.make {
+            Make::WithThisId => condition.filter(|c| !c.is_weak()),
+            _ => condition,
+        };
         let (or_create, condition) = match plan.make {
             Make::WithThisId => {
                 let permit = self.permit::<Create>(Self::create_target(type_id)).await?;

@@ -8,9 +8,9 @@ use crate::reference::is_absolute;
 type Map<'m> = dyn FnMut(&str) -> Option<String> + 'm;
 
 /// Writes the resource compactly with its links replaced (`http.html#trules`): every
-/// `Reference.reference`, every element of type uri, url, oid and uuid, and `href` and `src` in
-/// narrative. Canonicals are not replaced. `map` gets each link as it is written; what it leaves
-/// alone keeps its bytes.
+/// `Reference.reference`, every element of type uri and url, and `href` and `src` in narrative.
+/// Canonicals are not replaced, nor are elements of type oid and uuid, which cannot hold what links
+/// become. `map` gets each link as it is written; what it leaves alone keeps its bytes.
 pub fn rewrite_references(model: &'static Model, resource: Value<'_>, map: &mut Map<'_>) -> String {
     let (start, end) = resource.span();
     let reference = model.structure_named("Reference");
@@ -48,6 +48,11 @@ pub fn pin_references(model: &'static Model, resource: Value<'_>, pin: &mut Map<
 pub fn asks_for_versions(text: &[u8]) -> bool {
     // A solidus can be written in two ways.
     memchr::memmem::find(text, b"resolve-as-version-specific").is_some()
+}
+
+/// Whether any reference in the text may be one to a version, or ask for one.
+pub fn names_versions(text: &[u8]) -> bool {
+    asks_for_versions(text) || memchr::memmem::find(text, b"_history").is_some()
 }
 
 fn is_version_specific(extension: &Value<'_>) -> bool {
@@ -148,9 +153,9 @@ impl Writer<'_, '_> {
                     self.each(member.value, |w, v| w.object(v, inner));
                 }
                 Some(Content::Resource) => self.each(member.value, Self::resource),
-                Some(Content::Primitive(
-                    Primitive::Uri | Primitive::Url | Primitive::Oid | Primitive::Uuid,
-                )) => self.each(member.value, Self::link),
+                Some(Content::Primitive(Primitive::Uri | Primitive::Url)) => {
+                    self.each(member.value, Self::link);
+                }
                 Some(Content::Primitive(Primitive::Xhtml)) => self.narrative(member.value),
                 // Beside a primitive stand extensions.
                 None if name.starts_with('_') => {

@@ -203,12 +203,47 @@ impl Plan {
         found
     }
 
+    /// What it asks beyond the resource that it is about, if it does: other resources, terminology or
+    /// the clock, by the name of the function.
+    pub fn asks_outside(&self) -> Option<&'static str> {
+        outside(&self.op)
+    }
+
     /// The elements that an evaluation can look at: a bound from above, whatever the content.
     pub fn touches(&self, types: &Types) -> Touched {
         let mut touched = Touched::default();
         touch(&self.op, types, &mut touched);
         touched
     }
+}
+
+fn outside(op: &Op) -> Option<&'static str> {
+    let mut found = match op {
+        Op::Call(
+            function @ (Function::Resolve
+            | Function::MemberOf
+            | Function::Subsumes
+            | Function::SubsumedBy
+            | Function::Weight
+            | Function::ConformsTo
+            | Function::Now
+            | Function::Today
+            | Function::TimeOfDay),
+            ..,
+        ) => Some(function.as_str()),
+        Op::Make(..) => Some("%factory"),
+        Op::Path(_, steps) => steps.iter().find_map(|step| match step {
+            Step::Where(criteria) => outside(criteria),
+            _ => None,
+        }),
+        _ => None,
+    };
+    op.parts(&mut |part| {
+        if found.is_none() {
+            found = outside(part);
+        }
+    });
+    found
 }
 
 fn collect_codes(op: &Op, found: &mut Vec<Option<ValueSetId>>) {

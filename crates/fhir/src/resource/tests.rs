@@ -6,6 +6,7 @@ use crate::definitions::{FhirVersion, Model};
 use crate::outcome::Outcome;
 use crate::search::query::Shape;
 use crate::validate::Context;
+use crate::validate::Pointed;
 
 fn r4() -> &'static Model {
     Model::of(FhirVersion::R4)
@@ -131,11 +132,13 @@ fn references_and_rows_come_along() {
     let text = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},
         "subject":{"reference":"https://h/fhir/Patient/1"},"performer":[{"reference":"Patient/1"}]}"#;
     let valid = admit(text, "Observation", BodyId::Ignored).unwrap();
-    let patient = (
-        r4().type_id("Patient").unwrap(),
-        ResourceId::new("1").unwrap(),
-    );
+    let patient = Pointed {
+        type_id: r4().type_id("Patient").unwrap(),
+        id: ResourceId::new("1").unwrap(),
+        version: None,
+    };
     assert_eq!(valid.references(), [patient]);
+    assert_eq!(valid.dangling(), None);
     let subject = r4().param(valid.type_id(), "subject").unwrap();
     assert!(valid.rows().iter().any(|row| row.param == subject.id));
 }

@@ -260,6 +260,20 @@ fn checked(model: &'static Model, mut definition: Definition) -> Result<Definiti
             })?
         }
     };
+    if let Some(asked) = plan.asks_outside() {
+        let what = format!(
+            "{asked}: an index holds what the resource itself says, not what others, a terminology \
+             or the clock say at some time"
+        );
+        return Err(wrong("expression", &what));
+    }
+    if !plans.can_hold(&plan) {
+        let what = format!(
+            "the expression yields nothing that a parameter of type {} can hold",
+            definition.kind.as_str()
+        );
+        return Err(wrong("expression", &what));
+    }
     let kinds = plan.component_kinds().into_iter().map(PartKind::of);
     let kinds: Option<Vec<PartKind>> = kinds.collect();
     let fits = definition.kind != ParamKind::Composite

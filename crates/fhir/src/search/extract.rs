@@ -8,7 +8,9 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use crate::definitions::{Content, Model, Param, ParamId, ParamKind, PerVersion, TypeId};
+use crate::definitions::{
+    Content, Model, Param, ParamId, ParamKind, PerVersion, Primitive, TypeId,
+};
 use crate::json;
 use crate::path::{Item, Node, PathError, Plan, Type, Types};
 use crate::resource::mask::Mask;
@@ -17,6 +19,7 @@ use super::custom::{Customs, Definition};
 use super::rows::{Row, RowValue};
 
 mod composite;
+mod computed;
 mod contained;
 mod quantity;
 mod reference;
@@ -263,6 +266,8 @@ pub(super) struct ParamPlan {
     encloses: bool,
     /// How a special parameter is compared.
     special: Option<Special>,
+    /// Its tokens are kept without regard to case.
+    caseless: bool,
 }
 
 impl Plans {
@@ -314,6 +319,16 @@ impl Plans {
 }
 
 impl Plans {
+    /// Whether a parameter can hold anything of what its expression yields, as far as that is known.
+    pub(super) fn can_hold(&self, param: &ParamPlan) -> bool {
+        let types = param.plan.types();
+        let fits = |ty: &Type| match ty.as_system() {
+            Some(system) => computed::fits(param.kind, system),
+            None => ty.content() == Content::Resource || self.shapes.of_type(*ty).fits(param.kind),
+        };
+        types.is_empty() || types.iter().any(fits)
+    }
+
     /// Whether a parameter's expression looks at an element that a mask names; one that is not known
     /// does.
     pub(super) fn meets(&self, param: &ParamPlan, mask: &Mask) -> bool {
@@ -365,6 +380,20 @@ impl ParamPlan {
         self.special
     }
 
+    /// What its expressions ask beyond the resource, if they do.
+    pub(super) fn asks_outside(&self) -> Option<&'static str> {
+        let parts = self.components.iter().flat_map(composite::Component::plans);
+        std::iter::once(&self.plan)
+            .chain(parts)
+            .find_map(Plan::asks_outside)
+    }
+
+    /// It is a token whose values are all plain text, so that their case does not count
+    /// (`search.html#token`).
+    pub(super) const fn is_caseless(&self) -> bool {
+        self.caseless
+    }
+
     /// Some of its values are identifiers.
     pub(super) const fn has_identifiers(&self) -> bool {
         self.has_identifiers
@@ -396,12 +425,22 @@ impl ParamPlan {
             _ => None,
         };
         let is_identifier = |ty: &Type| types.name(*ty) == "Identifier";
+        let is_plain = |ty: &Type| {
+            let text = matches!(
+                ty.content(),
+                Content::Primitive(Primitive::String | Primitive::Markdown)
+            );
+            ty.as_system().is_none() && text
+        };
         let whole = |ty: &Type| {
             ty.content() == Content::Resource || types.model().type_id(types.name(*ty)).is_some()
         };
         Self {
             id,
             kind,
+            caseless: kind == ParamKind::Token
+                && !plan.types().is_empty()
+                && plan.types().iter().all(is_plain),
             encloses: kind == ParamKind::Reference && plan.types().iter().any(whole),
             has_identifiers: kind == ParamKind::Token && plan.types().iter().any(is_identifier),
             plan,
@@ -428,9 +467,14 @@ impl<'a> Reader<'a> {
             (_, Some(special)) => return self.special(special, &param.plan, emit),
             _ => {}
         }
-        self.visit(&param.plan, self.resource, &mut |item| {
-            self.values(param.kind, &item, emit);
-        });
+        self.visit(
+            &param.plan,
+            self.resource,
+            &mut |item| match param.caseless {
+                true => self.values(param.kind, &item, &mut |value| emit(token::caseless(value))),
+                false => self.values(param.kind, &item, emit),
+            },
+        );
     }
 
     fn special(&self, special: Special, plan: &'a Plan, emit: Emit<'_>) {
@@ -458,9 +502,7 @@ impl<'a> Reader<'a> {
     fn values(&self, kind: ParamKind, item: &Item<'a>, emit: Emit<'_>) {
         let node = match item {
             Item::Node(node) => *node,
-            // Only token parameters have computed values (`Patient.deceased`).
-            Item::Bool(b) if kind == ParamKind::Token => return token::of_bool(*b, emit),
-            _ => return,
+            item => return self.computed(kind, item, emit),
         };
         let Some(value) = node.value else { return };
         let shape = self.plans.shapes.of_type(node.ty);

@@ -216,6 +216,11 @@ impl Context<'_> {
         }
         self.relevant(name, value, reading)?;
         let clause = self.clause(self.types, name, value, 0)?;
+        // The expressions of a filter have escapes of their own.
+        if name != "_filter" && text::has_bad_escape(value) {
+            let text = format!("{}: a \\ stands only before , | $ and \\", shown(name));
+            return Err(Issue::error(Code::SearchValue, text));
+        }
         reading.parsed.query.filter.push(clause);
         Ok(())
     }

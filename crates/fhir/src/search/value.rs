@@ -31,5 +31,10 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     text.get(..end).unwrap_or("")
 }
 
+/// A code of which the case does not count, as it is kept and compared.
+pub(crate) fn caseless(code: &str) -> String {
+    cut(&code.to_lowercase(), VALUE_BYTES_MAX).to_owned()
+}
+
 #[cfg(test)]
 mod tests;

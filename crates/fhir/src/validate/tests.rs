@@ -231,9 +231,11 @@ fn references_point_where_they_may() {
     for good in [
         "Patient/1",
         "Patient/1/_history/1",
-        "#p",
         "urn:uuid:x",
-        "http://x/Practitioner/1",
+        "http://x/Patient/1",
+        "http://x/fhir/Patient/1/_history/2",
+        "http://x/other/1",
+        "http://Practitioner/1",
     ] {
         observe(good, &[]);
     }
@@ -255,14 +257,14 @@ fn local_references_are_collected() {
         r#"{"resourceType":"Patient","generalPractitioner":[{"reference":"Practitioner/1"},
             {"reference":"Practitioner/1"},{"reference":"https://h/t/x/fhir/Organization/2"},
             {"reference":"https://h/t/y/fhir/Organization/3"}],
-            "contained":[{"resourceType":"Patient","managingOrganization":{"reference":"Organization/4"}}]}"#,
+            "contained":[{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/4"}}]}"#,
     );
     assert_eq!(found.issues, []);
     let model = Model::of(FhirVersion::R4);
     let names: Vec<String> = found
         .references
         .iter()
-        .map(|(t, id)| format!("{}/{id}", model.type_name(*t)))
+        .map(|to| format!("{}/{}", model.type_name(to.type_id), to.id))
         .collect();
     assert_eq!(
         names,
@@ -276,9 +278,104 @@ fn local_references_are_collected() {
 }
 
 #[test]
+fn what_a_reference_names_is_one_thing() {
+    let observe = |subject: &str, inside: &str, expected: &[(&str, &str)]| {
+        let head = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"}"#;
+        check(
+            &format!(r#"{head},"subject":{subject},"contained":[{inside}]}}"#),
+            expected,
+        );
+    };
+    let person = r#"{"resourceType":"Patient","id":"p"},{"resourceType":"Practitioner","id":"d"}"#;
+    let at: &[_] = &[("reference-target", "Observation.subject.reference")];
+    let of_type: &[_] = &[("reference-target", "Observation.subject.type")];
+    observe(r##"{"reference":"#p"}"##, person, &[]);
+    observe(r##"{"reference":"#d"}"##, person, at);
+    observe(r##"{"reference":"#nope"}"##, person, at);
+    observe(
+        r#"{"reference":"http://x/fhir/Practitioner/1"}"#,
+        person,
+        at,
+    );
+    observe(
+        r#"{"reference":"https://x/Practitioner/1/_history/2"}"#,
+        person,
+        at,
+    );
+    observe(r#"{"reference":"Patient/1","type":"Patient"}"#, person, &[]);
+    observe(
+        r#"{"reference":"Patient/1","type":"Device"}"#,
+        person,
+        of_type,
+    );
+    observe(r##"{"reference":"#p","type":"Device"}"##, person, of_type);
+    observe(r#"{"type":"Device","display":"x"}"#, person, &[]);
+    observe(r#"{"type":"Practitioner","display":"x"}"#, person, of_type);
+    observe(
+        r#"{"type":"http://hl7.org/fhir/StructureDefinition/Practitioner","display":"x"}"#,
+        person,
+        of_type,
+    );
+    observe(
+        r#"{"type":"http://example.org/Thing","display":"x"}"#,
+        person,
+        &[],
+    );
+    observe(
+        r#"{"display":"x"}"#,
+        r#"{"resourceType":"Patient"}"#,
+        &[("element-cardinality", "Observation.contained[0].id")],
+    );
+    let twice = r#"{"resourceType":"Patient","id":"p"},{"resourceType":"Device","id":"p"}"#;
+    observe(
+        r#"{"display":"x"}"#,
+        twice,
+        &[
+            ("element-value", "Observation.contained[0].id"),
+            ("element-value", "Observation.contained[1].id"),
+        ],
+    );
+    let meta = r#"{"resourceType":"Patient","id":"p","meta":{"versionId":"1","lastUpdated":"2020-01-01T00:00:00Z","security":[{"code":"R"}],"tag":[{"code":"x"}]}}"#;
+    observe(
+        r#"{"display":"x"}"#,
+        meta,
+        &[
+            (
+                "element-cardinality",
+                "Observation.contained[0].meta.versionId",
+            ),
+            (
+                "element-cardinality",
+                "Observation.contained[0].meta.lastUpdated",
+            ),
+            (
+                "element-cardinality",
+                "Observation.contained[0].meta.security",
+            ),
+        ],
+    );
+    // A contained resource may point to the one around it, and to its siblings.
+    observe(
+        r##"{"reference":"#p"}"##,
+        r##"{"resourceType":"Patient","id":"p","generalPractitioner":[{"reference":"#d"}]},{"resourceType":"Practitioner","id":"d"},{"resourceType":"Provenance","id":"v","target":[{"reference":"#"}],"recorded":"2020-01-01T00:00:00Z","agent":[{"who":{"reference":"#d"}}]}"##,
+        &[],
+    );
+    // What an entry contains is its own.
+    check(
+        r##"{"resourceType":"Bundle","type":"collection","entry":[
+            {"resource":{"resourceType":"Patient","managingOrganization":{"reference":"#o"},"contained":[{"resourceType":"Organization","id":"o"}]}},
+            {"resource":{"resourceType":"Patient","managingOrganization":{"reference":"#o"}}}]}"##,
+        &[(
+            "reference-target",
+            "Bundle.entry[1].resource.managingOrganization.reference",
+        )],
+    );
+}
+
+#[test]
 fn inner_resources_are_checked() {
     patient(
-        r#""contained":[{"resourceType":"Patient","x":1},{"resourceType":"X"},{},1]"#,
+        r#""contained":[{"resourceType":"Patient","id":"a","x":1},{"resourceType":"X"},{},1]"#,
         &[
             ("element-unknown", "Patient.contained[0].x"),
             ("element-value", "Patient.contained[1].resourceType"),
@@ -287,7 +384,7 @@ fn inner_resources_are_checked() {
         ],
     );
     patient(
-        r#""contained":[{"resourceType":"Patient","contained":[{"resourceType":"Patient"}]}]"#,
+        r#""contained":[{"resourceType":"Patient","id":"a","contained":[{"resourceType":"Patient","id":"b"}]}]"#,
         &[("element-unknown", "Patient.contained[0].contained")],
     );
     check(

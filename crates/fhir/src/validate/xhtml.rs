@@ -1,5 +1,10 @@
-//! Narrative: a balanced `div` of the HTML that FHIR allows, with nothing active in it
-//! (`narrative.html#xhtml`). Entities and text are left alone.
+//! Narrative: a `div` in the namespace of XHTML, well-formed, of the HTML that FHIR allows, with
+//! nothing active in it (`narrative.html#xhtml`). The names that HTML 4 gives to characters may be
+//! used, though XML does not know them.
+
+use std::borrow::Cow;
+
+use crate::xml::{is_well_formed_narrative, named_character};
 
 /// Elements that `narrative.html` allows: HTML 4.0 chapters 7–11 (without 7.1–7.4) and 15, `a`,
 /// `img` and style attributes.
@@ -107,10 +112,15 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
             return Err("a narrative is one <div>");
         }
     }
-    if open.is_empty() {
+    if !open.is_empty() {
+        return Err("tags of a narrative do not match");
+    }
+    if is_well_formed_narrative(text) {
         Ok(())
     } else {
-        Err("tags of a narrative do not match")
+        Err(
+            "a narrative is well-formed XML, and its <div> is in the namespace http://www.w3.org/1999/xhtml",
+        )
     }
 }
 
@@ -152,6 +162,83 @@ fn tag_end(text: &str) -> Option<usize> {
     None
 }
 
+/// Whether the value of an attribute is a script, or a URL of a document that may have some. Read as
+/// browsers read URLs: references resolved, and no white space and no control characters.
+fn is_active(name: &str, value: &str) -> bool {
+    if !value.contains([':', '&']) {
+        return false;
+    }
+    let plain: String = decoded(value)
+        .chars()
+        .filter(|c| !c.is_whitespace() && !c.is_control())
+        .collect::<String>()
+        .to_ascii_lowercase();
+    if name.eq_ignore_ascii_case("style") {
+        return ["javascript:", "vbscript:", "expression("]
+            .iter()
+            .any(|what| plain.contains(what));
+    }
+    let local = name.rsplit(':').next().unwrap_or(name);
+    match plain.split_once(':') {
+        Some(("javascript" | "vbscript" | "livescript" | "mocha", _)) => true,
+        // An image runs nothing where it is shown as one.
+        Some(("data", of)) => match local.to_ascii_lowercase().as_str() {
+            "src" => !of.starts_with("image/"),
+            "href" | "cite" | "longdesc" | "background" | "usemap" => {
+                !of.starts_with("image/") || of.starts_with("image/svg")
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The value of an attribute with its references resolved; those that are none stay.
+fn decoded(value: &str) -> Cow<'_, str> {
+    if !value.contains('&') {
+        return Cow::Borrowed(value);
+    }
+    let mut out = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((before, tail)) = rest.split_once('&') {
+        out.push_str(before);
+        let found = tail
+            .split_once(';')
+            .and_then(|(name, after)| Some((referred(name)?, after)));
+        match found {
+            Some((c, after)) => {
+                out.push(c);
+                rest = after;
+            }
+            None => {
+                out.push('&');
+                rest = tail;
+            }
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The character that a reference names.
+fn referred(name: &str) -> Option<char> {
+    if let Some(number) = name.strip_prefix('#') {
+        let code = match number.strip_prefix(['x', 'X']) {
+            Some(digits) => u32::from_str_radix(digits, 16),
+            None => number.parse(),
+        };
+        return code.ok().and_then(char::from_u32);
+    }
+    match name {
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "amp" => Some('&'),
+        "apos" => Some('\''),
+        "quot" => Some('"'),
+        name => named_character(name),
+    }
+}
+
 /// Refuses event handlers and script URLs.
 fn attributes(mut rest: &str) -> Result<(), &'static str> {
     const SHAPE: &str = "an attribute in a narrative is malformed";
@@ -172,10 +259,8 @@ fn attributes(mut rest: &str) -> Result<(), &'static str> {
             .get(1..)
             .and_then(|v| v.split_once(quote))
             .ok_or(SHAPE)?;
-        let script = value.trim_start().get(..11);
-        let active = name.get(..2).is_some_and(|p| p.eq_ignore_ascii_case("on"))
-            || script.is_some_and(|s| s.eq_ignore_ascii_case("javascript:"));
-        if active {
+        let handler = name.get(..2).is_some_and(|p| p.eq_ignore_ascii_case("on"));
+        if handler || is_active(name, value) {
             return Err("a narrative has active content");
         }
         rest = after;
@@ -204,34 +289,85 @@ mod tests {
         }
     }
 
+    const NS: &str = "xmlns=\"http://www.w3.org/1999/xhtml\"";
+
+    /// A `div` in its namespace with this inside.
+    fn div(inside: &str) -> String {
+        format!("<div {NS}>{inside}</div>")
+    }
+
     #[test]
     fn narratives() {
         for good in [
-            "<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>",
-            "<div xmlns='u'><p>a<br/>b &lt; c</p><!-- <x> --><img src=\"#p\" alt='>'/></div>",
-            " <div><div/></div>\n",
-            "<div/>",
+            "x",
+            "<p>a<br/>b &lt; c</p><!-- <x> --><img src=\"#p\" alt='>'/>",
+            "a&nbsp;b &eacute; &#233; &#xe9; ]] >",
+            "<a href=\"mailto:a@b.c\" title='javascript is a word'>x</a>",
+            "<img src='data:image/png;base64,AAAA'/><a href='tel:1'>x</a><a href='ftp://x/y'>y</a>",
+            "<p title='data: 7' style='color: red'>x</p>",
         ] {
-            assert_eq!(check(good), Ok(()), "{good}");
+            assert_eq!(check(&div(good)), Ok(()), "{good}");
+        }
+        assert_eq!(check(&format!(" <div {NS}><div/></div>\n")), Ok(()));
+        assert_eq!(check(&format!("<div {NS}/>")), Ok(()));
+        for bad in [
+            "x".to_owned(),
+            "<p>x</p>".to_owned(),
+            "<div>x</div>".to_owned(),
+            "<div xmlns='urn:x'>x</div>".to_owned(),
+            format!("<div {NS}>"),
+            format!("<div {NS}></p>"),
+            format!("<div {NS}></div><div></div>"),
+            format!("<div {NS}></div>x"),
+            format!("<DIV {NS}></DIV>"),
+            format!("<div {NS} a></div>"),
+            format!("<div {NS} a=b></div>"),
+            format!("<div {NS} onclick=\"x\"></div>"),
+            div("<script>x</script>"),
+            div("<p</div>"),
+            div("<!-- "),
+            div("<iframe src=\"x\"/>"),
+            div("<p lang='en' lang='de'>x</p>"),
+            div("&bogus;"),
+            div("&#0;"),
+            div("a & b"),
+            div("]]>"),
+            div("\u{ffff}"),
+            div("<p title='a & b'/>"),
+        ] {
+            assert!(check(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_active_passes() {
+        for url in [
+            " JavaScript:x",
+            "&#106;avascript:alert(1)",
+            "&#x6A;avascript:alert(1)",
+            "java&#10;script:alert(1)",
+            "java\tscript:alert(1)",
+            "java&#9;script:alert(1)",
+            "JaVaScript&#58;alert(1)",
+            "javascript&colon;alert(1)",
+            "&#1;javascript:alert(1)",
+            "java&nbsp;script:alert(1)",
+            "vbscript:x",
+            "data:text/html,x",
+            "data:text/html;base64,eA==",
+            "data:,x",
+            "data:image/svg+xml,x",
+        ] {
+            let narrative = div(&format!("<a href=\"{url}\">x</a>"));
+            assert!(check(&narrative).is_err(), "{narrative}");
         }
         for bad in [
-            "x",
-            "<p>x</p>",
-            "<div>",
-            "<div></p>",
-            "<div></div><div></div>",
-            "<div></div>x",
-            "<div><script>x</script></div>",
-            "<div onclick=\"x\"></div>",
-            "<div><a href=\" JavaScript:x\">y</a></div>",
-            "<div><p</div>",
-            "<div><!-- </div>",
-            "<div a></div>",
-            "<div a=b></div>",
-            "<DIV></DIV>",
-            "<div><iframe src=\"x\"/></div>",
+            "<img src='data:text/html,x'/>",
+            "<p style='background: url(java&#115;cript:x)'>y</p>",
+            "<p style='width: expression(x)'>y</p>",
+            "<p ONCLICK='x'>y</p>",
         ] {
-            assert!(check(bad).is_err(), "{bad}");
+            assert!(check(&div(bad)).is_err(), "{bad}");
         }
     }
 }

@@ -32,7 +32,7 @@ const OTHERS: &str = "\
     rang 232a loz 25ca spades 2660 clubs 2663 hearts 2665 diams 2666";
 
 /// The character of a name.
-pub(super) fn named(name: &str) -> Option<char> {
+pub(crate) fn named(name: &str) -> Option<char> {
     if let Some(at) = LATIN.split(' ').position(|n| n == name) {
         return u32::try_from(0xa0 + at).ok().and_then(char::from_u32);
     }

@@ -250,6 +250,35 @@ fn is_well_formed(div: &str) -> bool {
     }
 }
 
+/// Whether a narrative is well-formed, with the names of HTML for characters that XML does not know.
+pub(crate) fn is_well_formed_narrative(div: &str) -> bool {
+    if is_well_formed(div) {
+        return true;
+    }
+    let mut plain = String::with_capacity(div.len());
+    let mut rest = div;
+    let mut changed = false;
+    while let Some((before, tail)) = rest.split_once('&') {
+        plain.push_str(before);
+        let known = tail
+            .split_once(';')
+            .and_then(|(name, after)| Some((named(name)?, after)));
+        rest = match known {
+            Some((c, after)) => {
+                changed = true;
+                plain.push(c);
+                after
+            }
+            None => {
+                plain.push('&');
+                tail
+            }
+        };
+    }
+    plain.push_str(rest);
+    changed && is_well_formed(&plain)
+}
+
 /// The same narrative with what XML does not know written as it does.
 fn mended(div: &str) -> String {
     let mut out = String::with_capacity(div.len() + 64);

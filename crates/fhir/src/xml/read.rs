@@ -478,13 +478,16 @@ impl Slot {
 fn primitive(of: Primitive, value: &str) -> Cow<'_, str> {
     let bare = match of {
         Primitive::Boolean => matches!(value, "true" | "false"),
-        Primitive::Decimal | Primitive::Integer | Primitive::UnsignedInt => is_number(value),
-        Primitive::PositiveInt => {
-            let unsigned = value.strip_prefix('+').unwrap_or(value);
-            if is_number(unsigned) {
-                return Cow::Borrowed(unsigned);
+        Primitive::Decimal | Primitive::UnsignedInt => is_number(value),
+        // A plus sign may stand before them in XML, not in JSON (`datatypes.html#integer`).
+        Primitive::Integer | Primitive::PositiveInt => {
+            let unsigned = value
+                .strip_prefix('+')
+                .filter(|digits| digits.starts_with(|c: char| matches!(c, '1'..='9')));
+            match unsigned.filter(|digits| is_number(digits)) {
+                Some(unsigned) => return Cow::Borrowed(unsigned),
+                None => is_number(value),
             }
-            false
         }
         _ => false,
     };
@@ -539,4 +542,24 @@ fn clipped(text: &str) -> &str {
         .nth(64)
         .and_then(|(at, _)| text.get(..at))
         .unwrap_or(text)
+}
+
+#[cfg(test)]
+mod signs {
+    use super::{Primitive, primitive};
+
+    #[test]
+    fn whole_numbers_may_have_a_plus_sign() {
+        for (of, text, wanted) in [
+            (Primitive::Integer, "+1", "1"),
+            (Primitive::Integer, "-1", "-1"),
+            (Primitive::Integer, "+-1", "\"+-1\""),
+            (Primitive::Integer, "+0", "\"+0\""),
+            (Primitive::PositiveInt, "+12", "12"),
+            (Primitive::UnsignedInt, "+1", "\"+1\""),
+            (Primitive::Decimal, "+1", "\"+1\""),
+        ] {
+            assert_eq!(primitive(of, text), wanted, "{text}");
+        }
+    }
 }

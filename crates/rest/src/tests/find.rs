@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 use super::world::World;
 
+pub(super) use own::built;
+
 pub(super) fn put(world: &World, who: &str, resource: &Value) {
     let name = format!(
         "PUT {}/{}",

@@ -98,6 +98,8 @@ pub struct Entry {
     pub mode: Mode,
     /// How well it fits, from 0 to 1, where the search says something about it.
     pub score: Option<f64>,
+    /// In a history: this version made the resource, anew or for the first time.
+    pub made: bool,
     /// The resource that contains it, if it is answered without that.
     pub within: Option<(TypeId, ResourceId)>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{Create, Delete, Permit, Released, Search, Update};
 use base::limits::fixed::IF_MATCH_VERSIONS_MAX;
-use base::{Micros, ResourceId, Version};
+use base::{Code, Micros, ResourceId, Version};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
 use fhir::resource::Valid;
@@ -101,6 +101,10 @@ pub enum Condition {
     Version(Version),
     /// `If-Match: W/"n", W/"m"`
     OneOf(Versions),
+    /// `If-None-Match: W/"n"`: the current version, if there is one, is none of these.
+    NoneOf(Versions),
+    /// `If-Unmodified-Since`, to the second: the current version, if there is one, is no younger.
+    Unmodified(Micros),
     /// `If-None-Match: *`: there must be no current version.
     Absent,
     /// There must be a current version (a conditional update that found one).
@@ -133,13 +137,28 @@ impl Versions {
 }
 
 impl Condition {
-    /// Whether it names versions, and this is none of them.
-    pub fn rules_out(&self, current: Version) -> bool {
+    /// Whether it does not hold for a current version, made at this time.
+    pub fn rules_out(&self, current: Version, updated: Micros) -> bool {
         match self {
             Self::Version(wanted) => *wanted != current,
             Self::OneOf(versions) => !versions.have(current),
+            Self::NoneOf(versions) => versions.have(current),
+            Self::Unmodified(since) => updated.as_secs() > since.as_secs(),
             Self::Absent | Self::Present | Self::There => false,
         }
+    }
+
+    /// How a write is refused whose condition rules the current version out.
+    pub const fn refusal(&self) -> Code {
+        match self {
+            Self::Version(_) | Self::OneOf(_) => Code::VersionConflict,
+            _ => Code::PreconditionFailed,
+        }
+    }
+
+    /// Whether it holds where there is no current version, and says nothing else about that.
+    pub const fn is_weak(&self) -> bool {
+        matches!(self, Self::NoneOf(_) | Self::Unmodified(_))
     }
 
     /// Whether the caller named versions.

@@ -602,7 +602,7 @@ impl Making<'_> {
                 if live.is_none() && !op.may_choose_id() {
                     return Err(refused(entry, Code::NotFound, "no such resource"));
                 }
-                holds(entry, *condition, live)?;
+                holds(&self.state.db, entry, *condition, live)?;
                 if live.is_none() && or_create.is_none() {
                     let text = "the resource does not exist and may not be made";
                     return Err(refused(entry, Code::ScopeMissing, text));
@@ -633,7 +633,7 @@ impl Making<'_> {
                         stored: None,
                     });
                 }
-                holds(entry, *condition, live)?;
+                holds(&self.state.db, entry, *condition, live)?;
                 let Some(live) = live else {
                     let last = rows::current(self.tenant, &self.state.db, type_id, id)?;
                     let stored = last.map(|o| spent.release(type_id, o.stored));

@@ -16,16 +16,19 @@ use super::blob;
 use super::fault::Doing;
 use super::index::IdKey;
 use super::rows::{self, COLUMNS, Opened};
+use super::seal::method_number;
 use super::sight::{self, Seen};
 use super::tenant::OpenTenant;
 use crate::tenant::current_or_last_good;
-use crate::{HistoryOf, HistoryRequest, Position, Result, StoreError, Stored};
+use crate::{HistoryOf, HistoryRequest, Method, Position, Result, StoreError, Stored};
 
 /// What a page holds, before it is released.
 pub(crate) struct Found {
     pub(crate) stored: Vec<Stored>,
     /// Row numbers of these versions.
     pub(crate) rows: Vec<i64>,
+    /// Whether each made the resource: there was none before, or it was deleted.
+    pub(crate) made: Vec<bool>,
     pub(crate) total: Option<u64>,
     pub(crate) next: Option<Position>,
     pub(crate) as_of: Seq,
@@ -51,6 +54,7 @@ pub(crate) fn page(
     let mut found = Found {
         stored: Vec::new(),
         rows: Vec::new(),
+        made: Vec::new(),
         total: None,
         next: None,
         as_of,
@@ -187,8 +191,11 @@ fn fill(
         HistoryOf::Type(_) | HistoryOf::System => "v.vid",
     };
     let direction = if request.ascending { "ASC" } else { "DESC" };
+    let deletion = method_number(Method::Delete);
     let sql = format!(
-        "SELECT {COLUMNS}, v.vid FROM version v JOIN resource r ON r.rid = v.rid
+        "SELECT {COLUMNS}, v.vid, v.version = 1 OR EXISTS (SELECT 1 FROM version b
+           WHERE b.rid = v.rid AND b.version = v.version - 1 AND b.method = {deletion})
+         FROM version v JOIN resource r ON r.rid = v.rid
          WHERE {} ORDER BY {order} {direction} LIMIT {}",
         parts.sql,
         match ruled {
@@ -210,6 +217,7 @@ fn fill(
             break;
         }
         let place = row.get(13).doing(DOING)?;
+        let made: bool = row.get(14).doing(DOING)?;
         let opened = match rows::read(tenant, db, row) {
             Ok(opened) => opened,
             Err(e) if e.code() == Code::ResourceQuarantined => {
@@ -248,6 +256,7 @@ fn fill(
         bytes = bytes.saturating_add(stored.body.len() as u64);
         found.stored.push(stored);
         found.rows.push(last);
+        found.made.push(made);
     }
     Ok(())
 }

@@ -139,6 +139,7 @@ pub(crate) fn searched_at(
                 resource,
                 mode,
                 score: found.scores.get(at).copied(),
+                made: false,
                 within,
             });
             rows.push(rid);

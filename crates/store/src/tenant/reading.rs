@@ -581,14 +581,16 @@ impl TenantStore {
         let shown = Shown::Versions(&found.rows);
         self.note_shown(&spent, subject, Asked::default(), shown, found.opened)
             .await?;
-        let release = |stored: Stored| Entry {
+        let release = |(stored, made): (Stored, bool)| Entry {
             resource: spent.release(stored.type_id, stored),
             mode: Mode::Match,
             score: None,
+            made,
             within: None,
         };
+        let versions = found.stored.into_iter().zip(found.made);
         Ok(Page {
-            entries: found.stored.into_iter().map(release).collect(),
+            entries: versions.map(release).collect(),
             total: found.total,
             next: found.next,
             as_of: found.as_of,

@@ -339,6 +339,7 @@ impl Session {
                 resource,
                 mode: Mode::Include,
                 score: None,
+                made: false,
                 within: None,
             }),
             Read::Deleted(_) | Read::Absent => None,

@@ -169,6 +169,7 @@ impl Session {
                 resource,
                 mode: Mode::Match,
                 score: None,
+                made: false,
                 within: None,
             })
             .collect();

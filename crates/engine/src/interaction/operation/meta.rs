@@ -17,6 +17,7 @@ use super::{On, parameters};
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::interaction::admit::Identity;
+use crate::interaction::condition::WriteConditions;
 use crate::interaction::create::ATTEMPTS_MAX;
 use crate::interaction::read::id_in_url;
 use crate::session::Session;
@@ -63,11 +64,12 @@ impl Session {
     /// those of validation.
     pub(super) async fn change_meta(
         &self,
-        type_name: &str,
-        id: &str,
+        (type_name, id): (&str, &str),
         edit: Edit,
         body: &Bytes,
+        conditions: &WriteConditions,
     ) -> Result<Answer, Failure> {
+        let condition = conditions.to_store()?;
         let (type_id, id) = (self.type_id(type_name)?, id_in_url(id)?);
         // The right is checked before anything is looked up.
         let target = || Target::Instance(type_id, id.clone());
@@ -76,6 +78,13 @@ impl Session {
         for _ in 0..ATTEMPTS_MAX {
             let read = self.read_stored(type_id, &id).await?;
             let current = found(read)?;
+            match condition {
+                Some(Condition::Absent) => return Err(Failure::of(Code::PreconditionFailed)),
+                Some(one) if one.rules_out(current.version, current.updated) => {
+                    return Err(Failure::of(one.refusal()));
+                }
+                _ => {}
+            }
             let Some(changed) = changed(&current.body, edit, &given)? else {
                 return of_body(&current.body);
             };

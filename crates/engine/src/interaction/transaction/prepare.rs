@@ -23,10 +23,26 @@ pub(super) struct Checked {
     pub(super) versions: Option<Versions>,
 }
 
-/// What a link in an entry becomes.
-pub(super) fn target(model: &Model, links: &Links, part: &Part, link: &str) -> Option<String> {
+/// What a link in an entry becomes. `versions`: where they are known already.
+pub(super) fn target(
+    model: &Model,
+    links: &Links,
+    versions: Option<&Versions>,
+    part: &Part,
+    link: &str,
+) -> Option<String> {
     if let Some(target) = links.get(link) {
         return Some(target.clone());
+    }
+    // A version that another server had becomes the one that the transaction makes of it; what has
+    // kept its place here keeps its versions.
+    if let Some((of, _)) = link.split_once("/_history/") {
+        let made = target(model, links, None, part, of)?;
+        let stays = of
+            .strip_suffix(&made)
+            .is_some_and(|before| before.is_empty());
+        let version = versions?.get(&made).filter(|_| !stays)?;
+        return Some(format!("{made}/_history/{version}"));
     }
     let (link, fragment) = link.split_once('#').map_or((link, ""), |(l, f)| (l, f));
     let found = links.get(link).or_else(|| {
@@ -73,7 +89,7 @@ impl Checked {
             return Ok(store.prepare(self.checking.admit_draft(&draft, identity)?));
         }
         let model = self.checking.model;
-        let mut map = |link: &str| target(model, &self.links, part, link);
+        let mut map = |link: &str| target(model, &self.links, self.versions.as_ref(), part, link);
         let text = rewrite_references(model, draft.value(), &mut map);
         let text = self.pinned(text)?;
         Ok(store.prepare(self.checking.admit(text.as_bytes(), identity)?))

@@ -77,9 +77,9 @@ impl Session {
             .await?;
         let made = match self.store.read_to_change(permit, type_id, &id).await?.0 {
             Read::Found(stored) => {
-                let current = stored.get().version;
-                if condition.is_some_and(|c| c.rules_out(current)) {
-                    return Err(Failure::of(Code::VersionConflict));
+                let (current, updated) = (stored.get().version, stored.get().updated);
+                if let Some(one) = condition.filter(|c| c.rules_out(current, updated)) {
+                    return Err(Failure::of(one.refusal()));
                 }
                 if !matches!(condition, Some(Condition::Version(_) | Condition::Absent)) {
                     *condition = Some(Condition::Version(current));

@@ -171,7 +171,7 @@ impl Session {
                 let Some(part) = parts.get(index) else {
                     return Err(Failure::of(Code::Internal));
                 };
-                let to = |link: &str| target(model, &links, part, link);
+                let to = |link: &str| target(model, &links, None, part, link);
                 let good = known
                     .0
                     .get(&index)

@@ -129,13 +129,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-const fn is_comparable(kind: ParamKind, value: &RowValue) -> bool {
+fn is_comparable(kind: ParamKind, value: &RowValue) -> bool {
     match kind {
         ParamKind::Token => matches!(value, RowValue::Token { .. }),
-        ParamKind::Reference => !matches!(
-            value,
-            RowValue::ReferenceIdentifier { .. } | RowValue::String { .. }
-        ),
+        ParamKind::Reference => match value {
+            RowValue::ReferenceIdentifier { .. } | RowValue::String { .. } => false,
+            RowValue::ReferenceUrl { url, .. } => **url != *super::reference::UNNAMED,
+            _ => true,
+        },
         _ => true,
     }
 }

@@ -8,11 +8,21 @@ use super::super::rows::RowValue;
 use super::super::value::reference::Target;
 use super::{Emit, Reader, Shape, keep, member_text};
 
+/// What references to contained resources, and those that only have a display, are kept as.
+pub(super) const UNNAMED: &str = "#";
+
 impl Reader<'_> {
     /// Where a reference, a canonical or an enclosed resource points to.
     pub(super) fn reference(&self, shape: Shape, value: Value<'_>, emit: Emit<'_>) {
         match shape {
             Shape::Reference => {
+                // What only has a display refers to something, which is not said.
+                if value.get("reference").is_none()
+                    && value.get("identifier").is_none()
+                    && value.get("display").is_some()
+                {
+                    emit(unnamed());
+                }
                 for member in value.members() {
                     if member.is("reference") {
                         self.target(member.value, emit);
@@ -44,13 +54,20 @@ impl Reader<'_> {
         }
     }
 
-    /// Contained resources are no resources of their own: references to them are kept apart.
     fn target(&self, value: Value<'_>, emit: Emit<'_>) {
-        let Some(text) = value.as_str().filter(|t| !t.is_empty()) else {
+        if let Some(text) = value.as_str() {
+            self.pointed(&text, emit);
+        }
+    }
+
+    /// Contained resources are no resources of their own: where references lead to them is kept
+    /// apart. Here it is only kept that there is one.
+    pub(super) fn pointed(&self, text: &str, emit: Emit<'_>) {
+        if text.is_empty() {
             return;
-        };
-        match Target::read(&text, self.plans.types.model(), self.own_bases) {
-            Target::Contained(_) => {}
+        }
+        match Target::read(text, self.plans.types.model(), self.own_bases) {
+            Target::Contained(_) => emit(unnamed()),
             Target::Local {
                 type_id,
                 id,
@@ -69,6 +86,14 @@ impl Reader<'_> {
                 });
             }
         }
+    }
+}
+
+/// That there is a reference, for `:missing`: a URL that no query can ask for.
+fn unnamed() -> RowValue {
+    RowValue::ReferenceUrl {
+        url: UNNAMED.into(),
+        version: Box::default(),
     }
 }
 

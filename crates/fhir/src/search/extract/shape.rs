@@ -1,6 +1,6 @@
 //! What an element's type means for indexing.
 
-use crate::definitions::{Content, Model, Primitive, StructureId, TypeId};
+use crate::definitions::{Content, Model, ParamKind, Primitive, StructureId, TypeId};
 use crate::path::Type;
 
 /// The forms that indexing distinguishes.
@@ -30,6 +30,50 @@ pub(super) enum Shape {
 /// The forms by structure.
 pub(super) struct Shapes {
     known: Vec<(StructureId, Shape)>,
+}
+
+impl Shape {
+    /// Whether a parameter of this type finds values in elements of this shape.
+    pub(super) fn fits(self, kind: ParamKind) -> bool {
+        use Shape::{
+            Address, CodeableConcept, CodeableReference, Coding, ContactPoint, HumanName,
+            Identifier, Money, Period, Primitive, Quantity, Range, Reference, Resource,
+            SampledData, Timing,
+        };
+        match kind {
+            ParamKind::Token => matches!(
+                self,
+                Coding
+                    | CodeableConcept
+                    | CodeableReference
+                    | Identifier
+                    | ContactPoint
+                    | Primitive(_)
+            ),
+            ParamKind::String => matches!(
+                self,
+                Coding
+                    | CodeableConcept
+                    | CodeableReference
+                    | Identifier
+                    | ContactPoint
+                    | HumanName
+                    | Address
+                    | Primitive(_)
+            ),
+            ParamKind::Date => matches!(self, Primitive(_) | Period | Timing),
+            ParamKind::Number => matches!(self, Primitive(_) | Quantity | Range),
+            ParamKind::Quantity => matches!(self, Quantity | Range | SampledData | Money),
+            ParamKind::Reference => {
+                matches!(
+                    self,
+                    Reference | CodeableReference | Primitive(_) | Resource(_)
+                )
+            }
+            ParamKind::Uri => matches!(self, Primitive(_)),
+            ParamKind::Composite | ParamKind::Special => true,
+        }
+    }
 }
 
 impl Shapes {

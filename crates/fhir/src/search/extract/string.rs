@@ -46,8 +46,14 @@ pub(super) fn of(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
 
 /// One text, folded and as written.
 pub(super) fn text(value: Value<'_>, emit: Emit<'_>) {
-    let Some(text) = value.as_str() else { return };
-    let exact = super::super::value::cut(&text, super::super::value::VALUE_BYTES_MAX);
+    if let Some(text) = value.as_str() {
+        plain(&text, emit);
+    }
+}
+
+/// The same of a text that is no element.
+pub(super) fn plain(text: &str, emit: Emit<'_>) {
+    let exact = super::super::value::cut(text, super::super::value::VALUE_BYTES_MAX);
     let folded = fold(exact);
     if !folded.is_empty() {
         emit(RowValue::String {

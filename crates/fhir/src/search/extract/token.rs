@@ -12,6 +12,17 @@ pub(super) fn of_bool(value: bool, emit: Emit<'_>) {
     });
 }
 
+/// A token of which the case does not count.
+pub(super) fn caseless(value: RowValue) -> RowValue {
+    match value {
+        RowValue::Token { system, code } => RowValue::Token {
+            system,
+            code: super::super::value::caseless(&code).into(),
+        },
+        other => other,
+    }
+}
+
 /// Codes with their systems, and their texts as strings for `:text`. A `code` is kept without
 /// system: the one that its binding implies is the query's business.
 pub(super) fn of(shape: Shape, value: Value<'_>, emit: Emit<'_>) {

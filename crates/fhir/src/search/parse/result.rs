@@ -85,7 +85,7 @@ impl Context<'_> {
                 reading.parsed.query.include.push(include);
                 return Ok(true);
             }
-            "_type" if *self.target == Target::All => {}
+            "_type" if *self.target == Target::All || modifier.is_some() => {}
             "_contained" => match value {
                 "false" => once("_contained", reading)?,
                 "true" | "both" => {

@@ -31,6 +31,17 @@ pub(super) fn split_once(text: &str, separator: char) -> Option<(&str, &str)> {
     None
 }
 
+/// Whether a backslash stands before something that it does not escape (`search.html#escaping`).
+pub(super) fn has_bad_escape(text: &str) -> bool {
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '\\' && !matches!(chars.next(), Some(',' | '|' | '$' | '\\')) {
+            return true;
+        }
+    }
+    false
+}
+
 /// The text without its escapes `\,` `\|` `\$` `\\`. Another backslash is itself.
 pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('\\') {

@@ -8,7 +8,7 @@ use super::super::extract::ParamPlan;
 use super::super::query::{How, Match, TokenMatch};
 use super::super::rows::fold;
 use super::super::served::is_r5;
-use super::super::value::{VALUE_BYTES_MAX, cut};
+use super::super::value::{VALUE_BYTES_MAX, caseless, cut};
 use super::Context;
 use super::named::{Known, Named};
 use super::text::{split, split_once, unescape};
@@ -26,14 +26,13 @@ impl Context<'_> {
                 if !matches!(code, "true" | "false") && self.is_boolean(named) {
                     return Err(named.bad_value("the value is true or false"));
                 }
-                // "If the underlying data type is string then the search is not case sensitive."
-                if let (None | Some(""), Some(code)) = (token.system.as_deref(), &token.code)
-                    && self.is_of(named, &|content| {
-                        content == Content::Primitive(Primitive::String)
-                    })
-                {
-                    return Ok(Match::TokenCode(How::Is, code.to_ascii_lowercase()));
-                }
+                let token = match is_caseless(named) {
+                    true => TokenMatch {
+                        code: token.code.map(|code| caseless(&code)),
+                        ..token
+                    },
+                    false => token,
+                };
                 Ok(Match::Token(self.implied_system(named, token)))
             }
             Some("text") => {
@@ -166,6 +165,12 @@ impl Context<'_> {
         });
         if is_implied { bare } else { token }
     }
+}
+
+/// Whether case does not count in any of the parameters.
+fn is_caseless(named: &Named<'_>) -> bool {
+    let caseless = |p: &Known<'_>| p.plan.is_some_and(ParamPlan::is_caseless);
+    !named.params.is_empty() && named.params.iter().all(caseless)
 }
 
 /// A text in the form in which it is compared.

@@ -1,6 +1,6 @@
 //! The row that says what a resource is now: looked up, held against a condition, pointed elsewhere.
 
-use base::{Code, ResourceId, Version};
+use base::{Code, Micros, ResourceId, Version};
 use fhir::definitions::TypeId;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -14,10 +14,11 @@ pub(super) struct Current {
     pub(super) rid: i64,
     pub(super) version: u64,
     pub(super) deleted: bool,
+    vid: i64,
 }
 
 pub(super) fn find(db: &Connection, type_id: TypeId, id: &ResourceId) -> Result<Option<Current>> {
-    db.prepare_cached("SELECT rid, version, deleted FROM resource WHERE type = ?1 AND id = ?2")
+    db.prepare_cached("SELECT rid, version, deleted, vid FROM resource WHERE type = ?1 AND id = ?2")
         .and_then(|mut s| {
             s.query_row(params![type_id.0, IdKey::of_id(id)], |r| {
                 let version = u64::try_from(r.get::<_, i64>(1)?).unwrap_or(0);
@@ -25,6 +26,7 @@ pub(super) fn find(db: &Connection, type_id: TypeId, id: &ResourceId) -> Result<
                     rid: r.get(0)?,
                     version,
                     deleted: r.get(2)?,
+                    vid: r.get(3)?,
                 })
             })
             .optional()
@@ -50,20 +52,39 @@ pub(super) fn repoint(
     }
 }
 
+/// When a current version was made.
+fn made_at(db: &Connection, current: &Current) -> Result<Micros> {
+    db.prepare_cached("SELECT updated_us FROM version WHERE vid = ?1")
+        .and_then(|mut s| s.query_row([current.vid], |r| r.get(0)))
+        .map(Micros)
+        .doing("looking a version up")
+}
+
 pub(super) fn holds(
+    db: &Connection,
     entry: usize,
     condition: Option<Condition>,
     live: Option<&Current>,
 ) -> Result<()> {
     match (condition, live) {
         (None, _)
-        | (Some(Condition::Absent), None)
+        | (Some(Condition::Absent | Condition::NoneOf(_) | Condition::Unmodified(_)), None)
         | (Some(Condition::Present | Condition::There), Some(_)) => Ok(()),
         (Some(Condition::There), None) => Err(refused(
             entry,
             Code::PreconditionFailed,
             "there is no such resource",
         )),
+        (Some(condition @ (Condition::NoneOf(_) | Condition::Unmodified(_))), Some(c)) => {
+            match condition.rules_out(Version(c.version), made_at(db, c)?) {
+                false => Ok(()),
+                true => Err(refused(
+                    entry,
+                    Code::PreconditionFailed,
+                    "the current version is one that the request excludes",
+                )),
+            }
+        }
         (Some(Condition::Version(v)), Some(c)) if v.0 == c.version => Ok(()),
         (Some(Condition::OneOf(all)), Some(c)) if all.have(Version(c.version)) => Ok(()),
         (Some(Condition::Version(_) | Condition::OneOf(_)), _) => Err(refused(

@@ -4,6 +4,7 @@
 
 use base::{Code, ResourceId};
 use fhir::definitions::{ParamKind, TypeId};
+use fhir::validate::Pointed;
 use rusqlite::{Connection, params};
 
 use super::super::fault::Doing;
@@ -22,10 +23,14 @@ pub(super) fn check(tenant: &OpenTenant, state: &mut WriterState, ops: &[Op]) ->
     for (entry, op) in ops.iter().enumerate() {
         match op {
             Op::Create { resource, .. } | Op::Put { resource, .. } => {
-                for (type_id, id) in resource.valid.references() {
-                    if find(&state.db, *type_id, id)?.is_none_or(|c| c.deleted) {
-                        let type_name = model.type_name(*type_id);
-                        let id = id.clone();
+                if resource.valid.dangling().is_some() {
+                    let text = "it refers to a URN, which nothing here has";
+                    return Err(refused(entry, Code::ReferenceMissing, text));
+                }
+                for to in resource.valid.references() {
+                    if !is_there(&state.db, to)? {
+                        let type_name = model.type_name(to.type_id);
+                        let id = to.id.clone();
                         return Err(StoreError::ReferenceMissing {
                             entry,
                             type_name,
@@ -43,6 +48,22 @@ pub(super) fn check(tenant: &OpenTenant, state: &mut WriterState, ops: &[Op]) ->
         }
     }
     Ok(())
+}
+
+/// Whether what a reference leads to is there: the resource, and the version where it names one.
+fn is_there(db: &Connection, to: &Pointed) -> Result<bool> {
+    let Some(current) = find(db, to.type_id, &to.id)?.filter(|c| !c.deleted) else {
+        return Ok(false);
+    };
+    let Some(version) = to.version.as_deref() else {
+        return Ok(true);
+    };
+    let plain = !version.starts_with('0') && version.bytes().all(|b| b.is_ascii_digit());
+    let Some(version) = version.parse::<u64>().ok().filter(|_| plain) else {
+        return Ok(false);
+    };
+    // Each version up to the current one is kept.
+    Ok(version <= current.version)
 }
 
 fn is_referred_to(

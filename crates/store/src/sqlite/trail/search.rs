@@ -202,8 +202,9 @@ impl Question {
                 }
                 Some(ids) => question.patients.push(ids),
                 None => {
-                    must_be_answered(tenant, type_id, clause)?;
-                    question.clauses.push(clause.clone());
+                    let clause = by_record(clause, updated, date);
+                    must_be_answered(tenant, type_id, &clause)?;
+                    question.clauses.push(clause);
                 }
             }
         }
@@ -288,6 +289,23 @@ fn patients_of(
         _ => None,
     });
     each.collect()
+}
+
+/// An event is made when it is recorded, and stays as it is: the one time is the other.
+fn by_record(clause: &Clause, updated: Option<ParamId>, date: ParamId) -> Clause {
+    let each = |parts: &[Clause]| parts.iter().map(|c| by_record(c, updated, date)).collect();
+    match clause {
+        Clause::And(parts) => Clause::And(each(parts)),
+        Clause::Or(parts) => Clause::Or(each(parts)),
+        Clause::ByType(parts) => Clause::ByType(each(parts)),
+        Clause::Not(part) => Clause::Not(Box::new(by_record(part, updated, date))),
+        Clause::Param(param) if param.param.first().copied() == updated => {
+            let mut param = param.clone();
+            param.param = vec![date];
+            Clause::Param(param)
+        }
+        other => other.clone(),
+    }
 }
 
 /// Refuses what cannot be said of an event alone.

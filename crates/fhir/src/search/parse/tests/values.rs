@@ -15,7 +15,7 @@ fn tokens() {
             "Observation.code: http://loinc.org|718-7, |x, s|*",
         ),
         (
-            "code=a%5C,b,c%5C%7Cd,e%5C%5C,f%5Cg",
+            "code=a%5C,b,c%5C%7Cd,e%5C%5C,f%5C%5Cg",
             "Observation.code: a,b, c|d, e\\, f\\g",
         ),
         ("code=s|a|b", "Observation.code: s|a|b"),

@@ -109,6 +109,7 @@ impl Surroundings<'_> {
                 resource: self.spent.release(stored.type_id, stored),
                 mode: Mode::Match,
                 score: None,
+                made: false,
                 within: None,
             },
             rid: None,
