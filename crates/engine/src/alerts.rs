@@ -468,7 +468,10 @@ impl Session {
     /// `scope-missing`, recorded; `request-invalid`.
     pub async fn accesses(&self, asked: &AccessAsked<'_>) -> Result<AccessReport, Failure> {
         let permit = self.may_attend().await?;
-        Ok(self.store.report_of_accesses(permit, asked.query()?).await?)
+        Ok(self
+            .store
+            .report_of_accesses(permit, asked.query()?)
+            .await?)
     }
 
     async fn alert_view(&self, alert: Alert) -> AlertView {

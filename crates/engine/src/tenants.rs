@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use access::{
-    Action, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId,
-    decide_house, decide_system,
+    Action, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId, decide_house,
+    decide_system,
 };
 use base::{Code, TenantName};
 use fhir::definitions::FhirVersion;

@@ -2,9 +2,9 @@
 
 use axum::body::Body;
 use base::Code;
-use engine::{AccessAsked, 
-    ClientDraft, Failure, Operator, PersonDraft, ProofOf, ProviderDraft, RegistrationDecision,
-    RestoreClients, TenantDraft, TenantPatch,
+use engine::{
+    AccessAsked, ClientDraft, Failure, Operator, PersonDraft, ProofOf, ProviderDraft,
+    RegistrationDecision, RestoreClients, TenantDraft, TenantPatch,
 };
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};

@@ -166,5 +166,8 @@ fn a_report_names_people_and_programs_and_takes_their_names() {
         .ask(&format!("{own}&format=html"), &[], "")
         .status(200);
     let page = String::from_utf8_lossy(&page.body).into_owned();
-    assert!(page.contains("seen today") && page.contains("staff"), "{page}");
+    assert!(
+        page.contains("seen today") && page.contains("staff"),
+        "{page}"
+    );
 }
