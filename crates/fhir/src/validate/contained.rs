@@ -1,6 +1,8 @@
 //! Contained resources (`references.html#contained`): each has an id of its own within the resource
 //! around it, and nothing that only resources have which stand for themselves.
 
+use std::collections::HashMap;
+
 use base::Code;
 
 use super::Checker;
@@ -13,30 +15,33 @@ use crate::json::Value;
 pub(super) struct Inside {
     /// It is of a type that can contain resources: references may lead to them.
     able: bool,
-    /// Id and type of each; ids that occur twice are listed twice.
-    ids: Vec<(String, Option<TypeId>)>,
+    /// By id the type of the first that has it, and how many have it.
+    ids: HashMap<String, (Option<TypeId>, usize)>,
 }
 
 impl Inside {
     pub(super) fn of(model: &Model, structure: &Structure, resource: Value<'_>) -> Self {
         let all = resource.get("contained").into_iter().flat_map(Value::items);
-        let one = |inner: Value<'_>| {
-            let id = inner.get("id").and_then(Value::as_str)?;
+        let mut ids = HashMap::new();
+        for inner in all {
+            let Some(id) = inner.get("id").and_then(Value::as_str) else {
+                continue;
+            };
             let name = inner.get("resourceType").and_then(Value::as_str);
             let type_id = name.and_then(|name| model.type_id(&name));
-            Some((id.into_owned(), type_id))
-        };
+            ids.entry(id.into_owned()).or_insert((type_id, 0)).1 += 1;
+        }
         Self {
             able: structure.member("contained").is_some(),
-            ids: all.filter_map(one).collect(),
+            ids,
         }
     }
 
     /// What a reference `#id` leads to: nothing where there is no such resource.
     pub(super) fn target(&self, id: &str) -> Led {
-        match self.ids.iter().find(|(known, _)| known == id) {
-            Some((_, Some(type_id))) => Led::To(*type_id),
-            Some((_, None)) => Led::Unknown,
+        match self.ids.get(id) {
+            Some((Some(type_id), _)) => Led::To(*type_id),
+            Some((None, _)) => Led::Unknown,
             // The resource around it; and what cannot contain anything is part of something else.
             None if id.is_empty() || !self.able => Led::Unknown,
             None => Led::Nowhere,
@@ -62,12 +67,11 @@ impl Checker<'_> {
             }
             // Not a string: said where the element is checked.
             None => {}
-            Some(id) => {
-                if self.inside.ids.iter().filter(|(i, _)| *i == id).count() > 1 {
-                    let text = || "two contained resources have this id".into();
-                    self.issue(Code::ElementValue, path.name("id"), text);
-                }
+            Some(id) if self.inside.ids.get(&*id).is_some_and(|(_, n)| *n > 1) => {
+                let text = || "two contained resources have this id".into();
+                self.issue(Code::ElementValue, path.name("id"), text);
             }
+            Some(_) => {}
         }
         let meta = resource.get("meta");
         for (name, rule) in [

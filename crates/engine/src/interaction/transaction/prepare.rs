@@ -40,7 +40,7 @@ pub(super) fn target(
         let made = target(model, links, None, part, of)?;
         let stays = of
             .strip_suffix(&made)
-            .is_some_and(|before| before.is_empty());
+            .is_some_and(str::is_empty);
         let version = versions?.get(&made).filter(|_| !stays)?;
         return Some(format!("{made}/_history/{version}"));
     }

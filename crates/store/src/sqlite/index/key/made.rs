@@ -134,7 +134,7 @@ fn composite<E>(
     let (Some(second), third) = (part(at.second), at.third.and_then(part)) else {
         return Ok(None);
     };
-    Ok(out.with(Some(second), third, system)?)
+    out.with(Some(second), third, system)
 }
 
 /// The columns of a composite with more parts than places, once for each way to ask for it.
