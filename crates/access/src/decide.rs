@@ -129,6 +129,7 @@ pub fn decide<A: Action>(
         shown: found.shown.clone(),
         sees_trail: rights.sees_trail(),
         administers: rights.administers(),
+        placed: rights.placed,
     }))
 }
 

@@ -229,6 +229,8 @@ pub(crate) struct Grant {
     pub(crate) sees_trail: bool,
     /// The caller may administer the tenant.
     pub(crate) administers: bool,
+    /// Whom consents refuse depends on where the caller's facilities belong.
+    pub(crate) placed: bool,
 }
 
 impl Grant {
@@ -245,6 +247,7 @@ impl Grant {
             shown: RowRules::none(),
             sees_trail: false,
             administers: false,
+            placed: false,
         }
     }
 }
@@ -335,6 +338,11 @@ impl<A: Action> Spent<A> {
         self.grant.administers
     }
 
+    /// Whether consents count, and whom they refuse depends on where the caller's facilities belong.
+    pub const fn placed(&self) -> bool {
+        self.grant.placed
+    }
+
     /// Who acts.
     pub const fn actor(&self) -> &Actor {
         &self.grant.actor
@@ -379,6 +387,11 @@ impl<A: Action> Spent<A> {
     /// Which rows of a type, and which elements of them, may be shown when it is done.
     pub fn shown(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
         self.grant.shown.get(type_id)
+    }
+
+    /// The same of every type.
+    pub const fn shown_rules(&self) -> &Arc<RowRules> {
+        &self.grant.shown
     }
 
     /// Whether the trail is among the AuditEvents that it shows.

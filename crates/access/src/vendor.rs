@@ -352,14 +352,29 @@ impl VendorGrant {
         if !terms.contract.runs(now) {
             return Err(VendorRefusal::Ended);
         }
-        if !terms.networks.is_empty() && !terms.networks.iter().any(|n| n.contains(from)) {
+        terms.are_met(from, certificate)?;
+        Ok(terms)
+    }
+}
+
+impl VendorTerms {
+    /// Whether somebody comes from where, and with what, the terms want them to.
+    ///
+    /// # Errors
+    /// [`VendorRefusal`].
+    pub fn are_met(
+        &self,
+        from: IpAddr,
+        certificate: Option<&[u8; 32]>,
+    ) -> Result<(), VendorRefusal> {
+        if !self.networks.is_empty() && !self.networks.iter().any(|n| n.contains(from)) {
             return Err(VendorRefusal::Network);
         }
-        let pinned = |shown: &[u8; 32]| terms.certificates.contains(shown);
-        if !terms.certificates.is_empty() && !certificate.is_some_and(pinned) {
+        let pinned = |shown: &[u8; 32]| self.certificates.contains(shown);
+        if !self.certificates.is_empty() && !certificate.is_some_and(pinned) {
             return Err(VendorRefusal::Certificate);
         }
-        Ok(terms)
+        Ok(())
     }
 }
 

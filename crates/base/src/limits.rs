@@ -109,11 +109,16 @@ limits! {
     /// Milliseconds after which a page of a search of the audit trail ends, however many events it has;
     /// its next link goes on.
     trail_ms_max = 3_000;
+    /// Records and versions of a tenant that the index of its audit trail may lack: once there are more, they
+    /// are added in the background; 0: no index is made.
+    trail_index_lag_max = 1_000;
     /// Bytes of one message to a syslog receiver; an event that is longer is sent with fewer entities.
     syslog_bytes_max = 8_000;
     /// Bytes of the journal that wait at most for somebody to whom audit trails are shipped: beyond it,
     /// retention no longer waits for them; 0: for ever.
     ship_backlog_bytes_max = 16 << 30;
+    /// Tenants whose webhooks are called at once, to tell of alerts.
+    tenants_told_at_once_max = 8;
     /// Virtual-machine steps of the storage engine that one search may take, in thousands.
     search_kilosteps_max = 2_000_000;
     /// Steps that one `$fhirpath` may take, each about the work of looking at one element.
@@ -153,6 +158,9 @@ limits! {
     body_cache_bytes_max = 256 << 20;
     /// Bytes, for each open tenant, of what is remembered of which resources policies reach.
     reach_bytes_max = 4 << 20;
+    /// Bytes, for each tenant, of what its policy gives to callers that is remembered; what was made first is
+    /// made anew when it is asked for.
+    rights_bytes_max = 128 << 20;
     /// Bytes of one segment of the journal. One more is always kept ready: the reserve on which
     /// reads go on when the disk is full.
     journal_segment_bytes = 8 << 20;
@@ -332,15 +340,40 @@ pub mod fixed {
     /// Patients whose consents may refuse something to one caller; with more, the charts of all patients who
     /// have a consent are refused.
     pub const CONSENT_PATIENTS_MAX: usize = 2_000;
+    /// Conditions and values of consents for one caller, over all types; with more, the same.
+    pub const CONSENT_CLAUSES_IN_ALL_MAX: usize = 200_000;
     /// Consents that refuse one caller some resources of a type; with more, the same.
     pub const CONSENT_RULES_MAX: usize = 200;
     /// Conditions and values that one consent may come to for an action on a type; with more, it refuses
     /// everything of the chart.
     pub const CONSENT_CLAUSES_MAX: usize = 10_000;
+    /// Resources that refer to what one write changes, and are asked one by one whether that opens them to
+    /// whoever writes it.
+    pub const EVIDENCE_ROWS_MAX: usize = 1_000;
     /// Grants of one policy.
     pub const POLICY_GRANTS_MAX: u64 = 500;
+    /// Bytes of a policy's document.
+    pub const POLICY_BYTES_MAX: usize = 1 << 20;
+    /// Conditions, values and elements that a policy comes to over all types, with one value for each
+    /// variable.
+    pub const POLICY_CLAUSES_MAX: usize = 1_000_000;
+    /// Conditions, values and elements that a policy comes to for one caller; grants past it give nothing,
+    /// and refusals past it refuse everything of their types.
+    pub const RIGHTS_CLAUSES_MAX: usize = 200_000;
     /// Policies of another platform in one import.
     pub const POLICY_IMPORT_DOCUMENTS_MAX: usize = 500;
+    /// Values (members, items) of one policy of another platform.
+    pub const POLICY_IMPORT_VALUES_MAX: usize = 5_000;
+    /// Values in one import.
+    pub const POLICY_IMPORT_VALUES_IN_ALL_MAX: usize = 100_000;
+    /// Bytes of the texts of one policy of another platform.
+    pub const POLICY_IMPORT_BYTES_MAX: usize = 256 << 10;
+    /// Bytes of the name of a member in it, of its own name and id.
+    pub const POLICY_IMPORT_NAME_BYTES_MAX: usize = 255;
+    /// Nesting of such a policy.
+    pub const POLICY_IMPORT_DEPTH_MAX: usize = 32;
+    /// Comparisons (of addresses with patterns, of grants with types) in one import.
+    pub const POLICY_IMPORT_STEPS_MAX: u64 = 100_000_000;
     /// Alternatives (of conditions, links, entries) in one import.
     pub const POLICY_IMPORT_WAYS_MAX: usize = 2000;
     /// Bytes of the name of an XML namespace.
@@ -357,6 +390,9 @@ pub mod fixed {
     pub const UCUM_CODE_BYTES_MAX: usize = 256;
     /// Documents from outside (keys, descriptions of identity providers) that the process remembers.
     pub const DOCUMENTS_KEPT_MAX: usize = 1_024;
+    /// Those whose assertions, or whose answers with passkeys, are remembered at once so that none is taken
+    /// twice; others wait until those are forgotten.
+    pub const REPLAYERS_MAX: usize = 200_000;
     /// Parameters of one authorization request.
     pub const AUTHORIZE_PARAMETERS_MAX: usize = 64;
     /// Bytes of what a browser keeps while its person is at an identity provider.

@@ -51,6 +51,7 @@ pub(crate) use documents::Documents;
 pub(crate) use guesses::Guesses;
 pub use passkeys::{PasskeyQuestion, PasskeyView, Proving};
 pub(crate) use password::Passwords;
+pub(crate) use rights::Remembered;
 pub(crate) use sealed::{open as unseal, seal};
 pub(crate) use sign_in::normal_login;
 pub use sign_in::{From as SignInFrom, NewSession, SignedIn};
@@ -116,6 +117,7 @@ impl Gate {
             Err(failure) => {
                 if failure.code() == Code::CredentialsInvalid {
                     self.failed(credentials, request)?;
+                    note_unproved(&store, header, request).await?;
                 }
                 Err(failure)
             }
@@ -249,6 +251,28 @@ impl Gate {
             .authenticate(&self.tenant, &key, &secret)
             .ok_or_else(invalid)
     }
+}
+
+/// Records that a client that there is did not prove who it is, as where tokens are given. Names that nobody
+/// has are counted only, so that nobody fills the trail with them.
+async fn note_unproved(
+    store: &TenantStore,
+    header: &[u8],
+    request: RequestMeta,
+) -> Result<(), Failure> {
+    let words = std::str::from_utf8(header).ok();
+    let words = words.and_then(|text| text.split_once(' '));
+    let basic = words.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+    let Some((id, _)) = basic.and_then(|(_, value)| decode_basic(value.trim())) else {
+        return Ok(());
+    };
+    if let Some(record) = store.client(&id).await? {
+        let (actor, code) = (record.actor(), Code::CredentialsInvalid);
+        store
+            .not_let_in(request, &actor, "show own secret", code)
+            .await?;
+    }
+    Ok(())
 }
 
 fn decode_basic(encoded: &str) -> Option<(ClientId, Zeroizing<String>)> {

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
 
 use crate::auth::{
-    Attempts, Choosers, Documents, Guesses, Passwords, Replays, UsedCodes, Verdicts,
+    Attempts, Choosers, Documents, Guesses, Passwords, Remembered, Replays, UsedCodes, Verdicts,
 };
 use crate::benches::Benches;
 use crate::failure::Failure;
@@ -83,6 +83,8 @@ pub(crate) struct Inner {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) config: HouseConfig,
     pub(crate) verdicts: Verdicts,
+    /// What policies give to callers, as far as it is remembered.
+    pub(crate) remembered: Remembered,
     pub(crate) attempts: Attempts,
     /// Failed sign-ins of people: what programs fail at does not hold them up.
     pub(crate) sign_ins: Attempts,
@@ -93,6 +95,8 @@ pub(crate) struct Inner {
     /// What journeys of those who choose among clinics are sealed with; another one with each start.
     pub(crate) choosing: Secret<[u8; 32]>,
     pub(crate) replays: Replays,
+    /// Answers of passkeys.
+    pub(crate) passkey_answers: Replays,
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
     pub(crate) used_codes: UsedCodes,
@@ -148,6 +152,7 @@ impl House {
     fn new(store: Store, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, config: HouseConfig) -> Self {
         let metrics = Metrics::new(&store);
         let verdicts = Verdicts::new(config.limits.token_cache_entries_max);
+        let remembered = Remembered::new(config.limits.rights_bytes_max);
         let per_minute = config.limits.failed_logins_per_minute_max;
         let (attempts, sign_ins) = (Attempts::new(per_minute), Attempts::new(per_minute));
         let passwords = Passwords::new(&config.limits);
@@ -165,12 +170,14 @@ impl House {
             rng,
             config,
             verdicts,
+            remembered,
             attempts,
             sign_ins,
             logouts: Attempts::new(per_minute),
             registrations: Attempts::new(registrations_max),
             choosing,
             replays: Replays::new(replays_max),
+            passkey_answers: Replays::new(replays_max),
             passwords,
             guesses,
             used_codes: UsedCodes::default(),

@@ -32,6 +32,9 @@ pub use binary::{Download, Raw, Upload, UploadAbout};
 pub use capabilities::FORMATS;
 pub use condition::{Unless, VersionMatch, WriteConditions};
 pub use history::HistoryScope;
-pub use operation::{Input, OPERATIONS, On, OpeningCountsView, Operation};
+pub use operation::{
+    Input, OPERATIONS, On, OpenedAccess, OpeningCountsView, OpeningView, Operation, ReviewSaid,
+    ReviewView,
+};
 pub use patch::{Patch, PatchKind};
 pub use search::{Asked, SearchScope};

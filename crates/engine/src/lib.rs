@@ -3,6 +3,7 @@
 //! Every interaction goes the same way: decide, spend the permit on the tenant's store, answer.
 //! Knows nothing of HTTP, SQL or sockets; statuses and headers are an edge's.
 
+mod alerts;
 mod answer;
 mod auth;
 mod benches;
@@ -31,6 +32,10 @@ mod vendors;
 
 pub use access::Assurance;
 pub use access::{CertificateNames, DistinguishedName, Released, RequestMeta, ShownCertificate};
+pub use alerts::{
+    AcknowledgedView, AlertRulesChange, AlertRulesDiff, AlertRulesDraft, AlertRulesHistory,
+    AlertRulesView, AlertSaid, AlertView, AlertsPage, AlertsWanted, alert_rules, ready_alert_rules,
+};
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
     AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Clinic, Credentials,

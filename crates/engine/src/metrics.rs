@@ -322,7 +322,7 @@ impl Collector for StoreCollector {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             metric.encode_gauge(&i64::try_from(count.get()).unwrap_or(i64::MAX))?;
         }
-        let counts: [(&str, &str, &Count); 13] = [
+        let counts: [(&str, &str, &Count); 14] = [
             ("tenant_opens", "Tenants opened", &m.tenant_opens),
             ("tenant_closes", "Tenants closed", &m.tenant_closes),
             (
@@ -354,6 +354,11 @@ impl Collector for StoreCollector {
                 "journal_flushes",
                 "Flushes of the audit journal",
                 &m.journal_flushes,
+            ),
+            (
+                "trail_events_looked_at",
+                "Events of audit trails that were looked at for searches and reports",
+                &m.trail_events,
             ),
             ("checkpoints", "Log checkpoints", &m.checkpoints),
             (

@@ -17,10 +17,12 @@ use access::{
 use base::{Code, Limits, Micros, ResourceId};
 use fhir::definitions::{Model, TypeId};
 use fhir::search::Customs;
+use fhir::search::query::Clause;
 use serde::{Deserialize, Serialize};
 use store::{Person, PolicyVersion, TenantStore};
 
 use crate::auth::normal_login;
+use crate::benches::Benches;
 use crate::clients::held;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -112,7 +114,7 @@ pub struct PolicyQuestion {
     /// The resource type.
     #[serde(rename = "type")]
     pub type_name: String,
-    /// A resource of the type.
+    /// A resource of the type. A draft that an operator asks is tried on the type alone.
     pub id: Option<String>,
     /// A draft to be asked instead of the policy in force.
     pub document: Option<Document>,
@@ -212,6 +214,25 @@ enum Somebody {
     Person(Arc<Person>),
 }
 
+/// Of which resources it is told which criteria of a draft they meet: those that its author reads whole.
+enum Told {
+    Always,
+    Never,
+    Where(Clause),
+}
+
+impl Told {
+    fn of(rights: &Rights, type_id: TypeId) -> Self {
+        let rule = rights.rule(ActionName::Read, type_id);
+        match rule {
+            _ if !rights.allows(ActionName::Read, type_id) => Self::Never,
+            None => Self::Always,
+            Some(rule) if rule.hidden().is_some() => Self::Never,
+            Some(rule) => rule.filter().cloned().map_or(Self::Always, Self::Where),
+        }
+    }
+}
+
 /// A tenant whose policy is worked on by somebody who may.
 struct Work<'a> {
     store: &'a TenantStore,
@@ -219,20 +240,69 @@ struct Work<'a> {
     limits: &'a Limits,
     base: String,
     now: Micros,
+    benches: &'a Benches,
+    tenant: [u8; 16],
 }
 
 impl Work<'_> {
+    /// Beside the workers that serve requests, tenants in turns: it may take its time.
+    async fn aside<T: Send + 'static>(
+        &self,
+        customs: &Arc<Customs>,
+        work: impl FnOnce(&Surroundings<'_>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (base, limits) = (self.base.clone(), self.limits.clone());
+        let (model, now, customs) = (self.model, self.now, customs.clone());
+        let place = self.benches.place(self.tenant).await;
+        let made = tokio::task::spawn_blocking(move || {
+            store::stand_back();
+            let _place = place;
+            let base = [base.as_str()];
+            work(&Surroundings {
+                model,
+                limits: &limits,
+                own_bases: &base,
+                customs: &customs,
+                consents: Consents::none(),
+                now,
+            })
+        });
+        made.await.map_err(|_| Failure::of(Code::Internal))
+    }
+
     async fn in_force(&self) -> Result<(std::sync::Arc<Policy>, std::sync::Arc<Customs>), Failure> {
         Ok(self.store.governing().await?)
     }
 
-    fn checked(&self, document: &Document, customs: &Customs) -> Result<Policy, Failure> {
+    async fn checked(
+        &self,
+        document: &Document,
+        customs: &Arc<Customs>,
+    ) -> Result<Policy, Failure> {
+        self.looked_at(document, customs, false)
+            .await
+            .map(|(policy, _)| policy)
+    }
+
+    /// A policy that was checked, and what its author may not have meant, if that is asked for.
+    async fn looked_at(
+        &self,
+        document: &Document,
+        customs: &Arc<Customs>,
+        warn: bool,
+    ) -> Result<(Policy, Vec<String>), Failure> {
         // Its form first: what came in JSON was not looked at.
         let document = Document::parse(&document.to_text())?;
-        let policy = Policy::new(0, document, self.model)?;
-        let base = [self.base.as_str()];
-        policy.check(&self.surroundings(&base, customs))?;
-        Ok(policy)
+        let checked = move |surroundings: &Surroundings<'_>| {
+            let policy = Policy::new(0, document, surroundings.model)?;
+            policy.check(surroundings)?;
+            let warnings = match warn {
+                true => policy.lint(surroundings),
+                false => Vec::new(),
+            };
+            Ok::<_, PolicyError>((policy, warnings))
+        };
+        Ok(self.aside(customs, checked).await??)
     }
 
     fn surroundings<'s>(&'s self, base: &'s [&'s str], customs: &'s Customs) -> Surroundings<'s> {
@@ -295,10 +365,8 @@ impl Work<'_> {
             }
         };
         let (_, customs) = self.in_force().await?;
-        let policy = self.checked(&document, &customs)?;
+        let (policy, mut warnings) = self.looked_at(&document, &customs, true).await?;
         let document = policy.document().clone();
-        let base = [self.base.as_str()];
-        let mut warnings = policy.lint(&self.surroundings(&base, &customs));
         warnings.extend(self.unheld(&document).await?);
         let version = self
             .store
@@ -318,13 +386,13 @@ impl Work<'_> {
         &self,
         permit: Permit<Administer>,
         question: PolicyQuestion,
+        asks: Option<&Rights>,
     ) -> Result<Tested, Failure> {
         let (in_force, customs) = self.in_force().await?;
-        let draft = question
-            .document
-            .as_ref()
-            .map(|d| self.checked(d, &customs));
-        let draft = draft.transpose()?;
+        let draft = match &question.document {
+            Some(document) => Some(self.checked(document, &customs).await?),
+            None => None,
+        };
         let policy = draft.as_ref().unwrap_or(&in_force);
         let action = action(&question.action)?;
         let type_id = self.model.type_id(&question.type_name);
@@ -399,14 +467,20 @@ impl Work<'_> {
             .rule(action, type_id)
             .and_then(|r| r.filter())
             .cloned();
-        let (found, allowed) = match question.id {
+        // An operator's draft could ask anything of a resource: it is tried on types.
+        let id = question.id.filter(|_| draft.is_none() || asks.is_some());
+        let (found, allowed) = match id {
             None => {
                 self.store.looked_at_policy(permit, "test policy").await?;
                 (None, decision.allowed)
             }
             Some(id) => {
                 let id = ResourceId::new(&id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
-                self.on(permit, (type_id, id), &mut decision, filter)
+                let told = match (&draft, asks) {
+                    (Some(_), Some(rights)) => Told::of(rights, type_id),
+                    _ => Told::Always,
+                };
+                self.on(permit, (type_id, id), &mut decision, filter, told)
                     .await?
             }
         };
@@ -444,7 +518,8 @@ impl Work<'_> {
         permit: Permit<Administer>,
         resource: (TypeId, ResourceId),
         decision: &mut Decision,
-        filter: Option<fhir::search::query::Clause>,
+        filter: Option<Clause>,
+        told: Told,
     ) -> Result<(Option<bool>, bool), Failure> {
         let mut clauses: Vec<_> = decision
             .steps
@@ -454,14 +529,25 @@ impl Work<'_> {
         let count = clauses.len();
         clauses.extend(filter);
         let has_filter = clauses.len() > count;
+        let tells = match told {
+            Told::Always => true,
+            Told::Never => false,
+            Told::Where(own) => {
+                clauses.push(own);
+                false
+            }
+        };
+        let asked = clauses.len() > count + usize::from(has_filter);
         let Some(met) = self.store.meets(permit, resource, clauses).await? else {
             return Ok((Some(false), false));
         };
-        let mut each = met.iter().copied();
+        // What a draft asks is told of what its author may read, and of nothing else.
+        let tells = tells || asked && met.last().copied().unwrap_or(false);
+        let mut each = met.iter().copied().map(|met| tells.then_some(met));
         for step in decision.steps.iter_mut().filter(|s| s.clause.is_some()) {
-            step.met = each.next();
+            step.met = each.next().flatten();
         }
-        let reached = !has_filter || met.last().copied().unwrap_or(false);
+        let reached = !has_filter || met.get(count).copied().unwrap_or(false);
         Ok((Some(true), decision.allowed && reached))
     }
 
@@ -482,7 +568,7 @@ impl Work<'_> {
                 return Err(Failure::new(Code::RequestInvalid, text));
             }
         };
-        let draft = self.checked(&document, &customs)?;
+        let draft = self.checked(&document, &customs).await?;
         let limit = trial.records.unwrap_or(RECORDS_MAX).min(RECORDS_MAX);
         let (reading, another) = permits;
         let page = self.store.newest_audit(reading, limit).await?;
@@ -725,6 +811,8 @@ impl Operator {
             limits: self.house.limits(),
             base: self.links(tenant).fhir(),
             now: self.request.at,
+            benches: &self.house.0.benches,
+            tenant: *tenant.bytes(),
         }
     }
 
@@ -801,7 +889,9 @@ impl Operator {
     ) -> Result<Tested, Failure> {
         let (tenant, store) = self.tenant(name)?;
         let permit = self.system(Reason::Operation, &tenant)?;
-        self.work(&tenant, &store).test(permit, question).await
+        self.work(&tenant, &store)
+            .test(permit, question, None)
+            .await
     }
 
     /// Tries a draft on what was asked lately.
@@ -837,6 +927,8 @@ impl Session {
             limits: self.limits(),
             base: self.links().fhir(),
             now: self.request.at,
+            benches: &self.house().0.benches,
+            tenant: *self.tenant().bytes(),
         }
     }
 
@@ -876,7 +968,9 @@ impl Session {
     /// `scope-missing`, recorded; `policy-invalid`, `request-invalid`, `client-unknown`.
     pub async fn test_policy(&self, question: PolicyQuestion) -> Result<Tested, Failure> {
         let permit = self.may_govern().await?;
-        self.work().test(permit, question).await
+        self.work()
+            .test(permit, question, Some(self.rights()))
+            .await
     }
 
     /// `$policy-dry-run`: tries a draft on what was asked lately.

@@ -6,8 +6,8 @@ mod metadata;
 use std::net::IpAddr;
 
 use access::{
-    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientId, NewClient,
-    Permit, Reason, RequestMeta, ScopeContext, Scopes,
+    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientId, ClientRecord,
+    NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
 };
 use base::{Code, Micros, Secret};
 use base64::Engine;
@@ -97,6 +97,8 @@ pub struct RegistrationView {
     pub contacts: Vec<String>,
     /// All that it says about itself.
     pub metadata: Value,
+    /// Whether it is a client already, and asks to be another.
+    pub changes: bool,
 }
 
 /// What is decided about a program that waits.
@@ -161,7 +163,7 @@ fn kept(registration: &Registration) -> Result<Kept, Failure> {
     serde_json::from_str(&registration.record).map_err(internal)
 }
 
-fn view_of(registration: &Registration) -> Result<RegistrationView, Failure> {
+fn view_of(registration: &Registration, changes: bool) -> Result<RegistrationView, Failure> {
     let Kept { from, metadata } = kept(registration)?;
     let words = |text: Option<&String>| {
         let text = text.map_or("", String::as_str);
@@ -182,6 +184,7 @@ fn view_of(registration: &Registration) -> Result<RegistrationView, Failure> {
         token_endpoint_auth_method: metadata.method().to_owned(),
         contacts: metadata.contacts.clone().unwrap_or_default(),
         metadata: serde_json::to_value(&metadata).map_err(internal)?,
+        changes,
     })
 }
 
@@ -194,12 +197,15 @@ impl Gate {
         }
     }
 
-    /// Whether whoever asks may, and whether they were invited.
-    async fn is_invited(&self, asks: &Registering<'_>) -> Result<bool, RegistrationFailure> {
+    /// Whether whoever asks may, and by which token they were invited, if they were.
+    async fn is_invited(
+        &self,
+        asks: &Registering<'_>,
+    ) -> Result<Option<([u8; 16], Micros)>, RegistrationFailure> {
         let key = self.store().people_key().await?;
-        let of_token = |token: &str| {
-            let sealed: Option<()> = unseal(&key, INVITATION, token, asks.request.at);
-            sealed.is_some()
+        let of_token = |token: &str| -> Option<([u8; 16], Micros)> {
+            let (id, until): ([u8; 16], i64) = unseal(&key, INVITATION, token, asks.request.at)?;
+            Some((id, Micros(until)))
         };
         let by = self.house.0.store.settings(&self.tenant).registration;
         match (asks.token, by) {
@@ -207,10 +213,29 @@ impl Gate {
                 let text = "this tenant registers no programs that ask by themselves";
                 Err(Failure::new(Code::NotSupported, text).into())
             }
-            (Some(token), _) if of_token(token) => Ok(true),
-            (None, RegistrationBy::Anyone) => Ok(false),
-            _ => Err(RegistrationFailure::Token),
+            (Some(token), _) => {
+                let known = of_token(token).ok_or(RegistrationFailure::Token)?;
+                Ok(Some(known))
+            }
+            (None, RegistrationBy::Anyone) => Ok(None),
+            (None, _) => Err(RegistrationFailure::Token),
         }
+    }
+
+    /// What a program says about itself, checked.
+    fn metadata(&self, body: &[u8]) -> Result<Metadata, RegistrationFailure> {
+        let mut metadata = Metadata::read(body, self.model(), self.takes())?;
+        if let Some(url) = &metadata.jwks_uri {
+            let refused =
+                |e: Failure| RegistrationFailure::Metadata(format!("jwks_uri: {}", e.text()));
+            self.house.admits(url).map_err(refused)?;
+        }
+        metadata.leave_out_keys();
+        Ok(metadata)
+    }
+
+    fn fresh_secret(&self) -> Secret<String> {
+        Secret::new(URL_SAFE_NO_PAD.encode(self.house.0.rng.bytes::<32>()))
     }
 
     /// Keeps a program that asks to be registered: what it is told (RFC 7591 section 3.2.1).
@@ -222,16 +247,10 @@ impl Gate {
         let door = self.tenant.bytes();
         house.registrations.check(door, asks.from, now)?;
         house.registrations.failed(door, asks.from, now);
-        let metadata = Metadata::read(asks.metadata, self.model(), self.takes())?;
-        let invited = self.is_invited(&asks).await?;
-        if let Some(url) = &metadata.jwks_uri {
-            let refused =
-                |e: Failure| RegistrationFailure::Metadata(format!("jwks_uri: {}", e.text()));
-            self.house.admits(url).map_err(refused)?;
-        }
+        let metadata = self.metadata(asks.metadata)?;
+        let by = self.is_invited(&asks).await?;
         let (id, store) = (fresh_id(&*house.rng)?, self.store());
-        let secret = Secret::new(URL_SAFE_NO_PAD.encode(house.rng.bytes::<32>()));
-        let secret = metadata.has_secret().then_some(secret);
+        let secret = metadata.has_secret().then(|| self.fresh_secret());
         let key = store.secret_key().await?;
         let until = now.plus_secs(seconds(house.config.limits.registration_seconds_max));
         let kept = Kept {
@@ -243,32 +262,39 @@ impl Gate {
             made: now,
             until,
             network: network(asks.from).to_string(),
-            invited,
+            invited: by.is_some(),
             secret_hash: secret.as_ref().map(|s| key.hash(s.expose())),
             record: serde_json::to_string(&kept).map_err(internal)?.into(),
         };
         let what = format!("register client {} from {}", id.as_str(), asks.from);
         let deed = self.signing(asks.request, None, what)?;
-        store.register(deed, new).await?;
-        let mut told = self.told(&id, &kept.metadata).await?;
+        store.register(deed, new, by).await.map_err(used)?;
+        let mut told = self.told(&id, &kept.metadata, secret.as_ref()).await?;
         told.insert("client_id_issued_at".into(), json!(now.as_secs()));
-        if let Some(secret) = &secret {
-            told.insert("client_secret".into(), json!(secret.expose()));
-            told.insert("client_secret_expires_at".into(), json!(0));
-        }
-        let mac = URL_SAFE_NO_PAD.encode(store.people_key().await?.hash(REGISTERED, id.as_str()));
-        told.insert("registration_access_token".into(), json!(mac));
         Ok(Value::Object(told))
     }
 
-    /// What a program is told about itself, at any time.
-    async fn told(&self, id: &ClientId, of: &Metadata) -> Result<Map<String, Value>, Failure> {
+    /// What a program is told about itself, at any time (RFC 7591 section 3.2.1, RFC 7592 section 3): with a
+    /// secret that it was given just now.
+    async fn told(
+        &self,
+        id: &ClientId,
+        of: &Metadata,
+        secret: Option<&Secret<String>>,
+    ) -> Result<Map<String, Value>, Failure> {
         let Ok(Value::Object(mut told)) = serde_json::to_value(of) else {
             return Err(Failure::of(Code::Internal));
         };
         let own = self.links.auth(&format!("/register/{}", id.as_str()));
         told.insert("client_id".into(), json!(id.as_str()));
         told.insert("registration_client_uri".into(), json!(own));
+        let key = self.store().people_key().await?;
+        let mac = URL_SAFE_NO_PAD.encode(key.hash(REGISTERED, id.as_str()));
+        told.insert("registration_access_token".into(), json!(mac));
+        if let Some(secret) = secret {
+            told.insert("client_secret".into(), json!(secret.expose()));
+            told.insert("client_secret_expires_at".into(), json!(0));
+        }
         Ok(told)
     }
 
@@ -294,6 +320,36 @@ impl Gate {
         Ok(())
     }
 
+    /// What waits of a program, and the client that it is by now.
+    async fn registered_as(&self, id: &ClientId, now: Micros) -> Result<Registered, Failure> {
+        let store = self.store();
+        let client = store.client(id).await?;
+        Ok(Registered {
+            waiting: store.registration(id, now).await?,
+            client: client.filter(|c| c.is_good(now) && c.import.is_none()),
+        })
+    }
+
+    /// What a program is told of both: what is in force, and whether something waits.
+    async fn told_of(
+        &self,
+        id: &ClientId,
+        of: &Registered,
+        secret: Option<&Secret<String>>,
+    ) -> Result<Value, RegistrationFailure> {
+        let metadata = match (&of.client, &of.waiting) {
+            (Some(client), _) => Metadata::of_client(client),
+            (None, Some(waiting)) => kept(waiting)?.metadata,
+            (None, None) => return Err(RegistrationFailure::Token),
+        };
+        let mut told = self.told(id, &metadata, secret).await?;
+        told.insert("approved".into(), json!(of.client.is_some()));
+        if of.client.is_some() && of.waiting.is_some() {
+            told.insert("change_waits".into(), json!(true));
+        }
+        Ok(Value::Object(told))
+    }
+
     /// What is registered of a program that asks for it itself (RFC 7592 section 2.1); `approved` says
     /// whether it is a client by now.
     ///
@@ -307,21 +363,62 @@ impl Gate {
     ) -> Result<Value, RegistrationFailure> {
         let id = ClientId::new(id).ok_or(RegistrationFailure::Token)?;
         self.is_registered_as(&id, token, request).await?;
-        let store = self.store();
-        if let Some(waiting) = store.registration(&id, request.at).await? {
-            let mut told = self.told(&id, &kept(&waiting)?.metadata).await?;
-            told.insert("approved".into(), json!(false));
-            return Ok(Value::Object(told));
+        let found = self.registered_as(&id, request.at).await?;
+        self.told_of(&id, &found, None).await
+    }
+
+    /// Has a program be registered as something else (RFC 7592 section 2.2). What waits, waits as that; what a
+    /// client asks for waits for approval, and it stays what it is meanwhile.
+    ///
+    /// # Errors
+    /// As those of [`Self::register`].
+    pub async fn register_anew(
+        &self,
+        id: &str,
+        asks: Registering<'_>,
+    ) -> Result<Value, RegistrationFailure> {
+        let id = ClientId::new(id).ok_or(RegistrationFailure::Token)?;
+        self.is_registered_as(&id, asks.token, asks.request).await?;
+        let (now, store) = (asks.request.at, self.store());
+        let found = self.registered_as(&id, now).await?;
+        let known = match (&found.waiting, &found.client) {
+            (Some(waiting), _) => waiting.secret_hash,
+            (None, Some(client)) => client.has_secret().then_some(client.secret_hash),
+            (None, None) => return Err(RegistrationFailure::Token),
+        };
+        let key = store.secret_key().await?;
+        let own = |secret: &str| known == Some(key.hash(secret));
+        is_about(&id, asks.metadata, own)?;
+        let metadata = self.metadata(asks.metadata)?;
+        let unchanged = |c: &ClientRecord| metadata.says_no_more_than(&Metadata::of_client(c));
+        if found.waiting.is_none() && found.client.as_ref().is_some_and(unchanged) {
+            return self.told_of(&id, &found, None).await;
         }
-        let known = store.client(&id).await?.filter(|c| c.is_good(request.at));
-        let known = known.ok_or(RegistrationFailure::Token)?;
-        let redirects = known.program.iter().flat_map(|p| p.redirects.iter());
-        let redirects: Vec<String> = redirects.map(ToString::to_string).collect();
-        let (name, scope) = (known.name.clone(), known.scopes.as_str().to_owned());
-        let told = Metadata::of_client(name, redirects, scope);
-        let mut told = self.told(&id, &told).await?;
-        told.insert("approved".into(), json!(true));
-        Ok(Value::Object(told))
+        let secret = (metadata.has_secret() && known.is_none()).then(|| self.fresh_secret());
+        let fresh = secret.as_ref().map(|s| key.hash(s.expose()));
+        let until = seconds(self.house.limits().registration_seconds_max);
+        let kept = Kept {
+            from: asks.from.to_string(),
+            metadata,
+        };
+        let before = found.waiting.as_ref();
+        let new = Registration {
+            id: id.clone(),
+            made: before.map_or(now, |w| w.made),
+            until: before.map_or_else(|| now.plus_secs(until), |w| w.until),
+            network: before.map_or_else(|| network(asks.from).to_string(), |w| w.network.clone()),
+            invited: before.is_some_and(|w| w.invited),
+            secret_hash: fresh.or(known).filter(|_| kept.metadata.has_secret()),
+            record: serde_json::to_string(&kept).map_err(internal)?.into(),
+        };
+        let what = format!("register client {} anew from {}", id.as_str(), asks.from);
+        let deed = self.signing(asks.request, None, what)?;
+        match before.is_some() {
+            true => store.register_anew(deed, new).await?,
+            false => store.register(deed, new, None).await?,
+        }
+        let found = self.registered_as(&id, now).await?;
+        self.told_of(&id, &found, secret.as_ref()).await
     }
 
     /// Drops the registration of a program that asks for it itself, and revokes the client that it is by
@@ -338,10 +435,9 @@ impl Gate {
         let id = ClientId::new(id).ok_or(RegistrationFailure::Token)?;
         self.is_registered_as(&id, token, request).await?;
         let store = self.store();
-        let waits = store.registration(&id, request.at).await?.is_some();
-        if !waits {
-            let known = store.client(&id).await?.filter(|c| c.is_good(request.at));
-            known.ok_or(RegistrationFailure::Token)?;
+        let found = self.registered_as(&id, request.at).await?;
+        if found.waiting.is_none() && found.client.is_none() {
+            return Err(RegistrationFailure::Token);
         }
         let from = request.from.map_or_else(String::new, |a| a.to_string());
         let what = format!(
@@ -349,12 +445,65 @@ impl Gate {
             id.as_str()
         );
         store.signing(self.signing(request, None, what)?).await?;
-        let permit = self.signing(request, None, "unregister client")?.permit;
-        match waits {
-            true => store.refuse_registration(permit, &id).await?,
-            false => drop(store.revoke_client(permit, &id).await?),
+        let permit = || Ok::<_, Failure>(self.signing(request, None, "unregister client")?.permit);
+        if found.waiting.is_some() {
+            match store.refuse_registration(permit()?, &id).await {
+                // It was approved or refused meanwhile.
+                Err(e) if e.code() == Code::ClientUnknown => {}
+                done => done?,
+            }
+        }
+        // Also one that was approved just now.
+        let client = self.registered_as(&id, request.at).await?.client;
+        if client.is_some() {
+            store.revoke_client(permit()?, &id).await?;
         }
         Ok(())
+    }
+}
+
+/// What there is of a program.
+struct Registered {
+    waiting: Option<Registration>,
+    client: Option<ClientRecord>,
+}
+
+/// A token that was used is none.
+fn used(error: store::StoreError) -> RegistrationFailure {
+    match error.code() {
+        Code::CredentialsInvalid => RegistrationFailure::Token,
+        _ => error.into(),
+    }
+}
+
+/// Whether a request to change a registration is about it, and repeats nothing that only the house says
+/// (RFC 7592 section 2.2).
+fn is_about(
+    id: &ClientId,
+    body: &[u8],
+    is_secret: impl Fn(&str) -> bool,
+) -> Result<(), RegistrationFailure> {
+    let wrong = |about: &str| Err(RegistrationFailure::Metadata(about.to_owned()));
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
+        return wrong("the request is a JSON object");
+    };
+    if members.get("client_id").and_then(Value::as_str) != Some(id.as_str()) {
+        return wrong("client_id is that of the registration");
+    }
+    for name in [
+        "registration_access_token",
+        "registration_client_uri",
+        "client_secret_expires_at",
+        "client_id_issued_at",
+    ] {
+        if members.contains_key(name) {
+            return wrong(&format!("{name} is not part of the request"));
+        }
+    }
+    match members.get("client_secret").map(Value::as_str) {
+        None => Ok(()),
+        Some(Some(secret)) if is_secret(secret) => Ok(()),
+        Some(_) => wrong("client_secret is the one that was given"),
     }
 }
 
@@ -372,7 +521,12 @@ struct Desk<'a> {
 impl Desk<'_> {
     async fn list(&self, permit: Permit<Administer>) -> Result<Vec<RegistrationView>, Failure> {
         let all = self.store.registrations(permit).await?;
-        all.iter().map(view_of).collect()
+        let mut views = Vec::with_capacity(all.len());
+        for one in &all {
+            let changes = self.store.client(&one.id).await?.is_some();
+            views.push(view_of(one, changes)?);
+        }
+        Ok(views)
     }
 
     async fn decide(
@@ -447,12 +601,13 @@ impl Desk<'_> {
             vendor,
             certificates,
         };
-        let made = self.store.approve_registration(permit, new).await?;
+        let record = &waiting.record;
+        let made = self.store.approve_registration(permit, new, record).await?;
         Ok(Some(view(&made)))
     }
 }
 
-/// A fresh initial access token; it is kept nowhere and ends by itself.
+/// A fresh initial access token, for one registration; it is kept nowhere and ends by itself.
 async fn invitation(
     house: &House,
     store: &TenantStore,
@@ -461,8 +616,9 @@ async fn invitation(
 ) -> Result<InitialAccess, Failure> {
     let key = store.people_key().await?;
     let until = now.plus_secs(seconds(house.limits().registration_seconds_max));
+    let token: ([u8; 16], i64) = (house.0.rng.bytes(), until.0);
     Ok(InitialAccess {
-        initial_access_token: seal(&key, INVITATION, &(), until, &*house.0.rng)?,
+        initial_access_token: seal(&key, INVITATION, &token, until, &*house.0.rng)?,
         until: until.instant().to_string(),
         registration_endpoint: endpoint,
     })
@@ -478,12 +634,16 @@ impl Visitor {
     }
 
     /// Whoever holds a session that was left open lets no program in.
-    fn must_step_up(&self) -> Result<(), Failure> {
+    async fn must_step_up(&self, what: &str) -> Result<(), Failure> {
         let fresh = seconds(self.gate.house.limits().step_up_seconds_max);
-        match self.is_recognised(Assurance::TwoFactors, Some(fresh)) {
-            true => Ok(()),
-            false => Err(Failure::of(Code::StepUpRequired)),
+        if self.is_recognised(Assurance::TwoFactors, Some(fresh)) {
+            return Ok(());
         }
+        let (actor, code) = (self.person.record.actor(), Code::StepUpRequired);
+        self.gate.house.0.metrics.denials.inc();
+        let store = &self.store;
+        store.not_let_in(self.request, &actor, what, code).await?;
+        Err(Failure::of(code))
     }
 
     /// Programs that wait for approval, the oldest first.
@@ -510,7 +670,7 @@ impl Visitor {
         let deed = self
             .deed(Administering::People, "decide about client")
             .await?;
-        self.must_step_up()?;
+        self.must_step_up("decide about client").await?;
         let now = self.request.at;
         self.registrations_desk()
             .decide(deed.permit, id, decision, now)
@@ -524,7 +684,7 @@ impl Visitor {
     pub async fn invite_program(&self) -> Result<InitialAccess, Failure> {
         let what = "give initial access token";
         let deed = self.deed(Administering::People, what).await?;
-        self.must_step_up()?;
+        self.must_step_up(what).await?;
         self.store.signing(deed).await?;
         let endpoint = self.gate.links.auth("/register");
         invitation(&self.gate.house, &self.store, endpoint, self.request.at).await

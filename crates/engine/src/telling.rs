@@ -4,7 +4,7 @@
 //! Nobody outside is told who did what to whom: a webhook gets an alert's number, rule, time and count, a
 //! mail that there is something to look at.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use store::{AlertMail, AlertWay, AlertWebhook, AlertsWaiting, TenantStore};
 use tokio::sync::watch;
+use tokio::task::{self, JoinSet};
 
 use crate::auth::HOUSE;
 use crate::failure::Failure;
@@ -41,6 +42,8 @@ const fn pause_us(failures: u32) -> i64 {
 }
 /// How often tenants' webhooks did not answer, and when they are called again.
 type Patience = HashMap<[u8; 16], (u32, i64)>;
+/// For so long one tenant's people are told in one turn, and one call more, in microseconds.
+const TURN_US: i64 = 10_000_000;
 /// Heads told of at once.
 const HEADS_MAX: usize = 500;
 /// Mails that may wait for the gateway.
@@ -98,6 +101,18 @@ pub struct HeadTellerView {
 /// Those who are told of heads, by name.
 pub(crate) type HeadTellers = Mutex<BTreeMap<&'static str, HeadTellerView>>;
 
+/// Who is being told of alerts, and who waits for it.
+#[derive(Default)]
+struct Telling {
+    patience: Patience,
+    waiting: VecDeque<TenantId>,
+    running: JoinSet<Result<Told, Failure>>,
+    busy: HashMap<task::Id, TenantId>,
+}
+
+/// Somebody was told, or what should have told them broke off.
+type Ended = Result<(task::Id, Result<Told, Failure>), task::JoinError>;
+
 /// How it went to tell a tenant's people.
 enum Told {
     All,
@@ -115,11 +130,13 @@ impl House {
 
     /// Tells of alerts until it is told to stop.
     pub async fn tell(self, mut stopped: watch::Receiver<bool>) {
-        let mut patience = Patience::new();
+        let mut telling = Telling::default();
         while !*stopped.borrow() {
-            self.tell_some(&mut patience).await;
+            self.look_whom_to_tell(&mut telling);
+            self.begin_to_tell(&mut telling);
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
+                Some(ended) = telling.running.join_next_with_id() => self.told(&mut telling, ended),
                 _ = stopped.changed() => {}
             }
         }
@@ -127,37 +144,83 @@ impl House {
 
     /// Tells of alerts that nobody was told of yet, whoever did not answer before.
     pub async fn tell_now(&self) {
-        self.tell_some(&mut Patience::new()).await;
+        let mut telling = Telling::default();
+        self.look_whom_to_tell(&mut telling);
+        loop {
+            self.begin_to_tell(&mut telling);
+            match telling.running.join_next_with_id().await {
+                Some(ended) => self.told(&mut telling, ended),
+                None => return,
+            }
+        }
     }
 
-    async fn tell_some(&self, patience: &mut Patience) {
+    /// Looks which tenants' people are to be told something, and may be asked now.
+    fn look_whom_to_tell(&self, telling: &mut Telling) {
         for tenant in self.0.store.untold() {
             let now = self.clock().monotonic().0;
-            let (failures, next) = patience.get(tenant.bytes()).copied().unwrap_or((0, now));
-            if now < next {
+            let known = telling.patience.get(tenant.bytes());
+            let later = known.is_some_and(|(_, next)| now < *next);
+            // What came meanwhile is told in another turn.
+            let is_it = |of: &TenantId| of.bytes() == tenant.bytes();
+            let is_told_now = telling.busy.values().any(is_it);
+            if later || is_told_now {
                 self.0.store.still_untold(&tenant);
-                continue;
+            } else if !telling.waiting.iter().any(is_it) {
+                telling.waiting.push_back(tenant);
             }
-            let data = self.0.store.tenant(&tenant);
-            match self.tell_of(&tenant, &data).await {
-                Ok(Told::All) => {
-                    patience.remove(tenant.bytes());
-                    continue;
-                }
-                Ok(Told::Some) => {
-                    patience.remove(tenant.bytes());
-                    self.0.store.still_untold(&tenant);
-                    continue;
-                }
-                Ok(Told::Refused) => {}
-                // One that is suspended is looked at again when it is back.
-                Err(e) => {
-                    tracing::warn!(tenant = %tenant.name(), error = %e, "alerts were not told of");
-                }
-            }
-            patience.insert(*tenant.bytes(), (failures + 1, now + pause_us(failures)));
-            self.0.store.still_untold(&tenant);
         }
+    }
+
+    /// Begins to tell as many tenants' people at once as there may be: one who does not answer holds up
+    /// nobody else's.
+    fn begin_to_tell(&self, telling: &mut Telling) {
+        let most = self.limits().tenants_told_at_once_max.max(1);
+        while (telling.running.len() as u64) < most {
+            let Some(tenant) = telling.waiting.pop_front() else {
+                return;
+            };
+            let (house, of) = (self.clone(), tenant.clone());
+            let work = async move {
+                let data = house.0.store.tenant(&of);
+                house.tell_of(&of, &data).await
+            };
+            let task = telling.running.spawn(work);
+            telling.busy.insert(task.id(), tenant);
+        }
+    }
+
+    /// Notes how it went.
+    fn told(&self, telling: &mut Telling, ended: Ended) {
+        let (task, done) = match ended {
+            Ok((task, done)) => (task, done),
+            Err(broken) => (broken.id(), Err(Failure::of(Code::Internal))),
+        };
+        let Some(tenant) = telling.busy.remove(&task) else {
+            return;
+        };
+        match done {
+            Ok(Told::All) => {
+                telling.patience.remove(tenant.bytes());
+                return;
+            }
+            Ok(Told::Some) => {
+                telling.patience.remove(tenant.bytes());
+                self.0.store.still_untold(&tenant);
+                return;
+            }
+            Ok(Told::Refused) => {}
+            // One that is suspended is looked at again when it is back.
+            Err(e) => {
+                tracing::warn!(tenant = %tenant.name(), error = %e, "alerts were not told of");
+            }
+        }
+        let now = self.clock().monotonic().0;
+        let known = telling.patience.get(tenant.bytes());
+        let failures = known.map_or(0, |(failures, _)| *failures);
+        let next = (failures + 1, now + pause_us(failures));
+        telling.patience.insert(*tenant.bytes(), next);
+        self.0.store.still_untold(&tenant);
     }
 
     async fn tell_of(&self, tenant: &TenantId, data: &TenantStore) -> Result<Told, Failure> {
@@ -166,9 +229,15 @@ impl House {
             permit.map_err(|denied| Failure::from(&denied))
         };
         let waiting = data.alerts_waiting(permit()?).await?;
-        let mut all = true;
+        let (mut all, mut more) = (true, waiting.more);
+        let began = self.clock().monotonic().0;
         if let Some(webhook) = &waiting.rules.webhook {
             for call in &waiting.webhook {
+                // One that answers slowly takes its turn, and no more.
+                if self.clock().monotonic().0 - began > TURN_US {
+                    more = true;
+                    break;
+                }
                 if let Err(e) = self.call(tenant, webhook, *call).await {
                     tracing::warn!(tenant = %tenant.name(), error = %e, "a webhook was not told of an alert");
                     all = false;
@@ -194,7 +263,7 @@ impl House {
                 },
             }
         }
-        Ok(match (all, waiting.more) {
+        Ok(match (all, more) {
             (false, _) => Told::Refused,
             (true, true) => Told::Some,
             (true, false) => Told::All,

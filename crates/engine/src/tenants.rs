@@ -108,6 +108,31 @@ pub struct AccessAsked<'a> {
     pub to: Option<&'a str>,
 }
 
+impl AccessAsked<'_> {
+    /// # Errors
+    /// `request-invalid`
+    pub(crate) fn query(&self) -> Result<store::AccessQuery, Failure> {
+        let invalid = |text: &str| Failure::new(Code::RequestInvalid, text.to_owned());
+        let patient = self.patient.map(|text| {
+            let id = text.strip_prefix("Patient/").unwrap_or(text);
+            base::ResourceId::new(id).map_err(|_| invalid("patient is Patient/id"))
+        });
+        let time = |text: Option<&str>| {
+            text.map(|t| {
+                crate::interaction::moment(t)
+                    .ok_or_else(|| invalid("from and to are dates or instants"))
+            })
+            .transpose()
+        };
+        Ok(store::AccessQuery {
+            patient: patient.transpose()?,
+            actor: self.actor.map(str::to_owned),
+            from: time(self.from)?,
+            to: time(self.to)?,
+        })
+    }
+}
+
 /// Longest display name, in characters.
 const DISPLAY_CHARACTERS_MAX: usize = 200;
 
@@ -381,24 +406,7 @@ impl Operator {
         asked: &AccessAsked<'_>,
     ) -> Result<store::AccessReport, Failure> {
         let (tenant, data) = self.tenant(name)?;
-        let invalid = |text: &str| Failure::new(Code::RequestInvalid, text.to_owned());
-        let patient = asked.patient.map(|text| {
-            let id = text.strip_prefix("Patient/").unwrap_or(text);
-            base::ResourceId::new(id).map_err(|_| invalid("patient is Patient/id"))
-        });
-        let time = |text: Option<&str>| {
-            text.map(|t| {
-                crate::interaction::moment(t)
-                    .ok_or_else(|| invalid("from and to are dates or instants"))
-            })
-            .transpose()
-        };
-        let query = store::AccessQuery {
-            patient: patient.transpose()?,
-            actor: asked.actor.map(str::to_owned),
-            from: time(asked.from)?,
-            to: time(asked.to)?,
-        };
+        let query = asked.query()?;
         let permit = self.system(Reason::Verify, &tenant)?;
         Ok(data.accesses(permit, query).await?)
     }

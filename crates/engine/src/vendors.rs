@@ -671,6 +671,22 @@ impl Gate {
         house
             .rates
             .spend_client(&self.tenant, &record.id, bound, &house.metrics)?;
+        // From anywhere it is switched off; whoever lets go of it comes as the terms want them to.
+        let wanted = draft.as_ref().and_then(|draft| Hold::of(&draft.hold));
+        let held = grant.as_ref().map(|grant| grant.held(Party::Vendor).hold);
+        if wanted.zip(held).is_some_and(|(wanted, held)| wanted < held)
+            && let Some(terms) = terms
+        {
+            let certificate = credentials.certificate.map(|shown| &shown.sha256);
+            if let Err(refusal) = terms.are_met(credentials.from, certificate) {
+                let (what, code) = (format!("vendor {}: switch", id.as_str()), refusal.code());
+                house.metrics.denials.inc();
+                let actor = record.actor();
+                let noted = store.not_let_in(request, &actor, &what, code);
+                noted.await.map_err(Failure::from)?;
+                return Err(TokenFailure::Vendor(code));
+            }
+        }
         let model = self.model();
         let contracts = Contracts {
             store: &store,

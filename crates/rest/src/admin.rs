@@ -265,30 +265,71 @@ pub(crate) async fn revoke_import(by: Operator, call: Call) -> Result<Response<B
 
 /// `GET /admin/v1/tenants/{name}/audit/report?patient=&actor=&from=&to=&format=&by=`
 pub(crate) async fn report(by: Operator, call: Call) -> Result<Response<Body>, Failure> {
-    let [patient, actor, from, to, format, by_what] =
-        ["patient", "actor", "from", "to", "format", "by"]
-            .map(|name| form::first(call.query(), name).map(std::borrow::Cow::into_owned));
-    let asked = AccessAsked {
-        patient: patient.as_deref(),
-        actor: actor.as_deref(),
-        from: from.as_deref(),
-        to: to.as_deref(),
-    };
-    let format = format.unwrap_or_default();
-    let by_what = by_what.unwrap_or_default();
-    let known = matches!(&*by_what, "" | "access" | "patient");
-    if !known || !matches!(&*format, "" | "json" | "csv" | "html") {
-        let text = "format is json, csv or html, and by is access or patient";
-        return Err(Failure::new(Code::RequestInvalid, text));
-    }
-    let by_patient = by_what == "patient";
+    let wanted = ReportWanted::of(&call)?;
     let name = call.value("name").to_owned();
     drop(call);
-    let report = by.accesses(&name, &asked).await?;
-    match &*format {
-        "csv" => Ok(report::csv(&report, by_patient)),
-        "html" => Ok(report::html(&name, &asked, &report, by_patient)),
-        _ => answer(StatusCode::OK, &report),
+    let report = by.accesses(&name, &wanted.asked()).await?;
+    wanted.told(&name, &report)
+}
+
+/// What a report of accesses is asked with.
+pub(crate) struct ReportWanted {
+    patient: Option<String>,
+    actor: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    format: String,
+    by_patient: bool,
+}
+
+impl ReportWanted {
+    pub(crate) fn of(call: &Call) -> Result<Self, Failure> {
+        let [patient, actor, from, to, format, by_what] =
+            ["patient", "actor", "from", "to", "format", "by"].map(|name| {
+                let text = form::first(call.query(), name)?.trim().to_owned();
+                // A form sends what nobody filled in, too.
+                (!text.is_empty()).then_some(text)
+            });
+        let (format, by_what) = (format.unwrap_or_default(), by_what.unwrap_or_default());
+        let known = matches!(&*by_what, "" | "access" | "patient");
+        if !known || !matches!(&*format, "" | "json" | "csv" | "html") {
+            let text = "format is json, csv or html, and by is access or patient";
+            return Err(Failure::new(Code::RequestInvalid, text));
+        }
+        Ok(Self {
+            patient,
+            actor,
+            from,
+            to,
+            format,
+            by_patient: by_what == "patient",
+        })
+    }
+
+    pub(crate) fn asked(&self) -> AccessAsked<'_> {
+        AccessAsked {
+            patient: self.patient.as_deref(),
+            actor: self.actor.as_deref(),
+            from: self.from.as_deref(),
+            to: self.to.as_deref(),
+        }
+    }
+
+    /// Whether nothing is asked at all.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.patient.is_none() && self.actor.is_none() && self.format.is_empty()
+    }
+
+    pub(crate) fn told(
+        &self,
+        tenant: &str,
+        report: &engine::AccessReport,
+    ) -> Result<Response<Body>, Failure> {
+        match &*self.format {
+            "csv" => Ok(report::csv(report, self.by_patient)),
+            "html" => Ok(report::html(tenant, &self.asked(), report, self.by_patient)),
+            _ => answer(StatusCode::OK, report),
+        }
     }
 }
 

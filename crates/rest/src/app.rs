@@ -87,8 +87,8 @@ impl App {
         let (from, forwarded) = proxy::read(self.house.config(), request.headers(), peer);
         meta.from = Some(from);
         let mut request = request.map(Body::new);
-        if from != peer {
-            // It is the proxy's, not the caller's.
+        if from != peer || proxy::is_believed(self.house.config(), peer) {
+            // It is the proxy's, not the caller's, whatever it says of whom it brings.
             request.extensions_mut().remove::<ClientCertificate>();
         }
         without_last_slash(request.uri_mut());
@@ -367,6 +367,13 @@ impl Rows {
                 response.headers_mut().insert(ACCEPT_PATCH, PATCHES);
             }
             return Ok(response);
+        }
+        // What looks like an id and is the name of an operation is one that is not there.
+        let last = call.parts.uri.path().rsplit('/').next().unwrap_or("");
+        let known = || self.rows.iter().any(|(r, _)| r.path.ends_with(last));
+        if base == Base::Fhir && last.starts_with('$') && !known() {
+            let text = "this operation is not supported";
+            return Err(Failure::new(Code::NotSupported, text));
         }
         Err(Failure::of(Code::MethodNotAllowed))
     }

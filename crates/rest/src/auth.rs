@@ -20,9 +20,12 @@ use maud::Markup;
 use crate::call::{BodyLimit, Call};
 use crate::{negotiate, problem};
 
+pub(crate) mod access_report;
 pub(crate) mod account;
+pub(crate) mod alerts;
 pub(crate) mod authorize;
 pub(crate) mod choice;
+pub(crate) mod openings;
 mod pages;
 pub(crate) mod people;
 pub(crate) mod provider;
@@ -143,9 +146,14 @@ impl Browser {
     /// The fields of a form that was given out to it.
     async fn fields(&self, gate: &Gate, call: &mut Call) -> Result<Fields, Failure> {
         let fields = Fields::read(call).await?;
-        let token = fields.get("_form").unwrap_or_default();
-        gate.own_form(&self.form, &self.session, &token).await?;
+        self.own(gate, &fields).await?;
         Ok(fields)
+    }
+
+    /// Refuses a form that was not given out to it.
+    async fn own(&self, gate: &Gate, fields: &Fields) -> Result<(), Failure> {
+        let token = fields.get("_form").unwrap_or_default();
+        gate.own_form(&self.form, &self.session, &token).await
     }
 
     /// Has it keep what a journey to an identity provider needs at its end.

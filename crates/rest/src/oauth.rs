@@ -1,6 +1,8 @@
 //! The tenant as an OAuth 2 issuer: the token endpoint, its keys, and what SMART clients look up
 //! first.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use base::Code;
 use engine::{Assurance, Failure, Gate, House, SwitchDraft, TokenFailure, TokenRequest};
@@ -21,19 +23,29 @@ fn json(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
     response
 }
 
+/// What is wrong with the parameters of a request is told in the words of OAuth.
+type Asked<T> = Result<Result<T, TokenFailure>, Failure>;
+
 /// The parameters of a request of a client.
-async fn asked(call: &mut Call) -> Result<TokenRequest, Failure> {
-    Ok(asked_with(call).await?.0)
+async fn asked(call: &mut Call) -> Asked<TokenRequest> {
+    Ok(asked_with(call).await?.map(|(asked, _)| asked))
 }
 
 /// The same, with the form that it was read from.
-async fn asked_with(call: &mut Call) -> Result<(TokenRequest, String), Failure> {
+async fn asked_with(call: &mut Call) -> Asked<(TokenRequest, String)> {
     if negotiate::body_essence(&call.parts.headers) != "application/x-www-form-urlencoded" {
         return Err(Failure::of(Code::MediaType));
     }
     let body = call.body(BodyLimit::Form).await?;
-    let text = std::str::from_utf8(&body).map_err(|_| Failure::of(Code::RequestInvalid))?;
+    Ok(read(&body))
+}
+
+/// RFC 6749 section 3.2: no parameter is there twice; one without a value is as if it were not.
+fn read(body: &[u8]) -> Result<(TokenRequest, String), TokenFailure> {
+    let unread = TokenFailure::Request("the parameters are not UTF-8");
+    let text = std::str::from_utf8(body).map_err(|_| unread)?;
     let mut asked = TokenRequest::default();
+    let mut seen: Vec<Cow<'_, str>> = Vec::new();
     for (name, value) in form::pairs(text) {
         let value = Some(value.into_owned()).filter(|v| !v.is_empty());
         let place = match &*name {
@@ -53,13 +65,12 @@ async fn asked_with(call: &mut Call) -> Result<(TokenRequest, String), Failure> 
             }
             _ => continue,
         };
-        if place.is_some() {
-            return Err(Failure::new(
-                Code::RequestInvalid,
-                "a parameter is there twice",
-            ));
+        // Only names that are known are remembered, and there are few.
+        if seen.contains(&name) {
+            return Err(TokenFailure::Request("a parameter is there twice"));
         }
         *place = value;
+        seen.push(name);
     }
     Ok((asked, text.to_owned()))
 }
@@ -73,8 +84,11 @@ fn unkept(mut response: Response<Body>) -> Response<Body> {
 
 /// `POST /t/{tenant}/auth/token` (RFC 6749 sections 4.1.3, 4.4 and 6).
 pub(crate) async fn token(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
-    let asked = asked(&mut call).await?;
-    let response = match gate.token(&asked, call.credentials(), call.request).await {
+    let given = match asked(&mut call).await? {
+        Ok(asked) => gate.token(&asked, call.credentials(), call.request).await,
+        Err(failure) => Err(failure),
+    };
+    let response = match given {
         Ok(granted) => {
             let mut body = json!({
                 "access_token": granted.access_token,
@@ -94,9 +108,14 @@ pub(crate) async fn token(gate: Gate, mut call: Call) -> Result<Response<Body>, 
 
 /// `POST /t/{tenant}/auth/introspect` (RFC 7662).
 pub(crate) async fn introspect(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
-    let asked = asked(&mut call).await?;
-    let told = gate.introspect(&asked, call.credentials(), call.request);
-    Ok(unkept(match told.await {
+    let told = match asked(&mut call).await? {
+        Ok(asked) => {
+            gate.introspect(&asked, call.credentials(), call.request)
+                .await
+        }
+        Err(failure) => Err(failure),
+    };
+    Ok(unkept(match told {
         Ok(told) => json(StatusCode::OK, &told),
         Err(failure) => refused(&failure, gate.name().as_str())?,
     }))
@@ -104,9 +123,11 @@ pub(crate) async fn introspect(gate: Gate, mut call: Call) -> Result<Response<Bo
 
 /// `POST /t/{tenant}/auth/revoke` (RFC 7009).
 pub(crate) async fn revoke(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
-    let asked = asked(&mut call).await?;
-    let done = gate.revoke(&asked, call.credentials(), call.request);
-    Ok(unkept(match done.await {
+    let done = match asked(&mut call).await? {
+        Ok(asked) => gate.revoke(&asked, call.credentials(), call.request).await,
+        Err(failure) => Err(failure),
+    };
+    Ok(unkept(match done {
         Ok(()) => Response::new(Body::empty()),
         Err(failure) => refused(&failure, gate.name().as_str())?,
     }))
@@ -114,9 +135,14 @@ pub(crate) async fn revoke(gate: Gate, mut call: Call) -> Result<Response<Body>,
 
 /// `POST /t/{tenant}/auth/vendor`: what a vendor does with its own grant, by one of its clients.
 pub(crate) async fn vendor(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
-    let (asked, draft) = asked_of_vendor(&mut call).await?;
-    let view = gate.own_vendor(&asked, draft, call.credentials(), call.request);
-    Ok(unkept(match view.await {
+    let view = match asked_of_vendor(&mut call).await? {
+        Ok((asked, draft)) => {
+            gate.own_vendor(&asked, draft, call.credentials(), call.request)
+                .await
+        }
+        Err(failure) => Err(failure),
+    };
+    Ok(unkept(match view {
         Ok(view) => {
             let view = serde_json::to_value(&view).map_err(|_| Failure::of(Code::Internal))?;
             json(StatusCode::OK, &view)
@@ -126,8 +152,11 @@ pub(crate) async fn vendor(gate: Gate, mut call: Call) -> Result<Response<Body>,
 }
 
 /// The client's own parameters, and `hold` with `reason` where it moves its switch.
-async fn asked_of_vendor(call: &mut Call) -> Result<(TokenRequest, Option<SwitchDraft>), Failure> {
-    let (asked, text) = asked_with(call).await?;
+async fn asked_of_vendor(call: &mut Call) -> Asked<(TokenRequest, Option<SwitchDraft>)> {
+    let (asked, text) = match asked_with(call).await? {
+        Ok(read) => read,
+        Err(failure) => return Ok(Err(failure)),
+    };
     let field = |name| form::first(&text, name).map(std::borrow::Cow::into_owned);
     let draft = field("hold")
         .filter(|h| !h.is_empty())
@@ -136,7 +165,7 @@ async fn asked_of_vendor(call: &mut Call) -> Result<(TokenRequest, Option<Switch
             terms: None,
             reason: field("reason").unwrap_or_default(),
         });
-    Ok((asked, draft))
+    Ok(Ok((asked, draft)))
 }
 
 /// RFC 6749 section 5.2.
@@ -203,6 +232,8 @@ fn described(gate: &Gate, house: &House) -> serde_json::Value {
     if config.client_authorities {
         methods.push("tls_client_auth");
     }
+    let proving: Vec<&str> = methods.iter().copied().filter(|m| *m != "none").collect();
+    let algorithms = json!(["RS384", "ES384"]);
     json!({
         "issuer": links.issuer(),
         "jwks_uri": links.jwks(),
@@ -217,7 +248,11 @@ fn described(gate: &Gate, house: &House) -> serde_json::Value {
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
         "tls_client_certificate_bound_access_tokens": config.client_certificates,
-        "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint_auth_methods_supported": proving,
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "authorization_response_iss_parameter_supported": true,
         "scopes_supported": [
             "openid", "profile", "fhirUser", "launch", "launch/patient",
@@ -240,10 +275,12 @@ pub(crate) async fn smart_configuration(gate: Gate, call: Call) -> Result<Respon
             json!([
                 "launch-ehr",
                 "launch-standalone",
+                "authorize-post",
                 "client-public",
                 "client-confidential-symmetric",
                 "client-confidential-asymmetric",
                 "sso-openid-connect",
+                "context-banner",
                 "context-ehr-patient",
                 "context-ehr-encounter",
                 "context-standalone-patient",
@@ -257,6 +294,13 @@ pub(crate) async fn smart_configuration(gate: Gate, call: Call) -> Result<Respon
         );
     }
     Ok(json(StatusCode::OK, &about))
+}
+
+/// `GET /.well-known/oauth-authorization-server/t/{tenant}/auth` (RFC 8414 section 3.1), and on a tenant's own
+/// host `/.well-known/oauth-authorization-server/auth`.
+pub(crate) async fn authorization_server(call: Call) -> Result<Response<Body>, Failure> {
+    let gate = crate::caller::gate(&call)?;
+    configuration(gate, call).await
 }
 
 /// `GET /t/{tenant}/auth/.well-known/openid-configuration` (OpenID Connect Discovery 1.0).
@@ -288,7 +332,10 @@ pub(crate) async fn configuration(gate: Gate, call: Call) -> Result<Response<Bod
                 "acr_values_supported",
                 json!([Assurance::Password.acr(), Assurance::TwoFactors.acr()]),
             ),
-            ("prompt_values_supported", json!(["none", "login"])),
+            (
+                "prompt_values_supported",
+                json!(["none", "login", "consent"]),
+            ),
             ("claims_parameter_supported", json!(false)),
             ("request_parameter_supported", json!(false)),
             ("request_uri_parameter_supported", json!(false)),

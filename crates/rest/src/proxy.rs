@@ -21,10 +21,7 @@ pub(crate) fn read(
     headers: &HeaderMap,
     peer: IpAddr,
 ) -> (IpAddr, Option<Box<Forwarded>>) {
-    let trusted = |address: IpAddr| {
-        let networks: &[Network] = &config.trusted_proxies;
-        networks.iter().any(|network| network.contains(address))
-    };
+    let trusted = |address: IpAddr| is_believed(config, address);
     if !trusted(peer) {
         return (peer, None);
     }
@@ -36,6 +33,12 @@ pub(crate) fn read(
     };
     let told = (told != Forwarded::default()).then(|| Box::new(told));
     (from, told)
+}
+
+/// Whether a proxy at this address is believed.
+pub(crate) fn is_believed(config: &HouseConfig, peer: IpAddr) -> bool {
+    let networks: &[Network] = &config.trusted_proxies;
+    networks.iter().any(|network| network.contains(peer))
 }
 
 /// All values of a list header, in order.

@@ -212,6 +212,7 @@ routes! {
     POST   House  "/admin/v1/key/rotate"                          "rotate-key"     Operator admin::rotate_key;
 
     GET    House  "/auth/style.css"     "house-style"   Open    auth::house_style;
+    GET    House  "/.well-known/oauth-authorization-server/t/{tenant}/auth" "authorization-server" Open oauth::authorization_server;
     GET    House  "/auth/choose"        "choose-tenant" Open    auth::choice::leave;
     GET    House  "/auth/callback"      "provider-callback" Open   auth::provider::forward;
     GET    Tenant "/auth/providers/{provider}" "provider-sign-in" Gate auth::provider::depart;
@@ -223,11 +224,13 @@ routes! {
     POST   Tenant "/auth/revoke"        "revoke"        Gate    oauth::revoke;
     POST   Tenant "/auth/register"      "register"      Gate    auth::registrations::register;
     GET    Tenant "/auth/register/{client_id}" "registered" Gate auth::registrations::registered;
+    PUT    Tenant "/auth/register/{client_id}" "register-anew" Gate auth::registrations::register_anew;
     DELETE Tenant "/auth/register/{client_id}" "unregister" Gate auth::registrations::unregister;
     GET    Tenant "/auth/registrations" "list-registrations" Visitor auth::registrations::list;
     POST   Tenant "/auth/registrations/{client_id}" "decide-registration" Visitor auth::registrations::decide;
     POST   Tenant "/auth/registration-tokens" "invite-program" Visitor auth::registrations::invite;
     GET    Tenant "/auth/jwks"          "jwks"          Gate    oauth::jwks;
+    GET    Tenant "/.well-known/oauth-authorization-server/auth" "authorization-server" Gate oauth::configuration;
     GET    Tenant "/auth/.well-known/openid-configuration" "openid-configuration" Gate oauth::configuration;
     GET    Tenant "/auth/style.css"     "style"         Gate    auth::style;
     GET    Tenant "/auth/passkey.js"    "script"        Gate    auth::script;
@@ -247,6 +250,15 @@ routes! {
     PATCH  Tenant "/auth/people/{person}" "change-person" Visitor auth::people::change;
     POST   Tenant "/auth/people/{person}/invitation" "invite-person" Visitor auth::people::invite;
     POST   Tenant "/auth/people/{person}/sign-out" "sign-person-out" Visitor auth::people::sign_out;
+    GET    Tenant "/auth/alerts"        "list-alerts"   Visitor auth::alerts::list;
+    GET    Tenant "/auth/alerts/{number}" "show-alert"  Visitor auth::alerts::show;
+    POST   Tenant "/auth/alerts/{number}" "acknowledge-alert" Visitor auth::alerts::acknowledge;
+    GET    Tenant "/auth/break-glass"   "list-openings" Visitor auth::openings::list;
+    GET    Tenant "/auth/break-glass/{id}" "show-opening" Visitor auth::openings::show;
+    POST   Tenant "/auth/break-glass/{id}" "review-opening" Visitor auth::openings::review;
+    GET    Tenant "/auth/access-report" "own-access-report" Visitor auth::access_report::show;
+    GET    Tenant "/auth/alert-rules"   "show-alert-rules" Visitor auth::alerts::rules::show;
+    POST   Tenant "/auth/alert-rules"   "publish-alert-rules" Visitor auth::alerts::rules::publish;
     POST   Tenant "/auth/launches"      "launch"        Caller("r") auth::people::launch;
     GET    Tenant "/auth/launches"      "list-launches" Caller("")  auth::people::launches;
     GET    Tenant "/auth/vendors"       "list-own-vendors" Visitor  auth::vendors::list;

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod alerts;
 pub mod audit;
 pub mod backup;
 pub mod check_config;
 pub mod client;
+mod credentials;
 pub mod demo;
 pub mod identity_provider;
 pub mod import;
@@ -62,6 +64,8 @@ enum Command {
     Quarantine(quarantine::Quarantine),
     /// Read a tenant's audit trail: who was shown what, who was refused, what was changed.
     Audit(audit::Audit),
+    /// Accesses that somebody should look at, and the rules that raise them.
+    Alerts(alerts::Alerts),
     /// Back up a tenant while it is used.
     Backup(backup::Backup),
     /// Make a tenant from a backup.
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Scrub(args) => scrub::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Alerts(args) => alerts::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Key(args) => key::run(&args),

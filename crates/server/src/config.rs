@@ -67,6 +67,8 @@ pub struct Tls {
     pub client_certificates: bool,
     /// PEM file with the certificates of authorities that vouch for clients' names.
     pub client_authorities: Option<PathBuf>,
+    /// PEM file with the lists of what authorities have revoked.
+    pub client_revocations: Option<PathBuf>,
 }
 
 /// `[auth]`
@@ -291,6 +293,11 @@ pub const KEYS: &[Key] = &[
         "PEM file with the certificates of authorities that vouch for the names in clients' certificates (`tls_client_auth`). Read again when it changes, and on SIGHUP.",
     ),
     key(
+        "tls.client_revocations",
+        "",
+        "PEM file with the lists (CRL, RFC 5280) of certificates that authorities of `tls.client_authorities` have revoked. Of an authority without a list nothing is revoked; a list holds until another is there. Read again when it changes, and on SIGHUP.",
+    ),
+    key(
         "auth.access_token_seconds",
         "3600",
         "Life of an access token, in seconds.",
@@ -378,7 +385,7 @@ pub const KEYS: &[Key] = &[
     key(
         "audit.syslog_bare_end",
         "false",
-        "Whether a receiver may end a TLS line without `close_notify`, as rsyslog does. Whoever is on the way to it may then end a line unseen, and what was on its way is not sent again.",
+        "Whether a receiver may end a TLS line without `close_notify`, as rsyslog does with its driver for GnuTLS, and not with that for OpenSSL. Whoever is on the way to it may then end a line unseen, and what was on its way is not sent again.",
     ),
     key(
         "audit.ocsf",
@@ -593,6 +600,11 @@ impl Config {
         if self.tls.client_authorities.is_some() && !self.tls.client_certificates {
             return Err(ConfigError::Contradiction(
                 "tls.client_authorities goes with tls.client_certificates = true",
+            ));
+        }
+        if self.tls.client_revocations.is_some() && self.tls.client_authorities.is_none() {
+            return Err(ConfigError::Contradiction(
+                "tls.client_revocations goes with tls.client_authorities",
             ));
         }
         if self.public_url.as_ref().is_some_and(|u| {

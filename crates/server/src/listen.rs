@@ -18,7 +18,7 @@ use fhir::outcome::{Issue, Outcome};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rest::{App, ClientCertificate};
+use rest::App;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
@@ -26,7 +26,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use self::linger::Lingering;
 use self::pace::Pace;
 use self::places::{Met, Places};
-use self::tls::Door;
+use self::tls::{Door, Shown};
 use crate::config::Config;
 
 /// Seconds in which a client has to finish its TLS handshake, and its headers.
@@ -201,7 +201,7 @@ async fn connection<S>(
     http: &Http,
     stream: S,
     app: App,
-    (peer, certificate): (SocketAddr, Option<ClientCertificate>),
+    (peer, shown): (SocketAddr, Option<Shown>),
     pace: Arc<Pace>,
     mut stop: watch::Receiver<bool>,
 ) where
@@ -218,7 +218,7 @@ async fn connection<S>(
     };
     let watched = pace.clone();
     let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-        if let Some(certificate) = certificate.clone() {
+        if let Some(certificate) = shown.as_ref().and_then(Shown::now) {
             request.extensions_mut().insert(certificate);
         }
         let app = app.clone();

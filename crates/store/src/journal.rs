@@ -10,6 +10,7 @@
 
 mod examine;
 mod frame;
+mod place;
 mod recover;
 mod segment;
 
@@ -24,6 +25,7 @@ use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 pub use examine::Tampering;
 pub(crate) use examine::{Done, Keyed};
 pub(crate) use frame::Head;
+pub(crate) use place::{Frames, Place};
 pub(crate) use recover::Scan;
 use segment::Segment;
 
@@ -373,19 +375,7 @@ impl Journal {
         segment: u64,
         each: &mut dyn FnMut(Head, &[u8]),
     ) -> Result<bool> {
-        let (current, end) = {
-            let state = self.shared.state.lock();
-            (state.current.number(), state.current.end())
-        };
-        let end = (segment == current).then_some(end);
-        recover::records_of(
-            &self.shared.dir,
-            (tenant, &key_of(key)?),
-            segment,
-            end,
-            each,
-        )?;
-        Ok(segment < current)
+        self.records_from(tenant, key, (segment, 0), each)
     }
 
     /// Bytes appended since the journal was opened.

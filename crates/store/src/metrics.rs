@@ -105,6 +105,8 @@ pub struct StoreMetrics {
     pub cache_bytes: Count,
     /// Bytes appended to the journal of reads since start.
     pub journal_bytes: Count,
+    /// Events of trails that were looked at for searches and reports.
+    pub trail_events: Count,
     /// Records appended to the journal since start.
     pub journal_records: Count,
     /// Flushes of the journal to the disk since start.

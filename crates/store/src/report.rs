@@ -99,7 +99,8 @@ pub enum FindingKind {
     Head,
     /// API clients, or facts about the tenant, are not those that were last administered.
     Client,
-    /// An opening or a line of the quarantine does not carry its seal.
+    /// An opening or a line of the quarantine does not carry its seal, or an opening is not there any more,
+    /// or is as it was before.
     List,
     /// A line of the operators' audit, whose number stands as `seq`, is not as it was written.
     Operators,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use access::{Directory, Export, HousePermit, OperatorToken, Permit, TenantId};
-use base::{Clock, Rng, TenantName};
+use base::{Clock, Micros, Rng, TenantName};
 
 use crate::face::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
 use crate::sqlite::house::House;
@@ -220,6 +220,12 @@ impl Store {
             .entry(tenant)
             .map(|e| e.info.read().settings.clone())
             .unwrap_or_default()
+    }
+
+    /// When a tenant was made, without touching a disk.
+    pub fn created(&self, tenant: &TenantId) -> Micros {
+        let entry = self.house().entry(tenant);
+        entry.map_or(Micros(0), |e| e.info.read().created)
     }
 
     /// Tenants that serve.

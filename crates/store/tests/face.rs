@@ -14,6 +14,7 @@ mod face {
     mod heads;
     mod limits;
     mod migration;
+    mod openings;
     mod parameters;
     mod quarantine;
     mod raw;
@@ -22,5 +23,6 @@ mod face {
     mod tampering;
     mod tenants;
     mod trail;
+    mod trail_index;
     mod world;
 }

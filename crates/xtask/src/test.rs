@@ -74,6 +74,11 @@ const TOOLS: &[Tool] = &[
         wanted_for: "its TLS",
     },
     Tool {
+        package: "rsyslog-openssl",
+        probe: &["sh", "-c", "ls /usr/lib/*/rsyslog/lmnsd_ossl.so"],
+        wanted_for: "its TLS",
+    },
+    Tool {
         package: "xz-utils",
         probe: &["xz", "--version"],
         wanted_for: "unpacking suites",

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
@@ -54,7 +55,7 @@ impl<'a> BuiltIn<'a> {
     /// opened: what is seen only because it was opened is seen by that way, and told so.
     pub(super) fn withheld(
         &self,
-        (action, type_id, administers): (ActionName, TypeId, bool),
+        (type_id, consents): (TypeId, Option<&Refused>),
         mut ways: Vec<Way>,
         subject: &Subject<'_>,
         surroundings: &Surroundings<'_>,
@@ -65,10 +66,10 @@ impl<'a> BuiltIn<'a> {
             Refused::Everything => return (Vec::new(), Vec::new()),
         };
         let lifts = |way: &Way| self.emergency && way.opened;
-        match self.by_consents(action, type_id, administers) {
+        match consents.unwrap_or(&Refused::Nothing) {
             Refused::Nothing => {}
             Refused::Some(clauses) if ways.iter().any(lifts) => {
-                let left = Clause::Not(Box::new(Clause::Or(clauses)));
+                let left = Clause::Not(Box::new(Clause::Or(clauses.clone())));
                 for way in ways.iter_mut().filter(|way| !lifts(way)) {
                     way.clause = Some(match way.clause.take() {
                         None => left.clone(),
@@ -76,10 +77,15 @@ impl<'a> BuiltIn<'a> {
                     });
                 }
             }
-            Refused::Some(clauses) => never.extend(clauses),
+            Refused::Some(clauses) => never.extend(clauses.iter().cloned()),
             Refused::Everything => ways.retain(lifts),
         }
         (ways, never)
+    }
+
+    /// Whether consents count.
+    pub(super) const fn counts_consents(&self) -> bool {
+        self.consents.is_some()
     }
 
     /// Whether consents leave open what was opened.
@@ -87,17 +93,16 @@ impl<'a> BuiltIn<'a> {
         self.emergency
     }
 
-    /// What consents refuse, where nothing was opened.
+    /// What consents refuse, where nothing was opened; the same for actions of which it is. None where
+    /// they do not count.
     pub(super) fn by_consents(
         &self,
         action: ActionName,
         type_id: TypeId,
         administers: bool,
-    ) -> Refused {
-        match &self.consents {
-            Some(consents) => consents.refused(action, type_id, administers),
-            None => Refused::Nothing,
-        }
+    ) -> Option<Arc<Refused>> {
+        let consents = self.consents.as_ref()?;
+        Some(consents.refused(action, type_id, administers))
     }
 
     /// What labels refuse.
@@ -126,14 +131,18 @@ impl<'a> BuiltIn<'a> {
     }
 }
 
-/// What accesses of somebody are for: of each of their roles, else of everybody; unknown where nothing is
-/// said.
+/// What accesses of somebody are for: of each of their roles its own purposes, else those of everybody,
+/// all together; unknown where nothing is said of one of them.
 fn purposes(rules: &ConsentRules, subject: &Subject<'_>) -> Option<Vec<String>> {
-    let held = subject.roles.iter();
-    let own = held.filter_map(|held| rules.purposes.get(&*held.role));
-    let own: Vec<String> = own.flatten().cloned().collect();
-    match own.is_empty() {
-        false => Some(own),
-        true => rules.purposes.get("*").cloned(),
+    let of = |role: &str| rules.purposes.get(role).or_else(|| rules.purposes.get("*"));
+    if subject.roles.is_empty() {
+        return rules.purposes.get("*").cloned();
     }
+    let mut all = Vec::new();
+    for held in subject.roles {
+        all.extend(of(&held.role)?.iter().cloned());
+    }
+    all.sort_unstable();
+    all.dedup();
+    Some(all)
 }

@@ -4,6 +4,7 @@ mod making;
 
 use std::sync::Arc;
 
+use base::limits::fixed::POLICY_CLAUSES_MAX;
 use base::{Limits, Micros};
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
 use fhir::resource::mask::Mask;
@@ -53,7 +54,7 @@ pub struct Policy {
 }
 
 /// Why a grant says nothing here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Silent {
     /// The caller has no such value: nothing matches.
     Nothing,
@@ -112,22 +113,6 @@ impl Policy {
         self.version
     }
 
-    /// Whether some criteria mean something else as time passes: "approximately" a date (`ap`) is nearer to
-    /// it the nearer it is.
-    pub fn passes(&self) -> bool {
-        let about = |text: &Option<String>| {
-            let text = text.as_deref().unwrap_or_default();
-            text.contains("=ap")
-                || text.contains(",ap")
-                || text.contains(" ap ")
-                || text.contains("%20ap%20")
-        };
-        let grants = &self.document.grants;
-        grants
-            .iter()
-            .any(|g| about(&g.criteria) || about(&g.within))
-    }
-
     /// What it says.
     pub const fn document(&self) -> &Document {
         &self.document
@@ -140,6 +125,7 @@ impl Policy {
     pub fn check(&self, surroundings: &Surroundings<'_>) -> Result<(), PolicyError> {
         let values = Values::sample();
         let mut problems = Vec::new();
+        let mut size = 0;
         for grant in &self.document.grants {
             let mut wrong = |member, problem| {
                 problems.push(Problem {
@@ -163,13 +149,36 @@ impl Policy {
             };
             let mut first = None;
             let mut any = false;
-            for type_id in types {
-                let tried = way(grant, type_id, all, &values, surroundings);
-                match tried {
-                    Ok(_) => any = true,
+            let ways = Ways::of(grant, all, &values, surroundings);
+            size += ways.shared();
+            for type_id in &types {
+                match ways.on(*type_id) {
+                    Ok((_, of_type)) => {
+                        any = true;
+                        size += of_type;
+                    }
                     Err(Silent::Nothing) => any = true,
                     Err(Silent::Wrong(member, problem)) => {
                         first.get_or_insert((member, problem));
+                    }
+                }
+                if size > POLICY_CLAUSES_MAX {
+                    let problem = format!(
+                        "the document comes to more than {POLICY_CLAUSES_MAX} conditions and values"
+                    );
+                    wrong("criteria", problem);
+                    return Err(PolicyError(problems));
+                }
+            }
+            for (member, paths) in [("hide", &grant.hide), ("readOnly", &grant.read_only)] {
+                for path in paths {
+                    let has =
+                        |of: &TypeId| Mask::new(surroundings.model, *of, [path.as_str()]).is_ok();
+                    if !types.iter().any(has) {
+                        wrong(
+                            member,
+                            format!("\"{path}\" is no element that can be kept apart"),
+                        );
                     }
                 }
             }
@@ -376,55 +385,105 @@ pub(super) fn covers(
     !guarded
 }
 
-/// What a grant says about one type.
-pub(super) fn way(
-    grant: &GrantText,
-    type_id: TypeId,
+/// What a grant says about types, for one caller. What is the same for all types is made once.
+pub(super) struct Ways<'a> {
+    grant: &'a GrantText,
+    /// It is for every type: some may lack what it names.
     all: bool,
-    values: &Values,
-    surroundings: &Surroundings<'_>,
-) -> Result<Way, Silent> {
-    let mut clauses = Vec::new();
-    if let Some(text) = &grant.criteria {
-        clauses.push(understood(type_id, text, values, surroundings, "criteria")?);
+    values: &'a Values,
+    surroundings: &'a Surroundings<'a>,
+    within: Option<Result<(TypeId, Arc<Clause>), Silent>>,
+}
+
+impl<'a> Ways<'a> {
+    pub(super) fn of(
+        grant: &'a GrantText,
+        all: bool,
+        values: &'a Values,
+        surroundings: &'a Surroundings<'a>,
+    ) -> Self {
+        let within = grant.within.as_ref();
+        Self {
+            grant,
+            all,
+            values,
+            surroundings,
+            within: within.map(|text| within_of(text, values, surroundings)),
+        }
     }
-    if let Some(text) = &grant.within {
-        clauses.push(within(type_id, text, values, surroundings)?);
+
+    /// Conditions and values that all types share.
+    pub(super) fn shared(&self) -> usize {
+        match &self.within {
+            Some(Ok((_, inner))) => inner.size(),
+            _ => 0,
+        }
     }
-    let mask = |member: &'static str, paths: &[String]| {
+
+    /// About one type, and how many conditions, values and elements that comes to.
+    pub(super) fn on(&self, type_id: TypeId) -> Result<(Way, usize), Silent> {
+        let grant = self.grant;
+        let mut clauses = Vec::new();
+        let mut size = 1 + grant.hide.len() + grant.read_only.len();
+        if let Some(text) = &grant.criteria {
+            let found = understood(type_id, text, self.values, self.surroundings, "criteria")?;
+            size += found.size();
+            clauses.push(found);
+        }
+        if let Some(within) = &self.within {
+            let (head, inner) = within.as_ref().map_err(Clone::clone)?;
+            let model = self.surroundings.model;
+            let inside = in_compartment(model, *head, type_id, inner);
+            let never = "the type is never in such a compartment";
+            let inside = inside.ok_or_else(|| Silent::Wrong("within", never.to_owned()))?;
+            size += model
+                .compartment(*head)
+                .map_or(1, |c| 1 + c.params(type_id).len());
+            clauses.push(inside);
+        }
+        let way = Way {
+            grant: grant.name.as_str().into(),
+            clause: match clauses.len() {
+                0 => None,
+                1 => clauses.pop(),
+                _ => Some(Clause::And(clauses)),
+            },
+            mask: self.mask(type_id, "hide", &grant.hide)?,
+            read_only: self.mask(type_id, "readOnly", &grant.read_only)?,
+            opened: false,
+        };
+        Ok((way, size))
+    }
+
+    fn mask(
+        &self,
+        type_id: TypeId,
+        member: &'static str,
+        paths: &[String],
+    ) -> Result<Option<Arc<Mask>>, Silent> {
         if paths.is_empty() {
             return Ok(None);
         }
-        let name = surroundings.model.type_name(type_id);
+        let model = self.surroundings.model;
+        let name = model.type_name(type_id);
         // `Patient.telecom` is about patients only.
         let own = paths.iter().map(String::as_str).filter(|path| {
             path.split_once('.')
-                .is_none_or(|(of, _)| of == name || surroundings.model.type_id(of).is_none())
+                .is_none_or(|(of, _)| of == name || model.type_id(of).is_none())
         });
-        let found = Mask::new(surroundings.model, type_id, own.clone());
+        let found = Mask::new(model, type_id, own.clone());
         let mask = match found {
             Ok(mask) => mask,
             // Of every type, those that have it.
-            Err(_) if all => {
-                let has = |p: &&str| Mask::new(surroundings.model, type_id, [*p]).is_ok();
-                Mask::new(surroundings.model, type_id, own.filter(has))
+            Err(_) if self.all => {
+                let has = |p: &&str| Mask::new(model, type_id, [*p]).is_ok();
+                Mask::new(model, type_id, own.filter(has))
                     .map_err(|e| Silent::Wrong(member, e.to_string()))?
             }
             Err(e) => return Err(Silent::Wrong(member, e.to_string())),
         };
         Ok((!mask.is_empty()).then(|| Arc::new(mask)))
-    };
-    Ok(Way {
-        grant: grant.name.as_str().into(),
-        clause: match clauses.len() {
-            0 => None,
-            1 => clauses.pop(),
-            _ => Some(Clause::And(clauses)),
-        },
-        mask: mask("hide", &grant.hide)?,
-        read_only: mask("readOnly", &grant.read_only)?,
-        opened: false,
-    })
+    }
 }
 
 /// A search of one type as one clause.
@@ -497,24 +556,20 @@ fn asks_terms(clause: &Clause) -> bool {
     }
 }
 
-/// In the compartment of what a search finds: `Patient?organization=%user.facilities`.
-fn within(
-    type_id: TypeId,
+/// What a search finds, in whose compartments something is: `Patient?organization=%user.facilities`.
+fn within_of(
     text: &str,
     values: &Values,
     surroundings: &Surroundings<'_>,
-) -> Result<Clause, Silent> {
+) -> Result<(TypeId, Arc<Clause>), Silent> {
     let wrong = |text: &str| Silent::Wrong("within", text.to_owned());
     let Some((head, query)) = text.split_once('?') else {
         return Err(wrong("a type and its criteria: Patient?organization=…"));
     };
-    let model = surroundings.model;
-    let head_id = model
-        .type_id(head)
-        .ok_or_else(|| wrong("no such resource type"))?;
-    let inner = understood(head_id, query, values, surroundings, "within")?;
-    in_compartment(model, head_id, type_id, &Arc::new(inner))
-        .ok_or_else(|| wrong("the type is never in such a compartment"))
+    let head = surroundings.model.type_id(head);
+    let head = head.ok_or_else(|| wrong("no such resource type"))?;
+    let inner = understood(head, query, values, surroundings, "within")?;
+    Ok((head, Arc::new(inner)))
 }
 
 /// The condition that a resource is in the compartment of one that meets a clause; none if the type
@@ -580,6 +635,11 @@ pub(super) fn in_own_compartment(
     if type_id == head {
         return Some(Clause::Id(ids.into()));
     }
+    in_compartment_of(model, head, type_id, &named(head, ids))
+}
+
+/// Resources as values of a search.
+pub(super) fn named(head: TypeId, ids: &[base::ResourceId]) -> Arc<[Match]> {
     let one = |id: &base::ResourceId| {
         Match::Reference(ReferenceMatch::Local {
             type_id: head,
@@ -587,17 +647,23 @@ pub(super) fn in_own_compartment(
             version: None,
         })
     };
+    ids.iter().map(one).collect()
+}
+
+/// In the compartments of what these values name; none if the type never is.
+pub(super) fn in_compartment_of(
+    model: &'static Model,
+    head: TypeId,
+    type_id: TypeId,
+    named: &Arc<[Match]>,
+) -> Option<Clause> {
     let params = model.compartment(head)?.params(type_id);
-    let to: Arc<[Match]> = match params.is_empty() {
-        true => return None,
-        false => ids.iter().map(one).collect(),
-    };
     let refers = |param: &ParamId| {
         Clause::Param(ParamClause {
             param: vec![*param],
             kind: ParamKind::Reference,
-            test: Test::Any(to.clone()),
+            test: Test::Any(named.clone()),
         })
     };
-    Some(Clause::Or(params.iter().map(refers).collect()))
+    (!params.is_empty()).then(|| Clause::Or(params.iter().map(refers).collect()))
 }

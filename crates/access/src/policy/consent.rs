@@ -4,19 +4,25 @@
 //! cannot be evaluated refuses. Parts about the caller are decided here; parts about resources become
 //! clauses. Knows nothing of where consents are kept.
 
+mod formula;
 mod places;
 mod read;
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base::limits::fixed::{CONSENT_CLAUSES_MAX, CONSENT_PATIENTS_MAX, CONSENT_RULES_MAX};
+use base::limits::fixed::{CONSENT_CLAUSES_IN_ALL_MAX, CONSENT_PATIENTS_MAX, CONSENT_RULES_MAX};
 use base::{Micros, ResourceId};
 use fhir::definitions::{Model, ParamKind, TypeId};
-use fhir::search::query::Clause;
+use fhir::search::query::{Clause, Match};
 
+use self::formula::{Bound, Formula};
 use self::places::Places;
-use super::compile::{Surroundings, in_compartment, in_own_compartment, understood};
+use super::compile::{
+    Surroundings, in_compartment, in_compartment_of, in_own_compartment, named, understood,
+};
 use super::subject::Subject;
 use super::variables::Values;
 use crate::action::ActionName;
@@ -28,6 +34,17 @@ pub(super) struct Consent {
     rule: Rule,
     /// When what it says changes.
     turns: Vec<i64>,
+}
+
+impl Consent {
+    /// Whether some provision is about some actions only.
+    fn names_actions(&self) -> bool {
+        fn names(node: &Node) -> bool {
+            let of_actions = |c: &Condition| matches!(c, Condition::Actions(_));
+            node.conditions.iter().any(of_actions) || node.exceptions.iter().any(names)
+        }
+        matches!(&self.rule, Rule::Tree { root, .. } if names(root))
+    }
 }
 
 /// What it says.
@@ -78,12 +95,12 @@ enum Condition {
     Unclear,
 }
 
-/// Consents of a tenant that may refuse something, by the id of the Consent.
-#[derive(Debug)]
+/// Consents of a tenant that may refuse something, by the id of the Consent. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Consents {
-    known: HashMap<ResourceId, Consent>,
-    /// Those that could not be read.
-    broken: Vec<ResourceId>,
+    known: HashMap<ResourceId, Arc<Consent>>,
+    /// Patients of those that could not be read, where they are known.
+    broken: HashMap<ResourceId, Option<ResourceId>>,
     /// Those in force that name no patient who could be held to them.
     unheld: BTreeSet<ResourceId>,
     /// How many of them change at a time.
@@ -110,7 +127,7 @@ impl Default for Consents {
     fn default() -> Self {
         Self {
             known: HashMap::new(),
-            broken: Vec::new(),
+            broken: HashMap::new(),
             unheld: BTreeSet::new(),
             turns: BTreeMap::new(),
             places: Places::default(),
@@ -129,18 +146,8 @@ impl Consents {
     /// Learns of a Consent as it is now; `None`: it is gone.
     pub fn learn(&mut self, model: &'static Model, id: &ResourceId, body: Option<&[u8]>) {
         self.changes = generation();
-        self.broken.retain(|b| b != id);
-        if let Some(before) = self.known.remove(id) {
-            for turn in before.turns {
-                if let Some(count) = self.turns.get_mut(&turn) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.turns.remove(&turn);
-                    }
-                }
-            }
-        }
-        self.unheld.remove(id);
+        self.broken.remove(id);
+        self.forget(id);
         let read = body.map_or(Ok(None), |body| read::consent(model, body));
         if read.is_err() {
             self.unheld.insert(id.clone());
@@ -149,15 +156,35 @@ impl Consents {
             for turn in &consent.turns {
                 *self.turns.entry(*turn).or_default() += 1;
             }
-            self.known.insert(id.clone(), consent);
+            self.known.insert(id.clone(), Arc::new(consent));
         }
     }
 
-    /// One is there that cannot be read: it refuses.
-    pub fn is_broken(&mut self, id: ResourceId) {
+    fn forget(&mut self, id: &ResourceId) {
+        if let Some(before) = self.known.remove(id) {
+            for turn in &before.turns {
+                if let Some(count) = self.turns.get_mut(turn) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.turns.remove(turn);
+                    }
+                }
+            }
+        }
+        self.unheld.remove(id);
+    }
+
+    /// One is there that cannot be read: it refuses the chart of its patient, of every patient where that
+    /// is not known.
+    pub fn is_broken(&mut self, id: ResourceId, patient: Option<ResourceId>) {
         self.changes = generation();
-        self.known.remove(&id);
-        self.broken.push(id);
+        self.forget(&id);
+        self.broken.insert(id, patient);
+    }
+
+    /// Whose a Consent is.
+    pub fn patient_of(model: &'static Model, body: &[u8]) -> Option<ResourceId> {
+        read::patient(model, body)
     }
 
     /// Consents that may mean to refuse something and refuse nothing, as no patient is named by them whom
@@ -196,109 +223,6 @@ enum Meant {
     Perhaps,
 }
 
-/// What is known of a condition: for sure, and at most.
-struct Bound {
-    surely: Formula,
-    at_most: Formula,
-}
-
-/// A condition on resources.
-#[derive(Clone, Debug)]
-enum Formula {
-    Never,
-    Always,
-    /// With its size ([`Clause::size`]).
-    Where(Clause, usize),
-    /// It has more than [`CONSENT_CLAUSES_MAX`] parts: nothing is known of it.
-    Vast,
-}
-
-impl Formula {
-    const fn of(holds: bool) -> Self {
-        match holds {
-            true => Self::Always,
-            false => Self::Never,
-        }
-    }
-
-    fn of_clause(clause: Clause) -> Self {
-        let size = clause.size();
-        Self::bounded(clause, size)
-    }
-
-    fn bounded(clause: Clause, size: usize) -> Self {
-        match size > CONSENT_CLAUSES_MAX {
-            true => Self::Vast,
-            false => Self::Where(clause, size),
-        }
-    }
-
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Never, _) | (_, Self::Never) => Self::Never,
-            (Self::Always, other) | (other, Self::Always) => other,
-            (Self::Where(a, of_a), Self::Where(b, of_b)) => {
-                Self::bounded(Clause::And(vec![a, b]), of_a + of_b + 1)
-            }
-            (Self::Vast, _) | (_, Self::Vast) => Self::Vast,
-        }
-    }
-
-    fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Always, _) | (_, Self::Always) => Self::Always,
-            (Self::Never, other) | (other, Self::Never) => other,
-            (Self::Where(a, of_a), Self::Where(b, of_b)) => {
-                Self::bounded(Clause::Or(vec![a, b]), of_a + of_b + 1)
-            }
-            (Self::Vast, _) | (_, Self::Vast) => Self::Vast,
-        }
-    }
-
-    fn not(self) -> Self {
-        match self {
-            Self::Never => Self::Always,
-            Self::Always => Self::Never,
-            Self::Where(clause, size) => Self::bounded(Clause::Not(Box::new(clause)), size + 1),
-            Self::Vast => Self::Vast,
-        }
-    }
-}
-
-impl Bound {
-    fn sure(formula: Formula) -> Self {
-        Self {
-            surely: formula.clone(),
-            at_most: formula,
-        }
-    }
-
-    fn unclear() -> Self {
-        Self {
-            surely: Formula::Never,
-            at_most: Formula::Always,
-        }
-    }
-
-    fn or(self, other: Self) -> Self {
-        Self {
-            surely: self.surely.or(other.surely),
-            at_most: self.at_most.or(other.at_most),
-        }
-    }
-
-    /// Any of these hold, and perhaps more.
-    fn with_others(formula: Formula, others: bool) -> Self {
-        match others {
-            true => Self {
-                surely: formula,
-                at_most: Formula::Always,
-            },
-            false => Self::sure(formula),
-        }
-    }
-}
-
 /// Who asks for what.
 pub(super) struct Asking<'a> {
     pub(super) subject: &'a Subject<'a>,
@@ -308,18 +232,39 @@ pub(super) struct Asking<'a> {
 }
 
 /// What consents refuse of a type.
+#[derive(Clone, Debug)]
 pub(super) enum Refused {
     Nothing,
     Some(Vec<Clause>),
     Everything,
 }
 
+/// Of which actions a refusal is the same.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Acts {
+    Any,
+    Of(ActionName),
+    Changes,
+}
+
+/// Patients by id, as a search names them. Lists that are the same are there once.
+#[derive(Default)]
+struct Lists(HashMap<Vec<ResourceId>, Arc<[Match]>>);
+
 /// Patients' consents, ready to be asked about one caller: those that may refuse them something.
 pub(super) struct Refusals<'a> {
     asking: Asking<'a>,
     some: Vec<&'a Consent>,
-    broken: bool,
+    /// Patients of those that could not be read; none: of any.
+    broken: Vec<&'a Option<ResourceId>>,
     overflow: bool,
+    /// Some of them say something of actions.
+    by_action: bool,
+    /// What was found, by type.
+    known: RefCell<HashMap<(TypeId, Acts), Arc<Refused>>>,
+    lists: RefCell<Lists>,
+    /// Conditions and values that there is room for.
+    left: Cell<usize>,
 }
 
 impl<'a> Refusals<'a> {
@@ -339,14 +284,18 @@ impl<'a> Refusals<'a> {
                 overflow = true;
                 break;
             }
-            some.push(consent);
+            some.push(&**consent);
         }
         some.sort_by(|a, b| a.patient.as_str().cmp(b.patient.as_str()));
         Self {
             asking,
+            by_action: some.iter().any(|consent| consent.names_actions()),
             some,
-            broken: !consents.broken.is_empty(),
+            broken: consents.broken.values().collect(),
             overflow,
+            known: RefCell::default(),
+            lists: RefCell::default(),
+            left: Cell::new(CONSENT_CLAUSES_IN_ALL_MAX),
         }
     }
 
@@ -357,23 +306,49 @@ impl<'a> Refusals<'a> {
         action: ActionName,
         type_id: TypeId,
         administers: bool,
-    ) -> Refused {
+    ) -> Arc<Refused> {
         let model = self.asking.surroundings.model;
         let name = model.type_name(type_id);
         let own = name == "Consent";
-        if name == "AuditEvent" || own && (administers || !changes(action)) {
-            return Refused::Nothing;
+        let acts = match (own, self.by_action) {
+            (true, _) if changes(action) && !administers => Acts::Changes,
+            (true, _) => Acts::Any,
+            (false, false) => Acts::Any,
+            (false, true) if matches!(action, ActionName::Search | ActionName::History) => {
+                Acts::Of(ActionName::Read)
+            }
+            (false, true) => Acts::Of(action),
+        };
+        if let Some(found) = self.known.borrow().get(&(type_id, acts)) {
+            return found.clone();
         }
+        let found = match name {
+            "AuditEvent" => Refused::Nothing,
+            _ if own && acts == Acts::Any => Refused::Nothing,
+            _ => self.refused_of(action, type_id, own),
+        };
+        let found = Arc::new(found);
+        let mut known = self.known.borrow_mut();
+        known.insert((type_id, acts), found.clone());
+        found
+    }
+
+    fn refused_of(&self, action: ActionName, type_id: TypeId, own: bool) -> Refused {
+        let model = self.asking.surroundings.model;
         let Some(patient) = model.type_id("Patient") else {
             return Refused::Everything;
         };
-        if self.broken && in_own_compartment(model, patient, type_id, &[]).is_some() {
+        let concerned = in_own_compartment(model, patient, type_id, &[]).is_some();
+        if !concerned {
+            return Refused::Nothing;
+        }
+        if self.broken.iter().any(|patient| patient.is_none()) {
             return Refused::Everything;
         }
-        if self.overflow {
+        if self.overflow || self.left.get() == 0 {
             return self.coarse(patient, type_id);
         }
-        let mut whole: Vec<ResourceId> = Vec::new();
+        let mut whole: Vec<ResourceId> = self.broken.iter().copied().flatten().cloned().collect();
         let mut clauses = Vec::new();
         for consent in &self.some {
             let denied = match own {
@@ -383,24 +358,37 @@ impl<'a> Refusals<'a> {
             match denied {
                 Formula::Never => {}
                 Formula::Always | Formula::Vast => whole.push(consent.patient.clone()),
-                Formula::Where(clause, _) => {
-                    let of = std::slice::from_ref(&consent.patient);
-                    let inside = in_own_compartment(model, patient, type_id, of);
+                Formula::Where(clause, size) => {
+                    let left = self.left.get().saturating_sub(size);
+                    self.left.set(left);
+                    if left == 0 || clauses.len() >= CONSENT_RULES_MAX {
+                        return self.coarse(patient, type_id);
+                    }
+                    let inside = self.inside(patient, type_id, vec![consent.patient.clone()]);
                     clauses.extend(inside.map(|inside| Clause::And(vec![inside, clause])));
                 }
             }
         }
-        if clauses.len() > CONSENT_RULES_MAX {
-            return self.coarse(patient, type_id);
-        }
+        whole.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
         whole.dedup();
         if !whole.is_empty() {
-            clauses.extend(in_own_compartment(model, patient, type_id, &whole));
+            clauses.extend(self.inside(patient, type_id, whole));
         }
         match clauses.is_empty() {
             true => Refused::Nothing,
             false => Refused::Some(clauses),
         }
+    }
+
+    /// The charts of these patients.
+    fn inside(&self, patient: TypeId, type_id: TypeId, ids: Vec<ResourceId>) -> Option<Clause> {
+        if type_id == patient {
+            return Some(Clause::Id(ids.into()));
+        }
+        let mut lists = self.lists.borrow_mut();
+        let these = lists.0.entry(ids);
+        let these = these.or_insert_with_key(|ids| named(patient, ids));
+        in_compartment_of(self.asking.surroundings.model, patient, type_id, these)
     }
 
     /// Too many to be named one by one: the charts of all who have a consent.
@@ -410,9 +398,15 @@ impl<'a> Refusals<'a> {
         let Ok(all) = understood(patient, text, &values, around, "consents") else {
             return Refused::Everything;
         };
-        match in_compartment(around.model, patient, type_id, &all.into()) {
-            Some(clause) => Refused::Some(vec![clause]),
-            None => Refused::Nothing,
+        let mut clauses = Vec::new();
+        clauses.extend(in_compartment(around.model, patient, type_id, &all.into()));
+        let broken: Vec<ResourceId> = self.broken.iter().copied().flatten().cloned().collect();
+        if !broken.is_empty() {
+            clauses.extend(self.inside(patient, type_id, broken));
+        }
+        match clauses.is_empty() {
+            true => Refused::Nothing,
+            false => Refused::Some(clauses),
         }
     }
 }
@@ -534,8 +528,12 @@ impl Asking<'_> {
             Condition::Types(types, others) => match about {
                 Some((_, type_id)) => {
                     let name = self.surroundings.model.type_name(type_id);
-                    let named = types.iter().any(|t| **t == *name);
-                    Bound::with_others(Formula::of(named), *others && !named)
+                    let all = |t: &str| matches!(t, "Resource" | "DomainResource");
+                    let named = types.iter().any(|t| **t == *name || all(t));
+                    // What is no type here may be a class of this one.
+                    let known = |t: &str| all(t) || self.surroundings.model.type_id(t).is_some();
+                    let others = *others || types.iter().any(|t| !known(t));
+                    Bound::with_others(Formula::of(named), others && !named)
                 }
                 None => Bound::unclear(),
             },
@@ -658,6 +656,8 @@ impl Asking<'_> {
     fn coded(&self, codes: &[(Box<str>, Box<str>)], type_id: TypeId) -> Bound {
         let model = self.surroundings.model;
         let values = self.tokens_in_parts(codes);
+        // Of most parameters they are the same: they are kept once.
+        let mut shared = vec![None; values.len()];
         let mut any = Bound::sure(Formula::Never);
         for param in model.params(type_id) {
             let of_codes = param.kind == ParamKind::Token;
@@ -670,8 +670,9 @@ impl Asking<'_> {
             if matches!(takes.surely, Formula::Never) {
                 continue;
             }
-            for value in &values {
-                any = any.or(self.asked(type_id, &format!("{name}={value}")));
+            for (value, shared) in values.iter().zip(&mut shared) {
+                let found = self.asked(type_id, &format!("{name}={value}"));
+                any = any.or(found.sharing(shared));
             }
         }
         any

@@ -1,6 +1,7 @@
 //! A policy as it is written: JSON that people read.
 
 use base::Code;
+use base::limits::fixed::POLICY_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
 use crate::action::ActionName;
@@ -303,6 +304,10 @@ impl Document {
     /// # Errors
     /// Where it departs from the form.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        if text.len() > POLICY_BYTES_MAX {
+            let problem = format!("more than {POLICY_BYTES_MAX} bytes");
+            return Err(PolicyError::of("document", problem));
+        }
         let document: Self =
             serde_json::from_str(text).map_err(|e| PolicyError::of("document", e.to_string()))?;
         let problems = document.problems();
@@ -337,6 +342,14 @@ impl Document {
     /// Whether patients' consents count.
     pub const fn enforces_consents(&self) -> bool {
         self.consents.is_some()
+    }
+
+    /// Whether criteria of some grant name a search parameter, perhaps.
+    pub fn names(&self, code: &str) -> bool {
+        let part = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        let texts = self.grants.iter().flat_map(|g| [&g.criteria, &g.within]);
+        let mut words = texts.flatten().flat_map(|text| text.split(part));
+        words.any(|word| word == code)
     }
 
     fn problems(&self) -> Vec<Problem> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::break_glass::Opened;
 use super::built_in::BuiltIn;
-use super::compile::{Policy, Silent, Surroundings, concerns, covers, narrow_to, types_of, way};
+use super::compile::{Policy, Silent, Surroundings, Ways, concerns, covers, narrow_to, types_of};
 use super::consent::Refused;
 use super::document::Effect;
 use super::rights::Obligation;
@@ -114,8 +114,8 @@ impl Policy {
                                 opened.iter().filter(|o| o.grant == grant.name).collect();
                             let values = Values::of(surroundings.model, subject, &roles);
                             let of = |o: &&Opened<'_>| {
-                                let mut way =
-                                    way(grant, type_id, all, &values, surroundings).ok()?;
+                                let ways = Ways::of(grant, all, &values, surroundings);
+                                let (mut way, _) = ways.on(type_id).ok()?;
                                 narrow_to(surroundings.model, type_id, o.patient, &mut way)
                                     .then_some(way.clause)?
                             };
@@ -135,8 +135,8 @@ impl Policy {
                         }
                         Ok((_, all)) => {
                             let values = Values::of(surroundings.model, subject, &roles);
-                            let way = way(grant, type_id, all, &values, surroundings);
-                            let (says, which) = said(gives, holds, way.map(|w| w.clause));
+                            let way = Ways::of(grant, all, &values, surroundings).on(type_id);
+                            let (says, which) = said(gives, holds, way.map(|(w, _)| w.clause));
                             clause = which;
                             says
                         }
@@ -153,12 +153,14 @@ impl Policy {
         let mut steps: Vec<Step> = steps.collect();
         let built_in = BuiltIn::of(self.document(), subject, surroundings);
         let by_consents = built_in.by_consents(action, type_id, rights.administers());
-        let by_consents = match by_consents {
-            Refused::Some(clauses) if built_in.lifts() && !lifted.is_empty() => {
+        let by_consents = match by_consents.as_deref() {
+            Some(Refused::Some(clauses)) if built_in.lifts() && !lifted.is_empty() => {
                 let closed = Clause::Not(Box::new(Clause::Or(lifted)));
-                Refused::Some(vec![Clause::And(vec![Clause::Or(clauses), closed])])
+                let both = Clause::And(vec![Clause::Or(clauses.clone()), closed]);
+                Refused::Some(vec![both])
             }
-            refused => refused,
+            Some(refused) => refused.clone(),
+            None => Refused::Nothing,
         };
         for (name, refused) in [
             ("consents", by_consents),

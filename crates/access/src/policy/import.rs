@@ -9,14 +9,19 @@ mod medplum;
 mod request;
 mod uri;
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap};
 
-use base::limits::fixed::{POLICY_GRANTS_MAX, POLICY_IMPORT_DOCUMENTS_MAX, POLICY_IMPORT_WAYS_MAX};
+use base::limits::fixed::{
+    POLICY_BYTES_MAX, POLICY_GRANTS_MAX, POLICY_IMPORT_BYTES_MAX, POLICY_IMPORT_DEPTH_MAX,
+    POLICY_IMPORT_DOCUMENTS_MAX, POLICY_IMPORT_NAME_BYTES_MAX, POLICY_IMPORT_STEPS_MAX,
+    POLICY_IMPORT_VALUES_IN_ALL_MAX, POLICY_IMPORT_VALUES_MAX, POLICY_IMPORT_WAYS_MAX,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::compile::{Policy, Surroundings};
-use super::document::{Document, Effect, GrantText};
+use super::document::{Document, Effect, GrantText, PolicyError};
 use crate::person::RoleAt;
 
 /// Whose documents they are.
@@ -92,6 +97,82 @@ struct Names {
     roles: BTreeMap<String, String>,
     /// Alternatives that were looked at.
     ways: usize,
+    /// Values that were looked at.
+    values: usize,
+    /// Names of grants, and how many were called so.
+    grants: HashMap<String, usize>,
+    /// Bytes of grants.
+    bytes: usize,
+    effort: Effort,
+}
+
+/// Comparisons that are left.
+struct Effort(Cell<u64>);
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self(Cell::new(POLICY_IMPORT_STEPS_MAX))
+    }
+}
+
+impl Effort {
+    /// Spends some; whether they were left.
+    fn spend(&self, steps: usize) -> bool {
+        let left = self.0.get().checked_sub(steps as u64);
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    fn spent(pointer: &str) -> Unmapped {
+        let text = format!("more than {POLICY_IMPORT_STEPS_MAX} comparisons in one import");
+        Unmapped::new(pointer, text)
+    }
+}
+
+/// Values and bytes of texts of a document.
+fn measured(document: &Value) -> Result<usize, Unmapped> {
+    let wrong = |text: String| Err(Unmapped::new("", text));
+    let (mut values, mut bytes) = (0, 0);
+    let mut open = vec![(document, 0)];
+    while let Some((value, depth)) = open.pop() {
+        values += 1;
+        if values > POLICY_IMPORT_VALUES_MAX {
+            return wrong(format!(
+                "it has more than {POLICY_IMPORT_VALUES_MAX} values"
+            ));
+        }
+        if depth > POLICY_IMPORT_DEPTH_MAX {
+            return wrong(format!(
+                "it is nested deeper than {POLICY_IMPORT_DEPTH_MAX}"
+            ));
+        }
+        match value {
+            Value::String(text) => bytes += text.len(),
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(members) => {
+                for (name, value) in members {
+                    let named = depth == 0 && matches!(name.as_str(), "id" | "name");
+                    let long = value.as_str().filter(|_| named).map_or(0, str::len);
+                    if name.len().max(long) > POLICY_IMPORT_NAME_BYTES_MAX {
+                        return wrong(format!(
+                            "a name has more than {POLICY_IMPORT_NAME_BYTES_MAX} bytes"
+                        ));
+                    }
+                    bytes += name.len();
+                    open.push((value, depth + 1));
+                }
+            }
+            _ => {}
+        }
+        if bytes > POLICY_IMPORT_BYTES_MAX {
+            return wrong(format!("it has more than {POLICY_IMPORT_BYTES_MAX} bytes"));
+        }
+    }
+    Ok(values)
 }
 
 impl Report {
@@ -124,6 +205,19 @@ impl Report {
                 self.names.roles.insert(here.to_owned(), there.to_owned());
                 Ok(here.to_owned())
             }
+        }
+    }
+
+    /// Looks how large a document is; an error where it is too large.
+    fn measure(&mut self, document: &Value) -> Result<(), Unmapped> {
+        self.names.values += measured(document)?;
+        match self.names.values > POLICY_IMPORT_VALUES_IN_ALL_MAX {
+            true => {
+                let text =
+                    format!("more than {POLICY_IMPORT_VALUES_IN_ALL_MAX} values in one import");
+                Err(Unmapped::new("", text))
+            }
+            false => Ok(()),
         }
     }
 
@@ -206,12 +300,14 @@ pub fn import(
             imported.report.append(&mut report.lines);
             break;
         }
-        let read = match from {
+        let read = report.measure(policy).and_then(|()| match from {
             ImportFrom::Aidbox => aidbox::read(policy, options, surroundings, &mut report),
             ImportFrom::Medplum => medplum::read(policy, options, surroundings, &mut report),
-        };
-        match read {
-            Ok(drafts) => take(drafts, &mut imported.document, surroundings, &mut report),
+        });
+        let taken =
+            read.and_then(|drafts| take(drafts, &mut imported.document, surroundings, &mut report));
+        match taken {
+            Ok(()) => {}
             Err(why) => {
                 let text = format!("the whole document is left out: {}", why.text);
                 report.add(ImportOutcome::Refused, &why.pointer, text);
@@ -237,19 +333,22 @@ fn policies_of(document: &Value) -> Vec<&Value> {
 }
 
 fn name_of(policy: &Value, at: usize) -> String {
-    let member = |name: &str| policy.get(name).and_then(Value::as_str);
+    let short = |text: &&str| text.len() <= POLICY_IMPORT_NAME_BYTES_MAX;
+    let member = |name: &str| policy.get(name).and_then(Value::as_str).filter(short);
     let found = member("name").or_else(|| member("id"));
     found.map_or_else(|| format!("policy {}", at + 1), str::to_owned)
 }
 
-/// Takes the grants that this tenant understands; the others are left out.
+/// Takes the grants that this tenant understands; the others are left out. All of a document, or none.
 fn take(
     drafts: Vec<Draft>,
     document: &mut Document,
     surroundings: &Surroundings<'_>,
     report: &mut Report,
-) {
-    let mut made: Vec<GrantText> = Vec::new();
+) -> Result<(), Unmapped> {
+    let mut made: Vec<Draft> = Vec::new();
+    let max = usize::try_from(POLICY_GRANTS_MAX).unwrap_or(usize::MAX);
+    let room = max.saturating_sub(document.grants.len());
     for mut draft in drafts {
         let refuses = draft.grant.effect == Effect::Deny;
         // There it is a resource like others.
@@ -262,62 +361,115 @@ fn take(
                 continue;
             }
         }
-        let Some(text) = problem(&draft.grant, surroundings) else {
-            made.push(named(draft, document, &made, report));
-            continue;
-        };
-        // What a refusal would narrow is not given without it.
-        if refuses {
-            let text = format!("the whole document is left out: {text}");
-            report.add(ImportOutcome::Refused, &draft.pointer, text);
-            return;
+        match problem(&draft, surroundings, report)? {
+            None => made.push(draft),
+            // What a refusal would narrow is not given without it.
+            Some(text) if refuses => return Err(Unmapped::new(&draft.pointer, text)),
+            Some(_) => made.extend(by_type(draft, surroundings, report)?),
         }
-        let types = std::mem::take(&mut draft.grant.types);
-        let mut kept = Vec::new();
-        for name in types {
-            draft.grant.types = vec![name.clone()];
-            match problem(&draft.grant, surroundings) {
-                None => kept.push(name),
-                Some(text) => {
-                    let text = format!("{name}: {text}");
-                    report.add(ImportOutcome::LeftOut, &draft.pointer, text);
-                }
+        if made.len() > room {
+            let text = format!("a policy has at most {max} grants");
+            return Err(Unmapped::new("", text));
+        }
+    }
+    let bytes = made.iter().map(|draft| bytes(&draft.grant)).sum::<usize>();
+    if report.names.bytes + bytes > POLICY_BYTES_MAX {
+        let text = format!("a policy has at most {POLICY_BYTES_MAX} bytes");
+        return Err(Unmapped::new("", text));
+    }
+    report.names.bytes += bytes;
+    for draft in made {
+        let grant = named(draft, report);
+        document.grants.push(grant);
+    }
+    Ok(())
+}
+
+/// The same for those of its types that understand it.
+fn by_type(
+    mut draft: Draft,
+    surroundings: &Surroundings<'_>,
+    report: &mut Report,
+) -> Result<Option<Draft>, Unmapped> {
+    let types = std::mem::take(&mut draft.grant.types);
+    let mut kept = Vec::new();
+    for name in types {
+        draft.grant.types = vec![name.clone()];
+        match problem(&draft, surroundings, report)? {
+            None => kept.push(name),
+            Some(text) => {
+                let text = format!("{name}: {text}");
+                report.add(ImportOutcome::LeftOut, &draft.pointer, text);
             }
         }
-        if !kept.is_empty() {
-            draft.grant.types = kept;
-            made.push(named(draft, document, &made, report));
-        }
     }
-    let max = usize::try_from(POLICY_GRANTS_MAX).unwrap_or(usize::MAX);
-    if document.grants.len() + made.len() > max {
-        let text = format!("the whole document is left out: a policy has at most {max} grants");
-        report.add(ImportOutcome::Refused, "", text);
-        return;
-    }
-    document.grants.append(&mut made);
+    draft.grant.types = kept;
+    Ok((!draft.grant.types.is_empty()).then_some(draft))
+}
+
+/// Bytes of a grant, about.
+fn bytes(grant: &GrantText) -> usize {
+    let all = |texts: &[String]| texts.iter().map(|t| t.len() + 4).sum::<usize>();
+    let who = &grant.who;
+    let lists = [
+        &who.roles,
+        &who.groups,
+        &who.people,
+        &who.clients,
+        &grant.types,
+        &grant.hide,
+        &grant.read_only,
+        &grant.networks,
+    ];
+    let texts = [&grant.criteria, &grant.within, &grant.when];
+    let texts = texts.into_iter().flatten().map(String::len);
+    200 + grant.name.len()
+        + lists.iter().map(|list| all(list)).sum::<usize>()
+        + texts.sum::<usize>()
 }
 
 /// A grant under a name that no other has.
-fn named(draft: Draft, document: &Document, made: &[GrantText], report: &mut Report) -> GrantText {
+fn named(draft: Draft, report: &mut Report) -> GrantText {
     let mut grant = draft.grant;
-    let taken = |name: &str| {
-        let mut all = document.grants.iter().chain(made);
-        all.any(|g| g.name == name)
-    };
     let base = grant.name.clone();
-    let mut number = 1;
-    while taken(&grant.name) {
-        number += 1;
-        grant.name = format!("{base} ({number})");
+    let called = &mut report.names.grants;
+    loop {
+        let count = called.entry(base.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            grant.name = format!("{base} ({count})");
+        }
+        // Somebody may have called another one so.
+        if grant.name == base || called.get(&grant.name).is_none() {
+            break;
+        }
     }
+    called.entry(grant.name.clone()).or_insert(1);
     let text = format!("grant \"{}\"", grant.name);
     report.add(ImportOutcome::Mapped, &draft.pointer, text);
     grant
 }
 
 /// What is wrong with a grant in this tenant.
-fn problem(grant: &GrantText, surroundings: &Surroundings<'_>) -> Option<String> {
+fn problem(
+    draft: &Draft,
+    surroundings: &Surroundings<'_>,
+    report: &Report,
+) -> Result<Option<String>, Unmapped> {
+    let grant = &draft.grant;
+    let types = match grant.types.iter().any(|t| t == "*") {
+        true => surroundings.model.types().count(),
+        false => grant.types.len(),
+    };
+    let asked = 1 + grant.hide.len() + grant.read_only.len();
+    let text = grant.criteria.as_ref().map_or(0, String::len);
+    if !report
+        .names
+        .effort
+        .spend(bytes(grant) + types * (text + 20 * asked))
+    {
+        return Err(Effort::spent(&draft.pointer));
+    }
     let alone = Document {
         grants: vec![grant.clone()],
         ..Document::default()
@@ -325,12 +477,14 @@ fn problem(grant: &GrantText, surroundings: &Surroundings<'_>) -> Option<String>
     let tried = Document::parse(&alone.to_text())
         .and_then(|document| Policy::new(0, document, surroundings.model))
         .and_then(|policy| policy.check(surroundings));
-    let problems = tried.err()?.0;
+    let Err(PolicyError(problems)) = tried else {
+        return Ok(None);
+    };
     let each: Vec<String> = problems
         .iter()
         .map(|p| format!("{}: {}", p.member, p.problem))
         .collect();
-    Some(each.join("; "))
+    Ok(Some(each.join("; ")))
 }
 
 /// A member as one step of a JSON pointer.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compile::{Policy, Surroundings, types_of, way};
+use super::compile::{Policy, Surroundings, Ways, types_of};
 use super::document::Effect;
 use super::variables::Values;
 use crate::action::ActionName;
@@ -36,8 +36,9 @@ impl Policy {
                 continue;
             };
             let mut looked = Vec::new();
+            let ways = Ways::of(grant, all, &values, surroundings);
             for type_id in types {
-                let Ok(way) = way(grant, type_id, all, &values, surroundings) else {
+                let Ok((way, _)) = ways.on(type_id) else {
                     continue;
                 };
                 let clause = way.clause.as_ref();
@@ -45,12 +46,28 @@ impl Policy {
             }
             looked.sort_unstable();
             looked.dedup();
+            let texts = [&grant.criteria, &grant.within];
+            if texts
+                .into_iter()
+                .flatten()
+                .any(|text| names_own(text, surroundings))
+            {
+                evidence
+                    .entry("SearchParameter")
+                    .or_default()
+                    .push(&grant.name);
+            }
             for type_id in looked {
                 let name = model.type_name(type_id);
                 // Charts hang on patients: that is what a compartment is.
                 if name != "Patient" {
                     evidence.entry(name).or_default().push(&grant.name);
                 }
+            }
+        }
+        if self.document().enforces_consents() {
+            for place in ["Organization", "Location"] {
+                evidence.entry(place).or_default().push("consents");
             }
         }
         let mut warnings = Vec::new();
@@ -81,4 +98,15 @@ impl Policy {
         }
         warnings
     }
+}
+
+/// Whether criteria name a search parameter of the tenant's own, perhaps.
+fn names_own(text: &str, surroundings: &Surroundings<'_>) -> bool {
+    let part = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let own = surroundings
+        .customs
+        .iter()
+        .map(|c| c.definition.code.as_str());
+    let own: Vec<&str> = own.collect();
+    text.split(part).any(|word| own.contains(&word))
 }

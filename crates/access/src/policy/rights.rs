@@ -1,9 +1,9 @@
 //! What a policy comes to for one caller.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use fhir::definitions::TypeId;
+use fhir::definitions::{Model, TypeId};
 use fhir::resource::mask::Mask;
 use fhir::search::query::Clause;
 
@@ -122,7 +122,11 @@ impl Rule {
 
 /// Rules by type; a type without one is reached whole.
 #[derive(Debug, Default)]
-pub struct RowRules(HashMap<TypeId, Arc<Rule>>);
+pub struct RowRules {
+    by_type: HashMap<TypeId, Arc<Rule>>,
+    /// Types whose rules look at resources of a type, once it was asked.
+    looking: OnceLock<HashMap<TypeId, Vec<TypeId>>>,
+}
 
 impl RowRules {
     /// No rule.
@@ -133,15 +137,35 @@ impl RowRules {
 
     /// Whether every type is reached whole.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_type.is_empty()
+    }
+
+    /// Types whose rules look at resources of another type, or at others of the same.
+    pub fn looking_at(&self, model: &Model, of: TypeId) -> &[TypeId] {
+        let looking = self.looking.get_or_init(|| {
+            let mut looking: HashMap<TypeId, Vec<TypeId>> = HashMap::new();
+            for (type_id, rule) in &self.by_type {
+                let ways = rule.ways.iter().filter_map(|way| way.clause.as_ref());
+                let mut types: Vec<TypeId> = (ways.chain(rule.filter()))
+                    .flat_map(|clause| clause.looks_at(model))
+                    .collect();
+                types.sort_unstable();
+                types.dedup();
+                for of in types {
+                    looking.entry(of).or_default().push(*type_id);
+                }
+            }
+            looking
+        });
+        looking.get(&of).map_or(&[], Vec::as_slice)
     }
 
     /// The rule of a type.
     pub fn get(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
-        if self.0.is_empty() {
+        if self.by_type.is_empty() {
             return None;
         }
-        self.0.get(&type_id)
+        self.by_type.get(&type_id)
     }
 }
 
@@ -160,16 +184,16 @@ impl Reach {
         }
     }
 
-    pub(super) fn of(found: Vec<(TypeId, Rule)>) -> Self {
+    pub(super) fn of(found: Vec<(TypeId, Arc<Rule>)>) -> Self {
         let mut reach = Self::nothing();
         let mut rules = RowRules::default();
         for (type_id, rule) in found {
             reach.types.add(type_id);
             if !rule.is_nothing() {
-                rules.0.insert(type_id, Arc::new(rule));
+                rules.by_type.insert(type_id, rule);
             }
         }
-        if !rules.0.is_empty() {
+        if !rules.by_type.is_empty() {
             reach.rules = Arc::new(rules);
         }
         reach
@@ -179,17 +203,20 @@ impl Reach {
     fn or(&self, other: &Self) -> Self {
         let mut types = self.types.clone();
         types.add_all(&other.types);
-        if self.rules.0.is_empty() && other.rules.0.is_empty() {
+        if self.rules.by_type.is_empty() && other.rules.by_type.is_empty() {
             let rules = self.rules.clone();
             return Self { types, rules };
         }
-        let mut rules = self.rules.0.clone();
-        for (type_id, rule) in &other.rules.0 {
+        let mut rules = self.rules.by_type.clone();
+        for (type_id, rule) in &other.rules.by_type {
             if !self.types.contains(*type_id) {
                 rules.insert(*type_id, rule.clone());
             }
         }
-        let rules = Arc::new(RowRules(rules));
+        let rules = Arc::new(RowRules {
+            by_type: rules,
+            looking: OnceLock::new(),
+        });
         Self { types, rules }
     }
 }
@@ -222,6 +249,8 @@ pub struct Rights {
     /// What searches show: what may be searched, and of other types what may be read.
     pub(super) seen: Reach,
     pub(super) administers: bool,
+    /// Consents count, and whom they refuse depends on where the caller's facilities belong.
+    pub(crate) placed: bool,
     /// A vendor's grant lets read only.
     pub(crate) read_only: bool,
     /// The trail is among the AuditEvents that may be looked at.
@@ -249,6 +278,41 @@ impl Rights {
         self.seen = search.or(read);
     }
 
+    /// Whether they are something else as time passes.
+    pub fn passes(&self) -> bool {
+        let mut known = HashSet::new();
+        let rules = self
+            .reach
+            .iter()
+            .flat_map(|reach| reach.rules.by_type.values());
+        let mut filters = rules
+            .filter(|rule| known.insert(Arc::as_ptr(rule)))
+            .filter_map(|rule| rule.filter());
+        filters.any(Clause::passes)
+    }
+
+    /// Bytes of memory that they take, about.
+    pub fn bytes(&self) -> usize {
+        const RULE_BYTES: usize = size_of::<Rule>() + 64;
+        let mut known = HashSet::new();
+        let mut all = size_of::<Self>();
+        for reach in &self.reach {
+            for rule in reach.rules.by_type.values() {
+                all += 48;
+                if !known.insert(Arc::as_ptr(rule).addr()) {
+                    continue;
+                }
+                all += RULE_BYTES;
+                for way in &rule.ways {
+                    let own = way.clause.as_ref();
+                    all += size_of::<Way>() + own.map_or(0, |clause| clause.bytes(&mut known));
+                }
+                all += rule.filter().map_or(0, |clause| clause.bytes(&mut known));
+            }
+        }
+        all
+    }
+
     /// Whether they are this principal's, in this tenant.
     pub(crate) fn are_of(&self, principal: &Principal, tenant: &TenantId) -> bool {
         self.owner.as_ref().is_some_and(|(of, actor)| {
@@ -269,7 +333,11 @@ impl Rights {
 
     /// Whether some element is hidden in what searches show.
     pub fn hides(&self) -> bool {
-        self.seen.rules.0.values().any(|rule| rule.hidden.is_some())
+        self.seen
+            .rules
+            .by_type
+            .values()
+            .any(|rule| rule.hidden.is_some())
     }
 
     /// What the policy says about opening patients, for this caller.

@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 
 use access::{ClientId, ClientKeys, ClientRecord, TenantId};
 use base::Micros;
-use jsonwebtoken::{Algorithm, DecodingKey, Header, decode_header};
+use base::limits::fixed::REPLAYERS_MAX;
+use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use parking_lot::Mutex;
 use ring::digest;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::keys::{certificate_of, key_set, unverified, verified};
+use super::keys::{certificate_of, header_of, key_set, unverified, verified};
 use crate::failure::Failure;
 use crate::house::Gate;
 
@@ -30,6 +31,8 @@ struct Claims {
     exp: i64,
     #[serde(default)]
     nbf: Option<i64>,
+    #[serde(default)]
+    iat: Option<i64>,
     jti: String,
 }
 
@@ -75,7 +78,7 @@ impl Claims {
 
 /// The header of an assertion that is signed by one of the algorithms that SMART names.
 fn header(assertion: &str) -> Option<Header> {
-    let header = decode_header(assertion).ok()?;
+    let header = header_of(assertion)?;
     matches!(header.alg, Algorithm::RS384 | Algorithm::ES384).then_some(header)
 }
 
@@ -124,11 +127,25 @@ impl Gate {
             }
         };
         let good = claims.filter(|claims| claims.are_good(client, &token_url, now));
+        let good = good.filter(|claims| self.is_remembered(claims, now));
         let first = |claims: Claims| {
             let replays = &self.house.0.replays;
             replays.first_use(&self.tenant, client, &claims.jti, now)
         };
         Ok(good.is_some_and(first))
+    }
+}
+
+impl Gate {
+    /// Whether it would be known of an assertion that it was used: nobody remembers what was used before the
+    /// house began. One that does not say when it was made was made no earlier than it could have been.
+    fn is_remembered(&self, claims: &Claims, now: Micros) -> bool {
+        let house = &self.house.0;
+        let began = house.started.as_secs();
+        let made = claims.iat.unwrap_or(claims.exp.saturating_sub(LIFE_MAX));
+        let settled = now.as_secs() >= began.saturating_add(GENERATION);
+        // Of a tenant that was made since then there are none from before.
+        settled || made >= began || house.store.created(&self.tenant) >= house.started
     }
 }
 
@@ -240,12 +257,13 @@ impl Replays {
             clients
                 .used
                 .retain(|_, used| now < used.since + 2 * GENERATION);
-            clients.sweep_at = SWEEP_AT_MIN.max(2 * clients.used.len());
+            clients.sweep_at = SWEEP_AT_MIN.max(2 * clients.used.len()).min(REPLAYERS_MAX);
         }
-        let used = clients
-            .used
-            .entry((tenant.clone(), client.clone()))
-            .or_default();
+        let whose = (tenant.clone(), client.clone());
+        if clients.used.len() >= REPLAYERS_MAX && !clients.used.contains_key(&whose) {
+            return false;
+        }
+        let used = clients.used.entry(whose).or_default();
         // Dropped when the lock is not held any more.
         let spent = used.turn(now);
         let room = used.young.len() < self.max;

@@ -1,7 +1,8 @@
 //! The authorization endpoint (RFC 6749 section 3.1, OAuth 2.1, SMART App Launch 2.2): a program asks
 //! for an approval, the person gives it, the program gets a code.
 //!
-//! PKCE with S256 is required of everyone; redirect URIs are compared character by character; what is
+//! PKCE with S256 is required of everyone; redirect URIs are compared character by character, but for the
+//! port of a loopback address, which a program on the person's machine is given anew each time; what is
 //! wrong with the program or its URI is told to the person, everything else to the program.
 
 use access::{ApprovalRecord, Assurance, ClientId, ClientRecord, ScopeContext, Scopes};
@@ -196,6 +197,31 @@ pub(super) fn invalid(text: &'static str) -> Failure {
     Failure::new(Code::RequestInvalid, text)
 }
 
+/// Whether an address is one that was registered. At a loopback address the port is whichever the program got
+/// (RFC 8252 section 7.3, OAuth 2.1 section 8.4.2).
+fn is_registered(known: &str, asked: &str) -> bool {
+    let without_port = |uri: &str| -> Option<(&'static str, String)> {
+        ["http://127.0.0.1", "http://[::1]"]
+            .iter()
+            .find_map(|host| {
+                let rest = uri.strip_prefix(host)?;
+                let path = match rest.strip_prefix(':') {
+                    Some(rest) => {
+                        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+                        let (port, path) = rest.split_at_checked(end)?;
+                        port.parse::<u16>().ok()?;
+                        path
+                    }
+                    None => rest,
+                };
+                let begins = path.is_empty() || path.starts_with(['/', '?']);
+                begins.then(|| (*host, path.to_owned()))
+            })
+    };
+    let same_but_port = || without_port(known).is_some_and(|k| without_port(asked) == Some(k));
+    known == asked || same_but_port()
+}
+
 impl Gate {
     /// Looks at a request.
     ///
@@ -209,8 +235,12 @@ impl Gate {
         let program = client.program.as_ref().ok_or_else(unknown)?;
         self.vendor_runs(client.vendor.as_ref(), now).await?;
         let redirect = request.get("redirect_uri");
-        let redirect =
-            redirect.filter(|uri| program.redirects.iter().any(|known| **known == **uri));
+        let redirect = redirect.filter(|uri| {
+            program
+                .redirects
+                .iter()
+                .any(|known| is_registered(known, uri))
+        });
         let redirect = redirect.ok_or_else(|| {
             invalid("redirect_uri is not, character by character, one that the program registered")
         })?;
@@ -237,9 +267,13 @@ impl Gate {
         if request.get("request_uri").is_some() {
             return Ok(Err(error("request_uri_not_supported", "send parameters")));
         }
-        if request.get("response_type") != Some("code") {
-            let about = "response_type is code";
-            return Ok(Err(error("unsupported_response_type", about)));
+        match request.get("response_type") {
+            Some("code") => {}
+            None => return wrong("response_type is missing"),
+            Some(_) => {
+                let about = "response_type is code";
+                return Ok(Err(error("unsupported_response_type", about)));
+            }
         }
         if !matches!(request.get("response_mode"), None | Some("query")) {
             return wrong("response_mode is query");
@@ -286,6 +320,10 @@ impl Gate {
         };
         let prompts = request.get("prompt").unwrap_or_default();
         let mut prompts = prompts.split_ascii_whitespace();
+        let silent = prompts.clone().any(|p| p == "none");
+        if silent && prompts.clone().count() > 1 {
+            return wrong("prompt=none stands alone");
+        }
         let acr = request.get("acr_values").unwrap_or_default();
         let strong = Assurance::TwoFactors;
         let assurance = match acr.split_ascii_whitespace().any(|a| a == strong.acr()) {
@@ -297,10 +335,11 @@ impl Gate {
             challenge: challenge.to_owned(),
             nonce: request.get("nonce").map(str::to_owned),
             launch,
-            max_age: max_age.map(i64::from),
+            // Nobody has signed in no time ago: they are asked to (OpenID Connect Core 3.1.2.1).
+            max_age: max_age.filter(|secs| *secs > 0).map(i64::from),
             assurance,
-            silent: prompts.clone().any(|p| p == "none"),
-            again: prompts.any(|p| p == "login"),
+            silent,
+            again: max_age == Some(0) || prompts.any(|p| p == "login"),
         }))
     }
 

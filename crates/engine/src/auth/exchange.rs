@@ -340,6 +340,14 @@ impl Gate {
             if let Some(patient) = who.patient() {
                 more.insert("patient".into(), json!(patient.as_str()));
             }
+            // The context of the launch, as it was told with the token (SMART App Launch 2.2).
+            let approval = match who.approval() {
+                Some(id) => self.store().approval(id).await?,
+                None => None,
+            };
+            let context = approval.as_ref().and_then(|a| a.context.as_deref());
+            let context = context.and_then(|c| serde_json::from_str::<Map<String, Value>>(c).ok());
+            more.extend(context.unwrap_or_default());
             let user = who
                 .fhir_user()
                 .filter(|_| who.scopes().is_some_and(|s| s.has("fhirUser")));

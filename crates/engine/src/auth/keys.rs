@@ -6,7 +6,7 @@ use base::Micros;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use ring::digest::{SHA256, digest};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -31,6 +31,15 @@ pub(super) fn key_set(bytes: &[u8]) -> Option<Vec<Jwk>> {
 /// Whether something is a set of keys.
 fn is_key_set(bytes: &[u8]) -> bool {
     key_set(bytes).is_some()
+}
+
+/// The header of a token; none of one that says that something about it must be understood (`crit`, RFC 7515
+/// section 4.1.11), as nothing of that is understood here, or whose payload is not encoded as usual.
+pub(super) fn header_of(token: &str) -> Option<Header> {
+    let raw = URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
+    let raw: Value = serde_json::from_slice(&raw).ok()?;
+    let plain = raw.get("crit").is_none() && raw.get("b64").is_none();
+    decode_header(token).ok().filter(|_| plain)
 }
 
 /// What a token says, if one of the keys signed it: the one that its header names, where it names one.

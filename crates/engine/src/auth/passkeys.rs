@@ -219,14 +219,21 @@ impl Gate {
             return Err(stale());
         }
         let key = self.store().people_key().await?;
-        let asked = sealed::open(&key, &purpose.text(), state, now).ok_or_else(stale)?;
+        let opened = sealed::open_dated(&key, &purpose.text(), state, now);
+        let (asked, until) = opened.ok_or_else(stale)?;
+        // What was answered before the house began nobody remembers.
+        let house = &self.house.0;
+        let life = i64::try_from(self.house.limits().passkey_seconds_max).unwrap_or(i64::MAX);
+        if until < house.started.plus_secs(life) {
+            return Err(stale());
+        }
         self.answered(state, by, now)?;
         Ok(asked)
     }
 
     /// Takes an answer, once by one answerer.
     fn answered(&self, state: &str, by: &ClientId, now: Micros) -> Result<(), Failure> {
-        let replays = &self.house.0.replays;
+        let replays = &self.house.0.passkey_answers;
         let first = replays.first_use(&self.tenant, by, state, now);
         first.then_some(()).ok_or(Failure::of(Code::FormForeign))
     }

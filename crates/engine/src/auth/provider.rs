@@ -4,7 +4,7 @@
 use base::{Code, Micros};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, Header, decode_header};
+use jsonwebtoken::{Algorithm, Header};
 use ring::digest::{SHA256, SHA384, SHA512, digest};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::Door;
 use super::assertion::Audience;
 use super::documents::Look;
+use super::keys::header_of;
 use crate::failure::Failure;
 use crate::form;
 use crate::house::House;
@@ -262,7 +263,7 @@ impl House {
 
     /// The header of a token that may be checked with the provider's keys.
     fn header(metadata: &Metadata, token: &str) -> Result<Header, Failure> {
-        let header = decode_header(token).map_err(|_| not_good("the token is none"))?;
+        let header = header_of(token).ok_or_else(|| not_good("the token is none"))?;
         let name = format!("{:?}", header.alg);
         let told = metadata.id_token_signing_alg_values_supported.as_ref();
         let known = ALGORITHMS.contains(&header.alg);

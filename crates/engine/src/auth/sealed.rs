@@ -72,17 +72,35 @@ pub(crate) fn open<T: DeserializeOwned>(
     open_with(&key_for(key, purpose), text, now)
 }
 
+/// The same, and until when it is good.
+pub(super) fn open_dated<T: DeserializeOwned>(
+    key: &PeopleKey,
+    purpose: &str,
+    text: &str,
+    now: Micros,
+) -> Option<(T, Micros)> {
+    dated(&key_for(key, purpose), text, now)
+}
+
 /// The same with a key that is for this alone.
 pub(crate) fn open_with<T: DeserializeOwned>(
     key: &Secret<[u8; 32]>,
     text: &str,
     now: Micros,
 ) -> Option<T> {
+    dated(key, text, now).map(|(what, _)| what)
+}
+
+fn dated<T: DeserializeOwned>(
+    key: &Secret<[u8; 32]>,
+    text: &str,
+    now: Micros,
+) -> Option<(T, Micros)> {
     let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
     let plain = cipher(key).ok()?;
     let plain = plain.open_in_place(nonce, Aad::empty(), sealed).ok()?;
     let dated: Dated<T> = serde_json::from_slice(plain).ok()?;
-    (now.0 < dated.until).then_some(dated.what)
+    (now.0 < dated.until).then_some((dated.what, Micros(dated.until)))
 }

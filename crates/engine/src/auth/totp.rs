@@ -36,6 +36,11 @@ pub(super) fn step_of(secret: &[u8], given: &str, now: Micros) -> Option<i64> {
     (current - DRIFT..=current + DRIFT).find(|step| code(secret, *step) == Some(given))
 }
 
+/// The step of a time.
+pub(super) const fn step_at(now: Micros) -> i64 {
+    now.0.div_euclid(1_000_000 * STEP_SECONDS)
+}
+
 /// The secret as authenticator apps take it.
 pub(super) fn base32(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

@@ -198,7 +198,7 @@ impl Visitor {
             reason: None,
             certificate: None,
         };
-        let (known, at) = (Known::default(), self.request.at);
+        let (known, at) = (Arc::new(Known::default()), self.request.at);
         let rights = self
             .gate
             .rights(&store, (&principal, None), &known, credentials, at);

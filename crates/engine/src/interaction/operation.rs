@@ -20,7 +20,7 @@ mod meta;
 pub(super) mod parameters;
 mod quarantine;
 
-pub use break_glass::OpeningCountsView;
+pub use break_glass::{OpenedAccess, OpeningCountsView, OpeningView, ReviewSaid, ReviewView};
 
 /// An operation as the CapabilityStatement tells it.
 #[derive(Clone, Copy, Debug)]

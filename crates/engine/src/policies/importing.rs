@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use access::{
-    Administer, Consents, Document, ImportFrom, ImportLine, ImportOptions, Permit, Reason, RoleAt,
-    Surroundings, TenantId, import_policies,
+    Administer, Document, ImportFrom, ImportLine, ImportOptions, Permit, Reason, RoleAt,
+    import_policies,
 };
 use base::Code;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Work;
-use crate::benches::Benches;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::tenants::Operator;
@@ -58,7 +57,6 @@ impl Work<'_> {
     pub(super) async fn import(
         &self,
         permit: Permit<Administer>,
-        (benches, tenant): (&Benches, &TenantId),
         asked: PolicyImport,
     ) -> Result<PolicyImported, Failure> {
         if let Some(role) = &asked.role
@@ -73,23 +71,10 @@ impl Work<'_> {
             names: asked.names.unwrap_or_default(),
         };
         self.store.looked_at_policy(permit, "import policy").await?;
-        let (base, limits) = (self.base.clone(), self.limits.clone());
-        let (model, now) = (self.model, self.now);
-        let place = benches.place(*tenant.bytes()).await;
-        let made = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            let base = [base.as_str()];
-            let surroundings = Surroundings {
-                model,
-                limits: &limits,
-                own_bases: &base,
-                customs: &customs,
-                consents: Consents::none(),
-                now,
-            };
-            import_policies(asked.from, &asked.documents, &options, &surroundings)
+        let made = self.aside(&customs, move |surroundings| {
+            import_policies(asked.from, &asked.documents, &options, surroundings)
         });
-        let made = made.await.map_err(|_| Failure::of(Code::Internal))?;
+        let made = made.await?;
         Ok(PolicyImported {
             document: made.document,
             report: made.report,
@@ -109,8 +94,7 @@ impl Operator {
     ) -> Result<PolicyImported, Failure> {
         let (tenant, store) = self.tenant(name)?;
         let permit = self.system(Reason::Operation, &tenant)?;
-        let at = (&self.house.0.benches, &tenant);
-        self.work(&tenant, &store).import(permit, at, asked).await
+        self.work(&tenant, &store).import(permit, asked).await
     }
 }
 
@@ -121,7 +105,6 @@ impl Session {
     /// `scope-missing`, recorded; `request-invalid`.
     pub async fn import_policy(&self, asked: PolicyImport) -> Result<PolicyImported, Failure> {
         let permit = self.may_govern().await?;
-        let at = (&self.house().0.benches, self.tenant());
-        self.work().import(permit, at, asked).await
+        self.work().import(permit, asked).await
     }
 }

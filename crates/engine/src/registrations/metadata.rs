@@ -3,7 +3,10 @@
 
 use std::net::IpAddr;
 
-use access::{ByCertificate, CertificateTerms, ClientKeys, DistinguishedName, Program, Scopes};
+use access::{
+    ByCertificate, CertificateTerms, ClientKeys, ClientRecord, DistinguishedName, Program,
+    ScopeContext, Scopes,
+};
 use fhir::definitions::Model;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,7 +29,7 @@ const SCOPE_DEFAULT: &str = "openid profile fhirUser";
 type Checked<T> = Result<T, RegistrationFailure>;
 
 /// Metadata of a client; as it comes, as it is kept, and as it is told.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,14 +147,77 @@ impl Metadata {
         Ok(read)
     }
 
-    /// What is known of one that is a client by now.
-    pub(super) fn of_client(name: String, redirects: Vec<String>, scope: String) -> Self {
-        Self {
-            client_name: Some(name),
-            redirect_uris: Some(redirects),
-            scope: Some(scope),
+    /// What is registered of one that is a client by now.
+    pub(super) fn of_client(client: &ClientRecord) -> Self {
+        let program = client.program.as_ref();
+        let redirects = program.iter().flat_map(|p| p.redirects.iter());
+        let method = match (&client.certificates.by, &client.jwks) {
+            (Some(by), _) => by.method(),
+            (None, _) if client.is_public() => "none",
+            (None, Some(_)) => "private_key_jwt",
+            (None, None) => "client_secret_basic",
+        };
+        let refreshes = ["offline_access", "online_access"];
+        let alone = !client
+            .scopes
+            .only(&[ScopeContext::System])
+            .resources()
+            .is_empty();
+        let grants = [
+            ("authorization_code", program.is_some()),
+            ("client_credentials", alone),
+            (
+                "refresh_token",
+                refreshes.iter().any(|scope| client.scopes.has(scope)),
+            ),
+        ];
+        let grants = grants.iter().filter(|(_, has)| *has);
+        let responses = program.map(|_| "code".to_owned());
+        let mut told = Self {
+            client_name: Some(client.name.clone()),
+            redirect_uris: Some(redirects.map(ToString::to_string).collect()),
+            token_endpoint_auth_method: Some(method.to_owned()),
+            grant_types: Some(grants.map(|(grant, _)| (*grant).to_owned()).collect()),
+            response_types: Some(responses.into_iter().collect()),
+            scope: Some(client.scopes.as_str().to_owned()),
+            tls_client_certificate_bound_access_tokens: client.certificates.bound.then_some(true),
             ..Self::default()
+        };
+        match &client.jwks {
+            Some(ClientKeys::Set(set)) => told.jwks = serde_json::from_str(set).ok(),
+            Some(ClientKeys::Url(url)) => told.jwks_uri = Some(url.to_string()),
+            None => {}
         }
+        match &client.certificates.by {
+            None | Some(ByCertificate::SelfSigned) => {}
+            Some(ByCertificate::Subject(name)) => {
+                told.tls_client_auth_subject_dn = Some(name.clone());
+            }
+            Some(ByCertificate::Dns(name)) => told.tls_client_auth_san_dns = Some(name.clone()),
+            Some(ByCertificate::Uri(name)) => told.tls_client_auth_san_uri = Some(name.clone()),
+            Some(ByCertificate::Ip(name)) => told.tls_client_auth_san_ip = Some(name.to_string()),
+            Some(ByCertificate::Email(name)) => told.tls_client_auth_san_email = Some(name.clone()),
+        }
+        told
+    }
+
+    /// Whether it asks for nothing but what is registered: what a client does not keep of what it said is left
+    /// aside.
+    pub(super) fn says_no_more_than(&self, registered: &Self) -> bool {
+        let mut same = self.clone();
+        same.contacts = None;
+        same.client_uri = None;
+        same.logo_uri = None;
+        same.tos_uri = None;
+        same.policy_uri = None;
+        same.software_id = None;
+        same.software_version = None;
+        same.id_token_signed_response_alg = None;
+        same.token_endpoint_auth_signing_alg = None;
+        same.subject_type = None;
+        let bound = same.tls_client_certificate_bound_access_tokens;
+        same.tls_client_certificate_bound_access_tokens = bound.filter(|bound| *bound);
+        same == *registered
     }
 
     fn check_texts(&self) -> Checked<()> {
@@ -277,6 +343,17 @@ impl Metadata {
         there
             .filter_map(|(name, value)| Some((name, value.as_ref()?)))
             .collect()
+    }
+
+    /// Keys are for those who prove who they are by them: of others they are left out, so that nobody is
+    /// recognised in a way that was not registered.
+    pub(super) fn leave_out_keys(&mut self) {
+        if !matches!(
+            self.method(),
+            "private_key_jwt" | "self_signed_tls_client_auth"
+        ) {
+            (self.jwks, self.jwks_uri) = (None, None);
+        }
     }
 
     fn check_keys(&self) -> Checked<()> {

@@ -45,6 +45,10 @@ fn expressions_yield() {
     for (expression, want) in [
         ("Patient.active", "true"),
         ("active", "true"),
+        ("'2014-01'.toDate()", "2014-01"),
+        ("'2014-01-01T10:00:00Z'.toDate()", ""),
+        ("'2014-01-01T10:00:00Z'.convertsToDate()", "false"),
+        ("@2014-01-01T10:00:00Z.toDate()", "2014-01-01"),
         ("Person.active", ""),
         ("Resource.id | Patient.active", "\"p\" true"),
         ("name.given", "\"Peter\" - \"James\" \"Jim\""),

@@ -277,10 +277,13 @@ fn checked(model: &'static Model, mut definition: Definition) -> Result<Definiti
     let kinds = plan.component_kinds().into_iter().map(PartKind::of);
     let kinds: Option<Vec<PartKind>> = kinds.collect();
     let fits = definition.kind != ParamKind::Composite
-        || kinds.is_some_and(|kinds| super::rows::places(&kinds).is_some());
+        || kinds.is_some_and(|kinds| {
+            super::rows::places(&kinds).is_some() || super::rows::folded(&kinds).is_some()
+        });
     if !fits {
-        let what = "a composite has two parts, or three of which one is a token, reference or uri; \
-                    and two quantities only where there is nothing else";
+        let what = "a composite has at least two parts; of three or more at most two are not tokens, \
+                    references or uris, at most four are, and two quantities stand only where there is \
+                    nothing else";
         return Err(wrong("component", what));
     }
     if definition.kind == ParamKind::Special && !plan.is_known_special() {

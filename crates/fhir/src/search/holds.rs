@@ -175,6 +175,7 @@ pub(super) fn meets(row: &RowValue, value: &Match) -> Option<bool> {
                 How::Begins => code.starts_with(part.as_str()),
                 How::Contains => code.contains(part.as_str()),
                 How::Ends => code.ends_with(part.as_str()),
+                How::Is => code == *part,
             }
         }
         (RowValue::String { folded, exact }, value) => text(folded, exact, value),

@@ -236,6 +236,8 @@ pub enum How {
     Contains,
     /// Ends with it.
     Ends,
+    /// Is the same.
+    Is,
 }
 
 /// A place on the earth (WGS 84).

@@ -1,5 +1,6 @@
 //! What is kept in the index tables for one resource.
 
+mod folded;
 mod places;
 
 use std::cmp::Ordering;
@@ -8,6 +9,7 @@ use crate::definitions::{ParamId, TypeId};
 
 use super::query::Range;
 
+pub use self::folded::{Folded, folded};
 pub use self::places::{PartKind, Places, places};
 pub use super::value::fold::fold;
 pub use super::value::number::in_unit;

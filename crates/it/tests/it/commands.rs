@@ -454,3 +454,98 @@ fn the_demo_shows_three_clinics_and_the_wall() {
     assert!(told.success() && demo.wait().unwrap().success());
     assert!(!data.exists(), "the folder is removed");
 }
+
+#[test]
+fn alerts_are_worked_on_by_commands() {
+    let world = own("alerts", &[]);
+    let server = world.server();
+    let tenant = world.tenant();
+    let name = tenant.name();
+    let governed = |roles: &str, scopes: &str| {
+        let role = ["--role", roles, "--scope", scopes, "--name", roles];
+        let of = ["client", "create", "--tenant", name];
+        let made = json_of(server, &[&of[..], &role[..]].concat());
+        let file = world.folder().join(&format!("{roles}.secret"));
+        fs::write(&file, word(&made, "client_secret")).unwrap();
+        let id = word(&made, "client_id").to_owned();
+        (id, file.display().to_string())
+    };
+    let policy = world.folder().join("policy.json");
+    let grants = json!({ "grants": [{ "name": "keeper", "who": { "roles": ["keeper"] },
+        "actions": ["administer"], "types": ["*"] }] });
+    fs::write(&policy, grants.to_string()).unwrap();
+    let policy = policy.display().to_string();
+    let of = ["--tenant", name];
+    let publish = ["policy", "publish", &policy, "--reason", "test"];
+    server.run(&[&publish[..], &of[..]].concat());
+    let (id, secret) = governed("keeper", "system/*.cruds");
+    let by = ["--tenant", name, "--client", &id, "--secret-file", &secret];
+    fn joined<'w>(words: &[&'w str], by: &[&'w str]) -> Vec<&'w str> {
+        [&["alerts"][..], words, by].concat()
+    }
+    let none = json_of(server, &joined(&["list"], &by));
+    assert_eq!(none["items"], json!([]));
+
+    // Rules: shown, published, compared.
+    let rules = world.folder().join("rules.json");
+    let document = json!({ "rules": { "failed-sign-ins": { "atLeast": 2 } } });
+    fs::write(&rules, document.to_string()).unwrap();
+    let rules = rules.display().to_string();
+    let ready = json_of(server, &joined(&["rules", "show"], &by));
+    assert_eq!(ready["document"]["rules"]["failed-sign-ins"]["atLeast"], 5);
+    let publish = [
+        "rules", "publish", &rules, "--reason", "small", "--after", "0",
+    ];
+    assert_eq!(json_of(server, &joined(&publish, &by))["version"], 1);
+    let again = run(server, &joined(&publish, &by));
+    assert_eq!(again.status.code(), Some(1));
+    assert!(
+        stderr(&again).contains("version-conflict"),
+        "{}",
+        stderr(&again)
+    );
+    let diff = server.run(&joined(&["rules", "diff", "0", "1"], &by));
+    assert_eq!(diff.trim(), "rules.failed-sign-ins.atLeast: 5 -> 2");
+    let versions = json_of(server, &joined(&["rules", "versions"], &by));
+    assert_eq!(versions[0]["reason"], "small");
+
+    // Somebody guesses, and the watch sees it.
+    for _ in 0..3 {
+        let target = format!("/t/{name}/auth/token");
+        let request = Request::new("POST", &target);
+        let request = request.header("Authorization", &testkit::world::basic(&id, "wrong"));
+        let form = "application/x-www-form-urlencoded";
+        let request = request.content(form, "grant_type=client_credentials");
+        server.ask(&request).expect(401);
+    }
+    let found = testkit::poll::until("an alert", 60, || {
+        let found = json_of(server, &joined(&["list", "--rule", "failed-sign-ins"], &by));
+        found["items"].get(0).cloned()
+    });
+    let number = found["number"].to_string();
+    let told = server.run(&joined(&["show", &number], &by));
+    assert!(
+        told.contains("Sign-ins failed") && told.contains("event: AuditEvent/"),
+        "{told}"
+    );
+    let listed = server.run(&joined(&["list"], &by));
+    assert!(
+        listed.starts_with("NUMBER") && listed.contains("failed-sign-ins"),
+        "{listed}"
+    );
+    let counts = json_of(server, &["alerts", "count", "--tenant", name]);
+    assert_eq!(counts["acknowledged"], 0);
+    // A program vouches for nothing.
+    let said = ["acknowledge", &number, "--verdict", "explained"];
+    let refused = run(server, &joined(&said, &by));
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("scope-missing"),
+        "{}",
+        stderr(&refused)
+    );
+    let unknown = run(server, &joined(&["show", "4711"], &by));
+    assert_eq!(unknown.status.code(), Some(1));
+    let usage = run(server, &joined(&["list", "--state", "maybe"], &by));
+    assert_eq!(usage.status.code(), Some(2));
+}

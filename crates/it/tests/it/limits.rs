@@ -78,6 +78,7 @@ const MET_BESIDE: &[&str] = &[
     "openings_per_person_max",
     "quarantine_entries_max",
     "reach_bytes_max",
+    "rights_bytes_max",
     "scrub_interval_seconds",
     "scrub_rows_per_second",
     "approval_seconds_max",

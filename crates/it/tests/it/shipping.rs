@@ -16,6 +16,8 @@ use crate::trail::reader;
 struct Rsyslog {
     folder: Folder,
     port: u16,
+    /// Its driver for TLS.
+    driver: &'static str,
     process: Option<Child>,
 }
 
@@ -27,6 +29,13 @@ impl Rsyslog {
             return None;
         }
         let folder = Folder::new(name);
+        // That of OpenSSL ends lines as it should; that of GnuTLS does not.
+        let has = |path: std::path::PathBuf| path.join("rsyslog/lmnsd_ossl.so").exists();
+        let mut folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+        let driver = match folders.any(|folder| has(folder.path())) {
+            true => "ossl",
+            false => "gtls",
+        };
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -38,7 +47,7 @@ impl Rsyslog {
              defaultNetstreamDriverCAFile=\"{cert}\" defaultNetstreamDriverCertFile=\"{cert}\"\n\
              defaultNetstreamDriverKeyFile=\"{}\")\n\
              main_queue(queue.timeoutShutdown=\"20000\")\n\
-             module(load=\"imtcp\" streamDriver.name=\"gtls\" streamDriver.mode=\"1\" streamDriver.authMode=\"anon\")\n\
+             module(load=\"imtcp\" streamDriver.name=\"{driver}\" streamDriver.mode=\"1\" streamDriver.authMode=\"anon\")\n\
              template(name=\"seen\" type=\"string\" string=\"%pri%|%protocol-version%|%app-name%|%msgid%|%structured-data%|%msg%\\n\")\n\
              input(type=\"imtcp\" port=\"{port}\" address=\"127.0.0.1\")\n\
              action(type=\"omfile\" file=\"{}\" template=\"seen\")\n",
@@ -51,12 +60,21 @@ impl Rsyslog {
         Some(Self {
             folder,
             port,
+            driver,
             process: None,
         })
     }
 
     fn target(&self) -> String {
         format!("tls://localhost:{}", self.port)
+    }
+
+    /// Whether its lines end without TLS's word for it.
+    fn bare_end(&self) -> &'static str {
+        match self.driver {
+            "gtls" => "true",
+            _ => "false",
+        }
     }
 
     fn ca(&self) -> String {
@@ -137,7 +155,7 @@ fn every_event_reaches_a_syslog_receiver_over_tls_whoever_of_the_two_was_away() 
     let setup = crate::world::setup(&folder.join("data"))
         .set("audit.syslog", &receiver.target())
         .set("audit.syslog_ca", &receiver.ca())
-        .set("audit.syslog_bare_end", "true")
+        .set("audit.syslog_bare_end", receiver.bare_end())
         .set("audit.heads_syslog", "true");
     let server = setup.start();
     create_tenant(&server, "north", &json!({}));
@@ -222,7 +240,7 @@ fn what_is_shipped_of_a_tenant_goes_to_its_own_destination_alone() {
     let server = crate::world::setup(&folder.join("data"))
         .set("audit.syslog", &house.target())
         .set("audit.syslog_ca", &house.ca())
-        .set("audit.syslog_bare_end", "true")
+        .set("audit.syslog_bare_end", house.bare_end())
         .start();
     let ca = fs::read_to_string(own.ca()).unwrap();
     let target = own.target();

@@ -54,7 +54,7 @@ pub(crate) fn quoted(cell: &str) -> String {
 }
 
 /// Lines of CSV with a head: accesses, or the patients whom they touched.
-pub(super) fn csv(report: &AccessReport, by_patient: bool) -> Response<Body> {
+pub(crate) fn csv(report: &AccessReport, by_patient: bool) -> Response<Body> {
     let mut out = String::new();
     let mut line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
@@ -104,7 +104,7 @@ pub(crate) fn table(
 }
 
 /// A page for printing, without script: the patients, and the accesses unless only patients are asked for.
-pub(super) fn html(
+pub(crate) fn html(
     tenant: &str,
     asked: &AccessAsked<'_>,
     report: &AccessReport,

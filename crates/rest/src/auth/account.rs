@@ -14,11 +14,16 @@ pub(crate) async fn page(visitor: Visitor, call: Call) -> Result<Response<Body>,
     let gate = visitor.gate();
     let browser = Browser::of(gate, &call);
     let token = browser.token(gate).await?;
+    let caller = visitor.caller().await.ok();
+    let attends = caller.as_ref().is_some_and(engine::Session::attends);
+    let opens = caller
+        .as_ref()
+        .is_some_and(engine::Session::looks_at_openings);
     let page = pages::account(
         gate,
         &token,
         &visitor.account().await?,
-        visitor.administers(),
+        (visitor.administers(), attends, opens),
     );
     Ok(browser.page(StatusCode::OK, page, ""))
 }

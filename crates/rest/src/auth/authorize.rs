@@ -54,10 +54,16 @@ async fn answer(
         }
         _ => {
             // Who signs in now has proved who they are.
-            let query = form::without(&request.query(), &["prompt"]);
+            let at_once = request.get("max_age") == Some("0");
+            let met: &[&str] = if at_once {
+                &["prompt", "max_age"]
+            } else {
+                &["prompt"]
+            };
+            let query = form::without(&request.query(), met);
             let next = form::encode(&format!("authorize?{query}")).replace('/', "%2F");
             let asked = request.get("prompt").unwrap_or_default();
-            let again = asked.split(' ').any(|prompt| prompt == "login");
+            let again = at_once || asked.split(' ').any(|prompt| prompt == "login");
             let again = if again { "&again=1" } else { "" };
             let login = format!("/login?next={next}{again}");
             Ok(see(&gate.links().auth(&login)))
@@ -65,7 +71,26 @@ async fn answer(
     }
 }
 
-/// `POST /t/{tenant}/auth/authorize`: the answer of the person.
+/// Bytes of a request by POST, which goes on as an address.
+const POSTED_BYTES_MAX: usize = 8 << 10;
+
+/// A request by POST (OpenID Connect Core 3.1.2.1, SMART `authorize-post`) goes on as one by GET, with which the
+/// browser shows the session; none for what is the answer of a person.
+fn as_address(gate: &Gate, fields: &Fields) -> Result<Option<Response<Body>>, Failure> {
+    if fields.get("_form").is_some() || fields.get("client_id").is_none() {
+        return Ok(None);
+    }
+    let query = AuthorizeRequest::parse(fields.text())?.query();
+    if query.len() > POSTED_BYTES_MAX {
+        let text = "the request is too long";
+        return Err(Failure::new(Code::RequestInvalid, text));
+    }
+    Ok(Some(see(&gate
+        .links()
+        .auth(&format!("/authorize?{query}")))))
+}
+
+/// `POST /t/{tenant}/auth/authorize`: a program's request, or the answer of the person.
 pub(crate) async fn decide(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
     let done = decided(&gate, call).await;
     Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
@@ -73,7 +98,11 @@ pub(crate) async fn decide(gate: Gate, call: Call) -> Result<Response<Body>, Fai
 
 async fn decided(gate: &Gate, mut call: Call) -> Result<Response<Body>, Failure> {
     let browser = Browser::of(gate, &call);
-    let fields = browser.fields(gate, &mut call).await?;
+    let fields = Fields::read(&mut call).await?;
+    if let Some(address) = as_address(gate, &fields)? {
+        return Ok(address);
+    }
+    browser.own(gate, &fields).await?;
     let request = AuthorizeRequest::parse(fields.text())?;
     let asked = gate.asked(&request, browser.request.at).await?;
     let visitor = browser.visitor(gate).await?;

@@ -13,7 +13,7 @@ body{font:1.0625rem/1.5 system-ui,sans-serif;margin:0;background:#fff;color:#162
 main{max-width:34rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;line-height:1.25}h2{font-size:1.15rem;margin-top:2rem}
 label{display:block;margin:1rem 0 .25rem;font-weight:600}
-input[type=text],input[type=password]{width:100%;box-sizing:border-box;font:inherit;padding:.5rem;
+input[type=text],input[type=password],textarea,select{width:100%;box-sizing:border-box;font:inherit;padding:.5rem;
 border:1px solid #5b6773;border-radius:4px;background:#fff;color:#16202a}
 button{font:inherit;margin:1rem .5rem 0 0;padding:.5rem 1.25rem;border-radius:4px;border:1px solid #0b4f8a;
 background:#0b4f8a;color:#fff;cursor:pointer}
@@ -24,9 +24,12 @@ a.button{display:inline-block;padding:.5rem 1.25rem;border-radius:4px;border:1px
 .wrong{border-left:4px solid #b00020;padding:.5rem 1rem;background:#fdecee;color:#5a0010}
 .choice label{font-weight:400;display:inline}
 dt{font-weight:600}dd{margin:0 0 .5rem}
+nav a{margin-right:1rem}a[aria-current]{font-weight:600;text-decoration:none}
+fieldset{margin:1.5rem 0;border:1px solid #5b6773;border-radius:4px}legend{font-weight:600;padding:0 .25rem}
+.note{margin:.25rem 0;font-size:.95em}
 code{font-size:1.05em;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#11181f;color:#e8edf2}
-input[type=text],input[type=password]{background:#1b242d;color:#e8edf2;border-color:#8b98a5}
+input[type=text],input[type=password],textarea,select{background:#1b242d;color:#e8edf2;border-color:#8b98a5}
 button{background:#7cc0ff;border-color:#7cc0ff;color:#06233d}button.second{background:#11181f;color:#7cc0ff}
 a{color:#7cc0ff}.wrong{background:#3a1218;color:#ffd9de}}
 ";
@@ -350,7 +353,7 @@ pub(super) fn account(
     gate: &Gate,
     token: &str,
     account: &AccountView,
-    administers: bool,
+    (administers, attends, opens): (bool, bool, bool),
 ) -> Markup {
     let body = html! {
         p { (account.name) ", signing in as " strong { (account.login) } }
@@ -358,6 +361,12 @@ pub(super) fn account(
         @if administers {
             p { a href=(gate.links().auth("/vendors")) { "Vendors of this clinic" } }
             p { a href=(gate.links().auth("/registrations")) { "Programs that wait for approval" } }
+        }
+        @if attends {
+            p { a href=(gate.links().auth("/alerts")) { "Accesses that somebody should look at" } }
+        }
+        @if opens {
+            p { a href=(gate.links().auth("/break-glass")) { "Patients opened in an emergency" } }
         }
         h2 { "Where you are signed in" }
         @for session in &account.sessions {

@@ -95,6 +95,29 @@ pub(crate) async fn registered(gate: Gate, call: Call) -> Result<Response<Body>,
     }
 }
 
+/// `PUT /t/{tenant}/auth/register/{client_id}`
+pub(crate) async fn register_anew(gate: Gate, mut call: Call) -> Result<Response<Body>, Failure> {
+    let (token, id) = (bearer(&call), call.value("client_id").to_owned());
+    if negotiate::body_essence(&call.parts.headers) != "application/json" {
+        let known = gate.registered(&id, token.as_deref(), call.request).await;
+        return match known {
+            Ok(_) => Err(Failure::of(Code::MediaType)),
+            Err(failure) => refused(failure, gate.name().as_str()),
+        };
+    }
+    let body = call.body(BodyLimit::Form).await?;
+    let asks = Registering {
+        metadata: &body,
+        token: token.as_deref(),
+        from: call.from,
+        request: call.request,
+    };
+    match gate.register_anew(&id, asks).await {
+        Ok(registered) => Ok(told(StatusCode::OK, &registered)),
+        Err(failure) => refused(failure, gate.name().as_str()),
+    }
+}
+
 /// `DELETE /t/{tenant}/auth/register/{client_id}`
 pub(crate) async fn unregister(gate: Gate, call: Call) -> Result<Response<Body>, Failure> {
     let token = bearer(&call);
@@ -180,6 +203,9 @@ fn listed(gate: &Gate, token: &str, all: &[RegistrationView]) -> Markup {
         @for one in all {
             section {
                 h2 { @if one.client_name.is_empty() { (one.client_id) } @else { (one.client_name) } }
+                @if one.changes {
+                    p { strong { "It is a client of this clinic already" } " and asks to be another: what it was                          given before ends when you approve." }
+                }
                 (facts(one))
                 form method="post"
                     action=(gate.links().auth(&format!("/registrations/{}", one.client_id))) {

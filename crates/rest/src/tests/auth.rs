@@ -116,6 +116,24 @@ fn what_is_not_a_good_token_request_gets_none() {
             .status(status)
             .at("/error", error);
     }
+    // In the words of OAuth, at every endpoint of clients.
+    let headers = [FORM, ("authorization", who.as_str())];
+    let bodies: [&[u8]; 4] = [
+        b"grant_type=client_credentials&grant_type=client_credentials",
+        b"grant_type=client_credentials&scope=&scope=system/*.rs",
+        b"grant_type=&grant_type=client_credentials",
+        b"grant_type=client_credentials&scope=\xff",
+    ];
+    for to in ["token", "introspect", "revoke", "vendor"] {
+        for body in bodies {
+            let line = format!("POST /t/lakeside/auth/{to}");
+            world
+                .ask(&line, &headers, body.to_vec())
+                .status(400)
+                .at("/error", "invalid_request")
+                .header("cache-control", "no-store");
+        }
+    }
     let json = [("content-type", "application/json")];
     world
         .ask("POST /t/lakeside/auth/token", &json, "{}")

@@ -2,9 +2,11 @@
 
 mod contained;
 mod edges;
+mod forms;
 mod links;
-mod own;
+pub(super) mod own;
 mod places;
+mod shapes;
 mod terms;
 mod texts;
 mod values;

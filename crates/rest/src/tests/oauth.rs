@@ -1,6 +1,8 @@
 //! Programs that people sign in to: codes, refresh tokens, identity tokens, launches, and what must
 //! not work.
 
+mod requests;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use engine::form::encode;
@@ -441,120 +443,6 @@ fn access_that_is_not_offline_ends_with_the_session() {
 }
 
 #[test]
-fn what_is_wrong_with_a_request_is_told_to_whom_it_concerns() {
-    let clinic = Clinic::new();
-    let (browser, _) = clinic.patient("lakeside");
-    let app = clinic.program("lakeside", true);
-    // To the person, and nobody is sent anywhere.
-    for (name, value) in [
-        ("client_id", "nobody"),
-        ("client_id", ""),
-        ("redirect_uri", ""),
-        ("redirect_uri", "https://app.example/cb"),
-        ("redirect_uri", "https://app.example/cb?a=1&b=2"),
-        ("redirect_uri", "https://app.example/cb?a=1#x"),
-        ("redirect_uri", "https://APP.example/cb?a=1"),
-        ("redirect_uri", "https://app.example/cb/../cb?a=1"),
-        ("redirect_uri", "https://app.example.evil.example/cb?a=1"),
-        ("redirect_uri", "https://app.example@evil.example/cb?a=1"),
-        ("redirect_uri", "http://localhost:9001/"),
-        ("redirect_uri", "//evil.example"),
-    ] {
-        let answer = browser.open(&request(&app, &[(name, value)]));
-        assert!(
-            matches!(answer.code, 400 | 404),
-            "{name}={value}: {}",
-            answer.code
-        );
-        assert!(answer.header_text("location").is_none(), "{name}={value}");
-    }
-    let twice = format!(
-        "{}&redirect_uri=https%3A%2F%2Fevil.example",
-        request(&app, &[])
-    );
-    browser.open(&twice).status(400);
-    // To the program.
-    for (name, value, error) in [
-        ("response_type", "token", "unsupported_response_type"),
-        ("response_type", "", "unsupported_response_type"),
-        ("code_challenge_method", "plain", "invalid_request"),
-        ("code_challenge_method", "", "invalid_request"),
-        ("code_challenge", "", "invalid_request"),
-        ("code_challenge", "short", "invalid_request"),
-        ("scope", "system/*.cruds", "invalid_scope"),
-        ("scope", "user/*.cruds", "invalid_scope"),
-        ("scope", "", "invalid_scope"),
-        ("aud", "https://evil.example/fhir", "invalid_request"),
-        (
-            "aud",
-            "http://127.0.0.1:8080/t/hillside/fhir",
-            "invalid_request",
-        ),
-        ("aud", "", "invalid_request"),
-        ("launch", "rubbish", "invalid_request"),
-        ("prompt", "none", "consent_required"),
-        ("request", "eyJ", "request_not_supported"),
-        (
-            "acr_values",
-            "urn:insula:acr:two-factors",
-            "unmet_authentication_requirements",
-        ),
-    ] {
-        let answer = browser.open(&request(&app, &[(name, value)]));
-        assert_eq!(
-            told(&answer, "error").as_deref(),
-            Some(error),
-            "{name}={value}"
-        );
-        assert_eq!(told(&answer, "state").as_deref(), Some("s & t"));
-    }
-    let nobody = Browser::new(&clinic.world);
-    let answer = nobody.open(&request(&app, &[("prompt", "none")]));
-    assert_eq!(told(&answer, "error").as_deref(), Some("login_required"));
-    let page = browser.open(&request(&app, &[])).status(200);
-    let path = "/t/lakeside/auth/authorize";
-    let no = browser.send(&page, path, &[("_decision", "refuse")]);
-    assert_eq!(told(&no, "error").as_deref(), Some("access_denied"));
-    // A question that another browser was asked.
-    nobody.open("/t/lakeside/auth/login");
-    nobody
-        .send(&page, path, &[("_decision", "approve")])
-        .status(403);
-    // Who must have signed in just now signs in again.
-    clinic.world.clock.forward_secs(100);
-    browser
-        .open(&request(&app, &[("max_age", "60")]))
-        .status(303);
-    browser
-        .open(&request(&app, &[("max_age", "600")]))
-        .status(200);
-    let again = browser
-        .open(&request(&app, &[("prompt", "login")]))
-        .status(303);
-    assert!(
-        again
-            .header_text("location")
-            .unwrap()
-            .contains("/auth/login?next=")
-    );
-    // Nobody is sent out of the tenant after signing in.
-    for next in [
-        "https://evil.example",
-        "//evil.example",
-        "../../hillside/auth/account",
-    ] {
-        let browser = Browser::new(&clinic.world);
-        let path = format!("/t/lakeside/auth/login?next={}", encode(next));
-        let page = browser.open(&path).status(200);
-        let fields = [("login", "doe"), ("password", super::people::PASSWORD)];
-        let sent = browser
-            .send(&page, "/t/lakeside/auth/login", &fields)
-            .status(303);
-        sent.header("location", &format!("{ROOT}/t/lakeside/auth/account"));
-    }
-}
-
-#[test]
 fn a_launch_from_within_a_record_brings_its_patient() {
     let clinic = Clinic::new();
     let (browser, _) = clinic.patient("lakeside");
@@ -584,10 +472,19 @@ fn a_launch_from_within_a_record_brings_its_patient() {
         |program: &Program, launch: &str| request(program, &[("launch", launch), ("scope", scope)]);
     let code = approved(&browser, &url(&app, &launch));
     let granted = clinic.exchange(&app, &code).status(200);
+    let access = granted.text("/access_token");
     granted
         .at("/patient", "p1")
         .at("/intent", "reconcile")
         .at("/need_patient_banner", true);
+    // Whoever looks into the token is told the context too.
+    let keeper = clinic.program("lakeside", false);
+    let looked = clinic.post("lakeside", "introspect", &keeper, &[("token", &access)]);
+    looked
+        .status(200)
+        .at("/active", true)
+        .at("/patient", "p1")
+        .at("/intent", "reconcile");
     for (program, launch) in [(&other, launch.as_str()), (&app, ""), (&app, "x")] {
         let answer = browser.open(&url(program, launch));
         assert_eq!(told(&answer, "error").as_deref(), Some("invalid_request"));
@@ -864,7 +761,17 @@ fn the_issuer_describes_itself() {
     let about = about
         .at("/issuer", issuer.as_str())
         .at("/code_challenge_methods_supported", json!(["S256"]))
-        .at("/id_token_signing_alg_values_supported", json!(["RS256"]));
+        .at("/id_token_signing_alg_values_supported", json!(["RS256"]))
+        .at(
+            "/introspection_endpoint_auth_methods_supported",
+            json!(["client_secret_basic", "private_key_jwt"]),
+        );
+    // The same where RFC 8414 looks for it.
+    let well_known = "GET /.well-known/oauth-authorization-server/t/lakeside/auth";
+    let found = clinic.world.ask(well_known, &[], "").status(200);
+    assert_eq!(found.json(), about.json());
+    let nobody = "GET /.well-known/oauth-authorization-server/t/nowhere/auth";
+    clinic.world.ask(nobody, &[], "").status(404);
     let at = about.text("/authorization_endpoint");
     assert_eq!(at, format!("{issuer}/authorize"));
     let smart = "GET /t/lakeside/fhir/.well-known/smart-configuration";

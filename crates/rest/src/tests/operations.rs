@@ -317,6 +317,11 @@ fn operations_that_are_not_there() {
         ),
         ("GET Patient/none/$meta", 404, "not-found"),
         ("POST Patient/a/$meta-add", 400, "body-empty"),
+        ("GET Patient/a/$nonsense", 501, "not-supported"),
+        ("POST Patient/a/$nonsense", 501, "not-supported"),
+        ("POST Patient/$nonsense", 501, "not-supported"),
+        ("POST $nonsense", 501, "not-supported"),
+        ("PUT Patient/a/$meta-add", 405, "method-not-allowed"),
     ] {
         world.fhir(&who, line, "").refused(status, code);
     }

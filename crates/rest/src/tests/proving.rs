@@ -1,7 +1,9 @@
 //! What changes how somebody signs in takes all that they sign in with.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::elsewhere::{Pair, set};
+use super::oauth::FORM;
 use super::passkeys::{ACCOUNT, Device, ORIGIN, add, asked, proving};
 use super::people::{Browser, PASSWORD, administrator, between, code, person};
 use super::world::{Answer, World};
@@ -98,4 +100,79 @@ fn codes_that_were_begun_under_another_password_are_not_asked_for() {
     let fields = [("code", shown.as_str())];
     ada.send(&begun, &action("confirm-totp"), &fields)
         .status(401);
+}
+
+/// What was used before the house began nobody remembers: nothing from then is taken.
+#[test]
+fn what_was_used_once_is_not_good_again_after_the_house_began_anew() {
+    let mut world = lakeside();
+    let pair = Pair::es384("k1");
+    let draft = json!({ "name": "b", "scopes": ["system/*.rs"], "jwks": set(&[&pair]) });
+    let line = "POST /admin/v1/tenants/lakeside/clients";
+    let id = world.admin(line, &draft).status(201).text("/client_id");
+    let now = |world: &World| world.house.clock().now().as_secs();
+    let assertion = |jti: &str, exp: i64, iat: Option<i64>| {
+        let mut claims = json!({
+            "iss": id, "sub": id, "aud": format!("{ORIGIN}/t/lakeside/auth/token"),
+            "exp": exp, "jti": jti,
+        });
+        if let Some(iat) = iat {
+            claims["iat"] = json!(iat);
+        }
+        pair.sign(&claims)
+    };
+    let present = |world: &World, assertion: &str| {
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let body = format!(
+            "grant_type=client_credentials&client_assertion_type={kind}&client_assertion={assertion}"
+        );
+        world.ask("POST /t/lakeside/auth/token", &[FORM], body).code
+    };
+    let (secret, device_state, used, undated);
+    {
+        let admin = administrator(&world, "lakeside");
+        let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+        let (mut device, _) = with_passkey(&ada);
+        let begun = with_both(&ada, &mut device, "begin-totp", "").status(200);
+        secret = between(&begun, "<code id=\"secret\">", "</code>");
+        let shown = code(&world, &secret);
+        ada.send(&begun, &action("confirm-totp"), &[("code", &shown)])
+            .status(303);
+        let at = now(&world);
+        used = assertion("one", at + 290, Some(at));
+        undated = assertion("two", at + 290, None);
+        assert_eq!(present(&world, &used), 200);
+        assert_eq!(present(&world, &undated), 200);
+        let page = ada.open("/t/lakeside/auth/passkey").status(200);
+        let answer = device.get(&asked(&page));
+        device_state = (page, answer);
+    }
+    world.clock.forward_secs(2);
+    world.begin_again();
+    assert_eq!(present(&world, &used), 401);
+    assert_eq!(present(&world, &undated), 401);
+    world.clock.forward_secs(2);
+    let at = now(&world);
+    assert_eq!(present(&world, &assertion("three", at + 60, Some(at))), 200);
+    assert_eq!(present(&world, &assertion("four", at + 300, None)), 200);
+    // The code that was shown, and the question that was asked.
+    let ada = Browser::new(&world);
+    let second = ada.sign_in("lakeside", "ada", PASSWORD).status(200);
+    let path = "/t/lakeside/auth/second-factor";
+    let shown = code(&world, &secret);
+    ada.send(&second, path, &[("code", &shown)]).status(401);
+    world.clock.forward_secs(60);
+    let second = ada.sign_in("lakeside", "ada", PASSWORD).status(200);
+    let shown = code(&world, &secret);
+    ada.send(&second, path, &[("code", &shown)]).status(303);
+    let (page, answer) = device_state;
+    let passkey = "/t/lakeside/auth/passkey";
+    let late = Browser::new(&world);
+    late.send(&page, passkey, &[("answer", &answer)])
+        .status(403);
+    let trail = world.admin(
+        "GET /admin/v1/tenants/lakeside/audit?limit=500",
+        &Value::Null,
+    );
+    trail.status(200);
 }

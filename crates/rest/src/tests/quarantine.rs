@@ -27,7 +27,7 @@ fn tenant_id(data: &Path) -> String {
 }
 
 /// The database of the only tenant, opened by somebody who has `insula.key` and no Insula.
-fn past_insula(data: &Path) -> Connection {
+pub(super) fn past_insula(data: &Path) -> Connection {
     let id = tenant_id(data);
     let wrapped = std::fs::read(data.join("keys").join(&id)).unwrap();
     let keys = std::fs::read_to_string(data.join("insula.key")).unwrap();

@@ -398,6 +398,10 @@ fn nobody_fills_the_list_for_those_who_were_invited() {
     let bearer = format!("Bearer {}", invited.text("/initial_access_token"));
     let shown = [("authorization", bearer.as_str())];
     let made = register_with(&world, 4, &shown, &service()).status(201);
+    // Good once, whatever was made of it.
+    register_with(&world, 6, &shown, &service())
+        .status(401)
+        .at("/error", "invalid_token");
     let all = world.admin("GET /admin/v1/tenants/lakeside/registrations", &Value::Null);
     let all = all.status(200).json();
     let waiting = all["registrations"].as_array().unwrap();
@@ -489,7 +493,11 @@ fn a_program_looks_after_its_own_registration() {
     ask("GET", path, &made)
         .status(200)
         .at("/approved", false)
-        .at("/client_name", "Lab");
+        .at("/client_name", "Lab")
+        .at(
+            "/registration_access_token",
+            made.text("/registration_access_token"),
+        );
     for (method, answer) in [("GET", &other), ("DELETE", &other)] {
         ask(method, path, answer)
             .status(401)
@@ -503,7 +511,16 @@ fn a_program_looks_after_its_own_registration() {
         .admin(&line, &json!({ "decision": "approve" }))
         .status(201);
     token(&world, &made).status(200);
-    ask("GET", path, &made).status(200).at("/approved", true);
+    ask("GET", path, &made)
+        .status(200)
+        .at("/approved", true)
+        .at(
+            "/registration_access_token",
+            made.text("/registration_access_token"),
+        )
+        .at("/token_endpoint_auth_method", "client_secret_basic")
+        .at("/grant_types", json!(["client_credentials"]))
+        .at("/response_types", json!([]));
     ask("DELETE", path, &made).status(204);
     token(&world, &made).status(401);
     ask("GET", path, &made).status(401);
@@ -528,4 +545,183 @@ fn a_program_looks_after_its_own_registration() {
             format!("{ROOT}/t/lakeside/auth/register"),
         );
     }
+}
+
+/// Asks at the address of a registration as the program that it is of.
+fn manage(world: &World, method: &str, of: &Answer, body: &Value) -> Answer {
+    let uri = of.text("/registration_client_uri");
+    let path = uri.strip_prefix(ROOT).unwrap();
+    let bearer = format!("Bearer {}", of.text("/registration_access_token"));
+    let headers = [JSON, ("authorization", bearer.as_str())];
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    world.ask(&format!("{method} {path}"), &headers, body)
+}
+
+fn with_id(of: &Answer, mut metadata: Value) -> Value {
+    metadata["client_id"] = json!(of.text("/client_id"));
+    metadata
+}
+
+fn approve(world: &World, of: &Answer) -> Answer {
+    let id = of.text("/client_id");
+    let line = format!("POST /admin/v1/tenants/lakeside/registrations/{id}");
+    world.admin(&line, &json!({ "decision": "approve" }))
+}
+
+#[test]
+fn a_program_that_waits_asks_for_something_else() {
+    let world = lakeside(|limits| limits.registrations_per_minute_max = 100);
+    let made = register(&world, &service()).status(201);
+    let mut less = with_id(&made, service());
+    less["scope"] = json!("system/Patient.r");
+    less["client_secret"] = json!(made.text("/client_secret"));
+    manage(&world, "PUT", &made, &less)
+        .status(200)
+        .at("/approved", false)
+        .at("/scope", "system/Patient.r");
+    // What only the house says is not repeated, and another's id or secret is none.
+    let wrong = |name: &str, value: Value| {
+        let mut changed = less.clone();
+        changed[name] = value;
+        manage(&world, "PUT", &made, &changed)
+            .status(400)
+            .at("/error", "invalid_client_metadata");
+    };
+    wrong("client_id", json!("another"));
+    wrong("client_id", Value::Null);
+    wrong("client_secret", json!("another"));
+    wrong("registration_access_token", json!("x"));
+    wrong("registration_client_uri", json!("x"));
+    wrong("client_secret_expires_at", json!(0));
+    wrong("client_id_issued_at", json!(0));
+    wrong("grant_types", json!(["password"]));
+    let other = register(&world, &service()).status(201);
+    let bearer = format!("Bearer {}", other.text("/registration_access_token"));
+    let uri = made.text("/registration_client_uri");
+    let line = format!("PUT {}", uri.strip_prefix(ROOT).unwrap());
+    let headers = [JSON, ("authorization", bearer.as_str())];
+    world.ask(&line, &headers, less.to_string()).status(401);
+    // Its secret is the one that it was given.
+    approve(&world, &made).status(201);
+    let given = token(&world, &made).status(200);
+    given.at("/scope", "system/Patient.r");
+    // Another way to prove who it is, while it waits: a secret comes and goes with it.
+    let mut app = with_id(&other, program());
+    manage(&world, "PUT", &other, &app)
+        .status(200)
+        .at("/token_endpoint_auth_method", "none");
+    app["token_endpoint_auth_method"] = json!("client_secret_basic");
+    let given = manage(&world, "PUT", &other, &app).status(200);
+    assert_ne!(given.text("/client_secret"), other.text("/client_secret"));
+}
+
+#[test]
+fn a_client_that_asks_for_more_stays_what_it_is_until_that_is_approved() {
+    let world = lakeside(|limits| limits.registrations_per_minute_max = 100);
+    let made = register(&world, &service()).status(201);
+    approve(&world, &made).status(201);
+    let before = token(&world, &made).status(200);
+    let before = format!("Bearer {}", before.text("/access_token"));
+    // The same once more changes nothing.
+    let same = with_id(&made, service());
+    let told = manage(&world, "PUT", &made, &same).status(200).json();
+    assert!(told["change_waits"].is_null(), "{told}");
+    let mut more = same.clone();
+    more["scope"] = json!("system/*.cruds");
+    manage(&world, "PUT", &made, &more)
+        .status(200)
+        .at("/approved", true)
+        .at("/change_waits", true)
+        .at("/scope", "system/Observation.rs system/Patient.r");
+    let wider = |status: u16| {
+        let write = world.fhir(&before, "PUT Patient/p1", patient_with_id("p1", "Doe"));
+        assert_eq!(write.code, status);
+    };
+    wider(403);
+    let line = "GET /admin/v1/tenants/lakeside/registrations";
+    let all = world.admin(line, &Value::Null).status(200);
+    all.at("/registrations/0/changes", true);
+    // Refused, it stays; approved, it is another, and what it was given before ends.
+    let id = made.text("/client_id");
+    let decide = format!("POST /admin/v1/tenants/lakeside/registrations/{id}");
+    let refuse = json!({ "decision": "refuse" });
+    world.admin(&decide, &refuse).status(204);
+    token(&world, &made).status(200);
+    manage(&world, "PUT", &made, &more).status(200);
+    approve(&world, &made).status(201);
+    wider(401);
+    let after = token(&world, &made).status(200);
+    let after = format!("Bearer {}", after.text("/access_token"));
+    world
+        .fhir(&after, "PUT Patient/p1", patient_with_id("p1", "Doe"))
+        .status(201);
+    assert!(trail(&world).contains(&format!("approve client {id} with system/*.cruds")));
+    // What waits goes with the client that it is of.
+    more["scope"] = json!("system/Patient.rs");
+    manage(&world, "PUT", &made, &more).status(200);
+    manage(&world, "DELETE", &made, &Value::Null).status(204);
+    token(&world, &made).status(401);
+    approve(&world, &made).refused(404, "client-unknown");
+    manage(&world, "PUT", &made, &more).status(401);
+}
+
+#[test]
+fn keys_are_kept_of_those_who_prove_who_they_are_by_them() {
+    let world = lakeside(|limits| limits.registrations_per_minute_max = 100);
+    let pair = Pair::es384("k1");
+    let mut with_secret = service();
+    with_secret["jwks"] = set(&[&pair]);
+    let made = register(&world, &with_secret).status(201);
+    assert!(made.json()["jwks"].is_null());
+    approve(&world, &made).status(201);
+    let id = made.text("/client_id");
+    let claims = json!({
+        "iss": id, "sub": id, "aud": format!("{ROOT}/t/lakeside/auth/token"),
+        "exp": 1_795_310_523 + 200, "jti": "one",
+    });
+    let ask = |assertion: &str| {
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let body = format!(
+            "grant_type=client_credentials&client_assertion_type={kind}&client_assertion={assertion}"
+        );
+        world.ask("POST /t/lakeside/auth/token", &[FORM], body)
+    };
+    ask(&pair.sign(&claims))
+        .status(401)
+        .at("/error", "invalid_client");
+    // By keys: they are told again, and what must be understood is not.
+    let mut by_keys = service();
+    by_keys["jwks"] = set(&[&pair]);
+    by_keys["token_endpoint_auth_method"] = json!("private_key_jwt");
+    let made = register(&world, &by_keys).status(201);
+    approve(&world, &made).status(201);
+    manage(&world, "GET", &made, &Value::Null)
+        .status(200)
+        .at("/token_endpoint_auth_method", "private_key_jwt")
+        .at("/jwks", set(&[&pair]));
+    let mut claims = claims.clone();
+    (claims["iss"], claims["sub"]) = (
+        json!(made.text("/client_id")),
+        json!(made.text("/client_id")),
+    );
+    let good = pair.sign(&claims);
+    let (_, rest) = good.split_once('.').unwrap();
+    let header = json!({ "alg": "ES384", "kid": "k1", "crit": ["exp"], "exp": 1 }).to_string();
+    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(header);
+    ask(&format!("{header}.{rest}")).status(401);
+    ask(&good).status(200);
+}
+
+#[test]
+fn who_has_not_shown_two_factors_of_late_is_recorded() {
+    let world = lakeside(|_| {});
+    let admin = administrator(&world, "lakeside");
+    admin
+        .api("POST registration-tokens", &json!({}))
+        .refused(403, "step-up-required");
+    assert!(trail(&world).contains("step-up-required"));
 }

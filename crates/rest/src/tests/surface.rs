@@ -54,7 +54,12 @@ fn every_route_asks_who_it_is() {
         };
         match route.class() {
             // A program proves by a token of its registration that it is its own.
-            Class::Gate if matches!(route.interaction, "registered" | "unregister") => {
+            Class::Gate
+                if matches!(
+                    route.interaction,
+                    "registered" | "register-anew" | "unregister"
+                ) =>
+            {
                 assert_eq!((ask(None), ask(Some(&stranger))), (401, 401), "{line}");
             }
             Class::Open | Class::Gate => assert_ne!(ask(None), 401, "{line}"),

@@ -1,5 +1,7 @@
 //! The audit trail as AuditEvents.
 
+mod index;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};

@@ -61,6 +61,7 @@ pub(super) struct World {
     pub(super) clock: Arc<Hand>,
     pub(super) operator: String,
     pub(super) dir: PathBuf,
+    configs: (StoreConfig, HouseConfig),
 }
 
 impl Drop for World {
@@ -116,6 +117,7 @@ impl World {
         };
         config(&mut house_config);
         std::fs::create_dir_all(&house_config.backup_dir).unwrap();
+        let configs = (store_config.clone(), house_config.clone());
         let house = House::open(store_config, clock.clone(), rng, house_config).unwrap();
         let operator = std::fs::read_to_string(dir.join("operator.token")).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -132,7 +134,17 @@ impl World {
             clock,
             operator,
             dir,
+            configs,
         }
+    }
+
+    /// The house ends and begins again.
+    pub(super) fn begin_again(&mut self) {
+        self.house.close();
+        let rng = Arc::new(Dice(SystemRandom::new()));
+        let (store, house) = self.configs.clone();
+        self.house = House::open(store, self.clock.clone(), rng, house).unwrap();
+        self.app = App::new(self.house.clone());
     }
 
     /// Tells of alerts that nobody was told of yet.
@@ -250,6 +262,43 @@ impl World {
         body: impl Into<Bytes>,
     ) -> Answer {
         self.ask_with(from, None, line, headers, body)
+    }
+
+    /// Asks, and waits for no answer yet.
+    pub(super) fn begin(
+        &self,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> tokio::task::JoinHandle<u16> {
+        let (method, path) = line.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header("host", "127.0.0.1:8080");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.into())).unwrap();
+        let app = self.app.clone();
+        self.runtime.spawn(async move {
+            let answer = app.answer(request, Ipv4Addr::LOCALHOST.into()).await;
+            answer.status().as_u16()
+        })
+    }
+
+    /// The status of what was begun.
+    pub(super) fn finish(&self, begun: tokio::task::JoinHandle<u16>) -> u16 {
+        self.runtime.block_on(begun).unwrap()
+    }
+
+    /// Tells of alerts in the background until something is there.
+    pub(super) fn tell_until(&self, there: impl Future<Output = ()>) {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let telling = self.runtime.spawn(self.house.clone().tell(stopped));
+        self.runtime.block_on(async {
+            there.await;
+            stop.send_replace(true);
+            telling.await.unwrap();
+        });
     }
 
     /// The same over a connection that was made with a client certificate of this digest.

@@ -111,6 +111,10 @@ struct Create {
     /// an authority vouches for: `subject=CN=app,O=Acme`, `dns=…`, `uri=…`, `ip=…`, `email=…`.
     #[arg(long, value_name = "NAME")]
     certificate: Option<String>,
+    /// The authority that vouches for the name, where `tls.client_authorities` holds several: the SHA-256 of its
+    /// certificate.
+    #[arg(long, value_name = "SHA256", requires = "certificate")]
+    authority: Option<String>,
     /// Its access tokens are good over connections with its certificate alone.
     #[arg(long)]
     bind_tokens: bool,
@@ -131,6 +135,9 @@ impl Create {
                 })?;
                 terms["by"] = json!({ of: value });
             }
+        }
+        if let Some(authority) = &self.authority {
+            terms["authority"] = json!(authority);
         }
         Ok(terms)
     }

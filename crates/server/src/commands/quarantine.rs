@@ -1,14 +1,10 @@
 //! `insula quarantine …`: rows that are not as they were written, and what somebody of the tenant
 //! decides about them. The operator sees which there are; deciding takes credentials of the tenant.
 
-use std::path::PathBuf;
-
-use anyhow::{Context, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::credentials::Credentials;
 use super::print::{print, table, text};
 use crate::admin_client::{Connect, Output, tenant_path};
 
@@ -48,18 +44,8 @@ enum What {
 
 #[derive(Debug, Args)]
 struct Of {
-    /// The tenant.
-    #[arg(long)]
-    tenant: String,
-    /// An API client of the tenant that may administer it, by id.
-    #[arg(long, requires = "secret_file")]
-    client: Option<String>,
-    /// File with the client's secret.
-    #[arg(long, value_name = "FILE")]
-    secret_file: Option<PathBuf>,
-    /// File with an access token of the tenant, instead of a client's secret.
-    #[arg(long, value_name = "FILE", conflicts_with = "client")]
-    bearer_file: Option<PathBuf>,
+    #[command(flatten)]
+    by: Credentials,
     /// `Type/id`
     resource: String,
 }
@@ -92,7 +78,7 @@ pub fn run(args: &Quarantine) -> anyhow::Result<()> {
         }
         What::Show(of) => {
             let query = json!([{ "name": "resource", "valueString": of.resource }]);
-            let told = ask(args, of, "$quarantine", &query)?;
+            let told = of.by.ask(&args.connect, "$quarantine", &query)?;
             print(args.output, &told, |told| {
                 serde_json::to_string_pretty(told).unwrap_or_default()
             })
@@ -114,56 +100,11 @@ fn decide(args: &Quarantine, decided: &Decide, word: &str) -> anyhow::Result<()>
         parameters.push(json!({ "name": "digest", "valueString": digest }));
     }
     let parameters = json!(parameters);
-    let told = ask(args, &decided.of, "$quarantine-decide", &parameters)?;
+    let by = &decided.of.by;
+    let told = by.ask(&args.connect, "$quarantine-decide", &parameters)?;
     print(args.output, &told, |_| {
         format!("{}: {word}", decided.of.resource)
     })
-}
-
-/// Asks the tenant itself, as somebody of the tenant.
-fn ask(args: &Quarantine, of: &Of, operation: &str, parameters: &Value) -> anyhow::Result<Value> {
-    tenant_path(&of.tenant, "")?;
-    let file = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path);
-        text.with_context(|| format!("cannot read {}", path.display()))
-    };
-    let authorization = match (&of.client, &of.secret_file, &of.bearer_file) {
-        (Some(client), Some(secret), _) => {
-            let pair = format!("{client}:{}", file(secret)?.trim());
-            format!("Basic {}", STANDARD.encode(pair))
-        }
-        (_, _, Some(token)) => format!("Bearer {}", file(token)?.trim()),
-        _ => bail!(
-            "this is the tenant's: --bearer-file of a person who may administer it, or to look, \
-             --client with --secret-file"
-        ),
-    };
-    let url = args.connect.server_url()?;
-    let body = json!({ "resourceType": "Parameters", "parameter": parameters });
-    let response = args
-        .connect
-        .agent()?
-        .post(format!("{url}/t/{}/fhir/{operation}", of.tenant))
-        .header("authorization", authorization)
-        .header("content-type", "application/fhir+json")
-        .send(body.to_string().as_bytes());
-    let mut response = response.with_context(|| format!("cannot reach {url}"))?;
-    let status = response.status();
-    let said: Value =
-        serde_json::from_str(&response.body_mut().read_to_string()?).unwrap_or(Value::Null);
-    if status.is_success() {
-        return Ok(said);
-    }
-    let issue = |path: &str| {
-        said.pointer(path)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    let (why, code) = (
-        issue("/issue/0/diagnostics"),
-        issue("/issue/0/details/coding/0/code"),
-    );
-    bail!("{why} ({code}, HTTP {})", status.as_u16())
 }
 
 fn lines(found: &Value) -> String {

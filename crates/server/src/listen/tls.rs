@@ -20,7 +20,7 @@ use rest::ClientCertificate;
 use ring::digest::{SHA256, digest};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
@@ -50,6 +50,7 @@ struct Files {
     cert: PathBuf,
     key: PathBuf,
     authorities: Option<PathBuf>,
+    revocations: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -74,6 +75,7 @@ impl Door {
             cert: tls.cert.clone().context(together)?,
             key: tls.key.clone().context(together)?,
             authorities: tls.client_authorities.clone(),
+            revocations: tls.client_revocations.clone(),
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let current = Arc::new(Current(RwLock::new(Arc::new(files.read(&provider)?))));
@@ -107,24 +109,15 @@ impl Door {
     }
 
     /// The certificate that the client of a connection showed, if it did.
-    pub(super) fn shown(&self, connection: &rustls::ServerConnection) -> Option<ClientCertificate> {
-        let (first, others) = connection.peer_certificates()?.split_first()?;
-        let sha256 = digest(&SHA256, first);
-        let all = self.authorities.read().clone();
-        let now = UnixTime::now();
-        let vouch = all.iter().filter(|(_, checker)| {
-            let checked = checker.verify_client_cert(first, others, now);
-            checked.is_ok()
-        });
-        let vouch: Vec<[u8; 32]> = vouch.map(|(authority, _)| *authority).collect();
-        let named = (!vouch.is_empty()).then(|| names::read(first)).flatten();
-        Some(ClientCertificate(Arc::new(ShownCertificate {
-            sha256: *sha256.as_ref().first_chunk()?,
-            names: named.map(|names| CertificateNames {
-                only: vouch.len() == all.len(),
-                authorities: vouch,
-                ..names
-            }),
+    pub(super) fn shown(&self, connection: &rustls::ServerConnection) -> Option<Shown> {
+        let chain: Vec<_> = connection.peer_certificates()?.to_vec();
+        let chain: Vec<_> = chain.into_iter().map(CertificateDer::into_owned).collect();
+        let (authorities, now) = (self.authorities.read().clone(), UnixTime::now());
+        let found = judged(&chain, &authorities, now)?;
+        Some(Shown(Arc::new(Seen {
+            door: self.clone(),
+            chain,
+            judged: RwLock::new((now, authorities, found)),
         })))
     }
 
@@ -159,15 +152,85 @@ impl Door {
     }
 }
 
+/// What a certificate is, as these authorities say now.
+fn judged(
+    chain: &[CertificateDer<'static>],
+    all: &Checkers,
+    now: UnixTime,
+) -> Option<ClientCertificate> {
+    let (first, others) = chain.split_first()?;
+    let sha256 = digest(&SHA256, first);
+    let vouch = all.iter().filter(|(_, checker)| {
+        let checked = checker.verify_client_cert(first, others, now);
+        checked.is_ok()
+    });
+    let vouch: Vec<[u8; 32]> = vouch.map(|(authority, _)| *authority).collect();
+    let named = (!vouch.is_empty()).then(|| names::read(first)).flatten();
+    Some(ClientCertificate(Arc::new(ShownCertificate {
+        sha256: *sha256.as_ref().first_chunk()?,
+        names: named.map(|names| CertificateNames {
+            only: vouch.len() == all.len(),
+            authorities: vouch,
+            ..names
+        }),
+    })))
+}
+
+/// The certificate that the client of a connection showed when it was made, judged again while it lasts.
+#[derive(Clone)]
+pub(super) struct Shown(Arc<Seen>);
+
+struct Seen {
+    door: Door,
+    chain: Vec<CertificateDer<'static>>,
+    /// When, by which authorities, and what came of it.
+    judged: RwLock<(UnixTime, Checkers, ClientCertificate)>,
+}
+
+/// Seconds after which a certificate is judged again: its time may be over.
+const JUDGED_SECONDS: u64 = 60;
+
+impl Shown {
+    /// What the certificate is now: authorities may say something else than when the connection was made.
+    pub(super) fn now(&self) -> Option<ClientCertificate> {
+        let seen = &*self.0;
+        let (authorities, now) = (seen.door.authorities.read().clone(), UnixTime::now());
+        {
+            let (at, by, found) = &*seen.judged.read();
+            let young = now.as_secs().saturating_sub(at.as_secs()) < JUDGED_SECONDS;
+            if Arc::ptr_eq(by, &authorities) && (young || authorities.is_empty()) {
+                return Some(found.clone());
+            }
+        }
+        let found = judged(&seen.chain, &authorities, now)?;
+        *seen.judged.write() = (now, authorities, found.clone());
+        Some(found)
+    }
+}
+
 impl Files {
-    fn times(&self) -> [Option<SystemTime>; 3] {
+    fn times(&self) -> [Option<SystemTime>; 4] {
         let time = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
-        let authorities = self.authorities.as_deref();
+        let (authorities, revocations) = (self.authorities.as_deref(), self.revocations.as_deref());
         [
             time(&self.cert),
             time(&self.key),
             authorities.and_then(time),
+            revocations.and_then(time),
         ]
+    }
+
+    /// What authorities have revoked.
+    fn revoked(&self) -> anyhow::Result<Vec<CertificateRevocationListDer<'static>>> {
+        let Some(path) = &self.revocations else {
+            return Ok(Vec::new());
+        };
+        let file = File::open(path);
+        let file = file.with_context(|| format!("cannot read {}", path.display()))?;
+        let all = rustls_pemfile::crls(&mut BufReader::new(file)).collect::<Result<Vec<_>, _>>();
+        let all = all.context("tls.client_revocations is not PEM")?;
+        anyhow::ensure!(!all.is_empty(), "tls.client_revocations holds no list");
+        Ok(all)
     }
 
     fn authorities(&self, provider: &Arc<CryptoProvider>) -> anyhow::Result<Checkers> {
@@ -176,6 +239,7 @@ impl Files {
         };
         let file = File::open(path);
         let file = file.with_context(|| format!("cannot read {}", path.display()))?;
+        let revoked = self.revoked()?;
         let mut all: Vec<([u8; 32], Arc<dyn ClientCertVerifier>)> = Vec::new();
         for found in rustls_pemfile::certs(&mut BufReader::new(file)) {
             let found = found.context("tls.client_authorities is not PEM")?;
@@ -189,7 +253,12 @@ impl Files {
             }
             let checker =
                 WebPkiClientVerifier::builder_with_provider(Arc::new(root), provider.clone());
-            all.push((sha256, checker.build()?));
+            // Whatever an authority has revoked is in its list; where there is none, nothing is.
+            let checker = checker
+                .with_crls(revoked.iter().cloned())
+                .allow_unknown_revocation_status();
+            let wrong = "tls.client_revocations holds what is no list of an authority";
+            all.push((sha256, checker.build().context(wrong)?));
         }
         anyhow::ensure!(
             !all.is_empty(),
@@ -299,6 +368,15 @@ mod tests {
         trusted: &Made,
         own: Option<&Made>,
     ) -> std::io::Result<Option<ClientCertificate>> {
+        let shown = seen(door, trusted, own).await?;
+        Ok(shown.and_then(|shown| shown.now()))
+    }
+
+    async fn seen(
+        door: &Door,
+        trusted: &Made,
+        own: Option<&Made>,
+    ) -> std::io::Result<Option<Shown>> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(trusted.cert.clone()).unwrap();
@@ -331,14 +409,32 @@ mod tests {
 
     /// An authority, and the certificate of a program that it signed.
     fn signed(name: &str) -> (Made, Made) {
-        use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+        let (authority, program, _) = signed_and_revoked(name);
+        (authority, program)
+    }
+
+    /// The same, and the list in which the authority has revoked it.
+    fn signed_and_revoked(name: &str) -> (Made, Made, String) {
+        use rcgen::{
+            BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType,
+            SerialNumber,
+        };
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // A list is of the authority that has its name.
+        static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let authority = format!("authority {count}");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, authority);
         let root = params.self_signed(&key).unwrap();
         let issuer = Issuer::new(params, &key);
         let own = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.serial_number = Some(SerialNumber::from(7));
         let address = std::net::IpAddr::from([10, 0, 0, 1]);
         params.subject_alt_names.push(SanType::IpAddress(address));
         let subject = &mut params.distinguished_name;
@@ -352,7 +448,63 @@ mod tests {
             cert: cert.der().clone(),
             key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
         };
-        (made(&root, &key), made(&cert, &own))
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2020, 1, 1),
+            next_update: rcgen::date_time_ymd(2020, 2, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![rcgen::RevokedCertParams {
+                serial_number: SerialNumber::from(7),
+                revocation_time: rcgen::date_time_ymd(2020, 1, 1),
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&issuer).unwrap().pem().unwrap();
+        (made(&root, &key), made(&cert, &own), list)
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_revoked_counts_no_more_on_open_connections_either() {
+        let dir = std::env::temp_dir().join(format!("insula-tls-crl-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut tls = Tls {
+            cert: Some(dir.join("cert.pem")),
+            key: Some(dir.join("key.pem")),
+            client_certificates: true,
+            client_authorities: Some(dir.join("authorities.pem")),
+            client_revocations: None,
+        };
+        let own = made();
+        put(&tls, &own);
+        let (authority, program, list) = signed_and_revoked("chart.acme.example");
+        let (another, stranger, other_list) = signed_and_revoked("chart.acme.example");
+        let both = format!("{}{}", authority.pem[0], another.pem[0]);
+        std::fs::write(tls.client_authorities.as_ref().unwrap(), both).unwrap();
+        let revocations = dir.join("revoked.pem");
+        tls.client_revocations = Some(revocations.clone());
+        assert!(Door::open(&tls).is_err(), "no list is there");
+        std::fs::write(&revocations, other_list).unwrap();
+        let door = Door::open(&tls).unwrap();
+        let open = seen(&door, &own, Some(&program)).await.unwrap().unwrap();
+        let is_named = |shown: &Shown| shown.now().unwrap().0.names.is_some();
+        assert!(is_named(&open));
+        let strange = seen(&door, &own, Some(&stranger)).await.unwrap().unwrap();
+        assert!(!is_named(&strange));
+        // The other authority revokes as well.
+        std::fs::write(&revocations, list).unwrap();
+        door.read_again().unwrap();
+        assert!(!is_named(&open) && is_named(&strange));
+        // What cannot be read leaves what was in use.
+        std::fs::write(
+            &revocations,
+            "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
+        )
+        .unwrap();
+        assert!(door.read_again().is_err());
+        assert!(!is_named(&open) && is_named(&strange));
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[tokio::test]
@@ -364,6 +516,7 @@ mod tests {
             key: Some(dir.join("key.pem")),
             client_certificates: true,
             client_authorities: Some(dir.join("authorities.pem")),
+            client_revocations: None,
         };
         let own = made();
         put(&tls, &own);
@@ -424,6 +577,7 @@ mod tests {
             key: Some(dir.join("key.pem")),
             client_certificates: true,
             client_authorities: None,
+            client_revocations: None,
         };
         let (old, new, program) = (made(), made(), made());
         put(&tls, &old);

@@ -67,10 +67,15 @@ pub struct AccessQuery {
 
 impl AccessQuery {
     pub(crate) fn fits(&self, at: Micros, actor: &str) -> bool {
-        let named = |wanted: &String| actor.split(' ').any(|name| name == wanted);
         self.from.is_none_or(|from| from <= at)
             && self.to.is_none_or(|to| at < to)
-            && self.actor.as_ref().is_none_or(named)
+            && self.is_by(actor)
+    }
+
+    /// Whether it is about what somebody did, as the trail names them.
+    pub(crate) fn is_by(&self, actor: &str) -> bool {
+        let named = |wanted: &String| actor.split(' ').any(|name| name == wanted);
+        self.actor.as_ref().is_none_or(named)
     }
 }
 

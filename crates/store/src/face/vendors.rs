@@ -75,9 +75,13 @@ impl ActivityQuery {
     pub(crate) fn fits(&self, at: Micros, actor: &str) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.to.is_none_or(|to| at < to)
-            && actor
-                .split(' ')
-                .any(|name| self.actors.iter().any(|a| a == name))
+            && self.is_by(actor)
+    }
+
+    /// Whether it is about what somebody did, as the trail names them.
+    pub(crate) fn is_by(&self, actor: &str) -> bool {
+        let mut names = actor.split(' ');
+        names.any(|name| self.actors.iter().any(|a| a == name))
     }
 }
 

@@ -19,6 +19,8 @@ const UNSEALED: usize = 44;
 const TAG: usize = 16;
 /// Bytes of the longest record.
 const RECORD_BYTES_MAX: usize = 64 << 10;
+/// Bytes of the longest sealed part.
+pub(super) const SEALED_BYTES_MAX: usize = RECORD_BYTES_MAX + TAG;
 
 /// A place in a tenant's chain: the number of the last record and the chain's hash after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,7 +116,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
         return None;
     }
     let sealed_len = u32::from_le_bytes(array(bytes, 4)?) as usize;
-    if !(TAG..=RECORD_BYTES_MAX + TAG).contains(&sealed_len) {
+    if !(TAG..=SEALED_BYTES_MAX).contains(&sealed_len) {
         return None;
     }
     let sealed = bytes.get(HEADER..HEADER + sealed_len)?;

@@ -88,11 +88,12 @@ pub(super) fn frames_from(
     Ok(at)
 }
 
-/// The records of one tenant in one segment, up to `end`; those that do not open are passed over.
+/// The records of one tenant in one segment from a place on, or from its beginning for 0, up to `end`;
+/// those that do not open are passed over.
 pub(super) fn records_of(
     dir: &Path,
     (tenant, key): ([u8; 16], &LessSafeKey),
-    number: u64,
+    (number, from): (u64, u64),
     end: Option<u64>,
     each: &mut dyn FnMut(Head, &[u8]),
 ) -> Result<()> {
@@ -103,7 +104,7 @@ pub(super) fn records_of(
     };
     let stop = end.map_or(contents.bytes.len(), |end| end as usize);
     let mut buffer = Vec::new();
-    let mut at = contents.start;
+    let mut at = contents.start.max(from as usize);
     while let Some((frame, len)) = contents.bytes.get(at..stop).and_then(frame::read) {
         at += len;
         if frame.tenant == tenant

@@ -37,6 +37,8 @@ pub(crate) enum Op {
     ContainsLower,
     /// Text whose lower case ends with the value.
     EndsLower,
+    /// Text whose lower case is the value.
+    IsLower,
 }
 
 /// A condition on the columns of one index row.
@@ -77,6 +79,7 @@ impl Pred {
                         format!("substr(lower({alias}.{column}), 1, length({value})) = {value}")
                     }
                     Op::ContainsLower => format!("instr(lower({alias}.{column}), {value}) > 0"),
+                    Op::IsLower => format!("lower({alias}.{column}) = {value}"),
                     Op::EndsLower => format!(
                         "(length({alias}.{column}) >= length({value}) AND substr(\
                          lower({alias}.{column}), length({alias}.{column}) - length({value}) + 1) \
@@ -162,6 +165,7 @@ pub(crate) fn tests(param: ParamId, value: &Match, facts: &mut dyn Facts) -> Res
                 How::Begins => Op::BeginsLower,
                 How::Contains => Op::ContainsLower,
                 How::Ends => Op::EndsLower,
+                How::Is => Op::IsLower,
             };
             let preds = vec![Pred::Column("code", op, Bind::text(code))];
             let ways = Ways::Known(vec![unordered(preds.clone())]);

@@ -247,6 +247,46 @@ pub(crate) fn passes(db: &Connection, place: ChangeHead) -> Result<bool> {
     Ok(found == Some(place.chain))
 }
 
+/// How what a change without versions says of openings begins.
+const OPENINGS: &[u8] = b"openings\0";
+
+/// What a change without versions says of openings: a digest of all that there are, so that one which is
+/// taken out, or put back as it was before, is noticed.
+fn openings(db: &Connection) -> Result<Option<Vec<u8>>> {
+    const DOING: &str = "reading what was opened";
+    if !is_there(db, "opening")? {
+        return Ok(None);
+    }
+    let mut read = db
+        .prepare("SELECT id, opened_us, until_us, record FROM opening ORDER BY id")
+        .doing(DOING)?;
+    let mut rows = read.query([]).doing(DOING)?;
+    let mut digest = Digest::default();
+    while let Some(row) = rows.next().doing(DOING)? {
+        for column in 0..4 {
+            add(&mut digest, row.get_ref(column).doing(DOING)?);
+        }
+    }
+    Ok(Some([OPENINGS, &digest.value()].concat()))
+}
+
+/// Whether openings are those that the last change without versions vouches for. One of an earlier version
+/// vouches for none.
+pub(crate) fn openings_hold(db: &Connection) -> Result<bool> {
+    let last: Option<Option<Vec<u8>>> = db
+        .query_row(
+            "SELECT about FROM change WHERE members = 0 ORDER BY seq DESC LIMIT 1",
+            [],
+            |r| r.get(0),
+        )
+        .optional()
+        .doing("reading what is administered")?;
+    match last.flatten().filter(|said| said.starts_with(OPENINGS)) {
+        Some(said) => Ok(openings(db)? == Some(said)),
+        None => Ok(true),
+    }
+}
+
 /// Adds a change without versions: from here on what is administered is as it is now.
 pub(crate) fn append(
     db: &Connection,
@@ -254,6 +294,26 @@ pub(crate) fn append(
     request: RequestMeta,
     actor: &Actor,
     now: Micros,
+) -> Result<(ChangeHead, Micros)> {
+    let vouched = Vouched {
+        digest: digest(db)?,
+        openings: openings(db)?,
+    };
+    append_of(db, chain, (request, actor), now, &vouched)
+}
+
+/// What a change without versions vouches for.
+struct Vouched {
+    digest: [u8; 32],
+    openings: Option<Vec<u8>>,
+}
+
+fn append_of(
+    db: &Connection,
+    chain: Chain<'_>,
+    (request, actor): (RequestMeta, &Actor),
+    now: Micros,
+    vouched: &Vouched,
 ) -> Result<(ChangeHead, Micros)> {
     const DOING: &str = "writing what is administered";
     let last = db
@@ -267,7 +327,10 @@ pub(crate) fn append(
     let (seq, before, updated) = last.unwrap_or((0, [0; 32], 0));
     let seq = seq + 1;
     let updated = Micros(updated).max(now.to_millis_precision());
-    let digest = digest(db)?;
+    let Vouched {
+        digest,
+        openings: about,
+    } = vouched;
     let line = ChangeLine {
         tenant: chain.tenant,
         seq: Seq(u64::try_from(seq).unwrap_or(0)),
@@ -275,9 +338,9 @@ pub(crate) fn append(
         request: request.id,
         actor: actor.as_str(),
         members: 0,
-        digest: &digest,
+        digest,
         journal: None,
-        about: None,
+        about: about.as_deref(),
     };
     let head = ChangeHead {
         seq: line.seq,
@@ -301,21 +364,73 @@ pub(crate) fn append(
             request.to_be_bytes(),
             number,
             digest,
-            head.chain
+            head.chain,
         ],
     )
     .doing(DOING)?;
+    // Earlier schemas, on the way to this one, have no place for it.
+    if let Some(about) = about {
+        let sql = "UPDATE change SET about = ?2 WHERE seq = ?1";
+        db.execute(sql, params![seq, about]).doing(DOING)?;
+    }
     Ok((head, updated))
 }
 
-/// The same in a writer's transaction; the writer knows of it.
+/// What is said of openings that were not those which were vouched for: nothing makes them good again.
+fn altered() -> Vec<u8> {
+    [OPENINGS, b"altered"].concat()
+}
+
+/// Adds a change without versions in a writer's transaction: from here on openings are as they are now, if
+/// they `held` before. Everything else that is administered stays vouched for as it was: nobody who opens a
+/// patient takes a client for good that was altered.
+pub(crate) fn record_openings(
+    state: &mut WriterState,
+    chain: Chain<'_>,
+    by: &(Actor, RequestMeta),
+    now: Micros,
+    held: bool,
+) -> Result<Option<ChangeHead>> {
+    let last: Option<[u8; 32]> = state
+        .db
+        .query_row(
+            "SELECT digest FROM change WHERE members = 0 ORDER BY seq DESC LIMIT 1",
+            [],
+            |r| r.get(0),
+        )
+        .optional()
+        .doing("reading what is administered")?;
+    // Where nobody was ever let in, nobody opens anything.
+    let Some(digest) = last else {
+        return Ok(None);
+    };
+    let openings = match held {
+        true => openings(&state.db)?,
+        false => Some(altered()),
+    };
+    let vouched = Vouched { digest, openings };
+    let (head, updated) = append_of(&state.db, chain, (by.1, &by.0), now, &vouched)?;
+    (state.seq, state.chain, state.updated) = (head.seq.0, head.chain, updated);
+    Ok(Some(head))
+}
+
+/// The same for all that is administered; the writer knows of it.
 pub(crate) fn record(
     state: &mut WriterState,
     chain: Chain<'_>,
     by: &(Actor, RequestMeta),
     now: Micros,
+    held: bool,
 ) -> Result<ChangeHead> {
-    let (head, updated) = append(&state.db, chain, by.1, &by.0, now)?;
+    let openings = match held {
+        true => openings(&state.db)?,
+        false => Some(altered()),
+    };
+    let vouched = Vouched {
+        digest: digest(&state.db)?,
+        openings,
+    };
+    let (head, updated) = append_of(&state.db, chain, (by.1, &by.0), now, &vouched)?;
     (state.seq, state.chain, state.updated) = (head.seq.0, head.chain, updated);
     Ok(head)
 }

@@ -12,7 +12,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use access::{ActionName, Actor, Create, Delete, RequestMeta, Rule, Search, Spent, Update};
+use access::{
+    ActionName, Actor, Create, Delete, RequestMeta, RowRules, Rule, Search, Spent, Update,
+};
 use base::{Code, Micros, ResourceId, Seq, Version};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
@@ -140,16 +142,33 @@ impl Op {
         rule.filter(|rule| rule.opens()).cloned()
     }
 
-    /// What its caller reads of a type, where that is some of it, and what they write may be evidence for
-    /// it; nothing for who administers.
-    fn evidence(&self, of: TypeId) -> Option<Arc<Rule>> {
+    /// What its caller reads, for which what they write may be evidence; nothing for who administers.
+    fn evidence(&self) -> Option<&Arc<RowRules>> {
         let (administers, shown) = match self {
-            Self::Create { spent, .. } => (spent.administers(), spent.shown(of)),
-            Self::Put { spent, .. } => (spent.administers(), spent.shown(of)),
-            Self::Delete { spent, .. } => (spent.administers(), spent.shown(of)),
+            Self::Create { spent, .. } => (spent.administers(), spent.shown_rules()),
+            Self::Put { spent, .. } => (spent.administers(), spent.shown_rules()),
+            Self::Delete { spent, .. } => (spent.administers(), spent.shown_rules()),
         };
-        let narrow = shown.filter(|rule| !administers && rule.filter().is_some());
-        narrow.cloned()
+        (!administers).then_some(shown)
+    }
+
+    /// Whether whom consents refuse depends on where its caller's facilities belong.
+    fn is_placed(&self) -> bool {
+        match self {
+            Self::Create { spent, .. } => spent.placed(),
+            Self::Put { spent, .. } => spent.placed(),
+            Self::Delete { spent, .. } => spent.placed(),
+        }
+    }
+
+    /// Whether its caller administers the tenant, or loads it in bulk.
+    fn is_trusted(&self) -> bool {
+        let administers = match self {
+            Self::Create { spent, .. } => spent.administers(),
+            Self::Put { spent, .. } => spent.administers(),
+            Self::Delete { spent, .. } => spent.administers(),
+        };
+        administers || self.actor().as_str().starts_with("import:")
     }
 
     /// Whether a resource may be made with an id of the caller's choice: only by those who reach all
@@ -259,13 +278,14 @@ pub(crate) fn apply(
     };
     let reached = making.reached(&work.ops)?;
     making.must_keep_hidden(&work.ops, &reached)?;
+    making.must_not_move(&work.ops)?;
     let watched = making.watched(&work.ops)?;
     let mut written = Vec::with_capacity(work.ops.len());
     for ((entry, op), reached) in work.ops.iter().enumerate().zip(reached) {
         written.push(making.write(entry, op, reached)?);
     }
     making.must_be_in_reach(&work.ops)?;
-    making.must_not_open(&watched)?;
+    making.must_not_open(&work.ops, &watched)?;
     if work.enforce_references {
         references::check(tenant, making.state, &work.ops)?;
     }
@@ -369,8 +389,11 @@ impl Making<'_> {
                 continue;
             };
             let (type_id, id) = op.target();
-            let current = rows::current(self.tenant, &self.state.db, type_id, id)?;
-            let live = |o: &rows::Opened| *reached && o.stored.method != Method::Delete;
+            let current = match reached {
+                true => rows::current(self.tenant, &self.state.db, type_id, id)?,
+                false => None,
+            };
+            let live = |o: &rows::Opened| o.stored.method != Method::Delete;
             let before = current.filter(live);
             let apart = resource.apart.is_some()
                 || before.as_ref().is_some_and(|o| o.stored.data.is_some());
@@ -486,7 +509,10 @@ impl Making<'_> {
     fn write(&mut self, entry: usize, op: &Op, reached: bool) -> Result<Written> {
         let (type_id, id) = op.target();
         let mut current = find(&self.state.db, type_id, id)?;
-        if let Some(current) = &mut current {
+        // Of what is out of reach nothing is told, also not that it waits for a decision.
+        if let Some(current) = &mut current
+            && (reached || self.settles.is_some())
+        {
             self.may_be_written(current)?;
         }
         let live = current.as_ref().filter(|c| !c.deleted && reached);

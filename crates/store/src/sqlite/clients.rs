@@ -198,36 +198,74 @@ pub(crate) fn create(
             )
             .doing(DOING)?;
     }
-    if new
-        .vendor
-        .as_ref()
-        .is_some_and(|v| tenant.vendors().grant(v).is_none())
-    {
-        let text = "no such vendor here".to_owned();
-        return Err(StoreError::Refused(Code::VendorUnknown, text));
-    }
+    must_know_vendor(tenant, &new)?;
     must_have_room(&state.db, &tenant.shared.config.limits)?;
-    let record = ClientRecord {
+    let record = record(new, secret_hash, 1);
+    put(&state.db, &record)?;
+    Ok(record)
+}
+
+/// Puts what was approved in the place of a client that is good: what was given to it before ends.
+///
+/// # Errors
+/// `client-unknown` if there is none.
+pub(crate) fn replace(
+    tenant: &OpenTenant,
+    state: &WriterState,
+    new: NewClient,
+    secret_hash: Option<[u8; 32]>,
+    now: Micros,
+) -> Result<ClientRecord> {
+    let known = tenant.clients().get(&new.id);
+    let known = known.filter(|known| known.is_good(now) && known.import.is_none());
+    let known = known.ok_or_else(|| {
+        StoreError::Refused(Code::ClientUnknown, "no such client here".to_owned())
+    })?;
+    must_know_vendor(tenant, &new)?;
+    let mut record = record(new, secret_hash, known.epoch + 1);
+    if let (Some(program), Some(before)) = (&mut record.program, &known.program) {
+        program.launch_url.clone_from(&before.launch_url);
+    }
+    put(&state.db, &record)?;
+    Ok(record)
+}
+
+fn must_know_vendor(tenant: &OpenTenant, new: &NewClient) -> Result<()> {
+    let unknown = |v| tenant.vendors().grant(v).is_none();
+    match new.vendor.as_ref().is_some_and(unknown) {
+        true => Err(StoreError::Refused(
+            Code::VendorUnknown,
+            "no such vendor here".to_owned(),
+        )),
+        false => Ok(()),
+    }
+}
+
+fn record(new: NewClient, secret_hash: Option<[u8; 32]>, epoch: u64) -> ClientRecord {
+    ClientRecord {
         id: new.id,
         name: new.name,
         scopes: Arc::new(new.scopes),
         secret_hash: secret_hash.unwrap_or([0; 32]),
         jwks: new.jwks,
-        epoch: 1,
+        epoch,
         revoked: false,
         import: new.import,
         program: new.program,
         roles: new.roles,
         vendor: new.vendor,
         certificates: new.certificates,
-    };
-    state
-        .db
-        .execute(
-            "INSERT INTO client
+    }
+}
+
+fn put(db: &Connection, record: &ClientRecord) -> Result<()> {
+    const DOING: &str = "writing an API client";
+    let epoch = i64::try_from(record.epoch).unwrap_or(i64::MAX);
+    db.execute(
+            "INSERT OR REPLACE INTO client
              (id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles, vendor,
               certificates)
-             VALUES (?1,?2,?3,?4,?5,1,0,?6,?7,?8,?9,?10)",
+             VALUES (?1,?2,?3,?4,?5,?11,0,?6,?7,?8,?9,?10)",
             params![
                 record.id.as_str(),
                 record.name,
@@ -239,9 +277,15 @@ pub(crate) fn create(
                 kept_roles(record.roles.as_deref()),
                 record.vendor.as_ref().map(VendorId::as_str),
                 kept_certificates(&record.certificates)?,
+                epoch,
             ],
         )
         .doing(DOING)?;
+    db.execute(
+        "DELETE FROM program WHERE client = ?1",
+        [record.id.as_str()],
+    )
+    .doing(DOING)?;
     if let Some(program) = &record.program {
         let kept = KeptProgram {
             redirects: program.redirects.iter().map(ToString::to_string).collect(),
@@ -249,15 +293,13 @@ pub(crate) fn create(
             launch_url: program.launch_url.as_deref().map(str::to_owned),
         };
         let text = serde_json::to_string(&kept).map_err(|_| internal("writing a program"))?;
-        state
-            .db
-            .execute(
-                "INSERT OR REPLACE INTO program (client, record) VALUES (?1,?2)",
-                params![record.id.as_str(), text],
-            )
-            .doing(DOING)?;
+        db.execute(
+            "INSERT OR REPLACE INTO program (client, record) VALUES (?1,?2)",
+            params![record.id.as_str(), text],
+        )
+        .doing(DOING)?;
     }
-    Ok(record)
+    Ok(())
 }
 
 fn kept_roles(roles: Option<&[RoleAt]>) -> Option<String> {

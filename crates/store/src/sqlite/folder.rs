@@ -9,6 +9,7 @@
 //! DIR/keys/house            the house's secret, wrapped
 //! DIR/keys/{id}             a tenant's key, wrapped
 //! DIR/tenants/{id}/data.db  one tenant
+//! DIR/tenants/{id}/trail.db an index of its audit trail
 //! DIR/journal/              the journal of reads
 //! ```
 

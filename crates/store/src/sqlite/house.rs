@@ -12,6 +12,7 @@ mod rotation;
 mod scrubbing;
 pub(crate) mod shipping;
 mod shredding;
+mod trail_index;
 mod uploads;
 mod watching;
 
@@ -142,6 +143,7 @@ pub(crate) struct House {
     notary: Mutex<notary::Notary>,
     shippers: Mutex<shipping::Shippers>,
     watch: Mutex<watching::Watch>,
+    indexing: Mutex<trail_index::Indexing>,
     /// Tenants with alerts that nobody may have been told of.
     untold: Mutex<HashSet<[u8; 16]>>,
 }
@@ -250,6 +252,7 @@ impl House {
             notary: Mutex::default(),
             shippers: Mutex::default(),
             watch: Mutex::default(),
+            indexing: Mutex::default(),
             untold: Mutex::default(),
             shared: Arc::new(Shared {
                 cache: BodyCache::new(limits.body_cache_bytes_max, u64::from_be_bytes(rng.bytes())),

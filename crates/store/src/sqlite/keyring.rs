@@ -288,6 +288,8 @@ pub(crate) struct TenantKeys {
     pub(crate) journal: Secret<[u8; 32]>,
     /// Seed of the pair that signs heads of the trail.
     pub(crate) head: Secret<[u8; 32]>,
+    /// The raw key of the index of the trail.
+    pub(crate) trail: Secret<[u8; 32]>,
 }
 
 impl TenantKeys {
@@ -302,6 +304,7 @@ impl TenantKeys {
             backup: d.mac("backup"),
             journal: d.key("journal"),
             head: d.key("head"),
+            trail: d.key("trail index"),
             database,
         }
     }

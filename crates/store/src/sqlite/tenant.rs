@@ -80,6 +80,8 @@ pub(crate) struct OpenTenant {
     vendors: Vendors,
     /// From when to when its records in full segments of the journal are.
     pub(crate) trail_spans: Spans,
+    /// Held by those who read in the index of its trail, and by the one who takes that away.
+    pub(crate) trail_index: RwLock<()>,
     /// There may be an index to build.
     building: AtomicBool,
     token_key: Arc<TokenKey>,
@@ -232,6 +234,7 @@ impl OpenTenant {
             policy: RwLock::new(Arc::new(policy)),
             vendors,
             trail_spans: Spans::default(),
+            trail_index: RwLock::default(),
             building: AtomicBool::new(building),
         })
     }

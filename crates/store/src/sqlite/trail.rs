@@ -3,6 +3,7 @@
 
 mod activity;
 mod event;
+pub(crate) mod index;
 mod patients;
 mod place;
 mod report;

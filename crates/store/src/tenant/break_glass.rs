@@ -3,14 +3,16 @@
 //! Each is recorded in the journal before it is done, and durable before it is answered.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use access::{Administer, Permit, PersonId};
 use base::{Code, Micros};
 
 use super::TenantStore;
+use crate::sqlite::house::change::By;
 use crate::sqlite::index::IdKey;
 use crate::sqlite::readers::Class;
-use crate::sqlite::{OpenTenant, break_glass, writer};
+use crate::sqlite::{OpenTenant, administration, break_glass, writer};
 use crate::{Opening, OpeningCounts, Result, StoreError};
 
 /// Openings that a list shows.
@@ -31,7 +33,7 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let what = format!("break-glass Patient/{}", opening.patient.as_str());
         self.administered(&spent, &what).await?;
-        let now = spent.request().at;
+        let (by, now) = (super::by(&spent), spent.request().at);
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
             let limits = &tenant.shared.config.limits;
             let person = (&opening.person, opening.person_epoch);
@@ -43,7 +45,7 @@ impl TenantStore {
                     max,
                 });
             }
-            writer::alone_durably(tenant, slot, |tenant, state| {
+            vouched(tenant, slot, &by, |tenant, state| {
                 must_be_there(tenant, state, &opening)?;
                 break_glass::put(&state.db, &opening, tenant.chain())
             })?;
@@ -65,9 +67,10 @@ impl TenantStore {
     ) -> Result<Opening> {
         let spent = permit.spend(&self.tenant);
         self.administered(&spent, &[what, " ", id].concat()).await?;
-        let (id, now) = (id.to_owned(), spent.request().at);
+        let (by, now) = (super::by(&spent), spent.request().at);
+        let id = id.to_owned();
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
-            let opening = writer::alone_durably(tenant, slot, |tenant, state| {
+            let opening = vouched(tenant, slot, &by, |tenant, state| {
                 let found = break_glass::get(&state.db, tenant.chain(), &id)?;
                 let mut opening = found.ok_or_else(unknown)?;
                 change(&mut opening)?;
@@ -131,6 +134,29 @@ impl TenantStore {
             })
             .await
     }
+}
+
+/// Changes openings, durably, together with what vouches for all of them from then on.
+fn vouched<T>(
+    tenant: &Arc<OpenTenant>,
+    slot: &mut Option<writer::WriterState>,
+    by: &By,
+    change: impl FnOnce(&Arc<OpenTenant>, &mut writer::WriterState) -> Result<T>,
+) -> Result<T> {
+    let now = tenant.shared.clock.now();
+    let (done, head) = writer::alone_durably(tenant, slot, |tenant, state| {
+        let held = administration::openings_hold(&state.db)?;
+        let done = change(tenant, state)?;
+        let head = administration::record_openings(state, tenant.chain(), by, now, held)?;
+        Ok((done, head))
+    })?;
+    if let Some(head) = head {
+        // It made no version: what the cache knows of every change before, it knows of this one.
+        tenant.marked.fetch_max(head.seq.0, Ordering::AcqRel);
+        // It is committed; a journal without room shows in the next read, which is refused.
+        let _ = tenant.shared.journal.append(&tenant.pen, &head.encode());
+    }
+    Ok(done)
 }
 
 /// A patient who is not there is not opened.

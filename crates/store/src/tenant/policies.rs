@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use access::{Administer, Consents, Document, Permit};
+use access::{ActionName, Administer, Consents, Document, Permit};
 use base::{Code, ResourceId};
 use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
 use rusqlite::Connection;
 
 use super::TenantStore;
+use crate::audit::{Asked, Outcome, Record, Shown, Subject};
 use crate::sqlite::fault::internal;
 use crate::sqlite::readers::Class;
 use crate::sqlite::writer::WriterState;
@@ -29,20 +30,30 @@ impl TenantStore {
     }
 
     /// Looks at what patients consented to, as it is committed; at nothing where that does not count.
-    pub async fn with_consents<T>(&self, count: bool, look: impl Fn(&Consents) -> T) -> Result<T> {
+    pub async fn with_consents<T>(
+        &self,
+        count: bool,
+        look: impl FnOnce(&Consents) -> T,
+    ) -> Result<T> {
+        match count {
+            false => Ok(look(Consents::none())),
+            true => Ok(look(&*self.consents().await?)),
+        }
+    }
+
+    /// What patients consented to, as it is committed.
+    pub async fn consents(&self) -> Result<Arc<Consents>> {
         /// They may be forgotten again before they were looked at.
         const TRIES: usize = 8;
-        if !count {
-            return Ok(look(Consents::none()));
-        }
         for _ in 0..TRIES {
             let tenant = match self.entry()?.if_open() {
                 Some(tenant) => tenant,
                 None => self.opened().await?,
             };
-            if let Some(looked) = tenant.consents.look(&look) {
-                return Ok(looked);
+            if let Some(known) = tenant.consents.known() {
+                return Ok(known);
             }
+            let _reading = tenant.consents.reading.lock().await;
             let entry = self.entry()?;
             let read =
                 |tenant: &Arc<OpenTenant>, db: &Connection, _| tenant.consents.read(tenant, db);
@@ -116,11 +127,13 @@ impl TenantStore {
             let text = "too many clauses".to_owned();
             return Err(StoreError::Refused(Code::RequestInvalid, text));
         }
-        self.handle
+        let of = id.clone();
+        let found = self
+            .handle
             .0
             .read(entry, Class::Scan, None, move |tenant, db, _| {
                 in_snapshot(db, || {
-                    let Some(now) = rows::current(tenant, db, type_id, &id)? else {
+                    let Some(now) = rows::current(tenant, db, type_id, &of)? else {
                         return Ok(None);
                     };
                     if now.stored.method == Method::Delete {
@@ -130,9 +143,28 @@ impl TenantStore {
                     let met = clauses
                         .iter()
                         .map(|c| sight::meets(tenant, db, c, type_id, now.rid, as_of));
-                    met.collect::<Result<Vec<bool>>>().map(Some)
+                    let met = met.collect::<Result<Vec<bool>>>()?;
+                    Ok(Some((met, as_of, now.rid)))
                 })
-            })
-            .await
+            });
+        let found = found.await?;
+        // Whoever asks learns something of the resource: it is an access like others.
+        let mut record = Record {
+            request: spent.request(),
+            actor: spent.actor(),
+            action: ActionName::Administer,
+            subject: Subject::Instance(type_id, &id),
+            asked: Asked::default(),
+            outcome: Outcome::Nothing,
+        };
+        let Some((met, as_of, rid)) = found else {
+            self.append(&record, None).await?;
+            return Ok(None);
+        };
+        record.outcome = Outcome::Given(1);
+        let rids = [rid];
+        self.append(&record, Some(Shown::Resources(as_of, &rids)))
+            .await?;
+        Ok(Some(met))
     }
 }

@@ -11,11 +11,31 @@ use super::people::Deed;
 use crate::face::Registration;
 use crate::sqlite::readers::Class;
 use crate::sqlite::writer::{self, WriterState};
-use crate::sqlite::{OpenTenant, clients, registrations};
+use crate::sqlite::{OpenTenant, clients, people, registrations};
 use crate::{Result, StoreError};
 
 fn unknown() -> StoreError {
     StoreError::Refused(Code::ClientUnknown, "no such registration".to_owned())
+}
+
+fn spent() -> StoreError {
+    StoreError::Refused(
+        Code::CredentialsInvalid,
+        "the initial access token was used".to_owned(),
+    )
+}
+
+/// What is approved, in some words: who gets what, under which roles and whose grant.
+fn approved(new: &NewClient) -> String {
+    let mut text = format!("{} with {}", new.id.as_str(), new.scopes.as_str());
+    if let Some(roles) = &new.roles {
+        let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+        text.push_str(&format!(" as {}", roles.join(" ")));
+    }
+    if let Some(vendor) = &new.vendor {
+        text.push_str(&format!(" of vendor {}", vendor.as_str()));
+    }
+    text
 }
 
 fn room(past: registrations::Past) -> Result<()> {
@@ -31,12 +51,23 @@ fn room(past: registrations::Past) -> Result<()> {
 
 impl TenantStore {
     /// Keeps a program that asks to be registered. Those who were invited and those who were not do not
-    /// take each other's room. Durable when this returns.
+    /// take each other's room. `by`: the token by which it was invited, and until when that is good; it is
+    /// good once. Durable when this returns.
     ///
     /// # Errors
-    /// `limit-busy`
-    pub async fn register(&self, deed: Deed, new: Registration) -> Result<()> {
+    /// `limit-busy`; `credentials-invalid` for a token that was used.
+    pub async fn register(
+        &self,
+        deed: Deed,
+        new: Registration,
+        by: Option<([u8; 16], Micros)>,
+    ) -> Result<()> {
         let entry = self.serving()?;
+        if let Some((token, _)) = &by
+            && self.is_ended_token(token).await?
+        {
+            return Err(spent());
+        }
         let asked = new.clone();
         // Whoever finds no room leaves nothing in the trail either, and takes no writer's time.
         let past = self
@@ -50,17 +81,47 @@ impl TenantStore {
         let done = self.deed(deed, ActionName::Authenticate).await?;
         let now = done.at();
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
-            // As a value: a failure inside closes the writer.
-            let past = writer::alone_durably(tenant, slot, |tenant, state| {
+            let people = tenant.people();
+            people.forget(now);
+            if by.is_some_and(|(token, _)| people.is_ended_token(&token)) {
+                return Err(spent());
+            }
+            let limits = &tenant.shared.config.limits;
+            let (ended, _) = people.ended_token_counts(&new.id);
+            if by.is_some() && ended as u64 >= limits.ended_tokens_max {
+                return room(Some(("ended_tokens_max", limits.ended_tokens_max)));
+            }
+            writer::alone_durably(tenant, slot, |tenant, state| {
                 registrations::sweep(&state.db, now)?;
-                let limits = &tenant.shared.config.limits;
-                let past = registrations::past(&state.db, &new, limits)?;
-                if past.is_none() {
-                    registrations::put(&state.db, tenant.chain(), &new)?;
+                room(registrations::past(&state.db, &new, limits)?)?;
+                if let Some((token, until)) = &by {
+                    people::sweep(&state.db, now)?;
+                    people::put_ended_token(&state.db, token, &new.id, *until)?;
                 }
-                Ok(past)
+                registrations::put(&state.db, tenant.chain(), &new)
             })?;
-            room(past)
+            if let Some((token, until)) = by {
+                people.learn_ended_token(token, new.id, until);
+            }
+            Ok(())
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// Puts what a program asks for now in the place of what it asked for before, where that waits still.
+    /// Durable when this returns.
+    ///
+    /// # Errors
+    /// `client-unknown` if it does not wait any more.
+    pub async fn register_anew(&self, deed: Deed, new: Registration) -> Result<()> {
+        let done = self.deed(deed, ActionName::Authenticate).await?;
+        let now = done.at();
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut _| {
+            writer::alone_durably(tenant, slot, |tenant, state| {
+                let chain = tenant.chain();
+                registrations::one(&state.db, chain, &new.id, now)?.ok_or_else(unknown)?;
+                registrations::put(&state.db, chain, &new)
+            })
         };
         self.handle.0.with_writer(self.serving()?, work).await
     }
@@ -91,25 +152,36 @@ impl TenantStore {
             .await
     }
 
-    /// Makes a client of one that waits, with the secret that it was given then.
+    /// Makes a client of one that waits, with the secret that it was given then; one that is a client by now
+    /// is what it asked to be instead. `record` is what was decided about: another that it asked for
+    /// meanwhile was not.
     ///
     /// # Errors
-    /// `client-unknown` if it does not wait any more, `duplicate-id`, `limit-query`, `vendor-unknown`.
+    /// `client-unknown` if it does not wait any more, `version-conflict`, `limit-query`, `vendor-unknown`.
     pub async fn approve_registration(
         &self,
         permit: Permit<Administer>,
         new: NewClient,
+        record: &str,
     ) -> Result<ClientRecord> {
         let spent = permit.spend(&self.tenant);
         let entry = self.serving()?;
-        let (detail, now) = (new.id.as_str().to_owned(), spent.request().at);
+        let (detail, now) = (approved(&new), spent.request().at);
         self.administered(&spent, &format!("approve client {detail}"))
             .await?;
+        let record: Box<str> = record.into();
         let work = move |tenant: &OpenTenant, state: &mut WriterState| {
-            let known =
-                registrations::one(&state.db, tenant.chain(), &new.id, now)?.ok_or_else(unknown)?;
+            let known = registrations::one(&state.db, tenant.chain(), &new.id, now)?;
+            let known = known.ok_or_else(unknown)?;
+            if known.record != record {
+                let text = "it asks for something else by now: look again".to_owned();
+                return Err(StoreError::Refused(Code::VersionConflict, text));
+            }
             registrations::drop_one(&state.db, &new.id)?;
-            clients::create(tenant, state, new, known.secret_hash, now)
+            match tenant.clients().get(&new.id).is_some() {
+                true => clients::replace(tenant, state, new, known.secret_hash, now),
+                false => clients::create(tenant, state, new, known.secret_hash, now),
+            }
         };
         self.handle
             .0

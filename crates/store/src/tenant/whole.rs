@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{Export, Permit};
+use access::{Administer, Export, Permit};
 use base::Code;
 
 use super::TenantStore;
@@ -120,7 +120,24 @@ impl TenantStore {
             .await
     }
 
-    /// Who was shown or changed what about which patients. Reads the whole journal.
+    /// Who was shown or changed what about which patients, for somebody of the tenant, in whose name it is
+    /// recorded.
+    pub async fn report_of_accesses(
+        &self,
+        permit: Permit<Administer>,
+        query: AccessQuery,
+    ) -> Result<AccessReport> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.serving()?.clone();
+        self.administered(&spent, "report of accesses").await?;
+        self.handle
+            .0
+            .read_trail(&entry, move |tenant| trail::report(tenant, &query))
+            .await
+    }
+
+    /// Who was shown or changed what about which patients. Reads the whole journal where its index does not
+    /// help.
     pub async fn accesses(
         &self,
         permit: Permit<Export>,

@@ -40,6 +40,7 @@ DROP TABLE session;
 DROP TABLE approval;
 DROP TABLE quarantine;
 DROP TABLE opening;
+DROP TABLE passkey_use;
 DROP TABLE alert;
 DROP TABLE watched;
 DROP TABLE alert_rules;

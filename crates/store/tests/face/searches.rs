@@ -9,7 +9,7 @@ use store::{Change, Expectation, Expected, Mode, Page, PageRequest, Read};
 
 use super::world::{Tenant, World, id, model, observation, patient, type_id, valid};
 
-fn query(type_name: &str, text: &str) -> Arc<Query> {
+pub(super) fn query(type_name: &str, text: &str) -> Arc<Query> {
     let limits = Limits::default();
     let options = Options {
         limits: &limits,

@@ -1,14 +1,22 @@
 //! Rights on their way: what each grant, scope and opening adds to them or takes away.
 
+use std::collections::HashMap;
+
+use base::limits::fixed::RIGHTS_CLAUSES_MAX;
+
 use super::*;
+use crate::policy::consent::Refused;
 
 /// What an action comes to on one type.
 #[derive(Default)]
 pub(super) struct Cell {
-    ways: Vec<Way>,
-    never: Vec<Clause>,
+    ways: Vec<Arc<Way>>,
+    never: Vec<Arc<Clause>>,
     refused: bool,
 }
+
+/// A rule that was made already; none where all was withheld.
+type Known = (Parts, Option<Arc<Rule>>);
 
 /// Rights on their way.
 pub(super) struct Making<'a> {
@@ -23,7 +31,19 @@ pub(super) struct Making<'a> {
     /// What the grant of a vendor leaves, and whether to reading only.
     vendor: Option<Narrowing>,
     read_only: bool,
+    /// Conditions, values and elements that there is room for.
+    left: usize,
     pub(super) built_in: BuiltIn<'a>,
+}
+
+/// What a rule of a type is made of. Actions of which it is the same share the rule.
+#[derive(PartialEq)]
+struct Parts {
+    ways: Vec<*const Way>,
+    never: Vec<*const Clause>,
+    narrow: Vec<Clause>,
+    /// What consents refuse, by its place in memory.
+    consents: Option<*const Refused>,
 }
 
 impl<'a> Making<'a> {
@@ -50,6 +70,7 @@ impl<'a> Making<'a> {
             glass: Glass::default(),
             vendor,
             read_only,
+            left: RIGHTS_CLAUSES_MAX,
             built_in: BuiltIn::default(),
         }
     }
@@ -61,16 +82,17 @@ impl<'a> Making<'a> {
 
     /// A client that no policy governs: its scopes are its grant, and they narrow it below.
     pub(super) fn by_scopes(&mut self) {
+        let way = Arc::new(Way {
+            grant: "scopes".into(),
+            clause: None,
+            mask: None,
+            read_only: None,
+            opened: false,
+        });
         for action in ACTIONS {
             for type_id in self.surroundings.model.types() {
                 if let Some(cell) = self.cell(action, type_id) {
-                    cell.ways.push(Way {
-                        grant: "scopes".into(),
-                        clause: None,
-                        mask: None,
-                        read_only: None,
-                        opened: false,
-                    });
+                    cell.ways.push(way.clone());
                 }
             }
         }
@@ -133,13 +155,22 @@ impl<'a> Making<'a> {
             Err(_) if gives => return,
             Err(_) => (model.types().collect(), true),
         };
+        let ways = Ways::of(grant, all, &values, self.surroundings);
+        self.left = self.left.saturating_sub(ways.shared());
         for type_id in types {
-            let mut way = way(grant, type_id, all, &values, self.surroundings);
+            let mut way = ways.on(type_id).and_then(|(way, size)| {
+                let left = self.left.checked_sub(size);
+                self.left = left.unwrap_or(0);
+                left.map(|_| way).ok_or(Silent::Nothing)
+            });
             if let (Ok(found), Some(patient)) = (&mut way, opened)
                 && !narrow_to(model, type_id, patient, found)
             {
                 way = Err(Silent::Nothing);
             }
+            let way = way.map(Arc::new);
+            let never = way.as_ref().ok().and_then(|way| way.clause.clone());
+            let never = never.map(Arc::new);
             for action in &actions {
                 if !covers(grant, *action, type_id, model) {
                     continue;
@@ -149,7 +180,7 @@ impl<'a> Making<'a> {
                 };
                 match (&way, gives) {
                     (Ok(way), true) => cell.ways.push(way.clone()),
-                    (Ok(way), false) => match &way.clause {
+                    (Ok(_), false) => match &never {
                         Some(clause) => cell.never.push(clause.clone()),
                         None => cell.refused = true,
                     },
@@ -173,6 +204,7 @@ impl<'a> Making<'a> {
 
     pub(super) fn rights(mut self, version: u64) -> Rights {
         let mut reach = [const { None }; ACTIONS.len()];
+        let mut known: HashMap<TypeId, Vec<Known>> = HashMap::new();
         let administers = self.administers
             && !self.refuses_administering
             && self.unscoped()
@@ -186,17 +218,23 @@ impl<'a> Making<'a> {
                 let Some(narrow) = self.narrowed(*action, *type_id) else {
                     continue;
                 };
-                let about = (*action, *type_id, administers);
-                let ways = cell.ways.clone();
-                let (ways, withheld) =
-                    self.built_in
-                        .withheld(about, ways, self.subject, self.surroundings);
-                if ways.is_empty() {
-                    continue;
-                }
-                let never = [cell.never.clone(), withheld].concat();
-                let rule = Rule::new(ways, narrow, never);
-                found.push((*type_id, rule));
+                let consents = self.built_in.by_consents(*action, *type_id, administers);
+                let parts = Parts {
+                    ways: cell.ways.iter().map(Arc::as_ptr).collect(),
+                    never: cell.never.iter().map(Arc::as_ptr).collect(),
+                    narrow,
+                    consents: consents.as_ref().map(Arc::as_ptr),
+                };
+                let of_type = known.entry(*type_id).or_default();
+                let rule = match of_type.iter().find(|(of, _)| *of == parts) {
+                    Some((_, rule)) => rule.clone(),
+                    None => {
+                        let rule = self.rule(*type_id, cell, &parts.narrow, consents.as_deref());
+                        of_type.push((parts, rule.clone()));
+                        rule
+                    }
+                };
+                found.extend(rule.map(|rule| (*type_id, rule)));
             }
             *out = Some(Reach::of(found));
         }
@@ -207,6 +245,12 @@ impl<'a> Making<'a> {
             reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
             seen: Reach::nothing(),
             administers,
+            placed: self.built_in.counts_consents()
+                && self
+                    .subject
+                    .roles
+                    .iter()
+                    .any(|held| held.facility.is_some()),
             read_only: self.read_only,
             sees_trail: self.names_trail() && self.subject.bound.is_none(),
             refused_operations: self.refused_operations,
@@ -215,6 +259,26 @@ impl<'a> Making<'a> {
         };
         rights.settle();
         rights
+    }
+
+    /// What an action reaches of a type by what was found; nothing where all of it is withheld.
+    fn rule(
+        &self,
+        type_id: TypeId,
+        cell: &Cell,
+        narrow: &[Clause],
+        consents: Option<&Refused>,
+    ) -> Option<Arc<Rule>> {
+        let ways = cell.ways.iter().map(|way| Way::clone(way)).collect();
+        let (ways, withheld) =
+            self.built_in
+                .withheld((type_id, consents), ways, self.subject, self.surroundings);
+        if ways.is_empty() {
+            return None;
+        }
+        let mut never: Vec<Clause> = cell.never.iter().map(|c| Clause::clone(c)).collect();
+        never.extend(withheld);
+        Some(Arc::new(Rule::new(ways, narrow.to_vec(), never)))
     }
 
     /// Whether the caller's token names AuditEvent: a scope for every type does not stand for the trail.

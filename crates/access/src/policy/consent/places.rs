@@ -15,7 +15,7 @@ const DEPTH_MAX: usize = 32;
 type Place = (Box<str>, ResourceId);
 
 /// Organizations and Locations, and what each is said to be part of.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Places(HashMap<Place, Vec<Reference>>);
 
 impl Places {

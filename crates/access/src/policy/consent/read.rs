@@ -40,6 +40,15 @@ pub(super) fn consent(model: &'static Model, body: &[u8]) -> Result<Option<Conse
     }
 }
 
+/// Whose it is.
+pub(super) fn patient(model: &'static Model, body: &[u8]) -> Option<ResourceId> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let five = model.version() == FhirVersion::R5;
+    let subject = body.get(if five { "subject" } else { "patient" })?;
+    let named = reference(subject)?;
+    (&*named.of == "Patient").then_some(named.id)
+}
+
 /// What one about a patient refuses.
 fn about(body: &Value, five: bool, patient: ResourceId) -> Option<Consent> {
     let rule = match five {

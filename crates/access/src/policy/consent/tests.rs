@@ -78,6 +78,18 @@ fn rights_at(
     consents: &Consents,
     opened: &[Opened<'_>],
 ) -> Rights {
+    let roles = [RoleAt::parse(caller.role).unwrap()];
+    rights_of(version, document, caller, &roles, consents, opened)
+}
+
+fn rights_of(
+    version: FhirVersion,
+    document: &Value,
+    caller: Caller,
+    roles: &[RoleAt],
+    consents: &Consents,
+    opened: &[Opened<'_>],
+) -> Rights {
     let model = Model::of(version);
     let limits = Limits::default();
     let surroundings = Surroundings {
@@ -91,7 +103,6 @@ fn rights_at(
     let document = Document::parse(&document.to_string()).unwrap();
     let policy = Policy::new(1, document, model).unwrap();
     policy.check(&surroundings).unwrap();
-    let roles = [RoleAt::parse(caller.role).unwrap()];
     let user = caller
         .user
         .map(|(of, name)| (model.type_id(of).unwrap(), id(name)));
@@ -99,7 +110,7 @@ fn rights_at(
         person: caller.person,
         client: caller.client,
         fhir_user: user.as_ref().map(|(of, id)| (*of, id)),
-        ..Subject::holding(&roles)
+        ..Subject::holding(roles)
     };
     let facts = RequestFacts {
         at: Micros(0),
@@ -350,7 +361,7 @@ fn what_is_open_in_an_emergency_is_seen_by_the_way_that_was_opened() {
     }
     // One that cannot be read closes all but what is open.
     let mut broken = known(version, &[]);
-    broken.is_broken(id("k"));
+    broken.is_broken(id("k"), None);
     let rights = rights_at(
         version,
         &document("true"),
@@ -578,7 +589,7 @@ fn many_codes_are_refused_like_few_and_too_much_refuses_everything() {
         value!({ "resourceType": "Observation", "id": "o", "status": "final",
             "code": { "coding": [{ "system": "urn:c", "code": code }] }, "subject": { "reference": "Patient/p1" } })
     };
-    for (count, others) in [(3, true), (300, true), (60_000, false)] {
+    for (count, others) in [(3, true), (900, true), (1_100, true), (12_000, false)] {
         let codes: Vec<Value> = (0..count)
             .map(|at| value!({ "coding": [{ "system": "urn:c", "code": format!("c{at}") }] }))
             .collect();
@@ -600,4 +611,133 @@ fn many_codes_are_refused_like_few_and_too_much_refuses_everything() {
     let document = charts(&value!("enforced"));
     let rights = rights_at(FhirVersion::R4, &document, doctor(), &consents, &[]);
     assert_eq!(way(FhirVersion::R4, &rights, &observation("other")), None);
+}
+
+#[test]
+fn classes_that_are_no_types_may_be_any() {
+    let class = |code: &str| {
+        let named = value!([{ "system": "http://hl7.org/fhir/resource-types", "code": code }]);
+        r4(&value!({ "type": "deny", "class": named }))
+    };
+    for (code, open) in [
+        ("Patient", false),
+        ("Observation", true),
+        ("Resource", false),
+        ("DomainResource", false),
+        ("application/hl7-cda+xml", false),
+    ] {
+        assert_eq!(
+            sees(FhirVersion::R4, doctor(), &class(code)),
+            open,
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn a_role_of_which_nothing_is_said_comes_for_what_everybody_comes_for() {
+    let system = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
+    let purposes = value!({ "purposes": { "*": ["TREAT"], "biller": ["HPAYMT"] } });
+    let of = |code: &str| {
+        r4(&value!({ "type": "deny", "purpose": [{ "system": system, "code": code }] }))
+    };
+    for (code, open) in [("TREAT", false), ("HPAYMT", false), ("HRESCH", true)] {
+        let consents = known(FhirVersion::R4, &[&of(code)]);
+        let roles = ["clinician", "biller"].map(|r| RoleAt::parse(r).unwrap());
+        let document = charts(&purposes);
+        let rights = rights_of(FhirVersion::R4, &document, doctor(), &roles, &consents, &[]);
+        let seen = value!({ "resourceType": "Patient", "id": "p1" });
+        assert_eq!(
+            way(FhirVersion::R4, &rights, &seen).is_some(),
+            open,
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn actions_of_which_rules_are_the_same_share_them_and_lists_are_there_once() {
+    let refusing: Vec<Value> = (0..200)
+        .map(|at| {
+            let mut consent = r4(&value!({ "type": "deny" }));
+            consent["patient"]["reference"] = value!(format!("Patient/q{at}"));
+            consent
+        })
+        .collect();
+    let all: Vec<&Value> = refusing.iter().collect();
+    let consents = known(FhirVersion::R4, &all);
+    let document = charts(&value!("enforced"));
+    let rights = rights_at(FhirVersion::R4, &document, doctor(), &consents, &[]);
+    assert!(rights.bytes() < 1 << 20, "{}", rights.bytes());
+    let patient = Model::of(FhirVersion::R4).type_id("Patient").unwrap();
+    let rule = |action| rights.rule(action, patient).unwrap();
+    assert!(Arc::ptr_eq(
+        rule(ActionName::Read),
+        rule(ActionName::Search)
+    ));
+}
+
+#[test]
+fn one_that_cannot_be_read_closes_the_chart_of_its_patient() {
+    let mut consents = known(FhirVersion::R4, &[]);
+    let sees = |consents: &Consents, who: &str| {
+        let document = charts(&value!("enforced"));
+        let rights = rights_at(FhirVersion::R4, &document, doctor(), consents, &[]);
+        let seen = value!({ "resourceType": "Patient", "id": who });
+        way(FhirVersion::R4, &rights, &seen).is_some()
+    };
+    consents.is_broken(id("k"), Some(id("p1")));
+    assert!(!sees(&consents, "p1") && sees(&consents, "p2"));
+    consents.is_broken(id("k2"), None);
+    assert!(!sees(&consents, "p1") && !sees(&consents, "p2"));
+    consents.learn(Model::of(FhirVersion::R4), &id("k2"), None);
+    assert!(!sees(&consents, "p1") && sees(&consents, "p2"));
+}
+
+#[test]
+fn what_a_policy_comes_to_is_bounded() {
+    let model = Model::of(FhirVersion::R4);
+    let ids: Vec<String> = (0..900).map(|at| format!("i{at}")).collect();
+    let grants: Vec<Value> = (0..20)
+        .map(|at| {
+            value!({ "name": format!("g{at}"), "who": { "anyone": true }, "actions": "cruds", "types": ["*"],
+                "criteria": format!("_id={}", ids.join(",")) })
+        })
+        .collect();
+    let limits = Limits::default();
+    let surroundings = Surroundings {
+        model,
+        limits: &limits,
+        own_bases: &[],
+        customs: Customs::NONE,
+        consents: Consents::none(),
+        now: Micros(0),
+    };
+    let policy = |grants: &[Value]| {
+        let document = Document::parse(&value!({ "grants": grants }).to_string()).unwrap();
+        Policy::new(1, document, model).unwrap()
+    };
+    policy(&grants[..5]).check(&surroundings).unwrap();
+    let refused = policy(&grants).check(&surroundings).unwrap_err();
+    assert!(refused.0[0].problem.contains("conditions"), "{refused:?}");
+    // What one caller is given is bounded too, if such a document is there.
+    let roles = [RoleAt::parse("clinician").unwrap()];
+    let facts = RequestFacts {
+        at: Micros(0),
+        from: None,
+        reason: None,
+        stepped_up: false,
+    };
+    let rights = policy(&grants).suppose(&Subject::holding(&roles), &facts, &surroundings);
+    assert!(rights.bytes() < 32 << 20, "{}", rights.bytes());
+    let mut long = grants[0].clone();
+    long["when"] = value!("true".repeat(300_000));
+    assert!(Document::parse(&value!({ "grants": [long] }).to_string()).is_err());
+    let mut typo =
+        value!({ "name": "g", "who": { "anyone": true }, "actions": "rs", "types": ["*"] });
+    for (hide, good) in [("telecom", true), ("telecoms", false), ("meta", false)] {
+        typo["hide"] = value!([hide]);
+        let checked = policy(std::slice::from_ref(&typo)).check(&surroundings);
+        assert_eq!(checked.is_ok(), good, "{hide}");
+    }
 }

@@ -1,12 +1,14 @@
 //! Aidbox AccessPolicy: engines `allow`, `matcho`, `json-schema` (the part that says what a member is)
 //! and `complex`. A policy there is about a request; here it becomes grants that allow no more.
 
+use base::limits::fixed::POLICY_BYTES_MAX;
 use serde_json::Value;
 
 use super::request::{Address, AnyOf, Conditions, grants};
 use super::uri::Pattern;
 use super::{
-    Draft, ImportOptions, ImportOutcome, Report, Surroundings, Unmapped, encoded, role_name, step,
+    Draft, Effort, ImportOptions, ImportOutcome, Report, Surroundings, Unmapped, bytes, encoded,
+    role_name, step,
 };
 
 /// Alternatives that one policy may come to.
@@ -41,7 +43,7 @@ enum Asks {
     /// A list contains something that is asked this.
     Contains(Box<Value>),
     /// Its first member is.
-    First(Box<Value>),
+    First,
 }
 
 /// One condition: the path in the request, what is asked of it, and where that stands.
@@ -76,7 +78,8 @@ pub(super) fn read(
     reading.report.look(ways, "")?;
     let name = policy.get("id").and_then(Value::as_str);
     let name = name.map_or_else(|| report.document.clone(), str::to_owned);
-    let mut drafts = Vec::new();
+    let mut drafts: Vec<Draft> = Vec::new();
+    let (mut known, mut taken) = (0, 0);
     for (pointer, link) in linked {
         for conditions in &of_engine {
             let whole = conditions.and(&of_role).and_then(|c| c.and(&link));
@@ -89,7 +92,17 @@ pub(super) fn read(
                 .names
                 .get("FhirPatch")
                 .is_some_and(|n| n == "update");
-            let made = grants(&whole, &name, &pointer, patched, surroundings.model);
+            let effort = &report.names.effort;
+            let made = grants(
+                &whole,
+                &name,
+                &pointer,
+                patched,
+                (surroundings.model, effort),
+            );
+            if report.names.effort.is_spent() {
+                return Err(Effort::spent(&pointer));
+            }
             let updates = |draft: &Draft| says(draft, "update");
             if !patched && whole.lets_method("put") && !made.iter().any(updates) {
                 let text = "PATCH is an update here: updates are left out of what does not let it, but with FhirPatch=update";
@@ -101,6 +114,13 @@ pub(super) fn read(
             }
             note(&made, report);
             drafts.extend(made);
+            let bytes = drafts.iter().skip(known).map(|draft| bytes(&draft.grant));
+            taken += bytes.sum::<usize>();
+            known = drafts.len();
+            if taken > 4 * POLICY_BYTES_MAX {
+                let text = format!("a policy has at most {POLICY_BYTES_MAX} bytes");
+                return Err(Unmapped::new("", text));
+            }
         }
     }
     Ok(drafts)
@@ -461,7 +481,8 @@ impl Reading<'_> {
         };
         let names = match asks {
             Asks::AnyOf(names) => Some(names.clone()),
-            Asks::Contains(value) | Asks::First(value) => of_value(value).map(|name| vec![name]),
+            Asks::Contains(value) => of_value(value).map(|name| vec![name]),
+            // Of several roles it asks for the first; here they have no order.
             _ => None,
         };
         let text = "only the names of roles can be read here";
@@ -528,6 +549,11 @@ fn search_name(name: &str, pointer: &str) -> Result<String, Unmapped> {
 
 fn address(asks: &Asks, pointer: &str) -> Result<Address, Unmapped> {
     match asks {
+        // A character that no address has stands for ids here.
+        Asks::AnyOf(all) if all.iter().any(|t| t.contains(char::is_control)) => Err(Unmapped::new(
+            pointer,
+            "an address has no control characters",
+        )),
         Asks::AnyOf(all) => Ok(Address::Is(all.iter().cloned().collect())),
         Asks::Regex(text) => match Pattern::read(text) {
             Some(pattern) => Ok(Address::Finds(vec![pattern])),
@@ -570,7 +596,7 @@ fn matcho(pattern: &Value, path: &[String], pointer: &str) -> Result<Vec<Asked>,
         })),
         Value::Number(_) | Value::Bool(_) => Ok(one(Asks::AnyOf(vec![pattern.to_string()]))),
         Value::Array(list) => match list.as_slice() {
-            [first] => Ok(one(Asks::First(Box::new(first.clone())))),
+            [_] => Ok(one(Asks::First)),
             _ => Err(Unmapped::new(
                 pointer,
                 "a list of several has an order, which is not known here",

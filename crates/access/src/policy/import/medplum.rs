@@ -234,8 +234,8 @@ impl Masks {
                     let of = type_name.filter(|name| *name != "*");
                     let found = match of {
                         Some(name) => element(name, field, surroundings),
-                        // Of every type what holds it.
-                        None => field.split('.').next().map(str::to_owned),
+                        // Of every type what holds it, if no type has it where it cannot be kept apart.
+                        None => of_every(field, surroundings),
                     };
                     let Some(found) = found else {
                         let text = format!("\"{field}\" is no element that can be kept apart here");
@@ -277,6 +277,18 @@ impl Masks {
         };
         all.iter().filter(fits).cloned().collect()
     }
+}
+
+/// The element of every type that has it; none where some type has it and cannot keep it apart, or none
+/// has it.
+fn of_every(field: &str, surroundings: &Surroundings<'_>) -> Option<String> {
+    let first = field.split('.').next()?;
+    // What every resource has is not kept apart.
+    const ALWAYS: [&str; 4] = ["id", "meta", "implicitRules", "language"];
+    let model = surroundings.model;
+    let has = |of: TypeId| Mask::new(model, of, [first]).is_ok();
+    let fits = !ALWAYS.contains(&first) && model.types().any(has);
+    fits.then(|| first.to_owned())
 }
 
 /// An element that can be kept apart, or the one that holds it.

@@ -7,7 +7,7 @@ use fhir::definitions::Model;
 
 use super::super::document::{Actions, Effect, GrantText, Require, Who};
 use super::uri::{ID, Pattern};
-use super::{Draft, encoded};
+use super::{Draft, Effort, encoded};
 
 /// A set of texts, of which any will do; none is no condition.
 pub(super) type AnyOf = Option<BTreeSet<String>>;
@@ -140,23 +140,23 @@ fn allows(set: &AnyOf, value: &str) -> bool {
 }
 
 impl Address {
-    /// Whether it lets every request of this address through, in the FHIR form or in the bare one; with
-    /// the one id that it names, where it names one.
-    fn lets(&self, type_name: &str, tail: &str) -> Option<Option<String>> {
-        let forms = [
-            format!("/fhir/{type_name}{tail}"),
-            format!("/{type_name}{tail}"),
-        ];
+    /// Whether it lets every request of an address through, before which stands `base`; with the ids that
+    /// it names, where it names some.
+    fn lets(
+        &self,
+        base: &str,
+        (type_name, tail): (&str, &str),
+        effort: &Effort,
+    ) -> Option<Option<String>> {
+        let form = format!("{base}/{type_name}{tail}");
         match self {
-            Self::Finds(any) => {
-                let found = forms.iter().any(|form| any.iter().any(|p| p.finds(form)));
-                found.then_some(None)
-            }
-            Self::Is(any) if any.iter().any(|a| forms.contains(a)) => Some(None),
+            Self::Finds(any) => any.iter().any(|p| p.finds(&form, effort)).then_some(None),
+            Self::Is(any) if any.contains(&form) => Some(None),
             Self::Is(any) if tail.contains(ID) => {
+                effort.spend(any.len()).then_some(())?;
                 let (before, after) = tail.split_once(ID)?;
                 let id_of = |address: &String| {
-                    let rest = address.strip_prefix("/fhir").unwrap_or(address);
+                    let rest = address.strip_prefix(base)?;
                     let rest = rest.strip_prefix('/')?.strip_prefix(type_name)?;
                     let id = rest.strip_prefix(before)?.strip_suffix(after)?;
                     base::ResourceId::new(id).ok().map(|_| id.to_owned())
@@ -169,12 +169,47 @@ impl Address {
     }
 }
 
+/// Whether all of these let every request of an address through: in its FHIR form or in the bare one, but
+/// all of them in the same; with the ids that are named, where some are.
+fn let_all(addresses: &[Address], at: (&str, &str), effort: &Effort) -> Option<Option<String>> {
+    let mut found: Option<Option<String>> = None;
+    for base in ["/fhir", ""] {
+        let mut ids: Option<String> = None;
+        let each = addresses.iter().all(|address| {
+            match (effort.spend(1))
+                .then(|| address.lets(base, at, effort))
+                .flatten()
+            {
+                Some(None) => true,
+                // Two names of one id need not be the same.
+                Some(named) => {
+                    ids.is_none() && {
+                        ids = named;
+                        true
+                    }
+                }
+                None => false,
+            }
+        });
+        if !each {
+            continue;
+        }
+        found = Some(match (found, ids) {
+            (Some(None), _) | (_, None) => None,
+            (Some(Some(some)), Some(more)) => Some(format!("{some},{more}")),
+            (None, Some(ids)) => Some(ids),
+        });
+    }
+    found
+}
+
 /// What these conditions allow of one kind of request on one type: criteria, or everything.
 fn allowed(
     conditions: &Conditions,
     kind: &Kind,
     type_name: &str,
     patched: bool,
+    effort: &Effort,
 ) -> Option<Option<String>> {
     let operation = match &conditions.operations {
         None => true,
@@ -194,19 +229,16 @@ fn allowed(
         return None;
     }
     let mut ids = conditions.id.clone();
-    for address in &conditions.addresses {
-        if let Some(named) = address.lets(type_name, kind.tail)? {
-            // Two names of one id need not be the same.
-            if ids.is_some() {
-                return None;
-            }
-            ids = Some(format!("_id={}", encoded_ids(&named)));
+    if let Some(named) = let_all(&conditions.addresses, (type_name, kind.tail), effort)? {
+        if ids.is_some() {
+            return None;
         }
+        ids = Some(format!("_id={}", encoded_ids(&named)));
     }
     // Whoever has it here has that of all of a type.
     if kind.action == "history" && ids.is_none() {
-        let whole = |a: &Address| matches!(a.lets(type_name, "/_history"), Some(None));
-        if !conditions.addresses.iter().all(whole) {
+        let whole = let_all(&conditions.addresses, (type_name, "/_history"), effort);
+        if !matches!(whole, Some(None)) {
             return None;
         }
     }
@@ -244,7 +276,7 @@ pub(super) fn grants(
     name: &str,
     pointer: &str,
     patched: bool,
-    model: &'static Model,
+    (model, effort): (&'static Model, &Effort),
 ) -> Vec<Draft> {
     let Some((who, when)) = whom(conditions) else {
         return Vec::new();
@@ -254,7 +286,7 @@ pub(super) fn grants(
         let type_name = model.type_name(type_id);
         let mut ways: BTreeMap<Option<String>, Vec<&'static str>> = BTreeMap::new();
         for kind in KINDS {
-            if let Some(criteria) = allowed(conditions, kind, type_name, patched) {
+            if let Some(criteria) = allowed(conditions, kind, type_name, patched, effort) {
                 ways.entry(criteria).or_default().push(kind.action);
             }
         }

@@ -762,3 +762,107 @@ fn a_medplum_patient_template_becomes_grants_of_a_role() {
     assert!(made.document.grants.is_empty());
     line(&made, "/basedOn", ImportOutcome::Refused);
 }
+
+fn aidbox(engine: &str, said: &Value) -> Value {
+    let mut policy =
+        value!({ "resourceType": "AccessPolicy", "id": "p", "engine": engine, "roleName": "desk" });
+    for (name, said) in said.as_object().unwrap() {
+        policy[name] = said.clone();
+    }
+    policy
+}
+
+#[test]
+fn what_is_vast_is_refused_before_it_is_read() {
+    let wide: serde_json::Map<String, Value> = (0..6_000)
+        .map(|at| (format!("k{at}"), value!("x")))
+        .collect();
+    let mut deep = value!("x");
+    for _ in 0..40 {
+        deep = value!({ "m": deep });
+    }
+    for (matcho, why) in [
+        (value!({ "params": wide }), "values"),
+        (value!({ "x".repeat(300): "x" }), "name"),
+        (value!({ "uri": "x".repeat(300_000) }), "bytes"),
+        (deep, "deep"),
+    ] {
+        let policy = aidbox("matcho", &value!({ "matcho": matcho }));
+        let made = imported(ImportFrom::Aidbox, &policy, &ImportOptions::default());
+        assert!(made.document.grants.is_empty());
+        let refused = &made.report[0];
+        assert_eq!(refused.outcome, ImportOutcome::Refused);
+        assert!(refused.text.contains(why), "{why}: {}", refused.text);
+    }
+    // Many of one name, and more than a policy has.
+    let many: Vec<Value> = (0..300)
+        .map(|_| {
+            aidbox(
+                "matcho",
+                &value!({ "matcho": { "request-method": "get", "uri": "/fhir/Patient" } }),
+            )
+        })
+        .collect();
+    let made = around(|s| import(ImportFrom::Aidbox, &many, &ImportOptions::default(), s));
+    let mut names: Vec<&str> = made
+        .document
+        .grants
+        .iter()
+        .map(|g| g.name.as_str())
+        .collect();
+    assert_eq!(names.len(), 300);
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 300);
+    let each: Vec<Value> = (0..600)
+        .map(|at| value!(format!("/fhir/Patient/{at}")))
+        .collect();
+    let links: Vec<Value> = (0..600)
+        .map(|at| value!({ "reference": format!("User/u{at}") }))
+        .collect();
+    let more = aidbox(
+        "matcho",
+        &value!({ "matcho": { "request-method": "get", "uri": { "$enum": each } }, "link": links }),
+    );
+    let made = imported(ImportFrom::Aidbox, &more, &ImportOptions::default());
+    assert!(made.document.grants.is_empty());
+}
+
+#[test]
+fn forms_of_an_address_and_the_first_role_are_not_taken_for_more() {
+    let allowed = |engine: &str, said: &Value| {
+        let policy = aidbox(engine, said);
+        let made = imported(ImportFrom::Aidbox, &policy, &ImportOptions::default());
+        !made.document.grants.is_empty()
+    };
+    let both = |one: &str, other: &str| {
+        value!({ "and": [
+            { "engine": "matcho", "matcho": { "request-method": "get", "uri": one } },
+            { "engine": "matcho", "matcho": { "request-method": "get", "uri": other } },
+        ] })
+    };
+    assert!(allowed("complex", &both("#^/fhir/Patient$", "#Patient")));
+    assert!(!allowed(
+        "complex",
+        &both("#^/fhir/Patient$", "#^/Patient$")
+    ));
+    let role = |asked: &Value| value!({ "matcho": { "request-method": "get", "uri": "/fhir/Patient", "user": { "roles": asked } } });
+    assert!(!allowed("matcho", &role(&value!(["admin"]))));
+    assert!(allowed("matcho", &role(&value!({ "$contains": "admin" }))));
+    let literal = value!({ "matcho": { "request-method": "get", "uri": "/fhir/Patient/\u{1}" } });
+    assert!(!allowed("matcho", &literal));
+}
+
+#[test]
+fn a_mask_of_every_type_that_some_type_would_not_keep_is_refused() {
+    let of = |field: &str| {
+        let policy = value!({ "resourceType": "AccessPolicy", "name": "Readers", "resource": [
+            { "resourceType": "*", "hiddenFields": [field], "readonly": true }] });
+        let made = imported(ImportFrom::Medplum, &policy, &ImportOptions::default());
+        made.document.grants.first().map(|grant| grant.hide.clone())
+    };
+    assert_eq!(of("telecom"), Some(vec!["telecom".to_owned()]));
+    for field in ["meta.account", "meta", "telecoms"] {
+        assert_eq!(of(field), None, "{field}");
+    }
+}

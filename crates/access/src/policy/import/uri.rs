@@ -4,6 +4,8 @@
 //! id is one character of its own, which stands for all ids: a pattern that reaches across it by a class
 //! that takes any number of any character of an id does so for each of them.
 
+use super::Effort;
+
 /// Stands for any id.
 pub(super) const ID: char = '\u{1}';
 /// Steps of one match.
@@ -65,7 +67,7 @@ struct Reading<'t> {
 }
 
 /// What one match may still cost; what costs more is not found.
-struct Effort {
+struct Left {
     steps: u32,
     depth: u32,
 }
@@ -84,16 +86,18 @@ impl Pattern {
     }
 
     /// Whether it is found in a text, whatever ids stand in it.
-    pub(super) fn finds(&self, text: &str) -> bool {
+    pub(super) fn finds(&self, text: &str, effort: &Effort) -> bool {
         let text: Vec<char> = text.chars().collect();
-        let mut effort = Effort {
+        let mut left = Left {
             steps: STEPS_MAX,
             depth: DEPTH_MAX,
         };
-        (0..=text.len()).any(|at| {
+        let found = (0..=text.len()).any(|at| {
             let mut end = |_| true;
-            any(&self.0, &text, at, &mut effort, &mut end)
-        })
+            any(&self.0, &text, at, &mut left, &mut end)
+        });
+        let steps = usize::try_from(STEPS_MAX - left.steps).unwrap_or(0);
+        effort.spend(steps + text.len()) && found
     }
 }
 
@@ -261,17 +265,11 @@ impl Reading<'_> {
 
 type After<'a> = &'a mut dyn FnMut(usize) -> bool;
 
-fn any(all: &[Vec<Node>], text: &[char], at: usize, effort: &mut Effort, after: After<'_>) -> bool {
+fn any(all: &[Vec<Node>], text: &[char], at: usize, effort: &mut Left, after: After<'_>) -> bool {
     all.iter().any(|one| sequence(one, text, at, effort, after))
 }
 
-fn sequence(
-    nodes: &[Node],
-    text: &[char],
-    at: usize,
-    effort: &mut Effort,
-    after: After<'_>,
-) -> bool {
+fn sequence(nodes: &[Node], text: &[char], at: usize, effort: &mut Left, after: After<'_>) -> bool {
     let (Some(steps), Some(depth)) = (effort.steps.checked_sub(1), effort.depth.checked_sub(1))
     else {
         return false;
@@ -290,7 +288,7 @@ fn one(
     rest: &[Node],
     text: &[char],
     at: usize,
-    effort: &mut Effort,
+    effort: &mut Left,
     after: After<'_>,
 ) -> bool {
     match node {
@@ -327,7 +325,7 @@ fn run(
     rest: &[Node],
     text: &[char],
     at: usize,
-    effort: &mut Effort,
+    effort: &mut Left,
     after: After<'_>,
 ) -> bool {
     let mut count = 0;
@@ -349,7 +347,7 @@ fn group(
     rest: &[Node],
     text: &[char],
     at: usize,
-    effort: &mut Effort,
+    effort: &mut Left,
     after: After<'_>,
 ) -> bool {
     if times.min == 0 && sequence(rest, text, at, effort, after) {
@@ -407,7 +405,9 @@ mod tests {
             ("^/fhir/Observation/.*", false),
             ("/fhir/Patient/\\S+$", true),
         ] {
-            let found = Pattern::read(pattern).unwrap().finds(every);
+            let found = Pattern::read(pattern)
+                .unwrap()
+                .finds(every, &Effort::default());
             assert_eq!(found, wanted, "{pattern}");
         }
         // What is too long is not understood, and is not followed either.
@@ -420,7 +420,7 @@ mod tests {
                 );
             }
             let some = Pattern::read(&format!("^{}$", part.repeat(60))).unwrap();
-            some.finds(&"x".repeat(2_000));
+            some.finds(&"x".repeat(2_000), &Effort::default());
         }
         assert!(Pattern::read(&format!("[{}]", "a".repeat(3_000))).is_none());
         for unknown in ["(?=a)", "a**", "\\bfhir", "[[:alpha:]]", "(", "a)"] {

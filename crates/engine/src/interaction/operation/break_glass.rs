@@ -7,7 +7,7 @@ use access::{
     decide_reviewing, decide_system,
 };
 use base::{Code, Micros, ResourceId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{AccessQuery, Opening, OpeningCounts, Review, StoreError};
 
@@ -27,39 +27,71 @@ const TEXT_BYTES_MAX: usize = 500;
 
 /// An opening, as it is shown.
 #[derive(Debug, Serialize)]
-struct OpeningView {
-    id: String,
-    patient: String,
-    person: String,
-    grant: String,
-    purpose: String,
-    reason: String,
-    opened: String,
-    until: String,
-    state: &'static str,
+pub struct OpeningView {
+    /// Its id.
+    pub id: String,
+    /// `Patient/…`
+    pub patient: String,
+    /// Who opened, as the trail names them.
+    pub person: String,
+    /// The grant's name.
+    pub grant: String,
+    /// The coded purpose of use.
+    pub purpose: String,
+    /// Why, in their words.
+    pub reason: String,
+    /// When, as an instant.
+    pub opened: String,
+    /// It ends by itself then.
+    pub until: String,
+    /// `open`, `due`, `overdue`, `accepted` or `objected`.
+    pub state: &'static str,
+    /// When it was ended early.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ended: Option<String>,
+    pub ended: Option<String>,
+    /// By whom.
     #[serde(rename = "endedBy", skip_serializing_if = "Option::is_none")]
-    ended_by: Option<String>,
+    pub ended_by: Option<String>,
+    /// What somebody else said about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    review: Option<ReviewView>,
+    pub review: Option<ReviewView>,
 }
 
+/// What somebody else said about an opening, as it is shown.
 #[derive(Debug, Serialize)]
-struct ReviewView {
-    verdict: &'static str,
-    by: String,
-    at: String,
-    remark: String,
+pub struct ReviewView {
+    /// `accept` or `object`.
+    pub verdict: &'static str,
+    /// Who.
+    pub by: String,
+    /// When, as an instant.
+    pub at: String,
+    /// Why.
+    pub remark: String,
 }
 
 /// One access, as a reviewer sees it: which resources, never what they say.
 #[derive(Debug, Serialize)]
-struct AccessView {
-    record: u64,
-    at: String,
-    action: &'static str,
-    resources: Vec<String>,
+pub struct OpenedAccess {
+    /// The record's number in the trail.
+    pub record: u64,
+    /// When, as an instant.
+    pub at: String,
+    /// What was done.
+    pub action: &'static str,
+    /// `Type/id/_history/version`
+    pub resources: Vec<String>,
+}
+
+/// What somebody says about an opening, as it is sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewSaid {
+    /// `accept` or `object`.
+    pub verdict: String,
+    /// Why; who objects says so.
+    #[serde(default)]
+    pub remark: String,
 }
 
 /// How many openings wait, as operators see it.
@@ -253,31 +285,44 @@ impl Session {
         self.given(decided).await
     }
 
-    /// One's own openings, and those that one reviews.
+    /// `$break-glass`
     async fn openings(&self, query: &str) -> Result<Answer, Failure> {
-        let permit = self.may_look_at_openings().await?;
         let wanted = text(query, "state");
+        let items = self.opening_views(wanted.as_deref()).await?;
+        parameters_of(&json!({ "items": items }))
+    }
+
+    /// One's own openings, and those that one reviews; of one state, if it is said.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded.
+    pub async fn opening_views(&self, state: Option<&str>) -> Result<Vec<OpeningView>, Failure> {
+        let permit = self.may_look_at_openings().await?;
         let all = self.store.openings(permit).await?;
         let mine = |o: &&Opening| self.is_own(o) || self.rights().reviews(&o.grant);
-        let items: Vec<OpeningView> = all
-            .iter()
-            .filter(mine)
-            .map(|opening| self.opening_view(opening))
-            .filter(|view| match wanted.as_deref() {
+        let views = all.iter().filter(mine).map(|o| self.opening_view(o));
+        Ok(views
+            .filter(|view| match state {
                 None => true,
                 // What is overdue is due.
                 Some("due") => matches!(view.state, "due" | "overdue"),
                 Some(state) => view.state == state,
             })
-            .collect();
-        parameters_of(&json!({ "items": items }))
+            .collect())
     }
 
     /// The opening that a request names, if the caller may know of it.
     async fn opening_named(&self, query: &str) -> Result<Opening, Failure> {
+        let id = text(query, "id");
+        self.opening_of(id.as_deref().unwrap_or_default()).await
+    }
+
+    async fn opening_of(&self, id: &str) -> Result<Opening, Failure> {
         let permit = self.may_look_at_openings().await?;
-        let id = text(query, "id").ok_or(invalid("id names an opening"))?;
-        let opening = self.store.opening(permit, &id).await?;
+        if id.is_empty() {
+            return Err(invalid("id names an opening"));
+        }
+        let opening = self.store.opening(permit, id).await?;
         match self.is_own(&opening) || self.rights().reviews(&opening.grant) {
             true => Ok(opening),
             false => Err(Failure::of(Code::NotFound)),
@@ -308,19 +353,34 @@ impl Session {
         parameters_of(&self.opening_view(&ended))
     }
 
+    /// `$break-glass-review`, by POST
     async fn review_opening(&self, query: &str) -> Result<Answer, Failure> {
-        let opening = self.opening_named(query).await?;
+        let said = ReviewSaid {
+            verdict: text(query, "verdict").unwrap_or_default(),
+            remark: text(query, "remark").unwrap_or_default(),
+        };
+        let id = text(query, "id").unwrap_or_default();
+        parameters_of(&self.say_of_opening(&id, said).await?)
+    }
+
+    /// Says what to think of an opening that is over.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded; `not-found`, `request-invalid`; `break-glass-state` where it is open or was
+    /// reviewed, and for whoever opened.
+    pub async fn say_of_opening(&self, id: &str, said: ReviewSaid) -> Result<OpeningView, Failure> {
+        let opening = self.opening_of(id).await?;
         let permit = self.may_review(&opening).await?;
         if self.is_own(&opening) {
             let code = Code::BreakGlassState;
             return Err(Failure::new(code, "somebody else reviews it"));
         }
-        let objects = match text(query, "verdict").as_deref() {
-            Some("accept") => false,
-            Some("object") => true,
+        let objects = match said.verdict.as_str() {
+            "accept" => false,
+            "object" => true,
             _ => return Err(invalid("verdict is accept or object")),
         };
-        let remark = bounded(text(query, "remark").unwrap_or_default())?;
+        let remark = bounded(said.remark.trim().to_owned())?;
         if objects && remark.is_empty() {
             return Err(invalid("who objects says why: remark"));
         }
@@ -351,12 +411,25 @@ impl Session {
             .store
             .change_opening(permit, (&opening.id, what), review)
             .await?;
-        parameters_of(&self.opening_view(&reviewed))
+        Ok(self.opening_view(&reviewed))
+    }
+
+    /// `$break-glass-review`, by GET
+    async fn look_at_opening(&self, query: &str) -> Result<Answer, Failure> {
+        let id = text(query, "id").unwrap_or_default();
+        let (opening, accesses) = self.opening_to_review(&id).await?;
+        parameters_of(&json!({ "opening": opening, "items": accesses }))
     }
 
     /// An opening, and what its person was shown or changed of the patient while it was open.
-    async fn look_at_opening(&self, query: &str) -> Result<Answer, Failure> {
-        let opening = self.opening_named(query).await?;
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded; `not-found`.
+    pub async fn opening_to_review(
+        &self,
+        id: &str,
+    ) -> Result<(OpeningView, Vec<OpenedAccess>), Failure> {
+        let opening = self.opening_of(id).await?;
         let reviewing = self.may_review(&opening).await?;
         self.store.looked_at_opening(reviewing, &opening.id).await?;
         let permit = decide_system(Reason::Verify, self.tenant(), self.request);
@@ -368,17 +441,19 @@ impl Session {
             to: Some(opening.end()),
         };
         let report = self.store.accesses(permit, asked).await?;
-        let access = |a: &store::Access| AccessView {
+        let access = |a: &store::Access| OpenedAccess {
             record: a.number,
             at: a.at.instant().to_string(),
             action: a.action,
             resources: a.what.clone(),
         };
-        let accesses: Vec<AccessView> = report.accesses.iter().map(access).collect();
-        parameters_of(&json!({
-            "opening": self.opening_view(&opening),
-            "items": accesses,
-        }))
+        let accesses = report.accesses.iter().map(access).collect();
+        Ok((self.opening_view(&opening), accesses))
+    }
+
+    /// Whether the caller may look at openings; nothing is recorded.
+    pub fn looks_at_openings(&self) -> bool {
+        decide_openings(self.principal(), self.rights(), self.tenant(), self.request).is_ok()
     }
 }
 

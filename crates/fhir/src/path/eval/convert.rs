@@ -41,7 +41,10 @@ pub(super) fn convert<'a>(
         F::ToString | F::ConvertsToString => item.to_text(types).map(Item::String),
         F::ToDate | F::ConvertsToDate => match &item {
             Item::Moment(m) => m.date().map(Item::Moment),
-            Item::String(s) => Moment::parse(s).and_then(Moment::date).map(Item::Moment),
+            // A text with a time is none of a date, unlike a dateTime.
+            Item::String(s) if !s.contains('T') => {
+                Moment::parse(s).and_then(Moment::date).map(Item::Moment)
+            }
             _ => None,
         },
         F::ToDateTime | F::ConvertsToDateTime => match &item {

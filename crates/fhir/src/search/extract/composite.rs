@@ -3,7 +3,7 @@
 use crate::definitions::ParamKind;
 use crate::path::{Node, PathError, Plan, Type, Types};
 
-use super::super::rows::RowValue;
+use super::super::rows::{PartKind, RowValue, folded};
 use super::{Emit, ParamPlan, Reader};
 
 /// Combinations kept for one instance of a composite: a concept with twenty codings and as many
@@ -22,6 +22,17 @@ impl Component {
     pub(super) fn plans(&self) -> impl Iterator<Item = &Plan> {
         self.plans.iter().map(|(_, plan)| plan)
     }
+}
+
+/// Combinations of one instance of a composite with these parts.
+fn combinations_max(components: &[Component]) -> usize {
+    if components.len() <= 3 {
+        return COMBINATIONS_MAX;
+    }
+    let kinds = components.iter().map(|c| PartKind::of(c.kind));
+    let kinds: Option<Vec<PartKind>> = kinds.collect();
+    let folded = kinds.and_then(|kinds| folded(&kinds));
+    folded.map_or(COMBINATIONS_MAX, |folded| folded.combinations_max())
 }
 
 /// `parts`: the type of each part, and its expression.
@@ -82,6 +93,7 @@ impl<'a> Reader<'a> {
             }
             parts.push(values);
         }
+        let most = combinations_max(components);
         let mut combinations = vec![Vec::with_capacity(parts.len())];
         while let Some(values) = parts.pop() {
             let longer = combinations.iter().flat_map(|combination| {
@@ -91,7 +103,7 @@ impl<'a> Reader<'a> {
                     longer
                 })
             });
-            combinations = longer.take(COMBINATIONS_MAX).collect();
+            combinations = longer.take(most).collect();
         }
         combinations
             .into_iter()

@@ -238,6 +238,10 @@ impl Context<'_> {
                 }
                 match named.kind {
                     ParamKind::Composite => matches.extend(self.composite_values(named, text)?),
+                    ParamKind::Token => {
+                        matches.extend(self.one(named, text)?);
+                        matches.extend(self.in_lower_case(named, text));
+                    }
                     _ => matches.extend(self.one(named, text)?),
                 }
                 matches.extend(super::uri::any_version(named, text));

@@ -88,6 +88,37 @@ impl Context<'_> {
         }
     }
 
+    /// An address of a ContactPoint in lower case, beside what is written: those of mail mean the same
+    /// either way.
+    pub(super) fn in_lower_case(&self, named: &Named<'_>, text: &str) -> Option<Match> {
+        let contact = |content: Content| match content {
+            Content::Structure(id) => self.model.structure(id).path == "ContactPoint",
+            _ => false,
+        };
+        if !matches!(named.modifier, None | Some("not")) || !self.is_of(named, &contact) {
+            return None;
+        }
+        let token = read(named, text).ok()?;
+        let lower = token.code.as_ref()?.to_ascii_lowercase();
+        if token.code.as_deref() == Some(lower.as_str()) {
+            return None;
+        }
+        Some(Match::Token(TokenMatch {
+            code: Some(lower),
+            ..token
+        }))
+    }
+
+    /// Whether all its elements are of such a type.
+    fn is_of(&self, named: &Named<'_>, fits: &dyn Fn(Content) -> bool) -> bool {
+        named.params.iter().all(|p| {
+            p.plan.is_some_and(|plan| {
+                let types = plan.plan.types();
+                !types.is_empty() && types.iter().all(|t| fits(t.content()))
+            })
+        })
+    }
+
     /// Whether its elements are codes, which carry no system.
     pub(super) fn is_bare(&self, named: &Named<'_>) -> bool {
         named.params.iter().all(|p| {

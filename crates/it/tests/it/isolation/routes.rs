@@ -34,7 +34,8 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         .replace("{import_id}", "nobody")
         .replace("{id}", "p1")
         .replace("{inner}", "Patient")
-        .replace("{version}", "1");
+        .replace("{version}", "1")
+        .replace("{number}", "1");
     let query = match route.interaction {
         "search-system" if route.method == "GET" => "?_type=Patient",
         "update-conditional" | "patch-conditional" | "delete-conditional" => {
@@ -175,7 +176,7 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
         (
             _,
             "token" | "introspect" | "revoke" | "vendor-self" | "register" | "registered"
-            | "unregister",
+            | "register-anew" | "unregister",
         ) if kind.starts_with("application/json") => {
             return None;
         }
@@ -199,7 +200,7 @@ fn bad_refusal(route: &Route, answer: &Answer) -> Option<String> {
 fn unrecognised(route: &Route) -> Option<u16> {
     match (route.class(), route.interaction) {
         (_, "token" | "introspect" | "revoke" | "vendor-self") => Some(401),
-        (_, "registered" | "unregister") => Some(401),
+        (_, "registered" | "register-anew" | "unregister") => Some(401),
         (_, "register") => Some(400),
         // Forms that were given out to nobody.
         (

@@ -163,6 +163,8 @@ fn schemas() -> Value {
         "state": { "enum": ["invited", "active", "disabled"] }, "second_factor": { "type": "boolean" },
     });
     let vendor = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" });
+    let authority =
+        json!({ "type": "string", "pattern": "^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$" });
     let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" }, "redirect_uris": { "type": "array", "items": text }, "public": { "type": "boolean" }, "launch_url": text, "certificates": { "type": "object" } });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
@@ -217,6 +219,7 @@ fn schemas() -> Value {
         "RegistrationDecision": object(&["decision"], &json!({
             "decision": { "enum": ["approve", "refuse"] }, "scopes": { "type": "array", "items": text },
             "roles": { "type": "array", "items": text }, "vendor": vendor,
+            "authority": authority,
         })),
         "RegistrationList": object(&["registrations"], &json!({ "registrations": { "type": "array", "items":
             object(&["client_id", "client_name", "asked", "until", "from", "invited", "scopes", "redirect_uris"], &json!({
@@ -224,6 +227,7 @@ fn schemas() -> Value {
                 "invited": { "type": "boolean" }, "scopes": { "type": "array", "items": text },
                 "redirect_uris": { "type": "array", "items": text }, "token_endpoint_auth_method": text,
                 "contacts": { "type": "array", "items": text }, "metadata": { "type": "object" },
+                "changes": { "type": "boolean" },
             })) } })),
         "ClientMade": object(&["client_id", "name", "scopes", "token_url"], &json!({
             "client_id": text, "client_secret": text, "name": text, "scopes": scopes, "token_url": text,

@@ -14,7 +14,7 @@ fn parameter(code: &str, kind: &str, base: &str, expression: &str) -> Value {
 }
 
 /// Waits until nothing is being built; a build of a few resources takes no time.
-pub(in super::super) fn built(world: &World, who: &str) -> Value {
+pub(in crate::tests) fn built(world: &World, who: &str) -> Value {
     for _ in 0..200_000 {
         let status = world
             .fhir(who, "GET $reindex-status", "")
@@ -197,7 +197,12 @@ fn an_index_is_made_again() {
         .refused(403, "scope-missing");
 }
 
-fn composite(code: &str, base: &str, expression: Option<&str>, parts: &[(&str, &str)]) -> Value {
+pub(super) fn composite(
+    code: &str,
+    base: &str,
+    expression: Option<&str>,
+    parts: &[(&str, &str)],
+) -> Value {
     let mut made = parameter(code, "composite", base, expression.unwrap_or("x"));
     if expression.is_none() {
         made.as_object_mut().unwrap().remove("expression");
@@ -210,7 +215,7 @@ fn composite(code: &str, base: &str, expression: Option<&str>, parts: &[(&str, &
     made
 }
 
-const STANDARD: &str = "http://hl7.org/fhir/SearchParameter";
+pub(super) const STANDARD: &str = "http://hl7.org/fhir/SearchParameter";
 
 #[test]
 fn composites_of_a_tenants_own_hold_within_one_instance() {

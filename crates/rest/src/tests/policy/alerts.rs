@@ -1,5 +1,6 @@
 //! Alerts: which accesses call for attention, which do not, and who is told.
 
+mod pages;
 mod telling;
 
 use std::net::IpAddr;
@@ -651,6 +652,19 @@ fn sign_ins_that_fail_and_networks_that_are_new() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["count"], 2);
     assert!(found[0]["actor"].as_str().unwrap().starts_with("person:"));
+
+    // Nor does it matter where a secret is guessed at: a client's, on the FHIR base.
+    let (id, _) = clinic.world.client_secret("lakeside", "system/Patient.r");
+    for guess in ["one", "two"] {
+        let who = format!("Basic {}", STANDARD.encode(format!("{id}:{guess}")));
+        let world = &clinic.world;
+        world.fhir(&who, "GET Patient/p", "").status(401);
+        let nobody = format!("Basic {}", STANDARD.encode(format!("nobody:{guess}")));
+        world.fhir(&nobody, "GET Patient/p", "").status(401);
+    }
+    let found = clinic.list("rule=failed-sign-ins");
+    assert_eq!(found.len(), 2, "names that nobody has are counted only");
+    assert_eq!(found[0]["actor"], format!("client:{id}"));
 
     clinic.patient("p", &json!({}));
     clinic.encounter("p");

@@ -123,3 +123,244 @@ fn taking_evidence_away_that_refuses_opens_nothing_to_whoever_does_it() {
     world.fhir(&all, "DELETE Flag/f", "").status(204);
     world.fhir(&doctor, "GET Patient/p-south", "").status(200);
 }
+
+/// The token of a person who is the Practitioner `dr-north`, under these grants.
+fn under(world: &World, roles: &[&str], more: &Value) -> String {
+    grants(world, more);
+    let admin = administrator(world, "lakeside");
+    let draft = json!({ "login": "dora", "name": "Dora", "roles": roles, "fhir_user": "Practitioner/dr-north" });
+    super::glass::approved(&person(&admin, &draft).0)
+}
+
+#[test]
+fn evidence_for_a_part_of_a_chart_is_evidence_too() {
+    let (world, all) = two_facilities();
+    let dora = under(
+        &world,
+        &["doctor"],
+        &json!([
+            { "name": "patients", "who": { "roles": ["doctor"] }, "actions": "rs", "types": ["Patient"] },
+            { "name": "teams", "who": { "roles": ["doctor"] }, "actions": "cruds", "types": ["CareTeam", "Encounter"] },
+            { "name": "charts", "who": { "roles": ["doctor"] }, "actions": "rs", "types": ["Observation", "Condition"],
+              "within": "Patient?_has:CareTeam:patient:participant=%user.practitioner" },
+            { "name": "seen", "who": { "roles": ["doctor"] }, "actions": "rs", "types": ["Observation"],
+              "criteria": "encounter.participant=%user.practitioner" },
+        ]),
+    );
+    let by = dora.as_str();
+    world.fhir(by, "GET Patient/p-south", "").status(200);
+    world
+        .fhir(by, "POST CareTeam", team(&["dr-north"], "p-south"))
+        .refused(403, "own-evidence");
+    world
+        .fhir(by, "POST CareTeam", team(&["dr-south"], "p-south"))
+        .status(201);
+    // What refers to the written resource: an encounter that findings are of, and one that nothing is of.
+    let encounter = |id: &str, doctor: &str| {
+        json!({ "resourceType": "Encounter", "id": id, "status": "finished", "class": { "code": "AMB" },
+            "subject": { "reference": "Patient/p-south" },
+            "participant": [{ "individual": { "reference": format!("Practitioner/{doctor}") } }] })
+        .to_string()
+    };
+    let refused = world.fhir(
+        by,
+        "PUT Encounter/e-south",
+        encounter("e-south", "dr-north"),
+    );
+    refused.refused(403, "own-evidence");
+    world
+        .fhir(
+            by,
+            "PUT Encounter/e-south",
+            encounter("e-south", "dr-south"),
+        )
+        .status(200);
+    world
+        .fhir(by, "POST Encounter", encounter("x", "dr-north"))
+        .status(201);
+    world
+        .fhir(by, "GET Observation/b-south", "")
+        .refused(404, "not-found");
+    // By another hand.
+    world
+        .fhir(
+            &all,
+            "PUT Encounter/e-south",
+            encounter("e-south", "dr-north"),
+        )
+        .status(200);
+    world.fhir(by, "GET Observation/b-south", "").status(200);
+    let mut ended: Value = serde_json::from_str(&encounter("e-south", "dr-north")).unwrap();
+    ended["status"] = json!("cancelled");
+    world
+        .fhir(by, "PUT Encounter/e-south", ended.to_string())
+        .status(200);
+}
+
+#[test]
+fn evidence_names_patients_by_whatever_element() {
+    for (source, which, written) in [
+        (
+            "Task",
+            "_has:Task:patient:owner=%user.practitioner",
+            json!({ "resourceType": "Task", "status": "requested", "intent": "order",
+                "for": { "reference": "Patient/p-south" }, "owner": { "reference": "Practitioner/dr-north" } }),
+        ),
+        (
+            "List",
+            "_has:List:item:source=%user.practitioner",
+            json!({ "resourceType": "List", "status": "current", "mode": "working",
+                "source": { "reference": "Practitioner/dr-north" },
+                "entry": [{ "item": { "reference": "Patient/p-south" } }] }),
+        ),
+    ] {
+        let (world, _) = two_facilities();
+        let dora = under(
+            &world,
+            &["doctor"],
+            &json!([
+                { "name": "work", "who": { "roles": ["doctor"] }, "actions": "cruds", "types": [source] },
+                { "name": "charts", "who": { "roles": ["doctor"] }, "actions": "rs", "types": ["Patient", "Observation"],
+                  "within": format!("Patient?{which}") },
+            ]),
+        );
+        let line = format!("POST {source}");
+        world
+            .fhir(&dora, &line, written.to_string())
+            .refused(403, "own-evidence");
+        let other = written.to_string().replace("dr-north", "dr-south");
+        world.fhir(&dora, &line, other).status(201);
+        world
+            .fhir(&dora, "GET Patient/p-south", "")
+            .refused(404, "not-found");
+    }
+}
+
+#[test]
+fn who_moves_a_patient_to_their_own_facility_does_not_open_the_chart() {
+    let (world, all) = two_facilities();
+    grants(
+        &world,
+        &json!([
+            { "name": "desk", "who": { "roles": ["desk"] }, "actions": "cruds", "types": ["Patient"] },
+            { "name": "charts", "who": { "roles": ["doctor"] }, "actions": "rs", "types": ["Observation"],
+              "within": "Patient?organization=%user.facilities" },
+        ]),
+    );
+    let both = staff(
+        &world,
+        &["desk", "doctor@Organization/o-north"],
+        "system/*.cruds",
+    );
+    let mut moved = patient("south");
+    moved["managingOrganization"]["reference"] = json!("Organization/o-north");
+    world
+        .fhir(&both, "PUT Patient/p-south", moved.to_string())
+        .refused(403, "own-evidence");
+    let mut named = patient("north");
+    named["active"] = json!(false);
+    world
+        .fhir(&both, "PUT Patient/p-north", named.to_string())
+        .status(200);
+    let mut new = patient("north");
+    new.as_object_mut().unwrap().remove("id");
+    world
+        .fhir(&both, "POST Patient", new.to_string())
+        .status(201);
+    world
+        .fhir(&all, "PUT Patient/p-south", moved.to_string())
+        .status(200);
+    world.fhir(&both, "GET Observation/b-south", "").status(200);
+}
+
+#[test]
+fn what_decides_whom_consents_refuse_is_changed_by_who_administers() {
+    let (world, _) = two_facilities();
+    govern(
+        &world,
+        &json!({ "reason": "test", "document": { "consents": "enforced", "grants": [
+            { "name": "all", "who": { "roles": ["doctor", "head"] }, "actions": "cruds", "types": ["*"] },
+            { "name": "head", "who": { "roles": ["head"] }, "actions": ["administer"], "types": ["*"] },
+        ] } }),
+    );
+    let part = |of: Option<&str>| {
+        let mut body = json!({ "resourceType": "Organization", "id": "o-north", "name": "north" });
+        if let Some(of) = of {
+            body["partOf"] = json!({ "reference": format!("Organization/{of}") });
+        }
+        body.to_string()
+    };
+    let doctor = northern(&world, "doctor");
+    let head = staff(&world, &["head"], "system/*.cruds");
+    let line = "PUT Organization/o-north";
+    world
+        .fhir(&doctor, line, part(Some("o-south")))
+        .refused(403, "own-evidence");
+    world.fhir(&doctor, line, part(None)).status(200);
+    world.fhir(&head, line, part(Some("o-south"))).status(200);
+    world
+        .fhir(&doctor, line, part(None))
+        .refused(403, "own-evidence");
+    let made = |id: &str| part(None).replace("o-north", id);
+    world
+        .fhir(&doctor, "PUT Organization/o-east", made("o-east"))
+        .refused(403, "own-evidence");
+    world
+        .fhir(&doctor, "POST Organization", made("o-x"))
+        .status(201);
+    // Where consents do not count it is a resource like others.
+    grants(
+        &world,
+        &json!([{ "name": "all", "who": { "roles": ["doctor"] }, "actions": "cruds", "types": ["*"] }]),
+    );
+    world.fhir(&doctor, line, part(None)).status(200);
+}
+
+#[test]
+fn search_parameters_that_the_policy_names_are_changed_by_who_administers() {
+    let (world, all) = two_facilities();
+    let parameter = |expression: &str| {
+        json!({ "resourceType": "SearchParameter", "id": "s", "url": "urn:s", "name": "Ward", "status": "active",
+            "description": "d", "code": "ward", "base": ["Patient"], "type": "string", "expression": expression })
+        .to_string()
+    };
+    world
+        .fhir(
+            &all,
+            "PUT SearchParameter/s",
+            parameter("Patient.name.family"),
+        )
+        .status(201);
+    crate::tests::find::own::built(&world, &all);
+    govern(
+        &world,
+        &json!({ "reason": "test", "document": { "grants": [
+            { "name": "keep", "who": { "roles": ["doctor", "head"] }, "actions": "cruds", "types": ["SearchParameter"] },
+            { "name": "head", "who": { "roles": ["head"] }, "actions": ["administer"], "types": ["*"] },
+            { "name": "ward", "who": { "roles": ["doctor"] }, "actions": "rs", "types": ["Patient"], "criteria": "ward=Ofnorth" },
+        ] } }),
+    );
+    let doctor = northern(&world, "doctor");
+    world.fhir(&doctor, "GET Patient/p-north", "").status(200);
+    world
+        .fhir(&doctor, "GET Patient/p-south", "")
+        .refused(404, "not-found");
+    let line = "PUT SearchParameter/s";
+    world
+        .fhir(&doctor, line, parameter("'Ofnorth'"))
+        .refused(403, "own-evidence");
+    world
+        .fhir(&doctor, "DELETE SearchParameter/s", "")
+        .refused(403, "own-evidence");
+    let other = parameter("Patient.name.given")
+        .replace("ward", "first")
+        .replace("\"s\"", "\"t\"")
+        .replace("urn:s", "urn:t");
+    world
+        .fhir(&doctor, "PUT SearchParameter/t", other)
+        .status(201);
+    let head = staff(&world, &["head"], "system/*.cruds");
+    world
+        .fhir(&head, line, parameter("Patient.name.given"))
+        .status(200);
+}

@@ -498,3 +498,64 @@ fn what_is_open_ends_with_another_password_and_with_a_restore() {
         "{trail}"
     );
 }
+
+#[test]
+fn the_queue_is_reviewed_in_the_browser() {
+    const QUEUE: &str = "/t/lakeside/auth/break-glass";
+    let (world, _) = two_facilities();
+    policy(&world);
+    let admin = administrator(&world, "lakeside");
+    let doctor = token_of(&admin, "north", "clinician@Organization/o-north", true);
+    let opened = open(&world, &doctor, "p-south", &[WHY]).status(200);
+    let id = field(&opened, "id");
+    world.fhir(&doctor, "GET Patient/p-south", "").status(200);
+    let of = |login: &str, role: &str| {
+        let draft = json!({ "login": login, "name": login, "roles": [role] });
+        person(&admin, &draft).0
+    };
+    let (auditor, other) = (of("auditor", "auditor"), of("other", "nobody"));
+    let html = |page: &Answer| String::from_utf8_lossy(&page.body).into_owned();
+    Browser::new(&world).open(QUEUE).status(303);
+    // Who neither opened nor reviews finds nothing there.
+    assert!(!html(&other.open(QUEUE).status(200)).contains("p-south"));
+    other.open(&format!("{QUEUE}/{id}")).status(404);
+    assert!(html(&auditor.account()).contains(QUEUE));
+    let one = format!("{QUEUE}/{id}");
+    let page = auditor.open(&one).status(200);
+    assert!(
+        !html(&page).contains("method=\"post\""),
+        "the patient is open"
+    );
+    world.clock.forward_secs(1_900);
+    let listed = html(&auditor.open(QUEUE).status(200));
+    assert!(
+        listed.contains("Patient/p-south") && listed.contains(WHY.1),
+        "{listed}"
+    );
+    let page = auditor.open(&one).status(200);
+    let text = html(&page);
+    assert!(text.contains("Patient/p-south/_history/1"), "{text}");
+    auditor.open(&format!("{QUEUE}/nothing")).status(404);
+    let say = |fields: &[(&str, &str)]| auditor.send(&page, &one, fields);
+    say(&[("_form", "x"), ("verdict", "accept")]).status(403);
+    say(&[("verdict", "object")]).status(400);
+    say(&[("verdict", "object"), ("remark", "why <this>?")]).status(303);
+    say(&[("verdict", "accept")]).status(409);
+    let text = html(&auditor.open(&one).status(200));
+    assert!(
+        text.contains("why &lt;this&gt;?") && !text.contains("method=\"post\""),
+        "{text}"
+    );
+    assert!(!html(&auditor.open(QUEUE).status(200)).contains("p-south"));
+    let told = auditor
+        .api("GET break-glass?state=objected", &Value::Null)
+        .status(200);
+    told.at("/items/0/review/verdict", "object");
+    // The person sees their own, and does not review it.
+    let own = Browser::new(&world);
+    let said = json!({ "verdict": "accept" });
+    let unsigned = own.api(&format!("POST break-glass/{id}"), &said);
+    assert_eq!(unsigned.code, 401);
+    let verified = world.admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null);
+    verified.status(200).at("/ok", true);
+}

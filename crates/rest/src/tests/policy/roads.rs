@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::world::World;
-use super::{grants, northern, sorted, staff, two_facilities};
+use super::{fill, grants, northern, observation, sorted, staff, two_facilities};
 
 fn found(world: &World, who: &str, line: &str) -> Vec<String> {
     sorted(
@@ -407,4 +407,25 @@ fn anothers_cursor_is_worth_nothing_and_policy_is_decided_anew_on_each_page() {
         "types": ["Observation"], "criteria": "code=nothing" }]),
     );
     assert_eq!(world.follow(&who, &next).status(200).entries(), [""; 0]);
+}
+
+#[test]
+fn what_is_out_of_reach_does_not_count_among_what_is_included() {
+    let world = World::with(|limits| limits.included_entries_max = 3, |_| {});
+    world.tenant("lakeside");
+    let all = world.client("lakeside", "system/*.cruds");
+    fill(&world, &all);
+    for at in 0..10 {
+        let mut one = observation("south", "many");
+        one["id"] = json!(format!("many-{at}"));
+        one["performer"] = json!([{ "reference": "Practitioner/dr-south" }]);
+        world
+            .fhir(&all, &format!("PUT Observation/many-{at}"), one.to_string())
+            .status(201);
+    }
+    let north = northern(&world, "clinician");
+    let line = "GET Practitioner?_id=dr-south&_revinclude=Observation:performer";
+    let told = world.fhir(&north, line, "").status(200);
+    assert_eq!(told.entries(), ["Practitioner/dr-south"]);
+    world.fhir(&all, line, "").status(400);
 }

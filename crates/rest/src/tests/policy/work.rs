@@ -268,3 +268,65 @@ fn the_matrix_can_be_read() {
         .status(200);
     assert!(String::from_utf8_lossy(&text.body).contains("Patient"));
 }
+
+#[test]
+fn a_draft_tells_nothing_of_what_its_author_does_not_read() {
+    let (world, _) = two_facilities();
+    let draft = |roles: &str| {
+        json!({ "grants": [{ "name": "probe", "who": { "roles": [roles] }, "actions": "rs", "types": ["Patient"],
+            "criteria": "birthdate=1970-01-01" }] })
+    };
+    let asked = json!({ "roles": ["x"], "action": "read", "type": "Patient", "id": "p-south", "document": draft("x") });
+    // The operator's is tried on the type.
+    let told = world
+        .admin(&format!("POST {POLICY}/test"), &asked)
+        .at("/allowed", true)
+        .json();
+    assert!(
+        told.get("found").is_none() && !told.to_string().contains("\"met\""),
+        "{told}"
+    );
+    grants(
+        &world,
+        &json!([
+            { "name": "keeper", "who": { "roles": ["keeper"] }, "actions": ["administer"], "types": ["*"] },
+            { "name": "reader", "who": { "roles": ["reader"] }, "actions": "rs", "types": ["Patient"],
+              "criteria": "organization=%user.facilities" },
+        ]),
+    );
+    let parameters = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "role", "valueString": "x" }, { "name": "action", "valueCode": "read" },
+        { "name": "type", "valueCode": "Patient" }, { "name": "id", "valueId": "p-south" },
+        { "name": "document", "valueString": draft("x").to_string() } ] });
+    let keeper = staff(&world, &["keeper"], "system/*.cruds");
+    for (roles, tells) in [
+        (["keeper", "reader@Organization/o-north"], false),
+        (["keeper", "reader@Organization/o-south"], true),
+    ] {
+        let who = staff(&world, &roles, "system/*.cruds");
+        let told = world
+            .fhir(&who, "POST $policy-test", parameters.to_string())
+            .status(200);
+        let text = String::from_utf8_lossy(&told.body).into_owned();
+        assert_eq!(text.contains("\"met\""), tells, "{text}");
+    }
+    // Whoever asks of a resource is in the trail with it.
+    world
+        .fhir(&keeper, "POST $policy-test", parameters.to_string())
+        .status(200);
+    let trail = world
+        .admin(
+            "GET /admin/v1/tenants/lakeside/audit?limit=1000",
+            &Value::Null,
+        )
+        .status(200);
+    let lines = trail.json();
+    let lines = lines["lines"].as_array().unwrap().iter();
+    let mut asked =
+        lines.filter(|l| l["action"] == "administer" && l["about"] == "Patient/p-south");
+    assert!(
+        asked.next().is_some(),
+        "{}",
+        String::from_utf8_lossy(&trail.body)
+    );
+}

@@ -425,6 +425,30 @@ fn limits_of_what_is_kept_hold_up_no_switching_off() {
     clinic_says(&admin, "enabled", None).status(200);
 }
 
+/// Whoever has a vendor's secret switches it off from anywhere, and lets go of it only from where the terms
+/// want its clients to be.
+#[test]
+fn a_vendor_lets_go_of_its_switch_from_its_networks_alone() {
+    let (world, _) = clinic();
+    let _admin = enabled(&world, &json!({ "networks": ["192.0.2.0/24"] }));
+    let who = basic(&client(&world, "system/*.cruds"));
+    let says = |from: &str, hold: &str| {
+        let headers = [("authorization", who.as_str()), FORM];
+        let body = format!("hold={hold}&reason=test");
+        let from = from.parse().unwrap();
+        world.ask_from(from, "POST /t/lakeside/auth/vendor", &headers, body)
+    };
+    says("198.51.100.7", "disabled").status(200);
+    says("198.51.100.7", "enabled")
+        .status(400)
+        .at("/error", "unauthorized_client");
+    says("198.51.100.7", "read-only").status(400);
+    says("198.51.100.7", "disabled").status(200);
+    says("192.0.2.7", "enabled")
+        .status(200)
+        .at("/state", "enabled");
+}
+
 #[test]
 fn a_vendor_at_its_own_switch_is_not_told_who_acts_for_the_clinic_nor_comes_as_often_as_it_likes() {
     let (world, _) = clinic();
@@ -495,4 +519,85 @@ fn who_is_not_let_in_takes_nothing_of_the_tenants_rate() {
             .refused(403, "vendor-disabled");
     }
     world.fhir(&own, "GET Patient/p1", "").status(404);
+}
+
+#[test]
+fn a_switch_waits_behind_nothing_that_is_written_and_its_hold_is_let_go() {
+    let (world, all) = clinic();
+    let _admin = enabled(&world, &json!({}));
+    let who = basic(&client(&world, "system/*.cruds"));
+    let token = bearer(&world, &who);
+    let read = || world.fhir(&token, "GET Patient/p1", "").code;
+    assert_eq!(read(), 200);
+    // Somebody writes for long, and what else is to be written waits.
+    let file = super::super::quarantine::past_insula(&world.dir);
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let entries: Vec<Value> = (0..50)
+        .map(|n| {
+            json!({ "resource": super::observation(&format!("o{n}"), "p1"),
+                "request": { "method": "PUT", "url": format!("Observation/o{n}") } })
+        })
+        .collect();
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+    let headers = [
+        ("authorization", all.as_str()),
+        ("content-type", "application/fhir+json"),
+    ];
+    let line = "POST /t/lakeside/fhir";
+    let writing = world.begin(line, &headers, bundle.to_string());
+    let says = |hold: &str| {
+        let headers = [
+            ("authorization", world.operator.as_str()),
+            super::super::world::JSON,
+        ];
+        let body = json!({ "hold": hold, "reason": "test" });
+        let line = format!("POST {VENDORS}/acme/switch");
+        world.begin(&line, &headers, body.to_string())
+    };
+    let is_off = || assert!((0..10_000).any(|_| read() == 403), "it is off");
+    let off = says("disabled");
+    is_off();
+    assert!(!off.is_finished() && !writing.is_finished());
+    // Whoever moved it hangs up, and it stays off; it is moved again before anything was written.
+    off.abort();
+    assert_eq!(read(), 403);
+    let again = says("enabled");
+    assert_eq!(read(), 403);
+    assert!(!again.is_finished() && !writing.is_finished());
+    file.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(world.finish(writing), 200);
+    assert_eq!(world.finish(again), 200);
+    // Both were written, in their order: the hold of the first is let go with the second.
+    assert_eq!(read(), 200);
+    let shown = world
+        .admin(&format!("GET {VENDORS}/acme"), &Value::Null)
+        .json();
+    let told = shown["events"].as_array().unwrap();
+    let told: Vec<&str> = told.iter().map(|e| e["what"].as_str().unwrap()).collect();
+    let wanted = [
+        "operator switches to disabled",
+        "operator switches to enabled",
+    ];
+    assert_eq!(told[told.len() - 2..], wanted);
+
+    // Who hangs up has moved the switch all the same.
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let off = says("read-only");
+    let write = || {
+        let line = "PUT Patient/p2";
+        world
+            .fhir(&token, line, super::patient_with_id("p2", "Doe"))
+            .code
+    };
+    let state = || {
+        let shown = world.admin(&format!("GET {VENDORS}/acme"), &Value::Null);
+        shown.text("/state")
+    };
+    assert!((0..10_000).any(|_| state() == "read-only"));
+    assert!(!off.is_finished());
+    off.abort();
+    file.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(write(), 403);
+    operator_says(&world, "enabled").status(200);
+    assert_eq!(write(), 200);
 }

@@ -2,7 +2,7 @@
 
 use base::Code;
 use fhir::search::query::{Match, Unit};
-use fhir::search::rows::{PartKind, places};
+use fhir::search::rows::{PartKind, folded, places};
 use fhir::search::words::Run;
 
 use super::range::{Ends, Place, in_units};
@@ -54,7 +54,7 @@ type Columns = &'static [&'static str];
 
 impl Second {
     /// `None` if no row can meet it.
-    fn of(part: &Match, facts: &mut dyn Facts) -> Result<Option<Self>> {
+    fn of(part: Option<&Match>, facts: &mut dyn Facts) -> Result<Option<Self>> {
         let code = |text: &str| Pred::is("code2", Bind::text(text));
         let no_code = || {
             let unit = Pred::is("unit2", Bind::text(""));
@@ -65,6 +65,9 @@ impl Second {
             open: &[],
             filter,
             ordered: true,
+        };
+        let Some(part) = part else {
+            return Ok(Some(keyed(no_code(), Vec::new())));
         };
         Ok(Some(match part {
             Match::StringPrefix(text) => Self {
@@ -133,7 +136,10 @@ impl Second {
 #[derive(Clone, Copy)]
 struct Parts<'p> {
     first: Option<&'p Match>,
-    second: &'p Match,
+    /// Parts for which there is no place, as one text in that of the first.
+    folded: Option<&'p str>,
+    /// Only where parts are folded there may be none.
+    second: Option<&'p Match>,
     third: Option<&'p Match>,
 }
 
@@ -143,7 +149,8 @@ impl<'p> Parts<'p> {
         let at = places(&kinds)?;
         Some(Self {
             first: at.first.and_then(|at| parts.get(at)),
-            second: parts.get(at.second)?,
+            folded: None,
+            second: Some(parts.get(at.second)?),
             third: at.third.and_then(|at| parts.get(at)),
         })
     }
@@ -155,6 +162,9 @@ impl<'p> Parts<'p> {
             number,
             any_of: Vec::new(),
         };
+        if let Some(text) = self.folded {
+            return Ok(Some(of(Some(text), Some(0))));
+        }
         match (self.first, self.third) {
             (Some(first), _) => equal_part(first, facts),
             // The unit of the second quantity stands there.
@@ -173,6 +183,23 @@ impl<'p> Parts<'p> {
 /// The tests of a composite; none if no row can meet it. A quantity in a UCUM unit is compared in
 /// every unit of its kind that stands beside the first part.
 pub(super) fn composite(param: i64, parts: &[Match], facts: &mut dyn Facts) -> Result<Vec<Test>> {
+    if parts.len() > 3 {
+        let kinds: Vec<PartKind> = parts.iter().map(part_kind).collect();
+        let Some(at) = folded(&kinds) else {
+            return Ok(Vec::new());
+        };
+        let Some(text) = at.asked(parts) else {
+            return Ok(Vec::new());
+        };
+        let part = |at: Option<usize>| at.and_then(|at| parts.get(at));
+        let parts = Parts {
+            first: None,
+            folded: Some(&text),
+            second: part(at.second),
+            third: part(at.third),
+        };
+        return in_second_units(param, parts, facts);
+    }
     let Some(parts) = Parts::of(parts) else {
         return Ok(Vec::new());
     };
@@ -200,7 +227,7 @@ pub(super) fn composite(param: i64, parts: &[Match], facts: &mut dyn Facts) -> R
 }
 
 fn in_second_units(param: i64, parts: Parts<'_>, facts: &mut dyn Facts) -> Result<Vec<Test>> {
-    let Match::Quantity(how, range, Unit::Coded { system, code }) = parts.second else {
+    let Some(Match::Quantity(how, range, Unit::Coded { system, code })) = parts.second else {
         return Ok(in_one_unit(param, parts, facts)?.into_iter().collect());
     };
     let Some(first) = parts.found_by(facts)? else {
@@ -228,7 +255,7 @@ fn in_second_units(param: i64, parts: Parts<'_>, facts: &mut dyn Facts) -> Resul
         let system = system.clone();
         let quantity = Match::Quantity(*how, range, Unit::Coded { system, code });
         let parts = Parts {
-            second: &quantity,
+            second: Some(&quantity),
             ..parts
         };
         tests.extend(in_one_unit(param, parts, facts)?);

@@ -248,6 +248,7 @@ fn reseal(
     let mut slot = old.writer.lock();
     writer::alone(old, &mut slot, |old, state| {
         let db = &state.db;
+        let held = administration::openings_hold(db)?;
         reseal_versions(old, db, id, keys)?;
         blob::reseal(old, db, id, &keys.seal)?;
         schema::set_meta(db, "tenant", id)?;
@@ -279,7 +280,7 @@ fn reseal(
             key: &keys.seal,
         };
         let now = old.shared.clock.now();
-        let head = administration::record(state, chain, by, now)?;
+        let head = administration::record(state, chain, by, now, held)?;
         Ok((head, kept))
     })
 }

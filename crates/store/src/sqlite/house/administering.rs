@@ -52,12 +52,13 @@ impl House {
             let mut slot = tenant.writer.lock();
             let done = writer::alone_durably(&tenant, &mut slot, |tenant, state| {
                 clients::settle_doubt(tenant, &state.db)?;
+                let held = administration::openings_hold(&state.db)?;
                 let record = work(tenant, state)?;
                 let chain = administration::Chain {
                     tenant: tenant.id.bytes(),
                     key: &tenant.keys.seal,
                 };
-                let head = administration::record(state, chain, by, now)?;
+                let head = administration::record(state, chain, by, now, held)?;
                 Ok((record, head))
             })?;
             if let Some(state) = &*slot {

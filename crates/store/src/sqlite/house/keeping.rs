@@ -86,6 +86,10 @@ impl House {
             Ok(more) => self.tidy.lock().hurry |= more,
             Err(e) => tracing::error!(error = %e, "the trails were not watched"),
         }
+        match self.index_trails() {
+            Ok(more) => self.tidy.lock().hurry |= more,
+            Err(e) => tracing::error!(error = %e, "the indexes of trails were not kept up"),
+        }
         if let Err(e) = self.drop_old_records() {
             tracing::error!(error = %e, "old records of the audit journal were not removed");
         }

@@ -102,6 +102,14 @@ impl House {
             for (tenant, tree) in due {
                 self.head_is_due(&mut notary, tenant, &tree)?;
             }
+            if reached == at.1 && at.0 == segment {
+                tracing::error!(
+                    segment,
+                    code = Code::AuditAltered.as_str(),
+                    "the journal cannot be read up to where it was written"
+                );
+                break;
+            }
             at = (at.0, reached);
             if at.0 < segment {
                 at = (journal.segment_after(at.0)?.unwrap_or(segment), 0);

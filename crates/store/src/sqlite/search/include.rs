@@ -21,6 +21,8 @@ use crate::{Result, StoreError};
 
 /// Resources that one statement starts from.
 const STARTS_MAX: usize = 500;
+/// Rows that are looked at for each that may be included, where policy reaches some only.
+const FOUND_FOR_ONE_MAX: u64 = 100;
 
 type Hit = (i64, TypeId);
 
@@ -36,6 +38,8 @@ struct Walk<'a> {
     seen: HashSet<i64>,
     included: Vec<Hit>,
     included_max: u64,
+    /// Of those that are reached.
+    told_max: u64,
     /// The versions of what references point to, for those that name one; empty for none.
     asked: BTreeMap<i64, BTreeSet<Box<str>>>,
 }
@@ -99,7 +103,13 @@ pub(super) fn included(
         as_of,
         seen: matches.iter().map(|m| m.0).collect(),
         included: Vec::new(),
-        included_max: limits.included_entries_max,
+        included_max: match spent.sight().is_ruled() {
+            true => limits
+                .included_entries_max
+                .saturating_mul(FOUND_FOR_ONE_MAX),
+            false => limits.included_entries_max,
+        },
+        told_max: limits.included_entries_max,
         asked: BTreeMap::new(),
     };
     let mut start = matches.to_vec();
@@ -109,8 +119,12 @@ pub(super) fn included(
         for include in query.include.iter().filter(|i| round == 0 || i.iterate) {
             let from = walk.included.len();
             walk.follow(include, &start)?;
-            // What is not reached is not followed further either.
+            // What is not reached is not followed further either, and does not count.
             reach(&mut walk.included, from)?;
+            let max = limits.included_entries_max;
+            if walk.included.len() as u64 > max {
+                return Err(passed("included_entries_max", max));
+            }
         }
         start = walk.included.iter().skip(before).copied().collect();
         if round > limits.include_rounds_max && !start.is_empty() {
@@ -313,7 +327,7 @@ impl Walk<'_> {
             Ok(included.len() as u64 <= max)
         })?;
         if self.included.len() as u64 > max {
-            return Err(passed("included_entries_max", max));
+            return Err(passed("included_entries_max", self.told_max));
         }
         Ok(())
     }

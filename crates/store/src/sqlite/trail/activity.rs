@@ -7,9 +7,9 @@ use base::Micros;
 use rusqlite::Connection;
 
 use super::event::purpose_of;
-use super::report;
+use super::{Found, report};
 use crate::Result;
-use crate::audit::{About, Told};
+use crate::audit::About;
 use crate::face::{Access, Activity, ActivityQuery, PatientActivity, Volume};
 use crate::sqlite::fault::Doing;
 use crate::sqlite::tenant::OpenTenant;
@@ -20,12 +20,15 @@ const LINES_MAX: usize = base::limits::fixed::ACTIVITY_LINES_MAX;
 /// What the clients of a query did.
 pub(crate) fn activity(tenant: &Arc<OpenTenant>, query: &ActivityQuery) -> Result<Activity> {
     let mut activity = Activity::default();
-    refusals(tenant, query, &mut activity)?;
+    let is_by = |actor: &str| query.is_by(actor);
     let asked = report::Asked {
         fits: &|at, actor| query.fits(at, actor),
+        times: (query.from, query.to),
+        is_by: Some(&is_by),
         patient: None,
         all: true,
     };
+    refusals(tenant, &asked, query, &mut activity)?;
     report::each(tenant, &asked, &mut |access| {
         count(query, &access, &mut activity);
         true
@@ -34,24 +37,27 @@ pub(crate) fn activity(tenant: &Arc<OpenTenant>, query: &ActivityQuery) -> Resul
 }
 
 /// Refusals and purposes: what records say by themselves.
-fn refusals(tenant: &OpenTenant, query: &ActivityQuery, activity: &mut Activity) -> Result<()> {
-    let journal = &tenant.shared.journal;
-    let id = *tenant.id.bytes();
-    journal.scan(id, &tenant.keys.journal, &mut |_, record| {
-        let Some(told) = Told::read(record) else {
-            return;
+fn refusals(
+    tenant: &Arc<OpenTenant>,
+    asked: &report::Asked<'_>,
+    query: &ActivityQuery,
+    activity: &mut Activity,
+) -> Result<()> {
+    let reader = tenant.reader()?;
+    let found = report::records(tenant, &reader.db, asked);
+    let read = purposes_of_changes(&reader.db, query, activity);
+    tenant.give_back(reader);
+    read?;
+    for (_, found) in found? {
+        let Found::Access(told) = found else {
+            continue;
         };
-        if !query.fits(told.request.at, &told.actor) {
-            return;
-        }
         if told.outcome != "refused" {
             if told.action.is_some_and(|a| TOUCHING.contains(&a)) {
-                *activity
-                    .purposes
-                    .entry(purpose_of(&told.about))
-                    .or_default() += 1;
+                let purpose = purpose_of(&told.about);
+                *activity.purposes.entry(purpose).or_default() += 1;
             }
-            return;
+            continue;
         }
         let day = told.request.at.0.div_euclid(DAY_US);
         let key = (day, told.code.unwrap_or_default());
@@ -60,11 +66,8 @@ fn refusals(tenant: &OpenTenant, query: &ActivityQuery, activity: &mut Activity)
         } else {
             activity.more = true;
         }
-    })?;
-    let reader = tenant.reader()?;
-    let read = purposes_of_changes(&reader.db, query, activity);
-    tenant.give_back(reader);
-    read
+    }
+    Ok(())
 }
 
 /// Actions that touch resources.

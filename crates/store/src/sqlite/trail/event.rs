@@ -134,6 +134,18 @@ impl<'a> Events<'a> {
         Ok(event)
     }
 
+    /// An event of which nothing is said but who took part.
+    pub(super) fn of_actor(&self, actor: &str) -> Result<AuditEvent> {
+        let telling = Telling {
+            id: EventId::Access(0),
+            at: Micros(0),
+            request: RequestId(0),
+            actor,
+            about: &About::default(),
+        };
+        self.begin(&telling, What::rest("read", 'R'))
+    }
+
     /// The event of a change.
     pub(super) fn change(&mut self, row: &ChangeRow) -> Result<AuditEvent> {
         let made = members(self.tenant, self.db, row.seq, usize::MAX)?;
@@ -493,6 +505,11 @@ fn purposes(about: &About) -> Vec<(Option<Coding>, String)> {
 }
 
 impl ChangeRow {
+    /// Who made it, as the trail names them.
+    pub(super) fn actor(&self) -> &str {
+        &self.actor
+    }
+
     /// Whether a person made it.
     pub(super) fn is_by_person(&self) -> bool {
         self.actor.starts_with("person:")

@@ -1,9 +1,10 @@
 //! A search of the trail: records of the journal, changes and the AuditEvents that clients sent,
 //! together in the order of time.
 //!
-//! There is no index: segments of the journal are read one by one from the end that is asked for, those
-//! out of the time that is asked for are passed over once it is known what they hold, and a page ends
-//! where its time is over. It then has fewer events than were asked for, or none, and says where it
+//! Segments of the journal are read one by one from the end that is asked for, those out of the time that is
+//! asked for are passed over once it is known what they hold. Where the index of the trail knows what is asked
+//! for, only the records and changes that it names are read; what is newer than the index is read as a whole.
+//! A page ends where its time is over. It then has fewer events than were asked for, or none, and says where it
 //! goes on.
 
 mod sources;
@@ -23,6 +24,7 @@ use fhir::search::query::{Clause, Match, Prefix, ReferenceMatch, SortBy, SortKey
 use rusqlite::Connection;
 
 use super::event::{ChangeRow, Events, audit_event};
+use super::index::{Index, Narrow};
 use super::place::{AtChange, AtRecord, EventId, Place};
 use crate::audit::Told;
 use crate::sqlite::connection::in_snapshot;
@@ -31,7 +33,7 @@ use crate::sqlite::tenant::OpenTenant;
 use crate::sqlite::{rows, sight};
 use crate::{Entry, Method, Page, PageRequest, Result, StoreError, Stored};
 pub(crate) use sources::Spans;
-use sources::{Candidate, Changes, Next, Reads, Sent, Source, Surroundings};
+use sources::{Candidate, Changes, Narrowed, Next, Reads, Sent, Source, Surroundings};
 
 /// Nesting that no event has.
 const DEPTH_MAX: usize = 64;
@@ -233,6 +235,11 @@ impl Question {
         }
     }
 
+    /// Whether anything is asked but a time.
+    const fn is_narrow(&self) -> bool {
+        !self.patients.is_empty() || !self.clauses.is_empty()
+    }
+
     /// Times are those of whole milliseconds.
     const fn may_be_at(&self, at: Micros) -> bool {
         let at = at.to_millis_precision().0;
@@ -365,6 +372,17 @@ fn answer(
         tenant,
         until: Micros(now.0.saturating_add(ms.saturating_mul(1_000))),
     };
+    // Nobody takes it away meanwhile.
+    let _reading = tenant.trail_index.read();
+    let index = match spent.sees_trail() && asked.is_narrow() {
+        true => Index::to_read(tenant, db),
+        false => None,
+    };
+    let narrowed = match &index {
+        Some(index) => narrowed(tenant, db, asked, index)?,
+        None => None,
+    };
+    let narrowed = narrowed.as_ref();
     let around = Surroundings {
         tenant,
         db,
@@ -374,8 +392,8 @@ fn answer(
         as_of,
         events: RefCell::new(Events::new(tenant, db)),
     };
-    let mut reads = Reads::begin(&around, &place)?;
-    let mut changes = Changes::begin(&around, place.change);
+    let mut reads = Reads::begin(&around, narrowed, &place)?;
+    let mut changes = Changes::begin(&around, narrowed, place.change);
     let mut sent = Sent::begin(&around, &wanted.query, place.stored.clone())?;
     let bytes_max = shared.config.limits.page_bytes_max;
     let merged = merge(asked, bytes_max, &mut [&mut reads, &mut changes, &mut sent])?;
@@ -397,6 +415,19 @@ fn answer(
         left_out: 0,
     };
     Ok((page, merged.rows))
+}
+
+/// The index with what it knows of the question, if it does.
+fn narrowed<'i>(
+    tenant: &Arc<OpenTenant>,
+    db: &Connection,
+    asked: &Question,
+    index: &'i Index,
+) -> Result<Option<Narrowed<'i>>> {
+    let clauses = (asked.type_id, asked.clauses.as_slice());
+    let events = Events::new(tenant, db);
+    let narrow = Narrow::of_search(index, &events, clauses, &asked.patients)?;
+    Ok(narrow.map(|narrow| Narrowed { index, narrow }))
 }
 
 /// What came of several sources.

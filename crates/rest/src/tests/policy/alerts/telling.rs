@@ -109,3 +109,71 @@ fn a_restored_clinic_is_watched_from_its_own_beginning() {
     }
     assert_eq!(open(), before + 1);
 }
+
+/// An address that takes calls and never answers, and one that answers at once.
+#[derive(Clone, Debug, Default)]
+struct OneIsSlow {
+    quick: std::sync::Arc<tokio::sync::Notify>,
+    slow: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl engine::Outbound for OneIsSlow {
+    fn send(&self, errand: engine::Errand) -> engine::Sending {
+        if errand.url.contains("slow") {
+            self.slow.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            return Box::pin(std::future::pending());
+        }
+        self.quick.notify_one();
+        let done = Ok(crate::tests::elsewhere::reply(&json!({})));
+        Box::pin(std::future::ready(done))
+    }
+
+    fn admits(&self, _: &str) -> Result<(), OutboundError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_webhook_that_does_not_answer_holds_up_no_other_clinics() {
+    let outside = OneIsSlow::default();
+    let seam = Outside::new(outside.clone());
+    let world = World::with(
+        |limits| limits.tenants_told_at_once_max = 3,
+        |config| config.outside = seam,
+    );
+    // Two that are slow take two of three places; the third clinic is told whenever it comes.
+    for (tenant, url) in [
+        ("aaa", "https://slow.example/1"),
+        ("bbb", "https://slow.example/2"),
+        ("ccc", "https://quick.example/"),
+    ] {
+        world.tenant(tenant);
+        let draft = json!({ "document": { "grants": [{ "name": "keeper",
+            "who": { "roles": ["tenant-administrator"] }, "actions": ["administer"], "types": ["*"] }] },
+            "reason": "test" });
+        let line = format!("POST /admin/v1/tenants/{tenant}/policy");
+        world.admin(&line, &draft).status(201);
+        let admin = crate::tests::people::administrator(&world, tenant);
+        let rules = json!({ "document": { "webhook": { "url": url },
+            "rules": { "failed-sign-ins": { "atLeast": 2 } } }, "reason": "test" });
+        let line = format!("POST /t/{tenant}/auth/alert-rules");
+        let headers = [crate::tests::world::JSON];
+        admin.ask(&line, &headers, &rules.to_string()).status(201);
+        for _ in 0..3 {
+            let browser = Browser::new(&world);
+            browser
+                .sign_in(tenant, "nobody", "wrong password")
+                .status(401);
+        }
+    }
+    world.house.tidy();
+    let told = outside.quick.clone();
+    world.tell_until(async move { told.notified().await });
+    let waiting = |tenant: &str| {
+        let line = format!("GET /admin/v1/tenants/{tenant}/alerts");
+        let counts = world.admin(&line, &Value::Null).status(200).json();
+        counts["webhook_waiting"].as_u64().unwrap()
+    };
+    assert!(waiting("aaa") > 0 && waiting("bbb") > 0);
+    assert!(outside.slow.load(std::sync::atomic::Ordering::SeqCst) <= 2);
+}

@@ -2,7 +2,7 @@
 
 use fhir::definitions::ParamId;
 use fhir::search::query::Range;
-use fhir::search::rows::{PartKind, RowValue, places};
+use fhir::search::rows::{PartKind, RowValue, folded, places};
 
 use super::{Composite, End, IdKey, Key, NO_TYPE, PRINTED, Real, exact_digest};
 
@@ -80,6 +80,13 @@ impl Key {
                 Self::Text { param, text }
             }
             RowValue::Contained(..) => return Ok(()),
+            RowValue::Composite(parts) if parts.len() > 3 => {
+                for parts in folded_composites(parts, &mut system)? {
+                    let parts = Box::new(parts);
+                    emit(Self::Composite { param, parts });
+                }
+                return Ok(());
+            }
             RowValue::Composite(parts) => match composite(parts, &mut system)? {
                 Some(parts) => {
                     let parts = Box::new(parts);
@@ -113,69 +120,110 @@ fn composite<E>(
     parts: &[RowValue],
     system: &mut impl FnMut(&str) -> Result<i64, E>,
 ) -> Result<Option<Composite>, E> {
-    let none = || (IdKey::Text("".into()), 0);
-    let no_range = || (End::Int(0), End::Int(0));
     let kinds: Option<Vec<PartKind>> = parts.iter().map(part_kind).collect();
     let Some(at) = kinds.and_then(|kinds| places(&kinds)) else {
         return Ok(None);
     };
     let part = |at: usize| parts.get(at);
-    let mut out = Composite {
-        first: none(),
-        range2: no_range(),
-        code2: none(),
-        unit2: "".into(),
-        range3: no_range(),
-    };
+    let mut out = Composite::nothing();
     if let Some(first) = at.first.and_then(part)
         && let Some(first) = equal_part(first, system)?
     {
         out.first = first;
     }
-    match part(at.second) {
-        Some(RowValue::String { folded, .. }) => out.code2.0 = IdKey::Text(folded.clone()),
-        Some(RowValue::Date(r)) => out.range2 = (End::Int(r.low), End::Int(r.high)),
-        Some(RowValue::Number(r)) => out.range2 = reals(*r),
-        Some(RowValue::Quantity {
-            value,
-            system: s,
-            code,
-            unit,
-        }) => {
-            out.range2 = reals(*value);
-            out.code2 = (IdKey::Text(code.clone()), system(s)?);
-            out.unit2 = unit.clone();
+    let (Some(second), third) = (part(at.second), at.third.and_then(part)) else {
+        return Ok(None);
+    };
+    Ok(out.with(Some(second), third, system)?)
+}
+
+/// The columns of a composite with more parts than places, once for each way to ask for it.
+fn folded_composites<E>(
+    parts: &[RowValue],
+    system: &mut impl FnMut(&str) -> Result<i64, E>,
+) -> Result<Vec<Composite>, E> {
+    let kinds: Option<Vec<PartKind>> = parts.iter().map(part_kind).collect();
+    let Some(at) = kinds.and_then(|kinds| folded(&kinds)) else {
+        return Ok(Vec::new());
+    };
+    let part = |at: Option<usize>| at.and_then(|at| parts.get(at));
+    let rest = Composite::nothing().with(part(at.second), part(at.third), system)?;
+    let Some(rest) = rest else {
+        return Ok(Vec::new());
+    };
+    let of = |text: String| Composite {
+        first: (IdKey::Text(text.into()), 0),
+        ..rest.clone()
+    };
+    Ok(at.texts(parts).into_iter().map(of).collect())
+}
+
+impl Composite {
+    fn nothing() -> Self {
+        let none = || (IdKey::Text("".into()), 0);
+        let no_range = || (End::Int(0), End::Int(0));
+        Self {
+            first: none(),
+            range2: no_range(),
+            code2: none(),
+            unit2: "".into(),
+            range3: no_range(),
         }
-        Some(other) => match equal_part(other, system)? {
-            Some(code) => out.code2 = code,
-            None => return Ok(None),
-        },
-        None => return Ok(None),
     }
-    match at.third.and_then(part) {
-        None => {}
-        Some(RowValue::String { folded, .. }) => {
-            out.range3 = (End::Id(IdKey::Text(folded.clone())), End::Int(0));
+
+    /// The same with these parts in the places behind the first one; `None` if they cannot stand there.
+    fn with<E>(
+        self,
+        second: Option<&RowValue>,
+        third: Option<&RowValue>,
+        system: &mut impl FnMut(&str) -> Result<i64, E>,
+    ) -> Result<Option<Self>, E> {
+        let mut out = self;
+        match second {
+            Some(RowValue::String { folded, .. }) => out.code2.0 = IdKey::Text(folded.clone()),
+            Some(RowValue::Date(r)) => out.range2 = (End::Int(r.low), End::Int(r.high)),
+            Some(RowValue::Number(r)) => out.range2 = reals(*r),
+            Some(RowValue::Quantity {
+                value,
+                system: s,
+                code,
+                unit,
+            }) => {
+                out.range2 = reals(*value);
+                out.code2 = (IdKey::Text(code.clone()), system(s)?);
+                out.unit2 = unit.clone();
+            }
+            Some(other) => match equal_part(other, system)? {
+                Some(code) => out.code2 = code,
+                None => return Ok(None),
+            },
+            None => {}
         }
-        Some(RowValue::Date(r)) => out.range3 = (End::Int(r.low), End::Int(r.high)),
-        Some(RowValue::Number(r)) => out.range3 = reals(*r),
-        Some(RowValue::Quantity {
-            value,
-            system: s,
-            code,
-            unit,
-        }) => {
-            // Beside another quantity there is no first part.
-            let code = if code.is_empty() { unit } else { code };
-            out.first = (IdKey::Text(code.clone()), system(s)?);
-            out.range3 = reals(*value);
+        match third {
+            None => {}
+            Some(RowValue::String { folded, .. }) => {
+                out.range3 = (End::Id(IdKey::Text(folded.clone())), End::Int(0));
+            }
+            Some(RowValue::Date(r)) => out.range3 = (End::Int(r.low), End::Int(r.high)),
+            Some(RowValue::Number(r)) => out.range3 = reals(*r),
+            Some(RowValue::Quantity {
+                value,
+                system: s,
+                code,
+                unit,
+            }) => {
+                // Beside another quantity there is no first part.
+                let code = if code.is_empty() { unit } else { code };
+                out.first = (IdKey::Text(code.clone()), system(s)?);
+                out.range3 = reals(*value);
+            }
+            Some(other) => match equal_part(other, system)? {
+                Some((code, number)) => out.range3 = (End::Id(code), End::Int(number)),
+                None => return Ok(None),
+            },
         }
-        Some(other) => match equal_part(other, system)? {
-            Some((code, number)) => out.range3 = (End::Id(code), End::Int(number)),
-            None => return Ok(None),
-        },
+        Ok(Some(out))
     }
-    Ok(Some(out))
 }
 
 fn reals(r: Range<f64>) -> (End, End) {

@@ -516,6 +516,7 @@ fn meets(value: &RowValue, m: &Match) -> bool {
                 How::Begins => code.starts_with(x.as_str()),
                 How::Contains => code.contains(x.as_str()),
                 How::Ends => code.ends_with(x.as_str()),
+                How::Is => code == *x,
             }
         }
         (RowValue::String { exact, .. }, Match::StringExact(x)) => **exact == **x,

@@ -14,9 +14,11 @@ use fhir::search::rows::RowValue;
 use rusqlite::Connection;
 
 use super::super::event::{ChangeRow, Events};
+use super::super::index::{Between, Index, Narrow};
 use super::super::place::{AtChange, AtRecord, AtStored, Place};
 use super::{Question, Time, as_shown, stored};
 use crate::audit::Told;
+use crate::journal::{Frames, Place as JournalPlace};
 use crate::sqlite::extract;
 use crate::sqlite::fault::Doing;
 use crate::sqlite::page::searched;
@@ -115,21 +117,43 @@ impl Surroundings<'_> {
     }
 }
 
+/// The index of the trail, where it knows something of what is asked for.
+pub(super) struct Narrowed<'i> {
+    pub(super) index: &'i Index,
+    pub(super) narrow: Narrow,
+}
+
+/// A record that may fit: what it tells, or where the index says that it is.
+enum Record {
+    Told(Box<Told>),
+    At(JournalPlace),
+}
+
+/// Such a record, with its time and number.
+type Queued = (Micros, u64, Record);
+
 /// Records of the journal.
 pub(super) struct Reads<'a> {
     around: &'a Surroundings<'a>,
+    /// The index, as long as it is right.
+    narrowed: Option<&'a Narrowed<'a>>,
+    frames: Frames<'a>,
     last: u64,
     /// Segments still to be read, the next one last.
     segments: Vec<u64>,
     segment: u64,
     /// Records of the segment that may fit, in order.
-    queue: VecDeque<(Micros, u64, Told)>,
+    queue: VecDeque<Queued>,
     head: Option<(Candidate, AtRecord)>,
     done: Done<AtRecord>,
 }
 
 impl<'a> Reads<'a> {
-    pub(super) fn begin(around: &'a Surroundings<'a>, place: &Place) -> Result<Self> {
+    pub(super) fn begin(
+        around: &'a Surroundings<'a>,
+        narrowed: Option<&'a Narrowed<'a>>,
+        place: &Place,
+    ) -> Result<Self> {
         let journal = &around.tenant.shared.journal;
         let descending = around.asked.descending;
         let mut segments = journal.segments()?;
@@ -149,6 +173,8 @@ impl<'a> Reads<'a> {
         }
         let mut reads = Self {
             around,
+            narrowed,
+            frames: Frames::new(journal),
             last: place.last,
             segments,
             segment: 0,
@@ -179,31 +205,106 @@ impl<'a> Reads<'a> {
         if known.is_some_and(|span| !span.meets(asked.from, asked.to)) {
             return Ok(());
         }
-        let mut found = Vec::new();
-        let mut span = Span::EMPTY;
-        let last = self.last;
-        let journal = &tenant.shared.journal;
-        let id = *tenant.id.bytes();
-        let sealed =
-            journal.records_of(id, &tenant.keys.journal, segment, &mut |place, record| {
-                let Some(told) = Told::read(record) else {
-                    return;
-                };
-                let at = told.request.at.to_millis_precision();
-                span.add(at);
-                if place.number <= last && asked.may_be_at(at) {
-                    found.push((at, place.number, told));
+        let mut found = match self.named(segment)? {
+            Some((mut named, rest)) => {
+                if let Some(from) = rest {
+                    self.scan((segment, from), &mut named)?;
                 }
-            })?;
-        // A segment that is full does not change any more.
-        if sealed {
-            tenant.trail_spans.put(segment, span);
-        }
+                named
+            }
+            None => {
+                let mut found = Vec::new();
+                if tenant
+                    .shared
+                    .journal
+                    .has_records(*tenant.id.bytes(), segment)?
+                {
+                    self.scan((segment, 0), &mut found)?;
+                }
+                found
+            }
+        };
         found.sort_by_key(|(at, number, _)| (*at, *number));
         if asked.descending {
             found.reverse();
         }
         self.queue = found.into();
+        Ok(())
+    }
+
+    /// What the index names of a segment, and from where on the segment is not in the index; none where it
+    /// knows nothing of the segment.
+    fn named(&self, segment: u64) -> Result<Option<(Vec<Queued>, Option<u64>)>> {
+        let Some(Narrowed { index, narrow }) = self.narrowed else {
+            return Ok(None);
+        };
+        let (last, offset) = index.reach.place;
+        if segment > last {
+            return Ok(None);
+        }
+        let rest = (segment == last).then_some(offset);
+        let Some((first, to)) = index.numbers_in(segment)? else {
+            return Ok(Some((Vec::new(), rest)));
+        };
+        let asked = self.around.asked;
+        let between = Between {
+            numbers: (first, to.min(self.last)),
+            times: (asked.from, asked.to),
+        };
+        let found = index.records(narrow, between)?.into_iter();
+        let named = found.map(|found| (found.at, found.number, Record::At(found.place)));
+        Ok(Some((named.collect(), rest)))
+    }
+
+    /// Looks through a segment from a place on.
+    fn scan(&self, place: JournalPlace, found: &mut Vec<Queued>) -> Result<()> {
+        let (tenant, asked, last) = (self.around.tenant, self.around.asked, self.last);
+        let mut span = Span::EMPTY;
+        let journal = &tenant.shared.journal;
+        let (id, key) = (*tenant.id.bytes(), &tenant.keys.journal);
+        let sealed = journal.records_from(id, key, place, &mut |head, record| {
+            let Some(told) = Told::read(record) else {
+                return;
+            };
+            let at = told.request.at.to_millis_precision();
+            span.add(at);
+            if head.number <= last && asked.may_be_at(at) {
+                found.push((at, head.number, Record::Told(Box::new(told))));
+            }
+        })?;
+        // A segment that is full does not change any more.
+        if sealed && place.1 == 0 {
+            tenant.trail_spans.put(place.0, span);
+        }
+        Ok(())
+    }
+
+    /// What a record of the queue tells; none if the index is wrong about it.
+    fn told(&mut self, (at, number): (Micros, u64), record: Record) -> Result<Option<Box<Told>>> {
+        let place = match record {
+            Record::Told(told) => return Ok(Some(told)),
+            Record::At(place) => place,
+        };
+        let tenant = self.around.tenant;
+        let (id, key) = (*tenant.id.bytes(), &tenant.keys.journal);
+        let found = self.frames.record(id, key, place)?;
+        let told = found
+            .filter(|(is, _)| *is == number)
+            .and_then(|(_, record)| Told::read(&record));
+        Ok(told
+            .filter(|told| told.request.at.to_millis_precision() == at)
+            .map(Box::new))
+    }
+
+    /// Goes on without the index, from a record of this segment on.
+    fn distrust(&mut self, from: (Micros, u64)) -> Result<()> {
+        let tenant = self.around.tenant;
+        tracing::error!(tenant = %tenant.id.name(), "the index of a trail names records that are not there; it is not used");
+        self.narrowed = None;
+        self.load(self.segment)?;
+        let descending = self.around.asked.descending;
+        let is_left = |key: (Micros, u64)| if descending { key <= from } else { key >= from };
+        self.queue.retain(|(at, number, _)| is_left((*at, *number)));
         Ok(())
     }
 }
@@ -218,7 +319,7 @@ impl Source for Reads<'_> {
             if self.around.time.is_over() {
                 return Ok(Next::Later);
             }
-            let Some((at, number, told)) = self.queue.pop_front() else {
+            let Some((at, number, record)) = self.queue.pop_front() else {
                 let Some(segment) = self.segments.pop() else {
                     self.done.set(AtRecord::End);
                     return Ok(Next::End);
@@ -227,7 +328,12 @@ impl Source for Reads<'_> {
                 self.load(segment)?;
                 continue;
             };
+            let Some(told) = self.told((at, number), record)? else {
+                self.distrust((at, number))?;
+                continue;
+            };
             let past = AtRecord::Past(self.segment, (at, number));
+            self.around.tenant.shared.metrics.trail_events.add(1);
             let event = self.around.events.borrow_mut().access(number, &told)?;
             if let Some(candidate) = self.around.candidate(&event)? {
                 self.head = Some((candidate, past));
@@ -247,6 +353,7 @@ impl Source for Reads<'_> {
 /// Changes.
 pub(super) struct Changes<'a> {
     around: &'a Surroundings<'a>,
+    narrowed: Option<&'a Narrowed<'a>>,
     after: Option<Seq>,
     queue: VecDeque<ChangeRow>,
     head: Option<(Candidate, AtChange)>,
@@ -255,9 +362,14 @@ pub(super) struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    pub(super) fn begin(around: &'a Surroundings<'a>, place: AtChange) -> Self {
+    pub(super) fn begin(
+        around: &'a Surroundings<'a>,
+        narrowed: Option<&'a Narrowed<'a>>,
+        place: AtChange,
+    ) -> Self {
         Self {
             around,
+            narrowed,
             after: match place {
                 AtChange::Past(seq) => Some(seq),
                 AtChange::Start | AtChange::End => None,
@@ -271,6 +383,44 @@ impl<'a> Changes<'a> {
 
     pub(super) const fn done(&self) -> AtChange {
         self.done.place
+    }
+
+    /// The next changes that may fit.
+    fn some(&self) -> Result<Vec<ChangeRow>> {
+        let (db, as_of) = (self.around.db, self.around.as_of);
+        let descending = self.around.asked.descending;
+        let Some(Narrowed { index, narrow }) = self.narrowed else {
+            return ChangeRow::some(db, (self.after, as_of), descending, CHANGES_READ);
+        };
+        let reach = index.reach.seq;
+        if descending {
+            // Those that the index does not know come first.
+            let mut some = ChangeRow::some(db, (self.after, as_of), true, CHANGES_READ)?;
+            some.retain(|row| row.seq > reach);
+            if !some.is_empty() {
+                return Ok(some);
+            }
+        }
+        let last = reach.0.min(as_of.0);
+        let numbers = match (descending, self.after) {
+            (true, Some(after)) => (0, last.min(after.0.saturating_sub(1))),
+            (false, Some(after)) => (after.0.saturating_add(1), last),
+            (_, None) => (0, last),
+        };
+        let between = Between {
+            numbers,
+            times: (self.around.asked.from, self.around.asked.to),
+        };
+        let named = index.changes(narrow, between, descending, CHANGES_READ)?;
+        let mut some = Vec::with_capacity(named.len());
+        for change in named {
+            some.extend(ChangeRow::one(db, change.seq)?);
+        }
+        if some.is_empty() && !descending {
+            let after = self.after.map_or(reach, |after| after.max(reach));
+            return ChangeRow::some(db, (Some(after), as_of), false, CHANGES_READ);
+        }
+        Ok(some)
     }
 
     /// Passes over changes out of the time that is asked for: their times grow with their numbers.
@@ -331,8 +481,7 @@ impl Source for Changes<'_> {
                 return Ok(Next::Later);
             }
             let Some(row) = self.queue.pop_front() else {
-                let place = (self.after, self.around.as_of);
-                let some = ChangeRow::some(self.around.db, place, asked.descending, CHANGES_READ)?;
+                let some = self.some()?;
                 let Some(last) = some.last() else {
                     self.ended = true;
                     self.done.set(AtChange::End);
@@ -355,6 +504,7 @@ impl Source for Changes<'_> {
                 return Ok(Next::End);
             }
             if asked.may_be_at(row.at) {
+                self.around.tenant.shared.metrics.trail_events.add(1);
                 let event = self.around.events.borrow_mut().change(&row)?;
                 if let Some(candidate) = self.around.candidate(&event)? {
                     self.head = Some((candidate, past));

@@ -91,6 +91,7 @@ impl World {
                 Match::TokenCode(How::Begins, "x".to_owned()),
                 Match::TokenCode(How::Contains, "y".to_owned()),
                 Match::TokenCode(How::Ends, "z".to_owned()),
+                Match::TokenCode(How::Is, "y".to_owned()),
             ]),
             0 if dice.rarely() => {
                 let of = TokenMatch {
