@@ -38,9 +38,7 @@ pub(super) fn target(
     // kept its place here keeps its versions.
     if let Some((of, _)) = link.split_once("/_history/") {
         let made = target(model, links, None, part, of)?;
-        let stays = of
-            .strip_suffix(&made)
-            .is_some_and(str::is_empty);
+        let stays = of.strip_suffix(&made).is_some_and(str::is_empty);
         let version = versions?.get(&made).filter(|_| !stays)?;
         return Some(format!("{made}/_history/{version}"));
     }

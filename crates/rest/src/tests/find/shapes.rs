@@ -152,7 +152,7 @@ fn references_are_found_in_each_of_their_forms() {
     put(&world, &who, &person("p", &json!({})));
     let base = "http://127.0.0.1:8080/t/lakeside/fhir";
     let about = |id: &str, subject: Value| {
-        put(&world, &who, &observation(id, &json!({"subject": subject})))
+        put(&world, &who, &observation(id, &json!({"subject": subject})));
     };
     about("1", json!({"reference": "Patient/p"}));
     about("2", json!({"reference": format!("{base}/Patient/p")}));
