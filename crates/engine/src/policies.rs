@@ -2,6 +2,7 @@
 //!
 //! Two may: the operator, through the admin API, and whom the policy itself lets administer it.
 
+mod callers;
 mod importing;
 mod matrix;
 pub(crate) mod operation;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 
 use access::{
     ActionName, Administer, ClientId, Consents, Decision, Document, GrantText, Opened, PRESETS,
-    Permit, PersonId, PersonState, Policy, PolicyError, Reason, RequestFacts, Rights, Subject,
-    Surroundings, decide_policy, preset,
+    Permit, PersonId, PersonState, Policy, PolicyError, RequestFacts, Rights, Subject,
+    Surroundings, preset,
 };
 use base::{Code, Limits, Micros, ResourceId};
 use fhir::definitions::{Model, TypeId};
@@ -25,8 +26,6 @@ use crate::auth::normal_login;
 use crate::benches::Benches;
 use crate::clients::held;
 use crate::failure::Failure;
-use crate::session::Session;
-use crate::tenants::Operator;
 use matrix::matrix;
 
 pub(crate) use operation::{answer as parameters_of, read as read_parameters};
@@ -801,188 +800,4 @@ fn diff(all: &[PolicyVersion], from: u64, to: u64) -> Result<PolicyDiff, Failure
             .collect(),
         changed: changed.collect(),
     })
-}
-
-impl Operator {
-    fn work<'a>(&'a self, tenant: &access::TenantId, store: &'a TenantStore) -> Work<'a> {
-        Work {
-            store,
-            model: Model::of(tenant.fhir()),
-            limits: self.house.limits(),
-            base: self.links(tenant).fhir(),
-            now: self.request.at,
-            benches: &self.house.0.benches,
-            tenant: *tenant.bytes(),
-        }
-    }
-
-    /// The ready policies.
-    pub fn presets(&self) -> Vec<PresetView> {
-        let view = |p: &access::Preset| PresetView {
-            name: p.name,
-            about: p.about,
-            document: p.document(),
-        };
-        PRESETS.iter().map(view).collect()
-    }
-
-    /// The policy in force, or a version of it.
-    ///
-    /// # Errors
-    /// `tenant-unknown`, `not-found`.
-    pub async fn policy(&self, name: &str, version: Option<u64>) -> Result<PolicyView, Failure> {
-        let (tenant, store) = self.tenant(name)?;
-        let permit = self.system(Reason::Operation, &tenant)?;
-        one(self.work(&tenant, &store).versions(permit).await?, version)
-    }
-
-    /// Every version, newest first, without what they say.
-    ///
-    /// # Errors
-    /// `tenant-unknown`.
-    pub async fn policy_versions(&self, name: &str) -> Result<Vec<PolicyView>, Failure> {
-        let (tenant, store) = self.tenant(name)?;
-        let permit = self.system(Reason::Operation, &tenant)?;
-        let all = self.work(&tenant, &store).versions(permit).await?;
-        Ok(all.into_iter().map(|v| view(v, false)).collect())
-    }
-
-    /// What is different between two versions; 0 is no policy.
-    ///
-    /// # Errors
-    /// `tenant-unknown`, `not-found`.
-    pub async fn policy_diff(&self, name: &str, from: u64, to: u64) -> Result<PolicyDiff, Failure> {
-        let (tenant, store) = self.tenant(name)?;
-        let permit = self.system(Reason::Operation, &tenant)?;
-        diff(
-            &self.work(&tenant, &store).versions(permit).await?,
-            from,
-            to,
-        )
-    }
-
-    /// Puts a policy into force, from the next request on.
-    ///
-    /// # Errors
-    /// `policy-invalid`, `version-conflict`, `request-invalid`, `tenant-unknown`.
-    pub async fn publish_policy(
-        &self,
-        name: &str,
-        draft: PolicyDraft,
-    ) -> Result<PolicyView, Failure> {
-        let (tenant, store) = self.tenant(name)?;
-        let permits = [
-            self.system(Reason::Operation, &tenant)?,
-            self.system(Reason::Operation, &tenant)?,
-        ];
-        self.work(&tenant, &store).publish(permits, draft).await
-    }
-
-    /// Explains a decision.
-    ///
-    /// # Errors
-    /// `policy-invalid` for a draft, `request-invalid`, `tenant-unknown`, `client-unknown`.
-    pub async fn test_policy(
-        &self,
-        name: &str,
-        question: PolicyQuestion,
-    ) -> Result<Tested, Failure> {
-        let (tenant, store) = self.tenant(name)?;
-        let permit = self.system(Reason::Operation, &tenant)?;
-        self.work(&tenant, &store)
-            .test(permit, question, None)
-            .await
-    }
-
-    /// Tries a draft on what was asked lately.
-    ///
-    /// # Errors
-    /// `policy-invalid`, `request-invalid`, `tenant-unknown`.
-    pub async fn dry_run_policy(&self, name: &str, trial: PolicyTrial) -> Result<DryRun, Failure> {
-        let (tenant, store) = self.tenant(name)?;
-        let permit = self.system(Reason::Operation, &tenant)?;
-        let another = || self.system(Reason::Operation, &tenant);
-        self.work(&tenant, &store)
-            .dry_run((permit, another), trial)
-            .await
-    }
-
-    /// Who may do what, by roles and types.
-    ///
-    /// # Errors
-    /// `tenant-unknown`.
-    pub async fn policy_matrix(&self, name: &str) -> Result<Matrix, Failure> {
-        let (tenant, store) = self.tenant(name)?;
-        let permit = self.system(Reason::Operation, &tenant)?;
-        store.looked_at_policy(permit, "policy matrix").await?;
-        self.work(&tenant, &store).matrix().await
-    }
-}
-
-impl Session {
-    fn work(&self) -> Work<'_> {
-        Work {
-            store: &self.store,
-            model: self.model(),
-            limits: self.limits(),
-            base: self.links().fhir(),
-            now: self.request.at,
-            benches: &self.house().0.benches,
-            tenant: *self.tenant().bytes(),
-        }
-    }
-
-    /// The right to administer the policy, or its refusal, recorded.
-    pub(crate) async fn may_govern(&self) -> Result<Permit<Administer>, Failure> {
-        match self.decide_govern() {
-            Ok(permit) => Ok(permit),
-            Err(denied) => Err(self.refuse(denied).await),
-        }
-    }
-
-    fn decide_govern(&self) -> Result<Permit<Administer>, access::Denied> {
-        decide_policy(self.principal(), self.rights(), self.tenant(), self.request)
-    }
-
-    /// `$policy`: the policy in force.
-    ///
-    /// # Errors
-    /// `scope-missing`, recorded.
-    pub async fn policy(&self) -> Result<PolicyView, Failure> {
-        let permit = self.may_govern().await?;
-        one(self.work().versions(permit).await?, None)
-    }
-
-    /// `$policy-publish`: puts a policy into force, from the next request on.
-    ///
-    /// # Errors
-    /// `scope-missing`, recorded; `policy-invalid`, `version-conflict`, `request-invalid`.
-    pub async fn publish_policy(&self, draft: PolicyDraft) -> Result<PolicyView, Failure> {
-        let permits = [self.may_govern().await?, self.may_govern().await?];
-        self.work().publish(permits, draft).await
-    }
-
-    /// `$policy-test`: explains a decision.
-    ///
-    /// # Errors
-    /// `scope-missing`, recorded; `policy-invalid`, `request-invalid`, `client-unknown`.
-    pub async fn test_policy(&self, question: PolicyQuestion) -> Result<Tested, Failure> {
-        let permit = self.may_govern().await?;
-        self.work()
-            .test(permit, question, Some(self.rights()))
-            .await
-    }
-
-    /// `$policy-dry-run`: tries a draft on what was asked lately.
-    ///
-    /// # Errors
-    /// `scope-missing`, recorded; `policy-invalid`, `request-invalid`.
-    pub async fn dry_run_policy(&self, trial: PolicyTrial) -> Result<DryRun, Failure> {
-        let permit = self.may_govern().await?;
-        let another = || {
-            self.decide_govern()
-                .map_err(|denied| Failure::from(&denied))
-        };
-        self.work().dry_run((permit, another), trial).await
-    }
 }

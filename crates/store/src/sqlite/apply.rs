@@ -7,14 +7,13 @@
 mod current;
 mod evidence;
 mod references;
+mod work;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use access::{
-    ActionName, Actor, Create, Delete, RequestMeta, RowRules, Rule, Search, Spent, Update,
-};
+use access::{Actor, RequestMeta};
 use base::{Code, Micros, ResourceId, Seq, Version};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
@@ -28,6 +27,7 @@ use fhir::search::rows::{Row, RowValue};
 use rusqlite::params;
 
 use self::current::{Current, find, holds, repoint};
+pub(crate) use self::work::{Expect, Op, Work};
 use super::blob;
 use super::fault::{Doing, internal};
 use super::index::IdKey;
@@ -41,202 +41,12 @@ use crate::audit::{Asked, write_about};
 use crate::face::DataIn;
 use crate::journal::Head;
 use crate::{
-    Condition, Data, Expected, Method, Outcome, PageRequest, Prepared, Result, Settlement,
-    StoreError, Stored, Written,
+    Data, Expected, Method, Outcome, PageRequest, Prepared, Result, Settlement, StoreError, Stored,
+    Written,
 };
 
 /// Nesting that no stored resource passes, whatever limit it came in under.
 const DEPTH_MAX: usize = 1_024;
-
-/// One write of a change, its permit spent.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most writes are of the large kinds"
-)]
-pub(crate) enum Op {
-    Create {
-        spent: Spent<Create>,
-        resource: Prepared,
-    },
-    Put {
-        spent: Spent<Update>,
-        or_create: Option<Spent<Create>>,
-        resource: Prepared,
-        condition: Option<Condition>,
-        method: Method,
-    },
-    Delete {
-        spent: Spent<Delete>,
-        type_id: TypeId,
-        id: ResourceId,
-        condition: Option<Condition>,
-    },
-}
-
-/// What must hold, its permit spent.
-pub(crate) struct Expect {
-    pub(crate) spent: Spent<Search>,
-    pub(crate) query: Arc<Query>,
-    pub(crate) expected: Expected,
-}
-
-/// A change, ready for the writer.
-pub(crate) struct Work {
-    pub(crate) request: RequestMeta,
-    pub(crate) actor: Option<Actor>,
-    pub(crate) ops: Vec<Op>,
-    pub(crate) expects: Vec<Expect>,
-    pub(crate) enforce_references: bool,
-    /// What it decides about the resource in quarantine that its one write is about.
-    pub(crate) settles: Option<Settlement>,
-}
-
-impl Op {
-    /// The resource it is about.
-    pub(crate) fn target(&self) -> (TypeId, &ResourceId) {
-        match self {
-            Self::Create { resource, .. } | Self::Put { resource, .. } => {
-                (resource.valid.type_id(), resource.valid.id())
-            }
-            Self::Delete { type_id, id, .. } => (*type_id, id),
-        }
-    }
-
-    /// Who does it.
-    pub(crate) fn actor(&self) -> &Actor {
-        match self {
-            Self::Create { spent, .. } => spent.actor(),
-            Self::Put { spent, .. } => spent.actor(),
-            Self::Delete { spent, .. } => spent.actor(),
-        }
-    }
-
-    /// What it is, for the audit.
-    pub(crate) const fn action(&self) -> ActionName {
-        match self {
-            Self::Create { .. } => ActionName::Create,
-            Self::Put { .. } => ActionName::Update,
-            Self::Delete { .. } => ActionName::Delete,
-        }
-    }
-
-    /// Which resources of the type its caller reaches; all without a filter.
-    fn filter(&self) -> Option<&Clause> {
-        let (type_id, _) = self.target();
-        let rule = match self {
-            Self::Create { spent, .. } => spent.rule(type_id),
-            Self::Put { spent, .. } => spent.rule(type_id),
-            Self::Delete { spent, .. } => spent.rule(type_id),
-        };
-        rule.and_then(|rule| rule.filter())
-    }
-
-    /// Its rule, if some way of it leads to a patient who was opened.
-    pub(crate) fn opening(&self) -> Option<Arc<Rule>> {
-        let (type_id, _) = self.target();
-        let rule = match self {
-            Self::Create { spent, .. } => spent.rule(type_id),
-            Self::Put { spent, .. } => spent.rule(type_id),
-            Self::Delete { spent, .. } => spent.rule(type_id),
-        };
-        rule.filter(|rule| rule.opens()).cloned()
-    }
-
-    /// What its caller reads, for which what they write may be evidence; nothing for who administers.
-    fn evidence(&self) -> Option<&Arc<RowRules>> {
-        let (administers, shown) = match self {
-            Self::Create { spent, .. } => (spent.administers(), spent.shown_rules()),
-            Self::Put { spent, .. } => (spent.administers(), spent.shown_rules()),
-            Self::Delete { spent, .. } => (spent.administers(), spent.shown_rules()),
-        };
-        (!administers).then_some(shown)
-    }
-
-    /// Whether whom consents refuse depends on where its caller's facilities belong.
-    fn is_placed(&self) -> bool {
-        match self {
-            Self::Create { spent, .. } => spent.placed(),
-            Self::Put { spent, .. } => spent.placed(),
-            Self::Delete { spent, .. } => spent.placed(),
-        }
-    }
-
-    /// Whether its caller administers the tenant, or loads it in bulk.
-    fn is_trusted(&self) -> bool {
-        let administers = match self {
-            Self::Create { spent, .. } => spent.administers(),
-            Self::Put { spent, .. } => spent.administers(),
-            Self::Delete { spent, .. } => spent.administers(),
-        };
-        administers || self.actor().as_str().starts_with("import:")
-    }
-
-    /// Whether its caller reads of its type, and by which rule.
-    fn shown(&self, of: TypeId) -> (bool, Option<&Arc<Rule>>) {
-        match self {
-            Self::Create { spent, .. } => (spent.reads(), spent.shown(of)),
-            Self::Put { spent, .. } => (spent.reads(), spent.shown(of)),
-            Self::Delete { spent, .. } => (spent.reads(), spent.shown(of)),
-        }
-    }
-
-    /// Whether a resource may be made with an id of the caller's choice: only by those who reach all
-    /// of its type, since whether the id is taken would tell what there is.
-    fn may_choose_id(&self) -> bool {
-        let (type_id, _) = self.target();
-        let Self::Put { or_create, .. } = self else {
-            return true;
-        };
-        let create = or_create.as_ref().and_then(|s| s.rule(type_id));
-        self.filter().is_none() && create.is_none_or(|rule| rule.filter().is_none())
-    }
-
-    /// What its caller reaches of the type by this action, and what they are shown afterwards.
-    fn rules(&self) -> impl Iterator<Item = &Rule> {
-        let (type_id, _) = self.target();
-        let (own, shown) = match self {
-            Self::Create { spent, .. } => (spent.rule(type_id), spent.shown(type_id)),
-            Self::Put { spent, .. } => (spent.rule(type_id), spent.shown(type_id)),
-            Self::Delete { spent, .. } => (spent.rule(type_id), spent.shown(type_id)),
-        };
-        own.into_iter().chain(shown).map(|rule| &**rule)
-    }
-
-    /// Whether some element is hidden from its caller or not theirs to change.
-    fn guards(&self) -> bool {
-        self.rules()
-            .any(|rule| rule.hidden().is_some() || rule.read_only().is_some())
-    }
-
-    /// What it writes.
-    fn resource(&self) -> Option<&Prepared> {
-        match self {
-            Self::Create { resource, .. } | Self::Put { resource, .. } => Some(resource),
-            Self::Delete { .. } => None,
-        }
-    }
-
-    /// Elements that its answer does not show.
-    pub(crate) fn hidden(&self) -> Option<Mask> {
-        self.rules()
-            .fold(None, |all, rule| both(all, rule.hidden()))
-    }
-
-    /// Whether its permit is for this resource.
-    fn is_permitted(&self) -> bool {
-        let (type_id, id) = self.target();
-        match self {
-            Self::Create { spent, .. } => spent.covers(type_id, id),
-            Self::Put {
-                spent, or_create, ..
-            } => {
-                spent.covers(type_id, id)
-                    && or_create.as_ref().is_none_or(|s| s.covers(type_id, id))
-            }
-            Self::Delete { spent, .. } => spent.covers(type_id, id),
-        }
-    }
-}
 
 /// One change on its way into the tables.
 struct Making<'a> {
