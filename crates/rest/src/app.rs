@@ -105,7 +105,7 @@ impl App {
         let _counted = InFlight::new(&self.house);
         let unfit = self.oversized(request.headers());
         let unfit = unfit.or_else(|| several_hosts(request.headers()));
-        let unfit = unfit.or_else(|| spelt_otherwise(&path).then(|| counted(unknown(&path))));
+        let unfit = unfit.or_else(|| spelt_otherwise(&path));
         let mut response = match unfit {
             Some(refused) => refused,
             None => {
@@ -207,10 +207,16 @@ fn several_hosts(headers: &HeaderMap) -> Option<Response<Body>> {
     Some(counted(problem::respond(&failure, Style::Fhir, "")))
 }
 
-/// Whether a path names a tenant in other letters than its own: names have no others.
-fn spelt_otherwise(path: &str) -> bool {
-    let name = path.strip_prefix("/t/").map(|rest| rest.split('/').next());
-    name.flatten().is_some_and(|name| name.contains('%'))
+/// The answer to a path that names a tenant in other letters than its own: names have no others.
+fn spelt_otherwise(path: &str) -> Option<Response<Body>> {
+    let (name, rest) = path.strip_prefix("/t/")?.split_once('/')?;
+    let style = match rest == "fhir" || rest.starts_with("fhir/") {
+        true => Style::Fhir,
+        false => Style::Problem,
+    };
+    let failure = Failure::of(Code::RouteUnknown);
+    name.contains('%')
+        .then(|| counted(problem::respond(&failure, style, "")))
 }
 
 fn counted(mut response: Response<Body>) -> Response<Body> {

@@ -310,9 +310,14 @@ fn what_a_reference_names_is_one_thing() {
     );
     observe(r##"{"reference":"#p","type":"Device"}"##, person, of_type);
     observe(r#"{"type":"Device","display":"x"}"#, person, &[]);
-    observe(r#"{"type":"Practitioner","display":"x"}"#, person, of_type);
+    observe(r#"{"type":"Practitioner","display":"x"}"#, person, &[]);
     observe(
-        r#"{"type":"http://hl7.org/fhir/StructureDefinition/Practitioner","display":"x"}"#,
+        r#"{"type":"Practitioner","identifier":{"value":"x"}}"#,
+        person,
+        of_type,
+    );
+    observe(
+        r#"{"type":"http://hl7.org/fhir/StructureDefinition/Practitioner","identifier":{"value":"x"}}"#,
         person,
         of_type,
     );

@@ -139,6 +139,8 @@ const WITHIN: &[&str] = &[
     "ship_backlog_bytes_max",
     "sign_in_delay_ms_max",
     "syslog_bytes_max",
+    "tenants_told_at_once_max",
+    "trail_index_lag_max",
     "trail_ms_max",
     "vendors_max",
 ];

@@ -316,7 +316,9 @@ fn html_checks(input: &Items<'_>) -> Result<Option<bool>, EvalError> {
                 if whole {
                     crate::validate::is_narrative(&text)
                 } else {
-                    crate::validate::is_narrative(&format!("<div>{text}</div>"))
+                    crate::validate::is_narrative(&format!(
+                        "<div xmlns=\"http://www.w3.org/1999/xhtml\">{text}</div>"
+                    ))
                 }
             }))
         }

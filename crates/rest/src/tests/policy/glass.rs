@@ -276,10 +276,10 @@ fn one_patient_is_opened_for_a_time_and_nobody_else() {
     south["birthDate"] = json!("1971-01-01");
     world
         .fhir(&doctor, "PUT Patient/p-south", south.to_string())
-        .refused(404, "not-found");
+        .refused(403, "scope-missing");
     world
         .fhir(&doctor, "DELETE Observation/b-south", "")
-        .status(204);
+        .refused(403, "scope-missing");
     world
         .fhir(&owner, "GET Observation/b-south", "")
         .status(200);

@@ -561,6 +561,7 @@ fn a_switch_waits_behind_nothing_that_is_written_and_its_hold_is_let_go() {
     // Whoever moved it hangs up, and it stays off; it is moved again before anything was written.
     off.abort();
     assert_eq!(read(), 403);
+    world.clock.forward_secs(1);
     let again = says("enabled");
     assert_eq!(read(), 403);
     assert!(!again.is_finished() && !writing.is_finished());
