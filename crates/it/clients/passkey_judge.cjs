@@ -112,7 +112,7 @@ async function main() {
     await tab.goto(`${root}/auth/login`);
     await click(tab, "#passkey");
     await click(tab, asking);
-    await click(tab, send("prove"));
+    await click(tab, 'form:has(input[name="what"][value="remove-passkey"]) button');
     await tab.type("#passkey-password", password);
     await click(tab, asking);
     assert.equal(tab.url(), account);
