@@ -65,7 +65,7 @@ fn references_name_what_may_stand_there() {
         json!({"reference": "#d"}),
         json!({"reference": "http://x/fhir/Practitioner/1"}),
         json!({"reference": "Patient/1", "type": "Device"}),
-        json!({"type": "Device"}),
+        json!({"type": "Device", "identifier": {"value": "x"}}),
     ] {
         made(bad, both.clone()).refused(422, "reference-target");
     }

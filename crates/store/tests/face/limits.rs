@@ -211,6 +211,8 @@ async fn a_permit_of_another_tenant_stops_the_request() {
 #[tokio::test]
 async fn a_log_is_cut_to_its_limit_also_beside_a_long_read() {
     const MAX: u64 = 1 << 20;
+    // The index of the trail reads beside it, a moment at a time.
+    const BESIDE: u64 = 5 * MAX;
     let world = World::with(|config| config.limits.log_bytes_max = MAX);
     let t = world.create("lakeside").await;
     let log = raw::database(&t).with_extension("db-wal");
@@ -225,17 +227,18 @@ async fn a_log_is_cut_to_its_limit_also_beside_a_long_read() {
     };
     round(0).await;
     let usual = size();
-    assert!(usual <= 2 * MAX, "{usual} bytes of log");
+    assert!(usual <= BESIDE, "{usual} bytes of log");
     {
         let reader = raw::open(&t);
         reader
             .execute_batch("BEGIN; SELECT count(*) FROM version;")
             .unwrap();
         round(100).await;
-        assert!(size() > 2 * MAX, "what is read is kept: {} bytes", size());
+        round(130).await;
+        assert!(size() > BESIDE, "what is read is kept: {} bytes", size());
     }
     round(200).await;
-    assert!(size() <= 2 * MAX, "{} bytes of log", size());
+    assert!(size() <= BESIDE, "{} bytes of log", size());
     // Searches keep their snapshot until something is committed; that holds nothing up.
     super::searches::be_brisk(&t).await;
     for from in (300..360).step_by(2) {
@@ -245,6 +248,6 @@ async fn a_log_is_cut_to_its_limit_also_beside_a_long_read() {
             .collect();
         t.commit(writes).await.unwrap();
     }
-    assert!(size() <= 2 * MAX, "{} bytes of log", size());
+    assert!(size() <= BESIDE, "{} bytes of log", size());
     assert!(t.verify().await.ok);
 }
