@@ -449,6 +449,21 @@ impl Operator {
         Ok((tenant, store, links))
     }
 
+    fn desk<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        store: &'a TenantStore,
+        links: &'a Links,
+    ) -> Desk<'a> {
+        Desk {
+            house: &self.house,
+            tenant,
+            store,
+            links,
+            now: self.request.at,
+        }
+    }
+
     fn people_deed(&self, tenant: &TenantId, what: impl Into<String>) -> Result<Deed, Failure> {
         Ok(Deed {
             permit: self.system(Reason::Operation, tenant)?,
@@ -483,13 +498,7 @@ impl Operator {
                 "the tenant has an administrator, or invited one; disable them to invite another",
             ));
         }
-        let desk = Desk {
-            house: &self.house,
-            tenant: &tenant,
-            store: &store,
-            links: &links,
-            now: self.request.at,
-        };
+        let desk = self.desk(&tenant, &store, &links);
         let deed = self.people_deed(&tenant, "create administrator")?;
         desk.create(deed, draft).await
     }
@@ -512,6 +521,12 @@ impl Operator {
                 "the operator invites tenant administrators only; they invite everybody else",
             ));
         }
+        if one.record.state == PersonState::Active {
+            return Err(Failure::new(
+                Code::TenantState,
+                "they administer the tenant now: disable them first, and they are invited anew",
+            ));
+        }
         if all.iter().any(|p| {
             p.record.id != id
                 && p.record.state == PersonState::Active
@@ -522,15 +537,10 @@ impl Operator {
                 "the tenant has another administrator, who can invite them",
             ));
         }
-        let desk = Desk {
-            house: &self.house,
-            tenant: &tenant,
-            store: &store,
-            links: &links,
-            now: self.request.at,
-        };
+        let desk = self.desk(&tenant, &store, &links);
         let (invitation, link, until) = desk.invitation(&id).await?;
         let change = move |person: &mut Person| {
+            person.take_all_claims_off();
             person.proofs = Proofs {
                 invitation: Some(invitation),
                 ..Proofs::default()
@@ -569,13 +579,7 @@ impl Operator {
     pub async fn disable_person(&self, tenant: &str, id: &str) -> Result<PersonView, Failure> {
         let (tenant, store, links) = self.desk_of(tenant).await?;
         let id = person_id(id)?;
-        let desk = Desk {
-            house: &self.house,
-            tenant: &tenant,
-            store: &store,
-            links: &links,
-            now: self.request.at,
-        };
+        let desk = self.desk(&tenant, &store, &links);
         let deed = self.people_deed(&tenant, format!("disable person {}", id.as_str()))?;
         let patch = PersonPatch {
             name: None,

@@ -537,14 +537,20 @@ impl Work<'_> {
             }
         };
         let asked = clauses.len() > count + usize::from(has_filter);
-        let Some(met) = self.store.meets(permit, resource, clauses).await? else {
+        let met = self.store.meets(permit, resource, clauses).await?;
+        // What a draft asks is told of what its author may read, and of nothing else: not even whether that
+        // is there.
+        let of_theirs = || met.as_ref().and_then(|met| met.last().copied());
+        let tells = tells || asked && of_theirs().unwrap_or(false);
+        if !tells {
+            return Ok((None, decision.allowed));
+        }
+        let Some(met) = met else {
             return Ok((Some(false), false));
         };
-        // What a draft asks is told of what its author may read, and of nothing else.
-        let tells = tells || asked && met.last().copied().unwrap_or(false);
-        let mut each = met.iter().copied().map(|met| tells.then_some(met));
+        let mut each = met.iter().copied();
         for step in decision.steps.iter_mut().filter(|s| s.clause.is_some()) {
-            step.met = each.next().flatten();
+            step.met = each.next();
         }
         let reached = !has_filter || met.get(count).copied().unwrap_or(false);
         Ok((Some(true), decision.allowed && reached))

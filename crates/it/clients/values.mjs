@@ -94,7 +94,12 @@ function found(parameter, resource) {
     // The engine could only resolve by asking a server: the type stands in the reference itself.
     const target = [...part.matchAll(RESOLVES)].map((match) => match[1])[0];
     const values = evaluate(resource, null, part.replaceAll(RESOLVES, ""), modelOf(type));
-    const right = ([value]) => !target || value.type === target || `/${value.reference}`.includes(`/${target}/`);
+    const contained = (value) => resource.contained?.find((inner) => `#${inner.id}` === value.reference)?.resourceType;
+    const right = ([value]) =>
+      !target ||
+      value.type === target ||
+      contained(value) === target ||
+      `/${value.reference}`.includes(`/${target}/`);
     all.push(...values.filter(right));
   }
   return all;
@@ -196,8 +201,6 @@ for (const resource of resources) {
     }
     const values = found(parameter, resource);
     if (values.length === 0) {
-      // What a contained resource is, this engine does not ask.
-      if (kind === "reference" && JSON.stringify(resource).includes('"reference":"#')) continue;
       if (room(`${key} missing`, MISSING_A_PARAMETER)) console.log(JSON.stringify({ ...line, missing: true }));
       continue;
     }

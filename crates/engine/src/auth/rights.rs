@@ -21,6 +21,9 @@ use crate::house::Gate;
 /// Rights that are remembered for one caller: as many as there are different circumstances at once.
 const KEPT_MAX: usize = 8;
 
+/// Fewer of them in a row are not looked through for those that went.
+const SWEPT_MIN: usize = 64;
+
 /// Seconds after which rights are made anew that mean something else as time passes.
 const PASSING_SECS: i64 = 10;
 
@@ -40,6 +43,8 @@ struct Queue {
     taken: Arc<AtomicUsize>,
     /// Whose they are, and which; what went otherwise is still here.
     made: VecDeque<(Weak<Known>, Weak<Rights>)>,
+    /// When there are so many of them, those that went otherwise are taken out.
+    sweep_at: usize,
 }
 
 /// Bytes that are taken as long as it is there.
@@ -89,6 +94,10 @@ impl Remembered {
             }
             // Their bytes are free with them.
             gone.clear();
+        }
+        if queue.made.len() >= queue.sweep_at {
+            queue.made.retain(|made| !gone_already(made));
+            queue.sweep_at = SWEPT_MIN.max(2 * queue.made.len());
         }
         queue.taken.fetch_add(bytes, Ordering::Relaxed);
         let (of, made) = (Arc::downgrade(known), Arc::downgrade(rights));

@@ -192,10 +192,10 @@ impl Session {
             return Ok(Failure::of(Code::NotFound));
         };
         Ok(match self.store.read(permit, type_id, id).await? {
-            Read::Found(_) => Failure::new(
-                Code::ScopeMissing,
-                "the caller may read the resource, but not change it like this",
-            ),
+            Read::Found(_) => {
+                let (action, code) = (ActionName::Update, Code::ScopeMissing);
+                self.refuse_for(action, Some(type_id), code).await
+            }
             Read::Deleted(_) | Read::Absent => Failure::of(Code::NotFound),
         })
     }

@@ -503,6 +503,8 @@ fn a_lost_administrator_is_invited_anew_by_the_operator() {
     let nurse = nurse.status(201).text("/id");
     let invite = |id: &str| world.admin(&format!("{people}/{id}/invitation"), &Value::Null);
     invite(&nurse).refused(400, "request-invalid");
+    // Who administers now is not taken the place of.
+    invite(&id).refused(409, "tenant-state");
     let other = ada.ask(
         "POST /t/lakeside/auth/people",
         &[JSON],

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use base::Rng;
@@ -20,6 +21,9 @@ use serde_json::Value;
 
 use crate::admin_client::{Connect, tenant_path};
 use crate::world::SystemRng;
+
+/// How long one connection may take to ask.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Arguments.
 #[derive(Debug, Args)]
@@ -99,6 +103,9 @@ fn fields(all: &[(&str, &str)]) -> String {
 fn sent_back(listener: &TcpListener, state: &str) -> anyhow::Result<String> {
     loop {
         let (stream, _) = listener.accept()?;
+        // A browser connects ahead of what it will ask.
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
         let Some(query) = asked(&stream) else {
             tell(&stream, "404 Not Found", "There is nothing here.");
             continue;

@@ -149,7 +149,9 @@ impl Change {
             config["cors_origins"] = json!(self.cors_origins);
         }
         if let Some(url) = &self.ship_to {
-            let mut shipping = json!({ "syslog": url });
+            let known = config.get("audit_shipping").filter(|s| s.is_object());
+            let mut shipping = known.cloned().unwrap_or_else(|| json!({}));
+            shipping["syslog"] = json!(url);
             if let Some(form) = self.ship_form {
                 shipping["form"] = json!(match form {
                     ShipForm::Rfc5424 => "rfc5424",

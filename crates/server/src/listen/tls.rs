@@ -101,11 +101,12 @@ impl Door {
     }
 
     fn read_again(&self) -> anyhow::Result<()> {
-        let fresh = self.files.read(self.config.crypto_provider())?;
-        let authorities = self.files.authorities(self.config.crypto_provider())?;
-        *self.current.0.write() = Arc::new(fresh);
-        *self.authorities.write() = authorities;
-        Ok(())
+        // Each by itself: a pair that is half replaced does not keep out what was revoked.
+        let provider = self.config.crypto_provider();
+        let authorities = self.files.authorities(provider);
+        let authorities = authorities.map(|fresh| *self.authorities.write() = fresh);
+        *self.current.0.write() = Arc::new(self.files.read(provider)?);
+        authorities
     }
 
     /// The certificate that the client of a connection showed, if it did.

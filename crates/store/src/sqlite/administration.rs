@@ -58,12 +58,13 @@ impl Chain<'_> {
 }
 
 /// SHA-256 over all that is administered. Facts that steps of the schema and of the index set for
-/// themselves are left out.
+/// themselves, and how far an index is built, are left out.
 pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
     const DOING: &str = "reading what is administered";
     let mut digest = Digest::default();
     for sql in [
-        "SELECT key, value FROM meta WHERE key NOT IN ('schema', 'index') ORDER BY key",
+        "SELECT key, value FROM meta
+         WHERE key NOT IN ('schema', 'index', 'reindex', 'reindexed') ORDER BY key",
         "SELECT id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us
          FROM client ORDER BY id",
     ] {

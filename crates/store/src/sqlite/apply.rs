@@ -97,7 +97,7 @@ pub(crate) fn apply(
     };
     let reached = making.reached(&work.ops)?;
     making.must_keep_hidden(&work.ops, &reached)?;
-    making.must_not_move(&work.ops)?;
+    making.must_not_move(&work.ops, &reached)?;
     let watched = making.watched(&work.ops)?;
     let mut written = Vec::with_capacity(work.ops.len());
     for ((entry, op), reached) in work.ops.iter().enumerate().zip(reached) {
@@ -199,7 +199,10 @@ impl Making<'_> {
             let rid = current.as_ref().map_or(-1, |c| c.rid);
             let as_of = Seq(self.state.seq);
             let there = self.meets(filter, type_id, (rid, &[]), as_of)?;
-            if !there && current.is_some_and(|c| !c.deleted) && self.is_shown(op, rid, as_of)? {
+            // Of one that is kept apart the index is not believed.
+            let left_out = self.tenant.quarantine.is_left_out(rid);
+            let live = current.is_some_and(|c| !c.deleted) && !left_out;
+            if !there && live && self.is_shown(op, rid, as_of)? {
                 let text = "the caller may read the resource, but not change it like this";
                 return Err(refused(entry, Code::ScopeMissing, text));
             }

@@ -117,9 +117,15 @@ impl Openings {
         self.any.store(!open.is_empty(), Ordering::Release);
     }
 
-    /// Learns it from the tables.
-    pub(crate) fn learn_all(&self, db: &Connection, chain: Chain<'_>, now: Micros) -> Result<()> {
-        let loaded = Self::load(db, true, chain, now)?;
+    /// Learns it from the tables: nothing, where they were not as they are vouched for.
+    pub(crate) fn learn_all(
+        &self,
+        db: &Connection,
+        held: bool,
+        chain: Chain<'_>,
+        now: Micros,
+    ) -> Result<()> {
+        let loaded = Self::load(db, held, chain, now)?;
         let mut open = self.open.write();
         *open = loaded.open.into_inner();
         self.any.store(!open.is_empty(), Ordering::Release);

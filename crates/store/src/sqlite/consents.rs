@@ -29,6 +29,8 @@ struct State {
     known: Option<Arc<Consents>>,
     /// What was committed since a reading began, if one did.
     meanwhile: Option<Vec<Change>>,
+    /// How often everything was forgotten: what was read before is not known after.
+    forgotten: u64,
 }
 
 /// What was committed of one resource; without a body it is gone.
@@ -78,20 +80,25 @@ impl KnownConsents {
 
     /// Forgets everything: it is read again.
     pub(crate) fn forget(&self) {
-        *self.state.lock() = State::default();
+        let mut state = self.state.lock();
+        *state = State {
+            forgotten: state.forgotten + 1,
+            ..State::default()
+        };
     }
 
     /// Reads them all, if they were not. They may be forgotten meanwhile.
     pub(crate) fn read(&self, tenant: &OpenTenant, db: &rusqlite::Connection) -> Result<()> {
         const DOING: &str = "reading consents";
-        {
+        let forgotten = {
             let mut state = self.state.lock();
             if state.known.is_some() {
                 return Ok(());
             }
             // Another reading may be going on still, of whose end nobody waits any more.
             state.meanwhile.get_or_insert_default();
-        }
+            state.forgotten
+        };
         let mut consents = Consents::default();
         let read = connection::in_snapshot(db, || {
             let mut read = db
@@ -113,6 +120,9 @@ impl KnownConsents {
             Ok(())
         });
         let mut state = self.state.lock();
+        if state.forgotten != forgotten {
+            return read;
+        }
         let meanwhile = state.meanwhile.take();
         read?;
         if let Some(meanwhile) = meanwhile {

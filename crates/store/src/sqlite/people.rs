@@ -447,7 +447,11 @@ pub(crate) fn begin_anew(db: &Connection) -> Result<()> {
     for (id, text) in all {
         let mut kept: KeptPerson =
             serde_json::from_str(&text).map_err(|_| damaged("a stored person"))?;
-        kept.proofs = Proofs::default();
+        // What somebody has by claims does not stay without them.
+        for claimed in std::mem::take(&mut kept.proofs).claimed {
+            kept.roles.retain(|role| !claimed.roles.contains(role));
+            kept.fhir_user = kept.fhir_user.filter(|_| !claimed.fhir_user);
+        }
         db.execute(
             "UPDATE person SET record = ?2 WHERE id = ?1",
             params![

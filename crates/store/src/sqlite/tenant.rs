@@ -203,7 +203,9 @@ impl OpenTenant {
         };
         let vendors = Vendors::load(&reader.db, model, trusted)?;
         let quarantine = Quarantine::load(&reader.db, chain)?;
-        let openings = Openings::load(&reader.db, trusted, chain, shared.clock.now())?;
+        // Where one may be as it was before it was ended, none opens anybody.
+        let hold = trusted && administration::openings_hold(&reader.db)?;
+        let openings = Openings::load(&reader.db, hold, chain, shared.clock.now())?;
         Ok(Self {
             id: id.clone(),
             model,

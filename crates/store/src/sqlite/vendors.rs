@@ -384,6 +384,12 @@ pub(crate) fn begin_anew(db: &Connection, why: &str) -> Result<()> {
     disable_all(db, why)?;
     db.execute("DELETE FROM program_link", [])
         .doing("dropping program links")?;
+    db.execute(
+        "UPDATE vendor_event SET reason = 'not vouched for: ' || reason
+         WHERE reason NOT LIKE 'not vouched for: %'",
+        [],
+    )
+    .doing("writing what was done to vendor grants")?;
     chain_events(db).map(drop)
 }
 

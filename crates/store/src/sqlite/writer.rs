@@ -366,7 +366,7 @@ pub(crate) fn alone<T>(
         Err(e) => {
             // Nothing was made. Whoever is refused takes nothing from those who write after them; past
             // anything else what the writer knew may not be so.
-            let refused = matches!(e, StoreError::Refused(..) | StoreError::Limit { .. });
+            let refused = !is_fatal(&e) && e.code() != Code::TenantDamaged;
             let undone = refused && !state.customs_changed && undo(state, mark, known).is_ok();
             if !undone {
                 *slot = None;

@@ -106,9 +106,17 @@ impl TenantStore {
         let handle = &self.handle.0;
         let done = handle.administer(entry, by, "change vendor", &detail, work);
         let done = done.await;
-        if let (Err(StoreError::Refused(..) | StoreError::Limit { .. }), Some(held)) =
-            (&done, &pressed)
-        {
+        // What cannot be written, for a fault or because something was altered, holds all the same.
+        let forbidden = |e: &StoreError| {
+            matches!(
+                e.code(),
+                Code::ClinicOnly
+                    | Code::VersionConflict
+                    | Code::VendorDisabled
+                    | Code::VendorUnknown
+            )
+        };
+        if let (true, Some(held)) = (done.as_ref().is_err_and(forbidden), &pressed) {
             self.opened().await?.vendors().let_go(id, party, held);
         }
         done?;

@@ -325,9 +325,13 @@ impl Making<'_> {
     /// Refuses writes of what decides whom consents refuse, and of what criteria of the policy mean: where
     /// facilities belong, and the tenant's own search parameters that the policy names. Nobody who does not
     /// administer changes those.
-    pub(super) fn must_not_move(&mut self, ops: &[Op]) -> Result<()> {
+    pub(super) fn must_not_move(&mut self, ops: &[Op], reached: &[bool]) -> Result<()> {
         let policy = self.tenant.policy();
-        for (entry, op) in ops.iter().enumerate() {
+        for ((entry, op), reached) in ops.iter().enumerate().zip(reached) {
+            // What is out of reach is not written, and nothing is told of it.
+            if !*reached {
+                continue;
+            }
             let (type_id, id) = op.target();
             let name = self.tenant.model.type_name(type_id);
             let decides = match name {

@@ -70,20 +70,21 @@ impl House {
     ) -> Result<T> {
         let tenant = self.open_tenant(entry)?;
         let now = self.shared.clock.now();
-        let (record, head) = {
+        let (record, head, _) = {
             let mut slot = tenant.writer.lock();
             let done = writer::alone_durably(&tenant, &mut slot, |tenant, state| {
                 if deed.0 != ANEW {
                     must_be_as_administered(tenant, &state.db)?;
                 }
-                let held = administration::openings_hold(&state.db)?;
+                // Whoever begins anew ends them all.
+                let held = deed.0 == ANEW || administration::openings_hold(&state.db)?;
                 let record = work(tenant, state)?;
                 let chain = administration::Chain {
                     tenant: tenant.id.bytes(),
                     key: &tenant.keys.seal,
                 };
                 let head = administration::record(state, chain, by, now, held)?;
-                Ok((record, head))
+                Ok((record, head, held))
             })?;
             if let Some(state) = &*slot {
                 tenant.clients().learn(&state.db, tenant.model)?;
@@ -92,7 +93,7 @@ impl House {
                 tenant.vendors().learn(&state.db, tenant.model)?;
                 let chain = tenant.chain();
                 tenant.people().learn(&state.db, tenant.model, chain)?;
-                tenant.openings.learn_all(&state.db, chain, now)?;
+                tenant.openings.learn_all(&state.db, done.2, chain, now)?;
             }
             // It made no version: what the cache knows of every change before, it knows of this one.
             tenant.marked.fetch_max(done.1.seq.0, Ordering::AcqRel);

@@ -109,7 +109,8 @@ impl House {
                     // It is made anew when it is its turn again.
                     let _alone = due.tenant.trail_index.write();
                     let _ = index::remove(&due.tenant);
-                    due.place = upto;
+                    // Nothing more in this round.
+                    due.place = (u64::MAX, u64::MAX);
                     let now = self.shared.clock.monotonic();
                     Known {
                         reach: Reach::default(),
