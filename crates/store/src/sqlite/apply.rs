@@ -202,7 +202,9 @@ impl Making<'_> {
             // Of one that is kept apart the index is not believed.
             let left_out = self.tenant.quarantine.is_left_out(rid);
             let live = current.is_some_and(|c| !c.deleted) && !left_out;
-            if !there && live && self.is_shown(op, rid, as_of)? {
+            // Asked of what is not there as well: it takes as long.
+            let shown = !there && self.is_shown(op, rid, as_of)?;
+            if shown && live {
                 let text = "the caller may read the resource, but not change it like this";
                 return Err(refused(entry, Code::ScopeMissing, text));
             }

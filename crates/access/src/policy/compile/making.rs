@@ -244,6 +244,7 @@ impl<'a> Making<'a> {
             version,
             reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
             seen: Reach::nothing(),
+            evidence: Arc::default(),
             administers,
             placed: self.built_in.counts_consents()
                 && self
