@@ -98,7 +98,7 @@ pub(crate) fn apply(
     let reached = making.reached(&work.ops)?;
     making.must_keep_hidden(&work.ops, &reached)?;
     making.must_not_move(&work.ops, &reached)?;
-    let watched = making.watched(&work.ops)?;
+    let watched = making.watched(&work.ops, &reached)?;
     let mut written = Vec::with_capacity(work.ops.len());
     for ((entry, op), reached) in work.ops.iter().enumerate().zip(reached) {
         written.push(making.write(entry, op, reached)?);

@@ -146,10 +146,14 @@ impl<'r> Looking<'r, '_> {
 
 impl Making<'_> {
     /// Writes of what the rules of their callers look at, before anything is written.
-    pub(super) fn watched(&mut self, ops: &[Op]) -> Result<Vec<Watched>> {
+    pub(super) fn watched(&mut self, ops: &[Op], reached: &[bool]) -> Result<Vec<Watched>> {
         let mut watched = Vec::new();
         let mut made = None;
-        for (entry, op) in ops.iter().enumerate() {
+        for ((entry, op), reached) in ops.iter().enumerate().zip(reached) {
+            // What is out of reach is not written: it turns nothing.
+            if !*reached {
+                continue;
+            }
             let of = op.target().0;
             let looks =
                 |rules: &&Arc<Evidence>| !rules.looking_at(self.tenant.model, of).is_empty();

@@ -23,7 +23,7 @@ use crate::{
 struct Hand(AtomicI64);
 impl Clock for Hand {
     fn now(&self) -> Micros {
-        Micros(self.0.fetch_add(1_000, Ordering::Relaxed))
+        self.monotonic()
     }
     fn monotonic(&self) -> Micros {
         Micros(self.0.load(Ordering::Relaxed))
@@ -121,7 +121,10 @@ impl World {
         let _ = std::fs::remove_dir_all(&dir);
         let config = StoreConfig {
             dir: dir.join("data"),
-            limits: Limits::default(),
+            limits: Limits {
+                scrub_interval_seconds: 0,
+                ..Limits::default()
+            },
             synchronous: Synchronous::Normal,
             audit: AuditMode::Window(1),
             reader_threads: 1,
@@ -302,10 +305,38 @@ impl World {
     }
 }
 
-/// What everybody runs now and then.
+/// Without what begins and ends transactions, which follows an answer, and what tidies up now and then.
 fn of_requests(ran: Vec<String>) -> Vec<String> {
-    let now_and_then = |text: &String| text.contains("wal_checkpoint");
-    ran.into_iter().filter(|text| !now_and_then(text)).collect()
+    const AROUND: [&str; 8] = [
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "SAVEPOINT",
+        "RELEASE",
+        "PRAGMA",
+        "DELETE FROM ix_",
+        // After a change that was refused it is looked up again who writes.
+        "INSERT INTO actor ",
+    ];
+    // The background check looks how far it was, and a snapshot is kept for a while: in whose request
+    // another is taken is chance.
+    const BESIDE: [&str; 3] = [
+        "FROM scrub",
+        "count(*) FROM quarantine",
+        "SELECT coalesce(max(seq), 0) FROM change",
+    ];
+    let beside = |text: &str| BESIDE.iter().any(|part| text.contains(part));
+    let around = |text: &String| AROUND.iter().any(|word| text.starts_with(word)) || beside(text);
+    ran.into_iter().filter(|text| !around(text)).collect()
+}
+
+#[track_caller]
+fn must_be_same(there: &[String], nothing: &[String], what: &str) {
+    let pairs = there.iter().zip(nothing);
+    let first = pairs.clone().position(|(a, b)| a != b);
+    let at = first.unwrap_or(there.len().min(nothing.len()));
+    let (a, b) = (there.get(at), nothing.get(at));
+    assert_eq!(a, b, "{what}: statement {at} of {} and {}", there.len(), nothing.len());
 }
 
 fn block<T>(work: impl Future<Output = T>) -> T {
@@ -340,7 +371,7 @@ fn same(grants: serde_json::Value) {
                     let of_nothing = of_requests(super::take(&world.file));
                     assert_eq!(told, nothing, "{what} {of}");
                     assert!(!of_there.is_empty(), "{what} {of}");
-                    assert_eq!(of_there, of_nothing, "{what} {of}, round {round}");
+                    must_be_same(&of_there, &of_nothing, &format!("{what} {of}, round {round}"));
                 }
             }
         }
@@ -349,7 +380,7 @@ fn same(grants: serde_json::Value) {
             ("Observation", "patient={}", "p-south", "p-none"),
             ("Observation", "patient._id={}", "p-south", "p-none"),
             ("Patient", "_has:Observation:patient:_id={}", "b-south", "b-none"),
-            ("Patient", "_filter=id eq {}", "p-south", "p-none"),
+            ("Patient", "_filter=_id eq {}", "p-south", "p-none"),
             ("Observation", "patient={}&_include=Observation:subject", "p-south", "p-none"),
             ("Patient", "_id={}&_revinclude=Observation:subject", "p-south", "p-none"),
         ] {
@@ -360,7 +391,8 @@ fn same(grants: serde_json::Value) {
             world.ask(query, of, there).await;
             let of_there = super::take(&world.file);
             world.ask(query, of, not).await;
-            assert_eq!(of_requests(of_there), of_requests(super::take(&world.file)), "{query}");
+            let of_nothing = of_requests(super::take(&world.file));
+            must_be_same(&of_requests(of_there), &of_nothing, query);
         }
     });
 }
