@@ -215,6 +215,13 @@ impl<'a> Extractor<'a> {
         let mut keep = |value| rows.push(Row { param, value });
         self.reader()
             .reference(Shape::Reference, context, &mut keep);
+        if rows.is_empty() {
+            // Something is meant, and nobody knows what.
+            rows.push(Row {
+                param,
+                value: reference::unnamed(),
+            });
+        }
         settle(&mut rows, 0, ParamKind::Reference);
         rows
     }
