@@ -130,6 +130,9 @@ limits! {
     request_ms_max = 60_000;
     /// Bytes of all request headers together.
     header_bytes_max = 32 << 10;
+    /// Bytes of the address of a request, path and query together; more than 65,534 are never taken. What
+    /// is longer can be asked with `POST _search`.
+    url_bytes_max = 32 << 10;
     /// Open connections from clients.
     connections_max = 10_000;
     /// Open connections from one address (of IPv6: one network of 64 bits). Not counted for
