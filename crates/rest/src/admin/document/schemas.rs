@@ -283,8 +283,12 @@ fn schemas() -> Value {
             })) },
         })),
         "PolicyTrial": object(&[], &json!({ "document": reference("PolicyDocument"), "preset": text, "records": { "type": "integer", "minimum": 0 } })),
-        "PolicyDryRun": object(&["tried", "left_out", "changes"], &json!({
+        "PolicyDryRun": object(&["tried", "left_out", "changes", "shifts"], &json!({
             "tried": { "type": "integer" }, "left_out": { "type": "integer" }, "changes": { "type": "array", "items": { "type": "object" } },
+            "shifts": { "type": "array", "items": object(&["roles", "action", "type", "now", "then", "callers", "times"], &json!({
+                "roles": text, "action": text, "type": text, "now": text, "then": text,
+                "callers": { "type": "integer" }, "times": { "type": "integer" },
+            })) },
         })),
         "PersonDraft": object(&["login", "name", "roles"], &json!({
             "login": text, "name": text, "roles": { "type": "array", "items": text },
