@@ -246,7 +246,7 @@ routes! {
     GET    Tenant "/auth/authorize"     "authorize"     Gate    auth::authorize::page;
     POST   Tenant "/auth/authorize"     "approve"       Gate    auth::authorize::decide;
     GET    Tenant "/auth/end-session"   "end-session"   Gate    auth::end_session::page;
-    POST   Tenant "/auth/end-session"   "end-session"   Gate    auth::end_session::decide;
+    POST   Tenant "/auth/end-session"   "sign-out"      Gate    auth::end_session::decide;
     GET    Tenant "/auth/userinfo"      "userinfo"      Caller("") oauth::userinfo;
     POST   Tenant "/auth/userinfo"      "userinfo"      Caller("") oauth::userinfo;
     GET    Tenant "/auth/account"       "account"       Visitor auth::account::page;

@@ -33,6 +33,14 @@ fn somebody_signs_in_in_a_browser_and_works_by_commands() {
     let root = json!({ "login": "root", "name": "Root", "roles": ["tenant-administrator"] });
     let made = admin(&tenant, "/people", &root);
     accept(&tenant, made["invitation"].as_str().unwrap());
+    // Who administers people looks at nothing by that; policy says who does.
+    let grants = json!({ "grants": [{ "name": "keeper", "who": { "roles": ["tenant-administrator"] },
+        "actions": ["administer"], "types": ["*"] }] });
+    let policy = world.folder().join("policy.json");
+    fs::write(&policy, grants.to_string()).unwrap();
+    let policy = policy.to_str().unwrap();
+    let publish = ["policy", "publish", policy, "--reason", "test"];
+    server.run(&[&publish[..], &["--tenant", tenant.name()]].concat());
     let port = free_port().to_string();
     let client = server.run(&[
         "client",
@@ -73,7 +81,10 @@ fn somebody_signs_in_in_a_browser_and_works_by_commands() {
     // A browser: to the sign-in, to the question, and back to the command.
     let mut browser = Browser::new(&tenant);
     let to = location(&browser.ask(Request::new("GET", &asked)).expect(303));
-    let path = |url: &str| url.split_once("/auth/").unwrap().1.to_owned();
+    let path = |url: &str| {
+        let page = url.split_once("/auth/").unwrap_or_else(|| panic!("{url}"));
+        page.1.to_owned()
+    };
     let page = browser.page(&path(&to));
     let fields = [("login", "root"), ("password", PASSWORD)];
     let to = location(&browser.send("login", &page, &fields).expect(303));
@@ -99,8 +110,11 @@ fn somebody_signs_in_in_a_browser_and_works_by_commands() {
     let alerts = server.run(&[&["alerts", "list", "--json"][..], &by].concat());
     let alerts: Value = serde_json::from_str(&alerts).unwrap();
     assert_eq!(alerts["items"], json!([]));
-    let quarantine = server.run(&[&["quarantine", "list", "--json"][..], &by].concat());
-    assert!(quarantine.starts_with(['{', '[']), "{quarantine}");
+    // And what is theirs alone to decide: an unknown alert is none, and not a refusal.
+    let unknown = server.spawn(&[&["alerts", "show", "4711"][..], &by].concat());
+    let unknown = unknown.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(said.contains("404"), "{said}");
 }
 
 #[test]
