@@ -139,7 +139,7 @@ impl fmt::Debug for Why {
 }
 
 /// Who acts, as stored rows and audit lines name them: `client:…`, `import:…`, `person:…` (and
-/// ` client:…` after it for the program that they use), `operator`, `system:…`.
+/// ` client:…` after it for the program that they use), `operator`, `operator:NAME`, `system:…`.
 #[derive(Clone)]
 pub struct Actor {
     text: Arc<str>,

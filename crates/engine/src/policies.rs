@@ -520,6 +520,25 @@ impl Work<'_> {
     }
 }
 
+/// What is told of roles that nothing in a tenant's policy is said about: whoever holds them alone may do
+/// nothing.
+pub(crate) async fn unnamed_roles(
+    store: &TenantStore,
+    roles: &[access::RoleAt],
+) -> Result<Vec<String>, Failure> {
+    let (policy, _) = store.governing().await?;
+    let unnamed = |role: &&access::RoleAt| {
+        *role.role != *access::TENANT_ADMINISTRATOR && !policy.document().names_role(&role.role)
+    };
+    let mut all: Vec<String> = roles
+        .iter()
+        .filter(unnamed)
+        .map(|r| format!("no grant of the policy is to the role {}: it gives nothing", r.role))
+        .collect();
+    all.dedup();
+    Ok(all)
+}
+
 fn action(name: &str) -> Result<ActionName, Failure> {
     let known = [
         ActionName::Read,

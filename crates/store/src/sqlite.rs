@@ -22,6 +22,7 @@ mod keyring;
 pub(crate) mod labels;
 pub(crate) mod mailboxes;
 mod migrate;
+mod operators;
 pub(crate) mod page;
 pub(crate) mod params;
 pub(crate) mod passkeys;

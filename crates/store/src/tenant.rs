@@ -412,7 +412,7 @@ impl TenantStore {
             vendor_rows::begin_anew(db, &why)?;
             policy_rows::begin_anew(db, by, now)?;
             alert_rows::begin_anew(db, by, now)?;
-            openings::end(db, tenant.chain(), None, ("operator", now)).map(drop)
+            openings::end(db, tenant.chain(), None, (actor.as_str(), now)).map(drop)
         };
         self.handle
             .0

@@ -47,7 +47,9 @@ impl Way {
 #[derive(Debug)]
 pub struct Rule {
     ways: Vec<Way>,
-    filter: Option<Clause>,
+    filter: Option<Arc<Clause>>,
+    /// What of it is about the type itself, and not about what its resources are bound to.
+    own: Option<Arc<Clause>>,
     hidden: Option<Mask>,
     read_only: Option<Mask>,
     opens: bool,
@@ -70,12 +72,15 @@ impl Rule {
                 Some(all.map_or_else(|| (**mask).clone(), |all| all.and(mask)))
             })
         };
+        let filter = match all.len() {
+            0 => None,
+            1 => all.pop(),
+            _ => Some(Clause::And(all)),
+        };
+        let filter = filter.map(Arc::new);
         Self {
-            filter: match all.len() {
-                0 => None,
-                1 => all.pop(),
-                _ => Some(Clause::And(all)),
-            },
+            own: filter.clone(),
+            filter,
             hidden: union(&mut ways.iter().filter_map(|w| w.mask.as_ref())),
             read_only: union(&mut ways.iter().filter_map(|w| w.read_only.as_ref())),
             opens: ways.iter().any(|w| w.opened),
@@ -84,15 +89,38 @@ impl Rule {
         }
     }
 
+    /// The same, of resources for which this holds as well. It looks at nothing that the rules of other
+    /// types do not look at.
+    pub(super) fn bound(&self, by: Clause) -> Self {
+        let filter = match &self.filter {
+            None => by,
+            Some(own) => Clause::And(vec![Clause::clone(own), by]),
+        };
+        Self {
+            ways: self.ways.clone(),
+            filter: Some(Arc::new(filter)),
+            own: self.own.clone(),
+            hidden: self.hidden.clone(),
+            read_only: self.read_only.clone(),
+            opens: self.opens,
+            digest: OnceLock::new(),
+        }
+    }
+
+    /// [`Self::filter`], to be held on to.
+    pub(super) const fn shared_filter(&self) -> Option<&Arc<Clause>> {
+        self.filter.as_ref()
+    }
+
     /// A digest of what [`Self::filter`] says, by `make`, which is asked once: rules of different callers
     /// that say the same have the same.
     pub fn digest(&self, make: impl FnOnce(Option<&Clause>) -> [u8; 32]) -> &[u8; 32] {
-        self.digest.get_or_init(|| make(self.filter.as_ref()))
+        self.digest.get_or_init(|| make(self.filter()))
     }
 
     /// Which resources, all ways together; every one without it.
-    pub const fn filter(&self) -> Option<&Clause> {
-        self.filter.as_ref()
+    pub fn filter(&self) -> Option<&Clause> {
+        self.filter.as_deref()
     }
 
     /// The ways, what hides least first. A resource is shown by the first that leads to it.
@@ -100,10 +128,10 @@ impl Rule {
         &self.ways
     }
 
-    /// The clauses of its ways, and the whole.
+    /// The clauses of its ways, and the whole, without what its resources are bound to.
     pub fn clauses(&self) -> impl Iterator<Item = &Clause> {
         let ways = self.ways.iter().filter_map(|way| way.clause.as_ref());
-        ways.chain(self.filter())
+        ways.chain(self.own.as_deref())
     }
 
     /// Elements that some way hides.

@@ -439,11 +439,21 @@ impl Visitor {
             Ok(())
         };
         self.store.change_person(deed, self.id(), change).await?;
-        let secret = totp::base32(&secret);
+        Ok(self.told_of_totp(&secret))
+    }
+
+    /// The secret of one-time codes that were begun and not confirmed, and the link, as they were told.
+    pub fn begun_totp(&self) -> Option<(String, String)> {
+        let totp = self.person.proofs.totp.as_ref().filter(|t| !t.confirmed)?;
+        Some(self.told_of_totp(&totp.secret))
+    }
+
+    fn told_of_totp(&self, secret: &[u8]) -> (String, String) {
+        let secret = totp::base32(secret);
         let (tenant, login) = (self.gate.name(), &self.person.record.login);
         let label = crate::form::encode(&format!("{tenant}:{login}"));
         let link = format!("otpauth://totp/{label}?secret={secret}&issuer={tenant}");
-        Ok((secret, link))
+        (secret, link)
     }
 
     /// Asks for one-time codes from now on, once the person has shown one; recovery codes, if they had

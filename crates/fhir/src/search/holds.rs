@@ -12,7 +12,7 @@ use super::extract::{Extractor, ParamPlan};
 use super::query::{
     Clause, How, Match, ParamClause, Prefix, Range, ReferenceMatch, Test, TokenMatch, Unit,
 };
-use super::rows::{CUSTOM, Row, RowValue, of_type, typed_identifier};
+use super::rows::{CUSTOM, Row, RowValue, SECURITY_CONTEXT};
 use crate::definitions::{Model, ParamId, TypeId};
 use crate::json::Value;
 use crate::ucum;
@@ -142,13 +142,19 @@ impl<'a> Beholder<'a> {
 
     fn value(&self, param: ParamId, value: &Match) -> Option<bool> {
         match value {
-            // What is kept apart from the parameter's own values is in the tables only.
-            Match::OfType(of, value) => {
-                let kept = typed_identifier(of.code.as_deref().unwrap_or(""), value);
-                let _ = (of_type(param), kept);
-                None
+            Match::NamePrefix(part) => {
+                let whole = Match::StringPrefix(part.clone());
+                let begins = |rows: &[Row]| any(rows.iter().map(|row| meets(&row.value, &whole)));
+                match self.with(param, begins) {
+                    Some(false) => {
+                        begins(&self.extractor.name_parts_of(self.extractor.plan(param)?))
+                    }
+                    found => found,
+                }
             }
-            Match::Unequal(_)
+            // What is kept apart from the parameter's own values is in the tables only.
+            Match::OfType(..)
+            | Match::Unequal(_)
             | Match::InValueSet { .. }
             | Match::Subsumed { .. }
             | Match::Hierarchy { .. }
@@ -170,8 +176,13 @@ impl<'a> Beholder<'a> {
         if let Some(rows) = self.rows.borrow().get(&param) {
             return look(rows);
         }
-        let plan: &ParamPlan = self.extractor.plan(param)?;
-        let rows = self.extractor.rows_of(plan);
+        let rows = match param {
+            SECURITY_CONTEXT => self.extractor.security_context(),
+            param => {
+                let plan: &ParamPlan = self.extractor.plan(param)?;
+                self.extractor.rows_of(plan)
+            }
+        };
         let answer = look(&rows);
         self.rows.borrow_mut().insert(param, rows);
         answer
@@ -254,7 +265,9 @@ fn token(system: &str, code: &str, wanted: &TokenMatch) -> bool {
 
 fn text(folded: &str, exact: &str, value: &Match) -> bool {
     match value {
-        Match::StringPrefix(part) | Match::TokenTextPrefix(part) => folded.starts_with(&**part),
+        Match::StringPrefix(part) | Match::NamePrefix(part) | Match::TokenTextPrefix(part) => {
+            folded.starts_with(&**part)
+        }
         Match::StringIs(whole) => folded == whole,
         Match::StringSuffix(part) => folded.ends_with(&**part),
         Match::StringContains(part) | Match::TokenText(part) => folded.contains(&**part),

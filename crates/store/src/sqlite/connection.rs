@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use zeroize::Zeroize;
 
 use super::fault::{Doing, damaged};
-use super::folder::hex;
+use super::folder::{self, hex};
 use super::reach;
 use super::rows;
 use crate::{Result, StoreError, Synchronous};
@@ -239,6 +239,7 @@ pub(crate) fn open(path: &Path, key: &Secret<[u8; 32]>) -> Result<Connection> {
 
 /// Makes a database with its raw key.
 pub(crate) fn create(path: &Path, key: &Secret<[u8; 32]>) -> Result<Connection> {
+    folder::private(path)?;
     open_with(
         path,
         key,

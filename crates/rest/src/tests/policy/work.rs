@@ -14,7 +14,7 @@ fn versions_are_kept_compared_and_rolled_back_to() {
             .admin(&format!("GET {POLICY}{path}"), &Value::Null)
             .status(200)
     };
-    get("").at("/version", 1).at("/by", "system:operation");
+    get("").at("/version", 1).at("/by", "operator");
     grants(
         &world,
         &json!([{ "name": "a", "who": { "anyone": true }, "actions": "r", "types": ["*"] }]),
