@@ -121,12 +121,22 @@ thread_local! {
 /// # Errors
 /// Those of the work; `limit-time` where the read's own budget went.
 pub(crate) fn in_part<T>(work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-    let around = PART.replace(Some(Part::Begun));
+    let _around = Around(PART.replace(Some(Part::Begun)));
     let done = work();
-    let part = PART.replace(around);
     match done {
-        Err(e) if e.code() == Code::LimitTime && matches!(part, Some(Part::Spent)) => Ok(None),
+        Err(e) if e.code() == Code::LimitTime && matches!(PART.get(), Some(Part::Spent)) => {
+            Ok(None)
+        }
         done => done.map(Some),
+    }
+}
+
+/// What goes on when a part ends, however it does: no bound of it is left to the next read of the thread.
+struct Around(Option<Part>);
+
+impl Drop for Around {
+    fn drop(&mut self) {
+        PART.set(self.0);
     }
 }
 
