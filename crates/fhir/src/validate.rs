@@ -5,6 +5,8 @@
 //! All issues are collected, up to a limit. Invariants, profiles and terminology beyond required
 //! codes are not checked here; depth and size are the JSON reader's business.
 
+use std::collections::HashSet;
+
 use base::{Code, ResourceId};
 use smallvec::SmallVec;
 
@@ -57,7 +59,7 @@ pub struct Report {
 }
 
 /// What a literal reference to this server points to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pointed {
     /// The type.
     pub type_id: TypeId,
@@ -114,6 +116,8 @@ struct Checker<'c> {
     reference: Option<StructureId>,
     codeable_reference: Option<StructureId>,
     report: Report,
+    /// What the report lists as references, to list each once.
+    noted: HashSet<Pointed>,
     /// Issues beyond the limit.
     unlisted: usize,
     /// Depth of resources inside entries.
@@ -132,6 +136,7 @@ impl<'c> Checker<'c> {
             reference: model.structure_named("Reference"),
             codeable_reference: model.structure_named("CodeableReference"),
             report: Report::default(),
+            noted: HashSet::new(),
             unlisted: 0,
             entries: 0,
             shell_only: false,

@@ -72,7 +72,7 @@ impl Checker<'_> {
             id,
             version: version.map(Into::into),
         };
-        if self.entries == 0 && !self.report.references.contains(&target) {
+        if self.entries == 0 && self.noted.insert(target.clone()) {
             self.report.references.push(target);
         }
     }
