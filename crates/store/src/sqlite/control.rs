@@ -21,7 +21,7 @@ use super::fault::{Doing, damaged};
 use crate::audit::{ChangeHead, OperatorsHead};
 use crate::{Result, State, StoreError, TenantInfo, TenantSettings};
 
-pub(crate) use anchors::Anchor;
+pub(crate) use anchors::{Anchor, Of};
 
 const DDL: &str = "
 CREATE TABLE IF NOT EXISTS tenant (
@@ -109,6 +109,7 @@ impl Control {
                 return Err(StoreError::Refused(Code::StorageFault, text));
             }
         }
+        db.execute_batch(anchors::CHANGES).doing(DOING)?;
         Ok(Self {
             db,
             key: key.clone(),

@@ -264,6 +264,7 @@ impl House {
                 rng,
                 metrics,
                 journal,
+                changed: Mutex::default(),
             }),
             folder,
         });
@@ -404,6 +405,7 @@ impl House {
             }
         })?;
         let open = Arc::new(open);
+        self.compare_changes(entry, &open)?;
         *entry.open.write() = Some(open.clone());
         self.opened.lock().push(entry.clone());
         metrics.open_tenants.add(1);
