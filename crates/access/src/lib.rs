@@ -25,8 +25,8 @@ pub use certificate::{
     AuthorityDigest, ByCertificate, CertificateNames, CertificateTerms, DistinguishedName,
     ShownCertificate,
 };
-pub use client::{ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
-pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_policy, decide_system};
+pub use client::{ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
+pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_operator, decide_policy, decide_system};
 pub use directory::{Directory, HouseKey, Record, Tampered, TenantId};
 pub use permit::{Actor, Permit, Released, RequestMeta, Sight, Spent, TypeSet, Why};
 pub use person::{
@@ -35,7 +35,7 @@ pub use person::{
 };
 pub use policy::{
     Actions, BreakGlass, ConsentRules, Consents, ConsentsState, ConsentsText, Decision, Document,
-    Effect, Enforced, GrantText, ImportFrom, ImportLine, ImportOptions, ImportOutcome, Imported,
+    Effect, Enforced, Evidence, GrantText, ImportFrom, ImportLine, ImportOptions, ImportOutcome, Imported,
     LabelRules, LabelsText, Obligation, Offer, Opened, PRESETS, Policy, PolicyError, Preset,
     Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject, Surroundings, Verdict,
     Way, decide_alerts, decide_opening, decide_openings, decide_reviewing, import_policies, preset,

@@ -274,7 +274,7 @@ limits! {
     keys_again_seconds_min = 30;
     /// Identity providers of one tenant.
     identity_providers_max = 20;
-    /// Tenants up to which the house looks for those where somebody is known who wants to choose.
+    /// Tenants that are opened for somebody who wants to choose among those where they are known.
     clinics_chosen_among_max = 500;
     /// Seconds that somebody has to sign in at an identity provider.
     provider_sign_in_seconds_max = 600;
@@ -400,6 +400,8 @@ pub mod fixed {
     pub const AUTHORIZE_PARAMETERS_MAX: usize = 64;
     /// Bytes of what a browser keeps while its person is at an identity provider.
     pub const JOURNEY_BYTES_MAX: usize = 3_900;
+    /// Operators with names of their own.
+    pub const OPERATORS_MAX: usize = 200;
     /// UCUM codes whose meaning the process remembers.
     pub const UCUM_CACHE_ENTRIES_MAX: usize = 8_192;
 }

@@ -6,7 +6,7 @@ mod metadata;
 use std::net::IpAddr;
 
 use access::{
-    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientId, ClientRecord,
+    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientAbout, ClientId, ClientRecord,
     NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
 };
 use base::{Code, Micros, Secret};
@@ -143,6 +143,15 @@ struct Kept {
     metadata: Metadata,
 }
 
+/// Refuses what a program cannot say about itself.
+pub(crate) fn check_about(about: &ClientAbout) -> Result<(), Failure> {
+    metadata::check_about(about).map_err(|failure| match failure {
+        RegistrationFailure::Metadata(text) | RegistrationFailure::Redirect(text) => invalid(text),
+        RegistrationFailure::Other(failure) => failure,
+        RegistrationFailure::Token => Failure::of(Code::Internal),
+    })
+}
+
 fn internal(_: impl std::fmt::Debug) -> Failure {
     Failure::of(Code::Internal)
 }
@@ -182,7 +191,7 @@ fn view_of(registration: &Registration, changes: bool) -> Result<RegistrationVie
         scopes: words(metadata.scope.as_ref()),
         redirect_uris: metadata.redirect_uris.clone().unwrap_or_default(),
         token_endpoint_auth_method: metadata.method().to_owned(),
-        contacts: metadata.contacts.clone().unwrap_or_default(),
+        contacts: metadata.about.contacts.clone(),
         metadata: serde_json::to_value(&metadata).map_err(internal)?,
         changes,
     })
@@ -600,6 +609,7 @@ impl Desk<'_> {
             roles,
             vendor,
             certificates,
+            about: metadata.about.clone(),
         };
         let record = &waiting.record;
         let made = self.store.approve_registration(permit, new, record).await?;

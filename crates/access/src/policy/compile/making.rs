@@ -247,6 +247,7 @@ impl<'a> Making<'a> {
             version,
             reach: reach.map(Reach::of),
             seen: Reach::nothing(),
+            evidence: Arc::default(),
             administers,
             placed: self.built_in.counts_consents()
                 && self

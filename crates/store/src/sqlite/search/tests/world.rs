@@ -242,6 +242,7 @@ impl World {
             roles: (!self.policy.is_empty()).then(|| [RoleAt::parse("r").unwrap()].into()),
             vendor: None,
             certificates: access::CertificateTerms::default(),
+            about: access::ClientAbout::default(),
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
         let meta = RequestMeta::new(RequestId(1), Micros(0));
