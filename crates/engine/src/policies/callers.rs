@@ -198,8 +198,6 @@ impl Session {
                 .map_err(|denied| Failure::from(&denied))
         };
         let author = Some(self.rights());
-        self.work()
-            .dry_run((permit, another), trial, author)
-            .await
+        self.work().dry_run((permit, another), trial, author).await
     }
 }

@@ -810,7 +810,9 @@ fn what_a_facility_in_quarantine_is_part_of_opens_nothing_and_refuses_as_before(
     scrub(&world);
     assert_eq!(waiting(&world)[0].0, "Organization/ward");
     govern(json!([below("top", "allow", "a")]));
-    world.fhir(&who, "GET Patient/w", "").refused(404, "not-found");
+    world
+        .fhir(&who, "GET Patient/w", "")
+        .refused(404, "not-found");
     let found = world.fhir(&who, "GET Patient", "").status(200);
     assert_eq!(found.entries(), [""; 0]);
     // Against somebody it counts all the same.
@@ -818,7 +820,9 @@ fn what_a_facility_in_quarantine_is_part_of_opens_nothing_and_refuses_as_before(
         { "name": "all", "who": { "roles": ["x"] }, "actions": "rs", "types": ["Patient"] },
         below("top", "deny", "d"),
     ]));
-    world.fhir(&who, "GET Patient/w", "").refused(404, "not-found");
+    world
+        .fhir(&who, "GET Patient/w", "")
+        .refused(404, "not-found");
     let found = world.fhir(&who, "GET Patient", "").status(200);
     assert_eq!(found.entries(), [""; 0]);
 }

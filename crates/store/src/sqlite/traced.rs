@@ -1,6 +1,9 @@
 //! Which statements run on the databases of a folder: whoever asks for what they do not see, and for what
 //! is not there, has the same ones run.
-#![expect(unsafe_code, reason = "the engine tells of statements by its C interface")]
+#![expect(
+    unsafe_code,
+    reason = "the engine tells of statements by its C interface"
+)]
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -34,7 +37,12 @@ pub(super) fn watch(db: &Connection, path: &Path) {
     }
 }
 
-unsafe extern "C" fn begun(_: c_uint, ran: *mut c_void, _: *mut c_void, text: *mut c_void) -> c_int {
+unsafe extern "C" fn begun(
+    _: c_uint,
+    ran: *mut c_void,
+    _: *mut c_void,
+    text: *mut c_void,
+) -> c_int {
     // SAFETY: `ran` is what `watch` gave; `text` is a C string for as long as this call lasts.
     let (ran, text) = unsafe { (&*ran.cast::<Ran>(), CStr::from_ptr(text.cast::<c_char>())) };
     let mut ran = ran.lock().unwrap_or_else(PoisonError::into_inner);

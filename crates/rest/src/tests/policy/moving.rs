@@ -134,7 +134,10 @@ fn what_a_finding_said_in_another_chart_is_not_shown_with_it() {
     world
         .fhir(&who, "GET Observation/m/_history/2", "")
         .status(200);
-    assert_eq!(found(&world, &who, "Observation/m/_history"), ["Observation/m"]);
+    assert_eq!(
+        found(&world, &who, "Observation/m/_history"),
+        ["Observation/m"]
+    );
     let whole = found(&world, &who, "Observation/_history");
     assert_eq!(whole.iter().filter(|e| *e == "Observation/m").count(), 1);
     // Who sees both charts sees both versions.

@@ -165,13 +165,20 @@ fn a_draft_is_tried_on_what_was_asked() {
     let shift = |run: &Value, action: &str, of: &str| {
         let mut all = run["shifts"].as_array().unwrap().iter();
         let found = all.find(|s| {
-            s["roles"] == "clinician@Organization/o-north" && s["action"] == action && s["type"] == of
+            s["roles"] == "clinician@Organization/o-north"
+                && s["action"] == action
+                && s["type"] == of
         });
         found.cloned()
     };
     let reads = shift(&run, "read", "Patient").unwrap();
     assert_eq!(
-        (&reads["now"], &reads["then"], &reads["times"], &reads["callers"]),
+        (
+            &reads["now"],
+            &reads["then"],
+            &reads["times"],
+            &reads["callers"]
+        ),
         (&json!("some"), &json!("some"), &json!(2), &json!(1))
     );
     let searched = shift(&run, "search", "Observation").unwrap();
@@ -198,7 +205,10 @@ fn a_draft_is_tried_on_what_was_asked() {
             .filter(|p| p["name"] == "change")
             .map(|p| {
                 (
-                    value(p, "about")["valueString"].as_str().unwrap().to_owned(),
+                    value(p, "about")["valueString"]
+                        .as_str()
+                        .unwrap()
+                        .to_owned(),
                     value(p, "now")["valueBoolean"] == true,
                     value(p, "then")["valueBoolean"] == true,
                 )

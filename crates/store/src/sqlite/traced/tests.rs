@@ -236,7 +236,9 @@ impl World {
             custom: Customs::NONE,
         };
         let target = search::Target::Types(vec![type_id(of)]);
-        let query = search::parse(model(), &target, text, &options).unwrap().query;
+        let query = search::parse(model(), &target, text, &options)
+            .unwrap()
+            .query;
         let types = ["Patient", "Observation", "Organization"].map(type_id);
         let permit = self.permit(Target::Types(types.to_vec()));
         let page = PageRequest::default();
@@ -258,17 +260,32 @@ impl World {
             _ => "something".to_owned(),
         };
         match what {
-            "read" => read(self.store.read(self.permit(instance()), type_id(of), &id(name)).await.unwrap()),
+            "read" => read(
+                self.store
+                    .read(self.permit(instance()), type_id(of), &id(name))
+                    .await
+                    .unwrap(),
+            ),
             "vread" => {
                 let permit = self.permit(instance());
                 let (of, name) = (type_id(of), id(name));
-                read(self.store.vread(permit, of, &name, Version(1)).await.unwrap())
+                read(
+                    self.store
+                        .vread(permit, of, &name, Version(1))
+                        .await
+                        .unwrap(),
+                )
             }
             "change" => {
                 let permit = self.permit(instance());
                 let (of, name) = (type_id(of), id(name));
                 let now = self.store.read_to_change(permit, of, &name).await.unwrap();
-                format!("{} {} {}", read(now.read), now.mask.is_some(), now.read_only)
+                format!(
+                    "{} {} {}",
+                    read(now.read),
+                    now.mask.is_some(),
+                    now.read_only
+                )
             }
             "history" => {
                 let request = HistoryRequest {
@@ -279,7 +296,11 @@ impl World {
                     count: 10,
                     page: PageRequest::default(),
                 };
-                let page = self.store.history(self.permit(instance()), request).await.unwrap();
+                let page = self
+                    .store
+                    .history(self.permit(instance()), request)
+                    .await
+                    .unwrap();
                 format!("{} {:?}", page.entries.len(), page.total)
             }
             "put" => format!("{:?}", self.put(&body("north"), None).await),
@@ -337,7 +358,13 @@ fn must_be_same(there: &[String], nothing: &[String], what: &str) {
     let first = pairs.clone().position(|(a, b)| a != b);
     let at = first.unwrap_or(there.len().min(nothing.len()));
     let (a, b) = (there.get(at), nothing.get(at));
-    assert_eq!(a, b, "{what}: statement {at} of {} and {}", there.len(), nothing.len());
+    assert_eq!(
+        a,
+        b,
+        "{what}: statement {at} of {} and {}",
+        there.len(),
+        nothing.len()
+    );
 }
 
 fn block<T>(work: impl Future<Output = T>) -> T {
@@ -354,8 +381,18 @@ fn same(grants: serde_json::Value) {
         ] {
             let seen = there.replace("south", "north");
             for what in [
-                "read", "vread", "history", "change", "put", "put away", "put if", "delete", "delete if", "_id={}",
-                "_id={}&_include=Observation:subject", "_id={}&_total=accurate",
+                "read",
+                "vread",
+                "history",
+                "change",
+                "put",
+                "put away",
+                "put if",
+                "delete",
+                "delete if",
+                "_id={}",
+                "_id={}&_include=Observation:subject",
+                "_id={}&_total=accurate",
             ] {
                 if what.contains("_include") && of != "Observation" {
                     continue;
@@ -372,7 +409,11 @@ fn same(grants: serde_json::Value) {
                     let of_nothing = of_requests(super::take(&world.file));
                     assert_eq!(told, nothing, "{what} {of}");
                     assert!(!of_there.is_empty(), "{what} {of}");
-                    must_be_same(&of_there, &of_nothing, &format!("{what} {of}, round {round}"));
+                    must_be_same(
+                        &of_there,
+                        &of_nothing,
+                        &format!("{what} {of}, round {round}"),
+                    );
                 }
             }
         }
@@ -380,10 +421,25 @@ fn same(grants: serde_json::Value) {
         for (of, query, there, not) in [
             ("Observation", "patient={}", "p-south", "p-none"),
             ("Observation", "patient._id={}", "p-south", "p-none"),
-            ("Patient", "_has:Observation:patient:_id={}", "b-south", "b-none"),
+            (
+                "Patient",
+                "_has:Observation:patient:_id={}",
+                "b-south",
+                "b-none",
+            ),
             ("Patient", "_filter=_id eq {}", "p-south", "p-none"),
-            ("Observation", "patient={}&_include=Observation:subject", "p-south", "p-none"),
-            ("Patient", "_id={}&_revinclude=Observation:subject", "p-south", "p-none"),
+            (
+                "Observation",
+                "patient={}&_include=Observation:subject",
+                "p-south",
+                "p-none",
+            ),
+            (
+                "Patient",
+                "_id={}&_revinclude=Observation:subject",
+                "p-south",
+                "p-none",
+            ),
         ] {
             for name in [there, not] {
                 assert_eq!(world.ask(query, of, name).await, "0");
