@@ -6,8 +6,8 @@ mod metadata;
 use std::net::IpAddr;
 
 use access::{
-    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientAbout, ClientId, ClientRecord,
-    NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
+    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientAbout, ClientId,
+    ClientRecord, NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
 };
 use base::{Code, Micros, Secret};
 use base64::Engine;

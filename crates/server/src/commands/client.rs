@@ -102,7 +102,11 @@ struct Create {
     #[arg(long = "redirect-uri", value_name = "URL")]
     redirects: Vec<String>,
     /// Where people may be sent when they signed out; several are possible.
-    #[arg(long = "post-logout-redirect-uri", value_name = "URL", requires = "redirects")]
+    #[arg(
+        long = "post-logout-redirect-uri",
+        value_name = "URL",
+        requires = "redirects"
+    )]
     signed_out: Vec<String>,
     /// It cannot keep a secret: an app in a browser or on a phone.
     #[arg(long)]
