@@ -132,6 +132,7 @@ pub fn decide<A: Action>(
         instance,
         rules: found.rules.clone(),
         shown: found.shown.clone(),
+        evidence: A::NAME.writes().then(|| rights.evidence.clone()),
         sees_trail: rights.sees_trail(),
         administers: rights.administers(),
         placed: rights.placed,

@@ -40,10 +40,11 @@ pub use person::{
 };
 pub use policy::{
     Actions, BreakGlass, ConsentRules, Consents, ConsentsState, ConsentsText, Decision, Document,
-    Effect, Enforced, GrantText, ImportFrom, ImportLine, ImportOptions, ImportOutcome, Imported,
-    LabelRules, LabelsText, Obligation, Offer, Opened, PRESETS, Policy, PolicyError, Preset,
-    Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject, Surroundings, Verdict,
-    Way, decide_alerts, decide_opening, decide_openings, decide_reviewing, import_policies, preset,
+    Effect, Enforced, Evidence, GrantText, ImportFrom, ImportLine, ImportOptions, ImportOutcome,
+    Imported, LabelRules, LabelsText, Obligation, Offer, Opened, PRESETS, Policy, PolicyError,
+    Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject, Surroundings,
+    Verdict, Way, decide_alerts, decide_opening, decide_openings, decide_reviewing,
+    import_policies, preset,
 };
 pub use principal::{OperatorToken, Principal, Reason};
 pub use scope::{ResourceScope, ScopeContext, ScopeError, Scopes};

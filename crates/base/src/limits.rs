@@ -130,6 +130,9 @@ limits! {
     request_ms_max = 60_000;
     /// Bytes of all request headers together.
     header_bytes_max = 32 << 10;
+    /// Bytes of the address of a request, path and query together; more than 65,534 are never taken. What
+    /// is longer can be asked with `POST _search`.
+    url_bytes_max = 32 << 10;
     /// Open connections from clients.
     connections_max = 10_000;
     /// Open connections from one address (of IPv6: one network of 64 bits). Not counted for
@@ -335,6 +338,9 @@ pub mod fixed {
     /// Days and types that the activity report of one vendor tells apart, and patients that one report
     /// does.
     pub const ACTIVITY_LINES_MAX: usize = 200_000;
+    /// Records and changes of a trail that one report of accesses, or of one vendor's activity, looks at; it
+    /// says `more` past it.
+    pub const REPORT_RECORDS_MAX: u64 = 10_000_000;
     /// Networks, facilities, certificates, types and purposes of one vendor grant, each.
     pub const VENDOR_LIST_MAX: usize = 200;
     /// Patients whose consents may refuse something to one caller; with more, the charts of all patients who
@@ -393,6 +399,8 @@ pub mod fixed {
     /// Those whose assertions, or whose answers with passkeys, are remembered at once so that none is taken
     /// twice; others wait until those are forgotten.
     pub const REPLAYERS_MAX: usize = 200_000;
+    /// The same, of one tenant.
+    pub const REPLAYERS_PER_TENANT_MAX: usize = 50_000;
     /// Parameters of one authorization request.
     pub const AUTHORIZE_PARAMETERS_MAX: usize = 64;
     /// Bytes of what a browser keeps while its person is at an identity provider.

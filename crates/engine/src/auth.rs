@@ -141,7 +141,7 @@ impl Gate {
         let vendor = self.bounded(&store, &principal, credentials, request);
         let vendor = vendor.await?;
         let who = (&*principal, vendor);
-        let rights = self.rights(&store, who, &rights, credentials, request.at);
+        let rights = self.rights(&store, who, Some(&rights), credentials, request.at);
         let rights = rights.await?;
         Ok(Session::new(self, store, principal, rights, request))
     }

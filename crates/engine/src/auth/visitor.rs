@@ -14,7 +14,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use store::{Approval, BrowserSession, Deed, Person, StoreError, TenantStore, Totp};
 
 use super::passkeys::{PasskeyView, Proving};
-use super::rights::Known;
 use super::{Credentials, password, totp};
 use crate::failure::Failure;
 use crate::house::Gate;
@@ -198,10 +197,11 @@ impl Visitor {
             reason: None,
             certificate: None,
         };
-        let (known, at) = (Arc::new(Known::default()), self.request.at);
+        let at = self.request.at;
+        // They are for this page; nobody asks for them again.
         let rights = self
             .gate
-            .rights(&store, (&principal, None), &known, credentials, at);
+            .rights(&store, (&principal, None), None, credentials, at);
         let rights = rights.await?;
         Ok(Session::new(
             self.gate.clone(),

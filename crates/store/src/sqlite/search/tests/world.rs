@@ -451,6 +451,22 @@ impl World {
                     param: param.id,
                     value,
                 };
+                if let RowValue::String { folded, exact } = &row.value
+                    && at == 1
+                    && folded.chars().count() > 1
+                {
+                    let later = folded.chars().skip(1).collect::<String>();
+                    let part = Row {
+                        param: fhir::search::rows::name_parts(param.id),
+                        value: RowValue::String {
+                            folded: later.into(),
+                            exact: exact.clone(),
+                        },
+                    };
+                    if !rows.contains(&part) {
+                        rows.push(part);
+                    }
+                }
                 if !rows.contains(&row) {
                     rows.push(row);
                 }
