@@ -209,7 +209,8 @@ impl Clients {
     }
 
     fn sweep(&mut self, now: i64) {
-        self.used.retain(|_, used| now < used.since + 2 * GENERATION);
+        self.used
+            .retain(|_, used| now < used.since + 2 * GENERATION);
         self.of.clear();
         for (tenant, _) in self.used.keys() {
             *self.of.entry(tenant.clone()).or_default() += 1;

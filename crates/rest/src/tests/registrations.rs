@@ -670,7 +670,9 @@ fn a_change_takes_nothing_off_that_binds_a_client() {
         ("vendor", ""),
         ("roles", ""),
     ];
-    admin.send(&page, &format!("{path}/{id}"), &said).status(303);
+    admin
+        .send(&page, &format!("{path}/{id}"), &said)
+        .status(303);
     let kept = |scopes: Value| {
         let line = "GET /admin/v1/tenants/lakeside/clients";
         let all = world.admin(line, &Value::Null).status(200).json();
@@ -859,7 +861,10 @@ fn what_a_program_says_about_itself_is_kept_and_shown() {
     });
     let members = said.as_object_mut().unwrap();
     members.extend(about.as_object().unwrap().clone());
-    members.insert("post_logout_redirect_uris".into(), json!(["https://app.example/bye"]));
+    members.insert(
+        "post_logout_redirect_uris".into(),
+        json!(["https://app.example/bye"]),
+    );
     let made = register(&world, &said).status(201);
     let id = made.text("/client_id");
     let page = admin.open("/t/lakeside/auth/registrations").status(200);
@@ -870,11 +875,14 @@ fn what_a_program_says_about_itself_is_kept_and_shown() {
     }
     assert!(!html.contains("<img"), "its picture is a text");
     let approve = json!({ "decision": "approve" });
-    decide(&admin, &id, &approve).status(201).at("/about", about.clone());
+    decide(&admin, &id, &approve)
+        .status(201)
+        .at("/about", about.clone());
     let listed = world.admin("GET /admin/v1/tenants/lakeside/clients", &Value::Null);
-    listed
-        .at("/clients/0/about", about.clone())
-        .at("/clients/0/post_logout_redirect_uris/0", "https://app.example/bye");
+    listed.at("/clients/0/about", about.clone()).at(
+        "/clients/0/post_logout_redirect_uris/0",
+        "https://app.example/bye",
+    );
     // The program itself is told, and so is whoever decides whether it acts for them.
     let bearer = format!("Bearer {}", made.text("/registration_access_token"));
     let own = world.ask(
@@ -886,9 +894,15 @@ fn what_a_program_says_about_itself_is_kept_and_shown() {
         assert_eq!(own.json()[name], *value, "{name}");
     }
     let app = Program { id, secret: None };
-    let question = admin.open(&request(&app, &[("scope", "openid")])).status(200);
+    let question = admin
+        .open(&request(&app, &[("scope", "openid")]))
+        .status(200);
     let html = String::from_utf8_lossy(&question.body).into_owned();
-    for text in ["https://app.example/policy", "https://app.example/terms", "dev@app.example"] {
+    for text in [
+        "https://app.example/policy",
+        "https://app.example/terms",
+        "dev@app.example",
+    ] {
         assert!(html.contains(text), "{html}");
     }
     assert!(!html.contains("logo.png"));
@@ -908,7 +922,9 @@ fn what_a_program_says_about_itself_is_kept_and_shown() {
         json!({ "client_uri": "javascript:alert(1)" }),
     ] {
         let mut said = program();
-        said.as_object_mut().unwrap().extend(bad.as_object().unwrap().clone());
+        said.as_object_mut()
+            .unwrap()
+            .extend(bad.as_object().unwrap().clone());
         register(&world, &said).status(400);
     }
 }

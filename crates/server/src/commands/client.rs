@@ -107,7 +107,11 @@ struct Create {
     #[arg(long = "redirect-uri", value_name = "URL")]
     redirects: Vec<String>,
     /// Where people may be sent when they signed out; several are possible.
-    #[arg(long = "post-logout-redirect-uri", value_name = "URL", requires = "redirects")]
+    #[arg(
+        long = "post-logout-redirect-uri",
+        value_name = "URL",
+        requires = "redirects"
+    )]
     signed_out: Vec<String>,
     /// It cannot keep a secret: an app in a browser or on a phone.
     #[arg(long)]
@@ -227,7 +231,15 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             print(args.output, &all, |all| {
                 let all = all.as_array().map_or(&[][..], Vec::as_slice);
                 table(
-                    &["CLIENT ID", "NAME", "FROM", "VENDOR", "REDIRECTS", "SCOPES", "RECORD"],
+                    &[
+                        "CLIENT ID",
+                        "NAME",
+                        "FROM",
+                        "VENDOR",
+                        "REDIRECTS",
+                        "SCOPES",
+                        "RECORD",
+                    ],
                     &all.iter().map(waiting).collect::<Vec<_>>(),
                 )
             })

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::{
-    ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, RoleAt,
-    Scopes, VendorId,
+    ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes,
+    NewClient, Program, RoleAt, Scopes, VendorId,
 };
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;

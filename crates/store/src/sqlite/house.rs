@@ -45,10 +45,10 @@ use super::shared::Shared;
 use super::template::Template;
 use super::tenant::OpenTenant;
 use super::writer;
-use accounts::Note;
 use crate::audit::ChangeHead;
 use crate::journal::Journal;
 use crate::{Result, State, StoreConfig, StoreError, StoreMetrics, TenantInfo};
+use accounts::Note;
 
 /// A tenant of the house, open or not.
 pub(crate) struct Entry {

@@ -55,9 +55,7 @@ impl Bare {
         )?;
         let request = || RequestMeta::new(RequestId(0), clock.now());
         let token = std::fs::read_to_string(dir.join("operator.token"))?;
-        let operator = store
-            .operator(token.trim())
-            .context("not the operator")?;
+        let operator = store.operator(token.trim()).context("not the operator")?;
         let name = TenantName::new("bench")?;
         let new = NewTenant {
             name: name.clone(),
