@@ -25,8 +25,13 @@ pub use certificate::{
     AuthorityDigest, ByCertificate, CertificateNames, CertificateTerms, DistinguishedName,
     ShownCertificate,
 };
-pub use client::{ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
-pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_operator, decide_policy, decide_system};
+pub use client::{
+    ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey,
+};
+pub use decide::{
+    Denied, HousePermit, Target, decide, decide_house, decide_operator, decide_policy,
+    decide_system,
+};
 pub use directory::{Directory, HouseKey, Record, Tampered, TenantId};
 pub use permit::{Actor, Permit, Released, RequestMeta, Sight, Spent, TypeSet, Why};
 pub use person::{

@@ -112,6 +112,8 @@ limits! {
     /// Records and versions of a tenant that the index of its audit trail may lack: once there are more, they
     /// are added in the background; 0: no index is made.
     trail_index_lag_max = 1_000;
+    /// Patients of a tenant whom the watch over the trails looks at in one turn; then others have theirs.
+    watch_patients_max = 500;
     /// Bytes of one message to a syslog receiver; an event that is longer is sent with fewer entities.
     syslog_bytes_max = 8_000;
     /// Bytes of the journal that wait at most for somebody to whom audit trails are shipped: beyond it,
@@ -338,6 +340,9 @@ pub mod fixed {
     /// Days and types that the activity report of one vendor tells apart, and patients that one report
     /// does.
     pub const ACTIVITY_LINES_MAX: usize = 200_000;
+    /// Records and changes of a trail that one report of accesses, or of one vendor's activity, looks at; it
+    /// says `more` past it.
+    pub const REPORT_RECORDS_MAX: u64 = 10_000_000;
     /// Networks, facilities, certificates, types and purposes of one vendor grant, each.
     pub const VENDOR_LIST_MAX: usize = 200;
     /// Patients whose consents may refuse something to one caller; with more, the charts of all patients who
@@ -396,6 +401,8 @@ pub mod fixed {
     /// Those whose assertions, or whose answers with passkeys, are remembered at once so that none is taken
     /// twice; others wait until those are forgotten.
     pub const REPLAYERS_MAX: usize = 200_000;
+    /// The same, of one tenant.
+    pub const REPLAYERS_PER_TENANT_MAX: usize = 50_000;
     /// Parameters of one authorization request.
     pub const AUTHORIZE_PARAMETERS_MAX: usize = 64;
     /// Bytes of what a browser keeps while its person is at an identity provider.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use access::{
-    ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord, DistinguishedName,
-    NewClient, Program, Reason, RoleAt, ScopeContext, Scopes,
+    ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord,
+    DistinguishedName, NewClient, Program, Reason, RoleAt, ScopeContext, Scopes,
 };
 use base::{Code, Rng, Secret};
 use base64::Engine;

@@ -533,7 +533,12 @@ pub(crate) async fn unnamed_roles(
     let mut all: Vec<String> = roles
         .iter()
         .filter(unnamed)
-        .map(|r| format!("no grant of the policy is to the role {}: it gives nothing", r.role))
+        .map(|r| {
+            format!(
+                "no grant of the policy is to the role {}: it gives nothing",
+                r.role
+            )
+        })
         .collect();
     all.dedup();
     Ok(all)

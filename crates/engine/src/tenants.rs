@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use access::{
-    Action, Administer, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId, decide_house,
-    decide_operator,
+    Action, Administer, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId,
+    decide_house, decide_operator,
 };
 use base::{Code, TenantName};
 use fhir::definitions::FhirVersion;

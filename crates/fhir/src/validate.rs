@@ -116,6 +116,8 @@ struct Checker<'c> {
     reference: Option<StructureId>,
     codeable_reference: Option<StructureId>,
     report: Report,
+    /// What the report lists as references, to list each once.
+    noted: HashSet<Pointed>,
     /// Issues beyond the limit.
     unlisted: usize,
     /// Depth of resources inside entries.
@@ -126,8 +128,6 @@ struct Checker<'c> {
     inside: contained::Inside,
     /// This place is in a contained resource.
     is_contained: bool,
-    /// The references that were noted, once there are many.
-    noted: HashSet<Pointed>,
 }
 
 impl<'c> Checker<'c> {
@@ -138,12 +138,12 @@ impl<'c> Checker<'c> {
             reference: model.structure_named("Reference"),
             codeable_reference: model.structure_named("CodeableReference"),
             report: Report::default(),
+            noted: HashSet::new(),
             unlisted: 0,
             entries: 0,
             shell_only: false,
             inside: contained::Inside::default(),
             is_contained: false,
-            noted: HashSet::new(),
         }
     }
 

@@ -5,7 +5,9 @@
 //! port of a loopback address, which a program on the person's machine is given anew each time; what is
 //! wrong with the program or its URI is told to the person, everything else to the program.
 
-use access::{ApprovalRecord, Assurance, ClientAbout, ClientId, ClientRecord, ScopeContext, Scopes};
+use access::{
+    ApprovalRecord, Assurance, ClientAbout, ClientId, ClientRecord, ScopeContext, Scopes,
+};
 use base::limits::fixed::AUTHORIZE_PARAMETERS_MAX;
 use base::{Code, Micros, ResourceId};
 use base64::Engine;

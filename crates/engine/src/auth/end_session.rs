@@ -65,7 +65,9 @@ impl Gate {
         if let (Some(named), Some(said)) = (named, said)
             && named != said
         {
-            return Err(invalid("id_token_hint is of another program than client_id"));
+            return Err(invalid(
+                "id_token_hint is of another program than client_id",
+            ));
         }
         let id = named.or(said).and_then(ClientId::new);
         let client = match id {

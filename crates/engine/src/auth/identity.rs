@@ -243,7 +243,10 @@ impl Session {
         let (Some((id, _)), Some(scopes)) = (principal.person(), scopes) else {
             let code = Code::ScopeMissing;
             let _ = self.refuse_for(ActionName::Authenticate, None, code).await;
-            return Err(Failure::new(code, "the token is of nobody, or without the scope openid"));
+            return Err(Failure::new(
+                code,
+                "the token is of nobody, or without the scope openid",
+            ));
         };
         let gate = self.gate();
         let permit = access::decide_system(Reason::Authentication, &gate.tenant, self.request);

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use access::{
-    ByCertificate, CertificateTerms, ClientAbout, ClientKeys, ClientRecord, DistinguishedName, Program,
-    ScopeContext, Scopes,
+    ByCertificate, CertificateTerms, ClientAbout, ClientKeys, ClientRecord, DistinguishedName,
+    Program, ScopeContext, Scopes,
 };
 use fhir::definitions::Model;
 use serde::{Deserialize, Serialize};
@@ -219,9 +219,8 @@ impl Metadata {
     /// aside.
     pub(super) fn says_no_more_than(&self, registered: &Self) -> bool {
         let mut same = self.clone();
-        same.post_logout_redirect_uris = same
-            .post_logout_redirect_uris
-            .filter(|all| !all.is_empty());
+        same.post_logout_redirect_uris =
+            same.post_logout_redirect_uris.filter(|all| !all.is_empty());
         same.id_token_signed_response_alg = None;
         same.token_endpoint_auth_signing_alg = None;
         same.subject_type = None;
@@ -286,7 +285,10 @@ impl Metadata {
             ));
         }
         let none = redirects.is_empty();
-        let signed_out = self.post_logout_redirect_uris.as_deref().unwrap_or_default();
+        let signed_out = self
+            .post_logout_redirect_uris
+            .as_deref()
+            .unwrap_or_default();
         if signed_out.len() > REDIRECTS_MAX
             || signed_out.iter().any(|url| !is_redirect(url))
             || none && !signed_out.is_empty()
@@ -419,7 +421,10 @@ impl Metadata {
     /// How it takes part in sign-ins of people.
     pub(super) fn program(&self) -> Option<Program> {
         let redirects = self.redirect_uris.as_deref().unwrap_or_default();
-        let signed_out = self.post_logout_redirect_uris.as_deref().unwrap_or_default();
+        let signed_out = self
+            .post_logout_redirect_uris
+            .as_deref()
+            .unwrap_or_default();
         (!redirects.is_empty()).then(|| Program {
             redirects: redirects.iter().map(|r| r.as_str().into()).collect(),
             public: self.method() == "none",

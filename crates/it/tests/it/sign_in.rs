@@ -126,13 +126,18 @@ impl<'t> Browser<'t> {
 
     /// Lets the program of a page that asks so act.
     pub(crate) fn approve(&mut self, page: &str) -> Answer {
-        let form = page.split("<form ").find(|f| f.contains("_decision")).unwrap();
+        let form = page
+            .split("<form ")
+            .find(|f| f.contains("_decision"))
+            .unwrap();
         let form = form.split("</form>").next().unwrap();
         let value = |input: &str, name: &str| {
             let rest = input.split(&format!("{name}=\"")).nth(1)?;
             Some(rest.split('"').next()?.replace("&amp;", "&"))
         };
-        let hidden = form.split("<input ").filter(|i| i.contains("type=\"hidden\""));
+        let hidden = form
+            .split("<input ")
+            .filter(|i| i.contains("type=\"hidden\""));
         let fields: Vec<String> = hidden
             .filter_map(|i| Some((value(i, "name")?, value(i, "value")?)))
             .map(|(n, v)| format!("{n}={}", encoded(&v)))

@@ -113,7 +113,10 @@ async fn acted(
             return Ok(browser.page(StatusCode::OK, page, ""));
         }
         "confirm-totp" => {
-            let codes = match (visitor.confirm_totp(&field("code")).await, visitor.begun_totp()) {
+            let codes = match (
+                visitor.confirm_totp(&field("code")).await,
+                visitor.begun_totp(),
+            ) {
                 (Ok(codes), _) => codes,
                 (Err(wrong), Some((secret, link))) if is_told(&wrong) => {
                     let token = browser.token(gate).await?;

@@ -271,7 +271,10 @@ fn say(gate: &Gate, token: &str, alert: &AlertView) -> Markup {
         ("concern", "It gives cause for concern"),
     ];
     pages::say(
-        (&gate.links().auth(&format!("/alerts/{}", alert.number)), token),
+        (
+            &gate.links().auth(&format!("/alerts/{}", alert.number)),
+            token,
+        ),
         "It stands under your name, and is said once.",
         "Remark (for a concern there has to be one)",
         verdicts,

@@ -82,7 +82,11 @@ fn signed_out(gate: &Gate, browser: &Browser, wish: &EndSession) -> Response<Bod
         p { "Programs that you approved for use while you are away go on; your account lists them." }
         p { a href=(gate.links().auth("/login")) { "Sign in again" } }
     };
-    browser.page(StatusCode::OK, pages::page(gate, "You are signed out", &body), "")
+    browser.page(
+        StatusCode::OK,
+        pages::page(gate, "You are signed out", &body),
+        "",
+    )
 }
 
 fn question(

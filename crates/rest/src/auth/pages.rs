@@ -575,13 +575,15 @@ pub(super) fn begin_totp(
     (secret, link): (&str, &str),
     failure: Option<&Failure>,
 ) -> Markup {
-    let words = |failure: &Failure| match failure.code() {
+    let words = |failure: &Failure| {
+        match failure.code() {
         Code::CredentialsInvalid => {
             "This is not the code that it shows now. Wait for the next one, and look whether the clock of \
              the device is right."
                 .to_owned()
         }
         _ => told(failure),
+    }
     };
     let body = html! {
         @if let Some(failure) = failure { (wrong(&words(failure))) }

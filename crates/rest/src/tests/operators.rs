@@ -31,7 +31,11 @@ fn what_operators_do_stands_under_their_names() {
         .status(200);
     assert_eq!(actors(&world, "verify"), ["operator"]);
     assert!(!actors(&world, "create").is_empty());
-    assert!(actors(&world, "create").iter().all(|actor| actor == "operator"));
+    assert!(
+        actors(&world, "create")
+            .iter()
+            .all(|actor| actor == "operator")
+    );
 
     let folder = world.dir.join("operators");
     std::fs::create_dir(&folder).unwrap();
@@ -62,7 +66,8 @@ fn roles_that_nothing_is_said_about_are_told() {
     world.tenant("lakeside");
     let draft = |role: &str| json!({ "name": "x", "scopes": ["system/*.rs"], "roles": [role] });
     let clients = format!("POST {LAKESIDE}/clients");
-    let grant = json!({ "name": "a", "who": { "roles": ["clinician"] }, "actions": "r", "types": ["*"] });
+    let grant =
+        json!({ "name": "a", "who": { "roles": ["clinician"] }, "actions": "r", "types": ["*"] });
     let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
     world
         .admin(&format!("POST {LAKESIDE}/policy"), &policy)
@@ -82,7 +87,10 @@ fn a_name_under_a_domain_is_that_of_a_host() {
     let plain = World::new();
     let draft = json!({ "name": "lakeside-" });
     plain.admin("POST /admin/v1/tenants", &draft).status(201);
-    let world = World::with(|_| {}, |config| config.domain = Some("insula.example".into()));
+    let world = World::with(
+        |_| {},
+        |config| config.domain = Some("insula.example".into()),
+    );
     world
         .admin("POST /admin/v1/tenants", &draft)
         .refused(400, "tenant-name");
@@ -119,14 +127,23 @@ fn refusals_say_what_is_missing() {
     let admin = administrator(&world, "lakeside");
     let draft = json!({ "login": "ada", "name": "Ada", "roles": ["clinician"] });
     let (ada, _) = person(&admin, &draft);
-    let refused = ada.api("GET people", &Value::Null).refused(403, "scope-missing");
+    let refused = ada
+        .api("GET people", &Value::Null)
+        .refused(403, "scope-missing");
     assert!(refused.text("/detail").contains("tenant-administrator"));
     let reader = world.client("lakeside", "system/Patient.rs");
-    let refused = world.fhir(&reader, "GET Observation", "").refused(403, "scope-missing");
+    let refused = world
+        .fhir(&reader, "GET Observation", "")
+        .refused(403, "scope-missing");
     let text = refused.text("/issue/0/diagnostics");
-    assert!(text.contains("its scopes") && text.contains("search"), "{text}");
+    assert!(
+        text.contains("its scopes") && text.contains("search"),
+        "{text}"
+    );
     let refused = world.fhir(&reader, "POST Patient/1/$break-glass?reason=x", "");
-    let text = refused.refused(403, "scope-missing").text("/issue/0/diagnostics");
+    let text = refused
+        .refused(403, "scope-missing")
+        .text("/issue/0/diagnostics");
     assert!(text.contains("emergency"), "{text}");
 }
 

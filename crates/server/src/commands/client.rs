@@ -63,13 +63,18 @@ struct Approve {
     tenant: String,
     /// The id that it was given.
     client_id: String,
+    /// What was looked at, as `pending` shows it: needed where the program asks for something else by now
+    /// than it did at first.
+    #[arg(long, value_name = "RECORD")]
+    record: Option<String>,
     /// A part of the scopes that it asks for, in one argument or several; all of them without.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// A role by which the tenant's policy governs it: `clinician@Organization/1`; may be repeated.
+    /// A role by which the tenant's policy governs it: `clinician@Organization/1`; may be repeated. One that
+    /// is a client already keeps those that it has without.
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
-    /// The vendor whose grant bounds it.
+    /// The vendor whose grant bounds it. One that is a client already keeps its vendor without.
     #[arg(long, value_name = "VENDOR")]
     vendor: Option<String>,
 }
@@ -102,7 +107,11 @@ struct Create {
     #[arg(long = "redirect-uri", value_name = "URL")]
     redirects: Vec<String>,
     /// Where people may be sent when they signed out; several are possible.
-    #[arg(long = "post-logout-redirect-uri", value_name = "URL", requires = "redirects")]
+    #[arg(
+        long = "post-logout-redirect-uri",
+        value_name = "URL",
+        requires = "redirects"
+    )]
     signed_out: Vec<String>,
     /// It cannot keep a secret: an app in a browser or on a phone.
     #[arg(long)]
@@ -222,13 +231,24 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             print(args.output, &all, |all| {
                 let all = all.as_array().map_or(&[][..], Vec::as_slice);
                 table(
-                    &["CLIENT ID", "NAME", "FROM", "REDIRECTS", "SCOPES"],
+                    &[
+                        "CLIENT ID",
+                        "NAME",
+                        "FROM",
+                        "VENDOR",
+                        "REDIRECTS",
+                        "SCOPES",
+                        "RECORD",
+                    ],
                     &all.iter().map(waiting).collect::<Vec<_>>(),
                 )
             })
         }
         What::Approve(given) => {
             let mut body = json!({ "decision": "approve" });
+            if let Some(record) = &given.record {
+                body["record"] = json!(record);
+            }
             if !given.scopes.is_empty() {
                 let scopes = given.scopes.iter().flat_map(|s| s.split_whitespace());
                 body["scopes"] = json!(scopes.collect::<Vec<_>>());
@@ -284,8 +304,10 @@ fn waiting(one: &Value) -> Vec<String> {
         text(one, "client_id").to_owned(),
         text(one, "client_name").to_owned(),
         text(one, "from").to_owned(),
+        text(one, "vendor").to_owned(),
         words("redirect_uris"),
         words("scopes"),
+        text(one, "record").to_owned(),
     ]
 }
 

@@ -77,7 +77,10 @@ pub fn run(args: &Operator) -> anyhow::Result<()> {
                         .map(|n| text(one, n).to_owned())
                         .to_vec()
                 };
-                table(&["NAME", "TOKEN FILE"], &all.iter().map(row).collect::<Vec<_>>())
+                table(
+                    &["NAME", "TOKEN FILE"],
+                    &all.iter().map(row).collect::<Vec<_>>(),
+                )
             })
         }
         What::Revoke { name } => {
@@ -85,7 +88,9 @@ pub fn run(args: &Operator) -> anyhow::Result<()> {
             std::fs::remove_file(&path)
                 .with_context(|| format!("no operator is called {name} in {}", data.display()))?;
             let done = json!({ "name": name, "revoked": true });
-            print(args.output, &done, |_| format!("{name} operates nothing any more"))
+            print(args.output, &done, |_| {
+                format!("{name} operates nothing any more")
+            })
         }
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::{
-    CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, RoleAt,
-    Scopes, VendorId,
+    ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes,
+    NewClient, Program, RoleAt, Scopes, VendorId,
 };
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
@@ -204,14 +204,16 @@ pub(crate) fn create(
     Ok(record)
 }
 
-/// Puts what was approved in the place of a client that is good: what was given to it before ends.
+/// Puts what was approved in the place of a client that is good: what was given to it before ends. What the
+/// house says of it and not the program (its vendor, its roles, the authority of its name) stays where
+/// nothing else is said: nobody asks to be bound by less.
 ///
 /// # Errors
 /// `client-unknown` if there is none.
 pub(crate) fn replace(
     tenant: &OpenTenant,
     state: &WriterState,
-    new: NewClient,
+    mut new: NewClient,
     secret_hash: Option<[u8; 32]>,
     now: Micros,
 ) -> Result<ClientRecord> {
@@ -220,6 +222,13 @@ pub(crate) fn replace(
     let known = known.ok_or_else(|| {
         StoreError::Refused(Code::ClientUnknown, "no such client here".to_owned())
     })?;
+    new.vendor = new.vendor.or(known.vendor);
+    new.roles = new.roles.or(known.roles);
+    let named = matches!(&new.certificates.by, Some(by) if *by != ByCertificate::SelfSigned);
+    if named {
+        let before = known.certificates.authority;
+        new.certificates.authority = new.certificates.authority.or(before);
+    }
     must_know_vendor(tenant, &new)?;
     let mut record = record(new, secret_hash, known.epoch + 1);
     if let (Some(program), Some(before)) = (&mut record.program, &known.program) {

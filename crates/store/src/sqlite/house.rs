@@ -45,10 +45,10 @@ use super::shared::Shared;
 use super::template::Template;
 use super::tenant::OpenTenant;
 use super::writer;
-use accounts::Note;
 use crate::audit::ChangeHead;
 use crate::journal::Journal;
 use crate::{Result, State, StoreConfig, StoreError, StoreMetrics, TenantInfo};
+use accounts::Note;
 
 /// A tenant of the house, open or not.
 pub(crate) struct Entry {
@@ -272,6 +272,7 @@ impl House {
                 rng,
                 metrics,
                 journal,
+                changed: Mutex::default(),
             }),
             folder,
         });
@@ -424,6 +425,7 @@ impl House {
             }
         })?;
         let open = Arc::new(open);
+        self.compare_changes(entry, &open)?;
         *entry.open.write() = Some(open.clone());
         self.opened.lock().push(entry.clone());
         metrics.open_tenants.add(1);

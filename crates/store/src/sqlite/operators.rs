@@ -94,7 +94,10 @@ fn read(folder: &Path) -> Vec<OperatorToken> {
             continue;
         }
         if found.len() >= NAMED_MAX {
-            tracing::error!(max = NAMED_MAX, "too many operators: the others are not let in");
+            tracing::error!(
+                max = NAMED_MAX,
+                "too many operators: the others are not let in"
+            );
             break;
         }
         match token(&path) {

@@ -62,13 +62,20 @@ async fn where_an_account_is_known_is_remembered_and_opens_nothing() {
     known_as(&world.tenant("bayside"), "u-8").await;
     // Of one nobody knows anything before somebody looks.
     let (known, unknown) = world.store.tenants_of_account(&account("u-7"));
-    assert_eq!((names(&known), names(&unknown)), (vec!["lakeside"], vec!["hillside"]));
+    assert_eq!(
+        (names(&known), names(&unknown)),
+        (vec!["lakeside"], vec!["hillside"])
+    );
     world.store.look_at_accounts(&unknown[0]).await.unwrap();
 
     let world = world.reopen();
     let (known, unknown) = world.store.tenants_of_account(&account("u-7"));
     assert_eq!((names(&known), names(&unknown)), (vec!["lakeside"], vec![]));
-    assert_eq!(world.store.metrics().open_tenants.get(), 0, "none is opened for it");
+    assert_eq!(
+        world.store.metrics().open_tenants.get(),
+        0,
+        "none is opened for it"
+    );
     // Another account in its place.
     let t = world.tenant("lakeside");
     let change = |person: &mut Person| {
@@ -82,7 +89,11 @@ async fn where_an_account_is_known_is_remembered_and_opens_nothing() {
     assert_eq!(names(&known), ["lakeside"]);
     // A tenant that goes is known no more.
     let name = base::TenantName::new("lakeside").unwrap();
-    world.store.delete_tenant(world.house(), &name, 0).await.unwrap();
+    world
+        .store
+        .delete_tenant(world.house(), &name, 0)
+        .await
+        .unwrap();
     assert_eq!(world.store.tenants_of_account(&account("u-9")).0, []);
 }
 

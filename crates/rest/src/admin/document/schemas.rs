@@ -226,7 +226,7 @@ fn schemas() -> Value {
         "ClientList": object(&["clients"], &json!({ "clients": { "type": "array", "items": object(&["client_id", "name", "scopes"], &client) } })),
         "ClientView": object(&["client_id", "name", "scopes"], &client),
         "RegistrationDecision": object(&["decision"], &json!({
-            "decision": { "enum": ["approve", "refuse"] }, "scopes": { "type": "array", "items": text },
+            "decision": { "enum": ["approve", "refuse"] }, "record": text, "scopes": { "type": "array", "items": text },
             "roles": { "type": "array", "items": text }, "vendor": vendor,
             "authority": authority,
         })),
@@ -236,7 +236,8 @@ fn schemas() -> Value {
                 "invited": { "type": "boolean" }, "scopes": { "type": "array", "items": text },
                 "redirect_uris": { "type": "array", "items": text }, "token_endpoint_auth_method": text,
                 "contacts": { "type": "array", "items": text }, "metadata": { "type": "object" },
-                "changes": { "type": "boolean" },
+                "changes": { "type": "boolean" }, "record": text, "vendor": vendor, "authority": authority,
+                "roles": { "type": "array", "items": text },
             })) } })),
         "ClientMade": object(&["client_id", "name", "scopes", "token_url"], &json!({
             "client_id": text, "client_secret": text, "name": text, "scopes": scopes, "token_url": text,

@@ -18,7 +18,9 @@ fn program(clinic: &Clinic) -> Program {
     let line = "POST /admin/v1/tenants/lakeside/clients";
     let made = clinic.world.admin(line, &draft).status(201);
     Program {
-        id: made.at("/post_logout_redirect_uris/0", BYE).text("/client_id"),
+        id: made
+            .at("/post_logout_redirect_uris/0", BYE)
+            .text("/client_id"),
         secret: None,
     }
 }
@@ -52,11 +54,19 @@ fn a_program_is_told_whose_its_token_is() {
     let bearer = format!("Bearer {token}");
     clinic
         .world
-        .ask("POST /t/lakeside/auth/userinfo", &[("authorization", &bearer)], "")
+        .ask(
+            "POST /t/lakeside/auth/userinfo",
+            &[("authorization", &bearer)],
+            "",
+        )
         .status(200)
         .at("/sub", id.as_str());
     // No more than was asked for.
-    let few = userinfo(&clinic, "lakeside", &told("openid launch/patient patient/*.rs").text("/access_token"));
+    let few = userinfo(
+        &clinic,
+        "lakeside",
+        &told("openid launch/patient patient/*.rs").text("/access_token"),
+    );
     assert_eq!(few.status(200).json(), json!({ "sub": id }));
     // A token of another scope, of nobody, of no kind, of another tenant; and none.
     let without = told("launch/patient patient/*.rs").text("/access_token");
@@ -66,23 +76,35 @@ fn a_program_is_told_whose_its_token_is() {
     assert!(challenge.contains("insufficient_scope"), "{challenge}");
     let own = clinic.world.client("lakeside", "system/*.rs");
     let line = "GET /t/lakeside/auth/userinfo";
-    clinic.world.ask(line, &[("authorization", &own)], "").status(403);
+    clinic
+        .world
+        .ask(line, &[("authorization", &own)], "")
+        .status(403);
     userinfo(&clinic, "lakeside", "x").refused(401, "credentials-invalid");
     userinfo(&clinic, "hillside", &token).refused(401, "credentials-invalid");
-    clinic.world.ask(line, &[], "").refused(401, "credentials-missing");
+    clinic
+        .world
+        .ask(line, &[], "")
+        .refused(401, "credentials-missing");
     let published = |path: &str| clinic.world.ask(path, &[], "").status(200);
     for path in [
         "GET /t/lakeside/auth/.well-known/openid-configuration",
         "GET /t/lakeside/fhir/.well-known/smart-configuration",
     ] {
         published(path)
-            .at("/userinfo_endpoint", format!("{ROOT}/t/lakeside/auth/userinfo"))
+            .at(
+                "/userinfo_endpoint",
+                format!("{ROOT}/t/lakeside/auth/userinfo"),
+            )
             .at("/end_session_endpoint", format!("{ROOT}{END}"));
     }
 }
 
 fn location(answer: &Answer) -> String {
-    answer.header_text("location").unwrap_or_default().to_owned()
+    answer
+        .header_text("location")
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[test]
@@ -101,7 +123,9 @@ fn a_program_has_its_person_signed_out() {
     browser.account().status(200);
     // Nobody is sent where no program of the clinic wants them.
     for wrong in [
-        format!("{END}?id_token_hint={hint}&post_logout_redirect_uri=https%3A%2F%2Fevil.example%2F"),
+        format!(
+            "{END}?id_token_hint={hint}&post_logout_redirect_uri=https%3A%2F%2Fevil.example%2F"
+        ),
         format!("{END}?post_logout_redirect_uri={bye}"),
         format!("{END}?client_id=other&post_logout_redirect_uri={bye}"),
         format!("{END}?id_token_hint={hint}&client_id=other"),
@@ -126,10 +150,18 @@ fn whoever_may_not_be_meant_is_asked() {
     let asks = format!("{END}?client_id={}&post_logout_redirect_uri={bye}", app.id);
     let page = browser.open(&asks).status(200);
     let html = String::from_utf8_lossy(&page.body).into_owned();
-    assert!(html.contains("Growth chart") && html.contains("J. Doe"), "{html}");
+    assert!(
+        html.contains("Growth chart") && html.contains("J. Doe"),
+        "{html}"
+    );
     let csp = page.header_text("content-security-policy").unwrap();
-    assert!(csp.contains("form-action 'self' https://app.example;"), "{csp}");
-    let stays = browser.send(&page, END, &[("_decision", "stay")]).status(303);
+    assert!(
+        csp.contains("form-action 'self' https://app.example;"),
+        "{csp}"
+    );
+    let stays = browser
+        .send(&page, END, &[("_decision", "stay")])
+        .status(303);
     assert!(location(&stays).ends_with("/auth/account"));
     browser.account().status(200);
     // No other page has somebody signed out.
@@ -137,7 +169,9 @@ fn whoever_may_not_be_meant_is_asked() {
     let body = "_form=x&_decision=sign-out";
     browser.ask(&format!("POST {END}"), &form, body).status(403);
     browser.account().status(200);
-    let gone = browser.send(&page, END, &[("_decision", "sign-out")]).status(303);
+    let gone = browser
+        .send(&page, END, &[("_decision", "sign-out")])
+        .status(303);
     assert_eq!(location(&gone), BYE);
     browser.account().status(303);
     // An identity token of another session does not go without a question either.
@@ -148,7 +182,9 @@ fn whoever_may_not_be_meant_is_asked() {
     let hint = clinic.exchange(&app, &code).status(200).text("/id_token");
     let second = Browser::new(&clinic.world);
     second.sign_in("lakeside", "doe", PASSWORD).status(303);
-    second.open(&format!("{END}?id_token_hint={hint}")).status(200);
+    second
+        .open(&format!("{END}?id_token_hint={hint}"))
+        .status(200);
     second.account().status(200);
     // By POST it goes on as an address, with which the browser shows its session.
     let body = format!("id_token_hint={hint}");

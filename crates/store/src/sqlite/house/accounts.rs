@@ -61,7 +61,10 @@ impl House {
         }
         let tag = mac.sign();
         let mut digest = [0; 16];
-        digest.iter_mut().zip(tag.as_ref()).for_each(|(d, t)| *d = *t);
+        digest
+            .iter_mut()
+            .zip(tag.as_ref())
+            .for_each(|(d, t)| *d = *t);
         digest
     }
 

@@ -91,6 +91,7 @@ fn client(tenant: &TenantId, roles: Option<&[&str]>) -> Principal {
         roles,
         vendor: None,
         certificates: access::CertificateTerms::default(),
+        about: Default::default(),
     }
     .authenticate(tenant, &key, "s")
     .unwrap()

@@ -45,6 +45,7 @@ impl Bare {
             grace_seconds: 0,
             heads: None,
             audit_retention_days: 0,
+            host: "insula.example".to_owned(),
         };
         std::fs::create_dir_all(dir)?;
         let store = Store::open(
@@ -54,9 +55,7 @@ impl Bare {
         )?;
         let request = || RequestMeta::new(RequestId(0), clock.now());
         let token = std::fs::read_to_string(dir.join("operator.token"))?;
-        let operator = store
-            .operator(token.trim())
-            .context("not the operator")?;
+        let operator = store.operator(token.trim()).context("not the operator")?;
         let name = TenantName::new("bench")?;
         let new = NewTenant {
             name: name.clone(),
