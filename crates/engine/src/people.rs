@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir::definitions::{Model, TypeId};
 use serde::{Deserialize, Serialize};
-use store::{Account, BrowserSession, Deed, Invitation, Person, Proofs, TenantStore};
+use store::{Account, BrowserSession, Deed, Invitation, Person, Proofs, StoreError, TenantStore};
 
 use crate::auth::{Visitor, normal_login};
 use crate::clients::printable;
@@ -540,7 +540,17 @@ impl Operator {
         let desk = self.desk(&tenant, &store, &links);
         let (invitation, link, until) = desk.invitation(&id).await?;
         let change = move |person: &mut Person| {
+            // As they are now: somebody may have accepted their link since, and who has the role by claims of
+            // a provider alone administers nothing without them.
+            let refuse = |code, text: &str| Err(StoreError::Refused(code, text.to_owned()));
+            if person.record.state == PersonState::Active {
+                return refuse(Code::TenantState, "they administer the tenant by now");
+            }
             person.take_all_claims_off();
+            if !person.record.has_role(TENANT_ADMINISTRATOR) {
+                let text = "they administer by what their identity provider says alone";
+                return refuse(Code::RequestInvalid, text);
+            }
             person.proofs = Proofs {
                 invitation: Some(invitation),
                 ..Proofs::default()

@@ -4,7 +4,7 @@
 //! An opening carries the epoch of the person's record. What it gives is policy's, asked anew for every
 //! request; here is only who opened whom, until when, and what was said about it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -132,6 +132,12 @@ impl Openings {
         Ok(())
     }
 
+    /// Nobody has opened anybody, until it is read again.
+    pub(crate) fn forget(&self) {
+        self.open.write().clear();
+        self.any.store(false, Ordering::Release);
+    }
+
     /// Whom a person has opened, in a fixed order.
     pub(crate) fn of(&self, person: (&PersonId, u64), now: Micros) -> Vec<Arc<Opening>> {
         if !self.any.load(Ordering::Acquire) {
@@ -257,6 +263,26 @@ pub(crate) fn get(db: &Connection, chain: Chain<'_>, id: &str) -> Result<Option<
 pub(crate) fn list(db: &Connection, chain: Chain<'_>, max: usize) -> Result<Vec<Opening>> {
     let max = i64::try_from(max).unwrap_or(i64::MAX);
     sealed(db, chain, "ORDER BY opened_us DESC LIMIT ?1", [max])
+}
+
+/// What is shown of openings, the newest first: those that nobody reviewed yet, and where `reviewed` is asked
+/// for too, at most so many of the newest. Of many that wait, the oldest are shown: they are due first.
+pub(crate) fn shown(
+    db: &Connection,
+    chain: Chain<'_>,
+    reviewed: bool,
+    max: usize,
+) -> Result<Vec<Opening>> {
+    let mut found = waiting(db, chain)?;
+    found.sort_by_key(|opening| opening.opened);
+    found.truncate(max);
+    if reviewed {
+        let newest = list(db, chain, max)?;
+        let known: HashSet<Box<str>> = found.iter().map(|o| o.id.clone()).collect();
+        found.extend(newest.into_iter().filter(|o| !known.contains(&o.id)));
+    }
+    found.sort_by(|a, b| (b.opened, &b.id).cmp(&(a.opened, &a.id)));
+    Ok(found)
 }
 
 /// Openings that nobody reviewed yet.
