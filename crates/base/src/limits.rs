@@ -130,6 +130,9 @@ limits! {
     request_ms_max = 60_000;
     /// Bytes of all request headers together.
     header_bytes_max = 32 << 10;
+    /// Bytes of the address of a request, path and query together; more than 65,534 are never taken. What
+    /// is longer can be asked with `POST _search`.
+    url_bytes_max = 32 << 10;
     /// Open connections from clients.
     connections_max = 10_000;
     /// Open connections from one address (of IPv6: one network of 64 bits). Not counted for
@@ -271,7 +274,7 @@ limits! {
     keys_again_seconds_min = 30;
     /// Identity providers of one tenant.
     identity_providers_max = 20;
-    /// Tenants up to which the house looks for those where somebody is known who wants to choose.
+    /// Tenants that are opened for somebody who wants to choose among those where they are known.
     clinics_chosen_among_max = 500;
     /// Seconds that somebody has to sign in at an identity provider.
     provider_sign_in_seconds_max = 600;
@@ -405,6 +408,8 @@ pub mod fixed {
     pub const AUTHORIZE_PARAMETERS_MAX: usize = 64;
     /// Bytes of what a browser keeps while its person is at an identity provider.
     pub const JOURNEY_BYTES_MAX: usize = 3_900;
+    /// Operators with names of their own.
+    pub const OPERATORS_MAX: usize = 200;
     /// UCUM codes whose meaning the process remembers.
     pub const UCUM_CACHE_ENTRIES_MAX: usize = 8_192;
 }

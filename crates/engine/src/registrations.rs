@@ -6,8 +6,8 @@ mod metadata;
 use std::net::IpAddr;
 
 use access::{
-    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientId, ClientRecord,
-    NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
+    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientAbout, ClientId,
+    ClientRecord, NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
 };
 use base::{Code, Micros, Secret};
 use base64::Engine;
@@ -162,6 +162,15 @@ struct Kept {
     again: bool,
 }
 
+/// Refuses what a program cannot say about itself.
+pub(crate) fn check_about(about: &ClientAbout) -> Result<(), Failure> {
+    metadata::check_about(about).map_err(|failure| match failure {
+        RegistrationFailure::Metadata(text) | RegistrationFailure::Redirect(text) => invalid(text),
+        RegistrationFailure::Other(failure) => failure,
+        RegistrationFailure::Token => Failure::of(Code::Internal),
+    })
+}
+
 fn internal(_: impl std::fmt::Debug) -> Failure {
     Failure::of(Code::Internal)
 }
@@ -190,11 +199,7 @@ fn digest_of(registration: &Registration) -> String {
 
 /// Whether a decision is about what a program asks for now. One that says nothing of what was looked at is
 /// about what the program asked for first.
-fn is_decided(
-    record: Option<&str>,
-    waiting: &Registration,
-    again: bool,
-) -> Result<(), Failure> {
+fn is_decided(record: Option<&str>, waiting: &Registration, again: bool) -> Result<(), Failure> {
     let conflict = |text: &'static str| Err(Failure::new(Code::VersionConflict, text));
     match record {
         Some(record) if record == digest_of(waiting) => Ok(()),
@@ -226,12 +231,13 @@ fn view_of(
         scopes: words(metadata.scope.as_ref()),
         redirect_uris: metadata.redirect_uris.clone().unwrap_or_default(),
         token_endpoint_auth_method: metadata.method().to_owned(),
-        contacts: metadata.contacts.clone().unwrap_or_default(),
+        contacts: metadata.about.contacts.clone(),
         metadata: serde_json::to_value(&metadata).map_err(internal)?,
         changes: client.is_some(),
         record: digest_of(registration),
         vendor: client.and_then(|c| Some(c.vendor.as_ref()?.as_str().to_owned())),
-        roles: client.and_then(|c| Some(c.roles.as_ref()?.iter().map(ToString::to_string).collect())),
+        roles: client
+            .and_then(|c| Some(c.roles.as_ref()?.iter().map(ToString::to_string).collect())),
         authority: client.and_then(|c| Some(c.certificates.authority?.to_string())),
     })
 }
@@ -625,13 +631,16 @@ impl Desk<'_> {
         };
         let system = |s: &access::ResourceScope| s.context == ScopeContext::System;
         let alone = metadata.grants("client_credentials") || given.resources().iter().any(system);
-        let governed = decision.roles.is_some() || client.as_ref().is_some_and(|c| c.roles.is_some());
+        let governed =
+            decision.roles.is_some() || client.as_ref().is_some_and(|c| c.roles.is_some());
         if alone && !governed && !self.ungoverned {
             let text = "it acts without a person: name the roles by which policy governs it";
             return Err(invalid(text));
         }
         let roles = decision.roles.as_deref().map(held).transpose()?;
-        let bound = client.as_ref().and_then(|c| Some(c.vendor.as_ref()?.as_str()));
+        let bound = client
+            .as_ref()
+            .and_then(|c| Some(c.vendor.as_ref()?.as_str()));
         let vendor = match decision.vendor.as_deref().or(bound) {
             Some(vendor) => Some(binding(self.store, vendor, &given).await?),
             None => None,
@@ -657,6 +666,7 @@ impl Desk<'_> {
             roles,
             vendor,
             certificates,
+            about: metadata.about.clone(),
         };
         let record = &waiting.record;
         let made = self.store.approve_registration(permit, new, record).await?;

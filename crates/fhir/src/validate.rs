@@ -126,6 +126,8 @@ struct Checker<'c> {
     shell_only: bool,
     /// What the resource around this place contains.
     inside: contained::Inside,
+    /// This place is in a contained resource.
+    is_contained: bool,
 }
 
 impl<'c> Checker<'c> {
@@ -141,6 +143,7 @@ impl<'c> Checker<'c> {
             entries: 0,
             shell_only: false,
             inside: contained::Inside::default(),
+            is_contained: false,
         }
     }
 
@@ -194,14 +197,19 @@ impl<'c> Checker<'c> {
         }
         if level == Level::Contained {
             self.contained(value, at);
-            return self.structure(value, structure, at, Form::Resource);
+            let around = std::mem::replace(&mut self.is_contained, true);
+            self.structure(value, structure, at, Form::Resource);
+            self.is_contained = around;
+            return;
         }
         let inside = contained::Inside::of(self.model, structure, value);
         let around = std::mem::replace(&mut self.inside, inside);
+        let is_contained = std::mem::replace(&mut self.is_contained, false);
         let entries = usize::from(level == Level::Entry);
         self.entries += entries;
         self.structure(value, structure, at, Form::Resource);
         self.entries -= entries;
+        self.is_contained = is_contained;
         self.inside = around;
     }
 

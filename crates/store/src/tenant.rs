@@ -20,6 +20,7 @@ pub(crate) use data::Staged;
 pub use data::Upload;
 pub use indexing::{IndexStatus, ParamStatus};
 pub use people::Deed;
+pub use reading::ToChange;
 pub(crate) use reading::current_or_last_good;
 
 use std::sync::Arc;
@@ -416,7 +417,7 @@ impl TenantStore {
             vendor_rows::begin_anew(db, &why)?;
             policy_rows::begin_anew(db, by, now)?;
             alert_rows::begin_anew(db, by, now)?;
-            openings::end(db, tenant.chain(), None, ("operator", now)).map(drop)
+            openings::end(db, tenant.chain(), None, (actor.as_str(), now)).map(drop)
         };
         self.handle
             .0

@@ -67,7 +67,8 @@ impl Claims {
         let seconds = now.as_secs();
         let fresh = self.exp > seconds - SKEW
             && self.exp <= seconds + LIFE_MAX + SKEW
-            && self.nbf.is_none_or(|n| n <= seconds + SKEW);
+            && self.nbf.is_none_or(|n| n <= seconds + SKEW)
+            && self.iat.is_none_or(|made| made <= seconds + SKEW);
         self.iss == client.as_str()
             && self.sub == client.as_str()
             && self.aud.has(token_url)
@@ -208,7 +209,8 @@ impl Clients {
     }
 
     fn sweep(&mut self, now: i64) {
-        self.used.retain(|_, used| now < used.since + 2 * GENERATION);
+        self.used
+            .retain(|_, used| now < used.since + 2 * GENERATION);
         self.of.clear();
         for (tenant, _) in self.used.keys() {
             *self.of.entry(tenant.clone()).or_default() += 1;

@@ -12,7 +12,7 @@ use crate::definitions::{
     Content, Model, Param, ParamId, ParamKind, PerVersion, Primitive, TypeId,
 };
 use crate::json;
-use crate::path::{Item, Node, PathError, Plan, Type, Types};
+use crate::path::{Item, Node, PathError, Plan, Touched, Type, Types};
 use crate::resource::mask::Mask;
 
 use super::custom::{Customs, Definition};
@@ -126,6 +126,27 @@ impl<'a> Extractor<'a> {
         rows
     }
 
+    /// The names of one parameter, from each later word of them on.
+    pub(super) fn name_parts_of(&self, param: &'static ParamPlan) -> Vec<Row> {
+        let mut rows = Vec::new();
+        if !param.has_names {
+            return rows;
+        }
+        let id = super::rows::name_parts(param.id);
+        let mut keep = |value| rows.push(Row { param: id, value });
+        self.reader()
+            .visit(&param.plan, self.resource, &mut |item| {
+                if let Some((value, shape)) = item
+                    .node()
+                    .and_then(|n| Some((n.value?, self.plans.shapes.of_type(n.ty))))
+                {
+                    string::later_words(shape, value, &mut keep);
+                }
+            });
+        settle(&mut rows, 0, ParamKind::String);
+        rows
+    }
+
     const fn reader(&self) -> Reader<'_> {
         Reader {
             plans: self.plans,
@@ -138,6 +159,9 @@ impl<'a> Extractor<'a> {
     /// Rows that belong to no parameter of the definitions: identifiers with their types, the words
     /// of the narrative and those of all other texts.
     fn apart(&self, type_id: TypeId, rows: &mut Vec<Row>) {
+        for param in self.of_type.params.iter().filter(|p| p.has_names) {
+            rows.extend(self.name_parts_of(param));
+        }
         for param in self.of_type.params.iter().filter(|p| p.has_identifiers) {
             let from = rows.len();
             let id = super::rows::of_type(param.id);
@@ -176,6 +200,30 @@ impl<'a> Extractor<'a> {
             let value = RowValue::Text(texts.into());
             rows.push(Row { param, value });
         }
+        rows.extend(self.security_context());
+    }
+
+    /// What the `securityContext` of a Binary refers to.
+    pub(super) fn security_context(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let context = match self.plans.types.name(self.of_type.ty) {
+            "Binary" => self.resource.value.and_then(|v| v.get("securityContext")),
+            _ => None,
+        };
+        let Some(context) = context else { return rows };
+        let param = super::rows::SECURITY_CONTEXT;
+        let mut keep = |value| rows.push(Row { param, value });
+        self.reader()
+            .reference(Shape::Reference, context, &mut keep);
+        if rows.is_empty() {
+            // Something is meant, and nobody knows what.
+            rows.push(Row {
+                param,
+                value: reference::unnamed(),
+            });
+        }
+        settle(&mut rows, 0, ParamKind::Reference);
+        rows
     }
 }
 
@@ -262,6 +310,10 @@ pub(super) struct ParamPlan {
     components: Vec<composite::Component>,
     /// Some of its values are identifiers, which may have a type.
     has_identifiers: bool,
+    /// Some of its values are family names, of which each part is found by itself.
+    has_names: bool,
+    /// Its values are MIME types.
+    is_mime: bool,
     /// Some of its values may be whole resources.
     encloses: bool,
     /// How a special parameter is compared.
@@ -394,6 +446,16 @@ impl ParamPlan {
         self.caseless
     }
 
+    /// Some of its values are family names.
+    pub(super) const fn has_names(&self) -> bool {
+        self.has_names
+    }
+
+    /// Its values are MIME types.
+    pub(super) const fn is_mime(&self) -> bool {
+        self.is_mime
+    }
+
     /// Some of its values are identifiers.
     pub(super) const fn has_identifiers(&self) -> bool {
         self.has_identifiers
@@ -435,9 +497,21 @@ impl ParamPlan {
         let whole = |ty: &Type| {
             ty.content() == Content::Resource || types.model().type_id(types.name(*ty)).is_some()
         };
+        let of_code = |ty: &Type| {
+            ty.content() == Content::Primitive(Primitive::Code) && ty.as_system().is_none()
+        };
+        let codes = kind == ParamKind::Token && !plan.types().is_empty();
+        let is_mime = codes && plan.types().iter().all(of_code) && holds_mime(&plan.touches(types));
+        let has_names = kind == ParamKind::String && {
+            let named = |ty: &Type| types.name(*ty) == "HumanName";
+            let touched = plan.touches(types);
+            plan.types().iter().any(named) || touched.elements.contains(&("HumanName", "family"))
+        };
         Self {
             id,
             kind,
+            has_names,
+            is_mime,
             caseless: kind == ParamKind::Token
                 && !plan.types().is_empty()
                 && plan.types().iter().all(is_plain),
@@ -448,6 +522,14 @@ impl ParamPlan {
             special,
         }
     }
+}
+
+/// Whether an expression ends in elements that hold MIME types (RFC 6838).
+fn holds_mime(touched: &Touched) -> bool {
+    let mime = |(of, name): &(&str, &str)| {
+        *name == "contentType" || (*of, *name) == ("CapabilityStatement", "format")
+    };
+    touched.elements.iter().any(mime)
 }
 
 /// Reads the values of one resource.

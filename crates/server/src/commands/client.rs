@@ -106,6 +106,13 @@ struct Create {
     /// Where people are sent back to, for a program that people sign in to; several are possible.
     #[arg(long = "redirect-uri", value_name = "URL")]
     redirects: Vec<String>,
+    /// Where people may be sent when they signed out; several are possible.
+    #[arg(
+        long = "post-logout-redirect-uri",
+        value_name = "URL",
+        requires = "redirects"
+    )]
+    signed_out: Vec<String>,
     /// It cannot keep a secret: an app in a browser or on a phone.
     #[arg(long)]
     public: bool,
@@ -177,6 +184,9 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             if !new.redirects.is_empty() {
                 body["redirect_uris"] = json!(new.redirects);
             }
+            if !new.signed_out.is_empty() {
+                body["post_logout_redirect_uris"] = json!(new.signed_out);
+            }
             if new.public {
                 body["public"] = json!(true);
             }
@@ -188,20 +198,20 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             }
             let made = admin.post(&tenant_path(&new.tenant, "/clients")?, &body)?;
             print(args.output, &made, |made| {
-                if made.get("client_secret").is_none() {
-                    return format!(
-                        "client_id      {}\ntoken_url      {}",
-                        text(made, "client_id"),
-                        text(made, "token_url"),
-                    );
+                let mut told = format!("client_id      {}\n", text(made, "client_id"));
+                if made.get("client_secret").is_some() {
+                    let secret = text(made, "client_secret");
+                    told.push_str(&format!("client_secret  {secret}\n"));
                 }
-                format!(
-                    "client_id      {}\nclient_secret  {}\ntoken_url      {}\n\
-                     The secret is not shown again.",
-                    text(made, "client_id"),
-                    text(made, "client_secret"),
-                    text(made, "token_url"),
-                )
+                told.push_str(&format!("token_url      {}\n", text(made, "token_url")));
+                if made.get("client_secret").is_some() {
+                    told.push_str("The secret is not shown again.\n");
+                }
+                let warnings = made.get("warnings").and_then(Value::as_array);
+                for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
+                    told.push_str(&format!("WARNING: {warning}\n"));
+                }
+                told
             })
         }
         What::List { tenant } => {
@@ -221,7 +231,15 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             print(args.output, &all, |all| {
                 let all = all.as_array().map_or(&[][..], Vec::as_slice);
                 table(
-                    &["CLIENT ID", "NAME", "FROM", "VENDOR", "REDIRECTS", "SCOPES", "RECORD"],
+                    &[
+                        "CLIENT ID",
+                        "NAME",
+                        "FROM",
+                        "VENDOR",
+                        "REDIRECTS",
+                        "SCOPES",
+                        "RECORD",
+                    ],
                     &all.iter().map(waiting).collect::<Vec<_>>(),
                 )
             })

@@ -99,6 +99,9 @@ struct Change {
     /// An origin whose pages may use the tenant; may be repeated, and replaces those that are set.
     #[arg(long = "cors-origin", value_name = "ORIGIN")]
     cors_origins: Vec<String>,
+    /// No origin of its own may use the tenant any more.
+    #[arg(long, conflicts_with = "cors_origins")]
+    no_cors_origins: bool,
     /// Where the trail is shipped (`tls://host:port`); empty: where the house's goes.
     #[arg(long, value_name = "URL")]
     ship_to: Option<String>,
@@ -164,7 +167,7 @@ impl Change {
                 Registration::Nobody => "nobody",
             });
         }
-        if !self.cors_origins.is_empty() {
+        if self.no_cors_origins || !self.cors_origins.is_empty() {
             config["cors_origins"] = json!(self.cors_origins);
         }
         if let Some(url) = &self.ship_to {

@@ -331,3 +331,55 @@ pub(crate) fn counts(
     }
     Ok(counts)
 }
+
+#[cfg(test)]
+mod tests {
+    use access::PersonId;
+    use base::{Micros, ResourceId};
+    use ring::hmac;
+    use rusqlite::Connection;
+
+    use super::{Chain, DDL, put, shown};
+    use crate::face::{Opening, Review};
+
+    #[test]
+    fn what_waits_is_shown_however_much_came_after_it() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(DDL).unwrap();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+        let chain = Chain {
+            tenant: &[7; 16],
+            key: &key,
+        };
+        for at in 0..10 {
+            let reviewed = Review {
+                by: "somebody".to_owned(),
+                at: Micros(at + 2),
+                objects: false,
+                remark: String::new(),
+            };
+            let opening = Opening {
+                id: format!("o{at}").into(),
+                person: PersonId::new("ada").unwrap(),
+                person_epoch: 1,
+                actor: "person:ada".to_owned(),
+                grant: "emergency".to_owned(),
+                patient: ResourceId::new("p").unwrap(),
+                purpose: "BTG".to_owned(),
+                reason: "unconscious".to_owned(),
+                opened: Micros(at),
+                until: Micros(at + 1),
+                ended: None,
+                review: (at > 1).then_some(reviewed),
+            };
+            put(&db, &opening, chain).unwrap();
+        }
+        let ids = |reviewed: bool, max: usize| -> Vec<String> {
+            let all = shown(&db, chain, reviewed, max).unwrap();
+            all.iter().map(|o| o.id.to_string()).collect()
+        };
+        assert_eq!(ids(false, 3), ["o1", "o0"]);
+        assert_eq!(ids(true, 3), ["o9", "o8", "o7", "o1", "o0"]);
+        assert_eq!(ids(false, 1), ["o0"], "the oldest is due first");
+    }
+}

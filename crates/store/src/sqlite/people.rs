@@ -211,6 +211,11 @@ impl People {
         all.by_id.get(all.by_account.get(account)?).cloned()
     }
 
+    /// The accounts at identity providers by which somebody is known.
+    pub(crate) fn accounts(&self) -> Vec<Account> {
+        self.people.read().by_account.keys().cloned().collect()
+    }
+
     /// Identity providers, in order of id.
     pub(crate) fn providers(&self) -> Arc<Vec<IdentityProvider>> {
         self.providers.read().clone()

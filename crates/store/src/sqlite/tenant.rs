@@ -29,9 +29,9 @@ use super::trail::Spans;
 use super::vendors::Vendors;
 use super::writer::WriterState;
 use super::{administration, migrate, params, policies, rows, schema};
-use crate::{Result, StoreError};
 use crate::audit::ChangeHead;
 use crate::journal::{Head, Pen};
+use crate::{Result, StoreError};
 
 /// One tenant that is open.
 pub(crate) struct OpenTenant {

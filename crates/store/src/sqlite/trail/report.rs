@@ -112,7 +112,10 @@ fn whom(tenant: &OpenTenant, words: Option<&str>) -> (Vec<String>, bool) {
         }
     }
     // The house itself may be called as somebody of the clinic is: both are meant then.
-    let house = words == "operator" || ["system:", "import:"].iter().any(|of| words.starts_with(of));
+    let house = words == "operator"
+        || ["system:", "import:"]
+            .iter()
+            .any(|of| words.starts_with(of));
     let known = house || !found.is_empty();
     if house || !known {
         // Somebody who is not kept any more may still be in the trail.

@@ -242,6 +242,7 @@ impl World {
             roles: (!self.policy.is_empty()).then(|| [RoleAt::parse("r").unwrap()].into()),
             vendor: None,
             certificates: access::CertificateTerms::default(),
+            about: access::ClientAbout::default(),
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
         let meta = RequestMeta::new(RequestId(1), Micros(0));
@@ -450,6 +451,22 @@ impl World {
                     param: param.id,
                     value,
                 };
+                if let RowValue::String { folded, exact } = &row.value
+                    && at == 1
+                    && folded.chars().count() > 1
+                {
+                    let later = folded.chars().skip(1).collect::<String>();
+                    let part = Row {
+                        param: fhir::search::rows::name_parts(param.id),
+                        value: RowValue::String {
+                            folded: later.into(),
+                            exact: exact.clone(),
+                        },
+                    };
+                    if !rows.contains(&part) {
+                        rows.push(part);
+                    }
+                }
                 if !rows.contains(&row) {
                     rows.push(row);
                 }
