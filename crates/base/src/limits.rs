@@ -358,6 +358,9 @@ pub mod fixed {
     /// Resources that refer to what one write changes, and are asked one by one whether that opens them to
     /// whoever writes it.
     pub const EVIDENCE_ROWS_MAX: usize = 1_000;
+    /// Resources that one write names, and are asked so: a write that names more, and of which a condition of
+    /// its caller's rules is, is refused.
+    pub const EVIDENCE_NAMED_MAX: usize = 20_000;
     /// Grants of one policy.
     pub const POLICY_GRANTS_MAX: u64 = 500;
     /// Bytes of a policy's document.

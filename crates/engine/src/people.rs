@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir::definitions::{Model, TypeId};
 use serde::{Deserialize, Serialize};
-use store::{Account, BrowserSession, Deed, Invitation, Person, Proofs, TenantStore};
+use store::{Account, BrowserSession, Deed, Invitation, Person, Proofs, StoreError, TenantStore};
 
 use crate::auth::{Visitor, normal_login};
 use crate::clients::printable;
@@ -271,7 +271,7 @@ impl Desk<'_> {
 
     /// Gives a person another link; what they proved themselves with stays good until it is used.
     async fn invite(&self, deed: Deed, id: &PersonId) -> Result<PersonInvited, Failure> {
-        self.invite_so(deed, id, |_| {}).await
+        self.invite_so(deed, id, |_| Ok(())).await
     }
 
     /// The same, with a change of theirs beside it.
@@ -279,11 +279,11 @@ impl Desk<'_> {
         &self,
         deed: Deed,
         id: &PersonId,
-        beside: impl FnOnce(&mut Person) + Send + 'static,
+        beside: impl FnOnce(&mut Person) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<PersonInvited, Failure> {
         let (invitation, link, until) = self.invitation(id).await?;
         let change = move |person: &mut Person| {
-            beside(person);
+            beside(person)?;
             person.proofs.invitation = Some(invitation);
             Ok(())
         };
@@ -556,10 +556,21 @@ impl Operator {
         let desk = self.desk(&tenant, &store, &links);
         let deed = self.people_deed(&tenant, format!("invite person {}", id.as_str()))?;
         let begin_anew = |person: &mut Person| {
+            // As they are now: somebody may have accepted their link since, and who has the role by claims of
+            // a provider alone administers nothing without them.
+            let refuse = |code, text: &str| Err(StoreError::Refused(code, text.to_owned()));
+            if person.record.state == PersonState::Active {
+                return refuse(Code::TenantState, "they administer the tenant by now");
+            }
             person.take_all_claims_off();
+            if !person.record.has_role(TENANT_ADMINISTRATOR) {
+                let text = "they administer by what their identity provider says alone";
+                return refuse(Code::RequestInvalid, text);
+            }
             person.proofs = Proofs::default();
             person.record.state = PersonState::Invited;
             person.record.epoch += 1;
+            Ok(())
         };
         desk.invite_so(deed, &id, begin_anew).await
     }

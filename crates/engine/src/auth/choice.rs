@@ -123,8 +123,12 @@ impl House {
         let mut found = Vec::new();
         for tenant in all.into_iter().take(max) {
             let name = tenant.name().as_str();
-            if let Ok(Some(clinic)) = self.clinic_of(name, account, reached).await {
-                found.push(clinic);
+            match self.clinic_of(name, account, reached).await {
+                Ok(clinic) => found.extend(clinic),
+                // The others stand there all the same.
+                Err(failure) => {
+                    tracing::warn!(tenant = %tenant.name(), code = failure.code().as_str(), "a clinic cannot be offered to somebody who is known there");
+                }
             }
         }
         Ok(found)
@@ -138,8 +142,10 @@ impl House {
         reached: Reached<'_>,
     ) -> Result<Option<Clinic>, Failure> {
         let gate = self.gate(name, reached, false)?;
-        let Ok(provider) = gate.house_provider().await else {
-            return Ok(None);
+        let provider = match gate.house_provider().await {
+            Ok(provider) => provider,
+            Err(failure) if failure.code() == Code::ProviderUnknown => return Ok(None),
+            Err(failure) => return Err(failure),
         };
         let person = gate.store().person_of_account(account).await?;
         if person.is_none_or(|p| p.record.state != PersonState::Active) {

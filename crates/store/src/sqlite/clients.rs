@@ -73,6 +73,11 @@ impl Clients {
         Ok(())
     }
 
+    /// Lets none of them in, until they are read again.
+    pub(crate) fn forget(&self) {
+        self.all.write().clear();
+    }
+
     /// Whether what is administered was not what was last administered when the tenant was opened.
     pub(crate) fn is_doubted(&self) -> bool {
         self.doubted.load(Ordering::Relaxed)

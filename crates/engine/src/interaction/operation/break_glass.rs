@@ -311,7 +311,9 @@ impl Session {
     /// `scope-missing`, recorded.
     pub async fn opening_views(&self, state: Option<&str>) -> Result<Vec<OpeningView>, Failure> {
         let permit = self.may_look_at_openings().await?;
-        let all = self.store.openings(permit).await?;
+        // What waits is shown however much was opened since.
+        let reviewed = !matches!(state, Some("open" | "due" | "overdue"));
+        let all = self.store.openings(permit, reviewed).await?;
         let mine = |o: &&Opening| self.is_own(o) || self.rights().reviews(&o.grant);
         let views = all.iter().filter(mine).map(|o| self.opening_view(o));
         Ok(views

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use access::Evidence;
-use base::limits::fixed::EVIDENCE_ROWS_MAX;
+use base::limits::fixed::{EVIDENCE_NAMED_MAX, EVIDENCE_ROWS_MAX};
 use base::{Code, ResourceId, Seq};
 use fhir::definitions::{ParamId, TypeId};
 use fhir::json::{self, Kind, Value};
@@ -58,6 +58,13 @@ pub(super) struct Watched {
     named: HashMap<TypeId, Vec<ResourceId>>,
     /// What the change makes that was not there: nothing of it was to be opened.
     made: Arc<Vec<Resource>>,
+}
+
+impl Watched {
+    /// Whether it names more than are looked at in one write: some of them are taken to be opened.
+    fn names_too_many(&self) -> bool {
+        self.named.values().map(Vec::len).sum::<usize>() > EVIDENCE_NAMED_MAX
+    }
 }
 
 /// Looks for conditions on resources of a type.
@@ -190,7 +197,8 @@ impl Making<'_> {
             };
             let mut turned = HashMap::new();
             for turn in self.turns(rules, op.target().0) {
-                if self.opens(op, turn, one, &mut turned)? {
+                let asks_named = !matches!(turn.of, Of::ReferTo(..));
+                if (asks_named && one.names_too_many()) || self.opens(op, turn, one, &mut turned)? {
                     let text = "it would open the chart of a patient to whoever writes it";
                     return Err(refused(*entry, Code::OwnEvidence, text));
                 }
@@ -268,6 +276,9 @@ impl Making<'_> {
                 for (of, ids) in named {
                     for id in ids {
                         rows.extend(self.referring(params, (*of, id))?);
+                        if rows.len() > EVIDENCE_ROWS_MAX + made.len() {
+                            return Ok(true);
+                        }
                     }
                 }
             }
@@ -301,15 +312,21 @@ impl Making<'_> {
         let met = |rows: &[i64], as_of| {
             search::meeting(self.tenant, &state.db, clause, on, (rows, &[]), as_of)
         };
-        let after = met(rows, self.seq)?;
-        let so: Vec<i64> = (rows.iter().copied())
-            .filter(|rid| after.contains(rid) == to)
-            .collect();
-        if so.is_empty() {
-            return Ok(false);
+        // Some at a time: the first that turns is enough.
+        for some in rows.chunks(EVIDENCE_ROWS_MAX) {
+            let after = met(some, self.seq)?;
+            let so: Vec<i64> = (some.iter().copied())
+                .filter(|rid| after.contains(rid) == to)
+                .collect();
+            if so.is_empty() {
+                continue;
+            }
+            let before = met(&so, Seq(self.seq.0 - 1))?;
+            if so.iter().any(|rid| before.contains(rid) != to) {
+                return Ok(true);
+            }
         }
-        let before = met(&so, Seq(self.seq.0 - 1))?;
-        Ok(so.iter().any(|rid| before.contains(rid) != to))
+        Ok(false)
     }
 
     fn rows_of(&self, type_id: TypeId, ids: &[ResourceId]) -> Result<Vec<i64>> {
