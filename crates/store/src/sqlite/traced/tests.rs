@@ -133,6 +133,7 @@ impl World {
             grace_seconds: 86_400,
             heads: None,
             audit_retention_days: 0,
+            host: "insula.example".to_owned(),
         };
         let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000_000_000)));
         let house = Store::open(config, clock, Arc::new(Noise(AtomicU64::new(1)))).unwrap();
