@@ -257,7 +257,6 @@ fn every_kind_of_event_is_there_and_is_a_valid_resource() {
             "history-instance",
             "history-type",
             "history-system",
-            
             "create",
             "delete",
             "transaction",
