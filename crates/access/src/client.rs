@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base::{Micros, Secret};
 use ring::hmac;
+use serde::{Deserialize, Serialize};
 
 use crate::certificate::CertificateTerms;
 use crate::directory::TenantId;
@@ -64,6 +65,37 @@ pub struct Program {
     pub public: bool,
     /// Where a launch from within a record begins.
     pub launch_url: Option<Box<str>>,
+    /// Where people may be sent when they signed out (OpenID Connect RP-Initiated Logout 1.0); compared
+    /// character by character.
+    pub signed_out: Arc<[Box<str>]>,
+}
+
+/// What a program says about itself to people when it is registered (RFC 7591 section 2). Nobody but whoever
+/// approved it vouches for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientAbout {
+    /// Whom to ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<String>,
+    /// A page about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    /// Its picture; never fetched, and shown to nobody but as this text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    /// The terms of its use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    /// How it uses what it learns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    /// Which software it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_id: Option<String>,
+    /// Which version of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_version: Option<String>,
 }
 
 /// The public keys that a client's assertions are checked with.
@@ -119,6 +151,8 @@ pub struct ClientRecord {
     pub vendor: Option<VendorId>,
     /// What certificates of connections are to it.
     pub certificates: CertificateTerms,
+    /// What it says about itself.
+    pub about: ClientAbout,
 }
 
 /// When a way in for bulk loading was opened and when it ends.
@@ -151,6 +185,8 @@ pub struct NewClient {
     pub vendor: Option<VendorId>,
     /// What certificates of connections are to it.
     pub certificates: CertificateTerms,
+    /// What it says about itself.
+    pub about: ClientAbout,
 }
 
 impl ClientRecord {

@@ -86,7 +86,7 @@ pub fn decide<A: Action>(
             import_until.is_some()
         }
         Who::Person(_) => false,
-        Who::Operator => return Err(deny(None)),
+        Who::Operator(_) => return Err(deny(None)),
     };
     if !rights.are_of(principal, tenant) || rights.read_only && A::NAME.writes() {
         return Err(deny(None));
@@ -132,6 +132,7 @@ pub fn decide<A: Action>(
         instance,
         rules: found.rules.clone(),
         shown: found.shown.clone(),
+        evidence: A::NAME.writes().then(|| rights.evidence.clone()),
         sees_trail: rights.sees_trail(),
         administers: rights.administers(),
         placed: rights.placed,
@@ -173,6 +174,38 @@ pub fn decide_system<A: Action>(
     request: RequestMeta,
 ) -> Result<Permit<A>, Denied> {
     let actor = Actor::new(&format!("system:{}", reason.as_str()));
+    platform(actor, reason, tenant, request)
+}
+
+/// The same for what an operator has the platform do: it is recorded as theirs. Whoever is none is refused.
+///
+/// # Errors
+/// [`Denied`], also for an action on patients' data.
+pub fn decide_operator<A: Action>(
+    principal: &Principal,
+    reason: Reason,
+    tenant: &TenantId,
+    request: RequestMeta,
+) -> Result<Permit<A>, Denied> {
+    match principal.is_operator() {
+        true => platform(principal.actor(), reason, tenant, request),
+        false => Err(Denied {
+            actor: principal.actor(),
+            action: A::NAME,
+            type_id: None,
+            request: Box::new(request),
+            lacks: None,
+            read_only: false,
+        }),
+    }
+}
+
+fn platform<A: Action>(
+    actor: Actor,
+    reason: Reason,
+    tenant: &TenantId,
+    request: RequestMeta,
+) -> Result<Permit<A>, Denied> {
     let fits = matches!(
         (reason, A::NAME),
         (

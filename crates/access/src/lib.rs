@@ -25,8 +25,13 @@ pub use certificate::{
     AuthorityDigest, ByCertificate, CertificateNames, CertificateTerms, DistinguishedName,
     ShownCertificate,
 };
-pub use client::{ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey};
-pub use decide::{Denied, HousePermit, Target, decide, decide_house, decide_policy, decide_system};
+pub use client::{
+    ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey,
+};
+pub use decide::{
+    Denied, HousePermit, Target, decide, decide_house, decide_operator, decide_policy,
+    decide_system,
+};
 pub use directory::{Directory, HouseKey, Record, Tampered, TenantId};
 pub use permit::{Actor, Permit, Released, RequestMeta, Sight, Spent, TypeSet, Why};
 pub use person::{
@@ -35,10 +40,11 @@ pub use person::{
 };
 pub use policy::{
     Actions, BreakGlass, ConsentRules, Consents, ConsentsState, ConsentsText, Decision, Document,
-    Effect, Enforced, GrantText, ImportFrom, ImportLine, ImportOptions, ImportOutcome, Imported,
-    LabelRules, LabelsText, Obligation, Offer, Opened, PRESETS, Policy, PolicyError, Preset,
-    Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject, Surroundings, Verdict,
-    Way, decide_alerts, decide_opening, decide_openings, decide_reviewing, import_policies, preset,
+    Effect, Enforced, Evidence, GrantText, ImportFrom, ImportLine, ImportOptions, ImportOutcome,
+    Imported, LabelRules, LabelsText, Obligation, Offer, Opened, PRESETS, Policy, PolicyError,
+    Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject, Surroundings,
+    Verdict, Way, decide_alerts, decide_opening, decide_openings, decide_reviewing,
+    import_policies, preset,
 };
 pub use principal::{OperatorToken, Principal, Reason};
 pub use scope::{ResourceScope, ScopeContext, ScopeError, Scopes};

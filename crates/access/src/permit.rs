@@ -13,7 +13,7 @@ use fhir::definitions::TypeId;
 use crate::action::{Action, ActionName};
 use crate::directory::TenantId;
 use crate::person::RoleAt;
-use crate::policy::{RowRules, Rule};
+use crate::policy::{Evidence, RowRules, Rule};
 use crate::principal::Reason;
 
 /// A set of resource types.
@@ -139,7 +139,7 @@ impl fmt::Debug for Why {
 }
 
 /// Who acts, as stored rows and audit lines name them: `client:…`, `import:…`, `person:…` (and
-/// ` client:…` after it for the program that they use), `operator`, `system:…`.
+/// ` client:…` after it for the program that they use), `operator`, `operator:NAME`, `system:…`.
 #[derive(Clone)]
 pub struct Actor {
     text: Arc<str>,
@@ -225,6 +225,8 @@ pub(crate) struct Grant {
     pub(crate) rules: Arc<RowRules>,
     /// Which rows, and which elements of them, may be shown when it is done.
     pub(crate) shown: Arc<RowRules>,
+    /// Of a write: the rules for which it may be evidence.
+    pub(crate) evidence: Option<Arc<Evidence>>,
     /// Of the one resource meant, its caller may read the type: all of it, or what `shown` says.
     pub(crate) reads: bool,
     /// The trail is among the AuditEvents that may be looked at.
@@ -247,6 +249,7 @@ impl Grant {
             instance: None,
             rules: RowRules::none(),
             shown: RowRules::none(),
+            evidence: None,
             reads: false,
             sees_trail: false,
             administers: false,
@@ -392,9 +395,9 @@ impl<A: Action> Spent<A> {
         self.grant.shown.get(type_id)
     }
 
-    /// The same of every type.
-    pub const fn shown_rules(&self) -> &Arc<RowRules> {
-        &self.grant.shown
+    /// Of a write: the rules for which it may be evidence.
+    pub const fn evidence(&self) -> Option<&Arc<Evidence>> {
+        self.grant.evidence.as_ref()
     }
 
     /// Whether its caller may read the type of the one resource that it is about: all of it, or what

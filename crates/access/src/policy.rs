@@ -36,6 +36,6 @@ pub use import::{
     ImportFrom, ImportLine, ImportOptions, ImportOutcome, Imported, import as import_policies,
 };
 pub use presets::{PRESETS, Preset, preset};
-pub use rights::{Obligation, Rights, RowRules, Rule, Way};
+pub use rights::{Evidence, Obligation, Rights, RowRules, Rule, Way};
 pub use subject::Subject;
 pub use when::RequestFacts;

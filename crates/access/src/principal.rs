@@ -74,8 +74,8 @@ pub(crate) enum Who {
     },
     /// A person of one tenant, in their own browser or through a program that they approved.
     Person(Box<Acting>),
-    /// The operator of the house; has no right to any tenant's data.
-    Operator,
+    /// An operator of the house; has no right to any tenant's data.
+    Operator(Actor),
 }
 
 impl Principal {
@@ -84,7 +84,7 @@ impl Principal {
         match &self.0 {
             Who::Client { actor, .. } => actor.clone(),
             Who::Person(acting) => acting.actor.clone(),
-            Who::Operator => Actor::new("operator"),
+            Who::Operator(actor) => actor.clone(),
         }
     }
 
@@ -93,7 +93,7 @@ impl Principal {
         match &self.0 {
             Who::Client { tenant, .. } => Some(tenant),
             Who::Person(acting) => Some(&acting.tenant),
-            Who::Operator => None,
+            Who::Operator(_) => None,
         }
     }
 
@@ -104,7 +104,7 @@ impl Principal {
         match &self.0 {
             Who::Client { id, epoch, .. } => Some((id, *epoch)),
             Who::Person(acting) => acting.client.as_ref().map(|(id, epoch)| (id, *epoch)),
-            Who::Operator => None,
+            Who::Operator(_) => None,
         }
     }
 
@@ -114,7 +114,7 @@ impl Principal {
         match &self.0 {
             Who::Client { scopes, .. } => Some(scopes),
             Who::Person(acting) => Some(&acting.scopes),
-            Who::Operator => None,
+            Who::Operator(_) => None,
         }
     }
 
@@ -123,7 +123,7 @@ impl Principal {
         match &self.0 {
             Who::Client { vendor, .. } => vendor.as_ref(),
             Who::Person(acting) => acting.vendor.as_ref(),
-            Who::Operator => None,
+            Who::Operator(_) => None,
         }
     }
 
@@ -132,14 +132,14 @@ impl Principal {
         match &self.0 {
             Who::Client { .. } => &[ScopeContext::System],
             Who::Person(_) => &[ScopeContext::User, ScopeContext::Patient],
-            Who::Operator => &[],
+            Who::Operator(_) => &[],
         }
     }
 
     fn acting(&self) -> Option<&Acting> {
         match &self.0 {
             Who::Person(acting) => Some(acting),
-            Who::Client { .. } | Who::Operator => None,
+            Who::Client { .. } | Who::Operator(_) => None,
         }
     }
 
@@ -154,7 +154,7 @@ impl Principal {
         match &self.0 {
             Who::Client { roles, .. } => roles.as_deref().unwrap_or_default(),
             Who::Person(acting) => &acting.person.roles,
-            Who::Operator => &[],
+            Who::Operator(_) => &[],
         }
     }
 
@@ -191,27 +191,47 @@ impl Principal {
 
     /// Whether this is the operator.
     pub const fn is_operator(&self) -> bool {
-        matches!(self.0, Who::Operator)
+        matches!(self.0, Who::Operator(_))
     }
 }
 
-/// What the operator token proves itself against; the token itself is not kept.
+/// What an operator's token proves itself against; the token itself is not kept.
 #[derive(Debug)]
-pub struct OperatorToken(hmac::Tag);
+pub struct OperatorToken {
+    tag: hmac::Tag,
+    actor: Actor,
+}
 
 const OPERATOR: &[u8] = b"insula operator";
 
 impl OperatorToken {
-    /// Remembers a token by a tag made with it.
+    /// Longest name of an operator, in bytes.
+    pub const NAME_BYTES_MAX: usize = 32;
+
+    /// Remembers the house's own token by a tag made with it.
     pub fn new(token: &str) -> Self {
-        Self(hmac::sign(&key(token), OPERATOR))
+        Self {
+            tag: hmac::sign(&key(token), OPERATOR),
+            actor: Actor::new("operator"),
+        }
+    }
+
+    /// Remembers the token of an operator with a name; none for a name that is not one: 1 to 32 of
+    /// `a-z 0-9 -`.
+    pub fn named(name: &str, token: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let good = (1..=Self::NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(plain);
+        good.then(|| Self {
+            actor: Actor::new(&format!("operator:{name}")),
+            ..Self::new(token)
+        })
     }
 
     /// The operator, if the presented token is the right one. Takes the same time for any wrong one.
     pub fn authenticate(&self, presented: &str) -> Option<Principal> {
-        hmac::verify(&key(presented), OPERATOR, self.0.as_ref())
+        hmac::verify(&key(presented), OPERATOR, self.tag.as_ref())
             .is_ok()
-            .then_some(Principal(Who::Operator))
+            .then(|| Principal(Who::Operator(self.actor.clone())))
     }
 }
 

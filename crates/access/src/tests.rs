@@ -34,6 +34,7 @@ fn client(scopes: &str, key: &SecretKey) -> ClientRecord {
         roles: None,
         vendor: None,
         certificates: CertificateTerms::default(),
+        about: crate::ClientAbout::default(),
     }
 }
 

@@ -463,7 +463,7 @@ pub fn decide_vendors(
         Who::Person(acting) => {
             acting.client.is_none() && acting.person.has_role(TENANT_ADMINISTRATOR)
         }
-        Who::Client { .. } | Who::Operator => false,
+        Who::Client { .. } | Who::Operator(_) => false,
     };
     let here = principal.tenant() == Some(tenant) && principal.vendor().is_none();
     let may = own || rights.are_of(principal, tenant) && rights.administers();

@@ -184,6 +184,7 @@ codes! {
     BreakGlassState = "break-glass-state", Conflict, "conflict", "The opening of the patient is not in a state that allows this.";
     QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
     TokenBound = "token-bound", Unauthenticated, "login", "The token is bound to a client certificate that this connection was not made with.";
+    LimitUrl = "limit-url", TooLarge, "too-costly", "The address of the request is longer than a named limit.";
     BodyCoding = "body-coding", Incorrect, "structure", "The body is not of the content coding that Content-Encoding names, or was cut short.";
 }
 

@@ -132,6 +132,9 @@ limits! {
     request_ms_max = 60_000;
     /// Bytes of all request headers together.
     header_bytes_max = 32 << 10;
+    /// Bytes of the address of a request, path and query together; more than 65,534 are never taken. What
+    /// is longer can be asked with `POST _search`.
+    url_bytes_max = 32 << 10;
     /// Open connections from clients.
     connections_max = 10_000;
     /// Open connections from one address (of IPv6: one network of 64 bits). Not counted for
@@ -273,7 +276,7 @@ limits! {
     keys_again_seconds_min = 30;
     /// Identity providers of one tenant.
     identity_providers_max = 20;
-    /// Tenants up to which the house looks for those where somebody is known who wants to choose.
+    /// Tenants that are opened for somebody who wants to choose among those where they are known.
     clinics_chosen_among_max = 500;
     /// Seconds that somebody has to sign in at an identity provider.
     provider_sign_in_seconds_max = 600;
@@ -337,6 +340,9 @@ pub mod fixed {
     /// Days and types that the activity report of one vendor tells apart, and patients that one report
     /// does.
     pub const ACTIVITY_LINES_MAX: usize = 200_000;
+    /// Records and changes of a trail that one report of accesses, or of one vendor's activity, looks at; it
+    /// says `more` past it.
+    pub const REPORT_RECORDS_MAX: u64 = 10_000_000;
     /// Networks, facilities, certificates, types and purposes of one vendor grant, each.
     pub const VENDOR_LIST_MAX: usize = 200;
     /// Patients whose consents may refuse something to one caller; with more, the charts of all patients who
@@ -352,6 +358,9 @@ pub mod fixed {
     /// Resources that refer to what one write changes, and are asked one by one whether that opens them to
     /// whoever writes it.
     pub const EVIDENCE_ROWS_MAX: usize = 1_000;
+    /// Resources that one write names, and are asked so: a write that names more, and of which a condition of
+    /// its caller's rules is, is refused.
+    pub const EVIDENCE_NAMED_MAX: usize = 20_000;
     /// Grants of one policy.
     pub const POLICY_GRANTS_MAX: u64 = 500;
     /// Bytes of a policy's document.
@@ -395,10 +404,14 @@ pub mod fixed {
     /// Those whose assertions, or whose answers with passkeys, are remembered at once so that none is taken
     /// twice; others wait until those are forgotten.
     pub const REPLAYERS_MAX: usize = 200_000;
+    /// The same, of one tenant.
+    pub const REPLAYERS_PER_TENANT_MAX: usize = 50_000;
     /// Parameters of one authorization request.
     pub const AUTHORIZE_PARAMETERS_MAX: usize = 64;
     /// Bytes of what a browser keeps while its person is at an identity provider.
     pub const JOURNEY_BYTES_MAX: usize = 3_900;
+    /// Operators with names of their own.
+    pub const OPERATORS_MAX: usize = 200;
     /// UCUM codes whose meaning the process remembers.
     pub const UCUM_CACHE_ENTRIES_MAX: usize = 8_192;
 }

@@ -299,7 +299,16 @@ impl Session {
         );
         match decided {
             Ok(permit) => Ok(permit),
-            Err(denied) => Err(self.refuse(denied).await),
+            Err(denied) => {
+                let failure = self.refuse(denied).await;
+                Err(match failure.code() {
+                    code @ Code::ScopeMissing => Failure::new(
+                        code,
+                        "alerts are for whom policy lets administer, or look at the whole trail",
+                    ),
+                    _ => failure,
+                })
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod attempts;
 mod authorize;
 mod choice;
 mod documents;
+mod end_session;
 mod exchange;
 mod guesses;
 mod identity;
@@ -45,9 +46,9 @@ pub use authorize::{
     Asked as AuthorizationAsked, AuthorizeRequest, LaunchDraft, LaunchMade, Next, OauthError,
     Question,
 };
-pub(crate) use choice::Choosers;
 pub use choice::Clinic;
 pub(crate) use documents::Documents;
+pub use end_session::EndSession;
 pub(crate) use guesses::Guesses;
 pub use passkeys::{PasskeyQuestion, PasskeyView, Proving};
 pub(crate) use password::Passwords;
@@ -140,7 +141,7 @@ impl Gate {
         let vendor = self.bounded(&store, &principal, credentials, request);
         let vendor = vendor.await?;
         let who = (&*principal, vendor);
-        let rights = self.rights(&store, who, &rights, credentials, request.at);
+        let rights = self.rights(&store, who, Some(&rights), credentials, request.at);
         let rights = rights.await?;
         Ok(Session::new(self, store, principal, rights, request))
     }
@@ -283,7 +284,7 @@ fn decode_basic(encoded: &str) -> Option<(ClientId, Zeroizing<String>)> {
 }
 
 impl House {
-    /// The operator, by the operator token.
+    /// An operator, by their token.
     ///
     /// # Errors
     /// `credentials-missing`, `credentials-invalid`, `rate-limited`.
@@ -300,8 +301,8 @@ impl House {
             .ok()
             .and_then(|h| h.split_once(' '));
         let presented = presented.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let token = self.0.store.operator_token();
-        match presented.and_then(|(_, value)| token.authenticate(value.trim())) {
+        let store = &self.0.store;
+        match presented.and_then(|(_, value)| store.operator(value.trim())) {
             Some(principal) => {
                 self.0.rates.spend_operator(&self.0.metrics)?;
                 let origin = origin(&self.0.config, reached);

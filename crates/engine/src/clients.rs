@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use access::{
-    ByCertificate, CertificateTerms, ClientId, ClientKeys, ClientRecord, DistinguishedName,
-    NewClient, Program, Reason, RoleAt, ScopeContext, Scopes,
+    ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord,
+    DistinguishedName, NewClient, Program, Reason, RoleAt, ScopeContext, Scopes,
 };
 use base::{Code, Rng, Secret};
 use base64::Engine;
@@ -41,6 +41,12 @@ pub struct ClientDraft {
     /// Where a launch from within a record begins.
     #[serde(default)]
     pub launch_url: Option<String>,
+    /// Where people may be sent when they signed out.
+    #[serde(default)]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// What it says about itself.
+    #[serde(default)]
+    pub about: ClientAbout,
     /// The roles by which the tenant's policy governs it: `name`, or `name@Organization/id`. Without,
     /// its scopes are all that it has.
     #[serde(default)]
@@ -73,6 +79,10 @@ pub struct ClientView {
     public: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     launch_url: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    post_logout_redirect_uris: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<ClientAbout>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificates: Option<CertificateTerms>,
 }
@@ -85,6 +95,8 @@ pub struct ClientMade {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
     token_url: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 impl std::fmt::Debug for ClientMade {
@@ -127,6 +139,7 @@ impl Operator {
                 "without redirect_uris a client has scopes of the form system/Type.cruds",
             ));
         }
+        crate::registrations::check_about(&draft.about)?;
         let jwks = self.client_keys(&draft)?;
         self.check_certificates(&draft, jwks.as_ref())?;
         let roles = draft.roles.as_deref().map(held).transpose()?;
@@ -150,10 +163,14 @@ impl Operator {
             roles,
             vendor,
             certificates: draft.certificates,
+            about: draft.about,
         };
         let permit = self.system(Reason::Operation, &tenant)?;
         let record = data.create_client(permit, new, secret.as_ref()).await?;
+        let held = record.roles.as_deref().unwrap_or_default();
+        let warnings = crate::policies::unnamed_roles(&data, held).await?;
         Ok(ClientMade {
+            warnings,
             view: view(&record),
             client_secret: secret
                 .filter(|_| record.has_secret())
@@ -312,6 +329,12 @@ pub(crate) fn view(record: &ClientRecord) -> ClientView {
             .program
             .as_ref()
             .and_then(|p| p.launch_url.as_deref().map(str::to_owned)),
+        post_logout_redirect_uris: record
+            .program
+            .iter()
+            .flat_map(|p| p.signed_out.iter().map(ToString::to_string))
+            .collect(),
+        about: Some(record.about.clone()).filter(|about| *about != ClientAbout::default()),
         certificates: Some(record.certificates.clone())
             .filter(|terms| *terms != CertificateTerms::default()),
     }
@@ -325,15 +348,18 @@ pub(crate) const URL_BYTES_MAX: usize = 2_000;
 fn program(draft: &ClientDraft) -> Result<Option<Program>, Failure> {
     let invalid = |text: &'static str| Err(Failure::new(Code::RequestInvalid, text));
     if draft.redirect_uris.is_empty() {
-        return match draft.public || draft.launch_url.is_some() {
+        let more = draft.launch_url.is_some() || !draft.post_logout_redirect_uris.is_empty();
+        return match draft.public || more {
             true => invalid("a program that people sign in to has redirect_uris"),
             false => Ok(None),
         };
     }
-    if draft.redirect_uris.len() > REDIRECTS_MAX {
-        return invalid("a program has at most 20 redirect_uris");
+    let signed_out = &draft.post_logout_redirect_uris;
+    if draft.redirect_uris.len().max(signed_out.len()) > REDIRECTS_MAX {
+        return invalid("a program has at most 20 redirect_uris, and post_logout_redirect_uris");
     }
     let all = draft.redirect_uris.iter().chain(&draft.launch_url);
+    let all = all.chain(signed_out);
     if !all.into_iter().all(|url| is_redirect(url)) {
         return invalid(
             "a redirect URI is https, http of this machine, or a scheme of the program's own \
@@ -348,6 +374,7 @@ fn program(draft: &ClientDraft) -> Result<Option<Program>, Failure> {
             .collect(),
         public: draft.public,
         launch_url: draft.launch_url.as_deref().map(Into::into),
+        signed_out: signed_out.iter().map(|r| r.as_str().into()).collect(),
     }))
 }
 

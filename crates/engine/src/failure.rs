@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use access::Denied;
+use access::{ActionName, Denied};
 use base::{Code, Kind};
 use fhir::outcome::{Issue, Outcome};
 use store::StoreError;
@@ -148,12 +148,24 @@ impl From<StoreError> for Failure {
 
 impl From<&Denied> for Failure {
     fn from(denied: &Denied) -> Self {
-        Self::new(
-            denied.code(),
-            format!(
-                "the client's scopes do not cover {} here",
-                denied.action.as_str()
+        let (code, action) = (denied.code(), denied.action.as_str());
+        if code != Code::ScopeMissing {
+            // It is not for want of a right.
+            return Self::of(code);
+        }
+        let who = denied.actor.as_str();
+        let text = match denied.action {
+            ActionName::Administer => "you may not administer this: it takes the role \
+                 tenant-administrator, or a policy that lets you administer"
+                .to_owned(),
+            _ if who.starts_with("person:") => {
+                format!("neither your roles nor the scopes of the program cover {action} here")
+            }
+            _ => format!(
+                "what the client may do (its scopes, and policy where it has roles) does not cover \
+                 {action} here"
             ),
-        )
+        };
+        Self::new(code, text)
     }
 }

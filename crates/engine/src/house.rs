@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
 
 use crate::auth::{
-    Attempts, Choosers, Documents, Guesses, Passwords, Remembered, Replays, UsedCodes, Verdicts,
+    Attempts, Documents, Guesses, Passwords, Remembered, Replays, UsedCodes, Verdicts,
 };
 use crate::benches::Benches;
 use crate::failure::Failure;
@@ -117,8 +117,6 @@ pub(crate) struct Inner {
     pub(crate) benches: Benches,
     /// A place for whoever looks through all clinics, one after the other.
     pub(crate) choices: Benches,
-    /// Which tenants they need not look at.
-    pub(crate) choosers: Choosers,
     /// When the house was opened.
     pub(crate) started: Micros,
     /// `rest.resource` of CapabilityStatements, with literal and with enforced references.
@@ -191,7 +189,6 @@ impl House {
             answers,
             benches: Benches::new(processors()),
             choices: Benches::new(1),
-            choosers: Choosers::default(),
             started,
             capabilities: Default::default(),
             interactions: OnceLock::new(),
@@ -305,12 +302,17 @@ impl House {
     /// `state`: at the address that they left from, where the browser shows its cookies.
     ///
     /// # Errors
-    /// `form-foreign`; those of [`Self::gate`].
-    pub fn gate_of_state(&self, state: &str, reached: Reached<'_>) -> Result<Gate, Failure> {
+    /// `form-foreign`, also for a port that nobody here left from; those of [`Self::gate`].
+    pub async fn gate_of_state(&self, state: &str, reached: Reached<'_>) -> Result<Gate, Failure> {
         let foreign = || Failure::of(Code::FormForeign);
         let (tenant, rest) = state.split_once('.').ok_or_else(foreign)?;
         let mut gate = self.gate(tenant, reached, false)?;
         if let Some((port, _)) = rest.split_once('.') {
+            // An answer, which somebody signs in with, goes to no port that a stranger wrote there.
+            let (left, mac) = state.rsplit_once('.').ok_or_else(foreign)?;
+            if !gate.is_own_state(left, mac).await? {
+                return Err(foreign());
+            }
             let port = (!port.is_empty()).then(|| port.parse().map_err(|_| foreign()));
             let port = port.transpose()?;
             let own = Links::at_own_host(&self.0.config, &gate.tenant, reached, port);

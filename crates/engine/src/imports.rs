@@ -77,6 +77,7 @@ impl Operator {
             roles: None,
             vendor: None,
             certificates: CertificateTerms::default(),
+            about: access::ClientAbout::default(),
             import: Some(ImportTimes {
                 opened,
                 until: opened.plus_secs(self.house.0.config.import_seconds_max),

@@ -39,7 +39,7 @@ pub use alerts::{
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
     AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Clinic, Credentials,
-    Departure, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError,
+    Departure, EndSession, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError,
     PasskeyQuestion, PasskeyView, Proving, Question, SessionView, SignInFrom, SignedIn,
     TokenFailure, TokenRequest, Visitor,
 };

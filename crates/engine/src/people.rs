@@ -12,13 +12,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir::definitions::{Model, TypeId};
 use serde::{Deserialize, Serialize};
-use store::{Account, BrowserSession, Deed, Invitation, Person, Proofs, TenantStore};
+use store::{Account, BrowserSession, Deed, Invitation, Person, Proofs, StoreError, TenantStore};
 
 use crate::auth::{Visitor, normal_login};
 use crate::clients::printable;
 use crate::failure::Failure;
 use crate::house::House;
 use crate::links::Links;
+use crate::policies::unnamed_roles;
 use crate::tenants::Operator;
 
 /// A person to be made known, as the API takes it.
@@ -97,6 +98,8 @@ pub struct PersonInvited {
     /// The link.
     pub invitation: String,
     until: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 impl std::fmt::Debug for PersonInvited {
@@ -259,6 +262,7 @@ impl Desk<'_> {
         };
         let person = self.store.create_person(deed, person).await?;
         Ok(PersonInvited {
+            warnings: unnamed_roles(self.store, &person.record.roles).await?,
             person: view(&person, self.model()),
             invitation: link,
             until: until.instant().to_string(),
@@ -267,13 +271,25 @@ impl Desk<'_> {
 
     /// Gives a person another link; what they proved themselves with stays good until it is used.
     async fn invite(&self, deed: Deed, id: &PersonId) -> Result<PersonInvited, Failure> {
+        self.invite_so(deed, id, |_| Ok(())).await
+    }
+
+    /// The same, with a change of theirs beside it.
+    async fn invite_so(
+        &self,
+        deed: Deed,
+        id: &PersonId,
+        beside: impl FnOnce(&mut Person) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<PersonInvited, Failure> {
         let (invitation, link, until) = self.invitation(id).await?;
         let change = move |person: &mut Person| {
+            beside(person)?;
             person.proofs.invitation = Some(invitation);
             Ok(())
         };
         let person = self.store.change_person(deed, id, change).await?;
         Ok(PersonInvited {
+            warnings: unnamed_roles(self.store, &person.record.roles).await?,
             person: view(&person, self.model()),
             invitation: link,
             until: until.instant().to_string(),
@@ -538,24 +554,25 @@ impl Operator {
             ));
         }
         let desk = self.desk(&tenant, &store, &links);
-        let (invitation, link, until) = desk.invitation(&id).await?;
-        let change = move |person: &mut Person| {
+        let deed = self.people_deed(&tenant, format!("invite person {}", id.as_str()))?;
+        let begin_anew = |person: &mut Person| {
+            // As they are now: somebody may have accepted their link since, and who has the role by claims of
+            // a provider alone administers nothing without them.
+            let refuse = |code, text: &str| Err(StoreError::Refused(code, text.to_owned()));
+            if person.record.state == PersonState::Active {
+                return refuse(Code::TenantState, "they administer the tenant by now");
+            }
             person.take_all_claims_off();
-            person.proofs = Proofs {
-                invitation: Some(invitation),
-                ..Proofs::default()
-            };
+            if !person.record.has_role(TENANT_ADMINISTRATOR) {
+                let text = "they administer by what their identity provider says alone";
+                return refuse(Code::RequestInvalid, text);
+            }
+            person.proofs = Proofs::default();
             person.record.state = PersonState::Invited;
             person.record.epoch += 1;
             Ok(())
         };
-        let deed = self.people_deed(&tenant, format!("invite person {}", id.as_str()))?;
-        let person = store.change_person(deed, &id, change).await?;
-        Ok(PersonInvited {
-            person: view(&person, Model::of(tenant.fhir())),
-            invitation: link,
-            until: until.instant().to_string(),
-        })
+        desk.invite_so(deed, &id, begin_anew).await
     }
 
     /// All people of a tenant, in order of login.

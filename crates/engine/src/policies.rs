@@ -6,8 +6,8 @@ mod callers;
 mod importing;
 mod matrix;
 pub(crate) mod operation;
+mod trying;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use access::{
@@ -32,6 +32,7 @@ pub(crate) use operation::{answer as parameters_of, read as read_parameters};
 
 pub use importing::{PolicyImport, PolicyImported};
 pub use matrix::{Matrix, preset_matrix, presets};
+pub use trying::{DryRun, PolicyTrial};
 
 /// A policy to be put into force: one of a document, the name of a ready policy, or an older version.
 #[derive(Debug, Default, Deserialize)]
@@ -155,44 +156,6 @@ impl Tested {
     }
 }
 
-/// A draft to be tried on what was asked lately.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PolicyTrial {
-    /// The document.
-    pub document: Option<Document>,
-    /// A ready policy.
-    pub preset: Option<String>,
-    /// Records of the trail that are tried, newest first; 1000 at most and by default.
-    pub records: Option<usize>,
-}
-
-/// What a draft would have changed.
-#[derive(Debug, Serialize)]
-pub struct DryRun {
-    /// Requests that were tried.
-    tried: usize,
-    /// Of those, the ones of callers who are not known any more, or of the platform itself.
-    left_out: usize,
-    /// Those that would be decided otherwise.
-    changes: Vec<Change>,
-}
-
-/// A request that would be decided otherwise.
-#[derive(Debug, Serialize)]
-struct Change {
-    at: String,
-    actor: String,
-    action: &'static str,
-    about: String,
-    now: bool,
-    then: bool,
-    /// How many times it was asked.
-    times: u64,
-}
-
-/// Records that a trial looks at.
-const RECORDS_MAX: usize = 1_000;
 /// Characters of a reason.
 const REASON_CHARACTERS_MAX: usize = 500;
 
@@ -205,12 +168,6 @@ impl From<PolicyError> for Failure {
         let text: Vec<String> = each.collect();
         Self::new(error.code(), text.join("; "))
     }
-}
-
-/// Somebody whom the trail names.
-enum Somebody {
-    Client(Box<access::ClientRecord>),
-    Person(Arc<Person>),
 }
 
 /// Of which resources it is told which criteria of a draft they meet: those that its author reads whole.
@@ -556,166 +513,35 @@ impl Work<'_> {
         Ok((Some(true), decision.allowed && reached))
     }
 
-    async fn dry_run(
-        &self,
-        permits: (
-            Permit<Administer>,
-            impl Fn() -> Result<Permit<Administer>, Failure>,
-        ),
-        trial: PolicyTrial,
-    ) -> Result<DryRun, Failure> {
-        let (in_force, customs) = self.in_force().await?;
-        let document = match (trial.document, trial.preset) {
-            (Some(document), None) => document,
-            (None, Some(name)) => known_preset(&name)?,
-            _ => {
-                let text = "one of document and preset is given";
-                return Err(Failure::new(Code::RequestInvalid, text));
-            }
-        };
-        let draft = self.checked(&document, &customs).await?;
-        let limit = trial.records.unwrap_or(RECORDS_MAX).min(RECORDS_MAX);
-        let (reading, another) = permits;
-        let page = self.store.newest_audit(reading, limit).await?;
-        let mut run = DryRun {
-            tried: 0,
-            left_out: 0,
-            changes: Vec::new(),
-        };
-        let mut asked: BTreeMap<(String, &'static str, String), (String, u64)> = BTreeMap::new();
-        for line in page.lines {
-            let Some(about) = line.about.filter(|_| action(line.action).is_ok()) else {
-                run.left_out += 1;
-                continue;
-            };
-            let entry = asked.entry((line.actor, line.action, about));
-            let known = entry.or_insert_with(|| (line.at.instant().to_string(), 0));
-            known.1 += 1;
-        }
-        // They are in order of who asked: rights are made once for each.
-        let mut known: Option<(String, Option<[Rights; 2]>)> = None;
-        for ((actor, name, about), (at, times)) in asked {
-            let count = usize::try_from(times).unwrap_or(usize::MAX);
-            if known.as_ref().is_none_or(|(of, _)| *of != actor) {
-                let both = async |subject: Subject<'_>| {
-                    let now = self.supposed(&in_force, &subject, &customs).await?;
-                    let then = self.supposed(&draft, &subject, &customs).await?;
-                    Ok::<_, Failure>([now, then])
-                };
-                let rights = match self.actor(&actor).await? {
-                    None => None,
-                    Some(Somebody::Client(record)) => {
-                        let vendor = match &record.vendor {
-                            Some(id) => self.store.vendor(id).await?,
-                            None => None,
-                        };
-                        Some(both(Subject::client(&record).under(vendor.as_deref())).await?)
-                    }
-                    Some(Somebody::Person(person)) => {
-                        Some(both(Subject::person(&person.record)).await?)
-                    }
-                };
-                known = Some((actor.clone(), rights));
-            }
-            let Some((_, Some([before, after]))) = &known else {
-                run.left_out += count;
-                continue;
-            };
-            let (type_name, id) = about
-                .split_once('/')
-                .map_or((&*about, None), |(t, i)| (t, Some(i)));
-            let (Some(type_id), Ok(action)) = (self.model.type_id(type_name), action(name)) else {
-                run.left_out += count;
-                continue;
-            };
-            run.tried += count;
-            let asked = (action, type_id);
-            let now = self.would(before, asked, id, &another).await?;
-            let then = self.would(after, asked, id, &another).await?;
-            if now != then {
-                run.changes.push(Change {
-                    at,
-                    actor,
-                    action: name,
-                    about,
-                    now,
-                    then,
-                    times,
-                });
-            }
-        }
-        Ok(run)
-    }
-
-    /// Whom a line of the trail names; of somebody who used a program, the person.
-    async fn actor(&self, actor: &str) -> Result<Option<Somebody>, Failure> {
-        let name = actor.split(' ').next().unwrap_or_default();
-        if let Some(id) = name.strip_prefix("person:").and_then(PersonId::new) {
-            return Ok(self.store.person(&id).await?.map(Somebody::Person));
-        }
-        let id = name.strip_prefix("client:").and_then(ClientId::new);
-        match id {
-            None => Ok(None),
-            Some(id) => Ok(self
-                .store
-                .client(&id)
-                .await?
-                .map(|record| Somebody::Client(Box::new(record)))),
-        }
-    }
-
-    /// What a policy would give to somebody.
-    async fn supposed(
-        &self,
-        policy: &Policy,
-        subject: &Subject<'_>,
-        customs: &Customs,
-    ) -> Result<Rights, Failure> {
-        let facts = RequestFacts {
-            at: self.now,
-            from: None,
-            reason: None,
-            stepped_up: false,
-        };
-        let base = [self.base.as_str()];
-        let count = policy.document().enforces_consents();
-        let rights = self.store.with_consents(count, |consents| {
-            let surroundings = Surroundings {
-                consents,
-                ..self.surroundings(&base, customs)
-            };
-            policy.suppose(subject, &facts, &surroundings)
-        });
-        Ok(rights.await?)
-    }
-
-    /// Whether rights would allow it: of a resource that is not there, as for its type.
-    async fn would(
-        &self,
-        rights: &Rights,
-        (action, type_id): (ActionName, TypeId),
-        id: Option<&str>,
-        another: &impl Fn() -> Result<Permit<Administer>, Failure>,
-    ) -> Result<bool, Failure> {
-        if !rights.allows(action, type_id) {
-            return Ok(false);
-        }
-        let filter = rights.rule(action, type_id).and_then(|rule| rule.filter());
-        let id = id.and_then(|id| ResourceId::new(id).ok());
-        let (Some(filter), Some(id)) = (filter, id) else {
-            return Ok(true);
-        };
-        let met = self
-            .store
-            .meets(another()?, (type_id, id), vec![filter.clone()]);
-        Ok(met.await?.is_none_or(|met| met.contains(&true)))
-    }
-
     async fn matrix(&self) -> Result<Matrix, Failure> {
         let (policy, customs) = self.in_force().await?;
         let base = [self.base.as_str()];
         Ok(matrix(&policy, &self.surroundings(&base, &customs)))
     }
+}
+
+/// What is told of roles that nothing in a tenant's policy is said about: whoever holds them alone may do
+/// nothing.
+pub(crate) async fn unnamed_roles(
+    store: &TenantStore,
+    roles: &[access::RoleAt],
+) -> Result<Vec<String>, Failure> {
+    let (policy, _) = store.governing().await?;
+    let unnamed = |role: &&access::RoleAt| {
+        *role.role != *access::TENANT_ADMINISTRATOR && !policy.document().names_role(&role.role)
+    };
+    let mut all: Vec<String> = roles
+        .iter()
+        .filter(unnamed)
+        .map(|r| {
+            format!(
+                "no grant of the policy is to the role {}: it gives nothing",
+                r.role
+            )
+        })
+        .collect();
+    all.dedup();
+    Ok(all)
 }
 
 fn action(name: &str) -> Result<ActionName, Failure> {

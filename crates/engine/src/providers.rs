@@ -435,7 +435,6 @@ impl Operator {
         let before = find(&before, &draft.id).ok();
         let deed = self.provider_deed(&tenant, format!("set identity provider {}", draft.id))?;
         store.put_identity_provider(deed, provider).await?;
-        self.house.0.choosers.changed(&tenant);
         // What claims came to by another mapping, they come to no more.
         if let Some(before) = before.filter(|before| before.settings != kept.settings) {
             let issuer = self.issuer(&before.settings);
@@ -494,7 +493,6 @@ impl Operator {
         let deed = self.provider_deed(&tenant, format!("drop identity provider {shown}"))?;
         let issuer = self.issuer_of(&store, id).await?;
         store.drop_identity_provider(deed, id).await?;
-        self.house.0.choosers.changed(&tenant);
         let through = |t: &Through| t.account.issuer == issuer;
         let now = self.request.at;
         for person in store.people_through(through, now).await? {

@@ -6,13 +6,14 @@ mod metadata;
 use std::net::IpAddr;
 
 use access::{
-    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientId, ClientRecord,
-    NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
+    Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientAbout, ClientId,
+    ClientRecord, NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
 };
 use base::{Code, Micros, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir::definitions::Model;
+use ring::digest::SHA256;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use store::{Registration, RegistrationBy, TenantStore};
@@ -99,6 +100,17 @@ pub struct RegistrationView {
     pub metadata: Value,
     /// Whether it is a client already, and asks to be another.
     pub changes: bool,
+    /// What it asks for by a digest: whoever decides says what they looked at.
+    pub record: String,
+    /// The vendor whose grant bounds the client that it is already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// The roles by which policy governs the client that it is already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<String>>,
+    /// The authority that vouches for the certificate of the client that it is already: SHA-256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
 }
 
 /// What is decided about a program that waits.
@@ -107,17 +119,21 @@ pub struct RegistrationView {
 pub struct RegistrationDecision {
     /// `approve` or `refuse`.
     pub decision: String,
+    /// What was looked at: [`RegistrationView::record`]. Without it, what the program asked for first.
+    #[serde(default)]
+    pub record: Option<String>,
     /// A part of what it asks for; all of it without.
     #[serde(default)]
     pub scopes: Option<Vec<String>>,
     /// The roles by which policy governs it; somebody of the clinic names them where it acts without a
-    /// person.
+    /// person. A client keeps those that it has without them.
     #[serde(default)]
     pub roles: Option<Vec<String>>,
-    /// The vendor whose grant bounds it.
+    /// The vendor whose grant bounds it. A client keeps the one that it has without.
     #[serde(default)]
     pub vendor: Option<String>,
-    /// The authority that vouches for the name in its certificate, where there are several: SHA-256.
+    /// The authority that vouches for the name in its certificate, where there are several: SHA-256. A
+    /// client keeps the one that it has without.
     #[serde(default)]
     pub authority: Option<String>,
 }
@@ -141,6 +157,18 @@ impl std::fmt::Debug for InitialAccess {
 struct Kept {
     from: String,
     metadata: Metadata,
+    /// Whether it asked for something else before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    again: bool,
+}
+
+/// Refuses what a program cannot say about itself.
+pub(crate) fn check_about(about: &ClientAbout) -> Result<(), Failure> {
+    metadata::check_about(about).map_err(|failure| match failure {
+        RegistrationFailure::Metadata(text) | RegistrationFailure::Redirect(text) => invalid(text),
+        RegistrationFailure::Other(failure) => failure,
+        RegistrationFailure::Token => Failure::of(Code::Internal),
+    })
 }
 
 fn internal(_: impl std::fmt::Debug) -> Failure {
@@ -163,8 +191,29 @@ fn kept(registration: &Registration) -> Result<Kept, Failure> {
     serde_json::from_str(&registration.record).map_err(internal)
 }
 
-fn view_of(registration: &Registration, changes: bool) -> Result<RegistrationView, Failure> {
-    let Kept { from, metadata } = kept(registration)?;
+/// What a program asks for, by a digest.
+fn digest_of(registration: &Registration) -> String {
+    let digest = ring::digest::digest(&SHA256, registration.record.as_bytes());
+    URL_SAFE_NO_PAD.encode(digest)
+}
+
+/// Whether a decision is about what a program asks for now. One that says nothing of what was looked at is
+/// about what the program asked for first.
+fn is_decided(record: Option<&str>, waiting: &Registration, again: bool) -> Result<(), Failure> {
+    let conflict = |text: &'static str| Err(Failure::new(Code::VersionConflict, text));
+    match record {
+        Some(record) if record == digest_of(waiting) => Ok(()),
+        None if !again => Ok(()),
+        Some(_) => conflict("it asks for something else by now: look again"),
+        None => conflict("it asks for something else than at first: look, and say the record"),
+    }
+}
+
+fn view_of(
+    registration: &Registration,
+    client: Option<&ClientRecord>,
+) -> Result<RegistrationView, Failure> {
+    let Kept { from, metadata, .. } = kept(registration)?;
     let words = |text: Option<&String>| {
         let text = text.map_or("", String::as_str);
         text.split(' ')
@@ -182,9 +231,14 @@ fn view_of(registration: &Registration, changes: bool) -> Result<RegistrationVie
         scopes: words(metadata.scope.as_ref()),
         redirect_uris: metadata.redirect_uris.clone().unwrap_or_default(),
         token_endpoint_auth_method: metadata.method().to_owned(),
-        contacts: metadata.contacts.clone().unwrap_or_default(),
+        contacts: metadata.about.contacts.clone(),
         metadata: serde_json::to_value(&metadata).map_err(internal)?,
-        changes,
+        changes: client.is_some(),
+        record: digest_of(registration),
+        vendor: client.and_then(|c| Some(c.vendor.as_ref()?.as_str().to_owned())),
+        roles: client
+            .and_then(|c| Some(c.roles.as_ref()?.iter().map(ToString::to_string).collect())),
+        authority: client.and_then(|c| Some(c.certificates.authority?.to_string())),
     })
 }
 
@@ -256,6 +310,7 @@ impl Gate {
         let kept = Kept {
             from: asks.from.to_string(),
             metadata,
+            again: false,
         };
         let new = Registration {
             id: id.clone(),
@@ -400,6 +455,7 @@ impl Gate {
         let kept = Kept {
             from: asks.from.to_string(),
             metadata,
+            again: true,
         };
         let before = found.waiting.as_ref();
         let new = Registration {
@@ -523,8 +579,8 @@ impl Desk<'_> {
         let all = self.store.registrations(permit).await?;
         let mut views = Vec::with_capacity(all.len());
         for one in &all {
-            let changes = self.store.client(&one.id).await?.is_some();
-            views.push(view_of(one, changes)?);
+            let client = self.store.client(&one.id).await?;
+            views.push(view_of(one, client.as_ref())?);
         }
         Ok(views)
     }
@@ -550,7 +606,12 @@ impl Desk<'_> {
             .registration(&id, now)
             .await?
             .ok_or_else(unknown)?;
-        let Kept { metadata, .. } = kept(&waiting)?;
+        let Kept {
+            metadata, again, ..
+        } = kept(&waiting)?;
+        is_decided(decision.record.as_deref(), &waiting, again)?;
+        // What it is by now stays so where nothing else is said of it: `store` keeps it with the change.
+        let client = self.store.client(&id).await?;
         let asked = metadata.scope.as_deref().unwrap_or_default();
         let scopes = |text: &str| {
             let read = Scopes::parse(text, self.model);
@@ -570,12 +631,17 @@ impl Desk<'_> {
         };
         let system = |s: &access::ResourceScope| s.context == ScopeContext::System;
         let alone = metadata.grants("client_credentials") || given.resources().iter().any(system);
-        if alone && decision.roles.is_none() && !self.ungoverned {
+        let governed =
+            decision.roles.is_some() || client.as_ref().is_some_and(|c| c.roles.is_some());
+        if alone && !governed && !self.ungoverned {
             let text = "it acts without a person: name the roles by which policy governs it";
             return Err(invalid(text));
         }
         let roles = decision.roles.as_deref().map(held).transpose()?;
-        let vendor = match &decision.vendor {
+        let bound = client
+            .as_ref()
+            .and_then(|c| Some(c.vendor.as_ref()?.as_str()));
+        let vendor = match decision.vendor.as_deref().or(bound) {
             Some(vendor) => Some(binding(self.store, vendor, &given).await?),
             None => None,
         };
@@ -600,6 +666,7 @@ impl Desk<'_> {
             roles,
             vendor,
             certificates,
+            about: metadata.about.clone(),
         };
         let record = &waiting.record;
         let made = self.store.approve_registration(permit, new, record).await?;

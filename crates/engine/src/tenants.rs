@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use access::{
-    Action, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId, decide_house,
-    decide_system,
+    Action, Administer, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId,
+    decide_house, decide_operator,
 };
 use base::{Code, TenantName};
 use fhir::definitions::FhirVersion;
@@ -174,13 +174,14 @@ impl Operator {
         decide_house(&self.principal, self.request).map_err(|denied| Failure::from(&denied))
     }
 
-    /// A permit for the platform's own work on a tenant.
+    /// A permit for what the operator has the platform do on a tenant.
     pub(crate) fn system<A: Action>(
         &self,
         reason: Reason,
         tenant: &TenantId,
     ) -> Result<Permit<A>, Failure> {
-        decide_system(reason, tenant, self.request).map_err(|denied| Failure::from(&denied))
+        let decided = decide_operator(&self.principal, reason, tenant, self.request);
+        decided.map_err(|denied| Failure::from(&denied))
     }
 
     /// The data of a tenant that exists.
@@ -215,8 +216,7 @@ impl Operator {
     /// # Errors
     /// `tenant-name`, `tenant-exists`, `request-invalid`.
     pub async fn create_tenant(&self, draft: TenantDraft) -> Result<TenantView, Failure> {
-        let name = TenantName::new(&draft.name)
-            .map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
+        let name = self.new_name(&draft.name)?;
         let fhir = match draft.fhir.as_deref() {
             None => FhirVersion::default(),
             Some(text) => FhirVersion::parse(text).ok_or_else(|| {
@@ -448,21 +448,30 @@ impl Operator {
     pub async fn restore_tenant(
         &self,
         file: &str,
-        as_name: &str,
+        (as_name, display): (&str, Option<String>),
         clients: RestoreClients,
     ) -> Result<RestoredView, Failure> {
-        let name =
-            TenantName::new(as_name).map_err(|e| Failure::new(Code::TenantName, e.to_string()))?;
+        let name = self.new_name(as_name)?;
+        let display = display.map(checked_display).transpose()?;
         let path = self.backup_path(file)?;
         if !path.is_file() {
             return Err(Failure::of(Code::BackupUnknown));
         }
         let restored = self
             .store()
-            .restore(self.permit()?, &path, name, clients)
+            .restore(self.permit()?, &path, name.clone(), clients)
             .await?;
+        let info = match display {
+            Some(_) => {
+                let permit = self.permit()?;
+                self.store()
+                    .change_tenant(permit, &name, display, None)
+                    .await?
+            }
+            None => restored.info,
+        };
         Ok(RestoredView {
-            tenant: self.view(restored.info),
+            tenant: self.view(info),
             clients: restored.clients,
             quarantined: restored.quarantined,
         })
@@ -475,12 +484,13 @@ impl Operator {
     /// `tenant-unknown`, `tenant-state`.
     pub async fn rotate_signing_key(&self, tenant: &str) -> Result<String, Failure> {
         let (tenant, _) = self.tenant(tenant)?;
+        let permit: Permit<Administer> = self.system(Reason::Operation, &tenant)?;
         let gate = Gate {
             house: self.house.clone(),
             links: self.links(&tenant),
             tenant,
         };
-        Ok(gate.new_signing_key().await?.kid)
+        Ok(gate.new_signing_key(permit).await?.kid)
     }
 
     /// Makes a new key-encryption key. Returns how many tenants' keys were wrapped anew.
@@ -489,6 +499,18 @@ impl Operator {
     /// Those of the store.
     pub async fn rotate_key(&self) -> Result<usize, Failure> {
         Ok(self.store().rotate_key(self.permit()?).await?)
+    }
+
+    /// The name of a tenant that is to be made.
+    fn new_name(&self, name: &str) -> Result<TenantName, Failure> {
+        let wrong = |text: String| Failure::new(Code::TenantName, text);
+        let name = TenantName::new(name).map_err(|e| wrong(e.to_string()))?;
+        // The label of a host ends with a letter or a digit (RFC 952, RFC 1123 section 2.1).
+        if self.house.0.config.domain.is_some() && name.as_str().ends_with('-') {
+            let text = "the name is that of a host under the domain, and does not end with '-'";
+            return Err(wrong(text.to_owned()));
+        }
+        Ok(name)
     }
 
     /// A file in the folder for backups; only a plain name is taken, never a path.

@@ -5,6 +5,8 @@
 //! All issues are collected, up to a limit. Invariants, profiles and terminology beyond required
 //! codes are not checked here; depth and size are the JSON reader's business.
 
+use std::collections::HashSet;
+
 use base::{Code, ResourceId};
 use smallvec::SmallVec;
 
@@ -57,7 +59,7 @@ pub struct Report {
 }
 
 /// What a literal reference to this server points to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pointed {
     /// The type.
     pub type_id: TypeId,
@@ -114,6 +116,8 @@ struct Checker<'c> {
     reference: Option<StructureId>,
     codeable_reference: Option<StructureId>,
     report: Report,
+    /// What the report lists as references, to list each once.
+    noted: HashSet<Pointed>,
     /// Issues beyond the limit.
     unlisted: usize,
     /// Depth of resources inside entries.
@@ -122,6 +126,8 @@ struct Checker<'c> {
     shell_only: bool,
     /// What the resource around this place contains.
     inside: contained::Inside,
+    /// This place is in a contained resource.
+    is_contained: bool,
 }
 
 impl<'c> Checker<'c> {
@@ -132,10 +138,12 @@ impl<'c> Checker<'c> {
             reference: model.structure_named("Reference"),
             codeable_reference: model.structure_named("CodeableReference"),
             report: Report::default(),
+            noted: HashSet::new(),
             unlisted: 0,
             entries: 0,
             shell_only: false,
             inside: contained::Inside::default(),
+            is_contained: false,
         }
     }
 
@@ -189,14 +197,19 @@ impl<'c> Checker<'c> {
         }
         if level == Level::Contained {
             self.contained(value, at);
-            return self.structure(value, structure, at, Form::Resource);
+            let around = std::mem::replace(&mut self.is_contained, true);
+            self.structure(value, structure, at, Form::Resource);
+            self.is_contained = around;
+            return;
         }
         let inside = contained::Inside::of(self.model, structure, value);
         let around = std::mem::replace(&mut self.inside, inside);
+        let is_contained = std::mem::replace(&mut self.is_contained, false);
         let entries = usize::from(level == Level::Entry);
         self.entries += entries;
         self.structure(value, structure, at, Form::Resource);
         self.entries -= entries;
+        self.is_contained = is_contained;
         self.inside = around;
     }
 

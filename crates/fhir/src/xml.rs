@@ -18,7 +18,7 @@ mod token;
 mod write;
 
 pub(crate) use entity::named as named_character;
-pub(crate) use narrative::is_well_formed_narrative;
+pub(crate) use narrative::{is_well_formed_narrative, reference};
 pub use token::XmlError;
 pub(crate) use token::{Attribute, Name, Start, Token, Tokens, is_name, is_space};
 pub use write::{Layout, write_xml};

@@ -227,6 +227,8 @@ struct Restore {
     file: String,
     #[serde(default)]
     clients: RestoreClients,
+    #[serde(default)]
+    display: Option<String>,
 }
 
 /// `POST /admin/v1/tenants/{name}/restore`: makes the tenant of this name from a backup.
@@ -234,9 +236,13 @@ pub(crate) async fn restore_tenant(
     by: Operator,
     mut call: Call,
 ) -> Result<Response<Body>, Failure> {
-    let Restore { file, clients } = call.json().await?;
+    let Restore {
+        file,
+        clients,
+        display,
+    } = call.json().await?;
     let name = call.value("name");
-    let view = by.restore_tenant(&file, name, clients).await?;
+    let view = by.restore_tenant(&file, (name, display), clients).await?;
     Ok(located(
         answer(StatusCode::CREATED, &view)?,
         &format!("/admin/v1/tenants/{name}"),

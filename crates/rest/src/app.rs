@@ -103,7 +103,8 @@ impl App {
             request.uri().path().to_owned(),
         );
         let _counted = InFlight::new(&self.house);
-        let unfit = self.oversized(request.headers());
+        let unfit = self.too_long(request.uri());
+        let unfit = unfit.or_else(|| self.oversized(request.headers()));
         let unfit = unfit.or_else(|| several_hosts(request.headers()));
         let unfit = unfit.or_else(|| spelt_otherwise(&path));
         let mut response = match unfit {
@@ -191,11 +192,19 @@ impl App {
         if size as u64 <= max {
             return None;
         }
-        let failure = Failure::limit(Code::LimitExceeded, "header_bytes_max", max);
-        let mut response = problem::respond(&failure, Style::Fhir, "");
-        *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        response.extensions_mut().insert(Counted);
-        Some(response)
+        let failure = Failure::limit(Code::LimitHeaders, "header_bytes_max", max);
+        Some(counted(problem::respond(&failure, Style::Fhir, "")))
+    }
+
+    /// The answer to an address beyond `url_bytes_max`.
+    fn too_long(&self, uri: &Uri) -> Option<Response<Body>> {
+        let max = self.house.limits().url_bytes_max;
+        let size = uri.path_and_query().map_or(0, |p| p.as_str().len());
+        if size as u64 <= max {
+            return None;
+        }
+        let failure = Failure::limit(Code::LimitUrl, "url_bytes_max", max);
+        Some(counted(problem::respond(&failure, Style::Fhir, "")))
     }
 }
 

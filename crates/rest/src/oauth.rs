@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use base::Code;
-use engine::{Assurance, Failure, Gate, House, SwitchDraft, TokenFailure, TokenRequest};
+use engine::{Assurance, Failure, Gate, House, Session, SwitchDraft, TokenFailure, TokenRequest};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
@@ -33,6 +33,11 @@ async fn asked(call: &mut Call) -> Asked<TokenRequest> {
 
 /// The same, with the form that it was read from.
 async fn asked_with(call: &mut Call) -> Asked<(TokenRequest, String)> {
+    let headers = &call.parts.headers;
+    if !headers.contains_key(CONTENT_TYPE) && call.body(BodyLimit::Form).await?.is_empty() {
+        // Nothing is said, in no format.
+        return Ok(Ok((TokenRequest::default(), String::new())));
+    }
     if negotiate::body_essence(&call.parts.headers) != "application/x-www-form-urlencoded" {
         return Err(Failure::of(Code::MediaType));
     }
@@ -222,6 +227,26 @@ pub(crate) async fn jwks(gate: Gate, _: Call) -> Result<Response<Body>, Failure>
     Ok(json(StatusCode::OK, &gate.jwks().await?))
 }
 
+/// `GET` and `POST /t/{tenant}/auth/userinfo` (OpenID Connect Core, section 5.3).
+pub(crate) async fn userinfo(by: Session, call: Call) -> Result<Response<Body>, Failure> {
+    drop(call);
+    match by.userinfo().await {
+        Ok(claims) => Ok(unkept(json(StatusCode::OK, &claims))),
+        Err(failure) if failure.code() == Code::ScopeMissing => {
+            let mut response = json(
+                StatusCode::FORBIDDEN,
+                &json!({ "error": "insufficient_scope", "error_description": failure.text() }),
+            );
+            // RFC 6750 section 3.1.
+            let challenge = "Bearer error=\"insufficient_scope\", scope=\"openid\"";
+            let challenge = HeaderValue::from_static(challenge);
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            Ok(unkept(response))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
 /// What both descriptions of the issuer say.
 fn described(gate: &Gate, house: &House) -> serde_json::Value {
     let (links, config) = (gate.links(), house.config());
@@ -239,6 +264,8 @@ fn described(gate: &Gate, house: &House) -> serde_json::Value {
         "jwks_uri": links.jwks(),
         "authorization_endpoint": links.auth("/authorize"),
         "token_endpoint": links.token(),
+        "userinfo_endpoint": links.auth("/userinfo"),
+        "end_session_endpoint": links.auth("/end-session"),
         "introspection_endpoint": links.auth("/introspect"),
         "revocation_endpoint": links.auth("/revoke"),
         "registration_endpoint": links.auth("/register"),

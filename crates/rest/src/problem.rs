@@ -23,6 +23,7 @@ pub const fn status(code: Code) -> StatusCode {
     match (code.kind(), code) {
         (Kind::Incorrect, _) => StatusCode::BAD_REQUEST,
         (Kind::TooLarge, Code::LimitHeaders) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        (Kind::TooLarge, Code::LimitUrl) => StatusCode::URI_TOO_LONG,
         (Kind::TooLarge, _) => StatusCode::PAYLOAD_TOO_LARGE,
         (Kind::Unprocessable, _) => StatusCode::UNPROCESSABLE_ENTITY,
         (Kind::Unauthenticated, _) => StatusCode::UNAUTHORIZED,

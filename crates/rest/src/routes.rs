@@ -245,6 +245,10 @@ routes! {
     POST   Tenant "/auth/invitation"    "accept-invitation" Gate auth::sign_in::accept;
     GET    Tenant "/auth/authorize"     "authorize"     Gate    auth::authorize::page;
     POST   Tenant "/auth/authorize"     "approve"       Gate    auth::authorize::decide;
+    GET    Tenant "/auth/end-session"   "end-session"   Gate    auth::end_session::page;
+    POST   Tenant "/auth/end-session"   "sign-out"      Gate    auth::end_session::decide;
+    GET    Tenant "/auth/userinfo"      "userinfo"      Caller("") oauth::userinfo;
+    POST   Tenant "/auth/userinfo"      "userinfo"      Caller("") oauth::userinfo;
     GET    Tenant "/auth/account"       "account"       Visitor auth::account::page;
     POST   Tenant "/auth/account/{action}" "change-account" Visitor auth::account::act;
     GET    Tenant "/auth/people"        "list-people"   Visitor auth::people::list;

@@ -16,6 +16,7 @@ mod graphql;
 mod history;
 mod oauth;
 mod operations;
+mod operators;
 mod passkeys;
 mod patch;
 mod people;

@@ -17,6 +17,7 @@ pub mod import;
 pub mod imports;
 pub mod key;
 pub mod login;
+pub mod operator;
 pub mod person;
 pub mod policy;
 mod print;
@@ -75,6 +76,8 @@ enum Command {
     Restore(backup::Restore),
     /// The key-encryption key.
     Key(key::Key),
+    /// Who operates the house, by name.
+    Operator(operator::Operator),
     /// Check a configuration file.
     CheckConfig(check_config::CheckConfig),
 }
@@ -101,13 +104,22 @@ pub fn main() -> ExitCode {
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Key(args) => key::run(&args),
+        Command::Operator(args) => operator::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "insula: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    // What goes over a network and breaks off has something in front of it.
+    error.downcast_ref::<std::io::Error>().is_some_and(broken)
 }

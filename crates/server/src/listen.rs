@@ -1,6 +1,7 @@
 //! The street door: TCP and TLS in, requests to `rest`. Bounds connections, headers and time, and
 //! drains on the way out. Knows nothing of routes.
 
+mod bare;
 mod linger;
 mod pace;
 mod places;
@@ -23,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
+use self::bare::Explained;
 use self::linger::Lingering;
 use self::pace::Pace;
 use self::places::{Met, Places};
@@ -59,6 +61,11 @@ pub struct Listener {
 /// connection.
 const STREAM_WINDOW: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
+
+/// Bytes of a request's head beside what is counted of its headers and its address.
+const HEAD_ROOM: u64 = 8 << 10;
+/// Bytes of an address that the HTTP layer takes at most.
+const URL_BYTES: u64 = 64 << 10;
 
 /// Whether the configured address can be listened on as it is configured, without doing it.
 ///
@@ -190,16 +197,22 @@ impl Listener {
                 }
             };
             let (app, http, stop) = (app.clone(), http.clone(), stop.clone());
-            let pace = Pace::new(&self.limits);
+            let limits = self.limits.clone();
+            let pace = Pace::new(&limits);
             let door = door.clone();
             tokio::spawn(async move {
                 let _ = stream.set_nodelay(true);
                 match door {
-                    None => connection(&http, stream, app, (peer, None), pace, stop).await,
+                    None => {
+                        let stream = Explained::new(Lingering::new(stream), limits, pace.clone());
+                        connection(&http, stream, app, (peer, None), pace, stop).await;
+                    }
                     Some(door) => {
                         let accepting = door.acceptor().accept(stream);
                         if let Ok(Ok(stream)) = tokio::time::timeout(GREETING, accepting).await {
                             let shown = door.shown(stream.get_ref().1);
+                            let lingering = Lingering::new(stream);
+                            let stream = Explained::new(lingering, limits, pace.clone());
                             connection(&http, stream, app, (peer, shown), pace, stop).await;
                         }
                     }
@@ -221,16 +234,18 @@ impl Listener {
 type Http = auto::Builder<TokioExecutor>;
 
 fn protocol(limits: &Limits) -> Http {
-    let header_bytes = usize::try_from(limits.header_bytes_max).unwrap_or(usize::MAX);
+    // More than our own limits let through, so that what is past those is answered by their name.
+    let room = limits.header_bytes_max.saturating_add(HEAD_ROOM);
+    let listed = room.saturating_add(limits.url_bytes_max);
     let mut http = auto::Builder::new(TokioExecutor::new());
     // No `pipeline_flush`: it takes whole answers into memory, however slowly they are taken.
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(GREETING)
-        .max_buf_size(header_bytes.max(8 << 10));
+        .max_buf_size(usize::try_from(room.saturating_add(URL_BYTES)).unwrap_or(usize::MAX));
     http.http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(listed).unwrap_or(u32::MAX))
         .max_concurrent_streams(256)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -271,7 +286,7 @@ async fn connection<S>(
             Ok::<_, std::convert::Infallible>(answer.map(|body| asked.answered(body)))
         }
     });
-    let mut connection = pin!(http.serve_connection(TokioIo::new(Lingering::new(stream)), service));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         () = silence => return,

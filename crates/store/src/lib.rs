@@ -23,6 +23,6 @@ pub use report::{Finding, FindingKind, Tampering, VerifyReport};
 pub use sqlite::params::ParamState;
 pub use sqlite::process::stand_back;
 pub use store::Store;
-pub use tenant::{Deed, IndexStatus, ParamStatus, TenantStore, Upload};
+pub use tenant::{Deed, IndexStatus, ParamStatus, TenantStore, ToChange, Upload};
 
 type Result<T> = std::result::Result<T, StoreError>;

@@ -92,6 +92,8 @@ pub(crate) trait Facts {
         columns: &[&'static str],
         max: usize,
     ) -> Result<Option<Vec<Vec<Bind>>>>;
+    /// From here on it is understood what must not be, or no longer so.
+    fn turn(&mut self);
     /// Ids of the resources of a type that are part of these (`above`: that these are part of) by a
     /// reference parameter of that type, one step.
     fn related(

@@ -22,6 +22,7 @@ mod keyring;
 pub(crate) mod labels;
 pub(crate) mod mailboxes;
 mod migrate;
+mod operators;
 pub(crate) mod page;
 pub(crate) mod params;
 pub(crate) mod passkeys;
@@ -40,6 +41,8 @@ mod shared;
 pub(crate) mod sight;
 mod template;
 mod tenant;
+#[cfg(test)]
+mod traced;
 pub(crate) mod trail;
 pub(crate) mod vendors;
 pub(crate) mod verify;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{Directory, Export, HousePermit, OperatorToken, Permit, TenantId};
+use access::{Directory, Export, HousePermit, Permit, Principal, TenantId};
 use base::{Clock, Micros, Rng, TenantName};
 
-use crate::face::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
+use crate::face::{Account, HeadLine, ShipOf, ShipPlace, ShippedEvent};
 use crate::sqlite::house::House;
 use crate::sqlite::house::change::By;
 use crate::{
@@ -64,9 +64,10 @@ impl Store {
         TenantStore::new(self.handle.clone(), tenant.clone())
     }
 
-    /// The operator's token, by its digest; the token itself is in `DIR/operator.token`.
-    pub fn operator_token(&self) -> &OperatorToken {
-        &self.house().operator
+    /// The operator whose token was presented: that of `DIR/operator.token`, or of a file
+    /// `DIR/operators/NAME.token`.
+    pub fn operator(&self, presented: &str) -> Option<Principal> {
+        self.house().operators.authenticate(presented)
     }
 
     /// Makes a tenant.
@@ -233,6 +234,22 @@ impl Store {
         let all = self.house().entries();
         let serving = all.iter().filter(|entry| entry.must_serve().is_ok());
         serving.map(|entry| entry.tenant.clone()).collect()
+    }
+
+    /// Tenants that serve where a person has this account at an identity provider, and those of which nobody knows
+    /// yet who has one there; both in order of name, and without opening any.
+    pub fn tenants_of_account(&self, account: &Account) -> (Vec<TenantId>, Vec<TenantId>) {
+        self.house().tenants_of_account(account)
+    }
+
+    /// Opens a tenant to find out who has which account there, and remembers it.
+    pub async fn look_at_accounts(&self, tenant: &TenantId) -> Result<()> {
+        let Some(entry) = self.house().entry(tenant) else {
+            return Ok(());
+        };
+        self.house()
+            .aside(move |h| h.look_at_accounts(&entry))
+            .await
     }
 
     /// How far a tenant's background check is, without touching a disk; none if nobody looked yet.

@@ -20,6 +20,7 @@ pub(crate) use data::Staged;
 pub use data::Upload;
 pub use indexing::{IndexStatus, ParamStatus};
 pub use people::Deed;
+pub use reading::ToChange;
 pub(crate) use reading::current_or_last_good;
 
 use std::sync::Arc;
@@ -380,8 +381,9 @@ impl TenantStore {
 
     /// Begins the tenant's administration anew, where it is not what was last administered: nobody may do
     /// anything until somebody administers it. All clients are revoked, all people disabled and without
-    /// proofs, all vendor grants off, identity providers and program links gone, and a policy without
-    /// grants is in force. `who` decided so, and why.
+    /// proofs and roles, all vendor grants off and their terms to be taken again, identity providers and
+    /// program links gone, and a policy without grants is in force. Where only what was opened in
+    /// emergencies is not what was vouched for, that ends, and nothing else. `who` decided so, and why.
     ///
     /// # Errors
     /// `request-invalid` where it is what was last administered.
@@ -403,6 +405,10 @@ impl TenantStore {
             let (db, by) = (&state.db, (actor.as_str(), why.as_str()));
             let doubted = tenant.clients().is_doubted() || !administration::holds(db)?;
             if !doubted && vendor_rows::events_hold(db)? {
+                if !administration::openings_hold(db)? {
+                    // What was opened in emergencies is all that was altered: they end, and no more.
+                    return openings::end(db, tenant.chain(), None, ("operator", now)).map(drop);
+                }
                 let text = "what is administered is what was last administered";
                 return Err(StoreError::Refused(Code::RequestInvalid, text.to_owned()));
             }
@@ -411,7 +417,7 @@ impl TenantStore {
             vendor_rows::begin_anew(db, &why)?;
             policy_rows::begin_anew(db, by, now)?;
             alert_rows::begin_anew(db, by, now)?;
-            openings::end(db, tenant.chain(), None, ("operator", now)).map(drop)
+            openings::end(db, tenant.chain(), None, (actor.as_str(), now)).map(drop)
         };
         self.handle
             .0

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod face {
+    mod accounts;
     mod blobs;
     mod clients;
     mod commits;

@@ -323,6 +323,16 @@ impl Document {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Whether some grant gives something to holders of a role, or lets them review.
+    pub fn names_role(&self, role: &str) -> bool {
+        let names = |who: &Who| who.roles.iter().any(|known| known == role);
+        self.grants.iter().any(|grant| {
+            let glass = grant.break_glass.as_ref();
+            let reviews = glass.and_then(|glass| glass.reviewers.as_ref());
+            grant.effect == Effect::Allow && names(&grant.who) || reviews.is_some_and(names)
+        })
+    }
+
     /// What it says about consents; none where they do not count.
     pub(super) fn consent_rules(&self) -> Option<ConsentRules> {
         match self.consents.as_ref()? {

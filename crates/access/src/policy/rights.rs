@@ -47,7 +47,9 @@ impl Way {
 #[derive(Debug)]
 pub struct Rule {
     ways: Vec<Way>,
-    filter: Option<Clause>,
+    filter: Option<Arc<Clause>>,
+    /// What of it is about the type itself, and not about what its resources are bound to.
+    own: Option<Arc<Clause>>,
     hidden: Option<Mask>,
     read_only: Option<Mask>,
     opens: bool,
@@ -70,12 +72,15 @@ impl Rule {
                 Some(all.map_or_else(|| (**mask).clone(), |all| all.and(mask)))
             })
         };
+        let filter = match all.len() {
+            0 => None,
+            1 => all.pop(),
+            _ => Some(Clause::And(all)),
+        };
+        let filter = filter.map(Arc::new);
         Self {
-            filter: match all.len() {
-                0 => None,
-                1 => all.pop(),
-                _ => Some(Clause::And(all)),
-            },
+            own: filter.clone(),
+            filter,
             hidden: union(&mut ways.iter().filter_map(|w| w.mask.as_ref())),
             read_only: union(&mut ways.iter().filter_map(|w| w.read_only.as_ref())),
             opens: ways.iter().any(|w| w.opened),
@@ -84,20 +89,49 @@ impl Rule {
         }
     }
 
+    /// The same, of resources for which this holds as well. It looks at nothing that the rules of other
+    /// types do not look at.
+    pub(super) fn bound(&self, by: Clause) -> Self {
+        let filter = match &self.filter {
+            None => by,
+            Some(own) => Clause::And(vec![Clause::clone(own), by]),
+        };
+        Self {
+            ways: self.ways.clone(),
+            filter: Some(Arc::new(filter)),
+            own: self.own.clone(),
+            hidden: self.hidden.clone(),
+            read_only: self.read_only.clone(),
+            opens: self.opens,
+            digest: OnceLock::new(),
+        }
+    }
+
+    /// [`Self::filter`], to be held on to.
+    pub(super) const fn shared_filter(&self) -> Option<&Arc<Clause>> {
+        self.filter.as_ref()
+    }
+
     /// A digest of what [`Self::filter`] says, by `make`, which is asked once: rules of different callers
     /// that say the same have the same.
     pub fn digest(&self, make: impl FnOnce(Option<&Clause>) -> [u8; 32]) -> &[u8; 32] {
-        self.digest.get_or_init(|| make(self.filter.as_ref()))
+        self.digest.get_or_init(|| make(self.filter()))
     }
 
     /// Which resources, all ways together; every one without it.
-    pub const fn filter(&self) -> Option<&Clause> {
-        self.filter.as_ref()
+    pub fn filter(&self) -> Option<&Clause> {
+        self.filter.as_deref()
     }
 
     /// The ways, what hides least first. A resource is shown by the first that leads to it.
     pub fn ways(&self) -> &[Way] {
         &self.ways
+    }
+
+    /// The clauses of its ways, and the whole, without what its resources are bound to.
+    pub fn clauses(&self) -> impl Iterator<Item = &Clause> {
+        let ways = self.ways.iter().filter_map(|way| way.clause.as_ref());
+        ways.chain(self.own.as_deref())
     }
 
     /// Elements that some way hides.
@@ -124,8 +158,6 @@ impl Rule {
 #[derive(Debug, Default)]
 pub struct RowRules {
     by_type: HashMap<TypeId, Arc<Rule>>,
-    /// Types whose rules look at resources of a type, once it was asked.
-    looking: OnceLock<HashMap<TypeId, Vec<TypeId>>>,
 }
 
 impl RowRules {
@@ -140,13 +172,46 @@ impl RowRules {
         self.by_type.is_empty()
     }
 
+    /// The rule of a type.
+    pub fn get(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
+        if self.by_type.is_empty() {
+            return None;
+        }
+        self.by_type.get(&type_id)
+    }
+}
+
+/// Rules by which somebody sees, changes and deletes, all together: what they write may be evidence for any.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    by_type: HashMap<TypeId, Vec<Arc<Rule>>>,
+    /// Types whose rules look at resources of a type, once it was asked.
+    looking: OnceLock<HashMap<TypeId, Vec<TypeId>>>,
+}
+
+impl Evidence {
+    /// Of what these reach.
+    fn of<'r>(reaches: impl Iterator<Item = &'r Reach>) -> Self {
+        let mut by_type: HashMap<TypeId, Vec<Arc<Rule>>> = HashMap::new();
+        for (type_id, rule) in reaches.flat_map(|reach| &reach.rules.by_type) {
+            let known = by_type.entry(*type_id).or_default();
+            if !known.iter().any(|known| Arc::ptr_eq(known, rule)) {
+                known.push(rule.clone());
+            }
+        }
+        Self {
+            by_type,
+            looking: OnceLock::new(),
+        }
+    }
+
     /// Types whose rules look at resources of another type, or at others of the same.
     pub fn looking_at(&self, model: &Model, of: TypeId) -> &[TypeId] {
         let looking = self.looking.get_or_init(|| {
             let mut looking: HashMap<TypeId, Vec<TypeId>> = HashMap::new();
-            for (type_id, rule) in &self.by_type {
-                let ways = rule.ways.iter().filter_map(|way| way.clause.as_ref());
-                let mut types: Vec<TypeId> = (ways.chain(rule.filter()))
+            for (type_id, rules) in &self.by_type {
+                let mut types: Vec<TypeId> = (rules.iter())
+                    .flat_map(|rule| rule.clauses())
                     .flat_map(|clause| clause.looks_at(model))
                     .collect();
                 types.sort_unstable();
@@ -160,12 +225,9 @@ impl RowRules {
         looking.get(&of).map_or(&[], Vec::as_slice)
     }
 
-    /// The rule of a type.
-    pub fn get(&self, type_id: TypeId) -> Option<&Arc<Rule>> {
-        if self.by_type.is_empty() {
-            return None;
-        }
-        self.by_type.get(&type_id)
+    /// The rules of a type.
+    pub fn rules(&self, type_id: TypeId) -> &[Arc<Rule>] {
+        self.by_type.get(&type_id).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -213,10 +275,7 @@ impl Reach {
                 rules.insert(*type_id, rule.clone());
             }
         }
-        let rules = Arc::new(RowRules {
-            by_type: rules,
-            looking: OnceLock::new(),
-        });
+        let rules = Arc::new(RowRules { by_type: rules });
         Self { types, rules }
     }
 }
@@ -248,6 +307,8 @@ pub struct Rights {
     pub(super) reach: [Reach; 6],
     /// What searches show: what may be searched, and of other types what may be read.
     pub(super) seen: Reach,
+    /// What its caller writes may be evidence for.
+    pub(crate) evidence: Arc<Evidence>,
     pub(super) administers: bool,
     /// Consents count, and whom they refuse depends on where the caller's facilities belong.
     pub(crate) placed: bool,
@@ -274,8 +335,11 @@ pub(crate) struct Found<'r> {
 
 impl Rights {
     pub(super) fn settle(&mut self) {
-        let [read, search, ..] = &self.reach;
+        let [read, search, history, _, update, delete] = &self.reach;
         self.seen = search.or(read);
+        // What is made by somebody shows nothing that was there, nor takes it away.
+        let reaches = [read, search, history, update, delete];
+        self.evidence = Arc::new(Evidence::of(reaches.into_iter()));
     }
 
     /// Whether they are something else as time passes.
@@ -307,7 +371,12 @@ impl Rights {
                     let own = way.clause.as_ref();
                     all += size_of::<Way>() + own.map_or(0, |clause| clause.bytes(&mut known));
                 }
-                all += rule.filter().map_or(0, |clause| clause.bytes(&mut known));
+                // The rule of another type may hold on to it as well.
+                if let Some(filter) = rule.shared_filter()
+                    && known.insert(Arc::as_ptr(filter).addr())
+                {
+                    all += filter.bytes(&mut known);
+                }
             }
         }
         all

@@ -59,7 +59,7 @@ impl<'s> Subject<'s> {
                 ..
             } => (roles.is_some(), import_until.is_some()),
             Who::Person(_) => (true, false),
-            Who::Operator => return None,
+            Who::Operator(_) => return None,
         };
         Some(Self {
             roles: principal.roles(),

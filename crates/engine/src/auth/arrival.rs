@@ -120,6 +120,8 @@ pub(super) fn random(rng: &dyn Rng) -> String {
 
 /// What the journey is sealed for.
 const SEALED_FOR: &str = "journey to identity provider";
+/// What the state of who left from the tenant's own host is hashed for.
+const OWN_HOST: &str = "state of own host";
 /// Bytes of it: browsers keep cookies of 4096 bytes, their names included.
 const JOURNEY_BYTES_MAX: usize = base::limits::fixed::JOURNEY_BYTES_MAX;
 /// Tolerance for clocks that differ, in seconds.
@@ -150,7 +152,9 @@ impl Gate {
             // The answer comes to the house, which shows this browser the way back to the tenant's own host.
             (true, Some(port)) => {
                 let port = port.map_or_else(String::new, |port| port.to_string());
-                format!("{}.{port}.{}", self.name(), random(rng))
+                let state = format!("{}.{port}.{}", self.name(), random(rng));
+                let mac = self.mac_of_state(&state).await?;
+                format!("{state}.{mac}")
             }
         };
         let key = self.store().people_key().await?;
@@ -184,6 +188,18 @@ impl Gate {
             cookie,
             seconds,
         })
+    }
+
+    async fn mac_of_state(&self, state: &str) -> Result<String, Failure> {
+        let key = self.store().people_key().await?;
+        Ok(URL_SAFE_NO_PAD.encode(key.hash(OWN_HOST, state)))
+    }
+
+    /// Whether somebody left from the tenant's own host with this state.
+    pub(crate) async fn is_own_state(&self, state: &str, mac: &str) -> Result<bool, Failure> {
+        let key = self.store().people_key().await?;
+        let mac = URL_SAFE_NO_PAD.decode(mac).unwrap_or_default();
+        Ok(key.is_hash(OWN_HOST, state, &mac))
     }
 
     /// Takes in a person who comes back from an identity provider with its answer.

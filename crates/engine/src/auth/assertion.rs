@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use access::{ClientId, ClientKeys, ClientRecord, TenantId};
 use base::Micros;
-use base::limits::fixed::REPLAYERS_MAX;
+use base::limits::fixed::{REPLAYERS_MAX, REPLAYERS_PER_TENANT_MAX};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use parking_lot::Mutex;
 use ring::digest;
@@ -67,7 +67,8 @@ impl Claims {
         let seconds = now.as_secs();
         let fresh = self.exp > seconds - SKEW
             && self.exp <= seconds + LIFE_MAX + SKEW
-            && self.nbf.is_none_or(|n| n <= seconds + SKEW);
+            && self.nbf.is_none_or(|n| n <= seconds + SKEW)
+            && self.iat.is_none_or(|made| made <= seconds + SKEW);
         self.iss == client.as_str()
             && self.sub == client.as_str()
             && self.aud.has(token_url)
@@ -184,14 +185,39 @@ pub(crate) fn has_certificates(text: &str) -> bool {
 #[derive(Debug)]
 pub(crate) struct Replays {
     max: usize,
+    /// Clients that there may be at once, and those of one tenant.
+    room: (usize, usize),
     clients: Mutex<Clients>,
 }
 
 #[derive(Debug, Default)]
 struct Clients {
     used: HashMap<(TenantId, ClientId), Used>,
+    /// How many of them are of each tenant: no clinic takes the room of the others.
+    of: HashMap<TenantId, usize>,
     /// How many clients there may be before those that have nothing any more are dropped.
     sweep_at: usize,
+    /// When they were dropped last, in seconds: at most once a second where there is no room.
+    swept: i64,
+}
+
+impl Clients {
+    /// Whether there is room for one more of a tenant.
+    fn have_room(&self, tenant: &TenantId, room: (usize, usize)) -> bool {
+        let of = self.of.get(tenant).copied().unwrap_or(0);
+        self.used.len() < room.0 && of < room.1
+    }
+
+    fn sweep(&mut self, now: i64) {
+        self.used
+            .retain(|_, used| now < used.since + 2 * GENERATION);
+        self.of.clear();
+        for (tenant, _) in self.used.keys() {
+            *self.of.entry(tenant.clone()).or_default() += 1;
+        }
+        self.sweep_at = SWEEP_AT_MIN.max(2 * self.used.len());
+        self.swept = now;
+    }
 }
 
 /// What one client used.
@@ -222,6 +248,7 @@ impl Replays {
     pub(crate) fn new(max: u64) -> Self {
         Self {
             max: usize::try_from(max).unwrap_or(usize::MAX),
+            room: (REPLAYERS_MAX, REPLAYERS_PER_TENANT_MAX),
             clients: Mutex::default(),
         }
     }
@@ -253,15 +280,17 @@ impl Replays {
         let key = of_jti(jti);
         let now = now.as_secs();
         let mut clients = self.clients.lock();
-        if clients.used.len() > clients.sweep_at {
-            clients
-                .used
-                .retain(|_, used| now < used.since + 2 * GENERATION);
-            clients.sweep_at = SWEEP_AT_MIN.max(2 * clients.used.len()).min(REPLAYERS_MAX);
-        }
         let whose = (tenant.clone(), client.clone());
-        if clients.used.len() >= REPLAYERS_MAX && !clients.used.contains_key(&whose) {
-            return false;
+        let is_new = !clients.used.contains_key(&whose);
+        if is_new {
+            let full = !clients.have_room(tenant, self.room) && now > clients.swept;
+            if full || clients.used.len() > clients.sweep_at {
+                clients.sweep(now);
+            }
+            if !clients.have_room(tenant, self.room) {
+                return false;
+            }
+            *clients.of.entry(tenant.clone()).or_default() += 1;
         }
         let used = clients.used.entry(whose).or_default();
         // Dropped when the lock is not held any more.
@@ -322,6 +351,31 @@ mod tests {
         assert!(!replays.first_use(&a, &one, "w", at(2 * GENERATION - 1)));
         assert!(replays.first_use(&a, &one, "x", at(2 * GENERATION)));
         assert!(!replays.first_use(&a, &one, "w", at(2 * GENERATION)));
+    }
+
+    #[test]
+    fn who_found_no_room_finds_it_when_others_are_forgotten() {
+        let replays = Replays {
+            room: (20, 8),
+            ..Replays::new(3)
+        };
+        let tenants = ["abbey", "bridge", "castle", "deep"].map(tenant);
+        let at = |secs| Micros(1_800_000_000_000_000).plus_secs(secs);
+        let first = |of: usize, n: usize, secs| {
+            let client = ClientId::new(&format!("c{n}")).unwrap();
+            replays.first_use(&tenants[of], &client, "x", at(secs))
+        };
+        // One clinic's do not take the room of the others, nor all of them more than there is.
+        assert!((0..8).all(|n| first(0, n, 0)));
+        assert!(!first(0, 8, 0), "no room for this clinic");
+        assert!((0..8).all(|n| first(1, n, 0)));
+        assert!((0..4).all(|n| first(2, n, 0)));
+        assert!(!first(3, 0, 1), "no room for anybody new");
+        assert!(!first(0, 0, 1), "who is known is still known");
+        // Nobody is locked out for ever.
+        assert!(first(3, 0, 2 * GENERATION));
+        assert!((0..8).all(|n| first(0, n + 100, 2 * GENERATION)));
+        assert!(!first(0, 108, 2 * GENERATION));
     }
 
     #[test]

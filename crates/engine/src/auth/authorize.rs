@@ -5,7 +5,9 @@
 //! port of a loopback address, which a program on the person's machine is given anew each time; what is
 //! wrong with the program or its URI is told to the person, everything else to the program.
 
-use access::{ApprovalRecord, Assurance, ClientId, ClientRecord, ScopeContext, Scopes};
+use access::{
+    ApprovalRecord, Assurance, ClientAbout, ClientId, ClientRecord, ScopeContext, Scopes,
+};
 use base::limits::fixed::AUTHORIZE_PARAMETERS_MAX;
 use base::{Code, Micros, ResourceId};
 use base64::Engine;
@@ -191,6 +193,8 @@ pub struct Question {
     pub scopes: Vec<String>,
     /// The patient in context, by id.
     pub patient: Option<String>,
+    /// What the program says about itself.
+    pub about: ClientAbout,
 }
 
 pub(super) fn invalid(text: &'static str) -> Failure {
@@ -199,7 +203,7 @@ pub(super) fn invalid(text: &'static str) -> Failure {
 
 /// Whether an address is one that was registered. At a loopback address the port is whichever the program got
 /// (RFC 8252 section 7.3, OAuth 2.1 section 8.4.2).
-fn is_registered(known: &str, asked: &str) -> bool {
+pub(super) fn is_registered(known: &str, asked: &str) -> bool {
     let without_port = |uri: &str| -> Option<(&'static str, String)> {
         ["http://127.0.0.1", "http://[::1]"]
             .iter()
@@ -419,6 +423,7 @@ impl Asked {
             redirect: self.redirect.clone(),
             scopes: wanted.in_words(),
             patient: patient.map(|p| p.as_str().to_owned()),
+            about: self.client.about.clone(),
         })
     }
 }

@@ -1,13 +1,11 @@
 //! Choosing among clinics: who signed in at the house's provider is told in which tenants they are a
-//! person, and chooses. Nothing is opened by it: the tenant that they choose recognises them itself, at the
+//! person, and chooses. Only those are opened for it. Nothing is opened by it: the tenant that they choose recognises them itself, at the
 //! same provider, and lets them in with what they have there.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
-use access::{PersonState, TenantId};
+use access::PersonState;
 use base::{Code, Micros};
-use parking_lot::Mutex;
 use store::Account;
 
 use super::arrival::{Departure, Journey, random, request};
@@ -25,41 +23,6 @@ pub struct Clinic {
     pub name: String,
     /// Where they sign in there.
     pub url: String,
-}
-
-/// Which tenants do not use the house's provider, as far as somebody looked: nobody is known there by it, and
-/// they need not be opened to find that out.
-#[derive(Debug, Default)]
-pub(crate) struct Choosers(Mutex<Known>);
-
-#[derive(Debug, Default)]
-struct Known {
-    others: HashSet<[u8; 16]>,
-    /// How often a tenant's providers were changed.
-    changes: u64,
-}
-
-impl Choosers {
-    /// Whether it has to be looked whether a tenant uses the provider, and as of when.
-    fn ask(&self, tenant: &TenantId) -> Option<u64> {
-        let known = self.0.lock();
-        (!known.others.contains(tenant.bytes())).then_some(known.changes)
-    }
-
-    /// A tenant does not use it, as somebody saw who asked then.
-    fn uses_none(&self, tenant: &TenantId, asked: u64) {
-        let mut known = self.0.lock();
-        if known.changes == asked {
-            known.others.insert(*tenant.bytes());
-        }
-    }
-
-    /// A tenant's providers were changed.
-    pub(crate) fn changed(&self, tenant: &TenantId) {
-        let mut known = self.0.lock();
-        known.changes += 1;
-        known.others.remove(tenant.bytes());
-    }
 }
 
 impl House {
@@ -104,7 +67,7 @@ impl House {
     ///
     /// # Errors
     /// `form-foreign` for an answer that this browser did not leave for; `provider-answer`,
-    /// `rate-limited`, `limit-query`.
+    /// `rate-limited`.
     pub async fn clinics(
         &self,
         cookie: &str,
@@ -141,25 +104,33 @@ impl House {
         account: &Account,
         reached: Reached<'_>,
     ) -> Result<Vec<Clinic>, Failure> {
-        let (all, max) = (
-            self.0.store.serving(),
-            self.limits().clinics_chosen_among_max,
-        );
-        if all.len() as u64 > max {
-            let name = "clinics_chosen_among_max";
-            return Err(Failure::limit(Code::LimitQuery, name, max));
-        }
-        let mut found = Vec::new();
-        for tenant in all {
+        let store = &self.0.store;
+        let max = self.limits().clinics_chosen_among_max;
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        let (known, unknown) = store.tenants_of_account(account);
+        let mut looked = Vec::new();
+        // Each is opened for it once; others come in time, or as soon as anybody opens them.
+        for tenant in unknown.into_iter().take(max) {
             // One that cannot be opened stands in the way of nobody.
-            if let Ok(Some(clinic)) = self
-                .clinic_of(tenant.name().as_str(), account, reached)
-                .await
-            {
-                found.push(clinic);
+            if store.look_at_accounts(&tenant).await.is_ok() {
+                looked.push(tenant);
             }
         }
-        found.sort_by(|a, b| a.name.cmp(&b.name));
+        let (all, _) = match looked.is_empty() {
+            true => (known, Vec::new()),
+            false => store.tenants_of_account(account),
+        };
+        let mut found = Vec::new();
+        for tenant in all.into_iter().take(max) {
+            let name = tenant.name().as_str();
+            match self.clinic_of(name, account, reached).await {
+                Ok(clinic) => found.extend(clinic),
+                // The others stand there all the same.
+                Err(failure) => {
+                    tracing::warn!(tenant = %tenant.name(), code = failure.code().as_str(), "a clinic cannot be offered to somebody who is known there");
+                }
+            }
+        }
         Ok(found)
     }
 
@@ -171,18 +142,10 @@ impl House {
         reached: Reached<'_>,
     ) -> Result<Option<Clinic>, Failure> {
         let gate = self.gate(name, reached, false)?;
-        let choosers = &self.0.choosers;
-        let Some(asked) = choosers.ask(&gate.tenant) else {
-            return Ok(None);
-        };
         let provider = match gate.house_provider().await {
             Ok(provider) => provider,
-            Err(failure) => {
-                if failure.code() == Code::ProviderUnknown {
-                    choosers.uses_none(&gate.tenant, asked);
-                }
-                return Ok(None);
-            }
+            Err(failure) if failure.code() == Code::ProviderUnknown => return Ok(None),
+            Err(failure) => return Err(failure),
         };
         let person = gate.store().person_of_account(account).await?;
         if person.is_none_or(|p| p.record.state != PersonState::Active) {

@@ -2,7 +2,7 @@
 //! Launch requires of `sso-openid-connect`. The keys are the tenant's own and are kept in its
 //! database; a new one signs while those before it are still published.
 
-use access::Reason;
+use access::{ActionName, Administer, Permit, PersonRecord, Reason, Scopes};
 use base::{Code, Micros};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +14,7 @@ use store::{Approval, Deed, Person, SigningKey};
 
 use crate::failure::Failure;
 use crate::house::Gate;
+use crate::session::Session;
 
 const BITS: usize = 2_048;
 /// Seconds for which an identity token is good.
@@ -79,6 +80,13 @@ struct Claims<'a> {
     nonce: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<&'a str>,
+    #[serde(flatten)]
+    about: About<'a>,
+}
+
+/// What scopes tell about a person (OpenID Connect Core, section 5.4; SMART App Launch 2.2).
+#[derive(Serialize)]
+struct About<'a> {
     #[serde(rename = "fhirUser", skip_serializing_if = "Option::is_none")]
     fhir_user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +95,14 @@ struct Claims<'a> {
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     preferred_username: Option<&'a str>,
+}
+
+/// What is told of a person at the UserInfo endpoint.
+#[derive(Serialize)]
+struct UserInfo<'a> {
+    sub: &'a str,
+    #[serde(flatten)]
+    about: About<'a>,
 }
 
 impl Gate {
@@ -117,7 +133,12 @@ impl Gate {
         let keys = self.store().signing_keys().await?;
         match keys.iter().find(|key| key.retired.is_none()) {
             Some(key) => Ok(key.clone()),
-            None => self.new_signing_key().await,
+            None => {
+                let request = self.house.request();
+                let permit = access::decide_system(Reason::Operation, &self.tenant, request);
+                let permit = permit.map_err(|denied| Failure::from(&denied))?;
+                self.new_signing_key(permit).await
+            }
         }
     }
 
@@ -126,7 +147,10 @@ impl Gate {
     ///
     /// # Errors
     /// `tenant-state` where there were many of late; those of the store.
-    pub(crate) async fn new_signing_key(&self) -> Result<SigningKey, Failure> {
+    pub(crate) async fn new_signing_key(
+        &self,
+        permit: Permit<Administer>,
+    ) -> Result<SigningKey, Failure> {
         let rng = self.house.0.rng.clone();
         let request = self.house.request();
         let known = self.store().signing_keys().await?;
@@ -147,9 +171,8 @@ impl Gate {
         });
         let failed = || Failure::of(Code::Internal);
         let key = made.await.ok().flatten().ok_or_else(failed)?;
-        let permit = access::decide_system(Reason::Operation, &self.tenant, request);
         let deed = Deed {
-            permit: permit.map_err(|denied| Failure::from(&denied))?,
+            permit,
             actor: None,
             what: format!("add signing key {}", key.kid),
         };
@@ -158,6 +181,20 @@ impl Gate {
             .add_signing_key(deed, key.clone(), gone)
             .await?;
         Ok(key)
+    }
+
+    fn told_about<'a>(&self, who: &'a PersonRecord, scopes: &Scopes) -> About<'a> {
+        let fhir_user = who.fhir_user.as_ref().map(|(of, id)| {
+            let of = self.model().type_name(*of);
+            format!("{}/{of}/{}", self.links.fhir(), id.as_str())
+        });
+        let profile = scopes.has("profile");
+        About {
+            profile: fhir_user.clone().filter(|_| profile),
+            fhir_user: fhir_user.filter(|_| scopes.has("fhirUser")),
+            name: profile.then_some(&*who.name),
+            preferred_username: profile.then_some(&*who.login),
+        }
     }
 
     /// The identity token of an approval.
@@ -170,17 +207,6 @@ impl Gate {
     ) -> Result<String, Failure> {
         let key = self.must_sign().await?;
         let (record, who) = (&approval.record, &person.record);
-        let model = self.model();
-        let fhir_user = who.fhir_user.as_ref().map(|(of, id)| {
-            format!(
-                "{}/{}/{}",
-                self.links.fhir(),
-                model.type_name(*of),
-                id.as_str()
-            )
-        });
-        let scopes = &record.scopes;
-        let profile = scopes.has("profile");
         let claims = Claims {
             iss: self.links.issuer(),
             sub: who.id.as_str(),
@@ -196,15 +222,46 @@ impl Gate {
             },
             nonce: approval.nonce.as_deref().filter(|_| nonce),
             sid: record.session.as_deref(),
-            profile: fhir_user.clone().filter(|_| profile),
-            fhir_user: fhir_user.filter(|_| scopes.has("fhirUser")),
-            name: profile.then_some(&*who.name),
-            preferred_username: profile.then_some(&*who.login),
+            about: self.told_about(who, &record.scopes),
         };
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(key.kid.clone());
         let pair = EncodingKey::from_rsa_der(&key.pair);
         let signed = jsonwebtoken::encode(&header, &claims, &pair);
         signed.map_err(|_| Failure::of(Code::Internal))
+    }
+}
+
+impl Session {
+    /// What the token's scopes tell about the person whose it is (OpenID Connect Core, section 5.3.2).
+    ///
+    /// # Errors
+    /// `scope-missing` for a token without `openid`, and for what a program has for itself.
+    pub async fn userinfo(&self) -> Result<serde_json::Value, Failure> {
+        let principal = self.principal();
+        let scopes = principal.scopes().filter(|scopes| scopes.has("openid"));
+        let (Some((id, _)), Some(scopes)) = (principal.person(), scopes) else {
+            let code = Code::ScopeMissing;
+            let _ = self.refuse_for(ActionName::Authenticate, None, code).await;
+            return Err(Failure::new(
+                code,
+                "the token is of nobody, or without the scope openid",
+            ));
+        };
+        let gate = self.gate();
+        let permit = access::decide_system(Reason::Authentication, &gate.tenant, self.request);
+        let deed = Deed {
+            permit: permit.map_err(|denied| Failure::from(&denied))?,
+            actor: Some(principal.actor()),
+            what: "userinfo".to_owned(),
+        };
+        self.store.signing(deed).await?;
+        let person = self.store.person(id).await?;
+        let person = person.ok_or(Failure::of(Code::CredentialsInvalid))?;
+        let told = UserInfo {
+            sub: id.as_str(),
+            about: gate.told_about(&person.record, scopes),
+        };
+        serde_json::to_value(told).map_err(|_| Failure::of(Code::Internal))
     }
 }

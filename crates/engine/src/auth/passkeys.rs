@@ -18,7 +18,6 @@ use webauthn_rs::prelude::{
     Url, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
 };
 
-use super::attempts::network;
 use super::sign_in::{From, NewSession};
 use super::{Visitor, sealed};
 use crate::clients::{is_unseen, printable};
@@ -203,7 +202,7 @@ impl Gate {
         })
     }
 
-    /// What was asked in this browser, once by one answerer.
+    /// What was asked in this browser.
     ///
     /// # Errors
     /// `form-foreign`
@@ -211,7 +210,6 @@ impl Gate {
         &self,
         purpose: Purpose<'_>,
         state: &str,
-        by: &ClientId,
         now: Micros,
     ) -> Result<T, Failure> {
         let stale = || Failure::of(Code::FormForeign);
@@ -227,7 +225,6 @@ impl Gate {
         if until < house.started.plus_secs(life) {
             return Err(stale());
         }
-        self.answered(state, by, now)?;
         Ok(asked)
     }
 
@@ -274,9 +271,7 @@ impl Gate {
         let webauthn = self.must_take_passkeys()?;
         self.house.0.sign_ins.check(door, from.address, now)?;
         let purpose = Purpose::of(Purpose::TO_SIGN_IN, &from);
-        let by = answerer(&network(from.address).to_string().replace(':', "_"))?;
-        let asked: DiscoverableAuthentication =
-            self.asked_of_device(purpose, state, &by, now).await?;
+        let asked: DiscoverableAuthentication = self.asked_of_device(purpose, state, now).await?;
         let shown: Option<PublicKeyCredential> = serde_json::from_str(answer).ok();
         let claimed = shown.as_ref().and_then(|shown| {
             let (user, _) = webauthn.identify_discoverable_authentication(shown).ok()?;
@@ -296,6 +291,8 @@ impl Gate {
         let known: Vec<DiscoverableKey> = keys(&person).iter().map(Into::into).collect();
         match webauthn.finish_discoverable_authentication(&shown, asked, &known) {
             Ok(result) => {
+                // Nobody takes room in what is remembered who showed nothing: other answers are guesses,
+                // and counted as those.
                 self.answered(state, &answerer(person.record.id.as_str())?, now)?;
                 self.used(&person, &result, from).await?;
                 self.begin_by_passkey(&person, None, from).await
@@ -382,8 +379,7 @@ impl Gate {
         let webauthn = self.must_take_passkeys()?;
         let purpose = Purpose::of(what, &from);
         let by = answerer(person.record.id.as_str())?;
-        let asked: Of<PasskeyAuthentication> =
-            self.asked_of_device(purpose, state, &by, now).await?;
+        let asked: Of<PasskeyAuthentication> = self.asked_of_device(purpose, state, now).await?;
         if asked.person != person.record.id.as_str() {
             return Err(Failure::of(Code::FormForeign));
         }
@@ -397,7 +393,10 @@ impl Gate {
             all.any(|key| key.cred_id() == r.cred_id())
         };
         match webauthn.finish_passkey_authentication(&shown, &asked.asked) {
-            Ok(result) if known(&result) => self.used(person, &result, from).await,
+            Ok(result) if known(&result) => {
+                self.answered(state, &by, now)?;
+                self.used(person, &result, from).await
+            }
             Ok(_) => Err(self.guessed_wrong(from, Some(person)).await?),
             Err(error) => Err(self.not_shown(person, &error, from).await?),
         }
@@ -570,7 +569,8 @@ impl Visitor {
         let from = self.here(browser);
         let (purpose, now) = (Purpose::of(Purpose::TO_ADD, &from), self.request.at);
         let by = answerer(self.person.record.id.as_str())?;
-        let asked: Begun = self.gate.asked_of_device(purpose, state, &by, now).await?;
+        let asked: Begun = self.gate.asked_of_device(purpose, state, now).await?;
+        self.gate.answered(state, &by, now)?;
         let people = self.store.people_key().await?;
         let password = self.person.proofs.password.as_deref();
         let same = people.is_hash("password", password.unwrap_or_default(), &asked.proof);

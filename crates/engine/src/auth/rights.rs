@@ -128,12 +128,13 @@ struct Made {
 }
 
 impl Gate {
-    /// What a principal may do in this request, under the grant of its vendor if it has one.
+    /// What a principal may do in this request, under the grant of its vendor if it has one; not remembered
+    /// without a place for it.
     pub(super) async fn rights(
         &self,
         store: &TenantStore,
         (principal, vendor): (&Principal, Option<Arc<VendorGrant>>),
-        known: &Arc<Known>,
+        known: Option<&Arc<Known>>,
         credentials: Credentials<'_>,
         at: Micros,
     ) -> Result<Arc<Rights>, Failure> {
@@ -165,7 +166,9 @@ impl Gate {
                 && made.consents == consents
                 && made.openings == openings
         };
-        if let Some(made) = known.0.lock().iter().find(same) {
+        if let Some(known) = known
+            && let Some(made) = known.0.lock().iter().find(same)
+        {
             return Ok(made.rights.clone());
         }
         let base = self.links().fhir();
@@ -190,6 +193,9 @@ impl Gate {
             (consents.state(at), Arc::new(aside(make)))
         });
         let (consents, rights) = made.await?;
+        let Some(known) = known else {
+            return Ok(rights);
+        };
         let until = rights.passes().then(|| at.plus_secs(PASSING_SECS));
         // What is not of this state any more is never asked for again.
         known.0.lock().retain(|made| {

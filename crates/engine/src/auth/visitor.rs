@@ -14,7 +14,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use store::{Approval, BrowserSession, Deed, Person, StoreError, TenantStore, Totp};
 
 use super::passkeys::{PasskeyView, Proving};
-use super::rights::Known;
 use super::{Credentials, password, totp};
 use crate::failure::Failure;
 use crate::house::Gate;
@@ -198,10 +197,11 @@ impl Visitor {
             reason: None,
             certificate: None,
         };
-        let (known, at) = (Arc::new(Known::default()), self.request.at);
+        let at = self.request.at;
+        // They are for this page; nobody asks for them again.
         let rights = self
             .gate
-            .rights(&store, (&principal, None), &known, credentials, at);
+            .rights(&store, (&principal, None), None, credentials, at);
         let rights = rights.await?;
         Ok(Session::new(
             self.gate.clone(),
@@ -439,11 +439,21 @@ impl Visitor {
             Ok(())
         };
         self.store.change_person(deed, self.id(), change).await?;
-        let secret = totp::base32(&secret);
+        Ok(self.told_of_totp(&secret))
+    }
+
+    /// The secret of one-time codes that were begun and not confirmed, and the link, as they were told.
+    pub fn begun_totp(&self) -> Option<(String, String)> {
+        let totp = self.person.proofs.totp.as_ref().filter(|t| !t.confirmed)?;
+        Some(self.told_of_totp(&totp.secret))
+    }
+
+    fn told_of_totp(&self, secret: &[u8]) -> (String, String) {
+        let secret = totp::base32(secret);
         let (tenant, login) = (self.gate.name(), &self.person.record.login);
         let label = crate::form::encode(&format!("{tenant}:{login}"));
         let link = format!("otpauth://totp/{label}?secret={secret}&issuer={tenant}");
-        Ok((secret, link))
+        (secret, link)
     }
 
     /// Asks for one-time codes from now on, once the person has shown one; recovery codes, if they had

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fhir::definitions::TypeId;
 use fhir::json;
 use fhir::resource::mask::Mask;
-use store::{Condition, Read, Stored};
+use store::{Condition, Read, Stored, ToChange};
 
 use crate::failure::Failure;
 use crate::session::Session;
@@ -51,7 +51,7 @@ impl Session {
         }
         let target = Target::Instance(type_id, id.clone());
         let permit = self.permit::<Update>(target).await?;
-        let (read, mask) = self.store.read_to_change(permit, type_id, id).await?;
+        let ToChange { read, mask, .. } = self.store.read_to_change(permit, type_id, id).await?;
         let stored = match read {
             Read::Found(stored) => Some(stored.into_inner()),
             Read::Deleted(_) | Read::Absent => None,

@@ -14,7 +14,7 @@ use fhir::outcome::Issue;
 use fhir::patch;
 use fhir::resource::BodyId;
 use fhir::xml::{self, Layout};
-use store::{Condition, Expected, Method, Read, Stored, Write};
+use store::{Condition, Expected, Method, Read, Stored, ToChange, Write};
 
 use super::admit::{Checking, Identity, is_blank};
 use super::condition::WriteConditions;
@@ -149,11 +149,21 @@ impl Session {
         if is_blank(&patch.bytes) {
             return Err(Failure::of(Code::BodyEmpty));
         }
-        let (read, mask) = self.store.read_to_change(permit, type_id, id).await?;
+        let ToChange {
+            read,
+            mask,
+            read_only,
+        } = self.store.read_to_change(permit, type_id, id).await?;
         let stored = match read {
             Read::Found(stored) => stored.into_inner(),
             Read::Deleted(_) => return Err(Failure::of(Code::Deleted)),
-            Read::Absent => return Err(self.not_theirs(type_id, id).await?),
+            // What the caller may read is not theirs to change; of other resources they do not learn that
+            // they are there.
+            Read::Absent if read_only => {
+                let (action, code) = (ActionName::Update, Code::ScopeMissing);
+                return Err(self.refuse_for(action, Some(type_id), code).await);
+            }
+            Read::Absent => return Err(Failure::of(Code::NotFound)),
         };
         match condition {
             Some(one) if one.rules_out(stored.version, stored.updated) => {
@@ -182,22 +192,6 @@ impl Session {
             })
             .await?;
         Ok((text, version))
-    }
-
-    /// Why a resource is out of reach of a change: what the caller may read is not theirs to change; of
-    /// other ones they do not learn that they are there.
-    async fn not_theirs(&self, type_id: TypeId, id: &ResourceId) -> Result<Failure, Failure> {
-        let target = Target::Instance(type_id, id.clone());
-        let Ok(permit) = self.decide::<ReadAction>(target) else {
-            return Ok(Failure::of(Code::NotFound));
-        };
-        Ok(match self.store.read(permit, type_id, id).await? {
-            Read::Found(_) => {
-                let (action, code) = (ActionName::Update, Code::ScopeMissing);
-                self.refuse_for(action, Some(type_id), code).await
-            }
-            Read::Deleted(_) | Read::Absent => Failure::of(Code::NotFound),
-        })
     }
 
     fn patch_bounds(&self) -> patch::Bounds {

@@ -117,7 +117,7 @@ impl Operator {
         let permit = self.system(Reason::Operation, &tenant)?;
         let another = || self.system(Reason::Operation, &tenant);
         self.work(&tenant, &store)
-            .dry_run((permit, another), trial)
+            .dry_run((permit, another), trial, None)
             .await
     }
 
@@ -197,6 +197,7 @@ impl Session {
             self.decide_govern()
                 .map_err(|denied| Failure::from(&denied))
         };
-        self.work().dry_run((permit, another), trial).await
+        let author = Some(self.rights());
+        self.work().dry_run((permit, another), trial, author).await
     }
 }

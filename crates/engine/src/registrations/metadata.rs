@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use access::{
-    ByCertificate, CertificateTerms, ClientKeys, ClientRecord, DistinguishedName, Program,
-    ScopeContext, Scopes,
+    ByCertificate, CertificateTerms, ClientAbout, ClientKeys, ClientRecord, DistinguishedName,
+    Program, ScopeContext, Scopes,
 };
 use fhir::definitions::Model;
 use serde::{Deserialize, Serialize};
@@ -45,23 +45,13 @@ pub(super) struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) scope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) contacts: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) client_uri: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logo_uri: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tos_uri: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy_uri: Option<String>,
+    post_logout_redirect_uris: Option<Vec<String>>,
+    #[serde(flatten)]
+    pub(super) about: ClientAbout,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) jwks: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) jwks_uri: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    software_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    software_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token_signed_response_alg: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,6 +115,22 @@ fn web_page(url: Option<&String>, name: &str) -> Checked<()> {
     }
 }
 
+/// What a program says about itself is short, can be read, and leads to pages.
+pub(super) fn check_about(about: &ClientAbout) -> Checked<()> {
+    short(about.software_id.as_ref(), "software_id")?;
+    short(about.software_version.as_ref(), "software_version")?;
+    if about.contacts.len() > CONTACTS_MAX {
+        return wrong(format!("there are at most {CONTACTS_MAX} contacts"));
+    }
+    for contact in &about.contacts {
+        short(Some(contact), "a contact")?;
+    }
+    web_page(about.client_uri.as_ref(), "client_uri")?;
+    web_page(about.logo_uri.as_ref(), "logo_uri")?;
+    web_page(about.tos_uri.as_ref(), "tos_uri")?;
+    web_page(about.policy_uri.as_ref(), "policy_uri")
+}
+
 impl Metadata {
     /// Reads and checks what a program says: as it is registered.
     ///
@@ -132,10 +138,14 @@ impl Metadata {
     /// `invalid_redirect_uri`, `invalid_client_metadata`.
     pub(super) fn read(body: &[u8], model: &Model, takes: Takes) -> Checked<Self> {
         let mut read: Self = match serde_json::from_slice(body) {
-            Ok(Value::Object(members)) => match Self::deserialize(Value::Object(members)) {
-                Ok(read) => read,
-                Err(e) => return wrong(format!("a member is not of its kind: {e}")),
-            },
+            Ok(Value::Object(mut members)) => {
+                // What is null is not said (RFC 7592 section 2.2).
+                members.retain(|_, value| !value.is_null());
+                match Self::deserialize(Value::Object(members)) {
+                    Ok(read) => read,
+                    Err(e) => return wrong(format!("a member is not of its kind: {e}")),
+                }
+            }
             _ => return wrong("the request is a JSON object"),
         };
         read.check_texts()?;
@@ -181,8 +191,12 @@ impl Metadata {
             response_types: Some(responses.into_iter().collect()),
             scope: Some(client.scopes.as_str().to_owned()),
             tls_client_certificate_bound_access_tokens: client.certificates.bound.then_some(true),
+            about: client.about.clone(),
             ..Self::default()
         };
+        let signed_out = program.iter().flat_map(|p| p.signed_out.iter());
+        let signed_out: Vec<String> = signed_out.map(ToString::to_string).collect();
+        told.post_logout_redirect_uris = Some(signed_out).filter(|all| !all.is_empty());
         match &client.jwks {
             Some(ClientKeys::Set(set)) => told.jwks = serde_json::from_str(set).ok(),
             Some(ClientKeys::Url(url)) => told.jwks_uri = Some(url.to_string()),
@@ -205,13 +219,8 @@ impl Metadata {
     /// aside.
     pub(super) fn says_no_more_than(&self, registered: &Self) -> bool {
         let mut same = self.clone();
-        same.contacts = None;
-        same.client_uri = None;
-        same.logo_uri = None;
-        same.tos_uri = None;
-        same.policy_uri = None;
-        same.software_id = None;
-        same.software_version = None;
+        same.post_logout_redirect_uris =
+            same.post_logout_redirect_uris.filter(|all| !all.is_empty());
         same.id_token_signed_response_alg = None;
         same.token_endpoint_auth_signing_alg = None;
         same.subject_type = None;
@@ -222,19 +231,7 @@ impl Metadata {
 
     fn check_texts(&self) -> Checked<()> {
         short(self.client_name.as_ref(), "client_name")?;
-        short(self.software_id.as_ref(), "software_id")?;
-        short(self.software_version.as_ref(), "software_version")?;
-        let contacts = self.contacts.as_deref().unwrap_or_default();
-        if contacts.len() > CONTACTS_MAX {
-            return wrong(format!("there are at most {CONTACTS_MAX} contacts"));
-        }
-        for contact in contacts {
-            short(Some(contact), "a contact")?;
-        }
-        web_page(self.client_uri.as_ref(), "client_uri")?;
-        web_page(self.logo_uri.as_ref(), "logo_uri")?;
-        web_page(self.tos_uri.as_ref(), "tos_uri")?;
-        web_page(self.policy_uri.as_ref(), "policy_uri")?;
+        check_about(&self.about)?;
         let alg = self.id_token_signed_response_alg.as_ref();
         one_of(alg, "id_token_signed_response_alg", &["RS256"])?;
         let alg = self.token_endpoint_auth_signing_alg.as_ref();
@@ -287,7 +284,21 @@ impl Metadata {
                  program's own with a dot in it; it has no fragment and no user"
             ));
         }
-        match (redirects.is_empty(), self.grants("authorization_code")) {
+        let none = redirects.is_empty();
+        let signed_out = self
+            .post_logout_redirect_uris
+            .as_deref()
+            .unwrap_or_default();
+        if signed_out.len() > REDIRECTS_MAX
+            || signed_out.iter().any(|url| !is_redirect(url))
+            || none && !signed_out.is_empty()
+        {
+            return wrong(format!(
+                "post_logout_redirect_uris go with redirect_uris, are such addresses too, and at most \
+                 {REDIRECTS_MAX}"
+            ));
+        }
+        match (none, self.grants("authorization_code")) {
             (true, true) => wrong("authorization_code needs redirect_uris".to_owned()),
             (false, false) => wrong("redirect_uris go with authorization_code".to_owned()),
             _ => Ok(()),
@@ -410,10 +421,15 @@ impl Metadata {
     /// How it takes part in sign-ins of people.
     pub(super) fn program(&self) -> Option<Program> {
         let redirects = self.redirect_uris.as_deref().unwrap_or_default();
+        let signed_out = self
+            .post_logout_redirect_uris
+            .as_deref()
+            .unwrap_or_default();
         (!redirects.is_empty()).then(|| Program {
             redirects: redirects.iter().map(|r| r.as_str().into()).collect(),
             public: self.method() == "none",
             launch_url: None,
+            signed_out: signed_out.iter().map(|r| r.as_str().into()).collect(),
         })
     }
 

@@ -16,8 +16,8 @@ use super::custom::Customs;
 use super::holds::{all, any, meets};
 use super::query::{Clause, Match, ParamClause, Test, TokenMatch, Unit};
 use super::rows::{
-    Row, RowValue, contained, distance, encloses, in_unit, into_contained, of_type, plain,
-    typed_identifier,
+    Row, RowValue, contained, distance, encloses, in_unit, into_contained, name_parts, of_type,
+    plain, typed_identifier,
 };
 use crate::definitions::{Model, ParamId, ParamKind, TypeId};
 use crate::json::Value;
@@ -366,6 +366,10 @@ impl<'a> Among<'a> {
                     _ => false,
                 };
                 Some(rows(of_type(param)).any(is))
+            }
+            Match::NamePrefix(_) => {
+                let parts = rows(name_parts(param));
+                any(rows(param).chain(parts).map(|row| is(&row.value, value)))
             }
             Match::Unequal(inner) => {
                 let aside = |row: &Row| {

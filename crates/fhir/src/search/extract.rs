@@ -12,12 +12,13 @@ use crate::definitions::{
     Content, Model, Param, ParamId, ParamKind, PerVersion, Primitive, TypeId,
 };
 use crate::json;
-use crate::path::{Item, Node, PathError, Plan, Type, Types};
+use crate::path::{Item, Node, PathError, Plan, Touched, Type, Types};
 use crate::resource::mask::Mask;
 
 use super::custom::{Customs, Definition};
 use super::rows::{Row, RowValue};
 
+mod apart;
 mod composite;
 mod computed;
 mod contained;
@@ -134,49 +135,6 @@ impl<'a> Extractor<'a> {
             steps: self.steps(),
         }
     }
-
-    /// Rows that belong to no parameter of the definitions: identifiers with their types, the words
-    /// of the narrative and those of all other texts.
-    fn apart(&self, type_id: TypeId, rows: &mut Vec<Row>) {
-        for param in self.of_type.params.iter().filter(|p| p.has_identifiers) {
-            let from = rows.len();
-            let id = super::rows::of_type(param.id);
-            let types = &self.plans.types;
-            let mut sink = |item: Item<'_>| {
-                if let Some(value) = item.node().and_then(|n| n.value) {
-                    token::of_type(value, &mut |value| rows.push(Row { param: id, value }));
-                }
-            };
-            let _ = param
-                .plan
-                .visit(types, self.resource, self.resource, self.steps(), &mut sink);
-            settle(rows, from, ParamKind::Token);
-        }
-        let text = self.resource.value.and_then(|v| v.get("text"));
-        let div = text
-            .and_then(|t| t.get("div"))
-            .and_then(json::Value::as_str);
-        let words = div.map_or_else(String::new, |div| super::words::of_narrative(&div));
-        if !words.is_empty() {
-            let param = super::rows::narrative(type_id);
-            let each = super::words::indexed(&words).into_iter();
-            rows.extend(each.map(|word| Row {
-                param,
-                value: RowValue::Uri(word.into()),
-            }));
-            let value = RowValue::Text(words.into());
-            rows.push(Row { param, value });
-        }
-        let texts = self
-            .resource
-            .value
-            .map_or_else(String::new, super::words::of_resource);
-        if !texts.is_empty() {
-            let param = super::rows::content(type_id);
-            let value = RowValue::Text(texts.into());
-            rows.push(Row { param, value });
-        }
-    }
 }
 
 /// Whether a reference parameter, of the definitions or one of the tenant's own, holds canonicals,
@@ -262,6 +220,10 @@ pub(super) struct ParamPlan {
     components: Vec<composite::Component>,
     /// Some of its values are identifiers, which may have a type.
     has_identifiers: bool,
+    /// Some of its values are family names, of which each part is found by itself.
+    has_names: bool,
+    /// Its values are MIME types.
+    is_mime: bool,
     /// Some of its values may be whole resources.
     encloses: bool,
     /// How a special parameter is compared.
@@ -394,6 +356,16 @@ impl ParamPlan {
         self.caseless
     }
 
+    /// Some of its values are family names.
+    pub(super) const fn has_names(&self) -> bool {
+        self.has_names
+    }
+
+    /// Its values are MIME types.
+    pub(super) const fn is_mime(&self) -> bool {
+        self.is_mime
+    }
+
     /// Some of its values are identifiers.
     pub(super) const fn has_identifiers(&self) -> bool {
         self.has_identifiers
@@ -435,9 +407,21 @@ impl ParamPlan {
         let whole = |ty: &Type| {
             ty.content() == Content::Resource || types.model().type_id(types.name(*ty)).is_some()
         };
+        let of_code = |ty: &Type| {
+            ty.content() == Content::Primitive(Primitive::Code) && ty.as_system().is_none()
+        };
+        let codes = kind == ParamKind::Token && !plan.types().is_empty();
+        let is_mime = codes && plan.types().iter().all(of_code) && holds_mime(&plan.touches(types));
+        let has_names = kind == ParamKind::String && {
+            let named = |ty: &Type| types.name(*ty) == "HumanName";
+            let touched = plan.touches(types);
+            plan.types().iter().any(named) || touched.elements.contains(&("HumanName", "family"))
+        };
         Self {
             id,
             kind,
+            has_names,
+            is_mime,
             caseless: kind == ParamKind::Token
                 && !plan.types().is_empty()
                 && plan.types().iter().all(is_plain),
@@ -448,6 +432,14 @@ impl ParamPlan {
             special,
         }
     }
+}
+
+/// Whether an expression ends in elements that hold MIME types (RFC 6838).
+fn holds_mime(touched: &Touched) -> bool {
+    let mime = |(of, name): &(&str, &str)| {
+        *name == "contentType" || (*of, *name) == ("CapabilityStatement", "format")
+    };
+    touched.elements.iter().any(mime)
 }
 
 /// Reads the values of one resource.

@@ -6,15 +6,19 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::extract::{Extractor, ParamPlan};
 use super::query::{
     Clause, How, Match, ParamClause, Prefix, Range, ReferenceMatch, Test, TokenMatch, Unit,
 };
-use super::rows::{CUSTOM, Row, RowValue, of_type, typed_identifier};
+use super::rows::{CUSTOM, Row, RowValue, SECURITY_CONTEXT};
 use crate::definitions::{Model, ParamId, TypeId};
 use crate::json::Value;
 use crate::ucum;
+
+/// Says of another resource whether it meets a clause; `None` if that cannot be said.
+pub type Far<'f> = dyn FnMut(TypeId, &base::ResourceId, &Clause) -> Option<bool> + 'f;
 
 /// One resource and what was read of it so far.
 pub struct Beholder<'a> {
@@ -47,17 +51,44 @@ impl<'a> Beholder<'a> {
     /// Whether a clause of a search of this one type holds; `None` if that cannot be said from the
     /// resource alone.
     pub fn holds(&self, clause: &Clause) -> Option<bool> {
+        self.holds_beside(clause, &mut |_, _, _| None)
+    }
+
+    /// The same, where `far` says of a resource that this one refers to whether it meets a clause.
+    pub fn holds_beside(&self, clause: &Clause, far: &mut Far<'_>) -> Option<bool> {
         match clause {
             Clause::Never => Some(false),
-            Clause::And(parts) => all(parts.iter().map(|p| self.holds(p))),
-            Clause::Or(parts) => any(parts.iter().map(|p| self.holds(p))),
-            Clause::Not(part) => self.holds(part).map(|h| !h),
-            Clause::ByType(parts) => self.holds(parts.first()?),
+            Clause::And(parts) => all(parts.iter().map(|p| self.holds_beside(p, far))),
+            Clause::Or(parts) => any(parts.iter().map(|p| self.holds_beside(p, far))),
+            Clause::Not(part) => self.holds_beside(part, far).map(|h| !h),
+            Clause::ByType(parts) => self.holds_beside(parts.first()?, far),
             Clause::Id(ids) => self.has_id(ids),
             Clause::NotId(ids) => self.has_id(ids).map(|h| !h),
             Clause::Param(param) => self.parameter(param),
-            Clause::Chain { .. } | Clause::Has { .. } | Clause::MemberOf { .. } => None,
+            Clause::Chain { param, targets } => self.chain(*param.first()?, targets, far),
+            Clause::Has { .. } | Clause::MemberOf { .. } => None,
         }
+    }
+
+    fn chain(
+        &self,
+        param: ParamId,
+        targets: &[(TypeId, Arc<Clause>)],
+        far: &mut Far<'_>,
+    ) -> Option<bool> {
+        if param.0 >= CUSTOM {
+            return None;
+        }
+        self.with(param, |rows| {
+            any(rows.iter().map(|row| match &row.value {
+                RowValue::Reference { type_id, id, .. } => any((targets.iter())
+                    .filter(|(target, _)| target == type_id)
+                    .map(|(target, inner)| far(*target, id, inner))),
+                // It may be the canonical of something that is here.
+                RowValue::ReferenceUrl { .. } => None,
+                _ => Some(false),
+            }))
+        })
     }
 
     /// The resources of a type in whose compartments this one is, itself if it is of that type.
@@ -111,13 +142,19 @@ impl<'a> Beholder<'a> {
 
     fn value(&self, param: ParamId, value: &Match) -> Option<bool> {
         match value {
-            // What is kept apart from the parameter's own values is in the tables only.
-            Match::OfType(of, value) => {
-                let kept = typed_identifier(of.code.as_deref().unwrap_or(""), value);
-                let _ = (of_type(param), kept);
-                None
+            Match::NamePrefix(part) => {
+                let whole = Match::StringPrefix(part.clone());
+                let begins = |rows: &[Row]| any(rows.iter().map(|row| meets(&row.value, &whole)));
+                match self.with(param, begins) {
+                    Some(false) => {
+                        begins(&self.extractor.name_parts_of(self.extractor.plan(param)?))
+                    }
+                    found => found,
+                }
             }
-            Match::Unequal(_)
+            // What is kept apart from the parameter's own values is in the tables only.
+            Match::OfType(..)
+            | Match::Unequal(_)
             | Match::InValueSet { .. }
             | Match::Subsumed { .. }
             | Match::Hierarchy { .. }
@@ -139,8 +176,13 @@ impl<'a> Beholder<'a> {
         if let Some(rows) = self.rows.borrow().get(&param) {
             return look(rows);
         }
-        let plan: &ParamPlan = self.extractor.plan(param)?;
-        let rows = self.extractor.rows_of(plan);
+        let rows = match param {
+            SECURITY_CONTEXT => self.extractor.security_context(),
+            param => {
+                let plan: &ParamPlan = self.extractor.plan(param)?;
+                self.extractor.rows_of(plan)
+            }
+        };
         let answer = look(&rows);
         self.rows.borrow_mut().insert(param, rows);
         answer
@@ -223,7 +265,9 @@ fn token(system: &str, code: &str, wanted: &TokenMatch) -> bool {
 
 fn text(folded: &str, exact: &str, value: &Match) -> bool {
     match value {
-        Match::StringPrefix(part) | Match::TokenTextPrefix(part) => folded.starts_with(&**part),
+        Match::StringPrefix(part) | Match::NamePrefix(part) | Match::TokenTextPrefix(part) => {
+            folded.starts_with(&**part)
+        }
         Match::StringIs(whole) => folded == whole,
         Match::StringSuffix(part) => folded.ends_with(&**part),
         Match::StringContains(part) | Match::TokenText(part) => folded.contains(&**part),

@@ -163,6 +163,8 @@ pub enum Match {
     Unequal(Box<Match>),
     /// string, folded as in [`super::rows::fold`]; begins with.
     StringPrefix(String),
+    /// string, folded: a name, or a later word of it and what follows, begins with this.
+    NamePrefix(String),
     /// string, folded; the same.
     StringIs(String),
     /// string, folded; ends with.

@@ -20,6 +20,14 @@ pub const fn of_type(param: ParamId) -> ParamId {
     ParamId(param.0 | 1 << 24)
 }
 
+/// The parameter number under which names are kept from each later word of them on, so that a part of
+/// a family name is found by itself.
+pub const fn name_parts(param: ParamId) -> ParamId {
+    ParamId(param.0 | NAME_PARTS)
+}
+
+const NAME_PARTS: u32 = 1 << 23;
+
 /// The parameter number under which the words of a type's narratives are kept, for `_text`.
 pub const fn narrative(type_id: TypeId) -> ParamId {
     ParamId(1 << 25 | type_id.0 as u32)
@@ -30,6 +38,10 @@ pub const fn narrative(type_id: TypeId) -> ParamId {
 pub const fn content(type_id: TypeId) -> ParamId {
     ParamId(1 << 25 | 1 << 16 | type_id.0 as u32)
 }
+
+/// The parameter number under which the references of `Binary.securityContext` are kept: whoever may not
+/// read what it refers to may not read the Binary (`binary.html`). No search asks for it by a name.
+pub const SECURITY_CONTEXT: ParamId = ParamId(1 << 25 | 1 << 17);
 
 /// Parameter numbers from here on are of a tenant's own search parameters.
 pub const CUSTOM: u32 = 1 << 26;

@@ -9,8 +9,8 @@ mod parse;
 mod text;
 
 use super::query::{Clause, Match, ParamClause, Relevance, Test};
-use super::rows::{content, fold, narrative};
-use super::value::cut;
+use super::rows::{content, narrative};
+use super::value::{cut, fold};
 use crate::definitions::{ParamId, ParamKind, TypeId};
 
 pub(crate) use text::{indexed, of_narrative, of_resource};
@@ -58,7 +58,7 @@ impl Run {
 
 /// The words of a text, in order.
 pub(crate) fn words(text: &str) -> Vec<String> {
-    let folded = fold(text);
+    let folded = fold::words(text);
     let runs = folded.split(|c: char| !c.is_alphanumeric());
     runs.filter(|w| !w.is_empty())
         .map(|w| cut(w, WORD_BYTES_MAX).to_owned())
@@ -160,10 +160,16 @@ impl Words {
     /// The text modifiers: in the folded texts of a parameter, at any place in them.
     pub(crate) fn in_strings(&self, params: &[ParamId], kind: ParamKind) -> Clause {
         self.clause(&|run| {
+            // What parted them may have been punctuation, which is not kept.
+            let mut each = vec![run.words.join(" ")];
+            if run.words.len() > 1 {
+                each.push(run.words.concat());
+            }
+            let each: Vec<Match> = each.into_iter().map(Match::StringContains).collect();
             Clause::Param(ParamClause {
                 param: params.to_vec(),
                 kind,
-                test: Test::Any([Match::StringContains(run.words.join(" "))].into()),
+                test: Test::Any(each.into()),
             })
         })
     }

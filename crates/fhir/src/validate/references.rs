@@ -33,6 +33,12 @@ impl Checker<'_> {
                 });
                 None
             }
+            Literal::Contained("") if !self.is_contained => {
+                let text =
+                    || "only contained resources refer to what is around them (ref-1)".into();
+                self.issue(Code::ReferenceTarget, at, text);
+                None
+            }
             Literal::Contained(id) => match self.inside.target(id) {
                 Led::To(type_id) => Some(type_id),
                 Led::Unknown => None,
@@ -72,9 +78,23 @@ impl Checker<'_> {
             id,
             version: version.map(Into::into),
         };
-        if self.entries == 0 && !self.report.references.contains(&target) {
+        if self.entries == 0 && self.is_new(&target) {
             self.report.references.push(target);
         }
+    }
+
+    /// Whether a reference was not noted yet.
+    fn is_new(&mut self, target: &Pointed) -> bool {
+        /// Up to so many are looked through for one.
+        const LOOKED_THROUGH: usize = 16;
+        let known = &self.report.references;
+        if known.len() < LOOKED_THROUGH {
+            return !known.contains(target);
+        }
+        if self.noted.is_empty() {
+            self.noted.extend(known.iter().cloned());
+        }
+        self.noted.insert(target.clone())
     }
 
     /// `Reference.type`: what the reference leads to, and may lead to. A URL of a type stands for

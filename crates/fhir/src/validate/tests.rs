@@ -292,6 +292,7 @@ fn what_a_reference_names_is_one_thing() {
     observe(r##"{"reference":"#p"}"##, person, &[]);
     observe(r##"{"reference":"#d"}"##, person, at);
     observe(r##"{"reference":"#nope"}"##, person, at);
+    observe(r##"{"reference":"#"}"##, person, at);
     observe(
         r#"{"reference":"http://x/fhir/Practitioner/1"}"#,
         person,

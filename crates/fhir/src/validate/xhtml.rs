@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::xml::{is_well_formed_narrative, named_character};
+use crate::xml::{is_well_formed_narrative, named_character, reference};
 
 /// Elements that `narrative.html` allows: HTML 4.0 chapters 7–11 (without 7.1–7.4) and 15, `a`,
 /// `img` and style attributes.
@@ -202,9 +202,7 @@ fn decoded(value: &str) -> Cow<'_, str> {
     let mut rest = value;
     while let Some((before, tail)) = rest.split_once('&') {
         out.push_str(before);
-        let found = tail
-            .split_once(';')
-            .and_then(|(name, after)| Some((referred(name)?, after)));
+        let found = reference(tail).and_then(|(name, after)| Some((referred(name)?, after)));
         match found {
             Some((c, after)) => {
                 out.push(c);
@@ -337,6 +335,17 @@ mod tests {
         ] {
             assert!(check(&bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn every_byte_is_looked_at_a_few_times() {
+        // What is no reference is not looked for up to the end: this took minutes.
+        let ampersands = "&".repeat(4 << 20);
+        assert!(check(&div(&format!("<p title='{ampersands}'>x</p>"))).is_err());
+        assert!(check(&div(&format!("{ampersands};"))).is_err());
+        let zeros = "0".repeat(100);
+        let hidden = format!("<a href='&#{zeros}106;avascript:x'>y</a>");
+        assert!(check(&div(&hidden)).is_err(), "however long a reference is");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! a JSON string may hold and XML may not.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
 use super::entity::named;
@@ -13,10 +13,11 @@ use super::token::{XmlError, is_legal, is_name};
 use super::write::{push_attribute, push_text};
 use super::{Bounds, Start, Token, Tokens, XHTML, XML};
 
-/// Bounds of a narrative that comes out of the store; it was bounded when it came in.
+/// Bounds of a narrative that is kept. Attributes and namespaces are compared with each other: no element of
+/// HTML has so many.
 const STORED: Bounds = Bounds {
     depth_max: 10_000,
-    attributes_max: 10_000,
+    attributes_max: 256,
     issues_max: 1,
 };
 
@@ -250,6 +251,13 @@ fn is_well_formed(div: &str) -> bool {
     }
 }
 
+/// The name of the reference that goes on behind an `&`, and what follows its `;`. A name has no other
+/// characters than these, so nothing is looked at twice for the sake of a `;` that is far away.
+pub(crate) fn reference(tail: &str) -> Option<(&str, &str)> {
+    let end = tail.find(|c: char| !c.is_ascii_alphanumeric() && c != '#')?;
+    Some((tail.get(..end)?, tail.get(end..)?.strip_prefix(';')?))
+}
+
 /// Whether a narrative is well-formed, with the names of HTML for characters that XML does not know.
 pub(crate) fn is_well_formed_narrative(div: &str) -> bool {
     if is_well_formed(div) {
@@ -260,9 +268,7 @@ pub(crate) fn is_well_formed_narrative(div: &str) -> bool {
     let mut changed = false;
     while let Some((before, tail)) = rest.split_once('&') {
         plain.push_str(before);
-        let known = tail
-            .split_once(';')
-            .and_then(|(name, after)| Some((named(name)?, after)));
+        let known = reference(tail).and_then(|(name, after)| Some((named(name)?, after)));
         rest = match known {
             Some((c, after)) => {
                 changed = true;
@@ -284,10 +290,12 @@ fn mended(div: &str) -> String {
     let mut out = String::with_capacity(div.len() + 64);
     let mut rest = div.trim();
     let mut first = true;
+    // Where no tag ends any more, none ends behind it: quotes apart, which are text then.
+    let mut ends = true;
     while let Some(c) = rest.chars().next() {
         let tail = rest.get(c.len_utf8()..).unwrap_or("");
         rest = match c {
-            '<' => match tag_end(tail) {
+            '<' => match ends.then(|| tag_end(tail)).flatten() {
                 Some(end) => {
                     let (tag, after) = tail.split_at(end);
                     push_tag(tag, first, &mut out);
@@ -295,6 +303,7 @@ fn mended(div: &str) -> String {
                     after.get(1..).unwrap_or("")
                 }
                 None => {
+                    ends = false;
                     out.push_str("&lt;");
                     tail
                 }
@@ -340,8 +349,7 @@ fn push_tag(tag: &str, first: bool, out: &mut String) {
     let (tag, end) = tag.strip_suffix('/').map_or((tag, ">"), |t| (t, "/>"));
     let (name, mut rest) = tag.split_at(tag.find(char::is_whitespace).unwrap_or(tag.len()));
     let _ = write!(out, "<{name}");
-    let mut seen: Vec<&str> = Vec::new();
-    let spaced = |name: &&str| **name == *"xmlns";
+    let mut seen: HashSet<&str> = HashSet::new();
     while let Some((name, after)) = rest.split_once('=') {
         let name = name.trim();
         let after = after.trim_start();
@@ -352,8 +360,7 @@ fn push_tag(tag: &str, first: bool, out: &mut String) {
             break;
         };
         rest = after;
-        if is_name(name) && !seen.contains(&name) {
-            seen.push(name);
+        if is_name(name) && seen.insert(name) {
             let mut plain = String::new();
             let mut value = value;
             while let Some(c) = value.chars().next() {
@@ -373,7 +380,7 @@ fn push_tag(tag: &str, first: bool, out: &mut String) {
             let _ = write!(out, " {name}={quote}{plain}{quote}");
         }
     }
-    if first && !seen.iter().any(spaced) {
+    if first && !seen.contains("xmlns") {
         push_attribute("xmlns", XHTML, out);
     }
     out.push_str(end);

@@ -64,6 +64,7 @@ const MET: &[&str] = &[
     "tenant_body_bytes_at_once_max",
     "tenant_idle_seconds",
     "token_cache_entries_max",
+    "url_bytes_max",
     "value_set_codes_max",
     "writer_queue_max",
     "xml_attributes_max",
@@ -553,7 +554,13 @@ fn connections_of_one_address_may_be_so_many() {
 
 #[test]
 fn headers_may_be_so_large() {
-    let world = own("headers", &[("limits.header_bytes_max", "9000")]);
+    let world = own(
+        "headers",
+        &[
+            ("limits.header_bytes_max", "9000"),
+            ("limits.url_bytes_max", "9000"),
+        ],
+    );
     let caller = world.tenant().owner();
     let request = caller
         .request("GET", "/Patient")
@@ -563,6 +570,44 @@ fn headers_may_be_so_large() {
         .request("GET", "/Patient")
         .header("X-Long", &"x".repeat(7_000));
     caller.ask(&request).expect(200);
+    // On a connection that was used before, and on a new one, the same is too long.
+    for used in [false, true] {
+        for (length, status, limit) in [
+            (8_000, 200, ""),
+            (9_500, 414, "url_bytes_max"),
+            (40_000, 414, "url_bytes_max"),
+            (65_000, 414, "url_bytes_max"),
+            (70_000, 414, "url_bytes_max"),
+            (300_000, 431, "header_bytes_max"),
+        ] {
+            let mut connection = caller.connect();
+            if used {
+                let first = caller.request("GET", "/Patient");
+                connection.ask(&first).unwrap().expect(200);
+            }
+            let long = caller.request("GET", &format!("/Patient?family={}", "x".repeat(length)));
+            let answer = connection.ask(&long).unwrap();
+            match status {
+                200 => drop(answer.expect(200)),
+                _ => names(&answer, status, limit),
+            }
+        }
+        for (length, status) in [(8_000, 200), (9_500, 431), (90_000, 431), (400_000, 431)] {
+            let mut connection = caller.connect();
+            if used {
+                let first = caller.request("GET", "/Patient");
+                connection.ask(&first).unwrap().expect(200);
+            }
+            let long = caller
+                .request("GET", "/Patient")
+                .header("X", &"x".repeat(length));
+            let answer = connection.ask(&long).unwrap();
+            match status {
+                200 => drop(answer.expect(200)),
+                _ => names(&answer, status, "header_bytes_max"),
+            }
+        }
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod hostile;
 mod interactions;
 mod isolation;
 mod limits;
+mod login;
 mod memory;
 mod migration;
 mod on_disk;

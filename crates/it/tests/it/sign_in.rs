@@ -12,18 +12,18 @@ use testkit::http::Answer;
 use testkit::outside;
 use testkit::world::Tenant;
 
-const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Asks the operator's API about a tenant.
-fn admin(tenant: &Tenant, path: &str, body: &Value) -> Value {
+pub(crate) fn admin(tenant: &Tenant, path: &str, body: &Value) -> Value {
     let target = format!("/admin/v1/tenants/{}{path}", tenant.name());
     let request = Request::new("POST", &target).content("application/json", body.to_string());
     tenant.world().server().admin(request).expect(201).json()
 }
 
 /// Opens an invitation and sets a password; the cookies that the browser keeps.
-fn accept(tenant: &Tenant, invitation: &str) -> String {
+pub(crate) fn accept(tenant: &Tenant, invitation: &str) -> String {
     let server = tenant.world().server();
     let path = invitation.split_once("/t/").unwrap().1;
     let page = server
@@ -101,14 +101,53 @@ fn run(script: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// A text as the value of a field of a form.
+pub(crate) fn encoded(text: &str) -> String {
+    let one = |b: u8| match b {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(b).to_string(),
+        _ => format!("%{b:02X}"),
+    };
+    text.bytes().map(one).collect()
+}
+
 /// A browser that keeps the newest cookie of each name, and sends forms as pages give them out.
-struct Browser<'t> {
+pub(crate) struct Browser<'t> {
     tenant: &'t Tenant,
     cookies: Vec<(String, String)>,
 }
 
-impl Browser<'_> {
-    fn ask(&mut self, request: Request) -> Answer {
+impl<'t> Browser<'t> {
+    pub(crate) fn new(tenant: &'t Tenant) -> Self {
+        Self {
+            tenant,
+            cookies: Vec::new(),
+        }
+    }
+
+    /// Lets the program of a page that asks so act.
+    pub(crate) fn approve(&mut self, page: &str) -> Answer {
+        let form = page
+            .split("<form ")
+            .find(|f| f.contains("_decision"))
+            .unwrap();
+        let form = form.split("</form>").next().unwrap();
+        let value = |input: &str, name: &str| {
+            let rest = input.split(&format!("{name}=\"")).nth(1)?;
+            Some(rest.split('"').next()?.replace("&amp;", "&"))
+        };
+        let hidden = form
+            .split("<input ")
+            .filter(|i| i.contains("type=\"hidden\""));
+        let fields: Vec<String> = hidden
+            .filter_map(|i| Some((value(i, "name")?, value(i, "value")?)))
+            .map(|(n, v)| format!("{n}={}", encoded(&v)))
+            .collect();
+        let body = format!("{}&_decision=approve", fields.join("&"));
+        let target = format!("/t/{}/auth/authorize", self.tenant.name());
+        self.ask(Request::new("POST", &target).content(FORM, body))
+    }
+
+    pub(crate) fn ask(&mut self, request: Request) -> Answer {
         let pairs: Vec<String> = self
             .cookies
             .iter()
@@ -128,20 +167,23 @@ impl Browser<'_> {
         answer
     }
 
-    fn page(&mut self, path: &str) -> String {
+    pub(crate) fn page(&mut self, path: &str) -> String {
         let target = format!("/t/{}/auth/{path}", self.tenant.name());
         let page = self.ask(Request::new("GET", &target)).expect(200);
         page.text().to_owned()
     }
 
-    fn send(&mut self, path: &str, page: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) fn send(&mut self, path: &str, page: &str, fields: &[(&str, &str)]) -> Answer {
         let given = |name: &str| {
             let rest = page.split(&format!("name=\"{name}\" value=\"")).nth(1)?;
             rest.split('"').next().map(str::to_owned)
         };
         let mut body = format!("_form={}", given("_form").unwrap());
-        if let Some(ticket) = given("ticket") {
-            body.push_str(&format!("&ticket={ticket}"));
+        for name in ["ticket", "next"] {
+            if let Some(value) = given(name) {
+                let value = encoded(&value.replace("&amp;", "&"));
+                body.push_str(&format!("&{name}={value}"));
+            }
         }
         for (name, value) in fields {
             body.push_str(&format!("&{name}={}", value.replace(' ', "+")));
@@ -173,10 +215,7 @@ fn oathtool(secret: &str, at: &str) -> Option<String> {
 #[test]
 fn oathtool_shows_the_codes_that_are_asked_for() {
     let tenant = tenant(&json!({}));
-    let browser = || Browser {
-        tenant: &tenant,
-        cookies: Vec::new(),
-    };
+    let browser = || Browser::new(&tenant);
     let mut doe = browser();
     doe.sign_in().expect(303);
     let account = doe.page("account");
@@ -253,7 +292,7 @@ fn has_chromium() -> bool {
 }
 
 /// A port that is free: its listener is dropped at the end of the statement.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|free| free.local_addr())
         .unwrap()

@@ -6,6 +6,7 @@ use engine::{Failure, Going, Proving, Visitor};
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
 
+use super::sign_in::{answered, is_told};
 use super::{Browser, Fields, failed, pages, see};
 use crate::call::Call;
 
@@ -108,11 +109,22 @@ async fn acted(
                 .begin_totp(Shown::of(&fields).proving(&browser))
                 .await?;
             let token = browser.token(gate).await?;
-            let page = pages::begin_totp(gate, &token, &secret, &link);
+            let page = pages::begin_totp(gate, &token, (&secret, &link), None);
             return Ok(browser.page(StatusCode::OK, page, ""));
         }
         "confirm-totp" => {
-            let codes = visitor.confirm_totp(&field("code")).await?;
+            let codes = match (
+                visitor.confirm_totp(&field("code")).await,
+                visitor.begun_totp(),
+            ) {
+                (Ok(codes), _) => codes,
+                (Err(wrong), Some((secret, link))) if is_told(&wrong) => {
+                    let token = browser.token(gate).await?;
+                    let page = pages::begin_totp(gate, &token, (&secret, &link), Some(&wrong));
+                    return Ok(answered(&browser, page, "", Some(&wrong)));
+                }
+                (Err(failure), _) => return Err(failure),
+            };
             if !codes.is_empty() {
                 let page = pages::recovery_codes(gate, &codes);
                 return Ok(browser.page(StatusCode::OK, page, ""));

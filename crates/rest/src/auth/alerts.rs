@@ -266,16 +266,17 @@ fn shown(gate: &Gate, token: &str, alert: &AlertView, document: &Value) -> Marku
 
 /// The form by which somebody says something about it.
 fn say(gate: &Gate, token: &str, alert: &AlertView) -> Markup {
-    html! {
-        h2 { "What do you say about it?" }
-        p { "It stands under your name, and is said once." }
-        form method="post" action=(gate.links().auth(&format!("/alerts/{}", alert.number))) {
-            input type="hidden" name="_form" value=(token);
-            label for="remark" { "Remark (for a concern there has to be one)" }
-            textarea #remark name="remark" rows="3" maxlength="500" {}
-            button type="submit" name="verdict" value="explained" { "There is an explanation" }
-            button.second type="submit" name="verdict" value="concern" {
-                "It gives cause for concern" }
-        }
-    }
+    let verdicts = [
+        ("explained", "There is an explanation"),
+        ("concern", "It gives cause for concern"),
+    ];
+    pages::say(
+        (
+            &gate.links().auth(&format!("/alerts/{}", alert.number)),
+            token,
+        ),
+        "It stands under your name, and is said once.",
+        "Remark (for a concern there has to be one)",
+        verdicts,
+    )
 }

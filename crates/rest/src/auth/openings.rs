@@ -146,15 +146,12 @@ fn shown(gate: &Gate, token: &str, opening: &OpeningView, accesses: &[OpenedAcce
             }
         }
         @if waits {
-            h2 { "What do you say about it?" }
-            p { "Somebody else than who opened says it, under their name, and once." }
-            form method="post" action=(gate.links().auth(&format!("/break-glass/{}", opening.id))) {
-                input type="hidden" name="_form" value=(token);
-                label for="remark" { "Remark (who objects says why)" }
-                textarea #remark name="remark" rows="3" maxlength="500" {}
-                button type="submit" name="verdict" value="accept" { "It was right" }
-                button.second type="submit" name="verdict" value="object" { "I object" }
-            }
+            (pages::say(
+                (&gate.links().auth(&format!("/break-glass/{}", opening.id)), token),
+                "Somebody else than who opened says it, under their name, and once.",
+                "Remark (who objects says why)",
+                [("accept", "It was right"), ("object", "I object")],
+            ))
         }
     };
     pages::page(gate, &format!("Opening of {}", opening.patient), &body)

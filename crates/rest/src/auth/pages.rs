@@ -252,7 +252,7 @@ pub(super) fn invitation(
     page(gate, "Choose a password", &body)
 }
 
-fn brought_back(token: &str, request: &AuthorizeRequest) -> Markup {
+pub(super) fn brought_back(token: &str, request: &AuthorizeRequest) -> Markup {
     html! {
         input type="hidden" name="_form" value=(token);
         @for (name, value) in request.pairs() {
@@ -321,6 +321,7 @@ pub(super) fn question(
             p { "Patient: " code { (patient) } }
         }
         p { "Afterwards you are sent to " code { (question.redirect) } "." }
+        (said_by_program(question))
         form method="post" action=(gate.links().auth("/authorize")) {
             (brought_back(token, request))
             @if let Some(patient) = &question.patient {
@@ -331,6 +332,54 @@ pub(super) fn question(
         }
     };
     page(gate, &format!("Allow {}?", question.client), &body)
+}
+
+/// The form by which somebody says, with a remark, one of two things.
+pub(super) fn say(
+    (action, token): (&str, &str),
+    how: &str,
+    remark: &str,
+    [(first, words), (second, other_words)]: [(&str, &str); 2],
+) -> Markup {
+    html! {
+        h2 { "What do you say about it?" }
+        p { (how) }
+        form method="post" action=(action) {
+            input type="hidden" name="_form" value=(token);
+            label for="remark" { (remark) }
+            textarea #remark name="remark" rows="3" maxlength="500" {}
+            button type="submit" name="verdict" value=(first) { (words) }
+            button.second type="submit" name="verdict" value=(second) { (other_words) }
+        }
+    }
+}
+
+/// What a program says about itself, to whoever decides about it.
+fn said_by_program(question: &Question) -> Markup {
+    let about = &question.about;
+    let pages = [
+        ("About the program", &about.client_uri),
+        ("How it uses what it learns", &about.policy_uri),
+        ("Its terms of use", &about.tos_uri),
+    ];
+    let pages: Vec<_> = pages
+        .iter()
+        .filter_map(|(words, url)| Some((words, url.as_ref()?)))
+        .collect();
+    html! {
+        @if !pages.is_empty() || !about.contacts.is_empty() {
+            h2 { "What it says about itself" }
+            dl {
+                @for (words, url) in pages {
+                    dt { (words) }
+                    dd { a href=(url) rel="noopener noreferrer" { (url) } }
+                }
+                @if !about.contacts.is_empty() {
+                    dt { "Whom to ask" } dd { (about.contacts.join(", ")) }
+                }
+            }
+        }
+    }
 }
 
 fn time(at: Micros) -> Markup {
@@ -520,8 +569,24 @@ pub(super) fn link(gate: &Gate, url: &str) -> Markup {
     page(gate, "An account elsewhere", &body)
 }
 
-pub(super) fn begin_totp(gate: &Gate, token: &str, secret: &str, link: &str) -> Markup {
+pub(super) fn begin_totp(
+    gate: &Gate,
+    token: &str,
+    (secret, link): (&str, &str),
+    failure: Option<&Failure>,
+) -> Markup {
+    let words = |failure: &Failure| {
+        match failure.code() {
+        Code::CredentialsInvalid => {
+            "This is not the code that it shows now. Wait for the next one, and look whether the clock of \
+             the device is right."
+                .to_owned()
+        }
+        _ => told(failure),
+    }
+    };
     let body = html! {
+        @if let Some(failure) = failure { (wrong(&words(failure))) }
         p { "Add this key to your authenticator app, or open the link on the device that has it." }
         p { code #secret { (secret) } }
         p { a href=(link) { "Open in an authenticator app" } }

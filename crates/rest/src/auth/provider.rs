@@ -96,7 +96,7 @@ pub(crate) async fn forward(call: Call) -> Result<Response<Body>, Failure> {
         drop(state);
         return super::choice::arrive(call).await;
     }
-    let gate = call.house.gate_of_state(&state, call.reached())?;
+    let gate = call.house.gate_of_state(&state, call.reached()).await?;
     let provider = gate.house_provider().await?;
     let path = format!("/providers/{provider}/callback?{}", call.query());
     Ok(see(&gate.links().auth(&path)))

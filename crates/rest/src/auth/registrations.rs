@@ -178,6 +178,8 @@ async fn by_form(by: &Visitor, call: &mut Call, id: &str) -> Result<Response<Bod
         .collect();
     let decision = RegistrationDecision {
         decision: fields.or_empty("decision"),
+        // Without the field, nobody looked at anything.
+        record: Some(fields.or_empty("record")),
         // What is not ticked is not given, and nothing is given if nothing is ticked.
         scopes: Some(fields.all("scope")),
         roles: (!roles.is_empty()).then_some(roles),
@@ -204,12 +206,14 @@ fn listed(gate: &Gate, token: &str, all: &[RegistrationView]) -> Markup {
             section {
                 h2 { @if one.client_name.is_empty() { (one.client_id) } @else { (one.client_name) } }
                 @if one.changes {
-                    p { strong { "It is a client of this clinic already" } " and asks to be another: what it was                          given before ends when you approve." }
+                    p { strong { "It is a client of this clinic already" } " and asks to be another: what it was \
+                         given before ends when you approve, and what is said of it below stays unless you change it." }
                 }
                 (facts(one))
                 form method="post"
                     action=(gate.links().auth(&format!("/registrations/{}", one.client_id))) {
                     input type="hidden" name="_form" value=(token);
+                    input type="hidden" name="record" value=(one.record);
                     (given(one))
                     button type="submit" name="decision" value="approve" { "Approve" }
                     button.second type="submit" name="decision" value="refuse" { "Refuse" }
@@ -224,6 +228,7 @@ fn listed(gate: &Gate, token: &str, all: &[RegistrationView]) -> Markup {
 fn given(one: &RegistrationView) -> Markup {
     let signs_in = |scope: &str| matches!(scope, "openid" | "profile" | "fhirUser");
     let id = |what: &str| format!("{what}-{}", one.client_id);
+    let roles = one.roles.as_ref().map(|roles| roles.join(" "));
     html! {
         fieldset.choice {
             legend { "What it may do" }
@@ -237,14 +242,14 @@ fn given(one: &RegistrationView) -> Markup {
             }
         }
         label for=(id("roles")) { "Roles by which policy governs it, where it acts without a person" }
-        input id=(id("roles")) type="text" name="roles" autocomplete="off" spellcheck="false";
+        input id=(id("roles")) type="text" name="roles" value=[&roles] autocomplete="off" spellcheck="false";
         label for=(id("vendor")) { "The vendor whose grant bounds it, if any" }
-        input id=(id("vendor")) type="text" name="vendor" autocomplete="off" spellcheck="false";
+        input id=(id("vendor")) type="text" name="vendor" value=[&one.vendor] autocomplete="off" spellcheck="false";
         @if one.token_endpoint_auth_method == "tls_client_auth" {
             label for=(id("authority")) {
                 "The authority that vouches for its certificate, where there are several: SHA-256"
             }
-            input id=(id("authority")) type="text" name="authority" autocomplete="off" spellcheck="false";
+            input id=(id("authority")) type="text" name="authority" value=[&one.authority] autocomplete="off" spellcheck="false";
         }
     }
 }

@@ -3,9 +3,9 @@
 use axum::body::Body;
 use base::Code;
 use engine::{AuthorizeRequest, Failure, Gate, NewSession, SignedIn, form};
-use http::header::SET_COOKIE;
-use http::{Response, StatusCode};
-use maud::html;
+use http::header::{RETRY_AFTER, SET_COOKIE};
+use http::{HeaderValue, Response, StatusCode};
+use maud::{Markup, html};
 
 use super::{Browser, failed, pages, see};
 use crate::call::Call;
@@ -68,9 +68,24 @@ async fn show(
         (through)
     };
     let page = pages::sign_in(gate, &token, next, wrong, &through);
-    let status = wrong.map_or(StatusCode::OK, |w| problem::status(w.code()));
     let redirect = redirect(gate, browser, next).await;
-    Ok(browser.page(status, page, &redirect))
+    Ok(answered(browser, page, &redirect, wrong))
+}
+
+/// A page, and why it is shown again if it is: with when trying once more makes sense.
+pub(super) fn answered(
+    browser: &Browser,
+    page: Markup,
+    redirect: &str,
+    wrong: Option<&Failure>,
+) -> Response<Body> {
+    let status = wrong.map_or(StatusCode::OK, |w| problem::status(w.code()));
+    let mut response = browser.page(status, page, redirect);
+    if let Some(seconds) = wrong.and_then(Failure::retry_seconds) {
+        let after = HeaderValue::from(seconds);
+        response.headers_mut().insert(RETRY_AFTER, after);
+    }
+    response
 }
 
 /// `POST /t/{tenant}/auth/login`
@@ -96,7 +111,7 @@ async fn try_sign_in(gate: &Gate, mut call: Call) -> Result<Response<Body>, Fail
     }
 }
 
-fn is_told(failure: &Failure) -> bool {
+pub(super) fn is_told(failure: &Failure) -> bool {
     matches!(
         failure.code(),
         Code::CredentialsInvalid | Code::RateLimited | Code::PasswordRefused
@@ -225,10 +240,9 @@ async fn show_invitation(
 ) -> Result<Response<Body>, Failure> {
     let login = gate.invited(invitation, browser.request.at).await?;
     let token = browser.token(gate).await?;
-    let status = wrong.map_or(StatusCode::OK, |w| problem::status(w.code()));
     let through = pages::invited_through(gate, &gate.providers().await?, &token, invitation);
     let page = pages::invitation(gate, &token, invitation, &login, wrong, &through);
-    Ok(browser.page(status, page, ""))
+    Ok(answered(browser, page, "", wrong))
 }
 
 /// `POST /t/{tenant}/auth/invitation`

@@ -188,3 +188,116 @@ fn a_part_of_a_binary_can_be_asked_for() {
         .header("content-range", "bytes */500000");
     assert_eq!(part("big", "lines=1-2").status(200).body, bytes);
 }
+
+#[test]
+fn a_security_context_decides_who_sees_a_binary() {
+    let (world, who) = World::clinic();
+    for (id, gender) in [("f", "female"), ("m", "male")] {
+        let patient = json!({ "resourceType": "Patient", "id": id, "gender": gender });
+        world
+            .fhir(&who, &format!("PUT Patient/{id}"), patient.to_string())
+            .status(201);
+    }
+    let png = ("content-type", "image/png");
+    let put = |id: &str, context: &str| {
+        let headers = [png, ("x-security-context", context)];
+        let headers = if context.is_empty() {
+            &headers[..1]
+        } else {
+            &headers
+        };
+        let path = format!("PUT Binary/{id}");
+        world.fhir_with(&who, &path, headers, "bytes").status(201);
+    };
+    put("free", "");
+    put("of-f", "Patient/f");
+    put("of-m", "Patient/m");
+    put("gone", "Patient/nobody");
+    put("elsewhere", "http://example.org/fhir/Patient/f");
+    put("binary", "Binary/free");
+    let named = json!({ "resourceType": "Binary", "id": "named", "contentType": "text/plain",
+        "securityContext": { "identifier": { "value": "x" } } });
+    let resource = [("content-type", "application/fhir+json")];
+    world
+        .fhir_with(&who, "PUT Binary/named", &resource, named.to_string())
+        .status(201);
+    let all = [
+        "binary",
+        "elsewhere",
+        "free",
+        "gone",
+        "named",
+        "of-f",
+        "of-m",
+    ];
+    for (scopes, seen) in [
+        ("system/*.cruds", &all[..]),
+        ("system/Binary.rs", &["free"]),
+        ("system/Binary.rs system/Observation.rs", &["free"]),
+        (
+            "system/Binary.rs system/Patient.rs",
+            &["free", "of-f", "of-m"],
+        ),
+        (
+            "system/Binary.rs system/Patient.rs?gender=female",
+            &["free", "of-f"],
+        ),
+    ] {
+        let reader = world.client("lakeside", scopes);
+        let found = world
+            .fhir(&reader, "GET Binary?_sort=_id", "")
+            .status(200)
+            .json();
+        let found: Vec<_> = found["entry"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|e| e["resource"]["id"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(found, seen, "{scopes}");
+        for id in all {
+            let status = if seen.contains(&id) { 200 } else { 404 };
+            let json = [("accept", "application/fhir+json")];
+            for path in ["", "/_history/1", "/_history"] {
+                let line = format!("GET Binary/{id}{path}");
+                assert_eq!(
+                    world.fhir(&reader, &line, "").code,
+                    status,
+                    "{scopes}: {line}"
+                );
+                let as_json = world.fhir_with(&reader, &line, &json, "");
+                assert_eq!(as_json.code, status, "{scopes}: {line} as JSON");
+            }
+        }
+        let history = world
+            .fhir(&reader, "GET Binary/_history", "")
+            .status(200)
+            .json();
+        assert_eq!(
+            history["entry"].as_array().map_or(0, Vec::len),
+            seen.len(),
+            "{scopes}"
+        );
+    }
+    // What is out of reach is not changed either, and nothing is bound to what is out of reach.
+    let writer = world.client(
+        "lakeside",
+        "system/Binary.cruds system/Patient.rs?gender=female",
+    );
+    for (id, context, good) in [
+        ("of-m", "", false),
+        ("of-f", "Patient/f", true),
+        ("free", "Patient/m", false),
+    ] {
+        let headers = [png, ("x-security-context", context)];
+        let headers = if context.is_empty() {
+            &headers[..1]
+        } else {
+            &headers
+        };
+        let put = world.fhir_with(&writer, &format!("PUT Binary/{id}"), headers, "other");
+        assert_eq!(put.code == 200, good, "{id}: {put:?}");
+    }
+    let raw = world.fhir(&who, "GET Binary/of-m", "").status(200);
+    assert_eq!(raw.body, "bytes".as_bytes());
+}

@@ -79,6 +79,7 @@ fn assertions_that_nobody_signed_for_this_token_url_now() {
             (&|c: &mut Value| c["nbf"] = json!(now + 120)) as &dyn Fn(&mut Value),
         ),
         ("valid as text", &|c| c["nbf"] = json!("soon")),
+        ("made in time to come", &|c| c["iat"] = json!(now + 120)),
         ("ended", &|c| c["exp"] = json!(now - 120)),
         ("without an end", &|c| {
             drop(c.as_object_mut().unwrap().remove("exp"));

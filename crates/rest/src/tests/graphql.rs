@@ -67,7 +67,7 @@ fn resources_are_selected_across_references() {
     assert_eq!(
         data(&world, &who, "Patient/a/", back),
         json!({ "id": "a", "ObservationList": [{ "id": "one", "code": { "text": "x" } }],
-            "all": [{ "id": "one" }, { "id": "two" }] })
+            "all": [{ "id": "one" }, { "id": "two" }], "none": [] })
     );
     let filters = "{ name(use: official) { given(_count: 1) } last: name(_offset: 1) { family } \
                    path: name(fhirpath: \"given.exists()\") { family } __typename resourceType \

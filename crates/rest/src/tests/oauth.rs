@@ -2,6 +2,7 @@
 //! not work.
 
 mod requests;
+mod signed_out;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -568,8 +568,11 @@ fn a_second_factor_is_asked_for_and_no_code_is_good_twice() {
     let begun = begin(PASSWORD).status(200);
     let secret = between(&begun, "<code id=\"secret\">", "</code>");
     let confirm = format!("{base}/confirm-totp");
-    ada.send(&begun, &confirm, &[("code", "000000")])
-        .status(401);
+    // The page is shown again, with the same secret.
+    let wrong = ada.send(&begun, &confirm, &[("code", "000000")]);
+    let begun = wrong.status(401);
+    assert_eq!(between(&begun, "<code id=\"secret\">", "</code>"), secret);
+    assert!(between(&begun, "role=\"alert\">", "</p>").contains("next one"));
     let trail = world.admin(
         "GET /admin/v1/tenants/lakeside/audit?limit=500",
         &Value::Null,

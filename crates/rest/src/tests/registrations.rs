@@ -566,10 +566,132 @@ fn with_id(of: &Answer, mut metadata: Value) -> Value {
     metadata
 }
 
+/// What waits of a program, as those see it who decide.
+fn waits(world: &World, of: &Answer) -> Value {
+    let line = "GET /admin/v1/tenants/lakeside/registrations";
+    let all = world.admin(line, &Value::Null).status(200).json();
+    let id = of.text("/client_id");
+    let mut all = all["registrations"].as_array().unwrap().iter();
+    all.find(|one| one["client_id"] == id.as_str())
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// The operator approves what they see.
 fn approve(world: &World, of: &Answer) -> Answer {
+    let mut decision = json!({ "decision": "approve" });
+    if let Some(record) = waits(world, of)["record"].as_str() {
+        decision["record"] = json!(record);
+    }
+    approve_with(world, of, &decision)
+}
+
+fn approve_with(world: &World, of: &Answer, decision: &Value) -> Answer {
     let id = of.text("/client_id");
     let line = format!("POST /admin/v1/tenants/lakeside/registrations/{id}");
-    world.admin(&line, &json!({ "decision": "approve" }))
+    world.admin(&line, decision)
+}
+
+#[test]
+fn nobody_approves_what_they_did_not_look_at() {
+    let world = lakeside(|limits| limits.registrations_per_minute_max = 100);
+    let admin = administrator(&world, "lakeside");
+    two_factors(&admin);
+    let made = register(&world, &program()).status(201);
+    let id = made.text("/client_id");
+    let path = "/t/lakeside/auth/registrations";
+    let seen = waits(&world, &made)["record"].clone();
+    let page = admin.open(path).status(200);
+    let html = String::from_utf8_lossy(&page.body).into_owned();
+    let seen = seen.as_str().unwrap();
+    assert!(html.contains(&format!("name=\"record\" value=\"{seen}\"")));
+    // It asks to send people elsewhere while the page is open.
+    let mut evil = with_id(&made, program());
+    evil["redirect_uris"] = json!(["https://evil.example/cb"]);
+    manage(&world, "PUT", &made, &evil).status(200);
+    let form = format!("{path}/{id}");
+    let said = [
+        ("decision", "approve"),
+        ("scope", "openid"),
+        ("scope", "patient/*.rs"),
+        ("record", seen),
+    ];
+    let answer = admin.send(&page, &form, &said);
+    assert_eq!(answer.code, 412);
+    assert_eq!(admin.send(&page, &form, &said[..3]).code, 412, "no record");
+    // By the API as well: what was looked at, or what it asked for first.
+    let mut decision = json!({ "decision": "approve" });
+    decide(&admin, &id, &decision).refused(412, "version-conflict");
+    approve_with(&world, &made, &decision).refused(412, "version-conflict");
+    decision["record"] = json!(seen);
+    decide(&admin, &id, &decision).refused(412, "version-conflict");
+    let clients = world.admin("GET /admin/v1/tenants/lakeside/clients", &Value::Null);
+    assert!(!String::from_utf8_lossy(&clients.body).contains(&id));
+    decision["record"] = waits(&world, &made)["record"].clone();
+    decide(&admin, &id, &decision).status(201);
+}
+
+#[test]
+fn a_change_takes_nothing_off_that_binds_a_client() {
+    let world = lakeside(|limits| limits.registrations_per_minute_max = 100);
+    let admin = administrator(&world, "lakeside");
+    two_factors(&admin);
+    let terms = json!({
+        "vendor": "acme", "name": "Acme", "reason": "agreed",
+        "contract": { "data": "Charts", "purposes": ["TREAT"], "from": "2026-01-01", "until": "2030-01-01",
+            "contact": "privacy@acme.example", "document": "DPA 17" },
+        "scopes": ["system/*.rs"],
+    });
+    let vendors = "POST /admin/v1/tenants/lakeside/vendors";
+    world.admin(vendors, &terms).status(201);
+    let made = register(&world, &service()).status(201);
+    let id = made.text("/client_id");
+    let first = json!({ "decision": "approve", "vendor": "acme", "roles": ["laboratory"] });
+    decide(&admin, &id, &first)
+        .status(201)
+        .at("/vendor", "acme")
+        .at("/roles", json!(["laboratory"]));
+    let mut other = with_id(&made, service());
+    other["client_name"] = json!("Laboratory");
+    manage(&world, "PUT", &made, &other).status(200);
+    let seen = waits(&world, &made);
+    assert_eq!(seen["vendor"], "acme");
+    assert_eq!(seen["roles"], json!(["laboratory"]));
+    // On the page both stand where they are changed; cleared, nothing is taken off.
+    let path = "/t/lakeside/auth/registrations";
+    let page = admin.open(path).status(200);
+    let html = String::from_utf8_lossy(&page.body).into_owned();
+    assert!(html.contains("name=\"vendor\" value=\"acme\""), "{html}");
+    assert!(html.contains("name=\"roles\" value=\"laboratory\""));
+    let said = [
+        ("decision", "approve"),
+        ("scope", "system/Patient.r"),
+        ("record", seen["record"].as_str().unwrap()),
+        ("vendor", ""),
+        ("roles", ""),
+    ];
+    admin
+        .send(&page, &format!("{path}/{id}"), &said)
+        .status(303);
+    let kept = |scopes: Value| {
+        let line = "GET /admin/v1/tenants/lakeside/clients";
+        let all = world.admin(line, &Value::Null).status(200).json();
+        let mut all = all["clients"].as_array().unwrap().iter();
+        let client = all.find(|c| c["client_id"] == id.as_str()).unwrap();
+        assert_eq!(client["vendor"], "acme");
+        assert_eq!(client["roles"], json!(["laboratory"]));
+        assert_eq!(client["scopes"], scopes);
+    };
+    kept(json!(["system/Patient.r"]));
+    // The operator, who may let in what no policy governs, and says nothing of it.
+    manage(&world, "PUT", &made, &other).status(200);
+    approve(&world, &made).status(201);
+    kept(json!(["system/Observation.rs", "system/Patient.r"]));
+    // What goes beyond the vendor's grant is not approved, though the vendor is not named.
+    other["scope"] = json!("system/*.cruds");
+    manage(&world, "PUT", &made, &other).status(200);
+    approve(&world, &made).refused(400, "scope-invalid");
+    kept(json!(["system/Observation.rs", "system/Patient.r"]));
 }
 
 #[test]
@@ -724,4 +846,85 @@ fn who_has_not_shown_two_factors_of_late_is_recorded() {
         .api("POST registration-tokens", &json!({}))
         .refused(403, "step-up-required");
     assert!(trail(&world).contains("step-up-required"));
+}
+
+#[test]
+fn what_a_program_says_about_itself_is_kept_and_shown() {
+    let world = lakeside(|_| {});
+    let admin = administrator(&world, "lakeside");
+    two_factors(&admin);
+    let mut said = program();
+    let about = json!({
+        "contacts": ["dev@app.example"], "client_uri": "https://app.example/",
+        "logo_uri": "https://app.example/logo.png", "policy_uri": "https://app.example/policy",
+        "tos_uri": "https://app.example/terms", "software_id": "chart", "software_version": "2.1",
+    });
+    let members = said.as_object_mut().unwrap();
+    members.extend(about.as_object().unwrap().clone());
+    members.insert(
+        "post_logout_redirect_uris".into(),
+        json!(["https://app.example/bye"]),
+    );
+    let made = register(&world, &said).status(201);
+    let id = made.text("/client_id");
+    let page = admin.open("/t/lakeside/auth/registrations").status(200);
+    let html = String::from_utf8_lossy(&page.body).into_owned();
+    for (name, value) in about.as_object().unwrap() {
+        let text = value.as_str().or(value[0].as_str()).unwrap();
+        assert!(html.contains(text), "{name}: {html}");
+    }
+    assert!(!html.contains("<img"), "its picture is a text");
+    let approve = json!({ "decision": "approve" });
+    decide(&admin, &id, &approve)
+        .status(201)
+        .at("/about", about.clone());
+    let listed = world.admin("GET /admin/v1/tenants/lakeside/clients", &Value::Null);
+    listed.at("/clients/0/about", about.clone()).at(
+        "/clients/0/post_logout_redirect_uris/0",
+        "https://app.example/bye",
+    );
+    // The program itself is told, and so is whoever decides whether it acts for them.
+    let bearer = format!("Bearer {}", made.text("/registration_access_token"));
+    let own = world.ask(
+        &format!("GET /t/lakeside/auth/register/{id}"),
+        &[("authorization", &bearer)],
+        "",
+    );
+    for (name, value) in about.as_object().unwrap() {
+        assert_eq!(own.json()[name], *value, "{name}");
+    }
+    let app = Program { id, secret: None };
+    let question = admin
+        .open(&request(&app, &[("scope", "openid")]))
+        .status(200);
+    let html = String::from_utf8_lossy(&question.body).into_owned();
+    for text in [
+        "https://app.example/policy",
+        "https://app.example/terms",
+        "dev@app.example",
+    ] {
+        assert!(html.contains(text), "{html}");
+    }
+    assert!(!html.contains("logo.png"));
+    // A backend service says as much.
+    let mut lab = service();
+    lab["contacts"] = json!(["lab@app.example"]);
+    lab["policy_uri"] = Value::Null;
+    let id = register(&world, &lab).status(201).text("/client_id");
+    let approve = json!({ "decision": "approve", "roles": ["lab"] });
+    let made = decide(&admin, &id, &approve)
+        .status(201)
+        .at("/about/contacts/0", "lab@app.example");
+    assert!(made.json()["redirect_uris"].is_null());
+    for bad in [
+        json!({ "post_logout_redirect_uris": ["http://app.example/bye"] }),
+        json!({ "post_logout_redirect_uris": ["https://app.example/#x"] }),
+        json!({ "client_uri": "javascript:alert(1)" }),
+    ] {
+        let mut said = program();
+        said.as_object_mut()
+            .unwrap()
+            .extend(bad.as_object().unwrap().clone());
+        register(&world, &said).status(400);
+    }
 }

@@ -203,8 +203,22 @@ fn headers_are_bounded_by_name() {
     let world = World::with(|limits| limits.header_bytes_max = 500, |_| {});
     let long = "x".repeat(600);
     let refused = world.ask("GET /t/lakeside/fhir/metadata", &[("x-long", &long)], "");
-    let refused = refused.refused(431, "limit-exceeded");
+    let refused = refused.refused(431, "limit-headers");
     refused.at("/issue/0/details/coding/1/code", "header_bytes_max");
+}
+
+#[test]
+fn an_address_is_bounded_by_name() {
+    let world = World::with(|limits| limits.url_bytes_max = 200, |_| {});
+    world.tenant("lakeside");
+    let ask = |length: usize| {
+        let start = "/t/lakeside/fhir/metadata?_format=";
+        let url = format!("GET {start}{}", "x".repeat(length - start.len()));
+        world.ask(&url, &[], "")
+    };
+    let refused = ask(201).refused(414, "limit-url");
+    refused.at("/issue/0/details/coding/1/code", "url_bytes_max");
+    ask(200).status(406);
 }
 
 #[test]

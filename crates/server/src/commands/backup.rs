@@ -38,6 +38,9 @@ pub struct Restore {
     /// Name of the tenant that is made from it.
     #[arg(long = "as", value_name = "NAME")]
     as_name: String,
+    /// A name for people; that of the backup if absent.
+    #[arg(long)]
+    display: Option<String>,
     /// Which API clients of the backup are let in: `as-now` those that its tenant lets in now (none
     /// where that tenant is not here any more), `keep` those that it let in then, `revoke` none.
     #[arg(long, default_value = "as-now", value_parser = ["as-now", "keep", "revoke"])]
@@ -88,6 +91,13 @@ pub fn restore(args: &Restore) -> anyhow::Result<()> {
     let admin = args.connect.admin()?;
     let (name, elsewhere) = split(&args.file)?;
     let path = tenant_path(&args.as_name, "/restore")?;
+    let body = |file: &str| {
+        let mut body = json!({ "file": file, "clients": args.clients });
+        if let Some(display) = &args.display {
+            body["display"] = json!(display);
+        }
+        body
+    };
     let made = if elsewhere {
         let folder = args.backups.clone();
         let folder = folder.unwrap_or_else(|| args.connect.data_dir().join("backups"));
@@ -100,14 +110,11 @@ pub fn restore(args: &Restore) -> anyhow::Result<()> {
                 folder.display()
             )
         })?;
-        let made = admin.post(
-            &path,
-            &json!({ "file": copy_name, "clients": args.clients }),
-        );
+        let made = admin.post(&path, &body(&copy_name));
         std::fs::remove_file(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
         made?
     } else {
-        admin.post(&path, &json!({ "file": name, "clients": args.clients }))?
+        admin.post(&path, &body(name))?
     };
     print(args.output, &made, |made| {
         let count = |at: &str| made.pointer(at).and_then(Value::as_u64).unwrap_or(0);

@@ -63,13 +63,18 @@ struct Approve {
     tenant: String,
     /// The id that it was given.
     client_id: String,
+    /// What was looked at, as `pending` shows it: needed where the program asks for something else by now
+    /// than it did at first.
+    #[arg(long, value_name = "RECORD")]
+    record: Option<String>,
     /// A part of the scopes that it asks for, in one argument or several; all of them without.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// A role by which the tenant's policy governs it: `clinician@Organization/1`; may be repeated.
+    /// A role by which the tenant's policy governs it: `clinician@Organization/1`; may be repeated. One that
+    /// is a client already keeps those that it has without.
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
-    /// The vendor whose grant bounds it.
+    /// The vendor whose grant bounds it. One that is a client already keeps its vendor without.
     #[arg(long, value_name = "VENDOR")]
     vendor: Option<String>,
 }
@@ -101,6 +106,13 @@ struct Create {
     /// Where people are sent back to, for a program that people sign in to; several are possible.
     #[arg(long = "redirect-uri", value_name = "URL")]
     redirects: Vec<String>,
+    /// Where people may be sent when they signed out; several are possible.
+    #[arg(
+        long = "post-logout-redirect-uri",
+        value_name = "URL",
+        requires = "redirects"
+    )]
+    signed_out: Vec<String>,
     /// It cannot keep a secret: an app in a browser or on a phone.
     #[arg(long)]
     public: bool,
@@ -172,6 +184,9 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             if !new.redirects.is_empty() {
                 body["redirect_uris"] = json!(new.redirects);
             }
+            if !new.signed_out.is_empty() {
+                body["post_logout_redirect_uris"] = json!(new.signed_out);
+            }
             if new.public {
                 body["public"] = json!(true);
             }
@@ -183,20 +198,20 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             }
             let made = admin.post(&tenant_path(&new.tenant, "/clients")?, &body)?;
             print(args.output, &made, |made| {
-                if made.get("client_secret").is_none() {
-                    return format!(
-                        "client_id      {}\ntoken_url      {}",
-                        text(made, "client_id"),
-                        text(made, "token_url"),
-                    );
+                let mut told = format!("client_id      {}\n", text(made, "client_id"));
+                if made.get("client_secret").is_some() {
+                    let secret = text(made, "client_secret");
+                    told.push_str(&format!("client_secret  {secret}\n"));
                 }
-                format!(
-                    "client_id      {}\nclient_secret  {}\ntoken_url      {}\n\
-                     The secret is not shown again.",
-                    text(made, "client_id"),
-                    text(made, "client_secret"),
-                    text(made, "token_url"),
-                )
+                told.push_str(&format!("token_url      {}\n", text(made, "token_url")));
+                if made.get("client_secret").is_some() {
+                    told.push_str("The secret is not shown again.\n");
+                }
+                let warnings = made.get("warnings").and_then(Value::as_array);
+                for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
+                    told.push_str(&format!("WARNING: {warning}\n"));
+                }
+                told
             })
         }
         What::List { tenant } => {
@@ -216,13 +231,24 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             print(args.output, &all, |all| {
                 let all = all.as_array().map_or(&[][..], Vec::as_slice);
                 table(
-                    &["CLIENT ID", "NAME", "FROM", "REDIRECTS", "SCOPES"],
+                    &[
+                        "CLIENT ID",
+                        "NAME",
+                        "FROM",
+                        "VENDOR",
+                        "REDIRECTS",
+                        "SCOPES",
+                        "RECORD",
+                    ],
                     &all.iter().map(waiting).collect::<Vec<_>>(),
                 )
             })
         }
         What::Approve(given) => {
             let mut body = json!({ "decision": "approve" });
+            if let Some(record) = &given.record {
+                body["record"] = json!(record);
+            }
             if !given.scopes.is_empty() {
                 let scopes = given.scopes.iter().flat_map(|s| s.split_whitespace());
                 body["scopes"] = json!(scopes.collect::<Vec<_>>());
@@ -278,8 +304,10 @@ fn waiting(one: &Value) -> Vec<String> {
         text(one, "client_id").to_owned(),
         text(one, "client_name").to_owned(),
         text(one, "from").to_owned(),
+        text(one, "vendor").to_owned(),
         words("redirect_uris"),
         words("scopes"),
+        text(one, "record").to_owned(),
     ]
 }
 

@@ -33,7 +33,7 @@ pub struct Login {
     /// The tenant.
     #[arg(long)]
     tenant: String,
-    /// The id of a public program with the redirect URI `http://127.0.0.1:PORT/callback`.
+    /// The id of a public program with the redirect URI `http://127.0.0.1/callback`.
     #[arg(long)]
     client: String,
     /// SMART scopes that are asked for.
@@ -59,8 +59,13 @@ pub fn run(args: &Login) -> anyhow::Result<()> {
     let challenge = digest::digest(&digest::SHA256, verifier.as_bytes());
     let challenge = URL_SAFE_NO_PAD.encode(challenge.as_ref());
     let redirect = format!("http://127.0.0.1:{}/callback", args.port);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
-        .with_context(|| format!("cannot listen on port {}", args.port))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).with_context(|| {
+        format!(
+            "cannot listen on port {}: name another by --port; a program registered with \
+                 http://127.0.0.1/callback takes any",
+            args.port
+        )
+    })?;
     let auth = format!("{root}/t/{}/auth", args.tenant);
     let query = [
         ("response_type", "code"),

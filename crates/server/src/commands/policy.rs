@@ -268,22 +268,19 @@ pub fn run(args: &Policy) -> anyhow::Result<()> {
             let trial = json!({ "document": document(file)? });
             let run = admin.post(&tenant_path(tenant, "/policy/dry-run")?, &trial)?;
             print(args.output, &run, |run| {
-                let rows = run
-                    .get("changes")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten();
-                let row = |c: &Value| {
-                    let may = |name: &str| match c.get(name).and_then(Value::as_bool) {
-                        Some(true) => "may".to_owned(),
-                        _ => "may not".to_owned(),
+                let rows = run.get("shifts").and_then(Value::as_array);
+                let row = |shift: &Value| {
+                    let count = |name: &str| {
+                        let count = shift.get(name).and_then(Value::as_u64);
+                        count.unwrap_or(0).to_string()
                     };
-                    let words = ["actor", "action", "about"].map(|name| text(c, name).to_owned());
-                    [words.to_vec(), vec![may("now"), may("then")]].concat()
+                    let words = ["roles", "action", "type", "now", "then"];
+                    let words = words.map(|name| text(shift, name).to_owned());
+                    [words.to_vec(), vec![count("callers"), count("times")]].concat()
                 };
                 table(
-                    &["WHO", "ACTION", "ABOUT", "NOW", "THEN"],
-                    &rows.map(row).collect::<Vec<_>>(),
+                    &["ROLES", "ACTION", "TYPE", "NOW", "THEN", "CALLERS", "TIMES"],
+                    &rows.into_iter().flatten().map(row).collect::<Vec<_>>(),
                 )
             })
         }

@@ -99,6 +99,9 @@ struct Change {
     /// An origin whose pages may use the tenant; may be repeated, and replaces those that are set.
     #[arg(long = "cors-origin", value_name = "ORIGIN")]
     cors_origins: Vec<String>,
+    /// No origin of its own may use the tenant any more.
+    #[arg(long, conflicts_with = "cors_origins")]
+    no_cors_origins: bool,
     /// Where the trail is shipped (`tls://host:port`); empty: where the house's goes.
     #[arg(long, value_name = "URL")]
     ship_to: Option<String>,
@@ -116,6 +119,8 @@ enum Registration {
     Invited,
     /// Anybody; who asked waits until it is decided.
     Anyone,
+    /// Nobody.
+    Nobody,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -127,9 +132,25 @@ enum ShipForm {
 }
 
 impl Change {
-    /// What the tenant's settings become, by what they are.
+    /// Whether any setting is asked for.
+    fn sets(&self) -> bool {
+        self.references.is_some()
+            || self.legal_hold.is_some()
+            || self.audit_retention.is_some()
+            || self.registration.is_some()
+            || !self.cors_origins.is_empty()
+            || self.ship_to.is_some()
+    }
+
+    /// What is said anew. Settings that the server keeps where they are not said are not said, so that what
+    /// somebody sets meanwhile stays so; the others are said as they are `now`.
     fn body(&self, now: &Value) -> anyhow::Result<Value> {
         let mut config = now.get("config").cloned().unwrap_or_else(|| json!({}));
+        if let Some(config) = config.as_object_mut() {
+            for kept in ["legal_hold", "audit_retention_days", "audit_shipping"] {
+                config.remove(kept);
+            }
+        }
         if let Some(references) = self.references {
             config["references"] = json!(references.word());
         }
@@ -143,13 +164,15 @@ impl Change {
             config["registration"] = json!(match registration {
                 Registration::Invited => "invited",
                 Registration::Anyone => "anyone",
+                Registration::Nobody => "nobody",
             });
         }
-        if !self.cors_origins.is_empty() {
+        if self.no_cors_origins || !self.cors_origins.is_empty() {
             config["cors_origins"] = json!(self.cors_origins);
         }
         if let Some(url) = &self.ship_to {
-            let known = config.get("audit_shipping").filter(|s| s.is_object());
+            let known = now.pointer("/config/audit_shipping");
+            let known = known.filter(|s| s.is_object());
             let mut shipping = known.cloned().unwrap_or_else(|| json!({}));
             shipping["syslog"] = json!(url);
             if let Some(form) = self.ship_form {
@@ -165,7 +188,10 @@ impl Change {
             }
             config["audit_shipping"] = shipping;
         }
-        let mut body = json!({ "config": config });
+        let mut body = json!({});
+        if self.sets() {
+            body["config"] = config;
+        }
         if let Some(display) = &self.display {
             body["display"] = json!(display);
         }
@@ -200,6 +226,43 @@ struct Delete {
     /// Seconds until the key is destroyed; 0 destroys it now. Default: the server's setting.
     #[arg(long, value_name = "SECONDS")]
     grace: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use serde_json::{Value, json};
+
+    use super::Change;
+
+    #[derive(Parser)]
+    struct Of {
+        #[command(flatten)]
+        change: Change,
+    }
+
+    #[test]
+    fn a_change_says_what_is_asked_and_nothing_else() {
+        let now = json!({ "display": "Before", "config": { "legal_hold": false, "registration": "anyone",
+            "audit_shipping": { "syslog": "tls://a:1", "form": "ocsf" } } });
+        let body = |arguments: &[&str]| -> Value {
+            let all = ["x", "lakeside"].iter().chain(arguments);
+            Of::parse_from(all).change.body(&now).unwrap()
+        };
+        assert_eq!(
+            body(&["--display", "Lakeside"]),
+            json!({ "display": "Lakeside" })
+        );
+        assert_eq!(
+            body(&["--registration", "nobody"]),
+            json!({ "config": { "registration": "nobody" } })
+        );
+        assert_eq!(
+            body(&["--ship-to", "tls://b:2"]),
+            json!({ "config": { "registration": "anyone",
+                "audit_shipping": { "syslog": "tls://b:2", "form": "ocsf" } } })
+        );
+    }
 }
 
 /// Runs the command.

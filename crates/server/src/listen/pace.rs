@@ -60,6 +60,11 @@ impl Pace {
         }
     }
 
+    /// Whether nothing is asked that is not answered.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.state.lock().asked.is_empty()
+    }
+
     /// Waits until there is a reason to end the connection.
     pub(super) async fn lost(&self) {
         while let Some(at) = self.next_look() {

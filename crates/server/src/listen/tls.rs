@@ -56,10 +56,38 @@ struct Files {
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
-/// Who vouches for the names of clients' certificates: each by the SHA-256 of its own, with what checks
-/// that it does.
+/// Who vouches for the names of clients' certificates.
 type Authorities = Arc<RwLock<Checkers>>;
-type Checkers = Arc<Vec<([u8; 32], Arc<dyn ClientCertVerifier>)>>;
+type Checkers = Arc<Vouching>;
+
+/// Certificates of one chain that are looked at: one search for a way through them costs the more the more
+/// there are, and is made before anybody is known.
+const CHAIN_MAX: usize = 10;
+
+#[derive(Debug, Default)]
+struct Vouching {
+    /// Each by the SHA-256 of its own certificate, with what checks that it does.
+    each: Vec<([u8; 32], Arc<dyn ClientCertVerifier>)>,
+    /// Whether any of them does: one search, however many they are.
+    any: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+impl Vouching {
+    /// Those who vouch for the first certificate of a chain.
+    fn of(&self, chain: &[CertificateDer<'static>], now: UnixTime) -> Vec<[u8; 32]> {
+        let Some((first, others)) = chain.split_first() else {
+            return Vec::new();
+        };
+        let by = |checker: &Arc<dyn ClientCertVerifier>| {
+            checker.verify_client_cert(first, others, now).is_ok()
+        };
+        if chain.len() > CHAIN_MAX || !self.any.as_ref().is_some_and(by) {
+            return Vec::new();
+        }
+        let theirs = self.each.iter().filter(|(_, checker)| by(checker));
+        theirs.map(|(authority, _)| *authority).collect()
+    }
+}
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
@@ -159,18 +187,14 @@ fn judged(
     all: &Checkers,
     now: UnixTime,
 ) -> Option<ClientCertificate> {
-    let (first, others) = chain.split_first()?;
+    let first = chain.first()?;
     let sha256 = digest(&SHA256, first);
-    let vouch = all.iter().filter(|(_, checker)| {
-        let checked = checker.verify_client_cert(first, others, now);
-        checked.is_ok()
-    });
-    let vouch: Vec<[u8; 32]> = vouch.map(|(authority, _)| *authority).collect();
+    let vouch = all.of(chain, now);
     let named = (!vouch.is_empty()).then(|| names::read(first)).flatten();
     Some(ClientCertificate(Arc::new(ShownCertificate {
         sha256: *sha256.as_ref().first_chunk()?,
         names: named.map(|names| CertificateNames {
-            only: vouch.len() == all.len(),
+            only: vouch.len() == all.each.len(),
             authorities: vouch,
             ..names
         }),
@@ -199,7 +223,7 @@ impl Shown {
         {
             let (at, by, found) = &*seen.judged.read();
             let young = now.as_secs().saturating_sub(at.as_secs()) < JUDGED_SECONDS;
-            if Arc::ptr_eq(by, &authorities) && (young || authorities.is_empty()) {
+            if Arc::ptr_eq(by, &authorities) && (young || authorities.each.is_empty()) {
                 return Some(found.clone());
             }
         }
@@ -242,6 +266,17 @@ impl Files {
         let file = file.with_context(|| format!("cannot read {}", path.display()))?;
         let revoked = self.revoked()?;
         let mut all: Vec<([u8; 32], Arc<dyn ClientCertVerifier>)> = Vec::new();
+        let mut roots = RootCertStore::empty();
+        let wrong = "tls.client_revocations holds what is no list of an authority";
+        let checker = |roots: RootCertStore| {
+            let checker =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+            // Whatever an authority has revoked is in its list; where there is none, nothing is.
+            let checker = checker
+                .with_crls(revoked.iter().cloned())
+                .allow_unknown_revocation_status();
+            checker.build().context(wrong)
+        };
         for found in rustls_pemfile::certs(&mut BufReader::new(file)) {
             let found = found.context("tls.client_authorities is not PEM")?;
             let sha256 = digest(&SHA256, &found);
@@ -252,20 +287,17 @@ impl Files {
             if all.iter().any(|(known, _)| *known == sha256) {
                 continue;
             }
-            let checker =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(root), provider.clone());
-            // Whatever an authority has revoked is in its list; where there is none, nothing is.
-            let checker = checker
-                .with_crls(revoked.iter().cloned())
-                .allow_unknown_revocation_status();
-            let wrong = "tls.client_revocations holds what is no list of an authority";
-            all.push((sha256, checker.build().context(wrong)?));
+            roots.extend(root.roots.iter().cloned());
+            all.push((sha256, checker(root)?));
         }
         anyhow::ensure!(
             !all.is_empty(),
             "tls.client_authorities holds no certificate"
         );
-        Ok(Arc::new(all))
+        Ok(Arc::new(Vouching {
+            any: Some(checker(roots)?),
+            each: all,
+        }))
     }
 
     fn read(&self, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {

@@ -80,28 +80,6 @@ impl Journal {
         frame::read(bytes).map(|(frame, _)| frame.after)
     }
 
-    /// Reads the records of a tenant from a place on, oldest first, without a look at the chain. Segments
-    /// that hold none are passed over.
-    pub(crate) fn records_after(
-        &self,
-        tenant: [u8; 16],
-        key: &Secret<[u8; 32]>,
-        from: Place,
-        each: &mut dyn FnMut(Head, &[u8]),
-    ) -> Result<()> {
-        let segments = self.segments()?;
-        for segment in segments.into_iter().filter(|s| *s >= from.0) {
-            let place = match segment == from.0 {
-                true => from,
-                false => (segment, 0),
-            };
-            if self.has_records(tenant, segment)? {
-                self.records_from(tenant, key, place, each)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Whether a segment may hold records of a tenant, as the beginning of the next one says.
     pub(crate) fn has_records(&self, tenant: [u8; 16], segment: u64) -> Result<bool> {
         let next = segment + 1;

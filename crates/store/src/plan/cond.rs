@@ -250,7 +250,12 @@ fn condition(clause: &Clause, at: usize, whom: For<'_>, facts: &mut dyn Facts) -
                 .map(|clause| condition(clause, at, whom, facts));
             either(each.collect::<Result<_>>()?)
         }
-        Clause::Not(part) => Cond::Not(Box::new(condition(part, at, whom, facts)?)),
+        Clause::Not(part) => {
+            facts.turn();
+            let part = condition(part, at, whom, facts)?;
+            facts.turn();
+            Cond::Not(Box::new(part))
+        }
         Clause::ByType(clauses) => match clauses.get(at) {
             Some(own) => condition(own, 0, whom, facts)?,
             None => Cond::Never,
@@ -465,6 +470,9 @@ fn parameter(
         Asked::None(values) => (values, true),
     };
     let mut all = Vec::new();
+    if not {
+        facts.turn();
+    }
     for value in values.iter() {
         // A hierarchy is followed over rows of its type, whoever may see them.
         if let Match::Hierarchy { type_id, .. } = value
@@ -477,6 +485,9 @@ fn parameter(
             ));
         }
         all.extend(tests(param, value, facts)?);
+    }
+    if not {
+        facts.turn();
     }
     Ok(match (not, all.is_empty()) {
         (true, _) => Cond::None(all),

@@ -193,7 +193,7 @@ pub(crate) fn page(
 
 /// Rows of the first piece of a list; each further one is larger by so much.
 const PIECE: usize = 128;
-const PIECE_GROWS: usize = 8;
+const PIECE_GROWS: usize = 2;
 
 /// The newest of a list of rows first, a piece at a time: most pages end before the list does.
 fn in_pieces(

@@ -98,7 +98,7 @@ pub(crate) fn apply(
     let reached = making.reached(&work.ops)?;
     making.must_keep_hidden(&work.ops, &reached)?;
     making.must_not_move(&work.ops, &reached)?;
-    let watched = making.watched(&work.ops)?;
+    let watched = making.watched(&work.ops, &reached)?;
     let mut written = Vec::with_capacity(work.ops.len());
     for ((entry, op), reached) in work.ops.iter().enumerate().zip(reached) {
         written.push(making.write(entry, op, reached)?);
@@ -202,7 +202,9 @@ impl Making<'_> {
             // Of one that is kept apart the index is not believed.
             let left_out = self.tenant.quarantine.is_left_out(rid);
             let live = current.is_some_and(|c| !c.deleted) && !left_out;
-            if !there && live && self.is_shown(op, rid, as_of)? {
+            // Asked of what is not there as well: it takes as long.
+            let shown = !there && self.is_shown(op, rid, as_of)?;
+            if shown && live {
                 let text = "the caller may read the resource, but not change it like this";
                 return Err(refused(entry, Code::ScopeMissing, text));
             }

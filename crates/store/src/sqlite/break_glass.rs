@@ -4,7 +4,7 @@
 //! An opening carries the epoch of the person's record. What it gives is policy's, asked anew for every
 //! request; here is only who opened whom, until when, and what was said about it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -130,6 +130,12 @@ impl Openings {
         *open = loaded.open.into_inner();
         self.any.store(!open.is_empty(), Ordering::Release);
         Ok(())
+    }
+
+    /// Nobody has opened anybody, until it is read again.
+    pub(crate) fn forget(&self) {
+        self.open.write().clear();
+        self.any.store(false, Ordering::Release);
     }
 
     /// Whom a person has opened, in a fixed order.
@@ -259,6 +265,26 @@ pub(crate) fn list(db: &Connection, chain: Chain<'_>, max: usize) -> Result<Vec<
     sealed(db, chain, "ORDER BY opened_us DESC LIMIT ?1", [max])
 }
 
+/// What is shown of openings, the newest first: those that nobody reviewed yet, and where `reviewed` is asked
+/// for too, at most so many of the newest. Of many that wait, the oldest are shown: they are due first.
+pub(crate) fn shown(
+    db: &Connection,
+    chain: Chain<'_>,
+    reviewed: bool,
+    max: usize,
+) -> Result<Vec<Opening>> {
+    let mut found = waiting(db, chain)?;
+    found.sort_by_key(|opening| opening.opened);
+    found.truncate(max);
+    if reviewed {
+        let newest = list(db, chain, max)?;
+        let known: HashSet<Box<str>> = found.iter().map(|o| o.id.clone()).collect();
+        found.extend(newest.into_iter().filter(|o| !known.contains(&o.id)));
+    }
+    found.sort_by(|a, b| (b.opened, &b.id).cmp(&(a.opened, &a.id)));
+    Ok(found)
+}
+
 /// Openings that nobody reviewed yet.
 pub(crate) fn waiting(db: &Connection, chain: Chain<'_>) -> Result<Vec<Opening>> {
     const UNREVIEWED: &str =
@@ -304,4 +330,56 @@ pub(crate) fn counts(
         }
     }
     Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use access::PersonId;
+    use base::{Micros, ResourceId};
+    use ring::hmac;
+    use rusqlite::Connection;
+
+    use super::{Chain, DDL, put, shown};
+    use crate::face::{Opening, Review};
+
+    #[test]
+    fn what_waits_is_shown_however_much_came_after_it() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(DDL).unwrap();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+        let chain = Chain {
+            tenant: &[7; 16],
+            key: &key,
+        };
+        for at in 0..10 {
+            let reviewed = Review {
+                by: "somebody".to_owned(),
+                at: Micros(at + 2),
+                objects: false,
+                remark: String::new(),
+            };
+            let opening = Opening {
+                id: format!("o{at}").into(),
+                person: PersonId::new("ada").unwrap(),
+                person_epoch: 1,
+                actor: "person:ada".to_owned(),
+                grant: "emergency".to_owned(),
+                patient: ResourceId::new("p").unwrap(),
+                purpose: "BTG".to_owned(),
+                reason: "unconscious".to_owned(),
+                opened: Micros(at),
+                until: Micros(at + 1),
+                ended: None,
+                review: (at > 1).then_some(reviewed),
+            };
+            put(&db, &opening, chain).unwrap();
+        }
+        let ids = |reviewed: bool, max: usize| -> Vec<String> {
+            let all = shown(&db, chain, reviewed, max).unwrap();
+            all.iter().map(|o| o.id.to_string()).collect()
+        };
+        assert_eq!(ids(false, 3), ["o1", "o0"]);
+        assert_eq!(ids(true, 3), ["o9", "o8", "o7", "o1", "o0"]);
+        assert_eq!(ids(false, 1), ["o0"], "the oldest is due first");
+    }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::{
-    CertificateTerms, ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, RoleAt,
-    Scopes, VendorId,
+    ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes,
+    NewClient, Program, RoleAt, Scopes, VendorId,
 };
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
@@ -73,6 +73,11 @@ impl Clients {
         Ok(())
     }
 
+    /// Lets none of them in, until they are read again.
+    pub(crate) fn forget(&self) {
+        self.all.write().clear();
+    }
+
     /// Whether what is administered was not what was last administered when the tenant was opened.
     pub(crate) fn is_doubted(&self) -> bool {
         self.doubted.load(Ordering::Relaxed)
@@ -104,6 +109,7 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
         let epoch: i64 = row.get(5).doing(DOING)?;
         let opened: Option<i64> = row.get(7).doing(DOING)?;
         let until: Option<i64> = row.get(8).doing(DOING)?;
+        let kept = programs.remove(id.as_str()).unwrap_or_default();
         let record = ClientRecord {
             id: id.clone(),
             name: row.get(1).doing(DOING)?,
@@ -119,10 +125,11 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
                 opened: Micros(opened),
                 until: Micros(until),
             }),
-            program: programs.remove(id.as_str()),
+            program: kept.program,
             roles: roles(row.get(9).doing(DOING)?)?,
             vendor: vendor(row.get(10).doing(DOING)?)?,
             certificates: certificates(row.get(11).doing(DOING)?)?,
+            about: kept.about,
         };
         clients.insert(id, record);
     }
@@ -202,14 +209,16 @@ pub(crate) fn create(
     Ok(record)
 }
 
-/// Puts what was approved in the place of a client that is good: what was given to it before ends.
+/// Puts what was approved in the place of a client that is good: what was given to it before ends. What the
+/// house says of it and not the program (its vendor, its roles, the authority of its name) stays where
+/// nothing else is said: nobody asks to be bound by less.
 ///
 /// # Errors
 /// `client-unknown` if there is none.
 pub(crate) fn replace(
     tenant: &OpenTenant,
     state: &WriterState,
-    new: NewClient,
+    mut new: NewClient,
     secret_hash: Option<[u8; 32]>,
     now: Micros,
 ) -> Result<ClientRecord> {
@@ -218,6 +227,13 @@ pub(crate) fn replace(
     let known = known.ok_or_else(|| {
         StoreError::Refused(Code::ClientUnknown, "no such client here".to_owned())
     })?;
+    new.vendor = new.vendor.or(known.vendor);
+    new.roles = new.roles.or(known.roles);
+    let named = matches!(&new.certificates.by, Some(by) if *by != ByCertificate::SelfSigned);
+    if named {
+        let before = known.certificates.authority;
+        new.certificates.authority = new.certificates.authority.or(before);
+    }
     must_know_vendor(tenant, &new)?;
     let mut record = record(new, secret_hash, known.epoch + 1);
     if let (Some(program), Some(before)) = (&mut record.program, &known.program) {
@@ -252,6 +268,7 @@ fn record(new: NewClient, secret_hash: Option<[u8; 32]>, epoch: u64) -> ClientRe
         roles: new.roles,
         vendor: new.vendor,
         certificates: new.certificates,
+        about: new.about,
     }
 }
 
@@ -283,11 +300,15 @@ fn put(db: &Connection, record: &ClientRecord) -> Result<()> {
         [record.id.as_str()],
     )
     .doing(DOING)?;
-    if let Some(program) = &record.program {
+    let program = record.program.as_ref();
+    if program.is_some() || record.about != ClientAbout::default() {
+        let texts = |all: &[Box<str>]| all.iter().map(ToString::to_string).collect();
         let kept = KeptProgram {
-            redirects: program.redirects.iter().map(ToString::to_string).collect(),
-            public: program.public,
-            launch_url: program.launch_url.as_deref().map(str::to_owned),
+            redirects: program.map(|p| texts(&p.redirects)).unwrap_or_default(),
+            public: program.is_some_and(|p| p.public),
+            launch_url: program.and_then(|p| p.launch_url.as_deref().map(str::to_owned)),
+            signed_out: program.map(|p| texts(&p.signed_out)).unwrap_or_default(),
+            about: record.about.clone(),
         };
         let text = serde_json::to_string(&kept).map_err(|_| internal("writing a program"))?;
         db.execute(
@@ -304,16 +325,28 @@ fn kept_roles(roles: Option<&[RoleAt]>) -> Option<String> {
     Some(texts.join(" "))
 }
 
-/// How a client takes part in sign-ins of people, as it is kept.
+/// How a client takes part in sign-ins of people, and what it says about itself, as they are kept. One that
+/// has nowhere to send people back to takes no part.
 #[derive(Serialize, Deserialize)]
 struct KeptProgram {
     redirects: Vec<String>,
     public: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     launch_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    signed_out: Vec<String>,
+    #[serde(flatten)]
+    about: ClientAbout,
 }
 
-fn programs(db: &Connection) -> Result<HashMap<String, Program>> {
+/// What is kept of a client beside its own line.
+#[derive(Default)]
+struct Beside {
+    program: Option<Program>,
+    about: ClientAbout,
+}
+
+fn programs(db: &Connection) -> Result<HashMap<String, Beside>> {
     const DOING: &str = "reading programs";
     let mut read = db
         .prepare("SELECT client, record FROM program")
@@ -324,12 +357,14 @@ fn programs(db: &Connection) -> Result<HashMap<String, Program>> {
         let text: String = row.get(1).doing(DOING)?;
         let kept: KeptProgram =
             serde_json::from_str(&text).map_err(|_| damaged("a stored program"))?;
-        let program = Program {
+        let program = (!kept.redirects.is_empty()).then(|| Program {
             redirects: kept.redirects.into_iter().map(Into::into).collect(),
             public: kept.public,
             launch_url: kept.launch_url.map(Into::into),
-        };
-        all.insert(row.get(0).doing(DOING)?, program);
+            signed_out: kept.signed_out.into_iter().map(Into::into).collect(),
+        });
+        let about = kept.about;
+        all.insert(row.get(0).doing(DOING)?, Beside { program, about });
     }
     Ok(all)
 }

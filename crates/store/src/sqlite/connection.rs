@@ -1,5 +1,6 @@
 //! Connections to one tenant's database: how they are opened, and the budget of what runs on them.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -10,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use zeroize::Zeroize;
 
 use super::fault::{Doing, damaged};
-use super::folder::hex;
+use super::folder::{self, hex};
 use super::reach;
 use super::rows;
 use crate::{Result, StoreError, Synchronous};
@@ -85,8 +86,74 @@ impl Budget {
             self.kilosteps.store(left - 1, Ordering::Relaxed);
         }
         let deadline = self.deadline_us.load(Ordering::Relaxed);
-        deadline != Self::NO_DEADLINE && clock.monotonic().0 > deadline
+        let is_late = deadline != Self::NO_DEADLINE && clock.monotonic().0 > deadline;
+        is_late || part_is_spent(left, deadline, clock)
     }
+}
+
+/// The most that a part of a read may take: thousands of steps, and microseconds.
+const PART_KILOSTEPS: i64 = 20_000;
+const PART_US: i64 = 500_000;
+/// A part may take one of so many of what the read has left.
+const PART_OF: i64 = 4;
+/// Reads that have less are too small to have parts: what is not enough for all of one is tried elsewhere.
+const PARTED_MIN: i64 = 64;
+
+/// A part of a read for which not all of its budget is to go.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// The engine did not look yet.
+    Begun,
+    Going {
+        kilosteps: i64,
+        until_us: i64,
+    },
+    Spent,
+}
+
+thread_local! {
+    static PART: Cell<Option<Part>> = const { Cell::new(None) };
+}
+
+/// Does a part of a read that the read can do without: a share of its budget at most. None if that was not
+/// enough; what was taken counts against the read too.
+///
+/// # Errors
+/// Those of the work; `limit-time` where the read's own budget went.
+pub(crate) fn in_part<T>(work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    let around = PART.replace(Some(Part::Begun));
+    let done = work();
+    let part = PART.replace(around);
+    match done {
+        Err(e) if e.code() == Code::LimitTime && matches!(part, Some(Part::Spent)) => Ok(None),
+        done => done.map(Some),
+    }
+}
+
+/// Whether the part that is being done took its share. `left` and `deadline` are of the whole read.
+fn part_is_spent(left: i64, deadline: i64, clock: &dyn Clock) -> bool {
+    let part = match PART.get() {
+        None => return false,
+        Some(Part::Begun) if left < PARTED_MIN => return false,
+        Some(Part::Begun) => {
+            let now = clock.monotonic().0;
+            let us = (deadline.saturating_sub(now) / PART_OF).min(PART_US);
+            Part::Going {
+                kilosteps: (left / PART_OF).min(PART_KILOSTEPS),
+                until_us: now.saturating_add(us),
+            }
+        }
+        Some(Part::Going {
+            kilosteps,
+            until_us,
+        }) if kilosteps > 0 && clock.monotonic().0 <= until_us => Part::Going {
+            kilosteps: kilosteps - 1,
+            until_us,
+        },
+        Some(Part::Going { .. } | Part::Spent) => Part::Spent,
+    };
+    PART.set(Some(part));
+    matches!(part, Part::Spent)
 }
 
 /// A connection for reading, with its budget.
@@ -172,6 +239,7 @@ pub(crate) fn open(path: &Path, key: &Secret<[u8; 32]>) -> Result<Connection> {
 
 /// Makes a database with its raw key.
 pub(crate) fn create(path: &Path, key: &Secret<[u8; 32]>) -> Result<Connection> {
+    folder::private(path)?;
     open_with(
         path,
         key,
@@ -195,6 +263,8 @@ fn open_with(path: &Path, key: &Secret<[u8; 32]>, flags: OpenFlags) -> Result<Co
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .doing("opening a tenant")?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    #[cfg(test)]
+    super::traced::watch(&db, path);
     Ok(db)
 }
 

@@ -6,6 +6,7 @@
 //! version and wrapped key, `row_mac` for the rest of the line, each place in the journal carries a
 //! MAC, and each audit line continues a keyed chain.
 
+mod accounts;
 mod anchors;
 mod audit;
 
@@ -21,6 +22,7 @@ use super::fault::{Doing, damaged};
 use crate::audit::{ChangeHead, OperatorsHead};
 use crate::{Result, State, StoreError, TenantInfo, TenantSettings};
 
+pub(crate) use accounts::Digest;
 pub(crate) use anchors::{Anchor, Of};
 
 const DDL: &str = "
@@ -44,7 +46,20 @@ CREATE TABLE IF NOT EXISTS journal (
   tenant BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL, chain BLOB NOT NULL,
   held INTEGER NOT NULL, mac BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 2;
+CREATE TABLE IF NOT EXISTS accounts (
+  tenant BLOB NOT NULL PRIMARY KEY, digests BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 3;
+";
+
+/// Version 2 did not know where accounts at identity providers are known.
+const FROM_2: &str = "
+BEGIN;
+CREATE TABLE accounts (
+  tenant BLOB NOT NULL PRIMARY KEY, digests BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 3;
+COMMIT;
 ";
 
 /// Version 1 knew neither where something was last administered nor where journals stood.
@@ -102,8 +117,12 @@ impl Control {
             .doing(DOING)?;
         match version {
             0 => db.execute_batch(DDL).doing(DOING)?,
-            1 => db.execute_batch(FROM_1).doing(DOING)?,
-            2 => {}
+            1 => {
+                db.execute_batch(FROM_1).doing(DOING)?;
+                db.execute_batch(FROM_2).doing(DOING)?;
+            }
+            2 => db.execute_batch(FROM_2).doing(DOING)?,
+            3 => {}
             _ => {
                 let text = "control.db was written by a newer version of Insula".to_owned();
                 return Err(StoreError::Refused(Code::StorageFault, text));

@@ -5,6 +5,7 @@
 //! DIR/insula.lock           held while a process uses the folder
 //! DIR/insula.key            key-encryption keys (0600)
 //! DIR/operator.token        (0600)
+//! DIR/operators/NAME.token  (0600) tokens of operators with names
 //! DIR/control.db            directory of tenants
 //! DIR/keys/house            the house's secret, wrapped
 //! DIR/keys/{id}             a tenant's key, wrapped
@@ -15,7 +16,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use base::Code;
@@ -71,6 +72,36 @@ impl Folder {
 
     pub(crate) fn operator_token(&self) -> PathBuf {
         self.root.join("operator.token")
+    }
+
+    /// Where tokens of operators with names are.
+    pub(crate) fn operators(&self) -> PathBuf {
+        self.root.join("operators")
+    }
+
+    /// Says which files others on this machine may read that are secrets, and whether they may look into the
+    /// folder: they were made so by somebody else than us.
+    pub(crate) fn look_at_modes(&self) {
+        let open = |path: &Path| {
+            let about = fs::metadata(path).ok();
+            about.map(|about| about.mode() & 0o077).filter(|m| *m != 0)
+        };
+        for secret in [self.key_file(), self.operator_token()] {
+            if let Some(mode) = open(&secret) {
+                tracing::warn!(
+                    file = %secret.display(),
+                    mode = format!("{mode:03o}"),
+                    "others on this machine may read a secret: chmod 600"
+                );
+            }
+        }
+        if let Some(mode) = open(&self.root) {
+            tracing::warn!(
+                folder = %self.root.display(),
+                mode = format!("{mode:03o}"),
+                "others on this machine may look into the data folder: chmod 700"
+            );
+        }
     }
 
     pub(crate) fn control(&self) -> PathBuf {
@@ -184,6 +215,20 @@ pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<()> {
     file.write_all(content)
         .and_then(|()| file.sync_all())
         .doing("writing a file")
+}
+
+/// Makes a file its owner's alone (0600); one that is not there is made, and empty.
+pub(crate) fn private(path: &Path) -> Result<()> {
+    const DOING: &str = "keeping a file to its owner";
+    let mut options = OpenOptions::new();
+    let options = options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options.open(path).doing(DOING)?;
+    match file.metadata().doing(DOING)?.mode() & 0o077 {
+        0 => Ok(()),
+        _ => file
+            .set_permissions(fs::Permissions::from_mode(0o600))
+            .doing(DOING),
+    }
 }
 
 /// Replaces a file's content; after a crash the old or the new content is there.

@@ -75,14 +75,20 @@ pub(crate) fn page(
                         .optional()
                 })
                 .doing(DOING)?;
-            let Some(rid) = rid else {
+            let rule = spent.rule(*type_id);
+            if rid.is_none() && rule.is_none() {
                 found.total = Some(0);
                 return Ok(found);
-            };
-            if let Some(rule) = spent.rule(*type_id) {
+            }
+            // What is not there is looked for as long as what is there and not seen.
+            let rid = rid.unwrap_or(-1);
+            if let Some(rule) = rule {
                 let now = rows::current_of(tenant, db, rid);
                 let now = current_or_last_good(tenant, db, rule, now, rid)?;
                 let place = (rid, rows::last_seq(db)?);
+                if now.is_none() {
+                    sight::asked_in_vain(tenant, db, rule, *type_id, place.1)?;
+                }
                 let seen = now.map(|o| sight::seen(tenant, db, rule, place, &o.stored));
                 if matches!(seen.transpose()?, None | Some(Seen::Not)) {
                     found.total = Some(0);
@@ -266,6 +272,8 @@ fn fill(
 struct Eye {
     /// By row, what is seen of the current version.
     now: HashMap<i64, Seen>,
+    /// What was found of resources that older versions refer to.
+    far: sight::FoundFar,
 }
 
 impl Eye {
@@ -280,14 +288,17 @@ impl Eye {
             return Ok(Some(then.stored));
         };
         let seen = self.of_row(tenant, db, rule, then.rid)?;
-        if !sight::was_in_reach(tenant, rule, &then.stored)? {
+        let then = then.stored;
+        if matches!(seen, Seen::Not) {
             return Ok(None);
         }
-        seen.of(then.stored)
+        let as_of = rows::last_seq(db)?;
+        match sight::was_in_reach(tenant, db, rule, (&then, as_of), &mut self.far)? {
+            true => seen.of(then),
+            false => Ok(None),
+        }
     }
-}
 
-impl Eye {
     /// What is seen of the resource in a row.
     fn of_row(
         &mut self,

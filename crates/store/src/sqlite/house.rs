@@ -1,5 +1,6 @@
 //! The whole house: which tenants there are, which are open, and the threads that work for them.
 
+mod accounts;
 pub(crate) mod administering;
 mod anchoring;
 mod building;
@@ -22,20 +23,20 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use access::{Directory, OperatorToken, Record, TenantId};
+use access::{Directory, Record, TenantId};
 use base::{Clock, Code, Micros, Rng, Secret, Seq, TenantName};
 use parking_lot::{Condvar, Mutex, RwLock};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
-use zeroize::Zeroize;
 
 use super::cache::{BodyCache, Ticket};
 use super::codec::Codec;
-use super::control::{Control, Line};
+use super::control::{Control, Digest, Line};
 use super::fault::{Doing, damaged, internal};
-use super::folder::{self, Folder, hex};
+use super::folder::{self, Folder};
 use super::keyring::{HouseKeys, Keyring, Owner, TenantKeys};
 use super::mailboxes::{Item, Mailboxes, Pace, Taken};
+use super::operators::Operators;
 use super::process;
 use super::reach;
 use super::readers::{Class, Readers, stopping};
@@ -47,6 +48,7 @@ use super::writer;
 use crate::audit::ChangeHead;
 use crate::journal::Journal;
 use crate::{Result, State, StoreConfig, StoreError, StoreMetrics, TenantInfo};
+use accounts::Note;
 
 /// A tenant of the house, open or not.
 pub(crate) struct Entry {
@@ -55,6 +57,9 @@ pub(crate) struct Entry {
     pub(crate) record: Mutex<Record>,
     /// Where in its chain of changes something was last administered.
     pub(crate) administered: Mutex<Option<ChangeHead>>,
+    /// Digests of the accounts at identity providers by which people are known there, in order; none where
+    /// nobody looked yet.
+    accounts: Mutex<Option<Vec<Digest>>>,
     /// One reading of its trail at a time.
     pub(crate) reading_trail: tokio::sync::Semaphore,
     open: RwLock<Option<Arc<OpenTenant>>>,
@@ -74,6 +79,7 @@ impl Entry {
             info: RwLock::new(info),
             record: Mutex::new(record),
             administered: Mutex::new(administered),
+            accounts: Mutex::default(),
             reading_trail: tokio::sync::Semaphore::new(1),
             open: RwLock::new(None),
             opening: Mutex::new(()),
@@ -110,7 +116,7 @@ pub(crate) struct House {
     pub(crate) folder: Folder,
     pub(crate) shared: Arc<Shared>,
     pub(crate) directory: Directory,
-    pub(crate) operator: OperatorToken,
+    pub(crate) operators: Operators,
     pub(crate) keys: HouseKeys,
     pub(crate) keyring: RwLock<Keyring>,
     pub(crate) house_secret: Secret<[u8; 32]>,
@@ -207,7 +213,9 @@ impl House {
         must_have_directory(&folder)?;
         let house_secret = house_secret(&folder, &keyring, &*rng)?;
         let keys = HouseKeys::derive(&house_secret);
-        let operator = operator_token(&folder, &*rng)?;
+        let operators = Operators::open(&folder, &*rng)?;
+        folder.look_at_modes();
+        folder::private(&folder.control())?;
         let control = Control::open(&folder.control(), &keys.control)?;
         control.bound_memory(config.limits.page_cache_bytes_max)?;
         let metrics: Arc<StoreMetrics> = Arc::default();
@@ -220,7 +228,7 @@ impl House {
         let (reader_threads, writer_threads) = threads(&config);
         let house = Arc::new(Self {
             directory: Directory::new(&keys.directory),
-            operator,
+            operators,
             keys,
             keyring: RwLock::new(keyring),
             house_secret,
@@ -288,6 +296,7 @@ impl House {
                 "the operators' audit in control.db was altered"
             );
         }
+        let mut accounts = self.control.lock().accounts()?;
         for name in bad {
             tracing::error!(
                 tenant = name,
@@ -307,8 +316,10 @@ impl House {
         }
         for line in lines {
             let name = line.record.name.clone();
-            if self.admit(line).is_err() {
-                tracing::error!(tenant = %name, "a directory record is not the house's");
+            let known = accounts.remove(&line.record.id);
+            match self.admit(line) {
+                Ok(entry) => *entry.accounts.lock() = known,
+                Err(_) => tracing::error!(tenant = %name, "a directory record is not the house's"),
             }
         }
         Ok(())
@@ -386,6 +397,12 @@ impl House {
             return Ok(open);
         }
         self.make_room();
+        let open = self.open_anew(entry)?;
+        self.note_accounts(entry, &open, Note::Changed);
+        Ok(open)
+    }
+
+    fn open_anew(&self, entry: &Arc<Entry>) -> Result<Arc<OpenTenant>> {
         let _opening = entry.opening.lock();
         if let Some(open) = entry.if_open() {
             return Ok(open);
@@ -397,6 +414,9 @@ impl House {
         let started = self.shared.clock.monotonic();
         let keys = self.unwrap_keys(entry)?;
         let path = self.folder.database(entry.tenant.bytes());
+        if path.exists() {
+            folder::private(&path)?;
+        }
         let administered = *entry.administered.lock();
         let open = OpenTenant::open(&entry.tenant, keys, &path, &self.shared, administered);
         let open = open.inspect_err(|error| {
@@ -723,20 +743,4 @@ fn house_secret(folder: &Folder, keyring: &Keyring, rng: &dyn Rng) -> Result<Sec
         }
         Err(e) => Err(e).doing("reading keys/house"),
     }
-}
-
-fn operator_token(folder: &Folder, rng: &dyn Rng) -> Result<OperatorToken> {
-    let path = folder.operator_token();
-    let mut text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let text = format!("{}\n", hex(&rng.bytes::<32>()));
-            folder::replace(&path, text.as_bytes())?;
-            text
-        }
-        Err(e) => Err(e).doing("reading operator.token")?,
-    };
-    let token = OperatorToken::new(text.trim());
-    text.zeroize();
-    Ok(token)
 }

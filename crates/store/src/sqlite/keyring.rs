@@ -255,6 +255,8 @@ pub(crate) struct HouseKeys {
     pub(crate) receipt: Secret<[u8; 32]>,
     /// Encrypts the house's own records in the journal.
     pub(crate) journal: Secret<[u8; 32]>,
+    /// Over accounts at identity providers, as the house remembers them.
+    pub(crate) accounts: hmac::Key,
     /// Seed of the pair that signs heads of the house's own trail.
     pub(crate) head: Secret<[u8; 32]>,
 }
@@ -267,6 +269,7 @@ impl HouseKeys {
             control: d.mac("control"),
             receipt: d.key("receipt"),
             journal: d.key("journal"),
+            accounts: d.mac("accounts"),
             head: d.key("head"),
         }
     }

@@ -117,6 +117,13 @@ impl People {
         Ok(())
     }
 
+    /// Lets nobody in, until they are read again.
+    pub(crate) fn let_nobody_in(&self) {
+        *self.people.write() = Registered::default();
+        *self.keys.write() = Arc::default();
+        *self.providers.write() = Arc::default();
+    }
+
     /// Learns how a person's passkey was used.
     pub(crate) fn learn_passkey_use(&self, person: &PersonId, passkey: &str, used: PasskeyUse) {
         let mut all = self.people.write();
@@ -202,6 +209,11 @@ impl People {
     pub(crate) fn person_of_account(&self, account: &Account) -> Option<Arc<Person>> {
         let all = self.people.read();
         all.by_id.get(all.by_account.get(account)?).cloned()
+    }
+
+    /// The accounts at identity providers by which somebody is known.
+    pub(crate) fn accounts(&self) -> Vec<Account> {
+        self.people.read().by_account.keys().cloned().collect()
     }
 
     /// Identity providers, in order of id.
@@ -432,8 +444,9 @@ pub(crate) fn disable_all(db: &Connection) -> Result<()> {
         .map(drop)
 }
 
-/// Disables everybody, takes off what they prove themselves with and where they may sign in instead of
-/// here: each of them has to be invited anew.
+/// Disables everybody, takes off what they prove themselves with, what they may do and where they may sign in
+/// instead of here: a role that was forged is none for whoever is invited anew, and each of them is given
+/// what they may do by somebody.
 pub(crate) fn begin_anew(db: &Connection) -> Result<()> {
     const DOING: &str = "disabling people";
     disable_all(db)?;
@@ -447,11 +460,10 @@ pub(crate) fn begin_anew(db: &Connection) -> Result<()> {
     for (id, text) in all {
         let mut kept: KeptPerson =
             serde_json::from_str(&text).map_err(|_| damaged("a stored person"))?;
-        // What somebody has by claims does not stay without them.
-        for claimed in std::mem::take(&mut kept.proofs).claimed {
-            kept.roles.retain(|role| !claimed.roles.contains(role));
-            kept.fhir_user = kept.fhir_user.filter(|_| !claimed.fhir_user);
-        }
+        kept.proofs = Proofs::default();
+        kept.roles.clear();
+        kept.groups.clear();
+        kept.fhir_user = None;
         db.execute(
             "UPDATE person SET record = ?2 WHERE id = ?1",
             params![

@@ -125,6 +125,30 @@ pub(crate) fn meeting(
     met(place, view, clause, type_id, (rids, apart))
 }
 
+/// The parameter of the URL by which resources of a type may be named by a reference parameter, if it holds
+/// canonicals.
+pub(crate) fn url_of(tenant: &OpenTenant, param: ParamId, target: TypeId) -> Option<i64> {
+    let own = tenant.customs();
+    facts::canonical((tenant.model, &own), param, target).map(|(url, _)| url)
+}
+
+/// Whether there is a resource in a row, as of a change.
+pub(crate) fn is_there(
+    conn: &Connection,
+    (type_id, rid): (TypeId, i64),
+    as_of: Seq,
+) -> Result<bool> {
+    let binds = vec![Bind::Int(seq_number(as_of)), Bind::Int(rid)];
+    let there = crate::plan::select::is_there(type_id, "?2", 0);
+    let text = format!("SELECT 1 WHERE {there}");
+    let mut found = false;
+    run(conn, &Statement { text, binds }, |_| {
+        found = true;
+        Ok(false)
+    })?;
+    Ok(found)
+}
+
 fn met(
     (conn, vocabulary, model, own): (&Connection, &Vocabulary, &'static Model, &Customs),
     view: View,
@@ -139,6 +163,7 @@ fn met(
         own,
         view,
         memory: None,
+        denied: false,
     };
     let conds = conditions(
         std::slice::from_ref(clause),
@@ -196,6 +221,7 @@ impl Surroundings<'_> {
                 bounds,
             },
             memory,
+            denied: false,
         };
         let known_total = after.as_ref().and_then(|(_, total)| *total);
         let place = after.map(|(place, _)| place);
@@ -373,6 +399,7 @@ impl Surroundings<'_> {
             own: self.own,
             view,
             memory,
+            denied: false,
         }
     }
 

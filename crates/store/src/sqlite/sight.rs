@@ -3,6 +3,7 @@
 //! What a resource says by itself is looked at in memory; what depends on others is asked of the index
 //! tables. Knows nothing of permits: its callers release.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::{Rule, Way};
@@ -16,7 +17,7 @@ use fhir::search::query::Clause;
 use rusqlite::Connection;
 
 use super::fault::damaged;
-use super::{OpenTenant, search};
+use super::{OpenTenant, rows, search};
 use crate::{Method, Result, Stored};
 
 /// Nesting that no stored resource passes, whatever limit it came in under.
@@ -96,10 +97,14 @@ pub(crate) fn seen(
     stored: &Stored,
 ) -> Result<Seen> {
     if let Some(seen) = by_itself(tenant, rule, stored)? {
+        if matches!(seen, Seen::Not) {
+            asked_in_vain(tenant, db, rule, stored.type_id, as_of)?;
+        }
         return Ok(seen);
     }
     // What the index says of it is not what it says itself.
     if tenant.quarantine.is_misindexed(rid) {
+        asked_in_vain(tenant, db, rule, stored.type_id, as_of)?;
         return Ok(Seen::Not);
     }
     if let Some(filter) = rule.filter()
@@ -109,6 +114,21 @@ pub(crate) fn seen(
     }
     let way = led(tenant, db, rule, (rid, as_of), stored.type_id)?;
     Ok(Seen::by(way))
+}
+
+/// Asks whether a rule reaches what is not there: that is looked for as long as what is there and not
+/// seen.
+pub(crate) fn asked_in_vain(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: &Rule,
+    type_id: TypeId,
+    as_of: Seq,
+) -> Result<()> {
+    if let Some(filter) = rule.filter() {
+        meets(tenant, db, filter, type_id, -1, as_of)?;
+    }
+    Ok(())
 }
 
 /// The first way that leads to a resource that the rule is known to reach.
@@ -173,16 +193,62 @@ impl Seen {
     }
 }
 
+/// What was found of resources that older versions refer to: whether they meet a clause, which is known by
+/// its place.
+pub(crate) type FoundFar = HashMap<(*const Clause, TypeId, ResourceId), Option<bool>>;
+
 /// Whether an older version of a resource may be seen by whoever sees the current one: not if it says
-/// itself that it was out of reach then.
-pub(crate) fn was_in_reach(tenant: &OpenTenant, rule: &Rule, stored: &Stored) -> Result<bool> {
+/// itself that it was out of reach then, nor if what it refers to is out of reach now.
+pub(crate) fn was_in_reach(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: &Rule,
+    (stored, as_of): (&Stored, Seq),
+    known: &mut FoundFar,
+) -> Result<bool> {
     if stored.method == Method::Delete {
         return Ok(true);
     }
+    let mut failed = None;
+    let mut far = |type_id: TypeId, id: &ResourceId, clause: &Clause| {
+        let name = (std::ptr::from_ref(clause), type_id, id.clone());
+        if let Some(known) = known.get(&name) {
+            return *known;
+        }
+        let met = match rows::rid_of(db, type_id, id) {
+            Ok(None) => Ok(Some(false)),
+            // What the index says of it is not believed.
+            Ok(Some(rid)) if tenant.quarantine.is_left_out(rid) => Ok(None),
+            Ok(Some(rid)) => meets_there(tenant, db, clause, (type_id, rid), as_of).map(Some),
+            Err(e) => Err(e),
+        };
+        let met = met.unwrap_or_else(|e| {
+            failed = Some(e);
+            None
+        });
+        known.insert(name, met);
+        met
+    };
     let out = with_beholder(tenant, stored, |eye| {
-        rule.filter().and_then(|filter| eye.holds(filter))
+        let filter = rule.filter()?;
+        eye.holds_beside(filter, &mut far)
     })?;
-    Ok(out != Some(false))
+    match failed {
+        Some(e) => Err(e),
+        None => Ok(out != Some(false)),
+    }
+}
+
+/// Whether a resource that is not deleted meets a clause.
+fn meets_there(
+    tenant: &OpenTenant,
+    db: &Connection,
+    clause: &Clause,
+    (type_id, rid): (TypeId, i64),
+    as_of: Seq,
+) -> Result<bool> {
+    Ok(search::is_there(db, (type_id, rid), as_of)?
+        && meets(tenant, db, clause, type_id, rid, as_of)?)
 }
 
 /// The first way that leads to a resource, if any does; `None` if that cannot be said.

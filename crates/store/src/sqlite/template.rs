@@ -47,6 +47,7 @@ impl Template {
                 Entry::Vacant(v) => v.insert(Arc::new(make(version, scratch, rng)?)).clone(),
             }
         };
+        folder::private(path)?;
         std::fs::write(path, &template.bytes).doing(DOING)?;
         let db = connection::open(path, &template.key)?;
         // Nobody sees the file before it is whole, so nothing needs a journal yet.

@@ -29,9 +29,9 @@ use super::trail::Spans;
 use super::vendors::Vendors;
 use super::writer::WriterState;
 use super::{administration, migrate, params, policies, rows, schema};
-use crate::Result;
 use crate::audit::ChangeHead;
 use crate::journal::{Head, Pen};
+use crate::{Result, StoreError};
 
 /// One tenant that is open.
 pub(crate) struct OpenTenant {
@@ -378,6 +378,41 @@ impl OpenTenant {
             *known = Arc::new(policy);
         }
         Ok(())
+    }
+
+    /// Learns what was administered, as it is committed. What cannot be read is not what it was before either:
+    /// nobody stays let in by it, until it is read again with the next change or when the tenant is opened.
+    pub(crate) fn learn_administered(&self, db: &Connection, openings_hold: bool, now: Micros) {
+        let chain = self.chain();
+        let failed = |what: &str, e: &StoreError| {
+            tracing::error!(tenant = %self.id.name(), error = %e, "{what} cannot be read after a change; nobody is let in by them");
+        };
+        match self.clients.learn(db, self.model) {
+            Ok(()) => self.clients.believe(),
+            Err(e) => {
+                failed("API clients", &e);
+                self.clients.forget();
+            }
+        }
+        if let Err(e) = self.learn_policy(db) {
+            failed("the policy", &e);
+            // Without rights there is nothing that another policy takes away.
+            self.clients.forget();
+            self.people.let_nobody_in();
+            return;
+        }
+        if let Err(e) = self.vendors.learn(db, self.model) {
+            failed("vendor grants", &e);
+            self.clients.forget();
+        }
+        if let Err(e) = self.people.learn(db, self.model, chain) {
+            failed("people", &e);
+            self.people.let_nobody_in();
+        }
+        if let Err(e) = self.openings.learn_all(db, openings_hold, chain, now) {
+            failed("openings", &e);
+            self.openings.forget();
+        }
     }
 
     /// Its policy in force.

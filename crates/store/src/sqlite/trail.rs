@@ -6,6 +6,7 @@ mod event;
 pub(crate) mod index;
 mod patients;
 mod place;
+mod records;
 mod report;
 mod search;
 

@@ -380,8 +380,17 @@ pub(crate) fn disable_all(db: &Connection, why: &str) -> Result<()> {
 }
 
 /// Switches every grant off and takes the program links away; the events that are there are chained anew.
+/// Terms that were in force are put forward again: the clinic has to look at them, and take them, before
+/// they bound anything.
 pub(crate) fn begin_anew(db: &Connection, why: &str) -> Result<()> {
     disable_all(db, why)?;
+    for (id, text) in pairs(db, "SELECT id, record FROM vendor")? {
+        let mut kept: KeptGrant =
+            serde_json::from_str(&text).map_err(|_| damaged("a stored vendor grant"))?;
+        let before = kept.terms.take();
+        kept.proposal = kept.proposal.take().or(before);
+        put(db, "vendor", &id, &kept)?;
+    }
     db.execute("DELETE FROM program_link", [])
         .doing("dropping program links")?;
     db.execute(

@@ -109,14 +109,18 @@ impl TenantStore {
             .await
     }
 
-    /// Openings, the newest first.
-    pub async fn openings(&self, permit: Permit<Administer>) -> Result<Vec<Opening>> {
+    /// Openings, the newest first: all that wait for a review, and with `reviewed` the newest others.
+    pub async fn openings(
+        &self,
+        permit: Permit<Administer>,
+        reviewed: bool,
+    ) -> Result<Vec<Opening>> {
         let spent = permit.spend(&self.tenant);
         self.administered(&spent, "list break-glass").await?;
         self.handle
             .0
-            .read(self.serving()?, Class::Scan, None, |tenant, db, _| {
-                break_glass::list(db, tenant.chain(), LIST_MAX)
+            .read(self.serving()?, Class::Scan, None, move |tenant, db, _| {
+                break_glass::shown(db, tenant.chain(), reviewed, LIST_MAX)
             })
             .await
     }

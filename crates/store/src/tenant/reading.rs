@@ -39,20 +39,18 @@ pub(super) fn not_covered() -> StoreError {
 fn seen_now(
     tenant: &OpenTenant,
     db: &Connection,
-    rule: &Rule,
+    (rule, type_id): (&Rule, TypeId),
     found: Option<Opened>,
-    memory: Option<(TypeId, reach::Ticket)>,
+    memory: Option<reach::Ticket>,
 ) -> Result<Option<Stored>> {
     let as_of = rows::last_seq(db)?;
     // Whether it is there or not: bringing memory up to date may take its time.
     let known = match memory.filter(|_| rule.hidden().is_none()) {
-        Some((type_id, ticket)) => search::remembered(tenant, db, rule, (type_id, as_of, ticket))?,
+        Some(ticket) => search::remembered(tenant, db, rule, (type_id, as_of, ticket))?,
         None => None,
     };
     let Some(Opened { rid, stored, .. }) = found else {
-        if let Some(filter) = rule.filter() {
-            sight::meets(tenant, db, filter, TypeId(0), -1, as_of)?;
-        }
+        sight::asked_in_vain(tenant, db, rule, type_id, as_of)?;
         return Ok(None);
     };
     // What the index says of a row that is kept apart is not taken for true, remembered or not.
@@ -70,17 +68,17 @@ fn seen_now(
     seen.of(stored)
 }
 
-/// Whether only the opening of a patient leads to what was found.
+/// Whether only the opening of a patient leads to what is shown. It is asked of nothing else.
 fn by_opening(
     tenant: &OpenTenant,
     db: &Connection,
     rule: Option<&Rule>,
-    found: Option<&Opened>,
+    (type_id, rid): (TypeId, Option<i64>),
 ) -> Result<bool> {
-    match (rule.filter(|rule| rule.opens()), found) {
-        (Some(rule), Some(o)) => {
-            let place = (o.rid, rows::last_seq(db)?);
-            sight::by_opening(tenant, db, Some(rule), place, o.stored.type_id)
+    match (rule.filter(|rule| rule.opens()), rid) {
+        (Some(rule), Some(rid)) => {
+            let place = (rid, rows::last_seq(db)?);
+            sight::by_opening(tenant, db, Some(rule), place, type_id)
         }
         _ => Ok(false),
     }
@@ -98,7 +96,7 @@ pub(super) fn marked(request: RequestMeta, opened: bool) -> RequestMeta {
 fn reached_now(
     tenant: &OpenTenant,
     db: &Connection,
-    rule: &Rule,
+    rule: (&Rule, TypeId),
     found: Option<Opened>,
 ) -> Result<Option<Stored>> {
     let whole = found.as_ref().map(|o| o.stored.clone());
@@ -135,11 +133,13 @@ fn or_absent(
 fn seen_then(
     tenant: &OpenTenant,
     db: &Connection,
-    rule: &Rule,
+    (rule, type_id): (&Rule, TypeId),
     now: Result<Option<Opened>>,
     then: Option<Opened>,
 ) -> Result<Option<Stored>> {
+    let as_of = rows::last_seq(db)?;
     let Some(then) = then else {
+        sight::asked_in_vain(tenant, db, rule, type_id, as_of)?;
         return Ok(None);
     };
     let Some(now) = current_or_last_good(tenant, db, rule, now, then.rid)? else {
@@ -151,9 +151,14 @@ fn seen_then(
     {
         return Ok(None);
     }
-    let as_of = rows::last_seq(db)?;
     let seen = sight::seen(tenant, db, rule, (now.rid, as_of), &now.stored)?;
-    if !sight::was_in_reach(tenant, rule, &then.stored)? {
+    if matches!(seen, sight::Seen::Not) {
+        return Ok(None);
+    }
+    let mut far = sight::FoundFar::new();
+    if then.stored.version != now.stored.version
+        && !sight::was_in_reach(tenant, db, rule, (&then.stored, as_of), &mut far)?
+    {
         return Ok(None);
     }
     seen.of(then.stored)
@@ -204,13 +209,25 @@ fn looked_up(
         let (cache, metrics) = (&shared.cache, &shared.metrics);
         cache.put(&tenant.id, (Some(*rid), stored), *seq, ticket, metrics);
     }
-    let opened = by_opening(tenant, db, rule, found.as_ref())?;
+    let rid = found.as_ref().map(|o| o.rid);
     let found = match rule {
         None => found.map(|o| o.stored),
-        Some(rule) => seen_now(tenant, db, rule, found, Some((type_id, memory)))?,
+        Some(rule) => seen_now(tenant, db, (rule, type_id), found, Some(memory))?,
     };
+    let opened = by_opening(tenant, db, rule, (type_id, rid.filter(|_| found.is_some())))?;
     let found = found.map(|stored| blob::in_form(tenant, db, form, stored));
     Ok((found.transpose()?, opened))
+}
+
+/// A resource as whoever makes another version of it needs it.
+#[derive(Debug)]
+pub struct ToChange {
+    /// All of it.
+    pub read: Read,
+    /// Elements of it that are hidden from them.
+    pub mask: Option<Mask>,
+    /// It is absent because they may read it only.
+    pub read_only: bool,
 }
 
 /// A page of more resources than this is never read on the caller's own thread.
@@ -241,26 +258,31 @@ impl TenantStore {
     }
 
     /// The current version of a resource for whoever makes another version of it
-    /// (`http.html#patch`): all of it, with the elements of it that are hidden from them.
+    /// (`http.html#patch`): all of it.
     pub async fn read_to_change(
         &self,
         permit: Permit<Update>,
         type_id: TypeId,
         id: &ResourceId,
-    ) -> Result<(Read, Option<Mask>)> {
+    ) -> Result<ToChange> {
         let spent = permit.spend(&self.tenant);
         let (own, shown) = (spent.rule(type_id).cloned(), spent.shown(type_id).cloned());
         let guards = |rule: &Option<Arc<Rule>>| rule.as_ref().is_some_and(|r| r.hidden().is_some());
         if own.is_none() && !guards(&shown) {
             let read = self.current(spent, type_id, id, Form::Whole).await?;
-            return Ok((read, None));
+            return Ok(ToChange {
+                read,
+                mask: None,
+                read_only: false,
+            });
         }
         let entry = self.serving()?;
         if !spent.covers(type_id, id) {
             return Err(not_covered());
         }
         let wanted = id.clone();
-        let (found, mask, opened) = self
+        let reads = spent.reads();
+        let (found, mask, opened, read_only) = self
             .handle
             .0
             .read(entry, Class::Point, None, move |tenant, db, _| {
@@ -280,18 +302,32 @@ impl TenantStore {
                             (a, b) => a.or_else(|| b.cloned()),
                         };
                     }
-                    let opened = by_opening(tenant, db, own.as_deref(), found.as_ref())?;
+                    let there = found.as_ref().map(|o| o.stored.method != Method::Delete);
                     let found = match (&own, found) {
-                        (Some(rule), found) => reached_now(tenant, db, rule, found)?,
+                        (Some(rule), found) => reached_now(tenant, db, (rule, type_id), found)?,
                         (None, found) => found.map(|o| o.stored),
                     };
+                    // Whether it is read and not theirs to change: asked of what is not there as well.
+                    let read = found.is_none() && reads && {
+                        let filter = shown.as_ref().and_then(|rule| rule.filter());
+                        let met = filter.map(|filter| {
+                            sight::meets(tenant, db, filter, type_id, place.0, place.1)
+                        });
+                        met.transpose()?.unwrap_or(true) && there == Some(true)
+                    };
+                    let opens = Some(rid).filter(|_| found.is_some());
+                    let opened = by_opening(tenant, db, own.as_deref(), (type_id, opens))?;
                     let whole = found.map(|stored| blob::whole(tenant, db, stored));
-                    Ok((whole.transpose()?, mask, opened))
+                    Ok((whole.transpose()?, mask, opened, read))
                 })
             })
             .await?;
         let read = self.answer(&spent, (type_id, id), found, opened).await?;
-        Ok((read, mask))
+        Ok(ToChange {
+            read,
+            mask,
+            read_only,
+        })
     }
 
     async fn current<A: Action>(
@@ -402,14 +438,16 @@ impl TenantStore {
             .read(entry, Class::Point, None, move |tenant, db, _| {
                 let found = rows::version(tenant, db, type_id, &wanted, version);
                 let found = or_absent(tenant, db, rule.as_deref(), (type_id, &wanted), found)?;
-                let opened = by_opening(tenant, db, rule.as_deref(), found.as_ref())?;
+                let rid = found.as_ref().map(|o| o.rid);
                 let found = match &rule {
                     None => found.map(|o| o.stored),
                     Some(rule) => {
                         let now = rows::current(tenant, db, type_id, &wanted);
-                        seen_then(tenant, db, rule, now, found)?
+                        seen_then(tenant, db, (rule, type_id), now, found)?
                     }
                 };
+                let shown = rid.filter(|_| found.is_some());
+                let opened = by_opening(tenant, db, rule.as_deref(), (type_id, shown))?;
                 let found = found.map(|stored| blob::in_form(tenant, db, form, stored));
                 Ok((found.transpose()?, opened))
             })

@@ -84,6 +84,40 @@ async fn a_forged_policy_is_never_adopted() {
     assert!(t.verify().await.ok);
 }
 
+#[tokio::test]
+async fn an_older_state_that_was_put_back_is_decided_about_once() {
+    let world = World::new();
+    let t = world.create("lakeside").await;
+    make(&t, "old").await;
+    let (path, aside) = (raw::database(&t), world.data().join("aside.db"));
+    let world = world.reopen();
+    let t = world.tenant("lakeside");
+    std::fs::copy(&path, &aside).unwrap();
+    for id in ["one", "two", "three"] {
+        make(&t, id).await;
+    }
+    revoke(&t, "old").await;
+    let world = world.reopen();
+    for beside in ["-wal", "-shm"] {
+        let mut name = path.clone().into_os_string();
+        name.push(beside);
+        let _ = std::fs::remove_file(name);
+    }
+    std::fs::copy(&aside, &path).unwrap();
+    let t = world.tenant("lakeside");
+    assert!(finds(&t, FindingKind::Client).await);
+    begin_anew(&t).await.unwrap();
+    make(&t, "new").await;
+    assert!(is_let_in(&t, "new").await);
+    // The house knows the chain that was decided for.
+    let world = world.reopen();
+    let t = world.tenant("lakeside");
+    assert!(is_let_in(&t, "new").await, "it is not doubted once more");
+    assert!(!is_let_in(&t, "old").await);
+    assert!(!finds(&t, FindingKind::Client).await);
+    make(&t, "newer").await;
+}
+
 async fn finds(t: &Tenant<'_>, kind: FindingKind) -> bool {
     t.verify().await.findings.iter().any(|f| f.kind == kind)
 }

@@ -225,6 +225,7 @@ pub fn with_scopes(tenant: &TenantId, client: &str, scopes: &str) -> Principal {
         roles: None,
         vendor: None,
         certificates: access::CertificateTerms::default(),
+        about: access::ClientAbout::default(),
     }
     .authenticate(tenant, &key, "secret")
     .unwrap()
@@ -241,6 +242,7 @@ pub fn new_client(client: &str, scopes: &str) -> NewClient {
         roles: None,
         vendor: None,
         certificates: access::CertificateTerms::default(),
+        about: access::ClientAbout::default(),
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use base::limits::fixed::RIGHTS_CLAUSES_MAX;
 
+use fhir::search::rows::SECURITY_CONTEXT;
+
 use super::*;
 use crate::policy::consent::Refused;
 
@@ -203,7 +205,7 @@ impl<'a> Making<'a> {
     }
 
     pub(super) fn rights(mut self, version: u64) -> Rights {
-        let mut reach = [const { None }; ACTIONS.len()];
+        let mut reach = [const { Vec::new() }; ACTIONS.len()];
         let mut known: HashMap<TypeId, Vec<Known>> = HashMap::new();
         let administers = self.administers
             && !self.refuses_administering
@@ -236,14 +238,16 @@ impl<'a> Making<'a> {
                 };
                 found.extend(rule.map(|rule| (*type_id, rule)));
             }
-            *out = Some(Reach::of(found));
+            *out = found;
         }
+        self.bind_contexts(&mut reach);
         let glass = std::mem::take(&mut self.glass).of_token(self.unscoped());
         let mut rights = Rights {
             owner: None,
             version,
-            reach: reach.map(|r| r.unwrap_or_else(Reach::nothing)),
+            reach: reach.map(Reach::of),
             seen: Reach::nothing(),
+            evidence: Arc::default(),
             administers,
             placed: self.built_in.counts_consents()
                 && self
@@ -259,6 +263,39 @@ impl<'a> Making<'a> {
         };
         rights.settle();
         rights
+    }
+
+    /// A Binary that names a resource as its security context is reached by whoever reaches that resource
+    /// (`binary.html`). Who reads everything there is needs no look.
+    fn bind_contexts(&self, reach: &mut [Vec<(TypeId, Arc<Rule>)>; ACTIONS.len()]) {
+        let model = self.surroundings.model;
+        let (Some(binary), [read, search, ..]) = (model.type_id("Binary"), &*reach) else {
+            return;
+        };
+        let whole = |of: TypeId| {
+            read.iter()
+                .any(|(t, rule)| *t == of && rule.filter().is_none())
+        };
+        if model.types().all(whole) {
+            return;
+        }
+        let mut seen = search.clone();
+        let more = read
+            .iter()
+            .filter(|(t, _)| !search.iter().any(|(s, _)| s == t));
+        seen.extend(more.cloned());
+        let (by_read, by_search) = (in_reach(binary, read), in_reach(binary, &seen));
+        for (action, found) in ACTIONS.iter().zip(reach) {
+            let by = match action {
+                // Nothing is there yet that could be bound.
+                ActionName::Create => continue,
+                ActionName::Search => &by_search,
+                _ => &by_read,
+            };
+            for (_, rule) in found.iter_mut().filter(|(t, _)| *t == binary) {
+                *rule = Arc::new(rule.bound(by.clone()));
+            }
+        }
     }
 
     /// What an action reaches of a type by what was found; nothing where all of it is withheld.
@@ -370,6 +407,23 @@ impl<'a> Making<'a> {
             _ => Some(Clause::And(all)),
         }
     }
+}
+
+/// No security context, or one that is in reach. One that is a Binary itself is not followed.
+fn in_reach(binary: TypeId, reach: &[(TypeId, Arc<Rule>)]) -> Clause {
+    let none = Clause::Param(ParamClause {
+        param: vec![SECURITY_CONTEXT],
+        kind: ParamKind::Reference,
+        test: Test::Missing(true),
+    });
+    let everything = Arc::new(Clause::And(Vec::new()));
+    let all = reach.iter().filter(|(of, _)| *of != binary);
+    let targets = all.map(|(of, rule)| (*of, rule.shared_filter().unwrap_or(&everything).clone()));
+    let within = Clause::Chain {
+        param: vec![SECURITY_CONTEXT],
+        targets: targets.collect(),
+    };
+    Clause::Or(vec![none, within])
 }
 
 /// What is left of a type.

@@ -44,19 +44,28 @@ struct Slot {
 }
 
 impl Fields {
+    /// Makes a field a list, without a value if it has none: a search that finds nothing has an answer.
+    pub(super) fn list(&mut self, name: &str) {
+        if self.place(name).is_none() {
+            self.add(name, Form::List, Vec::new());
+        }
+    }
+
+    fn add(&mut self, name: &str, form: Form, values: Vec<Out>) {
+        if !self.places.is_empty() {
+            self.places.insert(name.to_owned(), self.slots.len());
+        }
+        self.slots.push(Slot {
+            name: name.to_owned(),
+            form,
+            values,
+        });
+    }
+
     /// Adds a value to a field; `false` if the field has one and may have no other.
     pub(super) fn push(&mut self, name: &str, form: Form, value: Out) -> bool {
         match self.place(name).and_then(|at| self.slots.get_mut(at)) {
-            None => {
-                if !self.places.is_empty() {
-                    self.places.insert(name.to_owned(), self.slots.len());
-                }
-                self.slots.push(Slot {
-                    name: name.to_owned(),
-                    form,
-                    values: vec![value],
-                });
-            }
+            None => self.add(name, form, vec![value]),
             Some(slot) => {
                 if slot.form == Form::Single || form == Form::Single {
                     return false;

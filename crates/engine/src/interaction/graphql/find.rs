@@ -131,6 +131,7 @@ impl<'p> Pass<'p> {
                 group.at,
             );
         }
+        out.list(group.key());
         for body in bodies {
             let mut object = Fields::default();
             self.body(body, &group.sets, way.deeper(), &mut object)?;
@@ -163,6 +164,7 @@ impl<'p> Pass<'p> {
                     Some(Out::Object(object))
                 }
                 "edges" => {
+                    out.list(group.key());
                     for body in bodies {
                         let mut edge = Fields::default();
                         self.edge(of, body, &group.sets, &mut edge)?;

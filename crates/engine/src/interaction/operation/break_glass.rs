@@ -159,6 +159,8 @@ fn bounded(text: String) -> Result<String, Failure> {
     }
 }
 
+const LOOKS_AT_NONE: &str = "policy lets you look at no openings of patients";
+
 impl Session {
     /// One of the operations on break-glass.
     ///
@@ -176,7 +178,7 @@ impl Session {
                 // Whoever has no right to any of it is told so first.
                 let may =
                     decide_openings(self.principal(), self.rights(), self.tenant(), self.request);
-                drop(self.given(may).await?);
+                drop(self.given(may, LOOKS_AT_NONE).await?);
                 return Err(wrong);
             }
         };
@@ -192,10 +194,20 @@ impl Session {
         }
     }
 
-    async fn given<T>(&self, decided: Result<T, Denied>) -> Result<T, Failure> {
+    async fn given<T>(
+        &self,
+        decided: Result<T, Denied>,
+        refusal: &'static str,
+    ) -> Result<T, Failure> {
         match decided {
             Ok(given) => Ok(given),
-            Err(denied) => Err(self.refuse(denied).await),
+            Err(denied) => {
+                let failure = self.refuse(denied).await;
+                Err(match failure.code() {
+                    code @ Code::ScopeMissing => Failure::new(code, refusal),
+                    _ => failure,
+                })
+            }
         }
     }
 
@@ -213,16 +225,16 @@ impl Session {
         let limits = self.limits();
         let fresh = i64::try_from(limits.step_up_seconds_max).unwrap_or(i64::MAX);
         let wanted = text(query, "grant");
-        let (permit, offer) = self
-            .given(decide_opening(
-                self.principal(),
-                self.rights(),
-                self.tenant(),
-                self.request,
-                wanted.as_deref(),
-                self.request.at.plus_secs(-fresh),
-            ))
-            .await?;
+        let decided = decide_opening(
+            self.principal(),
+            self.rights(),
+            self.tenant(),
+            self.request,
+            wanted.as_deref(),
+            self.request.at.plus_secs(-fresh),
+        );
+        let refusal = "no grant of the policy lets you open a patient in an emergency";
+        let (permit, offer) = self.given(decided, refusal).await?;
         let patient: ResourceId = id_in_url(id)?;
         let reason = text(query, "reason").ok_or(Failure::new(
             Code::ReasonRequired,
@@ -271,7 +283,7 @@ impl Session {
 
     async fn may_look_at_openings(&self) -> Result<Permit<Administer>, Failure> {
         let decided = decide_openings(self.principal(), self.rights(), self.tenant(), self.request);
-        self.given(decided).await
+        self.given(decided, LOOKS_AT_NONE).await
     }
 
     async fn may_review(&self, opening: &Opening) -> Result<Permit<Administer>, Failure> {
@@ -282,7 +294,8 @@ impl Session {
             self.request,
             &opening.grant,
         );
-        self.given(decided).await
+        let refusal = "policy does not let you review what is opened under this grant";
+        self.given(decided, refusal).await
     }
 
     /// `$break-glass`
@@ -298,7 +311,9 @@ impl Session {
     /// `scope-missing`, recorded.
     pub async fn opening_views(&self, state: Option<&str>) -> Result<Vec<OpeningView>, Failure> {
         let permit = self.may_look_at_openings().await?;
-        let all = self.store.openings(permit).await?;
+        // What waits is shown however much was opened since.
+        let reviewed = !matches!(state, Some("open" | "due" | "overdue"));
+        let all = self.store.openings(permit, reviewed).await?;
         let mine = |o: &&Opening| self.is_own(o) || self.rights().reviews(&o.grant);
         let views = all.iter().filter(mine).map(|o| self.opening_view(o));
         Ok(views

@@ -75,7 +75,8 @@ impl Session {
         let permit = self
             .permit::<Update>(Target::Instance(type_id, id.clone()))
             .await?;
-        let made = match self.store.read_to_change(permit, type_id, &id).await?.0 {
+        let now = self.store.read_to_change(permit, type_id, &id).await?;
+        let made = match now.read {
             Read::Found(stored) => {
                 let (current, updated) = (stored.get().version, stored.get().updated);
                 if let Some(one) = condition.filter(|c| c.rules_out(current, updated)) {

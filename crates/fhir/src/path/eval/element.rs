@@ -80,7 +80,13 @@ impl<'a> Run<'a> {
                     out.extend(self.weight(node)?);
                 }
             }
-            F::HtmlChecks => out.extend(html_checks(&input)?.map(Item::Bool)),
+            F::HtmlChecks => {
+                // It is read as XML, each byte some times: one step for a few bytes of it.
+                for item in &*input {
+                    self.steps(item.as_text().map_or(0, |text| text.len() / 16))?;
+                }
+                out.extend(html_checks(&input)?.map(Item::Bool));
+            }
             F::CheckModifiers => {
                 let mut known = Vec::with_capacity(args.len());
                 for arg in args {

@@ -90,7 +90,7 @@ impl Reader<'_> {
 }
 
 /// That there is a reference, for `:missing`: a URL that no query can ask for.
-fn unnamed() -> RowValue {
+pub(super) fn unnamed() -> RowValue {
     RowValue::ReferenceUrl {
         url: UNNAMED.into(),
         version: Box::default(),

@@ -44,6 +44,26 @@ pub(super) fn of(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
     }
 }
 
+/// The later words of family names, each with what follows it.
+pub(super) fn later_words(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
+    let name = match shape {
+        Shape::HumanName => value.get("family").and_then(Value::as_str),
+        Shape::Primitive(_) => value.as_str(),
+        _ => None,
+    };
+    let Some(name) = name else { return };
+    let name = super::super::value::cut(&name, super::super::value::VALUE_BYTES_MAX);
+    for part in super::super::value::fold::later_words(name) {
+        let folded = fold(part);
+        if !folded.is_empty() {
+            emit(RowValue::String {
+                folded: keep(&folded),
+                exact: part.into(),
+            });
+        }
+    }
+}
+
 /// One text, folded and as written.
 pub(super) fn text(value: Value<'_>, emit: Emit<'_>) {
     if let Some(text) = value.as_str() {

@@ -170,8 +170,8 @@ fn strings() {
     check(patient, "given", &["'Anna'", "'Eva'"]);
     let name = [
         "'Anna'",
-        "'Dr.'",
-        "'Dr. Anna'",
+        "'Dr.'='dr'",
+        "'Dr. Anna'='dr anna'",
         "'Eva'",
         "'MÜLLER'='muller'",
         "'Müller'='muller'",
@@ -183,7 +183,7 @@ fn strings() {
         &[
             "'1010'",
             "'AT'",
-            "'c/o'",
+            "'c/o'='co'",
             "'Hauptstraße  1'='hauptstrasse 1'",
             "'Wien'",
         ],
@@ -202,6 +202,23 @@ fn strings() {
         _ => None,
     });
     assert_eq!(cut, Some((2_048, 4_096)));
+}
+
+#[test]
+fn a_part_of_a_family_name_is_kept_apart() {
+    let patient = r#"{"resourceType":"Patient","name":[
+      {"family":"Carreño Quinones","given":["Mary Ann"],"text":"Mary Ann"},{"family":"Smith-Jones"}]}"#;
+    let patient_id = model().type_id("Patient").unwrap();
+    let parts = |code: &str| -> Vec<String> {
+        let param = model().param(patient_id, code).unwrap().id;
+        let of = crate::search::rows::name_parts(param);
+        let rows = rows_of(patient).into_iter().filter(|r| r.param == of);
+        rows.map(|r| print(&r.value)).collect()
+    };
+    for code in ["family", "name", "phonetic"] {
+        assert_eq!(parts(code), ["'Jones'", "'Quinones'"], "{code}");
+    }
+    assert!(parts("given").is_empty());
 }
 
 #[test]

@@ -59,6 +59,10 @@ pub(super) fn of(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
         }
         Shape::ContactPoint => {
             let code = value.get("value").map(member_text).unwrap_or_default();
+            // Addresses of mail mean the same in small letters, which queries ask for as well.
+            if code.bytes().any(|b| b.is_ascii_uppercase()) {
+                token(Box::default(), code.to_ascii_lowercase().into(), emit);
+            }
             token(Box::default(), code, emit);
         }
         Shape::Primitive(_) => match value.kind() {

@@ -238,6 +238,10 @@ impl Context<'_> {
                 }
                 match named.kind {
                     ParamKind::Composite => matches.extend(self.composite_values(named, text)?),
+                    ParamKind::String => matches.extend(super::string::values(named, text)?),
+                    ParamKind::Token if self.is_mime_below(named, text) => {
+                        matches.extend(token::mime_below(text));
+                    }
                     ParamKind::Token => {
                         matches.extend(self.one(named, text)?);
                         matches.extend(self.in_lower_case(named, text));
@@ -282,7 +286,10 @@ impl Context<'_> {
         };
         Ok(Some(match named.kind {
             ParamKind::Token => self.token_value(named, text)?,
-            ParamKind::String => super::string::read(named, text)?,
+            ParamKind::String => {
+                only_plain()?;
+                super::string::part(named, text)?
+            }
             ParamKind::Uri => super::uri::read(named, text)?,
             ParamKind::Reference => return self.reference_value(named, text),
             ParamKind::Date => {

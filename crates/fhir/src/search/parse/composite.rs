@@ -112,7 +112,7 @@ impl Context<'_> {
                     let read = token::read(&inner, part)?;
                     Some(Match::Token(self.implied_system(&inner, read)))
                 }
-                ParamKind::String => Some(string::read(&inner, part)?),
+                ParamKind::String => Some(string::part(&inner, part)?),
                 ParamKind::Date => Some(date::read(&inner, part, self.options.now)?),
                 ParamKind::Number => Some(number::number(&inner, part)?),
                 ParamKind::Quantity => Some(number::quantity(&inner, part)?),

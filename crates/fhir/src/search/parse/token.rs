@@ -17,6 +17,9 @@ use super::text::{split, split_once, unescape};
 /// (`search.html#token`).
 const SPECIAL_VALUES: &str = "http://terminology.hl7.org/CodeSystem/special-values";
 
+/// The system of MIME types (`terminologies-systems.html`).
+const MIME_TYPES: &str = "urn:ietf:bcp:13";
+
 impl Context<'_> {
     pub(super) fn token_value(&self, named: &Named<'_>, text: &str) -> Result<Match, Issue> {
         match named.modifier {
@@ -109,6 +112,14 @@ impl Context<'_> {
         }))
     }
 
+    /// Whether `:below` asks for a MIME type and what is of it. Those have no system.
+    pub(super) fn is_mime_below(&self, named: &Named<'_>, text: &str) -> bool {
+        let mime = |p: &Known<'_>| p.plan.is_some_and(ParamPlan::is_mime);
+        named.modifier == Some("below")
+            && named.params.iter().all(mime)
+            && split_once(text, '|').is_none_or(|(system, _)| matches!(system, "" | MIME_TYPES))
+    }
+
     /// Whether all its elements are of such a type.
     fn is_of(&self, named: &Named<'_>, fits: &dyn Fn(Content) -> bool) -> bool {
         named.params.iter().all(|p| {
@@ -171,6 +182,21 @@ impl Context<'_> {
 fn is_caseless(named: &Named<'_>) -> bool {
     let caseless = |p: &Known<'_>| p.plan.is_some_and(ParamPlan::is_caseless);
     !named.params.is_empty() && named.params.iter().all(caseless)
+}
+
+/// `:below` of a MIME type: it with or without parameters; of its first part: all that begin with it.
+/// The case of MIME types does not count (RFC 6838 section 4.2).
+pub(super) fn mime_below(text: &str) -> Vec<Match> {
+    let text = split_once(text, '|').map_or(text, |(_, code)| code);
+    let text = cut(&unescape(text), VALUE_BYTES_MAX).to_ascii_lowercase();
+    let text = text.trim().trim_end_matches("/*").trim_end_matches('/');
+    let code = |how, more: &str| Match::TokenCode(how, [text, more].concat());
+    let mut all = vec![code(How::Is, "")];
+    match text.contains('/') {
+        true => all.extend([";", " "].map(|more| code(How::Begins, more))),
+        false => all.push(code(How::Begins, "/")),
+    }
+    all
 }
 
 /// A text in the form in which it is compared.

@@ -95,7 +95,7 @@ impl CodeSystem {
         let (property, op, value) = (text("property")?, text("op")?, text("value")?);
         let only =
             |keep: &dyn Fn(&String) -> bool| kept.iter().filter(|c| keep(c)).cloned().collect();
-        let listed: Vec<&str> = value.split(',').map(str::trim).collect();
+        let listed: HashSet<&str> = value.split(',').map(str::trim).collect();
         if matches!(&*property, "concept" | "code") {
             let below = self.related(&value, false);
             return Some(match &*op {
@@ -107,8 +107,8 @@ impl CodeSystem {
                     only(&|c| **c == *value || over.contains(c))
                 }
                 "=" => only(&|c| **c == *value),
-                "in" => only(&|c| listed.contains(&c.as_str())),
-                "not-in" => only(&|c| !listed.contains(&c.as_str())),
+                "in" => only(&|c| listed.contains(c.as_str())),
+                "not-in" => only(&|c| !listed.contains(c.as_str())),
                 _ => return None,
             });
         }
@@ -126,8 +126,8 @@ impl CodeSystem {
         };
         Some(match &*op {
             "=" => only(&|c| has(c, &|v| v == value)),
-            "in" => only(&|c| has(c, &|v| listed.contains(&v))),
-            "not-in" => only(&|c| !has(c, &|v| listed.contains(&v))),
+            "in" => only(&|c| has(c, &|v| listed.contains(v))),
+            "not-in" => only(&|c| !has(c, &|v| listed.contains(v))),
             "exists" => {
                 let wanted = &*value != "false";
                 only(&|c| has(c, &|_| true) == wanted)

@@ -5,88 +5,184 @@ use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-/// Folds a text for comparison without regard to case, accents and white space:
+/// Words of a name from which on it is kept a second time: longer names are no names.
+const LATER_WORDS_MAX: usize = 8;
+
+/// Folds a text for comparison without regard to case, accents, punctuation and white space:
+///
+/// 1. as [`words`] does;
+/// 2. punctuation is dropped, and so are characters without width: `O'Neil` → `oneil`, `Smith-Jones` →
+///    `smithjones`. A text of nothing else is left as it is.
+///
+/// Folding a folded text changes nothing.
+pub fn fold(text: &str) -> Cow<'_, str> {
+    if is_folded(text) {
+        return Cow::Borrowed(text);
+    }
+    let folded = folded(text, Punctuation::Dropped);
+    match folded.is_empty() {
+        true => words(text),
+        false => Cow::Owned(folded),
+    }
+}
+
+/// Folds a text and leaves its punctuation where it is:
 ///
 /// 1. Unicode compatibility decomposition (NFKD), combining marks dropped: `é` → `e`, `ﬁ` → `fi`;
 /// 2. full lower case; `ß` and `ẞ` become `ss`, a final `ς` becomes `σ`, a dotless `ı` becomes `i`;
 ///    letters and ligatures that Unicode does not decompose become what people type for them: `ø`
 ///    → `o`, `ł` → `l`, `đ` and `ð` → `d`, `ħ` → `h`, `æ` → `ae`, `œ` → `oe`, `þ` → `th`;
 /// 3. runs of white space become one space, none at the ends.
-///
-/// Folding a folded text changes nothing.
-pub fn fold(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
-        return fold_ascii(text);
+pub(crate) fn words(text: &str) -> Cow<'_, str> {
+    if is_folded(text) {
+        return Cow::Borrowed(text);
     }
-    let mut out = String::with_capacity(text.len());
-    let mut space = false;
-    let mut push = |c: char| {
-        if c.is_whitespace() {
-            space = true;
+    Cow::Owned(folded(text, Punctuation::Kept))
+}
+
+/// The ways in which a text that is asked for may be meant: as it is folded; with its punctuation as
+/// what parts words (`Smith-Jones` for `Smith Jones`); without the spaces between its words (`smith jones`
+/// for `Smith-Jones`). The first is always there; none comes twice.
+pub(crate) fn spellings(text: &str) -> Vec<String> {
+    let whole = fold(text).into_owned();
+    let parted = folded(text, Punctuation::Space);
+    let joined: String = whole.split(' ').collect();
+    let mut all = vec![whole];
+    for other in [parted, joined] {
+        if !other.is_empty() && !all.contains(&other) {
+            all.push(other);
+        }
+    }
+    all
+}
+
+/// A name from each later word of it on: a part of a name is found by itself
+/// (`Quinones` of `Carreño Quinones`, `Jones` of `Smith-Jones`).
+pub(crate) fn later_words(name: &str) -> impl Iterator<Item = &str> {
+    let parts = |c: char| c.is_whitespace() || is_hyphen(c);
+    let mut rest = name.trim_start_matches(parts);
+    std::iter::from_fn(move || {
+        let (_, after) = rest.split_once(parts)?;
+        rest = after.trim_start_matches(parts);
+        (!rest.is_empty()).then_some(rest)
+    })
+    .take(LATER_WORDS_MAX)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Punctuation {
+    Kept,
+    Dropped,
+    /// As white space.
+    Space,
+}
+
+/// Usual texts are in small ASCII letters, with single spaces between their words.
+fn is_folded(text: &str) -> bool {
+    let mut before = b' ';
+    let plain = text.bytes().all(|b| {
+        let fits = match b {
+            b' ' => before != b' ',
+            b'a'..=b'z' | b'0'..=b'9' => true,
+            _ => false,
+        };
+        before = b;
+        fits
+    });
+    plain && (before != b' ' || text.is_empty())
+}
+
+/// What is written so far, and whether a space is due.
+struct Written {
+    text: String,
+    space: bool,
+    punctuation: Punctuation,
+}
+
+impl Written {
+    fn push(&mut self, c: char) {
+        let punctuation = match self.punctuation {
+            Punctuation::Kept => false,
+            Punctuation::Dropped | Punctuation::Space => is_punctuation(c),
+        };
+        if c.is_whitespace() || (punctuation && self.punctuation == Punctuation::Space) {
+            self.space = true;
             return;
         }
-        if space && !out.is_empty() {
-            out.push(' ');
+        if punctuation {
+            return;
         }
-        space = false;
-        out.push(c);
+        if self.space && !self.text.is_empty() {
+            self.text.push(' ');
+        }
+        self.space = false;
+        self.text.push(c);
+    }
+}
+
+fn folded(text: &str, punctuation: Punctuation) -> String {
+    let mut written = Written {
+        text: String::with_capacity(text.len()),
+        space: false,
+        punctuation,
     };
-    for c in text.nfkd().filter(|c| !is_combining_mark(*c)) {
+    if text.is_ascii() {
+        let each = text.chars().map(|c| c.to_ascii_lowercase());
+        each.for_each(|c| written.push(c));
+        return written.text;
+    }
+    // It would be decomposed to a space and a mark.
+    let accent = |c: char| if c == '\u{b4}' { '\'' } else { c };
+    let marked = text.chars().map(accent).nfkd();
+    for c in marked.filter(|c| !is_combining_mark(*c)) {
         match c {
-            'ß' | 'ẞ' => {
-                push('s');
-                push('s');
-            }
-            'ς' => push('σ'),
-            'ı' => push('i'),
-            'ø' | 'Ø' => push('o'),
-            'ł' | 'Ł' => push('l'),
-            'đ' | 'Đ' | 'ð' | 'Ð' => push('d'),
-            'ħ' | 'Ħ' => push('h'),
-            'æ' | 'Æ' => "ae".chars().for_each(&mut push),
-            'œ' | 'Œ' => "oe".chars().for_each(&mut push),
-            'þ' | 'Þ' => "th".chars().for_each(&mut push),
+            'ß' | 'ẞ' => "ss".chars().for_each(|c| written.push(c)),
+            'ς' => written.push('σ'),
+            'ı' => written.push('i'),
+            'ø' | 'Ø' => written.push('o'),
+            'ł' | 'Ł' => written.push('l'),
+            'đ' | 'Đ' | 'ð' | 'Ð' => written.push('d'),
+            'ħ' | 'Ħ' => written.push('h'),
+            'æ' | 'Æ' => "ae".chars().for_each(|c| written.push(c)),
+            'œ' | 'Œ' => "oe".chars().for_each(|c| written.push(c)),
+            'þ' | 'Þ' => "th".chars().for_each(|c| written.push(c)),
             // Lower case may itself carry a mark (`İ`), which goes as well.
             _ => c
                 .to_lowercase()
                 .nfkd()
                 .filter(|c| !is_combining_mark(*c))
-                .for_each(&mut push),
+                .for_each(|c| written.push(c)),
         }
     }
-    Cow::Owned(out)
+    written.text
 }
 
-fn fold_ascii(text: &str) -> Cow<'_, str> {
-    let is_space = |b: u8| b.is_ascii_whitespace() || b == 0x0b;
-    let bytes = text.as_bytes();
-    // Usual texts have single spaces between their words, so that only their case is to be folded.
-    let mut before = true;
-    let spaced = bytes.iter().all(|&b| {
-        let space = b <= b' ' && is_space(b);
-        let ok = !space || (b == b' ' && !before);
-        before = space;
-        ok
-    });
-    if spaced && bytes.last() != Some(&b' ') {
-        let upper = |any, b: &u8| any | b.is_ascii_uppercase();
-        return match bytes.iter().fold(false, upper) {
-            true => Cow::Owned(text.to_ascii_lowercase()),
-            false => Cow::Borrowed(text),
-        };
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut space = false;
-    for &b in bytes {
-        if is_space(b) {
-            space = true;
-            continue;
-        }
-        if space && !out.is_empty() {
-            out.push(' ');
-        }
-        space = false;
-        out.push(char::from(b.to_ascii_lowercase()));
-    }
-    Cow::Owned(out)
+const fn is_hyphen(c: char) -> bool {
+    matches!(
+        c,
+        '-' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fb}'
+    )
+}
+
+/// What Unicode counts as punctuation in the scripts that names and addresses are written in, signs that
+/// are typed in the place of an apostrophe, and what has no width. Signs like `+` and `<` are none.
+const fn is_punctuation(c: char) -> bool {
+    matches!(
+        c,
+        '!' | '"' | '#' | '%' | '&' | '\'' | '(' | ')' | '*' | ',' | '-' | '.' | '/' | ':' | ';' | '?'
+            | '@' | '[' | '\\' | ']' | '_' | '`' | '{' | '}'
+            | '\u{a1}' | '\u{a7}' | '\u{ab}' | '\u{ad}' | '\u{b6}' | '\u{b7}' | '\u{bb}' | '\u{bf}'
+            | '\u{2b9}'..='\u{2bf}' | '\u{37e}' | '\u{387}' | '\u{55a}'..='\u{55f}' | '\u{589}' | '\u{58a}'
+            | '\u{5be}' | '\u{5c0}' | '\u{5c3}' | '\u{5c6}' | '\u{5f3}' | '\u{5f4}'
+            | '\u{609}' | '\u{60a}' | '\u{60c}' | '\u{60d}' | '\u{61b}' | '\u{61d}'..='\u{61f}'
+            | '\u{640}' | '\u{66a}'..='\u{66d}' | '\u{6d4}' | '\u{964}' | '\u{965}' | '\u{970}'
+            | '\u{e4f}' | '\u{e5a}' | '\u{e5b}' | '\u{f04}'..='\u{f12}' | '\u{104a}'..='\u{104f}'
+            | '\u{10fb}' | '\u{1361}'..='\u{1368}' | '\u{17d4}'..='\u{17d6}'
+            | '\u{200b}'..='\u{200f}' | '\u{2010}'..='\u{2027}' | '\u{202a}'..='\u{202e}'
+            | '\u{2030}'..='\u{2043}' | '\u{2045}'..='\u{2051}' | '\u{2053}'..='\u{205e}'
+            | '\u{2060}'..='\u{2064}' | '\u{2212}' | '\u{2e00}'..='\u{2e5d}'
+            | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}' | '\u{3014}'..='\u{301f}' | '\u{3030}'
+            | '\u{30fb}' | '\u{fe10}'..='\u{fe19}' | '\u{fe30}'..='\u{fe52}' | '\u{fe54}'..='\u{fe61}'
+            | '\u{feff}'
+    )
 }

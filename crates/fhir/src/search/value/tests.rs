@@ -22,10 +22,61 @@ fn strings_fold() {
         ("a\u{a0}\u{2003}b", "a b"),
         ("Ⅷ ℡", "viii tel"),
         ("山田", "山田"),
+        ("O'Neil", "oneil"),
+        ("O’Neil", "oneil"),
+        ("O´Neil", "oneil"),
+        ("Kaʻiulani", "kaiulani"),
+        ("Smith-Jones", "smithjones"),
+        ("Smith\u{2011}Jones", "smithjones"),
+        ("Smith - Jones", "smith jones"),
+        ("123, Main St.", "123 main st"),
+        ("c/o", "co"),
+        ("a\u{200b}b", "ab"),
+        ("A+ <5", "a+ <5"),
+        ("-", "-"),
+        (" ? ! ", "? !"),
+        ("¿Qué?", "que"),
+        ("ジョン・スミス", "ションスミス"),
     ] {
         assert_eq!(fold(text), want, "{text:?}");
         assert_eq!(fold(want), want, "{want:?} is folded");
     }
+}
+
+#[test]
+fn words_keep_their_punctuation() {
+    assert_eq!(super::fold::words("  Fever,  COUGH/é "), "fever, cough/e");
+    assert_eq!(super::fold::words("ab c"), "ab c");
+}
+
+#[test]
+fn a_text_is_meant_as_people_write_it() {
+    let check = |text: &str, want: &[&str]| {
+        assert_eq!(super::fold::spellings(text), want, "{text:?}");
+    };
+    check("Smith", &["smith"]);
+    check("Smith-Jones", &["smithjones", "smith jones"]);
+    check("smith jones", &["smith jones", "smithjones"]);
+    check("O'Neil", &["oneil", "o neil"]);
+    check(
+        "St. John-Smith",
+        &["st johnsmith", "st john smith", "stjohnsmith"],
+    );
+    check("-", &["-"]);
+}
+
+#[test]
+fn a_name_has_later_words() {
+    let check = |text: &str, want: &[&str]| {
+        let found: Vec<_> = super::fold::later_words(text).collect();
+        assert_eq!(found, want, "{text:?}");
+    };
+    check("Smith", &[]);
+    check("Carreño Quinones", &["Quinones"]);
+    check(" van  de-Groot ", &["de-Groot ", "Groot "]);
+    check("-", &[]);
+    let long = "a ".repeat(1_000);
+    assert_eq!(super::fold::later_words(&long).count(), 8);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use base::limits::fixed::SEARCH_TEXT_BYTES_MAX;
 
-use super::super::rows::fold;
+use super::super::value::fold;
 use super::WORD_BYTES_MAX;
 use crate::json::{Kind, Value};
 use crate::search::value::cut;
@@ -161,7 +161,7 @@ fn is_address(text: &str) -> bool {
 
 /// Adds the words of a text: ` one after the other \n`. A text without words adds nothing.
 fn push(text: &str, out: &mut String) {
-    let folded = fold(text);
+    let folded = fold::words(text);
     let from = out.len();
     for word in folded.split(|c: char| !c.is_alphanumeric()) {
         if word.is_empty() {

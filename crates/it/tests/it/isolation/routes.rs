@@ -68,6 +68,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
             | "provider-invitation"
             | "passkey-sign-in",
         ) => request.content("application/x-www-form-urlencoded", "login=intruder"),
+        (_, "sign-out") => request.content("application/x-www-form-urlencoded", "_form=x"),
         (_, "back-channel-logout") => {
             request.content("application/x-www-form-urlencoded", "logout_token=x")
         }
@@ -210,6 +211,7 @@ fn unrecognised(route: &Route) -> Option<u16> {
             | "accept-invitation"
             | "approve"
             | "provider-invitation"
+            | "sign-out"
             | "passkey-sign-in",
         ) => Some(403),
         (_, "authorize" | "provider-sign-in" | "back-channel-logout" | "choose-tenant") => {
@@ -335,8 +337,8 @@ fn a_client_with_the_scope() {
     {
         // Nobody administers policy by a scope; a launch needs a program, and is judged with them.
         // Patients are opened by people, and judged with them too.
-        let by_people =
-            route.interaction == "launch" || route.interaction.starts_with("break-glass");
+        let by_people = matches!(route.interaction, "launch" | "userinfo")
+            || route.interaction.starts_with("break-glass");
         let apart = route.class() == Class::Caller("a") || by_people;
         if route.method == "DELETE" || apart {
             continue;

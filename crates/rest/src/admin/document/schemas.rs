@@ -165,7 +165,14 @@ fn schemas() -> Value {
     let vendor = json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" });
     let authority =
         json!({ "type": "string", "pattern": "^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$" });
-    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" }, "redirect_uris": { "type": "array", "items": text }, "public": { "type": "boolean" }, "launch_url": text, "certificates": { "type": "object" } });
+    let about = object(
+        &[],
+        &json!({
+            "contacts": { "type": "array", "items": text, "maxItems": 10 }, "client_uri": text, "logo_uri": text,
+            "tos_uri": text, "policy_uri": text, "software_id": text, "software_version": text,
+        }),
+    );
+    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" }, "redirect_uris": { "type": "array", "items": text }, "public": { "type": "boolean" }, "launch_url": text, "post_logout_redirect_uris": { "type": "array", "items": text }, "about": about, "certificates": { "type": "object" } });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
         "TenantPatch": object(&[], &json!({ "display": text, "config": settings })),
@@ -190,7 +197,7 @@ fn schemas() -> Value {
         "BackupFile": object(&["file"], &json!({ "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" } })),
         "Restore": object(&["file"], &json!({
             "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" },
-            "clients": { "enum": ["as-now", "keep", "revoke"], "default": "as-now" },
+            "clients": { "enum": ["as-now", "keep", "revoke"], "default": "as-now" }, "display": text,
         })),
         "Restored": { "allOf": [reference("Tenant"), object(&["clients", "quarantined"], &json!({
             "quarantined": { "type": "integer" },
@@ -213,12 +220,13 @@ fn schemas() -> Value {
             "name": text, "scopes": scopes, "jwks": { "type": "object" }, "jwks_uri": text, "roles": { "type": "array", "items": text },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean", "default": false }, "launch_url": text, "vendor": vendor,
+            "post_logout_redirect_uris": { "type": "array", "items": text }, "about": about,
             "certificates": { "type": "object" },
         })),
         "ClientList": object(&["clients"], &json!({ "clients": { "type": "array", "items": object(&["client_id", "name", "scopes"], &client) } })),
         "ClientView": object(&["client_id", "name", "scopes"], &client),
         "RegistrationDecision": object(&["decision"], &json!({
-            "decision": { "enum": ["approve", "refuse"] }, "scopes": { "type": "array", "items": text },
+            "decision": { "enum": ["approve", "refuse"] }, "record": text, "scopes": { "type": "array", "items": text },
             "roles": { "type": "array", "items": text }, "vendor": vendor,
             "authority": authority,
         })),
@@ -228,13 +236,16 @@ fn schemas() -> Value {
                 "invited": { "type": "boolean" }, "scopes": { "type": "array", "items": text },
                 "redirect_uris": { "type": "array", "items": text }, "token_endpoint_auth_method": text,
                 "contacts": { "type": "array", "items": text }, "metadata": { "type": "object" },
-                "changes": { "type": "boolean" },
+                "changes": { "type": "boolean" }, "record": text, "vendor": vendor, "authority": authority,
+                "roles": { "type": "array", "items": text },
             })) } })),
         "ClientMade": object(&["client_id", "name", "scopes", "token_url"], &json!({
             "client_id": text, "client_secret": text, "name": text, "scopes": scopes, "token_url": text,
+            "warnings": { "type": "array", "items": text },
             "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean" }, "launch_url": text, "vendor": vendor,
+            "post_logout_redirect_uris": { "type": "array", "items": text }, "about": about,
             "certificates": { "type": "object" },
         })),
         "AccessReport": object(&["accesses", "patients", "more"], &json!({ "more": { "type": "boolean" },
@@ -283,8 +294,12 @@ fn schemas() -> Value {
             })) },
         })),
         "PolicyTrial": object(&[], &json!({ "document": reference("PolicyDocument"), "preset": text, "records": { "type": "integer", "minimum": 0 } })),
-        "PolicyDryRun": object(&["tried", "left_out", "changes"], &json!({
+        "PolicyDryRun": object(&["tried", "left_out", "changes", "shifts"], &json!({
             "tried": { "type": "integer" }, "left_out": { "type": "integer" }, "changes": { "type": "array", "items": { "type": "object" } },
+            "shifts": { "type": "array", "items": object(&["roles", "action", "type", "now", "then", "callers", "times"], &json!({
+                "roles": text, "action": text, "type": text, "now": text, "then": text,
+                "callers": { "type": "integer" }, "times": { "type": "integer" },
+            })) },
         })),
         "PersonDraft": object(&["login", "name", "roles"], &json!({
             "login": text, "name": text, "roles": { "type": "array", "items": text },
@@ -294,7 +309,7 @@ fn schemas() -> Value {
             object(&["id", "login", "name", "roles", "state"], &person) } })),
         "Decided": object(&["by", "reason"], &json!({ "by": text, "reason": text })),
         "PersonInvited": { "allOf": [object(&["id", "login", "name", "roles", "state"], &person),
-            object(&["invitation", "until"], &json!({ "invitation": text, "until": time }))] },
+            object(&["invitation", "until"], &json!({ "invitation": text, "until": time, "warnings": { "type": "array", "items": text } }))] },
         "SigningKeyMade": object(&["kid"], &json!({ "kid": text })),
         "KeyRotated": object(&["rewrapped"], &json!({ "rewrapped": { "type": "integer" } })),
         "Problem": object(&["type", "title", "status", "code"], &json!({

@@ -57,6 +57,110 @@ fn a_quantity_is_found_in_every_unit_of_its_kind() {
 }
 
 #[test]
+fn strings_are_found_however_they_are_written() {
+    let (world, who) = World::clinic();
+    for (id, family) in [
+        ("a", "O'Neil"),
+        ("b", "Smith-Jones"),
+        ("c", "Carreño Quinones"),
+        ("d", "van der  Berg"),
+        ("e", "-"),
+    ] {
+        let city = json!([{"city": "Winston-Salem", "line": ["123, Main St."]}]);
+        let more = json!({"name": [{"family": family}], "address": city});
+        put(&world, &who, &person(id, &more));
+    }
+    for (query, want) in [
+        ("family=oneil", &["Patient/a"][..]),
+        ("family=O\u{2019}NEIL", &["Patient/a"]),
+        ("family=o neil", &["Patient/a"]),
+        ("family=smithjones", &["Patient/b"]),
+        ("family=smith jones", &["Patient/b"]),
+        ("family=Smith-Jones", &["Patient/b"]),
+        ("family=jones", &["Patient/b"]),
+        ("name=jones", &["Patient/b"]),
+        ("phonetic=jones", &["Patient/b"]),
+        ("family=quinones", &["Patient/c"]),
+        ("family=Carreno", &["Patient/c"]),
+        ("family=der berg", &["Patient/d"]),
+        ("family=van der berg", &["Patient/d"]),
+        ("family=-", &["Patient/e"]),
+        ("family=one", &["Patient/a"]),
+        ("family=erg", &[]),
+        ("family:exact=Quinones", &[]),
+        ("family:exact=oneil", &[]),
+        ("family:exact=O'Neil", &["Patient/a"]),
+        ("family:exact=Carreño Quinones", &["Patient/c"]),
+        ("family:contains=th-j", &["Patient/b"]),
+        ("family:contains=th j", &["Patient/b"]),
+        ("_filter=family eq quinones", &[]),
+        ("_filter=family sw \"o'n\"", &["Patient/a"]),
+    ] {
+        finds(&world, &who, &format!("Patient?{query}"), want);
+    }
+    for query in [
+        "address-city=winston salem",
+        "address=123 main st",
+        "address-city=WinstonSalem",
+    ] {
+        assert_eq!(
+            super::found(&world, &who, &format!("Patient?{query}")).len(),
+            5,
+            "{query}"
+        );
+    }
+    // A later word of a name is no place to sort by.
+    let sorted = world
+        .fhir(&who, "GET Patient?_sort=family", "")
+        .status(200)
+        .json();
+    let ids: Vec<_> = sorted["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| &e["resource"]["id"])
+        .collect();
+    assert_eq!(ids, ["e", "c", "a", "b", "d"]);
+}
+
+#[test]
+fn mime_types_are_found_by_their_first_part() {
+    let (world, who) = World::clinic();
+    for (id, mime) in [
+        ("a", "text/xml"),
+        ("b", "TEXT/xml; charset=UTF-8"),
+        ("c", "text/plain"),
+        ("d", "textual/x"),
+    ] {
+        let document = json!({"resourceType": "DocumentReference", "id": id, "status": "current",
+            "content": [{"attachment": {"contentType": mime, "url": "http://example.org/x"}}]});
+        put(&world, &who, &document);
+    }
+    let documents = |ids: &[&str]| -> Vec<String> {
+        ids.iter()
+            .map(|id| format!("DocumentReference/{id}"))
+            .collect()
+    };
+    for (value, want) in [
+        ("text", &["a", "b", "c"][..]),
+        ("text/*", &["a", "b", "c"]),
+        ("text/xml", &["a", "b"]),
+        ("Text/XML", &["a", "b"]),
+        ("urn:ietf:bcp:13|text/plain", &["c"]),
+        ("image", &[]),
+    ] {
+        let query = format!("DocumentReference?contenttype:below={value}");
+        assert_eq!(
+            super::found(&world, &who, &query),
+            documents(want),
+            "{query}"
+        );
+    }
+    let exact = super::found(&world, &who, "DocumentReference?contenttype=text/xml");
+    assert_eq!(exact, documents(&["a"]));
+}
+
+#[test]
 fn identifiers_are_found_with_their_type() {
     let (world, who) = World::clinic();
     let kinds = "http://terminology.hl7.org/CodeSystem/v2-0203";

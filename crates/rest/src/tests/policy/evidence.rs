@@ -364,3 +364,123 @@ fn search_parameters_that_the_policy_names_are_changed_by_who_administers() {
         .fhir(&head, line, parameter("Patient.name.given"))
         .status(200);
 }
+
+#[test]
+fn what_is_only_searched_changed_or_deleted_is_not_opened_either() {
+    for actions in ["s", "u", "d"] {
+        let (world, _) = two_facilities();
+        let dora = under(
+            &world,
+            &["doctor"],
+            &json!([
+                { "name": "teams", "who": { "roles": ["doctor"] }, "actions": "cruds", "types": ["CareTeam"] },
+                { "name": "charts", "who": { "roles": ["doctor"] }, "actions": actions, "types": ["Observation"],
+                  "within": "Patient?_has:CareTeam:patient:participant=%user.practitioner" },
+            ]),
+        );
+        world
+            .fhir(&dora, "POST CareTeam", team(&["dr-north"], "p-south"))
+            .refused(403, "own-evidence");
+        world
+            .fhir(&dora, "POST CareTeam", team(&["dr-south"], "p-south"))
+            .status(201);
+    }
+}
+
+#[test]
+fn who_moves_a_facility_under_their_own_opens_nothing_of_what_is_below_it() {
+    let (world, all) = two_facilities();
+    let part = |id: &str, of: Option<&str>, name: &str| {
+        let mut body = json!({ "resourceType": "Organization", "id": id, "name": name });
+        if let Some(of) = of {
+            body["partOf"] = json!({ "reference": format!("Organization/{of}") });
+        }
+        body.to_string()
+    };
+    // The south is a ward of a house, which is nobody's.
+    for (id, of) in [("o-house", None), ("o-south", Some("o-house"))] {
+        let line = format!("PUT Organization/{id}");
+        let done = world.fhir(&all, &line, part(id, of, id));
+        assert!(done.code < 300);
+    }
+    grants(
+        &world,
+        &json!([
+            { "name": "houses", "who": { "roles": ["keeper"] }, "actions": "cruds", "types": ["Organization"] },
+            { "name": "charts", "who": { "roles": ["doctor"] }, "actions": "rs", "types": ["Patient"],
+              "criteria": "organization:below=%user.facilities" },
+            { "name": "findings", "who": { "roles": ["doctor"] }, "actions": "rs", "types": ["Observation"],
+              "within": "Patient?organization:below=%user.facilities" },
+        ]),
+    );
+    let both = staff(
+        &world,
+        &["keeper", "doctor@Organization/o-north"],
+        "system/*.cruds",
+    );
+    world.fhir(&both, "GET Patient/p-north", "").status(200);
+    world.fhir(&both, "GET Patient/p-south", "").status(404);
+    let line = "PUT Organization/o-house";
+    world
+        .fhir(&both, line, part("o-house", Some("o-north"), "house"))
+        .refused(403, "own-evidence");
+    // Its name may change.
+    world
+        .fhir(&both, line, part("o-house", None, "House"))
+        .status(200);
+    world.fhir(&both, "GET Patient/p-south", "").status(404);
+    world
+        .fhir(&all, line, part("o-house", Some("o-north"), "house"))
+        .status(200);
+    world.fhir(&both, "GET Patient/p-south", "").status(200);
+    world.fhir(&both, "GET Observation/b-south", "").status(200);
+    // As long as it is so, it may be written.
+    world
+        .fhir(&both, line, part("o-house", Some("o-north"), "House"))
+        .status(200);
+}
+
+#[test]
+fn evidence_is_looked_at_by_canonicals_too() {
+    let (world, all) = two_facilities();
+    let form = |id: &str, publisher: &str| {
+        json!({ "resourceType": "Questionnaire", "id": id, "status": "active",
+            "url": "http://forms.example/fall", "publisher": publisher })
+        .to_string()
+    };
+    world
+        .fhir(&all, "PUT Questionnaire/q", form("q", "theirs"))
+        .status(201);
+    let response = json!({ "resourceType": "QuestionnaireResponse", "id": "r", "status": "completed",
+        "questionnaire": "http://forms.example/fall", "subject": { "reference": "Patient/p-south" } });
+    world
+        .fhir(&all, "PUT QuestionnaireResponse/r", response.to_string())
+        .status(201);
+    grants(
+        &world,
+        &json!([
+            { "name": "forms", "who": { "roles": ["author"] }, "actions": "cruds", "types": ["Questionnaire"] },
+            { "name": "answers", "who": { "roles": ["author"] }, "actions": "rs", "types": ["QuestionnaireResponse"],
+              "criteria": "questionnaire.publisher=mine" },
+        ]),
+    );
+    let author = staff(&world, &["author"], "system/*.cruds");
+    world
+        .fhir(&author, "PUT Questionnaire/q", form("q", "mine"))
+        .refused(403, "own-evidence");
+    world
+        .fhir(&author, "POST Questionnaire", form("other", "mine"))
+        .refused(403, "own-evidence");
+    world
+        .fhir(&author, "PUT Questionnaire/q", form("q", "others"))
+        .status(200);
+    world
+        .fhir(&author, "GET QuestionnaireResponse/r", "")
+        .status(404);
+    world
+        .fhir(&all, "PUT Questionnaire/q", form("q", "mine"))
+        .status(200);
+    world
+        .fhir(&author, "GET QuestionnaireResponse/r", "")
+        .status(200);
+}

@@ -112,6 +112,41 @@ fn a_finding_that_becomes_another_patients_is_gone_at_the_next_request() {
 }
 
 #[test]
+fn what_a_finding_said_in_another_chart_is_not_shown_with_it() {
+    let (world, all) = two_facilities();
+    // Filed in the wrong chart at first, and read there.
+    for at in ["south", "north"] {
+        let mut body = observation(at, "misfiled");
+        body["id"] = json!("m");
+        let done = world.fhir(&all, "PUT Observation/m", body.to_string());
+        assert!(done.code < 300);
+    }
+    let who = northern(&world, "clinician");
+    world.fhir(&who, "GET Observation/m", "").status(200);
+    for line in ["GET Observation/m/_history/1", "GET Observation/m/_history"] {
+        let told = world.fhir(&who, line, "");
+        let text = String::from_utf8_lossy(&told.body).into_owned();
+        assert!(!text.contains("south"), "{line}: {text}");
+    }
+    world
+        .fhir(&who, "GET Observation/m/_history/1", "")
+        .refused(404, "not-found");
+    world
+        .fhir(&who, "GET Observation/m/_history/2", "")
+        .status(200);
+    assert_eq!(
+        found(&world, &who, "Observation/m/_history"),
+        ["Observation/m"]
+    );
+    let whole = found(&world, &who, "Observation/_history");
+    assert_eq!(whole.iter().filter(|e| *e == "Observation/m").count(), 1);
+    // Who sees both charts sees both versions.
+    world
+        .fhir(&all, "GET Observation/m/_history/1", "")
+        .status(200);
+}
+
+#[test]
 fn later_pages_show_nothing_that_moved_meanwhile() {
     let (world, all) = two_facilities();
     let who = northern(&world, "clinician");
@@ -228,5 +263,45 @@ fn what_is_denied_and_then_deleted_is_told_of_as_little_as_before() {
         assert_eq!(found(&world, &guest, "Patient?_id=shut"), [""; 0]);
         assert_eq!(found(&world, &guest, "Patient"), ["Patient/open"]);
         asks("GET Patient/shut", 404);
+    }
+}
+
+#[test]
+fn a_search_goes_on_where_listing_what_policy_reaches_takes_too_long() {
+    let world = World::with(|limits| limits.search_kilosteps_max = 200, |_| {});
+    world.tenant("lakeside");
+    let all = world.client("lakeside", "system/*.cruds");
+    super::fill(&world, &all);
+    // Many findings of one facility, over many patients.
+    for batch in 0..30 {
+        let mut entries = Vec::new();
+        for n in 0..100 {
+            let id = format!("n-{batch}-{n}");
+            if n % 10 == 0 {
+                let mut body = patient("north");
+                body["id"] = json!(format!("n-{batch}-{n}"));
+                entries.push(json!({ "resource": body,
+                    "request": { "method": "PUT", "url": format!("Patient/n-{batch}-{n}") } }));
+            }
+            let mut body = observation("north", "many");
+            body["id"] = json!(id);
+            body["subject"]["reference"] = json!(format!("Patient/n-{batch}-{}", n / 10 * 10));
+            entries.push(json!({ "resource": body,
+                "request": { "method": "PUT", "url": format!("Observation/{id}") } }));
+        }
+        let bundle = json!({ "resourceType": "Bundle", "type": "batch", "entry": entries });
+        world.fhir(&all, "POST ", bundle.to_string()).status(200);
+    }
+    let who = northern(&world, "clinician");
+    for _ in 0..3 {
+        for line in [
+            "Observation?_id=b-north,b-south",
+            "Observation?code=finding",
+            "Observation?_count=1&code=finding",
+        ] {
+            assert_eq!(found(&world, &who, line), ["Observation/b-north"], "{line}");
+        }
+        let page = world.fhir(&who, "GET Observation?_count=5", "").status(200);
+        assert_eq!(page.entries().len(), 5);
     }
 }

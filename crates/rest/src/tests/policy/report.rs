@@ -156,6 +156,23 @@ fn a_report_names_people_and_programs_and_takes_their_names() {
     assert!(by_name.text("/accesses/0/why").contains("seen today"));
     assert_eq!(by_name.json()["accesses"][0]["break_glass"], false);
     told("actor=nobody").refused(400, "request-invalid");
+    // The house itself is one word; others begin with it.
+    let draft = json!({ "name": "operators-console", "scopes": ["system/*.rs"] });
+    let made = world.admin("POST /admin/v1/tenants/lakeside/clients", &draft);
+    let made = made.status(201);
+    let pair = format!(
+        "{}:{}",
+        made.text("/client_id"),
+        made.text("/client_secret")
+    );
+    let pair = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair);
+    world
+        .fhir(&format!("Basic {pair}"), "GET Patient/p-north", "")
+        .status(200);
+    let theirs = told("actor=operators-console").status(200).json();
+    assert_eq!(theirs["accesses"].as_array().unwrap().len(), 1, "{theirs}");
+    told("actor=operator.nobody").refused(400, "request-invalid");
+    told("actor=operator").status(200);
     told("actor=client:nobody").refused(400, "request-invalid");
     // The clinic makes its own.
     let admin = administrator(&world, "lakeside");

@@ -14,7 +14,7 @@ fn versions_are_kept_compared_and_rolled_back_to() {
             .admin(&format!("GET {POLICY}{path}"), &Value::Null)
             .status(200)
     };
-    get("").at("/version", 1).at("/by", "system:operation");
+    get("").at("/version", 1).at("/by", "operator");
     grants(
         &world,
         &json!([{ "name": "a", "who": { "anyone": true }, "actions": "r", "types": ["*"] }]),
@@ -155,35 +155,76 @@ fn a_draft_is_tried_on_what_was_asked() {
     world.fhir(&who, "GET Observation", "").status(200);
     let draft = json!({ "document": { "grants": [{ "name": "south", "who": { "roles": ["clinician"] },
         "actions": "rs", "types": ["Patient"], "criteria": "organization=Organization/o-south" }] } });
+    // The operator reads no charts: they are told by roles and types.
     let run = world
         .admin(&format!("POST {POLICY}/dry-run"), &draft)
         .status(200)
         .json();
-    let changes: Vec<(String, bool, bool)> = run["changes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|c| c["actor"].as_str().unwrap() != "operator")
-        .filter(|c| {
-            c["about"].as_str().unwrap().starts_with("Patient/p-") || c["about"] == "Observation"
-        })
-        .filter(|c| c["now"] != c["then"])
-        .map(|c| {
-            (
-                c["about"].as_str().unwrap().to_owned(),
-                c["now"] == true,
-                c["then"] == true,
-            )
-        })
-        .collect();
-    for wanted in [
-        ("Patient/p-north", true, false),
-        ("Patient/p-south", false, true),
-        ("Observation", true, false),
-    ] {
-        let wanted = (wanted.0.to_owned(), wanted.1, wanted.2);
-        assert!(changes.contains(&wanted), "{wanted:?} in {run:#}");
-    }
+    assert_eq!(run["changes"], json!([]), "{run:#}");
+    assert!(!run.to_string().contains("p-north"), "{run:#}");
+    let shift = |run: &Value, action: &str, of: &str| {
+        let mut all = run["shifts"].as_array().unwrap().iter();
+        let found = all.find(|s| {
+            s["roles"] == "clinician@Organization/o-north"
+                && s["action"] == action
+                && s["type"] == of
+        });
+        found.cloned()
+    };
+    let reads = shift(&run, "read", "Patient").unwrap();
+    assert_eq!(
+        (
+            &reads["now"],
+            &reads["then"],
+            &reads["times"],
+            &reads["callers"]
+        ),
+        (&json!("some"), &json!("some"), &json!(2), &json!(1))
+    );
+    let searched = shift(&run, "search", "Observation").unwrap();
+    assert_eq!(
+        (&searched["now"], &searched["then"]),
+        (&json!("some"), &json!("nothing"))
+    );
+    // Whoever reads a resource is told of the requests for it, and of no others.
+    let changes = |role: &str| {
+        let who = staff(&world, &["tenant-administrator", role], "system/*.cruds");
+        let parameters = json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "document", "valueString": draft["document"].to_string() } ] });
+        let told = world
+            .fhir(&who, "POST $policy-dry-run", parameters.to_string())
+            .status(200)
+            .json();
+        let parts = told["parameter"].as_array().unwrap().clone();
+        let value = |of: &Value, name: &str| {
+            let mut parts = of["part"].as_array().unwrap().iter();
+            let found = parts.find(|p| p["name"] == name).unwrap().clone();
+            found
+        };
+        let mut found: Vec<(String, bool, bool)> = (parts.iter())
+            .filter(|p| p["name"] == "change")
+            .map(|p| {
+                (
+                    value(p, "about")["valueString"]
+                        .as_str()
+                        .unwrap()
+                        .to_owned(),
+                    value(p, "now")["valueBoolean"] == true,
+                    value(p, "then")["valueBoolean"] == true,
+                )
+            })
+            .filter(|(about, ..)| about.starts_with("Patient/p-"))
+            .collect();
+        found.sort();
+        (found, told.to_string())
+    };
+    let (found, text) = changes("clinician@Organization/o-north");
+    assert_eq!(found, [("Patient/p-north".to_owned(), true, false)]);
+    assert!(!text.contains("p-south"), "{text}");
+    let (found, _) = changes("clinician@Organization/o-south");
+    assert_eq!(found, [("Patient/p-south".to_owned(), false, true)]);
+    let (found, text) = changes("lab@Organization/o-west");
+    assert!(found.is_empty() && !text.contains("Patient/p-"), "{text}");
     // Nothing came into force.
     world
         .admin(&format!("GET {POLICY}"), &Value::Null)

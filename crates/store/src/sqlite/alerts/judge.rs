@@ -47,7 +47,16 @@ pub(crate) struct Access<'t> {
 impl Access<'_> {
     /// Who, without the program.
     pub(crate) fn who(&self) -> &str {
-        self.actor.split(' ').next().unwrap_or(self.actor)
+        match self.program() {
+            Some(_) => self.actor.split(' ').next().unwrap_or(self.actor),
+            None => self.actor,
+        }
+    }
+
+    /// The program that a person used. Nobody else uses one: what stands behind others is not one's name.
+    fn program(&self) -> Option<&str> {
+        let (who, program) = self.actor.split_once(' ')?;
+        who.starts_with("person:").then_some(program)
     }
 
     pub(crate) fn person(&self) -> Option<PersonId> {
@@ -126,7 +135,7 @@ impl<'a> Judge<'a> {
             key: format!("{}|{day}|{}|{of}", rule.as_str(), access.who()),
             rule,
             actor: access.who().to_owned(),
-            program: access.actor.split_once(' ').map(|(_, p)| p.to_owned()),
+            program: access.program().map(str::to_owned),
             patient: patient.map(|p| p.as_str().to_owned()),
             at: access.at,
             count,

@@ -9,8 +9,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use access::RowRules;
-use base::limits::fixed::EVIDENCE_ROWS_MAX;
+use access::Evidence;
+use base::limits::fixed::{EVIDENCE_NAMED_MAX, EVIDENCE_ROWS_MAX};
 use base::{Code, ResourceId, Seq};
 use fhir::definitions::{ParamId, TypeId};
 use fhir::json::{self, Kind, Value};
@@ -20,7 +20,7 @@ use rusqlite::params;
 
 use super::{DEPTH_MAX, Making, Op, find, refused};
 use crate::sqlite::fault::Doing;
-use crate::sqlite::index::IdKey;
+use crate::sqlite::index::{IdKey, NO_TYPE};
 use crate::sqlite::{extract, rows, search};
 use crate::{Method, Result};
 
@@ -41,10 +41,13 @@ struct Turn<'r> {
 /// Of which rows it is asked.
 #[derive(Clone, Copy)]
 enum Of<'r> {
-    /// Those that the written resource names.
-    Named,
+    /// Those that the written resource names, by this parameter where it does so by a canonical.
+    Named(ParamId),
     /// Those that refer to it by a parameter, where a condition on the resource itself turns so.
-    ReferTo(&'r [ParamId], Option<(&'r Clause, bool)>),
+    ReferTo(&'r [ParamId], &'r Clause, bool),
+    /// Those that refer by a parameter to it, to what is part of it or to what it is part of, where this other
+    /// one says what it is part of.
+    Among(&'r [ParamId], ParamId),
     /// Those that refer to what it names.
     ReferToNamed(&'r [ParamId]),
 }
@@ -55,6 +58,13 @@ pub(super) struct Watched {
     named: HashMap<TypeId, Vec<ResourceId>>,
     /// What the change makes that was not there: nothing of it was to be opened.
     made: Arc<Vec<Resource>>,
+}
+
+impl Watched {
+    /// Whether it names more than are looked at in one write: some of them are taken to be opened.
+    fn names_too_many(&self) -> bool {
+        self.named.values().map(Vec::len).sum::<usize>() > EVIDENCE_NAMED_MAX
+    }
 }
 
 /// Looks for conditions on resources of a type.
@@ -93,9 +103,13 @@ impl<'r> Looking<'r, '_> {
                 }
             }
             Clause::Not(inner) => self.part(whole, inner, of, !leads),
-            Clause::Has { source, inner, .. } => {
+            Clause::Has {
+                source,
+                param: by,
+                inner,
+            } => {
                 if *source == self.of {
-                    self.found.push(turn(Of::Named));
+                    self.found.push(turn(Of::Named(*by)));
                 }
                 self.level(inner, *source, leads);
             }
@@ -113,8 +127,7 @@ impl<'r> Looking<'r, '_> {
             Clause::Chain { param, targets } => {
                 for (target, inner) in targets {
                     if *target == self.of {
-                        let itself = Some((&**inner, leads));
-                        self.found.push(turn(Of::ReferTo(param, itself)));
+                        self.found.push(turn(Of::ReferTo(param, inner, leads)));
                     }
                     self.level(inner, *target, leads);
                 }
@@ -123,9 +136,14 @@ impl<'r> Looking<'r, '_> {
                 let (Test::Any(values) | Test::None(values)) = &param.test else {
                     return;
                 };
-                let far = |value: &Match| matches!(value, Match::Hierarchy { type_id, .. } if *type_id == self.of);
-                if values.iter().any(far) {
-                    self.found.push(turn(Of::ReferTo(&param.param, None)));
+                let part_of = values.iter().find_map(|value| match value {
+                    Match::Hierarchy {
+                        type_id, part_of, ..
+                    } if *type_id == self.of => Some(*part_of),
+                    _ => None,
+                });
+                if let Some(part_of) = part_of {
+                    self.found.push(turn(Of::Among(&param.param, part_of)));
                 }
             }
             Clause::Id(_) | Clause::NotId(_) | Clause::Never => {}
@@ -135,13 +153,17 @@ impl<'r> Looking<'r, '_> {
 
 impl Making<'_> {
     /// Writes of what the rules of their callers look at, before anything is written.
-    pub(super) fn watched(&mut self, ops: &[Op]) -> Result<Vec<Watched>> {
+    pub(super) fn watched(&mut self, ops: &[Op], reached: &[bool]) -> Result<Vec<Watched>> {
         let mut watched = Vec::new();
         let mut made = None;
-        for (entry, op) in ops.iter().enumerate() {
+        for ((entry, op), reached) in ops.iter().enumerate().zip(reached) {
+            // What is out of reach is not written: it turns nothing.
+            if !*reached {
+                continue;
+            }
             let of = op.target().0;
             let looks =
-                |rules: &&Arc<RowRules>| !rules.looking_at(self.tenant.model, of).is_empty();
+                |rules: &&Arc<Evidence>| !rules.looking_at(self.tenant.model, of).is_empty();
             if op.evidence().filter(looks).is_some() {
                 let made = match &made {
                     Some(made) => Arc::clone(made),
@@ -175,7 +197,8 @@ impl Making<'_> {
             };
             let mut turned = HashMap::new();
             for turn in self.turns(rules, op.target().0) {
-                if self.opens(op, turn, one, &mut turned)? {
+                let asks_named = !matches!(turn.of, Of::ReferTo(..));
+                if (asks_named && one.names_too_many()) || self.opens(op, turn, one, &mut turned)? {
                     let text = "it would open the chart of a patient to whoever writes it";
                     return Err(refused(*entry, Code::OwnEvidence, text));
                 }
@@ -184,7 +207,7 @@ impl Making<'_> {
         Ok(())
     }
 
-    fn turns<'r>(&self, rules: &'r RowRules, of: TypeId) -> Vec<Turn<'r>> {
+    fn turns<'r>(&self, rules: &'r Evidence, of: TypeId) -> Vec<Turn<'r>> {
         let model = self.tenant.model;
         let mut looking = Looking {
             of,
@@ -193,11 +216,7 @@ impl Making<'_> {
             known: HashSet::new(),
         };
         for type_id in rules.looking_at(model, of) {
-            let Some(rule) = rules.get(*type_id) else {
-                continue;
-            };
-            let ways = rule.ways().iter().filter_map(|way| way.clause.as_ref());
-            for clause in ways.chain(rule.filter()) {
+            for clause in rules.rules(*type_id).iter().flat_map(|r| r.clauses()) {
                 looking.level(clause, *type_id, true);
             }
         }
@@ -214,39 +233,57 @@ impl Making<'_> {
     ) -> Result<bool> {
         let mut rows = Vec::new();
         match turn.of {
-            Of::Named => {
+            Of::Named(param) => {
                 let ids = named.get(&turn.on).map_or(&[][..], Vec::as_slice);
                 rows = self.rows_of(turn.on, ids)?;
+                rows.extend(self.named_by_url(param, op.target(), turn.on)?);
             }
-            Of::ReferTo(params, itself) => {
-                if let Some((inner, leads)) = itself {
-                    let known = (std::ptr::from_ref(inner), leads);
-                    let turns = match turned.get(&known) {
-                        Some(turns) => *turns,
-                        None => {
-                            let (type_id, id) = op.target();
-                            let own = self.rows_of(type_id, std::slice::from_ref(id))?;
-                            let turns = self.turns_for((inner, leads), type_id, &own)?;
-                            turned.insert(known, turns);
-                            turns
-                        }
-                    };
-                    if !turns {
-                        return Ok(false);
+            Of::ReferTo(params, inner, leads) => {
+                let known = (std::ptr::from_ref(inner), leads);
+                let turns = match turned.get(&known) {
+                    Some(turns) => *turns,
+                    None => {
+                        let (type_id, id) = op.target();
+                        let own = self.rows_of(type_id, std::slice::from_ref(id))?;
+                        let turns = self.turns_for((inner, leads), type_id, &own)?;
+                        turned.insert(known, turns);
+                        turns
+                    }
+                };
+                if !turns {
+                    return Ok(false);
+                }
+                rows = self.referring(params, op.target())?;
+                rows.extend(self.referring_by_url(params, op.target())?);
+            }
+            Of::Among(params, part_of) => {
+                let (type_id, id) = op.target();
+                if !self.moves(type_id, id, part_of)? {
+                    return Ok(false);
+                }
+                let named = named.get(&type_id).map_or(&[][..], Vec::as_slice);
+                let Some(family) = self.family((type_id, id), named, part_of)? else {
+                    return Ok(true);
+                };
+                for id in &family {
+                    rows.extend(self.referring(params, (type_id, id))?);
+                    if rows.len() > EVIDENCE_ROWS_MAX {
+                        return Ok(true);
                     }
                 }
-                let (type_id, id) = op.target();
-                rows = self.referring(params, (type_id, id))?;
             }
             Of::ReferToNamed(params) => {
                 for (of, ids) in named {
                     for id in ids {
                         rows.extend(self.referring(params, (*of, id))?);
+                        if rows.len() > EVIDENCE_ROWS_MAX + made.len() {
+                            return Ok(true);
+                        }
                     }
                 }
             }
         }
-        if !matches!(turn.of, Of::Named) && !rows.is_empty() {
+        if !matches!(turn.of, Of::Named(_)) && !rows.is_empty() {
             let mut apart = HashSet::new();
             for (type_id, id) in made.iter().filter(|(of, _)| *of == turn.on) {
                 apart.extend(find(&self.state.db, *type_id, id)?.map(|c| c.rid));
@@ -254,7 +291,7 @@ impl Making<'_> {
             rows.retain(|rid| !apart.contains(rid));
         }
         // Too many to be asked one by one: some of them will be.
-        if !matches!(turn.of, Of::Named) && rows.len() > EVIDENCE_ROWS_MAX {
+        if !matches!(turn.of, Of::Named(_)) && rows.len() > EVIDENCE_ROWS_MAX {
             return Ok(true);
         }
         self.turns_for((turn.clause, turn.opens), turn.on, &rows)
@@ -275,15 +312,21 @@ impl Making<'_> {
         let met = |rows: &[i64], as_of| {
             search::meeting(self.tenant, &state.db, clause, on, (rows, &[]), as_of)
         };
-        let after = met(rows, self.seq)?;
-        let so: Vec<i64> = (rows.iter().copied())
-            .filter(|rid| after.contains(rid) == to)
-            .collect();
-        if so.is_empty() {
-            return Ok(false);
+        // Some at a time: the first that turns is enough.
+        for some in rows.chunks(EVIDENCE_ROWS_MAX) {
+            let after = met(some, self.seq)?;
+            let so: Vec<i64> = (some.iter().copied())
+                .filter(|rid| after.contains(rid) == to)
+                .collect();
+            if so.is_empty() {
+                continue;
+            }
+            let before = met(&so, Seq(self.seq.0 - 1))?;
+            if so.iter().any(|rid| before.contains(rid) != to) {
+                return Ok(true);
+            }
         }
-        let before = met(&so, Seq(self.seq.0 - 1))?;
-        Ok(so.iter().any(|rid| before.contains(rid) != to))
+        Ok(false)
     }
 
     fn rows_of(&self, type_id: TypeId, ids: &[ResourceId]) -> Result<Vec<i64>> {
@@ -320,6 +363,124 @@ impl Making<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// Rows that name a resource by its URL, or by one that it had, by one of these parameters; one more than
+    /// are looked at.
+    fn referring_by_url(
+        &mut self,
+        params: &[ParamId],
+        (type_id, id): (TypeId, &ResourceId),
+    ) -> Result<Vec<i64>> {
+        let mut found = Vec::new();
+        for param in params {
+            let Some(url) = search::url_of(self.tenant, *param, type_id) else {
+                continue;
+            };
+            let text = format!(
+                "SELECT DISTINCT i.rid FROM resource AS t CROSS JOIN ix_uri AS u INDEXED BY ix_uri_rid
+                 CROSS JOIN ix_reference AS i WHERE t.type = ?1 AND t.id = ?2 AND u.rid = t.rid
+                 AND u.param = ?3 AND i.param = ?4 AND i.type = {NO_TYPE} AND i.id = u.uri
+                 AND i.until_seq = 0 LIMIT ?5"
+            );
+            found.extend(self.rids(&text, (type_id, id), (url, *param))?);
+        }
+        Ok(found)
+    }
+
+    /// Rows of a type that a resource names by their URLs, or named, by this parameter.
+    fn named_by_url(
+        &mut self,
+        param: ParamId,
+        (type_id, id): (TypeId, &ResourceId),
+        on: TypeId,
+    ) -> Result<Vec<i64>> {
+        let Some(url) = search::url_of(self.tenant, param, on) else {
+            return Ok(Vec::new());
+        };
+        let text = format!(
+            "SELECT DISTINCT u.rid FROM resource AS t CROSS JOIN ix_reference AS i INDEXED BY ix_reference_rid
+             CROSS JOIN ix_uri AS u WHERE t.type = ?1 AND t.id = ?2 AND i.rid = t.rid AND i.param = ?4
+             AND i.type = {NO_TYPE} AND u.param = ?3 AND u.uri = i.id AND u.until_seq = 0 LIMIT ?5"
+        );
+        self.rids(&text, (type_id, id), (url, param))
+    }
+
+    fn rids(
+        &mut self,
+        text: &str,
+        (type_id, id): (TypeId, &ResourceId),
+        (url, param): (i64, ParamId),
+    ) -> Result<Vec<i64>> {
+        const DOING: &str = "looking for what is named by a URL";
+        let state = &mut *self.state;
+        state.pending.flush(&state.db).doing("writing index rows")?;
+        let most = i64::try_from(EVIDENCE_ROWS_MAX + 1).unwrap_or(i64::MAX);
+        let values = params![type_id.0, IdKey::of_id(id), url, param.0, most];
+        let mut look = state.db.prepare_cached(text).doing(DOING)?;
+        let found = look.query_map(values, |row| row.get(0)).doing(DOING)?;
+        found.collect::<rusqlite::Result<_>>().doing(DOING)
+    }
+
+    /// Whether the change says anew what a resource is part of.
+    fn moves(&mut self, type_id: TypeId, id: &ResourceId, part_of: ParamId) -> Result<bool> {
+        let state = &mut *self.state;
+        state.pending.flush(&state.db).doing("writing index rows")?;
+        let wholes = |at: &str| {
+            format!(
+                "SELECT r.type, r.id FROM resource AS t CROSS JOIN ix_reference AS r INDEXED BY ix_reference_rid
+                 WHERE t.type = ?1 AND t.id = ?2 AND r.rid = t.rid AND r.param = ?3
+                 AND r.from_seq <= {at} AND NOT (r.until_seq BETWEEN 1 AND {at})"
+            )
+        };
+        let (before, after) = (wholes("?4 - 1"), wholes("?4"));
+        let text = format!(
+            "SELECT EXISTS (SELECT * FROM ({before}) EXCEPT SELECT * FROM ({after}))
+             OR EXISTS (SELECT * FROM ({after}) EXCEPT SELECT * FROM ({before}))"
+        );
+        let seq = i64::try_from(self.seq.0).unwrap_or(i64::MAX);
+        let values = params![type_id.0, IdKey::of_id(id), part_of.0, seq];
+        state
+            .db
+            .prepare_cached(&text)
+            .and_then(|mut s| s.query_row(values, |row| row.get(0)))
+            .doing("looking for what a resource is part of")
+    }
+
+    /// A resource, what is part of it, what it names of its own type and what that is part of; none where
+    /// they are too many.
+    fn family(
+        &mut self,
+        (type_id, id): (TypeId, &ResourceId),
+        named: &[ResourceId],
+        part_of: ParamId,
+    ) -> Result<Option<HashSet<ResourceId>>> {
+        const DOWN: &str = "SELECT t.id FROM ix_reference AS r CROSS JOIN resource AS t WHERE r.param = ?3
+             AND r.type = ?1 AND r.id = ?2 AND r.until_seq = 0 AND t.rid = r.rid AND t.type = ?1 LIMIT ?4";
+        const UP: &str = "SELECT r.id FROM resource AS t CROSS JOIN ix_reference AS r INDEXED BY ix_reference_rid
+             WHERE t.type = ?1 AND t.id = ?2 AND r.rid = t.rid AND r.param = ?3 AND r.type = ?1
+             AND r.until_seq = 0 LIMIT ?4";
+        const DOING: &str = "looking for what is part of evidence";
+        let most = i64::try_from(EVIDENCE_ROWS_MAX + 1).unwrap_or(i64::MAX);
+        let mut family: HashSet<ResourceId> = HashSet::new();
+        for (text, from) in [(DOWN, std::slice::from_ref(id)), (UP, named)] {
+            let mut open = from.to_vec();
+            while let Some(one) = open.pop() {
+                if !family.insert(one.clone()) {
+                    continue;
+                }
+                if family.len() > EVIDENCE_ROWS_MAX {
+                    return Ok(None);
+                }
+                let values = params![type_id.0, IdKey::of_id(&one), part_of.0, most];
+                let mut look = self.state.db.prepare_cached(text).doing(DOING)?;
+                let mut found = look.query(values).doing(DOING)?;
+                while let Some(row) = found.next().doing(DOING)? {
+                    open.extend(row.get_ref(0).ok().and_then(rows::id_of));
+                }
+            }
+        }
+        Ok(Some(family))
     }
 
     /// Refuses writes of what decides whom consents refuse, and of what criteria of the policy mean: where

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::{
-    ActionName, Actor, Create, Delete, RequestMeta, RowRules, Rule, Search, Spent, Update,
+    ActionName, Actor, Create, Delete, Evidence, RequestMeta, Rule, Search, Spent, Update,
 };
 use base::ResourceId;
 use fhir::definitions::TypeId;
@@ -108,14 +108,14 @@ impl Op {
         rule.filter(|rule| rule.opens()).cloned()
     }
 
-    /// What its caller reads, for which what they write may be evidence; nothing for who administers.
-    pub(super) fn evidence(&self) -> Option<&Arc<RowRules>> {
-        let (administers, shown) = match self {
-            Self::Create { spent, .. } => (spent.administers(), spent.shown_rules()),
-            Self::Put { spent, .. } => (spent.administers(), spent.shown_rules()),
-            Self::Delete { spent, .. } => (spent.administers(), spent.shown_rules()),
+    /// What its caller reaches, for which what they write may be evidence; nothing for who administers.
+    pub(super) fn evidence(&self) -> Option<&Arc<Evidence>> {
+        let (administers, evidence) = match self {
+            Self::Create { spent, .. } => (spent.administers(), spent.evidence()),
+            Self::Put { spent, .. } => (spent.administers(), spent.evidence()),
+            Self::Delete { spent, .. } => (spent.administers(), spent.evidence()),
         };
-        (!administers).then_some(shown)
+        evidence.filter(|_| !administers)
     }
 
     /// Whether whom consents refuse depends on where its caller's facilities belong.

@@ -62,7 +62,7 @@ impl House {
             fhir: source.fhir,
             settings: source.header.settings.clone(),
             state: State::Active,
-            created: Micros(source.header.created_us),
+            created: self.shared.clock.now().to_millis_precision(),
             shred_at: None,
         };
         let info = self.publish(by, "restore tenant", &id, &key, info, |dir| {
@@ -128,7 +128,8 @@ impl House {
             use std::io::Seek;
             let mut from = File::open(file).doing(DOING)?;
             from.seek(io::SeekFrom::Start(source.start)).doing(DOING)?;
-            let mut to = File::create_new(&path).doing(DOING)?;
+            folder::private(&path)?;
+            let mut to = File::create(&path).doing(DOING)?;
             io::copy(&mut from.take(source.header.database_bytes), &mut to).doing(DOING)?;
         }
         let old_id = self.passing_id(&source.id, &source.header.name, source.fhir)?;

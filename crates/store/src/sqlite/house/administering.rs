@@ -70,7 +70,7 @@ impl House {
     ) -> Result<T> {
         let tenant = self.open_tenant(entry)?;
         let now = self.shared.clock.now();
-        let (record, head, _) = {
+        let (record, head) = {
             let mut slot = tenant.writer.lock();
             let done = writer::alone_durably(&tenant, &mut slot, |tenant, state| {
                 if deed.0 != ANEW {
@@ -87,19 +87,14 @@ impl House {
                 Ok((record, head, held))
             })?;
             if let Some(state) = &*slot {
-                tenant.clients().learn(&state.db, tenant.model)?;
-                tenant.clients().believe();
-                tenant.learn_policy(&state.db)?;
-                tenant.vendors().learn(&state.db, tenant.model)?;
-                let chain = tenant.chain();
-                tenant.people().learn(&state.db, tenant.model, chain)?;
-                tenant.openings.learn_all(&state.db, done.2, chain, now)?;
+                tenant.learn_administered(&state.db, done.2, now);
             }
             // It made no version: what the cache knows of every change before, it knows of this one.
             tenant.marked.fetch_max(done.1.seq.0, Ordering::AcqRel);
-            done
+            (done.0, done.1)
         };
         tenant.tell_head(head);
+        self.note_accounts(entry, &tenant, super::Note::Changed);
         if let Err(e) = self.note_administered(entry, by, deed, head) {
             tracing::error!(tenant = %entry.tenant.name(), error = %e, "the operators' audit lacks a line");
         }
@@ -137,9 +132,15 @@ impl House {
         let mut control = self.control.lock();
         let info = entry.info.read().clone();
         let mut known = entry.administered.lock();
-        if info.state == State::Gone || known.is_some_and(|k| k.seq > head.seq) {
+        if info.state == State::Gone {
             return Ok(());
         }
+        // Of two at once the later one may be noted first: its place stays, and both have their line. Whoever
+        // begins anew decides about the chain that is there, also where it is shorter than it was.
+        let head = match *known {
+            Some(later) if later.seq > head.seq && action != ANEW => later,
+            _ => head,
+        };
         let id = entry.tenant.bytes();
         let deed = Deed {
             by,

@@ -73,6 +73,7 @@ impl House {
         };
         let administered = *entry.administered.lock();
         control.update(&id, &info, Some(&receipt), administered, &deed)?;
+        control.keep_accounts(&id, &[])?;
         *entry.info.write() = info.clone();
         self.forget(entry);
         Ok(info)

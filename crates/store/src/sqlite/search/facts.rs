@@ -15,7 +15,9 @@ use crate::plan::drive::Driver;
 use crate::plan::select::{is_there, key_index};
 use crate::plan::text::{Bind, Statement, holds, json};
 use crate::plan::{Bounds, Facts, For, Order, View, choose, conditions};
+use crate::sqlite::connection::in_part;
 use crate::sqlite::index::{IdKey, Table, Vocabulary};
+use crate::sqlite::quarantine::is_evidence;
 use crate::sqlite::reach::{
     self, Asked as Remembered, Asking, Listing, Reaches, Shape, Ticket, is_worth,
 };
@@ -34,6 +36,8 @@ pub(super) struct Data<'c> {
     pub(super) view: View,
     /// What is remembered of policy, where it is asked.
     pub(super) memory: Option<&'c Memory<'c>>,
+    /// What is understood now is what must not be: then what is kept apart counts too.
+    pub(super) denied: bool,
 }
 
 /// What is remembered of policy, for one search.
@@ -80,7 +84,9 @@ impl Data<'_> {
         };
         match (view.listing(), rule.filter()) {
             (Listing::Unknown, Some(filter)) => {
-                view.list(self.list(type_id, filter)?);
+                // What costs too much to list is asked about row by row, like what is long.
+                let listed = in_part(|| self.list(type_id, filter))?;
+                view.list(listed.flatten());
                 memory.reaches.make_room();
             }
             (Listing::Later, _) => return Ok(None),
@@ -150,6 +156,8 @@ impl Data<'_> {
         };
         let mut data = Data {
             memory: None,
+            // It is remembered for whatever it is asked.
+            denied: false,
             view: View {
                 bounds: wide,
                 ..self.view
@@ -214,7 +222,32 @@ impl Data<'_> {
     }
 }
 
+/// The parameters of the URL and of the version of a type, if a reference parameter holds canonicals that
+/// may name it.
+pub(super) fn canonical(
+    (model, own): (&'static Model, &Customs),
+    param: ParamId,
+    target: TypeId,
+) -> Option<(i64, i64)> {
+    let param = plain(param);
+    let from = owner((model, own), param)?;
+    let url = model.param(target, "url")?;
+    let version = model.param(target, "version").map_or(0, |p| p.id.0);
+    let named = url.kind == ParamKind::Uri && holds_canonicals(model, own, from, param);
+    named.then_some((i64::from(url.id.0), i64::from(version)))
+}
+
+/// The type that a parameter is of.
+fn owner((model, own): (&'static Model, &Customs), param: ParamId) -> Option<TypeId> {
+    let custom = || own.numbered(param).map(|c| c.definition.type_id);
+    model.param_by_id(param).map(|p| p.type_id).or_else(custom)
+}
+
 impl Facts for Data<'_> {
+    fn turn(&mut self) {
+        self.denied = !self.denied;
+    }
+
     fn system(&mut self, text: &str) -> Result<Option<i64>> {
         self.vocabulary
             .system(self.conn, text)
@@ -288,6 +321,11 @@ impl Facts for Data<'_> {
                 holds("r")
             )
         };
+        // What a row says that is kept apart leads nobody on; against somebody it counts.
+        let text = match self.view.bounds.quarantine && !self.denied {
+            true => [&text, " AND ", &is_evidence("t.rid")].concat(),
+            false => text,
+        };
         let mut found = Vec::new();
         for id in of {
             let binds = vec![
@@ -311,14 +349,7 @@ impl Facts for Data<'_> {
     }
 
     fn canonical(&self, param: ParamId, target: TypeId) -> Option<(i64, i64)> {
-        let param = plain(param);
-        let own = || self.own.numbered(param).map(|c| c.definition.type_id);
-        let from = self.owner(param).or_else(own)?;
-        let url = self.model.param(target, "url")?;
-        let version = self.model.param(target, "version").map_or(0, |p| p.id.0);
-        let named =
-            url.kind == ParamKind::Uri && holds_canonicals(self.model, self.own, from, param);
-        named.then_some((i64::from(url.id.0), i64::from(version)))
+        canonical((self.model, self.own), param, target)
     }
 
     fn canonicals(&self, param: ParamId) -> Vec<(TypeId, i64, i64)> {
@@ -336,12 +367,7 @@ impl Facts for Data<'_> {
     }
 
     fn owner(&self, param: ParamId) -> Option<TypeId> {
-        let param = plain(param);
-        let own = || self.own.numbered(param).map(|c| c.definition.type_id);
-        self.model
-            .param_by_id(param)
-            .map(|p| p.type_id)
-            .or_else(own)
+        owner((self.model, self.own), plain(param))
     }
 
     fn contains(&mut self, type_id: TypeId) -> Result<Option<ParamId>> {

@@ -9,6 +9,7 @@ use access::Rule;
 use base::{Code, Seq};
 use fhir::definitions::TypeId;
 use fhir::search::Query;
+use fhir::search::query::Clause;
 use rusqlite::Connection;
 
 use super::facts::{Data, Memory};
@@ -17,12 +18,15 @@ use crate::plan::select::is_there;
 use crate::plan::text::{Binds, json};
 use crate::plan::{Bounds, View};
 use crate::sqlite::reach::{Asking, Shape, Ticket, View as Known, is_worth};
+use crate::sqlite::rows;
 use crate::sqlite::tenant::OpenTenant;
 use crate::{PageRequest, Result};
 
 /// How often a search is begun again after it met rows of which it was not known whether policy reaches
 /// them.
 const ROUNDS: usize = 4;
+/// Rows that are asked about in one statement.
+const LEARNED_AT_ONCE: usize = 128;
 
 /// What is remembered of a rule as of the newest change that a snapshot shows; none where it is not
 /// remembered. The ticket was taken before the snapshot.
@@ -43,6 +47,7 @@ pub(crate) fn remembered(
             bounds: bounds_of(tenant),
         },
         memory: None,
+        denied: false,
     };
     data.known(type_id, rule, (&tenant.reaches, ticket, as_of.0))
 }
@@ -134,6 +139,7 @@ impl Surroundings<'_> {
                     asking: &asking,
                     newest,
                 };
+                self.foreseen(query, (request, newest), bounds, &memory)?;
                 let found = self.page(query, (request, newest), bounds, Some(&memory));
                 let unknown = asking.unknown();
                 if unknown.is_empty() || out_of_time(&found) {
@@ -147,6 +153,48 @@ impl Surroundings<'_> {
             }
         }
         self.page(query, (request, newest), bounds, None)
+    }
+
+    /// Of resources that a search names by their ids it is learned beforehand whether policy reaches them:
+    /// what is not there is asked about like what is and is not seen.
+    fn foreseen(
+        &self,
+        query: &Query,
+        (request, newest): (&PageRequest, Seq),
+        bounds: Bounds,
+        memory: &Memory<'_>,
+    ) -> Result<()> {
+        let of_id = |clause: &Clause| match clause {
+            Clause::Id(ids) => Some(ids.clone()),
+            _ => None,
+        };
+        let ids = query.filter.iter().find_map(of_id);
+        let (Some(ids), [type_id]) = (ids, query.types.as_slice()) else {
+            return Ok(());
+        };
+        let rule = self.spent.sight().rule(*type_id);
+        let Some(rule) = rule.filter(|rule| rule.filter().is_some()) else {
+            return Ok(());
+        };
+        let view = View {
+            as_of: seq_number(request.as_of.unwrap_or(newest)),
+            bounds,
+        };
+        let number = self.data(view, Some(memory)).number_of(*type_id, rule)?;
+        let Some(known) = number.and_then(|number| memory.asking.view(number)) else {
+            return Ok(());
+        };
+        let mut unseen = Vec::new();
+        for id in ids.iter() {
+            let rid = rows::rid_of(self.conn, *type_id, id)?.unwrap_or(-1);
+            if known.known(rid) != Some(true) {
+                unseen.push(rid);
+            }
+        }
+        match unseen.is_empty() {
+            true => Ok(()),
+            false => self.learn(&known, unseen, bounds),
+        }
     }
 
     /// Asks the index which of these rows a rule reaches.
@@ -163,10 +211,13 @@ impl Surroundings<'_> {
             as_of: view.as_of(),
             bounds,
         };
-        let there = self.there(&rids, type_id, of)?;
-        let met = met(place, of, filter, type_id, (&there, &[]))?;
-        for rid in rids {
-            view.learn(rid, met.contains(&rid));
+        // What was learned stays so where there is no time for the rest: asked again, it goes on there.
+        for rids in rids.chunks(LEARNED_AT_ONCE) {
+            let there = self.there(rids, type_id, of)?;
+            let met = met(place, of, filter, type_id, (&there, &[]))?;
+            for rid in rids {
+                view.learn(*rid, met.contains(rid));
+            }
         }
         Ok(())
     }

@@ -7,9 +7,10 @@ use base::Micros;
 use rusqlite::Connection;
 
 use super::event::purpose_of;
+use super::records::records;
 use super::{Found, report};
 use crate::Result;
-use crate::audit::About;
+use crate::audit::{About, Told};
 use crate::face::{Access, Activity, ActivityQuery, PatientActivity, Volume};
 use crate::sqlite::fault::Doing;
 use crate::sqlite::tenant::OpenTenant;
@@ -29,10 +30,11 @@ pub(crate) fn activity(tenant: &Arc<OpenTenant>, query: &ActivityQuery) -> Resul
         all: true,
     };
     refusals(tenant, &asked, query, &mut activity)?;
-    report::each(tenant, &asked, &mut |access| {
+    let all = report::each(tenant, &asked, &mut |access| {
         count(query, &access, &mut activity);
         true
     })?;
+    activity.more |= !all;
     Ok(activity)
 }
 
@@ -44,30 +46,36 @@ fn refusals(
     activity: &mut Activity,
 ) -> Result<()> {
     let reader = tenant.reader()?;
-    let found = report::records(tenant, &reader.db, asked);
     let read = purposes_of_changes(&reader.db, query, activity);
+    let all = records(tenant, &reader.db, asked, &mut |some| {
+        for (_, found) in some {
+            if let Found::Access(told) = found {
+                refusal(&told, activity);
+            }
+        }
+        Ok(true)
+    });
     tenant.give_back(reader);
     read?;
-    for (_, found) in found? {
-        let Found::Access(told) = found else {
-            continue;
-        };
-        if told.outcome != "refused" {
-            if told.action.is_some_and(|a| TOUCHING.contains(&a)) {
-                let purpose = purpose_of(&told.about);
-                *activity.purposes.entry(purpose).or_default() += 1;
-            }
-            continue;
-        }
-        let day = told.request.at.0.div_euclid(DAY_US);
-        let key = (day, told.code.unwrap_or_default());
-        if activity.refused.len() < LINES_MAX || activity.refused.contains_key(&key) {
-            *activity.refused.entry(key).or_default() += 1;
-        } else {
-            activity.more = true;
-        }
-    }
+    activity.more |= !all?;
     Ok(())
+}
+
+fn refusal(told: &Told, activity: &mut Activity) {
+    if told.outcome != "refused" {
+        if told.action.is_some_and(|a| TOUCHING.contains(&a)) {
+            let purpose = purpose_of(&told.about);
+            *activity.purposes.entry(purpose).or_default() += 1;
+        }
+        return;
+    }
+    let day = told.request.at.0.div_euclid(DAY_US);
+    let key = (day, told.code.clone().unwrap_or_default());
+    if activity.refused.len() < LINES_MAX || activity.refused.contains_key(&key) {
+        *activity.refused.entry(key).or_default() += 1;
+    } else {
+        activity.more = true;
+    }
 }
 
 /// Actions that touch resources.

@@ -115,13 +115,6 @@ pub(super) struct Between {
     pub(super) times: (i64, i64),
 }
 
-impl Between {
-    pub(super) const EVERYTHING: Self = Self {
-        numbers: (0, u64::MAX),
-        times: (i64::MIN, i64::MAX),
-    };
-}
-
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

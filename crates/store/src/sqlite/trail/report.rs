@@ -7,15 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use access::{ClientId, PersonId};
-use base::{Code, Micros, ResourceId, Seq};
+use base::{Code, Micros, ResourceId};
 use rusqlite::Connection;
 
-use super::index::{Between, Index, Narrow, of_names};
 use super::patients::Patients;
+use super::records::records;
 use super::{Found, access, changes};
-use crate::audit::{ChangeHead, Told};
 use crate::face::{Access, AccessQuery, AccessReport, Touched};
-use crate::journal::Frames;
 use crate::sqlite::connection::in_snapshot;
 use crate::sqlite::tenant::OpenTenant;
 use crate::{AuditLine, Result, StoreError, StoreMetrics};
@@ -51,7 +49,7 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
     };
     let mut met = known;
     let mut touched: BTreeMap<ResourceId, Touched> = BTreeMap::new();
-    each(tenant, &asked, &mut |access| {
+    let all = each(tenant, &asked, &mut |access| {
         met = true;
         for patient in &access.patients {
             if touched.len() >= PATIENTS_MAX && !touched.contains_key(patient) {
@@ -79,6 +77,7 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
         }
         true
     })?;
+    report.more |= !all;
     if !met {
         let text = format!(
             "nobody is called {} here; give a login, a name, person:ID or client:ID",
@@ -96,10 +95,6 @@ fn whom(tenant: &OpenTenant, words: Option<&str>) -> (Vec<String>, bool) {
     let Some(words) = words else {
         return (Vec::new(), true);
     };
-    let house = ["operator", "system:", "import:"];
-    if house.iter().any(|of| words.starts_with(of)) {
-        return (vec![words.to_owned()], true);
-    }
     let login = words.to_lowercase();
     let mut found = Vec::new();
     for person in tenant.people().sorted() {
@@ -116,8 +111,13 @@ fn whom(tenant: &OpenTenant, words: Option<&str>) -> (Vec<String>, bool) {
             found.push(format!("client:{id}"));
         }
     }
-    let known = !found.is_empty();
-    if !known {
+    // The house itself may be called as somebody of the clinic is: both are meant then.
+    let house = words == "operator"
+        || ["system:", "import:"]
+            .iter()
+            .any(|of| words.starts_with(of));
+    let known = house || !found.is_empty();
+    if house || !known {
         // Somebody who is not kept any more may still be in the trail.
         found.push(words.to_owned());
     }
@@ -143,143 +143,30 @@ fn names(tenant: &OpenTenant, actor: &str) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Hands over one access after the other, oldest first, until `take` wants no more.
+/// Hands over one access after the other, oldest first, until `take` wants no more; whether there are no
+/// more than one report looks at.
 pub(super) fn each(
     tenant: &Arc<OpenTenant>,
     asked: &Asked<'_>,
     take: &mut dyn FnMut(Access) -> bool,
-) -> Result<()> {
+) -> Result<bool> {
     let reader = tenant.reader()?;
-    let found = match records(tenant, &reader.db, asked) {
-        Ok(found) => found,
-        Err(e) => {
-            tenant.give_back(reader);
-            return Err(e);
-        }
+    let db = &reader.db;
+    let mut making = Making {
+        tenant,
+        asked,
+        patients: Patients::new(tenant, db),
+        metrics: &tenant.shared.metrics,
+        take,
+        enough: false,
     };
-    let made = in_snapshot(&reader.db, || {
-        let mut making = Making {
-            tenant,
-            asked,
-            patients: Patients::new(tenant, &reader.db),
-            metrics: &tenant.shared.metrics,
-            take,
-            enough: false,
-        };
-        for (number, found) in found {
-            match found {
-                Found::Access(told) if told.outcome != "given" => {}
-                Found::Access(told) => {
-                    // Every row counts for whom it is about.
-                    making.add(access(tenant, &reader.db, number, *told, usize::MAX)?)?;
-                }
-                Found::Changes(from, to) => {
-                    let mut lines = Vec::new();
-                    let all = usize::MAX;
-                    changes(tenant, &reader.db, number, (from, to), all, &mut lines)?;
-                    for line in lines {
-                        if (asked.fits)(line.at, &line.actor) {
-                            making.add(line)?;
-                        }
-                    }
-                }
-            }
-            if making.enough {
-                break;
-            }
-        }
-        Ok(())
+    let all = records(tenant, db, asked, &mut |some| {
+        // One snapshot for a few: what is written meanwhile is not kept waiting for the end.
+        in_snapshot(db, || making.add_all(db, some))?;
+        Ok(!making.enough)
     });
     tenant.give_back(reader);
-    made
-}
-
-/// Records that fit, and changes that may, oldest first.
-pub(super) fn records(
-    tenant: &Arc<OpenTenant>,
-    db: &Connection,
-    asked: &Asked<'_>,
-) -> Result<Vec<(u64, Found)>> {
-    // Nobody takes it away meanwhile.
-    let _reading = tenant.trail_index.read();
-    let narrows = asked.patient.is_some() || asked.is_by.is_some();
-    let index = narrows.then(|| Index::to_read(tenant, db)).flatten();
-    if let Some(index) = index
-        && let Some(narrow) = of_names(&index, asked.patient, asked.is_by)?
-        && let Some(found) = named(tenant, asked, &index, &narrow)?
-    {
-        return Ok(found);
-    }
-    let mut found = Vec::new();
-    let journal = &tenant.shared.journal;
-    let mut last = Seq(0);
-    journal.scan(
-        *tenant.id.bytes(),
-        &tenant.keys.journal,
-        &mut |head, record| {
-            sort_out(asked, (head.number, record), &mut last, &mut found);
-        },
-    )?;
-    Ok(found)
-}
-
-/// What a record says, if it is asked for.
-fn sort_out(
-    asked: &Asked<'_>,
-    (number, record): (u64, &[u8]),
-    last: &mut Seq,
-    found: &mut Vec<(u64, Found)>,
-) {
-    if let Some(head) = ChangeHead::decode(record) {
-        let from = std::mem::replace(last, head.seq);
-        found.push((number, Found::Changes(from, head.seq)));
-    } else if let Some(told) = Told::read(record)
-        && (asked.fits)(told.request.at, &told.actor)
-    {
-        found.push((number, Found::Access(Box::new(told))));
-    }
-}
-
-/// The same, of those that the index names and of those that it does not know yet; none if it names records
-/// that are not there.
-fn named(
-    tenant: &Arc<OpenTenant>,
-    asked: &Asked<'_>,
-    index: &Index,
-    narrow: &Narrow,
-) -> Result<Option<Vec<(u64, Found)>>> {
-    let journal = &tenant.shared.journal;
-    let (id, key) = (*tenant.id.bytes(), &tenant.keys.journal);
-    let (from, to) = asked.times;
-    let between = Between {
-        times: (
-            from.map_or(i64::MIN, |at| at.to_millis_precision().0),
-            to.map_or(i64::MAX, |at| at.0),
-        ),
-        ..Between::EVERYTHING
-    };
-    let mut frames = Frames::new(journal);
-    let mut found = Vec::new();
-    let mut places = index.records(narrow, between)?;
-    places.sort_by_key(|found| found.number);
-    for at in places {
-        let record = frames.record(id, key, at.place)?;
-        let Some((_, record)) = record.filter(|(number, _)| *number == at.number) else {
-            tracing::error!(tenant = %tenant.id.name(), "the index of a trail names records that are not there; it is not used");
-            return Ok(None);
-        };
-        sort_out(asked, (at.number, &record), &mut Seq(0), &mut found);
-    }
-    for change in index.changes(narrow, between, false, usize::MAX)? {
-        let before = Seq(change.seq.0.saturating_sub(1));
-        found.push((change.record, Found::Changes(before, change.seq)));
-    }
-    found.sort_by_key(|(number, _)| *number);
-    let mut last = index.reach.seq;
-    journal.records_after(id, key, index.reach.place, &mut |head, record| {
-        sort_out(asked, (head.number, record), &mut last, &mut found);
-    })?;
-    Ok(Some(found))
+    all
 }
 
 struct Making<'a> {
@@ -292,6 +179,28 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
+    fn add_all(&mut self, db: &Connection, some: Vec<(u64, Found)>) -> Result<()> {
+        let (tenant, asked) = (self.tenant, self.asked);
+        for (number, found) in some {
+            match found {
+                Found::Access(told) if told.outcome != "given" => {}
+                // Every row counts for whom it is about.
+                Found::Access(told) => self.add(access(tenant, db, number, *told, usize::MAX)?)?,
+                Found::Changes(from, to) => {
+                    let mut lines = Vec::new();
+                    let all = usize::MAX;
+                    changes(tenant, db, number, (from, to), all, &mut lines)?;
+                    lines.retain(|line| (asked.fits)(line.at, &line.actor));
+                    lines.into_iter().try_for_each(|line| self.add(line))?;
+                }
+            }
+            if self.enough {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn add(&mut self, line: AuditLine) -> Result<()> {
         self.metrics.trail_events.add(1);
         let mut what = line.shown.clone();

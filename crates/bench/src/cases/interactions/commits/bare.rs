@@ -55,10 +55,7 @@ impl Bare {
         )?;
         let request = || RequestMeta::new(RequestId(0), clock.now());
         let token = std::fs::read_to_string(dir.join("operator.token"))?;
-        let operator = store
-            .operator_token()
-            .authenticate(token.trim())
-            .context("not the operator")?;
+        let operator = store.operator(token.trim()).context("not the operator")?;
         let name = TenantName::new("bench")?;
         let new = NewTenant {
             name: name.clone(),
@@ -86,6 +83,7 @@ impl Bare {
             roles: None,
             vendor: None,
             certificates: access::CertificateTerms::default(),
+            about: access::ClientAbout::default(),
         };
         let permit = access::decide_system(Reason::Operation, &tenant, request())?;
         let client = data.create_client(permit, new, Some(&secret)).await?;

@@ -41,7 +41,7 @@ fn chains() {
     for (query, want) in [
         (
             "subject:Patient.name=x",
-            "Observation.subject -> {Patient Patient.name: 'x*'}",
+            "Observation.subject -> {Patient Patient.name: 'x**'}",
         ),
         (
             "patient.name:exact=x",
@@ -49,7 +49,7 @@ fn chains() {
         ),
         (
             "subject.name=x",
-            "Observation.subject -> {Patient Patient.name: 'x*'; Location Location.name: 'x*'}",
+            "Observation.subject -> {Patient Patient.name: 'x**'; Location Location.name: 'x*'}",
         ),
         (
             "patient.organization.name=x",
@@ -86,7 +86,7 @@ fn chains() {
         ),
         (
             "_has:Observation:patient:performer:Practitioner.name=x",
-            "Observation.patient <- Observation Observation.performer -> {Practitioner Practitioner.name: 'x*'}",
+            "Observation.patient <- Observation Observation.performer -> {Practitioner Practitioner.name: 'x**'}",
         ),
     ] {
         check("Patient", query, want);

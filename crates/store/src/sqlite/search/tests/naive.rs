@@ -317,6 +317,12 @@ impl Eye<'_> {
                         if **code == *kept && Some(&**system) == of.system.as_deref())
                 })
             }
+            Match::NamePrefix(part) => rows(param)
+                .chain(rows(fhir::search::rows::name_parts(param)))
+                .any(|row| {
+                    matches!(&row.value, RowValue::String { folded, .. }
+                        if folded.starts_with(part.as_str()))
+                }),
             Match::Unequal(inner) => rows(param)
                 .filter(|row| {
                     !matches!(

@@ -113,7 +113,11 @@ impl World {
             1 => match dice.below(3) {
                 0 => Match::StringContains(dice.one(&["n", "na", "o"]).to_owned()),
                 1 => Match::StringExact(dice.one(TEXTS).to_owned()),
-                _ => Match::StringPrefix(dice.one(&["a", "an", "ann", "z", ""]).to_owned()),
+                _ => match dice.one(&["a", "an", "ann", "z", ""]) {
+                    "an" => Match::NamePrefix("an".to_owned()),
+                    "z" => Match::NamePrefix("n".to_owned()),
+                    other => Match::StringPrefix(other.to_owned()),
+                },
             },
             2 => Match::Date(Self::prefix(dice), Self::finite(dice)),
             3 if dice.rarely() => Match::Near(Circle {
