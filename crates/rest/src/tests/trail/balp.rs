@@ -233,17 +233,12 @@ fn every_kind_of_event_is_there_and_is_a_valid_resource() {
                 if !kinds.insert(kind.clone()) {
                     continue;
                 }
+                // What a program sends is judged before it is kept.
                 let told = t
                     .world
-                    .fhir(&validator, "POST AuditEvent/$validate", event.to_string());
-                let issues = told.status(200).json()["issue"].clone();
-                let wrong: Vec<&Value> = issues
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter(|i| i["severity"] == "error" || i["severity"] == "fatal")
-                    .collect();
-                assert_eq!(wrong, Vec::<&Value>::new(), "{fhir} {kind:?}: {event}");
+                    .fhir(&validator, "POST AuditEvent", event.to_string());
+                let said = String::from_utf8_lossy(&told.body).into_owned();
+                assert_eq!(told.code, 201, "{fhir} {kind:?}: {event}\n{said}");
             }
             let Some(next) = answer.link("next") else {
                 break;
@@ -262,7 +257,6 @@ fn every_kind_of_event_is_there_and_is_a_valid_resource() {
             "history-instance",
             "history-type",
             "history-system",
-            "operation",
             "create",
             "delete",
             "transaction",
