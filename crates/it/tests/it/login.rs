@@ -124,7 +124,7 @@ fn somebody_signs_in_in_a_browser_and_works_by_commands() {
     let unknown = server.spawn(&[&["alerts", "show", "4711"][..], &by].concat());
     let unknown = unknown.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
-    assert!(said.contains("404"), "{said}");
+    assert!(said.contains("no alert 4711"), "{said}");
 }
 
 #[test]
