@@ -112,6 +112,8 @@ limits! {
     /// Records and versions of a tenant that the index of its audit trail may lack: once there are more, they
     /// are added in the background; 0: no index is made.
     trail_index_lag_max = 1_000;
+    /// Patients of a tenant whom the watch over the trails looks at in one turn; then others have theirs.
+    watch_patients_max = 500;
     /// Bytes of one message to a syslog receiver; an event that is longer is sent with fewer entities.
     syslog_bytes_max = 8_000;
     /// Bytes of the journal that wait at most for somebody to whom audit trails are shipped: beyond it,

@@ -295,7 +295,7 @@ impl fmt::Debug for StoreCollector {
 impl Collector for StoreCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let m = self.0.metrics();
-        let levels: [(&str, &str, &Count); 5] = [
+        let levels: [(&str, &str, &Count); 7] = [
             ("open_tenants", "Tenants that are open", &m.open_tenants),
             (
                 "reader_queue",
@@ -316,6 +316,16 @@ impl Collector for StoreCollector {
                 "heads_unexported",
                 "Audit trails whose last signed head is not outside the data folder",
                 &m.heads_unexported,
+            ),
+            (
+                "databases_older",
+                "Tenants whose database was found to end before a change that it had",
+                &m.older_databases,
+            ),
+            (
+                "trails_unwatched",
+                "Tenants whose audit trail is not looked at for alerts as far as those of others",
+                &m.unwatched,
             ),
         ];
         for (name, help, count) in levels {

@@ -100,7 +100,7 @@ pub struct Agent {
     pub requestor: bool,
     /// Their roles.
     pub roles: Vec<Coding>,
-    /// The address that they asked from.
+    /// The address that they asked from, or at which the house answers.
     pub address: Option<String>,
     /// Why: a code of v3's PurposeOfUse with its words, or words.
     pub purposes: Vec<(Option<Coding>, String)>,
@@ -173,6 +173,7 @@ pub struct AuditEvent {
 }
 
 const ENTITY_TYPE: &str = "http://terminology.hl7.org/CodeSystem/audit-entity-type";
+const RESOURCE_TYPE: &str = "http://hl7.org/fhir/resource-types";
 const OBJECT_ROLE: &str = "http://terminology.hl7.org/CodeSystem/object-role";
 const LIFECYCLE: &str = "http://terminology.hl7.org/CodeSystem/dicom-audit-lifecycle";
 const OUTCOME: &str = "http://terminology.hl7.org/CodeSystem/audit-event-outcome";
@@ -302,9 +303,11 @@ impl AuditEvent {
             json.text("name", &agent.name);
             json.raw("requestor", if agent.requestor { "true" } else { "false" });
             if let Some(address) = &agent.address {
+                let is_ip = address.parse::<std::net::IpAddr>().is_ok();
                 json.member("network", |json| {
                     json.text("address", address);
-                    json.text("type", "2");
+                    // An IP address, or the name of a machine.
+                    json.text("type", if is_ip { "2" } else { "1" });
                 });
             }
             agent.purposes(json, "purposeOfUse");
@@ -315,10 +318,16 @@ impl AuditEvent {
             let kind = Coding::new(SOURCE_TYPE, "4", "Application Server");
             json.list("type", [&kind], Json::coding);
         });
+        // BALP tells the query by its type from everything else: what was found is of the type of resource.
+        let is_query = |e: &Entity| matches!(e, Entity::Query(_));
+        let has_query = self.entities.iter().any(is_query);
         json.list("entity", &self.entities, |json, entity| match entity {
             Entity::Data(name, lifecycle) => {
                 json.reference("what", &Name::Reference(name.clone()), "");
-                json.plain_coding("type", ENTITY_TYPE, "2", "System Object");
+                match name.split_once('/') {
+                    Some((of, _)) if has_query => json.plain_coding("type", RESOURCE_TYPE, of, of),
+                    _ => json.plain_coding("type", ENTITY_TYPE, "2", "System Object"),
+                }
                 json.plain_coding("role", OBJECT_ROLE, "4", "Domain Resource");
                 let (code, display) = lifecycle.code();
                 json.plain_coding("lifecycle", LIFECYCLE, code, display);

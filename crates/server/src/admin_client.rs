@@ -177,7 +177,7 @@ impl AdminClient {
             .get(self.at(path))
             .header("authorization", self.bearer());
         let response = request.call();
-        let mut response = response.with_context(|| format!("cannot reach {}", self.url))?;
+        let mut response = response.with_context(|| unreached(&self.url))?;
         if response.status().is_success() {
             return Ok(response.body_mut().read_to_string()?);
         }
@@ -237,7 +237,7 @@ impl AdminClient {
         &self,
         response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> anyhow::Result<Value> {
-        let mut response = response.with_context(|| format!("cannot reach {}", self.url))?;
+        let mut response = response.with_context(|| unreached(&self.url))?;
         let status = response.status();
         let text = response.body_mut().read_to_string()?;
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -246,16 +246,38 @@ impl AdminClient {
         }
         let part = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
         let (title, detail, code) = (part("title"), part("detail"), part("code"));
-        let said = [title, detail].into_iter().find(|t| !t.is_empty());
-        let more = if detail.is_empty() || detail == title {
-            String::new()
-        } else {
-            format!(" {detail}")
-        };
-        match said {
-            Some(_) => bail!("{title}{more} ({code}, HTTP {})", status.as_u16()),
+        // What happened here says more than what happens in general.
+        match [detail, title].into_iter().find(|t| !t.is_empty()) {
+            Some(said) => {
+                let said = said.trim_end_matches('.');
+                bail!("{said}{} ({code}, HTTP {})", hint(code), status.as_u16())
+            }
             None => bail!("the server answered HTTP {}", status.as_u16()),
         }
+    }
+}
+
+fn unreached(url: &str) -> String {
+    format!(
+        "cannot reach {url}: is the server there? --url names another address, --data its data folder"
+    )
+}
+
+/// What whoever is told a code may do about it.
+fn hint(code: &str) -> &'static str {
+    match code {
+        "tenant-unknown" => ": insula tenant list names those that there are",
+        "client-unknown" => ": insula client list names those that there are",
+        "person-unknown" => ": insula person list names those that there are",
+        "vendor-unknown" => ": insula vendor list names those that there are",
+        "provider-unknown" => ": insula identity-provider list names those that there are",
+        "backup-unknown" => {
+            ": a plain name lies in the server's folder for backups, a path is copied there"
+        }
+        "credentials-invalid" => {
+            ": the token is no operator's, or not any more; name another by --token-file"
+        }
+        _ => "",
     }
 }
 

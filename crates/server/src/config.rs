@@ -686,7 +686,21 @@ impl Config {
             grace_seconds: self.storage.grace_seconds,
             heads: self.audit.heads.clone(),
             audit_retention_days: self.audit.retention_days,
+            host: self.host(),
         }
+    }
+
+    /// What the house is called in the network: the host of its links, or of the address it listens on.
+    fn host(&self) -> String {
+        let url = self.public_url.as_deref().unwrap_or(&self.listen);
+        let url = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let authority = url.split('/').next().unwrap_or(url);
+        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+        let host = match port.bytes().all(|b| b.is_ascii_digit()) {
+            true => host,
+            false => authority,
+        };
+        host.trim_matches(['[', ']']).to_owned()
     }
 
     /// The folder for backups.

@@ -111,6 +111,10 @@ pub struct StoreMetrics {
     pub journal_records: Count,
     /// Flushes of the journal to the disk since start.
     pub journal_flushes: Count,
+    /// Tenants whose database was found to end before a change that it had.
+    pub older_databases: Count,
+    /// Tenants whose trail is not looked at for alerts up to where that of others is.
+    pub unwatched: Count,
     /// Trails whose last head could not be written outside the data folder.
     pub heads_unexported: Count,
     /// Log checkpoints since start.

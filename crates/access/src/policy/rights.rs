@@ -371,7 +371,12 @@ impl Rights {
                     let own = way.clause.as_ref();
                     all += size_of::<Way>() + own.map_or(0, |clause| clause.bytes(&mut known));
                 }
-                all += rule.filter().map_or(0, |clause| clause.bytes(&mut known));
+                // The rule of another type may hold on to it as well.
+                if let Some(filter) = rule.shared_filter()
+                    && known.insert(Arc::as_ptr(filter).addr())
+                {
+                    all += filter.bytes(&mut known);
+                }
             }
         }
         all

@@ -18,6 +18,7 @@ use crate::resource::mask::Mask;
 use super::custom::{Customs, Definition};
 use super::rows::{Row, RowValue};
 
+mod apart;
 mod composite;
 mod computed;
 mod contained;
@@ -126,27 +127,6 @@ impl<'a> Extractor<'a> {
         rows
     }
 
-    /// The names of one parameter, from each later word of them on.
-    pub(super) fn name_parts_of(&self, param: &'static ParamPlan) -> Vec<Row> {
-        let mut rows = Vec::new();
-        if !param.has_names {
-            return rows;
-        }
-        let id = super::rows::name_parts(param.id);
-        let mut keep = |value| rows.push(Row { param: id, value });
-        self.reader()
-            .visit(&param.plan, self.resource, &mut |item| {
-                if let Some((value, shape)) = item
-                    .node()
-                    .and_then(|n| Some((n.value?, self.plans.shapes.of_type(n.ty))))
-                {
-                    string::later_words(shape, value, &mut keep);
-                }
-            });
-        settle(&mut rows, 0, ParamKind::String);
-        rows
-    }
-
     const fn reader(&self) -> Reader<'_> {
         Reader {
             plans: self.plans,
@@ -154,76 +134,6 @@ impl<'a> Extractor<'a> {
             own_bases: self.own_bases,
             steps: self.steps(),
         }
-    }
-
-    /// Rows that belong to no parameter of the definitions: identifiers with their types, the words
-    /// of the narrative and those of all other texts.
-    fn apart(&self, type_id: TypeId, rows: &mut Vec<Row>) {
-        for param in self.of_type.params.iter().filter(|p| p.has_names) {
-            rows.extend(self.name_parts_of(param));
-        }
-        for param in self.of_type.params.iter().filter(|p| p.has_identifiers) {
-            let from = rows.len();
-            let id = super::rows::of_type(param.id);
-            let types = &self.plans.types;
-            let mut sink = |item: Item<'_>| {
-                if let Some(value) = item.node().and_then(|n| n.value) {
-                    token::of_type(value, &mut |value| rows.push(Row { param: id, value }));
-                }
-            };
-            let _ = param
-                .plan
-                .visit(types, self.resource, self.resource, self.steps(), &mut sink);
-            settle(rows, from, ParamKind::Token);
-        }
-        let text = self.resource.value.and_then(|v| v.get("text"));
-        let div = text
-            .and_then(|t| t.get("div"))
-            .and_then(json::Value::as_str);
-        let words = div.map_or_else(String::new, |div| super::words::of_narrative(&div));
-        if !words.is_empty() {
-            let param = super::rows::narrative(type_id);
-            let each = super::words::indexed(&words).into_iter();
-            rows.extend(each.map(|word| Row {
-                param,
-                value: RowValue::Uri(word.into()),
-            }));
-            let value = RowValue::Text(words.into());
-            rows.push(Row { param, value });
-        }
-        let texts = self
-            .resource
-            .value
-            .map_or_else(String::new, super::words::of_resource);
-        if !texts.is_empty() {
-            let param = super::rows::content(type_id);
-            let value = RowValue::Text(texts.into());
-            rows.push(Row { param, value });
-        }
-        rows.extend(self.security_context());
-    }
-
-    /// What the `securityContext` of a Binary refers to.
-    pub(super) fn security_context(&self) -> Vec<Row> {
-        let mut rows = Vec::new();
-        let context = match self.plans.types.name(self.of_type.ty) {
-            "Binary" => self.resource.value.and_then(|v| v.get("securityContext")),
-            _ => None,
-        };
-        let Some(context) = context else { return rows };
-        let param = super::rows::SECURITY_CONTEXT;
-        let mut keep = |value| rows.push(Row { param, value });
-        self.reader()
-            .reference(Shape::Reference, context, &mut keep);
-        if rows.is_empty() {
-            // Something is meant, and nobody knows what.
-            rows.push(Row {
-                param,
-                value: reference::unnamed(),
-            });
-        }
-        settle(&mut rows, 0, ParamKind::Reference);
-        rows
     }
 }
 

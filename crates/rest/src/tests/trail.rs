@@ -1,5 +1,6 @@
 //! The audit trail as AuditEvents.
 
+mod balp;
 mod index;
 
 use base64::Engine as _;

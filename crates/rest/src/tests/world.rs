@@ -104,6 +104,7 @@ impl World {
             grace_seconds: 1_000,
             heads: None,
             audit_retention_days: 0,
+            host: "insula.example".to_owned(),
         };
         let mut house_config = HouseConfig {
             limits: all,

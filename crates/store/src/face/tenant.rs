@@ -27,6 +27,8 @@ pub struct StoreConfig {
     pub heads: Option<PathBuf>,
     /// Days for which records of reads are kept where a tenant says nothing else; 0 for ever.
     pub audit_retention_days: u32,
+    /// What the house is called in the network, for its part in events of the trail.
+    pub host: String,
 }
 
 /// When a write is answered.

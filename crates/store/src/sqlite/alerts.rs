@@ -390,8 +390,14 @@ pub(crate) fn publish(
     Ok(version)
 }
 
-/// Puts the ready rules into force: nobody vouches for those that are there.
+/// Marks all versions as not vouched for and puts the ready rules into force.
 pub(crate) fn begin_anew(db: &Connection, by: (&str, &str), now: Micros) -> Result<()> {
+    db.execute(
+        "UPDATE alert_rules SET reason = 'not vouched for: ' || reason
+         WHERE reason NOT LIKE 'not vouched for: %'",
+        [],
+    )
+    .doing(WRITING)?;
     let any: bool = db
         .query_row("SELECT EXISTS (SELECT 1 FROM alert_rules)", [], |r| {
             r.get(0)

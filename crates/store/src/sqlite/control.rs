@@ -23,7 +23,7 @@ use crate::audit::{ChangeHead, OperatorsHead};
 use crate::{Result, State, StoreError, TenantInfo, TenantSettings};
 
 pub(crate) use accounts::Digest;
-pub(crate) use anchors::Anchor;
+pub(crate) use anchors::{Anchor, Of};
 
 const DDL: &str = "
 CREATE TABLE IF NOT EXISTS tenant (
@@ -128,6 +128,7 @@ impl Control {
                 return Err(StoreError::Refused(Code::StorageFault, text));
             }
         }
+        db.execute_batch(anchors::CHANGES).doing(DOING)?;
         Ok(Self {
             db,
             key: key.clone(),

@@ -272,6 +272,7 @@ impl House {
                 rng,
                 metrics,
                 journal,
+                changed: Mutex::default(),
             }),
             folder,
         });
@@ -424,6 +425,7 @@ impl House {
             }
         })?;
         let open = Arc::new(open);
+        self.compare_changes(entry, &open)?;
         *entry.open.write() = Some(open.clone());
         self.opened.lock().push(entry.clone());
         metrics.open_tenants.add(1);

@@ -72,6 +72,13 @@ pub(crate) fn all(db: &Connection, chain: Chain<'_>, now: Micros) -> Result<Vec<
     sealed(db, Some(chain), which, [now.0])
 }
 
+/// How many rows do not carry their seals.
+pub(crate) fn unsealed(db: &Connection, chain: Chain<'_>) -> Result<u64> {
+    let all = sealed(db, None, "", [])?.len();
+    let good = sealed(db, Some(chain), "", [])?.len();
+    Ok(all.saturating_sub(good) as u64)
+}
+
 /// One that waits.
 pub(crate) fn one(
     db: &Connection,

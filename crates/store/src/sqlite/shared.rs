@@ -1,11 +1,14 @@
 //! What all tenants of a house use together.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use base::{Clock, Rng};
+use parking_lot::Mutex;
 
 use super::cache::BodyCache;
 use super::codec::Codec;
+use crate::audit::ChangeHead;
 use crate::journal::Journal;
 use crate::{StoreConfig, StoreMetrics};
 
@@ -20,4 +23,6 @@ pub(crate) struct Shared {
     pub(crate) codec: Codec,
     pub(crate) cache: BodyCache,
     pub(crate) journal: Journal,
+    /// How far each tenant's chain of changes is, as far as this run made it longer.
+    pub(crate) changed: Mutex<HashMap<[u8; 16], ChangeHead>>,
 }

@@ -255,6 +255,17 @@ impl OpenTenant {
             .store(self.shared.clock.monotonic().0, Ordering::Relaxed);
     }
 
+    /// Tells the journal, and the house, how far the chain of changes is. The changes are committed whatever
+    /// happens here; a journal without room shows in the next read, which is refused.
+    pub(crate) fn tell_head(&self, head: ChangeHead) {
+        let _ = self.shared.journal.append(&self.pen, &head.encode());
+        let mut changed = self.shared.changed.lock();
+        let known = changed.entry(*self.id.bytes()).or_insert(head);
+        if known.seq < head.seq {
+            *known = head;
+        }
+    }
+
     /// A connection for reading that nobody else uses, with all bounds lifted.
     pub(crate) fn reader(&self) -> Result<Reader> {
         let kept = self.readers.lock().pop();

@@ -86,29 +86,25 @@ impl<'a> Look<'a> {
         Ok(patients_of(self.0.access(number, told)?))
     }
 
-    /// Changes that people made, after one point of the change sequence and up to another, with the
-    /// patients that they touched; those that touched none are left out.
+    /// The next changes that people made, after one point of the change sequence and up to another, with the
+    /// patients that they touched, and how far that goes; those that touched none are left out.
     pub(crate) fn changes_by_people(
         &mut self,
         after: Seq,
         to: Seq,
-    ) -> Result<Vec<(Seq, Vec<ResourceId>, Changed)>> {
-        const AT_ONCE: usize = 256;
+    ) -> Result<(Vec<(Seq, Vec<ResourceId>, Changed)>, Seq)> {
+        const AT_ONCE: usize = 64;
         let mut found = Vec::new();
-        let mut after = after;
-        loop {
-            let rows = ChangeRow::some(self.0.db, (Some(after), to), false, AT_ONCE)?;
-            let Some(last) = rows.last() else {
-                return Ok(found);
-            };
-            after = last.seq;
-            for row in rows.iter().filter(|row| row.is_by_person()) {
-                let patients = patients_of(self.0.change(row)?);
-                if !patients.is_empty() {
-                    found.push((row.seq, patients, row.made()));
-                }
+        let rows = ChangeRow::some(self.0.db, (Some(after), to), false, AT_ONCE)?;
+        for row in rows.iter().filter(|row| row.is_by_person()) {
+            let patients = patients_of(self.0.change(row)?);
+            if !patients.is_empty() {
+                found.push((row.seq, patients, row.made()));
             }
         }
+        let reached = rows.last().map(|row| row.seq);
+        let reached = reached.filter(|_| rows.len() >= AT_ONCE);
+        Ok((found, reached.unwrap_or(to)))
     }
 }
 

@@ -24,7 +24,9 @@ use super::house::notary::{Origin, SignedHead};
 use super::rows::{self, Broken, COLUMNS};
 use super::seal::{ChangeLine, Digest, sha256};
 use super::tenant::OpenTenant;
-use super::{administration, break_glass, codec, extract, index, quarantine, vendors};
+use super::{
+    administration, break_glass, codec, extract, index, quarantine, registrations, vendors,
+};
 use crate::audit::ChangeHead;
 use crate::journal::Head;
 use crate::{Finding, FindingKind, Result, StoreError, Stored, VerifyReport};
@@ -44,6 +46,8 @@ pub(crate) struct Against<'h> {
     pub(crate) anchor: Option<Head>,
     /// The first line of the operators' audit that is not as it was written.
     pub(crate) operators: Option<i64>,
+    /// Where the house knows that the chain of changes was.
+    pub(crate) changed: Option<ChangeHead>,
 }
 
 /// Checks a tenant and what the journal and the house say about it.
@@ -66,6 +70,7 @@ pub(crate) fn run(tenant: &Arc<OpenTenant>, against: &Against<'_>) -> Result<Ver
     check.database(Known {
         changes,
         administered: against.administered,
+        changed: against.changed,
     })?;
     Ok(check.finish())
 }
@@ -179,6 +184,8 @@ struct Check<'t> {
     report: VerifyReport,
     /// What of the quarantine was decided.
     decided: HashSet<(TypeId, ResourceId, Version, FindingKind)>,
+    /// The first change of which the journal tells otherwise than the database.
+    elsewhere: Option<Seq>,
 }
 
 type Stage<'t> = fn(&mut Check<'t>, &Connection, Known) -> Result<()>;
@@ -190,6 +197,8 @@ struct Known {
     changes: Option<ChangeHead>,
     /// Where something was last administered, by the house.
     administered: Option<ChangeHead>,
+    /// Where the chain of changes was, by the house.
+    changed: Option<ChangeHead>,
 }
 
 /// A change as its row says, and what was seen of its versions.
@@ -211,6 +220,7 @@ impl<'t> Check<'t> {
             tenant,
             report: VerifyReport::default(),
             decided: HashSet::new(),
+            elsewhere: None,
         }
     }
 
@@ -258,6 +268,26 @@ impl<'t> Check<'t> {
         self.found(finding);
     }
 
+    /// The chain of changes goes through every place that the journal and the house know of: it does not
+    /// where an older file was put in the place of this one, and other changes were made since. Where
+    /// changes themselves are not as they were written, that says enough.
+    fn whole(&mut self, db: &Connection, changed: Option<ChangeHead>) -> Result<()> {
+        let told = |f: &Finding| matches!(f.kind, FindingKind::Truncated | FindingKind::Change);
+        if self.report.findings.iter().any(told) {
+            return Ok(());
+        }
+        let mut lacks = self.elsewhere;
+        if let (None, Some(place)) = (lacks, changed)
+            && !administration::passes(db, place)?
+        {
+            lacks = Some(place.seq);
+        }
+        if let Some(seq) = lacks {
+            self.at_change(FindingKind::Truncated, seq);
+        }
+        Ok(())
+    }
+
     /// API clients and facts are those that were last administered.
     fn administered(&mut self, db: &Connection, known: Known) -> Result<()> {
         let whole = match known.administered {
@@ -269,8 +299,9 @@ impl<'t> Check<'t> {
         }
         // Lists whose rows carry seals of their own.
         let chain = self.tenant.chain();
-        let sealed =
-            break_glass::unsealed(db, chain)? == 0 && quarantine::unsealed(db, chain)? == 0;
+        let sealed = break_glass::unsealed(db, chain)? == 0
+            && quarantine::unsealed(db, chain)? == 0
+            && registrations::unsealed(db, chain)? == 0;
         if !sealed || !administration::openings_hold(db)? {
             self.plain(FindingKind::List);
         }
@@ -283,9 +314,10 @@ impl<'t> Check<'t> {
         let reader = self.tenant.reader()?;
         let done = in_snapshot(&reader.db, || {
             self.decided = quarantine::decided(&reader.db, self.tenant.model, self.tenant.chain())?;
-            let stages: [Stage<'t>; 5] = [
+            let stages: [Stage<'t>; 6] = [
                 |c, db, _| c.engine(db),
                 |c, db, known| c.versions(db, known.changes),
+                |c, db, known| c.whole(db, known.changed),
                 |c, db, known| c.administered(db, known),
                 |c, db, _| c.resources(db),
                 |c, db, _| c.dictionaries(db),

@@ -341,9 +341,7 @@ fn finish(tenant: &Arc<OpenTenant>, state: Option<&WriterState>, before: u64, an
             seq: base::Seq(state.seq),
             chain: state.chain,
         };
-        // The changes are committed whatever happens here; a journal without room shows in the
-        // next read, which is refused.
-        let _ = shared.journal.append(&tenant.pen, &head.encode());
+        tenant.tell_head(head);
     }
 }
 

@@ -157,8 +157,7 @@ fn vouched<T>(
     if let Some(head) = head {
         // It made no version: what the cache knows of every change before, it knows of this one.
         tenant.marked.fetch_max(head.seq.0, Ordering::AcqRel);
-        // It is committed; a journal without room shows in the next read, which is refused.
-        let _ = tenant.shared.journal.append(&tenant.pen, &head.encode());
+        tenant.tell_head(head);
     }
     Ok(done)
 }

@@ -55,6 +55,7 @@ impl TenantStore {
                     administered: *entry.administered.lock(),
                     anchor: house.anchor_of(entry.tenant.bytes()),
                     operators: house.operators_broken_at()?,
+                    changed: house.changed_of(entry.tenant.bytes()),
                 };
                 verify::run(&house.open_tenant(&entry)?, &against)
             })

@@ -337,3 +337,42 @@ async fn a_restored_tenant_lets_in_whom_its_tenant_lets_in_now() {
     let world = world.reopen();
     assert!(is_let_in(&world.tenant("as-now"), "lab").await);
 }
+
+#[tokio::test]
+async fn an_older_database_is_noticed_as_it_is_opened_and_as_long_as_it_is_there() {
+    let world = World::new();
+    let t = world.create("lakeside").await;
+    t.make(patient("1", "One")).await.unwrap();
+    world.store.close();
+    let file = raw::database(&t);
+    let older = std::fs::read(&file).unwrap();
+    let world = world.reopen();
+    let t = world.tenant("lakeside");
+    t.make(patient("2", "Two")).await.unwrap();
+    let count = |world: &World| world.store.metrics().older_databases.get();
+    assert_eq!(count(&world), 0);
+    world.store.close();
+    let newer = std::fs::read(&file).unwrap();
+    std::fs::write(&file, older).unwrap();
+    let world = world.reopen();
+    let t = world.tenant("lakeside");
+    t.read("Patient", "1").await;
+    assert_eq!(count(&world), 1);
+    assert!(finds(&t, FindingKind::Truncated).await);
+    // What is made since does not cover it up, nor does a restart.
+    for n in 3..9 {
+        t.make(patient(&n.to_string(), "Other")).await.unwrap();
+    }
+    assert!(finds(&t, FindingKind::Truncated).await);
+    let world = world.reopen();
+    let t = world.tenant("lakeside");
+    assert_eq!(count(&world), 1);
+    assert!(finds(&t, FindingKind::Truncated).await);
+    // The right one is put back.
+    world.store.close();
+    std::fs::write(&file, newer).unwrap();
+    let world = world.reopen();
+    let t = world.tenant("lakeside");
+    t.read("Patient", "2").await;
+    assert_eq!(count(&world), 0);
+}

@@ -115,6 +115,7 @@ impl World {
             grace_seconds: 30 * 86_400,
             heads: None,
             audit_retention_days: 0,
+            host: "insula.example".to_owned(),
         };
         change(&mut config);
         let clock = Arc::new(Hand {

@@ -2,6 +2,7 @@
 
 mod pages;
 mod telling;
+mod watching;
 
 use std::net::IpAddr;
 

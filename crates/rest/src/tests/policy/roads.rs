@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::people::{administrator, person};
 use super::super::world::World;
 use super::{fill, grants, northern, observation, sorted, staff, two_facilities};
 
@@ -14,10 +15,8 @@ fn found(world: &World, who: &str, line: &str) -> Vec<String> {
     )
 }
 
-#[test]
-fn no_road_leads_to_the_other_facility() {
-    let (world, _) = two_facilities();
-    let who = northern(&world, "clinician");
+/// Every road ends in the northern chart.
+fn stays_in_the_north(world: &World, who: &str) {
     for (line, wanted) in [
         ("Patient", "Patient/p-north"),
         ("Patient?_sort=-birthdate", "Patient/p-north"),
@@ -53,7 +52,7 @@ fn no_road_leads_to_the_other_facility() {
             "Encounter/e-north",
         ),
     ] {
-        assert_eq!(found(&world, &who, line), [wanted], "{line}");
+        assert_eq!(found(world, who, line), [wanted], "{line}");
     }
     for line in [
         "Patient?_id=p-south",
@@ -66,7 +65,92 @@ fn no_road_leads_to_the_other_facility() {
         "Patient/p-south/Observation",
         "Patient?_filter=name%20co%20%22south%22",
     ] {
-        assert_eq!(found(&world, &who, line), [""; 0], "{line}");
+        assert_eq!(found(world, who, line), [""; 0], "{line}");
+    }
+}
+
+#[test]
+fn no_road_leads_to_the_other_facility() {
+    let (world, _) = two_facilities();
+    let who = northern(&world, "clinician");
+    stays_in_the_north(&world, &who);
+}
+
+/// The token of a person who is the northern patient, or has opened their chart in a program.
+fn own_chart(world: &World) -> String {
+    let admin = administrator(world, "lakeside");
+    let draft = json!({ "login": "paula", "name": "Paula", "roles": ["patient"], "fhir_user": "Patient/p-north" });
+    super::glass::approved(&person(&admin, &draft).0)
+}
+
+#[test]
+fn no_road_leads_out_of_the_compartment_of_a_patient() {
+    let (world, all) = two_facilities();
+    let who = own_chart(&world);
+    stays_in_the_north(&world, &who);
+    for line in [
+        "GET Patient?_total=accurate",
+        "GET Observation?_summary=count&code=finding",
+    ] {
+        world.fhir(&who, line, "").status(200).at("/total", 1);
+    }
+    for line in [
+        "Patient/p-south",
+        "Observation/b-south",
+        "Patient/p-south/_history/1",
+        "Observation/b-south/_history",
+        "Patient/p-south/$everything",
+        "Patient/p-south/Observation",
+    ] {
+        let told = world.fhir(&who, &format!("GET {line}"), "");
+        let text = String::from_utf8_lossy(&told.body).into_owned();
+        assert!(
+            told.code == 404 || told.entries().is_empty(),
+            "{line}: {text}"
+        );
+    }
+    // One of theirs that names somebody else's: neither with it nor by it.
+    let crossed = json!({ "resourceType": "Observation", "id": "crossed", "status": "final",
+        "code": { "text": "x" }, "subject": { "reference": "Patient/p-north" },
+        "encounter": { "reference": "Encounter/e-south" },
+        "hasMember": [{ "reference": "Observation/b-south" }] });
+    world
+        .fhir(&all, "PUT Observation/crossed", crossed.to_string())
+        .status(201);
+    for line in [
+        "Observation?_id=crossed&_include=*",
+        "Observation?_id=crossed&_include=Observation:has-member&_include:iterate=Observation:subject",
+        "Patient?_id=p-north&_revinclude=*&_include:iterate=*",
+        "Patient/p-north/$everything",
+        "_history",
+        "Observation/_history",
+        "Observation?has-member.code=finding",
+        "Observation?encounter.status=finished&_id=crossed",
+        "Encounter?_has:Observation:encounter:_id=crossed",
+        "Observation?_has:Observation:has-member:_id=crossed",
+    ] {
+        let names = found(&world, &who, line);
+        let others = names.iter().filter(|n| n.ends_with("-south"));
+        let others: Vec<&String> = others
+            .filter(|n| !n.starts_with("Practitioner") && !n.starts_with("Organization"))
+            .collect();
+        assert!(others.is_empty(), "{line}: {names:?}");
+    }
+    assert_eq!(
+        found(&world, &who, "Observation?has-member.code=finding"),
+        [""; 0]
+    );
+    let query = json!({ "query": "{ Observation(id: \"crossed\") { hasMember { resource { ... on Observation { id status } } } } PatientList { id birthDate } ObservationList { id } }" });
+    let json_body = [("content-type", "application/json")];
+    let told = world.fhir_with(&who, "POST $graphql", &json_body, query.to_string());
+    let text = String::from_utf8_lossy(&told.body).into_owned();
+    assert!(!text.contains("-south"), "{text}");
+    // Nothing is written either, and nothing told by trying.
+    let probe = [("if-none-exist", "name=ofsouth")];
+    for line in ["POST Patient", "PUT Patient/p-south"] {
+        world
+            .fhir_with(&who, line, &probe, super::patient("south").to_string())
+            .refused(403, "scope-missing");
     }
 }
 
@@ -136,9 +220,26 @@ fn includes_stay_within_reach() {
 fn what_is_out_of_reach_answers_like_what_is_not_there() {
     let (world, _) = two_facilities();
     let who = northern(&world, "clinician");
+    let own = |name: &str| ["x-request-id", "date"].contains(&name);
     let told = |line: &str| {
-        let answer = world.fhir(&who, &format!("GET {line}"), "").status(404);
-        String::from_utf8_lossy(&answer.body).into_owned()
+        let conditions = [
+            ("if-none-match", "W/\"1\""),
+            ("if-modified-since", "Sat, 01 Jan 2000 00:00:00 GMT"),
+        ];
+        let mut told = Vec::new();
+        for headers in [&[][..], &conditions[..1], &conditions[1..]] {
+            let answer = world
+                .fhir_with(&who, &format!("GET {line}"), headers, "")
+                .status(404);
+            let of_all = answer
+                .headers
+                .iter()
+                .filter(|(name, _)| !own(name.as_str()));
+            let of_all = of_all.map(|(name, value)| format!("{name}: {value:?}"));
+            told.push(of_all.collect::<Vec<String>>().join("\n"));
+            told.push(String::from_utf8_lossy(&answer.body).into_owned());
+        }
+        told
     };
     world.fhir(&who, "GET Patient/p-north", "").status(200);
     for (there, absent) in [

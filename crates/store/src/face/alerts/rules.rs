@@ -40,6 +40,9 @@ pub struct Explaining {
     /// To whom every visit of a patient that is due explains an access, where they work: roles that see
     /// everybody who comes.
     pub visit_roles: Vec<String>,
+    /// Who explains nothing by what they write, as the trail names them: `client:…`, `person:…`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_by: Vec<String>,
 }
 
 impl Default for Explaining {
@@ -51,6 +54,7 @@ impl Default for Explaining {
             visit_roles: ["front-desk", "nurse", "lab", "biller"]
                 .map(str::to_owned)
                 .into(),
+            not_by: Vec::new(),
         }
     }
 }
@@ -248,6 +252,14 @@ impl Explaining {
     fn check(&self) -> Result<(), String> {
         if self.visit_roles.len() > LIST_MAX {
             return Err("visitRoles has at most 100 entries".to_owned());
+        }
+        let named = |who: &String| {
+            let id = ["client:", "person:"].iter();
+            let mut id = id.filter_map(|kind| who.strip_prefix(kind));
+            id.any(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic()))
+        };
+        if self.not_by.len() > LIST_MAX || !self.not_by.iter().all(named) {
+            return Err("notBy is a list of client:… and person:…".to_owned());
         }
         if self.days_before > DAYS_MAX || self.days_ahead > DAYS_MAX {
             return Err(format!("daysBefore and daysAhead are at most {DAYS_MAX}"));
@@ -464,6 +476,8 @@ mod tests {
             ),
             (r#"{"rules":{"vip":{"labels":[]}}}"#, "labels is not empty"),
             (r#"{"explain":{"listPatients":0}}"#, "listPatients is 1"),
+            (r#"{"explain":{"notBy":["client:scheduling"]}}"#, ""),
+            (r#"{"explain":{"notBy":["scheduling"]}}"#, "notBy"),
             (r#"{"explain":{"daysBefore":4294967295}}"#, "daysBefore"),
             (r#"{"rules":{"after-hours":{"from":"25:00"}}}"#, "20:00"),
             (r#"{"rules":{"nosy":{}}}"#, "there is no rule nosy"),

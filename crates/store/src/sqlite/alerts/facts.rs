@@ -1,13 +1,16 @@
 //! What an access is judged by: who a patient is, who somebody of the staff is, and what of the chart
 //! explains that the one looked at the other.
 //!
-//! All of it is read from the resources as they are when the trail is looked at. Nothing of it leaves.
+//! All of it is read from the resources as they were when somebody looked: versions that came later say
+//! nothing, and what explains an access is taken from versions that the one who looked did not write. What
+//! calls for attention counts where any version around the access says it. Nothing of it leaves.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use access::{PersonId, PersonState};
-use base::{Code, Micros, ResourceId, Version};
+use base::{Code, Micros, ResourceId};
 use fhir::definitions::TypeId;
 use rusqlite::Connection;
 use serde_json::Value;
@@ -18,6 +21,10 @@ use crate::sqlite::index::IdKey;
 use crate::sqlite::rows;
 use crate::sqlite::tenant::OpenTenant;
 use crate::{Method, Result};
+
+mod everybody;
+
+use everybody::Everybody;
 
 const DOING: &str = "looking at what explains an access";
 const DAY_US: i64 = 86_400_000_000;
@@ -42,7 +49,13 @@ const VOID: [&str; 5] = [
     "proposed",
 ];
 /// Versions of a resource that are looked at for one that somebody else wrote in time, the newest first.
-const VERSIONS_MAX: usize = 20;
+const VERSIONS_MAX: i64 = 20;
+/// Versions that are read to explain one access; past it nothing explains it.
+const READ_MAX: usize = 1_000;
+/// For so long after it an access stays without explanation, in microseconds.
+const UNEXPLAINED_US: i64 = 60_000_000;
+/// Accesses of which it is remembered whether something explains them.
+const EXPLAINED_MAX: usize = 10_000;
 const IMPORTANCE: &str = "http://hl7.org/fhir/StructureDefinition/patient-importance";
 
 /// Who a human being is, as far as a resource says.
@@ -63,8 +76,6 @@ pub(crate) struct Patient {
     pub(crate) human: Human,
     /// Codes that mark them: `system|code`.
     pub(crate) labels: BTreeSet<String>,
-    /// Facilities that they are a patient of.
-    pub(crate) facilities: BTreeSet<String>,
 }
 
 /// Somebody of the staff.
@@ -77,14 +88,14 @@ pub(crate) struct Staff {
 }
 
 /// For whom something is evidence, and when they looked.
-struct Viewer {
+pub(crate) struct Viewer {
     /// `person:…`
     who: String,
     at: Micros,
 }
 
 impl Viewer {
-    fn of(person: &PersonId, at: Micros) -> Self {
+    pub(crate) fn of(person: &PersonId, at: Micros) -> Self {
         Self {
             who: format!("person:{}", person.as_str()),
             at,
@@ -92,14 +103,43 @@ impl Viewer {
     }
 }
 
-/// Looks things up in one snapshot, once.
+/// A version of a row, as far as the list of versions says.
+struct Made {
+    version: i64,
+    updated: i64,
+    actor: String,
+}
+
+/// What a row was around an access.
+#[derive(Default)]
+struct Around {
+    /// Its newest version of that time which the one who looked did not write.
+    evidence: Option<Value>,
+    /// That, and all versions that stood within the day before.
+    all: Vec<Value>,
+}
+
+/// What is remembered of a tenant from one turn of the watch to the next.
+#[derive(Default)]
+pub(crate) struct Remembered {
+    /// When it was asked last whether something explains that somebody looks at a patient, and whether it
+    /// did.
+    explained: HashMap<(PersonId, ResourceId), (Micros, bool)>,
+    everybody: Option<Everybody>,
+}
+
+/// Looks things up in one snapshot.
 pub(crate) struct Facts<'a> {
     tenant: &'a Arc<OpenTenant>,
     db: &'a Connection,
-    patients: HashMap<ResourceId, Arc<Patient>>,
+    remembered: &'a mut Remembered,
+    /// Who explains nothing by what they write.
+    not_by: Vec<String>,
+    patients: HashMap<(PersonId, ResourceId, i64), Arc<Patient>>,
     staff: HashMap<PersonId, Option<Arc<Staff>>>,
-    everybody: Option<Arc<Vec<Arc<Staff>>>>,
-    explained: HashMap<(PersonId, ResourceId, i64), bool>,
+    knows_everybody: bool,
+    /// Versions that may still be read for one access.
+    left: Cell<usize>,
 }
 
 impl Human {
@@ -130,6 +170,14 @@ impl Human {
             human.references.insert(reference.to_owned());
         });
         human
+    }
+
+    /// What another resource says of the same one besides.
+    fn add(&mut self, other: Self) {
+        self.surnames.extend(other.surnames);
+        self.births.extend(other.births);
+        self.identifiers.extend(other.identifiers);
+        self.references.extend(other.references);
     }
 
     /// Whether two are of the same human being: by an identifier, or by name and day of birth.
@@ -167,36 +215,37 @@ fn relative(reference: &str) -> &str {
 }
 
 impl<'a> Facts<'a> {
-    pub(crate) fn new(tenant: &'a Arc<OpenTenant>, db: &'a Connection) -> Self {
+    pub(crate) fn new(
+        tenant: &'a Arc<OpenTenant>,
+        db: &'a Connection,
+        remembered: &'a mut Remembered,
+        explaining: &Explaining,
+    ) -> Self {
         Self {
             tenant,
             db,
+            remembered,
+            not_by: explaining.not_by.clone(),
             patients: HashMap::new(),
             staff: HashMap::new(),
-            everybody: None,
-            explained: HashMap::new(),
+            knows_everybody: false,
+            left: Cell::new(READ_MAX),
         }
     }
 
+    /// The row of `Type/id`.
     fn rid(&self, name: &str) -> Result<Option<i64>> {
-        let Some((type_name, id)) = name.split_once('/') else {
+        let Some((of, id)) = name.split_once('/') else {
             return Ok(None);
         };
-        let (Some(type_id), Ok(id)) = (self.tenant.model.type_id(type_name), ResourceId::new(id))
-        else {
-            return Ok(None);
-        };
-        rows::rid_of(self.db, type_id, &id)
-    }
-
-    fn read(&self, name: &str) -> Result<Option<Value>> {
-        match self.rid(name)? {
-            Some(rid) => self.body(rid),
-            None => Ok(None),
+        let of = self.tenant.model.type_id(of);
+        match (of, ResourceId::new(id)) {
+            (Some(of), Ok(id)) => rows::rid_of(self.db, of, &id),
+            _ => Ok(None),
         }
     }
 
-    /// The same, as it is evidence for somebody.
+    /// What `Type/id` is as evidence for somebody.
     fn read_for(&self, name: &str, viewer: &Viewer) -> Result<Option<Value>> {
         match self.rid(name)? {
             Some(rid) => self.evidence(rid, viewer),
@@ -204,42 +253,94 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// What `Type/id` was around an access.
+    fn read_around(&self, name: &str, viewer: &Viewer) -> Result<Around> {
+        match self.rid(name)? {
+            Some(rid) => self.around(rid, viewer),
+            None => Ok(Around::default()),
+        }
+    }
+
+    /// Versions of a row that were there when somebody looked, the newest first.
+    fn made(&self, rid: i64, viewer: &Viewer) -> Result<Vec<Made>> {
+        let mut read = self
+            .db
+            .prepare_cached(
+                "SELECT v.version, v.updated_us, a.text FROM version v JOIN actor a ON a.id = v.actor
+                 WHERE v.rid = ?1 AND v.updated_us <= ?2 ORDER BY v.version DESC LIMIT ?3",
+            )
+            .doing(DOING)?;
+        let made = |r: &rusqlite::Row<'_>| {
+            Ok(Made {
+                version: r.get(0)?,
+                updated: r.get(1)?,
+                actor: r.get(2)?,
+            })
+        };
+        read.query_map((rid, viewer.at.0, VERSIONS_MAX), made)
+            .and_then(Iterator::collect)
+            .doing(DOING)
+    }
+
+    /// A version that carries its seal; nothing of a deletion.
+    fn body(&self, rid: i64, version: i64) -> Result<Option<Value>> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Ok(None);
+        };
+        self.left.set(left);
+        let found = match rows::older(self.tenant, self.db, rid, version) {
+            Err(e) if e.code() == Code::ResourceQuarantined => None,
+            other => other?,
+        };
+        let there = found.filter(|stored| stored.method != Method::Delete);
+        Ok(there.and_then(|stored| serde_json::from_slice(&stored.body).ok()))
+    }
+
+    /// Whether what somebody wrote is evidence for a viewer.
+    fn is_evidence(&self, made: &Made, viewer: &Viewer) -> bool {
+        let mut parts = made.actor.split(' ');
+        let own = parts.clone().next().unwrap_or_default() == viewer.who;
+        !own && !parts.any(|part| self.not_by.iter().any(|not| not == part))
+    }
+
     /// What a row is as evidence for somebody: its newest version of that time that they did not write
     /// themselves. Nobody explains their own access, and nothing that came after it does.
     fn evidence(&self, rid: i64, viewer: &Viewer) -> Result<Option<Value>> {
-        let mut found = rows::readable(self.tenant, self.db, rid)?;
-        for _ in 0..VERSIONS_MAX {
-            let Some(opened) = found else {
-                return Ok(None);
-            };
-            let stored = opened.stored;
-            let who = opened.actor.split(' ').next().unwrap_or_default();
-            if who != viewer.who && stored.updated <= viewer.at {
-                let is_there = stored.method != Method::Delete;
-                let body = is_there.then(|| serde_json::from_slice(&stored.body).ok());
-                return Ok(body.flatten());
-            }
-            let Some(before) = stored.version.0.checked_sub(1).filter(|n| *n > 0) else {
-                return Ok(None);
-            };
-            let (of, id) = (stored.type_id, stored.id);
-            found = match rows::version(self.tenant, self.db, of, &id, Version(before)) {
-                Err(e) if e.code() == Code::ResourceQuarantined => None,
-                other => other?,
-            };
+        let made = self.made(rid, viewer)?;
+        match made.iter().find(|made| self.is_evidence(made, viewer)) {
+            Some(made) => self.body(rid, made.version),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
-    /// What a row says now; nothing of one that is deleted, or does not carry its seal.
-    fn body(&self, rid: i64) -> Result<Option<Value>> {
-        let found = rows::readable(self.tenant, self.db, rid)?;
-        let there = found.filter(|o| o.stored.method != Method::Delete);
-        Ok(there.and_then(|o| serde_json::from_slice(&o.stored.body).ok()))
+    /// What a row was around an access: nobody takes a mark off, looks, and puts it back.
+    fn around(&self, rid: i64, viewer: &Viewer) -> Result<Around> {
+        let mut around = Around::default();
+        let mut until = i64::MAX;
+        let mut is_found = false;
+        for made in self.made(rid, viewer)? {
+            let stood = until > viewer.at.0 - DAY_US;
+            until = made.updated;
+            let is_evidence = !is_found && self.is_evidence(&made, viewer);
+            if !stood && !is_evidence {
+                if is_found {
+                    break;
+                }
+                continue;
+            }
+            let body = self.body(rid, made.version)?;
+            if is_evidence {
+                is_found = true;
+                around.evidence.clone_from(&body);
+            }
+            around.all.extend(body);
+        }
+        Ok(around)
     }
 
-    /// Rows that name a patient as the one whom it is about, the newest first.
-    fn of_patient(&self, type_name: &str, patient: &ResourceId) -> Result<Vec<i64>> {
+    /// Rows that name a patient as the one whom it is about, the newest first; with those that did a while
+    /// ago, if the index knows of them still.
+    fn of_patient(&self, type_name: &str, patient: &ResourceId, gone: bool) -> Result<Vec<i64>> {
         let model = self.tenant.model;
         let types = (model.type_id(type_name), model.type_id("Patient"));
         let (Some(of), Some(TypeId(to))) = types else {
@@ -251,66 +352,80 @@ impl<'a> Facts<'a> {
             .db
             .prepare_cached(
                 "SELECT DISTINCT rid FROM ix_reference
-                 WHERE param IN (?1, ?2) AND type = ?3 AND id = ?4 AND until_seq = 0 AND rid > 0
+                 WHERE param IN (?1, ?2) AND type = ?3 AND id = ?4 AND (?6 OR until_seq = 0)
+                   AND rid > 0
                  ORDER BY rid DESC LIMIT ?5",
             )
             .doing(DOING)?;
         let key = IdKey::of_id(patient);
-        read.query_map((patients, subjects, to, key, EACH_MAX), |r| r.get(0))
+        read.query_map((patients, subjects, to, key, EACH_MAX, gone), |r| r.get(0))
             .and_then(Iterator::collect)
             .doing(DOING)
     }
 
-    fn bodies_of(&self, type_name: &str, patient: &ResourceId) -> Result<Vec<Value>> {
-        let mut found = Vec::new();
-        for rid in self.of_patient(type_name, patient)? {
-            found.extend(self.body(rid)?);
-        }
-        Ok(found)
-    }
-
-    /// A patient; nobody who is not there any more.
-    pub(crate) fn patient(&mut self, id: &ResourceId) -> Result<Arc<Patient>> {
-        if let Some(known) = self.patients.get(id) {
+    /// A patient, as they were around an access: who they are, and what marks them.
+    pub(crate) fn patient(
+        &mut self,
+        id: &ResourceId,
+        person: &PersonId,
+        at: Micros,
+    ) -> Result<Arc<Patient>> {
+        let key = (person.clone(), id.clone(), at.0.div_euclid(1_000_000));
+        if let Some(known) = self.patients.get(&key) {
             return Ok(known.clone());
         }
+        self.left.set(READ_MAX);
+        let viewer = Viewer::of(person, at);
+        let name = format!("Patient/{}", id.as_str());
         let mut patient = Patient::default();
-        if let Some(body) = self.read(&format!("Patient/{}", id.as_str()))? {
-            patient.human = Human::of(&body);
-            patient
-                .labels
-                .extend(list(body.pointer("/meta/security")).filter_map(label));
+        for body in &self.read_around(&name, &viewer)?.all {
+            patient.human.add(Human::of(body));
+            let labels = list(body.pointer("/meta/security")).filter_map(label);
+            patient.labels.extend(labels);
             for extension in list(body.get("extension")) {
                 if extension.get("url").and_then(Value::as_str) == Some(IMPORTANCE) {
                     let codings = list(extension.pointer("/valueCodeableConcept/coding"));
                     patient.labels.extend(codings.filter_map(label));
                 }
             }
-            if let Some(of) = body.pointer("/managingOrganization/reference") {
-                patient
-                    .facilities
-                    .extend(of.as_str().map(|r| relative(r).to_owned()));
-            }
         }
-        for flag in self.bodies_of("Flag", id)? {
-            if flag.get("status").and_then(Value::as_str) == Some("active") {
-                let codings = list(flag.pointer("/code/coding"));
-                patient.labels.extend(codings.filter_map(label));
-            }
-        }
-        for encounter in self.bodies_of("Encounter", id)? {
-            if !is_void(&encounter) {
-                let mut add = |r: &str| {
-                    if r.starts_with("Organization/") || r.starts_with("Location/") {
-                        patient.facilities.insert(r.to_owned());
-                    }
-                };
-                each_reference(&encounter, &mut add);
+        for rid in self.of_patient("Flag", id, true)? {
+            for flag in &self.around(rid, &viewer)?.all {
+                let is_active = flag.get("status").and_then(Value::as_str) == Some("active");
+                if is_active && names_one(flag, &name) {
+                    let codings = list(flag.pointer("/code/coding"));
+                    patient.labels.extend(codings.filter_map(label));
+                }
             }
         }
         let patient = Arc::new(patient);
-        self.patients.insert(id.clone(), patient.clone());
+        self.patients.insert(key, patient.clone());
         Ok(patient)
+    }
+
+    /// Facilities that a patient is one of, as others than the one who looked say.
+    pub(crate) fn facilities_of(
+        &self,
+        id: &ResourceId,
+        viewer: &Viewer,
+    ) -> Result<BTreeSet<String>> {
+        self.left.set(READ_MAX);
+        let mut facilities = BTreeSet::new();
+        let known = self.read_for(&format!("Patient/{}", id.as_str()), viewer)?;
+        let of = known.as_ref();
+        let of = of.and_then(|body| body.pointer("/managingOrganization/reference"));
+        facilities.extend(of.and_then(Value::as_str).map(|r| relative(r).to_owned()));
+        for rid in self.of_patient("Encounter", id, false)? {
+            let Some(encounter) = self.evidence(rid, viewer)?.filter(|e| !is_void(e)) else {
+                continue;
+            };
+            each_reference(&encounter, &mut |r| {
+                if r.starts_with("Organization/") || r.starts_with("Location/") {
+                    facilities.insert(r.to_owned());
+                }
+            });
+        }
+        Ok(facilities)
     }
 
     /// Somebody of the staff; none for others, and for patients and those who act for them.
@@ -343,11 +458,12 @@ impl<'a> Facts<'a> {
         if matches!(of, "Patient" | "RelatedPerson") {
             return Ok(None);
         }
+        self.left.set(READ_MAX);
         let name = format!("{of}/{}", id.as_str());
-        let mut body = self.read(&name)?;
-        // Nobody says of themselves who they are besides.
-        let viewer = Viewer::of(&person.record.id, Micros(i64::MAX));
-        let said = self.read_for(&name, &viewer)?;
+        // Nobody says of themselves who they are besides, nor takes off what is said of them.
+        let viewer = Viewer::of(&person.record.id, self.tenant.shared.clock.now());
+        let mut around = self.read_around(&name, &viewer)?;
+        let said = around.evidence.take();
         staff.names.insert(name);
         if of == "PractitionerRole" {
             let practitioner = said
@@ -356,38 +472,22 @@ impl<'a> Facts<'a> {
                 .and_then(Value::as_str)
                 .map(|r| relative(r).to_owned());
             if let Some(practitioner) = practitioner {
-                body = self.read(&practitioner)?;
+                around = self.read_around(&practitioner, &viewer)?;
                 staff.names.insert(practitioner);
             }
         }
-        if let Some(body) = body {
-            staff.human = Human::of(&body);
-            if of == "Person"
-                && let Some(said) = &said
-            {
-                let all = Human::of(said).references.into_iter();
-                staff
-                    .names
-                    .extend(all.filter(|r| r.starts_with("Practitioner")));
-            }
+        for body in &around.all {
+            staff.human.add(Human::of(body));
+        }
+        if of == "Person"
+            && let Some(said) = &said
+        {
+            let all = Human::of(said).references.into_iter();
+            staff
+                .names
+                .extend(all.filter(|r| r.starts_with("Practitioner")));
         }
         Ok(Some(Arc::new(staff)))
-    }
-
-    /// Everybody of the staff who may sign in.
-    fn everybody(&mut self) -> Result<Arc<Vec<Arc<Staff>>>> {
-        if let Some(known) = &self.everybody {
-            return Ok(known.clone());
-        }
-        let mut all = Vec::new();
-        for person in self.tenant.people().sorted() {
-            if person.record.state != PersonState::Disabled {
-                all.extend(self.staff(&person.record.id)?);
-            }
-        }
-        let all = Arc::new(all);
-        self.everybody = Some(all.clone());
-        Ok(all)
     }
 
     /// Whether a patient is this one of the staff.
@@ -396,19 +496,43 @@ impl<'a> Facts<'a> {
         staff.human.references.contains(&own) || staff.human.is(&patient.human)
     }
 
-    /// Whether a patient is somebody else of the staff.
+    /// Whether a patient is somebody else of the staff who may sign in.
     pub(crate) fn works_here(
         &mut self,
         but: &PersonId,
         id: &ResourceId,
         patient: &Patient,
     ) -> Result<bool> {
-        let all = self.everybody()?;
-        let mut others = all.iter().filter(|s| s.person.record.id != *but);
-        Ok(others.any(|s| Self::is_self(s, id, patient)))
+        if !self.knows_everybody {
+            self.learn_everybody()?;
+            self.knows_everybody = true;
+        }
+        let everybody = self.remembered.everybody.as_ref();
+        Ok(everybody.is_some_and(|all| all.has_another(but, id, &patient.human)))
     }
 
-    /// Whether something of the chart explains that somebody looked at a patient.
+    /// Learns who is of the staff, where that is not known or long ago.
+    fn learn_everybody(&mut self) -> Result<()> {
+        let now = self.tenant.shared.clock.monotonic();
+        let people = self.tenant.people().sorted();
+        let known = self.remembered.everybody.as_ref();
+        if known.is_some_and(|known| known.is_fresh(now, &people)) {
+            return Ok(());
+        }
+        let mut everybody = Everybody::begin(now, &people);
+        for person in &people {
+            if person.record.state != PersonState::Disabled
+                && let Some(staff) = self.staff(&person.record.id)?
+            {
+                everybody.add(&staff);
+            }
+        }
+        self.remembered.everybody = Some(everybody);
+        Ok(())
+    }
+
+    /// Whether something of the chart explains that somebody looked at a patient. What explains it does so
+    /// for the rest of the day.
     pub(crate) fn explained(
         &mut self,
         staff: &Staff,
@@ -416,19 +540,30 @@ impl<'a> Facts<'a> {
         at: Micros,
         by: &Explaining,
     ) -> Result<bool> {
-        // What is not there yet at one access may be at the next.
-        let second = at.0.div_euclid(1_000_000);
-        let key = (staff.person.record.id.clone(), patient.clone(), second);
-        if let Some(known) = self.explained.get(&key) {
-            return Ok(*known);
+        let key = (staff.person.record.id.clone(), patient.clone());
+        if let Some((asked, found)) = self.remembered.explained.get(&key) {
+            let day = |at: Micros| at.0.div_euclid(DAY_US);
+            // What is not there yet at one access may be a while after it.
+            let holds = match found {
+                true => day(*asked) == day(at),
+                false => at.0 - asked.0 < UNEXPLAINED_US,
+            };
+            if holds && *asked <= at {
+                return Ok(*found);
+            }
         }
+        self.left.set(READ_MAX);
         let found = self.explains(staff, patient, at, by)?;
-        self.explained.insert(key, found);
+        let known = &mut self.remembered.explained;
+        if known.len() >= EXPLAINED_MAX {
+            known.clear();
+        }
+        known.insert(key, (at, found));
         Ok(found)
     }
 
     fn explains(
-        &mut self,
+        &self,
         staff: &Staff,
         patient: &ResourceId,
         at: Micros,
@@ -448,7 +583,7 @@ impl<'a> Facts<'a> {
         let desk: Vec<_> = roles.iter().filter(|r| sees_visits(&r.role)).collect();
         let around = (i64::from(by.days_before), i64::from(by.days_ahead));
         for type_name in EXPLAINING {
-            for rid in self.of_patient(type_name, patient)? {
+            for rid in self.of_patient(type_name, patient, false)? {
                 let evidence = self.evidence(rid, &viewer)?;
                 let Some(resource) = evidence.filter(|r| !is_void(r)) else {
                     continue;
@@ -492,6 +627,13 @@ impl<'a> Facts<'a> {
             .and_then(Value::as_str);
         Ok(practitioner.is_some_and(|r| names.contains(relative(r))))
     }
+}
+
+/// Whether a resource names another one.
+fn names_one(resource: &Value, name: &str) -> bool {
+    let mut found = false;
+    each_reference(resource, &mut |r| found |= r == name);
+    found
 }
 
 /// `system|code`

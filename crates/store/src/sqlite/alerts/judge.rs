@@ -3,14 +3,14 @@
 //!
 //! Knows the rules and what is usual for whom; what they are judged by is looked up by [`Facts`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use access::PersonId;
 use base::{Micros, ResourceId};
 
-use super::facts::{self, Facts, Patient, Staff};
+use super::facts::{self, Facts, Patient, Staff, Viewer};
 use super::profile::{Local, Profile, network_of};
 use crate::Result;
 use crate::face::{AlertRule, AlertRules, Explaining, RuleTerms};
@@ -62,6 +62,15 @@ impl Access<'_> {
     pub(crate) fn person(&self) -> Option<PersonId> {
         PersonId::new(self.who().strip_prefix("person:")?)
     }
+}
+
+/// How far an access was judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    /// So many of its patients.
+    pub(crate) done: usize,
+    /// Nothing explained one of them.
+    unexplained: bool,
 }
 
 /// Judges accesses of one tenant.
@@ -179,20 +188,23 @@ impl<'a> Judge<'a> {
         profile.access(self.local(access.at));
     }
 
-    /// An access of a person to patients. `profile` is what is usual for them.
+    /// An access of a person to patients, from where `progress` is until `is_over`, which is asked after
+    /// each of them; whether it is judged to its end. `profile` is what is usual for them.
     pub(crate) fn looked(
         &mut self,
         access: &Access<'_>,
         patients: &[ResourceId],
+        progress: &mut Progress,
         profile: &mut Profile,
-    ) -> Result<()> {
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<bool> {
         let local = self.local(access.at);
         let (hour_share, known_days) = (profile.share(local), profile.known_days(local));
         let Some(person) = access.person() else {
-            return Ok(());
+            return Ok(true);
         };
         let Some(staff) = self.facts.staff(&person)? else {
-            return Ok(());
+            return Ok(true);
         };
         let looking = Looking {
             access,
@@ -203,21 +215,41 @@ impl<'a> Judge<'a> {
             known_days,
         };
         let is_list = patients.len() > self.explaining.list_patients as usize;
-        for id in patients {
-            let patient = self.facts.patient(id)?;
-            self.own(&looking, id, &patient);
-            let by = self.explaining.clone();
-            if self.facts.explained(&looking.staff, id, access.at, &by)? {
-                continue;
-            }
-            self.volume(&looking, id, profile);
-            // Whose record it is counts however many are asked for at once.
-            self.by_whose(&looking, id, &patient)?;
-            if !is_list {
-                self.by_where(&looking, id, &patient);
+        for id in patients.iter().skip(progress.done) {
+            progress.unexplained |= self.one(&looking, id, is_list, profile)?;
+            progress.done += 1;
+            if progress.done < patients.len() && is_over() {
+                return Ok(false);
             }
         }
-        Ok(())
+        if progress.unexplained {
+            self.volume(&looking, profile);
+        }
+        Ok(true)
+    }
+
+    /// One patient who was looked at; whether nothing explains it.
+    fn one(
+        &mut self,
+        looking: &Looking<'_>,
+        id: &ResourceId,
+        is_list: bool,
+        profile: &mut Profile,
+    ) -> Result<bool> {
+        let at = looking.access.at;
+        let patient = self.facts.patient(id, &looking.person, at)?;
+        self.own(looking, id, &patient);
+        let by = &self.explaining;
+        if self.facts.explained(&looking.staff, id, at, by)? {
+            return Ok(false);
+        }
+        profile.patient(looking.local, facts::digest(id));
+        // Whose record it is counts however many are asked for at once.
+        self.by_whose(looking, id, &patient)?;
+        if !is_list {
+            self.by_where(looking, id)?;
+        }
+        Ok(true)
     }
 
     /// Nobody is in their own care team: no explanation counts.
@@ -231,8 +263,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn volume(&mut self, looking: &Looking<'_>, id: &ResourceId, profile: &mut Profile) {
-        let count = profile.patient(looking.local, facts::digest(id));
+    fn volume(&mut self, looking: &Looking<'_>, profile: &Profile) {
+        let count = profile.patients_today();
         let of = Some(&*looking.staff);
         let Some(terms) = self.counts(AlertRule::UnusualVolume, of) else {
             return;
@@ -300,7 +332,7 @@ impl<'a> Judge<'a> {
     }
 
     /// What is unusual because of when and where somebody works.
-    fn by_where(&mut self, looking: &Looking<'_>, id: &ResourceId, patient: &Patient) {
+    fn by_where(&mut self, looking: &Looking<'_>, id: &ResourceId) -> Result<()> {
         let staff = looking.staff.clone();
         let of = Some(&*staff);
         let mut found: Vec<(AlertRule, String)> = Vec::new();
@@ -311,16 +343,18 @@ impl<'a> Judge<'a> {
         }
         if self.counts(AlertRule::OtherFacility, of).is_some() {
             let own = facts::facilities(looking.access.facilities);
-            let mut theirs = patient.facilities.iter();
-            if !own.is_empty()
-                && !patient.facilities.is_empty()
-                && !theirs.any(|f| own.contains(f.as_str()))
-            {
+            let viewer = Viewer::of(&looking.person, looking.access.at);
+            let theirs = match own.is_empty() {
+                true => BTreeSet::new(),
+                false => self.facts.facilities_of(id, &viewer)?,
+            };
+            if !theirs.is_empty() && !theirs.iter().any(|f| own.contains(f.as_str())) {
                 let seen = "the patient was never at a facility of theirs".to_owned();
                 found.push((AlertRule::OtherFacility, seen));
             }
         }
         self.raise_all(looking, id, found);
+        Ok(())
     }
 
     fn raise_all(

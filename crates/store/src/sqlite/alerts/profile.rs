@@ -96,6 +96,11 @@ impl Profile {
         self.patients.len() as u64
     }
 
+    /// How many patients are counted of the day.
+    pub(crate) fn patients_today(&self) -> u64 {
+        self.patients.len() as u64
+    }
+
     /// Patients a day, on days of which any are known, and how many such days there are.
     pub(crate) fn usual_patients(&self) -> (f64, u64) {
         let days = self.days.len() as u64;

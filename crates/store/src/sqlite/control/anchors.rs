@@ -3,7 +3,7 @@
 //!
 //! A place is kept only once it is on the disk, so a crash or a power cut leaves no place ahead of
 //! the journal. A place that the journal did not reach at a start is *held*: it stays, as evidence,
-//! whatever the journal grows to.
+//! whatever the journal grows to. The same of the chain of changes in each tenant's database.
 
 use ring::hmac;
 use rusqlite::params;
@@ -24,8 +24,35 @@ pub(crate) struct Anchor {
 /// Places by tenant.
 pub(crate) type Anchors = Vec<([u8; 16], Anchor)>;
 
-fn message(tenant: &[u8; 16], anchor: &Anchor) -> Vec<u8> {
-    let mut m = b"journal\0".to_vec();
+/// Of which chain a place is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Of a tenant's records in the journal.
+    Journal,
+    /// Of a tenant's changes, in its own database.
+    Changes,
+}
+
+/// Places of chains of changes; files that were made before there were any lack it.
+pub(super) const CHANGES: &str = "
+CREATE TABLE IF NOT EXISTS changes (
+  tenant BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL, chain BLOB NOT NULL,
+  held INTEGER NOT NULL, mac BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+impl Of {
+    const fn table(self) -> &'static str {
+        match self {
+            Self::Journal => "journal",
+            Self::Changes => "changes",
+        }
+    }
+}
+
+fn message(of: Of, tenant: &[u8; 16], anchor: &Anchor) -> Vec<u8> {
+    let mut m = of.table().as_bytes().to_vec();
+    m.push(0);
     m.extend_from_slice(tenant);
     m.extend_from_slice(&anchor.place.to_bytes());
     m.push(u8::from(anchor.held));
@@ -34,11 +61,12 @@ fn message(tenant: &[u8; 16], anchor: &Anchor) -> Vec<u8> {
 
 impl Control {
     /// All places that are kept. One whose MAC is wrong is left out and counted.
-    pub(crate) fn anchors(&self) -> Result<(Anchors, usize)> {
-        let mut read = self
-            .db
-            .prepare("SELECT tenant, number, chain, held, mac FROM journal")
-            .doing(DOING)?;
+    pub(crate) fn anchors(&self, of: Of) -> Result<(Anchors, usize)> {
+        let sql = format!(
+            "SELECT tenant, number, chain, held, mac FROM {}",
+            of.table()
+        );
+        let mut read = self.db.prepare(&sql).doing(DOING)?;
         let mut rows = read.query([]).doing(DOING)?;
         let (mut good, mut bad) = (Vec::new(), 0);
         while let Some(row) = rows.next().doing(DOING)? {
@@ -55,7 +83,7 @@ impl Control {
             })();
             match columns {
                 Ok((tenant, anchor, mac))
-                    if hmac::verify(&self.key, &message(&tenant, &anchor), &mac).is_ok() =>
+                    if hmac::verify(&self.key, &message(of, &tenant, &anchor), &mac).is_ok() =>
                 {
                     good.push((tenant, anchor));
                 }
@@ -66,15 +94,17 @@ impl Control {
     }
 
     /// Keeps places.
-    pub(crate) fn anchor(&mut self, places: &[([u8; 16], Anchor)]) -> Result<()> {
+    pub(crate) fn anchor(&mut self, of: Of, places: &[([u8; 16], Anchor)]) -> Result<()> {
+        let sql = format!(
+            "INSERT OR REPLACE INTO {} VALUES (?1,?2,?3,?4,?5)",
+            of.table()
+        );
         let key = self.key.clone();
         let tx = self.db.transaction().doing(DOING)?;
         {
-            let mut write = tx
-                .prepare("INSERT OR REPLACE INTO journal VALUES (?1,?2,?3,?4,?5)")
-                .doing(DOING)?;
+            let mut write = tx.prepare(&sql).doing(DOING)?;
             for (tenant, anchor) in places {
-                let mac = hmac::sign(&key, &message(tenant, anchor));
+                let mac = hmac::sign(&key, &message(of, tenant, anchor));
                 let number = signed(anchor.place.number);
                 let chain = anchor.place.chain;
                 write

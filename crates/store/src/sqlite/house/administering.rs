@@ -93,9 +93,7 @@ impl House {
             tenant.marked.fetch_max(done.1.seq.0, Ordering::AcqRel);
             (done.0, done.1)
         };
-        // It is committed whatever happens from here on; a journal without room shows in the next
-        // read, which is refused.
-        let _ = self.shared.journal.append(&tenant.pen, &head.encode());
+        tenant.tell_head(head);
         self.note_accounts(entry, &tenant, super::Note::Changed);
         if let Err(e) = self.note_administered(entry, by, deed, head) {
             tracing::error!(tenant = %entry.tenant.name(), error = %e, "the operators' audit lacks a line");

@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base::{Code, Micros};
+use base::{Code, Micros, Seq};
 
-use super::super::control::{Anchor, Deed};
-use super::House;
+use super::super::administration;
+use super::super::connection::in_snapshot;
+use super::super::control::{Anchor, Deed, Of};
+use super::super::tenant::OpenTenant;
+use super::{Entry, House};
 use crate::Result;
-use crate::audit::OperatorsHead;
+use crate::audit::{ChangeHead, OperatorsHead};
 use crate::journal::Head;
 
 /// How often places are kept: a cut within what was written since does not show by them.
@@ -19,27 +22,34 @@ const EVERY_SECONDS: i64 = 60;
 pub(super) const HOUSE: [u8; 16] = [0; 16];
 
 type Places = Vec<([u8; 16], Head)>;
+type Kept = HashMap<[u8; 16], Anchor>;
 
 /// What is kept, and what will be once it is on the disk.
 #[derive(Default)]
 pub(super) struct Anchors {
-    kept: HashMap<[u8; 16], Anchor>,
+    kept: Kept,
+    /// Of chains of changes.
+    changes: Kept,
     /// Places, and the bytes of the journal up to them.
-    next: Option<(Places, u64)>,
+    next: Option<(Places, Places, u64)>,
     looked: Option<Micros>,
 }
 
 impl House {
     /// Compares the journal with the places that are kept of it.
     pub(super) fn compare_anchors(&self) -> Result<()> {
-        let (found, bad) = self.control.lock().anchors()?;
+        let (found, mut bad) = self.control.lock().anchors(Of::Journal)?;
+        let (changes, bad_too) = self.control.lock().anchors(Of::Changes)?;
+        bad += bad_too;
         if bad > 0 {
             tracing::error!(
                 code = Code::AuditAltered.as_str(),
-                "{bad} places of the journal in control.db are not the house's"
+                "{bad} places of the journal and of changes in control.db are not the house's"
             );
         }
         let mut anchors = self.anchors.lock();
+        anchors.changes.extend(changes);
+        self.count_older(&anchors);
         for (tenant, mut anchor) in found {
             let short = self.shared.journal.head(&tenant).number < anchor.place.number;
             if short && !anchor.held {
@@ -51,7 +61,7 @@ impl House {
                     "the journal ends before records that it had when it was last looked at"
                 );
                 let mut control = self.control.lock();
-                control.anchor(&[(tenant, anchor)])?;
+                control.anchor(Of::Journal, &[(tenant, anchor)])?;
                 control.note(&Deed {
                     by: &self.system(),
                     action: "journal cut",
@@ -77,13 +87,14 @@ impl House {
         anchors.looked = Some(now);
         let journal = &self.shared.journal;
         match anchors.next.take() {
-            Some((places, written)) if journal.flushed() >= written => {
-                self.keep(&mut anchors, &places)?;
+            Some((places, changes, written)) if journal.flushed() >= written => {
+                self.keep(Of::Journal, &mut anchors.kept, &places)?;
+                self.keep(Of::Changes, &mut anchors.changes, &changes)?;
             }
             _ => {}
         }
         let places = journal.heads();
-        anchors.next = Some((places, journal.written()));
+        anchors.next = Some((places, self.changed(), journal.written()));
         Ok(())
     }
 
@@ -93,12 +104,14 @@ impl House {
         if journal.flushed() < journal.written() {
             return Ok(());
         }
-        self.keep(&mut self.anchors.lock(), &journal.heads())
+        let mut anchors = self.anchors.lock();
+        self.keep(Of::Journal, &mut anchors.kept, &journal.heads())?;
+        self.keep(Of::Changes, &mut anchors.changes, &self.changed())
     }
 
-    fn keep(&self, anchors: &mut Anchors, places: &Places) -> Result<()> {
+    fn keep(&self, of: Of, kept: &mut Kept, places: &Places) -> Result<()> {
         let moved = |(tenant, place): &&([u8; 16], Head)| {
-            let kept = anchors.kept.get(tenant);
+            let kept = kept.get(tenant);
             kept.is_none_or(|kept| !kept.held && kept.place.number < place.number)
         };
         let anchor = |place| Anchor { place, held: false };
@@ -110,9 +123,89 @@ impl House {
         if moved.is_empty() {
             return Ok(());
         }
-        self.control.lock().anchor(&moved)?;
-        anchors.kept.extend(moved);
+        self.control.lock().anchor(of, &moved)?;
+        kept.extend(moved);
         Ok(())
+    }
+
+    /// How far chains of changes are that this run made longer.
+    fn changed(&self) -> Places {
+        let changed = self.shared.changed.lock();
+        let place = |head: &ChangeHead| Head {
+            number: head.seq.0,
+            chain: head.chain,
+        };
+        changed
+            .iter()
+            .map(|(id, head)| (*id, place(head)))
+            .collect()
+    }
+
+    /// Where the house knows that a tenant's chain of changes was.
+    pub(crate) fn changed_of(&self, tenant: &[u8; 16]) -> Option<ChangeHead> {
+        let made = self.shared.changed.lock().get(tenant).copied();
+        let kept = self.anchors.lock().changes.get(tenant).copied();
+        let of = |anchor: Anchor| ChangeHead {
+            seq: Seq(anchor.place.number),
+            chain: anchor.place.chain,
+        };
+        // A place that a database lacked stays what it is judged by.
+        match kept {
+            Some(kept) if kept.held => Some(of(kept)),
+            kept => made.or(kept.map(of)),
+        }
+    }
+
+    /// Looks whether the database of a tenant that is opened goes as far as the house knows that it went:
+    /// an older one that was put in its place says nothing of it by itself.
+    pub(super) fn compare_changes(&self, entry: &Entry, tenant: &Arc<OpenTenant>) -> Result<()> {
+        let id = *entry.tenant.bytes();
+        let Some(known) = self.changed_of(&id) else {
+            return Ok(());
+        };
+        let reader = tenant.reader()?;
+        let passes = in_snapshot(&reader.db, || administration::passes(&reader.db, known));
+        tenant.give_back(reader);
+        let passes = passes?;
+        let mut anchors = self.anchors.lock();
+        let was_held = anchors.changes.get(&id).is_some_and(|kept| kept.held);
+        if !passes {
+            tracing::error!(
+                tenant = %entry.tenant.name(),
+                seq = known.seq.0,
+                code = Code::AuditAltered.as_str(),
+                "the tenant's database lacks a change that it had: an older one was put in its place, or its end is gone"
+            );
+        }
+        if passes == !was_held {
+            return Ok(());
+        }
+        let place = Head {
+            number: known.seq.0,
+            chain: known.chain,
+        };
+        let anchor = Anchor {
+            place,
+            held: !passes,
+        };
+        let mut control = self.control.lock();
+        control.anchor(Of::Changes, &[(id, anchor)])?;
+        anchors.changes.insert(id, anchor);
+        self.count_older(&anchors);
+        control.note(&Deed {
+            by: &self.system(),
+            action: match passes {
+                true => "database whole again",
+                false => "database older than its changes",
+            },
+            tenant: Some(&id),
+            detail: &format!("change {}", known.seq.0),
+        })
+    }
+
+    fn count_older(&self, anchors: &Anchors) {
+        let held = anchors.changes.values().filter(|kept| kept.held).count();
+        self.shared.metrics.older_databases.set(held as u64);
     }
 
     /// The place that is kept of a tenant's chain.

@@ -47,7 +47,7 @@ impl House {
     /// Whether nobody asks for what is between the beginnings of two segments.
     fn may_go(&self, segment: u64, next: u64) -> Result<bool> {
         for (name, place) in self.lacking(segment) {
-            if !self.is_given_up(&name, &place)? {
+            if !self.is_given_up(&name, &place, segment)? {
                 return Ok(false);
             }
         }
@@ -84,10 +84,12 @@ impl House {
     }
 
     /// Whether so much waits for somebody that nothing waits for them any longer.
-    fn is_given_up(&self, name: &str, place: &ShipPlace) -> Result<bool> {
+    fn is_given_up(&self, name: &str, place: &ShipPlace, segment: u64) -> Result<bool> {
         let most = self.shared.config.limits.ship_backlog_bytes_max;
-        // The watch over the trails is the house's own: it is never left behind.
-        let may = most > 0 && name != watching::NAME;
+        // The watch over the trails is the house's own: it is never left behind, but in tenants whose
+        // records it cannot judge.
+        let is_watch = name == watching::NAME;
+        let may = most > 0 && (!is_watch || place.segment > segment);
         Ok(may && self.ship_lag(place)? > most)
     }
 
@@ -107,7 +109,7 @@ impl House {
                 shipper = name,
                 segment,
                 limit = "ship_backlog_bytes_max",
-                "records of the audit journal are removed that were not shipped"
+                "records of the audit journal are removed that were not shipped, or not looked at for alerts"
             );
         }
         for entry in self.entries() {
@@ -116,11 +118,12 @@ impl House {
             let is_in = last(&after).is_some() && last(&after) != last(&before);
             let own = format!("tenant-{}", hex(of));
             let has_own = entry.info.read().settings.ships_to().is_some();
-            let waits = |name: &String| match name.starts_with("tenant-") {
-                true => *name == own,
-                false => !has_own,
+            let waits = |(name, place): &(String, ShipPlace)| match name.as_str() {
+                watching::NAME => place.stuck.contains_key(&hex(of)),
+                name if name.starts_with("tenant-") => *name == own,
+                _ => !has_own,
             };
-            if is_in && lacking.iter().any(|(name, _)| waits(name)) {
+            if is_in && lacking.iter().any(waits) {
                 self.note_in_trail(&entry, &by, "remove records that were not shipped");
             }
         }

@@ -121,7 +121,50 @@ const REACHES: &[(&str, &str)] = &[
     ("Encounter", ""),
     ("Practitioner", ""),
     ("Practitioner", "gender=x,y"),
+    ("Observation", "within Patient?gender=x,y"),
+    (
+        "Observation",
+        "within Patient?_has:Encounter:patient:status=x",
+    ),
+    ("Patient", "within Patient?name=an,bo"),
+    ("!Observation", "code=y"),
+    ("!Observation", "patient.gender=y"),
+    ("!Observation", "within Patient?name=an"),
+    ("!Patient", "gender=y"),
+    ("!Patient", "_has:Observation:patient:code:not=x"),
+    ("!Practitioner", ""),
 ];
+
+/// There is always something that may be searched.
+const ALWAYS: (&str, &str) = ("Encounter", "status:not=x");
+
+/// What a policy comes to is what its grants say one by one: what some grant gives and no refusal is about.
+fn one_by_one(w: &mut World) {
+    let whole = w.spend();
+    let policy = std::mem::take(&mut w.policy);
+    let mut each = Vec::new();
+    for (on, which) in &policy {
+        w.policy = vec![(on.trim_start_matches('!'), *which), ALWAYS];
+        each.push((on.starts_with('!'), w.spend()));
+    }
+    w.policy = policy;
+    let encounter = w.type_id(ALWAYS.0);
+    for (rid, r) in w.now(w.seq).iter().filter(|(_, r)| r.type_id != encounter) {
+        let leads = |spent: &Spent<Search>| spent.allows(r.type_id) && naive::sees(w, spent, *rid);
+        let some = |refuses: bool| {
+            let mut of_kind = each.iter().filter(|(denies, _)| *denies == refuses);
+            of_kind.any(|(_, spent)| leads(spent))
+        };
+        let given = some(false) && !some(true);
+        assert_eq!(
+            leads(&whole),
+            given,
+            "{rid} {:?}\n{}",
+            w.policy,
+            w.show(w.seq)
+        );
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
@@ -134,8 +177,9 @@ proptest! {
         }
         for _ in 0..30 {
             w.policy = (0..=dice.below(6)).map(|_| dice.one(REACHES)).collect();
-            w.policy.push(("Encounter", "status:not=x"));
+            w.policy.push(ALWAYS);
             w.bounds = dice.one(&[SMALL, SMALL, Bounds::MEASURED]);
+            one_by_one(&mut w);
             agree(&mut w, &mut dice);
         }
     }
@@ -158,6 +202,14 @@ const REMEMBERED: &[(&str, &str)] = &[
     ("Patient", "gender=x,y,z"),
     ("Patient", "link:Patient.gender=x"),
     ("Practitioner", "gender=x,y"),
+    ("Observation", "within Patient?gender=x,y"),
+    (
+        "Observation",
+        "within Patient?_has:Encounter:patient:status=x",
+    ),
+    ("!Observation", "patient.gender=y"),
+    ("!Observation", "within Patient?name=an"),
+    ("!Patient", "_has:Observation:patient:code=y"),
 ];
 
 proptest! {
@@ -172,7 +224,7 @@ proptest! {
         }
         for _ in 0..8 {
             w.policy = (0..=dice.below(4)).map(|_| dice.one(REMEMBERED)).collect();
-            w.policy.push(("Encounter", "status:not=x"));
+            w.policy.push(ALWAYS);
             w.bounds = dice.one(&[SMALL, SMALL, Bounds::MEASURED]);
             for _ in 0..5 {
                 agree(&mut w, &mut dice);

@@ -50,6 +50,16 @@ struct What {
     action: char,
     /// The asker's program sends content; else it takes it.
     sends: bool,
+    /// What the one who asks does with content: they make it, delete it, or receive it.
+    does: Does,
+}
+
+/// What somebody does with content, as patterns tell apart who takes part in what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    Receive,
+    Write,
+    Delete,
 }
 
 impl What {
@@ -59,7 +69,19 @@ impl What {
             codes: vec![Coding::interaction(interaction)],
             action,
             sends: action != 'R',
+            does: match (interaction, action) {
+                (_, 'D') => Does::Delete,
+                (_, 'C' | 'U') | ("transaction", _) => Does::Write,
+                _ => Does::Receive,
+            },
         }
+    }
+
+    /// An update that made the resource is both.
+    fn made_by_update() -> Self {
+        let mut what = Self::rest("update", 'C');
+        what.codes.push(Coding::interaction("create"));
+        what
     }
 
     /// Something that is no interaction with resources, told in words.
@@ -76,6 +98,7 @@ impl What {
             ],
             action,
             sends: true,
+            does: Does::Receive,
         }
     }
 }
@@ -150,16 +173,13 @@ impl<'a> Events<'a> {
     pub(super) fn change(&mut self, row: &ChangeRow) -> Result<AuditEvent> {
         let made = members(self.tenant, self.db, row.seq, usize::MAX)?;
         let what = match made.as_slice() {
-            [only] if row.members == 1 => {
-                let (interaction, action) = match (method_of(only.method), only.version) {
-                    (Some(Method::Post), _) => ("create", 'C'),
-                    (Some(Method::Put), 1) => ("update", 'C'),
-                    (Some(Method::Patch), _) => ("patch", 'U'),
-                    (Some(Method::Delete), _) => ("delete", 'D'),
-                    _ => ("update", 'U'),
-                };
-                What::rest(interaction, action)
-            }
+            [only] if row.members == 1 => match (method_of(only.method), only.version) {
+                (Some(Method::Post), _) => What::rest("create", 'C'),
+                (Some(Method::Put), 1) => What::made_by_update(),
+                (Some(Method::Patch), _) => What::rest("patch", 'U'),
+                (Some(Method::Delete), _) => What::rest("delete", 'D'),
+                _ => What::rest("update", 'U'),
+            },
             _ => What::rest("transaction", 'E'),
         };
         let telling = Telling {
@@ -214,7 +234,7 @@ impl<'a> Events<'a> {
         Ok(AuditEvent {
             id: telling.id.to_id()?,
             recorded: telling.at.to_millis_precision(),
-            agents: self.agents(telling, what.sends),
+            agents: self.agents(telling, (what.sends, what.does)),
             category: what.category,
             codes: what.codes,
             action: what.action,
@@ -225,12 +245,16 @@ impl<'a> Events<'a> {
         })
     }
 
-    fn agents(&self, telling: &Telling<'_>, sends: bool) -> Vec<Agent> {
+    fn agents(&self, telling: &Telling<'_>, (sends, does): (bool, Does)) -> Vec<Agent> {
         let source = Coding::dicom("110153", "Source Role ID");
         let destination = Coding::dicom("110152", "Destination Role ID");
-        let (client_part, server_part) = match sends {
-            true => (source, destination),
-            false => (destination, source),
+        let (client_part, server_part) = match (does, sends) {
+            (Does::Delete, _) => (
+                Coding::dicom("110150", "Application"),
+                Coding::new(PROVENANCE_PART, "custodian", "Custodian"),
+            ),
+            (_, true) => (source, destination),
+            (_, false) => (destination, source),
         };
         let address = telling.about.from.map(|a| a.to_canonical().to_string());
         let purposes = purposes(telling.about);
@@ -242,6 +266,9 @@ impl<'a> Events<'a> {
         };
         if let Some(id) = first.strip_prefix("person:") {
             let mut person = self.person(id);
+            if does != Does::Receive {
+                person.part = Coding::new(PARTICIPATION, "AUT", "author (originator)");
+            }
             person.purposes.clone_from(&purposes);
             if second.is_none() {
                 person.address.clone_from(&address);
@@ -265,7 +292,7 @@ impl<'a> Events<'a> {
             alt_id: None,
             requestor: false,
             roles: Vec::new(),
-            address: None,
+            address: Some(self.tenant.shared.config.host.clone()),
             purposes: Vec::new(),
         });
         agents
@@ -291,11 +318,7 @@ impl<'a> Events<'a> {
             }
         }
         Agent {
-            part: Coding::new(
-                "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
-                "IRCP",
-                "information recipient",
-            ),
+            part: Coding::new(PARTICIPATION, "IRCP", "information recipient"),
             who,
             name: record.map_or_else(String::new, |r| r.name.to_string()),
             alt_id: Some(format!("person:{id}")),
@@ -453,6 +476,9 @@ fn administering(words: &str) -> What {
     };
     What::other(("110113", "Security Alert"), code, words, action)
 }
+
+const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
+const PROVENANCE_PART: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 
 /// Codes of v3's PurposeOfUse that a reason may begin with.
 const PURPOSES: &[(&str, &str)] = &[

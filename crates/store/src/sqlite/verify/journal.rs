@@ -13,6 +13,7 @@ use crate::audit::ChangeHead;
 use crate::journal::{self, Head};
 use crate::merkle::{self, Frontier};
 use crate::sqlite::house::notary::{Judged, SignedHead};
+use crate::sqlite::{administration, rows};
 use crate::{Finding, FindingKind, Result, Tampering};
 
 impl Check<'_> {
@@ -114,11 +115,23 @@ impl Check<'_> {
         places.advance();
         let mut changes: Option<ChangeHead> = None;
         let mut elsewhere = false;
+        // What was made after this snapshot is judged with the last one, below.
+        let newest = rows::last_seq(db)?;
+        let mut other: Option<Seq> = None;
+        let mut unread = None;
         let journal = &self.tenant.shared.journal;
         let last = journal.head(self.tenant.id.bytes());
         let key = &self.tenant.keys.journal;
         let scan = journal.scan(*self.tenant.id.bytes(), key, &mut |place, record| {
-            changes = ChangeHead::decode(record).or(changes);
+            let told = ChangeHead::decode(record);
+            if let Some(head) = told.filter(|head| head.seq <= newest && other.is_none()) {
+                match administration::passes(db, head) {
+                    Ok(true) => {}
+                    Ok(false) => other = Some(head.seq),
+                    Err(e) => unread = Some(e),
+                }
+            }
+            changes = told.or(changes);
             places.meet(place);
             elsewhere |= against
                 .anchor
@@ -127,6 +140,10 @@ impl Check<'_> {
         if let Some(failed) = places.failed.take() {
             return Err(failed).doing(DOING);
         }
+        if let Some(e) = unread {
+            return Err(e);
+        }
+        self.elsewhere = other;
         places.end(scan.start);
         let ends = scan.head.number;
         let short = ends < last.number || against.anchor.is_some_and(|a| ends < a.number);

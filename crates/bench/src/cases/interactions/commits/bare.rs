@@ -45,6 +45,7 @@ impl Bare {
             grace_seconds: 0,
             heads: None,
             audit_retention_days: 0,
+            host: "insula.example".to_owned(),
         };
         std::fs::create_dir_all(dir)?;
         let store = Store::open(

@@ -85,7 +85,8 @@ pub(super) struct World {
     tenant: TenantId,
     /// Types that the caller may read.
     pub(super) scopes: &'static str,
-    /// What the tenant's policy says of its rows: criteria by type.
+    /// What the tenant's policy says of its rows: criteria by type, or `within …`; with `!` before the type it
+    /// refuses.
     pub(super) policy: Vec<(&'static str, &'static str)>,
     /// What is remembered of it, where it is.
     pub(super) reaches: Option<Reaches>,
@@ -197,12 +198,17 @@ impl World {
 
     fn rights(&self, principal: &access::Principal) -> access::Rights {
         let grants = self.policy.iter().enumerate().map(|(at, (on, criteria))| {
-            let which = match *criteria {
-                "" => String::new(),
-                text => format!(r#","criteria":"{text}""#),
+            let which = match (*criteria, criteria.strip_prefix("within ")) {
+                ("", _) => String::new(),
+                (_, Some(text)) => format!(r#","within":"{text}""#),
+                (text, None) => format!(r#","criteria":"{text}""#),
+            };
+            let (on, effect) = match on.strip_prefix('!') {
+                Some(on) => (on, "deny"),
+                None => (*on, "allow"),
             };
             format!(
-                r#"{{"name":"{at}","who":{{"roles":["r"]}},"actions":"rs","types":["{on}"]{which}}}"#
+                r#"{{"name":"{at}","effect":"{effect}","who":{{"roles":["r"]}},"actions":"rs","types":["{on}"]{which}}}"#
             )
         });
         let grants: Vec<String> = grants.collect();
