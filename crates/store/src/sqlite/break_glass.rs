@@ -360,7 +360,7 @@ mod tests {
             };
             let opening = Opening {
                 id: format!("o{at}").into(),
-                person: PersonId::new("ada").unwrap(),
+                person: PersonId::of([1; 16]),
                 person_epoch: 1,
                 actor: "person:ada".to_owned(),
                 grant: "emergency".to_owned(),
