@@ -177,7 +177,7 @@ pub enum Next {
     /// The person chooses a patient.
     ChoosePatient,
     /// The person is asked whether they approve.
-    Ask(Question),
+    Ask(Box<Question>),
     /// The program is told that it gets none.
     Refuse(OauthError),
 }
@@ -418,13 +418,13 @@ impl Asked {
         if patient.is_none() && wanted.scopes.has("launch/patient") {
             return Next::ChoosePatient;
         }
-        Next::Ask(Question {
+        Next::Ask(Box::new(Question {
             client: self.client.name.clone(),
             redirect: self.redirect.clone(),
             scopes: wanted.in_words(),
             patient: patient.map(|p| p.as_str().to_owned()),
             about: self.client.about.clone(),
-        })
+        }))
     }
 }
 

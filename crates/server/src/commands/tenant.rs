@@ -228,43 +228,6 @@ struct Delete {
     grace: Option<u64>,
 }
 
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use serde_json::{Value, json};
-
-    use super::Change;
-
-    #[derive(Parser)]
-    struct Of {
-        #[command(flatten)]
-        change: Change,
-    }
-
-    #[test]
-    fn a_change_says_what_is_asked_and_nothing_else() {
-        let now = json!({ "display": "Before", "config": { "legal_hold": false, "registration": "anyone",
-            "audit_shipping": { "syslog": "tls://a:1", "form": "ocsf" } } });
-        let body = |arguments: &[&str]| -> Value {
-            let all = ["x", "lakeside"].iter().chain(arguments);
-            Of::parse_from(all).change.body(&now).unwrap()
-        };
-        assert_eq!(
-            body(&["--display", "Lakeside"]),
-            json!({ "display": "Lakeside" })
-        );
-        assert_eq!(
-            body(&["--registration", "nobody"]),
-            json!({ "config": { "registration": "nobody" } })
-        );
-        assert_eq!(
-            body(&["--ship-to", "tls://b:2"]),
-            json!({ "config": { "registration": "anyone",
-                "audit_shipping": { "syslog": "tls://b:2", "form": "ocsf" } } })
-        );
-    }
-}
-
 /// Runs the command.
 pub fn run(args: &Tenant) -> anyhow::Result<()> {
     let admin = args.connect.admin()?;
@@ -354,4 +317,41 @@ fn describe(value: &Value) -> String {
         out.push_str(&format!("{name:<10} {value}\n"));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use serde_json::{Value, json};
+
+    use super::Change;
+
+    #[derive(Parser)]
+    struct Of {
+        #[command(flatten)]
+        change: Change,
+    }
+
+    #[test]
+    fn a_change_says_what_is_asked_and_nothing_else() {
+        let now = json!({ "display": "Before", "config": { "legal_hold": false, "registration": "anyone",
+            "audit_shipping": { "syslog": "tls://a:1", "form": "ocsf" } } });
+        let body = |arguments: &[&str]| -> Value {
+            let all = ["x", "lakeside"].iter().chain(arguments);
+            Of::parse_from(all).change.body(&now).unwrap()
+        };
+        assert_eq!(
+            body(&["--display", "Lakeside"]),
+            json!({ "display": "Lakeside" })
+        );
+        assert_eq!(
+            body(&["--registration", "nobody"]),
+            json!({ "config": { "registration": "nobody" } })
+        );
+        assert_eq!(
+            body(&["--ship-to", "tls://b:2"]),
+            json!({ "config": { "registration": "anyone",
+                "audit_shipping": { "syslog": "tls://b:2", "form": "ocsf" } } })
+        );
+    }
 }

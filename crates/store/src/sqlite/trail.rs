@@ -76,6 +76,9 @@ pub(crate) struct Changed {
     pub(crate) facilities: Option<String>,
 }
 
+/// A change that somebody made, and the patients that it touched.
+type ByPerson = (Seq, Vec<ResourceId>, Changed);
+
 impl<'a> Look<'a> {
     pub(crate) fn new(tenant: &'a Arc<OpenTenant>, db: &'a Connection) -> Self {
         Self(Events::new(tenant, db))
@@ -92,7 +95,7 @@ impl<'a> Look<'a> {
         &mut self,
         after: Seq,
         to: Seq,
-    ) -> Result<(Vec<(Seq, Vec<ResourceId>, Changed)>, Seq)> {
+    ) -> Result<(Vec<ByPerson>, Seq)> {
         const AT_ONCE: usize = 64;
         let mut found = Vec::new();
         let rows = ChangeRow::some(self.0.db, (Some(after), to), false, AT_ONCE)?;

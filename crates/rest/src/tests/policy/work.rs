@@ -198,8 +198,7 @@ fn a_draft_is_tried_on_what_was_asked() {
         let parts = told["parameter"].as_array().unwrap().clone();
         let value = |of: &Value, name: &str| {
             let mut parts = of["part"].as_array().unwrap().iter();
-            let found = parts.find(|p| p["name"] == name).unwrap().clone();
-            found
+            parts.find(|p| p["name"] == name).unwrap().clone()
         };
         let mut found: Vec<(String, bool, bool)> = (parts.iter())
             .filter(|p| p["name"] == "change")

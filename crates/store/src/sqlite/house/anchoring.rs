@@ -177,7 +177,7 @@ impl House {
                 "the tenant's database lacks a change that it had: an older one was put in its place, or its end is gone"
             );
         }
-        if passes == !was_held {
+        if passes != was_held {
             return Ok(());
         }
         let place = Head {
