@@ -148,7 +148,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let outside = prepare(arguments.no_install)?;
     let mut tests = Command::new(cargo());
     tests
-        .args(["test", "--workspace"])
+        .args(["test", "--workspace", "--no-fail-fast"])
         .args(&arguments.cargo)
         .current_dir(root()?);
     let results = Results::begin(&outside, &mut tests)?;
