@@ -2,7 +2,7 @@
 //
 // node values.mjs FOLDER-WITH-EXAMPLES FOLDER-WITH-DEFINITIONS VERSION
 // prints one JSON line per value: {type, id, param, kind, value}, or {type, id, param, missing: true}
-// where the parameter finds nothing in that resource. Knows nothing of Insula.
+// where the parameter finds nothing in that resource, {…, inside: true} where only what it contains. Knows nothing of Insula.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -205,6 +205,12 @@ for (const resource of resources) {
       continue;
     }
     const value = values.map((value) => query(kind, value)).find((text) => text !== undefined);
+    const inside = ([value]) => `${value?.reference}`.startsWith("#");
+    if (value === undefined && kind === "reference" && values.every(inside)) {
+      // What is contained has no address to search for, and is there.
+      if (room(`${key} inside`, MISSING_A_PARAMETER)) console.log(JSON.stringify({ ...line, inside: true }));
+      continue;
+    }
     if (value !== undefined && room(key, VALUES_A_PARAMETER)) {
       console.log(JSON.stringify({ ...line, value: String(value) }));
     }

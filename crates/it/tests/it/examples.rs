@@ -367,7 +367,7 @@ fn found(caller: &Caller, connection: &mut Connection, value: &Value) -> Result<
         ask(format!("{param}={}", escaped(text)), true)?;
     }
     // Whether a value is missing is asked of some of those that have one, and of all that have none.
-    let sampled = !has || id.len() % 4 == 0;
+    let sampled = !has || value["inside"] == true || id.len() % 4 == 0;
     if sampled && word(value, "kind") != "composite" && word(value, "kind") != "special" {
         ask(format!("{param}:missing=true"), !has)?;
         ask(format!("{param}:missing=false"), has)?;

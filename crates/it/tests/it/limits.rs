@@ -144,6 +144,7 @@ const WITHIN: &[&str] = &[
     "trail_index_lag_max",
     "trail_ms_max",
     "vendors_max",
+    "watch_patients_max",
 ];
 
 #[test]

@@ -138,6 +138,7 @@ impl Change {
             || self.legal_hold.is_some()
             || self.audit_retention.is_some()
             || self.registration.is_some()
+            || self.no_cors_origins
             || !self.cors_origins.is_empty()
             || self.ship_to.is_some()
     }

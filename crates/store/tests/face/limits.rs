@@ -237,11 +237,17 @@ async fn a_log_is_cut_to_its_limit_also_beside_a_long_read() {
         round(130).await;
         assert!(size() > BESIDE, "what is read is kept: {} bytes", size());
     }
-    round(200).await;
+    // What looks after the house may read just when the log would begin anew: then it does a little later.
+    for from in (200..).step_by(30).take(10) {
+        round(from).await;
+        if size() <= BESIDE {
+            break;
+        }
+    }
     assert!(size() <= BESIDE, "{} bytes of log", size());
     // Searches keep their snapshot until something is committed; that holds nothing up.
     super::searches::be_brisk(&t).await;
-    for from in (300..360).step_by(2) {
+    for from in (600..660).step_by(2) {
         super::searches::find(&t, "Observation", "_count=1", PageRequest::default()).await;
         let writes = (0..40)
             .map(|j| t.creating(observation(&format!("o{from}-{j}"), "1")))

@@ -568,8 +568,8 @@ fn a_switch_waits_behind_nothing_that_is_written_and_its_hold_is_let_go() {
     file.execute_batch("ROLLBACK").unwrap();
     assert_eq!(world.finish(writing), 200);
     assert_eq!(world.finish(again), 200);
-    // Both were written, in their order: the hold of the first is let go with the second.
-    assert_eq!(read(), 200);
+    // Both were written, in their order: the hold of the first, whose caller is gone, is let go as well.
+    assert!((0..10_000).any(|_| read() == 200), "it is on");
     let shown = world
         .admin(&format!("GET {VENDORS}/acme"), &Value::Null)
         .json();
