@@ -20,6 +20,11 @@ use crate::{Result, State};
 
 /// How often the house is looked after.
 const ROUND: Duration = Duration::from_secs(5);
+/// How many times as long as a round took the next one waits where there is more to do: whoever is served
+/// comes before what is watched and indexed of it.
+const RESTS: u32 = 3;
+/// The longest such wait.
+const REST_MAX: Duration = Duration::from_millis(500);
 /// After so long without use a tenant's page cache goes to others.
 const QUIET_US: i64 = 20_000_000;
 /// Tenants closed in one round from which on memory is given back.
@@ -32,11 +37,13 @@ fn log_pages_max(limits: &Limits) -> u64 {
 
 impl House {
     pub(super) fn tidy_until_stopped(self: &Arc<Self>) {
+        let mut rest = Duration::ZERO;
         loop {
             {
                 let mut tidy = self.tidy.lock();
-                if !tidy.stop && !tidy.hurry {
-                    self.tidy_wake.wait_for(&mut tidy, ROUND);
+                if !tidy.stop {
+                    let wait = if tidy.hurry { rest } else { ROUND };
+                    self.tidy_wake.wait_for(&mut tidy, wait);
                 }
                 if tidy.stop {
                     drop(tidy);
@@ -44,7 +51,12 @@ impl House {
                 }
                 tidy.hurry = false;
             }
+            let begun = self.shared.clock.monotonic();
             self.tidy();
+            let spent = self.shared.clock.monotonic().0 - begun.0;
+            rest = Duration::from_micros(u64::try_from(spent).unwrap_or(0))
+                .saturating_mul(RESTS)
+                .min(REST_MAX);
         }
     }
 
