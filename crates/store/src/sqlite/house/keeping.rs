@@ -22,9 +22,9 @@ use crate::{Result, State};
 const ROUND: Duration = Duration::from_secs(5);
 /// How many times as long as a round took the next one waits where there is more to do: whoever is served
 /// comes before what is watched and indexed of it.
-const RESTS: u32 = 3;
+const RESTS: u32 = 9;
 /// The longest such wait.
-const REST_MAX: Duration = Duration::from_millis(500);
+const REST_MAX: Duration = Duration::from_secs(2);
 /// After so long without use a tenant's page cache goes to others.
 const QUIET_US: i64 = 20_000_000;
 /// Tenants closed in one round from which on memory is given back.
