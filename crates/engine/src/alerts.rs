@@ -300,14 +300,8 @@ impl Session {
         match decided {
             Ok(permit) => Ok(permit),
             Err(denied) => {
-                let failure = self.refuse(denied).await;
-                Err(match failure.code() {
-                    code @ Code::ScopeMissing => Failure::new(
-                        code,
-                        "alerts are for whom policy lets administer, or look at the whole trail",
-                    ),
-                    _ => failure,
-                })
+                let text = "alerts are for whom policy lets administer, or look at the whole trail";
+                Err(self.refuse_saying(denied, text).await)
             }
         }
     }

@@ -170,7 +170,8 @@ impl From<PolicyError> for Failure {
     }
 }
 
-/// Of which resources it is told which criteria of a draft they meet: those that its author reads whole.
+/// Of which resources it is told which criteria of a draft they meet: those that its author reads whole, where
+/// the criteria look at nothing else that the author does not read whole.
 enum Told {
     Always,
     Never,
@@ -178,10 +179,19 @@ enum Told {
 }
 
 impl Told {
-    fn of(rights: &Rights, type_id: TypeId) -> Self {
+    fn of<'c>(
+        rights: &Rights,
+        model: &Model,
+        type_id: TypeId,
+        mut criteria: impl Iterator<Item = &'c Clause>,
+    ) -> Self {
         let rule = rights.rule(ActionName::Read, type_id);
+        let whole = |of: TypeId| {
+            rights.allows(ActionName::Read, of) && rights.rule(ActionName::Read, of).is_none()
+        };
         match rule {
             _ if !rights.allows(ActionName::Read, type_id) => Self::Never,
+            _ if !criteria.all(|c| c.looks_at(model).into_iter().all(whole)) => Self::Never,
             None => Self::Always,
             Some(rule) if rule.hidden().is_some() => Self::Never,
             Some(rule) => rule.filter().cloned().map_or(Self::Always, Self::Where),
@@ -433,7 +443,10 @@ impl Work<'_> {
             Some(id) => {
                 let id = ResourceId::new(&id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
                 let told = match (&draft, asks) {
-                    (Some(_), Some(rights)) => Told::of(rights, type_id),
+                    (Some(_), Some(rights)) => {
+                        let steps = decision.steps.iter().filter_map(|s| s.clause.as_ref());
+                        Told::of(rights, self.model, type_id, steps.chain(&filter))
+                    }
                     _ => Told::Always,
                 };
                 self.on(permit, (type_id, id), &mut decision, filter, told)

@@ -231,6 +231,15 @@ impl Session {
         Failure::from(&denied)
     }
 
+    /// The same; where it is for want of a right, it says which one.
+    pub(crate) async fn refuse_saying(&self, denied: Denied, text: &'static str) -> Failure {
+        let failure = self.refuse(denied).await;
+        match failure.code() {
+            code @ base::Code::ScopeMissing => Failure::new(code, text),
+            _ => failure,
+        }
+    }
+
     /// The type of this name.
     ///
     /// # Errors

@@ -332,7 +332,9 @@ impl Work<'_> {
         id: ResourceId,
         another: &impl Fn() -> Result<Permit<Administer>, Failure>,
     ) -> Result<Option<(bool, bool)>, Failure> {
-        let told = Told::of(author, type_id);
+        let rules = decided.each_ref().map(|r| r.rule(action, type_id));
+        let filters = rules.map(|rule| rule.and_then(|rule| rule.filter()));
+        let told = Told::of(author, self.model, type_id, filters.into_iter().flatten());
         let mut clauses = Vec::with_capacity(3);
         let own = match told {
             Told::Never => return Ok(None),
@@ -343,8 +345,7 @@ impl Work<'_> {
             }
         };
         let allowed = decided.each_ref().map(|r| r.allows(action, type_id));
-        let places = decided.each_ref().map(|rights| {
-            let filter = rights.rule(action, type_id).and_then(|rule| rule.filter());
+        let places = filters.map(|filter| {
             filter.map(|filter| {
                 clauses.push(filter.clone());
                 clauses.len() - 1

@@ -209,10 +209,13 @@ pub(crate) fn was_in_reach(
     if stored.method == Method::Delete {
         return Ok(true);
     }
+    // What refers to something that is kept apart is shown only where all the rest leads to it.
+    let mut unsure = false;
     let mut failed = None;
     let mut far = |type_id: TypeId, id: &ResourceId, clause: &Clause| {
         let name = (std::ptr::from_ref(clause), type_id, id.clone());
         if let Some(known) = known.get(&name) {
+            unsure |= known.is_none();
             return *known;
         }
         let met = match rows::rid_of(db, type_id, id) {
@@ -226,16 +229,17 @@ pub(crate) fn was_in_reach(
             failed = Some(e);
             None
         });
+        unsure |= met.is_none();
         known.insert(name, met);
         met
     };
-    let out = with_beholder(tenant, stored, |eye| {
+    let reached = with_beholder(tenant, stored, |eye| {
         let filter = rule.filter()?;
         eye.holds_beside(filter, &mut far)
     })?;
     match failed {
         Some(e) => Err(e),
-        None => Ok(out != Some(false)),
+        None => Ok(reached.unwrap_or(!unsure)),
     }
 }
 

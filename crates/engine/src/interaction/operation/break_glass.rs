@@ -201,13 +201,7 @@ impl Session {
     ) -> Result<T, Failure> {
         match decided {
             Ok(given) => Ok(given),
-            Err(denied) => {
-                let failure = self.refuse(denied).await;
-                Err(match failure.code() {
-                    code @ Code::ScopeMissing => Failure::new(code, refusal),
-                    _ => failure,
-                })
-            }
+            Err(denied) => Err(self.refuse_saying(denied, refusal).await),
         }
     }
 

@@ -310,6 +310,43 @@ fn the_matrix_can_be_read() {
 }
 
 #[test]
+fn a_draft_tells_nothing_by_way_of_what_its_author_does_not_read() {
+    let (world, _) = two_facilities();
+    grants(
+        &world,
+        &json!([
+            { "name": "keeper", "who": { "roles": ["keeper"] }, "actions": ["administer"], "types": ["*"] },
+            { "name": "reader", "who": { "roles": ["reader"] }, "actions": "rs", "types": ["Patient"] },
+            { "name": "finder", "who": { "roles": ["finder"] }, "actions": "rs", "types": ["Patient", "Observation"] },
+        ]),
+    );
+    // Of a patient who may be read: whether there is a finding that may not.
+    let draft = json!({ "grants": [{ "name": "probe", "who": { "roles": ["x", "reader"] }, "actions": "rs",
+        "types": ["Patient"], "criteria": "_has:Observation:patient:code=urn:c|other" }] });
+    let test = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "role", "valueString": "x" }, { "name": "action", "valueCode": "read" },
+        { "name": "type", "valueCode": "Patient" }, { "name": "id", "valueId": "p-south" },
+        { "name": "document", "valueString": draft.to_string() } ] });
+    let asker = staff(&world, &["reader"], "system/*.cruds");
+    world.fhir(&asker, "GET Patient/p-south", "").status(200);
+    let run = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "document", "valueString": draft.to_string() } ] });
+    for (role, tells) in [("reader", false), ("finder", true)] {
+        let who = staff(&world, &["keeper", role], "system/*.cruds");
+        let told = world
+            .fhir(&who, "POST $policy-test", test.to_string())
+            .status(200);
+        let text = String::from_utf8_lossy(&told.body).into_owned();
+        assert_eq!(text.contains("\"met\""), tells, "{text}");
+        let told = world
+            .fhir(&who, "POST $policy-dry-run", run.to_string())
+            .status(200);
+        let text = String::from_utf8_lossy(&told.body).into_owned();
+        assert_eq!(text.contains("Patient/p-south"), tells, "{text}");
+    }
+}
+
+#[test]
 fn a_draft_tells_nothing_of_what_its_author_does_not_read() {
     let (world, _) = two_facilities();
     let draft = |roles: &str| {
