@@ -105,7 +105,9 @@ fn main() -> ExitCode {
 
 fn measure(options: Options) -> anyhow::Result<()> {
     let json = options.json;
-    // One thread: the generator shares the processors with what it measures.
+    // One thread: the generator shares the processors with what it measures. What it waits for one itself
+    // is no wait of what it measures.
+    store::answer_soon();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

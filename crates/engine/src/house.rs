@@ -64,6 +64,8 @@ pub struct HouseConfig {
     pub client_authorities: bool,
     /// Where mail waits for a gateway.
     pub mail: MailOutbox,
+    /// Where requests that bring much are answered, beside those that serve; none: where they came.
+    pub bulk: Option<tokio::runtime::Handle>,
 }
 
 impl HouseConfig {

@@ -347,7 +347,15 @@ impl Rows {
             .and_then(Cors::of);
         let patches = call.parts.method == Method::PATCH;
         let answered = match row {
-            Some((route, _)) => Guarded(Box::pin(run(route, call, rendering.clone()))).await,
+            Some((route, _)) => {
+                let bulk = self.house.config().bulk.as_ref();
+                let bulk = bulk.filter(|_| brings_much(&call.parts.headers));
+                let answered = Guarded(Box::pin(run(route, call, rendering.clone())));
+                match bulk {
+                    Some(bulk) => Apart(bulk.spawn(answered)).await,
+                    None => answered.await,
+                }
+            }
             None => self.not_allowed(base, &call),
         };
         let mut response = match answered {
@@ -494,6 +502,35 @@ impl<F: Future<Output = Result<Response<Body>, Failure>>> Future for Guarded<F> 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let polled = AssertUnwindSafe(|| self.0.as_mut().poll(context));
         catch_unwind(polled).unwrap_or_else(|_| Poll::Ready(Err(Failure::of(Code::Internal))))
+    }
+}
+
+/// Bytes of a body from which on a request is answered apart from those that are small.
+const MUCH_BYTES: u64 = 256 << 10;
+
+fn brings_much(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
+    length
+        .and_then(|v| v.parse().ok())
+        .is_some_and(|n: u64| n >= MUCH_BYTES)
+}
+
+/// A request that is answered on other threads; it ends when whoever asked hangs up.
+struct Apart(tokio::task::JoinHandle<Result<Response<Body>, Failure>>);
+
+impl Future for Apart {
+    type Output = Result<Response<Body>, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|ended| ended.unwrap_or_else(|_| Err(Failure::of(Code::Internal))))
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

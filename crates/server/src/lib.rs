@@ -8,6 +8,7 @@ pub mod import;
 pub mod listen;
 pub mod outbound;
 pub mod pages;
+pub mod runtimes;
 mod ship;
 pub mod telemetry;
 pub mod world;

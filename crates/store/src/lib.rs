@@ -21,7 +21,7 @@ pub use face::*;
 pub use metrics::{Count, Histogram, StoreMetrics};
 pub use report::{Finding, FindingKind, Tampering, VerifyReport};
 pub use sqlite::params::ParamState;
-pub use sqlite::process::stand_back;
+pub use sqlite::process::{answer_soon, stand_back};
 pub use store::Store;
 pub use tenant::{Deed, IndexStatus, ParamStatus, TenantStore, ToChange, Upload};
 

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use base::Clock;
 use clap::Args;
 use serde_json::json;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -16,6 +17,7 @@ use crate::admin_client::Connect;
 use crate::config::Config;
 use crate::demo::population::{Date, Recipe};
 use crate::demo::{Opened, folder::Folder, open_clinics, tour};
+use crate::runtimes::Runtimes;
 use crate::world::SystemClock;
 
 /// Arguments.
@@ -64,25 +66,21 @@ pub fn run(args: &Demo) -> anyhow::Result<()> {
     crate::telemetry::start(&config.log)?;
     let folder = Folder::make()?;
     config.data = folder.path().to_owned();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let done = runtime.block_on(demo(args, config));
-    runtime.shutdown_timeout(Duration::from_millis(200));
+    let done = Runtimes::start()?.serve(|bulk| demo(args, config, bulk));
     done.and(folder.remove())
 }
 
-async fn demo(args: &Demo, mut config: Config) -> anyhow::Result<()> {
+async fn demo(args: &Demo, mut config: Config, bulk: Handle) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     if let Some(listen) = &args.listen {
         config.listen.clone_from(listen);
     }
-    let running = match Running::start(&config, stopped.clone()).await {
+    let running = match Running::start(&config, bulk.clone(), stopped.clone()).await {
         Err(_) if args.listen.is_none() => {
             config.listen = "127.0.0.1:0".into();
-            Running::start(&config, stopped).await?
+            Running::start(&config, bulk, stopped).await?
         }
         started => started?,
     };

@@ -9,12 +9,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use engine::{House, HouseConfig, HouseProvider, MailOutbox, Outbound, Outside};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::listen::Listener;
 use crate::outbound::WayOut;
+use crate::runtimes::Runtimes;
 use crate::world::{SystemClock, SystemRng};
 
 /// Arguments.
@@ -44,12 +46,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         config.listen.clone_from(listen);
     }
     crate::telemetry::start(&config.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let done = runtime.block_on(serve(&config));
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    done
+    Runtimes::start()?.serve(|bulk| serve(&config, bulk))
 }
 
 /// Reads the configuration: a file, if one is given, and the environment.
@@ -83,12 +80,12 @@ pub fn may_start(config: &Config) -> anyhow::Result<()> {
     house_provider(config).map(drop)
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
+async fn serve(config: &Config, bulk: Handle) -> anyhow::Result<()> {
     may_start(config)?;
     let (stop, stopped) = watch::channel(false);
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
-    let running = Running::start(config, stopped).await?;
+    let running = Running::start(config, bulk, stopped).await?;
     running.greet(config)?;
     tokio::select! {
         _ = term.recv() => {}
@@ -109,8 +106,13 @@ pub struct Running {
 }
 
 impl Running {
-    /// Opens the data folder and starts to serve; ends when `stopped` turns true.
-    pub async fn start(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<Self> {
+    /// Opens the data folder and starts to serve; ends when `stopped` turns true. Requests that bring
+    /// much are answered on `bulk`.
+    pub async fn start(
+        config: &Config,
+        bulk: Handle,
+        stopped: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
         let listener = Listener::bind(config).await?;
         let (clock, rng) = (
             Arc::new(SystemClock::start()),
@@ -124,7 +126,9 @@ impl Running {
                 .with_context(|| format!("cannot make the folder {}", dir.display()))?;
         }
         let url = listener.url()?;
-        let house = House::open(config.store(), clock, rng, house_config(config, &listener)?)
+        let mut set_up = house_config(config, &listener)?;
+        set_up.bulk = Some(bulk);
+        let house = House::open(config.store(), clock, rng, set_up)
             .with_context(|| format!("cannot open the data folder {}", config.data.display()))?;
         listener.announce(&config.data, config.public_url.as_deref())?;
         let shipping = crate::ship::start(&house, &config.audit, stopped.clone())?;
@@ -204,6 +208,7 @@ fn house_config(config: &Config, listener: &Listener) -> anyhow::Result<HouseCon
             dir: config.alerts.mail_outbox.clone(),
             from: config.alerts.mail_from.clone(),
         },
+        bulk: None,
     })
 }
 

@@ -583,7 +583,10 @@ impl House {
         for i in 0..readers {
             threads.push(spawn(
                 format!("read-{i}"),
-                Box::new(move |h| h.readers.work(i)),
+                Box::new(move |h: &Arc<Self>| {
+                    process::answer_soon();
+                    h.readers.work(i);
+                }),
             )?);
         }
         // Some more write what is much.
