@@ -384,8 +384,11 @@ pub(super) fn covers(
         && model.type_name(type_id) == "AuditEvent"
         && !grant.types.iter().any(|t| t == "AuditEvent");
     // A Binary is in no compartment; looking at it, its context says in which.
-    let bound = !looks && grant.within.is_some() && is_binary(model, type_id);
-    !guarded && !(bound && grant.effect == Effect::Allow)
+    let bound = grant.effect == Effect::Allow
+        && !looks
+        && grant.within.is_some()
+        && is_binary(model, type_id);
+    !guarded && !bound
 }
 
 /// Whether a type is Binary, of which resources are bound to others (`binary.html`).
