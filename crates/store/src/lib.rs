@@ -20,6 +20,7 @@ pub use error::StoreError;
 pub use face::*;
 pub use metrics::{Count, Histogram, StoreMetrics};
 pub use report::{Finding, FindingKind, Tampering, VerifyReport};
+pub use sqlite::cases::Case;
 pub use sqlite::params::ParamState;
 pub use sqlite::process::{answer_soon, stand_back};
 pub use store::Store;

@@ -7,6 +7,7 @@ pub(crate) mod backup;
 pub(crate) mod blob;
 pub(crate) mod break_glass;
 pub(crate) mod cache;
+pub(crate) mod cases;
 pub(crate) mod clients;
 mod codec;
 mod connection;

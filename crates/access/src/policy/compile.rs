@@ -25,8 +25,8 @@ use crate::principal::Principal;
 use crate::scope::{ResourceScope, ScopeContext, Scopes};
 use crate::vendor::VendorGrant;
 
-use making::Making;
 pub(super) use making::Narrowed;
+use making::{Making, lacks_context};
 
 /// What criteria are understood in.
 #[derive(Clone, Copy, Debug)]
@@ -366,7 +366,8 @@ pub(super) fn types_of(
     Ok((named.collect::<Result<_, _>>()?, false))
 }
 
-/// Whether a grant's types cover a type for an action. Looking at AuditEvents, and with them at the
+/// Whether a grant's types cover a type for an action. What is within a compartment covers no writing of
+/// Binaries. Looking at AuditEvents, and with them at the
 /// tenant's own audit trail, is not given by a grant of every type: it must be named.
 pub(super) fn covers(
     grant: &GrantText,
@@ -382,7 +383,17 @@ pub(super) fn covers(
         && looks
         && model.type_name(type_id) == "AuditEvent"
         && !grant.types.iter().any(|t| t == "AuditEvent");
-    !guarded
+    // A Binary is in no compartment; looking at it, its context says in which.
+    let bound = grant.effect == Effect::Allow
+        && !looks
+        && grant.within.is_some()
+        && is_binary(model, type_id);
+    !guarded && !bound
+}
+
+/// Whether a type is Binary, of which resources are bound to others (`binary.html`).
+pub(super) fn is_binary(model: &'static Model, type_id: TypeId) -> bool {
+    model.type_name(type_id) == "Binary"
 }
 
 /// What a grant says about types, for one caller. What is the same for all types is made once.
@@ -433,7 +444,13 @@ impl<'a> Ways<'a> {
         if let Some(within) = &self.within {
             let (head, inner) = within.as_ref().map_err(Clone::clone)?;
             let model = self.surroundings.model;
-            let inside = in_compartment(model, *head, type_id, inner);
+            let inside = match in_compartment(model, *head, type_id, inner) {
+                // What its context refers to decides, which is said last.
+                None if grant.effect == Effect::Allow && is_binary(model, type_id) => {
+                    Some(lacks_context(false))
+                }
+                inside => inside,
+            };
             let never = "the type is never in such a compartment";
             let inside = inside.ok_or_else(|| Silent::Wrong("within", never.to_owned()))?;
             size += model

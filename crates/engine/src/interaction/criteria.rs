@@ -7,20 +7,26 @@ use access::{Action, ActionName, Permit, Released, Search, Target};
 use base::{Code, ResourceId};
 use fhir::definitions::TypeId;
 use fhir::search::query::{Clause, Shape, Total};
+use fhir::search::terms::Terms;
 use fhir::search::{self, Options, Parsed, Query};
 use store::{Expectation, Expected, PageRequest, Stored};
 
 use crate::failure::Failure;
 use crate::session::Session;
 
-/// Criteria, understood.
+/// Criteria, understood; and whether value sets or code systems were looked into for that.
 #[derive(Clone, Debug)]
-pub(super) struct Criteria(Arc<Query>);
+pub(super) struct Criteria(Arc<Query>, bool);
 
 impl Criteria {
     /// The conditions, all of which must hold.
     pub(super) fn clauses(&self) -> &[Clause] {
         &self.0.filter
+    }
+
+    /// Whether they stand on value sets or code systems.
+    pub(super) const fn by_terms(&self) -> bool {
+        self.1
     }
 
     /// Other conditions in place of those.
@@ -124,8 +130,9 @@ impl Session {
             deadline: self.deadline(),
             ..PageRequest::default()
         };
+        let by_terms = Terms::are_in(&query);
         self.with_terms(&mut query, &mut page).await?;
-        Ok(Criteria(Arc::new(query)))
+        Ok(Criteria(Arc::new(query), by_terms))
     }
 
     /// Understands the criteria of a write. The right to it is checked before anything is understood
@@ -194,7 +201,7 @@ impl Session {
             include: Vec::new(),
             shape: Shape::Whole,
         };
-        self.match_of(&Criteria(Arc::new(query)))
+        self.match_of(&Criteria(Arc::new(query), false))
             .await
             .map(|found| found.is_some())
     }

@@ -1,6 +1,7 @@
 //! Value sets and code systems that searches name (`:in`, `:not-in`, `:above`, `:below`): looked up
 //! among the tenant's resources, in the state that the search shows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use access::Target;
@@ -9,8 +10,8 @@ use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
 use fhir::outcome::Outcome;
 use fhir::search::Query;
 use fhir::search::query::{Clause, Match, ParamClause, Shape, Test, TokenMatch, Total};
-use fhir::search::terms::{Need, Terms, Unresolved};
-use store::PageRequest;
+use fhir::search::terms::{Need, Terms, Unresolved, case, is_caseless};
+use store::{Case, PageRequest};
 
 use crate::failure::Failure;
 use crate::session::Session;
@@ -19,7 +20,8 @@ use crate::session::Session;
 pub(super) const LOOKED_UP_MAX: usize = 64;
 
 impl Session {
-    /// Puts codes in the place of the value sets that a query names. `page` is set to the state in
+    /// Puts codes in the place of the value sets that a query names, and compares codes as their code
+    /// systems say. `page` is set to the state in
     /// which they were found.
     ///
     /// # Errors
@@ -29,9 +31,50 @@ impl Session {
         query: &mut Query,
         page: &mut PageRequest,
     ) -> Result<(), Failure> {
-        if !Terms::are_in(query) {
+        if Terms::are_in(query) {
+            self.with_codes(query, page).await?;
+        }
+        self.without_case(query, page).await
+    }
+
+    /// Compares codes without case where the tenant holds a CodeSystem that says so. For who may not
+    /// search CodeSystem all codes are as they are written.
+    async fn without_case(&self, query: &mut Query, page: &mut PageRequest) -> Result<(), Failure> {
+        if !self.store.may_hold_code_systems().await? {
             return Ok(());
         }
+        let systems = case::systems(query);
+        let may = |of| {
+            self.decide::<access::Search>(Target::Types(vec![of]))
+                .is_ok()
+        };
+        if systems.is_empty() || !self.model().type_id("CodeSystem").is_some_and(may) {
+            return Ok(());
+        }
+        let mut caseless = BTreeSet::new();
+        for system in systems.into_iter().take(LOOKED_UP_MAX) {
+            let is = match self.store.case_of(&system).await? {
+                Case::Known(known) => known,
+                Case::Unknown(seen) => {
+                    let found = self.held(&Need::CodeSystem(system.clone()), page).await?;
+                    let size = found.as_ref().map_or(0, Vec::len);
+                    let look = move || Ok(found.is_some_and(|found| is_caseless(&found)));
+                    let is = self.compute(size, look).await?;
+                    self.store.know_case(&system, seen, is).await?;
+                    is
+                }
+            };
+            if is {
+                caseless.insert(system);
+            }
+        }
+        if !caseless.is_empty() {
+            case::ignore(query, &caseless);
+        }
+        Ok(())
+    }
+
+    async fn with_codes(&self, query: &mut Query, page: &mut PageRequest) -> Result<(), Failure> {
         let mut terms = Terms::new(self.model(), self.limits().value_set_codes_max);
         for _ in 0..LOOKED_UP_MAX {
             let mut resolved = query.clone();

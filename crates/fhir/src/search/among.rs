@@ -73,6 +73,7 @@ pub type Question = (TypeId, ResourceId, Clause);
 #[derive(Debug)]
 pub struct Among<'a> {
     model: &'static Model,
+    customs: &'a Customs,
     fresh: &'a [Arc<Fresh>],
     /// What was asked, with the answers.
     known: &'a [(Question, bool)],
@@ -82,6 +83,8 @@ pub struct Among<'a> {
     by_code: HashMap<(ParamId, &'a str), Vec<usize>>,
     /// Rows that may still be looked at.
     left: Cell<u64>,
+    /// What cannot be said at all, if it was asked.
+    unsaid: Cell<Option<&'static str>>,
 }
 
 /// One of them, or what one of them contains.
@@ -95,7 +98,7 @@ struct Eye<'e> {
 impl<'a> Among<'a> {
     /// These resources; `known` are the answers to what was asked before.
     pub fn new(
-        model: &'static Model,
+        (model, customs): (&'static Model, &'a Customs),
         fresh: &'a [Arc<Fresh>],
         known: &'a [(Question, bool)],
     ) -> Self {
@@ -110,13 +113,20 @@ impl<'a> Among<'a> {
         let by_id = fresh.iter().map(|one| ((one.type_id, &one.id), &**one));
         Self {
             model,
+            customs,
             fresh,
             known,
             asked: RefCell::new(Vec::new()),
             by_id: by_id.collect(),
             by_code,
             left: Cell::new(TRANSACTION_STEPS_MAX),
+            unsaid: Cell::new(None),
         }
+    }
+
+    /// What was asked that cannot be said, whatever is known of stored resources.
+    pub fn unsaid(&self) -> Option<&'static str> {
+        self.unsaid.get()
     }
 
     /// Places of those that may meet these clauses: few where codes are asked for.

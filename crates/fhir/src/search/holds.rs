@@ -211,6 +211,13 @@ pub(super) fn meets(row: &RowValue, value: &Match) -> Option<bool> {
         | (RowValue::ReferenceIdentifier { system, code }, Match::ReferenceIdentifier(wanted)) => {
             token(system, code, wanted)
         }
+        (
+            RowValue::Token { system, code },
+            Match::TokenCaseless {
+                system: of,
+                code: wanted,
+            },
+        ) => **system == **of && code.eq_ignore_ascii_case(wanted),
         (RowValue::Token { code, .. }, Match::TokenCode(how, part)) => {
             let code = code.to_ascii_lowercase();
             match how {

@@ -131,6 +131,14 @@ pub enum Test {
 pub enum Match {
     /// token `system|code`, `code`, `|code`, `system|`.
     Token(TokenMatch),
+    /// token of a code system in which case does not count. Put in the place of [`Self::Token`] by
+    /// [`super::terms::case`] before the query is answered.
+    TokenCaseless {
+        /// The system.
+        system: String,
+        /// The code in lower case (ASCII).
+        code: String,
+    },
     /// token `:text` before R5: the display or text, folded, contains this.
     TokenText(String),
     /// token and reference `:text` since R5: the display or text, folded, begins with this.

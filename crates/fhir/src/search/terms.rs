@@ -7,6 +7,7 @@
 //! the properties of code systems that are held in full. Anything else is refused by name.
 
 mod answers;
+pub mod case;
 mod code_system;
 mod codes;
 mod member;
@@ -316,6 +317,7 @@ impl Terms {
 
     fn subsumed(&self, system: &str, code: &str, above: bool) -> Result<Codes, Unresolved> {
         let held = self.code_system(system)?;
+        let code = held.written(code);
         let mut codes = Codes::default();
         codes.add(system, code);
         for other in held.related(code, above) {
@@ -338,11 +340,22 @@ impl Terms {
             )));
         }
         let mut system = CodeSystem::default();
+        system.caseless = ignores_case(root);
         for concept in parts(root, "concept") {
             system.read(concept, None, 0);
         }
         Ok(system)
     }
+}
+
+/// Whether a CodeSystem says that case does not count in its codes.
+fn ignores_case(system: Value<'_>) -> bool {
+    system.get("caseSensitive").and_then(Value::as_bool) == Some(false)
+}
+
+/// The same of one that is stored.
+pub fn is_caseless(code_system: &[u8]) -> bool {
+    json::parse(code_system, JSON_DEPTH_MAX).is_ok_and(|document| ignores_case(document.root()))
 }
 
 fn is_in(clause: &Clause) -> bool {

@@ -705,3 +705,125 @@ fn chains_lead_to_what_a_transaction_makes_of_stored_resources() {
         read.at("/subject/reference", format!("Patient/{id}"));
     }
 }
+
+#[test]
+fn what_a_conditional_reference_cannot_follow_is_refused_by_name() {
+    let (world, who) = World::clinic_of("5.0.0");
+    let put = |r: &Value| {
+        let (of, id) = (
+            r["resourceType"].as_str().unwrap(),
+            r["id"].as_str().unwrap(),
+        );
+        let answer = world.fhir(&who, &format!("PUT {of}/{id}"), r.to_string());
+        answer.status(201);
+    };
+    let location = |id: &str, part_of: &str| json!({ "resourceType": "Location", "id": id, "partOf": { "reference": format!("Location/{part_of}") } });
+    put(&json!({ "resourceType": "Location", "id": "house" }));
+    put(&json!({ "resourceType": "Location", "id": "other" }));
+    put(&location("ward", "house"));
+    let encounter = |id: &str, place: &str| {
+        json!({ "resourceType": "Encounter", "id": id, "status": "completed",
+            "location": [{ "location": { "reference": format!("Location/{place}") } }] })
+    };
+    put(&encounter("e", "ward"));
+    put(&json!({ "resourceType": "Patient", "id": "p" }));
+    put(&json!({ "resourceType": "Patient", "id": "q" }));
+    put(
+        &json!({ "resourceType": "Condition", "id": "of-p", "subject": { "reference": "Patient/p" },
+        "clinicalStatus": { "coding": [{ "code": "active" }] },
+        "code": { "coding": [{ "system": "http://e.org/c", "code": "dog" }] } }),
+    );
+    put(
+        &json!({ "resourceType": "Condition", "id": "of-q", "subject": { "reference": "Patient/q" },
+        "clinicalStatus": { "coding": [{ "code": "active" }] } }),
+    );
+    let questionnaire = |id: &str, title: &str| {
+        json!({ "resourceType": "Questionnaire", "id": id, "status": "active",
+            "url": "http://e.org/q", "title": title })
+    };
+    put(
+        &json!({ "resourceType": "QuestionnaireResponse", "id": "answers", "status": "completed",
+        "questionnaire": "http://e.org/q" }),
+    );
+    let set = json!({ "resourceType": "ValueSet", "id": "s", "url": "http://e.org/s", "status": "active",
+        "compose": { "include": [{ "system": "http://e.org/c", "concept": [{ "code": "dog" }] }] } });
+    put(&set);
+    let group = |member: &str| {
+        json!({ "resourceType": "Group", "id": "g", "type": "person", "membership": "enumerated",
+            "member": [{ "entity": { "reference": format!("Patient/{member}") } }] })
+    };
+    put(&group("p"));
+    let entry = |r: &Value| {
+        let url = format!(
+            "{}/{}",
+            r["resourceType"].as_str().unwrap(),
+            r["id"].as_str().unwrap()
+        );
+        json!({ "request": request("PUT", &url), "resource": r })
+    };
+    let list = |to: &str| {
+        json!({ "request": request("POST", "List"), "resource": { "resourceType": "List", "status": "current",
+            "mode": "working", "entry": [{ "item": { "reference": to } }] } })
+    };
+    let sent =
+        |entries: &[Value]| world.fhir(&who, "POST ", bundle("transaction", &json!(entries)));
+    let first_reference = |done: &Value, at: usize| {
+        let made = places(done);
+        let read = world.fhir(&who, &format!("GET {}", made[at]), "");
+        read.text("/entry/0/item/reference")
+    };
+    let everything = || world.fhir(&who, "GET _history?_count=0", "").json()["total"].clone();
+    for (changed, reference, what) in [
+        (
+            entry(&location("ward", "other")),
+            "Encounter?location:below=Location/other",
+            "hierarchy",
+        ),
+        (
+            json!({ "request": request("DELETE", "Location/ward") }),
+            "Encounter?location:below=Location/house",
+            "hierarchy",
+        ),
+        (
+            entry(&questionnaire("q", "New")),
+            "QuestionnaireResponse?questionnaire.title=New",
+            "canonicals",
+        ),
+        (
+            entry(&set),
+            "Condition?code:in=http://e.org/s",
+            "value sets",
+        ),
+    ] {
+        let before = everything();
+        let refused = sent(&[changed, list(reference)]).refused(412, "reference-ambiguous");
+        let said = refused.text("/issue/0/diagnostics");
+        assert!(said.contains(what), "{reference}: {said}");
+        assert_eq!(
+            refused.text("/issue/0/expression/0"),
+            "Bundle.entry[1]",
+            "{reference}"
+        );
+        assert_eq!(everything(), before, "{reference}");
+    }
+    // What it does not change is followed, and so are members.
+    let patient = json!({ "resourceType": "Patient", "id": "new" });
+    let done = sent(&[
+        entry(&patient),
+        list("Encounter?location:below=Location/house"),
+        list("Condition?code:in=http://e.org/s"),
+        entry(&group("q")),
+        list("Condition?patient:in=Group/g"),
+        entry(&encounter("e2", "other")),
+        list("Encounter?location:below=Location/other"),
+    ]);
+    let done = done.status(200).json();
+    for (at, wanted) in [
+        (1, "Encounter/e"),
+        (2, "Condition/of-p"),
+        (4, "Condition/of-q"),
+        (6, "Encounter/e2"),
+    ] {
+        assert_eq!(first_reference(&done, at), wanted);
+    }
+}

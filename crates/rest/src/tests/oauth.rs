@@ -1,6 +1,7 @@
 //! Programs that people sign in to: codes, refresh tokens, identity tokens, launches, and what must
 //! not work.
 
+mod binaries;
 mod requests;
 mod signed_out;
 

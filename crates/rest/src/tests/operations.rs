@@ -24,6 +24,12 @@ fn observation(id: &str, subject: &str, code: &str, date: &str) -> Value {
         "subject": reference(subject), "effectiveDateTime": date })
 }
 
+fn laboratory(id: &str, subject: &str, code: &str, date: &str) -> Value {
+    let mut made = observation(id, subject, code, date);
+    made["category"] = json!([{ "coding": [{ "code": "laboratory" }] }]);
+    made
+}
+
 /// Patient `a` with all that belongs to it, and patient `b`, who is not meant.
 fn chart(world: &World, who: &str) {
     for resource in [
@@ -311,7 +317,7 @@ fn operations_that_are_not_there() {
         ),
         ("GET Observation/$lastn?max=0", 400, "search-value"),
         (
-            "GET Observation/$lastn?_include=Observation:subject",
+            "GET Observation/$lastn?patient=a&code=1&_include=Observation:subject",
             501,
             "not-supported",
         ),
@@ -343,25 +349,25 @@ fn operations_that_are_not_there() {
 fn the_newest_of_each_kind() {
     let (world, who) = World::clinic();
     let two = |id: &str, codes: [&str; 2], date: &str| {
-        let mut both = observation(id, "Patient/a", codes[0], date);
+        let mut both = laboratory(id, "Patient/a", codes[0], date);
         let coding = json!([{ "system": "http://loinc.org", "code": codes[0] },
             { "system": "urn:local", "code": codes[1] }]);
         both["code"]["coding"] = coding;
         both
     };
     for resource in [
-        observation("a1", "Patient/a", "1", "2020-01-01"),
-        observation("a2", "Patient/a", "1", "2020-03-01"),
-        observation("a3", "Patient/a", "1", "2020-02-01"),
-        observation("b1", "Patient/a", "2", "2020-01-15"),
+        laboratory("a1", "Patient/a", "1", "2020-01-01"),
+        laboratory("a2", "Patient/a", "1", "2020-03-01"),
+        laboratory("a3", "Patient/a", "1", "2020-02-01"),
+        laboratory("b1", "Patient/a", "2", "2020-01-15"),
         // The local code makes one kind of the codes 3 and 4.
         two("c1", ["3", "x"], "2019-01-01"),
         two("c2", ["4", "x"], "2019-02-01"),
-        observation("of-b", "Patient/b", "1", "2024-01-01"),
+        laboratory("of-b", "Patient/b", "1", "2024-01-01"),
     ] {
         put(&world, &who, &resource);
     }
-    let mut said = observation("t1", "Patient/a", "9", "2018-01-01");
+    let mut said = laboratory("t1", "Patient/a", "9", "2018-01-01");
     said["code"] = json!({ "text": "Mood" });
     put(&world, &who, &said);
     said["id"] = "t2".into();
@@ -374,9 +380,12 @@ fn the_newest_of_each_kind() {
     let name = |ids: &[&str]| -> Vec<String> {
         ids.iter().map(|id| format!("Observation/{id}")).collect()
     };
-    assert_eq!(found("patient=Patient/a"), name(&["a2", "b1", "c2", "t2"]));
     assert_eq!(
-        found("patient=Patient/a&max=2"),
+        found("patient=Patient/a&category=laboratory"),
+        name(&["a2", "b1", "c2", "t2"])
+    );
+    assert_eq!(
+        found("patient=Patient/a&category=laboratory&max=2"),
         name(&["a2", "a3", "b1", "c2", "c1", "t2", "t1"])
     );
     assert_eq!(
@@ -384,14 +393,16 @@ fn the_newest_of_each_kind() {
         name(&["b1"])
     );
     let posted = json!({ "resourceType": "Parameters", "parameter": [
-        { "name": "patient", "valueString": "Patient/b" }, { "name": "max", "valuePositiveInt": 3 }] });
+        { "name": "patient", "valueString": "Patient/b" },
+        { "name": "category", "valueString": "laboratory" }, { "name": "max", "valuePositiveInt": 3 }] });
     let posted = world.fhir(&who, "POST Observation/$lastn", posted.to_string());
     assert_eq!(
         posted.status(200).at("/total", 1).entries(),
         name(&["of-b"])
     );
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    let posted = world.fhir_with(&who, "POST Observation/$lastn", &form, "patient=Patient/b");
+    let asked = "patient=Patient/b&category=laboratory";
+    let posted = world.fhir_with(&who, "POST Observation/$lastn", &form, asked);
     assert_eq!(posted.status(200).entries(), name(&["of-b"]));
 }
 
@@ -410,12 +421,48 @@ fn lastn_is_bounded_by_name() {
         put(
             &world,
             &who,
-            &observation(&format!("o{i}"), "Patient/a", "1", "2020-01-01"),
+            &laboratory(&format!("o{i}"), "Patient/a", "1", "2020-01-01"),
         );
     }
-    let refused = world.fhir(&who, "GET Observation/$lastn?patient=Patient/a", "");
+    let refused = world.fhir(&who, "GET Observation/$lastn?patient=Patient/a&code=1", "");
     let refused = refused.refused(400, "limit-query");
     assert!(String::from_utf8_lossy(&refused.body).contains("operation_resources_max"));
+}
+
+#[test]
+fn lastn_is_told_whose_observations_and_of_what_kind() {
+    for fhir in ["4.0.1", "4.3.0", "5.0.0"] {
+        let (world, who) = World::clinic_of(fhir);
+        put(
+            &world,
+            &who,
+            &laboratory("o", "Patient/a", "1", "2020-01-01"),
+        );
+        for (query, lacks) in [
+            ("", "patient or subject"),
+            ("max=3", "patient or subject"),
+            ("category=laboratory", "patient or subject"),
+            ("patient:missing=true&code=1", "patient or subject"),
+            ("patient=Patient/a", "category, code"),
+            ("subject=Patient/a&date=2020", "category, code"),
+        ] {
+            let line = format!("GET Observation/$lastn?{query}");
+            let refused = world.fhir(&who, &line, "").refused(400, "search-value");
+            let said = refused.text("/issue/0/diagnostics");
+            assert!(said.contains(lacks), "{query}: {said}");
+        }
+        for query in [
+            "patient=Patient/a&category=laboratory",
+            "subject=Patient/a&code=1",
+            "subject:Patient=a&code:text=x&code=1",
+            "patient._id=a&category:not=vital-signs",
+            "patient=Patient/a&combo-code=1",
+            "patient=Patient/a&code-value-quantity=1$gt5",
+        ] {
+            let line = format!("GET Observation/$lastn?{query}");
+            world.fhir(&who, &line, "").status(200);
+        }
+    }
 }
 
 fn meta(given: &Value) -> String {
@@ -534,7 +581,7 @@ fn operations_are_done_in_bundles() {
     };
     let reads = [
         request("GET", "Patient/a/$everything?_type=Encounter"),
-        request("GET", "Observation/$lastn?patient=Patient/a"),
+        request("GET", "Observation/$lastn?patient=Patient/a&code=1"),
         request("GET", "Patient/a/Observation?date=gt2020"),
         request("GET", "Patient/b/$meta"),
         request("HEAD", "Patient/b"),

@@ -152,6 +152,7 @@ pub(crate) fn tests(param: ParamId, value: &Match, facts: &mut dyn Facts) -> Res
     };
     match value {
         Match::Token(token) | Match::ReferenceIdentifier(token) => token_test(number, token, facts),
+        Match::TokenCaseless { system, code } => caseless(number, system, code, facts),
         Match::OfType(of, value) => {
             let kept = typed_identifier(of.code.as_deref().unwrap_or(""), value);
             let token = TokenMatch {
@@ -255,6 +256,39 @@ fn token_test(param: i64, token: &TokenMatch, facts: &mut dyn Facts) -> Result<V
     Ok(one(Table::Token, param, preds, ways))
 }
 
+/// A code of which the case does not count: rows that begin as it may begin, compared while they are
+/// read.
+fn caseless(param: i64, system: &str, code: &str, facts: &mut dyn Facts) -> Result<Vec<Test>> {
+    /// Beginnings that are looked at are at most two to the power of this.
+    const LETTERS: usize = 3;
+    let Some(system) = facts.system(system)? else {
+        return Ok(Vec::new());
+    };
+    let mut starts = vec![String::new()];
+    let mut letters = 0;
+    for c in code.chars() {
+        let upper = c.to_ascii_uppercase();
+        if upper != c {
+            letters += 1;
+        }
+        if letters > LETTERS {
+            break;
+        }
+        let longer = |c: char| starts.iter().map(move |start| format!("{start}{c}"));
+        starts = match upper == c {
+            true => longer(c).collect(),
+            false => longer(upper).chain(longer(c)).collect(),
+        };
+    }
+    let is = vec![
+        Pred::Column("code", Op::IsLower, Bind::text(code)),
+        Pred::is("system", Bind::Int(system)),
+    ];
+    let arm = |start: &String| filtered(prefix("code", start), is.clone(), false);
+    let ways = Ways::Known(starts.iter().map(arm).collect());
+    Ok(one(Table::Token, param, is.clone(), ways))
+}
+
 fn uri_test(param: i64, uri: &Match) -> Vec<Test> {
     let range = |preds: Vec<Pred>| {
         let ways = Ways::Known(vec![unordered(preds.clone())]);
@@ -280,7 +314,7 @@ fn uri_test(param: i64, uri: &Match) -> Vec<Test> {
 fn unequal(param: i64, equal: Vec<Test>, value: &Match) -> Vec<Test> {
     let table = match (equal.first(), value) {
         (Some(test), _) => test.table,
-        (None, Match::Token(_)) => Table::Token,
+        (None, Match::Token(_) | Match::TokenCaseless { .. }) => Table::Token,
         (None, Match::Composite(_)) => Table::Composite,
         (None, Match::Reference(_)) => Table::Reference,
         // Of a reference to a type that is never pointed to.

@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::administration::Chain;
 use super::break_glass::Openings;
+use super::cases::KnownCases;
 use super::clients::Clients;
 use super::connection::{self, Reader};
 use super::consents::KnownConsents;
@@ -64,6 +65,8 @@ pub(crate) struct OpenTenant {
     pub(crate) openings: Openings,
     /// What patients consented to.
     pub(crate) consents: KnownConsents,
+    /// In which code systems case does not count.
+    pub(crate) cases: KnownCases,
     /// Resources that are kept apart.
     pub(crate) quarantine: Quarantine,
     /// Which rows rules of policy reach, as far as it is remembered.
@@ -202,6 +205,7 @@ impl OpenTenant {
             false => Policy::none(),
         };
         let vendors = Vendors::load(&reader.db, model, trusted)?;
+        let cases = KnownCases::load(&reader.db, model)?;
         let quarantine = Quarantine::load(&reader.db, chain)?;
         // Where one may be as it was before it was ended, none opens anybody.
         let hold = trusted && administration::openings_hold(&reader.db)?;
@@ -229,6 +233,7 @@ impl OpenTenant {
             swept: AtomicU64::new(0),
             openings,
             consents: KnownConsents::default(),
+            cases,
             quarantine,
             reaches: Reaches::new(marked, shared.config.limits.reach_bytes_max),
             actors: RwLock::default(),

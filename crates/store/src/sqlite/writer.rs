@@ -167,6 +167,7 @@ pub(crate) fn run(tenant: &Arc<OpenTenant>, slot: &mut Option<WriterState>, memb
             *slot = None;
             shared.cache.forget(&tenant.id, &shared.metrics);
             tenant.consents.forget();
+            tenant.cases.forget();
             tenant.commits.fetch_add(1, Ordering::Release);
             tenant.reaches.failed();
             for (_, answer) in &mut answers {
@@ -319,6 +320,7 @@ fn finish(tenant: &Arc<OpenTenant>, state: Option<&WriterState>, before: u64, an
                 any = true;
             }
             tenant.consents.learn(tenant, stored);
+            tenant.cases.learn(tenant.model, stored);
             let was_there =
                 shared
                     .cache

@@ -11,6 +11,7 @@ use rusqlite::OptionalExtension as _;
 
 use super::TenantStore;
 use crate::audit::{Outcome, Subject};
+use crate::sqlite::cases::Case;
 use crate::sqlite::fault::Doing;
 use crate::sqlite::index::IdKey;
 use crate::sqlite::params::{self, ParamState, build};
@@ -48,6 +49,23 @@ impl TenantStore {
     pub async fn customs(&self) -> Result<Arc<Customs>> {
         self.serving()?;
         Ok(self.opened().await?.customs())
+    }
+
+    /// Whether there may be code systems, so that it has to be asked in which case counts.
+    pub async fn may_hold_code_systems(&self) -> Result<bool> {
+        self.serving()?;
+        Ok(self.opened().await?.cases.any())
+    }
+
+    /// Whether case does not count in codes of a system, as far as it is remembered.
+    pub async fn case_of(&self, system: &str) -> Result<Case> {
+        Ok(self.opened().await?.cases.of(system))
+    }
+
+    /// Remembers what a search for its CodeSystem found, which was begun when `seen` was said.
+    pub async fn know_case(&self, system: &str, seen: u64, caseless: bool) -> Result<()> {
+        self.opened().await?.cases.know(system, seen, caseless);
+        Ok(())
     }
 
     /// What rights are made of: the policy in force, and the tenant's own search parameters.

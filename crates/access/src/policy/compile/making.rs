@@ -285,12 +285,22 @@ impl<'a> Making<'a> {
             .filter(|(t, _)| !search.iter().any(|(s, _)| s == t));
         seen.extend(more.cloned());
         let (by_read, by_search) = (in_reach(binary, read), in_reach(binary, &seen));
+        // By a patient's scopes those are reached whose context is, by such scopes too.
+        let of_patient = |reach: &[(TypeId, Arc<Rule>)]| {
+            let own = |(of, _): &&(TypeId, Arc<Rule>)| self.is_as_patient(ActionName::Read, *of);
+            let own: Vec<_> = reach.iter().filter(own).cloned().collect();
+            within(binary, &own)
+        };
+        let (own_read, own_search) = (of_patient(read), of_patient(&seen));
         for (action, found) in ACTIONS.iter().zip(reach) {
-            let by = match action {
+            let as_patient = self.is_as_patient(*action, binary);
+            let by = match (action, as_patient) {
                 // Nothing is there yet that could be bound.
-                ActionName::Create => continue,
-                ActionName::Search => &by_search,
-                _ => &by_read,
+                (ActionName::Create, false) => continue,
+                (ActionName::Search, false) => &by_search,
+                (ActionName::Search, true) => &own_search,
+                (_, false) => &by_read,
+                (_, true) => &own_read,
             };
             for (_, rule) in found.iter_mut().filter(|(t, _)| *t == binary) {
                 *rule = Arc::new(rule.bound(by.clone()));
@@ -373,8 +383,14 @@ impl<'a> Making<'a> {
         }
         let allowing = |s: &&ResourceScope| s.allows(action) && s.types.contains(type_id);
         let narrow = |s: &ResourceScope| s.query.is_some() || s.context == ScopeContext::Patient;
+        // Of Binary a patient's scopes say something where there are no others.
+        let others = is_binary(self.surroundings.model, type_id)
+            && !only_of_patient(scopes, action, type_id);
         let mut ways = Vec::new();
         for scope in scopes.resources().iter().filter(allowing) {
+            if others && scope.context == ScopeContext::Patient {
+                continue;
+            }
             if narrow(scope)
                 && let Some(clause) = self.scope(scope, type_id)
             {
@@ -388,6 +404,15 @@ impl<'a> Making<'a> {
         }
     }
 
+    /// Whether it is by scopes of a patient alone that a type is reached.
+    fn is_as_patient(&self, action: ActionName, type_id: TypeId) -> bool {
+        let of_vendor = self.vendor.as_ref().map(Narrowing::scopes);
+        let mut all = self.subject.scopes.into_iter().chain(of_vendor);
+        all.any(|scopes| {
+            !scopes.types(action).contains(type_id) && only_of_patient(scopes, action, type_id)
+        })
+    }
+
     /// One scope as a clause; none if it lets nothing through.
     pub(super) fn scope(&self, scope: &ResourceScope, type_id: TypeId) -> Option<Clause> {
         let model = self.surroundings.model;
@@ -396,7 +421,11 @@ impl<'a> Making<'a> {
             let patient = self.subject.patient?;
             let head = model.type_id("Patient")?;
             let own = std::slice::from_ref(patient);
-            all.push(in_own_compartment(model, head, type_id, own)?);
+            all.push(match is_binary(model, type_id) {
+                // It is in no compartment; which contexts those are is said last.
+                true => lacks_context(false),
+                false => in_own_compartment(model, head, type_id, own)?,
+            });
         }
         if let Some(query) = &scope.query {
             let values = Values::default();
@@ -409,21 +438,36 @@ impl<'a> Making<'a> {
     }
 }
 
-/// No security context, or one that is in reach. One that is a Binary itself is not followed.
-fn in_reach(binary: TypeId, reach: &[(TypeId, Arc<Rule>)]) -> Clause {
-    let none = Clause::Param(ParamClause {
+/// Whether scopes allow something on a type, and all that do are of a patient.
+fn only_of_patient(scopes: &Scopes, action: ActionName, type_id: TypeId) -> bool {
+    let allowing = |s: &&ResourceScope| s.allows(action) && s.types.contains(type_id);
+    let mut all = scopes.resources().iter().filter(allowing).peekable();
+    all.peek().is_some() && all.all(|s| s.context == ScopeContext::Patient)
+}
+
+/// Whether there is no security context.
+pub(super) fn lacks_context(lacks: bool) -> Clause {
+    Clause::Param(ParamClause {
         param: vec![SECURITY_CONTEXT],
         kind: ParamKind::Reference,
-        test: Test::Missing(true),
-    });
+        test: Test::Missing(lacks),
+    })
+}
+
+/// No security context, or one that is in reach.
+fn in_reach(binary: TypeId, reach: &[(TypeId, Arc<Rule>)]) -> Clause {
+    Clause::Or(vec![lacks_context(true), within(binary, reach)])
+}
+
+/// A security context that is in reach. One that is a Binary itself is not followed.
+fn within(binary: TypeId, reach: &[(TypeId, Arc<Rule>)]) -> Clause {
     let everything = Arc::new(Clause::And(Vec::new()));
     let all = reach.iter().filter(|(of, _)| *of != binary);
     let targets = all.map(|(of, rule)| (*of, rule.shared_filter().unwrap_or(&everything).clone()));
-    let within = Clause::Chain {
+    Clause::Chain {
         param: vec![SECURITY_CONTEXT],
         targets: targets.collect(),
-    };
-    Clause::Or(vec![none, within])
+    }
 }
 
 /// What is left of a type.

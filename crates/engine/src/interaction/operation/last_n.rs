@@ -100,6 +100,35 @@ fn keys(body: &[u8]) -> Vec<Key> {
     vec![(None, said.unwrap_or_default().to_lowercase())]
 }
 
+/// What has to be asked for: whose observations, and of what kind. Every version of the operation's
+/// definition says so.
+fn must_be_asked(query: &str) -> Result<(), Failure> {
+    let names: Vec<String> = form::pairs(query).map(|(name, _)| name.into()).collect();
+    let asks = |wanted: &dyn Fn(&str) -> bool| {
+        // Whatever modifier or chain follows the name, but for the one that names nobody.
+        names.iter().any(|name| {
+            let (own, rest) = name.split_at(name.find([':', '.']).unwrap_or(name.len()));
+            wanted(own) && rest != ":missing"
+        })
+    };
+    let subject = asks(&|name| matches!(name, "subject" | "patient"));
+    let kind = asks(&|name| {
+        matches!(name, "category" | "code" | "combo-code" | "component-code")
+            || name.starts_with("code-value-")
+            || name.starts_with("combo-code-value-")
+            || name.starts_with("component-code-value-")
+    });
+    let lacks = match (subject, kind) {
+        (true, true) => return Ok(()),
+        (false, _) => "whose observations: name patient or subject",
+        (true, false) => "of what kind: name category, code or another parameter with a code",
+    };
+    Err(Failure::new(
+        Code::SearchValue,
+        format!("$lastn has to be told {lacks}"),
+    ))
+}
+
 impl Session {
     /// The newest `max` observations of each kind.
     ///
@@ -124,6 +153,10 @@ impl Session {
                 "$lastn takes no _include and no _revinclude",
             ));
         }
+        let _ = self
+            .permit::<access::Search>(access::Target::Types(vec![type_id]))
+            .await?;
+        must_be_asked(asked.query)?;
         let limits = self.limits();
         let (page_max, all_max) = (limits.page_entries_max, limits.operation_resources_max);
         query.count = u32::try_from(page_max).unwrap_or(u32::MAX);

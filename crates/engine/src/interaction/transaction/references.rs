@@ -168,6 +168,15 @@ impl Session {
             .filter(|(t, _)| *t == type_id);
         let written = of_type.map(|(_, id)| id.clone()).collect();
         let all = self.criteria(type_id, query).await?;
+        let of_terms = |step: &Step| match step.identity() {
+            Some(identity) => self.is_terms(identity.type_id),
+            None => matches!(step, Step::Delete(type_id, ..) if self.is_terms(*type_id)),
+        };
+        if all.by_terms() && steps.iter().any(of_terms) {
+            let text = "a conditional reference by value sets or code systems is not resolved where \
+                        the transaction itself changes some";
+            return Err(Failure::new(Code::ReferenceAmbiguous, text));
+        }
         Ok(Reference {
             index,
             type_id,
@@ -176,6 +185,10 @@ impl Session {
             stored: all.without(written),
             text,
         })
+    }
+
+    fn is_terms(&self, type_id: TypeId) -> bool {
+        matches!(self.model().type_name(type_id), "ValueSet" | "CodeSystem")
     }
 
     async fn resolve(

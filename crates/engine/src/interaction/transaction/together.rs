@@ -12,7 +12,7 @@ use fhir::definitions::TypeId;
 use fhir::json::Value;
 use fhir::search::Customs;
 use fhir::search::among::{Among, Fresh, Question};
-use fhir::search::query::Clause;
+use fhir::search::query::{Clause, Match, Test};
 
 use super::Step;
 use super::prepare::target;
@@ -116,20 +116,29 @@ impl Session {
     /// Looks until all is known that must be known of stored resources.
     async fn answered(&self, size: usize, all: Arc<All>) -> Result<Vec<Met>, Failure> {
         let model = self.model();
+        let customs = self.store.customs().await?;
         let mut known: Vec<(Question, bool)> = Vec::new();
         for _ in 0..ROUNDS_MAX {
             let (of, answers) = (all.clone(), std::mem::take(&mut known));
+            let customs = customs.clone();
             let round = move || {
-                let among = Among::new(model, &of.0, &answers);
+                let among = Among::new((model, &customs), &of.0, &answers);
                 let (found, questions) = round(&among, &of)?;
+                let unsaid = among.unsaid();
                 drop(among);
-                Ok((found, questions, answers))
+                Ok((found, questions, answers, unsaid))
             };
-            let (found, questions, answers) = self.compute(size, round).await?;
+            let (found, questions, answers, unsaid) = self.compute(size, round).await?;
             known = answers;
             let Some(index) = found.1 else {
                 return Ok(found.0);
             };
+            if let Some(what) = unsaid {
+                let text = format!(
+                    "{what} is not resolved where the transaction itself changes what it leads over"
+                );
+                return Err(Failure::new(Code::ReferenceAmbiguous, text).at_entry(index));
+            }
             if questions.is_empty() {
                 return Err(undecided(index));
             }
@@ -260,11 +269,19 @@ fn led_to(clause: &Clause, types: &mut HashSet<TypeId>) {
             parts.iter().for_each(|part| led_to(part, types));
         }
         Clause::Not(part) => led_to(part, types),
-        Clause::MemberOf { .. }
-        | Clause::Param(_)
-        | Clause::Id(_)
-        | Clause::NotId(_)
-        | Clause::Never => {}
+        Clause::MemberOf { source, inner, .. } => {
+            types.insert(*source);
+            led_to(inner, types);
+        }
+        Clause::Param(param) => {
+            if let Test::Any(values) | Test::None(values) = &param.test {
+                types.extend(values.iter().filter_map(|value| match value {
+                    Match::Hierarchy { type_id, .. } => Some(*type_id),
+                    _ => None,
+                }));
+            }
+        }
+        Clause::Id(_) | Clause::NotId(_) | Clause::Never => {}
     }
 }
 
@@ -343,7 +360,6 @@ fn undecided(index: usize) -> Failure {
 
 /// Whether a condition is also about other resources than the one that meets it.
 pub(super) fn goes_far(clause: &Clause) -> bool {
-    use fhir::search::query::{Match, Test};
     match clause {
         Clause::Chain { .. } | Clause::Has { .. } | Clause::MemberOf { .. } => true,
         Clause::And(parts) | Clause::Or(parts) | Clause::ByType(parts) => {

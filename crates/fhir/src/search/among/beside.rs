@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use base::ResourceId;
 
-use super::super::query::Clause;
+use super::super::holds_canonicals;
+use super::super::query::{Clause, Match, ParamClause, ReferenceMatch, Test};
 use super::{Among, Fresh, references};
-use crate::definitions::TypeId;
+use crate::definitions::{ParamId, ParamKind, TypeId};
 
 /// Resources that are taken away.
 pub type Gone<'g> = &'g [(TypeId, ResourceId)];
@@ -37,7 +38,19 @@ impl Among<'_> {
             Clause::Or(parts) => Clause::Or(each(parts)?),
             Clause::ByType(parts) => Clause::ByType(each(parts)?),
             Clause::Not(part) => Clause::Not(Box::new(self.rewritten(of, part, gone)?)),
+            Clause::Param(param) => {
+                if hierarchies(param).any(|of| self.changes(of, gone)) {
+                    return self.cannot("`:below` and `:above` over a hierarchy");
+                }
+                clause.clone()
+            }
             Clause::Chain { param, targets } => {
+                let mut led = targets.iter().map(|(to, _)| *to);
+                if self.by_canonical(of, param.first().copied())
+                    && led.any(|to| self.writes(to) || self.changes(to, gone))
+                {
+                    return self.cannot("a chain along canonicals");
+                }
                 let each: Vec<_> = targets
                     .iter()
                     .map(|(to, inner)| Some((*to, Arc::new(self.target(*to, inner, gone)?))))
@@ -52,6 +65,9 @@ impl Among<'_> {
                 param,
                 inner,
             } => {
+                if self.by_canonical(*source, Some(*param)) && self.writes(*source) {
+                    return self.cannot("`_has` along canonicals");
+                }
                 let (held, rest) = self.apart(*source, inner, gone);
                 let (held, rest) = (held?, rest?);
                 let others = Clause::Has {
@@ -68,8 +84,63 @@ impl Among<'_> {
                 ids.dedup();
                 or_these(others, ids)
             }
-            other => other.clone(),
+            Clause::MemberOf {
+                param,
+                source,
+                member,
+                inner,
+            } => {
+                let (held, rest) = self.apart(*source, inner, gone);
+                let (held, rest) = (held?, rest?);
+                let others = Clause::MemberOf {
+                    param: param.clone(),
+                    source: *source,
+                    member: *member,
+                    inner: Arc::new(rest),
+                };
+                let listed = held.iter().flat_map(|one| references(&one.rows, *member));
+                let listed: Vec<Match> = listed
+                    .map(|(type_id, id)| {
+                        Match::Reference(ReferenceMatch::Local {
+                            type_id,
+                            id: id.clone(),
+                            version: None,
+                        })
+                    })
+                    .collect();
+                if listed.is_empty() {
+                    return Some(others);
+                }
+                let refers = Clause::Param(ParamClause {
+                    param: param.clone(),
+                    kind: ParamKind::Reference,
+                    test: Test::Any(listed.into()),
+                });
+                Clause::Or(vec![others, refers])
+            }
+            Clause::Id(_) | Clause::NotId(_) | Clause::Never => clause.clone(),
         })
+    }
+
+    fn cannot<T>(&self, what: &'static str) -> Option<T> {
+        self.unsaid.set(Some(what));
+        None
+    }
+
+    /// Whether a parameter of a type leads on by canonicals.
+    fn by_canonical(&self, of: TypeId, param: Option<ParamId>) -> bool {
+        param.is_some_and(|param| holds_canonicals(self.model, self.customs, of, param))
+    }
+
+    /// Whether one of a type is written.
+    fn writes(&self, type_id: TypeId) -> bool {
+        self.fresh.iter().any(|one| one.type_id == type_id)
+    }
+
+    /// Whether a stored one of a type becomes another or is taken away.
+    fn changes(&self, type_id: TypeId, gone: Gone<'_>) -> bool {
+        let mut stored = self.fresh.iter().filter(|one| !one.new);
+        stored.any(|one| one.type_id == type_id) || gone.iter().any(|(of, _)| *of == type_id)
     }
 
     /// A clause about what a chain leads to.
@@ -115,6 +186,18 @@ impl Among<'_> {
         });
         (held, rest)
     }
+}
+
+/// The types whose hierarchies a condition is about.
+fn hierarchies(param: &ParamClause) -> impl Iterator<Item = TypeId> {
+    let values = match &param.test {
+        Test::Missing(_) => &[],
+        Test::Any(values) | Test::None(values) => &**values,
+    };
+    values.iter().filter_map(|value| match value {
+        Match::Hierarchy { type_id, .. } => Some(*type_id),
+        _ => None,
+    })
 }
 
 fn or_these(clause: Clause, ids: Vec<ResourceId>) -> Clause {

@@ -24,7 +24,7 @@ impl Context<'_> {
     pub(super) fn token_value(&self, named: &Named<'_>, text: &str) -> Result<Match, Issue> {
         match named.modifier {
             None | Some("not") => {
-                let token = read(named, text)?;
+                let token = self.without_kind(named, read(named, text)?);
                 let code = token.code.as_deref().unwrap_or("true");
                 if !matches!(code, "true" | "false") && self.is_boolean(named) {
                     return Err(named.bad_value("the value is true or false"));
@@ -94,14 +94,10 @@ impl Context<'_> {
     /// An address of a ContactPoint in lower case, beside what is written: those of mail mean the same
     /// either way.
     pub(super) fn in_lower_case(&self, named: &Named<'_>, text: &str) -> Option<Match> {
-        let contact = |content: Content| match content {
-            Content::Structure(id) => self.model.structure(id).path == "ContactPoint",
-            _ => false,
-        };
-        if !matches!(named.modifier, None | Some("not")) || !self.is_of(named, &contact) {
+        if !matches!(named.modifier, None | Some("not")) || !self.is_contact(named) {
             return None;
         }
-        let token = read(named, text).ok()?;
+        let token = self.without_kind(named, read(named, text).ok()?);
         let lower = token.code.as_ref()?.to_ascii_lowercase();
         if token.code.as_deref() == Some(lower.as_str()) {
             return None;
@@ -110,6 +106,27 @@ impl Context<'_> {
             code: Some(lower),
             ..token
         }))
+    }
+
+    /// Addresses of ContactPoints have no system (`search.html#token`): what stands in its place is
+    /// not looked at, and may be the kind of address, `phone|555`.
+    fn without_kind(&self, named: &Named<'_>, token: TokenMatch) -> TokenMatch {
+        let said = token.code.is_some() && token.system.as_deref().is_some_and(|s| !s.is_empty());
+        match said && self.is_contact(named) {
+            true => TokenMatch {
+                system: None,
+                ..token
+            },
+            false => token,
+        }
+    }
+
+    /// Whether all its elements are ContactPoints.
+    fn is_contact(&self, named: &Named<'_>) -> bool {
+        self.is_of(named, &|content| match content {
+            Content::Structure(id) => self.model.structure(id).path == "ContactPoint",
+            _ => false,
+        })
     }
 
     /// Whether `:below` asks for a MIME type and what is of it. Those have no system.

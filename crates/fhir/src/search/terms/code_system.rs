@@ -8,6 +8,8 @@ use crate::json::Value;
 /// The concepts of a code system: what they are under, and what they are.
 #[derive(Debug, Default)]
 pub(super) struct CodeSystem {
+    /// Case does not count in its codes.
+    pub(super) caseless: bool,
     order: Vec<String>,
     /// What each code is under.
     pub(super) parents: HashMap<String, HashSet<String>>,
@@ -56,6 +58,16 @@ impl CodeSystem {
                 self.read(child, Some(&code), depth + 1);
             }
         }
+    }
+
+    /// A code as the system itself writes it.
+    pub(super) fn written<'c>(&'c self, code: &'c str) -> &'c str {
+        if !self.caseless {
+            return code;
+        }
+        let mut all = self.order.iter().map(String::as_str);
+        all.find(|own| own.eq_ignore_ascii_case(code))
+            .unwrap_or(code)
     }
 
     /// All codes, in order.

@@ -44,6 +44,7 @@ fn request(route: &Route, tenant: &str, authorization: Option<&str>) -> Request 
         // `{__typename}`
         "graphql" => "?query=%7B__typename%7D",
         "fhirpath-instance" => "?expression=id",
+        "lastn" => "?patient=p1&code=x",
         "delete-tenant" => &format!("?confirm={tenant}&grace=0"),
         _ => "",
     };

@@ -237,6 +237,10 @@ fn case_counts_in_codes_and_not_in_texts() {
         ("email=Zoe@Example.org", "a b"),
         ("email=ZOE@EXAMPLE.ORG", "a b"),
         ("telecom=ZOE@example.org", "a b"),
+        // What stands in the place of a system is not looked at.
+        ("telecom=email|ZOE@example.org", "a b"),
+        ("email=email|zoe@example.org", "a b"),
+        ("_filter=telecom eq email|zoe@example.org", "a b"),
         ("email:not=ZOE@EXAMPLE.ORG", ""),
         ("identifier=ZOE@EXAMPLE.ORG", ""),
         ("identifier=Zoe@Example.org", "b"),

@@ -123,3 +123,106 @@ fn value_sets_and_code_systems_of_the_tenant_are_searched_by() {
         "scope-missing",
     );
 }
+
+#[test]
+fn case_counts_as_the_code_system_says() {
+    for fhir in ["4.0.1", "4.3.0", "5.0.0"] {
+        let (world, who) = World::clinic_of(fhir);
+        let (any, same) = ("http://e.org/any", "http://e.org/same");
+        let condition = |id: &str, system: &str, code: &str| {
+            let mut made = json!({
+                "resourceType": "Condition", "id": id, "subject": {"reference": "Patient/x"},
+                "code": {"coding": [{"system": system, "code": code}]},
+            });
+            if fhir == "5.0.0" {
+                made["clinicalStatus"] = json!({"coding": [{"code": "active"}]});
+            }
+            put(&world, &who, &made);
+        };
+        condition("a", any, "pH-Low");
+        condition("b", any, "PH-LOW");
+        condition("c", any, "ph-lower");
+        condition("d", same, "pH-Low");
+        condition("e", same, "PH-LOW");
+        let all = |query: &str, want: &[&str]| {
+            let want: Vec<String> = want.iter().map(|id| format!("Condition/{id}")).collect();
+            let want: Vec<&str> = want.iter().map(String::as_str).collect();
+            finds(&world, &who, &format!("Condition?{query}"), &want);
+        };
+        let code = |system: &str, code: &str| format!("code={system}|{code}");
+        // Nobody knows yet.
+        all(&code(any, "ph-low"), &[]);
+        let system = |id: &str, url: &str, sensitive: bool, child: &str| {
+            json!({
+                "resourceType": "CodeSystem", "id": id, "url": url, "status": "active",
+                "content": "complete", "caseSensitive": sensitive,
+                "concept": [{"code": "pH", "concept": [{"code": child}]}],
+            })
+        };
+        put(&world, &who, &system("any", any, false, "pH-Low"));
+        put(&world, &who, &system("same", same, true, "pH-Low"));
+        for written in ["ph-low", "PH-Low", "pH-lOW"] {
+            all(&code(any, written), &["a", "b"]);
+            all(&code(same, written), &[]);
+        }
+        all("code=ph-low", &[]);
+        all(&code(same, "pH-Low"), &["d"]);
+        all(&format!("code:not={any}|ph-low"), &["c", "d", "e"]);
+        all(
+            &format!("code={any}|ph-low,{same}|PH-LOW"),
+            &["a", "b", "e"],
+        );
+        all(&format!("_filter=code eq {any}|ph-low"), &["a", "b"]);
+        all(&format!("_filter=code ne {any}|ph-low"), &["c", "d", "e"]);
+        all(&format!("code:below={any}|PH"), &["a", "b"]);
+        all(&format!("code:above={any}|ph-LOW"), &["a", "b"]);
+        let set = json!({
+            "resourceType": "ValueSet", "id": "set", "url": "http://e.org/set", "status": "active",
+            "compose": {"include": [{"system": any, "concept": [{"code": "ph-LOW"}]}]},
+        });
+        put(&world, &who, &set);
+        all("code:in=http://e.org/set", &["a", "b"]);
+        all("code:not-in=http://e.org/set", &["c", "d", "e"]);
+        put(&world, &who, &person("x", &json!({})));
+        finds(
+            &world,
+            &who,
+            &format!("Patient?_has:Condition:patient:code={any}|ph-low"),
+            &["Patient/x"],
+        );
+        finds(
+            &world,
+            &who,
+            &format!("Patient?_has:Condition:patient:code={same}|ph-low"),
+            &[],
+        );
+        // In composites and in long lists the usual spellings are found.
+        put(
+            &world,
+            &who,
+            &json!({
+                "resourceType": "Observation", "id": "o", "status": "final",
+                "code": {"coding": [{"system": any, "code": "PH"}]},
+                "valueQuantity": {"value": 7, "system": "http://unitsofmeasure.org", "code": "1"},
+            }),
+        );
+        let both = format!("Observation?code-value-quantity={any}|ph$7");
+        finds(&world, &who, &both, &["Observation/o"]);
+        let many: Vec<String> = (0..40).map(|n| format!("{any}|x{n}")).collect();
+        all(&format!("code={},{any}|ph-low", many.join(",")), &["b"]);
+        // What the code system says now counts, and only for who may look at it.
+        let blind = world.client("lakeside", "system/Condition.rs");
+        finds(
+            &world,
+            &blind,
+            &format!("Condition?{}", code(any, "ph-low")),
+            &[],
+        );
+        put(&world, &who, &system("any", any, true, "pH-Low"));
+        all(&code(any, "ph-low"), &[]);
+        put(&world, &who, &system("any", any, false, "pH-Low"));
+        all(&code(any, "ph-low"), &["a", "b"]);
+        world.fhir(&who, "DELETE CodeSystem/any", "").status(204);
+        all(&code(any, "ph-low"), &[]);
+    }
+}

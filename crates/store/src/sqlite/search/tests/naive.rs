@@ -516,6 +516,9 @@ fn meets(value: &RowValue, m: &Match) -> bool {
         }
         (RowValue::String { folded, .. }, Match::StringIs(x)) => **folded == **x,
         (RowValue::String { folded, .. }, Match::StringSuffix(x)) => folded.ends_with(x.as_str()),
+        (RowValue::Token { system, code }, Match::TokenCaseless { system: s, code: c }) => {
+            **system == **s && code.to_ascii_lowercase() == *c
+        }
         (RowValue::Token { code, .. }, Match::TokenCode(how, x)) => {
             let code = code.to_ascii_lowercase();
             match how {

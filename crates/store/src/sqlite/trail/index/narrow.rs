@@ -184,7 +184,7 @@ fn looks_only_at(tenant: &OpenTenant, clause: &Clause, of: &[&str]) -> bool {
 fn has_no_words(clause: &Clause) -> bool {
     fn is_of_codes(value: &Match) -> bool {
         match value {
-            Match::Token(_) | Match::TokenCode(..) => true,
+            Match::Token(_) | Match::TokenCaseless { .. } | Match::TokenCode(..) => true,
             Match::Unequal(value) => is_of_codes(value),
             _ => false,
         }

@@ -93,6 +93,10 @@ impl World {
                 Match::TokenCode(How::Ends, "z".to_owned()),
                 Match::TokenCode(How::Is, "y".to_owned()),
             ]),
+            0 if dice.rarely() => Match::TokenCaseless {
+                system: dice.one(SYSTEMS).to_owned(),
+                code: dice.one(&["x", "y", "xy"]).to_owned(),
+            },
             0 if dice.rarely() => {
                 let of = TokenMatch {
                     system: Some(dice.one(SYSTEMS).to_owned()),
