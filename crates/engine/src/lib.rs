@@ -66,8 +66,8 @@ pub use session::Session;
 pub use shipping::{Carrier, Carrying, ShipForm, Shipper, ShipperView, SyslogTarget, TargetError};
 pub use store::{
     Access, AccessReport, AuditMode, AuditShipping, Data, Form, Method, Mode, ProofOf,
-    RegistrationBy, RestoreClients, ShipOf, ShippedAs, StoreConfig, Stored, Synchronous,
-    TenantSettings, Touched,
+    RegistrationBy, RestoreClients, SettingsPatch, ShipOf, ShippedAs, StoreConfig, Stored,
+    Synchronous, TenantSettings, Touched,
 };
 pub use telling::{HeadTeller, HeadTellerView, HeadWay, MailOutbox};
 pub use tenants::{

@@ -11,7 +11,8 @@ use base::{Code, TenantName};
 use fhir::definitions::FhirVersion;
 use serde::{Deserialize, Serialize};
 use store::{
-    KeptClients, NewTenant, RestoreClients, State, Store, TenantInfo, TenantSettings, TenantStore,
+    AuditShipping, KeptClients, NewTenant, RestoreClients, SettingsPatch, State, Store, TenantInfo,
+    TenantSettings, TenantStore,
 };
 
 use crate::failure::Failure;
@@ -54,9 +55,9 @@ pub struct TenantPatch {
     /// A name for people.
     #[serde(default)]
     pub display: Option<String>,
-    /// Its settings.
+    /// Its settings: those that are said.
     #[serde(default)]
-    pub config: Option<TenantSettings>,
+    pub config: Option<SettingsPatch>,
 }
 
 /// A tenant, as the admin API shows it.
@@ -225,8 +226,8 @@ impl Operator {
             })?,
         };
         let display = checked_display(draft.display.unwrap_or(draft.name))?;
-        check_origins(&draft.config)?;
-        check_destination(&draft.config)?;
+        check_origins(&draft.config.cors_origins)?;
+        check_destination(draft.config.audit_shipping.as_ref())?;
         let new = NewTenant {
             name,
             display,
@@ -284,8 +285,10 @@ impl Operator {
     ) -> Result<TenantView, Failure> {
         let name = known_name(name)?;
         let display = patch.display.map(checked_display).transpose()?;
-        patch.config.as_ref().map_or(Ok(()), check_origins)?;
-        patch.config.as_ref().map_or(Ok(()), check_destination)?;
+        if let Some(config) = &patch.config {
+            check_origins(config.cors_origins.as_deref().unwrap_or_default())?;
+            check_destination(config.audit_shipping.as_ref())?;
+        }
         let permit = self.permit()?;
         let info = self
             .store()
@@ -536,8 +539,8 @@ fn known_name(name: &str) -> Result<TenantName, Failure> {
 }
 
 /// Whether a trail can be shipped to where it is to be.
-fn check_destination(settings: &TenantSettings) -> Result<(), Failure> {
-    let Some(own) = settings.ships_to() else {
+fn check_destination(ships: Option<&AuditShipping>) -> Result<(), Failure> {
+    let Some(own) = ships.filter(|s| !s.syslog.is_empty()) else {
         return Ok(());
     };
     match SyslogTarget::parse(&own.syslog) {
@@ -550,8 +553,8 @@ fn check_destination(settings: &TenantSettings) -> Result<(), Failure> {
 }
 
 /// Refuses settings with origins that are none: `*`, or a scheme, a host and perhaps a port.
-fn check_origins(settings: &TenantSettings) -> Result<(), Failure> {
-    match settings.cors_origins.iter().all(|o| is_origin(o)) {
+fn check_origins(origins: &[String]) -> Result<(), Failure> {
+    match origins.iter().all(|o| is_origin(o)) {
         true => Ok(()),
         false => Err(Failure::new(
             Code::RequestInvalid,

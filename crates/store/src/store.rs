@@ -11,8 +11,8 @@ use crate::face::{Account, HeadLine, ShipOf, ShipPlace, ShippedEvent};
 use crate::sqlite::house::House;
 use crate::sqlite::house::change::By;
 use crate::{
-    AuditShipping, NewTenant, RestoreClients, Restored, Result, ScrubStatus, State, StoreConfig,
-    StoreMetrics, TenantInfo, TenantSettings, TenantStore,
+    AuditShipping, NewTenant, RestoreClients, Restored, Result, ScrubStatus, SettingsPatch, State,
+    StoreConfig, StoreMetrics, TenantInfo, TenantSettings, TenantStore,
 };
 
 /// All tenants of one data folder. Cheap to clone; closed when the last clone, and the last
@@ -120,7 +120,7 @@ impl Store {
         permit: HousePermit,
         name: &TenantName,
         display: Option<String>,
-        settings: Option<TenantSettings>,
+        settings: Option<SettingsPatch>,
     ) -> Result<TenantInfo> {
         self.on(permit, name, |h, by, name| {
             h.change_tenant(by, name, display, settings)

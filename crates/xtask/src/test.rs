@@ -100,8 +100,9 @@ const PYTHON_CLIENTS: &[&str] = &[
 ];
 
 /// Clients from npm, likewise (this one still runs on the Node.js 18 of Debian 12), and NLM's
-/// FHIRPath engine, as a second opinion on what a search parameter's expression finds. The last four
-/// sign a person in: two as programs, one in a browser, and one as a clinic's identity provider.
+/// FHIRPath engine, as a second opinion on what a search parameter's expression finds. The last five
+/// sign a person in: two as programs, one in a browser, and one as a clinic's identity provider; the last looks
+/// whether everybody can use the pages.
 const NODE_CLIENTS: &[(&str, &str)] = &[
     ("fhir-kit-client", "1.9.2"),
     ("fhirpath", "3.18.0"),
@@ -109,6 +110,7 @@ const NODE_CLIENTS: &[(&str, &str)] = &[
     ("fhirclient", "2.6.3"),
     ("puppeteer-core", "24.10.0"),
     ("oidc-provider", "8.8.1"),
+    ("axe-core", "4.10.3"),
 ];
 
 /// HL7's packages on npm that no suite brings: the folder they go to, name, version, and which of

@@ -105,12 +105,17 @@ impl Mask {
         let named = |name: &str| self.elements.iter().any(|(_, json)| *json == name);
         touched.everything
             || touched.elements.iter().any(|e| self.elements.contains(e))
-            || touched.elements.iter().any(|(_, json)| *json == "text")
+            || touched.elements.iter().any(|e| self.is_narrative(e))
             || touched
                 .anywhere
                 .iter()
                 .any(|name| named(name) || &**name == "text")
             || yields.iter().any(|path| self.is_below(path))
+    }
+
+    /// Whether an element is the narrative of a resource, and no text of a datatype.
+    fn is_narrative(&self, (of, json): &(&'static str, &'static str)) -> bool {
+        *json == "text" && (*of == "DomainResource" || self.model.type_id(of).is_some())
     }
 
     /// Whether anything below the structure of this path is named.

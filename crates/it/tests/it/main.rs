@@ -7,6 +7,7 @@
     reason = "a failed expectation fails the test"
 )]
 
+mod accessible;
 mod admin_api;
 mod clients;
 mod commands;

@@ -83,7 +83,7 @@ fn program(tenant: &Tenant, redirect: &str, public: bool) -> (String, String) {
 }
 
 /// Runs a script; what it prints.
-fn run(script: &str, arguments: &[&str]) -> String {
+pub(crate) fn run(script: &str, arguments: &[&str]) -> String {
     let folder = outside::client("node").expect("the folder of its parent");
     let output = Command::new("node")
         .arg(format!("{}/clients/{script}", env!("CARGO_MANIFEST_DIR")))
@@ -279,10 +279,10 @@ fn openid_client() {
     run("openid_client_judge.mjs", &arguments);
 }
 
-const CHROMIUM: &str = "/usr/bin/chromium";
+pub(crate) const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// Whether there is a browser.
-fn has_chromium() -> bool {
+pub(crate) fn has_chromium() -> bool {
     let there = outside::client("node/node_modules/puppeteer-core").is_some();
     if there && !Path::new(CHROMIUM).exists() {
         outside::skipped("no Chromium; `cargo xtask test` brings it");

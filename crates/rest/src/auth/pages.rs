@@ -35,13 +35,21 @@ a{color:#7cc0ff}.wrong{background:#3a1218;color:#ffd9de}}
 ";
 
 pub(super) fn page(gate: &Gate, title: &str, body: &Markup) -> Markup {
+    page_after(gate, title, false, body)
+}
+
+/// The same where what was sent did not do: its title, which is read out first, says so.
+fn page_after(gate: &Gate, title: &str, failed: bool, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) " – " (gate.name().as_str()) }
+                title {
+                    @if failed { "Error: " }
+                    (title) " – " (gate.name().as_str())
+                }
                 link rel="stylesheet" href=(gate.links().auth("/style.css"));
             }
             body {
@@ -54,8 +62,17 @@ pub(super) fn page(gate: &Gate, title: &str, body: &Markup) -> Markup {
     }
 }
 
+/// What was wrong; fields that it is about are [`tied`] to it.
 fn wrong(text: &str) -> Markup {
-    html! { p.wrong role="alert" { (text) } }
+    html! { p #wrong.wrong role="alert" { (text) } }
+}
+
+/// Of a field: that it is wrong, and where it stands what is.
+const fn tied(failed: bool) -> (Option<&'static str>, Option<&'static str>) {
+    match failed {
+        true => (Some("true"), Some("wrong")),
+        false => (None, None),
+    }
 }
 
 fn told(failure: &Failure) -> String {
@@ -75,7 +92,7 @@ pub(super) fn failure(gate: &Gate, failure: &Failure) -> Markup {
         p { "Code: " code { (failure.code().as_str()) } }
         p { a href=(gate.links().auth("/account")) { "To your account" } }
     };
-    page(gate, "This did not work", &body)
+    page_after(gate, "This did not work", true, &body)
 }
 
 /// Links to the identity providers through which people may come in.
@@ -116,10 +133,12 @@ pub(super) fn invited_through(
 pub(super) fn sign_in(
     gate: &Gate,
     token: &str,
-    next: &str,
+    (next, login): (&str, &str),
     failure: Option<&Failure>,
     through: &Markup,
 ) -> Markup {
+    let (invalid, described) = tied(failure.is_some());
+    let named = !login.is_empty();
     let body = html! {
         @if let Some(failure) = failure { (wrong(&told(failure))) }
         form method="post" action=(gate.links().auth("/login")) {
@@ -127,14 +146,16 @@ pub(super) fn sign_in(
             input type="hidden" name="next" value=(next);
             label for="login" { "Name" }
             input #login type="text" name="login" autocomplete="username" autocapitalize="none"
-                spellcheck="false" required autofocus;
+                spellcheck="false" value=[named.then_some(login)] required autofocus[!named]
+                aria-invalid=[invalid] aria-describedby=[described];
             label for="password" { "Password" }
-            input #password type="password" name="password" autocomplete="current-password" required;
+            input #password type="password" name="password" autocomplete="current-password" required
+                autofocus[named] aria-invalid=[invalid] aria-describedby=[described];
             button type="submit" { "Sign in" }
         }
         (through)
     };
-    page(gate, "Sign in", &body)
+    page_after(gate, "Sign in", failure.is_some(), &body)
 }
 
 /// A link to signing in with a passkey.
@@ -204,6 +225,7 @@ pub(super) fn second_factor(
         input type="hidden" name="ticket" value=(ticket);
         input type="hidden" name="next" value=(next);
     };
+    let (invalid, described) = tied(again);
     let body = html! {
         @if again { (wrong("This is not good, or was used. For a code, wait for the next one.")) }
         @if let Some(question) = question {
@@ -213,19 +235,23 @@ pub(super) fn second_factor(
             (fields)
             label for="code" { "Code of your authenticator app, or a recovery code" }
             input #code type="text" name="code" autocomplete="one-time-code" autocapitalize="none"
-                spellcheck="false" required autofocus;
+                spellcheck="false" required autofocus aria-invalid=[invalid]
+                aria-describedby=[described];
             button type="submit" { "Go on" }
         }
     };
-    page(gate, "Second step", &body)
+    page_after(gate, "Second step", again, &body)
 }
 
-fn new_password() -> Markup {
+fn new_password(failed: bool) -> Markup {
+    let (invalid, described) = tied(failed);
     html! {
         label for="password" { "New password" }
-        input #password type="password" name="password" autocomplete="new-password" required;
+        input #password type="password" name="password" autocomplete="new-password" required
+            autofocus aria-invalid=[invalid] aria-describedby=[described];
         label for="again" { "The same again" }
-        input #again type="password" name="again" autocomplete="new-password" required;
+        input #again type="password" name="again" autocomplete="new-password" required
+            aria-invalid=[invalid] aria-describedby=[described];
     }
 }
 
@@ -244,12 +270,12 @@ pub(super) fn invitation(
             input type="hidden" name="_form" value=(token);
             input type="hidden" name="token" value=(invitation);
             input type="hidden" autocomplete="username" value=(login);
-            (new_password())
+            (new_password(failure.is_some()))
             button type="submit" { "Set the password" }
         }
         (through)
     };
-    page(gate, "Choose a password", &body)
+    page_after(gate, "Choose a password", failure.is_some(), &body)
 }
 
 pub(super) fn brought_back(token: &str, request: &AuthorizeRequest) -> Markup {
@@ -269,12 +295,19 @@ pub(super) fn choose_patient(
     found: Option<Result<Vec<(String, String)>, Failure>>,
 ) -> Markup {
     let action = gate.links().auth("/authorize");
+    let failed = match &found {
+        Some(Ok(found)) => found.is_empty(),
+        Some(Err(_)) => true,
+        None => false,
+    };
+    let (invalid, described) = tied(failed);
     let body = html! {
         form method="post" action=(action) {
             (brought_back(token, request))
             label for="find" { "Name of the patient" }
             input #find type="text" name="_find" value=(name.unwrap_or_default())
-                autocomplete="off" required autofocus;
+                autocomplete="off" required autofocus aria-invalid=[invalid]
+                aria-describedby=[described];
             button type="submit" { "Search" }
         }
         @match found {
@@ -300,7 +333,7 @@ pub(super) fn choose_patient(
             None => {}
         }
     };
-    page(gate, "Choose a patient", &body)
+    page_after(gate, "Choose a patient", failed, &body)
 }
 
 pub(super) fn question(
@@ -387,13 +420,19 @@ fn time(at: Micros) -> Markup {
     html! { time datetime=(text) { (text.get(..16).unwrap_or(&text).replace('T', " ")) " UTC" } }
 }
 
-/// A form with one button.
-fn button(gate: &Gate, token: &str, action: &str, id: &str, words: &str) -> Markup {
+/// A form with one button. Where there are several of the same words, `about` is the id of what one is about.
+fn button(
+    gate: &Gate,
+    token: &str,
+    (action, id): (&str, &str),
+    words: &str,
+    about: Option<&str>,
+) -> Markup {
     html! {
         form method="post" action=(gate.links().auth(&format!("/account/{action}"))) {
             input type="hidden" name="_form" value=(token);
             @if !id.is_empty() { input type="hidden" name="id" value=(id); }
-            button.second type="submit" { (words) }
+            button.second type="submit" aria-describedby=[about] { (words) }
         }
     }
 }
@@ -406,7 +445,7 @@ pub(super) fn account(
 ) -> Markup {
     let body = html! {
         p { (account.name) ", signing in as " strong { (account.login) } }
-        (button(gate, token, "sign-out", "", "Sign out"))
+        (button(gate, token, ("sign-out", ""), "Sign out", None))
         @if administers {
             p { a href=(gate.links().auth("/vendors")) { "Vendors of this clinic" } }
             p { a href=(gate.links().auth("/registrations")) { "Programs that wait for approval" } }
@@ -418,46 +457,51 @@ pub(super) fn account(
             p { a href=(gate.links().auth("/break-glass")) { "Patients opened in an emergency" } }
         }
         h2 { "Where you are signed in" }
-        @for session in &account.sessions {
-            dl {
+        @for (place, session) in account.sessions.iter().enumerate() {
+            @let about = format!("session-{place}");
+            dl id=(about) {
                 dt { @if session.current { "This browser" } @else { "Another browser" } }
                 dd { (session.agent) }
                 dd { "From " (session.address) ", since " (time(session.began))
                     ", last used " (time(session.used)) }
             }
             @if !session.current {
-                (button(gate, token, "end-session", &session.id, "Sign out there"))
+                @let of = ("end-session", session.id.as_str());
+                (button(gate, token, of, "Sign out there", Some(&about)))
             }
         }
         @if account.sessions.len() > 1 {
-            (button(gate, token, "end-other-sessions", "", "Sign out everywhere else"))
+            (button(gate, token, ("end-other-sessions", ""), "Sign out everywhere else", None))
         }
         h2 { "Programs that act for you" }
         @if account.approvals.is_empty() { p { "None." } }
-        @for approval in &account.approvals {
+        @for (place, approval) in account.approvals.iter().enumerate() {
+            @let about = format!("approval-{place}");
             dl {
-                dt { (approval.client) }
+                dt id=(about) { (approval.client) }
                 dd { "Since " (time(approval.began)) ": " code { (approval.scopes) } }
             }
-            (button(gate, token, "end-approval", &approval.id, "Take back"))
+            @let of = ("end-approval", approval.id.as_str());
+            (button(gate, token, of, "Take back", Some(&about)))
         }
         h2 { "Second step at sign-in" }
         @if account.totp {
             p { "A code of your authenticator app is asked for. Recovery codes left: "
                 (account.recovery_codes) "." }
-            (guarded(gate, token, account, ("end-totp", &[]), "Ask for codes no more"))
+            (guarded(gate, token, account, ("end-totp", &[]), ("Ask for codes no more", "")))
         } @else {
-            (guarded(gate, token, account, ("begin-totp", &[]), "Set up an authenticator app"))
+            (guarded(gate, token, account, ("begin-totp", &[]), ("Set up an authenticator app", "")))
         }
         @if account.takes_passkeys || !account.passkeys.is_empty() {
             h2 { "Passkeys" }
             @if account.passkeys.is_empty() { p { "None." } }
             @for passkey in &account.passkeys {
                 dl { dt { (passkey.name) } dd { "Since " (time(passkey.made)) } }
-                (guarded(gate, token, account, ("remove-passkey", &[("id", &passkey.id)]), "Remove"))
+                @let of = [("id", passkey.id.as_str())];
+                (guarded(gate, token, account, ("remove-passkey", &of), ("Remove", &passkey.name)))
             }
             @if account.takes_passkeys {
-                (guarded(gate, token, account, ("begin-passkey", &[]), "Add a passkey"))
+                (guarded(gate, token, account, ("begin-passkey", &[]), ("Add a passkey", "")))
             }
         }
         @if !account.providers.is_empty() || !account.accounts.is_empty() {
@@ -466,11 +510,12 @@ pub(super) fn account(
             @for (issuer, subject) in &account.accounts {
                 dl { dt { (issuer) } dd { (subject) } }
                 @let of = [("issuer", issuer.as_str()), ("subject", subject.as_str())];
-                (guarded(gate, token, account, ("unlink", &of), "Do not sign in with it any more"))
+                @let words = ("Do not sign in with it any more", issuer.as_str());
+                (guarded(gate, token, account, ("unlink", &of), words))
             }
             @for provider in &account.providers {
                 @let words = format!("Sign in with {} too", provider.name);
-                (guarded(gate, token, account, ("link", &[("id", &provider.id)]), &words))
+                (guarded(gate, token, account, ("link", &[("id", &provider.id)]), (&words, "")))
             }
         }
         h2 { "Password" }
@@ -498,14 +543,15 @@ fn password_now(id: &str) -> Markup {
 /// Fields that say of what something is done.
 type Of<'a> = &'a [(&'a str, &'a str)];
 
-/// What is done only by somebody who shows who they are: a form that asks for the password, or a button to
+/// What is done only by somebody who shows who they are (`named`: with what, where there are several of the
+/// same words): a form that asks for the password, or a button to
 /// where a second factor is asked for too.
 fn guarded(
     gate: &Gate,
     token: &str,
     account: &AccountView,
     (what, of): (&str, Of<'_>),
-    words: &str,
+    (words, named): (&str, &str),
 ) -> Markup {
     let two = account.totp || !account.passkeys.is_empty();
     let action = if two { "prove" } else { what };
@@ -515,7 +561,8 @@ fn guarded(
         (what, last) => format!("{what}-{}", last.map_or("", |(_, value)| value)),
     };
     html! {
-        form method="post" action=(gate.links().auth(&format!("/account/{action}"))) {
+        form method="post" action=(gate.links().auth(&format!("/account/{action}")))
+            aria-label={ (words) @if !named.is_empty() { ": " (named) } } {
             input type="hidden" name="_form" value=(token);
             @if two { input type="hidden" name="what" value=(what); }
             @for (name, value) in of { input type="hidden" name=(name) value=(value); }
@@ -585,6 +632,7 @@ pub(super) fn begin_totp(
         _ => told(failure),
     }
     };
+    let (invalid, described) = tied(failure.is_some());
     let body = html! {
         @if let Some(failure) = failure { (wrong(&words(failure))) }
         p { "Add this key to your authenticator app, or open the link on the device that has it." }
@@ -593,11 +641,17 @@ pub(super) fn begin_totp(
         form method="post" action=(gate.links().auth("/account/confirm-totp")) {
             input type="hidden" name="_form" value=(token);
             label for="code" { "The code that it shows now" }
-            input #code type="text" name="code" autocomplete="one-time-code" required autofocus;
+            input #code type="text" name="code" autocomplete="one-time-code" required autofocus
+                aria-invalid=[invalid] aria-describedby=[described];
             button type="submit" { "Ask for codes from now on" }
         }
     };
-    page(gate, "Set up an authenticator app", &body)
+    page_after(
+        gate,
+        "Set up an authenticator app",
+        failure.is_some(),
+        &body,
+    )
 }
 
 pub(super) fn recovery_codes(gate: &Gate, codes: &[String]) -> Markup {

@@ -45,14 +45,14 @@ pub(crate) async fn page(gate: Gate, call: Call) -> Result<Response<Body>, Failu
     let next = form::first(call.query(), "next").unwrap_or_default();
     let (browser, next) = (Browser::of(&gate, &call), next.into_owned());
     let again = form::first(call.query(), "again").is_some();
-    let done = show(&gate, &browser, &next, again, None).await;
+    let done = show(&gate, &browser, (&next, ""), again, None).await;
     told(&gate, done)
 }
 
 async fn show(
     gate: &Gate,
     browser: &Browser,
-    next: &str,
+    (next, login): (&str, &str),
     again: bool,
     wrong: Option<&Failure>,
 ) -> Result<Response<Body>, Failure> {
@@ -67,7 +67,7 @@ async fn show(
         @if gate.takes_passkeys() { (pages::passkey_link(gate, &query)) }
         (through)
     };
-    let page = pages::sign_in(gate, &token, next, wrong, &through);
+    let page = pages::sign_in(gate, &token, (next, login), wrong, &through);
     let redirect = redirect(gate, browser, next).await;
     Ok(answered(browser, page, &redirect, wrong))
 }
@@ -105,7 +105,7 @@ async fn try_sign_in(gate: &Gate, mut call: Call) -> Result<Response<Body>, Fail
             ask_second(gate, &browser, &ticket, &next, false).await
         }
         Err(failure) if is_told(&failure) => {
-            show(gate, &browser, &next, false, Some(&failure)).await
+            show(gate, &browser, (&next, &login), false, Some(&failure)).await
         }
         Err(failure) => Err(failure),
     }

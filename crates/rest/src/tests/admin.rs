@@ -272,6 +272,56 @@ fn bad_requests_are_told_as_problems() {
 }
 
 #[test]
+fn changes_of_a_tenant_at_the_same_time_undo_nothing_of_each_other() {
+    let world = World::new();
+    world.tenant("lakeside");
+    let line = "PATCH /admin/v1/tenants/lakeside";
+    let headers = [("authorization", world.operator.as_str()), JSON];
+    let shown = || {
+        let shown = world.admin("GET /admin/v1/tenants/lakeside", &Value::Null);
+        let shown = shown.status(200).json();
+        (shown["display"].clone(), shown["config"].clone())
+    };
+    // Each of several operators has one thing in mind.
+    for round in 0..12 {
+        let references = ["enforced", "literal"][round % 2];
+        let registration = ["anyone", "nobody"][round % 2];
+        let origins = json!([format!("https://app-{round}.example")]);
+        let days = 30 + round;
+        let changes = [
+            json!({ "config": { "references": references } }),
+            json!({ "config": { "registration": registration } }),
+            json!({ "config": { "cors_origins": origins } }),
+            json!({ "config": { "audit_retention_days": days, "legal_hold": round % 2 == 0 } }),
+            json!({ "display": format!("Lakeside {round}") }),
+        ];
+        let begun: Vec<_> = changes
+            .iter()
+            .map(|change| world.begin(line, &headers, change.to_string()))
+            .collect();
+        for begun in begun {
+            assert_eq!(world.finish(begun), 200);
+        }
+        let wanted = json!({ "references": references, "registration": registration,
+            "cors_origins": origins, "audit_retention_days": days, "legal_hold": round % 2 == 0 });
+        assert_eq!(shown(), (json!(format!("Lakeside {round}")), wanted));
+    }
+    // Two who looked before either of them wrote.
+    let (display, _) = shown();
+    let write = |config: Value| world.admin(line, &json!({ "config": config })).status(200);
+    write(json!({ "references": "literal" }));
+    write(json!({ "cors_origins": [] }));
+    let (same, config) = shown();
+    assert_eq!(
+        (&same, &config["references"], &config["registration"]),
+        (&display, &json!("literal"), &json!("nobody"))
+    );
+    assert!(config.get("cors_origins").is_none(), "{config}");
+    write(json!({}));
+    assert_eq!(shown(), (display, config));
+}
+
+#[test]
 fn clients_are_listed_without_secrets() {
     let world = World::new();
     world.tenant("lakeside");

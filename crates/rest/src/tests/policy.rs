@@ -1,5 +1,6 @@
 //! Policies at the edge: what one facility's staff reaches of a clinic that has two.
 
+mod agreement;
 mod alerts;
 mod consents;
 mod evidence;
@@ -9,6 +10,7 @@ mod masks;
 mod moving;
 mod report;
 mod roads;
+mod traced;
 mod work;
 mod writes;
 

@@ -143,15 +143,10 @@ impl Change {
             || self.ship_to.is_some()
     }
 
-    /// What is said anew. Settings that the server keeps where they are not said are not said, so that what
-    /// somebody sets meanwhile stays so; the others are said as they are `now`.
+    /// What is said anew: what is not said stays, whoever sets it meanwhile. `now`: the tenant, where the form
+    /// or the certificates of its shipping may have to stay.
     fn body(&self, now: &Value) -> anyhow::Result<Value> {
-        let mut config = now.get("config").cloned().unwrap_or_else(|| json!({}));
-        if let Some(config) = config.as_object_mut() {
-            for kept in ["legal_hold", "audit_retention_days", "audit_shipping"] {
-                config.remove(kept);
-            }
-        }
+        let mut config = json!({});
         if let Some(references) = self.references {
             config["references"] = json!(references.word());
         }
@@ -248,7 +243,10 @@ pub fn run(args: &Tenant) -> anyhow::Result<()> {
         What::Show { name } => admin.get(&tenant_path(name, "")?)?,
         What::Change(change) => {
             let path = tenant_path(&change.name, "")?;
-            let now = admin.get(&path)?;
+            let now = match change.ship_to {
+                Some(_) => admin.get(&path)?,
+                None => Value::Null,
+            };
             admin.patch(&path, &change.body(&now)?)?
         }
         What::BeginAnew { name, by, reason } => {
@@ -335,7 +333,8 @@ mod tests {
 
     #[test]
     fn a_change_says_what_is_asked_and_nothing_else() {
-        let now = json!({ "display": "Before", "config": { "legal_hold": false, "registration": "anyone",
+        let now = json!({ "display": "Before", "config": { "references": "enforced",
+            "cors_origins": ["https://app.example"], "legal_hold": false, "registration": "anyone",
             "audit_shipping": { "syslog": "tls://a:1", "form": "ocsf" } } });
         let body = |arguments: &[&str]| -> Value {
             let all = ["x", "lakeside"].iter().chain(arguments);
@@ -351,7 +350,7 @@ mod tests {
         );
         assert_eq!(
             body(&["--ship-to", "tls://b:2"]),
-            json!({ "config": { "registration": "anyone",
+            json!({ "config": {
                 "audit_shipping": { "syslog": "tls://b:2", "form": "ocsf" } } })
         );
     }

@@ -105,6 +105,41 @@ pub struct TenantSettings {
     pub audit_shipping: Option<AuditShipping>,
 }
 
+/// A change of settings: what is not said stays.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SettingsPatch {
+    /// Whether references must resolve.
+    pub references: Option<ReferencePolicy>,
+    /// Origins whose pages may use the tenant, all of them.
+    pub cors_origins: Option<Vec<String>>,
+    /// Days for which records of reads are kept.
+    pub audit_retention_days: Option<u32>,
+    /// Whether nothing of the trail goes.
+    pub legal_hold: Option<bool>,
+    /// Who may ask that a program is registered.
+    pub registration: Option<RegistrationBy>,
+    /// Where the trail is shipped; with an empty `syslog`, where the house's goes.
+    pub audit_shipping: Option<AuditShipping>,
+}
+
+impl SettingsPatch {
+    /// Settings as they are afterwards.
+    pub fn apply(self, now: &TenantSettings) -> TenantSettings {
+        let ships = self.audit_shipping.or_else(|| now.audit_shipping.clone());
+        TenantSettings {
+            references: self.references.unwrap_or(now.references),
+            cors_origins: self
+                .cors_origins
+                .unwrap_or_else(|| now.cors_origins.clone()),
+            audit_retention_days: self.audit_retention_days.or(now.audit_retention_days),
+            legal_hold: self.legal_hold.or(now.legal_hold),
+            registration: self.registration.unwrap_or(now.registration),
+            audit_shipping: ships.filter(|s| !s.syslog.is_empty()),
+        }
+    }
+}
+
 /// Where a trail is shipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]

@@ -210,7 +210,10 @@ fn rarest(
         .filter(|c| c.rows < u64::MAX || c.driver.ordered())
         .min_by_key(|c| {
             let ordered = c.driver.ordered();
-            (c.rows.min(max), !ordered, c.oldest, rank(&c.driver))
+            // Between few rows and none the plan is the same: it does not tell of what is not seen.
+            let rows = c.rows.max(SHORT).min(max);
+            let oldest = if c.rows < max { 0 } else { c.oldest };
+            (rows, !ordered, oldest, rank(&c.driver))
         }))
 }
 

@@ -54,6 +54,16 @@ impl TenantStore {
                     let mut found: Vec<(Option<Stored>, bool)> = Vec::with_capacity(names.len());
                     for ((type_id, id), rule) in names.iter().zip(&rules) {
                         let rid = rows::rid_of(db, *type_id, id)?;
+                        // What is not there is looked for as long as what is there and not seen; of
+                        // that nothing more is read.
+                        let reached = match rule {
+                            Some(rule) => {
+                                let place = (rid.unwrap_or(-1), as_of);
+                                sight::meets_rule(tenant, db, rule, place, *type_id)?
+                            }
+                            None => true,
+                        };
+                        let rid = rid.filter(|_| reached);
                         let stored = match rid {
                             Some(rid) => match rows::as_of(tenant, db, rid, as_of, ticket) {
                                 Err(e) if e.code() == Code::ResourceQuarantined => {

@@ -77,7 +77,7 @@ fn no_road_leads_to_the_other_facility() {
 }
 
 /// The token of a person who is the northern patient, or has opened their chart in a program.
-fn own_chart(world: &World) -> String {
+pub(super) fn own_chart(world: &World) -> String {
     let admin = administrator(world, "lakeside");
     let draft = json!({ "login": "paula", "name": "Paula", "roles": ["patient"], "fhir_user": "Patient/p-north" });
     super::glass::approved(&person(&admin, &draft).0)

@@ -54,6 +54,42 @@ impl Trail {
             world.fhir(all, &line, "").status(200);
         }
         world.fhir(all, "GET Observation?_count=10", "").status(200);
+        // From elsewhere, and for something.
+        for (from, why) in [
+            ("10.4.4.4", "PUBHLTH: a report"),
+            ("10.5.5.5", "HPAYMT"),
+            ("10.4.4.4", "because"),
+        ] {
+            for id in ["p1", "p2"] {
+                let line = format!("GET /t/lakeside/fhir/Patient/{id}");
+                let headers = [("authorization", all.as_str()), ("access-reason", why)];
+                world
+                    .ask_from(from.parse().unwrap(), &line, &headers, "")
+                    .status(200);
+            }
+        }
+        // What is about others as time passes, about nobody, and no part of a chart.
+        for (id, of) in [
+            ("moved", Some("p1")),
+            ("moved", Some("p2")),
+            ("of-nobody", None),
+        ] {
+            let mut body: Value = serde_json::from_str(&observation(of.unwrap_or("p1"))).unwrap();
+            body["id"] = id.into();
+            if of.is_none() {
+                body.as_object_mut().unwrap().remove("subject");
+            }
+            let line = format!("PUT Observation/{id}");
+            assert!(world.fhir(all, &line, body.to_string()).code < 300);
+            world
+                .fhir(all, &format!("GET Observation/{id}"), "")
+                .status(200);
+        }
+        world.fhir(all, "GET Observation/nothing", "").status(404);
+        let organization = serde_json::json!({ "resourceType": "Organization", "id": "o1" });
+        world
+            .fhir(all, "PUT Organization/o1", organization.to_string())
+            .status(201);
         world.fhir(all, "GET Patient/nobody", "").status(404);
         world.fhir(all, "DELETE Observation/o-p3", "").status(204);
         world
@@ -150,12 +186,32 @@ fn questions(fhir: &str) -> Vec<(&'static str, bool)> {
         ("action=R&patient=p3&_sort=date&_count=2", true),
         ("action:not=R", true),
         ("outcome:not=0", true),
-        ("entity=Observation/o-p3", false),
+        ("entity=Observation/o-p3", true),
+        ("entity=Observation/o-p3,Patient/p9&_sort=date", true),
+        ("entity=Patient/p7", true),
+        ("entity=Patient/nobody", true),
+        ("entity=Observation/nothing", true),
+        ("entity=Observation/moved", true),
+        ("entity=Observation/of-nobody", false),
+        ("entity=Organization/o1", false),
         ("_sort=date&_count=50", false),
     ];
     match fhir {
-        "5.0.0" => all.push(("code=delete", true)),
+        "5.0.0" => all.extend([
+            ("code=delete", true),
+            ("purpose=PUBHLTH", true),
+            (
+                "purpose=http://terminology.hl7.org/CodeSystem/v3-ActReason|HPAYMT&_sort=date",
+                true,
+            ),
+            ("purpose:missing=false", true),
+            ("purpose:text=because", false),
+        ]),
         _ => all.extend([
+            ("address=10.4.4.4", true),
+            ("address=10.4&_sort=date", true),
+            ("address:contains=4.4,5.5", true),
+            ("address=insula.example", false),
             ("subtype=delete", true),
             (
                 "subtype=http://hl7.org/fhir/restful-interaction|history-instance",

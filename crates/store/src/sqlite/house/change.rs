@@ -14,7 +14,7 @@ use super::super::schema;
 use super::super::seal::sha256;
 use super::{Entry, House};
 use crate::audit::ChangeHead;
-use crate::{NewTenant, Result, State, StoreError, TenantInfo, TenantSettings};
+use crate::{NewTenant, Result, SettingsPatch, State, StoreError, TenantInfo};
 
 /// Who did it, for which request.
 pub(crate) type By = (Actor, RequestMeta);
@@ -181,42 +181,34 @@ impl House {
         by: &By,
         name: &TenantName,
         display: Option<String>,
-        settings: Option<TenantSettings>,
+        settings: Option<SettingsPatch>,
     ) -> Result<TenantInfo> {
         let entry = self.entry_named(name)?;
-        let held = entry.info.read().settings.is_held();
-        let asked = settings.as_ref().and_then(|s| s.legal_hold);
-        let own = settings.as_ref().and_then(|s| s.audit_shipping.as_ref());
-        let now = entry.info.read().settings.audit_shipping.clone();
-        let ships = own.and_then(|own| match own.syslog.is_empty() {
-            true => now.is_some().then_some("clear audit destination"),
-            false => (now.as_ref() != Some(own)).then_some("set audit destination"),
-        });
-        let holds = match asked.unwrap_or(held) {
-            true if !held => Some("set legal hold"),
-            false if held => Some("lift legal hold"),
-            _ => None,
-        };
-        let action = holds.or(ships).unwrap_or("change tenant");
-        let changed = self.update(&entry, by, action, |info| {
+        let mut also = None;
+        // Who comes at the same time changes what this one left.
+        let changed = self.update_as(&entry, by, |info| {
             info.display = display.unwrap_or_else(|| info.display.clone());
-            if let Some(mut settings) = settings {
-                // What is not said stays.
-                let now = &info.settings;
-                settings.legal_hold = settings.legal_hold.or(now.legal_hold);
-                let days = settings.audit_retention_days;
-                settings.audit_retention_days = days.or(now.audit_retention_days);
-                let own = settings.audit_shipping.take();
-                settings.audit_shipping = own
-                    .or_else(|| now.audit_shipping.clone())
-                    .filter(|s| !s.syslog.is_empty());
-                info.settings = settings;
+            let before = info.settings.clone();
+            if let Some(patch) = settings {
+                info.settings = patch.apply(&before);
             }
-            Ok(())
+            let now = &info.settings;
+            let ships = match &now.audit_shipping {
+                own if *own == before.audit_shipping => None,
+                Some(_) => Some("set audit destination"),
+                None => Some("clear audit destination"),
+            };
+            let holds = match (before.is_held(), now.is_held()) {
+                (false, true) => Some("set legal hold"),
+                (true, false) => Some("lift legal hold"),
+                _ => None,
+            };
+            // Each has words of its own.
+            also = ships.filter(|_| holds.is_some());
+            Ok(holds.or(ships).unwrap_or("change tenant"))
         })?;
-        // Each has words of its own.
-        if let (Some(ships), Some(_)) = (ships, holds) {
-            self.note_in_trail(&entry, by, ships);
+        if let Some(also) = also {
+            self.note_in_trail(&entry, by, also);
         }
         Ok(changed)
     }
@@ -298,9 +290,19 @@ impl House {
         action: &'static str,
         change: impl FnOnce(&mut TenantInfo) -> Result<()>,
     ) -> Result<TenantInfo> {
+        self.update_as(entry, by, |info| change(info).map(|()| action))
+    }
+
+    /// The same where what is changed says what it is called. One after the other.
+    fn update_as(
+        &self,
+        entry: &Arc<Entry>,
+        by: &By,
+        change: impl FnOnce(&mut TenantInfo) -> Result<&'static str>,
+    ) -> Result<TenantInfo> {
         let mut control = self.control.lock();
         let mut info = entry.info.read().clone();
-        change(&mut info)?;
+        let action = change(&mut info)?;
         let id = entry.tenant.bytes();
         let deed = Deed {
             by,

@@ -7,8 +7,7 @@ use base::Micros;
 use rusqlite::Connection;
 
 use super::event::purpose_of;
-use super::records::records;
-use super::{Found, report};
+use super::report::{self, Met};
 use crate::Result;
 use crate::audit::{About, Told};
 use crate::face::{Access, Activity, ActivityQuery, PatientActivity, Volume};
@@ -29,36 +28,20 @@ pub(crate) fn activity(tenant: &Arc<OpenTenant>, query: &ActivityQuery) -> Resul
         patient: None,
         all: true,
     };
-    refusals(tenant, &asked, query, &mut activity)?;
-    let all = report::each(tenant, &asked, &mut |access| {
-        count(query, &access, &mut activity);
+    let reader = tenant.reader()?;
+    let read = purposes_of_changes(&reader.db, query, &mut activity);
+    tenant.give_back(reader);
+    read?;
+    let all = report::each(tenant, &asked, &mut |met| {
+        match met {
+            // Refusals and purposes: what records say by themselves.
+            Met::Record(told) => refusal(told, &mut activity),
+            Met::Access(access) => count(query, &access, &mut activity),
+        }
         true
     })?;
     activity.more |= !all;
     Ok(activity)
-}
-
-/// Refusals and purposes: what records say by themselves.
-fn refusals(
-    tenant: &Arc<OpenTenant>,
-    asked: &report::Asked<'_>,
-    query: &ActivityQuery,
-    activity: &mut Activity,
-) -> Result<()> {
-    let reader = tenant.reader()?;
-    let read = purposes_of_changes(&reader.db, query, activity);
-    let all = records(tenant, &reader.db, asked, &mut |some| {
-        for (_, found) in some {
-            if let Found::Access(told) = found {
-                refusal(&told, activity);
-            }
-        }
-        Ok(true)
-    });
-    tenant.give_back(reader);
-    read?;
-    activity.more |= !all?;
-    Ok(())
 }
 
 fn refusal(told: &Told, activity: &mut Activity) {

@@ -157,6 +157,36 @@ impl<'a> Events<'a> {
         Ok(event)
     }
 
+    /// Types of charts of which an event names something that is about no patient.
+    pub(super) fn about_nobody(&mut self, event: &AuditEvent) -> Result<Vec<String>> {
+        let mut types: Vec<String> = Vec::new();
+        for entity in &event.entities {
+            let Entity::Data(name, _) = entity else {
+                continue;
+            };
+            let of = name.split_once('/').map_or("", |(of, _)| of);
+            let type_id = self.tenant.model.type_id(of);
+            if types.iter().any(|known| known == of)
+                || !type_id.is_some_and(|of| self.patients.are_of_charts(of))
+            {
+                continue;
+            }
+            if self.patients.of(name)?.is_empty() {
+                types.push(of.to_owned());
+            }
+        }
+        Ok(types)
+    }
+
+    /// Whom versions of a resource were ever about; none where not all of them say it.
+    pub(super) fn ever_about(
+        &mut self,
+        type_id: TypeId,
+        id: &ResourceId,
+    ) -> Result<Option<Vec<ResourceId>>> {
+        self.patients.ever(type_id, id)
+    }
+
     /// An event of which nothing is said but who took part.
     pub(super) fn of_actor(&self, actor: &str) -> Result<AuditEvent> {
         let telling = Telling {

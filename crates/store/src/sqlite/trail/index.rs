@@ -6,6 +6,7 @@
 //! background (`house/trail_index.rs`), may be taken away at any time, and is made anew where it is not of
 //! the journal that is there: the last record that it knows must stand where it stood, with the same chain.
 
+mod documents;
 mod narrow;
 
 use std::collections::HashMap;
@@ -16,19 +17,18 @@ use base::{Micros, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::event::{ChangeRow, Events};
-use super::place::EventId;
 use crate::Result;
 use crate::audit::{ChangeHead, Told};
 use crate::journal::{Frames, Head, Place};
 use crate::sqlite::connection::{self, in_snapshot};
 use crate::sqlite::fault::{Doing, damaged};
 use crate::sqlite::tenant::OpenTenant;
-use fhir::audit_event::{AuditEvent, Coding, Entity};
+use fhir::audit_event::AuditEvent;
 
 pub(super) use narrow::{Narrow, of_names};
 
 /// What the tables look like. One that was made otherwise is made anew.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// `at_us` is of whole milliseconds, as searches compare it.
 const DDL: &str = "
@@ -41,18 +41,24 @@ CREATE TABLE name (
   id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (kind, text)) STRICT;
 CREATE TABLE record (
   number INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, segment INTEGER NOT NULL,
-  offset INTEGER NOT NULL, actor INTEGER NOT NULL, kind INTEGER NOT NULL) STRICT;
+  offset INTEGER NOT NULL, actor INTEGER NOT NULL, kind INTEGER NOT NULL,
+  address INTEGER NOT NULL, purpose INTEGER NOT NULL) STRICT;
 CREATE INDEX record_actor ON record (actor, number);
 CREATE INDEX record_kind ON record (kind, number);
+CREATE INDEX record_address ON record (address, number);
+CREATE INDEX record_purpose ON record (purpose, number);
 CREATE TABLE record_patient (
   patient INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (patient, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_patient_number ON record_patient (number);
 CREATE TABLE change (
   number INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, record INTEGER NOT NULL,
-  actor INTEGER NOT NULL, kind INTEGER NOT NULL) STRICT;
+  actor INTEGER NOT NULL, kind INTEGER NOT NULL,
+  address INTEGER NOT NULL, purpose INTEGER NOT NULL) STRICT;
 CREATE INDEX change_actor ON change (actor, number);
 CREATE INDEX change_kind ON change (kind, number);
+CREATE INDEX change_address ON change (address, number);
+CREATE INDEX change_purpose ON change (purpose, number);
 CREATE TABLE change_patient (
   patient INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (patient, number)
 ) STRICT, WITHOUT ROWID;
@@ -70,6 +76,12 @@ const PATIENT: i64 = 1;
 const ACTOR: i64 = 2;
 /// What happened, as the document of an event of which nothing else is said.
 const KIND: i64 = 3;
+/// The addresses of those who took part, as such a document.
+const ADDRESS: i64 = 4;
+/// What it was for, as such a document.
+const PURPOSE: i64 = 5;
+/// A type of which something was touched that is about no patient: it stands among the patients.
+const NOBODY: i64 = 6;
 
 /// How far an index got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -418,24 +430,28 @@ impl<'t> Writing<'t> {
         &mut self,
         (number, place): (u64, Place),
         actor: &str,
-        event: &AuditEvent,
+        (event, nobody): (&AuditEvent, &[String]),
     ) -> Result<()> {
-        let (actor, kind) = self.by_and_what(actor, event)?;
+        let about = self.about(actor, event)?;
         self.db
-            .prepare_cached("INSERT OR REPLACE INTO record VALUES (?1,?2,?3,?4,?5,?6)")
+            .prepare_cached("INSERT OR REPLACE INTO record VALUES (?1,?2,?3,?4,?5,?6,?7,?8)")
             .and_then(|mut s| {
                 let at = event.recorded.0;
+                let (segment, offset) = (signed(place.0), signed(place.1));
+                let [actor, kind, address, purpose] = about;
                 s.execute((
                     signed(number),
                     at,
-                    signed(place.0),
-                    signed(place.1),
+                    segment,
+                    offset,
                     actor,
                     kind,
+                    address,
+                    purpose,
                 ))
             })
             .doing(WRITING)?;
-        self.patients("record_patient", number, event)
+        self.touched("record_patient", number, (event, nobody))
     }
 
     /// Adds a change of which a record tells.
@@ -443,30 +459,46 @@ impl<'t> Writing<'t> {
         &mut self,
         (seq, record): (Seq, u64),
         actor: &str,
-        event: &AuditEvent,
+        (event, nobody): (&AuditEvent, &[String]),
     ) -> Result<()> {
-        let (actor, kind) = self.by_and_what(actor, event)?;
+        let about = self.about(actor, event)?;
         self.db
-            .prepare_cached("INSERT OR REPLACE INTO change VALUES (?1,?2,?3,?4,?5)")
+            .prepare_cached("INSERT OR REPLACE INTO change VALUES (?1,?2,?3,?4,?5,?6,?7)")
             .and_then(|mut s| {
                 let at = event.recorded.0;
-                s.execute((signed(seq.0), at, signed(record), actor, kind))
+                let [actor, kind, address, purpose] = about;
+                let record = signed(record);
+                s.execute((signed(seq.0), at, record, actor, kind, address, purpose))
             })
             .doing(WRITING)?;
-        self.patients("change_patient", seq.0, event)
+        self.touched("change_patient", seq.0, (event, nobody))
     }
 
-    fn by_and_what(&mut self, actor: &str, event: &AuditEvent) -> Result<(i64, i64)> {
-        let kind = kind_of(event)?.to_json(self.tenant.id.fhir());
-        Ok((self.name(ACTOR, actor)?, self.name(KIND, &kind)?))
+    /// By whom, what, from where and what for.
+    fn about(&mut self, actor: &str, event: &AuditEvent) -> Result<[i64; 4]> {
+        let fhir = self.tenant.id.fhir();
+        let kind = documents::kind_of(event)?.to_json(fhir);
+        let address = documents::addresses_of(event)?.to_json(fhir);
+        let purpose = documents::purposes_of(event)?.to_json(fhir);
+        Ok([
+            self.name(ACTOR, actor)?,
+            self.name(KIND, &kind)?,
+            self.name(ADDRESS, &address)?,
+            self.name(PURPOSE, &purpose)?,
+        ])
     }
 
-    fn patients(&mut self, table: &str, number: u64, event: &AuditEvent) -> Result<()> {
-        for entity in &event.entities {
-            let Entity::Patient(id) = entity else {
-                continue;
-            };
-            let patient = self.name(PATIENT, id.as_str())?;
+    /// Whom it touched, and of which types something that is about `nobody`.
+    fn touched(
+        &mut self,
+        table: &str,
+        number: u64,
+        (event, nobody): (&AuditEvent, &[String]),
+    ) -> Result<()> {
+        let patients = event.patients().map(|id| (PATIENT, id.as_str()));
+        let types = nobody.iter().map(|of| (NOBODY, of.as_str()));
+        for (kind, text) in patients.chain(types) {
+            let patient = self.name(kind, text)?;
             self.db
                 .prepare_cached(&format!("INSERT OR IGNORE INTO {table} VALUES (?1,?2)"))
                 .and_then(|mut s| s.execute((patient, signed(number))))
@@ -584,23 +616,6 @@ pub(crate) fn reach(tenant: &OpenTenant) -> Option<Reach> {
     is_of.ok().filter(|is_of| *is_of).map(|_| index.reach)
 }
 
-/// What happened, as an event of which nothing else is said: the same for many.
-fn kind_of(event: &AuditEvent) -> Result<AuditEvent> {
-    let bare = |coding: &Coding| Coding::new(coding.system, &coding.code, "");
-    Ok(AuditEvent {
-        id: EventId::Access(0).to_id()?,
-        recorded: Micros(0),
-        category: bare(&event.category),
-        codes: event.codes.iter().map(bare).collect(),
-        action: event.action,
-        outcome: event.outcome,
-        outcome_text: event.outcome_text.clone(),
-        agents: Vec::new(),
-        site: String::new(),
-        entities: Vec::new(),
-    })
-}
-
 /// Adds to a tenant's index what frames of the journal tell from one place on, up to another or until it is
 /// late; how far it is then. An index that is elsewhere is left as it is.
 pub(crate) fn extend(
@@ -650,7 +665,8 @@ impl Writing<'_> {
                     }
                 } else if let Some(told) = Told::read(&record) {
                     let event = events.access(number, &told)?;
-                    self.record((number, *place), &told.actor, &event)?;
+                    let nobody = events.about_nobody(&event)?;
+                    self.record((number, *place), &told.actor, (&event, &nobody))?;
                 }
             }
             (self.reach.last, self.reach.last_at) = (after, *place);
@@ -672,7 +688,8 @@ impl Writing<'_> {
             let rows = ChangeRow::some(events.db, place, false, AT_ONCE)?;
             for row in &rows {
                 let event = events.change(row)?;
-                self.change((row.seq, record), row.actor(), &event)?;
+                let nobody = events.about_nobody(&event)?;
+                self.change((row.seq, record), row.actor(), (&event, &nobody))?;
                 self.reach.seq = row.seq;
                 if is_late() {
                     return Ok(self.reach.seq >= to);

@@ -8,6 +8,7 @@ use base::{Code, Micros, ResourceId, Version};
 use fhir::definitions::TypeId;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::sqlite::fault::Doing;
 use crate::sqlite::index::IdKey;
 use crate::sqlite::tenant::OpenTenant;
 use crate::sqlite::{rows, sight};
@@ -15,6 +16,8 @@ use crate::{Method, Result};
 
 /// Versions of which it is remembered.
 const REMEMBERED_MAX: usize = 200_000;
+/// Versions of one resource that are looked at for one question.
+const VERSIONS_MAX: i64 = 200;
 
 /// Patients by version, remembered for one reading of the trail.
 pub(super) struct Patients<'a> {
@@ -52,6 +55,50 @@ impl<'a> Patients<'a> {
             .ok()?
             .flatten();
         Some(format!("{name}/_history/{}", version?))
+    }
+
+    /// Whether resources of a type are in charts of patients.
+    pub(super) fn are_of_charts(&self, type_id: TypeId) -> bool {
+        let model = self.tenant.model;
+        model.type_id("Patient").is_some_and(|patient| {
+            let chart = model.compartment(patient);
+            type_id == patient || chart.is_some_and(|c| !c.params(type_id).is_empty())
+        })
+    }
+
+    /// Whom versions of a resource were ever about; none where some version does not say it, or there are
+    /// too many.
+    pub(super) fn ever(
+        &mut self,
+        type_id: TypeId,
+        id: &ResourceId,
+    ) -> Result<Option<Vec<ResourceId>>> {
+        if self.tenant.model.type_id("Patient") == Some(type_id) {
+            return Ok(Some(vec![id.clone()]));
+        }
+        let last: i64 = self
+            .db
+            .prepare_cached(
+                "SELECT coalesce(max(v.version), 0) FROM resource r JOIN version v ON v.rid = r.rid
+                 WHERE r.type = ?1 AND r.id = ?2",
+            )
+            .and_then(|mut s| s.query_row((type_id.0, IdKey::of_id(id)), |r| r.get(0)))
+            .doing(super::DOING)?;
+        if !self.are_of_charts(type_id) || last > VERSIONS_MAX {
+            return Ok(None);
+        }
+        let of = self.tenant.model.type_name(type_id);
+        let mut all = Vec::new();
+        for version in 1..=last {
+            let found = self.of(&format!("{of}/{}/_history/{version}", id.as_str()))?;
+            if found.is_empty() {
+                return Ok(None);
+            }
+            all.extend(found);
+        }
+        all.sort();
+        all.dedup();
+        Ok(Some(all))
     }
 
     /// Whom a version is about.

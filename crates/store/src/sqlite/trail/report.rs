@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use super::patients::Patients;
 use super::records::records;
 use super::{Found, access, changes};
+use crate::audit::Told;
 use crate::face::{Access, AccessQuery, AccessReport, Touched};
 use crate::sqlite::connection::in_snapshot;
 use crate::sqlite::tenant::OpenTenant;
@@ -49,7 +50,10 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
     };
     let mut met = known;
     let mut touched: BTreeMap<ResourceId, Touched> = BTreeMap::new();
-    let all = each(tenant, &asked, &mut |access| {
+    let all = each(tenant, &asked, &mut |found| {
+        let Met::Access(access) = found else {
+            return true;
+        };
         met = true;
         for patient in &access.patients {
             if touched.len() >= PATIENTS_MAX && !touched.contains_key(patient) {
@@ -143,12 +147,20 @@ fn names(tenant: &OpenTenant, actor: &str) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Hands over one access after the other, oldest first, until `take` wants no more; whether there are no
-/// more than one report looks at.
+/// What is come upon.
+pub(super) enum Met<'t> {
+    /// A record, whatever came of what it tells of.
+    Record(&'t Told),
+    /// An access, with whom it is about.
+    Access(Access),
+}
+
+/// Hands over one record and one access after the other, oldest first, until `take` wants no more; whether
+/// there are no more than one report looks at.
 pub(super) fn each(
     tenant: &Arc<OpenTenant>,
     asked: &Asked<'_>,
-    take: &mut dyn FnMut(Access) -> bool,
+    take: &mut dyn FnMut(Met<'_>) -> bool,
 ) -> Result<bool> {
     let reader = tenant.reader()?;
     let db = &reader.db;
@@ -174,7 +186,7 @@ struct Making<'a> {
     asked: &'a Asked<'a>,
     patients: Patients<'a>,
     metrics: &'a StoreMetrics,
-    take: &'a mut dyn FnMut(Access) -> bool,
+    take: &'a mut dyn FnMut(Met<'_>) -> bool,
     enough: bool,
 }
 
@@ -182,6 +194,9 @@ impl Making<'_> {
     fn add_all(&mut self, db: &Connection, some: Vec<(u64, Found)>) -> Result<()> {
         let (tenant, asked) = (self.tenant, self.asked);
         for (number, found) in some {
+            if let Found::Access(told) = &found {
+                self.enough |= !(self.take)(Met::Record(told));
+            }
             match found {
                 Found::Access(told) if told.outcome != "given" => {}
                 // Every row counts for whom it is about.
@@ -247,7 +262,7 @@ impl Making<'_> {
             what: about,
             patients,
         };
-        self.enough |= !(self.take)(access);
+        self.enough |= !(self.take)(Met::Access(access));
         Ok(())
     }
 }

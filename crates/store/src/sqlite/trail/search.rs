@@ -425,8 +425,8 @@ fn narrowed<'i>(
     index: &'i Index,
 ) -> Result<Option<Narrowed<'i>>> {
     let clauses = (asked.type_id, asked.clauses.as_slice());
-    let events = Events::new(tenant, db);
-    let narrow = Narrow::of_search(index, &events, clauses, &asked.patients)?;
+    let mut events = Events::new(tenant, db);
+    let narrow = Narrow::of_search(index, &mut events, clauses, &asked.patients)?;
     Ok(narrow.map(|narrow| Narrowed { index, narrow }))
 }
 

@@ -1,14 +1,14 @@
-//! What of a question the index can answer: numbers of patients, of those who act, and of kinds of events
-//! outside of which nothing can be meant.
+//! What of a question the index can answer: numbers of patients, of those who act, of kinds of events, of
+//! addresses and of purposes, outside of which nothing can be meant.
 
 use base::ResourceId;
 use fhir::definitions::TypeId;
 use fhir::json;
 use fhir::search::holds::Beholder;
-use fhir::search::query::{Clause, Match, Test};
+use fhir::search::query::{Clause, Match, ReferenceMatch, Test};
 
 use super::super::event::Events;
-use super::{ACTOR, Index, KIND, PATIENT};
+use super::{ACTOR, ADDRESS, Index, KIND, NOBODY, PATIENT, PURPOSE};
 use crate::Result;
 use crate::sqlite::tenant::OpenTenant;
 
@@ -16,6 +16,12 @@ use crate::sqlite::tenant::OpenTenant;
 const OF_ACTOR: [&str; 4] = ["agent", "agent-name", "agent-role", "altid"];
 /// Parameters that look at what happened, and at nothing else.
 const OF_KIND: [&str; 6] = ["action", "type", "subtype", "category", "code", "outcome"];
+/// Parameters that look at addresses, and at nothing else.
+const OF_ADDRESS: [&str; 1] = ["address"];
+/// Parameters that look at what something was for, and at nothing else.
+const OF_PURPOSE: [&str; 1] = ["purpose"];
+/// Parameters that look at what was touched.
+const OF_ENTITY: [&str; 1] = ["entity"];
 /// Names of one kind that are looked at for one question.
 const NAMES_MAX: usize = 20_000;
 /// Nesting that no event has.
@@ -28,6 +34,8 @@ pub(in super::super) struct Narrow {
     patients: Vec<Vec<i64>>,
     actors: Option<Vec<i64>>,
     kinds: Option<Vec<i64>>,
+    addresses: Option<Vec<i64>>,
+    purposes: Option<Vec<i64>>,
 }
 
 impl Narrow {
@@ -38,28 +46,35 @@ impl Narrow {
             let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
             texts.join(",")
         };
+        // The rarest thing is begun with: a patient, somebody, an address, a purpose, a kind.
+        let columns = [
+            ("actor", &self.actors),
+            ("address", &self.addresses),
+            ("purpose", &self.purposes),
+            ("kind", &self.kinds),
+        ];
         let empty = |ids: &Option<Vec<i64>>| ids.as_ref().is_some_and(Vec::is_empty);
         let nobody = self.patients.iter().any(Vec::is_empty);
-        if nobody || empty(&self.actors) || empty(&self.kinds) {
+        if nobody || columns.iter().any(|(_, ids)| empty(ids)) {
             return None;
         }
         let within = "BETWEEN ?1 AND ?2";
         let mut more = vec!["e.at_us BETWEEN ?3 AND ?4".to_owned()];
         let mut patients = self.patients.iter();
-        // The rarest thing is begun with: a patient, somebody, a kind.
-        let from = match (patients.next(), &self.actors) {
+        let first = columns.iter().find(|(_, ids)| ids.is_some());
+        let from = match (patients.next(), first) {
             (Some(first), _) => {
                 more.push(format!("p.patient IN ({})", list(first)));
                 more.push(format!("p.number {within}"));
                 format!("FROM {table}_patient p CROSS JOIN {table} e ON e.number = p.number")
             }
-            (None, Some(_)) => {
+            (None, first) => {
                 more.push(format!("e.number {within}"));
-                format!("FROM {table} e INDEXED BY {table}_actor")
-            }
-            (None, None) => {
-                more.push(format!("e.number {within}"));
-                format!("FROM {table} e")
+                // Of kinds there are few: as a rule the rest is narrower.
+                match first.filter(|(column, _)| *column != "kind") {
+                    Some((column, _)) => format!("FROM {table} e INDEXED BY {table}_{column}"),
+                    None => format!("FROM {table} e"),
+                }
             }
         };
         for others in patients {
@@ -69,17 +84,17 @@ impl Narrow {
                 list(others)
             ));
         }
-        if let Some(actors) = &self.actors {
-            more.push(format!("e.actor IN ({})", list(actors)));
-        }
-        if let Some(kinds) = &self.kinds {
-            more.push(format!("e.kind IN ({})", list(kinds)));
+        for (column, ids) in columns {
+            if let Some(ids) = ids {
+                more.push(format!("e.{column} IN ({})", list(ids)));
+            }
         }
         Some(format!("{from} WHERE {}", more.join(" AND ")))
     }
 
     fn narrows(&self) -> bool {
-        !self.patients.is_empty() || self.actors.is_some() || self.kinds.is_some()
+        let columns = [&self.actors, &self.kinds, &self.addresses, &self.purposes];
+        !self.patients.is_empty() || columns.iter().any(|ids| ids.is_some())
     }
 }
 
@@ -109,7 +124,7 @@ impl Narrow {
     /// Outside of what a search can mean nothing; none where the index knows nothing of what is asked.
     pub(in super::super) fn of_search(
         index: &Index,
-        events: &Events<'_>,
+        events: &mut Events<'_>,
         (type_id, clauses): (TypeId, &[Clause]),
         patients: &[Vec<ResourceId>],
     ) -> Result<Option<Self>> {
@@ -136,19 +151,56 @@ impl Narrow {
             }
             narrow.actors = Some(found);
         }
-        let of_kind: Vec<&Clause> = clauses
-            .iter()
-            .filter(|clause| looks_at(clause, &OF_KIND) && has_no_words(clause))
-            .collect();
-        if !of_kind.is_empty()
-            && let Some(all) = index.all(KIND, NAMES_MAX)?
-        {
-            let fits =
-                |(_, document): &(i64, String)| may_hold(tenant, type_id, document, &of_kind);
-            narrow.kinds = Some(all.into_iter().filter(fits).map(|(id, _)| id).collect());
+        let by_document = [
+            (KIND, &OF_KIND[..], &mut narrow.kinds),
+            (ADDRESS, &OF_ADDRESS[..], &mut narrow.addresses),
+            (PURPOSE, &OF_PURPOSE[..], &mut narrow.purposes),
+        ];
+        for (kind, params, ids) in by_document {
+            let plain = |clause: &&Clause| kind == ADDRESS || has_no_words(clause);
+            let asked = clauses.iter().filter(|clause| looks_at(clause, params));
+            let asked: Vec<&Clause> = asked.filter(plain).collect();
+            if asked.is_empty() {
+                continue;
+            }
+            if let Some(all) = index.all(kind, NAMES_MAX)? {
+                let fits =
+                    |(_, document): &(i64, String)| may_hold(tenant, type_id, document, &asked);
+                *ids = Some(all.into_iter().filter(fits).map(|(id, _)| id).collect());
+            }
+        }
+        for clause in clauses.iter().filter(|clause| looks_at(clause, &OF_ENTITY)) {
+            narrow.patients.extend(touching(index, events, clause)?);
         }
         Ok(narrow.narrows().then_some(narrow))
     }
+}
+
+/// Where something that is named was touched, a patient was whom some version of it is about, or it was
+/// about nobody; none where more than resources of charts is meant, or not all of their versions say it.
+fn touching(index: &Index, events: &mut Events<'_>, clause: &Clause) -> Result<Option<Vec<i64>>> {
+    let Clause::Param(param) = clause else {
+        return Ok(None);
+    };
+    let Test::Any(values) = &param.test else {
+        return Ok(None);
+    };
+    let mut found = Vec::new();
+    for value in values.iter() {
+        let Match::Reference(ReferenceMatch::Local { type_id, id, .. }) = value else {
+            return Ok(None);
+        };
+        let Some(patients) = events.ever_about(*type_id, id)? else {
+            return Ok(None);
+        };
+        let texts: Vec<&str> = patients.iter().map(ResourceId::as_str).collect();
+        found.extend(index.some(PATIENT, &texts)?);
+        let of = events.tenant.model.type_name(*type_id);
+        found.extend(index.some(NOBODY, &[of])?);
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(Some(found))
 }
 
 /// Whether all of some clauses hold for a document, or cannot be said not to.

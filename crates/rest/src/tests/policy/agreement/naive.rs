@@ -1,0 +1,342 @@
+//! What a policy comes to, read from its text and from resources as JSON, one resource at a time. It shares
+//! nothing with what answers requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use super::consents;
+use super::text::{Grant, LabelsSaid, Needs, Said, Who};
+
+/// All resources, by `Type/id`.
+pub(super) type Known = BTreeMap<String, Value>;
+
+/// Somebody who asks, as the test made them.
+pub(super) struct Caller {
+    pub(super) authorization: String,
+    /// A role, and the facility where it is held.
+    pub(super) roles: Vec<(&'static str, Option<&'static str>)>,
+    pub(super) person: Option<String>,
+    pub(super) client: String,
+    /// The resource that stands for them.
+    pub(super) user: Option<&'static str>,
+    pub(super) governed: bool,
+    pub(super) scopes: &'static [Scope],
+}
+
+/// A type (`*` for all), letters, and which resources.
+pub(super) type Scope = (&'static str, &'static str, &'static str, fn(&Value) -> bool);
+
+/// What is known of the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    pub(super) from: IpAddr,
+    pub(super) reason: Option<&'static str>,
+    /// Microseconds.
+    pub(super) now: i64,
+}
+
+/// What a criterion may look at beside the resource.
+pub(super) struct Asked<'a> {
+    pub(super) known: &'a Known,
+    pub(super) caller: &'a Caller,
+    pub(super) facilities: Vec<&'static str>,
+}
+
+impl Asked<'_> {
+    /// Whether the caller has such a value.
+    fn has(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Nothing | Needs::Client => true,
+            Needs::Facilities => !self.facilities.is_empty(),
+            Needs::Practitioner => self.practitioner().is_some(),
+            Needs::Patient => self.patient().is_some(),
+        }
+    }
+
+    pub(super) fn practitioner(&self) -> Option<&'static str> {
+        self.caller.user.filter(|u| u.starts_with("Practitioner/"))
+    }
+
+    pub(super) fn patient(&self) -> Option<&'static str> {
+        self.caller.user.filter(|u| u.starts_with("Patient/"))
+    }
+
+    /// Resources of a type.
+    pub(super) fn all(&self, of: &str) -> impl Iterator<Item = &Value> {
+        self.known.values().filter(move |r| r["resourceType"] == of)
+    }
+
+    /// What a reference names.
+    pub(super) fn target(&self, from: &Value, path: &str) -> Option<&Value> {
+        self.known.get(reference(from, path)?)
+    }
+}
+
+/// The reference at a JSON pointer without its first `/`.
+pub(super) fn reference<'v>(of: &'v Value, path: &str) -> Option<&'v str> {
+    of.pointer(&format!("/{path}/reference"))?.as_str()
+}
+
+pub(super) fn name(of: &Value) -> String {
+    let part = |name: &str| of[name].as_str().unwrap().to_owned();
+    format!("{}/{}", part("resourceType"), part("id"))
+}
+
+/// Whose chart a resource is in; none for types that are in no chart.
+pub(super) fn chart(of: &Value) -> Option<Option<String>> {
+    match of["resourceType"].as_str().unwrap() {
+        "Patient" => Some(Some(name(of))),
+        "Observation" | "Encounter" => Some(reference(of, "subject").map(str::to_owned)),
+        "Consent" => Some(reference(of, "patient").map(str::to_owned)),
+        _ => None,
+    }
+}
+
+/// Whether a type is in charts at all.
+fn in_charts(of: &str) -> bool {
+    matches!(of, "Patient" | "Observation" | "Encounter" | "Consent")
+}
+
+pub(super) struct Naive<'a> {
+    pub(super) known: &'a Known,
+    pub(super) policy: &'a Said,
+    pub(super) caller: &'a Caller,
+    pub(super) facts: Facts,
+}
+
+/// Elements that are not shown.
+pub(super) type Hidden = BTreeSet<&'static str>;
+
+impl<'a> Naive<'a> {
+    /// Whether a list names the caller: the roles by which it does, none for another reason.
+    fn named(&self, who: &Who) -> Option<Vec<&'static str>> {
+        let anyone = who.anyone
+            || who.everybody && self.caller.person.is_some()
+            || who.every_client
+            || who.client.as_ref() == Some(&self.caller.client)
+            || who.person.is_some() && who.person == self.caller.person;
+        if anyone {
+            return Some(Vec::new());
+        }
+        let held = |role: &&&'static str| self.caller.roles.iter().any(|(r, _)| r == *role);
+        let by: Vec<&'static str> = who.roles.iter().filter(held).copied().collect();
+        (!by.is_empty()).then_some(by)
+    }
+
+    fn asked(&self, by: &[&'static str]) -> Asked<'a> {
+        let counts = |role: &str| by.is_empty() || by.contains(&role);
+        let held = self.caller.roles.iter().filter(|(role, _)| counts(role));
+        Asked {
+            known: self.known,
+            caller: self.caller,
+            facilities: held.filter_map(|(_, at)| *at).collect(),
+        }
+    }
+
+    /// Whether a grant holds for the request.
+    fn holds(&self, grant: &Grant) -> bool {
+        let mut unknown = false;
+        if grant.network && !matches!(self.facts.from, IpAddr::V4(from) if from.octets()[0] == 10) {
+            return false;
+        }
+        match grant
+            .when
+            .as_ref()
+            .map(|when| (when.says)(self.caller, self.facts))
+        {
+            Some(Some(false)) => return false,
+            Some(None) => unknown = true,
+            Some(Some(true)) | None => {}
+        }
+        if unknown {
+            return grant.denies;
+        }
+        !grant.reason || self.facts.reason.is_some()
+    }
+
+    /// Grants that give an action on a type, or refuse it.
+    fn grants(
+        &self,
+        denies: bool,
+        action: char,
+        of: &'a str,
+    ) -> impl Iterator<Item = (&'a Grant, Asked<'a>)> {
+        let grants = self.policy.grants.iter();
+        grants.filter_map(move |grant| {
+            let fits = grant.denies == denies
+                && grant.actions.contains(action)
+                && grant.types.iter().any(|t| matches!(*t, "*") || *t == of)
+                && (denies || self.caller.governed);
+            let by = fits.then(|| self.named(&grant.who)).flatten()?;
+            self.holds(grant).then(|| (grant, self.asked(&by)))
+        })
+    }
+
+    /// What a grant says of resources of a type: nothing where the caller lacks a value, or the type is
+    /// never in a chart.
+    fn is_about(grant: &Grant, asked: &Asked<'_>, of: &str) -> bool {
+        let criteria = grant.criteria.is_none_or(|c| asked.has(c.needs));
+        let within = grant
+            .within
+            .is_none_or(|w| in_charts(of) && asked.has(w.needs));
+        criteria && within
+    }
+
+    fn leads(grant: &Grant, asked: &Asked<'_>, to: &Value) -> bool {
+        let criteria = grant.criteria.is_none_or(|c| (c.says)(asked, to));
+        // A patient that is written is judged as it is then.
+        let within = grant.within.is_none_or(|w| match chart(to) {
+            Some(Some(of)) if of == name(to) => (w.says)(asked, to),
+            Some(Some(of)) => asked.known.get(&of).is_some_and(|p| (w.says)(asked, p)),
+            _ => false,
+        });
+        criteria && within
+    }
+
+    /// What a scope lets through of a type, if anything.
+    fn scoped(&self, action: char, of: &str) -> Vec<&'static Scope> {
+        let scopes = self.caller.scopes.iter();
+        let fits = |s: &&Scope| (s.0 == "*" || s.0 == of) && s.1.contains(action);
+        scopes.filter(fits).collect()
+    }
+
+    /// Whether an action on a type is given at all.
+    pub(super) fn opens(&self, action: char, of: &'a str) -> bool {
+        let given = !self.caller.governed
+            || (self.grants(false, action, of)).any(|(g, asked)| Self::is_about(g, &asked, of));
+        let refused = self.grants(true, action, of).any(|(g, asked)| {
+            !Self::is_about(g, &asked, of) || g.criteria.is_none() && g.within.is_none()
+        });
+        given && !refused && !self.scoped(action, of).is_empty()
+    }
+
+    /// What each way to a resource hides.
+    fn ways(&self, action: char, to: &'a Value) -> Vec<Hidden> {
+        let of = to["resourceType"].as_str().unwrap();
+        if !self.caller.governed {
+            return vec![Hidden::new()];
+        }
+        let grants = self.grants(false, action, of);
+        let leading =
+            grants.filter(|(g, asked)| Self::is_about(g, asked, of) && Self::leads(g, asked, to));
+        leading.map(|(grant, _)| grant.hidden(of)).collect()
+    }
+
+    /// Whether an action reaches a resource.
+    pub(super) fn reaches(&self, action: char, to: &'a Value) -> bool {
+        let of = to["resourceType"].as_str().unwrap();
+        self.opens(action, of)
+            && !self.ways(action, to).is_empty()
+            && !self
+                .grants(true, action, of)
+                .any(|(g, asked)| Self::leads(g, &asked, to))
+            && self.scoped(action, of).iter().any(|s| (s.3)(to))
+            && !self.labelled(to)
+            && !self.consented_away(action, to)
+    }
+
+    /// What may be hidden of a resource in reach: of two ways the one counts that hides less.
+    pub(super) fn masks(&self, action: char, to: &'a Value) -> Vec<Hidden> {
+        let ways = self.ways(action, to);
+        let more = |way: &Hidden| ways.iter().any(|w| w.len() < way.len() && w.is_subset(way));
+        ways.iter().filter(|way| !more(way)).cloned().collect()
+    }
+
+    /// What each way to a resource keeps from change.
+    pub(super) fn kept(&self, action: char, to: &'a Value) -> Vec<Hidden> {
+        let of = to["resourceType"].as_str().unwrap();
+        if !self.caller.governed {
+            return vec![Hidden::new()];
+        }
+        let grants = self.grants(false, action, of);
+        let leading =
+            grants.filter(|(g, asked)| Self::is_about(g, asked, of) && Self::leads(g, asked, to));
+        leading.map(|(grant, _)| grant.kept(of)).collect()
+    }
+
+    /// Elements of a type that some way of an action hides, or keeps from change.
+    pub(super) fn hides(&self, action: char, of: &'a str) -> Hidden {
+        self.some(action, of, |grant| grant.hidden(of))
+    }
+
+    pub(super) fn keeps(&self, action: char, of: &'a str) -> Hidden {
+        self.some(action, of, |grant| grant.kept(of))
+    }
+
+    fn some(&self, action: char, of: &'a str, what: impl Fn(&Grant) -> Hidden) -> Hidden {
+        let grants = self.grants(false, action, of);
+        let about = grants.filter(|(g, asked)| Self::is_about(g, asked, of));
+        about.flat_map(|(grant, _)| what(grant)).collect()
+    }
+
+    /// By what a search shows a type: what may be searched, or else what may be read.
+    pub(super) fn sight(&self, of: &'a str) -> char {
+        if self.opens('s', of) { 's' } else { 'r' }
+    }
+
+    /// Whether labels withhold a resource.
+    fn labelled(&self, of: &Value) -> bool {
+        let Some(said) = &self.policy.labels else {
+            return false;
+        };
+        let empty = Vec::new();
+        let labels = of.pointer("/meta/security").and_then(Value::as_array);
+        let labels = labels.unwrap_or(&empty);
+        let rank = |code: &str| {
+            ["U", "L", "M", "N", "R", "V"]
+                .iter()
+                .position(|m| *m == code)
+        };
+        let cleared = cleared(said, self.caller);
+        let code = |l: &Value| l["code"].as_str().unwrap().to_owned();
+        let too_high = labels
+            .iter()
+            .any(|l| rank(&code(l)).is_some_and(|r| r > cleared));
+        let lowered = labels.iter().any(|l| {
+            l["system"] == consents::CONFIDENTIALITY && rank(&code(l)).is_some_and(|r| r <= cleared)
+        });
+        let sensitive = labels.iter().any(|l| {
+            let code = code(l);
+            let to = said.sensitivity.iter().find(|(kind, _)| *kind == code);
+            match to {
+                Some((_, role)) => !self.caller.roles.iter().any(|(r, _)| r == role),
+                None => matches!(&*code, "HIV" | "PSY" | "SUD"),
+            }
+        });
+        too_high || sensitive || cleared < 3 && !lowered
+    }
+
+    fn consented_away(&self, action: char, to: &Value) -> bool {
+        let Some(purposes) = &self.policy.consents else {
+            return false;
+        };
+        let Some(Some(patient)) = chart(to) else {
+            return false;
+        };
+        if to["resourceType"] == "Consent" || self.caller.user == Some(patient.as_str()) {
+            return false;
+        }
+        let asking = consents::Asking {
+            known: self.known,
+            caller: self.caller,
+            purposes,
+            now: self.facts.now,
+        };
+        let consents = self
+            .known
+            .values()
+            .filter(|r| r["resourceType"] == "Consent");
+        let mut theirs = consents.filter(|c| reference(c, "patient") == Some(&*patient));
+        theirs.any(|consent| asking.refuses(consent, action, to))
+    }
+}
+
+/// How confidential what a caller sees may be.
+fn cleared(said: &LabelsSaid, caller: &Caller) -> usize {
+    let marks = said.marks.iter();
+    let own =
+        marks.filter(|(role, _)| *role == "*" || caller.roles.iter().any(|(held, _)| held == role));
+    own.map(|(_, rank)| *rank).max().unwrap_or(3)
+}

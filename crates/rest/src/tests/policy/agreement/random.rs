@@ -1,0 +1,448 @@
+//! Resources, consents and policies by chance.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::consents::CONFIDENTIALITY;
+use super::text::{CHARTS, CRITERIA, ELEMENTS, Grant, LabelsSaid, Said, Who, day, whens};
+
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    pub(super) fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % (n.max(1) as u64)).unwrap()
+    }
+
+    pub(super) fn one<'t, T>(&mut self, of: &'t [T]) -> &'t T {
+        &of[self.below(of.len())]
+    }
+
+    /// In one of so many cases.
+    pub(super) fn in_one_of(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn maybe<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        (!self.in_one_of(3)).then(|| make(self))
+    }
+}
+
+/// A resource, with what is left out left out.
+fn put(resource: &mut Value, path: &str, value: Option<Value>) {
+    if let Some(value) = value {
+        resource[path] = value;
+    }
+}
+
+/// What is nowhere else: where it is told, the element is.
+pub(super) fn mark(of: &str, element: &str) -> String {
+    format!("told-{}-{element}-end", of.replace('/', "-")).replace("[x]", "")
+}
+
+fn refers(to: String, of: &str, element: &str) -> Value {
+    json!({ "reference": to, "display": mark(of, element) })
+}
+
+fn some<T: std::fmt::Display>(dice: &mut Dice, of: T, n: usize) -> String {
+    format!("{of}{}", dice.below(n))
+}
+
+fn meta(dice: &mut Dice, resource: &mut Value) {
+    if !dice.in_one_of(3) {
+        return;
+    }
+    let labels = [
+        (CONFIDENTIALITY, "R"),
+        (CONFIDENTIALITY, "L"),
+        (CONFIDENTIALITY, "V"),
+        ("urn:other", "R"),
+        ("urn:other", "L"),
+        ("http://terminology.hl7.org/CodeSystem/v3-ActCode", "HIV"),
+        ("urn:other", "PSY"),
+    ];
+    let count = 1 + dice.below(2);
+    let labels: Vec<Value> = (0..count)
+        .map(|_| {
+            let (system, code) = dice.one(&labels);
+            json!({ "system": system, "code": code })
+        })
+        .collect();
+    resource["meta"] = json!({ "security": labels });
+}
+
+pub(super) fn patient(dice: &mut Dice, id: &str, clients: &[String]) -> Value {
+    let of = format!("Patient/{id}");
+    let family = *dice.one(&["Al", "Bo", "Cy"]);
+    let mut patient = json!({ "resourceType": "Patient", "id": id, "active": true,
+        "name": [{ "family": family, "given": [mark(&of, "name")] }] });
+    let at = |dice: &mut Dice, name: &str, element: &str| refers(some(dice, name, 3), &of, element);
+    put(
+        &mut patient,
+        "gender",
+        dice.maybe(|d| json!(d.one(&["male", "female", "other"]))),
+    );
+    put(
+        &mut patient,
+        "birthDate",
+        dice.maybe(|d| json!(format!("19{}0-01-01", 5 + d.below(4)))),
+    );
+    put(
+        &mut patient,
+        "telecom",
+        dice.maybe(|_| json!([{ "system": "phone", "value": mark(&of, "telecom") }])),
+    );
+    put(
+        &mut patient,
+        "identifier",
+        dice.maybe(|d| {
+            json!([{ "system": "urn:client", "value": d.one(clients),
+            "assigner": { "display": mark(&of, "identifier") } }])
+        }),
+    );
+    put(
+        &mut patient,
+        "managingOrganization",
+        dice.maybe(|d| at(d, "Organization/o", "managingOrganization")),
+    );
+    put(
+        &mut patient,
+        "generalPractitioner",
+        dice.maybe(|d| json!([at(d, "Practitioner/d", "generalPractitioner")])),
+    );
+    if dice.in_one_of(3) {
+        let told = mark(&of, "text");
+        patient["text"] = json!({ "status": "generated",
+            "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{told}</div>") });
+    }
+    meta(dice, &mut patient);
+    patient
+}
+
+pub(super) fn observation(dice: &mut Dice, id: &str) -> Value {
+    let of = format!("Observation/{id}");
+    let mut it = json!({ "resourceType": "Observation", "id": id,
+        "status": dice.one(&["final", "amended"]),
+        "code": { "coding": [{ "system": "urn:c", "code": dice.one(&["x", "y", "z"]) }] } });
+    let subject = (!dice.in_one_of(6)).then(|| refers(some(dice, "Patient/p", 5), &of, "subject"));
+    put(&mut it, "subject", subject);
+    put(
+        &mut it,
+        "valueString",
+        dice.maybe(|_| json!(mark(&of, "value[x]"))),
+    );
+    put(
+        &mut it,
+        "note",
+        dice.maybe(|_| json!([{ "text": mark(&of, "note") }])),
+    );
+    put(
+        &mut it,
+        "performer",
+        dice.maybe(|d| json!([refers(some(d, "Practitioner/d", 3), &of, "performer")])),
+    );
+    put(
+        &mut it,
+        "effectiveDateTime",
+        dice.maybe(|d| json!(format!("2026-01-0{}", 1 + d.below(9)))),
+    );
+    meta(dice, &mut it);
+    it
+}
+
+pub(super) fn encounter(dice: &mut Dice, id: &str) -> Value {
+    let of = format!("Encounter/{id}");
+    let mut it = json!({ "resourceType": "Encounter", "id": id,
+        "status": dice.one(&["finished", "planned"]), "class": { "code": "AMB" },
+        "subject": refers(some(dice, "Patient/p", 5), &of, "subject") });
+    put(
+        &mut it,
+        "participant",
+        dice.maybe(
+            |d| json!([{ "individual": refers(some(d, "Practitioner/d", 3), &of, "participant") }]),
+        ),
+    );
+    put(
+        &mut it,
+        "serviceProvider",
+        dice.maybe(|d| refers(some(d, "Organization/o", 3), &of, "serviceProvider")),
+    );
+    put(
+        &mut it,
+        "identifier",
+        dice.maybe(|_| json!([{ "value": mark(&of, "identifier") }])),
+    );
+    meta(dice, &mut it);
+    it
+}
+
+pub(super) fn practitioner(id: &str) -> Value {
+    let told = mark(&format!("Practitioner/{id}"), "name");
+    json!({ "resourceType": "Practitioner", "id": id, "name": [{ "family": "Dr", "given": [told] }] })
+}
+
+pub(super) fn organization(id: &str, name: &str, part_of: Option<&str>) -> Value {
+    let mut it = json!({ "resourceType": "Organization", "id": id, "name": name });
+    put(
+        &mut it,
+        "partOf",
+        part_of.map(|of| json!({ "reference": of })),
+    );
+    it
+}
+
+pub(super) fn consent(dice: &mut Dice, id: &str, now: i64) -> Value {
+    let category = json!([{ "coding": [{ "system": "http://loinc.org", "code": "59284-0" }] }]);
+    let mut it = json!({ "resourceType": "Consent", "id": id,
+        "status": if dice.in_one_of(8) { "inactive" } else { "active" },
+        "scope": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/consentscope",
+            "code": "patient-privacy" }] },
+        "category": category, "dateTime": "2026-01-01",
+        "patient": { "reference": some(dice, "Patient/p", 5) } });
+    let rule = *dice.one(&[None, None, Some("OPTIN"), Some("OPTOUT")]);
+    put(&mut it, "policyRule", rule.map(|code| {
+        json!({ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": code }] })
+    }));
+    if rule.is_none() || !dice.in_one_of(4) {
+        let kind = dice.one(&["deny", "deny", "permit"]);
+        it["provision"] = provision(dice, Some(kind), now, 0);
+        let exceptions = it["provision"]["provision"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let same = exceptions
+            .iter()
+            .all(|e| e["type"] == exceptions[0]["type"]);
+        let told = rule.is_some() || !exceptions.is_empty() && same;
+        let says_more = it["provision"].as_object().unwrap().len() > 1;
+        if told && says_more && dice.in_one_of(3) {
+            it["provision"].as_object_mut().unwrap().remove("type");
+        }
+    }
+    it
+}
+
+fn provision(dice: &mut Dice, kind: Option<&str>, now: i64, depth: usize) -> Value {
+    let mut it = json!({});
+    put(&mut it, "type", kind.map(|k| json!(k)));
+    for _ in 0..dice.below(3) {
+        let (name, said) = condition(dice, now);
+        it[name] = said;
+    }
+    if depth < 2 && !dice.in_one_of(3) {
+        let count = 1 + dice.below(2);
+        let inner = |dice: &mut Dice| {
+            let kind = *dice.one(&["permit", "permit", "deny"]);
+            provision(dice, Some(kind), now, depth + 1)
+        };
+        it["provision"] = (0..count).map(|_| inner(dice)).collect();
+    }
+    it
+}
+
+fn condition(dice: &mut Dice, now: i64) -> (&'static str, Value) {
+    match dice.below(9) {
+        0..=2 => {
+            let role = if dice.in_one_of(8) { "AUT" } else { "PRCP" };
+            let to = match dice.below(6) {
+                0 | 1 => some(dice, "Practitioner/d", 3),
+                2..=4 => some(dice, "Organization/o", 3),
+                _ => "CareTeam/t".to_owned(),
+            };
+            (
+                "actor",
+                json!([{ "role": { "coding": [{ "code": role }] }, "reference": { "reference": to } }]),
+            )
+        }
+        3 => {
+            let of = dice.one(&["Observation", "Patient", "Encounter", "Resource"]);
+            (
+                "class",
+                json!([{ "system": "http://hl7.org/fhir/resource-types", "code": of }]),
+            )
+        }
+        4 => {
+            let act = dice.one(&["access", "collect", "correct", "use"]);
+            ("action", json!([{ "coding": [{ "code": act }] }]))
+        }
+        5 => {
+            let labels = [
+                (CONFIDENTIALITY, "R"),
+                (CONFIDENTIALITY, "N"),
+                (CONFIDENTIALITY, "L"),
+                ("http://terminology.hl7.org/CodeSystem/v3-ActCode", "HIV"),
+            ];
+            let (system, code) = dice.one(&labels);
+            let system = match *code {
+                // In whatever system it stands.
+                "HIV" => json!({ "code": code }),
+                _ => json!({ "system": system, "code": code }),
+            };
+            ("securityLabel", json!([system]))
+        }
+        6 => {
+            let code = dice.one(&["TREAT", "HPAYMT", "HRESCH"]);
+            ("purpose", json!([{ "code": code }]))
+        }
+        7 => match dice.below(3) {
+            0 => (
+                "code",
+                json!([{ "coding": [{ "system": "urn:c", "code": dice.one(&["x", "y"]) }] }]),
+            ),
+            1 => ("dataPeriod", json!({ "start": "2026-01-05" })),
+            _ => {
+                let to = some(dice, "Observation/b", 8);
+                (
+                    "data",
+                    json!([{ "meaning": "instance", "reference": { "reference": to } }]),
+                )
+            }
+        },
+        _ => {
+            let days = 86_400_000_000;
+            let from = now + days * (i64::try_from(dice.below(7)).unwrap() - 4);
+            (
+                "period",
+                json!({ "start": day(from), "end": day(from + 2 * days) }),
+            )
+        }
+    }
+}
+
+const ROLES: &[&str] = &["clinician", "nurse", "patient"];
+const TYPES: &[&str] = &[
+    "Patient",
+    "Observation",
+    "Encounter",
+    "Practitioner",
+    "Organization",
+];
+
+fn who(dice: &mut Dice, people: &[String], clients: &[String]) -> Who {
+    let mut who = Who::default();
+    match dice.below(10) {
+        0..=5 => {
+            who.roles = vec![*dice.one(ROLES)];
+            if dice.in_one_of(2) {
+                who.roles = ROLES[..2].to_vec();
+            }
+        }
+        6 => who.person = Some(dice.one(people).clone()),
+        7 => who.client = Some(dice.one(clients).clone()),
+        8 => match dice.below(2) {
+            0 => who.everybody = true,
+            _ => who.every_client = true,
+        },
+        _ => who.anyone = true,
+    }
+    who
+}
+
+fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now: i64) -> Grant {
+    let denies = dice.in_one_of(4);
+    let of = *dice.one(TYPES);
+    let mut grant = Grant {
+        name: format!("g{at}"),
+        denies,
+        who: who(dice, people, clients),
+        actions: *dice.one(&["rs", "cruds", "cruds", "cruds", "r", "s", "rsu", "us", "c"]),
+        types: vec![of],
+        criteria: None,
+        within: None,
+        hide: Vec::new(),
+        keep: Vec::new(),
+        when: None,
+        network: dice.in_one_of(8),
+        reason: !denies && dice.in_one_of(8),
+    };
+    match dice.below(6) {
+        0 => grant.types = vec!["*"],
+        1 => grant.types = TYPES[..3].to_vec(),
+        _ => {}
+    }
+    let fits = |c: &&super::text::Criterion| match grant.types.as_slice() {
+        [one] => c.of == *one,
+        _ => c.of == "*",
+    };
+    let criteria: Vec<_> = CRITERIA.iter().filter(fits).collect();
+    if !criteria.is_empty() && !dice.in_one_of(4) {
+        grant.criteria = Some(*dice.one(&criteria));
+    }
+    let charts = grant
+        .types
+        .iter()
+        .all(|t| !matches!(*t, "Practitioner" | "Organization"));
+    if charts && dice.in_one_of(3) {
+        grant.within = Some(dice.one(CHARTS));
+    }
+    let has = |of: &str| matches!(grant.types.as_slice(), ["*"]) || grant.types.contains(&of);
+    let elements: Vec<(&str, &str)> = ELEMENTS
+        .iter()
+        .filter(|e| has(e.0))
+        .map(|e| (e.0, e.1))
+        .collect();
+    if !denies && !elements.is_empty() {
+        let some = |dice: &mut Dice| -> Vec<(&'static str, &'static str)> {
+            (0..=dice.below(2)).map(|_| *dice.one(&elements)).collect()
+        };
+        if dice.in_one_of(2) {
+            grant.hide = some(dice);
+        }
+        if dice.in_one_of(5) {
+            grant.keep = some(dice);
+        }
+    }
+    if dice.in_one_of(4) {
+        let mut whens = whens(now);
+        let at = dice.below(whens.len());
+        grant.when = Some(whens.swap_remove(at));
+    }
+    grant
+}
+
+pub(super) fn policy(dice: &mut Dice, people: &[String], clients: &[String], now: i64) -> Said {
+    let count = 3 + dice.below(6);
+    let grants = (0..count)
+        .map(|at| grant(dice, at, people, clients, now))
+        .collect();
+    let purposes: [&[(&str, &[&str])]; 3] = [
+        &[],
+        &[("*", &["TREAT"])],
+        &[
+            ("clinician", &["TREAT"]),
+            ("nurse", &["HPAYMT"]),
+            ("patient", &["PATRQT"]),
+        ],
+    ];
+    let consents = dice.in_one_of(2).then(|| {
+        let said = dice.one(&purposes).iter();
+        said.map(|(role, of)| (*role, of.to_vec()))
+            .collect::<BTreeMap<_, _>>()
+    });
+    let labels = dice.in_one_of(2).then(|| {
+        let marks = [
+            vec![],
+            vec![("clinician", 4), ("nurse", 2)],
+            vec![("*", 3), ("nurse", 5)],
+            vec![("*", 1), ("clinician", 3)],
+        ];
+        let kinds = [
+            vec![],
+            vec![("PSY", "nurse")],
+            vec![("HIV", "clinician"), ("PSY", "nurse")],
+        ];
+        LabelsSaid {
+            marks: dice.one(&marks).clone(),
+            sensitivity: dice.one(&kinds).clone(),
+        }
+    });
+    Said {
+        grants,
+        consents,
+        labels,
+    }
+}
