@@ -1,8 +1,9 @@
-//! What policy costs: reads and searches of clients that a policy governs, turn by turn with the same
-//! requests of a client that has everything by its scopes.
+//! What policy costs: reads, searches and creates of clients that a policy governs, turn by turn with the
+//! same requests of a client that has everything by its scopes.
 //!
 //! The clinic has two hundred facilities. The first manages a fifth of the patients, the second one in two
 //! hundred. The policy is the ready one for facilities with so many further grants that it has fifty.
+//! One client has a role at one facility; another has it at all of them, and every further grant too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,8 @@ const READ_TARGET: f64 = 25.0;
 /// How much more a search may cost where the facility holds much, and where it holds little.
 const LARGE_TARGET: f64 = 1.3;
 const SMALL_TARGET: f64 = 3.0;
+/// Different requests of one mix.
+const DIFFERENT: usize = 4_000;
 const TENANT: &str = "governed";
 
 /// The facility that manages a patient.
@@ -114,41 +117,62 @@ impl Clinic {
 
     /// A client with the role of those who treat at these facilities.
     async fn clinician(&self, at: std::ops::Range<usize>) -> anyhow::Result<Base> {
-        let roles: Vec<String> = at
-            .map(|n| format!("clinician@Organization/f-{n}"))
-            .collect();
+        let roles: Vec<String> = at.map(|n| role_at("clinician", n)).collect();
+        self.house.enter_as(TENANT, &roles).await
+    }
+
+    /// A client with that role at all facilities, and with the roles of all further grants.
+    async fn everywhere(&self) -> anyhow::Result<Base> {
+        let treats = (0..FACILITIES).map(|n| role_at("clinician", n));
+        let more = (0..GRANTS).map(|n| role_at(&format!("role-{n}"), n));
+        let roles: Vec<String> = treats.chain(more).collect();
         self.house.enter_as(TENANT, &roles).await
     }
 
     /// Reads of observations of the patients of a facility.
     fn reads(&self, base: &Base, at: usize) -> Mix {
-        let of = |n: &usize| {
-            let text = data::observation(*n, self.size.patients, true);
-            let patient = text.split("Patient/p-").nth(1);
-            let patient = patient.and_then(|rest| rest.split('"').next());
-            let patient = patient.and_then(|number| number.parse().ok());
-            patient.is_some_and(|patient: usize| facility(patient) == at)
-        };
         let requests = (0..self.size.observations)
-            .filter(of)
-            .take(4_000)
+            .filter(|n| self.is_of(at, &data::observation(*n, self.size.patients, true)))
+            .take(DIFFERENT)
             .map(|n| base.request("GET", &format!("/Observation/o-{n}"), None));
-        mix(base, requests.collect())
+        mix(base, requests.collect(), 200)
+    }
+
+    /// Creates of observations of the patients of a facility.
+    fn creates(&self, base: &Base, at: usize) -> Mix {
+        let requests = (1_000_000..)
+            .map(|n| data::observation(n, self.size.patients, false))
+            .filter(|body| self.is_of(at, body))
+            .take(DIFFERENT)
+            .map(|body| base.request("POST", "/Observation", Some(body.as_bytes())));
+        mix(base, requests.collect(), 201)
+    }
+
+    /// Whether an observation is of a patient of a facility.
+    fn is_of(&self, at: usize, observation: &str) -> bool {
+        let patient = observation.split("Patient/p-").nth(1);
+        let patient = patient.and_then(|rest| rest.split('"').next());
+        let patient = patient.and_then(|number| number.parse().ok());
+        patient.is_some_and(|patient: usize| facility(patient) == at)
     }
 }
 
-fn mix(base: &Base, requests: Vec<Vec<u8>>) -> Mix {
+fn role_at(role: &str, facility: usize) -> String {
+    format!("{role}@Organization/f-{facility}")
+}
+
+fn mix(base: &Base, requests: Vec<Vec<u8>>, status: u16) -> Mix {
     Mix {
         base: base.clone(),
         requests: Arc::new(requests),
-        status: 200,
+        status,
     }
 }
 
 fn searches(base: &Base) -> Mix {
     let all = data::token_searches();
     let requests = all.iter().map(|path| base.request("GET", path, None));
-    mix(base, requests.collect())
+    mix(base, requests.collect(), 200)
 }
 
 /// All rows.
@@ -163,10 +187,10 @@ pub(crate) async fn rows(setting: &Setting) -> anyhow::Result<Vec<Row>> {
     let (large, small, wide) = (
         clinic.clinician(0..1).await?,
         clinic.clinician(1..2).await?,
-        clinic.clinician(0..FACILITIES).await?,
+        clinic.everywhere().await?,
     );
     let mut rows = Vec::new();
-    for (name, base) in [("1 facility", &large), ("200 facilities", &wide)] {
+    for (name, base) in [("1 facility", &large), ("200 facilities, 50 grants", &wide)] {
         let ours = clinic.reads(base, 0);
         let captured = median_answer(&ours).await?;
         let floor = Floor::start(&captured, &ours.base, &setting.folder)?;
@@ -200,6 +224,7 @@ pub(crate) async fn rows(setting: &Setting) -> anyhow::Result<Vec<Row>> {
         ))));
     }
     for (name, base, target) in [
+        ("200 facilities, 50 grants", &wide, LARGE_TARGET),
         ("a fifth of the rows", &large, LARGE_TARGET),
         ("one row in 200", &small, SMALL_TARGET),
     ] {
@@ -219,8 +244,31 @@ pub(crate) async fn rows(setting: &Setting) -> anyhow::Result<Vec<Row>> {
             whole.cpu_us(),
         ))));
     }
+    rows.push(create(setting, &clinic, (&large, shape, rounds)).await?);
     clinic.house.stop()?;
     Ok(rows)
+}
+
+/// Creates under policy, against those of a client without one.
+async fn create(
+    setting: &Setting,
+    clinic: &Clinic,
+    (base, shape, rounds): (&Base, Shape, usize),
+) -> anyhow::Result<Row> {
+    let (ours, all) = (clinic.creates(base, 0), clinic.creates(&clinic.all, 0));
+    let id = clinic.house.id();
+    let [governed, whole] = turns([(&ours, id), (&all, id)], shape, rounds).await?;
+    let ratio = governed.cpu_us() / whole.cpu_us().max(1e-9);
+    let row = Row::new("policy: a create", ratio, "×", Target::None);
+    Ok(finished(
+        setting,
+        row.with(&governed).note(format!(
+            "processor time of a create within the facility, as a multiple of that of the same create without \
+             one: {:.1} CPU µs each; p50 without one {} µs",
+            whole.cpu_us(),
+            whole.quantile_us(0.5),
+        )),
+    ))
 }
 
 fn finished(setting: &Setting, mut row: Row) -> Row {
