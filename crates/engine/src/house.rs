@@ -90,6 +90,8 @@ pub(crate) struct Inner {
     pub(crate) attempts: Attempts,
     /// Failed sign-ins of people: what programs fail at does not hold them up.
     pub(crate) sign_ins: Attempts,
+    /// Answers of identity providers that let nobody in.
+    pub(crate) arrivals: Attempts,
     /// Logout tokens of identity providers that were not good.
     pub(crate) logouts: Attempts,
     /// Programs that asked to be registered.
@@ -173,6 +175,7 @@ impl House {
             remembered,
             attempts,
             sign_ins,
+            arrivals: Attempts::new(per_minute),
             logouts: Attempts::new(per_minute),
             registrations: Attempts::new(registrations_max),
             choosing,

@@ -17,7 +17,7 @@ use base::Code;
 use bytes::Bytes;
 use engine::{Failure, Forwarded, Holder, House, InteractionMetrics, RequestMeta};
 use http::header::{ALLOW, CONTENT_LENGTH, HOST, HeaderName, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use tower::Service;
 
@@ -105,7 +105,7 @@ impl App {
         let _counted = InFlight::new(&self.house);
         let unfit = self.too_long(request.uri());
         let unfit = unfit.or_else(|| self.oversized(request.headers()));
-        let unfit = unfit.or_else(|| several_hosts(request.headers()));
+        let unfit = unfit.or_else(|| other_than_one_host(&request));
         let unfit = unfit.or_else(|| spelt_otherwise(&path));
         let mut response = match unfit {
             Some(refused) => refused,
@@ -208,10 +208,14 @@ impl App {
     }
 }
 
-/// The answer to a request with several `Host` headers (RFC 9112, section 3.2): who looked at it before us
-/// may have taken another one.
-fn several_hosts(headers: &HeaderMap) -> Option<Response<Body>> {
-    headers.get_all(HOST).iter().nth(1)?;
+/// The answer to a request with several `Host` headers, of which whoever looked at it before us may have taken
+/// another one, or with none where there must be one (RFC 9112, section 3.2).
+fn other_than_one_host<B>(request: &Request<B>) -> Option<Response<Body>> {
+    let hosts = request.headers().get_all(HOST).iter().take(2).count();
+    // Without one the address of HTTP/2 says it, and HTTP/1.0 knows none.
+    if hosts == 1 || hosts == 0 && request.version() != Version::HTTP_11 {
+        return None;
+    }
     let failure = Failure::new(Code::RequestInvalid, "a request has one Host header");
     Some(counted(problem::respond(&failure, Style::Fhir, "")))
 }

@@ -227,7 +227,7 @@ impl Gate {
         if answer.get("state") != Some(journey.state.as_str()) {
             return Err(Failure::of(Code::FormForeign));
         }
-        let counted = &self.house.0.sign_ins;
+        let counted = &self.house.0.arrivals;
         counted.check(door, from.address, now)?;
         let arrived = self.arrived(&provider, &journey, &answer, visitor, from);
         match arrived.await {

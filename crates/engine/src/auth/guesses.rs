@@ -21,6 +21,8 @@ const WAIT_FIRST: i64 = 30;
 const WAIT_MAX: i64 = 900;
 /// Seconds without a guess after which nothing is remembered.
 const FORGOTTEN: i64 = 3_600;
+/// Seconds for which it is remembered that somebody signed in from somewhere.
+const KNOWN_SECONDS: i64 = 30 * 86_400;
 /// Guesses at one person before further ones are slowed down, and by how much for each.
 const SLOW_AFTER: u64 = 10;
 const SLOW_MS: u64 = 50;
@@ -41,6 +43,8 @@ struct Known {
     pairs: HashMap<(Door, Whom, IpAddr), Guessed>,
     people: HashMap<(Door, Whom), Guessed>,
     codes: HashMap<(Door, Whom), Guessed>,
+    /// When somebody last signed in from somewhere.
+    good: HashMap<(Door, Whom, IpAddr), i64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,9 +134,39 @@ impl Guesses {
         self.known.lock().codes.remove(&of);
     }
 
+    /// Lets somebody try, perhaps a little later.
+    ///
+    /// # Errors
+    /// `rate-limited` for an address that has to wait.
+    pub(super) async fn wait(&self, by: Guesser, now: Micros) -> Result<(), Failure> {
+        let delay = self.check(by, now)?;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        Ok(())
+    }
+
+    /// Whether this one signed in from there of late.
+    pub(super) fn knows(&self, by: Guesser, now: Micros) -> bool {
+        let known = self.known.lock();
+        let last = known.good.get(&(by.door, by.whom, network(by.from)));
+        last.is_some_and(|last| now.as_secs() - last < KNOWN_SECONDS)
+    }
+
     /// Forgets the guesses from this address: it was the person after all.
-    pub(super) fn right(&self, by: Guesser) {
+    pub(super) fn right(&self, by: Guesser, now: Micros) {
+        let now = now.as_secs();
         let mut known = self.known.lock();
+        let pair = (by.door, by.whom, network(by.from));
+        if known.good.len() >= REMEMBERED_MAX && !known.good.contains_key(&pair) {
+            // Those who were here the longest ago go.
+            let mut times: Vec<i64> = known.good.values().copied().collect();
+            let middle = times.len() / 2;
+            let (_, middle, _) = times.select_nth_unstable(middle);
+            let middle = *middle;
+            known.good.retain(|_, last| *last > middle);
+        }
+        known.good.insert(pair, now);
         known.pairs.remove(&(by.door, by.whom, network(by.from)));
         if let Some(person) = known.people.get_mut(&(by.door, by.whom)) {
             person.count = person.count.saturating_sub(1);
@@ -179,7 +213,11 @@ mod tests {
         guesses.check(by(1, "10.0.0.1"), at(30)).unwrap();
         assert!(guesses.check(by(1, "10.0.0.1"), at(89)).is_err(), "longer");
         guesses.check(by(1, "10.0.0.1"), at(90)).unwrap();
-        guesses.right(by(1, "10.0.0.1"));
+        guesses.right(by(1, "10.0.0.1"), at(90));
+        assert!(guesses.knows(by(1, "10.0.0.1"), at(91)));
+        assert!(!guesses.knows(by(2, "10.0.0.1"), at(91)));
+        assert!(!guesses.knows(by(1, "10.0.0.2"), at(91)));
+        assert!(!guesses.knows(by(1, "10.0.0.1"), at(90 + KNOWN_SECONDS)));
         guesses.check(by(1, "10.0.0.1"), at(31)).unwrap();
         // Codes: so many for a person, from wherever, and none refused prolongs it.
         for n in 0..30 {

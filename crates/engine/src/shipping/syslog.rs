@@ -26,11 +26,12 @@ fn message(of: &ShippedEvent, text: &str) -> Vec<u8> {
         FACILITY * 8 + severity,
         event.recorded.instant(),
     );
+    let uid = of.uid();
     let action = event.action.to_string();
     let code = event.codes.first().map_or("", |c| c.code.as_str());
     for (name, value) in [
         ("tenant", of.tenant.as_str()),
-        ("id", event.id.as_str()),
+        ("id", &uid),
         ("action", &action),
         ("code", code),
     ] {

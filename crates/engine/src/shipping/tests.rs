@@ -8,6 +8,7 @@ fn event(entities: Vec<Entity>) -> ShippedEvent {
     let reason = Coding::new("urn:x", "TREAT", "treatment");
     ShippedEvent {
         tenant: base::TenantName::new("north").unwrap(),
+        tenant_id: "0a1b".to_owned(),
         fhir: FhirVersion::R4,
         event: AuditEvent {
             id: ResourceId::new("trail-r-7").unwrap(),
@@ -56,7 +57,7 @@ fn a_long_event_is_sent_with_fewer_entities_and_keeps_its_request() {
     let message = syslog::within(&event, usize::MAX, |e| e.event.to_json(e.fhir));
     let text = String::from_utf8(message).unwrap();
     let head = "<110>1 2026-11-22T01:22:03.000Z - insula - AuditEvent \
-                [insula@32473 tenant=\"north\" id=\"trail-r-7\" action=\"E\" code=\"search-type\"] \u{feff}{";
+                [insula@32473 tenant=\"north\" id=\"0a1b.trail-r-7\" action=\"E\" code=\"search-type\"] \u{feff}{";
     assert!(text.starts_with(head), "{text:.300}");
     assert!(text.contains("Observation/499/_history/1"));
 }

@@ -123,6 +123,19 @@ impl<'a> Beholder<'a> {
         found
     }
 
+    /// What the `securityContext` of a Binary refers to here.
+    pub fn security_contexts(&self) -> Vec<(TypeId, base::ResourceId)> {
+        let mut found = Vec::new();
+        self.with(SECURITY_CONTEXT, |rows| {
+            found.extend(rows.iter().filter_map(|row| match &row.value {
+                RowValue::Reference { type_id, id, .. } => Some((*type_id, id.clone())),
+                _ => None,
+            }));
+            None
+        });
+        found
+    }
+
     fn has_id(&self, ids: &[base::ResourceId]) -> Option<bool> {
         let id = self.resource.get("id").and_then(Value::as_str)?;
         Some(ids.iter().any(|wanted| wanted.as_str() == id))

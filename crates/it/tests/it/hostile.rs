@@ -391,6 +391,17 @@ fn heads_that_mean_two_things() {
     untouched(&caller);
 }
 
+/// HTTP/1.1 names the host that is asked (RFC 9112, section 3.2).
+#[test]
+fn requests_without_a_host() {
+    let caller = inhabited();
+    for (host, status) in [("", 400), ("Host: x\r\n", 200)] {
+        let head = format!("GET {}/metadata HTTP/1.1\r\n{host}\r\n", caller.base);
+        let answer = raw(&caller, head.as_bytes(), false).unwrap();
+        assert_eq!(answer.status, status, "{host}: {answer:?}");
+    }
+}
+
 #[test]
 fn heads_that_are_too_much() {
     let caller = inhabited();

@@ -111,7 +111,10 @@ impl Rsyslog {
         let of = format!("tenant=\"{tenant}\"");
         for line in self.seen().iter().filter(|l| l.contains(&of)) {
             let (_, rest) = line.split_once(" id=\"").unwrap();
-            let (id, _) = rest.split_once('"').unwrap();
+            let (uid, _) = rest.split_once('"').unwrap();
+            // The tenant's id, so that no other tenant's event has the same.
+            let (tenant, id) = uid.split_once('.').unwrap();
+            assert_eq!(tenant.len(), 32, "{uid}");
             if !ids.iter().any(|known| known == id) {
                 ids.push(id.to_owned());
             }

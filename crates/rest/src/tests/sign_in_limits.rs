@@ -149,3 +149,52 @@ fn wrong_passwords_from_an_address() {
     elsewhere.from = "10.1.1.1".parse().unwrap();
     elsewhere.sign_in("lakeside", "ada1", PASSWORD).status(303);
 }
+
+/// Patients share the clinic's network: what they guess wrong there holds up nobody who works there.
+#[test]
+fn invented_logins_at_the_clinics_address_shut_nobody_out() {
+    let world = limited(|limits| {
+        limits.failed_logins_per_minute_max = 3;
+        limits.sign_in_delay_ms_max = 0;
+    });
+    let admin = administrator(&world, "lakeside");
+    person(&admin, &ada(1));
+    let invited = admin.api("POST people", &ada(2)).status(201);
+    let colleague = Browser::new(&world);
+    colleague.sign_in("lakeside", "ada1", PASSWORD).status(303);
+    for n in 0..5 {
+        let wanted = if n < 3 { 401 } else { 429 };
+        let invented = format!("nobody{n}@clinic");
+        Browser::new(&world)
+            .sign_in("lakeside", &invented, "wrong")
+            .status(wanted);
+    }
+    // Who signed in from there before, in whichever browser; and not with a wrong password.
+    let again = Browser::new(&world);
+    again.sign_in("lakeside", "ada1", "wrong").status(401);
+    again.sign_in("lakeside", "ada1", PASSWORD).status(303);
+    // Who is signed in.
+    let new = "another horse, another battery";
+    let fields = [("old", PASSWORD), ("new", new), ("again", new)];
+    let change = format!("{BASE}/account/password");
+    colleague
+        .send(&colleague.account(), &change, &fields)
+        .status(303);
+    // Who was invited.
+    let newcomer = Browser::new(&world);
+    let page = newcomer.open(&invited.text("/invitation")).status(200);
+    let fields = [("password", PASSWORD), ("again", PASSWORD)];
+    newcomer
+        .send(&page, &format!("{BASE}/invitation"), &fields)
+        .status(303);
+    // Whoever has a session guesses no faster for it.
+    let session = Browser::new(&world);
+    session.sign_in("lakeside", "ada1", new).status(303);
+    for n in 0..6 {
+        let fields = [("old", "wrong"), ("new", PASSWORD), ("again", PASSWORD)];
+        let wanted = if n < 5 { 401 } else { 429 };
+        session
+            .send(&session.account(), &change, &fields)
+            .status(wanted);
+    }
+}

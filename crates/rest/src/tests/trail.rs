@@ -188,7 +188,8 @@ fn writes_are_events() {
             (
                 "U",
                 "update",
-                vec!["Observation/o-p1/_history/2", "Patient/p2"]
+                // Out of whose chart it went as well.
+                vec!["Observation/o-p1/_history/2", "Patient/p1", "Patient/p2"]
             ),
             (
                 "D",
@@ -211,6 +212,89 @@ fn writes_are_events() {
             "Patient/p3"
         ]
     );
+}
+
+/// What touched a patient, by the events and by the report alike, oldest first.
+fn touched(t: &Trail, patient: &str) -> Vec<String> {
+    let events = t.events(&format!("patient={patient}&_sort=date&_count=100"));
+    let line = format!("GET /admin/v1/tenants/lakeside/audit/report?patient={patient}");
+    let report = t.world.admin(&line, &Value::Null).status(200).json();
+    let accesses = report["accesses"].as_array().unwrap().iter();
+    let told = accesses.flat_map(|a| a["what"].as_array().unwrap().clone());
+    let told: Vec<String> = told.map(|w| w.as_str().unwrap().to_owned()).collect();
+    let of_patient = |w: &&str| *w != format!("Patient/{patient}");
+    let whats: Vec<String> = events
+        .iter()
+        .flat_map(|e| whats(e).into_iter().filter(of_patient).take(1))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(whats, told, "{patient}");
+    told
+}
+
+#[test]
+fn what_is_taken_out_of_a_chart_touches_the_patient_whose_it_was() {
+    for fhir in ["4.0.1", "4.3.0", "5.0.0"] {
+        let t = Trail::of(fhir);
+        let moved = observation("p2").replace("o-p2", "o-p1");
+        t.world
+            .fhir(&t.all, "PUT Observation/o-p1", moved)
+            .status(200);
+        let of_p1 = touched(&t, "p1");
+        assert_eq!(
+            of_p1,
+            [
+                "Patient/p1/_history/1",
+                "Observation/o-p1/_history/1",
+                "Observation/o-p1/_history/2"
+            ],
+            "{fhir}"
+        );
+        assert!(touched(&t, "p2").contains(&"Observation/o-p1/_history/2".to_owned()));
+        // What happens to it from then on is no more of the first one.
+        t.world.fhir(&t.all, "GET Observation/o-p1", "").status(200);
+        t.world
+            .fhir(&t.all, "DELETE Observation/o-p1", "")
+            .status(204);
+        assert_eq!(touched(&t, "p1"), of_p1, "{fhir}");
+    }
+}
+
+#[test]
+fn a_binary_touches_the_patient_of_its_security_context() {
+    for fhir in ["4.0.1", "5.0.0"] {
+        let t = Trail::of(fhir);
+        for (id, context) in [("b-1", "Patient/p1"), ("b-2", "Observation/o-p1")] {
+            let binary = json!({ "resourceType": "Binary", "id": id, "contentType": "text/plain",
+                "securityContext": { "reference": context }, "data": "aGVsbG8=" });
+            t.world
+                .fhir(&t.all, &format!("PUT Binary/{id}"), binary.to_string())
+                .status(201);
+            let raw = [("accept", "text/plain")];
+            let line = format!("GET Binary/{id}");
+            let read = t.world.fhir_with(&t.all, &line, &raw, "").status(200);
+            assert_eq!(read.body, "hello");
+            let version = format!("{line}/_history/1");
+            t.world.fhir(&t.all, &version, "").status(200);
+        }
+        let count = |id: &str| {
+            let name = format!("Binary/{id}/_history/1");
+            touched(&t, "p1").iter().filter(|w| **w == name).count()
+        };
+        assert_eq!((count("b-1"), count("b-2")), (3, 3), "{fhir}");
+        // Whose the finding was then counts, wherever it is later.
+        let moved = observation("p2").replace("o-p2", "o-p1");
+        t.world
+            .fhir(&t.all, "PUT Observation/o-p1", moved)
+            .status(200);
+        t.world.fhir(&t.all, "GET Binary/b-2", "").status(200);
+        assert_eq!((count("b-1"), count("b-2")), (3, 3), "{fhir}");
+        let of_p2 = touched(&t, "p2");
+        assert!(
+            of_p2.contains(&"Binary/b-2/_history/1".to_owned()),
+            "{of_p2:?}"
+        );
+    }
 }
 
 #[test]

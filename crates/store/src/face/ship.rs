@@ -59,10 +59,19 @@ impl ShipPlace {
 pub struct ShippedEvent {
     /// The tenant.
     pub tenant: TenantName,
+    /// Its id in hexadecimal digits: a name may be another tenant's later.
+    pub tenant_id: String,
     /// Its version of FHIR.
     pub fhir: FhirVersion,
     /// The event.
     pub event: AuditEvent,
+}
+
+impl ShippedEvent {
+    /// The event's id, with the tenant's: that of the event alone is only one in its tenant.
+    pub fn uid(&self) -> String {
+        format!("{}.{}", self.tenant_id, self.event.id.as_str())
+    }
 }
 
 /// A signed head that somebody is to be told of.

@@ -23,7 +23,7 @@ use crate::audit::{ChangeHead, OperatorsHead};
 use crate::{Result, State, StoreError, TenantInfo, TenantSettings};
 
 pub(crate) use accounts::Digest;
-pub(crate) use anchors::{Anchor, Of};
+pub(crate) use anchors::{Anchor, HOUSE, Of};
 
 const DDL: &str = "
 CREATE TABLE IF NOT EXISTS tenant (
@@ -49,8 +49,11 @@ CREATE TABLE IF NOT EXISTS journal (
 CREATE TABLE IF NOT EXISTS accounts (
   tenant BLOB NOT NULL PRIMARY KEY, digests BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 ";
+
+/// Version 3 did not vouch in a tenant's line for its places: lines are sealed anew when they are looked at.
+const FROM_3: &str = "PRAGMA user_version = 4;";
 
 /// Version 2 did not know where accounts at identity providers are known.
 const FROM_2: &str = "
@@ -82,6 +85,8 @@ pub(crate) struct Line {
     pub(crate) info: TenantInfo,
     /// Where in the tenant's chain of changes something was last administered.
     pub(crate) administered: Option<ChangeHead>,
+    /// The line says that there are places of the tenant's journal and changes.
+    pub(crate) has_places: bool,
 }
 
 /// Who did what to a tenant, for the audit.
@@ -120,9 +125,14 @@ impl Control {
             1 => {
                 db.execute_batch(FROM_1).doing(DOING)?;
                 db.execute_batch(FROM_2).doing(DOING)?;
+                db.execute_batch(FROM_3).doing(DOING)?;
             }
-            2 => db.execute_batch(FROM_2).doing(DOING)?,
-            3 => {}
+            2 => {
+                db.execute_batch(FROM_2).doing(DOING)?;
+                db.execute_batch(FROM_3).doing(DOING)?;
+            }
+            3 => db.execute_batch(FROM_3).doing(DOING)?,
+            4 => {}
             _ => {
                 let text = "control.db was written by a newer version of Insula".to_owned();
                 return Err(StoreError::Refused(Code::StorageFault, text));
@@ -185,12 +195,18 @@ impl Control {
             seq: Seq(u64::try_from(seq).unwrap_or(0)),
             chain,
         });
-        let message = message(&record.id, &info, receipt.as_deref(), administered);
-        hmac::verify(&self.key, &message, &mac).map_err(|_| wrong())?;
+        let mut message = message(&record.id, &info, receipt.as_deref(), administered);
+        // Lines before version 4 end here.
+        let plain = hmac::verify(&self.key, &message, &mac).is_ok();
+        message.extend_from_slice(PLACES);
+        if !plain {
+            hmac::verify(&self.key, &message, &mac).map_err(|_| wrong())?;
+        }
         Ok(Line {
             record,
             info,
             administered,
+            has_places: !plain,
         })
     }
 
@@ -214,11 +230,13 @@ impl Control {
             .doing(DOING)
     }
 
-    /// Adds a tenant.
+    /// Adds a tenant, with its places.
     pub(crate) fn insert(&mut self, line: &Line, deed: &Deed<'_>) -> Result<()> {
         let key = self.key.clone();
         self.in_transaction(deed, |tx| {
-            let message = message(&line.record.id, &line.info, None, line.administered);
+            anchors::begin(tx, &key, &line.record.id)?;
+            let mut message = message(&line.record.id, &line.info, None, line.administered);
+            message.extend_from_slice(PLACES);
             let mac = hmac::sign(&key, &message);
             let (r, i) = (&line.record, &line.info);
             tx.execute(
@@ -254,7 +272,11 @@ impl Control {
         administered: Option<ChangeHead>,
         deed: &Deed<'_>,
     ) -> Result<()> {
-        let mac = hmac::sign(&self.key, &message(id, info, receipt, administered));
+        let mut message = message(id, info, receipt, administered);
+        if self.has_places(id)? {
+            message.extend_from_slice(PLACES);
+        }
+        let mac = hmac::sign(&self.key, &message);
         self.in_transaction(deed, |tx| {
             tx.execute(
                 "UPDATE tenant SET display=?2, settings=?3, state=?4, shred_at_us=?5, receipt=?6,
@@ -273,6 +295,42 @@ impl Control {
             )
             .map(drop)
         })
+    }
+
+    fn has_places(&self, id: &[u8; 16]) -> Result<bool> {
+        let sql = format!("{SELECT} WHERE id = ?1");
+        let mut statement = self.db.prepare(&sql).doing(DOING)?;
+        let mut rows = statement.query([id]).doing(DOING)?;
+        match rows.next().doing(DOING)? {
+            Some(row) => self.line(row).map(|line| line.has_places),
+            None => Ok(false),
+        }
+    }
+
+    /// Lines that do not say yet that there are places say so from now on, and there are places.
+    pub(crate) fn begin_places(&mut self) -> Result<()> {
+        let older: Vec<Line> = (self.load()?.0.into_iter())
+            .filter(|line| !line.has_places)
+            .collect();
+        if older.is_empty() {
+            return Ok(());
+        }
+        let key = self.key.clone();
+        let tx = self.db.transaction().doing(DOING)?;
+        for line in older {
+            let id = &line.record.id;
+            anchors::begin(&tx, &key, id).doing(DOING)?;
+            // What is not gone has no receipt.
+            let mut message = message(id, &line.info, None, line.administered);
+            message.extend_from_slice(PLACES);
+            let mac = hmac::sign(&key, &message);
+            tx.execute(
+                "UPDATE tenant SET row_mac = ?2 WHERE id = ?1 AND receipt IS NULL",
+                params![id, mac.as_ref()],
+            )
+            .doing(DOING)?;
+        }
+        tx.commit().doing(DOING)
     }
 
     /// Replaces directory records: their keys were wrapped anew.
@@ -326,6 +384,9 @@ impl Control {
         Ok(())
     }
 }
+
+/// How a line ends that says that there are places of the tenant's journal and changes.
+const PLACES: &[u8] = b"places";
 
 const SELECT: &str = "SELECT id,name,fhir,wrapped_key_digest,mac,display,settings,state,created_us,
  shred_at_us,receipt,row_mac,administered_seq,administered_chain FROM tenant";
@@ -381,4 +442,66 @@ fn state_of(text: &str) -> Option<State> {
     [State::Active, State::Suspended, State::Leaving, State::Gone]
         .into_iter()
         .find(|s| state_text(*s) == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{HouseKey, Reason};
+    use base::RequestId;
+
+    use super::*;
+
+    #[test]
+    fn lines_of_before_get_their_places() {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+        let mut control = Control::open(Path::new(":memory:"), &key).unwrap();
+        let name = TenantName::new("lakeside").unwrap();
+        let (id, digest) = ([7; 16], [8; 32]);
+        let info = TenantInfo {
+            name: name.clone(),
+            display: "Lakeside".to_owned(),
+            fhir: FhirVersion::R4,
+            settings: TenantSettings::default(),
+            state: State::Active,
+            created: Micros(1),
+            shred_at: None,
+        };
+        let house = HouseKey::new(base::Secret::new([9; 32]));
+        let line = Line {
+            record: Record::seal(&house, name, id, FhirVersion::R4, digest),
+            info: info.clone(),
+            administered: None,
+            has_places: true,
+        };
+        let request = RequestMeta::new(RequestId(1), Micros(1));
+        let by = (Actor::system(Reason::Operation), request);
+        let deed = Deed {
+            by: &by,
+            action: "x",
+            tenant: Some(&id),
+            detail: "",
+        };
+        control.insert(&line, &deed).unwrap();
+        let has = |c: &Control| c.load().unwrap().0.first().map(|l| l.has_places);
+        let places = |c: &Control| c.anchors(Of::Journal).unwrap().0.len();
+        assert_eq!((has(&control), places(&control)), (Some(true), 2));
+        // As version 3 sealed it.
+        let mac = hmac::sign(&key, &message(&id, &info, None, None));
+        let older = |c: &Control| {
+            c.db.execute("DELETE FROM journal", []).unwrap();
+            let sql = "UPDATE tenant SET row_mac = ?1";
+            c.db.execute(sql, [mac.as_ref()]).unwrap();
+        };
+        older(&control);
+        assert_eq!((has(&control), places(&control)), (Some(false), 0));
+        control.update(&id, &info, None, None, &deed).unwrap();
+        assert_eq!(has(&control), Some(false));
+        control.begin_places().unwrap();
+        assert_eq!((has(&control), places(&control)), (Some(true), 2));
+        // What is changed about it says so too, and brings none back.
+        control.db.execute("DELETE FROM journal", []).unwrap();
+        control.update(&id, &info, None, None, &deed).unwrap();
+        control.begin_places().unwrap();
+        assert_eq!((has(&control), places(&control)), (Some(true), 0));
+    }
 }

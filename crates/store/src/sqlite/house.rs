@@ -73,6 +73,7 @@ impl Entry {
             record,
             info,
             administered,
+            has_places: _,
         } = line;
         Arc::new(Self {
             tenant,

@@ -307,6 +307,18 @@ pub(crate) fn patients(tenant: &OpenTenant, stored: &Stored) -> Result<Vec<Resou
     Ok(found.unwrap_or_default())
 }
 
+/// What the `securityContext` of a Binary refers to; of others nothing.
+pub(crate) fn security_contexts(
+    tenant: &OpenTenant,
+    stored: &Stored,
+) -> Result<Vec<(TypeId, ResourceId)>> {
+    if tenant.model.type_name(stored.type_id) != "Binary" {
+        return Ok(Vec::new());
+    }
+    let found = with_beholder(tenant, stored, |eye| Some(eye.security_contexts()))?;
+    Ok(found.unwrap_or_default())
+}
+
 fn with_beholder<T>(
     tenant: &OpenTenant,
     stored: &Stored,

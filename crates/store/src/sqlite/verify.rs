@@ -18,6 +18,7 @@ use rusqlite::{Connection, Row, Rows};
 
 use super::blob;
 use super::connection::in_snapshot;
+use super::control::Anchor;
 use super::fault::Doing;
 use super::house::House;
 use super::house::notary::{Origin, SignedHead};
@@ -43,7 +44,7 @@ pub(crate) struct Against<'h> {
     /// Where something was last administered, as the house knows.
     pub(crate) administered: Option<ChangeHead>,
     /// Where the house knows that the journal stood.
-    pub(crate) anchor: Option<Head>,
+    pub(crate) anchor: Option<Anchor>,
     /// The first line of the operators' audit that is not as it was written.
     pub(crate) operators: Option<i64>,
     /// Where the house knows that the chain of changes was.

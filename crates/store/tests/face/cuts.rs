@@ -118,6 +118,49 @@ async fn the_house_looks_where_the_journal_is_now_and_then() {
 }
 
 #[tokio::test]
+async fn a_place_that_is_taken_out_is_missed() {
+    // Without it a cut of the journal is not found. Nobody needs a key to take it out, and the heads.
+    for (table, kind) in [
+        ("journal", FindingKind::Journal),
+        ("changes", FindingKind::Truncated),
+    ] {
+        for sql in ["DELETE FROM", "UPDATE OR IGNORE"] {
+            let world = World::new();
+            let t = world.create("lakeside").await;
+            world.create("other").await;
+            t.make(patient("1", "One")).await.unwrap();
+            let world = world.reopen();
+            let t = world.tenant("lakeside");
+            read_often(&t).await;
+            assert!(t.verify().await.ok);
+            world.store.close();
+            let rest = match sql {
+                "DELETE FROM" => "",
+                // Another place than was sealed.
+                _ => " SET number = number + 7",
+            };
+            raw::control(&world)
+                .execute(&format!("{sql} {table}{rest}"), [])
+                .unwrap();
+            for folder in ["heads", "shipping"] {
+                let _ = std::fs::remove_dir_all(world.data().join(folder));
+            }
+            let mut world = world;
+            // And after another start.
+            for _ in 0..2 {
+                world = world.reopen();
+                let t = world.tenant("lakeside");
+                assert!(finds(&t, kind).await, "{sql} {table}");
+                t.put(patient("2", "Later"), None).await.unwrap();
+                assert!(finds(&t, kind).await, "{sql} {table}");
+            }
+            // Of a tenant that is new nothing is missed.
+            assert!(!finds(&world.create("newer").await, kind).await, "{table}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_journal_without_its_beginning_is_found() {
     let world = World::new();
     let t = world.create("lakeside").await;

@@ -184,6 +184,35 @@ async fn a_tail_that_is_cut_off_is_found_and_named() {
     assert!(contradicts_a_head(&findings), "{findings:?}");
 }
 
+/// Nobody needs a key to cut the end off, whatever is written after it.
+#[tokio::test]
+async fn a_tail_that_is_cut_off_was_not_rewritten_by_what_came_after() {
+    let (world, outside) = closed().await;
+    let id = *world.tenant("abbey").store.id().bytes();
+    let mut segment = Segment::of(&world);
+    let frames = segment.frames();
+    let mut pieces = segment.pieces();
+    let last = frames.iter().rposition(|f| f.tenant == id).unwrap();
+    pieces.remove(last);
+    segment.put(&pieces);
+    let size = frames[last].number;
+    let world = world.reopen();
+    for _ in 0..5 {
+        world.tenant("abbey").read("Patient", "1").await;
+    }
+    let mut world = world;
+    for _ in 0..2 {
+        let findings = found(&world, &outside).await;
+        let head = findings
+            .iter()
+            .find(|f| f.kind == FindingKind::Head)
+            .unwrap();
+        assert_eq!(head.tampering, Some(Tampering::CutOff), "{findings:?}");
+        assert!(head.record.is_some_and(|r| r <= size), "{findings:?}");
+        world = world.reopen();
+    }
+}
+
 #[tokio::test]
 async fn an_inserted_record_is_found_and_named() {
     // A copy of one, and one of somebody without the key.
@@ -321,9 +350,9 @@ async fn old_records_go_once_nobody_asks_for_them_and_the_rest_verifies() {
     };
     let all = segments();
     assert!(all.len() > 2, "{all:?}");
-    let hold = |hold: bool| store::TenantSettings {
+    let hold = |hold: bool| store::SettingsPatch {
         legal_hold: Some(hold),
-        ..store::TenantSettings::default()
+        ..store::SettingsPatch::default()
     };
     let set = async |on: bool| {
         let name = super::world::name("bridge");

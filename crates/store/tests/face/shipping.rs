@@ -2,7 +2,7 @@
 //! a destination that changes takes nothing of another's along.
 
 use access::{Reason, TenantId, decide_system};
-use store::{AuditShipping, ShipOf, ShipPlace, ShippedEvent, TenantSettings};
+use store::{AuditShipping, SettingsPatch, ShipOf, ShipPlace, ShippedEvent};
 
 use super::raw;
 use super::world::{World, name, patient};
@@ -60,9 +60,9 @@ async fn a_destination_that_is_taken_back_leaves_what_it_got() {
             syslog: syslog.to_owned(),
             ..AuditShipping::default()
         };
-        let settings = TenantSettings {
+        let settings = SettingsPatch {
             audit_shipping: Some(own),
-            ..TenantSettings::default()
+            ..SettingsPatch::default()
         };
         let name = name("abbey");
         let change = world

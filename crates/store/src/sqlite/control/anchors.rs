@@ -3,10 +3,11 @@
 //!
 //! A place is kept only once it is on the disk, so a crash or a power cut leaves no place ahead of
 //! the journal. A place that the journal did not reach at a start is *held*: it stays, as evidence,
-//! whatever the journal grows to. The same of the chain of changes in each tenant's database.
+//! whatever the journal grows to. Each tenant has one from its beginning, which its line vouches for: where
+//! it is missing, a place of which nobody knows where it was is held. The same of the chain of changes in each tenant's database.
 
 use ring::hmac;
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 
 use super::super::fault::Doing;
 use super::{Control, DOING, signed};
@@ -41,8 +42,24 @@ CREATE TABLE IF NOT EXISTS changes (
 ) STRICT, WITHOUT ROWID;
 ";
 
+impl Anchor {
+    /// Of a place that was taken out.
+    pub(crate) const LOST: Self = Self {
+        place: Head {
+            number: 0,
+            chain: [0; 32],
+        },
+        held: true,
+    };
+
+    /// Whether it was taken out: nobody knows any more where it was.
+    pub(crate) const fn is_lost(&self) -> bool {
+        self.held && self.place.number == 0
+    }
+}
+
 impl Of {
-    const fn table(self) -> &'static str {
+    pub(crate) const fn table(self) -> &'static str {
         match self {
             Self::Journal => "journal",
             Self::Changes => "changes",
@@ -57,6 +74,32 @@ fn message(of: Of, tenant: &[u8; 16], anchor: &Anchor) -> Vec<u8> {
     m.extend_from_slice(&anchor.place.to_bytes());
     m.push(u8::from(anchor.held));
     m
+}
+
+/// Whose chain holds what operators did: no tenant has this id.
+pub(crate) const HOUSE: [u8; 16] = [0; 16];
+
+/// Places before the first record and change of a tenant, and of the house: from then on they are there, and
+/// one that is not was taken out.
+pub(super) fn begin(
+    tx: &Transaction<'_>,
+    key: &hmac::Key,
+    tenant: &[u8; 16],
+) -> rusqlite::Result<()> {
+    let anchor = Anchor {
+        place: Head::default(),
+        held: false,
+    };
+    for (of, id) in [
+        (Of::Journal, tenant),
+        (Of::Changes, tenant),
+        (Of::Journal, &HOUSE),
+    ] {
+        let sql = format!("INSERT OR IGNORE INTO {} VALUES (?1,0,?2,0,?3)", of.table());
+        let mac = hmac::sign(key, &message(of, id, &anchor));
+        tx.execute(&sql, params![id, anchor.place.chain, mac.as_ref()])?;
+    }
+    Ok(())
 }
 
 impl Control {

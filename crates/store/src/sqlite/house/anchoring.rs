@@ -1,13 +1,14 @@
 //! Keeping in the control database where the journal stood, and looking at a start whether it still
 //! gets there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use base::{Code, Micros, Seq};
 
 use super::super::administration;
 use super::super::connection::in_snapshot;
+pub(super) use super::super::control::HOUSE;
 use super::super::control::{Anchor, Deed, Of};
 use super::super::tenant::OpenTenant;
 use super::{Entry, House};
@@ -18,10 +19,8 @@ use crate::journal::Head;
 /// How often places are kept: a cut within what was written since does not show by them.
 const EVERY_SECONDS: i64 = 60;
 
-/// Whose chain holds what operators did: no tenant has this id.
-pub(super) const HOUSE: [u8; 16] = [0; 16];
-
 type Places = Vec<([u8; 16], Head)>;
+type Anchored = Vec<([u8; 16], Anchor)>;
 type Kept = HashMap<[u8; 16], Anchor>;
 
 /// What is kept, and what will be once it is on the disk.
@@ -38,9 +37,10 @@ pub(super) struct Anchors {
 impl House {
     /// Compares the journal with the places that are kept of it.
     pub(super) fn compare_anchors(&self) -> Result<()> {
-        let (found, mut bad) = self.control.lock().anchors(Of::Journal)?;
-        let (changes, bad_too) = self.control.lock().anchors(Of::Changes)?;
+        let (mut found, mut bad) = self.control.lock().anchors(Of::Journal)?;
+        let (mut changes, bad_too) = self.control.lock().anchors(Of::Changes)?;
         bad += bad_too;
+        self.miss_places(&mut found, &mut changes)?;
         if bad > 0 {
             tracing::error!(
                 code = Code::AuditAltered.as_str(),
@@ -72,6 +72,47 @@ impl House {
             anchors.kept.insert(tenant, anchor);
         }
         Ok(())
+    }
+
+    /// Each tenant has places from its beginning. One that is not there was taken out, and is missed from now
+    /// on.
+    fn miss_places(&self, journal: &mut Anchored, changes: &mut Anchored) -> Result<()> {
+        let mut control = self.control.lock();
+        let (lines, _) = control.load()?;
+        let vouched: Vec<[u8; 16]> = (lines.iter().filter(|line| line.has_places))
+            .map(|line| line.record.id)
+            .collect();
+        let house = (!vouched.is_empty()).then_some(HOUSE);
+        for (of, found, all) in [
+            (Of::Journal, journal, vouched.iter().chain(&house)),
+            (Of::Changes, changes, vouched.iter().chain(&None)),
+        ] {
+            let there: HashSet<[u8; 16]> = found.iter().map(|(tenant, _)| *tenant).collect();
+            let lost: Anchored = all
+                .filter(|tenant| !there.contains(*tenant))
+                .map(|tenant| (*tenant, Anchor::LOST))
+                .collect();
+            if lost.is_empty() {
+                continue;
+            }
+            control.anchor(of, &lost)?;
+            for (tenant, _) in &lost {
+                tracing::error!(
+                    tenant = super::folder::hex(tenant),
+                    code = Code::AuditAltered.as_str(),
+                    "control.db lacks the place of {} that it had",
+                    of.table()
+                );
+                control.note(&Deed {
+                    by: &self.system(),
+                    action: "place taken out",
+                    tenant: (*tenant != HOUSE).then_some(tenant),
+                    detail: of.table(),
+                })?;
+            }
+            found.extend(lost);
+        }
+        control.begin_places()
     }
 
     /// Keeps where the journal stands; what is not on the disk yet the next time.
@@ -152,7 +193,7 @@ impl House {
         // A place that a database lacked stays what it is judged by.
         match kept {
             Some(kept) if kept.held => Some(of(kept)),
-            kept => made.or(kept.map(of)),
+            kept => made.or(kept.filter(|kept| kept.place.number > 0).map(of)),
         }
     }
 
@@ -160,7 +201,7 @@ impl House {
     /// an older one that was put in its place says nothing of it by itself.
     pub(super) fn compare_changes(&self, entry: &Entry, tenant: &Arc<OpenTenant>) -> Result<()> {
         let id = *entry.tenant.bytes();
-        let Some(known) = self.changed_of(&id) else {
+        let Some(known) = self.changed_of(&id).filter(|known| known.seq.0 > 0) else {
             return Ok(());
         };
         let reader = tenant.reader()?;
@@ -209,8 +250,8 @@ impl House {
     }
 
     /// The place that is kept of a tenant's chain.
-    pub(crate) fn anchor_of(&self, tenant: &[u8; 16]) -> Option<Head> {
-        self.anchors.lock().kept.get(tenant).map(|a| a.place)
+    pub(crate) fn anchor_of(&self, tenant: &[u8; 16]) -> Option<Anchor> {
+        self.anchors.lock().kept.get(tenant).copied()
     }
 
     /// The first line of the operators' audit that is not as it was written.
@@ -231,7 +272,7 @@ impl House {
         let broken = self.control.lock().audit_broken_at(known)?;
         let short = self
             .anchor_of(&HOUSE)
-            .is_some_and(|a| scan.head.number < a.number);
+            .is_some_and(|a| a.is_lost() || scan.head.number < a.place.number);
         if broken.is_none() && (scan.broken_at.is_some() || short) {
             // The journal's side is broken: nothing vouches for the end any more.
             return Ok(Some(known.map_or(0, |k| k.line) + 1));

@@ -101,6 +101,7 @@ impl House {
             record,
             info,
             administered,
+            has_places: true,
         };
         let detail = line.info.name.as_str();
         let mut control = self.control.lock();
@@ -271,8 +272,11 @@ impl House {
             if info.settings.is_held() {
                 return Err(wrong_state("it is under a legal hold"));
             }
+            // Said again, it does not begin anew; it may end sooner.
+            let until = at.plus_secs(grace);
+            let known = info.shred_at.filter(|_| info.state == State::Leaving);
+            info.shred_at = Some(known.map_or(until, |known| known.min(until)));
             info.state = State::Leaving;
-            info.shred_at = Some(at.plus_secs(grace));
             Ok(())
         })?;
         if grace_seconds == 0 {

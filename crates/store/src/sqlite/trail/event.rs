@@ -144,7 +144,11 @@ impl<'a> Events<'a> {
         for name in names.into_iter().take(AuditLine::SHOWN_MAX) {
             event.entities.push(Entity::Data(name, Lifecycle::Shown));
         }
-        self.touch(&mut event, &touched)?;
+        let mut patients = Vec::new();
+        for name in &touched {
+            patients.extend(self.patients.of(name, told.request.at)?);
+        }
+        touch(&mut event, patients);
         match (&told.about.query, &told.query, type_name) {
             (Some(query), ..) => event.entities.push(Entity::Query(query.clone())),
             // What was asked is not kept of it, only its digest and the type.
@@ -220,7 +224,7 @@ impl<'a> Events<'a> {
             about: &row.about,
         };
         let mut event = self.begin(&telling, what)?;
-        let mut touched = Vec::with_capacity(made.len());
+        let (mut named, mut touched) = (0, Vec::new());
         for Member {
             name,
             method,
@@ -232,27 +236,14 @@ impl<'a> Events<'a> {
                 (_, 1) => Lifecycle::Made,
                 _ => Lifecycle::Changed,
             };
-            if touched.len() < AuditLine::SHOWN_MAX {
+            if named < AuditLine::SHOWN_MAX {
+                named += 1;
                 event.entities.push(Entity::Data(name.clone(), lifecycle));
             }
-            touched.push(name);
+            touched.extend(self.patients.of_change(&name, row.at)?);
         }
-        self.touch(&mut event, &touched)?;
+        touch(&mut event, touched);
         Ok(event)
-    }
-
-    /// Adds the patients whom versions are about.
-    fn touch(&mut self, event: &mut AuditEvent, versions: &[String]) -> Result<()> {
-        let mut patients = Vec::new();
-        for name in versions {
-            patients.extend(self.patients.of(name)?);
-        }
-        patients.sort();
-        patients.dedup();
-        event
-            .entities
-            .extend(patients.into_iter().map(Entity::Patient));
-        Ok(())
     }
 
     fn begin(&self, telling: &Telling<'_>, what: What) -> Result<AuditEvent> {
@@ -558,6 +549,14 @@ fn purposes(about: &About) -> Vec<(Option<Coding>, String)> {
         });
     }
     purposes
+}
+
+/// Adds the patients whom something touched, each once.
+fn touch(event: &mut AuditEvent, mut patients: Vec<ResourceId>) {
+    patients.sort();
+    patients.dedup();
+    let patients = patients.into_iter().map(Entity::Patient);
+    event.entities.extend(patients);
 }
 
 impl ChangeRow {

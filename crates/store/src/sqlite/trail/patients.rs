@@ -23,8 +23,10 @@ const VERSIONS_MAX: i64 = 200;
 pub(super) struct Patients<'a> {
     tenant: &'a Arc<OpenTenant>,
     db: &'a Connection,
-    known: HashMap<(TypeId, ResourceId, Version), Vec<ResourceId>>,
+    known: HashMap<Key, Vec<ResourceId>>,
 }
+
+type Key = (TypeId, ResourceId, Version);
 
 impl<'a> Patients<'a> {
     pub(super) fn new(tenant: &'a Arc<OpenTenant>, db: &'a Connection) -> Self {
@@ -90,7 +92,9 @@ impl<'a> Patients<'a> {
         let of = self.tenant.model.type_name(type_id);
         let mut all = Vec::new();
         for version in 1..=last {
-            let found = self.of(&format!("{of}/{}/_history/{version}", id.as_str()))?;
+            let name = format!("{of}/{}/_history/{version}", id.as_str());
+            // What is in a chart says itself whose, whenever it is looked at.
+            let found = self.of(&name, Micros(i64::MAX))?;
             if found.is_empty() {
                 return Ok(None);
             }
@@ -101,15 +105,37 @@ impl<'a> Patients<'a> {
         Ok(Some(all))
     }
 
-    /// Whom a version is about.
-    pub(super) fn of(&mut self, name: &str) -> Result<Vec<ResourceId>> {
-        let Some(key) = self.key(name) else {
+    /// Whom a version is about that somebody saw at a time.
+    pub(super) fn of(&mut self, name: &str, at: Micros) -> Result<Vec<ResourceId>> {
+        match self.key(name) {
+            Some(key) => self.of_key(&key, at),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whom a change touched that made a version: those whom the version is about, and those whom the one
+    /// was about that it took the place of.
+    pub(super) fn of_change(&mut self, name: &str, at: Micros) -> Result<Vec<ResourceId>> {
+        let Some(mut key) = self.key(name) else {
             return Ok(Vec::new());
         };
-        if let Some(known) = self.known.get(&key) {
+        let mut patients = self.of_key(&key, at)?;
+        if key.2.0 > 1 {
+            key.2 = Version(key.2.0 - 1);
+            for patient in self.of_key(&key, at)? {
+                if !patients.contains(&patient) {
+                    patients.push(patient);
+                }
+            }
+        }
+        Ok(patients)
+    }
+
+    fn of_key(&mut self, key: &Key, at: Micros) -> Result<Vec<ResourceId>> {
+        if let Some(known) = self.known.get(key) {
             return Ok(known.clone());
         }
-        let (type_id, id, version) = &key;
+        let (type_id, id, version) = key;
         let mut found = self.version(*type_id, id, *version)?;
         if found
             .as_ref()
@@ -119,16 +145,32 @@ impl<'a> Patients<'a> {
             let before = Version(version.0 - 1);
             found = self.version(*type_id, id, before)?;
         }
-        let patients = match found {
-            Some(o) if o.stored.method != Method::Delete => {
-                sight::patients(self.tenant, &o.stored)?
-            }
-            _ => Vec::new(),
+        let Some(o) = found.filter(|o| o.stored.method != Method::Delete) else {
+            self.remember(key, &[]);
+            return Ok(Vec::new());
         };
-        if self.known.len() < REMEMBERED_MAX {
-            self.known.insert(key, patients.clone());
+        let mut patients = sight::patients(self.tenant, &o.stored)?;
+        let contexts = sight::security_contexts(self.tenant, &o.stored)?;
+        if contexts.is_empty() {
+            self.remember(key, &patients);
+            return Ok(patients);
+        }
+        // Whose a Binary is, what it refers to says, as that was then. A Binary is not followed further.
+        for (of, id) in contexts.into_iter().filter(|(of, _)| of != type_id) {
+            let name = format!("{}/{}", self.tenant.model.type_name(of), id.as_str());
+            if let Some(name) = self.version_then(&name, at) {
+                patients.extend(self.of(&name, at)?);
+            } else if self.tenant.model.type_id("Patient") == Some(of) {
+                patients.push(id);
+            }
         }
         Ok(patients)
+    }
+
+    fn remember(&mut self, key: &Key, patients: &[ResourceId]) {
+        if self.known.len() < REMEMBERED_MAX {
+            self.known.insert(key.clone(), patients.to_vec());
+        }
     }
 
     /// A version that carries its seal: one that does not says of nobody that it is about them.
@@ -144,7 +186,7 @@ impl<'a> Patients<'a> {
         }
     }
 
-    fn key(&self, name: &str) -> Option<(TypeId, ResourceId, Version)> {
+    fn key(&self, name: &str) -> Option<Key> {
         let (resource, version) = name.split_once("/_history/")?;
         let (type_name, id) = resource.split_once('/')?;
         let type_id = self.tenant.model.type_id(type_name)?;

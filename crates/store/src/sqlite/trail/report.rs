@@ -1,7 +1,8 @@
 //! Who was shown what about whom: the trail with the patients that each access touched.
 //!
 //! Patients are read off the versions that were shown or made, as they were then, so a resource that
-//! was moved or deleted since still counts for whom it was about.
+//! was moved or deleted since still counts for whom it was about. A change touches those too whom the
+//! version was about that it took the place of.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -230,7 +231,10 @@ impl Making<'_> {
         let mut patients = Vec::new();
         let mut about = Vec::new();
         for name in &what {
-            let of = self.patients.of(name)?;
+            let of = match line.action {
+                "change" => self.patients.of_change(name, line.at)?,
+                _ => self.patients.of(name, line.at)?,
+            };
             let wanted = self.asked.patient.is_none_or(|p| of.contains(p));
             if wanted {
                 about.push(name.clone());

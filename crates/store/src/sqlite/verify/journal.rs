@@ -56,8 +56,16 @@ impl Check<'_> {
         })?;
         let size = tree.map_or(0, |tree| tree.size());
         let beyond = compared.heads.find(|head| head.size > size);
+        // The house saw at a start that the end was gone: whoever cut it off needed no key, and what stands
+        // there now was written since.
+        let cut = against.anchor.filter(|a| a.held);
+        let seen = cut.is_some_and(|a| a.place.number > compared.good);
+        let other = match seen {
+            true => Tampering::CutOff,
+            false => Tampering::Rewritten,
+        };
         let wrong = match (compared.differs, beyond) {
-            (Some(at), _) => Some((compared.good + 1, at - compared.good, Tampering::Rewritten)),
+            (Some(at), _) => Some((compared.good + 1, at - compared.good, other)),
             (None, Some(head)) => Some((size + 1, head.size - size, Tampering::CutOff)),
             (None, None) => None,
         };
@@ -69,7 +77,9 @@ impl Check<'_> {
                 .any(|f| f.record.is_some_and(|record| record <= until))
         };
         if let Some((record, records, tampering)) = wrong {
-            let accuses = tampering != Tampering::Rewritten || !explained(record + records);
+            let lost = cut.is_some_and(|a| a.is_lost());
+            let accuses =
+                tampering != Tampering::Rewritten || !lost && !explained(record + records);
             self.found(Finding {
                 record: Some(record),
                 records: Some(records),
@@ -135,7 +145,7 @@ impl Check<'_> {
             places.meet(place);
             elsewhere |= against
                 .anchor
-                .is_some_and(|a| a.number == place.number && a != place);
+                .is_some_and(|a| a.place.number == place.number && a.place != place);
         })?;
         if let Some(failed) = places.failed.take() {
             return Err(failed).doing(DOING);
@@ -146,9 +156,10 @@ impl Check<'_> {
         self.elsewhere = other;
         places.end(scan.start);
         let ends = scan.head.number;
-        let short = ends < last.number || against.anchor.is_some_and(|a| ends < a.number);
+        let anchor = against.anchor.map_or(0, |a| a.place.number);
+        let short = ends < last.number || ends < anchor;
         self.report.events += scan.records;
-        let known = against.anchor.map_or(0, |a| a.number).max(last.number);
+        let known = anchor.max(last.number);
         let told = self.tampering(against, known)?;
         // Old segments are taken away by the house only.
         let taken = against.house.segments_taken()?;
@@ -160,6 +171,10 @@ impl Check<'_> {
                 ..Finding::of(FindingKind::Journal)
             });
         } else if (scan.broken_at.is_some() || short || elsewhere) && !told {
+            self.plain(FindingKind::Journal);
+        }
+        if against.anchor.is_some_and(|a| a.is_lost()) {
+            // What the house knew was taken out.
             self.plain(FindingKind::Journal);
         }
         for seq in std::mem::take(&mut places.missed) {

@@ -171,7 +171,7 @@ impl HeadFile {
 
     pub(super) fn append(&self, head: &SignedHead) -> Result<()> {
         if let Some(folder) = self.0.parent() {
-            std::fs::create_dir_all(folder).doing(DOING)?;
+            crate::sqlite::folder::make_dir(folder)?;
         }
         let mut line = head.to_line()?;
         line.push('\n');

@@ -71,7 +71,7 @@ fn write<'t>(
     let mac = hmac::sign(&house.keys.control, &out);
     out.extend_from_slice(mac.as_ref());
     let dir = house.folder.heads();
-    std::fs::create_dir_all(&dir).doing("keeping the trees of trails")?;
+    folder::make_dir(&dir)?;
     folder::replace(&path(house, segment), &out)
 }
 
