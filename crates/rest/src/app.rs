@@ -17,7 +17,7 @@ use base::Code;
 use bytes::Bytes;
 use engine::{Failure, Forwarded, Holder, House, InteractionMetrics, RequestMeta};
 use http::header::{ALLOW, CONTENT_LENGTH, HOST, HeaderName, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use tower::Service;
 
@@ -105,7 +105,7 @@ impl App {
         let _counted = InFlight::new(&self.house);
         let unfit = self.too_long(request.uri());
         let unfit = unfit.or_else(|| self.oversized(request.headers()));
-        let unfit = unfit.or_else(|| several_hosts(request.headers()));
+        let unfit = unfit.or_else(|| not_one_host(request.version(), request.headers()));
         let unfit = unfit.or_else(|| spelt_otherwise(&path));
         let mut response = match unfit {
             Some(refused) => refused,
@@ -208,10 +208,14 @@ impl App {
     }
 }
 
-/// The answer to a request with several `Host` headers (RFC 9112, section 3.2): who looked at it before us
-/// may have taken another one.
-fn several_hosts(headers: &HeaderMap) -> Option<Response<Body>> {
-    headers.get_all(HOST).iter().nth(1)?;
+/// The answer to a request with several `Host` headers, of which who looked at it before us may have taken
+/// another one, and to one of HTTP/1.1 with none (RFC 9112, section 3.2).
+fn not_one_host(version: Version, headers: &HeaderMap) -> Option<Response<Body>> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let lacks = hosts.next().is_none() && version == Version::HTTP_11;
+    if !lacks && hosts.next().is_none() {
+        return None;
+    }
     let failure = Failure::new(Code::RequestInvalid, "a request has one Host header");
     Some(counted(problem::respond(&failure, Style::Fhir, "")))
 }

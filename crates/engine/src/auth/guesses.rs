@@ -41,6 +41,8 @@ struct Known {
     pairs: HashMap<(Door, Whom, IpAddr), Guessed>,
     people: HashMap<(Door, Whom), Guessed>,
     codes: HashMap<(Door, Whom), Guessed>,
+    /// Who signed in from where.
+    right: HashMap<(Door, Whom, IpAddr), Guessed>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,9 +132,20 @@ impl Guesses {
         self.known.lock().codes.remove(&of);
     }
 
+    /// Whether the person signed in from this address of late: what others of the same address get wrong does
+    /// not shut it to them.
+    pub(super) fn was_right(&self, by: Guesser) -> bool {
+        let known = self.known.lock();
+        known
+            .right
+            .contains_key(&(by.door, by.whom, network(by.from)))
+    }
+
     /// Forgets the guesses from this address: it was the person after all.
-    pub(super) fn right(&self, by: Guesser) {
+    pub(super) fn right(&self, by: Guesser, now: Micros) {
         let mut known = self.known.lock();
+        let pair = (by.door, by.whom, network(by.from));
+        count(&mut known.right, pair, now.as_secs());
         known.pairs.remove(&(by.door, by.whom, network(by.from)));
         if let Some(person) = known.people.get_mut(&(by.door, by.whom)) {
             person.count = person.count.saturating_sub(1);
@@ -179,7 +192,10 @@ mod tests {
         guesses.check(by(1, "10.0.0.1"), at(30)).unwrap();
         assert!(guesses.check(by(1, "10.0.0.1"), at(89)).is_err(), "longer");
         guesses.check(by(1, "10.0.0.1"), at(90)).unwrap();
-        guesses.right(by(1, "10.0.0.1"));
+        assert!(!guesses.was_right(by(1, "10.0.0.1")));
+        guesses.right(by(1, "10.0.0.1"), at(90));
+        assert!(guesses.was_right(by(1, "10.0.0.1")));
+        assert!(!guesses.was_right(by(2, "10.0.0.1")) && !guesses.was_right(by(1, "10.0.0.2")));
         guesses.check(by(1, "10.0.0.1"), at(31)).unwrap();
         // Codes: so many for a person, from wherever, and none refused prolongs it.
         for n in 0..30 {

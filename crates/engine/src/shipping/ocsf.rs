@@ -128,7 +128,8 @@ pub(super) fn event(of: &ShippedEvent) -> Value {
         "status_id": status_id,
         "metadata": {
             "version": VERSION,
-            "uid": event.id.as_str(),
+            // Events of different tenants have the same ids.
+            "uid": format!("{}/{}", of.tenant.as_str(), event.id.as_str()),
             "tenant_uid": of.tenant.as_str(),
             "correlation_uid": request,
             "log_name": "audit trail",

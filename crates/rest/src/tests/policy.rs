@@ -1,6 +1,7 @@
 //! Policies at the edge: what one facility's staff reaches of a clinic that has two.
 
 mod alerts;
+mod chosen;
 mod consents;
 mod evidence;
 pub(super) mod glass;
@@ -9,6 +10,7 @@ mod masks;
 mod moving;
 mod report;
 mod roads;
+mod strays;
 mod work;
 mod writes;
 

@@ -149,3 +149,34 @@ fn wrong_passwords_from_an_address() {
     elsewhere.from = "10.1.1.1".parse().unwrap();
     elsewhere.sign_in("lakeside", "ada1", PASSWORD).status(303);
 }
+
+/// Many are behind one address.
+#[test]
+fn what_strangers_get_wrong_shuts_an_address_to_nobody_who_signs_in_there() {
+    let world = limited(|limits| {
+        limits.failed_logins_per_minute_max = 3;
+        limits.sign_in_delay_ms_max = 0;
+    });
+    let admin = administrator(&world, "lakeside");
+    person(&admin, &ada(1));
+    person(&admin, &ada(2));
+    let browser = Browser::new(&world);
+    browser.sign_in("lakeside", "ada1", PASSWORD).status(303);
+    for n in 0..3 {
+        let stranger = Browser::new(&world);
+        let login = format!("nobody{n}");
+        stranger.sign_in("lakeside", &login, "wrong").status(401);
+    }
+    let stranger = Browser::new(&world);
+    stranger.sign_in("lakeside", "nobody9", "wrong").status(429);
+    stranger.sign_in("lakeside", "ada2", PASSWORD).status(429);
+    let again = Browser::new(&world);
+    again.sign_in("lakeside", "ada1", PASSWORD).status(303);
+    // Whoever guesses at them waits as before.
+    for _ in 0..10 {
+        let guesser = Browser::new(&world);
+        guesser.sign_in("lakeside", "ada1", "wrong");
+    }
+    let again = Browser::new(&world);
+    again.sign_in("lakeside", "ada1", PASSWORD).status(429);
+}

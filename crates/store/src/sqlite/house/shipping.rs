@@ -315,8 +315,7 @@ impl House {
 
     /// Keeps how far a shipper got.
     pub(crate) fn keep_ship_place(&self, name: &str, place: &ShipPlace) -> Result<()> {
-        const DOING: &str = "keeping how far a trail was shipped";
-        std::fs::create_dir_all(self.folder.shipping()).doing(DOING)?;
+        folder::make_dir(&self.folder.shipping())?;
         let text = serde_json::to_vec(place).unwrap_or_default();
         folder::replace(&self.ship_file(name), &text)?;
         // One that ended meanwhile is not waited for again.
@@ -371,8 +370,7 @@ impl House {
 
     /// Keeps of which heads somebody was told.
     pub(crate) fn keep_head_place(&self, name: &str, place: &BTreeMap<String, u64>) -> Result<()> {
-        const DOING: &str = "keeping of which heads somebody was told";
-        std::fs::create_dir_all(self.folder.shipping()).doing(DOING)?;
+        folder::make_dir(&self.folder.shipping())?;
         let text = serde_json::to_vec(place).unwrap_or_default();
         folder::replace(&self.ship_file(name), &text)
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::merkle::{Frontier, Hash};
 use crate::sqlite::fault::{Doing, internal};
-use crate::sqlite::folder::hex;
+use crate::sqlite::folder::{hex, make_dir};
 
 /// Bytes of the longest line of a file of heads.
 const LINE_BYTES_MAX: u64 = 4 << 10;
@@ -171,7 +171,7 @@ impl HeadFile {
 
     pub(super) fn append(&self, head: &SignedHead) -> Result<()> {
         if let Some(folder) = self.0.parent() {
-            std::fs::create_dir_all(folder).doing(DOING)?;
+            make_dir(folder)?;
         }
         let mut line = head.to_line()?;
         line.push('\n');
