@@ -58,6 +58,9 @@ pub struct ResourceScope {
     pub letters: Box<str>,
     /// The search query that narrows it, as it was written.
     pub query: Option<Box<str>>,
+    /// Its query is a word of whoever has the token, and not one that their client is registered with: it
+    /// is a search of theirs, and guarded as one.
+    pub chosen: bool,
     /// The scope as it was written.
     pub text: Box<str>,
 }
@@ -144,6 +147,7 @@ impl Scopes {
             types: model.types().collect(),
             letters: "cruds".into(),
             query: None,
+            chosen: false,
             text: text.clone(),
         };
         Self::put_together(text, vec![scope], Vec::new())
@@ -187,19 +191,20 @@ impl Scopes {
         Self::put_together(text.join(" ").into(), resources, Vec::new())
     }
 
-    /// The part of `self` that `other` also grants.
+    /// The part of `self` that `other` also grants. A query that is none of `self`'s is known from there on
+    /// as chosen, and is taken only where everything that it may look at may be searched.
     #[must_use]
     pub fn narrowed_to(&self, other: &Self) -> Self {
         let mut by_letter = self.by_letter.clone();
         for (mine, theirs) in by_letter.iter_mut().zip(&other.by_letter) {
             mine.keep_only(theirs);
         }
-        let covered = |s: &&ResourceScope| self.grants(s);
         let has = |word: &&&str| self.has(word);
+        let resources = other.resources.iter().filter_map(|s| self.given(s));
         Self {
             text: other.text.clone(),
             by_letter,
-            resources: other.resources.iter().filter(covered).cloned().collect(),
+            resources: resources.collect(),
             words: other.words.iter().filter(has).copied().collect(),
         }
     }
@@ -209,20 +214,50 @@ impl Scopes {
         other.resources.iter().all(|s| self.grants(s)) && other.words.iter().all(|w| self.has(w))
     }
 
+    /// Whether somebody who has `self` may have a token with `other`.
+    pub fn gives(&self, other: &Self) -> bool {
+        self.covers(other) && other.resources.iter().all(|s| self.given(s).is_some())
+    }
+
     /// Whether a scope is a part of these: for each of its letters, each of its types is in one that
     /// is not narrowed in another way.
     fn grants(&self, asked: &ResourceScope) -> bool {
-        let of_kind = |s: &&ResourceScope| {
-            s.context == asked.context && (s.query.is_none() || s.query == asked.query)
-        };
+        self.grants_by(asked, |s| s.query.is_none() || s.query == asked.query)
+    }
+
+    fn grants_by(&self, asked: &ResourceScope, by: impl Fn(&ResourceScope) -> bool) -> bool {
         asked.letters.bytes().all(|letter| {
-            let mut types = TypeSet::EMPTY;
-            let allowing = |s: &&ResourceScope| s.letters.as_bytes().contains(&letter);
-            for scope in self.resources.iter().filter(of_kind).filter(allowing) {
-                types.add_all(&scope.types);
-            }
-            types.contains_all(&asked.types)
+            let allowing = |s: &ResourceScope| s.letters.as_bytes().contains(&letter) && by(s);
+            self.types_by(asked.context, allowing)
+                .contains_all(&asked.types)
         })
+    }
+
+    /// Types of scopes of a context.
+    fn types_by(&self, context: ScopeContext, by: impl Fn(&ResourceScope) -> bool) -> TypeSet {
+        let mut types = TypeSet::EMPTY;
+        let own = self.resources.iter().filter(|s| s.context == context);
+        for scope in own.filter(|s| by(s)) {
+            types.add_all(&scope.types);
+        }
+        types
+    }
+
+    /// A scope that is asked for, as it is given.
+    fn given(&self, asked: &ResourceScope) -> Option<ResourceScope> {
+        if !self.grants(asked) {
+            return None;
+        }
+        let mut given = asked.clone();
+        given.chosen = asked.query.is_some()
+            && !self.grants_by(asked, |s| s.query == asked.query && !s.chosen);
+        let known = || self.grants_by(asked, |s| s.query == asked.query);
+        let searched = || {
+            let whole = |s: &ResourceScope| s.query.is_none() && s.allows(ActionName::Search);
+            let types = self.types_by(asked.context, whole);
+            types.contains_all(&asked.types)
+        };
+        (!given.chosen || known() || searched()).then_some(given)
     }
 }
 
@@ -271,6 +306,7 @@ fn scope(word: &str, model: &Model) -> Result<ResourceScope, ScopeError> {
         types,
         letters: letters.into(),
         query: query.map(Into::into),
+        chosen: false,
         text: word.into(),
     })
 }

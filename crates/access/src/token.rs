@@ -300,15 +300,16 @@ impl TokenKey {
         if !same {
             return Err(TokenError::Invalid);
         }
-        let approved = &approval.scopes;
+        let approved = client.scopes.narrowed_to(&approval.scopes);
         let scopes = match verified.scope == approved.as_str() {
-            true => approved.clone(),
+            true => approved,
             false => {
                 let asked = Scopes::parse(&verified.scope, model);
                 let asked = asked.map_err(|_| TokenError::Invalid)?;
-                Arc::new(approved.narrowed_to(&asked))
+                approved.narrowed_to(&asked)
             }
         };
+        let scopes = Arc::new(scopes);
         let principal = approval.principal(&self.tenant, person, client, scopes, now);
         principal.ok_or(TokenError::Invalid)
     }

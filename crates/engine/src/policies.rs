@@ -114,7 +114,7 @@ pub struct PolicyQuestion {
     /// The resource type.
     #[serde(rename = "type")]
     pub type_name: String,
-    /// A resource of the type. A draft that an operator asks is tried on the type alone.
+    /// A resource of the type. What an operator asks of other than a ready policy is tried on the type alone.
     pub id: Option<String>,
     /// A draft to be asked instead of the policy in force.
     pub document: Option<Document>,
@@ -170,7 +170,7 @@ impl From<PolicyError> for Failure {
     }
 }
 
-/// Of which resources it is told which criteria of a draft they meet: those that its author reads whole, where
+/// Of which resources it is told which criteria they meet: those that whoever asks reads whole, where
 /// the criteria look at nothing else that the author does not read whole.
 enum Told {
     Always,
@@ -433,8 +433,10 @@ impl Work<'_> {
             .rule(action, type_id)
             .and_then(|r| r.filter())
             .cloned();
-        // An operator's draft could ask anything of a resource: it is tried on types.
-        let id = question.id.filter(|_| draft.is_none() || asks.is_some());
+        // Whoever publishes criteria could ask anything of a resource by them, as by a draft: operators try
+        // all but ready policies on types, the clinic's own people on what they may read.
+        let ready = draft.is_none() && is_ready(in_force.document());
+        let id = question.id.filter(|_| ready || asks.is_some());
         let (found, allowed) = match id {
             None => {
                 self.store.looked_at_policy(permit, "test policy").await?;
@@ -442,12 +444,12 @@ impl Work<'_> {
             }
             Some(id) => {
                 let id = ResourceId::new(&id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
-                let told = match (&draft, asks) {
-                    (Some(_), Some(rights)) => {
+                let told = match asks {
+                    Some(rights) => {
                         let steps = decision.steps.iter().filter_map(|s| s.clause.as_ref());
                         Told::of(rights, self.model, type_id, steps.chain(&filter))
                     }
-                    _ => Told::Always,
+                    None => Told::Always,
                 };
                 self.on(permit, (type_id, id), &mut decision, filter, told)
                     .await?
@@ -508,8 +510,8 @@ impl Work<'_> {
         };
         let asked = clauses.len() > count + usize::from(has_filter);
         let met = self.store.meets(permit, resource, clauses).await?;
-        // What a draft asks is told of what its author may read, and of nothing else: not even whether that
-        // is there.
+        // What is asked is told of what whoever asks may read, and of nothing else: not even whether that is
+        // there.
         let of_theirs = || met.as_ref().and_then(|met| met.last().copied());
         let tells = tells || asked && of_theirs().unwrap_or(false);
         if !tells {
@@ -573,6 +575,12 @@ fn action(name: &str) -> Result<ActionName, Failure> {
             let text = "action is one of read, search, history, create, update, delete";
             Failure::new(Code::RequestInvalid, text)
         })
+}
+
+/// Whether a document is a ready policy as it comes.
+fn is_ready(document: &Document) -> bool {
+    let mut ready = PRESETS.iter().filter_map(|known| preset(known.name));
+    ready.any(|ready| ready == *document)
 }
 
 fn known_preset(name: &str) -> Result<Document, Failure> {

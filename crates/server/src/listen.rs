@@ -7,7 +7,9 @@ mod pace;
 mod places;
 mod tls;
 
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -154,7 +156,11 @@ impl Listener {
             "pid": std::process::id(),
         });
         let (path, fresh) = (dir.join("listen.json"), dir.join("listen.json.new"));
-        std::fs::write(&fresh, format!("{text}\n"))?;
+        let mut options = std::fs::OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        options
+            .open(&fresh)?
+            .write_all(format!("{text}\n").as_bytes())?;
         std::fs::rename(&fresh, &path).with_context(|| format!("cannot write {}", path.display()))
     }
 

@@ -147,10 +147,7 @@ impl TenantStore {
         if work.ops.is_empty() && work.expects.is_empty() {
             return Ok(Vec::new());
         }
-        let about = work.ops.first().map(|op| {
-            let (type_id, id) = op.target();
-            (op.action(), type_id, id.clone())
-        });
+        let about: Vec<_> = work.ops.iter().map(apply::Op::about).collect();
         let actor = work.actor.clone();
         let hidden: Vec<Option<Mask>> = work.ops.iter().map(apply::Op::hidden).collect();
         let (answer, receive) = oneshot::channel();
@@ -164,12 +161,21 @@ impl TenantStore {
             let text = "the write ended without an answer".to_owned();
             Err(StoreError::Refused(Code::Internal, text))
         });
-        if let (Err(e), Some(actor), Some((action, type_id, id))) = (&done, actor, about) {
-            let subject = Subject::Instance(type_id, &id);
-            self.note(request, &actor, action, subject, Outcome::Refused(e.code()))
+        if let (Err(e), Some(actor), Some((action, type_id, id))) = (&done, &actor, about.first()) {
+            let subject = Subject::Instance(*type_id, id);
+            self.note(request, actor, *action, subject, Outcome::Refused(e.code()))
                 .await?;
         }
         let mut done = done?;
+        // A deletion of what is not there, or not for its caller, is no change that would tell of it.
+        let nothing = |written: &Written| written.outcome == crate::Outcome::Nothing;
+        for ((action, type_id, id), _) in about.iter().zip(&done).filter(|(_, w)| nothing(w)) {
+            if let Some(actor) = &actor {
+                let subject = Subject::Instance(*type_id, id);
+                self.note(request, actor, *action, subject, Outcome::Nothing)
+                    .await?;
+            }
+        }
         for (written, mask) in done.iter_mut().zip(hidden) {
             if let Some(mask) = &mask
                 && let Some(stored) = written.stored.take()

@@ -1,5 +1,6 @@
 //! A policy and a principal become [`Rights`].
 
+mod chosen;
 mod making;
 
 use std::sync::Arc;
@@ -403,7 +404,17 @@ pub(super) struct Ways<'a> {
     all: bool,
     values: &'a Values,
     surroundings: &'a Surroundings<'a>,
-    within: Option<Result<(TypeId, Arc<Clause>), Silent>>,
+    within: Option<Result<Within, Silent>>,
+}
+
+/// In whose compartments something is.
+#[derive(Clone)]
+struct Within {
+    head: TypeId,
+    /// Which resources head them.
+    inner: Arc<Clause>,
+    /// Those that do not.
+    others: Arc<Clause>,
 }
 
 impl<'a> Ways<'a> {
@@ -419,14 +430,22 @@ impl<'a> Ways<'a> {
             all,
             values,
             surroundings,
-            within: within.map(|text| within_of(text, values, surroundings)),
+            within: within.map(|text| {
+                let (head, inner) = within_of(text, values, surroundings)?;
+                let others = others(&inner);
+                Ok(Within {
+                    head,
+                    inner,
+                    others,
+                })
+            }),
         }
     }
 
     /// Conditions and values that all types share.
     pub(super) fn shared(&self) -> usize {
         match &self.within {
-            Some(Ok((_, inner))) => inner.size(),
+            Some(Ok(within)) => within.inner.size() + within.others.size(),
             _ => 0,
         }
     }
@@ -442,7 +461,7 @@ impl<'a> Ways<'a> {
             clauses.push(found);
         }
         if let Some(within) = &self.within {
-            let (head, inner) = within.as_ref().map_err(Clone::clone)?;
+            let Within { head, inner, .. } = within.as_ref().map_err(Clone::clone)?;
             let model = self.surroundings.model;
             let inside = match in_compartment(model, *head, type_id, inner) {
                 // What its context refers to decides, which is said last.
@@ -470,6 +489,17 @@ impl<'a> Ways<'a> {
             opened: false,
         };
         Ok((way, size))
+    }
+
+    /// The same way for writing: who writes into a chart reaches the one whose it is.
+    pub(super) fn to_write(&self, type_id: TypeId, way: &Way) -> Way {
+        let mut way = way.clone();
+        if let Some(Ok(within)) = &self.within {
+            let model = self.surroundings.model;
+            let stray = strays(model, within.head, type_id, &within.others);
+            way.clause = both(way.clause, stray);
+        }
+        way
     }
 
     fn mask(
@@ -511,6 +541,17 @@ pub(super) fn understood(
     surroundings: &Surroundings<'_>,
     member: &'static str,
 ) -> Result<Clause, Silent> {
+    conditions(type_id, text, values, surroundings, member).map(|query| Clause::And(query.filter))
+}
+
+/// A search of one type that has conditions and nothing else.
+fn conditions(
+    type_id: TypeId,
+    text: &str,
+    values: &Values,
+    surroundings: &Surroundings<'_>,
+    member: &'static str,
+) -> Result<Query, Silent> {
     let name = surroundings.model.type_name(type_id);
     let own = text.split_once('?').filter(|(of, _)| *of == name);
     let text = own.map_or(text, |(_, query)| query);
@@ -543,12 +584,11 @@ pub(super) fn understood(
         let text = "only conditions are taken: no sorting, includes or _contained".to_owned();
         return Err(Silent::Wrong(member, text));
     }
-    let clause = Clause::And(query.filter);
-    if asks_terms(&clause) {
+    if query.filter.iter().any(asks_terms) {
         let text = "value sets and hierarchies of codes are not taken in policies".to_owned();
         return Err(Silent::Wrong(member, text));
     }
-    Ok(clause)
+    Ok(query)
 }
 
 fn is_plain(query: &Query) -> bool {
@@ -617,6 +657,61 @@ pub(super) fn in_compartment(
     match ways.len() {
         1 => ways.pop(),
         _ => Some(Clause::Or(ways)),
+    }
+}
+
+/// Parameters that say whose chart a resource is in, of those by which it is in compartments: by the others
+/// somebody takes part in it.
+const WHOSE: [&str; 3] = ["beneficiary", "patient", "subject"];
+
+/// What is not met.
+pub(super) fn others(inner: &Arc<Clause>) -> Arc<Clause> {
+    Arc::new(Clause::Not(Box::new(Clause::clone(inner))))
+}
+
+/// The condition that a resource is in nobody's chart of these others; none where no type of chart is meant.
+pub(super) fn strays(
+    model: &'static Model,
+    head: TypeId,
+    type_id: TypeId,
+    others: &Arc<Clause>,
+) -> Option<Clause> {
+    if type_id == head || model.type_name(head) != "Patient" {
+        return None;
+    }
+    let says_whose = |param: &&ParamId| {
+        let known = model.param_by_id(**param);
+        known.is_some_and(|known| WHOSE.contains(&known.code))
+    };
+    let refers = |param: &ParamId| {
+        Clause::Not(Box::new(Clause::Chain {
+            param: vec![*param],
+            targets: vec![(head, others.clone())],
+        }))
+    };
+    let params = model.compartment(head)?.params(type_id).iter();
+    let mut all: Vec<Clause> = params.filter(says_whose).map(refers).collect();
+    match all.len() {
+        0 | 1 => all.pop(),
+        _ => Some(Clause::And(all)),
+    }
+}
+
+/// The same of all but one patient's.
+pub(super) fn strays_of(
+    model: &'static Model,
+    type_id: TypeId,
+    patient: &base::ResourceId,
+) -> Option<Clause> {
+    let own = Arc::new(Clause::Id(std::slice::from_ref(patient).into()));
+    strays(model, model.type_id("Patient")?, type_id, &others(&own))
+}
+
+/// Both of two conditions, of which either may be none.
+pub(super) fn both(one: Option<Clause>, other: Option<Clause>) -> Option<Clause> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Clause::And(vec![one, other])),
+        (one, other) => one.or(other),
     }
 }
 

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::break_glass::Opened;
 use super::built_in::BuiltIn;
-use super::compile::{Policy, Silent, Surroundings, Ways, concerns, covers, narrow_to, types_of};
+use super::compile::{
+    Policy, Silent, Surroundings, Ways, both, concerns, covers, narrow_to, strays_of, types_of,
+};
 use super::consent::Refused;
 use super::document::Effect;
 use super::rights::Obligation;
@@ -116,6 +118,12 @@ impl Policy {
                             let of = |o: &&Opened<'_>| {
                                 let ways = Ways::of(grant, all, &values, surroundings);
                                 let (mut way, _) = ways.on(type_id).ok()?;
+                                if action.writes() {
+                                    let model = surroundings.model;
+                                    way = ways.to_write(type_id, &way);
+                                    let stray = strays_of(model, type_id, o.patient);
+                                    way.clause = both(way.clause, stray);
+                                }
                                 narrow_to(surroundings.model, type_id, o.patient, &mut way)
                                     .then_some(way.clause)?
                             };
@@ -135,8 +143,12 @@ impl Policy {
                         }
                         Ok((_, all)) => {
                             let values = Values::of(surroundings.model, subject, &roles);
-                            let way = Ways::of(grant, all, &values, surroundings).on(type_id);
-                            let (says, which) = said(gives, holds, way.map(|(w, _)| w.clause));
+                            let ways = Ways::of(grant, all, &values, surroundings);
+                            let way = ways.on(type_id).map(|(way, _)| match action.writes() {
+                                true if gives => ways.to_write(type_id, &way).clause,
+                                _ => way.clause,
+                            });
+                            let (says, which) = said(gives, holds, way);
                             clause = which;
                             says
                         }

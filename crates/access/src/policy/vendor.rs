@@ -4,10 +4,12 @@
 //! and what works there. What belongs to no facility, catalogues and the like, is read and not
 //! changed; of a type that is neither, nothing is left.
 
+use std::sync::Arc;
+
 use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
 
-use super::compile::{Narrowed, Surroundings, in_compartment, understood};
+use super::compile::{Narrowed, Surroundings, both, in_compartment, others, strays, understood};
 use super::variables::Values;
 use crate::action::ActionName;
 use crate::scope::{ScopeContext, Scopes};
@@ -139,7 +141,12 @@ impl Narrowing {
         if let Some(patient) = model.type_id("Patient") {
             let charts = asked(patient, CHARTS);
             if !charts.is_empty() {
-                ways.extend(in_compartment(model, patient, type_id, &any(charts).into()));
+                let charts = Arc::new(any(charts));
+                let mut way = in_compartment(model, patient, type_id, &charts);
+                if action.writes() && way.is_some() {
+                    way = both(way, strays(model, patient, type_id, &others(&charts)));
+                }
+                ways.extend(way);
             }
         }
         match ways.is_empty() {

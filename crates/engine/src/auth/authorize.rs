@@ -358,7 +358,7 @@ impl Gate {
             .split_ascii_whitespace()
             .filter(|word| {
                 Scopes::parse(word, model)
-                    .is_ok_and(|one| of_people(&one) && client.scopes.covers(&one))
+                    .is_ok_and(|one| of_people(&one) && client.scopes.gives(&one))
             })
             .collect();
         Scopes::parse(&granted.join(" "), model).ok()

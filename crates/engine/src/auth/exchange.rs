@@ -126,10 +126,11 @@ impl Gate {
         let mut narrower = None;
         if let Some(scope) = &asked.scope {
             let asked = Scopes::parse(scope, self.model()).map_err(|_| TokenFailure::Scope)?;
-            if !known.record.scopes.covers(&asked) {
+            let approved = client.scopes.narrowed_to(&known.record.scopes);
+            if !approved.gives(&asked) {
                 return Err(TokenFailure::Scope);
             }
-            narrower = Some(known.record.scopes.narrowed_to(&asked));
+            narrower = Some(approved.narrowed_to(&asked));
         }
         let number = presented.number;
         let change = move |approval: &mut Approval| {

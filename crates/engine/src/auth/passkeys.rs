@@ -490,6 +490,11 @@ impl Visitor {
     /// there is one.
     pub(super) async fn prove(&self, shown: Proving<'_>) -> Result<(), Failure> {
         self.must_prove(shown.password).await?;
+        self.prove_second_factor(shown).await
+    }
+
+    /// The second factor, of somebody who has one.
+    pub(super) async fn prove_second_factor(&self, shown: Proving<'_>) -> Result<(), Failure> {
         if !self.person.proofs.has_second_factor() {
             return Ok(());
         }

@@ -340,7 +340,7 @@ impl Gate {
         };
         let granted: Vec<&str> = asked
             .split_ascii_whitespace()
-            .filter(|word| Scopes::parse(word, self.model()).is_ok_and(|one| own.covers(&one)))
+            .filter(|word| Scopes::parse(word, self.model()).is_ok_and(|one| own.gives(&one)))
             .collect();
         Scopes::parse(&granted.join(" "), self.model()).map_err(|_| TokenFailure::Scope)
     }

@@ -358,9 +358,11 @@ impl Visitor {
     /// a link that was given out to set one.
     ///
     /// # Errors
-    /// `credentials-invalid` if the old one is wrong, `password-refused`, `rate-limited`.
-    pub async fn change_password(&self, old: &str, new: &str) -> Result<(), Failure> {
-        self.must_fit(old).await?;
+    /// `credentials-invalid` if the old one is wrong or a second factor is not shown, `password-refused`,
+    /// `rate-limited`.
+    pub async fn change_password(&self, shown: Proving<'_>, new: &str) -> Result<(), Failure> {
+        self.must_fit(shown.password).await?;
+        self.prove_second_factor(shown).await?;
         let house = &self.gate.house;
         password::admit(new, &self.person.record.login, house.limits())?;
         let hash = house.password_hash(&self.gate.tenant, new).await?;

@@ -65,13 +65,14 @@ impl Shown {
 }
 
 /// What is done only by somebody who has shown all that they sign in with.
-const PROVED: [&str; 6] = [
+const PROVED: [&str; 7] = [
     "begin-passkey",
     "remove-passkey",
     "begin-totp",
     "end-totp",
     "link",
     "unlink",
+    "password",
 ];
 
 async fn acted(
@@ -102,7 +103,13 @@ async fn acted(
                 let text = "the two passwords are not the same";
                 return Err(Failure::new(Code::PasswordRefused, text));
             }
-            visitor.change_password(&field("old"), &new).await?;
+            let mut shown = Shown::of(&fields);
+            if shown.password.is_empty() {
+                shown.password = field("old");
+            }
+            visitor
+                .change_password(shown.proving(&browser), &new)
+                .await?;
         }
         "begin-totp" => {
             let (secret, link) = visitor

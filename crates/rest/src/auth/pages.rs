@@ -519,18 +519,30 @@ pub(super) fn account(
             }
         }
         h2 { "Password" }
-        form method="post" action=(gate.links().auth("/account/password")) {
-            input type="hidden" name="_form" value=(token);
-            label for="old" { "Password now" }
-            input #old type="password" name="old" autocomplete="current-password" required;
-            label for="new" { "New password" }
-            input #new type="password" name="new" autocomplete="new-password" required;
-            label for="again" { "The same again" }
-            input #again type="password" name="again" autocomplete="new-password" required;
-            button.second type="submit" { "Change the password" }
+        @if account.totp || !account.passkeys.is_empty() {
+            (guarded(gate, token, account, ("password", &[]), "Change the password"))
+        } @else {
+            form method="post" action=(gate.links().auth("/account/password")) {
+                input type="hidden" name="_form" value=(token);
+                label for="old" { "Password now" }
+                input #old type="password" name="old" autocomplete="current-password" required;
+                (another_password(""))
+                button.second type="submit" { "Change the password" }
+            }
         }
     };
     page(gate, "Your account", &body)
+}
+
+/// Fields for a password instead of the one there is; `place` keeps apart those of several forms.
+fn another_password(place: &str) -> Markup {
+    let [new, again] = ["new", "again"].map(|name| format!("{place}{name}"));
+    html! {
+        label for=(new) { "New password" }
+        input id=(new) type="password" name="new" autocomplete="new-password" required;
+        label for=(again) { "The same again" }
+        input id=(again) type="password" name="again" autocomplete="new-password" required;
+    }
 }
 
 fn password_now(id: &str) -> Markup {
@@ -587,6 +599,7 @@ pub(super) fn prove(
                 @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
             }
             @if has_password { (password_now(&format!("{place}-password"))) }
+            @if what == "password" { (another_password(&format!("{place}-"))) }
         }
     };
     let body = html! {

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod alerts;
+mod chosen;
 mod consents;
 mod evidence;
 pub(super) mod glass;
@@ -10,6 +11,7 @@ mod masks;
 mod moving;
 mod report;
 mod roads;
+mod strays;
 mod traced;
 mod work;
 mod writes;

@@ -83,6 +83,36 @@ fn a_password_alone_adds_no_one_time_codes_beside_a_passkey() {
 }
 
 #[test]
+fn whoever_has_a_second_factor_changes_the_password_with_it() {
+    let world = lakeside();
+    let admin = administrator(&world, "lakeside");
+    let (ada, _) = person(&admin, &json!({ "login": "ada", "name": "Ada" }));
+    let (mut device, _) = with_passkey(&ada);
+    let new = "another horse, another battery";
+    let page = proving(&ada, "password", "");
+    let fields = [("old", PASSWORD), ("new", new), ("again", new)];
+    ada.send(&page, &action("password"), &fields).status(401);
+    let fields = [
+        ("password", PASSWORD),
+        ("code", "000000"),
+        ("new", new),
+        ("again", new),
+    ];
+    ada.send(&page, &action("password"), &fields).status(401);
+    let answer = device.get(&asked(&page));
+    let fields = [
+        ("password", PASSWORD),
+        ("answer", &answer),
+        ("new", new),
+        ("again", new),
+    ];
+    ada.send(&page, &action("password"), &fields).status(303);
+    let there = Browser::new(&world);
+    there.sign_in("lakeside", "ada", PASSWORD).status(401);
+    there.sign_in("lakeside", "ada", new).status(200);
+}
+
+#[test]
 fn codes_that_were_begun_under_another_password_are_not_asked_for() {
     let world = lakeside();
     let admin = administrator(&world, "lakeside");

@@ -467,3 +467,17 @@ fn paths_may_end_with_a_slash_and_requests_have_ids() {
         assert_ne!(answer.header_text("x-request-id"), Some(given.1));
     }
 }
+
+/// RFC 9112, section 3.2.
+#[test]
+fn a_request_of_http_1_1_says_which_host_it_means() {
+    let world = World::new();
+    world.tenant("lakeside");
+    let line = "GET /t/lakeside/fhir/metadata";
+    world.ask(line, &[], "").status(200);
+    world
+        .ask(line, &[("host", "")], "")
+        .refused(400, "request-invalid");
+    let two = [("host", "a.example"), ("host", "b.example")];
+    world.ask(line, &two, "").refused(400, "request-invalid");
+}

@@ -100,10 +100,10 @@ pub(crate) fn apply(
     making.must_not_move(&work.ops, &reached)?;
     let watched = making.watched(&work.ops, &reached)?;
     let mut written = Vec::with_capacity(work.ops.len());
-    for ((entry, op), reached) in work.ops.iter().enumerate().zip(reached) {
-        written.push(making.write(entry, op, reached)?);
+    for ((entry, op), reached) in work.ops.iter().enumerate().zip(&reached) {
+        written.push(making.write(entry, op, *reached)?);
     }
-    making.must_be_in_reach(&work.ops)?;
+    making.must_be_in_reach(&work.ops, &reached)?;
     making.must_not_open(&work.ops, &watched)?;
     if work.enforce_references {
         references::check(tenant, making.state, &work.ops)?;
@@ -347,14 +347,17 @@ impl Making<'_> {
     ///
     /// What the change makes is no evidence for itself: nobody gets at a patient's chart by writing that
     /// they care for the patient.
-    fn must_be_in_reach(&mut self, ops: &[Op]) -> Result<()> {
+    fn must_be_in_reach(&mut self, ops: &[Op], reached: &[bool]) -> Result<()> {
         if !ops.iter().any(|op| op.filter().is_some()) {
             return Ok(());
         }
         let mut made = Vec::with_capacity(ops.len());
-        for op in ops {
-            let (type_id, id) = op.target();
-            made.extend(find(&self.state.db, type_id, id)?.map(|c| c.rid));
+        for (op, reached) in ops.iter().zip(reached) {
+            // Of what a deletion did not reach nothing was made.
+            if *reached || !matches!(op, Op::Delete { .. }) {
+                let (type_id, id) = op.target();
+                made.extend(find(&self.state.db, type_id, id)?.map(|c| c.rid));
+            }
         }
         for (entry, op) in ops.iter().enumerate() {
             let Some(filter) = op.filter().filter(|_| !matches!(op, Op::Delete { .. })) else {

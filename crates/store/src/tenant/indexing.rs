@@ -16,6 +16,7 @@ use crate::sqlite::fault::Doing;
 use crate::sqlite::index::IdKey;
 use crate::sqlite::params::{self, ParamState, build};
 use crate::sqlite::readers::Class;
+use crate::sqlite::{rows, sight};
 use crate::{Result, StoreError};
 
 /// How far the index of a tenant's own search parameter is.
@@ -154,6 +155,7 @@ impl TenantStore {
             Outcome::Given(0),
         )
         .await?;
+        let rule = (only.as_ref()).and_then(|(type_id, _)| spent.rule(*type_id).cloned());
         self.handle
             .0
             .on_index(entry, move |tenant, state| {
@@ -169,7 +171,16 @@ impl TenantStore {
                     )
                     .optional()
                     .doing("looking a resource up")?;
-                let Some(rid) = rid else {
+                // What is out of reach is looked at like what is not there.
+                let reached = match &rule {
+                    Some(rule) => {
+                        let place = (rid.unwrap_or(-1), rows::last_seq(&state.db)?);
+                        state.pending.flush(&state.db).doing("writing index rows")?;
+                        sight::meets_rule(tenant, &state.db, rule, place, type_id)?
+                    }
+                    None => true,
+                };
+                let Some(rid) = rid.filter(|_| reached) else {
                     let text = "no such resource".to_owned();
                     return Err(StoreError::Refused(Code::NotFound, text));
                 };

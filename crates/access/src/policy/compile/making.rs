@@ -1,11 +1,12 @@
 //! Rights on their way: what each grant, scope and opening adds to them or takes away.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base::limits::fixed::RIGHTS_CLAUSES_MAX;
 
 use fhir::search::rows::SECURITY_CONTEXT;
 
+use super::chosen::Seen;
 use super::*;
 use crate::policy::consent::Refused;
 
@@ -24,7 +25,7 @@ type Known = (Parts, Option<Arc<Rule>>);
 pub(super) struct Making<'a> {
     subject: &'a Subject<'a>,
     surroundings: &'a Surroundings<'a>,
-    cells: Vec<std::collections::BTreeMap<TypeId, Cell>>,
+    cells: Vec<BTreeMap<TypeId, Cell>>,
     administers: bool,
     refuses_administering: bool,
     refused_operations: Vec<Box<str>>,
@@ -35,6 +36,8 @@ pub(super) struct Making<'a> {
     read_only: bool,
     /// Conditions, values and elements that there is room for.
     left: usize,
+    /// What is seen of types on which scopes count whose queries the caller chose.
+    seen: BTreeMap<TypeId, Option<Seen>>,
     pub(super) built_in: BuiltIn<'a>,
 }
 
@@ -60,7 +63,7 @@ impl<'a> Making<'a> {
                 (Some(Narrowing::of(terms, subject.contexts)), *read_only)
             }
         };
-        let cells = ACTIONS.iter().map(|_| std::collections::BTreeMap::new());
+        let cells = ACTIONS.iter().map(|_| BTreeMap::new());
         Self {
             subject,
             surroundings,
@@ -73,6 +76,7 @@ impl<'a> Making<'a> {
             vendor,
             read_only,
             left: RIGHTS_CLAUSES_MAX,
+            seen: BTreeMap::new(),
             built_in: BuiltIn::default(),
         }
     }
@@ -170,6 +174,13 @@ impl<'a> Making<'a> {
             {
                 way = Err(Silent::Nothing);
             }
+            let writing = way.as_ref().ok().map(|way| {
+                let mut way = ways.to_write(type_id, way);
+                if let Some(patient) = opened {
+                    way.clause = both(way.clause, strays_of(model, type_id, patient));
+                }
+                Arc::new(way)
+            });
             let way = way.map(Arc::new);
             let never = way.as_ref().ok().and_then(|way| way.clause.clone());
             let never = never.map(Arc::new);
@@ -181,7 +192,10 @@ impl<'a> Making<'a> {
                     continue;
                 };
                 match (&way, gives) {
-                    (Ok(way), true) => cell.ways.push(way.clone()),
+                    (Ok(way), true) => {
+                        let writing = writing.as_ref().filter(|_| action.writes());
+                        cell.ways.push(writing.unwrap_or(way).clone());
+                    }
                     (Ok(_), false) => match &never {
                         Some(clause) => cell.never.push(clause.clone()),
                         None => cell.refused = true,
@@ -211,6 +225,7 @@ impl<'a> Making<'a> {
             && !self.refuses_administering
             && self.unscoped()
             && self.subject.bound.is_none();
+        self.seen = self.seen_where_chosen(administers);
         for ((action, cells), out) in ACTIONS.iter().zip(&self.cells).zip(&mut reach) {
             let mut found = Vec::new();
             for (type_id, cell) in cells {
@@ -357,16 +372,28 @@ impl<'a> Making<'a> {
     /// What the caller's token and the grant of a vendor leave of an action on a type, as clauses that
     /// all hold; none if they leave nothing.
     pub(super) fn narrowed(&self, action: ActionName, type_id: TypeId) -> Option<Vec<Clause>> {
+        let own = match self.subject.scopes {
+            Some(scopes) => self.left_by(scopes, action, type_id),
+            None => Narrowed::Not,
+        };
+        let mut all = self.left_by_vendor(action, type_id)?;
+        match own {
+            Narrowed::Not => {}
+            Narrowed::To(clause) => all.insert(0, clause),
+            Narrowed::Nothing => return None,
+        }
+        Some(all)
+    }
+
+    /// What the grant of a vendor alone leaves of an action on a type; none if nothing.
+    fn left_by_vendor(&self, action: ActionName, type_id: TypeId) -> Option<Vec<Clause>> {
         let mut all = Vec::new();
-        let of_vendor = self.vendor.as_ref().map(Narrowing::scopes);
-        for scopes in self.subject.scopes.into_iter().chain(of_vendor) {
-            match self.left_by(scopes, action, type_id) {
+        if let Some(vendor) = &self.vendor {
+            match self.left_by(vendor.scopes(), action, type_id) {
                 Narrowed::Not => {}
                 Narrowed::To(clause) => all.push(clause),
                 Narrowed::Nothing => return None,
             }
-        }
-        if let Some(vendor) = &self.vendor {
             match vendor.of_facilities(action, type_id, self.surroundings) {
                 Narrowed::Not => {}
                 Narrowed::To(clause) => all.push(clause),
@@ -374,6 +401,30 @@ impl<'a> Making<'a> {
             }
         }
         Some(all)
+    }
+
+    /// What is seen of each type for which the token has a query that its caller chose.
+    fn seen_where_chosen(&self, administers: bool) -> BTreeMap<TypeId, Option<Seen>> {
+        let scopes = self.subject.scopes.into_iter().flat_map(Scopes::resources);
+        let chosen: Vec<&ResourceScope> = scopes.filter(|s| s.chosen).collect();
+        let types = self.surroundings.model.types();
+        let types = types.filter(|t| chosen.iter().any(|s| s.types.contains(*t)));
+        types
+            .map(|type_id| {
+                let of_action = |(action, cells): (&ActionName, &BTreeMap<TypeId, Cell>)| {
+                    let cell = cells.get(&type_id)?;
+                    if cell.refused || cell.ways.is_empty() {
+                        return None;
+                    }
+                    let narrow = self.left_by_vendor(*action, type_id)?;
+                    let consents = self.built_in.by_consents(*action, type_id, administers);
+                    let rule = self.rule(type_id, cell, &narrow, consents.as_deref())?;
+                    Some((*action, rule))
+                };
+                let rules = ACTIONS.iter().zip(&self.cells).filter_map(of_action);
+                (type_id, Seen::of(rules))
+            })
+            .collect()
     }
 
     /// What scopes leave of an action on a type.
@@ -392,7 +443,7 @@ impl<'a> Making<'a> {
                 continue;
             }
             if narrow(scope)
-                && let Some(clause) = self.scope(scope, type_id)
+                && let Some(clause) = self.scope(scope, action, type_id)
             {
                 ways.push(clause);
             }
@@ -414,7 +465,7 @@ impl<'a> Making<'a> {
     }
 
     /// One scope as a clause; none if it lets nothing through.
-    pub(super) fn scope(&self, scope: &ResourceScope, type_id: TypeId) -> Option<Clause> {
+    fn scope(&self, scope: &ResourceScope, action: ActionName, type_id: TypeId) -> Option<Clause> {
         let model = self.surroundings.model;
         let mut all = Vec::new();
         if scope.context == ScopeContext::Patient {
@@ -426,10 +477,19 @@ impl<'a> Making<'a> {
                 true => lacks_context(false),
                 false => in_own_compartment(model, head, type_id, own)?,
             });
+            all.extend(strays_of(model, type_id, patient).filter(|_| action.writes()));
         }
         if let Some(query) = &scope.query {
             let values = Values::default();
-            all.push(understood(type_id, query, &values, self.surroundings, "scope").ok()?);
+            let query = conditions(type_id, query, &values, self.surroundings, "scope").ok()?;
+            if scope.chosen {
+                let seen = self.seen.get(&type_id)?.as_ref()?;
+                if !seen.lets(&query, self.surroundings) {
+                    return None;
+                }
+                all.extend(seen.narrowing(action));
+            }
+            all.push(Clause::And(query.filter));
         }
         match all.len() {
             1 => all.pop(),

@@ -317,7 +317,8 @@ fn a_period_that_begins_closes_by_itself_and_the_step_is_explained() {
         .admin("POST /admin/v1/tenants/lakeside/policy/test", &asked)
         .status(200)
         .json();
-    assert_eq!(told["allowed"], false);
+    // The operator publishes these criteria: they are tried on the type.
+    assert_eq!(told["allowed"], true);
     let step = told["steps"]
         .as_array()
         .unwrap()
@@ -326,8 +327,8 @@ fn a_period_that_begins_closes_by_itself_and_the_step_is_explained() {
         .unwrap()
         .clone();
     assert_eq!(
-        (&step["says"], &step["met"]),
-        (&json!("refuses-some"), &json!(true)),
+        (&step["says"], step.get("met")),
+        (&json!("refuses-some"), None),
         "{told:#}"
     );
 }

@@ -188,3 +188,46 @@ fn a_report_names_people_and_programs_and_takes_their_names() {
         "{page}"
     );
 }
+
+#[test]
+fn a_deletion_that_finds_nothing_is_an_access() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "clinician");
+    let lines = || {
+        let trail = "GET /admin/v1/tenants/lakeside/audit?limit=1000";
+        let told = world.admin(trail, &Value::Null).status(200).json();
+        let lines = told["lines"].as_array().unwrap().clone();
+        lines
+            .into_iter()
+            .filter(|line| line["action"] == "delete")
+            .map(|line| {
+                let text = |name: &str| line[name].as_str().unwrap().to_owned();
+                (text("about"), text("outcome"))
+            })
+            .collect::<Vec<_>>()
+    };
+    let noted = |id: &str| (format!("Observation/{id}"), "nothing".to_owned());
+    world
+        .fhir(&who, "DELETE Observation/b-south", "")
+        .status(204);
+    world
+        .fhir(&who, "DELETE Observation/b-absent", "")
+        .status(204);
+    assert_eq!(lines(), [noted("b-south"), noted("b-absent")]);
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        { "request": { "method": "DELETE", "url": "Observation/b-south" } },
+        { "request": { "method": "DELETE", "url": "Observation/b-none" } } ] });
+    world.fhir(&who, "POST ", bundle.to_string()).status(200);
+    // What is deleted by a change is told by the change, and what was deleted before is not there.
+    for _ in 0..2 {
+        world
+            .fhir(&all, "DELETE Observation/b-north", "")
+            .status(204);
+    }
+    let all = lines();
+    assert_eq!(
+        all.get(2..),
+        Some(&[noted("b-south"), noted("b-none"), noted("b-north")][..]),
+        "{all:?}"
+    );
+}

@@ -263,7 +263,9 @@ fn who_administers_policy_works_on_it_over_fhir() {
         .unwrap()
         .iter()
         .find(|p| p["name"] == "allowed");
-    assert_eq!(allowed.unwrap()["valueBoolean"], false);
+    // Of a chart that is not theirs to read they are told what holds of the type.
+    assert_eq!(allowed.unwrap()["valueBoolean"], true);
+    assert!(!told.to_string().contains("\"met\""), "{told}");
     let publish = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "preset", "valueString": "network-wide" },
         { "name": "reason", "valueString": "we share" } ] });
@@ -343,6 +345,41 @@ fn a_draft_tells_nothing_by_way_of_what_its_author_does_not_read() {
             .status(200);
         let text = String::from_utf8_lossy(&told.body).into_owned();
         assert_eq!(text.contains("Patient/p-south"), tells, "{text}");
+    }
+}
+
+/// A policy that is in force asks what a draft would ask.
+#[test]
+fn nobody_asks_of_charts_by_publishing_what_they_ask() {
+    let (world, _) = two_facilities();
+    grants(
+        &world,
+        &json!([
+            { "name": "probe", "who": { "roles": ["x"] }, "actions": "r", "types": ["Patient"],
+              "criteria": "_has:Observation:patient:code=urn:c|finding" },
+            { "name": "keeper", "who": { "roles": ["keeper"] }, "actions": ["administer"], "types": ["*"] },
+            { "name": "reader", "who": { "roles": ["reader"] }, "actions": "rs", "types": ["*"] },
+        ]),
+    );
+    let asked = json!({ "roles": ["x"], "action": "read", "type": "Patient", "id": "p-south" });
+    let told = world
+        .admin(&format!("POST {POLICY}/test"), &asked)
+        .at("/allowed", true)
+        .json();
+    assert!(
+        told.get("found").is_none() && !told.to_string().contains("\"met\""),
+        "{told}"
+    );
+    let parameters = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "role", "valueString": "x" }, { "name": "action", "valueCode": "read" },
+        { "name": "type", "valueCode": "Patient" }, { "name": "id", "valueId": "p-south" } ] });
+    for (roles, tells) in [(&["keeper"][..], false), (&["keeper", "reader"], true)] {
+        let who = staff(&world, roles, "system/*.cruds");
+        let told = world
+            .fhir(&who, "POST $policy-test", parameters.to_string())
+            .status(200);
+        let text = String::from_utf8_lossy(&told.body).into_owned();
+        assert_eq!(text.contains("\"met\""), tells, "{text}");
     }
 }
 

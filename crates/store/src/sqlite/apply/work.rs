@@ -86,6 +86,12 @@ impl Op {
         }
     }
 
+    /// What is recorded of it where no change tells.
+    pub(crate) fn about(&self) -> (ActionName, TypeId, ResourceId) {
+        let (type_id, id) = self.target();
+        (self.action(), type_id, id.clone())
+    }
+
     /// Which resources of the type its caller reaches; all without a filter.
     pub(super) fn filter(&self) -> Option<&Clause> {
         let (type_id, _) = self.target();
