@@ -129,7 +129,6 @@ pub(super) fn event(of: &ShippedEvent) -> Value {
         "metadata": {
             "version": VERSION,
             "uid": of.uid(),
-            "original_event_uid": event.id.as_str(),
             "tenant_uid": of.tenant.as_str(),
             "correlation_uid": request,
             "log_name": "audit trail",

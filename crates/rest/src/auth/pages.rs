@@ -520,7 +520,7 @@ pub(super) fn account(
         }
         h2 { "Password" }
         @if account.totp || !account.passkeys.is_empty() {
-            (guarded(gate, token, account, ("password", &[]), "Change the password"))
+            (guarded(gate, token, account, ("password", &[]), ("Change the password", "")))
         } @else {
             form method="post" action=(gate.links().auth("/account/password")) {
                 input type="hidden" name="_form" value=(token);

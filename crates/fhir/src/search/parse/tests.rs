@@ -80,6 +80,7 @@ fn of_match(m: &Match) -> String {
     let at = |v: &Option<String>| v.as_ref().map_or(String::new(), |v| format!("@{v}"));
     match m {
         Match::Token(t) => token(t),
+        Match::TokenCaseless { system, code } => format!("{system}|{code} in any case"),
         Match::TokenText(t) => format!("text {t}"),
         Match::StringPrefix(t) => format!("'{t}*'"),
         Match::StringContains(t) => format!("'*{t}*'"),

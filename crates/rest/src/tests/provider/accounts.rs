@@ -52,9 +52,17 @@ fn whoever_has_a_second_factor_shows_it_before_an_account_is_linked_or_taken_bac
     // Whoever left under a password that is none any more does not arrive.
     let left = leave();
     let new = "another horse, another battery";
-    let fields = [("old", PASSWORD), ("new", new), ("again", new)];
+    acme.world.clock.forward_secs(30);
+    let shown = code(&acme.world, &secret);
+    let page = passkeys::proving(&ada, "password", "");
+    let fields = [
+        ("password", PASSWORD),
+        ("code", shown.as_str()),
+        ("new", new),
+        ("again", new),
+    ];
     let password = "/t/lakeside/auth/account/password";
-    ada.send(&ada.account(), password, &fields).status(303);
+    ada.send(&page, password, &fields).status(303);
     acme.back(&ada, &left, &now).status(403);
 }
 

@@ -175,7 +175,7 @@ impl<'a> Events<'a> {
             {
                 continue;
             }
-            if self.patients.of(name)?.is_empty() {
+            if self.patients.of(name, Micros(i64::MAX))?.is_empty() {
                 types.push(of.to_owned());
             }
         }

@@ -44,7 +44,7 @@ pub(super) fn mark(of: &str, element: &str) -> String {
     format!("told-{}-{element}-end", of.replace('/', "-")).replace("[x]", "")
 }
 
-fn refers(to: String, of: &str, element: &str) -> Value {
+fn refers(to: &str, of: &str, element: &str) -> Value {
     json!({ "reference": to, "display": mark(of, element) })
 }
 
@@ -80,7 +80,8 @@ pub(super) fn patient(dice: &mut Dice, id: &str, clients: &[String]) -> Value {
     let family = *dice.one(&["Al", "Bo", "Cy"]);
     let mut patient = json!({ "resourceType": "Patient", "id": id, "active": true,
         "name": [{ "family": family, "given": [mark(&of, "name")] }] });
-    let at = |dice: &mut Dice, name: &str, element: &str| refers(some(dice, name, 3), &of, element);
+    let at =
+        |dice: &mut Dice, name: &str, element: &str| refers(&some(dice, name, 3), &of, element);
     put(
         &mut patient,
         "gender",
@@ -128,7 +129,7 @@ pub(super) fn observation(dice: &mut Dice, id: &str) -> Value {
     let mut it = json!({ "resourceType": "Observation", "id": id,
         "status": dice.one(&["final", "amended"]),
         "code": { "coding": [{ "system": "urn:c", "code": dice.one(&["x", "y", "z"]) }] } });
-    let subject = (!dice.in_one_of(6)).then(|| refers(some(dice, "Patient/p", 5), &of, "subject"));
+    let subject = (!dice.in_one_of(6)).then(|| refers(&some(dice, "Patient/p", 5), &of, "subject"));
     put(&mut it, "subject", subject);
     put(
         &mut it,
@@ -143,7 +144,7 @@ pub(super) fn observation(dice: &mut Dice, id: &str) -> Value {
     put(
         &mut it,
         "performer",
-        dice.maybe(|d| json!([refers(some(d, "Practitioner/d", 3), &of, "performer")])),
+        dice.maybe(|d| json!([refers(&some(d, "Practitioner/d", 3), &of, "performer")])),
     );
     put(
         &mut it,
@@ -158,18 +159,18 @@ pub(super) fn encounter(dice: &mut Dice, id: &str) -> Value {
     let of = format!("Encounter/{id}");
     let mut it = json!({ "resourceType": "Encounter", "id": id,
         "status": dice.one(&["finished", "planned"]), "class": { "code": "AMB" },
-        "subject": refers(some(dice, "Patient/p", 5), &of, "subject") });
+        "subject": refers(&some(dice, "Patient/p", 5), &of, "subject") });
     put(
         &mut it,
         "participant",
         dice.maybe(
-            |d| json!([{ "individual": refers(some(d, "Practitioner/d", 3), &of, "participant") }]),
+            |d| json!([{ "individual": refers(&some(d, "Practitioner/d", 3), &of, "participant") }]),
         ),
     );
     put(
         &mut it,
         "serviceProvider",
-        dice.maybe(|d| refers(some(d, "Organization/o", 3), &of, "serviceProvider")),
+        dice.maybe(|d| refers(&some(d, "Organization/o", 3), &of, "serviceProvider")),
     );
     put(
         &mut it,
@@ -349,7 +350,7 @@ fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now:
         name: format!("g{at}"),
         denies,
         who: who(dice, people, clients),
-        actions: *dice.one(&["rs", "cruds", "cruds", "cruds", "r", "s", "rsu", "us", "c"]),
+        actions: dice.one(&["rs", "cruds", "cruds", "cruds", "r", "s", "rsu", "us", "c"]),
         types: vec![of],
         criteria: None,
         within: None,

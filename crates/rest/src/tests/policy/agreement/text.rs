@@ -66,9 +66,11 @@ pub(super) struct Criterion {
     pub(super) says: fn(&Asked<'_>, &Value) -> bool,
 }
 
+type Says = dyn Fn(&Caller, Facts) -> Option<bool>;
+
 pub(super) struct When {
     pub(super) text: String,
-    pub(super) says: Box<dyn Fn(&Caller, Facts) -> Option<bool>>,
+    pub(super) says: Box<Says>,
 }
 
 impl Grant {
@@ -510,7 +512,7 @@ pub(super) fn whens(at: i64) -> Vec<When> {
             |_, f| Some(!f.from.to_string().starts_with("10.") || f.reason.is_some()),
         ),
         ("timeOfDay() < @T12:00:00", |_, f| {
-            Some(instant(f.now)[11..].to_owned() < "12".to_owned())
+            Some(&instant(f.now)[11..] < "12")
         }),
     ];
     let mut all: Vec<When> = plain
