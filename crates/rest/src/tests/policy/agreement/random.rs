@@ -44,6 +44,9 @@ pub(super) fn mark(of: &str, element: &str) -> String {
     format!("told-{}-{element}-end", of.replace('/', "-")).replace("[x]", "")
 }
 
+/// What grants are of.
+const ACTIONS: [&str; 9] = ["rs", "cruds", "cruds", "cruds", "r", "s", "rsu", "us", "c"];
+
 fn refers(to: &str, of: &str, element: &str) -> Value {
     json!({ "reference": to, "display": mark(of, element) })
 }
@@ -350,7 +353,7 @@ fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now:
         name: format!("g{at}"),
         denies,
         who: who(dice, people, clients),
-        actions: dice.one(&["rs", "cruds", "cruds", "cruds", "r", "s", "rsu", "us", "c"]),
+        actions: ACTIONS[dice.below(ACTIONS.len())],
         types: vec![of],
         criteria: None,
         within: None,
