@@ -147,7 +147,10 @@ impl TenantStore {
         if work.ops.is_empty() && work.expects.is_empty() {
             return Ok(Vec::new());
         }
-        let about: Vec<_> = work.ops.iter().map(apply::Op::about).collect();
+        let about = work.ops.first().map(apply::Op::about);
+        let deletions = work.ops.iter().enumerate();
+        let deletions = deletions.filter(|(_, op)| matches!(op, apply::Op::Delete { .. }));
+        let deletions: Vec<_> = deletions.map(|(at, op)| (at, op.about())).collect();
         let actor = work.actor.clone();
         let hidden: Vec<Option<Mask>> = work.ops.iter().map(apply::Op::hidden).collect();
         let (answer, receive) = oneshot::channel();
@@ -161,18 +164,21 @@ impl TenantStore {
             let text = "the write ended without an answer".to_owned();
             Err(StoreError::Refused(Code::Internal, text))
         });
-        if let (Err(e), Some(actor), Some((action, type_id, id))) = (&done, &actor, about.first()) {
-            let subject = Subject::Instance(*type_id, id);
-            self.note(request, actor, *action, subject, Outcome::Refused(e.code()))
+        if let (Err(e), Some(actor), Some((action, type_id, id))) = (&done, &actor, about) {
+            let subject = Subject::Instance(type_id, &id);
+            self.note(request, actor, action, subject, Outcome::Refused(e.code()))
                 .await?;
         }
         let mut done = done?;
         // A deletion of what is not there, or not for its caller, is no change that would tell of it.
-        let nothing = |written: &Written| written.outcome == crate::Outcome::Nothing;
-        for ((action, type_id, id), _) in about.iter().zip(&done).filter(|(_, w)| nothing(w)) {
-            if let Some(actor) = &actor {
-                let subject = Subject::Instance(*type_id, id);
-                self.note(request, actor, *action, subject, Outcome::Nothing)
+        let nothing = |at: usize| {
+            let written = done.get(at);
+            written.is_some_and(|w| w.outcome == crate::Outcome::Nothing)
+        };
+        for (at, (action, type_id, id)) in deletions {
+            if let Some(actor) = actor.as_ref().filter(|_| nothing(at)) {
+                let subject = Subject::Instance(type_id, &id);
+                self.note(request, actor, action, subject, Outcome::Nothing)
                     .await?;
             }
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use access::Target;
+use access::{ActionName, Target};
 use base::Code;
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
 use fhir::outcome::Outcome;
@@ -48,19 +48,30 @@ impl Session {
             self.decide::<access::Search>(Target::Types(vec![of]))
                 .is_ok()
         };
-        if systems.is_empty() || !self.model().type_id("CodeSystem").is_some_and(may) {
+        let Some(type_id) = self.model().type_id("CodeSystem") else {
+            return Ok(());
+        };
+        if systems.is_empty() || !may(type_id) {
             return Ok(());
         }
+        // What is remembered is of all code systems: who is shown some looks for themselves.
+        let is_whole = self.rights().rule(ActionName::Search, type_id).is_none();
         let mut caseless = BTreeSet::new();
         for system in systems.into_iter().take(LOOKED_UP_MAX) {
-            let is = match self.store.case_of(&system).await? {
-                Case::Known(known) => known,
-                Case::Unknown(seen) => {
+            let known = match is_whole {
+                true => Some(self.store.case_of(&system).await?),
+                false => None,
+            };
+            let is = match known {
+                Some(Case::Known(is)) => is,
+                other => {
                     let found = self.held(&Need::CodeSystem(system.clone()), page).await?;
                     let size = found.as_ref().map_or(0, Vec::len);
                     let look = move || Ok(found.is_some_and(|found| is_caseless(&found)));
                     let is = self.compute(size, look).await?;
-                    self.store.know_case(&system, seen, is).await?;
+                    if let Some(Case::Unknown(seen)) = other {
+                        self.store.know_case(&system, seen, is).await?;
+                    }
                     is
                 }
             };

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod alerts;
+mod cases;
 mod chosen;
 mod consents;
 mod evidence;

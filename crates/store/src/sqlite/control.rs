@@ -308,8 +308,8 @@ impl Control {
     }
 
     /// Lines that do not say yet that there are places say so from now on, and there are places.
-    pub(crate) fn begin_places(&mut self) -> Result<()> {
-        let older: Vec<Line> = (self.load()?.0.into_iter())
+    pub(crate) fn begin_places(&mut self, lines: Vec<Line>) -> Result<()> {
+        let older: Vec<Line> = (lines.into_iter())
             .filter(|line| !line.has_places)
             .collect();
         if older.is_empty() {
@@ -496,12 +496,14 @@ mod tests {
         assert_eq!((has(&control), places(&control)), (Some(false), 0));
         control.update(&id, &info, None, None, &deed).unwrap();
         assert_eq!(has(&control), Some(false));
-        control.begin_places().unwrap();
+        let lines = control.load().unwrap().0;
+        control.begin_places(lines).unwrap();
         assert_eq!((has(&control), places(&control)), (Some(true), 2));
         // What is changed about it says so too, and brings none back.
         control.db.execute("DELETE FROM journal", []).unwrap();
         control.update(&id, &info, None, None, &deed).unwrap();
-        control.begin_places().unwrap();
+        let lines = control.load().unwrap().0;
+        control.begin_places(lines).unwrap();
         assert_eq!((has(&control), places(&control)), (Some(true), 0));
     }
 }

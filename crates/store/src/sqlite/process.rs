@@ -71,7 +71,7 @@ pub(crate) fn trim_memory() {
 const BULK_NICE: libc::c_int = 10;
 
 /// How much of a processor a thread that serves asks for at once: the least that Linux grants. Who asks for
-/// little is let in as soon as it wakes, and not when somebody else's turn is over.
+/// little is let in the sooner when it wakes.
 #[cfg(target_os = "linux")]
 const SERVING_NS: u64 = 100_000;
 

@@ -112,7 +112,7 @@ impl House {
             }
             found.extend(lost);
         }
-        control.begin_places()
+        control.begin_places(lines)
     }
 
     /// Keeps where the journal stands; what is not on the disk yet the next time.
