@@ -101,6 +101,7 @@ fn fhir_post(caller: &Caller, path: &str) -> Request {
 #[test]
 fn uploads_of_one_tenant_leave_room_for_another() {
     const SIZE: usize = 12 << 20;
+    const SENDERS: usize = 60;
     const SHARE: usize = 64 << 20;
     let world = own(
         "uploads",
@@ -113,7 +114,7 @@ fn uploads_of_one_tenant_leave_room_for_another() {
     let id = other.create(&patient("Before"));
     let before = resident(&world);
     let bytes = all_but_the_end(fhir_post(&greedy, "/Patient"), SIZE);
-    sent_at_once(&greedy.address, &bytes, 60, 54, |refused| {
+    sent_at_once(&greedy.address, &bytes, SENDERS, 54, |refused| {
         for answer in refused {
             names(answer, 429, "tenant_body_bytes_at_once_max");
             assert!(answer.header("retry-after").is_some(), "{answer:?}");
@@ -122,8 +123,10 @@ fn uploads_of_one_tenant_leave_room_for_another() {
         other.create(&patient("Beside"));
         let held = metric(&world, "insula_body_bytes_held");
         assert!(held > 0.0 && held <= SHARE as f64, "{held} bytes are held");
+        // Beside what is held: what connections read ahead, and memory that the allocator keeps.
         let grown = resident(&world).saturating_sub(before);
-        assert!(grown < 3 * SHARE as u64, "{grown} bytes more than before");
+        let sent = (SENDERS * SIZE) as u64;
+        assert!(grown < sent / 2, "{grown} bytes more than before");
     });
     assert_eq!(metric(&world, "insula_body_bytes_held"), 0.0);
     greedy.create(&patient("After"));
