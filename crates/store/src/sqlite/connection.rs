@@ -22,6 +22,8 @@ pub(crate) const PAGE_BYTES: u32 = 4096;
 /// Steps of the engine between two looks at the budget.
 const STEPS_PER_LOOK: i32 = 1_000;
 const STATEMENTS_KEPT: usize = 128;
+/// Bytes of a log's file that are kept when the log begins anew.
+const LOG_KEPT_BYTES: u64 = 64 << 20;
 
 /// How long what runs on a connection may take. Looked at from inside the engine.
 #[derive(Debug)]
@@ -330,10 +332,11 @@ pub(crate) fn writer(
         Synchronous::Full => "FULL",
         Synchronous::Normal => "NORMAL",
     };
+    let kept = log_bytes_max.min(LOG_KEPT_BYTES);
     db.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};
          PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{cache_kib};
-         PRAGMA journal_size_limit = {log_bytes_max};"
+         PRAGMA journal_size_limit = {kept};"
     ))
     .doing("opening a tenant for writing")?;
     Ok(db)
