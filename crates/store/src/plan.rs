@@ -57,6 +57,8 @@ pub(crate) struct Bounds {
     pub(crate) positions: usize,
     /// Rows of a rule that are remembered as a list.
     pub(crate) remembered: u64,
+    /// They are remembered as a list where they are less than one of so many rows of their type.
+    pub(crate) sparse: usize,
     /// Some rows are kept apart, and are no evidence for others.
     pub(crate) quarantine: bool,
 }
@@ -74,6 +76,7 @@ impl Bounds {
         hierarchy: 1_000,
         positions: 20_000,
         remembered: LISTED_MAX as u64,
+        sparse: 16,
         quarantine: false,
     };
 }

@@ -29,8 +29,12 @@ pub(crate) enum Driver {
     },
     /// Resources by their ids.
     Ids(Vec<IdKey>),
-    /// Resources by their rows, oldest first. Where they are not `exact`, memory is asked about each.
-    Rows { rows: Arc<[i64]>, exact: bool },
+    /// The rows that memory of this number lists. Where they are not `exact`, memory is asked about each.
+    Rows {
+        number: i64,
+        rows: Arc<[i64]>,
+        exact: bool,
+    },
     /// A patient's resources by their date.
     Compartment {
         patients: Vec<IdKey>,
@@ -311,7 +315,11 @@ fn driver(cond: &Cond, facts: &mut dyn Facts) -> Result<Option<Driver>> {
         Cond::Never | Cond::None(_) | Cond::Missing(..) | Cond::NotId(_) | Cond::Not(_) => None,
         Cond::Reached(number) => match facts.listed(*number) {
             Some((rows, _)) if rows.is_empty() => Some(Driver::Nothing),
-            listed => listed.map(|(rows, exact)| Driver::Rows { rows, exact }),
+            listed => listed.map(|(rows, exact)| Driver::Rows {
+                number: *number,
+                rows,
+                exact,
+            }),
         },
         // The first part that has a way gives the rows; the whole is asked about each of them.
         Cond::All(parts) => {

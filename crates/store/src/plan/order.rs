@@ -15,7 +15,7 @@ use fhir::search::query::{Relevance, SortBy, SortKey};
 
 use super::cond::{Cond, tables};
 use super::drive::{Choice, Driver};
-use super::select::{Source, probe, sources};
+use super::select::{Source, by_one_row, probe, row_source_with, sources};
 use super::text::{Bind, Binds, Statement, holds};
 use super::{Bounds, score};
 use crate::sqlite::index::Table;
@@ -173,12 +173,6 @@ pub(crate) fn page(
         return Vec::new();
     }
     if order.newest_first() {
-        if let [one] = choices
-            && let Driver::Rows { rows, exact } = &one.driver
-            && !one.walk
-        {
-            return in_pieces(one, (rows, *exact), after, limit, view);
-        }
         return vec![by_rid(choices, false, &[], after, true, limit, view)];
     }
     let few = choices.iter().all(|c| c.few);
@@ -189,45 +183,6 @@ pub(crate) fn page(
         },
         _ => vec![gathered(choices, order, after, limit, view)],
     }
-}
-
-/// Rows of the first piece of a list; each further one is larger by so much.
-const PIECE: usize = 128;
-const PIECE_GROWS: usize = 2;
-
-/// The newest of a list of rows first, a piece at a time: most pages end before the list does.
-fn in_pieces(
-    choice: &Choice,
-    (rows, exact): (&[i64], bool),
-    after: Option<&Place>,
-    limit: u64,
-    view: View,
-) -> Vec<Statement> {
-    let end = after.map_or(rows.len(), |place| {
-        rows.partition_point(|rid| *rid < place.rid)
-    });
-    let mut rest = rows.get(..end).unwrap_or(rows);
-    let mut statements = Vec::new();
-    let mut size = PIECE;
-    while !rest.is_empty() {
-        // What is left is not worth a statement of its own.
-        let taken = if rest.len() <= 2 * size {
-            rest.len()
-        } else {
-            size
-        };
-        let (older, piece) = rest.split_at(rest.len().saturating_sub(taken));
-        let choice = Choice {
-            driver: Driver::Rows {
-                rows: piece.into(),
-                exact,
-            },
-            ..choice.clone()
-        };
-        statements.push(by_rid(&[choice], false, &[], None, true, limit, view));
-        (rest, size) = (older, size * PIECE_GROWS);
-    }
-    statements
 }
 
 /// The number of matches.
@@ -251,9 +206,22 @@ fn matches(
     rest: &[Cond],
     b: &mut Binds,
 ) -> Vec<(Source, String)> {
-    let found = sources(driver, choice.type_id, false, b);
+    let joined = match driver {
+        Driver::Rows { number, .. } => rest
+            .iter()
+            .enumerate()
+            .find_map(|(at, cond)| Some((at, *number, by_one_row(cond)?))),
+        _ => None,
+    };
+    let found = match joined {
+        Some((_, number, test)) => vec![row_source_with(number, test, b)],
+        None => sources(driver, choice.type_id, false, b),
+    };
     let probes: String = rest
         .iter()
+        .enumerate()
+        .filter(|(at, _)| joined.is_none_or(|(joined, ..)| joined != *at))
+        .map(|(_, c)| c)
         .map(|c| format!(" AND {}", probe(c, choice.type_id, "d.rid", 1, b)))
         .collect();
     found.into_iter().map(|s| (s, probes.clone())).collect()

@@ -10,10 +10,10 @@ use std::borrow::Cow;
 
 use fhir::definitions::TypeId;
 
-use super::compare::{Arm, Test, all};
+use super::compare::{Arm, Test, Ways, all};
 use super::cond::{Canonical, Cond};
 use super::drive::Driver;
-use super::text::{Bind, Binds, holds, joined, json};
+use super::text::{Bind, Binds, holds, joined};
 use crate::sqlite::index::{IdKey, NO_TYPE, Table};
 
 /// The name of the index that is the table's own key.
@@ -358,7 +358,7 @@ pub(crate) fn sources(
                 true,
             )
         }
-        Driver::Rows { rows, .. } => one(row_source(rows, b), true),
+        Driver::Rows { number, .. } => one(row_source(*number, b), true),
         Driver::Compartment { patients, dates } => compartment_sources(patients, dates, type_id, b),
         Driver::Either(drivers) => drivers
             .iter()
@@ -455,9 +455,45 @@ pub(crate) fn sources(
 }
 
 /// Resources by their rows; what is remembered as reached is there.
-fn row_source(rows: &[i64], b: &mut Binds) -> String {
-    let list = b.place(&json(rows.iter().copied()));
-    format!("FROM (SELECT value AS rid FROM json_each({list})) AS d WHERE 1")
+fn row_source(number: i64, b: &mut Binds) -> String {
+    let number = b.place(&Bind::Int(number));
+    format!("FROM listed AS d WHERE d.number = {number}")
+}
+
+/// Those of them that have the one index row that a condition asks for. A join, because the engine opens
+/// the index once for it, and once for each row for a condition by itself.
+pub(crate) fn row_source_with(number: i64, test: &Test, b: &mut Binds) -> Source {
+    let listed = row_source(number, b).replacen(
+        " WHERE ",
+        &format!(
+            " CROSS JOIN {} AS m INDEXED BY {} WHERE ",
+            test.table.name(),
+            test.table.by_rid()
+        ),
+        1,
+    );
+    let param = b.place(&Bind::Int(test.param));
+    let preds = all(&test.preds, "m", b);
+    let holds = holds("m");
+    Source {
+        from: format!("{listed} AND m.rid = d.rid AND m.param = {param} AND {preds} AND {holds}"),
+        unique: true,
+    }
+}
+
+/// What a condition compares, if no resource meets it by more than one index row.
+pub(crate) fn by_one_row(cond: &Cond) -> Option<&Test> {
+    let Cond::Any(tests) = cond else { return None };
+    let [test] = tests.as_slice() else {
+        return None;
+    };
+    match &test.ways {
+        Ways::Known(arms) => match arms.as_slice() {
+            [arm] if arm.unique && arm.filter.is_empty() && !arm.long => Some(test),
+            _ => None,
+        },
+        Ways::Each { .. } => None,
+    }
 }
 
 fn arm_sources(

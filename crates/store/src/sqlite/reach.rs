@@ -17,6 +17,7 @@
 //! Nothing is decided here: what is not remembered is asked of the index tables.
 
 mod asked;
+mod listed;
 mod memo;
 mod shape;
 

@@ -1,15 +1,17 @@
-//! What a running search asks of memory: a function of the engine's, and the rows that it did not know.
+//! What a running search asks of memory: a function of the engine's and a table of it, and the rows that it
+//! did not know.
 //!
 //! A search runs on one thread from its first statement to its last; its views are kept there meanwhile.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use fhir::definitions::TypeId;
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 
-use super::View;
+use super::{Listing, View, listed};
 
 /// Rows that were not known after which a search stops, so that they are asked about all at once.
 const UNKNOWN_MAX: usize = 512;
@@ -17,6 +19,8 @@ const UNKNOWN_MAX: usize = 512;
 struct Slot {
     view: View,
     unknown: Vec<i64>,
+    /// The rows that it may reach, and whether it reaches all of them; none of either where they are many.
+    rows: Option<Option<(Arc<[i64]>, bool)>>,
 }
 
 thread_local! {
@@ -48,6 +52,7 @@ impl Asking {
             slots.push(Slot {
                 view,
                 unknown: Vec::new(),
+                rows: None,
             });
             i64::try_from(slots.len() - 1).unwrap_or(i64::MAX)
         })
@@ -57,6 +62,21 @@ impl Asking {
     pub(crate) fn view(&self, number: i64) -> Option<View> {
         let at = usize::try_from(number).ok()?;
         SLOTS.with_borrow(|slots| slots.get(at).map(|s| s.view.clone()))
+    }
+
+    /// Every row that the view of a number may reach, oldest first, and whether it reaches all of these; none
+    /// where they are many. It stays the same list to the end of the search.
+    pub(crate) fn listed(&self, number: i64) -> Option<(Arc<[i64]>, bool)> {
+        let at = usize::try_from(number).ok()?;
+        SLOTS.with_borrow_mut(|slots| {
+            let slot = slots.get_mut(at)?;
+            let view = &slot.view;
+            let rows = slot.rows.get_or_insert_with(|| match view.listing() {
+                Listing::Few { rows, exact } => Some((rows, exact)),
+                Listing::Many | Listing::Later | Listing::Unknown => None,
+            });
+            rows.clone()
+        })
     }
 
     /// The rows that were asked about and not known, with their views; empty where the answers that were
@@ -77,14 +97,24 @@ impl Drop for Asking {
     }
 }
 
+/// The rows that the table lists under a number.
+pub(super) fn rows_of(number: i64) -> Option<Arc<[i64]>> {
+    let at = usize::try_from(number).ok()?;
+    SLOTS.with_borrow(|slots| {
+        let (rows, _) = slots.get(at)?.rows.as_ref()?.as_ref()?;
+        Some(rows.clone())
+    })
+}
+
 /// There is too much that is not known.
 #[derive(Debug, thiserror::Error)]
 #[error("rows are asked about first")]
 struct Unknown;
 
-/// Makes `reached(number, rid)` known on a connection. What it says of a row that is not known is of no
-/// use; see [`Asking::unknown`].
+/// Makes `reached(number, rid)` and the table `listed` known on a connection. What the function says of a row
+/// that is not known is of no use; see [`Asking::unknown`].
 pub(crate) fn register(db: &Connection) -> rusqlite::Result<()> {
+    listed::register(db)?;
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
     db.create_scalar_function("reached", 2, flags, |asked| {
         let (number, rid): (i64, i64) = (asked.get(0)?, asked.get(1)?);

@@ -2,6 +2,7 @@
 
 use fhir::definitions::{FhirVersion, Model};
 use fhir::search::query::Clause;
+use rusqlite::Connection;
 
 use super::*;
 
@@ -144,6 +145,57 @@ fn a_list_holds_every_row_that_may_be_reached() {
     second.learn(9, false);
     assert_eq!(rows(&second), [3, 4]);
     assert_eq!(rows(&first), [3, 4, 9], "as of before it may be reached");
+}
+
+#[test]
+fn statements_read_a_list_newest_first_without_sorting_and_need_not_read_all_of_it() {
+    let db = Connection::open_in_memory().unwrap();
+    register(&db).unwrap();
+    let reaches = Reaches::new(5, 1 << 20);
+    let view = view(&reaches, &asked(1), 5, 5).unwrap();
+    view.list(Some(vec![9, 3, 12, 7]));
+    let asking = Asking::begin();
+    let number = asking.add(view.clone());
+    let rows = |text: &str, older: i64| {
+        let mut found = db.prepare(text).unwrap();
+        let found = found.query_map((number, older), |row| row.get::<_, i64>(0));
+        found.unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    const PAGE: &str = "SELECT d.rid AS rid FROM listed AS d WHERE d.number = ?1 AND d.rid < ?2";
+    let newest = format!("{PAGE} ORDER BY rid DESC LIMIT 3");
+    assert!(rows(&newest, 99).is_empty(), "nobody asked for the list");
+    assert_eq!(asking.listed(number).unwrap().0.to_vec(), [3, 7, 9, 12]);
+    assert_eq!(rows(&newest, 99), [12, 9, 7]);
+    assert_eq!(rows(&newest, 9), [7, 3]);
+    assert_eq!(rows(&newest, 3), [0; 0]);
+    assert_eq!(rows(&format!("{PAGE} ORDER BY rid LIMIT 3"), 99), [3, 7, 9]);
+    // As with the conditions of a search: what is asked of each row does not change the order.
+    let met = "EXISTS (SELECT 1 FROM json_each('[3, 7, 12]') AS j WHERE j.value = d.rid LIMIT 1)";
+    let joined = PAGE.replace(" AS d ", " AS d CROSS JOIN json_each('[3, 9, 12]') AS m ");
+    for (text, found) in [
+        (
+            format!("{PAGE} AND {met} ORDER BY rid DESC LIMIT 3"),
+            [12, 7, 3],
+        ),
+        (
+            format!("{joined} AND m.value = d.rid ORDER BY rid DESC LIMIT 3"),
+            [12, 9, 3],
+        ),
+    ] {
+        assert_eq!(rows(&text, 99), found, "{text}");
+        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
+        let steps = plan.query_map((number, 99), |row| row.get::<_, String>(3));
+        for step in steps.unwrap() {
+            let step = step.unwrap();
+            assert!(!step.contains("ORDER BY"), "{step}: {text}");
+        }
+    }
+    // Of a search it is one list to the end, also where another one learns meanwhile.
+    view.learn(12, false);
+    assert_eq!(asking.listed(number).unwrap().0.len(), 4);
+    assert_eq!(rows(&newest, 99), [12, 9, 7]);
+    drop(asking);
+    assert!(rows(&newest, 99).is_empty(), "the search is over");
 }
 
 #[test]

@@ -54,9 +54,7 @@ pub(super) struct Memory<'c> {
 const AFFECTED_BY_MAX: usize = 64;
 /// Rows that may have to be asked about anew because of those.
 const AFFECTED_MAX: usize = 20_000;
-/// Rows are few where they are less than one of so many of their type.
-const SPARSE: usize = 16;
-/// The newest of the rows of a rule by which that is judged.
+/// The newest of the rows of a rule by which it is judged whether they are a small part of their type.
 const JUDGED_BY: usize = 256;
 
 impl Data<'_> {
@@ -188,7 +186,7 @@ impl Data<'_> {
         let Some(oldest) = newest.checked_sub(1).and_then(|at| rows.get(at)) else {
             return Ok(false);
         };
-        let max = newest * SPARSE;
+        let max = newest * self.view.bounds.sparse;
         let text = format!(
             "SELECT count(*) FROM (SELECT 1 FROM ix_type AS d WHERE d.type = ?2 AND d.rid >= ?3 \
              AND {} LIMIT ?4)",
@@ -458,10 +456,7 @@ impl Facts for Data<'_> {
     }
 
     fn listed(&mut self, number: i64) -> Option<(Arc<[i64]>, bool)> {
-        match self.memory?.asking.view(number)?.listing() {
-            Listing::Few { rows, exact } => Some((rows, exact)),
-            Listing::Many | Listing::Later | Listing::Unknown => None,
-        }
+        self.memory?.asking.listed(number)
     }
 
     fn as_of(&self) -> i64 {

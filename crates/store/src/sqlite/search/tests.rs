@@ -9,7 +9,7 @@ mod world;
 use std::sync::Arc;
 
 use base::{Code, Seq};
-use fhir::search::query::{Clause, Include, SortBy, SortKey, Test, Total};
+use fhir::search::query::{Clause, Include, Query, SortBy, SortKey, Test, Total};
 use proptest::prelude::*;
 
 use super::*;
@@ -23,7 +23,11 @@ thread_local! {
 }
 
 fn agree(w: &mut World, dice: &mut Dice) {
-    let mut query = w.query(dice);
+    let query = w.query(dice);
+    agree_on(w, dice, query);
+}
+
+fn agree_on(w: &mut World, dice: &mut Dice, mut query: Query) {
     let as_of = w.seq;
     let wanted = naive::search(w, &query, as_of);
     let spent = w.spend();
@@ -257,6 +261,39 @@ fn is_reached_at_hand(w: &World) {
             w.show(w.seq)
         );
     }
+}
+
+#[test]
+fn lists_are_read_in_their_order_with_and_without_another_condition() {
+    let mut dice = Dice(5);
+    let mut w = World::new();
+    w.reaches = Some(Reaches::new(0, 1 << 20));
+    w.bounds = Bounds {
+        sparse: 1,
+        ..Bounds::MEASURED
+    };
+    for _ in 0..200 {
+        w.change(&mut dice);
+    }
+    let (mut alone, mut joined) = (0, 0);
+    for _ in 0..60 {
+        w.policy = vec![dice.one(REMEMBERED), ALWAYS];
+        for turn in 0..6 {
+            let query = match turn % 2 {
+                0 => w.query(&mut dice),
+                _ => w.by_code(&mut dice),
+            };
+            RAN.with_borrow_mut(Vec::clear);
+            agree_on(&mut w, &mut dice, query);
+            RAN.with_borrow(|ran| {
+                for text in ran.iter().map(|s| &s.text) {
+                    alone += usize::from(text.contains("FROM listed AS d WHERE "));
+                    joined += usize::from(text.contains("FROM listed AS d CROSS JOIN ix_"));
+                }
+            });
+        }
+    }
+    assert!(alone > 10 && joined > 10, "{alone} {joined}");
 }
 
 #[test]

@@ -36,6 +36,7 @@ pub(super) const SMALL: Bounds = Bounds {
     hierarchy: 1_000,
     positions: 1_000,
     remembered: 6,
+    sparse: 1,
     quarantine: false,
 };
 

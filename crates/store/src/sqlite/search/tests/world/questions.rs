@@ -312,6 +312,21 @@ impl World {
         }
     }
 
+    /// Observations of one code in one system.
+    pub(in crate::sqlite::search::tests) fn by_code(&self, dice: &mut Dice) -> Query {
+        let token = TokenMatch {
+            system: Some(dice.one(SYSTEMS).to_owned()),
+            code: Some(dice.one(CODES).to_owned()),
+        };
+        let mut query = self.everything();
+        query.filter.push(Clause::Param(ParamClause {
+            param: vec![self.param("Observation", "code")],
+            kind: ParamKind::Token,
+            test: Test::Any([Match::Token(token)].into()),
+        }));
+        query
+    }
+
     /// Any query.
     pub(in crate::sqlite::search::tests) fn query(&self, dice: &mut Dice) -> Query {
         let types: &[&str] = match dice.below(6) {
