@@ -49,6 +49,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// stays under ten seconds.
 const DRAIN: Duration = Duration::from_secs(7);
 
+/// Time for a client that asks for nothing to take leave when the server stops.
+const LEAVE: Duration = Duration::from_millis(300);
+
 /// A bound address, ready to serve.
 #[derive(Debug)]
 pub struct Listener {
@@ -158,10 +161,16 @@ impl Listener {
         let (path, fresh) = (dir.join("listen.json"), dir.join("listen.json.new"));
         let mut options = std::fs::OpenOptions::new();
         let options = options.write(true).create(true).truncate(true).mode(0o600);
-        options
-            .open(&fresh)?
-            .write_all(format!("{text}\n").as_bytes())?;
-        std::fs::rename(&fresh, &path).with_context(|| format!("cannot write {}", path.display()))
+        let written = options
+            .open(&fresh)
+            .and_then(|mut file| file.write_all(format!("{text}\n").as_bytes()))
+            .and_then(|()| std::fs::rename(&fresh, &path));
+        if written.is_err() {
+            // One of an earlier process leads commands astray.
+            let _ = std::fs::remove_file(&fresh);
+            let _ = std::fs::remove_file(&path);
+        }
+        written.with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Serves until `stop` says so, then lets requests in flight finish.
@@ -202,7 +211,7 @@ impl Listener {
                     continue;
                 }
             };
-            let (app, http, stop) = (app.clone(), http.clone(), stop.clone());
+            let (app, http, mut stop) = (app.clone(), http.clone(), stop.clone());
             let limits = self.limits.clone();
             let pace = Pace::new(&limits);
             let door = door.clone();
@@ -215,7 +224,12 @@ impl Listener {
                     }
                     Some(door) => {
                         let accepting = door.acceptor().accept(stream);
-                        if let Ok(Ok(stream)) = tokio::time::timeout(GREETING, accepting).await {
+                        let accepted = tokio::select! {
+                            accepted = tokio::time::timeout(GREETING, accepting) => accepted,
+                            // Nothing was asked yet.
+                            () = told(&mut stop) => return,
+                        };
+                        if let Ok(Ok(stream)) = accepted {
                             let shown = door.shown(stream.get_ref().1);
                             let lingering = Lingering::new(stream);
                             let stream = Explained::new(lingering, limits, pace.clone());
@@ -307,7 +321,10 @@ async fn connection<S>(
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection => ended,
+                () = pace.idle_for(LEAVE) => return,
+            }
         }
     };
     if let Err(error) = ended {
