@@ -159,15 +159,20 @@ impl Listener {
             "pid": std::process::id(),
         });
         let (path, fresh) = (dir.join("listen.json"), dir.join("listen.json.new"));
+        let text = format!("{text}\n");
         let mut options = std::fs::OpenOptions::new();
         let options = options.write(true).create(true).truncate(true).mode(0o600);
         let written = options
             .open(&fresh)
-            .and_then(|mut file| file.write_all(format!("{text}\n").as_bytes()))
-            .and_then(|()| std::fs::rename(&fresh, &path));
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|()| std::fs::rename(&fresh, &path))
+            // Where there is no room for another, the one that is there has room enough.
+            .or_else(|_| {
+                let _ = std::fs::remove_file(&fresh);
+                in_place(&path, text.as_bytes())
+            });
         if written.is_err() {
             // One of an earlier process leads commands astray.
-            let _ = std::fs::remove_file(&fresh);
             let _ = std::fs::remove_file(&path);
         }
         written.with_context(|| format!("cannot write {}", path.display()))
@@ -249,6 +254,13 @@ impl Listener {
         }
         Ok(())
     }
+}
+
+/// Writes over what a file holds.
+fn in_place(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+    file.write_all(text)?;
+    file.set_len(text.len() as u64)
 }
 
 type Http = auto::Builder<TokioExecutor>;

@@ -1,7 +1,7 @@
 //! A full disk: writes are refused by name, reads go on, and space brings writes back.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -174,6 +174,53 @@ fn a_server_starts_on_a_full_disk_and_serves_reads() {
         let reserve = fs::metadata(server.data().join("insula.reserve")).unwrap();
         assert_eq!(reserve.len(), 1 << 20);
     }
+    drop(server);
+    drop(disk);
+}
+
+#[test]
+fn records_of_reads_go_on_in_what_room_is_left() {
+    let folder = Folder::new("disk-journal");
+    let Some(disk) = SmallDisk::new(&folder.join("small"), 64) else {
+        return;
+    };
+    let server = crate::world::setup(&disk.0.join("data")).start();
+    create_tenant(&server, "clinic", &serde_json::json!({}));
+    let (id, secret) = create_client(&server, "clinic", &["system/*.cruds"]);
+    let token = token(&server, "clinic", &id, &secret);
+    let caller = Caller::of(&server, "clinic", Some(format!("Bearer {token}")));
+    caller.put(&with_id(patient("First"), "p1")).expect(201);
+    let journal = server.data().join("journal");
+    let setup = server.kill();
+    // A segment that the power went away from is not gone on with, and there is no other.
+    for file in fs::read_dir(&journal).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|end| end == "seg") {
+            let mut segment = fs::File::options().write(true).open(&path).unwrap();
+            segment.seek(SeekFrom::End(-1)).unwrap();
+            segment.write_all(&[1]).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let ballast = disk.fill();
+    let server = setup.start();
+    let caller = Caller {
+        address: server.address().to_owned(),
+        ..caller
+    };
+    for _ in 0..50 {
+        caller.get("/Patient/p1").expect(200);
+    }
+    caller.put(&with_id(patient("Second"), "p2")).expect(503);
+    let sizes = fs::read_dir(&journal).unwrap().flatten();
+    let sizes: Vec<u64> = sizes.map(|file| file.metadata().unwrap().len()).collect();
+    assert!(sizes.contains(&(256 << 10)), "{sizes:?}");
+    fs::remove_file(ballast).unwrap();
+    testkit::poll::until("writes come back", 20, || {
+        let answer = caller.put(&with_id(patient("Second"), "p2"));
+        (answer.status == 201).then_some(())
+    });
     drop(server);
     drop(disk);
 }
