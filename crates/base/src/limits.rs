@@ -19,6 +19,11 @@ macro_rules! limits {
             /// Name, default and description of every limit, for the generated documentation.
             pub const TABLE: &'static [(&'static str, u64, &'static str)] =
                 &[$((stringify!($name), $default, concat!($($doc),+)),)+];
+
+            /// Name and value of every limit.
+            pub fn values(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)+].into_iter()
+            }
         }
     };
 }
@@ -299,8 +304,73 @@ limits! {
     quarantine_entries_max = 10_000;
 }
 
+impl Limits {
+    /// Limits of what every request, or nearly every one, needs some of: with 0 the house would serve nothing.
+    pub const NEEDED: &'static [&'static str] = &[
+        "body_bytes_max",
+        "bundle_bytes_max",
+        "binary_bytes_max",
+        "body_bytes_at_once_max",
+        "tenant_body_bytes_at_once_max",
+        "open_body_bytes_at_once_max",
+        "address_body_bytes_at_once_max",
+        "answer_bytes_at_once_max",
+        "tenant_answer_bytes_at_once_max",
+        "decompression_ratio_max",
+        "json_depth_max",
+        "xml_depth_max",
+        "outcome_issues_max",
+        "bundle_entries_max",
+        "page_entries_max",
+        "page_entries_default",
+        "page_bytes_max",
+        "query_bytes_max",
+        "query_parameters_max",
+        "query_values_max",
+        "query_clauses_max",
+        "search_ms_max",
+        "trail_ms_max",
+        "search_kilosteps_max",
+        "request_ms_max",
+        "header_bytes_max",
+        "url_bytes_max",
+        "connections_max",
+        "connections_per_address_max",
+        "connection_idle_ms_max",
+        "answer_stall_ms_max",
+        "reader_queue_max",
+        "writer_queue_max",
+        "group_bytes_max",
+        "group_members_max",
+        "log_bytes_max",
+        "journal_segment_bytes",
+        "cursor_ttl_seconds",
+        "clients_max",
+        "people_max",
+        "sessions_max",
+        "sessions_per_person_max",
+        "session_seconds_max",
+        "session_idle_seconds_max",
+        "code_seconds_max",
+        "passwords_at_once_max",
+        "passwords_waiting_max",
+        "password_memory_kib",
+        "password_passes",
+        "failed_logins_per_minute_max",
+        "rate_keys_max",
+        "outbound_at_once_max",
+        "tenant_outbound_at_once_max",
+        "outbound_ms_max",
+        "outbound_bytes_max",
+        "scrub_rows_per_second",
+    ];
+}
+
 /// Limits that no configuration changes: they keep the process standing, whatever is asked of it.
 pub mod fixed {
+    /// Bytes on the disk of a data folder that are kept for reading: on a full disk they are given up for it, and
+    /// nothing is written until there is room for them again.
+    pub const DISK_RESERVE_BYTES: usize = 1 << 20;
     /// Parts that a FHIRPath expression may have.
     pub const FHIRPATH_PARTS_MAX: usize = 1_024;
     /// Nesting of a FHIRPath expression's brackets and operators.

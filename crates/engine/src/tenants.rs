@@ -11,7 +11,7 @@ use base::{Code, TenantName};
 use fhir::definitions::FhirVersion;
 use serde::{Deserialize, Serialize};
 use store::{
-    AuditShipping, KeptClients, NewTenant, RestoreClients, SettingsPatch, State, Store, TenantInfo,
+    KeptClients, NewTenant, RestoreClients, SettingsPatch, State, Store, TenantInfo,
     TenantSettings, TenantStore,
 };
 
@@ -227,7 +227,8 @@ impl Operator {
         };
         let display = checked_display(draft.display.unwrap_or(draft.name))?;
         check_origins(&draft.config.cors_origins)?;
-        check_destination(draft.config.audit_shipping.as_ref())?;
+        let ships = draft.config.audit_shipping.as_ref();
+        check_destination(ships.map(|ships| ships.syslog.as_str()))?;
         let new = NewTenant {
             name,
             display,
@@ -287,7 +288,8 @@ impl Operator {
         let display = patch.display.map(checked_display).transpose()?;
         if let Some(config) = &patch.config {
             check_origins(config.cors_origins.as_deref().unwrap_or_default())?;
-            check_destination(config.audit_shipping.as_ref())?;
+            let ships = config.audit_shipping.as_ref();
+            check_destination(ships.and_then(|ships| ships.syslog.as_deref()))?;
         }
         let permit = self.permit()?;
         let info = self
@@ -539,11 +541,11 @@ fn known_name(name: &str) -> Result<TenantName, Failure> {
 }
 
 /// Whether a trail can be shipped to where it is to be.
-fn check_destination(ships: Option<&AuditShipping>) -> Result<(), Failure> {
-    let Some(own) = ships.filter(|s| !s.syslog.is_empty()) else {
+fn check_destination(syslog: Option<&str>) -> Result<(), Failure> {
+    let Some(own) = syslog.filter(|own| !own.is_empty()) else {
         return Ok(());
     };
-    match SyslogTarget::parse(&own.syslog) {
+    match SyslogTarget::parse(own) {
         Ok(_) => Ok(()),
         Err(e) => Err(Failure::new(
             Code::RequestInvalid,

@@ -6,9 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use base::{Secret, TenantName};
 use clap::Args;
+use rustls::CertificateError;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
@@ -44,6 +45,8 @@ pub struct AdminClient {
     agent: Agent,
     url: String,
     token: std::sync::Arc<Secret<String>>,
+    /// Whom to trust was named.
+    has_ca: bool,
 }
 
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
@@ -85,7 +88,11 @@ impl Connect {
                 path.display()
             )
         })?;
-        Ok(Secret::new(text.trim().to_owned()))
+        let token = text.trim();
+        if let Some(why) = no_token(token) {
+            bail!("{} holds no operator token: {why}", path.display());
+        }
+        Ok(Secret::new(token.to_owned()))
     }
 
     /// An agent that trusts what was said.
@@ -127,7 +134,18 @@ impl Connect {
             agent: self.agent()?,
             url: self.server_url()?,
             token,
+            has_ca: self.ca.is_some(),
         })
+    }
+}
+
+/// Why a text is no token.
+fn no_token(text: &str) -> Option<&'static str> {
+    match text {
+        "" => Some("it is empty"),
+        several if several.contains(['\n', '\r']) => Some("it has several lines, a token is one"),
+        other if other.bytes().all(|b| b.is_ascii_graphic()) => None,
+        _ => Some("it has blanks, or characters that no token has"),
     }
 }
 
@@ -176,8 +194,7 @@ impl AdminClient {
             .agent
             .get(self.at(path))
             .header("authorization", self.bearer());
-        let response = request.call();
-        let mut response = response.with_context(|| unreached(&self.url))?;
+        let mut response = request.call().map_err(|e| self.unreached(e))?;
         if response.status().is_success() {
             return Ok(response.body_mut().read_to_string()?);
         }
@@ -233,11 +250,22 @@ impl AdminClient {
         format!("Bearer {}", self.token.expose())
     }
 
+    fn unreached(&self, error: ureq::Error) -> anyhow::Error {
+        let url = &self.url;
+        if let Some(why) = certificate_error(&error) {
+            return anyhow!("{url} is not trusted: {}", distrusted(why, self.has_ca));
+        }
+        let text = format!(
+            "cannot reach {url}: is the server there? --url names another address, --data its data folder"
+        );
+        anyhow::Error::new(error).context(text)
+    }
+
     fn answer(
         &self,
         response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> anyhow::Result<Value> {
-        let mut response = response.with_context(|| unreached(&self.url))?;
+        let mut response = response.map_err(|e| self.unreached(e))?;
         let status = response.status();
         let text = response.body_mut().read_to_string()?;
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -257,10 +285,42 @@ impl AdminClient {
     }
 }
 
-fn unreached(url: &str) -> String {
-    format!(
-        "cannot reach {url}: is the server there? --url names another address, --data its data folder"
-    )
+/// What is said where a server is not trusted; `has_ca`: somebody is named by `--ca`.
+fn distrusted(why: &CertificateError, has_ca: bool) -> String {
+    use CertificateError as C;
+    let text = match why {
+        C::UnknownIssuer if has_ca => {
+            "its certificate is from nobody whom the file of --ca names; name there who signed it"
+        }
+        C::UnknownIssuer => {
+            "its certificate is from nobody whom this machine trusts; name who signed it by --ca FILE"
+        }
+        C::NotValidForName | C::NotValidForNameContext { .. } => {
+            "its certificate is for another name; say the name that it is for by --url"
+        }
+        C::Expired | C::ExpiredContext { .. } => "its certificate has expired",
+        C::NotValidYet | C::NotValidYetContext { .. } => "its certificate is not valid yet",
+        // The checker has no kind of its own for this.
+        C::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "its certificate is one of an authority (CA:TRUE), as openssl req -x509 makes them: a server shows one \
+             that is not (-addext basicConstraints=critical,CA:FALSE), and --ca names that one, or who signed it"
+        }
+        other => return format!("its certificate is not good: {other}"),
+    };
+    text.to_owned()
+}
+
+/// Why a certificate was refused, where that is what an error is about.
+fn certificate_error(error: &ureq::Error) -> Option<&CertificateError> {
+    let inner = match error {
+        ureq::Error::Io(e) => e.get_ref()?.downcast_ref::<rustls::Error>()?,
+        ureq::Error::Rustls(e) => e,
+        _ => return None,
+    };
+    match inner {
+        rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
+    }
 }
 
 /// What whoever is told a code may do about it.
@@ -288,4 +348,38 @@ fn hint(code: &str) -> &'static str {
 pub fn tenant_path(name: &str, rest: &str) -> anyhow::Result<String> {
     let name = TenantName::new(name).with_context(|| format!("\"{name}\""))?;
     Ok(format!("/tenants/{name}{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_token_is_told_before_anybody_is_asked() {
+        assert_eq!(no_token("0123abc-_.~+/="), None);
+        for (text, word) in [
+            ("", "empty"),
+            ("import x\nprint(y)", "several lines"),
+            ("a b", "blanks"),
+            ("a\u{7}b", "characters"),
+            ("schlüssel", "characters"),
+        ] {
+            assert!(no_token(text).unwrap().contains(word), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_not_trusted_is_told_in_words() {
+        let of = |why: CertificateError| {
+            let inner = rustls::Error::InvalidCertificate(why);
+            let error = ureq::Error::Io(std::io::Error::other(inner));
+            certificate_error(&error).map(|why| distrusted(why, false))
+        };
+        let unknown = of(CertificateError::UnknownIssuer).unwrap();
+        assert!(unknown.contains("--ca FILE"), "{unknown}");
+        let name = of(CertificateError::NotValidForName).unwrap();
+        assert!(name.contains("--url"), "{name}");
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert!(certificate_error(&ureq::Error::Io(refused)).is_none());
+    }
 }

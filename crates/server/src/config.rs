@@ -540,6 +540,16 @@ pub enum ConfigError {
         /// The nearest key that exists.
         nearest: String,
     },
+    /// A key that does not exist, in a table that does.
+    #[error(
+        "unknown key `{key}`: [{table}] has none like it; the book lists them under \"Configuration and limits\""
+    )]
+    UnknownIn {
+        /// As written.
+        key: String,
+        /// The table.
+        table: String,
+    },
     /// A value of the wrong type.
     #[error("{0}")]
     Value(String),
@@ -638,6 +648,20 @@ impl Config {
             return Err(ConfigError::Contradiction(
                 "identity_provider.issuer and identity_provider.client_id go together",
             ));
+        }
+        if self.audit.heads_syslog && self.audit.syslog.is_none() {
+            return Err(ConfigError::Contradiction(
+                "audit.heads_syslog goes with audit.syslog: that is where heads are sent",
+            ));
+        }
+        let none = self
+            .limits
+            .values()
+            .find(|(name, value)| *value == 0 && Limits::NEEDED.contains(name));
+        if let Some((name, _)) = none {
+            return Err(ConfigError::Value(format!(
+                "limits.{name} is 0: nothing could be served"
+            )));
         }
         self.outbound_networks()?;
         self.trusted_networks().map(drop)
@@ -763,9 +787,24 @@ fn known(name: &str, written: &str) -> Result<(), ConfigError> {
     if all_names().any(|n| n == name) {
         return Ok(());
     }
-    let nearest = all_names()
-        .min_by_key(|n| distance(n, name))
-        .unwrap_or_default();
+    let table = name.split_once('.').map(|(table, _)| format!("{table}."));
+    let within = |n: &String| table.as_ref().is_some_and(|t| n.starts_with(t));
+    // Who names a table looks for something in it.
+    let all: Vec<String> = match all_names().any(|n| within(&n)) {
+        true => all_names().filter(within).collect(),
+        false => all_names().collect(),
+    };
+    let near = |n: &String| distance(n, name);
+    let nearest = all.into_iter().min_by_key(near).unwrap_or_default();
+    if let Some(table) = table.filter(|t| nearest.starts_with(t)) {
+        let (own, table) = (name.len() - table.len(), table.trim_end_matches('.'));
+        if near(&nearest) * 2 > own.max(1) {
+            return Err(ConfigError::UnknownIn {
+                key: written.to_owned(),
+                table: table.to_owned(),
+            });
+        }
+    }
     Err(ConfigError::Unknown {
         key: written.to_owned(),
         nearest,

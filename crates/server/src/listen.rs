@@ -49,6 +49,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// stays under ten seconds.
 const DRAIN: Duration = Duration::from_secs(7);
 
+/// Time for a client that asks for nothing to take leave when the server stops.
+const LEAVE: Duration = Duration::from_millis(300);
+
 /// A bound address, ready to serve.
 #[derive(Debug)]
 pub struct Listener {
@@ -156,12 +159,23 @@ impl Listener {
             "pid": std::process::id(),
         });
         let (path, fresh) = (dir.join("listen.json"), dir.join("listen.json.new"));
+        let text = format!("{text}\n");
         let mut options = std::fs::OpenOptions::new();
         let options = options.write(true).create(true).truncate(true).mode(0o600);
-        options
-            .open(&fresh)?
-            .write_all(format!("{text}\n").as_bytes())?;
-        std::fs::rename(&fresh, &path).with_context(|| format!("cannot write {}", path.display()))
+        let written = options
+            .open(&fresh)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|()| std::fs::rename(&fresh, &path))
+            // Where there is no room for another, the one that is there has room enough.
+            .or_else(|_| {
+                let _ = std::fs::remove_file(&fresh);
+                in_place(&path, text.as_bytes())
+            });
+        if written.is_err() {
+            // One of an earlier process leads commands astray.
+            let _ = std::fs::remove_file(&path);
+        }
+        written.with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Serves until `stop` says so, then lets requests in flight finish.
@@ -202,7 +216,7 @@ impl Listener {
                     continue;
                 }
             };
-            let (app, http, stop) = (app.clone(), http.clone(), stop.clone());
+            let (app, http, mut stop) = (app.clone(), http.clone(), stop.clone());
             let limits = self.limits.clone();
             let pace = Pace::new(&limits);
             let door = door.clone();
@@ -215,7 +229,12 @@ impl Listener {
                     }
                     Some(door) => {
                         let accepting = door.acceptor().accept(stream);
-                        if let Ok(Ok(stream)) = tokio::time::timeout(GREETING, accepting).await {
+                        let accepted = tokio::select! {
+                            accepted = tokio::time::timeout(GREETING, accepting) => accepted,
+                            // Nothing was asked yet.
+                            () = told(&mut stop) => return,
+                        };
+                        if let Ok(Ok(stream)) = accepted {
                             let shown = door.shown(stream.get_ref().1);
                             let lingering = Lingering::new(stream);
                             let stream = Explained::new(lingering, limits, pace.clone());
@@ -235,6 +254,13 @@ impl Listener {
         }
         Ok(())
     }
+}
+
+/// Writes over what a file holds.
+fn in_place(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+    file.write_all(text)?;
+    file.set_len(text.len() as u64)
 }
 
 type Http = auto::Builder<TokioExecutor>;
@@ -307,7 +333,10 @@ async fn connection<S>(
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection => ended,
+                () = pace.idle_for(LEAVE) => return,
+            }
         }
     };
     if let Err(error) = ended {

@@ -58,3 +58,9 @@ impl StoreError {
         }
     }
 }
+
+/// Whether the system had no room on the disk.
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}

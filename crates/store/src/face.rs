@@ -28,8 +28,8 @@ pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settl
 pub use ship::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
 pub use tenant::{
     AuditMode, AuditShipping, KeptClients, NewTenant, PolicyVersion, ReferencePolicy,
-    RegistrationBy, RestoreClients, Restored, SettingsPatch, ShippedAs, State, StoreConfig,
-    Synchronous, TenantInfo, TenantSettings,
+    RegistrationBy, RestoreClients, Restored, SettingsPatch, ShippedAs, ShippingPatch, State,
+    StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
 pub use trail::{
     Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, Touched, TrailProof,

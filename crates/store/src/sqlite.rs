@@ -34,6 +34,7 @@ pub(crate) mod quarantine;
 pub(crate) mod reach;
 pub(crate) mod readers;
 pub(crate) mod registrations;
+mod reserve;
 pub(crate) mod rows;
 mod schema;
 mod seal;

@@ -182,12 +182,17 @@ impl Insula {
     }
 
     /// Tells it to stop (SIGTERM) and waits for its end.
-    pub fn stop(mut self) -> (Setup, ExitStatus) {
+    pub fn stop(self) -> (Setup, ExitStatus) {
         let told = Command::new("kill")
             .args(["-TERM", &self.pid().to_string()])
             .status()
             .unwrap();
         assert!(told.success());
+        self.stop_told()
+    }
+
+    /// Waits for the end of one that was told to stop.
+    pub fn stop_told(mut self) -> (Setup, ExitStatus) {
         self.ended = true;
         let ended = poll::until("the server stops", 15, || self.child.try_wait().unwrap());
         (self.setup.clone(), ended)

@@ -96,6 +96,11 @@ fn a_tenant_lives_and_ends_by_commands() {
     let delete = ["tenant", "delete", "lakeside", "--confirm", "lakeside"];
     server.run(&delete);
     caller.get("/Patient").expect(410);
+    let leaves = || json_of(server, &["tenant", "show", "lakeside"])["shred_at"].clone();
+    let date = leaves();
+    let again = server.run(&delete);
+    assert!(again.contains("leaving already"), "{again}");
+    assert_eq!(leaves(), date, "the date stays");
     server.run(&["tenant", "resume", "lakeside"]);
     caller.get("/Patient").expect(200);
     server.run(&["client", "revoke", "--tenant", "lakeside", id]);
@@ -313,6 +318,28 @@ fn a_backup_with_a_path_is_moved_there_and_back() {
         Some(1),
         "a backup does not replace a file"
     );
+    assert!(stderr(&again).contains(path), "{}", stderr(&again));
+    // What cannot be written is found before there is a backup.
+    let nowhere = world.folder().join("none/a.backup");
+    let refused = run(
+        server,
+        &["backup", tenant.name(), nowhere.to_str().unwrap()],
+    );
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("none/a.backup"));
+    assert_eq!(left(), 0, "nothing was made for it");
+    // A backup of the same name in the server's folder is another one.
+    server.run(&["backup", tenant.name(), "same.backup"]);
+    let twice = run(server, &["backup", tenant.name(), "same.backup"]);
+    let twice = stderr(&twice);
+    assert!(
+        twice.contains("backup-exists") && twice.contains("same.backup"),
+        "{twice}"
+    );
+    let same = world.folder().join("same.backup");
+    server.run(&["backup", tenant.name(), same.to_str().unwrap()]);
+    assert!(fs::metadata(&same).unwrap().len() > 0);
+    fs::remove_file(backups.join("same.backup")).unwrap();
 
     let backups_word = backups.to_str().unwrap();
     server.run(&["restore", path, "--as", "again", "--backups", backups_word]);
@@ -613,4 +640,70 @@ fn alerts_are_worked_on_by_commands() {
     assert_eq!(unknown.status.code(), Some(1));
     let usage = run(server, &joined(&["list", "--state", "maybe"], &by));
     assert_eq!(usage.status.code(), Some(2));
+}
+
+#[test]
+fn files_of_a_folder_are_taken_or_named() {
+    let world = own("passed", &[]);
+    let tenant = world.tenant();
+    let folder = Folder::new("passed-input");
+    let write = |name: &str, id: &str| {
+        let text = with_id(patient("Loaded"), id).to_string();
+        fs::write(folder.join(name), text).unwrap();
+    };
+    write("UP.JSON", "p1");
+    write("Lines.NDJSON", "p2");
+    write("low.json", "p3");
+    write("notes.txt", "p4");
+    write("table.csv", "p5");
+    let input = folder.join("").display().to_string();
+    let words = ["import", "--tenant", tenant.name(), &input];
+    let summary = json_of(world.server(), &words);
+    assert_eq!(summary["written"], 3);
+    let passed = summary["passed_over"].as_array().unwrap();
+    let ends = |at: usize, name: &str| passed[at].as_str().unwrap().ends_with(name);
+    assert!(
+        passed.len() == 2 && ends(0, "notes.txt") && ends(1, "table.csv"),
+        "{summary}"
+    );
+    let text = world.server().run(&words);
+    assert!(
+        text.contains("2 files were passed over") && text.contains("table.csv"),
+        "{text}"
+    );
+    let mut found = tenant.owner().found("Patient");
+    found.sort();
+    assert_eq!(found, ["p1", "p2", "p3"]);
+}
+
+#[test]
+fn a_file_that_holds_no_token_is_told_and_a_server_that_is_not_there() {
+    let folder = Folder::new("no-token");
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}", socket.local_addr().unwrap());
+    drop(socket);
+    let token = folder.join("token");
+    let said = |words: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(words).args(["--url", &nobody, "--token-file"]);
+        let output = command.arg(&token).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        stderr(&output)
+    };
+    fs::write(&token, "import os\nprint(os)\n").unwrap();
+    let several = said(&["tenant", "list"]);
+    assert!(
+        several.contains("no operator token") && several.contains("several lines"),
+        "{several}"
+    );
+    fs::write(&token, "abc\n").unwrap();
+    let input = folder.join("a.json");
+    fs::write(&input, with_id(patient("One"), "p1").to_string()).unwrap();
+    for words in [
+        &["tenant", "list"][..],
+        &["import", "--tenant", "lakeside", input.to_str().unwrap()],
+    ] {
+        let refused = said(words);
+        assert!(refused.contains("is the server there?"), "{refused}");
+    }
 }

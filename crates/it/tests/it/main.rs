@@ -24,6 +24,7 @@ mod on_disk;
 mod search;
 mod shipping;
 mod sign_in;
+mod stopping;
 mod synthea;
 mod tenants;
 mod tidy;

@@ -282,6 +282,19 @@ fn what_is_shipped_of_a_tenant_goes_to_its_own_destination_alone() {
     let request = Request::new("PATCH", "/admin/v1/tenants/south")
         .content("application/json", wrong.to_string());
     server.admin(request).expect(400);
+    // What is not said of it stays; a form without a destination is none.
+    let change = |tenant: &str, shipping: serde_json::Value| {
+        let body = json!({ "config": { "audit_shipping": shipping } }).to_string();
+        let request = Request::new("PATCH", &format!("/admin/v1/tenants/{tenant}"));
+        server.admin(request.content("application/json", body))
+    };
+    let now = change("south", json!({ "form": "rfc5424" }))
+        .expect(200)
+        .json();
+    let now = &now["config"]["audit_shipping"];
+    assert_eq!((&now["syslog"], &now["ca"]), (&json!(target), &json!(ca)));
+    assert_eq!(now["form"], "rfc5424");
+    change("north", json!({ "form": "ocsf" })).expect(400);
 }
 
 #[test]

@@ -4,9 +4,10 @@
 //! that folder, or copied into it, by this command, which therefore needs to run on the same
 //! machine then.
 
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -63,12 +64,17 @@ fn split(file: &Path) -> anyhow::Result<(&str, bool)> {
 pub fn backup(args: &Backup) -> anyhow::Result<()> {
     let admin = args.connect.admin()?;
     let (name, elsewhere) = split(&args.file)?;
-    if elsewhere && args.file.exists() {
-        bail!("{} exists", args.file.display());
-    }
+    // A name of our own there: what is called as FILE is another backup.
+    let inside = match elsewhere {
+        true => {
+            must_be_writable(&args.file)?;
+            format!("backup-{}-{name}", std::process::id())
+        }
+        false => name.to_owned(),
+    };
     let made = admin.post(
         &tenant_path(&args.name, "/backup")?,
-        &json!({ "file": name }),
+        &json!({ "file": inside }),
     )?;
     let mut path = PathBuf::from(text(&made, "path"));
     if elsewhere {
@@ -84,6 +90,13 @@ pub fn backup(args: &Backup) -> anyhow::Result<()> {
         let line = format!("{} is backed up in {}", args.name, path.display());
         warned(line, quarantined)
     })
+}
+
+/// Refuses a file that is there or cannot be made, before there is anything to put into it.
+fn must_be_writable(file: &Path) -> anyhow::Result<()> {
+    let made = OpenOptions::new().write(true).create_new(true).open(file);
+    made.with_context(|| format!("cannot make {}", file.display()))?;
+    std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))
 }
 
 /// Makes a tenant from a backup.

@@ -73,6 +73,8 @@ pub fn run(args: &Import) -> anyhow::Result<()> {
     };
     let journal = Journal::open(&journal, &identity.to_string())?;
     let files = Files::find(&args.paths)?;
+    let passed_over = files.passed_over().iter();
+    let passed_over: Vec<String> = passed_over.map(|path| path.display().to_string()).collect();
     let progress = bytes_bar(files.bytes());
     progress.println(format!("{} files into {}", files.count(), args.tenant));
     if journal.has_earlier() {
@@ -101,10 +103,18 @@ pub fn run(args: &Import) -> anyhow::Result<()> {
         let files = Files::find(&args.paths)?.passing_over(passed.clone());
         Ok(Box::new(files) as Box<dyn Feed>)
     })?;
-    report(args, &summary, &rejects, begun.elapsed())
+    report(args, &summary, (&rejects, &passed_over), begun.elapsed())
 }
 
-fn report(args: &Import, summary: &Summary, rejects: &Path, took: Duration) -> anyhow::Result<()> {
+/// Names of files that were passed over that people are told.
+const NAMED: usize = 5;
+
+fn report(
+    args: &Import,
+    summary: &Summary,
+    (rejects, passed_over): (&Path, &[String]),
+    took: Duration,
+) -> anyhow::Result<()> {
     let now = summary.total() - summary.earlier;
     let rate = now as f64 / took.as_secs_f64().max(0.001);
     let mut value = json!({
@@ -117,6 +127,7 @@ fn report(args: &Import, summary: &Summary, rejects: &Path, took: Duration) -> a
         "types": summary.written,
         "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
         "per_second": rate.round(),
+        "passed_over": passed_over,
     });
     if summary.rejected > 0 {
         value["rejects"] = json!(rejects.display().to_string());
@@ -133,6 +144,18 @@ fn report(args: &Import, summary: &Summary, rejects: &Path, took: Duration) -> a
             summary.total(),
             took.as_secs_f64()
         ));
+        if !passed_over.is_empty() {
+            let named: Vec<&str> = passed_over.iter().take(NAMED).map(String::as_str).collect();
+            let more = match passed_over.len() {
+                n if n > NAMED => ", …",
+                _ => "",
+            };
+            out.push_str(&format!(
+                "{} files were passed over, as they are no .json, .ndjson or .jsonl (or .gz of these): {}{more}\n",
+                passed_over.len(),
+                named.join(", ")
+            ));
+        }
         let mut also = |count: u64, words: &str| {
             if count > 0 {
                 out.push_str(&format!("{count} {words}\n"));

@@ -130,7 +130,12 @@ impl Running {
         set_up.bulk = Some(bulk);
         let house = House::open(config.store(), clock, rng, set_up)
             .with_context(|| format!("cannot open the data folder {}", config.data.display()))?;
-        listener.announce(&config.data, config.public_url.as_deref())?;
+        if let Err(error) = listener.announce(&config.data, config.public_url.as_deref()) {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "commands do not find this server by its data folder: name it by --url"
+            );
+        }
         let shipping = crate::ship::start(&house, &config.audit, stopped.clone())?;
         let app = rest::App::new(house.clone());
         let task = tokio::spawn(listener.serve(app, stopped));

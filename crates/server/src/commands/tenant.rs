@@ -106,10 +106,10 @@ struct Change {
     #[arg(long, value_name = "URL")]
     ship_to: Option<String>,
     /// How the receiver gets events.
-    #[arg(long, requires = "ship_to")]
+    #[arg(long)]
     ship_form: Option<ShipForm>,
     /// Certificates (PEM) that the receiver's must be from.
-    #[arg(long, value_name = "FILE", requires = "ship_to")]
+    #[arg(long, value_name = "FILE")]
     ship_ca: Option<std::path::PathBuf>,
 }
 
@@ -141,11 +141,12 @@ impl Change {
             || self.no_cors_origins
             || !self.cors_origins.is_empty()
             || self.ship_to.is_some()
+            || self.ship_form.is_some()
+            || self.ship_ca.is_some()
     }
 
-    /// What is said anew: what is not said stays, whoever sets it meanwhile. `now`: the tenant, where the form
-    /// or the certificates of its shipping may have to stay.
-    fn body(&self, now: &Value) -> anyhow::Result<Value> {
+    /// What is said anew: what is not said stays, whoever sets it meanwhile.
+    fn body(&self) -> anyhow::Result<Value> {
         let mut config = json!({});
         if let Some(references) = self.references {
             config["references"] = json!(references.word());
@@ -167,22 +168,18 @@ impl Change {
             config["cors_origins"] = json!(self.cors_origins);
         }
         if let Some(url) = &self.ship_to {
-            let known = now.pointer("/config/audit_shipping");
-            let known = known.filter(|s| s.is_object());
-            let mut shipping = known.cloned().unwrap_or_else(|| json!({}));
-            shipping["syslog"] = json!(url);
-            if let Some(form) = self.ship_form {
-                shipping["form"] = json!(match form {
-                    ShipForm::Rfc5424 => "rfc5424",
-                    ShipForm::Ocsf => "ocsf",
-                });
-            }
-            if let Some(path) = &self.ship_ca {
-                let pem = std::fs::read_to_string(path);
-                let pem = pem.with_context(|| format!("cannot read {}", path.display()))?;
-                shipping["ca"] = json!(pem);
-            }
-            config["audit_shipping"] = shipping;
+            config["audit_shipping"]["syslog"] = json!(url);
+        }
+        if let Some(form) = self.ship_form {
+            config["audit_shipping"]["form"] = json!(match form {
+                ShipForm::Rfc5424 => "rfc5424",
+                ShipForm::Ocsf => "ocsf",
+            });
+        }
+        if let Some(path) = &self.ship_ca {
+            let pem = std::fs::read_to_string(path);
+            let pem = pem.with_context(|| format!("cannot read {}", path.display()))?;
+            config["audit_shipping"]["ca"] = json!(pem);
         }
         let mut body = json!({});
         if self.sets() {
@@ -243,11 +240,7 @@ pub fn run(args: &Tenant) -> anyhow::Result<()> {
         What::Show { name } => admin.get(&tenant_path(name, "")?)?,
         What::Change(change) => {
             let path = tenant_path(&change.name, "")?;
-            let now = match change.ship_to {
-                Some(_) => admin.get(&path)?,
-                None => Value::Null,
-            };
-            admin.patch(&path, &change.body(&now)?)?
+            admin.patch(&path, &change.body()?)?
         }
         What::BeginAnew { name, by, reason } => {
             let said = json!({ "by": by, "reason": reason });
@@ -274,7 +267,12 @@ pub fn run(args: &Tenant) -> anyhow::Result<()> {
             if let Some(grace) = delete.grace {
                 query.push_str(&format!("&grace={grace}"));
             }
-            admin.delete(&tenant_path(&delete.name, &query)?)?
+            let before = admin.get(&tenant_path(&delete.name, "")?)?;
+            let now = admin.delete(&tenant_path(&delete.name, &query)?)?;
+            return print(args.output, &now, |now| {
+                let said = said_again(&before, now).map(|said| said + "\n");
+                describe(now) + said.as_deref().unwrap_or_default()
+            });
         }
     };
     print(args.output, &value, describe)
@@ -306,6 +304,20 @@ fn list(args: &Tenant) -> anyhow::Result<()> {
     })
 }
 
+/// What somebody is told who deletes a tenant that is leaving already.
+fn said_again(before: &Value, now: &Value) -> Option<String> {
+    let was_leaving = text(before, "state") == "leaving";
+    let (then, now) = (text(before, "shred_at"), text(now, "shred_at"));
+    let name = text(before, "name");
+    match was_leaving && !now.is_empty() {
+        false => None,
+        true if then == now => Some(format!(
+            "{name} is leaving already, and stays until {now} as it was said first; insula tenant resume {name} keeps it"
+        )),
+        true => Some(format!("{name} is leaving already; it leaves sooner now")),
+    }
+}
+
 /// One fact a line.
 fn describe(value: &Value) -> String {
     let mut out = String::new();
@@ -323,7 +335,7 @@ mod tests {
     use clap::Parser;
     use serde_json::{Value, json};
 
-    use super::Change;
+    use super::{Change, said_again};
 
     #[derive(Parser)]
     struct Of {
@@ -332,13 +344,25 @@ mod tests {
     }
 
     #[test]
+    fn who_deletes_again_is_told_that_the_date_stays() {
+        let of = |state: &str, at: &str| json!({ "name": "north", "state": state, "shred_at": at });
+        let said = |then: &Value, now: &Value| said_again(then, now).unwrap_or_default();
+        let leaving = of("leaving", "2026-12-01T00:00:00Z");
+        assert_eq!(said(&of("active", ""), &leaving), "");
+        let same = said(&leaving, &leaving);
+        assert!(
+            same.contains("leaving already") && same.contains("2026-12-01"),
+            "{same}"
+        );
+        let sooner = of("leaving", "2026-11-24T00:00:00Z");
+        assert!(said(&leaving, &sooner).contains("sooner"));
+    }
+
+    #[test]
     fn a_change_says_what_is_asked_and_nothing_else() {
-        let now = json!({ "display": "Before", "config": { "references": "enforced",
-            "cors_origins": ["https://app.example"], "legal_hold": false, "registration": "anyone",
-            "audit_shipping": { "syslog": "tls://a:1", "form": "ocsf" } } });
         let body = |arguments: &[&str]| -> Value {
             let all = ["x", "lakeside"].iter().chain(arguments);
-            Of::parse_from(all).change.body(&now).unwrap()
+            Of::parse_from(all).change.body().unwrap()
         };
         assert_eq!(
             body(&["--display", "Lakeside"]),
@@ -350,8 +374,11 @@ mod tests {
         );
         assert_eq!(
             body(&["--ship-to", "tls://b:2"]),
-            json!({ "config": {
-                "audit_shipping": { "syslog": "tls://b:2", "form": "ocsf" } } })
+            json!({ "config": { "audit_shipping": { "syslog": "tls://b:2" } } })
+        );
+        assert_eq!(
+            body(&["--ship-form", "ocsf"]),
+            json!({ "config": { "audit_shipping": { "form": "ocsf" } } })
         );
     }
 }

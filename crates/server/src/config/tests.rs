@@ -53,10 +53,11 @@ fn unknown_keys_name_the_nearest() {
         ),
         ("public_ulr = \"x\"", "public_ulr", "public_url"),
         (
-            "[auth]\ntoken_seconds = 1",
-            "auth.token_seconds",
+            "[auth]\nacces_token_second = 1",
+            "auth.acces_token_second",
             "auth.access_token_seconds",
         ),
+        ("[tsl]\ncert = \"x\"", "tsl.cert", "tls.cert"),
     ];
     for (text, key, nearest) in cases {
         let wanted = ConfigError::Unknown {
@@ -69,6 +70,30 @@ fn unknown_keys_name_the_nearest() {
         read("", &[("INSULA_LIMITS__BODY_BYTE_MAX", "1")]),
         Err(ConfigError::Unknown { .. })
     ));
+    let unlike = read("", &[("INSULA_LIMITS__FOO", "1")]).unwrap_err();
+    let wanted = ConfigError::UnknownIn {
+        key: "INSULA_LIMITS__FOO".into(),
+        table: "limits".into(),
+    };
+    assert_eq!(unlike, wanted);
+    assert!(unlike.to_string().contains("[limits]"));
+}
+
+#[test]
+fn limits_without_which_nothing_is_served_are_not_0() {
+    for name in Limits::NEEDED {
+        let said = read(&format!("limits.{name} = 0"), &[]).unwrap_err();
+        assert!(said.to_string().contains(name), "{said}");
+        assert!(Limits::TABLE.iter().any(|(known, ..)| known == name));
+        read(&format!("limits.{name} = 1"), &[]).unwrap();
+    }
+    for (name, default, about) in Limits::TABLE {
+        let may = *default == 0 || about.contains("; 0") || about.contains(" 0 ");
+        assert!(
+            !(may && Limits::NEEDED.contains(name)),
+            "0 means something for {name}"
+        );
+    }
 }
 
 #[test]
@@ -80,6 +105,7 @@ fn contradictions_are_refused() {
         "[auth]\naccess_token_seconds = 0",
         "listen = 5",
         "[audit]\nmode = \"sometimes\"",
+        "[audit]\nheads_syslog = true",
         "= 1",
     ] {
         assert!(read(text, &[]).is_err(), "{text}");

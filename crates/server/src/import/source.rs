@@ -51,6 +51,8 @@ pub trait Feed: Send {
 pub struct Files {
     /// Paths with their sizes, the next one last.
     waiting: Vec<(PathBuf, u64)>,
+    /// Files in folders that are none of ours, in order.
+    passed_over: Vec<PathBuf>,
     journal: Option<Journal>,
     lines: Option<Lines>,
 }
@@ -77,10 +79,12 @@ impl Files {
     /// # Errors
     /// A path that cannot be read, or nothing found.
     pub fn find(paths: &[PathBuf]) -> anyhow::Result<Self> {
-        let mut waiting = Vec::new();
+        let (mut waiting, mut passed_over) = (Vec::new(), Vec::new());
         for path in paths {
-            find(path, true, &mut waiting)?;
+            find(path, true, &mut waiting, &mut passed_over)?;
         }
+        passed_over.sort();
+        passed_over.dedup();
         if waiting.is_empty() {
             bail!("no .json, .ndjson or .jsonl file (or .gz of these) was found");
         }
@@ -88,6 +92,7 @@ impl Files {
         waiting.dedup();
         Ok(Self {
             waiting,
+            passed_over,
             journal: None,
             lines: None,
         })
@@ -104,25 +109,38 @@ impl Files {
         self.waiting.iter().map(|(_, bytes)| bytes).sum()
     }
 
+    /// Files in folders that are not loaded: their names say that they are something else.
+    pub fn passed_over(&self) -> &[PathBuf] {
+        &self.passed_over
+    }
+
     /// Number of files.
     pub const fn count(&self) -> usize {
         self.waiting.len()
     }
 }
 
-fn find(path: &Path, named: bool, out: &mut Vec<(PathBuf, u64)>) -> anyhow::Result<()> {
+fn find(
+    path: &Path,
+    named: bool,
+    out: &mut Vec<(PathBuf, u64)>,
+    passed_over: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
     let about = || format!("cannot read {}", path.display());
     let meta = std::fs::metadata(path).with_context(about)?;
     if meta.is_dir() {
         for entry in std::fs::read_dir(path).with_context(about)? {
             let entry = entry.with_context(about)?;
             // Links inside folders are not followed: they may lead round in a circle.
-            if !entry.file_type().with_context(about)?.is_symlink() {
-                find(&entry.path(), false, out)?;
+            match entry.file_type().with_context(about)?.is_symlink() {
+                true => passed_over.push(entry.path()),
+                false => find(&entry.path(), false, out, passed_over)?,
             }
         }
     } else if named || form(path).is_some() {
         out.push((path.to_owned(), meta.len()));
+    } else {
+        passed_over.push(path.to_owned());
     }
     Ok(())
 }
@@ -133,10 +151,10 @@ enum Form {
     Lines,
 }
 
-/// What a file's name says about it; hidden files say nothing.
+/// What a file's name says about it, however it is written; hidden files say nothing.
 fn form(path: &Path) -> Option<Form> {
-    let name = path.file_name()?.to_str()?;
-    let name = name.strip_suffix(".gz").unwrap_or(name);
+    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
     match name.rsplit_once('.')? {
         ("", _) => None,
         (_, "json") => Some(Form::Document),

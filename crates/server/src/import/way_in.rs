@@ -1,7 +1,9 @@
 //! The timed way in: opened for one tenant with a reason, its token renewed as often as it ends, closed
 //! when the work is done; and requests that are patient with a busy or restarting server.
 
+use std::io::ErrorKind;
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -12,6 +14,8 @@ use crate::admin_client::{AdminClient, tenant_path};
 
 /// How long a request is tried again while the server is busy or away.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long the first request is tried again while nothing listens there: nothing was begun yet.
+const FIRST_PATIENCE: Duration = Duration::from_secs(3);
 /// First and longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Longest wait for an answer.
@@ -26,6 +30,8 @@ pub struct WayIn {
     base: String,
     token: RwLock<Secret<String>>,
     patience: Duration,
+    /// The server has answered a Bundle.
+    begun: AtomicBool,
 }
 
 /// What the server said.
@@ -113,6 +119,7 @@ impl WayIn {
             base,
             token,
             patience: PATIENCE,
+            begun: AtomicBool::new(false),
         })
     }
 
@@ -162,6 +169,7 @@ impl WayIn {
         let mut pause = PAUSES.0;
         let mut renewed = false;
         loop {
+            let mut patience = self.patience;
             let trouble = match self.once(bundle) {
                 Ok(said) if said.status == 401 && !renewed => {
                     renewed = true;
@@ -176,9 +184,13 @@ impl WayIn {
                     bail!("the server refuses the import: {}", said.refusal().1)
                 }
                 Ok(said) => return Ok(said),
-                Err(error) => format!("{error}"),
+                Err(error) => {
+                    let begun = self.begun.load(Ordering::Relaxed);
+                    patience = patience_with(self.patience, begun, &error);
+                    format!("{error}")
+                }
             };
-            if begun.elapsed() >= self.patience {
+            if begun.elapsed() >= patience {
                 bail!("gave up on {}: {trouble}", self.base);
             }
             std::thread::sleep(pause);
@@ -200,6 +212,7 @@ impl WayIn {
             .header("accept", "application/fhir+json")
             .header("prefer", "return=minimal")
             .send(bundle)?;
+        self.begun.store(true, Ordering::Relaxed);
         let status = response.status().as_u16();
         let body = response
             .body_mut()
@@ -207,6 +220,19 @@ impl WayIn {
             .limit(1 << 30)
             .read_to_string()?;
         Ok(Said { status, body })
+    }
+}
+
+/// How long to wait for a server that cannot be asked: not long for one that never was there.
+fn patience_with(patience: Duration, begun: bool, error: &ureq::Error) -> Duration {
+    let refused = match error {
+        ureq::Error::ConnectionFailed => true,
+        ureq::Error::Io(e) => e.kind() == ErrorKind::ConnectionRefused,
+        _ => false,
+    };
+    match refused && !begun {
+        true => patience.min(FIRST_PATIENCE),
+        false => patience,
     }
 }
 
@@ -219,4 +245,21 @@ fn token_in(answer: &Value) -> anyhow::Result<Secret<String>> {
 /// Whether trying again may help.
 pub(super) fn is_passing(status: u16, code: Option<&str>) -> bool {
     matches!(status, 429 | 500 | 502 | 503 | 504) || code == Some(Code::WriteRace.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_who_never_was_there_is_not_waited_for() {
+        let of = |kind: ErrorKind| ureq::Error::Io(kind.into());
+        let refused = of(ErrorKind::ConnectionRefused);
+        assert_eq!(patience_with(PATIENCE, false, &refused), FIRST_PATIENCE);
+        assert_eq!(patience_with(PATIENCE, true, &refused), PATIENCE);
+        let broken = of(ErrorKind::ConnectionReset);
+        assert_eq!(patience_with(PATIENCE, false, &broken), PATIENCE);
+        let none = Duration::ZERO;
+        assert_eq!(patience_with(none, false, &refused), none);
+    }
 }

@@ -81,7 +81,8 @@ impl<S: AsyncWrite + Unpin> Explained<S> {
             self.instead = explained(bytes, &self.limits).map(|text| (text, 0));
         }
         let Some((text, written)) = &mut self.instead else {
-            return Pin::new(&mut self.inner).poll_write(context, bytes);
+            let sent = Pin::new(&mut self.inner).poll_write(context, bytes);
+            return self.pace.waits(sent);
         };
         while let Some(rest) = text.get(*written..).filter(|rest| !rest.is_empty()) {
             match ready!(Pin::new(&mut self.inner).poll_write(context, rest))? {
@@ -114,7 +115,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Explained<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        let sent = Pin::new(&mut self.inner).poll_flush(context);
+        self.pace.waits(sent)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -129,7 +131,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Explained<S> {
         let mut filled = buffers.iter().filter(|buffer| !buffer.is_empty());
         match (filled.next(), filled.next()) {
             (Some(only), None) => self.write(context, only),
-            _ => Pin::new(&mut self.inner).poll_write_vectored(context, buffers),
+            _ => {
+                let sent = Pin::new(&mut self.inner).poll_write_vectored(context, buffers);
+                self.pace.waits(sent)
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(super) struct Pace {
     stall: Duration,
     idle: Duration,
     state: Mutex<State>,
+    /// Something that is said waits until the client takes it.
+    unsent: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,30 @@ impl Pace {
                 asked: HashMap::new(),
                 last: Instant::now(),
             }),
+            unsent: AtomicBool::new(false),
         })
+    }
+
+    /// Notes whether something waits to be sent.
+    pub(super) fn waits<T>(&self, sent: Poll<T>) -> Poll<T> {
+        self.unsent.store(sent.is_pending(), Ordering::Relaxed);
+        sent
+    }
+
+    /// Waits until, for so long, nothing was asked that is not answered and sent.
+    pub(super) async fn idle_for(&self, long: Duration) {
+        let mut since = Instant::now();
+        loop {
+            tokio::time::sleep_until(since + long).await;
+            let last = self.state.lock().last;
+            if !self.is_quiet() || self.unsent.load(Ordering::Relaxed) {
+                since = Instant::now();
+            } else if last > since {
+                since = last;
+            } else {
+                return;
+            }
+        }
     }
 
     /// A request has come.

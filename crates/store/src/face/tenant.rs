@@ -120,13 +120,39 @@ pub struct SettingsPatch {
     /// Who may ask that a program is registered.
     pub registration: Option<RegistrationBy>,
     /// Where the trail is shipped; with an empty `syslog`, where the house's goes.
-    pub audit_shipping: Option<AuditShipping>,
+    pub audit_shipping: Option<ShippingPatch>,
+}
+
+/// A change of where a trail is shipped: what is not said stays.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShippingPatch {
+    /// A syslog receiver; empty for nowhere.
+    pub syslog: Option<String>,
+    /// How it gets events.
+    pub form: Option<ShippedAs>,
+    /// Certificates that the receiver's must be from (PEM); empty for those of `audit.syslog_ca`.
+    pub ca: Option<String>,
+}
+
+impl ShippingPatch {
+    fn apply(self, now: &AuditShipping) -> AuditShipping {
+        AuditShipping {
+            syslog: self.syslog.unwrap_or_else(|| now.syslog.clone()),
+            form: self.form.unwrap_or(now.form),
+            ca: (self.ca.or_else(|| now.ca.clone())).filter(|ca| !ca.is_empty()),
+        }
+    }
 }
 
 impl SettingsPatch {
     /// Settings as they are afterwards.
     pub fn apply(self, now: &TenantSettings) -> TenantSettings {
-        let ships = self.audit_shipping.or_else(|| now.audit_shipping.clone());
+        let ships = match (self.audit_shipping, &now.audit_shipping) {
+            (None, now) => now.clone(),
+            (Some(patch), Some(now)) => Some(patch.apply(now)),
+            (Some(patch), None) => Some(patch.apply(&AuditShipping::default())),
+        };
         TenantSettings {
             references: self.references.unwrap_or(now.references),
             cors_origins: self
@@ -275,4 +301,33 @@ pub struct TenantInfo {
     pub created: Micros,
     /// When its key is destroyed, for a leaving tenant.
     pub shred_at: Option<Micros>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_of_shipping_undo_nothing_of_each_other() {
+        let patch = |text: &str| -> SettingsPatch { serde_json::from_str(text).unwrap() };
+        let start = TenantSettings::default();
+        let one = r#"{"audit_shipping": {"syslog": "tls://a:1", "ca": "PEM"}}"#;
+        let set = patch(one).apply(&start);
+        // Two who saw the same, one after the other.
+        let form = patch(r#"{"audit_shipping": {"form": "ocsf"}}"#);
+        let moved = patch(r#"{"audit_shipping": {"syslog": "tls://b:2"}}"#);
+        let both = moved.apply(&form.apply(&set)).audit_shipping.unwrap();
+        let wanted = AuditShipping {
+            syslog: "tls://b:2".to_owned(),
+            form: ShippedAs::Ocsf,
+            ca: Some("PEM".to_owned()),
+        };
+        assert_eq!(both, wanted);
+        let without = patch(r#"{"audit_shipping": {"ca": ""}}"#).apply(&set);
+        assert_eq!(without.audit_shipping.unwrap().ca, None);
+        let nowhere = patch(r#"{"audit_shipping": {"syslog": ""}}"#).apply(&set);
+        assert_eq!(nowhere.audit_shipping, None);
+        let other = patch(r#"{"legal_hold": true}"#).apply(&set);
+        assert_eq!(other.audit_shipping, set.audit_shipping);
+    }
 }

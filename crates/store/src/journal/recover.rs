@@ -11,6 +11,7 @@ use ring::aead::LessSafeKey;
 use super::frame::{self, Head};
 use super::segment::{self, Segment};
 use crate::StoreError;
+use crate::error::is_full;
 
 /// What a reading of a tenant's records found.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +30,11 @@ pub(crate) struct Scan {
 type Result<T> = std::result::Result<T, StoreError>;
 
 fn fault(what: &str, e: &std::io::Error) -> StoreError {
-    StoreError::Refused(Code::StorageFault, format!("journal: {what}: {e}"))
+    let code = match is_full(e) {
+        true => Code::StorageFull,
+        false => Code::StorageFault,
+    };
+    StoreError::Refused(code, format!("journal/: {what}: {e}"))
 }
 
 /// Numbers of the segments on disk, oldest first.
@@ -116,6 +121,9 @@ pub(super) fn records_of(
     Ok(())
 }
 
+/// Bytes of a segment where there is no room for a whole one.
+const SMALL_BYTES: u64 = 256 << 10;
+
 /// Spares of an earlier process are not known to be whole.
 fn remove_spares(dir: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
@@ -166,11 +174,16 @@ pub(super) fn newest(dir: &Path, bytes: u64) -> Result<(Segment, HashMap<[u8; 16
         }
         break;
     }
-    let mut fresh = Segment::spare(dir, bytes.max(2 * segment::header_len(heads.len()) as u64))
-        .map_err(|e| fault("make", &e))?;
+    let least = 2 * segment::header_len(heads.len()) as u64;
+    let fresh = match Segment::spare(dir, bytes.max(least)) {
+        // Reads go on for as long as there is any room for their records.
+        Err(e) if is_full(&e) => Segment::spare(dir, SMALL_BYTES.min(bytes).max(least)),
+        made => made,
+    };
+    let mut fresh = fresh.map_err(|e| fault("make a segment", &e))?;
     fresh
         .begin(dir, last + 1, &heads)
-        .map_err(|e| fault("make", &e))?;
+        .map_err(|e| fault("make a segment", &e))?;
     Ok((fresh, heads))
 }
 

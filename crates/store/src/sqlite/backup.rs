@@ -152,6 +152,10 @@ pub(crate) fn write(house: &Arc<House>, entry: &Arc<Entry>, by: &By, file: &Path
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let random = hex(&house.shared.rng.bytes::<8>());
     let part = file.with_file_name(format!(".{name}.{random}.part"));
+    // Where nothing can be written nothing is copied for it.
+    folder::write_new(&part, b"").inspect_err(|_| {
+        let _ = std::fs::remove_dir_all(&scratch);
+    })?;
     let done = verified_copy(house, &tenant, &copy).and_then(|quarantined| {
         let count = quarantined.len() as u64;
         if count > 0 {

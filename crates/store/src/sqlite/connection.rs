@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use zeroize::Zeroize;
 
-use super::fault::{Doing, damaged};
+use super::fault::{Doing, damaged, of_sql};
 use super::folder::{self, hex};
 use super::reach;
 use super::rows;
@@ -24,6 +24,9 @@ const STEPS_PER_LOOK: i32 = 1_000;
 const STATEMENTS_KEPT: usize = 128;
 /// Bytes of a log's file that are kept when the log begins anew.
 const LOG_KEPT_BYTES: u64 = 64 << 20;
+/// The engine's way to files that no other process opens: what its connections share is in memory, and not in
+/// a file beside the database for which a full disk has no room. The house holds the folder.
+pub(crate) const ALONE: &std::ffi::CStr = c"unix-excl";
 
 /// How long what runs on a connection may take. Looked at from inside the engine.
 #[derive(Debug)]
@@ -260,8 +263,8 @@ pub(crate) fn create(path: &Path, key: &Secret<[u8; 32]>) -> Result<Connection> 
 }
 
 fn open_with(path: &Path, key: &Secret<[u8; 32]>, flags: OpenFlags) -> Result<Connection> {
-    let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .doing("opening a tenant")?;
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags_and_vfs(path, flags, ALONE).doing("opening a tenant")?;
     key_pragma(&db, "key", key)?;
     db.execute_batch(&format!(
         "PRAGMA cipher_page_size = {PAGE_BYTES};
@@ -306,7 +309,10 @@ pub(crate) fn reader(
     db.query_row("SELECT count(*) FROM sqlite_schema", [], |r| {
         r.get::<_, i64>(0)
     })
-    .map_err(|_| damaged("the tenant's database cannot be read with its key"))?;
+    .map_err(|e| match of_sql("opening a tenant", &e) {
+        full if full.code() == Code::StorageFull => full,
+        _ => damaged("the tenant's database cannot be read with its key"),
+    })?;
     reach::register(&db).doing("opening a tenant")?;
     let budget = Arc::new(Budget::new());
     let seen = budget.clone();

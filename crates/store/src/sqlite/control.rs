@@ -10,14 +10,16 @@ mod accounts;
 mod anchors;
 mod audit;
 
+use std::ffi::CStr;
 use std::path::Path;
 
 use access::{Actor, Record, RequestMeta};
 use base::{Code, Micros, Seq, TenantName};
 use fhir::definitions::FhirVersion;
 use ring::hmac;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OpenFlags, Transaction, params};
 
+use super::connection::ALONE;
 use super::fault::{Doing, damaged};
 use crate::audit::{ChangeHead, OperatorsHead};
 use crate::{Result, State, StoreError, TenantInfo, TenantSettings};
@@ -107,19 +109,16 @@ pub(crate) struct Control {
 
 type Tell = Box<dyn Fn(OperatorsHead) + Send>;
 
-const DOING: &str = "the control database";
+const DOING: &str = "control.db";
 
 impl Control {
     /// Opens it, making it on first use.
     pub(crate) fn open(path: &Path, key: &hmac::Key) -> Result<Self> {
-        let db = Connection::open(path).doing(DOING)?;
-        db.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;",
-        )
-        .doing(DOING)?;
-        let version: i64 = db
-            .pragma_query_value(None, "user_version", |r| r.get(0))
-            .doing(DOING)?;
+        let (db, version) = match connect(path, None) {
+            // What needs no room beside the file; an operator can look into it again after the next start.
+            Err(e) if e.code() == Code::StorageFull => connect(path, Some(ALONE))?,
+            done => done?,
+        };
         match version {
             0 => db.execute_batch(DDL).doing(DOING)?,
             1 => {
@@ -383,6 +382,22 @@ impl Control {
         }
         Ok(())
     }
+}
+
+/// A connection, and the version of what is there.
+fn connect(path: &Path, by: Option<&CStr>) -> Result<(Connection, i64)> {
+    let flags = OpenFlags::default();
+    let db = match by {
+        None => Connection::open_with_flags(path, flags),
+        Some(by) => Connection::open_with_flags_and_vfs(path, flags, by),
+    };
+    let db = db.doing(DOING)?;
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;",
+    )
+    .doing(DOING)?;
+    let version = db.pragma_query_value(None, "user_version", |r| r.get(0));
+    Ok((db, version.doing(DOING)?))
 }
 
 /// How a line ends that says that there are places of the tenant's journal and changes.

@@ -3,6 +3,7 @@
 use base::Code;
 use rusqlite::ErrorCode;
 
+use crate::error::is_full;
 use crate::{Result, StoreError};
 
 /// Says what was being done when something failed.
@@ -19,26 +20,29 @@ impl<T> Doing<T> for rusqlite::Result<T> {
 
 impl<T> Doing<T> for std::io::Result<T> {
     fn doing(self, what: &str) -> Result<T> {
-        self.map_err(|e| {
-            let full = matches!(
-                e.kind(),
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-            );
-            let code = if full {
-                Code::StorageFull
-            } else {
-                Code::StorageFault
-            };
-            StoreError::Refused(code, format!("{what}: {}", e.kind()))
-        })
+        self.map_err(|e| of_file(what, &e))
     }
 }
+
+const FULL: &str = "the disk is full";
+
+/// The store's error for one of a file.
+pub(crate) fn of_file(what: &str, error: &std::io::Error) -> StoreError {
+    match is_full(error) {
+        true => StoreError::Refused(Code::StorageFull, format!("{what}: {FULL}")),
+        false => StoreError::Refused(Code::StorageFault, format!("{what}: {}", error.kind())),
+    }
+}
+
+/// The engine found no room for what connections to a database share.
+const NO_ROOM_BESIDE: i32 = rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 /// The store's error for an engine's error. SQL text and values are left out.
 pub(crate) fn of_sql(what: &str, error: &rusqlite::Error) -> StoreError {
     let (code, detail) = match error {
         rusqlite::Error::SqliteFailure(e, _) => match e.code {
-            ErrorCode::DiskFull => (Code::StorageFull, "the disk is full".to_owned()),
+            ErrorCode::DiskFull => (Code::StorageFull, FULL.to_owned()),
+            _ if e.extended_code == NO_ROOM_BESIDE => (Code::StorageFull, FULL.to_owned()),
             ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => (
                 Code::TenantDamaged,
                 "the file is damaged, or another tenant's: its key does not open it".to_owned(),

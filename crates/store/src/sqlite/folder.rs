@@ -6,6 +6,7 @@
 //! DIR/insula.key            key-encryption keys (0600)
 //! DIR/operator.token        (0600)
 //! DIR/operators/NAME.token  (0600) tokens of operators with names
+//! DIR/insula.reserve        room on the disk that is kept for reading
 //! DIR/control.db            directory of tenants
 //! DIR/keys/house            the house's secret, wrapped
 //! DIR/keys/{id}             a tenant's key, wrapped
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 use base::Code;
 use parking_lot::Mutex;
 
-use super::fault::Doing;
+use super::fault::{self, Doing};
 use crate::{Result, StoreError};
 
 /// A data folder that this process holds.
@@ -187,13 +188,19 @@ pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(out)
 }
 
+/// An error of a file, with its name: what is before it is nobody's business who is not the operator.
+fn of_file(what: &str, path: &Path, error: &std::io::Error) -> StoreError {
+    let name = path.file_name().unwrap_or_default();
+    fault::of_file(&format!("{what} {}", name.display()), error)
+}
+
 /// Makes a folder that only its owner may enter.
 pub(crate) fn make_dir(path: &Path) -> Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .doing("making a folder of the data folder")
+        .map_err(|e| of_file("making the folder", path, &e))
 }
 
 /// Makes a folder's entries durable.
@@ -211,31 +218,33 @@ pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(path)
-        .doing("making a file")?;
+        .map_err(|e| of_file("making", path, &e))?;
     file.write_all(content)
         .and_then(|()| file.sync_all())
-        .doing("writing a file")
+        .map_err(|e| of_file("writing", path, &e))
 }
 
 /// Makes a file its owner's alone (0600); one that is not there is made, and empty.
 pub(crate) fn private(path: &Path) -> Result<()> {
-    const DOING: &str = "keeping a file to its owner";
+    let failed = |e| of_file("keeping to its owner", path, &e);
     let mut options = OpenOptions::new();
     let options = options.create(true).truncate(false).write(true).mode(0o600);
-    let file = options.open(path).doing(DOING)?;
-    match file.metadata().doing(DOING)?.mode() & 0o077 {
+    let file = options.open(path).map_err(failed)?;
+    match file.metadata().map_err(failed)?.mode() & 0o077 {
         0 => Ok(()),
         _ => file
             .set_permissions(fs::Permissions::from_mode(0o600))
-            .doing(DOING),
+            .map_err(failed),
     }
 }
 
 /// Replaces a file's content; after a crash the old or the new content is there.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let temporary = path.with_extension("new");
-    write_new(&temporary, content)?;
-    fs::rename(&temporary, path).doing("renaming a file")?;
+    write_new(&temporary, content).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })?;
+    fs::rename(&temporary, path).map_err(|e| of_file("putting in place", path, &e))?;
     path.parent().map_or(Ok(()), sync_dir)
 }
 

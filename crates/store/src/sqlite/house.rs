@@ -40,6 +40,7 @@ use super::operators::Operators;
 use super::process;
 use super::reach;
 use super::readers::{Class, Readers, stopping};
+use super::reserve::Reserve;
 use super::seal::sha256;
 use super::shared::Shared;
 use super::template::Template;
@@ -196,7 +197,8 @@ const CLOSING_US: i64 = 3_000_000;
 const OPEN_DEFAULT: u64 = 1_000;
 /// Files kept for everything but tenants.
 const FILES_KEPT: u64 = 1_024;
-/// Files an open tenant holds: three for each connection, with one that writes and two that read.
+/// Files an open tenant holds: two for each connection, with one that writes and two that read, and some to
+/// spare for what is read at the same time.
 const FILES_PER_TENANT: u64 = 10;
 
 impl House {
@@ -210,6 +212,7 @@ impl House {
         let pages = &mut config.limits.page_cache_bytes_max;
         *pages = process::page_cache_bytes(*pages);
         let folder = Folder::hold(&config.dir)?;
+        let reserve = Reserve::begin(&config.dir);
         let keyring = Keyring::open(&folder.key_file(), folder.has_keys()?, &*rng)?;
         must_have_directory(&folder)?;
         let house_secret = house_secret(&folder, &keyring, &*rng)?;
@@ -273,6 +276,7 @@ impl House {
                 rng,
                 metrics,
                 journal,
+                reserve,
                 changed: Mutex::default(),
             }),
             folder,
@@ -413,13 +417,19 @@ impl House {
         }
         let metrics = &self.shared.metrics;
         let started = self.shared.clock.monotonic();
-        let keys = self.unwrap_keys(entry)?;
         let path = self.folder.database(entry.tenant.bytes());
-        if path.exists() {
-            folder::private(&path)?;
-        }
         let administered = *entry.administered.lock();
-        let open = OpenTenant::open(&entry.tenant, keys, &path, &self.shared, administered);
+        let open = || {
+            let keys = self.unwrap_keys(entry)?;
+            if path.exists() {
+                folder::private(&path)?;
+            }
+            OpenTenant::open(&entry.tenant, keys, &path, &self.shared, administered)
+        };
+        let open = match open() {
+            Err(e) if e.code() == Code::StorageFull && self.shared.reserve.give_up() => open(),
+            done => done,
+        };
         let open = open.inspect_err(|error| {
             if error.code() == Code::TenantDamaged {
                 tracing::error!(tenant = %entry.tenant.name(), %error, "a tenant cannot be opened");
@@ -632,7 +642,7 @@ impl House {
     fn write_taken(&self, entry: &Arc<Entry>, taken: Taken) {
         match taken {
             Taken::Task(task) => task(),
-            Taken::Group(members) => match self.open_tenant(entry) {
+            Taken::Group(members) => match self.to_write(entry) {
                 Ok(tenant) => {
                     let mut slot = tenant.writer.lock();
                     writer::run(&tenant, &mut slot, members);
@@ -646,6 +656,13 @@ impl House {
                 }
             },
         }
+    }
+
+    /// The open tenant, if there is room to write.
+    fn to_write(&self, entry: &Arc<Entry>) -> Result<Arc<OpenTenant>> {
+        let now = self.shared.clock.monotonic();
+        self.shared.reserve.must_stand(now)?;
+        self.open_tenant(entry)
     }
 
     /// Stops taking work, finishes what was taken, closes everything.

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::cache::BodyCache;
 use super::codec::Codec;
+use super::reserve::Reserve;
 use crate::audit::ChangeHead;
 use crate::journal::Journal;
 use crate::{StoreConfig, StoreMetrics};
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) codec: Codec,
     pub(crate) cache: BodyCache,
     pub(crate) journal: Journal,
+    /// Room on the disk that is kept for reading.
+    pub(crate) reserve: Reserve,
     /// How far each tenant's chain of changes is, as far as this run made it longer.
     pub(crate) changed: Mutex<HashMap<[u8; 16], ChangeHead>>,
 }

@@ -353,6 +353,8 @@ pub(crate) fn alone<T>(
     slot: &mut Option<WriterState>,
     work: impl FnOnce(&Arc<OpenTenant>, &mut WriterState) -> Result<T>,
 ) -> Result<T> {
+    let shared = &tenant.shared;
+    shared.reserve.must_stand(shared.clock.monotonic())?;
     let state = open_state(tenant, slot)?;
     let mark = (state.pending.mark(), state.touches.len(), state.note);
     let known = (state.seq, state.chain, state.updated, state.last_rid);

@@ -26,7 +26,8 @@ pub struct ParamStatus {
     pub definition: Definition,
     /// How far it is.
     pub state: ParamState,
-    /// Resources indexed by the build; those that are written meanwhile are indexed as well.
+    /// Resources that are indexed: all, once it serves. Those that are written while it is built are
+    /// not counted before.
     pub done: u64,
     /// Resources of the type.
     pub total: u64,
@@ -104,11 +105,17 @@ impl TenantStore {
                         ParamState::Serving if !serves => ParamState::Building,
                         state => state,
                     };
+                    let total = count(total);
+                    // A build that is over did all there were; those that came since are indexed as well.
+                    let done = match state {
+                        ParamState::Serving => total,
+                        _ => count(line.done).min(total),
+                    };
                     status.params.push(ParamStatus {
                         definition: line.definition,
                         state,
-                        done: count(line.done),
-                        total: count(total),
+                        done,
+                        total,
                     });
                 }
                 Ok(status)

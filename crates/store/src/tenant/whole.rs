@@ -167,7 +167,8 @@ impl TenantStore {
         let entry = self.entry()?.clone();
         entry.must_stay()?;
         if file.exists() {
-            let text = Code::BackupExists.describe().to_owned();
+            let name = file.file_name().unwrap_or_default();
+            let text = format!("there is a backup {} already", name.display());
             return Err(StoreError::Refused(Code::BackupExists, text));
         }
         let subject = Subject::Other(None, "backup");

@@ -2,7 +2,7 @@
 //! a destination that changes takes nothing of another's along.
 
 use access::{Reason, TenantId, decide_system};
-use store::{AuditShipping, SettingsPatch, ShipOf, ShipPlace, ShippedEvent};
+use store::{SettingsPatch, ShipOf, ShipPlace, ShippedEvent, ShippingPatch};
 
 use super::raw;
 use super::world::{World, name, patient};
@@ -56,9 +56,9 @@ async fn a_destination_that_is_taken_back_leaves_what_it_got() {
     let world = World::new();
     let t = world.create("abbey").await;
     let set = async |syslog: &str| {
-        let own = AuditShipping {
-            syslog: syslog.to_owned(),
-            ..AuditShipping::default()
+        let own = ShippingPatch {
+            syslog: Some(syslog.to_owned()),
+            ..ShippingPatch::default()
         };
         let settings = SettingsPatch {
             audit_shipping: Some(own),

@@ -51,7 +51,14 @@ fn a_tenant_defines_search_parameters_of_its_own() {
     );
     put(&world, &who, &eye);
     let status = built(&world, &who);
-    assert_eq!(status["parameter"][1]["part"][3]["valueCode"], "serving");
+    let part = |status: &Value, at: usize| status["parameter"][1]["part"][at].clone();
+    assert_eq!(part(&status, 3)["valueCode"], "serving");
+    let progress = |status: &Value| (part(status, 4), part(status, 5));
+    let of = |name: &str, count: u32| json!({"name": name, "valueDecimal": count});
+    assert_eq!(progress(&status), (of("done", 6), of("total", 6)));
+    eyes("g2", "grey");
+    let status = built(&world, &who);
+    assert_eq!(progress(&status), (of("done", 7), of("total", 7)));
     let blue = [
         "Patient/b0",
         "Patient/b1",

@@ -130,6 +130,7 @@ impl House {
         new_key_file: &std::path::Path,
         fill: impl FnOnce(&std::path::Path) -> Result<Option<ChangeHead>>,
     ) -> Result<([u8; 32], Option<ChangeHead>)> {
+        (self.shared.reserve).must_stand(self.shared.clock.monotonic())?;
         folder::make_dir(new_dir)?;
         let administered = fill(new_dir)?;
         folder::sync_dir(new_dir)?;
@@ -191,6 +192,11 @@ impl House {
             info.display = display.unwrap_or_else(|| info.display.clone());
             let before = info.settings.clone();
             if let Some(patch) = settings {
+                let ships = patch.audit_shipping.as_ref();
+                if ships.is_some_and(|s| s.syslog.is_none()) && before.audit_shipping.is_none() {
+                    let text = "audit_shipping.syslog is missing: the tenant has no destination of its own";
+                    return Err(StoreError::Refused(Code::RequestInvalid, text.to_owned()));
+                }
                 info.settings = patch.apply(&before);
             }
             let now = &info.settings;

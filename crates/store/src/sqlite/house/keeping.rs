@@ -87,6 +87,8 @@ impl House {
         if closed >= CLOSED_TRIM {
             process::trim_memory();
         }
+        // Who reads alone does not ask for it.
+        let _ = (self.shared.reserve).must_stand(self.shared.clock.monotonic());
         if let Err(e) = self.anchor_journal() {
             tracing::error!(error = %e, "where the journal stands was not kept");
         }
