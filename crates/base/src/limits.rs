@@ -381,6 +381,10 @@ pub mod fixed {
     pub const FHIRPATH_MADE_MAX: usize = 1_000;
     /// Bytes of what such elements are made of, together.
     pub const FHIRPATH_MADE_BYTES_MAX: usize = 4 << 20;
+    /// Content codings of one request body, on top of each other.
+    pub const CONTENT_CODINGS_MAX: usize = 3;
+    /// References of a List that a history is narrowed to.
+    pub const HISTORY_LISTED_MAX: usize = 10_000;
     /// Keys that one search is sorted by.
     pub const SORT_KEYS_MAX: usize = 16;
     /// Versions that one `If-Match` names.

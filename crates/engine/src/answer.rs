@@ -112,6 +112,8 @@ pub struct SearchPage {
 pub struct HistoryPage {
     /// The versions.
     pub page: Page,
+    /// What there is to say about the history, for example what was ignored.
+    pub issues: Outcome,
     /// `Patient/7/_history`: path under the base and query.
     pub this: String,
     /// The same of the next page.

@@ -214,23 +214,26 @@ pub(crate) fn history(found: &HistoryPage, at: At<'_>) -> Bytes {
         );
     }
     if found.page.left_out > 0 {
-        told_apart(&mut bundle, found);
+        let text = format!(
+            "{} versions that belong here are left out: what is stored of them is not as it was written",
+            found.page.left_out
+        );
+        let outcome = Outcome::from(Issue::warning(Code::ResourceQuarantined, text));
+        let status = problem::status(Code::ResourceQuarantined);
+        told(&mut bundle, found, &outcome, &status.to_string());
+    }
+    if !found.issues.0.is_empty() {
+        told(&mut bundle, found, &found.issues, "200 OK");
     }
     bundle.finish()
 }
 
-/// Says that versions of a history are kept apart: an entry without one, whose outcome tells it.
-fn told_apart(bundle: &mut Writer, found: &HistoryPage) {
-    let text = format!(
-        "{} versions that belong here are left out: what is stored of them is not as it was written",
-        found.page.left_out
-    );
-    let outcome = Outcome::from(Issue::warning(Code::ResourceQuarantined, text));
+/// Says something about a history: an entry without a version, whose outcome tells it.
+fn told(bundle: &mut Writer, found: &HistoryPage, outcome: &Outcome, status: &str) {
     let url = found.this.split('?').next().unwrap_or_default();
     bundle.entry();
     bundle.raw("\"request\":{\"method\":\"GET\",\"url\":");
     bundle.string(url);
-    let status = problem::status(Code::ResourceQuarantined);
     let _ = write!(
         bundle.out,
         "}},\"response\":{{\"status\":\"{status}\",\"outcome\":"

@@ -144,7 +144,7 @@ impl Call {
             BodyLimit::Form => (Code::LimitQuery, "query_bytes_max", limits.query_bytes_max),
         };
         let too_large = move || Failure::limit(code, name, max);
-        let coding = Coding::of_body(&self.parts.headers)?;
+        let codings = Coding::of_body(&self.parts.headers)?;
         let declared = self
             .parts
             .headers
@@ -165,13 +165,14 @@ impl Call {
             Ok(Err(failure)) => Err(failure),
             Err(_) => Err(time_over()),
         }?;
-        let Some(coding) = coding else {
+        if codings.is_empty() {
             return Ok(whole);
-        };
+        }
         let ratio = limits.decompression_ratio_max;
         let mut hold = self.house.hold_body(self.holder);
         let decode = move || {
-            let decoded = coding.decode(&whole, max, ratio, too_large, |room| hold.grow(room))?;
+            let grow = |room| hold.grow(room);
+            let decoded = Coding::decode(&codings, &whole, max, ratio, too_large, grow)?;
             Ok(hold.over(decoded))
         };
         let decoded = tokio::task::spawn_blocking(decode).await;
@@ -183,7 +184,7 @@ impl Call {
     /// # Errors
     /// `content-coding`
     pub(crate) fn is_coded(&self) -> Result<bool, Failure> {
-        Ok(Coding::of_body(&self.parts.headers)?.is_some())
+        Ok(!Coding::of_body(&self.parts.headers)?.is_empty())
     }
 
     /// The body of a Binary, piece by piece.

@@ -1,11 +1,14 @@
 //! Content codings both ways: gzip, Brotli and Zstandard (RFC 9110 section 8.4).
 //!
 //! What a client sends may grow to the limit of its body and no further, and no more than
-//! `decompression_ratio_max` times what was sent: a bomb is refused while it is small.
+//! `decompression_ratio_max` times what was sent: a bomb is refused while it is small. Of codings on top of
+//! each other none may come to more than that.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 
 use base::Code;
+use base::limits::fixed::CONTENT_CODINGS_MAX;
 use engine::Failure;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
@@ -86,24 +89,25 @@ impl Coding {
         best.filter(|(weight, _)| *weight >= plain).map(|b| b.1)
     }
 
-    /// The coding of a request's body; none for a body that is as it is.
+    /// The codings of a request's body, in the order in which they were applied; none for a body that is
+    /// as it is.
     ///
     /// # Errors
-    /// `content-coding` for one that is not known, and for several on top of each other.
-    pub(crate) fn of_body(headers: &HeaderMap) -> Result<Option<Self>, Failure> {
-        let mut values = headers.get_all(CONTENT_ENCODING).iter();
-        let Some(value) = values.next() else {
-            return Ok(None);
-        };
+    /// `content-coding` for one that is not known, and for more than [`CONTENT_CODINGS_MAX`].
+    pub(crate) fn of_body(headers: &HeaderMap) -> Result<Vec<Self>, Failure> {
         let refused = || Failure::of(Code::ContentCoding);
-        let text = value.to_str().map_err(|_| refused())?.trim();
-        if values.next().is_some() {
-            return Err(refused());
+        let mut codings = Vec::new();
+        for value in headers.get_all(CONTENT_ENCODING) {
+            let names = value.to_str().map_err(|_| refused())?.split(',');
+            let names = names.map(str::trim).filter(|name| !name.is_empty());
+            for name in names.filter(|name| !name.eq_ignore_ascii_case("identity")) {
+                codings.push(Self::parse(name).ok_or_else(refused)?);
+            }
         }
-        if text.is_empty() || text.eq_ignore_ascii_case("identity") {
-            return Ok(None);
+        match codings.len() <= CONTENT_CODINGS_MAX {
+            true => Ok(codings),
+            false => Err(refused()),
         }
-        Self::parse(text).map(Some).ok_or_else(refused)
     }
 
     /// The bytes, compressed.
@@ -128,13 +132,26 @@ impl Coding {
         done.map_err(|_| Failure::of(Code::Internal))
     }
 
-    /// The bytes that were compressed.
+    /// What comes out of this coding.
+    fn reader<'r>(self, from: impl Read + 'r) -> std::io::Result<Box<dyn Read + 'r>> {
+        Ok(match self {
+            Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(from)),
+            Self::Brotli => Box::new(brotli::Decompressor::new(from, PIECE)),
+            Self::Zstd => {
+                let mut reader = zstd::stream::read::Decoder::new(from)?;
+                reader.window_log_max(ZSTD_WINDOW)?;
+                Box::new(reader)
+            }
+        })
+    }
+
+    /// The bytes to which these codings were applied, in this order.
     ///
     /// # Errors
     /// `too_large` beyond `max`; those of `grow`, which is asked before memory is taken; `limit-exceeded` beyond the ratio; `body-coding` for what is
-    /// not of this coding.
+    /// not of these codings.
     pub(crate) fn decode(
-        self,
+        codings: &[Self],
         bytes: &[u8],
         max: u64,
         ratio_max: u64,
@@ -146,34 +163,31 @@ impl Coding {
             Failure::new(Code::BodyCoding, what)
         };
         let by_ratio = (bytes.len() as u64).saturating_mul(ratio_max).max(FREE);
-        let bound = usize::try_from(by_ratio.min(max)).unwrap_or(usize::MAX);
-        let mut reader: Box<dyn Read + '_> = match self {
-            Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(bytes)),
-            Self::Brotli => Box::new(brotli::Decompressor::new(bytes, PIECE)),
-            Self::Zstd => {
-                let reader = zstd::stream::read::Decoder::new(bytes);
-                let mut reader = reader.map_err(malformed)?;
-                reader.window_log_max(ZSTD_WINDOW).map_err(malformed)?;
-                Box::new(reader)
+        let passed = Cell::new(false);
+        let mut reader: Box<dyn Read + '_> = Box::new(bytes);
+        for coding in codings.iter().rev() {
+            reader = Box::new(Bounded {
+                reader: coding.reader(reader).map_err(malformed)?,
+                left: by_ratio.min(max),
+                passed: &passed,
+            });
+        }
+        let refused = |error| match (passed.get(), by_ratio < max) {
+            (false, _) => malformed(error),
+            (true, true) => {
+                let name = "decompression_ratio_max";
+                Failure::limit(Code::LimitExceeded, name, ratio_max)
             }
+            (true, false) => too_large(),
         };
         let mut out = Vec::new();
         let mut piece = vec![0; PIECE];
         loop {
-            let read = reader.read(&mut piece).map_err(malformed)?;
+            let read = reader.read(&mut piece).map_err(refused)?;
             let Some(piece) = piece.get(..read).filter(|p| !p.is_empty()) else {
                 return Ok(out);
             };
             let needed = out.len() + piece.len();
-            if needed > bound {
-                return Err(match by_ratio < max {
-                    true => {
-                        let name = "decompression_ratio_max";
-                        Failure::limit(Code::LimitExceeded, name, ratio_max)
-                    }
-                    false => too_large(),
-                });
-            }
             if needed > out.capacity() {
                 let room = (out.capacity() * 2).max(needed);
                 grow(room)?;
@@ -184,9 +198,39 @@ impl Coding {
     }
 }
 
+/// What comes out of a coding, as far as it may.
+struct Bounded<'b, R> {
+    reader: R,
+    /// Bytes that may still come.
+    left: u64,
+    /// Whether more came, out of whichever coding.
+    passed: &'b Cell<bool>,
+}
+
+impl<R: Read> Read for Bounded<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(into)?;
+        match self.left.checked_sub(read as u64) {
+            Some(left) => {
+                self.left = left;
+                Ok(read)
+            }
+            None => {
+                self.passed.set(true);
+                Err(std::io::Error::other("too much comes out of a coding"))
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn decode(codings: &[Coding], bytes: &[u8], max: u64, ratio: u64) -> Result<Vec<u8>, Failure> {
+        let refuse = || Failure::of(Code::LimitExceeded);
+        Coding::decode(codings, bytes, max, ratio, refuse, |_| Ok(()))
+    }
 
     fn accepted(value: &str) -> Option<Coding> {
         let mut headers = HeaderMap::new();
@@ -220,25 +264,61 @@ mod tests {
         for coding in ALL {
             let coded = coding.encode(text.as_bytes()).unwrap();
             assert!(coded.len() < 500);
-            let refuse = || Failure::of(Code::LimitExceeded);
-            let back = coding
-                .decode(&coded, 1 << 20, 1_000, refuse, |_| Ok(()))
-                .unwrap();
+            let back = decode(&[coding], &coded, 1 << 20, 1_000).unwrap();
             assert_eq!(back, text.as_bytes());
-            let small = coding
-                .decode(&coded, 100, 1_000, refuse, |_| Ok(()))
-                .unwrap_err();
+            let small = decode(&[coding], &coded, 100, 1_000).unwrap_err();
             assert_eq!(small.limit_name(), None);
             let cut = coded.get(..coded.len() / 2).unwrap();
-            let cut = coding
-                .decode(cut, 1 << 20, 1_000, refuse, |_| Ok(()))
-                .unwrap_err();
+            let cut = decode(&[coding], cut, 1 << 20, 1_000).unwrap_err();
             assert_eq!(cut.code(), Code::BodyCoding, "{coding:?}");
-            let other = coding
-                .decode(b"{}", 1 << 20, 1_000, refuse, |_| Ok(()))
-                .unwrap_err();
+            let other = decode(&[coding], b"{}", 1 << 20, 1_000).unwrap_err();
             assert_eq!(other.code(), Code::BodyCoding, "{coding:?}");
         }
+    }
+
+    #[test]
+    fn members_and_frames_follow_each_other() {
+        for coding in [Coding::Gzip, Coding::Zstd] {
+            for length in [3, 40_000, 400_000] {
+                let text = "abc é ".repeat(length);
+                let (first, second) = text.as_bytes().split_at(length);
+                let mut coded = coding.encode(first).unwrap();
+                coded.extend(coding.encode(b"").unwrap());
+                coded.extend(coding.encode(second).unwrap());
+                let back = decode(&[coding], &coded, 8 << 20, 100_000).unwrap();
+                assert!(back == text.as_bytes(), "{coding:?} {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn codings_on_top_of_each_other_come_off_in_turn() {
+        let text = "abc é ".repeat(1_000);
+        for inner in ALL {
+            for outer in ALL {
+                let coded = inner.encode(text.as_bytes()).unwrap();
+                let coded = outer.encode(&coded).unwrap();
+                let back = decode(&[inner, outer], &coded, 1 << 20, 1_000).unwrap();
+                assert_eq!(back, text.as_bytes(), "{inner:?} {outer:?}");
+                if inner != outer {
+                    let wrong = decode(&[outer, inner], &coded, 1 << 20, 1_000).unwrap_err();
+                    assert_eq!(wrong.code(), Code::BodyCoding, "{inner:?} {outer:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_between_is_bounded_too() {
+        // Members of nothing, very many of them.
+        let nothing = Coding::Gzip.encode(b"").unwrap().repeat(1 << 20);
+        let coded = Coding::Zstd.encode(&nothing).unwrap();
+        let codings = [Coding::Gzip, Coding::Zstd];
+        let refused = decode(&codings, &coded, 1 << 30, 100).unwrap_err();
+        assert_eq!(refused.limit_name(), Some("decompression_ratio_max"));
+        let refused = decode(&codings, &coded, 1 << 20, u64::MAX).unwrap_err();
+        assert_eq!(refused.limit_name(), None);
+        assert_eq!(refused.code(), Code::LimitExceeded);
     }
 
     #[test]
@@ -246,10 +326,7 @@ mod tests {
         let zeros = vec![0; 64 << 20];
         for coding in ALL {
             let coded = coding.encode(&zeros).unwrap();
-            let refuse = || Failure::of(Code::LimitExceeded);
-            let refused = coding
-                .decode(&coded, 1 << 30, 100, refuse, |_| Ok(()))
-                .unwrap_err();
+            let refused = decode(&[coding], &coded, 1 << 30, 100).unwrap_err();
             assert_eq!(refused.limit_name(), Some("decompression_ratio_max"));
         }
     }

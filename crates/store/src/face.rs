@@ -19,7 +19,9 @@ pub use alerts::{
 pub use break_glass::{Opening, OpeningCounts, OpeningState, Review};
 pub(crate) use data::{Apart, DataIn};
 pub use data::{Data, Form};
-pub use page::{Entry, HistoryOf, HistoryRequest, Labels, Mode, Page, PageRequest, Position};
+pub use page::{
+    Entry, HistoryOf, HistoryRequest, Labels, Listed, Mode, Page, PageRequest, Position,
+};
 pub use people::{
     Account, Approval, BrowserSession, Claimed, CodeTerms, IdentityProvider, Invitation,
     KeptPasskey, PasskeyUse, Person, Proofs, Registration, SigningKey, Through, Totp,

@@ -1,9 +1,14 @@
 //! history of a resource, a type, or all (`http.html#history`).
 
 use access::{History, Target};
+use base::limits::fixed::HISTORY_LISTED_MAX;
 use base::{Code, ResourceId};
 use fhir::definitions::TypeId;
-use store::{HistoryOf, HistoryRequest};
+use fhir::json::Value;
+use fhir::outcome::{Issue, Outcome};
+use fhir::reference::Literal;
+use fhir::resource::Draft;
+use store::{HistoryOf, HistoryRequest, Listed, Read};
 
 use super::read::id_in_url;
 use super::search::Asked;
@@ -25,8 +30,8 @@ pub enum HistoryScope<'a> {
 }
 
 impl Session {
-    /// A page of a history, newest first unless `_sort` says otherwise. Takes `_since`, `_at`, `_sort`
-    /// and `_count`.
+    /// A page of a history, newest first unless `_sort` says otherwise. Takes `_since`, `_at`,
+    /// `_list`, `_sort` and `_count`.
     ///
     /// # Errors
     /// `not-found` for a resource that never was; `cursor-invalid`, `cursor-expired`,
@@ -39,19 +44,33 @@ impl Session {
         let (of, path, target) = self.history_of(scope)?;
         let permit = self.permit::<History>(target).await?;
         let binding = format!("history {path}");
-        let place = self.place(&binding, asked).await?;
+        let mut place = self.place(&binding, asked).await?;
         let mut request = HistoryRequest {
             of,
             since: None,
             at: None,
+            listed: None,
             ascending: false,
             count: 0,
             page: place.page,
         };
-        let this = self.history_parameters(&mut request, &place.query, asked.strict)?;
+        // What was ignored is not in the query that a paging link carries.
+        let strict = asked.strict || asked.cursor.is_some();
+        let understood = self.history_parameters(&mut request, &place.query, strict)?;
+        let this = understood.this.join("&");
+        place.query = this.clone();
+        if let Some(list) = &understood.list {
+            let (listed, pinned) = self.listed(list).await?;
+            request.listed = Some(listed);
+            let own = understood.this.iter().filter(|p| !p.starts_with("_list="));
+            let mut query: Vec<String> = own.cloned().collect();
+            query.push(format!("_list={}", form::encode(&pinned)));
+            place.query = query.join("&");
+        }
         let instance = matches!(request.of, HistoryOf::Instance(..));
         let first = request.page.after.is_none();
-        let whole = request.since.is_none() && request.at.is_none();
+        let narrowed = request.since.is_some() || request.listed.is_some();
+        let whole = !narrowed && request.at.is_none();
         let page = self.store.history(permit, request).await?;
         if instance && first && whole && page.entries.is_empty() && page.total == Some(0) {
             return Err(Failure::of(Code::NotFound));
@@ -76,7 +95,78 @@ impl Session {
                 ))
             }
         };
-        Ok(Answer::History(HistoryPage { page, this, next }))
+        let issues = Outcome(understood.issues);
+        Ok(Answer::History(HistoryPage {
+            page,
+            issues,
+            this,
+            next,
+        }))
+    }
+
+    /// What a List refers to, and the List as it was then: further pages go by that. What is not there, or
+    /// not in the caller's reach, names nothing.
+    async fn listed(&self, list: &str) -> Result<(Vec<Listed>, String), Failure> {
+        let model = self.model();
+        let bad = |what: &str| Failure::new(Code::SearchValue, format!("_list: {what}"));
+        let type_id = model
+            .type_id("List")
+            .ok_or_else(|| bad("this version of FHIR has no List"))?;
+        let name = list.strip_prefix("List/").unwrap_or(list);
+        let (id, version) = match name.split_once("/_history/") {
+            Some((id, version)) => (id, Some(version)),
+            None => (name, None),
+        };
+        let id = ResourceId::new(id).map_err(|_| bad("the id of a List resource is expected"))?;
+        let read = match version {
+            None => self.read_stored(type_id, &id).await?,
+            Some(version) => self.read_version(type_id, id.as_str(), version).await?,
+        };
+        let Read::Found(stored) = read else {
+            return Ok((Vec::new(), list.to_owned()));
+        };
+        let stored = stored.get();
+        let depth = usize::try_from(self.limits().json_depth_max).unwrap_or(usize::MAX);
+        let draft =
+            Draft::read(model, &stored.body, depth).map_err(|_| Failure::of(Code::Internal))?;
+        let base = self.links().fhir();
+        let mut listed = Vec::new();
+        let entries = draft
+            .value()
+            .get("entry")
+            .into_iter()
+            .flat_map(Value::items);
+        for entry in entries {
+            let item = entry.get("item").and_then(|item| item.get("reference"));
+            let Some(text) = item.and_then(Value::as_str) else {
+                continue;
+            };
+            let Literal::Local {
+                type_id,
+                id,
+                version,
+            } = Literal::parse(&text, model, &[&base])
+            else {
+                continue;
+            };
+            let version = match version.map(super::condition::version) {
+                // A version that cannot be is none of the resource's.
+                Some(None) => continue,
+                version => version.flatten(),
+            };
+            listed.push(Listed {
+                type_id,
+                id,
+                version,
+            });
+            if listed.len() > HISTORY_LISTED_MAX {
+                let what =
+                    format!("a history is narrowed to {HISTORY_LISTED_MAX} references at most");
+                return Err(bad(&what));
+            }
+        }
+        let pinned = format!("{}/_history/{}", stored.id, stored.version);
+        Ok((listed, pinned))
     }
 
     fn history_of(&self, scope: HistoryScope<'_>) -> Result<(HistoryOf, String, Target), Failure> {
@@ -103,10 +193,10 @@ impl Session {
         request: &mut HistoryRequest,
         query: &str,
         strict: bool,
-    ) -> Result<String, Failure> {
+    ) -> Result<Understood, Failure> {
         let limits = self.limits();
         let mut count = limits.page_entries_default;
-        let mut this = Vec::new();
+        let (mut this, mut list, mut issues) = (Vec::new(), None, Vec::new());
         for (name, value) in form::pairs(query) {
             let bad = |what: &str| Failure::new(Code::SearchValue, format!("{name}: {what}"));
             let when = "a date or a time is expected, without a prefix";
@@ -142,22 +232,37 @@ impl Session {
                     };
                     this.push(format!("_sort={value}"));
                 }
-                "_since" | "_at" => return Err(bad("may be given once")),
                 // Answering everything instead would show more than was asked for.
-                "_list" => {
-                    let what = "a history by _list is not supported";
+                "_list" if value.starts_with('$') => {
+                    let what = "a history by a list that is computed is not supported";
                     return Err(Failure::new(Code::NotSupported, what));
                 }
-                _ if strict => {
-                    return Err(Failure::new(
-                        Code::SearchParameterUnknown,
-                        format!("a history has no parameter {name}"),
-                    ));
+                "_list" if list.is_none() => {
+                    this.push(format!("_list={}", form::encode(&value)));
+                    list = Some(value.into_owned());
                 }
-                _ => {}
+                "_since" | "_at" | "_list" => return Err(bad("may be given once")),
+                _ => {
+                    let what = format!("a history has no parameter {name}");
+                    if strict {
+                        return Err(Failure::new(Code::SearchParameterUnknown, what));
+                    }
+                    let what = format!("{what}; it was ignored");
+                    issues.push(Issue::warning(Code::SearchParameterIgnored, what));
+                }
             }
         }
         request.count = u32::try_from(count).unwrap_or(u32::MAX);
-        Ok(this.join("&"))
+        Ok(Understood { this, list, issues })
     }
+}
+
+/// The parameters of a history, as they were understood.
+struct Understood {
+    /// Those that count.
+    this: Vec<String>,
+    /// `_list`
+    list: Option<String>,
+    /// What was ignored.
+    issues: Vec<Issue>,
 }

@@ -16,7 +16,7 @@ use super::custom::Customs;
 use super::holds::{all, any, meets};
 use super::query::{Clause, Match, ParamClause, Test, TokenMatch, Unit};
 use super::rows::{
-    Row, RowValue, contained, distance, encloses, in_unit, into_contained, name_parts, of_type,
+    Row, RowValue, beginnings, contained, distance, encloses, in_unit, into_contained, of_type,
     plain, typed_identifier,
 };
 use crate::definitions::{Model, ParamId, ParamKind, TypeId};
@@ -377,9 +377,9 @@ impl<'a> Among<'a> {
                 };
                 Some(rows(of_type(param)).any(is))
             }
-            Match::NamePrefix(_) => {
-                let parts = rows(name_parts(param));
-                any(rows(param).chain(parts).map(|row| is(&row.value, value)))
+            Match::StringBegins(_) => {
+                let beside = rows(beginnings(param));
+                any(rows(param).chain(beside).map(|row| is(&row.value, value)))
             }
             Match::Unequal(inner) => {
                 let aside = |row: &Row| {

@@ -129,8 +129,14 @@ impl Customs {
         plans.sort_unstable_by_key(|p| p.id);
         let mut rows = match plans.as_slice() {
             [] => Vec::new(),
-            plans => Extractor::new(model, type_id, resource, own_bases)
-                .map_or_else(Vec::new, |e| e.within(&left).rows(plans)),
+            plans => {
+                Extractor::new(model, type_id, resource, own_bases).map_or_else(Vec::new, |e| {
+                    let extractor = e.within(&left);
+                    let mut rows = extractor.rows(plans);
+                    extractor.beginnings(plans, &mut rows);
+                    rows
+                })
+            }
         };
         let of = (type_id, resource);
         let inside = Extractor::contained_of(model, self, of, own_bases, &wanted, &left);

@@ -356,11 +356,6 @@ impl ParamPlan {
         self.caseless
     }
 
-    /// Some of its values are family names.
-    pub(super) const fn has_names(&self) -> bool {
-        self.has_names
-    }
-
     /// Its values are MIME types.
     pub(super) const fn is_mime(&self) -> bool {
         self.is_mime

@@ -155,12 +155,12 @@ impl<'a> Beholder<'a> {
 
     fn value(&self, param: ParamId, value: &Match) -> Option<bool> {
         match value {
-            Match::NamePrefix(part) => {
+            Match::StringBegins(part) => {
                 let whole = Match::StringPrefix(part.clone());
                 let begins = |rows: &[Row]| any(rows.iter().map(|row| meets(&row.value, &whole)));
                 match self.with(param, begins) {
                     Some(false) => {
-                        begins(&self.extractor.name_parts_of(self.extractor.plan(param)?))
+                        begins(&self.extractor.beginnings_of(self.extractor.plan(param)?))
                     }
                     found => found,
                 }
@@ -285,7 +285,7 @@ fn token(system: &str, code: &str, wanted: &TokenMatch) -> bool {
 
 fn text(folded: &str, exact: &str, value: &Match) -> bool {
     match value {
-        Match::StringPrefix(part) | Match::NamePrefix(part) | Match::TokenTextPrefix(part) => {
+        Match::StringPrefix(part) | Match::StringBegins(part) | Match::TokenTextPrefix(part) => {
             folded.starts_with(&**part)
         }
         Match::StringIs(whole) => folded == whole,

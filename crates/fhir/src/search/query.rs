@@ -171,8 +171,9 @@ pub enum Match {
     Unequal(Box<Match>),
     /// string, folded as in [`super::rows::fold`]; begins with.
     StringPrefix(String),
-    /// string, folded: a name, or a later word of it and what follows, begins with this.
-    NamePrefix(String),
+    /// string, folded and [`super::rows::joined`]: the text, or of a family name a later word and what
+    /// follows, begins with this, whatever the white space.
+    StringBegins(String),
     /// string, folded; the same.
     StringIs(String),
     /// string, folded; ends with.

@@ -11,7 +11,7 @@ use super::query::Range;
 
 pub use self::folded::{Folded, folded};
 pub use self::places::{PartKind, Places, places};
-pub use super::value::fold::fold;
+pub use super::value::fold::{fold, joined};
 pub use super::value::number::in_unit;
 pub use super::value::place::{distance, encloses};
 
@@ -20,13 +20,14 @@ pub const fn of_type(param: ParamId) -> ParamId {
     ParamId(param.0 | 1 << 24)
 }
 
-/// The parameter number under which names are kept from each later word of them on, so that a part of
-/// a family name is found by itself.
-pub const fn name_parts(param: ParamId) -> ParamId {
-    ParamId(param.0 | NAME_PARTS)
+/// The parameter number under which texts are kept beside those of the parameter itself, for searches by
+/// how they begin: without the spaces between their words, and family names from each later word of
+/// them on, so that a part of one is found by itself.
+pub const fn beginnings(param: ParamId) -> ParamId {
+    ParamId(param.0 | BEGINNINGS)
 }
 
-const NAME_PARTS: u32 = 1 << 23;
+const BEGINNINGS: u32 = 1 << 23;
 
 /// The parameter number under which the words of a type's narratives are kept, for `_text`.
 pub const fn narrative(type_id: TypeId) -> ParamId {
@@ -48,7 +49,7 @@ pub const CUSTOM: u32 = 1 << 26;
 
 /// Whether a number is that of a tenant's own search parameter, of what is contained too.
 pub const fn is_custom(number: u32) -> bool {
-    let number = number & !(CONTAINED | INTO_CONTAINED);
+    let number = number & !(CONTAINED | INTO_CONTAINED | BEGINNINGS);
     number >= CUSTOM && number < CONTAINED
 }
 
@@ -69,7 +70,7 @@ pub const fn into_contained(param: ParamId) -> ParamId {
 
 /// The parameter behind a number of one of these kinds.
 pub const fn plain(param: ParamId) -> ParamId {
-    ParamId(param.0 & !(CONTAINED | INTO_CONTAINED))
+    ParamId(param.0 & !(CONTAINED | INTO_CONTAINED | BEGINNINGS))
 }
 
 /// Contained resources of one resource that are searched; further ones are kept and not found.

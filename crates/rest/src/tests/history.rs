@@ -1,5 +1,7 @@
 //! Histories of an instance, a type, and all.
 
+use serde_json::{Value, json};
+
 use super::world::{World, patient_with_id};
 
 fn three_versions(world: &World, who: &str) {
@@ -162,8 +164,113 @@ fn a_history_can_be_read_forwards() {
             .refused(400, "search-value");
     }
     world
-        .fhir(&who, "GET Patient/_history?_list=7", "")
+        .fhir(&who, "GET Patient/_history?_list=$current-problems", "")
         .refused(501, "not-supported");
+}
+
+#[test]
+fn a_history_is_narrowed_to_a_list() {
+    let (world, who) = World::clinic();
+    for (id, name) in [("p", "A"), ("p", "B"), ("q", "A"), ("q", "B"), ("r", "A")] {
+        let put = format!("PUT Patient/{id}");
+        let done = world.fhir(&who, &put, patient_with_id(id, name));
+        assert!(matches!(done.code, 200 | 201));
+    }
+    let list = |items: &[&str]| {
+        let items: Vec<_> = items
+            .iter()
+            .map(|item| json!({"item": {"reference": item}}))
+            .collect();
+        json!({"resourceType": "List", "id": "l", "status": "current", "mode": "working",
+            "entry": items})
+        .to_string()
+    };
+    let items = ["Patient/p", "Patient/q/_history/1", "Patient/none"];
+    world.fhir(&who, "PUT List/l", list(&items)).status(201);
+    world.fhir(&who, "DELETE Patient/p", "").status(204);
+    let told = |query: &str| -> Vec<String> {
+        let told = world.fhir(&who, &format!("GET {query}"), "").status(200);
+        let entries = told.json()["entry"].clone();
+        let each = entries.as_array().cloned().unwrap_or_default();
+        let name = |e: &Value| {
+            format!(
+                "{} {}",
+                e["request"]["url"].as_str().unwrap(),
+                e["response"]["etag"].as_str().unwrap()
+            )
+        };
+        each.iter().map(name).collect()
+    };
+    let wanted = [
+        "Patient/p W/\"3\"",
+        "Patient/q W/\"1\"",
+        "Patient/p W/\"2\"",
+        "Patient/p W/\"1\"",
+    ];
+    for query in [
+        "_history?_list=l",
+        "_history?_list=List/l",
+        "Patient/_history?_list=l",
+        "Patient/_history?_list=List/l/_history/1",
+    ] {
+        assert_eq!(told(query), wanted, "{query}");
+    }
+    assert_eq!(told("Patient/q/_history?_list=l"), wanted[1..2]);
+    for nothing in [
+        "Patient/r/_history?_list=l",
+        "_history?_list=none",
+        "List/_history?_list=l",
+    ] {
+        assert!(told(nothing).is_empty(), "{nothing}");
+    }
+    world
+        .fhir(&who, "GET _history?_list=l&_count=0", "")
+        .status(200)
+        .at("/total", 4);
+    for bad in ["_list=Patient/l", "_list=l&_list=l", "_list="] {
+        world
+            .fhir(&who, &format!("GET _history?{bad}"), "")
+            .refused(400, "search-value");
+    }
+    // All pages go by the List as the first one saw it.
+    let page = world.fhir(&who, "GET _history?_list=l&_count=2", "");
+    let next = page.status(200).link("next").unwrap();
+    world
+        .fhir(&who, "PUT List/l", list(&["Patient/r"]))
+        .status(200);
+    let page = world.follow(&who, &next).status(200);
+    assert_eq!(page.json()["entry"].as_array().unwrap().len(), 2);
+    assert!(page.link("next").is_none());
+    // Who may not read Lists is told that.
+    let other = world.client("lakeside", "system/Patient.rs");
+    world
+        .fhir(&other, "GET Patient/_history?_list=l", "")
+        .refused(403, "scope-missing");
+}
+
+#[test]
+fn what_a_history_ignores_is_told() {
+    let (world, who) = World::clinic();
+    three_versions(&world, &who);
+    let told = world
+        .fhir(&who, "GET Patient/_history?_type=Patient&_count=2", "")
+        .status(200);
+    let last = told.json()["entry"][2].clone();
+    let issue = &last["response"]["outcome"]["issue"][0];
+    assert_eq!(issue["severity"], "warning");
+    assert_eq!(
+        issue["details"]["coding"][0]["code"],
+        "search-parameter-ignored"
+    );
+    assert!(!told.link("self").unwrap().contains("_type"));
+    // What was told once is not in the link to the next page.
+    let next = told.link("next").unwrap();
+    let next = world.follow(&who, &next).status(200);
+    assert_eq!(next.json()["entry"].as_array().unwrap().len(), 1);
+    let strict = [("prefer", "handling=strict")];
+    world
+        .fhir_with(&who, "GET Patient/_history?_type=Patient", &strict, "")
+        .refused(400, "search-parameter-unknown");
 }
 
 #[test]

@@ -81,6 +81,14 @@ fn included_resources_say_so() {
     let line = "GET Observation?_include=Observation:subject";
     let found = world.fhir(&no_patients, line, "");
     assert!(!found.entries().contains(&"Patient/p0".to_owned()));
+    // A parameter that leads to one type alone names it.
+    for include in ["Observation:patient", "Observation:subject:Patient"] {
+        let line = format!("GET Observation?_include={include}");
+        let refused = world.fhir(&no_patients, &line, "");
+        refused.refused(403, "scope-missing");
+        let found = world.fhir(&who, &line, "").status(200);
+        assert_eq!(found.entries(), ["Observation/o", "Patient/p0"]);
+    }
     let chain = world.fhir(
         &no_patients,
         "GET Observation?subject:Patient.name=smith",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use access::Released;
-use base::{Micros, ResourceId, Seq};
+use base::{Micros, ResourceId, Seq, Version};
 use fhir::definitions::TypeId;
 
 use super::write::Stored;
@@ -44,6 +44,17 @@ pub enum HistoryOf {
     System,
 }
 
+/// What a history is narrowed to: a resource, or one version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its type.
+    pub type_id: TypeId,
+    /// Its id.
+    pub id: ResourceId,
+    /// The version that is meant, where one is.
+    pub version: Option<Version>,
+}
+
 /// A page of a history.
 #[derive(Clone, Debug)]
 pub struct HistoryRequest {
@@ -53,6 +64,8 @@ pub struct HistoryRequest {
     pub since: Option<Micros>,
     /// Only versions that were current at some time from the first to before the second.
     pub at: Option<(Micros, Micros)>,
+    /// Only versions of these; of one that names a version, that one.
+    pub listed: Option<Vec<Listed>>,
     /// Oldest first.
     pub ascending: bool,
     /// Versions on the page; 0 asks for the total only.

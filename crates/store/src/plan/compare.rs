@@ -9,7 +9,7 @@ mod range;
 use base::{Code, ResourceId};
 use fhir::definitions::{ParamId, TypeId};
 use fhir::search::query::{Circle, How, Match, ReferenceMatch, Spot, TokenMatch};
-use fhir::search::rows::{distance, fold, name_parts, of_type, typed_identifier};
+use fhir::search::rows::{beginnings, distance, fold, of_type, typed_identifier};
 
 use composite::composite;
 use range::{Ends, quantity};
@@ -186,13 +186,13 @@ pub(crate) fn tests(param: ParamId, value: &Match, facts: &mut dyn Facts) -> Res
         Match::StringPrefix(folded) | Match::TokenTextPrefix(folded) => {
             text(prefix("folded", folded))
         }
-        Match::NamePrefix(folded) => {
+        Match::StringBegins(folded) => {
             let preds = prefix("folded", folded);
             let of = |number| {
                 let ways = Ways::Known(vec![unordered(preds.clone())]);
                 one(Table::String, number, preds.clone(), ways)
             };
-            Ok([of(number), of(i64::from(name_parts(param).0))].concat())
+            Ok([of(number), of(i64::from(beginnings(param).0))].concat())
         }
         Match::StringSuffix(folded) => {
             text(vec![Pred::Column("folded", Op::Ends, Bind::text(folded))])

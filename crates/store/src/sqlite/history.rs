@@ -20,7 +20,7 @@ use super::seal::method_number;
 use super::sight::{self, Seen};
 use super::tenant::OpenTenant;
 use crate::tenant::current_or_last_good;
-use crate::{HistoryOf, HistoryRequest, Method, Position, Result, StoreError, Stored};
+use crate::{HistoryOf, HistoryRequest, Listed, Method, Position, Result, StoreError, Stored};
 
 /// What a page holds, before it is released.
 pub(crate) struct Found {
@@ -107,6 +107,9 @@ pub(crate) fn page(
     if let Some((from, to)) = request.at {
         parts.current_at(from, to, as_of);
     }
+    if let Some(listed) = &request.listed {
+        parts.listed(db, listed)?;
+    }
     let instance = matches!(request.of, HistoryOf::Instance(..));
     let ruled = match &request.of {
         HistoryOf::Instance(type_id, _) | HistoryOf::Type(type_id) => {
@@ -138,6 +141,8 @@ pub(crate) fn page(
         if request.page.after.is_none() && found.next.is_none() {
             found.total = Some(found.stored.len() as u64);
         }
+    } else if ruled {
+        fill(tenant, db, request, &parts, Some(spent), &mut found)?;
     }
     Ok(found)
 }
@@ -167,6 +172,39 @@ impl Parts {
             Value::from(i64::try_from(as_of.0).unwrap_or(i64::MAX)),
         );
         self.and("n.updated_us <= ?)", Value::from(from.0));
+    }
+
+    /// Only these resources and versions.
+    fn listed(&mut self, db: &Connection, listed: &[Listed]) -> Result<()> {
+        let (mut whole, mut single) = (Vec::new(), Vec::new());
+        let mut row = db
+            .prepare_cached("SELECT rid FROM resource WHERE type = ?1 AND id = ?2")
+            .doing(DOING)?;
+        let mut version = db
+            .prepare_cached("SELECT vid FROM version WHERE rid = ?1 AND version = ?2")
+            .doing(DOING)?;
+        for one in listed {
+            let of = params![one.type_id.0, IdKey::of_id(&one.id)];
+            let rid: Option<i64> = row.query_row(of, |r| r.get(0)).optional().doing(DOING)?;
+            let Some(rid) = rid else { continue };
+            let Some(number) = one.version else {
+                whole.push(rid);
+                continue;
+            };
+            let number = i64::try_from(number.0).unwrap_or(i64::MAX);
+            let found = version.query_row(params![rid, number], |r| r.get::<_, i64>(0));
+            single.extend(found.optional().doing(DOING)?);
+        }
+        let json = |rows: &[i64]| {
+            let rows: Vec<String> = rows.iter().map(i64::to_string).collect();
+            Value::from(format!("[{}]", rows.join(",")))
+        };
+        let of = "(v.rid IN (SELECT value FROM json_each(?))";
+        self.and(of, json(&whole));
+        self.sql
+            .push_str(" OR v.vid IN (SELECT value FROM json_each(?)))");
+        self.values.push(json(&single));
+        Ok(())
     }
 
     /// Only types that the permit shows.
@@ -214,11 +252,11 @@ fn fill(
     let mut rows = statement
         .query(params_from_iter(&parts.values))
         .doing(DOING)?;
-    let mut last = 0i64;
+    let (mut last, mut counted) = (0i64, 0u64);
     let (mut bytes, bytes_max) = (0u64, tenant.shared.config.limits.page_bytes_max);
     while let Some(row) = rows.next().doing(DOING)? {
         // A page that is full of bytes ends early.
-        if found.stored.len() >= count as usize || bytes > bytes_max {
+        if count > 0 && found.stored.len() >= count as usize || bytes > bytes_max {
             found.next = Some(Position(last.to_be_bytes().to_vec()));
             break;
         }
@@ -252,6 +290,10 @@ fn fill(
             found.opened = found.opened || sight::by_opening(tenant, db, Some(rule), now, of)?;
         }
         last = place;
+        if count == 0 {
+            counted += 1;
+            continue;
+        }
         let stored = match blob::whole(tenant, db, stored) {
             Err(e) if e.code() == Code::ResourceQuarantined => {
                 found.left_out += 1;
@@ -263,6 +305,9 @@ fn fill(
         found.stored.push(stored);
         found.rows.push(last);
         found.made.push(made);
+    }
+    if count == 0 {
+        found.total = Some(counted);
     }
     Ok(())
 }

@@ -160,6 +160,7 @@ async fn histories_page_backwards_on_one_snapshot() {
         of: HistoryOf::System,
         since: Some(base::Clock::now(&*world.clock)),
         at: None,
+        listed: None,
         ascending: false,
         count: 10,
         page: PageRequest::default(),

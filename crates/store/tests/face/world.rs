@@ -395,6 +395,7 @@ impl Tenant<'_> {
             of,
             since: None,
             at: None,
+            listed: None,
             ascending: false,
             count,
             page,

@@ -1,9 +1,9 @@
-//! Rows that belong to no parameter of the definitions: identifiers with their types, parts of names, the
+//! Rows that belong to no parameter of the definitions: identifiers with their types, how texts begin, the
 //! words of texts, and what a Binary is bound to.
 
 use super::super::rows::{self as rows_of, Row, RowValue};
 use super::super::words;
-use super::{Extractor, ParamPlan, Shape, reference, settle, string, token};
+use super::{Emit, Extractor, ParamPlan, Shape, reference, settle, string, token};
 use crate::definitions::{ParamKind, TypeId};
 use crate::json;
 use crate::path::Item;
@@ -12,9 +12,7 @@ impl Extractor<'_> {
     /// Rows that belong to no parameter of the definitions: identifiers with their types, the words
     /// of the narrative and those of all other texts.
     pub(super) fn apart(&self, type_id: TypeId, rows: &mut Vec<Row>) {
-        for param in self.of_type.params.iter().filter(|p| p.has_names) {
-            rows.extend(self.name_parts_of(param));
-        }
+        self.beginnings(&self.of_type.params, rows);
         for param in self.of_type.params.iter().filter(|p| p.has_identifiers) {
             let from = rows.len();
             let id = rows_of::of_type(param.id);
@@ -79,24 +77,68 @@ impl Extractor<'_> {
         rows
     }
 
-    /// The names of one parameter, from each later word of them on.
-    pub(in super::super) fn name_parts_of(&self, param: &'static ParamPlan) -> Vec<Row> {
-        let mut rows = Vec::new();
-        if !param.has_names {
-            return rows;
+    /// How the texts of these parameters begin, of which `rows` has the rows: texts of several words
+    /// without the spaces, and names from each later word of them on.
+    pub(in super::super) fn beginnings<'p, P: std::borrow::Borrow<ParamPlan>>(
+        &'p self,
+        params: &'p [P],
+        rows: &mut Vec<Row>,
+    ) {
+        let (all, mut at) = (rows.len(), 0);
+        for param in params.iter().map(std::borrow::Borrow::borrow) {
+            if param.kind != ParamKind::String {
+                continue;
+            }
+            let from = rows.len();
+            let id = rows_of::beginnings(param.id);
+            // Both are sorted by parameter.
+            while let Some(row) = rows.get(at).filter(|_| at < all) {
+                if row.param > param.id {
+                    break;
+                }
+                if row.param == param.id
+                    && let Some(value) = joined(&row.value)
+                {
+                    rows.push(Row { param: id, value });
+                }
+                at += 1;
+            }
+            if param.has_names && param.id.0 < rows_of::CUSTOM {
+                self.later_words(param, &mut |value| rows.push(Row { param: id, value }));
+            }
+            settle(rows, from, ParamKind::String);
         }
-        let id = rows_of::name_parts(param.id);
-        let mut keep = |value| rows.push(Row { param: id, value });
+    }
+
+    /// The same of one parameter alone.
+    pub(in super::super) fn beginnings_of(&self, param: &'static ParamPlan) -> Vec<Row> {
+        let mut rows = self.rows_of(param);
+        let own = rows.len();
+        self.beginnings(&[param], &mut rows);
+        rows.split_off(own)
+    }
+
+    /// The names of a parameter, from each later word of them on.
+    fn later_words<'p>(&'p self, param: &'p ParamPlan, emit: Emit<'_>) {
         self.reader()
             .visit(&param.plan, self.resource, &mut |item| {
                 if let Some((value, shape)) = item
                     .node()
                     .and_then(|n| Some((n.value?, self.plans.shapes.of_type(n.ty))))
                 {
-                    string::later_words(shape, value, &mut keep);
+                    string::later_words(shape, value, emit);
                 }
             });
-        settle(&mut rows, 0, ParamKind::String);
-        rows
     }
+}
+
+/// A text of several words without the spaces; none for one of one word.
+fn joined(value: &RowValue) -> Option<RowValue> {
+    let RowValue::String { folded, exact } = value else {
+        return None;
+    };
+    folded.contains(' ').then(|| RowValue::String {
+        folded: rows_of::joined(folded).into(),
+        exact: exact.clone(),
+    })
 }

@@ -3,7 +3,7 @@
 use crate::definitions::ParamKind;
 use crate::path::{Node, PathError, Plan, Type, Types};
 
-use super::super::rows::{PartKind, RowValue, folded};
+use super::super::rows::{PartKind, RowValue, folded, joined};
 use super::{Emit, ParamPlan, Reader};
 
 /// Combinations kept for one instance of a composite: a concept with twenty codings and as many
@@ -120,12 +120,23 @@ impl<'a> Reader<'a> {
             self.visit(plan, instance, &mut |item| {
                 self.values(component.kind, &item, &mut |value| {
                     if is_comparable(component.kind, &value) {
-                        values.push(value);
+                        values.push(compared(component.kind, value));
                     }
                 });
             });
         }
         values
+    }
+}
+
+/// Texts are compared by how they begin.
+fn compared(kind: ParamKind, value: RowValue) -> RowValue {
+    match value {
+        RowValue::String { folded, exact } if kind == ParamKind::String => RowValue::String {
+            folded: joined(&folded).into(),
+            exact,
+        },
+        value => value,
     }
 }
 

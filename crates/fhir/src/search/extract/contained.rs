@@ -163,7 +163,9 @@ impl Extractor<'_> {
             let Some(extractor) = Extractor::new(model, one.type_id, one.value, own_bases) else {
                 continue;
             };
-            let found = extractor.within(left).rows(&plans);
+            let extractor = extractor.within(left);
+            let mut found = extractor.rows(&plans);
+            extractor.beginnings(&plans, &mut found);
             out.extend(found.into_iter().map(|row| one.row(row)));
         }
         let own = plans(type_id);

@@ -2,7 +2,7 @@
 
 use crate::json::{Kind, Value};
 
-use super::super::rows::{RowValue, fold};
+use super::super::rows::{RowValue, fold, joined};
 use super::{Emit, Shape, keep};
 
 /// Texts; each part of a name or an address is one.
@@ -57,7 +57,7 @@ pub(super) fn later_words(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
         let folded = fold(part);
         if !folded.is_empty() {
             emit(RowValue::String {
-                folded: keep(&folded),
+                folded: joined(&keep(&folded)).into(),
                 exact: part.into(),
             });
         }

@@ -205,20 +205,27 @@ fn strings() {
 }
 
 #[test]
-fn a_part_of_a_family_name_is_kept_apart() {
+fn beginnings_are_kept_apart() {
     let patient = r#"{"resourceType":"Patient","name":[
       {"family":"Carreño Quinones","given":["Mary Ann"],"text":"Mary Ann"},{"family":"Smith-Jones"}]}"#;
     let patient_id = model().type_id("Patient").unwrap();
     let parts = |code: &str| -> Vec<String> {
         let param = model().param(patient_id, code).unwrap().id;
-        let of = crate::search::rows::name_parts(param);
+        let of = crate::search::rows::beginnings(param);
         let rows = rows_of(patient).into_iter().filter(|r| r.param == of);
         rows.map(|r| print(&r.value)).collect()
     };
-    for code in ["family", "name", "phonetic"] {
-        assert_eq!(parts(code), ["'Jones'", "'Quinones'"], "{code}");
+    let joined = "'Carreño Quinones'='carrenoquinones'";
+    assert_eq!(parts("family"), [joined, "'Jones'", "'Quinones'"]);
+    let mary = "'Mary Ann'='maryann'";
+    for code in ["name", "phonetic"] {
+        assert_eq!(
+            parts(code),
+            [joined, "'Jones'", mary, "'Quinones'"],
+            "{code}"
+        );
     }
-    assert!(parts("given").is_empty());
+    assert_eq!(parts("given"), [mary]);
 }
 
 #[test]

@@ -182,7 +182,7 @@ impl Context<'_> {
                 ));
             }
         };
-        let target = target.map(|t| self.type_named(t)).transpose()?;
+        let mut target = target.map(|t| self.type_named(t)).transpose()?;
         let mut params = Vec::new();
         for source in sources {
             if param == "*" {
@@ -216,6 +216,10 @@ impl Context<'_> {
             if target.is_some_and(|t| !named.targets().contains(&t)) {
                 let text = format!("{} never refers to the type named", shown(param));
                 return Err(bad_value(code, &text));
+            }
+            // Who names a parameter that leads to one type alone names that type.
+            if let ([only], false) = (named.targets().as_slice(), reverse) {
+                target = Some(*only);
             }
             params.extend(named.ids().into_iter().map(|id| (source, id)));
         }

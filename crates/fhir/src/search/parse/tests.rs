@@ -113,7 +113,7 @@ fn of_match(m: &Match) -> String {
         Match::UriAbove(u) => format!("above <{u}>"),
         Match::UriContains(u) => format!("contains <{u}>"),
         Match::UriBegins(u) => format!("<{u}*>"),
-        Match::NamePrefix(t) => format!("'{t}**'"),
+        Match::StringBegins(t) => format!("'{t}**'"),
         Match::StringIs(t) => format!("'{t}' folded"),
         Match::StringSuffix(t) => format!("'*{t}'"),
         Match::TokenTextPrefix(t) => format!("text {t}*"),

@@ -8,7 +8,7 @@ use unicode_normalization::char::is_combining_mark;
 /// Words of a name from which on it is kept a second time: longer names are no names.
 const LATER_WORDS_MAX: usize = 8;
 
-/// Folds a text for comparison without regard to case, accents, punctuation and white space:
+/// Folds a text for comparison without regard to case, accents, punctuation and runs of white space:
 ///
 /// 1. as [`words`] does;
 /// 2. punctuation is dropped, and so are characters without width: `O'Neil` → `oneil`, `Smith-Jones` →
@@ -19,7 +19,7 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     if is_folded(text) {
         return Cow::Borrowed(text);
     }
-    let folded = folded(text, Punctuation::Dropped);
+    let folded = folded(text, false);
     match folded.is_empty() {
         true => words(text),
         false => Cow::Owned(folded),
@@ -37,23 +37,16 @@ pub(crate) fn words(text: &str) -> Cow<'_, str> {
     if is_folded(text) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(folded(text, Punctuation::Kept))
+    Cow::Owned(folded(text, true))
 }
 
-/// The ways in which a text that is asked for may be meant: as it is folded; with its punctuation as
-/// what parts words (`Smith-Jones` for `Smith Jones`); without the spaces between its words (`smith jones`
-/// for `Smith-Jones`). The first is always there; none comes twice.
-pub(crate) fn spellings(text: &str) -> Vec<String> {
-    let whole = fold(text).into_owned();
-    let parted = folded(text, Punctuation::Space);
-    let joined: String = whole.split(' ').collect();
-    let mut all = vec![whole];
-    for other in [parted, joined] {
-        if !other.is_empty() && !all.contains(&other) {
-            all.push(other);
-        }
+/// A folded text without the spaces between its words, as the beginnings of texts are compared:
+/// `Smith Jones`, `Smith-Jones` and `SmithJones` are `smithjones`.
+pub fn joined(folded: &str) -> Cow<'_, str> {
+    match folded.contains(' ') {
+        true => Cow::Owned(folded.split(' ').collect()),
+        false => Cow::Borrowed(folded),
     }
-    all
 }
 
 /// A name from each later word of it on: a part of a name is found by itself
@@ -67,14 +60,6 @@ pub(crate) fn later_words(name: &str) -> impl Iterator<Item = &str> {
         (!rest.is_empty()).then_some(rest)
     })
     .take(LATER_WORDS_MAX)
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Punctuation {
-    Kept,
-    Dropped,
-    /// As white space.
-    Space,
 }
 
 /// Usual texts are in small ASCII letters, with single spaces between their words.
@@ -96,20 +81,16 @@ fn is_folded(text: &str) -> bool {
 struct Written {
     text: String,
     space: bool,
-    punctuation: Punctuation,
+    keeps_punctuation: bool,
 }
 
 impl Written {
     fn push(&mut self, c: char) {
-        let punctuation = match self.punctuation {
-            Punctuation::Kept => false,
-            Punctuation::Dropped | Punctuation::Space => is_punctuation(c),
-        };
-        if c.is_whitespace() || (punctuation && self.punctuation == Punctuation::Space) {
+        if c.is_whitespace() {
             self.space = true;
             return;
         }
-        if punctuation {
+        if !self.keeps_punctuation && is_punctuation(c) {
             return;
         }
         if self.space && !self.text.is_empty() {
@@ -120,11 +101,11 @@ impl Written {
     }
 }
 
-fn folded(text: &str, punctuation: Punctuation) -> String {
+fn folded(text: &str, keeps_punctuation: bool) -> String {
     let mut written = Written {
         text: String::with_capacity(text.len()),
         space: false,
-        punctuation,
+        keeps_punctuation,
     };
     if text.is_ascii() {
         let each = text.chars().map(|c| c.to_ascii_lowercase());

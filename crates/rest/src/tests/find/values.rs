@@ -65,6 +65,9 @@ fn strings_are_found_however_they_are_written() {
         ("c", "Carreño Quinones"),
         ("d", "van der  Berg"),
         ("e", "-"),
+        ("f", "Smith \t Jones"),
+        ("g", "SmithJones"),
+        ("h", "Juan Neri"),
     ] {
         let city = json!([{"city": "Winston-Salem", "line": ["123, Main St."]}]);
         let more = json!({"name": [{"family": family}], "address": city});
@@ -74,12 +77,34 @@ fn strings_are_found_however_they_are_written() {
         ("family=oneil", &["Patient/a"][..]),
         ("family=O\u{2019}NEIL", &["Patient/a"]),
         ("family=o neil", &["Patient/a"]),
-        ("family=smithjones", &["Patient/b"]),
-        ("family=smith jones", &["Patient/b"]),
-        ("family=Smith-Jones", &["Patient/b"]),
-        ("family=jones", &["Patient/b"]),
-        ("name=jones", &["Patient/b"]),
-        ("phonetic=jones", &["Patient/b"]),
+        (
+            "family=smithjones",
+            &["Patient/b", "Patient/f", "Patient/g"],
+        ),
+        (
+            "family=smith jones",
+            &["Patient/b", "Patient/f", "Patient/g"],
+        ),
+        (
+            "family=Smith-Jones",
+            &["Patient/b", "Patient/f", "Patient/g"],
+        ),
+        ("family=smit hjo", &["Patient/b", "Patient/f", "Patient/g"]),
+        ("family=jones", &["Patient/b", "Patient/f"]),
+        ("name=jones", &["Patient/b", "Patient/f"]),
+        ("phonetic=jones", &["Patient/b", "Patient/f"]),
+        ("family=jua nn", &["Patient/h"]),
+        // What is found without it is found with `:contains`; past the beginning spaces count.
+        (
+            "family:contains=smithjones",
+            &["Patient/b", "Patient/f", "Patient/g"],
+        ),
+        ("family:contains=ann", &[]),
+        ("family:contains=an n", &["Patient/h"]),
+        ("family:contains=hjo", &["Patient/b", "Patient/g"]),
+        ("family:exact=SmithJones", &["Patient/g"]),
+        ("family:exact=Smith \t Jones", &["Patient/f"]),
+        ("family:exact=Smith Jones", &[]),
         ("family=quinones", &["Patient/c"]),
         ("family=Carreno", &["Patient/c"]),
         ("family=der berg", &["Patient/d"]),
@@ -91,8 +116,8 @@ fn strings_are_found_however_they_are_written() {
         ("family:exact=oneil", &[]),
         ("family:exact=O'Neil", &["Patient/a"]),
         ("family:exact=Carreño Quinones", &["Patient/c"]),
-        ("family:contains=th-j", &["Patient/b"]),
-        ("family:contains=th j", &["Patient/b"]),
+        ("family:contains=th-j", &["Patient/b", "Patient/g"]),
+        ("family:contains=th j", &["Patient/f"]),
         ("_filter=family eq quinones", &[]),
         ("_filter=family sw \"o'n\"", &["Patient/a"]),
     ] {
@@ -105,7 +130,7 @@ fn strings_are_found_however_they_are_written() {
     ] {
         assert_eq!(
             super::found(&world, &who, &format!("Patient?{query}")).len(),
-            5,
+            8,
             "{query}"
         );
     }
@@ -120,7 +145,7 @@ fn strings_are_found_however_they_are_written() {
         .iter()
         .map(|e| &e["resource"]["id"])
         .collect();
-    assert_eq!(ids, ["e", "c", "a", "b", "d"]);
+    assert_eq!(ids, ["e", "c", "h", "a", "f", "b", "g", "d"]);
 }
 
 #[test]

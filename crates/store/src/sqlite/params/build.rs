@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base::Seq;
 use fhir::search::custom::Custom;
-use fhir::search::rows::{contained, into_contained};
+use fhir::search::rows::{beginnings, contained, into_contained};
 use rusqlite::params;
 
 use super::super::fault::Doing;
@@ -153,7 +153,15 @@ fn drop_rows(state: &mut WriterState, line: &Line) -> Result<()> {
     for table in tables.filter(|t| *t != Table::Text) {
         let name = table.name();
         let key = format!("{}, rid, from_seq", table.columns().join(", "));
-        for param in [line.id, contained(line.id), into_contained(line.id)] {
+        let own = line.id;
+        let begin = beginnings(own);
+        for param in [
+            own,
+            begin,
+            contained(own),
+            contained(begin),
+            into_contained(own),
+        ] {
             let dropped = state
                 .db
                 .prepare_cached(&format!(

@@ -295,6 +295,7 @@ impl World {
                     of: HistoryOf::Instance(type_id(of), id(name)),
                     since: None,
                     at: None,
+                    listed: None,
                     ascending: false,
                     count: 10,
                     page: PageRequest::default(),

@@ -49,7 +49,7 @@ fn chains() {
         ),
         (
             "subject.name=x",
-            "Observation.subject -> {Patient Patient.name: 'x**'; Location Location.name: 'x*'}",
+            "Observation.subject -> {Patient Patient.name: 'x**'; Location Location.name: 'x**'}",
         ),
         (
             "patient.organization.name=x",

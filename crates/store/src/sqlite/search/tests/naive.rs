@@ -317,12 +317,24 @@ impl Eye<'_> {
                         if **code == *kept && Some(&**system) == of.system.as_deref())
                 })
             }
-            Match::NamePrefix(part) => rows(param)
-                .chain(rows(fhir::search::rows::name_parts(param)))
-                .any(|row| {
-                    matches!(&row.value, RowValue::String { folded, .. }
-                        if folded.starts_with(part.as_str()))
-                }),
+            // What is kept beside the texts for it is looked at for the later words of names alone.
+            Match::StringBegins(part) => {
+                let letters = |row: &Row| match &row.value {
+                    RowValue::String { exact, .. } => {
+                        let plain = exact.to_lowercase().replace('é', "e").replace('ë', "e");
+                        plain.chars().filter(|c| c.is_alphanumeric()).collect()
+                    }
+                    _ => "\0".to_owned(),
+                };
+                let later = |row: &Row| {
+                    let text = letters(row);
+                    let mut from = text.chars();
+                    from.next();
+                    from.as_str().starts_with(part.as_str())
+                };
+                rows(param).any(|row| letters(row).starts_with(part.as_str()))
+                    || rows(fhir::search::rows::beginnings(param)).any(later)
+            }
             Match::Unequal(inner) => rows(param)
                 .filter(|row| {
                     !matches!(

@@ -125,7 +125,9 @@ const WORDS: &[&str] = &[
 ];
 const SYSTEMS: &[&str] = &["", "urn:a", "urn:b", "urn:c"];
 const CODES: &[&str] = &["", "x", "y", "z"];
-const TEXTS: &[&str] = &["an", "ana", "anna", "bo", "Anna", "AN", "é", "zoë", "a", ""];
+const TEXTS: &[&str] = &[
+    "an", "ana", "anna", "bo", "Anna", "AN", "é", "zoë", "a", "", "An Na", "a-n n",
+];
 const URIS: &[&str] = &[
     "http://e.org/a",
     "http://e.org/a/b",
@@ -460,18 +462,20 @@ impl World {
                 };
                 if let RowValue::String { folded, exact } = &row.value
                     && at == 1
-                    && folded.chars().count() > 1
                 {
-                    let later = folded.chars().skip(1).collect::<String>();
-                    let part = Row {
-                        param: fhir::search::rows::name_parts(param.id),
-                        value: RowValue::String {
-                            folded: later.into(),
-                            exact: exact.clone(),
-                        },
-                    };
-                    if !rows.contains(&part) {
-                        rows.push(part);
+                    let solid: String = folded.chars().filter(|c| *c != ' ').collect();
+                    let later: String = solid.chars().skip(1).collect();
+                    for kept in [solid, later] {
+                        let part = Row {
+                            param: fhir::search::rows::beginnings(param.id),
+                            value: RowValue::String {
+                                folded: kept.as_str().into(),
+                                exact: exact.clone(),
+                            },
+                        };
+                        if !kept.is_empty() && *kept != **folded && !rows.contains(&part) {
+                            rows.push(part);
+                        }
                     }
                 }
                 if !rows.contains(&row) {

@@ -118,8 +118,8 @@ impl World {
                 0 => Match::StringContains(dice.one(&["n", "na", "o"]).to_owned()),
                 1 => Match::StringExact(dice.one(TEXTS).to_owned()),
                 _ => match dice.one(&["a", "an", "ann", "z", ""]) {
-                    "an" => Match::NamePrefix("an".to_owned()),
-                    "z" => Match::NamePrefix("n".to_owned()),
+                    "an" => Match::StringBegins(dice.one(&["an", "ann", "anna"]).to_owned()),
+                    "z" => Match::StringBegins("n".to_owned()),
                     other => Match::StringPrefix(other.to_owned()),
                 },
             },
