@@ -15,6 +15,7 @@ use base::limits::fixed::DISK_RESERVE_BYTES;
 use base::{Code, Micros};
 use parking_lot::Mutex;
 
+use crate::error::is_full;
 use crate::{Result, StoreError};
 
 /// Bytes for which there must be room at a start beside the reserve.
@@ -88,10 +89,10 @@ impl Reserve {
         let probe = self.path.with_extension("probe");
         let written = write(&probe, START_BYTES);
         let _ = fs::remove_file(&probe);
-        written.is_ok()
+        !lacks_room(&written)
     }
 
-    /// Makes the reserve, if it is not there; whether it is there then.
+    /// Makes the reserve, if it is not there; whether there was room for it.
     fn make(&self) -> bool {
         let there = fs::metadata(&self.path).map_or(0, |about| about.len());
         if there == DISK_RESERVE_BYTES as u64 {
@@ -101,8 +102,13 @@ impl Reserve {
         if made.is_err() {
             let _ = fs::remove_file(&self.path);
         }
-        made.is_ok()
+        !lacks_room(&made)
     }
+}
+
+/// Whether there was no room. What else keeps a file from being written is not about the disk being full.
+fn lacks_room(written: &io::Result<()>) -> bool {
+    written.as_ref().is_err_and(is_full)
 }
 
 /// A file of bytes that no file system makes smaller.

@@ -59,6 +59,7 @@ fn a_tenant_defines_search_parameters_of_its_own() {
     eyes("g2", "grey");
     let status = built(&world, &who);
     assert_eq!(progress(&status), (of("done", 7), of("total", 7)));
+    world.fhir(&who, "DELETE Patient/g2", "").status(204);
     let blue = [
         "Patient/b0",
         "Patient/b1",
