@@ -115,6 +115,7 @@ struct Checker<'c> {
     context: Context<'c>,
     reference: Option<StructureId>,
     codeable_reference: Option<StructureId>,
+    extension: Option<StructureId>,
     report: Report,
     /// What the report lists as references, to list each once.
     noted: HashSet<Pointed>,
@@ -137,6 +138,7 @@ impl<'c> Checker<'c> {
             context,
             reference: model.structure_named("Reference"),
             codeable_reference: model.structure_named("CodeableReference"),
+            extension: model.structure_named("Extension"),
             report: Report::default(),
             noted: HashSet::new(),
             unlisted: 0,
@@ -366,11 +368,28 @@ impl<'c> Checker<'c> {
                     && let Some(reference) = value.get("reference")
                 {
                     self.reference_target(reference, of, path.name("reference"));
+                } else if Some(id) == self.extension {
+                    self.extension(value, path);
                 }
                 if let Some(codes) = element.required_codes {
                     self.coded(value, of, codes, path);
                 }
             }
+        }
+    }
+
+    /// An extension has a value, or extensions in its place (`extensibility.html`, ext-1).
+    fn extension(&mut self, value: Value<'_>, path: Path<'_>) {
+        let (mut extensions, mut valued) = (false, false);
+        for member in value.members() {
+            let name = member.name();
+            extensions |= name == "extension";
+            valued |= name.trim_start_matches('_').starts_with("value");
+        }
+        if extensions == valued {
+            self.issue(Code::ElementCardinality, path, || {
+                "an extension has a value or extensions, and not both (ext-1)".into()
+            });
         }
     }
 }

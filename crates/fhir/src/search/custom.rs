@@ -288,8 +288,7 @@ fn checked(model: &'static Model, mut definition: Definition) -> Result<Definiti
         });
     if !fits {
         let what = "a composite has at least two parts; of three or more at most two are not tokens, \
-                    references or uris, at most four are, and two quantities stand only where there is \
-                    nothing else";
+                    references or uris, and at most four are";
         return Err(wrong("component", what));
     }
     if definition.kind == ParamKind::Special && !plan.is_known_special() {

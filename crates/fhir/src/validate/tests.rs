@@ -43,6 +43,27 @@ fn good_resources_pass() {
 }
 
 #[test]
+fn an_extension_has_a_value_or_extensions() {
+    let within = |members: &str| format!(r#""extension":[{{"url":"http://e.org/x"{members}}}]"#);
+    let inner = r#","extension":[{"url":"y","valueCode":"z"}]"#;
+    let refused = [("element-cardinality", "Patient.extension[0]")];
+    patient(&within(r#","valueString":"a""#), &[]);
+    patient(&within(inner), &[]);
+    // What stands in the place of a value that is absent is a value.
+    let absent = r#","_valueString":{"extension":[{"url":"http://e.org/y","valueCode":"z"}]}"#;
+    patient(&within(absent), &[]);
+    patient(&within(""), &refused);
+    patient(&within(r#","id":"x""#), &refused);
+    patient(&within(&format!(r#"{inner},"valueString":"a""#)), &refused);
+    let deep = r#","extension":[{"url":"y"}]"#;
+    let at = "Patient.extension[0].extension[0]";
+    patient(&within(deep), &[("element-cardinality", at)]);
+    let beside = r#""_active":{"extension":[{"url":"http://e.org/x"}]}"#;
+    let at = "Patient.active.extension[0]";
+    patient(beside, &[("element-cardinality", at)]);
+}
+
+#[test]
 fn what_is_no_resource() {
     check("[]", &[("element-type", "Resource")]);
     check("{}", &[("element-cardinality", "Resource")]);

@@ -1,6 +1,7 @@
 //! A data folder that an earlier version wrote: `folders/schema-2`, with one tenant, a client, one
 //! that was revoked, a patient of two versions, and observations of whom one was deleted. Opened,
-//! read, searched and written to through the public edge.
+//! read, searched and written to through the public edge. `folders/index-9` has the tables of today and
+//! an index of version 9, with two patients and a search parameter of the tenant's own.
 
 use std::fs;
 use std::path::Path;
@@ -81,5 +82,33 @@ fn a_folder_of_schema_2_is_served() {
     let server = setup.start();
     holds(&server);
     caller(&server).get("/Patient/2").expect(200);
+    verify(&server, "lakeside");
+}
+
+#[test]
+fn a_folder_of_index_9_is_indexed_again() {
+    let folder = Folder::new("index-9");
+    let data = folder.join("data");
+    let earlier = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/folders/index-9");
+    copy(Path::new(earlier), &data);
+    let server = crate::world::setup(&data).start();
+    let client = basic(
+        "45d93c19aae6d523",
+        "rSN9jGdic1buXla1cF2r16ZMay6-X5BmdSLSSDTAI-w",
+    );
+    let caller = Caller::of(&server, "lakeside", Some(client));
+    let found = |query: &str| {
+        let mut found = caller.found(query);
+        found.sort();
+        found
+    };
+    for family in ["smithjones", "smith-jones", "Smith%20Jones"] {
+        assert_eq!(found(&format!("Patient?family={family}")), ["1", "2"]);
+    }
+    assert_eq!(found("Patient?address=amweg"), ["1"]);
+    testkit::poll::until("the tenant's own parameter serves", 60, || {
+        let answer = caller.get("/Patient?y=thethird&_elements=id");
+        (answer.json()["total"] == json!(1)).then_some(())
+    });
     verify(&server, "lakeside");
 }

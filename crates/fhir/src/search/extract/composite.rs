@@ -26,7 +26,7 @@ impl Component {
 
 /// Combinations of one instance of a composite with these parts.
 fn combinations_max(components: &[Component]) -> usize {
-    if components.len() <= 3 {
+    if components.len() < 3 {
         return COMBINATIONS_MAX;
     }
     let kinds = components.iter().map(|c| PartKind::of(c.kind));

@@ -22,13 +22,13 @@ pub struct Folded {
     pub equal: Vec<usize>,
     /// A quantity, or a text or range.
     pub second: Option<usize>,
-    /// A text or range.
+    /// A text or range, or a second quantity: its unit then stands behind the folded parts.
     pub third: Option<usize>,
 }
 
 /// How parts of these kinds are folded; `None` where they have [`places`] of their own, and for
 /// combinations that rows cannot hold at all: more than two parts that are not compared for equality, more
-/// than four that are, more than one quantity.
+/// than four that are, none that is.
 pub fn folded(kinds: &[PartKind]) -> Option<Folded> {
     let of = |kind: PartKind| {
         let each = kinds.iter().enumerate();
@@ -39,9 +39,9 @@ pub fn folded(kinds: &[PartKind]) -> Option<Folded> {
         .chain(of(PartKind::Text))
         .chain(of(PartKind::Range));
     let (second, third) = (others.next(), others.next());
-    let fits = (2..=FOLDED_MAX).contains(&equal.len())
+    let fits = (1..=FOLDED_MAX).contains(&equal.len())
+        && kinds.len() > 2
         && others.next().is_none()
-        && of(PartKind::Quantity).count() < 2
         && places(kinds).is_none();
     fits.then_some(Folded {
         equal,
@@ -155,11 +155,17 @@ mod tests {
             &[Equal, Equal, Text, Range],
             Some((&[0, 1], Some(2), Some(3))),
         );
+        check(&[Quantity, Equal, Quantity], Some((&[1], Some(0), Some(2))));
+        check(
+            &[Equal, Equal, Quantity, Quantity],
+            Some((&[0, 1], Some(2), Some(3))),
+        );
         // These have places of their own, or none at all.
         check(&[Equal, Equal, Equal], None);
-        check(&[Equal, Quantity, Quantity], None);
+        check(&[Equal], None);
+        check(&[Equal, Quantity], None);
         check(&[Equal, Text, Text, Text], None);
-        check(&[Equal, Equal, Quantity, Quantity], None);
+        check(&[Equal, Quantity, Quantity, Quantity], None);
         check(&[Equal; 5], None);
     }
 }

@@ -170,12 +170,22 @@ fn definitions_that_cannot_be_served_are_refused() {
         &who,
         &person(
             "p",
-            &json!({"name": [{"family": "Smith", "suffix": ["Jr."]}]}),
+            &json!({"name": [{"family": "Smith", "suffix": ["Jr. the  Third"]}]}),
         ),
     );
     built(&world, &who);
     finds(&world, &who, "Patient?family=smith", &["Patient/p"]);
-    finds(&world, &who, "Patient?y=jr.", &["Patient/p"]);
+    for y in ["jr.", "Jr the third", "jrthe", "j r t"] {
+        finds(&world, &who, &format!("Patient?y={y}"), &["Patient/p"]);
+    }
+    finds(&world, &who, "Patient?y=third", &[]);
+    finds(&world, &who, "Patient?y:contains=hir", &["Patient/p"]);
+    // Made again, it finds what was there before, and no more of what it was.
+    let mut other = parameter("y", "string", "Patient", "Patient.address.city");
+    other["id"] = json!("y");
+    put(&world, &who, &other);
+    built(&world, &who);
+    finds(&world, &who, "Patient?y=jrthe", &[]);
 }
 
 #[test]
@@ -346,6 +356,36 @@ fn quantities_within_composites_are_compared_in_their_units() {
             ],
         ),
     );
+    // Codes beside two quantities.
+    put(
+        &world,
+        &who,
+        &composite(
+            "code-normal",
+            "Observation",
+            None,
+            &[
+                (&value, "referenceRange.low"),
+                (&code, "code"),
+                (&value, "referenceRange.high"),
+            ],
+        ),
+    );
+    put(
+        &world,
+        &who,
+        &composite(
+            "code-status-normal",
+            "Observation",
+            None,
+            &[
+                (&code, "code"),
+                (&format!("{STANDARD}/Observation-status"), "status"),
+                (&value, "referenceRange.low"),
+                (&value, "referenceRange.high"),
+            ],
+        ),
+    );
     built(&world, &who);
     const UCUM: &str = "http://unitsofmeasure.org";
     for (query, wanted) in [
@@ -365,6 +405,37 @@ fn quantities_within_composites_are_compared_in_their_units() {
             vec!["Observation/mg"],
         ),
         (format!("code-low-status=s|c$lt1|{UCUM}|g$amended"), vec![]),
+        (
+            format!("code-normal=0.5|{UCUM}|g$s|c$2000|{UCUM}|mg"),
+            vec!["Observation/mg"],
+        ),
+        (
+            format!("code-normal=le1|{UCUM}|kg$c$ge2|{UCUM}|g"),
+            vec!["Observation/kg", "Observation/mg"],
+        ),
+        (
+            format!("code-normal=0.5|{UCUM}|g$s|d$2000|{UCUM}|mg"),
+            vec![],
+        ),
+        (format!("code-normal=0.5|{UCUM}|g$s|c$3|{UCUM}|g"), vec![]),
+        (
+            format!("code-normal=le1|{UCUM}|kg$s|c$2|http://e.org/never|g"),
+            vec![],
+        ),
+        ("code-normal=500$s|$2".to_owned(), vec!["Observation/mg"]),
+        (
+            "code-normal=500||mg$c$2||g".to_owned(),
+            vec!["Observation/mg"],
+        ),
+        ("code-normal=500||mg$c$2||kg".to_owned(), vec![]),
+        (
+            format!("code-status-normal=s|c$final$1|{UCUM}|kg$ge2000|{UCUM}|g"),
+            vec!["Observation/kg"],
+        ),
+        (
+            format!("code-status-normal=s|c$amended$1|{UCUM}|kg$ge2000|{UCUM}|g"),
+            vec![],
+        ),
     ] {
         finds(&world, &who, &format!("Observation?{query}"), &wanted);
     }

@@ -2,8 +2,9 @@
 
 use base::Code;
 use fhir::search::query::{Match, Unit};
-use fhir::search::rows::{PartKind, folded, places};
+use fhir::search::rows::{PartKind, folded, in_unit, places};
 use fhir::search::words::Run;
+use fhir::ucum;
 
 use super::range::{Ends, Place, in_units};
 use super::{Equal, Op, Pred, Test, Ways, filtered, prefix};
@@ -136,8 +137,8 @@ impl Second {
 #[derive(Clone, Copy)]
 struct Parts<'p> {
     first: Option<&'p Match>,
-    /// Parts for which there is no place, as one text in that of the first.
-    folded: Option<&'p str>,
+    /// Parts for which there is no place, as one text in that of the first, and the number beside it.
+    folded: Option<(&'p str, i64)>,
     /// Only where parts are folded there may be none.
     second: Option<&'p Match>,
     third: Option<&'p Match>,
@@ -162,8 +163,8 @@ impl<'p> Parts<'p> {
             number,
             any_of: Vec::new(),
         };
-        if let Some(text) = self.folded {
-            return Ok(Some(of(Some(text), Some(0))));
+        if let Some((text, beside)) = self.folded {
+            return Ok(Some(of(Some(text), Some(beside))));
         }
         match (self.first, self.third) {
             (Some(first), _) => equal_part(first, facts),
@@ -183,25 +184,8 @@ impl<'p> Parts<'p> {
 /// The tests of a composite; none if no row can meet it. A quantity in a UCUM unit is compared in
 /// every unit of its kind that stands beside the first part.
 pub(super) fn composite(param: i64, parts: &[Match], facts: &mut dyn Facts) -> Result<Vec<Test>> {
-    if parts.len() > 3 {
-        let kinds: Vec<PartKind> = parts.iter().map(part_kind).collect();
-        let Some(at) = folded(&kinds) else {
-            return Ok(Vec::new());
-        };
-        let Some(text) = at.asked(parts) else {
-            return Ok(Vec::new());
-        };
-        let part = |at: Option<usize>| at.and_then(|at| parts.get(at));
-        let parts = Parts {
-            first: None,
-            folded: Some(&text),
-            second: part(at.second),
-            third: part(at.third),
-        };
-        return in_second_units(param, parts, facts);
-    }
     let Some(parts) = Parts::of(parts) else {
-        return Ok(Vec::new());
+        return in_folds(param, parts, facts);
     };
     let Some(Match::Quantity(how, range, Unit::Coded { system, code })) = parts.third else {
         return in_second_units(param, parts, facts);
@@ -222,6 +206,68 @@ pub(super) fn composite(param: i64, parts: &[Match], facts: &mut dyn Facts) -> R
             ..parts
         };
         tests.extend(in_second_units(param, parts, facts)?);
+    }
+    Ok(tests)
+}
+
+/// The tests of a composite with parts that are folded. The unit of a second quantity stands behind these.
+fn in_folds(param: i64, parts: &[Match], facts: &mut dyn Facts) -> Result<Vec<Test>> {
+    let kinds: Vec<PartKind> = parts.iter().map(part_kind).collect();
+    let Some(at) = folded(&kinds) else {
+        return Ok(Vec::new());
+    };
+    let Some(text) = at.asked(parts) else {
+        return Ok(Vec::new());
+    };
+    let part = |at: Option<usize>| at.and_then(|at| parts.get(at));
+    let (second, third) = (part(at.second), part(at.third));
+    let Some(Match::Quantity(how, range, unit)) = third else {
+        let parts = Parts {
+            first: None,
+            folded: Some((&text, 0)),
+            second,
+            third,
+        };
+        return in_second_units(param, parts, facts);
+    };
+    let wanted = match unit {
+        Unit::Coded { system, .. } => match facts.system(system)? {
+            None => return Ok(Vec::new()),
+            known => known,
+        },
+        _ => None,
+    };
+    // However many there are: the search's deadline and steps are the bound.
+    let columns = &["code1", "system1"];
+    let there = facts.different(Table::Composite, param, &[], columns, usize::MAX)?;
+    let mut tests = Vec::new();
+    for row in there.unwrap_or_default() {
+        let [Bind::Text(code1), Bind::Int(beside)] = row.as_slice() else {
+            continue;
+        };
+        let Some(own) = code1.strip_prefix(&text) else {
+            continue;
+        };
+        let range = match unit {
+            Unit::Any => Some(*range),
+            Unit::Code(code) => (own == code).then_some(*range),
+            Unit::Coded { .. } if wanted != Some(*beside) => None,
+            Unit::Coded { code, .. } if own == code => Some(*range),
+            Unit::Coded { system, code } => {
+                let convert = system == ucum::SYSTEM && ucum::is_valid(code);
+                convert.then(|| in_unit(*range, code, own)).flatten()
+            }
+        };
+        if let Some(range) = range {
+            let quantity = Match::Quantity(*how, range, Unit::Any);
+            let parts = Parts {
+                first: None,
+                folded: Some((code1, *beside)),
+                second,
+                third: Some(&quantity),
+            };
+            tests.extend(in_second_units(param, parts, facts)?);
+        }
     }
     Ok(tests)
 }

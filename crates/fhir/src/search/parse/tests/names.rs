@@ -53,7 +53,7 @@ fn chains() {
         ),
         (
             "patient.organization.name=x",
-            "Observation.patient -> {Patient Patient.organization -> {Organization Organization.name: 'x*'}}",
+            "Observation.patient -> {Patient Patient.organization -> {Organization Organization.name: 'x**'}}",
         ),
         ("patient._id=7", "Observation.patient -> {Patient id 7}"),
         (
@@ -82,7 +82,7 @@ fn chains() {
         ),
         (
             "_has:Observation:patient:_has:AuditEvent:entity:agent-name=x",
-            "Observation.patient <- Observation AuditEvent.entity <- AuditEvent AuditEvent.agent-name: 'x*'",
+            "Observation.patient <- Observation AuditEvent.entity <- AuditEvent AuditEvent.agent-name: 'x**'",
         ),
         (
             "_has:Observation:patient:performer:Practitioner.name=x",

@@ -67,7 +67,7 @@ fn strings_and_uris() {
     check(
         "Patient",
         "family:exact=M%C3%BCller&given:contains=An",
-        "Patient.family: 'Müller' & Patient.given: '*an*'",
+        "Patient.family: 'Müller' & Patient.given: '*an*', 'an**'",
     );
     check(
         "ValueSet",

@@ -80,19 +80,18 @@ impl Key {
                 Self::Text { param, text }
             }
             RowValue::Contained(..) => return Ok(()),
-            RowValue::Composite(parts) if parts.len() > 3 => {
-                for parts in folded_composites(parts, &mut system)? {
-                    let parts = Box::new(parts);
-                    emit(Self::Composite { param, parts });
-                }
-                return Ok(());
-            }
             RowValue::Composite(parts) => match composite(parts, &mut system)? {
                 Some(parts) => {
                     let parts = Box::new(parts);
                     Self::Composite { param, parts }
                 }
-                None => return Ok(()),
+                None => {
+                    for parts in folded_composites(parts, &mut system)? {
+                        let parts = Box::new(parts);
+                        emit(Self::Composite { param, parts });
+                    }
+                    return Ok(());
+                }
             },
         };
         emit(key);
@@ -151,8 +150,13 @@ fn folded_composites<E>(
     let Some(rest) = rest else {
         return Ok(Vec::new());
     };
+    // The unit of a second quantity, where there is one, stands there already.
+    let (unit, beside) = match &rest.first {
+        (IdKey::Text(unit), beside) => (unit.clone(), *beside),
+        _ => return Ok(Vec::new()),
+    };
     let of = |text: String| Composite {
-        first: (IdKey::Text(text.into()), 0),
+        first: (IdKey::Text([&*text, &*unit].concat().into()), beside),
         ..rest.clone()
     };
     Ok(at.texts(parts).into_iter().map(of).collect())
@@ -212,7 +216,7 @@ impl Composite {
                 code,
                 unit,
             }) => {
-                // Beside another quantity there is no first part.
+                // Beside another quantity there is no first part, or one that is folded.
                 let code = if code.is_empty() { unit } else { code };
                 out.first = (IdKey::Text(code.clone()), system(s)?);
                 out.range3 = reals(*value);

@@ -321,7 +321,7 @@ impl Eye<'_> {
             Match::StringBegins(part) => {
                 let letters = |row: &Row| match &row.value {
                     RowValue::String { exact, .. } => {
-                        let plain = exact.to_lowercase().replace('é', "e").replace('ë', "e");
+                        let plain = exact.to_lowercase().replace(['é', 'ë'], "e");
                         plain.chars().filter(|c| c.is_alphanumeric()).collect()
                     }
                     _ => "\0".to_owned(),
