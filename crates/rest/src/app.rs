@@ -26,7 +26,7 @@ use crate::cors::Cors;
 use crate::problem::{self, Style};
 use crate::rendering::Rendering;
 use crate::routes::{self, Base, Handler, Route};
-use crate::{auth, caller, headers, negotiate, outgoing, proxy, version};
+use crate::{auth, caller, headers, negotiate, outgoing, proxy, unread, version};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -80,13 +80,13 @@ impl App {
     /// Answers one request that came from this address.
     pub async fn answer<B>(&self, request: Request<B>, peer: IpAddr) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<axum::BoxError>,
     {
         let mut meta = self.house.request();
         let (from, forwarded) = proxy::read(self.house.config(), request.headers(), peer);
         meta.from = Some(from);
-        let mut request = request.map(Body::new);
+        let (mut request, unread) = unread::lend(request);
         if from != peer || proxy::is_believed(self.house.config(), peer) {
             // It is the proxy's, not the caller's, whatever it says of whom it brings.
             request.extensions_mut().remove::<ClientCertificate>();
@@ -108,7 +108,10 @@ impl App {
         let unfit = unfit.or_else(|| other_than_one_host(&request));
         let unfit = unfit.or_else(|| spelt_otherwise(&path));
         let mut response = match unfit {
-            Some(refused) => refused,
+            Some(refused) => {
+                drop(request);
+                refused
+            }
             None => {
                 let Ok(response) = self.router.clone().call(request).await;
                 response
@@ -120,6 +123,9 @@ impl App {
         }
         if head {
             response = without_body(response);
+        }
+        if let Some(unread) = unread {
+            unread.clear(&mut response).await;
         }
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::try_from(meta.id.to_string()) {

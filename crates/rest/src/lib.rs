@@ -30,6 +30,7 @@ mod quarantine;
 mod rendering;
 mod room;
 mod routes;
+mod unread;
 mod vendors;
 mod version;
 

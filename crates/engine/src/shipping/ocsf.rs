@@ -2,6 +2,8 @@
 //! done with resources, Authentication (3002) for sign-ins and tokens, Entity Management (3004) for what
 //! is administered.
 
+use std::net::IpAddr;
+
 use fhir::audit_event::{Agent, AuditEvent, Entity, Name, Outcome};
 use serde_json::{Map, Value, json};
 use store::ShippedEvent;
@@ -59,8 +61,12 @@ fn actor_and_source(event: &AuditEvent) -> (Map<String, Value>, Map<String, Valu
             actor.insert("app_uid".to_owned(), json!(name_of(&agent.who)));
             actor.insert("app_name".to_owned(), json!(agent.name));
         }
-        if let Some(address) = &agent.address {
-            source.insert("ip".to_owned(), json!(address));
+        // The part of the house has the name at which it answers: nobody asked from there.
+        let asked = agent.alt_id.is_some() && source.is_empty();
+        if let Some(address) = agent.address.as_ref().filter(|_| asked) {
+            let is_ip = address.parse::<IpAddr>().is_ok();
+            let name = if is_ip { "ip" } else { "hostname" };
+            source.insert(name.to_owned(), json!(address));
         }
     }
     if actor.is_empty() {

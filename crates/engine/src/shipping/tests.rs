@@ -1,6 +1,7 @@
 use base::{Micros, ResourceId};
 use fhir::audit_event::{Agent, AuditEvent, Coding, Entity, Lifecycle, Name, Outcome};
 use fhir::definitions::FhirVersion;
+use serde_json::json;
 
 use super::*;
 
@@ -80,5 +81,30 @@ fn the_house_is_told_neither_what_was_searched_for_nor_why() {
         );
         // `Patient?name=smith` in base64.
         assert!(!text.contains("UGF0aWVudD9uYW1l"), "{text}");
+    }
+}
+
+#[test]
+fn an_event_of_the_framework_says_where_its_caller_asked_from() {
+    let house = |name: &str| Agent {
+        part: Coding::new("urn:x", "110152", "destination"),
+        who: Name::Reference("Device/insula".to_owned()),
+        name: "Insula".to_owned(),
+        alt_id: None,
+        requestor: false,
+        roles: Vec::new(),
+        address: Some(name.to_owned()),
+        purposes: Vec::new(),
+    };
+    let source = |of: &ShippedEvent| ocsf::event(of)["src_endpoint"].clone();
+    for name in ["insula.test", "127.0.0.1"] {
+        let mut of = event(Vec::new());
+        of.event.agents.push(house(name));
+        assert_eq!(source(&of), json!({ "ip": "192.0.2.7" }));
+        of.event.agents[0].address = Some("2001:db8::7".to_owned());
+        assert_eq!(source(&of), json!({ "ip": "2001:db8::7" }));
+        // Nobody asked for it from anywhere.
+        of.event.agents[0].address = None;
+        assert_eq!(source(&of), json!({ "name": "insula" }));
     }
 }

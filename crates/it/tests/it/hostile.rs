@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use testkit::Caller;
 use testkit::build::{patient, with_id};
-use testkit::http::{Answer, Connection};
+use testkit::http::{Answer, Connection, Request};
 
 use crate::world::tenant;
 
@@ -41,6 +41,37 @@ fn raw(caller: &Caller, bytes: &[u8], then_finish: bool) -> Option<Answer> {
         }
         Err(e) => panic!("{e}"),
     }
+}
+
+#[test]
+fn a_refused_request_whose_body_comes_later_takes_nothing_from_the_next_one() {
+    let caller = inhabited();
+    let body = r#"{"resourceType":"Patient"}"#;
+    let head = |method: &str, path: &str, size: usize| {
+        let request = Request::new(method, &caller.request(method, path).target)
+            .header("Authorization", "Bearer nothing")
+            .header("Content-Type", "application/fhir+json")
+            .header("Content-Length", &size.to_string());
+        String::from_utf8(request.bytes()).unwrap()
+    };
+    let mut connection = caller.connect();
+    for method in ["POST", "PUT", "PATCH"] {
+        let path = ["/Patient", "/Patient/p1"][usize::from(method != "POST")];
+        let head = head(method, path, body.len());
+        connection.send(head.as_bytes()).unwrap();
+        // The server has the time to answer before the body is there.
+        untouched(&caller);
+        connection.send(body.as_bytes()).unwrap();
+        let refused = connection.answer(false).unwrap();
+        assert_eq!(refused.status, 401, "{method}");
+        assert_eq!(refused.header("connection"), None);
+    }
+    // Of what is too much to be thrown away the answer says that the connection ends.
+    let head = head("POST", "/Patient", 1 << 20);
+    connection.send(head.as_bytes()).unwrap();
+    let refused = connection.answer(false).unwrap();
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.header("connection"), Some("close"));
 }
 
 #[test]

@@ -343,6 +343,14 @@ fn ocsf_events_are_good_by_the_schema_of_the_framework() {
         events.iter().filter(is).count()
     };
     assert_eq!((of("read"), of("delete")), (4, 2));
+    // Where its caller asked from, not where the house answers.
+    for event in events.iter().filter(|e| e["api"]["operation"] == "read") {
+        assert_eq!(event["src_endpoint"], json!({ "ip": "127.0.0.1" }));
+    }
+    let address = |e: &Value| e["src_endpoint"]["ip"].as_str().map(str::to_owned);
+    for address in events.iter().filter_map(address) {
+        assert!(address.parse::<std::net::IpAddr>().is_ok(), "{address}");
+    }
     let Some(python) = outside::client("python/bin/python") else {
         return;
     };

@@ -1,5 +1,7 @@
 //! Rows that were changed past Insula: found, kept apart, decided about by somebody of the tenant.
 
+mod deciding;
+
 use std::path::{Path, PathBuf};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};

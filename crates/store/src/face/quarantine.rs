@@ -118,7 +118,10 @@ pub struct Damaged {
     pub current: Version,
     /// What lies there as the current version, whatever its seal says; none where it cannot be read.
     pub changed: Option<Released<Stored>>,
-    /// The newest version that carries its seal; it may be a deletion.
+    /// Whether its caller reaches it, by what its newest version says that carries its seal. Who reaches all
+    /// of the type reaches it; who reaches some of it does not where no version carries its seal.
+    pub reached: bool,
+    /// The newest version that carries its seal, if its caller reaches it; it may be a deletion.
     pub last_good: Option<Released<Stored>>,
 }
 

@@ -207,6 +207,18 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The resource it is about.
+    pub(crate) fn target(&self) -> (TypeId, &ResourceId) {
+        match self {
+            Self::Create { resource, .. } | Self::Put { resource, .. } => {
+                (resource.valid.type_id(), resource.valid.id())
+            }
+            Self::Delete { type_id, id, .. } => (*type_id, id),
+        }
+    }
+}
+
 /// What a conditional request found when it was prepared; checked again when it is made.
 #[derive(Debug)]
 pub struct Expectation {

@@ -7,6 +7,7 @@
 mod current;
 mod evidence;
 mod references;
+mod settling;
 mod work;
 
 use std::borrow::Cow;
@@ -27,6 +28,8 @@ use fhir::search::rows::{Row, RowValue};
 use rusqlite::params;
 
 use self::current::{Current, find, holds, repoint};
+use self::settling::OUT_OF_REACH;
+pub(crate) use self::settling::supposing;
 pub(crate) use self::work::{Expect, Op, Work};
 use super::blob;
 use super::fault::{Doing, internal};
@@ -36,7 +39,7 @@ use super::seal::{ChangeLine, Digest, Sealed, method_number, sha256};
 use super::tenant::OpenTenant;
 use super::trail::EventId;
 use super::writer::WriterState;
-use super::{extract, index, params as own_params, quarantine, rows, search, sight};
+use super::{extract, params as own_params, rows, search, sight};
 use crate::audit::{Asked, write_about};
 use crate::face::DataIn;
 use crate::journal::Head;
@@ -95,7 +98,13 @@ pub(crate) fn apply(
         settles: work.settles.as_ref(),
         state,
     };
+    if let Some(settlement) = &work.settles {
+        making.begin_settling(&work.ops, settlement)?;
+    }
     let reached = making.reached(&work.ops)?;
+    if work.settles.is_some() && !reached.iter().all(|reached| *reached) {
+        return Err(refused(0, Code::ScopeMissing, OUT_OF_REACH));
+    }
     making.must_keep_hidden(&work.ops, &reached)?;
     making.must_not_move(&work.ops, &reached)?;
     let watched = making.watched(&work.ops, &reached)?;
@@ -468,50 +477,6 @@ impl Making<'_> {
                 })
             }
         }
-    }
-
-    /// A resource in quarantine is written by the decision about it only; that follows the last
-    /// version that there is, whatever the resource's own row says.
-    fn may_be_written(&self, current: &mut Current) -> Result<()> {
-        let Some(settlement) = self.settles else {
-            return self.tenant.quarantine.must_be_free(current.rid);
-        };
-        let db = &self.state.db;
-        let (waits, last): (bool, Option<i64>) = db
-            .query_row(
-                "SELECT EXISTS (SELECT 1 FROM quarantine WHERE rid = ?1 AND decision IS NULL),
-                   (SELECT max(version) FROM version WHERE rid = ?1)",
-                [current.rid],
-                |r| Ok((r.get(0)?, r.get(1)?)),
-            )
-            .doing("looking a resource up")?;
-        if !waits || settlement.version.0 != current.version {
-            let text = "somebody else decided meanwhile".to_owned();
-            return Err(StoreError::Refused(Code::QuarantineDecision, text));
-        }
-        let last = last.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-        current.version = current.version.max(last);
-        current.deleted = false;
-        // What the index says of it is not to be trusted either.
-        index::wipe(db, current.rid).doing("making index rows again")
-    }
-
-    /// Writes down what this change decided.
-    fn settle(&mut self, ops: &[Op], settlement: &Settlement) -> Result<()> {
-        let Some((type_id, id)) = ops.first().map(Op::target) else {
-            return Ok(());
-        };
-        let Some(current) = find(&self.state.db, type_id, id)? else {
-            return Ok(());
-        };
-        quarantine::decide(
-            &self.state.db,
-            current.rid,
-            settlement.decision,
-            (self.actor.1, &settlement.remark),
-            Some(Version(current.version)),
-            (self.updated, self.tenant.chain()),
-        )
     }
 
     fn store(

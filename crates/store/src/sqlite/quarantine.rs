@@ -319,14 +319,15 @@ pub(crate) fn put(
             max,
         });
     }
-    // A version that was decided stays in the history as it is, and is not told of again. What points at
-    // versions can be bent again and again.
+    // An old version that was decided stays in the history as it is, and is not told of again. What is
+    // current, and what points at versions, can be bent again and again.
     let made = db
         .prepare_cached(
             "INSERT INTO quarantine (rid, type, id, version, kind, found_us)
              SELECT ?1,?2,?3,?4,?5,?6 WHERE NOT EXISTS (
                SELECT 1 FROM quarantine WHERE rid = ?1 AND version = ?4 AND kind = ?5
-                 AND (decision IS NULL OR kind NOT IN ('current','index')))",
+                 AND (decision IS NULL OR kind NOT IN ('current','index')
+                   AND ?4 IS NOT (SELECT version FROM resource WHERE rid = ?1)))",
         )
         .and_then(|mut s| {
             s.execute(params![
@@ -385,14 +386,15 @@ pub(crate) fn list(
     Ok(found)
 }
 
-/// What was decided: resource, version, and what was wrong with it.
+/// What was decided about old versions: resource, version, and what was wrong with it. No decision leaves what
+/// is current as it lies there.
 pub(crate) fn decided(
     db: &Connection,
     model: &'static Model,
     chain: Chain<'_>,
 ) -> Result<HashSet<(TypeId, ResourceId, Version, FindingKind)>> {
     let all = list(db, model, (false, usize::MAX), chain)?;
-    let decided = all.into_iter().filter(|line| line.decided.is_some());
+    let decided = (all.into_iter()).filter(|line| line.decided.is_some() && !line.current);
     Ok(decided
         .map(|line| (line.type_id, line.id, line.version, line.kind))
         .collect())

@@ -107,12 +107,21 @@ pub(crate) fn seen(
         asked_in_vain(tenant, db, rule, stored.type_id, as_of)?;
         return Ok(Seen::Not);
     }
-    if let Some(filter) = rule.filter()
-        && !meets(tenant, db, filter, stored.type_id, rid, as_of)?
-    {
+    as_indexed(tenant, db, rule, (rid, as_of), stored.type_id)
+}
+
+/// How the resource in row `rid` is seen, by what the index says of it.
+pub(crate) fn as_indexed(
+    tenant: &OpenTenant,
+    db: &Connection,
+    rule: &Rule,
+    (rid, as_of): (i64, Seq),
+    type_id: TypeId,
+) -> Result<Seen> {
+    if !meets_rule(tenant, db, rule, (rid, as_of), type_id)? {
         return Ok(Seen::Not);
     }
-    let way = led(tenant, db, rule, (rid, as_of), stored.type_id)?;
+    let way = led(tenant, db, rule, (rid, as_of), type_id)?;
     Ok(Seen::by(way))
 }
 

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use access::{Administer, Permit, Read as ReadAction};
-use base::{Code, Micros, ResourceId, Version};
+use access::{ActionName, Administer, Permit, Read as ReadAction, Rule, Spent};
+use base::{Code, Micros, ResourceId, Seq, Version};
 use fhir::definitions::TypeId;
 
 use super::TenantStore;
@@ -14,7 +14,7 @@ use super::reading::{current_or_last_good, not_covered};
 use crate::audit::{Asked, Outcome, Subject};
 use crate::sqlite::fault::broken;
 use crate::sqlite::readers::Class;
-use crate::sqlite::{OpenTenant, blob, in_snapshot, quarantine, rows, sight, writer};
+use crate::sqlite::{OpenTenant, apply, blob, in_snapshot, quarantine, rows, sight, writer};
 use crate::{
     Change, Damaged, Decision, Quarantined, Result, ScrubStatus, Settlement, StoreError, Stored,
     Write, Written,
@@ -22,6 +22,17 @@ use crate::{
 
 /// Lines of the list that are shown.
 const LIST_MAX: usize = 1_000;
+
+/// What was found of a resource that waits.
+struct Found {
+    lines: Vec<Quarantined>,
+    current: Version,
+    changed: Option<Stored>,
+    /// Its row, and its last good version.
+    good: Option<(i64, Stored)>,
+    /// How its caller sees it; none where the index is what is wrong.
+    seen: Option<sight::Seen>,
+}
 
 impl TenantStore {
     /// Begins to check all rows, unless that is under way. `hurry`: not bound by
@@ -101,48 +112,69 @@ impl TenantStore {
                     let current: i64 = rows::version_number(db, rid)?;
                     let current = Version(u64::try_from(current).unwrap_or(0));
                     let lines: Vec<Quarantined> = lines.into_iter().map(|(_, l)| l).collect();
+                    let mut found = Found {
+                        lines,
+                        current,
+                        changed: None,
+                        good: None,
+                        seen: Some(sight::Seen::Not),
+                    };
                     if !content {
-                        return Ok(Some((lines, current, None, None)));
+                        return Ok(Some(found));
                     }
+                    let misindexed = tenant.quarantine.is_misindexed(rid);
                     let good = match &rule {
-                        None => rows::last_good(tenant, db, rid)?,
-                        Some(rule) => {
+                        Some(rule) if !misindexed => {
                             let apart = Err(broken("it is kept apart"));
                             current_or_last_good(tenant, db, rule, apart, rid)?
                         }
+                        _ => rows::last_good(tenant, db, rid)?,
                     };
-                    let seen = match (&rule, &good) {
-                        (None, _) => sight::Seen::Whole,
+                    found.seen = match (&rule, &good) {
+                        (None, _) => Some(sight::Seen::Whole),
+                        (Some(_), Some(_)) if misindexed => None,
                         (Some(rule), Some(good)) => {
                             let place = (rid, rows::last_seq(db)?);
-                            sight::seen(tenant, db, rule, place, &good.stored)?
+                            Some(sight::seen(tenant, db, rule, place, &good.stored)?)
                         }
-                        (Some(_), None) => sight::Seen::Not,
+                        (Some(_), None) => Some(sight::Seen::Not),
                     };
-                    let damaged = lines.iter().any(Quarantined::unreadable);
-                    let changed = match damaged {
-                        true => rows::unsealed(tenant, db, rid, current)?,
-                        false => None,
-                    };
-                    let changed = changed.and_then(|s| seen.clone().of(s).ok().flatten());
-                    let good = match good {
-                        Some(good) => seen.of(blob::whole(tenant, db, good.stored)?)?,
+                    if found.lines.iter().any(Quarantined::unreadable) {
+                        found.changed = rows::unsealed(tenant, db, rid, current)?;
+                    }
+                    found.good = match good {
+                        Some(good) => Some((rid, blob::whole(tenant, db, good.stored)?)),
                         None => None,
                     };
-                    Ok(Some((lines, current, changed, good)))
+                    Ok(Some(found))
                 })
             })
             .await?;
-        let Some((lines, current, changed, good)) = found else {
+        let Some(found) = found else {
             return Ok(None);
         };
+        let (lines, current) = (found.lines, found.current);
         let Some(read) = read else {
             return Ok(Some(Damaged {
                 lines,
                 current,
                 changed: None,
+                reached: false,
                 last_good: None,
             }));
+        };
+        let seen = match (found.seen, &found.good, read.rule(type_id)) {
+            (Some(seen), _, _) => seen,
+            (None, Some(good), Some(rule)) => self.seen_as_it_says(rule, good).await?,
+            (None, _, _) => sight::Seen::Not,
+        };
+        let changed = found
+            .changed
+            .and_then(|s| seen.clone().of(s).ok().flatten());
+        let reached = !matches!(seen, sight::Seen::Not);
+        let good = match found.good {
+            Some((_, good)) => seen.of(good)?,
+            None => None,
         };
         let given = u32::from(changed.is_some() || good.is_some());
         self.noted(
@@ -157,8 +189,27 @@ impl TenantStore {
             lines,
             current,
             changed: changed.map(release),
+            reached,
             last_good: good.map(release),
         }))
+    }
+
+    /// How a rule shows a resource of which the index is wrong: by what its last good version says.
+    async fn seen_as_it_says(
+        &self,
+        rule: &Arc<Rule>,
+        (rid, good): &(i64, Stored),
+    ) -> Result<sight::Seen> {
+        let (rule, rid, good) = (rule.clone(), *rid, good.clone());
+        let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
+            writer::alone(tenant, slot, |tenant, state| {
+                let as_of = Seq(state.seq);
+                apply::supposing(tenant, state, (rid, &good), |db| {
+                    sight::as_indexed(tenant, db, &rule, (rid, as_of), good.type_id)
+                })
+            })
+        };
+        self.handle.0.with_writer(self.serving()?, work).await
     }
 
     /// Decides about a resource by writing it: an ordinary write, in the same transaction with the
@@ -174,8 +225,9 @@ impl TenantStore {
     ) -> Result<Vec<Written>> {
         let spent = permit.spend(&self.tenant);
         self.serving()?;
-        let what = [settlement.decision.as_str(), " quarantine"].concat();
-        self.administered(&spent, &what).await?;
+        let (type_id, id) = write.target();
+        let about = (type_id, id.clone());
+        let decision = settlement.decision;
         let change = Change {
             writes: vec![write],
             ..Change::default()
@@ -184,6 +236,27 @@ impl TenantStore {
             .commit_settling(spent.request(), change, Some(settlement))
             .await;
         self.learn_quarantine().await?;
+        self.decided(&spent, decision, about, done).await
+    }
+
+    /// Records what was decided about which resource, or that it was not.
+    async fn decided<T>(
+        &self,
+        spent: &Spent<Administer>,
+        decision: Decision,
+        (type_id, id): (TypeId, ResourceId),
+        done: Result<T>,
+    ) -> Result<T> {
+        let outcome = match &done {
+            Ok(_) => Outcome::Given(0),
+            Err(e) => Outcome::Refused(e.code()),
+        };
+        let kind = self.opened().await?.model.type_name(type_id);
+        let what = format!("{} quarantine {kind}/{id}", decision.as_str());
+        let subject = Subject::Other(None, &what);
+        let (request, actor) = (spent.request(), spent.actor());
+        self.note(request, actor, ActionName::Administer, subject, outcome)
+            .await?;
         done
     }
 
@@ -199,7 +272,7 @@ impl TenantStore {
     ) -> Result<()> {
         let spent = permit.spend(&self.tenant);
         let entry = self.serving()?;
-        self.administered(&spent, "note quarantine").await?;
+        let about = (type_id, id.clone());
         let (by, now): (String, Micros) = (spent.actor().as_str().to_owned(), spent.request().at);
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
             writer::alone_durably(tenant, slot, |tenant, state| {
@@ -222,8 +295,9 @@ impl TenantStore {
                 quarantine::decide(&state.db, *rid, Decision::Note, (by, remark), None, at)
             })
         };
-        self.handle.0.with_writer(entry, work).await?;
-        self.learn_quarantine().await
+        let done = self.handle.0.with_writer(entry, work).await;
+        self.learn_quarantine().await?;
+        self.decided(&spent, Decision::Note, about, done).await
     }
 
     async fn learn_quarantine(&self) -> Result<()> {

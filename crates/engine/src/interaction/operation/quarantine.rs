@@ -4,7 +4,7 @@
 //! Who administers the tenant sees what there is. To see what a resource says, and to decide, takes the
 //! ordinary rights to the resource too: a decision is an ordinary write of another version.
 
-use access::{ActionName, Delete, Read as ReadAction, Target, Update};
+use access::{ActionName, Delete, Denied, Read as ReadAction, Target, Update};
 use base::{Code, ResourceId};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
@@ -133,6 +133,10 @@ impl Session {
         if !damaged.lines.iter().any(store::Quarantined::holds) {
             return Err(conflict("old versions are noted: what is current is good"));
         }
+        // What is not shown to its caller is not for them to judge.
+        if !damaged.reached {
+            return Err(self.out_of_reach(type_id).await);
+        }
         let version = damaged.current;
         let content = content(decision, damaged)?;
         must_be_seen(decision, content.as_deref(), seen)?;
@@ -170,6 +174,21 @@ impl Session {
         let made = written.into_iter().next().and_then(|w| w.stored);
         let made = made.ok_or(Failure::of(Code::Internal))?;
         Ok(made.get().version.0)
+    }
+
+    /// Refuses, recorded, to decide about what its caller's policy does not reach.
+    async fn out_of_reach(&self, type_id: TypeId) -> Failure {
+        let denied = Denied {
+            actor: self.principal().actor(),
+            action: ActionName::Update,
+            type_id: Some(type_id),
+            request: Box::new(self.request),
+            lacks: None,
+            read_only: false,
+        };
+        let text = "your policy reaches some resources of the type only, and not this one by what its \
+                    last good version says: somebody who reaches it decides";
+        self.refuse_saying(denied, text).await
     }
 }
 
