@@ -12,7 +12,7 @@ use crate::directory::TenantId;
 use crate::permit::Actor;
 use crate::person::RoleAt;
 use crate::principal::{Principal, Who};
-use crate::scope::{ScopeContext, Scopes};
+use crate::scope::{ResourceScope, ScopeContext, Scopes};
 use crate::vendor::VendorId;
 
 /// A client's id, as it is sent in Basic and in `client_id`.
@@ -153,6 +153,24 @@ pub struct ClientRecord {
     pub certificates: CertificateTerms,
     /// What it says about itself.
     pub about: ClientAbout,
+    /// That an operator made it; `None` for one that the tenant's own people let in.
+    pub made: Option<MadeByOperator>,
+}
+
+/// That an operator made a client: who, when and why, and until when it is a right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeByOperator {
+    /// The operator, as the trail names them.
+    pub by: Box<str>,
+    /// When.
+    pub at: Micros,
+    /// Why, in their words.
+    pub reason: Box<str>,
+    /// From then on it is no right any more; `None` where nobody had the tenant yet, where it acts for
+    /// people or under a vendor's grant alone, and from when the tenant keeps it.
+    pub until: Option<Micros>,
+    /// The person of the tenant who keeps it.
+    pub kept_by: Option<Box<str>>,
 }
 
 /// When a way in for bulk loading was opened and when it ends.
@@ -187,12 +205,38 @@ pub struct NewClient {
     pub certificates: CertificateTerms,
     /// What it says about itself.
     pub about: ClientAbout,
+    /// That an operator makes it.
+    pub made: Option<MadeByOperator>,
+}
+
+impl NewClient {
+    /// As [`ClientRecord::acts_alone`].
+    pub fn acts_alone(&self) -> bool {
+        acts_alone(&self.scopes, self.vendor.as_ref())
+    }
+}
+
+fn acts_alone(scopes: &Scopes, vendor: Option<&VendorId>) -> bool {
+    let system = |s: &ResourceScope| s.context == ScopeContext::System;
+    vendor.is_none() && scopes.resources().iter().any(system)
 }
 
 impl ClientRecord {
     /// Whether it is a right at this time.
     pub fn is_good(&self, now: Micros) -> bool {
-        !self.revoked && self.import.is_none_or(|times| now < times.until)
+        !self.revoked && self.until().is_none_or(|until| now < until)
+    }
+
+    /// When it ends by itself, if it does.
+    pub fn until(&self) -> Option<Micros> {
+        let import = self.import.map(|times| times.until);
+        import.or(self.made.as_ref().and_then(|made| made.until))
+    }
+
+    /// Whether it opens records without a person of the tenant and without a vendor's grant, which the
+    /// tenant enables.
+    pub fn acts_alone(&self) -> bool {
+        acts_alone(&self.scopes, self.vendor.as_ref())
     }
 
     /// Whether it cannot keep a secret.

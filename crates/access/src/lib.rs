@@ -26,7 +26,8 @@ pub use certificate::{
     ShownCertificate,
 };
 pub use client::{
-    ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes, NewClient, Program, SecretKey,
+    ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes, MadeByOperator, NewClient,
+    Program, SecretKey,
 };
 pub use decide::{
     Denied, HousePermit, Target, decide, decide_house, decide_operator, decide_policy,

@@ -35,6 +35,7 @@ fn client(scopes: &str, key: &SecretKey) -> ClientRecord {
         vendor: None,
         certificates: CertificateTerms::default(),
         about: crate::ClientAbout::default(),
+        made: None,
     }
 }
 

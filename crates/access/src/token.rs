@@ -195,8 +195,8 @@ impl TokenKey {
             scope: scopes.as_str().to_owned(),
             iat: issuing.now.as_secs(),
             exp: client
-                .import
-                .map_or(life, |times| life.min(times.until.as_secs())),
+                .until()
+                .map_or(life, |until| life.min(until.as_secs())),
             jti: base::ids::uuid_text(issuing.random),
             epoch: client.epoch,
             client_id: None,

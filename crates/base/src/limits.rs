@@ -214,6 +214,11 @@ limits! {
     registrations_per_minute_max = 10;
     /// Seconds for which such a program waits, and for which an initial access token is good.
     registration_seconds_max = 1_209_600;
+    /// Seconds for which an API client that an operator makes is good, where nothing is said and nobody of the
+    /// tenant keeps it.
+    operator_client_seconds = 604_800;
+    /// The same at most, whatever is said.
+    operator_client_seconds_max = 2_592_000;
     /// Seconds for which a proof by two factors lets a person do what policy asks it for.
     step_up_seconds_max = 900;
     /// Seconds after which a session ends, however much it is used.

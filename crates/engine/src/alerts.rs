@@ -478,8 +478,11 @@ impl Session {
     }
 
     async fn alert_view(&self, alert: Alert) -> AlertView {
-        // Of an opening, the event is its id, and no event of the trail.
-        let of_trail = alert.rule != AlertRule::UnreviewedOpening;
+        // Of an opening and of a client, the event is its id, and no event of the trail.
+        let of_trail = !matches!(
+            alert.rule,
+            AlertRule::UnreviewedOpening | AlertRule::OperatorClient
+        );
         let event = |id: String| match of_trail {
             true => format!("AuditEvent/{id}"),
             false => id,

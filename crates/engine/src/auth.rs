@@ -33,7 +33,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use access::{ClientId, Principal, RequestMeta, ShownCertificate, Why};
-use base::Code;
+use base::{Code, Micros};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::TenantStore;
@@ -183,10 +183,10 @@ impl Gate {
         if scheme.eq_ignore_ascii_case("bearer") {
             self.bearer(value.trim(), request).await
         } else if scheme.eq_ignore_ascii_case("basic") {
-            let principal = self.basic(value.trim()).await?;
+            let (principal, until) = self.basic(value.trim(), request).await?;
             Ok(Verdict {
                 principal: Arc::new(principal),
-                until: None,
+                until,
                 token: None,
                 certificate: None,
                 rights: Arc::default(),
@@ -203,7 +203,9 @@ impl Gate {
         let verified = key
             .verify(token, request.at)
             .map_err(|e| Failure::of(e.code()))?;
-        let record = store.client(verified.client()).await?.ok_or_else(invalid)?;
+        let record = store.client(verified.client()).await?;
+        let record = record.filter(|record| record.is_good(request.at));
+        let record = record.ok_or_else(invalid)?;
         let principal = match verified.approval() {
             None => key.principal(&verified, &record, self.model()),
             Some(approval) => {
@@ -230,7 +232,11 @@ impl Gate {
         }
         Ok(Verdict {
             principal: Arc::new(principal),
-            until: Some(verified.expires()),
+            until: Some(
+                record
+                    .until()
+                    .map_or(verified.expires(), |until| until.min(verified.expires())),
+            ),
             token: Some(*verified.id()),
             certificate: verified.certificate().copied(),
             rights: Arc::default(),
@@ -238,19 +244,22 @@ impl Gate {
     }
 
     /// HTTP Basic (RFC 7617) with client id and secret.
-    async fn basic(&self, encoded: &str) -> Result<Principal, Failure> {
+    async fn basic(
+        &self,
+        encoded: &str,
+        request: RequestMeta,
+    ) -> Result<(Principal, Option<Micros>), Failure> {
         let invalid = || Failure::of(Code::CredentialsInvalid);
         let (id, secret) = decode_basic(encoded).ok_or_else(invalid)?;
         let store = self.house.0.store.tenant(&self.tenant);
         let record = store.client(&id).await?.ok_or_else(invalid)?;
         // What is bound is a token; a secret alone would go around it.
-        if record.certificates.bound {
+        if record.certificates.bound || !record.is_good(request.at) {
             return Err(invalid());
         }
         let key = store.secret_key().await?;
-        record
-            .authenticate(&self.tenant, &key, &secret)
-            .ok_or_else(invalid)
+        let principal = record.authenticate(&self.tenant, &key, &secret);
+        Ok((principal.ok_or_else(invalid)?, record.until()))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use access::{
-    ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord,
-    DistinguishedName, NewClient, Program, Reason, RoleAt, ScopeContext, Scopes,
+    Administering, ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys,
+    ClientRecord, DistinguishedName, MadeByOperator, NewClient, Program, Reason, RoleAt,
+    ScopeContext, Scopes,
 };
 use base::{Code, Rng, Secret};
 use base64::Engine;
@@ -13,7 +14,7 @@ use fhir::definitions::Model;
 use serde::{Deserialize, Serialize};
 use store::TenantStore;
 
-use crate::auth::{has_certificates, is_usable_jwks};
+use crate::auth::{Visitor, has_certificates, is_usable_jwks};
 use crate::failure::Failure;
 use crate::tenants::Operator;
 use crate::vendors::binding;
@@ -57,6 +58,29 @@ pub struct ClientDraft {
     /// What certificates of connections are to it (RFC 8705).
     #[serde(default)]
     pub certificates: CertificateTerms,
+    /// Why an operator makes it.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// For how many days, where the tenant has people of its own and it opens records without them.
+    #[serde(default)]
+    pub days: Option<u32>,
+}
+
+/// That an operator made a client, as it is shown.
+#[derive(Debug, Serialize)]
+pub struct MadeView {
+    /// The operator.
+    pub by: String,
+    /// When.
+    pub at: String,
+    /// Why, in their words.
+    pub reason: String,
+    /// From then on it is no right any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// The person of the tenant who keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_by: Option<String>,
 }
 
 /// A client, as the admin API shows it.
@@ -85,6 +109,45 @@ pub struct ClientView {
     about: Option<ClientAbout>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificates: Option<CertificateTerms>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made: Option<MadeView>,
+}
+
+impl ClientView {
+    /// Its id.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// Its name for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it may do.
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// The roles by which policy governs it.
+    pub fn roles(&self) -> &[String] {
+        self.roles.as_deref().unwrap_or_default()
+    }
+
+    /// The vendor whose grant bounds it.
+    pub fn vendor(&self) -> Option<&str> {
+        self.vendor.as_deref()
+    }
+
+    /// Whether it was revoked.
+    pub const fn is_revoked(&self) -> bool {
+        self.revoked
+    }
+
+    /// That an operator made it.
+    pub const fn made(&self) -> Option<&MadeView> {
+        self.made.as_ref()
+    }
 }
 
 /// A client that was just made: the only time its secret is shown.
@@ -113,6 +176,9 @@ impl ClientMade {
 }
 
 const NAME_CHARACTERS_MAX: usize = 200;
+const REASON_CHARACTERS_MAX: usize = 200;
+/// What stands where an operator says nothing.
+const NO_REASON: &str = "no reason was given";
 
 impl Operator {
     /// Makes an API client with a fresh id and secret.
@@ -153,6 +219,7 @@ impl Operator {
         let secret = jwks
             .is_none()
             .then(|| Secret::new(URL_SAFE_NO_PAD.encode(rng.bytes::<32>())));
+        let made = self.maker(draft.reason.as_deref(), draft.days)?;
         let new = NewClient {
             id,
             name: draft.name,
@@ -164,6 +231,7 @@ impl Operator {
             vendor,
             certificates: draft.certificates,
             about: draft.about,
+            made: Some(made),
         };
         let permit = self.system(Reason::Operation, &tenant)?;
         let record = data.create_client(permit, new, secret.as_ref()).await?;
@@ -176,6 +244,38 @@ impl Operator {
                 .filter(|_| record.has_secret())
                 .map(|secret| secret.expose().clone()),
             token_url: self.links(&tenant).token(),
+        })
+    }
+
+    /// That this operator makes a client: why, and for so many days where the tenant has people of its own and
+    /// the client opens records without them.
+    pub(crate) fn maker(
+        &self,
+        reason: Option<&str>,
+        days: Option<u32>,
+    ) -> Result<MadeByOperator, Failure> {
+        let reason = reason.unwrap_or(NO_REASON);
+        let wanted = "reason has 1 to 200 characters";
+        printable(reason, REASON_CHARACTERS_MAX, wanted)?;
+        let limits = self.house.limits();
+        let seconds = match days {
+            None => limits
+                .operator_client_seconds
+                .min(limits.operator_client_seconds_max),
+            Some(days) => u64::from(days) * 86_400,
+        };
+        if seconds == 0 || seconds > limits.operator_client_seconds_max {
+            let most = limits.operator_client_seconds_max / 86_400;
+            let text = format!("days is 1 to {most} (limits.operator_client_seconds_max)");
+            return Err(Failure::new(Code::RequestInvalid, text));
+        }
+        let now = self.request.at;
+        Ok(MadeByOperator {
+            by: self.principal().actor().as_str().into(),
+            at: now,
+            reason: reason.into(),
+            until: Some(now.plus_secs(i64::try_from(seconds).unwrap_or(i64::MAX))),
+            kept_by: None,
         })
     }
 
@@ -269,6 +369,43 @@ impl Operator {
     }
 }
 
+impl Visitor {
+    /// All API clients of the tenant; those that an operator made say so.
+    ///
+    /// # Errors
+    /// `scope-missing`
+    pub async fn list_clients(&self) -> Result<Vec<ClientView>, Failure> {
+        let deed = self.deed(Administering::People, "list clients").await?;
+        let all = self.store.clients(deed.permit).await?;
+        Ok(all
+            .iter()
+            .filter(|c| c.import.is_none())
+            .map(view)
+            .collect())
+    }
+
+    /// Keeps a client that an operator made: it is the tenant's own, and does not end by itself any more.
+    ///
+    /// # Errors
+    /// `scope-missing`, `step-up-required` without two factors shown of late, `client-unknown`.
+    pub async fn keep_client(&self, client: &str) -> Result<ClientView, Failure> {
+        let deed = self.deed(Administering::People, "keep client").await?;
+        self.must_step_up("keep client").await?;
+        let id = known(&self.store, client, false).await?.id;
+        Ok(view(&self.store.keep_client(deed.permit, &id).await?))
+    }
+
+    /// Ends a client, from the next request on.
+    ///
+    /// # Errors
+    /// `scope-missing`, `client-unknown`.
+    pub async fn end_client(&self, client: &str) -> Result<(), Failure> {
+        let deed = self.deed(Administering::People, "revoke client").await?;
+        let id = known(&self.store, client, false).await?.id;
+        Ok(self.store.revoke_client(deed.permit, &id).await?)
+    }
+}
+
 /// Roles as they are written: `clinician@Organization/1`, `auditor`.
 pub(crate) fn held(roles: &[String]) -> Result<Arc<[RoleAt]>, Failure> {
     let role = |text: &String| {
@@ -337,6 +474,13 @@ pub(crate) fn view(record: &ClientRecord) -> ClientView {
         about: Some(record.about.clone()).filter(|about| *about != ClientAbout::default()),
         certificates: Some(record.certificates.clone())
             .filter(|terms| *terms != CertificateTerms::default()),
+        made: record.made.as_ref().map(|made| MadeView {
+            by: made.by.to_string(),
+            at: made.at.instant().to_string(),
+            reason: made.reason.to_string(),
+            until: made.until.map(|until| until.instant().to_string()),
+            kept_by: made.kept_by.as_deref().map(str::to_owned),
+        }),
     }
 }
 

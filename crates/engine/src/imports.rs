@@ -78,6 +78,7 @@ impl Operator {
             vendor: None,
             certificates: CertificateTerms::default(),
             about: access::ClientAbout::default(),
+            made: None,
             import: Some(ImportTimes {
                 opened,
                 until: opened.plus_secs(self.house.0.config.import_seconds_max),

@@ -43,7 +43,7 @@ pub use auth::{
     PasskeyQuestion, PasskeyView, Proving, Question, SessionView, SignInFrom, SignedIn,
     TokenFailure, TokenRequest, Visitor,
 };
-pub use clients::{ClientDraft, ClientMade, ClientView};
+pub use clients::{ClientDraft, ClientMade, ClientView, MadeView};
 pub use failure::Failure;
 pub use held::{Hold, Holder};
 pub use house::{Gate, House, HouseConfig};

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use access::{
     Administer, Administering, Assurance, AuthorityDigest, ByCertificate, ClientAbout, ClientId,
-    ClientRecord, NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
+    ClientRecord, MadeByOperator, NewClient, Permit, Reason, RequestMeta, ScopeContext, Scopes,
 };
 use base::{Code, Micros, Secret};
 use base64::Engine;
@@ -136,6 +136,12 @@ pub struct RegistrationDecision {
     /// client keeps the one that it has without.
     #[serde(default)]
     pub authority: Option<String>,
+    /// Why an operator decides so; nobody else says it.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// For how many days, as of a client that an operator makes.
+    #[serde(default)]
+    pub days: Option<u32>,
 }
 
 /// An initial access token (RFC 7591 section 3).
@@ -569,6 +575,8 @@ const REGISTERED: &str = "registration access";
 /// Who decides about programs that wait: a permit for each thing that is done.
 struct Desk<'a> {
     store: &'a TenantStore,
+    /// That an operator decides.
+    made: Option<MadeByOperator>,
     /// Whether programs that act without a person are let in ungoverned by policy.
     ungoverned: bool,
     model: &'static Model,
@@ -609,6 +617,9 @@ impl Desk<'_> {
         let Kept {
             metadata, again, ..
         } = kept(&waiting)?;
+        if self.made.is_none() && (decision.reason.is_some() || decision.days.is_some()) {
+            return Err(invalid("reason and days are said by operators"));
+        }
         is_decided(decision.record.as_deref(), &waiting, again)?;
         // What it is by now stays so where nothing else is said of it: `store` keeps it with the change.
         let client = self.store.client(&id).await?;
@@ -667,6 +678,7 @@ impl Desk<'_> {
             vendor,
             certificates,
             about: metadata.about.clone(),
+            made: self.made.clone(),
         };
         let record = &waiting.record;
         let made = self.store.approve_registration(permit, new, record).await?;
@@ -695,13 +707,14 @@ impl Visitor {
     fn registrations_desk(&self) -> Desk<'_> {
         Desk {
             store: &self.store,
+            made: None,
             ungoverned: false,
             model: self.gate.model(),
         }
     }
 
     /// Whoever holds a session that was left open lets no program in.
-    async fn must_step_up(&self, what: &str) -> Result<(), Failure> {
+    pub(crate) async fn must_step_up(&self, what: &str) -> Result<(), Failure> {
         let fresh = seconds(self.gate.house.limits().step_up_seconds_max);
         if self.is_recognised(Assurance::TwoFactors, Some(fresh)) {
             return Ok(());
@@ -768,6 +781,7 @@ impl Operator {
         let permit = self.system(Reason::Operation, &tenant)?;
         let desk = Desk {
             store: &store,
+            made: None,
             ungoverned: true,
             model: Model::of(tenant.fhir()),
         };
@@ -785,9 +799,11 @@ impl Operator {
         decision: RegistrationDecision,
     ) -> Result<Option<ClientView>, Failure> {
         let (tenant, store) = self.tenant(tenant)?;
+        let made = self.maker(decision.reason.as_deref(), decision.days)?;
         let permit = self.system(Reason::Operation, &tenant)?;
         let desk = Desk {
             store: &store,
+            made: Some(made),
             ungoverned: true,
             model: Model::of(tenant.fhir()),
         };

@@ -25,6 +25,7 @@ pub(crate) mod account;
 pub(crate) mod alerts;
 pub(crate) mod authorize;
 pub(crate) mod choice;
+pub(crate) mod clients;
 pub(crate) mod end_session;
 pub(crate) mod openings;
 mod pages;

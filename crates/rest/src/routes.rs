@@ -230,6 +230,8 @@ routes! {
     DELETE Tenant "/auth/register/{client_id}" "unregister" Gate auth::registrations::unregister;
     GET    Tenant "/auth/registrations" "list-registrations" Visitor auth::registrations::list;
     POST   Tenant "/auth/registrations/{client_id}" "decide-registration" Visitor auth::registrations::decide;
+    GET    Tenant "/auth/clients"       "list-own-clients" Visitor auth::clients::list;
+    POST   Tenant "/auth/clients/{client_id}" "decide-client" Visitor auth::clients::decide;
     POST   Tenant "/auth/registration-tokens" "invite-program" Visitor auth::registrations::invite;
     GET    Tenant "/auth/jwks"          "jwks"          Gate    oauth::jwks;
     GET    Tenant "/.well-known/oauth-authorization-server/auth" "authorization-server" Gate oauth::configuration;

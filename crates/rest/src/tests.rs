@@ -14,6 +14,7 @@ mod forgeries;
 mod formats;
 mod graphql;
 mod history;
+mod made_by_operator;
 mod oauth;
 mod operations;
 mod operators;

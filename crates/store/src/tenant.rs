@@ -357,7 +357,10 @@ impl TenantStore {
         let entry = self.entry()?;
         entry.must_stay()?;
         // Recorded before it is made: there must be no client that no record tells of.
-        let what = format!("{action} {}", new.id.as_str());
+        let mut what = format!("{action} {}", new.id.as_str());
+        if let Some(made) = &new.made {
+            what.push_str(&format!(" with {}: {}", new.scopes.as_str(), made.reason));
+        }
         self.administered(&spent, &what).await?;
         let (by, now) = (by(&spent), spent.request().at);
         let detail = new.id.as_str().to_owned();
@@ -365,10 +368,21 @@ impl TenantStore {
             let hash = |secret: &Secret<String>| tenant.secret_key().hash(secret.expose());
             clients::create(tenant, state, new, secret.as_ref().map(hash), now)
         };
-        self.handle
-            .0
-            .administer(entry, by, action, &detail, add)
-            .await
+        let administered = self.handle.0.administer(entry, by, action, &detail, add);
+        let record = administered.await?;
+        self.tell_of(&record);
+        Ok(record)
+    }
+
+    /// Has the alert about a client that an operator made told.
+    fn tell_of(&self, record: &ClientRecord) {
+        if record
+            .made
+            .as_ref()
+            .is_some_and(|made| made.until.is_some())
+        {
+            self.handle.0.still_untold(self.tenant.bytes());
+        }
     }
 
     /// Revokes an API client or a way in for bulk loading; holds from the next request on.
@@ -389,6 +403,31 @@ impl TenantStore {
             .administer(entry, by(&spent), "revoke client", detail, revoke)
             .await
             .map(drop)
+    }
+
+    /// Keeps an API client that an operator made as the tenant's own: it does not end by itself any more.
+    ///
+    /// # Errors
+    /// `client-unknown`.
+    pub async fn keep_client(
+        &self,
+        permit: Permit<Administer>,
+        id: &ClientId,
+    ) -> Result<ClientRecord> {
+        let spent = permit.spend(&self.tenant);
+        let entry = self.entry()?;
+        entry.must_stay()?;
+        self.administered(&spent, &format!("keep client {}", id.as_str()))
+            .await?;
+        let (by, now) = (by(&spent), spent.request().at);
+        let (id, detail, who) = (id.clone(), id.as_str(), by.0.clone());
+        let keep = move |tenant: &OpenTenant, state: &mut WriterState| {
+            clients::keep(tenant, state, &id, (who.as_str(), now))
+        };
+        self.handle
+            .0
+            .administer(entry, by, "keep client", detail, keep)
+            .await
     }
 
     /// Begins the tenant's administration anew, where it is not what was last administered: nobody may do
@@ -417,9 +456,16 @@ impl TenantStore {
             let (db, by) = (&state.db, (actor.as_str(), why.as_str()));
             let doubted = tenant.clients().is_doubted() || !administration::holds(db)?;
             if !doubted && vendor_rows::events_hold(db)? {
+                // What was opened in emergencies, or what people signed in and approved, is all that was altered:
+                // it ends, and no more.
+                let chain = tenant.chain();
+                let signed_in = people_rows::unsealed(db, chain)? == 0;
+                people_rows::drop_unsealed(db, chain)?;
                 if !administration::openings_hold(db)? {
-                    // What was opened in emergencies is all that was altered: they end, and no more.
-                    return openings::end(db, tenant.chain(), None, ("operator", now)).map(drop);
+                    return openings::end(db, chain, None, ("operator", now)).map(drop);
+                }
+                if !signed_in {
+                    return Ok(());
                 }
                 let text = "what is administered is what was last administered";
                 return Err(StoreError::Refused(Code::RequestInvalid, text.to_owned()));

@@ -20,6 +20,7 @@ mod face {
     mod quarantine;
     mod raw;
     mod searches;
+    mod sessions;
     mod shipping;
     mod tampering;
     mod tenants;

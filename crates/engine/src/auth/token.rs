@@ -267,6 +267,7 @@ impl Gate {
                 let key = store.secret_key().await.map_err(Failure::from)?;
                 Ok(record
                     .authenticate(&self.tenant, &key, &secret)
+                    .filter(|_| record.is_good(request.at))
                     .map(|_| record))
             }
             (None, Some(assertion)) => {
@@ -281,7 +282,7 @@ impl Gate {
                 let Some(record) = store.client(&id).await.map_err(Failure::from)? else {
                     return Ok(None);
                 };
-                if record.revoked || record.certificates.by.is_some() {
+                if !record.is_good(request.at) || record.certificates.by.is_some() {
                     return Ok(None);
                 }
                 let good = self.is_of_client(assertion, &record, request.at).await;

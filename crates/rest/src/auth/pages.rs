@@ -448,6 +448,7 @@ pub(super) fn account(
         (button(gate, token, ("sign-out", ""), "Sign out", None))
         @if administers {
             p { a href=(gate.links().auth("/vendors")) { "Vendors of this clinic" } }
+            p { a href=(gate.links().auth("/clients")) { "Programs of this clinic" } }
             p { a href=(gate.links().auth("/registrations")) { "Programs that wait for approval" } }
         }
         @if attends {

@@ -185,6 +185,8 @@ async fn by_form(by: &Visitor, call: &mut Call, id: &str) -> Result<Response<Bod
         roles: (!roles.is_empty()).then_some(roles),
         vendor: fields.get("vendor"),
         authority: fields.get("authority"),
+        reason: None,
+        days: None,
     };
     by.decide_registration(id, decision).await?;
     Ok(see(&gate.links().auth("/registrations")))

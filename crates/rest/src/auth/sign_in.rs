@@ -13,7 +13,10 @@ use crate::problem;
 
 /// Where somebody goes who is signed in: a page of the same tenant, nothing else.
 fn target(gate: &Gate, next: &str) -> String {
-    let known = matches!(next, "account" | "people" | "registrations" | "vendors");
+    let known = matches!(
+        next,
+        "account" | "people" | "clients" | "registrations" | "vendors"
+    );
     match known || next.starts_with("authorize?") {
         true => gate.links().auth(&format!("/{next}")),
         false => gate.links().auth("/account"),

@@ -130,6 +130,13 @@ struct Create {
     /// Its access tokens are good over connections with its certificate alone.
     #[arg(long)]
     bind_tokens: bool,
+    /// Why it is made: the clinic reads it.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// For how many days it is good, where the clinic has people of its own, it opens records without them, and
+    /// none of them keeps it.
+    #[arg(long, value_name = "DAYS")]
+    days: Option<u32>,
 }
 
 impl Create {
@@ -196,6 +203,12 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
             if new.certificate.is_some() || new.bind_tokens {
                 body["certificates"] = new.certificates()?;
             }
+            if let Some(reason) = &new.reason {
+                body["reason"] = json!(reason);
+            }
+            if let Some(days) = new.days {
+                body["days"] = json!(days);
+            }
             let made = admin.post(&tenant_path(&new.tenant, "/clients")?, &body)?;
             print(args.output, &made, |made| {
                 let mut told = format!("client_id      {}\n", text(made, "client_id"));
@@ -206,6 +219,11 @@ pub fn run(args: &Client) -> anyhow::Result<()> {
                 told.push_str(&format!("token_url      {}\n", text(made, "token_url")));
                 if made.get("client_secret").is_some() {
                     told.push_str("The secret is not shown again.\n");
+                }
+                if let Some(until) = ends(made) {
+                    told.push_str(&format!(
+                        "It ends at {until}, unless somebody who administers the clinic keeps it.\n"
+                    ));
                 }
                 let warnings = made.get("warnings").and_then(Value::as_array);
                 for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
@@ -311,6 +329,11 @@ fn waiting(one: &Value) -> Vec<String> {
     ]
 }
 
+/// When a client that an operator made ends by itself.
+fn ends(client: &Value) -> Option<&str> {
+    client.pointer("/made/until").and_then(Value::as_str)
+}
+
 fn row(client: &Value) -> Vec<String> {
     let scopes = client
         .get("scopes")
@@ -322,7 +345,11 @@ fn row(client: &Value) -> Vec<String> {
     vec![
         text(client, "client_id").to_owned(),
         text(client, "name").to_owned(),
-        if revoked { "revoked" } else { "active" }.to_owned(),
+        match (revoked, ends(client)) {
+            (true, _) => "revoked".to_owned(),
+            (false, Some(until)) => format!("until {until}"),
+            (false, None) => "active".to_owned(),
+        },
         scopes.join(" "),
     ]
 }

@@ -43,6 +43,7 @@ rules! {
     FailedSignIns = "failed-sign-ins", "Sign-ins failed again and again";
     NewNetwork = "new-network", "Somebody came from a network that they never came from";
     UnreviewedOpening = "break-glass-unreviewed", "Nobody reviewed in time that a patient was opened in an emergency";
+    OperatorClient = "operator-client", "An operator made an API client that opens records";
 }
 
 impl AlertRule {

@@ -98,6 +98,10 @@ pub(crate) fn digest(db: &Connection) -> Result<[u8; 32]> {
             "client certificates",
             "SELECT id, certificates FROM client WHERE certificates IS NOT NULL ORDER BY id",
         ),
+        (
+            "client makers",
+            "SELECT id, made FROM client WHERE made IS NOT NULL ORDER BY id",
+        ),
         ("vendor", "SELECT id, record FROM vendor ORDER BY id"),
         (
             "vendor_event",
@@ -170,6 +174,10 @@ fn is_there(db: &Connection, table: &str) -> Result<bool> {
         "client certificates" => (
             "SELECT EXISTS (SELECT 1 FROM pragma_table_info('client') WHERE name = ?1)",
             "certificates",
+        ),
+        "client makers" => (
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('client') WHERE name = ?1)",
+            "made",
         ),
         "vendor event chain" => (
             "SELECT EXISTS (SELECT 1 FROM pragma_table_info('vendor_event') WHERE name = ?1)",

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::{
     ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes,
-    NewClient, Program, RoleAt, Scopes, VendorId,
+    MadeByOperator, NewClient, Program, RoleAt, Scopes, VendorId,
 };
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
@@ -18,9 +18,11 @@ use parking_lot::RwLock;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
+use super::alerts::{self, judge::Raised};
 use super::fault::{Doing, damaged, internal};
 use super::tenant::OpenTenant;
 use super::writer::WriterState;
+use crate::face::AlertRule;
 use crate::{Result, StoreError};
 
 /// Ways in for bulk loading that ended and are still listed.
@@ -94,7 +96,7 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
     let mut read = db
         .prepare(
             "SELECT id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles,
-               vendor, certificates
+               vendor, certificates, made
              FROM client",
         )
         .doing(DOING)?;
@@ -130,6 +132,11 @@ fn read(db: &Connection, model: &Model) -> Result<HashMap<ClientId, ClientRecord
             vendor: vendor(row.get(10).doing(DOING)?)?,
             certificates: certificates(row.get(11).doing(DOING)?)?,
             about: kept.about,
+            made: row
+                .get::<_, Option<String>>(12)
+                .doing(DOING)?
+                .map(|text| read_made(&text))
+                .transpose()?,
         };
         clients.insert(id, record);
     }
@@ -169,6 +176,41 @@ fn kept_certificates(terms: &CertificateTerms) -> Result<Option<String>> {
         .map_err(|_| internal("writing an API client"))
 }
 
+/// That an operator made a client, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct KeptMade {
+    by: Box<str>,
+    at_us: i64,
+    reason: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until_us: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept_by: Option<Box<str>>,
+}
+
+/// One whose end cannot be read is not one without an end.
+fn read_made(text: &str) -> Result<MadeByOperator> {
+    let kept: KeptMade = serde_json::from_str(text).map_err(|_| damaged("who made a client"))?;
+    Ok(MadeByOperator {
+        by: kept.by,
+        at: Micros(kept.at_us),
+        reason: kept.reason,
+        until: kept.until_us.map(Micros),
+        kept_by: kept.kept_by,
+    })
+}
+
+fn kept_made(made: &MadeByOperator) -> Result<String> {
+    let kept = KeptMade {
+        by: made.by.clone(),
+        at_us: made.at.0,
+        reason: made.reason.clone(),
+        until_us: made.until.map(|until| until.0),
+        kept_by: made.kept_by.clone(),
+    };
+    serde_json::to_string(&kept).map_err(|_| internal("writing an API client"))
+}
+
 /// Revokes all clients that are not revoked; how many.
 pub(crate) fn revoke_all(db: &Connection) -> Result<usize> {
     db.execute(
@@ -182,7 +224,7 @@ pub(crate) fn revoke_all(db: &Connection) -> Result<usize> {
 pub(crate) fn create(
     tenant: &OpenTenant,
     state: &WriterState,
-    new: NewClient,
+    mut new: NewClient,
     secret_hash: Option<[u8; 32]>,
     now: Micros,
 ) -> Result<ClientRecord> {
@@ -204,7 +246,63 @@ pub(crate) fn create(
     }
     must_know_vendor(tenant, &new)?;
     must_have_room(&state.db, &tenant.shared.config.limits)?;
+    tell_of_operator(tenant, state, &mut new)?;
     let record = record(new, secret_hash, 1);
+    put(&state.db, &record)?;
+    Ok(record)
+}
+
+/// Of a client that an operator makes: as long as nobody of the tenant ever signed in, or where the client does
+/// nothing without the tenant's people or a grant that they enable, it has no end. Of another one an alert
+/// tells.
+fn tell_of_operator(tenant: &OpenTenant, state: &WriterState, new: &mut NewClient) -> Result<()> {
+    let alone = new.acts_alone();
+    let Some(made) = &mut new.made else {
+        return Ok(());
+    };
+    if !alone || !tenant.people().is_anybody_there() {
+        made.until = None;
+        return Ok(());
+    }
+    let rules = alerts::in_force(&state.db)?.rules;
+    if rules.terms(AlertRule::OperatorClient).is_none() {
+        return Ok(());
+    }
+    let (id, until) = (new.id.as_str(), made.until);
+    let until = until.map_or_else(String::new, |until| format!(" until {}", until.instant()));
+    let raised = Raised {
+        key: format!("{}|{id}|{}", AlertRule::OperatorClient.as_str(), made.at.0),
+        rule: AlertRule::OperatorClient,
+        actor: made.by.to_string(),
+        program: Some(format!("client:{id}")),
+        patient: None,
+        at: made.at,
+        count: Some(1),
+        seen: format!("{}{until}: {}", new.scopes.as_str(), made.reason),
+        event: id.to_owned(),
+    };
+    alerts::raise(&state.db, &raised, &rules).map(drop)
+}
+
+/// Keeps a client that an operator made beyond its end, as one that the tenant's own people want.
+///
+/// # Errors
+/// `client-unknown` for one that is no right any more, or that no operator made.
+pub(crate) fn keep(
+    tenant: &OpenTenant,
+    state: &WriterState,
+    id: &ClientId,
+    (by, now): (&str, Micros),
+) -> Result<ClientRecord> {
+    let known = tenant.clients().get(id);
+    let known = known.filter(|known| known.is_good(now) && known.made.is_some());
+    let mut record = known.ok_or_else(|| {
+        let text = "no client that an operator made has this id, or it ended".to_owned();
+        StoreError::Refused(Code::ClientUnknown, text)
+    })?;
+    if let Some(made) = &mut record.made {
+        (made.until, made.kept_by) = (None, Some(by.into()));
+    }
     put(&state.db, &record)?;
     Ok(record)
 }
@@ -235,6 +333,7 @@ pub(crate) fn replace(
         new.certificates.authority = new.certificates.authority.or(before);
     }
     must_know_vendor(tenant, &new)?;
+    tell_of_operator(tenant, state, &mut new)?;
     let mut record = record(new, secret_hash, known.epoch + 1);
     if let (Some(program), Some(before)) = (&mut record.program, &known.program) {
         program.launch_url.clone_from(&before.launch_url);
@@ -269,6 +368,7 @@ fn record(new: NewClient, secret_hash: Option<[u8; 32]>, epoch: u64) -> ClientRe
         vendor: new.vendor,
         certificates: new.certificates,
         about: new.about,
+        made: new.made,
     }
 }
 
@@ -278,8 +378,8 @@ fn put(db: &Connection, record: &ClientRecord) -> Result<()> {
     db.execute(
             "INSERT OR REPLACE INTO client
              (id, name, scopes, secret_hash, jwks, epoch, revoked, opened_us, until_us, roles, vendor,
-              certificates)
-             VALUES (?1,?2,?3,?4,?5,?11,0,?6,?7,?8,?9,?10)",
+              certificates, made)
+             VALUES (?1,?2,?3,?4,?5,?11,0,?6,?7,?8,?9,?10,?12)",
             params![
                 record.id.as_str(),
                 record.name,
@@ -292,6 +392,7 @@ fn put(db: &Connection, record: &ClientRecord) -> Result<()> {
                 record.vendor.as_ref().map(VendorId::as_str),
                 kept_certificates(&record.certificates)?,
                 epoch,
+                record.made.as_ref().map(kept_made).transpose()?,
             ],
         )
         .doing(DOING)?;

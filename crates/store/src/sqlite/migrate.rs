@@ -16,8 +16,8 @@ use super::keyring::TenantKeys;
 use super::shared::Shared;
 use super::tenant::{OpenTenant, open_reader};
 use super::{
-    administration, alerts, break_glass, extract, index, params, passkeys, policies, quarantine,
-    registrations, rows, schema, vendors, writer,
+    administration, alerts, break_glass, extract, index, params, passkeys, people, policies,
+    quarantine, registrations, rows, schema, vendors, writer,
 };
 use crate::Result;
 
@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     keep_more,
     keep_what_came_with_9,
     keep_what_came_with_10,
+    keep_what_came_with_11,
 ];
 
 /// Resources indexed in one transaction.
@@ -210,6 +211,35 @@ fn keep_what_came_with_10(db: &Connection, moving: &Moving<'_>) -> Result<()> {
     registrations::reseal(db, None, chain)
 }
 
+/// Version 10 did not keep which clients an operator made, and kept what people signed in and approved without
+/// seals. What is there is taken as it is.
+fn keep_what_came_with_11(db: &Connection, moving: &Moving<'_>) -> Result<()> {
+    const DOING: &str = "changing a tenant's schema from version 10 to 11";
+    let chain = administration::Chain {
+        tenant: moving.id.bytes(),
+        key: &moving.keys.seal,
+    };
+    db.execute_batch("ALTER TABLE client ADD COLUMN made TEXT")
+        .doing(DOING)?;
+    for table in ["session", "approval"] {
+        // Tables that this program made anew on the way here have it.
+        if !has_column(db, table, "seal")? {
+            db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN seal BLOB"))
+                .doing(DOING)?;
+        }
+    }
+    people::reseal(db, chain)
+}
+
+fn has_column(db: &Connection, table: &str, column: &str) -> Result<bool> {
+    db.query_row(
+        "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2)",
+        [table, column],
+        |r| r.get(0),
+    )
+    .doing("changing a tenant's schema")
+}
+
 /// Version 8 had openings and lines of the quarantine without seals of their own, and vouched for every
 /// event of vendors whenever something was administered. What is there is taken as it is.
 fn seal_lists(db: &Connection, moving: &Moving<'_>) -> Result<()> {
@@ -225,14 +255,7 @@ fn seal_lists(db: &Connection, moving: &Moving<'_>) -> Result<()> {
         ("vendor_event", "chain"),
     ] {
         // Tables that this program made anew on the way here have it.
-        let there: bool = db
-            .query_row(
-                "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2)",
-                [table, column],
-                |r| r.get(0),
-            )
-            .doing(DOING)?;
-        if !there {
+        if !has_column(db, table, column)? {
             db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} BLOB"))
                 .doing(DOING)?;
         }

@@ -3,7 +3,9 @@
 //!
 //! People and keys are good as long as they are what was last administered, like API clients.
 //! Sessions and approvals carry the epochs of the people and clients that they are of, so that
-//! older ones that are put back stand for nobody who was changed since.
+//! older ones that are put back stand for nobody who was changed since; each has a seal of its own.
+
+mod sealed;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +29,8 @@ use crate::face::{
     Account, Approval, BrowserSession, CodeTerms, IdentityProvider, PasskeyUse, Person, Proofs,
     SigningKey, Through,
 };
+pub(crate) use sealed::{drop_unsealed, reseal, unsealed};
+use sealed::{put_row, read_rows};
 
 /// All of an open tenant, as they are committed.
 #[derive(Debug, Default)]
@@ -88,10 +92,10 @@ impl People {
             *people.keys.write() = Arc::default();
             *people.providers.write() = Arc::default();
         }
-        for session in read_sessions(db, now)? {
+        for session in read_sessions(db, chain, now)? {
             people.learn_session(session);
         }
-        for approval in read_approvals(db, model, now)? {
+        for approval in read_approvals(db, model, chain, now)? {
             people.learn_approval(approval);
         }
         *people.ended_tokens.write() = read_ended_tokens(db, now)?;
@@ -226,6 +230,13 @@ impl People {
         let mut all: Vec<_> = self.people.read().by_id.values().cloned().collect();
         all.sort_by(|a, b| a.record.login.cmp(&b.record.login));
         all
+    }
+
+    /// Whether somebody of the tenant's own is there, or was: one who only was invited is not.
+    pub(crate) fn is_anybody_there(&self) -> bool {
+        let all = self.people.read();
+        let mut states = all.by_id.values().map(|p| p.record.state);
+        states.any(|state| state != PersonState::Invited)
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -602,18 +613,8 @@ const fn assurance(two_factors: bool) -> Assurance {
     }
 }
 
-/// Rows that have not ended by themselves: id, end, record.
-fn read_rows(db: &Connection, sql: &str, now: Micros) -> Result<Vec<(String, i64, String)>> {
-    const DOING: &str = "reading what people approved";
-    let mut read = db.prepare(sql).doing(DOING)?;
-    read.query_map([now.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
-        .and_then(Iterator::collect)
-        .doing(DOING)
-}
-
-fn read_sessions(db: &Connection, now: Micros) -> Result<Vec<BrowserSession>> {
+fn read_sessions(db: &Connection, chain: Chain<'_>, now: Micros) -> Result<Vec<BrowserSession>> {
     let wrong = || damaged("a stored session");
-    let sql = "SELECT id, until_us, record FROM session WHERE until_us > ?1";
     let one = |(id, until, text): (String, i64, String)| {
         let kept: KeptSession = serde_json::from_str(&text).map_err(|_| wrong())?;
         Ok(BrowserSession {
@@ -635,11 +636,18 @@ fn read_sessions(db: &Connection, now: Micros) -> Result<Vec<BrowserSession>> {
             through: kept.through,
         })
     };
-    read_rows(db, sql, now)?.into_iter().map(one).collect()
+    read_rows(db, chain, "session", now)?
+        .into_iter()
+        .map(one)
+        .collect()
 }
 
 /// Writes a session, new or changed; one that was ended is dropped.
-pub(crate) fn put_session(db: &Connection, session: &BrowserSession) -> Result<()> {
+pub(crate) fn put_session(
+    db: &Connection,
+    chain: Chain<'_>,
+    session: &BrowserSession,
+) -> Result<()> {
     let record = &session.record;
     if record.ended {
         return drop_row(db, "DELETE FROM session WHERE id = ?1", &record.id);
@@ -658,13 +666,8 @@ pub(crate) fn put_session(db: &Connection, session: &BrowserSession) -> Result<(
         address: session.address.to_string(),
         through: session.through.clone(),
     };
-    db.prepare_cached("INSERT OR REPLACE INTO session (id, until_us, record) VALUES (?1,?2,?3)")
-        .and_then(|mut s| {
-            let text = serde_json::to_string(&kept).unwrap_or_default();
-            s.execute(params![record.id, record.until.0, text])
-        })
-        .doing("writing a session")
-        .map(drop)
+    let text = json(&kept)?;
+    put_row(db, chain, "session", (&record.id, record.until.0, &text))
 }
 
 fn drop_row(db: &Connection, sql: &str, id: &str) -> Result<()> {
@@ -701,9 +704,13 @@ struct KeptApproval {
     nonce: Option<String>,
 }
 
-fn read_approvals(db: &Connection, model: &Model, now: Micros) -> Result<Vec<Approval>> {
+fn read_approvals(
+    db: &Connection,
+    model: &Model,
+    chain: Chain<'_>,
+    now: Micros,
+) -> Result<Vec<Approval>> {
     let wrong = || damaged("a stored approval");
-    let sql = "SELECT id, until_us, record FROM approval WHERE until_us > ?1";
     let one = |(id, until, text): (String, i64, String)| {
         let kept: KeptApproval = serde_json::from_str(&text).map_err(|_| wrong())?;
         let patient = kept.patient.map(|id| ResourceId::new(&id)).transpose();
@@ -730,11 +737,14 @@ fn read_approvals(db: &Connection, model: &Model, now: Micros) -> Result<Vec<App
             nonce: kept.nonce.map(Into::into),
         })
     };
-    read_rows(db, sql, now)?.into_iter().map(one).collect()
+    read_rows(db, chain, "approval", now)?
+        .into_iter()
+        .map(one)
+        .collect()
 }
 
 /// Writes an approval, new or changed; one that was ended is dropped.
-pub(crate) fn put_approval(db: &Connection, approval: &Approval) -> Result<()> {
+pub(crate) fn put_approval(db: &Connection, chain: Chain<'_>, approval: &Approval) -> Result<()> {
     let record = &approval.record;
     if record.ended {
         return drop_row(db, "DELETE FROM approval WHERE id = ?1", &record.id);
@@ -757,13 +767,8 @@ pub(crate) fn put_approval(db: &Connection, approval: &Approval) -> Result<()> {
         context: approval.context.as_deref().map(str::to_owned),
         nonce: approval.nonce.as_deref().map(str::to_owned),
     };
-    db.prepare_cached("INSERT OR REPLACE INTO approval (id, until_us, record) VALUES (?1,?2,?3)")
-        .and_then(|mut s| {
-            let text = serde_json::to_string(&kept).unwrap_or_default();
-            s.execute(params![record.id, record.until.0, text])
-        })
-        .doing("writing an approval")
-        .map(drop)
+    let text = json(&kept)?;
+    put_row(db, chain, "approval", (&record.id, record.until.0, &text))
 }
 
 fn read_ended_tokens(db: &Connection, now: Micros) -> Result<HashMap<TokenId, Ended>> {

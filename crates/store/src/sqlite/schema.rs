@@ -48,7 +48,7 @@ use super::{
 use crate::Result;
 
 /// The version of the schema that this program writes.
-pub(crate) const VERSION: i64 = 10;
+pub(crate) const VERSION: i64 = 11;
 
 const DDL: &str = "
 CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -74,7 +74,7 @@ CREATE TABLE dictionary (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, bytes BLO
 CREATE TABLE client (
   id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL,
   secret_hash BLOB NOT NULL, jwks TEXT, epoch INTEGER NOT NULL, revoked INTEGER NOT NULL,
-  opened_us INTEGER, until_us INTEGER, roles TEXT, vendor TEXT, certificates TEXT
+  opened_us INTEGER, until_us INTEGER, roles TEXT, vendor TEXT, certificates TEXT, made TEXT
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -98,11 +98,11 @@ CREATE TABLE signing_key (
   made_us INTEGER NOT NULL, retired_us INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE session (
-  id TEXT NOT NULL PRIMARY KEY, until_us INTEGER NOT NULL, record TEXT NOT NULL
+  id TEXT NOT NULL PRIMARY KEY, until_us INTEGER NOT NULL, record TEXT NOT NULL, seal BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX session_until ON session (until_us);
 CREATE TABLE approval (
-  id TEXT NOT NULL PRIMARY KEY, until_us INTEGER NOT NULL, record TEXT NOT NULL
+  id TEXT NOT NULL PRIMARY KEY, until_us INTEGER NOT NULL, record TEXT NOT NULL, seal BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX approval_until ON approval (until_us);
 ";

@@ -26,7 +26,7 @@ use super::rows::{self, Broken, COLUMNS};
 use super::seal::{ChangeLine, Digest, sha256};
 use super::tenant::OpenTenant;
 use super::{
-    administration, break_glass, codec, extract, index, quarantine, registrations, vendors,
+    administration, break_glass, codec, extract, index, people, quarantine, registrations, vendors,
 };
 use crate::audit::ChangeHead;
 use crate::journal::Head;
@@ -302,7 +302,8 @@ impl<'t> Check<'t> {
         let chain = self.tenant.chain();
         let sealed = break_glass::unsealed(db, chain)? == 0
             && quarantine::unsealed(db, chain)? == 0
-            && registrations::unsealed(db, chain)? == 0;
+            && registrations::unsealed(db, chain)? == 0
+            && people::unsealed(db, chain)? == 0;
         if !sealed || !administration::openings_hold(db)? {
             self.plain(FindingKind::List);
         }

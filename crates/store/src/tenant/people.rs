@@ -393,11 +393,11 @@ impl TenantStore {
                 return Err(too_many("sessions_max", limits.sessions_max));
             }
             changed.push(session);
-            writer::alone(tenant, slot, |_, state| {
+            writer::alone(tenant, slot, |tenant, state| {
                 people::sweep(&state.db, now)?;
                 changed
                     .iter()
-                    .try_for_each(|s| people::put_session(&state.db, s))
+                    .try_for_each(|s| people::put_session(&state.db, tenant.chain(), s))
             })?;
             changed.into_iter().for_each(|s| people.learn_session(s));
             Ok(())
@@ -429,10 +429,10 @@ impl TenantStore {
                 .collect();
             changed.iter_mut().for_each(&change);
             if !changed.is_empty() {
-                writer::alone_durably(tenant, slot, |_, state| {
+                writer::alone_durably(tenant, slot, |tenant, state| {
                     changed
                         .iter()
-                        .try_for_each(|s| people::put_session(&state.db, s))
+                        .try_for_each(|s| people::put_session(&state.db, tenant.chain(), s))
                 })?;
             }
             let count = changed.len();
@@ -456,8 +456,8 @@ impl TenantStore {
             };
             let mut session = (*session).clone();
             session.record.used = session.record.used.max(now);
-            writer::alone(tenant, slot, |_, state| {
-                people::put_session(&state.db, &session)
+            writer::alone(tenant, slot, |tenant, state| {
+                people::put_session(&state.db, tenant.chain(), &session)
             })?;
             tenant.people().learn_session(session);
             Ok(())
@@ -489,11 +489,11 @@ impl TenantStore {
                 return Err(too_many("approvals_max", limits.approvals_max));
             }
             changed.push(approval);
-            writer::alone(tenant, slot, |_, state| {
+            writer::alone(tenant, slot, |tenant, state| {
                 people::sweep(&state.db, now)?;
                 changed
                     .iter()
-                    .try_for_each(|a| people::put_approval(&state.db, a))
+                    .try_for_each(|a| people::put_approval(&state.db, tenant.chain(), a))
             })?;
             changed.into_iter().for_each(|a| people.learn_approval(a));
             Ok(())
@@ -514,10 +514,10 @@ impl TenantStore {
             let mut ended: Vec<Approval> = kept.iter().map(|a| (**a).clone()).collect();
             ended.iter_mut().for_each(|a| a.record.ended = true);
             if !ended.is_empty() {
-                writer::alone_durably(tenant, slot, |_, state| {
+                writer::alone_durably(tenant, slot, |tenant, state| {
                     ended
                         .iter()
-                        .try_for_each(|a| people::put_approval(&state.db, a))
+                        .try_for_each(|a| people::put_approval(&state.db, tenant.chain(), a))
                 })?;
             }
             let count = ended.len();
@@ -546,8 +546,8 @@ impl TenantStore {
             })?;
             let mut approval = (*known).clone();
             change(&mut approval)?;
-            writer::alone_durably(tenant, slot, |_, state| {
-                people::put_approval(&state.db, &approval)
+            writer::alone_durably(tenant, slot, |tenant, state| {
+                people::put_approval(&state.db, tenant.chain(), &approval)
             })?;
             tenant.people().learn_approval(approval.clone());
             Ok(approval)

@@ -35,6 +35,9 @@ fn approved(new: &NewClient) -> String {
     if let Some(vendor) = &new.vendor {
         text.push_str(&format!(" of vendor {}", vendor.as_str()));
     }
+    if let Some(made) = &new.made {
+        text.push_str(&format!(": {}", made.reason));
+    }
     text
 }
 
@@ -183,10 +186,11 @@ impl TenantStore {
                 false => clients::create(tenant, state, new, known.secret_hash, now),
             }
         };
-        self.handle
-            .0
-            .administer(entry, super::by(&spent), "approve client", &detail, work)
-            .await
+        let (house, by) = (&self.handle.0, super::by(&spent));
+        let administered = house.administer(entry, by, "approve client", &detail, work);
+        let made = administered.await?;
+        self.tell_of(&made);
+        Ok(made)
     }
 
     /// Drops one that waits.

@@ -29,6 +29,7 @@ ALTER TABLE client DROP COLUMN until_us;
 ALTER TABLE client DROP COLUMN roles;
 ALTER TABLE client DROP COLUMN vendor;
 ALTER TABLE client DROP COLUMN certificates;
+ALTER TABLE client DROP COLUMN made;
 DROP TABLE vendor;
 DROP TABLE vendor_event;
 DROP TABLE program_link;

@@ -226,6 +226,7 @@ pub fn with_scopes(tenant: &TenantId, client: &str, scopes: &str) -> Principal {
         vendor: None,
         certificates: access::CertificateTerms::default(),
         about: access::ClientAbout::default(),
+        made: None,
     }
     .authenticate(tenant, &key, "secret")
     .unwrap()
@@ -243,6 +244,7 @@ pub fn new_client(client: &str, scopes: &str) -> NewClient {
         vendor: None,
         certificates: access::CertificateTerms::default(),
         about: access::ClientAbout::default(),
+        made: None,
     }
 }
 

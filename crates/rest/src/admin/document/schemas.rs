@@ -172,7 +172,11 @@ fn schemas() -> Value {
             "tos_uri": text, "policy_uri": text, "software_id": text, "software_version": text,
         }),
     );
-    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" }, "redirect_uris": { "type": "array", "items": text }, "public": { "type": "boolean" }, "launch_url": text, "post_logout_redirect_uris": { "type": "array", "items": text }, "about": about, "certificates": { "type": "object" } });
+    let made = object(
+        &["by", "at", "reason"],
+        &json!({ "by": text, "at": time, "reason": text, "until": time, "kept_by": text }),
+    );
+    let client = json!({ "client_id": text, "name": text, "scopes": scopes, "jwks": { "type": "boolean" }, "jwks_uri": text, "roles": { "type": "array", "items": text }, "vendor": vendor, "revoked": { "type": "boolean" }, "redirect_uris": { "type": "array", "items": text }, "public": { "type": "boolean" }, "launch_url": text, "post_logout_redirect_uris": { "type": "array", "items": text }, "about": about, "certificates": { "type": "object" }, "made": made });
     json!({
         "TenantDraft": object(&["name"], &json!({ "name": name, "display": text, "fhir": { "enum": FhirVersion::ALL.map(FhirVersion::as_str) }, "config": settings })),
         "TenantPatch": object(&[], &json!({ "display": text, "config": settings })),
@@ -222,6 +226,7 @@ fn schemas() -> Value {
             "public": { "type": "boolean", "default": false }, "launch_url": text, "vendor": vendor,
             "post_logout_redirect_uris": { "type": "array", "items": text }, "about": about,
             "certificates": { "type": "object" },
+            "reason": { "type": "string", "minLength": 1, "maxLength": 200 }, "days": { "type": "integer", "minimum": 1 },
         })),
         "ClientList": object(&["clients"], &json!({ "clients": { "type": "array", "items": object(&["client_id", "name", "scopes"], &client) } })),
         "ClientView": object(&["client_id", "name", "scopes"], &client),
@@ -229,6 +234,7 @@ fn schemas() -> Value {
             "decision": { "enum": ["approve", "refuse"] }, "record": text, "scopes": { "type": "array", "items": text },
             "roles": { "type": "array", "items": text }, "vendor": vendor,
             "authority": authority,
+            "reason": { "type": "string", "minLength": 1, "maxLength": 200 }, "days": { "type": "integer", "minimum": 1 },
         })),
         "RegistrationList": object(&["registrations"], &json!({ "registrations": { "type": "array", "items":
             object(&["client_id", "client_name", "asked", "until", "from", "invited", "scopes", "redirect_uris"], &json!({
@@ -245,7 +251,7 @@ fn schemas() -> Value {
             "jwks": { "type": "boolean" }, "revoked": { "type": "boolean" },
             "redirect_uris": { "type": "array", "items": text },
             "public": { "type": "boolean" }, "launch_url": text, "vendor": vendor,
-            "post_logout_redirect_uris": { "type": "array", "items": text }, "about": about,
+            "post_logout_redirect_uris": { "type": "array", "items": text }, "about": about, "made": made,
             "certificates": { "type": "object" },
         })),
         "AccessReport": object(&["accesses", "patients", "more"], &json!({ "more": { "type": "boolean" },

@@ -310,7 +310,8 @@ impl RuleTerms {
             AlertRule::SameSurname
             | AlertRule::OwnRecord
             | AlertRule::OtherFacility
-            | AlertRule::UnreviewedOpening => Self::default(),
+            | AlertRule::UnreviewedOpening
+            | AlertRule::OperatorClient => Self::default(),
         }
     }
 

@@ -94,6 +94,7 @@ fn client(tenant: &TenantId, roles: Option<&[&str]>) -> Principal {
         vendor: None,
         certificates: access::CertificateTerms::default(),
         about: Default::default(),
+        made: None,
     }
     .authenticate(tenant, &key, "s")
     .unwrap()

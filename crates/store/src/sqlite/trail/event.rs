@@ -465,7 +465,9 @@ fn authenticating(words: &str) -> What {
 }
 
 fn administering(words: &str) -> What {
-    let has = |any: &[&str]| any.iter().any(|w| words.contains(w));
+    // A reason follows in the words of whoever gives it.
+    let said = words.split_once(": ").map_or(words, |(said, _)| said);
+    let has = |any: &[&str]| any.iter().any(|w| said.contains(w));
     let begins = |any: &[&str]| any.iter().any(|w| words.starts_with(w));
     let action = match () {
         () if begins(&["create", "open", "add", "invite"]) => 'C',

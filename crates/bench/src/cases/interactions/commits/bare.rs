@@ -84,6 +84,7 @@ impl Bare {
             vendor: None,
             certificates: access::CertificateTerms::default(),
             about: access::ClientAbout::default(),
+            made: None,
         };
         let permit = access::decide_system(Reason::Operation, &tenant, request())?;
         let client = data.create_client(permit, new, Some(&secret)).await?;

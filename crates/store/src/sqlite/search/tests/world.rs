@@ -252,6 +252,7 @@ impl World {
             vendor: None,
             certificates: access::CertificateTerms::default(),
             about: access::ClientAbout::default(),
+            made: None,
         };
         let principal = client.authenticate(&self.tenant, &key, "secret").unwrap();
         let meta = RequestMeta::new(RequestId(1), Micros(0));
