@@ -9,18 +9,20 @@ use super::super::administration::Chain;
 use super::super::fault::Doing;
 use crate::Result;
 
+/// A row: id, end, record.
+pub(super) type Line = (String, i64, String);
+
 /// The lists, by their tables.
 const SEALED: [&str; 2] = ["session", "approval"];
 const READING: &str = "reading what people approved";
 
-/// Rows of a list that carry their seals, from those with an end after this one: id, end, record; and how many
-/// do not.
+/// Rows of a list that carry their seals, from those with an end after this one; and how many do not.
 fn sealed_rows(
     db: &Connection,
     chain: Chain<'_>,
     list: &str,
     after: i64,
-) -> Result<(Vec<(String, i64, String)>, u64)> {
+) -> Result<(Vec<Line>, u64)> {
     let sql = format!("SELECT id, until_us, record, seal FROM {list} WHERE until_us > ?1");
     let mut read = db.prepare(&sql).doing(READING)?;
     let mut rows = read.query([after]).doing(READING)?;
@@ -44,7 +46,7 @@ pub(super) fn read_rows(
     chain: Chain<'_>,
     list: &str,
     now: Micros,
-) -> Result<Vec<(String, i64, String)>> {
+) -> Result<Vec<Line>> {
     let (good, broken) = sealed_rows(db, chain, list, now.0)?;
     if broken > 0 {
         tracing::error!(
@@ -110,7 +112,7 @@ pub(crate) fn reseal(db: &Connection, chain: Chain<'_>) -> Result<()> {
     for list in SEALED {
         let sql = format!("SELECT id, until_us, record FROM {list}");
         let mut read = db.prepare(&sql).doing(READING)?;
-        let all: Vec<(String, i64, String)> = read
+        let all: Vec<Line> = read
             .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
             .and_then(Iterator::collect)
             .doing(READING)?;
