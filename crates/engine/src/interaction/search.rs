@@ -11,7 +11,7 @@ use access::{Search, Target};
 use base::{Code, Micros};
 use fhir::definitions::TypeId;
 use fhir::outcome::{Issue, Outcome};
-use fhir::search::{Query, Target as Everything};
+use fhir::search::{Query, Target as Everything, guarded};
 use store::{PageRequest, Position};
 
 use super::compartment::Compartment;
@@ -107,7 +107,7 @@ impl Session {
             parsed.query.filter.push(clause);
         }
         let mut query = parsed.query;
-        self.narrow(&mut query);
+        self.narrow(&mut query).await?;
         let permit = self.permit_search(&query, Target::Types).await?;
         self.with_terms(&mut query, &mut place.page).await?;
         let query = Arc::new(query);
@@ -153,17 +153,31 @@ impl Session {
     }
 
     /// Leaves out of includes that name no type what the caller may not look at.
-    fn narrow(&self, query: &mut Query) {
+    async fn narrow(&self, query: &mut Query) -> Result<(), Failure> {
+        if !query.include.iter().any(|include| include.open) {
+            return Ok(());
+        }
+        let customs = match self.rights().hides() {
+            true => Some(self.store.customs().await?),
+            false => None,
+        };
+        let hidden = |t: TypeId| self.rights().seen(t).and_then(|rule| rule.hidden());
         let mut may: HashMap<TypeId, bool> = HashMap::new();
         for include in query.include.iter_mut().filter(|include| include.open) {
-            include.params.retain(|(type_id, _)| {
-                *may.entry(*type_id).or_insert_with(|| {
-                    let rule = self.rights().seen(*type_id);
-                    rule.is_none_or(|rule| rule.hidden().is_none())
-                        && self.decide::<Search>(Target::Types(vec![*type_id])).is_ok()
-                })
+            let to = include.target.as_slice();
+            include.params.retain(|(type_id, param)| {
+                let behind = customs.as_ref().and_then(|customs| {
+                    let followed = (*type_id, *param);
+                    guarded::leads_behind(self.model(), customs, followed, to, hidden)
+                });
+                behind.is_none()
+                    && *may.entry(*type_id).or_insert_with(|| {
+                        hidden(*type_id).is_none()
+                            && self.decide::<Search>(Target::Types(vec![*type_id])).is_ok()
+                    })
             });
         }
+        Ok(())
     }
 
     /// Whether a search is one of AuditEvents alone: then the tenant's own trail answers too.

@@ -38,6 +38,60 @@ impl Query {
     }
 }
 
+impl Query {
+    /// Every reference that is followed, either way: the type that it stands on, its parameter, and the
+    /// types that it may lead to; none of those where it is whatever types the parameter has.
+    pub(crate) fn hops(&self) -> Vec<Hop> {
+        let mut found = Vec::new();
+        for clause in &self.filter {
+            hops_of(clause, &self.types, &mut found);
+        }
+        for include in &self.include {
+            let to: Vec<TypeId> = include.target.into_iter().collect();
+            let params = include.params.iter();
+            found.extend(params.map(|(on, param)| (*on, *param, to.clone())));
+        }
+        found
+    }
+}
+
+/// See [`Query::hops`].
+pub(crate) type Hop = (TypeId, ParamId, Vec<TypeId>);
+
+fn hops_of(clause: &Clause, types: &[TypeId], found: &mut Vec<Hop>) {
+    match clause {
+        Clause::Chain { param, targets } => {
+            let to: Vec<TypeId> = targets.iter().map(|(to, _)| *to).collect();
+            let from = types.iter().copied().zip(param.iter().copied());
+            found.extend(from.map(|(on, param)| (on, param, to.clone())));
+            for (target, inner) in targets {
+                hops_of(inner, &[*target], found);
+            }
+        }
+        Clause::Has {
+            source,
+            param,
+            inner,
+        } => {
+            found.push((*source, *param, types.to_vec()));
+            hops_of(inner, &[*source], found);
+        }
+        Clause::MemberOf { source, inner, .. } => hops_of(inner, &[*source], found),
+        Clause::And(clauses) | Clause::Or(clauses) => {
+            for clause in clauses {
+                hops_of(clause, types, found);
+            }
+        }
+        Clause::ByType(clauses) => {
+            for (type_id, clause) in types.iter().zip(clauses) {
+                hops_of(clause, &[*type_id], found);
+            }
+        }
+        Clause::Not(part) => hops_of(part, types, found),
+        Clause::Param(_) | Clause::Id(_) | Clause::NotId(_) | Clause::Never => {}
+    }
+}
+
 impl Clause {
     /// Types other than that of the resource itself at whose resources it looks.
     pub fn looks_at(&self, model: &Model) -> Vec<TypeId> {

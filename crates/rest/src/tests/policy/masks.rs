@@ -87,6 +87,60 @@ fn nothing_is_searched_or_sorted_by_what_is_hidden() {
 }
 
 #[test]
+fn canonicals_are_not_followed_by_a_url_that_is_hidden() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "desk");
+    let grant = |hide: &[&str]| {
+        grants(
+            &world,
+            &json!([
+                { "name": "forms", "who": { "roles": ["desk"] }, "actions": "rs", "types": ["Questionnaire"],
+                  "hide": hide },
+                { "name": "answers", "who": { "roles": ["desk"] }, "actions": "rs",
+                  "types": ["QuestionnaireResponse"] },
+            ]),
+        );
+    };
+    let form = json!({ "resourceType": "Questionnaire", "id": "q", "status": "active",
+        "url": "http://forms.example/fall", "publisher": "mine" });
+    world
+        .fhir(&all, "PUT Questionnaire/q", form.to_string())
+        .status(201);
+    let response = json!({ "resourceType": "QuestionnaireResponse", "id": "r", "status": "completed",
+        "questionnaire": "http://forms.example/fall" });
+    world
+        .fhir(&all, "PUT QuestionnaireResponse/r", response.to_string())
+        .status(201);
+    let roads = [
+        "QuestionnaireResponse?questionnaire.status=active",
+        "QuestionnaireResponse?_include=QuestionnaireResponse:questionnaire",
+        "Questionnaire?_revinclude=QuestionnaireResponse:questionnaire",
+        "Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed",
+        "QuestionnaireResponse?_filter=questionnaire.status%20eq%20active",
+    ];
+    let everything = "QuestionnaireResponse?_include:iterate=*";
+    for hidden in ["url", "version"] {
+        grant(&[hidden]);
+        for road in roads {
+            world
+                .fhir(&who, &format!("GET {road}"), "")
+                .refused(403, "element-hidden");
+        }
+        let answer = world
+            .fhir(&who, &format!("GET {everything}"), "")
+            .status(200);
+        let told = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(!told.contains("\"Questionnaire\""), "{told}");
+    }
+    grant(&["publisher"]);
+    for road in roads.into_iter().chain([everything]) {
+        let answer = world.fhir(&who, &format!("GET {road}"), "").status(200);
+        let told = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(told.contains("\"fullUrl\""), "{road}: {told}");
+    }
+}
+
+#[test]
 fn writing_back_what_was_read_loses_nothing() {
     let (world, all, who) = masked();
     let mut shown: Value = world
