@@ -110,7 +110,7 @@ pub(super) const QUERIES: &[Query] = &[
     },
     Query {
         text: "Patient?family=al&_total=accurate&_include=Patient:organization",
-        types: &["Patient"],
+        types: &["Patient", "Organization"],
         looks: &[("Patient", "family"), ("Patient", "organization")],
         fits: |_, r| r["name"][0]["family"] == "Al",
         includes: |t, r| included(t, r, "managingOrganization"),
