@@ -40,6 +40,7 @@ struct Cookies {
     session: String,
     form: String,
     journey: String,
+    known: String,
     attributes: String,
 }
 
@@ -57,6 +58,7 @@ impl Cookies {
             session: format!("{prefix}insula-{tenant}"),
             form: format!("{prefix}insula-{tenant}-form"),
             journey: format!("{prefix}insula-{tenant}-journey"),
+            known: format!("{prefix}insula-{tenant}-known"),
             attributes: format!("; Path={path}; HttpOnly; SameSite=Lax{secure}"),
         }
     }
@@ -84,6 +86,7 @@ pub(crate) struct Browser {
     cookies: Cookies,
     form: String,
     session: String,
+    known: String,
     fresh: bool,
     address: IpAddr,
     agent: String,
@@ -95,12 +98,13 @@ impl Browser {
         let cookies = Cookies::of(gate);
         let agent = call.parts.headers.get(USER_AGENT);
         let agent = agent.and_then(|a| a.to_str().ok()).unwrap_or_default();
-        let known = cookie(call, &cookies.form).map(str::to_owned);
-        let session = cookie(call, &cookies.session).unwrap_or_default();
+        let form = cookie(call, &cookies.form).map(str::to_owned);
+        let kept = |name: &str| cookie(call, name).unwrap_or_default().to_owned();
         Self {
-            session: session.to_owned(),
-            fresh: known.is_none(),
-            form: known.unwrap_or_else(|| call.house.request().id.to_string()),
+            session: kept(&cookies.session),
+            known: kept(&cookies.known),
+            fresh: form.is_none(),
+            form: form.unwrap_or_else(|| call.house.request().id.to_string()),
             address: call.from,
             agent: agent.to_owned(),
             request: call.request,
@@ -114,6 +118,7 @@ impl Browser {
             agent: &self.agent,
             session: &self.session,
             browser: &self.form,
+            known: &self.known,
             request: self.request,
         }
     }

@@ -1,8 +1,9 @@
 //! Wrong passwords and codes, counted for a person and an address together.
 //!
 //! Whoever guesses locks out their own address, for longer each time, and nobody else's: the person
-//! themselves signs in as before. Guesses from many addresses slow down further guesses at the same
-//! person, by a bounded time each.
+//! themselves signs in as before, and so they do behind the same address in a browser in which they
+//! signed in before. Guesses from many addresses slow down further guesses at the same person, by a
+//! bounded time each.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,7 +23,7 @@ const WAIT_MAX: i64 = 900;
 /// Seconds without a guess after which nothing is remembered.
 const FORGOTTEN: i64 = 3_600;
 /// Seconds for which it is remembered that somebody signed in from somewhere.
-const KNOWN_SECONDS: i64 = 30 * 86_400;
+pub(super) const KNOWN_SECONDS: i64 = 30 * 86_400;
 /// Guesses at one person before further ones are slowed down, and by how much for each.
 const SLOW_AFTER: u64 = 10;
 const SLOW_MS: u64 = 50;
@@ -40,7 +41,7 @@ pub(crate) struct Guesses {
 
 #[derive(Debug, Default)]
 struct Known {
-    pairs: HashMap<(Door, Whom, IpAddr), Guessed>,
+    pairs: HashMap<(Door, Whom, Place), Guessed>,
     people: HashMap<(Door, Whom), Guessed>,
     codes: HashMap<(Door, Whom), Guessed>,
     /// When somebody last signed in from somewhere.
@@ -63,12 +64,31 @@ impl Guessed {
     }
 }
 
+/// Where somebody signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// A browser in which they signed in before.
+    Browser([u8; 16]),
+    /// Any other at an address.
+    Address(IpAddr),
+}
+
 /// One who signs in: at which tenant's door, as whom, from where.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Guesser {
     pub(super) door: Door,
     pub(super) whom: Whom,
-    pub(super) from: IpAddr,
+    pub(super) place: Place,
+}
+
+impl Guesser {
+    fn pair(self) -> (Door, Whom, Place) {
+        let place = match self.place {
+            Place::Address(address) => Place::Address(network(address)),
+            browser @ Place::Browser(_) => browser,
+        };
+        (self.door, self.whom, place)
+    }
 }
 
 impl Guesses {
@@ -89,7 +109,7 @@ impl Guesses {
         let now = now.as_secs();
         let mut known = self.known.lock();
         let known = &mut *known;
-        let pair = known.pairs.get(&(by.door, by.whom, network(by.from)));
+        let pair = known.pairs.get(&by.pair());
         if let Some(pair) = pair {
             let over = pair.at(now).saturating_sub(self.max - 1).min(16);
             let wait = match over {
@@ -105,7 +125,10 @@ impl Guesses {
         let person = known.people.get(&(by.door, by.whom));
         let before = person.map_or(0, |p| p.at(now)).saturating_sub(SLOW_AFTER);
         // Counted before it is looked at, so that guesses at the same time count each other.
-        count(&mut known.pairs, (by.door, by.whom, network(by.from)), now);
+        count(&mut known.pairs, by.pair(), now);
+        if matches!(by.place, Place::Browser(_)) {
+            return Ok(Duration::ZERO);
+        }
         count(&mut known.people, (by.door, by.whom), now);
         Ok(Duration::from_millis(
             (before * SLOW_MS).min(self.delay_ms_max),
@@ -148,16 +171,23 @@ impl Guesses {
 
     /// Whether this one signed in from there of late.
     pub(super) fn knows(&self, by: Guesser, now: Micros) -> bool {
+        let Place::Address(from) = by.place else {
+            return true;
+        };
         let known = self.known.lock();
-        let last = known.good.get(&(by.door, by.whom, network(by.from)));
+        let last = known.good.get(&(by.door, by.whom, network(from)));
         last.is_some_and(|last| now.as_secs() - last < KNOWN_SECONDS)
     }
 
-    /// Forgets the guesses from this address: it was the person after all.
+    /// Forgets the guesses from there: it was the person after all.
     pub(super) fn right(&self, by: Guesser, now: Micros) {
         let now = now.as_secs();
         let mut known = self.known.lock();
-        let pair = (by.door, by.whom, network(by.from));
+        known.pairs.remove(&by.pair());
+        let Place::Address(from) = by.place else {
+            return;
+        };
+        let pair = (by.door, by.whom, network(from));
         if known.good.len() >= REMEMBERED_MAX && !known.good.contains_key(&pair) {
             // Those who were here the longest ago go.
             let mut times: Vec<i64> = known.good.values().copied().collect();
@@ -167,7 +197,6 @@ impl Guesses {
             known.good.retain(|_, last| *last > middle);
         }
         known.good.insert(pair, now);
-        known.pairs.remove(&(by.door, by.whom, network(by.from)));
         if let Some(person) = known.people.get_mut(&(by.door, by.whom)) {
             person.count = person.count.saturating_sub(1);
         }
@@ -198,7 +227,7 @@ mod tests {
         let by = |whom: u8, from: &str| Guesser {
             door: [1; 16],
             whom: [whom; 32],
-            from: from.parse().unwrap(),
+            place: Place::Address(from.parse().unwrap()),
         };
         let at = |secs| Micros(1_800_000_000_000_000).plus_secs(secs);
         for _ in 0..5 {
@@ -210,6 +239,11 @@ mod tests {
         for other in [by(1, "10.0.0.2"), by(2, "10.0.0.1")] {
             assert_eq!(guesses.check(other, at(1)).unwrap(), Duration::ZERO);
         }
+        let browser = Guesser {
+            place: Place::Browser([7; 16]),
+            ..by(1, "10.0.0.1")
+        };
+        assert_eq!(guesses.check(browser, at(1)).unwrap(), Duration::ZERO);
         guesses.check(by(1, "10.0.0.1"), at(30)).unwrap();
         assert!(guesses.check(by(1, "10.0.0.1"), at(89)).is_err(), "longer");
         guesses.check(by(1, "10.0.0.1"), at(90)).unwrap();

@@ -470,6 +470,7 @@ impl Visitor {
             agent: "",
             session: &self.session.record.id,
             browser,
+            known: "",
             request: self.request,
         }
     }

@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use access::{Actor, Assurance, PersonId, PersonState, Reason, RequestMeta, SessionRecord};
+use access::{
+    Actor, Assurance, PeopleKey, PersonId, PersonState, Reason, RequestMeta, SessionRecord,
+};
 use base::{Code, Micros};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +15,7 @@ use store::{BrowserSession, Deed, Person, StoreError, Through};
 use unicode_normalization::UnicodeNormalization;
 
 use super::arrival::Recognised;
-use super::guesses::Guesser;
+use super::guesses::{Guesser, KNOWN_SECONDS, Place};
 use super::{password, sealed, totp};
 use crate::failure::Failure;
 use crate::house::Gate;
@@ -29,6 +31,8 @@ pub struct From<'a> {
     pub session: &'a str,
     /// The cookie that its forms are given out to.
     pub browser: &'a str,
+    /// The cookie that tells who signed in with it before.
+    pub known: &'a str,
     /// For which request.
     pub request: RequestMeta,
 }
@@ -39,6 +43,10 @@ pub struct NewSession {
     pub cookie: String,
     /// For how long.
     pub seconds: i64,
+    /// What it keeps besides, longer: that this person signed in with it.
+    pub known: String,
+    /// For how long it keeps that.
+    pub known_seconds: i64,
 }
 
 impl std::fmt::Debug for NewSession {
@@ -77,6 +85,19 @@ struct Begun {
     how: &'static str,
 }
 
+/// What a browser keeps of those who signed in with it. What others guess wrong at the same address does not hold
+/// them up there; whoever takes it away guesses no faster by it.
+#[derive(Serialize, Deserialize)]
+struct KnownBrowser {
+    id: [u8; 16],
+    people: Vec<[u8; 16]>,
+}
+
+/// People that a browser keeps.
+const KNOWN_PEOPLE_MAX: usize = 8;
+/// What it is sealed for.
+const KNOWN_BROWSER: &str = "known browser";
+
 /// Seconds that somebody has for their second factor.
 const TICKET_SECONDS: i64 = 300;
 /// Characters of a login.
@@ -91,6 +112,16 @@ pub(crate) fn normal_login(login: &str) -> Option<String> {
         && login.chars().count() <= LOGIN_CHARACTERS_MAX
         && !login.contains(|c: char| c.is_control() || c.is_whitespace());
     good.then_some(login)
+}
+
+fn known_browser(key: &PeopleKey, from: From<'_>) -> Option<KnownBrowser> {
+    sealed::open(key, KNOWN_BROWSER, from.known, from.request.at)
+}
+
+pub(super) fn half(whom: &[u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.iter_mut().zip(whom).for_each(|(to, from)| *to = *from);
+    half
 }
 
 impl Gate {
@@ -122,7 +153,7 @@ impl Gate {
         let store = self.store();
         let key = store.people_key().await?;
         let login = normal_login(login).unwrap_or_default();
-        let by = self.guesser(&key.hash("guess", &login), from);
+        let by = self.guesser(&key, &login, from);
         self.may_guess(by, from).await?;
         let person = store.person_of_login(&login).await?;
         let active = person.filter(|p| p.record.state == PersonState::Active);
@@ -195,7 +226,7 @@ impl Gate {
     ) -> Result<NewSession, Failure> {
         let (person, through) = self.ticket(ticket, from.request.at).await?;
         let key = self.store().people_key().await?;
-        let by = self.guesser(&key.hash("guess", &person.record.login), from);
+        let by = self.guesser(&key, &person.record.login, from);
         self.may_guess(by, from).await?;
         if !self.is_second_factor(&person, code, from.request).await? {
             return Err(self.guessed_wrong(from, Some(&person)).await?);
@@ -305,12 +336,34 @@ impl Gate {
         }
     }
 
-    fn guesser(&self, whom: &[u8; 32], from: From<'_>) -> Guesser {
+    fn guesser(&self, key: &PeopleKey, login: &str, from: From<'_>) -> Guesser {
+        let whom = key.hash("guess", login);
+        let browser = known_browser(key, from);
+        let place = match browser.filter(|b| b.people.contains(&half(&whom))) {
+            Some(browser) => Place::Browser(browser.id),
+            None => Place::Address(from.address),
+        };
         Guesser {
             door: *self.tenant.bytes(),
-            whom: *whom,
-            from: from.address,
+            whom,
+            place,
         }
+    }
+
+    /// What the browser keeps of this person, beside others.
+    fn kept(&self, key: &PeopleKey, login: &str, from: From<'_>) -> Result<String, Failure> {
+        let rng = &*self.house.0.rng;
+        let mut browser = known_browser(key, from).unwrap_or_else(|| KnownBrowser {
+            id: rng.bytes(),
+            people: Vec::new(),
+        });
+        let whom = half(&key.hash("guess", login));
+        browser.people.retain(|known| *known != whom);
+        browser.people.push(whom);
+        let over = browser.people.len().saturating_sub(KNOWN_PEOPLE_MAX);
+        browser.people.drain(..over);
+        let until = from.request.at.plus_secs(KNOWN_SECONDS);
+        sealed::seal(key, KNOWN_BROWSER, &browser, until, rng)
     }
 
     /// Lets somebody try, perhaps a little later.
@@ -416,7 +469,12 @@ impl Gate {
         let deed = self.signing(from.request, Some(person.record.actor()), what)?;
         let known = (!from.session.is_empty()).then(|| key.cookie_hash(from.session));
         store.begin_session(deed, session, known).await?;
-        Ok(NewSession { cookie, seconds })
+        Ok(NewSession {
+            cookie,
+            seconds,
+            known: self.kept(&key, &person.record.login, from)?,
+            known_seconds: KNOWN_SECONDS,
+        })
     }
 
     /// The login that an invitation is for, if it is good.

@@ -13,8 +13,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use store::{Approval, BrowserSession, Deed, Person, StoreError, TenantStore, Totp};
 
-use super::guesses::Guesser;
+use super::guesses::{Guesser, Place};
 use super::passkeys::{PasskeyView, Proving};
+use super::sign_in::half;
 use super::{Credentials, password, totp};
 use crate::failure::Failure;
 use crate::house::Gate;
@@ -386,10 +387,11 @@ impl Visitor {
         // Whoever holds a stolen session guesses no faster than anyone else; what others guess wrong at the
         // same address is nothing to somebody who is here.
         let key = self.store.people_key().await?;
+        let session = key.hash("guess in session", &self.session.record.id);
         let by = Guesser {
             door: *self.gate.tenant.bytes(),
             whom: key.hash("guess", &self.person.record.login),
-            from: self.from,
+            place: Place::Browser(half(&session)),
         };
         house.0.guesses.wait(by, self.request.at).await?;
         let hash = self.person.proofs.password.as_deref();

@@ -220,9 +220,14 @@ pub(super) fn signed_in(
 ) -> Response<Body> {
     let mut response = see(&target(gate, next));
     let cookies = &browser.cookies;
-    let set = cookies.set(&cookies.session, &session.cookie, Some(session.seconds));
-    if let Some(set) = set {
-        response.headers_mut().append(SET_COOKIE, set);
+    let kept = [
+        (&cookies.session, &session.cookie, session.seconds),
+        (&cookies.known, &session.known, session.known_seconds),
+    ];
+    for (name, value, seconds) in kept {
+        if let Some(set) = cookies.set(name, value, Some(seconds)) {
+            response.headers_mut().append(SET_COOKIE, set);
+        }
     }
     response
 }

@@ -385,6 +385,50 @@ fn who_guesses_locks_out_nobody_but_themselves() {
 }
 
 #[test]
+fn who_guesses_at_the_same_address_locks_nobody_out_of_a_browser_of_theirs() {
+    let world = World::with(|limits| limits.sign_in_delay_ms_max = 0, |_| {});
+    world.tenant("lakeside");
+    let admin = administrator(&world, "lakeside");
+    for name in ["ada", "bob"] {
+        person(&admin, &json!({ "login": name, "name": name }));
+    }
+    let (own, guesser) = (Browser::new(&world), Browser::new(&world));
+    own.sign_in("lakeside", "ada", PASSWORD).status(303);
+    own.sign_in("lakeside", "bob", PASSWORD).status(303);
+    for name in ["ada", "bob"] {
+        for _ in 0..5 {
+            let wrong = guesser.sign_in("lakeside", name, "a wrong password");
+            wrong.status(401);
+        }
+        guesser.sign_in("lakeside", name, PASSWORD).status(429);
+    }
+    // Several people of one browser, who are all known to it.
+    for name in ["ada", "bob", "ada"] {
+        own.sign_in("lakeside", name, PASSWORD).status(303);
+    }
+    // In it, too, nobody guesses for ever.
+    for _ in 0..5 {
+        own.sign_in("lakeside", "bob", "a wrong password")
+            .status(401);
+    }
+    own.sign_in("lakeside", "bob", PASSWORD).status(429);
+    own.sign_in("lakeside", "ada", PASSWORD).status(303);
+    // Who is known as one is not known as another, and what is made up is nothing.
+    world.clock.forward_secs(3_600);
+    let eve = Browser::new(&world);
+    eve.sign_in("lakeside", "bob", PASSWORD).status(303);
+    for _ in 0..5 {
+        eve.sign_in("lakeside", "ada", "a wrong password")
+            .status(401);
+    }
+    eve.sign_in("lakeside", "ada", PASSWORD).status(429);
+    Browser::new(&world)
+        .sign_in("lakeside", "ada", PASSWORD)
+        .status(429);
+    own.sign_in("lakeside", "ada", PASSWORD).status(303);
+}
+
+#[test]
 fn what_belongs_to_one_tenant_is_worthless_in_another() {
     let world = lakeside();
     world.tenant("hillside");
