@@ -242,6 +242,8 @@ impl Desk<'_> {
             "name has 1 to 200 characters",
         )?;
         let id = PersonId::of(self.house.0.rng.bytes());
+        let what = [&deed.what, " ", id.as_str()].concat();
+        let deed = Deed { what, ..deed };
         let (invitation, link, until) = self.invitation(&id).await?;
         let person = Person {
             record: PersonRecord {
@@ -449,11 +451,21 @@ impl Visitor {
             Ok(())
         };
         self.store.change_person(deed, &id, change).await?;
-        let deed = self.deed(Administering::People, "end sessions").await?;
+        let deed = self
+            .deed(
+                Administering::People,
+                format!("end sessions {}", id.as_str()),
+            )
+            .await?;
         let end = |s: &mut BrowserSession| s.record.ended = true;
         let ended = self.store.change_sessions(deed, &id, |_| true, end);
         ended.await?;
-        let deed = self.deed(Administering::People, "end approvals").await?;
+        let deed = self
+            .deed(
+                Administering::People,
+                format!("end approvals {}", id.as_str()),
+            )
+            .await?;
         Ok(self.store.end_approvals(deed, &id).await.map(drop)?)
     }
 }

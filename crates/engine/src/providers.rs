@@ -497,7 +497,7 @@ impl Operator {
         let now = self.request.at;
         for person in store.people_through(through, now).await? {
             let issuer = issuer.clone();
-            let deed = self.provider_deed(&tenant, "end sessions".to_owned())?;
+            let deed = self.provider_deed(&tenant, format!("end sessions {}", person.as_str()))?;
             let which = move |s: &BrowserSession| {
                 s.through
                     .as_ref()
@@ -522,7 +522,10 @@ impl Operator {
                 continue;
             }
             let issuer = issuer.to_owned();
-            let deed = self.provider_deed(tenant, "take off roles by claims".to_owned())?;
+            let deed = self.provider_deed(
+                tenant,
+                format!("take off roles by claims {}", person.record.id.as_str()),
+            )?;
             let change = move |person: &mut Person| {
                 person.take_claims_off(&issuer);
                 Ok(())

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use access::{Administer, Permit, PersonId};
+use access::{ActionName, Administer, Permit, PersonId, RequestMeta, Spent, Why};
 use base::{Code, Micros};
 
 use super::TenantStore;
+use crate::audit::{Outcome, Subject};
 use crate::sqlite::house::change::By;
 use crate::sqlite::index::IdKey;
 use crate::sqlite::readers::Class;
@@ -32,21 +33,21 @@ impl TenantStore {
     pub async fn open_patient(&self, permit: Permit<Administer>, opening: Opening) -> Result<()> {
         let spent = permit.spend(&self.tenant);
         let what = format!("break-glass Patient/{}", opening.patient.as_str());
-        self.administered(&spent, &what).await?;
+        let why = Why::new(&opening.reason);
         let (by, now) = (super::by(&spent), spent.request().at);
+        let looked_up = opening.clone();
+        let fits = self
+            .handle
+            .0
+            .read(self.serving()?, Class::Point, None, move |tenant, db, _| {
+                must_fit(tenant, &looked_up, now)?;
+                must_be_there(tenant, db, &looked_up)
+            });
+        self.broken_open(&spent, &what, why, fits.await).await?;
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
-            let limits = &tenant.shared.config.limits;
-            let person = (&opening.person, opening.person_epoch);
-            let max = limits.openings_per_person_max;
-            if tenant.openings.of(person, now).len() as u64 >= max {
-                return Err(StoreError::Limit {
-                    code: Code::LimitQuery,
-                    limit: "openings_per_person_max",
-                    max,
-                });
-            }
+            must_fit(tenant, &opening, now)?;
             vouched(tenant, slot, &by, |tenant, state| {
-                must_be_there(tenant, state, &opening)?;
+                must_be_there(tenant, &state.db, &opening)?;
                 break_glass::put(&state.db, &opening, tenant.chain())
             })?;
             tenant.openings.learn(opening, now);
@@ -63,12 +64,23 @@ impl TenantStore {
         &self,
         permit: Permit<Administer>,
         (id, what): (&str, &str),
-        change: impl FnOnce(&mut Opening) -> Result<()> + Send + 'static,
+        change: impl Fn(&mut Opening) -> Result<()> + Send + 'static,
     ) -> Result<Opening> {
         let spent = permit.spend(&self.tenant);
-        self.administered(&spent, &[what, " ", id].concat()).await?;
         let (by, now) = (super::by(&spent), spent.request().at);
         let id = id.to_owned();
+        let wanted = id.clone();
+        let found = self
+            .handle
+            .0
+            .read(self.serving()?, Class::Point, None, move |tenant, db, _| {
+                break_glass::get(db, tenant.chain(), &wanted)?.ok_or_else(unknown)
+            })
+            .await?;
+        let patient = found.patient.as_str();
+        let what = [what, " ", &id, " Patient/", patient].concat();
+        let may = change(&mut found.clone());
+        self.broken_open(&spent, &what, Why::NONE, may).await?;
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
             let opening = vouched(tenant, slot, &by, |tenant, state| {
                 let found = break_glass::get(&state.db, tenant.chain(), &id)?;
@@ -81,6 +93,28 @@ impl TenantStore {
             Ok(opening)
         };
         self.handle.0.with_writer(self.serving()?, work).await
+    }
+
+    /// Records what is about to be done with an opening and why, or that it is refused.
+    async fn broken_open(
+        &self,
+        spent: &Spent<Administer>,
+        what: &str,
+        why: Why,
+        may: Result<()>,
+    ) -> Result<()> {
+        let request = RequestMeta {
+            why,
+            ..spent.request()
+        };
+        let outcome = match &may {
+            Ok(()) => Outcome::Given(0),
+            Err(e) => Outcome::Refused(e.code()),
+        };
+        let (subject, action) = (Subject::Other(None, what), ActionName::Administer);
+        self.note(request, spent.actor(), action, subject, outcome)
+            .await?;
+        may
     }
 
     /// An opening, by id. Looking it up is no right to show it.
@@ -162,16 +196,25 @@ fn vouched<T>(
     Ok(done)
 }
 
+/// A person opens so many patients at once.
+fn must_fit(tenant: &OpenTenant, opening: &Opening, now: Micros) -> Result<()> {
+    let max = tenant.shared.config.limits.openings_per_person_max;
+    let person = (&opening.person, opening.person_epoch);
+    match tenant.openings.of(person, now).len() as u64 >= max {
+        true => Err(StoreError::Limit {
+            code: Code::LimitQuery,
+            limit: "openings_per_person_max",
+            max,
+        }),
+        false => Ok(()),
+    }
+}
+
 /// A patient who is not there is not opened.
-fn must_be_there(
-    tenant: &OpenTenant,
-    state: &writer::WriterState,
-    opening: &Opening,
-) -> Result<()> {
+fn must_be_there(tenant: &OpenTenant, db: &rusqlite::Connection, opening: &Opening) -> Result<()> {
     use crate::sqlite::fault::Doing as _;
     let type_id = tenant.model.type_id("Patient").map_or(u16::MAX, |t| t.0);
-    let there: bool = state
-        .db
+    let there: bool = db
         .query_row(
             "SELECT EXISTS (SELECT 1 FROM resource WHERE type = ?1 AND id = ?2 AND deleted = 0)",
             (type_id, IdKey::of_id(&opening.patient)),

@@ -352,7 +352,7 @@ impl Session {
             if !opening.is_open(now) {
                 return Err(conflict("it is over"));
             }
-            opening.ended = Some((now, by));
+            opening.ended = Some((now, by.clone()));
             Ok(())
         };
         let ended = self
@@ -405,10 +405,10 @@ impl Session {
                 return Err(conflict("it was reviewed"));
             }
             opening.review = Some(Review {
-                by,
+                by: by.clone(),
                 at: now,
                 objects,
-                remark,
+                remark: remark.clone(),
             });
             Ok(())
         };

@@ -5,7 +5,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::{World, grants, sorted, staff, two_facilities};
 use crate::tests::people::{Browser, PASSWORD, administrator, between, code, person};
@@ -371,6 +371,7 @@ fn who_may_open_whom_and_how() {
 #[test]
 fn it_is_ended_and_reviewed_by_somebody_else() {
     let (world, doctor, auditor) = emergency();
+    open(&world, &doctor, "nobody", &[WHY]).refused(404, "not-found");
     let opened = open(&world, &doctor, "p-south", &[WHY]).status(200);
     let id = field(&opened, "id");
     world
@@ -446,6 +447,47 @@ fn it_is_ended_and_reviewed_by_somebody_else() {
     ] {
         assert!(trail.contains(line), "{line}");
     }
+    // What was refused is told as that; whose opening it is, and why it was asked for, is told too.
+    grants(
+        &world,
+        &json!([{ "name": "trail", "who": { "roles": ["looker"] }, "actions": "rs", "types": ["AuditEvent"] }]),
+    );
+    let draft =
+        json!({ "name": "looker", "scopes": ["system/AuditEvent.rs"], "roles": ["looker"] });
+    let made = world
+        .admin("POST /admin/v1/tenants/lakeside/clients", &draft)
+        .status(201);
+    let (id, secret) = (made.text("/client_id"), made.text("/client_secret"));
+    let looker = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+    let events = |query: &str| -> Vec<Value> {
+        let found = world.fhir(&looker, &format!("GET AuditEvent?{query}&_count=500"), "");
+        let found = found.status(200).json();
+        let entries = found["entry"].as_array().unwrap().iter();
+        entries.map(|e| e["resource"].clone()).collect()
+    };
+    let coded = |e: &Value, code: &str| {
+        let codes = e["subtype"].as_array();
+        codes.is_some_and(|all| all.iter().any(|c| c["code"] == code))
+    };
+    let all = events("_sort=-date");
+    let told = |code: &str| -> Vec<&Value> { all.iter().filter(|e| coded(e, code)).collect() };
+    let outcomes = |code: &str| {
+        let mut all: Vec<String> = (told(code).iter())
+            .map(|e| e["outcome"].as_str().unwrap().to_owned())
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    assert_eq!(outcomes("break-glass"), ["0", "4"]);
+    assert_eq!(outcomes("accept-break-glass"), ["4"]);
+    let about = events("patient=Patient/p-south");
+    for code in ["break-glass", "end-break-glass", "object-to-break-glass"] {
+        assert!(about.iter().any(|e| coded(e, code)), "{code}");
+    }
+    let why = told("break-glass");
+    let why = why.iter().find(|e| e["outcome"] == "0").unwrap();
+    assert!(why.to_string().contains(WHY.1), "{why:#}");
 }
 
 /// Another password ends what is open, and so does a restore.

@@ -87,7 +87,9 @@ impl What {
     /// Something that is no interaction with resources, told in words.
     fn other(category: (&str, &str), code: (&str, &str), words: &str, action: char) -> Self {
         // Ids and other names come after the words.
-        let plain = |w: &&str| *w == "dry-run" || w.bytes().all(|b| b.is_ascii_lowercase());
+        let plain = |w: &&str| {
+            matches!(*w, "dry-run" | "break-glass") || w.bytes().all(|b| b.is_ascii_lowercase())
+        };
         let own = words.split(' ').take_while(plain);
         let slug: Vec<&str> = own.take(3).collect();
         Self {
@@ -129,6 +131,9 @@ impl<'a> Events<'a> {
                 "given" => then.unwrap_or(name),
                 _ => name,
             });
+        }
+        if let Some(name) = opened(told) {
+            touched.extend(self.patients.version_then(name, told.request.at));
         }
         let what = what_of(told, type_name, history);
         let is_rest = what.category == Coding::rest();
@@ -404,6 +409,16 @@ fn outcome_of(told: &Told) -> (Outcome, Option<String>) {
             (outcome, code.map(str::to_owned))
         }
     }
+}
+
+/// The patient whose opening is told of.
+fn opened(told: &Told) -> Option<&str> {
+    let words = told.word.as_deref()?;
+    let last = words.rsplit(' ').next()?;
+    let id = last.strip_prefix("Patient/")?;
+    let is_opening = told.action == Some(ActionName::Administer)
+        && words.split(' ').any(|word| word == "break-glass");
+    (is_opening && ResourceId::new(id).is_ok()).then_some(last)
 }
 
 fn what_of(told: &Told, type_name: Option<&str>, history: bool) -> What {
