@@ -99,12 +99,24 @@ impl FromStr for Network {
         };
         let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
         let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
+        let bits: u8 = match bits {
             None => most,
             Some(bits) => bits.parse().map_err(|_| NotANetwork)?,
         };
         if bits > most {
             return Err(NotANetwork);
+        }
+        // IPv4 that is written as IPv6 is IPv4, as the addresses are that are looked for in it.
+        if let (IpAddr::V4(own), true, Some(own_bits)) = (
+            address.to_canonical(),
+            address.is_ipv6(),
+            bits.checked_sub(128 - 32),
+        ) {
+            let address = IpAddr::V4(own);
+            return Ok(Self {
+                address,
+                bits: own_bits,
+            });
         }
         Ok(Self { address, bits })
     }
@@ -186,6 +198,19 @@ mod tests {
             "ff02::1",
         ] {
             assert!(!is_public(own.parse().unwrap()), "{own}");
+        }
+    }
+
+    #[test]
+    fn ipv4_written_as_ipv6_is_ipv4() {
+        for (text, inside, outside) in [
+            ("::ffff:127.0.0.1/128", "127.0.0.1", "127.0.0.2"),
+            ("::ffff:10.1.0.0/112", "::ffff:10.1.2.3", "10.2.0.1"),
+            ("::ffff:0:0/96", "192.0.2.1", "2001:db8::1"),
+        ] {
+            let network: Network = text.parse().unwrap();
+            assert!(network.contains(inside.parse().unwrap()), "{text}");
+            assert!(!network.contains(outside.parse().unwrap()), "{text}");
         }
     }
 

@@ -314,7 +314,8 @@ async fn connection<S>(
         asked.notify_one();
         let asked = watched.asked();
         async move {
-            let answer = app.answer(request, peer.ip()).await;
+            // IPv4 comes written as IPv6 where both are listened for.
+            let answer = app.answer(request, peer.ip().to_canonical()).await;
             Ok::<_, std::convert::Infallible>(answer.map(|body| asked.answered(body)))
         }
     });
