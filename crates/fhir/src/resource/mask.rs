@@ -221,7 +221,8 @@ impl Mask {
         text.map(Value::raw)
     }
 
-    /// What the elements named here hold, each with its place: equal texts, equal content.
+    /// What the elements named here hold, each with its place: equal texts, equal content. The order in
+    /// which an object has its members means nothing.
     pub fn content(&self, resource: Value<'_>) -> String {
         let mut out = String::new();
         if let Some(structure) = self.structure() {
@@ -231,17 +232,18 @@ impl Mask {
     }
 
     fn collect(&self, structure: &Structure, object: Value<'_>, out: &mut String) {
-        for member in object.members() {
-            let name = member.name();
+        let mut members: Vec<_> = object.members().map(|m| (m.name(), m.value)).collect();
+        members.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (name, value) in members {
             if self.names(structure, &name) {
                 begin(&name, out);
-                canonical(member.value, out);
+                canonical(value, out);
             } else if let Some(inner) = self.inside(structure, &name) {
                 let place = out.len();
                 begin(&name, out);
                 let from = out.len();
-                if member.value.kind() == Kind::Array {
-                    for (at, item) in member.value.items().enumerate() {
+                if value.kind() == Kind::Array {
+                    for (at, item) in value.items().enumerate() {
                         let before = out.len();
                         out.push_str(&format!("[{at}]"));
                         let start = out.len();
@@ -251,7 +253,7 @@ impl Mask {
                         }
                     }
                 } else {
-                    self.collect(inner, member.value, out);
+                    self.collect(inner, value, out);
                 }
                 if out.len() == from {
                     out.truncate(place);

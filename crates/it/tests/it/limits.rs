@@ -98,6 +98,8 @@ const MET_BESIDE: &[&str] = &[
     "invitation_seconds_max",
     "launch_seconds_max",
     "operation_resources_max",
+    "operator_client_seconds",
+    "operator_client_seconds_max",
     "operator_requests_per_second_max",
     "person_requests_per_second_max",
     "tenant_outbound_at_once_max",

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(super) struct Pace {
     state: Mutex<State>,
     /// Something that is said waits until the client takes it.
     unsent: AtomicBool,
+    /// How often something was.
+    sent: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -49,22 +51,28 @@ impl Pace {
                 last: Instant::now(),
             }),
             unsent: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
         })
     }
 
     /// Notes whether something waits to be sent.
     pub(super) fn waits<T>(&self, sent: Poll<T>) -> Poll<T> {
         self.unsent.store(sent.is_pending(), Ordering::Relaxed);
+        self.sent.fetch_add(1, Ordering::Relaxed);
         sent
     }
 
-    /// Waits until, for so long, nothing was asked that is not answered and sent.
+    /// Waits until, for so long, nothing was asked that is not answered and sent. An answer of HTTP/2 is
+    /// sent in parts, as the client makes room for them.
     pub(super) async fn idle_for(&self, long: Duration) {
         let mut since = Instant::now();
+        let mut sent = self.sent.load(Ordering::Relaxed);
         loop {
             tokio::time::sleep_until(since + long).await;
             let last = self.state.lock().last;
-            if !self.is_quiet() || self.unsent.load(Ordering::Relaxed) {
+            let now_sent = self.sent.load(Ordering::Relaxed);
+            let goes_on = std::mem::replace(&mut sent, now_sent) != now_sent;
+            if goes_on || !self.is_quiet() || self.unsent.load(Ordering::Relaxed) {
                 since = Instant::now();
             } else if last > since {
                 since = last;

@@ -232,11 +232,14 @@ impl TenantStore {
             writes: vec![write],
             ..Change::default()
         };
-        let done = self
-            .commit_settling(spent.request(), change, Some(settlement))
-            .await;
-        self.learn_quarantine().await?;
-        self.decided(&spent, decision, about, done).await
+        let store = self.clone();
+        to_the_end(async move {
+            let done = store
+                .commit_settling(spent.request(), change, Some(settlement))
+                .await;
+            store.decided(&spent, decision, about, done).await
+        })
+        .await
     }
 
     /// Records what was decided about which resource, or that it was not.
@@ -255,8 +258,11 @@ impl TenantStore {
         let what = format!("{} quarantine {kind}/{id}", decision.as_str());
         let subject = Subject::Other(None, &what);
         let (request, actor) = (spent.request(), spent.actor());
-        self.note(request, actor, ActionName::Administer, subject, outcome)
-            .await?;
+        let noted = self
+            .note(request, actor, ActionName::Administer, subject, outcome)
+            .await;
+        self.learn_quarantine().await?;
+        noted?;
         done
     }
 
@@ -295,9 +301,12 @@ impl TenantStore {
                 quarantine::decide(&state.db, *rid, Decision::Note, (by, remark), None, at)
             })
         };
-        let done = self.handle.0.with_writer(entry, work).await;
-        self.learn_quarantine().await?;
-        self.decided(&spent, Decision::Note, about, done).await
+        let (store, entry) = (self.clone(), entry.clone());
+        to_the_end(async move {
+            let done = store.handle.0.with_writer(&entry, work).await;
+            store.decided(&spent, Decision::Note, about, done).await
+        })
+        .await
     }
 
     async fn learn_quarantine(&self) -> Result<()> {
@@ -310,4 +319,12 @@ impl TenantStore {
             })
             .await
     }
+}
+
+/// Goes on also when whoever asked hangs up: what was done is told in the trail.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let ended = tokio::spawn(work).await;
+    ended.unwrap_or_else(|_| Err(StoreError::Refused(Code::Internal, "a decision".to_owned())))
 }

@@ -634,7 +634,10 @@ impl Judge {
                 || naive.keeps(*action, of_type).contains(element)
         });
         let reads = naive.reaches('r', &old) && after.reaches('r', &new);
-        if in_reach && reads && !masked {
+        // What would show the caller more of it afterwards is refused by either name.
+        let hides = |action: &char| !naive.hides(*action, of_type).is_empty();
+        let unveils = ['r', 'u'].iter().any(hides) && code(&answer) == "403 element-hidden";
+        if in_reach && reads && !masked && !unveils {
             assert_eq!(code(&answer), "403 own-evidence", "{told}");
         }
     }

@@ -87,6 +87,34 @@ fn nothing_is_searched_or_sorted_by_what_is_hidden() {
 }
 
 #[test]
+fn the_order_of_members_changes_nothing_that_is_kept() {
+    let (world, all) = two_facilities();
+    let who = northern(&world, "desk");
+    grants(
+        &world,
+        &json!([
+            { "name": "patients", "who": { "roles": ["desk"] }, "actions": "cruds", "types": ["Patient"],
+              "hide": ["gender"], "readOnly": ["gender", "name", "birthDate"] },
+        ]),
+    );
+    let text = |active: bool| {
+        format!(
+            r#"{{"resourceType":"Patient","id":"o","gender":"male","active":{active},
+                "name":[{{"family":"A"}}],"birthDate":"1970-01-01",
+                "managingOrganization":{{"reference":"Organization/north"}}}}"#
+        )
+    };
+    world.fhir(&all, "PUT Patient/o", text(false)).status(201);
+    let back = r#"{"birthDate":"1970-01-01","name":[{"family":"A"}],"active":true,
+        "managingOrganization":{"reference":"Organization/north"},"id":"o","resourceType":"Patient"}"#;
+    world.fhir(&who, "PUT Patient/o", back).status(200);
+    world
+        .fhir(&all, "GET Patient/o", "")
+        .at("/gender", "male")
+        .at("/active", true);
+}
+
+#[test]
 fn canonicals_are_not_followed_by_a_url_that_is_hidden() {
     let (world, all) = two_facilities();
     let who = northern(&world, "desk");

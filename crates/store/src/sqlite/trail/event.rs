@@ -413,11 +413,19 @@ fn outcome_of(told: &Told) -> (Outcome, Option<String>) {
 
 /// The patient whose opening is told of.
 fn opened(told: &Told) -> Option<&str> {
+    const BEGIN: [&str; 4] = [
+        "break-glass ",
+        "end break-glass ",
+        "accept break-glass ",
+        "object to break-glass ",
+    ];
     let words = told.word.as_deref()?;
     let last = words.rsplit(' ').next()?;
     let id = last.strip_prefix("Patient/")?;
+    // Words of somebody's own follow a colon.
     let is_opening = told.action == Some(ActionName::Administer)
-        && words.split(' ').any(|word| word == "break-glass");
+        && !words.contains(": ")
+        && BEGIN.iter().any(|begin| words.starts_with(begin));
     (is_opening && ResourceId::new(id).is_ok()).then_some(last)
 }
 

@@ -254,8 +254,11 @@ fn labelled(label: &Value, denies: bool, of: &Value) -> Is {
         Some(rank) if rank >= 3 || vouched => rank,
         _ => 3,
     };
+    // Marks are never sure: what may be marked so is refused, and not permitted.
     match denies {
-        true => Is::of(is >= mark),
-        false => Is::of(is <= mark),
+        true if is >= mark => Is::Perhaps,
+        true => Is::No,
+        false if is <= mark => Is::Yes,
+        false => Is::Perhaps,
     }
 }
