@@ -634,10 +634,10 @@ impl Judge {
                 || naive.keeps(*action, of_type).contains(element)
         });
         let reads = naive.reaches('r', &old) && after.reaches('r', &new);
-        // What would show the caller more of it afterwards is refused by either name.
+        // What is written where something is hidden may be refused by another name.
         let hides = |action: &char| !naive.hides(*action, of_type).is_empty();
-        let unveils = ['r', 'u'].iter().any(hides) && code(&answer) == "403 element-hidden";
-        if in_reach && reads && !masked && !unveils {
+        let unseen = ['r', 'u'].iter().any(hides) && answer.code == 403;
+        if in_reach && reads && !masked && !unseen {
             assert_eq!(code(&answer), "403 own-evidence", "{told}");
         }
     }
