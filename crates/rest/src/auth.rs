@@ -16,7 +16,10 @@ use http::header::{
 };
 use http::{HeaderValue, Response, StatusCode};
 use maud::Markup;
+use serde::Serialize;
+use serde_json::json;
 
+use crate::admin::answer;
 use crate::call::{BodyLimit, Call};
 use crate::{negotiate, problem};
 
@@ -307,6 +310,25 @@ fn failed(gate: &Gate, failure: &Failure) -> Response<Body> {
 pub(crate) fn reads_pages(call: &Call) -> bool {
     let accept = call.parts.headers.get(ACCEPT).and_then(|a| a.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// What was listed: as a page, with forms that carry the token of this browser, or as JSON under this name.
+async fn listing<T: Serialize + Send>(
+    by: &Visitor,
+    call: Call,
+    (name, found): (&str, Result<Vec<T>, Failure>),
+    page: impl FnOnce(&str, &[T]) -> Markup + Send,
+) -> Result<Response<Body>, Failure> {
+    if !reads_pages(&call) {
+        return answer(StatusCode::OK, &json!({ name: found? }));
+    }
+    let gate = by.gate();
+    let browser = Browser::of(gate, &call);
+    let token = browser.token(gate).await?;
+    match found {
+        Ok(all) => Ok(browser.page(StatusCode::OK, page(&token, &all), "")),
+        Err(failure) => Ok(failed(gate, &failure)),
+    }
 }
 
 /// Refuses what a page of another origin has a browser send, where the browser says so (Fetch Metadata):

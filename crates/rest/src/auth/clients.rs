@@ -7,10 +7,9 @@ use engine::{ClientView, Failure, Gate, MadeView, Visitor};
 use http::{Response, StatusCode};
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::people::said_json;
-use super::{Browser, failed, pages, reads_pages, see};
+use super::{Browser, failed, listing, pages, see};
 use crate::admin::{answer, done};
 use crate::call::Call;
 use crate::negotiate;
@@ -26,16 +25,10 @@ struct Decision {
 /// `GET /t/{tenant}/auth/clients`
 pub(crate) async fn list(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
     let found = by.list_clients().await;
-    if !reads_pages(&call) {
-        return answer(StatusCode::OK, &json!({ "clients": found? }));
-    }
-    let gate = by.gate();
-    let browser = Browser::of(gate, &call);
-    let token = browser.token(gate).await?;
-    match found {
-        Ok(all) => Ok(browser.page(StatusCode::OK, listed(gate, &token, &all), "")),
-        Err(failure) => Ok(failed(gate, &failure)),
-    }
+    listing(&by, call, ("clients", found), |token, all| {
+        listed(by.gate(), token, all)
+    })
+    .await
 }
 
 /// `POST /t/{tenant}/auth/clients/{client_id}`

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::people::said_json;
-use super::{Browser, failed, pages, reads_pages, see};
+use super::{Browser, failed, listing, pages, see};
 use crate::admin::answer;
 use crate::call::{BodyLimit, Call};
 use crate::negotiate;
@@ -135,16 +135,10 @@ pub(crate) async fn unregister(gate: Gate, call: Call) -> Result<Response<Body>,
 /// `GET /t/{tenant}/auth/registrations`
 pub(crate) async fn list(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
     let found = by.list_registrations().await;
-    if !reads_pages(&call) {
-        return answer(StatusCode::OK, &json!({ "registrations": found? }));
-    }
-    let gate = by.gate();
-    let browser = Browser::of(gate, &call);
-    let token = browser.token(gate).await?;
-    match found {
-        Ok(all) => Ok(browser.page(StatusCode::OK, listed(gate, &token, &all), "")),
-        Err(failure) => Ok(failed(gate, &failure)),
-    }
+    listing(&by, call, ("registrations", found), |token, all| {
+        listed(by.gate(), token, all)
+    })
+    .await
 }
 
 /// `POST /t/{tenant}/auth/registrations/{client_id}`

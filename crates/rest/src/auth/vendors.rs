@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use super::people::said_json;
-use super::{Browser, failed, pages, reads_pages, see};
+use super::{Browser, failed, listing, pages, see};
 use crate::admin::{answer, done};
 use crate::call::Call;
 use crate::negotiate;
@@ -21,16 +21,10 @@ use crate::vendors::Asked;
 /// `GET /t/{tenant}/auth/vendors`
 pub(crate) async fn list(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
     let found = by.caller().await?.vendors().await;
-    if !reads_pages(&call) {
-        return answer(StatusCode::OK, &json!({ "vendors": found? }));
-    }
-    let gate = by.gate();
-    let browser = Browser::of(gate, &call);
-    let token = browser.token(gate).await?;
-    match found {
-        Ok(vendors) => Ok(browser.page(StatusCode::OK, listed(&by, &token, &vendors), "")),
-        Err(failure) => Ok(failed(gate, &failure)),
-    }
+    listing(&by, call, ("vendors", found), |token, all| {
+        listed(&by, token, all)
+    })
+    .await
 }
 
 /// `GET /t/{tenant}/auth/vendors/{vendor}`
