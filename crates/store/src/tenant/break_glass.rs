@@ -53,7 +53,8 @@ impl TenantStore {
             tenant.openings.learn(opening, now);
             Ok(())
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        let done = self.handle.0.with_writer(self.serving()?, work).await;
+        self.or_refused(&spent, &what, why, done).await
     }
 
     /// Changes an opening: `change` is given what it is now, and nobody else changes it meanwhile.
@@ -76,10 +77,15 @@ impl TenantStore {
             .read(self.serving()?, Class::Point, None, move |tenant, db, _| {
                 break_glass::get(db, tenant.chain(), &wanted)?.ok_or_else(unknown)
             })
-            .await?;
-        let patient = found.patient.as_str();
-        let what = [what, " ", &id, " Patient/", patient].concat();
-        let may = change(&mut found.clone());
+            .await;
+        let (what, may) = match found {
+            Ok(mut found) => {
+                let patient = found.patient.as_str();
+                let what = [what, " ", &id, " Patient/", patient].concat();
+                (what, change(&mut found))
+            }
+            Err(e) => ([what, " ", &id].concat(), Err(e)),
+        };
         self.broken_open(&spent, &what, Why::NONE, may).await?;
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
             let opening = vouched(tenant, slot, &by, |tenant, state| {
@@ -92,23 +98,38 @@ impl TenantStore {
             tenant.openings.learn(opening.clone(), now);
             Ok(opening)
         };
-        self.handle.0.with_writer(self.serving()?, work).await
+        let done = self.handle.0.with_writer(self.serving()?, work).await;
+        self.or_refused(&spent, &what, Why::NONE, done).await
     }
 
-    /// Records what is about to be done with an opening and why, or that it is refused.
-    async fn broken_open(
+    /// Records that what was about to be done was refused after all: somebody else was faster.
+    async fn or_refused<T>(
         &self,
         spent: &Spent<Administer>,
         what: &str,
         why: Why,
-        may: Result<()>,
-    ) -> Result<()> {
+        done: Result<T>,
+    ) -> Result<T> {
+        match done {
+            Err(e) => self.broken_open(spent, what, why, Err(e)).await,
+            done => done,
+        }
+    }
+
+    /// Records what is about to be done with an opening and why, or that it is refused.
+    async fn broken_open<T>(
+        &self,
+        spent: &Spent<Administer>,
+        what: &str,
+        why: Why,
+        may: Result<T>,
+    ) -> Result<T> {
         let request = RequestMeta {
             why,
             ..spent.request()
         };
         let outcome = match &may {
-            Ok(()) => Outcome::Given(0),
+            Ok(_) => Outcome::Given(0),
             Err(e) => Outcome::Refused(e.code()),
         };
         let (subject, action) = (Subject::Other(None, what), ActionName::Administer);
