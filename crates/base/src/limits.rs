@@ -162,9 +162,9 @@ limits! {
     /// Writes that one group commit may hold.
     group_members_max = 512;
     /// Bytes of a tenant's write-ahead log from which on its writer waits until the log is moved into
-    /// the database; of its file no more than 64 MiB are kept then. The longer it is, the seldomer the same
-    /// page of a large store is moved, and the longer a start after a crash takes. Only a read that is
-    /// still going on lets it grow further.
+    /// the database; its file is cut to this then. The longer it is, the seldomer the same page of a large
+    /// store is moved, and the longer a start after a crash takes. Only a read that is still going on lets
+    /// it grow further.
     log_bytes_max = 512 << 20;
     /// Bytes of decompressed resource bodies kept in memory, over all tenants.
     body_cache_bytes_max = 256 << 20;

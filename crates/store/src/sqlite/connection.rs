@@ -22,8 +22,6 @@ pub(crate) const PAGE_BYTES: u32 = 4096;
 /// Steps of the engine between two looks at the budget.
 const STEPS_PER_LOOK: i32 = 1_000;
 const STATEMENTS_KEPT: usize = 128;
-/// Bytes of a log's file that are kept when the log begins anew.
-const LOG_KEPT_BYTES: u64 = 64 << 20;
 /// The engine's way to files that no other process opens: what its connections share is in memory, and not in
 /// a file beside the database for which a full disk has no room. The house holds the folder.
 pub(crate) const ALONE: &std::ffi::CStr = c"unix-excl";
@@ -338,11 +336,10 @@ pub(crate) fn writer(
         Synchronous::Full => "FULL",
         Synchronous::Normal => "NORMAL",
     };
-    let kept = log_bytes_max.min(LOG_KEPT_BYTES);
     db.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};
          PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{cache_kib};
-         PRAGMA journal_size_limit = {kept};"
+         PRAGMA journal_size_limit = {log_bytes_max};"
     ))
     .doing("opening a tenant for writing")?;
     Ok(db)
