@@ -124,25 +124,10 @@ pub(super) fn records_of(
 /// Bytes of a segment where there is no room for a whole one.
 const SMALL_BYTES: u64 = 256 << 10;
 
-/// Spares of an earlier process are not known to be whole.
-fn remove_spares(dir: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry
-            .file_name()
-            .to_str()
-            .is_some_and(|n| n.starts_with(segment::SPARE))
-        {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 /// The segment to go on in, and every tenant's last place. A torn tail ends its segment.
 pub(super) fn newest(dir: &Path, bytes: u64) -> Result<(Segment, HashMap<[u8; 16], Head>)> {
     std::fs::create_dir_all(dir).map_err(|e| fault("folder", &e))?;
-    remove_spares(dir).map_err(|e| fault("spares", &e))?;
+    segment::leave_one_spare(dir).map_err(|e| fault("spares", &e))?;
     let mut last = 0;
     let mut heads = HashMap::new();
     for &number in numbers(dir)?.iter().rev() {

@@ -23,7 +23,9 @@ const ENTRY: usize = 56;
 /// as much as in pieces of a megabyte.
 const FILL_BYTES: usize = 16 << 10;
 /// How names of files begin that are zeros and not yet part of the journal.
-pub(super) const SPARE: &str = "spare-";
+const SPARE: &str = "spare-";
+/// The spare that an earlier process left, for whoever makes the next one.
+const LEFT: &str = "spare-left";
 
 /// Bytes of a segment's header with this many heads.
 pub(super) const fn header_len(heads: usize) -> usize {
@@ -43,16 +45,39 @@ pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:016}.seg"))
 }
 
+/// Keeps one spare of an earlier process for [`Segment::spare`]: room that was taken on the disk is not let go of,
+/// where somebody else could fill it.
+pub(super) fn leave_one_spare(dir: &Path) -> io::Result<()> {
+    let left = dir.join(LEFT);
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let is_spare = |name: &str| name.starts_with(SPARE) && name != LEFT;
+        if !entry.file_name().to_str().is_some_and(is_spare) {
+            continue;
+        }
+        match left.exists() {
+            true => std::fs::remove_file(entry.path())?,
+            false => std::fs::rename(entry.path(), &left)?,
+        }
+    }
+    Ok(())
+}
+
 impl Segment {
-    /// A file of zeros on the disk, not yet part of the journal.
+    /// A file of zeros on the disk, not yet part of the journal. One that an earlier process left is not known to
+    /// be whole: zeros are written over it.
     pub(super) fn spare(dir: &Path, bytes: u64) -> io::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         std::fs::create_dir_all(dir)?;
         let path = dir.join(format!("{SPARE}{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+        match std::fs::rename(dir.join(LEFT), &path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => (),
+        }
         let mut options = OpenOptions::new();
         options
             .create(true)
-            .truncate(true)
+            .truncate(false)
             .read(true)
             .write(true)
             .mode(0o600);
@@ -64,6 +89,7 @@ impl Segment {
                 file.write_all(zeros.get(..n as usize).unwrap_or(&zeros))?;
                 left -= n;
             }
+            file.set_len(bytes)?;
             file.sync_all()?;
             Ok(file)
         });

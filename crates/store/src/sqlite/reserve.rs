@@ -39,11 +39,8 @@ impl Reserve {
             stands: AtomicBool::new(false),
             tried: Mutex::new(None),
         };
-        match reserve.has_room() {
-            true => reserve.stands.store(reserve.make(), Ordering::Relaxed),
-            false => {
-                reserve.give_up();
-            }
+        if !reserve.stand_up() {
+            reserve.give_up();
         }
         if !reserve.stands.load(Ordering::Relaxed) {
             tracing::error!(
@@ -64,8 +61,7 @@ impl Reserve {
         let is_due = tried.is_none_or(|at| now.0 - at.0 >= AGAIN_US);
         if is_due {
             *tried = Some(now);
-            if self.has_room() && self.make() {
-                self.stands.store(true, Ordering::Relaxed);
+            if self.stand_up() {
                 tracing::info!("there is room on the disk again: writes are made");
             }
         }
@@ -84,12 +80,15 @@ impl Reserve {
         fs::remove_file(&self.path).is_ok()
     }
 
-    /// Whether there is room beside the reserve: the only answer that counts quotas too is that of writing.
-    fn has_room(&self) -> bool {
+    /// Makes the reserve, if there is room for it and beside it; whether it stands. The only answer about room
+    /// that counts quotas too is that of writing.
+    fn stand_up(&self) -> bool {
         let probe = self.path.with_extension("probe");
-        let written = write(&probe, START_BYTES);
+        let beside = write(&probe, START_BYTES);
+        let stands = !lacks_room(&beside) && self.make();
         let _ = fs::remove_file(&probe);
-        !lacks_room(&written)
+        self.stands.store(stands, Ordering::Relaxed);
+        stands
     }
 
     /// Makes the reserve, if it is not there; whether there was room for it.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -116,6 +117,13 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
     drop(disk);
 }
 
+/// The file that the journal goes on in next.
+fn spare_in(journal: &Path) -> u64 {
+    let mut files = fs::read_dir(journal).unwrap().flatten();
+    let spare = files.find(|file| file.file_name().to_string_lossy().starts_with("spare-"));
+    spare.expect("a spare").metadata().unwrap().ino()
+}
+
 #[test]
 fn a_server_starts_on_a_full_disk_and_serves_reads() {
     let folder = Folder::new("disk-start");
@@ -139,7 +147,11 @@ fn a_server_starts_on_a_full_disk_and_serves_reads() {
             false => server.stop().0,
         };
         let ballast = disk.fill();
+        let journal = disk.0.join("data/journal");
+        let spare = spare_in(&journal);
         server = setup.start();
+        // Room that was taken for records of reads is not let go of in between.
+        assert_eq!(spare_in(&journal), spare);
         let callers = callers.clone().map(|caller| Caller {
             address: server.address().to_owned(),
             ..caller
