@@ -472,7 +472,13 @@ fn meta(given: &Value) -> String {
 
 #[test]
 fn labels_come_and_go_as_versions() {
-    let (world, who) = World::clinic();
+    ["4.0.1", "4.3.0", "5.0.0"]
+        .into_iter()
+        .for_each(labels_come_and_go);
+}
+
+fn labels_come_and_go(fhir: &str) {
+    let (world, who) = World::clinic_of(fhir);
     put(
         &world,
         &who,
@@ -507,6 +513,13 @@ fn labels_come_and_go_as_versions() {
     let found = world.fhir(&who, "GET Patient?_tag=urn:t|two&_security=R", "");
     assert_eq!(found.entries(), ["Patient/p"]);
 
+    // Other references to URLs are not profiles.
+    put(
+        &world,
+        &who,
+        &json!({ "resourceType": "Observation", "id": "o", "status": "final", "code": { "text": "x" },
+        "subject": { "reference": "http://example.org/fhir/Patient/q" } }),
+    );
     for (path, tags) in [("$meta", 2), ("Patient/$meta", 2), ("Observation/$meta", 0)] {
         let all = world
             .fhir(&who, &format!("GET {path}"), "")

@@ -489,11 +489,23 @@ fn arms(tests: &[Test], facts: &mut dyn Facts) -> Result<Option<Driver>> {
     if all.is_empty() {
         return Ok(Some(Driver::Nothing));
     }
+    // References are found by what they are to, or by their resource.
+    if table == Table::Reference && !all.iter().all(has_target) {
+        return Ok(None);
+    }
     Ok(Some(Driver::Arms {
         table,
         param,
         arms: all,
     }))
+}
+
+fn has_target(arm: &Arm) -> bool {
+    let is = |name: &str| {
+        let same = |p: &Pred| matches!(p, Pred::Column(column, Op::Is, _) if *column == name);
+        arm.preds.iter().any(same)
+    };
+    is("type") && is("id")
 }
 
 /// The arm, for these values of the columns that it left open.

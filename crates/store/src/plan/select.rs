@@ -507,7 +507,7 @@ fn arm_sources(
         let lists: Vec<_> = arms.iter().map(|a| a.preds.as_slice()).collect();
         let keyed = |a: &Arm| a.ordered && !a.long && a.filter.is_empty();
         if let (true, Some((columns, values))) = (arms.iter().all(keyed), equalities(&lists)) {
-            return vec![value_source(table, param, &columns, &values, b)];
+            return vec![value_source(table, param, &columns, &values, "", b)];
         }
     }
     if arms.len() > b.bounds.arms {
@@ -579,12 +579,21 @@ fn arm_source(table: Table, param: i64, arm: &Arm, counting: bool, b: &mut Binds
     }
 }
 
-/// Very many different arms: all rows of the parameter, each compared with all of them.
+/// Very many different arms: all rows of the parameter, each compared with all of them. Of references
+/// those to what the arms are about.
 fn any_source(table: Table, param: i64, arms: &[Arm], b: &mut Binds) -> Source {
     let any: Vec<String> = arms
         .iter()
         .map(|arm| all(&[arm.preds.as_slice(), &arm.filter].concat(), "d", b))
         .collect();
+    let targets: Vec<_> = arms.iter().map(|a| a.preds.as_slice()).collect();
+    if table == Table::Reference
+        && let Some((columns, mut values)) = equalities(&targets)
+    {
+        values.dedup();
+        let any = format!(" AND {}", joined(&any, "OR", "0"));
+        return value_source(table, param, &columns, &values, &any, b);
+    }
     let param = b.place(&Bind::Int(param));
     let from = format!(
         "FROM {} AS d INDEXED BY {} WHERE d.param = {param} AND {} AND {}",
@@ -604,6 +613,7 @@ fn value_source(
     param: i64,
     columns: &[&'static str],
     values: &[Vec<Bind>],
+    more: &str,
     b: &mut Binds,
 ) -> Source {
     let names: Vec<String> = (1..=columns.len()).map(|i| format!("v{i}")).collect();
@@ -616,7 +626,7 @@ fn value_source(
         .collect();
     let param = b.place(&Bind::Int(param));
     let from = format!(
-        "FROM {list} AS v CROSS JOIN {} AS d INDEXED BY {} WHERE d.param = {param} AND {} AND {}",
+        "FROM {list} AS v CROSS JOIN {} AS d INDEXED BY {} WHERE d.param = {param} AND {}{more} AND {}",
         table.name(),
         key_index(table),
         same.join(" AND "),

@@ -13,7 +13,7 @@
 //! | `ix_date` | param, low, high, rid |
 //! | `ix_number` | param, low, high, rid (positions too: latitude and longitude) |
 //! | `ix_quantity` | param, unit, system, rid, low, high |
-//! | `ix_reference` | param, type, id, rid, version |
+//! | `ix_reference` | type, id, param, rid, version: what refers to one resource stands together |
 //! | `ix_uri` | param, uri, rid (words of narratives too, under their type; boundaries of places) |
 //! | `ix_composite` | param, codes and units of the parts, rid, ranges of the parts (see `fhir::search::rows::places`) |
 //! | `ix_compartment` | patient, type, low, high, rid |
@@ -30,7 +30,8 @@
 //!
 //! Values that hardly ever repeat make a write touch a page of its own for each row. Quantities,
 //! alone and in composites, are therefore ordered by unit and `rid`: newest first, compared while
-//! reading.
+//! reading. References are ordered by their target before the parameter, so that all that is said about
+//! an encounter touches one page; every query of them names the target or the `rid`.
 //!
 //! Knows nothing of queries, bodies or transactions: the caller has one open.
 
@@ -51,7 +52,7 @@ mod tests;
 
 /// Version of the index: of these tables and of what is put into them. A tenant whose index has
 /// another version is indexed again when it is opened.
-pub(crate) const INDEX_VERSION: u32 = 10;
+pub(crate) const INDEX_VERSION: u32 = 11;
 
 /// What outlives the index rows. `system` gives each token system a number; 0 stands for "no
 /// system". `ix_horizon` holds the one sequence number up to which closed rows are swept.
@@ -108,9 +109,9 @@ CREATE INDEX ix_quantity_rid ON ix_quantity (rid, param, until_seq);
 CREATE INDEX ix_quantity_closed ON ix_quantity (until_seq) WHERE until_seq > 0;
 
 CREATE TABLE ix_reference (
-  param INTEGER NOT NULL, type INTEGER NOT NULL, id ANY NOT NULL, rid INTEGER NOT NULL,
+  type INTEGER NOT NULL, id ANY NOT NULL, param INTEGER NOT NULL, rid INTEGER NOT NULL,
   version TEXT NOT NULL, from_seq INTEGER NOT NULL, until_seq INTEGER NOT NULL,
-  PRIMARY KEY (param, type, id, rid, version, from_seq)) STRICT, WITHOUT ROWID;
+  PRIMARY KEY (type, id, param, rid, version, from_seq)) STRICT, WITHOUT ROWID;
 CREATE INDEX ix_reference_rid ON ix_reference (rid, param, until_seq);
 CREATE INDEX ix_reference_closed ON ix_reference (until_seq) WHERE until_seq > 0;
 

@@ -47,11 +47,11 @@ pub(crate) fn of(
             }
         }
         if let Some(param) = model.param(*type_id, "_profile") {
-            let (table, column) = match param.kind {
-                ParamKind::Reference => (Table::Reference, "id"),
-                _ => (Table::Uri, "uri"),
+            let table = match param.kind {
+                ParamKind::Reference => Table::Reference,
+                _ => Table::Uri,
             };
-            urls(db, table, column, param.id.0, &mut labels.profiles, max)?;
+            urls(db, table, param.id.0, &mut labels.profiles, max)?;
             room(labels.profiles.len())?;
         }
     }
@@ -97,24 +97,34 @@ fn tokens(
 fn urls(
     db: &Connection,
     table: Table,
-    column: &str,
     param: u32,
     out: &mut BTreeSet<String>,
     max: u64,
 ) -> Result<()> {
-    let (name, key) = (table.name(), key_index(table));
-    let of_type = match table {
-        Table::Reference => format!(" AND type = {NO_TYPE}"),
-        _ => String::new(),
+    let (next, held) = match table {
+        // In order of what they are to, whichever parameter it is that says so.
+        Table::Reference => (
+            format!(
+                "SELECT id FROM ix_reference INDEXED BY {} WHERE type = {NO_TYPE} AND id > ?2 \
+                 AND ?1 = ?1 ORDER BY id LIMIT 1",
+                key_index(table)
+            ),
+            format!(
+                "SELECT 1 FROM ix_reference WHERE type = {NO_TYPE} AND id = ?2 AND param = ?1 \
+                 AND until_seq = 0 LIMIT 1"
+            ),
+        ),
+        _ => (
+            format!(
+                "SELECT uri FROM ix_uri INDEXED BY {} WHERE param = ?1 AND uri > ?2 \
+                 ORDER BY uri LIMIT 1",
+                key_index(table)
+            ),
+            "SELECT 1 FROM ix_uri WHERE param = ?1 AND uri = ?2 AND until_seq = 0 LIMIT 1"
+                .to_owned(),
+        ),
     };
-    let next = format!(
-        "SELECT {column} FROM {name} INDEXED BY {key} WHERE param = ?1{of_type} AND {column} > ?2 \
-         ORDER BY {column} LIMIT 1"
-    );
     let mut next = db.prepare_cached(&next).doing(DOING)?;
-    let held = format!(
-        "SELECT 1 FROM {name} WHERE param = ?1{of_type} AND {column} = ?2 AND until_seq = 0 LIMIT 1"
-    );
     let mut held = db.prepare_cached(&held).doing(DOING)?;
     let mut last = String::new();
     while (out.len() as u64) <= max {

@@ -3,7 +3,7 @@
 //! refer to each other.
 
 use base::{Code, ResourceId};
-use fhir::definitions::{ParamKind, TypeId};
+use fhir::definitions::TypeId;
 use fhir::validate::Pointed;
 use rusqlite::{Connection, params};
 
@@ -40,7 +40,7 @@ pub(super) fn check(tenant: &OpenTenant, state: &mut WriterState, ops: &[Op]) ->
                 }
             }
             Op::Delete { type_id, id, .. } => {
-                if is_referred_to(tenant, &state.db, *type_id, id)? {
+                if is_referred_to(&state.db, *type_id, id)? {
                     let text = "other resources refer to it";
                     return Err(refused(entry, Code::ReferenceInUse, text));
                 }
@@ -66,30 +66,15 @@ fn is_there(db: &Connection, to: &Pointed) -> Result<bool> {
     Ok(version <= current.version)
 }
 
-fn is_referred_to(
-    tenant: &OpenTenant,
-    db: &Connection,
-    type_id: TypeId,
-    id: &ResourceId,
-) -> Result<bool> {
+fn is_referred_to(db: &Connection, type_id: TypeId, id: &ResourceId) -> Result<bool> {
     const DOING: &str = "looking for references";
-    let model = tenant.model;
     let mut look = db
         .prepare_cached(
             "SELECT 1 FROM ix_reference i JOIN resource r ON r.rid = i.rid
-             WHERE i.param = ?1 AND i.type = ?2 AND i.id = ?3 AND i.until_seq = 0
-               AND NOT (r.type = ?2 AND r.id = ?3) LIMIT 1",
+             WHERE i.type = ?1 AND i.id = ?2 AND i.until_seq = 0
+               AND NOT (r.type = ?1 AND r.id = ?2) LIMIT 1",
         )
         .doing(DOING)?;
-    let id = IdKey::of_id(id);
-    for param in model.types().flat_map(|t| model.params(t)) {
-        if param.kind == ParamKind::Reference
-            && look
-                .exists(params![param.id.0, type_id.0, id])
-                .doing(DOING)?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    look.exists(params![type_id.0, IdKey::of_id(id)])
+        .doing(DOING)
 }

@@ -181,9 +181,9 @@ pub(crate) enum Key {
         high: Real,
     },
     Reference {
-        param: i64,
         type_id: i64,
         id: IdKey,
+        param: i64,
         version: Box<str>,
     },
     Uri {

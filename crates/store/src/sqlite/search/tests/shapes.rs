@@ -107,7 +107,8 @@ impl Shapes {
                 let whole = line.strip_prefix("SCAN ").is_some_and(|rest| {
                     let name = rest.split(' ').next().unwrap_or("");
                     // Lists of values, sets made before, and rows of an inner select.
-                    let small = ["v", "i", "m", "j", "CONSTANT", "json_each"].contains(&name)
+                    let small = ["v", "i", "m", "j", "json_each"].contains(&name)
+                        || rest.contains("CONSTANT ROW")
                         || name.starts_with('c')
                         || name.starts_with('(');
                     !small
@@ -366,6 +367,26 @@ fn searches_of_every_form_scan_no_table() {
         &s.query(vec![Clause::Or(vec![code(), s.patient()])]),
         false,
     );
+    let to = |number: usize, version: Option<String>| {
+        Match::Reference(ReferenceMatch::Local {
+            type_id: s.w.type_id("Patient"),
+            id: base::ResourceId::new(&number.to_string()).unwrap(),
+            version,
+        })
+    };
+    let other = Match::Unequal(Box::new(to(1, None)));
+    let other = s.clause("Observation", "patient", other);
+    s.check("another patient", &s.query(vec![other]), true);
+    let version = |number: usize| Some((number % 3 + 1).to_string());
+    for many in [2, 40] {
+        let each: Vec<Match> = (0..many).map(|n| to(n / 2, version(n))).collect();
+        let versions = Clause::Param(ParamClause {
+            param: vec![s.w.param("Observation", "patient")],
+            kind: ParamKind::Reference,
+            test: Test::Any(each.into()),
+        });
+        s.check("versions", &s.query(vec![versions]), false);
+    }
     let both = Clause::And(vec![s.patient(), Clause::Not(Box::new(code()))]);
     s.check("and not", &s.query(vec![both]), true);
     let of = TokenMatch {
