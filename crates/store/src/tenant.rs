@@ -1,6 +1,7 @@
 //! One tenant's data.
 
 mod alerts;
+mod as_one;
 mod audit;
 mod break_glass;
 mod data;
@@ -16,6 +17,7 @@ mod trail;
 mod vendors;
 mod whole;
 
+pub use as_one::Operated;
 pub(crate) use data::Staged;
 pub use data::Upload;
 pub use indexing::{IndexStatus, ParamStatus};
@@ -34,6 +36,7 @@ use fhir::resource::Valid;
 use fhir::resource::mask::Mask;
 use tokio::sync::oneshot;
 
+use self::as_one::Gathers;
 use self::reading::marked;
 use crate::audit::{Outcome, Subject};
 use crate::face::{Apart, DataIn};
@@ -64,6 +67,8 @@ pub struct TenantStore {
     handle: Arc<Handle>,
     tenant: TenantId,
     entry: Option<Arc<Entry>>,
+    /// Where reads go that are one access together.
+    gathers: Option<Arc<Gathers>>,
 }
 
 impl std::fmt::Debug for TenantStore {
@@ -79,6 +84,7 @@ impl TenantStore {
             handle,
             tenant,
             entry,
+            gathers: None,
         }
     }
 

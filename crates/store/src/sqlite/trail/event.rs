@@ -385,10 +385,26 @@ impl<'a> Events<'a> {
     }
 }
 
-/// Whether the word of a record is none of an id: the history of a type, what labels there are.
+/// Whether the word of a record is none of an id: the history of a type, what labels there are, an
+/// operation.
 fn is_word(told: &Told) -> bool {
-    let words = matches!(told.word.as_deref(), Some("history" | "meta"));
+    let word = told.word.as_deref();
+    let words = match told.action {
+        Some(ActionName::Search) => {
+            matches!(word, Some("meta" | "everything" | "graphql" | "lastn"))
+        }
+        _ => word == Some("history"),
+    };
     words && told.outcome != "refused"
+}
+
+/// Whether it is an access to one resource, or to what is asked of one.
+fn is_of_instance(told: &Told) -> bool {
+    match told.action {
+        Some(ActionName::Read) => true,
+        Some(ActionName::Search) => told.type_id.is_some() && told.word.is_some() && !is_word(told),
+        _ => false,
+    }
 }
 
 fn outcome_of(told: &Told) -> (Outcome, Option<String>) {
@@ -396,7 +412,7 @@ fn outcome_of(told: &Told) -> (Outcome, Option<String>) {
     match told.outcome {
         "given" => (Outcome::Success, None),
         // A search that finds nothing is a search.
-        "nothing" if told.action == Some(ActionName::Read) => {
+        "nothing" if is_of_instance(told) => {
             (Outcome::MinorFailure, Some("nothing was there".to_owned()))
         }
         "nothing" => (Outcome::Success, None),
@@ -434,7 +450,8 @@ fn what_of(told: &Told, type_name: Option<&str>, history: bool) -> What {
     let of_type = type_name.is_some();
     match told.action {
         Some(ActionName::Read) => What::rest("read", 'R'),
-        Some(ActionName::Search) if words == "meta" => What::rest("operation", 'E'),
+        // Only operations are asked of something that a word names.
+        Some(ActionName::Search) if !words.is_empty() => What::rest("operation", 'E'),
         Some(ActionName::Search) if of_type => What::rest("search-type", 'E'),
         Some(ActionName::Search) => What::rest("search-system", 'E'),
         _ if history => What::rest(
