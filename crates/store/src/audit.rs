@@ -392,7 +392,7 @@ mod tests {
             subject,
             asked: Asked {
                 query: Some("Observation?patient=7"),
-                version: None,
+                ..Asked::default()
             },
             outcome,
         };

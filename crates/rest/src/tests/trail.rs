@@ -3,6 +3,7 @@
 mod balp;
 mod index;
 mod operations;
+mod unknown;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -15,6 +15,7 @@ const FACILITIES: u8 = 3;
 const BREAK_GLASS: u8 = 4;
 const QUERY: u8 = 5;
 const VERSION: u8 = 6;
+const TIMES: u8 = 7;
 
 /// Bytes of a query that are kept.
 pub(crate) const QUERY_BYTES_MAX: usize = 8 << 10;
@@ -26,6 +27,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) query: Option<&'a str>,
     /// The version that was asked for.
     pub(crate) version: Option<Version>,
+    /// How often, where one record stands for more than one time.
+    pub(crate) times: Option<u64>,
 }
 
 /// Writes what is known of a request.
@@ -50,6 +53,9 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &RequestMeta, actor: &Actor, ask
     }
     if let Some(version) = asked.version {
         item(out, VERSION, &version.0.to_be_bytes());
+    }
+    if let Some(times) = asked.times {
+        item(out, TIMES, &times.to_be_bytes());
     }
 }
 
@@ -77,6 +83,7 @@ pub(crate) struct About {
     pub(crate) break_glass: bool,
     pub(crate) query: Option<String>,
     pub(crate) version: Option<Version>,
+    pub(crate) times: Option<u64>,
 }
 
 impl About {
@@ -99,6 +106,7 @@ impl About {
                     let version = bytes.try_into().ok().map(u64::from_be_bytes);
                     about.version = version.map(Version);
                 }
+                TIMES => about.times = bytes.try_into().ok().map(u64::from_be_bytes),
                 _ => {}
             }
         }

@@ -147,6 +147,7 @@ impl TenantStore {
             asked: Asked {
                 query: Some(&of.asked),
                 version: found.version,
+                ..Asked::default()
             },
             outcome: match given {
                 0 => Outcome::Nothing,

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use access::{
-    ActionName, Actor, Administer, ClientId, PeopleKey, Permit, PersonId, Principal, RequestMeta,
+    ActionName, Actor, Administer, ClientId, PeopleKey, Permit, PersonId, Principal, Reason,
+    RequestMeta,
 };
 use base::{Code, Micros};
 
 use super::TenantStore;
-use crate::audit::{Outcome, Subject};
+use crate::audit::{Asked, Outcome, Record, Subject};
 use crate::face::{
     Account, Approval, BrowserSession, IdentityProvider, Person, SigningKey, Through,
 };
@@ -71,6 +72,34 @@ impl TenantStore {
         let action = ActionName::Authenticate;
         self.note(request, actor, action, subject, Outcome::Refused(code))
             .await
+    }
+
+    /// Records that credentials were good for nobody; one record may stand for several times.
+    ///
+    /// # Errors
+    /// `audit-unavailable`.
+    pub async fn unknown_not_let_in(
+        &self,
+        request: RequestMeta,
+        what: &str,
+        times: u64,
+    ) -> Result<()> {
+        let words = match times {
+            1 => what.to_owned(),
+            times => format!("{what} {times} times"),
+        };
+        let record = Record {
+            request,
+            actor: &Actor::system(Reason::Authentication),
+            action: ActionName::Authenticate,
+            subject: Subject::Other(None, &words),
+            asked: Asked {
+                times: Some(times).filter(|times| *times > 1),
+                ..Asked::default()
+            },
+            outcome: Outcome::Refused(Code::CredentialsInvalid),
+        };
+        self.append(&record, None).await
     }
 
     /// Records something about signing in that changes nothing that is kept: a token that was given.

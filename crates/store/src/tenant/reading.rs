@@ -574,7 +574,7 @@ impl TenantStore {
         let shown = Shown::Resources(found.as_of, &rows);
         let asked = Asked {
             query: words.as_deref(),
-            version: None,
+            ..Asked::default()
         };
         let subject = Subject::Query(type_id, &digest);
         self.note_shown(&spent, subject, asked, shown, found.opened)

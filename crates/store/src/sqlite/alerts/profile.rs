@@ -147,14 +147,15 @@ impl Profile {
         fresh && any
     }
 
-    /// Counts a sign-in that failed; how many there were in these minutes.
-    pub(crate) fn failure(&mut self, at: Micros, minutes: u64) -> u64 {
+    /// Counts a sign-in that failed so many times; how many there were in these minutes.
+    pub(crate) fn failures(&mut self, at: Micros, times: u64, minutes: u64) -> u64 {
         let minutes = i64::try_from(minutes).unwrap_or(1_440);
         let since = at.0 - minutes * 60_000_000;
         self.failures.retain(|t| *t > since);
-        if self.failures.len() < FAILURES_MAX {
-            self.failures.push(at.0);
-        }
+        let times = usize::try_from(times).unwrap_or(FAILURES_MAX);
+        let room = FAILURES_MAX.saturating_sub(self.failures.len());
+        let more = std::iter::repeat_n(at.0, times.min(room));
+        self.failures.extend(more);
         self.failures.len() as u64
     }
 }
