@@ -154,9 +154,6 @@ impl TenantStore {
             return Ok(Vec::new());
         }
         let about = work.ops.first().map(apply::Op::about);
-        let deletions = work.ops.iter().enumerate();
-        let deletions = deletions.filter(|(_, op)| matches!(op, apply::Op::Delete { .. }));
-        let deletions: Vec<_> = deletions.map(|(at, op)| (at, op.about())).collect();
         let actor = work.actor.clone();
         let hidden: Vec<Option<Mask>> = work.ops.iter().map(apply::Op::hidden).collect();
         let (answer, receive) = oneshot::channel();
@@ -176,17 +173,10 @@ impl TenantStore {
                 .await?;
         }
         let mut done = done?;
-        // A deletion of what is not there, or not for its caller, is no change that would tell of it.
-        let nothing = |at: usize| {
-            let written = done.get(at);
-            written.is_some_and(|w| w.outcome == crate::Outcome::Nothing)
-        };
-        for (at, (action, type_id, id)) in deletions {
-            if let Some(actor) = actor.as_ref().filter(|_| nothing(at)) {
-                let subject = Subject::Instance(type_id, &id);
-                self.note(request, actor, action, subject, Outcome::Nothing)
-                    .await?;
-            }
+        if done.iter().any(|w| w.outcome == crate::Outcome::Nothing) {
+            // It was recorded with the change.
+            let journal = &self.handle.0.shared.journal;
+            journal.durable(journal.so_far()).await?;
         }
         for (written, mask) in done.iter_mut().zip(hidden) {
             if let Some(mask) = &mask

@@ -3,6 +3,7 @@
 mod balp;
 mod index;
 mod operations;
+mod same;
 mod unknown;
 
 use base64::Engine as _;
