@@ -22,6 +22,7 @@ pub(crate) use data::Staged;
 pub use data::Upload;
 pub use indexing::{IndexStatus, ParamStatus};
 pub use people::Deed;
+pub use policies::Meets;
 pub use reading::ToChange;
 pub(crate) use reading::current_or_last_good;
 
