@@ -231,3 +231,44 @@ fn a_policy_is_tried_on_what_is_kept_apart_as_reads_of_it_are_judged() {
         assert_eq!(said(&told, "quarantined"), Value::Null, "{told:#}");
     }
 }
+
+#[test]
+fn a_good_version_is_reverted_to_that_would_not_be_accepted_today() {
+    let (mut world, all) = clinic();
+    let keeper = approver(&world, "cruds");
+    let mut deep = json!({ "url": "http://x", "valueString": "deep" });
+    for _ in 0..12 {
+        deep = json!({ "url": "http://x", "extension": [deep] });
+    }
+    let mut body = json!({ "resourceType": "Patient", "id": "p", "name": [{ "family": "Deep" }] });
+    body["extension"] = json!([deep]);
+    world
+        .fhir(&all, "PUT Patient/p", body.to_string())
+        .status(200);
+    let third = super::patient_with_id("p", "Fourth");
+    world.fhir(&all, "PUT Patient/p", third).status(200);
+    past_insula(&world.dir)
+        .execute_batch(
+            "UPDATE version SET updated_us = updated_us + 1 WHERE version = 4 AND rid =
+               (SELECT rid FROM resource WHERE id = 'p')",
+        )
+        .unwrap();
+    world.begin_again_with(|limits| limits.json_depth_max = 12);
+    scrub(&world);
+    let apart = [("Patient/p".to_owned(), 4, "seal".to_owned())];
+    assert_eq!(waiting(&world), apart);
+    // Nobody brings the like today.
+    world
+        .fhir(
+            &all,
+            "PUT Patient/q",
+            body.to_string().replace("\"p\"", "\"q\""),
+        )
+        .refused(413, "limit-exceeded");
+    decide(&world, &keeper, "Patient/p", "revert").status(200);
+    let now = world.fhir(&all, "GET Patient/p", "").status(200);
+    now.at("/name/0/family", "Deep").at("/meta/versionId", "5");
+    let found = world.fhir(&all, "GET Patient?family=Deep", "").status(200);
+    assert_eq!(found.entries(), ["Patient/p"]);
+    assert!(waiting(&world).is_empty());
+}
