@@ -216,9 +216,9 @@ mod tests {
         assert!(!profile.network(day(2), "10.0.0.0/24"));
         assert!(profile.network(day(2), "10.0.1.0/24"));
         let minute = |n: i64| Micros(n * 60_000_000);
-        assert_eq!(profile.failure(minute(1), 15), 1);
-        assert_eq!(profile.failure(minute(10), 15), 2);
-        assert_eq!(profile.failure(minute(17), 15), 2);
+        assert_eq!(profile.failures(minute(1), 1, 15), 1);
+        assert_eq!(profile.failures(minute(10), 1, 15), 2);
+        assert_eq!(profile.failures(minute(17), 1, 15), 2);
         assert_eq!(
             network_of("::ffff:10.1.2.3".parse().unwrap()),
             "10.1.2.0/24"
