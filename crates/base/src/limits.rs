@@ -388,6 +388,9 @@ pub mod fixed {
     pub const FHIRPATH_MADE_BYTES_MAX: usize = 4 << 20;
     /// Content codings of one request body, on top of each other.
     pub const CONTENT_CODINGS_MAX: usize = 3;
+    /// Addresses of credentials that are good for nobody which one tenant's trail tells apart in a quarter of
+    /// an hour; those of further ones are counted together.
+    pub const UNKNOWN_ADDRESSES_MAX: usize = 1_000;
     /// References of a List that a history is narrowed to.
     pub const HISTORY_LISTED_MAX: usize = 10_000;
     /// Keys that one search is sorted by.

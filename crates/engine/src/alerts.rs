@@ -478,10 +478,11 @@ impl Session {
     }
 
     async fn alert_view(&self, alert: Alert) -> AlertView {
-        // Of an opening and of a client, the event is its id, and no event of the trail.
+        // Of an opening and of a client the event is its id, of what an operator did what that was, and no
+        // event of the trail.
         let of_trail = !matches!(
             alert.rule,
-            AlertRule::UnreviewedOpening | AlertRule::OperatorClient
+            AlertRule::UnreviewedOpening | AlertRule::OperatorClient | AlertRule::OperatorSignIn
         );
         let event = |id: String| match of_trail {
             true => format!("AuditEvent/{id}"),

@@ -25,6 +25,7 @@ mod sealed;
 mod sign_in;
 mod token;
 mod totp;
+mod unknown;
 mod vendor;
 mod verdict;
 mod visitor;
@@ -58,6 +59,7 @@ pub(crate) use sign_in::normal_login;
 pub use sign_in::{From as SignInFrom, NewSession, SignedIn};
 pub use token::{Granted, TokenFailure, TokenRequest};
 pub(crate) use totp::UsedCodes;
+pub(crate) use unknown::Unknown;
 pub(crate) use verdict::Verdicts;
 pub use visitor::{AccountView, ApprovalView, SessionView, Visitor};
 
@@ -118,7 +120,7 @@ impl Gate {
             Err(failure) => {
                 if failure.code() == Code::CredentialsInvalid {
                     self.failed(credentials, request)?;
-                    note_unproved(&store, header, request).await?;
+                    self.note_unrecognised(&store, header, request).await?;
                 }
                 Err(failure)
             }
@@ -173,6 +175,53 @@ impl Gate {
         self.house.0.metrics.failed_logins.inc();
         attempts.check(door, credentials.from, request.at)?;
         attempts.failed(door, credentials.from, request.at);
+        Ok(())
+    }
+
+    /// Records that a client that there is did not prove who it is, as where tokens are given, or that
+    /// credentials are good for nobody.
+    async fn note_unrecognised(
+        &self,
+        store: &TenantStore,
+        header: &[u8],
+        request: RequestMeta,
+    ) -> Result<(), Failure> {
+        let words = std::str::from_utf8(header).ok();
+        let words = words.and_then(|text| text.split_once(' '));
+        let basic = words.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+        let claimed = basic.and_then(|(_, value)| decode_basic(value.trim()));
+        let record = match claimed {
+            Some((id, _)) => store.client(&id).await?,
+            None => None,
+        };
+        let Some(record) = record else {
+            let what = "show invalid credentials";
+            return self.note_unknown(store, what, request).await;
+        };
+        let (actor, code) = (record.actor(), Code::CredentialsInvalid);
+        store
+            .not_let_in(request, &actor, "show own secret", code)
+            .await?;
+        Ok(())
+    }
+
+    /// Counts credentials that are good for nobody, and records them where that is due.
+    async fn note_unknown(
+        &self,
+        store: &TenantStore,
+        what: &str,
+        mut request: RequestMeta,
+    ) -> Result<(), Failure> {
+        // Without an address nothing asks from outside.
+        let Some(from) = request.from else {
+            return Ok(());
+        };
+        let door = self.tenant.bytes();
+        let Some(due) = self.house.0.unknown.met(door, from, request.at) else {
+            return Ok(());
+        };
+        request.from = request.from.filter(|_| due.of_one);
+        store.unknown_not_let_in(request, what, due.times).await?;
         Ok(())
     }
 
@@ -261,28 +310,6 @@ impl Gate {
         let principal = record.authenticate(&self.tenant, &key, &secret);
         Ok((principal.ok_or_else(invalid)?, record.until()))
     }
-}
-
-/// Records that a client that there is did not prove who it is, as where tokens are given. Names that nobody
-/// has are counted only, so that nobody fills the trail with them.
-async fn note_unproved(
-    store: &TenantStore,
-    header: &[u8],
-    request: RequestMeta,
-) -> Result<(), Failure> {
-    let words = std::str::from_utf8(header).ok();
-    let words = words.and_then(|text| text.split_once(' '));
-    let basic = words.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
-    let Some((id, _)) = basic.and_then(|(_, value)| decode_basic(value.trim())) else {
-        return Ok(());
-    };
-    if let Some(record) = store.client(&id).await? {
-        let (actor, code) = (record.actor(), Code::CredentialsInvalid);
-        store
-            .not_let_in(request, &actor, "show own secret", code)
-            .await?;
-    }
-    Ok(())
 }
 
 fn decode_basic(encoded: &str) -> Option<(ClientId, Zeroizing<String>)> {

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use store::{State, Store, StoreConfig, StoreError};
 
 use crate::auth::{
-    Attempts, Documents, Guesses, Passwords, Remembered, Replays, UsedCodes, Verdicts,
+    Attempts, Documents, Guesses, Passwords, Remembered, Replays, Unknown, UsedCodes, Verdicts,
 };
 use crate::benches::Benches;
 use crate::failure::Failure;
@@ -88,6 +88,7 @@ pub(crate) struct Inner {
     /// What policies give to callers, as far as it is remembered.
     pub(crate) remembered: Remembered,
     pub(crate) attempts: Attempts,
+    pub(crate) unknown: Unknown,
     /// Failed sign-ins of people: what programs fail at does not hold them up.
     pub(crate) sign_ins: Attempts,
     /// Answers of identity providers that let nobody in.
@@ -174,6 +175,7 @@ impl House {
             verdicts,
             remembered,
             attempts,
+            unknown: Unknown::default(),
             sign_ins,
             arrivals: Attempts::new(per_minute),
             logouts: Attempts::new(per_minute),

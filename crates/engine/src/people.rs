@@ -497,6 +497,15 @@ impl Operator {
             permit: self.system(Reason::Operation, tenant)?,
             actor: None,
             what: what.into(),
+            alerts: false,
+        })
+    }
+
+    /// The same, of which the tenant's own people are told.
+    fn people_alert(&self, tenant: &TenantId, what: impl Into<String>) -> Result<Deed, Failure> {
+        Ok(Deed {
+            alerts: true,
+            ..self.people_deed(tenant, what)?
         })
     }
 
@@ -527,7 +536,7 @@ impl Operator {
             ));
         }
         let desk = self.desk(&tenant, &store, &links);
-        let deed = self.people_deed(&tenant, "create administrator")?;
+        let deed = self.people_alert(&tenant, "create administrator")?;
         desk.create(deed, draft).await
     }
 
@@ -566,7 +575,7 @@ impl Operator {
             ));
         }
         let desk = self.desk(&tenant, &store, &links);
-        let deed = self.people_deed(&tenant, format!("invite person {}", id.as_str()))?;
+        let deed = self.people_alert(&tenant, format!("invite person {}", id.as_str()))?;
         let begin_anew = |person: &mut Person| {
             // As they are now: somebody may have accepted their link since, and who has the role by claims of
             // a provider alone administers nothing without them.
@@ -609,7 +618,7 @@ impl Operator {
         let (tenant, store, links) = self.desk_of(tenant).await?;
         let id = person_id(id)?;
         let desk = self.desk(&tenant, &store, &links);
-        let deed = self.people_deed(&tenant, format!("disable person {}", id.as_str()))?;
+        let deed = self.people_alert(&tenant, format!("disable person {}", id.as_str()))?;
         let patch = PersonPatch {
             name: None,
             roles: None,

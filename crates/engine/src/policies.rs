@@ -135,6 +135,10 @@ pub struct Tested {
     /// Whether the resource that was named is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<bool>,
+    /// Whether it waits in quarantine: who is allowed to is told so (`resource-quarantined`), and not what it
+    /// says. What it meets is what its last good version does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    quarantined: bool,
     /// Whether the person may sign in at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     signs_in: Option<bool>,
@@ -142,6 +146,17 @@ pub struct Tested {
     in_scope: bool,
     /// Grant by grant.
     steps: Vec<access::Step>,
+}
+
+/// What is told of the resource that was named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// Nothing: none was named, or whoever asks does not read it.
+    Untold,
+    Absent,
+    There,
+    /// It waits in quarantine.
+    Apart,
 }
 
 impl Tested {
@@ -440,7 +455,7 @@ impl Work<'_> {
         let (found, allowed) = match id {
             None => {
                 self.store.looked_at_policy(permit, "test policy").await?;
-                (None, decision.allowed)
+                (Found::Untold, decision.allowed)
             }
             Some(id) => {
                 let id = ResourceId::new(&id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
@@ -458,7 +473,11 @@ impl Work<'_> {
         Ok(Tested {
             version: draft.is_none().then(|| in_force.version()),
             allowed,
-            found,
+            found: match found {
+                Found::Untold => None,
+                other => Some(other != Found::Absent),
+            },
+            quarantined: found == Found::Apart,
             signs_in: person.is_some().then_some(signs_in),
             in_scope: decision.in_scope,
             steps: decision.steps,
@@ -491,7 +510,7 @@ impl Work<'_> {
         decision: &mut Decision,
         filter: Option<Clause>,
         told: Told,
-    ) -> Result<(Option<bool>, bool), Failure> {
+    ) -> Result<(Found, bool), Failure> {
         let mut clauses: Vec<_> = decision
             .steps
             .iter()
@@ -512,20 +531,24 @@ impl Work<'_> {
         let met = self.store.meets(permit, resource, clauses).await?;
         // What is asked is told of what whoever asks may read, and of nothing else: not even whether that is
         // there.
-        let of_theirs = || met.as_ref().and_then(|met| met.last().copied());
+        let of_theirs = || met.as_ref().and_then(|met| met.each.last().copied());
         let tells = tells || asked && of_theirs().unwrap_or(false);
         if !tells {
-            return Ok((None, decision.allowed));
+            return Ok((Found::Untold, decision.allowed));
         }
         let Some(met) = met else {
-            return Ok((Some(false), false));
+            return Ok((Found::Absent, false));
         };
-        let mut each = met.iter().copied();
+        let mut each = met.each.iter().copied();
         for step in decision.steps.iter_mut().filter(|s| s.clause.is_some()) {
             step.met = each.next();
         }
-        let reached = !has_filter || met.get(count).copied().unwrap_or(false);
-        Ok((Some(true), decision.allowed && reached))
+        let reached = !has_filter || met.each.get(count).copied().unwrap_or(false);
+        let found = match met.apart {
+            true => Found::Apart,
+            false => Found::There,
+        };
+        Ok((found, decision.allowed && reached))
     }
 
     async fn matrix(&self) -> Result<Matrix, Failure> {

@@ -387,6 +387,15 @@ impl Operator {
             permit: self.system(Reason::Operation, tenant)?,
             actor: None,
             what,
+            alerts: false,
+        })
+    }
+
+    /// The same, of which the tenant's own people are told.
+    fn provider_alert(&self, tenant: &TenantId, what: String) -> Result<Deed, Failure> {
+        Ok(Deed {
+            alerts: true,
+            ..self.provider_deed(tenant, what)?
         })
     }
 
@@ -433,7 +442,7 @@ impl Operator {
         };
         let before = store.identity_providers().await?;
         let before = find(&before, &draft.id).ok();
-        let deed = self.provider_deed(&tenant, format!("set identity provider {}", draft.id))?;
+        let deed = self.provider_alert(&tenant, format!("set identity provider {}", draft.id))?;
         store.put_identity_provider(deed, provider).await?;
         // What claims came to by another mapping, they come to no more.
         if let Some(before) = before.filter(|before| before.settings != kept.settings) {
@@ -490,7 +499,7 @@ impl Operator {
     pub async fn drop_provider(&self, tenant: &str, id: &str) -> Result<(), Failure> {
         let (tenant, store) = self.tenant(tenant)?;
         let shown: String = id.chars().take(64).collect();
-        let deed = self.provider_deed(&tenant, format!("drop identity provider {shown}"))?;
+        let deed = self.provider_alert(&tenant, format!("drop identity provider {shown}"))?;
         let issuer = self.issuer_of(&store, id).await?;
         store.drop_identity_provider(deed, id).await?;
         let through = |t: &Through| t.account.issuer == issuer;

@@ -49,6 +49,14 @@ impl Session {
         }
     }
 
+    /// The same, with another view of the tenant's store.
+    pub(crate) fn with_store(&self, store: TenantStore) -> Self {
+        Self {
+            store,
+            ..self.clone()
+        }
+    }
+
     /// The tenant's gate.
     pub(crate) const fn gate(&self) -> &Gate {
         &self.gate

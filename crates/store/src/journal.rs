@@ -383,6 +383,11 @@ impl Journal {
         self.shared.state.lock().written
     }
 
+    /// The ticket of everything that was appended.
+    pub(crate) fn so_far(&self) -> Ticket {
+        Ticket(self.written())
+    }
+
     /// Bytes appended since the journal was opened that are on the disk.
     pub(crate) fn flushed(&self) -> u64 {
         self.shared.flushed.borrow().upto

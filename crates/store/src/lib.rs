@@ -24,6 +24,6 @@ pub use sqlite::cases::Case;
 pub use sqlite::params::ParamState;
 pub use sqlite::process::{answer_soon, stand_back};
 pub use store::Store;
-pub use tenant::{Deed, IndexStatus, ParamStatus, TenantStore, ToChange, Upload};
+pub use tenant::{Deed, IndexStatus, Meets, Operated, ParamStatus, TenantStore, ToChange, Upload};
 
 type Result<T> = std::result::Result<T, StoreError>;

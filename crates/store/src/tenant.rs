@@ -1,6 +1,7 @@
 //! One tenant's data.
 
 mod alerts;
+mod as_one;
 mod audit;
 mod break_glass;
 mod data;
@@ -16,10 +17,12 @@ mod trail;
 mod vendors;
 mod whole;
 
+pub use as_one::Operated;
 pub(crate) use data::Staged;
 pub use data::Upload;
 pub use indexing::{IndexStatus, ParamStatus};
 pub use people::Deed;
+pub use policies::Meets;
 pub use reading::ToChange;
 pub(crate) use reading::current_or_last_good;
 
@@ -34,6 +37,7 @@ use fhir::resource::Valid;
 use fhir::resource::mask::Mask;
 use tokio::sync::oneshot;
 
+use self::as_one::Gathers;
 use self::reading::marked;
 use crate::audit::{Outcome, Subject};
 use crate::face::{Apart, DataIn};
@@ -64,6 +68,8 @@ pub struct TenantStore {
     handle: Arc<Handle>,
     tenant: TenantId,
     entry: Option<Arc<Entry>>,
+    /// Where reads go that are one access together.
+    gathers: Option<Arc<Gathers>>,
 }
 
 impl std::fmt::Debug for TenantStore {
@@ -79,6 +85,7 @@ impl TenantStore {
             handle,
             tenant,
             entry,
+            gathers: None,
         }
     }
 
@@ -148,9 +155,6 @@ impl TenantStore {
             return Ok(Vec::new());
         }
         let about = work.ops.first().map(apply::Op::about);
-        let deletions = work.ops.iter().enumerate();
-        let deletions = deletions.filter(|(_, op)| matches!(op, apply::Op::Delete { .. }));
-        let deletions: Vec<_> = deletions.map(|(at, op)| (at, op.about())).collect();
         let actor = work.actor.clone();
         let hidden: Vec<Option<Mask>> = work.ops.iter().map(apply::Op::hidden).collect();
         let (answer, receive) = oneshot::channel();
@@ -170,17 +174,10 @@ impl TenantStore {
                 .await?;
         }
         let mut done = done?;
-        // A deletion of what is not there, or not for its caller, is no change that would tell of it.
-        let nothing = |at: usize| {
-            let written = done.get(at);
-            written.is_some_and(|w| w.outcome == crate::Outcome::Nothing)
-        };
-        for (at, (action, type_id, id)) in deletions {
-            if let Some(actor) = actor.as_ref().filter(|_| nothing(at)) {
-                let subject = Subject::Instance(type_id, &id);
-                self.note(request, actor, action, subject, Outcome::Nothing)
-                    .await?;
-            }
+        if done.iter().any(|w| w.outcome == crate::Outcome::Nothing) {
+            // It was recorded with the change.
+            let journal = &self.handle.0.shared.journal;
+            journal.durable(journal.so_far()).await?;
         }
         for (written, mask) in done.iter_mut().zip(hidden) {
             if let Some(mask) = &mask

@@ -420,7 +420,7 @@ impl Rights {
     }
 
     /// Whether the trail is among the AuditEvents that may be looked at.
-    pub(crate) const fn sees_trail(&self) -> bool {
+    pub const fn sees_trail(&self) -> bool {
         self.sees_trail
     }
 

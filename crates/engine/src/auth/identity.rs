@@ -175,6 +175,7 @@ impl Gate {
             permit,
             actor: None,
             what: format!("add signing key {}", key.kid),
+            alerts: false,
         };
         let gone = request.at.plus_secs(-PUBLISHED);
         self.store()
@@ -254,6 +255,7 @@ impl Session {
             permit: permit.map_err(|denied| Failure::from(&denied))?,
             actor: Some(principal.actor()),
             what: "userinfo".to_owned(),
+            alerts: false,
         };
         self.store.signing(deed).await?;
         let person = self.store.person(id).await?;

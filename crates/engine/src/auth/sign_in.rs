@@ -137,6 +137,7 @@ impl Gate {
             permit: permit.map_err(|denied| Failure::from(&denied))?,
             actor,
             what: what.into(),
+            alerts: false,
         })
     }
 

@@ -209,8 +209,7 @@ impl Gate {
         }
     }
 
-    /// Records that a client that there is did not prove who it is. Names that nobody has are counted
-    /// only, so that nobody fills the trail with them.
+    /// Records that a client that there is did not prove who it is, or that there is none.
     async fn note_unproved(
         &self,
         store: &TenantStore,
@@ -233,15 +232,18 @@ impl Gate {
                     .and_then(assertion::claimed_client)
             })
             .or_else(|| asked.client_id.as_deref().and_then(ClientId::new));
-        let Some(id) = claimed else {
-            return Ok(());
+        let record = match claimed {
+            Some(id) => store.client(&id).await?,
+            None => None,
         };
-        if let Some(record) = store.client(&id).await? {
-            let code = Code::CredentialsInvalid;
-            store
-                .not_let_in(request, &record.actor(), "give token", code)
-                .await?;
-        }
+        let Some(record) = record else {
+            let what = "give token to unknown client";
+            return self.note_unknown(store, what, request).await;
+        };
+        let code = Code::CredentialsInvalid;
+        store
+            .not_let_in(request, &record.actor(), "give token", code)
+            .await?;
         Ok(())
     }
 

@@ -233,6 +233,7 @@ impl Visitor {
                 permit,
                 actor: None,
                 what: what.into(),
+                alerts: false,
             }),
             Err(denied) => {
                 self.gate.house.0.metrics.denials.inc();

@@ -14,6 +14,8 @@ use crate::session::Session;
 
 /// Bodies up to this many bytes are checked on the worker that serves the request.
 const INLINE_BYTES_MAX: usize = 64 << 10;
+/// Nesting that no stored resource passes, whatever limit it came in under.
+const STORED_DEPTH_MAX: usize = 1_024;
 
 /// Which id a resource gets and what the id in its body means.
 #[derive(Clone, Debug)]
@@ -48,16 +50,27 @@ impl Checking {
         identity: &Identity,
     ) -> Result<Valid, Outcome> {
         let own = [self.base.as_str()];
-        let admission = Admission {
+        Valid::admit(self.model, draft.value(), &self.admission(identity, &own))
+    }
+
+    /// The same of a body that was stored already, and carries its seal.
+    fn readmit(&self, body: &[u8], identity: &Identity) -> Result<Valid, Failure> {
+        let draft = Draft::read(self.model, body, STORED_DEPTH_MAX)?;
+        let own = [self.base.as_str()];
+        let admission = self.admission(identity, &own);
+        Ok(Valid::readmit(self.model, draft.value(), &admission)?)
+    }
+
+    fn admission<'a>(&self, identity: &'a Identity, own: &'a [&'a str]) -> Admission<'a> {
+        Admission {
             type_id: identity.type_id,
             id: &identity.id,
             body_id: identity.body_id,
             check: Context {
-                own_bases: &own,
+                own_bases: own,
                 issues_max: self.issues_max,
             },
-        };
-        Valid::admit(self.model, draft.value(), &admission)
+        }
     }
 }
 
@@ -80,6 +93,14 @@ impl Session {
         }
         let (checking, bytes) = (self.checking(), body.clone());
         self.compute(body.len(), move || checking.admit(&bytes, &identity))
+            .await
+    }
+
+    /// A version that was stored already and carries its seal, to be stored again: it is as it was accepted,
+    /// whatever rules and limits came since.
+    pub(super) async fn readmit(&self, body: &Bytes, identity: Identity) -> Result<Valid, Failure> {
+        let (checking, bytes) = (self.checking(), body.clone());
+        self.compute(body.len(), move || checking.readmit(&bytes, &identity))
             .await
     }
 

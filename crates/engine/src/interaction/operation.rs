@@ -1,9 +1,10 @@
 //! Operations (`operations.html`): which there are, and how one that was asked for is done. The
 //! table is what the CapabilityStatement tells.
 
-use base::Code;
+use base::{Code, ResourceId};
 use bytes::Bytes;
 use fhir::definitions::Model;
+use store::Operated;
 
 use super::condition::WriteConditions;
 use super::search::Asked;
@@ -165,7 +166,12 @@ impl Session {
             }
             ("lastn", On::Type("Observation")) => {
                 let query = self.simple_parameters(&input)?;
-                self.last_n(asked(&input, &query)).await
+                let words = path_and_query(&on.path(name), &query);
+                let asked = asked(&input, &query);
+                self.as_one(("lastn", on), words, |one| async move {
+                    one.last_n(asked).await
+                })
+                .await
             }
             ("fhirpath", On::System) => self.fhirpath(input.body).await,
             ("fhirpath", On::Instance(type_name, id)) => {
@@ -174,7 +180,15 @@ impl Session {
             }
             ("meta", _) => self.meta(on).await,
             ("graphql", On::System | On::Type(_) | On::Instance(..)) => {
-                self.graphql(on, input).await
+                let mut words = path_and_query(&on.path(name), input.query);
+                if !super::admit::is_blank(input.body) {
+                    words.push('\n');
+                    words.push_str(&String::from_utf8_lossy(input.body));
+                }
+                self.as_one(("graphql", on), words, |one| async move {
+                    one.graphql(on, input).await
+                })
+                .await
             }
             ("meta-add", On::Instance(type_name, id)) => {
                 self.change_meta(
@@ -214,6 +228,31 @@ impl Session {
         }
     }
 
+    /// Does an operation that reads many times as one access: one record tells of all that it shows.
+    async fn as_one<F>(
+        &self,
+        (name, on): (&'static str, On<'_>),
+        asked: String,
+        work: impl FnOnce(Self) -> F,
+    ) -> Result<Answer, Failure>
+    where
+        F: Future<Output = Result<Answer, Failure>>,
+    {
+        let (of, id) = match on {
+            On::System => (None, None),
+            On::Type(of) => (Some(of), None),
+            On::Instance(of, id) | On::Version(of, id, _) => (Some(of), ResourceId::new(id).ok()),
+        };
+        let of = Operated {
+            name,
+            type_id: of.map(|of| self.type_id(of)).transpose()?,
+            id,
+            asked,
+        };
+        let work = |store| work(self.with_store(store));
+        self.store.as_one(of, work).await?
+    }
+
     /// The parameters of the URL and those of the body, as one query string.
     fn simple_parameters(&self, input: &Input<'_>) -> Result<String, Failure> {
         let mut query = input.query.to_owned();
@@ -237,6 +276,13 @@ fn asked<'a>(input: &Input<'a>, query: &'a str) -> Asked<'a> {
         query,
         cursor: input.cursor,
         strict: input.strict,
+    }
+}
+
+fn path_and_query(path: &str, query: &str) -> String {
+    match query {
+        "" => path.to_owned(),
+        query => [path, "?", query].concat(),
     }
 }
 

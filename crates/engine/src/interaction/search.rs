@@ -143,6 +143,15 @@ impl Session {
         };
         let shape = query.shape.clone();
         let left_out = page.left_out;
+        let lacks_trail = self.is_of_trail(&query, scope) && !self.rights().sees_trail();
+        // Programs that act for themselves count what they get; a person would take it for all there is.
+        if lacks_trail && self.principal().person().is_some() {
+            let text = "the tenant's audit trail is left out: the scopes of the program and the policy \
+                        must both name AuditEvent";
+            parsed
+                .issues
+                .push(Issue::warning(Code::ScopeMissing, text.to_owned()));
+        }
         Ok(Answer::Search(SearchPage {
             page,
             shape,

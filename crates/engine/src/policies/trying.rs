@@ -360,7 +360,7 @@ impl Work<'_> {
             return Ok(own.is_none().then_some((now, then)));
         };
         let holds = |place: Option<usize>| {
-            place.is_none_or(|place| met.get(place).copied().unwrap_or(false))
+            place.is_none_or(|place| met.each.get(place).copied().unwrap_or(false))
         };
         let [before, after] = places;
         Ok(holds(own).then_some((now && holds(before), then && holds(after))))

@@ -6,7 +6,7 @@ use crate::definitions::{Model, TypeId};
 use crate::json::{self, Doc, Kind, Member, Value, write_compact};
 use crate::outcome::{Issue, Outcome};
 use crate::search;
-use crate::validate::{self, validate};
+use crate::validate::{self, Report, validate};
 
 use super::Valid;
 
@@ -106,15 +106,42 @@ impl Valid {
         if !report.issues.is_empty() {
             return Err(Outcome(report.issues));
         }
-        Ok(Self {
+        Ok(Self::of(model, (type_id, resource), admission, report))
+    }
+
+    /// Makes a resource ready to be stored again that was admitted once, as its seal says: rules that came
+    /// since are not asked of it.
+    pub fn readmit(
+        model: &'static Model,
+        resource: Value<'_>,
+        admission: &Admission<'_>,
+    ) -> Result<Self, Outcome> {
+        let type_id = resource_type(model, resource)?;
+        let type_name = model.type_name(type_id);
+        if type_id != admission.type_id {
+            let text = format!("the resource is a {type_name}");
+            return Err(Issue::error(Code::ResourceTypeMismatch, text).into());
+        }
+        check_id(resource, type_name, admission)?;
+        let report = validate(model, resource, &admission.check);
+        Ok(Self::of(model, (type_id, resource), admission, report))
+    }
+
+    fn of(
+        model: &'static Model,
+        (type_id, resource): (TypeId, Value<'_>),
+        admission: &Admission<'_>,
+        report: Report,
+    ) -> Self {
+        Self {
             type_id,
-            type_name,
+            type_name: model.type_name(type_id),
             id: admission.id.clone(),
             body: body(resource),
             rows: search::extract(model, type_id, resource, admission.check.own_bases),
             references: report.references,
             dangling: report.dangling,
-        })
+        }
     }
 }
 

@@ -27,6 +27,38 @@ fn admit(text: &str, url_type: &str, body_id: BodyId) -> Result<Valid, Outcome> 
     Valid::admit(r4(), draft.value(), &admission)
 }
 
+/// What was accepted once is, whatever rules came since: an extension with a value and extensions is.
+#[test]
+fn what_was_accepted_once_is_stored_again() {
+    let text = r#"{"resourceType":"Patient","id":"7","birthDate":"1980-02-03",
+        "extension":[{"url":"http://x","valueString":"v","extension":[{"url":"y","valueCode":"c"}]}]}"#;
+    admit(text, "Patient", BodyId::Required).unwrap_err();
+    let draft = Draft::read(r4(), text.as_bytes(), 16).unwrap();
+    let again = |of: &str, id: &str| {
+        let admission = Admission {
+            type_id: r4().type_id(of).unwrap(),
+            id: &ResourceId::new(id).unwrap(),
+            body_id: BodyId::Required,
+            check: Context {
+                own_bases: &[],
+                issues_max: 10,
+            },
+        };
+        Valid::readmit(r4(), draft.value(), &admission)
+    };
+    let kept = again("Patient", "7").unwrap();
+    assert!(kept.body().contains(r#""valueString":"v""#));
+    let good = admit(
+        r#"{"resourceType":"Patient","id":"7","birthDate":"1980-02-03"}"#,
+        "Patient",
+        BodyId::Required,
+    );
+    assert_eq!(kept.rows().len(), good.unwrap().rows().len());
+    // It stays what it is.
+    again("Group", "7").unwrap_err();
+    again("Patient", "8").unwrap_err();
+}
+
 fn whole(valid: &Valid) -> String {
     let mut out = Vec::new();
     let (version, updated) = (Version(3), Micros(1_000));

@@ -236,3 +236,88 @@ fn admin_invites(admin: &super::people::Browser<'_>) -> String {
 
     format!("Bearer {}", made.text("/initial_access_token"))
 }
+
+/// What the clinic is told that operators did to who may sign in, the newest first.
+fn told(admin: &super::people::Browser<'_>) -> Vec<(String, String)> {
+    let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+    let alerts = alerts["items"].as_array().unwrap().iter();
+    let own = alerts.filter(|a| a["rule"] == "operator-sign-in");
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    own.map(|a| (text(&a["seen"]), text(&a["actor"]))).collect()
+}
+
+#[test]
+fn the_clinic_is_told_when_an_operator_changes_who_may_sign_in() {
+    let (world, _) = super::elsewhere::Elsewhere::world();
+    world.tenant("lakeside");
+    let base = "/admin/v1/tenants/lakeside";
+    let provider = json!({ "id": "acme", "name": "Acme", "issuer": "https://id.example",
+        "client_id": "x", "client_secret": "secret" });
+    let set = format!("POST {base}/identity-providers");
+    // Nobody is there yet to be told: whoever sets a tenant up does all this.
+    let made = world.admin(&set, &provider);
+    assert!(made.code < 300, "{made:?}");
+    let admin = administrator(&world, "lakeside");
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator"] } });
+    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    world
+        .admin(&format!("POST {base}/policy"), &policy)
+        .status(201);
+    assert_eq!(told(&admin), []);
+    let said = |what: &str| (what.to_owned(), "operator".to_owned());
+    let again = world.admin(&set, &provider);
+    assert!(again.code < 300, "{again:?}");
+    let dropped = world.admin(
+        &format!("DELETE {base}/identity-providers/acme"),
+        &Value::Null,
+    );
+    assert!(dropped.code < 300, "{dropped:?}");
+    let wanted = vec![
+        said("drop identity provider acme"),
+        said("set identity provider acme"),
+    ];
+    assert_eq!(told(&admin), wanted);
+    // What is refused changes nothing and tells of nothing.
+    world
+        .admin(
+            &format!("DELETE {base}/identity-providers/acme"),
+            &Value::Null,
+        )
+        .status(404);
+    let draft = json!({ "login": "x", "name": "X", "roles": ["tenant-administrator"] });
+    world
+        .admin(&format!("POST {base}/people"), &draft)
+        .refused(409, "tenant-state");
+    assert_eq!(told(&admin), wanted);
+    // What the clinic's own people do, they know.
+    let (_, nurse) = person(
+        &admin,
+        &json!({ "login": "n", "name": "N", "roles": ["nurse"] }),
+    );
+    admin
+        .api(
+            &format!("PATCH people/{nurse}"),
+            &json!({ "disabled": true }),
+        )
+        .status(200);
+    assert_eq!(told(&admin), wanted);
+    // An administrator is replaced: the other one is told all of it.
+    let list = world
+        .admin(&format!("GET {base}/people"), &Value::Null)
+        .json();
+    let root = list["people"].as_array().unwrap().iter();
+    let mut root = root.filter(|p| p["name"] == "Root");
+    let root = root.next().unwrap()["id"].as_str().unwrap().to_owned();
+    let disabled = world.admin(&format!("DELETE {base}/people/{root}"), &Value::Null);
+    assert!(disabled.code < 300, "{disabled:?}");
+    let invited = world
+        .admin(&format!("POST {base}/people"), &draft)
+        .status(201);
+    let other = super::people::Browser::new(&world);
+    other.accept(&invited.text("/invitation"));
+    let found = told(&other);
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(found[0].0.starts_with("create administrator "));
+    assert_eq!(found[1].0, format!("disable person {root}"));
+}

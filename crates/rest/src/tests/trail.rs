@@ -2,6 +2,9 @@
 
 mod balp;
 mod index;
+mod operations;
+mod same;
+mod unknown;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +13,8 @@ use serde_json::{Value, json};
 use engine::{HeadTeller, HeadWay, OutboundError};
 
 use super::elsewhere::Elsewhere;
+use super::people::{administrator, person};
+use super::policy::glass::{approved, approved_for};
 use super::world::{Answer, JSON, World, patient_with_id};
 
 /// A clinic with two patients, an observation of each, and somebody who may look at the trail.
@@ -488,6 +493,55 @@ fn a_scope_for_every_type_does_not_stand_for_the_trail() {
     let id = t.events("_count=1&subtype=update")[0]["id"].clone();
     let line = format!("GET AuditEvent/{}", id.as_str().unwrap());
     t.world.fhir(&t.all, &line, "").refused(404, "not-found");
+}
+
+#[test]
+fn people_are_told_that_the_trail_is_left_out_and_programs_count_as_before() {
+    for fhir in ["4.0.1", "5.0.0"] {
+        let t = Trail::of(fhir);
+        let mut event = sent_event();
+        event["id"] = json!("mine");
+        if fhir == "4.0.1" {
+            t.world
+                .fhir(&t.all, "PUT AuditEvent/mine", event.to_string())
+                .status(201);
+        }
+        let admin = administrator(&t.world, "lakeside");
+        let draft = json!({ "preset": "network-wide", "reason": "test" });
+        t.world
+            .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
+            .status(201);
+        let draft = json!({ "login": "aud", "name": "aud", "roles": ["auditor"] });
+        let (auditor, _) = person(&admin, &draft);
+        let wide = approved(&auditor);
+        for query in ["", "?patient=Patient/9", "?_summary=count"] {
+            let line = format!("GET AuditEvent{query}");
+            let told = t
+                .world
+                .fhir(&wide, &line, "")
+                .status(200)
+                .json()
+                .to_string();
+            let says = told.contains("scope-missing") && told.contains("trail is left out");
+            assert!(says, "{fhir} {line}: {told}");
+            assert!(!told.contains("trail-"), "{told}");
+            let told = t
+                .world
+                .fhir(&t.all, &line, "")
+                .status(200)
+                .json()
+                .to_string();
+            assert!(!told.contains("scope-missing"), "{told}");
+        }
+        let named = approved_for(&auditor, "user/AuditEvent.rs");
+        let seen = t
+            .world
+            .fhir(&named, "GET AuditEvent", "")
+            .status(200)
+            .json();
+        let seen = seen.to_string();
+        assert!(seen.contains("trail-") && !seen.contains("scope-missing"));
+    }
 }
 
 #[test]

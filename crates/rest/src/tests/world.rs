@@ -148,6 +148,13 @@ impl World {
         self.app = App::new(self.house.clone());
     }
 
+    /// The same, with other limits.
+    pub(super) fn begin_again_with(&mut self, limits: impl Fn(&mut Limits)) {
+        limits(&mut self.configs.0.limits);
+        limits(&mut self.configs.1.limits);
+        self.begin_again();
+    }
+
     /// Tells of alerts that nobody was told of yet.
     pub(super) fn tell(&self) {
         self.runtime.block_on(self.house.tell_now());

@@ -369,6 +369,10 @@ fn explained(told: &Value) -> String {
     if told.get("found").and_then(Value::as_bool) == Some(false) {
         lines.push("there is no such resource".to_owned());
     }
+    if told.get("quarantined").and_then(Value::as_bool) == Some(true) {
+        let text = "it waits in quarantine: who is allowed to is told that, and not what it says";
+        lines.push(text.to_owned());
+    }
     for step in told
         .get("steps")
         .and_then(Value::as_array)

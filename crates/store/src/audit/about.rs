@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use access::{Actor, RequestMeta, Why};
-use base::Version;
+use base::{ResourceId, Version};
 
 use super::{number, take_number};
 
@@ -15,6 +15,8 @@ const FACILITIES: u8 = 3;
 const BREAK_GLASS: u8 = 4;
 const QUERY: u8 = 5;
 const VERSION: u8 = 6;
+const TIMES: u8 = 7;
+const PATIENT: u8 = 8;
 
 /// Bytes of a query that are kept.
 pub(crate) const QUERY_BYTES_MAX: usize = 8 << 10;
@@ -26,6 +28,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) query: Option<&'a str>,
     /// The version that was asked for.
     pub(crate) version: Option<Version>,
+    /// How often, where one record stands for more than one time.
+    pub(crate) times: Option<u64>,
+    /// The patient whom it is about, where it is about no resource.
+    pub(crate) patient: Option<&'a ResourceId>,
 }
 
 /// Writes what is known of a request.
@@ -50,6 +56,12 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &RequestMeta, actor: &Actor, ask
     }
     if let Some(version) = asked.version {
         item(out, VERSION, &version.0.to_be_bytes());
+    }
+    if let Some(times) = asked.times {
+        item(out, TIMES, &times.to_be_bytes());
+    }
+    if let Some(patient) = asked.patient {
+        item(out, PATIENT, patient.as_str().as_bytes());
     }
 }
 
@@ -77,6 +89,8 @@ pub(crate) struct About {
     pub(crate) break_glass: bool,
     pub(crate) query: Option<String>,
     pub(crate) version: Option<Version>,
+    pub(crate) times: Option<u64>,
+    pub(crate) patient: Option<ResourceId>,
 }
 
 impl About {
@@ -99,6 +113,11 @@ impl About {
                     let version = bytes.try_into().ok().map(u64::from_be_bytes);
                     about.version = version.map(Version);
                 }
+                PATIENT => {
+                    let id = std::str::from_utf8(bytes).ok();
+                    about.patient = id.and_then(|id| ResourceId::new(id).ok());
+                }
+                TIMES => about.times = bytes.try_into().ok().map(u64::from_be_bytes),
                 _ => {}
             }
         }

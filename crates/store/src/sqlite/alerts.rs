@@ -5,6 +5,7 @@
 
 pub(crate) mod facts;
 pub(crate) mod judge;
+pub(crate) mod operators;
 pub(crate) mod profile;
 
 use base::{Code, Micros};

@@ -40,7 +40,7 @@ use super::tenant::OpenTenant;
 use super::trail::EventId;
 use super::writer::WriterState;
 use super::{extract, params as own_params, rows, search, sight};
-use crate::audit::{Asked, write_about};
+use crate::audit::{self, Asked, Record, Subject, write_about};
 use crate::face::DataIn;
 use crate::journal::Head;
 use crate::{
@@ -121,7 +121,37 @@ pub(crate) fn apply(
         making.settle(&work.ops, settlement)?;
     }
     making.finish(work.request, actor)?;
+    tell_of_nothing(tenant, work, actor, &written)?;
     Ok(written)
+}
+
+/// A deletion of what is not there, or not for its caller, is no change that would tell of it: it is
+/// recorded before the change is made, which is refused where that cannot be.
+fn tell_of_nothing(
+    tenant: &OpenTenant,
+    work: &Work,
+    actor: &Actor,
+    written: &[Written],
+) -> Result<()> {
+    for (op, written) in work.ops.iter().zip(written) {
+        if written.outcome != Outcome::Nothing {
+            continue;
+        }
+        let (type_id, id) = op.target();
+        let record = Record {
+            request: work.request,
+            actor,
+            action: op.action(),
+            subject: Subject::Instance(type_id, id),
+            asked: Asked::default(),
+            outcome: audit::Outcome::Nothing,
+        };
+        let shared = &tenant.shared;
+        // Whoever asked waits for everything that was appended by then.
+        let _ticket = shared.journal.append(&tenant.pen, &record.encode(None))?;
+        shared.metrics.journal_records.add(1);
+    }
+    Ok(())
 }
 
 fn check(work: &Work) -> Result<()> {

@@ -125,6 +125,26 @@ pub(crate) fn as_indexed(
     Ok(Seen::by(way))
 }
 
+/// Whether the resource in row `rid` meets a clause, as a read of it is judged: by what it says itself, and
+/// where that does not settle it by the index, if that is right. `good` is its current version, or, of one
+/// that is kept apart, the last that carries its seal: then the index must not speak against it either.
+pub(crate) fn meets_as_read(
+    tenant: &OpenTenant,
+    db: &Connection,
+    clause: &Clause,
+    (rid, as_of): (i64, Seq),
+    (good, apart): (&Stored, bool),
+) -> Result<bool> {
+    let indexed = || meets(tenant, db, clause, good.type_id, rid, as_of);
+    if apart && !indexed()? {
+        return Ok(false);
+    }
+    match with_beholder(tenant, good, |eye| eye.holds(clause))? {
+        Some(holds) => Ok(holds),
+        None => Ok(!tenant.quarantine.is_misindexed(rid) && indexed()?),
+    }
+}
+
 /// Asks whether a rule reaches what is not there: that is looked for as long as what is there and not
 /// seen.
 pub(crate) fn asked_in_vain(

@@ -233,13 +233,18 @@ fn shown(tenant: &OpenTenant, db: &Connection, told: &Told, most: usize) -> Resu
         shown.push(name.unwrap_or_else(|| "?".to_owned()));
     }
     if let (true, Some(type_id), Some(id), Some(version)) = (
-        shown.is_empty() && told.outcome == "given",
+        told.outcome == "given",
         told.type_id,
         &told.word,
         told.about.version,
     ) {
+        // What an operation is asked of is looked at, and may not be among what it shows.
         let of = tenant.model.type_name(type_id);
-        shown.push(format!("{of}/{id}/_history/{}", version.0));
+        let name = format!("{of}/{id}/_history/{}", version.0);
+        if !shown.contains(&name) {
+            shown.insert(0, name);
+            shown.truncate(most);
+        }
     }
     Ok(shown)
 }

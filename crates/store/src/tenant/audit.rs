@@ -53,6 +53,10 @@ impl TenantStore {
         shown: Shown<'_>,
         opened: bool,
     ) -> Result<()> {
+        let gathers = self.gathers.as_ref();
+        if gathers.is_some_and(|one| one.shows(spent, shown, opened)) {
+            return Ok(());
+        }
         let mut record = Record {
             request: marked(spent.request(), opened),
             actor: spent.actor(),

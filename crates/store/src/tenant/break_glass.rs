@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use access::{ActionName, Administer, Permit, PersonId, RequestMeta, Spent, Why};
-use base::{Code, Micros};
+use base::{Code, Micros, ResourceId};
 
 use super::TenantStore;
-use crate::audit::{Outcome, Subject};
+use crate::audit::{Asked, Outcome, Record, Subject};
 use crate::sqlite::house::change::By;
 use crate::sqlite::index::IdKey;
 use crate::sqlite::readers::Class;
@@ -18,6 +18,9 @@ use crate::{Opening, OpeningCounts, Result, StoreError};
 
 /// Openings that a list shows.
 const LIST_MAX: usize = 1_000;
+
+/// What is done with an opening, in words, and with whose.
+type What = (String, Option<ResourceId>);
 
 impl TenantStore {
     /// Whom a person has opened, without touching a disk.
@@ -32,7 +35,11 @@ impl TenantStore {
     /// `not-found` if there is no such patient; `limit-query` if the person has too many open.
     pub async fn open_patient(&self, permit: Permit<Administer>, opening: Opening) -> Result<()> {
         let spent = permit.spend(&self.tenant);
-        let what = format!("break-glass Patient/{}", opening.patient.as_str());
+        let patient = Some(opening.patient.clone());
+        let what = (
+            format!("break-glass Patient/{}", opening.patient.as_str()),
+            patient,
+        );
         let why = Why::new(&opening.reason);
         let (by, now) = (super::by(&spent), spent.request().at);
         let looked_up = opening.clone();
@@ -80,11 +87,11 @@ impl TenantStore {
             .await;
         let (what, may) = match found {
             Ok(mut found) => {
-                let patient = found.patient.as_str();
-                let what = [what, " ", &id, " Patient/", patient].concat();
-                (what, change(&mut found))
+                let patient = found.patient.clone();
+                let what = [what, " ", &id, " Patient/", patient.as_str()].concat();
+                ((what, Some(patient)), change(&mut found))
             }
-            Err(e) => ([what, " ", &id].concat(), Err(e)),
+            Err(e) => (([what, " ", &id].concat(), None), Err(e)),
         };
         self.broken_open(&spent, &what, Why::NONE, may).await?;
         let work = move |tenant: &Arc<OpenTenant>, slot: &mut Option<writer::WriterState>| {
@@ -106,7 +113,7 @@ impl TenantStore {
     async fn or_refused<T>(
         &self,
         spent: &Spent<Administer>,
-        what: &str,
+        what: &What,
         why: Why,
         done: Result<T>,
     ) -> Result<T> {
@@ -120,7 +127,7 @@ impl TenantStore {
     async fn broken_open<T>(
         &self,
         spent: &Spent<Administer>,
-        what: &str,
+        (words, patient): &What,
         why: Why,
         may: Result<T>,
     ) -> Result<T> {
@@ -132,9 +139,18 @@ impl TenantStore {
             Ok(_) => Outcome::Given(0),
             Err(e) => Outcome::Refused(e.code()),
         };
-        let (subject, action) = (Subject::Other(None, what), ActionName::Administer);
-        self.note(request, spent.actor(), action, subject, outcome)
-            .await?;
+        let record = Record {
+            request,
+            actor: spent.actor(),
+            action: ActionName::Administer,
+            subject: Subject::Other(None, words),
+            asked: Asked {
+                patient: patient.as_ref(),
+                ..Asked::default()
+            },
+            outcome,
+        };
+        self.append(&record, None).await?;
         may
     }
 

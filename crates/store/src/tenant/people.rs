@@ -6,15 +6,17 @@
 use std::sync::Arc;
 
 use access::{
-    ActionName, Actor, Administer, ClientId, PeopleKey, Permit, PersonId, Principal, RequestMeta,
+    ActionName, Actor, Administer, ClientId, PeopleKey, Permit, PersonId, Principal, Reason,
+    RequestMeta,
 };
 use base::{Code, Micros};
 
 use super::TenantStore;
-use crate::audit::{Outcome, Subject};
+use crate::audit::{Asked, Outcome, Record, Subject};
 use crate::face::{
     Account, Approval, BrowserSession, IdentityProvider, Person, SigningKey, Through,
 };
+use crate::sqlite::alerts::operators;
 use crate::sqlite::house::change::By;
 use crate::sqlite::{OpenTenant, break_glass, people, writer};
 use crate::{Result, StoreError};
@@ -28,17 +30,30 @@ pub struct Deed {
     pub actor: Option<Actor>,
     /// What, in some words.
     pub what: String,
+    /// Whether the tenant's own people are told by an alert: an operator changes who may sign in.
+    pub alerts: bool,
 }
 
 /// Its permit, spent.
 pub(super) struct Done {
     by: By,
+    /// What an alert tells of.
+    told: Option<String>,
 }
 
 impl Done {
     /// When.
     pub(super) const fn at(&self) -> Micros {
         self.by.1.at
+    }
+
+    /// Raises the alert that tells of it, if one does.
+    fn tell(&self) -> impl FnOnce(&OpenTenant, &writer::WriterState) -> Result<()> + Send + use<> {
+        let ((by, request), told) = (self.by.clone(), self.told.clone());
+        move |tenant, state| match told {
+            None => Ok(()),
+            Some(what) => operators::tell(tenant, &state.db, (&by, request.at), &what),
+        }
     }
 }
 
@@ -53,7 +68,15 @@ impl TenantStore {
             .await?;
         Ok(Done {
             by: (actor, request),
+            told: deed.alerts.then_some(deed.what),
         })
+    }
+
+    /// Has an alert that was raised told.
+    fn tell_of_alert(&self, told: bool) {
+        if told {
+            self.handle.0.still_untold(self.tenant.bytes());
+        }
     }
 
     /// Records that somebody was not let in.
@@ -71,6 +94,34 @@ impl TenantStore {
         let action = ActionName::Authenticate;
         self.note(request, actor, action, subject, Outcome::Refused(code))
             .await
+    }
+
+    /// Records that credentials were good for nobody; one record may stand for several times.
+    ///
+    /// # Errors
+    /// `audit-unavailable`.
+    pub async fn unknown_not_let_in(
+        &self,
+        request: RequestMeta,
+        what: &str,
+        times: u64,
+    ) -> Result<()> {
+        let words = match times {
+            1 => what.to_owned(),
+            times => format!("{what} {times} times"),
+        };
+        let record = Record {
+            request,
+            actor: &Actor::system(Reason::Authentication),
+            action: ActionName::Authenticate,
+            subject: Subject::Other(None, &words),
+            asked: Asked {
+                times: Some(times).filter(|times| *times > 1),
+                ..Asked::default()
+            },
+            outcome: Outcome::Refused(Code::CredentialsInvalid),
+        };
+        self.append(&record, None).await
     }
 
     /// Records something about signing in that changes nothing that is kept: a token that was given.
@@ -219,6 +270,7 @@ impl TenantStore {
         let id = person.record.id.clone();
         let detail = id.as_str().to_owned();
         let entry = self.serving()?;
+        let (tell, told) = (done.tell(), done.told.is_some());
         let add = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
             let limits = &tenant.shared.config.limits;
             if tenant.people().count() as u64 >= limits.people_max {
@@ -229,12 +281,14 @@ impl TenantStore {
                 });
             }
             must_be_free(tenant, &person)?;
+            tell(tenant, state)?;
             people::put_person(&state.db, tenant.model, &person)
         };
         self.handle
             .0
             .administer(entry, done.by, "create person", &detail, add)
             .await?;
+        self.tell_of_alert(told);
         self.known(&id).await
     }
 
@@ -251,6 +305,7 @@ impl TenantStore {
         let done = self.deed(deed, ActionName::Administer).await?;
         let entry = self.serving()?;
         let (of, detail) = (id.clone(), id.as_str());
+        let (tell, told) = (done.tell(), done.told.is_some());
         let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
             let now = tenant.people().person(&of).ok_or_else(unknown)?;
             let mut person = (*now).clone();
@@ -264,12 +319,14 @@ impl TenantStore {
                 let by = ("system:another password", at);
                 break_glass::end(&state.db, tenant.chain(), Some(&of), by)?;
             }
+            tell(tenant, state)?;
             people::put_person(&state.db, tenant.model, &person)
         };
         self.handle
             .0
             .administer(entry, done.by, "change person", detail, work)
             .await?;
+        self.tell_of_alert(told);
         self.known(id).await
     }
 
@@ -307,6 +364,7 @@ impl TenantStore {
         let done = self.deed(deed, ActionName::Administer).await?;
         let entry = self.serving()?;
         let detail = provider.id.to_string();
+        let (tell, told) = (done.tell(), done.told.is_some());
         let put = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
             let max = tenant.shared.config.limits.identity_providers_max;
             let known = tenant.people().providers();
@@ -318,12 +376,15 @@ impl TenantStore {
                     max,
                 });
             }
+            tell(tenant, state)?;
             people::put_provider(&state.db, &provider)
         };
         self.handle
             .0
             .administer(entry, done.by, "set identity provider", &detail, put)
-            .await
+            .await?;
+        self.tell_of_alert(told);
+        Ok(())
     }
 
     /// Forgets an identity provider.
@@ -334,20 +395,22 @@ impl TenantStore {
         let done = self.deed(deed, ActionName::Administer).await?;
         let entry = self.serving()?;
         let (of, detail) = (id.to_owned(), id);
-        let work =
-            move |_: &OpenTenant, state: &mut writer::WriterState| match people::drop_provider(
-                &state.db, &of,
-            )? {
-                true => Ok(()),
+        let (tell, told) = (done.tell(), done.told.is_some());
+        let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
+            match people::drop_provider(&state.db, &of)? {
+                true => tell(tenant, state),
                 false => Err(StoreError::Refused(
                     Code::ProviderUnknown,
                     "no such identity provider".to_owned(),
                 )),
-            };
+            }
+        };
         self.handle
             .0
             .administer(entry, done.by, "drop identity provider", detail, work)
-            .await
+            .await?;
+        self.tell_of_alert(told);
+        Ok(())
     }
 
     /// Begins a session. Where the person has too many, the oldest ends. One of the same browser, known by

@@ -16,6 +16,15 @@ use crate::sqlite::writer::WriterState;
 use crate::sqlite::{OpenTenant, in_snapshot, policies, rows, sight, trail};
 use crate::{AuditPage, Method, PolicyVersion, Result, StoreError};
 
+/// What a resource meets.
+#[derive(Clone, Debug)]
+pub struct Meets {
+    /// Clause by clause.
+    pub each: Vec<bool>,
+    /// Whether it is kept apart: whoever reaches it is told that instead of what it says.
+    pub apart: bool,
+}
+
 impl TenantStore {
     /// Every version of the policy that was ever in force, newest first.
     pub async fn policies(&self, permit: Permit<Administer>) -> Result<Vec<PolicyVersion>> {
@@ -112,14 +121,14 @@ impl TenantStore {
             .await
     }
 
-    /// Which of these clauses a resource meets now; none if there is no such resource. Shows nothing
-    /// of it.
+    /// Which of these clauses a resource meets now, as reads of it are judged; none if there is no such
+    /// resource. One that is kept apart meets what its last good version does. Shows nothing of it.
     pub async fn meets(
         &self,
         permit: Permit<Administer>,
         (type_id, id): (TypeId, ResourceId),
         clauses: Vec<Clause>,
-    ) -> Result<Option<Vec<bool>>> {
+    ) -> Result<Option<Meets>> {
         let spent = permit.spend(&self.tenant);
         let entry = self.serving()?;
         self.administered(&spent, "test policy").await?;
@@ -133,18 +142,37 @@ impl TenantStore {
             .0
             .read(entry, Class::Scan, None, move |tenant, db, _| {
                 in_snapshot(db, || {
-                    let Some(now) = rows::current(tenant, db, type_id, &of)? else {
+                    let kept = &tenant.quarantine;
+                    let now = kept.must_be_readable_named(db, type_id, &of);
+                    let now = now.and_then(|()| rows::current(tenant, db, type_id, &of));
+                    let apart = now
+                        .as_ref()
+                        .is_err_and(|e| e.code() == Code::ResourceQuarantined);
+                    let Some(rid) = rows::rid_of(db, type_id, &of)? else {
                         return Ok(None);
                     };
-                    if now.stored.method == Method::Delete {
+                    let good = match apart {
+                        true => rows::last_good(tenant, db, rid)?,
+                        false => now?,
+                    };
+                    let gone = good
+                        .as_ref()
+                        .is_none_or(|good| good.stored.method == Method::Delete);
+                    if gone && !apart {
                         return Ok(None);
                     }
                     let as_of = rows::last_seq(db)?;
-                    let met = clauses
-                        .iter()
-                        .map(|c| sight::meets(tenant, db, c, type_id, now.rid, as_of));
-                    let met = met.collect::<Result<Vec<bool>>>()?;
-                    Ok(Some((met, as_of, now.rid)))
+                    // Of what no good version tells nothing is met.
+                    let good = good.filter(|_| !gone).map(|good| good.stored);
+                    let met = clauses.iter().map(|clause| match &good {
+                        Some(good) => {
+                            let (place, good) = ((rid, as_of), (good, apart));
+                            sight::meets_as_read(tenant, db, clause, place, good)
+                        }
+                        None => Ok(false),
+                    });
+                    let each = met.collect::<Result<Vec<bool>>>()?;
+                    Ok(Some((Meets { each, apart }, as_of, rid)))
                 })
             });
         let found = found.await?;

@@ -14,6 +14,7 @@ use fhir::search::Query;
 use rusqlite::Connection;
 
 use super::TenantStore;
+use super::as_one::Gathers;
 use crate::audit::{Asked, Outcome, Record, Shown, Subject};
 use crate::sqlite::cache::Ticket;
 use crate::sqlite::page::{searched, searched_at};
@@ -473,8 +474,13 @@ impl TenantStore {
         };
         let request = marked(spent.request(), opened && found.is_some());
         let subject = Subject::Instance(type_id, id);
-        self.noted_as(request, spent, subject, asked, outcome)
-            .await?;
+        let gathers = self.gathers.as_ref();
+        let of_one =
+            |one: &Arc<Gathers>| one.reads((request, spent), subject, asked.version, outcome);
+        if !gathers.is_some_and(of_one) {
+            self.noted_as(request, spent, subject, asked, outcome)
+                .await?;
+        }
         Ok(match found {
             None => Read::Absent,
             Some(s) if s.method == Method::Delete => Read::Deleted(spent.release(type_id, s)),
@@ -568,7 +574,7 @@ impl TenantStore {
         let shown = Shown::Resources(found.as_of, &rows);
         let asked = Asked {
             query: words.as_deref(),
-            version: None,
+            ..Asked::default()
         };
         let subject = Subject::Query(type_id, &digest);
         self.note_shown(&spent, subject, asked, shown, found.opened)

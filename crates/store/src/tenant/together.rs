@@ -9,7 +9,7 @@ use fhir::definitions::TypeId;
 
 use super::TenantStore;
 use super::reading::marked;
-use crate::audit::{Asked, Outcome, Subject};
+use crate::audit::{Asked, Outcome, Shown, Subject};
 use crate::sqlite::page::page_too_large;
 use crate::sqlite::readers::Class;
 use crate::sqlite::{blob, in_snapshot, labels, rows, sight};
@@ -18,7 +18,7 @@ use crate::{Labels, Method, Read, Result, Stored};
 impl TenantStore {
     /// What these resources were at a point of the change sequence, `None`: now; in their order,
     /// with the point, and how many are absent because they are not as they were written. All are read
-    /// in one snapshot, and each is recorded.
+    /// in one snapshot, and each is recorded; all together, where they are part of one access.
     pub async fn read_together(
         &self,
         wanted: Vec<(Permit<ReadAction>, TypeId, ResourceId)>,
@@ -51,7 +51,7 @@ impl TenantStore {
                     };
                     let max = tenant.shared.config.limits.page_bytes_max;
                     let (mut bytes, mut left_out) = (0, 0);
-                    let mut found: Vec<(Option<Stored>, bool)> = Vec::with_capacity(names.len());
+                    let mut found = Vec::with_capacity(names.len());
                     for ((type_id, id), rule) in names.iter().zip(&rules) {
                         let rid = rows::rid_of(db, *type_id, id)?;
                         // What is not there is looked for as long as what is there and not seen; of
@@ -94,14 +94,14 @@ impl TenantStore {
                             }
                             _ => false,
                         };
-                        found.push((whole.transpose()?, opened));
+                        found.push((whole.transpose()?, rid, opened));
                     }
                     Ok((names, found, as_of, left_out))
                 })
             })
             .await?;
         let mut answers = Vec::with_capacity(found.len());
-        for ((spent, (type_id, id)), (stored, opened)) in spent.iter().zip(&names).zip(found) {
+        for ((spent, (type_id, id)), (stored, rid, opened)) in spent.iter().zip(&names).zip(found) {
             let given = stored.as_ref().is_some_and(|s| s.method != Method::Delete);
             let outcome = match given {
                 true => Outcome::Given(1),
@@ -113,8 +113,13 @@ impl TenantStore {
             };
             let request = marked(spent.request(), opened && given);
             let subject = Subject::Instance(*type_id, id);
-            self.noted_as(request, spent, subject, asked, outcome)
-                .await?;
+            let row = rid.filter(|_| given);
+            let shown = Shown::Resources(as_of, row.as_slice());
+            let gathers = self.gathers.as_ref();
+            if !gathers.is_some_and(|one| one.shows(spent, shown, opened && given)) {
+                self.noted_as(request, spent, subject, asked, outcome)
+                    .await?;
+            }
             answers.push(match stored {
                 None => Read::Absent,
                 Some(stored) if given => Read::Found(spent.release(*type_id, stored)),

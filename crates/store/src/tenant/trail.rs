@@ -53,7 +53,7 @@ impl TenantStore {
             .await?;
         let asked = Asked {
             query: words.as_deref(),
-            version: None,
+            ..Asked::default()
         };
         // Events of the trail are none of the rows.
         let given = u32::try_from(page.entries.len()).unwrap_or(u32::MAX);

@@ -17,7 +17,7 @@ use fhir::search::query::{Clause, ParamClause, Test};
 use fhir::search::{self, Query};
 use store::{Entry, Mode, Read};
 
-use super::On;
+use super::{On, path_and_query};
 use crate::answer::{Answer, SearchPage};
 use crate::cursor::Cursor;
 use crate::failure::Failure;
@@ -25,7 +25,7 @@ use crate::form;
 use crate::interaction::compartment::Compartment;
 use crate::interaction::instant;
 use crate::interaction::read::id_in_url;
-use crate::interaction::search::{Asked, with_apart};
+use crate::interaction::search::{Asked, Place, with_apart};
 use crate::session::Session;
 
 /// The parameter that tells when care took place: the first of these that a type has.
@@ -84,6 +84,19 @@ impl Session {
     pub(super) async fn everything(&self, on: On<'_>, asked: Asked<'_>) -> Result<Answer, Failure> {
         let path = on.path("everything");
         let place = self.place(&path, asked).await?;
+        let words = path_and_query(&path, &place.query);
+        self.as_one(("everything", on), words, |one| async move {
+            one.page_of_everything((on, &path), asked, place).await
+        })
+        .await
+    }
+
+    async fn page_of_everything(
+        &self,
+        (on, path): (On<'_>, &str),
+        asked: Asked<'_>,
+        place: Place,
+    ) -> Result<Answer, Failure> {
         let compartment = self.everything_of(on).await?;
         let wanted = self.wanted(compartment, &place.query)?;
         let (query, issues) = self.everything_query(&wanted, asked.strict).await?;
@@ -97,8 +110,7 @@ impl Session {
         page.entries.extend(referred);
         let this = match (asked.cursor, &*place.query) {
             (Some(cursor), _) => format!("{path}?_cursor={cursor}"),
-            (None, "") => path.clone(),
-            (None, query) => format!("{path}?{query}"),
+            (None, query) => path_and_query(path, query),
         };
         let next = match &page.next {
             None => None,
@@ -109,7 +121,7 @@ impl Session {
                     as_of: page.as_of,
                     first: place.first,
                 };
-                let sealed = self.seal(&path, &cursor).await?;
+                let sealed = self.seal(path, &cursor).await?;
                 Some(format!("{path}?_cursor={sealed}"))
             }
         };

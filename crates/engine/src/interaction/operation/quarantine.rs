@@ -154,7 +154,10 @@ impl Session {
                     id: id.clone(),
                     body_id: BodyId::Required,
                 };
-                let valid = self.admit(&body, identity).await?;
+                let valid = match decision {
+                    Decision::Revert => self.readmit(&body, identity).await?,
+                    _ => self.admit(&body, identity).await?,
+                };
                 Write::Put {
                     permit,
                     or_create: None,

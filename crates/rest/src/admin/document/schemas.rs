@@ -286,7 +286,7 @@ fn schemas() -> Value {
         })),
         "PolicyAnswer": object(&["allowed", "in_scope", "steps"], &json!({
             "version": { "type": "integer" }, "allowed": { "type": "boolean" }, "found": { "type": "boolean" },
-            "signs_in": { "type": "boolean" }, "in_scope": { "type": "boolean" }, "steps": { "type": "array", "items": { "type": "object" } },
+            "quarantined": { "type": "boolean" }, "signs_in": { "type": "boolean" }, "in_scope": { "type": "boolean" }, "steps": { "type": "array", "items": { "type": "object" } },
         })),
         "PolicyImport": object(&["from", "documents"], &json!({
             "from": { "enum": ["aidbox", "medplum"] }, "documents": { "type": "array", "items": {} },

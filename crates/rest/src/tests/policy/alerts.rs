@@ -664,8 +664,22 @@ fn sign_ins_that_fail_and_networks_that_are_new() {
         world.fhir(&nobody, "GET Patient/p", "").status(401);
     }
     let found = clinic.list("rule=failed-sign-ins");
-    assert_eq!(found.len(), 2, "names that nobody has are counted only");
-    assert_eq!(found[0]["actor"], format!("client:{id}"));
+    assert_eq!(found.len(), 3);
+    let told = |actor: &str| found.iter().any(|f| f["actor"] == actor);
+    assert!(told(&format!("client:{id}")), "{found:#?}");
+    // Of nobody who is known, by where they come from; a record that stands for many counts as many.
+    assert!(told("from 127.0.0.0/24"), "{found:#?}");
+    let far: IpAddr = "203.0.113.7".parse().unwrap();
+    for n in 0..10 {
+        let guess = format!("Bearer guess{n}");
+        let who = [("authorization", guess.as_str())];
+        let line = "GET /t/lakeside/fhir/Patient/p";
+        let answer = clinic.world.ask_from(far, line, &who, "");
+        answer.status(401);
+    }
+    let found = clinic.list("rule=failed-sign-ins");
+    let far = found.iter().find(|f| f["actor"] == "from 203.0.113.0/24");
+    assert_eq!(far.unwrap()["count"], 10, "{found:#?}");
 
     clinic.patient("p", &json!({}));
     clinic.encounter("p");

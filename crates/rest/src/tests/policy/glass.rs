@@ -67,7 +67,7 @@ pub(in crate::tests) fn approved(browser: &Browser<'_>) -> String {
 }
 
 /// The same of one that is approved for these scopes.
-pub(super) fn approved_for(browser: &Browser<'_>, scope: &str) -> String {
+pub(in crate::tests) fn approved_for(browser: &Browser<'_>, scope: &str) -> String {
     let world = browser.world;
     let draft = json!({ "name": "Chart", "public": true, "redirect_uris": [CALLBACK],
         "scopes": ["openid", scope] });

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::people::{administrator, person};
 use super::super::policy::glass::approved;
 use super::super::world::World;
-use super::{decide, past_insula, scrub, waiting};
+use super::{SWAP, approver, client, clinic, decide, past_insula, scrub, waiting};
 
 /// Two facilities, each with a patient and an observation of theirs, and people who administer the tenant and
 /// reach the charts of some facilities.
@@ -164,4 +164,111 @@ fn who_reaches_some_charts_reverts_what_the_index_says_wrongly_of_them_and_delet
     assert_eq!(found.status(200).entries(), ["Observation/o-south"]);
     let report = world.admin("POST /admin/v1/tenants/lakeside/verify", &Value::Null);
     assert_eq!(report.json()["findings"], json!([]));
+}
+
+/// The Parameters of an answer by name.
+fn said(told: &Value, name: &str) -> Value {
+    let parameters = told["parameter"].as_array().unwrap();
+    let found = parameters.iter().find(|p| p["name"] == name);
+    found.map_or(Value::Null, |p| p["valueBoolean"].clone())
+}
+
+#[test]
+fn a_policy_is_tried_on_what_is_kept_apart_as_reads_of_it_are_judged() {
+    let (world, _) = clinic();
+    let keeper = approver(&world, "cruds");
+    // The last good version says First, the index Second, what lies there Other.
+    let criteria = ["family=First", "family=Second", "family=Other", "_id=p", ""];
+    let mut grants = vec![json!({ "name": "keeps", "who": { "roles": ["keeper"] },
+        "actions": ["administer", "create", "read", "update", "delete", "search"], "types": ["*"] })];
+    for (n, criteria) in criteria.iter().enumerate() {
+        let mut grant = json!({ "name": format!("g{n}"), "who": { "roles": [format!("r{n}")] },
+            "actions": "rs", "types": ["Patient"] });
+        if !criteria.is_empty() {
+            grant["criteria"] = json!(format!("Patient?{criteria}"));
+        }
+        grants.push(grant);
+    }
+    let draft = json!({ "document": { "grants": grants }, "reason": "test" });
+    world
+        .admin("POST /admin/v1/tenants/lakeside/policy", &draft)
+        .status(201);
+    past_insula(&world.dir).execute_batch(SWAP).unwrap();
+    scrub(&world);
+    for (n, criteria) in criteria.iter().enumerate() {
+        let role = format!("r{n}");
+        let read = world.fhir(&client(&world, &role), "GET Patient/p", "").code;
+        let body = json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "role", "valueString": role },
+            { "name": "action", "valueCode": "read" },
+            { "name": "type", "valueCode": "Patient" },
+            { "name": "id", "valueString": "p" } ] });
+        let told = world
+            .fhir(&keeper, "POST $policy-test", body.to_string())
+            .status(200)
+            .json();
+        assert_eq!(said(&told, "found"), true, "{criteria}: {told:#}");
+        assert_eq!(said(&told, "quarantined"), true, "{criteria}: {told:#}");
+        let wanted = if said(&told, "allowed") == true {
+            500
+        } else {
+            404
+        };
+        assert_eq!(read, wanted, "{criteria}: {told:#}");
+        let reaches = matches!(*criteria, "_id=p" | "");
+        assert_eq!(said(&told, "allowed"), reaches, "{criteria}: {told:#}");
+    }
+    // What is not there, and what is as it was written, is told of as ever.
+    for (id, found) in [("none", false), ("other", true)] {
+        let body = json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "role", "valueString": "r4" },
+            { "name": "action", "valueCode": "read" },
+            { "name": "type", "valueCode": "Patient" },
+            { "name": "id", "valueString": id } ] });
+        let told = world.fhir(&keeper, "POST $policy-test", body.to_string());
+        let told = told.status(200).json();
+        assert_eq!(said(&told, "found"), found, "{told:#}");
+        assert_eq!(said(&told, "quarantined"), Value::Null, "{told:#}");
+    }
+}
+
+#[test]
+fn a_good_version_is_reverted_to_that_would_not_be_accepted_today() {
+    let (mut world, all) = clinic();
+    let keeper = approver(&world, "cruds");
+    let mut deep = json!({ "url": "http://x", "valueString": "deep" });
+    for _ in 0..12 {
+        deep = json!({ "url": "http://x", "extension": [deep] });
+    }
+    let mut body = json!({ "resourceType": "Patient", "id": "p", "name": [{ "family": "Deep" }] });
+    body["extension"] = json!([deep]);
+    world
+        .fhir(&all, "PUT Patient/p", body.to_string())
+        .status(200);
+    let third = super::patient_with_id("p", "Fourth");
+    world.fhir(&all, "PUT Patient/p", third).status(200);
+    past_insula(&world.dir)
+        .execute_batch(
+            "UPDATE version SET updated_us = updated_us + 1 WHERE version = 4 AND rid =
+               (SELECT rid FROM resource WHERE id = 'p')",
+        )
+        .unwrap();
+    world.begin_again_with(|limits| limits.json_depth_max = 12);
+    scrub(&world);
+    let apart = [("Patient/p".to_owned(), 4, "seal".to_owned())];
+    assert_eq!(waiting(&world), apart);
+    // Nobody brings the like today.
+    world
+        .fhir(
+            &all,
+            "PUT Patient/q",
+            body.to_string().replace("\"p\"", "\"q\""),
+        )
+        .refused(413, "limit-exceeded");
+    decide(&world, &keeper, "Patient/p", "revert").status(200);
+    let now = world.fhir(&all, "GET Patient/p", "").status(200);
+    now.at("/name/0/family", "Deep").at("/meta/versionId", "5");
+    let found = world.fhir(&all, "GET Patient?family=Deep", "").status(200);
+    assert_eq!(found.entries(), ["Patient/p"]);
+    assert!(waiting(&world).is_empty());
 }

@@ -161,7 +161,7 @@ fn everything(t: &Trail) {
         fhir(&format!("GET {history}"), "");
     }
     fhir("GET Observation?status=final&_count=10", "");
-    fhir("GET ?_type=Patient", "");
+    fhir("GET ?_type=Patient,Observation", "");
     fhir("GET Patient/p1/$everything", "");
     fhir("GET Patient/p1/$meta", "");
     fhir("POST Patient", "{\"resourceType\":\"Patient\"}");

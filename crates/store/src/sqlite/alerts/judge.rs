@@ -144,8 +144,13 @@ impl<'a> Judge<'a> {
         });
     }
 
-    /// A sign-in that failed.
-    pub(crate) fn failed(&mut self, access: &Access<'_>, profile: &mut Profile) -> Result<()> {
+    /// A sign-in that failed so many times.
+    pub(crate) fn failed(
+        &mut self,
+        access: &Access<'_>,
+        times: u64,
+        profile: &mut Profile,
+    ) -> Result<()> {
         let staff = match access.person() {
             Some(person) => self.facts.staff(&person)?,
             None => None,
@@ -154,7 +159,7 @@ impl<'a> Judge<'a> {
             return Ok(());
         };
         let (minutes, most) = (terms.minutes.unwrap_or(15), terms.at_least.unwrap_or(5));
-        let count = profile.failure(access.at, minutes);
+        let count = profile.failures(access.at, times, minutes);
         if count >= most {
             let seen = format!("{count} within {minutes} minutes; {most} are too many");
             self.raise(AlertRule::FailedSignIns, access, None, Some(count), seen);

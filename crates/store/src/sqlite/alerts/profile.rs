@@ -147,14 +147,15 @@ impl Profile {
         fresh && any
     }
 
-    /// Counts a sign-in that failed; how many there were in these minutes.
-    pub(crate) fn failure(&mut self, at: Micros, minutes: u64) -> u64 {
+    /// Counts a sign-in that failed so many times; how many there were in these minutes.
+    pub(crate) fn failures(&mut self, at: Micros, times: u64, minutes: u64) -> u64 {
         let minutes = i64::try_from(minutes).unwrap_or(1_440);
         let since = at.0 - minutes * 60_000_000;
         self.failures.retain(|t| *t > since);
-        if self.failures.len() < FAILURES_MAX {
-            self.failures.push(at.0);
-        }
+        let times = usize::try_from(times).unwrap_or(FAILURES_MAX);
+        let room = FAILURES_MAX.saturating_sub(self.failures.len());
+        let more = std::iter::repeat_n(at.0, times.min(room));
+        self.failures.extend(more);
         self.failures.len() as u64
     }
 }
@@ -215,9 +216,9 @@ mod tests {
         assert!(!profile.network(day(2), "10.0.0.0/24"));
         assert!(profile.network(day(2), "10.0.1.0/24"));
         let minute = |n: i64| Micros(n * 60_000_000);
-        assert_eq!(profile.failure(minute(1), 15), 1);
-        assert_eq!(profile.failure(minute(10), 15), 2);
-        assert_eq!(profile.failure(minute(17), 15), 2);
+        assert_eq!(profile.failures(minute(1), 1, 15), 1);
+        assert_eq!(profile.failures(minute(10), 1, 15), 2);
+        assert_eq!(profile.failures(minute(17), 1, 15), 2);
         assert_eq!(
             network_of("::ffff:10.1.2.3".parse().unwrap()),
             "10.1.2.0/24"

@@ -133,7 +133,7 @@ impl<'a> Events<'a> {
             });
         }
         if let Some(name) = opened(told) {
-            touched.extend(self.patients.version_then(name, told.request.at));
+            touched.extend(self.patients.version_then(&name, told.request.at));
         }
         let what = what_of(told, type_name, history);
         let is_rest = what.category == Coding::rest();
@@ -385,10 +385,26 @@ impl<'a> Events<'a> {
     }
 }
 
-/// Whether the word of a record is none of an id: the history of a type, what labels there are.
+/// Whether the word of a record is none of an id: the history of a type, what labels there are, an
+/// operation.
 fn is_word(told: &Told) -> bool {
-    let words = matches!(told.word.as_deref(), Some("history" | "meta"));
+    let word = told.word.as_deref();
+    let words = match told.action {
+        Some(ActionName::Search) => {
+            matches!(word, Some("meta" | "everything" | "graphql" | "lastn"))
+        }
+        _ => word == Some("history"),
+    };
     words && told.outcome != "refused"
+}
+
+/// Whether it is an access to one resource, or to what is asked of one.
+fn is_of_instance(told: &Told) -> bool {
+    match told.action {
+        Some(ActionName::Read) => true,
+        Some(ActionName::Search) => told.type_id.is_some() && told.word.is_some() && !is_word(told),
+        _ => false,
+    }
 }
 
 fn outcome_of(told: &Told) -> (Outcome, Option<String>) {
@@ -396,7 +412,7 @@ fn outcome_of(told: &Told) -> (Outcome, Option<String>) {
     match told.outcome {
         "given" => (Outcome::Success, None),
         // A search that finds nothing is a search.
-        "nothing" if told.action == Some(ActionName::Read) => {
+        "nothing" if is_of_instance(told) => {
             (Outcome::MinorFailure, Some("nothing was there".to_owned()))
         }
         "nothing" => (Outcome::Success, None),
@@ -412,7 +428,15 @@ fn outcome_of(told: &Told) -> (Outcome, Option<String>) {
 }
 
 /// The patient whose opening is told of.
-fn opened(told: &Told) -> Option<&str> {
+fn opened(told: &Told) -> Option<String> {
+    match &told.about.patient {
+        Some(patient) => Some(format!("Patient/{}", patient.as_str())),
+        None => opened_in_words(told).map(str::to_owned),
+    }
+}
+
+/// The same of a record that says it in words only, as older ones do.
+fn opened_in_words(told: &Told) -> Option<&str> {
     const BEGIN: [&str; 4] = [
         "break-glass ",
         "end break-glass ",
@@ -434,7 +458,8 @@ fn what_of(told: &Told, type_name: Option<&str>, history: bool) -> What {
     let of_type = type_name.is_some();
     match told.action {
         Some(ActionName::Read) => What::rest("read", 'R'),
-        Some(ActionName::Search) if words == "meta" => What::rest("operation", 'E'),
+        // Only operations are asked of something that a word names.
+        Some(ActionName::Search) if !words.is_empty() => What::rest("operation", 'E'),
         Some(ActionName::Search) if of_type => What::rest("search-type", 'E'),
         Some(ActionName::Search) => What::rest("search-system", 'E'),
         _ if history => What::rest(
@@ -668,4 +693,50 @@ pub(super) fn audit_event(tenant: &OpenTenant) -> Result<TypeId> {
         .model
         .type_id("AuditEvent")
         .ok_or_else(|| crate::sqlite::fault::internal("the version of FHIR has no AuditEvent"))
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Actor, Reason, RequestMeta};
+
+    use super::*;
+    use crate::audit::{Asked, Outcome, Record, Subject};
+
+    #[test]
+    fn whose_opening_a_record_tells_of() {
+        let patient = ResourceId::new("p1").unwrap();
+        let told = |words: &str, action, patient: Option<&ResourceId>| {
+            let record = Record {
+                request: RequestMeta::new(RequestId(1), Micros(1)),
+                actor: &Actor::system(Reason::Operation),
+                action,
+                subject: Subject::Other(None, words),
+                asked: Asked {
+                    patient,
+                    ..Asked::default()
+                },
+                outcome: Outcome::Given(0),
+            };
+            opened(&Told::read(&record.encode(None)).unwrap())
+        };
+        let administer = ActionName::Administer;
+        let p1 = Some("Patient/p1".to_owned());
+        assert_eq!(
+            told("break-glass Patient/p1", administer, Some(&patient)),
+            p1
+        );
+        // It is not read off words where it is said.
+        assert_eq!(
+            told("break-glass Patient/p2", administer, Some(&patient)),
+            p1
+        );
+        assert_eq!(told("whatever", administer, Some(&patient)), p1);
+        // Older records have words alone.
+        for words in ["break-glass Patient/p1", "end break-glass 7 Patient/p1"] {
+            assert_eq!(told(words, administer, None), p1, "{words}");
+            assert_eq!(told(words, ActionName::Read, None), None, "{words}");
+        }
+        let words = "create client c: break-glass Patient/p1";
+        assert_eq!(told(words, administer, None), None);
+    }
 }

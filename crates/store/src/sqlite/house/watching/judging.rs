@@ -208,7 +208,7 @@ impl Judging<'_> {
                 }
             };
             return self.with(&name, |judge, profile| {
-                judge.failed(access, profile)?;
+                judge.failed(access, told.about.times.unwrap_or(1), profile)?;
                 Ok(true)
             });
         }
