@@ -189,6 +189,14 @@ impl Principal {
         self.acting().map(|a| (a.assurance, a.authenticated))
     }
 
+    /// Whether this is a way in for bulk loading, which an operator opened.
+    pub const fn is_import(&self) -> bool {
+        let Who::Client { import_until, .. } = &self.0 else {
+            return false;
+        };
+        import_until.is_some()
+    }
+
     /// Whether this is the operator.
     pub const fn is_operator(&self) -> bool {
         matches!(self.0, Who::Operator(_))

@@ -183,7 +183,7 @@ codes! {
     AlertState = "alert-state", Conflict, "conflict", "Something was said about the alert already, or it is of the one who asks.";
     BreakGlassState = "break-glass-state", Conflict, "conflict", "The opening of the patient is not in a state that allows this.";
     QuarantineDecision = "quarantine-decision", Conflict, "conflict", "The decision does not fit what is wrong with the resource.";
-    TokenBound = "token-bound", Unauthenticated, "login", "The token is bound to a client certificate that this connection was not made with.";
+    TokenBound = "token-bound", Unauthenticated, "login", "The token is bound to a client certificate that this connection was not made with, or that nobody vouches for any more.";
     LimitUrl = "limit-url", TooLarge, "too-costly", "The address of the request is longer than a named limit.";
     BodyCoding = "body-coding", Incorrect, "structure", "The body is not of the content coding that Content-Encoding names, or was cut short.";
 }

@@ -68,7 +68,7 @@ use crate::house::{Gate, House};
 use crate::links::{Reached, origin};
 use crate::session::Session;
 use crate::tenants::Operator;
-use verdict::Verdict;
+use verdict::{Named, Verdict};
 
 /// What a request brought to be recognised by.
 #[derive(Clone, Copy)]
@@ -149,7 +149,8 @@ impl Gate {
     }
 
     /// A token that is bound to a certificate is one over connections that were made with it, and over no
-    /// others (RFC 8705 section 3).
+    /// others (RFC 8705 section 3). Where its client is recognised by a name, an authority vouches for the
+    /// certificate with each request.
     async fn must_be_bound(
         &self,
         store: &TenantStore,
@@ -157,13 +158,18 @@ impl Gate {
         credentials: Credentials<'_>,
         request: RequestMeta,
     ) -> Result<(), Failure> {
-        let shown = credentials.certificate.map(|c| &c.sha256);
-        if verdict.certificate.is_none() || verdict.certificate.as_ref() == shown {
+        let Some(certificate) = &verdict.certificate else {
             return Ok(());
-        }
+        };
+        let shown = credentials.certificate.filter(|c| c.sha256 == *certificate);
+        let named = verdict.named.as_ref();
+        let what = match named.is_none_or(|named| named.is_in(shown)) {
+            true if shown.is_some() => return Ok(()),
+            false if shown.is_some() => "use a token with a certificate that counts no more",
+            _ => "use a token over a connection without its certificate",
+        };
         self.failed(credentials, request)?;
         let (actor, code) = (verdict.principal.actor(), Code::TokenBound);
-        let what = "use a token over a connection without its certificate";
         store.not_let_in(request, &actor, what, code).await?;
         Err(Failure::of(code))
     }
@@ -238,6 +244,7 @@ impl Gate {
                 until,
                 token: None,
                 certificate: None,
+                named: None,
                 rights: Arc::default(),
             })
         } else {
@@ -288,6 +295,7 @@ impl Gate {
             ),
             token: Some(*verified.id()),
             certificate: verified.certificate().copied(),
+            named: Named::of(&record.certificates),
             rights: Arc::default(),
         })
     }

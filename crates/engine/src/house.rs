@@ -50,6 +50,8 @@ pub struct HouseConfig {
     pub behind_tls_proxy: bool,
     /// Where proxies are that are believed what they say about a request.
     pub trusted_proxies: Vec<Network>,
+    /// Which headers these proxies write.
+    pub proxy_headers: ProxyHeaders,
     /// The only folder where backups are read and written.
     pub backup_dir: PathBuf,
     /// Seconds between the deletion of a tenant and the destruction of its key.
@@ -73,6 +75,19 @@ impl HouseConfig {
         let tls = self.behind_tls_proxy || self.listen_url.starts_with("https:");
         if tls { "https" } else { "http" }
     }
+}
+
+/// Which headers the proxies write that are believed; the others are as clients sent them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyHeaders {
+    /// Those that are there. A request that brings both, and in which they differ, is refused.
+    #[default]
+    Either,
+    /// `Forwarded` (RFC 7239)
+    Forwarded,
+    /// `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix`
+    XForwarded,
 }
 
 /// The house. Cheap to clone.

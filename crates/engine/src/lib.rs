@@ -46,7 +46,7 @@ pub use auth::{
 pub use clients::{ClientDraft, ClientMade, ClientView, MadeView};
 pub use failure::Failure;
 pub use held::{Hold, Holder};
-pub use house::{Gate, House, HouseConfig};
+pub use house::{Gate, House, HouseConfig, ProxyHeaders};
 pub use imports::{ImportOpened, ImportView};
 pub use interaction::*;
 pub use links::{Forwarded, Links, Reached};

@@ -184,12 +184,27 @@ impl Session {
     /// # Errors
     /// `operation-refused`, recorded.
     pub(crate) async fn may_operate(&self, operation: &str) -> Result<(), Failure> {
+        self.must_not_import("a way in for bulk loading calls no operations")
+            .await?;
         if !self.rights.refuses(operation) {
             return Ok(());
         }
         Err(self
             .refuse_for(ActionName::Read, None, Code::OperationRefused)
             .await)
+    }
+
+    /// Refuses a way in for bulk loading what would tell it of content.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded.
+    pub(crate) async fn must_not_import(&self, text: &'static str) -> Result<(), Failure> {
+        if !self.principal.is_import() {
+            return Ok(());
+        }
+        let code = Code::ScopeMissing;
+        let _ = self.refuse_for(ActionName::Search, None, code).await;
+        Err(Failure::new(code, text))
     }
 
     /// Records a refusal of something that the caller has a right to otherwise, and makes its answer.

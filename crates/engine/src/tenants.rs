@@ -199,6 +199,8 @@ impl Operator {
             .as_ref()
             .and_then(|tenant| self.store().scrub(tenant));
         let base = tenant.map_or_else(String::new, |tenant| self.links(&tenant).fhir());
+        // No key is destroyed under a legal hold.
+        let shred_at = info.shred_at.filter(|_| !info.settings.is_held());
         TenantView {
             name: info.name.to_string(),
             display: info.display,
@@ -206,7 +208,7 @@ impl Operator {
             config: info.settings,
             state: info.state,
             created: info.created.instant().to_string(),
-            shred_at: info.shred_at.map(|t| t.instant().to_string()),
+            shred_at: shred_at.map(|t| t.instant().to_string()),
             base,
             scrub: scrub.map(Into::into),
         }

@@ -84,7 +84,11 @@ impl App {
         B::Error: Into<axum::BoxError>,
     {
         let mut meta = self.house.request();
-        let (from, forwarded) = proxy::read(self.house.config(), request.headers(), peer);
+        let told = proxy::read(self.house.config(), request.headers(), peer);
+        let (doubtful, (from, forwarded)) = match told {
+            Ok(told) => (None, told),
+            Err(failure) => (Some(failure), (peer, None)),
+        };
         meta.from = Some(from);
         let (mut request, unread) = unread::lend(request);
         if from != peer || proxy::is_believed(self.house.config(), peer) {
@@ -107,6 +111,9 @@ impl App {
         let unfit = unfit.or_else(|| self.oversized(request.headers()));
         let unfit = unfit.or_else(|| other_than_one_host(&request));
         let unfit = unfit.or_else(|| spelt_otherwise(&path));
+        let refused = |failure| counted(problem::respond(&failure, Style::Fhir, ""));
+        let unfit = unfit.or_else(|| doubtful.map(refused));
+        ask_target(&mut request);
         let mut response = match unfit {
             Some(refused) => {
                 drop(request);
@@ -224,6 +231,17 @@ fn other_than_one_host<B>(request: &Request<B>) -> Option<Response<Body>> {
     }
     let failure = Failure::new(Code::RequestInvalid, "a request has one Host header");
     Some(counted(problem::respond(&failure, Style::Fhir, "")))
+}
+
+/// The host in the target of a request counts, and not what its `Host` header says beside it (RFC 9112,
+/// section 3.2.2).
+fn ask_target<B>(request: &mut Request<B>) {
+    let Some(authority) = request.uri().authority() else {
+        return;
+    };
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+        request.headers_mut().insert(HOST, host);
+    }
 }
 
 /// The answer to a path that names a tenant in other letters than its own: names have no others.

@@ -7,32 +7,56 @@
 
 use std::net::IpAddr;
 
-use base::Network;
-use engine::{Forwarded, HouseConfig};
+use base::{Code, Network};
+use engine::{Failure, Forwarded, HouseConfig, ProxyHeaders};
 use http::HeaderMap;
 
 /// Longest prefix of a path that is believed, in bytes.
 const PREFIX_BYTES_MAX: usize = 256;
 
+/// What proxies write that do not write `Forwarded`.
+const OLDER: [&str; 5] = [
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+];
+
 /// The address that a request comes from, and how it reached the outermost believed proxy; nothing
 /// if no believed proxy brought it.
+///
+/// # Errors
+/// `request-invalid` where both kinds of headers are there, say different things, and the configuration does
+/// not say which is the proxies'.
 pub(crate) fn read(
     config: &HouseConfig,
     headers: &HeaderMap,
     peer: IpAddr,
-) -> (IpAddr, Option<Box<Forwarded>>) {
+) -> Result<(IpAddr, Option<Box<Forwarded>>), Failure> {
     let trusted = |address: IpAddr| is_believed(config, address);
     if !trusted(peer) {
-        return (peer, None);
+        return Ok((peer, None));
     }
-    let standard = list(headers, "forwarded", elements);
-    let (from, told) = if standard.is_empty() {
-        of_x_forwarded(headers, peer, trusted)
-    } else {
-        of_forwarded(&standard, peer, trusted)
+    let standard = || of_forwarded(&list(headers, "forwarded", elements), peer, trusted);
+    let older = || of_x_forwarded(headers, peer, trusted);
+    let (from, told) = match config.proxy_headers {
+        ProxyHeaders::Forwarded => standard(),
+        ProxyHeaders::XForwarded => older(),
+        ProxyHeaders::Either if !headers.contains_key("forwarded") => older(),
+        ProxyHeaders::Either => {
+            let told = standard();
+            // One of them came through a proxy that does not write it: nobody knows which.
+            if OLDER.iter().any(|name| headers.contains_key(*name)) && told != older() {
+                let text = "Forwarded and X-Forwarded-* differ, and \"proxy_headers\" does not say which of \
+                            them proxies write";
+                return Err(Failure::new(Code::RequestInvalid, text));
+            }
+            told
+        }
     };
     let told = (told != Forwarded::default()).then(|| Box::new(told));
-    (from, told)
+    Ok((from, told))
 }
 
 /// Whether a proxy at this address is believed.
@@ -200,17 +224,27 @@ fn prefix(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn told(headers: &[(&'static str, &str)]) -> (String, Option<Forwarded>) {
+    type Told = (String, Option<Forwarded>);
+
+    fn told(headers: &[(&'static str, &str)]) -> Told {
+        told_by(ProxyHeaders::Either, headers).unwrap()
+    }
+
+    fn told_by(
+        proxy_headers: ProxyHeaders,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Told, Failure> {
         let config = HouseConfig {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            proxy_headers,
             ..HouseConfig::default()
         };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        let (from, told) = read(&config, &map, "10.0.0.1".parse().unwrap());
-        (from.to_string(), told.map(|told| *told))
+        let (from, told) = read(&config, &map, "10.0.0.1".parse().unwrap())?;
+        Ok((from.to_string(), told.map(|told| *told)))
     }
 
     #[test]
@@ -258,8 +292,46 @@ mod tests {
             prefix: "/clinic".to_owned(),
         };
         assert_eq!((from.as_str(), found), ("192.0.2.7", Some(wanted)));
-        let both = [("forwarded", "for=192.0.2.7"), ("x-forwarded-host", "a")];
-        assert_eq!(told(&both), ("192.0.2.7".to_owned(), None));
+    }
+
+    #[test]
+    fn headers_that_proxies_do_not_write_say_nothing() {
+        // A proxy that writes one kind lets the other through as the client wrote it.
+        let both = [
+            ("forwarded", "for=10.9.8.7;host=evil.example"),
+            ("x-forwarded-for", "192.0.2.7"),
+        ];
+        let refused = told_by(ProxyHeaders::Either, &both).unwrap_err();
+        assert_eq!(refused.code(), Code::RequestInvalid);
+        let of_x = told_by(ProxyHeaders::XForwarded, &both).unwrap();
+        assert_eq!(of_x, ("192.0.2.7".to_owned(), None));
+        let (from, found) = told_by(ProxyHeaders::Forwarded, &both).unwrap();
+        assert_eq!(from, "10.9.8.7");
+        assert_eq!(found.unwrap().host.as_deref(), Some("evil.example"));
+        // The other kind alone is the client's as well.
+        let alone = told_by(ProxyHeaders::XForwarded, &both[..1]).unwrap();
+        assert_eq!(alone, ("10.0.0.1".to_owned(), None));
+        let alone = told_by(ProxyHeaders::Forwarded, &both[1..]).unwrap();
+        assert_eq!(alone, ("10.0.0.1".to_owned(), None));
+        for more in [
+            ("x-forwarded-host", "a.example"),
+            ("x-forwarded-port", "1"),
+            ("x-forwarded-prefix", "/x"),
+        ] {
+            let differ = [
+                ("forwarded", "for=192.0.2.7"),
+                ("x-forwarded-for", "192.0.2.7"),
+                more,
+            ];
+            told_by(ProxyHeaders::Either, &differ).unwrap_err();
+        }
+        let agree = [
+            ("forwarded", "for=192.0.2.7;proto=https;host=a.example"),
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "a.example"),
+        ];
+        assert_eq!(told(&agree), told(&agree[..1]));
     }
 
     #[test]

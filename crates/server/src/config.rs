@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use base::{Limits, Network, NotANetwork};
-use engine::ShippedAs;
+use engine::{ProxyHeaders, ShippedAs};
 use serde::Deserialize;
 use store::{AuditMode, StoreConfig, Synchronous};
 use toml::{Table, Value};
@@ -33,6 +33,8 @@ pub struct Config {
     pub behind_tls_proxy: bool,
     /// Where proxies are that are believed what they say about a request.
     pub trusted_proxies: Vec<String>,
+    /// Which headers these proxies write.
+    pub proxy_headers: ProxyHeaders,
     /// Folder for backups; the only place where the admin API reads and writes files.
     pub backups: Option<PathBuf>,
     /// Certificate and key.
@@ -268,6 +270,11 @@ pub const KEYS: &[Key] = &[
         "Addresses and networks (`10.0.0.0/8`) of proxies whose `Forwarded` and `X-Forwarded-*` headers are believed; they say who calls and, without `public_url`, what links name.",
     ),
     key(
+        "proxy_headers",
+        "\"either\"",
+        "Which headers these proxies write: `\"forwarded\"` (RFC 7239), `\"x-forwarded\"`, or `\"either\"`: those that are there. The others mean nothing; with `either` a request that brings both is refused (400) where they differ.",
+    ),
+    key(
         "backups",
         "",
         "Folder for backups; the admin API reads and writes files nowhere else. Default: `backups` in the data folder.",
@@ -461,6 +468,7 @@ impl Default for Config {
             cors_origins: Vec::new(),
             behind_tls_proxy: false,
             trusted_proxies: Vec::new(),
+            proxy_headers: ProxyHeaders::Either,
             backups: None,
             tls: Tls::default(),
             auth: Auth::default(),

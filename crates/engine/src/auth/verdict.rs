@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use access::{Principal, TenantId};
+use access::{
+    AuthorityDigest, ByCertificate, CertificateTerms, Principal, ShownCertificate, TenantId,
+};
 use base::Micros;
 use parking_lot::RwLock;
 use ring::digest::{Context, SHA256};
@@ -22,8 +24,36 @@ pub(crate) struct Verdict {
     pub(crate) token: Option<[u8; 16]>,
     /// SHA-256 of the certificate that it is bound to.
     pub(crate) certificate: Option<[u8; 32]>,
+    /// The name that an authority vouches for in it, where the client is recognised by one.
+    pub(crate) named: Option<Arc<Named>>,
     /// What policy gives to them.
     pub(crate) rights: Arc<Known>,
+}
+
+/// A client that is recognised by a name, and the authority that has to vouch for it.
+#[derive(Debug)]
+pub(crate) struct Named {
+    by: ByCertificate,
+    authority: Option<AuthorityDigest>,
+}
+
+impl Named {
+    /// By what a client is recognised, if that is a name.
+    pub(crate) fn of(terms: &CertificateTerms) -> Option<Arc<Self>> {
+        let by = terms
+            .by
+            .as_ref()
+            .filter(|by| **by != ByCertificate::SelfSigned)?;
+        Some(Arc::new(Self {
+            by: by.clone(),
+            authority: terms.authority,
+        }))
+    }
+
+    /// Whether it is still vouched for: that ends with the certificate's time, its revocation or its authority.
+    pub(crate) fn is_in(&self, shown: Option<&ShownCertificate>) -> bool {
+        shown.is_some_and(|shown| self.by.is_named_by(shown, self.authority.as_ref()))
+    }
 }
 
 /// SHA-256 over the tenant and the `Authorization` header.
@@ -106,6 +136,7 @@ mod tests {
             until: until.map(Micros),
             token: None,
             certificate: None,
+            named: None,
             rights: Arc::default(),
         }
     }

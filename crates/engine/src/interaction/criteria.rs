@@ -12,6 +12,7 @@ use fhir::search::{self, Options, Parsed, Query};
 use store::{Expectation, Expected, PageRequest, Stored};
 
 use crate::failure::Failure;
+use crate::form;
 use crate::session::Session;
 
 /// Criteria, understood; and whether value sets or code systems were looked into for that.
@@ -105,6 +106,10 @@ impl Session {
     pub(super) async fn criteria(&self, type_id: TypeId, text: &str) -> Result<Criteria, Failure> {
         let text = text.trim().trim_start_matches('?');
         let text = text.split_once('?').map_or(text, |(_, query)| query);
+        if !names_one(text) {
+            let text = "the criteria of a way in for bulk loading are one identifier, _id or url";
+            self.must_not_import(text).await?;
+        }
         let mut query = self
             .understand(&search::Target::Types(vec![type_id]), text, true)
             .await?
@@ -205,4 +210,15 @@ impl Session {
             .await
             .map(|found| found.is_some())
     }
+}
+
+/// Whether criteria are what something is called, and nothing about what it says: one `identifier` with a
+/// value, `_id` or `url`, without modifier and without alternatives.
+fn names_one(text: &str) -> bool {
+    let mut pairs = form::pairs(text);
+    let (Some((name, value)), None) = (pairs.next(), pairs.next()) else {
+        return false;
+    };
+    let whole = !value.is_empty() && !value.ends_with('|');
+    matches!(&*name, "identifier" | "_id" | "url") && whole && !value.contains(',')
 }

@@ -144,6 +144,8 @@ impl Session {
         patch: &Patch,
         condition: Option<Condition>,
     ) -> Result<(Bytes, Version), Failure> {
+        self.must_not_import("a way in for bulk loading patches nothing")
+            .await?;
         let target = Target::Instance(type_id, id.clone());
         let permit = self.permit::<Update>(target).await?;
         if is_blank(&patch.bytes) {

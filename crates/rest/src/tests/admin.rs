@@ -437,6 +437,106 @@ fn an_import_is_a_timed_way_in() {
 }
 
 #[test]
+fn an_import_asks_nothing_of_charts() {
+    let (world, all) = World::clinic();
+    let patient = r#"{"resourceType":"Patient","id":"p","birthDate":"1970-01-01","name":[{"family":"One"}],
+        "identifier":[{"system":"urn:s","value":"1"}]}"#;
+    world.fhir(&all, "PUT Patient/p", patient).status(201);
+    let consent = |status: &str| {
+        json!({"resourceType": "Consent", "id": "c", "status": status,
+            "scope": {"text": "s"}, "category": [{"text": "c"}], "policyRule": {"text": "r"},
+            "patient": {"reference": "Patient/p"}})
+        .to_string()
+    };
+    let said = json!({ "reason": "first load" });
+    let opened = world.admin("POST /admin/v1/tenants/lakeside/imports", &said);
+    let token = format!("Bearer {}", opened.status(201).text("/access_token"));
+    let ask = |criteria: &str| {
+        let headers = [
+            ("authorization", token.as_str()),
+            ("content-type", "application/fhir+json"),
+            ("if-none-exist", criteria),
+        ];
+        let body = r#"{"resourceType":"Patient"}"#;
+        let create = world.ask("POST /t/lakeside/fhir/Patient", &headers, body);
+        let line = format!("PUT Patient?{criteria}");
+        let update = world.fhir(&token, &line, patient.replace("One", "Two"));
+        let entry = json!({"resource": {"resourceType": "Basic", "code": {"text": "x"},
+            "subject": {"reference": format!("Patient?{criteria}")}},
+            "request": {"method": "POST", "url": "Basic"}});
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]});
+        let reference = world.fhir(&token, "POST ", bundle.to_string());
+        [create, update, reference]
+    };
+    for criteria in [
+        "birthdate=1970-01-01",
+        "birthdate=1971-01-01",
+        "name=One",
+        "_has:Observation:patient:code=urn:c|HIV",
+        "identifier:missing=false",
+        "identifier:not=urn:s|2",
+        "identifier:text=x",
+        "identifier=urn:s|",
+        "identifier=urn:s|1,urn:s|2",
+        "identifier=urn:s|1&birthdate=1970-01-01",
+        "_id=p&identifier=urn:s|1",
+        "_id=p&_lastUpdated=gt2020",
+        "organization.identifier=urn:s|1",
+        "_filter=birthdate+eq+1970-01-01",
+    ] {
+        for answer in ask(criteria) {
+            answer.refused(403, "scope-missing");
+        }
+    }
+    for criteria in ["identifier=urn:s|1", "identifier=urn%3As%7C1", "_id=p"] {
+        for answer in ask(criteria) {
+            answer.status(200);
+        }
+    }
+    // Neither patches nor operations, also not in Bundles.
+    let headers = [
+        ("authorization", token.as_str()),
+        ("content-type", "application/json-patch+json"),
+    ];
+    for value in ["1970-01-01", "1971-01-01"] {
+        let patch = json!([{"op": "test", "path": "/birthDate", "value": value}]).to_string();
+        for line in ["Patient/p", "Patient?identifier=urn:s|1"] {
+            let line = format!("PATCH /t/lakeside/fhir/{line}");
+            world
+                .ask(&line, &headers, patch.clone())
+                .refused(403, "scope-missing");
+        }
+        let entry = json!({"request": {"method": "PATCH", "url": "Patient/p"},
+            "resource": {"resourceType": "Binary", "contentType": "application/json-patch+json",
+                "data": STANDARD.encode(&patch)}});
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [entry]});
+        world
+            .fhir(&token, "POST ", bundle.to_string())
+            .refused(403, "scope-missing");
+    }
+    let meta = r#"{"resourceType":"Parameters","parameter":[{"name":"meta","valueMeta":{"tag":[{"code":"q"}]}}]}"#;
+    world
+        .fhir(&token, "POST Patient/p/$meta-add", meta)
+        .refused(403, "scope-missing");
+    // Consents come in and come again as they were; what is there is not changed, also not brought back.
+    world
+        .fhir(&token, "PUT Consent/c", consent("active"))
+        .status(201);
+    world
+        .fhir(&token, "PUT Consent/c", consent("active"))
+        .status(200)
+        .header("etag", "W/\"1\"");
+    for line in ["PUT Consent/c", "PUT Consent?_id=c"] {
+        let changed = world.fhir(&token, line, consent("inactive"));
+        changed.refused(403, "scope-missing");
+    }
+    world.fhir(&all, "DELETE Consent/c", "").status(204);
+    world
+        .fhir(&token, "PUT Consent/c", consent("active"))
+        .refused(403, "scope-missing");
+}
+
+#[test]
 fn an_import_is_listed_and_revoked_at_once() {
     let world = World::new();
     world.tenant("lakeside");

@@ -278,11 +278,21 @@ fn a_bound_token_is_one_with_its_certificate_alone() {
         read(&world, &given, Some(&vouched(b"another"))).refused(401, "token-bound");
         read(&world, &given, Some(&own)).status(200);
     }
+    // Revoked or past its time, nobody vouches for it any more.
+    let mut revoked = own.clone();
+    revoked.names = None;
+    refused(token(&world, &client, Some(&revoked)));
+    read(&world, &given, Some(&revoked)).refused(401, "token-bound");
+    read(&world, &given, Some(&own)).status(200);
     let trail = world.admin(
         "GET /admin/v1/tenants/lakeside/audit?limit=500",
         &Value::Null,
     );
     let trail = String::from_utf8_lossy(&trail.body).into_owned();
+    assert!(
+        trail.contains("a certificate that counts no more"),
+        "{trail}"
+    );
     assert!(
         trail.contains("a connection without its certificate"),
         "{trail}"

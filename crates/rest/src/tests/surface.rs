@@ -156,6 +156,16 @@ fn a_tenant_can_be_a_host() {
     at("nowhere.insula.example", "GET /fhir/Patient/p", "").refused(404, "tenant-unknown");
     at("insula.example", "GET /fhir/Patient/p", "").refused(404, "tenant-unknown");
     at("insula.example", "GET /t/lakeside/fhir/Patient/p", "").status(200);
+    // The host in the target counts, whatever is said beside it.
+    let target = |named: &str, host: &str, path: &str| {
+        let line = format!("GET https://{named}.insula.example{path}");
+        let headers = [("authorization", who.as_str()), ("host", host)];
+        world.ask(&line, &headers, "")
+    };
+    target("lakeside", "hillside.insula.example", "/fhir/Patient/p").status(200);
+    target("hillside", host, "/fhir/Patient/p").refused(401, "credentials-invalid");
+    let path = "/t/lakeside/fhir/Patient/p";
+    target("hillside", host, path).refused(421, "misdirected");
 }
 
 #[test]
@@ -341,6 +351,31 @@ fn only_a_believed_proxy_changes_links() {
         let found = world.fhir(&who, "GET Encounter?subject=Patient/p", "");
         assert_eq!(found.entries().len(), known, "{from}");
     }
+}
+
+#[test]
+fn what_two_kinds_of_headers_say_differently_is_refused() {
+    let ask = |proxy_headers, more: &[(&str, &str)]| {
+        let world = World::with(
+            |_| {},
+            |config| {
+                config.trusted_proxies = vec!["10.0.0.1".parse().unwrap()];
+                config.proxy_headers = proxy_headers;
+            },
+        );
+        world.tenant("lakeside");
+        let line = "GET /t/lakeside/fhir/metadata";
+        world
+            .ask_from("10.0.0.1".parse().unwrap(), line, more, "")
+            .code
+    };
+    let both = [
+        ("forwarded", "for=10.9.8.7"),
+        ("x-forwarded-for", "192.0.2.7"),
+    ];
+    assert_eq!(ask(engine::ProxyHeaders::Either, &both), 400);
+    assert_eq!(ask(engine::ProxyHeaders::XForwarded, &both), 200);
+    assert_eq!(ask(engine::ProxyHeaders::Either, &both[..1]), 200);
 }
 
 #[test]

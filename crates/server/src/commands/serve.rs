@@ -203,6 +203,7 @@ fn house_config(config: &Config, listener: &Listener) -> anyhow::Result<HouseCon
             .collect(),
         behind_tls_proxy: config.behind_tls_proxy,
         trusted_proxies: config.trusted_networks()?,
+        proxy_headers: config.proxy_headers,
         backup_dir: config.backup_dir(),
         grace_seconds: config.storage.grace_seconds,
         outside: Outside::new(WayOut::new(config)?),

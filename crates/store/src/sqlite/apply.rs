@@ -314,12 +314,14 @@ impl Making<'_> {
         Ok(())
     }
 
+    /// Whether a way in for bulk loading writes.
+    fn imports(&self) -> bool {
+        self.actor.1.starts_with("import:")
+    }
+
     /// The current version, where what an import brings is the same: it has been written before.
     fn as_it_was(&self, op: &Op, current: Option<&Current>) -> Result<Option<Stored>> {
-        let Some(resource) = op
-            .resource()
-            .filter(|_| self.actor.1.starts_with("import:"))
-        else {
+        let Some(resource) = op.resource().filter(|_| self.imports()) else {
             return Ok(None);
         };
         let Some(current) = current.filter(|c| !c.deleted && self.settles.is_none()) else {
@@ -474,6 +476,11 @@ impl Making<'_> {
                         outcome: Outcome::Unchanged,
                         stored: Some(spent.release(type_id, stored)),
                     });
+                }
+                if current.is_some() && self.imports() && resource.valid.type_name() == "Consent" {
+                    let text =
+                        "a Consent that is there is not changed by a way in for bulk loading";
+                    return Err(refused(entry, Code::ScopeMissing, text));
                 }
                 let stored = self.store(entry, current.as_ref(), resource, *method)?;
                 Ok(Written {

@@ -80,6 +80,9 @@ PRAGMA user_version = 2;
 COMMIT;
 ";
 
+/// What putting a legal hold on a tenant is called.
+pub(crate) const HOLD: &str = "set legal hold";
+
 /// One tenant's line.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
@@ -365,6 +368,15 @@ impl Control {
             .query_map([id], |r| Ok((r.get(0)?, Micros(r.get(1)?))))
             .doing(DOING)?;
         rows.collect::<rusqlite::Result<_>>().doing(DOING)
+    }
+
+    /// When a legal hold was last put on a tenant.
+    pub(crate) fn held_since(&self, id: &[u8; 16]) -> Result<Option<Micros>> {
+        let sql = "SELECT max(at_us) FROM audit WHERE tenant=?1 AND action=?2";
+        self.db
+            .query_row(sql, params![id, HOLD], |r| r.get::<_, Option<i64>>(0))
+            .map(|at| at.map(Micros))
+            .doing(DOING)
     }
 
     fn in_transaction(

@@ -142,6 +142,61 @@ async fn a_deleted_tenant_can_come_back_until_its_key_is_destroyed() {
 }
 
 #[tokio::test]
+async fn a_legal_hold_keeps_the_key_of_a_leaving_tenant_and_the_grace_goes_on_after_it() {
+    let mut world = World::new();
+    let t = world.create("lakeside").await;
+    let key = raw::key_file(&t);
+    drop(t);
+    let lakeside = name("lakeside");
+    let hold = async |world: &World, on: bool| {
+        let patch = store::SettingsPatch {
+            legal_hold: Some(on),
+            ..store::SettingsPatch::default()
+        };
+        let store = &world.store;
+        let changed = store.change_tenant(world.house(), &lakeside, None, Some(patch));
+        changed.await.unwrap()
+    };
+    let delete = async |world: &World, grace: u64| {
+        let store = &world.store;
+        store.delete_tenant(world.house(), &lakeside, grace).await
+    };
+    let left = delete(&world, 90 * 86_400).await.unwrap();
+    world.clock.advance_secs(86_400);
+    assert_eq!(hold(&world, true).await.state, State::Leaving);
+    // Said again, it does not begin anew; neither is it deleted sooner.
+    world.clock.advance_secs(40 * 86_400);
+    hold(&world, true).await;
+    assert_eq!(
+        delete(&world, 0).await.unwrap_err().code(),
+        Code::TenantState
+    );
+    world.clock.advance_secs(160 * 86_400);
+    world.store.tidy();
+    assert!(key.exists(), "it is held");
+    world = world.reopen();
+    world.store.tidy();
+    assert!(key.exists(), "it is held after a restart");
+    let lifted = hold(&world, false).await;
+    let later = |info: &store::TenantInfo| info.shred_at.unwrap().0;
+    assert_eq!(later(&lifted) - later(&left), 200 * 86_400 * 1_000_000);
+    world.clock.advance_secs(89 * 86_400 - 1);
+    world.store.tidy();
+    assert!(key.exists(), "what was left of the grace goes on");
+    // Another hold, after which it can be called back.
+    hold(&world, true).await;
+    world.clock.advance_secs(86_400);
+    world.store.tidy();
+    assert!(key.exists());
+    hold(&world, false).await;
+    world.store.tidy();
+    assert!(key.exists(), "a second is left");
+    world.clock.advance_secs(2);
+    world.store.tidy();
+    assert!(!key.exists());
+}
+
+#[tokio::test]
 async fn a_receipt_is_signed_and_names_the_copies() {
     let world = World::new();
     let t = world.create("lakeside").await;

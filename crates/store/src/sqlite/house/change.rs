@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::Arc;
 
 use access::{Actor, Record, RequestMeta};
-use base::{Code, Secret, TenantName};
+use base::{Code, Micros, Secret, TenantName};
 
-use super::super::control::{Deed, Line};
+use super::super::control::{Deed, HOLD, Line};
 use super::super::fault::Doing;
 use super::super::folder;
 use super::super::keyring::Owner;
@@ -187,6 +187,7 @@ impl House {
     ) -> Result<TenantInfo> {
         let entry = self.entry_named(name)?;
         let mut also = None;
+        let held_since = self.control.lock().held_since(entry.tenant.bytes())?;
         // Who comes at the same time changes what this one left.
         let changed = self.update_as(&entry, by, |info| {
             info.display = display.unwrap_or_else(|| info.display.clone());
@@ -206,10 +207,15 @@ impl House {
                 None => Some("clear audit destination"),
             };
             let holds = match (before.is_held(), now.is_held()) {
-                (false, true) => Some("set legal hold"),
+                (false, true) => Some(HOLD),
                 (true, false) => Some("lift legal hold"),
                 _ => None,
             };
+            if !now.is_held() && before.is_held() {
+                // While it was held no time passed for what was left of the grace period.
+                let at = self.shared.clock.now().to_millis_precision();
+                info.shred_at = (info.shred_at).map(|until| self.after_hold(until, held_since, at));
+            }
             // Each has words of its own.
             also = ships.filter(|_| holds.is_some());
             Ok(holds.or(ships).unwrap_or("change tenant"))
@@ -218,6 +224,15 @@ impl House {
             self.note_in_trail(&entry, by, also);
         }
         Ok(changed)
+    }
+
+    /// When a key is destroyed that was to be destroyed at another time before a hold began.
+    fn after_hold(&self, until: Micros, held_since: Option<Micros>, at: Micros) -> Micros {
+        match held_since {
+            Some(since) => until.max(Micros(at.0.saturating_add((until.0 - since.0).max(0)))),
+            // Nobody knows what was left: all of it.
+            None => until.max(at.plus_secs(seconds(self.shared.config.grace_seconds))),
+        }
     }
 
     /// Suspends a tenant.
@@ -273,7 +288,7 @@ impl House {
     ) -> Result<TenantInfo> {
         let entry = self.entry_named(name)?;
         let at = self.shared.clock.now().to_millis_precision();
-        let grace = i64::try_from(grace_seconds).unwrap_or(i64::MAX / 2_000_000);
+        let grace = seconds(grace_seconds);
         let info = self.update(&entry, by, "delete tenant", |info| {
             if info.settings.is_held() {
                 return Err(wrong_state("it is under a legal hold"));
@@ -359,6 +374,13 @@ impl House {
             .lock()
             .copied(path, self.shared.clock.now(), &deed)
     }
+}
+
+/// Seconds that can be added to a time.
+fn seconds(seconds: u64) -> i64 {
+    i64::try_from(seconds)
+        .unwrap_or(i64::MAX)
+        .min(i64::MAX / 2_000_000)
 }
 
 fn exists(name: &TenantName) -> StoreError {

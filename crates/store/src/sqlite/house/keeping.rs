@@ -111,7 +111,9 @@ impl House {
         for entry in self.entries() {
             let due = {
                 let info = entry.info.read();
-                info.state == State::Leaving && info.shred_at.is_some_and(|at| at <= now)
+                info.state == State::Leaving
+                    && !info.settings.is_held()
+                    && info.shred_at.is_some_and(|at| at <= now)
             };
             if due && let Err(e) = self.shred(&entry) {
                 tracing::error!(tenant = %entry.tenant.name(), error = %e, "a deletion is due and failed");

@@ -46,6 +46,10 @@ impl House {
         let mut info = entry.info.read().clone();
         match info.state {
             State::Gone => return Ok(info),
+            State::Leaving if info.settings.is_held() && self.has_key(entry) => {
+                let text = "the tenant is under a legal hold; its key stays".to_owned();
+                return Err(StoreError::Refused(Code::TenantState, text));
+            }
             State::Leaving
                 if !self.has_key(entry)
                     || info
