@@ -478,10 +478,10 @@ impl Session {
     }
 
     async fn alert_view(&self, alert: Alert) -> AlertView {
-        // Of an opening and of a client, the event is its id, and no event of the trail.
+        // Of an opening, a client and a copy, the event is its id or name, and no event of the trail.
         let of_trail = !matches!(
             alert.rule,
-            AlertRule::UnreviewedOpening | AlertRule::OperatorClient
+            AlertRule::UnreviewedOpening | AlertRule::OperatorClient | AlertRule::OperatorCopy
         );
         let event = |id: String| match of_trail {
             true => format!("AuditEvent/{id}"),

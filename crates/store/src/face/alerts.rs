@@ -44,6 +44,7 @@ rules! {
     NewNetwork = "new-network", "Somebody came from a network that they never came from";
     UnreviewedOpening = "break-glass-unreviewed", "Nobody reviewed in time that a patient was opened in an emergency";
     OperatorClient = "operator-client", "An operator made an API client that opens records";
+    OperatorCopy = "operator-copy", "An operator made another tenant of a backup of this one";
 }
 
 impl AlertRule {

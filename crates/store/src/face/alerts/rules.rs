@@ -311,7 +311,8 @@ impl RuleTerms {
             | AlertRule::OwnRecord
             | AlertRule::OtherFacility
             | AlertRule::UnreviewedOpening
-            | AlertRule::OperatorClient => Self::default(),
+            | AlertRule::OperatorClient
+            | AlertRule::OperatorCopy => Self::default(),
         }
     }
 
