@@ -227,6 +227,12 @@ impl ClientRecord {
         !self.revoked && self.until().is_none_or(|until| now < until)
     }
 
+    /// Whether it is no right before somebody of the tenant keeps it.
+    pub fn waits(&self) -> bool {
+        let made = self.made.as_ref().filter(|made| made.kept_by.is_none());
+        !self.revoked && made.is_some_and(|made| made.until == Some(made.at))
+    }
+
     /// When it ends by itself, if it does.
     pub fn until(&self) -> Option<Micros> {
         let import = self.import.map(|times| times.until);

@@ -478,11 +478,14 @@ impl Session {
     }
 
     async fn alert_view(&self, alert: Alert) -> AlertView {
-        // Of an opening and of a client the event is its id, of what an operator did what that was, and no
-        // event of the trail.
+        // Of an opening, a client and a copy the event is its id or name, of what an operator did what that
+        // was, and no event of the trail.
         let of_trail = !matches!(
             alert.rule,
-            AlertRule::UnreviewedOpening | AlertRule::OperatorClient | AlertRule::OperatorSignIn
+            AlertRule::UnreviewedOpening
+                | AlertRule::OperatorClient
+                | AlertRule::OperatorSignIn
+                | AlertRule::OperatorCopy
         );
         let event = |id: String| match of_trail {
             true => format!("AuditEvent/{id}"),

@@ -178,7 +178,7 @@ impl ClientMade {
 const NAME_CHARACTERS_MAX: usize = 200;
 const REASON_CHARACTERS_MAX: usize = 200;
 /// What stands where an operator says nothing.
-const NO_REASON: &str = "no reason was given";
+pub(crate) const NO_REASON: &str = "no reason was given";
 
 impl Operator {
     /// Makes an API client with a fresh id and secret.

@@ -470,6 +470,19 @@ impl Visitor {
     }
 }
 
+/// Refuses to let people into a tenant that was made of a backup of another one, as long as that one is here
+/// and has somebody who administers it: they come along with it, and let others in.
+pub(crate) async fn must_not_be_of_others(store: &TenantStore) -> Result<(), Failure> {
+    if !store.is_of_others().await? {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::TenantState,
+        "the tenant was made of a backup of one that has administrators: they come along with \"clients\": \
+         \"as-now\", and let others in",
+    ))
+}
+
 impl Operator {
     async fn desk_of(&self, tenant: &str) -> Result<(TenantId, TenantStore, Links), Failure> {
         let (tenant, store) = self.tenant(tenant)?;
@@ -535,6 +548,7 @@ impl Operator {
                 "the tenant has an administrator, or invited one; disable them to invite another",
             ));
         }
+        must_not_be_of_others(&store).await?;
         let desk = self.desk(&tenant, &store, &links);
         let deed = self.people_alert(&tenant, "create administrator")?;
         desk.create(deed, draft).await
@@ -574,6 +588,7 @@ impl Operator {
                 "the tenant has another administrator, who can invite them",
             ));
         }
+        must_not_be_of_others(&store).await?;
         let desk = self.desk(&tenant, &store, &links);
         let deed = self.people_alert(&tenant, format!("invite person {}", id.as_str()))?;
         let begin_anew = |person: &mut Person| {

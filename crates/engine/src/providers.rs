@@ -430,6 +430,7 @@ impl Operator {
             return Err(invalid("id has 1 to 32 of a-z, 0-9 and -"));
         }
         draft.settings.check(&self.house)?;
+        crate::people::must_not_be_of_others(&store).await?;
         let secret = self.secret(&store, &draft).await?;
         let kept = Kept {
             settings: draft.settings,

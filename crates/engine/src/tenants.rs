@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use access::{
-    Action, Administer, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId,
+    Action, Administer, HousePermit, Permit, Principal, Reason, RequestMeta, TenantId, Why,
     decide_house, decide_operator,
 };
 use base::{Code, TenantName};
@@ -15,6 +15,7 @@ use store::{
     TenantSettings, TenantStore,
 };
 
+use crate::clients::{NO_REASON, printable};
 use crate::failure::Failure;
 use crate::house::{Gate, House};
 use crate::links::Links;
@@ -440,7 +441,13 @@ impl Operator {
     ///
     /// # Errors
     /// `request-invalid` for a file name that is a path; those of the store.
-    pub async fn back_up_tenant(&self, name: &str, file: &str) -> Result<(PathBuf, u64), Failure> {
+    pub async fn back_up_tenant(
+        mut self,
+        name: &str,
+        file: &str,
+        reason: Option<&str>,
+    ) -> Result<(PathBuf, u64), Failure> {
+        self.because(reason)?;
         let (tenant, data) = self.tenant(name)?;
         let path = self.backup_path(file)?;
         let permit = self.system(Reason::Backup, &tenant)?;
@@ -453,11 +460,12 @@ impl Operator {
     /// # Errors
     /// `backup-unknown`, `backup-invalid`, `tenant-exists`, `tenant-name`, `request-invalid`.
     pub async fn restore_tenant(
-        &self,
+        mut self,
         file: &str,
         (as_name, display): (&str, Option<String>),
-        clients: RestoreClients,
+        (clients, reason): (RestoreClients, Option<&str>),
     ) -> Result<RestoredView, Failure> {
+        self.because(reason)?;
         let name = self.new_name(as_name)?;
         let display = display.map(checked_display).transpose()?;
         let path = self.backup_path(file)?;
@@ -518,6 +526,18 @@ impl Operator {
             return Err(wrong(text.to_owned()));
         }
         Ok(name)
+    }
+
+    /// Has the trails say why the operator does what they do.
+    fn because(&mut self, reason: Option<&str>) -> Result<(), Failure> {
+        let reason = reason.unwrap_or(NO_REASON);
+        let wanted = "reason has 1 to 120 bytes";
+        printable(reason, Why::BYTES_MAX, wanted)?;
+        if reason.len() > Why::BYTES_MAX {
+            return Err(Failure::new(Code::RequestInvalid, wanted));
+        }
+        self.request.why = Why::new(reason);
+        Ok(())
     }
 
     /// A file in the folder for backups; only a plain name is taken, never a path.

@@ -205,6 +205,8 @@ pub(crate) async fn read_audit(by: Operator, call: Call) -> Result<Response<Body
 #[serde(deny_unknown_fields)]
 struct BackupFile {
     file: String,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// `POST /admin/v1/tenants/{name}/backup`
@@ -212,8 +214,9 @@ pub(crate) async fn back_up_tenant(
     by: Operator,
     mut call: Call,
 ) -> Result<Response<Body>, Failure> {
-    let BackupFile { file } = call.json().await?;
-    let (path, quarantined) = by.back_up_tenant(call.value("name"), &file).await?;
+    let BackupFile { file, reason } = call.json().await?;
+    let made = by.back_up_tenant(call.value("name"), &file, reason.as_deref());
+    let (path, quarantined) = made.await?;
     let path = path.display().to_string();
     answer(
         StatusCode::CREATED,
@@ -229,6 +232,8 @@ struct Restore {
     clients: RestoreClients,
     #[serde(default)]
     display: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// `POST /admin/v1/tenants/{name}/restore`: makes the tenant of this name from a backup.
@@ -240,9 +245,11 @@ pub(crate) async fn restore_tenant(
         file,
         clients,
         display,
+        reason,
     } = call.json().await?;
     let name = call.value("name");
-    let view = by.restore_tenant(&file, (name, display), clients).await?;
+    let with = (clients, reason.as_deref());
+    let view = by.restore_tenant(&file, (name, display), with).await?;
     Ok(located(
         answer(StatusCode::CREATED, &view)?,
         &format!("/admin/v1/tenants/{name}"),

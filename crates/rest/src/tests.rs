@@ -29,6 +29,7 @@ mod published_keys;
 mod quarantine;
 mod registrations;
 mod resources;
+mod restored;
 mod rules;
 mod search;
 mod sign_in_limits;

@@ -580,9 +580,13 @@ pub(super) fn code(world: &World, secret: &str) -> String {
 
 /// Has a person show one-time codes from now on, and one now; the secret.
 pub(super) fn two_factors(browser: &Browser<'_>) -> String {
-    let base = "/t/lakeside/auth/account";
+    two_factors_at(browser, "lakeside")
+}
+
+pub(super) fn two_factors_at(browser: &Browser<'_>, tenant: &str) -> String {
+    let base = format!("/t/{tenant}/auth/account");
     let fields = [("password", PASSWORD)];
-    let begun = browser.send(&browser.account(), &format!("{base}/begin-totp"), &fields);
+    let begun = browser.send(&browser.open(&base), &format!("{base}/begin-totp"), &fields);
     let begun = begun.status(200);
     let secret = between(&begun, "<code id=\"secret\">", "</code>");
     let shown = code(browser.world, &secret);

@@ -25,6 +25,9 @@ pub struct Backup {
     name: String,
     /// The file to write: a plain name lies in the server's folder for backups.
     file: PathBuf,
+    /// Why: the clinic reads it in its trail.
+    #[arg(long)]
+    reason: Option<String>,
 }
 
 /// Arguments of `restore`.
@@ -46,6 +49,9 @@ pub struct Restore {
     /// where that tenant is not here any more), `keep` those that it let in then, `revoke` none.
     #[arg(long, default_value = "as-now", value_parser = ["as-now", "keep", "revoke"])]
     clients: String,
+    /// Why: the clinic reads it in its trail, and by an alert.
+    #[arg(long)]
+    reason: Option<String>,
     /// The server's folder for backups; default: `backups` in the data folder.
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
@@ -72,10 +78,11 @@ pub fn backup(args: &Backup) -> anyhow::Result<()> {
         }
         false => name.to_owned(),
     };
-    let made = admin.post(
-        &tenant_path(&args.name, "/backup")?,
-        &json!({ "file": inside }),
-    )?;
+    let mut body = json!({ "file": inside });
+    if let Some(reason) = &args.reason {
+        body["reason"] = json!(reason);
+    }
+    let made = admin.post(&tenant_path(&args.name, "/backup")?, &body)?;
     let mut path = PathBuf::from(text(&made, "path"));
     if elsewhere {
         move_file(&path, &args.file)
@@ -108,6 +115,9 @@ pub fn restore(args: &Restore) -> anyhow::Result<()> {
         let mut body = json!({ "file": file, "clients": args.clients });
         if let Some(display) = &args.display {
             body["display"] = json!(display);
+        }
+        if let Some(reason) = &args.reason {
+            body["reason"] = json!(reason);
         }
         body
     };

@@ -45,6 +45,7 @@ rules! {
     UnreviewedOpening = "break-glass-unreviewed", "Nobody reviewed in time that a patient was opened in an emergency";
     OperatorClient = "operator-client", "An operator made an API client that opens records";
     OperatorSignIn = "operator-sign-in", "An operator changed who may sign in to the tenant";
+    OperatorCopy = "operator-copy", "An operator made another tenant of a backup of this one";
 }
 
 impl AlertRule {

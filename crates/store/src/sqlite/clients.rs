@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alerts::{self, judge::Raised};
 use super::fault::{Doing, damaged, internal};
+use super::schema;
 use super::tenant::OpenTenant;
 use super::writer::WriterState;
 use crate::face::AlertRule;
@@ -252,9 +253,13 @@ pub(crate) fn create(
     Ok(record)
 }
 
+/// What says in a tenant's database that it was made of a backup: ids of the tenant that the backup is of, and
+/// of those that this one was made of.
+pub(crate) const RESTORED: &str = "restored";
+
 /// Of a client that an operator makes: as long as nobody of the tenant ever signed in, or where the client does
 /// nothing without the tenant's people or a grant that they enable, it has no end. Of another one an alert
-/// tells.
+/// tells. In a tenant that was made of a backup it opens nothing before somebody keeps it.
 fn tell_of_operator(tenant: &OpenTenant, state: &WriterState, new: &mut NewClient) -> Result<()> {
     let alone = new.acts_alone();
     let Some(made) = &mut new.made else {
@@ -264,12 +269,19 @@ fn tell_of_operator(tenant: &OpenTenant, state: &WriterState, new: &mut NewClien
         made.until = None;
         return Ok(());
     }
+    if schema::meta::<Vec<u8>>(&state.db, RESTORED)?.is_some() {
+        made.until = Some(made.at);
+    }
     let rules = alerts::in_force(&state.db)?.rules;
     if rules.terms(AlertRule::OperatorClient).is_none() {
         return Ok(());
     }
     let (id, until) = (new.id.as_str(), made.until);
-    let until = until.map_or_else(String::new, |until| format!(" until {}", until.instant()));
+    let until = match until {
+        Some(until) if until == made.at => " as soon as somebody keeps it".to_owned(),
+        Some(until) => format!(" until {}", until.instant()),
+        None => String::new(),
+    };
     let raised = Raised {
         key: format!("{}|{id}|{}", AlertRule::OperatorClient.as_str(), made.at.0),
         rule: AlertRule::OperatorClient,
@@ -295,7 +307,8 @@ pub(crate) fn keep(
     (by, now): (&str, Micros),
 ) -> Result<ClientRecord> {
     let known = tenant.clients().get(id);
-    let known = known.filter(|known| known.is_good(now) && known.made.is_some());
+    let known = known.filter(|known| known.is_good(now) || known.waits());
+    let known = known.filter(|known| known.made.is_some());
     let mut record = known.ok_or_else(|| {
         let text = "no client that an operator made has this id, or it ended".to_owned();
         StoreError::Refused(Code::ClientUnknown, text)

@@ -366,8 +366,9 @@ impl People {
     }
 }
 
+/// A person, as they are kept.
 #[derive(Serialize, Deserialize)]
-struct KeptPerson {
+pub(crate) struct KeptPerson {
     name: String,
     roles: Vec<String>,
     groups: Vec<String>,
@@ -423,12 +424,12 @@ fn read_people(db: &Connection, model: &Model) -> Result<Vec<Person>> {
     Ok(people)
 }
 
-/// Writes a person, new or changed.
-pub(crate) fn put_person(db: &Connection, model: &Model, person: &Person) -> Result<()> {
+/// A person as they are kept.
+pub(crate) fn kept(model: &Model, person: &Person) -> KeptPerson {
     let record = &person.record;
     let state = STATES.iter().find(|(_, state)| *state == record.state);
     let fhir_user = record.fhir_user.as_ref();
-    let kept = KeptPerson {
+    KeptPerson {
         name: record.name.to_string(),
         roles: record.roles.iter().map(ToString::to_string).collect(),
         groups: record.groups.iter().map(ToString::to_string).collect(),
@@ -437,7 +438,13 @@ pub(crate) fn put_person(db: &Connection, model: &Model, person: &Person) -> Res
         state: state.map_or("disabled", |(word, _)| *word).to_owned(),
         made_us: person.made.0,
         proofs: person.proofs.clone(),
-    };
+    }
+}
+
+/// Writes a person, new or changed.
+pub(crate) fn put_person(db: &Connection, model: &Model, person: &Person) -> Result<()> {
+    let record = &person.record;
+    let kept = kept(model, person);
     db.execute(
         "INSERT INTO person (id, login, record) VALUES (?1,?2,?3)
          ON CONFLICT (id) DO UPDATE SET login = excluded.login, record = excluded.record",
@@ -449,7 +456,7 @@ pub(crate) fn put_person(db: &Connection, model: &Model, person: &Person) -> Res
 
 /// Makes it so that nobody may sign in; the records stay.
 pub(crate) fn disable_all(db: &Connection) -> Result<()> {
-    restored(db, |_| false)?;
+    restored(db, |_| Comes::Disabled)?;
     db.execute("DELETE FROM signing_key", [])
         .doing("dropping signing keys")
         .map(drop)
@@ -487,8 +494,18 @@ pub(crate) fn begin_anew(db: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Disables those people who are not admitted, and ends all sessions and approvals.
-pub(crate) fn restored(db: &Connection, admits: impl Fn(&PersonId) -> bool) -> Result<()> {
+/// How a person of a backup comes back.
+pub(crate) enum Comes {
+    /// As they were.
+    Unchanged,
+    /// As they are in the tenant that it is of.
+    As(KeptPerson),
+    /// Disabled.
+    Disabled,
+}
+
+/// Has people come back, or disables them, and ends all sessions and approvals.
+pub(crate) fn restored(db: &Connection, comes: impl Fn(&PersonId) -> Comes) -> Result<()> {
     const DOING: &str = "disabling people";
     let mut read = db.prepare("SELECT id, record FROM person").doing(DOING)?;
     let all: Vec<(String, String)> = read
@@ -496,14 +513,20 @@ pub(crate) fn restored(db: &Connection, admits: impl Fn(&PersonId) -> bool) -> R
         .and_then(Iterator::collect)
         .doing(DOING)?;
     for (id, text) in all {
-        if PersonId::new(&id).is_some_and(|id| admits(&id)) {
-            continue;
-        }
-        let mut kept: KeptPerson =
+        let then: KeptPerson =
             serde_json::from_str(&text).map_err(|_| damaged("a stored person"))?;
-        kept.epoch += 1;
-        "disabled".clone_into(&mut kept.state);
-        kept.proofs.invitation = None;
+        let epoch = then.epoch;
+        let mut kept = match PersonId::new(&id).map_or(Comes::Disabled, |id| comes(&id)) {
+            Comes::Unchanged => continue,
+            Comes::As(now) => now,
+            Comes::Disabled => {
+                let mut then = then;
+                "disabled".clone_into(&mut then.state);
+                then.proofs.invitation = None;
+                then
+            }
+        };
+        kept.epoch = kept.epoch.max(epoch) + 1;
         db.execute(
             "UPDATE person SET record = ?2 WHERE id = ?1",
             params![id, json(&kept)?],

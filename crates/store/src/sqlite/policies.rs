@@ -86,6 +86,28 @@ pub(crate) fn add(
     Ok(version)
 }
 
+/// Adds those versions that came after the newest one here, as they were put into force.
+pub(crate) fn carry(db: &Connection, all: &[PolicyVersion]) -> Result<()> {
+    const DOING: &str = "writing a policy";
+    let newest: i64 = db
+        .query_row("SELECT coalesce(max(version), 0) FROM policy", [], |r| {
+            r.get(0)
+        })
+        .doing(DOING)?;
+    for one in all {
+        let number = i64::try_from(one.version).unwrap_or(i64::MAX);
+        if number <= newest {
+            continue;
+        }
+        db.execute(
+            "INSERT INTO policy (version, at_us, actor, reason, document) VALUES (?1,?2,?3,?4,?5)",
+            params![number, one.at.0, one.by, one.reason, one.document.to_text()],
+        )
+        .doing(DOING)?;
+    }
+    Ok(())
+}
+
 /// Marks all versions as not vouched for and puts one without grants into force.
 pub(crate) fn begin_anew(db: &Connection, by: (&str, &str), now: Micros) -> Result<()> {
     db.execute(

@@ -157,6 +157,18 @@ impl TenantStore {
             .await
     }
 
+    /// Whether the tenant was made of a backup of one that is here and that people of its own administer.
+    ///
+    /// # Errors
+    /// `tenant-damaged`, `storage-fault`.
+    pub async fn is_of_others(&self) -> Result<bool> {
+        let entry = self.entry()?.clone();
+        self.handle
+            .0
+            .aside(move |house| house.is_of_others(&entry))
+            .await
+    }
+
     /// Writes a backup of the tenant to a new file while the tenant serves, and verifies it; how many rows
     /// in it are not as they were written and are kept apart.
     ///

@@ -198,10 +198,10 @@ fn schemas() -> Value {
                 "outcome": { "enum": ["given", "nothing", "refused", "made"] }, "code": text, "about": text,
                 "query": text, "count": { "type": "integer" }, "shown": { "type": "array", "items": text },
             })) } })),
-        "BackupFile": object(&["file"], &json!({ "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" } })),
+        "BackupFile": object(&["file"], &json!({ "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" }, "reason": { "type": "string", "minLength": 1, "maxLength": 120 } })),
         "Restore": object(&["file"], &json!({
             "file": { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" },
-            "clients": { "enum": ["as-now", "keep", "revoke"], "default": "as-now" }, "display": text,
+            "clients": { "enum": ["as-now", "keep", "revoke"], "default": "as-now" }, "display": text, "reason": { "type": "string", "minLength": 1, "maxLength": 120 },
         })),
         "Restored": { "allOf": [reference("Tenant"), object(&["clients", "quarantined"], &json!({
             "quarantined": { "type": "integer" },

@@ -312,7 +312,8 @@ impl RuleTerms {
             | AlertRule::OtherFacility
             | AlertRule::UnreviewedOpening
             | AlertRule::OperatorClient
-            | AlertRule::OperatorSignIn => Self::default(),
+            | AlertRule::OperatorSignIn
+            | AlertRule::OperatorCopy => Self::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A backup becomes a tenant: checked, sealed anew under a key of its own, checked again, published.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -11,26 +11,46 @@ use base::{Micros, Secret, TenantName};
 use fhir::definitions::FhirVersion;
 use rusqlite::params;
 
+use super::super::alerts::judge::Raised;
+use super::super::clients::RESTORED;
 use super::super::fault::{Doing, internal};
 use super::super::folder;
-use super::super::house::House;
 use super::super::house::change::By;
+use super::super::house::{Entry, House};
 use super::super::keyring::{Owner, TenantKeys, WRAPPED_BYTES};
+use super::super::people::Comes;
 use super::super::rows::{self, COLUMNS};
 use super::super::seal::{ChangeLine, Digest, Sealed};
 use super::super::tenant::{OpenTenant, open_reader};
 use super::super::{
-    administration, blob, break_glass, connection, migrate, passkeys, people, quarantine,
-    registrations, schema, vendors, writer,
+    administration, alerts, blob, break_glass, connection, migrate, passkeys, people, policies,
+    quarantine, registrations, schema, vendors, writer,
 };
 use super::{Checked, Header, check_file, checked, invalid, read_header};
 use crate::audit::ChangeHead;
-use crate::{KeptClients, RestoreClients, Restored, Result, State, TenantInfo};
+use crate::face::Person;
+use crate::{
+    AlertRule, KeptClients, PolicyVersion, RestoreClients, Restored, Result, State, TenantInfo,
+    TenantSettings,
+};
 
 /// Which clients and people of a backup are let in.
 enum Admitted {
+    /// As they were.
     All,
-    Only(HashSet<ClientId>, HashSet<PersonId>),
+    /// As the tenant that it is of has them; none where it is not here.
+    AsNow(Now),
+}
+
+/// What a backup's tenant is like now.
+#[derive(Default)]
+struct Now {
+    /// Clients that are good, with their epochs: one that was put in the place of another is not the one of
+    /// the backup.
+    clients: HashMap<ClientId, u64>,
+    people: HashMap<PersonId, Arc<Person>>,
+    policies: Vec<PolicyVersion>,
+    settings: Option<TenantSettings>,
 }
 
 /// What a backup's header says, checked.
@@ -52,7 +72,9 @@ impl House {
         clients: RestoreClients,
     ) -> Result<Restored> {
         let source = self.open_backup(file)?;
+        self.must_be_free(&as_name)?;
         let admitted = self.clients_of(&source.id, clients);
+        self.tell_source(by, &source.id, &as_name);
         let mut kept = KeptClients::default();
         let id: [u8; 16] = self.shared.rng.bytes();
         let key = Secret::new(self.shared.rng.bytes());
@@ -60,7 +82,7 @@ impl House {
             name: as_name,
             display: source.header.display.clone(),
             fhir: source.fhir,
-            settings: source.header.settings.clone(),
+            settings: settings_of(&source.header, &admitted),
             state: State::Active,
             created: self.shared.clock.now().to_millis_precision(),
             shred_at: None,
@@ -180,31 +202,104 @@ impl House {
         Ok(done)
     }
 
-    /// Who may still be let in of those whom a backup of a tenant holds.
+    /// Who may still be let in of those whom a backup of a tenant holds, and what became of them.
     fn clients_of(self: &Arc<Self>, id: &[u8; 16], wanted: RestoreClients) -> Admitted {
         let source = || {
-            let entry = self
-                .entries()
-                .into_iter()
-                .find(|e| e.tenant.bytes() == id)?;
+            let entry = self.entry_of(id)?;
             let tenant = self.open_tenant(&entry).ok()?;
+            let reader = tenant.reader().ok()?;
+            let policies = policies::all(&reader.db).ok()?;
+            tenant.give_back(reader);
+            let settings = entry.info.read().settings.clone();
             let clients = tenant.clients().sorted().into_iter();
             let people = tenant.people().sorted().into_iter();
-            Some((
-                clients.filter(|c| !c.revoked).map(|c| c.id).collect(),
-                people
-                    .filter(|p| p.record.state != PersonState::Disabled)
-                    .map(|p| p.record.id.clone())
+            Some(Now {
+                clients: (clients.filter(|c| !c.revoked))
+                    .map(|c| (c.id, c.epoch))
                     .collect(),
-            ))
+                people: people
+                    .filter(|p| p.record.state != PersonState::Disabled)
+                    .map(|p| (p.record.id.clone(), p))
+                    .collect(),
+                policies,
+                settings: Some(settings),
+            })
         };
         match wanted {
             RestoreClients::Keep => Admitted::All,
-            RestoreClients::Revoke => Admitted::Only(HashSet::new(), HashSet::new()),
-            RestoreClients::AsNow => {
-                let (clients, people) = source().unwrap_or_default();
-                Admitted::Only(clients, people)
-            }
+            RestoreClients::Revoke => Admitted::AsNow(Now {
+                settings: self.entry_of(id).map(|e| e.info.read().settings.clone()),
+                ..Now::default()
+            }),
+            RestoreClients::AsNow => Admitted::AsNow(source().unwrap_or_default()),
+        }
+    }
+
+    /// Whether a tenant was made of a backup of one that is here and that people of its own administer: those
+    /// say who comes in, in both.
+    pub(crate) fn is_of_others(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<bool> {
+        let tenant = self.open_tenant(entry)?;
+        let reader = tenant.reader()?;
+        let made_of: Option<Vec<u8>> = schema::meta(&reader.db, RESTORED)?;
+        tenant.give_back(reader);
+        drop(tenant);
+        let made_of = made_of.unwrap_or_default();
+        let (ids, _) = made_of.as_chunks::<16>();
+        let administered = |id: &[u8; 16]| {
+            let entry = self.entry_of(id)?;
+            // One that does not open has nobody who could.
+            let people = self.open_tenant(&entry).ok()?.people().sorted();
+            let mut people = people.iter().map(|p| &p.record);
+            Some(people.any(|p| {
+                p.state == PersonState::Active && p.has_role(access::TENANT_ADMINISTRATOR)
+            }))
+        };
+        Ok(ids.iter().any(|id| administered(id) == Some(true)))
+    }
+
+    fn entry_of(&self, id: &[u8; 16]) -> Option<Arc<Entry>> {
+        let all = self.entries();
+        all.into_iter().find(|e| e.tenant.bytes() == id)
+    }
+
+    /// Tells a backup's tenant, where it is here, that another one is made of it: in its trail, and those who
+    /// administer it by an alert. A tenant that cannot be told is restored all the same: it may be for that.
+    fn tell_source(self: &Arc<Self>, by: &By, id: &[u8; 16], as_name: &TenantName) {
+        let Some(entry) = self.entry_of(id) else {
+            return;
+        };
+        self.note_in_trail(&entry, by, &format!("restore a backup as {as_name}"));
+        let raise = || {
+            let tenant = self.open_tenant(&entry)?;
+            let mut slot = tenant.writer.lock();
+            writer::alone(&tenant, &mut slot, |_, state| {
+                let rules = alerts::in_force(&state.db)?.rules;
+                let rule = AlertRule::OperatorCopy;
+                if rules.terms(rule).is_none() {
+                    return Ok(());
+                }
+                let at = by.1.at;
+                let why = match by.1.why.as_str() {
+                    "" => "no reason was given",
+                    why => why,
+                };
+                let raised = Raised {
+                    key: format!("{}|{as_name}|{}", rule.as_str(), at.0),
+                    rule,
+                    actor: by.0.as_str().to_owned(),
+                    program: None,
+                    patient: None,
+                    at,
+                    count: Some(1),
+                    seen: format!("{as_name}: {why}"),
+                    event: as_name.to_string(),
+                };
+                alerts::raise(&state.db, &raised, &rules).map(drop)
+            })
+        };
+        if let Err(e) = raise() {
+            let name = entry.tenant.name();
+            tracing::error!(tenant = %name, error = %e, "nobody there was told that it is restored as another one");
         }
     }
 
@@ -239,6 +334,23 @@ impl House {
     }
 }
 
+/// The settings of a tenant that is made of a backup: those that its tenant has now, where it is here, and a
+/// legal hold that either has.
+fn settings_of(header: &Header, admitted: &Admitted) -> TenantSettings {
+    let now = match admitted {
+        Admitted::AsNow(Now {
+            settings: Some(now),
+            ..
+        }) => now,
+        _ => return header.settings.clone(),
+    };
+    let mut settings = now.clone();
+    if header.settings.is_held() {
+        settings.legal_hold = header.settings.legal_hold;
+    }
+    settings
+}
+
 /// Makes every seal and the chain of changes anew, for another tenant id and key, and lets in those
 /// clients that are admitted. The old seals were checked before, and are again as each row is read.
 fn reseal(
@@ -260,9 +372,19 @@ fn reseal(
         }
         let kept = admit(db, admitted)?;
         people::restored(db, |id| match admitted {
-            Admitted::All => true,
-            Admitted::Only(_, some) => some.contains(id),
+            Admitted::All => Comes::Unchanged,
+            Admitted::AsNow(now) => match now.people.get(id) {
+                Some(person) => Comes::As(people::kept(old.model, person)),
+                None => Comes::Disabled,
+            },
         })?;
+        if let Admitted::AsNow(now) = admitted {
+            policies::carry(db, &now.policies)?;
+        }
+        // What operators make there waits for those whom it is about.
+        let mut made_of: Vec<u8> = schema::meta(db, RESTORED)?.unwrap_or_default();
+        made_of.extend_from_slice(old.id.bytes());
+        schema::set_meta(db, RESTORED, made_of)?;
         let sealed_anew = administration::Chain {
             tenant: id,
             key: &keys.seal,
@@ -343,17 +465,20 @@ fn reseal_versions(
 fn admit(db: &rusqlite::Connection, admitted: &Admitted) -> Result<KeptClients> {
     const DOING: &str = "revoking clients of a restored tenant";
     let mut read = db
-        .prepare("SELECT id, until_us IS NOT NULL FROM client WHERE revoked = 0")
+        .prepare("SELECT id, until_us IS NOT NULL, epoch FROM client WHERE revoked = 0")
         .doing(DOING)?;
-    let live: Vec<(String, bool)> = read
-        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))
+    let live: Vec<(String, bool, i64)> = read
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
         .and_then(Iterator::collect)
         .doing(DOING)?;
     let mut kept = KeptClients::default();
-    for (id, import) in live {
+    for (id, import, epoch) in live {
+        let epoch = u64::try_from(epoch).ok();
         let admits = match admitted {
             Admitted::All => true,
-            Admitted::Only(some, _) => ClientId::new(&id).is_some_and(|id| some.contains(&id)),
+            Admitted::AsNow(now) => {
+                ClientId::new(&id).is_some_and(|id| now.clients.get(&id).copied() == epoch)
+            }
         };
         if admits && !import {
             kept.kept += 1;

@@ -144,7 +144,7 @@ impl House {
         Ok((sha256(&wrapped), administered))
     }
 
-    fn must_be_free(&self, name: &TenantName) -> Result<()> {
+    pub(crate) fn must_be_free(&self, name: &TenantName) -> Result<()> {
         if self.directory.resolve(name).is_some() {
             return Err(exists(name));
         }

@@ -10,7 +10,7 @@ use crate::audit::{Asked, Outcome, Record, Subject};
 
 impl House {
     /// Records something that was done; that it was is on the disk whatever happens here.
-    pub(super) fn note_in_trail(&self, entry: &Entry, by: &By, what: &str) {
+    pub(crate) fn note_in_trail(&self, entry: &Entry, by: &By, what: &str) {
         if let Err(e) = self.try_note(entry, by, what) {
             tracing::error!(
                 tenant = %entry.tenant.name(),
