@@ -22,6 +22,7 @@ fn deed(t: &Tenant<'_>) -> Deed {
         permit: t.system(Reason::Operation),
         actor: None,
         what: "change person".to_owned(),
+        alerts: false,
     }
 }
 

@@ -18,6 +18,7 @@ fn deed(t: &Tenant<'_>, what: &str) -> Deed {
         permit: t.system(Reason::Operation),
         actor: None,
         what: what.to_owned(),
+        alerts: false,
     }
 }
 
