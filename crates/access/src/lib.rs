@@ -40,11 +40,11 @@ pub use person::{
     RoleAt, SessionRecord, TENANT_ADMINISTRATOR, decide_accounts,
 };
 pub use policy::{
-    Actions, BreakGlass, ConsentRules, Consents, ConsentsState, ConsentsText, Decision, Document,
-    Effect, Enforced, Evidence, GrantText, ImportFrom, ImportLine, ImportOptions, ImportOutcome,
-    Imported, LabelRules, LabelsText, Obligation, Offer, Opened, PRESETS, Policy, PolicyError,
-    Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject, Surroundings,
-    Verdict, Way, decide_alerts, decide_opening, decide_openings, decide_reviewing,
+    Actions, BreakGlass, By, ConsentRules, Consents, ConsentsState, ConsentsText, Decision,
+    Document, Effect, Enforced, Evidence, GrantText, ImportFrom, ImportLine, ImportOptions,
+    ImportOutcome, Imported, LabelRules, LabelsText, Obligation, Offer, Opened, PRESETS, Policy,
+    PolicyError, Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject,
+    Surroundings, Verdict, Way, decide_alerts, decide_opening, decide_openings, decide_reviewing,
     import_policies, preset,
 };
 pub use principal::{OperatorToken, Principal, Reason};

@@ -12,6 +12,7 @@ mod compile;
 mod consent;
 mod document;
 mod explain;
+mod facilities;
 mod import;
 mod labels;
 mod lint;
@@ -28,7 +29,7 @@ pub use break_glass::{
 pub use compile::{Policy, Surroundings};
 pub use consent::{Consents, ConsentsState};
 pub use document::{
-    Actions, BreakGlass, ConsentRules, ConsentsText, Document, Effect, Enforced, GrantText,
+    Actions, BreakGlass, By, ConsentRules, ConsentsText, Document, Effect, Enforced, GrantText,
     LabelRules, LabelsText, PolicyError, Problem, Require,
 };
 pub use explain::{Decision, Step, Verdict};

@@ -432,6 +432,9 @@ pub mod fixed {
     /// Patients whose consents may refuse something to one caller; with more, the charts of all patients who
     /// have a consent are refused.
     pub const CONSENT_PATIENTS_MAX: usize = 2_000;
+    /// Patients whose charts one caller reaches because their consents permit it, and as many by their care teams:
+    /// by their ids; the charts of those past that stay closed.
+    pub const CHARTS_OPENED_MAX: usize = 10_000;
     /// Conditions and values of consents for one caller, over all types; with more, the same.
     pub const CONSENT_CLAUSES_IN_ALL_MAX: usize = 200_000;
     /// Consents that refuse one caller some resources of a type; with more, the same.

@@ -199,6 +199,7 @@ impl Told {
         model: &Model,
         type_id: TypeId,
         mut criteria: impl Iterator<Item = &'c Clause>,
+        mut keys: impl Iterator<Item = &'static str>,
     ) -> Self {
         let rule = rights.rule(ActionName::Read, type_id);
         let whole = |of: TypeId| {
@@ -207,6 +208,7 @@ impl Told {
         match rule {
             _ if !rights.allows(ActionName::Read, type_id) => Self::Never,
             _ if !criteria.all(|c| c.looks_at(model).into_iter().all(whole)) => Self::Never,
+            _ if !keys.all(|key| model.type_id(key).is_some_and(whole)) => Self::Never,
             None => Self::Always,
             Some(rule) if rule.hidden().is_some() => Self::Never,
             Some(rule) => rule.filter().cloned().map_or(Self::Always, Self::Where),
@@ -427,7 +429,7 @@ impl Work<'_> {
             .collect();
         let base = [self.base.as_str()];
         let asked = (action, type_id);
-        let count = policy.document().enforces_consents();
+        let count = policy.document().asks_patients();
         let told = self.store.with_consents(count, |consents| {
             let surroundings = Surroundings {
                 consents,
@@ -460,9 +462,10 @@ impl Work<'_> {
             Some(id) => {
                 let id = ResourceId::new(&id).map_err(|_| Failure::of(Code::ResourceIdInvalid))?;
                 let told = match asks {
-                    Some(rights) => {
+                    Some(own) => {
                         let steps = decision.steps.iter().filter_map(|s| s.clause.as_ref());
-                        Told::of(rights, self.model, type_id, steps.chain(&filter))
+                        let steps = steps.chain(&filter);
+                        Told::of(own, self.model, type_id, steps, rights.keys())
                     }
                     None => Told::Always,
                 };

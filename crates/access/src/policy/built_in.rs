@@ -1,23 +1,32 @@
-//! Refusals that a policy switches on and does not write out, for one caller.
+//! What a policy says and does not write out, for one caller: refusals that it switches on, and charts that
+//! grants leave to consents and care teams to open.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
 
-use super::compile::Surroundings;
-use super::consent::{Asking, Refusals, Refused};
-use super::document::{ConsentRules, Document, LabelRules};
+use super::compile::{Surroundings, is_binary, lacks_context};
+use super::consent::{Asking, Charts, Refusals, Refused, cared_for};
+use super::document::{By, ConsentRules, Document, LabelRules};
 use super::labels;
 use super::rights::Way;
 use super::subject::Subject;
 use crate::action::ActionName;
 
-/// Refusals that a policy switches on and does not write out: patients' consents, security labels.
+/// What is opened of a type; none if nothing.
+type Charted = Option<Arc<Clause>>;
+
+/// Patients' consents, security labels, care teams.
 #[derive(Default)]
 pub(super) struct BuiltIn<'a> {
+    caller: Option<(&'a Subject<'a>, &'a Surroundings<'a>)>,
+    /// Charts of patients whom the caller cares for, once it was asked.
+    cared_for: OnceCell<Option<Charts>>,
+    /// What was opened, of a type for an action.
+    opened: RefCell<HashMap<(By, TypeId, ActionName), Charted>>,
     consents: Option<Refusals<'a>>,
     labels: Option<LabelRules>,
     /// Whether consents leave open what was opened.
@@ -43,6 +52,9 @@ impl<'a> BuiltIn<'a> {
             Refusals::of(asking, surroundings.consents)
         });
         Self {
+            caller: Some((subject, surroundings)),
+            cared_for: OnceCell::new(),
+            opened: RefCell::default(),
             consents,
             labels: document.label_rules(),
             emergency,
@@ -81,6 +93,49 @@ impl<'a> BuiltIn<'a> {
             Refused::Everything => ways.retain(lifts),
         }
         (ways, never)
+    }
+
+    /// Resources of a type that something opens to the caller for an action; none where it opens none of them.
+    pub(super) fn opened(&self, by: By, action: ActionName, type_id: TypeId) -> Charted {
+        let mut opened = self.opened.borrow_mut();
+        if let Some(found) = opened.get(&(by, type_id, action)) {
+            return found.clone();
+        }
+        let found = self.opened_now(by, action, type_id);
+        // Actions of which it is the same share it.
+        let same = |clause: &Clause| {
+            let of_type = opened
+                .iter()
+                .filter(|((b, t, _), _)| *b == by && *t == type_id);
+            let mut known = of_type.filter_map(|(_, known)| known.as_ref());
+            known.find(|known| ***known == *clause).cloned()
+        };
+        let found = found.map(|clause| same(&clause).unwrap_or_else(|| Arc::new(clause)));
+        opened.insert((by, type_id, action), found.clone());
+        found
+    }
+
+    fn opened_now(&self, by: By, action: ActionName, type_id: TypeId) -> Option<Clause> {
+        let (subject, surroundings) = self.caller?;
+        let model = surroundings.model;
+        if is_binary(model, type_id) {
+            // It is in no chart; which contexts those are is said last.
+            return (!action.writes()).then(|| lacks_context(false));
+        }
+        match by {
+            // These are said with the grant.
+            By::Network | By::Facility => None,
+            By::Consent => {
+                let consents = self.consents.as_ref()?;
+                consents.permitted(action, type_id, model)
+            }
+            By::CareTeam => {
+                let charts = self
+                    .cared_for
+                    .get_or_init(|| cared_for(subject, surroundings));
+                charts.as_ref()?.of_type(model, type_id, action.writes())
+            }
+        }
     }
 
     /// Whether consents count.

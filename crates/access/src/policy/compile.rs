@@ -15,7 +15,8 @@ use fhir::search::{self, Customs, Options, Query};
 use super::break_glass::{Glass, Opened};
 use super::built_in::BuiltIn;
 use super::consent::Consents;
-use super::document::{BreakGlass, Document, Effect, GrantText, PolicyError, Problem, Who};
+use super::document::{BreakGlass, By, Document, Effect, GrantText, PolicyError, Problem, Who};
+use super::facilities::patients_of;
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
 use super::subject::{Bound, Subject};
 use super::variables::{NoValue, Values};
@@ -26,8 +27,8 @@ use crate::principal::Principal;
 use crate::scope::{ResourceScope, ScopeContext, Scopes};
 use crate::vendor::VendorGrant;
 
-pub(super) use making::Narrowed;
-use making::{Making, lacks_context};
+use making::Making;
+pub(super) use making::{Narrowed, lacks_context};
 
 /// What criteria are understood in.
 #[derive(Clone, Copy, Debug)]
@@ -387,7 +388,7 @@ pub(super) fn covers(
     // A Binary is in no compartment; looking at it, its context says in which.
     let bound = grant.effect == Effect::Allow
         && !looks
-        && grant.within.is_some()
+        && (grant.within.is_some() || matches!(grant.by, Some(by) if by != By::Network))
         && is_binary(model, type_id);
     !guarded && !bound
 }
@@ -404,7 +405,7 @@ pub(super) struct Ways<'a> {
     all: bool,
     values: &'a Values,
     surroundings: &'a Surroundings<'a>,
-    within: Option<Result<Within, Silent>>,
+    within: Vec<Result<Within, Silent>>,
 }
 
 /// In whose compartments something is.
@@ -424,35 +425,44 @@ impl<'a> Ways<'a> {
         values: &'a Values,
         surroundings: &'a Surroundings<'a>,
     ) -> Self {
-        let within = grant.within.as_ref();
+        let within = |found: Result<(TypeId, Arc<Clause>), Silent>| {
+            let (head, inner) = found?;
+            let others = others(&inner);
+            Ok(Within {
+                head,
+                inner,
+                others,
+            })
+        };
+        let text = grant.within.as_ref();
+        let mut charts: Vec<Result<Within, Silent>> = text
+            .map(|text| within(within_of(text, values, surroundings)))
+            .into_iter()
+            .collect();
+        if grant.by == Some(By::Facility) {
+            charts.push(within(patients_of(values, surroundings)));
+        }
         Self {
             grant,
             all,
             values,
             surroundings,
-            within: within.map(|text| {
-                let (head, inner) = within_of(text, values, surroundings)?;
-                let others = others(&inner);
-                Ok(Within {
-                    head,
-                    inner,
-                    others,
-                })
-            }),
+            within: charts,
         }
     }
 
     /// Conditions and values that all types share.
     pub(super) fn shared(&self) -> usize {
-        match &self.within {
-            Some(Ok(within)) => within.inner.size() + within.others.size(),
-            _ => 0,
-        }
+        let all = self.within.iter().flatten();
+        all.map(|within| within.inner.size() + within.others.size())
+            .sum()
     }
 
-    /// About one type, and how many conditions, values and elements that comes to.
+    /// About one type, and how many conditions, values and elements that comes to; without what the grant
+    /// leaves to others to open ([`BuiltIn::opened`]).
     pub(super) fn on(&self, type_id: TypeId) -> Result<(Way, usize), Silent> {
         let grant = self.grant;
+        let model = self.surroundings.model;
         let mut clauses = Vec::new();
         let mut size = 1 + grant.hide.len() + grant.read_only.len();
         if let Some(text) = &grant.criteria {
@@ -460,9 +470,8 @@ impl<'a> Ways<'a> {
             size += found.size();
             clauses.push(found);
         }
-        if let Some(within) = &self.within {
+        for within in &self.within {
             let Within { head, inner, .. } = within.as_ref().map_err(Clone::clone)?;
-            let model = self.surroundings.model;
             let inside = match in_compartment(model, *head, type_id, inner) {
                 // What its context refers to decides, which is said last.
                 None if grant.effect == Effect::Allow && is_binary(model, type_id) => {
@@ -476,6 +485,18 @@ impl<'a> Ways<'a> {
                 .compartment(*head)
                 .map_or(1, |c| 1 + c.params(type_id).len());
             clauses.push(inside);
+        }
+        let patient = model.type_id("Patient");
+        let charts = |head| in_own_compartment(model, head, type_id, &[]).is_some();
+        match grant.by {
+            Some(By::Network) if !self.is_somewhere() => return Err(Silent::Nothing),
+            None | Some(By::Network | By::Facility) => {}
+            Some(By::Consent | By::CareTeam) => {
+                if !is_binary(model, type_id) && !patient.is_some_and(charts) {
+                    let never = "the type is never in a chart";
+                    return Err(Silent::Wrong("by", never.to_owned()));
+                }
+            }
         }
         let way = Way {
             grant: grant.name.as_str().into(),
@@ -491,10 +512,16 @@ impl<'a> Ways<'a> {
         Ok((way, size))
     }
 
+    /// Whether one of the caller's facilities is there.
+    fn is_somewhere(&self) -> bool {
+        let consents = self.surroundings.consents;
+        self.values.facilities().any(|at| consents.has_place(at))
+    }
+
     /// The same way for writing: who writes into a chart reaches the one whose it is.
     pub(super) fn to_write(&self, type_id: TypeId, way: &Way) -> Way {
         let mut way = way.clone();
-        if let Some(Ok(within)) = &self.within {
+        for within in self.within.iter().flatten() {
             let model = self.surroundings.model;
             let stray = strays(model, within.head, type_id, &within.others);
             way.clause = both(way.clause, stray);

@@ -1,14 +1,17 @@
 //! Patients' consents (FHIR Consent) as refusals: which of them say no to a caller, about what.
 //!
-//! A consent never gives anything; what policy gives is narrowed by what consents refuse. What of a consent
-//! cannot be evaluated refuses. Parts about the caller are decided here; parts about resources become
+//! What policy gives is narrowed by what consents refuse; what they permit is asked only by grants that say so
+//! (`permits.rs`). What of a consent cannot be evaluated refuses, and permits nothing. Parts about the caller are decided here; parts about resources become
 //! clauses. Knows nothing of where consents are kept.
 
+mod charts;
 mod formula;
+mod permits;
 mod places;
 mod read;
+mod teams;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +21,11 @@ use base::{Micros, ResourceId};
 use fhir::definitions::{Model, ParamKind, TypeId};
 use fhir::search::query::{Clause, Match};
 
+pub(super) use self::charts::Charts;
 use self::formula::{Bound, Formula};
+use self::permits::Permits;
 use self::places::Places;
+use self::teams::Teams;
 use super::compile::{
     Surroundings, in_compartment, in_compartment_of, in_own_compartment, named, understood,
 };
@@ -27,11 +33,15 @@ use super::subject::Subject;
 use super::variables::Values;
 use crate::action::ActionName;
 
-/// One consent that may refuse something.
+/// One consent that may refuse something, or open it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Consent {
     patient: ResourceId,
+    /// The server that the patient is said to be of, if one is named.
+    base: Option<Box<str>>,
     rule: Rule,
+    /// What it permits may open charts.
+    opens: bool,
     /// When what it says changes.
     turns: Vec<i64>,
 }
@@ -39,11 +49,7 @@ pub(super) struct Consent {
 impl Consent {
     /// Whether some provision is about some actions only.
     fn names_actions(&self) -> bool {
-        fn names(node: &Node) -> bool {
-            let of_actions = |c: &Condition| matches!(c, Condition::Actions(_));
-            node.conditions.iter().any(of_actions) || node.exceptions.iter().any(names)
-        }
-        matches!(&self.rule, Rule::Tree { root, .. } if names(root))
+        matches!(&self.rule, Rule::Tree { root, .. } if root.names_actions())
     }
 }
 
@@ -60,15 +66,22 @@ enum Rule {
 }
 
 /// A provision and its exceptions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Node {
     denies: bool,
     conditions: Vec<Condition>,
     exceptions: Vec<Node>,
 }
 
+impl Node {
+    fn names_actions(&self) -> bool {
+        let of_actions = |c: &Condition| matches!(c, Condition::Actions(_));
+        self.conditions.iter().any(of_actions) || self.exceptions.iter().any(Self::names_actions)
+    }
+}
+
 /// What a reference names. An absolute one means something of this tenant only under a URL of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Reference {
     base: Option<Box<str>>,
     of: Box<str>,
@@ -76,7 +89,7 @@ struct Reference {
 }
 
 /// A condition of a provision; its alternatives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Condition {
     Period(Option<i64>, Option<i64>),
     /// References to actors, and whether there are some that cannot be looked at.
@@ -92,10 +105,13 @@ enum Condition {
     Data(Vec<Reference>, bool),
     /// Dates of data, as criteria.
     DataPeriod(Box<str>),
+    /// It is known to be about the caller.
+    Caller,
     Unclear,
 }
 
-/// Consents of a tenant that may refuse something, by the id of the Consent. Cheap to clone.
+/// Consents of a tenant that may refuse or open something, by the id of the Consent, and who is in care
+/// teams. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Consents {
     known: HashMap<ResourceId, Arc<Consent>>,
@@ -107,6 +123,7 @@ pub struct Consents {
     turns: BTreeMap<i64, u32>,
     /// Facilities, and what each is part of.
     places: Places,
+    teams: Teams,
     changes: u64,
 }
 
@@ -114,6 +131,7 @@ pub struct Consents {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConsentsState {
     changes: u64,
+    teams: u64,
     until: Option<i64>,
 }
 
@@ -131,6 +149,7 @@ impl Default for Consents {
             unheld: BTreeSet::new(),
             turns: BTreeMap::new(),
             places: Places::default(),
+            teams: Teams::default(),
             changes: generation(),
         }
     }
@@ -153,25 +172,33 @@ impl Consents {
             self.unheld.insert(id.clone());
         }
         if let Ok(Some(consent)) = read {
-            for turn in &consent.turns {
-                *self.turns.entry(*turn).or_default() += 1;
-            }
+            self.turns_at(&consent.turns);
             self.known.insert(id.clone(), Arc::new(consent));
         }
     }
 
     fn forget(&mut self, id: &ResourceId) {
         if let Some(before) = self.known.remove(id) {
-            for turn in &before.turns {
-                if let Some(count) = self.turns.get_mut(turn) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.turns.remove(turn);
-                    }
+            self.turns_no_more(&before.turns);
+        }
+        self.unheld.remove(id);
+    }
+
+    fn turns_at(&mut self, turns: &[i64]) {
+        for turn in turns {
+            *self.turns.entry(*turn).or_default() += 1;
+        }
+    }
+
+    fn turns_no_more(&mut self, turns: &[i64]) {
+        for turn in turns {
+            if let Some(count) = self.turns.get_mut(turn) {
+                *count -= 1;
+                if *count == 0 {
+                    self.turns.remove(turn);
                 }
             }
         }
-        self.unheld.remove(id);
     }
 
     /// One is there that cannot be read: it refuses the chart of its patient, of every patient where that
@@ -205,11 +232,37 @@ impl Consents {
         }
     }
 
-    /// What rights that are made now are of: they are good until another state.
-    pub fn state(&self, now: Micros) -> ConsentsState {
+    /// Whether a facility (`Organization/1`) is there.
+    pub fn has_place(&self, facility: &str) -> bool {
+        self.places.is_there(facility)
+    }
+
+    /// Those of a tenant with the same facilities, where nobody consented to anything and there are no teams.
+    #[must_use]
+    pub fn of_nobody(&self) -> Self {
+        Self {
+            places: self.places.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// The type of the resources that say who cares for whom.
+    pub const TEAM: &str = "CareTeam";
+
+    /// Learns of a CareTeam as it is now; `None`: it is gone, or cannot be read.
+    pub fn learn_team(&mut self, id: &ResourceId, body: Option<&[u8]>) {
+        let (before, after) = self.teams.learn(id, body, generation());
+        self.turns_no_more(&before);
+        self.turns_at(&after);
+    }
+
+    /// What rights that are made now are of, of one for whom a Practitioner stands if that is so: they are good
+    /// until another state.
+    pub fn state(&self, now: Micros, practitioner: Option<&ResourceId>) -> ConsentsState {
         let next = self.turns.range(now.0.saturating_add(1)..).next();
         ConsentsState {
             changes: self.changes,
+            teams: practitioner.map_or(0, |own| self.teams.changed(own)),
             until: next.map(|(at, _)| *at),
         }
     }
@@ -251,9 +304,13 @@ enum Acts {
 #[derive(Default)]
 struct Lists(HashMap<Vec<ResourceId>, Arc<[Match]>>);
 
-/// Patients' consents, ready to be asked about one caller: those that may refuse them something.
+/// Patients' consents, ready to be asked about one caller: those that may refuse them something, and what
+/// they permit.
 pub(super) struct Refusals<'a> {
     asking: Asking<'a>,
+    consents: &'a Consents,
+    /// What they permit, once it was asked for.
+    permits: OnceCell<Permits>,
     some: Vec<&'a Consent>,
     /// Patients of those that could not be read; none: of any.
     broken: Vec<&'a Option<ResourceId>>,
@@ -289,6 +346,8 @@ impl<'a> Refusals<'a> {
         some.sort_by(|a, b| a.patient.as_str().cmp(b.patient.as_str()));
         Self {
             asking,
+            consents,
+            permits: OnceCell::new(),
             by_action: some.iter().any(|consent| consent.names_actions()),
             some,
             broken: consents.broken.values().collect(),
@@ -353,7 +412,7 @@ impl<'a> Refusals<'a> {
         for consent in &self.some {
             let denied = match own {
                 true => Formula::Always,
-                false => self.asking.denied(&consent.rule, action, type_id),
+                false => self.asking.denied_for(&consent.rule, action, type_id),
             };
             match denied {
                 Formula::Never => {}
@@ -415,17 +474,31 @@ const fn changes(action: ActionName) -> bool {
     matches!(action, ActionName::Update | ActionName::Delete)
 }
 
+/// Whether what stands before a reference is this tenant, as nothing is.
+fn is_own(surroundings: &Surroundings<'_>, base: Option<&str>) -> bool {
+    let own = surroundings.own_bases.iter();
+    let mut own = own.map(|base| base.trim_end_matches('/'));
+    base.is_none_or(|base| own.any(|own| own == base))
+}
+
+/// The charts of patients in whose care teams the caller is now; none where no Practitioner stands for them.
+pub(super) fn cared_for(subject: &Subject<'_>, surroundings: &Surroundings<'_>) -> Option<Charts> {
+    let model = surroundings.model;
+    let (of, own) = subject.fhir_user?;
+    let patient = model.type_id("Patient")?;
+    (model.type_name(of) == "Practitioner").then(|| {
+        let own_base = |base: Option<&str>| is_own(surroundings, base);
+        let teams = &surroundings.consents.teams;
+        Charts::of(patient, &teams.patients(own, surroundings.now, &own_base))
+    })
+}
+
 impl Asking<'_> {
     /// Whether a consent may refuse this caller anything: by what it says of callers alone.
     fn concerned(&self, rule: &Rule) -> bool {
         match rule {
             Rule::Unclear => true,
-            Rule::Tree { base, root } => {
-                if !self.in_force(root) {
-                    return false;
-                }
-                *base == Some(true) || self.may_deny(root)
-            }
+            Rule::Tree { base, root } => *base == Some(true) || self.may_deny(root),
         }
     }
 
@@ -440,21 +513,22 @@ impl Asking<'_> {
             && (node.denies || node.exceptions.iter().any(|e| self.may_deny(e)))
     }
 
-    /// A consent whose own period is over, or to come, says nothing.
-    fn in_force(&self, root: &Node) -> bool {
-        let periods = root.conditions.iter();
-        let mut periods = periods.filter(|c| matches!(c, Condition::Period(..)));
-        periods.all(|c| !matches!(self.condition(c, None).at_most, Formula::Never))
+    /// What a consent refuses of an action on a type, with what that takes: nobody changes or deletes what they
+    /// may not look at.
+    fn denied_for(&self, rule: &Rule, action: ActionName, type_id: TypeId) -> Formula {
+        let denied = self.denied(rule, action, type_id);
+        match changes(action) && !matches!(denied, Formula::Always) {
+            true => denied.or(self.denied(rule, ActionName::Read, type_id)),
+            false => denied,
+        }
     }
 
-    /// What a consent refuses of an action on a type.
+    /// What a consent refuses of an action on a type. The rule of which the root is an exception stands where
+    /// the root does not apply: for others, and out of its period.
     fn denied(&self, rule: &Rule, action: ActionName, type_id: TypeId) -> Formula {
         match rule {
             Rule::Unclear => Formula::Always,
             Rule::Tree { base, root } => {
-                if !self.in_force(root) {
-                    return Formula::Never;
-                }
                 let about = Some((action, type_id));
                 let applies = self.applies(root, about);
                 let inside = applies.at_most.and(self.denied_within(root, about));
@@ -559,16 +633,18 @@ impl Asking<'_> {
                 Some((_, type_id)) => self.asked(type_id, text),
                 None => Bound::unclear(),
             },
+            Condition::Caller => Bound::sure(Formula::Always),
             Condition::Labels(_) | Condition::Unclear => Bound::unclear(),
         }
     }
 
     /// Whether a reference leads to this tenant.
     fn is_here(&self, reference: &Reference) -> bool {
-        let own = self.surroundings.own_bases.iter();
-        let mut own = own.map(|base| base.trim_end_matches('/'));
-        let base = reference.base.as_deref();
-        base.is_none_or(|base| own.any(|own| own == base))
+        self.is_own(reference.base.as_deref())
+    }
+
+    fn is_own(&self, base: Option<&str>) -> bool {
+        is_own(self.surroundings, base)
     }
 
     /// Whether a reference means the caller: who stands for them, or a facility where they have a role.

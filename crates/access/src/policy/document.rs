@@ -100,6 +100,9 @@ pub struct GrantText {
     /// (`Patient?organization=%user.facilities`), and that resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,
+    /// Which resources: those in the charts that something other than a search opens to the caller now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
     /// Elements that are not shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hide: Vec<String>,
@@ -118,6 +121,41 @@ pub struct GrantText {
     /// It gives nothing by itself: a person may open one patient under it in an emergency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
+}
+
+/// What opens charts to somebody beside what searches find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// The caller holds a role at a facility that is there; of every resource, not of charts alone.
+    Network,
+    /// The caller's facilities manage the patient, or saw them.
+    Facility,
+    /// A Consent in force permits this very access to the caller.
+    Consent,
+    /// The caller takes part in an active CareTeam of the patient now.
+    CareTeam,
+}
+
+impl By {
+    /// The type of the resources that open charts and that searches do not look at.
+    pub const fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Network | Self::Facility => None,
+            Self::Consent => Some("Consent"),
+            Self::CareTeam => Some("CareTeam"),
+        }
+    }
+
+    /// Types whose resources open charts.
+    pub(super) const fn evidence(self) -> &'static [&'static str] {
+        match self {
+            Self::Network => &[],
+            Self::Facility => &["Encounter", "Location"],
+            Self::Consent => &["Consent"],
+            Self::CareTeam => &["CareTeam"],
+        }
+    }
 }
 
 /// How a person may open a patient whom their rights do not reach.
@@ -354,6 +392,16 @@ impl Document {
         self.consents.is_some()
     }
 
+    /// Whether what it gives goes by what is known beside what searches find: patients' consents, who is in
+    /// their care teams, which facilities are there.
+    pub fn asks_patients(&self) -> bool {
+        self.enforces_consents()
+            || self
+                .grants
+                .iter()
+                .any(|g| matches!(g.by, Some(by) if by != By::Facility))
+    }
+
     /// Whether criteria of some grant name a search parameter, perhaps.
     pub fn names(&self, code: &str) -> bool {
         let part = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
@@ -422,6 +470,17 @@ impl Document {
                 && (!grant.hide.is_empty() || !grant.read_only.is_empty())
             {
                 wrong("hide", "a refusal hides the whole resource");
+            }
+            if let Some(by) = grant.by {
+                if grant.effect == Effect::Deny {
+                    wrong("by", "a refusal goes by searches");
+                }
+                if grant.break_glass.is_some() {
+                    wrong("by", "an opening is of a patient whom nothing else opens");
+                }
+                if by == By::Consent && self.consents.is_none() {
+                    wrong("by", "what consents say does not count: \"consents\"");
+                }
             }
             if let Some(glass) = &grant.break_glass {
                 if grant.effect == Effect::Deny {

@@ -94,6 +94,7 @@ impl Policy {
             ..subject.clone()
         };
         let without = self.suppose_open(&unscoped, facts, surroundings, opened);
+        let built_in = BuiltIn::of(self.document(), subject, surroundings);
         // What is open, under grants that hold.
         let mut lifted = Vec::new();
         let steps = self
@@ -148,6 +149,15 @@ impl Policy {
                                 true if gives => ways.to_write(type_id, &way).clause,
                                 _ => way.clause,
                             });
+                            let way = way.and_then(|way| {
+                                match grant.by.filter(|by| by.key().is_some()) {
+                                    None => Ok(way),
+                                    Some(by) => match built_in.opened(by, action, type_id) {
+                                        Some(opened) => Ok(both(way, Some(Clause::clone(&opened)))),
+                                        None => Err(Silent::Nothing),
+                                    },
+                                }
+                            });
                             let (says, which) = said(gives, holds, way);
                             clause = which;
                             says
@@ -163,7 +173,6 @@ impl Policy {
                 }
             });
         let mut steps: Vec<Step> = steps.collect();
-        let built_in = BuiltIn::of(self.document(), subject, surroundings);
         let by_consents = built_in.by_consents(action, type_id, rights.administers());
         let by_consents = match by_consents.as_deref() {
             Some(Refused::Some(clauses)) if built_in.lifts() && !lifted.is_empty() => {

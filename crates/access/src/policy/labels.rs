@@ -16,9 +16,9 @@ const NORMAL: usize = 3;
 /// Kinds of sensitive information that are withheld from whoever is not named
 /// (v3-ActInformationSensitivityPolicy).
 pub(super) const SENSITIVE: &[&str] = &[
-    "ALC", "BH", "COGN", "DRGIS", "DVD", "EMOTDIS", "ETH", "ETHUD", "GDIS", "GENETIC", "HIV",
-    "IDS", "MH", "OPIOIDUD", "PSY", "PSYTHPN", "SCA", "SDV", "SEX", "SICKLE", "SPI", "STD", "SUD",
-    "TBOO", "VIO",
+    "ADOL", "ALC", "BH", "CEL", "COGN", "DIA", "DRGIS", "DVD", "EMOTDIS", "EMP", "ETH", "ETHUD",
+    "GDIS", "GENETIC", "HIV", "IDS", "MH", "MST", "OPIOIDUD", "PDS", "PHY", "PREGNANT", "PRS",
+    "PSY", "PSYTHPN", "SCA", "SDV", "SEX", "SICKLE", "SPI", "STD", "SUD", "TBOO", "VIO",
 ];
 
 /// How high a label stands among those of confidentiality.

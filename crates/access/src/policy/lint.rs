@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::compile::{Policy, Surroundings, Ways, types_of};
-use super::document::Effect;
+use super::document::{By, Effect};
 use super::variables::Values;
 use crate::action::ActionName;
 
@@ -44,6 +44,8 @@ impl Policy {
                 let clause = way.clause.as_ref();
                 looked.extend(clause.into_iter().flat_map(|c| c.looks_at(model)));
             }
+            let opening = grant.by.map_or(&[] as &[_], By::evidence);
+            looked.extend(opening.iter().filter_map(|name| model.type_id(name)));
             looked.sort_unstable();
             looked.dedup();
             let texts = [&grant.criteria, &grant.within];

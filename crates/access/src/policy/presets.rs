@@ -2,7 +2,7 @@
 //! one tenant, with the same roles.
 
 use super::document::{
-    Actions, BreakGlass, ConsentRules, ConsentsText, Document, Effect, GrantText, Require, Who,
+    Actions, BreakGlass, By, ConsentRules, ConsentsText, Document, Effect, GrantText, Require, Who,
 };
 
 /// A ready policy.
@@ -12,39 +12,31 @@ pub struct Preset {
     pub name: &'static str,
     /// What it is for.
     pub about: &'static str,
-    /// How a chart is reached by those who treat: the `within` of their grants.
-    chart: Option<&'static str>,
-    /// The type whose resources open charts.
-    key: Option<&'static str>,
+    /// How charts are reached by those who treat: the `by` of their grants.
+    by: By,
 }
 
 /// Every ready policy.
 pub const PRESETS: &[Preset] = &[
     Preset {
         name: "network-wide",
-        about: "Whoever treats sees the charts of all facilities.",
-        chart: None,
-        key: None,
+        about: "Whoever treats at a facility sees the charts of all facilities.",
+        by: By::Network,
     },
     Preset {
         name: "own-facility",
-        about: "Whoever treats sees charts of the patients that their facilities manage.",
-        chart: Some("Patient?organization=%user.facilities"),
-        key: None,
+        about: "Whoever treats sees charts of the patients that their facilities manage or saw.",
+        by: By::Facility,
     },
     Preset {
         name: "care-team",
         about: "Whoever treats sees charts of patients in whose care teams they are.",
-        chart: Some("Patient?_has:CareTeam:patient:participant=%user.practitioner"),
-        key: Some("CareTeam"),
+        by: By::CareTeam,
     },
     Preset {
         name: "by-consent",
         about: "Whoever treats sees charts of patients who gave their facilities consent.",
-        chart: Some(
-            "Patient?_has:Consent:patient:_filter=status eq active and actor eq %user.facilities",
-        ),
-        key: Some("Consent"),
+        by: By::Consent,
     },
 ];
 
@@ -102,7 +94,7 @@ pub fn preset(name: &str) -> Option<Document> {
 struct To(&'static str);
 
 impl To {
-    fn may(self, what: &str, actions: &str, types: &[&str], within: Option<&str>) -> GrantText {
+    fn may(self, what: &str, actions: &str, types: &[&str], by: Option<By>) -> GrantText {
         GrantText {
             name: format!("{}: {what}", self.0),
             effect: Effect::Allow,
@@ -113,7 +105,8 @@ impl To {
             actions: Actions::Letters(actions.to_owned()),
             types: types.iter().map(|t| (*t).to_owned()).collect(),
             criteria: None,
-            within: within.map(str::to_owned),
+            within: None,
+            by,
             hide: Vec::new(),
             read_only: Vec::new(),
             when: None,
@@ -127,12 +120,11 @@ impl To {
 impl Preset {
     /// The document.
     pub fn document(&self) -> Document {
-        /// Patients that a facility manages: what those see who do not treat.
-        const MANAGED: &str = "Patient?organization=%user.facilities";
-        let chart = self.chart;
+        /// Charts of one's facilities: what those see who do not treat.
+        const MANAGED: By = By::Facility;
         let mut grants = Vec::new();
         // What opens a chart is not written by those to whom it opens it.
-        if let Some(key) = self.key {
+        if let Some(key) = self.by.key() {
             let mut deny = To("clinician").may("what opens charts", "cud", &[key], None);
             deny.effect = Effect::Deny;
             deny.name = format!("those who treat do not write {key}");
@@ -152,11 +144,12 @@ impl Preset {
         ] {
             grants.push(To(role).may("the directory", "rs", DIRECTORY, None));
         }
-        // Without a chart rule everybody who treats is given every type; with one, the types that
-        // are in a patient's compartment.
-        grants.push(To("clinician").may("charts", "cruds", &["*"], chart));
-        grants.push(To("nurse").may("charts", "crus", &["*"], chart));
-        if chart.is_some() {
+        // In a network everybody who treats is given every type; else the types that are in a
+        // patient's compartment.
+        for (role, actions) in [("clinician", "cruds"), ("nurse", "crus")] {
+            grants.push(To(role).may("charts", actions, &["*"], Some(self.by)));
+        }
+        if self.by != By::Network {
             let mut emergency = To("clinician").may("emergency", "rs", &["*"], None);
             emergency.break_glass = Some(BreakGlass {
                 minutes: None,
@@ -191,14 +184,15 @@ impl Preset {
         let mut administrator = To("tenant-administrator").may("policy", "r", &["*"], None);
         administrator.actions = Actions::Words(vec!["administer".to_owned()]);
         grants.push(administrator);
-        let own = Some("Patient?_id=%patient.id");
-        grants.push(To("patient").may("own chart", "rs", &["*"], own));
+        let mut own = To("patient").may("own chart", "rs", &["*"], None);
+        own.within = Some("Patient?_id=%patient.id".to_owned());
+        grants.push(own);
         grants.push(To("vendor-read-only").may("charts", "rs", &["*"], Some(MANAGED)));
         Document {
             title: format!("{} ({})", self.about, self.name),
             grants,
-            // Whom a consent names it need not permit: what it says counts as well.
-            consents: (self.key == Some("Consent")).then(|| {
+            // What one consent permits another may refuse.
+            consents: (self.by == By::Consent).then(|| {
                 let of = |role: &str, codes: &[&str]| {
                     let codes = codes.iter().map(|c| (*c).to_owned()).collect();
                     (role.to_owned(), codes)

@@ -8,6 +8,7 @@ use fhir::resource::mask::Mask;
 use fhir::search::query::Clause;
 
 use super::break_glass::Glass;
+use super::document::By;
 use crate::action::ActionName;
 use crate::directory::TenantId;
 use crate::permit::{Actor, TypeSet};
@@ -317,6 +318,8 @@ pub struct Rights {
     /// The trail is among the AuditEvents that may be looked at.
     pub(super) sees_trail: bool,
     pub(super) refused_operations: Vec<Box<str>>,
+    /// By what charts are opened to the caller.
+    pub(super) keys: Vec<By>,
     pub(super) owed: Vec<Owed>,
     pub(super) glass: Glass,
 }
@@ -427,6 +430,11 @@ impl Rights {
     /// Whether the tenant's policy may be administered.
     pub const fn administers(&self) -> bool {
         self.administers
+    }
+
+    /// Names of types whose resources open charts to the caller, without that conditions look at them.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().filter_map(|by| by.key())
     }
 
     /// Whether an operation (without `$`) is refused by name.

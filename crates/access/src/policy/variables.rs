@@ -96,6 +96,11 @@ impl Values {
         }
     }
 
+    /// Facilities of the caller: `Organization/…` and `Location/…`.
+    pub(super) fn facilities(&self) -> impl Iterator<Item = &str> {
+        self.facilities.iter().map(String::as_str)
+    }
+
     fn get(&self, name: &str) -> Vec<&str> {
         let single = match name {
             "user.facilities" => {

@@ -1,6 +1,6 @@
 //! What the grant of a vendor leaves of a type: its scopes, and what belongs to its facilities.
 //!
-//! To a facility belong the charts of patients whom it manages or who were seen there, itself, and who
+//! To a facility belong the charts of patients whom it manages or who were or are seen there, itself, and who
 //! and what works there. What belongs to no facility, catalogues and the like, is read and not
 //! changed; of a type that is neither, nothing is left.
 
@@ -10,6 +10,7 @@ use fhir::definitions::TypeId;
 use fhir::search::query::Clause;
 
 use super::compile::{Narrowed, Surroundings, both, in_compartment, others, strays, understood};
+use super::facilities::seen_at;
 use super::variables::Values;
 use crate::action::ActionName;
 use crate::scope::{ScopeContext, Scopes};
@@ -72,8 +73,8 @@ const OWN: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Whose chart is a facility's.
-const CHARTS: &[&str] = &["organization=%o", "_has:Encounter:patient:location=%l"];
+/// Whose chart is a facility's: those whom it manages.
+const MANAGED: &[&str] = &["organization=%o"];
 
 /// What a grant leaves, ready to be asked.
 #[derive(Debug)]
@@ -139,7 +140,10 @@ impl Narrowing {
         let own = OWN.iter().find(|(of, _)| *of == name);
         let mut ways = own.map_or_else(Vec::new, |(_, searches)| asked(type_id, searches));
         if let Some(patient) = model.type_id("Patient") {
-            let charts = asked(patient, CHARTS);
+            let mut charts = asked(patient, MANAGED);
+            let [_, locations] = facilities;
+            let locations: Vec<&str> = locations.iter().map(String::as_str).collect();
+            charts.extend(seen_at(&locations, surroundings));
             if !charts.is_empty() {
                 let charts = Arc::new(any(charts));
                 let mut way = in_compartment(model, patient, type_id, &charts);

@@ -151,8 +151,12 @@ impl Gate {
         let state = policy.state(self.model(), &facts, principal);
         let person = principal.person();
         let openings = person.map_or_else(Vec::new, |person| store.openings_of(person, at));
-        let count = policy.document().enforces_consents();
-        let consents = store.with_consents(count, |c| c.state(at)).await?;
+        let count = policy.document().asks_patients();
+        let practitioner = principal
+            .fhir_user()
+            .and_then(|(of, id)| (self.model().type_name(of) == "Practitioner").then_some(id));
+        let state_of = |consents: &access::Consents| consents.state(at, practitioner);
+        let consents = store.with_consents(count, state_of).await?;
         let same = |made: &&Made| {
             Arc::ptr_eq(&made.policy, &policy)
                 && Arc::ptr_eq(&made.customs, &customs)
@@ -190,7 +194,7 @@ impl Gate {
             };
             let vendor = vendor.as_deref();
             let make = || policy.rights_under(principal, vendor, &facts, &surroundings, &opened);
-            (consents.state(at), Arc::new(aside(make)))
+            (state_of(consents), Arc::new(aside(make)))
         });
         let (consents, rights) = made.await?;
         let Some(known) = known else {
@@ -244,7 +248,7 @@ mod tests {
     use super::*;
 
     fn made(rights: &Arc<Rights>, taken: Taken) -> Made {
-        let now = access::Consents::none().state(Micros(0));
+        let now = access::Consents::none().state(Micros(0), None);
         Made {
             policy: Arc::new(Policy::none()),
             customs: Arc::default(),

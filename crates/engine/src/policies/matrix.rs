@@ -28,6 +28,14 @@ pub(crate) fn matrix(policy: &Policy, surroundings: &Surroundings<'_>) -> Matrix
             }
         }
     }
+    let mut there = access::Consents::default();
+    if let Ok(id) = ResourceId::new("1") {
+        there.learn_place("Organization", &id, Some(b"{}"));
+    }
+    let surroundings = &Surroundings {
+        consents: &there,
+        ..*surroundings
+    };
     let facts = RequestFacts {
         at: surroundings.now,
         from: None,

@@ -311,10 +311,11 @@ impl Work<'_> {
             stepped_up: false,
         };
         let base = [self.base.as_str()];
-        let count = by_consents && policy.document().enforces_consents();
+        let count = policy.document().asks_patients();
         let rights = self.store.with_consents(count, |consents| {
+            let of_nobody = (count && !by_consents).then(|| consents.of_nobody());
             let surroundings = Surroundings {
-                consents,
+                consents: of_nobody.as_ref().unwrap_or(consents),
                 ..self.surroundings(&base, customs)
             };
             policy.suppose(subject, &facts, &surroundings)
@@ -334,7 +335,9 @@ impl Work<'_> {
     ) -> Result<Option<(bool, bool)>, Failure> {
         let rules = decided.each_ref().map(|r| r.rule(action, type_id));
         let filters = rules.map(|rule| rule.and_then(|rule| rule.filter()));
-        let told = Told::of(author, self.model, type_id, filters.into_iter().flatten());
+        let (criteria, keys) = (filters.into_iter().flatten(), decided.iter());
+        let keys = keys.flat_map(Rights::keys);
+        let told = Told::of(author, self.model, type_id, criteria, keys);
         let mut clauses = Vec::with_capacity(3);
         let own = match told {
             Told::Never => return Ok(None),

@@ -10,6 +10,7 @@ pub(super) mod glass;
 mod import;
 mod masks;
 mod moving;
+mod opened;
 mod report;
 mod roads;
 mod strays;

@@ -1,4 +1,4 @@
-//! What patients of an open tenant consented to, in memory: read when first asked for, and kept up with
+//! What patients of an open tenant consented to, and who is in their care teams, in memory: read when first asked for, and kept up with
 //! every commit after that.
 //!
 //! While they are read nobody waits for it but who asks: what is committed meanwhile is noted, and learned
@@ -45,9 +45,10 @@ impl Change {
     fn learned(&self, tenant: &OpenTenant, consents: &mut Consents) {
         let name = tenant.model.type_name(self.type_id);
         let body = self.body.as_deref();
-        match Consents::is_place(name) {
-            true => consents.learn_place(name, &self.id, body),
-            false => consents.learn(tenant.model, &self.id, body),
+        match name {
+            Consents::TEAM => consents.learn_team(&self.id, body),
+            _ if Consents::is_place(name) => consents.learn_place(name, &self.id, body),
+            _ => consents.learn(tenant.model, &self.id, body),
         }
     }
 }
@@ -61,7 +62,7 @@ impl KnownConsents {
     /// Learns what was committed.
     pub(crate) fn learn(&self, tenant: &OpenTenant, stored: &Stored) {
         let name = tenant.model.type_name(stored.type_id);
-        if name != "Consent" && !Consents::is_place(name) {
+        if !matches!(name, "Consent" | Consents::TEAM) && !Consents::is_place(name) {
             return;
         }
         let change = Change {
@@ -108,7 +109,7 @@ impl KnownConsents {
                      (SELECT rid FROM quarantine WHERE decision IS NULL))",
                 )
                 .doing(DOING)?;
-            let named = ["Consent", "Organization", "Location"];
+            let named = ["Consent", "Organization", "Location", Consents::TEAM];
             for type_id in named.iter().filter_map(|name| tenant.model.type_id(name)) {
                 let mut found = read.query([type_id.0]).doing(DOING)?;
                 while let Some(row) = found.next().doing(DOING)? {
@@ -135,8 +136,8 @@ impl KnownConsents {
     }
 }
 
-/// A Consent that cannot be read, or waits in quarantine, refuses, whatever it said; of a facility of which
-/// that is so nothing is known.
+/// A Consent that cannot be read, or waits in quarantine, refuses, whatever it said; of a facility or a care team
+/// of which that is so nothing is known.
 fn learn_stored(
     tenant: &OpenTenant,
     db: &rusqlite::Connection,
@@ -149,9 +150,14 @@ fn learn_stored(
     let current = free.and_then(|()| rows::current(tenant, db, type_id, &id));
     match current {
         Ok(Some(opened)) if Consents::is_place(name) => {
-            consents.learn_place(name, &id, Some(&opened.stored.body));
+            let there = opened.stored.method != Method::Delete;
+            consents.learn_place(name, &id, there.then_some(&opened.stored.body));
         }
-        Err(_) if Consents::is_place(name) => {}
+        Ok(Some(opened)) if name == Consents::TEAM => {
+            let there = opened.stored.method != Method::Delete;
+            consents.learn_team(&id, there.then_some(&opened.stored.body));
+        }
+        Err(_) if Consents::is_place(name) || name == Consents::TEAM => {}
         Ok(Some(opened)) if opened.stored.method != Method::Delete => {
             consents.learn(tenant.model, &id, Some(&opened.stored.body));
         }

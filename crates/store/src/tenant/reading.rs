@@ -258,8 +258,8 @@ impl TenantStore {
         self.current(spent, type_id, id, form).await
     }
 
-    /// The current version of a resource for whoever makes another version of it
-    /// (`http.html#patch`): all of it.
+    /// The current version of a resource for whoever makes another version of it out of it
+    /// (`http.html#patch`): all of it. Of what they do not read they learn nothing by that.
     pub async fn read_to_change(
         &self,
         permit: Permit<Update>,
@@ -269,7 +269,10 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let (own, shown) = (spent.rule(type_id).cloned(), spent.shown(type_id).cloned());
         let guards = |rule: &Option<Arc<Rule>>| rule.as_ref().is_some_and(|r| r.hidden().is_some());
-        if own.is_none() && !guards(&shown) {
+        let reads = spent.reads();
+        let filter = |rule: &Option<Arc<Rule>>| rule.as_ref().and_then(|r| r.filter()).cloned();
+        let unread = filter(&shown).filter(|shown| reads && filter(&own).as_ref() != Some(shown));
+        if own.is_none() && unread.is_none() && !guards(&shown) {
             let read = self.current(spent, type_id, id, Form::Whole).await?;
             return Ok(ToChange {
                 read,
@@ -282,7 +285,6 @@ impl TenantStore {
             return Err(not_covered());
         }
         let wanted = id.clone();
-        let reads = spent.reads();
         let (found, mask, opened, read_only) = self
             .handle
             .0
@@ -307,6 +309,13 @@ impl TenantStore {
                     let found = match (&own, found) {
                         (Some(rule), found) => reached_now(tenant, db, (rule, type_id), found)?,
                         (None, found) => found.map(|o| o.stored),
+                    };
+                    let unread = unread
+                        .as_ref()
+                        .map(|filter| sight::meets(tenant, db, filter, type_id, place.0, place.1));
+                    let found = match unread.transpose()? {
+                        Some(false) => None,
+                        _ => found,
                     };
                     // Whether it is read and not theirs to change: asked of what is not there as well.
                     let read = found.is_none() && reads && {

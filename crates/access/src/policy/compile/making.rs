@@ -39,6 +39,8 @@ pub(super) struct Making<'a> {
     /// What is seen of types on which scopes count whose queries the caller chose.
     seen: BTreeMap<TypeId, Option<Seen>>,
     pub(super) built_in: BuiltIn<'a>,
+    /// By what charts are opened to the caller beside what searches find.
+    keys: Vec<By>,
 }
 
 /// What a rule of a type is made of. Actions of which it is the same share the rule.
@@ -78,6 +80,7 @@ impl<'a> Making<'a> {
             left: RIGHTS_CLAUSES_MAX,
             seen: BTreeMap::new(),
             built_in: BuiltIn::default(),
+            keys: Vec::new(),
         }
     }
 
@@ -141,6 +144,8 @@ impl<'a> Making<'a> {
         opened: Option<&base::ResourceId>,
     ) {
         let gives = grant.effect == Effect::Allow;
+        // Also where it does not hold now, and would for whoever says why.
+        self.keys.extend(grant.by);
         match (holds, gives) {
             (Holds::No, _) | (Holds::Unknown, true) => return,
             (Holds::Lacks(what), _) => return self.owe(grant, what),
@@ -182,19 +187,44 @@ impl<'a> Making<'a> {
                 Arc::new(way)
             });
             let way = way.map(Arc::new);
+            let mut by_opened: Vec<(*const Clause, bool, Arc<Way>)> = Vec::new();
             let never = way.as_ref().ok().and_then(|way| way.clause.clone());
             let never = never.map(Arc::new);
             for action in &actions {
                 if !covers(grant, *action, type_id, model) {
                     continue;
                 }
+                let opened = match grant.by.filter(|by| by.key().is_some()) {
+                    None => None,
+                    Some(by) => match self.built_in.opened(by, *action, type_id) {
+                        Some(clause) => Some(clause),
+                        None => continue,
+                    },
+                };
                 let Some(cell) = self.cell(*action, type_id) else {
                     continue;
                 };
                 match (&way, gives) {
                     (Ok(way), true) => {
-                        let writing = writing.as_ref().filter(|_| action.writes());
-                        cell.ways.push(writing.unwrap_or(way).clone());
+                        let writes = action.writes();
+                        let way = writing.as_ref().filter(|_| writes).unwrap_or(way);
+                        let Some(opened) = opened else {
+                            cell.ways.push(way.clone());
+                            continue;
+                        };
+                        let of = Arc::as_ptr(&opened);
+                        let known = by_opened.iter().find(|(o, w, _)| (*o, *w) == (of, writes));
+                        let narrowed = match known {
+                            Some((_, _, way)) => way.clone(),
+                            None => {
+                                let mut way = Way::clone(way);
+                                way.clause = both(way.clause, Some(Clause::clone(&opened)));
+                                let way = Arc::new(way);
+                                by_opened.push((of, writes, way.clone()));
+                                way
+                            }
+                        };
+                        cell.ways.push(narrowed);
                     }
                     (Ok(_), false) => match &never {
                         Some(clause) => cell.never.push(clause.clone()),
@@ -230,6 +260,9 @@ impl<'a> Making<'a> {
             let mut found = Vec::new();
             for (type_id, cell) in cells {
                 if cell.refused || cell.ways.is_empty() {
+                    continue;
+                }
+                if !administers && action.writes() && self.is_key(*type_id) {
                     continue;
                 }
                 let Some(narrow) = self.narrowed(*action, *type_id) else {
@@ -273,11 +306,18 @@ impl<'a> Making<'a> {
             read_only: self.read_only,
             sees_trail: self.names_trail() && self.subject.bound.is_none(),
             refused_operations: self.refused_operations,
+            keys: self.keys,
             owed: self.owed,
             glass,
         };
         rights.settle();
         rights
+    }
+
+    /// Whether resources of a type open charts to the caller: then they write none, unless they administer.
+    fn is_key(&self, type_id: TypeId) -> bool {
+        let name = self.surroundings.model.type_name(type_id);
+        self.keys.iter().any(|by| by.key() == Some(name))
     }
 
     /// A Binary that names a resource as its security context is reached by whoever reaches that resource
@@ -506,7 +546,7 @@ fn only_of_patient(scopes: &Scopes, action: ActionName, type_id: TypeId) -> bool
 }
 
 /// Whether there is no security context.
-pub(super) fn lacks_context(lacks: bool) -> Clause {
+pub(in crate::policy) fn lacks_context(lacks: bool) -> Clause {
     Clause::Param(ParamClause {
         param: vec![SECURITY_CONTEXT],
         kind: ParamKind::Reference,

@@ -14,18 +14,25 @@ const DEPTH_MAX: usize = 32;
 
 type Place = (Box<str>, ResourceId);
 
-/// Organizations and Locations, and what each is said to be part of.
+/// Organizations and Locations, and what each is said to be part of, where that can be read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Places(HashMap<Place, Vec<Reference>>);
+pub(super) struct Places(HashMap<Place, Option<Vec<Reference>>>);
 
 impl Places {
     /// Learns of one as it is now; whether that is something new.
     pub(super) fn learn(&mut self, of: &str, id: &ResourceId, body: Option<&[u8]>) -> bool {
         let place = (of.into(), id.clone());
-        match body.and_then(wholes) {
+        match body.map(wholes) {
             Some(wholes) => self.0.insert(place, wholes.clone()) != Some(wholes),
             None => self.0.remove(&place).is_some(),
         }
+    }
+
+    /// Whether one is there.
+    pub(super) fn is_there(&self, facility: &str) -> bool {
+        let named = facility.split_once('/');
+        let place = named.and_then(|(of, id)| Some((of.into(), ResourceId::new(id).ok()?)));
+        place.is_some_and(|place: Place| self.0.contains_key(&place))
     }
 
     /// Whether neither of two is known to be, or may be, in the other.
@@ -40,7 +47,7 @@ impl Places {
             if (&**of, id) == whole || depth >= DEPTH_MAX {
                 return false;
             }
-            let Some(wholes) = self.0.get(&place) else {
+            let Some(Some(wholes)) = self.0.get(&place) else {
                 return false;
             };
             for next in wholes {

@@ -11,6 +11,8 @@ use super::{Condition, Consent, Node, Reference, Rule};
 const DEPTH_MAX: usize = 20;
 /// Scopes of consents that are about something else than who may see what.
 const OTHER_SCOPES: [&str; 3] = ["adr", "research", "treatment"];
+/// The scope of consents about who may see what.
+const PRIVACY: &str = "patient-privacy";
 /// Categories of consents that are about something else (R5 has no scope).
 const OTHER_CATEGORIES: [&str; 7] = ["acd", "dnr", "hcd", "polst", "research", "rsdid", "rsreid"];
 /// The code systems of scopes and categories, by their end.
@@ -20,7 +22,7 @@ const CATEGORIES: &str = "/consentcategorycodes";
 /// It may mean to refuse something, and nobody can be held to it.
 pub(super) struct Unheld;
 
-/// What a Consent refuses, in force or later; none where it never refuses anything.
+/// What a Consent refuses and opens, in force or later; none where it never does either.
 pub(super) fn consent(model: &'static Model, body: &[u8]) -> Result<Option<Consent>, Unheld> {
     let body: Value = serde_json::from_slice(body).map_err(|_| Unheld)?;
     let five = model.version() == FhirVersion::R5;
@@ -35,7 +37,7 @@ pub(super) fn consent(model: &'static Model, body: &[u8]) -> Result<Option<Conse
     // By its end wherever the patient is said to be: a consent only withholds.
     let subject = body.get(if five { "subject" } else { "patient" });
     match subject.and_then(reference) {
-        Some(Reference { of, id, .. }) if &*of == "Patient" => Ok(about(&body, five, id)),
+        Some(named) if &*named.of == "Patient" => Ok(about(&body, five, named)),
         _ => Err(Unheld),
     }
 }
@@ -49,17 +51,18 @@ pub(super) fn patient(model: &'static Model, body: &[u8]) -> Option<ResourceId> 
     (&*named.of == "Patient").then_some(named.id)
 }
 
-/// What one about a patient refuses.
-fn about(body: &Value, five: bool, patient: ResourceId) -> Option<Consent> {
+/// What one about a patient refuses and opens.
+fn about(body: &Value, five: bool, patient: Reference) -> Option<Consent> {
     let rule = match five {
         true => r5(body),
         false => r4(body),
     };
     let rule = rule.filter(|rule| is_plain(body) && (!is_for_emergencies(body) || closes(rule)));
     let rule = rule.unwrap_or(Rule::Unclear);
+    let opens = may_open(body, five) && matches!(&rule, Rule::Tree { root, .. } if permits(root));
     let mut turns = Vec::new();
     if let Rule::Tree { base, root } = &rule {
-        if *base != Some(true) && !denies_somewhere(root) {
+        if !opens && *base != Some(true) && !denies_somewhere(root) {
             return None;
         }
         turns_of(root, &mut turns);
@@ -67,17 +70,19 @@ fn about(body: &Value, five: bool, patient: ResourceId) -> Option<Consent> {
     turns.sort_unstable();
     turns.dedup();
     Some(Consent {
-        patient,
+        patient: patient.id,
+        base: patient.base,
         rule,
+        opens,
         turns,
     })
 }
 
-fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
     value.get(name).and_then(Value::as_str)
 }
 
-fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+pub(super) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value
         .get(name)
         .and_then(Value::as_array)
@@ -91,7 +96,7 @@ fn codings(concept: &Value) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Nothing in it changes the meaning of the rest.
-fn is_plain(value: &Value) -> bool {
+pub(super) fn is_plain(value: &Value) -> bool {
     value.get("modifierExtension").is_none() && value.get("implicitRules").is_none()
 }
 
@@ -109,6 +114,36 @@ fn is_about_other(body: &Value, five: bool) -> bool {
         (system.is_empty() || system.ends_with(SCOPES)) && OTHER_SCOPES.contains(&code)
     };
     !is_for_emergencies(body) && scopes.peek().is_some() && scopes.all(other)
+}
+
+/// What it permits may open charts: it is about privacy and nothing else, not for emergencies alone, and by no
+/// policy that is not known.
+fn may_open(body: &Value, five: bool) -> bool {
+    let mut categories = list(body, "category").iter().flat_map(codings);
+    let other = |(system, code): (&str, &str)| {
+        (system.is_empty() || system.ends_with(CATEGORIES)) && OTHER_CATEGORIES.contains(&code)
+    };
+    if categories.any(other) || is_for_emergencies(body) {
+        return false;
+    }
+    if five {
+        return body.get("policyBasis").is_none();
+    }
+    let mut scopes = body.get("scope").into_iter().flat_map(codings).peekable();
+    let privacy = |(system, code): (&str, &str)| {
+        (system.is_empty() || system.ends_with(SCOPES)) && code == PRIVACY
+    };
+    let of_emergencies = |(_, code): (&str, &str)| code == "EMRGONLY";
+    let mut rules = body.get("policyRule").into_iter().flat_map(codings);
+    scopes.peek().is_some()
+        && scopes.all(privacy)
+        && !policy_rule(body).1
+        && !rules.any(of_emergencies)
+}
+
+/// It, or an exception, permits.
+fn permits(node: &Node) -> bool {
+    !node.denies || node.exceptions.iter().any(permits)
 }
 
 /// Its category says that only emergencies are let in.
@@ -253,7 +288,7 @@ fn node(provision: &Value, denies: bool, kind: Option<&str>, depth: usize) -> Op
     Some(node)
 }
 
-fn period(value: &Value, name: &str) -> Option<Condition> {
+pub(super) fn period(value: &Value, name: &str) -> Option<Condition> {
     let period = value.get(name)?;
     let end = |name: &str| match text(period, name) {
         None => Some(None),

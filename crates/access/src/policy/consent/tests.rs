@@ -259,12 +259,12 @@ fn whoever_is_not_surely_somebody_else_is_refused() {
 #[test]
 fn a_facility_that_moves_is_another_state() {
     let mut known = known(FhirVersion::R4, &[]);
-    let before = known.state(Micros(0));
+    let before = known.state(Micros(0), None);
     known.learn_place("Organization", &id("o2"), Some(b"{\"name\":\"other\"}"));
-    assert_eq!(known.state(Micros(0)), before);
+    assert_eq!(known.state(Micros(0), None), before);
     let body = value!({ "partOf": { "reference": "Organization/o1" } }).to_string();
     known.learn_place("Organization", &id("o2"), Some(body.as_bytes()));
-    assert_ne!(known.state(Micros(0)), before);
+    assert_ne!(known.state(Micros(0), None), before);
 }
 
 #[test]
@@ -308,11 +308,11 @@ fn what_is_read_anew_is_never_taken_for_what_was_known() {
     let consent = r4(&value!({ "type": "deny" }));
     let first = known(FhirVersion::R4, &[&consent]);
     let again = known(FhirVersion::R4, &[&consent]);
-    assert_eq!(first.state(Micros(0)), first.state(Micros(0)));
-    assert_ne!(first.state(Micros(0)), again.state(Micros(0)));
+    assert_eq!(first.state(Micros(0), None), first.state(Micros(0), None));
+    assert_ne!(first.state(Micros(0), None), again.state(Micros(0), None));
     assert_ne!(
-        Consents::default().state(Micros(0)),
-        Consents::default().state(Micros(0))
+        Consents::default().state(Micros(0), None),
+        Consents::default().state(Micros(0), None)
     );
 }
 

@@ -107,6 +107,7 @@ fn grant(name: &str, who: &Who, actions: &[&str], type_name: &str) -> GrantText 
         types: vec![type_name.to_owned()],
         criteria: None,
         within: None,
+        by: None,
         hide: Vec::new(),
         read_only: Vec::new(),
         when: None,

@@ -311,6 +311,7 @@ pub(super) fn grants(
                 },
                 criteria,
                 within: None,
+                by: None,
                 hide: Vec::new(),
                 read_only: Vec::new(),
                 when: when.clone(),

@@ -385,7 +385,7 @@ fn policy_document(text: &Value) -> Value {
         &json!({
             "name": text, "effect": { "enum": ["allow", "deny"] }, "who": who,
             "actions": { "oneOf": [text, list] }, "types": list, "criteria": text, "within": text,
-            "hide": list, "readOnly": list, "when": text, "networks": list,
+            "by": { "enum": ["network", "facility", "consent", "care-team"] }, "hide": list, "readOnly": list, "when": text, "networks": list,
             "require": object(&[], &json!({ "reason": { "type": "boolean" }, "stepUp": { "type": "boolean" } })),
             "breakGlass": object(&[], &json!({ "minutes": { "type": "integer" }, "reviewers": who })),
         }),

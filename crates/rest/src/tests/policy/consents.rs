@@ -34,7 +34,7 @@ fn keep(world: &World, by: &str, provision: &Value) {
     );
 }
 
-fn ids(world: &World, who: &str, line: &str) -> Vec<String> {
+pub(super) fn ids(world: &World, who: &str, line: &str) -> Vec<String> {
     {
         let told = world.fhir(who, line, "").status(200).entries().into_iter();
         sorted(
@@ -351,6 +351,9 @@ fn labels_withhold_what_is_confidential_or_sensitive_from_whoever_is_not_named()
     labelled("very", "V", mark);
     labelled("mind", "PSY", kind);
     labelled("drugs", "ETH", kind);
+    labelled("assault", "MST", kind);
+    labelled("pregnancy", "PREGNANT", kind);
+    labelled("asked-for", "PRS", kind);
     sharing(
         &world,
         &json!({ "labels": {

@@ -201,8 +201,22 @@ fn who_changes_more_than_they_read_is_not_shown_it() {
         ("content-type", "application/json-patch+json"),
         ("prefer", "return=representation"),
     ];
-    let answer = world.fhir_with(&who, "PATCH Patient/p-south", &headers, flip.to_string());
-    assert!(answer.code < 300 && !String::from_utf8_lossy(&answer.body).contains("1970"));
+    // A patch tells what is there: it takes reading.
+    for patch in [
+        flip,
+        json!([{ "op": "test", "path": "/birthDate", "value": "1971-01-01" }]),
+    ] {
+        world
+            .fhir_with(&who, "PATCH Patient/p-south", &headers, patch.to_string())
+            .refused(404, "not-found");
+    }
+    let patch = json!([{ "op": "test", "path": "/birthDate", "value": "1970-01-01" }]).to_string();
+    world
+        .fhir_with(&who, "PATCH Patient/p-north", &headers, patch)
+        .status(200);
+    // Who brings the whole of it learns nothing.
+    let whole = super::patient("south").to_string();
+    world.fhir(&who, "PUT Patient/p-south", whole).status(200);
     world
         .fhir(&who, "POST Patient/p-south/$reindex", "")
         .status(200);

@@ -211,9 +211,28 @@ fn a_place_is_a_facility_too() {
     world
         .fhir(&all, "PUT Encounter/e1", visit.to_string())
         .status(201);
+    // Nobody was there who only was to come, or by mistake.
+    for status in [
+        "planned",
+        "cancelled",
+        "entered-in-error",
+        "unknown",
+        "in-progress",
+    ] {
+        let line = format!("PUT Patient/p-{status}");
+        let body = json!({ "resourceType": "Patient", "id": format!("p-{status}") });
+        world.fhir(&all, &line, body.to_string()).status(201);
+        let mut visit = visit.clone();
+        visit["id"] = json!(format!("e-{status}"));
+        visit["status"] = json!(status);
+        visit["subject"] = json!({ "reference": format!("Patient/p-{status}") });
+        let line = format!("PUT Encounter/e-{status}");
+        world.fhir(&all, &line, visit.to_string()).status(201);
+    }
     let admin = enabled(&world, &json!({ "facilities": ["Location/l-north"] }));
     let who = basic(&client(&world, "system/*.rs"));
-    assert_eq!(found(&world, &who, "Patient"), ["Patient/p-south"]);
+    let seen = ["Patient/p-in-progress", "Patient/p-south"];
+    assert_eq!(found(&world, &who, "Patient"), seen);
     assert_eq!(found(&world, &who, "Observation"), ["Observation/b-south"]);
     assert_eq!(found(&world, &who, "Location"), ["Location/l-north"]);
     assert_eq!(found(&world, &who, "Schedule"), ["Schedule/s-north"]);

@@ -1,0 +1,843 @@
+//! Charts that consents permit and care teams open: to whom they are, now, and nothing else.
+
+use serde_json::{Value, json};
+
+use super::super::people::{administrator, person};
+use super::super::world::World;
+use super::consents::ids;
+use super::{govern, observation, staff};
+
+const TYPES: &str = "http://hl7.org/fhir/resource-types";
+const PURPOSE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "resources are written where they are put"
+)]
+fn put(world: &World, by: &str, of: &str, body: Value) {
+    let line = format!("PUT {of}/{}", body["id"].as_str().unwrap());
+    let made = world.fhir(by, &line, body.to_string());
+    assert!(matches!(made.code, 200 | 201), "{line} {}", made.code);
+}
+
+/// A patient with a finding and an immunization.
+fn chart(world: &World, all: &str, id: &str) {
+    put(
+        world,
+        all,
+        "Patient",
+        json!({ "resourceType": "Patient", "id": id }),
+    );
+    let whose = json!({ "reference": format!("Patient/{id}") });
+    let mut finding = observation("x", "finding");
+    finding["id"] = json!(id);
+    finding["subject"] = whose.clone();
+    finding.as_object_mut().unwrap().remove("encounter");
+    put(world, all, "Observation", finding);
+    let jab = json!({ "resourceType": "Immunization", "id": id, "status": "completed",
+        "vaccineCode": { "text": "x" }, "patient": whose, "occurrenceDateTime": "2026" });
+    put(world, all, "Immunization", jab);
+}
+
+/// A tenant of a version with two organizations.
+fn clinic(fhir: &str) -> (World, String) {
+    let (world, all) = World::clinic_of(fhir);
+    for id in ["o-1", "o-2"] {
+        let body = json!({ "resourceType": "Organization", "id": id, "name": id });
+        put(&world, &all, "Organization", body);
+    }
+    (world, all)
+}
+
+fn coding(system: &str, code: &str) -> Value {
+    json!([{ "system": system, "code": code }])
+}
+
+fn actor(role: &str, of: &str) -> Value {
+    json!([{ "role": { "coding": [{ "code": role }] }, "reference": { "reference": of } }])
+}
+
+/// A Consent of R4 with a provision, and other members.
+fn four(patient: &str, provision: &Value, more: &Value) -> Value {
+    let mut body = json!({ "resourceType": "Consent", "id": patient, "status": "active",
+        "scope": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy" }] },
+        "category": [{ "text": "x" }], "patient": { "reference": format!("Patient/{patient}") },
+        "provision": provision });
+    for (name, said) in more.as_object().unwrap() {
+        body[name] = said.clone();
+    }
+    body
+}
+
+/// One of R5 with a decision and an exception.
+fn five(patient: &str, decision: &str, provision: &Value, more: &Value) -> Value {
+    let mut body = json!({ "resourceType": "Consent", "id": patient, "status": "active",
+        "category": [{ "text": "x" }], "subject": { "reference": format!("Patient/{patient}") },
+        "decision": decision, "provision": [provision] });
+    for (name, said) in more.as_object().unwrap() {
+        body[name] = said.clone();
+    }
+    body
+}
+
+fn rule(code: &str) -> Value {
+    json!({ "policyRule": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": code }] } })
+}
+
+fn scope(code: &str) -> Value {
+    json!({ "scope": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": code }] } })
+}
+
+fn with(mut provision: Value, more: &Value) -> Value {
+    for (name, said) in more.as_object().unwrap() {
+        provision[name] = said.clone();
+    }
+    provision
+}
+
+fn by_consent(world: &World) {
+    govern(world, &json!({ "preset": "by-consent", "reason": "test" }));
+}
+
+#[test]
+fn only_a_permit_in_force_for_this_opens_a_chart() {
+    let (world, all) = clinic("4.0.1");
+    let permit = json!({ "type": "permit", "actor": actor("IRCP", "Organization/o-1") });
+    let nothing = json!({});
+    let past = json!({ "period": { "end": "1990-01-01" } });
+    let collect = json!([{ "coding": [{ "code": "collect" }] }]);
+    let emergency = json!({ "category": [{ "coding": [{ "code": "emrgonly" }] }] });
+    // Permits of this facility, and ways of saying so.
+    let open = [
+        ("whole", permit.clone(), nothing.clone()),
+        ("optout", permit.clone(), rule("OPTOUT")),
+        (
+            "treat",
+            with(
+                permit.clone(),
+                &json!({ "purpose": coding(PURPOSE, "TREAT") }),
+            ),
+            nothing.clone(),
+        ),
+        (
+            "begun",
+            with(
+                permit.clone(),
+                &json!({ "period": { "start": "1960-01-01" } }),
+            ),
+            nothing.clone(),
+        ),
+        (
+            "nested",
+            json!({ "type": "deny", "provision": [permit] }),
+            rule("OPTOUT"),
+        ),
+        (
+            "url",
+            permit.clone(),
+            json!({ "patient": { "reference": "http://127.0.0.1:8080/t/lakeside/fhir/Patient/url" } }),
+        ),
+    ];
+    let shut = [
+        ("expired", with(permit.clone(), &past), nothing.clone()),
+        ("expired-in", with(permit.clone(), &past), rule("OPTIN")),
+        ("expired-out", with(permit.clone(), &past), rule("OPTOUT")),
+        (
+            "future",
+            with(permit.clone(), &json!({ "period": { "start": "2990" } })),
+            nothing.clone(),
+        ),
+        ("nobody", json!({ "type": "permit" }), nothing.clone()),
+        (
+            "optin",
+            json!({ "type": "deny", "actor": actor("IRCP", "Organization/o-2") }),
+            rule("OPTIN"),
+        ),
+        (
+            "other",
+            json!({ "type": "permit", "actor": actor("IRCP", "Organization/o-2") }),
+            nothing.clone(),
+        ),
+        (
+            "author",
+            json!({ "type": "permit", "actor": actor("AUT", "Organization/o-1") }),
+            nothing.clone(),
+        ),
+        (
+            "keeper",
+            json!({ "type": "permit", "actor": actor("CST", "Organization/o-1") }),
+            nothing.clone(),
+        ),
+        (
+            "research",
+            with(
+                permit.clone(),
+                &json!({ "purpose": coding(PURPOSE, "HRESCH") }),
+            ),
+            nothing.clone(),
+        ),
+        ("of-research", permit.clone(), scope("research")),
+        ("adr", permit.clone(), scope("adr")),
+        ("treatment", permit.clone(), scope("treatment")),
+        (
+            "unscoped",
+            permit.clone(),
+            json!({ "scope": { "text": "privacy" } }),
+        ),
+        (
+            "collect",
+            with(permit.clone(), &json!({ "action": collect })),
+            nothing.clone(),
+        ),
+        ("emergency", permit.clone(), emergency),
+        ("unknown", permit.clone(), rule("x")),
+        (
+            "extended",
+            with(
+                permit.clone(),
+                &json!({ "extension": [{ "url": "urn:x", "valueString": "x" }] }),
+            ),
+            nothing.clone(),
+        ),
+        (
+            "elsewhere",
+            permit.clone(),
+            json!({ "patient": { "reference": "https://other.test/Patient/elsewhere" } }),
+        ),
+        (
+            "deny",
+            json!({ "type": "deny", "actor": actor("IRCP", "Organization/o-1") }),
+            nothing.clone(),
+        ),
+        (
+            "deny-past",
+            with(
+                json!({ "type": "deny", "actor": actor("IRCP", "Organization/o-1") }),
+                &past,
+            ),
+            nothing.clone(),
+        ),
+        (
+            "deny-research",
+            json!({ "type": "deny", "actor": actor("IRCP", "Organization/o-1"),
+            "purpose": coding(PURPOSE, "HRESCH") }),
+            scope("research"),
+        ),
+        (
+            "excepted",
+            with(
+                permit.clone(),
+                &json!({ "provision": [{ "type": "deny" }] }),
+            ),
+            nothing.clone(),
+        ),
+        ("inactive", permit.clone(), json!({ "status": "inactive" })),
+        ("proposed", permit.clone(), json!({ "status": "proposed" })),
+    ];
+    for (id, provision, more) in open.iter().chain(&shut) {
+        chart(&world, &all, id);
+        put(&world, &all, "Consent", four(id, provision, more));
+    }
+    // Of one type only, and of several people's consents one that refuses.
+    chart(&world, &all, "jabs");
+    let jabs = with(
+        permit.clone(),
+        &json!({ "class": coding(TYPES, "Immunization") }),
+    );
+    put(&world, &all, "Consent", four("jabs", &jabs, &rule("OPTIN")));
+    chart(&world, &all, "both");
+    put(&world, &all, "Consent", four("both", &permit, &nothing));
+    let mut against = four(
+        "both",
+        &json!({ "type": "deny", "actor": actor("IRCP", "Organization/o-1") }),
+        &nothing,
+    );
+    against["id"] = json!("against");
+    put(&world, &all, "Consent", against);
+    chart(&world, &all, "none");
+
+    by_consent(&world);
+    let own = staff(&world, &["clinician@Organization/o-1"], "system/*.cruds");
+    let opened = || {
+        let mut opened: Vec<String> = open.iter().map(|(id, ..)| (*id).to_owned()).collect();
+        opened.sort();
+        opened
+    };
+    assert_eq!(ids(&world, &own, "GET Patient?_count=100"), opened());
+    assert_eq!(ids(&world, &own, "GET Observation?_count=100"), opened());
+    let mut with_jabs = opened();
+    with_jabs.push("jabs".to_owned());
+    with_jabs.sort();
+    assert_eq!(ids(&world, &own, "GET Immunization?_count=100"), with_jabs);
+    for (id, ..) in &shut {
+        let read = world.fhir(&own, &format!("GET Patient/{id}"), "");
+        read.refused(404, "not-found");
+        let patch = json!([{ "op": "add", "path": "/language", "value": "en" }]).to_string();
+        let line = format!("PATCH Observation/{id}");
+        let more = [("content-type", "application/json-patch+json")];
+        let code = world.fhir_with(&own, &line, &more, patch).code;
+        assert!(matches!(code, 403 | 404), "{id} {code}");
+    }
+    world.fhir(&own, "GET Immunization/jabs", "").status(200);
+    world
+        .fhir(&own, "GET Patient/jabs", "")
+        .refused(404, "not-found");
+    // Written into what is opened, and nowhere else.
+    let mut finding = observation("x", "finding");
+    finding.as_object_mut().unwrap().remove("encounter");
+    for (id, code) in [("whole", 201), ("expired", 403), ("none", 403)] {
+        finding["subject"] = json!({ "reference": format!("Patient/{id}") });
+        world
+            .fhir(&own, "POST Observation", finding.to_string())
+            .status(code);
+    }
+    for roles in [
+        "clinician",
+        "nurse@Organization/unknown",
+        "clinician@Location/o-1",
+    ] {
+        let who = staff(&world, &[roles], "system/*.cruds");
+        assert_eq!(
+            ids(&world, &who, "GET Patient"),
+            Vec::<String>::new(),
+            "{roles}"
+        );
+    }
+}
+
+#[test]
+fn a_decision_of_r5_opens_by_its_exceptions_and_in_its_period() {
+    let (world, all) = clinic("5.0.0");
+    let named = json!({ "actor": actor("IRCP", "Organization/o-1") });
+    let nothing = json!({});
+    let jabs = with(
+        named.clone(),
+        &json!({ "resourceType": coding(TYPES, "Immunization") }),
+    );
+    for (id, decision, provision, more) in [
+        ("whole", "deny", named.clone(), nothing.clone()),
+        (
+            "now",
+            "deny",
+            named.clone(),
+            json!({ "period": { "start": "1960" } }),
+        ),
+        (
+            "around",
+            "permit",
+            json!({ "provision": [named] }),
+            nothing.clone(),
+        ),
+        ("jabs", "deny", jabs, nothing.clone()),
+        (
+            "past",
+            "deny",
+            named.clone(),
+            json!({ "period": { "end": "1990-01-01" } }),
+        ),
+        (
+            "past-too",
+            "permit",
+            named.clone(),
+            json!({ "period": { "end": "1990-01-01" } }),
+        ),
+        ("refused", "permit", named.clone(), nothing.clone()),
+        (
+            "nobody",
+            "permit",
+            json!({ "actor": actor("IRCP", "Organization/o-2") }),
+            nothing.clone(),
+        ),
+        (
+            "basis",
+            "deny",
+            named.clone(),
+            json!({ "policyBasis": { "url": "urn:x" } }),
+        ),
+    ] {
+        chart(&world, &all, id);
+        put(
+            &world,
+            &all,
+            "Consent",
+            five(id, decision, &provision, &more),
+        );
+    }
+    by_consent(&world);
+    let own = staff(&world, &["nurse@Organization/o-1"], "system/*.cruds");
+    assert_eq!(
+        ids(&world, &own, "GET Observation"),
+        ["around", "now", "whole"]
+    );
+    assert_eq!(
+        ids(&world, &own, "GET Immunization"),
+        ["around", "jabs", "now", "whole"]
+    );
+}
+
+#[test]
+fn what_a_consent_opens_closes_when_its_period_ends_and_with_the_next_request() {
+    let (world, all) = clinic("4.0.1");
+    chart(&world, &all, "p");
+    by_consent(&world);
+    let own = staff(&world, &["clinician@Organization/o-1"], "system/*.cruds");
+    let sees = || world.fhir(&own, "GET Patient/p", "").code == 200;
+    assert!(!sees());
+    let mut provision = json!({ "type": "permit", "actor": actor("IRCP", "Organization/o-1") });
+    put(&world, &all, "Consent", four("p", &provision, &json!({})));
+    assert!(sees());
+    provision["action"] = json!([{ "coding": [{ "code": "correct" }] }]);
+    put(&world, &all, "Consent", four("p", &provision, &json!({})));
+    assert!(!sees());
+    let today = "2026-11-22";
+    provision.as_object_mut().unwrap().remove("action");
+    provision["period"] = json!({ "start": today, "end": today });
+    put(&world, &all, "Consent", four("p", &provision, &json!({})));
+    assert!(sees());
+    world.clock.forward_secs(86_400);
+    assert!(!sees());
+    provision.as_object_mut().unwrap().remove("period");
+    put(&world, &all, "Consent", four("p", &provision, &json!({})));
+    assert!(sees());
+    world.fhir(&all, "DELETE Consent/p", "").status(204);
+    assert!(!sees());
+}
+
+#[test]
+fn many_charts_are_opened_as_few_are() {
+    let (world, all) = clinic("4.0.1");
+    let permit = json!({ "type": "permit", "actor": actor("IRCP", "Organization/o-1") });
+    let entry = |body: Value| {
+        let url = format!(
+            "{}/{}",
+            body["resourceType"].as_str().unwrap(),
+            body["id"].as_str().unwrap()
+        );
+        json!({ "resource": body, "request": { "method": "PUT", "url": url } })
+    };
+    let mut entries = Vec::new();
+    for at in 0..260 {
+        let id = format!("p-{at}");
+        entries.push(entry(json!({ "resourceType": "Patient", "id": id })));
+        if at < 250 {
+            entries.push(entry(four(&id, &permit, &json!({}))));
+        }
+    }
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+    world.fhir(&all, "POST ", bundle.to_string()).status(200);
+    chart(&world, &all, "p-7");
+    chart(&world, &all, "p-255");
+    by_consent(&world);
+    let own = staff(&world, &["clinician@Organization/o-1"], "system/*.cruds");
+    let count = world.fhir(&own, "GET Patient?_total=accurate&_count=0", "");
+    count.status(200).at("/total", 250);
+    assert_eq!(ids(&world, &own, "GET Observation"), ["p-7"]);
+    world.fhir(&own, "GET Observation/p-7", "").status(200);
+    world
+        .fhir(&own, "GET Observation/p-255", "")
+        .refused(404, "not-found");
+    let mut finding = observation("x", "finding");
+    finding.as_object_mut().unwrap().remove("encounter");
+    for (id, code) in [("p-8", 201), ("p-255", 403)] {
+        finding["subject"] = json!({ "reference": format!("Patient/{id}") });
+        world
+            .fhir(&own, "POST Observation", finding.to_string())
+            .status(code);
+    }
+}
+
+#[test]
+fn care_teams_open_charts_while_they_are_active_to_whoever_is_in_them_now() {
+    for (fhir, own_period) in [("4.0.1", "period"), ("5.0.0", "coveragePeriod")] {
+        let (world, all) = clinic(fhir);
+        for id in ["dr", "other"] {
+            put(
+                &world,
+                &all,
+                "Practitioner",
+                json!({ "resourceType": "Practitioner", "id": id }),
+            );
+        }
+        let past = json!({ "end": "1990-01-01" });
+        let member = |more: Value| {
+            let mut member = json!({ "member": { "reference": "Practitioner/dr" } });
+            member = with(member, &more);
+            json!({ "status": "active", "participant": [member] })
+        };
+        let none = || member(json!({}));
+        for (id, more) in [
+            ("open", none()),
+            (
+                "begun",
+                with(none(), &json!({ "period": { "start": "1960" } })),
+            ),
+            (
+                "begun-too",
+                member(json!({ own_period: { "start": "1960" } })),
+            ),
+            (
+                "again",
+                json!({ "status": "active", "participant": [
+                { "member": { "reference": "Practitioner/dr" }, own_period: past },
+                { "member": { "reference": "Practitioner/dr" } }] }),
+            ),
+            ("inactive", with(none(), &json!({ "status": "inactive" }))),
+            ("proposed", with(none(), &json!({ "status": "proposed" }))),
+            ("suspended", with(none(), &json!({ "status": "suspended" }))),
+            (
+                "in-error",
+                with(none(), &json!({ "status": "entered-in-error" })),
+            ),
+            ("ended", with(none(), &json!({ "period": past }))),
+            (
+                "future",
+                with(none(), &json!({ "period": { "start": "2990" } })),
+            ),
+            ("left", member(json!({ own_period: past }))),
+            ("joins", member(json!({ own_period: { "start": "2990" } }))),
+            (
+                "others",
+                json!({ "status": "active", "participant": [
+                { "member": { "reference": "Practitioner/other" } }] }),
+            ),
+            (
+                "behalf",
+                json!({ "status": "active", "participant": [
+                { "member": { "reference": "Practitioner/other" }, "onBehalfOf": { "reference": "Organization/o-1" } }] }),
+            ),
+            (
+                "far",
+                json!({ "status": "active", "participant": [
+                { "member": { "reference": "https://other.test/Practitioner/dr" } }] }),
+            ),
+        ] {
+            chart(&world, &all, id);
+            let team = json!({ "resourceType": "CareTeam", "id": id,
+                "subject": { "reference": format!("Patient/{id}") } });
+            put(&world, &all, "CareTeam", with(team, &more));
+        }
+        govern(&world, &json!({ "preset": "care-team", "reason": "test" }));
+        let admin = administrator(&world, "lakeside");
+        let token = |login: &str, roles: &[&str], user: Option<&str>| {
+            let mut draft = json!({ "login": login, "name": login, "roles": roles });
+            if let Some(user) = user {
+                draft["fhir_user"] = json!(user);
+            }
+            super::glass::approved(&person(&admin, &draft).0)
+        };
+        let dr = token(
+            "dr",
+            &["clinician@Organization/o-1"],
+            Some("Practitioner/dr"),
+        );
+        let open = ["again", "begun", "begun-too", "open"];
+        assert_eq!(ids(&world, &dr, "GET Patient?_count=50"), open, "{fhir}");
+        assert_eq!(
+            ids(&world, &dr, "GET Observation?_count=50"),
+            open,
+            "{fhir}"
+        );
+        world
+            .fhir(&dr, "GET Patient/left", "")
+            .refused(404, "not-found");
+        let nobody = token("nobody", &["clinician@Organization/o-1"], None);
+        let code = world.fhir(&nobody, "GET Patient/open", "").code;
+        assert!(matches!(code, 403 | 404), "{code}");
+        // With the next request, and as time passes.
+        let soon = "2026-11-22T02:00:00Z";
+        let mut team = json!({ "resourceType": "CareTeam", "id": "left", "status": "active",
+            "subject": { "reference": "Patient/left" }, "participant": [
+                { "member": { "reference": "Practitioner/dr" }, own_period: { "end": soon } }] });
+        put(&world, &all, "CareTeam", team.clone());
+        world.fhir(&dr, "GET Patient/left", "").status(200);
+        // Whoever cares for patients by their teams writes none, with whatever other role.
+        let desk = token(
+            "desk",
+            &["nurse@Organization/o-1", "front-desk@Organization/o-1"],
+            Some("Practitioner/dr"),
+        );
+        team["participant"][0]
+            .as_object_mut()
+            .unwrap()
+            .remove(own_period);
+        let code = world
+            .fhir(&desk, "PUT CareTeam/left", team.to_string())
+            .code;
+        assert!(matches!(code, 403 | 404), "{code}");
+        world.clock.forward_secs(2_400);
+        assert_eq!(ids(&world, &dr, "GET Patient?_count=50"), open, "{fhir}");
+    }
+}
+
+#[test]
+fn whom_consents_or_teams_open_charts_to_writes_none_of_them() {
+    let (world, all) = clinic("4.0.1");
+    chart(&world, &all, "p");
+    let document = json!({ "consents": "enforced", "grants": [
+        { "name": "charts", "who": { "roles": ["doctor"] }, "actions": "cruds", "types": ["*"], "by": "consent" },
+        { "name": "desk", "who": { "roles": ["desk", "doctor"] }, "actions": "cruds", "types": ["Consent"] },
+        { "name": "later", "who": { "roles": ["intern"] }, "actions": "rs", "types": ["*"], "by": "consent",
+          "require": { "reason": true } },
+        { "name": "intern", "who": { "roles": ["intern"] }, "actions": "cruds", "types": ["Consent"] } ] });
+    let made = world.admin(
+        "POST /admin/v1/tenants/lakeside/policy",
+        &json!({ "document": document, "reason": "test" }),
+    );
+    let warnings = made.status(201).json()["warnings"].to_string();
+    assert!(
+        warnings.contains("Consent is evidence for \\\"charts\\\""),
+        "{warnings}"
+    );
+    let mut body = four(
+        "p",
+        &json!({ "type": "permit", "actor": actor("IRCP", "Organization/o-1") }),
+        &json!({}),
+    );
+    body.as_object_mut().unwrap().remove("id");
+    for role in ["doctor", "intern"] {
+        let who = staff(
+            &world,
+            &[&format!("{role}@Organization/o-1")],
+            "system/*.cruds",
+        );
+        let made = world.fhir(&who, "POST Consent", body.to_string());
+        made.refused(403, "scope-missing");
+    }
+    let desk = staff(&world, &["desk@Organization/o-1"], "system/*.cruds");
+    world
+        .fhir(&desk, "POST Consent", body.to_string())
+        .status(201);
+    let doctor = staff(&world, &["doctor@Organization/o-1"], "system/*.cruds");
+    world.fhir(&doctor, "GET Patient/p", "").status(200);
+    // What consents say has to count, and a refusal does not go by them.
+    for wrong in [
+        json!({ "grants": [{ "name": "x", "who": { "anyone": true }, "actions": "r", "types": ["*"], "by": "consent" }] }),
+        json!({ "consents": "enforced", "grants": [{ "name": "x", "effect": "deny", "who": { "anyone": true },
+            "actions": "r", "types": ["*"], "by": "consent" }] }),
+        json!({ "grants": [{ "name": "x", "who": { "anyone": true }, "actions": "r", "types": ["Organization"],
+            "by": "care-team" }] }),
+        json!({ "grants": [{ "name": "x", "who": { "anyone": true }, "actions": "r", "types": ["*"], "by": "care-team",
+            "breakGlass": {} }] }),
+    ] {
+        let draft = json!({ "document": wrong, "reason": "x" });
+        let made = world.admin("POST /admin/v1/tenants/lakeside/policy", &draft);
+        made.status(422);
+    }
+}
+
+#[test]
+fn a_base_rule_stands_out_of_the_period_of_its_exception() {
+    let (world, all) = clinic("4.0.1");
+    let permit = json!({ "type": "permit", "actor": actor("IRCP", "Organization/o-2") });
+    let past = json!({ "period": { "start": "1960", "end": "1990" } });
+    for (id, provision, more) in [
+        ("out", with(permit.clone(), &past), rule("OPTOUT")),
+        (
+            "next",
+            with(permit.clone(), &json!({ "period": { "start": "2990" } })),
+            rule("OPTOUT"),
+        ),
+        ("untyped", with(json!({}), &past), rule("OPTOUT")),
+        (
+            "nested",
+            json!({ "type": "deny", "provision": [with(permit.clone(), &past)] }),
+            rule("OPTOUT"),
+        ),
+        ("in", with(json!({ "type": "deny" }), &past), rule("OPTIN")),
+        ("bare", with(json!({ "type": "deny" }), &past), json!({})),
+    ] {
+        chart(&world, &all, id);
+        put(&world, &all, "Consent", four(id, &provision, &more));
+    }
+    let document = json!({ "consents": "enforced", "grants": [
+        { "name": "charts", "who": { "roles": ["doctor"] }, "actions": "cruds", "types": ["*"] }] });
+    govern(&world, &json!({ "document": document, "reason": "test" }));
+    for at in ["o-1", "o-2"] {
+        let who = staff(
+            &world,
+            &[&format!("doctor@Organization/{at}")],
+            "system/*.cruds",
+        );
+        assert_eq!(ids(&world, &who, "GET Patient"), ["bare", "in"], "{at}");
+    }
+}
+
+#[test]
+fn whoever_is_refused_reading_by_a_consent_changes_and_deletes_nothing() {
+    let (world, all) = clinic("4.0.1");
+    chart(&world, &all, "p");
+    let document = json!({ "consents": "enforced", "grants": [
+        { "name": "charts", "who": { "roles": ["doctor"] }, "actions": "cruds", "types": ["*"] },
+        { "name": "keeper", "who": { "roles": ["keeper"] }, "actions": ["administer", "create", "update"], "types": ["Consent"] } ] });
+    govern(&world, &json!({ "document": document, "reason": "test" }));
+    let actions: Vec<Value> = (["access", "use", "disclose"].iter())
+        .map(|code| json!({ "coding": [{ "code": code }] }))
+        .collect();
+    let keeper = staff(&world, &["keeper"], "system/*.cruds");
+    let against =
+        json!({ "type": "deny", "actor": actor("IRCP", "Organization/o-1"), "action": actions });
+    put(
+        &world,
+        &keeper,
+        "Consent",
+        four("p", &against, &rule("OPTIN")),
+    );
+    let own = staff(&world, &["doctor@Organization/o-1"], "system/*.cruds");
+    world
+        .fhir(&own, "GET Observation/p", "")
+        .refused(404, "not-found");
+    let headers = [("content-type", "application/json-patch+json")];
+    for value in ["final", "preliminary"] {
+        let patch = json!([{ "op": "test", "path": "/status", "value": value }]).to_string();
+        world
+            .fhir_with(&own, "PATCH Observation/p", &headers, patch)
+            .refused(404, "not-found");
+    }
+    let mut finding = observation("x", "finding");
+    finding["id"] = json!("p");
+    finding["subject"] = json!({ "reference": "Patient/p" });
+    finding.as_object_mut().unwrap().remove("encounter");
+    world
+        .fhir(&own, "PUT Observation/p", finding.to_string())
+        .refused(404, "not-found");
+    // As of what is not there.
+    for id in ["p", "absent"] {
+        let gone = world.fhir(&own, &format!("DELETE Observation/{id}"), "");
+        gone.status(204).no_header("etag");
+    }
+    let other = staff(&world, &["doctor@Organization/o-2"], "system/*.cruds");
+    world
+        .fhir(&other, "GET Observation/p", "")
+        .status(200)
+        .at("/meta/versionId", "1");
+    // To add to it is not refused.
+    world
+        .fhir(&own, "POST Observation", finding.to_string())
+        .status(201);
+}
+
+#[test]
+fn a_place_reaches_charts_as_an_organization_does() {
+    for (fhir, done, class) in [
+        ("4.0.1", "finished", json!({ "code": "AMB" })),
+        (
+            "5.0.0",
+            "completed",
+            json!([{ "coding": [{ "code": "AMB" }] }]),
+        ),
+    ] {
+        let (world, all) = clinic(fhir);
+        let place = |id: &str, of: &str| {
+            json!({ "resourceType": "Location", "id": id,
+                "managingOrganization": { "reference": format!("Organization/{of}") } })
+        };
+        for (id, of) in [("l-1", "o-1"), ("l-2", "o-2")] {
+            put(&world, &all, "Location", place(id, of));
+        }
+        for (id, status, at) in [
+            ("seen", done, "l-1"),
+            ("here", "in-progress", "l-1"),
+            ("planned", "planned", "l-1"),
+            ("cancelled", "cancelled", "l-1"),
+            ("wrong", "entered-in-error", "l-1"),
+            ("unknown", "unknown", "l-1"),
+            ("elsewhere", done, "l-2"),
+        ] {
+            chart(&world, &all, id);
+            put(
+                &world,
+                &all,
+                "Encounter",
+                json!({ "resourceType": "Encounter", "id": id, "status": status,
+                "class": class, "subject": { "reference": format!("Patient/{id}") },
+                "location": [{ "location": { "reference": format!("Location/{at}") } }] }),
+            );
+        }
+        for (id, of) in [("managed", "o-1"), ("other", "o-2")] {
+            chart(&world, &all, id);
+            put(
+                &world,
+                &all,
+                "Patient",
+                json!({ "resourceType": "Patient", "id": id,
+                "managingOrganization": { "reference": format!("Organization/{of}") } }),
+            );
+        }
+        govern(
+            &world,
+            &json!({ "preset": "own-facility", "reason": "test" }),
+        );
+        let found = |role: &str, of: &str| {
+            let who = staff(&world, &[role], "system/*.cruds");
+            ids(&world, &who, &format!("GET {of}?_count=50"))
+        };
+        let own = ["here", "managed", "seen"];
+        assert_eq!(found("clinician@Location/l-1", "Patient"), own, "{fhir}");
+        assert_eq!(found("nurse@Location/l-1", "Observation"), own, "{fhir}");
+        assert_eq!(found("lab@Location/l-1", "Observation"), own, "{fhir}");
+        assert_eq!(found("biller@Location/l-1", "Patient"), own, "{fhir}");
+        assert_eq!(found("clinician@Organization/o-1", "Patient"), ["managed"]);
+        assert_eq!(
+            found("clinician@Location/o-1", "Patient"),
+            Vec::<String>::new()
+        );
+        // Into those charts they write, and open no others to themselves by it.
+        let who = staff(&world, &["clinician@Location/l-1"], "system/*.cruds");
+        let mut visit = json!({ "resourceType": "Encounter", "status": done, "class": class,
+            "subject": { "reference": "Patient/seen" },
+            "location": [{ "location": { "reference": "Location/l-1" } }] });
+        world
+            .fhir(&who, "POST Encounter", visit.to_string())
+            .status(201);
+        visit["subject"] = json!({ "reference": "Patient/planned" });
+        let code = world.fhir(&who, "POST Encounter", visit.to_string()).code;
+        assert_eq!(code, 403);
+        visit["id"] = json!("planned");
+        let code = world
+            .fhir(&who, "PUT Encounter/planned", visit.to_string())
+            .code;
+        assert!(matches!(code, 403 | 404), "{code}");
+        assert_eq!(ids(&world, &who, "GET Patient?_count=50"), own, "{fhir}");
+    }
+}
+
+#[test]
+fn in_a_network_whoever_works_at_a_facility_that_is_there_sees_all() {
+    let (world, all) = clinic("4.0.1");
+    chart(&world, &all, "p");
+    put(
+        &world,
+        &all,
+        "Location",
+        json!({ "resourceType": "Location", "id": "l-1" }),
+    );
+    govern(
+        &world,
+        &json!({ "preset": "network-wide", "reason": "test" }),
+    );
+    let sees = |who: &str| world.fhir(who, "GET Observation/p", "").code == 200;
+    for (role, wanted) in [
+        ("clinician@Organization/o-1", true),
+        ("nurse@Organization/o-2", true),
+        ("clinician@Location/l-1", true),
+        ("clinician", false),
+        ("nurse", false),
+        ("clinician@Organization/absent", false),
+        ("clinician@Organization/l-1", false),
+        ("clinician@Location/absent", false),
+    ] {
+        let who = staff(&world, &[role], "system/*.cruds");
+        assert_eq!(sees(&who), wanted, "{role}");
+    }
+    // The role that counts is held there, and while the facility is there.
+    let who = staff(
+        &world,
+        &["clinician", "auditor@Organization/o-1"],
+        "system/*.cruds",
+    );
+    assert!(!sees(&who));
+    let who = staff(&world, &["clinician@Location/l-1"], "system/*.cruds");
+    assert!(sees(&who));
+    world.fhir(&all, "DELETE Location/l-1", "").status(204);
+    assert!(!sees(&who));
+}
