@@ -14,7 +14,9 @@ use base::Clock;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::people::{administrator, person};
+use super::super::people::{
+    Browser, PASSWORD, administrator, code as code_of, person, two_factors,
+};
 use super::super::world::{Answer, World};
 use super::{glass, govern, sorted};
 use base64::Engine as _;
@@ -64,6 +66,13 @@ impl Judge {
             let part_of = (at == "o2").then_some("Organization/o1");
             judge.put(random::organization(at, of, part_of));
         }
+        for (at, within) in [
+            ("l0", "Organization/o1"),
+            ("l1", "Location/l0"),
+            ("l2", "Organization/o2"),
+        ] {
+            judge.put(random::location(at, within));
+        }
         for at in 0..3 {
             judge.put(random::practitioner(&format!("d{at}")));
         }
@@ -89,7 +98,7 @@ impl Judge {
         let governed: [(Roles, &'static [Scope]); 3] = [
             (&[("clinician", Some("Organization/o0"))], EVERYTHING),
             (
-                &[("clinician", None), ("nurse", Some("Organization/o1"))],
+                &[("clinician", None), ("nurse", Some("Location/l0"))],
                 EVERYTHING,
             ),
             (
@@ -106,11 +115,12 @@ impl Judge {
         }
         let plain = self.client(None, EVERYTHING);
         self.callers.push(plain);
-        let people: [(&str, Roles, Option<&'static str>); 4] = [
+        let people: [(&str, Roles, Option<&'static str>, &'static [&'static str]); 5] = [
             (
                 "ann",
                 &[("clinician", Some("Organization/o0"))],
                 Some("Practitioner/d0"),
+                &["night"],
             ),
             (
                 "ben",
@@ -119,21 +129,36 @@ impl Judge {
                     ("clinician", Some("Organization/o2")),
                 ],
                 Some("Practitioner/d1"),
+                &[],
             ),
-            ("eve", &[("clinician", None)], None),
-            ("pat", &[("patient", None)], Some("Patient/p0")),
+            ("eve", &[("clinician", None)], None, &["lab", "night"]),
+            (
+                "liz",
+                &[
+                    ("nurse", Some("Location/l1")),
+                    ("clinician", Some("Location/l2")),
+                ],
+                Some("Practitioner/d2"),
+                &["lab"],
+            ),
+            ("pat", &[("patient", None)], Some("Patient/p0"), &[]),
         ];
         // Who stands for the patient is there first.
         self.put(json!({ "resourceType": "Patient", "id": "p0" }));
         let admin = administrator(&self.world, "lakeside");
         let mut made = Vec::new();
-        for (login, roles, user) in people {
+        for (login, roles, user, groups) in people {
             let held: Vec<String> = roles.iter().map(held).collect();
-            let mut draft = json!({ "login": login, "name": login, "roles": held });
+            let mut draft =
+                json!({ "login": login, "name": login, "roles": held, "groups": groups });
             if let Some(user) = user {
                 draft["fhir_user"] = json!(user);
             }
-            let (browser, id) = person(&admin, &draft);
+            let (mut browser, id) = person(&admin, &draft);
+            let strong = login == "eve";
+            if strong {
+                browser = self.proved(&browser, login);
+            }
             let authorization = glass::approved(&browser);
             // The newest client is theirs.
             let listed = self
@@ -153,12 +178,52 @@ impl Judge {
                 roles: roles.to_vec(),
                 person: Some(id),
                 client: client.unwrap(),
+                groups,
+                strong,
                 user,
                 governed: true,
                 scopes: EVERYTHING,
             });
         }
         self.callers.extend(made);
+    }
+
+    /// Somebody in another browser, where they showed two factors.
+    fn proved(&self, browser: &Browser<'_>, login: &str) -> Browser<'_> {
+        let secret = two_factors(browser);
+        self.world.clock.forward_secs(30);
+        let again = Browser::new(&self.world);
+        let step = again.sign_in("lakeside", login, PASSWORD).status(200);
+        let shown = code_of(&self.world, &secret);
+        let path = "/t/lakeside/auth/second-factor";
+        again
+            .send(&step, path, &[("code", shown.as_str())])
+            .status(303);
+        again
+    }
+
+    /// Has whoever proved who they are open a patient, if the policy lets them.
+    fn open_somebody(&self, said: &mut Said, dice: &mut Dice, facts: Facts) {
+        let caller = self.callers.iter().find(|c| c.strong).unwrap();
+        let Some(glass) = said.grants.iter().find(|g| g.glass) else {
+            return;
+        };
+        let patient = format!("Patient/p{}", dice.below(5));
+        let body = json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "reason", "valueString": "emergency" } ] });
+        let line = format!("POST {patient}/$break-glass");
+        let answer = self.ask(caller, facts, &line, &body);
+        assert!(matches!(answer.code, 200 | 403), "{answer:?}");
+        let naive = Naive {
+            known: &self.known,
+            policy: said,
+            caller,
+            facts,
+        };
+        assert!(answer.code == 403 || naive.offers(glass), "{answer:?}");
+        if answer.code == 200 {
+            said.opened = Some((caller.person.clone().unwrap(), patient));
+        }
     }
 
     fn is_program(&self, listed: &Value, id: &str) -> bool {
@@ -186,6 +251,8 @@ impl Judge {
             roles: roles.unwrap_or_default().to_vec(),
             person: None,
             client: id,
+            groups: &[],
+            strong: false,
             user: None,
             governed: roles.is_some(),
             scopes,
@@ -638,7 +705,20 @@ impl Judge {
         let hides = |action: &char| !naive.hides(*action, of_type).is_empty();
         let unseen = ['r', 'u'].iter().any(hides) && answer.code == 403;
         if in_reach && reads && !masked && !unseen {
-            assert_eq!(code(&answer), "403 own-evidence", "{told}");
+            // What is written does not lead to itself.
+            then.remove(&of);
+            let beside = Naive {
+                known: &then,
+                policy: said,
+                caller,
+                facts,
+            };
+            let alone = !beside.reaches('u', &new);
+            assert!(
+                code(&answer) == "403 own-evidence"
+                    || alone && code(&answer) == "403 scope-missing",
+                "{told}"
+            );
         }
     }
 
@@ -703,7 +783,7 @@ fn round(judge: &mut Judge, dice: &mut Dice) {
         .iter()
         .filter_map(|c| c.person.clone())
         .collect();
-    let said = random::policy(dice, &people, &clients, judge.now());
+    let mut said = random::policy(dice, &people, &clients, judge.now());
     judge.publish(&said);
     let facts = |judge: &Judge, dice: &mut Dice| Facts {
         from: dice
@@ -712,15 +792,22 @@ fn round(judge: &mut Judge, dice: &mut Dice) {
         reason: *dice.one(&[None, Some("audit"), Some("care of somebody")]),
         now: judge.now(),
     };
+    let fact = facts(judge, dice);
+    judge.open_somebody(&mut said, dice, fact);
+    let strong = judge.callers.iter().position(|c| c.strong).unwrap();
+    let who = |judge: &Judge, dice: &mut Dice| match said.opened.is_some() && dice.in_one_of(2) {
+        true => strong,
+        false => dice.below(judge.callers.len()),
+    };
     for _ in 0..2 {
-        let at = dice.below(judge.callers.len());
+        let at = who(judge, dice);
         let facts = facts(judge, dice);
         let trial = judge.trial(&said, at, facts);
         trial.reads();
         trial.searches(QUERIES);
         trial.tells_nothing_else();
     }
-    let at = dice.below(judge.callers.len());
+    let at = who(judge, dice);
     let mut made = Vec::new();
     for _ in 0..6 {
         let facts = facts(judge, dice);

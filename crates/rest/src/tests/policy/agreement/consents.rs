@@ -221,17 +221,12 @@ impl Asking<'_> {
 
     /// Whether a facility is not a part of another.
     fn outside(&self, part: &str, whole: &str) -> bool {
-        let mut at = Some(part);
-        while let Some(here) = at {
-            if here == whole {
-                return false;
-            }
-            let Some(place) = self.known.get(here) else {
-                return false;
-            };
-            at = reference(place, "partOf");
-        }
-        true
+        let Some(place) = self.known.get(part).filter(|_| part != whole) else {
+            return false;
+        };
+        let wider = ["partOf", "managingOrganization"].into_iter();
+        let mut wider = wider.filter_map(|path| reference(place, path));
+        wider.all(|wider| self.outside(wider, whole))
     }
 }
 

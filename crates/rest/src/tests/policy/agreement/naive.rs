@@ -19,6 +19,9 @@ pub(super) struct Caller {
     pub(super) roles: Vec<(&'static str, Option<&'static str>)>,
     pub(super) person: Option<String>,
     pub(super) client: String,
+    pub(super) groups: &'static [&'static str],
+    /// Whether they proved who they are by two factors just now.
+    pub(super) strong: bool,
     /// The resource that stands for them.
     pub(super) user: Option<&'static str>,
     pub(super) governed: bool,
@@ -42,6 +45,8 @@ pub(super) struct Asked<'a> {
     pub(super) known: &'a Known,
     pub(super) caller: &'a Caller,
     pub(super) facilities: Vec<&'static str>,
+    /// The patient whom the caller opened.
+    opened: Option<&'a str>,
 }
 
 impl Asked<'_> {
@@ -116,13 +121,20 @@ impl<'a> Naive<'a> {
             || who.everybody && self.caller.person.is_some()
             || who.every_client
             || who.client.as_ref() == Some(&self.caller.client)
-            || who.person.is_some() && who.person == self.caller.person;
+            || who.person.is_some() && who.person == self.caller.person
+            || who.groups.iter().any(|g| self.caller.groups.contains(g));
         if anyone {
             return Some(Vec::new());
         }
         let held = |role: &&&'static str| self.caller.roles.iter().any(|(r, _)| r == *role);
         let by: Vec<&'static str> = who.roles.iter().filter(held).copied().collect();
         (!by.is_empty()).then_some(by)
+    }
+
+    fn opened(&self) -> Option<&'a str> {
+        let opened = self.policy.opened.as_ref();
+        let own = opened.filter(|(person, _)| self.caller.person.as_ref() == Some(person));
+        own.map(|(_, patient)| patient.as_str())
     }
 
     fn asked(&self, by: &[&'static str]) -> Asked<'a> {
@@ -132,28 +144,41 @@ impl<'a> Naive<'a> {
             known: self.known,
             caller: self.caller,
             facilities: held.filter_map(|(_, at)| *at).collect(),
+            opened: self.opened(),
         }
     }
 
     /// Whether a grant holds for the request.
     fn holds(&self, grant: &Grant) -> bool {
+        let reasoned = !grant.reason || self.facts.reason.is_some();
+        match self.fits(grant) {
+            Some(fits) => fits && reasoned,
+            None => grant.denies,
+        }
+    }
+
+    /// Whether the request is one that a grant is about, whatever reason is asked for; none where that cannot
+    /// be said.
+    fn fits(&self, grant: &Grant) -> Option<bool> {
         let mut unknown = false;
         if grant.network && !matches!(self.facts.from, IpAddr::V4(from) if from.octets()[0] == 10) {
-            return false;
+            return Some(false);
         }
         match grant
             .when
             .as_ref()
             .map(|when| (when.says)(self.caller, self.facts))
         {
-            Some(Some(false)) => return false,
+            Some(Some(false)) => return Some(false),
             Some(None) => unknown = true,
             Some(Some(true)) | None => {}
         }
-        if unknown {
-            return grant.denies;
-        }
-        !grant.reason || self.facts.reason.is_some()
+        (!unknown).then_some(true)
+    }
+
+    /// Whether a grant offers the caller to open somebody: for that a reason is given anyway.
+    pub(super) fn offers(&self, grant: &Grant) -> bool {
+        self.named(&grant.who).is_some() && self.fits(grant) == Some(true)
     }
 
     /// Grants that give an action on a type, or refuse it.
@@ -181,7 +206,7 @@ impl<'a> Naive<'a> {
         let within = grant
             .within
             .is_none_or(|w| in_charts(of) && asked.has(w.needs));
-        criteria && within
+        criteria && within && (!grant.glass || in_charts(of) && asked.opened.is_some())
     }
 
     fn leads(grant: &Grant, asked: &Asked<'_>, to: &Value) -> bool {
@@ -192,7 +217,9 @@ impl<'a> Naive<'a> {
             Some(Some(of)) => asked.known.get(&of).is_some_and(|p| (w.says)(asked, p)),
             _ => false,
         });
-        criteria && within
+        let opened = !grant.glass
+            || chart(to).is_some_and(|of| of.is_some() && of.as_deref() == asked.opened);
+        criteria && within && opened
     }
 
     /// What a scope lets through of a type, if anything.

@@ -177,6 +177,11 @@ pub(super) fn encounter(dice: &mut Dice, id: &str) -> Value {
     );
     put(
         &mut it,
+        "location",
+        dice.maybe(|d| json!([{ "location": { "reference": some(d, "Location/l", 3) } }])),
+    );
+    put(
+        &mut it,
         "identifier",
         dice.maybe(|_| json!([{ "value": mark(&of, "identifier") }])),
     );
@@ -196,6 +201,16 @@ pub(super) fn organization(id: &str, name: &str, part_of: Option<&str>) -> Value
         "partOf",
         part_of.map(|of| json!({ "reference": of })),
     );
+    it
+}
+
+pub(super) fn location(id: &str, within: &str) -> Value {
+    let mut it = json!({ "resourceType": "Location", "id": id, "name": id });
+    let element = match within.starts_with("Location/") {
+        true => "partOf",
+        false => "managingOrganization",
+    };
+    it[element] = json!({ "reference": within });
     it
 }
 
@@ -324,12 +339,18 @@ const TYPES: &[&str] = &[
     "Encounter",
     "Practitioner",
     "Organization",
+    "Location",
 ];
+const GROUPS: &[&str] = &["night", "lab"];
 
 fn who(dice: &mut Dice, people: &[String], clients: &[String]) -> Who {
     let mut who = Who::default();
-    match dice.below(10) {
+    match dice.below(11) {
+        10 => who.groups = vec![*dice.one(GROUPS)],
         0..=5 => {
+            if dice.in_one_of(8) {
+                who.groups = GROUPS.to_vec();
+            }
             who.roles = vec![*dice.one(ROLES)];
             if dice.in_one_of(2) {
                 who.roles = ROLES[..2].to_vec();
@@ -362,6 +383,7 @@ fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now:
         when: None,
         network: dice.in_one_of(8),
         reason: !denies && dice.in_one_of(8),
+        glass: false,
     };
     match dice.below(6) {
         0 => grant.types = vec!["*"],
@@ -379,7 +401,7 @@ fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now:
     let charts = grant
         .types
         .iter()
-        .all(|t| !matches!(*t, "Practitioner" | "Organization"));
+        .all(|t| !matches!(*t, "Practitioner" | "Organization" | "Location"));
     if charts && dice.in_one_of(3) {
         grant.within = Some(dice.one(CHARTS));
     }
@@ -410,9 +432,19 @@ fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now:
 
 pub(super) fn policy(dice: &mut Dice, people: &[String], clients: &[String], now: i64) -> Said {
     let count = 3 + dice.below(6);
-    let grants = (0..count)
+    let mut grants: Vec<Grant> = (0..count)
         .map(|at| grant(dice, at, people, clients, now))
         .collect();
+    if dice.in_one_of(2) {
+        let mut glass = grant(dice, count, people, clients, now);
+        let places = |t: &&'static str| matches!(*t, "Practitioner" | "Organization" | "Location");
+        if !glass.denies && !glass.types.iter().any(places) {
+            // What was opened under it is not open under one of another policy.
+            glass.name = format!("glass{}", dice.below(1_000_000_000));
+            glass.glass = true;
+            grants.push(glass);
+        }
+    }
     let purposes: [&[(&str, &[&str])]; 3] = [
         &[],
         &[("*", &["TREAT"])],
@@ -448,5 +480,6 @@ pub(super) fn policy(dice: &mut Dice, people: &[String], clients: &[String], now
         grants,
         consents,
         labels,
+        opened: None,
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Said {
     /// Consents count: what accesses are for, by role.
     pub(super) consents: Option<BTreeMap<&'static str, Vec<&'static str>>>,
     pub(super) labels: Option<LabelsSaid>,
+    /// Whom somebody opened under the grant with `breakGlass`: the person and the patient.
+    pub(super) opened: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -26,6 +28,7 @@ pub(super) struct LabelsSaid {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Who {
     pub(super) roles: Vec<&'static str>,
+    pub(super) groups: Vec<&'static str>,
     pub(super) person: Option<String>,
     pub(super) everybody: bool,
     pub(super) client: Option<String>,
@@ -47,6 +50,8 @@ pub(super) struct Grant {
     /// Only from `10.0.0.0/8`.
     pub(super) network: bool,
     pub(super) reason: bool,
+    /// It gives nothing but in the chart of a patient who was opened under it.
+    pub(super) glass: bool,
 }
 
 /// Which value of its caller a text needs.
@@ -92,6 +97,9 @@ impl Grant {
         if !self.who.roles.is_empty() {
             who["roles"] = json!(self.who.roles);
         }
+        if !self.who.groups.is_empty() {
+            who["groups"] = json!(self.who.groups);
+        }
         if self.who.anyone {
             who["anyone"] = json!(true);
         }
@@ -125,6 +133,7 @@ impl Grant {
             ),
             ("when", self.when.as_ref().map(|w| json!(w.text))),
             ("networks", self.network.then(|| json!(["10.0.0.0/8"]))),
+            ("breakGlass", self.glass.then(|| json!({ "minutes": 60 }))),
             ("require", self.reason.then(|| json!({ "reason": true }))),
         ] {
             if let Some(said) = said {
@@ -364,6 +373,27 @@ pub(super) const CRITERIA: &[Criterion] = &[
     },
     Criterion {
         of: "Encounter",
+        text: "location=%user.facilities",
+        needs: Needs::Facilities,
+        says: |a, r| of_facility(a, r, "location/0/location"),
+    },
+    Criterion {
+        of: "Encounter",
+        text: "location.organization=%user.facilities",
+        needs: Needs::Facilities,
+        says: |a, r| {
+            let at = a.target(r, "location/0/location");
+            at.is_some_and(|at| of_facility(a, at, "managingOrganization"))
+        },
+    },
+    Criterion {
+        of: "Location",
+        text: "partof:missing=true",
+        needs: Needs::Nothing,
+        says: |_, r| reference(r, "partOf").is_none(),
+    },
+    Criterion {
+        of: "Encounter",
         text: "status=finished",
         needs: Needs::Nothing,
         says: |_, r| code(r, "status") == Some("finished"),
@@ -503,9 +533,12 @@ pub(super) fn whens(at: i64) -> Vec<When> {
         ("%person.empty() and %client.exists()", |c, _| {
             Some(c.person.is_none())
         }),
-        ("%steppedUp", |_, _| Some(false)),
-        ("%steppedUp.not() or %reason.exists()", |_, _| Some(true)),
-        ("%groups.exists()", |_, _| Some(false)),
+        ("%steppedUp", |c, _| Some(c.strong)),
+        ("%steppedUp.not() or %reason.exists()", |c, f| {
+            Some(!c.strong || f.reason.is_some())
+        }),
+        ("%groups.exists()", |c, _| Some(!c.groups.is_empty())),
+        ("'lab' in %groups", |c, _| Some(c.groups.contains(&"lab"))),
         ("%roles", |_, _| None),
         (
             "%address.substring(0, 3) = '10.' implies %reason.exists()",
