@@ -17,12 +17,14 @@ fn the_main_path_needs_no_script_and_no_pointer() {
     owner
         .put(&with_id(patient_identified("Doe", "1"), "p1"))
         .expect(201);
+    let clinic = json!({ "resourceType": "Organization", "id": "o1", "name": "Clinic" });
+    owner.put(&clinic).expect(201);
     let preset = json!({ "preset": "network-wide", "reason": "test" });
     admin(&tenant, "/policy", &preset);
     let root = json!({ "login": "root", "name": "Root", "roles": ["tenant-administrator"] });
     let made = admin(&tenant, "/people", &root);
     let session = accept(&tenant, made["invitation"].as_str().unwrap());
-    let roles = ["tenant-administrator", "clinician", "auditor"];
+    let roles = ["tenant-administrator", "clinician@Organization/o1", "auditor"];
     let draft = json!({ "login": "jo@clinic", "name": "Jo", "roles": roles });
     let target = format!("/t/{}/auth/people", tenant.name());
     let request = Request::new("POST", &target)
