@@ -24,7 +24,11 @@ fn the_main_path_needs_no_script_and_no_pointer() {
     let root = json!({ "login": "root", "name": "Root", "roles": ["tenant-administrator"] });
     let made = admin(&tenant, "/people", &root);
     let session = accept(&tenant, made["invitation"].as_str().unwrap());
-    let roles = ["tenant-administrator", "clinician@Organization/o1", "auditor"];
+    let roles = [
+        "tenant-administrator",
+        "clinician@Organization/o1",
+        "auditor",
+    ];
     let draft = json!({ "login": "jo@clinic", "name": "Jo", "roles": roles });
     let target = format!("/t/{}/auth/people", tenant.name());
     let request = Request::new("POST", &target)

@@ -54,8 +54,15 @@ fn list<'v>(of: &'v Value, name: &str) -> &'v [Value] {
 }
 
 impl Asking<'_> {
-    /// Whether a consent refuses an action on a resource of its patient's chart.
+    /// Whether a consent refuses an action on a resource of its patient's chart: who may not look at what is
+    /// there does not change it.
     pub(super) fn refuses(&self, consent: &Value, action: char, of: &Value) -> bool {
+        let looked_at = matches!(action, 'u' | 'd');
+        self.refuses_itself(consent, action, of)
+            || looked_at && self.refuses_itself(consent, 'r', of)
+    }
+
+    fn refuses_itself(&self, consent: &Value, action: char, of: &Value) -> bool {
         if consent["status"] != "active" {
             return false;
         }
@@ -70,9 +77,6 @@ impl Asking<'_> {
         let root = &consent["provision"];
         if root.is_null() {
             return closed == Some(true);
-        }
-        if self.period(root) == Is::No {
-            return false;
         }
         let denies = match root["type"].as_str() {
             Some(said) => said == "deny",
