@@ -369,6 +369,12 @@ impl Gate {
         &self.links
     }
 
+    /// A URL for what is stored nowhere: `urn:uuid:…`.
+    pub fn fresh_urn(&self) -> String {
+        let house = &self.house;
+        format!("urn:uuid:{}", house.fresh_id(house.0.clock.now()))
+    }
+
     /// What this tenant's version of FHIR defines.
     pub fn model(&self) -> &'static Model {
         Model::of(self.tenant.fhir())

@@ -58,7 +58,7 @@ impl Session {
     }
 
     /// The tenant's gate.
-    pub(crate) const fn gate(&self) -> &Gate {
+    pub const fn gate(&self) -> &Gate {
         &self.gate
     }
 

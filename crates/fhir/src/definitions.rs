@@ -5,6 +5,7 @@
 //! a version is adding a table. Knows nothing of content, storage or tenants.
 
 mod element;
+mod form;
 mod load;
 mod model;
 mod param;

@@ -4,7 +4,7 @@
 use axum::body::Body;
 use base::{Code, Micros, Version};
 use bytes::Bytes;
-use engine::{Answer, Failure, Links, Session, Stored};
+use engine::{Answer, Failure, Gate, Links, Session, Stored};
 use fhir::definitions::Model;
 use fhir::resource::shape::write_shaped;
 use fhir::search::query::Shape;
@@ -21,13 +21,20 @@ use crate::{binary, bundle, problem};
 pub(crate) struct At<'a> {
     pub(crate) links: &'a Links,
     pub(crate) model: &'static Model,
+    pub(crate) gate: &'a Gate,
 }
 
 impl<'a> At<'a> {
+    /// A URL for what is stored nowhere: `urn:uuid:…`.
+    pub(crate) fn fresh_urn(&self) -> String {
+        self.gate.fresh_urn()
+    }
+
     pub(crate) fn of(session: &'a Session) -> Self {
         Self {
             links: session.links(),
             model: session.model(),
+            gate: session.gate(),
         }
     }
 }

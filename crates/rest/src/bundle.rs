@@ -170,7 +170,9 @@ pub(crate) fn searchset(found: &SearchPage, at: At<'_>) -> Result<Bytes, Failure
     }
     if !found.issues.0.is_empty() {
         bundle.entry();
-        bundle.raw("\"resource\":");
+        bundle.raw("\"fullUrl\":");
+        bundle.string(&at.fresh_urn());
+        bundle.raw(",\"resource\":");
         found.issues.write(&mut bundle.out);
         bundle.raw(",\"search\":{\"mode\":\"outcome\"}}");
     }
@@ -220,19 +222,21 @@ pub(crate) fn history(found: &HistoryPage, at: At<'_>) -> Bytes {
         );
         let outcome = Outcome::from(Issue::warning(Code::ResourceQuarantined, text));
         let status = problem::status(Code::ResourceQuarantined);
-        told(&mut bundle, found, &outcome, &status.to_string());
+        told(&mut bundle, found, at, &outcome, &status.to_string());
     }
     if !found.issues.0.is_empty() {
-        told(&mut bundle, found, &found.issues, "200 OK");
+        told(&mut bundle, found, at, &found.issues, "200 OK");
     }
     bundle.finish()
 }
 
 /// Says something about a history: an entry without a version, whose outcome tells it.
-fn told(bundle: &mut Writer, found: &HistoryPage, outcome: &Outcome, status: &str) {
+fn told(bundle: &mut Writer, found: &HistoryPage, at: At<'_>, outcome: &Outcome, status: &str) {
     let url = found.this.split('?').next().unwrap_or_default();
     bundle.entry();
-    bundle.raw("\"request\":{\"method\":\"GET\",\"url\":");
+    bundle.raw("\"fullUrl\":");
+    bundle.string(&at.fresh_urn());
+    bundle.raw(",\"request\":{\"method\":\"GET\",\"url\":");
     bundle.string(url);
     let _ = write!(
         bundle.out,

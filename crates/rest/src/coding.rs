@@ -10,8 +10,8 @@ use std::io::{Read, Write};
 use base::Code;
 use base::limits::fixed::CONTENT_CODINGS_MAX;
 use engine::Failure;
-use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use http::{HeaderMap, HeaderValue};
 
 use crate::negotiate::quality;
 
@@ -39,6 +39,9 @@ const PIECE: usize = 64 << 10;
 const FREE: u64 = 1 << 20;
 
 impl Coding {
+    /// All names, as headers list them.
+    pub(crate) const ACCEPTED: HeaderValue = HeaderValue::from_static("zstd, br, gzip");
+
     /// Its name in headers.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

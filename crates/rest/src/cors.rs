@@ -15,14 +15,15 @@ use crate::caller;
 
 /// What a page may send beside what every page may.
 const SENT: HeaderValue = HeaderValue::from_static(
-    "accept, authorization, content-encoding, content-type, if-match, if-modified-since, \
-     if-none-exist, if-none-match, prefer, x-provenance, x-security-context",
+    "accept, access-reason, authorization, content-encoding, content-type, if-match, \
+     if-modified-since, if-none-exist, if-none-match, if-unmodified-since, prefer, \
+     x-correlation-id, x-provenance, x-request-id, x-security-context",
 );
 
 /// What a page may read beside what every page may.
 const SHOWN: HeaderValue = HeaderValue::from_static(
-    "etag, location, content-location, last-modified, accept-patch, allow, retry-after, vary, \
-     www-authenticate, x-request-id",
+    "etag, location, content-location, last-modified, accept-encoding, accept-patch, allow, \
+     retry-after, vary, www-authenticate, x-correlation-id, x-request-id",
 );
 
 /// Seconds for which a browser need not ask again.

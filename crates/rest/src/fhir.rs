@@ -45,6 +45,7 @@ pub(crate) async fn capabilities(gate: Gate, call: Call) -> Answered {
         At {
             links: gate.links(),
             model: gate.model(),
+            gate: &gate,
         },
         &wish,
     )

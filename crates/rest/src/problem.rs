@@ -4,9 +4,10 @@
 use axum::body::Body;
 use base::{Code, Kind};
 use engine::Failure;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
+use crate::coding::Coding;
 use crate::negotiate::FHIR_JSON;
 
 /// How failures are written under a URL.
@@ -62,6 +63,10 @@ pub(crate) fn respond(failure: &Failure, style: Style, realm: &str) -> Response<
     headers.insert(CONTENT_TYPE, media);
     if let Some(seconds) = failure.retry_seconds() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    // RFC 9110 section 15.5.16: what would have been taken.
+    if code == Code::ContentCoding {
+        headers.insert(ACCEPT_ENCODING, Coding::ACCEPTED);
     }
     if status == StatusCode::UNAUTHORIZED {
         let error = match code {

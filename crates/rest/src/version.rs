@@ -23,7 +23,7 @@ pub(crate) fn check(
         return Err(refusal(Code::MediaType, version));
     }
     let format = query
-        .filter(|q| q.contains("fhirVersion"))
+        .filter(|q| q.to_ascii_lowercase().contains("fhirversion"))
         .and_then(|q| engine::form::first(q, "_format"));
     if let Some(format) = format {
         return match is_spoken(&format, version) {
@@ -115,6 +115,8 @@ mod tests {
         assert!(body("application/fhir+json;fhirVersion=5.0") && body("application/fhir+json"));
         assert!(!body("application/fhir+json; fhirVersion=4.3"));
         let format = |q| check(&mut HeaderMap::new(), Some(q), FhirVersion::R4B).is_ok();
+        assert!(!format("_format=application/fhir%2Bjson;fhirversion=5.0"));
+        assert!(format("_format=json;FHIRVERSION=4.3"));
         assert!(format("_format=json") && format("_format=json;fhirVersion=4.3"));
         assert!(!format(
             "_format=application/fhir%2Bjson;%20fhirVersion%3D4.0"

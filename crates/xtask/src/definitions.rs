@@ -28,6 +28,9 @@ struct Source {
     folder: &'static str,
     package: &'static str,
     version: &'static str,
+    /// HL7's package of the value sets of this version with their codes, where `package` lacks the
+    /// code systems of terminology.hl7.org.
+    expansions: Option<&'static str>,
 }
 
 /// The versions of FHIR, oldest first: a new one is a line here, its tables, and its name in
@@ -37,16 +40,19 @@ const SOURCES: &[Source] = &[
         folder: "r4",
         package: "hl7.fhir.r4.examples",
         version: "4.0.1",
+        expansions: None,
     },
     Source {
         folder: "r4b",
         package: "hl7.fhir.r4b.core",
         version: "4.3.0",
+        expansions: Some("hl7.fhir.r4b.expansions"),
     },
     Source {
         folder: "r5",
         package: "hl7.fhir.r5.core",
         version: "5.0.0",
+        expansions: Some("hl7.fhir.r5.expansions"),
     },
 ];
 
@@ -64,10 +70,18 @@ struct Table {
 
 impl Table {
     fn new(package: &Package, columns: &str) -> Self {
-        let text = format!(
-            "# from {} {}, sha256 {}\n# {columns}\n",
-            package.name, package.version, package.sha256
-        );
+        Self::of(&[package], columns)
+    }
+
+    fn of(packages: &[&Package], columns: &str) -> Self {
+        let mut text = String::new();
+        for p in packages {
+            text.push_str(&format!(
+                "# from {} {}, sha256 {}\n",
+                p.name, p.version, p.sha256
+            ));
+        }
+        text.push_str(&format!("# {columns}\n"));
         Self { text }
     }
 
@@ -91,6 +105,10 @@ fn distil(source: &Source) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fhir/definitions");
     let cache = target_folder()?.join("definitions");
     let package = Package::fetch(&cache, source.package, source.version)?;
+    let expansions = source
+        .expansions
+        .map(|name| Package::fetch(&cache, name, source.version))
+        .transpose()?;
 
     let folder = root.join(source.folder);
     fs::create_dir_all(&folder)?;
@@ -101,7 +119,10 @@ fn distil(source: &Source) -> Result<()> {
         ("types.tsv", elements::type_table(&package, &types)),
         ("elements.tsv", elements::element_table(&package, &types)?),
         ("params.tsv", search::table(&package, &params)),
-        ("codes.tsv", codes::table(&package, &types)),
+        (
+            "codes.tsv",
+            codes::table(&package, expansions.as_ref(), &types),
+        ),
         ("compartments.tsv", compartments::table(&package)),
     ];
     let mut out = std::io::stdout().lock();

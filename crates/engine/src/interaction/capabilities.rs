@@ -73,10 +73,15 @@ impl Gate {
     /// TerminologyCapabilities, in the shape that `_summary` and `_elements` of the query ask for.
     ///
     /// # Errors
-    /// Those of the store: the tenant's own search parameters are in it.
+    /// `search-value` for another `mode`; those of the store: the tenant's own search parameters are
+    /// in it.
     pub async fn capabilities(&self, query: &str) -> Result<Bytes, Failure> {
         let whole = match form::first(query, "mode").as_deref() {
             Some("terminology") => self.terminology(),
+            Some(mode) if !matches!(mode, "" | "full" | "normative") => {
+                let text = format!("mode={mode}: there are full, normative and terminology");
+                return Err(Failure::new(Code::SearchValue, text));
+            }
             _ => {
                 let customs = self.house.0.store.tenant(&self.tenant).customs().await?;
                 let implemented = self.house.0.interactions.get();
@@ -97,7 +102,11 @@ impl Gate {
         let mut out = String::with_capacity(600);
         out.push_str("{\"resourceType\":\"TerminologyCapabilities\"");
         self.about(&mut out);
-        out.push_str(",\"codeSearch\":\"explicit\"}");
+        // As value sets are listed: by their expansion, otherwise by what they are made of.
+        out.push_str(match self.model().version() {
+            FhirVersion::R4 | FhirVersion::R4B => ",\"codeSearch\":\"explicit\"}",
+            FhirVersion::R5 => ",\"codeSearch\":\"in-compose-or-expansion\"}",
+        });
         out.into()
     }
 

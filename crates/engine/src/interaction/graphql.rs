@@ -12,6 +12,7 @@ mod filter;
 mod find;
 mod introspect;
 mod load;
+mod rules;
 mod schema;
 mod select;
 
@@ -99,6 +100,12 @@ impl Session {
             Ok(document) => Arc::new(document),
             Err(fault) => return Ok(faulty(&fault)),
         };
+        let root = focus.as_ref().map(|(id, _)| self.model().type_name(*id));
+        match document.check(self.model(), root.unwrap_or("Query"), limits) {
+            Ok(()) => {}
+            Err(Stop::Fault(fault)) => return Ok(faulty(&fault)),
+            Err(Stop::Denied) => return Err(Failure::of(Code::ScopeMissing)),
+        }
         let mut loaded = Loaded::default();
         let own = self.store.customs().await?;
         // A document of some size is work before anything is loaded.

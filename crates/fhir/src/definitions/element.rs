@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::TypeId;
+use super::form::Form;
 
 /// A structure: a resource type, a complex datatype, or an element with children of its own
 /// (`Observation.component`). The number holds for one run of one model only.
@@ -243,32 +244,53 @@ fn hash(name: &str) -> usize {
 pub struct ValueSet {
     /// Its canonical URL.
     pub url: &'static str,
-    /// Each system with its codes, sorted.
-    pub(super) systems: Vec<(&'static str, Vec<&'static str>)>,
+    /// Its systems.
+    pub(super) systems: Vec<System>,
+}
+
+/// What a value set has of one code system.
+#[derive(Debug)]
+pub(super) struct System {
+    pub(super) url: &'static str,
+    /// Its codes, sorted; none where a form says what they are.
+    pub(super) codes: Vec<&'static str>,
+    /// What codes look like that no list gives.
+    pub(super) form: Option<Form>,
+}
+
+/// The one system of value sets in which the case of codes does not count.
+const CASELESS: &str = "http://hl7.org/fhir/color-names";
+
+impl System {
+    fn has(&self, code: &str) -> bool {
+        let listed = |code: &str| self.codes.binary_search(&code).is_ok();
+        self.form.is_some_and(|form| form.fits(code))
+            || listed(code)
+            || (self.url == CASELESS && listed(&code.to_ascii_lowercase()))
+    }
 }
 
 impl ValueSet {
     /// Whether some system of the set has this code; for elements of type `code`.
     pub fn has_code(&self, code: &str) -> bool {
-        self.systems
-            .iter()
-            .any(|(_, codes)| codes.binary_search(&code).is_ok())
+        self.systems.iter().any(|s| s.has(code))
     }
 
     /// Whether the set has this code of this system; for codings.
     pub fn has(&self, system: &str, code: &str) -> bool {
-        self.systems
-            .iter()
-            .any(|(s, codes)| *s == system && codes.binary_search(&code).is_ok())
+        self.systems.iter().any(|s| s.url == system && s.has(code))
     }
 
-    /// Each system with its codes, sorted.
-    pub fn systems(&self) -> impl Iterator<Item = (&'static str, &[&'static str])> {
-        self.systems.iter().map(|(s, codes)| (*s, codes.as_slice()))
+    /// Each system with its codes, sorted; none where they are not listed.
+    pub fn systems(&self) -> impl Iterator<Item = (&'static str, Option<&[&'static str]>)> {
+        self.systems.iter().map(|s| {
+            let listed = s.form.is_none().then_some(s.codes.as_slice());
+            (s.url, listed)
+        })
     }
 
     /// Whether some code of the set is of this system.
     pub fn has_system(&self, system: &str) -> bool {
-        self.systems.iter().any(|(s, _)| *s == system)
+        self.systems.iter().any(|s| s.url == system)
     }
 }

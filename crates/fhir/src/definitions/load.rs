@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::element::{StructureId, ValueSet};
+use super::element::{StructureId, System, ValueSet};
+use super::form::Form;
 use super::model::{Model, ResourceType};
 use super::param::{Compartment, Component, Param};
 use super::{FhirVersion, ParamId, ParamKind, TypeId};
@@ -36,13 +37,17 @@ const R4: Tables = tables!("r4");
 const R4B: Tables = tables!("r4b");
 const R5: Tables = tables!("r5");
 
-/// Builds the model of a version; also the number of lines that were not understood.
-pub(super) fn model(version: FhirVersion) -> (Model, usize) {
-    let tables = match version {
+const fn tables_of(version: FhirVersion) -> &'static Tables {
+    match version {
         FhirVersion::R4 => &R4,
         FhirVersion::R4B => &R4B,
         FhirVersion::R5 => &R5,
-    };
+    }
+}
+
+/// Builds the model of a version; also the number of lines that were not understood.
+pub(super) fn model(version: FhirVersion) -> (Model, usize) {
+    let tables = tables_of(version);
     let mut loader = Loader::default();
     loader.registry();
     loader.types(tables.types);
@@ -68,6 +73,13 @@ pub(super) fn model(version: FhirVersion) -> (Model, usize) {
         compartments,
     };
     (model, loader.defects)
+}
+
+/// The URLs of all value sets of required bindings of a version.
+#[cfg(test)]
+pub(super) fn bound_value_sets(version: FhirVersion) -> std::collections::BTreeSet<&'static str> {
+    let rows = lines(tables_of(version).elements);
+    rows.filter_map(|row| row.split('\t').nth(5)).collect()
 }
 
 /// A table from number to position.
@@ -150,13 +162,23 @@ impl Loader {
                 self.defects += 1;
                 continue;
             };
-            let mut codes: Vec<&str> = codes.split(' ').collect();
-            codes.sort_unstable();
+            let mut of = System {
+                url: system,
+                codes: Vec::new(),
+                form: None,
+            };
+            if codes == "*" {
+                of.form = Form::of(system);
+                self.defects += usize::from(of.form.is_none());
+            } else {
+                of.codes = codes.split(' ').collect();
+                of.codes.sort_unstable();
+            }
             match self.value_sets.last_mut().filter(|v| v.url == url) {
-                Some(last) => last.systems.push((system, codes)),
+                Some(last) => last.systems.push(of),
                 None => self.value_sets.push(ValueSet {
                     url,
-                    systems: vec![(system, codes)],
+                    systems: vec![of],
                 }),
             }
         }

@@ -128,6 +128,59 @@ fn parameters_speak_of_their_type_only() {
     );
 }
 
+/// Value sets of required bindings whose codes are not known, and why.
+const WITHOUT_CODES: [(&str, &str); 2] = [
+    (
+        "http://loinc.org/vs/LL379-9",
+        "an answer list of LOINC, which is licensed apart",
+    ),
+    (
+        "http://loinc.org/LL2938-0/",
+        "an answer list of LOINC, which is licensed apart",
+    ),
+];
+
+#[test]
+fn every_required_value_set_has_codes() {
+    for version in FhirVersion::ALL {
+        let model = Model::of(version);
+        let bound = load::bound_value_sets(version);
+        assert!(bound.len() > 200, "{version:?}");
+        for url in bound {
+            let known = model.value_sets().iter().any(|s| s.url == url);
+            let excepted = WITHOUT_CODES.iter().any(|(u, _)| *u == url);
+            assert!(known != excepted, "{version:?} {url}");
+        }
+    }
+}
+
+#[test]
+fn value_sets_of_other_code_systems_have_their_codes() {
+    let set = |version, url: &str| {
+        let found = Model::of(version)
+            .value_sets()
+            .iter()
+            .find(|s| s.url == url);
+        found.unwrap_or_else(|| panic!("{url}"))
+    };
+    let clinical = set(
+        FhirVersion::R5,
+        "http://hl7.org/fhir/ValueSet/condition-clinical",
+    );
+    let system = "http://terminology.hl7.org/CodeSystem/condition-clinical";
+    assert!(clinical.has(system, "remission") && !clinical.has(system, "bogus"));
+    let colors = set(FhirVersion::R5, "http://hl7.org/fhir/ValueSet/color-codes");
+    for color in ["blue", "AliceBlue", "#00ff7F"] {
+        assert!(colors.has_code(color), "{color}");
+    }
+    assert!(!colors.has_code("bleu"));
+    let actors = "http://hl7.org/fhir/ValueSet/examplescenario-actor-type";
+    assert!(set(FhirVersion::R4, actors).has_code("entity"));
+    assert!(!set(FhirVersion::R5, actors).has_code("entity"));
+    let types = set(FhirVersion::R4, "http://hl7.org/fhir/ValueSet/mimetypes");
+    assert!(types.has("urn:ietf:bcp:13", "text/plain") && !types.has_code("plain"));
+}
+
 #[test]
 fn elements_are_found_by_their_names() {
     let observation = structure("Observation");

@@ -127,6 +127,26 @@ fn expressions_yield() {
 }
 
 #[test]
+fn digits_that_are_kept_are_not_negative() {
+    for (expression, want) in [
+        ("15.round()", "15"),
+        ("15L.round(2)", "15"),
+        ("1.55.round(1)", "1.6"),
+    ] {
+        let found = eval(PATIENT, expression).unwrap();
+        assert_eq!(found.join(" "), want, "{expression}");
+    }
+    for wrong in [
+        "15.round(-1)",
+        "15L.round(-1)",
+        "15.5.round(-1)",
+        "15.round('1')",
+    ] {
+        assert!(eval(PATIENT, wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_choice_behind_a_cast_reads_one_member() {
     let observation = r#"{"resourceType":"Observation","valueQuantity":{"value":1},
         "component":[{"valueQuantity":{"value":2}},{"valueString":"s"}]}"#;

@@ -233,7 +233,7 @@ impl Terms {
         Ok(codes)
     }
 
-    /// A value set of the specification's own required bindings.
+    /// A value set of the specification's own required bindings, where all of its codes are listed.
     fn specified(&self, name: &str) -> Option<Codes> {
         let url = name.split_once('|').map_or(name, |(url, _)| url);
         let set = self
@@ -242,10 +242,10 @@ impl Terms {
             .iter()
             .find(|s| s.url.split_once('|').map_or(s.url, |(u, _)| u) == url)?;
         let systems = set.systems().map(|(system, codes)| {
-            let codes = codes.iter().map(|c| (*c).to_owned()).collect();
-            (system.to_owned(), Some(codes))
+            let codes = codes?.iter().map(|c| (*c).to_owned()).collect();
+            Some((system.to_owned(), Some(codes)))
         });
-        Some(Codes(systems.collect()))
+        systems.collect::<Option<_>>().map(Codes)
     }
 
     /// What one `include` or `exclude` says.

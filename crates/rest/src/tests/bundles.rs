@@ -730,12 +730,12 @@ fn what_a_conditional_reference_cannot_follow_is_refused_by_name() {
     put(&json!({ "resourceType": "Patient", "id": "q" }));
     put(
         &json!({ "resourceType": "Condition", "id": "of-p", "subject": { "reference": "Patient/p" },
-        "clinicalStatus": { "coding": [{ "code": "active" }] },
+        "clinicalStatus": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active" }] },
         "code": { "coding": [{ "system": "http://e.org/c", "code": "dog" }] } }),
     );
     put(
         &json!({ "resourceType": "Condition", "id": "of-q", "subject": { "reference": "Patient/q" },
-        "clinicalStatus": { "coding": [{ "code": "active" }] } }),
+        "clinicalStatus": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active" }] } }),
     );
     let questionnaire = |id: &str, title: &str| {
         json!({ "resourceType": "Questionnaire", "id": id, "status": "active",

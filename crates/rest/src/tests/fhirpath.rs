@@ -86,6 +86,50 @@ fn what_parameters_cannot_hold_is_json() {
 }
 
 #[test]
+fn what_is_rounded_is_a_decimal() {
+    let (world, who) = World::clinic();
+    let answer = ask(&world, &who, of_patient(), "15.round() | 15.round(1)").status(200);
+    let want = json!([{"name": "decimal", "valueDecimal": 15}]);
+    assert_eq!(results(&answer)[0]["part"], want);
+    ask(&world, &who, of_patient(), "15.round(-1)").refused(422, "expression-failed");
+}
+
+#[test]
+fn moments_that_fhir_has_no_value_for_are_json() {
+    let (world, who) = World::clinic();
+    let held = json!({"name": "time", "valueTime": "10:30:00"});
+    for (expression, name, text, plain) in [
+        ("@T10:30:00", "time", "", Some(held)),
+        ("@T10:30", "time", "10:30", None),
+        ("@T10", "time", "10", None),
+        ("@2014-01-01T10", "dateTime", "2014-01-01T10", None),
+        (
+            "@2014-01-01T10:30:00",
+            "dateTime",
+            "2014-01-01T10:30:00",
+            None,
+        ),
+        (
+            "@2014-01-01T10:30+01:00",
+            "dateTime",
+            "2014-01-01T10:30+01:00",
+            None,
+        ),
+        (
+            "@2014T",
+            "dateTime",
+            "",
+            Some(json!({"name": "dateTime", "valueDateTime": "2014"})),
+        ),
+    ] {
+        let answer = ask(&world, &who, of_patient(), expression).status(200);
+        let as_json = json!({"extension": [{"url": JSON, "valueString": format!("\"{text}\"")}], "name": name});
+        let part = &results(&answer)[0]["part"][0];
+        assert_eq!(*part, plain.unwrap_or(as_json), "{expression}");
+    }
+}
+
+#[test]
 fn each_item_of_the_context_has_a_result_with_its_traces() {
     let (world, who) = World::clinic();
     let mut parameters = of_patient();

@@ -1,5 +1,6 @@
 //! Everything that can be searched by, through the edge: forms of parameters, modifiers, filters.
 
+mod bindings;
 mod contained;
 mod edges;
 mod forms;

@@ -236,6 +236,8 @@ fn bodies_may_be_compressed() {
         let headers = [("content-encoding", coding)];
         let done = world.fhir_with(&who, "PUT Patient/p", &headers, body.clone());
         assert_eq!(done.code, wanted, "{coding}");
+        let taken = done.header_text("accept-encoding");
+        assert_eq!(taken, (wanted == 415).then_some("zstd, br, gzip"));
     }
     // Several on top of each other come off in turn, however many headers name them.
     let twice = Coding::Gzip.encode(body.as_bytes()).unwrap();
@@ -338,7 +340,22 @@ fn capabilities_come_in_parts_and_in_batches() {
         .fhir("", "GET metadata?mode=terminology", "")
         .status(200)
         .at("/resourceType", "TerminologyCapabilities")
-        .at("/kind", "instance");
+        .at("/kind", "instance")
+        .at("/codeSearch", "explicit");
+    for mode in ["full", "normative", ""] {
+        world
+            .fhir("", &format!("GET metadata?mode={mode}"), "")
+            .status(200)
+            .at("/resourceType", "CapabilityStatement");
+    }
+    world
+        .fhir("", "GET metadata?mode=bogus", "")
+        .refused(400, "search-value");
+    let (r5, _) = World::clinic_of("5.0.0");
+    let codes = r5.fhir("", "GET metadata?mode=terminology", "");
+    codes
+        .status(200)
+        .at("/codeSearch", "in-compose-or-expansion");
     let batch = serde_json::json!({"resourceType": "Bundle", "type": "batch", "entry": [
         {"request": {"method": "GET", "url": "metadata"}},
         {"request": {"method": "GET", "url": "/metadata?_elements=software"}}]});

@@ -238,6 +238,100 @@ fn what_cannot_be_answered_is_said_in_graphqls_form() {
 }
 
 #[test]
+fn documents_keep_the_rules_of_graphql() {
+    let (world, who) = World::clinic();
+    chart(&world, &who);
+    let patients = |inner: &str| format!("{{ PatientList(name: \"nobody\") {{ {inner} }} }}");
+    for (path, query, said) in [
+        // Whatever data there is.
+        (
+            "",
+            patients("x: id x: active"),
+            "two different fields are called x",
+        ),
+        (
+            "",
+            patients("name(use: usual) { family } name(use: official) { given }"),
+            "two different fields are called name",
+        ),
+        (
+            "",
+            patients("... on Patient { x: id } ... on Resource { x: resourceType }"),
+            "two different fields are called x",
+        ),
+        (
+            "",
+            patients("contact { name { x: text } } contact { name { x: family } }"),
+            "two different fields are called x",
+        ),
+        (
+            "",
+            patients("name(use: usual, use: official) { family }"),
+            "the argument use is there twice",
+        ),
+        (
+            "",
+            patients("id @include(if: true, if: false)"),
+            "the argument if is there twice",
+        ),
+        (
+            "",
+            format!("query q($a: Int, $a: Int) {}", patients("id")),
+            "the variable $a is there twice",
+        ),
+        (
+            "",
+            format!("{} fragment f on Patient {{ id }}", patients("id")),
+            "nothing uses the fragment f",
+        ),
+        (
+            "",
+            format!(
+                "{} fragment f on Patient {{ ...g }} fragment g on Patient {{ ...f }}",
+                patients("...f")
+            ),
+            "leads to itself",
+        ),
+        (
+            "",
+            patients("... on Observation { id }"),
+            "what is a Patient is never a Observation",
+        ),
+        (
+            "",
+            patients("name { ... on Address { city } }"),
+            "what is a HumanName is never a Address",
+        ),
+        ("", patients("... on Shoe { id }"), "there is no type Shoe"),
+        (
+            "Patient/a/",
+            "{ ...f } fragment f on Observation { id }".to_owned(),
+            "what is a Patient is never a Observation",
+        ),
+    ] {
+        let answer = ask(&world, &who, path, &query).status(400);
+        let error = answer.json()["errors"][0].clone();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(said), "{query}: {message}");
+        assert_eq!(error["extensions"]["code"], "graphql-invalid");
+    }
+    for query in [
+        "x: id x: id name(use: usual, _count: 1) { family } name(_count: 1, use: usual) { given }",
+        "generalPractitioner { resource { ... on Practitioner { x: active } \
+         ... on PractitionerRole { x: id name: id } ... on DomainResource { y: id } } }",
+        "... on Resource { id } ... on DomainResource { id ... on Patient { active } }",
+    ] {
+        ask(&world, &who, "", &patients(query)).status(200);
+    }
+    let shared = patients("...f contact { ...c }");
+    let shared = format!(
+        "{shared} fragment f on Patient {{ id contact {{ ...c }} }} \
+         fragment c on PatientContact {{ gender }}"
+    );
+    ask(&world, &who, "", &shared).status(200);
+}
+
+#[test]
 fn documents_are_bounded_by_name() {
     let bomb = "{ ...a ...a ...a ...a } fragment a on Patient { ...b ...b ...b ...b ...b ...b } \
                 fragment b on Patient { ...c ...c ...c ...c ...c ...c ...c ...c ...c } \

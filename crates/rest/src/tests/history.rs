@@ -256,6 +256,8 @@ fn what_a_history_ignores_is_told() {
         .fhir(&who, "GET Patient/_history?_type=Patient&_count=2", "")
         .status(200);
     let last = told.json()["entry"][2].clone();
+    // Every entry has a URL (bdl-15).
+    assert!(last["fullUrl"].as_str().unwrap().starts_with("urn:uuid:"));
     let issue = &last["response"]["outcome"]["issue"][0];
     assert_eq!(issue["severity"], "warning");
     assert_eq!(

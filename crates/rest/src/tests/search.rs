@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{JSON, ROOT, World, patient_with_id};
+use super::world::{Answer, JSON, ROOT, World, patient_with_id};
 
 fn people(world: &World, who: &str, count: usize) {
     for i in 0..count {
@@ -175,6 +175,11 @@ fn unknown_parameters_are_ignored_aloud_or_refused() {
         .status(200);
     assert_eq!(found.entries(), ["Patient/p0", "outcome"]);
     let found = found.at("/entry/1/search/mode", "outcome");
+    // Every entry has a URL (bdl-15), no two the same.
+    let urn = |a: &Answer| a.json()["entry"][1]["fullUrl"].as_str().unwrap().to_owned();
+    assert!(urn(&found).starts_with("urn:uuid:"));
+    let again = world.fhir(&who, "GET Patient?nonsense=1&family=smith", "");
+    assert_ne!(urn(&found), urn(&again));
     assert!(!found.link("self").unwrap().contains("nonsense"));
     let strict = [("prefer", "handling=strict")];
     let refused = world.fhir_with(&who, "GET Patient?nonsense=1", &strict, "");

@@ -436,6 +436,17 @@ fn pages_of_listed_origins_may_ask() {
                 .is_none()
         );
         let methods = answer.header_text("access-control-allow-methods");
+        if let Some(sent) = answer.header_text("access-control-allow-headers") {
+            for header in [
+                "access-reason",
+                "if-match",
+                "if-unmodified-since",
+                "x-correlation-id",
+                "x-request-id",
+            ] {
+                assert!(sent.split(", ").any(|h| h == header), "{header}");
+            }
+        }
         answer.header_text("access-control-allow-origin").map(|o| {
             assert!(methods.unwrap().contains("PATCH"));
             o.to_owned()
@@ -452,11 +463,8 @@ fn pages_of_listed_origins_may_ask() {
         .fhir_with(&who, "GET Patient/none", &[("origin", app)], "")
         .status(404);
     let seen = seen.header("access-control-allow-origin", app);
-    assert!(
-        seen.header_text("access-control-expose-headers")
-            .unwrap()
-            .contains("etag")
-    );
+    let shown = seen.header_text("access-control-expose-headers").unwrap();
+    assert!(shown.contains("etag") && shown.contains("x-correlation-id"));
     let refused = world
         .ask("GET /t/lakeside/fhir/Patient", &[("origin", app)], "")
         .status(401);

@@ -13,12 +13,15 @@ type Codes<'p> = BTreeMap<&'p str, BTreeSet<&'p str>>;
 
 /// One row a value set and system: `value set, system, codes…` (codes separated by spaces).
 ///
-/// Value sets that need more than the package (mime types, languages, units, currencies) are left
-/// out: their elements' codes stay unchecked.
-pub(crate) fn table(package: &Package, types: &Types<'_>) -> Table {
-    let mut table = Table::new(package, "value set, system, codes");
+/// What the package of the version does not enumerate is taken as `expansions` has it. Value sets
+/// of code systems that none of the two has (LOINC's) are left out: their elements' codes stay
+/// unchecked.
+pub(crate) fn table(package: &Package, expansions: Option<&Package>, types: &Types<'_>) -> Table {
+    let packages: Vec<&Package> = std::iter::once(package).chain(expansions).collect();
+    let mut table = Table::of(&packages, "value set, system, codes");
     for url in bound_value_sets(types) {
-        let Some(codes) = expand(package, url, 0) else {
+        let published = || expansions.and_then(|p| expanded(p, url));
+        let Some(codes) = expand(package, url, 0).or_else(published) else {
             continue;
         };
         let spaced = codes.values().flatten().any(|c| c.contains(' '));
@@ -31,6 +34,37 @@ pub(crate) fn table(package: &Package, types: &Types<'_>) -> Table {
         }
     }
     table
+}
+
+/// Systems whose codes no list gives: the row says `*`, and `fhir::definitions::Form` what they
+/// look like.
+const FORMS: &[&str] = &[
+    "http://hl7.org/fhir/color-rgb",
+    "http://unitsofmeasure.org",
+    "https://www.iana.org/time-zones",
+    "urn:ietf:bcp:13",
+    "urn:ietf:bcp:47",
+    "urn:iso:std:iso:3166",
+    "urn:iso:std:iso:4217",
+];
+
+/// The codes of a value set as it was expanded when the version was published.
+fn expanded<'p>(expansions: &'p Package, url: &str) -> Option<Codes<'p>> {
+    let mut all = Codes::new();
+    contained(expansions.value_sets.get(url)?.get("expansion")?, &mut all);
+    Some(all)
+}
+
+fn contained<'p>(part: &'p Value, all: &mut Codes<'p>) {
+    for item in items(part, "contains") {
+        let may_be_used = item.get("abstract").and_then(Value::as_bool) != Some(true);
+        if let (Some(system), Some(code), true) =
+            (text(item, "system"), text(item, "code"), may_be_used)
+        {
+            all.entry(system).or_default().insert(code);
+        }
+        contained(item, all);
+    }
 }
 
 fn expand<'p>(package: &'p Package, url: &str, depth: u8) -> Option<Codes<'p>> {
@@ -67,6 +101,8 @@ fn included<'p>(package: &'p Package, include: &'p Value, depth: u8) -> Option<C
     let mut codes = BTreeSet::new();
     if items(include, "concept").next().is_some() {
         codes.extend(items(include, "concept").filter_map(|c| text(c, "code")));
+    } else if FORMS.contains(&system) {
+        codes.insert("*");
     } else {
         let definition = package.code_systems.get(system)?;
         if text(definition, "content") != Some("complete") {

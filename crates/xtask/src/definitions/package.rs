@@ -77,7 +77,8 @@ fn definitions(folder: &Path, kind: &str) -> Result<BTreeMap<String, Value>> {
             continue;
         };
         let is_json = path.extension().is_some_and(|e| e == "json");
-        if !is_json || id.starts_with("example") {
+        let is_example = id.starts_with("example.") || id.starts_with("example-");
+        if !is_json || is_example {
             continue;
         }
         let value: Value = serde_json::from_slice(&fs::read(&path)?)

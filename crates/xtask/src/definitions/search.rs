@@ -44,7 +44,7 @@ pub(crate) fn params<'p>(
             continue;
         }
         let published = || items(definition, "component").map(|c| component(package, c));
-        let components: Vec<String> = match corrections::components_of(url) {
+        let components: Vec<String> = match corrections::components_of(url, &package.version) {
             Some(components) => components,
             None => match published().collect::<Result<_>>() {
                 Ok(components) => components,

@@ -188,7 +188,7 @@ impl<'p> Pass<'p> {
     }
 }
 
-fn over(name: &str, max: u64, at: Pos) -> Checked<()> {
+pub(super) fn over<T>(name: &str, max: u64, at: Pos) -> Checked<T> {
     Err(Stop::Fault(Fault {
         code: Code::LimitQuery,
         text: format!("the limit {name} ({max}) was passed"),
@@ -225,13 +225,15 @@ impl<'p> Groups<'p> {
     }
 }
 
-/// Whether two fields of a key ask for the same.
-fn is_same(one: &Field, other: &Field) -> bool {
-    type Argument = (Positioned<Name>, Positioned<Written>);
-    let same = |((a, x), (b, y)): (&Argument, &Argument)| a.node == b.node && x.node == y.node;
+/// Whether two fields of a key ask for the same, in whatever order.
+pub(super) fn is_same(one: &Field, other: &Field) -> bool {
+    let same = |(name, value): &(Positioned<Name>, Positioned<Written>)| {
+        let of_other = other.get_argument(&name.node);
+        of_other.is_some_and(|o| o.node == value.node)
+    };
     one.name.node == other.name.node
         && one.arguments.len() == other.arguments.len()
-        && one.arguments.iter().zip(&other.arguments).all(same)
+        && one.arguments.iter().all(same)
 }
 
 pub(super) fn known_directives(group: &Group<'_>) -> Checked<()> {

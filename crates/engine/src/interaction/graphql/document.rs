@@ -10,10 +10,11 @@ use async_graphql_parser::types::{
 use async_graphql_parser::{Pos, parse_query};
 use async_graphql_value::{ConstValue, Name, Value};
 use base::{Code, Limits};
+use fhir::definitions::Model;
 
 use super::super::admit::is_blank;
 use super::super::operation::{Input, parameters};
-use super::{Checked, Fault, wrong};
+use super::{Checked, Fault, rules, wrong};
 use crate::form;
 
 /// A document that can be evaluated.
@@ -127,6 +128,11 @@ impl Document {
             depth_max: limits.graphql_depth_max,
             fields_max: limits.graphql_fields_max,
         })
+    }
+
+    /// Whether it is as GraphQL wants it; `root` is the type that it is asked of.
+    pub(super) fn check(&self, model: &'static Model, root: &str, limits: &Limits) -> Checked<()> {
+        rules::check(&self.parsed, (model, root), limits)
     }
 
     /// What the operation selects.

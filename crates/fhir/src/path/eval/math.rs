@@ -29,7 +29,6 @@ pub(super) fn of<'a>(
         return Ok(Some(Item::Quantity(q)));
     }
     let number = as_decimal(item).ok_or_else(mismatch)?;
-    let whole_number = matches!(item, Item::Integer(_) | Item::Long(_));
     let arg_number = match arg {
         Some(arg) => Some(as_decimal(arg).ok_or_else(mismatch)?),
         None => None,
@@ -45,7 +44,6 @@ pub(super) fn of<'a>(
         Function::Ceiling => whole(number.ceil()),
         Function::Floor => whole(number.floor()),
         Function::Truncate => whole(number),
-        Function::Round if whole_number => Some(item.clone()),
         Function::Round => Some(Item::Decimal(rounded(number, arg)?)),
         Function::Exp if number.is_zero() => Some(Item::Decimal(Decimal::ONE)),
         Function::Exp => value.map(f64::exp).and_then(float),

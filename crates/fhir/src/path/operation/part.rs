@@ -6,9 +6,10 @@ use super::super::item::{Item, Node};
 use super::super::types::{System, Type, Types};
 use super::place::Places;
 use super::{JSON_VALUE, RESOURCE_PATH};
-use crate::definitions::Content;
+use crate::definitions::{Content, Primitive};
 use crate::json::{Value, push_json_string, write_compact};
 use crate::outcome::Issue;
+use crate::validate::is_primitive;
 
 /// Before the first part within another.
 const PART: &str = ",\"part\":[";
@@ -193,6 +194,15 @@ impl<'a> Writer<'_, 'a> {
         };
         if item.node().is_some_and(is_resource) {
             return (Some("resource".to_owned()), json, None);
+        }
+        // What FHIRPath makes may be no value of FHIR: an hour without minutes, a time without zone.
+        let fits = |text: &str| Primitive::parse(name).is_none_or(|of| is_primitive(of, text));
+        let text = item.node().is_none().then(|| item.to_text(self.types));
+        if !text
+            .flatten()
+            .is_none_or(|text| text.is_empty() || fits(&text))
+        {
+            return (None, json, extra);
         }
         let mut first = name.chars();
         let upper = first.next().map(|c| c.to_ascii_uppercase());

@@ -135,7 +135,8 @@ fn case_counts_as_the_code_system_says() {
                 "code": {"coding": [{"system": system, "code": code}]},
             });
             if fhir == "5.0.0" {
-                made["clinicalStatus"] = json!({"coding": [{"code": "active"}]});
+                made["clinicalStatus"] = json!({"coding": [{
+                    "system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]});
             }
             put(&world, &who, &made);
         };

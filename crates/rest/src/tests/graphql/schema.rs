@@ -152,7 +152,7 @@ fn connections_name_their_types() {
     let (world, who) = World::clinic();
     chart(&world, &who);
     let asked = "{ PatientConnection { __typename pageInfo { __typename } edges { __typename \
-                 resource { __typename } ... on PatientEdge { mode } ... on ObservationEdge { score } } } }";
+                 resource { __typename } ... on PatientEdge { mode } } } }";
     let wanted = json!({ "__typename": "PatientConnection", "pageInfo": { "__typename": "PageInfo" },
         "edges": [{ "__typename": "PatientEdge", "resource": { "__typename": "Patient" }, "mode": "match" }] });
     assert_eq!(data(&world, &who, "", asked)["PatientConnection"], wanted);
