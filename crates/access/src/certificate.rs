@@ -272,7 +272,7 @@ impl ByCertificate {
 
 /// What certificates are to a client. As it is kept: JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct CertificateTerms {
     /// It proves who it is by one, and by nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]

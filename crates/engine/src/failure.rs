@@ -139,8 +139,13 @@ impl From<StoreError> for Failure {
         };
         let mut failure = Self::new(error.code(), text);
         failure.0.entry = entry;
-        if let StoreError::Limit { limit, .. } = error {
-            failure.0.limit = Some(limit);
+        match error {
+            StoreError::Limit { limit, .. } => failure.0.limit = Some(limit),
+            StoreError::Until { limit, seconds, .. } => {
+                failure.0.limit = Some(limit);
+                failure = failure.retry_after(seconds);
+            }
+            _ => {}
         }
         failure
     }

@@ -216,6 +216,33 @@ impl Rates {
         self.take(tenant.bytes(), Whose::Tenant, self.tenant, metrics)
     }
 
+    /// Entries of a Bundle of somebody who is let in, beside the request that brought it: of all that
+    /// [`Self::spend_own`] and [`Self::spend_tenant`] take from. More than an allowance ever holds take all of it.
+    ///
+    /// # Errors
+    /// As those of [`Self::spend_own`].
+    pub(crate) fn spend_entries(
+        &self,
+        tenant: &TenantId,
+        principal: &Principal,
+        rate: Option<VendorRate>,
+        more: u32,
+        metrics: &Metrics,
+    ) -> Result<(), Failure> {
+        let door = tenant.bytes();
+        if let Some((person, _)) = principal.person() {
+            self.take_many(door, Whose::Person(person), self.person, more, metrics)?;
+        }
+        if let Some((client, _)) = principal.client() {
+            self.take_many(door, Whose::Client(client), self.client, more, metrics)?;
+        }
+        if let Some((id, rate)) = principal.vendor().zip(rate) {
+            let pace = Pace::of(rate);
+            self.take_many(door, Whose::Vendor(id), pace, more, metrics)?;
+        }
+        self.take_many(door, Whose::Tenant, self.tenant, more, metrics)
+    }
+
     /// One request of a client that proved who it is and has no token yet, of what is its own.
     ///
     /// # Errors
@@ -296,11 +323,32 @@ impl Rates {
         pace: Option<Pace>,
         metrics: &Metrics,
     ) -> Result<(), Failure> {
+        self.take_many(door, whose, pace, 0, metrics)
+    }
+
+    /// Takes one, or where it is asked for more so many beside the one that was taken.
+    fn take_many(
+        &self,
+        door: &[u8; 16],
+        whose: Whose<'_>,
+        pace: Option<Pace>,
+        more: u32,
+        metrics: &Metrics,
+    ) -> Result<(), Failure> {
         let Some(pace) = pace else {
             return Ok(());
         };
         let allowance = self.allowance(door, whose, pace);
-        let Err(not_yet) = allowance.left.check() else {
+        let taken = match NonZeroU32::new(more) {
+            None => allowance.left.check(),
+            Some(_) => {
+                let most = more.min(pace.burst.get() - 1);
+                let most = NonZeroU32::new(most).map(|most| allowance.left.check_n(most));
+                // As many are never too many: there is room for one more.
+                most.and_then(Result::ok).unwrap_or(Ok(()))
+            }
+        };
+        let Err(not_yet) = taken else {
             return Ok(());
         };
         metrics.rate_limited(whose.limit());

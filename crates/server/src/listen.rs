@@ -33,7 +33,7 @@ use self::places::{Met, Places};
 use self::tls::{Door, Shown};
 use crate::config::Config;
 
-/// Seconds in which a client has to finish its TLS handshake, and its headers.
+/// Seconds in which a client has to finish its TLS handshake, and the headers of its first request.
 const GREETING: Duration = Duration::from_secs(15);
 
 /// More connections than this are not counted on, whatever the configuration says.
@@ -273,7 +273,7 @@ fn protocol(limits: &Limits) -> Http {
     // No `pipeline_flush`: it takes whole answers into memory, however slowly they are taken.
     http.http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(GREETING)
+        .header_read_timeout(head_patience(limits))
         .max_buf_size(usize::try_from(room.saturating_add(URL_BYTES)).unwrap_or(usize::MAX));
     http.http2()
         .timer(TokioTimer::new())
@@ -284,6 +284,12 @@ fn protocol(limits: &Limits) -> Http {
         .max_send_buf_size(STREAM_WINDOW as usize)
         .keep_alive_interval(Duration::from_secs(30));
     http
+}
+
+/// How long the headers of a request may take. The time in which nothing is asked counts, so that it is no
+/// shorter than a connection may be idle; the first request has a clock of its own.
+fn head_patience(limits: &Limits) -> Duration {
+    GREETING.max(Duration::from_millis(limits.connection_idle_ms_max))
 }
 
 async fn connection<S>(
@@ -382,4 +388,21 @@ async fn turn_away(
         Ok::<(), std::io::Error>(())
     };
     let _ = tokio::time::timeout(FAREWELL, answer).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_clock_ends_a_connection_before_it_may_be_idle_no_longer() {
+        for idle in [1_000, 120_000, 3_600_000] {
+            let limits = Limits {
+                connection_idle_ms_max: idle,
+                ..Limits::default()
+            };
+            assert!(head_patience(&limits) >= Duration::from_millis(idle));
+            assert!(head_patience(&limits) >= GREETING);
+        }
+    }
 }

@@ -18,6 +18,16 @@ pub enum StoreError {
         /// Its value.
         max: u64,
     },
+    /// Somebody has as many as they may have until one of them ends.
+    #[error("the limit {limit} ({max}) was passed")]
+    Until {
+        /// Name in `base::Limits`.
+        limit: &'static str,
+        /// Its value.
+        max: u64,
+        /// Seconds until one ends.
+        seconds: u32,
+    },
     /// Entry `entry` of a change was refused; the whole change was not made.
     #[error("entry {entry}: {text}")]
     Entry {
@@ -53,6 +63,7 @@ impl StoreError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Refused(code, _) | Self::Limit { code, .. } | Self::Entry { code, .. } => *code,
+            Self::Until { .. } => Code::RateLimited,
             Self::Raced => Code::WriteRace,
             Self::ReferenceMissing { .. } => Code::ReferenceMissing,
         }

@@ -41,6 +41,7 @@ impl Session {
         let (checking, bytes) = (self.checking(), body.clone());
         let read = move || take_apart(&checking, &bytes, entries_max);
         let parts = self.compute(body.len(), read).await?;
+        self.spend_entries(parts.parts.len()).await?;
         match parts.kind {
             BundleKind::Batch => {
                 self.without_provenance("a batch")?;
@@ -48,6 +49,24 @@ impl Session {
             }
             BundleKind::Transaction => self.transaction(parts, body, strict).await,
         }
+    }
+
+    /// Each entry counts as a request; one of them came as the request itself.
+    async fn spend_entries(&self, entries: usize) -> Result<(), Failure> {
+        let more = u32::try_from(entries.saturating_sub(1)).unwrap_or(u32::MAX);
+        if more == 0 {
+            return Ok(());
+        }
+        let principal = self.principal();
+        let grant = match principal.vendor() {
+            Some(id) => self.store.vendor(id).await?,
+            None => None,
+        };
+        let rate = grant.and_then(|g| g.terms.as_ref().and_then(|t| t.rate));
+        let house = &self.house().0;
+        house
+            .rates
+            .spend_entries(self.tenant(), principal, rate, more, &house.metrics)
     }
 
     async fn batch(&self, parts: Parts, body: &Bytes, strict: bool) -> Result<Answer, Failure> {

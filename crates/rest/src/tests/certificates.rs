@@ -388,6 +388,20 @@ fn what_a_person_approved_is_bound_too() {
 }
 
 #[test]
+fn what_nobody_knows_of_certificates_is_refused() {
+    let world = clinic();
+    for terms in [
+        json!({ "tls_client_auth_subject_dn": "CN=lab" }),
+        json!({ "bind": true }),
+        json!({ "by": { "subject": SUBJECT }, "Bound": true }),
+        json!({ "by": { "subject": SUBJECT, "dns": "a.example" } }),
+    ] {
+        made(&world, &draft(&terms)).refused(400, "request-invalid");
+    }
+    made(&world, &draft(&json!({}))).status(201);
+}
+
+#[test]
 fn what_is_taken_is_told() {
     let methods = |world: &World| {
         let mut all = Vec::new();

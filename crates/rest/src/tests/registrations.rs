@@ -438,7 +438,10 @@ fn no_network_takes_all_the_room() {
     for _ in 0..2 {
         register(&world, &service()).status(201);
     }
-    let full = register(&world, &service()).refused(503, "limit-busy");
+    let full = register(&world, &service()).refused(429, "rate-limited");
+    let wait: u64 = full.header_text("retry-after").unwrap().parse().unwrap();
+    let longest = base::Limits::default().registration_seconds_max;
+    assert!(wait > longest - 60 && wait <= longest + 1, "{wait}");
     assert!(String::from_utf8_lossy(&full.body).contains("registrations_per_network_max"));
     register_with(&world, 2, &[], &service()).status(201);
     // Those who were invited are not held up by who shares their way out.

@@ -499,7 +499,7 @@ pub(crate) enum Comes {
     /// As they were.
     Unchanged,
     /// As they are in the tenant that it is of.
-    As(KeptPerson),
+    As(Box<KeptPerson>),
     /// Disabled.
     Disabled,
 }
@@ -518,7 +518,7 @@ pub(crate) fn restored(db: &Connection, comes: impl Fn(&PersonId) -> Comes) -> R
         let epoch = then.epoch;
         let mut kept = match PersonId::new(&id).map_or(Comes::Disabled, |id| comes(&id)) {
             Comes::Unchanged => continue,
-            Comes::As(now) => now,
+            Comes::As(now) => *now,
             Comes::Disabled => {
                 let mut then = then;
                 "disabled".clone_into(&mut then.state);

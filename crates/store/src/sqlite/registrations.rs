@@ -2,14 +2,14 @@
 //! database. What is here is no client: nothing is looked up here when credentials are.
 
 use access::ClientId;
-use base::{Limits, Micros};
+use base::{Code, Limits, Micros};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
 
 use super::administration::Chain;
 use super::fault::{Doing, damaged};
-use crate::Result;
 use crate::face::Registration;
+use crate::{Result, StoreError};
 
 /// The table.
 pub(crate) const DDL: &str = "
@@ -26,7 +26,7 @@ const LIST: &str = "registration";
 const COLUMNS: &str = "id, made_us, until_us, network, invited, secret_hash, record";
 
 /// A limit, by name, and what it is.
-pub(crate) type Past = Option<(&'static str, u64)>;
+pub(crate) type Past = Option<StoreError>;
 
 fn read(row: &Row<'_>) -> Result<Registration> {
     const DOING: &str = "reading a registration";
@@ -100,11 +100,12 @@ pub(crate) fn reseal(db: &Connection, from: Option<Chain<'_>>, to: Chain<'_>) ->
 /// The limit that one more would be past; none where there is room. Those who were invited and those who
 /// were not do not take each other's, and no network takes all that there is for those who were not.
 pub(crate) fn past(db: &Connection, new: &Registration, limits: &Limits) -> Result<Past> {
-    let sql = "SELECT count(*), count(*) FILTER (WHERE network = ?2) FROM registration \
+    let sql = "SELECT count(*), count(*) FILTER (WHERE network = ?2), \
+               coalesce(min(until_us) FILTER (WHERE network = ?2), 0) FROM registration \
                WHERE invited = ?1 AND until_us > ?3";
-    let counts: (i64, i64) = db
+    let counts: (i64, i64, i64) = db
         .query_row(sql, params![new.invited, new.network, new.made.0], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .doing("counting registrations")?;
     let count = |n: i64| u64::try_from(n).unwrap_or(0);
@@ -113,8 +114,19 @@ pub(crate) fn past(db: &Connection, new: &Registration, limits: &Limits) -> Resu
         limits.registrations_per_network_max,
     );
     Ok(match (count(counts.0), count(counts.1)) {
-        (count, _) if count >= all => Some(("registrations_max", all)),
-        (_, count) if !new.invited && count >= max => Some(("registrations_per_network_max", max)),
+        (count, _) if count >= all => Some(StoreError::Limit {
+            code: Code::LimitBusy,
+            limit: "registrations_max",
+            max: all,
+        }),
+        (_, count) if !new.invited && count >= max => {
+            let left = (counts.2 - new.made.0).max(0) / 1_000_000 + 1;
+            Some(StoreError::Until {
+                limit: "registrations_per_network_max",
+                max,
+                seconds: u32::try_from(left).unwrap_or(u32::MAX),
+            })
+        }
         _ => None,
     })
 }

@@ -42,14 +42,7 @@ fn approved(new: &NewClient) -> String {
 }
 
 fn room(past: registrations::Past) -> Result<()> {
-    match past {
-        None => Ok(()),
-        Some((limit, max)) => Err(StoreError::Limit {
-            code: Code::LimitBusy,
-            limit,
-            max,
-        }),
-    }
+    past.map_or(Ok(()), Err)
 }
 
 impl TenantStore {
@@ -92,7 +85,11 @@ impl TenantStore {
             let limits = &tenant.shared.config.limits;
             let (ended, _) = people.ended_token_counts(&new.id);
             if by.is_some() && ended as u64 >= limits.ended_tokens_max {
-                return room(Some(("ended_tokens_max", limits.ended_tokens_max)));
+                return room(Some(StoreError::Limit {
+                    code: Code::LimitBusy,
+                    limit: "ended_tokens_max",
+                    max: limits.ended_tokens_max,
+                }));
             }
             writer::alone_durably(tenant, slot, |tenant, state| {
                 registrations::sweep(&state.db, now)?;

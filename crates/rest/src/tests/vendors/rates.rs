@@ -59,6 +59,31 @@ fn a_client_that_is_too_fast_is_told_when_to_come_back_and_nobody_else_feels_it(
 }
 
 #[test]
+fn the_entries_of_a_bundle_count() {
+    let (world, _) = slow(|limits| limits.client_requests_per_second_max = 5);
+    let who = world.client("lakeside", "system/*.cruds");
+    let bundle = |kind: &str, entries: usize| {
+        let entry = json!({ "request": { "method": "GET", "url": "Patient/p1" } });
+        let bundle =
+            json!({ "resourceType": "Bundle", "type": kind, "entry": vec![entry; entries] });
+        world.fhir(&who, "POST ", bundle.to_string())
+    };
+    for kind in ["batch", "transaction"] {
+        world.clock.forward_secs(2);
+        bundle(kind, 4).status(200);
+        bundle(kind, 4).refused(429, "rate-limited");
+        // More than there ever is take all of it, and no more.
+        world.clock.forward_secs(2);
+        assert_ne!(bundle(kind, 50).code, 429, "{kind}");
+        world
+            .fhir(&who, "GET Patient/p1", "")
+            .refused(429, "rate-limited");
+        world.clock.forward_secs(1);
+        world.fhir(&who, "GET Patient/p1", "").status(404);
+    }
+}
+
+#[test]
 fn what_one_tenant_uses_up_is_its_own() {
     let (world, first) = slow(|limits| limits.tenant_requests_per_second_max = 5);
     let second = world.client("lakeside", "system/*.cruds");

@@ -39,7 +39,7 @@ enum Admitted {
     /// As they were.
     All,
     /// As the tenant that it is of has them; none where it is not here.
-    AsNow(Now),
+    AsNow(Box<Now>),
 }
 
 /// What a backup's tenant is like now.
@@ -227,11 +227,11 @@ impl House {
         };
         match wanted {
             RestoreClients::Keep => Admitted::All,
-            RestoreClients::Revoke => Admitted::AsNow(Now {
+            RestoreClients::Revoke => Admitted::AsNow(Box::new(Now {
                 settings: self.entry_of(id).map(|e| e.info.read().settings.clone()),
                 ..Now::default()
-            }),
-            RestoreClients::AsNow => Admitted::AsNow(source().unwrap_or_default()),
+            })),
+            RestoreClients::AsNow => Admitted::AsNow(Box::new(source().unwrap_or_default())),
         }
     }
 
@@ -338,11 +338,11 @@ impl House {
 /// legal hold that either has.
 fn settings_of(header: &Header, admitted: &Admitted) -> TenantSettings {
     let now = match admitted {
-        Admitted::AsNow(Now {
-            settings: Some(now),
-            ..
-        }) => now,
-        _ => return header.settings.clone(),
+        Admitted::AsNow(now) => now.settings.as_ref(),
+        Admitted::All => None,
+    };
+    let Some(now) = now else {
+        return header.settings.clone();
     };
     let mut settings = now.clone();
     if header.settings.is_held() {
@@ -374,7 +374,7 @@ fn reseal(
         people::restored(db, |id| match admitted {
             Admitted::All => Comes::Unchanged,
             Admitted::AsNow(now) => match now.people.get(id) {
-                Some(person) => Comes::As(people::kept(old.model, person)),
+                Some(person) => Comes::As(Box::new(people::kept(old.model, person))),
                 None => Comes::Disabled,
             },
         })?;
