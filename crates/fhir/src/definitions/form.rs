@@ -134,7 +134,7 @@ fn is_language(tag: &str) -> bool {
 /// have short names too, which CapabilityStatements list. Values of parameters are taken without
 /// quotes where they need them: HL7's own examples have spaces and slashes there.
 fn is_media_type(text: &str) -> bool {
-    if matches!(text, "xml" | "json" | "ttl") {
+    if matches!(text, "xml" | "json" | "ttl" | "ndjson") {
         return true;
     }
     let mut parts = split_unquoted(text);
@@ -272,7 +272,7 @@ mod tests {
     fn others_look_as_their_authorities_make_them() {
         check(
             Form::Currency,
-            &["EUR", "XXX"],
+            &["EUR", "XAU"],
             &["eur", "EU", "EURO", "1UR"],
         );
         check(
