@@ -88,25 +88,17 @@ impl Valid {
         resource: Value<'_>,
         admission: &Admission<'_>,
     ) -> Result<Self, Outcome> {
-        let type_id = resource_type(model, resource)?;
-        let type_name = model.type_name(type_id);
-        if type_id != admission.type_id {
-            let wanted = model.type_name(admission.type_id);
-            let text = format!("the resource is a {type_name}, not a {wanted}");
-            return Err(Issue::error(Code::ResourceTypeMismatch, text).into());
-        }
-        check_id(resource, type_name, admission)?;
-        let mut report = validate(model, resource, &admission.check);
+        let mut report = examine(model, resource, admission)?;
         if admission.body_id == BodyId::Ignored {
             // Whatever the id in the body is, the server gives its own (`http.html#create`).
-            let at = format!("{type_name}.id");
+            let at = format!("{}.id", model.type_name(admission.type_id));
             let of_id = |issue: &Issue| issue.expression.as_deref() == Some(&at);
             report.issues.retain(|issue| !of_id(issue));
         }
         if !report.issues.is_empty() {
             return Err(Outcome(report.issues));
         }
-        Ok(Self::of(model, (type_id, resource), admission, report))
+        Ok(Self::of(model, resource, admission, report))
     }
 
     /// Makes a resource ready to be stored again that was admitted once, as its seal says: rules that came
@@ -116,23 +108,17 @@ impl Valid {
         resource: Value<'_>,
         admission: &Admission<'_>,
     ) -> Result<Self, Outcome> {
-        let type_id = resource_type(model, resource)?;
-        let type_name = model.type_name(type_id);
-        if type_id != admission.type_id {
-            let text = format!("the resource is a {type_name}");
-            return Err(Issue::error(Code::ResourceTypeMismatch, text).into());
-        }
-        check_id(resource, type_name, admission)?;
-        let report = validate(model, resource, &admission.check);
-        Ok(Self::of(model, (type_id, resource), admission, report))
+        let report = examine(model, resource, admission)?;
+        Ok(Self::of(model, resource, admission, report))
     }
 
     fn of(
         model: &'static Model,
-        (type_id, resource): (TypeId, Value<'_>),
+        resource: Value<'_>,
         admission: &Admission<'_>,
         report: Report,
     ) -> Self {
+        let type_id = admission.type_id;
         Self {
             type_id,
             type_name: model.type_name(type_id),
@@ -143,6 +129,23 @@ impl Valid {
             dangling: report.dangling,
         }
     }
+}
+
+/// Whether it is what the URL names; everything that is wrong with it, and what it holds.
+fn examine(
+    model: &'static Model,
+    resource: Value<'_>,
+    admission: &Admission<'_>,
+) -> Result<Report, Outcome> {
+    let type_id = resource_type(model, resource)?;
+    let type_name = model.type_name(type_id);
+    if type_id != admission.type_id {
+        let wanted = model.type_name(admission.type_id);
+        let text = format!("the resource is a {type_name}, not a {wanted}");
+        return Err(Issue::error(Code::ResourceTypeMismatch, text).into());
+    }
+    check_id(resource, type_name, admission)?;
+    Ok(validate(model, resource, &admission.check))
 }
 
 fn check_id(

@@ -18,7 +18,7 @@ use parking_lot::RwLock;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::alerts::{self, judge::Raised};
+use super::alerts::operators::{self, Did};
 use super::fault::{Doing, damaged, internal};
 use super::schema;
 use super::tenant::OpenTenant;
@@ -272,28 +272,21 @@ fn tell_of_operator(tenant: &OpenTenant, state: &WriterState, new: &mut NewClien
     if schema::meta::<Vec<u8>>(&state.db, RESTORED)?.is_some() {
         made.until = Some(made.at);
     }
-    let rules = alerts::in_force(&state.db)?.rules;
-    if rules.terms(AlertRule::OperatorClient).is_none() {
-        return Ok(());
-    }
     let (id, until) = (new.id.as_str(), made.until);
     let until = match until {
         Some(until) if until == made.at => " as soon as somebody keeps it".to_owned(),
         Some(until) => format!(" until {}", until.instant()),
         None => String::new(),
     };
-    let raised = Raised {
-        key: format!("{}|{id}|{}", AlertRule::OperatorClient.as_str(), made.at.0),
+    let did = Did {
         rule: AlertRule::OperatorClient,
-        actor: made.by.to_string(),
-        program: Some(format!("client:{id}")),
-        patient: None,
+        by: &made.by,
         at: made.at,
-        count: Some(1),
+        event: id,
         seen: format!("{}{until}: {}", new.scopes.as_str(), made.reason),
-        event: id.to_owned(),
+        program: Some(format!("client:{id}")),
     };
-    alerts::raise(&state.db, &raised, &rules).map(drop)
+    operators::tell(&state.db, did)
 }
 
 /// Keeps a client that an operator made beyond its end, as one that the tenant's own people want.

@@ -31,7 +31,8 @@
 //! Values that hardly ever repeat make a write touch a page of its own for each row. Quantities,
 //! alone and in composites, are therefore ordered by unit and `rid`: newest first, compared while
 //! reading. References are ordered by their target before the parameter, so that all that is said about
-//! an encounter touches one page; every query of them names the target or the `rid`.
+//! an encounter touches one page; queries of them name the target or the `rid`, or step through the
+//! targets.
 //!
 //! Knows nothing of queries, bodies or transactions: the caller has one open.
 

@@ -25,6 +25,7 @@ pub(crate) fn of(
     max: u64,
 ) -> Result<Labels> {
     let mut labels = Labels::default();
+    let mut references = Vec::new();
     let room = |set: usize| {
         let limit = "meta_values_max";
         match set as u64 <= max {
@@ -47,13 +48,16 @@ pub(crate) fn of(
             }
         }
         if let Some(param) = model.param(*type_id, "_profile") {
-            let table = match param.kind {
-                ParamKind::Reference => Table::Reference,
-                _ => Table::Uri,
-            };
-            urls(db, table, param.id.0, &mut labels.profiles, max)?;
+            match param.kind {
+                ParamKind::Reference => references.push(param.id.0),
+                _ => urls(db, param.id.0, &mut labels.profiles, max)?,
+            }
             room(labels.profiles.len())?;
         }
+    }
+    if !references.is_empty() {
+        targets(db, &references, &mut labels.profiles, max)?;
+        room(labels.profiles.len())?;
     }
     Ok(labels)
 }
@@ -93,47 +97,59 @@ fn tokens(
     Ok(())
 }
 
-/// The same for URLs: those of a parameter of type uri, or those that references are to.
-fn urls(
-    db: &Connection,
-    table: Table,
-    param: u32,
+/// The same for URLs.
+fn urls(db: &Connection, param: u32, out: &mut BTreeSet<String>, max: u64) -> Result<()> {
+    let next = format!(
+        "SELECT uri FROM ix_uri INDEXED BY {} WHERE param = ?1 AND uri > ?2 ORDER BY uri LIMIT 1",
+        key_index(Table::Uri)
+    );
+    let mut next = db.prepare_cached(&next).doing(DOING)?;
+    let held = "SELECT 1 FROM ix_uri WHERE param = ?1 AND uri = ?2 AND until_seq = 0 LIMIT 1";
+    let mut held = db.prepare_cached(held).doing(DOING)?;
+    step(out, max, |last| {
+        let found: Option<String> = next.query_row((param, last), |r| r.get(0)).optional()?;
+        let mut holds = |url: &String| held.exists((param, url));
+        found.map(|url| Ok((holds(&url)?, url))).transpose()
+    })
+}
+
+/// The same for URLs that references are to. They stand in order of what they are to: one walk is for all
+/// parameters.
+fn targets(db: &Connection, params: &[u32], out: &mut BTreeSet<String>, max: u64) -> Result<()> {
+    let next = format!(
+        "SELECT id FROM ix_reference INDEXED BY {} WHERE type = {NO_TYPE} AND id > ?1 \
+         ORDER BY id LIMIT 1",
+        key_index(Table::Reference)
+    );
+    let mut next = db.prepare_cached(&next).doing(DOING)?;
+    let held = format!(
+        "SELECT 1 FROM ix_reference WHERE type = {NO_TYPE} AND id = ?2 AND param = ?1 \
+         AND until_seq = 0 LIMIT 1"
+    );
+    let mut held = db.prepare_cached(&held).doing(DOING)?;
+    step(out, max, |last| {
+        let found: Option<String> = next.query_row([last], |r| r.get(0)).optional()?;
+        let Some(url) = found else { return Ok(None) };
+        for param in params {
+            if held.exists((param, &url))? {
+                return Ok(Some((true, url)));
+            }
+        }
+        Ok(Some((false, url)))
+    })
+}
+
+/// Steps from one URL to the next, and takes those that are held.
+fn step(
     out: &mut BTreeSet<String>,
     max: u64,
+    mut next: impl FnMut(&str) -> rusqlite::Result<Option<(bool, String)>>,
 ) -> Result<()> {
-    let (next, held) = match table {
-        // In order of what they are to, whichever parameter it is that says so.
-        Table::Reference => (
-            format!(
-                "SELECT id FROM ix_reference INDEXED BY {} WHERE type = {NO_TYPE} AND id > ?2 \
-                 AND ?1 = ?1 ORDER BY id LIMIT 1",
-                key_index(table)
-            ),
-            format!(
-                "SELECT 1 FROM ix_reference WHERE type = {NO_TYPE} AND id = ?2 AND param = ?1 \
-                 AND until_seq = 0 LIMIT 1"
-            ),
-        ),
-        _ => (
-            format!(
-                "SELECT uri FROM ix_uri INDEXED BY {} WHERE param = ?1 AND uri > ?2 \
-                 ORDER BY uri LIMIT 1",
-                key_index(table)
-            ),
-            "SELECT 1 FROM ix_uri WHERE param = ?1 AND uri = ?2 AND until_seq = 0 LIMIT 1"
-                .to_owned(),
-        ),
-    };
-    let mut next = db.prepare_cached(&next).doing(DOING)?;
-    let mut held = db.prepare_cached(&held).doing(DOING)?;
     let mut last = String::new();
-    while (out.len() as u64) <= max {
-        let found: Option<String> = next
-            .query_row((param, &last), |r| r.get(0))
-            .optional()
-            .doing(DOING)?;
-        let Some(url) = found else { break };
-        if held.exists((param, &url)).doing(DOING)? {
+    while (out.len() as u64) <= max
+        && let Some((held, url)) = next(&last).doing(DOING)?
+    {
+        if held {
             out.insert(url.clone());
         }
         last = url;

@@ -14,9 +14,9 @@ use base::{Code, Micros};
 use super::TenantStore;
 use crate::audit::{Asked, Outcome, Record, Subject};
 use crate::face::{
-    Account, Approval, BrowserSession, IdentityProvider, Person, SigningKey, Through,
+    Account, AlertRule, Approval, BrowserSession, IdentityProvider, Person, SigningKey, Through,
 };
-use crate::sqlite::alerts::operators;
+use crate::sqlite::alerts::operators::{self, Did};
 use crate::sqlite::house::change::By;
 use crate::sqlite::{OpenTenant, break_glass, people, writer};
 use crate::{Result, StoreError};
@@ -51,8 +51,19 @@ impl Done {
     fn tell(&self) -> impl FnOnce(&OpenTenant, &writer::WriterState) -> Result<()> + Send + use<> {
         let ((by, request), told) = (self.by.clone(), self.told.clone());
         move |tenant, state| match told {
-            None => Ok(()),
-            Some(what) => operators::tell(tenant, &state.db, (&by, request.at), &what),
+            // As long as nobody of the tenant ever signed in there is nobody to be told.
+            Some(what) if tenant.people().is_anybody_there() => {
+                let did = Did {
+                    rule: AlertRule::OperatorSignIn,
+                    by: by.as_str(),
+                    at: request.at,
+                    event: &what,
+                    seen: what.clone(),
+                    program: None,
+                };
+                operators::tell(&state.db, did)
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -1,37 +1,39 @@
-//! What operators do to who may sign in to a tenant: its own people are told.
+//! What operators do that a tenant's own people are told of.
 
-use access::Actor;
 use base::Micros;
 use rusqlite::Connection;
 
 use super::{Raised, in_force, raise};
 use crate::Result;
 use crate::face::AlertRule;
-use crate::sqlite::OpenTenant;
 
-/// Raises an alert of it, in the transaction that does it. As long as nobody of the tenant ever signed in
-/// there is nobody to be told.
-pub(crate) fn tell(
-    tenant: &OpenTenant,
-    db: &Connection,
-    (by, at): (&Actor, Micros),
-    what: &str,
-) -> Result<()> {
-    let rule = AlertRule::OperatorSignIn;
+/// Something that an operator did.
+pub(crate) struct Did<'a> {
+    pub(crate) rule: AlertRule,
+    pub(crate) by: &'a str,
+    pub(crate) at: Micros,
+    /// What it was done to, or in words; together with the time it is told once.
+    pub(crate) event: &'a str,
+    pub(crate) seen: String,
+    pub(crate) program: Option<String>,
+}
+
+/// Raises an alert of it, in the transaction that does it.
+pub(crate) fn tell(db: &Connection, did: Did<'_>) -> Result<()> {
     let rules = in_force(db)?.rules;
-    if !tenant.people().is_anybody_there() || rules.terms(rule).is_none() {
+    if rules.terms(did.rule).is_none() {
         return Ok(());
     }
     let raised = Raised {
-        key: format!("{}|{what}|{}", rule.as_str(), at.0),
-        rule,
-        actor: by.as_str().to_owned(),
-        program: None,
+        key: format!("{}|{}|{}", did.rule.as_str(), did.event, did.at.0),
+        rule: did.rule,
+        actor: did.by.to_owned(),
+        program: did.program,
         patient: None,
-        at,
+        at: did.at,
         count: Some(1),
-        seen: what.to_owned(),
-        event: what.to_owned(),
+        seen: did.seen,
+        event: did.event.to_owned(),
     };
     raise(db, &raised, &rules).map(drop)
 }

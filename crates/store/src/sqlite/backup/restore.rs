@@ -11,7 +11,7 @@ use base::{Micros, Secret, TenantName};
 use fhir::definitions::FhirVersion;
 use rusqlite::params;
 
-use super::super::alerts::judge::Raised;
+use super::super::alerts::operators::{self, Did};
 use super::super::clients::RESTORED;
 use super::super::fault::{Doing, internal};
 use super::super::folder;
@@ -23,8 +23,8 @@ use super::super::rows::{self, COLUMNS};
 use super::super::seal::{ChangeLine, Digest, Sealed};
 use super::super::tenant::{OpenTenant, open_reader};
 use super::super::{
-    administration, alerts, blob, break_glass, connection, migrate, passkeys, people, policies,
-    quarantine, registrations, schema, vendors, writer,
+    administration, blob, break_glass, connection, migrate, passkeys, people, policies, quarantine,
+    registrations, schema, vendors, writer,
 };
 use super::{Checked, Header, check_file, checked, invalid, read_header};
 use crate::audit::ChangeHead;
@@ -273,28 +273,19 @@ impl House {
             let tenant = self.open_tenant(&entry)?;
             let mut slot = tenant.writer.lock();
             writer::alone(&tenant, &mut slot, |_, state| {
-                let rules = alerts::in_force(&state.db)?.rules;
-                let rule = AlertRule::OperatorCopy;
-                if rules.terms(rule).is_none() {
-                    return Ok(());
-                }
-                let at = by.1.at;
                 let why = match by.1.why.as_str() {
                     "" => "no reason was given",
                     why => why,
                 };
-                let raised = Raised {
-                    key: format!("{}|{as_name}|{}", rule.as_str(), at.0),
-                    rule,
-                    actor: by.0.as_str().to_owned(),
-                    program: None,
-                    patient: None,
-                    at,
-                    count: Some(1),
+                let did = Did {
+                    rule: AlertRule::OperatorCopy,
+                    by: by.0.as_str(),
+                    at: by.1.at,
+                    event: as_name.as_str(),
                     seen: format!("{as_name}: {why}"),
-                    event: as_name.to_string(),
+                    program: None,
                 };
-                alerts::raise(&state.db, &raised, &rules).map(drop)
+                operators::tell(&state.db, did)
             })
         };
         if let Err(e) = raise() {

@@ -187,7 +187,9 @@ impl House {
     ) -> Result<TenantInfo> {
         let entry = self.entry_named(name)?;
         let mut also = None;
-        let held_since = self.control.lock().held_since(entry.tenant.bytes())?;
+        let is_held = entry.info.read().settings.is_held();
+        let since = || self.control.lock().held_since(entry.tenant.bytes());
+        let held_since = is_held.then(since).transpose()?.flatten();
         // Who comes at the same time changes what this one left.
         let changed = self.update_as(&entry, by, |info| {
             info.display = display.unwrap_or_else(|| info.display.clone());
