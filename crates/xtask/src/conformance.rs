@@ -101,7 +101,8 @@ impl Results {
         Ok(results)
     }
 
-    fn pass_to(&self, outside: &Outside, tests: &mut Command) {
+    /// Tells the judges of it.
+    pub(crate) fn pass_to(&self, outside: &Outside, tests: &mut Command) {
         tests.env("CONFORMANCE_RESULTS", &self.folder);
         if let Some(suites) = &outside.suites {
             tests.env("INSULA_SUITES", suites);

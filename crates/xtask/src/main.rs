@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod again;
 mod bench;
 mod conformance;
 mod definitions;

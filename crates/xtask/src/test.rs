@@ -14,6 +14,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::again;
 use crate::conformance::Results;
 use crate::workspace::{call, cargo, root, target_folder};
 
@@ -154,13 +155,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .args(&arguments.cargo)
         .current_dir(root()?);
     let results = Results::begin(&outside, &mut tests)?;
-    call(&mut tests)?;
     // A choice of tests gives a part of the results.
-    if arguments.cargo.is_empty() {
-        results.compare()
-    } else {
-        Ok(())
+    if !arguments.cargo.is_empty() {
+        return call(&mut tests);
     }
+    let (passed, said) = again::heard(&mut tests)?;
+    if !passed {
+        let failed = said.few_failures().context("tests failed")?;
+        say(&format!("failed among all others, tried alone: {failed:?}"));
+        let mut tests = Command::new(cargo());
+        tests.args(["test", "--workspace"]).current_dir(root()?);
+        results.pass_to(&outside, &mut tests);
+        again::alone(&mut tests, failed)?;
+        say(&format!("UNSTEADY, passed alone: {failed:?}"));
+    }
+    results.compare()
 }
 
 /// What there is from outside the workspace.

@@ -9,7 +9,7 @@ use access::{
 };
 use base::{Code, Micros, Network};
 use fhir::definitions::Model;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,11 @@ CREATE TABLE program_link (
 
 /// Those of an open tenant, as they are committed.
 #[derive(Debug, Default)]
-pub(crate) struct Vendors(RwLock<Known>);
+pub(crate) struct Vendors {
+    known: RwLock<Known>,
+    /// Whoever moves a switch holds it until that waits to be written.
+    moving: Mutex<()>,
+}
 
 /// Whose switch of whose grant.
 type Switch = (VendorId, Party);
@@ -81,7 +85,7 @@ impl Vendors {
     pub(crate) fn learn(&self, db: &Connection, model: &Model) -> Result<()> {
         let mut grants = read_grants(db, model)?;
         let links = read_links(db)?;
-        let mut known = self.0.write();
+        let mut known = self.known.write();
         for (id, grant) in &mut grants {
             if let Some(before) = known.grants.get(id).filter(|before| *before == grant) {
                 *grant = before.clone();
@@ -103,9 +107,15 @@ impl Vendors {
         Ok(())
     }
 
+    /// Switches are written in the order in which they are moved: one at a time is moved and put among what
+    /// waits to be written.
+    pub(crate) fn in_turn(&self) -> MutexGuard<'_, ()> {
+        self.moving.lock()
+    }
+
     /// A switch holds from now on, whether or not it was written yet.
     pub(crate) fn press(&self, id: &VendorId, party: Party, held: Held) {
-        let mut known = self.0.write();
+        let mut known = self.known.write();
         let switch = (id.clone(), party);
         let before = |(of, was): &(Switch, Held)| *of == switch && was.hold == held.hold;
         known.pressed.retain(|one| !before(one));
@@ -115,7 +125,7 @@ impl Vendors {
 
     /// A switch that was pressed is as if it had not been: nobody may move it so.
     pub(crate) fn let_go(&self, id: &VendorId, party: Party, held: &Held) {
-        let mut known = self.0.write();
+        let mut known = self.known.write();
         known
             .pressed
             .retain(|((of, by), was)| (of, *by) != (id, party) || was != held);
@@ -124,29 +134,29 @@ impl Vendors {
 
     /// Whether a switch holds that is not written.
     pub(crate) fn any_pressed(&self) -> bool {
-        !self.0.read().pressed.is_empty()
+        !self.known.read().pressed.is_empty()
     }
 
     /// One vendor's grant as it is committed.
     pub(crate) fn committed(&self, id: &VendorId) -> Option<Arc<VendorGrant>> {
-        self.0.read().grants.get(id).cloned()
+        self.known.read().grants.get(id).cloned()
     }
 
     /// One vendor's grant.
     pub(crate) fn grant(&self, id: &VendorId) -> Option<Arc<VendorGrant>> {
-        self.0.read().effective.get(id).cloned()
+        self.known.read().effective.get(id).cloned()
     }
 
     /// All of them, in order of id.
     pub(crate) fn sorted(&self) -> Vec<Arc<VendorGrant>> {
-        let mut all: Vec<_> = self.0.read().effective.values().cloned().collect();
+        let mut all: Vec<_> = self.known.read().effective.values().cloned().collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all
     }
 
     /// All program links, in order of id.
     pub(crate) fn links(&self) -> Vec<Arc<ProgramLink>> {
-        self.0.read().links.clone()
+        self.known.read().links.clone()
     }
 }
 

@@ -9,6 +9,7 @@ use base::{Code, Limits, Micros};
 use super::TenantStore;
 use crate::face::{Activity, ActivityQuery, ProgramLink, VendorChange, VendorEvent};
 use crate::sqlite::readers::Class;
+use crate::sqlite::vendors::Vendors;
 use crate::sqlite::writer::WriterState;
 use crate::sqlite::{OpenTenant, trail, vendors};
 use crate::{Result, StoreError};
@@ -98,14 +99,21 @@ impl TenantStore {
             state: String::new(),
             reason: reason.to_owned(),
         };
-        let pressed = self.press((id, party, loosens), &change, &event).await?;
-        let work = move |tenant: &OpenTenant, state: &mut WriterState| {
-            work(tenant, state, (&of, party, loosens), change, event)
+        let tenant = self.opened().await?;
+        let (pressed, asked) = {
+            let _turn = tenant.vendors().in_turn();
+            let pressed = press(tenant.vendors(), (id, party, loosens), &change, &event);
+            let work = move |tenant: &OpenTenant, state: &mut WriterState| {
+                work(tenant, state, (&of, party, loosens), change, event)
+            };
+            let (house, by) = (&self.handle.0, super::by(&spent));
+            let asked = house.ask_to_administer(entry, by, "change vendor", &detail, work);
+            (pressed, asked)
         };
-        let by = super::by(&spent);
-        let handle = &self.handle.0;
-        let done = handle.administer(entry, by, "change vendor", &detail, work);
-        let done = done.await;
+        let done = match asked {
+            Ok(asked) => asked.done().await,
+            Err(e) => Err(e),
+        };
         // What cannot be written, for a fault or because something was altered, holds all the same.
         let forbidden = |e: &StoreError| {
             matches!(
@@ -117,38 +125,10 @@ impl TenantStore {
             )
         };
         if let (true, Some(held)) = (done.as_ref().is_err_and(forbidden), &pressed) {
-            self.opened().await?.vendors().let_go(id, party, held);
+            tenant.vendors().let_go(id, party, held);
         }
         done?;
         self.vendor(id).await?.ok_or_else(unknown)
-    }
-
-    /// A switch that is moved towards off by whoever may holds at once, whatever its writing waits for; one
-    /// that cannot be written holds while the house runs, or until the same party moves it again.
-    async fn press(
-        &self,
-        (id, party, loosens): (&VendorId, Party, bool),
-        change: &VendorChange,
-        event: &VendorEvent,
-    ) -> Result<Option<Held>> {
-        let &VendorChange::Switch { hold, terms } = change else {
-            return Ok(None);
-        };
-        let tenant = self.opened().await?;
-        let vendors = tenant.vendors();
-        let (Some(written), Some(known)) = (vendors.committed(id), vendors.grant(id)) else {
-            return Ok(None);
-        };
-        let moved = (hold, terms);
-        if known.held(party).hold >= hold
-            || may_switch(&written, (party, loosens), moved).is_err()
-            || switched(&written, party, moved, event).is_err()
-        {
-            return Ok(None);
-        }
-        let held = held(hold, event);
-        vendors.press(id, party, held.clone());
-        Ok(Some(held))
     }
 
     /// Keeps a program link, new or changed, or removes the one of an id.
@@ -199,6 +179,30 @@ impl TenantStore {
             .aside(move |house| trail::activity(&house.open_tenant(&entry)?, &query))
             .await
     }
+}
+
+/// A switch that is moved towards off by whoever may holds at once, whatever its writing waits for; one
+/// that cannot be written holds while the house runs, or until the same party moves it again.
+fn press(
+    vendors: &Vendors,
+    (id, party, loosens): (&VendorId, Party, bool),
+    change: &VendorChange,
+    event: &VendorEvent,
+) -> Option<Held> {
+    let &VendorChange::Switch { hold, terms } = change else {
+        return None;
+    };
+    let (written, known) = (vendors.committed(id)?, vendors.grant(id)?);
+    let moved = (hold, terms);
+    if known.held(party).hold >= hold
+        || may_switch(&written, (party, loosens), moved).is_err()
+        || switched(&written, party, moved, event).is_err()
+    {
+        return None;
+    }
+    let held = held(hold, event);
+    vendors.press(id, party, held.clone());
+    Some(held)
 }
 
 fn unknown() -> StoreError {
@@ -265,7 +269,10 @@ fn work(
             event.was = known.state().to_owned();
             let held = known.held(party).hold;
             may_switch(&known, (party, loosens), (hold, terms))?;
-            if party != Party::Clinic && hold == held && terms.is_none() {
+            // What holds though it could not be written is let go by what is written after it.
+            let holds = tenant.vendors().grant(id).map(|g| g.held(party).hold);
+            let stands = hold == held && holds.is_none_or(|holds| holds <= held);
+            if party != Party::Clinic && stands && terms.is_none() {
                 return Ok(());
             }
             if hold < held {

@@ -39,6 +39,17 @@ fn must_be_as_administered(tenant: &OpenTenant, db: &Connection) -> Result<()> {
     Err(StoreError::Refused(Code::AuditAltered, text.to_owned()))
 }
 
+/// What waits to be administered.
+pub(crate) struct Asked<T>(oneshot::Receiver<Result<T>>);
+
+impl<T> Asked<T> {
+    /// What came of it.
+    pub(crate) async fn done(self) -> Result<T> {
+        let done = self.0.await;
+        done.unwrap_or_else(|_| Err(internal("the work ended without an answer")))
+    }
+}
+
 impl House {
     /// Runs `work` with the tenant's writer, whether or not the caller still waits. When this
     /// returns, what it did is on the disk and in force.
@@ -50,15 +61,27 @@ impl House {
         detail: &str,
         work: impl FnOnce(&OpenTenant, &mut WriterState) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.ask_to_administer(entry, by, action, detail, work)?
+            .done()
+            .await
+    }
+
+    /// The same, which is put among what waits before this returns; what comes of it is waited for after that.
+    pub(crate) fn ask_to_administer<T: Send + 'static>(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        by: By,
+        action: &'static str,
+        detail: &str,
+        work: impl FnOnce(&OpenTenant, &mut WriterState) -> Result<T> + Send + 'static,
+    ) -> Result<Asked<T>> {
         let (send, receive) = oneshot::channel();
         let (house, of, detail) = (self.clone(), entry.clone(), detail.to_owned());
         let task = Box::new(move || {
             let _ = send.send(house.administer_now(&of, &by, (action, &detail), work));
         });
         self.mailboxes.put(entry, Item::Urgent(task))?;
-        receive
-            .await
-            .unwrap_or_else(|_| Err(internal("the work ended without an answer")))
+        Ok(Asked(receive))
     }
 
     fn administer_now<T>(
