@@ -608,7 +608,7 @@ impl House {
             };
             let body = move |h: &Arc<Self>| {
                 if pace == Pace::Bulk {
-                    process::stand_back();
+                    process::stand_back_to_write();
                 }
                 let write = |entry: &Arc<Entry>, taken| h.write_taken(entry, taken);
                 h.mailboxes.work(pace, write);

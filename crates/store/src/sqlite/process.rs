@@ -66,9 +66,14 @@ pub(crate) fn trim_memory() {
     }
 }
 
-/// How far work in bulk stands back: it gets about a tenth of a processor that others want whole.
+/// How far the one thread that writes in bulk for a tenant stands back: it gets about a tenth of a processor
+/// that others want whole.
 #[cfg(target_os = "linux")]
-const BULK_NICE: libc::c_int = 10;
+const WRITING_NICE: libc::c_int = 10;
+
+/// How far other work in bulk stands back. Whatever feeds the writer is not to take its turns from it.
+#[cfg(target_os = "linux")]
+const BULK_NICE: libc::c_int = 15;
 
 /// How much of a processor a thread that serves asks for at once: the least that Linux grants. Who asks for
 /// little is let in the sooner when it wakes.
@@ -79,21 +84,30 @@ const SERVING_NS: u64 = 100_000;
 /// serve requests whenever there are not processors enough for both. For good: a thread cannot come
 /// forward again. Nothing happens where the operating system has no such order of threads.
 pub fn stand_back() {
+    #[cfg(target_os = "linux")]
+    stand_back_by(BULK_NICE);
+}
+
+/// The same for a thread that writes in bulk, which all other work in bulk waits for.
+pub(crate) fn stand_back_to_write() {
+    #[cfg(target_os = "linux")]
+    stand_back_by(WRITING_NICE);
+}
+
+#[cfg(target_os = "linux")]
+fn stand_back_by(nice: libc::c_int) {
     thread_local! {
         static DONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     }
     if DONE.replace(true) {
         return;
     }
-    #[cfg(target_os = "linux")]
-    {
-        // SAFETY: the call takes plain numbers only. On Linux it is about the calling thread alone.
-        unsafe {
-            libc::setpriority(libc::PRIO_PROCESS, 0, BULK_NICE);
-        }
-        // Nor does it take a processor from one that serves when it wakes.
-        set_turns(libc::SCHED_BATCH, BULK_NICE, 0);
+    // SAFETY: the call takes plain numbers only. On Linux it is about the calling thread alone.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, nice);
     }
+    // Nor does it take a processor from one that serves when it wakes.
+    set_turns(libc::SCHED_BATCH, nice, 0);
 }
 
 /// Lets the calling thread, and those that it starts from now on, be let in soon when it wakes, for short

@@ -330,6 +330,16 @@ pub(crate) fn version(
     )
 }
 
+/// The version of a row of `version`.
+pub(crate) fn at(tenant: &OpenTenant, db: &Connection, vid: i64) -> Result<Option<Opened>> {
+    one(
+        tenant,
+        db,
+        "version v JOIN resource r ON r.rid = v.rid WHERE v.vid = ?1",
+        [vid],
+    )
+}
+
 /// A version of the resource `rid`.
 pub(crate) fn older(
     tenant: &OpenTenant,

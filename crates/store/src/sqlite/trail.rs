@@ -255,6 +255,8 @@ struct Member {
     name: String,
     method: i64,
     version: i64,
+    /// Its row of `version`.
+    vid: i64,
 }
 
 /// `Type/id/_history/version` of a row of `resource`, as it was at a point of the change sequence.
@@ -362,21 +364,25 @@ fn members(tenant: &OpenTenant, db: &Connection, seq: Seq, most: usize) -> Resul
             _ => high = middle,
         }
     }
+    // They stand together: what comes after them is not read.
     let mut read = db
         .prepare_cached(
-            "SELECT r.type, r.id, v.version, v.method
-             FROM version v JOIN resource r ON r.rid = v.rid
-             WHERE v.vid >= ?1 AND v.seq = ?2 ORDER BY v.vid LIMIT ?3",
+            "SELECT r.type, r.id, v.version, v.method, v.vid, v.seq
+             FROM version v JOIN resource r ON r.rid = v.rid WHERE v.vid >= ?1 ORDER BY v.vid",
         )
         .doing(DOING)?;
-    let limit = i64::try_from(most).unwrap_or(i64::MAX);
-    read.query_map((low, seq, limit), |r| {
-        Ok(Member {
-            name: named(tenant, r)?.unwrap_or_else(|| "?".to_owned()),
-            method: r.get(3)?,
-            version: r.get(2)?,
-        })
-    })
-    .and_then(Iterator::collect)
-    .doing(DOING)
+    let mut rows = read.query([low]).doing(DOING)?;
+    let mut made = Vec::new();
+    while let Some(row) = rows.next().doing(DOING)? {
+        if made.len() >= most || row.get::<_, i64>(5).doing(DOING)? != seq {
+            break;
+        }
+        made.push(Member {
+            name: (named(tenant, row).doing(DOING)?).unwrap_or_else(|| "?".to_owned()),
+            method: row.get(3).doing(DOING)?,
+            version: row.get(2).doing(DOING)?,
+            vid: row.get(4).doing(DOING)?,
+        });
+    }
+    Ok(made)
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::patients::Patients;
 use super::place::EventId;
-use super::{Changed, Member, members, shown};
+use super::{Changed, members, shown};
 use crate::audit::{About, Told};
 use crate::sqlite::fault::Doing;
 use crate::sqlite::seal::method_of;
@@ -230,22 +230,19 @@ impl<'a> Events<'a> {
         };
         let mut event = self.begin(&telling, what)?;
         let (mut named, mut touched) = (0, Vec::new());
-        for Member {
-            name,
-            method,
-            version,
-        } in made
-        {
-            let lifecycle = match (method_of(method), version) {
+        for member in made {
+            let lifecycle = match (method_of(member.method), member.version) {
                 (Some(Method::Delete), _) => Lifecycle::Deleted,
                 (_, 1) => Lifecycle::Made,
                 _ => Lifecycle::Changed,
             };
             if named < AuditLine::SHOWN_MAX {
                 named += 1;
-                event.entities.push(Entity::Data(name.clone(), lifecycle));
+                let name = member.name.clone();
+                event.entities.push(Entity::Data(name, lifecycle));
             }
-            touched.extend(self.patients.of_change(&name, row.at)?);
+            let made = (member.name.as_str(), Some(member.vid));
+            touched.extend(self.patients.of_change(made, row.at)?);
         }
         touch(&mut event, touched);
         Ok(event)

@@ -108,21 +108,26 @@ impl<'a> Patients<'a> {
     /// Whom a version is about that somebody saw at a time.
     pub(super) fn of(&mut self, name: &str, at: Micros) -> Result<Vec<ResourceId>> {
         match self.key(name) {
-            Some(key) => self.of_key(&key, at),
+            Some(key) => self.of_key(&key, None, at),
             None => Ok(Vec::new()),
         }
     }
 
     /// Whom a change touched that made a version: those whom the version is about, and those whom the one
-    /// was about that it took the place of.
-    pub(super) fn of_change(&mut self, name: &str, at: Micros) -> Result<Vec<ResourceId>> {
+    /// was about that it took the place of. By its row of `version`, where that is known, a version is found
+    /// without the index of ids: versions of one change lie together.
+    pub(super) fn of_change(
+        &mut self,
+        (name, row): (&str, Option<i64>),
+        at: Micros,
+    ) -> Result<Vec<ResourceId>> {
         let Some(mut key) = self.key(name) else {
             return Ok(Vec::new());
         };
-        let mut patients = self.of_key(&key, at)?;
+        let mut patients = self.of_key(&key, row, at)?;
         if key.2.0 > 1 {
             key.2 = Version(key.2.0 - 1);
-            for patient in self.of_key(&key, at)? {
+            for patient in self.of_key(&key, None, at)? {
                 if !patients.contains(&patient) {
                     patients.push(patient);
                 }
@@ -131,12 +136,15 @@ impl<'a> Patients<'a> {
         Ok(patients)
     }
 
-    fn of_key(&mut self, key: &Key, at: Micros) -> Result<Vec<ResourceId>> {
+    fn of_key(&mut self, key: &Key, row: Option<i64>, at: Micros) -> Result<Vec<ResourceId>> {
         if let Some(known) = self.known.get(key) {
             return Ok(known.clone());
         }
         let (type_id, id, version) = key;
-        let mut found = self.version(*type_id, id, *version)?;
+        let mut found = match row {
+            Some(vid) => sealed(rows::at(self.tenant, self.db, vid))?,
+            None => self.version(*type_id, id, *version)?,
+        };
         if found
             .as_ref()
             .is_some_and(|o| o.stored.method == Method::Delete)
@@ -173,17 +181,13 @@ impl<'a> Patients<'a> {
         }
     }
 
-    /// A version that carries its seal: one that does not says of nobody that it is about them.
     fn version(
         &self,
         type_id: TypeId,
         id: &ResourceId,
         version: Version,
     ) -> Result<Option<rows::Opened>> {
-        match rows::version(self.tenant, self.db, type_id, id, version) {
-            Err(e) if e.code() == Code::ResourceQuarantined => Ok(None),
-            other => other,
-        }
+        sealed(rows::version(self.tenant, self.db, type_id, id, version))
     }
 
     fn key(&self, name: &str) -> Option<Key> {
@@ -195,5 +199,13 @@ impl<'a> Patients<'a> {
             ResourceId::new(id).ok()?,
             Version(version.parse().ok()?),
         ))
+    }
+}
+
+/// A version that carries its seal: one that does not says of nobody that it is about them.
+fn sealed(found: Result<Option<rows::Opened>>) -> Result<Option<rows::Opened>> {
+    match found {
+        Err(e) if e.code() == Code::ResourceQuarantined => Ok(None),
+        other => other,
     }
 }

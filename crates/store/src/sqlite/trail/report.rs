@@ -232,7 +232,7 @@ impl Making<'_> {
         let mut about = Vec::new();
         for name in &what {
             let of = match line.action {
-                "change" => self.patients.of_change(name, line.at)?,
+                "change" => self.patients.of_change((name, None), line.at)?,
                 _ => self.patients.of(name, line.at)?,
             };
             let wanted = self.asked.patient.is_none_or(|p| of.contains(p));
