@@ -140,8 +140,27 @@ fn only_a_permit_in_force_for_this_opens_a_chart() {
             permit.clone(),
             json!({ "patient": { "reference": "http://127.0.0.1:8080/t/lakeside/fhir/Patient/url" } }),
         ),
+        (
+            "verified",
+            permit.clone(),
+            json!({ "verification": [{ "verified": true }, { "verified": true }] }),
+        ),
     ];
+    let said = |verified: &[bool]| {
+        let each = verified.iter();
+        let each = each.map(|said| json!({ "verified": said, "verificationDate": "2026-01-01" }));
+        json!({ "verification": each.collect::<Vec<_>>() })
+    };
     let shut = [
+        ("unverified", permit.clone(), said(&[false])),
+        ("half-verified", permit.clone(), said(&[true, false])),
+        (
+            "unsaid",
+            permit.clone(),
+            json!({ "verification": [{ "_verified": { "extension": [{
+                "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+                "valueCode": "unknown" }] } }] }),
+        ),
         ("expired", with(permit.clone(), &past), nothing.clone()),
         ("expired-in", with(permit.clone(), &past), rule("OPTIN")),
         ("expired-out", with(permit.clone(), &past), rule("OPTOUT")),
@@ -352,6 +371,18 @@ fn a_decision_of_r5_opens_by_its_exceptions_and_in_its_period() {
             nothing.clone(),
         ),
         (
+            "verified",
+            "deny",
+            named.clone(),
+            json!({ "verification": [{ "verified": true }] }),
+        ),
+        (
+            "unverified",
+            "deny",
+            named.clone(),
+            json!({ "verification": [{ "verified": true }, { "verified": false }] }),
+        ),
+        (
             "basis",
             "deny",
             named.clone(),
@@ -370,12 +401,33 @@ fn a_decision_of_r5_opens_by_its_exceptions_and_in_its_period() {
     let own = staff(&world, &["nurse@Organization/o-1"], "system/*.cruds");
     assert_eq!(
         ids(&world, &own, "GET Observation"),
-        ["around", "now", "whole"]
+        ["around", "now", "verified", "whole"]
     );
     assert_eq!(
         ids(&world, &own, "GET Immunization"),
-        ["around", "jabs", "now", "whole"]
+        ["around", "jabs", "now", "verified", "whole"]
     );
+}
+
+#[test]
+fn a_consent_that_was_not_verified_still_refuses() {
+    for fhir in ["4.0.1", "5.0.0"] {
+        let (world, all) = clinic(fhir);
+        chart(&world, &all, "p");
+        let who = actor("IRCP", "Organization/o-1");
+        let unverified = json!({ "verification": [{ "verified": false }] });
+        let consent = match fhir {
+            "4.0.1" => four("p", &json!({ "type": "deny", "actor": who }), &unverified),
+            _ => five("p", "permit", &json!({ "actor": who }), &unverified),
+        };
+        let grants = json!([{ "name": "all", "who": { "roles": ["nurse"] }, "actions": "rs", "types": ["*"] }]);
+        let document = json!({ "consents": "enforced", "grants": grants });
+        govern(&world, &json!({ "document": document, "reason": "test" }));
+        let own = staff(&world, &["nurse@Organization/o-1"], "system/*.cruds");
+        assert_eq!(ids(&world, &own, "GET Observation"), ["p"]);
+        put(&world, &all, "Consent", consent);
+        assert_eq!(ids(&world, &own, "GET Observation"), [""; 0], "{fhir}");
+    }
 }
 
 #[test]

@@ -20,6 +20,24 @@ fn a_place_reaches_charts_as_an_organization_does() {
         for (id, of) in [("l-1", "o-1"), ("l-2", "o-2")] {
             put(&world, &all, "Location", place(id, of));
         }
+        for (id, places) in [
+            ("at", json!([["l-1", "active"]])),
+            ("was-at", json!([["l-1", "completed"]])),
+            ("expected", json!([["l-2", "active"], ["l-1", "planned"]])),
+            ("reserved", json!([["l-1", "reserved"]])),
+            ("back", json!([["l-1", "completed"], ["l-1", "planned"]])),
+        ] {
+            chart(&world, &all, id);
+            let each = places.as_array().unwrap().iter();
+            let each = each.map(|one| {
+                json!({ "location": { "reference": format!("Location/{}", one[0].as_str().unwrap()) },
+                    "status": one[1] })
+            });
+            let stay = json!({ "resourceType": "Encounter", "id": id, "status": "in-progress",
+                "class": class, "subject": { "reference": format!("Patient/{id}") },
+                "location": each.collect::<Vec<_>>() });
+            put(&world, &all, "Encounter", stay);
+        }
         for (id, status, at) in [
             ("seen", done, "l-1"),
             ("here", "in-progress", "l-1"),
@@ -57,12 +75,17 @@ fn a_place_reaches_charts_as_an_organization_does() {
             let who = staff(&world, &[role], "system/*.cruds");
             ids(&world, &who, &format!("GET {of}?_count=50"))
         };
-        let own = ["here", "managed", "seen"];
+        let own = ["at", "back", "here", "managed", "seen", "was-at"];
         assert_eq!(found("clinician@Location/l-1", "Patient"), own, "{fhir}");
         assert_eq!(found("nurse@Location/l-1", "Observation"), own, "{fhir}");
         assert_eq!(found("lab@Location/l-1", "Observation"), own, "{fhir}");
         assert_eq!(found("biller@Location/l-1", "Patient"), own, "{fhir}");
         assert_eq!(found("clinician@Organization/o-1", "Patient"), ["managed"]);
+        // Who works at both places sees whoever is at the one, wherever else they are expected.
+        let both = ["clinician@Location/l-1", "clinician@Location/l-2"];
+        let who = staff(&world, &both, "system/*.cruds");
+        let line = "GET Patient?_count=50&_id=at,expected,reserved";
+        assert_eq!(ids(&world, &who, line), ["at", "expected"], "{fhir}");
         assert_eq!(
             found("clinician@Location/o-1", "Patient"),
             Vec::<String>::new()
@@ -84,6 +107,17 @@ fn a_place_reaches_charts_as_an_organization_does() {
             .code;
         assert!(matches!(code, 403 | 404), "{code}");
         assert_eq!(ids(&world, &who, "GET Patient?_count=50"), own, "{fhir}");
+        // Once they are there the chart is open.
+        let mut stay = json!({ "resourceType": "Encounter", "id": "expected", "status": "in-progress",
+            "class": class, "subject": { "reference": "Patient/expected" },
+            "location": [{ "location": { "reference": "Location/l-1" }, "status": "active" }] });
+        put(&world, &all, "Encounter", stay.clone());
+        world.fhir(&who, "GET Patient/expected", "").status(200);
+        stay["location"][0]["status"] = json!("planned");
+        put(&world, &all, "Encounter", stay);
+        world
+            .fhir(&who, "GET Patient/expected", "")
+            .refused(404, "not-found");
     }
 }
 
