@@ -326,7 +326,7 @@ fn so_they_do_by_several_ways_with_hidden_elements_and_where_resources_say_it_th
         grant
     };
     let places = grant("rs", &["Organization"], &[]);
-    let but = format!("{within}&organization:not=Organization/o-none");
+    let but = format!("{within}&gender:not=unknown");
     let east = ("within", "Patient?organization=Organization/o-east");
     for grants in [
         json!([
