@@ -287,7 +287,10 @@ pub(super) fn consent(dice: &mut Dice, id: &str, now: i64) -> Value {
     put(&mut it, "policyRule", rule.map(|code| {
         json!({ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": code }] })
     }));
-    if rule.is_none() || !dice.in_one_of(4) {
+    if dice.in_one_of(3) {
+        let (_, to) = actor(dice);
+        it["provision"] = json!({ "type": "permit", "actor": to });
+    } else if rule.is_none() || !dice.in_one_of(4) {
         let kind = dice.one(&["deny", "deny", "permit"]);
         it["provision"] = provision(dice, Some(kind), now, 0);
         let exceptions = it["provision"]["provision"]
@@ -324,20 +327,23 @@ fn provision(dice: &mut Dice, kind: Option<&str>, now: i64, depth: usize) -> Val
     it
 }
 
+fn actor(dice: &mut Dice) -> (&'static str, Value) {
+    let role = if dice.in_one_of(8) { "AUT" } else { "PRCP" };
+    let to = match dice.below(6) {
+        0 | 1 => some(dice, "Practitioner/d", 3),
+        2..=4 => some(dice, "Organization/o", 3),
+        _ => "CareTeam/t".to_owned(),
+    };
+    let role = json!({ "coding": [{ "code": role }] });
+    (
+        "actor",
+        json!([{ "role": role, "reference": { "reference": to } }]),
+    )
+}
+
 fn condition(dice: &mut Dice, now: i64) -> (&'static str, Value) {
     match dice.below(9) {
-        0..=2 => {
-            let role = if dice.in_one_of(8) { "AUT" } else { "PRCP" };
-            let to = match dice.below(6) {
-                0 | 1 => some(dice, "Practitioner/d", 3),
-                2..=4 => some(dice, "Organization/o", 3),
-                _ => "CareTeam/t".to_owned(),
-            };
-            (
-                "actor",
-                json!([{ "role": { "coding": [{ "code": role }] }, "reference": { "reference": to } }]),
-            )
-        }
+        0..=2 => actor(dice),
         3 => {
             let of = dice.one(&["Observation", "Patient", "Encounter", "Resource"]);
             (
@@ -493,11 +499,42 @@ fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now:
     grant
 }
 
+/// A grant as ready policies have them: to those who treat, everything in the charts that are opened to them.
+fn treats(dice: &mut Dice) -> Grant {
+    Grant {
+        name: "charts".to_owned(),
+        denies: false,
+        who: Who {
+            roles: ROLES[..2].to_vec(),
+            ..Who::default()
+        },
+        actions: "cruds",
+        types: vec!["*"],
+        criteria: None,
+        within: None,
+        by: Some(*dice.one(&[By::Consent, By::Consent, By::CareTeam, By::Facility])),
+        hide: Vec::new(),
+        keep: Vec::new(),
+        when: None,
+        network: false,
+        reason: false,
+        glass: false,
+    }
+}
+
 pub(super) fn policy(dice: &mut Dice, people: &[String], clients: &[String], now: i64) -> Said {
-    let count = 3 + dice.below(6);
+    let treated = dice.in_one_of(2);
+    let count = if treated {
+        dice.below(4)
+    } else {
+        3 + dice.below(6)
+    };
     let mut grants: Vec<Grant> = (0..count)
         .map(|at| grant(dice, at, people, clients, now))
         .collect();
+    if treated {
+        grants.push(treats(dice));
+    }
     if dice.in_one_of(2) {
         let mut glass = grant(dice, count, people, clients, now);
         let places = |t: &&'static str| matches!(*t, "Practitioner" | "Organization" | "Location");
