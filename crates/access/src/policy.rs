@@ -16,6 +16,7 @@ mod facilities;
 mod import;
 mod labels;
 mod lint;
+mod outdated;
 mod presets;
 mod rights;
 mod subject;

@@ -67,9 +67,13 @@ pub struct PolicyView {
     /// What it says; left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<Document>,
-    /// What its author may not have meant; told when it is published.
+    /// What its author may not have meant: all of it when it is published, of the one in force which grants are
+    /// as ready policies of earlier versions say them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Of the one in force, a draft with today's grants of ready policies in place of earlier ones, if it has such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renewed: Option<Document>,
 }
 
 /// A ready policy, as it is listed.
@@ -362,6 +366,7 @@ impl Work<'_> {
             reason: Some(reason),
             document: Some(document),
             warnings,
+            renewed: None,
         })
     }
 
@@ -625,12 +630,23 @@ fn view(version: PolicyVersion, whole: bool) -> PolicyView {
         reason: Some(version.reason),
         document: whole.then_some(version.document),
         warnings: Vec::new(),
+        renewed: None,
     }
 }
 
 fn one(all: Vec<PolicyVersion>, version: Option<u64>) -> Result<PolicyView, Failure> {
     let wanted = |v: &PolicyVersion| version.is_none_or(|wanted| v.version == wanted);
+    let newest = all.first().map(|v| v.version);
     match all.into_iter().find(wanted) {
+        Some(found) if newest == Some(found.version) => {
+            let renewed = found.document.renewed();
+            let warnings = found.document.told_outdated().into_iter().collect();
+            Ok(PolicyView {
+                warnings,
+                renewed,
+                ..view(found, true)
+            })
+        }
         Some(found) => Ok(view(found, true)),
         None if version.is_none() => Ok(PolicyView {
             version: 0,
@@ -639,6 +655,7 @@ fn one(all: Vec<PolicyVersion>, version: Option<u64>) -> Result<PolicyView, Fail
             reason: None,
             document: Some(Document::default()),
             warnings: Vec::new(),
+            renewed: None,
         }),
         None => Err(Failure::of(Code::NotFound)),
     }

@@ -17,6 +17,7 @@ use http::header::{
 use http::{HeaderValue, Response, StatusCode};
 use maud::Markup;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::admin::answer;
@@ -329,6 +330,34 @@ async fn listing<T: Serialize + Send>(
         Ok(all) => Ok(browser.page(StatusCode::OK, page(&token, &all), "")),
         Err(failure) => Ok(failed(gate, &failure)),
     }
+}
+
+/// Has done what somebody says: by a form of our pages, after which they see the page `then`, or by JSON, which
+/// no page of another origin can send, and which is answered with what `work` tells.
+async fn said<T, Read, Work>(
+    by: &Visitor,
+    mut call: Call,
+    then: &str,
+    read: impl FnOnce(Fields) -> Read + Send,
+    work: impl FnOnce(T) -> Work + Send,
+) -> Result<Response<Body>, Failure>
+where
+    T: DeserializeOwned + Send,
+    Read: Future<Output = Result<T, Failure>> + Send,
+    Work: Future<Output = Result<Response<Body>, Failure>> + Send,
+{
+    if negotiate::body_essence(&call.parts.headers) != negotiate::FORM {
+        return work(people::said_json(&mut call).await?).await;
+    }
+    let gate = by.gate();
+    let by_form = async {
+        let fields = Browser::of(gate, &call).fields(gate, &mut call).await?;
+        work(read(fields).await?).await
+    };
+    Ok(match by_form.await {
+        Ok(_) => see(&gate.links().auth(then)),
+        Err(failure) => failed(gate, &failure),
+    })
 }
 
 /// Refuses what a page of another origin has a browser send, where the browser says so (Fetch Metadata):

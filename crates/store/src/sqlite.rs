@@ -43,8 +43,6 @@ mod shared;
 pub(crate) mod sight;
 mod template;
 mod tenant;
-#[cfg(test)]
-mod traced;
 pub(crate) mod trail;
 pub(crate) mod vendors;
 pub(crate) mod verify;

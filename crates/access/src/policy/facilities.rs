@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use base::ResourceId;
-use fhir::definitions::TypeId;
-use fhir::search::query::Clause;
+use fhir::definitions::{ParamId, ParamKind, TypeId};
+use fhir::search::query::{Clause, ParamClause, Test};
+use fhir::search::rows::EXPECTED_AT;
 
-use super::compile::{Silent, Surroundings, understood};
+use super::compile::{Silent, Surroundings, named, understood};
 use super::variables::Values;
 
 /// Encounters that took place or are taking place, in the words of each version of FHIR. One that is planned,
 /// was called off or is there in error is none.
 const SEEN: &str = "status=arrived,triaged,in-progress,onleave,finished,on-hold,discharged,completed,discontinued&location=";
 
-/// Patients who were or are seen at Locations; none where there are none of these.
+/// Patients who were or are seen at Locations; none where there are none of these. At one for which they are only
+/// planned, or that is only reserved for them, they are not.
 pub(super) fn seen_at(locations: &[&str], surroundings: &Surroundings<'_>) -> Option<Clause> {
     if locations.is_empty() {
         return None;
@@ -23,12 +25,33 @@ pub(super) fn seen_at(locations: &[&str], surroundings: &Surroundings<'_>) -> Op
     let whose = model.param(encounter, "patient")?;
     let text = format!("{SEEN}{}", locations.join(","));
     let values = Values::default();
-    let inner = understood(encounter, &text, &values, surroundings, "facilities").ok()?;
+    let seen = understood(encounter, &text, &values, surroundings, "facilities").ok()?;
+    let location = model.type_id("Location")?;
+    let at = model.param(encounter, "location")?.id;
+    let ids = ids_of(locations);
+    let at_one = |id: &ResourceId| {
+        let refers = |param: ParamId| {
+            Clause::Param(ParamClause {
+                param: vec![param],
+                kind: ParamKind::Reference,
+                test: Test::Any(named(location, std::slice::from_ref(id))),
+            })
+        };
+        let expected = Clause::Not(Box::new(refers(EXPECTED_AT)));
+        Clause::And(vec![refers(at), expected])
+    };
+    let inner = Clause::And(vec![seen, Clause::Or(ids.iter().map(at_one).collect())]);
     Some(Clause::Has {
         source: encounter,
         param: whose.id,
         inner: Arc::new(inner),
     })
+}
+
+/// The ids of references.
+fn ids_of(references: &[&str]) -> Vec<ResourceId> {
+    let ids = references.iter().filter_map(|r| r.split_once('/'));
+    ids.filter_map(|(_, id)| ResourceId::new(id).ok()).collect()
 }
 
 /// Patients whom the Organizations manage to which Locations belong.
@@ -38,12 +61,10 @@ fn managed_for(locations: &[&str], surroundings: &Surroundings<'_>) -> Option<Cl
     let [Some(patient), Some(organization), Some(location)] = types else {
         return None;
     };
-    let ids = locations.iter().filter_map(|l| l.split_once('/'));
-    let ids: Vec<ResourceId> = ids.filter_map(|(_, id)| ResourceId::new(id).ok()).collect();
     let of_location = Clause::Has {
         source: location,
         param: model.param(location, "organization")?.id,
-        inner: Arc::new(Clause::Id(ids.into())),
+        inner: Arc::new(Clause::Id(ids_of(locations).into())),
     };
     Some(Clause::Chain {
         param: vec![model.param(patient, "organization")?.id],

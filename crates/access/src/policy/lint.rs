@@ -23,6 +23,7 @@ impl Policy {
                 ));
             }
         }
+        warnings.extend(document.told_outdated());
         warnings
     }
 

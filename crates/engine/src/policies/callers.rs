@@ -158,6 +158,19 @@ impl Session {
         decide_policy(self.principal(), self.rights(), self.tenant(), self.request)
     }
 
+    /// What is told of grants of the policy that are as ready policies of earlier versions say them, to whom it
+    /// lets administer it; nothing is recorded.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn outdated_policy(&self) -> Result<Option<String>, Failure> {
+        if self.decide_govern().is_err() {
+            return Ok(None);
+        }
+        let (policy, _) = self.store.governing().await?;
+        Ok(policy.document().told_outdated())
+    }
+
     /// `$policy`: the policy in force.
     ///
     /// # Errors

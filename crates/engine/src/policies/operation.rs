@@ -106,7 +106,7 @@ fn parts(object: &Value) -> Vec<Value> {
 
 fn part(name: &str, value: &Value) -> Vec<Value> {
     match value {
-        _ if name == "document" => {
+        _ if matches!(name, "document" | "renewed") => {
             vec![json!({ "name": name, "valueString": value.to_string() })]
         }
         Value::Null => Vec::new(),

@@ -12,7 +12,7 @@ use super::extract::{Extractor, ParamPlan};
 use super::query::{
     Clause, How, Match, ParamClause, Prefix, Range, ReferenceMatch, Test, TokenMatch, Unit,
 };
-use super::rows::{CUSTOM, Row, RowValue, SECURITY_CONTEXT};
+use super::rows::{CUSTOM, EXPECTED_AT, Row, RowValue, SECURITY_CONTEXT};
 use crate::definitions::{Model, ParamId, TypeId};
 use crate::json::Value;
 use crate::ucum;
@@ -197,6 +197,7 @@ impl<'a> Beholder<'a> {
         }
         let rows = match param {
             SECURITY_CONTEXT => self.extractor.security_context(),
+            EXPECTED_AT => self.extractor.expected_at(),
             param => {
                 let plan: &ParamPlan = self.extractor.plan(param)?;
                 self.extractor.rows_of(plan)

@@ -44,6 +44,10 @@ pub const fn content(type_id: TypeId) -> ParamId {
 /// read what it refers to may not read the Binary (`binary.html`). No search asks for it by a name.
 pub const SECURITY_CONTEXT: ParamId = ParamId(1 << 25 | 1 << 17);
 
+/// The parameter number under which those references of `Encounter.location` are kept where the patient is only
+/// expected: planned or reserved, and by no other entry there. No search asks for it by a name.
+pub const EXPECTED_AT: ParamId = ParamId(1 << 25 | 1 << 17 | 1);
+
 /// Parameter numbers from here on are of a tenant's own search parameters.
 pub const CUSTOM: u32 = 1 << 26;
 

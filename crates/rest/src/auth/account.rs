@@ -20,11 +20,16 @@ pub(crate) async fn page(visitor: Visitor, call: Call) -> Result<Response<Body>,
     let opens = caller
         .as_ref()
         .is_some_and(engine::Session::looks_at_openings);
+    let outdated = match &caller {
+        Some(caller) => caller.outdated_policy().await?,
+        None => None,
+    };
     let page = pages::account(
         gate,
         &token,
         &visitor.account().await?,
         (visitor.administers(), attends, opens),
+        outdated.as_deref(),
     );
     Ok(browser.page(StatusCode::OK, page, ""))
 }

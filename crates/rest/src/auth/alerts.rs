@@ -10,11 +10,9 @@ use http::{Response, StatusCode};
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::people::said_json;
-use super::{Browser, failed, pages, reads_pages, see};
+use super::{Browser, Fields, failed, pages, reads_pages, said};
 use crate::admin::answer;
 use crate::call::Call;
-use crate::negotiate;
 
 /// Alerts on one page for people.
 const ON_A_PAGE: u64 = 20;
@@ -121,33 +119,20 @@ async fn show_page(by: &Visitor, token: &str, of: Result<u64, Failure>) -> Resul
 }
 
 /// `POST /t/{tenant}/auth/alerts/{number}`
-pub(crate) async fn acknowledge(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+pub(crate) async fn acknowledge(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
     let of = number(call.value("number"));
-    if negotiate::body_essence(&call.parts.headers) != negotiate::FORM {
-        let said: AlertSaid = said_json(&mut call).await?;
-        let alert = by.caller().await?.acknowledge_alert(of?, said).await?;
-        return answer(StatusCode::OK, &alert);
-    }
-    let gate = by.gate().clone();
-    let done = by_form(&by, &mut call, of).await;
-    Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
-}
-
-async fn by_form(
-    by: &Visitor,
-    call: &mut Call,
-    of: Result<u64, Failure>,
-) -> Result<Response<Body>, Failure> {
-    let gate = by.gate();
-    let browser = Browser::of(gate, call);
-    let fields = browser.fields(gate, call).await?;
-    let said = AlertSaid {
-        verdict: fields.or_empty("verdict"),
-        remark: fields.or_empty("remark"),
+    let then = format!("/alerts/{}", call.value("number"));
+    let read = |fields: Fields| async move {
+        Ok(AlertSaid {
+            verdict: fields.or_empty("verdict"),
+            remark: fields.or_empty("remark"),
+        })
     };
-    let of = of?;
-    by.caller().await?.acknowledge_alert(of, said).await?;
-    Ok(see(&gate.links().auth(&format!("/alerts/{of}"))))
+    said(&by, call, &then, read, |said| async {
+        let alert = by.caller().await?.acknowledge_alert(of?, said).await?;
+        answer(StatusCode::OK, &alert)
+    })
+    .await
 }
 
 fn listed(gate: &Gate, asked: &Asked, found: &AlertsPage) -> Markup {

@@ -8,11 +8,9 @@ use http::{Response, StatusCode};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::people::said_json;
-use super::{Browser, failed, listing, pages, see};
+use super::{Fields, listing, pages, said};
 use crate::admin::{answer, done};
 use crate::call::Call;
-use crate::negotiate;
 
 /// What is decided about a client.
 #[derive(Deserialize)]
@@ -32,22 +30,24 @@ pub(crate) async fn list(by: Visitor, call: Call) -> Result<Response<Body>, Fail
 }
 
 /// `POST /t/{tenant}/auth/clients/{client_id}`
-pub(crate) async fn decide(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+pub(crate) async fn decide(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
     let id = call.value("client_id").to_owned();
-    if negotiate::body_essence(&call.parts.headers) != negotiate::FORM {
-        let Decision { decision } = said_json(&mut call).await?;
-        return match decided(&by, &id, &decision).await? {
+    let read = |fields: Fields| async move {
+        Ok(Decision {
+            decision: fields.or_empty("decision"),
+        })
+    };
+    said(&by, call, "/clients", read, |said: Decision| async {
+        match decided(&by, &id, said).await? {
             Some(client) => answer(StatusCode::OK, &client),
             None => Ok(done()),
-        };
-    }
-    let gate = by.gate().clone();
-    let done = by_form(&by, &mut call, &id).await;
-    Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
+        }
+    })
+    .await
 }
 
-async fn decided(by: &Visitor, id: &str, decision: &str) -> Result<Option<ClientView>, Failure> {
-    match decision {
+async fn decided(by: &Visitor, id: &str, said: Decision) -> Result<Option<ClientView>, Failure> {
+    match said.decision.as_str() {
         "keep" => by.keep_client(id).await.map(Some),
         "end" => by.end_client(id).await.map(|()| None),
         _ => Err(Failure::new(
@@ -55,14 +55,6 @@ async fn decided(by: &Visitor, id: &str, decision: &str) -> Result<Option<Client
             "decision is keep or end",
         )),
     }
-}
-
-async fn by_form(by: &Visitor, call: &mut Call, id: &str) -> Result<Response<Body>, Failure> {
-    let gate = by.gate();
-    let browser = Browser::of(gate, call);
-    let fields = browser.fields(gate, call).await?;
-    decided(by, id, &fields.or_empty("decision")).await?;
-    Ok(see(&gate.links().auth("/clients")))
 }
 
 fn listed(gate: &Gate, token: &str, all: &[ClientView]) -> Markup {

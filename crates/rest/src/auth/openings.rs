@@ -8,11 +8,9 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use super::alerts::time;
-use super::people::said_json;
-use super::{Browser, failed, pages, reads_pages, see};
+use super::{Browser, Fields, failed, pages, reads_pages, said};
 use crate::admin::answer;
 use crate::call::Call;
-use crate::negotiate;
 
 /// States by which a list is asked for, and what they are called.
 const STATES: [(&str, &str); 5] = [
@@ -66,28 +64,19 @@ pub(crate) async fn show(by: Visitor, call: Call) -> Result<Response<Body>, Fail
 }
 
 /// `POST /t/{tenant}/auth/break-glass/{id}`
-pub(crate) async fn review(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+pub(crate) async fn review(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
     let id = call.value("id").to_owned();
-    if negotiate::body_essence(&call.parts.headers) != negotiate::FORM {
-        let said: ReviewSaid = said_json(&mut call).await?;
-        let view = by.caller().await?.say_of_opening(&id, said).await?;
-        return answer(StatusCode::OK, &view);
-    }
-    let gate = by.gate().clone();
-    let done = by_form(&by, &mut call, &id).await;
-    Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
-}
-
-async fn by_form(by: &Visitor, call: &mut Call, id: &str) -> Result<Response<Body>, Failure> {
-    let gate = by.gate();
-    let browser = Browser::of(gate, call);
-    let fields = browser.fields(gate, call).await?;
-    let said = ReviewSaid {
-        verdict: fields.or_empty("verdict"),
-        remark: fields.or_empty("remark"),
+    let read = |fields: Fields| async move {
+        Ok(ReviewSaid {
+            verdict: fields.or_empty("verdict"),
+            remark: fields.or_empty("remark"),
+        })
     };
-    by.caller().await?.say_of_opening(id, said).await?;
-    Ok(see(&gate.links().auth("/break-glass")))
+    said(&by, call, "/break-glass", read, |said| async {
+        let view = by.caller().await?.say_of_opening(&id, said).await?;
+        answer(StatusCode::OK, &view)
+    })
+    .await
 }
 
 fn listed(gate: &Gate, state: &str, found: &[OpeningView]) -> Markup {

@@ -442,10 +442,15 @@ pub(super) fn account(
     token: &str,
     account: &AccountView,
     (administers, attends, opens): (bool, bool, bool),
+    outdated: Option<&str>,
 ) -> Markup {
     let body = html! {
         p { (account.name) ", signing in as " strong { (account.login) } }
         (button(gate, token, ("sign-out", ""), "Sign out", None))
+        @if let Some(outdated) = outdated {
+            p { strong { "The policy of this clinic has grants that may open more than is meant" }
+                ", " (outdated) ". " code { "$policy" } " tells what today's say, as a draft." }
+        }
         @if administers {
             p { a href=(gate.links().auth("/vendors")) { "Vendors of this clinic" } }
             p { a href=(gate.links().auth("/clients")) { "Programs of this clinic" } }

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::people::said_json;
-use super::{Browser, failed, listing, pages, see};
+use super::{Fields, listing, pages, said};
 use crate::admin::answer;
 use crate::call::{BodyLimit, Call};
 use crate::negotiate;
@@ -142,15 +142,13 @@ pub(crate) async fn list(by: Visitor, call: Call) -> Result<Response<Body>, Fail
 }
 
 /// `POST /t/{tenant}/auth/registrations/{client_id}`
-pub(crate) async fn decide(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+pub(crate) async fn decide(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
     let id = call.value("client_id").to_owned();
-    if negotiate::body_essence(&call.parts.headers) != negotiate::FORM {
-        let decision: RegistrationDecision = said_json(&mut call).await?;
-        return decided(by.decide_registration(&id, decision).await?.as_ref());
-    }
-    let gate = by.gate().clone();
-    let done = by_form(&by, &mut call, &id).await;
-    Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
+    let read = |fields: Fields| async move { Ok(decision(&fields)) };
+    said(&by, call, "/registrations", read, |decision| async {
+        decided(by.decide_registration(&id, decision).await?.as_ref())
+    })
+    .await
 }
 
 /// What is told of a decision: the client, if it is one now.
@@ -161,16 +159,13 @@ pub(crate) fn decided(made: Option<&engine::ClientView>) -> Result<Response<Body
     }
 }
 
-async fn by_form(by: &Visitor, call: &mut Call, id: &str) -> Result<Response<Body>, Failure> {
-    let gate = by.gate();
-    let browser = Browser::of(gate, call);
-    let fields = browser.fields(gate, call).await?;
+fn decision(fields: &Fields) -> RegistrationDecision {
     let roles: Vec<String> = fields
         .or_empty("roles")
         .split_whitespace()
         .map(str::to_owned)
         .collect();
-    let decision = RegistrationDecision {
+    RegistrationDecision {
         decision: fields.or_empty("decision"),
         // Without the field, nobody looked at anything.
         record: Some(fields.or_empty("record")),
@@ -181,9 +176,7 @@ async fn by_form(by: &Visitor, call: &mut Call, id: &str) -> Result<Response<Bod
         authority: fields.get("authority"),
         reason: None,
         days: None,
-    };
-    by.decide_registration(id, decision).await?;
-    Ok(see(&gate.links().auth("/registrations")))
+    }
 }
 
 /// `POST /t/{tenant}/auth/registration-tokens`

@@ -12,10 +12,9 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use super::people::said_json;
-use super::{Browser, failed, listing, pages, see};
+use super::{Fields, listing, pages, said};
 use crate::admin::{answer, done};
 use crate::call::Call;
-use crate::negotiate;
 use crate::vendors::Asked;
 
 /// `GET /t/{tenant}/auth/vendors`
@@ -41,30 +40,21 @@ pub(crate) async fn propose(by: Visitor, mut call: Call) -> Result<Response<Body
 }
 
 /// `POST /t/{tenant}/auth/vendors/{vendor}/switch`
-pub(crate) async fn switch(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
+pub(crate) async fn switch(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
     let vendor = call.value("vendor").to_owned();
-    if negotiate::body_essence(&call.parts.headers) != negotiate::FORM {
-        let draft: SwitchDraft = said_json(&mut call).await?;
-        let view = by.caller().await?.switch_vendor(&vendor, draft).await?;
-        return answer(StatusCode::OK, &view);
-    }
-    let gate = by.gate().clone();
-    let switched = by_form(&by, &mut call, &vendor).await;
-    Ok(switched.unwrap_or_else(|failure| failed(&gate, &failure)))
-}
-
-async fn by_form(by: &Visitor, call: &mut Call, vendor: &str) -> Result<Response<Body>, Failure> {
-    let gate = by.gate();
-    let browser = Browser::of(gate, call);
-    let fields = browser.fields(gate, call).await?;
-    let terms = fields.get("terms").map(|n| n.parse()).transpose();
-    let draft = SwitchDraft {
-        hold: fields.or_empty("hold"),
-        terms: terms.map_err(|_| Failure::new(Code::RequestInvalid, "terms is a number"))?,
-        reason: fields.or_empty("reason"),
+    let read = |fields: Fields| async move {
+        let terms = fields.get("terms").map(|n| n.parse()).transpose();
+        Ok(SwitchDraft {
+            hold: fields.or_empty("hold"),
+            terms: terms.map_err(|_| Failure::new(Code::RequestInvalid, "terms is a number"))?,
+            reason: fields.or_empty("reason"),
+        })
     };
-    by.caller().await?.switch_vendor(vendor, draft).await?;
-    Ok(see(&gate.links().auth("/vendors")))
+    said(&by, call, "/vendors", read, |draft| async {
+        let view = by.caller().await?.switch_vendor(&vendor, draft).await?;
+        answer(StatusCode::OK, &view)
+    })
+    .await
 }
 
 /// `GET /t/{tenant}/auth/vendors/{vendor}/activity?from=&to=&format=&by=`

@@ -66,7 +66,7 @@ fn terms(change: &Value) -> Value {
 const VENDORS: &str = "/admin/v1/tenants/lakeside/vendors";
 
 /// The operator puts terms forward; their number.
-fn propose(world: &World, change: &Value) -> u64 {
+pub(super) fn propose(world: &World, change: &Value) -> u64 {
     let made = world.admin(&format!("POST {VENDORS}"), &terms(change));
     made.status(201).json()["proposal"]["number"]
         .as_u64()

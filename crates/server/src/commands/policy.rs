@@ -33,6 +33,15 @@ enum What {
         #[arg(long)]
         version: Option<u64>,
     },
+    /// Which grants of the policy in force are as ready policies of earlier versions say them.
+    Outdated {
+        /// The tenant.
+        #[arg(long)]
+        tenant: String,
+        /// Write the policy with today's grants in their place to this file, ready to be tried and published.
+        #[arg(long, value_name = "FILE")]
+        draft: Option<PathBuf>,
+    },
     /// Put a policy into force, from the next request on.
     Publish(Publish),
     /// Put an older version into force again.
@@ -180,6 +189,16 @@ pub fn run(args: &Policy) -> anyhow::Result<()> {
                 serde_json::to_string_pretty(&document).unwrap_or_default()
             })
         }
+        What::Outdated { tenant, draft } => {
+            let policy = admin.get(&tenant_path(tenant, "/policy")?)?;
+            if let (Some(path), Some(renewed)) = (draft, policy.get("renewed")) {
+                write_draft(path, renewed)?;
+            }
+            print(args.output, &policy, |policy| match warnings(policy) {
+                lines if lines.is_empty() => "none".to_owned(),
+                lines => lines.join("\n"),
+            })
+        }
         What::Publish(new) => {
             let mut draft = json!({ "reason": new.reason });
             match (&new.file, &new.preset) {
@@ -291,12 +310,21 @@ fn publish(admin: &AdminClient, output: Output, tenant: &str, draft: &Value) -> 
     let made = admin.post(&tenant_path(tenant, "/policy")?, draft)?;
     print(output, &made, |made| {
         let version = made.get("version").and_then(Value::as_u64).unwrap_or(0);
-        let warnings = made.get("warnings").and_then(Value::as_array);
-        let warnings = warnings.into_iter().flatten().filter_map(Value::as_str);
         let mut lines = vec![format!("version {version} is in force")];
-        lines.extend(warnings.map(|w| format!("warning: {w}")));
+        lines.extend(warnings(made));
         lines.join("\n")
     })
+}
+
+fn warnings(policy: &Value) -> Vec<String> {
+    let all = policy.get("warnings").and_then(Value::as_array);
+    let all = all.into_iter().flatten().filter_map(Value::as_str);
+    all.map(|w| format!("warning: {w}")).collect()
+}
+
+fn write_draft(path: &PathBuf, document: &Value) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(document).unwrap_or_default();
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn import(admin: &AdminClient, output: Output, asked: &Import) -> anyhow::Result<()> {
@@ -323,9 +351,8 @@ fn import(admin: &AdminClient, output: Output, asked: &Import) -> anyhow::Result
     }
     let made = admin.post(&tenant_path(&asked.tenant, "/policy/import")?, &body)?;
     let draft = made.get("document").cloned().unwrap_or_default();
-    let draft = serde_json::to_string_pretty(&draft).unwrap_or_default();
     if let Some(path) = &asked.draft {
-        std::fs::write(path, &draft).with_context(|| format!("cannot write {}", path.display()))?;
+        write_draft(path, &draft)?;
     }
     print(output, &made, |made| {
         let lines = made.get("report").and_then(Value::as_array);
@@ -338,7 +365,10 @@ fn import(admin: &AdminClient, output: Output, asked: &Import) -> anyhow::Result
         let report = table(&["DOCUMENT", "WHERE", "WHAT", "WHY"], &rows);
         match &asked.draft {
             Some(_) => report,
-            None => format!("{draft}\n\n{report}"),
+            None => {
+                let draft = serde_json::to_string_pretty(&draft).unwrap_or_default();
+                format!("{draft}\n\n{report}")
+            }
         }
     })
 }

@@ -276,8 +276,6 @@ fn open_with(path: &Path, key: &Secret<[u8; 32]>, flags: OpenFlags) -> Result<Co
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .doing("opening a tenant")?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    #[cfg(test)]
-    super::traced::watch(&db, path);
     Ok(db)
 }
 

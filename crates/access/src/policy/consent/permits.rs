@@ -13,7 +13,8 @@ use fhir::search::query::Clause;
 
 use super::charts::Charts;
 use super::formula::Formula;
-use super::{Asking, Condition, Consents, Node, Refusals, Rule, changes};
+use super::refused::changes;
+use super::{Asking, Condition, Consents, Node, Refusals, Rule};
 use crate::action::ActionName;
 
 /// Consents that may permit one caller something.

@@ -116,9 +116,15 @@ fn is_about_other(body: &Value, five: bool) -> bool {
     !is_for_emergencies(body) && scopes.peek().is_some() && scopes.all(other)
 }
 
-/// What it permits may open charts: it is about privacy and nothing else, not for emergencies alone, and by no
-/// policy that is not known.
+/// What it permits may open charts: it is about privacy and nothing else, not for emergencies alone, by no
+/// policy that is not known, and nothing says that the patient was not asked again.
 fn may_open(body: &Value, five: bool) -> bool {
+    let is_verified = |said: &Value| {
+        is_plain(said) && said.get("verified").and_then(Value::as_bool) == Some(true)
+    };
+    if !list(body, "verification").iter().all(is_verified) {
+        return false;
+    }
     let mut categories = list(body, "category").iter().flat_map(codings);
     let other = |(system, code): (&str, &str)| {
         (system.is_empty() || system.ends_with(CATEGORIES)) && OTHER_CATEGORIES.contains(&code)

@@ -1,13 +1,17 @@
-use base::Limits;
-use fhir::definitions::FhirVersion;
+use std::sync::Arc;
+
+use base::{Limits, Micros};
+use fhir::definitions::{FhirVersion, Model};
 use fhir::json;
 use fhir::search::Customs;
 use fhir::search::holds::Beholder;
+use fhir::search::query::Clause;
 use serde_json::{Value, json as value};
 
 use super::*;
+use crate::action::ActionName;
 use crate::person::RoleAt;
-use crate::policy::{Document, Opened, Policy, RequestFacts, Rights};
+use crate::policy::{Document, Opened, Policy, RequestFacts, Rights, Subject, Surroundings};
 
 /// Somebody who asks.
 #[derive(Clone, Copy, Default)]

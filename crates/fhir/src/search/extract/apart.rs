@@ -1,5 +1,5 @@
 //! Rows that belong to no parameter of the definitions: identifiers with their types, how texts begin, the
-//! words of texts, and what a Binary is bound to.
+//! words of texts, what a Binary is bound to, and where an Encounter expects its patient.
 
 use super::super::rows::{self as rows_of, Row, RowValue};
 use super::super::words;
@@ -52,6 +52,7 @@ impl Extractor<'_> {
             rows.push(Row { param, value });
         }
         rows.extend(self.security_context());
+        rows.extend(self.expected_at());
     }
 
     /// What the `securityContext` of a Binary refers to.
@@ -75,6 +76,31 @@ impl Extractor<'_> {
         }
         settle(&mut rows, 0, ParamKind::Reference);
         rows
+    }
+
+    /// The locations of an Encounter where the patient is expected, and neither is nor was.
+    pub(in super::super) fn expected_at(&self) -> Vec<Row> {
+        let all = match self.plans.types.name(self.of_type.ty) {
+            "Encounter" => self.resource.value.and_then(|v| v.get("location")),
+            _ => None,
+        };
+        let (mut expected, mut there) = (Vec::new(), Vec::new());
+        for one in all.into_iter().flat_map(json::Value::items) {
+            let status = one.get("status").and_then(json::Value::as_str);
+            let rows = match status.as_deref() {
+                Some("planned" | "reserved") => &mut expected,
+                _ => &mut there,
+            };
+            let param = rows_of::EXPECTED_AT;
+            if let Some(location) = one.get("location") {
+                let mut keep = |value| rows.push(Row { param, value });
+                self.reader()
+                    .reference(Shape::Reference, location, &mut keep);
+            }
+        }
+        expected.retain(|row| !there.contains(row));
+        settle(&mut expected, 0, ParamKind::Reference);
+        expected
     }
 
     /// How the texts of these parameters begin, of which `rows` has the rows: texts of several words

@@ -266,7 +266,7 @@ fn schemas() -> Value {
         "PolicyDocument": policy_document(&text),
         "Policy": object(&["version"], &json!({
             "version": { "type": "integer" }, "at": time, "by": text, "reason": text, "document": reference("PolicyDocument"),
-            "warnings": { "type": "array", "items": text },
+            "warnings": { "type": "array", "items": text }, "renewed": reference("PolicyDocument"),
         })),
         "PolicyDraft": object(&["reason"], &json!({
             "document": reference("PolicyDocument"), "preset": text, "version": { "type": "integer" },

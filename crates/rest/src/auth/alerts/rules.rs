@@ -13,12 +13,10 @@ use http::{Response, StatusCode};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-use super::super::people::said_json;
-use super::super::{Browser, Fields, failed, pages, reads_pages, see};
+use super::super::{Browser, Fields, failed, pages, reads_pages, said};
 use super::{number, time};
 use crate::admin::answer;
 use crate::call::Call;
-use crate::negotiate;
 
 /// Members of the rules, and of what explains an access, in words.
 const WORDS: &[(&str, &str)] = &[
@@ -158,31 +156,21 @@ fn versions(call: &Call) -> Result<Option<(u64, u64)>, Failure> {
 }
 
 /// `POST /t/{tenant}/auth/alert-rules`
-pub(crate) async fn publish(by: Visitor, mut call: Call) -> Result<Response<Body>, Failure> {
-    if negotiate::body_essence(&call.parts.headers) != negotiate::FORM {
-        let draft: AlertRulesDraft = said_json(&mut call).await?;
-        let version = by.caller().await?.publish_alert_rules(draft).await?;
-        return answer(StatusCode::CREATED, &json!({ "version": version }));
-    }
-    let gate = by.gate().clone();
-    let done = by_form(&by, &mut call).await;
-    Ok(done.unwrap_or_else(|failure| failed(&gate, &failure)))
-}
-
-async fn by_form(by: &Visitor, call: &mut Call) -> Result<Response<Body>, Failure> {
-    let gate = by.gate();
-    let browser = Browser::of(gate, call);
-    let fields = browser.fields(gate, call).await?;
-    let caller = by.caller().await?;
-    let now = caller.alert_rules().await?.now;
-    let after = fields.or_empty("after").parse().ok();
-    let draft = AlertRulesDraft {
-        document: document(&fields, &now.document)?,
-        reason: fields.or_empty("reason"),
-        after,
+pub(crate) async fn publish(by: Visitor, call: Call) -> Result<Response<Body>, Failure> {
+    let read = |fields: Fields| async {
+        let fields = fields;
+        let now = by.caller().await?.alert_rules().await?.now;
+        Ok(AlertRulesDraft {
+            document: document(&fields, &now.document)?,
+            reason: fields.or_empty("reason"),
+            after: fields.or_empty("after").parse().ok(),
+        })
     };
-    caller.publish_alert_rules(draft).await?;
-    Ok(see(&gate.links().auth("/alert-rules")))
+    said(&by, call, "/alert-rules", read, |draft| async {
+        let version = by.caller().await?.publish_alert_rules(draft).await?;
+        answer(StatusCode::CREATED, &json!({ "version": version }))
+    })
+    .await
 }
 
 /// The document that a form says. Its members are those of the document that is in force, with everything

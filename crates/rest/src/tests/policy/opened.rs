@@ -1,5 +1,8 @@
 //! Charts that consents permit and care teams open: to whom they are, now, and nothing else.
 
+mod places;
+mod teams;
+
 use serde_json::{Value, json};
 
 use super::super::people::{administrator, person};
@@ -137,8 +140,27 @@ fn only_a_permit_in_force_for_this_opens_a_chart() {
             permit.clone(),
             json!({ "patient": { "reference": "http://127.0.0.1:8080/t/lakeside/fhir/Patient/url" } }),
         ),
+        (
+            "verified",
+            permit.clone(),
+            json!({ "verification": [{ "verified": true }, { "verified": true }] }),
+        ),
     ];
+    let said = |verified: &[bool]| {
+        let each = verified.iter();
+        let each = each.map(|said| json!({ "verified": said, "verificationDate": "2026-01-01" }));
+        json!({ "verification": each.collect::<Vec<_>>() })
+    };
     let shut = [
+        ("unverified", permit.clone(), said(&[false])),
+        ("half-verified", permit.clone(), said(&[true, false])),
+        (
+            "unsaid",
+            permit.clone(),
+            json!({ "verification": [{ "_verified": { "extension": [{
+                "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+                "valueCode": "unknown" }] } }] }),
+        ),
         ("expired", with(permit.clone(), &past), nothing.clone()),
         ("expired-in", with(permit.clone(), &past), rule("OPTIN")),
         ("expired-out", with(permit.clone(), &past), rule("OPTOUT")),
@@ -349,6 +371,18 @@ fn a_decision_of_r5_opens_by_its_exceptions_and_in_its_period() {
             nothing.clone(),
         ),
         (
+            "verified",
+            "deny",
+            named.clone(),
+            json!({ "verification": [{ "verified": true }] }),
+        ),
+        (
+            "unverified",
+            "deny",
+            named.clone(),
+            json!({ "verification": [{ "verified": true }, { "verified": false }] }),
+        ),
+        (
             "basis",
             "deny",
             named.clone(),
@@ -367,12 +401,33 @@ fn a_decision_of_r5_opens_by_its_exceptions_and_in_its_period() {
     let own = staff(&world, &["nurse@Organization/o-1"], "system/*.cruds");
     assert_eq!(
         ids(&world, &own, "GET Observation"),
-        ["around", "now", "whole"]
+        ["around", "now", "verified", "whole"]
     );
     assert_eq!(
         ids(&world, &own, "GET Immunization"),
-        ["around", "jabs", "now", "whole"]
+        ["around", "jabs", "now", "verified", "whole"]
     );
+}
+
+#[test]
+fn a_consent_that_was_not_verified_still_refuses() {
+    for fhir in ["4.0.1", "5.0.0"] {
+        let (world, all) = clinic(fhir);
+        chart(&world, &all, "p");
+        let who = actor("IRCP", "Organization/o-1");
+        let unverified = json!({ "verification": [{ "verified": false }] });
+        let consent = match fhir {
+            "4.0.1" => four("p", &json!({ "type": "deny", "actor": who }), &unverified),
+            _ => five("p", "permit", &json!({ "actor": who }), &unverified),
+        };
+        let grants = json!([{ "name": "all", "who": { "roles": ["nurse"] }, "actions": "rs", "types": ["*"] }]);
+        let document = json!({ "consents": "enforced", "grants": grants });
+        govern(&world, &json!({ "document": document, "reason": "test" }));
+        let own = staff(&world, &["nurse@Organization/o-1"], "system/*.cruds");
+        assert_eq!(ids(&world, &own, "GET Observation"), ["p"]);
+        put(&world, &all, "Consent", consent);
+        assert_eq!(ids(&world, &own, "GET Observation"), [""; 0], "{fhir}");
+    }
 }
 
 #[test]
@@ -443,129 +498,6 @@ fn many_charts_are_opened_as_few_are() {
         world
             .fhir(&own, "POST Observation", finding.to_string())
             .status(code);
-    }
-}
-
-#[test]
-fn care_teams_open_charts_while_they_are_active_to_whoever_is_in_them_now() {
-    for (fhir, own_period) in [("4.0.1", "period"), ("5.0.0", "coveragePeriod")] {
-        let (world, all) = clinic(fhir);
-        for id in ["dr", "other"] {
-            put(
-                &world,
-                &all,
-                "Practitioner",
-                json!({ "resourceType": "Practitioner", "id": id }),
-            );
-        }
-        let past = json!({ "end": "1990-01-01" });
-        let member = |more: Value| {
-            let mut member = json!({ "member": { "reference": "Practitioner/dr" } });
-            member = with(member, &more);
-            json!({ "status": "active", "participant": [member] })
-        };
-        let none = || member(json!({}));
-        for (id, more) in [
-            ("open", none()),
-            (
-                "begun",
-                with(none(), &json!({ "period": { "start": "1960" } })),
-            ),
-            (
-                "begun-too",
-                member(json!({ own_period: { "start": "1960" } })),
-            ),
-            (
-                "again",
-                json!({ "status": "active", "participant": [
-                { "member": { "reference": "Practitioner/dr" }, own_period: past },
-                { "member": { "reference": "Practitioner/dr" } }] }),
-            ),
-            ("inactive", with(none(), &json!({ "status": "inactive" }))),
-            ("proposed", with(none(), &json!({ "status": "proposed" }))),
-            ("suspended", with(none(), &json!({ "status": "suspended" }))),
-            (
-                "in-error",
-                with(none(), &json!({ "status": "entered-in-error" })),
-            ),
-            ("ended", with(none(), &json!({ "period": past }))),
-            (
-                "future",
-                with(none(), &json!({ "period": { "start": "2990" } })),
-            ),
-            ("left", member(json!({ own_period: past }))),
-            ("joins", member(json!({ own_period: { "start": "2990" } }))),
-            (
-                "others",
-                json!({ "status": "active", "participant": [
-                { "member": { "reference": "Practitioner/other" } }] }),
-            ),
-            (
-                "behalf",
-                json!({ "status": "active", "participant": [
-                { "member": { "reference": "Practitioner/other" }, "onBehalfOf": { "reference": "Organization/o-1" } }] }),
-            ),
-            (
-                "far",
-                json!({ "status": "active", "participant": [
-                { "member": { "reference": "https://other.test/Practitioner/dr" } }] }),
-            ),
-        ] {
-            chart(&world, &all, id);
-            let team = json!({ "resourceType": "CareTeam", "id": id,
-                "subject": { "reference": format!("Patient/{id}") } });
-            put(&world, &all, "CareTeam", with(team, &more));
-        }
-        govern(&world, &json!({ "preset": "care-team", "reason": "test" }));
-        let admin = administrator(&world, "lakeside");
-        let token = |login: &str, roles: &[&str], user: Option<&str>| {
-            let mut draft = json!({ "login": login, "name": login, "roles": roles });
-            if let Some(user) = user {
-                draft["fhir_user"] = json!(user);
-            }
-            super::glass::approved(&person(&admin, &draft).0)
-        };
-        let dr = token(
-            "dr",
-            &["clinician@Organization/o-1"],
-            Some("Practitioner/dr"),
-        );
-        let open = ["again", "begun", "begun-too", "open"];
-        assert_eq!(ids(&world, &dr, "GET Patient?_count=50"), open, "{fhir}");
-        assert_eq!(
-            ids(&world, &dr, "GET Observation?_count=50"),
-            open,
-            "{fhir}"
-        );
-        world
-            .fhir(&dr, "GET Patient/left", "")
-            .refused(404, "not-found");
-        let nobody = token("nobody", &["clinician@Organization/o-1"], None);
-        let code = world.fhir(&nobody, "GET Patient/open", "").code;
-        assert!(matches!(code, 403 | 404), "{code}");
-        // With the next request, and as time passes.
-        let soon = "2026-11-22T02:00:00Z";
-        let mut team = json!({ "resourceType": "CareTeam", "id": "left", "status": "active",
-            "subject": { "reference": "Patient/left" }, "participant": [
-                { "member": { "reference": "Practitioner/dr" }, own_period: { "end": soon } }] });
-        put(&world, &all, "CareTeam", team.clone());
-        world.fhir(&dr, "GET Patient/left", "").status(200);
-        // Whoever cares for patients by their teams writes none, with whatever other role.
-        let desk = token(
-            "desk",
-            &["nurse@Organization/o-1", "front-desk@Organization/o-1"],
-            Some("Practitioner/dr"),
-        );
-        team["participant"][0]
-            .as_object_mut()
-            .unwrap()
-            .remove(own_period);
-        let code = world
-            .fhir(&desk, "PUT CareTeam/left", team.to_string())
-            .code;
-        assert!(matches!(code, 403 | 404), "{code}");
-        world.clock.forward_secs(2_400);
-        assert_eq!(ids(&world, &dr, "GET Patient?_count=50"), open, "{fhir}");
     }
 }
 
@@ -714,130 +646,4 @@ fn whoever_is_refused_reading_by_a_consent_changes_and_deletes_nothing() {
     world
         .fhir(&own, "POST Observation", finding.to_string())
         .status(201);
-}
-
-#[test]
-fn a_place_reaches_charts_as_an_organization_does() {
-    for (fhir, done, class) in [
-        ("4.0.1", "finished", json!({ "code": "AMB" })),
-        (
-            "5.0.0",
-            "completed",
-            json!([{ "coding": [{ "code": "AMB" }] }]),
-        ),
-    ] {
-        let (world, all) = clinic(fhir);
-        let place = |id: &str, of: &str| {
-            json!({ "resourceType": "Location", "id": id,
-                "managingOrganization": { "reference": format!("Organization/{of}") } })
-        };
-        for (id, of) in [("l-1", "o-1"), ("l-2", "o-2")] {
-            put(&world, &all, "Location", place(id, of));
-        }
-        for (id, status, at) in [
-            ("seen", done, "l-1"),
-            ("here", "in-progress", "l-1"),
-            ("planned", "planned", "l-1"),
-            ("cancelled", "cancelled", "l-1"),
-            ("wrong", "entered-in-error", "l-1"),
-            ("unknown", "unknown", "l-1"),
-            ("elsewhere", done, "l-2"),
-        ] {
-            chart(&world, &all, id);
-            put(
-                &world,
-                &all,
-                "Encounter",
-                json!({ "resourceType": "Encounter", "id": id, "status": status,
-                "class": class, "subject": { "reference": format!("Patient/{id}") },
-                "location": [{ "location": { "reference": format!("Location/{at}") } }] }),
-            );
-        }
-        for (id, of) in [("managed", "o-1"), ("other", "o-2")] {
-            chart(&world, &all, id);
-            put(
-                &world,
-                &all,
-                "Patient",
-                json!({ "resourceType": "Patient", "id": id,
-                "managingOrganization": { "reference": format!("Organization/{of}") } }),
-            );
-        }
-        govern(
-            &world,
-            &json!({ "preset": "own-facility", "reason": "test" }),
-        );
-        let found = |role: &str, of: &str| {
-            let who = staff(&world, &[role], "system/*.cruds");
-            ids(&world, &who, &format!("GET {of}?_count=50"))
-        };
-        let own = ["here", "managed", "seen"];
-        assert_eq!(found("clinician@Location/l-1", "Patient"), own, "{fhir}");
-        assert_eq!(found("nurse@Location/l-1", "Observation"), own, "{fhir}");
-        assert_eq!(found("lab@Location/l-1", "Observation"), own, "{fhir}");
-        assert_eq!(found("biller@Location/l-1", "Patient"), own, "{fhir}");
-        assert_eq!(found("clinician@Organization/o-1", "Patient"), ["managed"]);
-        assert_eq!(
-            found("clinician@Location/o-1", "Patient"),
-            Vec::<String>::new()
-        );
-        // Into those charts they write, and open no others to themselves by it.
-        let who = staff(&world, &["clinician@Location/l-1"], "system/*.cruds");
-        let mut visit = json!({ "resourceType": "Encounter", "status": done, "class": class,
-            "subject": { "reference": "Patient/seen" },
-            "location": [{ "location": { "reference": "Location/l-1" } }] });
-        world
-            .fhir(&who, "POST Encounter", visit.to_string())
-            .status(201);
-        visit["subject"] = json!({ "reference": "Patient/planned" });
-        let code = world.fhir(&who, "POST Encounter", visit.to_string()).code;
-        assert_eq!(code, 403);
-        visit["id"] = json!("planned");
-        let code = world
-            .fhir(&who, "PUT Encounter/planned", visit.to_string())
-            .code;
-        assert!(matches!(code, 403 | 404), "{code}");
-        assert_eq!(ids(&world, &who, "GET Patient?_count=50"), own, "{fhir}");
-    }
-}
-
-#[test]
-fn in_a_network_whoever_works_at_a_facility_that_is_there_sees_all() {
-    let (world, all) = clinic("4.0.1");
-    chart(&world, &all, "p");
-    put(
-        &world,
-        &all,
-        "Location",
-        json!({ "resourceType": "Location", "id": "l-1" }),
-    );
-    govern(
-        &world,
-        &json!({ "preset": "network-wide", "reason": "test" }),
-    );
-    let sees = |who: &str| world.fhir(who, "GET Observation/p", "").code == 200;
-    for (role, wanted) in [
-        ("clinician@Organization/o-1", true),
-        ("nurse@Organization/o-2", true),
-        ("clinician@Location/l-1", true),
-        ("clinician", false),
-        ("nurse", false),
-        ("clinician@Organization/absent", false),
-        ("clinician@Organization/l-1", false),
-        ("clinician@Location/absent", false),
-    ] {
-        let who = staff(&world, &[role], "system/*.cruds");
-        assert_eq!(sees(&who), wanted, "{role}");
-    }
-    // The role that counts is held there, and while the facility is there.
-    let who = staff(
-        &world,
-        &["clinician", "auditor@Organization/o-1"],
-        "system/*.cruds",
-    );
-    assert!(!sees(&who));
-    let who = staff(&world, &["clinician@Location/l-1"], "system/*.cruds");
-    assert!(sees(&who));
-    world.fhir(&all, "DELETE Location/l-1", "").status(204);
-    assert!(!sees(&who));
 }

@@ -14,7 +14,7 @@ use rusqlite::{auto_extension, ffi};
 use serde_json::{Value, json};
 
 use super::super::world::World;
-use super::{fill, northern};
+use super::{fill, govern, northern, staff};
 
 type Ran = Mutex<Vec<String>>;
 
@@ -142,6 +142,8 @@ const ROADS: &[&str] = &[
     "PATCH Patient/{p}",
     "PATCH Patient?_id={p}",
     "DELETE Patient/{p}",
+    "PUT Patient/{p} if",
+    "DELETE Observation/{b} if",
     "DELETE Patient?_id={p}",
     "DELETE Observation?patient={p}",
     "POST Patient _id={p}",
@@ -150,6 +152,14 @@ const ROADS: &[&str] = &[
     "POST Observation _id={b}",
     "POST bundle",
 ];
+
+/// A path, and the header of a road that ends with `if`.
+fn conditional(path: &str) -> (&str, Option<(&'static str, &'static str)>) {
+    match path.strip_suffix(" if") {
+        Some(path) => (path, Some(("if-match", "W/\"1\""))),
+        None => (path, None),
+    }
+}
 
 /// One request down a road; what was told, without the names. What is made would be out of reach: nothing is.
 fn go(world: &World, who: &str, road: &str, end: &str) -> (u16, String) {
@@ -189,10 +199,12 @@ fn go(world: &World, who: &str, road: &str, end: &str) -> (u16, String) {
             world.fhir_with(who, &format!("POST {of}"), &more, own(of, None).to_string())
         }
         ("PUT", path) => {
+            let (path, condition) = conditional(path);
             let path = named(path);
             let id = path.strip_prefix("Patient/").map(str::to_owned);
             let body = own("Patient", id.as_deref());
-            let more = [("prefer", "return=minimal")];
+            let mut more = vec![("prefer", "return=minimal")];
+            more.extend(condition);
             world.fhir_with(who, &format!("PUT {path}"), &more, body.to_string())
         }
         ("PATCH", path) => {
@@ -205,7 +217,11 @@ fn go(world: &World, who: &str, road: &str, end: &str) -> (u16, String) {
                 flip.to_string(),
             )
         }
-        (_, path) => world.fhir(who, &format!("{method} {}", named(path)), ""),
+        (_, path) => {
+            let (path, condition) = conditional(path);
+            let line = format!("{method} {}", named(path));
+            world.fhir_with(who, &line, condition.as_slice(), "".to_owned())
+        }
     };
     let text = String::from_utf8_lossy(&answer.body).replace(end, "{end}");
     (answer.code, plain(&text))
@@ -292,6 +308,60 @@ fn so_they_do_for_a_patient_and_their_own_chart() {
     let (world, ran, _) = clinic();
     let who = super::roads::own_chart(&world);
     every_road_is_the_same(&world, ran, &who);
+}
+
+#[test]
+fn so_they_do_by_several_ways_with_hidden_elements_and_where_resources_say_it_themselves() {
+    let within = "Patient?organization=Organization/o-north";
+    let grant = |actions: &str, types: &[&str], more: &[(&str, &str)]| {
+        let name = format!("{actions} {types:?} {more:?}");
+        let mut grant = json!({ "name": name, "who": { "roles": ["clinician"] },
+            "actions": actions, "types": types });
+        for (member, said) in more {
+            grant[*member] = match *member {
+                "hide" => json!([said]),
+                _ => json!(said),
+            };
+        }
+        grant
+    };
+    let places = grant("rs", &["Organization"], &[]);
+    let but = format!("{within}&gender:not=unknown");
+    let east = ("within", "Patient?organization=Organization/o-east");
+    for grants in [
+        json!([
+            grant(
+                "rs",
+                &["*"],
+                &[("within", within), ("hide", "Patient.telecom")]
+            ),
+            grant("cud", &["*"], &[("within", &but)]),
+            grant("cruds", &["Observation", "Patient"], &[east]),
+            places,
+        ]),
+        json!([
+            grant(
+                "cruds",
+                &["Patient"],
+                &[("criteria", "organization=Organization/o-north")]
+            ),
+            grant(
+                "cruds",
+                &["Observation"],
+                &[("criteria", "patient=Patient/p-north,Patient/p-other")]
+            ),
+            grant("rs", &["List"], &[("criteria", "subject=Patient/p-north")]),
+            places,
+        ]),
+    ] {
+        let (world, ran, _) = clinic();
+        govern(
+            &world,
+            &json!({ "document": { "grants": grants }, "reason": "test" }),
+        );
+        let who = staff(&world, &["clinician"], "system/*.cruds");
+        every_road_is_the_same(&world, ran, &who);
+    }
 }
 
 #[test]

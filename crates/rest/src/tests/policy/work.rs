@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::people::{Browser, administrator, person};
 use super::{govern, grants, northern, staff, two_facilities};
 
 const POLICY: &str = "/admin/v1/tenants/lakeside/policy";
@@ -228,6 +229,84 @@ fn a_draft_is_tried_on_what_was_asked() {
     world
         .admin(&format!("GET {POLICY}"), &Value::Null)
         .at("/version", 1);
+}
+
+/// What an earlier version of a ready policy says.
+fn earlier(ready: &Value) -> Value {
+    let mut document = ready.clone();
+    for grant in document["grants"].as_array_mut().unwrap() {
+        let grant = grant.as_object_mut().unwrap();
+        let within = match grant.remove("by") {
+            Some(by) if by == "facility" => "Patient?organization=%user.facilities",
+            Some(by) if by == "care-team" => {
+                "Patient?_has:CareTeam:patient:participant=%user.practitioner"
+            }
+            Some(by) if by == "consent" => {
+                "Patient?_has:Consent:patient:_filter=status eq active and actor eq %user.facilities"
+            }
+            _ => continue,
+        };
+        grant.insert("within".to_owned(), json!(within));
+    }
+    document
+}
+
+#[test]
+fn grants_of_earlier_ready_policies_are_told_of_and_renewed_in_a_draft() {
+    let (world, _) = two_facilities();
+    let admin = administrator(&world, "lakeside");
+    let (doctor, _) = person(
+        &admin,
+        &json!({ "login": "doc", "name": "Doc", "roles": ["clinician"] }),
+    );
+    let presets = world.admin("GET /admin/v1/policy-presets", &Value::Null);
+    let presets = presets.status(200).json();
+    let in_force = || {
+        let shown = world.admin(&format!("GET {POLICY}"), &Value::Null);
+        shown.status(200).json()
+    };
+    let told = "has grants that may open more than is meant";
+    for preset in presets["presets"].as_array().unwrap() {
+        let (name, ready) = (&preset["name"], &preset["document"]);
+        let mut old = earlier(ready);
+        if name == "by-consent" {
+            old.as_object_mut().unwrap().remove("consents");
+        }
+        // One that somebody wrote themselves stays as it is.
+        let own = json!({ "name": "own", "who": { "roles": ["nurse"] }, "actions": "rs",
+            "types": ["*"], "within": "Patient?organization=%user.facilities" });
+        old["grants"].as_array_mut().unwrap().push(own.clone());
+        let draft = json!({ "document": old, "reason": "test" });
+        let made = world.admin(&format!("POST {POLICY}"), &draft).status(201);
+        let warnings = made.json()["warnings"].to_string();
+        assert!(warnings.contains("clinician: charts"), "{name}: {warnings}");
+        assert!(!warnings.contains("own"), "{name}: {warnings}");
+        let shown = in_force();
+        assert_eq!(shown["document"], old, "{name}");
+        assert!(
+            shown["warnings"][0]
+                .as_str()
+                .unwrap()
+                .contains("nurse: charts")
+        );
+        let mut renewed = ready.clone();
+        renewed["grants"].as_array_mut().unwrap().push(own);
+        assert_eq!(shown["renewed"], renewed, "{name}");
+        let page =
+            |of: &Browser<'_>| String::from_utf8_lossy(&of.account().status(200).body).into_owned();
+        assert!(page(&admin).contains(told), "{name}");
+        assert!(!page(&doctor).contains(told), "{name}");
+        let client = staff(&world, &["tenant-administrator"], "system/*.cruds");
+        let parameters = world.fhir(&client, "GET $policy", "").status(200).json();
+        let all = parameters["parameter"].as_array().unwrap();
+        let draft = all.iter().find(|p| p["name"] == "renewed").unwrap();
+        let draft: Value = serde_json::from_str(draft["valueString"].as_str().unwrap()).unwrap();
+        assert_eq!(draft, renewed, "{name}");
+        govern(&world, &json!({ "document": draft, "reason": "renewed" }));
+        let shown = in_force();
+        assert!(shown["warnings"].is_null() && shown["renewed"].is_null());
+        assert!(!page(&admin).contains(told), "{name}");
+    }
 }
 
 #[test]

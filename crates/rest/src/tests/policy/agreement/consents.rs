@@ -62,27 +62,59 @@ impl Asking<'_> {
             || looked_at && self.refuses_itself(consent, 'r', of)
     }
 
+    /// Whether a consent surely permits an action on a resource of its patient's chart, and to look at what is
+    /// changed.
+    pub(super) fn permits(&self, consent: &Value, action: char, of: &Value) -> bool {
+        let verified = list(consent, "verification")
+            .iter()
+            .all(|v| v["verified"] == true);
+        let root = &consent["provision"];
+        let looked_at = matches!(action, 'u' | 'd');
+        consent["status"] == "active"
+            && verified
+            && !root.is_null()
+            && self.permits_itself(consent, action, of)
+            && (!looked_at || !names_actions(root) || self.permits_itself(consent, 'r', of))
+    }
+
+    fn permits_itself(&self, consent: &Value, action: char, of: &Value) -> bool {
+        let root = &consent["provision"];
+        let denies = denies(consent);
+        self.fits(root, denies, action, of) == Is::Yes
+            && self.permitted_within(root, (denies, false), action, of)
+    }
+
+    /// Whether a provision that fits permits, by itself or by an exception, what it or one around it names the caller
+    /// for, and may refuse nothing of it.
+    fn permitted_within(
+        &self,
+        node: &Value,
+        (denies, named): (bool, bool),
+        action: char,
+        of: &Value,
+    ) -> bool {
+        let actors = list(node, "actor").iter().map(|actor| self.is(actor));
+        let named = named || Is::any(actors) == Is::Yes;
+        let mut exceptions = list(node, "provision").iter();
+        let permitted = named && !denies
+            || exceptions.any(|exception| {
+                let denies = exception["type"] == "deny";
+                self.fits(exception, denies, action, of) == Is::Yes
+                    && self.permitted_within(exception, (denies, named), action, of)
+            });
+        permitted && !self.refused_within(node, denies, action, of)
+    }
+
     fn refuses_itself(&self, consent: &Value, action: char, of: &Value) -> bool {
         if consent["status"] != "active" {
             return false;
         }
-        let closed = match consent
-            .pointer("/policyRule/coding/0/code")
-            .and_then(Value::as_str)
-        {
-            Some("OPTOUT") => Some(true),
-            Some("OPTIN") => Some(false),
-            _ => None,
-        };
+        let closed = closed(consent);
         let root = &consent["provision"];
         if root.is_null() {
             return closed == Some(true);
         }
-        let denies = match root["type"].as_str() {
-            Some(said) => said == "deny",
-            // The opposite of its exceptions.
-            None => closed.unwrap_or_else(|| list(root, "provision")[0]["type"] == "permit"),
-        };
+        let denies = denies(consent);
         let fits = self.fits(root, denies, action, of);
         fits != Is::No && self.refused_within(root, denies, action, of)
             || fits != Is::Yes && closed == Some(true)
@@ -146,6 +178,8 @@ impl Asking<'_> {
                         let on = of["effectiveDateTime"].as_str();
                         Is::of(on.is_some_and(|on| on >= start))
                     }
+                    // Its end is after that day.
+                    "CareTeam" => Is::of(!of["period"].is_null()),
                     // What has no date of its own.
                     "Patient" => Is::Perhaps,
                     _ => Is::No,
@@ -161,10 +195,7 @@ impl Asking<'_> {
     }
 
     fn period(&self, node: &Value) -> Is {
-        let day = |which: &str| node["period"][which].as_str();
-        let today = super::text::day(self.now);
-        let begun = day("start").is_none_or(|start| start <= today.as_str());
-        Is::of(begun && day("end").is_none_or(|end| today.as_str() <= end))
+        Is::of(is_within(&node["period"], self.now))
     }
 
     fn purpose(&self, wanted: &[Value]) -> Is {
@@ -232,6 +263,38 @@ impl Asking<'_> {
         let mut wider = wider.filter_map(|path| reference(place, path));
         wider.all(|wider| self.outside(wider, whole))
     }
+}
+
+/// What the policy rule of a consent says.
+fn closed(consent: &Value) -> Option<bool> {
+    let rule = consent.pointer("/policyRule/coding/0/code");
+    match rule.and_then(Value::as_str) {
+        Some("OPTOUT") => Some(true),
+        Some("OPTIN") => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether the root of a consent refuses.
+fn denies(consent: &Value) -> bool {
+    let root = &consent["provision"];
+    match root["type"].as_str() {
+        Some(said) => said == "deny",
+        // The opposite of its exceptions.
+        None => closed(consent).unwrap_or_else(|| list(root, "provision")[0]["type"] == "permit"),
+    }
+}
+
+fn names_actions(node: &Value) -> bool {
+    !node["action"].is_null() || list(node, "provision").iter().any(names_actions)
+}
+
+/// Whether a period of days is now; all times without one.
+pub(super) fn is_within(period: &Value, now: i64) -> bool {
+    let today = super::text::day(now);
+    let day = |which: &str| period[which].as_str();
+    day("start").is_none_or(|start| start <= today.as_str())
+        && day("end").is_none_or(|end| today.as_str() <= end)
 }
 
 /// A label of confidentiality is a mark: what permits does so up to it, what refuses from it on.

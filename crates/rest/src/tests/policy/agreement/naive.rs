@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::consents;
-use super::text::{Grant, LabelsSaid, Needs, Said, Who};
+use super::text::{By, Grant, LabelsSaid, Needs, Said, Who};
+use super::{charts, consents};
 
 /// All resources, by `Type/id`.
 pub(super) type Known = BTreeMap<String, Value>;
@@ -26,6 +26,17 @@ pub(super) struct Caller {
     pub(super) user: Option<&'static str>,
     pub(super) governed: bool,
     pub(super) scopes: &'static [Scope],
+    /// The vendor whose grant bounds them.
+    pub(super) vendor: Option<&'static Vendor>,
+}
+
+/// A vendor, and what its grant leaves.
+pub(super) struct Vendor {
+    pub(super) id: &'static str,
+    pub(super) scopes: &'static [Scope],
+    /// Only what belongs to these; everything if there are none.
+    pub(super) facilities: &'static [&'static str],
+    pub(super) read_only: bool,
 }
 
 /// A type (`*` for all), letters, and which resources.
@@ -93,7 +104,9 @@ pub(super) fn name(of: &Value) -> String {
 pub(super) fn chart(of: &Value) -> Option<Option<String>> {
     match of["resourceType"].as_str().unwrap() {
         "Patient" => Some(Some(name(of))),
-        "Observation" | "Encounter" => Some(reference(of, "subject").map(str::to_owned)),
+        "Observation" | "Encounter" | "CareTeam" => {
+            Some(reference(of, "subject").map(str::to_owned))
+        }
         "Consent" => Some(reference(of, "patient").map(str::to_owned)),
         _ => None,
     }
@@ -101,7 +114,8 @@ pub(super) fn chart(of: &Value) -> Option<Option<String>> {
 
 /// Whether a type is in charts at all.
 fn in_charts(of: &str) -> bool {
-    matches!(of, "Patient" | "Observation" | "Encounter" | "Consent")
+    let all = ["Patient", "Observation", "Encounter", "Consent", "CareTeam"];
+    all.contains(&of)
 }
 
 pub(super) struct Naive<'a> {
@@ -206,10 +220,38 @@ impl<'a> Naive<'a> {
         let within = grant
             .within
             .is_none_or(|w| in_charts(of) && asked.has(w.needs));
-        criteria && within && (!grant.glass || in_charts(of) && asked.opened.is_some())
+        let by = grant.by.is_none_or(|by| match by {
+            By::Network => asked
+                .facilities
+                .iter()
+                .any(|at| asked.known.contains_key(*at)),
+            By::Facility => in_charts(of) && asked.has(Needs::Facilities),
+            By::CareTeam => in_charts(of) && asked.has(Needs::Practitioner),
+            By::Consent => in_charts(of),
+        });
+        criteria && within && by && (!grant.glass || in_charts(of) && asked.opened.is_some())
     }
 
-    fn leads(grant: &Grant, asked: &Asked<'_>, to: &Value) -> bool {
+    /// Whether what opens charts to a grant opens this one for an action.
+    fn is_opened(&self, by: By, asked: &Asked<'_>, action: char, to: &Value) -> bool {
+        let Some(Some(of)) = chart(to) else {
+            return by == By::Network;
+        };
+        match by {
+            By::Network => true,
+            By::Facility => charts::of_facilities(asked.known, &asked.facilities, &of, to),
+            By::CareTeam => charts::cared_for(asked, &of, self.facts.now),
+            By::Consent => self.consents_of(&of).any(|consent| {
+                let asking = self.asking_consents();
+                asking.is_some_and(|asking| asking.permits(consent, action, to))
+            }),
+        }
+    }
+
+    fn leads(&self, grant: &Grant, asked: &Asked<'_>, action: char, to: &Value) -> bool {
+        let by = grant
+            .by
+            .is_none_or(|by| self.is_opened(by, asked, action, to));
         let criteria = grant.criteria.is_none_or(|c| (c.says)(asked, to));
         // A patient that is written is judged as it is then.
         let within = grant.within.is_none_or(|w| match chart(to) {
@@ -219,7 +261,7 @@ impl<'a> Naive<'a> {
         });
         let opened = !grant.glass
             || chart(to).is_some_and(|of| of.is_some() && of.as_deref() == asked.opened);
-        criteria && within && opened
+        criteria && within && opened && by
     }
 
     /// What a scope lets through of a type, if anything.
@@ -229,6 +271,27 @@ impl<'a> Naive<'a> {
         scopes.filter(fits).collect()
     }
 
+    /// What the vendor's grant leaves of a type: its scopes; none where there is no grant, nothing where it leaves
+    /// nothing.
+    fn left(&self, action: char, of: &str) -> Option<Vec<&'static Scope>> {
+        let vendor = self.caller.vendor?;
+        let writes = matches!(action, 'c' | 'u' | 'd');
+        let shut = writes && vendor.read_only
+            || !vendor.facilities.is_empty() && !charts::may_belong(vendor, writes, of);
+        let scopes = vendor.scopes.iter();
+        let fits = |s: &&Scope| !shut && (s.0 == "*" || s.0 == of) && s.1.contains(action);
+        Some(scopes.filter(fits).collect())
+    }
+
+    /// Whether somebody to whom a grant opens charts by resources of a type would write one.
+    fn writes_keys(&self, action: char, of: &str) -> bool {
+        let grants = self.policy.grants.iter();
+        let mut keys = grants.filter(|g| g.by.and_then(By::key) == Some(of));
+        matches!(action, 'c' | 'u' | 'd')
+            && self.caller.governed
+            && keys.any(|g| self.named(&g.who).is_some())
+    }
+
     /// Whether an action on a type is given at all.
     pub(super) fn opens(&self, action: char, of: &'a str) -> bool {
         let given = !self.caller.governed
@@ -236,7 +299,11 @@ impl<'a> Naive<'a> {
         let refused = self.grants(true, action, of).any(|(g, asked)| {
             !Self::is_about(g, &asked, of) || g.criteria.is_none() && g.within.is_none()
         });
-        given && !refused && !self.scoped(action, of).is_empty()
+        given
+            && !refused
+            && !self.scoped(action, of).is_empty()
+            && self.left(action, of).is_none_or(|left| !left.is_empty())
+            && !self.writes_keys(action, of)
     }
 
     /// What each way to a resource hides.
@@ -246,8 +313,8 @@ impl<'a> Naive<'a> {
             return vec![Hidden::new()];
         }
         let grants = self.grants(false, action, of);
-        let leading =
-            grants.filter(|(g, asked)| Self::is_about(g, asked, of) && Self::leads(g, asked, to));
+        let leading = grants
+            .filter(|(g, asked)| Self::is_about(g, asked, of) && self.leads(g, asked, action, to));
         leading.map(|(grant, _)| grant.hidden(of)).collect()
     }
 
@@ -258,8 +325,15 @@ impl<'a> Naive<'a> {
             && !self.ways(action, to).is_empty()
             && !self
                 .grants(true, action, of)
-                .any(|(g, asked)| Self::leads(g, &asked, to))
+                .any(|(g, asked)| self.leads(g, &asked, action, to))
             && self.scoped(action, of).iter().any(|s| (s.3)(to))
+            && self
+                .left(action, of)
+                .is_none_or(|left| left.iter().any(|s| (s.3)(to)))
+            && self
+                .caller
+                .vendor
+                .is_none_or(|v| charts::belongs(self.known, v, to))
             && !self.labelled(to)
             && !self.consented_away(action, to)
     }
@@ -278,8 +352,8 @@ impl<'a> Naive<'a> {
             return vec![Hidden::new()];
         }
         let grants = self.grants(false, action, of);
-        let leading =
-            grants.filter(|(g, asked)| Self::is_about(g, asked, of) && Self::leads(g, asked, to));
+        let leading = grants
+            .filter(|(g, asked)| Self::is_about(g, asked, of) && self.leads(g, asked, action, to));
         leading.map(|(grant, _)| grant.kept(of)).collect()
     }
 
@@ -336,7 +410,7 @@ impl<'a> Naive<'a> {
     }
 
     fn consented_away(&self, action: char, to: &Value) -> bool {
-        let Some(purposes) = &self.policy.consents else {
+        let Some(asking) = self.asking_consents() else {
             return false;
         };
         let Some(Some(patient)) = chart(to) else {
@@ -345,18 +419,25 @@ impl<'a> Naive<'a> {
         if to["resourceType"] == "Consent" || self.caller.user == Some(patient.as_str()) {
             return false;
         }
-        let asking = consents::Asking {
+        let mut theirs = self.consents_of(&patient);
+        theirs.any(|consent| asking.refuses(consent, action, to))
+    }
+
+    /// What is asked of consents, where they count.
+    fn asking_consents(&self) -> Option<consents::Asking<'_>> {
+        let purposes = self.policy.consents.as_ref()?;
+        Some(consents::Asking {
             known: self.known,
             caller: self.caller,
             purposes,
             now: self.facts.now,
-        };
-        let consents = self
-            .known
-            .values()
-            .filter(|r| r["resourceType"] == "Consent");
-        let mut theirs = consents.filter(|c| reference(c, "patient") == Some(&*patient));
-        theirs.any(|consent| asking.refuses(consent, action, to))
+        })
+    }
+
+    fn consents_of(&self, patient: &str) -> impl Iterator<Item = &'a Value> {
+        let consents = self.known.values();
+        let consents = consents.filter(|r| r["resourceType"] == "Consent");
+        consents.filter(move |c| reference(c, "patient") == Some(patient))
     }
 }
 

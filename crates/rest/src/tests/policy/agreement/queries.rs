@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::Trial;
 use super::naive::{name, reference};
+use super::trial::Trial;
 
 /// A search: of which types it asks, at which parameters it looks, what fits of the first type, and what
 /// comes with it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::consents::CONFIDENTIALITY;
-use super::text::{CHARTS, CRITERIA, ELEMENTS, Grant, LabelsSaid, Said, Who, day, whens};
+use super::text::{By, CHARTS, CRITERIA, ELEMENTS, Grant, LabelsSaid, Said, Who, day, whens};
 
 pub(super) struct Dice(pub(super) u64);
 
@@ -175,11 +175,7 @@ pub(super) fn encounter(dice: &mut Dice, id: &str) -> Value {
         "serviceProvider",
         dice.maybe(|d| refers(&some(d, "Organization/o", 3), &of, "serviceProvider")),
     );
-    put(
-        &mut it,
-        "location",
-        dice.maybe(|d| json!([{ "location": { "reference": some(d, "Location/l", 3) } }])),
-    );
+    put(&mut it, "location", dice.maybe(places));
     put(
         &mut it,
         "identifier",
@@ -187,6 +183,56 @@ pub(super) fn encounter(dice: &mut Dice, id: &str) -> Value {
     );
     meta(dice, &mut it);
     it
+}
+
+/// Where an encounter is: at one place or two, of which some are only planned.
+pub(super) fn places(dice: &mut Dice) -> Value {
+    let count = 1 + dice.below(2);
+    let one = |dice: &mut Dice| {
+        let mut it = json!({ "location": { "reference": some(dice, "Location/l", 3) } });
+        let status = [
+            None,
+            None,
+            Some("active"),
+            Some("completed"),
+            Some("planned"),
+            Some("reserved"),
+        ];
+        put(&mut it, "status", dice.one(&status).map(|s| json!(s)));
+        it
+    };
+    (0..count).map(|_| one(dice)).collect()
+}
+
+/// Who cares for a patient, and when.
+pub(super) fn care_team(dice: &mut Dice, id: &str, now: i64) -> Value {
+    let status = dice.one(&["active", "active", "active", "inactive", "proposed"]);
+    let mut it = json!({ "resourceType": "CareTeam", "id": id, "status": status,
+        "subject": { "reference": some(dice, "Patient/p", 5) } });
+    let count = 1 + dice.below(2);
+    let member = |dice: &mut Dice| {
+        let of = if dice.in_one_of(6) {
+            "Organization/o"
+        } else {
+            "Practitioner/d"
+        };
+        let mut one = json!({ "member": { "reference": some(dice, of, 3) } });
+        let at = dice.in_one_of(2).then(|| days(dice, now));
+        put(&mut one, "period", at);
+        one
+    };
+    it["participant"] = (0..count).map(|_| member(dice)).collect();
+    let at = dice.in_one_of(3).then(|| days(dice, now));
+    put(&mut it, "period", at);
+    meta(dice, &mut it);
+    it
+}
+
+/// A few days, which may be over or to come.
+fn days(dice: &mut Dice, now: i64) -> Value {
+    let days = 86_400_000_000;
+    let from = now + days * (i64::try_from(dice.below(7)).unwrap() - 4);
+    json!({ "start": day(from), "end": day(from + 2 * days) })
 }
 
 pub(super) fn practitioner(id: &str) -> Value {
@@ -222,11 +268,29 @@ pub(super) fn consent(dice: &mut Dice, id: &str, now: i64) -> Value {
             "code": "patient-privacy" }] },
         "category": category, "dateTime": "2026-01-01",
         "patient": { "reference": some(dice, "Patient/p", 5) } });
+    let said = [
+        None,
+        None,
+        None,
+        Some(json!([true])),
+        Some(json!([false])),
+        Some(json!([true, false])),
+    ];
+    let verified = dice.one(&said).as_ref().and_then(Value::as_array);
+    let each = |said: &Value| json!({ "verified": said });
+    put(
+        &mut it,
+        "verification",
+        verified.map(|all| all.iter().map(each).collect()),
+    );
     let rule = *dice.one(&[None, None, Some("OPTIN"), Some("OPTOUT")]);
     put(&mut it, "policyRule", rule.map(|code| {
         json!({ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": code }] })
     }));
-    if rule.is_none() || !dice.in_one_of(4) {
+    if dice.in_one_of(3) {
+        let (_, to) = actor(dice);
+        it["provision"] = json!({ "type": "permit", "actor": to });
+    } else if rule.is_none() || !dice.in_one_of(4) {
         let kind = dice.one(&["deny", "deny", "permit"]);
         it["provision"] = provision(dice, Some(kind), now, 0);
         let exceptions = it["provision"]["provision"]
@@ -263,20 +327,23 @@ fn provision(dice: &mut Dice, kind: Option<&str>, now: i64, depth: usize) -> Val
     it
 }
 
+fn actor(dice: &mut Dice) -> (&'static str, Value) {
+    let role = if dice.in_one_of(8) { "AUT" } else { "PRCP" };
+    let to = match dice.below(6) {
+        0 | 1 => some(dice, "Practitioner/d", 3),
+        2..=4 => some(dice, "Organization/o", 3),
+        _ => "CareTeam/t".to_owned(),
+    };
+    let role = json!({ "coding": [{ "code": role }] });
+    (
+        "actor",
+        json!([{ "role": role, "reference": { "reference": to } }]),
+    )
+}
+
 fn condition(dice: &mut Dice, now: i64) -> (&'static str, Value) {
     match dice.below(9) {
-        0..=2 => {
-            let role = if dice.in_one_of(8) { "AUT" } else { "PRCP" };
-            let to = match dice.below(6) {
-                0 | 1 => some(dice, "Practitioner/d", 3),
-                2..=4 => some(dice, "Organization/o", 3),
-                _ => "CareTeam/t".to_owned(),
-            };
-            (
-                "actor",
-                json!([{ "role": { "coding": [{ "code": role }] }, "reference": { "reference": to } }]),
-            )
-        }
+        0..=2 => actor(dice),
         3 => {
             let of = dice.one(&["Observation", "Patient", "Encounter", "Resource"]);
             (
@@ -321,14 +388,7 @@ fn condition(dice: &mut Dice, now: i64) -> (&'static str, Value) {
                 )
             }
         },
-        _ => {
-            let days = 86_400_000_000;
-            let from = now + days * (i64::try_from(dice.below(7)).unwrap() - 4);
-            (
-                "period",
-                json!({ "start": day(from), "end": day(from + 2 * days) }),
-            )
-        }
+        _ => ("period", days(dice, now)),
     }
 }
 
@@ -378,6 +438,7 @@ fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now:
         types: vec![of],
         criteria: None,
         within: None,
+        by: None,
         hide: Vec::new(),
         keep: Vec::new(),
         when: None,
@@ -405,6 +466,14 @@ fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now:
     if charts && dice.in_one_of(3) {
         grant.within = Some(dice.one(CHARTS));
     }
+    if !denies && dice.in_one_of(2) {
+        grant.by = Some(match dice.below(6) {
+            0 | 1 if charts => By::Consent,
+            2 if charts => By::CareTeam,
+            3 | 4 if charts => By::Facility,
+            _ => By::Network,
+        });
+    }
     let has = |of: &str| matches!(grant.types.as_slice(), ["*"]) || grant.types.contains(&of);
     let elements: Vec<(&str, &str)> = ELEMENTS
         .iter()
@@ -430,14 +499,46 @@ fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now:
     grant
 }
 
+/// A grant as ready policies have them: to those who treat, everything in the charts that are opened to them.
+fn treats(dice: &mut Dice) -> Grant {
+    Grant {
+        name: "charts".to_owned(),
+        denies: false,
+        who: Who {
+            roles: ROLES[..2].to_vec(),
+            ..Who::default()
+        },
+        actions: "cruds",
+        types: vec!["*"],
+        criteria: None,
+        within: None,
+        by: Some(*dice.one(&[By::Consent, By::Consent, By::CareTeam, By::Facility])),
+        hide: Vec::new(),
+        keep: Vec::new(),
+        when: None,
+        network: false,
+        reason: false,
+        glass: false,
+    }
+}
+
 pub(super) fn policy(dice: &mut Dice, people: &[String], clients: &[String], now: i64) -> Said {
-    let count = 3 + dice.below(6);
+    let treated = dice.in_one_of(2);
+    let count = if treated {
+        dice.below(4)
+    } else {
+        3 + dice.below(6)
+    };
     let mut grants: Vec<Grant> = (0..count)
         .map(|at| grant(dice, at, people, clients, now))
         .collect();
+    if treated {
+        grants.push(treats(dice));
+    }
     if dice.in_one_of(2) {
         let mut glass = grant(dice, count, people, clients, now);
         let places = |t: &&'static str| matches!(*t, "Practitioner" | "Organization" | "Location");
+        glass.by = None;
         if !glass.denies && !glass.types.iter().any(places) {
             // What was opened under it is not open under one of another policy.
             glass.name = format!("glass{}", dice.below(1_000_000_000));
@@ -454,7 +555,8 @@ pub(super) fn policy(dice: &mut Dice, people: &[String], clients: &[String], now
             ("patient", &["PATRQT"]),
         ],
     ];
-    let consents = dice.in_one_of(2).then(|| {
+    let asks = grants.iter().any(|grant| grant.by == Some(By::Consent));
+    let consents = (asks || dice.in_one_of(2)).then(|| {
         let said = dice.one(&purposes).iter();
         said.map(|(role, of)| (*role, of.to_vec()))
             .collect::<BTreeMap<_, _>>()

@@ -44,6 +44,7 @@ pub(super) struct Grant {
     pub(super) types: Vec<&'static str>,
     pub(super) criteria: Option<&'static Criterion>,
     pub(super) within: Option<&'static Criterion>,
+    pub(super) by: Option<By>,
     pub(super) hide: Vec<(&'static str, &'static str)>,
     pub(super) keep: Vec<(&'static str, &'static str)>,
     pub(super) when: Option<When>,
@@ -52,6 +53,16 @@ pub(super) struct Grant {
     pub(super) reason: bool,
     /// It gives nothing but in the chart of a patient who was opened under it.
     pub(super) glass: bool,
+}
+
+/// By what charts are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Consent,
+    CareTeam,
+    Facility,
+    /// No rule of charts: the caller works somewhere.
+    Network,
 }
 
 /// Which value of its caller a text needs.
@@ -76,6 +87,26 @@ type Says = dyn Fn(&Caller, Facts) -> Option<bool>;
 pub(super) struct When {
     pub(super) text: String,
     pub(super) says: Box<Says>,
+}
+
+impl By {
+    const fn written(self) -> &'static str {
+        match self {
+            Self::Consent => "consent",
+            Self::CareTeam => "care-team",
+            Self::Facility => "facility",
+            Self::Network => "network",
+        }
+    }
+
+    /// The type whose resources open charts so.
+    pub(super) const fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Consent => Some("Consent"),
+            Self::CareTeam => Some("CareTeam"),
+            Self::Facility | Self::Network => None,
+        }
+    }
 }
 
 impl Grant {
@@ -133,6 +164,7 @@ impl Grant {
             ),
             ("when", self.when.as_ref().map(|w| json!(w.text))),
             ("networks", self.network.then(|| json!(["10.0.0.0/8"]))),
+            ("by", self.by.map(|by| json!(by.written()))),
             ("breakGlass", self.glass.then(|| json!({ "minutes": 60 }))),
             ("require", self.reason.then(|| json!({ "reason": true }))),
         ] {
@@ -198,6 +230,11 @@ fn code<'v>(of: &'v Value, path: &str) -> Option<&'v str> {
 
 fn of_facility(asked: &Asked<'_>, of: &Value, path: &str) -> bool {
     reference(of, path).is_some_and(|at| asked.facilities.contains(&at))
+}
+
+fn locations(of: &Value) -> impl Iterator<Item = &str> {
+    let all = of["location"].as_array().into_iter().flatten();
+    all.filter_map(|one| reference(one, "location"))
 }
 
 fn of_practitioner(asked: &Asked<'_>, of: &Value, path: &str) -> bool {
@@ -375,15 +412,15 @@ pub(super) const CRITERIA: &[Criterion] = &[
         of: "Encounter",
         text: "location=%user.facilities",
         needs: Needs::Facilities,
-        says: |a, r| of_facility(a, r, "location/0/location"),
+        says: |a, r| locations(r).any(|at| a.facilities.contains(&at)),
     },
     Criterion {
         of: "Encounter",
         text: "location.organization=%user.facilities",
         needs: Needs::Facilities,
         says: |a, r| {
-            let at = a.target(r, "location/0/location");
-            at.is_some_and(|at| of_facility(a, at, "managingOrganization"))
+            let mut at = locations(r).filter_map(|at| a.known.get(at));
+            at.any(|at| of_facility(a, at, "managingOrganization"))
         },
     },
     Criterion {
