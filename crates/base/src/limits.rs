@@ -219,6 +219,9 @@ limits! {
     operator_client_seconds = 604_800;
     /// The same at most, whatever is said.
     operator_client_seconds_max = 2_592_000;
+    /// Seconds for which an identity provider that an operator sets lets people in, where nobody of the tenant
+    /// keeps it.
+    operator_provider_seconds = 604_800;
     /// Seconds for which a proof by two factors lets a person do what policy asks it for.
     step_up_seconds_max = 900;
     /// Seconds after which a session ends, however much it is used.

@@ -8,10 +8,13 @@ use super::reference;
 /// What is told of identity providers.
 fn provider_schemas() -> Value {
     let text = json!({ "type": "string" });
+    let reason = json!({ "type": "string", "minLength": 1, "maxLength": 200 });
+    let made = json!({ "by": text, "at": text, "reason": text, "until": text, "kept_by": text });
     json!({
-        "IdentityProviderDraft": object(&["id", "name"], &provider(&json!({ "client_secret": text }))),
-        "IdentityProvider": object(&["id", "name", "scopes", "has_secret", "redirect_uri", "backchannel_logout_uri"],
-            &provider(&json!({ "has_secret": { "type": "boolean" }, "redirect_uri": text, "backchannel_logout_uri": text }))),
+        "IdentityProviderDraft": object(&["id", "name"], &provider(&json!({ "client_secret": text, "reason": reason }))),
+        "IdentityProvider": object(&["id", "name", "scopes", "has_secret", "redirect_uri", "backchannel_logout_uri", "lets_in"],
+            &provider(&json!({ "has_secret": { "type": "boolean" }, "redirect_uri": text, "backchannel_logout_uri": text,
+                "lets_in": { "type": "boolean" }, "made": object(&["by", "at", "reason"], &made) }))),
         "IdentityProviderList": object(&["identity_providers"], &json!({
             "identity_providers": { "type": "array", "items": reference("IdentityProvider") },
         })),

@@ -257,6 +257,15 @@ impl House {
         Ok(ids.iter().any(|id| administered(id) == Some(true)))
     }
 
+    /// Whether a tenant was made of a backup, and has or had people of its own.
+    pub(crate) fn is_restored(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<bool> {
+        let tenant = self.open_tenant(entry)?;
+        let reader = tenant.reader()?;
+        let made_of: Option<Vec<u8>> = schema::meta(&reader.db, RESTORED)?;
+        tenant.give_back(reader);
+        Ok(made_of.is_some() && tenant.people().is_anybody_there())
+    }
+
     fn entry_of(&self, id: &[u8; 16]) -> Option<Arc<Entry>> {
         let all = self.entries();
         all.into_iter().find(|e| e.tenant.bytes() == id)
