@@ -36,7 +36,8 @@ pub use tenant::{
     StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
 pub use trail::{
-    Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, Touched, TrailProof,
+    Access, AccessQuery, AccessReport, AuditLine, AuditPage, OpeningLine, OperatorWay, ProofOf,
+    Touched, TrailProof,
 };
 pub use vendors::{
     Activity, ActivityQuery, PatientActivity, ProgramLink, VendorChange, VendorEvent, Volume,

@@ -257,7 +257,13 @@ fn schemas() -> Value {
             "post_logout_redirect_uris": { "type": "array", "items": text }, "about": about, "made": made,
             "certificates": { "type": "object" },
         })),
-        "AccessReport": object(&["accesses", "patients", "more"], &json!({ "more": { "type": "boolean" },
+        "AccessReport": object(&["accesses", "openings", "operators", "patients", "more"], &json!({ "more": { "type": "boolean" },
+            "openings": { "type": "array", "items": object(&["id", "patient", "actor", "who", "grant", "purpose", "why", "from", "until"], &json!({
+                "id": text, "patient": text, "actor": text, "who": text, "grant": text, "purpose": text, "why": text, "from": time, "until": time,
+                "ended_by": text, "review": { "enum": ["accepted", "objected"] },
+            })) }, "operators": { "type": "array", "items": object(&["what", "name", "by", "why", "from"], &json!({
+                "what": text, "name": text, "by": text, "why": text, "from": time, "until": time, "kept_by": text, "revoked": { "type": "boolean" },
+            })) },
             "patients": { "type": "array", "items": object(&["patient", "reads", "writes", "first", "last"], &json!({
                 "patient": text, "reads": { "type": "integer" }, "writes": { "type": "integer" }, "first": time, "last": time,
             })) }, "accesses": { "type": "array", "items":
