@@ -394,6 +394,9 @@ pub mod fixed {
     /// Addresses of credentials that are good for nobody which one tenant's trail tells apart in a quarter of
     /// an hour; those of further ones are counted together.
     pub const UNKNOWN_ADDRESSES_MAX: usize = 1_000;
+    /// The same of all tenants of a house together: further ones are counted together, each with those of its
+    /// own tenant.
+    pub const UNKNOWN_ADDRESSES_HOUSE_MAX: usize = 50_000;
     /// References of a List that a history is narrowed to.
     pub const HISTORY_LISTED_MAX: usize = 10_000;
     /// Keys that one search is sorted by.
