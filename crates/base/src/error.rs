@@ -186,6 +186,7 @@ codes! {
     TokenBound = "token-bound", Unauthenticated, "login", "The token is bound to a client certificate that this connection was not made with, or that nobody vouches for any more.";
     LimitUrl = "limit-url", TooLarge, "too-costly", "The address of the request is longer than a named limit.";
     BodyCoding = "body-coding", Incorrect, "structure", "The body is not of the content coding that Content-Encoding names, or was cut short.";
+    ProviderEnded = "provider-ended", Forbidden, "expired", "An operator set the identity provider, and nobody of the clinic kept it in time.";
 }
 
 #[cfg(test)]

@@ -219,6 +219,9 @@ limits! {
     operator_client_seconds = 604_800;
     /// The same at most, whatever is said.
     operator_client_seconds_max = 2_592_000;
+    /// Seconds for which an identity provider that an operator sets lets people in, where nobody of the tenant
+    /// keeps it.
+    operator_provider_seconds = 604_800;
     /// Seconds for which a proof by two factors lets a person do what policy asks it for.
     step_up_seconds_max = 900;
     /// Seconds after which a session ends, however much it is used.
@@ -391,6 +394,9 @@ pub mod fixed {
     /// Addresses of credentials that are good for nobody which one tenant's trail tells apart in a quarter of
     /// an hour; those of further ones are counted together.
     pub const UNKNOWN_ADDRESSES_MAX: usize = 1_000;
+    /// The same of all tenants of a house together: further ones are counted together, each with those of its
+    /// own tenant.
+    pub const UNKNOWN_ADDRESSES_HOUSE_MAX: usize = 50_000;
     /// References of a List that a history is narrowed to.
     pub const HISTORY_LISTED_MAX: usize = 10_000;
     /// Keys that one search is sorted by.

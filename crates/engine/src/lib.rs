@@ -65,9 +65,9 @@ pub use registrations::{
 pub use session::Session;
 pub use shipping::{Carrier, Carrying, ShipForm, Shipper, ShipperView, SyslogTarget, TargetError};
 pub use store::{
-    Access, AccessReport, AuditMode, AuditShipping, Data, Form, Method, Mode, ProofOf,
-    RegistrationBy, RestoreClients, SettingsPatch, ShipOf, ShippedAs, StoreConfig, Stored,
-    Synchronous, TenantSettings, Touched,
+    Access, AccessReport, AuditMode, AuditShipping, Data, Form, Method, Mode, OpeningLine,
+    OperatorWay, ProofOf, RegistrationBy, RestoreClients, SettingsPatch, ShipOf, ShippedAs,
+    StoreConfig, Stored, Synchronous, TenantSettings, Touched,
 };
 pub use telling::{HeadTeller, HeadTellerView, HeadWay, MailOutbox};
 pub use tenants::{

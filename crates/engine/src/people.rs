@@ -331,6 +331,11 @@ impl Desk<'_> {
                 person.proofs.passkeys.clear();
             }
             record.epoch += u64::from(ends);
+            // Somebody of the tenant says who they are.
+            if ends && disabled != Some(true) {
+                person.proofs.known_by = None;
+            }
+            let record = &mut person.record;
             record.roles = roles.unwrap_or_else(|| record.roles.clone());
             record.groups = groups.unwrap_or_else(|| record.groups.clone());
             record.fhir_user = user.unwrap_or_else(|| record.fhir_user.clone());

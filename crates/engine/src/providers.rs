@@ -1,5 +1,11 @@
 //! Identity providers of a tenant, as the operator sets them: where people may sign in instead of
 //! here, and what claims come to.
+//!
+//! What an operator set lets people in for a time, and goes on only where the tenant keeps it (`keeping`);
+//! where one ends, all that was given by it does (`ending`).
+
+mod ending;
+mod keeping;
 
 use std::collections::BTreeMap;
 
@@ -8,11 +14,11 @@ use base::{Code, Micros};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
-use store::{BrowserSession, Deed, IdentityProvider, Person, TenantStore, Through};
+use store::{Deed, IdentityProvider, SetByOperator, TenantStore};
 use zeroize::Zeroizing;
 
 use crate::auth::{seal, unseal};
-use crate::clients::{held, printable};
+use crate::clients::{MadeView, NO_REASON, held, printable};
 use crate::failure::Failure;
 use crate::house::{Gate, House};
 use crate::links::Links;
@@ -43,6 +49,8 @@ pub struct ProviderDraft {
     /// What the tenant proves itself with there. One that is known stays where it is absent and
     /// issuer and client id are the same.
     client_secret: Option<String>,
+    /// Why an operator sets it.
+    reason: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for ProviderDraft {
@@ -54,12 +62,13 @@ impl<'de> Deserialize<'de> for ProviderDraft {
             Some(_) => Err(D::Error::custom(format!("{name} is a text"))),
         };
         let id = text("id")?.ok_or_else(|| D::Error::missing_field("id"))?;
-        let client_secret = text("client_secret")?;
+        let (client_secret, reason) = (text("client_secret")?, text("reason")?);
         let settings = Settings::deserialize(Value::Object(members)).map_err(D::Error::custom)?;
         Ok(Self {
             id,
             settings,
             client_secret,
+            reason,
         })
     }
 }
@@ -113,9 +122,12 @@ struct Kept {
     /// Sealed with the tenant's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+    /// That an operator set it; one of an earlier version does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made: Option<SetByOperator>,
 }
 
-/// An identity provider, as the admin API shows it.
+/// An identity provider, as it is shown.
 #[derive(Debug, Serialize)]
 pub struct ProviderView {
     id: String,
@@ -124,12 +136,61 @@ pub struct ProviderView {
     has_secret: bool,
     redirect_uri: String,
     backchannel_logout_uri: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made: Option<MadeView>,
+    /// Whether it lets people in.
+    lets_in: bool,
 }
 
 impl ProviderView {
     /// Its name in addresses.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Its name for people.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Its issuer.
+    pub fn issuer(&self) -> &str {
+        &self.settings.issuer
+    }
+
+    /// What the tenant is called there.
+    pub fn client_id(&self) -> &str {
+        &self.settings.client_id
+    }
+
+    /// The claim that roles come from, and what its values come to.
+    pub fn roles(&self) -> (Option<&str>, &BTreeMap<String, Vec<String>>) {
+        (self.settings.roles_claim.as_deref(), &self.settings.roles)
+    }
+
+    /// The claim with the resource that stands for a person.
+    pub fn fhir_user_claim(&self) -> Option<&str> {
+        self.settings.fhir_user_claim.as_deref()
+    }
+
+    /// Whether whoever is known there, and gets a role by it, is made known here.
+    pub const fn is_just_in_time(&self) -> bool {
+        self.settings.just_in_time
+    }
+
+    /// Values that stand for two factors.
+    pub fn two_factors(&self) -> &[String] {
+        &self.settings.two_factors
+    }
+
+    /// That an operator set it.
+    pub const fn made(&self) -> Option<&MadeView> {
+        self.made.as_ref()
+    }
+
+    /// Whether it lets people in.
+    pub const fn lets_in(&self) -> bool {
+        self.lets_in
     }
 }
 
@@ -139,6 +200,8 @@ pub(crate) struct Provider {
     pub(crate) settings: Settings,
     pub(crate) secret: Option<Zeroizing<String>>,
     pub(crate) redirect: String,
+    /// Whether the tenant keeps it: whom it makes known, the tenant knows.
+    pub(crate) kept: bool,
 }
 
 impl Provider {
@@ -160,6 +223,7 @@ impl Provider {
             },
             secret: known.client_secret.clone().map(Zeroizing::new),
             redirect: format!("{origin}/auth/callback"),
+            kept: false,
         }
     }
 }
@@ -176,12 +240,42 @@ pub struct ProviderOffer {
 const NAME_BYTES_MAX: usize = 200;
 const URL_BYTES_MAX: usize = 2_000;
 const SECRET_BYTES_MAX: usize = 2_000;
+const REASON_CHARACTERS_MAX: usize = 200;
 const VALUES_MAX: usize = 500;
 /// What the secret is sealed for.
 const SEALED_FOR: &str = "secret at identity provider";
 
 fn invalid(text: &'static str) -> Failure {
     Failure::new(Code::RequestInvalid, text)
+}
+
+/// The issuer of a provider: the house's is that of the configuration.
+fn issuer_of(house: &House, settings: &Settings) -> String {
+    let known = house.0.config.house_provider.as_ref();
+    match (settings.house, known) {
+        (false, _) => settings.issuer.clone(),
+        (true, Some(known)) => known.issuer.clone(),
+        (true, None) => String::new(),
+    }
+}
+
+impl Kept {
+    /// Whether it lets people in.
+    fn lets_in(&self, house: &House, now: Micros) -> bool {
+        let issuer = issuer_of(house, &self.settings);
+        let made = self.made.as_ref();
+        made.is_none_or(|made| made.lets_in(&issuer, now))
+    }
+
+    /// Whether what decides who comes in, and as what, is the same as in other settings.
+    fn is_same_way(&self, other: &Settings) -> bool {
+        let decides = |settings: &Settings| Settings {
+            name: String::new(),
+            scopes: Vec::new(),
+            ..settings.clone()
+        };
+        decides(&self.settings) == decides(other)
+    }
 }
 
 impl Settings {
@@ -309,20 +403,73 @@ fn addresses(id: &str, house: bool, links: &Links, house_origin: &str) -> (Strin
     }
 }
 
+fn written(id: &str, kept: &Kept) -> Result<IdentityProvider, Failure> {
+    let record = serde_json::to_string(kept).map_err(|_| Failure::of(Code::Internal))?;
+    Ok(IdentityProvider {
+        id: id.into(),
+        record: record.into(),
+    })
+}
+
+/// Until when a provider that was set lets people in, and why it was set.
+fn told(made: &SetByOperator) -> String {
+    let until = match made.until() {
+        Some(until) if until.0 == made.at_us => " as soon as somebody keeps it".to_owned(),
+        Some(until) => format!(" until {}", until.instant()),
+        None => String::new(),
+    };
+    format!("{until}: {}", made.reason)
+}
+
+fn made_view(made: &SetByOperator) -> MadeView {
+    MadeView {
+        by: made.by.to_string(),
+        at: Micros(made.at_us).instant().to_string(),
+        reason: made.reason.to_string(),
+        until: made.until().map(|until| until.instant().to_string()),
+        kept_by: made.kept_by.as_deref().map(str::to_owned),
+    }
+}
+
+fn view(
+    house: &House,
+    (links, origin): (&Links, &str),
+    now: Micros,
+    id: &str,
+    kept: Kept,
+) -> ProviderView {
+    let (redirect, logout) = addresses(id, kept.settings.house, links, origin);
+    let configured = house.0.config.house_provider.as_ref();
+    let own = configured.is_some_and(|p| p.client_secret.is_some());
+    ProviderView {
+        id: id.to_owned(),
+        has_secret: kept.secret.is_some() || kept.settings.house && own,
+        lets_in: kept.lets_in(house, now),
+        made: kept.made.as_ref().map(made_view),
+        settings: kept.settings,
+        redirect_uri: redirect,
+        backchannel_logout_uri: logout,
+    }
+}
+
 impl Gate {
     /// Where people may sign in instead of here.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn providers(&self) -> Result<Vec<ProviderOffer>, Failure> {
-        let all = self.store().identity_providers().await?;
-        let offer = |kept: &IdentityProvider| {
-            Ok(ProviderOffer {
-                id: kept.id.to_string(),
-                name: read(kept)?.settings.name,
-            })
-        };
-        all.iter().map(offer).collect()
+        let now = self.house.clock().now();
+        let mut offers = Vec::new();
+        for provider in self.store().identity_providers().await?.iter() {
+            let kept = read(provider)?;
+            if kept.lets_in(&self.house, now) {
+                offers.push(ProviderOffer {
+                    id: provider.id.to_string(),
+                    name: kept.settings.name,
+                });
+            }
+        }
+        Ok(offers)
     }
 
     /// The name in addresses of the house's provider, where this tenant uses it.
@@ -330,17 +477,32 @@ impl Gate {
     /// # Errors
     /// `provider-unknown`
     pub async fn house_provider(&self) -> Result<String, Failure> {
+        let now = self.house.clock().now();
         let all = self.store().identity_providers().await?;
-        for kept in all.iter() {
-            if read(kept)?.settings.house {
-                return Ok(kept.id.to_string());
+        for provider in all.iter() {
+            let kept = read(provider)?;
+            if kept.settings.house && kept.lets_in(&self.house, now) {
+                return Ok(provider.id.to_string());
             }
         }
         Err(Failure::of(Code::ProviderUnknown))
     }
 
-    /// A provider, ready to be asked.
-    pub(crate) async fn provider(&self, id: &str) -> Result<Provider, Failure> {
+    /// A provider that lets people in, ready to be asked.
+    ///
+    /// # Errors
+    /// `provider-unknown`; `provider-ended` for one that an operator set and nobody of the tenant kept in time.
+    pub(crate) async fn provider(&self, id: &str, now: Micros) -> Result<Provider, Failure> {
+        let all = self.store().identity_providers().await?;
+        if !find(&all, id)?.lets_in(&self.house, now) {
+            self.store().end_identity_providers().await?;
+            return Err(Failure::of(Code::ProviderEnded));
+        }
+        self.any_provider(id).await
+    }
+
+    /// The same, whether or not it lets people in.
+    pub(crate) async fn any_provider(&self, id: &str) -> Result<Provider, Failure> {
         let unknown = || Failure::of(Code::ProviderUnknown);
         let store = self.store();
         let all = store.identity_providers().await?;
@@ -361,6 +523,7 @@ impl Gate {
                 }
             },
         };
+        let until = kept.made.as_ref().and_then(SetByOperator::until);
         let (links, origin) = (&self.links, self.house_origin());
         let (redirect, _) = addresses(id, kept.settings.house, links, &origin);
         Ok(Provider {
@@ -368,6 +531,7 @@ impl Gate {
             settings: kept.settings,
             secret,
             redirect,
+            kept: until.is_none(),
         })
     }
 
@@ -402,20 +566,11 @@ impl Operator {
     fn provider_view(&self, tenant: &TenantId, id: &str, kept: Kept) -> ProviderView {
         let links = self.links(tenant);
         let origin = links.house(tenant).unwrap_or_default().to_owned();
-        let house = kept.settings.house;
-        let (redirect, logout) = addresses(id, house, &links, &origin);
-        let configured = self.house.0.config.house_provider.as_ref();
-        let own = configured.is_some_and(|p| p.client_secret.is_some());
-        ProviderView {
-            id: id.to_owned(),
-            has_secret: kept.secret.is_some() || house && own,
-            settings: kept.settings,
-            redirect_uri: redirect,
-            backchannel_logout_uri: logout,
-        }
+        view(&self.house, (&links, &origin), self.request.at, id, kept)
     }
 
-    /// Sets an identity provider of a tenant: a new one, or another in the place of the one of this id.
+    /// Sets an identity provider of a tenant: a new one, or another in the place of the one of this id. It lets
+    /// people in for a time, and goes on where the tenant keeps it; one that is set as it is stays as it is.
     ///
     /// # Errors
     /// `tenant-unknown`, `request-invalid`, `outbound-refused`, `limit-query`.
@@ -431,26 +586,81 @@ impl Operator {
         }
         draft.settings.check(&self.house)?;
         crate::people::must_not_be_of_others(&store).await?;
+        let reason = draft.reason.as_deref().unwrap_or(NO_REASON);
+        let wanted = "reason has 1 to 200 characters";
+        printable(reason, REASON_CHARACTERS_MAX, wanted)?;
         let secret = self.secret(&store, &draft).await?;
+        let before = store.identity_providers().await?;
+        let before = find(&before, &draft.id).ok();
+        let issuer = issuer_of(&self.house, &draft.settings);
+        let for_it = |made: &SetByOperator| *made.issuer == *issuer;
+        let same_way = before.as_ref().is_some_and(|before| {
+            before.is_same_way(&draft.settings) && before.made.as_ref().is_none_or(for_it)
+        });
+        let made = match &before {
+            Some(before) if same_way => {
+                if before.settings == draft.settings && before.secret == secret {
+                    let found = store.identity_providers().await?;
+                    return Ok(self.provider_view(&tenant, &draft.id, find(&found, &draft.id)?));
+                }
+                before.made.clone()
+            }
+            before => {
+                let made = self.setter(&store, reason, &issuer, before.as_ref());
+                Some(made.await?)
+            }
+        };
+        let what = match made.as_ref().filter(|_| !same_way) {
+            Some(made) => format!("set identity provider {}{}", draft.id, told(made)),
+            None => format!("set identity provider {}", draft.id),
+        };
         let kept = Kept {
             settings: draft.settings,
             secret,
+            made,
         };
-        let record = serde_json::to_string(&kept).map_err(|_| Failure::of(Code::Internal))?;
-        let provider = IdentityProvider {
-            id: draft.id.as_str().into(),
-            record: record.into(),
-        };
-        let before = store.identity_providers().await?;
-        let before = find(&before, &draft.id).ok();
-        let deed = self.provider_alert(&tenant, format!("set identity provider {}", draft.id))?;
+        let provider = written(&draft.id, &kept)?;
+        let deed = self.provider_alert(&tenant, what)?;
         store.put_identity_provider(deed, provider).await?;
-        // What claims came to by another mapping, they come to no more.
-        if let Some(before) = before.filter(|before| before.settings != kept.settings) {
-            let issuer = self.issuer(&before.settings);
-            self.take_claims_off(&tenant, &store, &issuer).await?;
+        // What was given by it as it was before ends.
+        if let Some(before) = before.filter(|_| !same_way) {
+            let before = match &before.made {
+                Some(made) => made.issuer.to_string(),
+                None => issuer_of(&self.house, &before.settings),
+            };
+            let ending = self.ending(&tenant, &store);
+            ending.all_of(&draft.id, &before).await?;
         }
         Ok(self.provider_view(&tenant, &draft.id, kept))
+    }
+
+    /// That this operator sets a provider. While nobody of the tenant kept the one before, its time runs on; in
+    /// a tenant that was made of a backup it lets nobody in before somebody keeps it.
+    async fn setter(
+        &self,
+        store: &TenantStore,
+        reason: &str,
+        issuer: &str,
+        before: Option<&Kept>,
+    ) -> Result<SetByOperator, Failure> {
+        let now = self.request.at;
+        let seconds = self.house.limits().operator_provider_seconds;
+        let until = now.plus_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let running = before.and_then(|before| before.made.as_ref()?.until());
+        let until = match (store.is_restored().await?, running) {
+            (true, _) => now,
+            (false, Some(running)) if now < running => until.min(running),
+            (false, _) => until,
+        };
+        Ok(SetByOperator {
+            by: self.principal().actor().as_str().into(),
+            at_us: now.0,
+            reason: reason.into(),
+            issuer: issuer.into(),
+            until_us: Some(until.0),
+            kept_by: None,
+            ended: false,
+        })
     }
 
     /// The sealed secret that a provider gets.
@@ -459,13 +669,14 @@ impl Operator {
         store: &TenantStore,
         draft: &ProviderDraft,
     ) -> Result<Option<String>, Failure> {
+        let all = store.identity_providers().await?;
+        let known = find(&all, &draft.id).ok().filter(|kept| {
+            let (old, new) = (&kept.settings, &draft.settings);
+            (old.house, &old.issuer, &old.client_id) == (new.house, &new.issuer, &new.client_id)
+        });
+        let known = known.and_then(|kept| kept.secret);
         let Some(secret) = draft.client_secret.as_deref() else {
-            let all = store.identity_providers().await?;
-            let known = find(&all, &draft.id).ok().filter(|kept| {
-                let (old, new) = (&kept.settings, &draft.settings);
-                (old.house, &old.issuer, &old.client_id) == (new.house, &new.issuer, &new.client_id)
-            });
-            return Ok(known.and_then(|kept| kept.secret));
+            return Ok(known);
         };
         if draft.settings.house {
             return Err(invalid(
@@ -478,6 +689,13 @@ impl Operator {
             "client_secret has 1 to 2000 bytes",
         )?;
         let (key, rng) = (store.people_key().await?, &*self.house.0.rng);
+        let same = |known: &String| {
+            let known = unseal::<String>(&key, SEALED_FOR, known, Micros(0)).map(Zeroizing::new);
+            known.is_some_and(|known| *known == secret)
+        };
+        if let Some(known) = known.filter(same) {
+            return Ok(Some(known));
+        }
         let secret = secret.to_owned();
         seal(&key, SEALED_FOR, &secret, Micros(i64::MAX), rng).map(Some)
     }
@@ -491,71 +709,6 @@ impl Operator {
         let all = store.identity_providers().await?;
         let view = |kept: &IdentityProvider| Ok(self.provider_view(&tenant, &kept.id, read(kept)?));
         all.iter().map(view).collect()
-    }
-
-    /// Forgets an identity provider of a tenant. Sessions that were begun through it end.
-    ///
-    /// # Errors
-    /// `tenant-unknown`, `provider-unknown`.
-    pub async fn drop_provider(&self, tenant: &str, id: &str) -> Result<(), Failure> {
-        let (tenant, store) = self.tenant(tenant)?;
-        let shown: String = id.chars().take(64).collect();
-        let deed = self.provider_alert(&tenant, format!("drop identity provider {shown}"))?;
-        let issuer = self.issuer_of(&store, id).await?;
-        store.drop_identity_provider(deed, id).await?;
-        let through = |t: &Through| t.account.issuer == issuer;
-        let now = self.request.at;
-        for person in store.people_through(through, now).await? {
-            let issuer = issuer.clone();
-            let deed = self.provider_deed(&tenant, format!("end sessions {}", person.as_str()))?;
-            let which = move |s: &BrowserSession| {
-                s.through
-                    .as_ref()
-                    .is_some_and(|t| t.account.issuer == issuer)
-            };
-            let end = |s: &mut BrowserSession| s.record.ended = true;
-            store.change_sessions(deed, &person, which, end).await?;
-        }
-        self.take_claims_off(&tenant, &store, &issuer).await
-    }
-
-    /// Takes off whatever people have by claims of an issuer; what was given to them before ends.
-    async fn take_claims_off(
-        &self,
-        tenant: &TenantId,
-        store: &TenantStore,
-        issuer: &str,
-    ) -> Result<(), Failure> {
-        let deed = self.provider_deed(tenant, "look for roles by claims".to_owned())?;
-        for person in store.people(deed).await? {
-            if !person.proofs.claimed.iter().any(|c| c.issuer == issuer) {
-                continue;
-            }
-            let issuer = issuer.to_owned();
-            let deed = self.provider_deed(
-                tenant,
-                format!("take off roles by claims {}", person.record.id.as_str()),
-            )?;
-            let change = move |person: &mut Person| {
-                person.take_claims_off(&issuer);
-                Ok(())
-            };
-            store.change_person(deed, &person.record.id, change).await?;
-        }
-        Ok(())
-    }
-
-    async fn issuer_of(&self, store: &TenantStore, id: &str) -> Result<String, Failure> {
-        let all = store.identity_providers().await?;
-        Ok(self.issuer(&find(&all, id)?.settings))
-    }
-
-    fn issuer(&self, settings: &Settings) -> String {
-        let house = self.house.0.config.house_provider.as_ref();
-        match house.filter(|_| settings.house) {
-            Some(house) => house.issuer.clone(),
-            None => settings.issuer.clone(),
-        }
     }
 }
 

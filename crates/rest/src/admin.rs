@@ -307,7 +307,7 @@ pub(crate) struct ReportWanted {
     from: Option<String>,
     to: Option<String>,
     format: String,
-    by_patient: bool,
+    listed: report::Listed,
 }
 
 impl ReportWanted {
@@ -319,18 +319,24 @@ impl ReportWanted {
                 (!text.is_empty()).then_some(text)
             });
         let (format, by_what) = (format.unwrap_or_default(), by_what.unwrap_or_default());
-        let known = matches!(&*by_what, "" | "access" | "patient");
-        if !known || !matches!(&*format, "" | "json" | "csv" | "html") {
-            let text = "format is json, csv or html, and by is access or patient";
+        let listed = match &*by_what {
+            "" | "access" => Some(report::Listed::Accesses),
+            "patient" => Some(report::Listed::Patients),
+            "opening" => Some(report::Listed::Openings),
+            _ => None,
+        };
+        let known = matches!(&*format, "" | "json" | "csv" | "html");
+        let Some(listed) = listed.filter(|_| known) else {
+            let text = "format is json, csv or html, and by is access, patient or opening";
             return Err(Failure::new(Code::RequestInvalid, text));
-        }
+        };
         Ok(Self {
             patient,
             actor,
             from,
             to,
             format,
-            by_patient: by_what == "patient",
+            listed,
         })
     }
 
@@ -354,8 +360,8 @@ impl ReportWanted {
         report: &engine::AccessReport,
     ) -> Result<Response<Body>, Failure> {
         match &*self.format {
-            "csv" => Ok(report::csv(report, self.by_patient)),
-            "html" => Ok(report::html(tenant, &self.asked(), report, self.by_patient)),
+            "csv" => Ok(report::csv(report, self.listed)),
+            "html" => Ok(report::html(tenant, &self.asked(), report, self.listed)),
             _ => answer(StatusCode::OK, report),
         }
     }

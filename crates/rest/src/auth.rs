@@ -31,6 +31,7 @@ pub(crate) mod authorize;
 pub(crate) mod choice;
 pub(crate) mod clients;
 pub(crate) mod end_session;
+pub(crate) mod identity_providers;
 pub(crate) mod openings;
 mod pages;
 pub(crate) mod people;

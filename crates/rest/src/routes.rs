@@ -232,6 +232,8 @@ routes! {
     POST   Tenant "/auth/registrations/{client_id}" "decide-registration" Visitor auth::registrations::decide;
     GET    Tenant "/auth/clients"       "list-own-clients" Visitor auth::clients::list;
     POST   Tenant "/auth/clients/{client_id}" "decide-client" Visitor auth::clients::decide;
+    GET    Tenant "/auth/identity-providers" "list-own-providers" Visitor auth::identity_providers::list;
+    POST   Tenant "/auth/identity-providers/{provider}" "decide-provider" Visitor auth::identity_providers::decide;
     POST   Tenant "/auth/registration-tokens" "invite-program" Visitor auth::registrations::invite;
     GET    Tenant "/auth/jwks"          "jwks"          Gate    oauth::jwks;
     GET    Tenant "/.well-known/oauth-authorization-server/auth" "authorization-server" Gate oauth::configuration;

@@ -5,6 +5,7 @@ mod break_glass;
 mod data;
 mod page;
 mod people;
+mod providers;
 mod quarantine;
 mod ship;
 mod tenant;
@@ -23,9 +24,10 @@ pub use page::{
     Entry, HistoryOf, HistoryRequest, Labels, Listed, Mode, Page, PageRequest, Position,
 };
 pub use people::{
-    Account, Approval, BrowserSession, Claimed, CodeTerms, IdentityProvider, Invitation,
-    KeptPasskey, PasskeyUse, Person, Proofs, Registration, SigningKey, Through, Totp,
+    Account, Approval, BrowserSession, Claimed, CodeTerms, Invitation, KeptPasskey, PasskeyUse,
+    Person, Proofs, Registration, SigningKey, Through, Totp,
 };
+pub use providers::{IdentityProvider, SetByOperator};
 pub use quarantine::{Damaged, Decided, Decision, Quarantined, ScrubStatus, Settlement};
 pub use ship::{HeadLine, ShipOf, ShipPlace, ShippedEvent};
 pub use tenant::{
@@ -34,7 +36,8 @@ pub use tenant::{
     StoreConfig, Synchronous, TenantInfo, TenantSettings,
 };
 pub use trail::{
-    Access, AccessQuery, AccessReport, AuditLine, AuditPage, ProofOf, Touched, TrailProof,
+    Access, AccessQuery, AccessReport, AuditLine, AuditPage, OpeningLine, OperatorWay, ProofOf,
+    Touched, TrailProof,
 };
 pub use vendors::{
     Activity, ActivityQuery, PatientActivity, ProgramLink, VendorChange, VendorEvent, Volume,

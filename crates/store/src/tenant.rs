@@ -9,6 +9,7 @@ mod indexing;
 mod passkeys;
 mod people;
 mod policies;
+mod providers;
 mod quarantine;
 mod reading;
 mod registrations;

@@ -132,7 +132,8 @@ impl Gate {
     ///
     /// # Errors
     /// `limit-query` where the page that they want to see has too long an address to be remembered
-    /// meanwhile; `provider-unknown`, `provider-answer`, `outbound-refused`, `outbound-failed`.
+    /// meanwhile; `provider-unknown`, `provider-ended`, `provider-answer`, `outbound-refused`,
+    /// `outbound-failed`.
     pub async fn depart(
         &self,
         provider: &str,
@@ -142,7 +143,7 @@ impl Gate {
         if let Going::Link { by, shown } = going {
             by.prove(shown).await?;
         }
-        let provider = self.provider(provider).await?;
+        let provider = self.provider(provider, now).await?;
         let metadata = self.house.metadata(self.tenant.bytes(), &provider, now);
         let metadata = metadata.await?;
         let rng = &*self.house.0.rng;
@@ -217,7 +218,7 @@ impl Gate {
         from: From<'_>,
     ) -> Result<Arrival, Failure> {
         let (door, now) = (self.tenant.bytes(), from.request.at);
-        let provider = self.provider(provider).await?;
+        let provider = self.provider(provider, now).await?;
         let key = self.store().people_key().await?;
         let journey: Option<Journey> = sealed::open(&key, SEALED_FOR, cookie, now);
         // Nothing is read of what nobody here left for.
@@ -256,6 +257,7 @@ impl Gate {
                 .get("sid")
                 .and_then(|sid| sid.as_str())
                 .map(str::to_owned),
+            provider: Some(provider.id.clone()),
         };
         if let Some(session) = &journey.linking {
             let own = visitor.filter(|v| *v.session.record.id == **session);
@@ -271,6 +273,10 @@ impl Gate {
             Some(token) => self.accept_by(token, &through.account, from).await?,
             None => self.known_as(&through.account).await?,
         };
+        if let Some(person) = &person {
+            self.must_be_known_by(person, provider, &claims, now)
+                .await?;
+        }
         let person = match person {
             Some(person) => {
                 self.with_roles(person, provider, &claims, from.request)
@@ -322,6 +328,27 @@ impl Gate {
         }
     }
 
+    /// Refuses somebody whom nobody of the tenant made known, but a provider that the tenant did not keep, at
+    /// another one: unless that would make them known too.
+    async fn must_be_known_by(
+        &self,
+        person: &Person,
+        provider: &Provider,
+        claims: &Claims,
+        now: Micros,
+    ) -> Result<(), Failure> {
+        let settings = &provider.settings;
+        let known_by = person.proofs.known_by.as_ref();
+        let Some(by) = known_by.filter(|by| **by != provider.id) else {
+            return Ok(());
+        };
+        let makes_known = settings.just_in_time && !settings.roles_of(claims).is_empty();
+        match makes_known || self.is_kept(by, now).await? {
+            true => Ok(()),
+            false => Err(Failure::of(Code::AccountUnlinked)),
+        }
+    }
+
     /// Accepts an invitation with an account in place of a password.
     async fn accept_by(
         &self,
@@ -367,7 +394,10 @@ impl Gate {
         let issuer = provider.settings.issuer.clone();
         let mut now = (*person).clone();
         claim_anew(&mut now, &issuer, &roles, user.clone());
-        let same = now.record.roles == person.record.roles
+        // Whom a provider that the tenant keeps brings, the tenant knows.
+        let known_by = person.proofs.known_by.clone().filter(|_| !provider.kept);
+        let same = known_by == person.proofs.known_by
+            && now.record.roles == person.record.roles
             && now.record.fhir_user == person.record.fhir_user
             && now.proofs.claimed == person.proofs.claimed;
         if same {
@@ -377,6 +407,7 @@ impl Gate {
         let deed = self.signing(request, actor, format!("roles by {}", provider.id))?;
         let change = move |person: &mut Person| {
             claim_anew(person, &issuer, &roles, user);
+            person.proofs.known_by = known_by;
             person.record.epoch += 1;
             Ok(())
         };
@@ -455,6 +486,7 @@ impl Gate {
             },
             proofs: Proofs {
                 accounts: vec![account.clone()],
+                known_by: (!provider.kept).then(|| provider.id.clone()),
                 ..Proofs::default()
             },
             made: request.at,
@@ -479,7 +511,7 @@ impl Gate {
         from: From<'_>,
     ) -> Result<(), Failure> {
         let (door, now) = (self.tenant.bytes(), from.request.at);
-        let provider = self.provider(provider).await?;
+        let provider = self.any_provider(provider).await?;
         let counted = &self.house.0.logouts;
         counted.check(door, from.address, now)?;
         let of = access::ClientId::new(&format!("idp.{}", provider.id));
@@ -652,6 +684,7 @@ impl Visitor {
 
     /// Has an account at an identity provider count as the person's own.
     async fn link(&self, account: Account) -> Result<(), Failure> {
+        self.must_be_of_the_tenant("link account").await?;
         let deed = self.own("link account").await?;
         let proved = self.proved();
         let change = move |person: &mut Person| {

@@ -570,6 +570,15 @@ impl Visitor {
         let seconds = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let offline = wanted.scopes.has("offline_access");
         let session = &self.session.record;
+        let until = match offline {
+            true => now.plus_secs(seconds(limits.approval_seconds_max)),
+            false => session.until,
+        };
+        let bound = match &self.session.through {
+            Some(through) => self.gate.let_in_until(through, now).await?,
+            None => None,
+        };
+        let until = bound.map_or(until, |bound| until.min(bound));
         let id = base::ids::uuid_text(house.0.rng.bytes());
         let approval = Approval {
             record: ApprovalRecord {
@@ -583,10 +592,7 @@ impl Visitor {
                 session: (!offline).then(|| session.id.clone()),
                 assurance: session.assurance,
                 authenticated: session.authenticated,
-                until: match offline {
-                    true => now.plus_secs(seconds(limits.approval_seconds_max)),
-                    false => session.until,
-                },
+                until,
                 ended: false,
             },
             began: now,

@@ -437,7 +437,15 @@ impl Gate {
         };
         let (limits, now) = (self.house.limits(), from.request.at);
         let store = self.store();
+        // Whoever comes through what an operator set is here no longer than that lets people in.
+        let bound = match &begun.through {
+            Some(through) => self.let_in_until(through, now).await?,
+            None => None,
+        };
         let seconds = i64::try_from(limits.session_seconds_max).unwrap_or(i64::MAX);
+        let until = now.plus_secs(seconds);
+        let until = bound.map_or(until, |bound| until.min(bound));
+        let seconds = seconds.min(until.as_secs() - now.as_secs());
         let idle = i64::try_from(limits.session_idle_seconds_max).unwrap_or(i64::MAX);
         let rng = &self.house.0.rng;
         let cookie = URL_SAFE_NO_PAD.encode(rng.bytes::<32>());
@@ -450,7 +458,7 @@ impl Gate {
                 person_epoch: person.record.epoch,
                 assurance: begun.assurance,
                 authenticated: begun.authenticated.unwrap_or(now).min(now),
-                until: now.plus_secs(seconds),
+                until,
                 idle_secs: idle,
                 used: now,
                 ended: false,
@@ -460,9 +468,13 @@ impl Gate {
             address: from.address.to_string().into(),
             through: begun.through,
         };
+        let waits = match bound {
+            Some(_) => ", which an operator set and nobody of the tenant kept,",
+            None => "",
+        };
         let what = match &session.through {
             Some(through) => format!(
-                "sign in {}through {} from {}",
+                "sign in {}through {}{waits} from {}",
                 begun.how, through.account.issuer, from.address
             ),
             None => format!("sign in {}from {}", begun.how, from.address),

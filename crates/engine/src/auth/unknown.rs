@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use base::Micros;
-use base::limits::fixed::UNKNOWN_ADDRESSES_MAX;
+use base::limits::fixed::{UNKNOWN_ADDRESSES_HOUSE_MAX, UNKNOWN_ADDRESSES_MAX};
 use parking_lot::Mutex;
 
 use super::attempts::{Door, network};
@@ -24,8 +24,9 @@ struct Window {
     number: i64,
     /// How many of an address at a door there were; of all that are too many to tell apart, without one.
     met: HashMap<(Door, Option<IpAddr>), Met>,
-    /// Addresses of a door that are told apart.
+    /// Addresses of a door that are told apart, and of all doors.
     addresses: HashMap<Door, usize>,
+    told_apart: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,9 +58,11 @@ impl Unknown {
         let own = (*door, Some(network(from)));
         let mut key = own;
         if !window.met.contains_key(&own) {
-            let addresses = window.addresses.entry(*door).or_default();
-            if *addresses < UNKNOWN_ADDRESSES_MAX {
-                *addresses += 1;
+            let of_door = window.addresses.get(door).copied().unwrap_or_default();
+            let of_house = window.told_apart;
+            if of_door < UNKNOWN_ADDRESSES_MAX && of_house < UNKNOWN_ADDRESSES_HOUSE_MAX {
+                window.addresses.insert(*door, of_door + 1);
+                window.told_apart += 1;
             } else {
                 key.1 = None;
             }
@@ -105,6 +108,37 @@ mod tests {
                 of_one: true
             })
         );
+    }
+
+    #[test]
+    fn a_house_remembers_so_many_addresses_however_many_doors_it_has() {
+        let unknown = Unknown::default();
+        let doors = u32::try_from(2 * UNKNOWN_ADDRESSES_HOUSE_MAX / UNKNOWN_ADDRESSES_MAX).unwrap();
+        let of_one = u32::try_from(UNKNOWN_ADDRESSES_MAX).unwrap();
+        let met = |door: u32, n: u32| {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&door.to_be_bytes());
+            let from = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+            unknown.met(&id, from, Micros(0))
+        };
+        for n in 0..of_one {
+            for door in 0..doors {
+                met(door, n);
+            }
+        }
+        let kept = unknown.0.lock().met.len();
+        let most = UNKNOWN_ADDRESSES_HOUSE_MAX + doors as usize;
+        assert!(kept <= most, "{kept}");
+        // Whoever comes then is counted with others of the same tenant, and told of as often.
+        let mut told = (0..10_000).filter_map(|n| met(doors + 1, n));
+        assert!(
+            told.by_ref()
+                .take(5)
+                .all(|due| !due.of_one && due.times == 1)
+        );
+        assert!(told.count() < 20);
+        // Who was met before is told apart still.
+        assert!((0..3).filter_map(|_| met(0, 0)).all(|due| due.of_one));
     }
 
     #[test]

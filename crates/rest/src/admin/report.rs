@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use axum::body::Body;
-use engine::{Access, AccessAsked, AccessReport, Touched};
+use engine::{Access, AccessAsked, AccessReport, OpeningLine, OperatorWay, Touched};
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 
@@ -50,6 +50,66 @@ fn touched(line: &Touched) -> [String; 5] {
     ]
 }
 
+const WAYS: [&str; 10] = [
+    "kind", "id", "patient", "who", "actor", "why", "from", "until", "by", "said",
+];
+
+/// A patient who was opened, under which grant, and what was said about it.
+fn opened(line: &OpeningLine) -> [String; 10] {
+    let ended = line.ended_by.as_ref().map(|by| format!("ended by {by}"));
+    let review = line.review.map(str::to_owned);
+    let said: Vec<String> = ended.into_iter().chain(review).collect();
+    [
+        "break-glass".to_owned(),
+        line.id.clone(),
+        format!("Patient/{}", line.patient.as_str()),
+        line.who.clone(),
+        line.actor.clone(),
+        format!("{} {}", line.purpose, line.why),
+        line.from.instant().to_string(),
+        line.until.instant().to_string(),
+        line.grant.clone(),
+        said.join(", "),
+    ]
+}
+
+/// A way in that an operator made.
+fn of_operator(line: &OperatorWay) -> [String; 10] {
+    let kept = line.kept_by.as_ref().map(|by| format!("kept by {by}"));
+    let ended = line.revoked.then(|| "ended".to_owned());
+    let said: Vec<String> = kept.into_iter().chain(ended).collect();
+    let until = line.until.map(|until| until.instant().to_string());
+    [
+        "operator".to_owned(),
+        line.what.clone(),
+        String::new(),
+        line.name.clone(),
+        line.what.clone(),
+        line.why.clone(),
+        line.from.instant().to_string(),
+        until.unwrap_or_default(),
+        line.by.clone(),
+        said.join(", "),
+    ]
+}
+
+/// What led to accesses beside what policy gives.
+fn ways(report: &AccessReport) -> impl Iterator<Item = [String; 10]> {
+    let opened = report.openings.iter().map(opened);
+    opened.chain(report.operators.iter().map(of_operator))
+}
+
+/// What a report lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// Each access.
+    Accesses,
+    /// Each patient once.
+    Patients,
+    /// Openings, and the ways in of operators.
+    Openings,
+}
+
 pub(crate) fn of(body: String, kind: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
@@ -66,21 +126,25 @@ pub(crate) fn quoted(cell: &str) -> String {
     format!("\"{mark}{}\"", cell.replace('"', "\"\""))
 }
 
-/// Lines of CSV with a head: accesses, or the patients whom they touched.
-pub(crate) fn csv(report: &AccessReport, by_patient: bool) -> Response<Body> {
+/// Lines of CSV with a head.
+pub(crate) fn csv(report: &AccessReport, listed: Listed) -> Response<Body> {
     let mut out = String::new();
     let mut line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
         out.push_str(&cells.join(","));
         out.push_str("\r\n");
     };
-    let (columns, file) = match by_patient {
-        true => {
+    let (columns, file) = match listed {
+        Listed::Openings => {
+            ways(report).for_each(|way| line(&way));
+            (WAYS.join(","), "attachment; filename=\"openings.csv\"")
+        }
+        Listed::Patients => {
             let each = report.patients.iter();
             each.for_each(|patient| line(&touched(patient)));
             (PATIENTS.join(","), "attachment; filename=\"patients.csv\"")
         }
-        false => {
+        Listed::Accesses => {
             let each = report.accesses.iter();
             each.for_each(|access| line(&cells(access)));
             (COLUMNS.join(","), "attachment; filename=\"accesses.csv\"")
@@ -116,12 +180,13 @@ pub(crate) fn table(
     out.push_str("</tbody></table>");
 }
 
-/// A page for printing, without script: the patients, and the accesses unless only patients are asked for.
+/// A page for printing, without script: the patients and the openings, and the accesses where those are asked
+/// for.
 pub(crate) fn html(
     tenant: &str,
     asked: &AccessAsked<'_>,
     report: &AccessReport,
-    by_patient: bool,
+    listed: Listed,
 ) -> Response<Body> {
     let mut out = String::from(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Accesses</title><style>\
@@ -148,7 +213,13 @@ pub(crate) fn html(
     let caption = format!("{} patients{more}", report.patients.len());
     let patients = report.patients.iter().map(|p| touched(p).to_vec());
     table(&mut out, &caption, &PATIENTS, patients);
-    if !by_patient {
+    let caption = format!(
+        "{} patients opened in an emergency, {} ways in of operators{more}",
+        report.openings.len(),
+        report.operators.len()
+    );
+    table(&mut out, &caption, &WAYS, ways(report).map(Vec::from));
+    if listed == Listed::Accesses {
         let caption = format!("{} accesses{more}", report.accesses.len());
         let accesses = report.accesses.iter().map(|a| cells(a).to_vec());
         table(&mut out, &caption, &COLUMNS, accesses);

@@ -57,6 +57,7 @@ fn asking(gate: &Gate) -> Markup {
             select #by name="by" {
                 option value="access" { "Each access" }
                 option value="patient" { "Each patient once" }
+                option value="opening" { "Patients opened in an emergency, and ways in that operators made" }
             }
             label for="format" { "As" }
             select #format name="format" {

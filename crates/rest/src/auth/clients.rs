@@ -98,15 +98,16 @@ fn facts(one: &ClientView) -> Markup {
             @for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
                 dt { (name) } dd { (value) }
             }
-            @if let Some(made) = one.made() { (by_operator(made)) }
+            @if let Some(made) = one.made() { (by_operator("Made by an operator", made)) }
             @if one.is_revoked() { dt { "Ended" } dd { "Yes" } }
         }
     }
 }
 
-fn by_operator(made: &MadeView) -> Markup {
+/// What an operator did, who and why, and who keeps it.
+pub(super) fn by_operator(what: &str, made: &MadeView) -> Markup {
     html! {
-        dt { "Made by an operator" } dd { (made.by) ", " (made.at) }
+        dt { (what) } dd { (made.by) ", " (made.at) }
         dt { "Why" } dd { (made.reason) }
         @if let Some(until) = &made.until {
             dt { "Ends" } dd { (until) ", unless you keep it" }

@@ -454,6 +454,7 @@ pub(super) fn account(
         @if administers {
             p { a href=(gate.links().auth("/vendors")) { "Vendors of this clinic" } }
             p { a href=(gate.links().auth("/clients")) { "Programs of this clinic" } }
+            p { a href=(gate.links().auth("/identity-providers")) { "Where people may sign in" } }
             p { a href=(gate.links().auth("/registrations")) { "Programs that wait for approval" } }
         }
         @if attends {

@@ -15,7 +15,7 @@ use crate::problem;
 fn target(gate: &Gate, next: &str) -> String {
     let known = matches!(
         next,
-        "account" | "people" | "clients" | "registrations" | "vendors"
+        "account" | "people" | "clients" | "identity-providers" | "registrations" | "vendors"
     );
     match known || next.starts_with("authorize?") {
         true => gate.links().auth(&format!("/{next}")),

@@ -11,6 +11,7 @@ mod import;
 mod masks;
 mod moving;
 mod opened;
+mod own;
 mod report;
 mod roads;
 mod strays;

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod house;
+mod operators;
 
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Tenants that are made of backups: who comes along, as what, and what operators can make there.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::people::{Browser, PASSWORD, administrator, person, two_factors_at};
@@ -62,6 +64,7 @@ fn what_was_taken_away_since_stays_away() {
     let (_, bob) = person(&admin, &named("bob"));
     let (cyd, _) = person(&admin, &named("cyd"));
     person(&admin, &named("dan"));
+    let (leaked, secret) = world.client_secret("lakeside", "system/Patient.rs");
     back_up(&world);
     let change = |id: &str, patch: &Value| {
         let line = format!("PATCH people/{id}");
@@ -105,8 +108,15 @@ fn what_was_taken_away_since_stays_away() {
     let verify = "POST /admin/v1/tenants/again/verify";
     world.admin(verify, &Value::Null).at("/ok", true);
 
-    // As they were, where that is asked for.
-    restore(&world, "then", &json!({ "clients": "keep" })).status(201);
+    // As they were, where that is asked for: but no program that was revoked since.
+    let path = format!("DELETE /admin/v1/tenants/lakeside/clients/{leaked}");
+    assert!(world.admin(&path, &Value::Null).code < 300);
+    let then = restore(&world, "then", &json!({ "clients": "keep" })).status(201);
+    then.at("/clients/kept", 1).at("/clients/revoked", 1);
+    let pair = [leaked.as_str(), secret.as_str()].join(":");
+    let basic = format!("Basic {}", STANDARD.encode(pair));
+    let read = world.fhir(&basic, "GET /t/then/fhir/Patient/1", "");
+    read.refused(401, "credentials-invalid");
     let cyd = Browser::new(&world);
     cyd.sign_in("then", "cyd", PASSWORD).status(303);
     let policy = "GET /admin/v1/tenants/then/policy";

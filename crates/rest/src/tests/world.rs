@@ -155,6 +155,12 @@ impl World {
         self.begin_again();
     }
 
+    /// The same, with another configuration.
+    pub(super) fn begin_again_as(&mut self, config: impl Fn(&mut HouseConfig)) {
+        config(&mut self.configs.1);
+        self.begin_again();
+    }
+
     /// Tells of alerts that nobody was told of yet.
     pub(super) fn tell(&self) {
         self.runtime.block_on(self.house.tell_now());

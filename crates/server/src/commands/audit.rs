@@ -49,8 +49,9 @@ pub struct Audit {
     /// Before this date or instant.
     #[arg(long, requires = "report")]
     to: Option<String>,
-    /// One line for each access, or for each patient whom they touched.
-    #[arg(long, requires = "report", default_value = "access", value_parser = ["access", "patient"])]
+    /// One line for each access, for each patient whom they touched, or for each patient whom somebody opened
+    /// in an emergency and each way in that an operator made.
+    #[arg(long, requires = "report", default_value = "access", value_parser = ["access", "patient", "opening"])]
     by: String,
     /// `csv`, or `html` for printing.
     #[arg(long, requires = "report", default_value = "csv", value_parser = ["csv", "html"])]

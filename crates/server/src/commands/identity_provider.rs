@@ -31,7 +31,7 @@ enum What {
         #[arg(long)]
         tenant: String,
     },
-    /// Forget a provider; sessions that were begun through it end.
+    /// Forget a provider; what was given by it ends.
     Remove {
         /// The tenant.
         #[arg(long)]
@@ -81,6 +81,9 @@ struct Set {
     /// A value of `acr` or `amr` that stands for two factors; may be repeated.
     #[arg(long = "two-factors", value_name = "VALUE")]
     two_factors: Vec<String>,
+    /// Why: those who administer the clinic are shown it.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 impl Set {
@@ -113,6 +116,7 @@ impl Set {
                 "fhir_user_claim",
                 self.fhir_user_claim.as_ref().map(|v| json!(v)),
             ),
+            ("reason", self.reason.as_ref().map(|v| json!(v))),
             (
                 "two_factors",
                 (!self.two_factors.is_empty()).then(|| json!(self.two_factors)),
@@ -141,6 +145,16 @@ impl Set {
     }
 }
 
+/// How long it lets people in.
+fn standing(provider: &Value) -> String {
+    let until = provider.pointer("/made/until").and_then(Value::as_str);
+    match (provider.get("lets_in").and_then(Value::as_bool), until) {
+        (Some(false), _) => "no".to_owned(),
+        (_, Some(until)) => format!("until {until}"),
+        (_, None) => "yes".to_owned(),
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &IdentityProvider) -> anyhow::Result<()> {
     let admin = args.connect.admin()?;
@@ -150,9 +164,15 @@ pub fn run(args: &IdentityProvider) -> anyhow::Result<()> {
             let made = admin.post(&path, &set.body()?)?;
             print(args.output, &made, |made| {
                 format!(
-                    "{} is set. Tell the provider these addresses:\n  \
+                    "{} is set{}. Tell the provider these addresses:\n  \
                      redirect              {}\n  back-channel logout   {}",
                     text(made, "id"),
+                    match made.pointer("/made/until").and_then(Value::as_str) {
+                        Some(until) => format!(
+                            ", and lets people in until {until} unless somebody who administers the clinic keeps it"
+                        ),
+                        None => String::new(),
+                    },
                     text(made, "redirect_uri"),
                     text(made, "backchannel_logout_uri"),
                 )
@@ -171,10 +191,11 @@ pub fn run(args: &IdentityProvider) -> anyhow::Result<()> {
                             Some(true) => "the house's".to_owned(),
                             _ => text(p, "issuer").to_owned(),
                         },
+                        standing(p),
                     ]
                 };
                 let rows: Vec<_> = all.iter().map(row).collect();
-                table(&["ID", "NAME", "ISSUER"], &rows)
+                table(&["ID", "NAME", "ISSUER", "LETS PEOPLE IN"], &rows)
             })
         }
         What::Remove { tenant, id } => {

@@ -45,6 +45,9 @@ pub struct Proofs {
     /// What they have by claims of identity providers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claimed: Vec<Claimed>,
+    /// The identity provider that made them known, by its name in addresses: nobody of the tenant did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_by: Option<String>,
     /// Their passkeys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passkeys: Vec<KeptPasskey>,
@@ -88,6 +91,16 @@ impl Person {
         }
         self.record.epoch += u64::from(!gone.is_empty());
         !gone.is_empty()
+    }
+}
+
+impl Through {
+    /// Whether it is through a provider: by its name in addresses, or by its issuer where the name is not said.
+    pub fn is_of(&self, provider: &str, issuer: &str) -> bool {
+        match &self.provider {
+            Some(of) => of == provider,
+            None => self.account.issuer == issuer,
+        }
     }
 }
 
@@ -177,6 +190,9 @@ pub struct Through {
     /// What the provider calls its own session (`sid`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// The provider, by its name in addresses; sessions of an earlier version do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 /// A program that asked to be registered and waits for somebody's approval. It is no client.
@@ -201,21 +217,6 @@ pub struct Registration {
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Registration({})", self.id.as_str())
-    }
-}
-
-/// Where a tenant's people may sign in instead of here.
-#[derive(Clone)]
-pub struct IdentityProvider {
-    /// Its name in addresses.
-    pub id: Box<str>,
-    /// What it is, as whoever asks it wrote it down: JSON.
-    pub record: Box<str>,
-}
-
-impl fmt::Debug for IdentityProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IdentityProvider({})", self.id)
     }
 }
 

@@ -141,11 +141,72 @@ pub struct Touched {
     pub last: Micros,
 }
 
+/// A patient whom somebody opened in an emergency, whether or not they looked at anything then.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpeningLine {
+    /// Its id.
+    pub id: String,
+    /// Whom.
+    #[serde(serialize_with = "id")]
+    pub patient: ResourceId,
+    /// Who, and through which program, as the trail names them.
+    pub actor: String,
+    /// The same by name.
+    pub who: String,
+    /// The grant that let them.
+    pub grant: String,
+    /// The coded purpose of use.
+    pub purpose: String,
+    /// Why, in their words.
+    pub why: String,
+    /// When.
+    #[serde(serialize_with = "instant")]
+    pub from: Micros,
+    /// When it was over, or will be.
+    #[serde(serialize_with = "instant")]
+    pub until: Micros,
+    /// Who ended it early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<String>,
+    /// `accepted` or `objected`, where it was reviewed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<&'static str>,
+}
+
+/// A way in that an operator made.
+#[derive(Clone, Debug, Serialize)]
+pub struct OperatorWay {
+    /// `import:id`, `client:id` or `identity-provider:id`.
+    pub what: String,
+    /// Its name for people; of a provider the issuer.
+    pub name: String,
+    /// The operator.
+    pub by: String,
+    /// Why, in their words.
+    pub why: String,
+    /// When it was made.
+    #[serde(serialize_with = "instant")]
+    pub from: Micros,
+    /// When it ends by itself, or did.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe")]
+    pub until: Option<Micros>,
+    /// The person of the tenant who keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_by: Option<String>,
+    /// Whether it was ended.
+    #[serde(skip_serializing_if = "is_not")]
+    pub revoked: bool,
+}
+
 /// Accesses, oldest first.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct AccessReport {
     /// The accesses.
     pub accesses: Vec<Access>,
+    /// Patients who were opened in an emergency, oldest first.
+    pub openings: Vec<OpeningLine>,
+    /// Ways in that operators made, oldest first.
+    pub operators: Vec<OperatorWay>,
     /// The patients whom all of them touched, also those that are not listed.
     pub patients: Vec<Touched>,
     /// There are more than [`AccessReport::LINES_MAX`].
@@ -210,6 +271,14 @@ fn ids<S: Serializer>(ids: &[ResourceId], s: S) -> Result<S::Ok, S::Error> {
 )]
 fn instant<S: Serializer>(at: &Micros, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(&at.instant())
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over like this")]
+fn maybe<S: Serializer>(at: &Option<Micros>, s: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => instant(at, s),
+        None => s.serialize_none(),
+    }
 }
 
 fn text<S: Serializer>(id: &RequestId, s: S) -> Result<S::Ok, S::Error> {

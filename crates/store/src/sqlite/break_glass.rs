@@ -265,6 +265,18 @@ pub(crate) fn list(db: &Connection, chain: Chain<'_>, max: usize) -> Result<Vec<
     sealed(db, chain, "ORDER BY opened_us DESC LIMIT ?1", [max])
 }
 
+/// Openings that were open in some time, oldest first.
+pub(crate) fn between(
+    db: &Connection,
+    chain: Chain<'_>,
+    (from, to): (Option<Micros>, Option<Micros>),
+) -> Result<Vec<Opening>> {
+    let from = from.map_or(i64::MIN, |from| from.0);
+    let to = to.map_or(i64::MAX, |to| to.0);
+    let rest = "WHERE until_us >= ?1 AND opened_us < ?2 ORDER BY opened_us, id";
+    sealed(db, chain, rest, [from, to])
+}
+
 /// What is shown of openings, the newest first: those that nobody reviewed yet, and where `reviewed` is asked
 /// for too, at most so many of the newest. Of many that wait, the oldest are shown: they are due first.
 pub(crate) fn shown(

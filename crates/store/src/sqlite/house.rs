@@ -8,6 +8,7 @@ pub(crate) mod change;
 mod keeping;
 pub(crate) mod notary;
 mod noting;
+pub(crate) mod providers;
 mod retaining;
 mod rotation;
 mod scrubbing;

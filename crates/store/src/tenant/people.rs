@@ -13,9 +13,7 @@ use base::{Code, Micros};
 
 use super::TenantStore;
 use crate::audit::{Asked, Outcome, Record, Subject};
-use crate::face::{
-    Account, AlertRule, Approval, BrowserSession, IdentityProvider, Person, SigningKey, Through,
-};
+use crate::face::{Account, AlertRule, Approval, BrowserSession, Person, SigningKey, Through};
 use crate::sqlite::alerts::operators::{self, Did};
 use crate::sqlite::house::change::By;
 use crate::sqlite::{OpenTenant, break_glass, people, writer};
@@ -36,9 +34,9 @@ pub struct Deed {
 
 /// Its permit, spent.
 pub(super) struct Done {
-    by: By,
+    pub(super) by: By,
     /// What an alert tells of.
-    told: Option<String>,
+    pub(super) told: Option<String>,
 }
 
 impl Done {
@@ -48,7 +46,9 @@ impl Done {
     }
 
     /// Raises the alert that tells of it, if one does.
-    fn tell(&self) -> impl FnOnce(&OpenTenant, &writer::WriterState) -> Result<()> + Send + use<> {
+    pub(super) fn tell(
+        &self,
+    ) -> impl FnOnce(&OpenTenant, &writer::WriterState) -> Result<()> + Send + use<> {
         let ((by, request), told) = (self.by.clone(), self.told.clone());
         move |tenant, state| match told {
             // As long as nobody of the tenant ever signed in there is nobody to be told.
@@ -84,7 +84,7 @@ impl TenantStore {
     }
 
     /// Has an alert that was raised told.
-    fn tell_of_alert(&self, told: bool) {
+    pub(super) fn tell_of_alert(&self, told: bool) {
         if told {
             self.handle.0.still_untold(self.tenant.bytes());
         }
@@ -161,11 +161,6 @@ impl TenantStore {
     /// A person, by an account at an identity provider.
     pub async fn person_of_account(&self, account: &Account) -> Result<Option<Arc<Person>>> {
         Ok(self.opened().await?.people().person_of_account(account))
-    }
-
-    /// Identity providers, in order of id.
-    pub async fn identity_providers(&self) -> Result<Arc<Vec<IdentityProvider>>> {
-        Ok(self.opened().await?.people().providers())
     }
 
     /// Whose sessions that have not ended were begun through an account that `which` names.
@@ -361,67 +356,6 @@ impl TenantStore {
             .0
             .administer(entry, done.by, "add signing key", &detail, add)
             .await
-    }
-
-    /// Makes an identity provider known, or changes what is known about it.
-    ///
-    /// # Errors
-    /// `limit-query` if there are too many.
-    pub async fn put_identity_provider(
-        &self,
-        deed: Deed,
-        provider: IdentityProvider,
-    ) -> Result<()> {
-        let done = self.deed(deed, ActionName::Administer).await?;
-        let entry = self.serving()?;
-        let detail = provider.id.to_string();
-        let (tell, told) = (done.tell(), done.told.is_some());
-        let put = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
-            let max = tenant.shared.config.limits.identity_providers_max;
-            let known = tenant.people().providers();
-            let others = known.iter().filter(|p| p.id != provider.id).count();
-            if others as u64 >= max {
-                return Err(StoreError::Limit {
-                    code: Code::LimitQuery,
-                    limit: "identity_providers_max",
-                    max,
-                });
-            }
-            tell(tenant, state)?;
-            people::put_provider(&state.db, &provider)
-        };
-        self.handle
-            .0
-            .administer(entry, done.by, "set identity provider", &detail, put)
-            .await?;
-        self.tell_of_alert(told);
-        Ok(())
-    }
-
-    /// Forgets an identity provider.
-    ///
-    /// # Errors
-    /// `provider-unknown`
-    pub async fn drop_identity_provider(&self, deed: Deed, id: &str) -> Result<()> {
-        let done = self.deed(deed, ActionName::Administer).await?;
-        let entry = self.serving()?;
-        let (of, detail) = (id.to_owned(), id);
-        let (tell, told) = (done.tell(), done.told.is_some());
-        let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
-            match people::drop_provider(&state.db, &of)? {
-                true => tell(tenant, state),
-                false => Err(StoreError::Refused(
-                    Code::ProviderUnknown,
-                    "no such identity provider".to_owned(),
-                )),
-            }
-        };
-        self.handle
-            .0
-            .administer(entry, done.by, "drop identity provider", detail, work)
-            .await?;
-        self.tell_of_alert(told);
-        Ok(())
     }
 
     /// Begins a session. Where the person has too many, the oldest ends. One of the same browser, known by

@@ -169,6 +169,18 @@ impl TenantStore {
             .await
     }
 
+    /// Whether the tenant was made of a backup, and has or had people of its own.
+    ///
+    /// # Errors
+    /// `tenant-damaged`, `storage-fault`.
+    pub async fn is_restored(&self) -> Result<bool> {
+        let entry = self.entry()?.clone();
+        self.handle
+            .0
+            .aside(move |house| house.is_restored(&entry))
+            .await
+    }
+
     /// Writes a backup of the tenant to a new file while the tenant serves, and verifies it; how many rows
     /// in it are not as they were written and are kept apart.
     ///

@@ -8,10 +8,13 @@ use super::reference;
 /// What is told of identity providers.
 fn provider_schemas() -> Value {
     let text = json!({ "type": "string" });
+    let reason = json!({ "type": "string", "minLength": 1, "maxLength": 200 });
+    let made = json!({ "by": text, "at": text, "reason": text, "until": text, "kept_by": text });
     json!({
-        "IdentityProviderDraft": object(&["id", "name"], &provider(&json!({ "client_secret": text }))),
-        "IdentityProvider": object(&["id", "name", "scopes", "has_secret", "redirect_uri", "backchannel_logout_uri"],
-            &provider(&json!({ "has_secret": { "type": "boolean" }, "redirect_uri": text, "backchannel_logout_uri": text }))),
+        "IdentityProviderDraft": object(&["id", "name"], &provider(&json!({ "client_secret": text, "reason": reason }))),
+        "IdentityProvider": object(&["id", "name", "scopes", "has_secret", "redirect_uri", "backchannel_logout_uri", "lets_in"],
+            &provider(&json!({ "has_secret": { "type": "boolean" }, "redirect_uri": text, "backchannel_logout_uri": text,
+                "lets_in": { "type": "boolean" }, "made": object(&["by", "at", "reason"], &made) }))),
         "IdentityProviderList": object(&["identity_providers"], &json!({
             "identity_providers": { "type": "array", "items": reference("IdentityProvider") },
         })),
@@ -254,7 +257,13 @@ fn schemas() -> Value {
             "post_logout_redirect_uris": { "type": "array", "items": text }, "about": about, "made": made,
             "certificates": { "type": "object" },
         })),
-        "AccessReport": object(&["accesses", "patients", "more"], &json!({ "more": { "type": "boolean" },
+        "AccessReport": object(&["accesses", "openings", "operators", "patients", "more"], &json!({ "more": { "type": "boolean" },
+            "openings": { "type": "array", "items": object(&["id", "patient", "actor", "who", "grant", "purpose", "why", "from", "until"], &json!({
+                "id": text, "patient": text, "actor": text, "who": text, "grant": text, "purpose": text, "why": text, "from": time, "until": time,
+                "ended_by": text, "review": { "enum": ["accepted", "objected"] },
+            })) }, "operators": { "type": "array", "items": object(&["what", "name", "by", "why", "from"], &json!({
+                "what": text, "name": text, "by": text, "why": text, "from": time, "until": time, "kept_by": text, "revoked": { "type": "boolean" },
+            })) },
             "patients": { "type": "array", "items": object(&["patient", "reads", "writes", "first", "last"], &json!({
                 "patient": text, "reads": { "type": "integer" }, "writes": { "type": "integer" }, "first": time, "last": time,
             })) }, "accesses": { "type": "array", "items":

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::people::{administrator, person};
 use super::super::world::World;
-use super::{northern, two_facilities};
+use super::{glass, northern, two_facilities};
 
 const REPORT: &str = "GET /admin/v1/tenants/lakeside/audit/report";
 
@@ -230,4 +230,66 @@ fn a_deletion_that_finds_nothing_is_an_access() {
         Some(&[noted("b-south"), noted("b-none"), noted("b-north")][..]),
         "{all:?}"
     );
+}
+
+#[test]
+fn what_was_opened_is_told_also_where_nothing_was_looked_at() {
+    let (world, _) = two_facilities();
+    glass::policy(&world);
+    let admin = administrator(&world, "lakeside");
+    let doctor = glass::token_of(&admin, "north", "clinician@Organization/o-north", true);
+    glass::open(&world, &doctor, "p-south", &[glass::WHY]).status(200);
+    let told = |query: &str| {
+        let line = format!("{REPORT}?{query}");
+        world.admin(&line, &Value::Null).status(200).json()
+    };
+    let report = told("patient=p-south");
+    let opened = &report["openings"];
+    assert_eq!(opened.as_array().unwrap().len(), 1, "{opened}");
+    let opened = &opened[0];
+    assert_eq!(opened["patient"], "p-south");
+    assert!(opened["actor"].as_str().unwrap().starts_with("person:"));
+    assert!(opened["why"].as_str().is_some_and(|why| !why.is_empty()));
+    let (from, until) = (opened["from"].as_str(), opened["until"].as_str());
+    assert!(from.unwrap() < until.unwrap(), "{opened}");
+    // Of another patient, of somebody else, and of another time it is not told.
+    let none = json!([]);
+    let before = format!("to={}", from.unwrap());
+    for query in ["patient=p-north", "actor=operator", &before] {
+        assert_eq!(told(query)["openings"], none, "{query}");
+    }
+    let login = told("actor=north");
+    assert_eq!(login["openings"].as_array().unwrap().len(), 1);
+    // Ways in of operators, with the reason.
+    let draft = json!({ "name": "Import", "scopes": ["system/*.rs"], "reason": "ticket 7" });
+    let path = "POST /admin/v1/tenants/lakeside/clients";
+    let made = world.admin(path, &draft).status(201).text("/client_id");
+    let all = told("");
+    let ways = all["operators"].as_array().unwrap().clone();
+    let of = |id: &str| ways.iter().find(|way| way["what"] == id).unwrap().clone();
+    let client = of(&format!("client:{made}"));
+    assert_eq!(
+        (&client["why"], &client["by"]),
+        (&json!("ticket 7"), &json!("operator"))
+    );
+    assert!(client["until"].is_string());
+    let csv = world
+        .admin(&format!("{REPORT}?by=opening&format=csv"), &Value::Null)
+        .status(200);
+    let csv = String::from_utf8_lossy(&csv.body).into_owned();
+    assert!(csv.starts_with("kind,id,patient,who,actor,why,from,until,by,said\r\n"));
+    assert!(
+        csv.contains("\"break-glass\"") && csv.contains("\"ticket 7\""),
+        "{csv}"
+    );
+    let page = world
+        .admin(
+            &format!("{REPORT}?patient=p-south&format=html"),
+            &Value::Null,
+        )
+        .status(200);
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    assert!(page.contains("1 patients opened in an emergency"), "{page}");
+    let wrong = world.admin(&format!("{REPORT}?by=door"), &Value::Null);
+    wrong.refused(400, "request-invalid");
 }

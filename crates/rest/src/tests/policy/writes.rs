@@ -161,7 +161,7 @@ fn nobody_opens_a_chart_by_writing_what_opens_it() {
         .refused(403, "scope-missing");
     world
         .fhir(&who, "PUT CareTeam/t", team(Some("t"), "p-south"))
-        .refused(403, "scope-missing");
+        .refused(403, "own-evidence");
     let contained = json!({ "resourceType": "Observation", "status": "final", "code": { "text": "x" },
         "subject": { "reference": "Patient/p-south" },
         "contained": [serde_json::from_str::<serde_json::Value>(&team(Some("c"), "p-south")).unwrap()],

@@ -140,17 +140,23 @@ impl Making<'_> {
     /// What a change makes of resources must be in reach of its caller too.
     ///
     /// What the change makes is no evidence for itself: nobody gets at a patient's chart by writing that
-    /// they care for the patient.
+    /// they care for the patient. What was there and in reach before may stay so by itself: that it leads to
+    /// nothing to which it did not lead before is looked at beside this.
     pub(super) fn must_be_in_reach(&mut self, ops: &[Op], reached: &[bool]) -> Result<()> {
         if !ops.iter().any(|op| op.filter().is_some()) {
             return Ok(());
         }
-        let mut made = Vec::with_capacity(ops.len());
+        let (mut made, mut new) = (Vec::with_capacity(ops.len()), Vec::new());
         for (op, reached) in ops.iter().zip(reached) {
             // Of what a deletion did not reach nothing was made.
             if *reached || !matches!(op, Op::Delete { .. }) {
                 let (type_id, id) = op.target();
-                made.extend(find(&self.state.db, type_id, id)?.map(|c| c.rid));
+                if let Some(current) = find(&self.state.db, type_id, id)? {
+                    made.push(current.rid);
+                    if current.version == 1 {
+                        new.push(current.rid);
+                    }
+                }
             }
         }
         for (entry, op) in ops.iter().enumerate() {
@@ -159,7 +165,11 @@ impl Making<'_> {
             };
             let (type_id, id) = op.target();
             let rid = find(&self.state.db, type_id, id)?.map_or(-1, |c| c.rid);
-            if !self.meets(filter, type_id, (rid, &made), self.seq)? {
+            let stays = reached.get(entry) == Some(&true) && !new.contains(&rid);
+            let place = (rid, made.as_slice());
+            let reaches = self.meets(filter, type_id, place, self.seq)?
+                || stays && self.meets(filter, type_id, (rid, &new), self.seq)?;
+            if !reaches {
                 let text = "the resource would be out of the caller's reach";
                 return Err(refused(entry, Code::ScopeMissing, text));
             }

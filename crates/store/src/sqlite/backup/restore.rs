@@ -1,6 +1,6 @@
 //! A backup becomes a tenant: checked, sealed anew under a key of its own, checked again, published.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -36,8 +36,8 @@ use crate::{
 
 /// Which clients and people of a backup are let in.
 enum Admitted {
-    /// As they were.
-    All,
+    /// As they were, but for clients that were revoked since in the tenant that they are of.
+    AllBut(HashSet<ClientId>),
     /// As the tenant that it is of has them; none where it is not here.
     AsNow(Box<Now>),
 }
@@ -226,13 +226,22 @@ impl House {
             })
         };
         match wanted {
-            RestoreClients::Keep => Admitted::All,
+            RestoreClients::Keep => Admitted::AllBut(self.revoked_in(id)),
             RestoreClients::Revoke => Admitted::AsNow(Box::new(Now {
                 settings: self.entry_of(id).map(|e| e.info.read().settings.clone()),
                 ..Now::default()
             })),
             RestoreClients::AsNow => Admitted::AsNow(Box::new(source().unwrap_or_default())),
         }
+    }
+
+    /// Clients that a tenant revoked, where it is here and opens.
+    fn revoked_in(self: &Arc<Self>, id: &[u8; 16]) -> HashSet<ClientId> {
+        let entry = self.entry_of(id);
+        let tenant = entry.and_then(|entry| self.open_tenant(&entry).ok());
+        let all = tenant.map(|tenant| tenant.clients().sorted());
+        let revoked = all.into_iter().flatten().filter(|client| client.revoked);
+        revoked.map(|client| client.id).collect()
     }
 
     /// Whether a tenant was made of a backup of one that is here and that people of its own administer: those
@@ -255,6 +264,15 @@ impl House {
             }))
         };
         Ok(ids.iter().any(|id| administered(id) == Some(true)))
+    }
+
+    /// Whether a tenant was made of a backup, and has or had people of its own.
+    pub(crate) fn is_restored(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<bool> {
+        let tenant = self.open_tenant(entry)?;
+        let reader = tenant.reader()?;
+        let made_of: Option<Vec<u8>> = schema::meta(&reader.db, RESTORED)?;
+        tenant.give_back(reader);
+        Ok(made_of.is_some() && tenant.people().is_anybody_there())
     }
 
     fn entry_of(&self, id: &[u8; 16]) -> Option<Arc<Entry>> {
@@ -330,7 +348,7 @@ impl House {
 fn settings_of(header: &Header, admitted: &Admitted) -> TenantSettings {
     let now = match admitted {
         Admitted::AsNow(now) => now.settings.as_ref(),
-        Admitted::All => None,
+        Admitted::AllBut(_) => None,
     };
     let Some(now) = now else {
         return header.settings.clone();
@@ -363,7 +381,7 @@ fn reseal(
         }
         let kept = admit(db, admitted)?;
         people::restored(db, |id| match admitted {
-            Admitted::All => Comes::Unchanged,
+            Admitted::AllBut(_) => Comes::Unchanged,
             Admitted::AsNow(now) => match now.people.get(id) {
                 Some(person) => Comes::As(Box::new(people::kept(old.model, person))),
                 None => Comes::Disabled,
@@ -388,7 +406,7 @@ fn reseal(
         passkeys::reseal(db, old.chain(), sealed_anew)?;
         registrations::reseal(db, Some(old.chain()), sealed_anew)?;
         // What was switched off since the backup was made stays off until the clinic looks at it.
-        if !matches!(admitted, Admitted::All) {
+        if !matches!(admitted, Admitted::AllBut(_)) {
             vendors::disable_all(db, "restored from a backup")?;
         }
         let chain = administration::Chain {
@@ -465,12 +483,11 @@ fn admit(db: &rusqlite::Connection, admitted: &Admitted) -> Result<KeptClients> 
     let mut kept = KeptClients::default();
     for (id, import, epoch) in live {
         let epoch = u64::try_from(epoch).ok();
-        let admits = match admitted {
-            Admitted::All => true,
-            Admitted::AsNow(now) => {
-                ClientId::new(&id).is_some_and(|id| now.clients.get(&id).copied() == epoch)
-            }
-        };
+        let of = ClientId::new(&id);
+        let admits = of.is_some_and(|id| match admitted {
+            Admitted::AllBut(revoked) => !revoked.contains(&id),
+            Admitted::AsNow(now) => now.clients.get(&id).copied() == epoch,
+        });
         if admits && !import {
             kept.kept += 1;
             continue;

@@ -84,7 +84,8 @@ impl House {
         Ok(Asked(receive))
     }
 
-    fn administer_now<T>(
+    /// The same, on the thread that asks.
+    pub(super) fn administer_now<T>(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         by: &By,

@@ -426,8 +426,8 @@ impl House {
         Ok((new, left))
     }
 
-    /// Raises alerts of openings that nobody reviewed in time. Tenants that nobody uses are opened for it
-    /// now and then, a few in a round, and closed again.
+    /// Raises alerts of openings that nobody reviewed in time, and ends identity providers that nobody kept in
+    /// time. Tenants that nobody uses are opened for it now and then, a few in a round, and closed again.
     fn watch_openings(self: &Arc<Self>, watch: &mut Watch, now: Micros) {
         let since = |at: Option<Micros>| at.map_or(i64::MAX, |at| now.0 - at.0);
         if watch.openings.is_empty() && since(watch.openings_at) >= OPENINGS_US {
@@ -448,6 +448,9 @@ impl House {
                 continue;
             }
             let was_open = entry.if_open().is_some();
+            if let Err(e) = self.end_providers(&entry) {
+                tracing::error!(tenant = %entry.tenant.name(), error = %e, "identity providers whose time is over were not ended");
+            }
             match self.unreviewed(&entry) {
                 Ok(false) => {}
                 Ok(true) => {

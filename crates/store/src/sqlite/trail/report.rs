@@ -2,7 +2,9 @@
 //!
 //! Patients are read off the versions that were shown or made, as they were then, so a resource that
 //! was moved or deleted since still counts for whom it was about. A change touches those too whom the
-//! version was about that it took the place of.
+//! version was about that it took the place of. Beside them: what was opened, and by which ways in of operators.
+
+mod ways;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,6 +93,13 @@ pub(crate) fn report(tenant: &Arc<OpenTenant>, query: &AccessQuery) -> Result<Ac
         return Err(StoreError::Refused(Code::RequestInvalid, text));
     }
     report.patients = touched.into_values().collect();
+    let reader = tenant.reader()?;
+    let opened = ways::openings(tenant, &reader.db, query, &among);
+    tenant.give_back(reader);
+    let (openings, whole) = opened?;
+    report.more |= !whole;
+    report.openings = openings;
+    report.operators = ways::of_operators(tenant, query, &among)?;
     Ok(report)
 }
 

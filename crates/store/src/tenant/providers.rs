@@ -1,0 +1,139 @@
+//! Identity providers of a tenant: set, changed, dropped, and ended where an operator set them and nobody of
+//! the tenant kept them in time.
+
+use std::sync::Arc;
+
+use access::{ActionName, PersonId};
+use base::Code;
+
+use super::TenantStore;
+use super::people::Deed;
+use crate::face::IdentityProvider;
+use crate::sqlite::{OpenTenant, people, writer};
+use crate::{Result, StoreError};
+
+fn unknown() -> StoreError {
+    let text = "no such identity provider".to_owned();
+    StoreError::Refused(Code::ProviderUnknown, text)
+}
+
+impl TenantStore {
+    /// Identity providers, in order of id.
+    pub async fn identity_providers(&self) -> Result<Arc<Vec<IdentityProvider>>> {
+        Ok(self.opened().await?.people().providers())
+    }
+
+    /// The same, for who administers them.
+    ///
+    /// # Errors
+    /// None but the general ones.
+    pub async fn list_identity_providers(&self, deed: Deed) -> Result<Arc<Vec<IdentityProvider>>> {
+        self.deed(deed, ActionName::Administer).await?;
+        self.identity_providers().await
+    }
+
+    /// Whether a person approved programs for something that did not end.
+    pub async fn has_approvals(&self, person: &PersonId) -> Result<bool> {
+        let tenant = self.opened().await?;
+        Ok(!tenant.people().kept_approvals_of(person).is_empty())
+    }
+
+    /// Makes an identity provider known, or changes what is known about it.
+    ///
+    /// # Errors
+    /// `limit-query` if there are too many.
+    pub async fn put_identity_provider(
+        &self,
+        deed: Deed,
+        provider: IdentityProvider,
+    ) -> Result<()> {
+        let done = self.deed(deed, ActionName::Administer).await?;
+        let entry = self.serving()?;
+        let detail = provider.id.to_string();
+        let (tell, told) = (done.tell(), done.told.is_some());
+        let put = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
+            let max = tenant.shared.config.limits.identity_providers_max;
+            let known = tenant.people().providers();
+            let others = known.iter().filter(|p| p.id != provider.id).count();
+            if others as u64 >= max {
+                return Err(StoreError::Limit {
+                    code: Code::LimitQuery,
+                    limit: "identity_providers_max",
+                    max,
+                });
+            }
+            tell(tenant, state)?;
+            people::put_provider(&state.db, &provider)
+        };
+        self.handle
+            .0
+            .administer(entry, done.by, "set identity provider", &detail, put)
+            .await?;
+        self.tell_of_alert(told);
+        Ok(())
+    }
+
+    /// Forgets an identity provider.
+    ///
+    /// # Errors
+    /// `provider-unknown`
+    pub async fn drop_identity_provider(&self, deed: Deed, id: &str) -> Result<()> {
+        let done = self.deed(deed, ActionName::Administer).await?;
+        let entry = self.serving()?;
+        let (of, detail) = (id.to_owned(), id);
+        let (tell, told) = (done.tell(), done.told.is_some());
+        let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
+            match people::drop_provider(&state.db, &of)? {
+                true => tell(tenant, state),
+                false => Err(StoreError::Refused(
+                    Code::ProviderUnknown,
+                    "no such identity provider".to_owned(),
+                )),
+            }
+        };
+        self.handle
+            .0
+            .administer(entry, done.by, "drop identity provider", detail, work)
+            .await?;
+        self.tell_of_alert(told);
+        Ok(())
+    }
+
+    /// Changes what is known about an identity provider: `change` is given what it is now, and nobody else
+    /// changes it meanwhile.
+    ///
+    /// # Errors
+    /// `provider-unknown`; those of `change`, and then nothing is changed.
+    pub async fn change_identity_provider(
+        &self,
+        deed: Deed,
+        id: &str,
+        change: impl FnOnce(&IdentityProvider) -> Result<IdentityProvider> + Send + 'static,
+    ) -> Result<()> {
+        let done = self.deed(deed, ActionName::Administer).await?;
+        let entry = self.serving()?;
+        let of = id.to_owned();
+        let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
+            let all = tenant.people().providers();
+            let known = all.iter().find(|p| *p.id == *of).ok_or_else(unknown)?;
+            people::put_provider(&state.db, &change(known)?)
+        };
+        self.handle
+            .0
+            .administer(entry, done.by, "keep identity provider", id, work)
+            .await
+    }
+
+    /// Writes down that providers ended which an operator set and nobody of the tenant kept in time, and takes
+    /// off what people had by them; how many.
+    ///
+    /// # Errors
+    /// None but the general ones.
+    pub async fn end_identity_providers(&self) -> Result<usize> {
+        let entry = self.serving()?.clone();
+        self.handle
+            .0
+            .aside(move |house| house.end_providers(&entry))
+            .await
+    }
+}
