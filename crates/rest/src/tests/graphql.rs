@@ -266,6 +266,42 @@ fn documents_keep_the_rules_of_graphql() {
         ),
         (
             "",
+            patients(
+                "generalPractitioner { resource { ... on Practitioner { x: active } \
+                 ... on PractitionerRole { x: id } } }",
+            ),
+            "fields of different shapes are called x",
+        ),
+        (
+            "",
+            patients(
+                "generalPractitioner { resource { ... on Practitioner { name { text } } \
+                 ... on Organization { name } } }",
+            ),
+            "fields of different shapes are called name",
+        ),
+        (
+            "",
+            patients(
+                "generalPractitioner { resource { ... on Organization { x: active } \
+                 ... on Practitioner { x: identifier { use } } } }",
+            ),
+            "fields of different shapes are called x",
+        ),
+        // Further down, through fragments, and whether something is many.
+        (
+            "",
+            format!(
+                "{} fragment f on Practitioner {{ x: name {{ y: given }} }}",
+                patients(
+                    "generalPractitioner { resource { ...f \
+                     ... on Organization { x: identifier { y: value } } } }"
+                )
+            ),
+            "fields of different shapes are called y",
+        ),
+        (
+            "",
             patients("name(use: usual, use: official) { family }"),
             "the argument use is there twice",
         ),
@@ -317,8 +353,9 @@ fn documents_keep_the_rules_of_graphql() {
     }
     for query in [
         "x: id x: id name(use: usual, _count: 1) { family } name(_count: 1, use: usual) { given }",
-        "generalPractitioner { resource { ... on Practitioner { x: active } \
-         ... on PractitionerRole { x: id name: id } ... on DomainResource { y: id } } }",
+        "generalPractitioner { resource { ... on Practitioner { x: active z: name { use } } \
+         ... on PractitionerRole { x: active name: id z: identifier { use } } \
+         ... on DomainResource { y: id } } }",
         "... on Resource { id } ... on DomainResource { id ... on Patient { active } }",
     ] {
         ask(&world, &who, "", &patients(query)).status(200);

@@ -1,7 +1,7 @@
 //! What GraphQL wants of a document before it is answered (sections 5.3 to 5.8 of its specification),
-//! whatever data there is: nothing is said twice, what is defined is used, fragments may apply, and
-//! fields of one name in the answer are the same field. Which elements there are is found out where
-//! they are looked at.
+//! whatever data there is: nothing is said twice, what is defined is used, fragments may apply,
+//! fields of one name in the answer are the same field, and where they are of objects of different
+//! types, of one shape. Which elements there are is found out where they are looked at.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,7 @@ use base::Limits;
 use fhir::definitions::Model;
 
 use super::collect::{is_same, over};
-use super::schema::{Schema, Type, TypeKind};
+use super::schema::{Of, Schema, Type, TypeKind};
 use super::{Checked, wrong};
 
 /// A selection set, and the type that it selects from where that is known.
@@ -43,13 +43,21 @@ pub(super) fn check(
         document,
         schema,
         seen: HashSet::new(),
-        fields: 0,
+        count: 0,
         limits,
     };
     for (_, operation) in document.operations.iter() {
         let of = schema.and_then(|s| s.type_named(root));
         let set = &operation.node.selection_set.node;
         merging.sets(&[(set, of)], 0)?;
+    }
+    // Of one object all are the same fields: only what may be of several has shapes that differ.
+    if schema.is_some() {
+        (merging.seen, merging.count) = (HashSet::new(), 0);
+        for (_, operation) in document.operations.iter() {
+            let of = schema.and_then(|s| s.type_named(root));
+            merging.shapes(&[(&operation.node.selection_set.node, of)], 0)?;
+        }
     }
     Ok(())
 }
@@ -185,36 +193,75 @@ struct Merging<'d> {
     schema: Option<&'static Schema>,
     /// Selection sets that were looked at together.
     seen: HashSet<Vec<usize>>,
-    fields: u64,
+    count: u64,
     limits: &'d Limits,
 }
 
 impl<'d> Merging<'d> {
     /// Checks what is selected from one object, and what from what is found there.
     fn sets(&mut self, sets: &[Set<'d>], depth: u64) -> Checked<()> {
+        for (key, same) in self.fields(sets)? {
+            for inner in self.one(key, &same)? {
+                self.is_in_depth(depth, &same)?;
+                self.sets(&inner, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what has one place in the answer, of whatever objects (`SameResponseShape`).
+    fn shapes(&mut self, sets: &[Set<'d>], depth: u64) -> Checked<()> {
+        for (key, same) in self.fields(sets)? {
+            let mut known: Option<(&Of, TypeKind)> = None;
+            let mut inner = Vec::with_capacity(same.len());
+            for (of, field) in &same {
+                let found = self.found(*of, field);
+                if !field.node.selection_set.node.items.is_empty() {
+                    inner.push((&field.node.selection_set.node, found));
+                }
+                let name = field.node.name.node.as_str();
+                let is = of.and_then(|of| of.fields.iter().find(|f| f.name == name));
+                let (Some(is), Some(found)) = (is, found) else {
+                    continue;
+                };
+                let (first, kind) = *known.get_or_insert((&is.of, found.kind));
+                let leaves = !(kind.has_fields() && found.kind.has_fields());
+                if first.around != is.of.around || leaves && first.name != is.of.name {
+                    let text = format!("fields of different shapes are called {key}");
+                    return wrong(text, field.pos);
+                }
+            }
+            if !inner.is_empty() {
+                self.is_in_depth(depth, &same)?;
+                self.shapes(&inner, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_in_depth(&self, depth: u64, same: &Same<'d>) -> Checked<()> {
+        let max = self.limits.graphql_depth_max;
+        match same.first().filter(|_| depth >= max) {
+            Some((_, field)) => over("graphql_depth_max", max, field.pos),
+            None => Ok(()),
+        }
+    }
+
+    /// What these sets select, by its name in the answer; nothing if they were looked at together.
+    fn fields(&mut self, sets: &[Set<'d>]) -> Checked<HashMap<&'d str, Same<'d>>> {
         let mut place: Vec<usize> = sets
             .iter()
             .map(|(set, _)| std::ptr::from_ref(*set).addr())
             .collect();
         place.sort_unstable();
         place.dedup();
-        if !self.seen.insert(place) {
-            return Ok(());
-        }
         let (mut fields, mut spread) = (HashMap::new(), HashSet::new());
-        for (set, of) in sets {
-            self.gather(set, *of, &mut fields, &mut spread)?;
-        }
-        for (key, same) in fields {
-            for inner in self.one(key, &same)? {
-                let max = self.limits.graphql_depth_max;
-                if let (true, Some((_, field))) = (depth >= max, same.first()) {
-                    return over("graphql_depth_max", max, field.pos);
-                }
-                self.sets(&inner, depth + 1)?;
+        if self.seen.insert(place) {
+            for (set, of) in sets {
+                self.gather(set, *of, &mut fields, &mut spread)?;
             }
         }
-        Ok(())
+        Ok(fields)
     }
 
     fn gather(
@@ -225,9 +272,9 @@ impl<'d> Merging<'d> {
         spread: &mut HashSet<&'d str>,
     ) -> Checked<()> {
         for selection in &set.items {
-            self.fields += 1;
+            self.count += 1;
             let max = self.limits.graphql_fields_max;
-            if self.fields > max {
+            if self.count > max {
                 return over("graphql_fields_max", max, selection.pos);
             }
             match &selection.node {
