@@ -317,6 +317,47 @@ fn documents_keep_the_rules_of_graphql() {
         ),
         (
             "",
+            format!("query q($a: Int) {}", patients("id")),
+            "nothing uses the variable $a",
+        ),
+        (
+            "",
+            patients("name(use: $a) { family }"),
+            "the variable $a is not declared",
+        ),
+        (
+            "",
+            format!(
+                "query q($b: code) {} fragment f on Patient {{ name(use: [$a, $b]) {{ use }} }}",
+                patients("...f")
+            ),
+            "the variable $a is not declared",
+        ),
+        ("", patients("id @shoe"), "there is no directive @shoe"),
+        (
+            "",
+            patients("id @skip(if: true) @skip(if: false)"),
+            "the directive @skip is there twice",
+        ),
+        ("", patients("id @skip"), "@skip needs \"if\""),
+        ("", patients("id @skip(if: \"a\")"), "\"if\" is a boolean"),
+        (
+            "",
+            patients("id @skip(unless: true)"),
+            "@skip has no argument unless",
+        ),
+        (
+            "",
+            patients("... on Patient @first { id }"),
+            "@first is about fields",
+        ),
+        (
+            "",
+            format!("query q @skip(if: true) {}", patients("id")),
+            "@skip is about fields",
+        ),
+        (
+            "",
             format!("{} fragment f on Patient {{ id }}", patients("id")),
             "nothing uses the fragment f",
         ),
@@ -360,6 +401,12 @@ fn documents_keep_the_rules_of_graphql() {
     ] {
         ask(&world, &who, "", &patients(query)).status(200);
     }
+    let query = format!(
+        "query q($a: code, $b: Boolean = false) {} fragment f on Patient \
+         {{ name(use: $a) {{ family @skip(if: $b) @first }} }}",
+        patients("...f")
+    );
+    ask(&world, &who, "", &query).status(200);
     let shared = patients("...f contact { ...c }");
     let shared = format!(
         "{shared} fragment f on Patient {{ id contact {{ ...c }} }} \

@@ -1,13 +1,14 @@
 //! What GraphQL wants of a document before it is answered (sections 5.3 to 5.8 of its specification),
-//! whatever data there is: nothing is said twice, what is defined is used, fragments may apply,
+//! whatever data there is: nothing is said twice, what is defined is used and what is used is
+//! defined (fragments, variables, directives), fragments may apply,
 //! fields of one name in the answer are the same field, and where they are of objects of different
 //! types, of one shape. Which elements there are is found out where they are looked at.
 
 use std::collections::{HashMap, HashSet};
 
 use async_graphql_parser::types::{
-    Directive, ExecutableDocument, Field, FragmentDefinition, Selection, SelectionSet,
-    TypeCondition,
+    Directive, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, Selection,
+    SelectionSet, TypeCondition,
 };
 use async_graphql_parser::{Pos, Positioned};
 use async_graphql_value::{Name, Value};
@@ -33,10 +34,13 @@ pub(super) fn check(
     let mut plain = Plain {
         document,
         spreads: HashMap::new(),
+        uses: HashMap::new(),
+        operations: Vec::new(),
         conditions: false,
     };
     plain.whole()?;
     plain.fragments()?;
+    plain.variables()?;
     // Without conditions all that is selected from one object is of one type.
     let schema = plain.conditions.then(|| Schema::of(model));
     let mut merging = Merging {
@@ -65,10 +69,20 @@ pub(super) fn check(
 /// What is seen without types.
 struct Plain<'d> {
     document: &'d ExecutableDocument,
-    /// The fragments that a fragment, or (`""`) the operations, spread.
+    /// The fragments that a fragment, or (`""`) the operation that is looked at, spreads.
     spreads: HashMap<&'d str, Vec<&'d str>>,
+    /// The variables that it uses, and where.
+    uses: HashMap<&'d str, Vec<(&'d str, Pos)>>,
+    operations: Vec<Own<'d>>,
     /// Whether some fragment is about a type.
     conditions: bool,
+}
+
+/// An operation, and what is written in it itself.
+struct Own<'d> {
+    operation: &'d OperationDefinition,
+    spreads: Vec<&'d str>,
+    uses: Vec<(&'d str, Pos)>,
 }
 
 impl<'d> Plain<'d> {
@@ -77,13 +91,114 @@ impl<'d> Plain<'d> {
             let operation = &operation.node;
             let variables = operation.variable_definitions.iter();
             once(variables.map(|v| &v.node.name), "the variable $")?;
-            directives(&operation.directives)?;
+            self.directives("", &operation.directives, Place::Definition)?;
             self.set("", &operation.selection_set.node)?;
+            let (spreads, uses) = (self.spreads.remove(""), self.uses.remove(""));
+            self.operations.push(Own {
+                operation,
+                spreads: spreads.unwrap_or_default(),
+                uses: uses.unwrap_or_default(),
+            });
         }
         for (name, fragment) in &self.document.fragments {
             self.conditions = true;
-            directives(&fragment.node.directives)?;
+            self.directives(name, &fragment.node.directives, Place::Definition)?;
             self.set(name, &fragment.node.selection_set.node)?;
+        }
+        Ok(())
+    }
+
+    fn arguments(
+        &mut self,
+        within: &'d str,
+        all: &'d [(Positioned<Name>, Positioned<Value>)],
+    ) -> Checked<()> {
+        for (_, value) in all {
+            used(&value.node, value.pos, self.uses.entry(within).or_default());
+        }
+        once(all.iter().map(|(name, _)| name), "the argument ")
+    }
+
+    /// They are known, may stand there, and are there once, with the one argument that they need.
+    fn directives(
+        &mut self,
+        within: &'d str,
+        all: &'d [Positioned<Directive>],
+        place: Place,
+    ) -> Checked<()> {
+        once(all.iter().map(|d| &d.node.name), "the directive @")?;
+        for directive in all {
+            let (at, directive) = (directive.pos, &directive.node);
+            self.arguments(within, &directive.arguments)?;
+            let name = directive.name.node.as_str();
+            let (anywhere, needs) = match name {
+                "skip" | "include" => (true, Some("if")),
+                "slice" => (false, Some("path")),
+                "flatten" | "first" | "singleton" => (false, None),
+                _ => return wrong(format!("there is no directive @{name}"), at),
+            };
+            if place == Place::Definition || place == Place::Fragment && !anywhere {
+                return wrong(format!("@{name} is about fields"), at);
+            }
+            let other = |(given, _): &&(Positioned<Name>, Positioned<Value>)| {
+                needs != Some(given.node.as_str())
+            };
+            if let Some((given, _)) = directive.arguments.iter().find(other) {
+                let text = format!("@{name} has no argument {}", given.node);
+                return wrong(text, given.pos);
+            }
+            match (needs, directive.arguments.first()) {
+                (Some(needs), None) => {
+                    return wrong(format!("@{name} needs \"{needs}\""), at);
+                }
+                (Some(needs), Some((_, value))) => {
+                    let fits = match &value.node {
+                        Value::Variable(_) => true,
+                        Value::Boolean(_) => anywhere,
+                        Value::String(_) => !anywhere,
+                        _ => false,
+                    };
+                    let kind = if anywhere { "boolean" } else { "string" };
+                    if !fits {
+                        return wrong(format!("\"{needs}\" is a {kind}"), value.pos);
+                    }
+                }
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Each operation defines the variables that it and its fragments use, and no others.
+    fn variables(&self) -> Checked<()> {
+        for own in &self.operations {
+            let defined = own.operation.variable_definitions.iter();
+            let mut unused: HashMap<&str, Pos> = defined
+                .map(|v| (v.node.name.node.as_str(), v.pos))
+                .collect();
+            let known: HashSet<&str> = unused.keys().copied().collect();
+            let (mut seen, mut next) = (HashSet::new(), own.spreads.clone());
+            let mut uses = own.uses.as_slice();
+            loop {
+                for (name, at) in uses {
+                    unused.remove(name);
+                    if !known.contains(name) {
+                        return wrong(format!("the variable ${name} is not declared"), *at);
+                    }
+                }
+                let Some(name) = next.pop() else { break };
+                uses = &[];
+                if seen.insert(name) {
+                    uses = self.uses.get(name).map_or(&[], Vec::as_slice);
+                    next.extend(self.spreads.get(name).into_iter().flatten());
+                }
+            }
+            let first = unused
+                .into_iter()
+                .min_by_key(|(_, at)| (at.line, at.column));
+            if let Some((name, at)) = first {
+                return wrong(format!("nothing uses the variable ${name}"), at);
+            }
         }
         Ok(())
     }
@@ -94,19 +209,19 @@ impl<'d> Plain<'d> {
             match &selection.node {
                 Selection::Field(field) => {
                     let field = &field.node;
-                    arguments(&field.arguments)?;
-                    directives(&field.directives)?;
+                    self.arguments(within, &field.arguments)?;
+                    self.directives(within, &field.directives, Place::Field)?;
                     self.set(within, &field.selection_set.node)?;
                 }
                 Selection::InlineFragment(inline) => {
                     let inline = &inline.node;
                     self.conditions |= inline.type_condition.is_some();
-                    directives(&inline.directives)?;
+                    self.directives(within, &inline.directives, Place::Fragment)?;
                     self.set(within, &inline.selection_set.node)?;
                 }
                 Selection::FragmentSpread(spread) => {
                     let name = &spread.node.fragment_name;
-                    directives(&spread.node.directives)?;
+                    self.directives(within, &spread.node.directives, Place::Fragment)?;
                     fragment(self.document, name)?;
                     self.spreads.entry(within).or_default().push(&name.node);
                 }
@@ -119,7 +234,12 @@ impl<'d> Plain<'d> {
     fn fragments(&self) -> Checked<()> {
         let of = |name: &str| self.spreads.get(name).into_iter().flatten().copied();
         let mut used = HashSet::new();
-        let mut next: Vec<&str> = of("").collect();
+        let mut next: Vec<&str> = self
+            .operations
+            .iter()
+            .flat_map(|o| &o.spreads)
+            .copied()
+            .collect();
         while let Some(name) = next.pop() {
             if used.insert(name) {
                 next.extend(of(name));
@@ -179,12 +299,24 @@ fn once<'d>(names: impl Iterator<Item = &'d Positioned<Name>>, what: &str) -> Ch
     Ok(())
 }
 
-fn arguments(all: &[(Positioned<Name>, Positioned<Value>)]) -> Checked<()> {
-    once(all.iter().map(|(name, _)| name), "the argument ")
+/// Where a directive stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Field,
+    /// A fragment is spread.
+    Fragment,
+    /// An operation, or a fragment, is defined.
+    Definition,
 }
 
-fn directives(all: &[Positioned<Directive>]) -> Checked<()> {
-    all.iter().try_for_each(|d| arguments(&d.node.arguments))
+/// The variables in a value.
+fn used<'d>(value: &'d Value, at: Pos, all: &mut Vec<(&'d str, Pos)>) {
+    match value {
+        Value::Variable(name) => all.push((name.as_str(), at)),
+        Value::List(items) => items.iter().for_each(|item| used(item, at, all)),
+        Value::Object(fields) => fields.values().for_each(|field| used(field, at, all)),
+        _ => {}
+    }
 }
 
 /// Whether fields of one name are one field (section 5.3.2), and fragments may apply (5.5.2.3).
