@@ -61,14 +61,18 @@ pub(crate) async fn read(session: Session, call: Call) -> Answered {
         return downloaded(&session, &call, download);
     }
     let wish = wish(&call)?;
-    // A part is taken of the whole.
-    let form = match query.unwrap_or("") {
-        "" => Form::Apart,
-        _ => Form::Whole,
-    };
+    let form = form_for(query);
     let answer = session.read_as(type_name, id, &unless, form).await?;
     let answer = answer.in_shape(query.unwrap_or(""));
     answer::one(&session, answer, &wish)
+}
+
+/// A part is taken of the whole.
+fn form_for(query: Option<&str>) -> Form {
+    match query.unwrap_or("") {
+        "" => Form::Apart,
+        _ => Form::Whole,
+    }
 }
 
 fn downloaded(session: &Session, call: &Call, download: Download) -> Answered {
@@ -95,7 +99,8 @@ pub(crate) async fn vread(session: Session, call: Call) -> Answered {
     }
     let wish = wish(&call)?;
     let named = (type_name, id, version);
-    let answer = session.vread_as(named, &unless, Form::Apart).await?;
+    let answer = session.vread_as(named, &unless, form_for(query)).await?;
+    let answer = answer.in_shape(query.unwrap_or(""));
     answer::one(&session, answer, &wish)
 }
 

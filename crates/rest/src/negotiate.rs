@@ -55,7 +55,7 @@ pub(crate) fn answer_type(
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<HeaderValue, Failure> {
-    if let Some(format) = query.and_then(|q| engine::form::first(q, "_format")) {
+    if let Some(format) = asked_format(query) {
         return media(&format).ok_or(Failure::of(Code::NotAcceptable));
     }
     let Some(accept) = headers.get(ACCEPT) else {
@@ -141,12 +141,15 @@ fn is_utf8(charset: &str) -> bool {
     bare.eq_ignore_ascii_case("utf-8") || bare.eq_ignore_ascii_case("utf8")
 }
 
+/// `_format`; one without a value asks for nothing, as any parameter.
+fn asked_format(query: Option<&str>) -> Option<std::borrow::Cow<'_, str>> {
+    let format = query.and_then(|q| engine::form::first(q, "_format"));
+    format.filter(|format| !format.trim().is_empty())
+}
+
 /// Whether the client wants the bytes of a Binary rather than the resource.
 pub(crate) fn wants_raw(headers: &HeaderMap, query: Option<&str>) -> bool {
-    if query
-        .and_then(|q| engine::form::first(q, "_format"))
-        .is_some()
-    {
+    if asked_format(query).is_some() {
         return false;
     }
     let Some(accept) = headers.get(ACCEPT).and_then(|v| v.to_str().ok()) else {
@@ -293,6 +296,10 @@ mod tests {
     fn format_wins_over_accept() {
         let with = |q: &str| answer_type(&accept("text/html"), Some(q)).ok();
         assert_eq!(with("_format=json"), Some(FHIR_JSON));
+        // Without a value it asks for nothing.
+        assert_eq!(with("_format="), None);
+        let xml = accept("application/fhir+xml");
+        assert_eq!(answer_type(&xml, Some("_format=")).ok(), Some(FHIR_XML));
         assert_eq!(with("a=b&_format=application/fhir%2Bjson"), Some(FHIR_JSON));
         assert_eq!(with("_format=application/fhir+json"), Some(FHIR_JSON));
         assert_eq!(with("_format=xml"), Some(FHIR_XML));

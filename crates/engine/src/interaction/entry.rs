@@ -27,7 +27,8 @@ pub(super) enum Intent {
     /// `GET metadata`, with its query.
     Capabilities(String),
     Read(String, String, String),
-    Vread(String, String, String),
+    /// Type, id and version, and the query.
+    Vread([String; 3], String),
     HistoryOfInstance(String, String, String),
     HistoryOfType(String, String),
     HistoryOfSystem(String),
@@ -143,7 +144,7 @@ fn intent(method: Method, url: &str, base: &str) -> Result<Intent, Failure> {
             Intent::SearchCompartment([own(head), own(id), own(t)], q)
         }
         (Method::Get | Method::Head, [t, id, "_history", v], _) => {
-            Intent::Vread(own(t), own(id), own(v))
+            Intent::Vread([own(t), own(id), own(v)], q)
         }
         (Method::Post, ["_search"], _) => Intent::Search(None, q),
         (Method::Post, [t, "_search"], _) => Intent::Search(Some(own(t)), q),
@@ -195,7 +196,10 @@ impl Session {
                 self.operate_entry(name, (on, q), (body, conditions), strict)
                     .await
             }
-            Intent::Vread(t, id, version) => self.vread(t, id, version, &part.unless).await,
+            Intent::Vread([t, id, version], q) => {
+                let read = self.vread(t, id, version, &part.unless).await?;
+                Ok(read.in_shape(q))
+            }
             Intent::HistoryOfInstance(t, id, q) => {
                 self.history(HistoryScope::Instance(t, id), asked(q)).await
             }
@@ -321,7 +325,10 @@ mod tests {
         check(
             Method::Get,
             "Patient/7/_history/2",
-            Some(Intent::Vread(own("Patient"), own("7"), own("2"))),
+            Some(Intent::Vread(
+                [own("Patient"), own("7"), own("2")],
+                String::new(),
+            )),
         );
         check(
             Method::Post,

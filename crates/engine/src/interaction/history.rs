@@ -1,6 +1,8 @@
 //! history of a resource, a type, or all (`http.html#history`).
 
-use access::{History, Target};
+use std::sync::Arc;
+
+use access::{History, Permit, Search, Target};
 use base::limits::fixed::HISTORY_LISTED_MAX;
 use base::{Code, ResourceId};
 use fhir::definitions::TypeId;
@@ -8,7 +10,8 @@ use fhir::json::Value;
 use fhir::outcome::{Issue, Outcome};
 use fhir::reference::Literal;
 use fhir::resource::Draft;
-use store::{HistoryOf, HistoryRequest, Listed, Read};
+use fhir::search::{self, Query};
+use store::{HistoryOf, HistoryRequest, Listed, PageRequest, Read};
 
 use super::read::id_in_url;
 use super::search::Asked;
@@ -59,7 +62,14 @@ impl Session {
         let understood = self.history_parameters(&mut request, &place.query, strict)?;
         let this = understood.this.join("&");
         place.query = this.clone();
-        if let Some(list) = &understood.list {
+        let mut found_by = None;
+        if let Some(list) = understood
+            .list
+            .as_ref()
+            .filter(|list| list.starts_with('$'))
+        {
+            found_by = Some(self.computed(list, &request.of, &mut request.page).await?);
+        } else if let Some(list) = &understood.list {
             let (listed, pinned) = self.listed(list).await?;
             request.listed = Some(listed);
             let own = understood.this.iter().filter(|p| !p.starts_with("_list="));
@@ -69,9 +79,12 @@ impl Session {
         }
         let instance = matches!(request.of, HistoryOf::Instance(..));
         let first = request.page.after.is_none();
-        let narrowed = request.since.is_some() || request.listed.is_some();
+        let narrowed = request.since.is_some() || understood.list.is_some();
         let whole = !narrowed && request.at.is_none();
-        let page = self.store.history(permit, request).await?;
+        let page = self
+            .store
+            .history_of_found(permit, request, found_by)
+            .await?;
         if instance && first && whole && page.entries.is_empty() && page.total == Some(0) {
             return Err(Failure::of(Code::NotFound));
         }
@@ -102,6 +115,26 @@ impl Session {
             this,
             next,
         }))
+    }
+
+    /// The search that finds the members of a list that is computed (`lifecycle.html#lists`), among what the
+    /// history is of, and the right to it. All pages go by its members as the first one saw them.
+    async fn computed(
+        &self,
+        list: &str,
+        of: &HistoryOf,
+        page: &mut PageRequest,
+    ) -> Result<(Permit<Search>, Arc<Query>), Failure> {
+        let types = match of {
+            HistoryOf::Instance(type_id, _) | HistoryOf::Type(type_id) => vec![*type_id],
+            HistoryOf::System => self.may_search(self.model().types()).await?,
+        };
+        let text = format!("_list={}", form::encode(list));
+        let target = search::Target::Types(types);
+        let mut query = self.understand(&target, &text, true).await?.query;
+        let permit = self.permit_search(&query, Target::Types).await?;
+        self.with_terms(&mut query, page).await?;
+        Ok((permit, Arc::new(query)))
     }
 
     /// What a List refers to, and the List as it was then: further pages go by that. What is not there, or
@@ -231,11 +264,6 @@ impl Session {
                         }
                     };
                     this.push(format!("_sort={value}"));
-                }
-                // Answering everything instead would show more than was asked for.
-                "_list" if value.starts_with('$') => {
-                    let what = "a history by a list that is computed is not supported";
-                    return Err(Failure::new(Code::NotSupported, what));
                 }
                 "_list" if list.is_none() => {
                     this.push(format!("_list={}", form::encode(&value)));

@@ -266,6 +266,42 @@ fn documents_keep_the_rules_of_graphql() {
         ),
         (
             "",
+            patients(
+                "generalPractitioner { resource { ... on Practitioner { x: active } \
+                 ... on PractitionerRole { x: id } } }",
+            ),
+            "fields of different shapes are called x",
+        ),
+        (
+            "",
+            patients(
+                "generalPractitioner { resource { ... on Practitioner { name { text } } \
+                 ... on Organization { name } } }",
+            ),
+            "fields of different shapes are called name",
+        ),
+        (
+            "",
+            patients(
+                "generalPractitioner { resource { ... on Organization { x: active } \
+                 ... on Practitioner { x: identifier { use } } } }",
+            ),
+            "fields of different shapes are called x",
+        ),
+        // Further down, through fragments, and whether something is many.
+        (
+            "",
+            format!(
+                "{} fragment f on Practitioner {{ x: name {{ y: given }} }}",
+                patients(
+                    "generalPractitioner { resource { ...f \
+                     ... on Organization { x: identifier { y: value } } } }"
+                )
+            ),
+            "fields of different shapes are called y",
+        ),
+        (
+            "",
             patients("name(use: usual, use: official) { family }"),
             "the argument use is there twice",
         ),
@@ -278,6 +314,47 @@ fn documents_keep_the_rules_of_graphql() {
             "",
             format!("query q($a: Int, $a: Int) {}", patients("id")),
             "the variable $a is there twice",
+        ),
+        (
+            "",
+            format!("query q($a: Int) {}", patients("id")),
+            "nothing uses the variable $a",
+        ),
+        (
+            "",
+            patients("name(use: $a) { family }"),
+            "the variable $a is not declared",
+        ),
+        (
+            "",
+            format!(
+                "query q($b: code) {} fragment f on Patient {{ name(use: [$a, $b]) {{ use }} }}",
+                patients("...f")
+            ),
+            "the variable $a is not declared",
+        ),
+        ("", patients("id @shoe"), "there is no directive @shoe"),
+        (
+            "",
+            patients("id @skip(if: true) @skip(if: false)"),
+            "the directive @skip is there twice",
+        ),
+        ("", patients("id @skip"), "@skip needs \"if\""),
+        ("", patients("id @skip(if: \"a\")"), "\"if\" is a boolean"),
+        (
+            "",
+            patients("id @skip(unless: true)"),
+            "@skip has no argument unless",
+        ),
+        (
+            "",
+            patients("... on Patient @first { id }"),
+            "@first is about fields",
+        ),
+        (
+            "",
+            format!("query q @skip(if: true) {}", patients("id")),
+            "@skip is about fields",
         ),
         (
             "",
@@ -317,12 +394,19 @@ fn documents_keep_the_rules_of_graphql() {
     }
     for query in [
         "x: id x: id name(use: usual, _count: 1) { family } name(_count: 1, use: usual) { given }",
-        "generalPractitioner { resource { ... on Practitioner { x: active } \
-         ... on PractitionerRole { x: id name: id } ... on DomainResource { y: id } } }",
+        "generalPractitioner { resource { ... on Practitioner { x: active z: name { use } } \
+         ... on PractitionerRole { x: active name: id z: identifier { use } } \
+         ... on DomainResource { y: id } } }",
         "... on Resource { id } ... on DomainResource { id ... on Patient { active } }",
     ] {
         ask(&world, &who, "", &patients(query)).status(200);
     }
+    let query = format!(
+        "query q($a: code, $b: Boolean = false) {} fragment f on Patient \
+         {{ name(use: $a) {{ family @skip(if: $b) @first }} }}",
+        patients("...f")
+    );
+    ask(&world, &who, "", &query).status(200);
     let shared = patients("...f contact { ...c }");
     let shared = format!(
         "{shared} fragment f on Patient {{ id contact {{ ...c }} }} \

@@ -163,9 +163,6 @@ fn a_history_can_be_read_forwards() {
             .fhir(&who, &format!("GET Patient/_history?{bad}"), "")
             .refused(400, "search-value");
     }
-    world
-        .fhir(&who, "GET Patient/_history?_list=$current-problems", "")
-        .refused(501, "not-supported");
 }
 
 #[test]
@@ -331,4 +328,105 @@ fn what_stands_on_one_page_is_counted() {
         .fhir(&who, "GET Patient/_history?_count=1", "")
         .status(200);
     assert!(page.json().get("total").is_none());
+}
+
+#[test]
+fn a_history_is_narrowed_to_a_list_that_is_computed() {
+    for fhir in ["4.0.1", "4.3.0", "5.0.0"] {
+        let (world, who) = World::clinic_of(fhir);
+        let problem = |id: &str, patient: &str, clinical: &str, note: &str| {
+            let system = "http://terminology.hl7.org/CodeSystem/condition-clinical";
+            let body = json!({"resourceType": "Condition", "id": id, "code": {"text": note},
+                "clinicalStatus": {"coding": [{"system": system, "code": clinical}]},
+                "subject": {"reference": format!("Patient/{patient}")}});
+            let put = format!("PUT Condition/{id}");
+            let done = world.fhir(&who, &put, body.to_string());
+            assert!(matches!(done.code, 200 | 201), "{done:?}");
+        };
+        for id in ["with", "without"] {
+            world
+                .fhir(&who, &format!("PUT Patient/{id}"), patient_with_id(id, "A"))
+                .status(201);
+        }
+        problem("open", "without", "resolved", "a");
+        problem("open", "without", "active", "b");
+        problem("over", "without", "active", "a");
+        problem("over", "without", "resolved", "b");
+        problem("listed", "with", "inactive", "a");
+        problem("unlisted", "with", "active", "a");
+        let subject = json!({"reference": "Patient/with"});
+        let many = fhir == "5.0.0";
+        let list = |status: &str| {
+            json!({"resourceType": "List", "id": "l", "status": status, "mode": "working",
+                "code": {"coding": [{"system": "http://loinc.org", "code": "11450-4"}]},
+                "subject": if many { json!([subject]) } else { subject.clone() },
+                "entry": [{"item": {"reference": "Condition/listed"}}]})
+            .to_string()
+        };
+        world.fhir(&who, "PUT List/l", list("current")).status(201);
+        let names = |page: &super::world::Answer| -> Vec<String> {
+            let entries = page.json()["entry"].as_array().cloned().unwrap_or_default();
+            let name = |e: &Value| {
+                format!(
+                    "{} {}",
+                    e["request"]["url"].as_str().unwrap(),
+                    e["response"]["etag"].as_str().unwrap()
+                )
+            };
+            entries.iter().map(name).collect()
+        };
+        let told = |query: &str| names(&world.fhir(&who, &format!("GET {query}"), "").status(200));
+        let wanted = [
+            "Condition/listed W/\"1\"",
+            "Condition/open W/\"2\"",
+            "Condition/open W/\"1\"",
+        ];
+        for query in [
+            "_history?_list=$current-problems",
+            "Condition/_history?_list=%24current-problems",
+        ] {
+            assert_eq!(told(query), wanted, "{fhir} {query}");
+        }
+        let backwards = told("_history?_list=$current-problems&_sort=_lastUpdated");
+        assert!(backwards.iter().rev().eq(&wanted), "{backwards:?}");
+        assert_eq!(
+            told("Condition/open/_history?_list=$current-problems"),
+            wanted[1..]
+        );
+        for nothing in [
+            "Condition/over/_history?_list=$current-problems",
+            "Patient/_history?_list=$current-problems",
+            "_history?_list=$current-allergies",
+        ] {
+            assert!(told(nothing).is_empty(), "{nothing}");
+        }
+        let count = "GET _history?_list=$current-problems&_count=0";
+        world.fhir(&who, count, "").status(200).at("/total", 3);
+        // All pages go by what was current when the first one was read.
+        let first = "GET _history?_list=$current-problems&_count=1";
+        let page = world.fhir(&who, first, "").status(200);
+        let mut seen = names(&page);
+        let mut next = page.link("next");
+        problem("open", "without", "resolved", "c");
+        world.fhir(&who, "PUT List/l", list("retired")).status(200);
+        while let Some(link) = next {
+            let page = world.follow(&who, &link).status(200);
+            seen.extend(names(&page));
+            next = page.link("next");
+        }
+        assert_eq!(seen, wanted, "{fhir}");
+        // Without its list a patient's problems are those that are active.
+        let now = told("_history?_list=$current-problems");
+        assert_eq!(now, ["Condition/unlisted W/\"1\""], "{fhir}");
+        for bad in ["$current-shoes", "$current-problems&_list=l"] {
+            world
+                .fhir(&who, &format!("GET _history?_list={bad}"), "")
+                .refused(400, "search-value");
+        }
+        // What is current is found by Lists: who may not search them is told so.
+        let other = world.client("lakeside", "system/Condition.rs");
+        world
+            .fhir(&other, "GET Condition/_history?_list=$current-problems", "")
+            .refused(403, "scope-missing");
+    }
 }

@@ -127,6 +127,13 @@ fn everything_of_a_patient_and_what_it_refers_to() {
         found("GET Patient/a/$everything?_type=Patient,Practitioner"),
         ["Patient/a", "Practitioner/dr"]
     );
+    // What is not shown is not counted.
+    let line = "GET Patient/a/$everything?_type=Practitioner";
+    let referred = world.fhir(&who, line, "").status(200);
+    assert_eq!(sorted(&referred), ["Practitioner/dr"]);
+    assert!(referred.json().get("total").is_none());
+    let line = "GET Patient/a/$everything?_type=Encounter";
+    world.fhir(&who, line, "").status(200).at("/total", 1);
     let posted = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "_type", "valueCode": "Encounter" } ] });
     let posted = world.fhir(&who, "POST Patient/a/$everything", posted.to_string());

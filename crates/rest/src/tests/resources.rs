@@ -260,14 +260,19 @@ fn reads_can_ask_for_parts() {
     world
         .fhir(&who, "PUT Patient/p", body.to_string())
         .status(201);
-    let keys = |query: &str| {
-        let read = world
-            .fhir(&who, &format!("GET Patient/p?{query}"), "")
-            .status(200);
+    let keys_of = |line: String| {
+        let read = world.fhir(&who, &line, "").status(200);
         let mut keys: Vec<String> = read.json().as_object().unwrap().keys().cloned().collect();
         keys.retain(|k| !matches!(k.as_str(), "resourceType" | "id" | "meta"));
         keys.sort();
         keys.join(" ")
+    };
+    let keys = |query: &str| {
+        let now = keys_of(format!("GET Patient/p?{query}"));
+        // A version is read as the resource is.
+        let then = keys_of(format!("GET Patient/p/_history/1?{query}"));
+        assert_eq!(now, then, "{query}");
+        now
     };
     assert_eq!(keys(""), "active birthDate contact text");
     assert_eq!(keys("_elements=birthDate"), "birthDate");
@@ -275,8 +280,17 @@ fn reads_can_ask_for_parts() {
     assert_eq!(keys("_summary=data"), "active birthDate contact");
     assert_eq!(keys("_summary=true"), "active birthDate");
     assert_eq!(keys("_summary=false"), "active birthDate contact text");
-    let part = world.fhir(&who, "GET Patient/p?_elements=birthDate", "");
-    part.at("/meta/tag/0/code", "SUBSETTED");
+    for line in [
+        "GET Patient/p?_elements=birthDate",
+        "GET Patient/p/_history/1?_elements=birthDate",
+    ] {
+        let part = world.fhir(&who, line, "").status(200);
+        part.at("/meta/tag/0/code", "SUBSETTED");
+        let batch = json!({"resourceType": "Bundle", "type": "batch",
+            "entry": [{"request": {"method": "GET", "url": &line[4..]}}]});
+        let entry = world.fhir(&who, "POST ", batch.to_string()).status(200);
+        entry.at("/entry/0/resource/meta/tag/0/code", "SUBSETTED");
+    }
 }
 
 #[test]

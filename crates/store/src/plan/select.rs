@@ -251,11 +251,11 @@ pub(crate) fn is_there(type_id: TypeId, rid: &str, depth: usize) -> String {
 /// version.
 pub(crate) fn version_fits(reference: &str, rid: &str, param: &str) -> String {
     format!(
-        "({reference}.version = '' OR EXISTS (SELECT 1 FROM ix_token AS v \
-         INDEXED BY ix_token_rid WHERE v.rid = {rid} AND v.param = {param} \
-         AND (v.code = {reference}.version OR substr(v.code, 1, length({reference}.version) + 1) \
+        "({reference}.version = '' OR EXISTS (SELECT 1 FROM ix_token AS w \
+         INDEXED BY ix_token_rid WHERE w.rid = {rid} AND w.param = {param} \
+         AND (w.code = {reference}.version OR substr(w.code, 1, length({reference}.version) + 1) \
          = {reference}.version || '.') AND {} LIMIT 1))",
-        holds("v")
+        holds("w")
     )
 }
 

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use rusqlite::ToSql;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+
 use super::Bounds;
 use crate::sqlite::quarantine::is_evidence;
 
@@ -34,6 +37,17 @@ impl Bind {
     }
 }
 
+impl ToSql for Bind {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Int(number) => ToSqlOutput::from(*number),
+            Self::Real(bits) => ToSqlOutput::from(f64::from_bits(*bits)),
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::from(&**text)),
+            Self::Uuid(bytes) => ToSqlOutput::Borrowed(ValueRef::from(bytes.as_slice())),
+        })
+    }
+}
+
 /// A statement that is ready to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Statement {
@@ -44,7 +58,7 @@ pub(crate) struct Statement {
 }
 
 /// The values bound by a statement while its text is put together. Equal values share a place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Binds {
     pub(super) bounds: Bounds,
     values: Vec<Bind>,

@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use access::{History, Rule, Spent};
+use access::{History, Rule, Search, Spent};
 use base::{Code, Micros, Seq};
 use fhir::definitions::TypeId;
-use rusqlite::types::Value;
+use fhir::search::Query;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::blob;
@@ -17,8 +17,10 @@ use super::fault::Doing;
 use super::index::IdKey;
 use super::rows::{self, COLUMNS, Opened};
 use super::seal::method_number;
+use super::search;
 use super::sight::{self, Seen};
 use super::tenant::OpenTenant;
+use crate::plan::text::{Bind, Binds, json};
 use crate::tenant::current_or_last_good;
 use crate::{HistoryOf, HistoryRequest, Listed, Method, Position, Result, StoreError, Stored};
 
@@ -40,12 +42,13 @@ pub(crate) struct Found {
 
 const DOING: &str = "reading a history";
 
-/// One page. `db` is inside a read transaction.
+/// One page; of resources that a search finds, where there is one. `db` is inside a read transaction.
 pub(crate) fn page(
     tenant: &Arc<OpenTenant>,
     db: &Connection,
     spent: &Spent<History>,
     request: &HistoryRequest,
+    found_by: Option<(&Spent<Search>, &Query)>,
 ) -> Result<Found> {
     let as_of = match request.page.as_of {
         Some(seq) => seq,
@@ -61,11 +64,10 @@ pub(crate) fn page(
         left_out: 0,
         opened: false,
     };
-    let mut parts = Parts::default();
-    parts.and(
-        "v.seq <= ?",
-        Value::from(i64::try_from(as_of.0).unwrap_or(i64::MAX)),
-    );
+    let mut parts = Parts {
+        sql: "v.seq <= ?1".to_owned(),
+        binds: search::binds(tenant, as_of),
+    };
     match &request.of {
         HistoryOf::Instance(type_id, id) => {
             let rid: Option<i64> = db
@@ -95,20 +97,24 @@ pub(crate) fn page(
                     return Ok(found);
                 }
             }
-            parts.and("v.rid = ?", Value::from(rid));
+            parts.and_number("v.rid =", rid);
         }
-        HistoryOf::Type(type_id) => parts.and("v.type = ?", Value::from(i64::from(type_id.0))),
+        HistoryOf::Type(type_id) => parts.and_number("v.type =", i64::from(type_id.0)),
         HistoryOf::System => parts.shown(tenant, spent),
     }
     if let Some(since) = request.since {
         // Times never go back along the rows, so a row number bounds them.
-        parts.and("v.vid >= ?", Value::from(first_since(db, since)?));
+        parts.and_number("v.vid >=", first_since(db, since)?);
     }
     if let Some((from, to)) = request.at {
-        parts.current_at(from, to, as_of);
+        parts.current_at(from, to);
     }
     if let Some(listed) = &request.listed {
         parts.listed(db, listed)?;
+    }
+    if let Some((finder, query)) = found_by {
+        let found = search::found_of("v", (tenant, db), finder, query, as_of, &mut parts.binds)?;
+        parts.and(&found);
     }
     let instance = matches!(request.of, HistoryOf::Instance(..));
     let ruled = match &request.of {
@@ -120,20 +126,21 @@ pub(crate) fn page(
     // Versions that are not seen are not counted either.
     if !ruled && (request.count == 0 || instance) {
         let sql = format!("SELECT count(*) FROM version v WHERE {}", parts.sql);
+        let asked = parts.binds.clone().finish(&sql);
         let total: i64 = db
-            .prepare_cached(&sql)
-            .and_then(|mut s| s.query_row(params_from_iter(&parts.values), |r| r.get(0)))
+            .prepare_cached(&asked.text)
+            .and_then(|mut s| s.query_row(params_from_iter(&asked.binds), |r| r.get(0)))
             .doing(DOING)?;
         found.total = u64::try_from(total).ok();
     }
     if request.count > 0 {
         if let Some(after) = &request.page.after {
             let behind = if request.ascending {
-                "v.vid > ?"
+                "v.vid >"
             } else {
-                "v.vid < ?"
+                "v.vid <"
             };
-            parts.and(behind, Value::from(place_of(after)?));
+            parts.and_number(behind, place_of(after)?);
         }
         let spent = ruled.then_some(spent);
         fill(tenant, db, request, &parts, spent, &mut found)?;
@@ -147,31 +154,32 @@ pub(crate) fn page(
     Ok(found)
 }
 
-#[derive(Default)]
+/// The condition on versions, `v`.
 struct Parts {
     sql: String,
-    values: Vec<Value>,
+    binds: Binds,
 }
 
 impl Parts {
-    fn and(&mut self, sql: &str, value: Value) {
-        if !self.sql.is_empty() {
-            self.sql.push_str(" AND ");
-        }
+    fn and(&mut self, sql: &str) {
+        self.sql.push_str(" AND ");
         self.sql.push_str(sql);
-        self.values.push(value);
+    }
+
+    fn and_number(&mut self, sql: &str, number: i64) {
+        let place = self.binds.place(&Bind::Int(number));
+        self.and(&format!("{sql} {place}"));
     }
 
     /// Only versions that were current at some time from `from` to before `to`, as far as it is
-    /// known at `as_of`.
-    fn current_at(&mut self, from: Micros, to: Micros, as_of: Seq) {
-        self.and("v.updated_us < ?", Value::from(to.0));
-        self.and(
+    /// known at the change that is asked as of.
+    fn current_at(&mut self, from: Micros, to: Micros) {
+        self.and_number("v.updated_us <", to.0);
+        let from = self.binds.place(&Bind::Int(from.0));
+        self.and(&format!(
             "NOT EXISTS (SELECT 1 FROM version n WHERE n.rid = v.rid \
-             AND n.version = v.version + 1 AND n.seq <= ?",
-            Value::from(i64::try_from(as_of.0).unwrap_or(i64::MAX)),
-        );
-        self.and("n.updated_us <= ?)", Value::from(from.0));
+             AND n.version = v.version + 1 AND n.seq <= ?1 AND n.updated_us <= {from})"
+        ));
     }
 
     /// Only these resources and versions.
@@ -195,15 +203,12 @@ impl Parts {
             let found = version.query_row(params![rid, number], |r| r.get::<_, i64>(0));
             single.extend(found.optional().doing(DOING)?);
         }
-        let json = |rows: &[i64]| {
-            let rows: Vec<String> = rows.iter().map(i64::to_string).collect();
-            Value::from(format!("[{}]", rows.join(",")))
-        };
-        let of = "(v.rid IN (SELECT value FROM json_each(?))";
-        self.and(of, json(&whole));
-        self.sql
-            .push_str(" OR v.vid IN (SELECT value FROM json_each(?)))");
-        self.values.push(json(&single));
+        let whole = self.binds.place(&json(whole.into_iter()));
+        let single = self.binds.place(&json(single.into_iter()));
+        self.and(&format!(
+            "(v.rid IN (SELECT value FROM json_each({whole})) \
+             OR v.vid IN (SELECT value FROM json_each({single})))"
+        ));
         Ok(())
     }
 
@@ -215,8 +220,7 @@ impl Parts {
             return;
         }
         let list: Vec<String> = types.iter().map(|t| t.0.to_string()).collect();
-        self.sql
-            .push_str(&format!(" AND v.type IN ({})", list.join(",")));
+        self.and(&format!("v.type IN ({})", list.join(",")));
     }
 }
 
@@ -248,9 +252,10 @@ fn fill(
         }
     );
     let mut eye = Eye::default();
-    let mut statement = db.prepare_cached(&sql).doing(DOING)?;
+    let asked = parts.binds.clone().finish(&sql);
+    let mut statement = db.prepare_cached(&asked.text).doing(DOING)?;
     let mut rows = statement
-        .query(params_from_iter(&parts.values))
+        .query(params_from_iter(&asked.binds))
         .doing(DOING)?;
     let (mut last, mut counted) = (0i64, 0u64);
     let (mut bytes, bytes_max) = (0u64, tenant.shared.config.limits.page_bytes_max);

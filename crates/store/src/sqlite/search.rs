@@ -125,6 +125,64 @@ pub(crate) fn meeting(
     met(place, view, clause, type_id, (rids, apart))
 }
 
+/// The values of a statement that begins with the change that it answers as of.
+pub(crate) fn binds(tenant: &OpenTenant, as_of: Seq) -> Binds {
+    Binds::as_of(seq_number(as_of), bounds_of(tenant))
+}
+
+/// The condition that rows of a table, under this name with `rid` and `type`, are of resources that a
+/// search finds as of a change, for whoever brings the permit.
+///
+/// # Errors
+/// `cursor-expired`, `limit-query`, `storage-fault`.
+pub(crate) fn found_of(
+    alias: &str,
+    (tenant, conn): (&OpenTenant, &Connection),
+    spent: &Spent<Search>,
+    query: &Query,
+    seq: Seq,
+    binds: &mut Binds,
+) -> Result<String> {
+    let request = PageRequest {
+        as_of: Some(seq),
+        ..PageRequest::default()
+    };
+    let own = tenant.customs();
+    let mut data = Data {
+        conn,
+        vocabulary: &tenant.vocabulary,
+        model: tenant.model,
+        own: &own,
+        view: View {
+            as_of: seq_number(as_of(conn, &request, seq)?),
+            bounds: bounds_of(tenant),
+        },
+        memory: None,
+        denied: false,
+    };
+    let mut each = Vec::new();
+    for (at, type_id) in query.types.iter().copied().enumerate() {
+        if !spent.allows(type_id) {
+            continue;
+        }
+        let whom = For::Caller(spent.sight());
+        let conds = conditions(&query.filter, (at, type_id), whom, &mut data)?;
+        let there = crate::plan::select::is_there(type_id, &format!("{alias}.rid"), 0);
+        let holds = probe(
+            &Cond::All(conds),
+            type_id,
+            &format!("{alias}.rid"),
+            0,
+            binds,
+        );
+        each.push(format!(
+            "({alias}.type = {} AND {there} AND {holds})",
+            type_id.0
+        ));
+    }
+    Ok(crate::plan::text::joined(&each, "OR", "0"))
+}
+
 /// The parameter of the URL by which resources of a type may be named by a reference parameter, if it holds
 /// canonicals.
 pub(crate) fn url_of(tenant: &OpenTenant, param: ParamId, target: TypeId) -> Option<i64> {
@@ -627,12 +685,7 @@ fn step(
     each: &mut impl FnMut(&Row<'_>) -> rusqlite::Result<bool>,
 ) -> rusqlite::Result<bool> {
     for (at, bind) in binds.iter().enumerate() {
-        match bind {
-            Bind::Int(i) => statement.raw_bind_parameter(at + 1, i)?,
-            Bind::Real(bits) => statement.raw_bind_parameter(at + 1, f64::from_bits(*bits))?,
-            Bind::Text(t) => statement.raw_bind_parameter(at + 1, t)?,
-            Bind::Uuid(u) => statement.raw_bind_parameter(at + 1, u.as_slice())?,
-        }
+        statement.raw_bind_parameter(at + 1, bind)?;
     }
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {

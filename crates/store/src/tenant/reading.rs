@@ -603,7 +603,21 @@ impl TenantStore {
     /// # Errors
     /// `cursor-invalid`.
     pub async fn history(&self, permit: Permit<History>, request: HistoryRequest) -> Result<Page> {
+        self.history_of_found(permit, request, None).await
+    }
+
+    /// The same, of those resources alone that a search finds as of the change that all pages show.
+    ///
+    /// # Errors
+    /// `cursor-invalid`, `cursor-expired`, `limit-time`, `limit-query`.
+    pub async fn history_of_found(
+        &self,
+        permit: Permit<History>,
+        request: HistoryRequest,
+        found_by: Option<(Permit<Search>, Arc<Query>)>,
+    ) -> Result<Page> {
         let spent = permit.spend(&self.tenant);
+        let found_by = found_by.map(|(permit, query)| (permit.spend(&self.tenant), query));
         let entry = self.serving()?;
         let covered = match &request.of {
             HistoryOf::Instance(type_id, id) => spent.covers(*type_id, id),
@@ -620,7 +634,8 @@ impl TenantStore {
             .0
             .read(entry, Class::Scan, deadline, move |tenant, db, _| {
                 in_snapshot(db, || {
-                    let found = history::page(tenant, db, &spent, &request)?;
+                    let found_by = found_by.as_ref().map(|(spent, query)| (spent, &**query));
+                    let found = history::page(tenant, db, &spent, &request, found_by)?;
                     Ok((spent, found))
                 })
             })

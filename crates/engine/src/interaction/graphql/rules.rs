@@ -1,13 +1,14 @@
 //! What GraphQL wants of a document before it is answered (sections 5.3 to 5.8 of its specification),
-//! whatever data there is: nothing is said twice, what is defined is used, fragments may apply, and
-//! fields of one name in the answer are the same field. Which elements there are is found out where
-//! they are looked at.
+//! whatever data there is: nothing is said twice, what is defined is used and what is used is
+//! defined (fragments, variables, directives), fragments may apply,
+//! fields of one name in the answer are the same field, and where they are of objects of different
+//! types, of one shape. Which elements there are is found out where they are looked at.
 
 use std::collections::{HashMap, HashSet};
 
 use async_graphql_parser::types::{
-    Directive, ExecutableDocument, Field, FragmentDefinition, Selection, SelectionSet,
-    TypeCondition,
+    Directive, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, Selection,
+    SelectionSet, TypeCondition,
 };
 use async_graphql_parser::{Pos, Positioned};
 use async_graphql_value::{Name, Value};
@@ -15,7 +16,7 @@ use base::Limits;
 use fhir::definitions::Model;
 
 use super::collect::{is_same, over};
-use super::schema::{Schema, Type, TypeKind};
+use super::schema::{Of, Schema, Type, TypeKind};
 use super::{Checked, wrong};
 
 /// A selection set, and the type that it selects from where that is known.
@@ -33,17 +34,20 @@ pub(super) fn check(
     let mut plain = Plain {
         document,
         spreads: HashMap::new(),
+        uses: HashMap::new(),
+        operations: Vec::new(),
         conditions: false,
     };
     plain.whole()?;
     plain.fragments()?;
+    plain.variables()?;
     // Without conditions all that is selected from one object is of one type.
     let schema = plain.conditions.then(|| Schema::of(model));
     let mut merging = Merging {
         document,
         schema,
         seen: HashSet::new(),
-        fields: 0,
+        count: 0,
         limits,
     };
     for (_, operation) in document.operations.iter() {
@@ -51,16 +55,34 @@ pub(super) fn check(
         let set = &operation.node.selection_set.node;
         merging.sets(&[(set, of)], 0)?;
     }
+    // Of one object all are the same fields: only what may be of several has shapes that differ.
+    if schema.is_some() {
+        (merging.seen, merging.count) = (HashSet::new(), 0);
+        for (_, operation) in document.operations.iter() {
+            let of = schema.and_then(|s| s.type_named(root));
+            merging.shapes(&[(&operation.node.selection_set.node, of)], 0)?;
+        }
+    }
     Ok(())
 }
 
 /// What is seen without types.
 struct Plain<'d> {
     document: &'d ExecutableDocument,
-    /// The fragments that a fragment, or (`""`) the operations, spread.
+    /// The fragments that a fragment, or (`""`) the operation that is looked at, spreads.
     spreads: HashMap<&'d str, Vec<&'d str>>,
+    /// The variables that it uses, and where.
+    uses: HashMap<&'d str, Vec<(&'d str, Pos)>>,
+    operations: Vec<Own<'d>>,
     /// Whether some fragment is about a type.
     conditions: bool,
+}
+
+/// An operation, and what is written in it itself.
+struct Own<'d> {
+    operation: &'d OperationDefinition,
+    spreads: Vec<&'d str>,
+    uses: Vec<(&'d str, Pos)>,
 }
 
 impl<'d> Plain<'d> {
@@ -69,13 +91,114 @@ impl<'d> Plain<'d> {
             let operation = &operation.node;
             let variables = operation.variable_definitions.iter();
             once(variables.map(|v| &v.node.name), "the variable $")?;
-            directives(&operation.directives)?;
+            self.directives("", &operation.directives, Place::Definition)?;
             self.set("", &operation.selection_set.node)?;
+            let (spreads, uses) = (self.spreads.remove(""), self.uses.remove(""));
+            self.operations.push(Own {
+                operation,
+                spreads: spreads.unwrap_or_default(),
+                uses: uses.unwrap_or_default(),
+            });
         }
         for (name, fragment) in &self.document.fragments {
             self.conditions = true;
-            directives(&fragment.node.directives)?;
+            self.directives(name, &fragment.node.directives, Place::Definition)?;
             self.set(name, &fragment.node.selection_set.node)?;
+        }
+        Ok(())
+    }
+
+    fn arguments(
+        &mut self,
+        within: &'d str,
+        all: &'d [(Positioned<Name>, Positioned<Value>)],
+    ) -> Checked<()> {
+        for (_, value) in all {
+            used(&value.node, value.pos, self.uses.entry(within).or_default());
+        }
+        once(all.iter().map(|(name, _)| name), "the argument ")
+    }
+
+    /// They are known, may stand there, and are there once, with the one argument that they need.
+    fn directives(
+        &mut self,
+        within: &'d str,
+        all: &'d [Positioned<Directive>],
+        place: Place,
+    ) -> Checked<()> {
+        once(all.iter().map(|d| &d.node.name), "the directive @")?;
+        for directive in all {
+            let (at, directive) = (directive.pos, &directive.node);
+            self.arguments(within, &directive.arguments)?;
+            let name = directive.name.node.as_str();
+            let (anywhere, needs) = match name {
+                "skip" | "include" => (true, Some("if")),
+                "slice" => (false, Some("path")),
+                "flatten" | "first" | "singleton" => (false, None),
+                _ => return wrong(format!("there is no directive @{name}"), at),
+            };
+            if place == Place::Definition || place == Place::Fragment && !anywhere {
+                return wrong(format!("@{name} is about fields"), at);
+            }
+            let other = |(given, _): &&(Positioned<Name>, Positioned<Value>)| {
+                needs != Some(given.node.as_str())
+            };
+            if let Some((given, _)) = directive.arguments.iter().find(other) {
+                let text = format!("@{name} has no argument {}", given.node);
+                return wrong(text, given.pos);
+            }
+            match (needs, directive.arguments.first()) {
+                (Some(needs), None) => {
+                    return wrong(format!("@{name} needs \"{needs}\""), at);
+                }
+                (Some(needs), Some((_, value))) => {
+                    let fits = match &value.node {
+                        Value::Variable(_) => true,
+                        Value::Boolean(_) => anywhere,
+                        Value::String(_) => !anywhere,
+                        _ => false,
+                    };
+                    let kind = if anywhere { "boolean" } else { "string" };
+                    if !fits {
+                        return wrong(format!("\"{needs}\" is a {kind}"), value.pos);
+                    }
+                }
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Each operation defines the variables that it and its fragments use, and no others.
+    fn variables(&self) -> Checked<()> {
+        for own in &self.operations {
+            let defined = own.operation.variable_definitions.iter();
+            let mut unused: HashMap<&str, Pos> = defined
+                .map(|v| (v.node.name.node.as_str(), v.pos))
+                .collect();
+            let known: HashSet<&str> = unused.keys().copied().collect();
+            let (mut seen, mut next) = (HashSet::new(), own.spreads.clone());
+            let mut uses = own.uses.as_slice();
+            loop {
+                for (name, at) in uses {
+                    unused.remove(name);
+                    if !known.contains(name) {
+                        return wrong(format!("the variable ${name} is not declared"), *at);
+                    }
+                }
+                let Some(name) = next.pop() else { break };
+                uses = &[];
+                if seen.insert(name) {
+                    uses = self.uses.get(name).map_or(&[], Vec::as_slice);
+                    next.extend(self.spreads.get(name).into_iter().flatten());
+                }
+            }
+            let first = unused
+                .into_iter()
+                .min_by_key(|(_, at)| (at.line, at.column));
+            if let Some((name, at)) = first {
+                return wrong(format!("nothing uses the variable ${name}"), at);
+            }
         }
         Ok(())
     }
@@ -86,19 +209,19 @@ impl<'d> Plain<'d> {
             match &selection.node {
                 Selection::Field(field) => {
                     let field = &field.node;
-                    arguments(&field.arguments)?;
-                    directives(&field.directives)?;
+                    self.arguments(within, &field.arguments)?;
+                    self.directives(within, &field.directives, Place::Field)?;
                     self.set(within, &field.selection_set.node)?;
                 }
                 Selection::InlineFragment(inline) => {
                     let inline = &inline.node;
                     self.conditions |= inline.type_condition.is_some();
-                    directives(&inline.directives)?;
+                    self.directives(within, &inline.directives, Place::Fragment)?;
                     self.set(within, &inline.selection_set.node)?;
                 }
                 Selection::FragmentSpread(spread) => {
                     let name = &spread.node.fragment_name;
-                    directives(&spread.node.directives)?;
+                    self.directives(within, &spread.node.directives, Place::Fragment)?;
                     fragment(self.document, name)?;
                     self.spreads.entry(within).or_default().push(&name.node);
                 }
@@ -111,7 +234,12 @@ impl<'d> Plain<'d> {
     fn fragments(&self) -> Checked<()> {
         let of = |name: &str| self.spreads.get(name).into_iter().flatten().copied();
         let mut used = HashSet::new();
-        let mut next: Vec<&str> = of("").collect();
+        let mut next: Vec<&str> = self
+            .operations
+            .iter()
+            .flat_map(|o| &o.spreads)
+            .copied()
+            .collect();
         while let Some(name) = next.pop() {
             if used.insert(name) {
                 next.extend(of(name));
@@ -171,12 +299,24 @@ fn once<'d>(names: impl Iterator<Item = &'d Positioned<Name>>, what: &str) -> Ch
     Ok(())
 }
 
-fn arguments(all: &[(Positioned<Name>, Positioned<Value>)]) -> Checked<()> {
-    once(all.iter().map(|(name, _)| name), "the argument ")
+/// Where a directive stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Field,
+    /// A fragment is spread.
+    Fragment,
+    /// An operation, or a fragment, is defined.
+    Definition,
 }
 
-fn directives(all: &[Positioned<Directive>]) -> Checked<()> {
-    all.iter().try_for_each(|d| arguments(&d.node.arguments))
+/// The variables in a value.
+fn used<'d>(value: &'d Value, at: Pos, all: &mut Vec<(&'d str, Pos)>) {
+    match value {
+        Value::Variable(name) => all.push((name.as_str(), at)),
+        Value::List(items) => items.iter().for_each(|item| used(item, at, all)),
+        Value::Object(fields) => fields.values().for_each(|field| used(field, at, all)),
+        _ => {}
+    }
 }
 
 /// Whether fields of one name are one field (section 5.3.2), and fragments may apply (5.5.2.3).
@@ -185,36 +325,75 @@ struct Merging<'d> {
     schema: Option<&'static Schema>,
     /// Selection sets that were looked at together.
     seen: HashSet<Vec<usize>>,
-    fields: u64,
+    count: u64,
     limits: &'d Limits,
 }
 
 impl<'d> Merging<'d> {
     /// Checks what is selected from one object, and what from what is found there.
     fn sets(&mut self, sets: &[Set<'d>], depth: u64) -> Checked<()> {
+        for (key, same) in self.fields(sets)? {
+            for inner in self.one(key, &same)? {
+                self.is_in_depth(depth, &same)?;
+                self.sets(&inner, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what has one place in the answer, of whatever objects (`SameResponseShape`).
+    fn shapes(&mut self, sets: &[Set<'d>], depth: u64) -> Checked<()> {
+        for (key, same) in self.fields(sets)? {
+            let mut known: Option<(&Of, TypeKind)> = None;
+            let mut inner = Vec::with_capacity(same.len());
+            for (of, field) in &same {
+                let found = self.found(*of, field);
+                if !field.node.selection_set.node.items.is_empty() {
+                    inner.push((&field.node.selection_set.node, found));
+                }
+                let name = field.node.name.node.as_str();
+                let is = of.and_then(|of| of.fields.iter().find(|f| f.name == name));
+                let (Some(is), Some(found)) = (is, found) else {
+                    continue;
+                };
+                let (first, kind) = *known.get_or_insert((&is.of, found.kind));
+                let leaves = !(kind.has_fields() && found.kind.has_fields());
+                if first.around != is.of.around || leaves && first.name != is.of.name {
+                    let text = format!("fields of different shapes are called {key}");
+                    return wrong(text, field.pos);
+                }
+            }
+            if !inner.is_empty() {
+                self.is_in_depth(depth, &same)?;
+                self.shapes(&inner, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_in_depth(&self, depth: u64, same: &Same<'d>) -> Checked<()> {
+        let max = self.limits.graphql_depth_max;
+        match same.first().filter(|_| depth >= max) {
+            Some((_, field)) => over("graphql_depth_max", max, field.pos),
+            None => Ok(()),
+        }
+    }
+
+    /// What these sets select, by its name in the answer; nothing if they were looked at together.
+    fn fields(&mut self, sets: &[Set<'d>]) -> Checked<HashMap<&'d str, Same<'d>>> {
         let mut place: Vec<usize> = sets
             .iter()
             .map(|(set, _)| std::ptr::from_ref(*set).addr())
             .collect();
         place.sort_unstable();
         place.dedup();
-        if !self.seen.insert(place) {
-            return Ok(());
-        }
         let (mut fields, mut spread) = (HashMap::new(), HashSet::new());
-        for (set, of) in sets {
-            self.gather(set, *of, &mut fields, &mut spread)?;
-        }
-        for (key, same) in fields {
-            for inner in self.one(key, &same)? {
-                let max = self.limits.graphql_depth_max;
-                if let (true, Some((_, field))) = (depth >= max, same.first()) {
-                    return over("graphql_depth_max", max, field.pos);
-                }
-                self.sets(&inner, depth + 1)?;
+        if self.seen.insert(place) {
+            for (set, of) in sets {
+                self.gather(set, *of, &mut fields, &mut spread)?;
             }
         }
-        Ok(())
+        Ok(fields)
     }
 
     fn gather(
@@ -225,9 +404,9 @@ impl<'d> Merging<'d> {
         spread: &mut HashSet<&'d str>,
     ) -> Checked<()> {
         for selection in &set.items {
-            self.fields += 1;
+            self.count += 1;
             let max = self.limits.graphql_fields_max;
-            if self.fields > max {
+            if self.count > max {
                 return over("graphql_fields_max", max, selection.pos);
             }
             match &selection.node {

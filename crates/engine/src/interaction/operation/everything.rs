@@ -107,6 +107,10 @@ impl Session {
         page.left_out += apart;
         page.entries
             .retain(|entry| wanted.gives(entry.resource.get().type_id));
+        // Where more is searched than is shown, what was counted is not what matches.
+        if !query.types.iter().all(|t| wanted.gives(*t)) {
+            page.total = None;
+        }
         page.entries.extend(referred);
         let this = match (asked.cursor, &*place.query) {
             (Some(cursor), _) => format!("{path}?_cursor={cursor}"),

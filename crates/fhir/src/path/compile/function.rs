@@ -325,8 +325,11 @@ impl Compiler<'_> {
         scope: &Scope,
     ) -> Result<Typed, PathError> {
         let Some(function) = Function::parse(name) else {
-            return Err(if matches!(name, "slice" | "elementDefinition") {
-                PathError::Unsupported(format!("{name}(): it needs profiles"))
+            return Err(if name == "slice" {
+                PathError::Unsupported("slice(): it needs profiles".to_owned())
+            } else if name == "elementDefinition" {
+                let text = "elementDefinition(): the ElementDefinitions of FHIR are not held here";
+                PathError::Unsupported(text.to_owned())
             } else if Function::OWN_NAMES.contains(&name) {
                 arity(name, args.len())
             } else {

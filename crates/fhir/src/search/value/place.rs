@@ -9,7 +9,14 @@ const ROUNDS_MAX: usize = 200;
 /// Metres between two places, each latitude and longitude in degrees, along the ellipsoid
 /// (Vincenty's inverse formula); nearly opposite places, for which it does not converge, along a
 /// sphere.
-pub fn distance(from: (f64, f64), to: (f64, f64)) -> f64 {
+pub fn distance(from: (f64, f64), (latitude, longitude): (f64, f64)) -> f64 {
+    // Across the date line: whole turns would leave their rounding.
+    let turn = match longitude - from.1 {
+        east if east > 180.0 => -360.0,
+        west if west < -180.0 => 360.0,
+        _ => 0.0,
+    };
+    let to = (latitude, longitude + turn);
     ellipsoid(from, to).unwrap_or_else(|| sphere(from, to))
 }
 
@@ -130,5 +137,8 @@ mod tests {
         assert!((distance((0.0, 0.0), (0.0, 1.0)) - 111_319.491).abs() < 0.01);
         assert!((distance((0.0, 0.0), (0.0, 180.0)) - 20_003_931.0).abs() < 20_000.0);
         assert!((distance((10.0, 179.5), (10.0, -179.5)) - 109_639.0).abs() < 10.0);
+        // The date line is one line.
+        assert!(distance((10.0, 180.0), (10.0, -180.0)).abs() < 1e-9);
+        assert!(distance((10.0, -180.0), (10.0, 180.0)).abs() < 1e-9);
     }
 }

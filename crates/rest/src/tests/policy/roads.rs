@@ -76,6 +76,43 @@ fn no_road_leads_to_the_other_facility() {
     stays_in_the_north(&world, &who);
 }
 
+#[test]
+fn histories_of_computed_lists_stay_in_reach() {
+    let (world, all) = two_facilities();
+    let system = "http://terminology.hl7.org/CodeSystem/condition-clinical";
+    for at in ["north", "south"] {
+        let active = json!({ "resourceType": "Condition", "id": format!("c-{at}"),
+            "clinicalStatus": { "coding": [{ "system": system, "code": "active" }] },
+            "subject": { "reference": format!("Patient/p-{at}") } });
+        let put = format!("PUT Condition/c-{at}");
+        world.fhir(&all, &put, active.to_string()).status(200);
+    }
+    let of = |who: &str| {
+        let told = world.fhir(who, "GET _history?_list=$current-problems", "");
+        let entries = told.status(200).json()["entry"].clone();
+        let each = entries.as_array().cloned().unwrap_or_default();
+        let url = |e: &serde_json::Value| e["request"]["url"].as_str().unwrap().to_owned();
+        each.iter().map(url).collect::<Vec<_>>()
+    };
+    let (north, south) = ("Condition/c-north", "Condition/c-south");
+    assert_eq!(sorted(of(&all)), [north, north, south, south]);
+    assert_eq!(of(&northern(&world, "clinician")), [north, north]);
+    // A list of another chart makes nothing of this one current, or not.
+    let list = |id: &str, of: &str, item: &str| {
+        let list = json!({ "resourceType": "List", "id": id, "status": "current", "mode": "working",
+            "subject": { "reference": format!("Patient/{of}") },
+            "code": { "coding": [{ "system": "http://loinc.org", "code": "11450-4" }] },
+            "entry": [{ "item": { "reference": item } }] });
+        world
+            .fhir(&all, &format!("PUT List/{id}"), list.to_string())
+            .status(201);
+    };
+    list("far", "p-south", north);
+    list("near", "p-north", "Observation/b-north");
+    assert_eq!(of(&all), [north, north]);
+    assert!(of(&northern(&world, "clinician")).is_empty());
+}
+
 /// The token of a person who is the northern patient, or has opened their chart in a program.
 pub(super) fn own_chart(world: &World) -> String {
     let admin = administrator(world, "lakeside");
