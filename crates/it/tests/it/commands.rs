@@ -151,6 +151,39 @@ fn a_tenant_is_changed_and_presets_are_listed_by_commands() {
 }
 
 #[test]
+fn grants_of_an_earlier_ready_policy_are_renewed_by_a_draft() {
+    let world = own("outdated", &[]);
+    let (server, tenant) = (world.server(), world.tenant());
+    let folder = Folder::new("outdated-input");
+    let (old, draft) = (folder.join("old.json"), folder.join("draft.json"));
+    let who = json!({ "roles": ["clinician"] });
+    let charts = json!({ "grants": [{ "name": "clinician: charts", "who": who, "actions": "cruds",
+        "types": ["*"], "within": "Patient?organization=%user.facilities" }] });
+    fs::write(&old, charts.to_string()).unwrap();
+    let publish = |file: &Path| {
+        let words = [
+            "policy",
+            "publish",
+            "--tenant",
+            tenant.name(),
+            "--reason",
+            "test",
+        ];
+        server.run(&[&words[..], &[file.to_str().unwrap()]].concat())
+    };
+    let outdated = || {
+        let words = ["policy", "outdated", "--tenant", tenant.name(), "--draft"];
+        server.run(&[&words[..], &[draft.to_str().unwrap()]].concat())
+    };
+    assert!(publish(&old).contains("warning: "));
+    assert!(outdated().contains("\"clinician: charts\""));
+    let renewed: Value = serde_json::from_slice(&fs::read(&draft).unwrap()).unwrap();
+    assert_eq!(renewed["grants"][0]["by"], "facility");
+    assert!(!publish(&draft).contains("earlier version"));
+    assert_eq!(outdated().trim(), "none");
+}
+
+#[test]
 fn what_comes_again_is_imported_once() {
     let world = own("again", &[]);
     let tenant = world.tenant();
