@@ -324,7 +324,7 @@ async fn a_restored_tenant_lets_in_whom_its_tenant_lets_in_now() {
     let now = restore("as-now", RestoreClients::AsNow).await;
     assert_eq!(now, (kept(1, 1), (false, true)));
     let all = restore("as-then", RestoreClients::Keep).await;
-    assert_eq!(all, (kept(2, 0), (true, true)));
+    assert_eq!(all, (kept(1, 1), (false, true)));
     let none = restore("nobody", RestoreClients::Revoke).await;
     assert_eq!(none, (kept(0, 2), (false, false)));
     world
