@@ -100,7 +100,7 @@ pub(crate) fn apply(
     for ((entry, op), reached) in work.ops.iter().enumerate().zip(&reached) {
         written.push(making.write(entry, op, *reached)?);
     }
-    making.must_be_in_reach(&work.ops, &reached)?;
+    making.must_be_in_reach(&work.ops, &reached, &written)?;
     making.must_not_open(&work.ops, &watched)?;
     if work.enforce_references {
         references::check(tenant, making.state, &work.ops)?;

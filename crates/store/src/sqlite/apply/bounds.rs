@@ -11,7 +11,7 @@ use fhir::search::query::Clause;
 use super::super::fault::{Doing, internal};
 use super::super::{rows, sight};
 use super::{DEPTH_MAX, Making, Op, find, refused};
-use crate::{Method, Prepared, Result};
+use crate::{Method, Outcome, Prepared, Result, Written};
 
 impl Making<'_> {
     /// For each write, whether the resource is there for its caller. What policy keeps out of reach
@@ -142,18 +142,23 @@ impl Making<'_> {
     /// What the change makes is no evidence for itself: nobody gets at a patient's chart by writing that
     /// they care for the patient. What was there and in reach before may stay so by itself: that it leads to
     /// nothing to which it did not lead before is looked at beside this.
-    pub(super) fn must_be_in_reach(&mut self, ops: &[Op], reached: &[bool]) -> Result<()> {
+    pub(super) fn must_be_in_reach(
+        &mut self,
+        ops: &[Op],
+        reached: &[bool],
+        written: &[Written],
+    ) -> Result<()> {
         if !ops.iter().any(|op| op.filter().is_some()) {
             return Ok(());
         }
         let (mut made, mut new) = (Vec::with_capacity(ops.len()), Vec::new());
-        for (op, reached) in ops.iter().zip(reached) {
+        for ((op, reached), written) in ops.iter().zip(reached).zip(written) {
             // Of what a deletion did not reach nothing was made.
             if *reached || !matches!(op, Op::Delete { .. }) {
                 let (type_id, id) = op.target();
                 if let Some(current) = find(&self.state.db, type_id, id)? {
                     made.push(current.rid);
-                    if current.version == 1 {
+                    if written.outcome == Outcome::Created {
                         new.push(current.rid);
                     }
                 }
