@@ -260,6 +260,14 @@ fn issuer_of(house: &House, settings: &Settings) -> String {
 }
 
 impl Kept {
+    /// The issuer that it was set for, or has.
+    fn issuer(&self, house: &House) -> String {
+        match &self.made {
+            Some(made) => made.issuer.to_string(),
+            None => issuer_of(house, &self.settings),
+        }
+    }
+
     /// Whether it lets people in.
     fn lets_in(&self, house: &House, now: Micros) -> bool {
         let issuer = issuer_of(house, &self.settings);
@@ -591,20 +599,19 @@ impl Operator {
         printable(reason, REASON_CHARACTERS_MAX, wanted)?;
         let secret = self.secret(&store, &draft).await?;
         let before = store.identity_providers().await?;
-        let before = find(&before, &draft.id).ok();
+        let mut before = find(&before, &draft.id).ok();
         let issuer = issuer_of(&self.house, &draft.settings);
         let for_it = |made: &SetByOperator| *made.issuer == *issuer;
         let same_way = before.as_ref().is_some_and(|before| {
             before.is_same_way(&draft.settings) && before.made.as_ref().is_none_or(for_it)
         });
+        let as_it_is =
+            |kept: &mut Kept| same_way && kept.settings == draft.settings && kept.secret == secret;
+        if let Some(kept) = before.take_if(as_it_is) {
+            return Ok(self.provider_view(&tenant, &draft.id, kept));
+        }
         let made = match &before {
-            Some(before) if same_way => {
-                if before.settings == draft.settings && before.secret == secret {
-                    let found = store.identity_providers().await?;
-                    return Ok(self.provider_view(&tenant, &draft.id, find(&found, &draft.id)?));
-                }
-                before.made.clone()
-            }
+            Some(before) if same_way => before.made.clone(),
             before => {
                 let made = self.setter(&store, reason, &issuer, before.as_ref());
                 Some(made.await?)
@@ -624,12 +631,9 @@ impl Operator {
         store.put_identity_provider(deed, provider).await?;
         // What was given by it as it was before ends.
         if let Some(before) = before.filter(|_| !same_way) {
-            let before = match &before.made {
-                Some(made) => made.issuer.to_string(),
-                None => issuer_of(&self.house, &before.settings),
-            };
             let ending = self.ending(&tenant, &store);
-            ending.all_of(&draft.id, &before).await?;
+            let issuer = before.issuer(&self.house);
+            ending.all_of(&draft.id, &issuer).await?;
         }
         Ok(self.provider_view(&tenant, &draft.id, kept))
     }

@@ -5,7 +5,7 @@ use access::{Administering, Reason, TenantId};
 use base::Micros;
 use store::{BrowserSession, Deed, Person, TenantStore, Through};
 
-use super::{find, issuer_of};
+use super::find;
 use crate::auth::Visitor;
 use crate::failure::Failure;
 use crate::house::House;
@@ -66,15 +66,11 @@ impl Ending<'_> {
 /// The issuer that a provider was set for, or has.
 async fn issuer(house: &House, store: &TenantStore, id: &str) -> Result<String, Failure> {
     let all = store.identity_providers().await?;
-    let kept = find(&all, id)?;
-    Ok(match &kept.made {
-        Some(made) => made.issuer.to_string(),
-        None => issuer_of(house, &kept.settings),
-    })
+    Ok(find(&all, id)?.issuer(house))
 }
 
 /// As much of an id as is shown.
-fn shown(id: &str) -> String {
+pub(super) fn shown(id: &str) -> String {
     id.chars().take(64).collect()
 }
 

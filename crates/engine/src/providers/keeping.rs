@@ -6,6 +6,7 @@ use access::Administering;
 use base::{Code, Micros};
 use store::{IdentityProvider, StoreError, Through};
 
+use super::ending::shown;
 use super::{Kept, ProviderView, find, issuer_of, read, view, written};
 use crate::auth::Visitor;
 use crate::failure::Failure;
@@ -97,10 +98,7 @@ impl Visitor {
         id: &str,
         seen: Option<&str>,
     ) -> Result<ProviderView, Failure> {
-        let what = format!(
-            "keep identity provider {}",
-            id.chars().take(64).collect::<String>()
-        );
+        let what = format!("keep identity provider {}", shown(id));
         let deed = self.deed(Administering::People, what.as_str()).await?;
         self.must_step_up(&what).await?;
         self.must_be_of_the_tenant(&what).await?;
