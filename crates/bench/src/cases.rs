@@ -4,6 +4,7 @@ mod crowd;
 mod governed;
 mod import;
 mod interactions;
+mod language;
 mod neighbour;
 
 use std::io::Write;
@@ -99,6 +100,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Vec<Row>> {
     {
         say("read, search and create")?;
         rows.extend(interactions::of_house(&setting).await?);
+    }
+    if setting.wants("language") {
+        say("the language")?;
+        rows.extend(language::rows(&setting)?);
     }
     if setting.wants("policy") {
         say("policy")?;

@@ -177,7 +177,7 @@ impl<'d> Value<'d> {
                 doc: self.doc,
                 at: at as u32 + 1,
             };
-            if text == name {
+            if is_same(text, name) {
                 value = value.or(Some(found));
             } else if beside && matches!(text, [b'_', rest @ ..] if rest == name) {
                 sibling = sibling.or(Some(found));
@@ -219,6 +219,11 @@ impl<'d> Value<'d> {
     }
 }
 
+/// Whether two names are the same; most differ in how they begin.
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.first() == b.first() && a == b
+}
+
 fn text_of(source: &str, n: Node) -> Cow<'_, str> {
     let raw = source.get(n.start as usize..n.end as usize).unwrap_or("");
     if n.flag {
@@ -249,7 +254,8 @@ impl<'d> Member<'d> {
             return self.name() == name;
         }
         // Bytes, because this is asked of every member on the way to every element.
-        self.bytes(n) == Some(name.as_bytes())
+        self.bytes(n)
+            .is_some_and(|bytes| is_same(bytes, name.as_bytes()))
     }
 
     fn bytes(self, n: Node) -> Option<&'d [u8]> {

@@ -1,5 +1,7 @@
 //! Text to nodes: one pass, no recursion, no copies.
 
+use memchr::memchr;
+
 use super::{Doc, Kind, Node};
 
 /// Why a text is not JSON that we take.
@@ -399,34 +401,42 @@ fn hex(digits: &[u8]) -> Option<u32> {
 
 /// The content of a string that the parser accepted.
 pub(super) fn unescape(raw: &str) -> String {
-    let mut out = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(rest.get(..at).unwrap_or(""));
-        let tail = rest.get(at + 1..).unwrap_or("");
-        let mut used = 1;
-        match tail.as_bytes().first() {
-            Some(b'b') => out.push('\u{8}'),
-            Some(b'f') => out.push('\u{c}'),
-            Some(b'n') => out.push('\n'),
-            Some(b'r') => out.push('\r'),
-            Some(b't') => out.push('\t'),
-            Some(b'u') => {
-                let unit = |from: usize| tail.as_bytes().get(from..from + 4).and_then(hex);
-                used = 5;
-                let mut c = unit(1).unwrap_or(0xfffd);
-                if (0xd800..0xdc00).contains(&c) {
-                    let low = unit(7).unwrap_or(0xdc00);
-                    c = 0x10000 + ((c - 0xd800) << 10) + (low.wrapping_sub(0xdc00) & 0x3ff);
-                    used = 11;
+    let mut out = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes();
+    while let Some(at) = memchr(b'\\', rest) {
+        out.extend_from_slice(rest.get(..at).unwrap_or_default());
+        rest = rest.get(at..).unwrap_or_default();
+        // Escapes often follow one another: line ends and what indents.
+        while let [b'\\', escape, tail @ ..] = rest {
+            rest = tail;
+            match escape {
+                b'b' => out.push(8),
+                b'f' => out.push(12),
+                b'n' => out.push(b'\n'),
+                b'r' => out.push(b'\r'),
+                b't' => out.push(b'\t'),
+                b'u' => {
+                    let unit = |from: usize| tail.get(from..from + 4).and_then(hex);
+                    let mut used = 4;
+                    let mut c = unit(0).unwrap_or(0xfffd);
+                    if (0xd800..0xdc00).contains(&c) {
+                        let low = unit(6).unwrap_or(0xdc00);
+                        c = 0x10000 + ((c - 0xd800) << 10) + (low.wrapping_sub(0xdc00) & 0x3ff);
+                        used = 10;
+                    }
+                    let c = char::from_u32(c).unwrap_or('\u{fffd}');
+                    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                    rest = tail.get(used..).unwrap_or_default();
                 }
-                out.push(char::from_u32(c).unwrap_or('\u{fffd}'));
+                other => out.push(*other),
             }
-            Some(&b) => out.push(char::from(b)),
-            None => {}
         }
-        rest = tail.get(used..).unwrap_or("");
+        if rest == b"\\" {
+            break;
+        }
     }
-    out.push_str(rest);
-    out
+    if rest != b"\\" {
+        out.extend_from_slice(rest);
+    }
+    String::from_utf8(out).unwrap_or_default()
 }

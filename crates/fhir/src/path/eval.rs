@@ -39,10 +39,10 @@ type Evaluated<'a> = Result<Items<'a>, EvalError>;
 const DEEP: usize = 16;
 
 /// What stays the same during one evaluation.
-pub(super) struct Run<'a> {
+pub(super) struct Run<'f, 'a> {
     env: Environment<'a>,
     /// `%context`: what the whole expression started at.
-    context: Items<'a>,
+    context: &'f [Item<'a>],
     /// The values of `defineVariable()`, each with its name.
     slots: RefCell<Vec<(String, Items<'a>)>>,
     rules: super::Rules,
@@ -162,13 +162,13 @@ impl Plan {
     }
 }
 
-impl<'a> Run<'a> {
-    fn new(plan: &Plan, env: Environment<'a>, focus: &[Item<'a>]) -> Self {
+impl<'f, 'a> Run<'f, 'a> {
+    fn new(plan: &Plan, env: Environment<'a>, focus: &'f [Item<'a>]) -> Self {
         let mut slots = Vec::new();
         slots.resize_with(plan.slots, Default::default);
         Self {
             env,
-            context: focus.iter().cloned().collect(),
+            context: focus,
             slots: RefCell::new(slots),
             rules: plan.rules,
         }
@@ -302,7 +302,7 @@ impl<'a> Run<'a> {
             ),
             Op::Total => self.lend(frame.total, out)?,
             Op::Root => out.extend(self.env.root.or(self.env.resource).map(Item::Node)),
-            Op::Context => self.lend(&self.context, out)?,
+            Op::Context => self.lend(self.context, out)?,
             Op::Fail(error) => return Err(error.clone()),
             Op::Variable(name) => {
                 let found = self.env.variables.iter().find(|(n, _)| *n == &**name);

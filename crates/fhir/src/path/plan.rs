@@ -196,6 +196,26 @@ impl Plan {
         &self.types
     }
 
+    /// The members of a resource of this type of which one must be there, alone or as its `_` sibling, for
+    /// anything to be found; `None` where that is not known.
+    pub fn begins(&self, resource: Type) -> Option<Vec<&'static str>> {
+        let branches = match &self.op {
+            Op::Union(branches) => branches,
+            op => std::slice::from_ref(op),
+        };
+        let mut keys = Vec::new();
+        for op in branches {
+            let Op::Path(of, steps) = op else { return None };
+            let (Op::Resource | Op::Focus, Some(Step::Child(children))) = (&**of, steps.first())
+            else {
+                return None;
+            };
+            let on = children.iter().filter(|child| child.on == resource);
+            keys.extend(on.flat_map(|child| child.fields.iter().map(|field| field.key)));
+        }
+        Some(keys)
+    }
+
     /// The required value sets of the `code`s it ends in; `None` where an end is something else.
     pub fn codes(&self) -> Vec<Option<ValueSetId>> {
         let mut found = Vec::new();

@@ -6,7 +6,10 @@
 //! are not index rows of the content and are left to the store.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::OnceLock;
+
+use smallvec::SmallVec;
 
 use crate::definitions::{
     Content, Model, Param, ParamId, ParamKind, PerVersion, Primitive, TypeId,
@@ -60,6 +63,8 @@ pub(super) struct Extractor<'a> {
     plans: &'static Plans,
     of_type: &'static TypePlans,
     resource: Node<'a>,
+    /// The members that the resource has.
+    present: Names,
     own_bases: &'a [&'a str],
     /// Steps left, where the expressions are others'.
     left: Option<&'a Cell<u64>>,
@@ -80,6 +85,7 @@ impl<'a> Extractor<'a> {
             plans,
             of_type,
             resource: Node::new(resource, of_type.ty),
+            present: Names::of(resource),
             own_bases,
             left: None,
             endless: Cell::new(u64::MAX),
@@ -102,14 +108,28 @@ impl<'a> Extractor<'a> {
     /// The rows of these parameters, which are sorted by id.
     pub(super) fn rows<P: std::borrow::Borrow<ParamPlan>>(&'a self, params: &'a [P]) -> Vec<Row> {
         let reader = self.reader();
-        let mut rows = Vec::with_capacity(64);
+        let mut rows: Vec<Row> = Vec::with_capacity(64);
+        let mut several: SmallVec<[Range<usize>; 16]> = SmallVec::new();
         for param in params {
             let param = param.borrow();
             let from = rows.len();
             let id = param.id;
             reader.param(param, &mut |value| rows.push(Row { param: id, value }));
-            settle(&mut rows, from, param.kind);
+            if rows.len() > from + 1 {
+                several.push(from..rows.len());
+            }
         }
+        // Not before all are read: a processor waits for texts that it has only just written.
+        for of_param in several {
+            if let Some(of_param) = rows.get_mut(of_param) {
+                of_param.sort_unstable_by(Row::total_cmp);
+            }
+        }
+        let kind = |id: ParamId| {
+            let found = params.binary_search_by_key(&id, |p| p.borrow().id).ok();
+            found.and_then(|at| Some(params.get(at)?.borrow().kind))
+        };
+        rows.dedup_by(|row, last| repeats(row, last, kind));
         rows
     }
 
@@ -131,6 +151,7 @@ impl<'a> Extractor<'a> {
         Reader {
             plans: self.plans,
             resource: self.resource,
+            present: self.present,
             own_bases: self.own_bases,
             steps: self.steps(),
         }
@@ -159,39 +180,31 @@ pub fn holds_canonicals(
     })
 }
 
-/// Puts the rows of one parameter, which start at `from`, in order and drops repeated ones. Texts
-/// of tokens are only compared folded, so that one of each is enough.
+/// Puts the rows of one parameter of this kind, which start at `from`, in order and drops repeated ones.
 fn settle(rows: &mut Vec<Row>, from: usize, kind: ParamKind) {
-    let Some(new) = rows.get_mut(from..) else {
-        return;
-    };
-    if new.len() < 2 {
+    if rows.len() < from + 2 {
         return;
     }
+    let mut new = rows.split_off(from);
     new.sort_unstable_by(Row::total_cmp);
-    let mut kept = 0;
-    for at in 0..new.len() {
-        let repeated = kept > 0
-            && match (new.get(kept - 1), new.get(at)) {
-                (
-                    Some(Row {
-                        value: RowValue::String { folded: last, .. },
-                        ..
-                    }),
-                    Some(Row {
-                        value: RowValue::String { folded, .. },
-                        ..
-                    }),
-                ) if kind == ParamKind::Token => last == folded,
-                (Some(last), Some(row)) => last.total_cmp(row).is_eq(),
-                _ => false,
-            };
-        if !repeated {
-            new.swap(kept, at);
-            kept += 1;
+    new.dedup_by(|row, last| repeats(row, last, |_| Some(kind)));
+    rows.append(&mut new);
+}
+
+/// Whether a row says nothing that the one before it does not say. Texts of tokens are only compared
+/// folded, so that one of each is enough.
+fn repeats(row: &Row, last: &Row, kind: impl Fn(ParamId) -> Option<ParamKind>) -> bool {
+    row.param == last.param
+        && match (&last.value, &row.value) {
+            (
+                RowValue::String {
+                    folded: before,
+                    exact: a,
+                },
+                RowValue::String { folded, exact: b },
+            ) => before == folded && (a == b || kind(row.param) == Some(ParamKind::Token)),
+            (last, row) => last == row,
         }
-    }
-    rows.truncate(from + kept);
 }
 
 /// The compiled parameters of one version of FHIR.
@@ -217,6 +230,9 @@ pub(super) struct ParamPlan {
     pub(super) id: ParamId,
     kind: ParamKind,
     pub(super) plan: Plan,
+    /// The members of which a resource must have one for anything to be found; `None` where that is not
+    /// known.
+    begins: Option<Names>,
     components: Vec<composite::Component>,
     /// Some of its values are identifiers, which may have a type.
     has_identifiers: bool,
@@ -264,7 +280,7 @@ impl Plans {
         let parts = parts.map(|part| (part.kind, part.expression.as_str()));
         let components = composite::compile(&self.types, ty, &plan, parts)?;
         let named = (id, definition.code.as_str(), definition.kind);
-        Ok(ParamPlan::of(&self.types, named, plan, components))
+        Ok(ParamPlan::of(&self.types, ty, named, plan, components))
     }
 
     /// The same; `None` if it does not compile.
@@ -378,11 +394,12 @@ impl ParamPlan {
         let parts = param.components.iter().map(|c| (c.kind, c.expression));
         let components = composite::compile(types, ty, &plan, parts)?;
         let named = (param.id, param.code, param.kind);
-        Ok(Self::of(types, named, plan, components))
+        Ok(Self::of(types, ty, named, plan, components))
     }
 
     fn of(
         types: &Types,
+        resource: Type,
         (id, code, kind): (ParamId, &str, ParamKind),
         plan: Plan,
         components: Vec<composite::Component>,
@@ -412,9 +429,13 @@ impl ParamPlan {
             let touched = plan.touches(types);
             plan.types().iter().any(named) || touched.elements.contains(&("HumanName", "family"))
         };
+        let begins = plan
+            .begins(resource)
+            .map(|keys| keys.into_iter().map(Names::name).collect());
         Self {
             id,
             kind,
+            begins,
             has_names,
             is_mime,
             caseless: kind == ParamKind::Token
@@ -437,10 +458,43 @@ fn holds_mime(touched: &Touched) -> bool {
     touched.elements.iter().any(mime)
 }
 
+/// Names of members, a bit for some of them each: whether two lists of names may meet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Names(u64);
+
+impl Names {
+    /// Those of the members of a resource; of a `_` sibling that of its primitive.
+    fn of(resource: json::Value<'_>) -> Self {
+        let members = resource.members();
+        members.map(|member| Self::name(&member.name())).collect()
+    }
+
+    fn name(name: &str) -> Self {
+        let name = match name.as_bytes() {
+            [b'_', of_primitive @ ..] => of_primitive,
+            name => name,
+        };
+        let end = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
+        let mixed = end(name.first()) * 7 + end(name.last()) * 13 + name.len() * 29;
+        Self(1 << (mixed % 64))
+    }
+
+    const fn meet(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl FromIterator<Self> for Names {
+    fn from_iter<I: IntoIterator<Item = Self>>(names: I) -> Self {
+        Self(names.into_iter().fold(0, |all, name| all | name.0))
+    }
+}
+
 /// Reads the values of one resource.
 struct Reader<'a> {
     plans: &'static Plans,
     resource: Node<'a>,
+    present: Names,
     own_bases: &'a [&'a str],
     steps: &'a Cell<u64>,
 }
@@ -451,22 +505,18 @@ impl<'a> Reader<'a> {
     fn param(&self, param: &'a ParamPlan, emit: Emit<'_>) {
         match (param.kind, param.special) {
             (ParamKind::Composite, _) => return self.composite(param, emit),
-            (_, Some(special)) => return self.special(special, &param.plan, emit),
+            (_, Some(special)) => return self.special(special, param, emit),
             _ => {}
         }
-        self.visit(
-            &param.plan,
-            self.resource,
-            &mut |item| match param.caseless {
-                true => self.values(param.kind, &item, &mut |value| emit(token::caseless(value))),
-                false => self.values(param.kind, &item, emit),
-            },
-        );
+        self.each(param, &mut |item| match param.caseless {
+            true => self.values(param.kind, &item, &mut |value| emit(token::caseless(value))),
+            false => self.values(param.kind, &item, emit),
+        });
     }
 
-    fn special(&self, special: Special, plan: &'a Plan, emit: Emit<'_>) {
+    fn special(&self, special: Special, param: &'a ParamPlan, emit: Emit<'_>) {
         let mut narratives = Narratives::default();
-        self.visit(plan, self.resource, &mut |item| {
+        self.each(param, &mut |item| {
             let Some(value) = item.node().and_then(|node| node.value) else {
                 return;
             };
@@ -477,6 +527,13 @@ impl<'a> Reader<'a> {
             }
         });
         narratives.emit(emit);
+    }
+
+    /// What a parameter's expression yields.
+    fn each(&self, param: &'a ParamPlan, sink: &mut dyn FnMut(Item<'a>)) {
+        if param.begins.is_none_or(|names| names.meet(self.present)) {
+            self.visit(&param.plan, self.resource, sink);
+        }
     }
 
     /// Runs a plan. Content that breaks a cardinality the expression relies on yields nothing.

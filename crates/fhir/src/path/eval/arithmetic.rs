@@ -13,7 +13,7 @@ use super::equal::{as_decimal, as_quantity};
 use super::{Frame, Run};
 use crate::definitions::FhirVersion;
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     /// A sum, product …; nothing where it overflows or the divisor is zero.
     pub(super) fn arithmetic(
         &self,

@@ -5,7 +5,7 @@ use super::super::item::{Item, Node};
 use super::super::plan::{Op, Step};
 use super::{Frame, Run, from_ref};
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     /// `path = literal`, without making collections of either.
     fn equal_at(
         &self,

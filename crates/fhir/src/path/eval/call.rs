@@ -7,7 +7,7 @@ use super::super::moment::{Moment, MomentKind, Precision};
 use super::super::plan::Op;
 use super::{Frame, Items, Run, boundary, convert, math};
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     pub(super) fn polymorphic(&self) -> bool {
         self.rules.polymorphic
     }

@@ -19,7 +19,7 @@ const WEIGHTS: [&str; 2] = [
     "http://hl7.org/fhir/StructureDefinition/ordinalValue",
 ];
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     /// Functions of elements.
     pub(super) fn element_function(
         &self,
@@ -288,7 +288,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn test_type(test: Test, ty: Type, run: &Run<'_>) -> bool {
+fn test_type(test: Test, ty: Type, run: &Run<'_, '_>) -> bool {
     match test {
         Test::Fhir(wanted, _) | Test::Either(wanted, _) => run.types().is_a(ty, wanted),
         Test::System(_) | Test::Never => false,

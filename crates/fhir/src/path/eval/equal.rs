@@ -12,7 +12,7 @@ use crate::json::{Kind, Value};
 
 type Answer = Result<Option<bool>, EvalError>;
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     /// Collections are equal when they have equal items in the same order; empty if one is empty.
     pub(super) fn equal_collections(&self, left: &[Item<'a>], right: &[Item<'a>]) -> Answer {
         if left.is_empty() || right.is_empty() {

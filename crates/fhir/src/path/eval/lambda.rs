@@ -4,7 +4,7 @@ use super::super::EvalError;
 use super::super::plan::Op;
 use super::{Frame, Items, Run, from_ref};
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     /// Operations with a part that is evaluated for items one by one.
     pub(super) fn lambda(
         &self,

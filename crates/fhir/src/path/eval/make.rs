@@ -36,7 +36,7 @@ impl Members {
 /// A value and what stands beside it.
 type Json = (Option<String>, Option<String>);
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     /// A function of `%factory` or `%terminologies`.
     pub(super) fn make(
         &self,

@@ -11,7 +11,7 @@ use super::super::plan::Op;
 use super::equal::{as_decimal, as_quantity};
 use super::{Frame, Items, Run, from_ref};
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     pub(super) fn compare(
         &self,
         operator: Operator,

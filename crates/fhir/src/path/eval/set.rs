@@ -6,7 +6,7 @@ use super::super::item::Item;
 use super::super::plan::Op;
 use super::{Frame, Items, Run};
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     pub(super) fn is_in(&self, item: &Item<'a>, items: &[Item<'a>]) -> Result<bool, EvalError> {
         for other in items {
             if self.equal(item, other)? == Some(true) {

@@ -12,7 +12,7 @@ use super::super::plan::Op;
 use super::pattern::{Pattern, pattern, replacement};
 use super::{Frame, Items, Run};
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     /// A single text; an error for anything else.
     pub(super) fn string(
         &self,

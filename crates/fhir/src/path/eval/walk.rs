@@ -9,7 +9,7 @@ use crate::json::{self, Kind};
 
 type Sink<'s, 'a> = &'s mut dyn FnMut(Node<'a>) -> Result<(), EvalError>;
 
-impl<'a> Run<'a> {
+impl<'a> Run<'_, 'a> {
     /// Follows a path from a node and hands each end to the sink.
     pub(super) fn walk(
         &self,

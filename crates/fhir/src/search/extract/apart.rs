@@ -2,7 +2,7 @@
 //! words of texts, what a Binary is bound to, and where an Encounter expects its patient.
 
 use super::super::rows::{self as rows_of, Row, RowValue};
-use super::super::words;
+use super::super::{value::fold, words};
 use super::{Emit, Extractor, ParamPlan, Shape, reference, settle, string, token};
 use crate::definitions::{ParamKind, TypeId};
 use crate::json;
@@ -16,15 +16,11 @@ impl Extractor<'_> {
         for param in self.of_type.params.iter().filter(|p| p.has_identifiers) {
             let from = rows.len();
             let id = rows_of::of_type(param.id);
-            let types = &self.plans.types;
-            let mut sink = |item: Item<'_>| {
+            self.reader().each(param, &mut |item: Item<'_>| {
                 if let Some(value) = item.node().and_then(|n| n.value) {
                     token::of_type(value, &mut |value| rows.push(Row { param: id, value }));
                 }
-            };
-            let _ = param
-                .plan
-                .visit(types, self.resource, self.resource, self.steps(), &mut sink);
+            });
             settle(rows, from, ParamKind::Token);
         }
         let text = self.resource.value.and_then(|v| v.get("text"));
@@ -117,19 +113,22 @@ impl Extractor<'_> {
             }
             let from = rows.len();
             let id = rows_of::beginnings(param.id);
+            let mut parts = false;
             // Both are sorted by parameter.
             while let Some(row) = rows.get(at).filter(|_| at < all) {
                 if row.param > param.id {
                     break;
                 }
                 if row.param == param.id
-                    && let Some(value) = joined(&row.value)
+                    && let RowValue::String { folded, exact } = &row.value
                 {
-                    rows.push(Row { param: id, value });
+                    parts = parts || fold::later_words(exact).next().is_some();
+                    let value = joined(folded, exact);
+                    rows.extend(value.map(|value| Row { param: id, value }));
                 }
                 at += 1;
             }
-            if param.has_names && param.id.0 < rows_of::CUSTOM {
+            if parts && param.has_names && param.id.0 < rows_of::CUSTOM {
                 self.later_words(param, &mut |value| rows.push(Row { param: id, value }));
             }
             settle(rows, from, ParamKind::String);
@@ -146,25 +145,21 @@ impl Extractor<'_> {
 
     /// The names of a parameter, from each later word of them on.
     fn later_words<'p>(&'p self, param: &'p ParamPlan, emit: Emit<'_>) {
-        self.reader()
-            .visit(&param.plan, self.resource, &mut |item| {
-                if let Some((value, shape)) = item
-                    .node()
-                    .and_then(|n| Some((n.value?, self.plans.shapes.of_type(n.ty))))
-                {
-                    string::later_words(shape, value, emit);
-                }
-            });
+        self.reader().each(param, &mut |item| {
+            if let Some((value, shape)) = item
+                .node()
+                .and_then(|n| Some((n.value?, self.plans.shapes.of_type(n.ty))))
+            {
+                string::later_words(shape, value, emit);
+            }
+        });
     }
 }
 
 /// A text of several words without the spaces; none for one of one word.
-fn joined(value: &RowValue) -> Option<RowValue> {
-    let RowValue::String { folded, exact } = value else {
-        return None;
-    };
+fn joined(folded: &str, exact: &str) -> Option<RowValue> {
     folded.contains(' ').then(|| RowValue::String {
         folded: rows_of::joined(folded).into(),
-        exact: exact.clone(),
+        exact: exact.into(),
     })
 }

@@ -75,7 +75,7 @@ fn kind_of<'n>(declared: ParamKind, mut names: impl Iterator<Item = &'n str>) ->
 impl<'a> Reader<'a> {
     /// One row for each combination of the components' values within one instance.
     pub(super) fn composite(&self, param: &'a ParamPlan, emit: Emit<'_>) {
-        self.visit(&param.plan, self.resource, &mut |item| {
+        self.each(param, &mut |item| {
             if let Some(instance) = item.node() {
                 self.instance(&param.components, instance, emit);
             }

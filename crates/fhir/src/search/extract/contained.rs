@@ -88,7 +88,7 @@ impl Extractor<'_> {
         let params = self.of_type.params.iter();
         for param in params.filter(|p| p.encloses) {
             let reader = self.reader();
-            reader.visit(&param.plan, self.resource, &mut |item: Item<'_>| {
+            reader.each(param, &mut |item: Item<'_>| {
                 let place = u16::try_from(found.len()).unwrap_or(ENCLOSED_MAX);
                 let node = item.node().filter(|_| place < ENCLOSED_MAX);
                 let Some((node, value)) = node.and_then(|n| Some((n, n.value?))) else {
@@ -116,7 +116,7 @@ impl Extractor<'_> {
             return;
         }
         let reader = self.reader();
-        reader.visit(&param.plan, self.resource, &mut |item: Item<'_>| {
+        reader.each(param, &mut |item: Item<'_>| {
             let Some(node) = item.node() else { return };
             let value = match self.plans.shapes.of_type(node.ty) {
                 Shape::Reference => node.value,

@@ -1,8 +1,11 @@
 //! `search.html#string`
 
+use std::borrow::Cow;
+
 use crate::json::{Kind, Value};
 
 use super::super::rows::{RowValue, fold, joined};
+use super::super::value::{VALUE_BYTES_MAX, cut};
 use super::{Emit, Shape, keep};
 
 /// Texts; each part of a name or an address is one.
@@ -52,7 +55,7 @@ pub(super) fn later_words(shape: Shape, value: Value<'_>, emit: Emit<'_>) {
         _ => None,
     };
     let Some(name) = name else { return };
-    let name = super::super::value::cut(&name, super::super::value::VALUE_BYTES_MAX);
+    let name = cut(&name, VALUE_BYTES_MAX);
     for part in super::super::value::fold::later_words(name) {
         let folded = fold(part);
         if !folded.is_empty() {
@@ -73,12 +76,20 @@ pub(super) fn text(value: Value<'_>, emit: Emit<'_>) {
 
 /// The same of a text that is no element.
 pub(super) fn plain(text: &str, emit: Emit<'_>) {
-    let exact = super::super::value::cut(text, super::super::value::VALUE_BYTES_MAX);
+    let exact = cut(text, VALUE_BYTES_MAX);
     let folded = fold(exact);
     if !folded.is_empty() {
         emit(RowValue::String {
-            folded: keep(&folded),
+            folded: kept(folded),
             exact: exact.into(),
         });
+    }
+}
+
+/// A text as the index keeps it, which is not copied where it needs no cutting.
+fn kept(text: Cow<'_, str>) -> Box<str> {
+    match text {
+        Cow::Owned(text) if text.len() <= VALUE_BYTES_MAX => text.into(),
+        text => keep(&text),
     }
 }

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 /// Words of a name from which on it is kept a second time: longer names are no names.
 const LATER_WORDS_MAX: usize = 8;
@@ -102,21 +101,18 @@ impl Written {
 }
 
 fn folded(text: &str, keeps_punctuation: bool) -> String {
+    if text.is_ascii() {
+        return folded_ascii(text.as_bytes(), keeps_punctuation);
+    }
     let mut written = Written {
         text: String::with_capacity(text.len()),
         space: false,
         keeps_punctuation,
     };
-    if text.is_ascii() {
-        let each = text.chars().map(|c| c.to_ascii_lowercase());
-        each.for_each(|c| written.push(c));
-        return written.text;
-    }
-    // It would be decomposed to a space and a mark.
-    let accent = |c: char| if c == '\u{b4}' { '\'' } else { c };
-    let marked = text.chars().map(accent).nfkd();
-    for c in marked.filter(|c| !is_combining_mark(*c)) {
-        match c {
+    for c in text.chars() {
+        // It would be decomposed to a space and a mark.
+        let c = if c == '\u{b4}' { '\'' } else { c };
+        each_letter(c, &mut |c| match c {
             'ß' | 'ẞ' => "ss".chars().for_each(|c| written.push(c)),
             'ς' => written.push('σ'),
             'ı' => written.push('i'),
@@ -127,16 +123,74 @@ fn folded(text: &str, keeps_punctuation: bool) -> String {
             'æ' | 'Æ' => "ae".chars().for_each(|c| written.push(c)),
             'œ' | 'Œ' => "oe".chars().for_each(|c| written.push(c)),
             'þ' | 'Þ' => "th".chars().for_each(|c| written.push(c)),
+            c if c.is_ascii() => written.push(c.to_ascii_lowercase()),
             // Lower case may itself carry a mark (`İ`), which goes as well.
             _ => c
                 .to_lowercase()
-                .nfkd()
-                .filter(|c| !is_combining_mark(*c))
-                .for_each(|c| written.push(c)),
-        }
+                .for_each(|c| each_letter(c, &mut |c| written.push(c))),
+        });
     }
     written.text
 }
+
+/// What a character is decomposed to (NFKD), without its marks; the order of those is all that hangs on
+/// the characters beside it.
+fn each_letter(c: char, letter: &mut dyn FnMut(char)) {
+    if c.is_ascii() {
+        return letter(c);
+    }
+    decompose_compatible(c, |c| {
+        if !is_combining_mark(c) {
+            letter(c);
+        }
+    });
+}
+
+/// The same for ASCII, which has neither marks nor ligatures.
+fn folded_ascii(text: &[u8], keeps_punctuation: bool) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut space = false;
+    for &b in text {
+        let at = usize::from(b) & (ASCII.len() - 1);
+        match ASCII.get(at).copied().unwrap_or(Class::Kept) {
+            Class::Space => {
+                space = true;
+                continue;
+            }
+            Class::Punctuation if !keeps_punctuation => continue,
+            Class::Punctuation | Class::Kept => {}
+        }
+        if space && !out.is_empty() {
+            out.push(b' ');
+        }
+        space = false;
+        out.push(b.to_ascii_lowercase());
+    }
+    String::from_utf8(out).unwrap_or_default()
+}
+
+#[derive(Clone, Copy)]
+enum Class {
+    Kept,
+    Space,
+    Punctuation,
+}
+
+/// What each ASCII character is.
+static ASCII: [Class; 128] = {
+    let mut classes = [Class::Kept; 128];
+    let mut at = 0;
+    while at < 128 {
+        let c = at as u8 as char;
+        classes[at] = match (c.is_whitespace(), is_punctuation(c)) {
+            (true, _) => Class::Space,
+            (_, true) => Class::Punctuation,
+            _ => Class::Kept,
+        };
+        at += 1;
+    }
+    classes
+};
 
 const fn is_hyphen(c: char) -> bool {
     matches!(

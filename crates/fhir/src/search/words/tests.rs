@@ -15,6 +15,11 @@ fn a_narrative_is_its_text() {
         indexed(&of_narrative("<div>a b a b</div>")),
         ["a", "a b", "b", "b a"]
     );
+    // The last word of one narrative and the first of the next are no neighbours.
+    assert_eq!(
+        indexed(" a b \n c d \n"),
+        ["a", "a b", "b", "c", "c d", "d"]
+    );
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! The texts of a resource as rows of words.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use base::limits::fixed::SEARCH_TEXT_BYTES_MAX;
+use foldhash::fast::RandomState;
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::super::value::fold;
 use super::WORD_BYTES_MAX;
@@ -16,12 +20,15 @@ const NARRATIVE_WORDS_MAX: usize = 4_096;
 pub(super) fn narrative(div: &str) -> String {
     let mut out = String::with_capacity(div.len());
     let mut rest = div;
-    while let Some(at) = rest.find(['<', '&']) {
+    while let Some(at) = memchr2(b'<', b'&', rest.as_bytes()) {
         out.push_str(rest.get(..at).unwrap_or(""));
         rest = rest.get(at..).unwrap_or("");
-        if rest.starts_with('<') {
-            let end = if rest.starts_with("<!--") { "-->" } else { ">" };
-            let after = rest.find(end).map_or(rest.len(), |i| i + end.len());
+        if let [b'<', ..] = rest.as_bytes() {
+            let end = match rest.as_bytes() {
+                [b'<', b'!', b'-', b'-', ..] => rest.find("-->").map(|at| at + 3),
+                tag => memchr(b'>', tag).map(|at| at + 1),
+            };
+            let after = end.unwrap_or(rest.len());
             rest = rest.get(after..).unwrap_or("");
             // Elements part words, also where no space stands between them.
             out.push(' ');
@@ -60,86 +67,104 @@ fn character(name: &str) -> Option<char> {
     }
 }
 
-/// What the index keeps of a narrative's words: each once, and each pair of neighbours (for
-/// phrases). `text` is what [`of_narrative`] gives.
-pub(crate) fn indexed(text: &str) -> Vec<String> {
-    let all: Vec<&str> = text.split_ascii_whitespace().collect();
-    let pairs = all.windows(2).filter_map(|w| match w {
-        [a, b] => Some(format!("{a} {b}")),
-        _ => None,
-    });
-    let single = all.iter().take(NARRATIVE_WORDS_MAX);
-    let mut found: Vec<String> = pairs
-        .take(NARRATIVE_WORDS_MAX)
-        .chain(single.map(|w| (*w).to_owned()))
-        .collect();
+/// What the index keeps of the words of narratives: each once, and each pair of neighbours of one
+/// narrative (for phrases). `texts` is what [`of_narrative`] gives, of one or of several.
+pub(crate) fn indexed(texts: &str) -> Vec<&str> {
+    let mut found = Vec::with_capacity(texts.len() / 2);
+    let mut left = NARRATIVE_WORDS_MAX;
+    for text in texts.split('\n').map(str::trim_ascii) {
+        if text.is_empty() {
+            continue;
+        }
+        let mut ends = memchr_iter(b' ', text.as_bytes()).chain([text.len()]);
+        let mut word = 0..ends.next().unwrap_or(0);
+        let mut piece = |at: Range<usize>| found.extend(text.get(at).map(headed));
+        while left > 0 {
+            left -= 1;
+            piece(word.clone());
+            let Some(end) = ends.next() else { break };
+            // One space stands between two words, so that a pair of them is a piece of the text.
+            piece(word.start..end);
+            word = word.end + 1..end;
+        }
+    }
     found.sort_unstable();
     found.dedup();
-    found
+    found.into_iter().map(|(_, text)| text).collect()
+}
+
+/// A text behind its first bytes, which order most texts without looking further.
+fn headed(text: &str) -> (u64, &str) {
+    let mut head = [0; 8];
+    for (to, from) in head.iter_mut().zip(text.bytes()) {
+        *to = from;
+    }
+    (u64::from_be_bytes(head), text)
 }
 
 /// The words of a narrative's `div`; empty if it has none.
 pub(crate) fn of_narrative(div: &str) -> String {
-    let mut out = String::new();
+    let mut out = Vec::new();
     push(&narrative(div), &mut out);
-    out
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// The words of all texts of a resource but its narrative, each different text once and set apart
 /// from the others.
 pub(crate) fn of_resource(resource: Value<'_>) -> String {
     let mut collector = Collector {
-        out: String::new(),
-        seen: HashSet::new(),
+        out: Vec::with_capacity(512),
+        seen: HashSet::with_capacity_and_hasher(64, RandomState::default()),
     };
     for member in resource.members() {
-        if !APART.iter().any(|name| member.is(name)) && !is_apart(&member.name()) {
-            collector.member(member.value, member.is("div"));
+        let name = member.name();
+        if !APART.contains(&&*name) {
+            collector.member(&name, member.value);
         }
     }
-    collector.out
+    String::from_utf8(collector.out).unwrap_or_default()
 }
 
 /// Members of a resource that are no part of its texts: what is made anew for each version, and
 /// what has words of its own.
 const APART: [&str; 5] = ["contained", "id", "meta", "resourceType", "text"];
 
-struct Collector {
-    out: String,
-    seen: HashSet<Box<str>>,
+struct Collector<'d> {
+    out: Vec<u8>,
+    seen: HashSet<Cow<'d, str>, RandomState>,
 }
 
-impl Collector {
-    fn member(&mut self, value: Value<'_>, is_div: bool) {
+impl<'d> Collector<'d> {
+    fn member(&mut self, name: &str, value: Value<'d>) {
+        if !is_apart(name) {
+            self.value(value, name == "div");
+        }
+    }
+
+    fn value(&mut self, value: Value<'d>, is_div: bool) {
         match value.kind() {
             Kind::Object => {
-                for member in value.members().filter(|m| !is_apart(&m.name())) {
-                    self.member(member.value, member.is("div"));
+                for member in value.members() {
+                    self.member(&member.name(), member.value);
                 }
             }
             Kind::Array => {
                 for item in value.items() {
-                    self.member(item, is_div);
+                    self.value(item, is_div);
                 }
             }
             Kind::String => {
-                if let Some(text) = value.as_str() {
-                    self.text(&text, is_div);
+                if let Some(text) = value.as_str()
+                    && !is_address(&text)
+                    && self.seen.insert(text.clone())
+                {
+                    match is_div {
+                        true => push(&narrative(&text), &mut self.out),
+                        false => push(&text, &mut self.out),
+                    }
                 }
             }
             Kind::Number | Kind::Bool | Kind::Null => {}
-        }
-    }
-
-    fn text(&mut self, text: &str, is_div: bool) {
-        if is_address(text) || self.seen.contains(text) {
-            return;
-        }
-        self.seen.insert(text.into());
-        if is_div {
-            push(&narrative(text), &mut self.out);
-        } else {
-            push(text, &mut self.out);
         }
     }
 }
@@ -154,26 +179,74 @@ fn is_apart(name: &str) -> bool {
 
 /// Addresses for programs are no text.
 fn is_address(text: &str) -> bool {
-    ["http://", "https://", "urn:"]
-        .iter()
-        .any(|start| text.starts_with(start))
+    match text.as_bytes() {
+        [b'h', ..] => text.starts_with("http://") || text.starts_with("https://"),
+        [b'u', ..] => text.starts_with("urn:"),
+        _ => false,
+    }
 }
 
 /// Adds the words of a text: ` one after the other \n`. A text without words adds nothing.
-fn push(text: &str, out: &mut String) {
-    let folded = fold::words(text);
+fn push(text: &str, out: &mut Vec<u8>) {
     let from = out.len();
-    for word in folded.split(|c: char| !c.is_alphanumeric()) {
-        if word.is_empty() {
-            continue;
+    if text.is_ascii() {
+        push_ascii(text.as_bytes(), out);
+    } else {
+        let folded = fold::words(text);
+        for word in folded.split(|c: char| !c.is_alphanumeric()) {
+            if word.is_empty() {
+                continue;
+            }
+            if is_full(out) {
+                break;
+            }
+            out.push(b' ');
+            out.extend_from_slice(cut(word, WORD_BYTES_MAX).as_bytes());
         }
-        if out.len() + WORD_BYTES_MAX + 3 > SEARCH_TEXT_BYTES_MAX {
-            break;
-        }
-        out.push(' ');
-        out.push_str(cut(word, WORD_BYTES_MAX));
     }
     if out.len() > from {
-        out.push_str(" \n");
+        out.extend_from_slice(b" \n");
     }
+}
+
+/// Adds the words of an ASCII text, which are folded by making their letters small.
+fn push_ascii(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + 3);
+    // Of the word so far; 0 between words.
+    let mut length = 0;
+    for b in text {
+        let Some(&small) = SMALL.get(usize::from(*b)).filter(|small| **small != 0) else {
+            length = 0;
+            continue;
+        };
+        if length == 0 {
+            if is_full(out) {
+                break;
+            }
+            out.push(b' ');
+        }
+        if length < WORD_BYTES_MAX {
+            out.push(small);
+        }
+        length += 1;
+    }
+}
+
+/// ASCII letters and digits, the letters small; 0 for what parts words.
+static SMALL: [u8; 256] = {
+    let mut small = [0; 256];
+    let mut at = 0;
+    while at < 128 {
+        let b = at as u8;
+        if b.is_ascii_alphanumeric() {
+            small[at] = b.to_ascii_lowercase();
+        }
+        at += 1;
+    }
+    small
+};
+
+/// Whether another word may not fit.
+const fn is_full(out: &[u8]) -> bool {
+    out.len() + WORD_BYTES_MAX + 3 > SEARCH_TEXT_BYTES_MAX
 }
