@@ -232,18 +232,22 @@ pub(crate) async fn open(
     );
     let mut tasks = Vec::new();
     for lane in 0..stride {
-        let mut connection = Connection::open(&mix.base.authority).await?;
         let mix = mix.clone();
-        tasks.push(tokio::spawn(async move {
+        tasks.push(tokio::task::spawn_blocking(move || {
+            process::come_first();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .build()?;
+            let mut connection = runtime.block_on(Connection::open(&mix.base.authority))?;
             let mut dice = Dice::new(u64::from(lane) + 1);
             let (mut latencies, mut failures) = (Vec::new(), 0);
             let mut due = start + interval * lane;
             while due < end {
-                tokio::time::sleep_until(due.into()).await;
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 let Some(request) = mix.requests.get(dice.below(mix.requests.len())) else {
                     break;
                 };
-                match connection.exchange(request).await {
+                match runtime.block_on(connection.exchange(request)) {
                     Ok(answer) if answer.status == mix.status => {
                         if due >= count_from {
                             latencies.push(micros(due.elapsed()));
@@ -252,7 +256,7 @@ pub(crate) async fn open(
                     Ok(_) => failures += 1,
                     Err(_) => {
                         failures += 1;
-                        match Connection::open(&mix.base.authority).await {
+                        match runtime.block_on(Connection::open(&mix.base.authority)) {
                             Ok(fresh) => connection = fresh,
                             Err(_) => break,
                         }
@@ -260,7 +264,7 @@ pub(crate) async fn open(
                 }
                 due += interval * stride;
             }
-            (latencies, failures)
+            anyhow::Ok((latencies, failures))
         }));
     }
     tokio::time::sleep_until(count_from.into()).await;
@@ -270,7 +274,7 @@ pub(crate) async fn open(
         ..Sample::default()
     };
     for task in tasks {
-        let (latencies, failures) = task.await?;
+        let (latencies, failures) = task.await??;
         sample.latencies_us.extend(latencies);
         sample.failures += failures;
     }

@@ -1,7 +1,7 @@
 //! Processes under measurement: their processor time and memory, read from `/proc`.
 
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -52,6 +52,18 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// Lets the calling thread be let in at once whenever it wakes, if the system permits it (root does): what
+/// sends requests stands for other machines, which a busy server does not slow down.
+pub(crate) fn come_first() {
+    let thread = fs::read_link("/proc/thread-self");
+    let thread = thread.as_deref().ok().and_then(|path| path.file_name());
+    if let Some(thread) = thread {
+        let mut chrt = std::process::Command::new("chrt");
+        let chrt = chrt.args(["--rr", "-p", "1"]).arg(thread);
+        let _ = chrt.stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 

@@ -32,13 +32,16 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         gate: Gate,
         store: TenantStore,
         principal: Arc<Principal>,
         rights: Arc<Rights>,
         request: RequestMeta,
     ) -> Self {
+        if !principal.is_import() {
+            store::serving();
+        }
         Self {
             gate,
             store,

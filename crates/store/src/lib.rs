@@ -22,7 +22,7 @@ pub use metrics::{Count, Histogram, StoreMetrics};
 pub use report::{Finding, FindingKind, Tampering, VerifyReport};
 pub use sqlite::cases::Case;
 pub use sqlite::params::ParamState;
-pub use sqlite::process::{answer_soon, stand_back};
+pub use sqlite::process::{answer_soon, leave_room, serving, stand_back};
 pub use store::Store;
 pub use tenant::{Deed, IndexStatus, Meets, Operated, ParamStatus, TenantStore, ToChange, Upload};
 

@@ -56,6 +56,7 @@ const REQUEST_BYTES: usize = 8 << 20;
 pub fn run(args: &Import) -> anyhow::Result<()> {
     // Beside a house on the same machine, its clinics come first.
     store::stand_back();
+    store::leave_room();
     let admin = args.connect.admin()?;
     let tenant = admin.get(&tenant_path(&args.tenant, "")?)?;
     let version = text(&tenant, "fhir");

@@ -6,6 +6,20 @@
     reason = "these calls have no safe interface in the standard library"
 )]
 
+#[cfg(target_os = "linux")]
+mod room;
+
+#[cfg(target_os = "linux")]
+pub use room::{leave_room, serving};
+
+/// Says that a request is served; nothing hangs on it here.
+#[cfg(not(target_os = "linux"))]
+pub const fn serving() {}
+
+/// Nothing can be left to others here.
+#[cfg(not(target_os = "linux"))]
+pub const fn leave_room() {}
+
 /// Raises the soft limit of open files to the hard one. Returns the limit that holds then.
 pub(crate) fn raise_open_files() -> u64 {
     let mut limit = libc::rlimit {
@@ -95,13 +109,22 @@ pub(crate) fn stand_back_to_write() {
 }
 
 #[cfg(target_os = "linux")]
+thread_local! {
+    static IN_BULK: std::cell::OnceCell<room::InBulk> = const { std::cell::OnceCell::new() };
+}
+
+/// Whether the calling thread stands back.
+#[cfg(target_os = "linux")]
+fn is_in_bulk() -> bool {
+    IN_BULK.with(|in_bulk| in_bulk.get().is_some())
+}
+
+#[cfg(target_os = "linux")]
 fn stand_back_by(nice: libc::c_int) {
-    thread_local! {
-        static DONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-    }
-    if DONE.replace(true) {
+    if is_in_bulk() {
         return;
     }
+    IN_BULK.with(|in_bulk| drop(in_bulk.set(room::InBulk::join())));
     // SAFETY: the call takes plain numbers only. On Linux it is about the calling thread alone.
     unsafe {
         libc::setpriority(libc::PRIO_PROCESS, 0, nice);
