@@ -53,7 +53,7 @@ mod tests;
 
 /// Version of the index: of these tables and of what is put into them. A tenant whose index has
 /// another version is indexed again when it is opened.
-pub(crate) const INDEX_VERSION: u32 = 12;
+pub(crate) const INDEX_VERSION: u32 = 13;
 
 /// What outlives the index rows. `system` gives each token system a number; 0 stands for "no
 /// system". `ix_horizon` holds the one sequence number up to which closed rows are swept.

@@ -8,38 +8,74 @@ use super::super::value::fold;
 use super::WORD_BYTES_MAX;
 use crate::json::{Kind, Value};
 use crate::search::value::cut;
+use crate::xml::{named_character, reference};
 
 /// Words of one narrative that are indexed, and pairs of them.
 const NARRATIVE_WORDS_MAX: usize = 4_096;
 
-/// The text of a narrative's `div`: without tags and comments, character references resolved.
+/// Elements that stand within a line, and so within words too: what is shown is `H2O`, and not
+/// `H 2 O`. All others part what is before them and behind them, and so do pictures and quotations,
+/// which are shown with marks.
+const WITHIN_LINES: [&str; 26] = [
+    "a", "abbr", "acronym", "b", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i",
+    "ins", "kbd", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var",
+];
+
+/// The text of a narrative's `div`, as it is shown: without tags and comments, character references
+/// resolved, and without hyphens that only say where a word may be broken.
 pub(super) fn narrative(div: &str) -> String {
     let mut out = String::with_capacity(div.len());
     let mut rest = div;
-    while let Some(at) = rest.find(['<', '&']) {
+    while let Some(at) = rest.find(['<', '&', SOFT_HYPHEN]) {
         out.push_str(rest.get(..at).unwrap_or(""));
-        rest = rest.get(at..).unwrap_or("");
-        if rest.starts_with('<') {
-            let end = if rest.starts_with("<!--") { "-->" } else { ">" };
-            let after = rest.find(end).map_or(rest.len(), |i| i + end.len());
-            rest = rest.get(after..).unwrap_or("");
-            // Elements part words, also where no space stands between them.
-            out.push(' ');
-            continue;
-        }
-        let end = rest.bytes().take(11).position(|b| b == b';');
-        let (known, after) = match end {
-            Some(i) => (
-                character(rest.get(1..i).unwrap_or("")),
-                rest.get(i + 1..).unwrap_or(""),
-            ),
-            None => (Some('&'), rest.get(1..).unwrap_or("")),
+        let behind = rest.get(at..).unwrap_or("");
+        rest = if let Some(markup) = behind.strip_prefix('<') {
+            after_markup(markup, &mut out)
+        } else if let Some(name) = behind.strip_prefix('&') {
+            after_reference(name, &mut out)
+        } else {
+            behind.trim_start_matches(SOFT_HYPHEN)
         };
-        out.push(known.unwrap_or(' '));
-        rest = after;
     }
     out.push_str(rest);
     out
+}
+
+const SOFT_HYPHEN: char = '\u{ad}';
+
+/// What follows the markup that a `<` began.
+fn after_markup<'t>(markup: &'t str, out: &mut String) -> &'t str {
+    if let Some(comment) = markup.strip_prefix("!--") {
+        return comment.split_once("-->").map_or("", |(_, after)| after);
+    }
+    let tag = markup.strip_prefix('/').unwrap_or(markup);
+    let name = tag.split(|c: char| !c.is_ascii_alphanumeric()).next();
+    if !name.is_some_and(|name| WITHIN_LINES.contains(&name)) {
+        out.push(' ');
+    }
+    // A `>` in the value of an attribute ends nothing.
+    let mut rest = markup;
+    while let Some(at) = rest.find(['>', '"', '\'']) {
+        let (sign, after) = rest.split_at(at).1.split_at(1);
+        rest = match sign {
+            ">" => return after,
+            quote => after.split_once(quote).map_or("", |(_, after)| after),
+        };
+    }
+    ""
+}
+
+/// What follows the character reference that an `&` began.
+fn after_reference<'t>(tail: &'t str, out: &mut String) -> &'t str {
+    let Some((name, after)) = reference(tail) else {
+        out.push('&');
+        return tail;
+    };
+    match character(name) {
+        Some(SOFT_HYPHEN) => {}
+        known => out.push(known.unwrap_or(' ')),
+    }
+    after
 }
 
 fn character(name: &str) -> Option<char> {
@@ -56,7 +92,7 @@ fn character(name: &str) -> Option<char> {
         "gt" => Some('>'),
         "quot" => Some('"'),
         "apos" => Some('\''),
-        _ => None,
+        name => named_character(name),
     }
 }
 
