@@ -29,6 +29,8 @@ pub struct Session {
     pub(crate) request: RequestMeta,
     /// A Provenance that came beside what the request writes.
     pub(crate) provenance: Option<Bytes>,
+    /// The request is an entry of a batch.
+    pub(crate) in_batch: bool,
 }
 
 impl Session {
@@ -49,6 +51,7 @@ impl Session {
             rights,
             request,
             provenance: None,
+            in_batch: false,
         }
     }
 

@@ -5,13 +5,14 @@
 //! does not check the resources in the entries.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use base::Code;
 
 use crate::definitions::Model;
 use crate::json::{Kind, Value};
 use crate::outcome::{Issue, Outcome};
+use crate::reference::one_spelling;
 use crate::validate::{Context, validate_shell};
 
 mod links;
@@ -28,6 +29,16 @@ pub enum BundleKind {
     Batch,
     /// All or nothing.
     Transaction,
+}
+
+/// What is wrong with the entries of a batch is noted up to here; a Bundle with more is refused.
+const SHELL_ISSUES_MAX: usize = 10_000;
+
+/// The entry that an issue with the shell of a Bundle is about.
+fn entry_of(issue: &Issue) -> Option<usize> {
+    let place = issue.expression.as_deref()?;
+    let (index, _) = place.strip_prefix("Bundle.entry[")?.split_once(']')?;
+    index.parse().ok()
 }
 
 /// `Bundle.entry.request.method`
@@ -151,15 +162,41 @@ impl<'d> Bundle<'d> {
             let issue = Issue::error(Code::LimitExceeded, what).at("Bundle.entry");
             return Err(issue.limit("bundle_entries_max").into());
         }
-        let report = validate_shell(model, bundle, context);
-        if !report.issues.is_empty() {
-            return Err(Outcome(report.issues));
+        let transaction = kind == BundleKind::Transaction;
+        let shell = Context {
+            issues_max: match transaction {
+                true => context.issues_max,
+                false => context.issues_max.max(SHELL_ISSUES_MAX),
+            },
+            ..*context
+        };
+        let mut issues = validate_shell(model, bundle, &shell).issues;
+        // What is wrong with an entry of a batch is that entry's affair.
+        let of_entry = |issue: &Issue| !transaction && entry_of(issue).is_some();
+        if !issues.iter().all(of_entry) {
+            issues.truncate(context.issues_max.max(1));
+            return Err(Outcome(issues));
+        }
+        let mut wrong: HashMap<usize, Vec<Issue>> = HashMap::new();
+        for issue in issues {
+            if let Some(index) = entry_of(&issue) {
+                let of = wrong.entry(index).or_default();
+                if of.len() < context.issues_max.max(1) {
+                    of.push(issue);
+                }
+            }
         }
         let entries: Vec<_> = items()
             .enumerate()
-            .map(|(i, e)| Entry::read(i, e))
+            .map(|(index, entry)| {
+                let entry = Entry::read(index, entry)?;
+                match wrong.remove(&index) {
+                    Some(issues) => Err(Outcome(issues)),
+                    None => Ok(entry),
+                }
+            })
             .collect();
-        if kind == BundleKind::Transaction {
+        if transaction {
             refuse_malformed(&entries, context.issues_max)?;
         }
         Ok(Self { kind, entries })
@@ -201,7 +238,8 @@ impl<'d> Entry<'d> {
         let text = |name| request.get(name).and_then(Value::as_str);
         let (method, url) = (text("method"), text("url"));
         let Some(method) = method.as_deref().and_then(Method::parse) else {
-            return refuse(".request.method", "an entry needs a method".into());
+            let what = "an entry needs a method: GET, HEAD, POST, PUT, PATCH or DELETE";
+            return refuse(".request.method", what.into());
         };
         let Some(url) = url else {
             return refuse(".request.url", "an entry needs a URL".into());
@@ -245,7 +283,7 @@ fn refuse_malformed(
     issues_max: usize,
 ) -> Result<(), Outcome> {
     let mut issues: Vec<Issue> = Vec::new();
-    let mut seen: HashSet<&str> = HashSet::with_capacity(entries.len());
+    let mut seen: HashSet<Cow<'_, str>> = HashSet::with_capacity(entries.len());
     for entry in entries {
         match entry {
             Err(outcome) => issues.extend_from_slice(&outcome.0),
@@ -253,7 +291,7 @@ fn refuse_malformed(
                 let twice = entry
                     .full_url
                     .as_deref()
-                    .is_some_and(|url| !seen.insert(url));
+                    .is_some_and(|url| !seen.insert(one_spelling(url)));
                 if twice {
                     let place = format!("Bundle.entry[{}].fullUrl", entry.index);
                     let what = "an earlier entry has the same fullUrl";

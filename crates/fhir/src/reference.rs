@@ -1,9 +1,14 @@
 //! Literal references (`references.html#literal`): what the text of `Reference.reference` points
 //! to. Knows the types of a version and this server's own base URLs, nothing of what exists.
 
+use std::borrow::Cow;
+
 use base::ResourceId;
 
 use crate::definitions::{Model, TypeId};
+
+/// How UUIDs as URNs begin.
+const UUID: &str = "urn:uuid:";
 
 /// What a literal reference points to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +84,30 @@ impl<'t> Literal<'t> {
     }
 }
 
+/// A URN in the one spelling that all its equivalents have: letters of its scheme and its namespace do not
+/// count (RFC 8141, 3.1), and in UUIDs none do (RFC 9562, 4). FHIR writes them in small letters
+/// (`datatypes.html#uuid`). Anything else is left as it is.
+pub fn one_spelling(text: &str) -> Cow<'_, str> {
+    let lower = |to: usize| {
+        let (head, tail) = text.split_at_checked(to)?;
+        Some(head.to_ascii_lowercase() + tail)
+    };
+    let begins = |with: &str| {
+        let head = text.get(..with.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(with))
+    };
+    let written = if begins(UUID) {
+        // Behind them may be a fragment.
+        lower(text.find('#').unwrap_or(text.len()))
+    } else if begins("urn:") {
+        let namespace = text.match_indices(':').nth(1);
+        lower(namespace.map_or(text.len(), |(at, _)| at))
+    } else {
+        None
+    };
+    written.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
 /// Whether a text has a URI scheme (RFC 3986 section 3.1).
 pub fn is_absolute(text: &str) -> bool {
     let Some((scheme, _)) = text.split_once(':') else {
@@ -94,6 +123,21 @@ pub fn is_absolute(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::definitions::FhirVersion;
+
+    #[test]
+    fn urns_have_one_spelling() {
+        for (text, wanted) in [
+            ("urn:uuid:0A-f", "urn:uuid:0a-f"),
+            ("URN:UUID:0A#Part", "urn:uuid:0a#Part"),
+            ("URN:OID:1.2", "urn:oid:1.2"),
+            ("urn:Oid", "urn:oid"),
+            ("urn:X-Own:Aa", "urn:x-own:Aa"),
+            ("http://E.org/A", "http://E.org/A"),
+            ("urné", "urné"),
+        ] {
+            assert_eq!(one_spelling(text), wanted);
+        }
+    }
 
     #[test]
     fn references_are_told_apart() {

@@ -96,6 +96,21 @@ impl Session {
             .await
     }
 
+    /// The same of a resource that is sent whole. In a batch its references by URN lead nowhere: they are
+    /// to entries of the same Bundle (`bundle.html#references`), and entries of a batch stand alone.
+    pub(super) async fn admit_whole(
+        &self,
+        body: &Bytes,
+        identity: Identity,
+    ) -> Result<Valid, Failure> {
+        let valid = self.admit(body, identity).await?;
+        if self.in_batch && valid.dangling().is_some() {
+            let text = "it refers to a URN, and entries of a batch do not refer to each other";
+            return Err(Failure::new(Code::ReferenceMissing, text));
+        }
+        Ok(valid)
+    }
+
     /// A version that was stored already and carries its seal, to be stored again: it is as it was accepted,
     /// whatever rules and limits came since.
     pub(super) async fn readmit(&self, body: &Bytes, identity: Identity) -> Result<Valid, Failure> {

@@ -70,7 +70,9 @@ impl Session {
     }
 
     async fn batch(&self, parts: Parts, body: &Bytes, strict: bool) -> Result<Answer, Failure> {
-        let session = Arc::new(self.clone());
+        let mut session = self.clone();
+        session.in_batch = true;
+        let session = Arc::new(session);
         let mut answers: Vec<EntryAnswer> = Vec::with_capacity(parts.parts.len());
         let mut running: JoinSet<(usize, EntryAnswer)> = JoinSet::new();
         for (index, part) in parts.parts.into_iter().enumerate() {

@@ -43,7 +43,7 @@ impl Session {
             id,
             body_id: BodyId::Ignored,
         };
-        let valid = self.admit(body, identity).await?;
+        let valid = self.admit_whole(body, identity).await?;
         match criteria {
             Some(criteria) => self.create_unless(&criteria, &valid).await,
             None => {

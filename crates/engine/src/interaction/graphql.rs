@@ -15,6 +15,7 @@ mod load;
 mod rules;
 mod schema;
 mod select;
+mod variables;
 
 use std::sync::Arc;
 

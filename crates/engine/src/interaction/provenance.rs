@@ -9,6 +9,7 @@ use bytes::Bytes;
 use fhir::bundle::rewrite_references;
 use fhir::definitions::TypeId;
 use fhir::json::push_json_string;
+use fhir::reference::one_spelling;
 use fhir::resource::BodyId;
 use store::{Prepared, Write};
 
@@ -85,7 +86,7 @@ impl Session {
             return wrong("the Provenance in X-Provenance has no target: it is what is written");
         }
         let text = rewrite_references(self.model(), draft.value(), &mut |link| {
-            links.get(link).cloned()
+            links.get(&*one_spelling(link)).cloned()
         });
         let Some(rest) = text.trim_start().strip_prefix('{') else {
             return Err(Failure::of(Code::Internal));

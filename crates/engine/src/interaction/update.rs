@@ -43,7 +43,7 @@ impl Session {
                 id: id.clone(),
                 body_id: BodyId::Required,
             };
-            let valid = self.admit(&kept.body, identity).await?;
+            let valid = self.admit_whole(&kept.body, identity).await?;
             let resource = self.store.prepare(valid);
             let or_create = self.decide::<Create>(Self::create_target(type_id)).ok();
             let permit = match permit.take() {
@@ -98,7 +98,7 @@ impl Session {
                         id: plan.id.clone(),
                         body_id,
                     };
-                    self.admit(&kept.body, identity).await?
+                    self.admit_whole(&kept.body, identity).await?
                 }
             };
             let expectation = self.expectation(&criteria, plan.expected.clone()).await?;

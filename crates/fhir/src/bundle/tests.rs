@@ -87,11 +87,9 @@ fn malformed_bundles_are_refused() {
             ("element-unknown", "Bundle.x"),
         ],
     );
+    let get = r#"{"request":{"method":"get","url":"Patient/1","y":1}}"#;
     check_refused(
-        &bundle(
-            "batch",
-            &[r#"{"request":{"method":"get","url":"Patient/1","y":1}}"#],
-        ),
+        &bundle("transaction", &[get]),
         &[
             ("element-code", "Bundle.entry[0].request.method"),
             ("element-unknown", "Bundle.entry[0].request.y"),
@@ -116,10 +114,23 @@ fn a_malformed_entry_fails_a_transaction_and_itself_in_a_batch() {
         assert_eq!(bundle.order(), [1]);
         assert!(bundle.entries[0].is_err() && bundle.entries[2].is_err());
     });
-    check_refused(
-        &bundle("transaction", &[CREATE, CREATE]),
-        &[("bundle-duplicate", "Bundle.entry[1].fullUrl")],
-    );
+    let get = r#"{"request":{"method":"get","url":"Patient/1"}}"#;
+    let more = r#"{"request":{"method":"GET","url":"Patient/1","y":1}}"#;
+    read(&bundle("batch", &[get, more, READ]), |b| {
+        let bundle = b.unwrap();
+        assert_eq!(bundle.order(), [2]);
+        let code = |i: usize| bundle.entries[i].as_ref().unwrap_err().code().unwrap();
+        assert_eq!(
+            [code(0), code(1)],
+            [Code::BundleEntry, Code::ElementUnknown]
+        );
+    });
+    for again in [CREATE.to_owned(), CREATE.replace("urn:uuid", "URN:Uuid")] {
+        check_refused(
+            &bundle("transaction", &[CREATE, &again]),
+            &[("bundle-duplicate", "Bundle.entry[1].fullUrl")],
+        );
+    }
 }
 
 #[test]

@@ -558,8 +558,11 @@ impl<'a> Reader<'a> {
             ParamKind::Quantity => quantity::of(shape, value, emit),
             ParamKind::Reference => self.reference(shape, value, emit),
             ParamKind::Uri => {
-                if let (Shape::Primitive(_), Some(text)) = (shape, value.as_str()) {
+                if let (Shape::Primitive(of), Some(text)) = (shape, value.as_str()) {
                     emit(RowValue::Uri(keep(&text)));
+                    if of == Primitive::Canonical {
+                        reference::parted(&text, emit);
+                    }
                 }
             }
             // Within a composite: the words of a narrative.

@@ -227,6 +227,120 @@ fn entries_of_a_batch_stand_alone() {
 }
 
 #[test]
+fn what_is_wrong_with_the_request_of_an_entry_is_its_own_in_a_batch() {
+    let (world, who) = World::clinic();
+    let good =
+        json!({ "request": request("POST", "Patient"), "resource": { "resourceType": "Patient" } });
+    let wrong = [
+        (
+            json!({ "request": request("FETCH", "Patient/p") }),
+            400,
+            "bundle-entry",
+        ),
+        (
+            json!({ "request": request("get", "Patient/p") }),
+            400,
+            "bundle-entry",
+        ),
+        (
+            json!({ "request": request("", "Patient/p") }),
+            400,
+            "bundle-entry",
+        ),
+        (
+            json!({ "request": { "url": "Patient/p" } }),
+            400,
+            "bundle-entry",
+        ),
+        (
+            json!({ "request": { "method": "GET" } }),
+            400,
+            "bundle-entry",
+        ),
+        (json!({}), 400, "bundle-entry"),
+        (
+            json!({ "request": { "method": "GET", "url": "Patient", "verb": "x" } }),
+            422,
+            "element-unknown",
+        ),
+        (
+            json!({ "request": { "method": "GET", "url": "Patient", "ifModifiedSince": "now" } }),
+            422,
+            "element-value",
+        ),
+    ];
+    for (entry, status, code) in &wrong {
+        let all = bundle("batch", &json!([good, entry, entry, good]));
+        let done = world.fhir(&who, "POST ", all).status(200).json();
+        let found = statuses(&done);
+        assert_eq!((&*found[0], &*found[3]), ("201 Created", "201 Created"));
+        assert!(found[1].starts_with(&status.to_string()), "{entry}: {done}");
+        let issue = &done["entry"][1]["response"]["outcome"]["issue"][0];
+        assert_eq!(issue["details"]["coding"][0]["code"], *code, "{entry}");
+        let place = issue["expression"][0].as_str().unwrap();
+        assert!(place.starts_with("Bundle.entry[1]"), "{entry}: {place}");
+    }
+    let made = || world.fhir(&who, "GET Patient?_summary=count", "").json()["total"].clone();
+    let before = made();
+    for (entry, ..) in &wrong {
+        let all = bundle("transaction", &json!([good, entry]));
+        let code = world.fhir(&who, "POST ", all).code;
+        assert!(matches!(code, 400 | 422), "{entry}: {code}");
+    }
+    assert_eq!(made(), before);
+    // What is wrong with the Bundle itself is no entry's.
+    let whole = json!({ "resourceType": "Bundle", "type": "batch", "shoe": 1, "entry": [good] });
+    world
+        .fhir(&who, "POST ", whole.to_string())
+        .refused(422, "element-unknown");
+}
+
+#[test]
+fn urns_lead_to_entries_however_they_are_spelled_and_nowhere_else() {
+    let (world, who) = World::clinic();
+    let of = |kind: &str, full_url: &str, reference: &str| {
+        let entries = json!([
+            { "fullUrl": full_url, "request": request("POST", "Patient"),
+              "resource": { "resourceType": "Patient" } },
+            { "fullUrl": "urn:uuid:aaaaaaaa-4be2-4561-91ce-51548425acb9",
+              "request": request("POST", "Observation"), "resource": observation(reference) },
+        ]);
+        world.fhir(&who, "POST ", bundle(kind, &entries))
+    };
+    let upper = URN.to_uppercase().replace("URN:UUID", "urn:uuid");
+    let oid = "urn:oid:1.2.840.1";
+    for (full_url, reference) in [
+        (URN, upper.as_str()),
+        (&upper, URN),
+        (URN, &URN.replace("urn:uuid", "URN:UUID")),
+        (oid, "URN:OID:1.2.840.1"),
+    ] {
+        let done = of("transaction", full_url, reference).status(200);
+        let made = done.text("/entry/1/response/location");
+        let path = made.split("/fhir/").nth(1).unwrap().to_owned();
+        let patient = done.text("/entry/0/response/location");
+        let patient = patient.split("/fhir/").nth(1).unwrap();
+        let patient = patient.split("/_history").next().unwrap().to_owned();
+        let path = path.split("/_history").next().unwrap();
+        let made = world.fhir(&who, &format!("GET {path}"), "").status(200);
+        made.at("/subject/reference", patient.as_str());
+    }
+    let other = "urn:uuid:bbbbbbbb-4be2-4561-91ce-51548425acb9";
+    for (reference, kind) in [(other, "transaction"), ("urn:oid:1.2.840.2", "transaction")] {
+        let refused = of(kind, URN, reference).refused(422, "reference-missing");
+        refused.at("/issue/0/expression/0", "Bundle.entry[1]");
+    }
+    for reference in [URN, other] {
+        let done = of("batch", URN, reference).status(200).json();
+        let found = statuses(&done);
+        assert_eq!(found, ["201 Created", "422 Unprocessable Entity"]);
+    }
+    // Alone it may, as any reference may that leads nowhere.
+    let alone = observation(other).to_string();
+    world.fhir(&who, "POST Observation", alone).status(201);
+}
+
+#[test]
 fn other_bundles_are_refused() {
     let (world, who) = World::clinic();
     for (body, code) in [

@@ -416,6 +416,98 @@ fn documents_keep_the_rules_of_graphql() {
 }
 
 #[test]
+fn variables_stand_where_their_type_may() {
+    let (world, who) = World::clinic();
+    chart(&world, &who);
+    let asked = |query: &str| {
+        let given = json!({ "query": query, "variables": { "i": "a", "c": "female", "n": "a", "t": true,
+            "l": ["a"], "o": 0, "s": "use" } });
+        let json_body = [("content-type", "application/json")];
+        world.fhir_with(&who, "POST $graphql", &json_body, given.to_string())
+    };
+    for (query, said) in [
+        (
+            "query($i: Patient) { Patient(id: $i) { id } }",
+            "a variable cannot be a Patient",
+        ),
+        (
+            "query($i: [PatientContact!]) { Patient(id: $i) { id } }",
+            "a variable cannot be a PatientContact",
+        ),
+        (
+            "query($i: Nothing) { Patient(id: $i) { id } }",
+            "there is no type Nothing",
+        ),
+        (
+            "query($i: ID) { Patient(id: $i) { id } }",
+            "$i is of ID, and ID! is expected",
+        ),
+        (
+            "query($i: String!) { Patient(id: $i) { id } }",
+            "$i is of String!, and ID! is expected",
+        ),
+        (
+            "query($l: [ID!]!) { Patient(id: $l) { id } }",
+            "$l is of [ID!]!, and ID! is expected",
+        ),
+        (
+            "query($n: String) { PatientList(name: $n) { id } }",
+            "$n is of String, and [String] is expected",
+        ),
+        (
+            "query($o: Int) { PatientList(name: [$o]) { id } }",
+            "$o is of Int, and String is expected",
+        ),
+        (
+            "query($n: String) { PatientList(_count: $n) { id } }",
+            "$n is of String, and Int is expected",
+        ),
+        (
+            "query($n: String) { Patient(id: \"a\") { name(use: $n) { family } } }",
+            "$n is of String, and code is expected",
+        ),
+        (
+            "query($n: Int) { ...f } fragment f on Query { PatientList { ...g } } \
+             fragment g on Patient { name(fhirpath: $n) { family } }",
+            "$n is of Int, and String is expected",
+        ),
+        (
+            "query($n: String!) { PatientList { ... @include(if: $n) { id } } }",
+            "$n is of String!, and Boolean is expected",
+        ),
+        (
+            "query($n: ID!) { __type(name: $n) { name } }",
+            "$n is of ID!, and String! is expected",
+        ),
+        (
+            "query($n: String) { PatientList { generalPractitioner { resource(optional: $n) { id } } } }",
+            "$n is of String, and Boolean is expected",
+        ),
+    ] {
+        let answer = asked(query).status(400);
+        let error = answer.json()["errors"][0].clone();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(said), "{query}: {message}");
+        assert_eq!(error["extensions"]["code"], "graphql-invalid");
+    }
+    for query in [
+        "query($i: ID!) { Patient(id: $i) { id } }",
+        "query($i: ID = \"a\") { Patient(id: $i) { id } }",
+        "query($l: [String]) { PatientList(name: $l) { id } }",
+        "query($l: [String!]!) { PatientList(name: $l) { id } }",
+        "query($n: String!) { PatientList(name: [$n]) { id } }",
+        "query($c: token) { PatientList(gender: [$c, \"male\"]) { id } }",
+        "query($t: Boolean! $o: Int) { PatientList { name(_offset: $o) { family @include(if: $t) } } }",
+        "query($t: Boolean = false) { PatientList { id @skip(if: $t) } }",
+        "query($t: Boolean) { PatientList { id @include(if: $t) } }",
+        "query($s: String!) { PatientList { name @slice(path: $s) { family } } }",
+        "query($n: String!) { __type(name: $n) { name } }",
+    ] {
+        asked(query).status(200);
+    }
+}
+
+#[test]
 fn documents_are_bounded_by_name() {
     let bomb = "{ ...a ...a ...a ...a } fragment a on Patient { ...b ...b ...b ...b ...b ...b } \
                 fragment b on Patient { ...c ...c ...c ...c ...c ...c ...c ...c ...c } \

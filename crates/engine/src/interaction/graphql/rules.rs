@@ -1,6 +1,6 @@
 //! What GraphQL wants of a document before it is answered (sections 5.3 to 5.8 of its specification),
 //! whatever data there is: nothing is said twice, what is defined is used and what is used is
-//! defined (fragments, variables, directives), fragments may apply,
+//! defined (fragments, variables, directives), variables stand where they may, fragments may apply,
 //! fields of one name in the answer are the same field, and where they are of objects of different
 //! types, of one shape. Which elements there are is found out where they are looked at.
 
@@ -17,7 +17,7 @@ use fhir::definitions::Model;
 
 use super::collect::{is_same, over};
 use super::schema::{Of, Schema, Type, TypeKind};
-use super::{Checked, wrong};
+use super::{Checked, variables, wrong};
 
 /// A selection set, and the type that it selects from where that is known.
 type Set<'d> = (&'d SelectionSet, Option<&'static Type>);
@@ -41,6 +41,11 @@ pub(super) fn check(
     plain.whole()?;
     plain.fragments()?;
     plain.variables()?;
+    let mut operations = document.operations.iter();
+    if operations.any(|(_, o)| !o.node.variable_definitions.is_empty()) {
+        let schema = Schema::of(model);
+        variables::check(document, schema, schema.type_named(root))?;
+    }
     // Without conditions all that is selected from one object is of one type.
     let schema = plain.conditions.then(|| Schema::of(model));
     let mut merging = Merging {

@@ -75,6 +75,17 @@ pub(super) struct Argument {
     pub(super) of: Of,
 }
 
+impl Argument {
+    /// The same that may be null.
+    pub(super) fn or_null(&self) -> Self {
+        let mut same = self.clone();
+        if let [Around::NonNull, inner @ ..] = same.of.around {
+            same.of.around = inner;
+        }
+        same
+    }
+}
+
 /// A directive of HL7's or of GraphQL itself.
 #[derive(Debug)]
 pub(super) struct Directive {

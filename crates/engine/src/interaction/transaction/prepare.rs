@@ -7,6 +7,8 @@ use base::Code;
 use bytes::Bytes;
 use fhir::bundle::{asks_for_versions, pin_references, resolved, rewrite_references};
 use fhir::definitions::Model;
+use fhir::reference::one_spelling;
+use fhir::resource::Valid;
 use store::Prepared;
 
 use super::references::{Links, Versions};
@@ -31,6 +33,7 @@ pub(super) fn target(
     part: &Part,
     link: &str,
 ) -> Option<String> {
+    let link: &str = &one_spelling(link);
     if let Some(target) = links.get(link) {
         return Some(target.clone());
     }
@@ -52,6 +55,16 @@ pub(super) fn target(
     } else {
         format!("{found}#{fragment}")
     })
+}
+
+/// References by URN lead to entries of the same Bundle and to nothing else
+/// (`bundle.html#references`): the resource, if all of them did.
+fn found(valid: Valid) -> Result<Valid, Failure> {
+    if valid.dangling().is_none() {
+        return Ok(valid);
+    }
+    let text = "it refers to a URN that no entry of the transaction has as its fullUrl";
+    Err(Failure::new(Code::ReferenceMissing, text))
 }
 
 impl Checked {
@@ -84,13 +97,13 @@ impl Checked {
         let bytes = part.body(body);
         let draft = self.checking.draft(&bytes)?;
         if self.links.is_empty() && self.versions.is_none() {
-            return Ok(store.prepare(self.checking.admit_draft(&draft, identity)?));
+            return found(self.checking.admit_draft(&draft, identity)?).map(|v| store.prepare(v));
         }
         let model = self.checking.model;
         let mut map = |link: &str| target(model, &self.links, self.versions.as_ref(), part, link);
         let text = rewrite_references(model, draft.value(), &mut map);
         let text = self.pinned(text)?;
-        Ok(store.prepare(self.checking.admit(text.as_bytes(), identity)?))
+        found(self.checking.admit(text.as_bytes(), identity)?).map(|valid| store.prepare(valid))
     }
 
     /// The text with the versions that its references ask for.

@@ -9,6 +9,7 @@ use base::{Code, ResourceId, Version};
 use bytes::Bytes;
 use fhir::bundle::rewrite_references;
 use fhir::definitions::TypeId;
+use fhir::reference::one_spelling;
 use store::{Condition, Expectation, Expected, Read};
 
 use super::together::{Drafts, Wanted, goes_far};
@@ -20,7 +21,7 @@ use crate::interaction::criteria::Criteria;
 use crate::interaction::entry::Part;
 use crate::session::Session;
 
-/// References to be replaced, as they are written, and their targets.
+/// References to be replaced, in the one spelling of URNs, and their targets.
 pub(super) type Links = HashMap<String, String>;
 
 /// The version that a transaction makes of each resource that it writes, by `Type/id`.
@@ -118,7 +119,8 @@ impl Session {
             };
             if let Some((type_id, id)) = target {
                 let name = self.model().type_name(type_id);
-                links.insert(full_url.clone(), format!("{name}/{id}"));
+                let full_url = one_spelling(full_url).into_owned();
+                links.insert(full_url, format!("{name}/{id}"));
             }
         }
         links

@@ -157,31 +157,44 @@ impl Ends {
 /// From the least to the greatest of the samples; `E`, `U` and `L` among them are errors and
 /// values off the scale (`datatypes.html#SampledData`).
 fn sampled(value: Value<'_>, emit: Emit<'_>) {
-    let origin = value.get("origin").map(Quantity::read).unwrap_or_default();
-    let Some(zero) = origin.value else { return };
-    let factor = value.get("factor").and_then(point).unwrap_or(1.0);
-    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    let origin = value.get("origin");
+    let zero = origin.and_then(|o| o.get("value")?.as_number());
+    let (Some(origin), Some(zero)) = (origin, zero) else {
+        return;
+    };
+    let factor = value.get("factor").and_then(Value::as_number);
+    let factor = factor.unwrap_or("1");
     let data = value
         .get("data")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    for sample in data.split(' ').filter_map(number::point) {
-        let sample = zero + sample * factor;
-        low = low.min(sample);
-        high = high.max(sample);
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    // What samples come to grows, or falls, with them: the ends are of the least and the greatest.
+    let samples = || data.split_ascii_whitespace();
+    let known = || samples().filter_map(|s| Some((number::point(s)?, s)));
+    let by_value = |a: &(f64, &str), b: &(f64, &str)| a.0.total_cmp(&b.0);
+    let ends = [known().min_by(by_value), known().max_by(by_value)];
+    for at in ends
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, s)| number::on_scale(s, factor, zero))
+    {
+        low = low.min(at);
+        high = high.max(at);
     }
+    let zero = number::point(zero).unwrap_or_default();
     for limit in ["lowerLimit", "upperLimit"]
         .iter()
         .filter_map(|n| value.get(n))
         .filter_map(point)
     {
         let code = if limit <= zero { "L" } else { "U" };
-        if data.split(' ').any(|s| s == code) {
+        if samples().any(|s| s == code) {
             low = low.min(limit);
             high = high.max(limit);
         }
     }
     if low <= high {
-        emit(origin.row(Range { low, high }));
+        emit(Quantity::read(origin).row(Range { low, high }));
     }
 }

@@ -5,7 +5,7 @@ use base::ResourceId;
 use crate::json::Value;
 
 use super::super::rows::RowValue;
-use super::super::value::reference::Target;
+use super::super::value::reference::{Canonical, Target};
 use super::{Emit, Reader, Shape, keep, member_text};
 
 /// What references to contained resources, and those that only have a display, are kept as.
@@ -79,12 +79,37 @@ impl Reader<'_> {
                     version: keep(version),
                 });
             }
-            Target::Url { url, version } => {
-                emit(RowValue::ReferenceUrl {
-                    url: keep(url),
-                    version: keep(version),
-                });
+            // What refers to a part refers to the whole, too.
+            Target::Url(canonical) => {
+                let mut named = |url: &str| {
+                    emit(RowValue::ReferenceUrl {
+                        url: keep(url),
+                        version: keep(canonical.version),
+                    });
+                };
+                named(canonical.url);
+                if !canonical.fragment.is_empty() {
+                    named(&canonical.part());
+                }
             }
+        }
+    }
+}
+
+/// What a canonical with a fragment is kept as beside its text: the whole and the part, each with the
+/// version behind it, as `url|version` and `url#part|version`.
+pub(super) fn parted(text: &str, emit: Emit<'_>) {
+    let canonical = Canonical::read(text);
+    if canonical.fragment.is_empty() {
+        return;
+    }
+    for url in [canonical.url, &canonical.part()] {
+        let named = match canonical.version {
+            "" => keep(url),
+            version => keep(&format!("{url}|{version}")),
+        };
+        if *named != *text {
+            emit(RowValue::Uri(named));
         }
     }
 }

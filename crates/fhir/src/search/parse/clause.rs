@@ -248,7 +248,7 @@ impl Context<'_> {
                     }
                     _ => matches.extend(self.one(named, text)?),
                 }
-                matches.extend(super::uri::any_version(named, text));
+                matches.extend(super::uri::alike(named, text));
                 if named.modifier == Some("code-text") {
                     matches.push(Match::TokenTextPrefix(token::folded(text)));
                 }

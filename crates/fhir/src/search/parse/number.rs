@@ -45,14 +45,7 @@ fn range(named: &Named<'_>, text: &str) -> Result<(Prefix, Range<f64>), Issue> {
     };
     let range = match prefix {
         Prefix::Eq | Prefix::Ne => number::implied(text).ok_or_else(bad)?,
-        Prefix::Ap => {
-            let value = number::point(text).ok_or_else(bad)?;
-            let margin = value.abs() / 10.0;
-            Range {
-                low: value - margin,
-                high: value + margin,
-            }
-        }
+        Prefix::Ap => number::about(text).ok_or_else(bad)?,
         _ => {
             let value = number::point(text).ok_or_else(bad)?;
             Range {

@@ -151,7 +151,7 @@ impl Context<'_> {
                 id,
                 version: owned(version),
             },
-            Target::Url { url, version } => match (ResourceId::new(&text), targets.as_slice()) {
+            Target::Url(canonical) => match (ResourceId::new(&text), targets.as_slice()) {
                 (Ok(id), [only]) => ReferenceMatch::Local {
                     type_id: *only,
                     id,
@@ -159,10 +159,9 @@ impl Context<'_> {
                 },
                 (Ok(id), _) => ReferenceMatch::AnyType { id, types: targets },
                 _ if crate::reference::is_absolute(&text) || self.is_canonical(named) => {
-                    let url = cut(url, VALUE_BYTES_MAX).to_owned();
                     ReferenceMatch::Url {
-                        url,
-                        version: owned(version),
+                        url: cut(&canonical.part(), VALUE_BYTES_MAX).to_owned(),
+                        version: owned(canonical.version),
                     }
                 }
                 _ => {

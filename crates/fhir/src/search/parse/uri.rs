@@ -5,6 +5,7 @@ use crate::outcome::Issue;
 use crate::path::Type;
 
 use super::super::query::Match;
+use super::super::value::reference::Canonical;
 use super::super::value::{VALUE_BYTES_MAX, cut};
 use super::named::{Known, Named};
 use super::text::unescape;
@@ -20,18 +21,30 @@ pub(super) fn read(named: &Named<'_>, text: &str) -> Result<Match, Issue> {
     }
 }
 
-/// The values that are this canonical with a version: one without stands for each
-/// (`references.html#canonical`). Before R5 `_profile` is a uri and its values are canonicals.
-pub(super) fn any_version(named: &Named<'_>, text: &str) -> Option<Match> {
-    let plain = named.kind == ParamKind::Uri && named.modifier.is_none();
+/// Whether the values are canonicals: before R5 `_profile` is a uri and its values are.
+fn canonicals(named: &Named<'_>) -> bool {
     let canonical = |ty: &Type| ty.content() == Content::Primitive(Primitive::Canonical);
-    let canonicals = |p: &Known<'_>| {
+    let of = |p: &Known<'_>| {
         let types = p.plan.map_or(&[][..], |plan| plan.plan.types());
         !types.is_empty() && types.iter().all(canonical)
     };
-    let uri = unescape(text);
-    if !plain || uri.contains('|') || !named.params.iter().all(canonicals) {
+    named.params.iter().all(of)
+}
+
+/// What else is this canonical (`references.html#canonical`): one without a version stands for each,
+/// and one with a fragment is indexed with the fragment before its version.
+pub(super) fn alike(named: &Named<'_>, text: &str) -> Option<Match> {
+    let plain = named.kind == ParamKind::Uri && named.modifier.is_none();
+    if !plain || !canonicals(named) {
         return None;
     }
-    Some(Match::UriBegins(format!("{}|", cut(&uri, VALUE_BYTES_MAX))))
+    let uri = unescape(text);
+    let canonical = Canonical::read(&uri);
+    let part = canonical.part();
+    let part = cut(&part, VALUE_BYTES_MAX);
+    match canonical {
+        Canonical { version: "", .. } => Some(Match::UriBegins(format!("{part}|"))),
+        Canonical { fragment: "", .. } => None,
+        Canonical { version, .. } => Some(Match::Uri(format!("{part}|{version}"))),
+    }
 }

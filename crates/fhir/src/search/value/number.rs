@@ -11,13 +11,33 @@ struct Decimal<'t> {
     exponent: i64,
 }
 
-/// Digits that a number may have; more is not a number that anyone measured.
-const DIGITS_MAX: usize = 64;
+impl Decimal<'_> {
+    fn is_zero(&self) -> bool {
+        let zeros = |digits: &str| digits.bytes().all(|b| b == b'0');
+        zeros(self.whole) && zeros(self.fraction)
+    }
 
-/// The number itself; `None` if the text is not a decimal, or has more than 64 digits.
+    /// Its digits without zeros in front, and the exponent of the last of them.
+    fn digits(&self) -> (String, i64) {
+        let joined = format!("{}{}", self.whole, self.fraction);
+        let behind = i64::try_from(self.fraction.len()).unwrap_or(i64::MAX);
+        let exponent = self.exponent.saturating_sub(behind);
+        (joined.trim_start_matches('0').to_owned(), exponent)
+    }
+}
+
+/// The number itself as it is compared: as a double, of which decimals of 15 digits are told apart.
+/// What is beyond doubles is the greatest of them, and what is nearer to zero than any the least,
+/// but not zero. `None` if the text is not a decimal.
 pub(crate) fn point(text: &str) -> Option<f64> {
-    parse(text)?;
-    text.parse().ok().filter(|v: &f64| v.is_finite())
+    let decimal = parse(text)?;
+    let value: f64 = text.parse().ok()?;
+    Some(match (decimal.is_zero(), value == 0.0, decimal.negative) {
+        (true, ..) => 0.0,
+        (false, true, false) => f64::from_bits(1),
+        (false, true, true) => -f64::from_bits(1),
+        _ => value.clamp(f64::MIN, f64::MAX),
+    })
 }
 
 /// The range of all numbers that round to the text at its precision: `5.4` is [5.35, 5.45), `100`
@@ -29,26 +49,47 @@ pub(crate) fn point(text: &str) -> Option<f64> {
 pub(crate) fn implied(text: &str) -> Option<Range<f64>> {
     let decimal = parse(text)?;
     let negative = decimal.negative;
-    let joined = format!("{}{}", decimal.whole, decimal.fraction);
-    let mut digits = joined.trim_start_matches('0').to_owned();
-    let mut exponent = decimal.exponent - i64::try_from(decimal.fraction.len()).ok()?;
+    let (mut digits, mut exponent) = decimal.digits();
     if exponent > 0 && digits.len() <= 1 {
         digits.push('0');
         exponent -= 1;
     }
     // Half a unit of the last digit is a 5 one place further.
-    let exponent = exponent - 1;
+    let exponent = exponent.saturating_sub(1);
     let above = signed(negative, &format!("{digits}5"), exponent)?;
     let below = match decrement(&digits) {
         Some(less) => signed(negative, &format!("{less}5"), exponent)?,
         None => signed(!negative, "5", exponent)?,
     };
-    let (low, high) = if negative {
-        (above, below)
-    } else {
-        (below, above)
-    };
-    Some(Range { low, high })
+    Some(outward(negative, below, above))
+}
+
+/// The range of all numbers that are a tenth more or less than this one, both ends with it
+/// (`search.html#prefix`: 10% of the stated value). Computed on the decimal digits, too.
+pub(crate) fn about(text: &str) -> Option<Range<f64>> {
+    let decimal = parse(text)?;
+    let (digits, exponent) = decimal.digits();
+    let exponent = exponent.saturating_sub(1);
+    let far = signed(decimal.negative, &times(&digits, 11), exponent)?;
+    let near = signed(decimal.negative, &times(&digits, 9), exponent)?;
+    let range = outward(decimal.negative, near, far);
+    Some(Range {
+        low: range.low,
+        high: range.high.next_up(),
+    })
+}
+
+/// From the end that is nearer to zero, and the other one, of a range that has some number in it. What
+/// is stored is never beyond doubles, so that it has its place in a range which is.
+fn outward(negative: bool, near: f64, far: f64) -> Range<f64> {
+    let (low, high) = if negative { (far, near) } else { (near, far) };
+    let low = low.min(f64::MAX);
+    let high = high.max(f64::MIN);
+    let high = if low < high { high } else { low.next_up() };
+    Range {
+        low,
+        high: high.max(f64::MIN.next_up()),
+    }
 }
 
 /// A range of one unit in another (UCUM codes); `None` if they measure different things or the
@@ -58,6 +99,9 @@ pub fn in_unit(range: Range<f64>, from: &str, to: &str) -> Option<Range<f64>> {
         return Some(range);
     }
     let convert = |x: f64| {
+        if x.is_infinite() {
+            return Some(x);
+        }
         let number = ucum::convert(ucum::Number::parse(&format!("{x:e}"))?, from, to)?;
         let (digits, exponent) = number.to_integer_and_exponent();
         let value = format!("{digits}e{exponent}").parse::<f64>().ok()?;
@@ -67,12 +111,44 @@ pub fn in_unit(range: Range<f64>, from: &str, to: &str) -> Option<Range<f64>> {
     (low <= high).then_some(Range { low, high })
 }
 
+/// What a sample stands for: `zero + sample × factor`, computed on decimals.
+pub(crate) fn on_scale(sample: &str, factor: &str, zero: &str) -> Option<f64> {
+    let exact = || {
+        let read = ucum::Number::parse;
+        let of_zero = read(sample)?.checked_mul(read(factor)?)?;
+        let (digits, exponent) = read(zero)?.checked_add(of_zero)?.to_integer_and_exponent();
+        point(&format!("{digits}e{exponent}"))
+    };
+    exact().or_else(|| Some(point(zero)? + point(sample)? * point(factor)?))
+}
+
+/// A bound of a range; what is nearer to zero than doubles get is not zero.
 fn signed(negative: bool, digits: &str, exponent: i64) -> Option<f64> {
     let sign = if negative { "-" } else { "" };
-    format!("{sign}{digits}e{exponent}")
-        .parse()
-        .ok()
-        .filter(|v: &f64| v.is_finite())
+    let value: f64 = format!("{sign}{digits}e{exponent}").parse().ok()?;
+    let lost = value == 0.0 && digits.bytes().any(|b| b != b'0');
+    Some(if lost {
+        f64::from_bits(1).copysign(value)
+    } else {
+        value
+    })
+}
+
+/// The digits of a number that is so many times as much.
+fn times(digits: &str, many: u32) -> String {
+    let mut out = Vec::with_capacity(digits.len() + 2);
+    let mut carried = 0;
+    for digit in digits.bytes().rev() {
+        carried += u32::from(digit - b'0') * many;
+        out.push(char::from_digit(carried % 10, 10).unwrap_or('0'));
+        carried /= 10;
+    }
+    while carried > 0 {
+        out.push(char::from_digit(carried % 10, 10).unwrap_or('0'));
+        carried /= 10;
+    }
+    out.push('0');
+    out.iter().rev().collect()
 }
 
 fn parse(text: &str) -> Option<Decimal<'_>> {
@@ -82,7 +158,7 @@ fn parse(text: &str) -> Option<Decimal<'_>> {
         _ => (false, text),
     };
     let (mantissa, exponent) = match rest.find(['e', 'E']) {
-        Some(at) => (rest.get(..at)?, rest.get(at + 1..)?.parse::<i16>().ok()?),
+        Some(at) => (rest.get(..at)?, power(rest.get(at + 1..)?)?),
         None => (rest, 0),
     };
     let (whole, fraction) = match mantissa.split_once('.') {
@@ -91,14 +167,23 @@ fn parse(text: &str) -> Option<Decimal<'_>> {
         None => (mantissa, ""),
     };
     let all_digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
-    let shaped = !whole.is_empty() && mantissa.len() <= DIGITS_MAX;
     let decimal = Decimal {
         negative,
         whole,
         fraction,
-        exponent: i64::from(exponent),
+        exponent,
     };
-    (shaped && all_digits(whole) && all_digits(fraction)).then_some(decimal)
+    (!whole.is_empty() && all_digits(whole) && all_digits(fraction)).then_some(decimal)
+}
+
+/// An exponent; one that is too large to count with is one that no number gets to either way.
+fn power(text: &str) -> Option<i64> {
+    const MOST: i64 = 1 << 40;
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let shaped = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let most = if text.starts_with('-') { -MOST } else { MOST };
+    let read = text.parse::<i64>().unwrap_or(most).clamp(-MOST, MOST);
+    shaped.then_some(read)
 }
 
 /// The digits of the number one less; `None` below zero.

@@ -1,6 +1,8 @@
 //! Where the text of a reference, a canonical or a reference in a query points to, as the index
 //! distinguishes it.
 
+use std::borrow::Cow;
+
 use base::ResourceId;
 
 use crate::definitions::{Model, TypeId};
@@ -19,12 +21,50 @@ pub(crate) enum Target<'t> {
         version: &'t str,
     },
     /// Anything else: a URL of another server, a URN, a canonical.
-    Url {
-        /// Without the version.
-        url: &'t str,
-        /// From `url|2` or `…/_history/2`; empty if none is named.
-        version: &'t str,
-    },
+    Url(Canonical<'t>),
+}
+
+/// A URL with what may follow it (`references.html#canonical`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Canonical<'t> {
+    /// Without version and fragment.
+    pub(crate) url: &'t str,
+    /// From `url|2` or `…/_history/2`; empty if none is named.
+    pub(crate) version: &'t str,
+    /// From `url|2#part` or `url#part`; empty if none is named.
+    pub(crate) fragment: &'t str,
+}
+
+impl<'t> Canonical<'t> {
+    /// Reads `url|version#fragment`, of which only the URL must be there.
+    pub(crate) fn read(text: &'t str) -> Self {
+        let split = text
+            .rsplit_once('|')
+            .or_else(|| text.rsplit_once("/_history/"));
+        let (url, version) = split.unwrap_or((text, ""));
+        let parted = |text: &'t str| text.split_once('#').filter(|(_, part)| !part.is_empty());
+        if let Some((version, fragment)) = parted(version) {
+            return Self {
+                url,
+                version,
+                fragment,
+            };
+        }
+        let (url, fragment) = parted(url).unwrap_or((url, ""));
+        Self {
+            url,
+            version,
+            fragment,
+        }
+    }
+
+    /// The URL with the fragment: how the part itself is named in any version.
+    pub(crate) fn part(&self) -> Cow<'t, str> {
+        match self.fragment {
+            "" => self.url.into(),
+            fragment => format!("{}#{fragment}", self.url).into(),
+        }
+    }
 }
 
 impl<'t> Target<'t> {
@@ -42,11 +82,7 @@ impl<'t> Target<'t> {
                 version: version.unwrap_or(""),
             },
             Literal::Conditional { .. } | Literal::Absolute(_) | Literal::Malformed => {
-                let split = text
-                    .rsplit_once('|')
-                    .or_else(|| text.rsplit_once("/_history/"));
-                let (url, version) = split.unwrap_or((text, ""));
-                Self::Url { url, version }
+                Self::Url(Canonical::read(text))
             }
         }
     }
@@ -56,8 +92,10 @@ impl<'t> Target<'t> {
         match self {
             Self::Contained(_) => None,
             Self::Local { type_id, .. } => Some(*type_id),
-            Self::Url { url, .. } => {
-                let mut parts = url.rsplit('/');
+            // A part of a resource is another one.
+            Self::Url(canonical) if !canonical.fragment.is_empty() => None,
+            Self::Url(canonical) => {
+                let mut parts = canonical.url.rsplit('/');
                 ResourceId::new(parts.next()?).ok()?;
                 model.type_id(parts.next()?)
             }

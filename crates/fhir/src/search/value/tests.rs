@@ -107,7 +107,7 @@ fn numbers_have_the_precision_they_were_written_with() {
         assert_eq!((range.low, range.high), (low, high), "{text}");
     }
     for bad in [
-        "", "-", ".5", "5.", "1e", "e2", "1e999", "0x1", "NaN", "inf", "1 ", "1e99999", "٣",
+        "", "-", ".5", "5.", "1e", "e2", "1e+", "1e--1", "0x1", "NaN", "inf", "1 ", "٣",
     ] {
         assert!(number::implied(bad).is_none(), "{bad:?}");
         assert!(number::point(bad).is_none(), "{bad:?}");

@@ -6,47 +6,107 @@ use std::ops::Range;
 
 use base::limits::fixed::SEARCH_TEXT_BYTES_MAX;
 use foldhash::fast::RandomState;
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr_iter, memchr2, memchr3};
 
 use super::super::value::fold;
 use super::WORD_BYTES_MAX;
 use crate::json::{Kind, Value};
 use crate::search::value::cut;
+use crate::xml::{named_character, reference};
 
 /// Words of one narrative that are indexed, and pairs of them.
 const NARRATIVE_WORDS_MAX: usize = 4_096;
 
-/// The text of a narrative's `div`: without tags and comments, character references resolved.
+/// Whether an element stands within a line, and so within words too: what is shown is `H2O`, and not
+/// `H 2 O`. All others part what is before them and behind them, and so do pictures and quotations,
+/// which are shown with marks.
+fn is_within_line(element: &str) -> bool {
+    matches!(
+        element,
+        "a" | "abbr"
+            | "acronym"
+            | "b"
+            | "bdo"
+            | "big"
+            | "cite"
+            | "code"
+            | "del"
+            | "dfn"
+            | "em"
+            | "font"
+            | "i"
+            | "ins"
+            | "kbd"
+            | "s"
+            | "samp"
+            | "small"
+            | "span"
+            | "strike"
+            | "strong"
+            | "sub"
+            | "sup"
+            | "tt"
+            | "u"
+            | "var"
+    )
+}
+
+/// The text of a narrative's `div`, as it is shown: without tags and comments, character references
+/// resolved, and without hyphens that only say where a word may be broken.
 pub(super) fn narrative(div: &str) -> String {
     let mut out = String::with_capacity(div.len());
-    let mut rest = div;
+    let shown = match div.contains(SOFT_HYPHEN) {
+        true => Cow::Owned(div.replace(SOFT_HYPHEN, "")),
+        false => Cow::Borrowed(div),
+    };
+    let mut rest = &*shown;
     while let Some(at) = memchr2(b'<', b'&', rest.as_bytes()) {
         out.push_str(rest.get(..at).unwrap_or(""));
-        rest = rest.get(at..).unwrap_or("");
-        if let [b'<', ..] = rest.as_bytes() {
-            let end = match rest.as_bytes() {
-                [b'<', b'!', b'-', b'-', ..] => rest.find("-->").map(|at| at + 3),
-                tag => memchr(b'>', tag).map(|at| at + 1),
-            };
-            let after = end.unwrap_or(rest.len());
-            rest = rest.get(after..).unwrap_or("");
-            // Elements part words, also where no space stands between them.
-            out.push(' ');
-            continue;
-        }
-        let end = rest.bytes().take(11).position(|b| b == b';');
-        let (known, after) = match end {
-            Some(i) => (
-                character(rest.get(1..i).unwrap_or("")),
-                rest.get(i + 1..).unwrap_or(""),
-            ),
-            None => (Some('&'), rest.get(1..).unwrap_or("")),
+        let behind = rest.get(at + 1..).unwrap_or("");
+        rest = match rest.as_bytes().get(at) {
+            Some(b'<') => after_markup(behind, &mut out),
+            _ => after_reference(behind, &mut out),
         };
-        out.push(known.unwrap_or(' '));
-        rest = after;
     }
     out.push_str(rest);
     out
+}
+
+const SOFT_HYPHEN: char = '\u{ad}';
+
+/// What follows the markup that a `<` began.
+fn after_markup<'t>(markup: &'t str, out: &mut String) -> &'t str {
+    if let Some(comment) = markup.strip_prefix("!--") {
+        return comment.split_once("-->").map_or("", |(_, after)| after);
+    }
+    let tag = markup.strip_prefix('/').unwrap_or(markup);
+    let name = tag.split(|c: char| !c.is_ascii_alphanumeric()).next();
+    if !name.is_some_and(is_within_line) {
+        out.push(' ');
+    }
+    // A `>` in the value of an attribute ends nothing.
+    let mut rest = markup;
+    while let Some(at) = memchr3(b'>', b'"', b'\'', rest.as_bytes()) {
+        let (sign, after) = rest.split_at(at).1.split_at(1);
+        rest = match sign {
+            ">" => return after,
+            quote => after.split_once(quote).map_or("", |(_, after)| after),
+        };
+    }
+    ""
+}
+
+/// What follows the character reference that an `&` began.
+fn after_reference<'t>(tail: &'t str, out: &mut String) -> &'t str {
+    let Some((name, after)) = reference(tail) else {
+        out.push('&');
+        return tail;
+    };
+    match character(name) {
+        Some(SOFT_HYPHEN) => {}
+        known => out.push(known.unwrap_or(' ')),
+    }
+    after
 }
 
 fn character(name: &str) -> Option<char> {
@@ -63,7 +123,7 @@ fn character(name: &str) -> Option<char> {
         "gt" => Some('>'),
         "quot" => Some('"'),
         "apos" => Some('\''),
-        _ => None,
+        name => named_character(name),
     }
 }
 

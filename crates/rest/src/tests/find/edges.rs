@@ -159,7 +159,7 @@ fn numbers_have_the_precision_that_is_written() {
         ("le0.5", "a b e f g"),
         ("sa0.5", "c d h"),
         ("eb0.5", "e f"),
-        ("ap0.5", "a b c g"),
+        ("ap0.5", "a b c d g"),
         ("0", "e f"),
         ("0.0", "f"),
         ("1,0.0", "a b c d f g h"),
@@ -170,6 +170,73 @@ fn numbers_have_the_precision_that_is_written() {
             want => ids(&world, &who, &query, want),
         }
     }
+}
+
+#[test]
+fn numbers_far_out_and_samples_are_compared_as_decimals() {
+    let (world, who) = World::clinic();
+    let measured = |id: &str, value: &str| {
+        let text = format!(
+            r#"{{"resourceType":"Observation","id":"{id}","status":"final","code":{{"text":"x"}},{value}}}"#
+        );
+        let put = world.fhir(&who, &format!("PUT Observation/{id}"), text);
+        put.status(201);
+    };
+    let long = "1".to_owned() + &"0".repeat(80);
+    for (id, value) in [
+        ("a", "1e400"),
+        ("b", "-1e400"),
+        ("c", "1e-400"),
+        ("d", "-1E-99999"),
+        ("e", "-0.0"),
+        ("f", "0"),
+        ("g", "1e99999"),
+        ("h", &long),
+        ("i", "110"),
+        ("j", "90.0"),
+    ] {
+        measured(id, &format!(r#""valueQuantity":{{"value":{value}}}"#));
+    }
+    let sampled = |data: &str| {
+        format!(
+            r#""valueSampledData":{{"origin":{{"value":0}},"period":1,"factor":0.1,"dimensions":1,"data":"{data}"}}"#
+        )
+    };
+    measured("s", &sampled("1 3"));
+    for (value, want) in [
+        ("gt1000", "a g h"),
+        ("1e400", "a g"),
+        ("gt1e100", "a g"),
+        ("1e80", "h"),
+        ("lt-1", "b"),
+        ("-1e400", "b"),
+        ("-2e400", "b"),
+        ("gt0&value-quantity=lt0.05", "c"),
+        ("lt0&value-quantity=gt-1", "d"),
+        ("1e-400", "c"),
+        ("-1e-400", "d"),
+        ("0.0", "c d e f"),
+        ("-0", "c d e f s"),
+        ("le0&value-quantity=ge0", "e f"),
+        ("ap100", "i j"),
+        ("ap-1e400", "b"),
+        ("gt0.3&value-quantity=lt1", ""),
+        ("le0.3&value-quantity=ge0.1", "s"),
+    ] {
+        ids(
+            &world,
+            &who,
+            &format!("Observation?value-quantity={value}&_elements=status"),
+            want,
+        );
+    }
+    refuses(
+        &world,
+        &who,
+        "Observation?value-quantity=1e",
+        400,
+        "search-value",
+    );
 }
 
 #[test]

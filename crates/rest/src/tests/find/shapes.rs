@@ -233,6 +233,60 @@ fn references_are_found_in_each_of_their_forms() {
 }
 
 #[test]
+fn canonicals_are_found_with_and_without_their_fragment() {
+    let (world, who) = World::clinic();
+    let form = json!({"resourceType": "Questionnaire", "id": "q", "url": "http://e.org/q",
+        "version": "1.0", "status": "active", "title": "Falls"});
+    put(&world, &who, &form);
+    let answered = |id: &str, questionnaire: &str| {
+        put(
+            &world,
+            &who,
+            &json!({"resourceType": "QuestionnaireResponse", "id": id,
+            "status": "completed", "questionnaire": questionnaire}),
+        );
+    };
+    answered("a", "http://e.org/q");
+    answered("b", "http://e.org/q|1.0#part");
+    answered("c", "http://e.org/q#part");
+    answered("d", "http://e.org/q|2#part");
+    answered("e", "http://e.org/q|1.0#other");
+    for (value, want) in [
+        ("questionnaire=http://e.org/q", "a b c d e"),
+        ("questionnaire=http://e.org/q|1.0", "b e"),
+        ("questionnaire=http://e.org/q|1.0#part", "b"),
+        ("questionnaire=http://e.org/q#part", "b c d"),
+        ("questionnaire=http://e.org/q|3#part", ""),
+        ("questionnaire=http://e.org/q|1.0#nothing", ""),
+        ("questionnaire:below=http://e.org/q|1", "b e"),
+        ("questionnaire:below=http://e.org/q|1#part", "b"),
+        ("questionnaire.title=falls", "a b c e"),
+    ] {
+        let query = format!("QuestionnaireResponse?{value}");
+        ids(&world, &who, &query, want);
+    }
+    let profiled = |id: &str, profile: &str| {
+        put(
+            &world,
+            &who,
+            &person(id, &json!({"meta": {"profile": [profile]}})),
+        );
+    };
+    profiled("a", "http://e.org/p");
+    profiled("b", "http://e.org/p|1#part");
+    profiled("c", "http://e.org/p#part");
+    for (value, want) in [
+        ("http://e.org/p", "a b c"),
+        ("http://e.org/p|1", "b"),
+        ("http://e.org/p#part", "b c"),
+        ("http://e.org/p|1#part", "b"),
+        ("http://e.org/p|1#other", ""),
+    ] {
+        ids(&world, &who, &format!("Patient?_profile={value}"), want);
+    }
+}
+
+#[test]
 fn uris_and_labels_are_whole_or_begin() {
     let (world, who) = World::clinic();
     let set = |id: &str, url: &str| {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::world::World;
-use super::{finds, put, refuses};
+use super::{finds, person, put, refuses};
 
 #[test]
 fn texts_are_searched_by_words() {
@@ -102,6 +102,56 @@ fn texts_are_searched_by_words() {
         .fhir_with(&who, "POST Patient", &criteria, body)
         .status(200);
     refuses(&world, &who, "Condition?_content=(a", 400, "search-value");
+}
+
+#[test]
+fn words_of_narratives_are_those_that_are_shown() {
+    let (world, who) = World::clinic();
+    let told = |id: &str, div: &str| {
+        let div = format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{div}</div>");
+        put(
+            &world,
+            &who,
+            &person(id, &json!({"text": {"status": "generated", "div": div}})),
+        );
+    };
+    told(
+        "a",
+        "<b>F</b>ever a<i>sth</i>ma <span title=\"1 > 0\">hyper</span>ten<a href=\"#x\">sion</a> H<sub>2</sub>O",
+    );
+    told(
+        "b",
+        "<table><tr><td>left</td><td>right</td></tr></table><ul><li>one</li><li>two</li></ul>\
+         <p>here</p>there up<br/>down mid<img src=\"#i\" alt=\"no\"/>way",
+    );
+    told(
+        "c",
+        "Ph<!-- a > b -->armacy Caf&eacute; Blut&shy;druck R&amp;D 5&#160;mg",
+    );
+    for (words, want) in [
+        ("fever", &["Patient/a"][..]),
+        ("ever", &[]),
+        ("asthma", &["Patient/a"]),
+        ("ma", &[]),
+        ("hypertension", &["Patient/a"]),
+        ("0", &[]),
+        ("h2o", &["Patient/a"]),
+        ("\"fever asthma\"", &["Patient/a"]),
+        ("left", &["Patient/b"]),
+        ("\"left right\"", &["Patient/b"]),
+        ("one two", &["Patient/b"]),
+        ("here there", &["Patient/b"]),
+        ("up down", &["Patient/b"]),
+        ("mid way", &["Patient/b"]),
+        ("no", &[]),
+        ("pharmacy", &["Patient/c"]),
+        ("café", &["Patient/c"]),
+        ("blutdruck", &["Patient/c"]),
+        ("\"r d 5 mg\"", &["Patient/c"]),
+    ] {
+        finds(&world, &who, &format!("Patient?_text={words}"), want);
+        finds(&world, &who, &format!("Patient?_content={words}"), want);
+    }
 }
 
 /// Ids and scores of the matches, in order.

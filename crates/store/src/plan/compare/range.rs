@@ -43,7 +43,10 @@ impl Ends {
 
     pub(super) fn of_number(low: &'static str, high: &'static str, r: Range<f64>) -> Self {
         // A little more than 1, so that rounding leaves nothing out.
-        let before = |x: f64| x - 1.001 - x.abs() * 1e-9;
+        let before = |x: f64| match x.is_finite() {
+            true => x - 1.001 - x.abs() * 1e-9,
+            false => x,
+        };
         Self {
             columns: (low, high),
             low: Bind::real(r.low),

