@@ -65,7 +65,7 @@ impl Rule {
         let mut all = narrow;
         if ways.iter().all(|w| w.clause.is_some()) {
             let any: Vec<Clause> = ways.iter().filter_map(|w| w.clause.clone()).collect();
-            all.push(Clause::Or(any));
+            all.push(Clause::Or(Clause::fewer(any)));
         }
         all.extend(never.into_iter().map(|c| Clause::Not(Box::new(c))));
         let union = |masks: &mut dyn Iterator<Item = &Arc<Mask>>| {

@@ -1,6 +1,7 @@
 //! The typed form of a search. Nothing in it is text that still needs parsing.
 
 mod digest;
+mod either;
 mod mentions;
 mod size;
 
