@@ -79,8 +79,9 @@ pub(crate) enum Return {
 }
 
 impl Prefer {
+    /// What is said of a thing first counts (RFC 7240 section 2).
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut prefer = Self::default();
+        let (mut answer, mut strict) = (None, None);
         for value in headers
             .get_all("prefer")
             .iter()
@@ -90,16 +91,19 @@ impl Prefer {
                 // A value may be quoted (RFC 7240 section 2).
                 let plain = wish.to_ascii_lowercase().replace(['"', ' '], "");
                 match plain.as_str() {
-                    "return=minimal" => prefer.answer = Some(Return::Minimal),
-                    "return=representation" => prefer.answer = Some(Return::Representation),
-                    "return=operationoutcome" => prefer.answer = Some(Return::Outcome),
-                    "handling=strict" => prefer.strict = true,
-                    "handling=lenient" => prefer.strict = false,
+                    "return=minimal" => answer = answer.or(Some(Return::Minimal)),
+                    "return=representation" => answer = answer.or(Some(Return::Representation)),
+                    "return=operationoutcome" => answer = answer.or(Some(Return::Outcome)),
+                    "handling=strict" => strict = strict.or(Some(true)),
+                    "handling=lenient" => strict = strict.or(Some(false)),
                     _ => {}
                 }
             }
         }
-        prefer
+        Self {
+            answer,
+            strict: strict.unwrap_or(false),
+        }
     }
 }
 

@@ -25,7 +25,8 @@ pub fn apply(document: &str, patch: &str, bounds: &Bounds) -> Result<String, Iss
     let patch = Dom::parse(patch, &bounds.xml).map_err(issue)?;
     let root = patch
         .root()
-        .ok_or_else(|| malformed("an XML Patch is an element"))?;
+        .filter(|root| patch.local(*root) == "diff")
+        .ok_or_else(|| malformed("an XML Patch is an element <diff>"))?;
     let operations: Vec<usize> = patch
         .children(root)
         .iter()
@@ -58,15 +59,18 @@ pub fn apply(document: &str, patch: &str, bounds: &Bounds) -> Result<String, Iss
 }
 
 fn operation(target: &mut Dom, patch: &Dom, at: usize) -> Result<(), Issue> {
+    let name = patch.local(at);
+    if !matches!(name, "add" | "replace" | "remove") {
+        return Err(malformed("an operation is one of add, replace, remove"));
+    }
     let selector = patch
         .attribute(at, "sel")
         .ok_or_else(|| malformed("\"sel\" is missing"))?;
     let place = select(target, selector, &|prefix| patch.space_of(at, prefix))?;
-    match patch.local(at) {
+    match name {
         "add" => add(target, patch, at, &place),
         "replace" => replace(target, patch, at, &place),
-        "remove" => remove(target, patch.attribute(at, "ws"), &place),
-        _ => Err(malformed("an operation is one of add, replace, remove")),
+        _ => remove(target, patch.attribute(at, "ws"), &place),
     }
 }
 

@@ -184,9 +184,8 @@ impl Quantity<'_> {
         if divide && left == right {
             return Some(Unit::Ucum(Cow::Borrowed("1")));
         }
-        let simple = |code: &str| code.bytes().all(|b| b.is_ascii_alphabetic());
-        let code = if !divide && left == right && simple(left) {
-            format!("{left}2")
+        let code = if let Some(code) = of_factors(left, right, divide) {
+            code
         } else {
             let bracket = |code: &str| {
                 if code.contains(['.', '/']) {
@@ -212,6 +211,66 @@ impl Quantity<'_> {
                 format!("{} {word}{plural}", self.value)
             }
             unit => format!("{} '{}'", self.value, unit.text()),
+        }
+    }
+}
+
+/// The unit of a product or quotient, each symbol of its factors once: `cm2/cm` is `cm`. None where a
+/// factor is more than symbols with exponents.
+fn of_factors(left: &str, right: &str, divide: bool) -> Option<String> {
+    let mut all: Vec<(&str, i32)> = Vec::new();
+    let sign = if divide { -1 } else { 1 };
+    let right = factors(right)?.into_iter().map(|(s, e)| (s, e * sign));
+    for (symbol, exponent) in factors(left)?.into_iter().chain(right) {
+        match all.iter_mut().find(|(known, _)| *known == symbol) {
+            Some((_, of)) => *of = of.checked_add(exponent)?,
+            None => all.push((symbol, exponent)),
+        }
+    }
+    let mut code = String::new();
+    for (symbol, exponent) in all.iter().filter(|(_, e)| *e > 0) {
+        let dot = if code.is_empty() { "" } else { "." };
+        code.push_str(&format!("{dot}{symbol}"));
+        if *exponent > 1 {
+            code.push_str(&exponent.to_string());
+        }
+    }
+    if code.is_empty() {
+        code.push('1');
+    }
+    for (symbol, exponent) in all.iter().filter(|(_, e)| *e < 0) {
+        code.push_str(&format!("/{symbol}"));
+        if *exponent < -1 {
+            code.push_str(&exponent.unsigned_abs().to_string());
+        }
+    }
+    Some(code)
+}
+
+/// A unit as symbols with their exponents, in order; none for one with parentheses, annotations or
+/// powers of ten.
+fn factors(code: &str) -> Option<Vec<(&str, i32)>> {
+    let mut found = Vec::new();
+    let (mut rest, mut sign) = (code, 1);
+    loop {
+        let end = rest.find(['.', '/']).unwrap_or(rest.len());
+        let (part, behind) = rest.split_at_checked(end)?;
+        let base = part.trim_end_matches(|c: char| c.is_ascii_digit());
+        let symbol = base.strip_suffix(['-', '+']).unwrap_or(base);
+        let exponent: i32 = match part.get(symbol.len()..)? {
+            "" => 1,
+            exponent => exponent.parse().ok().filter(|e: &i32| e.abs() < 100)?,
+        };
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '[' | ']' | '_' | '\'' | '%');
+        if !symbol.is_empty() && symbol.chars().all(plain) {
+            found.push((symbol, exponent * sign));
+        } else if part != "1" {
+            return None;
+        }
+        sign = if behind.starts_with('/') { -1 } else { 1 };
+        match behind.get(1..) {
+            Some(next) => rest = next,
+            None => return Some(found),
         }
     }
 }

@@ -48,6 +48,10 @@ pub const SECURITY_CONTEXT: ParamId = ParamId(1 << 25 | 1 << 17);
 /// expected: planned or reserved, and by no other entry there. No search asks for it by a name.
 pub const EXPECTED_AT: ParamId = ParamId(1 << 25 | 1 << 17 | 1);
 
+/// The parameter number under which a Group and a List keep those of their members that are members still:
+/// no member that is inactive, no entry that is deleted (R5, `search.html#_in`).
+pub const MEMBER: ParamId = ParamId(1 << 25 | 1 << 17 | 2);
+
 /// Parameter numbers from here on are of a tenant's own search parameters.
 pub const CUSTOM: u32 = 1 << 26;
 

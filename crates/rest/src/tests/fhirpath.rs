@@ -95,6 +95,29 @@ fn what_is_rounded_is_a_decimal() {
 }
 
 #[test]
+fn units_of_products_and_quotients_are_written_short() {
+    let (world, who) = World::clinic();
+    for (expression, value, code) in [
+        ("12 'cm2' / 3 'cm'", 4.0, "cm"),
+        ("12 'cm' * 3 'cm'", 36.0, "cm2"),
+        ("2 'kg.m/s2' * 3 'm'", 6.0, "kg.m2/s2"),
+        ("2 'mg/dL' * 3 'dL'", 6.0, "mg"),
+        ("12 'cm2' * 3 'cm-2'", 36.0, "1"),
+        ("6 / 2 's'", 3.0, "1/s"),
+        ("6 'm' / 2 'm.s2'", 3.0, "1/s2"),
+        ("3 'm' * 2 'cm'", 6.0, "m.cm"),
+        ("4 '[in_i]2' / 2 '[in_i]'", 2.0, "[in_i]"),
+        ("6 '10*3/uL' * 2 'uL'", 12.0, "10*3/uL.uL"),
+        ("6 'mg{dry}' / 2 'mg'", 3.0, "mg{dry}/mg"),
+    ] {
+        let answer = ask(&world, &who, of_patient(), expression).status(200);
+        let found = &results(&answer)[0]["part"][0]["valueQuantity"];
+        let found = (found["value"].as_f64(), found["code"].as_str());
+        assert_eq!(found, (Some(value), Some(code)), "{expression}");
+    }
+}
+
+#[test]
 fn moments_that_fhir_has_no_value_for_are_json() {
     let (world, who) = World::clinic();
     let held = json!({"name": "time", "valueTime": "10:30:00"});

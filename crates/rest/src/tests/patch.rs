@@ -141,6 +141,20 @@ fn refusals_change_nothing() {
 }
 
 #[test]
+fn an_xml_patch_has_operations_that_there_are() {
+    let (world, who) = clinic();
+    for diff in [
+        "<diff><alter sel=\"Patient/active\"/></diff>",
+        "<diff><alter sel=\"Patient/name\"/></diff>",
+        "<patch><remove sel=\"Patient/name\"/></patch>",
+    ] {
+        world
+            .fhir_with(&who, "PATCH Patient/p", &[XML_PATCH], diff)
+            .refused(400, "patch-invalid");
+    }
+}
+
+#[test]
 fn conditions_hold() {
     let (world, who) = clinic();
     let patch = "[{\"op\":\"add\",\"path\":\"/active\",\"value\":true}]";

@@ -242,6 +242,17 @@ fn callers_choose_what_a_write_answers() {
         .header("etag", "W/\"1\"");
     write("return=representation").at("/resourceType", "Patient");
     write("return=OperationOutcome").at("/resourceType", "OperationOutcome");
+    // What is said first counts (RFC 7240 section 2).
+    let first = write("return=minimal, handling=lenient, return=representation");
+    assert!(first.body.is_empty());
+    for (prefer, code) in [
+        ("handling=strict,handling=lenient", 400),
+        ("handling=lenient,handling=strict", 200),
+        ("handling=other,handling=strict", 400),
+    ] {
+        let found = world.fhir_with(&who, "GET Patient?x=1", &[("prefer", prefer)], "");
+        assert_eq!(found.code, code, "{prefer}");
+    }
     let delete = [("prefer", "return=OperationOutcome")];
     let gone = world
         .fhir_with(&who, "DELETE Patient/x", &delete, "")

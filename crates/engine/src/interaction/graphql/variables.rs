@@ -171,13 +171,12 @@ impl<'d> Uses<'d> {
             }
             Value::List(items) => {
                 let (around, name) = of;
-                let around = match around {
-                    [Around::List, inner @ ..] | [Around::NonNull, Around::List, inner @ ..] => {
-                        inner
-                    }
-                    _ => return Ok(()),
+                let ([Around::List, inner @ ..] | [Around::NonNull, Around::List, inner @ ..]) =
+                    around
+                else {
+                    return Ok(());
                 };
-                let each = |item| self.value(item, at, (around, name));
+                let each = |item| self.value(item, at, (inner, name));
                 items.iter().try_for_each(each)
             }
             _ => Ok(()),

@@ -1,7 +1,8 @@
 //! Rows that belong to no parameter of the definitions: identifiers with their types, how texts begin, the
-//! words of texts, what a Binary is bound to, and where an Encounter expects its patient.
+//! words of texts, what a Binary is bound to, where an Encounter expects its patient, and who is a member still.
 
 use super::super::rows::{self as rows_of, Row, RowValue};
+use super::super::served::is_r5;
 use super::super::{value::fold, words};
 use super::{Emit, Extractor, ParamPlan, Shape, reference, settle, string, token};
 use crate::definitions::{ParamKind, TypeId};
@@ -49,6 +50,32 @@ impl Extractor<'_> {
         }
         rows.extend(self.security_context());
         rows.extend(self.expected_at());
+        rows.extend(self.members());
+    }
+
+    /// Who is a member of a Group, or in a List, now. Only R5 asks for it.
+    fn members(&self) -> Vec<Row> {
+        let types = &self.plans.types;
+        let (all, member, former) = match types.name(self.of_type.ty) {
+            _ if !is_r5(types.model().version()) => return Vec::new(),
+            "Group" => ("member", "entity", "inactive"),
+            "List" => ("entry", "item", "deleted"),
+            _ => return Vec::new(),
+        };
+        let all = self.resource.value.and_then(|v| v.get(all));
+        let mut rows = Vec::new();
+        for one in all.into_iter().flat_map(json::Value::items) {
+            if one.get(former).and_then(json::Value::as_bool) == Some(true) {
+                continue;
+            }
+            let param = rows_of::MEMBER;
+            if let Some(member) = one.get(member) {
+                let mut keep = |value| rows.push(Row { param, value });
+                self.reader().reference(Shape::Reference, member, &mut keep);
+            }
+        }
+        settle(&mut rows, 0, ParamKind::Reference);
+        rows
     }
 
     /// What the `securityContext` of a Binary refers to.

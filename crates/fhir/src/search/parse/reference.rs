@@ -9,6 +9,7 @@ use crate::outcome::Issue;
 
 use super::super::extract::ParamPlan;
 use super::super::query::{Clause, Match, ReferenceMatch};
+use super::super::rows::MEMBER;
 use super::super::value::reference::Target;
 use super::super::value::{VALUE_BYTES_MAX, cut};
 use super::named::{Known, Named};
@@ -63,15 +64,12 @@ impl Context<'_> {
             let Target::Local { type_id, id, .. } = read else {
                 return Err(bad());
             };
-            let members = match self.model.type_name(type_id) {
-                "Group" => self.known(type_id, "member"),
-                "List" => self.known(type_id, "item"),
-                _ => None,
-            };
+            let is_one = matches!(self.model.type_name(type_id), "Group" | "List");
+            let members = is_one.then_some(MEMBER);
             each.push(Clause::MemberOf {
                 param: named.ids(),
                 source: type_id,
-                member: members.ok_or_else(bad)?.id,
+                member: members.ok_or_else(bad)?,
                 inner: Arc::new(Clause::Id([id].into())),
             });
         }

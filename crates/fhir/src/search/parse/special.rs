@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base::{Code, ResourceId};
 
 use super::super::query::Clause;
-use super::super::rows::{content, narrative};
+use super::super::rows::{MEMBER, content, narrative};
 use super::super::value::reference::Target;
 use super::super::words::Words;
 use super::text::unescape;
@@ -249,14 +249,13 @@ impl Context<'_> {
                 return Err(bad_value("_in", FORM));
             };
             let members = match self.model.type_name(type_id) {
-                "Group" => self.known(type_id, "member"),
-                "CareTeam" => self.known(type_id, "participant"),
-                "List" => self.known(type_id, "item"),
+                "Group" | "List" => Some(MEMBER),
+                "CareTeam" => self.known(type_id, "participant").map(|p| p.id),
                 _ => None,
             };
             each.push(Clause::Has {
                 source: type_id,
-                param: members.ok_or_else(|| bad_value("_in", FORM))?.id,
+                param: members.ok_or_else(|| bad_value("_in", FORM))?,
                 inner: Arc::new(Clause::Id([id].into())),
             });
         }

@@ -34,12 +34,17 @@ fn canonicals(named: &Named<'_>) -> bool {
 /// What else is this canonical (`references.html#canonical`): one without a version stands for each,
 /// and one with a fragment is indexed with the fragment before its version.
 pub(super) fn alike(named: &Named<'_>, text: &str) -> Option<Match> {
-    let plain = named.kind == ParamKind::Uri && named.modifier.is_none();
-    if !plain || !canonicals(named) {
+    if named.kind != ParamKind::Uri || !canonicals(named) {
         return None;
     }
     let uri = unescape(text);
     let canonical = Canonical::read(&uri);
+    match named.modifier {
+        None => {}
+        // What is below a URL begins with it, in each of its versions.
+        Some("below") if canonical.version.is_empty() => {}
+        Some(_) => return None,
+    }
     let part = canonical.part();
     let part = cut(&part, VALUE_BYTES_MAX);
     match canonical {

@@ -171,7 +171,8 @@ fn references_to_members_of_groups_and_lists_are_found_in_r5() {
         &who,
         &json!({
             "resourceType": "Group", "id": "g", "type": "person", "membership": "enumerated",
-            "member": [{"entity": {"reference": "Patient/a"}}, {"entity": {"reference": "Patient/b"}}],
+            "member": [{"entity": {"reference": "Patient/a"}}, {"entity": {"reference": "Patient/b"}, "inactive": true},
+                {"entity": {"reference": "Patient/b"}}, {"entity": {"reference": "Patient/c"}, "inactive": true}],
         }),
     );
     put(
@@ -179,7 +180,7 @@ fn references_to_members_of_groups_and_lists_are_found_in_r5() {
         &who,
         &json!({
             "resourceType": "List", "id": "l", "status": "current", "mode": "working",
-            "entry": [{"item": {"reference": "Patient/c"}}],
+            "entry": [{"item": {"reference": "Patient/c"}}, {"deleted": true, "item": {"reference": "Patient/a"}}],
         }),
     );
     for (query, want) in [

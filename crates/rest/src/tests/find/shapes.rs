@@ -345,6 +345,8 @@ fn uris_and_labels_are_whole_or_begin() {
         ("_profile=http://p", "a"),
         ("_profile=http://p|1", "a"),
         ("_profile=http://p|2", ""),
+        ("_profile:below=http://p", "a"),
+        ("_profile:below=http://p|2", ""),
         ("_source=http://s#1", "c"),
     ] {
         ids(&world, &who, &format!("Patient?{query}"), want);
