@@ -97,6 +97,9 @@ pub struct PersonInvited {
     pub person: PersonView,
     /// The link.
     pub invitation: String,
+    /// From when on it is good, where that is not now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
     until: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
@@ -208,6 +211,8 @@ struct Desk<'a> {
     store: &'a TenantStore,
     links: &'a Links,
     now: Micros,
+    /// From when on an invitation is good, where that is not now.
+    from: Option<Micros>,
 }
 
 impl Desk<'_> {
@@ -219,13 +224,13 @@ impl Desk<'_> {
     async fn invitation(&self, id: &PersonId) -> Result<(Invitation, String, Micros), Failure> {
         let secret = URL_SAFE_NO_PAD.encode(self.house.0.rng.bytes::<24>());
         let seconds = self.house.limits().invitation_seconds_max;
-        let until = self
-            .now
-            .plus_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let from = self.from.unwrap_or(self.now);
+        let until = from.plus_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
         let hash = self.store.people_key().await?.hash("invitation", &secret);
         let invitation = Invitation {
             hash,
             until_us: until.0,
+            from_us: self.from.map(|from| from.0),
         };
         let link = self
             .links
@@ -267,6 +272,7 @@ impl Desk<'_> {
             warnings: unnamed_roles(self.store, &person.record.roles).await?,
             person: view(&person, self.model()),
             invitation: link,
+            from: self.from.map(|from| from.instant().to_string()),
             until: until.instant().to_string(),
         })
     }
@@ -294,6 +300,7 @@ impl Desk<'_> {
             warnings: unnamed_roles(self.store, &person.record.roles).await?,
             person: view(&person, self.model()),
             invitation: link,
+            from: self.from.map(|from| from.instant().to_string()),
             until: until.instant().to_string(),
         })
     }
@@ -396,6 +403,7 @@ impl Visitor {
             store: &self.store,
             links: &self.gate.links,
             now: self.request.at,
+            from: None,
         }
     }
 
@@ -441,6 +449,37 @@ impl Visitor {
         let what = format!("invite person {}", id.as_str());
         let deed = self.deed(Administering::People, what).await?;
         self.desk().invite(deed, &id).await
+    }
+
+    /// Takes an operator's invitation back: whoever sees alerts may, also where nobody administers the tenant
+    /// any more.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded; `person-unknown` if nobody was invited so who may still come.
+    pub async fn refuse_invitation(&self, id: &str) -> Result<(), Failure> {
+        let id = person_id(id)?;
+        let deed = Deed {
+            permit: self.caller().await?.may_attend().await?,
+            actor: None,
+            what: format!("refuse invitation of an operator {}", id.as_str()),
+            alerts: false,
+        };
+        let change = |person: &mut Person| {
+            let invitation = person.proofs.invitation.as_ref();
+            if invitation.is_none_or(|i| i.from_us.is_none()) {
+                let text = "an operator invited nobody of this id, or they came".to_owned();
+                return Err(StoreError::Refused(Code::PersonUnknown, text));
+            }
+            person.proofs.invitation = None;
+            person.record.state = PersonState::Disabled;
+            person.record.epoch += 1;
+            Ok(())
+        };
+        Ok(self
+            .store
+            .change_person(deed, &id, change)
+            .await
+            .map(drop)?)
     }
 
     /// Ends all sessions of a person, and all that they approved programs for.
@@ -507,7 +546,25 @@ impl Operator {
             store,
             links,
             now: self.request.at,
+            from: None,
         }
+    }
+
+    /// The desk at which administrators are invited. In a tenant that has people of its own, who are told of it,
+    /// the link is good after a time: whoever runs the house does not become the clinic before anybody sees it.
+    async fn desk_of_invitations<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        store: &'a TenantStore,
+        links: &'a Links,
+    ) -> Result<Desk<'a>, Failure> {
+        let seconds = self.house.limits().operator_invitation_seconds_min;
+        let waits = seconds > 0 && store.was_anybody_known().await?;
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        Ok(Desk {
+            from: waits.then(|| self.request.at.plus_secs(seconds)),
+            ..self.desk(tenant, store, links)
+        })
     }
 
     fn people_deed(&self, tenant: &TenantId, what: impl Into<String>) -> Result<Deed, Failure> {
@@ -554,7 +611,7 @@ impl Operator {
             ));
         }
         must_not_be_of_others(&store).await?;
-        let desk = self.desk(&tenant, &store, &links);
+        let desk = self.desk_of_invitations(&tenant, &store, &links).await?;
         let deed = self.people_alert(&tenant, "create administrator")?;
         desk.create(deed, draft).await
     }
@@ -594,7 +651,7 @@ impl Operator {
             ));
         }
         must_not_be_of_others(&store).await?;
-        let desk = self.desk(&tenant, &store, &links);
+        let desk = self.desk_of_invitations(&tenant, &store, &links).await?;
         let deed = self.people_alert(&tenant, format!("invite person {}", id.as_str()))?;
         let begin_anew = |person: &mut Person| {
             // As they are now: somebody may have accepted their link since, and who has the role by claims of
@@ -608,7 +665,7 @@ impl Operator {
                 let text = "they administer by what their identity provider says alone";
                 return refuse(Code::RequestInvalid, text);
             }
-            person.proofs = Proofs::default();
+            person.proofs = person.proofs.taken_off();
             person.record.state = PersonState::Invited;
             person.record.epoch += 1;
             Ok(())

@@ -13,6 +13,7 @@ mod providers;
 mod quarantine;
 mod reading;
 mod registrations;
+mod to_change;
 mod together;
 mod trail;
 mod vendors;
@@ -40,6 +41,7 @@ use tokio::sync::oneshot;
 
 use self::as_one::Gathers;
 use self::reading::marked;
+use self::to_change::Looks;
 use crate::audit::{Outcome, Subject};
 use crate::face::{Apart, DataIn};
 use crate::sqlite::house::Entry;
@@ -71,6 +73,8 @@ pub struct TenantStore {
     entry: Option<Arc<Entry>>,
     /// Where reads go that are one access together.
     gathers: Option<Arc<Gathers>>,
+    /// Where reads go of what is to be changed.
+    looks: Option<Arc<Looks>>,
 }
 
 impl std::fmt::Debug for TenantStore {
@@ -87,6 +91,7 @@ impl TenantStore {
             tenant,
             entry,
             gathers: None,
+            looks: None,
         }
     }
 
@@ -173,6 +178,9 @@ impl TenantStore {
             let subject = Subject::Instance(type_id, &id);
             self.note(request, actor, action, subject, Outcome::Refused(e.code()))
                 .await?;
+            if let Some(looks) = &self.looks {
+                looks.refusal_is_told();
+            }
         }
         let mut done = done?;
         if done.iter().any(|w| w.outcome == crate::Outcome::Nothing) {

@@ -319,9 +319,145 @@ fn the_clinic_is_told_when_an_operator_changes_who_may_sign_in() {
         .admin(&format!("POST {base}/people"), &draft)
         .status(201);
     let other = super::people::Browser::new(&world);
+    world.clock.forward_secs(3 * DAY);
     other.accept(&invited.text("/invitation"));
     let found = told(&other);
-    assert_eq!(found.len(), 4, "{found:?}");
-    assert!(found[0].0.starts_with("create administrator "));
-    assert_eq!(found[1].0, format!("disable person {root}"));
+    assert_eq!(found.len(), 5, "{found:?}");
+    assert_eq!(found[0].0, "accept invitation of an operator");
+    assert!(found[1].0.starts_with("create administrator "));
+    assert_eq!(found[2].0, format!("disable person {root}"));
+}
+
+/// The id of somebody of the clinic, by their name.
+fn id_of(world: &World, name: &str) -> String {
+    let path = "GET /admin/v1/tenants/lakeside/people";
+    let list = world.admin(path, &Value::Null).status(200).json();
+    let mut all = list["people"].as_array().unwrap().iter();
+    let one = all.find(|p| p["name"] == name).unwrap();
+    one["id"].as_str().unwrap().to_owned()
+}
+
+/// An operator disables somebody; the road to them.
+fn disables(world: &World, id: &str) -> String {
+    let path = format!("/admin/v1/tenants/lakeside/people/{id}");
+    world
+        .admin(&format!("DELETE {path}"), &Value::Null)
+        .status(204);
+    path
+}
+
+#[test]
+fn who_is_invited_anew_was_there_before() {
+    let world = lakeside();
+    administrator(&world, "lakeside");
+    // The only one of the clinic is invited anew: it had somebody all the same, who is told.
+    let path = disables(&world, &id_of(&world, "Root"));
+    let again = world
+        .admin(&format!("POST {path}/invitation"), &Value::Null)
+        .status(201);
+    let made = make(&world, &json!({})).status(201);
+    assert!(made.text("/made/until").contains('T'), "{made:?}");
+    world.clock.forward_secs(3 * DAY);
+    let admin = super::people::Browser::new(&world);
+    admin.accept(&again.text("/invitation"));
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator"] } });
+    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &policy).status(201);
+    let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+    let mut alerts = alerts["items"].as_array().unwrap().iter();
+    let id = json!([made.text("/client_id")]);
+    assert!(alerts.any(|a| a["rule"] == "operator-client" && a["events"] == id));
+}
+
+#[test]
+fn whom_an_operator_invites_in_place_of_the_clinics_own_waits_in_its_sight() {
+    let world = lakeside();
+    let root = administrator(&world, "lakeside");
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator", "office"] } });
+    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &policy).status(201);
+    let somebody = |login: &str, role: &str, user: &str| {
+        let draft = json!({ "login": login, "name": login, "roles": [role], "fhir_user": user });
+        person(&root, &draft).0
+    };
+    let nurse = somebody("n", "nurse", "Practitioner/1");
+    let patient = somebody("p", "patient", "Patient/1");
+    let office = somebody("o", "office", "");
+    let html = |answer: Answer| String::from_utf8_lossy(&answer.body).into_owned();
+    let told_on_page = |who: &super::people::Browser<'_>| {
+        let page = html(who.account().status(200));
+        page.contains("An operator of the house invited mallory to administer this clinic")
+    };
+    assert!(!told_on_page(&nurse));
+    disables(&world, &id_of(&world, "Root"));
+    let people = "POST /admin/v1/tenants/lakeside/people";
+    let draft = json!({ "login": "mallory", "name": "Mallory", "roles": ["tenant-administrator"] });
+    let invited = world.admin(people, &draft).status(201);
+    let (id, link) = (invited.text("/id"), invited.text("/invitation"));
+    assert!(invited.text("/from") < invited.text("/until"));
+    let mallory = super::people::Browser::new(&world);
+    assert!(html(mallory.open(&link).status(403)).contains("invitation-waits"));
+    // Everybody who works there is told, whoever they are; those who are no staff are not.
+    assert!(told_on_page(&nurse) && !told_on_page(&patient));
+    // Whoever sees the alerts refuses it, and nobody else does.
+    let refuse = "/t/lakeside/auth/account/refuse-invitation";
+    let page = office.account().status(200);
+    let fields = [("id".to_owned(), id.clone())];
+    office.post(refuse, &fields).status(403);
+    let own = super::people::between(&nurse.account(), "name=\"_form\" value=\"", "\"");
+    let fields = [("id".to_owned(), id.clone()), ("_form".to_owned(), own)];
+    assert!(html(nurse.post(refuse, &fields).status(403)).contains("scope-missing"));
+    office.send(&page, refuse, &[("id", &id)]).status(303);
+    assert!(!told_on_page(&nurse));
+    world.clock.forward_secs(3 * DAY);
+    mallory.open(&link).status(410);
+    // Where nobody does, it is good after its time, and that it was used is told too.
+    let again = format!("{people}/{id}/invitation");
+    let again = world.admin(&again, &Value::Null).status(201);
+    let link = again.text("/invitation");
+    world.clock.forward_secs(3 * DAY - 1);
+    mallory.open(&link).status(403);
+    world.clock.forward_secs(1);
+    mallory.accept(&link);
+    assert_eq!(told(&mallory)[0].0, "accept invitation of an operator");
+    // What the clinic's own people invite to is good at once.
+    let (other, _) = person(
+        &mallory,
+        &json!({ "login": "b", "name": "B", "roles": ["nurse"] }),
+    );
+    assert!(!told_on_page(&other));
+}
+
+#[test]
+fn the_clinic_is_told_of_a_policy_that_an_operator_publishes() {
+    let world = lakeside();
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator"] } });
+    let policy = |reason: &str| json!({ "document": { "grants": [grant] }, "reason": reason });
+    // Whoever sets a tenant up publishes its first policy.
+    world.admin(path, &policy("first")).status(201);
+    let admin = administrator(&world, "lakeside");
+    let told = || {
+        let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+        let all = alerts["items"].as_array().unwrap().iter();
+        let own = all.filter(|a| a["rule"] == "operator-policy");
+        own.map(|a| (a["seen"].clone(), a["actor"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(), []);
+    world.admin(path, &policy("ticket 8")).status(201);
+    assert_eq!(
+        told(),
+        [(json!("policy version 2: ticket 8"), json!("operator"))]
+    );
+    // What is refused changes nothing, and tells of nothing.
+    let mut late = policy("late");
+    late["after"] = json!(1);
+    world.admin(path, &late).refused(412, "version-conflict");
+    assert_eq!(told().len(), 1);
 }

@@ -459,3 +459,45 @@ fn the_houses_provider_is_kept_for_what_it_was() {
     let made = acme.world.admin(&format!("POST {PROVIDERS}"), &house);
     assert!(made.status(201).text("/made/until").contains('T'));
 }
+
+#[test]
+fn operators_have_one_week_until_the_clinic_keeps_one() {
+    let acme = Acme::without();
+    clinic(&acme);
+    let drops = || {
+        let path = format!("DELETE {PROVIDERS}/acme");
+        acme.world.admin(&path, &Value::Null).status(204);
+    };
+    let until = sets(&acme, &|_| {}).text("/made/until");
+    // Dropped and set again, under another name, or another one beside it: the same week.
+    acme.world.clock.forward_secs(3 * DAY);
+    let other = |d: &mut Value| d["id"] = "other".into();
+    sets(&acme, &other).at("/made/until", until.as_str());
+    drops();
+    let elsewhere = |d: &mut Value| d["issuer"] = "https://other.example".into();
+    sets(&acme, &elsewhere).at("/made/until", until.as_str());
+    drops();
+    acme.world.clock.forward_secs(5 * DAY);
+    let waits = |change: &dyn Fn(&mut Value)| {
+        let made = sets(&acme, change).at("/lets_in", false);
+        assert_eq!(made.text("/made/until"), made.text("/made/at"));
+    };
+    waits(&|_| {});
+    waits(&elsewhere);
+    let page = Browser::new(&acme.world).open("/t/lakeside/auth/providers/acme");
+    page.status(403);
+    let admin = again(&acme);
+    let waiting = "set identity provider acme as soon as somebody keeps it";
+    assert!(told(&admin)[0].starts_with(waiting));
+    // It never let anybody in: there is nothing to end.
+    acme.world.house.tidy();
+    assert!(!trail(&acme).contains("identity provider acme ended"));
+    // The clinic keeps it, and trusts the operator with another one.
+    two_factors(&admin);
+    decide(&admin, &json!({ "decision": "keep" })).status(200);
+    acme.world.clock.forward_secs(600);
+    sets(&acme, &|_| {}).at("/lets_in", true);
+    // What the clinic ends is not set again past it.
+    decide(&admin, &json!({ "decision": "end" })).status(204);
+    waits(&|_| {});
+}

@@ -313,7 +313,8 @@ impl RuleTerms {
             | AlertRule::UnreviewedOpening
             | AlertRule::OperatorClient
             | AlertRule::OperatorSignIn
-            | AlertRule::OperatorCopy => Self::default(),
+            | AlertRule::OperatorCopy
+            | AlertRule::OperatorPolicy => Self::default(),
         }
     }
 
