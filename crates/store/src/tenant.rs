@@ -4,6 +4,7 @@ mod alerts;
 mod as_one;
 mod audit;
 mod break_glass;
+mod clinic;
 mod data;
 mod indexing;
 mod passkeys;

@@ -461,3 +461,38 @@ fn the_clinic_is_told_of_a_policy_that_an_operator_publishes() {
     world.admin(path, &late).refused(412, "version-conflict");
     assert_eq!(told().len(), 1);
 }
+
+#[test]
+fn what_an_operator_made_decides_nothing_in_the_clinics_name() {
+    let world = lakeside();
+    let admin = administrator(&world, "lakeside");
+    let grants = json!([
+        { "name": "administers", "actions": ["administer"], "types": ["*"],
+          "who": { "roles": ["tenant-administrator"] } },
+        { "name": "patients", "actions": "rs", "types": ["Patient"], "who": { "roles": ["nurse"] } },
+    ]);
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    let draft = json!({ "document": { "grants": grants }, "reason": "test" });
+    world.admin(path, &draft).status(201);
+    let made = make(&world, &json!({ "roles": ["tenant-administrator"] })).status(201);
+    let who = basic(&made);
+    let publish = |name: &str, document: &Value| {
+        let parameters = json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "document", "valueString": document.to_string() },
+            { "name": "reason", "valueString": "mine" } ] });
+        world.fhir(&who, &format!("POST ${name}"), parameters.to_string())
+    };
+    // It looks at what is there.
+    world.fhir(&who, "GET $policy", "").status(200);
+    world.fhir(&who, "GET $alerts", "").status(200);
+    // What the clinic is told by, and what anybody may do, is not its to change.
+    let off = json!({ "rules": { "operator-client": { "off": "quiet" } } });
+    publish("alert-rules-publish", &off).refused(403, "clinic-only");
+    publish("policy-publish", &json!({ "grants": grants })).refused(403, "clinic-only");
+    // Kept by the clinic, it is the clinic's.
+    two_factors(&admin);
+    let keep = format!("POST clients/{}", made.text("/client_id"));
+    admin.api(&keep, &json!({ "decision": "keep" })).status(200);
+    assert!(publish("alert-rules-publish", &off).code < 300);
+    assert!(publish("policy-publish", &json!({ "grants": grants })).code < 300);
+}

@@ -84,7 +84,7 @@ impl TenantStore {
     /// author knew. `alerts`: an operator does, and the tenant's own people are told by an alert.
     ///
     /// # Errors
-    /// `version-conflict` if another is in force.
+    /// `version-conflict` if another is in force; `clinic-only` for whom an operator let in and nobody kept.
     pub async fn publish_policy(
         &self,
         permit: Permit<Administer>,
@@ -95,6 +95,9 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let entry = self.entry()?;
         entry.must_stay()?;
+        if !alerts {
+            self.must_speak_for_clinic(&spent, "publish policy").await?;
+        }
         self.administered(&spent, "publish policy").await?;
         let (by, now) = (super::by(&spent), spent.request().at);
         let (actor, why) = (spent.actor().as_str().to_owned(), reason.to_owned());

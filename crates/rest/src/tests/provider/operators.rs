@@ -501,3 +501,49 @@ fn operators_have_one_week_until_the_clinic_keeps_one() {
     decide(&admin, &json!({ "decision": "end" })).status(204);
     waits(&|_| {});
 }
+
+#[test]
+fn whoever_came_by_what_an_operator_set_decides_nothing_for_the_clinic() {
+    let acme = Acme::without();
+    let admin = clinic(&acme);
+    let grants = json!([{ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator", "nurse"] } }]);
+    let policy = json!({ "document": { "grants": grants }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    acme.world.admin(path, &policy).status(201);
+    let draft = json!({ "name": "Console", "public": true, "redirect_uris": [CALLBACK],
+        "scopes": ["openid", "user/*.cruds"] });
+    let path = "POST /admin/v1/tenants/lakeside/clients";
+    let made = acme.world.admin(path, &draft).status(201);
+    let console = Program {
+        id: made.text("/client_id"),
+        secret: None,
+    };
+    sets(&acme, &|_| {});
+    let publishes = || {
+        let eve = Browser::new(&acme.world);
+        is_in(&acme.through(&eve, &|_| {}));
+        let code = approved(
+            &eve,
+            &request(&console, &[("scope", "openid user/*.cruds")]),
+        );
+        let token = token(&acme, &console, &code_fields(&code)).status(200);
+        let bearer = format!("Bearer {}", token.text("/access_token"));
+        let parameters = json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "document", "valueString": json!({ "grants": grants }).to_string() },
+            { "name": "reason", "valueString": "mine" } ] });
+        let line = "POST $policy-publish";
+        acme.world.fhir(&bearer, line, parameters.to_string())
+    };
+    publishes().refused(403, "clinic-only");
+    // Nor do they say what to think of how they came.
+    let eve = Browser::new(&acme.world);
+    is_in(&acme.through(&eve, &|_| {}));
+    eve.api("GET alerts", &Value::Null).status(200);
+    let said = json!({ "verdict": "explained", "remark": "fine" });
+    eve.api("POST alerts/1", &said).refused(403, "clinic-only");
+    assert!(trail(&acme).contains("clinic-only"));
+    two_factors(&admin);
+    decide(&admin, &json!({ "decision": "keep" })).status(200);
+    assert_eq!(publishes().code, 200);
+}
