@@ -617,7 +617,7 @@ impl Operator {
     }
 
     /// Invites an administrator anew whose link was lost or who was disabled: only as long as nobody else
-    /// administers the tenant. What they proved themselves with before is taken off.
+    /// administers the tenant. What they proved themselves with before is taken off, and what they may do besides.
     ///
     /// # Errors
     /// `tenant-unknown`, `person-unknown`, `tenant-state` if the tenant has another administrator;
@@ -666,6 +666,12 @@ impl Operator {
                 return refuse(Code::RequestInvalid, text);
             }
             person.proofs = person.proofs.taken_off();
+            // Whoever comes administers, and is nobody else: what they had besides is for the clinic to give.
+            let record = &mut person.record;
+            record.roles = (record.roles.iter().cloned())
+                .filter(|held| *held.role == *TENANT_ADMINISTRATOR && held.facility.is_none())
+                .collect();
+            (record.groups, record.fhir_user) = (Arc::default(), None);
             person.record.state = PersonState::Invited;
             person.record.epoch += 1;
             Ok(())

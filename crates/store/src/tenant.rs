@@ -368,11 +368,15 @@ impl TenantStore {
         if let Some(made) = &new.made {
             what.push_str(&format!(" with {}: {}", new.scopes.as_str(), made.reason));
         }
+        if new.import.is_some() {
+            what.push_str(&format!(": {}", new.name));
+        }
         self.administered(&spent, &what).await?;
         let (by, now) = (by(&spent), spent.request().at);
-        let detail = new.id.as_str().to_owned();
+        let (detail, who) = (new.id.as_str().to_owned(), by.0.clone());
         let add = move |tenant: &OpenTenant, state: &mut WriterState| {
             let hash = |secret: &Secret<String>| tenant.secret_key().hash(secret.expose());
+            clients::tell_of_import(tenant, state, &new, &who)?;
             clients::create(tenant, state, new, secret.as_ref().map(hash), now)
         };
         let administered = self.handle.0.administer(entry, by, action, &detail, add);
@@ -383,11 +387,8 @@ impl TenantStore {
 
     /// Has the alert about a client that an operator made told.
     fn tell_of(&self, record: &ClientRecord) {
-        if record
-            .made
-            .as_ref()
-            .is_some_and(|made| made.until.is_some())
-        {
+        let made = record.made.as_ref();
+        if record.import.is_some() || made.is_some_and(|made| made.until.is_some()) {
             self.handle.0.still_untold(self.tenant.bytes());
         }
     }

@@ -349,12 +349,23 @@ fn disables(world: &World, id: &str) -> String {
 #[test]
 fn who_is_invited_anew_was_there_before() {
     let world = lakeside();
-    administrator(&world, "lakeside");
+    let root = administrator(&world, "lakeside");
+    let id = id_of(&world, "Root");
+    let more = json!({ "roles": ["tenant-administrator", "clinician"], "groups": ["night"],
+        "fhir_user": "Practitioner/7" });
+    root.api(&format!("PATCH people/{id}"), &more).status(200);
     // The only one of the clinic is invited anew: it had somebody all the same, who is told.
-    let path = disables(&world, &id_of(&world, "Root"));
+    let path = disables(&world, &id);
     let again = world
         .admin(&format!("POST {path}/invitation"), &Value::Null)
         .status(201);
+    // Whoever comes by it administers, and treats nobody in the name of who was there.
+    let now = again.json();
+    assert_eq!(now["roles"], json!(["tenant-administrator"]));
+    assert_eq!(
+        (&now["groups"], &now["fhir_user"]),
+        (&json!([]), &Value::Null)
+    );
     let made = make(&world, &json!({})).status(201);
     assert!(made.text("/made/until").contains('T'), "{made:?}");
     world.clock.forward_secs(3 * DAY);
@@ -531,4 +542,37 @@ fn the_clinic_is_told_what_an_operator_changes_about_its_trail() {
     for said in [shorter, shipped, "change tenant: cors_origins"] {
         assert!(trail.contains(said), "{said}");
     }
+}
+
+#[test]
+fn the_clinic_is_told_of_a_way_in_for_bulk_loading() {
+    let world = lakeside();
+    let open = |reason: &str| {
+        let path = "POST /admin/v1/tenants/lakeside/imports";
+        let made = world.admin(path, &json!({ "reason": reason })).status(201);
+        made.text("/import_id")
+    };
+    // Before anybody is there it is how a clinic begins.
+    open("first load");
+    let admin = administrator(&world, "lakeside");
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator"] } });
+    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &policy).status(201);
+    let id = open("ticket 12");
+    let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+    let all = alerts["items"].as_array().unwrap().iter();
+    let own: Vec<_> = all.filter(|a| a["rule"] == "operator-client").collect();
+    assert_eq!(own.len(), 1, "{own:#?}");
+    let seen = own[0]["seen"].as_str().unwrap();
+    assert!(seen.starts_with("bulk loading until ") && seen.ends_with(": ticket 12"));
+    assert_eq!(
+        (&own[0]["events"], &own[0]["actor"]),
+        (&json!([id]), &json!("operator"))
+    );
+    let path = "GET /admin/v1/tenants/lakeside/audit?limit=1000";
+    let trail = world.admin(path, &Value::Null).status(200);
+    let said = format!("open import {id}: ticket 12");
+    assert!(String::from_utf8_lossy(&trail.body).contains(&said));
 }
