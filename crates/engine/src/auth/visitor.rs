@@ -304,10 +304,7 @@ impl Visitor {
 
     /// What staff is told of; those who look at what is theirs are none.
     async fn invited_by_operators(&self) -> Result<Vec<InvitedByOperator>, Failure> {
-        let model = self.gate.model();
-        let user = self.person.record.fhir_user.as_ref();
-        let user = user.map(|(of, _)| model.type_name(*of));
-        if matches!(user, Some("Patient" | "RelatedPerson")) {
+        if self.person.record.is_patient(self.gate.model()) {
             return Ok(Vec::new());
         }
         let all = self.store.invited_by_operators(self.request.at).await?;

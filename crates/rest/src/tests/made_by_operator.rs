@@ -398,6 +398,12 @@ fn whom_an_operator_invites_in_place_of_the_clinics_own_waits_in_its_sight() {
     let nurse = somebody("n", "nurse", "Practitioner/1");
     let patient = somebody("p", "patient", "Patient/1");
     let office = somebody("o", "office", "");
+    // Who is a patient there is not the operator's to know.
+    let list = "GET /admin/v1/tenants/lakeside/people";
+    let list = world.admin(list, &Value::Null).status(200).json();
+    let logins = list["people"].as_array().unwrap().iter();
+    let logins: Vec<&str> = logins.map(|p| p["login"].as_str().unwrap()).collect();
+    assert_eq!(logins, ["n", "o", "root@clinic"]);
     let html = |answer: Answer| String::from_utf8_lossy(&answer.body).into_owned();
     let told_on_page = |who: &super::people::Browser<'_>| {
         let page = html(who.account().status(200));

@@ -161,8 +161,9 @@ impl TenantStore {
         self.handle
             .0
             .aside(move |house| {
-                let mut report = trail::report(&house.open_tenant(&entry)?, &query)?;
-                trail::leave_codes_in(&mut report);
+                let tenant = house.open_tenant(&entry)?;
+                let mut report = trail::report(&tenant, &query)?;
+                trail::leave_codes_in(&tenant, &mut report);
                 Ok(report)
             })
             .await
