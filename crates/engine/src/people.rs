@@ -668,9 +668,9 @@ impl Operator {
             person.proofs = person.proofs.taken_off();
             // Whoever comes administers, and is nobody else: what they had besides is for the clinic to give.
             let record = &mut person.record;
-            record.roles = (record.roles.iter().cloned())
-                .filter(|held| *held.role == *TENANT_ADMINISTRATOR && held.facility.is_none())
-                .collect();
+            let administers =
+                |held: &&RoleAt| *held.role == *TENANT_ADMINISTRATOR && held.facility.is_none();
+            record.roles = record.roles.iter().filter(administers).cloned().collect();
             (record.groups, record.fhir_user) = (Arc::default(), None);
             person.record.state = PersonState::Invited;
             person.record.epoch += 1;

@@ -245,14 +245,14 @@ impl House {
             self.note_in_trail(&entry, by, also);
         }
         if let Some(what) = of_trail {
-            self.tell_of_trail(&entry, by, what);
+            self.tell_of_trail(&entry, by, &what);
         }
         Ok(changed)
     }
 
     /// Tells a tenant's own people by an alert that an operator changed how long their trail is kept, or where it
     /// goes. One that cannot be told is changed all the same; the trail says so.
-    fn tell_of_trail(self: &Arc<Self>, entry: &Arc<Entry>, by: &By, what: String) {
+    fn tell_of_trail(self: &Arc<Self>, entry: &Arc<Entry>, by: &By, what: &str) {
         let raise = || {
             let tenant = self.open_tenant(entry)?;
             if !tenant.people().is_anybody_there() {
@@ -264,8 +264,8 @@ impl House {
                     rule: AlertRule::OperatorTrail,
                     by: by.0.as_str(),
                     at: by.1.at,
-                    event: &what,
-                    seen: what.clone(),
+                    event: what,
+                    seen: what.to_owned(),
                     program: None,
                 };
                 operators::tell(&state.db, did)
