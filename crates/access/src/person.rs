@@ -127,6 +127,12 @@ impl PersonRecord {
         Actor::holding(&format!("person:{}", self.id.as_str()), &self.roles)
     }
 
+    /// Whether they are no staff: patients, and people who are close to one.
+    pub fn is_patient(&self, model: &Model) -> bool {
+        let of = self.fhir_user.as_ref().map(|(of, _)| model.type_name(*of));
+        matches!(of, Some("Patient" | "RelatedPerson"))
+    }
+
     /// Whether they hold a role for the whole tenant.
     pub fn has_role(&self, role: &str) -> bool {
         self.roles

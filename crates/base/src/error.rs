@@ -187,6 +187,7 @@ codes! {
     LimitUrl = "limit-url", TooLarge, "too-costly", "The address of the request is longer than a named limit.";
     BodyCoding = "body-coding", Incorrect, "structure", "The body is not of the content coding that Content-Encoding names, or was cut short.";
     ProviderEnded = "provider-ended", Forbidden, "expired", "An operator set the identity provider, and nobody of the clinic kept it in time.";
+    InvitationWaits = "invitation-waits", Forbidden, "forbidden", "An operator invited somebody to administer a clinic that has people: the link is good after a time in which these may say something about it.";
 }
 
 #[cfg(test)]

@@ -222,6 +222,8 @@ limits! {
     /// Seconds for which an identity provider that an operator sets lets people in, where nobody of the tenant
     /// keeps it.
     operator_provider_seconds = 604_800;
+    /// Seconds after which an operator's invitation to administer a clinic that has people of its own is good.
+    operator_invitation_seconds_min = 259_200;
     /// Seconds for which a proof by two factors lets a person do what policy asks it for.
     step_up_seconds_max = 900;
     /// Seconds after which a session ends, however much it is used.

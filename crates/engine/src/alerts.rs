@@ -486,6 +486,8 @@ impl Session {
                 | AlertRule::OperatorClient
                 | AlertRule::OperatorSignIn
                 | AlertRule::OperatorCopy
+                | AlertRule::OperatorTrail
+                | AlertRule::OperatorPolicy
         );
         let event = |id: String| match of_trail {
             true => format!("AuditEvent/{id}"),

@@ -61,7 +61,7 @@ pub use token::{Granted, TokenFailure, TokenRequest};
 pub(crate) use totp::UsedCodes;
 pub(crate) use unknown::Unknown;
 pub(crate) use verdict::Verdicts;
-pub use visitor::{AccountView, ApprovalView, SessionView, Visitor};
+pub use visitor::{AccountView, ApprovalView, InvitedByOperator, SessionView, Visitor};
 
 use crate::failure::Failure;
 use crate::house::{Gate, House};

@@ -39,9 +39,9 @@ pub use alerts::{
 pub use answer::{Answer, EntryAnswer, HistoryPage, SearchPage};
 pub use auth::{
     AccountView, ApprovalView, Arrival, AuthorizationAsked, AuthorizeRequest, Clinic, Credentials,
-    Departure, EndSession, Going, Granted, LaunchDraft, LaunchMade, NewSession, Next, OauthError,
-    PasskeyQuestion, PasskeyView, Proving, Question, SessionView, SignInFrom, SignedIn,
-    TokenFailure, TokenRequest, Visitor,
+    Departure, EndSession, Going, Granted, InvitedByOperator, LaunchDraft, LaunchMade, NewSession,
+    Next, OauthError, PasskeyQuestion, PasskeyView, Proving, Question, SessionView, SignInFrom,
+    SignedIn, TokenFailure, TokenRequest, Visitor,
 };
 pub use clients::{ClientDraft, ClientMade, ClientView, MadeView};
 pub use failure::Failure;

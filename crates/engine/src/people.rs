@@ -97,6 +97,9 @@ pub struct PersonInvited {
     pub person: PersonView,
     /// The link.
     pub invitation: String,
+    /// From when on it is good, where that is not now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
     until: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
@@ -208,6 +211,8 @@ struct Desk<'a> {
     store: &'a TenantStore,
     links: &'a Links,
     now: Micros,
+    /// From when on an invitation is good, where that is not now.
+    from: Option<Micros>,
 }
 
 impl Desk<'_> {
@@ -219,13 +224,13 @@ impl Desk<'_> {
     async fn invitation(&self, id: &PersonId) -> Result<(Invitation, String, Micros), Failure> {
         let secret = URL_SAFE_NO_PAD.encode(self.house.0.rng.bytes::<24>());
         let seconds = self.house.limits().invitation_seconds_max;
-        let until = self
-            .now
-            .plus_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let from = self.from.unwrap_or(self.now);
+        let until = from.plus_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
         let hash = self.store.people_key().await?.hash("invitation", &secret);
         let invitation = Invitation {
             hash,
             until_us: until.0,
+            from_us: self.from.map(|from| from.0),
         };
         let link = self
             .links
@@ -267,6 +272,7 @@ impl Desk<'_> {
             warnings: unnamed_roles(self.store, &person.record.roles).await?,
             person: view(&person, self.model()),
             invitation: link,
+            from: self.from.map(|from| from.instant().to_string()),
             until: until.instant().to_string(),
         })
     }
@@ -294,6 +300,7 @@ impl Desk<'_> {
             warnings: unnamed_roles(self.store, &person.record.roles).await?,
             person: view(&person, self.model()),
             invitation: link,
+            from: self.from.map(|from| from.instant().to_string()),
             until: until.instant().to_string(),
         })
     }
@@ -396,6 +403,7 @@ impl Visitor {
             store: &self.store,
             links: &self.gate.links,
             now: self.request.at,
+            from: None,
         }
     }
 
@@ -441,6 +449,37 @@ impl Visitor {
         let what = format!("invite person {}", id.as_str());
         let deed = self.deed(Administering::People, what).await?;
         self.desk().invite(deed, &id).await
+    }
+
+    /// Takes an operator's invitation back: whoever sees alerts may, also where nobody administers the tenant
+    /// any more.
+    ///
+    /// # Errors
+    /// `scope-missing`, recorded; `person-unknown` if nobody was invited so who may still come.
+    pub async fn refuse_invitation(&self, id: &str) -> Result<(), Failure> {
+        let id = person_id(id)?;
+        let deed = Deed {
+            permit: self.caller().await?.may_attend().await?,
+            actor: None,
+            what: format!("refuse invitation of an operator {}", id.as_str()),
+            alerts: false,
+        };
+        let change = |person: &mut Person| {
+            let invitation = person.proofs.invitation.as_ref();
+            if invitation.is_none_or(|i| i.from_us.is_none()) {
+                let text = "an operator invited nobody of this id, or they came".to_owned();
+                return Err(StoreError::Refused(Code::PersonUnknown, text));
+            }
+            person.proofs.invitation = None;
+            person.record.state = PersonState::Disabled;
+            person.record.epoch += 1;
+            Ok(())
+        };
+        Ok(self
+            .store
+            .change_person(deed, &id, change)
+            .await
+            .map(drop)?)
     }
 
     /// Ends all sessions of a person, and all that they approved programs for.
@@ -507,7 +546,25 @@ impl Operator {
             store,
             links,
             now: self.request.at,
+            from: None,
         }
+    }
+
+    /// The desk at which administrators are invited. In a tenant that has people of its own, who are told of it,
+    /// the link is good after a time: whoever runs the house does not become the clinic before anybody sees it.
+    async fn desk_of_invitations<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        store: &'a TenantStore,
+        links: &'a Links,
+    ) -> Result<Desk<'a>, Failure> {
+        let seconds = self.house.limits().operator_invitation_seconds_min;
+        let waits = seconds > 0 && store.was_anybody_known().await?;
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        Ok(Desk {
+            from: waits.then(|| self.request.at.plus_secs(seconds)),
+            ..self.desk(tenant, store, links)
+        })
     }
 
     fn people_deed(&self, tenant: &TenantId, what: impl Into<String>) -> Result<Deed, Failure> {
@@ -554,13 +611,13 @@ impl Operator {
             ));
         }
         must_not_be_of_others(&store).await?;
-        let desk = self.desk(&tenant, &store, &links);
+        let desk = self.desk_of_invitations(&tenant, &store, &links).await?;
         let deed = self.people_alert(&tenant, "create administrator")?;
         desk.create(deed, draft).await
     }
 
     /// Invites an administrator anew whose link was lost or who was disabled: only as long as nobody else
-    /// administers the tenant. What they proved themselves with before is taken off.
+    /// administers the tenant. What they proved themselves with before is taken off, and what they may do besides.
     ///
     /// # Errors
     /// `tenant-unknown`, `person-unknown`, `tenant-state` if the tenant has another administrator;
@@ -594,7 +651,7 @@ impl Operator {
             ));
         }
         must_not_be_of_others(&store).await?;
-        let desk = self.desk(&tenant, &store, &links);
+        let desk = self.desk_of_invitations(&tenant, &store, &links).await?;
         let deed = self.people_alert(&tenant, format!("invite person {}", id.as_str()))?;
         let begin_anew = |person: &mut Person| {
             // As they are now: somebody may have accepted their link since, and who has the role by claims of
@@ -608,7 +665,13 @@ impl Operator {
                 let text = "they administer by what their identity provider says alone";
                 return refuse(Code::RequestInvalid, text);
             }
-            person.proofs = Proofs::default();
+            person.proofs = person.proofs.taken_off();
+            // Whoever comes administers, and is nobody else: what they had besides is for the clinic to give.
+            let record = &mut person.record;
+            let administers =
+                |held: &&RoleAt| *held.role == *TENANT_ADMINISTRATOR && held.facility.is_none();
+            record.roles = record.roles.iter().filter(administers).cloned().collect();
+            (record.groups, record.fhir_user) = (Arc::default(), None);
             person.record.state = PersonState::Invited;
             person.record.epoch += 1;
             Ok(())
@@ -616,18 +679,16 @@ impl Operator {
         desk.invite_so(deed, &id, begin_anew).await
     }
 
-    /// All people of a tenant, in order of login.
+    /// Those who work in a tenant, in order of login: who is a patient there is told to nobody outside.
     ///
     /// # Errors
     /// `tenant-unknown`
     pub async fn list_people(&self, tenant: &str) -> Result<Vec<PersonView>, Failure> {
         let (tenant, store, _) = self.desk_of(tenant).await?;
         let deed = self.people_deed(&tenant, "list people")?;
-        let all = store.people(deed).await?;
-        Ok(all
-            .iter()
-            .map(|p| view(p, Model::of(tenant.fhir())))
-            .collect())
+        let (all, model) = (store.people(deed).await?, Model::of(tenant.fhir()));
+        let staff = all.iter().filter(|p| !p.record.is_patient(model));
+        Ok(staff.map(|p| view(p, model)).collect())
     }
 
     /// Disables a person, from their next request on.

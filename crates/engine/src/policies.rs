@@ -327,10 +327,12 @@ impl Work<'_> {
         Ok(self.store.with_consents(count, told).await?)
     }
 
+    /// `alerts`: an operator publishes it, of which the tenant's own people are told.
     async fn publish(
         &self,
         permits: [Permit<Administer>; 2],
         draft: PolicyDraft,
+        alerts: bool,
     ) -> Result<PolicyView, Failure> {
         let reason = draft.reason.trim().to_owned();
         if reason.is_empty() || reason.chars().count() > REASON_CHARACTERS_MAX {
@@ -357,7 +359,7 @@ impl Work<'_> {
         warnings.extend(self.unheld(&document).await?);
         let version = self
             .store
-            .publish_policy(publishing, document.clone(), &reason, draft.after)
+            .publish_policy(publishing, document.clone(), (&reason, alerts), draft.after)
             .await?;
         Ok(PolicyView {
             version,

@@ -598,8 +598,9 @@ impl Operator {
         let wanted = "reason has 1 to 200 characters";
         printable(reason, REASON_CHARACTERS_MAX, wanted)?;
         let secret = self.secret(&store, &draft).await?;
-        let before = store.identity_providers().await?;
-        let mut before = find(&before, &draft.id).ok();
+        let all = store.identity_providers().await?;
+        let known = all.iter().find(|p| *p.id == *draft.id).cloned();
+        let mut before = known.as_ref().map(read).transpose()?;
         let issuer = issuer_of(&self.house, &draft.settings);
         let for_it = |made: &SetByOperator| *made.issuer == *issuer;
         let same_way = before.as_ref().is_some_and(|before| {
@@ -628,7 +629,7 @@ impl Operator {
         };
         let provider = written(&draft.id, &kept)?;
         let deed = self.provider_alert(&tenant, what)?;
-        store.put_identity_provider(deed, provider).await?;
+        store.put_identity_provider(deed, provider, known).await?;
         // What was given by it as it was before ends.
         if let Some(before) = before.filter(|_| !same_way) {
             let ending = self.ending(&tenant, &store);
@@ -638,8 +639,9 @@ impl Operator {
         Ok(self.provider_view(&tenant, &draft.id, kept))
     }
 
-    /// That this operator sets a provider. While nobody of the tenant kept the one before, its time runs on; in
-    /// a tenant that was made of a backup it lets nobody in before somebody keeps it.
+    /// That this operator sets a provider. Operators have one time, whatever they set, drop and set again, until
+    /// somebody of the tenant keeps one; in a tenant that was made of a backup, or that ended one, it lets nobody
+    /// in before somebody keeps it.
     async fn setter(
         &self,
         store: &TenantStore,
@@ -650,12 +652,16 @@ impl Operator {
         let now = self.request.at;
         let seconds = self.house.limits().operator_provider_seconds;
         let until = now.plus_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-        let running = before.and_then(|before| before.made.as_ref()?.until());
-        let until = match (store.is_restored().await?, running) {
-            (true, _) => now,
-            (false, Some(running)) if now < running => until.min(running),
-            (false, _) => until,
+        let mut until = match store.is_restored().await? {
+            true => now,
+            false => until,
         };
+        let own = before.and_then(|before| before.made.as_ref()?.until());
+        let term = store.operator_provider_term().await?;
+        for earlier in own.into_iter().chain(term) {
+            until = until.min(earlier);
+        }
+        let until = until.max(now);
         Ok(SetByOperator {
             by: self.principal().actor().as_str().into(),
             at_us: now.0,
@@ -663,7 +669,8 @@ impl Operator {
             issuer: issuer.into(),
             until_us: Some(until.0),
             kept_by: None,
-            ended: false,
+            // Where it lets nobody in there is nothing to end.
+            ended: until == now,
         })
     }
 

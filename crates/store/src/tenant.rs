@@ -4,6 +4,7 @@ mod alerts;
 mod as_one;
 mod audit;
 mod break_glass;
+mod clinic;
 mod data;
 mod indexing;
 mod passkeys;
@@ -13,6 +14,7 @@ mod providers;
 mod quarantine;
 mod reading;
 mod registrations;
+mod to_change;
 mod together;
 mod trail;
 mod vendors;
@@ -40,6 +42,7 @@ use tokio::sync::oneshot;
 
 use self::as_one::Gathers;
 use self::reading::marked;
+use self::to_change::Looks;
 use crate::audit::{Outcome, Subject};
 use crate::face::{Apart, DataIn};
 use crate::sqlite::house::Entry;
@@ -71,6 +74,8 @@ pub struct TenantStore {
     entry: Option<Arc<Entry>>,
     /// Where reads go that are one access together.
     gathers: Option<Arc<Gathers>>,
+    /// Where reads go of what is to be changed.
+    looks: Option<Arc<Looks>>,
 }
 
 impl std::fmt::Debug for TenantStore {
@@ -87,6 +92,7 @@ impl TenantStore {
             tenant,
             entry,
             gathers: None,
+            looks: None,
         }
     }
 
@@ -173,6 +179,9 @@ impl TenantStore {
             let subject = Subject::Instance(type_id, &id);
             self.note(request, actor, action, subject, Outcome::Refused(e.code()))
                 .await?;
+            if let Some(looks) = &self.looks {
+                looks.refusal_is_told();
+            }
         }
         let mut done = done?;
         if done.iter().any(|w| w.outcome == crate::Outcome::Nothing) {
@@ -359,11 +368,15 @@ impl TenantStore {
         if let Some(made) = &new.made {
             what.push_str(&format!(" with {}: {}", new.scopes.as_str(), made.reason));
         }
+        if new.import.is_some() {
+            what.push_str(&format!(": {}", new.name));
+        }
         self.administered(&spent, &what).await?;
         let (by, now) = (by(&spent), spent.request().at);
-        let detail = new.id.as_str().to_owned();
+        let (detail, who) = (new.id.as_str().to_owned(), by.0.clone());
         let add = move |tenant: &OpenTenant, state: &mut WriterState| {
             let hash = |secret: &Secret<String>| tenant.secret_key().hash(secret.expose());
+            clients::tell_of_import(tenant, state, &new, &who)?;
             clients::create(tenant, state, new, secret.as_ref().map(hash), now)
         };
         let administered = self.handle.0.administer(entry, by, action, &detail, add);
@@ -374,11 +387,8 @@ impl TenantStore {
 
     /// Has the alert about a client that an operator made told.
     fn tell_of(&self, record: &ClientRecord) {
-        if record
-            .made
-            .as_ref()
-            .is_some_and(|made| made.until.is_some())
-        {
+        let made = record.made.as_ref();
+        if record.import.is_some() || made.is_some_and(|made| made.until.is_some()) {
             self.handle.0.still_untold(self.tenant.bytes());
         }
     }

@@ -17,6 +17,7 @@ mod face {
     mod migration;
     mod openings;
     mod parameters;
+    mod providers;
     mod quarantine;
     mod raw;
     mod searches;

@@ -358,8 +358,7 @@ impl Gate {
     ) -> Result<Option<Arc<Person>>, Failure> {
         let person = self.invitee(token, from.request.at).await?;
         let (wanted, account) = (person.proofs.invitation.clone(), account.clone());
-        let actor = person.record.actor();
-        let deed = self.signing(from.request, Some(actor), "accept invitation by account")?;
+        let deed = self.accepting(&person, from.request, "accept invitation by account")?;
         let change = move |person: &mut Person| {
             if person.proofs.invitation != wanted {
                 let text = "the invitation was used".to_owned();

@@ -513,7 +513,37 @@ impl Gate {
         if !good || person.record.state == PersonState::Disabled {
             return Err(ended());
         }
-        Ok(person)
+        let from = person.proofs.invitation.as_ref().and_then(|i| i.from_us);
+        match from.map(Micros).filter(|from| now < *from) {
+            Some(from) => Err(Failure::new(
+                Code::InvitationWaits,
+                format!(
+                    "an operator invited you to administer this clinic, whose people are told of it: the link is \
+                     good from {} on",
+                    from.instant()
+                ),
+            )),
+            None => Ok(person),
+        }
+    }
+
+    /// The deed of somebody who accepts an invitation; of an operator's the tenant's own people are told.
+    pub(super) fn accepting(
+        &self,
+        person: &Person,
+        request: RequestMeta,
+        what: &str,
+    ) -> Result<store::Deed, Failure> {
+        let invitation = person.proofs.invitation.as_ref();
+        let by_operator = invitation.is_some_and(|i| i.from_us.is_some());
+        let what = match by_operator {
+            true => format!("{what} of an operator"),
+            false => what.to_owned(),
+        };
+        Ok(store::Deed {
+            alerts: by_operator,
+            ..self.signing(request, Some(person.record.actor()), what)?
+        })
     }
 
     /// Sets a person's password by the link of an invitation, and signs them in. Everything that was
@@ -531,6 +561,7 @@ impl Gate {
         let attempts = &self.house.0.sign_ins;
         let person = match self.invitee(token, now).await {
             Ok(person) => person,
+            Err(failure) if failure.code() == Code::InvitationWaits => return Err(failure),
             Err(failure) => {
                 attempts.check(door, from.address, now)?;
                 attempts.failed(door, from.address, now);
@@ -540,8 +571,7 @@ impl Gate {
         password::admit(password, &person.record.login, self.house.limits())?;
         let hash = self.house.password_hash(&self.tenant, password).await?;
         let wanted = person.proofs.invitation.clone();
-        let actor = person.record.actor();
-        let deed = self.signing(from.request, Some(actor), "accept invitation")?;
+        let deed = self.accepting(&person, from.request, "accept invitation")?;
         let person = self
             .store()
             .change_person(deed, &person.record.id, move |person| {

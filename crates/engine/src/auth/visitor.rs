@@ -92,6 +92,19 @@ pub struct AccountView {
     pub sessions: Vec<SessionView>,
     /// Approvals, the newest first.
     pub approvals: Vec<ApprovalView>,
+    /// Whom operators invited to administer the tenant.
+    pub invited_by_operators: Vec<InvitedByOperator>,
+}
+
+/// Somebody whom an operator invited to administer the tenant, and who may still come.
+#[derive(Debug)]
+pub struct InvitedByOperator {
+    /// Their id.
+    pub id: String,
+    /// What they sign in with.
+    pub login: String,
+    /// From when on they may.
+    pub from: Micros,
 }
 
 impl Gate {
@@ -285,7 +298,25 @@ impl Visitor {
             providers: self.gate.providers().await?,
             sessions: sessions.iter().map(|s| self.session_view(s)).collect(),
             approvals: views,
+            invited_by_operators: self.invited_by_operators().await?,
         })
+    }
+
+    /// What staff is told of; those who look at what is theirs are none.
+    async fn invited_by_operators(&self) -> Result<Vec<InvitedByOperator>, Failure> {
+        if self.person.record.is_patient(self.gate.model()) {
+            return Ok(Vec::new());
+        }
+        let all = self.store.invited_by_operators(self.request.at).await?;
+        let told = |person: &Arc<Person>| {
+            let from = person.proofs.invitation.as_ref()?.from_us?;
+            Some(InvitedByOperator {
+                id: person.record.id.as_str().to_owned(),
+                login: person.record.login.to_string(),
+                from: Micros(from),
+            })
+        };
+        Ok(all.iter().filter_map(told).collect())
     }
 
     fn session_view(&self, session: &BrowserSession) -> SessionView {

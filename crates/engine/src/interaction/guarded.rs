@@ -23,6 +23,21 @@ pub(in crate::interaction) struct Kept {
 }
 
 impl Session {
+    /// Does something that reads what it changes, as one access.
+    ///
+    /// # Errors
+    /// Those of `work`; `audit-unavailable`.
+    pub(in crate::interaction) async fn as_change<T, F>(
+        &self,
+        work: impl FnOnce(Self) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let work = |store| work(self.with_store(store));
+        self.store.as_change(work, Failure::code).await?
+    }
+
     /// Whether elements of a type are hidden from the caller in some resource.
     pub(super) fn is_guarded(&self, type_id: TypeId) -> bool {
         [ActionName::Read, ActionName::Update].iter().any(|action| {

@@ -71,11 +71,14 @@ impl Session {
         conditions: &WriteConditions,
     ) -> Result<Answer, Failure> {
         let type_id = self.type_id(type_name)?;
-        let id = id_in_url(id)?;
+        let id = &id_in_url(id)?;
         let condition = conditions.to_store()?;
         for _ in 0..ATTEMPTS_MAX {
-            let write = self.patched_write(type_id, &id, patch, condition).await?;
-            match self.commit_one(write, None).await {
+            let made = self.as_change(|one| async move {
+                let write = one.patched_write(type_id, id, patch, condition).await?;
+                one.commit_one(write, None).await
+            });
+            match made.await {
                 Err(failure) if is_race(&failure, condition) => {}
                 done => return self.seen(type_id, done?.try_into()?),
             }
@@ -99,11 +102,14 @@ impl Session {
         for _ in 0..ATTEMPTS_MAX {
             let stored = self.match_of(&criteria).await?;
             let stored = stored.ok_or(Failure::of(Code::NotFound))?;
-            let id = stored.get().id.clone();
-            let write = self.patched_write(type_id, &id, patch, condition).await?;
-            let expected = Expected::One(type_id, id);
-            let expectation = self.expectation(&criteria, expected).await?;
-            match self.commit_one(write, Some(expectation)).await {
+            let (id, criteria) = (&stored.get().id, &criteria);
+            let made = self.as_change(|one| async move {
+                let write = one.patched_write(type_id, id, patch, condition).await?;
+                let expected = Expected::One(type_id, id.clone());
+                let expectation = one.expectation(criteria, expected).await?;
+                one.commit_one(write, Some(expectation)).await
+            });
+            match made.await {
                 Err(failure) if is_race(&failure, condition) => {}
                 done => return self.seen(type_id, done?.try_into()?),
             }

@@ -101,12 +101,15 @@ impl Session {
             .into_iter()
             .collect::<Result<Vec<Part>, Failure>>()?;
         let parts = Arc::new(parts);
+        let (parts, order) = (&parts, &order);
         for _ in 0..ATTEMPTS_MAX {
-            match self.attempt(&parts, &order, body, strict).await {
+            let made =
+                self.as_change(|one| async move { one.attempt(parts, order, body, strict).await });
+            match made.await {
                 Err(failure) if failure.code() == Code::WriteRace => {}
                 Err(failure)
                     if failure.code() == Code::VersionConflict
-                        && (patches(&parts) || ties_itself(&parts, body)) => {}
+                        && (patches(parts) || ties_itself(parts, body)) => {}
                 done => return done,
             }
         }

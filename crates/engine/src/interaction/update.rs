@@ -1,15 +1,16 @@
 //! update, update as create, and conditional update (`http.html#update`, `http.html#cond-update`).
 
-use access::{Create, Target, Update};
+use access::{Create, Permit, Target, Update};
 use base::{Code, ResourceId};
 use bytes::Bytes;
 use fhir::definitions::TypeId;
 use fhir::resource::{BodyId, Valid};
-use store::{Condition, Expected, Method, Prepared, Write};
+use store::{Condition, Expected, Method, Prepared, Write, Written};
 
 use super::admit::{Identity, is_blank};
 use super::condition::WriteConditions;
 use super::create::ATTEMPTS_MAX;
+use super::criteria::Criteria;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -34,38 +35,74 @@ impl Session {
         let permit = self
             .permit::<Update>(Target::Instance(type_id, id.clone()))
             .await?;
-        let mut permit = Some(permit);
+        let (id, mut permit) = (&id, Some(permit));
         for _ in 0..ATTEMPTS_MAX {
-            let kept = self.keep_hidden(type_id, &id, body.clone(), condition);
-            let kept = kept.await?;
-            let identity = Identity {
-                type_id,
-                id: id.clone(),
-                body_id: BodyId::Required,
-            };
-            let valid = self.admit_whole(&kept.body, identity).await?;
-            let resource = self.store.prepare(valid);
-            let or_create = self.decide::<Create>(Self::create_target(type_id)).ok();
-            let permit = match permit.take() {
-                Some(permit) => permit,
-                None => {
-                    let target = Target::Instance(type_id, id.clone());
-                    self.permit::<Update>(target).await?
-                }
-            };
-            let write = Write::Put {
-                permit,
-                or_create,
-                resource,
-                condition: kept.condition,
-                method: Method::Put,
-            };
-            match self.commit_one(write, None).await {
-                Err(failure) if kept.again && failure.code() == Code::VersionConflict => {}
-                done => return done?.try_into(),
+            let permit = permit.take();
+            let made = self.guarded(type_id, |one| async move {
+                one.put((type_id, id), body, condition, permit).await
+            });
+            match made.await? {
+                Err(Unmade { failure, again }) if again && is_conflict(&failure) => {}
+                Err(Unmade { failure, .. }) => return Err(failure),
+                Ok(written) => return written.try_into(),
             }
         }
         Err(Failure::of(Code::WriteRace))
+    }
+
+    /// Does something that writes a resource of this type, as one access also where it reads what it changes.
+    async fn guarded<T, F>(
+        &self,
+        type_id: TypeId,
+        work: impl FnOnce(Self) -> F,
+    ) -> Result<Result<T, Unmade>, Failure>
+    where
+        F: Future<Output = Result<T, Unmade>>,
+    {
+        match self.is_guarded(type_id) {
+            false => Ok(work(self.clone()).await),
+            true => {
+                let work = |store| work(self.with_store(store));
+                let code = |unmade: &Unmade| unmade.failure.code();
+                Ok(self.store.as_change(work, code).await?)
+            }
+        }
+    }
+
+    async fn put(
+        &self,
+        (type_id, id): (TypeId, &ResourceId),
+        body: &Bytes,
+        condition: Option<Condition>,
+        permit: Option<Permit<Update>>,
+    ) -> Result<Written, Unmade> {
+        let kept = self.keep_hidden(type_id, id, body.clone(), condition);
+        let kept = kept.await?;
+        let identity = Identity {
+            type_id,
+            id: id.clone(),
+            body_id: BodyId::Required,
+        };
+        let valid = self.admit_whole(&kept.body, identity).await?;
+        let resource = self.store.prepare(valid);
+        let or_create = self.decide::<Create>(Self::create_target(type_id)).ok();
+        let permit = match permit {
+            Some(permit) => permit,
+            None => {
+                let target = Target::Instance(type_id, id.clone());
+                self.permit::<Update>(target).await?
+            }
+        };
+        let write = Write::Put {
+            permit,
+            or_create,
+            resource,
+            condition: kept.condition,
+            method: Method::Put,
+        };
+        let again = kept.again;
+        let made = self.commit_one(write, None).await;
+        made.map_err(|failure| Unmade { failure, again })
     }
 
     /// Updates the one resource that matches; makes it if none does.
@@ -87,39 +124,58 @@ impl Session {
             let found = self.match_of(&criteria).await?;
             let found = found.map(|stored| stored.get().id.clone());
             let plan = self.plan_update(type_id, found, claimed.as_ref())?;
-            let kept = self.keep_hidden(type_id, &plan.id, body.clone(), condition);
-            let kept = kept.await?;
-            let valid = match checked.take() {
-                Some(valid) if *valid.id() == plan.id && !self.is_guarded(type_id) => valid,
-                _ => {
-                    let body_id = BodyId::Equal;
-                    let identity = Identity {
-                        type_id,
-                        id: plan.id.clone(),
-                        body_id,
-                    };
-                    self.admit_whole(&kept.body, identity).await?
-                }
-            };
-            let expectation = self.expectation(&criteria, plan.expected.clone()).await?;
-            let resource = self.store.prepare(valid.clone());
-            let write = self.conditional_write(&plan, resource, kept.condition);
-            let write = write.await?;
-            match self.commit_one(write, Some(expectation)).await {
-                Err(failure) if failure.code() == Code::WriteRace => checked = Some(valid),
-                Err(failure) if kept.again && failure.code() == Code::VersionConflict => {}
+            let (of, criteria, checked) = (&plan, &criteria, &mut checked);
+            let made = self.guarded(type_id, |one| async move {
+                one.put_where((type_id, of, criteria), body, condition, checked)
+                    .await
+            });
+            match made.await? {
+                Err(Unmade { failure, .. }) if failure.code() == Code::WriteRace => {}
+                Err(Unmade { failure, again }) if again && is_conflict(&failure) => {}
                 // The id that the body brings is another resource's, which does not match.
-                Err(failure)
+                Err(Unmade { failure, .. })
                     if plan.make == Make::WithThisId
                         && condition.is_none()
                         && failure.code() == Code::PreconditionFailed =>
                 {
                     return Err(Failure::of(Code::DuplicateId));
                 }
-                done => return done?.try_into(),
+                Err(Unmade { failure, .. }) => return Err(failure),
+                Ok(written) => return written.try_into(),
             }
         }
         Err(Failure::of(Code::WriteRace))
+    }
+
+    /// `checked`: what was checked for an earlier attempt, and is for the next one.
+    async fn put_where(
+        &self,
+        (type_id, plan, criteria): (TypeId, &UpdatePlan, &Criteria),
+        body: &Bytes,
+        condition: Option<Condition>,
+        checked: &mut Option<Valid>,
+    ) -> Result<Written, Unmade> {
+        let kept = self.keep_hidden(type_id, &plan.id, body.clone(), condition);
+        let kept = kept.await?;
+        let valid = match checked.take() {
+            Some(valid) if *valid.id() == plan.id && !self.is_guarded(type_id) => valid,
+            _ => {
+                let identity = Identity {
+                    type_id,
+                    id: plan.id.clone(),
+                    body_id: BodyId::Equal,
+                };
+                self.admit_whole(&kept.body, identity).await?
+            }
+        };
+        let expectation = self.expectation(criteria, plan.expected.clone()).await?;
+        let resource = self.store.prepare(valid.clone());
+        *checked = Some(valid);
+        let write = self.conditional_write(plan, resource, kept.condition);
+        let write = write.await?;
+        let again = kept.again;
+        let made = self.commit_one(write, Some(expectation)).await;
+        made.map_err(|failure| Unmade { failure, again })
     }
 
     /// The id that the resource in a body claims to have.
@@ -201,6 +257,25 @@ impl Session {
             method: Method::Put,
         })
     }
+}
+
+/// Why nothing was written, and whether it is tried again with what is current then.
+struct Unmade {
+    failure: Failure,
+    again: bool,
+}
+
+impl From<Failure> for Unmade {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            again: false,
+        }
+    }
+}
+
+fn is_conflict(failure: &Failure) -> bool {
+    failure.code() == Code::VersionConflict
 }
 
 /// What a conditional update comes down to.

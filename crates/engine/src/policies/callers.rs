@@ -89,7 +89,9 @@ impl Operator {
             self.system(Reason::Operation, &tenant)?,
             self.system(Reason::Operation, &tenant)?,
         ];
-        self.work(&tenant, &store).publish(permits, draft).await
+        self.work(&tenant, &store)
+            .publish(permits, draft, true)
+            .await
     }
 
     /// Explains a decision.
@@ -159,16 +161,22 @@ impl Session {
     }
 
     /// What is told of grants of the policy that are as ready policies of earlier versions say them, to whom it
-    /// lets administer it; nothing is recorded.
+    /// lets administer it. Only that something is told is recorded.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn outdated_policy(&self) -> Result<Option<String>, Failure> {
-        if self.decide_govern().is_err() {
+        let Ok(permit) = self.decide_govern() else {
             return Ok(None);
-        }
+        };
         let (policy, _) = self.store.governing().await?;
-        Ok(policy.document().told_outdated())
+        let told = policy.document().told_outdated();
+        if told.is_some() {
+            self.store
+                .looked_at_policy(permit, "outdated policy")
+                .await?;
+        }
+        Ok(told)
     }
 
     /// `$policy`: the policy in force.
@@ -186,7 +194,7 @@ impl Session {
     /// `scope-missing`, recorded; `policy-invalid`, `version-conflict`, `request-invalid`.
     pub async fn publish_policy(&self, draft: PolicyDraft) -> Result<PolicyView, Failure> {
         let permits = [self.may_govern().await?, self.may_govern().await?];
-        self.work().publish(permits, draft).await
+        self.work().publish(permits, draft, false).await
     }
 
     /// `$policy-test`: explains a decision.

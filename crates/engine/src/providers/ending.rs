@@ -100,7 +100,7 @@ impl Operator {
         let what = format!("drop identity provider {}", shown(id));
         let deed = self.provider_alert(&tenant, what)?;
         let issuer = issuer(&self.house, &store, id).await?;
-        store.drop_identity_provider(deed, id).await?;
+        store.drop_identity_provider(deed, id, false).await?;
         self.ending(&tenant, &store).all_of(id, &issuer).await
     }
 }
@@ -115,7 +115,7 @@ impl Visitor {
         let deed = self.deed(Administering::People, what).await?;
         let (store, gate) = (&self.store, &self.gate);
         let issuer = issuer(&gate.house, store, id).await?;
-        store.drop_identity_provider(deed, id).await?;
+        store.drop_identity_provider(deed, id, true).await?;
         let actor = self.person.record.actor();
         let deed = move |what: String| gate.signing(self.request, Some(actor.clone()), what);
         let ending = Ending {

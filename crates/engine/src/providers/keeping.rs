@@ -126,9 +126,7 @@ impl Visitor {
             made.issuer = issuer.into();
             written(&provider.id, &kept).map_err(|_| none())
         };
-        self.store
-            .change_identity_provider(deed, id, change)
-            .await?;
+        self.store.keep_identity_provider(deed, id, change).await?;
         let all = self.store.identity_providers().await?;
         Ok(self
             .gate

@@ -100,6 +100,7 @@ const MET_BESIDE: &[&str] = &[
     "operation_resources_max",
     "operator_client_seconds",
     "operator_client_seconds_max",
+    "operator_invitation_seconds_min",
     "operator_provider_seconds",
     "operator_requests_per_second_max",
     "person_requests_per_second_max",

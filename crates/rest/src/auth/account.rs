@@ -101,6 +101,7 @@ async fn acted(
         }
         "end-session" => visitor.end_session(&field("id")).await?,
         "end-other-sessions" => visitor.end_other_sessions().await?,
+        "refuse-invitation" => visitor.refuse_invitation(&field("id")).await?,
         "end-approval" => visitor.end_approval(&field("id")).await?,
         "password" => {
             let new = field("new");

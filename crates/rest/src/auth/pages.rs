@@ -447,6 +447,17 @@ pub(super) fn account(
     let body = html! {
         p { (account.name) ", signing in as " strong { (account.login) } }
         (button(gate, token, ("sign-out", ""), "Sign out", None))
+        @for invited in &account.invited_by_operators {
+            p id=(invited.id) {
+                strong { "An operator of the house invited " (invited.login) " to administer this clinic" }
+                ", who may come from " (time(invited.from)) " on. If nobody here wanted that, somebody who sees the "
+                "alerts can refuse it until then."
+            }
+            @if attends {
+                @let of = ("refuse-invitation", invited.id.as_str());
+                (button(gate, token, of, "Refuse it", Some(&invited.id)))
+            }
+        }
         @if let Some(outdated) = outdated {
             p { strong { "The policy of this clinic has grants that may open more than is meant" }
                 ", " (outdated) ". " code { "$policy" } " tells what today's say, as a draft." }

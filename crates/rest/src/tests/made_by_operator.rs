@@ -319,9 +319,266 @@ fn the_clinic_is_told_when_an_operator_changes_who_may_sign_in() {
         .admin(&format!("POST {base}/people"), &draft)
         .status(201);
     let other = super::people::Browser::new(&world);
+    world.clock.forward_secs(3 * DAY);
     other.accept(&invited.text("/invitation"));
     let found = told(&other);
-    assert_eq!(found.len(), 4, "{found:?}");
-    assert!(found[0].0.starts_with("create administrator "));
-    assert_eq!(found[1].0, format!("disable person {root}"));
+    assert_eq!(found.len(), 5, "{found:?}");
+    assert_eq!(found[0].0, "accept invitation of an operator");
+    assert!(found[1].0.starts_with("create administrator "));
+    assert_eq!(found[2].0, format!("disable person {root}"));
+}
+
+/// The id of somebody of the clinic, by their name.
+fn id_of(world: &World, name: &str) -> String {
+    let path = "GET /admin/v1/tenants/lakeside/people";
+    let list = world.admin(path, &Value::Null).status(200).json();
+    let mut all = list["people"].as_array().unwrap().iter();
+    let one = all.find(|p| p["name"] == name).unwrap();
+    one["id"].as_str().unwrap().to_owned()
+}
+
+/// An operator disables somebody; the road to them.
+fn disables(world: &World, id: &str) -> String {
+    let path = format!("/admin/v1/tenants/lakeside/people/{id}");
+    world
+        .admin(&format!("DELETE {path}"), &Value::Null)
+        .status(204);
+    path
+}
+
+#[test]
+fn who_is_invited_anew_was_there_before() {
+    let world = lakeside();
+    let root = administrator(&world, "lakeside");
+    let id = id_of(&world, "Root");
+    let more = json!({ "roles": ["tenant-administrator", "clinician"], "groups": ["night"],
+        "fhir_user": "Practitioner/7" });
+    root.api(&format!("PATCH people/{id}"), &more).status(200);
+    // The only one of the clinic is invited anew: it had somebody all the same, who is told.
+    let path = disables(&world, &id);
+    let again = world
+        .admin(&format!("POST {path}/invitation"), &Value::Null)
+        .status(201);
+    // Whoever comes by it administers, and treats nobody in the name of who was there.
+    let now = again.json();
+    assert_eq!(now["roles"], json!(["tenant-administrator"]));
+    assert_eq!(
+        (&now["groups"], &now["fhir_user"]),
+        (&json!([]), &Value::Null)
+    );
+    let made = make(&world, &json!({})).status(201);
+    assert!(made.text("/made/until").contains('T'), "{made:?}");
+    world.clock.forward_secs(3 * DAY);
+    let admin = super::people::Browser::new(&world);
+    admin.accept(&again.text("/invitation"));
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator"] } });
+    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &policy).status(201);
+    let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+    let mut alerts = alerts["items"].as_array().unwrap().iter();
+    let id = json!([made.text("/client_id")]);
+    assert!(alerts.any(|a| a["rule"] == "operator-client" && a["events"] == id));
+}
+
+#[test]
+fn whom_an_operator_invites_in_place_of_the_clinics_own_waits_in_its_sight() {
+    let world = lakeside();
+    let root = administrator(&world, "lakeside");
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator", "office"] } });
+    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &policy).status(201);
+    let somebody = |login: &str, role: &str, user: &str| {
+        let draft = json!({ "login": login, "name": login, "roles": [role], "fhir_user": user });
+        person(&root, &draft).0
+    };
+    let nurse = somebody("n", "nurse", "Practitioner/1");
+    let patient = somebody("p", "patient", "Patient/1");
+    let office = somebody("o", "office", "");
+    // Who is a patient there is not the operator's to know.
+    let list = "GET /admin/v1/tenants/lakeside/people";
+    let list = world.admin(list, &Value::Null).status(200).json();
+    let logins = list["people"].as_array().unwrap().iter();
+    let logins: Vec<&str> = logins.map(|p| p["login"].as_str().unwrap()).collect();
+    assert_eq!(logins, ["n", "o", "root@clinic"]);
+    let html = |answer: Answer| String::from_utf8_lossy(&answer.body).into_owned();
+    let told_on_page = |who: &super::people::Browser<'_>| {
+        let page = html(who.account().status(200));
+        page.contains("An operator of the house invited mallory to administer this clinic")
+    };
+    assert!(!told_on_page(&nurse));
+    disables(&world, &id_of(&world, "Root"));
+    let people = "POST /admin/v1/tenants/lakeside/people";
+    let draft = json!({ "login": "mallory", "name": "Mallory", "roles": ["tenant-administrator"] });
+    let invited = world.admin(people, &draft).status(201);
+    let (id, link) = (invited.text("/id"), invited.text("/invitation"));
+    assert!(invited.text("/from") < invited.text("/until"));
+    let mallory = super::people::Browser::new(&world);
+    assert!(html(mallory.open(&link).status(403)).contains("invitation-waits"));
+    // Everybody who works there is told, whoever they are; those who are no staff are not.
+    assert!(told_on_page(&nurse) && !told_on_page(&patient));
+    // Whoever sees the alerts refuses it, and nobody else does.
+    let refuse = "/t/lakeside/auth/account/refuse-invitation";
+    let page = office.account().status(200);
+    let fields = [("id".to_owned(), id.clone())];
+    office.post(refuse, &fields).status(403);
+    let own = super::people::between(&nurse.account(), "name=\"_form\" value=\"", "\"");
+    let fields = [("id".to_owned(), id.clone()), ("_form".to_owned(), own)];
+    assert!(html(nurse.post(refuse, &fields).status(403)).contains("scope-missing"));
+    office.send(&page, refuse, &[("id", &id)]).status(303);
+    assert!(!told_on_page(&nurse));
+    world.clock.forward_secs(3 * DAY);
+    mallory.open(&link).status(410);
+    // Where nobody does, it is good after its time, and that it was used is told too.
+    let again = format!("{people}/{id}/invitation");
+    let again = world.admin(&again, &Value::Null).status(201);
+    let link = again.text("/invitation");
+    world.clock.forward_secs(3 * DAY - 1);
+    mallory.open(&link).status(403);
+    world.clock.forward_secs(1);
+    mallory.accept(&link);
+    assert_eq!(told(&mallory)[0].0, "accept invitation of an operator");
+    // What the clinic's own people invite to is good at once.
+    let (other, _) = person(
+        &mallory,
+        &json!({ "login": "b", "name": "B", "roles": ["nurse"] }),
+    );
+    assert!(!told_on_page(&other));
+}
+
+#[test]
+fn the_clinic_is_told_of_a_policy_that_an_operator_publishes() {
+    let world = lakeside();
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator"] } });
+    let policy = |reason: &str| json!({ "document": { "grants": [grant] }, "reason": reason });
+    // Whoever sets a tenant up publishes its first policy.
+    world.admin(path, &policy("first")).status(201);
+    let admin = administrator(&world, "lakeside");
+    let told = || {
+        let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+        let all = alerts["items"].as_array().unwrap().iter();
+        let own = all.filter(|a| a["rule"] == "operator-policy");
+        own.map(|a| (a["seen"].clone(), a["actor"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(), []);
+    world.admin(path, &policy("ticket 8")).status(201);
+    assert_eq!(
+        told(),
+        [(json!("policy version 2: ticket 8"), json!("operator"))]
+    );
+    // What is refused changes nothing, and tells of nothing.
+    let mut late = policy("late");
+    late["after"] = json!(1);
+    world.admin(path, &late).refused(412, "version-conflict");
+    assert_eq!(told().len(), 1);
+}
+
+#[test]
+fn what_an_operator_made_decides_nothing_in_the_clinics_name() {
+    let world = lakeside();
+    let admin = administrator(&world, "lakeside");
+    let grants = json!([
+        { "name": "administers", "actions": ["administer"], "types": ["*"],
+          "who": { "roles": ["tenant-administrator"] } },
+        { "name": "patients", "actions": "rs", "types": ["Patient"], "who": { "roles": ["nurse"] } },
+    ]);
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    let draft = json!({ "document": { "grants": grants }, "reason": "test" });
+    world.admin(path, &draft).status(201);
+    let made = make(&world, &json!({ "roles": ["tenant-administrator"] })).status(201);
+    let who = basic(&made);
+    let publish = |name: &str, document: &Value| {
+        let parameters = json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "document", "valueString": document.to_string() },
+            { "name": "reason", "valueString": "mine" } ] });
+        world.fhir(&who, &format!("POST ${name}"), parameters.to_string())
+    };
+    // It looks at what is there.
+    world.fhir(&who, "GET $policy", "").status(200);
+    world.fhir(&who, "GET $alerts", "").status(200);
+    // What the clinic is told by, and what anybody may do, is not its to change.
+    let off = json!({ "rules": { "operator-client": { "off": "quiet" } } });
+    publish("alert-rules-publish", &off).refused(403, "clinic-only");
+    publish("policy-publish", &json!({ "grants": grants })).refused(403, "clinic-only");
+    // Kept by the clinic, it is the clinic's.
+    two_factors(&admin);
+    let keep = format!("POST clients/{}", made.text("/client_id"));
+    admin.api(&keep, &json!({ "decision": "keep" })).status(200);
+    assert!(publish("alert-rules-publish", &off).code < 300);
+    assert!(publish("policy-publish", &json!({ "grants": grants })).code < 300);
+}
+
+#[test]
+fn the_clinic_is_told_what_an_operator_changes_about_its_trail() {
+    let world = lakeside();
+    let change = |config: &Value| {
+        let body = json!({ "config": config });
+        world
+            .admin("PATCH /admin/v1/tenants/lakeside", &body)
+            .status(200);
+    };
+    // Whoever sets a tenant up says how long it is kept.
+    change(&json!({ "audit_retention_days": 2190, "legal_hold": true }));
+    let admin = administrator(&world, "lakeside");
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator"] } });
+    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &policy).status(201);
+    change(&json!({ "audit_retention_days": 1, "registration": "anyone" }));
+    change(&json!({ "legal_hold": false }));
+    change(&json!({ "audit_shipping": { "syslog": "tls://evil.example:6514" } }));
+    change(&json!({ "cors_origins": ["https://app.example"] }));
+    let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+    let all = alerts["items"].as_array().unwrap().iter();
+    let own = all.filter(|a| a["rule"] == "operator-trail");
+    let told: Vec<&str> = own.map(|a| a["seen"].as_str().unwrap()).collect();
+    let shorter = "change tenant: audit_retention_days 2190 to 1, registration invited to anyone";
+    let shipped = "set audit destination: tls://evil.example:6514";
+    assert_eq!(told, [shipped, "lift legal hold", shorter]);
+    let path = "GET /admin/v1/tenants/lakeside/audit?limit=1000";
+    let trail = world.admin(path, &Value::Null).status(200);
+    let trail = String::from_utf8_lossy(&trail.body).into_owned();
+    for said in [shorter, shipped, "change tenant: cors_origins"] {
+        assert!(trail.contains(said), "{said}");
+    }
+}
+
+#[test]
+fn the_clinic_is_told_of_a_way_in_for_bulk_loading() {
+    let world = lakeside();
+    let open = |reason: &str| {
+        let path = "POST /admin/v1/tenants/lakeside/imports";
+        let made = world.admin(path, &json!({ "reason": reason })).status(201);
+        made.text("/import_id")
+    };
+    // Before anybody is there it is how a clinic begins.
+    open("first load");
+    let admin = administrator(&world, "lakeside");
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator"] } });
+    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &policy).status(201);
+    let id = open("ticket 12");
+    let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
+    let all = alerts["items"].as_array().unwrap().iter();
+    let own: Vec<_> = all.filter(|a| a["rule"] == "operator-client").collect();
+    assert_eq!(own.len(), 1, "{own:#?}");
+    let seen = own[0]["seen"].as_str().unwrap();
+    assert!(seen.starts_with("bulk loading until ") && seen.ends_with(": ticket 12"));
+    assert_eq!(
+        (&own[0]["events"], &own[0]["actor"]),
+        (&json!([id]), &json!("operator"))
+    );
+    let path = "GET /admin/v1/tenants/lakeside/audit?limit=1000";
+    let trail = world.admin(path, &Value::Null).status(200);
+    let said = format!("open import {id}: ticket 12");
+    assert!(String::from_utf8_lossy(&trail.body).contains(&said));
 }

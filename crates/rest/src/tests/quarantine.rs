@@ -272,13 +272,22 @@ fn a_changed_row_is_kept_apart_until_somebody_of_the_tenant_decides() {
     );
     list.status(200)
         .at("/quarantine/0/decision", "revert")
-        .at("/quarantine/0/remark", "seen on paper")
         .at("/quarantine/0/made", 3);
+    // In words, for the tenant's own people.
+    let own = world.fhir(&keeper, "GET $quarantine?all=true", "");
+    let own = own.status(200).json().to_string();
+    assert!(own.contains("seen on paper"), "{own}");
+    let list = world.admin(
+        "GET /admin/v1/tenants/lakeside/quarantine?all=true",
+        &Value::Null,
+    );
+    assert_eq!(list.json()["quarantine"][0]["remark"], Value::Null);
     let trail = world.admin(
         "GET /admin/v1/tenants/lakeside/audit?limit=1000",
         &Value::Null,
     );
     let trail = trail.status(200).json().to_string();
+    assert!(!trail.contains("seen on paper"), "{trail}");
     for line in [
         "quarantine seal Patient/p/_history/2",
         "revert quarantine",

@@ -3,6 +3,7 @@
 mod balp;
 mod index;
 mod operations;
+mod patches;
 mod same;
 mod unknown;
 

@@ -106,8 +106,14 @@ fn must_be_id(id: &str) -> anyhow::Result<()> {
 }
 
 fn invited(made: &Value) -> String {
+    let from = match text(made, "from") {
+        "" => String::new(),
+        from => {
+            format!("from        {from}: the clinic has people, who are told of it until then\n")
+        }
+    };
     format!(
-        "id          {}\ninvitation  {}\nuntil       {}\nThe link is not shown again.",
+        "id          {}\ninvitation  {}\n{from}until       {}\nThe link is not shown again.",
         text(made, "id"),
         text(made, "invitation"),
         text(made, "until"),

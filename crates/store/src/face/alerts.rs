@@ -46,6 +46,8 @@ rules! {
     OperatorClient = "operator-client", "An operator made an API client that opens records";
     OperatorSignIn = "operator-sign-in", "An operator changed who may sign in to the tenant";
     OperatorCopy = "operator-copy", "An operator made another tenant of a backup of this one";
+    OperatorTrail = "operator-trail", "An operator changed how long the trail is kept, or where it goes";
+    OperatorPolicy = "operator-policy", "An operator changed what people and programs may do";
 }
 
 impl AlertRule {

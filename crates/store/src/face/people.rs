@@ -51,6 +51,9 @@ pub struct Proofs {
     /// Their passkeys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passkeys: Vec<KeptPasskey>,
+    /// They signed in before what they proved themselves with was taken off.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub was_here: bool,
 }
 
 /// What a person has by the claims of an identity provider, and loses with them.
@@ -115,6 +118,15 @@ impl Proofs {
         self.totp = self.totp.take().filter(|t| t.confirmed);
     }
 
+    /// What is left of them for somebody who is invited anew: nothing but that they were here.
+    #[must_use]
+    pub fn taken_off(&self) -> Self {
+        Self {
+            was_here: self.was_here || self.suffice(),
+            ..Self::default()
+        }
+    }
+
     /// Whether they can prove themselves without being invited.
     pub fn suffice(&self) -> bool {
         self.password.is_some() || !self.accounts.is_empty()
@@ -170,6 +182,9 @@ pub struct Invitation {
     pub hash: [u8; 32],
     /// Until when, in microseconds of Unix time.
     pub until_us: i64,
+    /// From when on, where it is an operator's: those who are here can say something about it until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_us: Option<i64>,
 }
 
 /// An account at an identity provider. Nothing but both texts together says whose it is.

@@ -210,6 +210,36 @@ impl RegistrationBy {
 }
 
 impl TenantSettings {
+    /// What is different from what it was, in words: first what the trail hangs on.
+    pub(crate) fn changes(&self, was: &Self) -> String {
+        let days = |of: &Self| match of.audit_retention_days {
+            None => "the house's".to_owned(),
+            Some(days) => days.to_string(),
+        };
+        let to = |settings: &Self| settings.ships_to().map(|ships| ships.syslog.clone());
+        let text = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+        let mut changes = Vec::new();
+        if days(was) != days(self) {
+            let (was, now) = (days(was), days(self));
+            changes.push(format!("audit_retention_days {was} to {now}"));
+        }
+        if let Some(to) = to(self).filter(|_| self.audit_shipping != was.audit_shipping) {
+            changes.push(to);
+        }
+        if was.registration != self.registration {
+            let (was, now) = (text(&was.registration), text(&self.registration));
+            changes.push(format!("registration {was} to {now}"));
+        }
+        if was.references != self.references {
+            let (was, now) = (text(&was.references), text(&self.references));
+            changes.push(format!("references {was} to {now}"));
+        }
+        if was.cors_origins != self.cors_origins {
+            changes.push("cors_origins".to_owned());
+        }
+        changes.join(", ")
+    }
+
     /// The tenant's own destination.
     pub fn ships_to(&self) -> Option<&AuditShipping> {
         self.audit_shipping

@@ -80,6 +80,26 @@ pub struct AccessQuery {
 }
 
 impl AccessQuery {
+    /// What is asked, as the trail says it.
+    pub(crate) fn told(&self) -> String {
+        let mut told = match &self.patient {
+            Some(id) => format!("Patient/{}", id.as_str()),
+            None => "everybody".to_owned(),
+        };
+        let parts = [
+            (" by ", self.actor.clone()),
+            (" from ", self.from.map(|at| at.instant().to_string())),
+            (" to ", self.to.map(|at| at.instant().to_string())),
+        ];
+        for (word, part) in parts {
+            if let Some(part) = part {
+                told += word;
+                told += &part;
+            }
+        }
+        told
+    }
+
     /// `among`: whom the query names, as the trail does.
     pub(crate) fn fits(&self, at: Micros, actor: &str, among: &[String]) -> bool {
         self.from.is_none_or(|from| from <= at)

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::{
-    ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord, ImportTimes,
-    MadeByOperator, NewClient, Program, RoleAt, Scopes, VendorId,
+    Actor, ByCertificate, CertificateTerms, ClientAbout, ClientId, ClientKeys, ClientRecord,
+    ImportTimes, MadeByOperator, NewClient, Program, RoleAt, Scopes, VendorId,
 };
 use base::{Code, Limits, Micros};
 use fhir::definitions::Model;
@@ -284,6 +284,28 @@ fn tell_of_operator(tenant: &OpenTenant, state: &WriterState, new: &mut NewClien
         at: made.at,
         event: id,
         seen: format!("{}{until}: {}", new.scopes.as_str(), made.reason),
+        program: Some(format!("client:{id}")),
+    };
+    operators::tell(&state.db, did)
+}
+
+/// Of a way in for bulk loading an alert tells, once somebody of the tenant ever signed in.
+pub(crate) fn tell_of_import(
+    tenant: &OpenTenant,
+    state: &WriterState,
+    new: &NewClient,
+    by: &Actor,
+) -> Result<()> {
+    let Some(times) = new.import.filter(|_| tenant.people().is_anybody_there()) else {
+        return Ok(());
+    };
+    let (id, until) = (new.id.as_str(), times.until.instant());
+    let did = Did {
+        rule: AlertRule::OperatorClient,
+        by: by.as_str(),
+        at: times.opened,
+        event: id,
+        seen: format!("bulk loading until {until}: {}", new.name),
         program: Some(format!("client:{id}")),
     };
     operators::tell(&state.db, did)

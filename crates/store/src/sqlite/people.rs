@@ -28,7 +28,8 @@ use crate::face::{
     Account, Approval, BrowserSession, IdentityProvider, PasskeyUse, Person, SigningKey, Through,
 };
 pub(crate) use records::{
-    Comes, begin_anew, drop_provider, kept, put_key, put_person, put_provider, restored,
+    Comes, begin_anew, bound_provider_term, drop_provider, end_provider_term, kept, provider_term,
+    put_key, put_person, put_provider, restored,
 };
 use records::{read_keys, read_people, read_providers};
 pub(crate) use sealed::{drop_unsealed, reseal, unsealed};
@@ -238,8 +239,25 @@ impl People {
     /// Whether somebody of the tenant's own is there, or was: one who only was invited is not.
     pub(crate) fn is_anybody_there(&self) -> bool {
         let all = self.people.read();
-        let mut states = all.by_id.values().map(|p| p.record.state);
-        states.any(|state| state != PersonState::Invited)
+        let mut all = all.by_id.values();
+        all.any(|p| p.record.state != PersonState::Invited || p.proofs.was_here)
+    }
+
+    /// Whether somebody ever signed in whom the tenant knows: not only by a provider that an operator set.
+    pub(crate) fn was_anybody_known(&self) -> bool {
+        let all = self.people.read();
+        let mut proofs = all.by_id.values().map(|p| &p.proofs);
+        proofs.any(|p| (p.was_here || p.suffice()) && p.known_by.is_none())
+    }
+
+    /// Whom operators invited in sight of the tenant's people, and who may still come.
+    pub(crate) fn invited_by_operators(&self, now: Micros) -> Vec<Arc<Person>> {
+        let invited = |person: &&Arc<Person>| {
+            let invitation = person.proofs.invitation.as_ref();
+            invitation.is_some_and(|i| i.from_us.is_some() && now.0 < i.until_us)
+        };
+        let all = self.people.read();
+        all.by_id.values().filter(invited).cloned().collect()
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -9,6 +9,7 @@ mod place;
 mod records;
 mod report;
 mod search;
+mod words;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use event::{ChangeRow, Events};
 pub(crate) use place::EventId;
 pub(crate) use report::report;
 pub(crate) use search::{Spans, Wanted, one, search};
+pub(crate) use words::{leave_codes, leave_codes_in};
 
 const DOING: &str = "reading the audit trail";
 

@@ -47,6 +47,7 @@ impl TenantStore {
     ) -> Result<Alert> {
         let spent = permit.spend(&self.tenant);
         let what = format!("acknowledge alert {number}");
+        self.must_speak_for_clinic(&spent, &what).await?;
         self.administered(&spent, &what).await?;
         let who = spent.actor().as_str().split(' ').next().unwrap_or_default();
         let who = who.to_owned();
@@ -100,6 +101,8 @@ impl TenantStore {
     ) -> Result<u64> {
         let spent = permit.spend(&self.tenant);
         let entry = self.serving()?;
+        self.must_speak_for_clinic(&spent, "publish alert rules")
+            .await?;
         self.administered(&spent, "publish alert rules").await?;
         let (by, now) = (super::by(&spent), spent.request().at);
         let who = spent.actor().as_str().split(' ').next().unwrap_or_default();

@@ -75,6 +75,10 @@ impl TenantStore {
         change: impl Fn(&mut Opening) -> Result<()> + Send + 'static,
     ) -> Result<Opening> {
         let spent = permit.spend(&self.tenant);
+        // To end one is everybody's; what to think of it is for the clinic to say.
+        if !what.starts_with("end ") {
+            self.must_speak_for_clinic(&spent, what).await?;
+        }
         let (by, now) = (super::by(&spent), spent.request().at);
         let id = id.to_owned();
         let wanted = id.clone();

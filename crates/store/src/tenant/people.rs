@@ -148,6 +148,16 @@ impl TenantStore {
         Ok(self.opened().await?.people_key())
     }
 
+    /// Whether somebody ever signed in whom the tenant knows.
+    pub async fn was_anybody_known(&self) -> Result<bool> {
+        Ok(self.opened().await?.people().was_anybody_known())
+    }
+
+    /// Whom operators invited to administer the tenant, in sight of its people, and who may still come.
+    pub async fn invited_by_operators(&self, now: Micros) -> Result<Vec<Arc<Person>>> {
+        Ok(self.opened().await?.people().invited_by_operators(now))
+    }
+
     /// A person, by id.
     pub async fn person(&self, id: &PersonId) -> Result<Option<Arc<Person>>> {
         Ok(self.opened().await?.people().person(id))

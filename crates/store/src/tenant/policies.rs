@@ -10,6 +10,8 @@ use rusqlite::Connection;
 
 use super::TenantStore;
 use crate::audit::{Asked, Outcome, Record, Shown, Subject};
+use crate::face::AlertRule;
+use crate::sqlite::alerts::operators::{self, Did};
 use crate::sqlite::fault::internal;
 use crate::sqlite::readers::Class;
 use crate::sqlite::writer::WriterState;
@@ -79,30 +81,49 @@ impl TenantStore {
     }
 
     /// Puts a policy into force, from the next request on; its version. `after`: the version that its
-    /// author knew.
+    /// author knew. `alerts`: an operator does, and the tenant's own people are told by an alert.
     ///
     /// # Errors
-    /// `version-conflict` if another is in force.
+    /// `version-conflict` if another is in force; `clinic-only` for whom an operator let in and nobody kept.
     pub async fn publish_policy(
         &self,
         permit: Permit<Administer>,
         document: Document,
-        reason: &str,
+        (reason, alerts): (&str, bool),
         after: Option<u64>,
     ) -> Result<u64> {
         let spent = permit.spend(&self.tenant);
         let entry = self.entry()?;
         entry.must_stay()?;
+        if !alerts {
+            self.must_speak_for_clinic(&spent, "publish policy").await?;
+        }
         self.administered(&spent, "publish policy").await?;
         let (by, now) = (super::by(&spent), spent.request().at);
         let (actor, why) = (spent.actor().as_str().to_owned(), reason.to_owned());
-        let add = move |_: &OpenTenant, state: &mut WriterState| {
-            policies::add(&state.db, &document, (&actor, &why), after, now)
+        let add = move |tenant: &OpenTenant, state: &mut WriterState| {
+            let version = policies::add(&state.db, &document, (&actor, &why), after, now)?;
+            // As long as nobody of the tenant ever signed in there is nobody to be told.
+            if alerts && tenant.people().is_anybody_there() {
+                let did = Did {
+                    rule: AlertRule::OperatorPolicy,
+                    by: &actor,
+                    at: now,
+                    event: &format!("policy version {version}"),
+                    seen: format!("policy version {version}: {why}"),
+                    program: None,
+                };
+                operators::tell(&state.db, did)?;
+            }
+            Ok(version)
         };
-        self.handle
+        let version = self
+            .handle
             .0
             .administer(entry, by, "publish policy", reason, add)
-            .await
+            .await?;
+        self.tell_of_alert(alerts);
+        Ok(version)
     }
 
     /// Lines of the newest `limit` records of the audit trail: what a draft is tried against.

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use access::{ActionName, PersonId};
-use base::Code;
+use base::{Code, Micros};
 
 use super::TenantStore;
 use super::people::Deed;
 use crate::face::IdentityProvider;
+use crate::sqlite::house::providers::made;
 use crate::sqlite::{OpenTenant, people, writer};
 use crate::{Result, StoreError};
 
@@ -38,14 +39,25 @@ impl TenantStore {
         Ok(!tenant.people().kept_approvals_of(person).is_empty())
     }
 
-    /// Makes an identity provider known, or changes what is known about it.
+    /// Until when identity providers that operators set let people in, where that was said and nobody of the
+    /// tenant kept one since.
+    pub async fn operator_provider_term(&self) -> Result<Option<Micros>> {
+        let entry = self.serving()?.clone();
+        self.handle
+            .0
+            .aside(move |house| house.provider_term(&entry))
+            .await
+    }
+
+    /// Makes an identity provider known, or changes what is known about it: what its author knew as `before`.
     ///
     /// # Errors
-    /// `limit-query` if there are too many.
+    /// `limit-query` if there are too many; `tenant-state` where something else is known by now.
     pub async fn put_identity_provider(
         &self,
         deed: Deed,
         provider: IdentityProvider,
+        before: Option<IdentityProvider>,
     ) -> Result<()> {
         let done = self.deed(deed, ActionName::Administer).await?;
         let entry = self.serving()?;
@@ -62,6 +74,15 @@ impl TenantStore {
                     max,
                 });
             }
+            // What somebody of the tenant kept or ended meanwhile stays as they decided.
+            let now = known.iter().find(|p| p.id == provider.id);
+            if now.map(|p| &p.record) != before.as_ref().map(|p| &p.record) {
+                let text = "the identity provider was changed meanwhile: look at it again";
+                return Err(StoreError::Refused(Code::TenantState, text.to_owned()));
+            }
+            if let Some(until) = made(&provider)?.and_then(|made| made.until()) {
+                people::bound_provider_term(&state.db, until)?;
+            }
             tell(tenant, state)?;
             people::put_provider(&state.db, &provider)
         };
@@ -73,23 +94,33 @@ impl TenantStore {
         Ok(())
     }
 
-    /// Forgets an identity provider.
+    /// Forgets an identity provider. Where the tenant does, what operators set from then on waits for it.
     ///
     /// # Errors
     /// `provider-unknown`
-    pub async fn drop_identity_provider(&self, deed: Deed, id: &str) -> Result<()> {
+    pub async fn drop_identity_provider(
+        &self,
+        deed: Deed,
+        id: &str,
+        by_tenant: bool,
+    ) -> Result<()> {
         let done = self.deed(deed, ActionName::Administer).await?;
+        let at = done.at();
         let entry = self.serving()?;
         let (of, detail) = (id.to_owned(), id);
         let (tell, told) = (done.tell(), done.told.is_some());
         let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
-            match people::drop_provider(&state.db, &of)? {
-                true => tell(tenant, state),
-                false => Err(StoreError::Refused(
-                    Code::ProviderUnknown,
-                    "no such identity provider".to_owned(),
-                )),
+            let all = tenant.people().providers();
+            let known = all.iter().find(|p| *p.id == *of).ok_or_else(unknown)?;
+            let until = match by_tenant {
+                true => Some(at),
+                false => made(known)?.and_then(|made| made.until()),
+            };
+            if let Some(until) = until {
+                people::bound_provider_term(&state.db, until)?;
             }
+            people::drop_provider(&state.db, &of)?;
+            tell(tenant, state)
         };
         self.handle
             .0
@@ -99,12 +130,12 @@ impl TenantStore {
         Ok(())
     }
 
-    /// Changes what is known about an identity provider: `change` is given what it is now, and nobody else
-    /// changes it meanwhile.
+    /// Has the tenant keep an identity provider: `change` is given what it is now, and nobody else changes it
+    /// meanwhile.
     ///
     /// # Errors
     /// `provider-unknown`; those of `change`, and then nothing is changed.
-    pub async fn change_identity_provider(
+    pub async fn keep_identity_provider(
         &self,
         deed: Deed,
         id: &str,
@@ -116,6 +147,7 @@ impl TenantStore {
         let work = move |tenant: &OpenTenant, state: &mut writer::WriterState| {
             let all = tenant.people().providers();
             let known = all.iter().find(|p| *p.id == *of).ok_or_else(unknown)?;
+            people::end_provider_term(&state.db)?;
             people::put_provider(&state.db, &change(known)?)
         };
         self.handle

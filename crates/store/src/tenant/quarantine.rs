@@ -225,6 +225,8 @@ impl TenantStore {
     ) -> Result<Vec<Written>> {
         let spent = permit.spend(&self.tenant);
         self.serving()?;
+        self.must_speak_for_clinic(&spent, "decide about quarantine")
+            .await?;
         let (type_id, id) = write.target();
         let about = (type_id, id.clone());
         let decision = settlement.decision;

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 
 use super::TenantStore;
 use super::as_one::Gathers;
+use super::to_change::Looks;
 use crate::audit::{Asked, Outcome, Record, Shown, Subject};
 use crate::sqlite::cache::Ticket;
 use crate::sqlite::page::{searched, searched_at};
@@ -486,7 +487,10 @@ impl TenantStore {
         let gathers = self.gathers.as_ref();
         let of_one =
             |one: &Arc<Gathers>| one.reads((request, spent), subject, asked.version, outcome);
-        if !gathers.is_some_and(of_one) {
+        let of_change = |looks: &Arc<Looks>| {
+            looks.takes((request, spent), (type_id, id), asked.version, outcome)
+        };
+        if !gathers.is_some_and(of_one) && !self.looks.as_ref().is_some_and(of_change) {
             self.noted_as(request, spent, subject, asked, outcome)
                 .await?;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use access::{Administer, Held, Hold, Party, Permit, VendorGrant, VendorId, VendorPermit};
 use base::{Code, Limits, Micros};
 
-use super::TenantStore;
+use super::{TenantStore, clinic};
 use crate::face::{Activity, ActivityQuery, ProgramLink, VendorChange, VendorEvent};
 use crate::sqlite::readers::Class;
 use crate::sqlite::vendors::Vendors;
@@ -100,6 +100,7 @@ impl TenantStore {
             reason: reason.to_owned(),
         };
         let tenant = self.opened().await?;
+        let loosens = loosens && (party != Party::Clinic || clinic::speaks(&tenant, &event.actor)?);
         let (pressed, asked) = {
             let _turn = tenant.vendors().in_turn();
             let pressed = press(tenant.vendors(), (id, party, loosens), &change, &event);

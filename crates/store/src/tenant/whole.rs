@@ -101,7 +101,8 @@ impl TenantStore {
     }
 
     /// Lines of the audit trail of at most `limit` records after the record `after`: who was shown
-    /// what, who was refused, what was changed. Reads the whole journal.
+    /// what, who was refused, what was changed. Reads the whole journal. For operators: without the words of
+    /// reasons.
     pub async fn audit(
         &self,
         permit: Permit<Export>,
@@ -117,7 +118,11 @@ impl TenantStore {
             .await?;
         self.handle
             .0
-            .aside(move |house| trail::page(&house.open_tenant(&entry)?, after, limit))
+            .aside(move |house| {
+                let mut page = trail::page(&house.open_tenant(&entry)?, after, limit)?;
+                trail::leave_codes(&mut page);
+                Ok(page)
+            })
             .await
     }
 
@@ -130,15 +135,16 @@ impl TenantStore {
     ) -> Result<AccessReport> {
         let spent = permit.spend(&self.tenant);
         let entry = self.serving()?.clone();
-        self.administered(&spent, "report of accesses").await?;
+        let what = format!("report of accesses: {}", query.told());
+        self.administered(&spent, &what).await?;
         self.handle
             .0
             .read_trail(&entry, move |tenant| trail::report(tenant, &query))
             .await
     }
 
-    /// Who was shown or changed what about which patients. Reads the whole journal where its index does not
-    /// help.
+    /// Who was shown or changed what about which patients, for operators: without the words of reasons. Reads
+    /// the whole journal where its index does not help.
     pub async fn accesses(
         &self,
         permit: Permit<Export>,
@@ -147,13 +153,19 @@ impl TenantStore {
         let spent = permit.spend(&self.tenant);
         let entry = self.entry()?.clone();
         entry.must_stay()?;
-        let subject = Subject::Other(None, "access report");
+        let what = format!("access report: {}", query.told());
+        let subject = Subject::Other(None, &what);
         let (request, action) = (spent.request(), spent.action());
         self.note(request, spent.actor(), action, subject, Outcome::Given(0))
             .await?;
         self.handle
             .0
-            .aside(move |house| trail::report(&house.open_tenant(&entry)?, &query))
+            .aside(move |house| {
+                let tenant = house.open_tenant(&entry)?;
+                let mut report = trail::report(&tenant, &query)?;
+                trail::leave_codes_in(&tenant, &mut report);
+                Ok(report)
+            })
             .await
     }
 

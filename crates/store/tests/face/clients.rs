@@ -52,7 +52,9 @@ async fn a_forged_policy_is_never_adopted() {
     };
     let publish = async |document| {
         let permit = t.system(Reason::Operation);
-        t.store.publish_policy(permit, document, "test", None).await
+        t.store
+            .publish_policy(permit, document, ("test", false), None)
+            .await
     };
     publish(grants("good")).await.unwrap();
     assert!(begin_anew(&t).await.is_err(), "nothing was altered");

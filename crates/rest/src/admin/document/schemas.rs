@@ -324,7 +324,7 @@ fn schemas() -> Value {
             object(&["id", "login", "name", "roles", "state"], &person) } })),
         "Decided": object(&["by", "reason"], &json!({ "by": text, "reason": text })),
         "PersonInvited": { "allOf": [object(&["id", "login", "name", "roles", "state"], &person),
-            object(&["invitation", "until"], &json!({ "invitation": text, "until": time, "warnings": { "type": "array", "items": text } }))] },
+            object(&["invitation", "until"], &json!({ "invitation": text, "from": time, "until": time, "warnings": { "type": "array", "items": text } }))] },
         "SigningKeyMade": object(&["kid"], &json!({ "kid": text })),
         "KeyRotated": object(&["rewrapped"], &json!({ "rewrapped": { "type": "integer" } })),
         "Problem": object(&["type", "title", "status", "code"], &json!({

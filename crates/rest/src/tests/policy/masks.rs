@@ -52,6 +52,34 @@ fn hidden_elements_leave_by_no_road() {
 }
 
 #[test]
+fn an_update_by_whom_elements_are_hidden_is_one_event() {
+    let (world, _, who) = masked();
+    let auditor = world.client("lakeside", "system/AuditEvent.rs");
+    let events = || {
+        let line = "GET AuditEvent?entity=Patient/p-north&_sort=-date";
+        let found = world.fhir(&auditor, line, "").status(200).json();
+        found["entry"].as_array().cloned().unwrap_or_default()
+    };
+    let before = events().len();
+    let seen = world.fhir(&who, "GET Patient/p-north", "").status(200);
+    let mut seen = seen.json();
+    seen["active"] = json!(false);
+    for line in ["PUT Patient/p-north", "PUT Patient?_id=p-north"] {
+        world.fhir(&who, line, seen.to_string()).status(200);
+        seen["active"] = json!(true);
+    }
+    let all = events();
+    // The read, and each change: a conditional one finds what it changes by a search besides.
+    assert_eq!(all.len(), before + 4, "{all:#?}");
+    // What is refused was looked at all the same.
+    seen["telecom"] = json!([{ "value": "555-mine" }]);
+    let refused = world.fhir(&who, "PUT Patient/p-north", seen.to_string());
+    refused.refused(403, "element-hidden");
+    let more = events();
+    assert_eq!(more.len(), all.len() + 2, "{more:#?}");
+}
+
+#[test]
 fn nothing_is_searched_or_sorted_by_what_is_hidden() {
     let (world, _, who) = masked();
     for line in [

@@ -153,7 +153,13 @@ fn a_report_names_people_and_programs_and_takes_their_names() {
     let told = |query: &str| world.admin(&format!("{REPORT}?{query}"), &Value::Null);
     let by_name = told("actor=staff").status(200);
     let by_name = by_name.at("/accesses/0/who", "staff");
-    assert!(by_name.text("/accesses/0/why").contains("seen today"));
+    // Operators are told what for, and no words: they may name patients.
+    assert_eq!(by_name.text("/accesses/0/why"), "TREAT");
+    let trail = "GET /admin/v1/tenants/lakeside/audit?limit=1000";
+    let lines = world.admin(trail, &Value::Null).status(200);
+    let lines = lines.json().to_string();
+    assert!(lines.contains("\"why\":\"TREAT\"") && !lines.contains("seen today"));
+    assert!(lines.contains("access report: everybody by staff"));
     assert_eq!(by_name.json()["accesses"][0]["break_glass"], false);
     told("actor=nobody").refused(400, "request-invalid");
     // The house itself is one word; others begin with it.
@@ -249,7 +255,13 @@ fn what_was_opened_is_told_also_where_nothing_was_looked_at() {
     let opened = &opened[0];
     assert_eq!(opened["patient"], "p-south");
     assert!(opened["actor"].as_str().unwrap().starts_with("person:"));
-    assert!(opened["why"].as_str().is_some_and(|why| !why.is_empty()));
+    // Its words are for the clinic alone.
+    assert_eq!(opened["why"], "");
+    assert_ne!(opened["purpose"], "");
+    let own = "GET /t/lakeside/auth/access-report?patient=p-south&format=json";
+    let own = admin.ask(own, &[], "").status(200).json();
+    let why = own["openings"][0]["why"].as_str();
+    assert!(why.is_some_and(|why| !why.is_empty()), "{own}");
     let (from, until) = (opened["from"].as_str(), opened["until"].as_str());
     assert!(from.unwrap() < until.unwrap(), "{opened}");
     // Of another patient, of somebody else, and of another time it is not told.

@@ -294,8 +294,17 @@ fn grants_of_earlier_ready_policies_are_told_of_and_renewed_in_a_draft() {
         assert_eq!(shown["renewed"], renewed, "{name}");
         let page =
             |of: &Browser<'_>| String::from_utf8_lossy(&of.account().status(200).body).into_owned();
+        let looked = || {
+            let path = "GET /admin/v1/tenants/lakeside/audit?limit=1000";
+            let trail = world.admin(path, &Value::Null).status(200);
+            String::from_utf8_lossy(&trail.body)
+                .matches("outdated policy")
+                .count()
+        };
+        let before = looked();
         assert!(page(&admin).contains(told), "{name}");
         assert!(!page(&doctor).contains(told), "{name}");
+        assert_eq!(looked(), before + 1, "{name}");
         let client = staff(&world, &["tenant-administrator"], "system/*.cruds");
         let parameters = world.fhir(&client, "GET $policy", "").status(200).json();
         let all = parameters["parameter"].as_array().unwrap();

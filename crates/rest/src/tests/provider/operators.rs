@@ -459,3 +459,91 @@ fn the_houses_provider_is_kept_for_what_it_was() {
     let made = acme.world.admin(&format!("POST {PROVIDERS}"), &house);
     assert!(made.status(201).text("/made/until").contains('T'));
 }
+
+#[test]
+fn operators_have_one_week_until_the_clinic_keeps_one() {
+    let acme = Acme::without();
+    clinic(&acme);
+    let drops = || {
+        let path = format!("DELETE {PROVIDERS}/acme");
+        acme.world.admin(&path, &Value::Null).status(204);
+    };
+    let until = sets(&acme, &|_| {}).text("/made/until");
+    // Dropped and set again, under another name, or another one beside it: the same week.
+    acme.world.clock.forward_secs(3 * DAY);
+    let other = |d: &mut Value| d["id"] = "other".into();
+    sets(&acme, &other).at("/made/until", until.as_str());
+    drops();
+    let elsewhere = |d: &mut Value| d["issuer"] = "https://other.example".into();
+    sets(&acme, &elsewhere).at("/made/until", until.as_str());
+    drops();
+    acme.world.clock.forward_secs(5 * DAY);
+    let waits = |change: &dyn Fn(&mut Value)| {
+        let made = sets(&acme, change).at("/lets_in", false);
+        assert_eq!(made.text("/made/until"), made.text("/made/at"));
+    };
+    waits(&|_| {});
+    waits(&elsewhere);
+    let page = Browser::new(&acme.world).open("/t/lakeside/auth/providers/acme");
+    page.status(403);
+    let admin = again(&acme);
+    let waiting = "set identity provider acme as soon as somebody keeps it";
+    assert!(told(&admin)[0].starts_with(waiting));
+    // It never let anybody in: there is nothing to end.
+    acme.world.house.tidy();
+    assert!(!trail(&acme).contains("identity provider acme ended"));
+    // The clinic keeps it, and trusts the operator with another one.
+    two_factors(&admin);
+    decide(&admin, &json!({ "decision": "keep" })).status(200);
+    acme.world.clock.forward_secs(600);
+    sets(&acme, &|_| {}).at("/lets_in", true);
+    // What the clinic ends is not set again past it.
+    decide(&admin, &json!({ "decision": "end" })).status(204);
+    waits(&|_| {});
+}
+
+#[test]
+fn whoever_came_by_what_an_operator_set_decides_nothing_for_the_clinic() {
+    let acme = Acme::without();
+    let admin = clinic(&acme);
+    let grants = json!([{ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": ["tenant-administrator", "nurse"] } }]);
+    let policy = json!({ "document": { "grants": grants }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    acme.world.admin(path, &policy).status(201);
+    let draft = json!({ "name": "Console", "public": true, "redirect_uris": [CALLBACK],
+        "scopes": ["openid", "user/*.cruds"] });
+    let path = "POST /admin/v1/tenants/lakeside/clients";
+    let made = acme.world.admin(path, &draft).status(201);
+    let console = Program {
+        id: made.text("/client_id"),
+        secret: None,
+    };
+    sets(&acme, &|_| {});
+    let publishes = || {
+        let eve = Browser::new(&acme.world);
+        is_in(&acme.through(&eve, &|_| {}));
+        let code = approved(
+            &eve,
+            &request(&console, &[("scope", "openid user/*.cruds")]),
+        );
+        let token = token(&acme, &console, &code_fields(&code)).status(200);
+        let bearer = format!("Bearer {}", token.text("/access_token"));
+        let parameters = json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "document", "valueString": json!({ "grants": grants }).to_string() },
+            { "name": "reason", "valueString": "mine" } ] });
+        let line = "POST $policy-publish";
+        acme.world.fhir(&bearer, line, parameters.to_string())
+    };
+    publishes().refused(403, "clinic-only");
+    // Nor do they say what to think of how they came.
+    let eve = Browser::new(&acme.world);
+    is_in(&acme.through(&eve, &|_| {}));
+    eve.api("GET alerts", &Value::Null).status(200);
+    let said = json!({ "verdict": "explained", "remark": "fine" });
+    eve.api("POST alerts/1", &said).refused(403, "clinic-only");
+    assert!(trail(&acme).contains("clinic-only"));
+    two_factors(&admin);
+    decide(&admin, &json!({ "decision": "keep" })).status(200);
+    assert_eq!(publishes().code, 200);
+}

@@ -59,11 +59,12 @@ fn an_update_or_patch_that_changes_nothing_is_told_of_with_the_patient() {
         .status(200);
     let events = of(&t, "Observation/o-p1").split_off(before);
     let kinds: Vec<&str> = events.iter().map(|e| e.0.as_str()).collect();
-    // A patch looks at what it changes before it does: so does one that fails.
-    assert_eq!(kinds, ["update", "update", "patch", "update", "read"]);
-    assert!(events.iter().all(|(_, _, outcome, whats)| {
-        outcome == "0" && whats.contains(&"Patient/p1".to_owned())
-    }));
+    // Of one that fails there is what it looked at, and that it was refused.
+    assert_eq!(kinds, ["update", "patch", "read", "update", "read"]);
+    let outcomes: Vec<&str> = events.iter().map(|e| e.2.as_str()).collect();
+    assert_eq!(outcomes, ["0", "0", "0", "4", "0"]);
+    let patient = "Patient/p1".to_owned();
+    assert!(events.iter().all(|e| e.3.contains(&patient)), "{events:?}");
 }
 
 #[test]

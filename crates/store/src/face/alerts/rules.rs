@@ -313,7 +313,9 @@ impl RuleTerms {
             | AlertRule::UnreviewedOpening
             | AlertRule::OperatorClient
             | AlertRule::OperatorSignIn
-            | AlertRule::OperatorCopy => Self::default(),
+            | AlertRule::OperatorCopy
+            | AlertRule::OperatorTrail
+            | AlertRule::OperatorPolicy => Self::default(),
         }
     }
 

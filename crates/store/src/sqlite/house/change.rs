@@ -6,15 +6,26 @@ use std::sync::Arc;
 use access::{Actor, Record, RequestMeta};
 use base::{Code, Micros, Secret, TenantName};
 
+use super::super::alerts::operators::{self, Did};
 use super::super::control::{Deed, HOLD, Line};
 use super::super::fault::Doing;
 use super::super::folder;
 use super::super::keyring::Owner;
 use super::super::schema;
 use super::super::seal::sha256;
+use super::super::writer;
 use super::{Entry, House};
 use crate::audit::ChangeHead;
+use crate::face::AlertRule;
 use crate::{NewTenant, Result, SettingsPatch, State, StoreError, TenantInfo};
+
+/// What was done, and what of it.
+fn said(action: &str, changes: &str) -> String {
+    match changes {
+        "" => action.to_owned(),
+        changes => format!("{action}: {changes}"),
+    }
+}
 
 /// Who did it, for which request.
 pub(crate) type By = (Actor, RequestMeta);
@@ -179,7 +190,7 @@ impl House {
 
     /// Changes display name and settings.
     pub(crate) fn change_tenant(
-        &self,
+        self: &Arc<Self>,
         by: &By,
         name: &TenantName,
         display: Option<String>,
@@ -187,6 +198,7 @@ impl House {
     ) -> Result<TenantInfo> {
         let entry = self.entry_named(name)?;
         let mut also = None;
+        let mut of_trail = None;
         let is_held = entry.info.read().settings.is_held();
         let since = || self.control.lock().held_since(entry.tenant.bytes());
         let held_since = is_held.then(since).transpose()?.flatten();
@@ -220,12 +232,51 @@ impl House {
             }
             // Each has words of its own.
             also = ships.filter(|_| holds.is_some());
-            Ok(holds.or(ships).unwrap_or("change tenant"))
+            let action = holds.or(ships).unwrap_or("change tenant");
+            let changes = now.changes(&before);
+            let lifts = holds.filter(|what| *what != HOLD);
+            let kept = before.audit_retention_days != now.audit_retention_days;
+            if kept || ships.or(lifts).is_some() {
+                of_trail = Some(said(action, &changes));
+            }
+            Ok((action, changes))
         })?;
         if let Some(also) = also {
             self.note_in_trail(&entry, by, also);
         }
+        if let Some(what) = of_trail {
+            self.tell_of_trail(&entry, by, &what);
+        }
         Ok(changed)
+    }
+
+    /// Tells a tenant's own people by an alert that an operator changed how long their trail is kept, or where it
+    /// goes. One that cannot be told is changed all the same; the trail says so.
+    fn tell_of_trail(self: &Arc<Self>, entry: &Arc<Entry>, by: &By, what: &str) {
+        let raise = || {
+            let tenant = self.open_tenant(entry)?;
+            if !tenant.people().is_anybody_there() {
+                return Ok(());
+            }
+            let mut slot = tenant.writer.lock();
+            writer::alone(&tenant, &mut slot, |_, state| {
+                let did = Did {
+                    rule: AlertRule::OperatorTrail,
+                    by: by.0.as_str(),
+                    at: by.1.at,
+                    event: what,
+                    seen: what.to_owned(),
+                    program: None,
+                };
+                operators::tell(&state.db, did)
+            })?;
+            self.still_untold(entry.tenant.bytes());
+            Ok::<(), StoreError>(())
+        };
+        if let Err(e) = raise() {
+            let name = entry.tenant.name();
+            tracing::error!(tenant = %name, error = %e, "nobody there was told that what is kept of their trail was changed");
+        }
     }
 
     /// When a key is destroyed that was to be destroyed at another time before a hold began.
@@ -317,19 +368,21 @@ impl House {
         action: &'static str,
         change: impl FnOnce(&mut TenantInfo) -> Result<()>,
     ) -> Result<TenantInfo> {
-        self.update_as(entry, by, |info| change(info).map(|()| action))
+        self.update_as(entry, by, |info| {
+            change(info).map(|()| (action, String::new()))
+        })
     }
 
-    /// The same where what is changed says what it is called. One after the other.
+    /// The same where what is changed says what it is called, and what it is in words. One after the other.
     fn update_as(
         &self,
         entry: &Arc<Entry>,
         by: &By,
-        change: impl FnOnce(&mut TenantInfo) -> Result<&'static str>,
+        change: impl FnOnce(&mut TenantInfo) -> Result<(&'static str, String)>,
     ) -> Result<TenantInfo> {
         let mut control = self.control.lock();
         let mut info = entry.info.read().clone();
-        let action = change(&mut info)?;
+        let (action, changes) = change(&mut info)?;
         let id = entry.tenant.bytes();
         let deed = Deed {
             by,
@@ -340,7 +393,7 @@ impl House {
         control.update(id, &info, None, *entry.administered.lock(), &deed)?;
         *entry.info.write() = info.clone();
         drop(control);
-        self.note_in_trail(entry, by, action);
+        self.note_in_trail(entry, by, &said(action, &changes));
         Ok(info)
     }
 

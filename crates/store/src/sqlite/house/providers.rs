@@ -41,6 +41,15 @@ fn is_due(provider: &IdentityProvider, now: Micros) -> Result<Option<SetByOperat
 }
 
 impl House {
+    /// Until when what operators set lets people in, where nobody of the tenant kept any of it.
+    pub(crate) fn provider_term(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<Option<Micros>> {
+        let tenant = self.open_tenant(entry)?;
+        let reader = tenant.reader()?;
+        let term = people::provider_term(&reader.db);
+        tenant.give_back(reader);
+        term
+    }
+
     /// Ends providers of a tenant whose time is over; how many.
     pub(crate) fn end_providers(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<usize> {
         let now = self.shared.clock.now();
@@ -52,7 +61,6 @@ impl House {
             }
             let (by, id) = (self.system(), provider.id.clone());
             let what = format!("identity provider {id} ended: nobody of the tenant kept it");
-            self.note_in_trail(entry, &by, &what);
             let done = self.administer_now(
                 entry,
                 &by,
@@ -66,6 +74,7 @@ impl House {
                     };
                     made.ended = true;
                     people::put_provider(&state.db, &with(known, &made)?)?;
+                    people::bound_provider_term(&state.db, made.until().unwrap_or(now))?;
                     for person in tenant.people().sorted() {
                         let mut person = (*person).clone();
                         if person.take_claims_off(&made.issuer) {
@@ -78,6 +87,10 @@ impl House {
                     Ok(1)
                 },
             )?;
+            // Only what was done: where it could not be, it is tried again with the next round.
+            if done > 0 {
+                self.note_in_trail(entry, &by, &what);
+            }
             ended += done;
         }
         Ok(ended)

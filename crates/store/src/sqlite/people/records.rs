@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::super::fault::{Doing, damaged};
-use super::super::passkeys;
+use super::super::{passkeys, schema};
 use super::json;
 use crate::Result;
 use crate::face::{IdentityProvider, Person, Proofs, SigningKey};
@@ -125,7 +125,7 @@ pub(crate) fn begin_anew(db: &Connection) -> Result<()> {
     for (id, text) in all {
         let mut kept: KeptPerson =
             serde_json::from_str(&text).map_err(|_| damaged("a stored person"))?;
-        kept.proofs = Proofs::default();
+        kept.proofs = kept.proofs.taken_off();
         kept.roles.clear();
         kept.groups.clear();
         kept.fhir_user = None;
@@ -209,6 +209,30 @@ pub(crate) fn put_provider(db: &Connection, provider: &IdentityProvider) -> Resu
     )
     .doing("writing an identity provider")
     .map(drop)
+}
+
+/// The fact about the file that says until when what operators set lets people in, since nobody of the tenant
+/// kept any of it.
+const TERM: &str = "operator_provider_until";
+
+/// Until when identity providers that operators set let people in, where that was said and nobody of the tenant
+/// kept one since.
+pub(crate) fn provider_term(db: &Connection) -> Result<Option<Micros>> {
+    Ok(schema::meta::<i64>(db, TERM)?.map(Micros))
+}
+
+/// Says that they do until then at the latest.
+pub(crate) fn bound_provider_term(db: &Connection, until: Micros) -> Result<()> {
+    let known = provider_term(db)?;
+    let until = known.map_or(until, |known| known.min(until));
+    schema::set_meta(db, TERM, until.0)
+}
+
+/// Somebody of the tenant kept one: the next one has a time of its own.
+pub(crate) fn end_provider_term(db: &Connection) -> Result<()> {
+    db.execute("DELETE FROM meta WHERE key = ?1", [TERM])
+        .doing("writing about a tenant")
+        .map(drop)
 }
 
 /// Drops an identity provider; whether there was one.

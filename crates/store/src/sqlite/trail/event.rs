@@ -566,6 +566,13 @@ const PURPOSES: &[(&str, &str)] = &[
 ];
 const ACT_REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 
+/// The code that a reason begins with, if it begins with one.
+pub(super) fn purpose_code(why: &str) -> Option<&'static str> {
+    let (word, _) = why.split_once([' ', ':', ';', ',']).unwrap_or((why, ""));
+    let known = PURPOSES.iter().find(|(code, _)| *code == word);
+    known.map(|(code, _)| *code)
+}
+
 /// The code of the purpose of use that was named; empty where none was.
 pub(super) fn purpose_of(about: &About) -> String {
     if about.break_glass {
