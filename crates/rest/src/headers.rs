@@ -202,8 +202,9 @@ mod tests {
             "prefer",
             "respond-async, return=OperationOutcome".parse().unwrap(),
         );
+        // The first of two that say different things.
         let wanted = Prefer {
-            answer: Some(Return::Outcome),
+            answer: Some(Return::Minimal),
             strict: true,
         };
         assert_eq!(Prefer::of(&headers), wanted);

@@ -25,8 +25,7 @@ pub fn apply(document: &str, patch: &str, bounds: &Bounds) -> Result<String, Iss
     let patch = Dom::parse(patch, &bounds.xml).map_err(issue)?;
     let root = patch
         .root()
-        .filter(|root| patch.local(*root) == "diff")
-        .ok_or_else(|| malformed("an XML Patch is an element <diff>"))?;
+        .ok_or_else(|| malformed("an XML Patch is an element"))?;
     let operations: Vec<usize> = patch
         .children(root)
         .iter()
