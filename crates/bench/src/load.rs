@@ -230,10 +230,11 @@ pub(crate) async fn open(
         start + shape.warm_up,
         start + shape.warm_up + shape.measured,
     );
-    let mut tasks = Vec::new();
+    // Of their own, since they keep their place in the order of threads for good.
+    let mut threads = Vec::new();
     for lane in 0..stride {
         let mix = mix.clone();
-        tasks.push(tokio::task::spawn_blocking(move || {
+        threads.push(std::thread::spawn(move || {
             process::come_first();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_io()
@@ -273,8 +274,10 @@ pub(crate) async fn open(
         elapsed: shape.measured,
         ..Sample::default()
     };
-    for task in tasks {
-        let (latencies, failures) = task.await??;
+    for thread in threads {
+        let (latencies, failures) = thread
+            .join()
+            .map_err(|_| anyhow::anyhow!("a thread that sends requests panicked"))??;
         sample.latencies_us.extend(latencies);
         sample.failures += failures;
     }

@@ -41,7 +41,7 @@ impl Session {
             let made = self.guarded(type_id, |one| async move {
                 one.put((type_id, id), body, condition, permit).await
             });
-            match made.await? {
+            match made.await {
                 Err(Unmade { failure, again }) if again && is_conflict(&failure) => {}
                 Err(Unmade { failure, .. }) => return Err(failure),
                 Ok(written) => return written.try_into(),
@@ -55,16 +55,17 @@ impl Session {
         &self,
         type_id: TypeId,
         work: impl FnOnce(Self) -> F,
-    ) -> Result<Result<T, Unmade>, Failure>
+    ) -> Result<T, Unmade>
     where
         F: Future<Output = Result<T, Unmade>>,
     {
         match self.is_guarded(type_id) {
-            false => Ok(work(self.clone()).await),
+            false => work(self.clone()).await,
             true => {
                 let work = |store| work(self.with_store(store));
                 let code = |unmade: &Unmade| unmade.failure.code();
-                Ok(self.store.as_change(work, code).await?)
+                let made = self.store.as_change(work, code).await;
+                made.map_err(Failure::from)?
             }
         }
     }
@@ -129,7 +130,7 @@ impl Session {
                 one.put_where((type_id, of, criteria), body, condition, checked)
                     .await
             });
-            match made.await? {
+            match made.await {
                 Err(Unmade { failure, .. }) if failure.code() == Code::WriteRace => {}
                 Err(Unmade { failure, again }) if again && is_conflict(&failure) => {}
                 // The id that the body brings is another resource's, which does not match.

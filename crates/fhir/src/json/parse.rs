@@ -431,12 +431,9 @@ pub(super) fn unescape(raw: &str) -> String {
                 other => out.push(*other),
             }
         }
-        if rest == b"\\" {
-            break;
-        }
+        // Alone at the end, it escapes nothing; the parser takes no such string.
+        rest = rest.strip_prefix(b"\\").unwrap_or(rest);
     }
-    if rest != b"\\" {
-        out.extend_from_slice(rest);
-    }
+    out.extend_from_slice(rest);
     String::from_utf8(out).unwrap_or_default()
 }

@@ -11,6 +11,15 @@ use super::world::{Answer, World, patient_with_id};
 
 const DAY: i64 = 86_400;
 
+/// Puts a policy into force by which these roles administer Lakeside.
+fn governed_by(world: &World, roles: &[&str]) {
+    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
+        "who": { "roles": roles } });
+    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
+    let path = "POST /admin/v1/tenants/lakeside/policy";
+    world.admin(path, &policy).status(201);
+}
+
 fn lakeside() -> World {
     let world = World::new();
     world.tenant("lakeside");
@@ -72,11 +81,7 @@ fn what_an_operator_makes_ends_unless_the_clinic_keeps_it() {
     world.admin(&of_invited, &Value::Null);
     let admin = administrator(&world, "lakeside");
 
-    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
-        "who": { "roles": ["tenant-administrator"] } });
-    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
-    let path = "POST /admin/v1/tenants/lakeside/policy";
-    world.admin(path, &policy).status(201);
+    governed_by(&world, &["tenant-administrator"]);
     let said = json!({ "reason": "ticket 7: their import hangs" });
     let plain = make(&world, &json!({})).status(201);
     let reasoned = make(&world, &said).status(201);
@@ -371,11 +376,7 @@ fn who_is_invited_anew_was_there_before() {
     world.clock.forward_secs(3 * DAY);
     let admin = super::people::Browser::new(&world);
     admin.accept(&again.text("/invitation"));
-    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
-        "who": { "roles": ["tenant-administrator"] } });
-    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
-    let path = "POST /admin/v1/tenants/lakeside/policy";
-    world.admin(path, &policy).status(201);
+    governed_by(&world, &["tenant-administrator"]);
     let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
     let mut alerts = alerts["items"].as_array().unwrap().iter();
     let id = json!([made.text("/client_id")]);
@@ -386,11 +387,7 @@ fn who_is_invited_anew_was_there_before() {
 fn whom_an_operator_invites_in_place_of_the_clinics_own_waits_in_its_sight() {
     let world = lakeside();
     let root = administrator(&world, "lakeside");
-    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
-        "who": { "roles": ["tenant-administrator", "office"] } });
-    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
-    let path = "POST /admin/v1/tenants/lakeside/policy";
-    world.admin(path, &policy).status(201);
+    governed_by(&world, &["tenant-administrator", "office"]);
     let somebody = |login: &str, role: &str, user: &str| {
         let draft = json!({ "login": login, "name": login, "roles": [role], "fhir_user": user });
         person(&root, &draft).0
@@ -526,11 +523,7 @@ fn the_clinic_is_told_what_an_operator_changes_about_its_trail() {
     // Whoever sets a tenant up says how long it is kept.
     change(&json!({ "audit_retention_days": 2190, "legal_hold": true }));
     let admin = administrator(&world, "lakeside");
-    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
-        "who": { "roles": ["tenant-administrator"] } });
-    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
-    let path = "POST /admin/v1/tenants/lakeside/policy";
-    world.admin(path, &policy).status(201);
+    governed_by(&world, &["tenant-administrator"]);
     change(&json!({ "audit_retention_days": 1, "registration": "anyone" }));
     change(&json!({ "legal_hold": false }));
     change(&json!({ "audit_shipping": { "syslog": "tls://evil.example:6514" } }));
@@ -561,11 +554,7 @@ fn the_clinic_is_told_of_a_way_in_for_bulk_loading() {
     // Before anybody is there it is how a clinic begins.
     open("first load");
     let admin = administrator(&world, "lakeside");
-    let grant = json!({ "name": "administers", "actions": ["administer"], "types": ["*"],
-        "who": { "roles": ["tenant-administrator"] } });
-    let policy = json!({ "document": { "grants": [grant] }, "reason": "test" });
-    let path = "POST /admin/v1/tenants/lakeside/policy";
-    world.admin(path, &policy).status(201);
+    governed_by(&world, &["tenant-administrator"]);
     let id = open("ticket 12");
     let alerts = admin.api("GET alerts", &Value::Null).status(200).json();
     let all = alerts["items"].as_array().unwrap().iter();

@@ -203,14 +203,7 @@ fn references_are_found_in_each_of_their_forms() {
         400,
         "search-modifier",
     );
-    let answered = |id: &str, questionnaire: &str| {
-        put(
-            &world,
-            &who,
-            &json!({"resourceType": "QuestionnaireResponse", "id": id,
-            "status": "completed", "questionnaire": questionnaire}),
-        );
-    };
+    let answered = |id, questionnaire| answered(&world, &who, id, questionnaire);
     answered("a", "http://q");
     answered("b", "http://q|1.0");
     answered("c", "http://q|1.0.3");
@@ -232,20 +225,19 @@ fn references_are_found_in_each_of_their_forms() {
     }
 }
 
+fn answered(world: &World, who: &str, id: &str, questionnaire: &str) {
+    let response = json!({"resourceType": "QuestionnaireResponse", "id": id,
+        "status": "completed", "questionnaire": questionnaire});
+    put(world, who, &response);
+}
+
 #[test]
 fn canonicals_are_found_with_and_without_their_fragment() {
     let (world, who) = World::clinic();
     let form = json!({"resourceType": "Questionnaire", "id": "q", "url": "http://e.org/q",
         "version": "1.0", "status": "active", "title": "Falls"});
     put(&world, &who, &form);
-    let answered = |id: &str, questionnaire: &str| {
-        put(
-            &world,
-            &who,
-            &json!({"resourceType": "QuestionnaireResponse", "id": id,
-            "status": "completed", "questionnaire": questionnaire}),
-        );
-    };
+    let answered = |id, questionnaire| answered(&world, &who, id, questionnaire);
     answered("a", "http://e.org/q");
     answered("b", "http://e.org/q|1.0#part");
     answered("c", "http://e.org/q#part");
