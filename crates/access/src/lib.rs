@@ -41,7 +41,7 @@ pub use person::{
 };
 pub use policy::{
     Actions, BreakGlass, By, ConsentRules, Consents, ConsentsState, ConsentsText, Decision,
-    Document, Effect, Enforced, Evidence, GrantText, ImportFrom, ImportLine, ImportOptions,
+    Document, Effect, Enforced, Errand, Evidence, GrantText, ImportFrom, ImportLine, ImportOptions,
     ImportOutcome, Imported, LabelRules, LabelsText, Obligation, Offer, Opened, PRESETS, Policy,
     PolicyError, Preset, Problem, RequestFacts, Require, Rights, RowRules, Rule, Step, Subject,
     Surroundings, Verdict, Way, decide_alerts, decide_opening, decide_openings, decide_reviewing,

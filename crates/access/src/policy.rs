@@ -11,6 +11,7 @@ mod built_in;
 mod compile;
 mod consent;
 mod document;
+mod errand;
 mod explain;
 mod facilities;
 mod import;
@@ -33,6 +34,7 @@ pub use document::{
     Actions, BreakGlass, By, ConsentRules, ConsentsText, Document, Effect, Enforced, GrantText,
     LabelRules, LabelsText, PolicyError, Problem, Require,
 };
+pub use errand::Errand;
 pub use explain::{Decision, Step, Verdict};
 pub use import::{
     ImportFrom, ImportLine, ImportOptions, ImportOutcome, Imported, import as import_policies,

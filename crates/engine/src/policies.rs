@@ -11,8 +11,8 @@ mod trying;
 use std::sync::Arc;
 
 use access::{
-    ActionName, Administer, ClientId, Consents, Decision, Document, GrantText, Opened, PRESETS,
-    Permit, PersonId, PersonState, Policy, PolicyError, RequestFacts, Rights, Subject,
+    ActionName, Administer, ClientId, Consents, Decision, Document, Errand, GrantText, Opened,
+    PRESETS, Permit, PersonId, PersonState, Policy, PolicyError, RequestFacts, Rights, Subject,
     Surroundings, preset,
 };
 use base::{Code, Limits, Micros, ResourceId};
@@ -113,7 +113,7 @@ pub struct PolicyQuestion {
     pub stepped_up: Option<bool>,
     /// Somebody with these roles.
     pub roles: Vec<String>,
-    /// `read search history create update delete`.
+    /// `read search history create update delete export`, or an operation that grants name (`$lastn`).
     pub action: String,
     /// The resource type.
     #[serde(rename = "type")]
@@ -384,7 +384,7 @@ impl Work<'_> {
             None => None,
         };
         let policy = draft.as_ref().unwrap_or(&in_force);
-        let action = action(&question.action)?;
+        let (errand, action) = errand(&question.action)?;
         let type_id = self.model.type_id(&question.type_name);
         let type_id = type_id.ok_or(Failure::of(Code::ResourceTypeUnknown))?;
         let roles = held(&question.roles)?;
@@ -435,7 +435,7 @@ impl Work<'_> {
             })
             .collect();
         let base = [self.base.as_str()];
-        let asked = (action, type_id);
+        let asked = (errand, action, type_id);
         let count = policy.document().asks_patients();
         let told = self.store.with_consents(count, |consents| {
             let surroundings = Surroundings {
@@ -454,8 +454,8 @@ impl Work<'_> {
             .is_none_or(|p| p.record.state == PersonState::Active);
         decision.allowed &= signs_in;
         let filter = rights
-            .rule(action, type_id)
-            .and_then(|r| r.filter())
+            .on(errand)
+            .and_then(|own| own.rule(action, type_id)?.filter())
             .cloned();
         // Whoever publishes criteria could ask anything of a resource by them, as by a draft: operators try
         // all but ready policies on types, the clinic's own people on what they may read.
@@ -593,21 +593,19 @@ pub(crate) async fn unnamed_roles(
 }
 
 fn action(name: &str) -> Result<ActionName, Failure> {
-    let known = [
-        ActionName::Read,
-        ActionName::Search,
-        ActionName::History,
-        ActionName::Create,
-        ActionName::Update,
-        ActionName::Delete,
-    ];
-    known
-        .into_iter()
-        .find(|a| a.as_str() == name)
-        .ok_or_else(|| {
-            let text = "action is one of read, search, history, create, update, delete";
-            Failure::new(Code::RequestInvalid, text)
-        })
+    match errand(name)? {
+        (Errand::Plain, action) => Ok(action),
+        _ => Err(Failure::of(Code::RequestInvalid)),
+    }
+}
+
+/// What is asked about, and the action that says what it comes to.
+fn errand(word: &str) -> Result<(Errand, ActionName), Failure> {
+    Errand::of(word).ok_or_else(|| {
+        let text = "action is one of read, search, history, create, update, delete, export, or an \
+                    operation that policies grant by name";
+        Failure::new(Code::RequestInvalid, text)
+    })
 }
 
 /// Whether a document is a ready policy as it comes.

@@ -25,7 +25,7 @@ pub struct Session {
     gate: Gate,
     pub(crate) store: TenantStore,
     principal: Arc<Principal>,
-    rights: Arc<Rights>,
+    pub(crate) rights: Arc<Rights>,
     pub(crate) request: RequestMeta,
     /// A Provenance that came beside what the request writes.
     pub(crate) provenance: Option<Bytes>,
@@ -61,6 +61,28 @@ impl Session {
             store,
             ..self.clone()
         }
+    }
+
+    /// The same caller on an errand of its own: what policy gives them for that alone.
+    pub(crate) fn with_rights(&self, rights: Arc<Rights>) -> Self {
+        Self {
+            rights,
+            ..self.clone()
+        }
+    }
+
+    /// The refusal of reading in bulk, recorded.
+    pub(crate) async fn refuse_bulk(&self) -> Failure {
+        let denied = Denied {
+            actor: self.principal.actor(),
+            action: ActionName::Export,
+            type_id: None,
+            request: Box::new(self.request),
+            lacks: None,
+            read_only: false,
+        };
+        let text = "what is of many patients at once is read by whom policy lets export";
+        self.refuse_saying(denied, text).await
     }
 
     /// The tenant's gate.
@@ -150,7 +172,8 @@ impl Session {
         let anything = self.decide::<Read>(Target::Readable).is_ok()
             || self.decide::<Search>(Target::Readable).is_ok()
             || self.decide::<Update>(Target::Readable).is_ok()
-            || self.decide::<Delete>(Target::Readable).is_ok();
+            || self.decide::<Delete>(Target::Readable).is_ok()
+            || self.rights.operations().next().is_some();
         if anything {
             return Ok(());
         }

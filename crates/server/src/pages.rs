@@ -77,7 +77,8 @@ fn urls() -> String {
 fn access_matrix() -> String {
     let mut out = String::from(
         "# Who may do what\n\nThe ready [policies](policies.md) as tables, for R4: a row for each resource type, a column \
-         for each role. Letters are those of SMART scopes: create, read, update, delete, search. In \
+         for each role. Letters are those of SMART scopes: create, read, update, delete, search; \
+         `x` is [export](policies.md#operations-and-export). In \
          brackets: of some resources of the type only (those of the caller's facilities, care teams \
          or patients). A star: some elements are hidden.\n",
     );

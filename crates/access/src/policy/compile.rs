@@ -16,6 +16,7 @@ use super::break_glass::{Glass, Opened};
 use super::built_in::BuiltIn;
 use super::consent::Consents;
 use super::document::{BreakGlass, By, Document, Effect, GrantText, PolicyError, Problem, Who};
+use super::errand::{Bulk, Errand, Operation, is_operation, operation_of};
 use super::facilities::patients_of;
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
 use super::subject::{Bound, Subject};
@@ -23,6 +24,8 @@ use super::variables::{NoValue, Values};
 use super::vendor::Narrowing;
 use super::when::{Holds, RequestFacts, When};
 use crate::action::ActionName;
+use crate::directory::TenantId;
+use crate::permit::Actor;
 use crate::principal::Principal;
 use crate::scope::{ResourceScope, ScopeContext, Scopes};
 use crate::vendor::VendorGrant;
@@ -142,6 +145,9 @@ impl Policy {
                 let problem = format!("the limit break_glass_seconds_max ({most}) was passed");
                 wrong("breakGlass", problem);
             }
+            if let Some(unknown) = grant.actions.operations().find(|name| !is_operation(name)) {
+                wrong("actions", format!("\"{unknown}\" is no operation"));
+            }
             let (types, all) = match types_of(grant, surroundings.model) {
                 Ok(types) => types,
                 Err(unknown) => {
@@ -238,9 +244,8 @@ impl Policy {
     ) -> Rights {
         let nobody = Subject::holding(&[]);
         let subject = Subject::of(principal).unwrap_or(nobody).under(vendor);
-        let mut rights = self.suppose_open(&subject, facts, surroundings, opened);
-        rights.owner = principal.tenant().cloned().map(|t| (t, principal.actor()));
-        rights
+        let owner = principal.tenant().cloned().map(|t| (t, principal.actor()));
+        self.of_owner(owner.as_ref(), &subject, facts, surroundings, opened)
     }
 
     /// What the policy would give to somebody. It is a right to nothing.
@@ -261,8 +266,74 @@ impl Policy {
         surroundings: &Surroundings<'_>,
         opened: &[Opened<'_>],
     ) -> Rights {
+        self.of_owner(None, subject, facts, surroundings, opened)
+    }
+
+    fn of_owner(
+        &self,
+        owner: Option<&(TenantId, Actor)>,
+        subject: &Subject<'_>,
+        facts: &RequestFacts<'_>,
+        surroundings: &Surroundings<'_>,
+        opened: &[Opened<'_>],
+    ) -> Rights {
+        let make = |errand| {
+            let mut made = self.on_errand(errand, subject, facts, surroundings, opened);
+            made.owner = owner.cloned();
+            made
+        };
+        let mut rights = make(Errand::Plain);
+        let (operations, exports) = self.errands(subject);
+        let operations = operations
+            .into_iter()
+            .map(|of| (of, make(Errand::Operation(of))));
+        let operations = operations.collect();
+        rights.settle_errands(
+            operations,
+            match (exports, subject.governed) {
+                (true, _) => Bulk::Own(make(Errand::Bulk).into()),
+                (false, true) => Bulk::Nothing,
+                (false, false) => Bulk::Same,
+            },
+        );
+        rights
+    }
+
+    /// The operations that grants name for somebody, and whether what may be read in bulk is something of its own.
+    fn errands(&self, subject: &Subject<'_>) -> (Vec<&'static Operation>, bool) {
+        let (mut operations, mut exports) = (Vec::new(), false);
+        if subject.importing {
+            return (operations, exports);
+        }
+        for grant in &self.document.grants {
+            let gives = grant.effect == Effect::Allow;
+            let named = grant.actions.operations().filter_map(operation_of);
+            let named: Vec<_> = named
+                .filter(|of| gives && !operations.contains(of))
+                .collect();
+            let exported = grant.actions.named().contains(&ActionName::Export);
+            if gives && !subject.governed
+                || named.is_empty() && !exported
+                || concerns(grant, subject).is_none()
+            {
+                continue;
+            }
+            operations.extend(named);
+            exports |= exported;
+        }
+        (operations, exports)
+    }
+
+    fn on_errand(
+        &self,
+        errand: Errand,
+        subject: &Subject<'_>,
+        facts: &RequestFacts<'_>,
+        surroundings: &Surroundings<'_>,
+        opened: &[Opened<'_>],
+    ) -> Rights {
         let bounds = subject.bounds();
-        let mut making = Making::new(subject, surroundings, &bounds);
+        let mut making = Making::new(errand, subject, surroundings, &bounds);
         if !subject.importing {
             making.built_in = BuiltIn::of(&self.document, subject, surroundings);
         }

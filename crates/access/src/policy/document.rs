@@ -4,6 +4,7 @@ use base::Code;
 use base::limits::fixed::POLICY_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
+use super::errand::operation_of;
 use crate::action::ActionName;
 
 /// A policy document.
@@ -88,8 +89,8 @@ pub struct GrantText {
     pub effect: Effect,
     /// To whom.
     pub who: Who,
-    /// SMART letters (`cruds`), or words: `read search history create update delete administer`, and
-    /// names of operations with `$` in refusals.
+    /// SMART letters (`cruds`), or words: `read search history create update delete export administer`, and
+    /// names of operations with `$`.
     pub actions: Actions,
     /// Names of resource types, or `*`.
     pub types: Vec<String>,
@@ -264,13 +265,14 @@ impl Actions {
 }
 
 /// Actions that a document can name.
-const GRANTED: [ActionName; 7] = [
+const GRANTED: [ActionName; 8] = [
     ActionName::Read,
     ActionName::Search,
     ActionName::History,
     ActionName::Create,
     ActionName::Update,
     ActionName::Delete,
+    ActionName::Export,
     ActionName::Administer,
 ];
 
@@ -456,12 +458,18 @@ impl Document {
             if let Some(unknown) = grant.actions.unknown() {
                 wrong("actions", &format!("\"{unknown}\" is no action"));
             }
-            let operations = grant.actions.operations().next().is_some();
-            if operations && grant.effect == Effect::Allow {
-                wrong("actions", "operations are refused by name, not granted");
-            }
-            if operations && (grant.criteria.is_some() || grant.within.is_some()) {
+            let mut operations = grant.actions.operations().peekable();
+            let narrowed = grant.criteria.is_some() || grant.within.is_some();
+            if grant.effect == Effect::Deny && operations.peek().is_some() && narrowed {
                 wrong("criteria", "an operation is refused as a whole");
+            }
+            if grant.effect == Effect::Allow
+                && let Some(name) = operations.find(|name| operation_of(name).is_none())
+            {
+                wrong(
+                    "actions",
+                    &format!("\"{name}\" is no operation that is granted by name"),
+                );
             }
             if grant.types.is_empty() {
                 wrong("types", "no type is named; * is every type");

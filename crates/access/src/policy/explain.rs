@@ -10,8 +10,9 @@ use super::compile::{
     Policy, Silent, Surroundings, Ways, both, concerns, covers, narrow_to, strays_of, types_of,
 };
 use super::consent::Refused;
-use super::document::Effect;
-use super::rights::Obligation;
+use super::document::{Effect, GrantText};
+use super::errand::Errand;
+use super::rights::{Obligation, Rights};
 use super::subject::Subject;
 use super::variables::Values;
 use super::when::{Holds, RequestFacts};
@@ -83,7 +84,7 @@ impl Policy {
     pub fn explain(
         &self,
         subject: &Subject<'_>,
-        (action, type_id): (ActionName, TypeId),
+        (errand, action, type_id): (Errand, ActionName, TypeId),
         facts: &RequestFacts<'_>,
         surroundings: &Surroundings<'_>,
         opened: &[Opened<'_>],
@@ -105,7 +106,8 @@ impl Policy {
                 let says = match concerns(grant, subject) {
                     _ if gives && !subject.governed => Verdict::NotAboutThem,
                     None => Verdict::NotAboutThem,
-                    Some(_) if !grant.actions.named().contains(&action) => Verdict::OtherAction,
+                    Some(_) if !gives && refuses(grant, errand) => Verdict::Refuses,
+                    Some(_) if !errand.actions(grant).contains(&action) => Verdict::OtherAction,
                     Some(roles) => match types_of(grant, surroundings.model) {
                         Ok((types, _)) if !types.contains(&type_id) => Verdict::OtherType,
                         Ok(_) if !covers(grant, action, type_id, surroundings.model) => {
@@ -200,12 +202,22 @@ impl Policy {
                 hides: Vec::new(),
             });
         }
+        let allows = |rights: &Rights| {
+            let own = rights.on(errand);
+            own.is_some_and(|own| own.allows(action, type_id) && !errand.is_refused(own))
+        };
         Decision {
-            allowed: rights.allows(action, type_id),
-            in_scope: rights.allows(action, type_id) || !without.allows(action, type_id),
+            allowed: allows(&rights),
+            in_scope: allows(&rights) || !allows(&without),
             steps,
         }
     }
+}
+
+/// Whether a grant names the operation that is asked about.
+fn refuses(grant: &GrantText, errand: Errand) -> bool {
+    let name = errand.operation();
+    name.is_some_and(|name| grant.actions.operations().any(|named| named == name))
 }
 
 fn said(

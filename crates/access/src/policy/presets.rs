@@ -186,7 +186,10 @@ impl Preset {
         grants.push(administrator);
         let mut own = To("patient").may("own chart", "rs", &["*"], None);
         own.within = Some("Patient?_id=%patient.id".to_owned());
-        grants.push(own);
+        let mut taken = own.clone();
+        taken.name = "patient: own chart to take along".to_owned();
+        taken.actions = Actions::Words(vec!["export".to_owned()]);
+        grants.extend([own, taken]);
         grants.push(To("vendor-read-only").may("charts", "rs", &["*"], Some(MANAGED)));
         Document {
             title: format!("{} ({})", self.about, self.name),

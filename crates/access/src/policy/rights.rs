@@ -9,6 +9,7 @@ use fhir::search::query::Clause;
 
 use super::break_glass::Glass;
 use super::document::By;
+use super::errand::{Bulk, Operation};
 use crate::action::ActionName;
 use crate::directory::TenantId;
 use crate::permit::{Actor, TypeSet};
@@ -318,6 +319,10 @@ pub struct Rights {
     /// The trail is among the AuditEvents that may be looked at.
     pub(super) sees_trail: bool,
     pub(super) refused_operations: Vec<Box<str>>,
+    /// What they are while operations are done that grants name.
+    pub(super) operations: Vec<(&'static Operation, Arc<Self>)>,
+    /// What they are for reading in bulk.
+    pub(super) bulk: Bulk,
     /// By what charts are opened to the caller.
     pub(super) keys: Vec<By>,
     pub(super) owed: Vec<Owed>,
@@ -338,15 +343,54 @@ pub(crate) struct Found<'r> {
 
 impl Rights {
     pub(super) fn settle(&mut self) {
-        let [read, search, history, _, update, delete] = &self.reach;
+        let [read, search, ..] = &self.reach;
         self.seen = search.or(read);
-        // What is made by somebody shows nothing that was there, nor takes it away.
-        let reaches = [read, search, history, update, delete];
-        self.evidence = Arc::new(Evidence::of(reaches.into_iter()));
+        self.evidence = Arc::new(Evidence::of(self.shown()));
+    }
+
+    /// Takes what they are on errands of their own. What may be read or changed on any of them may be opened by
+    /// what is written on another.
+    pub(super) fn settle_errands(
+        &mut self,
+        operations: Vec<(&'static Operation, Self)>,
+        mut bulk: Bulk,
+    ) {
+        if operations.is_empty() && matches!(bulk, Bulk::Same | Bulk::Nothing) {
+            self.bulk = bulk;
+            return;
+        }
+        let own = match &bulk {
+            Bulk::Own(own) => Some(&**own),
+            Bulk::Same | Bulk::Nothing => None,
+        };
+        let all = operations.iter().map(|(_, own)| own).chain(own);
+        let evidence = Evidence::of(all.chain([&*self]).flat_map(Self::shown));
+        let evidence = Arc::new(evidence);
+        self.evidence = evidence.clone();
+        if let Bulk::Own(own) = &mut bulk
+            && let Some(own) = Arc::get_mut(own)
+        {
+            own.evidence = evidence.clone();
+        }
+        self.bulk = bulk;
+        let settled = operations.into_iter().map(|(of, mut own)| {
+            own.evidence = evidence.clone();
+            (of, Arc::new(own))
+        });
+        self.operations = settled.collect();
+    }
+
+    /// What shows, changes or takes away something that was there. What is made by somebody does not.
+    fn shown(&self) -> impl Iterator<Item = &Reach> {
+        let [read, search, history, _, update, delete] = &self.reach;
+        [read, search, history, update, delete].into_iter()
     }
 
     /// Whether they are something else as time passes.
     pub fn passes(&self) -> bool {
+        if self.errands().any(|own| own.passes()) {
+            return true;
+        }
         let mut known = HashSet::new();
         let rules = self
             .reach
@@ -363,6 +407,7 @@ impl Rights {
         const RULE_BYTES: usize = size_of::<Rule>() + 64;
         let mut known = HashSet::new();
         let mut all = size_of::<Self>();
+        all += self.errands().map(|own| own.bytes()).sum::<usize>();
         for reach in &self.reach {
             for rule in reach.rules.by_type.values() {
                 all += 48;

@@ -41,11 +41,12 @@ impl Session {
     /// and those of a read where the subject is a reference.
     pub async fn fhirpath(&self, body: &Bytes) -> Result<Answer, Failure> {
         self.may_operate("fhirpath").await?;
-        self.decide_any_read().await?;
+        let session = self.with_rights(self.rights.to_operate("fhirpath"));
+        session.decide_any_read().await?;
         if is_blank(body) {
             return Err(Failure::of(Code::BodyEmpty));
         }
-        self.answer_expression(body).await
+        session.answer_expression(body).await
     }
 
     /// The same about a stored resource: the expression in Parameters that name no resource, or

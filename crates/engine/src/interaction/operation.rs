@@ -158,6 +158,30 @@ impl Session {
             let _ = self.type_id(type_name)?;
         }
         self.may_operate(name).await?;
+        self.on_errand(name, on)
+            .await?
+            .operate_so(name, on, input)
+            .await
+    }
+
+    /// The caller with what they may do while an operation is done.
+    async fn on_errand(&self, name: &str, on: On<'_>) -> Result<Self, Failure> {
+        let many = matches!(on, On::Type("Patient") | On::Instance("Group", _));
+        if !(many && name == "everything") {
+            return Ok(self.with_rights(self.rights.to_operate(name)));
+        }
+        match self.rights.in_bulk() {
+            Some(rights) => Ok(self.with_rights(rights)),
+            None => Err(self.refuse_bulk().await),
+        }
+    }
+
+    async fn operate_so(
+        &self,
+        name: &str,
+        on: On<'_>,
+        input: Input<'_>,
+    ) -> Result<Answer, Failure> {
         match (name, on) {
             ("everything", On::Type("Patient"))
             | ("everything", On::Instance("Patient" | "Encounter" | "Group", _)) => {

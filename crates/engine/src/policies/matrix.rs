@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use access::{ActionName, Policy, RequestFacts, RoleAt, Subject, Surroundings};
+use access::{ActionName, Errand, Policy, RequestFacts, Rights, RoleAt, Subject, Surroundings};
 use base::{Limits, Micros, ResourceId};
 use fhir::definitions::Model;
 use fhir::search::Customs;
@@ -13,8 +13,8 @@ use serde::Serialize;
 pub struct Matrix {
     /// The roles that the policy names.
     pub roles: Vec<String>,
-    /// By type, for each role, the letters of what it may do; in brackets what it may do to some
-    /// resources of the type only, `*` where elements are hidden.
+    /// By type, for each role, the letters of what it may do (`x`: export) and operations that are granted by
+    /// name; in brackets what it may do to some resources of the type only, `*` where elements are hidden.
     pub types: BTreeMap<&'static str, Vec<String>>,
 }
 
@@ -64,11 +64,12 @@ pub(crate) fn matrix(policy: &Policy, surroundings: &Surroundings<'_>) -> Matrix
         })
         .collect();
     let letters = [
-        (ActionName::Create, 'c'),
-        (ActionName::Read, 'r'),
-        (ActionName::Update, 'u'),
-        (ActionName::Delete, 'd'),
-        (ActionName::Search, 's'),
+        (Errand::Plain, ActionName::Create, 'c'),
+        (Errand::Plain, ActionName::Read, 'r'),
+        (Errand::Plain, ActionName::Update, 'u'),
+        (Errand::Plain, ActionName::Delete, 'd'),
+        (Errand::Plain, ActionName::Search, 's'),
+        (Errand::Bulk, ActionName::Search, 'x'),
     ];
     let mut types = BTreeMap::new();
     for type_id in surroundings.model.types() {
@@ -76,10 +77,11 @@ pub(crate) fn matrix(policy: &Policy, surroundings: &Surroundings<'_>) -> Matrix
             .iter()
             .map(|rights| {
                 let (mut all, mut some, mut hidden) = (String::new(), String::new(), false);
-                for (action, letter) in letters {
-                    if !rights.allows(action, type_id) {
+                for (errand, action, letter) in letters {
+                    let own = rights.on(errand);
+                    let Some(rights) = own.filter(|own| own.allows(action, type_id)) else {
                         continue;
-                    }
+                    };
                     let rule = rights.rule(action, type_id);
                     hidden |= rule.is_some_and(|r| r.hidden().is_some());
                     match rule.and_then(|r| r.filter()) {
@@ -93,7 +95,26 @@ pub(crate) fn matrix(policy: &Policy, surroundings: &Surroundings<'_>) -> Matrix
                     format!("({some})")
                 };
                 let star = if hidden { "*" } else { "" };
-                format!("{all}{some}{star}")
+                let mut cell = format!("{all}{some}{star}");
+                // Operations by which more is reached than without them.
+                for (of, own) in rights.operations() {
+                    let reached = |rights: &Rights| {
+                        let rule = rights.rule(of.action(), type_id);
+                        let filter = rule.and_then(|rule| rule.filter()).cloned();
+                        rights.allows(of.action(), type_id).then_some(filter)
+                    };
+                    let Some(which) =
+                        reached(own).filter(|own| reached(rights).as_ref() != Some(own))
+                    else {
+                        continue;
+                    };
+                    cell.push_str(if cell.is_empty() { "" } else { " " });
+                    match which {
+                        None => cell.push_str(of.name()),
+                        Some(_) => cell.push_str(&format!("({})", of.name())),
+                    }
+                }
+                cell
             })
             .collect();
         if row.iter().any(|cell| !cell.is_empty()) {

@@ -150,7 +150,7 @@ struct Test {
     /// Somebody with this role: `clinician@Organization/1`; may be repeated.
     #[arg(long = "role")]
     roles: Vec<String>,
-    /// `read search history create update delete`
+    /// `read search history create update delete export`, or an operation that grants name (`'$lastn'`)
     action: String,
     /// `Patient`, or `Patient/7`.
     target: String,

@@ -9,6 +9,7 @@ use fhir::search::rows::SECURITY_CONTEXT;
 use super::chosen::Seen;
 use super::*;
 use crate::policy::consent::Refused;
+use crate::policy::errand::Bulk;
 
 /// What an action comes to on one type.
 #[derive(Default)]
@@ -23,6 +24,7 @@ type Known = (Parts, Option<Arc<Rule>>);
 
 /// Rights on their way.
 pub(super) struct Making<'a> {
+    errand: Errand,
     subject: &'a Subject<'a>,
     surroundings: &'a Surroundings<'a>,
     cells: Vec<BTreeMap<TypeId, Cell>>,
@@ -55,6 +57,7 @@ struct Parts {
 
 impl<'a> Making<'a> {
     pub(super) fn new(
+        errand: Errand,
         subject: &'a Subject<'a>,
         surroundings: &'a Surroundings<'a>,
         bounds: &Bound<'_>,
@@ -67,6 +70,7 @@ impl<'a> Making<'a> {
         };
         let cells = ACTIONS.iter().map(|_| BTreeMap::new());
         Self {
+            errand,
             subject,
             surroundings,
             cells: cells.collect(),
@@ -151,13 +155,15 @@ impl<'a> Making<'a> {
             (Holds::Lacks(what), _) => return self.owe(grant, what),
             (Holds::Yes, _) | (Holds::Unknown, false) => {}
         }
-        let actions = grant.actions.named();
+        let actions = self.errand.actions(grant);
         if actions.contains(&ActionName::Administer) && opened.is_none() {
             self.administers |= gives;
             self.refuses_administering |= !gives;
         }
-        self.refused_operations
-            .extend(grant.actions.operations().map(Into::into));
+        if !gives {
+            let refused = grant.actions.operations().map(Into::into);
+            self.refused_operations.extend(refused);
+        }
         let model = self.surroundings.model;
         let values = Values::of(model, self.subject, roles);
         // Types that are none: published documents have none; what is refused is refused for all.
@@ -241,7 +247,7 @@ impl<'a> Making<'a> {
     pub(super) fn owe(&mut self, grant: &GrantText, what: crate::policy::rights::Obligation) {
         if let Ok((types, _)) = types_of(grant, self.surroundings.model) {
             self.owed.push(Owed {
-                actions: grant.actions.named(),
+                actions: self.errand.actions(grant),
                 types: types.into_iter().collect(),
                 what,
             });
@@ -306,6 +312,8 @@ impl<'a> Making<'a> {
             read_only: self.read_only,
             sees_trail: self.names_trail() && self.subject.bound.is_none(),
             refused_operations: self.refused_operations,
+            operations: Vec::new(),
+            bulk: Bulk::Same,
             keys: self.keys,
             owed: self.owed,
             glass,

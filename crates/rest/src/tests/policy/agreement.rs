@@ -51,6 +51,7 @@ fn round(judge: &mut Judge, dice: &mut Dice) {
         let trial = judge.trial(&said, at, facts);
         trial.reads();
         trial.searches(QUERIES);
+        trial.operates();
         trial.tells_nothing_else();
     }
     let at = who(judge, dice);

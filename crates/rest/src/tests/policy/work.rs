@@ -84,7 +84,16 @@ fn a_document_that_cannot_be_put_into_force_is_refused_with_every_reason() {
         (grant(json!({ "when": "1 +" })), "when"),
         (grant(json!({ "networks": ["10.0.0.0/99"] })), "networks"),
         (grant(json!({ "effect": "deny", "hide": ["name"] })), "hide"),
-        (grant(json!({ "actions": ["$everything"] })), "actions"),
+        (grant(json!({ "actions": ["$everythin"] })), "actions"),
+        (grant(json!({ "actions": ["$policy-publish"] })), "actions"),
+        (
+            grant(json!({ "actions": ["$everythin"], "effect": "deny" })),
+            "is no operation",
+        ),
+        (
+            grant(json!({ "actions": ["$everything"], "effect": "deny", "criteria": "_id=1" })),
+            "as a whole",
+        ),
     ] {
         let draft = json!({ "document": { "grants": [wrong] }, "reason": "test" });
         let refused = world

@@ -11,7 +11,7 @@ use super::super::super::people::{
 use super::super::super::vendors;
 use super::super::super::world::{Answer, World};
 use super::super::{glass, govern};
-use super::naive::{Caller, Facts, Known, Naive, Scope, Vendor, name};
+use super::naive::{Caller, Errand, Facts, Known, Naive, Scope, Vendor, name};
 use super::random::{self, Dice};
 use super::text::Said;
 
@@ -270,6 +270,7 @@ impl Judge {
             policy: said,
             caller,
             facts,
+            errand: Errand::Plain,
         };
         assert!(answer.code == 403 || naive.offers(glass), "{answer:?}");
         if answer.code == 200 {

@@ -42,6 +42,16 @@ pub(super) struct Vendor {
 /// A type (`*` for all), letters, and which resources.
 pub(super) type Scope = (&'static str, &'static str, &'static str, fn(&Value) -> bool);
 
+/// What rights are used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    Plain,
+    /// What is of many patients at once.
+    Bulk,
+    Everything,
+    LastN,
+}
+
 /// What is known of the request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
@@ -123,6 +133,7 @@ pub(super) struct Naive<'a> {
     pub(super) policy: &'a Said,
     pub(super) caller: &'a Caller,
     pub(super) facts: Facts,
+    pub(super) errand: Errand,
 }
 
 /// Elements that are not shown.
@@ -195,6 +206,44 @@ impl<'a> Naive<'a> {
         self.named(&grant.who).is_some() && self.fits(grant) == Some(true)
     }
 
+    /// The same caller on an errand.
+    pub(super) fn on(&self, errand: Errand) -> Self {
+        Self { errand, ..*self }
+    }
+
+    /// Whether a grant is about an action.
+    fn names(&self, grant: &Grant, action: char) -> bool {
+        let named = |letter: char| grant.actions.contains(letter);
+        let reads = matches!(action, 'r' | 's');
+        match self.errand {
+            Errand::Bulk if reads && grant.denies => named(action) || named('x'),
+            Errand::Bulk if reads => named('x'),
+            Errand::Everything if reads && !grant.denies => named(action) || named('e'),
+            Errand::LastN if action == 's' && !grant.denies => named('s') || named('l'),
+            _ => named(action),
+        }
+    }
+
+    /// Whether an operation is refused by name.
+    pub(super) fn refuses(&self, letter: char) -> bool {
+        let mut grants = self.policy.grants.iter();
+        grants.any(|grant| {
+            grant.denies
+                && grant.actions.contains(letter)
+                && self.named(&grant.who).is_some()
+                && self.holds(grant)
+        })
+    }
+
+    /// Whether something of a kind is exported at all.
+    pub(super) fn exports(&self) -> bool {
+        let mut grants = self.policy.grants.iter();
+        !self.caller.governed
+            || grants.any(|grant| {
+                !grant.denies && grant.actions.contains('x') && self.named(&grant.who).is_some()
+            })
+    }
+
     /// Grants that give an action on a type, or refuse it.
     fn grants(
         &self,
@@ -205,7 +254,7 @@ impl<'a> Naive<'a> {
         let grants = self.policy.grants.iter();
         grants.filter_map(move |grant| {
             let fits = grant.denies == denies
-                && grant.actions.contains(action)
+                && self.names(grant, action)
                 && grant.types.iter().any(|t| matches!(*t, "*") || *t == of)
                 && (denies || self.caller.governed);
             let by = fits.then(|| self.named(&grant.who)).flatten()?;

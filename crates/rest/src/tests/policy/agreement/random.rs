@@ -45,7 +45,9 @@ pub(super) fn mark(of: &str, element: &str) -> String {
 }
 
 /// What grants are of.
-const ACTIONS: [&str; 9] = ["rs", "cruds", "cruds", "cruds", "r", "s", "rsu", "us", "c"];
+const ACTIONS: [&str; 14] = [
+    "rs", "cruds", "cruds", "cruds", "r", "s", "rsu", "us", "c", "x", "rsx", "l", "el", "crudsx",
+];
 
 fn refers(to: &str, of: &str, element: &str) -> Value {
     json!({ "reference": to, "display": mark(of, element) })
@@ -465,6 +467,10 @@ fn grant(dice: &mut Dice, at: usize, people: &[String], clients: &[String], now:
         .all(|t| !matches!(*t, "Practitioner" | "Organization" | "Location"));
     if charts && dice.in_one_of(3) {
         grant.within = Some(dice.one(CHARTS));
+    }
+    // A refusal of an operation is one of all of it.
+    if denies && grant.actions.contains(['e', 'l']) {
+        (grant.criteria, grant.within) = (None, None);
     }
     if !denies && dice.in_one_of(2) {
         grant.by = Some(match dice.below(6) {

@@ -40,6 +40,7 @@ pub(super) struct Grant {
     pub(super) name: String,
     pub(super) denies: bool,
     pub(super) who: Who,
+    /// Letters of `cruds`; `x` is export, `e` and `l` are `$everything` and `$lastn`.
     pub(super) actions: &'static str,
     pub(super) types: Vec<&'static str>,
     pub(super) criteria: Option<&'static Criterion>,
@@ -123,6 +124,24 @@ impl Grant {
         Self::of_type(of, &self.keep)
     }
 
+    fn actions_written(&self) -> Value {
+        if !self.actions.contains(['e', 'l', 'x']) {
+            return json!(self.actions);
+        }
+        let word = |letter: char| match letter {
+            'c' => vec!["create"],
+            'r' => vec!["read"],
+            'u' => vec!["update"],
+            'd' => vec!["delete"],
+            's' => vec!["search", "history"],
+            'x' => vec!["export"],
+            'e' => vec!["$everything"],
+            _ => vec!["$lastn"],
+        };
+        let words: Vec<&str> = self.actions.chars().flat_map(word).collect();
+        json!(words)
+    }
+
     fn written(&self) -> Value {
         let mut who = json!({});
         if !self.who.roles.is_empty() {
@@ -142,7 +161,7 @@ impl Grant {
         if let Some(id) = clients.or_else(|| self.who.client.clone()) {
             who["clients"] = json!([id]);
         }
-        let mut grant = json!({ "name": self.name, "who": who, "actions": self.actions,
+        let mut grant = json!({ "name": self.name, "who": who, "actions": self.actions_written(),
             "types": self.types });
         let elements = |named: &[(&str, &str)]| -> Vec<String> {
             named

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::super::world::Answer;
 use super::super::sorted;
 use super::judge::Judge;
-use super::naive::{self, Facts, Naive, name};
+use super::naive::{self, Errand, Facts, Naive, chart, name};
 use super::queries::Query;
 use super::random::mark;
 use super::text::{ELEMENTS, Said, members};
@@ -164,6 +164,96 @@ impl Trial<'_> {
         }
     }
 
+    /// What is shown of many patients at once, and what operations show that grants name.
+    pub(super) fn operates(&self) {
+        let looks = |naive: &Naive<'_>, of: &'static str, elements: &[&str]| {
+            let hides = naive.hides(naive.sight(of), of);
+            elements.iter().any(|e| hides.contains(e))
+        };
+        let bulk = self.naive.on(Errand::Bulk);
+        for (of, by) in [
+            ("Patient", &[] as &[&str]),
+            ("Observation", &["subject", "performer"]),
+            ("Encounter", &["subject"]),
+        ] {
+            let sight = bulk.sight("Patient");
+            // In charts of patients in sight.
+            let all = |r: &Value| {
+                let patient = chart(r).flatten().and_then(|p| self.judge.known.get(&p));
+                r["resourceType"] == of
+                    && (of == "Patient" || patient.is_some_and(|p| bulk.reaches(sight, p)))
+            };
+            let line = format!("GET Patient/$everything?_count=100&_type={of}");
+            let may = !self.naive.refuses('e')
+                && bulk.exports()
+                && bulk.opens(sight, "Patient")
+                && !looks(&bulk, of, by);
+            self.shows((&line, &bulk, of), may, all);
+        }
+        let (patient, last) = ("Patient/p1", self.naive.on(Errand::LastN));
+        let codes = "urn:c%7Cx,urn:c%7Cy,urn:c%7Cz";
+        let line = format!("GET Observation/$lastn?max=100&subject={patient}&code={codes}");
+        let theirs = |r: &Value| {
+            r["resourceType"] == "Observation" && chart(r) == Some(Some(patient.to_owned()))
+        };
+        let hidden = looks(&last, "Observation", &["subject", "effective[x]"]);
+        let may = !self.naive.refuses('l') && !hidden;
+        self.shows((&line, &last, "Observation"), may, theirs);
+        let everything = self.naive.on(Errand::Everything);
+        let known = &self.judge.known[patient];
+        let line = format!("GET {patient}/$everything?_count=100&_type=Observation");
+        if everything.opens('r', "Patient") && !everything.reaches('r', known) {
+            let answer = self.ask(&line);
+            let wanted = if self.naive.refuses('e') { 403 } else { 404 };
+            assert_eq!(answer.code, wanted, "{line} {answer:?}\n{}", self.told);
+            return;
+        }
+        let may = !self.naive.refuses('e')
+            && everything.opens('r', "Patient")
+            && !looks(&everything, "Observation", &["subject", "performer"]);
+        self.shows((&line, &everything, "Observation"), may, theirs);
+    }
+
+    /// What an operation finds of a type: those that fit and that the caller sees on that errand.
+    fn shows(
+        &self,
+        (line, naive, of): (&str, &Naive<'_>, &'static str),
+        may: bool,
+        fits: impl Fn(&Value) -> bool,
+    ) {
+        let answer = self.ask(line);
+        let known = self.judge.known.values();
+        if !may || !naive.opens('s', of) {
+            assert_eq!(answer.code, 403, "{line} {answer:?}\n{}", self.told);
+            return;
+        }
+        assert_eq!(answer.code, 200, "{line} {answer:?}\n{}", self.told);
+        let mut wanted: Vec<String> = known
+            .filter(|r| fits(r) && naive.reaches('s', r))
+            .map(name)
+            .collect();
+        wanted.sort();
+        let entries = answer.json()["entry"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let found = entries.iter().map(|e| name(&e["resource"])).collect();
+        assert_eq!(sorted(found), wanted, "{line}\n{}", self.told);
+        for entry in &entries {
+            let (shown, known) = (
+                &entry["resource"],
+                &self.judge.known[&name(&entry["resource"])],
+            );
+            let masks = naive.masks('s', known);
+            let fits = masks.iter().any(|mask| same(&hidden(known, mask), shown));
+            assert!(
+                fits,
+                "{line} shows {shown:#}\nof {known:#}\nbut for {masks:?}\n{}",
+                self.told
+            );
+        }
+    }
+
     /// Whether a search shows a resource as one that is included.
     pub(super) fn sees(&self, of: &str) -> bool {
         let known = self.judge.known.get(of);
@@ -181,6 +271,7 @@ impl Trial<'_> {
             ObservationList%7Bnote%7Btext%7DvalueString%20performer%7Bdisplay%7Dsubject%7Bdisplay%20\
             resource%7B...on%20Patient%7Bname%7Bgiven%7D%7D%7D%7D%7D%7D";
         for line in [
+            "Patient/$everything",
             "Patient?_elements=telecom,name",
             "Patient?_format=xml",
             "Patient?_revinclude=*&_include=*&_include:iterate=*",
@@ -214,15 +305,25 @@ impl Trial<'_> {
             if !text.contains(&mark(&of, element)) {
                 continue;
             }
-            let shows = |action: char| {
+            let shows = |errand: Errand| {
+                let naive = self.naive.on(errand);
                 let whole = |mask: &naive::Hidden| match element {
                     "text" => mask.is_empty(),
                     _ => !mask.contains(element),
                 };
-                self.naive.reaches(action, body) && self.naive.masks(action, body).iter().any(whole)
+                let shows = |action: char| {
+                    naive.reaches(action, body) && naive.masks(action, body).iter().any(whole)
+                };
+                shows('r') || shows('s')
+            };
+            let own = match line {
+                "Patient/$everything" => Errand::Bulk,
+                _ if line.contains("$everything") => Errand::Everything,
+                _ if line.contains("$lastn") => Errand::LastN,
+                _ => Errand::Plain,
             };
             assert!(
-                shows('r') || shows('s'),
+                shows(own),
                 "{line} tells of {element} of {of}: {text}\n{body:#}\n{}",
                 self.told
             );
@@ -238,6 +339,7 @@ impl Judge {
             policy: said,
             caller,
             facts,
+            errand: Errand::Plain,
         };
         let told = format!(
             "{facts:?} {:?} {:?} {:?}\n{:#}",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::super::world::Answer;
 use super::judge::Judge;
-use super::naive::{Facts, Naive, name};
+use super::naive::{Errand, Facts, Naive, name};
 use super::random::{self, Dice};
 use super::text::{Said, members};
 use super::trial::same;
@@ -97,6 +97,7 @@ impl Judge {
             policy: said,
             caller,
             facts,
+            errand: Errand::Plain,
         };
         let read = before.ask(&format!("GET {of}"));
         let shown = (read.code == 200).then(|| read.json());
@@ -166,6 +167,7 @@ impl Judge {
             policy: said,
             caller,
             facts,
+            errand: Errand::Plain,
         };
         let (told, made) = (self.trial(said, at, facts).told, new.clone());
         let reached = naive.reaches('c', &then[&name(&new)]);
@@ -187,6 +189,7 @@ impl Judge {
                     policy: said,
                     caller,
                     facts,
+                    errand: Errand::Plain,
                 };
                 let alone = !beside.reaches('c', &made);
                 assert!(
