@@ -18,7 +18,7 @@ use super::built_in::BuiltIn;
 use super::consent::Consents;
 use super::document::{BreakGlass, By, Document, Effect, GrantText, PolicyError, Problem, Who};
 use super::errand::{Bulk, Errand, Operation, is_operation, operation_of};
-use super::facilities::patients_of;
+use super::facilities::{Places, patients_of};
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
 use super::subject::{Bound, Subject};
 use super::variables::{NoValue, Values};
@@ -32,8 +32,8 @@ use crate::scope::{ResourceScope, ScopeContext, Scopes};
 use crate::vendor::VendorGrant;
 
 pub(super) use charts::{
-    both, in_compartment, in_compartment_of, in_own_compartment, named, narrow_to, others, strays,
-    strays_of,
+    any, both, in_compartment, in_compartment_of, in_own_compartment, named, narrow_to, others,
+    strays, strays_of,
 };
 use making::Making;
 pub(super) use making::{Narrowed, lacks_context};
@@ -482,7 +482,12 @@ pub(super) struct Ways<'a> {
     values: &'a Values,
     surroundings: &'a Surroundings<'a>,
     within: Vec<Result<Within, Silent>>,
+    /// The facilities whose charts and diaries are meant.
+    places: Option<Places>,
 }
+
+/// Conditions that diaries come to, beside the facilities whose they are.
+const DIARY_CLAUSES: usize = 16;
 
 /// In whose compartments something is.
 #[derive(Clone)]
@@ -515,8 +520,11 @@ impl<'a> Ways<'a> {
             .map(|text| within(within_of(text, values, surroundings)))
             .into_iter()
             .collect();
+        let mut places = None;
         if grant.by == Some(By::Facility) {
             charts.push(within(patients_of(values, surroundings)));
+            let all: Vec<&str> = values.facilities().collect();
+            places = Some(Places::of(surroundings.model, &all));
         }
         Self {
             grant,
@@ -524,14 +532,15 @@ impl<'a> Ways<'a> {
             values,
             surroundings,
             within: charts,
+            places,
         }
     }
 
     /// Conditions and values that all types share.
     pub(super) fn shared(&self) -> usize {
         let all = self.within.iter().flatten();
-        all.map(|within| within.inner.size() + within.others.size())
-            .sum()
+        let charts = all.map(|within| within.inner.size() + within.others.size());
+        charts.sum::<usize>() + self.places.as_ref().map_or(0, Places::len)
     }
 
     /// About one type, and how many conditions, values and elements that comes to; without what the grant
@@ -554,6 +563,12 @@ impl<'a> Ways<'a> {
                     Some(lacks_context(false))
                 }
                 inside => inside,
+            };
+            let diaries = (self.places.as_ref()).and_then(|places| places.diaries(model, type_id));
+            size += if diaries.is_some() { DIARY_CLAUSES } else { 0 };
+            let inside = match (inside, diaries) {
+                (Some(inside), Some(diaries)) => Some(any(vec![inside, diaries])),
+                (inside, diaries) => inside.or(diaries),
             };
             let never = "the type is never in such a compartment";
             let inside = inside.ok_or_else(|| Silent::Wrong("within", never.to_owned()))?;

@@ -42,8 +42,9 @@ const OPERATIONS: &[Operation] = &[
     operation("$graphql", &[ActionName::Read, ActionName::Search]),
     operation("$lastn", &[ActionName::Search]),
     operation("$meta", &[ActionName::Search, ActionName::Read]),
-    operation("$meta-add", &[ActionName::Read, ActionName::Update]),
-    operation("$meta-delete", &[ActionName::Read, ActionName::Update]),
+    // Not reading: who labels what they do not read could label it so that they do.
+    operation("$meta-add", &[ActionName::Update]),
+    operation("$meta-delete", &[ActionName::Update]),
 ];
 
 /// Other operations, which are given by `administer`, by grants of another kind (`breakGlass`, the trail) or by

@@ -1,18 +1,157 @@
-//! Whose charts are a facility's: of patients whom it manages, and who were or are seen there.
+//! What is a facility's: charts of patients whom it manages, and who were or are seen there; and who and what works
+//! there.
 
 use std::sync::Arc;
 
 use base::ResourceId;
-use fhir::definitions::{ParamId, ParamKind, TypeId};
-use fhir::search::query::{Clause, ParamClause, Test};
+use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
+use fhir::search::query::{Clause, Match, ParamClause, Test};
 use fhir::search::rows::EXPECTED_AT;
 
-use super::compile::{Silent, Surroundings, named, understood};
+use super::compile::{Silent, Surroundings, any, named, understood};
 use super::variables::Values;
 
 /// Encounters that took place or are taking place, in the words of each version of FHIR. One that is planned,
 /// was called off or is there in error is none.
 const SEEN: &str = "status=arrived,triaged,in-progress,onleave,finished,on-hold,discharged,completed,discontinued&location=";
+
+/// Types of diaries.
+const DIARIES: [&str; 2] = ["Schedule", "Slot"];
+
+/// Facilities: Organizations and Locations.
+#[derive(Debug)]
+pub(super) struct Places {
+    organizations: Place,
+    locations: Place,
+}
+
+/// Resources of a type, and they as values of searches.
+#[derive(Debug)]
+struct Place {
+    ids: Vec<ResourceId>,
+    named: Arc<[Match]>,
+}
+
+impl Place {
+    fn of(model: &'static Model, kind: &str, references: &[&str]) -> Self {
+        let own = references
+            .iter()
+            .filter_map(|r| r.strip_prefix(kind)?.strip_prefix('/'));
+        let ids: Vec<ResourceId> = own.filter_map(|id| ResourceId::new(id).ok()).collect();
+        let named = model.type_id(kind).map(|head| named(head, &ids));
+        Self {
+            ids,
+            named: named.unwrap_or_default(),
+        }
+    }
+
+    /// Resources of a type that name one of these by a parameter.
+    fn named_by(&self, model: &'static Model, of: &str, param: &str) -> Option<Clause> {
+        let param = model.param(model.type_id(of)?, param)?;
+        (!self.ids.is_empty()).then(|| {
+            Clause::Param(ParamClause {
+                param: vec![param.id],
+                kind: ParamKind::Reference,
+                test: Test::Any(self.named.clone()),
+            })
+        })
+    }
+
+    /// These themselves.
+    fn themselves(&self) -> Option<Clause> {
+        (!self.ids.is_empty()).then(|| Clause::Id(self.ids.as_slice().into()))
+    }
+}
+
+impl Places {
+    pub(super) fn of(model: &'static Model, references: &[&str]) -> Self {
+        Self {
+            organizations: Place::of(model, "Organization", references),
+            locations: Place::of(model, "Location", references),
+        }
+    }
+
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.organizations.ids.len() + self.locations.ids.len()
+    }
+
+    /// Patients whom the Organizations manage.
+    pub(super) fn managed(&self, model: &'static Model) -> Option<Clause> {
+        self.organizations
+            .named_by(model, "Patient", "organization")
+    }
+
+    /// What of a type belongs to them beside charts: themselves, and who and what works there.
+    pub(super) fn own(&self, model: &'static Model, type_id: TypeId) -> Option<Clause> {
+        let Self {
+            organizations,
+            locations,
+        } = self;
+        let of = model.type_name(type_id);
+        let ways = match of {
+            "Organization" => return organizations.themselves(),
+            "Location" => [
+                locations.themselves(),
+                organizations.named_by(model, of, "organization"),
+            ],
+            "PractitionerRole" | "HealthcareService" => [
+                organizations.named_by(model, of, "organization"),
+                locations.named_by(model, of, "location"),
+            ],
+            "Schedule" => [
+                locations.named_by(model, of, "actor"),
+                self.by_actors(model, type_id),
+            ],
+            "Slot" => {
+                let schedule = model.type_id("Schedule")?;
+                let own = Arc::new(self.own(model, schedule)?);
+                return Some(Clause::Chain {
+                    param: vec![model.param(type_id, "schedule")?.id],
+                    targets: vec![(schedule, own)],
+                });
+            }
+            _ => return None,
+        };
+        let ways: Vec<Clause> = ways.into_iter().flatten().collect();
+        (!ways.is_empty()).then(|| any(ways))
+    }
+
+    /// Schedules of whoever and whatever works there.
+    fn by_actors(&self, model: &'static Model, schedule: TypeId) -> Option<Clause> {
+        let works = |of: &str| {
+            Some((
+                model.type_id(of)?,
+                Arc::new(self.own(model, model.type_id(of)?)?),
+            ))
+        };
+        let role = works("PractitionerRole");
+        let in_role = role.clone().and_then(|(source, inner)| {
+            let has = Clause::Has {
+                source,
+                param: model.param(source, "practitioner")?.id,
+                inner,
+            };
+            Some((model.type_id("Practitioner")?, Arc::new(has)))
+        });
+        let place = model.type_id("Location").and_then(|of| {
+            let theirs = self
+                .organizations
+                .named_by(model, "Location", "organization")?;
+            Some((of, Arc::new(theirs)))
+        });
+        let targets = [place, role, works("HealthcareService"), in_role];
+        let targets: Vec<_> = targets.into_iter().flatten().collect();
+        let param = vec![model.param(schedule, "actor")?.id];
+        (!targets.is_empty()).then_some(Clause::Chain { param, targets })
+    }
+
+    /// Diaries of theirs, of a type; none where it is none of diaries.
+    pub(super) fn diaries(&self, model: &'static Model, type_id: TypeId) -> Option<Clause> {
+        let is_one = DIARIES.contains(&model.type_name(type_id));
+        is_one.then(|| self.own(model, type_id))?
+    }
+}
 
 /// Patients who were or are seen at Locations; none where there are none of these. At one for which they are only
 /// planned, or that is only reserved for them, they are not.

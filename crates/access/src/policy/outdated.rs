@@ -56,6 +56,11 @@ fn instead(grant: &GrantText) -> Option<(Document, GrantText)> {
 fn once(now: &GrantText) -> Option<GrantText> {
     let mut once = now.clone();
     if let Some(by) = once.by.take() {
+        // Slots are in no chart, and diaries had no grant of their own.
+        once.types.retain(|of| of != "Slot");
+        if once.types == ["Schedule"] {
+            return None;
+        }
         once.within = chart(by).map(str::to_owned);
         return Some(once);
     }

@@ -48,8 +48,6 @@ const DIRECTORY: &[&str] = &[
     "PractitionerRole",
     "HealthcareService",
     "Endpoint",
-    "Schedule",
-    "Slot",
     "ValueSet",
     "CodeSystem",
     "Questionnaire",
@@ -67,11 +65,14 @@ const BILLING: &[&str] = &[
     "ExplanationOfBenefit",
     "Invoice",
 ];
+/// When somebody or something is free.
+const DIARIES: &[&str] = &["Schedule", "Slot"];
 /// What a front desk works on.
 const DESK: &[&str] = &[
     "Appointment",
     "AppointmentResponse",
     "Schedule",
+    "Slot",
     "Encounter",
 ];
 /// What a laboratory works on.
@@ -143,6 +144,9 @@ impl Preset {
             "tenant-administrator",
         ] {
             grants.push(To(role).may("the directory", "rs", DIRECTORY, None));
+        }
+        for role in ["clinician", "nurse", "biller", "lab"] {
+            grants.push(To(role).may("diaries", "rs", DIARIES, Some(MANAGED)));
         }
         // In a network everybody who treats is given every type; else the types that are in a
         // patient's compartment.

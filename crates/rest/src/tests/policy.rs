@@ -5,6 +5,7 @@ mod alerts;
 mod cases;
 mod chosen;
 mod consents;
+mod diaries;
 mod errands;
 mod evidence;
 pub(super) mod glass;

@@ -157,3 +157,14 @@ pub(in crate::policy) fn in_compartment_of(
     };
     (!params.is_empty()).then(|| Clause::Or(params.iter().map(refers).collect()))
 }
+
+/// One of these, of which there is one at least.
+pub(in crate::policy) fn any(mut ways: Vec<Clause>) -> Clause {
+    match (ways.len(), ways.pop()) {
+        (1, Some(one)) => one,
+        (_, last) => {
+            ways.extend(last);
+            Clause::Or(ways)
+        }
+    }
+}

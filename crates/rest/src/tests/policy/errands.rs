@@ -85,9 +85,21 @@ fn labels_may_be_changed_by_whom_the_rest_may_not() {
         "labels",
         &json!(["$meta-add"]),
         &["Observation"],
+        &json!({}),
+    );
+    let read = to_taker(
+        "read",
+        &json!("r"),
+        &["Observation"],
         &json!({ "within": NORTH }),
     );
-    grants(&world, &json!([labels]));
+    let tagged = to_taker(
+        "tagged",
+        &json!("r"),
+        &["Observation"],
+        &json!({ "criteria": "_tag=seen" }),
+    );
+    grants(&world, &json!([labels, read, tagged]));
     let who = taker(&world);
     let meta = json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta",
         "valueMeta": { "tag": [{ "system": "urn:t", "code": "seen" }] } }] })
@@ -97,18 +109,20 @@ fn labels_may_be_changed_by_whom_the_rest_may_not() {
         .status(200);
     let body = world.fhir(&all, "GET Observation/b-north", "").status(200);
     assert_eq!(body.json()["meta"]["tag"][0]["code"], "seen");
+    let line = "POST Observation/b-north/$meta-delete";
     world
-        .fhir(&who, "POST Observation/b-south/$meta-add", meta.clone())
-        .refused(404, "not-found");
-    world
-        .fhir(&who, "POST Observation/b-north/$meta-delete", meta.clone())
+        .fhir(&who, line, meta.clone())
         .refused(403, "scope-missing");
     world
         .fhir(&who, "PUT Observation/b-north", body.body.clone())
         .refused(403, "scope-missing");
+    // Nobody labels what they do not read so that they do.
     world
-        .fhir(&who, "GET Observation/b-north", "")
-        .refused(403, "scope-missing");
+        .fhir(&who, "POST Observation/b-south/$meta-add", meta)
+        .refused(404, "not-found");
+    world
+        .fhir(&who, "GET Observation/b-south", "")
+        .refused(404, "not-found");
 }
 
 #[test]

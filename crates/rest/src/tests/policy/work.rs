@@ -245,6 +245,13 @@ fn earlier(ready: &Value) -> Value {
     let mut document = ready.clone();
     for grant in document["grants"].as_array_mut().unwrap() {
         let grant = grant.as_object_mut().unwrap();
+        if grant["types"] == json!(["Schedule", "Slot"]) {
+            continue;
+        }
+        if grant.contains_key("by") {
+            let types = grant["types"].as_array_mut().unwrap();
+            types.retain(|of| of != "Slot");
+        }
         let within = match grant.remove("by") {
             Some(by) if by == "facility" => "Patient?organization=%user.facilities",
             Some(by) if by == "care-team" => {
