@@ -109,6 +109,16 @@ impl Errand {
         Some((Self::Plain, found))
     }
 
+    /// That of an operation (without `$`) which was asked of a type.
+    pub fn of_type_operation(name: &str) -> Option<Self> {
+        if name == "everything" {
+            return Some(Self::Bulk);
+        }
+        let mut all = OPERATIONS.iter();
+        let found = all.find(|operation| operation.name.strip_prefix('$') == Some(name));
+        found.map(Self::Operation)
+    }
+
     /// The operation that a refusal would name, with `$`.
     pub(super) const fn operation(self) -> Option<&'static str> {
         match self {

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use access::{
-    ActionName, Administer, ClientRecord, Document, Permit, Policy, RequestFacts, Rights, RoleAt,
-    Subject, Surroundings, VendorGrant,
+    ActionName, Administer, ClientRecord, Document, Errand, Permit, Policy, RequestFacts, Rights,
+    RoleAt, Subject, Surroundings, VendorGrant,
 };
 use access::{ClientId, PersonId};
 use base::{Code, ResourceId};
@@ -192,6 +192,11 @@ impl Work<'_> {
             let (type_name, id) = about
                 .split_once('/')
                 .map_or((&*about, None), |(t, i)| (t, Some(i)));
+            // What an operation of a type looked at is told of as the type and its name.
+            let operation = id.filter(|_| name == ActionName::Search.as_str());
+            let errand = operation.and_then(Errand::of_type_operation);
+            let id = id.filter(|_| errand.is_none());
+            let errand = errand.unwrap_or(Errand::Plain);
             let (Some((_, Some(both))), Some(type_id), Ok(action)) =
                 (&known, self.model.type_id(type_name), action(name))
             else {
@@ -221,10 +226,13 @@ impl Work<'_> {
                 }
                 continue;
             }
-            let [before, after] = &both.told;
-            let (now, then) = (Extent::of(before, asked), Extent::of(after, asked));
-            let filter = |rights: &Rights| {
-                let rule = rights.rule(action, type_id);
+            let [before, after] = both.told.each_ref().map(|rights| rights.on(errand));
+            let extent = |rights: Option<&Rights>| {
+                rights.map_or(Extent::Nothing, |rights| Extent::of(rights, asked))
+            };
+            let (now, then) = (extent(before), extent(after));
+            let filter = |rights: Option<&Rights>| {
+                let rule = rights.and_then(|rights| rights.rule(action, type_id));
                 rule.and_then(|rule| rule.filter()).cloned()
             };
             if now != then || filter(before) != filter(after) {

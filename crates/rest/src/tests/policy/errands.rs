@@ -299,3 +299,39 @@ fn patients_take_their_own_chart_along() {
         .fhir(&clinician, "GET Patient/$everything", "")
         .refused(403, "scope-missing");
 }
+
+#[test]
+fn a_draft_is_tried_on_what_operations_looked_at() {
+    let (world, _) = two_facilities();
+    let look = to_taker(
+        "look",
+        &json!(["$lastn", "export"]),
+        &["Observation", "Patient"],
+        &json!({}),
+    );
+    grants(&world, &json!([look]));
+    let who = taker(&world);
+    found(
+        &world,
+        &who,
+        "Observation/$lastn?patient=Patient/p-north&code=finding",
+    );
+    found(&world, &who, "Patient/$everything?_type=Patient");
+    let shifts = |actions: &Value| {
+        let grant = to_taker("look", actions, &["Observation", "Patient"], &json!({}));
+        let draft = json!({ "document": { "grants": [grant] } });
+        let line = "POST /admin/v1/tenants/lakeside/policy/dry-run";
+        let run = world.admin(line, &draft).status(200).json();
+        let shifts = run["shifts"].as_array().unwrap().clone();
+        let told = |s: &Value| format!("{} {} {}", s["type"], s["now"], s["then"]).replace('"', "");
+        sorted(shifts.iter().map(told).collect())
+    };
+    assert!(shifts(&json!(["$lastn", "export", "read"])).is_empty());
+    assert_eq!(shifts(&json!(["$lastn"])), ["Patient all nothing"]);
+    // What may be searched may be asked by every operation, and is not exported for that.
+    assert_eq!(shifts(&json!("rs")), ["Patient all nothing"]);
+    assert_eq!(
+        shifts(&json!("r")),
+        ["Observation all nothing", "Patient all nothing"]
+    );
+}
