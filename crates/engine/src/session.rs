@@ -72,13 +72,13 @@ impl Session {
     }
 
     /// The refusal of reading in bulk, recorded.
-    pub(crate) async fn refuse_bulk(&self) -> Failure {
+    pub(crate) async fn refuse_bulk(&self, denied: Option<Denied>, of: TypeId) -> Failure {
         let denied = Denied {
             actor: self.principal.actor(),
             action: ActionName::Export,
-            type_id: None,
+            type_id: Some(of),
             request: Box::new(self.request),
-            lacks: None,
+            lacks: denied.and_then(|denied| denied.lacks),
             read_only: false,
         };
         let text = "what is of many patients at once is read by whom policy lets export";
@@ -173,7 +173,7 @@ impl Session {
             || self.decide::<Search>(Target::Readable).is_ok()
             || self.decide::<Update>(Target::Readable).is_ok()
             || self.decide::<Delete>(Target::Readable).is_ok()
-            || self.rights.operations().next().is_some();
+            || self.rights.has_errands();
         if anything {
             return Ok(());
         }

@@ -6,7 +6,7 @@ mod making;
 
 use std::sync::Arc;
 
-use base::limits::fixed::POLICY_CLAUSES_MAX;
+use base::limits::fixed::{POLICY_CLAUSES_MAX, RIGHTS_CLAUSES_MAX};
 use base::{Limits, Micros};
 use fhir::definitions::{Model, ParamKind, TypeId};
 use fhir::resource::mask::Mask;
@@ -282,25 +282,24 @@ impl Policy {
         surroundings: &Surroundings<'_>,
         opened: &[Opened<'_>],
     ) -> Rights {
-        let make = |errand| {
-            let mut made = self.on_errand(errand, subject, facts, surroundings, opened);
+        // One for all errands.
+        let mut left = RIGHTS_CLAUSES_MAX;
+        let mut make = |errand| {
+            let mut made =
+                self.on_errand((errand, &mut left), subject, facts, surroundings, opened);
             made.owner = owner.cloned();
             made
         };
         let mut rights = make(Errand::Plain);
         let (operations, exports) = self.errands(subject);
-        let operations = operations
-            .into_iter()
-            .map(|of| (of, make(Errand::Operation(of))));
-        let operations = operations.collect();
-        rights.settle_errands(
-            operations,
-            match (exports, subject.governed) {
-                (true, _) => Bulk::Own(make(Errand::Bulk).into()),
-                (false, true) => Bulk::Nothing,
-                (false, false) => Bulk::Same,
-            },
-        );
+        let bulk = match (exports, subject.governed) {
+            (true, _) => Bulk::Own(make(Errand::Bulk).into()),
+            (false, true) => Bulk::Nothing,
+            (false, false) => Bulk::Same,
+        };
+        let operations = operations.into_iter();
+        let operations = operations.map(|of| (of, make(Errand::Operation(of))));
+        rights.settle_errands(operations.collect(), bulk);
         rights
     }
 
@@ -331,7 +330,7 @@ impl Policy {
 
     fn on_errand(
         &self,
-        errand: Errand,
+        (errand, left): (Errand, &mut usize),
         subject: &Subject<'_>,
         facts: &RequestFacts<'_>,
         surroundings: &Surroundings<'_>,
@@ -339,6 +338,7 @@ impl Policy {
     ) -> Rights {
         let bounds = subject.bounds();
         let mut making = Making::new(errand, subject, surroundings, &bounds);
+        making.left = *left;
         if !subject.importing {
             making.built_in = BuiltIn::of(&self.document, subject, surroundings);
         }
@@ -359,6 +359,7 @@ impl Policy {
                 making.grant(grant, &roles, holds, None);
             }
         }
+        *left = making.left;
         making.rights(self.version)
     }
 
@@ -482,12 +483,9 @@ pub(super) struct Ways<'a> {
     values: &'a Values,
     surroundings: &'a Surroundings<'a>,
     within: Vec<Result<Within, Silent>>,
-    /// The facilities whose charts and diaries are meant.
+    /// The facilities whose charts are meant.
     places: Option<Places>,
 }
-
-/// Conditions that diaries come to, beside the facilities whose they are.
-const DIARY_CLAUSES: usize = 16;
 
 /// In whose compartments something is.
 #[derive(Clone)]
@@ -497,6 +495,8 @@ struct Within {
     inner: Arc<Clause>,
     /// Those that do not.
     others: Arc<Clause>,
+    /// Diaries count as charts, where the grant names them.
+    diaries: bool,
 }
 
 impl<'a> Ways<'a> {
@@ -506,23 +506,24 @@ impl<'a> Ways<'a> {
         values: &'a Values,
         surroundings: &'a Surroundings<'a>,
     ) -> Self {
-        let within = |found: Result<(TypeId, Arc<Clause>), Silent>| {
+        let within = |found: Result<(TypeId, Arc<Clause>), Silent>, diaries| {
             let (head, inner) = found?;
             let others = others(&inner);
             Ok(Within {
                 head,
                 inner,
                 others,
+                diaries,
             })
         };
         let text = grant.within.as_ref();
         let mut charts: Vec<Result<Within, Silent>> = text
-            .map(|text| within(within_of(text, values, surroundings)))
+            .map(|text| within(within_of(text, values, surroundings), false))
             .into_iter()
             .collect();
         let mut places = None;
         if grant.by == Some(By::Facility) {
-            charts.push(within(patients_of(values, surroundings)));
+            charts.push(within(patients_of(values, surroundings), true));
             let all: Vec<&str> = values.facilities().collect();
             places = Some(Places::of(surroundings.model, &all));
         }
@@ -539,8 +540,8 @@ impl<'a> Ways<'a> {
     /// Conditions and values that all types share.
     pub(super) fn shared(&self) -> usize {
         let all = self.within.iter().flatten();
-        let charts = all.map(|within| within.inner.size() + within.others.size());
-        charts.sum::<usize>() + self.places.as_ref().map_or(0, Places::len)
+        all.map(|within| within.inner.size() + within.others.size())
+            .sum()
     }
 
     /// About one type, and how many conditions, values and elements that comes to; without what the grant
@@ -556,7 +557,8 @@ impl<'a> Ways<'a> {
             clauses.push(found);
         }
         for within in &self.within {
-            let Within { head, inner, .. } = within.as_ref().map_err(Clone::clone)?;
+            let within = within.as_ref().map_err(Clone::clone)?;
+            let Within { head, inner, .. } = within;
             let inside = match in_compartment(model, *head, type_id, inner) {
                 // What its context refers to decides, which is said last.
                 None if grant.effect == Effect::Allow && is_binary(model, type_id) => {
@@ -564,8 +566,11 @@ impl<'a> Ways<'a> {
                 }
                 inside => inside,
             };
-            let diaries = (self.places.as_ref()).and_then(|places| places.diaries(model, type_id));
-            size += if diaries.is_some() { DIARY_CLAUSES } else { 0 };
+            // Like the trail they are not given by a grant of every type.
+            let named = within.diaries && !self.all;
+            let places = self.places.as_ref().filter(|_| named);
+            let diaries = places.and_then(|places| places.diaries(model, type_id));
+            size += diaries.as_ref().map_or(0, Clause::size);
             let inside = match (inside, diaries) {
                 (Some(inside), Some(diaries)) => Some(any(vec![inside, diaries])),
                 (inside, diaries) => inside.or(diaries),

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use fhir::definitions::TypeId;
+
 use super::document::{Effect, GrantText};
 use super::rights::Rights;
 use crate::action::ActionName;
@@ -15,8 +17,10 @@ use crate::action::ActionName;
 pub struct Operation {
     /// Its name, with `$`.
     name: &'static str,
-    /// What it does; by the last of them it is explained.
+    /// What a grant that names it gives while it is done.
     actions: &'static [ActionName],
+    /// What it does; by the first of them it is explained.
+    does: &'static [ActionName],
 }
 
 impl Operation {
@@ -25,26 +29,46 @@ impl Operation {
         self.name
     }
 
-    /// The action that says what it shows or changes.
-    pub fn action(&self) -> ActionName {
-        self.actions.last().copied().unwrap_or(ActionName::Read)
+    /// What it does.
+    pub const fn does(&self) -> &'static [ActionName] {
+        self.does
+    }
+
+    fn explained(&self) -> ActionName {
+        self.does.first().copied().unwrap_or(ActionName::Read)
+    }
+
+    /// Whether a grant that names it lets change something.
+    pub(super) fn writes(&self) -> bool {
+        self.actions.iter().any(|action| action.writes())
     }
 }
 
-const fn operation(name: &'static str, actions: &'static [ActionName]) -> Operation {
-    Operation { name, actions }
+const fn operation(
+    name: &'static str,
+    actions: &'static [ActionName],
+    does: &'static [ActionName],
+) -> Operation {
+    Operation {
+        name,
+        actions,
+        does,
+    }
 }
+
+const SEEING: &[ActionName] = &[ActionName::Search, ActionName::Read];
+const LABELLING: &[ActionName] = &[ActionName::Update, ActionName::Read];
 
 /// Operations that grants can name, in the order of their names.
 const OPERATIONS: &[Operation] = &[
-    operation("$everything", &[ActionName::Read, ActionName::Search]),
-    operation("$fhirpath", &[ActionName::Read]),
-    operation("$graphql", &[ActionName::Read, ActionName::Search]),
-    operation("$lastn", &[ActionName::Search]),
-    operation("$meta", &[ActionName::Search, ActionName::Read]),
+    operation("$everything", SEEING, SEEING),
+    operation("$fhirpath", &[ActionName::Read], &[ActionName::Read]),
+    operation("$graphql", SEEING, SEEING),
+    operation("$lastn", &[ActionName::Search], &[ActionName::Search]),
+    operation("$meta", SEEING, SEEING),
     // Not reading: who labels what they do not read could label it so that they do.
-    operation("$meta-add", &[ActionName::Update]),
-    operation("$meta-delete", &[ActionName::Update]),
+    operation("$meta-add", &[ActionName::Update], LABELLING),
+    operation("$meta-delete", &[ActionName::Update], LABELLING),
 ];
 
 /// Other operations, which are given by `administer`, by grants of another kind (`breakGlass`, the trail) or by
@@ -98,7 +122,7 @@ impl Errand {
     /// The errand of a word: an action, or an operation with `$`; and the action that says what it comes to.
     pub fn of(word: &str) -> Option<(Self, ActionName)> {
         if let Some(operation) = operation_of(word) {
-            return Some((Self::Operation(operation), operation.action()));
+            return Some((Self::Operation(operation), operation.explained()));
         }
         if word == ActionName::Export.as_str() {
             return Some((Self::Bulk, ActionName::Search));
@@ -107,6 +131,15 @@ impl Errand {
             .into_iter()
             .find(|action| action.as_str() == word)?;
         Some((Self::Plain, found))
+    }
+
+    /// Its word, where an action is done on it.
+    pub const fn word(self, action: ActionName) -> &'static str {
+        match self {
+            Self::Plain => action.as_str(),
+            Self::Operation(operation) => operation.name,
+            Self::Bulk => ActionName::Export.as_str(),
+        }
     }
 
     /// That of an operation (without `$`) which was asked of a type.
@@ -129,7 +162,7 @@ impl Errand {
     }
 
     /// Whether the operation is refused by name.
-    pub(super) fn is_refused(self, rights: &Rights) -> bool {
+    fn is_refused(self, rights: &Rights) -> bool {
         let name = self.operation().and_then(|name| name.strip_prefix('$'));
         name.is_some_and(|name| rights.refuses(name))
     }
@@ -200,6 +233,9 @@ impl Rights {
 
     /// What they are on an errand; none where nothing may be done on it.
     pub fn on(&self, errand: Errand) -> Option<&Self> {
+        if errand.is_refused(self) {
+            return None;
+        }
         match errand {
             Errand::Plain => Some(self),
             Errand::Operation(operation) => {
@@ -214,9 +250,28 @@ impl Rights {
         }
     }
 
-    /// Operations that grants of the caller name, each with what they may do while it is done.
+    /// Whether something may be done with a type on an errand, by the action that says what it comes to and the
+    /// others that it takes.
+    pub(super) fn does(&self, errand: Errand, action: ActionName, type_id: TypeId) -> bool {
+        let others = match errand {
+            Errand::Operation(operation) => operation.does(),
+            Errand::Plain | Errand::Bulk => &[],
+        };
+        self.on(errand).is_some_and(|own| {
+            let mut all = others.iter().chain([&action]);
+            all.all(|action| own.allows(*action, type_id))
+        })
+    }
+
+    /// Whether there is something that the caller may do on an errand alone.
+    pub fn has_errands(&self) -> bool {
+        self.errands().next().is_some()
+    }
+
+    /// Operations that grants of the caller name and none refuses, each with what they may do while it is done.
     pub fn operations(&self) -> impl Iterator<Item = (&'static Operation, &Self)> {
-        self.operations.iter().map(|(of, own)| (*of, &**own))
+        let all = self.operations.iter().map(|(of, own)| (*of, &**own));
+        all.filter(|(of, _)| !Errand::Operation(of).is_refused(self))
     }
 
     /// Rights for errands of their own.

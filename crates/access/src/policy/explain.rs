@@ -106,7 +106,7 @@ impl Policy {
                 let says = match concerns(grant, subject) {
                     _ if gives && !subject.governed => Verdict::NotAboutThem,
                     None => Verdict::NotAboutThem,
-                    Some(_) if !gives && refuses(grant, errand) => Verdict::Refuses,
+                    Some(_) if !gives && refuses(grant, errand) => said(gives, holds, Ok(None)).0,
                     Some(_) if !errand.actions(grant).contains(&action) => Verdict::OtherAction,
                     Some(roles) => match types_of(grant, surroundings.model) {
                         Ok((types, _)) if !types.contains(&type_id) => Verdict::OtherType,
@@ -202,10 +202,7 @@ impl Policy {
                 hides: Vec::new(),
             });
         }
-        let allows = |rights: &Rights| {
-            let own = rights.on(errand);
-            own.is_some_and(|own| own.allows(action, type_id) && !errand.is_refused(own))
-        };
+        let allows = |rights: &Rights| rights.does(errand, action, type_id);
         Decision {
             allowed: allows(&rights),
             in_scope: allows(&rights) || !allows(&without),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base::ResourceId;
 use fhir::definitions::{Model, ParamId, ParamKind, TypeId};
-use fhir::search::query::{Clause, Match, ParamClause, Test};
+use fhir::search::query::{Clause, Match, ParamClause, Test, TokenMatch};
 use fhir::search::rows::EXPECTED_AT;
 
 use super::compile::{Silent, Surroundings, any, named, understood};
@@ -71,11 +71,6 @@ impl Places {
         }
     }
 
-    /// How many there are.
-    pub(super) const fn len(&self) -> usize {
-        self.organizations.ids.len() + self.locations.ids.len()
-    }
-
     /// Patients whom the Organizations manage.
     pub(super) fn managed(&self, model: &'static Model) -> Option<Clause> {
         self.organizations
@@ -117,33 +112,52 @@ impl Places {
         (!ways.is_empty()).then(|| any(ways))
     }
 
-    /// Schedules of whoever and whatever works there.
+    /// Schedules of whoever and whatever works there: of a Practitioner who has a role there, where no actor is a
+    /// place, a role or a service of another.
     fn by_actors(&self, model: &'static Model, schedule: TypeId) -> Option<Clause> {
-        let works = |of: &str| {
-            Some((
-                model.type_id(of)?,
-                Arc::new(self.own(model, model.type_id(of)?)?),
-            ))
-        };
-        let role = works("PractitionerRole");
-        let in_role = role.clone().and_then(|(source, inner)| {
-            let has = Clause::Has {
-                source,
-                param: model.param(source, "practitioner")?.id,
-                inner,
-            };
-            Some((model.type_id("Practitioner")?, Arc::new(has)))
-        });
-        let place = model.type_id("Location").and_then(|of| {
-            let theirs = self
-                .organizations
-                .named_by(model, "Location", "organization")?;
-            Some((of, Arc::new(theirs)))
-        });
-        let targets = [place, role, works("HealthcareService"), in_role];
-        let targets: Vec<_> = targets.into_iter().flatten().collect();
         let param = vec![model.param(schedule, "actor")?.id];
-        (!targets.is_empty()).then_some(Clause::Chain { param, targets })
+        let chain = |targets: Vec<(TypeId, Arc<Clause>)>| Clause::Chain {
+            param: param.clone(),
+            targets,
+        };
+        let works = ["PractitionerRole", "HealthcareService"].map(|of| {
+            let of = model.type_id(of)?;
+            Some((of, self.own(model, of)?))
+        });
+        let location = model.type_id("Location")?;
+        let mut theirs: Vec<(TypeId, Clause)> = works.iter().flatten().cloned().collect();
+        let managed = self
+            .organizations
+            .named_by(model, "Location", "organization");
+        theirs.extend(managed.map(|managed| (location, managed)));
+        let shared = |all: &[(TypeId, Clause)]| -> Vec<(TypeId, Arc<Clause>)> {
+            all.iter()
+                .map(|(of, own)| (*of, Arc::new(own.clone())))
+                .collect()
+        };
+        let mut ways = Vec::new();
+        if !theirs.is_empty() {
+            ways.push(chain(shared(&theirs)));
+        }
+        if let ([Some((role, own)), _], Some(practitioner)) =
+            (&works, model.type_id("Practitioner"))
+        {
+            let has = Clause::Has {
+                source: *role,
+                param: model.param(*role, "practitioner")?.id,
+                inner: Arc::new(Clause::And(vec![own.clone(), is_active(model, *role)?])),
+            };
+            let mut elsewhere: Vec<(TypeId, Clause)> = works.iter().flatten().cloned().collect();
+            elsewhere.push((location, self.own(model, location).unwrap_or(Clause::Never)));
+            for (_, own) in &mut elsewhere {
+                *own = Clause::Not(Box::new(own.clone()));
+            }
+            ways.push(Clause::And(vec![
+                chain(vec![(practitioner, Arc::new(has))]),
+                Clause::Not(Box::new(chain(shared(&elsewhere)))),
+            ]));
+        }
+        (!ways.is_empty()).then(|| any(ways))
     }
 
     /// Diaries of theirs, of a type; none where it is none of diaries.
@@ -241,4 +255,18 @@ pub(super) fn patients_of(
         }
         (_, None) => Err(Silent::Nothing),
     }
+}
+
+/// Not said to be over.
+fn is_active(model: &'static Model, of: TypeId) -> Option<Clause> {
+    let param = model.param(of, "active")?;
+    let over = Match::Token(TokenMatch {
+        system: None,
+        code: Some("false".to_owned()),
+    });
+    Some(Clause::Param(ParamClause {
+        param: vec![param.id],
+        kind: ParamKind::Token,
+        test: Test::None([over].into()),
+    }))
 }

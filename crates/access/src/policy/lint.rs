@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::compile::{Policy, Surroundings, Ways, types_of};
-use super::document::{By, Effect};
+use super::document::{Actions, By, Effect};
+use super::errand::{Operation, operation_of};
 use super::variables::Values;
 use crate::action::ActionName;
 
@@ -81,7 +82,8 @@ impl Policy {
                     && grant.break_glass.is_none()
                     && grant.types.iter().any(|t| t == "*" || t == name)
                     && (actions.contains(&ActionName::Create)
-                        || actions.contains(&ActionName::Update))
+                        || actions.contains(&ActionName::Update)
+                        || labels(&grant.actions))
             };
             let writers: Vec<&str> = self
                 .document()
@@ -101,6 +103,12 @@ impl Policy {
         }
         warnings
     }
+}
+
+/// Whether operations are named that change what criteria may look at.
+fn labels(actions: &Actions) -> bool {
+    let mut all = actions.operations().filter_map(operation_of);
+    all.any(Operation::writes)
 }
 
 /// Whether criteria name a search parameter of the tenant's own, perhaps.

@@ -23,7 +23,7 @@ impl Document {
 
     /// The document with what ready policies say now in place of such grants; none if it has none of them.
     pub fn renewed(&self) -> Option<Self> {
-        let mut renewed = self.clone();
+        let (mut renewed, mut added) = (self.clone(), Vec::new());
         for grant in &mut renewed.grants {
             let Some((ready, now)) = instead(grant) else {
                 continue;
@@ -32,8 +32,15 @@ impl Document {
             if now.by == Some(By::Consent) && renewed.consents.is_none() {
                 renewed.consents = ready.consents;
             }
+            // Whose diaries are seen was said with the directory.
+            let diaries = now.name.replace(DIRECTORY, "diaries");
+            let own = ready.grants.iter().find(|of| of.name == diaries);
+            added.extend(own.filter(|_| now.name != diaries).cloned());
             *grant = now;
         }
+        let names: Vec<String> = renewed.grants.iter().map(|of| of.name.clone()).collect();
+        added.retain(|grant| !names.contains(&grant.name));
+        renewed.grants.extend(added);
         (renewed != *self).then_some(renewed)
     }
 }
@@ -42,30 +49,45 @@ impl Document {
 fn instead(grant: &GrantText) -> Option<(Document, GrantText)> {
     PRESETS.iter().find_map(|preset| {
         let ready = preset.document();
-        let now = ready
-            .grants
-            .iter()
-            .find(|now| once(now).as_ref() == Some(grant))?;
+        let now = ready.grants.iter().find(|now| once(now).contains(grant))?;
         let now = now.clone();
         Some((ready, now))
     })
 }
 
-/// What ready policies once said where they say this now: charts by searches alone, and what was searched for in
-/// the trail.
-fn once(now: &GrantText) -> Option<GrantText> {
+/// The last words of the names of grants of the directory.
+const DIRECTORY: &str = "the directory";
+
+/// What ready policies once said where they say this now: charts by searches alone, everybody's diaries, a front
+/// desk without slots, and what was searched for in the trail.
+fn once(now: &GrantText) -> Vec<GrantText> {
+    let mut all = Vec::new();
     let mut once = now.clone();
+    let diaries = ["Schedule", "Slot"].map(str::to_owned);
+    if now.types == diaries {
+        return all;
+    }
+    if now.name.ends_with(DIRECTORY) {
+        let behind = now.types.iter().position(|of| of == "Endpoint");
+        let at = behind.map_or(now.types.len(), |at| at + 1);
+        once.types.splice(at..at, diaries);
+        all.push(once);
+        return all;
+    }
+    once.types.retain(|of| of != "Slot");
+    if once != *now {
+        all.push(once.clone());
+    }
     if let Some(by) = once.by.take() {
-        // Slots are in no chart, and diaries had no grant of their own.
-        once.types.retain(|of| of != "Slot");
-        if once.types == ["Schedule"] {
-            return None;
-        }
         once.within = chart(by).map(str::to_owned);
-        return Some(once);
+        all.push(once);
+        return all;
     }
     let hidden = std::mem::take(&mut once.hide);
-    (hidden == ["AuditEvent.entity.query"]).then_some(once)
+    if hidden == ["AuditEvent.entity.query"] {
+        all.push(once);
+    }
+    all
 }
 
 /// The search that stood for a rule of charts.

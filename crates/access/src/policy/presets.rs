@@ -145,7 +145,7 @@ impl Preset {
         ] {
             grants.push(To(role).may("the directory", "rs", DIRECTORY, None));
         }
-        for role in ["clinician", "nurse", "biller", "lab"] {
+        for role in ["clinician", "nurse", "biller", "lab", "vendor-read-only"] {
             grants.push(To(role).may("diaries", "rs", DIARIES, Some(MANAGED)));
         }
         // In a network everybody who treats is given every type; else the types that are in a

@@ -136,6 +136,11 @@ impl Rule {
         ways.chain(self.own.as_deref())
     }
 
+    /// Whether another looks at the same.
+    fn looks_like(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        Arc::ptr_eq(self, other) || self.clauses().eq(other.clauses())
+    }
+
     /// Elements that some way hides.
     pub const fn hidden(&self) -> Option<&Mask> {
         self.hidden.as_ref()
@@ -197,7 +202,7 @@ impl Evidence {
         let mut by_type: HashMap<TypeId, Vec<Arc<Rule>>> = HashMap::new();
         for (type_id, rule) in reaches.flat_map(|reach| &reach.rules.by_type) {
             let known = by_type.entry(*type_id).or_default();
-            if !known.iter().any(|known| Arc::ptr_eq(known, rule)) {
+            if !known.iter().any(|known| known.looks_like(rule)) {
                 known.push(rule.clone());
             }
         }

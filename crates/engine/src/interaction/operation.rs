@@ -1,6 +1,7 @@
 //! Operations (`operations.html`): which there are, and how one that was asked for is done. The
 //! table is what the CapabilityStatement tells.
 
+use access::{Search, Target};
 use base::{Code, ResourceId};
 use bytes::Bytes;
 use fhir::definitions::Model;
@@ -166,14 +167,20 @@ impl Session {
 
     /// The caller with what they may do while an operation is done.
     async fn on_errand(&self, name: &str, on: On<'_>) -> Result<Self, Failure> {
-        let many = matches!(on, On::Type("Patient") | On::Instance("Group", _));
-        if !(many && name == "everything") {
-            return Ok(self.with_rights(self.rights.to_operate(name)));
-        }
-        match self.rights.in_bulk() {
-            Some(rights) => Ok(self.with_rights(rights)),
-            None => Err(self.refuse_bulk().await),
-        }
+        let of = match on {
+            On::Type(of @ "Patient") | On::Instance(of @ "Group", _) if name == "everything" => of,
+            _ => return Ok(self.with_rights(self.rights.to_operate(name))),
+        };
+        let session = self.rights.in_bulk().map(|own| self.with_rights(own));
+        // Where nothing is read in bulk at all, it is that which is refused.
+        let denied = match session {
+            Some(session) => match session.decide::<Search>(Target::Readable) {
+                Ok(_) => return Ok(session),
+                Err(denied) => Some(denied),
+            },
+            None => None,
+        };
+        Err(self.refuse_bulk(denied, self.type_id(of)?).await)
     }
 
     async fn operate_so(

@@ -49,6 +49,7 @@ impl Session {
     /// # Errors
     /// `scope-missing` without the right to search SearchParameters.
     pub async fn reindex_status(&self) -> Result<Answer, Failure> {
+        self.may_operate("reindex-status").await?;
         let target = Target::Types(vec![self.type_id(DEFINED_BY)?]);
         let permit = self.permit::<Search>(target).await?;
         let status = self.store.index_status(permit).await?;

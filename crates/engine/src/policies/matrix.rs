@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use access::{ActionName, Errand, Policy, RequestFacts, Rights, RoleAt, Subject, Surroundings};
 use base::{Limits, Micros, ResourceId};
 use fhir::definitions::Model;
+use fhir::resource::mask::Mask;
 use fhir::search::Customs;
+use fhir::search::query::Clause;
 use serde::Serialize;
 
 /// Who may do what: roles by types.
@@ -98,16 +100,21 @@ pub(crate) fn matrix(policy: &Policy, surroundings: &Surroundings<'_>) -> Matrix
                 let mut cell = format!("{all}{some}{star}");
                 // Operations by which more is reached than without them.
                 for (of, own) in rights.operations() {
-                    let reached = |rights: &Rights| {
-                        let rule = rights.rule(of.action(), type_id);
-                        let filter = rule.and_then(|rule| rule.filter()).cloned();
-                        rights.allows(of.action(), type_id).then_some(filter)
+                    let reached = |rights: &Rights| -> Vec<Option<(Option<Clause>, usize)>> {
+                        let of_action = |action: &ActionName| {
+                            let rule = rights.rule(*action, type_id);
+                            let hidden = rule.and_then(|rule| rule.hidden());
+                            let filter = rule.and_then(|rule| rule.filter()).cloned();
+                            let reached = (filter, hidden.map_or(0, Mask::len));
+                            rights.allows(*action, type_id).then_some(reached)
+                        };
+                        of.does().iter().map(of_action).collect()
                     };
-                    let Some(which) =
-                        reached(own).filter(|own| reached(rights).as_ref() != Some(own))
-                    else {
+                    let with = reached(own);
+                    if with.iter().any(Option::is_none) || with == reached(rights) {
                         continue;
-                    };
+                    }
+                    let which = with.into_iter().flatten().find_map(|(filter, _)| filter);
                     cell.push_str(if cell.is_empty() { "" } else { " " });
                     match which {
                         None => cell.push_str(of.name()),

@@ -236,7 +236,8 @@ impl Work<'_> {
                 rule.and_then(|rule| rule.filter()).cloned()
             };
             if now != then || filter(before) != filter(after) {
-                let kind = (both.roles.clone(), name, type_name.to_owned(), now, then);
+                let word = errand.word(action);
+                let kind = (both.roles.clone(), word, type_name.to_owned(), now, then);
                 let shift = shifts.entry(kind).or_default();
                 shift.0.insert(actor);
                 shift.1 += times;

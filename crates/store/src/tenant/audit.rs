@@ -10,7 +10,12 @@ use crate::audit::{Asked, Outcome, Record, Shown, Subject};
 impl TenantStore {
     /// Records a refusal in the tenant's audit log.
     pub async fn denied(&self, denied: &Denied) -> Result<()> {
-        let subject = Subject::Other(denied.type_id, "");
+        let word = match denied.action {
+            // Nobody but the platform exports anything else.
+            ActionName::Export if denied.type_id.is_some() => "everything",
+            _ => "",
+        };
+        let subject = Subject::Other(denied.type_id, word);
         let outcome = Outcome::Refused(denied.code());
         self.note(
             *denied.request,

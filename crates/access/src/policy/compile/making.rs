@@ -37,7 +37,7 @@ pub(super) struct Making<'a> {
     vendor: Option<Narrowing>,
     read_only: bool,
     /// Conditions, values and elements that there is room for.
-    left: usize,
+    pub(super) left: usize,
     /// What is seen of types on which scopes count whose queries the caller chose.
     seen: BTreeMap<TypeId, Option<Seen>>,
     pub(super) built_in: BuiltIn<'a>,

@@ -129,3 +129,71 @@ fn the_front_desk_keeps_the_diaries_of_its_facility() {
         .fhir(&clerk, "POST Slot", slot("new", "own-north").to_string())
         .refused(403, "scope-missing");
 }
+
+#[test]
+fn a_schedule_of_several_is_whose_place_it_names() {
+    let world = diaries();
+    let all = world.client("lakeside", "system/*.cruds");
+    let both = |id: &str, more: &str| {
+        let mut body = schedule(id, "Practitioner/dr-north");
+        let actors = body["actor"].as_array_mut().unwrap();
+        actors.push(json!({ "reference": more }));
+        world
+            .fhir(&all, &format!("PUT Schedule/{id}"), body.to_string())
+            .status(201);
+    };
+    both("here", "Location/place-north");
+    both("away", "Location/place-south");
+    let who = northern(&world, "front-desk");
+    world.fhir(&who, "GET Schedule/here", "").status(200);
+    world
+        .fhir(&who, "GET Schedule/away", "")
+        .refused(404, "not-found");
+    // Who has no role here any more works elsewhere.
+    let mut over = json!({ "resourceType": "PractitionerRole", "id": "role-north", "active": false,
+        "organization": { "reference": "Organization/o-north" },
+        "practitioner": { "reference": "Practitioner/dr-north" } });
+    world.fhir(&who, "GET Schedule/own-north", "").status(200);
+    world
+        .fhir(&all, "PUT PractitionerRole/role-north", over.to_string())
+        .status(200);
+    world
+        .fhir(&who, "GET Schedule/own-north", "")
+        .refused(404, "not-found");
+    over["active"] = json!(true);
+    world
+        .fhir(&all, "PUT PractitionerRole/role-north", over.to_string())
+        .status(200);
+    world.fhir(&who, "GET Slot/own-north", "").status(200);
+}
+
+#[test]
+fn diaries_are_given_where_a_grant_names_them() {
+    let world = diaries();
+    let grant = |types: Value, more: Value| {
+        let mut grant = json!({ "name": "g", "who": { "roles": ["clerk"] }, "actions": "cruds", "types": types, "by": "facility" });
+        grant
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!([grant])
+    };
+    let who = northern(&world, "clerk");
+    super::grants(&world, &grant(json!(["*"]), json!({})));
+    assert!(found(&world, &who, "Schedule").is_empty());
+    world
+        .fhir(&who, "GET Slot", "")
+        .refused(403, "scope-missing");
+    // Both hold where another condition is said.
+    let own = json!({ "within": "Patient?_id=p-north" });
+    super::grants(&world, &grant(json!(["Schedule"]), own));
+    assert!(found(&world, &who, "Schedule").is_empty());
+    super::grants(
+        &world,
+        &grant(
+            json!(["Schedule"]),
+            json!({ "criteria": "active:missing=true" }),
+        ),
+    );
+    assert_eq!(found(&world, &who, "Schedule").len(), 3);
+}

@@ -277,7 +277,7 @@ fn a_test_of_the_policy_tells_of_operations_and_export() {
         .admin("GET /admin/v1/tenants/lakeside/policy/matrix", &Value::Null)
         .status(200)
         .json();
-    assert_eq!(matrix["types"]["Observation"], json!(["x $lastn"]));
+    assert_eq!(matrix["types"]["Observation"], json!(["$lastn"]));
 }
 
 #[test]
@@ -333,5 +333,59 @@ fn a_draft_is_tried_on_what_operations_looked_at() {
     assert_eq!(
         shifts(&json!("r")),
         ["Observation all nothing", "Patient all nothing"]
+    );
+}
+
+#[test]
+fn what_is_refused_by_name_is_told_as_nothing_and_recorded() {
+    let (world, _) = two_facilities();
+    let look = to_taker(
+        "look",
+        &json!(["$lastn", "export", "search", "$meta-add"]),
+        &["Observation", "Patient"],
+        &json!({}),
+    );
+    let no = json!({ "name": "no", "effect": "deny", "who": { "roles": ["taker"] },
+        "actions": ["$everything", "$lastn"], "types": ["*"] });
+    grants(&world, &json!([look]));
+    let who = taker(&world);
+    found(&world, &who, "Patient/$everything?_type=Observation");
+    grants(&world, &json!([look, no]));
+    let line = "GET /admin/v1/tenants/lakeside/policy/matrix";
+    let matrix = world.admin(line, &Value::Null).status(200).json();
+    assert_eq!(matrix["types"]["Observation"], json!(["s"]));
+    let draft = json!({ "document": { "grants": [look] } });
+    let line = "POST /admin/v1/tenants/lakeside/policy/dry-run";
+    let run = world.admin(line, &draft).status(200).json();
+    let shift = &run["shifts"][0];
+    assert_eq!(
+        (&shift["action"], &shift["now"], &shift["then"]),
+        (&json!("export"), &json!("nothing"), &json!("all"))
+    );
+    // What labelling takes beside the grant is not there.
+    let asked = json!({ "roles": ["taker"], "action": "$meta-add", "type": "Observation" });
+    let line = "POST /admin/v1/tenants/lakeside/policy/test";
+    assert_eq!(
+        world.admin(line, &asked).status(200).json()["allowed"],
+        false
+    );
+
+    grants(
+        &world,
+        &json!([to_taker("read", &json!("rs"), &["*"], &json!({}))]),
+    );
+    world
+        .fhir(&who, "GET Patient/$everything", "")
+        .refused(403, "scope-missing");
+    let auditor = world.client("lakeside", "system/AuditEvent.rs");
+    let told = world
+        .fhir(&auditor, "GET AuditEvent?outcome=8&_count=1", "")
+        .status(200)
+        .json();
+    let event = &told["entry"][0]["resource"];
+    let codes = event["subtype"].to_string();
+    assert!(
+        codes.contains("operation") && !codes.contains("Audit Log"),
+        "{event:#}"
     );
 }

@@ -245,8 +245,11 @@ fn earlier(ready: &Value) -> Value {
     let mut document = ready.clone();
     for grant in document["grants"].as_array_mut().unwrap() {
         let grant = grant.as_object_mut().unwrap();
-        if grant["types"] == json!(["Schedule", "Slot"]) {
-            continue;
+        let directory = grant["name"].as_str().unwrap().ends_with("the directory");
+        if directory {
+            let types = grant["types"].as_array_mut().unwrap();
+            let at = types.iter().position(|of| of == "Endpoint").unwrap();
+            types.splice(at + 1..at + 1, ["Schedule", "Slot"].map(Value::from));
         }
         if grant.contains_key("by") {
             let types = grant["types"].as_array_mut().unwrap();
@@ -264,6 +267,9 @@ fn earlier(ready: &Value) -> Value {
         };
         grant.insert("within".to_owned(), json!(within));
     }
+    // Diaries had no grants of their own.
+    let grants = document["grants"].as_array_mut().unwrap();
+    grants.retain(|grant| !grant["name"].as_str().unwrap().ends_with(": diaries"));
     document
 }
 
@@ -306,7 +312,10 @@ fn grants_of_earlier_ready_policies_are_told_of_and_renewed_in_a_draft() {
                 .contains("nurse: charts")
         );
         let mut renewed = ready.clone();
-        renewed["grants"].as_array_mut().unwrap().push(own);
+        let grants = renewed["grants"].as_array_mut().unwrap();
+        let diaries = |grant: &Value| grant["name"].as_str().unwrap().ends_with(": diaries");
+        let (added, kept) = std::mem::take(grants).into_iter().partition(diaries);
+        *grants = [kept, vec![own], added].concat();
         assert_eq!(shown["renewed"], renewed, "{name}");
         let page =
             |of: &Browser<'_>| String::from_utf8_lossy(&of.account().status(200).body).into_owned();

@@ -484,6 +484,8 @@ fn what_of(told: &Told, type_name: Option<&str>, history: bool) -> What {
 
 fn exporting(words: &str) -> What {
     match words {
+        // What is of many patients at once, where it was refused.
+        "everything" => What::rest("operation", 'E'),
         "backup" => What::other(("110106", "Export"), ("110106", "Export"), words, 'R'),
         "verify" => What::other(
             ("110100", "Application Activity"),
