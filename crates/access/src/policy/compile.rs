@@ -17,6 +17,7 @@ use super::built_in::BuiltIn;
 use super::consent::Consents;
 use super::document::{BreakGlass, By, Document, Effect, GrantText, PolicyError, Problem, Who};
 use super::facilities::patients_of;
+use super::presets::is_of_some_versions;
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
 use super::subject::{Bound, Subject};
 use super::variables::{NoValue, Values};
@@ -176,7 +177,7 @@ impl Policy {
                 for path in paths {
                     let has =
                         |of: &TypeId| Mask::new(surroundings.model, *of, [path.as_str()]).is_ok();
-                    if !types.iter().any(has) {
+                    if !types.iter().any(has) && !is_of_some_versions(path) {
                         wrong(
                             member,
                             format!("\"{path}\" is no element that can be kept apart"),
@@ -369,8 +370,8 @@ pub(super) fn types_of(
 }
 
 /// Whether a grant's types cover a type for an action. What is within a compartment covers no writing of
-/// Binaries. Looking at AuditEvents, and with them at the
-/// tenant's own audit trail, is not given by a grant of every type: it must be named.
+/// Binaries. Looking at AuditEvents, and with them at the tenant's own audit trail, is not given by a grant of
+/// every type, nor is changing and deleting those that programs sent: the type must be named.
 pub(super) fn covers(
     grant: &GrantText,
     action: ActionName,
@@ -382,7 +383,7 @@ pub(super) fn covers(
         ActionName::Read | ActionName::Search | ActionName::History
     );
     let guarded = grant.effect == Effect::Allow
-        && looks
+        && action != ActionName::Create
         && model.type_name(type_id) == "AuditEvent"
         && !grant.types.iter().any(|t| t == "AuditEvent");
     // A Binary is in no compartment; looking at it, its context says in which.
@@ -541,19 +542,19 @@ impl<'a> Ways<'a> {
         let model = self.surroundings.model;
         let name = model.type_name(type_id);
         // `Patient.telecom` is about patients only.
+        let has = |p: &&str| Mask::new(model, type_id, [*p]).is_ok();
         let own = paths.iter().map(String::as_str).filter(|path| {
             path.split_once('.')
                 .is_none_or(|(of, _)| of == name || model.type_id(of).is_none())
         });
+        // What this version does not have there is nothing to hide.
+        let own = own.filter(|path| !is_of_some_versions(path) || has(path));
         let found = Mask::new(model, type_id, own.clone());
         let mask = match found {
             Ok(mask) => mask,
             // Of every type, those that have it.
-            Err(_) if self.all => {
-                let has = |p: &&str| Mask::new(model, type_id, [*p]).is_ok();
-                Mask::new(model, type_id, own.filter(has))
-                    .map_err(|e| Silent::Wrong(member, e.to_string()))?
-            }
+            Err(_) if self.all => Mask::new(model, type_id, own.filter(has))
+                .map_err(|e| Silent::Wrong(member, e.to_string()))?,
             Err(e) => return Err(Silent::Wrong(member, e.to_string())),
         };
         Ok((!mask.is_empty()).then(|| Arc::new(mask)))
@@ -688,7 +689,7 @@ pub(super) fn in_compartment(
 }
 
 /// Parameters that say whose chart a resource is in, of those by which it is in compartments: by the others
-/// somebody takes part in it.
+/// somebody takes part in it. A type that has none of them is in the charts of all who take part (an Appointment).
 const WHOSE: [&str; 3] = ["beneficiary", "patient", "subject"];
 
 /// What is not met.
@@ -716,8 +717,10 @@ pub(super) fn strays(
             targets: vec![(head, others.clone())],
         }))
     };
-    let params = model.compartment(head)?.params(type_id).iter();
-    let mut all: Vec<Clause> = params.filter(says_whose).map(refers).collect();
+    let params = model.compartment(head)?.params(type_id);
+    let is_said = params.iter().any(|param| says_whose(&param));
+    let whose = params.iter().filter(|p| !is_said || says_whose(p));
+    let mut all: Vec<Clause> = whose.map(refers).collect();
     match all.len() {
         0 | 1 => all.pop(),
         _ => Some(Clause::And(all)),

@@ -42,26 +42,53 @@ impl Document {
 fn instead(grant: &GrantText) -> Option<(Document, GrantText)> {
     PRESETS.iter().find_map(|preset| {
         let ready = preset.document();
-        let now = ready
-            .grants
-            .iter()
-            .find(|now| once(now).as_ref() == Some(grant))?;
+        let now = ready.grants.iter().find(|now| once(now).contains(grant))?;
         let now = now.clone();
         Some((ready, now))
     })
 }
 
-/// What ready policies once said where they say this now: charts by searches alone, and what was searched for in
-/// the trail.
-fn once(now: &GrantText) -> Option<GrantText> {
-    let mut once = now.clone();
-    if let Some(by) = once.by.take() {
-        once.within = chart(by).map(str::to_owned);
-        return Some(once);
+/// What ready policies once said where they say this now: less hidden, and charts by searches alone.
+fn once(now: &GrantText) -> Vec<GrantText> {
+    let mut all = vec![now.clone()];
+    for (name, types, hide) in SHOWN {
+        if now.name == *name {
+            let owned = |of: &[&str]| of.iter().map(|one| (*one).to_owned()).collect();
+            let mut once = now.clone();
+            (once.types, once.hide) = (owned(types), owned(hide));
+            all.push(once);
+        }
     }
-    let hidden = std::mem::take(&mut once.hide);
-    (hidden == ["AuditEvent.entity.query"]).then_some(once)
+    let by_search = |once: &GrantText| {
+        let mut once = once.clone();
+        once.within = chart(once.by.take()?).map(str::to_owned);
+        Some(once)
+    };
+    let searches: Vec<GrantText> = all.iter().filter_map(by_search).collect();
+    all.extend(searches);
+    all.retain(|once| once != now);
+    all
 }
+
+/// Grants that once hid less: their types and what they hid then.
+const SHOWN: &[(&str, &[&str], &[&str])] = &[
+    ("tenant-administrator: the trail", &["AuditEvent"], &[]),
+    (
+        "biller: patients",
+        &["Patient", "Encounter"],
+        &["Patient.contact", "Encounter.diagnosis"],
+    ),
+    (
+        "front-desk: appointments",
+        &[
+            "Appointment",
+            "AppointmentResponse",
+            "Schedule",
+            "Encounter",
+        ],
+        &[],
+    ),
+];
 
 /// The search that stood for a rule of charts.
 const fn chart(by: By) -> Option<&'static str> {

@@ -25,7 +25,7 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "own-facility",
-        about: "Whoever treats sees charts of the patients that their facilities manage or saw.",
+        about: "Whoever treats sees charts of the patients whom their Organizations manage, and who were seen at their Locations.",
         by: By::Facility,
     },
     Preset {
@@ -71,9 +71,101 @@ const BILLING: &[&str] = &[
 const DESK: &[&str] = &[
     "Appointment",
     "AppointmentResponse",
-    "Schedule",
     "Encounter",
+    "Coverage",
+    "RelatedPerson",
 ];
+/// Of which Schedules a front desk keeps those, and of which Slots: they name a Location of its Organization,
+/// or the Location where somebody works.
+const SCHEDULES: [(&str, &str, &str); 4] = [
+    (
+        "schedules of an Organization",
+        "Schedule",
+        "actor:Location.organization=%user.facilities",
+    ),
+    (
+        "slots of an Organization",
+        "Slot",
+        "schedule.actor:Location.organization=%user.facilities",
+    ),
+    (
+        "schedules of a Location",
+        "Schedule",
+        "actor=%user.facilities",
+    ),
+    (
+        "slots of a Location",
+        "Slot",
+        "schedule.actor=%user.facilities",
+    ),
+];
+/// Who treats somebody, and with what: what patients look up.
+const STAFF: &[&str] = &[
+    "Organization",
+    "Location",
+    "Practitioner",
+    "PractitionerRole",
+    "HealthcareService",
+    "Medication",
+    "Questionnaire",
+];
+/// What of it is not for patients.
+const STAFF_ONLY: &[&str] = &[
+    "Practitioner.telecom",
+    "Practitioner.address",
+    "Practitioner.birthDate",
+    "PractitionerRole.telecom",
+    "PractitionerRole.contact",
+];
+/// What a whole tenant goes by: who is who and where, and what resources, terms and searches mean.
+const OF_ALL: &[&str] = &[
+    "Organization",
+    "OrganizationAffiliation",
+    "Location",
+    "Practitioner",
+    "PractitionerRole",
+    "HealthcareService",
+    "Endpoint",
+    "ValueSet",
+    "CodeSystem",
+    "ConceptMap",
+    "NamingSystem",
+    "SearchParameter",
+    "StructureDefinition",
+    "StructureMap",
+    "OperationDefinition",
+    "CapabilityStatement",
+    "CompartmentDefinition",
+    "GraphDefinition",
+    "MessageDefinition",
+    "ImplementationGuide",
+    "Subscription",
+];
+/// Holds for those who do not administer the tenant as well.
+const NOT_ADMINISTRATORS: &str = "%roles.where($this = 'tenant-administrator').empty()";
+/// What an Encounter says of why somebody came, by versions of FHIR.
+const WHY: &[&str] = &[
+    "Encounter.diagnosis",
+    "Encounter.reasonCode",
+    "Encounter.reasonReference",
+    "Encounter.reason",
+];
+
+/// Elements that ready policies hide and that not every version of FHIR has.
+pub(super) fn is_of_some_versions(path: &str) -> bool {
+    [
+        "Encounter.reason",
+        "Encounter.reasonCode",
+        "Encounter.reasonReference",
+        "PractitionerRole.contact",
+        "PractitionerRole.telecom",
+    ]
+    .contains(&path)
+}
+
+fn texts(all: &[&str]) -> Vec<String> {
+    all.iter().map(|one| (*one).to_owned()).collect()
+}
 /// What a laboratory works on.
 const LAB: &[&str] = &[
     "ServiceRequest",
@@ -103,7 +195,7 @@ impl To {
                 ..Who::default()
             },
             actions: Actions::Letters(actions.to_owned()),
-            types: types.iter().map(|t| (*t).to_owned()).collect(),
+            types: texts(types),
             criteria: None,
             within: None,
             by,
@@ -140,16 +232,27 @@ impl Preset {
             "front-desk",
             "lab",
             "vendor-read-only",
-            "tenant-administrator",
         ] {
             grants.push(To(role).may("the directory", "rs", DIRECTORY, None));
         }
+        grants.push(To("tenant-administrator").may("the directory", "cruds", DIRECTORY, None));
+        grants.push(To("auditor").may("the directory", "rs", DIRECTORY, None));
+        let mut staff = To("patient").may("who treats", "rs", STAFF, None);
+        staff.hide = texts(STAFF_ONLY);
+        grants.push(staff);
         // In a network everybody who treats is given every type; else the types that are in a
         // patient's compartment.
         for (role, actions) in [("clinician", "cruds"), ("nurse", "crus")] {
             grants.push(To(role).may("charts", actions, &["*"], Some(self.by)));
         }
-        if self.by != By::Network {
+        if self.by == By::Network {
+            let mut deny = To("clinician").may("", "cud", OF_ALL, None);
+            deny.effect = Effect::Deny;
+            deny.name = "those who treat do not write what all go by".to_owned();
+            deny.who.roles.push("nurse".to_owned());
+            deny.when = Some(NOT_ADMINISTRATORS.to_owned());
+            grants.push(deny);
+        } else {
             let mut emergency = To("clinician").may("emergency", "rs", &["*"], None);
             emergency.break_glass = Some(BreakGlass {
                 minutes: None,
@@ -163,15 +266,18 @@ impl Preset {
         grants.push(To("biller").may("accounts and claims", "crus", BILLING, Some(MANAGED)));
         let mut biller =
             To("biller").may("patients", "rs", &["Patient", "Encounter"], Some(MANAGED));
-        biller.hide = vec![
-            "Patient.contact".to_owned(),
-            "Encounter.diagnosis".to_owned(),
-        ];
+        biller.hide = texts(&["Patient.contact"]);
+        biller.hide.extend(texts(WHY));
         grants.push(biller);
-        let mut desk = To("front-desk").may("patients", "crus", &["Patient"], Some(MANAGED));
-        desk.hide = vec!["Patient.deceased".to_owned()];
+        grants.push(To("front-desk").may("patients", "crus", &["Patient"], Some(MANAGED)));
+        let mut desk = To("front-desk").may("appointments", "crus", DESK, Some(MANAGED));
+        desk.hide = texts(&["Encounter.diagnosis"]);
         grants.push(desk);
-        grants.push(To("front-desk").may("appointments", "crus", DESK, Some(MANAGED)));
+        for (what, of, criteria) in SCHEDULES {
+            let mut schedules = To("front-desk").may(what, "crus", &[of], None);
+            schedules.criteria = Some(criteria.to_owned());
+            grants.push(schedules);
+        }
         grants.push(To("lab").may("orders and results", "crus", LAB, Some(MANAGED)));
         let mut lab = To("lab").may("patients", "rs", &["Patient"], Some(MANAGED));
         lab.hide = vec!["Patient.telecom".to_owned(), "Patient.address".to_owned()];

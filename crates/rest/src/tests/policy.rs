@@ -12,6 +12,7 @@ mod masks;
 mod moving;
 mod opened;
 mod own;
+mod ready;
 mod report;
 mod roads;
 mod strays;

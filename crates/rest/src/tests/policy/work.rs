@@ -236,6 +236,21 @@ fn earlier(ready: &Value) -> Value {
     let mut document = ready.clone();
     for grant in document["grants"].as_array_mut().unwrap() {
         let grant = grant.as_object_mut().unwrap();
+        match grant["name"].as_str().unwrap() {
+            "biller: patients" => {
+                grant["hide"] = json!(["Patient.contact", "Encounter.diagnosis"]);
+            }
+            "front-desk: appointments" => {
+                grant.remove("hide");
+                grant["types"] = json!([
+                    "Appointment",
+                    "AppointmentResponse",
+                    "Schedule",
+                    "Encounter"
+                ]);
+            }
+            _ => {}
+        }
         let within = match grant.remove("by") {
             Some(by) if by == "facility" => "Patient?organization=%user.facilities",
             Some(by) if by == "care-team" => {
