@@ -17,7 +17,7 @@ use super::built_in::BuiltIn;
 use super::consent::Consents;
 use super::document::{BreakGlass, By, Document, Effect, GrantText, PolicyError, Problem, Who};
 use super::facilities::patients_of;
-use super::presets::is_of_some_versions;
+use super::presets::is_elsewhere;
 use super::rights::{ACTIONS, Owed, Reach, Rights, Rule, Way};
 use super::subject::{Bound, Subject};
 use super::variables::{NoValue, Values};
@@ -177,7 +177,7 @@ impl Policy {
                 for path in paths {
                     let has =
                         |of: &TypeId| Mask::new(surroundings.model, *of, [path.as_str()]).is_ok();
-                    if !types.iter().any(has) && !is_of_some_versions(path) {
+                    if !types.iter().any(has) && !is_elsewhere(path, paths) {
                         wrong(
                             member,
                             format!("\"{path}\" is no element that can be kept apart"),
@@ -548,7 +548,7 @@ impl<'a> Ways<'a> {
                 .is_none_or(|(of, _)| of == name || model.type_id(of).is_none())
         });
         // What this version does not have there is nothing to hide.
-        let own = own.filter(|path| !is_of_some_versions(path) || has(path));
+        let own = own.filter(|path| !is_elsewhere(path, paths) || has(path));
         let found = Mask::new(model, type_id, own.clone());
         let mask = match found {
             Ok(mask) => mask,

@@ -151,16 +151,17 @@ const WHY: &[&str] = &[
     "Encounter.reason",
 ];
 
-/// Elements that ready policies hide and that not every version of FHIR has.
-pub(super) fn is_of_some_versions(path: &str) -> bool {
-    [
-        "Encounter.reason",
-        "Encounter.reasonCode",
-        "Encounter.reasonReference",
-        "PractitionerRole.contact",
-        "PractitionerRole.telecom",
-    ]
-    .contains(&path)
+/// Whether a version of FHIR may lack an element of those that are hidden: it says the same in others, which are
+/// hidden as well.
+pub(super) fn is_elsewhere(path: &str, hidden: &[String]) -> bool {
+    let instead: &[&str] = match path {
+        "Encounter.reason" => &["Encounter.reasonCode", "Encounter.reasonReference"],
+        "Encounter.reasonCode" | "Encounter.reasonReference" => &["Encounter.reason"],
+        "PractitionerRole.contact" => &["PractitionerRole.telecom"],
+        "PractitionerRole.telecom" => &["PractitionerRole.contact"],
+        _ => return false,
+    };
+    instead.iter().all(|one| hidden.iter().any(|h| h == one))
 }
 
 fn texts(all: &[&str]) -> Vec<String> {
@@ -311,6 +312,8 @@ impl Preset {
                         of("auditor", &["HOPERAT"]),
                         of("tenant-administrator", &["HOPERAT"]),
                         of("patient", &["PATRQT"]),
+                        // For which of them a vendor reads is not known: what refuses any is refused.
+                        of("vendor-read-only", &["TREAT", "HOPERAT"]),
                     ]
                     .into(),
                     emergency: true,

@@ -220,3 +220,65 @@ fn patients_and_auditors_look_up_who_is_who() {
         .fhir(&auditor, "GET Patient/p-north", "")
         .refused(403, "scope-missing");
 }
+
+#[test]
+fn an_element_of_another_version_is_hidden_beside_the_one_that_is_meant_here() {
+    for (fhir, absent, there) in [
+        (
+            "4.0.1",
+            vec!["Encounter.reason"],
+            vec!["Encounter.reasonCode", "Encounter.reasonReference"],
+        ),
+        (
+            "5.0.0",
+            vec!["Encounter.reasonCode"],
+            vec!["Encounter.reason"],
+        ),
+    ] {
+        let (world, _) = World::clinic_of(fhir);
+        let publish = |hide: &[&str]| {
+            let grant = json!({ "name": "visits", "who": { "roles": ["biller"] }, "actions": "rs",
+                "types": ["Encounter"], "hide": hide });
+            let draft = json!({ "document": { "grants": [grant] }, "reason": "test" });
+            world.admin("POST /admin/v1/tenants/lakeside/policy", &draft)
+        };
+        // Alone it would hide nothing, and somebody meant that it does.
+        publish(&absent).refused(422, "policy-invalid");
+        publish(&[absent, there].concat()).status(201);
+    }
+}
+
+#[test]
+fn a_vendor_is_held_by_what_a_patient_says_of_treating_and_of_running_the_house() {
+    let (world, all) = clinic("4.0.1");
+    publish(&world, "by-consent");
+    let vendor = work_at_north(&world, "vendor-read-only");
+    world.fhir(&vendor, "GET Patient/p-north", "").status(200);
+    for (code, wanted) in [("HRESCH", 200), ("HOPERAT", 404), ("TREAT", 404)] {
+        let purpose = json!([{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": code }]);
+        let consent = json!({ "resourceType": "Consent", "status": "active",
+            "scope": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/consentscope",
+                "code": "patient-privacy" }] },
+            "category": [{ "text": "x" }], "patient": { "reference": "Patient/p-north" },
+            "policyRule": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
+                "code": "OPTIN" }] },
+            "provision": { "type": "deny", "purpose": purpose } });
+        let made = world.fhir(&all, "POST Consent", consent.to_string());
+        let id = made.status(201).text("/id");
+        assert_eq!(
+            world.fhir(&vendor, "GET Patient/p-north", "").code,
+            wanted,
+            "{code}"
+        );
+        let admin = staff(
+            &world,
+            &["tenant-administrator", "front-desk@Organization/o-north"],
+            "system/*.cruds",
+        );
+        let mut ended = consent.clone();
+        ended["id"] = json!(id);
+        ended["status"] = json!("inactive");
+        let line = format!("PUT Consent/{id}");
+        world.fhir(&admin, &line, ended.to_string()).status(200);
+    }
+}
